@@ -1,0 +1,1 @@
+//! One phone call as a pure state machine.

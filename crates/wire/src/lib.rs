@@ -1,0 +1,1 @@
+//! Foreign formats, both directions, no I/O.
