@@ -1,1 +1,35 @@
-//! One phone call as a pure state machine.
+//! One telephone call as a value.
+//!
+//! [`Call`] takes what the carrier, the model, a supervisor and the clock have to say, and answers
+//! with what must be done about it. It knows no sockets, no threads, no clock and no vendor:
+//!
+//! - [`Call::handle`] takes an [`Input`] and cannot fail: whatever comes, the call knows what to do.
+//! - [`Call::act`] takes a supervisor's [`Action`] and may refuse it, with the reason.
+//! - [`Call::leg_ended`] says what a carrier that asks for orders shall do [`Next`].
+//! - [`Call::deadline`] says when to come back with [`Input::Deadline`] if nothing else happens.
+//! - [`Call::resume`] rebuilds a call from its stored [`Event`]s.
+//!
+//! Every method that changes the call takes the time as an argument and returns the [`Output`]s, in
+//! the order in which they must be performed. Nothing else has to be polled or drained.
+
+#![warn(missing_docs)]
+
+mod action;
+mod carrier;
+mod command;
+mod deadline;
+mod event;
+mod ids;
+mod model;
+mod policy;
+
+pub use action::{Action, Refused};
+pub use carrier::{EndStatus, FromCarrier, LegEnd, Next, ToCarrier};
+pub use command::{Command, Malformed, Piece, Scanner};
+pub use deadline::Deadline;
+pub use event::{
+    By, CommandName, Direction, EndReason, Event, EventBody, Source, Speaker, Stage, ToolRef, Where,
+};
+pub use ids::{CallSid, Digits, Invalid, PhoneNumber, TurnId, masked};
+pub use model::{Fault, FromModel, Item, ItemBody, Outcome, Prices, ToModel, Usage};
+pub use policy::{Agent, Approval, ApprovalRules, ApprovalTimeout, Phrases, Policy, Transfers};

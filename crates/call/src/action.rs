@@ -1,0 +1,53 @@
+//! What a supervisor may do to a call, and why it may be refused.
+
+use crate::ids::{Digits, PhoneNumber};
+
+/// An order of a supervisor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Speak these words to the caller now, exactly. A held reply is sent by this, too: as it is
+    /// when the words are the same, else edited.
+    Say(String),
+    /// Press keys.
+    Press(Digits),
+    /// Hang up.
+    End,
+    /// Dial the call on.
+    Transfer(PhoneNumber),
+    /// Answer the model's question.
+    Answer(String),
+    /// Guide the model; the caller does not hear it.
+    Whisper(String),
+    /// Silence the model; a human speaks.
+    TakeOver,
+    /// Let the model speak again.
+    Release,
+    /// Drop the held reply; the model tries again, knowing the reason.
+    Reject(Option<String>),
+}
+
+/// Why an action was not done. The call is as it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The line is not up.
+    #[error("the call is not connected")]
+    NotConnected,
+    /// The call is over, or about to be.
+    #[error("the call is ending or has ended")]
+    Ending,
+    /// The model has asked nothing, or somebody has answered already.
+    #[error("no question is waiting for an answer")]
+    NoQuestion,
+    /// No reply waits, or somebody has decided already.
+    #[error("no reply is waiting for approval")]
+    NoReply,
+    /// A human speaks already.
+    #[error("a human has already taken over")]
+    AlreadyTakenOver,
+    /// The model speaks already.
+    #[error("nobody has taken over this call")]
+    NotTakenOver,
+    /// The number may not be dialled.
+    #[error("the number may not be dialled: {0}")]
+    Forbidden(String),
+}

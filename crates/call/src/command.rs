@@ -1,0 +1,299 @@
+//! Commands in the model's text: `[[press:1]]`, `[[transfer:+15005550006]]`, `[[end_call]]`,
+//! `[[request_user:May I?]]`, in any split over the stream.
+//!
+//! No character between `[[` and `]]` is ever text. Only what could still become a command is held
+//! back: one `[` until the character after it is known, and everything after `[[`.
+
+use crate::event::CommandName;
+use crate::ids::{Digits, PhoneNumber};
+
+/// What the model orders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Press keys.
+    Press(Digits),
+    /// Dial the call on; without a number, to the agent's fallback.
+    Transfer(Option<PhoneNumber>),
+    /// Hang up.
+    EndCall,
+    /// Ask the supervisor.
+    RequestUser(String),
+}
+
+impl Command {
+    /// Which of the four it is.
+    #[must_use]
+    pub fn name(&self) -> CommandName {
+        match self {
+            Self::Press(_) => CommandName::Press,
+            Self::Transfer(_) => CommandName::Transfer,
+            Self::EndCall => CommandName::EndCall,
+            Self::RequestUser(_) => CommandName::RequestUser,
+        }
+    }
+
+    /// Its value in words.
+    #[must_use]
+    pub fn value(&self) -> String {
+        match self {
+            Self::Press(digits) => digits.to_string(),
+            Self::Transfer(number) => number.as_ref().map(ToString::to_string).unwrap_or_default(),
+            Self::EndCall => String::new(),
+            Self::RequestUser(question) => question.clone(),
+        }
+    }
+
+    /// Reads a command from its name and value, however they were given.
+    pub(crate) fn read(name: &str, value: &str) -> Result<Self, Malformed> {
+        let fail = |reason: &'static str| Malformed {
+            command: clipped(name),
+            value: clipped(value),
+            reason,
+        };
+        let value = value.trim();
+        match name.trim() {
+            "press" => Digits::parse(value)
+                .map(Self::Press)
+                .map_err(|_| fail("press takes 1 to 64 of 0-9 * # w")),
+            "transfer" if value.is_empty() => Ok(Self::Transfer(None)),
+            "transfer" => PhoneNumber::parse(value)
+                .map(|number| Self::Transfer(Some(number)))
+                .map_err(|_| fail("transfer takes an E.164 number such as +15005550006")),
+            "end_call" if value.is_empty() => Ok(Self::EndCall),
+            "end_call" => Err(fail("end_call takes no value")),
+            "request_user" if value.is_empty() => Err(fail("request_user takes a question")),
+            "request_user" => Ok(Self::RequestUser(clipped(value))),
+            _ => Err(fail("unknown command")),
+        }
+    }
+
+    /// Reads a command from a tool call: the same four names, their values as JSON.
+    pub(crate) fn from_tool(name: &str, arguments: &str) -> Result<Self, Malformed> {
+        let fail = |reason| Malformed { command: clipped(name), value: clipped(arguments), reason };
+        let arguments = if arguments.trim().is_empty() { "{}" } else { arguments };
+        let Ok(serde_json::Value::Object(fields)) = serde_json::from_str(arguments) else {
+            return Err(fail("the arguments are not a JSON object"));
+        };
+        let field = match name {
+            "press" => "digits",
+            "transfer" => "number",
+            "request_user" => "prompt",
+            "end_call" => return Ok(Self::EndCall),
+            _ => return Err(fail("unknown tool")),
+        };
+        let value = match fields.get(field) {
+            None | Some(serde_json::Value::Null) => String::new(),
+            Some(serde_json::Value::String(text)) => text.clone(),
+            Some(serde_json::Value::Number(number)) => number.to_string(),
+            Some(_) => return Err(fail("the argument is not a string")),
+        };
+        Self::read(name, &value)
+    }
+}
+
+/// Something between `[[` and `]]`, or a tool call, that is none of the four.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Malformed {
+    /// The name as it was written.
+    pub command: String,
+    /// The rest as it was written.
+    pub value: String,
+    /// What is wrong with it.
+    pub reason: &'static str,
+}
+
+/// A stretch of the model's text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// To be spoken.
+    Text(String),
+    /// To be done.
+    Command(Command),
+    /// To be reported.
+    Malformed(Malformed),
+}
+
+/// Tells text and commands apart as the text comes.
+#[derive(Debug, Clone, Default)]
+pub struct Scanner {
+    state: State,
+}
+
+#[derive(Debug, Clone, Default)]
+enum State {
+    #[default]
+    Text,
+    /// One `[` is held back.
+    Bracket,
+    /// After `[[`; the content so far, the last `]` included.
+    Command(String),
+}
+
+/// The longest value that is kept; the rest of a longer one is dropped, never spoken.
+const LONGEST: usize = 1000;
+
+impl Scanner {
+    /// Takes the next stretch of text and returns what is certain by now, in order.
+    pub fn push(&mut self, text: &str) -> Vec<Piece> {
+        let mut pieces = Vec::new();
+        let mut spoken = String::new();
+        for c in text.chars() {
+            match &mut self.state {
+                State::Text if c == '[' => self.state = State::Bracket,
+                State::Text => spoken.push(c),
+                State::Bracket if c == '[' => self.state = State::Command(String::new()),
+                State::Bracket => {
+                    spoken.push('[');
+                    spoken.push(c);
+                    self.state = State::Text;
+                }
+                State::Command(content) if c == ']' && content.ends_with(']') => {
+                    content.pop();
+                    flush(&mut spoken, &mut pieces);
+                    pieces.push(read(content));
+                    self.state = State::Text;
+                }
+                State::Command(content) => {
+                    // A name and a value over the limit stay recognisable as too long.
+                    if content.len() > LONGEST + 64 && content.ends_with(']') {
+                        content.pop();
+                    }
+                    if content.len() <= LONGEST + 64 || c == ']' {
+                        content.push(c);
+                    }
+                }
+            }
+        }
+        flush(&mut spoken, &mut pieces);
+        pieces
+    }
+
+    /// The text is at its end: a held `[` is text, an unfinished command is none.
+    pub fn finish(&mut self) -> Option<Piece> {
+        match std::mem::take(&mut self.state) {
+            State::Text => None,
+            State::Bracket => Some(Piece::Text("[".into())),
+            State::Command(content) => {
+                let (name, value) = split(&content);
+                Some(Piece::Malformed(Malformed {
+                    command: clipped(name),
+                    value: clipped(value),
+                    reason: "the text ended before ]]",
+                }))
+            }
+        }
+    }
+}
+
+fn flush(spoken: &mut String, pieces: &mut Vec<Piece>) {
+    if !spoken.is_empty() {
+        pieces.push(Piece::Text(std::mem::take(spoken)));
+    }
+}
+
+fn read(content: &str) -> Piece {
+    let (name, value) = split(content);
+    match Command::read(name, value) {
+        Ok(command) => Piece::Command(command),
+        Err(malformed) => Piece::Malformed(malformed),
+    }
+}
+
+fn split(content: &str) -> (&str, &str) {
+    content.split_once(':').unwrap_or((content, ""))
+}
+
+fn clipped(text: &str) -> String {
+    text.chars().take(LONGEST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scan(chunks: &[&str]) -> (String, Vec<Command>, usize) {
+        let mut scanner = Scanner::default();
+        let mut pieces: Vec<Piece> = chunks.iter().flat_map(|chunk| scanner.push(chunk)).collect();
+        pieces.extend(scanner.finish());
+        let (mut text, mut commands, mut malformed) = (String::new(), Vec::new(), 0);
+        for piece in pieces {
+            match piece {
+                Piece::Text(t) => text.push_str(&t),
+                Piece::Command(command) => commands.push(command),
+                Piece::Malformed(_) => malformed += 1,
+            }
+        }
+        (text, commands, malformed)
+    }
+
+    #[test]
+    fn a_command_is_found_in_every_split() {
+        let whole = "Press one. [[press:1#]] Done [now].";
+        for at in whole.char_indices().map(|(at, _)| at) {
+            let (text, commands, malformed) = scan(&[&whole[..at], &whole[at..]]);
+            assert_eq!(text, "Press one.  Done [now].", "split at {at}");
+            assert_eq!(commands, [Command::Press(Digits::parse("1#").unwrap())]);
+            assert_eq!(malformed, 0);
+        }
+    }
+
+    #[test]
+    fn a_lone_bracket_is_held_back_by_one_character_only() {
+        let mut scanner = Scanner::default();
+        assert_eq!(scanner.push("a ["), [Piece::Text("a ".into())]);
+        assert_eq!(scanner.push("b"), [Piece::Text("[b".into())]);
+        assert_eq!(scanner.push("]"), [Piece::Text("]".into())]);
+    }
+
+    #[test]
+    fn what_is_no_command_is_neither_spoken_nor_done() {
+        for text in ["[[dance]]", "[[press:abc]]", "[[transfer:911]]", "[[press:1", "[[", "[[]]"] {
+            assert_eq!(scan(&[text]), (String::new(), vec![], 1), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_four_are_read() {
+        let (text, commands, malformed) = scan(&[
+            "[[transfer]][[transfer:+1 500 555 0006]][[end_call]][[request_user:Is 5: fine?]]",
+        ]);
+        assert_eq!((text.as_str(), malformed), ("", 0));
+        assert_eq!(
+            commands,
+            [
+                Command::Transfer(None),
+                Command::Transfer(Some(PhoneNumber::parse("+15005550006").unwrap())),
+                Command::EndCall,
+                Command::RequestUser("Is 5: fine?".into()),
+            ]
+        );
+    }
+
+    #[test]
+    fn an_endless_command_keeps_no_more_than_its_limit() {
+        let mut scanner = Scanner::default();
+        for _ in 0..1000 {
+            assert!(scanner.push("[[request_user:").len() <= 1);
+            assert!(scanner.push(&"x".repeat(1000)).is_empty());
+        }
+        let pieces = scanner.push("]] after");
+        assert!(
+            matches!(&pieces[0], Piece::Command(Command::RequestUser(q)) if q.len() <= LONGEST)
+        );
+        assert_eq!(pieces[1], Piece::Text(" after".into()));
+    }
+
+    #[test]
+    fn tools_are_the_same_four() {
+        let read = |name, arguments| Command::from_tool(name, arguments).map_err(|m| m.reason);
+        assert_eq!(read("end_call", ""), Ok(Command::EndCall));
+        assert_eq!(read("end_call", r#"{"reason":"x"}"#), Ok(Command::EndCall));
+        assert_eq!(read("transfer", "{}"), Ok(Command::Transfer(None)));
+        assert_eq!(
+            read("press", r#"{"digits":12}"#),
+            Ok(Command::Press(Digits::parse("12").unwrap()))
+        );
+        assert_eq!(read("press", r#"{"digits":["#), Err("the arguments are not a JSON object"));
+        assert_eq!(read("fly", "{}"), Err("unknown tool"));
+    }
+}

@@ -1,0 +1,225 @@
+//! Names and numbers of a call: parsed once, valid ever after.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+/// A value that could not be what it claims to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// Not a call's id: 1 to 64 letters, digits, `:`, `_` or `-`.
+    #[error("not a call id (1 to 64 letters, digits, ':', '_' or '-')")]
+    CallSid,
+    /// Not a telephone number in E.164 form.
+    #[error("not an E.164 telephone number such as +15005550006")]
+    PhoneNumber,
+    /// Not keys of a telephone.
+    #[error("not telephone keys (1 to 64 of 0-9 * # and w for half a second of pause)")]
+    Digits,
+}
+
+/// The carrier's name for a call, such as Twilio's `CA` and 32 hexadecimal digits.
+///
+/// Other carriers use other alphabets, so the form is not checked beyond what is safe in a path.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct CallSid(Arc<str>);
+
+impl CallSid {
+    /// Takes an id as the carrier wrote it.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let sane = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b':' | b'_' | b'-');
+        if (1..=64).contains(&text.len()) && text.bytes().all(sane) {
+            Ok(Self(text.into()))
+        } else {
+            Err(Invalid::CallSid)
+        }
+    }
+
+    /// The id as the carrier wrote it.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for CallSid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for CallSid {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// One request for a reply and everything that comes of it, counted from 1 within a call.
+///
+/// A retry is a new turn, so that words of the failed one can be told apart when they come late.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct TurnId(pub u32);
+
+impl TurnId {
+    /// The turn after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for TurnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// A telephone number in E.164 form: `+`, then 7 to 15 digits, the first of them not 0.
+///
+/// `Debug` shows the last four digits only; `Display` shows all of it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct PhoneNumber(Arc<str>);
+
+impl PhoneNumber {
+    /// Takes a number that is already in E.164 form; spaces, dots, dashes and brackets between the
+    /// digits are forgiven, because people type them.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let digits = text.trim().strip_prefix('+').ok_or(Invalid::PhoneNumber)?;
+        let mut number = String::with_capacity(16);
+        number.push('+');
+        for c in digits.chars() {
+            match c {
+                '0'..='9' => number.push(c),
+                ' ' | '.' | '-' | '(' | ')' | '\u{a0}' => {}
+                _ => return Err(Invalid::PhoneNumber),
+            }
+        }
+        if (8..=16).contains(&number.len()) && !number.starts_with("+0") {
+            Ok(Self(number.into()))
+        } else {
+            Err(Invalid::PhoneNumber)
+        }
+    }
+
+    /// The number, `+` first.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for PhoneNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&masked(&self.0))
+    }
+}
+
+impl<'de> Deserialize<'de> for PhoneNumber {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// A party's address with all but its last four characters hidden, for logs.
+#[must_use]
+pub fn masked(address: &str) -> String {
+    let shown: String =
+        address.chars().rev().take(4).collect::<Vec<_>>().into_iter().rev().collect();
+    if address.chars().count() <= 4 { "…".into() } else { format!("…{shown}") }
+}
+
+/// Keys to press: `0-9 * #`, and `w` for half a second of pause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Digits(Arc<str>);
+
+impl Digits {
+    /// The longest string of keys that one command may press.
+    pub const MAX: usize = 64;
+
+    /// Takes a string of keys; spaces and commas between them are dropped, `W` is read as `w`.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let mut keys = String::with_capacity(text.len());
+        for c in text.chars() {
+            match c {
+                '0'..='9' | '*' | '#' | 'w' => keys.push(c),
+                'W' => keys.push('w'),
+                ' ' | ',' => {}
+                _ => return Err(Invalid::Digits),
+            }
+        }
+        if (1..=Self::MAX).contains(&keys.len()) && keys.bytes().any(|b| b != b'w') {
+            Ok(Self(keys.into()))
+        } else {
+            Err(Invalid::Digits)
+        }
+    }
+
+    /// The keys, one character each.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Digits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Digits {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_prints_itself_but_debugs_masked() {
+        let number = PhoneNumber::parse("+1 (500) 555-0006").unwrap();
+        assert_eq!(number.to_string(), "+15005550006");
+        assert_eq!(format!("{number:?}"), "…0006");
+    }
+
+    #[test]
+    fn what_is_not_a_number_is_refused() {
+        for text in ["", "911", "+", "+123", "+0123456789", "+1234567890123456", "+1500555000x"] {
+            assert_eq!(PhoneNumber::parse(text), Err(Invalid::PhoneNumber), "{text}");
+        }
+    }
+
+    #[test]
+    fn digits_are_keys_and_pauses_only() {
+        assert_eq!(Digits::parse("1 2w3#").unwrap().as_str(), "12w3#");
+        for text in ["", "w", "a", "12;34", &"1".repeat(65)] {
+            assert_eq!(Digits::parse(text), Err(Invalid::Digits), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_call_id_is_safe_in_a_path() {
+        assert!(CallSid::parse("CA0123456789abcdef0123456789abcdef").is_ok());
+        for text in ["", "../x", "a b", "é", &"a".repeat(65)] {
+            assert_eq!(CallSid::parse(text), Err(Invalid::CallSid), "{text}");
+        }
+    }
+}
