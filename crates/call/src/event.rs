@@ -156,9 +156,9 @@ pub enum EventBody {
         /// The model's turn.
         #[serde(default)]
         turn: TurnId,
-        /// The reply as the model wrote it, where it holds commands.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        generated: Option<String>,
+        /// The commands in it, which are carried out if it is sent as it is.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        commands: Vec<HeldCommand>,
     },
     /// A waiting reply was sent.
     ResponseApproved {
@@ -325,6 +325,19 @@ pub struct ToolRef {
     pub name: String,
     /// JSON text.
     pub arguments: String,
+}
+
+/// A command of a reply that waits for a supervisor.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HeldCommand {
+    /// Which.
+    pub command: CommandName,
+    /// Its digits, number or question.
+    pub value: String,
+    /// The tool call that gave it, if it was not written in the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<ToolRef>,
 }
 
 /// Why a call ended.

@@ -15,21 +15,30 @@
 #![warn(missing_docs)]
 
 mod action;
+mod call;
 mod carrier;
 mod command;
 mod deadline;
 mod event;
 mod ids;
 mod model;
+mod phase;
+mod playback;
 mod policy;
+mod snapshot;
+mod transcript;
 
 pub use action::{Action, Refused};
+pub use call::{Call, Counters, Identity, Input, Output};
 pub use carrier::{EndStatus, FromCarrier, LegEnd, Next, ToCarrier};
 pub use command::{Command, Malformed, Piece, Scanner};
 pub use deadline::Deadline;
 pub use event::{
-    By, CommandName, Direction, EndReason, Event, EventBody, Source, Speaker, Stage, ToolRef, Where,
+    By, CommandName, Direction, EndReason, Event, EventBody, HeldCommand, Source, Speaker, Stage,
+    ToolRef, Where,
 };
 pub use ids::{CallSid, Digits, Invalid, PhoneNumber, TurnId, masked};
 pub use model::{Fault, FromModel, Item, ItemBody, Outcome, Prices, ToModel, Usage};
+pub use phase::Phase;
 pub use policy::{Agent, Approval, ApprovalRules, ApprovalTimeout, Phrases, Policy, Transfers};
+pub use snapshot::{Snapshot, Turn, TurnSpeaker};

@@ -1,0 +1,475 @@
+//! The call itself: its state, and what it does with each input.
+//!
+//! This file holds the surface and the small verbs that everything else is made of. The inputs are
+//! taken in by the files beside it: `line` (carrier), `reply` (model), `hands` (supervisor),
+//! `clock` (deadlines) and `ending`.
+//!
+//! # To add an input or an action
+//!
+//! Add the variant; the compiler names the match that must know it. Say in every state what happens,
+//! `unexpected` where nothing should. Anything that must survive a lost node goes into an event, and
+//! what it means goes into `transcript.rs`. Write a golden call.
+
+mod clock;
+mod ending;
+mod hands;
+mod line;
+mod reply;
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use self::ending::Ending;
+use self::reply::{Reply, Written};
+use crate::carrier::{FromCarrier, ToCarrier};
+use crate::deadline::{Deadline, Deadlines};
+use crate::event::{Direction, EndReason, Event, EventBody, Source, Stage};
+use crate::ids::{CallSid, PhoneNumber, TurnId};
+use crate::model::{FromModel, ToModel};
+use crate::phase::Phase;
+use crate::playback::{Playback, Spoken};
+use crate::policy::{Agent, Policy};
+use crate::transcript::Transcript;
+
+/// Who speaks with whom, over what.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The carrier's name for the call.
+    pub sid: CallSid,
+    /// The calling party.
+    pub from: String,
+    /// The called party.
+    pub to: String,
+    /// Who called whom.
+    pub direction: Direction,
+    /// The carrier's name.
+    pub carrier: String,
+}
+
+/// What can happen to a call.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    /// The line has something to say.
+    Carrier(FromCarrier),
+    /// The model has something to say.
+    Model(FromModel),
+    /// The time that [`Call::deadline`] named has come.
+    Deadline,
+    /// The server stops: end politely.
+    Stop,
+}
+
+/// What must be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    /// Tell the line.
+    Carrier(ToCarrier),
+    /// Tell the model.
+    Model(ToModel),
+    /// Tell the world.
+    Event(Event),
+    /// The call is over: perform what came before, then forget it.
+    Finished,
+}
+
+/// One telephone call.
+#[derive(Debug, Clone)]
+pub struct Call {
+    policy: Policy,
+    agent: Agent,
+    identity: Identity,
+    clock: Clock,
+    state: State,
+    deadlines: Deadlines,
+    transcript: Transcript,
+    playback: Playback,
+    /// The newest turn asked for.
+    turn: TurnId,
+    /// The caller, or a result, waits for words of the model.
+    owed: bool,
+    /// Why the model cannot answer at all, if so.
+    model_refused: bool,
+    /// The caller is audible.
+    caller_speaks: bool,
+    /// Our side is audible, as far as the carrier says.
+    agent_speaks: Option<bool>,
+    /// Nudges since the caller last spoke.
+    nudges: u32,
+    /// Turns since the caller last spoke.
+    self_turns: u32,
+    /// When the caller's last words ended, until the answer is audible.
+    asked_at: Option<Instant>,
+    /// How often the line was lost.
+    line_losses: u32,
+    /// What the model wrote in the reply that was under way last.
+    last_written: Option<Written>,
+    counters: Counters,
+    outputs: Vec<Output>,
+}
+
+/// What came in and was not used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Counters {
+    /// Words of a turn that was over.
+    pub late: u64,
+    /// Inputs that the state had no use for.
+    pub unexpected: u64,
+}
+
+/// What a snapshot is made of.
+pub(crate) struct Parts<'a> {
+    pub(crate) identity: &'a Identity,
+    pub(crate) agent: &'a str,
+    pub(crate) transcript: &'a Transcript,
+    pub(crate) phase: Phase,
+    pub(crate) duration_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Clock {
+    start: Instant,
+    wall: Timestamp,
+}
+
+/// What the call is doing. Held replies, questions and a human's turn are in the transcript.
+#[derive(Debug, Clone)]
+enum State {
+    /// The line is not up yet.
+    Ringing,
+    /// The caller has the floor; `greeting` while the opening line plays.
+    Listening { greeting: bool },
+    /// The model was asked, and thinks or speaks.
+    Replying(Box<Reply>),
+    /// The caller waits for a supervisor.
+    OnHold,
+    /// A human speaks.
+    HumanSpeaks,
+    /// The line is gone and may come back; `returning` when it was we who let it go.
+    Lost { since: Instant, returning: bool },
+    /// The last words are on their way.
+    Ending(Ending),
+    /// Somebody else speaks with the caller.
+    Transferring { target: PhoneNumber, reason: EndReason },
+    /// Over.
+    Ended,
+}
+
+impl Call {
+    /// A call whose phone rings. `wall` is the wall-clock time at `now`; every later event takes
+    /// its time from the two.
+    #[must_use]
+    pub fn new(
+        policy: Policy,
+        agent: Agent,
+        identity: Identity,
+        now: Instant,
+        wall: Timestamp,
+    ) -> (Self, Vec<Output>) {
+        let mut call = Self::bare(policy, agent, identity, Transcript::default(), now, wall);
+        call.deadlines.set(Deadline::Connect, now + call.policy.connect);
+        let start = EventBody::SessionStart {
+            from: call.identity.from.clone(),
+            to: call.identity.to.clone(),
+            direction: call.identity.direction,
+            agent: call.agent.id.clone(),
+            carrier: call.identity.carrier.clone(),
+        };
+        call.emit(now, start);
+        let outputs = call.take_outputs();
+        (call, outputs)
+    }
+
+    /// The same call, rebuilt from its stored events, with its line lost: it waits for the line to
+    /// come back. `None` if the events do not begin with a start or if the call has ended.
+    #[must_use]
+    pub fn resume(
+        policy: Policy,
+        agent: Agent,
+        events: &[Event],
+        now: Instant,
+        wall: Timestamp,
+    ) -> Option<Self> {
+        let start = events.first()?;
+        let EventBody::SessionStart { from, to, direction, carrier, .. } = &start.body else {
+            return None;
+        };
+        let identity = Identity {
+            sid: start.call.clone(),
+            from: from.clone(),
+            to: to.clone(),
+            direction: *direction,
+            carrier: carrier.clone(),
+        };
+        let mut transcript = Transcript::default();
+        for event in events {
+            transcript.apply(event);
+        }
+        if transcript.ended.is_some() {
+            return None;
+        }
+        let mut call = Self::bare(policy, agent, identity, transcript, now, wall);
+        call.turn = call.transcript.turn;
+        call.owed = call.transcript.owes();
+        call.line_losses = call.transcript.resumed;
+        let age = wall.duration_since(start.at).unsigned_abs();
+        call.deadlines.set(Deadline::MaxCall, now + call.policy.max_call.saturating_sub(age));
+        call.deadlines.set(Deadline::Reconnect, now + call.policy.reconnect);
+        call.state = State::Lost { since: now, returning: false };
+        Some(call)
+    }
+
+    /// Takes an input in. Whatever it is, the call goes on or ends cleanly.
+    #[must_use]
+    pub fn handle(&mut self, now: Instant, input: Input) -> Vec<Output> {
+        match input {
+            Input::Carrier(said) => self.on_carrier(now, said),
+            Input::Model(said) => self.on_model(now, said),
+            Input::Deadline => {
+                while let Some(due) = self.deadlines.take_due(now) {
+                    self.on_deadline(now, due);
+                }
+            }
+            Input::Stop => self.on_stop(now),
+        }
+        self.take_outputs()
+    }
+
+    /// When to come back with [`Input::Deadline`]. `None` only when the call is over.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadlines.next()
+    }
+
+    /// Whether the call is over.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Ended)
+    }
+
+    /// The call's id.
+    #[must_use]
+    pub fn sid(&self) -> &CallSid {
+        &self.identity.sid
+    }
+
+    /// What came in and was not used.
+    #[must_use]
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// What the call is doing.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        match &self.state {
+            State::Ringing => Phase::Ringing,
+            State::Listening { greeting: true } => Phase::Greeting,
+            State::Listening { greeting: false } => Phase::Listening,
+            State::Replying(reply) if reply.has_spoken() => Phase::Speaking,
+            State::Replying(_) => Phase::Thinking,
+            State::OnHold => Phase::OnHold,
+            State::HumanSpeaks => Phase::HumanSpeaks,
+            State::Lost { .. } => Phase::Lost,
+            State::Ending(_) => Phase::Ending,
+            State::Transferring { .. } => Phase::Transferring,
+            State::Ended => Phase::Ended,
+        }
+    }
+
+    /// What a snapshot is made of.
+    pub(crate) fn parts(&self, now: Instant) -> Parts<'_> {
+        let started = self.transcript.started.unwrap_or(self.clock.wall);
+        let lasted = self.wall(now).duration_since(started).as_millis();
+        Parts {
+            identity: &self.identity,
+            agent: &self.agent.id,
+            transcript: &self.transcript,
+            phase: self.phase(),
+            duration_ms: u64::try_from(lasted).unwrap_or(0),
+        }
+    }
+
+    fn bare(
+        policy: Policy,
+        agent: Agent,
+        identity: Identity,
+        transcript: Transcript,
+        now: Instant,
+        wall: Timestamp,
+    ) -> Self {
+        Self {
+            policy,
+            agent,
+            identity,
+            clock: Clock { start: now, wall },
+            state: State::Ringing,
+            deadlines: Deadlines::default(),
+            transcript,
+            playback: Playback::default(),
+            turn: TurnId::default(),
+            owed: false,
+            model_refused: false,
+            caller_speaks: false,
+            agent_speaks: None,
+            nudges: 0,
+            self_turns: 0,
+            asked_at: None,
+            line_losses: 0,
+            last_written: None,
+            counters: Counters::default(),
+            outputs: Vec::new(),
+        }
+    }
+
+    fn take_outputs(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.outputs)
+    }
+
+    // The small verbs.
+
+    /// Numbers an event, remembers what it means, and tells the world.
+    fn emit(&mut self, now: Instant, body: EventBody) {
+        let event = Event {
+            body,
+            call: self.identity.sid.clone(),
+            at: self.wall(now),
+            seq: Some(self.transcript.seq + 1),
+        };
+        self.transcript.apply(&event);
+        self.outputs.push(Output::Event(event));
+    }
+
+    /// Tells who is looking, and nobody else.
+    fn show(&mut self, now: Instant, body: EventBody) {
+        let event = Event { body, call: self.identity.sid.clone(), at: self.wall(now), seq: None };
+        self.outputs.push(Output::Event(event));
+    }
+
+    fn wall(&self, now: Instant) -> Timestamp {
+        let since = now.saturating_duration_since(self.clock.start);
+        self.clock.wall.saturating_add(since).unwrap_or(self.clock.wall)
+    }
+
+    /// Speaks one whole utterance of ours.
+    fn speak(&mut self, now: Instant, source: Source, text: &str) {
+        // A filler stands in front of the reply, not in its way: the reply must not cut it off.
+        let interruptible = self.agent.greeting_interruptible || source != Source::Greeting;
+        self.say(now, source, None, text, true, false, interruptible);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the one door through which all speech leaves")]
+    fn say(
+        &mut self,
+        now: Instant,
+        source: Source,
+        turn: Option<TurnId>,
+        text: &str,
+        last: bool,
+        preemptible: bool,
+        interruptible: bool,
+    ) {
+        self.playback.sent(source, turn, text, last);
+        self.deadlines.clear(Deadline::Silence);
+        self.expect_playback(now);
+        let token = text.to_owned();
+        self.outputs.push(Output::Carrier(ToCarrier::Say {
+            token,
+            last,
+            preemptible,
+            interruptible,
+        }));
+    }
+
+    /// Sets the time by which all that was sent must have been heard.
+    fn expect_playback(&mut self, now: Instant) {
+        if self.playback.is_idle() {
+            self.deadlines.clear(Deadline::Playback);
+        } else {
+            let rest = self.playback.remaining(self.policy.chars_per_second);
+            self.deadlines.set(Deadline::Playback, now + rest + self.policy.playback_slack);
+        }
+    }
+
+    /// Puts on record what was heard of utterances that will not be heard any further.
+    fn record(&mut self, now: Instant, spoken: Vec<Spoken>) {
+        for utterance in spoken {
+            let model = utterance.source == Source::Model;
+            if utterance.source == Source::Supervisor && utterance.whole {
+                continue;
+            }
+            if utterance.text.is_empty() {
+                continue;
+            }
+            let written = model.then(|| self.written(utterance.turn)).flatten();
+            let generated = written
+                .as_ref()
+                .filter(|written| written.text.trim() != utterance.text)
+                .map(|written| written.text.clone());
+            let body = EventBody::AssistantResponse {
+                text: utterance.text,
+                interrupted: !utterance.whole,
+                source: utterance.source,
+                turn: utterance.turn,
+                generated,
+                verbatim: utterance.whole && written.is_some_and(|written| written.verbatim),
+            };
+            self.emit(now, body);
+        }
+        self.expect_playback(now);
+    }
+
+    /// Cuts off whatever is being spoken, as far as the record goes.
+    fn cut_speech(&mut self, now: Instant) {
+        let cut = self.playback.take_all_as_cut();
+        self.record(now, cut);
+    }
+
+    fn measure(&mut self, now: Instant, turn: TurnId, stage: Stage) {
+        if let Some(asked) = self.asked_at {
+            let ms = now.saturating_duration_since(asked).as_millis();
+            let ms = u64::try_from(ms).unwrap_or(u64::MAX);
+            self.emit(now, EventBody::Latency { turn, stage, ms });
+        }
+    }
+
+    fn tell_model(&mut self, order: ToModel) {
+        self.outputs.push(Output::Model(order));
+    }
+
+    fn tell_line(&mut self, order: ToCarrier) {
+        self.outputs.push(Output::Carrier(order));
+    }
+
+    /// An input that nothing was waiting for: counted, so that it can be seen.
+    fn unexpected(&mut self) {
+        self.counters.unexpected += 1;
+    }
+
+    /// Gives the floor to whoever must have it now.
+    fn settle(&mut self, now: Instant) {
+        if self.transcript.human {
+            self.state = State::HumanSpeaks;
+        } else if self.transcript.held.is_some() {
+            self.hold_for_approval(now);
+        } else if !self.transcript.questions.is_empty() {
+            self.hold_for_answer(now);
+        } else if self.owed {
+            self.respond(now, &[]);
+        } else {
+            self.listen(now, false);
+        }
+    }
+
+    fn listen(&mut self, now: Instant, greeting: bool) {
+        self.state = State::Listening { greeting };
+        if self.playback.is_idle() && !self.caller_speaks {
+            self.deadlines.set(Deadline::Silence, now + self.policy.silence);
+        }
+    }
+
+    fn is_replying_unfinished(&self) -> bool {
+        matches!(&self.state, State::Replying(reply) if !reply.is_done())
+    }
+}

@@ -1,0 +1,112 @@
+//! What happens when a time has come.
+
+use std::time::Instant;
+
+use super::{Call, State};
+use crate::deadline::Deadline;
+use crate::event::{By, EndReason, EventBody, Source};
+use crate::policy::ApprovalTimeout;
+
+impl Call {
+    pub(super) fn on_deadline(&mut self, now: Instant, due: Deadline) {
+        match due {
+            Deadline::Connect => self.finish(now, EndReason::NotConnected),
+            Deadline::Filler => self.on_filler_due(now),
+            Deadline::Answer => self.on_answer_overdue(now),
+            Deadline::Retry => self.ask_again(now),
+            Deadline::Playback => self.on_playback_due(now),
+            Deadline::Silence => self.on_silence(now),
+            Deadline::FalseInterrupt => self.on_false_interrupt(now),
+            Deadline::Digits => self.digits_complete(now),
+            Deadline::Question => self.close_question(now, None),
+            Deadline::Approval => self.on_approval_overdue(now),
+            Deadline::HoldLine => self.on_hold_line(now),
+            Deadline::Reconnect => self.finish(now, EndReason::LineLost),
+            Deadline::Dialled => self.finish(now, EndReason::Transferred),
+            Deadline::Farewell => self.leave(now),
+            Deadline::MaxCall => self.on_max_call(now),
+        }
+    }
+
+    fn on_filler_due(&mut self, now: Instant) {
+        if matches!(self.state, State::OnHold) {
+            let phrase = self.agent.phrases.filler.clone();
+            self.speak(now, Source::Filler, &phrase);
+        } else {
+            self.say_filler(now);
+        }
+    }
+
+    /// The carrier has not reported the end of what must have ended.
+    fn on_playback_due(&mut self, now: Instant) {
+        if !self.playback.is_closed() {
+            // More is coming: the reply's own limit decides.
+            return self.expect_playback(now);
+        }
+        let spoken = self.playback.take_all_as_heard();
+        self.record(now, spoken);
+        self.after_playback(now);
+    }
+
+    fn on_silence(&mut self, now: Instant) {
+        if !matches!(self.state, State::Listening { .. }) {
+            return;
+        }
+        if self.nudges < self.policy.nudges {
+            self.nudges += 1;
+            let phrase = self.agent.phrases.nudge.clone();
+            self.speak(now, Source::Nudge, &phrase);
+        } else {
+            let phrase = self.agent.phrases.silence_goodbye.clone();
+            self.speak(now, Source::Goodbye, &phrase);
+            self.end_by_policy(now, EndReason::Silence);
+        }
+    }
+
+    fn on_false_interrupt(&mut self, now: Instant) {
+        if !matches!(self.state, State::Listening { .. }) {
+            return;
+        }
+        if self.caller_speaks {
+            let later = now + self.policy.false_interrupt;
+            return self.deadlines.set(Deadline::FalseInterrupt, later);
+        }
+        let hint = "The caller interrupted you but said nothing that could be understood. Go on \
+                    from where you were cut off.";
+        self.respond(now, &[hint]);
+    }
+
+    fn on_approval_overdue(&mut self, now: Instant) {
+        let Some(held) = self.transcript.held.clone() else { return };
+        match self.policy.approval_timeout {
+            ApprovalTimeout::Send => self.send_held(now, &held.text, By::Policy),
+            ApprovalTimeout::AskAgain => {
+                let phrase = self.agent.phrases.still_holding.clone();
+                self.speak(now, Source::Hold, &phrase);
+                let (text, turn, commands) = (held.text, held.turn, held.commands);
+                self.emit(now, EventBody::PendingResponse { text, turn, commands });
+                self.deadlines.set(Deadline::Approval, now + self.policy.approval_limit);
+                self.deadlines.set(Deadline::HoldLine, now + self.policy.hold_line);
+            }
+        }
+    }
+
+    fn on_hold_line(&mut self, now: Instant) {
+        if matches!(self.state, State::OnHold) {
+            let phrase = self.agent.phrases.still_holding.clone();
+            self.speak(now, Source::Hold, &phrase);
+            self.deadlines.set(Deadline::HoldLine, now + self.policy.hold_line);
+        }
+    }
+
+    fn on_max_call(&mut self, now: Instant) {
+        match &self.state {
+            State::Ringing | State::Lost { .. } => self.finish(now, EndReason::MaxDuration),
+            State::Ending(_) | State::Transferring { .. } | State::Ended => {}
+            State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
+                let phrase = self.agent.phrases.time_goodbye.clone();
+                self.say_goodbye(now, &phrase, EndReason::MaxDuration);
+            }
+        }
+    }
+}

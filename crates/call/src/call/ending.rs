@@ -1,0 +1,281 @@
+//! Last words, hanging up, dialling on, and what a carrier is told that asks how to go on.
+
+use std::time::Instant;
+
+use super::reply::Then;
+use super::{Call, Output, State};
+use crate::carrier::{LegEnd, Next, ToCarrier};
+use crate::deadline::Deadline;
+use crate::event::{By, CommandName, EndReason, EventBody, Source, ToolRef};
+use crate::ids::PhoneNumber;
+use crate::model::ToModel;
+
+/// How the call ends once the last words have been heard.
+#[derive(Debug, Clone)]
+pub(super) struct Ending {
+    to: Option<PhoneNumber>,
+    reason: EndReason,
+    by: By,
+    tool: Option<ToolRef>,
+}
+
+impl Ending {
+    pub(super) fn reason(&self) -> EndReason {
+        self.reason
+    }
+
+    /// A caller who speaks keeps the call, unless a rule or a supervisor ends it.
+    fn can_be_called_off(&self) -> bool {
+        self.by == By::Ai || self.reason == EndReason::Silence
+    }
+}
+
+impl Call {
+    pub(super) fn end_after_reply(&mut self, now: Instant, then: Then) {
+        let by = By::Ai;
+        let ending = match then {
+            Then::EndCall { tool } => Ending { to: None, reason: EndReason::AgentEnded, by, tool },
+            Then::Transfer { target, tool } => {
+                Ending { to: Some(target), reason: EndReason::Transferred, by, tool }
+            }
+        };
+        self.enter_ending(now, ending);
+    }
+
+    pub(super) fn end_by_policy(&mut self, now: Instant, reason: EndReason) {
+        self.enter_ending(now, Ending { to: None, reason, by: By::Policy, tool: None });
+    }
+
+    pub(super) fn end_by_transfer(&mut self, now: Instant, to: PhoneNumber, reason: EndReason) {
+        self.enter_ending(now, Ending { to: Some(to), reason, by: By::Policy, tool: None });
+    }
+
+    pub(super) fn end_by_supervisor(&mut self, now: Instant, to: Option<PhoneNumber>) {
+        let reason = if to.is_some() { EndReason::Transferred } else { EndReason::SupervisorEnded };
+        self.cut_speech(now);
+        self.drop_reply(now, "a supervisor ended it");
+        self.state = State::Ending(Ending { to, reason, by: By::Supervisor, tool: None });
+        self.leave(now);
+    }
+
+    fn enter_ending(&mut self, now: Instant, ending: Ending) {
+        for waits in [
+            Deadline::Silence,
+            Deadline::FalseInterrupt,
+            Deadline::HoldLine,
+            Deadline::Question,
+            Deadline::Approval,
+        ] {
+            self.deadlines.clear(waits);
+        }
+        self.state = State::Ending(ending);
+        self.deadlines.set(Deadline::Farewell, now + self.policy.farewell);
+        self.after_playback(now);
+    }
+
+    /// The caller speaks during the goodbye: it is called off, if it can be.
+    pub(super) fn call_off_ending(&mut self, now: Instant) {
+        let State::Ending(ending) = &self.state else { return };
+        if !ending.can_be_called_off() {
+            return;
+        }
+        let Ending { to, by, tool, .. } = ending.clone();
+        self.cut_speech(now);
+        self.deadlines.clear(Deadline::Farewell);
+        if by == By::Ai {
+            let then = match to {
+                Some(target) => Then::Transfer { target, tool },
+                None => Then::EndCall { tool },
+            };
+            self.reject_then(now, then, "the caller spoke");
+        }
+        self.listen(now, false);
+    }
+
+    /// The last words have been heard, or have had their time.
+    pub(super) fn leave(&mut self, now: Instant) {
+        let State::Ending(ending) = self.state.clone() else { return };
+        let rest = self.playback.take_all_as_heard();
+        self.record(now, rest);
+        self.deadlines.clear(Deadline::Farewell);
+        let Ending { to, reason, by, tool } = ending;
+        match to {
+            None => {
+                if by != By::Policy {
+                    self.executed(now, CommandName::EndCall, String::new(), by, tool);
+                }
+                self.tell_line(ToCarrier::Leave(Next::HangUp));
+                self.finish(now, reason);
+            }
+            Some(target) => {
+                self.executed(now, CommandName::Transfer, target.to_string(), by, tool);
+                self.emit(now, EventBody::SessionTransfer { target: target.to_string() });
+                let dial = self.dial(target.clone());
+                self.tell_line(ToCarrier::Leave(dial));
+                self.state = State::Transferring { target, reason };
+                let longest = self.policy.ring + self.policy.max_call;
+                self.deadlines.set(Deadline::Dialled, now + longest);
+            }
+        }
+    }
+
+    fn executed(
+        &mut self,
+        now: Instant,
+        command: CommandName,
+        value: String,
+        by: By,
+        tool: Option<ToolRef>,
+    ) {
+        self.emit(now, EventBody::CommandExecuted { command, value, by, tool });
+    }
+
+    fn dial(&self, target: PhoneNumber) -> Next {
+        Next::Dial { target, ring: self.policy.ring, limit: self.policy.max_call }
+    }
+
+    /// The caller hung up while the last words were being said.
+    pub(super) fn hang_up_during_ending(&mut self, now: Instant) {
+        let State::Ending(ending) = &self.state else { return };
+        let reason = match ending.to {
+            Some(_) => EndReason::CallerHungUp,
+            None => ending.reason,
+        };
+        self.finish(now, reason);
+    }
+
+    /// Ends the call. Everything after this is late.
+    pub(super) fn finish(&mut self, now: Instant, reason: EndReason) {
+        if self.is_over() {
+            return;
+        }
+        self.cut_speech(now);
+        self.drop_reply(now, "the call ended");
+        let started = self.transcript.started.unwrap_or(self.clock.wall);
+        let lasted = self.wall(now).duration_since(started).as_millis();
+        let duration_ms = u64::try_from(lasted).unwrap_or(0);
+        self.emit(now, EventBody::SessionEnd { reason, duration_ms });
+        self.state = State::Ended;
+        self.deadlines.clear_all();
+        self.outputs.push(Output::Finished);
+    }
+
+    /// The server stops.
+    pub(super) fn on_stop(&mut self, now: Instant) {
+        match &self.state {
+            State::Ringing | State::Lost { .. } => {
+                self.tell_line(ToCarrier::Leave(Next::HangUp));
+                self.finish(now, EndReason::Shutdown);
+            }
+            State::Transferring { .. } => self.finish(now, EndReason::Transferred),
+            State::Ending(_) | State::Ended => {}
+            State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
+                let phrase = self.agent.phrases.shutdown_goodbye.clone();
+                self.say_goodbye(now, &phrase, EndReason::Shutdown);
+            }
+        }
+    }
+
+    /// Cuts in with last words.
+    pub(super) fn say_goodbye(&mut self, now: Instant, phrase: &str, reason: EndReason) {
+        self.cut_speech(now);
+        if self.is_replying_unfinished() {
+            self.tell_model(ToModel::Cancel { turn: self.turn });
+        }
+        self.drop_finished_reply();
+        self.speak(now, Source::Goodbye, phrase);
+        self.end_by_policy(now, reason);
+    }
+
+    fn drop_finished_reply(&mut self) {
+        for of_reply in [Deadline::Filler, Deadline::Answer, Deadline::Retry] {
+            self.deadlines.clear(of_reply);
+        }
+    }
+
+    /// The carrier asks how the call goes on after the line or a dialled party is done.
+    #[must_use]
+    pub fn leg_ended(&mut self, now: Instant, end: LegEnd) -> (Next, Vec<Output>) {
+        let next = match end {
+            LegEnd::Completed => {
+                let reason = match &self.state {
+                    State::Transferring { .. } => EndReason::Transferred,
+                    State::Ending(ending) => ending.reason,
+                    State::Ringing
+                    | State::Listening { .. }
+                    | State::Replying(_)
+                    | State::OnHold
+                    | State::HumanSpeaks
+                    | State::Lost { .. }
+                    | State::Ended => EndReason::CallerHungUp,
+                };
+                self.finish(now, reason);
+                Next::Nothing
+            }
+            LegEnd::Left | LegEnd::Failed => self.after_line(now),
+            LegEnd::Dialled { answered, outcome } => self.after_dial(now, answered, &outcome),
+        };
+        (next, std::mem::take(&mut self.outputs))
+    }
+
+    fn after_line(&mut self, now: Instant) -> Next {
+        if matches!(self.state, State::Ending(_)) {
+            self.leave(now);
+        }
+        match &self.state {
+            State::Ended => Next::HangUp,
+            State::Transferring { target, .. } => self.dial(target.clone()),
+            State::Lost { .. } => Next::Reconnect,
+            // The carrier never reached our socket: once more, within the time for connecting.
+            State::Ringing if self.line_losses < self.policy.line_losses => {
+                self.line_losses += 1;
+                Next::Reconnect
+            }
+            State::Ringing => {
+                self.finish(now, EndReason::NotConnected);
+                self.apologise()
+            }
+            // The carrier knows before we do.
+            State::Listening { .. }
+            | State::Replying(_)
+            | State::OnHold
+            | State::HumanSpeaks
+            | State::Ending(_) => {
+                self.lose_line(now);
+                if self.is_over() { self.apologise() } else { Next::Reconnect }
+            }
+        }
+    }
+
+    fn apologise(&self) -> Next {
+        Next::Apologise { text: self.agent.phrases.apology_goodbye.clone() }
+    }
+
+    fn after_dial(&mut self, now: Instant, answered: bool, outcome: &str) -> Next {
+        let State::Transferring { target, reason } = self.state.clone() else {
+            self.unexpected();
+            return if self.is_over() { Next::HangUp } else { Next::Reconnect };
+        };
+        if answered {
+            self.finish(now, EndReason::Transferred);
+            return Next::HangUp;
+        }
+        if reason == EndReason::ModelFailed {
+            self.finish(now, EndReason::ModelFailed);
+            return self.apologise();
+        }
+        let rejected = EventBody::CommandRejected {
+            command: CommandName::Transfer.as_str().into(),
+            value: target.to_string(),
+            by: By::Ai,
+            reason: format!("{outcome}: nobody took the call, the caller is back with you"),
+            tool: None,
+        };
+        self.emit(now, rejected);
+        self.owed = true;
+        self.deadlines.clear(Deadline::Dialled);
+        self.deadlines.set(Deadline::Reconnect, now + self.policy.reconnect);
+        self.state = State::Lost { since: now, returning: true };
+        Next::Reconnect
+    }
+}

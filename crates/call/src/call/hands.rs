@@ -1,0 +1,221 @@
+//! What a supervisor does.
+
+use std::time::Instant;
+
+use super::{Call, Output, State};
+use crate::action::{Action, Refused};
+use crate::deadline::Deadline;
+use crate::event::{By, EventBody, Source, ToolRef};
+
+impl Call {
+    /// Does what a supervisor orders, or refuses it and leaves the call as it was.
+    pub fn act(&mut self, now: Instant, action: Action) -> Result<Vec<Output>, Refused> {
+        match self.state {
+            State::Ending(_) | State::Ended => return Err(Refused::Ending),
+            State::Transferring { .. } if action != Action::End => {
+                return Err(Refused::NotConnected);
+            }
+            State::Ringing
+            | State::Listening { .. }
+            | State::Replying(_)
+            | State::OnHold
+            | State::HumanSpeaks
+            | State::Lost { .. }
+            | State::Transferring { .. } => {}
+        }
+        match action {
+            Action::Say(text) => self.connected()?.act_say(now, &text),
+            Action::Press(digits) => {
+                self.connected()?.press(now, digits, By::Supervisor, None);
+            }
+            Action::End => self.end_by_supervisor(now, None),
+            Action::Transfer(target) => self.connected()?.end_by_supervisor(now, Some(target)),
+            Action::Answer(text) => {
+                if self.transcript.questions.is_empty() {
+                    return Err(Refused::NoQuestion);
+                }
+                self.close_question(now, Some(text));
+            }
+            Action::Whisper(text) => self.act_whisper(now, text),
+            Action::TakeOver => {
+                if self.transcript.human {
+                    return Err(Refused::AlreadyTakenOver);
+                }
+                self.act_take_over(now);
+            }
+            Action::Release => {
+                if !self.transcript.human {
+                    return Err(Refused::NotTakenOver);
+                }
+                self.emit(now, EventBody::Release {});
+                self.owed |= self.transcript.owes();
+                if matches!(self.state, State::HumanSpeaks) {
+                    self.settle(now);
+                }
+            }
+            Action::Reject(reason) => {
+                if self.transcript.held.is_none() {
+                    return Err(Refused::NoReply);
+                }
+                let text = reason.unwrap_or_default();
+                self.emit(now, EventBody::ResponseRejected { text });
+                self.deadlines.clear(Deadline::Approval);
+                self.owed = true;
+                self.self_turns = 0;
+                if matches!(self.state, State::OnHold) {
+                    self.leave_hold(now);
+                }
+            }
+        }
+        Ok(std::mem::take(&mut self.outputs))
+    }
+
+    fn connected(&mut self) -> Result<&mut Self, Refused> {
+        match self.state {
+            State::Ringing | State::Lost { .. } => Err(Refused::NotConnected),
+            State::Listening { .. }
+            | State::Replying(_)
+            | State::OnHold
+            | State::HumanSpeaks
+            | State::Ending(_)
+            | State::Transferring { .. }
+            | State::Ended => Ok(self),
+        }
+    }
+
+    fn act_say(&mut self, now: Instant, text: &str) {
+        if self.transcript.held.is_some() {
+            return self.send_held(now, text, By::Supervisor);
+        }
+        self.cut_speech(now);
+        self.drop_reply(now, "a supervisor spoke instead");
+        self.owed = false;
+        self.emit(now, EventBody::AssistantOverride { text: text.to_owned() });
+        self.speak(now, Source::Supervisor, text);
+        if matches!(self.state, State::Listening { .. }) {
+            self.listen(now, false);
+        }
+    }
+
+    fn act_whisper(&mut self, now: Instant, text: String) {
+        self.emit(now, EventBody::Whisper { text });
+        // Words that were not begun are begun anew, with the guidance.
+        let rethink = matches!(&self.state, State::Replying(reply)
+            if !reply.is_done() && !reply.has_spoken());
+        if rethink {
+            self.drop_reply(now, "a supervisor gave guidance");
+            self.self_turns = self.self_turns.saturating_sub(1);
+            self.respond(now, &[]);
+        }
+    }
+
+    fn act_take_over(&mut self, now: Instant) {
+        self.cut_speech(now);
+        if self.is_replying_unfinished() {
+            self.owed = true;
+        }
+        self.drop_reply(now, "a human took over");
+        if self.transcript.held.is_some() {
+            let text = "a human took over".to_owned();
+            self.emit(now, EventBody::ResponseRejected { text });
+        }
+        while !self.transcript.questions.is_empty() {
+            self.emit(now, EventBody::QueryResponse { text: String::new(), answered: false });
+        }
+        for waits in [Deadline::Question, Deadline::Approval, Deadline::HoldLine, Deadline::Filler]
+        {
+            self.deadlines.clear(waits);
+        }
+        self.deadlines.clear(Deadline::Silence);
+        self.deadlines.clear(Deadline::FalseInterrupt);
+        self.emit(now, EventBody::Takeover {});
+        if !matches!(self.state, State::Lost { .. } | State::Ringing) {
+            self.state = State::HumanSpeaks;
+        }
+    }
+
+    // Questions.
+
+    /// The model asks the supervisor.
+    pub(super) fn ask(&mut self, now: Instant, prompt: String, tool: Option<ToolRef>) {
+        self.emit(now, EventBody::Query { prompt, tool });
+        if !self.deadlines.is_set(Deadline::Question) {
+            self.deadlines.set(Deadline::Question, now + self.policy.question_limit);
+        }
+    }
+
+    /// The oldest question is answered, or nobody answered it in time.
+    pub(super) fn close_question(&mut self, now: Instant, answer: Option<String>) {
+        if self.transcript.questions.is_empty() {
+            return;
+        }
+        let answered = answer.is_some();
+        let text = answer.unwrap_or_default();
+        self.emit(now, EventBody::QueryResponse { text, answered });
+        self.owed = true;
+        self.self_turns = 0;
+        if self.transcript.questions.is_empty() {
+            self.deadlines.clear(Deadline::Question);
+            if matches!(self.state, State::OnHold) {
+                self.leave_hold(now);
+            }
+        } else {
+            self.deadlines.set(Deadline::Question, now + self.policy.question_limit);
+        }
+    }
+
+    pub(super) fn hold_for_answer(&mut self, now: Instant) {
+        self.state = State::OnHold;
+        if !self.deadlines.is_set(Deadline::Question) {
+            self.deadlines.set(Deadline::Question, now + self.policy.question_limit);
+        }
+        self.deadlines.set(Deadline::HoldLine, now + self.policy.hold_line);
+    }
+
+    fn leave_hold(&mut self, now: Instant) {
+        self.deadlines.clear(Deadline::HoldLine);
+        self.deadlines.clear(Deadline::Filler);
+        self.settle(now);
+    }
+
+    // Held replies.
+
+    pub(super) fn hold_for_approval(&mut self, now: Instant) {
+        let heard_filler = matches!(&self.state, State::Replying(reply) if reply.has_filled());
+        self.state = State::OnHold;
+        self.deadlines.set(Deadline::Approval, now + self.policy.approval_limit);
+        self.deadlines.set(Deadline::HoldLine, now + self.policy.hold_line);
+        if !heard_filler {
+            self.deadlines.set(Deadline::Filler, now + self.policy.filler_after);
+        }
+    }
+
+    /// Sends the held reply; edited if the words are not the same.
+    pub(super) fn send_held(&mut self, now: Instant, text: &str, by: By) {
+        let Some(held) = self.transcript.held.clone() else { return };
+        let edited = text.trim() != held.text;
+        let approved = EventBody::ResponseApproved { text: text.to_owned(), by, edited };
+        self.emit(now, approved);
+        self.deadlines.clear(Deadline::Approval);
+        self.deadlines.clear(Deadline::HoldLine);
+        self.deadlines.clear(Deadline::Filler);
+        let words_kept_meanwhile = self.owed;
+        self.revive(held.turn, !edited && held.commands.is_empty(), text);
+        if edited {
+            for held in held.commands {
+                let rejected = EventBody::CommandRejected {
+                    command: held.command.as_str().into(),
+                    value: held.value,
+                    by: By::Ai,
+                    reason: "a supervisor sent other words instead".into(),
+                    tool: held.tool,
+                };
+                self.emit(now, rejected);
+            }
+            self.send_kept(now, text, Vec::new());
+        } else {
+            self.send_kept(now, text, held.commands);
+        }
+        self.owed |= words_kept_meanwhile;
+    }
+}

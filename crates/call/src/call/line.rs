@@ -1,0 +1,292 @@
+//! What the line says.
+
+use std::time::Instant;
+
+use super::{Call, State};
+use crate::carrier::{EndStatus, FromCarrier};
+use crate::deadline::Deadline;
+use crate::event::{EndReason, EventBody, Source, Speaker, Stage, Where};
+
+impl Call {
+    pub(super) fn on_carrier(&mut self, now: Instant, said: FromCarrier) {
+        if self.is_over() {
+            return self.unexpected();
+        }
+        match said {
+            FromCarrier::Connected => self.on_connected(now),
+            FromCarrier::Said { text, last } => self.on_said(now, text, last),
+            FromCarrier::Pressed { digit } => self.on_pressed(now, digit),
+            FromCarrier::Interrupted { heard } => self.on_interrupted(now, &heard),
+            FromCarrier::Played { text } => self.on_played(now, &text),
+            FromCarrier::AgentSpeaking(on) => self.on_agent_speaking(now, on),
+            FromCarrier::CallerSpeaking(on) => self.on_caller_speaking(now, on),
+            FromCarrier::Trouble { code, message } => {
+                let code = code.map_or_else(|| "unknown".to_owned(), |code| code.to_string());
+                let r#where = Where::Carrier;
+                self.emit(now, EventBody::Error { r#where, code, message, fatal: false });
+            }
+            FromCarrier::Closed { clean } => self.on_closed(now, clean),
+            FromCarrier::Over { status } => self.on_over(now, status),
+        }
+    }
+
+    fn on_connected(&mut self, now: Instant) {
+        match self.state {
+            State::Ringing => {
+                self.deadlines.clear(Deadline::Connect);
+                self.deadlines.set(Deadline::MaxCall, now + self.policy.max_call);
+                if self.model_refused {
+                    return self.give_up(now);
+                }
+                match self.agent.greeting.clone() {
+                    Some(greeting) => {
+                        self.speak(now, Source::Greeting, &greeting);
+                        self.listen(now, true);
+                    }
+                    None => self.respond(now, &["The call has just been connected. You begin."]),
+                }
+            }
+            State::Lost { since, returning } => {
+                self.deadlines.clear(Deadline::Reconnect);
+                let gap = now.saturating_duration_since(since).as_millis();
+                let gap_ms = u64::try_from(gap).unwrap_or(u64::MAX);
+                self.emit(now, EventBody::Resumed { gap_ms });
+                if !returning {
+                    let phrase = self.agent.phrases.back_again.clone();
+                    self.speak(now, Source::Apology, &phrase);
+                }
+                self.settle(now);
+            }
+            State::Listening { .. }
+            | State::Replying(_)
+            | State::OnHold
+            | State::HumanSpeaks
+            | State::Ending(_)
+            | State::Transferring { .. }
+            | State::Ended => self.unexpected(),
+        }
+    }
+
+    fn on_said(&mut self, now: Instant, text: String, last: bool) {
+        if text.trim().is_empty() || matches!(self.state, State::Ringing) {
+            return self.unexpected();
+        }
+        self.deadlines.clear(Deadline::Silence);
+        self.deadlines.clear(Deadline::FalseInterrupt);
+        let speaker = Speaker::Caller;
+        if !last {
+            return self.show(now, EventBody::Transcript { speaker, text, r#final: false });
+        }
+        // What was playing came first, so it goes on record first.
+        match &self.state {
+            State::Listening { .. } | State::Replying(_) => self.settle_speech_before_words(now),
+            State::Ringing
+            | State::OnHold
+            | State::HumanSpeaks
+            | State::Lost { .. }
+            | State::Ending(_)
+            | State::Transferring { .. }
+            | State::Ended => {}
+        }
+        self.call_off_ending(now);
+        self.emit(now, EventBody::Transcript { speaker, text, r#final: true });
+        self.caller_has_spoken(now);
+    }
+
+    /// The caller has said or keyed something that is on record by now.
+    pub(super) fn caller_has_spoken(&mut self, now: Instant) {
+        self.nudges = 0;
+        self.self_turns = 0;
+        self.owed = true;
+        match &self.state {
+            State::Listening { .. } => {
+                self.asked_at = Some(now);
+                self.respond(now, &[]);
+            }
+            State::Replying(_) => {
+                self.drop_reply(now, "the caller spoke");
+                self.asked_at = Some(now);
+                self.respond(now, &[]);
+            }
+            // The words are kept; the answer comes when the caller is off hold.
+            State::OnHold | State::HumanSpeaks | State::Ending(_) => {}
+            State::Ringing | State::Lost { .. } | State::Transferring { .. } | State::Ended => {
+                self.unexpected();
+            }
+        }
+    }
+
+    /// Words came without an interruption. If we were not audible any more, all was heard; if we
+    /// still are, the next reply will cut this one off.
+    fn settle_speech_before_words(&mut self, now: Instant) {
+        let silent = self.agent_speaks == Some(false) && self.playback.is_closed();
+        let spoken = if silent {
+            self.playback.take_all_as_heard()
+        } else {
+            self.playback.take_all_as_cut()
+        };
+        self.record(now, spoken);
+    }
+
+    fn on_pressed(&mut self, now: Instant, digit: char) {
+        if !matches!(digit, '0'..='9' | '*' | '#') || matches!(self.state, State::Ringing) {
+            return self.unexpected();
+        }
+        self.deadlines.clear(Deadline::Silence);
+        self.emit(now, EventBody::Dtmf { digit });
+        if digit == '#' {
+            self.digits_complete(now);
+        } else {
+            self.deadlines.set(Deadline::Digits, now + self.policy.digits_pause);
+        }
+    }
+
+    pub(super) fn digits_complete(&mut self, now: Instant) {
+        self.deadlines.clear(Deadline::Digits);
+        self.deadlines.clear(Deadline::FalseInterrupt);
+        if matches!(self.state, State::Listening { .. } | State::Replying(_)) {
+            self.settle_speech_before_words(now);
+        }
+        self.caller_has_spoken(now);
+    }
+
+    fn on_interrupted(&mut self, now: Instant, heard: &str) {
+        if self.playback.is_idle() {
+            // A key or a cough after the last word: nothing was cut.
+            return self.unexpected();
+        }
+        let cut = self.playback.take_interrupted(heard);
+        let current = cut.iter().find(|spoken| !spoken.whole).or(cut.last());
+        let heard = current.map(|spoken| spoken.text.clone()).unwrap_or_default();
+        let was_model = current.is_some_and(|spoken| spoken.source == Source::Model);
+        self.emit(now, EventBody::Interrupt { heard });
+        self.record(now, cut);
+        self.call_off_ending(now);
+        match &self.state {
+            State::Replying(reply) if reply.has_spoken() => {
+                self.drop_reply(now, "the caller spoke");
+                self.listen(now, false);
+                if was_model {
+                    let at = now + self.policy.false_interrupt;
+                    self.deadlines.set(Deadline::FalseInterrupt, at);
+                }
+            }
+            State::Listening { .. } => self.listen(now, false),
+            // Only a filler or a hold line was cut off: what is being waited for still comes.
+            State::Replying(_) | State::OnHold | State::HumanSpeaks | State::Ending(_) => {}
+            State::Ringing | State::Lost { .. } | State::Transferring { .. } | State::Ended => {
+                self.unexpected();
+            }
+        }
+    }
+
+    fn on_played(&mut self, now: Instant, text: &str) {
+        let turn = self.playback.played(text);
+        if let Some(turn) = turn
+            && turn == self.turn
+        {
+            self.measure(now, turn, Stage::FirstPlayed);
+            self.asked_at = None;
+        }
+        let finished = self.playback.take_finished();
+        self.record(now, finished);
+        self.after_playback(now);
+    }
+
+    /// Goes on if the last words have been heard.
+    pub(super) fn after_playback(&mut self, now: Instant) {
+        if !self.playback.is_idle() {
+            return;
+        }
+        match &self.state {
+            State::Listening { .. } => self.listen(now, false),
+            State::Replying(reply) if reply.is_done() => self.reply_heard(now),
+            State::Ending(_) => self.leave(now),
+            State::Ringing
+            | State::Replying(_)
+            | State::OnHold
+            | State::HumanSpeaks
+            | State::Lost { .. }
+            | State::Transferring { .. }
+            | State::Ended => {}
+        }
+    }
+
+    fn on_agent_speaking(&mut self, now: Instant, on: bool) {
+        self.agent_speaks = Some(on);
+        // The carrier fell silent with everything sent: what it has not reported by the time that
+        // its last report would take, it will not report.
+        if !on && !self.playback.is_idle() && self.playback.is_closed() {
+            let soon = now + self.policy.playback_slack / 4;
+            self.deadlines.set(Deadline::Playback, soon);
+        }
+    }
+
+    fn on_caller_speaking(&mut self, now: Instant, on: bool) {
+        self.caller_speaks = on;
+        if on {
+            self.deadlines.clear(Deadline::Silence);
+        } else if matches!(self.state, State::Listening { .. }) && self.playback.is_idle() {
+            self.deadlines.set(Deadline::Silence, now + self.policy.silence);
+        }
+    }
+
+    fn on_closed(&mut self, now: Instant, clean: bool) {
+        match &self.state {
+            State::Transferring { .. } => {}
+            State::Ringing | State::Lost { .. } => self.unexpected(),
+            State::Ending(_) if clean => self.hang_up_during_ending(now),
+            State::Ending(_) => self.leave(now),
+            State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
+                if clean {
+                    self.finish(now, EndReason::CallerHungUp);
+                } else {
+                    self.lose_line(now);
+                }
+            }
+            State::Ended => self.unexpected(),
+        }
+    }
+
+    /// The words on their way are lost with the line; the conversation is not.
+    pub(super) fn lose_line(&mut self, now: Instant) {
+        self.line_losses += 1;
+        if self.line_losses > self.policy.line_losses {
+            return self.finish(now, EndReason::LineLost);
+        }
+        self.cut_speech(now);
+        if self.is_replying_unfinished() {
+            self.owed = true;
+        }
+        self.drop_reply(now, "the line was lost");
+        self.caller_speaks = false;
+        self.agent_speaks = None;
+        self.asked_at = None;
+        self.owed |= self.transcript.owes();
+        for waits in [
+            Deadline::Silence,
+            Deadline::FalseInterrupt,
+            Deadline::Digits,
+            Deadline::HoldLine,
+            Deadline::Question,
+            Deadline::Approval,
+        ] {
+            self.deadlines.clear(waits);
+        }
+        self.state = State::Lost { since: now, returning: false };
+        self.deadlines.set(Deadline::Reconnect, now + self.policy.reconnect);
+    }
+
+    fn on_over(&mut self, now: Instant, status: EndStatus) {
+        let reason = match (status, &self.state) {
+            (EndStatus::Busy, _) => EndReason::Busy,
+            (EndStatus::NoAnswer, _) => EndReason::NoAnswer,
+            (EndStatus::Canceled, _) => EndReason::Canceled,
+            (EndStatus::Failed, _) => EndReason::Failed,
+            (EndStatus::Completed, State::Transferring { .. }) => EndReason::Transferred,
+            (EndStatus::Completed, State::Ending(ending)) => ending.reason(),
+            (EndStatus::Completed, _) => EndReason::CallerHungUp,
+        };
+        self.finish(now, reason);
+    }
+}

@@ -1,0 +1,364 @@
+//! What has been sent to the line, and what of it has been heard.
+//!
+//! A carrier speaks what it is given in order and reports each stretch as it ends, in its own
+//! spelling: «$5» may come back as «five dollars». Positions are therefore found by letters and
+//! digits alone, and by counting words where even those differ. What was heard is always a
+//! beginning of what was sent.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::event::Source;
+use crate::ids::TurnId;
+
+/// The speech and keys on their way to the caller, oldest first.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Playback {
+    queue: VecDeque<Entry>,
+    /// What was cut off most recently: its last stretch may still be reported.
+    cut: Option<String>,
+}
+
+#[derive(Debug, Clone)]
+enum Entry {
+    Speech(Utterance),
+    Keys(String),
+}
+
+#[derive(Debug, Clone)]
+struct Utterance {
+    source: Source,
+    turn: Option<TurnId>,
+    text: String,
+    /// Bytes of `text` that have been heard.
+    heard: usize,
+    /// No more text will be added.
+    closed: bool,
+}
+
+/// An utterance that will not be heard any further.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Spoken {
+    pub(crate) source: Source,
+    pub(crate) turn: Option<TurnId>,
+    /// What was heard of it.
+    pub(crate) text: String,
+    /// Whether that is all that was sent.
+    pub(crate) whole: bool,
+}
+
+impl Playback {
+    /// Adds text to the utterance that is open, or opens one.
+    pub(crate) fn sent(&mut self, source: Source, turn: Option<TurnId>, text: &str, last: bool) {
+        match self.queue.back_mut() {
+            Some(Entry::Speech(open)) if !open.closed && open.source == source => {
+                open.text.push_str(text);
+                open.turn = turn;
+                open.closed = last;
+            }
+            _ => self.queue.push_back(Entry::Speech(Utterance {
+                source,
+                turn,
+                text: text.to_owned(),
+                heard: 0,
+                closed: last,
+            })),
+        }
+    }
+
+    /// Adds keys. They stand between the words before and after them.
+    pub(crate) fn pressed(&mut self, keys: &str) {
+        self.queue.push_back(Entry::Keys(keys.to_owned()));
+    }
+
+    /// Nothing is on its way.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    /// Everything on its way has been sent in full.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.queue.iter().all(|entry| match entry {
+            Entry::Speech(utterance) => utterance.closed,
+            Entry::Keys(_) => true,
+        })
+    }
+
+    /// How long the rest takes at `chars_per_second`; keys take a quarter of a second each.
+    pub(crate) fn remaining(&self, chars_per_second: u32) -> Duration {
+        let millis: u64 = self
+            .queue
+            .iter()
+            .map(|entry| match entry {
+                Entry::Speech(utterance) => {
+                    let chars = utterance.text[utterance.heard..].chars().count() as u64;
+                    chars * 1000 / u64::from(chars_per_second.max(1))
+                }
+                Entry::Keys(keys) => keys.len() as u64 * 250,
+            })
+            .sum();
+        Duration::from_millis(millis)
+    }
+
+    /// The carrier has played a stretch. Returns the turn it belongs to, if it is one of ours.
+    pub(crate) fn played(&mut self, stretch: &str) -> Option<TurnId> {
+        if letters(stretch).next().is_none() && !stretch.contains(['*', '#']) {
+            return None;
+        }
+        if self.cut.as_ref().is_some_and(|cut| find_prefix(cut, stretch).is_some()) {
+            self.cut = None;
+            return None;
+        }
+        let keys = stretch.trim();
+        if let Some(at) = self.queue.iter().position(|e| matches!(e, Entry::Keys(k) if k == keys)) {
+            // Whatever stood before the keys has been played, or they could not have been.
+            for entry in self.queue.iter_mut().take(at) {
+                if let Entry::Speech(utterance) = entry {
+                    utterance.heard = utterance.text.len();
+                }
+            }
+            self.queue.remove(at);
+            return None;
+        }
+        let exact = self.queue.iter().position(
+            |e| matches!(e, Entry::Speech(u) if find_prefix(&u.text[u.heard..], stretch).is_some()),
+        );
+        // Without a match the carrier has spelled it differently: it is the first thing unheard.
+        let unheard = |e: &Entry| matches!(e, Entry::Speech(u) if letters(&u.text[u.heard..]).next().is_some());
+        let at = exact.or_else(|| self.queue.iter().position(unheard))?;
+        for entry in self.queue.iter_mut().take(at) {
+            if let Entry::Speech(utterance) = entry {
+                utterance.heard = utterance.text.len();
+            }
+        }
+        let Some(Entry::Speech(utterance)) = self.queue.get_mut(at) else { return None };
+        let rest = &utterance.text[utterance.heard..];
+        let step =
+            find_prefix(rest, stretch).unwrap_or_else(|| words_in(rest, count_words(stretch)));
+        utterance.heard += step;
+        utterance.turn
+    }
+
+    /// Takes out what has been sent in full and heard in full.
+    pub(crate) fn take_finished(&mut self) -> Vec<Spoken> {
+        let mut finished = Vec::new();
+        while let Some(Entry::Speech(front)) = self.queue.front() {
+            let rest = &front.text[front.heard..];
+            if !front.closed || letters(rest).next().is_some() {
+                break;
+            }
+            if let Some(Entry::Speech(front)) = self.queue.pop_front() {
+                finished.push(front.spoken(true));
+            }
+        }
+        finished
+    }
+
+    /// Takes out everything as heard to its end.
+    pub(crate) fn take_all_as_heard(&mut self) -> Vec<Spoken> {
+        self.drain(|utterance| utterance.heard = utterance.text.len())
+    }
+
+    /// Takes out everything as cut off where it is known to have been heard to.
+    pub(crate) fn take_all_as_cut(&mut self) -> Vec<Spoken> {
+        self.cut = self.queue.iter().find_map(|entry| match entry {
+            Entry::Speech(u) if u.heard < u.text.len() => Some(u.text[u.heard..].to_owned()),
+            Entry::Speech(_) | Entry::Keys(_) => None,
+        });
+        self.drain(|_| ())
+    }
+
+    /// The caller spoke over us; `heard` is the carrier's word for what was heard of the utterance
+    /// being played: from its beginning, or from the last stretch that was reported.
+    pub(crate) fn take_interrupted(&mut self, heard: &str) -> Vec<Spoken> {
+        self.cut = None;
+        let unheard =
+            |e: &&mut Entry| matches!(e, Entry::Speech(u) if u.heard < u.text.len() || !u.closed);
+        if let Some(Entry::Speech(current)) = self.queue.iter_mut().find(unheard) {
+            current.heard = current.position_of(heard);
+        }
+        self.drain(|_| ())
+    }
+
+    fn drain(&mut self, mut settle: impl FnMut(&mut Utterance)) -> Vec<Spoken> {
+        let mut all = Vec::new();
+        for entry in std::mem::take(&mut self.queue) {
+            if let Entry::Speech(mut utterance) = entry {
+                settle(&mut utterance);
+                let whole = letters(&utterance.text[utterance.heard..]).next().is_none();
+                all.push(utterance.spoken(whole));
+            }
+        }
+        all
+    }
+}
+
+impl Utterance {
+    fn position_of(&self, heard: &str) -> usize {
+        if letters(heard).next().is_none() {
+            return self.heard;
+        }
+        let from_start = find_prefix(&self.text, heard);
+        let from_here = || find_prefix(&self.text[self.heard..], heard).map(|at| self.heard + at);
+        let by_words = || words_in(&self.text, count_words(heard));
+        from_start.or_else(from_here).unwrap_or_else(by_words).max(self.heard)
+    }
+
+    fn spoken(self, whole: bool) -> Spoken {
+        let end = if whole { self.text.len() } else { self.heard };
+        Spoken {
+            source: self.source,
+            turn: self.turn,
+            text: self.text[..end].trim().to_owned(),
+            whole: whole && self.closed,
+        }
+    }
+}
+
+/// Letters and digits, lower case, with the place just behind each.
+fn letters(text: &str) -> impl Iterator<Item = (usize, char)> + '_ {
+    text.char_indices()
+        .filter(|(_, c)| c.is_alphanumeric())
+        .flat_map(|(at, c)| c.to_lowercase().map(move |lower| (at + c.len_utf8(), lower)))
+}
+
+/// How many bytes at the start of `text` spell the same as all of `start`, with the punctuation
+/// that follows them.
+fn find_prefix(text: &str, start: &str) -> Option<usize> {
+    let mut ours = letters(text);
+    let mut end = 0;
+    for (_, theirs) in letters(start) {
+        let (behind, c) = ours.next()?;
+        if c != theirs {
+            return None;
+        }
+        end = behind;
+    }
+    // A prefix must not stop within a word, unless it was the carrier that cut the word in two;
+    // either way it ends where the carrier says. Closing punctuation belongs to what was heard.
+    let tail = &text[end..];
+    let punctuation =
+        tail.find(|c: char| c.is_alphanumeric() || c.is_whitespace()).unwrap_or(tail.len());
+    Some(end + punctuation)
+}
+
+fn count_words(text: &str) -> usize {
+    text.split_whitespace().filter(|word| letters(word).next().is_some()).count()
+}
+
+/// How many bytes at the start of `text` the first `count` words take.
+fn words_in(text: &str, count: usize) -> usize {
+    let mut words = 0;
+    let mut within = false;
+    for (at, c) in text.char_indices() {
+        if c.is_whitespace() {
+            if within && words == count {
+                return at;
+            }
+            within = false;
+        } else if !within && c.is_alphanumeric() {
+            if words == count {
+                return at;
+            }
+            within = true;
+            words += 1;
+        }
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn speaking(texts: &[&str]) -> Playback {
+        let mut playback = Playback::default();
+        for (at, text) in texts.iter().enumerate() {
+            playback.sent(Source::Model, Some(TurnId(1)), text, at + 1 == texts.len());
+        }
+        playback
+    }
+
+    fn heard(spoken: &[Spoken]) -> Vec<(&str, bool)> {
+        spoken.iter().map(|s| (s.text.as_str(), s.whole)).collect()
+    }
+
+    #[test]
+    fn stretches_add_up_to_the_whole() {
+        let mut playback = speaking(&["I am sorry ", "to hear that. ", "Which card?"]);
+        playback.played("I am sorry to hear that.");
+        assert!(playback.take_finished().is_empty());
+        playback.played("which card");
+        assert_eq!(
+            heard(&playback.take_finished()),
+            [("I am sorry to hear that. Which card?", true)]
+        );
+        assert!(playback.is_idle());
+    }
+
+    #[test]
+    fn an_interruption_may_be_told_from_the_start_or_from_the_last_stretch() {
+        for told in ["First one. Second th", "Second th"] {
+            let mut playback = speaking(&["First one. Second thing."]);
+            playback.played("First one.");
+            assert_eq!(
+                heard(&playback.take_interrupted(told)),
+                [("First one. Second th", false)],
+                "{told}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_different_spelling_is_found_by_its_words() {
+        let mut playback = speaking(&["It costs $5 today. Fine?"]);
+        playback.played("It costs 5 dollars today.");
+        assert_eq!(heard(&playback.take_interrupted("")), [("It costs $5 today. Fine?", true)]);
+        let mut playback = speaking(&["It costs $5 today. Is that fine?"]);
+        assert_eq!(
+            heard(&playback.take_interrupted("It costs five dollars")),
+            [("It costs $5 today.", false)]
+        );
+    }
+
+    #[test]
+    fn nothing_heard_is_nothing_heard() {
+        let mut playback = speaking(&["Hello there."]);
+        assert_eq!(heard(&playback.take_interrupted("")), [("", false)]);
+    }
+
+    #[test]
+    fn keys_are_played_between_words() {
+        let mut playback = Playback::default();
+        playback.sent(Source::Model, None, "Pressing. ", false);
+        playback.pressed("12#");
+        playback.sent(Source::Model, None, "Done.", true);
+        playback.played("Pressing.");
+        playback.played("12#");
+        playback.played("Done.");
+        assert_eq!(playback.take_all_as_cut().len(), 2);
+    }
+
+    #[test]
+    fn the_last_stretch_of_what_was_cut_does_not_count_for_what_came_after() {
+        let mut playback = speaking(&["One two three. Four five six."]);
+        playback.played("One two three.");
+        assert_eq!(heard(&playback.take_all_as_cut()), [("One two three.", false)]);
+        playback.sent(Source::Supervisor, None, "Seven eight nine.", true);
+        playback.played("Four five");
+        assert_eq!(heard(&playback.take_interrupted("Seven")), [("Seven", false)]);
+    }
+
+    #[test]
+    fn what_was_heard_is_a_beginning_of_what_was_sent() {
+        use proptest::prelude::*;
+        proptest!(|(sent in "[a-c .,]{0,40}", told in prop::collection::vec("[a-d .]{0,12}", 0..5),
+                    last in "[a-d .]{0,20}")| {
+            let mut playback = speaking(&[&sent]);
+            for stretch in &told { playback.played(stretch); }
+            for spoken in playback.take_interrupted(&last) {
+                prop_assert!(sent.trim_start().starts_with(&spoken.text), "{:?}", spoken);
+            }
+        });
+    }
+}

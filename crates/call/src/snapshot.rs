@@ -1,0 +1,136 @@
+//! A call as it stands, for whoever asks.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::call::{Call, Counters};
+use crate::event::{Direction, EndReason, Source};
+use crate::ids::{CallSid, TurnId};
+use crate::model::Usage;
+use crate::phase::Phase;
+use crate::transcript::EntryBody;
+
+/// Everything about one call that a supervisor may want to see at once.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Snapshot {
+    /// The carrier's name for the call.
+    pub call_sid: CallSid,
+    /// The calling party.
+    pub from: String,
+    /// The called party.
+    pub to: String,
+    /// Who called whom.
+    pub direction: Direction,
+    /// The agent's id.
+    pub agent: String,
+    /// The carrier's name.
+    pub carrier: String,
+    /// What the call is doing.
+    pub phase: Phase,
+    /// The time of its first event.
+    pub started_at: Option<Timestamp>,
+    /// From its first event until now, or until its end.
+    pub duration_ms: u64,
+    /// Why it ended, once it has.
+    pub end_reason: Option<EndReason>,
+    /// The question that waits for an answer.
+    pub question: Option<String>,
+    /// How many more wait behind it.
+    pub further_questions: usize,
+    /// The reply that waits for approval.
+    pub held_reply: Option<String>,
+    /// Whether a human has taken over.
+    pub human: bool,
+    /// Who said what.
+    pub turns: Vec<Turn>,
+    /// Tokens spent.
+    pub usage: Usage,
+    /// What they cost.
+    pub cost_usd: f64,
+    /// The number of the last stored event.
+    pub last_seq: u64,
+    /// What came in and was not used.
+    pub counters: Counters,
+}
+
+/// One utterance, as it was heard.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Turn {
+    /// The number of the event that recorded it.
+    pub seq: u64,
+    /// When it was recorded.
+    pub at: Timestamp,
+    /// Who spoke.
+    pub speaker: TurnSpeaker,
+    /// The words; keys for a caller who pressed some.
+    pub text: String,
+    /// Whether it was cut off there.
+    pub interrupted: bool,
+    /// Who chose the words, if they are ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// The model's turn, if the model chose them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn: Option<TurnId>,
+}
+
+/// Who spoke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TurnSpeaker {
+    /// The human on the line.
+    Caller,
+    /// Our side.
+    Assistant,
+    /// The keys of the caller's telephone.
+    Keypad,
+}
+
+impl Call {
+    /// The call as it stands at `now`.
+    #[must_use]
+    pub fn snapshot(&self, now: Instant) -> Snapshot {
+        let parts = self.parts(now);
+        let transcript = parts.transcript;
+        let turns = transcript.entries.iter().filter_map(|entry| {
+            let (speaker, text, interrupted, source, turn) = match &entry.body {
+                EntryBody::Caller(text) => {
+                    (TurnSpeaker::Caller, text.to_string(), false, None, None)
+                }
+                EntryBody::Keys(keys) => (TurnSpeaker::Keypad, keys.clone(), false, None, None),
+                EntryBody::Ours { text, interrupted, source, turn, .. } => {
+                    (TurnSpeaker::Assistant, text.to_string(), *interrupted, Some(*source), *turn)
+                }
+                EntryBody::Note(_) | EntryBody::ToolCall(_) | EntryBody::ToolResult { .. } => {
+                    return None;
+                }
+            };
+            Some(Turn { seq: entry.seq, at: entry.at, speaker, text, interrupted, source, turn })
+        });
+        Snapshot {
+            call_sid: parts.identity.sid.clone(),
+            from: parts.identity.from.clone(),
+            to: parts.identity.to.clone(),
+            direction: parts.identity.direction,
+            agent: parts.agent.to_owned(),
+            carrier: parts.identity.carrier.clone(),
+            phase: parts.phase,
+            started_at: transcript.started,
+            duration_ms: parts.duration_ms,
+            end_reason: transcript.ended,
+            question: transcript.questions.front().map(|question| question.prompt.clone()),
+            further_questions: transcript.questions.len().saturating_sub(1),
+            held_reply: transcript.held.as_ref().map(|held| held.text.clone()),
+            human: transcript.human,
+            turns: turns.collect(),
+            usage: transcript.usage,
+            cost_usd: transcript.cost_usd,
+            last_seq: transcript.seq,
+            counters: self.counters(),
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! What the call remembers: a fold over its stored events, and nothing else.
+//!
+//! The same fold serves the running call and the one rebuilt from a store, so the two cannot
+//! disagree on what was said, what is pending, or what the model is told.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::event::{By, CommandName, EndReason, Event, EventBody, HeldCommand, Source, ToolRef};
+use crate::ids::TurnId;
+use crate::model::{Item, ItemBody, Usage};
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Transcript {
+    pub(crate) entries: Vec<Entry>,
+    /// The last stored event.
+    pub(crate) seq: u64,
+    /// The time of the first.
+    pub(crate) started: Option<Timestamp>,
+    /// Questions that wait for a supervisor; the first has been published.
+    pub(crate) questions: VecDeque<Question>,
+    /// The reply that waits for a supervisor.
+    pub(crate) held: Option<HeldReply>,
+    /// A human speaks.
+    pub(crate) human: bool,
+    /// Why it ended, once it has.
+    pub(crate) ended: Option<EndReason>,
+    /// The newest turn that left a trace.
+    pub(crate) turn: TurnId,
+    /// How many replies of the model were finished, for rules about the first ones.
+    pub(crate) replies: u32,
+    /// How often the line came back.
+    pub(crate) resumed: u32,
+    pub(crate) usage: Usage,
+    pub(crate) cost_usd: f64,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Question {
+    pub(crate) prompt: String,
+    pub(crate) tool: Option<ToolRef>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct HeldReply {
+    pub(crate) turn: TurnId,
+    pub(crate) text: String,
+    pub(crate) commands: Vec<HeldCommand>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) seq: u64,
+    pub(crate) at: Timestamp,
+    pub(crate) body: EntryBody,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum EntryBody {
+    Caller(Arc<str>),
+    Keys(String),
+    Ours {
+        text: Arc<str>,
+        interrupted: bool,
+        source: Source,
+        turn: Option<TurnId>,
+        generated: Option<Arc<str>>,
+        verbatim: bool,
+    },
+    Note(Arc<str>),
+    ToolCall(ToolRef),
+    ToolResult {
+        call_id: Arc<str>,
+        output: Arc<str>,
+    },
+}
+
+impl Transcript {
+    /// Takes in one stored event.
+    pub(crate) fn apply(&mut self, event: &Event) {
+        let Some(seq) = event.seq else { return };
+        self.seq = seq;
+        self.started.get_or_insert(event.at);
+        let mut add = |body| self.entries.push(Entry { seq, at: event.at, body });
+        match &event.body {
+            EventBody::SessionStart { .. }
+            | EventBody::AssistantDelta { .. }
+            | EventBody::Interrupt { .. }
+            | EventBody::SessionTransfer { .. }
+            | EventBody::Error { .. } => {}
+            EventBody::SessionEnd { reason, .. } => self.ended = Some(*reason),
+            EventBody::Resumed { .. } => {
+                self.resumed += 1;
+                add(note("The line was lost for a moment. It is back."));
+            }
+            EventBody::Transcript { text, .. } => add(EntryBody::Caller(text.as_str().into())),
+            EventBody::Dtmf { digit } => match self.entries.last_mut() {
+                Some(Entry { body: EntryBody::Keys(keys), .. }) => keys.push(*digit),
+                _ => {
+                    let body = EntryBody::Keys(digit.to_string());
+                    self.entries.push(Entry { seq, at: event.at, body });
+                }
+            },
+            EventBody::AssistantResponse {
+                text,
+                interrupted,
+                source,
+                turn,
+                generated,
+                verbatim,
+            } => {
+                self.turn = self.turn.max(turn.unwrap_or_default());
+                if *source == Source::Model {
+                    self.replies += 1;
+                }
+                let body = EntryBody::Ours {
+                    text: text.as_str().into(),
+                    interrupted: *interrupted,
+                    source: *source,
+                    turn: *turn,
+                    generated: generated.as_deref().map(Into::into),
+                    verbatim: *verbatim,
+                };
+                // A supervisor's words stand there already, in full.
+                let said = self.entries.iter_mut().rev().find(|entry| is_supervisors(&entry.body));
+                match said {
+                    Some(entry) if *source == Source::Supervisor => {
+                        *entry = Entry { seq, at: entry.at, body };
+                    }
+                    _ => self.entries.push(Entry { seq, at: event.at, body }),
+                }
+            }
+            EventBody::AssistantOverride { text } => add(EntryBody::Ours {
+                text: text.as_str().into(),
+                interrupted: false,
+                source: Source::Supervisor,
+                turn: None,
+                generated: None,
+                verbatim: false,
+            }),
+            EventBody::CommandExecuted { command, value, by, tool } => match tool {
+                Some(tool) => self.tool_done(seq, event.at, tool, r#"{"ok":true}"#),
+                None if *command == CommandName::Press => {
+                    let who = if *by == By::Ai { "You" } else { "Your supervisor" };
+                    add(note(&format!("{who} pressed the keys {value}.")));
+                }
+                None => {}
+            },
+            EventBody::CommandRejected { command, value, by, reason, tool } => match tool {
+                Some(tool) => {
+                    let output = serde_json::json!({ "error": reason }).to_string();
+                    self.tool_done(seq, event.at, tool, &output);
+                }
+                None if *by == By::Ai => {
+                    let what = if value.is_empty() {
+                        command.clone()
+                    } else {
+                        format!("{command}:{value}")
+                    };
+                    add(note(&format!("Your command {what} was not carried out: {reason}.")));
+                }
+                None => {}
+            },
+            EventBody::Query { prompt, tool } => {
+                if let Some(tool) = tool {
+                    add(EntryBody::ToolCall(tool.clone()));
+                }
+                self.questions.push_back(Question { prompt: prompt.clone(), tool: tool.clone() });
+            }
+            EventBody::QueryResponse { text, answered } => {
+                let Some(question) = self.questions.pop_front() else { return };
+                match question.tool {
+                    Some(tool) => {
+                        let output = if *answered {
+                            serde_json::json!({ "answer": text })
+                        } else {
+                            serde_json::json!({ "error": "nobody answered in time; go on without" })
+                        };
+                        add(EntryBody::ToolResult {
+                            call_id: tool.call_id.into(),
+                            output: output.to_string().into(),
+                        });
+                    }
+                    None if *answered => add(note(&format!(
+                        "You asked your supervisor: {} The answer: {text}",
+                        question.prompt
+                    ))),
+                    None => add(note(&format!(
+                        "You asked your supervisor: {} Nobody answered in time. Go on without.",
+                        question.prompt
+                    ))),
+                }
+            }
+            EventBody::PendingResponse { text, turn, commands } => {
+                self.turn = self.turn.max(*turn);
+                self.held =
+                    Some(HeldReply { turn: *turn, text: text.clone(), commands: commands.clone() });
+            }
+            EventBody::ResponseApproved { .. } => self.held = None,
+            EventBody::ResponseRejected { text } => {
+                let Some(held) = self.held.take() else { return };
+                let because =
+                    if text.is_empty() { String::new() } else { format!(" Reason: {text}") };
+                add(note(&format!(
+                    "Your supervisor did not let this reply go out: «{}».{because} The caller has \
+                     not heard it. Reply again, differently.",
+                    held.text
+                )));
+                for tool in held.commands.into_iter().filter_map(|held| held.tool) {
+                    self.tool_done(seq, event.at, &tool, r#"{"error":"the reply was not sent"}"#);
+                }
+            }
+            EventBody::Whisper { text } => {
+                add(note(&format!("Guidance from your supervisor, not to be read out: {text}")))
+            }
+            EventBody::Takeover {} => {
+                self.human = true;
+                add(note("From here on a human colleague speaks with the caller in your place."));
+            }
+            EventBody::Release {} => {
+                self.human = false;
+                add(note("You speak with the caller again."));
+            }
+            EventBody::Latency { turn, .. } => self.turn = self.turn.max(*turn),
+            EventBody::Usage { turn, usage, cost_usd } => {
+                self.turn = self.turn.max(turn.unwrap_or_default());
+                self.usage += *usage;
+                self.cost_usd += cost_usd;
+            }
+        }
+    }
+
+    /// The conversation as the model is to know it.
+    pub(crate) fn context(&self) -> Vec<Item> {
+        let mut items = Vec::with_capacity(self.entries.len());
+        for (place, entry) in self.entries.iter().enumerate() {
+            // One event may leave several entries, and an entry may be replaced by a later event.
+            let id = |suffix: &str| Arc::from(format!("e{}.{place}{suffix}", entry.seq));
+            match &entry.body {
+                EntryBody::Caller(text) => {
+                    items.push(Item { id: id(""), body: ItemBody::User(text.clone()) });
+                }
+                EntryBody::Keys(keys) => items.push(Item {
+                    id: id(&format!("k{}", keys.len())),
+                    body: ItemBody::Note(
+                        format!("The caller pressed the keys {}.", spaced(keys)).into(),
+                    ),
+                }),
+                EntryBody::Ours { source: Source::Filler, .. } => {}
+                EntryBody::Ours { text, .. } if text.is_empty() => {}
+                EntryBody::Ours { text, interrupted: true, .. } => items.push(Item {
+                    id: id(""),
+                    body: ItemBody::Assistant { text: format!("{text}—").into(), verbatim: None },
+                }),
+                EntryBody::Ours { text, turn, generated, verbatim, .. } => items.push(Item {
+                    id: id(""),
+                    body: ItemBody::Assistant {
+                        text: generated.as_ref().unwrap_or(text).clone(),
+                        verbatim: turn.filter(|_| *verbatim),
+                    },
+                }),
+                EntryBody::Note(text) => {
+                    items.push(Item { id: id(""), body: ItemBody::Note(text.clone()) });
+                }
+                EntryBody::ToolCall(tool) => items.push(Item {
+                    id: id("c"),
+                    body: ItemBody::ToolCall {
+                        call_id: tool.call_id.as_str().into(),
+                        name: tool.name.as_str().into(),
+                        arguments: tool.arguments.as_str().into(),
+                    },
+                }),
+                EntryBody::ToolResult { call_id, output } => items.push(Item {
+                    id: id("r"),
+                    body: ItemBody::ToolResult { call_id: call_id.clone(), output: output.clone() },
+                }),
+            }
+        }
+        // A model refuses a conversation in which a tool call has no result.
+        for question in &self.questions {
+            if let Some(tool) = &question.tool {
+                items.push(Item {
+                    id: format!("p{}", self.seq).into(),
+                    body: ItemBody::ToolResult {
+                        call_id: tool.call_id.as_str().into(),
+                        output: r#"{"status":"pending"}"#.into(),
+                    },
+                });
+            }
+        }
+        items
+    }
+
+    /// Whether the caller waits for words of ours, judged by what was stored last.
+    pub(crate) fn owes(&self) -> bool {
+        let telling = self.entries.iter().rev().find(|entry| match &entry.body {
+            EntryBody::Ours { source, .. } => *source != Source::Filler && *source != Source::Hold,
+            EntryBody::Caller(_)
+            | EntryBody::Keys(_)
+            | EntryBody::ToolCall(_)
+            | EntryBody::ToolResult { .. } => true,
+            EntryBody::Note(_) => false,
+        });
+        match telling.map(|entry| &entry.body) {
+            Some(EntryBody::Ours { interrupted, source, .. }) => {
+                *interrupted && *source == Source::Model
+            }
+            Some(_) => true,
+            None => false,
+        }
+    }
+
+    fn tool_done(&mut self, seq: u64, at: Timestamp, tool: &ToolRef, output: &str) {
+        self.entries.push(Entry { seq, at, body: EntryBody::ToolCall(tool.clone()) });
+        let result =
+            EntryBody::ToolResult { call_id: tool.call_id.as_str().into(), output: output.into() };
+        self.entries.push(Entry { seq, at, body: result });
+    }
+}
+
+fn note(text: &str) -> EntryBody {
+    EntryBody::Note(text.into())
+}
+
+fn is_supervisors(body: &EntryBody) -> bool {
+    matches!(body, EntryBody::Ours { source: Source::Supervisor, .. })
+}
+
+fn spaced(keys: &str) -> String {
+    let mut text = String::with_capacity(keys.len() * 2);
+    for key in keys.chars() {
+        if !text.is_empty() {
+            text.push(' ');
+        }
+        text.push(key);
+    }
+    text
+}
