@@ -67,7 +67,7 @@ pub struct Policy {
 impl Default for Policy {
     fn default() -> Self {
         Self {
-            connect: Duration::from_secs(60),
+            connect: Duration::from_mins(1),
             filler_after: Duration::from_millis(2500),
             answer_limit: Duration::from_secs(8),
             retries: 1,
@@ -79,15 +79,15 @@ impl Default for Policy {
             nudges: 1,
             false_interrupt: Duration::from_millis(2500),
             digits_pause: Duration::from_secs(2),
-            question_limit: Duration::from_secs(60),
-            approval_limit: Duration::from_secs(60),
+            question_limit: Duration::from_mins(1),
+            approval_limit: Duration::from_mins(1),
             approval_timeout: ApprovalTimeout::AskAgain,
             hold_line: Duration::from_secs(20),
             reconnect: Duration::from_secs(30),
             line_losses: 5,
             ring: Duration::from_secs(30),
             farewell: Duration::from_secs(12),
-            max_call: Duration::from_secs(3600),
+            max_call: Duration::from_hours(1),
             self_turns: 3,
             prices: Prices::default(),
         }

@@ -79,6 +79,7 @@ pub(crate) enum EntryBody {
 
 impl Transcript {
     /// Takes in one stored event.
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of event, side by side")]
     pub(crate) fn apply(&mut self, event: &Event) {
         let Some(seq) = event.seq else { return };
         self.seq = seq;
@@ -96,13 +97,14 @@ impl Transcript {
                 add(note("The line was lost for a moment. It is back."));
             }
             EventBody::Transcript { text, .. } => add(EntryBody::Caller(text.as_str().into())),
-            EventBody::Dtmf { digit } => match self.entries.last_mut() {
-                Some(Entry { body: EntryBody::Keys(keys), .. }) => keys.push(*digit),
-                _ => {
+            EventBody::Dtmf { digit } => {
+                if let Some(Entry { body: EntryBody::Keys(keys), .. }) = self.entries.last_mut() {
+                    keys.push(*digit);
+                } else {
                     let body = EntryBody::Keys(digit.to_string());
                     self.entries.push(Entry { seq, at: event.at, body });
                 }
-            },
+            }
             EventBody::AssistantResponse {
                 text,
                 interrupted,
@@ -213,7 +215,7 @@ impl Transcript {
                 }
             }
             EventBody::Whisper { text } => {
-                add(note(&format!("Guidance from your supervisor, not to be read out: {text}")))
+                add(note(&format!("Guidance from your supervisor, not to be read out: {text}")));
             }
             EventBody::Takeover {} => {
                 self.human = true;

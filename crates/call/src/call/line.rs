@@ -156,7 +156,7 @@ impl Call {
             return self.unexpected();
         }
         let cut = self.playback.take_interrupted(heard);
-        let current = cut.iter().find(|spoken| !spoken.whole).or(cut.last());
+        let current = cut.iter().find(|spoken| !spoken.whole).or_else(|| cut.last());
         let heard = current.map(|spoken| spoken.text.clone()).unwrap_or_default();
         let was_model = current.is_some_and(|spoken| spoken.source == Source::Model);
         self.emit(now, EventBody::Interrupt { heard });
@@ -234,7 +234,6 @@ impl Call {
     fn on_closed(&mut self, now: Instant, clean: bool) {
         match &self.state {
             State::Transferring { .. } => {}
-            State::Ringing | State::Lost { .. } => self.unexpected(),
             State::Ending(_) if clean => self.hang_up_during_ending(now),
             State::Ending(_) => self.leave(now),
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
@@ -244,7 +243,7 @@ impl Call {
                     self.lose_line(now);
                 }
             }
-            State::Ended => self.unexpected(),
+            State::Ringing | State::Lost { .. } | State::Ended => self.unexpected(),
         }
     }
 

@@ -16,6 +16,7 @@ use crate::policy::Approval;
 
 /// One reply of the model, across the attempts that it takes.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
 pub(super) struct Reply {
     turn: TurnId,
     scanner: Scanner,
@@ -413,12 +414,11 @@ impl Call {
         {
             return self.on_empty(now);
         }
-        match kept {
-            Some(text) => self.keep_or_send(now, text),
-            None => {
-                self.end_cycle(now);
-                self.reply_done(now);
-            }
+        if let Some(text) = kept {
+            self.keep_or_send(now, text);
+        } else {
+            self.end_cycle(now);
+            self.reply_done(now);
         }
     }
 
@@ -484,7 +484,7 @@ impl Call {
         let mut reply = Reply::new(turn);
         reply.begun = true;
         reply.verbatim = verbatim;
-        reply.generated = text.to_owned();
+        text.clone_into(&mut reply.generated);
         self.state = State::Replying(Box::new(reply));
     }
 
@@ -542,10 +542,12 @@ impl Call {
 
     pub(super) fn written(&self, turn: Option<TurnId>) -> Option<Written> {
         let turn = turn?;
-        match &self.state {
-            State::Replying(reply) if reply.turn == turn => Some(reply.written()),
-            _ => self.last_written.clone().filter(|written| written.turn == turn),
+        if let State::Replying(reply) = &self.state
+            && reply.turn == turn
+        {
+            return Some(reply.written());
         }
+        self.last_written.clone().filter(|written| written.turn == turn)
     }
 
     // Failures.
@@ -596,7 +598,6 @@ impl Call {
         let (retries, reconnects, pause) = (policy.retries, policy.reconnects, policy.busy_pause);
         let Some(reply) = self.reply() else { return };
         match fault {
-            Fault::Fatal => self.give_up(now),
             Fault::Passing if reply.failures < retries => self.retry_now(now, fault),
             Fault::Lost if reply.losses < reconnects => self.retry_now(now, fault),
             Fault::Busy if reply.pauses < retries + 2 => {
@@ -606,7 +607,7 @@ impl Call {
                 self.deadlines.set(Deadline::Retry, now + wait.min(Duration::from_secs(30)));
                 self.say_filler(now);
             }
-            Fault::Passing | Fault::Lost | Fault::Busy => self.give_up(now),
+            Fault::Passing | Fault::Lost | Fault::Busy | Fault::Fatal => self.give_up(now),
         }
     }
 
@@ -661,17 +662,14 @@ impl Call {
             self.end_cycle(now);
         }
         self.drop_reply(now, "the model failed");
-        match self.agent.transfers.fallback.clone() {
-            Some(target) => {
-                let phrase = self.agent.phrases.apology_transfer.clone();
-                self.speak(now, Source::Apology, &phrase);
-                self.end_by_transfer(now, target, EndReason::ModelFailed);
-            }
-            None => {
-                let phrase = self.agent.phrases.apology_goodbye.clone();
-                self.speak(now, Source::Apology, &phrase);
-                self.end_by_policy(now, EndReason::ModelFailed);
-            }
+        if let Some(target) = self.agent.transfers.fallback.clone() {
+            let phrase = self.agent.phrases.apology_transfer.clone();
+            self.speak(now, Source::Apology, &phrase);
+            self.end_by_transfer(now, target, EndReason::ModelFailed);
+        } else {
+            let phrase = self.agent.phrases.apology_goodbye.clone();
+            self.speak(now, Source::Apology, &phrase);
+            self.end_by_policy(now, EndReason::ModelFailed);
         }
     }
 }
