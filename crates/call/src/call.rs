@@ -420,8 +420,26 @@ impl Call {
         self.expect_playback(now);
     }
 
-    /// Cuts off whatever is being spoken, as far as the record goes.
+    /// Cuts off whatever is being spoken: the next utterance will take its place on the line.
     fn cut_speech(&mut self, now: Instant) {
+        self.close_utterance();
+        self.record_cut(now);
+    }
+
+    /// Closes the utterance that is open, or the line would take the next words for more of it.
+    fn close_utterance(&mut self) {
+        if self.playback.close() {
+            self.tell_line(ToCarrier::Say {
+                token: String::new(),
+                last: true,
+                preemptible: true,
+                interruptible: true,
+            });
+        }
+    }
+
+    /// Puts on record that what is being spoken will not be heard any further.
+    fn record_cut(&mut self, now: Instant) {
         let cut = self.playback.take_all_as_cut();
         self.record(now, cut);
     }

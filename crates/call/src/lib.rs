@@ -20,6 +20,8 @@ mod carrier;
 mod command;
 mod deadline;
 mod event;
+#[doc(hidden)]
+pub mod fuzzing;
 mod ids;
 mod model;
 mod phase;

@@ -14,15 +14,9 @@ use crate::ids::TurnId;
 /// The speech and keys on their way to the caller, oldest first.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Playback {
-    queue: VecDeque<Entry>,
+    queue: VecDeque<Utterance>,
     /// What was cut off most recently: its last stretch may still be reported.
     cut: Option<String>,
-}
-
-#[derive(Debug, Clone)]
-enum Entry {
-    Speech(Utterance),
-    Keys(String),
 }
 
 #[derive(Debug, Clone)]
@@ -34,6 +28,8 @@ struct Utterance {
     heard: usize,
     /// No more text will be added.
     closed: bool,
+    /// Keys that are pressed within it, each behind so many bytes of text.
+    keys: VecDeque<(usize, String)>,
 }
 
 /// An utterance that will not be heard any further.
@@ -51,24 +47,40 @@ impl Playback {
     /// Adds text to the utterance that is open, or opens one.
     pub(crate) fn sent(&mut self, source: Source, turn: Option<TurnId>, text: &str, last: bool) {
         match self.queue.back_mut() {
-            Some(Entry::Speech(open)) if !open.closed && open.source == source => {
+            Some(open) if !open.closed && open.source == source => {
                 open.text.push_str(text);
                 open.turn = turn;
                 open.closed = last;
             }
-            _ => self.queue.push_back(Entry::Speech(Utterance {
+            _ => self.queue.push_back(Utterance {
                 source,
                 turn,
                 text: text.to_owned(),
                 heard: 0,
                 closed: last,
-            })),
+                keys: VecDeque::new(),
+            }),
         }
     }
 
     /// Adds keys. They stand between the words before and after them.
     pub(crate) fn pressed(&mut self, keys: &str) {
-        self.queue.push_back(Entry::Keys(keys.to_owned()));
+        match self.queue.back_mut() {
+            Some(open) if !open.closed => open.keys.push_back((open.text.len(), keys.to_owned())),
+            _ => self.queue.push_back(Utterance {
+                source: Source::Model,
+                turn: None,
+                text: String::new(),
+                heard: 0,
+                closed: true,
+                keys: VecDeque::from([(0, keys.to_owned())]),
+            }),
+        }
+    }
+
+    /// Lets nothing be added to the utterance that is open. Returns whether one was.
+    pub(crate) fn close(&mut self) -> bool {
+        self.queue.back_mut().is_some_and(|last| !std::mem::replace(&mut last.closed, true))
     }
 
     /// Nothing is on its way.
@@ -78,93 +90,79 @@ impl Playback {
 
     /// Everything on its way has been sent in full.
     pub(crate) fn is_closed(&self) -> bool {
-        self.queue.iter().all(|entry| match entry {
-            Entry::Speech(utterance) => utterance.closed,
-            Entry::Keys(_) => true,
-        })
+        self.queue.iter().all(|utterance| utterance.closed)
     }
 
     /// How long the rest takes at `chars_per_second`; keys take a quarter of a second each.
     pub(crate) fn remaining(&self, chars_per_second: u32) -> Duration {
-        let millis: u64 = self
-            .queue
-            .iter()
-            .map(|entry| match entry {
-                Entry::Speech(utterance) => {
-                    let chars = utterance.text[utterance.heard..].chars().count() as u64;
-                    chars * 1000 / u64::from(chars_per_second.max(1))
-                }
-                Entry::Keys(keys) => keys.len() as u64 * 250,
-            })
-            .sum();
-        Duration::from_millis(millis)
+        let millis = self.queue.iter().map(|utterance| {
+            let chars = utterance.text[utterance.heard..].chars().count() as u64;
+            let keys: usize = utterance.keys.iter().map(|(_, keys)| keys.len()).sum();
+            chars * 1000 / u64::from(chars_per_second.max(1)) + keys as u64 * 250
+        });
+        Duration::from_millis(millis.sum())
     }
 
     /// The carrier has played a stretch. Returns the turn it belongs to, if it is one of ours.
     pub(crate) fn played(&mut self, stretch: &str) -> Option<TurnId> {
-        if letters(stretch).next().is_none() && !stretch.contains(['*', '#']) {
+        if self.played_keys(stretch.trim()) || letters(stretch).next().is_none() {
             return None;
         }
         if self.cut.as_ref().is_some_and(|cut| find_prefix(cut, stretch).is_some()) {
             self.cut = None;
             return None;
         }
-        let keys = stretch.trim();
-        if let Some(at) = self.queue.iter().position(|e| matches!(e, Entry::Keys(k) if k == keys)) {
-            // Whatever stood before the keys has been played, or they could not have been.
-            for entry in self.queue.iter_mut().take(at) {
-                if let Entry::Speech(utterance) = entry {
-                    utterance.heard = utterance.text.len();
+        let exact = self.queue.iter().position(|u| find_prefix(u.unheard(), stretch).is_some());
+        // Without a match the carrier has spelled it differently: it is the first thing unheard.
+        let first = || self.queue.iter().position(|u| letters(u.unheard()).next().is_some());
+        let at = exact.or_else(first)?;
+        for earlier in self.queue.iter_mut().take(at) {
+            earlier.all_heard();
+        }
+        let utterance = self.queue.get_mut(at)?;
+        let rest = utterance.unheard();
+        let by_words = || words_in(rest, count_words(stretch));
+        utterance.heard += find_prefix(rest, stretch).unwrap_or_else(by_words);
+        utterance.turn
+    }
+
+    /// Whether the stretch is keys that were on their way. Whatever stood before them has been
+    /// played, or they could not have been.
+    fn played_keys(&mut self, stretch: &str) -> bool {
+        let holds = |u: &Utterance| u.keys.iter().any(|(_, keys)| keys == stretch);
+        let Some(at) = self.queue.iter().position(holds) else { return false };
+        for earlier in self.queue.iter_mut().take(at) {
+            earlier.all_heard();
+        }
+        if let Some(utterance) = self.queue.get_mut(at) {
+            while let Some((behind, keys)) = utterance.keys.pop_front() {
+                utterance.heard = utterance.heard.max(behind);
+                if keys == stretch {
+                    break;
                 }
             }
-            self.queue.remove(at);
-            return None;
         }
-        let exact = self.queue.iter().position(
-            |e| matches!(e, Entry::Speech(u) if find_prefix(&u.text[u.heard..], stretch).is_some()),
-        );
-        // Without a match the carrier has spelled it differently: it is the first thing unheard.
-        let unheard = |e: &Entry| matches!(e, Entry::Speech(u) if letters(&u.text[u.heard..]).next().is_some());
-        let at = exact.or_else(|| self.queue.iter().position(unheard))?;
-        for entry in self.queue.iter_mut().take(at) {
-            if let Entry::Speech(utterance) = entry {
-                utterance.heard = utterance.text.len();
-            }
-        }
-        let Some(Entry::Speech(utterance)) = self.queue.get_mut(at) else { return None };
-        let rest = &utterance.text[utterance.heard..];
-        let step =
-            find_prefix(rest, stretch).unwrap_or_else(|| words_in(rest, count_words(stretch)));
-        utterance.heard += step;
-        utterance.turn
+        true
     }
 
     /// Takes out what has been sent in full and heard in full.
     pub(crate) fn take_finished(&mut self) -> Vec<Spoken> {
         let mut finished = Vec::new();
-        while let Some(Entry::Speech(front)) = self.queue.front() {
-            let rest = &front.text[front.heard..];
-            if !front.closed || letters(rest).next().is_some() {
-                break;
-            }
-            if let Some(Entry::Speech(front)) = self.queue.pop_front() {
-                finished.push(front.spoken(true));
-            }
+        while let Some(front) = self.queue.pop_front_if(|u| u.is_finished()) {
+            finished.push(front.spoken(true));
         }
         finished
     }
 
     /// Takes out everything as heard to its end.
     pub(crate) fn take_all_as_heard(&mut self) -> Vec<Spoken> {
-        self.drain(|utterance| utterance.heard = utterance.text.len())
+        self.drain(Utterance::all_heard)
     }
 
     /// Takes out everything as cut off where it is known to have been heard to.
     pub(crate) fn take_all_as_cut(&mut self) -> Vec<Spoken> {
-        self.cut = self.queue.iter().find_map(|entry| match entry {
-            Entry::Speech(u) if u.heard < u.text.len() => Some(u.text[u.heard..].to_owned()),
-            Entry::Speech(_) | Entry::Keys(_) => None,
-        });
+        let cut = self.queue.iter().find(|u| u.heard < u.text.len());
+        self.cut = cut.map(|u| u.unheard().to_owned());
         self.drain(|_| ())
     }
 
@@ -172,9 +170,8 @@ impl Playback {
     /// being played: from its beginning, or from the last stretch that was reported.
     pub(crate) fn take_interrupted(&mut self, heard: &str) -> Vec<Spoken> {
         self.cut = None;
-        let unheard =
-            |e: &&mut Entry| matches!(e, Entry::Speech(u) if u.heard < u.text.len() || !u.closed);
-        if let Some(Entry::Speech(current)) = self.queue.iter_mut().find(unheard) {
+        let current = self.queue.iter_mut().find(|u| u.heard < u.text.len() || !u.closed);
+        if let Some(current) = current {
             current.heard = current.position_of(heard);
         }
         self.drain(|_| ())
@@ -182,18 +179,29 @@ impl Playback {
 
     fn drain(&mut self, mut settle: impl FnMut(&mut Utterance)) -> Vec<Spoken> {
         let mut all = Vec::new();
-        for entry in std::mem::take(&mut self.queue) {
-            if let Entry::Speech(mut utterance) = entry {
-                settle(&mut utterance);
-                let whole = letters(&utterance.text[utterance.heard..]).next().is_none();
-                all.push(utterance.spoken(whole));
-            }
+        for mut utterance in std::mem::take(&mut self.queue) {
+            settle(&mut utterance);
+            let whole = letters(utterance.unheard()).next().is_none();
+            all.push(utterance.spoken(whole));
         }
         all
     }
 }
 
 impl Utterance {
+    fn unheard(&self) -> &str {
+        &self.text[self.heard..]
+    }
+
+    fn all_heard(&mut self) {
+        self.heard = self.text.len();
+        self.keys.clear();
+    }
+
+    fn is_finished(&self) -> bool {
+        self.closed && self.keys.is_empty() && letters(self.unheard()).next().is_none()
+    }
+
     fn position_of(&self, heard: &str) -> usize {
         if letters(heard).next().is_none() {
             return self.heard;
@@ -335,8 +343,10 @@ mod tests {
         playback.sent(Source::Model, None, "Done.", true);
         playback.played("Pressing.");
         playback.played("12#");
+        assert!(playback.take_finished().is_empty());
         playback.played("Done.");
-        assert_eq!(playback.take_all_as_cut().len(), 2);
+        assert_eq!(heard(&playback.take_finished()), [("Pressing. Done.", true)]);
+        assert!(playback.is_idle());
     }
 
     #[test]

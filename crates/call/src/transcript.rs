@@ -254,7 +254,7 @@ impl Transcript {
                 EntryBody::Ours { text, .. } if text.is_empty() => {}
                 EntryBody::Ours { text, interrupted: true, .. } => items.push(Item {
                     id: id(""),
-                    body: ItemBody::Assistant { text: format!("{text}—").into(), verbatim: None },
+                    body: ItemBody::Assistant { text: broken_off(text), verbatim: None },
                 }),
                 EntryBody::Ours { text, turn, generated, verbatim, .. } => items.push(Item {
                     id: id(""),
@@ -281,10 +281,10 @@ impl Transcript {
             }
         }
         // A model refuses a conversation in which a tool call has no result.
-        for question in &self.questions {
+        for (place, question) in self.questions.iter().enumerate() {
             if let Some(tool) = &question.tool {
                 items.push(Item {
-                    id: format!("p{}", self.seq).into(),
+                    id: format!("p{}.{place}", self.seq).into(),
                     body: ItemBody::ToolResult {
                         call_id: tool.call_id.as_str().into(),
                         output: r#"{"status":"pending"}"#.into(),
@@ -324,6 +324,12 @@ impl Transcript {
 
 fn note(text: &str) -> EntryBody {
     EntryBody::Note(text.into())
+}
+
+/// Words that stopped where the caller cut in.
+fn broken_off(text: &str) -> Arc<str> {
+    let space = if text.ends_with(char::is_alphanumeric) { "" } else { " " };
+    format!("{text}{space}—").into()
 }
 
 fn is_supervisors(body: &EntryBody) -> bool {

@@ -8,7 +8,6 @@ use crate::carrier::{LegEnd, Next, ToCarrier};
 use crate::deadline::Deadline;
 use crate::event::{By, CommandName, EndReason, EventBody, Source, ToolRef};
 use crate::ids::PhoneNumber;
-use crate::model::ToModel;
 
 /// How the call ends once the last words have been heard.
 #[derive(Debug, Clone)]
@@ -52,7 +51,7 @@ impl Call {
 
     pub(super) fn end_by_supervisor(&mut self, now: Instant, to: Option<PhoneNumber>) {
         let reason = if to.is_some() { EndReason::Transferred } else { EndReason::SupervisorEnded };
-        self.cut_speech(now);
+        self.record_cut(now);
         self.drop_reply(now, "a supervisor ended it");
         self.state = State::Ending(Ending { to, reason, by: By::Supervisor, tool: None });
         self.leave(now);
@@ -149,7 +148,7 @@ impl Call {
         if self.is_over() {
             return;
         }
-        self.cut_speech(now);
+        self.record_cut(now);
         self.drop_reply(now, "the call ended");
         let started = self.transcript.started.unwrap_or(self.clock.wall);
         let lasted = self.wall(now).duration_since(started).as_millis();
@@ -179,18 +178,9 @@ impl Call {
     /// Cuts in with last words.
     pub(super) fn say_goodbye(&mut self, now: Instant, phrase: &str, reason: EndReason) {
         self.cut_speech(now);
-        if self.is_replying_unfinished() {
-            self.tell_model(ToModel::Cancel { turn: self.turn });
-        }
-        self.drop_finished_reply();
+        self.drop_reply(now, "the call ends");
         self.speak(now, Source::Goodbye, phrase);
         self.end_by_policy(now, reason);
-    }
-
-    fn drop_finished_reply(&mut self) {
-        for of_reply in [Deadline::Filler, Deadline::Answer, Deadline::Retry] {
-            self.deadlines.clear(of_reply);
-        }
     }
 
     /// The carrier asks how the call goes on after the line or a dialled party is done.

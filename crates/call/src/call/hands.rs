@@ -110,7 +110,8 @@ impl Call {
     }
 
     fn act_take_over(&mut self, now: Instant) {
-        self.cut_speech(now);
+        // What is on the line already plays out; nothing is added to it.
+        self.close_utterance();
         if self.is_replying_unfinished() {
             self.owed = true;
         }

@@ -120,12 +120,12 @@ impl Call {
     /// still are, the next reply will cut this one off.
     fn settle_speech_before_words(&mut self, now: Instant) {
         let silent = self.agent_speaks == Some(false) && self.playback.is_closed();
-        let spoken = if silent {
-            self.playback.take_all_as_heard()
+        if silent {
+            let spoken = self.playback.take_all_as_heard();
+            self.record(now, spoken);
         } else {
-            self.playback.take_all_as_cut()
-        };
-        self.record(now, spoken);
+            self.cut_speech(now);
+        }
     }
 
     fn on_pressed(&mut self, now: Instant, digit: char) {
@@ -161,6 +161,9 @@ impl Call {
         let was_model = current.is_some_and(|spoken| spoken.source == Source::Model);
         self.emit(now, EventBody::Interrupt { heard });
         self.record(now, cut);
+        if matches!(&self.state, State::Replying(reply) if reply.has_spoken()) {
+            self.asked_at = None;
+        }
         self.call_off_ending(now);
         match &self.state {
             State::Replying(reply) if reply.has_spoken() => {
@@ -253,7 +256,7 @@ impl Call {
         if self.line_losses > self.policy.line_losses {
             return self.finish(now, EndReason::LineLost);
         }
-        self.cut_speech(now);
+        self.record_cut(now);
         if self.is_replying_unfinished() {
             self.owed = true;
         }

@@ -30,6 +30,8 @@ pub(super) struct Reply {
     /// The model has begun.
     begun: bool,
     done: bool,
+    /// The model is at it.
+    active: bool,
     /// The caller has heard a filler.
     filler: bool,
     failures: u32,
@@ -78,6 +80,7 @@ impl Reply {
             spoken: false,
             begun: false,
             done: false,
+            active: true,
             filler: false,
             failures: 0,
             losses: 0,
@@ -430,6 +433,9 @@ impl Call {
     }
 
     fn on_empty(&mut self, now: Instant) {
+        if let Some(reply) = self.reply() {
+            reply.active = false;
+        }
         if matches!(self.reply(), Some(reply) if reply.failures < 1) {
             return self.retry_now(now, Fault::Passing);
         }
@@ -483,6 +489,7 @@ impl Call {
     pub(super) fn revive(&mut self, turn: TurnId, verbatim: bool, text: &str) {
         let mut reply = Reply::new(turn);
         reply.begun = true;
+        reply.active = false;
         reply.verbatim = verbatim;
         text.clone_into(&mut reply.generated);
         self.state = State::Replying(Box::new(reply));
@@ -519,11 +526,12 @@ impl Call {
         let State::Replying(reply) = &mut self.state else { return };
         self.last_written = Some(reply.written());
         let (turn, done, then) = (reply.turn, reply.done, reply.then.take());
+        let active = reply.active;
         self.state = State::Listening { greeting: false };
         for of_reply in [Deadline::Filler, Deadline::Answer, Deadline::Retry] {
             self.deadlines.clear(of_reply);
         }
-        if !done {
+        if active && !done {
             self.tell_model(ToModel::Cancel { turn });
         }
         if let Some(then) = then {
@@ -571,6 +579,9 @@ impl Call {
         }
         self.emit(now, EventBody::Error { r#where: Where::Model, code, message, fatal });
         if concerns {
+            if let Some(reply) = self.reply() {
+                reply.active = false;
+            }
             self.retry(now, fault);
         }
     }
@@ -581,8 +592,6 @@ impl Call {
         if reply.done {
             return;
         }
-        let turn = reply.turn;
-        self.tell_model(ToModel::Cancel { turn });
         let error = EventBody::Error {
             r#where: Where::Model,
             code: "timeout".into(),
@@ -625,13 +634,17 @@ impl Call {
         let turn = self.turn.next();
         let Some(reply) = self.reply() else { return };
         reply.forget_unfinished();
-        reply.turn = turn;
+        let earlier = std::mem::replace(&mut reply.turn, turn);
+        let stalled = std::mem::replace(&mut reply.active, true);
         let said = reply.generated.clone();
         if !said.is_empty() {
             reply.verbatim = false;
             reply.repeating = Some(Repeat { earlier: said.clone(), so_far: String::new() });
         }
         self.turn = turn;
+        if stalled {
+            self.tell_model(ToModel::Cancel { turn: earlier });
+        }
         let mut context = self.transcript.context();
         if !said.trim().is_empty() {
             let id = Arc::from(format!("t{}a", turn.0));

@@ -1,0 +1,508 @@
+//! What must hold for every call, whatever happens in it.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use phony_call::{
+    Action, Agent, Approval, Call, CallSid, Command, Digits, Direction, Event, EventBody, Fault,
+    FromCarrier, FromModel, Identity, Input, Item, ItemBody, LegEnd, Outcome, Output, PhoneNumber,
+    Phrases, Piece, Policy, Scanner, Source, ToCarrier, ToModel, TurnId,
+};
+use proptest::prelude::*;
+
+/// One thing that may happen, at any time.
+#[derive(Debug, Clone)]
+enum Step {
+    Wait(u64),
+    Connected,
+    Said(String),
+    Partial(String),
+    Pressed(char),
+    /// So many percent of what is being spoken were heard.
+    Interrupted(usize),
+    Played(usize),
+    AgentOn(bool),
+    CallerOn(bool),
+    Closed(bool),
+    Leg(u8),
+    Text(String, bool),
+    Tool(u8),
+    Done(u8),
+    Failed(u8),
+    Act(u8, String),
+    Stop,
+}
+
+fn words() -> impl Strategy<Value = String> {
+    "[a-z]{1,6}( [a-z]{1,6}){0,4}[.?]? "
+}
+
+/// Text of a model: words, and commands whose every character is an upper-case letter, a digit or
+/// a sign that the words do not use.
+fn model_text() -> impl Strategy<Value = String> {
+    let command = prop_oneof![
+        Just("[[press:12#]]".to_owned()),
+        Just("[[end_call]]".to_owned()),
+        Just("[[transfer]]".to_owned()),
+        Just("[[transfer:+19005550100]]".to_owned()),
+        Just("[[request_user:MAY I?]]".to_owned()),
+        Just("[[NONSENSE:1]]".to_owned()),
+        Just("[[press:".to_owned()),
+        Just("1]]".to_owned()),
+    ];
+    prop_oneof![6 => words(), 2 => command]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => (0u64..6000).prop_map(Step::Wait),
+        1 => Just(Step::Connected),
+        6 => words().prop_map(Step::Said),
+        1 => words().prop_map(Step::Partial),
+        1 => prop::sample::select(vec!['1', '#', '*', 'x']).prop_map(Step::Pressed),
+        3 => (0usize..=100).prop_map(Step::Interrupted),
+        5 => (0usize..=100).prop_map(Step::Played),
+        1 => any::<bool>().prop_map(Step::AgentOn),
+        1 => any::<bool>().prop_map(Step::CallerOn),
+        1 => any::<bool>().prop_map(Step::Closed),
+        1 => (0u8..5).prop_map(Step::Leg),
+        14 => (model_text(), prop::bool::weighted(0.9)).prop_map(|(t, current)| Step::Text(t, current)),
+        2 => (0u8..6).prop_map(Step::Tool),
+        5 => (0u8..4).prop_map(Step::Done),
+        2 => (0u8..5).prop_map(Step::Failed),
+        3 => (0u8..9, words()).prop_map(|(which, text)| Step::Act(which, text)),
+        1 => Just(Step::Stop),
+    ]
+}
+
+fn a_call() -> impl Strategy<Value = (Vec<Step>, u8, bool)> {
+    (prop::collection::vec(step(), 1..60), 0u8..3, any::<bool>())
+}
+
+struct Run {
+    policy: Policy,
+    agent: Agent,
+    call: Call,
+    now: Instant,
+    start: Instant,
+    wall: jiff::Timestamp,
+    events: Vec<Event>,
+    /// The turn that was asked for and is not yet done, cancelled or failed.
+    active: Option<TurnId>,
+    turn: TurnId,
+    /// What has been sent of the utterance that is open, and everything of the model's so far.
+    sent: String,
+    model_sent: Vec<(TurnId, String)>,
+    said: Vec<(String, bool)>,
+    tools: u32,
+    finished: bool,
+}
+
+impl Run {
+    #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
+    fn new(approval: bool, fallback: bool) -> Self {
+        let mut agent = Agent::new("assistant");
+        agent.greeting = Some("greetings.".into());
+        if approval {
+            agent.approval = Approval::Always;
+        }
+        if fallback {
+            agent.transfers.fallback = Some(PhoneNumber::parse("+15005550199").unwrap());
+        }
+        let policy = Policy { max_call: Duration::from_mins(5), ..Policy::default() };
+        let identity = Identity {
+            sid: CallSid::parse("CA1").unwrap(),
+            from: "a".into(),
+            to: "b".into(),
+            direction: Direction::Inbound,
+            carrier: "test".into(),
+        };
+        let start = Instant::now();
+        let wall = "2026-11-23T09:00:00Z".parse().unwrap();
+        let (call, outputs) = Call::new(policy.clone(), agent.clone(), identity, start, wall);
+        let mut run = Self {
+            policy,
+            agent,
+            call,
+            now: start,
+            start,
+            wall,
+            events: Vec::new(),
+            active: None,
+            turn: TurnId(0),
+            sent: String::new(),
+            model_sent: Vec::new(),
+            said: Vec::new(),
+            tools: 0,
+            finished: false,
+        };
+        run.take(outputs);
+        run
+    }
+
+    fn input(&mut self, input: Input) {
+        let outputs = self.call.handle(self.now, input);
+        self.take(outputs);
+    }
+
+    fn take(&mut self, outputs: Vec<Output>) {
+        for output in outputs {
+            assert!(!self.finished, "after the end: {output:?}");
+            match output {
+                Output::Carrier(ToCarrier::Say { token, last, preemptible, .. }) => {
+                    self.sent.push_str(&token);
+                    if preemptible {
+                        match self.model_sent.last_mut() {
+                            Some((turn, text)) if *turn == self.turn => text.push_str(&token),
+                            _ => self.model_sent.push((self.turn, self.sent.clone())),
+                        }
+                    }
+                    self.said.push((token, preemptible));
+                    if last {
+                        self.sent.clear();
+                    }
+                }
+                Output::Carrier(ToCarrier::Press(_) | ToCarrier::Leave(_)) => {}
+                Output::Model(ToModel::Respond { turn, context }) => {
+                    assert_eq!(self.active, None, "{turn} asked for while another is under way");
+                    assert!(turn > self.turn, "turns only go up");
+                    (self.active, self.turn) = (Some(turn), turn);
+                    check_context(&context);
+                }
+                Output::Model(ToModel::Cancel { turn }) => {
+                    assert_eq!(self.active, Some(turn), "only what is under way is cancelled");
+                    self.active = None;
+                }
+                Output::Event(event) => self.event(event),
+                Output::Finished => self.finished = true,
+            }
+        }
+        assert_eq!(self.finished, self.call.is_over());
+        assert!(self.finished || self.call.deadline().is_some(), "a call without a deadline");
+        assert!(!self.finished || self.call.deadline().is_none());
+    }
+
+    fn event(&mut self, event: Event) {
+        let Some(seq) = event.seq else { return };
+        assert_eq!(seq, self.events.len() as u64 + 1, "numbered without gaps");
+        let json = serde_json::to_string(&event).unwrap();
+        assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event, "{json}");
+        if let EventBody::AssistantResponse { text, source: Source::Model, turn, .. } = &event.body
+        {
+            let turn = turn.unwrap();
+            let all: String = self
+                .model_sent
+                .iter()
+                .filter(|(of, _)| *of <= turn)
+                .map(|(_, text)| text.as_str())
+                .collect();
+            assert!(all.contains(text.as_str()), "{text:?} was heard but {all:?} was sent");
+            let from_start =
+                self.model_sent.iter().any(|(_, t)| t.trim().starts_with(text.as_str()));
+            assert!(from_start || text.is_empty(), "{text:?} is no beginning of {all:?}");
+        }
+        self.events.push(event);
+    }
+
+    fn step(&mut self, step: &Step) {
+        match step {
+            Step::Wait(ms) => self.wait(Duration::from_millis(*ms)),
+            Step::Connected => self.input(Input::Carrier(FromCarrier::Connected)),
+            Step::Said(text) => {
+                let said = FromCarrier::Said { text: text.clone(), last: true };
+                self.input(Input::Carrier(said));
+            }
+            Step::Partial(text) => {
+                let said = FromCarrier::Said { text: text.clone(), last: false };
+                self.input(Input::Carrier(said));
+            }
+            Step::Pressed(digit) => {
+                self.input(Input::Carrier(FromCarrier::Pressed { digit: *digit }));
+            }
+            Step::Interrupted(percent) => {
+                let heard = part(&self.sent_last(), *percent);
+                // The line forgets the utterance, and with it that it was open.
+                self.sent.clear();
+                self.input(Input::Carrier(FromCarrier::Interrupted { heard }));
+            }
+            Step::Played(percent) => {
+                let text = part(&self.sent_last(), *percent);
+                self.input(Input::Carrier(FromCarrier::Played { text }));
+            }
+            Step::AgentOn(on) => self.input(Input::Carrier(FromCarrier::AgentSpeaking(*on))),
+            Step::CallerOn(on) => self.input(Input::Carrier(FromCarrier::CallerSpeaking(*on))),
+            Step::Closed(clean) => {
+                let closed = FromCarrier::Closed { clean: *clean };
+                self.input(Input::Carrier(closed));
+            }
+            Step::Leg(which) => {
+                let dialled = |answered| LegEnd::Dialled { answered, outcome: "no-answer".into() };
+                let end = match which {
+                    0 => LegEnd::Completed,
+                    1 => LegEnd::Left,
+                    2 => LegEnd::Failed,
+                    3 => dialled(true),
+                    _ => dialled(false),
+                };
+                let (_, outputs) = self.call.leg_ended(self.now, end);
+                self.take(outputs);
+            }
+            Step::Text(text, current) => {
+                let turn = if *current { self.turn } else { TurnId(self.turn.0 / 2) };
+                if self.active.is_some() || !current {
+                    self.input(Input::Model(FromModel::Text { turn, text: text.clone() }));
+                }
+            }
+            Step::Tool(which) => self.tool(*which),
+            Step::Done(which) => {
+                if let Some(turn) = self.active.take() {
+                    let outcome = match which {
+                        0 => Outcome::Filtered,
+                        1 => Outcome::TooLong,
+                        _ => Outcome::Complete,
+                    };
+                    self.input(Input::Model(FromModel::Done { turn, outcome, usage: None }));
+                }
+            }
+            Step::Failed(which) => {
+                let fault = match which {
+                    0 => Fault::Fatal,
+                    1 => Fault::Busy,
+                    2 => Fault::Passing,
+                    _ => Fault::Lost,
+                };
+                let turn = self.active.take();
+                let failed = FromModel::Failed {
+                    turn,
+                    fault,
+                    code: "x".into(),
+                    message: "y".into(),
+                    usage: None,
+                };
+                self.input(Input::Model(failed));
+            }
+            Step::Act(which, text) => self.act(*which, text),
+            Step::Stop => self.input(Input::Stop),
+        }
+    }
+
+    fn tool(&mut self, which: u8) {
+        let Some(turn) = self.active else { return };
+        let (name, arguments) = match which {
+            0 => ("press", r#"{"digits":"3"}"#),
+            1 => ("end_call", "{}"),
+            2 => ("transfer", r#"{"number":"+19005550100"}"#),
+            3 => ("request_user", r#"{"prompt":"MAY I?"}"#),
+            4 => ("NONSENSE", "{}"),
+            _ => ("press", "{"),
+        };
+        self.tools += 1;
+        let call_id = format!("call_{}", self.tools);
+        let (name, arguments) = (name.to_owned(), arguments.to_owned());
+        self.input(Input::Model(FromModel::Tool { turn, call_id, name, arguments }));
+    }
+
+    fn act(&mut self, which: u8, text: &str) {
+        let text = text.to_owned();
+        let action = match which {
+            0 => Action::Say(format!("SUPERVISOR {text}")),
+            1 => Action::Press(Digits::parse("5").unwrap()),
+            2 => Action::Answer(text),
+            3 => Action::Whisper(text),
+            4 => Action::TakeOver,
+            5 => Action::Release,
+            6 => Action::Reject(Some(text)),
+            7 => Action::Transfer(PhoneNumber::parse("+15005550188").unwrap()),
+            _ => Action::End,
+        };
+        let before = format!("{:?}", self.call.snapshot(self.now));
+        if let Ok(outputs) = self.call.act(self.now, action) {
+            self.take(outputs);
+        } else {
+            let after = format!("{:?}", self.call.snapshot(self.now));
+            assert_eq!(before, after, "a refused action changed the call");
+        }
+    }
+
+    fn wait(&mut self, time: Duration) {
+        let until = self.now + time;
+        for _ in 0..10_000 {
+            match self.call.deadline() {
+                Some(due) if due <= until => {
+                    self.now = self.now.max(due);
+                    self.input(Input::Deadline);
+                }
+                _ => {
+                    self.now = until;
+                    return;
+                }
+            }
+        }
+        panic!("the deadlines never end");
+    }
+
+    fn sent_last(&self) -> String {
+        self.said
+            .iter()
+            .rev()
+            .map(|(text, _)| text)
+            .find(|t| !t.is_empty())
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    fn wall_now(&self) -> jiff::Timestamp {
+        self.wall + (self.now - self.start)
+    }
+}
+
+fn part(text: &str, percent: usize) -> String {
+    text.chars().take(text.chars().count() * percent / 100).collect()
+}
+
+fn check_context(context: &[Item]) {
+    let mut ids = BTreeSet::new();
+    for item in context {
+        assert!(item.id.len() <= 32 && !item.id.is_empty());
+        assert!(ids.insert(item.id.clone()), "the id {} twice", item.id);
+    }
+    for item in context {
+        if let ItemBody::ToolCall { call_id, .. } = &item.body {
+            let answers = context.iter().filter(
+                |i| matches!(&i.body, ItemBody::ToolResult { call_id: c, .. } if c == call_id),
+            );
+            assert_eq!(answers.count(), 1, "the tool call {call_id} must have one result");
+        }
+    }
+}
+
+fn canned() -> Vec<String> {
+    let p = Phrases::default();
+    vec![
+        "greetings.".into(),
+        p.filler,
+        p.nudge,
+        p.silence_goodbye,
+        p.hold,
+        p.still_holding,
+        p.apology_transfer,
+        p.apology_goodbye,
+        p.time_goodbye,
+        p.back_again,
+        p.say_again,
+        p.shutdown_goodbye,
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, max_shrink_iters: 4000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_call_keeps_its_promises((steps, setting, fallback) in a_call()) {
+        let mut run = Run::new(setting == 2, fallback);
+        if setting > 0 {
+            run.step(&Step::Connected);
+        }
+        for step in &steps {
+            run.step(step);
+        }
+        // No command is ever spoken, and nothing unapproved where approval is on.
+        let canned = canned();
+        for (token, model) in &run.said {
+            let ours = token.is_empty() || canned.contains(token) || token.starts_with("SUPERVISOR");
+            if *model && !ours {
+                prop_assert!(setting != 2, "{token:?} was spoken without approval");
+                let plain = |c: char| c.is_ascii_lowercase() || " .?1]".contains(c);
+                prop_assert!(token.chars().all(plain), "{token:?} was spoken");
+                prop_assert!(!token.contains("press"), "{token:?} was spoken");
+            }
+        }
+        // Left alone, the call ends, and no question stays open.
+        run.wait(Duration::from_secs(100_000));
+        prop_assert!(run.finished);
+        let ends = run.events.iter().filter(|e| matches!(e.body, EventBody::SessionEnd { .. }));
+        prop_assert_eq!(ends.count(), 1);
+        let last = &run.events.last().unwrap().body;
+        let ended = matches!(last, EventBody::SessionEnd { .. });
+        prop_assert!(ended, "the last event is {last:?}");
+        for step in &steps {
+            run.step(step);
+        }
+    }
+
+    #[test]
+    fn a_call_rebuilt_from_its_events_is_the_same((steps, setting, fallback) in a_call()) {
+        let mut run = Run::new(setting == 2, fallback);
+        run.step(&Step::Connected);
+        for step in &steps {
+            run.step(step);
+        }
+        run.step(&Step::Closed(false));
+        let resumed = Call::resume(
+            run.policy.clone(), run.agent.clone(), &run.events, run.now, run.wall_now(),
+        );
+        prop_assert_eq!(resumed.is_none(), run.finished);
+        let Some(mut resumed) = resumed else { return Ok(()) };
+        // Being transferred is not resumed: who answers is not ours to say.
+        if run.call.phase() != phony_call::Phase::Lost { return Ok(()) }
+        let same = |call: &Call| {
+            let mut snapshot = serde_json::to_value(call.snapshot(run.now)).unwrap();
+            snapshot.as_object_mut().unwrap().remove("counters");
+            snapshot
+        };
+        prop_assert_eq!(same(&run.call), same(&resumed));
+        let kept = run.call.handle(run.now, Input::Carrier(FromCarrier::Connected));
+        let rebuilt = resumed.handle(run.now, Input::Carrier(FromCarrier::Connected));
+        let contexts = |outputs: &[Output]| outputs.iter().find_map(|output| match output {
+            Output::Model(ToModel::Respond { context, .. }) => Some(context.clone()),
+            Output::Model(ToModel::Cancel { .. })
+            | Output::Carrier(_)
+            | Output::Event(_)
+            | Output::Finished => None,
+        });
+        if let (Some(kept), Some(rebuilt)) = (contexts(&kept), contexts(&rebuilt)) {
+            prop_assert_eq!(kept, rebuilt);
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_command_is_spoken_and_everything_else_is(
+        parts in prop::collection::vec(prop_oneof![
+            "[a-z \\[]{0,8}[a-z ]".prop_map(|t| (t, false)),
+            prop::sample::select(vec![
+                "[[press:12#w*]]", "[[transfer:+15005550123]]", "[[transfer]]", "[[end_call]]",
+                "[[request_user:WHAT [NOW], PLEASE?]]", "[[NO:THING]]", "[[]]", "[[PRESS:1]]",
+            ]).prop_map(|t| (t.to_owned(), true)),
+        ], 0..12),
+        cuts in prop::collection::vec(1usize..7, 0..60),
+    ) {
+        // A text part never ends in a bracket, so that parts do not run into one another; two
+        // brackets within one would be the beginning of a command.
+        let parts: Vec<(String, bool)> = parts.into_iter()
+            .map(|(t, command)| if command { (t, true) } else { (t.replace("[[", "["), false) })
+            .map(|(t, command)| if command { (t, true) } else { (t.replace("[[", "["), false) })
+            .map(|(t, command)| if command { (t, true) } else { (t.replace("[[", "["), false) })
+            .collect();
+        let whole: String = parts.iter().map(|(t, _)| t.as_str()).collect();
+        let plain: String = parts.iter().filter(|(_, c)| !c).map(|(t, _)| t.as_str()).collect();
+        let mut scanner = Scanner::default();
+        let (mut spoken, mut done, mut rest) = (String::new(), 0, whole.as_str());
+        let mut take = |piece: Piece| match piece {
+            Piece::Text(text) => spoken.push_str(&text),
+            Piece::Command(command) => { let _: Command = command; done += 1; }
+            Piece::Malformed(_) => done += 1,
+        };
+        for cut in cuts {
+            let at = cut.min(rest.len());
+            let (head, tail) = rest.split_at(at);
+            scanner.push(head).into_iter().for_each(&mut take);
+            rest = tail;
+        }
+        scanner.push(rest).into_iter().for_each(&mut take);
+        scanner.finish().into_iter().for_each(&mut take);
+        prop_assert_eq!(spoken, plain);
+        prop_assert_eq!(done, parts.iter().filter(|(_, c)| *c).count());
+    }
+}

@@ -1,0 +1,420 @@
+//! Golden calls: every file in `scripts/` is a call written as a play. `<` comes in, `>` goes out,
+//! the time stands on the left. The test performs the inputs and compares the outputs to the
+//! letter; `BLESS=1` writes the outputs that came instead, for a human to read.
+//!
+//! A new script needs its inputs only. Deadlines fire by themselves at their own times.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use phony_call::{
+    Action, Agent, Approval, ApprovalRules, ApprovalTimeout, Call, CallSid, CommandName, Digits,
+    Direction, EndStatus, Event, EventBody, Fault, FromCarrier, FromModel, Identity, Input, Item,
+    ItemBody, LegEnd, Next, Outcome, Output, PhoneNumber, Policy, ToCarrier, ToModel, TurnId,
+};
+
+#[test]
+fn every_golden_call_goes_as_written() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
+        .expect("the folder of scripts is there")
+        .map(|entry| entry.expect("the folder can be read").path())
+        .filter(|path| path.extension().is_some_and(|ending| ending == "txt"))
+        .collect();
+    files.sort();
+    assert!(files.len() >= 25, "only {} golden calls were found", files.len());
+    #[expect(clippy::disallowed_methods, reason = "the one switch of this test")]
+    let bless = std::env::var_os("BLESS").is_some();
+    let mut wrong = Vec::new();
+    for path in files {
+        let written = std::fs::read_to_string(&path).expect("a script can be read");
+        let performed = perform(&written);
+        if written == performed {
+            continue;
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if bless {
+            std::fs::write(&path, performed).expect("a script can be written");
+        } else {
+            wrong.push(format!("--- {name}\n{}", difference(&written, &performed)));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Performs the inputs of a play and writes it down again, with the outputs that came.
+fn perform(script: &str) -> String {
+    let mut stage = Stage::default();
+    for line in script.lines() {
+        let trimmed = line.trim();
+        let mut words = trimmed.splitn(2, char::is_whitespace);
+        let first = words.next().unwrap_or_default();
+        let rest = words.next().unwrap_or_default().trim();
+        if trimmed.is_empty() || first.starts_with('#') {
+            stage.text.push_str(line);
+            stage.text.push('\n');
+        } else if first == "agent" || first == "policy" {
+            stage.set(first, rest);
+            stage.text.push_str(line);
+            stage.text.push('\n');
+        } else if rest.starts_with('<') {
+            let at = (first.parse::<f64>().expect("a line begins with the time") * 1000.0).round();
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]
+            stage.input(at as u64, rest.trim_start_matches('<').trim(), line);
+        }
+    }
+    stage.text
+}
+
+struct Stage {
+    policy: Policy,
+    agent: Agent,
+    call: Option<Call>,
+    start: Instant,
+    text: String,
+    events: Vec<Event>,
+    context: Vec<Item>,
+}
+
+impl Default for Stage {
+    #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
+    fn default() -> Self {
+        let mut agent = Agent::new("assistant");
+        agent.greeting = Some("Hello, this is an automated assistant.".into());
+        Self {
+            policy: Policy::default(),
+            agent,
+            call: None,
+            start: Instant::now(),
+            text: String::new(),
+            events: Vec::new(),
+            context: Vec::new(),
+        }
+    }
+}
+
+impl Stage {
+    fn set(&mut self, what: &str, rest: &str) {
+        let (key, value) = rest.split_once(' ').unwrap_or((rest, ""));
+        let value = value.trim();
+        let seconds = || Duration::from_secs_f64(value.parse().expect("seconds"));
+        match (what, key) {
+            ("agent", "greeting") => self.agent.greeting = quoted(value).map(str::to_owned),
+            ("agent", "no-greeting") => self.agent.greeting = None,
+            ("agent", "fallback") => {
+                self.agent.transfers.fallback = Some(PhoneNumber::parse(value).unwrap());
+            }
+            ("agent", "transfers") => self.agent.transfers.prefixes = vec![value.to_owned()],
+            ("agent", "without") => {
+                self.agent.commands.retain(|name| name.as_str() != value);
+            }
+            ("agent", "approval") => {
+                self.agent.approval = match value {
+                    "always" => Approval::Always,
+                    "commands" => {
+                        Approval::When(ApprovalRules { commands: true, ..ApprovalRules::default() })
+                    }
+                    first => Approval::When(ApprovalRules {
+                        first: first.parse().expect("a number of replies"),
+                        ..ApprovalRules::default()
+                    }),
+                };
+            }
+            ("policy", "max-call") => self.policy.max_call = seconds(),
+            ("policy", "approval-timeout") => {
+                self.policy.approval_timeout =
+                    if value == "send" { ApprovalTimeout::Send } else { ApprovalTimeout::AskAgain };
+            }
+            _ => panic!("unknown setting: {what} {key}"),
+        }
+    }
+
+    fn at(&self, ms: u64) -> Instant {
+        self.start + Duration::from_millis(ms)
+    }
+
+    fn input(&mut self, ms: u64, input: &str, line: &str) {
+        if self.call.is_none() {
+            let identity = Identity {
+                sid: CallSid::parse("CA1").unwrap(),
+                from: "+15005550100".into(),
+                to: "+15005550101".into(),
+                direction: Direction::Inbound,
+                carrier: "test".into(),
+            };
+            let wall = "2026-11-23T09:00:00Z".parse().unwrap();
+            let (call, outputs) =
+                Call::new(self.policy.clone(), self.agent.clone(), identity, self.start, wall);
+            self.call = Some(call);
+            self.write(0, outputs);
+        }
+        self.let_time_pass(ms);
+        self.text.push_str(line);
+        self.text.push('\n');
+        let now = self.at(ms);
+        if input == "resume" {
+            // The node died: what is left are the stored events.
+            let wall = "2026-11-23T09:00:00Z".parse::<jiff::Timestamp>().unwrap()
+                + Duration::from_millis(ms);
+            let (policy, agent) = (self.policy.clone(), self.agent.clone());
+            self.call = Call::resume(policy, agent, &self.events, now, wall);
+            return;
+        }
+        let call = self.call.as_mut().expect("the call has begun");
+        let (who, what) = input.split_once(' ').unwrap_or((input, ""));
+        let what = what.trim();
+        let outputs = match who {
+            "carrier" => call.handle(now, Input::Carrier(from_carrier(what))),
+            "model" => call.handle(now, Input::Model(from_model(what))),
+            "stop" => call.handle(now, Input::Stop),
+            "." => Vec::new(),
+            "supervisor" => match call.act(now, action(what)) {
+                Ok(outputs) => outputs,
+                Err(refused) => {
+                    let _ = writeln!(self.text, "{}  > refused   {refused}", time(ms));
+                    Vec::new()
+                }
+            },
+            "leg" => {
+                let (next, outputs) = call.leg_ended(now, leg(what));
+                self.write(ms, outputs);
+                let _ = writeln!(self.text, "{}  > next      {}", time(ms), next_words(&next));
+                return;
+            }
+            _ => panic!("nobody is called {who}"),
+        };
+        self.write(ms, outputs);
+    }
+
+    fn let_time_pass(&mut self, until: u64) {
+        for _ in 0..1000 {
+            let call = self.call.as_mut().expect("the call has begun");
+            let Some(due) = call.deadline() else { return };
+            if due > self.start + Duration::from_millis(until) {
+                return;
+            }
+            let outputs = call.handle(due, Input::Deadline);
+            let ms = u64::try_from((due - self.start).as_millis()).unwrap();
+            if !outputs.is_empty() {
+                let _ = writeln!(self.text, "{}  . time", time(ms));
+            }
+            self.write(ms, outputs);
+        }
+        panic!("the deadlines never end");
+    }
+
+    fn write(&mut self, ms: u64, outputs: Vec<Output>) {
+        for output in outputs {
+            let words = match output {
+                Output::Carrier(order) => format!("carrier   {}", carrier_words(&order)),
+                Output::Model(ToModel::Cancel { turn }) => format!("model     cancel {turn}"),
+                Output::Model(ToModel::Respond { turn, context }) => {
+                    let known = self.context.iter().zip(&context).take_while(|(a, b)| a == b);
+                    let news: Vec<String> =
+                        context.iter().skip(known.count()).map(item_words).collect();
+                    self.context = context;
+                    format!("model     respond {turn} + {}", news.join(" + "))
+                }
+                Output::Event(event) => {
+                    if event.is_stored() {
+                        self.events.push(event.clone());
+                    }
+                    if matches!(event.body, EventBody::AssistantDelta { .. }) {
+                        continue;
+                    }
+                    format!("event     {}", event_words(&event))
+                }
+                Output::Finished => "finished".into(),
+            };
+            let _ = writeln!(self.text, "{}  > {}", time(ms), words.trim_end());
+        }
+    }
+}
+
+fn time(ms: u64) -> String {
+    format!("{}.{:03}", ms / 1000, ms % 1000)
+}
+
+fn quoted(text: &str) -> Option<&str> {
+    text.trim().strip_prefix('"')?.strip_suffix('"')
+}
+
+fn text_of(text: &str) -> String {
+    quoted(text).unwrap_or(text).to_owned()
+}
+
+fn from_carrier(words: &str) -> FromCarrier {
+    let (verb, rest) = words.split_once(' ').unwrap_or((words, ""));
+    match verb {
+        "connected" => FromCarrier::Connected,
+        "said" => FromCarrier::Said { text: text_of(rest), last: true },
+        "saying" => FromCarrier::Said { text: text_of(rest), last: false },
+        "pressed" => FromCarrier::Pressed { digit: rest.chars().next().expect("a digit") },
+        "interrupted" => FromCarrier::Interrupted { heard: text_of(rest) },
+        "played" => FromCarrier::Played { text: text_of(rest) },
+        "agent" => FromCarrier::AgentSpeaking(rest == "on"),
+        "caller" => FromCarrier::CallerSpeaking(rest == "on"),
+        "trouble" => FromCarrier::Trouble { code: Some(64107), message: text_of(rest) },
+        "closed" => FromCarrier::Closed { clean: rest == "clean" },
+        "over" => FromCarrier::Over {
+            status: match rest {
+                "busy" => EndStatus::Busy,
+                "no-answer" => EndStatus::NoAnswer,
+                "failed" => EndStatus::Failed,
+                "canceled" => EndStatus::Canceled,
+                _ => EndStatus::Completed,
+            },
+        },
+        _ => panic!("the carrier cannot say {words}"),
+    }
+}
+
+fn from_model(words: &str) -> FromModel {
+    let (turn, rest) = match words.strip_prefix('#') {
+        Some(rest) => {
+            let (number, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+            (Some(TurnId(number.parse().expect("a turn's number"))), rest)
+        }
+        None => (None, words),
+    };
+    let (verb, rest) = rest.split_once(' ').unwrap_or((rest, ""));
+    let known = || turn.expect("a turn");
+    match verb {
+        "ready" => FromModel::Ready,
+        "text" => FromModel::Text { turn: known(), text: text_of(rest) },
+        "tool" => {
+            let mut parts = rest.splitn(3, ' ');
+            let mut part = || parts.next().unwrap_or_default().to_owned();
+            FromModel::Tool { turn: known(), call_id: part(), name: part(), arguments: part() }
+        }
+        "done" => FromModel::Done {
+            turn: known(),
+            outcome: match rest {
+                "too-long" => Outcome::TooLong,
+                "filtered" => Outcome::Filtered,
+                _ => Outcome::Complete,
+            },
+            usage: None,
+        },
+        "failed" => FromModel::Failed {
+            turn,
+            fault: match rest {
+                "busy" => Fault::Busy,
+                "lost" => Fault::Lost,
+                "fatal" => Fault::Fatal,
+                _ => Fault::Passing,
+            },
+            code: rest.to_owned(),
+            message: "…".into(),
+            usage: None,
+        },
+        _ => panic!("the model cannot say {words}"),
+    }
+}
+
+fn action(words: &str) -> Action {
+    let (verb, rest) = words.split_once(' ').unwrap_or((words, ""));
+    match verb {
+        "say" => Action::Say(text_of(rest)),
+        "press" => Action::Press(Digits::parse(rest).unwrap()),
+        "end" => Action::End,
+        "transfer" => Action::Transfer(PhoneNumber::parse(rest).unwrap()),
+        "answer" => Action::Answer(text_of(rest)),
+        "whisper" => Action::Whisper(text_of(rest)),
+        "takeover" => Action::TakeOver,
+        "release" => Action::Release,
+        "reject" => Action::Reject(quoted(rest).map(str::to_owned)),
+        _ => panic!("a supervisor cannot {words}"),
+    }
+}
+
+fn leg(words: &str) -> LegEnd {
+    match words {
+        "completed" => LegEnd::Completed,
+        "left" => LegEnd::Left,
+        "failed" => LegEnd::Failed,
+        "answered" => LegEnd::Dialled { answered: true, outcome: "completed".into() },
+        outcome => LegEnd::Dialled { answered: false, outcome: outcome.into() },
+    }
+}
+
+fn next_words(next: &Next) -> String {
+    match next {
+        Next::HangUp => "hang up".into(),
+        Next::Dial { target, .. } => format!("dial {target}"),
+        Next::Reconnect => "reconnect".into(),
+        Next::Apologise { text } => format!("apologise {text:?}"),
+        Next::Nothing => "nothing".into(),
+    }
+}
+
+fn carrier_words(order: &ToCarrier) -> String {
+    match order {
+        ToCarrier::Say { token, last, preemptible, interruptible } => {
+            let mut words = format!("say {token:?}");
+            for (is, word) in
+                [(*last, " last"), (*preemptible, " preemptible"), (!interruptible, " firm")]
+            {
+                if is {
+                    words.push_str(word);
+                }
+            }
+            words
+        }
+        ToCarrier::Press(digits) => format!("press {digits}"),
+        ToCarrier::Leave(next) => format!("leave: {}", next_words(next)),
+    }
+}
+
+fn item_words(item: &Item) -> String {
+    match &item.body {
+        ItemBody::User(text) => format!("user {text:?}"),
+        ItemBody::Assistant { text, verbatim: Some(turn) } => format!("own {turn} {text:?}"),
+        ItemBody::Assistant { text, verbatim: None } => format!("said {text:?}"),
+        ItemBody::Note(text) => format!("note {text:?}"),
+        ItemBody::ToolCall { call_id, name, .. } => format!("tool {call_id} {name}"),
+        ItemBody::ToolResult { call_id, output } => format!("result {call_id} {output}"),
+    }
+}
+
+/// An event in one line: its type, then its fields as they are stored.
+fn event_words(event: &Event) -> String {
+    let serde_json::Value::Object(mut fields) = serde_json::to_value(event).unwrap() else {
+        panic!("an event is an object");
+    };
+    let mut words = fields["type"].as_str().unwrap().to_owned();
+    for known in ["type", "callSid", "timestamp", "seq"] {
+        fields.remove(known);
+    }
+    for (key, value) in fields {
+        let _ = write!(words, " {key}={value}");
+    }
+    words
+}
+
+fn difference(written: &str, performed: &str) -> String {
+    let (a, b): (Vec<_>, Vec<_>) = (written.lines().collect(), performed.lines().collect());
+    let same = a.iter().zip(&b).take_while(|(a, b)| a == b).count();
+    let from = same.saturating_sub(4);
+    let show = |lines: &[&str]| {
+        lines.iter().skip(from).take(14).fold(String::new(), |text, line| text + "  " + line + "\n")
+    };
+    format!("written:\n{}performed:\n{}", show(&a), show(&b))
+}
+
+#[test]
+fn the_four_commands_have_their_names() {
+    let names = [
+        (CommandName::Press, "press"),
+        (CommandName::Transfer, "transfer"),
+        (CommandName::EndCall, "end_call"),
+        (CommandName::RequestUser, "request_user"),
+    ];
+    for (name, word) in names {
+        assert_eq!(serde_json::to_value(name).unwrap(), word);
+        assert_eq!(name.as_str(), word);
+    }
+}
