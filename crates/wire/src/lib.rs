@@ -19,5 +19,6 @@ pub mod fuzzing;
 mod json;
 pub mod openai;
 pub mod twilio;
+mod words;
 
 pub use error::{BadFrame, Problem};

@@ -1,5 +1,6 @@
 //! Twilio: the relay and media sockets, webhooks, TwiML, signatures and the REST API.
 
+mod form;
 pub mod media;
 pub mod relay;
 pub mod rest;
