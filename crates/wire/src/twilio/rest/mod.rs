@@ -1,6 +1,6 @@
 //! The REST API, version 2010-04-01: what is asked as forms, what is answered as JSON.
 //!
-//! Source: Twilio's `OpenAPI` description of the API and "Twilio API: error responses". Requests
+//! Source: Twilio's OpenAPI description of the API and "Twilio API: error responses". Requests
 //! are views of forms and answers can be written, so that a stand-in speaks the same types.
 
 mod answers;
