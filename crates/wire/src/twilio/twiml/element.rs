@@ -104,10 +104,10 @@ impl Element {
                     open.last_mut().ok_or_else(bad)?.children.push(element);
                 }
                 Event::Text(text) => {
-                    open.last_mut().ok_or_else(bad)?.text.push_str(&text.xml10_content());
+                    open.last_mut().ok_or_else(bad)?.text.push_str(&legal(&text.xml10_content()));
                 }
                 Event::CData(text) => {
-                    open.last_mut().ok_or_else(bad)?.text.push_str(&text.xml10_content());
+                    open.last_mut().ok_or_else(bad)?.text.push_str(&legal(&text.xml10_content()));
                 }
                 Event::GeneralRef(reference) => {
                     let text = &mut open.last_mut().ok_or_else(bad)?.text;
@@ -134,7 +134,7 @@ impl Element {
         for attribute in start.attributes() {
             let attribute = attribute.ok()?;
             let value = attribute.normalized_value(XmlVersion::Implicit1_0).ok()?;
-            element.attributes.push((attribute.key.as_ref().to_owned(), value.into_owned()));
+            element.attributes.push((attribute.key.as_ref().to_owned(), legal(&value)));
         }
         Some(element)
     }
@@ -142,7 +142,7 @@ impl Element {
 
 fn resolve(reference: &BytesRef<'_>, text: &mut String) -> Option<()> {
     if let Some(character) = reference.resolve_char_ref().ok()? {
-        text.push(character);
+        text.extend(Some(character).filter(is_legal));
     } else {
         text.push_str(resolve_predefined_entity(&reference.xml10_content())?);
     }
@@ -153,8 +153,12 @@ fn is_blank(text: &str) -> bool {
     text.trim().is_empty()
 }
 
-/// The text without characters that XML 1.0 cannot hold, not even escaped (XML 1.0, 2.2).
+/// The text without characters that XML cannot hold.
 fn legal(text: &str) -> String {
-    let holds = |c: &char| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..);
-    text.chars().filter(holds).collect()
+    text.chars().filter(is_legal).collect()
+}
+
+/// Whether XML 1.0 can hold a character, escaped or not (XML 1.0, 2.2).
+fn is_legal(c: &char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }

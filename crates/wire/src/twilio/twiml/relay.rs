@@ -22,12 +22,11 @@ impl WssUrl {
     }
 
     fn of(url: String, element: &'static str) -> Result<Self, TwimlError> {
+        // The standard's parser forgives spaces and control characters; a signature does not.
+        let clean = !url.contains(|c: char| c.is_whitespace() || c.is_control());
         let whole = url::Url::parse(&url).is_ok_and(|url| url.has_host());
-        if url.starts_with("wss://") && whole {
-            Ok(Self(url))
-        } else {
-            Err(TwimlError::Url { element })
-        }
+        let usable = url.starts_with("wss://") && clean && whole;
+        if usable { Ok(Self(url)) } else { Err(TwimlError::Url { element }) }
     }
 }
 
