@@ -145,9 +145,10 @@ pub struct ResponseParams<'a> {
     /// Whether the response becomes part of the conversation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conversation: Option<Conversation>,
-    /// The whole context instead of the conversation; empty for none.
+    /// The whole context instead of the conversation; empty for none. References to items of the
+    /// conversation, which the guide shows, are not in the schema and cannot be built.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub input: Option<Vec<Input<'a>>>,
+    pub input: Option<Vec<Item<'a>>>,
     /// Instead of the session's, not besides them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instructions: Option<Cow<'a, str>>,
@@ -186,29 +187,6 @@ pub enum Conversation {
     Auto,
     /// It does not.
     None,
-}
-
-/// One element of a response's own context.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input<'a> {
-    /// An item of its own.
-    Item(Item<'a>),
-    /// An item of the conversation, by its id.
-    Reference(Cow<'a, str>),
-}
-
-impl Serialize for Input<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        #[serde(tag = "type", rename = "item_reference")]
-        struct Reference<'a> {
-            id: &'a str,
-        }
-        match self {
-            Self::Item(item) => item.serialize(serializer),
-            Self::Reference(id) => Reference { id }.serialize(serializer),
-        }
-    }
 }
 
 /// Audio of one response.

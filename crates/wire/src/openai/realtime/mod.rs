@@ -11,7 +11,7 @@ mod item;
 mod server;
 mod session;
 
-pub use client::{ClientBody, ClientEvent, Conversation, Input, ResponseAudio, ResponseParams};
+pub use client::{ClientBody, ClientEvent, Conversation, ResponseAudio, ResponseParams};
 pub use fault::{Severity, of_close, of_error, of_http, of_response};
 pub use item::Item;
 pub use server::{
@@ -23,6 +23,3 @@ pub use session::{
     NoiseReduction, Reasoning, Session, Tool, ToolChoice, Transcription, Truncation, TurnDetection,
     Voice,
 };
-
-#[cfg(test)]
-mod tests;

@@ -142,7 +142,9 @@ impl Element {
 
 fn resolve(reference: &BytesRef<'_>, text: &mut String) -> Option<()> {
     if let Some(character) = reference.resolve_char_ref().ok()? {
-        text.extend(Some(character).filter(is_legal));
+        if is_legal(character) {
+            text.push(character);
+        }
     } else {
         text.push_str(resolve_predefined_entity(&reference.xml10_content())?);
     }
@@ -155,10 +157,10 @@ fn is_blank(text: &str) -> bool {
 
 /// The text without characters that XML cannot hold.
 fn legal(text: &str) -> String {
-    text.chars().filter(is_legal).collect()
+    text.chars().filter(|c| is_legal(*c)).collect()
 }
 
 /// Whether XML 1.0 can hold a character, escaped or not (XML 1.0, 2.2).
-fn is_legal(c: &char) -> bool {
+fn is_legal(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
