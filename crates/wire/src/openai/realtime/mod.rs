@@ -1,0 +1,25 @@
+//! The Realtime API over a WebSocket, GA dialect.
+//!
+//! Every message is one JSON object in a text frame, told apart by `type`; audio is base64 within.
+//! A connection is up only when `session.created` has come: refusals arrive as an `error` event
+//! after the upgrade. Sources: OpenAI, "Realtime API" guides and reference; the schemas in
+//! `tests/schemas`, against which every event we send is checked.
+
+mod client;
+mod fault;
+mod item;
+mod server;
+mod session;
+
+pub use client::{ClientBody, ClientEvent, Conversation, ResponseAudio, ResponseParams};
+pub use fault::{Severity, of_close, of_error, of_http, of_response};
+pub use item::Item;
+pub use server::{
+    ApiError, ContentPart, Delta, ItemInfo, Place, RateLimit, ResponseInfo, ResponseStatus,
+    ServerEvent, SessionInfo, StatusReason, Usage,
+};
+pub use session::{
+    Audio, AudioFormat, AudioInput, AudioOutput, Clearable, Eagerness, Effort, MaxTokens, Modality,
+    NoiseReduction, Reasoning, Session, Tool, ToolChoice, Transcription, Truncation, TurnDetection,
+    Voice,
+};

@@ -1,0 +1,219 @@
+//! What the API answers, read leniently and written as it writes it.
+
+use serde::{Serialize, Serializer};
+
+use crate::BadFrame;
+use crate::json::Fields;
+use crate::twilio::webhook::CallStatus;
+
+/// A call, as the API describes it. Absent values are empty.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Call {
+    /// `CA…`.
+    pub sid: String,
+    /// `AC…`.
+    pub account_sid: String,
+    /// Called.
+    pub to: String,
+    /// Caller.
+    pub from: String,
+    /// State of the call; `queued` at first.
+    #[serde(serialize_with = "as_word")]
+    pub status: CallStatus,
+    /// `inbound`, `outbound-api` and others.
+    pub direction: String,
+    /// Length in seconds, once it is over.
+    #[serde(serialize_with = "as_text")]
+    pub duration: Option<u64>,
+    /// `human` or `machine…`.
+    pub answered_by: Option<String>,
+    /// Price as a decimal number, negative, once it is known.
+    pub price: Option<String>,
+    /// Currency of the price.
+    pub price_unit: Option<String>,
+    /// RFC 2822.
+    pub date_created: Option<String>,
+    /// RFC 2822.
+    pub start_time: Option<String>,
+    /// RFC 2822.
+    pub end_time: Option<String>,
+    /// Path of this call in the API.
+    pub uri: String,
+}
+
+impl Call {
+    /// Reads the answer to creating, changing or fetching a call.
+    pub fn parse(body: &str) -> Result<Self, BadFrame> {
+        Fields::parse(body).map(|fields| Self::read(&fields))
+    }
+}
+
+/// A number of the account.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct IncomingPhoneNumber {
+    /// `PN…`.
+    pub sid: String,
+    /// `AC…`.
+    pub account_sid: String,
+    /// E.164.
+    pub phone_number: String,
+    /// The name it was given.
+    pub friendly_name: String,
+    /// Where the TwiML of inbound calls comes from.
+    pub voice_url: String,
+    /// `GET` or `POST`.
+    pub voice_method: String,
+    /// Told of the end of inbound calls.
+    pub status_callback: String,
+    /// If set, `voice_url` is ignored.
+    pub voice_application_sid: String,
+    /// If set, `voice_url` is ignored.
+    pub trunk_sid: String,
+    /// Path of this number in the API.
+    pub uri: String,
+}
+
+impl IncomingPhoneNumber {
+    /// Reads the answer to buying, changing or fetching a number.
+    pub fn parse(body: &str) -> Result<Self, BadFrame> {
+        Fields::parse(body).map(|fields| Self::read(&fields))
+    }
+}
+
+/// A number that can be bought.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct AvailablePhoneNumber {
+    /// E.164.
+    pub phone_number: String,
+    /// As people of its country write it.
+    pub friendly_name: String,
+    /// Town.
+    pub locality: String,
+    /// State or province.
+    pub region: String,
+    /// Country, two letters.
+    pub iso_country: String,
+}
+
+/// One page of a list.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Page<T> {
+    /// What the page holds.
+    pub items: Vec<T>,
+    /// Path and query of the next page, if there is one.
+    pub next_page_uri: Option<String>,
+}
+
+impl<T: Listed> Page<T> {
+    /// Reads a page.
+    pub fn parse(body: &str) -> Result<Self, BadFrame> {
+        let fields = Fields::parse(body)?;
+        Ok(Self {
+            items: fields.array(T::LIST).into_iter().map(T::read_element).collect(),
+            next_page_uri: fields.string("next_page_uri").filter(|uri| !uri.is_empty()),
+        })
+    }
+
+    /// The page as the API writes it.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let list = serde_json::json!({ T::LIST: self.items, "next_page_uri": self.next_page_uri });
+        list.to_string()
+    }
+}
+
+/// What the API lists.
+pub trait Listed: Serialize {
+    /// The key of the list in a page.
+    const LIST: &'static str;
+
+    /// Reads one element of a list; what is missing or unreadable is empty.
+    fn read_element(json: &str) -> Self;
+}
+
+impl Listed for Call {
+    const LIST: &'static str = "calls";
+
+    fn read_element(json: &str) -> Self {
+        Self::read(&Fields::parse_or_empty(json))
+    }
+}
+
+impl Listed for IncomingPhoneNumber {
+    const LIST: &'static str = "incoming_phone_numbers";
+
+    fn read_element(json: &str) -> Self {
+        Self::read(&Fields::parse_or_empty(json))
+    }
+}
+
+impl Listed for AvailablePhoneNumber {
+    const LIST: &'static str = "available_phone_numbers";
+
+    fn read_element(json: &str) -> Self {
+        Self::read(&Fields::parse_or_empty(json))
+    }
+}
+
+impl Call {
+    fn read(fields: &Fields<'_>) -> Self {
+        let text = |name| fields.string_or_empty(name);
+        Self {
+            sid: text("sid"),
+            account_sid: text("account_sid"),
+            to: text("to"),
+            from: text("from"),
+            status: CallStatus::parse(&fields.text_or_empty("status")),
+            direction: text("direction"),
+            duration: fields.whole("duration"),
+            answered_by: fields.string("answered_by"),
+            price: fields.string("price"),
+            price_unit: fields.string("price_unit"),
+            date_created: fields.string("date_created"),
+            start_time: fields.string("start_time"),
+            end_time: fields.string("end_time"),
+            uri: text("uri"),
+        }
+    }
+}
+
+impl IncomingPhoneNumber {
+    fn read(fields: &Fields<'_>) -> Self {
+        let text = |name| fields.string_or_empty(name);
+        Self {
+            sid: text("sid"),
+            account_sid: text("account_sid"),
+            phone_number: text("phone_number"),
+            friendly_name: text("friendly_name"),
+            voice_url: text("voice_url"),
+            voice_method: text("voice_method"),
+            status_callback: text("status_callback"),
+            voice_application_sid: text("voice_application_sid"),
+            trunk_sid: text("trunk_sid"),
+            uri: text("uri"),
+        }
+    }
+}
+
+impl AvailablePhoneNumber {
+    fn read(fields: &Fields<'_>) -> Self {
+        let text = |name| fields.string_or_empty(name);
+        Self {
+            phone_number: text("phone_number"),
+            friendly_name: text("friendly_name"),
+            locality: text("locality"),
+            region: text("region"),
+            iso_country: text("iso_country"),
+        }
+    }
+}
+
+fn as_word<S: Serializer>(word: &CallStatus, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(word.as_str())
+}
+
+/// The API writes a duration as text.
+#[expect(clippy::ref_option, reason = "the signature is serde's")]
+fn as_text<S: Serializer>(value: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.map(|value| value.to_string()).serialize(serializer)
+}
