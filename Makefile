@@ -1,0 +1,38 @@
+# `make` lists the targets. Two do everything on a fresh machine with Rust and Node: `make demo`, `make test`.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: ## play a whole call: no account, no network, nothing to set up (DEMO="--auto" plays one to its end)
+	cargo build --release --package phony
+	target/release/phony demo $(DEMO)
+
+test: ## install what the tests need and run everything
+	bash scripts/test.sh
+
+check: ## format, lints, purity of the pure crates, docs, generated files: fast, before every commit
+	bash scripts/check.sh
+
+gen: ## regenerate what is generated: openapi.json, the dashboard's types
+	bash scripts/gen.sh
+
+bless: ## accept the outputs of the golden calls as they are now, then read the diff
+	BLESS=1 cargo test --package phony-call --test scripts
+
+dashboard: ## build the dashboard alone
+	cd dashboard && npm ci --no-audit --no-fund && npm run build
+
+bench: ## time the call, the parsers and writers
+	cargo bench --package phony-call --package phony-wire
+
+load: ## 1,000 relay calls on loopback, beside a bare two-socket copy
+	cargo build --release --package phony
+	target/release/phony load --floor $(LOAD)
+
+fuzz: ## fuzz every parser for a minute each (needs a nightly compiler and cargo-fuzz)
+	bash scripts/fuzz.sh
+
+.PHONY: help demo test check gen bless dashboard bench load fuzz

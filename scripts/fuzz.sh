@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Each fuzz target for SECONDS_EACH seconds (default 60).
+source "$(dirname "$0")/lib.sh"
+
+have cargo-fuzz || cargo install --locked cargo-fuzz
+cd fuzz
+for target in $(cargo +nightly fuzz list --fuzz-dir .); do
+  cargo +nightly fuzz run --fuzz-dir . "$target" -- -max_total_time="${SECONDS_EACH:-60}" -rss_limit_mb=2048
+done

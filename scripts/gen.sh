@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Regenerates what is generated from code; with --check, fails where that would change anything.
+source "$(dirname "$0")/lib.sh"
+
+openapi=$(mktemp) schema=$(mktemp)
+trap 'rm -f "$openapi" "$schema"' EXIT
+cargo run --quiet --package phony -- openapi >"$openapi"
+have_dashboard=0
+if [ -e dashboard/package.json ] && have npm; then
+  have_dashboard=1
+  dashboard_packages
+  (cd dashboard && npx --no-install openapi-typescript "$openapi" --output "$schema" >/dev/null)
+fi
+
+place() { # place GENERATED TARGET
+  if [ "${check:-}" = 1 ]; then
+    diff -u "$2" "$1" >/dev/null || { echo "$2 is not what the code says: run 'make gen'" >&2; exit 1; }
+  else
+    cp "$1" "$2"
+    chmod 644 "$2"
+  fi
+}
+
+[ "${1:-}" = --check ] && check=1
+place "$openapi" openapi.json
+[ "$have_dashboard" = 0 ] || place "$schema" dashboard/src/api/schema.ts

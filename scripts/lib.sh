@@ -1,0 +1,58 @@
+# Shared by the scripts: steps with their times, and installers that do nothing where nothing is missing.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+steps_passed=0
+
+step() { # step NAME COMMAND...
+  local name=$1 began=$SECONDS
+  shift
+  printf '\n== %s\n' "$name"
+  if "$@"; then
+    steps_passed=$((steps_passed + 1))
+    printf '== %s: ok (%s s)\n' "$name" "$((SECONDS - began))"
+  else
+    printf '\n== %s: FAILED (%s s)\nsteps: %s passed, 1 failed\n' "$name" "$((SECONDS - began))" "$steps_passed"
+    exit 1
+  fi
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# The system's packages, installed once, and only those whose command is missing.
+system_package() { # system_package COMMAND PACKAGE...
+  local command=$1
+  shift
+  have "$command" && return 0
+  have apt-get || { echo "$command is missing: install $* with the system's package manager" >&2; return 1; }
+  local as=()
+  [ "$(id -u)" = 0 ] || as=(sudo)
+  "${as[@]}" apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive "${as[@]}" apt-get install -y -qq --no-install-recommends "$@"
+}
+
+nextest() {
+  have cargo-nextest || cargo install --locked cargo-nextest
+}
+
+# A Python environment of its own for the vendors' official SDKs.
+python_env() { # python_env REQUIREMENTS...
+  have python3 || system_package python3 python3 python3-venv
+  if [ ! -x .cache/venv/bin/python ]; then
+    python3 -m venv .cache/venv 2>/dev/null || { system_package ensurepip-missing python3-venv && python3 -m venv .cache/venv; }
+  fi
+  local stamp
+  stamp=.cache/venv/$(cat "$@" | sha256sum | cut -c1-16)
+  [ -e "$stamp" ] && return 0
+  local all=()
+  for file in "$@"; do all+=(-r "$file"); done
+  .cache/venv/bin/python -m pip install --quiet --disable-pip-version-check "${all[@]}"
+  touch "$stamp"
+}
+
+# The dashboard's packages, installed when the lock file has changed.
+dashboard_packages() {
+  [ dashboard/node_modules/.package-lock.json -nt dashboard/package-lock.json ] && return 0
+  (cd dashboard && npm ci --no-audit --no-fund)
+  touch dashboard/node_modules/.package-lock.json
+}

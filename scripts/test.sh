@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Everything, cheap first. Installs what it needs where it is missing, and nothing else.
+source "$(dirname "$0")/lib.sh"
+
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
+profile=default
+[ -z "${CI:-}" ] || profile=ci
+
+dashboard_tests() {
+  (cd dashboard && npm run --silent check && npm test --silent && npm run --silent build)
+}
+
+rust_tests() { # rust_tests FILTER
+  cargo nextest run --workspace --profile "$profile" --filterset "$1"
+}
+
+# One whole call with nothing prepared, by the same command that a newcomer types.
+demo() {
+  local out
+  out=$(mktemp)
+  timeout 180 target/debug/phony demo --auto </dev/null >"$out" || { cat "$out"; return 1; }
+  tail -n 25 "$out"
+  rm -f "$out"
+}
+
+step 'tools' nextest
+step 'dashboard packages' dashboard_packages
+step 'format, lints, purity, docs, generated files' bash scripts/check.sh
+step 'dashboard' dashboard_tests
+step 'pure crates' rust_tests 'package(phony-call) | package(phony-wire)'
+step 'server, over real sockets' rust_tests 'package(phony)'
+step 'official SDKs: packages' python_env tests/sdk/requirements-openai.txt tests/sdk/requirements-twilio.txt
+step 'official SDKs against the stand-ins' bash scripts/sdk.sh
+step 'a whole call' demo
+printf '\nsteps: %s passed, 0 failed\n' "$steps_passed"
