@@ -4,7 +4,6 @@
 //! known answers in the test suites of its server SDKs. Comparison takes constant time. URLs must
 //! be rebuilt from configuration and the raw request line, never from forwarded headers.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use base64::Engine as _;
@@ -183,18 +182,15 @@ fn sorted<K: AsRef<str>, V: AsRef<str>>(params: &[(K, V)]) -> Vec<(&str, &str)> 
     pairs
 }
 
-fn mac(token: &str, url: &str, sorted: &[(&str, &str)]) -> Hmac<Sha1> {
-    let mut mac = Hmac::new_from_slice(token.as_bytes()).expect("HMAC takes keys of any length");
+fn digest(token: &str, url: &str, sorted: &[(&str, &str)]) -> [u8; 20] {
+    let key = token.as_bytes();
+    let mut mac = Hmac::<Sha1>::new_from_slice(key).expect("HMAC takes keys of any length");
     mac.update(without_fragment(url).as_bytes());
     for (name, value) in sorted {
         mac.update(name.as_bytes());
         mac.update(value.as_bytes());
     }
-    mac
-}
-
-fn digest(token: &str, url: &str, sorted: &[(&str, &str)]) -> [u8; 20] {
-    mac(token, url, sorted).finalize().into_bytes().into()
+    mac.finalize().into_bytes().into()
 }
 
 /// The bytes that a signature must be; none if it cannot be one.
@@ -206,12 +202,11 @@ fn matches(token: &str, wanted: &[u8], url: &str, sorted: &[(&str, &str)]) -> bo
     digest(token, url, sorted).ct_eq(wanted).into()
 }
 
-fn hex(bytes: &[u8]) -> Cow<'static, str> {
-    let mut out = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
         write!(out, "{byte:02x}").expect("writing to a string cannot fail");
-    }
-    out.into()
+        out
+    })
 }
 
 #[cfg(test)]

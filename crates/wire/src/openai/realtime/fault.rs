@@ -1,7 +1,7 @@
 //! What a failure means for a call (OpenAI Realtime guide, "Error handling"; the retry rules of
 //! OpenAI's SDKs; codes seen on the wire).
 
-use super::server::ApiError;
+use super::parts::ApiError;
 
 /// What to do about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -8,16 +8,18 @@
 mod client;
 mod fault;
 mod item;
+mod parts;
 mod server;
 mod session;
 
 pub use client::{ClientBody, ClientEvent, Conversation, ResponseAudio, ResponseParams};
 pub use fault::{Severity, of_close, of_error, of_http, of_response};
 pub use item::Item;
-pub use server::{
+pub use parts::{
     ApiError, ContentPart, Delta, ItemInfo, Place, RateLimit, ResponseInfo, ResponseStatus,
-    ServerEvent, SessionInfo, StatusReason, Usage,
+    SessionInfo, StatusReason, Usage,
 };
+pub use server::ServerEvent;
 pub use session::{
     Audio, AudioFormat, AudioInput, AudioOutput, Clearable, Eagerness, Effort, MaxTokens, Modality,
     NoiseReduction, Reasoning, Session, Tool, ToolChoice, Transcription, Truncation, TurnDetection,

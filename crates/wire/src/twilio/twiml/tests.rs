@@ -164,6 +164,8 @@ fn text_cannot_break_out_of_its_place() {
     let mut relay = Relay::new(url()).parameter("note", nasty);
     relay.options.welcome_greeting = Some(nasty.to_owned());
     let document = Twiml::new().then(Verb::relay(relay, nasty)).then(Verb::say(nasty));
+    let xml = document.to_xml();
+    assert!(!xml.contains(['\u{0}', '\u{1F}', '\u{FFFE}']), "XML cannot hold them");
     let parsed = again(&document);
     let kept = "\"><Hangup/></Say>&amp;<![CDATA[x]]>' é \n line";
     assert!(parsed.unknown.is_empty());
