@@ -1,5 +1,7 @@
 //! The stand-in for OpenAI Realtime keeps to the protocol, over real sockets.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
 mod brains;
 mod client;
 mod faults;
