@@ -1,9 +1,10 @@
 //! The effective session: its defaults, and what an update changes (OpenAI Realtime API
 //! reference, session object and `session.update`).
 
+use phony_wire::openai::models::Model;
 use serde_json::{Map, Value, json};
 
-use super::{error::ApiError, models::Model};
+use super::error::ApiError;
 
 /// The session of one socket, as `session.created` and `session.updated` show it.
 pub(super) struct Config {
@@ -52,10 +53,10 @@ impl Config {
             "include": null,
             "prompt": null,
         });
-        if model.reasons {
+        if model.reasoning {
             session["reasoning"] = json!({"effort": "low"});
         }
-        Self { session, reasons: model.reasons }
+        Self { session, reasons: model.reasoning }
     }
 
     /// Applies an update of the right shape as a whole or not at all. `spoken` says that sound

@@ -18,6 +18,7 @@ use axum::{
     serve::ListenerExt as _,
 };
 use futures_util::SinkExt as _;
+use phony_wire::openai::models::Model;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use serde_json::json;
@@ -33,7 +34,7 @@ use tokio_util::{
 use super::{
     House,
     error::ApiError,
-    models::{self, Model},
+    models,
     session::{Out, Session},
 };
 
@@ -258,7 +259,7 @@ async fn show_model(
 ) -> Response {
     match (authorize(&shared.house, &headers), models::usable(&id)) {
         (Err(error), _) => answer(StatusCode::UNAUTHORIZED, &error),
-        (Ok(()), Some(model)) => Json(model.object()).into_response(),
+        (Ok(()), Some(model)) => Json(models::object(model)).into_response(),
         (Ok(()), None) => unknown_model(&id),
     }
 }

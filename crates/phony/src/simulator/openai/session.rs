@@ -9,6 +9,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use phony_wire::openai::models::Model;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -20,7 +21,6 @@ use super::{
     faults::Break,
     ids::Ids,
     item::{Body, Conversation, Item, Part, Role},
-    models::Model,
     respond::{Order, Request},
     response::{Active, Next},
     shapes::CLIENT_EVENT,

@@ -1,10 +1,8 @@
 //! The shapes of everything that a client may send (OpenAI Realtime API reference, client events).
 
-use super::shape::{Field, Shape, optional, required};
+use phony_wire::openai::models::VOICES;
 
-/// Voices of `/v1/realtime` (OpenAI Realtime guide, voices).
-pub(super) const VOICES: &[&str] =
-    &["alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar"];
+use super::shape::{Field, Shape, optional, required};
 
 /// The eleven events of a client, told apart by `type`.
 pub(super) const CLIENT_EVENT: Shape = Shape::Tagged(

@@ -46,8 +46,13 @@ async fn a_reply_that_broke_off_is_continued_on_another_socket() {
     let mut client = Client::text_mode(&server).await;
     client.say("lost").await;
     client.item(message("assistant", "I am sorry to ")).await;
-    client.item(message("system", "Your reply broke off. Continue where it ended.")).await;
+    client.item(message("system", "A fault cut your reply off. Go on from exactly there.")).await;
     assert_eq!(text_of(&client.respond(json!({})).await), "hear that. Which card?");
+    let mut client = Client::text_mode(&server).await;
+    client.say("lost").await;
+    client.item(message("assistant", "I am sorry to hear—")).await;
+    client.item(message("system", "Go on from where you were cut off.")).await;
+    assert_eq!(text_of(&client.respond(json!({})).await), " that. Which card?");
     let mut client = Client::text_mode(&server).await;
     client.say("lost").await;
     client.item(message("assistant", "Something else.")).await;
@@ -84,7 +89,12 @@ async fn the_receptionist_holds_a_call() {
 async fn the_receptionist_passes_on_what_the_supervisor_says() {
     let (server, mut client) = thinking(Brain::Receptionist).await;
     client.ask("can I have a discount").await;
-    client.item(message("system", "Supervisor's answer: ten percent [[end_call]]")).await;
+    client
+        .item(message(
+            "system",
+            "You asked your supervisor: May I? The answer: ten percent [[end_call]]",
+        ))
+        .await;
     let reply = text_of(&client.respond(json!({})).await);
     assert!(reply.contains("ten percent"), "{reply}");
     assert!(!reply.contains("[["), "{reply}");

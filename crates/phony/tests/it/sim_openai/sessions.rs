@@ -5,7 +5,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::client::{Client, echo, request};
 
-fn update(session: Value) -> Value {
+fn update(session: &Value) -> Value {
     json!({"type": "session.update", "session": session})
 }
 
@@ -17,7 +17,7 @@ async fn an_update_changes_what_it_names_and_shows_the_whole_session() {
     assert_eq!(before["output_modalities"], json!(["audio"]));
     assert_eq!(before["audio"]["input"]["turn_detection"]["type"], "server_vad");
     client
-        .send(update(json!({
+        .send(update(&json!({
             "type": "realtime",
             "model": "gpt-realtime",
             "instructions": "Speak slowly.",
@@ -47,14 +47,14 @@ async fn a_part_of_turn_detection_leaves_the_rest_of_it() {
     let mut client = Client::connect(&server).await;
     let vad = json!({"type": "server_vad", "silence_duration_ms": 700});
     client
-        .send(update(json!({"type": "realtime", "audio": {"input": {"turn_detection": vad}}})))
+        .send(update(&json!({"type": "realtime", "audio": {"input": {"turn_detection": vad}}})))
         .await;
     let event = client.event().await;
     let vad = &event["session"]["audio"]["input"]["turn_detection"];
     assert_eq!((&vad["silence_duration_ms"], &vad["threshold"]), (&json!(700), &json!(0.5)));
     let vad = json!({"type": "semantic_vad"});
     client
-        .send(update(json!({"type": "realtime", "audio": {"input": {"turn_detection": vad}}})))
+        .send(update(&json!({"type": "realtime", "audio": {"input": {"turn_detection": vad}}})))
         .await;
     let event = client.event().await;
     let vad = &event["session"]["audio"]["input"]["turn_detection"];
@@ -116,10 +116,10 @@ async fn a_wrong_update_is_refused_by_name_and_nothing_of_it_is_applied() {
                 patch["instructions"] = json!("changed");
             }
         }
-        let error = client.refused(update(patch.clone())).await;
+        let error = client.refused(update(&patch)).await;
         assert_eq!((&error["code"], &error["param"]), (&json!(code), &json!(param)), "{patch}");
     }
-    client.send(update(json!({"type": "realtime"}))).await;
+    client.send(update(&json!({"type": "realtime"}))).await;
     let event = client.event().await;
     assert_eq!(event["session"], client.events[0]["session"]);
     server.stop().await;
@@ -128,7 +128,7 @@ async fn a_wrong_update_is_refused_by_name_and_nothing_of_it_is_applied() {
 #[tokio::test]
 async fn reasoning_is_for_models_that_reason() {
     let server = echo().await;
-    let reasoning = update(json!({"type": "realtime", "reasoning": {"effort": "high"}}));
+    let reasoning = update(&json!({"type": "realtime", "reasoning": {"effort": "high"}}));
     let mut client = Client::connect(&server).await;
     client.send(reasoning.clone()).await;
     assert_eq!(client.event().await["session"]["reasoning"]["effort"], "high");

@@ -103,7 +103,9 @@ impl Reply {
         if said.trim().is_empty() {
             return self;
         }
-        let Some(mut skip) = prompt::prefix_length(&self.text.concat(), said) else { return self };
+        // Words that were cut off end in a dash, which is none of them.
+        let words = said.strip_suffix('—').unwrap_or(said);
+        let Some(mut skip) = prompt::prefix_length(&self.text.concat(), words) else { return self };
         for piece in &mut self.text {
             let cut = skip.min(piece.len());
             piece.drain(..cut);

@@ -22,6 +22,8 @@ pub(super) struct Thread {
     pub(super) said: String,
     /// What the assistant said before the prompt, last.
     pub(super) before: String,
+    /// The notes since the prompt: they steer the reply to it.
+    pub(super) notes: Vec<String>,
     /// All that callers and functions said, in order.
     pub(super) asked: Vec<String>,
     /// All that callers said, in order.
@@ -34,6 +36,7 @@ impl Thread {
             prompt: Prompt::Start,
             said: String::new(),
             before: String::new(),
+            notes: Vec::new(),
             asked: Vec::new(),
             callers: Vec::new(),
         };
@@ -66,7 +69,9 @@ impl Thread {
             // Before an answer, a note only steers it; so does one that says to go on.
             Body::Message { role: Role::System, .. } => {
                 let text = item.text();
-                if !self.said.is_empty() && !text.to_lowercase().contains("continue") {
+                if self.said.is_empty() || says_go_on(&text) {
+                    self.notes.push(text);
+                } else {
                     self.ask(Prompt::Note { text });
                 }
             }
@@ -76,10 +81,17 @@ impl Thread {
 
     fn ask(&mut self, prompt: Prompt) {
         self.prompt = prompt;
+        self.notes.clear();
         if !self.said.is_empty() {
             self.before = std::mem::take(&mut self.said);
         }
     }
+}
+
+/// Whether a note tells a model to finish what it has begun to say.
+fn says_go_on(note: &str) -> bool {
+    let note = note.to_lowercase();
+    ["continue", "go on from", "cut off", "broke off"].iter().any(|words| note.contains(words))
 }
 
 /// How many bytes of `text` the beginning `said` covers, whatever the white space between words;

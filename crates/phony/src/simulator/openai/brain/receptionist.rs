@@ -96,6 +96,9 @@ fn answer(context: &Context<'_>, thread: &Thread, last: &str, all: &str) -> Repl
     }
     let rule = RULES.iter().find(|(phrases, _)| says(phrases));
     let text = rule.map_or(FALLBACKS[thread.callers.len() % FALLBACKS.len()], |(_, text)| text);
+    if thread.notes.iter().any(|note| note.contains("differently")) {
+        return Reply::text(format!("Let me put it this way. {text}"));
+    }
     Reply::text(text)
 }
 
@@ -131,29 +134,42 @@ fn after_tool(output: &str) -> Reply {
     })
 }
 
-/// Passes on what a supervisor said, or wakes a caller who is silent.
+/// Passes on what a supervisor answered; to any other note, does what a polite person would.
 fn after_note(note: &str) -> Reply {
     let words = plain(note);
-    let says = |phrases: &[&str]| phrases.iter().any(|phrase| has(&words, phrase));
-    if says(&["silent", "silence", "said nothing", "nudge", "still there"]) {
-        return Reply::text("Are you still there?");
+    let rule =
+        NOTE_RULES.iter().find(|(phrases, _)| phrases.iter().any(|phrase| has(&words, phrase)));
+    if let Some((_, text)) = rule {
+        return Reply::text(*text);
     }
-    if says(&["did not answer", "no answer", "not answered", "nobody answered"]) {
-        return Reply::text(format!(
-            "I am sorry, I could not reach my colleague just now. {ANYTHING_ELSE}"
-        ));
-    }
-    Reply::text(relayed(answer_in(note)))
+    Reply::text(answer_in(note).map_or_else(|| ANYTHING_ELSE.to_owned(), relayed))
 }
 
-/// The words to pass on: those in quotation marks, else those after the first colon, else all.
-fn answer_in(note: &str) -> &str {
-    let quoted = note.split_once('"').and_then(|(_, rest)| rest.rsplit_once('"'));
-    quoted
-        .map(|(inner, _)| inner)
-        .or_else(|| note.split_once(": ").map(|(_, rest)| rest))
-        .unwrap_or(note)
-        .trim()
+const NOTE_RULES: &[Rule] = &[
+    (&["silent", "silence", "said nothing", "nudge", "still there"], "Are you still there?"),
+    (
+        &["nobody answered", "did not answer", "no answer", "not answered"],
+        "I am sorry, I could not reach my colleague just now. Is there anything else I can do for \
+         you?",
+    ),
+    (&["pressed the keys", "pressed"], "Thank you, I have noted that. What can I do for you?"),
+    (&["speak with the caller again"], "Here I am again. Is there anything else I can do for you?"),
+    (&["line was lost"], "I am sorry, we lost each other for a moment. How can I help you?"),
+    (&["not carried out"], "I am sorry, that did not work. Can I help you in another way?"),
+    (
+        &["not to be read out", "guidance"],
+        "There is one more thing that I can do for you. Shall I tell you about it?",
+    ),
+];
+
+/// The answer that a note brings: what follows «answer:», or stands in quotation marks, or follows
+/// the name of the supervisor.
+fn answer_in(note: &str) -> Option<&str> {
+    let quoted = || Some(note.split_once('"')?.1.rsplit_once('"')?.0);
+    let named = || Some(note.strip_prefix("Supervisor")?.split_once(": ")?.1);
+    let answer = note.rsplit_once("answer: ").map(|(_, answer)| answer);
+    let answer = answer.or_else(quoted).or_else(named)?.trim();
+    Some(answer.trim_matches('"')).filter(|answer| !answer.is_empty())
 }
 
 fn relayed(answer: &str) -> String {
@@ -269,9 +285,11 @@ mod tests {
 
     #[test]
     fn a_supervisors_answer_is_found_in_a_note() {
-        assert_eq!(answer_in("The supervisor answers: \"ten percent\"."), "ten percent");
-        assert_eq!(answer_in("Supervisor: ten percent"), "ten percent");
-        assert_eq!(answer_in("ten percent"), "ten percent");
+        let note = "You asked your supervisor: May I? The answer: ten percent";
+        assert_eq!(answer_in(note), Some("ten percent"));
+        assert_eq!(answer_in("The supervisor answers: \"ten percent\"."), Some("ten percent"));
+        assert_eq!(answer_in("Supervisor's reply: ten percent"), Some("ten percent"));
+        assert_eq!(answer_in("The caller is Ann."), None);
     }
 
     #[test]
