@@ -12,7 +12,7 @@
 //! `item_create_duplicate_item_id`, `invalid_tool_call_id` and `cannot_update_voice`: do not
 //! depend on these.
 //!
-//! One socket is one [`session::Session`], a value without a socket or a clock; `server` moves
+//! One socket is one `Session`, a value without a socket or a clock; `server` moves
 //! bytes and time. What is said comes from a [`Brain`], what goes wrong from [`Fault`]s.
 
 mod brain;

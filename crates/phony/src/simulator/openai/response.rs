@@ -212,7 +212,6 @@ impl Active {
         response["id"] = json!(self.id);
         response["status"] = json!(status);
         response["status_details"] = details.clone();
-        response["output"] = Value::Null;
         response["usage"] = Value::Null;
         let outputs = self.plan.outputs.iter().filter(|output| output.started);
         response["output"] = outputs.map(|output| output.item().object()).collect();
