@@ -149,7 +149,7 @@ impl Default for OpenAiOptions {
             pace: Pace::default(),
             faults: Vec::new(),
             api_key: None,
-            session_max: Duration::from_mins(60),
+            session_max: Duration::from_hours(1),
             keep_events: 1_000,
         }
     }

@@ -44,6 +44,9 @@ const LARGEST_FRAME: usize = 21 << 20;
 /// How long a peer may take to answer a close, and an HTTP connection to end.
 const LINGER: Duration = Duration::from_secs(1);
 
+/// The same, when the stand-in is asked to stop.
+const LINGER_AT_STOP: Duration = Duration::from_millis(100);
+
 #[derive(Clone)]
 struct Shared {
     house: Arc<House>,
@@ -154,7 +157,9 @@ async fn run(mut socket: WebSocket, opening: Opening, house: Arc<House>, stop: C
     let session = converse(&mut socket, &opening, house);
     // A peer that reads nothing must not keep the stand-in from stopping.
     if stop.run_until_cancelled(session).await.is_none() {
-        close(&mut socket, Some((1001, "The server is going away."))).await;
+        let farewell = close(&mut socket, Some((1001, "The server is going away.")));
+        // A peer that does not answer is left.
+        let _ = timeout(LINGER_AT_STOP, farewell).await;
     }
 }
 

@@ -164,29 +164,35 @@ fn relayed(answer: &str) -> String {
 
 /// The digit of a phone menu that leads on: that of an option which the instructions speak of,
 /// else of a human, else the first.
-fn menu_digit(plain: &str, instructions: &str) -> Option<String> {
-    let options: Vec<(String, &str)> = plain
-        .match_indices("press ")
-        .filter_map(|(place, found)| {
-            let rest = &plain[place + found.len()..];
-            let (word, rest) = rest.split_once(' ').unwrap_or((rest, ""));
-            let label = match rest.strip_prefix("for ") {
-                Some(after) => after,
-                // "for sales press 1"
-                None => plain[..place].rsplit_once("for ").map_or("", |(_, before)| before),
-            };
-            Some((digit(word)?, label.split(" press ").next().unwrap_or_default()))
-        })
-        .collect();
-    let goal = super::receptionist::plain(instructions);
-    let wanted = options
+fn menu_digit(menu: &str, instructions: &str) -> Option<String> {
+    let options = options(menu);
+    let goal = plain(instructions);
+    let wanted = |label: &str| label.split(' ').any(|word| word.len() > 4 && has(&goal, word));
+    let humans = ["operator", "representative", "agent", "speak", "reception"];
+    let human = |label: &str| humans.iter().any(|word| has(label, word));
+    let chosen = options
         .iter()
-        .find(|(_, label)| label.split(' ').any(|word| word.len() > 4 && has(&goal, word)));
-    let human = || {
-        let humans = ["operator", "representative", "agent", "speak", "reception"];
-        options.iter().find(|(_, label)| humans.iter().any(|word| has(label, word)))
-    };
-    wanted.or_else(human).or_else(|| options.first()).map(|(digit, _)| digit.clone())
+        .find(|(_, label)| wanted(label))
+        .or_else(|| options.iter().find(|(_, label)| human(label)))
+        .or_else(|| options.first());
+    chosen.map(|(digit, _)| digit.clone())
+}
+
+/// The digits of a phone menu with what they are for: «press 1 for sales» or «for sales press 1».
+fn options(menu: &str) -> Vec<(String, &str)> {
+    let mut pieces = menu.split("press ");
+    let mut before = pieces.next().unwrap_or_default();
+    let label_first = has(before, "for") || has(before, "to");
+    let mut options = Vec::new();
+    for piece in pieces {
+        let (word, after) = piece.split_once(' ').unwrap_or((piece, ""));
+        let label = if label_first && !before.trim().is_empty() { before } else { after };
+        if let Some(digit) = digit(word) {
+            options.push((digit, label));
+        }
+        before = after;
+    }
+    options
 }
 
 fn digit(word: &str) -> Option<String> {
@@ -244,7 +250,8 @@ fn has(plain: &str, phrase: &str) -> bool {
 
 /// Somebody else's words inside our own text: without brackets, so that they cannot command.
 fn harmless(text: &str) -> String {
-    text.replace(['[', ']', '\n', '\r'], " ").trim().to_owned()
+    let words = text.split(|c: char| c.is_whitespace() || c == '[' || c == ']');
+    words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
