@@ -1,0 +1,220 @@
+//! The events of one response in order, each with the pause before it (OpenAI Realtime guide,
+//! conversations: text, audio and function-call responses).
+
+use std::{collections::VecDeque, time::Duration};
+
+use super::{Pace, brain::Reply, config::AudioFormat, ids::Ids};
+
+/// How long a spoken character takes: about sixteen a second.
+const MS_PER_CHARACTER: u64 = 60;
+
+/// Characters of an estimated token.
+pub(super) const CHARACTERS_PER_TOKEN: u64 = 4;
+
+/// What a response will make, and how.
+#[derive(Default)]
+pub(super) struct Plan {
+    pub(super) outputs: Vec<Output>,
+    pub(super) steps: VecDeque<(Duration, Step)>,
+    /// The reply was longer than the response may be.
+    pub(super) cut: bool,
+}
+
+/// One item that a response makes.
+pub(super) struct Output {
+    pub(super) id: String,
+    pub(super) kind: Kind,
+    /// Text, transcript or arguments so far.
+    pub(super) said: String,
+    /// Sound so far, in milliseconds.
+    pub(super) ms: u64,
+    pub(super) started: bool,
+    pub(super) status: &'static str,
+}
+
+pub(super) enum Kind {
+    Message { audio: Option<AudioFormat> },
+    Call { call_id: String, name: String },
+}
+
+/// One event; the number is that of the output.
+pub(super) enum Step {
+    Created,
+    OutputAdded(usize),
+    ItemAdded(usize),
+    PartAdded(usize),
+    Text(usize, String),
+    /// So many milliseconds of sound.
+    Sound(usize, u64),
+    SoundDone(usize),
+    TextDone(usize),
+    PartDone(usize),
+    Arguments(usize, String),
+    ArgumentsDone(usize),
+    OutputDone(usize),
+    ItemDone(usize),
+    Done,
+    RateLimits,
+}
+
+/// What shapes a plan besides the reply.
+pub(super) struct Terms {
+    /// Whether the items join the default conversation.
+    pub(super) in_conversation: bool,
+    /// The format of the model's sound; `None` in text mode.
+    pub(super) audio: Option<AudioFormat>,
+    pub(super) max_tokens: Option<u64>,
+    /// From `response.created` to the first item.
+    pub(super) first_token: Duration,
+    pub(super) pace: Pace,
+}
+
+impl Plan {
+    /// A response that says `reply`.
+    pub(super) fn reply(reply: Reply, terms: &Terms, ids: &mut Ids) -> Self {
+        let mut plan = Self::default();
+        plan.add(Duration::ZERO, Step::Created);
+        let (chunks, cut) = within_limit(reply.chunks(terms.pace.delta), terms.max_tokens);
+        plan.cut = cut;
+        let mut wait = terms.first_token;
+        if !chunks.is_empty() {
+            plan.message(chunks, terms, wait, ids);
+            wait = terms.pace.between_deltas;
+        }
+        // A response that ran out of tokens gets no further.
+        for call in reply.calls.into_iter().filter(|_| !cut) {
+            let kind = Kind::Call { call_id: ids.call(), name: call.name };
+            plan.call(kind, &call.arguments, terms, wait, ids);
+            wait = terms.pace.between_deltas;
+        }
+        if plan.outputs.is_empty() {
+            plan.add(wait, Step::Done);
+        } else {
+            plan.add(Duration::ZERO, Step::Done);
+        }
+        plan.add(Duration::ZERO, Step::RateLimits);
+        plan
+    }
+
+    /// A response that ends without having said anything.
+    pub(super) fn nothing(terms: &Terms) -> Self {
+        let mut plan = Self::default();
+        plan.add(Duration::ZERO, Step::Created);
+        plan.add(terms.first_token, Step::Done);
+        plan.add(Duration::ZERO, Step::RateLimits);
+        plan
+    }
+
+    /// A response that never ends; `created` says whether its start is told.
+    pub(super) fn stall(created: bool) -> Self {
+        let mut plan = Self::default();
+        if created {
+            plan.add(Duration::ZERO, Step::Created);
+        }
+        plan
+    }
+
+    /// Closes what was begun and forgets what was not, all of it at once.
+    pub(super) fn cut_short(&mut self) {
+        for output in self.outputs.iter_mut().filter(|output| output.status == "in_progress") {
+            output.status = "incomplete";
+        }
+        let outputs = &self.outputs;
+        self.steps.retain(|(_, step)| match step {
+            Step::Text(..) | Step::Sound(..) | Step::Arguments(..) => false,
+            Step::OutputAdded(o)
+            | Step::ItemAdded(o)
+            | Step::PartAdded(o)
+            | Step::SoundDone(o)
+            | Step::TextDone(o)
+            | Step::PartDone(o)
+            | Step::ArgumentsDone(o)
+            | Step::OutputDone(o)
+            | Step::ItemDone(o) => outputs[*o].started,
+            Step::Created | Step::Done | Step::RateLimits => true,
+        });
+        if !self.steps.iter().any(|(_, step)| matches!(step, Step::Done)) {
+            self.add(Duration::ZERO, Step::Done);
+            self.add(Duration::ZERO, Step::RateLimits);
+        }
+        for (wait, _) in &mut self.steps {
+            *wait = Duration::ZERO;
+        }
+    }
+
+    fn message(&mut self, chunks: Vec<String>, terms: &Terms, wait: Duration, ids: &mut Ids) {
+        let o = self.start(Kind::Message { audio: terms.audio }, terms, wait, ids);
+        let spoken = terms.audio.is_some();
+        self.add(Duration::ZERO, Step::PartAdded(o));
+        let mut gap = Duration::ZERO;
+        for chunk in chunks {
+            let ms = MS_PER_CHARACTER * chunk.chars().count() as u64;
+            self.add(gap, Step::Text(o, chunk));
+            if spoken {
+                self.add(Duration::ZERO, Step::Sound(o, ms));
+            }
+            gap = terms.pace.between_deltas;
+        }
+        if spoken {
+            self.add(Duration::ZERO, Step::SoundDone(o));
+        }
+        self.add(Duration::ZERO, Step::TextDone(o));
+        self.add(Duration::ZERO, Step::PartDone(o));
+        self.end(o, terms);
+    }
+
+    fn call(&mut self, kind: Kind, args: &str, terms: &Terms, wait: Duration, ids: &mut Ids) {
+        let o = self.start(kind, terms, wait, ids);
+        let mut gap = Duration::ZERO;
+        for piece in terms.pace.delta.split(args) {
+            self.add(gap, Step::Arguments(o, piece));
+            gap = terms.pace.between_deltas;
+        }
+        self.add(Duration::ZERO, Step::ArgumentsDone(o));
+        self.end(o, terms);
+    }
+
+    fn start(&mut self, kind: Kind, terms: &Terms, wait: Duration, ids: &mut Ids) -> usize {
+        let o = self.outputs.len();
+        self.outputs.push(Output {
+            id: ids.item(),
+            kind,
+            said: String::new(),
+            ms: 0,
+            started: false,
+            status: "in_progress",
+        });
+        self.add(wait, Step::OutputAdded(o));
+        if terms.in_conversation {
+            self.add(Duration::ZERO, Step::ItemAdded(o));
+        }
+        o
+    }
+
+    fn end(&mut self, o: usize, terms: &Terms) {
+        self.add(Duration::ZERO, Step::OutputDone(o));
+        if terms.in_conversation {
+            self.add(Duration::ZERO, Step::ItemDone(o));
+        }
+    }
+
+    fn add(&mut self, wait: Duration, step: Step) {
+        self.steps.push_back((wait, step));
+    }
+}
+
+/// As many of the pieces as the limit lets through, and whether it cut anything.
+fn within_limit(mut chunks: Vec<String>, max_tokens: Option<u64>) -> (Vec<String>, bool) {
+    let Some(max) = max_tokens else { return (chunks, false) };
+    let mut left = usize::try_from(max.saturating_mul(CHARACTERS_PER_TOKEN)).unwrap_or(usize::MAX);
+    for index in 0..chunks.len() {
+        let length = chunks[index].chars().count();
+        if length > left {
+            chunks[index] = chunks[index].chars().take(left).collect();
+            chunks.truncate(index + usize::from(left > 0));
+            return (chunks, true);
+        }
+        left -= length;
+    }
+    (chunks, false)
+}

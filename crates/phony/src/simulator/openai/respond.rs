@@ -1,0 +1,217 @@
+//! From `response.create` to a response on its way.
+
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{
+    Pace,
+    brain::{Brain, Context, Reply, ToolCall},
+    config::{AudioFormat, full_format},
+    error::ApiError,
+    faults::Faults,
+    item::Item,
+    plan::{Plan, Terms},
+    response::{Active, Outcome},
+    session::Session,
+};
+
+/// The parameters of one `response.create`; what is absent is the session's.
+pub(super) struct Request<'a> {
+    params: Option<&'a Value>,
+}
+
+/// Who answers, how fast, and with what trouble.
+pub(super) struct Order<'a> {
+    /// The response's number over the server's life, from 0.
+    pub(super) number: u64,
+    pub(super) connection: u64,
+    pub(super) brain: &'a Brain,
+    pub(super) pace: Pace,
+    pub(super) faults: &'a Faults,
+}
+
+impl<'a> Request<'a> {
+    pub(super) fn read(params: Option<&'a Value>) -> Self {
+        Self { params }
+    }
+
+    fn get(&self, name: &str) -> Option<&'a Value> {
+        self.params?.get(name).filter(|value| !value.is_null())
+    }
+
+    /// Whether the response writes to the default conversation.
+    fn in_conversation(&self) -> bool {
+        self.get("conversation").and_then(Value::as_str) != Some("none")
+    }
+
+    fn instructions(&self) -> Option<&'a str> {
+        self.get("instructions")?.as_str()
+    }
+}
+
+impl Session {
+    /// Refuses a response that cannot be made now.
+    pub(super) fn admit(&self, request: &Request<'_>) -> Result<(), ApiError> {
+        if request.get("reasoning").is_some() && self.config.get("reasoning").is_null() {
+            let message = "Reasoning is not supported by this model.".to_owned();
+            return Err(ApiError::invalid("response.reasoning", message));
+        }
+        if request.get("prompt").is_some() {
+            let message = "Reusable prompts have been shut down; send instructions.".to_owned();
+            return Err(ApiError::invalid("response.prompt", message));
+        }
+        let input = request.get("input").and_then(Value::as_array);
+        for (index, item) in input.into_iter().flatten().enumerate() {
+            if let Some(id) = reference(item)
+                && self.conversation.item(id).is_none()
+            {
+                return Err(ApiError::invalid(
+                    &format!("response.input[{index}].id"),
+                    format!("Item with item_id '{id}' not found."),
+                ));
+            }
+        }
+        let active = self.actives.iter().find(|active| active.in_conversation && !active.finished);
+        if let Some(active) = active.filter(|_| request.in_conversation()) {
+            return Err(ApiError::request(
+                "conversation_already_has_active_response",
+                None,
+                format!(
+                    "Conversation already has an active response in progress: {}. Wait until the \
+                     response is finished before creating a new one.",
+                    active.id
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Thinks up the whole response; its events come at their times.
+    pub(super) fn plan(
+        &mut self,
+        now: Instant,
+        request: &Request<'_>,
+        order: &Order<'_>,
+    ) -> Active {
+        let (connection, number) = (order.connection, order.number);
+        let header = self.header(request);
+        let terms = Terms {
+            in_conversation: request.in_conversation(),
+            audio: spoken_format(&header),
+            max_tokens: header["max_output_tokens"].as_u64(),
+            first_token: order
+                .faults
+                .first_token(connection, number)
+                .unwrap_or(order.pace.first_token),
+            pace: order.pace,
+        };
+        let (reply, pieces) = self.think(request, order.brain);
+        let input = self.cache.read(pieces.into_iter());
+        let mut outcome = Outcome::Completed;
+        let plan = if let Some(created) = order.faults.stall(connection, number) {
+            Plan::stall(created)
+        } else if let Some(code) = order.faults.failure(connection, number) {
+            outcome = Outcome::Failed(ApiError::of_code(&code));
+            Plan::nothing(&terms)
+        } else {
+            Plan::reply(reply, &terms, &mut self.ids)
+        };
+        if plan.cut {
+            outcome = Outcome::OutOfTokens;
+        }
+        Active {
+            id: self.ids.response(),
+            in_conversation: terms.in_conversation,
+            header,
+            plan,
+            outcome,
+            input,
+            breaks: order.faults.response_break(connection, number),
+            due: Some(now),
+            emitted: 0,
+            finished: false,
+        }
+    }
+
+    /// What the brain says, and the pieces of the prompt that it read.
+    fn think(&self, request: &Request<'_>, brain: &Brain) -> (Reply, Vec<String>) {
+        let own = request.get("input").and_then(Value::as_array);
+        let own: Option<Vec<Item>> = own.map(|input| {
+            let items = input.iter().map(|item| match reference(item) {
+                Some(id) => self.conversation.item(id).cloned(),
+                None => Some(Item::read(item, String::new)),
+            });
+            items.flatten().collect()
+        });
+        let items = own.as_deref().unwrap_or_else(|| self.conversation.items());
+        let tools = request.get("tools").unwrap_or_else(|| self.config.get("tools"));
+        let choice = request.get("tool_choice").unwrap_or_else(|| self.config.get("tool_choice"));
+        let instructions = request.instructions().unwrap_or_else(|| self.config.instructions());
+        let context = Context {
+            order: request.instructions(),
+            instructions,
+            items,
+            tools: if *choice == "none" { Vec::new() } else { names(tools) },
+        };
+        let mut reply = brain.reply(&context);
+        obey(choice, &context.tools, &mut reply);
+        let head = [instructions.to_owned(), tools.to_string()];
+        let pieces = head.into_iter().chain(items.iter().map(Item::text)).collect();
+        (reply, pieces)
+    }
+
+    /// The fields of the response object that are known before it begins.
+    fn header(&self, request: &Request<'_>) -> Value {
+        let or_session = |name| request.get(name).unwrap_or_else(|| self.config.get(name)).clone();
+        let output = request.get("audio").and_then(|audio| audio.get("output"));
+        let of_output = |name| {
+            let own = output.and_then(|output| output.get(name));
+            own.unwrap_or_else(|| &self.config.output()[name]).clone()
+        };
+        let voice = of_output("voice");
+        // A voice of one's own is shown by its id.
+        let voice = voice.get("id").unwrap_or(&voice);
+        let conversation = request.in_conversation().then(|| self.ids.conversation());
+        json!({
+            "object": "realtime.response",
+            "conversation_id": conversation,
+            "output_modalities": or_session("output_modalities"),
+            "max_output_tokens": or_session("max_output_tokens"),
+            "audio": {"output": {"format": full_format(&of_output("format")), "voice": voice}},
+            "metadata": request.get("metadata"),
+        })
+    }
+}
+
+/// The format of the model's sound; `None` in text mode.
+fn spoken_format(header: &Value) -> Option<AudioFormat> {
+    let spoken = header["output_modalities"][0] == "audio";
+    spoken.then(|| AudioFormat::read(&header["audio"]["output"]["format"]))
+}
+
+/// Makes the reply do what `tool_choice` demands, whatever the brain would rather.
+fn obey(choice: &Value, tools: &[&str], reply: &mut Reply) {
+    if *choice == "none" {
+        reply.calls.clear();
+    }
+    let demanded = match choice.get("name").and_then(Value::as_str) {
+        Some(name) => Some(name),
+        None if *choice == "required" => tools.first().copied(),
+        None => None,
+    };
+    if let Some(name) = demanded
+        && reply.calls.is_empty()
+    {
+        *reply = Reply::call(ToolCall { name: name.to_owned(), arguments: "{}".to_owned() });
+    }
+}
+
+fn names(tools: &Value) -> Vec<&str> {
+    let tools = tools.as_array().into_iter().flatten();
+    tools.filter_map(|tool| tool.get("name")?.as_str()).collect()
+}
+
+/// The id that an `item_reference` points at.
+fn reference(item: &Value) -> Option<&str> {
+    (item.get("type")? == "item_reference").then(|| item.get("id")?.as_str()).flatten()
+}

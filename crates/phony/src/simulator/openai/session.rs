@@ -1,0 +1,337 @@
+//! One socket's session as a value: client events and time in, server events out.
+//!
+//! It owns the session, the conversation and the responses on their way. It reads no clock and
+//! no socket; what it shares with the other sessions of the server is the [`House`].
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::{
+    House,
+    config::Config,
+    error::ApiError,
+    events,
+    faults::Break,
+    ids::Ids,
+    item::{Body, Conversation, Item, Part, Role},
+    models::Model,
+    respond::{Order, Request},
+    response::{Active, Next},
+    shapes::CLIENT_EVENT,
+    usage::PromptCache,
+};
+
+/// Less sound than this cannot be committed.
+const LEAST_COMMIT_MS: usize = 100;
+
+/// Longer than any process runs, and far from the clock's end.
+const LONGEST_SESSION: Duration = Duration::from_hours(24 * 365);
+
+/// What the socket is told.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Out {
+    /// Send this event.
+    Event(String),
+    /// Close, with a code and a reason if there are any; nothing follows.
+    Close(Option<(u16, &'static str)>),
+    /// Break the connection without a word; nothing follows.
+    Drop,
+}
+
+/// The session of one socket.
+pub(super) struct Session {
+    house: Arc<House>,
+    connection: u64,
+    pub(super) ids: Ids,
+    pub(super) config: Config,
+    pub(super) conversation: Conversation,
+    pub(super) actives: Vec<Active>,
+    pub(super) cache: PromptCache,
+    /// Bytes of the caller's sound that are not committed yet.
+    heard: usize,
+    /// The model's sound has been sent.
+    spoken: bool,
+    expires: Instant,
+    breaks: Option<Break>,
+    sent: u64,
+    out: Vec<Out>,
+    ended: bool,
+}
+
+impl Session {
+    /// Opens the session at `now`, which is `wall` seconds since 1970.
+    pub(super) fn new(
+        house: Arc<House>,
+        connection: u64,
+        model: &Model,
+        now: Instant,
+        wall: i64,
+    ) -> Self {
+        let ids = Ids::new(connection);
+        let lasts = house.faults.expiry(connection).unwrap_or(house.session_max);
+        let expires_at = wall.saturating_add(i64::try_from(lasts.as_secs()).unwrap_or(i64::MAX));
+        let mut session = Self {
+            config: Config::new(&ids.session(), model, expires_at),
+            conversation: Conversation::default(),
+            actives: Vec::new(),
+            cache: PromptCache::default(),
+            heard: 0,
+            spoken: false,
+            expires: now + lasts.min(LONGEST_SESSION),
+            breaks: house.faults.socket_break(connection),
+            sent: 0,
+            out: Vec::new(),
+            ended: false,
+            house,
+            connection,
+            ids,
+        };
+        let created = json!({"session": session.config.session()});
+        session.event("session.created", created);
+        session
+    }
+
+    /// Takes one text frame of the client.
+    pub(super) fn handle(&mut self, now: Instant, frame: &str) {
+        if self.ended {
+            return;
+        }
+        let Some(event) = serde_json::from_str(frame).ok().filter(Value::is_object) else {
+            let message = "The event is not a JSON object.".to_owned();
+            self.error(&ApiError::request("invalid_event", None, message), None);
+            return;
+        };
+        let event_id = event.get("event_id").and_then(Value::as_str);
+        let result = CLIENT_EVENT.check(&event, "").and_then(|()| self.perform(now, &event));
+        if let Err(error) = result {
+            self.error(&error, event_id);
+        }
+        self.tick(now);
+    }
+
+    /// Takes a frame that is not text.
+    pub(super) fn handle_binary(&mut self) {
+        let message = "Events are sent as text frames.".to_owned();
+        self.error(&ApiError::request("invalid_event", None, message), None);
+    }
+
+    /// Does everything that is due.
+    pub(super) fn tick(&mut self, now: Instant) {
+        while !self.ended {
+            if now >= self.expires {
+                self.error(&ApiError::of_code("session_expired"), None);
+                let reason = "Your session hit the maximum duration of 60 minutes.";
+                self.end(Out::Close(Some((1001, reason))));
+                return;
+            }
+            let due = self.actives.iter().enumerate().filter_map(|(i, a)| Some((a.due?, i)));
+            let Some((_, index)) = due.min().filter(|(due, _)| *due <= now) else { return };
+            match self.actives[index].next(&mut self.conversation, &mut self.ids) {
+                Some(Next::Event(event)) => {
+                    self.spoken |= self.actives[index].has_spoken();
+                    self.send(event);
+                }
+                Some(Next::Break(at)) => self.break_off(at),
+                None => {}
+            }
+            self.actives.retain(|active| !active.is_over());
+        }
+    }
+
+    /// When [`Session::tick`] has to be called next; never after the end.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let due = self.actives.iter().filter_map(|active| active.due).min();
+        (!self.ended).then(|| due.map_or(self.expires, |due| due.min(self.expires)))
+    }
+
+    /// What the socket has to be told by now, in order.
+    pub(super) fn take_out(&mut self) -> Vec<Out> {
+        std::mem::take(&mut self.out)
+    }
+
+    fn perform(&mut self, now: Instant, event: &Value) -> Result<(), ApiError> {
+        match text(event, "type") {
+            "session.update" => {
+                self.config.update(&event["session"], self.spoken)?;
+                let updated = json!({"session": self.config.session()});
+                self.event("session.updated", updated);
+            }
+            "conversation.item.create" => self.create_item(event)?,
+            "conversation.item.retrieve" => {
+                let item = self.conversation.retrieve(text(event, "item_id"))?.object();
+                self.event("conversation.item.retrieved", json!({"item": item}));
+            }
+            "conversation.item.delete" => {
+                let id = text(event, "item_id");
+                self.conversation.delete(id)?;
+                self.event("conversation.item.deleted", json!({"item_id": id}));
+            }
+            "conversation.item.truncate" => {
+                let (id, end) = (text(event, "item_id"), &event["audio_end_ms"]);
+                self.conversation.truncate(id, end.as_u64().unwrap_or(0))?;
+                let index = &event["content_index"];
+                let fields = json!({"item_id": id, "content_index": index, "audio_end_ms": end});
+                self.event("conversation.item.truncated", fields);
+            }
+            "response.create" => {
+                let request = Request::read(event.get("response"));
+                self.respond(now, &request)?;
+            }
+            "response.cancel" => self.cancel(now, event)?,
+            "input_audio_buffer.append" => {
+                let sound = STANDARD.decode(text(event, "audio")).map_err(|_| {
+                    ApiError::invalid("audio", "Invalid 'audio': not base64.".to_owned())
+                })?;
+                self.heard = self.heard.saturating_add(sound.len());
+            }
+            "input_audio_buffer.commit" => self.commit()?,
+            "input_audio_buffer.clear" => {
+                self.heard = 0;
+                self.event("input_audio_buffer.cleared", json!({}));
+            }
+            _ => {
+                // `output_audio_buffer.clear`: the one event left.
+                let message = "The output audio buffer exists for WebRTC and SIP only.".to_owned();
+                return Err(ApiError::invalid("type", message));
+            }
+        }
+        Ok(())
+    }
+
+    fn create_item(&mut self, event: &Value) -> Result<(), ApiError> {
+        let ids = &mut self.ids;
+        let mut item = Item::read(&event["item"], || ids.item());
+        if let Body::Call { call_id, .. } = &mut item.body
+            && call_id.is_empty()
+        {
+            *call_id = self.ids.call();
+        }
+        let id = item.id.clone();
+        let previous = event.get("previous_item_id").and_then(Value::as_str);
+        self.conversation.insert(item, previous)?;
+        self.announce(&id);
+        Ok(())
+    }
+
+    /// Turns the sound so far into an item. What was said stays unknown: the stand-in does not
+    /// hear, and says so to a client that asked for a transcription.
+    fn commit(&mut self) -> Result<(), ApiError> {
+        let ms = self.heard / self.config.input_format().bytes_per_ms();
+        if ms < LEAST_COMMIT_MS {
+            return Err(ApiError::request(
+                "input_audio_buffer_commit_empty",
+                None,
+                format!(
+                    "Error committing input audio buffer: buffer too small. Expected at least \
+                     {LEAST_COMMIT_MS}ms of audio, but buffer only has {ms}ms of audio."
+                ),
+            ));
+        }
+        self.heard = 0;
+        let id = self.ids.item();
+        let previous = self.conversation.items().last().map(|item| item.id.clone());
+        let fields = json!({"previous_item_id": previous, "item_id": id});
+        self.event("input_audio_buffer.committed", fields);
+        let parts = vec![Part::InputAudio { transcript: None }];
+        let body = Body::Message { role: Role::User, parts };
+        self.conversation.push(Item { id: id.clone(), body, status: "completed" });
+        self.announce(&id);
+        if self.config.transcribes() {
+            let fields = json!({
+                "item_id": id,
+                "content_index": 0,
+                "error": {
+                    "type": "transcription_error",
+                    "code": "audio_unintelligible",
+                    "message": "The audio could not be transcribed.",
+                    "param": null,
+                },
+            });
+            self.event("conversation.item.input_audio_transcription.failed", fields);
+        }
+        Ok(())
+    }
+
+    /// `conversation.item.added` and `conversation.item.done` of an item that is complete.
+    fn announce(&mut self, id: &str) {
+        let Some(item) = self.conversation.item(id) else { return };
+        let fields =
+            json!({"previous_item_id": self.conversation.before(id), "item": item.object()});
+        self.event("conversation.item.added", fields.clone());
+        self.event("conversation.item.done", fields);
+    }
+
+    fn respond(&mut self, now: Instant, request: &Request<'_>) -> Result<(), ApiError> {
+        self.admit(request)?;
+        // Counted only once it is accepted, so that a fault's number means a real response.
+        let number = self.house.responses.fetch_add(1, Ordering::Relaxed);
+        let house = Arc::clone(&self.house);
+        let order = Order {
+            number,
+            connection: self.connection,
+            brain: &house.brain,
+            pace: house.pace,
+            faults: &house.faults,
+        };
+        let active = self.plan(now, request, &order);
+        self.actives.push(active);
+        Ok(())
+    }
+
+    fn cancel(&mut self, now: Instant, event: &Value) -> Result<(), ApiError> {
+        let wanted = event.get("response_id").and_then(Value::as_str);
+        let active = self.actives.iter_mut().find(|active| {
+            active.can_be_cancelled() && wanted.map_or(active.in_conversation, |id| active.id == id)
+        });
+        let Some(active) = active else {
+            return Err(ApiError::request(
+                "response_cancel_not_active",
+                None,
+                "Cancellation failed: no active response found".to_owned(),
+            ));
+        };
+        active.cancel(now);
+        Ok(())
+    }
+
+    fn event(&mut self, kind: &str, fields: Value) {
+        let event = events::event(&mut self.ids, kind, fields);
+        self.send(event);
+    }
+
+    fn error(&mut self, error: &ApiError, event_id: Option<&str>) {
+        let event = events::error(&mut self.ids, error, event_id);
+        self.send(event);
+    }
+
+    fn send(&mut self, event: String) {
+        if self.ended {
+            return;
+        }
+        if let Some(at) = self.breaks.filter(|at| at.event == self.sent) {
+            self.break_off(at);
+            return;
+        }
+        self.sent += 1;
+        self.out.push(Out::Event(event));
+    }
+
+    fn break_off(&mut self, at: Break) {
+        self.end(at.close.map_or(Out::Drop, |code| Out::Close(Some((code, "")))));
+    }
+
+    fn end(&mut self, out: Out) {
+        self.ended = true;
+        self.out.push(out);
+    }
+}
+
+fn text<'a>(event: &'a Value, name: &str) -> &'a str {
+    event.get(name).and_then(Value::as_str).unwrap_or_default()
+}
