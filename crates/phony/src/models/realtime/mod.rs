@@ -1,0 +1,2 @@
+//! The OpenAI Realtime adapter.
+mod conversation;
