@@ -79,9 +79,29 @@ impl Remote {
             known.origin = origin;
             return;
         }
+        if id.is_empty() {
+            return;
+        }
         let id: Arc<str> = id.into();
         self.used.insert(Arc::clone(&id));
         self.items.push(RemoteItem { id, origin });
+    }
+
+    /// The server spoke of an item. One that neither we nor the model are known to have made is in
+    /// nobody's interest.
+    pub(crate) fn met(&mut self, id: &str) {
+        if !id.is_empty() && !self.used.contains(id) {
+            self.appended(id, Origin::Stray);
+        }
+    }
+
+    /// What the model said in this turn no longer counts as said: it was cut short.
+    pub(crate) fn unsay(&mut self, turn: TurnId) {
+        for item in &mut self.items {
+            if item.origin == Origin::Said(turn) {
+                item.origin = Origin::Stray;
+            }
+        }
     }
 
     /// Whether the server is known to hold an item of this id.
@@ -132,7 +152,8 @@ impl Remote {
         let mut matched = Vec::with_capacity(context.len());
         for item in context {
             let indexes = self.stand_ins(item, &calls_kept);
-            let in_order = indexes.first().is_some_and(|first| last.is_none_or(|last| *first > last));
+            let in_order =
+                indexes.first().is_some_and(|first| last.is_none_or(|last| *first > last));
             if !in_order {
                 matched.push(Vec::new());
                 continue;
