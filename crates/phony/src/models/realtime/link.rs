@@ -99,7 +99,9 @@ impl Link {
         let frame = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() };
         let goodbye = async {
             if self.socket.close(Some(frame)).await.is_ok() {
-                while let Some(Ok(_)) = self.socket.next().await {}
+                while let Some(Ok(message)) = self.socket.next().await
+                    && !message.is_close()
+                {}
             }
         };
         // Whoever does not answer is left without one.
