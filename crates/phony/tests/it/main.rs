@@ -1,6 +1,7 @@
 //! One integration binary; a file per behaviour.
 
 mod model_bench;
+mod model_by_hand;
 mod model_conformance;
 mod model_faults;
 mod model_realtime;

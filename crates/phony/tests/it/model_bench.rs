@@ -1,6 +1,8 @@
 //! A model on the bench: an adapter whose orders and facts the test holds, and the stand-in that
 //! it talks to.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "whatever else comes is a failure")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -165,7 +167,7 @@ fn short(event: &Value) -> String {
     let kind = event["type"].as_str().unwrap_or("?");
     let item = &event["item"];
     let text = item["content"][0]["text"].as_str().unwrap_or_default();
-    let what = item["role"].as_str().or(item["type"].as_str()).unwrap_or_default();
+    let what = item["role"].as_str().or_else(|| item["type"].as_str()).unwrap_or_default();
     let place = event["previous_item_id"].as_str();
     let place = place.map(|id| if id == "root" { " first" } else { " in place" });
     match kind {

@@ -1,5 +1,7 @@
 //! The Realtime adapter's own ways: what it sends, and how little of it.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "whatever else comes is a failure")]
+
 use std::time::Duration;
 
 use phony::simulator::openai::{Brain, ScriptedReply};
@@ -184,33 +186,4 @@ async fn a_cancel_right_after_the_request_leaves_nothing_behind() {
     }
     assert_eq!(text, "You said: Now");
     assert_eq!(bench.sim.stats().connections, 1);
-}
-
-#[tokio::test]
-async fn a_stop_closes_the_socket_with_1000() {
-    use futures_util::StreamExt;
-    use tokio_tungstenite::tungstenite::Message;
-
-    // A server by hand: the stand-in does not tell how it was left.
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
-    let (tracker, stop) =
-        (tokio_util::task::TaskTracker::new(), tokio_util::sync::CancellationToken::new());
-    let settings = std::sync::Arc::new(crate::model_bench::settings(&base_url));
-    let session = phony::models::realtime::SessionSettings::default();
-    let mut port = phony::models::realtime::open(settings, session, &tracker, stop.clone());
-    tracker.close();
-
-    let (stream, _) = listener.accept().await.unwrap();
-    let mut socket = tokio_tungstenite::accept_async(stream).await.unwrap();
-    let say = |text: &str| Message::text(text.to_owned());
-    futures_util::SinkExt::send(&mut socket, say(r#"{"type":"session.created"}"#)).await.unwrap();
-    assert!(matches!(socket.next().await, Some(Ok(Message::Text(_)))));
-    futures_util::SinkExt::send(&mut socket, say(r#"{"type":"session.updated"}"#)).await.unwrap();
-    assert_eq!(port.rx.recv().await, Some(FromModel::Ready));
-    stop.cancel();
-    let Some(Ok(Message::Close(Some(frame)))) = socket.next().await else { panic!("no close") };
-    assert_eq!(u16::from(frame.code), 1000);
-    while socket.next().await.is_some() {}
-    tracker.wait().await;
 }

@@ -4,16 +4,17 @@
 //! request, in one piece, and only when no response is in progress: until then the server may
 //! still add items of its own.
 
-use phony_call::{Fault, FromModel, Item, ItemBody, Outcome, TurnId, Usage};
+use phony_call::{Fault, FromModel, Item, Outcome, TurnId, Usage};
 use phony_wire::openai::realtime::{
-    ApiError, ClientBody, ClientEvent, Delta, Item as WireItem, ItemInfo, ResponseInfo,
-    ResponseStatus, ServerEvent, Severity, StatusReason, of_error,
+    ApiError, ClientBody, ClientEvent, Delta, ItemInfo, ResponseInfo, ResponseStatus, ServerEvent,
+    Severity, StatusReason, of_error,
 };
 use tokio::time::Instant;
 
-use super::conversation::{Edit, Origin, Place, Remote};
+use super::conversation::{Edit, Origin, Remote};
 use super::reply::Reply;
 use super::settings::Timing;
+use super::translate::{create, kind, tokens};
 use super::trouble::Trouble;
 
 /// The turns of one connection.
@@ -168,7 +169,7 @@ impl Exchange {
             ServerEvent::OutputItemDone { response_id, item, .. } => {
                 self.item_done(&response_id, &item, out);
             }
-            ServerEvent::ResponseDone(response) => self.done(now, *response, out),
+            ServerEvent::ResponseDone(response) => self.done(now, &response, out),
             ServerEvent::Error(error) => self.error(now, timing, &error, out),
             ServerEvent::Unknown { .. } => {
                 metrics::counter!("phony_model_unknown_events_total").increment(1);
@@ -235,10 +236,9 @@ impl Exchange {
 
     fn turn(&self) -> Option<TurnId> {
         match &self.stage {
-            Stage::Idle => None,
             Stage::Requested { asked, .. } => Some(asked.turn),
             Stage::Active(reply) => Some(reply.turn),
-            Stage::Draining(_) => None,
+            Stage::Idle | Stage::Draining(_) => None,
         }
     }
 
@@ -326,13 +326,15 @@ impl Exchange {
     }
 
     fn item_begun(&mut self, response_id: &str, item: &ItemInfo) {
-        let said = match &self.stage {
-            Stage::Active(reply) if reply.is(response_id) && !item.is_function_call() => {
-                Origin::Said(reply.turn)
-            }
-            _ => Origin::Stray,
+        let origin = if let Stage::Active(reply) = &self.stage
+            && reply.is(response_id)
+            && !item.is_function_call()
+        {
+            Origin::Said(reply.turn)
+        } else {
+            Origin::Stray
         };
-        self.remote.appended(&item.id, said);
+        self.remote.appended(&item.id, origin);
     }
 
     fn item_done(&mut self, response_id: &str, item: &ItemInfo, out: &mut Outcomes) {
@@ -353,10 +355,10 @@ impl Exchange {
         }
     }
 
-    fn done(&mut self, now: Instant, response: ResponseInfo, out: &mut Outcomes) {
+    fn done(&mut self, now: Instant, response: &ResponseInfo, out: &mut Outcomes) {
         let usage = response.usage.map(tokens).filter(|usage| *usage != Usage::default());
         match &self.stage {
-            Stage::Active(reply) if reply.is(&response.id) => self.finished(&response, usage, out),
+            Stage::Active(reply) if reply.is(&response.id) => self.finished(response, usage, out),
             Stage::Draining(drain)
                 if drain.response_id.is_empty() || drain.response_id == response.id =>
             {
@@ -370,7 +372,7 @@ impl Exchange {
             }
             // It began and failed at once, and the beginning got lost.
             Stage::Requested { .. } if response.status == ResponseStatus::Failed => {
-                self.finished(&response, usage, out);
+                self.finished(response, usage, out);
             }
             Stage::Idle | Stage::Requested { .. } | Stage::Active(_) | Stage::Draining(_) => return,
         }
@@ -397,7 +399,7 @@ impl Exchange {
             (ResponseStatus::Failed, _) => {
                 self.remote.unsay(turn);
                 let trouble = Trouble::of_response(response.error.as_ref());
-                self.failed(turn, trouble, usage, out);
+                failed(turn, trouble, usage, out);
                 return;
             }
             (ResponseStatus::Cancelled, _) if empty => {
@@ -406,7 +408,7 @@ impl Exchange {
                     code: "cancelled".into(),
                     message: "the server cancelled the reply".into(),
                 };
-                self.failed(turn, trouble, usage, out);
+                failed(turn, trouble, usage, out);
                 return;
             }
             (ResponseStatus::Incomplete, Some(StatusReason::ContentFilter)) => Outcome::Filtered,
@@ -414,16 +416,6 @@ impl Exchange {
             _ => Outcome::Complete,
         };
         out.facts.push(Told::Fact(FromModel::Done { turn, outcome, usage }));
-    }
-
-    fn failed(&self, turn: TurnId, trouble: Trouble, usage: Option<Usage>, out: &mut Outcomes) {
-        metrics::counter!("phony_model_errors_total", "kind" => "response").increment(1);
-        tracing::warn!(event = "model_response_failed", %turn, code = trouble.code);
-        if trouble.fault == Fault::Fatal {
-            out.end = Some(End::Trouble(trouble.clone()));
-        } else {
-            out.facts.push(Told::Failed(turn, trouble, usage));
-        }
     }
 
     fn error(&mut self, now: Instant, timing: &Timing, error: &ApiError, out: &mut Outcomes) {
@@ -454,7 +446,7 @@ impl Exchange {
                     self.waiting = self.waiting.take().or(Some(asked));
                     self.drain(Drain { turn, event_id, response_id, missed: false, until }, out);
                 } else {
-                    self.failed(asked.turn, Trouble::of_request(error), None, out);
+                    failed(asked.turn, Trouble::of_request(error), None, out);
                     self.resume(now, out);
                 }
             }
@@ -464,7 +456,10 @@ impl Exchange {
                 self.waiting = Some(Asked { again: true, ..asked });
                 out.end = Some(End::Rebuild);
             }
-            stage => {
+            stage @ (Stage::Idle
+            | Stage::Requested { .. }
+            | Stage::Active(_)
+            | Stage::Draining(_)) => {
                 self.stage = stage;
                 self.doubt |= error.event_id.starts_with(['c', 'd']);
             }
@@ -485,52 +480,16 @@ impl Outcomes {
     }
 }
 
-fn create<'a>(id: &'a str, place: &'a Place, body: &'a ItemBody) -> ClientBody<'a> {
-    let previous_item_id = match place {
-        Place::Last => None,
-        Place::First => Some("root".into()),
-        Place::After(before) => Some((&**before).into()),
-    };
-    let id = Some(id.into());
-    let item = match body {
-        ItemBody::User(text) => WireItem::User { id, text: (&**text).into() },
-        ItemBody::Assistant { text, .. } => WireItem::Assistant { id, text: (&**text).into() },
-        ItemBody::Note(text) => WireItem::System { id, text: (&**text).into() },
-        ItemBody::ToolCall { call_id, name, arguments } => WireItem::FunctionCall {
-            id,
-            call_id: (&**call_id).into(),
-            name: (&**name).into(),
-            arguments: (&**arguments).into(),
-        },
-        ItemBody::ToolResult { call_id, output } => WireItem::FunctionCallOutput {
-            id,
-            call_id: (&**call_id).into(),
-            output: (&**output).into(),
-        },
-    };
-    ClientBody::ItemCreate { previous_item_id, item }
-}
-
-fn tokens(usage: phony_wire::openai::realtime::Usage) -> Usage {
-    // A server that does not tell text from audio means text: this is a text session.
-    let or_total = |text, audio, total| if text + audio == 0 { total } else { text };
-    Usage {
-        input_text_tokens: or_total(usage.input_text, usage.input_audio, usage.input),
-        input_audio_tokens: usage.input_audio,
-        cached_text_tokens: or_total(usage.cached_text, usage.cached_audio, usage.cached),
-        cached_audio_tokens: usage.cached_audio,
-        output_text_tokens: or_total(usage.output_text, usage.output_audio, usage.output),
-        output_audio_tokens: usage.output_audio,
+/// The reply of a turn failed; if for good, so did everything.
+fn failed(turn: TurnId, trouble: Trouble, usage: Option<Usage>, out: &mut Outcomes) {
+    metrics::counter!("phony_model_errors_total", "kind" => "response").increment(1);
+    tracing::warn!(event = "model_response_failed", %turn, code = trouble.code);
+    if trouble.fault == Fault::Fatal {
+        out.end = Some(End::Trouble(trouble.clone()));
+    } else {
+        out.facts.push(Told::Failed(turn, trouble, usage));
     }
 }
 
-fn kind(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Fatal => "fatal",
-        Severity::RateLimited => "rate_limited",
-        Severity::Transient => "transient",
-        Severity::SessionOver => "session_over",
-        Severity::Bug => "bug",
-        Severity::Benign => "benign",
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -70,9 +70,10 @@ impl Link {
         match self.socket.next().await {
             Some(Ok(Message::Text(text))) => Incoming::Text(text),
             Some(Ok(Message::Close(frame))) => {
-                let (code, reason) = frame.map_or((1005, Utf8Bytes::default()), |frame| {
-                    (u16::from(frame.code), frame.reason)
-                });
+                let (code, reason) = frame.map_or_else(
+                    || (1005, Utf8Bytes::default()),
+                    |frame| (u16::from(frame.code), frame.reason),
+                );
                 Incoming::Gone(Trouble::of_close(code, &reason))
             }
             Some(Ok(_)) => Incoming::Alive,
@@ -131,13 +132,11 @@ fn request(settings: &RealtimeSettings, session: &SessionSettings) -> Result<Req
 }
 
 fn refusal(error: &Error) -> Trouble {
-    match error {
-        Error::Http(response) => {
-            let body = response.body().as_deref().unwrap_or_default();
-            Trouble::of_http(response.status().as_u16(), body)
-        }
-        other => Trouble::lost("handshake_failed", other.to_string()),
+    if let Error::Http(response) = error {
+        let body = response.body().as_deref().unwrap_or_default();
+        return Trouble::of_http(response.status().as_u16(), body);
     }
+    Trouble::lost("handshake_failed", error.to_string())
 }
 
 fn broken(error: &Error) -> Trouble {

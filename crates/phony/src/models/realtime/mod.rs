@@ -19,6 +19,7 @@ mod link;
 mod reply;
 mod run;
 mod settings;
+mod translate;
 mod trouble;
 
 use std::sync::Arc;

@@ -226,7 +226,7 @@ impl Adapter {
                 report(&trouble, "lost");
                 if trouble.fault == Fault::Fatal {
                     // Said with every turn that is asked for from now on, this one first.
-                    self.waiting = self.waiting.take().or(turn.map(unasked));
+                    self.waiting = self.waiting.take().or_else(|| turn.map(unasked));
                     return Ending::Refused(trouble);
                 }
                 self.tell_failed(turn, Trouble { fault: Fault::Lost, ..trouble });
@@ -289,7 +289,7 @@ impl Adapter {
     /// The pause before the next try, up to a fifth longer: many calls lose a server at once.
     fn pause(&self) -> Duration {
         let pauses = &self.settings.timing.retries;
-        let pause = pauses.get(self.tries).or(pauses.last()).copied().unwrap_or_default();
+        let pause = pauses.get(self.tries).or_else(|| pauses.last()).copied().unwrap_or_default();
         let fifths = getrandom::u32().unwrap_or_default();
         pause + pause.mul_f64(f64::from(fifths) / f64::from(u32::MAX) / 5.0)
     }

@@ -62,8 +62,8 @@ impl Default for Timing {
             pong: Duration::from_secs(10),
             write: Duration::from_secs(5),
             close: Duration::from_millis(500),
-            roll_over_before: Duration::from_secs(5 * 60),
-            roll_over_at: Duration::from_secs(55 * 60),
+            roll_over_before: Duration::from_mins(5),
+            roll_over_at: Duration::from_mins(55),
         }
     }
 }
