@@ -27,7 +27,8 @@ const AGENT: &str = concat!("phony/", env!("CARGO_PKG_VERSION"));
 
 /// An open WebSocket.
 pub(crate) struct Link {
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// Boxed: with TLS it takes kilobytes, and would take them in every future that holds it.
+    socket: Box<WebSocketStream<MaybeTlsStream<TcpStream>>>,
 }
 
 /// What came over it.
@@ -62,7 +63,7 @@ impl Link {
             .max_frame_size(Some(LARGEST_MESSAGE));
         let tls = Connector::Rustls(settings.tls.clone());
         let opened = client_async_tls_with_config(request, stream, Some(config), Some(tls)).await;
-        opened.map(|(socket, _)| Self { socket }).map_err(|error| refusal(&error))
+        opened.map(|(socket, _)| Self { socket: Box::new(socket) }).map_err(|error| refusal(&error))
     }
 
     /// The next message; may be dropped and called again.
@@ -99,7 +100,7 @@ impl Link {
     pub(crate) async fn close(mut self, settings: &RealtimeSettings) {
         let frame = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() };
         let goodbye = async {
-            if self.socket.close(Some(frame)).await.is_ok() {
+            if self.socket.send(Message::Close(Some(frame))).await.is_ok() {
                 while let Some(Ok(message)) = self.socket.next().await
                     && !message.is_close()
                 {}

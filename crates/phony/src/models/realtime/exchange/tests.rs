@@ -54,7 +54,7 @@ impl Play {
         out
     }
 
-    fn done(&mut self, response: Value) -> Outcomes {
+    fn done(&mut self, response: &Value) -> Outcomes {
         self.hear(&json!({"type": "response.done", "response": response}))
     }
 
@@ -111,7 +111,7 @@ fn words_of_a_cancelled_turn_are_dropped_and_its_price_is_told() {
     assert!(out.messages[0].contains("resp_1"));
     assert!(play.delta(" there").is_empty());
     let usage = json!({"input_tokens": 7, "output_tokens": 2});
-    let out = play.done(json!({"id": "resp_1", "status": "cancelled", "usage": usage}));
+    let out = play.done(&json!({"id": "resp_1", "status": "cancelled", "usage": usage}));
     let FromModel::Done { turn: TurnId(1), usage: Some(usage), .. } = fact(&out) else {
         panic!("{out:?}")
     };
@@ -127,7 +127,7 @@ fn the_next_turn_is_asked_for_when_the_cancelled_one_is_over_and_half_said_items
         "item": {"id": "item_A", "type": "message", "role": "assistant"},
     }));
     assert_eq!(sent(&play.ask(2)), ["response.cancel"]);
-    let out = play.done(json!({"id": "resp_1", "status": "cancelled"}));
+    let out = play.done(&json!({"id": "resp_1", "status": "cancelled"}));
     let expected = [
         "conversation.item.delete",
         "conversation.item.delete",
@@ -147,7 +147,7 @@ fn a_cancel_before_the_beginning_names_no_response() {
     assert!(
         play.hear(&json!({"type": "response.created", "response": {"id": "resp_1"}})).is_empty()
     );
-    assert!(play.done(json!({"id": "resp_1", "status": "cancelled"})).is_empty());
+    assert!(play.done(&json!({"id": "resp_1", "status": "cancelled"})).is_empty());
     assert!(play.exchange.is_idle());
 }
 
@@ -166,7 +166,7 @@ fn a_request_behind_an_unknown_response_is_sent_again_when_that_is_over() {
     let mut play = Play::asked(1);
     let out = play.error("conversation_already_has_active_response", "r2");
     assert_eq!(sent(&out), ["response.cancel"]);
-    let out = play.done(json!({"id": "resp_0", "status": "cancelled"}));
+    let out = play.done(&json!({"id": "resp_0", "status": "cancelled"}));
     assert_eq!(sent(&out), ["response.create"], "the items are there already");
 }
 
@@ -176,7 +176,7 @@ fn a_response_that_nobody_asked_for_is_cancelled() {
     let out = play.hear(&json!({"type": "response.created", "response": {"id": "resp_9"}}));
     assert_eq!(sent(&out), ["response.cancel"]);
     assert_eq!(sent(&play.ask(1)), Vec::<String>::new());
-    let out = play.done(json!({"id": "resp_9", "status": "cancelled"}));
+    let out = play.done(&json!({"id": "resp_9", "status": "cancelled"}));
     assert_eq!(sent(&out), ["conversation.item.create", "response.create"]);
 }
 
@@ -234,14 +234,14 @@ fn a_reply_can_be_cut_short_in_several_ways() {
     {
         let details = json!({"type": "incomplete", "reason": reason});
         let out = Play::begun(1)
-            .done(json!({"id": "resp_1", "status": "incomplete", "status_details": details}));
+            .done(&json!({"id": "resp_1", "status": "incomplete", "status_details": details}));
         assert!(matches!(fact(&out), FromModel::Done { outcome, .. } if *outcome == expected));
     }
     let cancelled = json!({"id": "resp_1", "status": "cancelled"});
-    assert_eq!(failed(&Play::begun(1).done(cancelled.clone())), (1, Fault::Passing, "cancelled"));
+    assert_eq!(failed(&Play::begun(1).done(&cancelled)), (1, Fault::Passing, "cancelled"));
     let mut play = Play::begun(1);
     play.delta("Some words");
-    assert!(matches!(fact(&play.done(cancelled)), FromModel::Done { .. }));
+    assert!(matches!(fact(&play.done(&cancelled)), FromModel::Done { .. }));
 }
 
 #[test]
@@ -258,10 +258,10 @@ fn only_whole_calls_of_tools_are_told_and_each_once() {
     let out = play.hear(&item_done("completed"));
     assert!(matches!(fact(&out), FromModel::Tool { name, .. } if name == "press"));
     let response = json!({"id": "resp_1", "status": "completed", "output": [call("completed")]});
-    assert!(matches!(fact(&play.done(response.clone())), FromModel::Done { .. }));
+    assert!(matches!(fact(&play.done(&response)), FromModel::Done { .. }));
 
     // Also if the only place to learn of it is the end.
-    let out = Play::begun(1).done(response);
+    let out = Play::begun(1).done(&response);
     assert!(matches!(out.facts[0], Told::Fact(FromModel::Tool { .. })));
     assert!(matches!(out.facts[1], Told::Fact(FromModel::Done { .. })));
 }
