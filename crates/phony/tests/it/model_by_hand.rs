@@ -300,3 +300,28 @@ async fn a_server_that_admits_and_leaves_is_not_hammered() {
     }
     assert!(began.elapsed() >= Duration::from_millis(180), "{:?}", began.elapsed());
 }
+
+#[tokio::test]
+async fn a_secure_base_url_is_spoken_to_in_tls_and_a_stranger_is_not_trusted() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let base_url = format!("https://{}/v1", listener.local_addr().expect("an address"));
+    let settings = Arc::new(crate::model_bench::settings(&base_url));
+    let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
+    let mut port = realtime::open(settings, SessionSettings::default(), &tracker, stop.clone());
+    let (mut stream, _) =
+        timeout(PATIENCE, listener.accept()).await.expect("in time").expect("a visitor");
+    let mut hello = [0; 512];
+    let read = timeout(PATIENCE, stream.read(&mut hello)).await.expect("in time").expect("bytes");
+    assert_eq!(hello[..2], [22, 3], "a handshake record");
+    let offers = |name: &[u8]| hello[..read].windows(name.len()).any(|bytes| bytes == name);
+    assert!(offers(b"http/1.1") && !offers(b"\x02h2"));
+    assert!(!offers(b"sk-not-a-key"));
+    stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.expect("a socket");
+    let fact = timeout(PATIENCE, port.rx.recv()).await.expect("in time");
+    assert!(matches!(fact, Some(FromModel::Failed { turn: None, fault: Fault::Lost, .. })));
+    stop.cancel();
+    tracker.close();
+    timeout(PATIENCE, tracker.wait()).await.expect("no task left");
+}

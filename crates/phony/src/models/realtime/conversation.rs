@@ -186,7 +186,7 @@ impl Remote {
     }
 
     fn fresh_id(&mut self, wanted: &Arc<str>) -> Arc<str> {
-        let mut id = Arc::clone(wanted);
+        let mut id = plain(wanted);
         while id.is_empty() || id.len() > LONGEST_ID || self.used.contains(&id) {
             self.spare += 1;
             id = format!("again_{}", self.spare).into();
@@ -194,6 +194,15 @@ impl Remote {
         self.used.insert(Arc::clone(&id));
         id
     }
+}
+
+/// With letters, digits, `_` and `-` only: all that the ids of OpenAI's API are known to hold.
+fn plain(id: &Arc<str>) -> Arc<str> {
+    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+    if id.chars().all(known) {
+        return Arc::clone(id);
+    }
+    id.chars().map(|c| if known(c) { c } else { '_' }).collect::<String>().into()
 }
 
 /// Empty texts say nothing, and the server refuses the result of a call that it does not know.

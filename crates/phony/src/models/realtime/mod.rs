@@ -9,6 +9,12 @@
 //!   mean for the call, which errors matter.
 //! - [`conversation`] makes the server's copy of the conversation what the call says it is.
 //!
+//! Counted: `phony_model_connects_total`, `phony_model_reconnects_total` (after a loss, before an
+//! expiry), `phony_model_rebuilds_total` (the server's copy of the conversation was not what we
+//! thought), `phony_model_errors_total` by kind, `phony_model_unknown_events_total`. Measured:
+//! `phony_model_first_delta_seconds`, from the request to the first words. Logs name codes and
+//! parameters, never what was said.
+//!
 //! Facts about the protocol are from OpenAI's Realtime guides and reference as of November 2026.
 
 mod connect;

@@ -118,6 +118,14 @@ fn strays_are_deleted_and_ids_are_never_used_twice() {
     assert_eq!(short(&remote.reconcile(&[user(&long, "C")]))[2], "+again_2");
 }
 
+#[test]
+fn ids_are_spelt_as_the_server_spells_its_own() {
+    let mut remote = Remote::default();
+    let context = [user("e12.3", "A"), user("e12_3", "B"), user("é", "C")];
+    assert_eq!(short(&remote.reconcile(&context)), ["+e12_3", "+again_1", "+_"]);
+    assert!(remote.reconcile(&context).is_empty());
+}
+
 /// A server that refuses what the real one refuses.
 #[derive(Default)]
 struct Server {
