@@ -1,3 +1,4 @@
 //! The program.
 
+pub mod models;
 pub mod simulator;

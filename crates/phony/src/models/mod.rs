@@ -1,0 +1,43 @@
+//! What can hold the AI's side of a call: each is a task behind a [`ModelPort`].
+//!
+//! A model adapter turns [`ToModel`] into what its provider wants to hear, and what the provider
+//! says into [`FromModel`]. It decides nothing about the call: whether a failed reply is asked for
+//! again is the call's business, whether a lost connection is replaced is the adapter's.
+
+pub mod realtime;
+mod tools;
+
+use phony_call::{FromModel, ToModel};
+use tokio::sync::mpsc;
+
+pub use tools::{Tool, call_tools};
+
+/// Orders that may wait for a model. A call gives a few in a turn, so a full port is a dead model.
+pub const ORDERS: usize = 64;
+/// Facts that may wait for the call. A full port slows the model down; nothing is lost.
+pub const FACTS: usize = 256;
+
+/// The call's end of a model.
+///
+/// Dropping it (or only [`ModelPort::tx`]) ends the model's task and closes its connection.
+#[derive(Debug)]
+pub struct ModelPort {
+    /// Orders to the model.
+    pub tx: mpsc::Sender<ToModel>,
+    /// Facts from the model; closed when its task has ended.
+    pub rx: mpsc::Receiver<FromModel>,
+}
+
+/// The model's end of a port.
+#[derive(Debug)]
+pub(crate) struct ModelEnd {
+    pub(crate) orders: mpsc::Receiver<ToModel>,
+    pub(crate) facts: mpsc::Sender<FromModel>,
+}
+
+/// Both ends of a new port.
+pub(crate) fn port() -> (ModelPort, ModelEnd) {
+    let (order_tx, orders) = mpsc::channel(ORDERS);
+    let (facts, fact_rx) = mpsc::channel(FACTS);
+    (ModelPort { tx: order_tx, rx: fact_rx }, ModelEnd { orders, facts })
+}

@@ -1,0 +1,155 @@
+//! From nothing to a session that can answer.
+//!
+//! An open socket does not mean that we are admitted: refusals come as an `error` event after the
+//! upgrade. So a connection is up when `session.created` has come, and of use when our own
+//! `session.update` has been answered (OpenAI Realtime guide, WebSocket connections and error
+//! handling).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use phony_call::Fault;
+use phony_wire::openai::realtime::{
+    ApiError, Audio, AudioInput, AudioOutput, Clearable, ClientBody, ClientEvent, MaxTokens,
+    Modality, ServerEvent, Session, SessionInfo, Severity, Tool, ToolChoice, Voice, of_error,
+};
+use tokio::time::timeout;
+
+use super::link::{Incoming, Link};
+use super::settings::{RealtimeSettings, SessionSettings};
+use super::trouble::Trouble;
+
+/// A session that can answer.
+pub(crate) struct Connection {
+    pub(crate) link: Link,
+    /// How long until it should be replaced.
+    pub(crate) lasts: Duration,
+}
+
+/// Connects, is admitted, sets the session up.
+pub(crate) async fn connect(
+    settings: Arc<RealtimeSettings>,
+    session: Arc<SessionSettings>,
+) -> Result<Connection, Trouble> {
+    let patience = settings.timing.connect;
+    let late = |_| Trouble::lost("timeout", "the server did not answer in time");
+    let admitted = async {
+        let mut link = Link::open(&settings, &session).await?;
+        let info = admitted(&mut link).await?;
+        Ok((link, info))
+    };
+    let (mut link, info) = timeout(patience, admitted).await.map_err(late)??;
+    timeout(patience, configure(&mut link, &settings, &session)).await.map_err(late)??;
+    Ok(Connection { link, lasts: lasts(&settings, &info) })
+}
+
+async fn admitted(link: &mut Link) -> Result<SessionInfo, Trouble> {
+    loop {
+        match answer(link).await? {
+            Answer::Created(info) => return Ok(info),
+            Answer::Error(error) => return Err(Trouble::of_connection(&error)),
+            Answer::Updated => {}
+        }
+    }
+}
+
+/// Sets the session up, with less if the server does not know all of it.
+async fn configure(
+    link: &mut Link,
+    settings: &RealtimeSettings,
+    session: &SessionSettings,
+) -> Result<(), Trouble> {
+    let update = |id: &'static str, session| {
+        vec![ClientEvent::new(id, ClientBody::session(session)).to_json()]
+    };
+    link.write(&mut update("s1", whole_session(settings, session))).await?;
+    let Err(error) = updated(link).await? else { return Ok(()) };
+    if of_error(&error) != Severity::Bug {
+        return Err(Trouble::of_connection(&error));
+    }
+    metrics::counter!("phony_model_errors_total", "kind" => "session").increment(1);
+    tracing::warn!(event = "model_session_reduced", code = error.code, param = error.param);
+    let least = least_session(session, !error.param.starts_with("session.tools"));
+    link.write(&mut update("s2", least)).await?;
+    let Err(error) = updated(link).await? else { return Ok(()) };
+    let trouble = Trouble::of_connection(&error);
+    // It would be the same on every connection.
+    let hopeless = of_error(&error) == Severity::Bug;
+    Err(if hopeless { Trouble { fault: Fault::Fatal, ..trouble } } else { trouble })
+}
+
+async fn updated(link: &mut Link) -> Result<Result<(), ApiError>, Trouble> {
+    loop {
+        match answer(link).await? {
+            Answer::Updated => return Ok(Ok(())),
+            Answer::Error(error) => return Ok(Err(error)),
+            Answer::Created(_) => {}
+        }
+    }
+}
+
+enum Answer {
+    Created(SessionInfo),
+    Updated,
+    Error(ApiError),
+}
+
+/// The next event that matters while a session is set up.
+async fn answer(link: &mut Link) -> Result<Answer, Trouble> {
+    loop {
+        let text = match link.read().await {
+            Incoming::Text(text) => text,
+            Incoming::Alive => continue,
+            Incoming::Gone(trouble) => return Err(trouble),
+        };
+        match ServerEvent::parse(&text) {
+            Ok(ServerEvent::SessionCreated(info)) => return Ok(Answer::Created(*info)),
+            Ok(ServerEvent::SessionUpdated(_)) => return Ok(Answer::Updated),
+            Ok(ServerEvent::Error(error)) => return Ok(Answer::Error(*error)),
+            Ok(_) => {}
+            Err(_) => super::bad_frame(),
+        }
+    }
+}
+
+/// A text session whose turns are ours to begin (OpenAI Realtime guide, conversations).
+fn whole_session(settings: &RealtimeSettings, session: &SessionSettings) -> Session {
+    let input = AudioInput { turn_detection: Clearable::Clear, ..AudioInput::default() };
+    let voice = session.voice.clone().map(Voice::Name);
+    let output = voice.map(|voice| AudioOutput { voice: Some(voice), ..AudioOutput::default() });
+    Session {
+        audio: Some(Audio { input: Some(input), output }),
+        tool_choice: Some(ToolChoice::Auto),
+        max_output_tokens: settings.max_output_tokens.map(MaxTokens::Count),
+        ..least_session(session, true)
+    }
+}
+
+/// What no call can do without. The tools can be: the model may write the same commands.
+fn least_session(session: &SessionSettings, with_tools: bool) -> Session {
+    let tool = |tool: &crate::models::Tool| Tool {
+        name: tool.name.clone(),
+        description: tool.description.clone(),
+        parameters: tool.parameters.clone(),
+    };
+    Session {
+        output_modalities: Some([Modality::Text]),
+        instructions: Some(session.instructions.clone()),
+        tools: with_tools.then(|| session.tools.iter().map(tool).collect()),
+        ..Session::default()
+    }
+}
+
+/// How long until the session should be replaced: well before the end that the server announces.
+fn lasts(settings: &RealtimeSettings, info: &SessionInfo) -> Duration {
+    let timing = &settings.timing;
+    let left = info.expires_at.map(|end| Duration::from_secs(end).saturating_sub(since_1970()));
+    let left = left.and_then(|left| left.checked_sub(timing.roll_over_before));
+    left.filter(|left| !left.is_zero())
+        .map_or(timing.roll_over_at, |left| left.min(timing.roll_over_at))
+}
+
+#[expect(clippy::disallowed_methods, reason = "the server announces a session's end as wall time")]
+fn since_1970() -> Duration {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
+}

@@ -1,0 +1,244 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn user(id: &str, text: &str) -> Item {
+    Item { id: id.into(), body: ItemBody::User(text.into()) }
+}
+
+fn note(id: &str, text: &str) -> Item {
+    Item { id: id.into(), body: ItemBody::Note(text.into()) }
+}
+
+fn assistant(id: &str, text: &str, verbatim: Option<u32>) -> Item {
+    let body = ItemBody::Assistant { text: text.into(), verbatim: verbatim.map(TurnId) };
+    Item { id: id.into(), body }
+}
+
+fn call(id: &str, call_id: &str) -> Item {
+    let (call_id, name, arguments) = (call_id.into(), "press".into(), "{}".into());
+    Item { id: id.into(), body: ItemBody::ToolCall { call_id, name, arguments } }
+}
+
+fn result(id: &str, call_id: &str) -> Item {
+    let (call_id, output) = (call_id.into(), "{}".into());
+    Item { id: id.into(), body: ItemBody::ToolResult { call_id, output } }
+}
+
+/// Edits in short: `-id`, `+id` at the end, `+id@first`, `+id@before`.
+fn short(edits: &[Edit]) -> Vec<String> {
+    let one = |edit: &Edit| match edit {
+        Edit::Delete { id } => format!("-{id}"),
+        Edit::Create { id, place: Place::Last, .. } => format!("+{id}"),
+        Edit::Create { id, place: Place::First, .. } => format!("+{id}@first"),
+        Edit::Create { id, place: Place::After(before), .. } => format!("+{id}@{before}"),
+    };
+    edits.iter().map(one).collect()
+}
+
+#[test]
+fn a_plain_turn_adds_only_the_callers_words() {
+    let mut remote = Remote::default();
+    assert_eq!(short(&remote.reconcile(&[user("u1", "Hello")])), ["+u1"]);
+    remote.appended("item_A", Origin::Said(TurnId(1)));
+    let context = [user("u1", "Hello"), assistant("a1", "Hi!", Some(1)), user("u2", "Bye")];
+    assert_eq!(short(&remote.reconcile(&context)), ["+u2"]);
+    assert!(remote.reconcile(&context).is_empty());
+}
+
+#[test]
+fn what_was_not_heard_is_replaced_in_its_place() {
+    let mut remote = Remote::default();
+    remote.reconcile(&[user("u1", "Hello")]);
+    remote.appended("item_A", Origin::Said(TurnId(1)));
+    let cut = [user("u1", "Hello"), assistant("a1", "I am", None), user("u2", "Wait")];
+    assert_eq!(short(&remote.reconcile(&cut)), ["-item_A", "+a1", "+u2"]);
+}
+
+#[test]
+fn a_correction_in_the_middle_names_the_item_before_it() {
+    let mut remote = Remote::default();
+    let context = [user("u1", "One"), assistant("a1", "Two", None), user("u2", "Three")];
+    remote.reconcile(&context);
+    let corrected = [user("u1", "One"), assistant("a2", "Too", None), user("u2", "Three")];
+    assert_eq!(short(&remote.reconcile(&corrected)), ["-a1", "+a2@u1"]);
+    let new_head = [note("n1", "Zero"), user("u1", "One"), user("u2", "Three")];
+    assert_eq!(short(&remote.reconcile(&new_head)), ["-a2", "+n1@first"]);
+}
+
+#[test]
+fn every_message_of_a_reply_stands_for_it() {
+    let mut remote = Remote::default();
+    remote.reconcile(&[user("u1", "Hello")]);
+    remote.appended("item_A", Origin::Said(TurnId(1)));
+    remote.appended("item_B", Origin::Said(TurnId(1)));
+    let context = [user("u1", "Hello"), assistant("a1", "Well. Hi!", Some(1))];
+    assert!(remote.reconcile(&context).is_empty());
+}
+
+#[test]
+fn a_tool_call_stays_and_its_result_is_added() {
+    let mut remote = Remote::default();
+    remote.reconcile(&[user("u1", "One please")]);
+    remote.appended("item_A", Origin::Said(TurnId(1)));
+    remote.appended("item_B", Origin::Called("call_1".into()));
+    let context = [
+        user("u1", "One please"),
+        assistant("a1", "Pressing.", Some(1)),
+        call("t1", "call_1"),
+        result("r1", "call_1"),
+    ];
+    assert_eq!(short(&remote.reconcile(&context)), ["+r1"]);
+    // Made anew in another order, call and result both move.
+    let moved = [
+        user("u1", "One please"),
+        call("t1", "call_1"),
+        result("r1", "call_1"),
+        assistant("a1", "Pressing.", Some(1)),
+    ];
+    let edits = remote.reconcile(&moved);
+    assert_eq!(short(&edits), ["-item_A", "+a1"]);
+}
+
+#[test]
+fn an_empty_text_and_an_orphaned_result_are_not_sent() {
+    let mut remote = Remote::default();
+    let context = [assistant("a1", " ", None), result("r1", "call_9"), user("u1", "Hi")];
+    assert_eq!(short(&remote.reconcile(&context)), ["+u1"]);
+}
+
+#[test]
+fn strays_are_deleted_and_ids_are_never_used_twice() {
+    let mut remote = Remote::default();
+    remote.reconcile(&[user("u1", "A"), user("u2", "B")]);
+    remote.appended("item_X", Origin::Stray);
+    let swapped = [user("u2", "B"), user("u1", "A")];
+    assert_eq!(short(&remote.reconcile(&swapped)), ["-u1", "-item_X", "+again_1"]);
+    let long = "x".repeat(33);
+    assert_eq!(short(&remote.reconcile(&[user(&long, "C")]))[2], "+again_2");
+}
+
+#[test]
+fn ids_are_spelt_as_the_server_spells_its_own() {
+    let mut remote = Remote::default();
+    let context = [user("e12.3", "A"), user("e12_3", "B"), user("é", "C")];
+    assert_eq!(short(&remote.reconcile(&context)), ["+e12_3", "+again_1", "+_"]);
+    assert!(remote.reconcile(&context).is_empty());
+}
+
+/// A server that refuses what the real one refuses.
+#[derive(Default)]
+struct Server {
+    items: Vec<(Arc<str>, String)>,
+    seen: HashSet<Arc<str>>,
+}
+
+impl Server {
+    fn apply(&mut self, edit: Edit) {
+        match edit {
+            Edit::Delete { id } => {
+                let at = self.position(&id);
+                self.items.remove(at);
+            }
+            Edit::Create { id, place, body } => {
+                assert!(self.seen.insert(Arc::clone(&id)), "an id twice");
+                let at = match place {
+                    Place::Last => self.items.len(),
+                    Place::First => 0,
+                    Place::After(before) => self.position(&before) + 1,
+                };
+                self.items.insert(at, (id, words(&body)));
+            }
+        }
+    }
+
+    fn position(&self, id: &str) -> usize {
+        self.items.iter().position(|(other, _)| &**other == id).expect("an id that is there")
+    }
+}
+
+fn words(body: &ItemBody) -> String {
+    match body {
+        ItemBody::User(text) | ItemBody::Note(text) | ItemBody::Assistant { text, .. } => {
+            text.to_string()
+        }
+        ItemBody::ToolCall { call_id, .. } => format!("call {call_id}"),
+        ItemBody::ToolResult { call_id, .. } => format!("result {call_id}"),
+    }
+}
+
+/// What happens to the conversation before the next request.
+#[derive(Debug, Clone)]
+enum Change {
+    Say,
+    Hear { verbatim: bool },
+    Tool,
+    Stray,
+    Drop(prop::sample::Index),
+    Swap(prop::sample::Index, prop::sample::Index),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![
+        4 => Just(Change::Say),
+        4 => any::<bool>().prop_map(|verbatim| Change::Hear { verbatim }),
+        2 => Just(Change::Tool),
+        1 => Just(Change::Stray),
+        1 => any::<prop::sample::Index>().prop_map(Change::Drop),
+        1 => any::<(prop::sample::Index, prop::sample::Index)>()
+            .prop_map(|(one, other)| Change::Swap(one, other)),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn after_any_history_the_server_holds_what_the_call_says(
+        turns in prop::collection::vec(prop::collection::vec(change(), 0..5), 0..12),
+    ) {
+        let (mut remote, mut server) = (Remote::default(), Server::default());
+        let mut context: Vec<Item> = Vec::new();
+        let mut count = 0;
+        for changes in turns {
+            for change in changes {
+                count += 1;
+                let server_id: Arc<str> = format!("item_{count}").into();
+                let (id, name) = (format!("i{count}"), format!("c{count}"));
+                let mut made = |content: String, origin| {
+                    remote.appended(&server_id, origin);
+                    server.seen.insert(Arc::clone(&server_id));
+                    server.items.push((Arc::clone(&server_id), content));
+                };
+                match change {
+                    Change::Say => context.push(user(&id, &format!("words {count}"))),
+                    Change::Hear { verbatim } => {
+                        made(format!("reply {count}"), Origin::Said(TurnId(count)));
+                        let heard = if verbatim { format!("reply {count}") } else { "rep".into() };
+                        context.push(assistant(&id, &heard, verbatim.then_some(count)));
+                    }
+                    Change::Tool => {
+                        made(format!("call {name}"), Origin::Called(name.as_str().into()));
+                        context.push(call(&id, &name));
+                        context.push(result(&format!("r{count}"), &name));
+                    }
+                    Change::Stray => made("stray".into(), Origin::Stray),
+                    Change::Drop(at) if !context.is_empty() => {
+                        context.remove(at.index(context.len()));
+                    }
+                    Change::Swap(one, other) if !context.is_empty() => {
+                        let len = context.len();
+                        context.swap(one.index(len), other.index(len));
+                    }
+                    Change::Drop(_) | Change::Swap(..) => {}
+                }
+            }
+            for edit in remote.reconcile(&context) {
+                server.apply(edit);
+            }
+            let held: Vec<&str> = server.items.iter().map(|(_, words)| &**words).collect();
+            let sendable = context.iter().filter(|item| worth_sending(item, &context));
+            let wanted: Vec<String> = sendable.map(|item| words(&item.body)).collect();
+            prop_assert_eq!(held, wanted);
+            prop_assert!(remote.reconcile(&context).is_empty());
+        }
+    }
+}

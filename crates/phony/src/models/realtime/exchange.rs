@@ -1,0 +1,495 @@
+//! Turns on one connection: what to send, what to tell the call. No sockets here.
+//!
+//! At most one response is asked for at a time. Edits of the conversation go out together with the
+//! request, in one piece, and only when no response is in progress: until then the server may
+//! still add items of its own.
+
+use phony_call::{Fault, FromModel, Item, Outcome, TurnId, Usage};
+use phony_wire::openai::realtime::{
+    ApiError, ClientBody, ClientEvent, Delta, ItemInfo, ResponseInfo, ResponseStatus, ServerEvent,
+    Severity, StatusReason, of_error,
+};
+use tokio::time::Instant;
+
+use super::conversation::{Edit, Origin, Remote};
+use super::reply::Reply;
+use super::settings::Timing;
+use super::translate::{create, kind, tokens};
+use super::trouble::Trouble;
+
+/// The turns of one connection.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    remote: Remote,
+    stage: Stage,
+    waiting: Option<Asked>,
+    events: u64,
+    /// The server's copy of the conversation may not be what we think.
+    doubt: bool,
+    /// A whole response has come.
+    proven: bool,
+}
+
+/// A reply that the call wants.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) turn: TurnId,
+    pub(crate) context: Vec<Item>,
+    /// It has been asked for on another connection, which then turned out to be of no use.
+    pub(crate) again: bool,
+}
+
+/// What came of an input.
+#[derive(Debug, Default)]
+pub(crate) struct Outcomes {
+    /// Events for the server, to be sent together.
+    pub(crate) messages: Vec<String>,
+    /// For the call.
+    pub(crate) facts: Vec<Told>,
+    /// The connection can go no further.
+    pub(crate) end: Option<End>,
+}
+
+/// A fact for the call, or the trouble that one is to be made of.
+#[derive(Debug)]
+pub(crate) enum Told {
+    /// To be passed on as it is.
+    Fact(FromModel),
+    /// A failed reply.
+    Failed(TurnId, Trouble, Option<Usage>),
+}
+
+/// Why a connection can go no further.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It is lost, or refused for good.
+    Trouble(Trouble),
+    /// The server's copy of the conversation is not what we think it is, and a reply is wanted.
+    Rebuild,
+}
+
+/// Where the one response is.
+#[derive(Debug)]
+enum Stage {
+    Idle,
+    /// Asked for, not begun.
+    Requested {
+        asked: Asked,
+        event_id: String,
+        since: Instant,
+    },
+    /// Begun.
+    Active(Reply),
+    /// No longer wanted, not over.
+    Draining(Drain),
+}
+
+#[derive(Debug)]
+struct Drain {
+    turn: Option<TurnId>,
+    event_id: String,
+    response_id: String,
+    /// Our cancel came before the response had begun.
+    missed: bool,
+    until: Instant,
+}
+
+impl Exchange {
+    /// A fresh connection; what has been waiting for it is asked for with [`Exchange::resume`].
+    pub(crate) fn new(waiting: Option<Asked>) -> Self {
+        let (remote, stage) = (Remote::default(), Stage::Idle);
+        Self { remote, stage, waiting, events: 0, doubt: false, proven: false }
+    }
+
+    /// Asks for what waits, if nothing is in the way.
+    pub(crate) fn resume(&mut self, now: Instant, out: &mut Outcomes) {
+        if matches!(self.stage, Stage::Idle)
+            && let Some(asked) = self.waiting.take()
+        {
+            self.request(now, asked, out);
+        }
+    }
+
+    /// The call wants a reply. It takes the place of any other.
+    pub(crate) fn respond(
+        &mut self,
+        now: Instant,
+        timing: &Timing,
+        asked: Asked,
+        out: &mut Outcomes,
+    ) {
+        self.abandon(now, timing, out);
+        self.waiting = Some(asked);
+        self.resume(now, out);
+    }
+
+    /// The call wants a reply no longer.
+    pub(crate) fn cancel(
+        &mut self,
+        now: Instant,
+        timing: &Timing,
+        turn: TurnId,
+        out: &mut Outcomes,
+    ) {
+        if self.waiting.as_ref().is_some_and(|asked| asked.turn == turn) {
+            self.waiting = None;
+        }
+        if self.turn() == Some(turn) {
+            self.abandon(now, timing, out);
+        }
+    }
+
+    /// An event of the server.
+    pub(crate) fn heard(
+        &mut self,
+        now: Instant,
+        timing: &Timing,
+        event: ServerEvent<'_>,
+        out: &mut Outcomes,
+    ) {
+        if let Stage::Active(reply) = &mut self.stage {
+            reply.last_heard = now;
+        }
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "audio and acknowledgements are of no use"
+        )]
+        match event {
+            ServerEvent::TextDelta(delta) | ServerEvent::TranscriptDelta(delta) => {
+                self.text(now, &delta, false, out);
+            }
+            ServerEvent::TextDone(whole) | ServerEvent::TranscriptDone(whole) => {
+                self.text(now, &whole, true, out);
+            }
+            ServerEvent::ResponseCreated(response) => self.begun(now, timing, &response, out),
+            ServerEvent::ItemAdded { item, .. } => self.remote.met(&item.id),
+            ServerEvent::OutputItemAdded { response_id, item, .. } => {
+                self.item_begun(&response_id, &item);
+            }
+            ServerEvent::OutputItemDone { response_id, item, .. } => {
+                self.item_done(&response_id, &item, out);
+            }
+            ServerEvent::ResponseDone(response) => self.done(now, &response, out),
+            ServerEvent::Error(error) => self.error(now, timing, &error, out),
+            ServerEvent::Unknown { .. } => {
+                metrics::counter!("phony_model_unknown_events_total").increment(1);
+            }
+            _ => {}
+        }
+    }
+
+    /// When to come back with [`Exchange::overdue`] if nothing else happens.
+    pub(crate) fn due(&self, timing: &Timing) -> Option<Instant> {
+        match &self.stage {
+            Stage::Idle => None,
+            Stage::Requested { since, .. } => Some(*since + timing.created),
+            Stage::Active(reply) => Some(reply.last_heard + timing.silence),
+            Stage::Draining(drain) => Some(drain.until),
+        }
+    }
+
+    /// The time of [`Exchange::due`] has come.
+    pub(crate) fn overdue(&self, out: &mut Outcomes) {
+        let code = match &self.stage {
+            Stage::Idle => return,
+            Stage::Requested { .. } => "no_response",
+            Stage::Active(_) => "response_stalled",
+            Stage::Draining(_) => "cancel_stalled",
+        };
+        out.end = Some(End::Trouble(Trouble::lost(code, "the server stopped answering")));
+    }
+
+    /// Whether the connection can be replaced without anybody noticing.
+    pub(crate) fn is_idle(&self) -> bool {
+        matches!(self.stage, Stage::Idle) && self.waiting.is_none()
+    }
+
+    /// Whether the server's copy of the conversation is in doubt; said once.
+    pub(crate) fn takes_doubt(&mut self) -> bool {
+        std::mem::take(&mut self.doubt)
+    }
+
+    /// The server could not be heard until now.
+    pub(crate) fn revive(&mut self, now: Instant, timing: &Timing) {
+        match &mut self.stage {
+            Stage::Idle => {}
+            Stage::Requested { since, .. } => *since = now,
+            Stage::Active(reply) => reply.last_heard = now,
+            Stage::Draining(drain) => drain.until = now + timing.drain,
+        }
+    }
+
+    /// Whether a whole response has come over this connection.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.proven
+    }
+
+    /// The turn that dies with the connection, if any, and the request that outlives it.
+    pub(crate) fn into_rest(self) -> (Option<TurnId>, Option<Asked>) {
+        let turn = match self.stage {
+            Stage::Requested { asked, .. } => Some(asked.turn),
+            Stage::Active(reply) => Some(reply.turn),
+            Stage::Idle | Stage::Draining(_) => None,
+        };
+        (turn, self.waiting)
+    }
+
+    fn turn(&self) -> Option<TurnId> {
+        match &self.stage {
+            Stage::Requested { asked, .. } => Some(asked.turn),
+            Stage::Active(reply) => Some(reply.turn),
+            Stage::Idle | Stage::Draining(_) => None,
+        }
+    }
+
+    /// Makes the server's copy what the call says, and asks.
+    fn request(&mut self, now: Instant, asked: Asked, out: &mut Outcomes) {
+        for edit in self.remote.reconcile(&asked.context) {
+            let (kind, body) = match &edit {
+                Edit::Delete { id } => ('d', ClientBody::ItemDelete { item_id: (&**id).into() }),
+                Edit::Create { id, place, body } => ('c', create(id, place, body)),
+            };
+            let event_id = self.event_id(kind);
+            out.messages.push(ClientEvent::new(event_id, body).to_json());
+        }
+        let event_id = self.event_id('r');
+        out.messages.push(ClientEvent::new(&*event_id, ClientBody::respond()).to_json());
+        self.stage = Stage::Requested { asked, event_id, since: now };
+    }
+
+    /// Stops the response that is under way, if any.
+    fn abandon(&mut self, now: Instant, timing: &Timing, out: &mut Outcomes) {
+        let until = now + timing.drain;
+        let drain = match std::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::Idle => return,
+            draining @ Stage::Draining(_) => {
+                self.stage = draining;
+                return;
+            }
+            Stage::Requested { asked, event_id, .. } => {
+                let (turn, response_id) = (Some(asked.turn), String::new());
+                Drain { turn, event_id, response_id, missed: false, until }
+            }
+            Stage::Active(reply) => {
+                self.remote.unsay(reply.turn);
+                let (turn, response_id) = (Some(reply.turn), reply.response_id);
+                Drain { turn, event_id: String::new(), response_id, missed: false, until }
+            }
+        };
+        self.drain(drain, out);
+    }
+
+    fn drain(&mut self, drain: Drain, out: &mut Outcomes) {
+        let response_id = Some(drain.response_id.clone()).filter(|id| !id.is_empty());
+        let body = ClientBody::ResponseCancel { response_id: response_id.map(Into::into) };
+        out.messages.push(ClientEvent::new(self.event_id('x'), body).to_json());
+        self.stage = Stage::Draining(drain);
+    }
+
+    fn begun(
+        &mut self,
+        now: Instant,
+        timing: &Timing,
+        response: &ResponseInfo,
+        out: &mut Outcomes,
+    ) {
+        let id = response.id.clone();
+        match std::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::Requested { asked, since, .. } => {
+                self.stage = Stage::Active(Reply::new(asked.turn, id, since, now));
+            }
+            Stage::Draining(drain) if drain.response_id.is_empty() => {
+                let drain = Drain { response_id: id, ..drain };
+                if drain.missed {
+                    self.drain(drain, out);
+                } else {
+                    self.stage = Stage::Draining(drain);
+                }
+            }
+            // Nobody asked for it.
+            Stage::Idle => {
+                let (turn, event_id, until) = (None, String::new(), now + timing.drain);
+                self.drain(Drain { turn, event_id, response_id: id, missed: false, until }, out);
+            }
+            busy @ (Stage::Active(_) | Stage::Draining(_)) => self.stage = busy,
+        }
+    }
+
+    fn text(&mut self, now: Instant, delta: &Delta<'_>, whole: bool, out: &mut Outcomes) {
+        let Stage::Active(reply) = &mut self.stage else { return };
+        if !reply.is(&delta.place.response_id) {
+            return;
+        }
+        if let Some(text) = reply.text(now, &delta.place.item_id, &delta.text, whole) {
+            out.facts.push(Told::Fact(FromModel::Text { turn: reply.turn, text }));
+        }
+    }
+
+    fn item_begun(&mut self, response_id: &str, item: &ItemInfo) {
+        let origin = if let Stage::Active(reply) = &self.stage
+            && reply.is(response_id)
+            && !item.is_function_call()
+        {
+            Origin::Said(reply.turn)
+        } else {
+            Origin::Stray
+        };
+        self.remote.appended(&item.id, origin);
+    }
+
+    fn item_done(&mut self, response_id: &str, item: &ItemInfo, out: &mut Outcomes) {
+        let Stage::Active(reply) = &mut self.stage else { return };
+        // A call that was cut short may hold half its arguments.
+        let whole = item.status == "completed" || item.status.is_empty();
+        if !reply.is(response_id) || !item.is_function_call() || !whole {
+            return;
+        }
+        if reply.calls(&item.call_id) {
+            self.remote.appended(&item.id, Origin::Called(item.call_id.as_str().into()));
+            out.facts.push(Told::Fact(FromModel::Tool {
+                turn: reply.turn,
+                call_id: item.call_id.clone(),
+                name: item.name.clone(),
+                arguments: item.arguments.clone(),
+            }));
+        }
+    }
+
+    fn done(&mut self, now: Instant, response: &ResponseInfo, out: &mut Outcomes) {
+        let usage = response.usage.map(tokens).filter(|usage| *usage != Usage::default());
+        match &self.stage {
+            Stage::Active(reply) if reply.is(&response.id) => self.finished(response, usage, out),
+            Stage::Draining(drain)
+                if drain.response_id.is_empty() || drain.response_id == response.id =>
+            {
+                if let (Some(turn), Some(_)) = (drain.turn, usage) {
+                    let outcome = Outcome::Complete;
+                    out.facts.push(Told::Fact(FromModel::Done { turn, outcome, usage }));
+                }
+                for item in &response.output {
+                    self.remote.met(&item.id);
+                }
+            }
+            // It began and failed at once, and the beginning got lost.
+            Stage::Requested { .. } if response.status == ResponseStatus::Failed => {
+                self.finished(response, usage, out);
+            }
+            Stage::Idle | Stage::Requested { .. } | Stage::Active(_) | Stage::Draining(_) => return,
+        }
+        if out.end.is_none() {
+            self.stage = Stage::Idle;
+            self.proven = true;
+            self.resume(now, out);
+        }
+    }
+
+    /// The response that was wanted is over.
+    fn finished(&mut self, response: &ResponseInfo, usage: Option<Usage>, out: &mut Outcomes) {
+        let Some(turn) = self.turn() else { return };
+        for item in &response.output {
+            if !self.remote.knows(&item.id) {
+                self.item_begun(&response.id, item);
+            }
+            if response.status == ResponseStatus::Completed {
+                self.item_done(&response.id, item, out);
+            }
+        }
+        let empty = matches!(&self.stage, Stage::Active(reply) if reply.is_empty());
+        let outcome = match (&response.status, &response.reason) {
+            (ResponseStatus::Failed, _) => {
+                self.remote.unsay(turn);
+                let trouble = Trouble::of_response(response.error.as_ref());
+                failed(turn, trouble, usage, out);
+                return;
+            }
+            (ResponseStatus::Cancelled, _) if empty => {
+                let trouble = Trouble {
+                    fault: Fault::Passing,
+                    code: "cancelled".into(),
+                    message: "the server cancelled the reply".into(),
+                };
+                failed(turn, trouble, usage, out);
+                return;
+            }
+            (ResponseStatus::Incomplete, Some(StatusReason::ContentFilter)) => Outcome::Filtered,
+            (ResponseStatus::Incomplete, _) => Outcome::TooLong,
+            _ => Outcome::Complete,
+        };
+        out.facts.push(Told::Fact(FromModel::Done { turn, outcome, usage }));
+    }
+
+    fn error(&mut self, now: Instant, timing: &Timing, error: &ApiError, out: &mut Outcomes) {
+        let severity = of_error(error);
+        let mine = |event_id: &String| *event_id == error.event_id && !error.event_id.is_empty();
+        if severity == Severity::Benign && error.event_id.starts_with('x') {
+            if let Stage::Draining(drain) = &mut self.stage {
+                drain.missed |= drain.response_id.is_empty();
+            }
+            return;
+        }
+        metrics::counter!("phony_model_errors_total", "kind" => kind(severity)).increment(1);
+        tracing::warn!(
+            event = "model_error",
+            code = error.code,
+            param = error.param,
+            answers = error.event_id,
+        );
+        if matches!(severity, Severity::Fatal | Severity::SessionOver) {
+            out.end = Some(End::Trouble(Trouble::of_connection(error)));
+            return;
+        }
+        match std::mem::replace(&mut self.stage, Stage::Idle) {
+            Stage::Requested { asked, event_id, .. } if mine(&event_id) => {
+                if severity == Severity::Benign {
+                    // A response that we do not know of is in the way.
+                    let (turn, response_id, until) = (None, String::new(), now + timing.drain);
+                    self.waiting = self.waiting.take().or(Some(asked));
+                    self.drain(Drain { turn, event_id, response_id, missed: false, until }, out);
+                } else {
+                    failed(asked.turn, Trouble::of_request(error), None, out);
+                    self.resume(now, out);
+                }
+            }
+            Stage::Draining(drain) if mine(&drain.event_id) => self.resume(now, out),
+            Stage::Requested { asked, .. } if error.event_id.starts_with('c') && !asked.again => {
+                // The reply would not know what we meant to tell.
+                self.waiting = Some(Asked { again: true, ..asked });
+                out.end = Some(End::Rebuild);
+            }
+            stage @ (Stage::Idle
+            | Stage::Requested { .. }
+            | Stage::Active(_)
+            | Stage::Draining(_)) => {
+                self.stage = stage;
+                self.doubt |= error.event_id.starts_with(['c', 'd']);
+            }
+        }
+    }
+
+    /// The first letter tells what an error is about; the rest is a count.
+    fn event_id(&mut self, kind: char) -> String {
+        self.events += 1;
+        format!("{kind}{}", self.events)
+    }
+}
+
+impl Outcomes {
+    /// Whether there is nothing to do.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.messages.is_empty() && self.facts.is_empty() && self.end.is_none()
+    }
+}
+
+/// The reply of a turn failed; if for good, so did everything.
+fn failed(turn: TurnId, trouble: Trouble, usage: Option<Usage>, out: &mut Outcomes) {
+    metrics::counter!("phony_model_errors_total", "kind" => "response").increment(1);
+    tracing::warn!(event = "model_response_failed", %turn, code = trouble.code);
+    if trouble.fault == Fault::Fatal {
+        out.end = Some(End::Trouble(trouble.clone()));
+    } else {
+        out.facts.push(Told::Failed(turn, trouble, usage));
+    }
+}
+
+#[cfg(test)]
+mod tests;

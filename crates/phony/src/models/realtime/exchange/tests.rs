@@ -1,0 +1,296 @@
+use phony_call::{Item, ItemBody};
+use serde_json::{Value, json};
+
+use super::*;
+
+/// An exchange at a time that stands still unless told otherwise.
+struct Play {
+    exchange: Exchange,
+    now: Instant,
+    timing: Timing,
+}
+
+impl Play {
+    fn new() -> Self {
+        #[expect(clippy::disallowed_methods, reason = "any time will do")]
+        let now = Instant::now();
+        Self { exchange: Exchange::new(None), now, timing: Timing::default() }
+    }
+
+    /// After this turn has been asked for.
+    fn asked(turn: u32) -> Self {
+        let mut play = Self::new();
+        play.ask(turn);
+        play
+    }
+
+    /// After its response has begun.
+    fn begun(turn: u32) -> Self {
+        let mut play = Self::asked(turn);
+        play.hear(&json!({"type": "response.created", "response": {"id": "resp_1"}}));
+        play
+    }
+
+    fn ask(&mut self, turn: u32) -> Outcomes {
+        let id = format!("u{turn}");
+        let body = ItemBody::User("Hello".into());
+        let context = vec![Item { id: id.as_str().into(), body }];
+        let asked = Asked { turn: TurnId(turn), context, again: false };
+        let mut out = Outcomes::default();
+        self.exchange.respond(self.now, &self.timing, asked, &mut out);
+        out
+    }
+
+    fn cancel(&mut self, turn: u32) -> Outcomes {
+        let mut out = Outcomes::default();
+        self.exchange.cancel(self.now, &self.timing, TurnId(turn), &mut out);
+        out
+    }
+
+    fn hear(&mut self, event: &Value) -> Outcomes {
+        let (text, mut out) = (event.to_string(), Outcomes::default());
+        let event = ServerEvent::parse(&text).expect("an event");
+        self.exchange.heard(self.now, &self.timing, event, &mut out);
+        out
+    }
+
+    fn done(&mut self, response: &Value) -> Outcomes {
+        self.hear(&json!({"type": "response.done", "response": response}))
+    }
+
+    fn error(&mut self, code: &str, event_id: &str) -> Outcomes {
+        let error = json!({"type": "invalid_request_error", "code": code, "event_id": event_id});
+        self.hear(&json!({"type": "error", "error": error}))
+    }
+
+    fn delta(&mut self, text: &str) -> Outcomes {
+        self.hear(&json!({
+            "type": "response.output_text.delta", "response_id": "resp_1", "item_id": "item_A",
+            "delta": text,
+        }))
+    }
+}
+
+/// The kinds of what is sent.
+fn sent(out: &Outcomes) -> Vec<String> {
+    let kind = |message: &String| {
+        let message: Value = serde_json::from_str(message).expect("JSON");
+        message["type"].as_str().expect("a type").to_owned()
+    };
+    out.messages.iter().map(kind).collect()
+}
+
+fn fact(out: &Outcomes) -> &FromModel {
+    match &out.facts[..] {
+        [Told::Fact(fact)] => fact,
+        other => panic!("not one fact: {other:?}"),
+    }
+}
+
+fn failed(out: &Outcomes) -> (u32, Fault, &str) {
+    match &out.facts[..] {
+        [Told::Failed(turn, trouble, _)] => (turn.0, trouble.fault, &trouble.code),
+        other => panic!("not one failure: {other:?}"),
+    }
+}
+
+#[test]
+fn items_and_request_go_out_together_each_with_its_own_id() {
+    let out = Play::new().ask(1);
+    assert_eq!(sent(&out), ["conversation.item.create", "response.create"]);
+    assert!(out.messages[0].contains(r#""event_id":"c1""#), "{}", out.messages[0]);
+    assert!(out.messages[1].contains(r#""event_id":"r2""#), "{}", out.messages[1]);
+}
+
+#[test]
+fn words_of_a_cancelled_turn_are_dropped_and_its_price_is_told() {
+    let mut play = Play::begun(1);
+    assert!(matches!(fact(&play.delta("Hello")), FromModel::Text { .. }));
+    let out = play.cancel(1);
+    assert_eq!(sent(&out), ["response.cancel"]);
+    assert!(out.messages[0].contains("resp_1"));
+    assert!(play.delta(" there").is_empty());
+    let usage = json!({"input_tokens": 7, "output_tokens": 2});
+    let out = play.done(&json!({"id": "resp_1", "status": "cancelled", "usage": usage}));
+    let FromModel::Done { turn: TurnId(1), usage: Some(usage), .. } = fact(&out) else {
+        panic!("{out:?}")
+    };
+    assert_eq!((usage.input_text_tokens, usage.output_text_tokens), (7, 2));
+    assert!(play.exchange.is_idle());
+}
+
+#[test]
+fn the_next_turn_is_asked_for_when_the_cancelled_one_is_over_and_half_said_items_go() {
+    let mut play = Play::begun(1);
+    play.hear(&json!({
+        "type": "response.output_item.added", "response_id": "resp_1",
+        "item": {"id": "item_A", "type": "message", "role": "assistant"},
+    }));
+    assert_eq!(sent(&play.ask(2)), ["response.cancel"]);
+    let out = play.done(&json!({"id": "resp_1", "status": "cancelled"}));
+    let expected = [
+        "conversation.item.delete",
+        "conversation.item.delete",
+        "conversation.item.create",
+        "response.create",
+    ];
+    assert_eq!(sent(&out), expected);
+    assert!(out.facts.is_empty(), "no price, nothing to tell");
+}
+
+#[test]
+fn a_cancel_before_the_beginning_names_no_response() {
+    let mut play = Play::asked(1);
+    let out = play.cancel(1);
+    assert!(!out.messages[0].contains("response_id"), "{}", out.messages[0]);
+    // It was heard: the response begins and ends.
+    assert!(
+        play.hear(&json!({"type": "response.created", "response": {"id": "resp_1"}})).is_empty()
+    );
+    assert!(play.done(&json!({"id": "resp_1", "status": "cancelled"})).is_empty());
+    assert!(play.exchange.is_idle());
+}
+
+#[test]
+fn a_cancel_that_came_too_early_is_sent_again() {
+    let mut play = Play::asked(1);
+    play.cancel(1);
+    assert!(play.error("response_cancel_not_active", "x3").is_empty());
+    let out = play.hear(&json!({"type": "response.created", "response": {"id": "resp_1"}}));
+    assert_eq!(sent(&out), ["response.cancel"]);
+    assert!(out.messages[0].contains("resp_1"));
+}
+
+#[test]
+fn a_request_behind_an_unknown_response_is_sent_again_when_that_is_over() {
+    let mut play = Play::asked(1);
+    let out = play.error("conversation_already_has_active_response", "r2");
+    assert_eq!(sent(&out), ["response.cancel"]);
+    let out = play.done(&json!({"id": "resp_0", "status": "cancelled"}));
+    assert_eq!(sent(&out), ["response.create"], "the items are there already");
+}
+
+#[test]
+fn a_response_that_nobody_asked_for_is_cancelled() {
+    let mut play = Play::new();
+    let out = play.hear(&json!({"type": "response.created", "response": {"id": "resp_9"}}));
+    assert_eq!(sent(&out), ["response.cancel"]);
+    assert_eq!(sent(&play.ask(1)), Vec::<String>::new());
+    let out = play.done(&json!({"id": "resp_9", "status": "cancelled"}));
+    assert_eq!(sent(&out), ["conversation.item.create", "response.create"]);
+}
+
+#[test]
+fn an_item_that_is_refused_makes_a_new_connection_once() {
+    let mut play = Play::asked(1);
+    let out = play.error("invalid_value", "c1");
+    assert_eq!(out.end, Some(End::Rebuild));
+    let (turn, waiting) = play.exchange.into_rest();
+    assert_eq!(turn, None);
+
+    let mut play = Play { exchange: Exchange::new(waiting), ..Play::new() };
+    let mut out = Outcomes::default();
+    play.exchange.resume(play.now, &mut out);
+    assert_eq!(sent(&out), ["conversation.item.create", "response.create"]);
+    assert_eq!(play.error("invalid_value", "c1").end, None);
+    assert!(play.exchange.takes_doubt(), "replaced in a quiet moment instead");
+}
+
+#[test]
+fn a_deletion_that_is_refused_puts_the_connection_in_doubt() {
+    let mut play = Play::begun(1);
+    assert!(play.error("item_delete_invalid_item_id", "d9").is_empty());
+    assert!(play.exchange.takes_doubt() && !play.exchange.takes_doubt());
+}
+
+#[test]
+fn a_request_that_is_refused_fails_its_turn() {
+    let mut play = Play::asked(1);
+    assert_eq!(failed(&play.error("invalid_value", "r2")), (1, Fault::Passing, "invalid_value"));
+    assert!(play.exchange.is_idle());
+    let mut play = Play::asked(1);
+    assert_eq!(failed(&play.error("rate_limit_exceeded", "r2")).1, Fault::Busy);
+}
+
+#[test]
+fn an_error_about_nothing_of_ours_changes_nothing() {
+    let mut play = Play::begun(1);
+    assert!(play.error("invalid_value", "").is_empty());
+    assert!(matches!(fact(&play.delta("Hello")), FromModel::Text { .. }));
+}
+
+#[test]
+fn refusals_for_good_and_expired_sessions_end_the_connection() {
+    let out = Play::begun(1).error("invalid_api_key", "");
+    assert!(matches!(out.end, Some(End::Trouble(Trouble { fault: Fault::Fatal, .. }))));
+    let out = Play::begun(1).error("session_expired", "");
+    assert!(matches!(out.end, Some(End::Trouble(Trouble { fault: Fault::Lost, .. }))));
+}
+
+#[test]
+fn a_reply_can_be_cut_short_in_several_ways() {
+    for (reason, expected) in
+        [("max_output_tokens", Outcome::TooLong), ("content_filter", Outcome::Filtered)]
+    {
+        let details = json!({"type": "incomplete", "reason": reason});
+        let out = Play::begun(1)
+            .done(&json!({"id": "resp_1", "status": "incomplete", "status_details": details}));
+        assert!(matches!(fact(&out), FromModel::Done { outcome, .. } if *outcome == expected));
+    }
+    let cancelled = json!({"id": "resp_1", "status": "cancelled"});
+    assert_eq!(failed(&Play::begun(1).done(&cancelled)), (1, Fault::Passing, "cancelled"));
+    let mut play = Play::begun(1);
+    play.delta("Some words");
+    assert!(matches!(fact(&play.done(&cancelled)), FromModel::Done { .. }));
+}
+
+#[test]
+fn only_whole_calls_of_tools_are_told_and_each_once() {
+    let call = |status: &str| {
+        json!({
+            "id": "item_F", "type": "function_call", "status": status, "call_id": "call_1",
+            "name": "press", "arguments": "{\"digits\":\"1\"}",
+        })
+    };
+    let item_done = |status: &str| json!({"type": "response.output_item.done", "response_id": "resp_1", "item": call(status)});
+    let mut play = Play::begun(1);
+    assert!(play.hear(&item_done("incomplete")).is_empty());
+    let out = play.hear(&item_done("completed"));
+    assert!(matches!(fact(&out), FromModel::Tool { name, .. } if name == "press"));
+    let response = json!({"id": "resp_1", "status": "completed", "output": [call("completed")]});
+    assert!(matches!(fact(&play.done(&response)), FromModel::Done { .. }));
+
+    // Also if the only place to learn of it is the end.
+    let out = Play::begun(1).done(&response);
+    assert!(matches!(out.facts[0], Told::Fact(FromModel::Tool { .. })));
+    assert!(matches!(out.facts[1], Told::Fact(FromModel::Done { .. })));
+}
+
+#[test]
+fn silence_counts_as_a_dead_connection() {
+    let mut play = Play::asked(1);
+    let due = play.exchange.due(&play.timing).expect("a deadline");
+    assert_eq!(due - play.now, play.timing.created);
+    let mut out = Outcomes::default();
+    play.exchange.overdue(&mut out);
+    assert!(matches!(out.end, Some(End::Trouble(Trouble { fault: Fault::Lost, .. }))));
+
+    play.cancel(1);
+    assert_eq!(play.exchange.due(&play.timing).expect("a deadline") - play.now, play.timing.drain);
+    let mut play = Play::begun(1);
+    play.now += play.timing.silence / 2;
+    play.delta("Still here");
+    let due = play.exchange.due(&play.timing).expect("a deadline");
+    assert_eq!(due - play.now, play.timing.silence);
+    assert_eq!(Play::new().exchange.due(&play.timing), None);
+}
+
+#[test]
+fn a_turn_that_waits_outlives_the_connection() {
+    let mut play = Play::begun(1);
+    play.ask(2);
+    let (turn, waiting) = play.exchange.into_rest();
+    assert_eq!((turn, waiting.map(|asked| asked.turn)), (None, Some(TurnId(2))));
+    let (turn, waiting) = Play::begun(1).exchange.into_rest();
+    assert_eq!((turn, waiting.is_none()), (Some(TurnId(1)), true));
+}

@@ -1,0 +1,145 @@
+//! One WebSocket to the server: opened, read, written, closed.
+
+use std::io;
+
+use futures_util::{SinkExt, StreamExt};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::handshake::client::Request;
+use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
+use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
+
+use super::settings::{RealtimeSettings, SessionSettings};
+use super::trouble::Trouble;
+
+/// No event of a text session comes near this.
+const LARGEST_MESSAGE: usize = 1 << 20;
+
+/// Small, for there are many calls: the library's own buffers take 256 KiB a connection.
+const BUFFER: usize = 4096;
+
+const AGENT: &str = concat!("phony/", env!("CARGO_PKG_VERSION"));
+
+/// An open WebSocket.
+pub(crate) struct Link {
+    /// Boxed: with TLS it takes kilobytes, and would take them in every future that holds it.
+    socket: Box<WebSocketStream<MaybeTlsStream<TcpStream>>>,
+}
+
+/// What came over it.
+pub(crate) enum Incoming {
+    /// A message.
+    Text(Utf8Bytes),
+    /// No message, but somebody is there.
+    Alive,
+    /// Nothing more will come.
+    Gone(Trouble),
+}
+
+impl Link {
+    /// Opens the socket. The server has not admitted us yet when this succeeds.
+    pub(crate) async fn open(
+        settings: &RealtimeSettings,
+        session: &SessionSettings,
+    ) -> Result<Self, Trouble> {
+        let unreachable = |error: io::Error| Trouble::lost("unreachable", error.to_string());
+        let host = settings.url.host_str().unwrap_or_default();
+        // An IPv6 address stands in brackets in a URL and without them everywhere else.
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        let port = settings.url.port_or_known_default().unwrap_or(443);
+        let stream = TcpStream::connect((host, port)).await.map_err(unreachable)?;
+        stream.set_nodelay(true).map_err(unreachable)?;
+
+        let request = request(settings, session)?;
+        let config = WebSocketConfig::default()
+            .read_buffer_size(BUFFER)
+            .write_buffer_size(BUFFER)
+            .max_message_size(Some(LARGEST_MESSAGE))
+            .max_frame_size(Some(LARGEST_MESSAGE));
+        let tls = Connector::Rustls(settings.tls.clone());
+        let opened = client_async_tls_with_config(request, stream, Some(config), Some(tls)).await;
+        opened.map(|(socket, _)| Self { socket: Box::new(socket) }).map_err(|error| refusal(&error))
+    }
+
+    /// The next message; may be dropped and called again.
+    pub(crate) async fn read(&mut self) -> Incoming {
+        match self.socket.next().await {
+            Some(Ok(Message::Text(text))) => Incoming::Text(text),
+            Some(Ok(Message::Close(frame))) => {
+                let (code, reason) = frame.map_or_else(
+                    || (1005, Utf8Bytes::default()),
+                    |frame| (u16::from(frame.code), frame.reason),
+                );
+                Incoming::Gone(Trouble::of_close(code, &reason))
+            }
+            Some(Ok(_)) => Incoming::Alive,
+            Some(Err(error)) => Incoming::Gone(Trouble::lost("disconnected", error.to_string())),
+            None => Incoming::Gone(Trouble::of_close(1006, "")),
+        }
+    }
+
+    /// Sends messages, all of them at once.
+    pub(crate) async fn write(&mut self, messages: &mut Vec<String>) -> Result<(), Trouble> {
+        for message in messages.drain(..) {
+            self.socket.feed(Message::text(message)).await.map_err(|error| broken(&error))?;
+        }
+        self.socket.flush().await.map_err(|error| broken(&error))
+    }
+
+    /// Asks for a sign of life.
+    pub(crate) async fn ping(&mut self) -> Result<(), Trouble> {
+        self.socket.send(Message::Ping(Bytes::new())).await.map_err(|error| broken(&error))
+    }
+
+    /// Says goodbye and waits a little for the answer.
+    pub(crate) async fn close(mut self, settings: &RealtimeSettings) {
+        let frame = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() };
+        let goodbye = async {
+            if self.socket.send(Message::Close(Some(frame))).await.is_ok() {
+                while let Some(Ok(message)) = self.socket.next().await
+                    && !message.is_close()
+                {}
+            }
+        };
+        // Whoever does not answer is left without one.
+        let _ = timeout(settings.timing.close, goodbye).await;
+    }
+}
+
+/// The value of the `Authorization` header, never shown in a log; none if no header can carry it.
+pub(crate) fn bearer(key: &SecretString) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose_secret())).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// The upgrade (OpenAI Realtime guide, WebSocket connections). `OpenAI-Beta` must be absent.
+fn request(settings: &RealtimeSettings, session: &SessionSettings) -> Result<Request, Trouble> {
+    let bad = || Trouble::lost("bad_request", "the upgrade cannot be written");
+    let mut request = settings.url.as_str().into_client_request().map_err(|_| bad())?;
+    let headers = request.headers_mut();
+    headers.insert(header::AUTHORIZATION, bearer(&settings.api_key).ok_or_else(bad)?);
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
+    let identifier = session.safety_identifier.as_deref();
+    if let Some(identifier) = identifier.and_then(|text| HeaderValue::try_from(text).ok()) {
+        headers.insert("OpenAI-Safety-Identifier", identifier);
+    }
+    Ok(request)
+}
+
+fn refusal(error: &Error) -> Trouble {
+    if let Error::Http(response) = error {
+        let body = response.body().as_deref().unwrap_or_default();
+        return Trouble::of_http(response.status().as_u16(), body);
+    }
+    Trouble::lost("handshake_failed", error.to_string())
+}
+
+fn broken(error: &Error) -> Trouble {
+    Trouble::lost("disconnected", error.to_string())
+}

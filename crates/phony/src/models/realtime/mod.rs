@@ -1,0 +1,65 @@
+//! OpenAI's Realtime API, in its text mode: the carrier hears and speaks, the model reads and
+//! writes.
+//!
+//! [`open`] starts a task that owns the connection of one call:
+//!
+//! - [`connect`] brings a session up; [`run`] keeps one up, replaces it when it is lost or about to
+//!   expire, and carries orders and events between the call and the session.
+//! - [`exchange`] knows the turns, as pure code: when a response may be asked for, what its events
+//!   mean for the call, which errors matter.
+//! - [`conversation`] makes the server's copy of the conversation what the call says it is.
+//!
+//! Counted: `phony_model_connects_total`, `phony_model_reconnects_total` (after a loss, before an
+//! expiry), `phony_model_rebuilds_total` (the server's copy of the conversation was not what we
+//! thought), `phony_model_errors_total` by kind, `phony_model_unknown_events_total`. Measured:
+//! `phony_model_first_delta_seconds`, from the request to the first words. Logs name codes and
+//! parameters, never what was said.
+//!
+//! Facts about the protocol are from OpenAI's Realtime guides and reference as of November 2026.
+
+mod connect;
+mod conversation;
+mod desk;
+mod exchange;
+mod link;
+mod reply;
+mod run;
+mod settings;
+mod translate;
+mod trouble;
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+pub use settings::{BadSettings, RealtimeSettings, SessionSettings, Timing};
+
+use super::{ModelPort, port};
+
+/// Starts the model of one call: it connects at once, and reconnects until the port is dropped,
+/// `stop` is cancelled, or the server refuses for good.
+///
+/// The task runs in the current span, so its log lines name the call. It says
+/// [`Ready`](phony_call::FromModel::Ready) each time it has come up, and
+/// [`Failed`](phony_call::FromModel::Failed) without a turn once when it is down. An order to
+/// respond waits for the connection.
+#[must_use]
+pub fn open(
+    settings: Arc<RealtimeSettings>,
+    session: SessionSettings,
+    tracker: &TaskTracker,
+    stop: CancellationToken,
+) -> ModelPort {
+    let (port, end) = port();
+    let adapter = run::Adapter::new(settings, Arc::new(session), end, tracker.clone(), stop);
+    tracker.spawn(adapter.run().in_current_span());
+    port
+}
+
+/// A message that could not be read.
+fn bad_frame() {
+    metrics::counter!("phony_model_errors_total", "kind" => "bad_frame").increment(1);
+    tracing::warn!(event = "model_bad_frame");
+}

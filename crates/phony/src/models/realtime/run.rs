@@ -1,0 +1,418 @@
+//! The task of one call's model: keeps a session up and carries between it and the call.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use phony_call::{Fault, FromModel, ToModel, TurnId};
+use phony_wire::openai::realtime::ServerEvent;
+use secrecy::ExposeSecret;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::connect::{Connection, connect};
+use super::desk::{Desk, Visit};
+use super::exchange::{Asked, End, Exchange, Outcomes, Told};
+use super::link::{Incoming, Link};
+use super::settings::{RealtimeSettings, SessionSettings, Timing};
+use super::trouble::Trouble;
+use crate::models::ModelEnd;
+
+/// After a failed try to replace a session that is still good.
+const ROLL_OVER_PAUSE: Duration = Duration::from_secs(5);
+
+/// A session that lived this long was worth connecting to at once again.
+const GOOD_LIFE: Duration = Duration::from_secs(10);
+
+/// The task of one call's model.
+pub(crate) struct Adapter {
+    settings: Arc<RealtimeSettings>,
+    session: Arc<SessionSettings>,
+    desk: Desk,
+    stop: CancellationToken,
+    /// What the call asked for while no session was up.
+    waiting: Option<Asked>,
+    /// Failed connections and short lives in a row.
+    tries: usize,
+    /// What the call was told last: that we are up, that we are down, or nothing yet.
+    told_up: Option<bool>,
+    tracker: TaskTracker,
+}
+
+type Attempt = Pin<Box<dyn Future<Output = Result<Connection, Trouble>> + Send>>;
+
+/// How a session ended.
+enum Ending {
+    /// The call is over.
+    Over,
+    /// Another one is wanted.
+    Again,
+    /// There will be no other.
+    Refused(Trouble),
+}
+
+impl Adapter {
+    pub(crate) fn new(
+        settings: Arc<RealtimeSettings>,
+        session: Arc<SessionSettings>,
+        end: ModelEnd,
+        tracker: TaskTracker,
+        stop: CancellationToken,
+    ) -> Self {
+        let (desk, waiting) = (Desk::new(end), None);
+        Self { settings, session, desk, stop, waiting, tries: 0, told_up: None, tracker }
+    }
+
+    /// Runs to the end of the call.
+    pub(crate) async fn run(mut self) {
+        let mut lives = 0_u64;
+        let refused = loop {
+            let connection = match self.come_up().await {
+                Ok(connection) => connection,
+                Err(Ending::Refused(trouble)) => break trouble,
+                Err(Ending::Over | Ending::Again) => return,
+            };
+            let kind = if lives == 0 {
+                "phony_model_connects_total"
+            } else {
+                "phony_model_reconnects_total"
+            };
+            metrics::counter!(kind).increment(1);
+            lives += 1;
+            if self.told_up != Some(true) {
+                self.desk.say(FromModel::Ready);
+                self.told_up = Some(true);
+            }
+            match self.live(connection).await {
+                Ending::Over => return,
+                Ending::Again => {}
+                Ending::Refused(trouble) => break trouble,
+            }
+        };
+        self.refuse(&refused).await;
+    }
+
+    /// Connects, however often it takes.
+    async fn come_up(&mut self) -> Result<Connection, Ending> {
+        loop {
+            let mut attempt = self.attempt(self.pause());
+            let result = loop {
+                tokio::select! {
+                    biased;
+                    () = self.stop.cancelled() => return Err(Ending::Over),
+                    visit = self.desk.visit() => match visit {
+                        Visit::Order(ToModel::Respond { turn, context }) => {
+                            self.waiting = Some(Asked { turn, context, again: false });
+                        }
+                        Visit::Order(ToModel::Cancel { turn }) => {
+                            self.waiting.take_if(|asked| asked.turn == turn);
+                        }
+                        Visit::Taken => {}
+                        Visit::Closed => return Err(Ending::Over),
+                    },
+                    result = &mut attempt => break result,
+                }
+            };
+            let trouble = match result {
+                Ok(connection) => return Ok(connection),
+                Err(trouble) => trouble,
+            };
+            report(&trouble, "connect");
+            if trouble.fault == Fault::Fatal {
+                return Err(Ending::Refused(trouble));
+            }
+            self.tries += 1;
+            if self.told_up != Some(false) {
+                self.tell_failed(None, trouble);
+            }
+        }
+    }
+
+    /// Carries between the call and one session, and puts a fresh session in its place in time.
+    async fn live(&mut self, connection: Connection) -> Ending {
+        let born = now();
+        let settings = Arc::clone(&self.settings);
+        let timing = &settings.timing;
+        let mut life = Life::new(connection, self.waiting.take(), born, timing);
+        let mut out = Outcomes::default();
+        life.exchange.resume(born, &mut out);
+        loop {
+            if (life.ping || !out.is_empty())
+                && let Some(end) = self.perform(&mut life, &mut out).await
+            {
+                return self.die(life, end, born).await;
+            }
+            if life.spare.is_some() && life.exchange.is_idle() {
+                self.swap(&mut life);
+            }
+            let due = life.due(timing);
+            let behind = self.desk.is_behind();
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return self.die(life, Parting::Over, born).await,
+                visit = self.desk.visit() => match visit {
+                    Visit::Order(ToModel::Respond { turn, context }) => {
+                        let asked = Asked { turn, context, again: false };
+                        life.exchange.respond(now(), timing, asked, &mut out);
+                    }
+                    Visit::Order(ToModel::Cancel { turn }) => {
+                        life.exchange.cancel(now(), timing, turn, &mut out);
+                    }
+                    Visit::Taken => life.revive(now(), timing),
+                    Visit::Closed => return self.die(life, Parting::Over, born).await,
+                },
+                incoming = life.link.read(), if !behind => {
+                    life.heard(now(), timing, incoming, &mut out);
+                }
+                result = next(&mut life.rolling) => life.rolled(now(), result),
+                () = sleep_until(due), if !behind => {
+                    if life.overdue(now(), timing, &mut out) {
+                        life.rolling = Some(self.attempt(Duration::ZERO));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Does what came of an input.
+    async fn perform(&mut self, life: &mut Life, out: &mut Outcomes) -> Option<Parting> {
+        for told in out.facts.drain(..) {
+            match told {
+                Told::Fact(fact) => self.desk.say(fact),
+                Told::Failed(turn, trouble, usage) => {
+                    let secret = self.settings.api_key.expose_secret();
+                    self.desk.say(trouble.fact(Some(turn), usage, secret));
+                }
+            }
+        }
+        if let Some(end) = out.end.take() {
+            return Some(Parting::End(end));
+        }
+        let writing = async {
+            if std::mem::take(&mut life.ping) {
+                life.link.ping().await?;
+            }
+            life.link.write(&mut out.messages).await
+        };
+        let late = |_| Err(Trouble::lost("write_stalled", "the server takes nothing"));
+        let written = tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Some(Parting::Over),
+            written = timeout(self.settings.timing.write, writing) => written.unwrap_or_else(late),
+        };
+        written.err().map(|trouble| Parting::End(End::Trouble(trouble)))
+    }
+
+    /// The end of a session: tells the call what it must know, keeps what can still be asked.
+    async fn die(&mut self, life: Life, parting: Parting, born: Instant) -> Ending {
+        let Life { link, exchange, .. } = life;
+        let proven = exchange.is_proven() || now().saturating_duration_since(born) >= GOOD_LIFE;
+        let (turn, waiting) = exchange.into_rest();
+        self.tries = if proven { 0 } else { self.tries };
+        self.waiting = waiting;
+        match parting {
+            Parting::Over => {
+                link.close(&self.settings).await;
+                Ending::Over
+            }
+            Parting::End(End::Rebuild) => {
+                metrics::counter!("phony_model_rebuilds_total").increment(1);
+                tracing::warn!(event = "model_rebuild");
+                self.close(link);
+                Ending::Again
+            }
+            Parting::End(End::Trouble(trouble)) => {
+                report(&trouble, "lost");
+                if trouble.fault == Fault::Fatal {
+                    // Said with every turn that is asked for from now on, this one first.
+                    self.waiting = self.waiting.take().or_else(|| turn.map(unasked));
+                    return Ending::Refused(trouble);
+                }
+                self.tell_failed(turn, Trouble { fault: Fault::Lost, ..trouble });
+                self.tries += usize::from(!proven);
+                Ending::Again
+            }
+        }
+    }
+
+    /// Puts the fresh session in the place of the old one. The call does not notice.
+    fn swap(&self, life: &mut Life) {
+        if let Some(fresh) = life.spare.take() {
+            tracing::info!(event = "model_rolled_over");
+            metrics::counter!("phony_model_reconnects_total").increment(1);
+            let timing = &self.settings.timing;
+            let old = std::mem::replace(life, Life::new(fresh, None, now(), timing));
+            self.close(old.link);
+        }
+    }
+
+    /// Closes a connection that nobody waits for any more.
+    fn close(&self, link: Link) {
+        let settings = Arc::clone(&self.settings);
+        self.tracker.spawn(async move { link.close(&settings).await });
+    }
+
+    /// Answers every order with the same refusal, to the end of the call.
+    async fn refuse(&mut self, trouble: &Trouble) {
+        let turn = self.waiting.take().map(|asked| asked.turn);
+        self.tell_failed(turn, trouble.clone());
+        loop {
+            let visit = tokio::select! {
+                () = self.stop.cancelled() => return,
+                visit = self.desk.visit() => visit,
+            };
+            match visit {
+                Visit::Order(ToModel::Respond { turn, .. }) => {
+                    self.tell_failed(Some(turn), trouble.clone());
+                }
+                Visit::Order(ToModel::Cancel { .. }) | Visit::Taken => {}
+                Visit::Closed => return,
+            }
+        }
+    }
+
+    fn tell_failed(&mut self, turn: Option<TurnId>, trouble: Trouble) {
+        self.told_up = Some(false);
+        let secret = self.settings.api_key.expose_secret();
+        self.desk.say(trouble.fact(turn, None, secret));
+    }
+
+    fn attempt(&self, pause: Duration) -> Attempt {
+        let (settings, session) = (Arc::clone(&self.settings), Arc::clone(&self.session));
+        Box::pin(async move {
+            sleep(pause).await;
+            connect(settings, session).await
+        })
+    }
+
+    /// The pause before the next try, up to a fifth longer: many calls lose a server at once.
+    fn pause(&self) -> Duration {
+        let pauses = &self.settings.timing.retries;
+        let pause = pauses.get(self.tries).or_else(|| pauses.last()).copied().unwrap_or_default();
+        let fifths = getrandom::u32().unwrap_or_default();
+        pause + pause.mul_f64(f64::from(fifths) / f64::from(u32::MAX) / 5.0)
+    }
+}
+
+/// Why a session is left.
+enum Parting {
+    Over,
+    End(End),
+}
+
+/// One session while it is up.
+struct Life {
+    link: Link,
+    exchange: Exchange,
+    /// When a ping is due, or, if one is out, when a sign of life is.
+    pulse: Instant,
+    pinged: bool,
+    /// A ping is to be written.
+    ping: bool,
+    /// When to begin to replace the session.
+    ends: Instant,
+    rolling: Option<Attempt>,
+    spare: Option<Connection>,
+}
+
+impl Life {
+    fn new(connection: Connection, waiting: Option<Asked>, born: Instant, timing: &Timing) -> Self {
+        Self {
+            link: connection.link,
+            exchange: Exchange::new(waiting),
+            pulse: born + timing.ping,
+            pinged: false,
+            ping: false,
+            ends: born + connection.lasts,
+            rolling: None,
+            spare: None,
+        }
+    }
+
+    fn heard(&mut self, now: Instant, timing: &Timing, incoming: Incoming, out: &mut Outcomes) {
+        if self.pinged {
+            self.pinged = false;
+            self.pulse = now + timing.ping;
+        }
+        match incoming {
+            Incoming::Text(text) => match ServerEvent::parse(&text) {
+                Ok(event) => {
+                    self.exchange.heard(now, timing, event, out);
+                    if self.exchange.takes_doubt() {
+                        self.ends = now;
+                    }
+                }
+                Err(_) => super::bad_frame(),
+            },
+            Incoming::Alive => {}
+            Incoming::Gone(trouble) => out.end = Some(End::Trouble(trouble)),
+        }
+    }
+
+    /// A fresh session is there, or could not be had.
+    fn rolled(&mut self, now: Instant, result: Result<Connection, Trouble>) {
+        self.rolling = None;
+        match result {
+            Ok(connection) => self.spare = Some(connection),
+            Err(trouble) => {
+                report(&trouble, "roll_over");
+                self.ends = now + ROLL_OVER_PAUSE;
+            }
+        }
+    }
+
+    fn due(&self, timing: &Timing) -> Instant {
+        let pulse = self.exchange.due(timing).map_or(self.pulse, |due| due.min(self.pulse));
+        if self.wants_another() { pulse.min(self.ends) } else { pulse }
+    }
+
+    /// Sees to what is due; true if it is time for a fresh session.
+    fn overdue(&mut self, now: Instant, timing: &Timing, out: &mut Outcomes) -> bool {
+        if self.exchange.due(timing).is_some_and(|due| due <= now) {
+            self.exchange.overdue(out);
+        }
+        if self.pulse <= now {
+            if self.pinged {
+                let trouble = Trouble::lost("no_pong", "the server does not answer pings");
+                out.end = Some(End::Trouble(trouble));
+            }
+            (self.pinged, self.ping) = (true, true);
+            self.pulse = now + timing.pong;
+        }
+        self.wants_another() && self.ends <= now
+    }
+
+    /// The call takes facts again. Meanwhile nothing was read, so nothing can be overdue.
+    fn revive(&mut self, now: Instant, timing: &Timing) {
+        (self.pinged, self.pulse) = (false, now + timing.ping);
+        self.exchange.revive(now, timing);
+    }
+
+    /// Whether a fresh session must be seen to: only in a quiet moment.
+    fn wants_another(&self) -> bool {
+        self.rolling.is_none() && self.spare.is_none() && self.exchange.is_idle()
+    }
+}
+
+/// The result of what is under way; never, if nothing is.
+async fn next(attempt: &mut Option<Attempt>) -> Result<Connection, Trouble> {
+    match attempt {
+        Some(attempt) => attempt.await,
+        None => std::future::pending().await,
+    }
+}
+
+fn unasked(turn: TurnId) -> Asked {
+    Asked { turn, context: Vec::new(), again: true }
+}
+
+fn report(trouble: &Trouble, during: &'static str) {
+    metrics::counter!("phony_model_errors_total", "kind" => during).increment(1);
+    tracing::warn!(event = "model_trouble", during, code = trouble.code, fault = ?trouble.fault);
+}
+
+#[expect(clippy::disallowed_methods, reason = "the adapter owns the deadlines of its connection")]
+fn now() -> Instant {
+    Instant::now()
+}

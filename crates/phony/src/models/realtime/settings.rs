@@ -1,0 +1,159 @@
+//! What an adapter must know before it can connect.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::{ClientConfig, RootCertStore};
+use secrecy::SecretString;
+use url::Url;
+
+use crate::models::Tool;
+
+/// The same for every call.
+#[derive(Debug)]
+pub struct RealtimeSettings {
+    /// `ws` or `wss`, with the model in its query.
+    pub(crate) url: Url,
+    pub(crate) api_key: SecretString,
+    pub(crate) tls: Arc<ClientConfig>,
+    /// The longest reply in tokens, its tool calls and thoughts included; none is the server's own.
+    pub max_output_tokens: Option<u32>,
+    /// How long to wait for what.
+    pub timing: Timing,
+}
+
+/// How long to wait for what. The defaults are meant for telephone calls.
+#[derive(Debug, Clone)]
+pub struct Timing {
+    /// From the first byte to `session.created`, and once more to `session.updated`.
+    pub connect: Duration,
+    /// Pauses before the tries of a reconnect; the last one repeats.
+    pub retries: Vec<Duration>,
+    /// From `response.create` to `response.created`; after that the connection counts as dead.
+    pub created: Duration,
+    /// From one event of a reply to the next; after that the connection counts as dead.
+    pub silence: Duration,
+    /// From a cancelled reply to its end, which the next one waits for.
+    pub drain: Duration,
+    /// Between two pings.
+    pub ping: Duration,
+    /// From a ping to any sign of life.
+    pub pong: Duration,
+    /// For a blocked connection to take what we write; after that it counts as dead.
+    pub write: Duration,
+    /// For a close to be answered.
+    pub close: Duration,
+    /// How long before a session's announced end it is replaced. An end that is announced for
+    /// even sooner is not believed: the clocks disagree.
+    pub roll_over_before: Duration,
+    /// The age at which a session is replaced in any case.
+    pub roll_over_at: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            retries: [0, 250, 1_000, 2_000, 5_000].map(Duration::from_millis).to_vec(),
+            created: Duration::from_secs(3),
+            silence: Duration::from_secs(30),
+            drain: Duration::from_secs(1),
+            ping: Duration::from_secs(20),
+            pong: Duration::from_secs(10),
+            write: Duration::from_secs(5),
+            close: Duration::from_millis(500),
+            roll_over_before: Duration::from_mins(5),
+            roll_over_at: Duration::from_mins(55),
+        }
+    }
+}
+
+/// What differs from call to call.
+#[derive(Debug, Clone, Default)]
+pub struct SessionSettings {
+    /// Who the model is and how it behaves.
+    pub instructions: String,
+    /// The voice, where the model speaks itself.
+    pub voice: Option<String>,
+    /// What the model may call; see [`crate::models::call_tools`].
+    pub tools: Vec<Tool>,
+    /// Tells the provider's abuse checks one caller from another without naming him: a hash.
+    pub safety_identifier: Option<String>,
+}
+
+/// Settings that cannot lead to a connection.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadSettings {
+    /// The base URL is not one.
+    #[error("not a URL of http, https, ws or wss such as https://api.openai.com/v1")]
+    BaseUrl,
+    /// The API key holds what no header can carry.
+    #[error("the API key holds characters that no HTTP header can carry")]
+    ApiKey,
+    /// The cryptography library refuses its own defaults.
+    #[error("TLS cannot be set up: {0}")]
+    Tls(String),
+}
+
+impl RealtimeSettings {
+    /// `base_url` is that of the HTTP API, such as `https://api.openai.com/v1`; the socket is at
+    /// `/realtime` under it (OpenAI Realtime guide, WebSocket connections).
+    pub fn new(base_url: &str, api_key: SecretString, model: &str) -> Result<Self, BadSettings> {
+        let mut url = Url::parse(base_url.trim()).map_err(|_| BadSettings::BaseUrl)?;
+        let scheme = match url.scheme() {
+            "http" | "ws" => "ws",
+            "https" | "wss" => "wss",
+            _ => return Err(BadSettings::BaseUrl),
+        };
+        url.set_scheme(scheme).map_err(|()| BadSettings::BaseUrl)?;
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err(BadSettings::BaseUrl);
+        }
+        url.path_segments_mut().map_err(|()| BadSettings::BaseUrl)?.pop_if_empty().push("realtime");
+        url.query_pairs_mut().append_pair("model", model);
+        super::link::bearer(&api_key).ok_or(BadSettings::ApiKey)?;
+        let (tls, max_output_tokens, timing) = (tls()?, None, Timing::default());
+        Ok(Self { url, api_key, tls, max_output_tokens, timing })
+    }
+}
+
+/// One configuration for all calls: the roots alone take more memory than a call.
+fn tls() -> Result<Arc<ClientConfig>, BadSettings> {
+    let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| BadSettings::Tls(error.to_string()))?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    // A WebSocket upgrade over HTTP/2 is another handshake, and the server would choose it.
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(base: &str) -> Result<String, BadSettings> {
+        RealtimeSettings::new(base, "key".into(), "gpt-realtime-2.1").map(|s| s.url.to_string())
+    }
+
+    #[test]
+    fn the_socket_is_under_the_base_url() {
+        let socket = "wss://api.openai.com/v1/realtime?model=gpt-realtime-2.1";
+        assert_eq!(url("https://api.openai.com/v1").as_deref(), Ok(socket));
+        assert_eq!(url("https://api.openai.com/v1/").as_deref(), Ok(socket));
+        let local = "ws://127.0.0.1:9/v1/realtime?model=gpt-realtime-2.1";
+        assert_eq!(url("http://127.0.0.1:9/v1").as_deref(), Ok(local));
+    }
+
+    #[test]
+    fn what_is_no_base_url_is_refused() {
+        for base in ["", "api.openai.com", "ftp://api.openai.com/", "mailto:a@b"] {
+            assert_eq!(url(base), Err(BadSettings::BaseUrl), "{base}");
+        }
+        let settings = RealtimeSettings::new("https://api.openai.com", "a\nb".into(), "m");
+        assert_eq!(settings.err(), Some(BadSettings::ApiKey));
+    }
+}

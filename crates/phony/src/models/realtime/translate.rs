@@ -1,0 +1,61 @@
+//! Between the call's words and the server's.
+
+use phony_call::{ItemBody, Usage};
+use phony_wire::openai::realtime::{self, ClientBody, Severity};
+
+use super::conversation::Place;
+
+/// An item of the call, as the server takes it.
+pub(crate) fn create<'a>(id: &'a str, place: &'a Place, body: &'a ItemBody) -> ClientBody<'a> {
+    let previous_item_id = match place {
+        Place::Last => None,
+        Place::First => Some("root".into()),
+        Place::After(before) => Some((&**before).into()),
+    };
+    let id = Some(id.into());
+    let item = match body {
+        ItemBody::User(text) => realtime::Item::User { id, text: (&**text).into() },
+        ItemBody::Assistant { text, .. } => {
+            realtime::Item::Assistant { id, text: (&**text).into() }
+        }
+        ItemBody::Note(text) => realtime::Item::System { id, text: (&**text).into() },
+        ItemBody::ToolCall { call_id, name, arguments } => realtime::Item::FunctionCall {
+            id,
+            call_id: (&**call_id).into(),
+            name: (&**name).into(),
+            arguments: (&**arguments).into(),
+        },
+        ItemBody::ToolResult { call_id, output } => realtime::Item::FunctionCallOutput {
+            id,
+            call_id: (&**call_id).into(),
+            output: (&**output).into(),
+        },
+    };
+    ClientBody::ItemCreate { previous_item_id, item }
+}
+
+/// What a response cost.
+pub(crate) fn tokens(usage: realtime::Usage) -> Usage {
+    // A server that does not tell text from audio means text: this is a text session.
+    let or_total = |text, audio, total| if text + audio == 0 { total } else { text };
+    Usage {
+        input_text_tokens: or_total(usage.input_text, usage.input_audio, usage.input),
+        input_audio_tokens: usage.input_audio,
+        cached_text_tokens: or_total(usage.cached_text, usage.cached_audio, usage.cached),
+        cached_audio_tokens: usage.cached_audio,
+        output_text_tokens: or_total(usage.output_text, usage.output_audio, usage.output),
+        output_audio_tokens: usage.output_audio,
+    }
+}
+
+/// The label of a count of errors.
+pub(crate) fn kind(severity: Severity) -> &'static str {
+    match severity {
+        Severity::Fatal => "fatal",
+        Severity::RateLimited => "rate_limited",
+        Severity::Transient => "transient",
+        Severity::SessionOver => "session_over",
+        Severity::Bug => "bug",
+        Severity::Benign => "benign",
+    }
+}

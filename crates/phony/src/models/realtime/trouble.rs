@@ -1,0 +1,139 @@
+//! What went wrong, in the call's terms.
+
+use phony_call::{Fault, FromModel, TurnId, Usage};
+use phony_wire::openai::realtime::{ApiError, Severity, of_close, of_error, of_http, of_response};
+use serde_json::Value;
+
+/// The longest message of the server that is passed on, in characters.
+const LONGEST_MESSAGE: usize = 300;
+
+/// Something that went wrong with the connection or with a reply.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    /// What can be done about it.
+    pub(crate) fault: Fault,
+    /// The server's code, or one of ours.
+    pub(crate) code: String,
+    /// The server's words; they may quote what we sent.
+    pub(crate) message: String,
+}
+
+impl Trouble {
+    /// The connection is gone or as good as gone.
+    pub(crate) fn lost(code: &str, message: impl Into<String>) -> Self {
+        Self { fault: Fault::Lost, code: code.into(), message: message.into() }
+    }
+
+    /// An error that ends a connection, or keeps it from coming up.
+    pub(crate) fn of_connection(error: &ApiError) -> Self {
+        Self::new(of_error(error), Fault::Lost, error)
+    }
+
+    /// An error that ends a reply and leaves the connection as it is.
+    pub(crate) fn of_request(error: &ApiError) -> Self {
+        Self::new(of_error(error), Fault::Passing, error)
+    }
+
+    /// The error of a failed response, where the server gives one.
+    pub(crate) fn of_response(error: Option<&ApiError>) -> Self {
+        let unnamed = ApiError::default();
+        Self::new(of_response(error), Fault::Passing, error.unwrap_or(&unnamed))
+    }
+
+    /// A close frame.
+    pub(crate) fn of_close(code: u16, reason: &str) -> Self {
+        let fault = match of_close(code, reason) {
+            Severity::Fatal => Fault::Fatal,
+            Severity::RateLimited => Fault::Busy,
+            Severity::Transient | Severity::SessionOver | Severity::Bug | Severity::Benign => {
+                Fault::Lost
+            }
+        };
+        Self { fault, code: format!("closed_{code}"), message: reason.into() }
+    }
+
+    /// A refused upgrade. The body tells an account without money from a busy server.
+    pub(crate) fn of_http(status: u16, body: &[u8]) -> Self {
+        let error = error_in(body);
+        let fault = match (of_http(status), of_error(&error)) {
+            (Severity::Fatal, _) | (_, Severity::Fatal) => Fault::Fatal,
+            (Severity::RateLimited, _) => Fault::Busy,
+            _ => Fault::Lost,
+        };
+        let code = if error.code.is_empty() { format!("http_{status}") } else { error.code };
+        Self { fault, code, message: error.message }
+    }
+
+    /// As a fact for the call. `secret` is blotted out, should the server quote it.
+    pub(crate) fn fact(
+        self,
+        turn: Option<TurnId>,
+        usage: Option<Usage>,
+        secret: &str,
+    ) -> FromModel {
+        let Self { fault, code, message } = self;
+        let message = presentable(&message, secret);
+        FromModel::Failed { turn, fault, code, message, usage }
+    }
+
+    fn new(severity: Severity, otherwise: Fault, error: &ApiError) -> Self {
+        let fault = match severity {
+            Severity::Fatal => Fault::Fatal,
+            Severity::RateLimited => Fault::Busy,
+            Severity::SessionOver => Fault::Lost,
+            Severity::Transient | Severity::Bug | Severity::Benign => otherwise,
+        };
+        let code = [&error.code, &error.kind].into_iter().find(|text| !text.is_empty());
+        let code = code.map_or("unnamed", String::as_str).into();
+        Self { fault, code, message: error.message.clone() }
+    }
+}
+
+/// The `error` object of an HTTP answer; an empty one of anything else.
+fn error_in(body: &[u8]) -> ApiError {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let error = &body["error"];
+    let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
+    ApiError {
+        kind: text("type"),
+        code: text("code"),
+        message: text("message"),
+        ..ApiError::default()
+    }
+}
+
+/// Short, on one line, and without keys: the server's words end in logs and on screens.
+fn presentable(message: &str, secret: &str) -> String {
+    let message =
+        if secret.len() < 8 { message.to_owned() } else { message.replace(secret, "[key]") };
+    let harmless = |word: &str| if word.contains("sk-") { "[key]".into() } else { word.to_owned() };
+    let words: Vec<String> = message.split_whitespace().map(harmless).collect();
+    words.join(" ").chars().take(LONGEST_MESSAGE).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_alone_tells_a_refusal_from_a_busy_server() {
+        let fault = |status| Trouble::of_http(status, b"").fault;
+        assert_eq!([401, 403, 404, 400].map(fault), [Fault::Fatal; 4]);
+        assert_eq!(fault(429), Fault::Busy);
+        assert_eq!([408, 500, 503].map(fault), [Fault::Lost; 3]);
+    }
+
+    #[test]
+    fn an_account_without_money_is_not_a_busy_server() {
+        let body = br#"{"error":{"code":"insufficient_quota","message":"Pay first."}}"#;
+        let trouble = Trouble::of_http(429, body);
+        assert_eq!((trouble.fault, trouble.code.as_str()), (Fault::Fatal, "insufficient_quota"));
+    }
+
+    #[test]
+    fn a_key_in_the_servers_words_is_blotted_out() {
+        let quoted = presentable("Incorrect key: sk-abc123.\nYou sent topsecret99.", "topsecret99");
+        assert_eq!(quoted, "Incorrect key: [key] You sent [key].");
+        assert_eq!(presentable(&"x".repeat(1_000), "").len(), LONGEST_MESSAGE);
+    }
+}
