@@ -1,4 +1,26 @@
-//! The program.
+//! Phony: an AI holds the telephone call, a human stays in charge.
+//!
+//! The program around [`phony_call::Call`], and who may use which of its parts:
+//!
+//! - `cli` uses `server`, which builds everything from `config`.
+//! - `server` uses `http` and `carriers`, which never use each other; both use `switchboard`.
+//! - `switchboard` uses `session`, the task of one call; that uses `registry` and `events`.
+//! - `carriers`, `models` and `simulator` are the only ones that know a foreign format.
+//!
+//! Shared and changing are two things only: the registry and the event hub. Everything else is
+//! owned by one task; a carrier or a model is a task behind a pair of bounded channels.
 
+pub mod agents;
+pub mod carriers;
+pub mod cli;
+pub mod config;
+pub mod error;
+pub mod events;
+pub mod http;
 pub mod models;
+pub mod registry;
+pub mod server;
+pub mod session;
 pub mod simulator;
+pub mod switchboard;
+pub mod telemetry;

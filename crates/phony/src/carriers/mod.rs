@@ -1,0 +1,40 @@
+//! What can carry a call's words: each is a task behind a [`CarrierPort`].
+//!
+//! A carrier turns what its network says into [`FromCarrier`] and [`ToCarrier`] into what its
+//! network wants to hear. It decides nothing about the call.
+
+pub mod twilio;
+
+use phony_call::{FromCarrier, ToCarrier};
+use tokio::sync::mpsc;
+
+/// Orders that may wait for a line. Words come in bursts; a full port is a line that is stuck.
+pub const ORDERS: usize = 256;
+/// Facts that may wait for the call. A full port slows the line down; nothing is lost.
+pub const FACTS: usize = 64;
+
+/// The call's end of a line. Dropping it ends the line's task and closes its socket.
+#[derive(Debug)]
+pub struct CarrierPort {
+    /// Orders to the line.
+    pub tx: mpsc::Sender<ToCarrier>,
+    /// Facts from the line; closed when its task has ended.
+    pub rx: mpsc::Receiver<FromCarrier>,
+}
+
+/// The line's end of a port.
+#[derive(Debug)]
+pub struct CarrierEnd {
+    /// Orders to the line; closed when the call has let go of it.
+    pub orders: mpsc::Receiver<ToCarrier>,
+    /// Facts from the line.
+    pub facts: mpsc::Sender<FromCarrier>,
+}
+
+/// Both ends of a new port.
+#[must_use]
+pub fn port() -> (CarrierPort, CarrierEnd) {
+    let (order_tx, orders) = mpsc::channel(ORDERS);
+    let (facts, fact_rx) = mpsc::channel(FACTS);
+    (CarrierPort { tx: order_tx, rx: fact_rx }, CarrierEnd { orders, facts })
+}

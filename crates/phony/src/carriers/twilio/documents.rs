@@ -1,0 +1,123 @@
+//! The TwiML that we answer with.
+
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use phony_call::{CallSid, Next, PhoneNumber};
+use phony_wire::twilio::twiml::{
+    Dial, DialOptions, Number, NumberOptions, Relay, RelayOptions, Say, SayOptions, Twiml, Verb,
+    WssUrl,
+};
+
+use crate::config::RelaySettings;
+use crate::switchboard::Switchboard;
+
+/// A document as a response.
+pub(super) struct Document(Twiml);
+
+impl IntoResponse for Document {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], self.0.to_xml()).into_response()
+    }
+}
+
+impl Document {
+    /// Nothing to do.
+    pub(super) fn empty() -> Self {
+        Self(Twiml::new())
+    }
+
+    /// Hang up.
+    pub(super) fn hang_up() -> Self {
+        Self(Twiml::new().then(Verb::Hangup))
+    }
+
+    /// Let a call that has not been answered find us engaged.
+    pub(super) fn busy() -> Self {
+        Self(Twiml::new().then(Verb::Reject { reason: Some("busy".into()) }))
+    }
+
+    /// A last sentence, then hang up.
+    pub(super) fn apology(switchboard: &Switchboard, text: &str) -> Self {
+        let language = Some(switchboard.config.relay.language.clone());
+        let options = SayOptions { language, ..SayOptions::default() };
+        let say = Verb::Say(Say { text: text.to_owned(), options });
+        Self(Twiml::new().then(say).then(Verb::Hangup))
+    }
+
+    /// Connect the call to our relay socket, with a token made for it alone. A call that is gone
+    /// is hung up.
+    pub(super) fn relay(switchboard: &Switchboard, call: &CallSid) -> Self {
+        let authority = switchboard.authority();
+        let url = WssUrl::new(format!("wss://{authority}/relay/ws"));
+        let (Ok(url), Some(token)) = (url, switchboard.registry.mint(call)) else {
+            return Self::hang_up();
+        };
+        let mut relay = Relay::new(url).parameter("token", token);
+        relay.options = options(&switchboard.config.relay);
+        Self(Twiml::new().then(Verb::relay(relay, action(&authority))))
+    }
+
+    /// Connect the caller with somebody else.
+    pub(super) fn dial(
+        switchboard: &Switchboard,
+        target: &PhoneNumber,
+        caller_id: Option<&PhoneNumber>,
+        ring: std::time::Duration,
+        limit: std::time::Duration,
+    ) -> Self {
+        let seconds = |length: std::time::Duration| u32::try_from(length.as_secs()).ok();
+        let options = DialOptions {
+            action: Some(action(&switchboard.authority())),
+            timeout_s: seconds(ring),
+            time_limit_s: seconds(limit),
+            caller_id: caller_id.map(ToString::to_string),
+            answer_on_bridge: Some(true),
+            ..DialOptions::default()
+        };
+        let number = Number { number: target.to_string(), options: NumberOptions::default() };
+        Self(Twiml::new().then(Verb::Dial(Dial { options, numbers: vec![number] })))
+    }
+
+    /// What a call says about how it goes on.
+    pub(super) fn of_next(
+        switchboard: &Switchboard,
+        call: &CallSid,
+        next: &Next,
+        caller_id: Option<&PhoneNumber>,
+    ) -> Self {
+        match next {
+            Next::HangUp => Self::hang_up(),
+            Next::Dial { target, ring, limit } => {
+                Self::dial(switchboard, target, caller_id, *ring, *limit)
+            }
+            Next::Reconnect => Self::relay(switchboard, call),
+            Next::Apologise { text } => Self::apology(switchboard, text),
+            Next::Nothing => Self::empty(),
+        }
+    }
+}
+
+fn action(authority: &str) -> String {
+    format!("https://{authority}/call_ended")
+}
+
+/// No greeting: the call says it as the first words on the socket, so that it knows what was heard.
+fn options(settings: &RelaySettings) -> RelayOptions {
+    RelayOptions {
+        language: Some(settings.language.clone()),
+        tts_provider: Some(settings.tts_provider.clone()),
+        voice: settings.voice.clone(),
+        transcription_provider: Some(settings.transcription_provider.clone()),
+        speech_model: settings.speech_model.clone(),
+        interruptible: Some(settings.interruptible),
+        interrupt_sensitivity: settings.interrupt_sensitivity.clone(),
+        report_input_during_agent_speech: Some(settings.report_input_during_agent_speech),
+        dtmf_detection: Some(settings.dtmf_detection),
+        ignore_backchannel: settings.ignore_backchannel,
+        partial_prompts: settings.partial_prompts,
+        speech_timeout: settings.speech_timeout.clone(),
+        hints: settings.hints.clone(),
+        events: Some(settings.events.clone()),
+        ..RelayOptions::default()
+    }
+}

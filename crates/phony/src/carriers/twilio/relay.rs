@@ -1,0 +1,364 @@
+//! The relay socket: Twilio hears and speaks, the frames carry words (Twilio, "ConversationRelay
+//! WebSocket messages"). The only file that knows both its frames and the call's vocabulary.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use axum::response::Response;
+use futures_util::SinkExt as _;
+use phony_call::{CallSid, FromCarrier, Next, ToCarrier};
+use phony_wire::twilio::relay::{FromTwilio, Info, Setup, ToTwilio};
+use serde_json::json;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::gate::SignedUpgrade;
+use crate::carriers::{self, CarrierEnd};
+use crate::error::{ApiError, ErrorBody, ErrorCode};
+use crate::registry::{Handle, Letter};
+use crate::switchboard::Switchboard;
+
+/// Frames are a few hundred bytes; the libraries' own buffers of 128 KB would be most of a call's
+/// memory.
+const READ_BUFFER: usize = 4096;
+/// The largest frame that is read. Twilio's largest is a prompt of a minute's speech.
+const MAX_MESSAGE: usize = 64 * 1024;
+/// The largest text that is put into one frame; longer ones are divided.
+const MAX_TOKEN: usize = 4096;
+/// How long a socket may take to say whose call it carries.
+const SETUP_LIMIT: Duration = Duration::from_secs(10);
+/// How long one frame may take to be taken by the far side.
+const WRITE_LIMIT: Duration = Duration::from_secs(10);
+/// How long Twilio may take to close the socket after our `end`.
+const GOODBYE_LIMIT: Duration = Duration::from_secs(5);
+
+/// The socket of ConversationRelay.
+#[utoipa::path(
+    get, path = "/relay/ws", tag = "carrier",
+    responses(
+        (status = 101, description = "ConversationRelay frames, both ways"),
+        (status = 400, description = "Not a WebSocket upgrade", body = ErrorBody),
+        (status = 403, description = "Not signed by Twilio", body = ErrorBody),
+    )
+)]
+pub(super) async fn relay(
+    State(switchboard): State<Arc<Switchboard>>,
+    _signed: SignedUpgrade,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, ApiError> {
+    let upgrade = upgrade.map_err(|_| {
+        ApiError::new(ErrorCode::InvalidRequest, "this address is for WebSocket upgrades")
+    })?;
+    let upgrade = upgrade
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_message_size(MAX_MESSAGE)
+        .max_frame_size(MAX_MESSAGE);
+    let tasks = switchboard.calls.clone();
+    Ok(upgrade.on_upgrade(move |socket| tasks.track_future(serve(socket, switchboard))))
+}
+
+async fn serve(mut socket: WebSocket, switchboard: Arc<Switchboard>) {
+    let kill = switchboard.life.kill.clone();
+    let first = timeout(SETUP_LIMIT, first_frame(&mut socket));
+    let first = kill.run_until_cancelled(first).await.and_then(Result::ok).flatten();
+    let Some((handle, call)) = first.and_then(|setup| admit(&switchboard, &setup)) else {
+        metrics::counter!("phony_relay_sockets_refused_total").increment(1);
+        tracing::warn!("a relay socket without the token of its call was refused");
+        close(&mut socket, close_code::POLICY, "no valid token").await;
+        return;
+    };
+    let (port, end) = carriers::port();
+    if end.facts.send(FromCarrier::Connected).await.is_err()
+        || !handle.send(Letter::Attach(port)).await
+    {
+        close(&mut socket, close_code::POLICY, "the call is over").await;
+        return;
+    }
+    drop(handle);
+    tracing::debug!(callSid = %call, "relay socket up");
+    Line { socket, end, frame: String::new() }.carry(&kill).await;
+}
+
+/// The first frame, if it is the `setup` that must come first.
+async fn first_frame(socket: &mut WebSocket) -> Option<Setup> {
+    loop {
+        return match socket.recv().await?.ok()? {
+            Message::Ping(_) | Message::Pong(_) => continue,
+            Message::Text(text) => match FromTwilio::parse(&text).ok()? {
+                FromTwilio::Setup(setup) => Some(*setup),
+                FromTwilio::Prompt { .. }
+                | FromTwilio::Dtmf { .. }
+                | FromTwilio::Interrupt { .. }
+                | FromTwilio::Error { .. }
+                | FromTwilio::Info(_)
+                | FromTwilio::Other { .. } => None,
+            },
+            Message::Binary(_) | Message::Close(_) => None,
+        };
+    }
+}
+
+/// The call that the socket may carry: the one that its token was made for.
+fn admit(switchboard: &Switchboard, setup: &Setup) -> Option<(Handle, CallSid)> {
+    let token = setup.custom_parameters.get("token")?;
+    let call = CallSid::parse(&setup.call_sid).ok()?;
+    let handle = switchboard.registry.redeem(&call, token)?;
+    Some((handle, call))
+}
+
+/// How a socket ended.
+enum Over {
+    /// Closed with 1000 by the far side.
+    Clean,
+    /// Lost, or closed with another code.
+    Unclean,
+    /// To be closed by us, with this code.
+    Ours(u16),
+}
+
+/// A socket that carries a call.
+struct Line {
+    socket: WebSocket,
+    end: CarrierEnd,
+    /// Reused for every frame.
+    frame: String,
+}
+
+impl Line {
+    async fn carry(mut self, kill: &CancellationToken) {
+        let over = kill.run_until_cancelled(self.exchange()).await;
+        let clean = match over {
+            Some(Over::Clean) => true,
+            Some(Over::Unclean) => false,
+            Some(Over::Ours(code)) => {
+                close(&mut self.socket, code, "").await;
+                code == close_code::NORMAL
+            }
+            None => {
+                close(&mut self.socket, close_code::AWAY, "the server stops").await;
+                false
+            }
+        };
+        // Nobody listens if the call ended first.
+        drop(self.end.facts.send(FromCarrier::Closed { clean }).await);
+    }
+
+    async fn exchange(&mut self) -> Over {
+        loop {
+            tokio::select! {
+                biased;
+                order = self.end.orders.recv() => match order {
+                    Some(ToCarrier::Leave(next)) => return self.leave(&next).await,
+                    Some(order) => match timeout(WRITE_LIMIT, self.write(order)).await {
+                        Ok(Ok(Some(next))) => return self.leave(&next).await,
+                        Ok(Ok(None)) => {}
+                        Ok(Err(_)) | Err(_) => return Over::Unclean,
+                    },
+                    // The call let go of the line without a word: it failed, or has a newer one.
+                    None => return Over::Ours(close_code::ERROR),
+                },
+                message = self.socket.recv() => match fact_of(message) {
+                    Ok(None) => {}
+                    // If the call is over, what it still had to say waits in the queue.
+                    Ok(Some(fact)) => drop(self.end.facts.send(fact).await),
+                    Err(over) => return over,
+                },
+            }
+        }
+    }
+
+    /// Writes an order and those that wait behind it, each as a frame of its own, and flushes once.
+    /// Gives back the order to leave, if it was among them.
+    async fn write(&mut self, order: ToCarrier) -> Result<Option<Next>, axum::Error> {
+        let mut next = Some(order);
+        while let Some(order) = next {
+            match order {
+                ToCarrier::Leave(next) => {
+                    self.socket.flush().await?;
+                    return Ok(Some(next));
+                }
+                ToCarrier::Press(digits) => {
+                    self.feed(&ToTwilio::SendDigits { digits: digits.as_str().into() }).await?;
+                }
+                ToCarrier::Say { token, last, preemptible, interruptible } => {
+                    // What is as the TwiML has it is left out, so that its settings hold.
+                    let preemptible = preemptible.then_some(true);
+                    let interruptible = (!interruptible).then_some(false);
+                    let mut rest = token.as_str();
+                    while !rest.is_empty() || last {
+                        let (token, after) = rest.split_at(fitting(rest));
+                        rest = after;
+                        let last = last && rest.is_empty();
+                        let text = ToTwilio::Text {
+                            token: token.into(),
+                            last,
+                            lang: None,
+                            interruptible,
+                            preemptible,
+                        };
+                        self.feed(&text).await?;
+                        if last {
+                            break;
+                        }
+                    }
+                }
+            }
+            next = self.end.orders.try_recv().ok();
+        }
+        self.socket.flush().await?;
+        Ok(None)
+    }
+
+    async fn feed(&mut self, frame: &ToTwilio<'_>) -> Result<(), axum::Error> {
+        self.frame.clear();
+        frame.write(&mut self.frame);
+        self.socket.feed(Message::Text(Utf8Bytes::from(self.frame.as_str()))).await
+    }
+
+    /// Ends the session, and waits until Twilio has closed the socket.
+    async fn leave(&mut self, next: &Next) -> Over {
+        let handoff = handoff(next).to_string();
+        let end = ToTwilio::End { handoff_data: Some(handoff.into()) };
+        let goodbye = async {
+            self.feed(&end).await.ok()?;
+            self.socket.flush().await.ok()?;
+            loop {
+                // What comes after the end is read for its closing alone.
+                if let Err(over) = fact_of(self.socket.recv().await) {
+                    return Some(over);
+                }
+            }
+        };
+        match timeout(GOODBYE_LIMIT, goodbye).await {
+            Ok(Some(over)) => over,
+            Ok(None) => Over::Unclean,
+            Err(_) => Over::Ours(close_code::NORMAL),
+        }
+    }
+}
+
+/// How the call goes on, for `/call_ended` to read even if this process has forgotten the call.
+fn handoff(next: &Next) -> serde_json::Value {
+    match next {
+        Next::Dial { target, .. } => json!({ "reason": "transfer", "target": target }),
+        Next::Reconnect => json!({ "reason": "reconnect" }),
+        Next::HangUp | Next::Apologise { .. } | Next::Nothing => json!({ "reason": "hangup" }),
+    }
+}
+
+/// What a message means to the call: a fact, nothing, or the end of the socket.
+fn fact_of(message: Option<Result<Message, axum::Error>>) -> Result<Option<FromCarrier>, Over> {
+    match message {
+        None => Err(Over::Unclean),
+        Some(Err(error)) => {
+            let too_large = error.to_string().contains("too long");
+            tracing::debug!(%error, "relay socket failed");
+            if too_large {
+                bad_frame("too_large");
+                Err(Over::Ours(close_code::SIZE))
+            } else {
+                Err(Over::Unclean)
+            }
+        }
+        Some(Ok(Message::Close(frame))) => {
+            let clean = frame.is_some_and(|frame| frame.code == close_code::NORMAL);
+            Err(if clean { Over::Clean } else { Over::Unclean })
+        }
+        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(None),
+        Some(Ok(Message::Binary(_))) => Ok(bad_frame("binary")),
+        Some(Ok(Message::Text(text))) => Ok(match FromTwilio::parse(&text) {
+            Err(_) => bad_frame("unreadable"),
+            Ok(frame) => fact_of_frame(frame),
+        }),
+    }
+}
+
+fn fact_of_frame(frame: FromTwilio) -> Option<FromCarrier> {
+    match frame {
+        FromTwilio::Prompt { voice_prompt, last, .. } => {
+            Some(FromCarrier::Said { text: voice_prompt, last })
+        }
+        FromTwilio::Dtmf { digit } => {
+            let mut keys = digit.chars();
+            match (keys.next(), keys.next()) {
+                (Some(digit @ ('0'..='9' | '*' | '#')), None) => {
+                    Some(FromCarrier::Pressed { digit })
+                }
+                _ => bad_frame("dtmf"),
+            }
+        }
+        FromTwilio::Interrupt { utterance_until_interrupt, .. } => {
+            Some(FromCarrier::Interrupted { heard: utterance_until_interrupt })
+        }
+        FromTwilio::Error { description } => {
+            let code = code_in(&description);
+            Some(FromCarrier::Trouble { code, message: description })
+        }
+        FromTwilio::Info(Info::AgentSpeaking { on, .. }) => Some(FromCarrier::AgentSpeaking(on)),
+        FromTwilio::Info(Info::ClientSpeaking { on, .. }) => Some(FromCarrier::CallerSpeaking(on)),
+        FromTwilio::Info(Info::TokensPlayed { text }) => Some(FromCarrier::Played { text }),
+        FromTwilio::Info(Info::Other { .. }) => None,
+        FromTwilio::Setup(_) => bad_frame("setup"),
+        FromTwilio::Other { .. } => bad_frame("unknown"),
+    }
+}
+
+/// Counts a frame that is of no use, and passes over it.
+fn bad_frame(kind: &'static str) -> Option<FromCarrier> {
+    metrics::counter!("phony_relay_bad_frames_total", "kind" => kind).increment(1);
+    None
+}
+
+/// A code of Twilio's, five digits, in words such as `Invalid message received, code: 64107`.
+fn code_in(description: &str) -> Option<u32> {
+    let after = description.split("code:").nth(1)?.trim_start();
+    let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+    after[..end].parse().ok()
+}
+
+/// How much of the text goes into one frame: all of it, or as many words as fit.
+fn fitting(text: &str) -> usize {
+    if text.len() <= MAX_TOKEN {
+        return text.len();
+    }
+    let end = text.floor_char_boundary(MAX_TOKEN);
+    text[..end].rfind(' ').map_or(end, |space| space + 1)
+}
+
+async fn close(socket: &mut WebSocket, code: u16, reason: &'static str) {
+    let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
+    let closing = async {
+        socket.send(Message::Close(Some(frame))).await.ok()?;
+        // The far side's answer, so that the frame is not lost in a reset.
+        while let Some(Ok(_)) = socket.recv().await {}
+        Some(())
+    };
+    drop(timeout(Duration::from_secs(2), closing).await);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_found_in_twilios_words() {
+        let text = "Invalid message received, code: 64107, {\"type\":\"x\"}";
+        assert_eq!(code_in(text), Some(64107));
+        assert_eq!(code_in("Invalid message received: { \"foo\" : \"bar\" }"), None);
+        assert_eq!(code_in("code: "), None);
+    }
+
+    #[test]
+    fn a_long_text_is_divided_between_words() {
+        assert_eq!(fitting("short"), 5);
+        let long = "word ".repeat(2000);
+        let end = fitting(&long);
+        assert!(end <= MAX_TOKEN && long[..end].ends_with(' '));
+        let solid = "é".repeat(4000);
+        assert!(fitting(&solid) > 0 && solid.is_char_boundary(fitting(&solid)));
+    }
+}

@@ -1,0 +1,214 @@
+//! Twilio's webhooks: a call begins, a session ends, a call changes its state (Twilio, "TwiML for
+//! Programmable Voice: request parameters").
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use phony_call::{CallSid, Direction, EndStatus, Identity, LegEnd, PhoneNumber};
+use phony_wire::twilio::webhook::{
+    CallStatus, CallStatusUpdate, DialResult, DialStatus, Form, SessionEnd, SessionStatus,
+    VoiceRequest,
+};
+use serde::Deserialize;
+
+use super::documents::Document;
+use super::gate::Signed;
+use crate::error::{ApiError, ErrorBody};
+use crate::registry::Letter;
+use crate::switchboard::{Draining, Switchboard};
+
+/// An inbound call: somebody rings one of our numbers.
+#[utoipa::path(
+    post, path = "/receive_call", tag = "carrier",
+    request_body(content = String, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "TwiML that connects the call", content_type = "text/xml"),
+        (status = 400, description = "No call is named", body = ErrorBody),
+        (status = 403, description = "Not signed by Twilio", body = ErrorBody),
+    )
+)]
+pub(super) async fn receive_call(
+    State(switchboard): State<Arc<Switchboard>>,
+    Signed(form): Signed,
+) -> Result<Document, ApiError> {
+    answer(&switchboard, &form, Direction::Inbound)
+}
+
+/// An outbound call has been answered.
+#[utoipa::path(
+    post, path = "/start_call", tag = "carrier",
+    request_body(content = String, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "TwiML that connects the call", content_type = "text/xml"),
+        (status = 400, description = "No call is named", body = ErrorBody),
+        (status = 403, description = "Not signed by Twilio", body = ErrorBody),
+    )
+)]
+pub(super) async fn start_call(
+    State(switchboard): State<Arc<Switchboard>>,
+    Signed(form): Signed,
+) -> Result<Document, ApiError> {
+    answer(&switchboard, &form, Direction::Outbound)
+}
+
+/// A relay session, or a dialled leg, is over: how does the call go on?
+#[utoipa::path(
+    post, path = "/call_ended", tag = "carrier",
+    request_body(content = String, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "TwiML that says how it goes on", content_type = "text/xml"),
+        (status = 400, description = "No call is named", body = ErrorBody),
+        (status = 403, description = "Not signed by Twilio", body = ErrorBody),
+    )
+)]
+pub(super) async fn call_ended(
+    State(switchboard): State<Arc<Switchboard>>,
+    Signed(form): Signed,
+) -> Result<Document, ApiError> {
+    let call = call_of(&form)?;
+    let end = leg_end(&form);
+    let caller_id = our_number(&switchboard, &form);
+    let session = SessionEnd::from_form(&form);
+    let known = match switchboard.find(&call) {
+        Some(handle) => handle.ask(|reply| Letter::LegEnded { end: end.clone(), reply }).await,
+        None => None,
+    };
+    tracing::info!(
+        callSid = %call, ?end, known = known.is_some(), code = session.error_code,
+        "the carrier asks how the call goes on"
+    );
+    Ok(match known {
+        Some(next) => Document::of_next(&switchboard, &call, &next, caller_id.as_ref()),
+        None => of_unknown(&switchboard, &session, &end, caller_id.as_ref()),
+    })
+}
+
+/// A call has changed its state.
+#[utoipa::path(
+    post, path = "/call_status", tag = "carrier",
+    request_body(content = String, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 204, description = "Taken note of"),
+        (status = 400, description = "No call is named", body = ErrorBody),
+        (status = 403, description = "Not signed by Twilio", body = ErrorBody),
+    )
+)]
+pub(super) async fn call_status(
+    State(switchboard): State<Arc<Switchboard>>,
+    Signed(form): Signed,
+) -> Result<StatusCode, ApiError> {
+    let call = call_of(&form)?;
+    let update = CallStatusUpdate::from_form(&form);
+    tracing::debug!(callSid = %call, status = %update.call_status, "call status");
+    if let (Some(status), Some(handle)) = (end_status(&update.call_status), switchboard.find(&call))
+    {
+        handle.send(Letter::Over(status)).await;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn answer(
+    switchboard: &Switchboard,
+    form: &Form,
+    direction: Direction,
+) -> Result<Document, ApiError> {
+    let call = call_of(form)?;
+    let request = VoiceRequest::from_form(form);
+    let identity = Identity {
+        sid: call.clone(),
+        from: or_unknown(&request.from),
+        to: or_unknown(&request.to),
+        direction,
+        carrier: "twilio".into(),
+    };
+    match switchboard.take(identity) {
+        Ok(()) => Ok(Document::relay(switchboard, &call)),
+        Err(Draining) => Ok(Document::busy()),
+    }
+}
+
+/// Parties are shown to people and kept; an address of unseemly length is cut.
+fn or_unknown(party: &str) -> String {
+    if party.is_empty() { "unknown".into() } else { party.chars().take(256).collect() }
+}
+
+fn call_of(form: &Form) -> Result<CallSid, ApiError> {
+    let sid = form.get("CallSid").ok_or_else(|| ApiError::field("CallSid", "is missing"))?;
+    CallSid::parse(sid).map_err(|error| ApiError::field("CallSid", &format!("is {error}")))
+}
+
+fn leg_end(form: &Form) -> LegEnd {
+    let session = SessionEnd::from_form(form);
+    let dial = DialResult::from_form(form);
+    if !dial.dial_call_status.as_str().is_empty() {
+        let answered = dial.dial_bridged.unwrap_or(matches!(
+            dial.dial_call_status,
+            DialStatus::Completed | DialStatus::Answered
+        ));
+        return LegEnd::Dialled { answered, outcome: dial.dial_call_status.as_str().to_owned() };
+    }
+    match session.session_status {
+        SessionStatus::Completed => LegEnd::Completed,
+        SessionStatus::Ended => LegEnd::Left,
+        SessionStatus::Other(_) if session.call_status.is_final() => LegEnd::Completed,
+        SessionStatus::Failed | SessionStatus::Other(_) => LegEnd::Failed,
+    }
+}
+
+/// What the `end` frame of a relay session carried, to come back when the session has ended.
+#[derive(Debug, Deserialize)]
+struct Handoff {
+    reason: String,
+    target: Option<PhoneNumber>,
+}
+
+/// For a call that this process does not know, or no longer: the frame that ended it may have said
+/// how it goes on. What is not clear ends the call; nobody is left on a silent line.
+fn of_unknown(
+    switchboard: &Switchboard,
+    session: &SessionEnd,
+    end: &LegEnd,
+    caller_id: Option<&PhoneNumber>,
+) -> Document {
+    let policy = &switchboard.config.policy;
+    match end {
+        LegEnd::Completed => Document::empty(),
+        LegEnd::Failed => {
+            Document::apology(switchboard, &phony_call::Phrases::default().apology_goodbye)
+        }
+        LegEnd::Dialled { .. } => Document::hang_up(),
+        LegEnd::Left => {
+            let handoff = serde_json::from_str::<Handoff>(&session.handoff_data).ok();
+            let target = handoff.filter(|handoff| handoff.reason == "transfer");
+            match target.and_then(|handoff| handoff.target) {
+                Some(target) => {
+                    Document::dial(switchboard, &target, caller_id, policy.ring, policy.max_call)
+                }
+                None => Document::hang_up(),
+            }
+        }
+    }
+}
+
+fn our_number(switchboard: &Switchboard, form: &Form) -> Option<PhoneNumber> {
+    let request = VoiceRequest::from_form(form);
+    let outbound = request.direction.starts_with("outbound");
+    let direction = if outbound { Direction::Outbound } else { Direction::Inbound };
+    switchboard.our_number(&request.from, &request.to, direction)
+}
+
+fn end_status(status: &CallStatus) -> Option<EndStatus> {
+    match status {
+        CallStatus::Completed => Some(EndStatus::Completed),
+        CallStatus::Busy => Some(EndStatus::Busy),
+        CallStatus::NoAnswer => Some(EndStatus::NoAnswer),
+        CallStatus::Failed => Some(EndStatus::Failed),
+        CallStatus::Canceled => Some(EndStatus::Canceled),
+        CallStatus::Queued
+        | CallStatus::Initiated
+        | CallStatus::Ringing
+        | CallStatus::InProgress
+        | CallStatus::Other(_) => None,
+    }
+}

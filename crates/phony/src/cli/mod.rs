@@ -1,0 +1,89 @@
+//! The command line: one file a command.
+
+mod openapi;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, Flags};
+
+/// An AI holds the telephone call, a human stays in charge.
+#[derive(Debug, Parser)]
+#[command(name = "phony", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server: webhooks, sockets, the supervisors' API and the dashboard
+    Serve,
+    /// Print the description of the HTTP API
+    #[command(hide = true)]
+    Openapi,
+}
+
+/// Settings that every command takes; see the guide for all of them.
+#[derive(Debug, Default, Args)]
+struct Settings {
+    /// Configuration file; `phony.toml` in the working folder if it is there
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Public host name, in every URL given to the carrier
+    #[arg(long, global = true, value_name = "NAME")]
+    host: Option<String>,
+    /// Port to listen on
+    #[arg(long, global = true, value_name = "PORT")]
+    port: Option<String>,
+    /// Address to listen on
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    bind: Option<String>,
+    /// Folder of the store, the log and the supervisors' token
+    #[arg(long, global = true, value_name = "FOLDER")]
+    data_dir: Option<String>,
+    /// Log for people instead of machines
+    #[arg(long, global = true)]
+    pretty: bool,
+}
+
+/// Runs the command that the process was started with.
+#[must_use]
+pub fn main() -> ExitCode {
+    let Cli { command, settings } = Cli::parse();
+    let done = match command {
+        Command::Serve => serve::run(settings),
+        Command::Openapi => openapi::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[expect(clippy::print_stderr, reason = "the command line speaks to people")]
+            {
+                eprintln!("phony: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+impl Settings {
+    /// The configuration of this process, these settings last.
+    fn load(self) -> anyhow::Result<Config> {
+        let pretty = self.pretty.then(|| "pretty".to_owned());
+        let values = [
+            ("host", self.host),
+            ("port", self.port),
+            ("bind", self.bind),
+            ("data_dir", self.data_dir),
+            ("log", pretty),
+        ];
+        let values = values.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+        Ok(Config::load(Flags { config: self.config, values })?)
+    }
+}

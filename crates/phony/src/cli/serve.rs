@@ -1,0 +1,90 @@
+//! `phony serve`.
+
+use anyhow::Context as _;
+use tokio::signal;
+
+use super::Settings;
+use crate::server::{self, Running};
+use crate::telemetry;
+
+/// Runs the server until it is told to stop: politely by the first signal, at once by the second.
+pub(super) fn run(settings: Settings) -> anyhow::Result<()> {
+    let config = settings.load()?;
+    server::make_folder(&config.data_dir)
+        .with_context(|| format!("the data folder {} cannot be made", config.data_dir.display()))?;
+    let log = config.data_dir.join("call.log");
+    let log = telemetry::start(config.log, Some(&log), true)
+        .with_context(|| format!("the log {} cannot be written", log.display()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(async {
+        let running = server::start(config).await?;
+        announce(&running);
+        wait_for_signals(&running).await?;
+        running.join().await;
+        Ok(())
+    });
+    drop(log);
+    done
+}
+
+/// Standard error is for people; standard output holds the log alone.
+#[expect(clippy::print_stderr, reason = "the command line speaks to people")]
+fn announce(running: &Running) {
+    eprintln!("Phony listens on {}", running.addr);
+    if let Some(reason) = running.switchboard.not_ready() {
+        eprintln!("It cannot take calls yet: {reason}");
+    }
+    eprintln!("Dashboard (this link works once): {}", running.login_link());
+}
+
+async fn wait_for_signals(running: &Running) -> anyhow::Result<()> {
+    let mut signals = Signals::new()?;
+    signals.next().await;
+    running.stop();
+    let life = running.switchboard.life.clone();
+    running.switchboard.calls.close();
+    tokio::select! {
+        () = life.kill.cancelled() => {}
+        () = signals.next() => running.kill(),
+    }
+    Ok(())
+}
+
+/// The signals that mean stop.
+#[cfg(unix)]
+struct Signals {
+    interrupt: signal::unix::Signal,
+    terminate: signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use signal::unix::SignalKind;
+        Ok(Self {
+            interrupt: signal::unix::signal(SignalKind::interrupt())?,
+            terminate: signal::unix::signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        drop(signal::ctrl_c().await);
+    }
+}

@@ -1,0 +1,229 @@
+//! Configuration: layers of settings, read once at the start, typed ever after.
+//!
+//! Later layers win: built-in defaults, `phony.toml`, `.env` in the working folder, the
+//! environment, flags. Every problem is found before anything is started, and is told with the
+//! setting's name, what is wrong and an example; no message holds a value, since it may be secret.
+//!
+//! This is the only module that reads the environment.
+
+mod parse;
+mod source;
+mod tables;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use phony_call::{PhoneNumber, Policy};
+use secrecy::SecretString;
+use url::Url;
+
+pub use parse::{CallingHours, LogFormat, Transport};
+pub use source::{Flags, Sources};
+pub use tables::{RelaySettings, VARIABLES, Variable};
+
+use source::Reader;
+
+/// The port that the server listens on unless told otherwise.
+pub const DEFAULT_PORT: u16 = 24187;
+
+/// Everything that can be set.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The public host name, in every URL given to the carrier; `None` while the server is only
+    /// reachable from this machine.
+    pub host: Option<String>,
+    /// The port to listen on; 0 takes any free one.
+    pub port: u16,
+    /// The address to listen on.
+    pub bind: IpAddr,
+    /// The folder of the store, the ledger, the log and the supervisors' token.
+    pub data_dir: PathBuf,
+    /// The telephone network.
+    pub twilio: TwilioSettings,
+    /// The model.
+    pub openai: OpenAiSettings,
+    /// The id of the agent that answers.
+    pub agent: String,
+    /// The id of the agent that answers a certain number of ours.
+    pub agent_of: BTreeMap<PhoneNumber, String>,
+    /// A folder with agents of one's own.
+    pub agents_dir: Option<PathBuf>,
+    /// Replaces the default agent's instructions.
+    pub system_prompt: Option<String>,
+    /// Whether every reply waits for a supervisor.
+    pub require_supervisor_feedback: bool,
+    /// Where a transfer without a number goes.
+    pub transfer_number: Option<PhoneNumber>,
+    /// How a call's words travel.
+    pub transport: Transport,
+    /// Outbound calls a minute; 0 for no limit.
+    pub dial_rate: u32,
+    /// When outbound calls may start.
+    pub calling_hours: CallingHours,
+    /// Supervisor requests a minute, per token and per address; 0 for no limit.
+    pub api_rate: u32,
+    /// The shared store of several nodes.
+    pub redis_url: Option<SecretString>,
+    /// The supervisors' secret; made at the first start if it is not set.
+    pub admin_token: Option<SecretString>,
+    /// The attributes of the relay in TwiML.
+    pub relay: RelaySettings,
+    /// Limits and timings of calls.
+    pub policy: Policy,
+    /// How long calls may take to end when the server stops.
+    pub drain: Duration,
+    /// What is logged, and how.
+    pub log: LogSettings,
+    /// What was accepted but should be changed, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// The account at Twilio.
+#[derive(Debug, Clone)]
+pub struct TwilioSettings {
+    /// `AC` and 32 hexadecimal digits.
+    pub account_sid: Option<String>,
+    /// The account's primary auth token; it signs every request from Twilio.
+    pub auth_token: Option<SecretString>,
+    /// Our number.
+    pub phone_number: Option<PhoneNumber>,
+    /// Where the REST API is.
+    pub api_base_url: Url,
+    /// Accept unsigned requests. Only on a machine that nobody else reaches.
+    pub insecure_no_signatures: bool,
+}
+
+/// The account at OpenAI.
+#[derive(Debug, Clone)]
+pub struct OpenAiSettings {
+    /// The key.
+    pub api_key: Option<SecretString>,
+    /// The model's name.
+    pub model: String,
+    /// The voice, for speech to speech.
+    pub voice: String,
+    /// Where the API is; the Realtime socket is found from it.
+    pub base_url: Url,
+}
+
+impl OpenAiSettings {
+    /// Whether this is the provider itself, not a stand-in.
+    #[must_use]
+    pub fn is_official(&self) -> bool {
+        self.base_url.host_str() == Some("api.openai.com")
+    }
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogSettings {
+    /// For machines or for people.
+    pub format: LogFormat,
+    /// Everything down to DEBUG.
+    pub debug: bool,
+    /// Phone numbers in full.
+    pub numbers: bool,
+}
+
+/// Settings that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the configuration cannot be used:\n{}", .problems.join("\n"))]
+pub struct ConfigError {
+    /// One line for each: the name, what is wrong, an example.
+    pub problems: Vec<String>,
+}
+
+impl Config {
+    /// Reads the file, `.env` and the environment of this process.
+    pub fn load(flags: Flags) -> Result<Self, ConfigError> {
+        Self::from_sources(Sources::of_process(flags)?)
+    }
+
+    /// Reads the given layers; nothing else.
+    pub fn from_sources(sources: Sources) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(sources)?;
+        let config = Self::read(&mut reader);
+        reader.finish()?;
+        Ok(config)
+    }
+
+    /// The public authority for URLs, given the port that is really listened on.
+    #[must_use]
+    pub fn authority(&self, port: u16) -> String {
+        self.host.clone().unwrap_or_else(|| format!("localhost:{port}"))
+    }
+
+    fn read(reader: &mut Reader) -> Self {
+        let host = reader.read("host", parse::host).filter(|host| host != "localhost");
+        let open = host.is_some();
+        let default_bind = if open { Ipv4Addr::UNSPECIFIED } else { Ipv4Addr::LOCALHOST };
+        let insecure = reader.or("insecure_no_signatures", false, parse::boolean);
+        if insecure && open {
+            reader.problem(
+                "insecure_no_signatures",
+                "cannot be used while HOST makes the server public",
+                "leave it unset and set TWILIO_AUTH_TOKEN",
+            );
+        }
+        let (model, voice) = tables::model_and_voice(reader);
+        let policy = tables::policy(reader, &model);
+        Self {
+            port: reader.or("port", DEFAULT_PORT, parse::port),
+            bind: reader.or("bind", default_bind.into(), parse::address),
+            data_dir: reader.read("data_dir", parse::path).unwrap_or_else(source::data_dir),
+            twilio: TwilioSettings {
+                account_sid: reader.read("twilio.account_sid", parse::account_sid),
+                auth_token: reader.read("twilio.auth_token", parse::secret),
+                phone_number: reader.read("twilio.phone_number", parse::number),
+                api_base_url: reader.or(
+                    "twilio.api_base_url",
+                    known_url("https://api.twilio.com"),
+                    parse::http_url,
+                ),
+                insecure_no_signatures: insecure,
+            },
+            openai: OpenAiSettings {
+                api_key: reader.read("openai.api_key", parse::secret),
+                model,
+                voice,
+                base_url: reader.or(
+                    "openai.base_url",
+                    known_url("https://api.openai.com/v1"),
+                    parse::http_url,
+                ),
+            },
+            agent: reader.or("agent", "assistant".into(), parse::agent_id),
+            agent_of: reader.map("agents.numbers", parse::number, parse::agent_id),
+            agents_dir: reader.read("agents.folder", parse::path),
+            system_prompt: reader.read("system_prompt", parse::text),
+            require_supervisor_feedback: reader.or(
+                "require_supervisor_feedback",
+                false,
+                parse::boolean,
+            ),
+            transfer_number: reader.read("transfer_number", parse::number),
+            transport: reader.or("transport", Transport::Relay, parse::transport),
+            dial_rate: reader.or("dial_rate", 60, parse::whole),
+            calling_hours: reader.or("calling_hours", CallingHours::default(), parse::hours),
+            api_rate: reader.or("api_rate", 600, parse::whole),
+            redis_url: reader.read("redis_url", parse::secret),
+            admin_token: reader.read("admin_token", parse::admin_token),
+            relay: RelaySettings::read(reader),
+            policy,
+            drain: reader.or("drain", Duration::from_secs(30), parse::duration),
+            log: LogSettings {
+                format: reader.or("log", LogFormat::Json, parse::log_format),
+                debug: reader.or("debug", false, parse::boolean),
+                numbers: reader.or("log_numbers", false, parse::boolean),
+            },
+            host,
+            warnings: reader.take_warnings(),
+        }
+    }
+}
+
+fn known_url(url: &str) -> Url {
+    Url::parse(url).expect("a URL written here is valid")
+}

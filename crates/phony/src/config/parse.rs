@@ -1,0 +1,222 @@
+//! Readers of single values: text in; a typed value, or what is wrong, out.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use phony_call::PhoneNumber;
+use secrecy::SecretString;
+use url::Url;
+
+/// What a reader gives back: the value, or what is wrong with it, to be read after a name.
+pub(super) type Parsed<T> = Result<T, String>;
+
+/// How a call's words travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// The carrier hears and speaks; the model reads and writes.
+    Relay,
+    /// The model hears and speaks.
+    Media,
+}
+
+/// How log lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Pretty,
+}
+
+/// The callee's local time in which outbound calls may start: minutes since midnight, the end
+/// excluded; `None` for any time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallingHours(pub Option<(u16, u16)>);
+
+impl Default for CallingHours {
+    fn default() -> Self {
+        Self(Some((8 * 60, 21 * 60)))
+    }
+}
+
+pub(super) fn text(value: &str) -> Parsed<String> {
+    if value.contains('\0') { Err("has a zero character in it".into()) } else { Ok(value.into()) }
+}
+
+pub(super) fn path(value: &str) -> Parsed<PathBuf> {
+    text(value).map(PathBuf::from)
+}
+
+pub(super) fn secret(value: &str) -> Parsed<SecretString> {
+    if value.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err("has spaces or control characters in it".into());
+    }
+    Ok(SecretString::from(value))
+}
+
+pub(super) fn admin_token(value: &str) -> Parsed<SecretString> {
+    if value.len() < 8 {
+        return Err("is shorter than 8 characters".into());
+    }
+    secret(value)
+}
+
+pub(super) fn host(value: &str) -> Parsed<String> {
+    if value.contains("://") || value.contains(['/', '?', '#', '@']) {
+        return Err("must be a bare host name, without a scheme or a path".into());
+    }
+    let name = value.to_ascii_lowercase();
+    let url = Url::parse(&format!("https://{name}/"));
+    let same = |url: &Url| {
+        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+        url.host_str().is_some_and(|host| format!("{host}{port}") == name)
+    };
+    if url.as_ref().is_ok_and(same) { Ok(name) } else { Err("is not a host name".into()) }
+}
+
+pub(super) fn port(value: &str) -> Parsed<u16> {
+    value.parse().map_err(|_| "is not a port, a whole number up to 65535".into())
+}
+
+pub(super) fn address(value: &str) -> Parsed<IpAddr> {
+    value.parse().map_err(|_| "is not an IP address".into())
+}
+
+pub(super) fn whole(value: &str) -> Parsed<u32> {
+    value.parse().map_err(|_| "is not a whole number".into())
+}
+
+pub(super) fn price(value: &str) -> Parsed<f64> {
+    let number: Option<f64> = value.parse().ok();
+    number
+        .filter(|n| n.is_finite() && *n >= 0.0)
+        .ok_or_else(|| "is not a price in US dollars for a million tokens".into())
+}
+
+pub(super) fn boolean(value: &str) -> Parsed<bool> {
+    match value.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err("is neither true nor false".into()),
+    }
+}
+
+pub(super) fn number(value: &str) -> Parsed<PhoneNumber> {
+    PhoneNumber::parse(value).map_err(|error| format!("is {error}"))
+}
+
+pub(super) fn account_sid(value: &str) -> Parsed<String> {
+    let hex = |rest: &str| rest.len() == 32 && rest.bytes().all(|b| b.is_ascii_hexdigit());
+    if value.strip_prefix("AC").is_some_and(hex) {
+        Ok(value.to_owned())
+    } else {
+        Err("is not an account's id, AC and 32 hexadecimal digits".into())
+    }
+}
+
+pub(super) fn agent_id(value: &str) -> Parsed<String> {
+    let sane = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if (1..=64).contains(&value.len()) && value.chars().all(sane) {
+        Ok(value.to_owned())
+    } else {
+        Err("is not an agent's id, letters, digits, - and _".into())
+    }
+}
+
+pub(super) fn http_url(value: &str) -> Parsed<Url> {
+    let url = Url::parse(value).map_err(|error| format!("is not a URL: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err("is not an http:// or https:// URL".into());
+    }
+    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        return Err("must be scheme, host and path only".into());
+    }
+    Ok(url)
+}
+
+pub(super) fn transport(value: &str) -> Parsed<Transport> {
+    match value {
+        "relay" => Ok(Transport::Relay),
+        "media" => Ok(Transport::Media),
+        _ => Err("is neither relay nor media".into()),
+    }
+}
+
+pub(super) fn log_format(value: &str) -> Parsed<LogFormat> {
+    match value {
+        "json" => Ok(LogFormat::Json),
+        "pretty" => Ok(LogFormat::Pretty),
+        _ => Err("is neither json nor pretty".into()),
+    }
+}
+
+pub(super) fn hours(value: &str) -> Parsed<CallingHours> {
+    if value == "off" {
+        return Ok(CallingHours(None));
+    }
+    let minute = |text: &str| -> Option<u16> {
+        let (hour, minute) = text.trim().split_once(':')?;
+        let (hour, minute): (u16, u16) = (hour.parse().ok()?, minute.parse().ok()?);
+        (hour <= 24 && minute < 60 && hour * 60 + minute <= 24 * 60).then_some(hour * 60 + minute)
+    };
+    value
+        .split_once('-')
+        .and_then(|(from, to)| Some((minute(from)?, minute(to)?)))
+        .filter(|(from, to)| from < to)
+        .map(|hours| CallingHours(Some(hours)))
+        .ok_or_else(|| "is neither a time of day to another nor `off`".into())
+}
+
+/// A number and its unit: `ms`, `s`, `m` or `h`.
+pub(super) fn duration(value: &str) -> Parsed<Duration> {
+    const PROBLEM: &str = "is not a length of time: a number and ms, s, m or h";
+    let split = value.find(|c: char| c.is_ascii_alphabetic()).ok_or(PROBLEM)?;
+    let (number, unit) = value.split_at(split);
+    let scale = match unit.trim() {
+        "ms" => 0.001,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(PROBLEM.into()),
+    };
+    let number: f64 = number.trim().parse().map_err(|_| PROBLEM)?;
+    let limit = Duration::from_hours(7 * 24);
+    Duration::try_from_secs_f64(number * scale)
+        .ok()
+        .filter(|length| *length <= limit)
+        .ok_or_else(|| "is not a length of time between 0 and a week".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_a_bare_name() {
+        assert_eq!(host("Phony.Example.com"), Ok("phony.example.com".into()));
+        assert_eq!(host("phony.example.com:8443"), Ok("phony.example.com:8443".into()));
+        for wrong in ["https://a.b", "a.b/", "a b", "a.b/c", "user@a.b", "", ":80", "a.b:x"] {
+            assert!(host(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_duration_names_its_unit() {
+        assert_eq!(duration("2.5s"), Ok(Duration::from_millis(2500)));
+        assert_eq!(duration("250 ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("1h"), Ok(Duration::from_hours(1)));
+        for wrong in ["4", "s", "-1s", "4 days", "NaNs", "1e9h"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn calling_hours_lie_within_one_day() {
+        assert_eq!(hours("08:00-21:00"), Ok(CallingHours::default()));
+        assert_eq!(hours("off"), Ok(CallingHours(None)));
+        for wrong in ["21:00-08:00", "8-21", "08:00", "08:00-25:00", "x"] {
+            assert!(hours(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Refusals, as every HTTP client sees them:
+//! `{"error":{"code":…,"message":…,"details":…}}`.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use phony_call::Refused;
+use serde::Serialize;
+use serde_json::Value;
+
+/// What was wrong, for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ErrorCode {
+    /// 400: not JSON, or a field is missing or wrong; `details` names it.
+    InvalidRequest,
+    /// 401: no token, or a wrong one.
+    Unauthorized,
+    /// 403: not for this client: an unsigned request, a foreign origin.
+    Forbidden,
+    /// 404: no call of this id.
+    CallNotFound,
+    /// 404: no such page.
+    NotFound,
+    /// 405: the page has other methods.
+    MethodNotAllowed,
+    /// 409: the call is not in a state for this.
+    Conflict,
+    /// 413: more than we read.
+    TooLarge,
+    /// 422: against a rule of safety.
+    Refused,
+    /// 429: too often; `Retry-After` says when.
+    RateLimited,
+    /// 500: a fault of ours.
+    Internal,
+    /// 502: the telephone network did not do it.
+    TwilioError,
+    /// 502: the model's provider did not do it.
+    OpenaiError,
+    /// 503: stopping, or not set up.
+    Unavailable,
+}
+
+/// A refusal.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct ApiError {
+    /// For programs.
+    pub code: ErrorCode,
+    /// For people: what is wrong and what to do.
+    pub message: String,
+    /// More for programs, such as `{"field":"text"}`.
+    pub details: Option<Value>,
+    /// Seconds until another try makes sense.
+    pub retry_after: Option<u64>,
+}
+
+/// The body of a refusal.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct ErrorBody {
+    error: ErrorDetail,
+}
+
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct ErrorDetail {
+    code: ErrorCode,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Value>,
+}
+
+impl ApiError {
+    /// A refusal with a message.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), details: None, retry_after: None }
+    }
+
+    /// A field that is missing or wrong.
+    #[must_use]
+    pub fn field(name: &str, problem: &str) -> Self {
+        let details = serde_json::json!({ "field": name, "problem": problem });
+        let message = format!("`{name}` {problem}");
+        Self { details: Some(details), ..Self::new(ErrorCode::InvalidRequest, message) }
+    }
+
+    /// No call of this id.
+    #[must_use]
+    pub fn call_not_found() -> Self {
+        Self::new(ErrorCode::CallNotFound, "there is no call of this id")
+    }
+
+    fn status(&self) -> StatusCode {
+        match self.code {
+            ErrorCode::InvalidRequest => StatusCode::BAD_REQUEST,
+            ErrorCode::Unauthorized => StatusCode::UNAUTHORIZED,
+            ErrorCode::Forbidden => StatusCode::FORBIDDEN,
+            ErrorCode::CallNotFound | ErrorCode::NotFound => StatusCode::NOT_FOUND,
+            ErrorCode::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            ErrorCode::Conflict => StatusCode::CONFLICT,
+            ErrorCode::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            ErrorCode::Refused => StatusCode::UNPROCESSABLE_ENTITY,
+            ErrorCode::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+            ErrorCode::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            ErrorCode::TwilioError | ErrorCode::OpenaiError => StatusCode::BAD_GATEWAY,
+            ErrorCode::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+impl From<Refused> for ApiError {
+    fn from(refused: Refused) -> Self {
+        let code = match refused {
+            Refused::Forbidden(_) => ErrorCode::Refused,
+            Refused::NotConnected
+            | Refused::Ending
+            | Refused::NoQuestion
+            | Refused::NoReply
+            | Refused::AlreadyTakenOver
+            | Refused::NotTakenOver => ErrorCode::Conflict,
+        };
+        Self::new(code, refused.to_string())
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let Self { code, message, details, retry_after } = self;
+        let body = ErrorBody { error: ErrorDetail { code, message, details } };
+        let mut response = (status, Json(body)).into_response();
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if code == ErrorCode::Unauthorized {
+            let scheme = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, scheme);
+        }
+        response
+    }
+}

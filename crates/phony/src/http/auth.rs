@@ -1,0 +1,245 @@
+//! Who may come in: supervisors, by the token or by the cookie that a log-in sets.
+//!
+//! [`Supervisor`] is an extractor: a handler without it has no way to a call.
+
+use std::sync::{Mutex, PoisonError};
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
+use hmac::{Hmac, Mac as _};
+use jiff::{SignedDuration, Timestamp};
+use phony_call::CallSid;
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::{Http, Peer};
+use crate::error::{ApiError, ErrorCode};
+use crate::registry::{Handle, hex, random_token};
+use crate::switchboard::Switchboard;
+
+/// The cookie that a log-in sets.
+pub(super) const COOKIE: &str = "phony_session";
+
+/// How long a log-in lasts.
+const SESSION: SignedDuration = SignedDuration::from_hours(30 * 24);
+
+/// One-time codes that may be open at once.
+const CODES: usize = 16;
+
+/// The supervisors' secret and what is derived from it.
+#[derive(Debug)]
+pub struct Auth {
+    token: SecretString,
+    /// Codes of log-in links that nobody has used yet.
+    codes: Mutex<Vec<String>>,
+    /// Whether cookies travel over TLS alone.
+    secure: bool,
+    wall: fn() -> Timestamp,
+}
+
+impl Auth {
+    /// `secure` is for servers that browsers reach over TLS.
+    #[must_use]
+    pub fn new(token: SecretString, secure: bool, wall: fn() -> Timestamp) -> Self {
+        Self { token, codes: Mutex::default(), secure, wall }
+    }
+
+    /// A code that logs in once, for a link that is shown to the operator.
+    #[must_use]
+    pub fn one_time_code(&self) -> String {
+        let code = random_token();
+        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        if codes.len() == CODES {
+            codes.remove(0);
+        }
+        codes.push(code.clone());
+        code
+    }
+
+    pub(super) fn is_token(&self, text: &str) -> bool {
+        // Hashes are of one length, so that the comparison tells nothing about the token's.
+        let hash = |text: &str| Sha256::digest(text.as_bytes());
+        hash(text).ct_eq(&hash(self.token.expose_secret())).into()
+    }
+
+    pub(super) fn redeem(&self, code: &str) -> bool {
+        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |open: &String| open.as_bytes().ct_eq(code.as_bytes()).into();
+        match codes.iter().position(same) {
+            Some(at) => {
+                codes.remove(at);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The `Set-Cookie` of a new session.
+    pub(super) fn cookie(&self) -> HeaderValue {
+        let ends = (self.wall)().as_second().saturating_add(SESSION.as_secs());
+        let session = format!("{ends}.{}", self.seal(ends));
+        self.set_cookie(&session, SESSION.as_secs())
+    }
+
+    /// The `Set-Cookie` that ends a session.
+    pub(super) fn no_cookie(&self) -> HeaderValue {
+        self.set_cookie("", 0)
+    }
+
+    fn set_cookie(&self, value: &str, max_age: i64) -> HeaderValue {
+        let secure = if self.secure { "; Secure" } else { "" };
+        let cookie = format!(
+            "{COOKIE}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Strict{secure}"
+        );
+        HeaderValue::try_from(cookie).expect("hexadecimal digits fit into a header")
+    }
+
+    fn is_session(&self, cookie: &str) -> bool {
+        let Some((ends, seal)) = cookie.split_once('.') else { return false };
+        let Ok(ends) = ends.parse::<i64>() else { return false };
+        let sealed: bool = self.seal(ends).as_bytes().ct_eq(seal.as_bytes()).into();
+        sealed && (self.wall)().as_second() < ends
+    }
+
+    fn seal(&self, ends: i64) -> String {
+        let key = self.token.expose_secret().as_bytes();
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+        mac.update(b"phony session until ");
+        mac.update(ends.to_string().as_bytes());
+        hex(&mac.finalize().into_bytes())
+    }
+}
+
+/// A supervisor, who may look at calls and act on them.
+#[derive(Debug)]
+pub(super) struct Supervisor {
+    http: Http,
+}
+
+impl Supervisor {
+    pub(super) fn switchboard(&self) -> &Switchboard {
+        &self.http.switchboard
+    }
+
+    /// The way to a live call. A call that has ended is known, but cannot be acted upon.
+    pub(super) fn call(&self, call: &CallSid) -> Result<Handle, ApiError> {
+        self.switchboard().find(call).ok_or_else(|| self.gone(call))
+    }
+
+    /// Why a call cannot be reached.
+    pub(super) fn gone(&self, call: &CallSid) -> ApiError {
+        if self.switchboard().hub.kept(call).is_some() {
+            ApiError::new(ErrorCode::Conflict, "the call has ended")
+        } else {
+            ApiError::call_not_found()
+        }
+    }
+}
+
+impl FromRequestParts<Http> for Supervisor {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, ApiError> {
+        let Peer(from) = Peer::from_request_parts(parts, http).await?;
+        let now = (http.switchboard.clock.now)();
+        match presented(&parts.headers) {
+            None => Err(unauthorized("log in, or send the token as Authorization: Bearer")),
+            Some(Credential::Bearer(token)) if http.auth.is_token(token) => Ok(()),
+            Some(Credential::Cookie(cookie)) if http.auth.is_session(cookie) => Ok(()),
+            Some(Credential::Bearer(_)) => {
+                http.limits.wrong_token(from, now)?;
+                Err(unauthorized("the token is wrong"))
+            }
+            Some(Credential::Cookie(_)) => Err(unauthorized("the session has ended; log in")),
+        }?;
+        http.limits.request(from, now)?;
+        Ok(Self { http: http.clone() })
+    }
+}
+
+/// Refuses pages of other sites: a browser sends its cookies with a socket whoever opens it.
+pub(super) fn check_origin(headers: &HeaderMap, switchboard: &Switchboard) -> Result<(), ApiError> {
+    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
+    let port = switchboard.port;
+    let own = [
+        format!("https://{}", switchboard.authority()),
+        format!("http://localhost:{port}"),
+        format!("http://127.0.0.1:{port}"),
+        format!("http://[::1]:{port}"),
+    ];
+    if own.iter().any(|own| origin.as_bytes().eq_ignore_ascii_case(own.as_bytes())) {
+        Ok(())
+    } else {
+        Err(ApiError::new(ErrorCode::Forbidden, "pages of other sites may not connect"))
+    }
+}
+
+pub(super) fn unauthorized(message: &str) -> ApiError {
+    ApiError::new(ErrorCode::Unauthorized, message)
+}
+
+enum Credential<'a> {
+    Bearer(&'a str),
+    Cookie(&'a str),
+}
+
+/// What a request brings; a token wins over a cookie.
+fn presented(headers: &HeaderMap) -> Option<Credential<'_>> {
+    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| Credential::Bearer(token.trim()))
+    });
+    bearer.or_else(|| {
+        let cookies = headers.get_all(header::COOKIE).iter();
+        let mut pairs = cookies.filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(';'));
+        pairs.find_map(|pair| {
+            let (name, value) = pair.trim().split_once('=')?;
+            (name == COOKIE).then_some(Credential::Cookie(value))
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn auth(wall: fn() -> Timestamp) -> Auth {
+        Auth::new(SecretString::from("correct horse"), true, wall)
+    }
+
+    fn early() -> Timestamp {
+        "2026-01-01T00:00:00Z".parse().unwrap()
+    }
+
+    fn late() -> Timestamp {
+        "2026-03-01T00:00:00Z".parse().unwrap()
+    }
+
+    fn value_of(cookie: &HeaderValue) -> String {
+        let text = cookie.to_str().unwrap();
+        text[COOKIE.len() + 1..text.find(';').unwrap()].to_owned()
+    }
+
+    #[test]
+    fn a_session_lasts_its_time_and_no_longer() {
+        let cookie = value_of(&auth(early).cookie());
+        assert!(auth(early).is_session(&cookie));
+        assert!(!auth(late).is_session(&cookie));
+        let other = Auth::new(SecretString::from("another"), true, early);
+        assert!(!other.is_session(&cookie), "a new token ends all sessions");
+        let (ends, seal) = cookie.split_once('.').unwrap();
+        let longer = format!("{}.{seal}", ends.parse::<i64>().unwrap() + 1);
+        assert!(!auth(early).is_session(&longer), "its end cannot be moved");
+    }
+
+    #[test]
+    fn a_code_logs_in_once() {
+        let auth = auth(early);
+        let code = auth.one_time_code();
+        assert!(!auth.redeem("guess"));
+        assert!(auth.redeem(&code));
+        assert!(!auth.redeem(&code));
+    }
+}

@@ -1,0 +1,95 @@
+//! JSON bodies, read field by field so that a refusal can name the one that is wrong.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::StatusCode;
+use phony_call::CallSid;
+use serde_json::{Map, Value};
+
+use super::Http;
+use crate::error::{ApiError, ErrorCode};
+
+/// The longest text that is spoken or given to the model, in bytes.
+pub(super) const TEXT_LIMIT: usize = 4096;
+
+/// A body of type `T`.
+#[derive(Debug)]
+pub(super) struct Body<T>(pub(super) T);
+
+/// What a body is read into.
+pub(super) trait Read: Sized {
+    fn read(fields: &Fields) -> Result<Self, ApiError>;
+}
+
+impl<T: Read> FromRequest<Http> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, http: &Http) -> Result<Self, ApiError> {
+        let bytes = bytes(request, http).await?;
+        let value = serde_json::from_slice(&bytes)
+            .map_err(|_| ApiError::new(ErrorCode::InvalidRequest, "the body is not JSON"))?;
+        let Value::Object(fields) = value else {
+            return Err(ApiError::new(ErrorCode::InvalidRequest, "the body is not a JSON object"));
+        };
+        T::read(&Fields(fields)).map(Self)
+    }
+}
+
+/// The whole body, if it is not too large.
+pub(super) async fn bytes(request: Request, http: &Http) -> Result<Bytes, ApiError> {
+    Bytes::from_request(request, http).await.map_err(|rejection| {
+        if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+            ApiError::new(ErrorCode::TooLarge, "the body is larger than 64 KB")
+        } else {
+            ApiError::new(ErrorCode::InvalidRequest, "the body could not be read")
+        }
+    })
+}
+
+/// The fields of a body.
+#[derive(Debug)]
+pub(super) struct Fields(Map<String, Value>);
+
+impl Fields {
+    /// The call that the request is about.
+    pub(super) fn call(&self) -> Result<CallSid, ApiError> {
+        let text = self.required("callSid")?;
+        CallSid::parse(text).map_err(|error| ApiError::field("callSid", &format!("is {error}")))
+    }
+
+    /// Words: not blank, not too long, without control characters.
+    pub(super) fn words(&self, name: &'static str) -> Result<String, ApiError> {
+        let text = self.required(name)?.trim();
+        if text.is_empty() {
+            return Err(ApiError::field(name, "is empty"));
+        }
+        if text.len() > TEXT_LIMIT {
+            let error = ApiError::field(name, "is longer than 4 KB");
+            return Err(ApiError { code: ErrorCode::TooLarge, ..error });
+        }
+        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\t')) {
+            return Err(ApiError::field(name, "has control characters in it"));
+        }
+        Ok(text.to_owned())
+    }
+
+    /// As [`Fields::words`], but may be missing or `null`, or blank.
+    pub(super) fn optional_words(&self, name: &'static str) -> Result<Option<String>, ApiError> {
+        match self.optional(name)? {
+            Some(text) if !text.trim().is_empty() => self.words(name).map(Some),
+            Some(_) | None => Ok(None),
+        }
+    }
+
+    pub(super) fn required(&self, name: &'static str) -> Result<&str, ApiError> {
+        self.optional(name)?.ok_or_else(|| ApiError::field(name, "is missing"))
+    }
+
+    pub(super) fn optional(&self, name: &'static str) -> Result<Option<&str>, ApiError> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(ApiError::field(name, "is not a text")),
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! `WS /events/ws`: what happens in calls, to whoever looks.
+
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use futures_util::SinkExt as _;
+use phony_call::CallSid;
+use serde::Deserialize;
+use tokio::time::{Duration, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::Http;
+use super::auth::{Supervisor, check_origin};
+use crate::error::{ApiError, ErrorBody, ErrorCode};
+use crate::events::View;
+
+/// How long a viewer may take to read what was sent.
+const WRITE_LIMIT: Duration = Duration::from_secs(10);
+/// How often a quiet socket is asked whether it is still there.
+const PING: Duration = Duration::from_secs(30);
+
+/// What to look at.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[serde(rename_all = "camelCase")]
+#[into_params(rename_all = "camelCase")]
+pub(super) struct Wanted {
+    /// One call; every call if absent.
+    call_sid: Option<String>,
+    /// The number of the last event that the viewer has; only with `callSid`.
+    after: Option<String>,
+}
+
+/// A call's events from the first one on, then as they happen; or every call's.
+///
+/// The socket is closed with 1000 after the call's last event, with 1013 if the viewer was too slow
+/// (connect again with `after`), with 1001 when the server stops.
+#[utoipa::path(
+    get, path = "/events/ws", tag = "events", params(Wanted),
+    responses(
+        (status = 101, description = "Events, one JSON object a message"),
+        (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
+        (status = 403, description = "A page of another site", body = ErrorBody),
+        (status = 404, body = ErrorBody),
+    ),
+    security(("token" = []), ("cookie" = []))
+)]
+pub(super) async fn events(
+    State(http): State<Http>,
+    headers: HeaderMap,
+    supervisor: Supervisor,
+    Query(wanted): Query<Wanted>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, ApiError> {
+    check_origin(&headers, supervisor.switchboard())?;
+    let upgrade = upgrade.map_err(|_| {
+        ApiError::new(ErrorCode::InvalidRequest, "this address is for WebSocket upgrades")
+    })?;
+    let view = view(&supervisor, &wanted)?;
+    let kill = http.switchboard.life.kill.clone();
+    let upgrade = upgrade
+        .read_buffer_size(4096)
+        .write_buffer_size(4096)
+        .max_message_size(4096)
+        .max_frame_size(4096);
+    Ok(upgrade.on_upgrade(move |socket| show(socket, view, kill)))
+}
+
+fn view(supervisor: &Supervisor, wanted: &Wanted) -> Result<View, ApiError> {
+    let hub = &supervisor.switchboard().hub;
+    let after = match wanted.after.as_deref() {
+        None | Some("") => 0,
+        Some(text) => {
+            text.parse().map_err(|_| ApiError::field("after", "is not the number of an event"))?
+        }
+    };
+    match wanted.call_sid.as_deref() {
+        None | Some("") => Ok(hub.view_all()),
+        Some(call) => {
+            let call = CallSid::parse(call).map_err(|_| ApiError::call_not_found())?;
+            hub.view(&call, after).ok_or_else(ApiError::call_not_found)
+        }
+    }
+}
+
+async fn show(mut socket: WebSocket, view: View, kill: CancellationToken) {
+    let cut = view.cut.clone();
+    let (code, reason) = tokio::select! {
+        biased;
+        () = kill.cancelled() => (close_code::AWAY, "the server stops"),
+        () = cut.cancelled() => (close_code::AGAIN, "too slow; connect again with after"),
+        code = tell(&mut socket, view) => code,
+    };
+    let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
+    let closing = async {
+        socket.send(Message::Close(Some(frame))).await.ok()?;
+        while let Some(Ok(_)) = socket.recv().await {}
+        Some(())
+    };
+    drop(timeout(Duration::from_secs(2), closing).await);
+}
+
+/// Sends what has been and what happens, until the call ends or the viewer goes.
+async fn tell(socket: &mut WebSocket, mut view: View) -> (u16, &'static str) {
+    const GONE: (u16, &str) = (close_code::NORMAL, "");
+    for event in std::mem::take(&mut view.past) {
+        if !matches!(timeout(WRITE_LIMIT, socket.feed(Message::Text(event))).await, Ok(Ok(()))) {
+            return GONE;
+        }
+    }
+    let mut ping = tokio::time::interval(PING);
+    ping.tick().await;
+    loop {
+        if !matches!(timeout(WRITE_LIMIT, socket.flush()).await, Ok(Ok(()))) {
+            return GONE;
+        }
+        tokio::select! {
+            event = view.live.recv() => {
+                let mut next = event;
+                if next.is_none() {
+                    return (close_code::NORMAL, "the call has ended");
+                }
+                while let Some(event) = next {
+                    let sent = timeout(WRITE_LIMIT, socket.feed(Message::Text(event))).await;
+                    if !matches!(sent, Ok(Ok(()))) {
+                        return GONE;
+                    }
+                    next = view.live.try_recv().ok();
+                }
+            }
+            // Viewers have nothing to say but that they go.
+            message = socket.recv() => match message {
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return GONE,
+                Some(Ok(_)) => {}
+            },
+            _ = ping.tick() => {
+                let sent = socket.feed(Message::Ping(axum::body::Bytes::new()));
+                if !matches!(timeout(WRITE_LIMIT, sent).await, Ok(Ok(()))) {
+                    return GONE;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Whether the server lives, whether it can take calls, and its numbers.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use serde::Serialize;
+
+use super::Http;
+use super::auth::Supervisor;
+use crate::error::{ApiError, ErrorBody, ErrorCode};
+use crate::telemetry;
+
+/// A sign of life.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Health {
+    /// Always `ok`.
+    status: &'static str,
+    /// Seconds since the start.
+    uptime: u64,
+    /// Calls that are live.
+    active_calls: usize,
+}
+
+/// The server lives.
+#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, body = Health)))]
+pub(super) async fn healthz(State(http): State<Http>) -> Json<Health> {
+    let switchboard = &http.switchboard;
+    let uptime = (switchboard.clock.now)().saturating_duration_since(switchboard.started);
+    let active_calls = switchboard.registry.count();
+    Json(Health { status: "ok", uptime: uptime.as_secs(), active_calls })
+}
+
+/// Whether calls can be taken.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Ready {
+    /// Always `ready`.
+    status: &'static str,
+}
+
+/// The server can take calls.
+#[utoipa::path(
+    get, path = "/readyz", tag = "health",
+    responses(
+        (status = 200, body = Ready),
+        (status = 503, description = "Stopping, or not set up for calls", body = ErrorBody),
+    )
+)]
+pub(super) async fn readyz(State(http): State<Http>) -> Result<Json<Ready>, ApiError> {
+    match http.switchboard.not_ready() {
+        None => Ok(Json(Ready { status: "ready" })),
+        Some(reason) => Err(ApiError::new(ErrorCode::Unavailable, reason)),
+    }
+}
+
+/// Numbers for Prometheus.
+#[utoipa::path(
+    get, path = "/metrics", tag = "health",
+    responses(
+        (status = 200, description = "Prometheus text", body = String, content_type = "text/plain"),
+        (status = 401, body = ErrorBody),
+    ),
+    security(("token" = []), ("cookie" = []))
+)]
+pub(super) async fn metrics(_supervisor: Supervisor) -> impl IntoResponse {
+    let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    (kind, telemetry::metrics_handle().render())
+}

@@ -1,0 +1,55 @@
+//! `POST /override/dtmf`.
+
+use axum::Json;
+use phony_call::{Action, CallSid, Digits};
+
+use super::super::auth::Supervisor;
+use super::super::body::{Body, Fields, Read};
+use super::{Done, act};
+use crate::error::{ApiError, ErrorBody};
+
+/// Keys to press.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(in super::super) struct DtmfOrder {
+    /// The call.
+    #[schema(value_type = String)]
+    call_sid: CallSid,
+    /// One of `0-9 * #`, or, as `digits`, several of them and `w` for half a second of pause.
+    #[schema(value_type = String, example = "5")]
+    digit: Digits,
+}
+
+impl Read for DtmfOrder {
+    fn read(fields: &Fields) -> Result<Self, ApiError> {
+        let call_sid = fields.call()?;
+        let (name, keys) = match (fields.optional("digits")?, fields.optional("digit")?) {
+            (Some(digits), _) => ("digits", digits),
+            (None, Some(digit)) if digit.chars().count() == 1 => ("digit", digit),
+            (None, Some(_)) => return Err(ApiError::field("digit", "is not one key")),
+            (None, None) => return Err(ApiError::field("digit", "is missing")),
+        };
+        let digit =
+            Digits::parse(keys).map_err(|error| ApiError::field(name, &format!("is {error}")))?;
+        Ok(Self { call_sid, digit })
+    }
+}
+
+/// Presses keys.
+#[utoipa::path(
+    post, path = "/override/dtmf", tag = "override", request_body = DtmfOrder,
+    responses(
+        (status = 200, body = Done),
+        (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
+        (status = 404, body = ErrorBody), (status = 409, body = ErrorBody),
+        (status = 413, body = ErrorBody), (status = 422, body = ErrorBody),
+        (status = 429, body = ErrorBody),
+    ),
+    security(("token" = []), ("cookie" = []))
+)]
+pub(in super::super) async fn dtmf(
+    supervisor: Supervisor,
+    Body(order): Body<DtmfOrder>,
+) -> Result<Json<Done>, ApiError> {
+    act(&supervisor, &order.call_sid, Action::Press(order.digit)).await
+}

@@ -1,0 +1,28 @@
+//! `POST /override/end`.
+
+use axum::Json;
+use phony_call::Action;
+
+use super::super::auth::Supervisor;
+use super::super::body::Body;
+use super::{CallOrder, Done, act};
+use crate::error::{ApiError, ErrorBody};
+
+/// Hangs up.
+#[utoipa::path(
+    post, path = "/override/end", tag = "override", request_body = CallOrder,
+    responses(
+        (status = 200, body = Done),
+        (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
+        (status = 404, body = ErrorBody), (status = 409, body = ErrorBody),
+        (status = 413, body = ErrorBody), (status = 422, body = ErrorBody),
+        (status = 429, body = ErrorBody),
+    ),
+    security(("token" = []), ("cookie" = []))
+)]
+pub(in super::super) async fn end(
+    supervisor: Supervisor,
+    Body(order): Body<CallOrder>,
+) -> Result<Json<Done>, ApiError> {
+    act(&supervisor, &order.call_sid, Action::End).await
+}

@@ -1,0 +1,54 @@
+//! `POST /override/transfer`.
+
+use axum::Json;
+use phony_call::{Action, CallSid, PhoneNumber};
+
+use super::super::auth::Supervisor;
+use super::super::body::{Body, Fields, Read};
+use super::{Done, act};
+use crate::error::{ApiError, ErrorBody};
+
+/// Whom to dial.
+#[derive(Debug, utoipa::ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(in super::super) struct TransferOrder {
+    /// The call.
+    #[schema(value_type = String)]
+    call_sid: CallSid,
+    /// E.164; `number` is read in its place.
+    #[schema(value_type = String, example = "+15005550006")]
+    target: PhoneNumber,
+}
+
+impl Read for TransferOrder {
+    fn read(fields: &Fields) -> Result<Self, ApiError> {
+        let call_sid = fields.call()?;
+        let (name, number) = match (fields.optional("target")?, fields.optional("number")?) {
+            (Some(target), _) => ("target", target),
+            (None, Some(number)) => ("number", number),
+            (None, None) => return Err(ApiError::field("target", "is missing")),
+        };
+        let target = PhoneNumber::parse(number)
+            .map_err(|error| ApiError::field(name, &format!("is {error}")))?;
+        Ok(Self { call_sid, target })
+    }
+}
+
+/// Dials the call on.
+#[utoipa::path(
+    post, path = "/override/transfer", tag = "override", request_body = TransferOrder,
+    responses(
+        (status = 200, body = Done),
+        (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
+        (status = 404, body = ErrorBody), (status = 409, body = ErrorBody),
+        (status = 413, body = ErrorBody), (status = 422, body = ErrorBody),
+        (status = 429, body = ErrorBody),
+    ),
+    security(("token" = []), ("cookie" = []))
+)]
+pub(in super::super) async fn transfer(
+    supervisor: Supervisor,
+    Body(order): Body<TransferOrder>,
+) -> Result<Json<Done>, ApiError> {
+    act(&supervisor, &order.call_sid, Action::Transfer(order.target)).await
+}

@@ -1,0 +1,215 @@
+//! The live calls: from a call's id to the mailbox of its task.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use phony_call::{Action, CallSid, EndStatus, LegEnd, Next, Refused};
+use serde_json::Value;
+use subtle::ConstantTimeEq as _;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::carriers::CarrierPort;
+
+/// Letters that may wait for a call. Its task empties the box at once, so a full one is a fault.
+pub const MAILBOX: usize = 64;
+
+/// Tokens that a call keeps for sockets that have not come yet; the oldest is forgotten first.
+const TOKENS: usize = 8;
+
+/// What a call's task can be told from outside.
+#[derive(Debug)]
+pub enum Letter {
+    /// A supervisor acts.
+    Act {
+        /// What to do.
+        action: Action,
+        /// Whether it was done.
+        reply: oneshot::Sender<Result<(), Refused>>,
+    },
+    /// The carrier asks how the call goes on.
+    LegEnded {
+        /// Why it asks.
+        end: LegEnd,
+        /// The answer.
+        reply: oneshot::Sender<Next>,
+    },
+    /// A line for the call's words; an older one is dropped.
+    Attach(CarrierPort),
+    /// The carrier says that the call is over.
+    Over(EndStatus),
+    /// Somebody wants to know everything about the call.
+    Snapshot(oneshot::Sender<Value>),
+}
+
+/// The way to a live call.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    mailbox: mpsc::Sender<Letter>,
+    stop: CancellationToken,
+}
+
+impl Handle {
+    /// Sends a letter; false if the call is gone.
+    pub async fn send(&self, letter: Letter) -> bool {
+        self.mailbox.send(letter).await.is_ok()
+    }
+
+    /// Asks the call something; `None` if it is gone.
+    pub async fn ask<T>(&self, letter: impl FnOnce(oneshot::Sender<T>) -> Letter) -> Option<T> {
+        let (reply, answer) = oneshot::channel();
+        self.mailbox.send(letter(reply)).await.ok()?;
+        answer.await.ok()
+    }
+
+    /// Asks the call to say goodbye and end.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+}
+
+/// The live calls of this process.
+#[derive(Debug, Default)]
+pub struct Registry {
+    calls: Mutex<HashMap<CallSid, Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    handle: Handle,
+    tokens: Vec<String>,
+}
+
+/// What a call's task holds: its mailbox, its stop signal, and its place in the registry.
+#[derive(Debug)]
+pub struct Registered {
+    /// Letters.
+    pub mailbox: mpsc::Receiver<Letter>,
+    /// Cancelled when the call shall say goodbye.
+    pub stop: CancellationToken,
+    /// Unregisters the call when it is dropped, for whatever reason.
+    pub place: Place,
+}
+
+/// A place in the registry.
+#[derive(Debug)]
+pub struct Place {
+    registry: Arc<Registry>,
+    call: CallSid,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.registry.lock().remove(&self.call);
+    }
+}
+
+impl Registry {
+    /// Makes a place for a call; `None` if there is one of this id.
+    #[must_use]
+    pub fn register(
+        self: &Arc<Self>,
+        call: &CallSid,
+        stop: CancellationToken,
+    ) -> Option<Registered> {
+        let mut calls = self.lock();
+        if calls.contains_key(call) {
+            return None;
+        }
+        let (mailbox, letters) = mpsc::channel(MAILBOX);
+        let handle = Handle { mailbox, stop: stop.clone() };
+        calls.insert(call.clone(), Entry { handle, tokens: Vec::new() });
+        let place = Place { registry: Arc::clone(self), call: call.clone() };
+        Some(Registered { mailbox: letters, stop, place })
+    }
+
+    /// The way to a call.
+    #[must_use]
+    pub fn find(&self, call: &CallSid) -> Option<Handle> {
+        self.lock().get(call).map(|entry| entry.handle.clone())
+    }
+
+    /// A new single-use token for a socket of this call; `None` if the call is gone.
+    #[must_use]
+    pub fn mint(&self, call: &CallSid) -> Option<String> {
+        let token = random_token();
+        let mut calls = self.lock();
+        let entry = calls.get_mut(call)?;
+        if entry.tokens.len() == TOKENS {
+            entry.tokens.remove(0);
+        }
+        entry.tokens.push(token.clone());
+        Some(token)
+    }
+
+    /// The call for which `token` was minted, if it is `call`; the token is used up.
+    #[must_use]
+    pub fn redeem(&self, call: &CallSid, token: &str) -> Option<Handle> {
+        let mut calls = self.lock();
+        let entry = calls.get_mut(call)?;
+        let same = |minted: &String| minted.as_bytes().ct_eq(token.as_bytes()).into();
+        let at = entry.tokens.iter().position(same)?;
+        entry.tokens.remove(at);
+        Some(entry.handle.clone())
+    }
+
+    /// How many calls are live.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<CallSid, Entry>> {
+        // Nothing is done under the lock that could leave the map half changed.
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// 256 random bits in hexadecimal.
+///
+/// # Panics
+///
+/// If the operating system has no random bits to give: nothing would be safe then.
+#[must_use]
+pub fn random_token() -> String {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    hex(&bytes)
+}
+
+/// Bytes in hexadecimal.
+#[must_use]
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble & 15)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_opens_its_own_call_once() {
+        let registry = Arc::new(Registry::default());
+        let (one, two) = (CallSid::parse("CA1").unwrap(), CallSid::parse("CA2").unwrap());
+        let _a = registry.register(&one, CancellationToken::new()).unwrap();
+        let _b = registry.register(&two, CancellationToken::new()).unwrap();
+        let token = registry.mint(&one).unwrap();
+        assert!(registry.redeem(&two, &token).is_none(), "another call's");
+        assert!(registry.redeem(&one, "").is_none(), "none at all");
+        assert!(registry.redeem(&one, &token).is_some());
+        assert!(registry.redeem(&one, &token).is_none(), "a used one");
+    }
+
+    #[test]
+    fn a_place_is_given_once_and_given_back() {
+        let registry = Arc::new(Registry::default());
+        let call = CallSid::parse("CA1").unwrap();
+        let first = registry.register(&call, CancellationToken::new()).unwrap();
+        assert!(registry.register(&call, CancellationToken::new()).is_none());
+        assert_eq!(registry.count(), 1);
+        drop(first);
+        assert_eq!(registry.count(), 0);
+        assert!(registry.mint(&call).is_none());
+    }
+}

@@ -1,0 +1,321 @@
+//! The server: everything built from a [`Config`], started and stopped as one.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::serve::ListenerExt as _;
+use jiff::Timestamp;
+use phony_call::CallSid;
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
+use tower_http::timeout::TimeoutLayer;
+use utoipa::openapi::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::agents::{Agent, AgentError, Agents};
+use crate::carriers::twilio;
+use crate::config::Config;
+use crate::events::Hub;
+use crate::http::{self, Auth, Http};
+use crate::models::realtime::{self, BadSettings, RealtimeSettings, SessionSettings};
+use crate::models::{Tool, call_tools};
+use crate::registry::{Registry, hex, random_token};
+use crate::switchboard::{Clock, Life, Models, Switchboard};
+use crate::telemetry;
+
+/// How long an HTTP request may take; sockets are not requests.
+const REQUEST_LIMIT: Duration = Duration::from_secs(30);
+/// How long what remains may take to end once everything was told to.
+const END_LIMIT: Duration = Duration::from_secs(5);
+
+/// Why the server could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An agent cannot be used.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+    /// The model cannot be reached with these settings.
+    #[error("OPENAI_BASE_URL or OPENAI_API_KEY cannot be used")]
+    Model(#[from] BadSettings),
+    /// The data folder cannot be used.
+    #[error("the data folder {folder} cannot be used (PHONY_DATA_DIR names another)")]
+    DataDir {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The address cannot be listened on.
+    #[error("{address} cannot be listened on (PORT and PHONY_BIND name another)")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A server that runs.
+#[derive(Debug)]
+pub struct Running {
+    /// The address it listens on.
+    pub addr: SocketAddr,
+    /// The calls, for programs that carry the server in them.
+    pub switchboard: Arc<Switchboard>,
+    auth: Arc<Auth>,
+    life: Life,
+    served: JoinHandle<()>,
+}
+
+/// Starts a server whose calls are held by the configured model.
+pub async fn start(config: Config) -> Result<Running, StartError> {
+    let tasks = TaskTracker::new();
+    let life = Life::default();
+    let models = realtime_models(&config, tasks.clone(), life.kill.clone())?;
+    start_parts(config, models, tasks, life).await
+}
+
+/// Starts a server whose calls are held by any model.
+pub async fn start_with(config: Config, models: Models) -> Result<Running, StartError> {
+    start_parts(config, models, TaskTracker::new(), Life::default()).await
+}
+
+/// The description of every route.
+///
+/// # Panics
+///
+/// If the built-in defaults are wrong, which a test rules out.
+#[must_use]
+pub fn openapi() -> OpenApi {
+    // The handlers' state is needed to build the routes, not to describe them.
+    let config = Config::from_sources(crate::config::Sources::default())
+        .expect("the defaults are right by themselves");
+    let agents = Agents::load(&config).expect("the built-in agents are right by themselves");
+    let models = Models::new(|_, _| crate::models::port().0);
+    let calls = TaskTracker::new();
+    let switchboard = Arc::new(switchboard(config, 0, agents, models, calls, Life::default()));
+    let auth = Arc::new(Auth::new(SecretString::from(""), false, wall));
+    let http = Http::new(Arc::clone(&switchboard), auth);
+    http::document(routes(http, &switchboard).into_openapi())
+}
+
+impl Running {
+    /// A link that logs a supervisor in once.
+    #[must_use]
+    pub fn login_link(&self) -> String {
+        let switchboard = &self.switchboard;
+        let scheme = if switchboard.config.host.is_some() { "https" } else { "http" };
+        let code = self.auth.one_time_code();
+        format!("{scheme}://{}/login?code={code}", switchboard.authority())
+    }
+
+    /// Begins the end: no new calls; those there are say goodbye.
+    pub fn stop(&self) {
+        self.life.drain.cancel();
+    }
+
+    /// Ends everything at once.
+    pub fn kill(&self) {
+        self.life.drain.cancel();
+        self.life.kill.cancel();
+    }
+
+    /// Waits until the server has stopped, which it does not by itself.
+    pub async fn join(self) {
+        if let Err(error) = self.served.await {
+            tracing::error!(%error, "the server failed");
+        }
+    }
+}
+
+async fn start_parts(
+    config: Config,
+    models: Models,
+    tasks: TaskTracker,
+    life: Life,
+) -> Result<Running, StartError> {
+    telemetry::metrics_handle();
+    let agents = Agents::load(&config)?;
+    let data_dir = |source| StartError::DataDir { folder: config.data_dir.clone(), source };
+    let token = match &config.admin_token {
+        Some(token) => token.clone(),
+        None => kept_token(&config.data_dir).map_err(data_dir)?,
+    };
+    let address = SocketAddr::new(config.bind, config.port);
+    let listen = |source| StartError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(listen)?;
+    let addr = listener.local_addr().map_err(listen)?;
+    for warning in &config.warnings {
+        tracing::warn!(warning, "configuration");
+    }
+    let auth = Arc::new(Auth::new(token, config.host.is_some(), wall));
+    let calls = TaskTracker::new();
+    let switchboard =
+        Arc::new(switchboard(config, addr.port(), agents, models, calls, life.clone()));
+    let app = service(&switchboard, &auth);
+    // One frame is one packet: words must not wait for more to fill it.
+    let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
+    let serving = axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(life.kill.clone().cancelled_owned());
+    if let Some(reason) = switchboard.not_ready() {
+        tracing::warn!(reason, "not ready for calls");
+    }
+    tracing::info!(%addr, "server started");
+    let run = run(serving.into_future(), Arc::clone(&switchboard), tasks.clone());
+    let served = tasks.spawn(run);
+    Ok(Running { addr, switchboard, auth, life, served })
+}
+
+/// Serves until the end, which goes in stages: the calls say goodbye, within a limit; then
+/// everything is told to end; then what remains is waited for, within a limit.
+async fn run(
+    serving: impl Future<Output = io::Result<()>> + Send + 'static,
+    switchboard: Arc<Switchboard>,
+    tasks: TaskTracker,
+) {
+    let life = switchboard.life.clone();
+    let upkeep = tasks.spawn(upkeep(life.kill.clone()));
+    let serving = tasks.spawn(serving);
+    life.drain.cancelled().await;
+    tracing::info!(live = switchboard.registry.count(), "stopping");
+    switchboard.calls.close();
+    let polite = tokio::time::timeout(switchboard.config.drain, switchboard.calls.wait());
+    if let Some(Err(_)) = life.kill.run_until_cancelled(polite).await {
+        tracing::warn!(live = switchboard.registry.count(), "calls did not end in time");
+    }
+    life.kill.cancel();
+    drop(tokio::time::timeout(END_LIMIT, switchboard.calls.wait()).await);
+    drop(upkeep.await);
+    match tokio::time::timeout(END_LIMIT, serving).await {
+        Ok(Ok(Err(error))) => tracing::error!(%error, "serving failed"),
+        Ok(Ok(Ok(())) | Err(_)) => {}
+        Err(_) => tracing::debug!("connections were left open"),
+    }
+    tracing::info!("server stopped");
+}
+
+/// Keeps the histograms of the metrics small.
+async fn upkeep(kill: CancellationToken) {
+    let mut interval = tokio::time::interval(Duration::from_secs(5));
+    while kill.run_until_cancelled(interval.tick()).await.is_some() {
+        telemetry::metrics_handle().run_upkeep();
+    }
+}
+
+fn switchboard(
+    config: Config,
+    port: u16,
+    agents: Agents,
+    models: Models,
+    calls: TaskTracker,
+    life: Life,
+) -> Switchboard {
+    let clock = Clock { now, wall };
+    let (registry, hub) = (Arc::new(Registry::default()), Arc::new(Hub::default()));
+    let started = now();
+    Switchboard { config, port, agents, registry, hub, models, calls, life, clock, started }
+}
+
+fn routes(http: Http, switchboard: &Arc<Switchboard>) -> OpenApiRouter {
+    http::routes(http).merge(twilio::routes(Arc::clone(switchboard)))
+}
+
+fn service(switchboard: &Arc<Switchboard>, auth: &Arc<Auth>) -> Router {
+    let http = Http::new(Arc::clone(switchboard), Arc::clone(auth));
+    let (router, collected) = routes(http.clone(), switchboard).split_for_parts();
+    http.describe(&http::document(collected));
+    router
+        .fallback(http::not_found)
+        .method_not_allowed_fallback(http::method_not_allowed)
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_LIMIT))
+        .layer(CatchPanicLayer::new())
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::X_CONTENT_TYPE_OPTIONS,
+            HeaderValue::from_static("nosniff"),
+        ))
+}
+
+/// Reaches for the configured model. Without a key it is tried all the same: a stand-in may want
+/// none, and the provider's refusal is told to the call.
+fn realtime_models(
+    config: &Config,
+    tasks: TaskTracker,
+    kill: CancellationToken,
+) -> Result<Models, BadSettings> {
+    let openai = &config.openai;
+    let key = openai.api_key.clone().unwrap_or_else(|| SecretString::from("none"));
+    let settings = RealtimeSettings::new(openai.base_url.as_str(), key, &openai.model)?;
+    let (settings, voice) = (Arc::new(settings), openai.voice.clone());
+    Ok(Models::new(move |agent, call| {
+        let session = SessionSettings {
+            instructions: agent.instructions.clone(),
+            voice: Some(agent.voice.clone().unwrap_or_else(|| voice.clone())),
+            tools: tools_of(agent),
+            safety_identifier: Some(safety_identifier(call)),
+        };
+        realtime::open(Arc::clone(&settings), session, &tasks, kill.child_token())
+    }))
+}
+
+/// The commands that the agent may use, as tools.
+fn tools_of(agent: &Agent) -> Vec<Tool> {
+    let allowed = |tool: &Tool| agent.call.commands.iter().any(|name| name.as_str() == tool.name);
+    call_tools().into_iter().filter(allowed).collect()
+}
+
+/// Tells one call from another without naming anybody.
+fn safety_identifier(call: &CallSid) -> String {
+    let hash = Sha256::digest(call.as_str().as_bytes());
+    hex(&hash[..16])
+}
+
+/// The supervisors' token: made at the first start, then read, by its owner alone.
+fn kept_token(folder: &Path) -> io::Result<SecretString> {
+    make_folder(folder)?;
+    let path = folder.join("admin-token");
+    match std::fs::read_to_string(&path) {
+        Ok(token) if token.trim().len() >= 8 => Ok(SecretString::from(token.trim())),
+        Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "admin-token holds no token")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let token = SecretString::from(random_token());
+            let mut options = std::fs::OpenOptions::new();
+            options.write(true).create_new(true);
+            #[cfg(unix)]
+            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+            let mut file = options.open(&path)?;
+            io::Write::write_all(&mut file, token.expose_secret().as_bytes())?;
+            Ok(token)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// The data folder, made for its owner alone if it is not there.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the server is the clock of all but the sessions")]
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+#[expect(clippy::disallowed_methods, reason = "wall time enters here")]
+fn wall() -> Timestamp {
+    Timestamp::now()
+}

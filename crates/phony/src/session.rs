@@ -1,0 +1,251 @@
+//! The task of one call: it turns what comes in into an [`Input`], gives it to the [`Call`], and
+//! performs what the call says. It decides nothing.
+
+mod record;
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use phony_call::{
+    Agent, Call, EndReason, Fault, FromCarrier, FromModel, Identity, Input, Output, Policy,
+    ToCarrier, ToModel,
+};
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+use crate::carriers::CarrierPort;
+use crate::events::Publisher;
+use crate::models::ModelPort;
+use crate::registry::{Letter, Registered};
+use record::Record;
+
+/// How often a model whose task has died is opened anew in one call.
+const MODEL_REOPENS: u32 = 3;
+
+/// What a call begins with.
+pub struct Start {
+    /// Limits and timings.
+    pub policy: Policy,
+    /// Who answers.
+    pub agent: Agent,
+    /// Who calls whom.
+    pub identity: Identity,
+    /// The time on the wall.
+    pub wall: Timestamp,
+    /// Opens the model.
+    pub open_model: Box<dyn Fn() -> ModelPort + Send>,
+    /// Ends the task at once.
+    pub kill: CancellationToken,
+    /// The call's place in the registry.
+    pub registered: Registered,
+    /// The call's record.
+    pub publisher: Publisher,
+}
+
+/// Holds a call to its end.
+pub async fn run(start: Start) {
+    let span = tracing::info_span!(target: "phony", "call", callSid = %start.identity.sid);
+    metrics::counter!("phony_calls_total").increment(1);
+    metrics::gauge!("phony_calls_live").increment(1.0);
+    hold(start).instrument(span).await;
+}
+
+async fn hold(start: Start) {
+    let Start { policy, agent, identity, wall, open_model, kill, registered, publisher } = start;
+    let Registered { mailbox, stop, place } = registered;
+    let now = now();
+    let mut record = Record::new(publisher, identity.sid.clone(), (now, wall), place);
+    let model = Some(open_model());
+    let (call, outputs) = Call::new(policy, agent, identity, now, wall);
+    let mut session = Session {
+        call,
+        publisher: record.publisher.clone(),
+        line: None,
+        model,
+        open_model,
+        reopens: 0,
+        refused: false,
+        finished: false,
+    };
+    session.perform(outputs);
+    if kill.run_until_cancelled(session.turns(mailbox, stop)).await.is_none() {
+        record.reason = EndReason::Shutdown;
+    }
+    let snapshot = session.call.snapshot(self::now());
+    match serde_json::to_value(snapshot) {
+        Ok(snapshot) => record.publisher.keep_snapshot(snapshot),
+        Err(error) => tracing::error!(%error, "the call's last state could not be kept"),
+    }
+}
+
+struct Session {
+    call: Call,
+    publisher: Publisher,
+    line: Option<CarrierPort>,
+    model: Option<ModelPort>,
+    open_model: Box<dyn Fn() -> ModelPort + Send>,
+    reopens: u32,
+    /// The model said that it will never answer.
+    refused: bool,
+    finished: bool,
+}
+
+impl Session {
+    async fn turns(&mut self, mut mailbox: mpsc::Receiver<Letter>, stop: CancellationToken) {
+        let mut stopping = false;
+        let timer = tokio::time::sleep_until(now().into());
+        tokio::pin!(timer);
+        while !self.finished {
+            let deadline = self.call.deadline();
+            if let Some(at) = deadline
+                && timer.deadline() != at.into()
+            {
+                timer.as_mut().reset(at.into());
+            }
+            // Stop and letters come first, so that «hang up» never waits behind words.
+            tokio::select! {
+                biased;
+                () = stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    self.input(Input::Stop);
+                }
+                letter = mailbox.recv() => match letter {
+                    Some(letter) => self.open_letter(letter),
+                    // The registry keeps a sender as long as the call has its place.
+                    None => return,
+                },
+                said = next_of(self.line.as_mut().map(|line| &mut line.rx)) => {
+                    let said = said.unwrap_or(FromCarrier::Closed { clean: false });
+                    if matches!(said, FromCarrier::Closed { .. }) {
+                        self.line = None;
+                    }
+                    self.input(Input::Carrier(said));
+                }
+                said = next_of(self.model.as_mut().map(|model| &mut model.rx)) => match said {
+                    Some(said) => {
+                        self.refused |= matches!(
+                            said, FromModel::Failed { fault: Fault::Fatal, .. }
+                        );
+                        self.input(Input::Model(said));
+                    }
+                    None => self.replace_model("ended"),
+                },
+                () = &mut timer, if deadline.is_some() => self.input(Input::Deadline),
+            }
+        }
+    }
+
+    fn open_letter(&mut self, letter: Letter) {
+        // Whoever asked may have gone away meanwhile; the answer is then nobody's.
+        match letter {
+            Letter::Act { action, reply } => {
+                let done = self.call.act(now(), action).map(|outputs| self.perform(outputs));
+                drop(reply.send(done));
+            }
+            Letter::LegEnded { end, reply } => {
+                let (next, outputs) = self.call.leg_ended(now(), end);
+                self.perform(outputs);
+                drop(reply.send(next));
+            }
+            Letter::Attach(line) => {
+                if self.line.replace(line).is_some() {
+                    self.input(Input::Carrier(FromCarrier::Closed { clean: false }));
+                }
+            }
+            Letter::Over(status) => self.input(Input::Carrier(FromCarrier::Over { status })),
+            Letter::Snapshot(reply) => {
+                let snapshot = serde_json::to_value(self.call.snapshot(now()));
+                drop(snapshot.map(|snapshot| reply.send(snapshot)));
+            }
+        }
+    }
+
+    fn input(&mut self, input: Input) {
+        let outputs = self.call.handle(now(), input);
+        self.perform(outputs);
+    }
+
+    /// Performs what the call says, in its order. A port that is full is a fault of the far side,
+    /// and is told to the call as such.
+    fn perform(&mut self, outputs: Vec<Output>) {
+        let mut outputs = VecDeque::from(outputs);
+        while let Some(output) = outputs.pop_front() {
+            match output {
+                Output::Carrier(order) => {
+                    if !self.tell_line(order) {
+                        let closed = FromCarrier::Closed { clean: false };
+                        outputs.extend(self.call.handle(now(), Input::Carrier(closed)));
+                    }
+                }
+                Output::Model(order) => {
+                    if !self.tell_model(order) {
+                        self.replace_model("stuck");
+                    }
+                }
+                Output::Event(event) => {
+                    record::count(&event);
+                    self.publisher.publish(event);
+                }
+                Output::Finished => self.finished = true,
+            }
+        }
+    }
+
+    /// False if the line is too slow; it is then let go.
+    fn tell_line(&mut self, order: ToCarrier) -> bool {
+        let Some(line) = &self.line else {
+            tracing::debug!("nothing to tell it on: there is no line");
+            return true;
+        };
+        match line.tx.try_send(order) {
+            // A line that has closed says so itself, and how.
+            Ok(()) | Err(TrySendError::Closed(_)) => true,
+            Err(TrySendError::Full(_)) => {
+                tracing::warn!("the line takes words too slowly and is closed");
+                metrics::counter!("phony_lines_too_slow_total").increment(1);
+                self.line = None;
+                false
+            }
+        }
+    }
+
+    /// False if the model is stuck.
+    fn tell_model(&mut self, order: ToModel) -> bool {
+        let Some(model) = &self.model else { return true };
+        !matches!(model.tx.try_send(order), Err(TrySendError::Full(_)))
+    }
+
+    /// Opens the model anew after its task died, unless that would never end.
+    fn replace_model(&mut self, code: &str) {
+        self.model = None;
+        let again = !self.refused && self.reopens < MODEL_REOPENS;
+        if again {
+            self.reopens += 1;
+            self.model = Some((self.open_model)());
+        } else if self.refused {
+            return;
+        }
+        let fault = if again { Fault::Lost } else { Fault::Fatal };
+        self.refused = !again;
+        let message = "the connection to the model was given up".into();
+        let failed =
+            FromModel::Failed { turn: None, fault, code: code.into(), message, usage: None };
+        self.input(Input::Model(failed));
+    }
+}
+
+/// The next item, or never if there is no channel.
+async fn next_of<T>(channel: Option<&mut mpsc::Receiver<T>>) -> Option<T> {
+    match channel {
+        Some(channel) => channel.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the session is the clock of its call")]
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}

@@ -1,0 +1,162 @@
+//! Where calls are taken: finds the agent, reaches for the model, starts the call's task.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+use phony_call::{CallSid, Direction, Identity, PhoneNumber};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::agents::{Agent, Agents};
+use crate::config::Config;
+use crate::events::Hub;
+use crate::models::ModelPort;
+use crate::registry::{Handle, Registry};
+use crate::session::{self, Start};
+
+/// What carriers and supervisors reach: the calls, and the means to take a new one.
+#[derive(Debug)]
+pub struct Switchboard {
+    /// The configuration.
+    pub config: Config,
+    /// The port that is really listened on.
+    pub port: u16,
+    /// Who can answer.
+    pub agents: Agents,
+    /// The live calls.
+    pub registry: Arc<Registry>,
+    /// What happens in calls.
+    pub hub: Arc<Hub>,
+    /// How a call reaches its model.
+    pub models: Models,
+    /// The tasks of calls and of their lines.
+    pub calls: TaskTracker,
+    /// The stages of the server's end.
+    pub life: Life,
+    /// What time it is.
+    pub clock: Clock,
+    /// When the server started.
+    pub started: Instant,
+}
+
+/// What time it is.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock {
+    /// Time that only goes forward.
+    pub now: fn() -> Instant,
+    /// The time of day.
+    pub wall: fn() -> Timestamp,
+}
+
+/// The stages of the server's end.
+#[derive(Debug, Clone, Default)]
+pub struct Life {
+    /// Cancelled when no new calls are taken and the live ones say goodbye.
+    pub drain: CancellationToken,
+    /// Cancelled when everything ends at once.
+    pub kill: CancellationToken,
+}
+
+/// Opens a model for a call.
+#[derive(Clone)]
+pub struct Models(Arc<Open>);
+
+type Open = dyn Fn(&Agent, &CallSid) -> ModelPort + Send + Sync;
+
+impl Models {
+    /// A way to open a model: it returns at once, and connects meanwhile.
+    pub fn new(open: impl Fn(&Agent, &CallSid) -> ModelPort + Send + Sync + 'static) -> Self {
+        Self(Arc::new(open))
+    }
+
+    /// Opens a model.
+    #[must_use]
+    pub fn open(&self, agent: &Agent, call: &CallSid) -> ModelPort {
+        (self.0)(agent, call)
+    }
+}
+
+impl fmt::Debug for Models {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Models")
+    }
+}
+
+/// The server stops and takes no new calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the server is stopping and takes no new calls")]
+pub struct Draining;
+
+impl Switchboard {
+    /// Takes a call whose phone rings, or finds it if it was taken before: carriers ask twice when
+    /// an answer is late. The model is reached for at once, so that the first word need not wait.
+    pub fn take(&self, identity: Identity) -> Result<(), Draining> {
+        if self.registry.find(&identity.sid).is_some() {
+            return Ok(());
+        }
+        if self.life.drain.is_cancelled() {
+            return Err(Draining);
+        }
+        let stop = self.life.drain.child_token();
+        let Some(registered) = self.registry.register(&identity.sid, stop) else { return Ok(()) };
+        let ours = match identity.direction {
+            Direction::Inbound => &identity.to,
+            Direction::Outbound => &identity.from,
+        };
+        let agent = self.agents.for_number(ours);
+        let publisher = self.hub.open(&identity.sid);
+        let (models, sid) = (self.models.clone(), identity.sid.clone());
+        let of_call = Arc::clone(&agent);
+        let start = Start {
+            policy: self.config.policy.clone(),
+            agent: agent.call.clone(),
+            identity,
+            wall: (self.clock.wall)(),
+            open_model: Box::new(move || models.open(&of_call, &sid)),
+            kill: self.life.kill.clone(),
+            registered,
+            publisher,
+        };
+        self.calls.spawn(session::run(start));
+        Ok(())
+    }
+
+    /// The way to a live call.
+    #[must_use]
+    pub fn find(&self, call: &CallSid) -> Option<Handle> {
+        self.registry.find(call)
+    }
+
+    /// Why no calls can be taken, if so.
+    #[must_use]
+    pub fn not_ready(&self) -> Option<&'static str> {
+        let config = &self.config;
+        if self.life.drain.is_cancelled() {
+            Some("stopping")
+        } else if config.twilio.auth_token.is_none() && !config.twilio.insecure_no_signatures {
+            Some("TWILIO_AUTH_TOKEN is not set, so no request of the carrier can be trusted")
+        } else if config.openai.api_key.is_none() && config.openai.is_official() {
+            Some("OPENAI_API_KEY is not set")
+        } else {
+            None
+        }
+    }
+
+    /// The host, and the port if it needs one, of every URL given to the carrier.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        self.config.authority(self.port)
+    }
+
+    /// Our number in a call between these two, for showing it to somebody called on.
+    #[must_use]
+    pub fn our_number(&self, from: &str, to: &str, direction: Direction) -> Option<PhoneNumber> {
+        let ours = match direction {
+            Direction::Inbound => to,
+            Direction::Outbound => from,
+        };
+        PhoneNumber::parse(ours).ok().or_else(|| self.config.twilio.phone_number.clone())
+    }
+}
