@@ -1,0 +1,4 @@
+//! x
+mod line;
+mod record;
+mod speech;
