@@ -28,6 +28,7 @@ pub(crate) struct Ears {
 }
 
 /// What the TwiML asked for, as far as it concerns the line.
+#[expect(clippy::struct_excessive_bools, reason = "each is an attribute of the TwiML")]
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Rules {
     /// Whether anybody listens to the caller: in a relay session, but not during `<Say>`.
@@ -38,6 +39,8 @@ pub(crate) struct Rules {
     pub(crate) dtmf: bool,
     pub(crate) partial_prompts: bool,
     pub(crate) partial_on_hangup: bool,
+    /// From the end of an utterance to its prompt, if the session sets it.
+    pub(crate) prompt_after_ms: Option<u64>,
 }
 
 /// What happened on the line.
@@ -397,7 +400,7 @@ impl Line {
             self.waiting = Some(Waiting {
                 words: utterance.all_words(&utterance.words),
                 utterances: utterance.utterances,
-                at_ms: at_ms + self.ears.prompt_after_ms,
+                at_ms: at_ms + self.rules.prompt_after_ms.unwrap_or(self.ears.prompt_after_ms),
                 began_over_agent: utterance.began_over_agent,
             });
         }

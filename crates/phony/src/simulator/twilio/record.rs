@@ -64,6 +64,10 @@ pub enum End {
     NoAnswer,
     /// The far end was busy.
     Busy,
+    /// The call could not be put through.
+    CouldNotConnect,
+    /// The API gave it up before anybody answered.
+    Canceled,
     /// A webhook or its TwiML could not be used.
     ApplicationError,
     /// The relay socket could not be opened (error 64102).
@@ -147,8 +151,6 @@ pub struct Session {
     pub close_code: Option<u16>,
     /// What the application's `end` frame handed over.
     pub handoff_data: Option<String>,
-    /// Attributes and elements of its TwiML that nobody knows, such as misspelt ones.
-    pub unknown: Vec<String>,
 }
 
 /// Who sent something.

@@ -331,14 +331,12 @@ impl Speaker {
                 self.state = State::Starting { at_ms: now_ms + self.pace.first_sound_ms };
                 true
             }
-            State::Idle => false,
             State::Starting { at_ms } if at_ms <= now_ms => {
                 self.sounding_since_ms = at_ms;
                 out.push(Sounded::On { at_ms });
                 self.run(at_ms);
                 true
             }
-            State::Starting { .. } => false,
             State::Running { since_ms, from } => {
                 let stop = item.stop();
                 let at_ms = since_ms + self.time_of(item, stop.saturating_sub(from));
@@ -362,7 +360,7 @@ impl Speaker {
                 self.silence(since_ms, out);
                 false
             }
-            State::Starved { .. } => false,
+            State::Idle | State::Starting { .. } | State::Starved { .. } => false,
         }
     }
 
