@@ -186,8 +186,9 @@ impl Line {
             self.hang_up(now_ms, out);
             return;
         }
-        self.queued.push_back(act);
         self.advance(now_ms, out);
+        self.queued.push_back(act);
+        self.step(now_ms, out);
     }
 
     /// The next moment at which [`Line::advance`] has something to do.

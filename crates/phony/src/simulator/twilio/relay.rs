@@ -77,35 +77,33 @@ impl Leg {
         };
         self.note_session(&session_id, url);
         let began_ms = self.now_ms();
-        let over = self.hold(&mut socket, relay, &session_id).await;
+        let mut over = self.hold(&mut socket, relay, &session_id).await;
         self.settled = true;
         let now_ms = self.now_ms();
         self.line.silence_agent(now_ms, &mut self.events);
         self.line.set_rules(Rules::default());
-        let hung_up = self.hung_up();
+        if self.hung_up() {
+            over.broken = Some(Broken::HungUp);
+        }
+        if matches!(over.broken, Some(Broken::HungUp | Broken::ApiEnded | Broken::TimeLimit)) {
+            self.cell.set_status(&CallStatus::Completed);
+        }
         close(&mut socket, over.close_code).await;
         drop(socket);
         self.note_over(&over);
-        self.next(over, hung_up, action, &session_id, began_ms).await
+        self.next(over, action, &session_id, began_ms).await
     }
 
     async fn next(
         &mut self,
         over: Over,
-        hung_up: bool,
         action: Option<Source>,
         session_id: &str,
         began_ms: u64,
     ) -> Next {
-        let broken = if hung_up { Some(Broken::HungUp) } else { over.broken };
-        match &broken {
-            Some(Broken::Redirected(_) | Broken::Stopped) => {
-                return self.after(broken.unwrap_or(Broken::Stopped)).await;
-            }
-            Some(Broken::HungUp | Broken::ApiEnded | Broken::TimeLimit) => {
-                self.cell.set_status(&CallStatus::Completed);
-            }
-            None => {}
+        let broken = over.broken;
+        if matches!(broken, Some(Broken::Redirected(_) | Broken::Stopped)) {
+            return self.after(broken.unwrap_or(Broken::Stopped)).await;
         }
         let Some(action) = action else {
             return match broken {
