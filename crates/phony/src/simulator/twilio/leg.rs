@@ -2,30 +2,22 @@
 
 use std::sync::Arc;
 
-use phony_wire::twilio::twiml::{Connect, ConnectTo, Dial, Play, Twiml, Verb};
-use phony_wire::twilio::webhook::{CallStatus, DialResult, DialStatus, Form};
+use phony_wire::twilio::twiml::{Connect, ConnectTo, Play, Verb};
+use phony_wire::twilio::webhook::{CallStatus, Form};
 use tokio::sync::mpsc;
-use url::Url;
 
-use super::calls::{CallCell, Control, Source, new_sid, settle};
+use super::calls::{CallCell, Control, Source, settle};
+use super::document::{Document, fetch};
 use super::line::{Happened, Line, Rules};
-use super::network::{Answers, Callee, Network};
-use super::record::{Dialled, End, Fate, HeardPiece, Interrupt, Said};
+use super::network::Network;
+use super::record::{End, Fate, HeardPiece, Interrupt, Said};
 use super::speech::{Flags, Heard, Input, Sounded};
-use super::webhooks::Request;
 use crate::simulator::callers::{Act, Caller, LiveEvent, LiveParts, words_of};
 
 /// Documents that one call may follow: a call that goes in circles must end.
 const MOST_DOCUMENTS: usize = 200;
 /// Repetitions of a `<Say>` or `<Play>` that asks for endless ones.
 const ENDLESS: u32 = 50;
-
-/// A document and where it came from.
-#[derive(Debug)]
-pub(crate) struct Document {
-    pub(crate) twiml: Twiml,
-    pub(crate) base: Option<Url>,
-}
 
 /// What ends a verb before it is through.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -271,6 +263,13 @@ impl Leg {
         document.map_or(Next::Over(End::ApplicationError), Next::Document)
     }
 
+    /// The state of the call, as `setup` spells it.
+    pub(crate) fn setup_status(&self) -> String {
+        let first = !self.settled && self.cell.look(|record| record.direction == "inbound");
+        let status = if first { CallStatus::Ringing } else { CallStatus::InProgress };
+        status.as_str().to_uppercase().replace('-', "_")
+    }
+
     async fn follow_one(&mut self, document: &Document) -> Next {
         for verb in &document.twiml.verbs {
             let done = match verb {
@@ -340,57 +339,6 @@ impl Leg {
         self.until_quiet().await
     }
 
-    /// Rings the numbers, the first that answers is connected. The caller may hang up meanwhile.
-    async fn dial(&mut self, dial: &Dial, document: &Document) -> Result<Next, Broken> {
-        self.line.set_rules(Rules { interruptible: Input::None, ..Rules::default() });
-        let timeout_ms = u64::from(dial.options.timeout_s.unwrap_or(30)) * 1000;
-        let mut result =
-            DialResult { dial_call_status: DialStatus::Failed, ..DialResult::default() };
-        for number in &dial.numbers {
-            let callee = self.net.callee(&number.number).unwrap_or_else(|| {
-                let default = &self.net.options.callee;
-                Callee { caller: Caller::silent(), ..default.clone() }
-            });
-            let at_ms = self.now_ms();
-            let index = self.note_dialled(at_ms, &number.number, dial.options.caller_id.clone());
-            let (rings_ms, outcome) = outcome(&callee.answers, timeout_ms);
-            self.until(at_ms + rings_ms).await?;
-            result.dial_call_sid = new_sid("CA");
-            result.dial_bridged = Some(outcome == DialStatus::Completed);
-            if outcome == DialStatus::Completed {
-                self.set_outcome(index, &DialStatus::Answered);
-                let most_ms = dial.options.time_limit_s.map_or(u64::MAX, |s| u64::from(s) * 1000);
-                let talks_ms = callee.talks_ms.min(most_ms);
-                let answered_ms = self.now_ms();
-                self.until(answered_ms.saturating_add(talks_ms)).await?;
-                result.dial_call_duration_s = Some(talks_ms.div_ceil(1000));
-            }
-            self.set_outcome(index, &outcome);
-            result.dial_call_status = outcome;
-            if result.dial_bridged == Some(true) {
-                break;
-            }
-        }
-        let Some(action) = &dial.options.action else { return Ok(Next::Verb) };
-        let source = document.source(action, dial.options.method.as_deref());
-        Ok(self.go_to("dial-action", &source, result.to_form()).await)
-    }
-
-    fn note_dialled(&self, at_ms: u64, to: &str, caller_id: Option<String>) -> usize {
-        let dialled =
-            Dialled { at_ms, to: to.to_owned(), caller_id, outcome: "ringing".to_owned() };
-        self.cell.note(|record| record.dialled.push(dialled));
-        self.cell.look(|record| record.dialled.len() - 1)
-    }
-
-    fn set_outcome(&self, index: usize, outcome: &DialStatus) {
-        self.cell.note(|record| {
-            if let Some(dialled) = record.dialled.get_mut(index) {
-                outcome.as_str().clone_into(&mut dialled.outcome);
-            }
-        });
-    }
-
     async fn until_quiet(&mut self) -> Result<(), Broken> {
         loop {
             self.check()?;
@@ -402,7 +350,7 @@ impl Leg {
         }
     }
 
-    async fn until(&mut self, until_ms: u64) -> Result<(), Broken> {
+    pub(crate) async fn until(&mut self, until_ms: u64) -> Result<(), Broken> {
         while self.now_ms() < until_ms {
             let tick = self.tick(Some(until_ms)).await;
             self.handle(tick)?;
@@ -428,87 +376,10 @@ impl Leg {
     }
 }
 
-impl Document {
-    /// What an address in this document leads to.
-    pub(crate) fn source(&self, url: &str, method: Option<&str>) -> Source {
-        Source::Url { url: self.absolute(url), method: method.unwrap_or("POST").to_owned() }
-    }
-
-    /// An absolute address stays as it was written: the signature covers its very text.
-    fn absolute(&self, url: &str) -> String {
-        if url.contains("://") {
-            return url.to_owned();
-        }
-        let joined = self.base.as_ref().and_then(|base| base.join(url).ok());
-        joined.map_or_else(|| url.to_owned(), Into::into)
-    }
-}
-
-/// Asks for a document, or reads an inline one. None if it cannot be used; the record says why.
-pub(crate) async fn fetch(
-    net: &Network,
-    cell: &CallCell,
-    purpose: &str,
-    source: &Source,
-    extra: Form,
-) -> Option<Document> {
-    let (url, method) = match source {
-        Source::Inline(twiml) => {
-            let parsed = Twiml::parse(twiml).ok()?;
-            return Some(Document { twiml: parsed.twiml, base: None });
-        }
-        Source::Url { url, method } => (url.clone(), method.clone()),
-    };
-    let mut form = net.voice_request(cell).to_form();
-    form.append(extra);
-    let answer = net.ask(cell, purpose, Request { url, method, form }).await?;
-    let parsed = if answer.body.trim().is_empty() {
-        Ok(phony_wire::twilio::twiml::Parsed::default())
-    } else {
-        Twiml::parse(&answer.body)
-    };
-    let unknown = parsed.as_ref().map(|parsed| parsed.unknown.clone());
-    cell.note(|record| {
-        let Some(webhook) = record.webhooks.iter_mut().rev().find(|w| w.purpose == purpose) else {
-            return;
-        };
-        match unknown {
-            Ok(unknown) => webhook.unknown = unknown,
-            Err(error) => webhook.error = Some(error.to_string()),
-        }
-    });
-    Some(Document { twiml: parsed.ok()?.twiml, base: Url::parse(&answer.url).ok() })
-}
-
-/// How long it rings, and what comes of it.
-fn outcome(answers: &Answers, timeout_ms: u64) -> (u64, DialStatus) {
-    match answers {
-        Answers::Person { after_ms } | Answers::Machine { after_ms, .. }
-            if *after_ms <= timeout_ms =>
-        {
-            (*after_ms, DialStatus::Completed)
-        }
-        Answers::Person { .. } | Answers::Machine { .. } | Answers::Nobody => {
-            (timeout_ms, DialStatus::NoAnswer)
-        }
-        Answers::Busy => (500, DialStatus::Busy),
-        Answers::Fails { .. } => (500, DialStatus::Failed),
-    }
-}
-
 fn repetitions(times: Option<u32>) -> u32 {
     match times {
         None => 1,
         Some(0) => ENDLESS,
         Some(times) => times.min(ENDLESS),
-    }
-}
-
-impl Leg {
-    /// The state of the call, as `setup` spells it.
-    pub(crate) fn setup_status(&self) -> String {
-        let first = !self.settled && self.cell.look(|record| record.direction == "inbound");
-        let status = if first { CallStatus::Ringing } else { CallStatus::InProgress };
-        status.as_str().to_uppercase().replace('-', "_")
     }
 }

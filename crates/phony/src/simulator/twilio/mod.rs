@@ -10,20 +10,25 @@
 //!
 //! - `rest`, `numbers`: the API.
 //! - `ringing` → `leg` → `relay`: a call before it is answered, its TwiML, one relay session.
+//! - `document`, `dial`, `bridge`, `socket`: what these lean on.
 //! - `line` → `speech`: both voices, as a value with time as an argument.
-//! - `calls`, `record`, `clock`, `webhooks`: what they share.
+//! - `calls`, `record`, `clock`, `webhooks`, `network`: what they share.
 
 mod bridge;
 mod calls;
 mod clock;
+mod dial;
+mod document;
 mod leg;
 mod line;
+mod listener;
 mod network;
 mod numbers;
 mod record;
 mod relay;
 mod rest;
 mod ringing;
+mod socket;
 mod speech;
 mod webhooks;
 
@@ -49,6 +54,7 @@ pub use self::webhooks::Reach;
 
 use self::calls::{Calls, lock};
 use self::line::Ears;
+use self::listener::StoppableListener;
 use self::network::Network;
 use self::speech::Pace;
 use super::callers::Caller;
@@ -202,6 +208,7 @@ pub async fn start(options: TwilioOptions) -> io::Result<TwilioRunning> {
         options,
     });
     let app = rest::router(Arc::clone(&net));
+    let listener = StoppableListener::new(listener, net.stop.clone());
     let stopped = net.stop.clone().cancelled_owned();
     net.tracker.spawn(async move {
         // It ends with the listener, for which nothing else waits.

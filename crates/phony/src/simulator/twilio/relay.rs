@@ -4,46 +4,26 @@
 //! `<ConversationRelay>`", and what live calls were seen to do.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use phony_wire::twilio::relay::{FromTwilio, Info, Setup, ToTwilio};
-use phony_wire::twilio::signature;
 use phony_wire::twilio::twiml::{Inputs, Relay, RelayOptions};
 use phony_wire::twilio::webhook::{CallStatus, SessionEnd, SessionStatus};
-use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::handshake::client::Request as Upgrade;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
-use url::Url;
 
-use super::calls::{Source, lock, new_sid};
+use super::calls::{Source, new_sid};
 use super::leg::{Broken, Leg, Next};
 use super::line::{Happened, Rules};
 use super::record::{End, Frame, Sender, Session};
+use super::socket::{self, PATIENCE, Socket};
 use super::speech::{Flags, Input, Sounded};
-use super::webhooks::{self, Reach};
 use super::{FrameSeen, clock};
 
 /// Twilio's limit for bad frames in a row.
 const MOST_BAD_FRAMES: u32 = 10;
-/// Time on the clock for a handshake, for one frame to leave, and for a close to be answered.
-const PATIENCE: Duration = Duration::from_secs(10);
-const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
-/// Largest frame that an application may send.
-const LARGEST_FRAME: usize = 256 * 1024;
-/// Small, so that a thousand sessions are cheap; frames are far smaller.
-const BUFFER: usize = 4096;
-
 const SOCKET_REFUSED: u32 = 64_102;
 const TOO_LONG: u32 = 64_104;
 const SOCKET_ENDED: u32 = 64_105;
-
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// How a session ended, and what that does to the call.
 struct Over {
@@ -70,7 +50,7 @@ impl Leg {
     pub(crate) async fn relay(&mut self, relay: &Relay, action: Option<Source>) -> Next {
         let session_id = new_sid("VX");
         let url = relay.url.as_str();
-        let Ok(mut socket) = self.open(url).await else {
+        let Ok(mut socket) = socket::open(&self.net, url).await else {
             self.note_session(&session_id, url);
             self.note_over(&Over::failed(SOCKET_REFUSED, "Unable to connect", 1006));
             return Next::Over(End::RelayRefused);
@@ -88,7 +68,7 @@ impl Leg {
         if matches!(over.broken, Some(Broken::HungUp | Broken::ApiEnded | Broken::TimeLimit)) {
             self.cell.set_status(&CallStatus::Completed);
         }
-        close(&mut socket, over.close_code).await;
+        socket::close(&mut socket, over.close_code).await;
         drop(socket);
         self.note_over(&over);
         self.next(over, action, &session_id, began_ms).await
@@ -127,25 +107,6 @@ impl Leg {
             return self.after(broken).await;
         }
         self.go_to("action", &action, end.to_form()).await
-    }
-
-    async fn open(&self, url: &str) -> Result<Socket, ()> {
-        let reach = lock(&self.net.reach).clone();
-        let upgrade = upgrade(url, &self.net.options.auth_token, &reach).map_err(drop)?;
-        let config = WebSocketConfig::default()
-            .read_buffer_size(BUFFER)
-            .write_buffer_size(0)
-            .max_write_buffer_size(LARGEST_FRAME)
-            .max_message_size(Some(LARGEST_FRAME))
-            .max_frame_size(Some(LARGEST_FRAME));
-        let opening = tokio_tungstenite::connect_async_with_config(upgrade, Some(config), true);
-        tokio::select! {
-            opened = tokio::time::timeout(PATIENCE, opening) => match opened {
-                Ok(Ok((socket, _))) => Ok(socket),
-                Ok(Err(_)) | Err(_) => Err(()),
-            },
-            () = self.net.stop.cancelled() => Err(()),
-        }
     }
 
     async fn hold(&mut self, socket: &mut Socket, relay: &Relay, session_id: &str) -> Over {
@@ -441,51 +402,6 @@ impl Terms {
         }
         .map(FromTwilio::Info)
     }
-}
-
-/// The handshake's request: signed over the address as the TwiML has it, sent to where the host is
-/// reached.
-fn upgrade(url: &str, token: &str, reach: &[Reach]) -> Result<Upgrade, String> {
-    let public = Url::parse(url).map_err(|error| error.to_string())?;
-    let (mut address, host) = webhooks::located(&public, reach)?;
-    let scheme = match address.scheme() {
-        "http" => "ws",
-        "https" => "wss",
-        other => other,
-    }
-    .to_owned();
-    // Between http and ws the parser allows no change of scheme in place.
-    let text = address.as_str().replacen(address.scheme(), &scheme, 1);
-    address = Url::parse(&text).map_err(|error| error.to_string())?;
-    let mut upgrade = address.as_str().into_client_request().map_err(|error| error.to_string())?;
-    let signature = signature::sign::<&str, &str>(token, url, &[]);
-    let header = |text: &str| HeaderValue::from_str(text).map_err(|error| error.to_string());
-    upgrade.headers_mut().insert("host", header(&host)?);
-    upgrade.headers_mut().insert(signature::HEADER, header(&signature)?);
-    upgrade.headers_mut().insert("user-agent", HeaderValue::from_static("Jetty/11.0.24"));
-    Ok(upgrade)
-}
-
-/// Closes as Twilio does and gives the application a moment to answer. A socket that dropped stays
-/// as it is.
-async fn close(socket: &mut Socket, code: u16) {
-    let reason = match code {
-        1000 => "Closing websocket session",
-        1007 => "Too many consecutive malformed messages.",
-        _ => "",
-    };
-    let closing = async {
-        if matches!(code, 1000 | 1007) {
-            let frame = CloseFrame { code: CloseCode::from(code), reason: reason.into() };
-            socket.close(Some(frame)).await?;
-        }
-        while let Some(frame) = socket.next().await {
-            frame?;
-        }
-        Ok::<(), tungstenite::Error>(())
-    };
-    // Whatever comes of it, the socket is dropped next.
-    drop(tokio::time::timeout(CLOSE_PATIENCE, closing).await);
 }
 
 fn rules(options: &RelayOptions) -> Rules {

@@ -11,7 +11,8 @@ use tokio::sync::mpsc;
 
 use super::calls::{CallCell, Control, Source, lock};
 use super::clock;
-use super::leg::{Leg, fetch};
+use super::document::fetch;
+use super::leg::{Leg, Next};
 use super::network::{Answers, Callee, Network};
 use super::numbers::PhoneNumber;
 use super::record::End;
@@ -183,9 +184,9 @@ async fn talk(leg: &mut Leg, create: &CreateCall, callee: &Callee) -> End {
         && let Err(broken) = leg.press_first(digits.clone()).await
     {
         return match leg.after(broken).await {
-            super::leg::Next::Over(end) => end,
-            super::leg::Next::Document(document) => leg.follow(document).await,
-            super::leg::Next::Verb => End::TwimlEnded,
+            Next::Over(end) => end,
+            Next::Document(document) => leg.follow(document).await,
+            Next::Verb => End::TwimlEnded,
         };
     }
     let detects = create.machine_detection.is_some() && create.send_digits.is_none();

@@ -177,3 +177,16 @@ async fn numbers_are_found_bought_and_pointed_somewhere() {
     assert_eq!(RestError::parse(404, &body).code, Some(20404));
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_client_that_never_finishes_its_request_does_not_keep_the_network_from_stopping() {
+    use tokio::io::AsyncWriteExt as _;
+    let world = World::start(50.0).await;
+    let mut socket = tokio::net::TcpStream::connect(world.twilio.addr()).await.expect("connects");
+    socket
+        .write_all(b"POST /2010-04-01/Accounts/x/Calls.json HTTP/1.1\r\nHost: x\r\nContent-Le")
+        .await
+        .expect("writes");
+    Api::of(&world).get("Calls.json").await;
+    world.stop().await;
+}

@@ -170,6 +170,8 @@ impl Relay {
                     return Ok(FromTwilio::parse(&text).expect("a frame of Twilio's"));
                 }
                 Some(Ok(Message::Close(close))) => {
+                    // Reading on lets the answer to it leave.
+                    drop(self.socket.recv().await);
                     return Err(close.map_or(1005, |close| close.code));
                 }
                 Some(Ok(_)) => {}

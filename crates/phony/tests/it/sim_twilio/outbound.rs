@@ -152,3 +152,21 @@ async fn a_call_to_a_number_of_the_account_joins_two_sessions() {
     world.end_of(&setup.call_sid).await;
     world.stop().await;
 }
+
+#[tokio::test]
+async fn digits_are_pressed_before_the_twiml_and_the_time_limit_ends_the_call() {
+    let mut world = World::start(50.0).await;
+    world.app.answer("/start_call", &relay_twiml(""));
+    world.app.answer("/action", "<Response/>");
+    let request =
+        CreateCall { send_digits: Some("ww12#".to_owned()), time_limit_s: Some(20), ..create() };
+    let sid = Api::of(&world).create(&request).await;
+    let (mut relay, _) = world.app.relay().await;
+    assert_eq!(world.twilio.call(&sid).expect("a call").digits, "ww12#");
+    assert_eq!(relay.closed().await, 1000);
+    let record = world.end_of(&sid).await;
+    assert_eq!(record.end, Some(End::TimeLimit));
+    let action = record.webhooks_for("action").next().expect("an action");
+    assert_eq!(action.param("ErrorCode"), Some("64104"));
+    world.stop().await;
+}

@@ -411,3 +411,81 @@ async fn a_call_can_be_rejected() {
     assert_eq!(record.answered_ms, None);
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_preemptible_reply_gives_way_to_the_next_without_an_interruption() {
+    let mut world = World::start(10.0).await;
+    world.app.answer_with_relay(EVENTS);
+    let sid = world.ring(Caller::silent());
+    let (mut relay, _) = world.app.relay().await;
+    let filler = ToTwilio::Text {
+        token: "One moment please while I look that up for you in the book.".into(),
+        last: true,
+        lang: None,
+        interruptible: None,
+        preemptible: Some(true),
+    };
+    relay.send(&filler).await;
+    let speaking = relay.next().await;
+    assert!(
+        matches!(speaking, Some(FromTwilio::Info(Info::AgentSpeaking { on: true, .. }))),
+        "{speaking:?}"
+    );
+    relay.say("Here it is.").await;
+    let fragment = relay.played().await.join(" ");
+    assert_eq!(relay.played().await, ["Here it is."]);
+    relay.send(&ToTwilio::End { handoff_data: None }).await;
+    let record = world.end_of(&sid).await;
+    assert_eq!(record.heard_text(), format!("{fragment} Here it is.").trim());
+    assert!(record.interrupts.is_empty());
+    assert!(record.heard_text().len() < 50, "{}", record.heard_text());
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_key_cuts_the_agent_off_where_keys_may() {
+    let mut world = World::start(20.0).await;
+    world.app.answer_with_relay(r#"interruptible="dtmf" dtmfDetection="true""#);
+    let press = What::Press { digits: "0".to_owned() };
+    let sid = world.ring(Caller::Script(vec![
+        Step::interrupt(8, "hello"),
+        Step::new(When::AgentSaid { chars: 8 }, press),
+    ]));
+    let (mut relay, _) = world.app.relay().await;
+    relay.say("For cards press one, for accounts press two, for all else wait for a person.").await;
+    let mut interrupted = false;
+    loop {
+        match relay.next().await.expect("a frame") {
+            FromTwilio::Interrupt { .. } => interrupted = true,
+            FromTwilio::Dtmf { digit } => {
+                assert_eq!((digit.as_str(), interrupted), ("0", true));
+                break;
+            }
+            other => panic!("unexpected: {other:?}"),
+        }
+    }
+    relay.send(&ToTwilio::End { handoff_data: None }).await;
+    let record = world.end_of(&sid).await;
+    assert_eq!(record.interrupts.len(), 1);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_caller_who_hangs_up_in_mid_speech_is_reported_where_the_twiml_asks_for_it() {
+    let mut world = World::start(20.0).await;
+    world.app.answer_with_relay(r#"partialPromptOnHangup="true" partialPrompts="true""#);
+    let (caller, line) = Caller::live();
+    let sid = world.ring(caller);
+    let (mut relay, _) = world.app.relay().await;
+    let words = "I wanted to tell you about the noise in the night that kept us all awake";
+    assert!(line.act(Act::Say(words.to_owned())).await);
+    let partial = relay.next().await;
+    assert!(matches!(partial, Some(FromTwilio::Prompt { last: false, .. })), "{partial:?}");
+    assert!(line.act(Act::HangUp).await);
+    let prompt = relay.prompt().await;
+    assert!(words.starts_with(&prompt) && prompt.len() < words.len(), "{prompt}");
+    assert_eq!(relay.closed().await, 1000);
+    let record = world.end_of(&sid).await;
+    assert_eq!(record.said[0].fate, Fate::Reported);
+    world.stop().await;
+}
