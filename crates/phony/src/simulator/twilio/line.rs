@@ -248,7 +248,7 @@ impl Line {
         {
             self.follow_script(at_ms, out);
         }
-        if !self.busy()
+        while !self.busy()
             && let Some(act) = self.queued.pop_front()
         {
             match act {
@@ -455,17 +455,13 @@ impl Line {
         let mut sounded = Vec::new();
         what(&mut self.speaker, &mut sounded);
         for sound in sounded {
-            let happened_ms = match &sound {
-                Sounded::On { at_ms } | Sounded::Off { at_ms } => *at_ms,
-                Sounded::Played(piece) => {
-                    if self.heard.len() + piece.text.len() < LONGEST_MEMORY {
-                        self.heard.push_str(&piece.text);
-                        self.heard.push(' ');
-                    }
-                    piece.until_ms
-                }
-            };
-            out.push((happened_ms.min(at_ms), Happened::Sounded(sound)));
+            if let Sounded::Played(piece) = &sound
+                && self.heard.len() + piece.text.len() < LONGEST_MEMORY
+            {
+                self.heard.push_str(&piece.text);
+                self.heard.push(' ');
+            }
+            out.push((at_ms, Happened::Sounded(sound)));
         }
     }
 }
@@ -488,3 +484,7 @@ impl Utterance {
         end.filter(|(_, c)| *c == ' ').last().map_or("", |(at, _)| &self.words[..at])
     }
 }
+
+#[cfg(test)]
+#[expect(clippy::wildcard_enum_match_arm, reason = "a test names the events that it expects")]
+mod tests;

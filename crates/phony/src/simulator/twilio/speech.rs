@@ -275,12 +275,15 @@ impl Speaker {
                 true
             }
             State::Starved { since_ms } if item.is_over() => {
-                self.finish_front(since_ms.max(item.last_token_ms), out);
+                // It was silent all the time that it waited for more.
+                self.tell(self.front_position(), since_ms, false, true, out);
+                self.finish_front(now_ms, out);
                 true
             }
             State::Starved { since_ms } if self.gives_up_ms(item, since_ms) <= now_ms => {
                 self.tell(self.front_position(), since_ms, false, true, out);
-                self.silence(since_ms, out);
+                self.silence(now_ms, out);
+                self.quiet_since_ms = since_ms;
                 false
             }
             State::Idle | State::Starting { .. } | State::Starved { .. } => false,
