@@ -3,4 +3,6 @@
 //! They speak the public protocols over real sockets on loopback and hold their peer to the rules
 //! those protocols state. `phony demo`, `phony sim`, `phony load` and the tests use them.
 
+pub mod callers;
 pub mod openai;
+pub mod twilio;

@@ -6,3 +6,4 @@ mod model_conformance;
 mod model_faults;
 mod model_realtime;
 mod sim_openai;
+mod sim_twilio;

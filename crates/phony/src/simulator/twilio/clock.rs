@@ -1,0 +1,68 @@
+//! The phone network's clock.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+/// Time of one call: milliseconds since it was created, `speed` times as fast as the clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    start: Instant,
+    speed: f64,
+}
+
+impl Clock {
+    #[expect(clippy::disallowed_methods, reason = "the stand-in is the phone network's clock")]
+    pub(crate) fn start(speed: f64) -> Self {
+        Self { start: Instant::now(), speed }
+    }
+
+    pub(crate) fn now_ms(self) -> u64 {
+        scaled(self.clock_us(), self.speed) / 1000
+    }
+
+    /// Microseconds by the clock on the wall.
+    pub(crate) fn clock_us(self) -> u64 {
+        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
+    /// Waits for a moment of the call; for ever if there is none.
+    pub(crate) async fn sleep_until(self, at_ms: Option<u64>) {
+        match at_ms {
+            Some(at_ms) => tokio::time::sleep_until(self.start + self.real(at_ms)).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    pub(crate) async fn sleep(self, for_ms: u64) {
+        tokio::time::sleep(self.real(for_ms)).await;
+    }
+
+    /// The time on the wall that such a time of the call takes; rounded up, so that a timer is
+    /// never early.
+    fn real(self, ms: u64) -> Duration {
+        Duration::from_micros(scaled(ms.saturating_mul(1000), 1.0 / self.speed).saturating_add(1))
+    }
+}
+
+/// The date, for the API.
+#[expect(clippy::disallowed_methods, reason = "the stand-in is the phone network's clock")]
+pub(crate) fn date() -> Timestamp {
+    Timestamp::now()
+}
+
+/// A date as the API writes it: RFC 2822, UTC.
+pub(crate) fn rfc2822(date: Timestamp) -> String {
+    date.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "microseconds of a call are far below 2^52"
+)]
+fn scaled(value: u64, factor: f64) -> u64 {
+    (value as f64 * factor) as u64
+}

@@ -1,0 +1,334 @@
+//! The account's phone numbers, and those that can be bought.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, RawForm, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use phony_wire::twilio::rest::{
+    AvailablePhoneNumber, ConfigureNumber, IncomingPhoneNumber, ListNumbers, SearchNumbers,
+};
+use phony_wire::twilio::webhook::Form;
+use serde_json::{Value, json};
+
+use super::calls::{lock, new_sid};
+use super::clock;
+use super::network::Network;
+use super::rest::{Paging, error, not_found, page, reply};
+
+/// Numbers of one search.
+const FOUND: usize = 10;
+
+/// A number of the account.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PhoneNumber {
+    /// `PN…`; made up if empty.
+    pub sid: String,
+    /// E.164.
+    pub phone_number: String,
+    /// A name for people.
+    pub friendly_name: String,
+    /// Where the TwiML of inbound calls comes from.
+    pub voice_url: String,
+    /// `GET` or `POST`; the latter if empty.
+    pub voice_method: String,
+    /// Asked if `voice_url` fails.
+    pub voice_fallback_url: String,
+    /// `GET` or `POST`; the latter if empty.
+    pub voice_fallback_method: String,
+    /// Told of the end of inbound calls.
+    pub status_callback: String,
+    /// `GET` or `POST`; the latter if empty.
+    pub status_callback_method: String,
+    /// If set, `voice_url` is ignored and calls to the number fail here.
+    pub voice_application_sid: String,
+    /// If set, `voice_url` is ignored and calls to the number fail here.
+    pub trunk_sid: String,
+}
+
+impl PhoneNumber {
+    /// A number that asks this URL for TwiML.
+    #[must_use]
+    pub fn new(phone_number: impl Into<String>, voice_url: impl Into<String>) -> Self {
+        Self { phone_number: phone_number.into(), voice_url: voice_url.into(), ..Self::default() }
+            .complete()
+    }
+
+    pub(crate) fn complete(mut self) -> Self {
+        if self.sid.is_empty() {
+            self.sid = new_sid("PN");
+        }
+        if self.friendly_name.is_empty() {
+            self.friendly_name = national(&self.phone_number);
+        }
+        for method in [
+            &mut self.voice_method,
+            &mut self.voice_fallback_method,
+            &mut self.status_callback_method,
+        ] {
+            if method.is_empty() {
+                "POST".clone_into(method);
+            }
+        }
+        self
+    }
+
+    fn configure(&mut self, change: ConfigureNumber) {
+        let ConfigureNumber {
+            friendly_name,
+            voice_url,
+            voice_method,
+            voice_fallback_url,
+            voice_fallback_method,
+            status_callback,
+            status_callback_method,
+            voice_application_sid,
+            trunk_sid,
+            phone_number: _,
+            area_code: _,
+        } = change;
+        // Setting one of the two clears the other.
+        let nonempty = |value: &Option<String>| value.as_ref().is_some_and(|v| !v.is_empty());
+        if nonempty(&voice_application_sid) {
+            self.trunk_sid.clear();
+        } else if nonempty(&trunk_sid) {
+            self.voice_application_sid.clear();
+        }
+        for (field, value) in [
+            (&mut self.friendly_name, friendly_name),
+            (&mut self.voice_url, voice_url),
+            (&mut self.voice_method, voice_method),
+            (&mut self.voice_fallback_url, voice_fallback_url),
+            (&mut self.voice_fallback_method, voice_fallback_method),
+            (&mut self.status_callback, status_callback),
+            (&mut self.status_callback_method, status_callback_method),
+            (&mut self.voice_application_sid, voice_application_sid),
+            (&mut self.trunk_sid, trunk_sid),
+        ] {
+            if let Some(value) = value {
+                *field = value;
+            }
+        }
+    }
+
+    fn resource(&self, account_sid: &str) -> IncomingPhoneNumber {
+        IncomingPhoneNumber {
+            sid: self.sid.clone(),
+            account_sid: account_sid.to_owned(),
+            phone_number: self.phone_number.clone(),
+            friendly_name: self.friendly_name.clone(),
+            voice_url: self.voice_url.clone(),
+            voice_method: self.voice_method.clone(),
+            status_callback: self.status_callback.clone(),
+            voice_application_sid: self.voice_application_sid.clone(),
+            trunk_sid: self.trunk_sid.clone(),
+            uri: format!(
+                "/2010-04-01/Accounts/{account_sid}/IncomingPhoneNumbers/{}.json",
+                self.sid
+            ),
+        }
+    }
+
+    /// The resource with the fields that the API also has and no client of ours reads.
+    fn json(&self, account_sid: &str) -> Value {
+        let mut value = json!(self.resource(account_sid));
+        let rest = json!({
+            "address_requirements": "none", "address_sid": null, "api_version": "2010-04-01",
+            "beta": false, "bundle_sid": null,
+            "capabilities": { "voice": true, "sms": true, "mms": true, "fax": false },
+            "date_created": clock::rfc2822(clock::date()),
+            "date_updated": clock::rfc2822(clock::date()),
+            "emergency_address_sid": null, "emergency_status": "Active", "identity_sid": null,
+            "origin": "twilio", "sms_application_sid": "", "sms_fallback_method": "POST",
+            "sms_fallback_url": "", "sms_method": "POST", "sms_url": "", "status": "in-use",
+            "status_callback_method": self.status_callback_method,
+            "voice_caller_id_lookup": false, "voice_receive_mode": "voice",
+            "voice_fallback_method": self.voice_fallback_method,
+            "voice_fallback_url": self.voice_fallback_url,
+        });
+        extend(&mut value, rest);
+        value
+    }
+}
+
+pub(crate) async fn list(
+    State(net): State<Arc<Network>>,
+    Path(account_sid): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let form = Form::parse(query.unwrap_or_default().as_bytes());
+    let filter = ListNumbers::from_form(&form);
+    let numbers = lock(&net.numbers).clone();
+    let fits = |number: &&PhoneNumber| {
+        filter.phone_number.as_ref().is_none_or(|p| contains(&number.phone_number, p))
+            && filter.friendly_name.as_ref().is_none_or(|name| number.friendly_name == *name)
+    };
+    let found: Vec<Value> =
+        numbers.iter().filter(fits).map(|number| number.json(&account_sid)).collect();
+    let path = format!("/2010-04-01/Accounts/{account_sid}/IncomingPhoneNumbers.json");
+    page("incoming_phone_numbers", found, &Paging::of(&form), &path, &form)
+}
+
+pub(crate) async fn buy(
+    State(net): State<Arc<Network>>,
+    Path(account_sid): Path<String>,
+    RawForm(body): RawForm,
+) -> Response {
+    let change = ConfigureNumber::from_form(&Form::parse(&body));
+    let wanted = match (&change.phone_number, &change.area_code) {
+        (Some(number), _) if is_e164(number) => number.clone(),
+        (Some(_), _) => return error(400, 21421, "PhoneNumber is invalid"),
+        (None, Some(area)) => format!("+1{area}5550142"),
+        (None, None) => return error(400, 21404, "PhoneNumber or AreaCode is required"),
+    };
+    let mut numbers = lock(&net.numbers);
+    if numbers.iter().any(|number| number.phone_number == wanted) {
+        return error(400, 21422, "PhoneNumber is not available");
+    }
+    let mut number = PhoneNumber::new(wanted, "");
+    number.configure(change);
+    let number = number.complete();
+    let answer = reply(StatusCode::CREATED, &number.json(&account_sid));
+    numbers.push(number);
+    answer
+}
+
+pub(crate) async fn fetch_one(
+    State(net): State<Arc<Network>>,
+    Path((account_sid, file)): Path<(String, String)>,
+) -> Response {
+    let sid = file.strip_suffix(".json").unwrap_or(&file);
+    let numbers = lock(&net.numbers);
+    match numbers.iter().find(|number| number.sid == sid) {
+        Some(number) => reply(StatusCode::OK, &number.json(&account_sid)),
+        None => not_found("IncomingPhoneNumbers", sid),
+    }
+}
+
+pub(crate) async fn update(
+    State(net): State<Arc<Network>>,
+    Path((account_sid, file)): Path<(String, String)>,
+    RawForm(body): RawForm,
+) -> Response {
+    let sid = file.strip_suffix(".json").unwrap_or(&file);
+    let mut numbers = lock(&net.numbers);
+    let Some(number) = numbers.iter_mut().find(|number| number.sid == sid) else {
+        return not_found("IncomingPhoneNumbers", sid);
+    };
+    number.configure(ConfigureNumber::from_form(&Form::parse(&body)));
+    reply(StatusCode::OK, &number.json(&account_sid))
+}
+
+pub(crate) async fn available(
+    State(net): State<Arc<Network>>,
+    Path((account_sid, country, file)): Path<(String, String, String)>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let kind = file.strip_suffix(".json").unwrap_or(&file);
+    if !matches!(kind, "Local" | "TollFree" | "Mobile") {
+        return not_found("AvailablePhoneNumbers", kind);
+    }
+    let form = Form::parse(query.unwrap_or_default().as_bytes());
+    let search = SearchNumbers::from_form(&form);
+    let owned: Vec<_> =
+        lock(&net.numbers).iter().map(|number| number.phone_number.clone()).collect();
+    let most = search.page_size.and_then(|size| usize::try_from(size).ok()).unwrap_or(FOUND);
+    let found: Vec<Value> = candidates(&country, kind, search.area_code.as_deref())
+        .filter(|number| !owned.contains(number))
+        .filter(|number| search.contains.as_ref().is_none_or(|p| contains(number, p)))
+        .take(most.min(FOUND))
+        .map(|number| available_json(&number, &country, &search))
+        .collect();
+    let path = format!("/2010-04-01/Accounts/{account_sid}/AvailablePhoneNumbers/{country}/{file}");
+    page("available_phone_numbers", found, &Paging::of(&form), &path, &form)
+}
+
+fn available_json(number: &str, country: &str, search: &SearchNumbers) -> Value {
+    let item = AvailablePhoneNumber {
+        phone_number: number.to_owned(),
+        friendly_name: national(number),
+        locality: search.in_locality.clone().unwrap_or_else(|| "Springfield".to_owned()),
+        region: search.in_region.clone().unwrap_or_else(|| "CA".to_owned()),
+        iso_country: country.to_owned(),
+    };
+    let mut value = json!(item);
+    extend(
+        &mut value,
+        json!({
+            "address_requirements": "none", "beta": false, "lata": "722",
+            "capabilities": { "voice": true, "SMS": true, "MMS": true },
+            "latitude": "37.7749", "longitude": "-122.4194", "postal_code": "94103",
+            "rate_center": "SNFC CNTRL",
+        }),
+    );
+    value
+}
+
+/// Invented numbers: 555-01xx in the United States, where nobody has them.
+fn candidates(country: &str, kind: &str, area: Option<&str>) -> impl Iterator<Item = String> {
+    let prefix = match (country, kind) {
+        ("US" | "CA", "TollFree") => "+1800".to_owned(),
+        ("US" | "CA", _) => format!("+1{}", area.unwrap_or("415")),
+        ("GB", "TollFree") => "+44808157".to_owned(),
+        ("GB", _) => "+447700900".to_owned(),
+        _ => "+99900".to_owned(),
+    };
+    let north_american = prefix.starts_with("+1");
+    (0..100).map(move |index| {
+        if north_american {
+            format!("{prefix}55501{index:02}")
+        } else {
+            format!("{prefix}{index:03}")
+        }
+    })
+}
+
+/// Whether a number contains a pattern, in which `*` stands for one digit.
+fn contains(number: &str, pattern: &str) -> bool {
+    let pattern: Vec<char> = pattern.chars().filter(|c| *c != '+').collect();
+    let digits: Vec<char> = number.chars().filter(|c| *c != '+').collect();
+    let fits = |window: &[char]| window.iter().zip(&pattern).all(|(d, p)| *p == '*' || d == p);
+    pattern.is_empty() || digits.windows(pattern.len()).any(fits)
+}
+
+pub(crate) fn is_e164(number: &str) -> bool {
+    let digits = number.strip_prefix('+').unwrap_or_default();
+    (7..=15).contains(&digits.len())
+        && digits.bytes().all(|b| b.is_ascii_digit())
+        && !digits.starts_with('0')
+}
+
+/// As people write it: `(415) 555-0100`.
+pub(crate) fn national(number: &str) -> String {
+    match number.strip_prefix("+1").filter(|rest| rest.len() == 10 && rest.is_ascii()) {
+        Some(rest) => format!("({}) {}-{}", &rest[..3], &rest[3..6], &rest[6..]),
+        None => number.to_owned(),
+    }
+}
+
+pub(crate) fn extend(value: &mut Value, more: Value) {
+    if let (Value::Object(value), Value::Object(more)) = (value, more) {
+        value.extend(more);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_may_stand_anywhere_in_a_number() {
+        assert!(contains("+14155550100", "0100"));
+        assert!(contains("+14155550100", "415***0100"));
+        assert!(!contains("+14155550100", "0101"));
+        assert!(!contains("+1", "999999"));
+    }
+
+    #[test]
+    fn numbers_are_recognised_by_their_form() {
+        assert!(is_e164("+14155550100"));
+        for wrong in ["", "+", "4155550100", "+0155550100", "+1415555010a", "+1234567890123456"] {
+            assert!(!is_e164(wrong), "{wrong}");
+        }
+    }
+}

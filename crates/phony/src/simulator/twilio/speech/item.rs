@@ -1,0 +1,104 @@
+//! One thing in the queue of the voice: text, digits or a recording.
+
+use super::{Heard, Input, whole};
+
+/// A clause without punctuation is reported after this many characters.
+const LONGEST_CLAUSE: usize = 100;
+/// One key: the tone and the gap after it.
+const KEY_MS: u64 = 250;
+/// `w` in a string of digits.
+const KEY_PAUSE_MS: u64 = 500;
+
+#[derive(Debug)]
+pub(super) enum Content {
+    Text(Vec<char>),
+    Digits(String),
+    Recording { source: String, lasts_ms: u64 },
+}
+
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) content: Content,
+    /// The talk cycle it belongs to.
+    pub(super) cycle: u64,
+    pub(super) closed: bool,
+    pub(super) interruptible: Input,
+    pub(super) preemptible: bool,
+    pub(super) last_token_ms: u64,
+    pub(super) began_ms: Option<u64>,
+    /// Position of the voice: characters of text, milliseconds of anything else.
+    pub(super) position: usize,
+    /// How far it has been reported, and when that point was reached.
+    pub(super) told: usize,
+    pub(super) told_ms: u64,
+    /// How far the voice may go, of what has come. Never falls.
+    pub(super) allowed: usize,
+}
+
+impl Item {
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self.content, Content::Text(_))
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match &self.content {
+            Content::Text(chars) => chars.len(),
+            Content::Digits(digits) => whole(digits.chars().map(key_ms).sum()),
+            Content::Recording { lasts_ms, .. } => whole(*lasts_ms),
+        }
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        self.closed && self.position >= self.len()
+    }
+
+    /// Where the voice stops next: the end of the clause, or of what may be spoken.
+    pub(super) fn stop(&self) -> usize {
+        let limit = self.allowed.max(self.position);
+        self.clause_end(self.told.max(self.position), limit, false).unwrap_or(limit)
+    }
+
+    /// The end of the first clause after `from`, within `limit`. Punctuation ends a clause where
+    /// space follows it, or where the text is known to be over.
+    pub(super) fn clause_end(&self, from: usize, limit: usize, over: bool) -> Option<usize> {
+        let Content::Text(chars) = &self.content else { return None };
+        (from + 1..=limit).find(|&end| {
+            let space = chars.get(end).map_or(over, |c| c.is_whitespace());
+            let stop = matches!(chars[end - 1], ',' | '.' | ';' | ':' | '!' | '?' | '…' | '\n');
+            space && (stop || end - self.told >= LONGEST_CLAUSE)
+        })
+    }
+
+    /// The end of the last word that is whole at this position.
+    pub(super) fn word_end(&self, position: usize) -> usize {
+        let Content::Text(chars) = &self.content else { return position };
+        if chars.get(position).is_none_or(|c| c.is_whitespace()) {
+            return position;
+        }
+        chars[..position].iter().rposition(|c| c.is_whitespace()).unwrap_or(0)
+    }
+
+    pub(super) fn slice(&self, from: usize, to: usize) -> (Heard, String) {
+        match &self.content {
+            Content::Text(chars) => {
+                let text: String = chars[from.min(to)..to].iter().collect();
+                (Heard::Speech, text.trim().to_owned())
+            }
+            Content::Digits(digits) => {
+                let mut at = 0;
+                let pressed = digits.chars().filter(|digit| {
+                    let began = at;
+                    at += whole(key_ms(*digit));
+                    (from..to).contains(&began)
+                });
+                (Heard::Digits, pressed.collect())
+            }
+            Content::Recording { source, .. } if to > from => (Heard::Recording, source.clone()),
+            Content::Recording { .. } => (Heard::Recording, String::new()),
+        }
+    }
+}
+
+fn key_ms(digit: char) -> u64 {
+    if digit == 'w' { KEY_PAUSE_MS } else { KEY_MS }
+}
