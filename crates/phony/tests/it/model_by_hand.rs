@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use phony::models::ModelPort;
 use phony::models::realtime::{self, RealtimeSettings, SessionSettings};
+use phony::models::{FACTS, ModelPort};
 use phony_call::{Fault, FromModel, Item, ItemBody, ToModel, TurnId};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -190,6 +190,60 @@ async fn frames_that_nobody_can_read_are_passed_over() {
     }
     assert_eq!(hand.next().await, FromModel::Text { turn: TurnId(1), text: "Fine.".into() });
     assert!(matches!(hand.next().await, FromModel::Done { turn: TurnId(1), usage: None, .. }));
+}
+
+#[tokio::test]
+async fn a_call_that_takes_nothing_slows_the_server_down() {
+    const MORE_THAN_ANY_BUFFER: usize = 64 << 20;
+    let mut hand = Hand::start(|_| {}).await;
+    let mut guest = hand.guest().await;
+    assert_eq!(hand.next().await, FromModel::Ready);
+    hand.respond(1, &["Hello"]).await;
+    guest.say(&json!({"type": "response.created", "response": {"id": "r"}})).await;
+    for _ in 0..FACTS + 8 {
+        guest.say(&json!({"type": "response.output_text.delta", "delta": "word "})).await;
+    }
+    // Each of these alone would be read and dropped.
+    let idle = json!({"type": "idle", "padding": "x".repeat(100_000)}).to_string();
+    let mut sent = 0;
+    while sent < MORE_THAN_ANY_BUFFER {
+        let message = Message::text(idle.clone());
+        let taken = timeout(Duration::from_millis(300), guest.socket.send(message)).await;
+        let Ok(taken) = taken else { break };
+        taken.expect("a socket");
+        sent += idle.len();
+    }
+    assert!(sent < MORE_THAN_ANY_BUFFER, "it reads what nobody takes");
+    for _ in 0..FACTS + 8 {
+        assert!(matches!(hand.next().await, FromModel::Text { .. }));
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_slow_does_not_make_the_server_look_dead() {
+    let silence = Duration::from_millis(500);
+    let mut hand = Hand::start(|settings| {
+        settings.timing.silence = silence;
+        settings.timing.ping = silence / 4;
+        settings.timing.pong = silence / 4;
+    })
+    .await;
+    let mut guest = hand.guest().await;
+    assert_eq!(hand.next().await, FromModel::Ready);
+    hand.respond(1, &["Hello"]).await;
+    guest.say(&json!({"type": "response.created", "response": {"id": "r"}})).await;
+    // One more than the port takes: nothing is left that would be heard when it has room again.
+    for _ in 0..=FACTS {
+        guest.say(&json!({"type": "response.output_text.delta", "delta": "word "})).await;
+    }
+    // The time itself is what must not matter.
+    tokio::time::sleep(silence * 2).await;
+    for _ in 0..=FACTS {
+        assert!(matches!(hand.next().await, FromModel::Text { .. }));
+    }
+    tokio::time::sleep(silence / 10).await;
+    guest.say(&json!({"type": "response.done", "response": {"id": "r"}})).await;
+    assert!(matches!(hand.next().await, FromModel::Done { .. }));
 }
 
 #[tokio::test]

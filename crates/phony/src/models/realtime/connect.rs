@@ -153,3 +153,25 @@ fn lasts(settings: &RealtimeSettings, info: &SessionInfo) -> Duration {
 fn since_1970() -> Duration {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_lasts_until_well_before_its_end() {
+        let settings = RealtimeSettings::new("http://a/v1", "key".into(), "m").unwrap();
+        let lasts = |minutes: Option<u64>| {
+            let end = |minutes| since_1970().as_secs() + minutes * 60;
+            let info = SessionInfo { expires_at: minutes.map(end), ..SessionInfo::default() };
+            lasts(&settings, &info).as_secs_f64() / 60.0
+        };
+        let near = |is: f64, wanted: f64| assert!((is - wanted).abs() < 0.1, "{is} {wanted}");
+        near(lasts(Some(60)), 55.0);
+        near(lasts(Some(30)), 25.0);
+        near(lasts(None), 55.0);
+        // Clocks that disagree: an hour is the most there is, and nothing starts at its end.
+        near(lasts(Some(600)), 55.0);
+        near(lasts(Some(4)), 55.0);
+    }
+}

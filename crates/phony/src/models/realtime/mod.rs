@@ -3,11 +3,11 @@
 //!
 //! [`open`] starts a task that owns the connection of one call:
 //!
-//! - [`connect`] brings a session up; [`run`] keeps one up, replaces it when it is lost or about to
+//! - `connect` brings a session up; `run` keeps one up, replaces it when it is lost or about to
 //!   expire, and carries orders and events between the call and the session.
-//! - [`exchange`] knows the turns, as pure code: when a response may be asked for, what its events
+//! - `exchange` knows the turns, as pure code: when a response may be asked for, what its events
 //!   mean for the call, which errors matter.
-//! - [`conversation`] makes the server's copy of the conversation what the call says it is.
+//! - `conversation` makes the server's copy of the conversation what the call says it is.
 //!
 //! Counted: `phony_model_connects_total`, `phony_model_reconnects_total` (after a loss, before an
 //! expiry), `phony_model_rebuilds_total` (the server's copy of the conversation was not what we

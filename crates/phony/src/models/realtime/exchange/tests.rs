@@ -34,7 +34,10 @@ impl Play {
     fn ask(&mut self, turn: u32) -> Outcomes {
         let id = format!("u{turn}");
         let body = ItemBody::User("Hello".into());
-        let context = vec![Item { id: id.as_str().into(), body }];
+        self.ask_with(turn, vec![Item { id: id.as_str().into(), body }])
+    }
+
+    fn ask_with(&mut self, turn: u32, context: Vec<Item>) -> Outcomes {
         let asked = Asked { turn: TurnId(turn), context, again: false };
         let mut out = Outcomes::default();
         self.exchange.respond(self.now, &self.timing, asked, &mut out);
@@ -136,6 +139,31 @@ fn the_next_turn_is_asked_for_when_the_cancelled_one_is_over_and_half_said_items
     ];
     assert_eq!(sent(&out), expected);
     assert!(out.facts.is_empty(), "no price, nothing to tell");
+}
+
+#[test]
+fn what_was_said_by_a_cancelled_turn_is_never_taken_for_all_of_it() {
+    let said = |turn| Item {
+        id: "a1".into(),
+        body: ItemBody::Assistant { text: "Hello".into(), verbatim: Some(TurnId(turn)) },
+    };
+    for cancelled in [false, true] {
+        let mut play = Play::begun(1);
+        play.hear(&json!({
+            "type": "response.output_item.added", "response_id": "resp_1",
+            "item": {"id": "item_A", "type": "message", "role": "assistant"},
+        }));
+        play.delta("Hello");
+        if cancelled {
+            // The server may have written more before it heard of it.
+            play.cancel(1);
+        }
+        play.done(&json!({"id": "resp_1", "status": "completed"}));
+        let user = Item { id: "u1".into(), body: ItemBody::User("Hello".into()) };
+        let out = play.ask_with(2, vec![user, said(1)]);
+        let replaced = ["conversation.item.delete", "conversation.item.create", "response.create"];
+        assert_eq!(sent(&out), if cancelled { &replaced[..] } else { &replaced[2..] });
+    }
 }
 
 #[test]
