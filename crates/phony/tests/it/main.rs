@@ -1,9 +1,22 @@
 //! One integration binary; a file per behaviour.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::large_futures, reason = "a test runs one of them")]
+
+mod auth;
+mod config;
+mod events;
+mod health;
+mod house;
+mod log;
 mod model_bench;
 mod model_by_hand;
 mod model_conformance;
 mod model_faults;
 mod model_realtime;
+mod openapi;
+mod overrides;
+mod relay;
 mod sim_openai;
 mod sim_twilio;
+mod webhooks;

@@ -1,0 +1,124 @@
+//! The layers of configuration, and what is said about wrong ones.
+
+use phony::config::{Config, ConfigError, Sources, Transport, VARIABLES};
+use secrecy::ExposeSecret as _;
+
+fn environment(pairs: &[(&str, &str)]) -> Sources {
+    let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Sources { environment: pairs.collect(), ..Sources::default() }
+}
+
+fn refused(sources: Sources) -> String {
+    let error: ConfigError = Config::from_sources(sources).unwrap_err();
+    error.to_string()
+}
+
+#[test]
+fn the_defaults_are_those_of_the_documentation() {
+    let config = Config::from_sources(Sources::default()).unwrap();
+    assert_eq!(config.host, None);
+    assert_eq!(config.port, 24187);
+    assert_eq!(config.bind.to_string(), "127.0.0.1");
+    assert_eq!(config.openai.model, "gpt-realtime-2.1");
+    assert_eq!(config.openai.voice, "alloy");
+    assert_eq!(config.openai.base_url.as_str(), "https://api.openai.com/v1");
+    assert_eq!(config.agent, "assistant");
+    assert_eq!(config.transport, Transport::Relay);
+    assert_eq!((config.dial_rate, config.api_rate), (60, 600));
+    assert!(!config.require_supervisor_feedback && !config.log.debug);
+    assert!(config.warnings.is_empty());
+}
+
+#[test]
+fn later_layers_win() {
+    let mut sources = environment(&[("OPENAI_VOICE", "cedar")]);
+    sources.file = Some((
+        "phony.toml".into(),
+        "port = 1\nagent = 'support'\n[openai]\nvoice = 'ash'\n[policy]\nsilence = '20s'\n".into(),
+    ));
+    sources.dotenv = Some("PORT=2\nOPENAI_VOICE=echo\nHOST=\n".into());
+    sources.flags = vec![("port", "3".into())];
+    let config = Config::from_sources(sources).unwrap();
+    assert_eq!(config.port, 3);
+    assert_eq!(config.openai.voice, "cedar");
+    assert_eq!(config.agent, "support");
+    assert_eq!(config.policy.silence.as_secs(), 20);
+}
+
+#[test]
+fn a_wrong_value_is_named_explained_and_shown_right() {
+    for (name, value) in [
+        ("PORT", "many"),
+        ("HOST", "https://phony.example.com/"),
+        ("OPENAI_VOICE", "bass"),
+        ("TRANSFER_NUMBER", "911"),
+        ("TWILIO_ACCOUNT_SID", "AC1"),
+        ("REQUIRE_SUPERVISOR_FEEDBACK", "perhaps"),
+        ("PHONY_TRANSPORT", "pigeon"),
+        ("PHONY_CALLING_HOURS", "always"),
+        ("OPENAI_BASE_URL", "ftp://files.example"),
+        ("PHONY_ADMIN_TOKEN", "abc1234"),
+        ("PHONY_BIND", "everywhere"),
+    ] {
+        let message = refused(environment(&[(name, value)]));
+        assert!(message.contains(&format!("{name} (environment)")), "{message}");
+        assert!(message.contains(&format!("example: {name}=")), "{message}");
+        assert!(!message.contains(value), "values are never repeated: {message}");
+    }
+}
+
+#[test]
+fn every_problem_is_told_at_once() {
+    let mut sources = environment(&[("PORT", "x"), ("PHONY_DIAL_RATE", "y")]);
+    sources.file = Some(("phony.toml".into(), "colour = 'red'\n[policy]\nsilence = 4\n".into()));
+    let message = refused(sources);
+    for part in ["PORT", "PHONY_DIAL_RATE", "`colour` in phony.toml", "`policy.silence`"] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+}
+
+#[test]
+fn a_broken_file_is_told_by_its_line_and_not_quoted() {
+    let text = "port = 1\nadmin_token = secret-without-quotes\n";
+    let sources = Sources { file: Some(("my.toml".into(), text.into())), ..Sources::default() };
+    let message = refused(sources);
+    assert!(message.contains("my.toml, line 2"), "{message}");
+    assert!(!message.contains("secret-without"), "{message}");
+}
+
+#[test]
+fn retired_names_are_replaced_with_a_warning() {
+    let sources =
+        environment(&[("OPENAI_MODEL", "gpt-4o-realtime-preview"), ("OPENAI_VOICE", "fable")]);
+    let config = Config::from_sources(sources).unwrap();
+    assert_eq!(config.openai.model, "gpt-realtime-2.1");
+    assert_eq!(config.openai.voice, "ballad");
+    assert_eq!(config.warnings.len(), 2);
+}
+
+#[test]
+fn a_public_server_must_check_signatures() {
+    let message =
+        refused(environment(&[("HOST", "a.example"), ("PHONY_INSECURE_NO_SIGNATURES", "1")]));
+    assert!(message.contains("PHONY_INSECURE_NO_SIGNATURES"), "{message}");
+    let local = environment(&[("HOST", "localhost"), ("PHONY_INSECURE_NO_SIGNATURES", "1")]);
+    assert!(Config::from_sources(local).is_ok());
+    let public = Config::from_sources(environment(&[("HOST", "a.example")])).unwrap();
+    assert_eq!(public.bind.to_string(), "0.0.0.0");
+}
+
+#[test]
+fn secrets_are_kept_out_of_debug_output() {
+    let sources = environment(&[("TWILIO_AUTH_TOKEN", "s3cret-t"), ("OPENAI_API_KEY", "s3cret-k")]);
+    let config = Config::from_sources(sources).unwrap();
+    assert_eq!(config.twilio.auth_token.as_ref().unwrap().expose_secret(), "s3cret-t");
+    assert!(!format!("{config:?}").contains("s3cret"));
+}
+
+#[test]
+fn every_example_of_a_variable_is_right_itself() {
+    for variable in VARIABLES.iter().filter(|variable| !variable.example.starts_with('<')) {
+        let config = Config::from_sources(environment(&[(variable.name, variable.example)]));
+        assert!(config.is_ok(), "{}: {config:?}", variable.name);
+    }
+}

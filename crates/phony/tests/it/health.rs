@@ -1,0 +1,61 @@
+//! Signs of life, the page, and what there is not.
+
+use serde_json::json;
+
+use crate::house::{House, house, house_with};
+
+#[tokio::test]
+async fn health_is_open_and_counts_calls() {
+    let house = house().await;
+    house.ring("CA1").await;
+    let response = house.http.get(house.url("/healthz")).send().await.unwrap();
+    assert_eq!(response.status(), 200);
+    let health: serde_json::Value = response.json().await.unwrap();
+    assert_eq!((&health["status"], &health["activeCalls"]), (&json!("ok"), &json!(1)));
+    assert!(health["uptime"].is_u64());
+}
+
+#[tokio::test]
+async fn a_server_that_cannot_take_calls_is_not_ready() {
+    let house = house().await;
+    let ready = house.http.get(house.url("/readyz")).send().await.unwrap();
+    assert_eq!(ready.status(), 200);
+    let unset = house_with(&[]).await;
+    let ready = unset.http.get(unset.url("/readyz")).send().await.unwrap();
+    assert_eq!(ready.status(), 503);
+    assert!(ready.text().await.unwrap().contains("TWILIO_AUTH_TOKEN"));
+}
+
+#[tokio::test]
+async fn metrics_are_prometheus_text() {
+    let house = house().await;
+    house.ring("CA1").await;
+    let request = house.http.get(house.url("/metrics")).bearer_auth(House::token());
+    let text = request.send().await.unwrap().text().await.unwrap();
+    assert!(text.contains("phony_calls_total"), "{text}");
+}
+
+#[tokio::test]
+async fn the_root_leads_to_the_page() {
+    let house = house().await;
+    let root = house.http.get(house.url("/")).send().await.unwrap();
+    assert!(root.status().is_redirection());
+    assert_eq!(root.headers()["location"], "/dashboard/");
+    for path in ["/dashboard/", "/dashboard/calls/CA1"] {
+        let page = house.http.get(house.url(path)).send().await.unwrap();
+        assert_eq!(page.status(), 200, "{path}");
+        assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+        assert!(page.headers()["content-security-policy"].to_str().unwrap().contains("script-src"));
+    }
+    let missing = house.http.get(house.url("/dashboard/nothing.js")).send().await.unwrap();
+    assert_eq!(missing.status(), 404);
+}
+
+#[tokio::test]
+async fn what_there_is_not_is_said_in_the_same_form() {
+    let house = house().await;
+    let (status, body) = house.get("/nothing").await;
+    assert_eq!((status, &body["error"]["code"]), (404, &json!("NOT_FOUND")));
+    let (status, body) = house.get("/receive_call").await;
+    assert_eq!((status, &body["error"]["code"]), (405, &json!("METHOD_NOT_ALLOWED")));
+}

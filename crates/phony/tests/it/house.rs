@@ -1,0 +1,299 @@
+//! A server for tests, on a port of its own, with the test in the place of the model and of Twilio.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use phony::config::{Config, Sources};
+use phony::models::ModelPort;
+use phony::server::{self, Running};
+use phony::switchboard::Models;
+use phony_call::{FromModel, ItemBody, ToModel, TurnId};
+use phony_wire::twilio::signature;
+use phony_wire::twilio::twiml::{ConnectTo, Twiml, Verb};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+pub(crate) const AUTH_TOKEN: &str = "12345";
+pub(crate) const ADMIN_TOKEN: &str = "let me see the calls";
+pub(crate) const HOST: &str = "phony.example.com";
+pub(crate) const CALLER: &str = "+15005550001";
+pub(crate) const CALLED: &str = "+15005550002";
+
+/// How long anything may take before the test has failed.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(crate) struct House {
+    pub(crate) running: Running,
+    pub(crate) http: reqwest::Client,
+    models: mpsc::Receiver<FakeModel>,
+    _data: tempfile::TempDir,
+}
+
+/// The test in the place of a call's model.
+pub(crate) struct FakeModel {
+    pub(crate) orders: mpsc::Receiver<ToModel>,
+    pub(crate) facts: mpsc::Sender<FromModel>,
+}
+
+pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// A server as an operator would set it up.
+pub(crate) async fn house() -> House {
+    house_with(&[("HOST", HOST), ("TWILIO_AUTH_TOKEN", AUTH_TOKEN)]).await
+}
+
+/// A server with these variables set.
+pub(crate) async fn house_with(variables: &[(&str, &str)]) -> House {
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().display().to_string();
+    let base = [
+        ("PORT", "0"),
+        ("PHONY_BIND", "127.0.0.1"),
+        ("PHONY_DATA_DIR", folder.as_str()),
+        ("PHONY_ADMIN_TOKEN", &ADMIN_TOKEN.replace(' ', "-")),
+        ("OPENAI_API_KEY", "sk-test"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let own = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let mut environment: Vec<_> = base.into_iter().collect();
+    environment.extend(own);
+    let config = Config::from_sources(Sources { environment, ..Sources::default() }).unwrap();
+    let (opened, models) = mpsc::channel(64);
+    let open = move |_: &phony::agents::Agent, _: &phony_call::CallSid| {
+        let (order_tx, orders) = mpsc::channel(64);
+        let (facts, fact_rx) = mpsc::channel(256);
+        opened.try_send(FakeModel { orders, facts }).unwrap();
+        ModelPort { tx: order_tx, rx: fact_rx }
+    };
+    let running = server::start_with(config, Models::new(open)).await.unwrap();
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let no_redirects = reqwest::redirect::Policy::none();
+    let http = reqwest::Client::builder().redirect(no_redirects).build().unwrap();
+    House { running, http, models, _data: data }
+}
+
+impl House {
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.running.addr)
+    }
+
+    pub(crate) fn token() -> String {
+        ADMIN_TOKEN.replace(' ', "-")
+    }
+
+    /// A webhook, signed as Twilio signs it.
+    pub(crate) async fn webhook(&self, path: &str, form: &[(&str, &str)]) -> (u16, String) {
+        let signature = signature::sign(AUTH_TOKEN, &format!("https://{HOST}{path}"), form);
+        self.post_form(path, form, Some(&signature)).await
+    }
+
+    pub(crate) async fn post_form(
+        &self,
+        path: &str,
+        form: &[(&str, &str)],
+        signature: Option<&str>,
+    ) -> (u16, String) {
+        let mut request = self.http.post(self.url(path)).form(form);
+        if let Some(signature) = signature {
+            request = request.header(signature::HEADER, signature);
+        }
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+
+    /// The phone rings: the TwiML that we answer with.
+    pub(crate) async fn ring(&self, call: &str) -> Twiml {
+        let form = [("CallSid", call), ("From", CALLER), ("To", CALLED), ("CallStatus", "ringing")];
+        let (status, body) = self.webhook("/receive_call", &form).await;
+        assert_eq!(status, 200, "{body}");
+        Twiml::parse(&body).unwrap().twiml
+    }
+
+    /// The model of the call that was taken last.
+    pub(crate) async fn model(&mut self) -> FakeModel {
+        soon(self.models.recv()).await.unwrap()
+    }
+
+    /// Opens a WebSocket; the status of the refusal if it is refused.
+    pub(crate) async fn socket(
+        &self,
+        path: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Socket, (u16, String)> {
+        let url = format!("ws://{}{path}", self.running.addr);
+        let mut request = url.into_client_request().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        match soon(tokio_tungstenite::connect_async(request)).await {
+            Ok((socket, _)) => Ok(socket),
+            Err(tungstenite::Error::Http(response)) => {
+                let body = response.body().clone().unwrap_or_default();
+                Err((response.status().as_u16(), String::from_utf8(body).unwrap()))
+            }
+            Err(error) => panic!("no socket: {error}"),
+        }
+    }
+
+    pub(crate) async fn relay_socket(&self) -> Socket {
+        let signature = signature::sign::<&str, &str>(AUTH_TOKEN, &relay_url(), &[]);
+        self.socket("/relay/ws", &[(signature::HEADER, &signature)]).await.unwrap()
+    }
+
+    /// Connects the relay socket of a call that rings, and reads the greeting.
+    pub(crate) async fn connect(&self, call: &str, twiml: &Twiml) -> Line {
+        let mut line = Line(self.relay_socket().await);
+        line.send(&setup(call, &token_of(twiml))).await;
+        line
+    }
+
+    pub(crate) async fn events(&self, query: &str) -> Line {
+        let bearer = format!("Bearer {}", Self::token());
+        let path = format!("/events/ws{query}");
+        Line(self.socket(&path, &[("authorization", &bearer)]).await.unwrap())
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
+        let request = self.http.get(self.url(path)).bearer_auth(Self::token());
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, serde_json::from_str(&response.text().await.unwrap()).unwrap_or_default())
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let request = self.http.post(self.url(path)).bearer_auth(Self::token()).json(body);
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, serde_json::from_str(&response.text().await.unwrap()).unwrap_or_default())
+    }
+
+    /// Waits until so many calls are live.
+    pub(crate) async fn until_live(&self, count: usize) {
+        let live = async {
+            while self.running.switchboard.registry.count() != count {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        soon(live).await;
+    }
+}
+
+/// A socket of which every message is JSON.
+pub(crate) struct Line(pub(crate) Socket);
+
+impl Line {
+    pub(crate) async fn send(&mut self, frame: &Value) {
+        self.send_text(&frame.to_string()).await;
+    }
+
+    pub(crate) async fn send_text(&mut self, text: &str) {
+        soon(self.0.send(Message::text(text))).await.unwrap();
+    }
+
+    /// The next frame.
+    pub(crate) async fn next(&mut self) -> Value {
+        loop {
+            match soon(self.0.next()).await.unwrap().unwrap() {
+                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Message::Ping(_) | Message::Pong(_) => {}
+                other @ (Message::Binary(_) | Message::Close(_) | Message::Frame(_)) => {
+                    panic!("not a frame: {other:?}")
+                }
+            }
+        }
+    }
+
+    /// The next frame of this type; others are passed over.
+    pub(crate) async fn next_of(&mut self, kind: &str) -> Value {
+        loop {
+            let frame = self.next().await;
+            if frame["type"] == kind {
+                return frame;
+            }
+        }
+    }
+
+    /// Words up to the end of one utterance.
+    pub(crate) async fn utterance(&mut self) -> String {
+        let mut words = String::new();
+        loop {
+            let frame = self.next_of("text").await;
+            words.push_str(frame["token"].as_str().unwrap());
+            if frame["last"] == true {
+                return words;
+            }
+        }
+    }
+
+    /// The code with which the far side closes the socket; what comes before is passed over.
+    pub(crate) async fn closed(&mut self) -> Option<u16> {
+        loop {
+            match soon(self.0.next()).await {
+                Some(Ok(Message::Close(Some(CloseFrame { code, .. })))) => {
+                    return Some(code.into());
+                }
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return None,
+            }
+        }
+    }
+}
+
+impl FakeModel {
+    /// Comes up.
+    pub(crate) async fn ready(&self) {
+        self.facts.send(FromModel::Ready).await.unwrap();
+    }
+
+    /// The next request for a reply: its turn and the caller's last words.
+    pub(crate) async fn asked(&mut self) -> (TurnId, String) {
+        loop {
+            if let ToModel::Respond { turn, context } = soon(self.orders.recv()).await.unwrap() {
+                let words = context.iter().rev().find_map(|item| {
+                    let ItemBody::User(words) = &item.body else { return None };
+                    Some(words.to_string())
+                });
+                return (turn, words.unwrap_or_default());
+            }
+        }
+    }
+
+    /// A whole reply.
+    pub(crate) async fn reply(&self, turn: TurnId, words: &str) {
+        let outcome = phony_call::Outcome::Complete;
+        let text = FromModel::Text { turn, text: words.into() };
+        self.facts.send(text).await.unwrap();
+        self.facts.send(FromModel::Done { turn, outcome, usage: None }).await.unwrap();
+    }
+}
+
+pub(crate) fn relay_url() -> String {
+    format!("wss://{HOST}/relay/ws")
+}
+
+pub(crate) fn setup(call: &str, token: &str) -> Value {
+    json!({
+        "type": "setup", "sessionId": "VX00000000000000000000000000000000", "callSid": call,
+        "from": CALLER, "to": CALLED, "direction": "inbound", "callStatus": "RINGING",
+        "customParameters": { "token": token },
+    })
+}
+
+/// The token that the TwiML hands out.
+pub(crate) fn token_of(twiml: &Twiml) -> String {
+    let [Verb::Connect(connect)] = twiml.verbs.as_slice() else { panic!("{twiml:?}") };
+    let ConnectTo::Relay(relay) = &connect.to else { panic!("{connect:?}") };
+    let token = relay.parameters.iter().find(|(name, _)| name == "token");
+    token.unwrap().1.clone()
+}
+
+/// Waits, but not for ever.
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
+    timeout(PATIENCE, future).await.expect("it did not happen in time")
+}
