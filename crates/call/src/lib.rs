@@ -19,6 +19,7 @@ mod call;
 mod carrier;
 mod command;
 mod deadline;
+mod dialing;
 mod event;
 #[doc(hidden)]
 pub mod fuzzing;
@@ -35,6 +36,7 @@ pub use call::{Call, Counters, Identity, Input, Output};
 pub use carrier::{EndStatus, FromCarrier, LegEnd, Next, ToCarrier};
 pub use command::{Command, Malformed, Piece, Scanner};
 pub use deadline::Deadline;
+pub use dialing::{Country, NotDialled, Transfers};
 pub use event::{
     By, CommandName, Direction, EndReason, Event, EventBody, HeldCommand, Source, Speaker, Stage,
     ToolRef, Where,
@@ -42,5 +44,5 @@ pub use event::{
 pub use ids::{CallSid, Digits, Invalid, PhoneNumber, TurnId, masked};
 pub use model::{Fault, FromModel, Item, ItemBody, Outcome, Prices, ToModel, Usage};
 pub use phase::Phase;
-pub use policy::{Agent, Approval, ApprovalRules, ApprovalTimeout, Phrases, Policy, Transfers};
+pub use policy::{Agent, Approval, ApprovalRules, ApprovalTimeout, Phrases, Policy};
 pub use snapshot::{Snapshot, Turn, TurnSpeaker};

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::dialing::Transfers;
 use crate::event::CommandName;
-use crate::ids::PhoneNumber;
 use crate::model::Prices;
 
 /// Limits and timings. All are durations or counts; the defaults suit a telephone.
@@ -139,30 +139,6 @@ impl Agent {
             transfers: Transfers::default(),
             approval: Approval::Never,
             phrases: Phrases::default(),
-        }
-    }
-}
-
-/// Where a call may be transferred to.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Transfers {
-    /// Where a transfer without a number goes, and a call whose model failed.
-    pub fallback: Option<PhoneNumber>,
-    /// Numbers that are allowed whatever else is said.
-    pub listed: Vec<PhoneNumber>,
-    /// The beginnings, `+` first, of other numbers that are allowed; such as `+44`.
-    pub prefixes: Vec<String>,
-}
-
-impl Transfers {
-    /// Whether the call may be dialled on to `target`; if not, why.
-    pub(crate) fn check(&self, target: &PhoneNumber) -> Result<(), &'static str> {
-        let listed = self.fallback.as_ref() == Some(target) || self.listed.contains(target);
-        let allowed = |prefix: &String| !prefix.is_empty() && target.as_str().starts_with(prefix);
-        if listed || self.prefixes.iter().any(allowed) {
-            Ok(())
-        } else {
-            Err("the number is not among the transfer targets of this agent")
         }
     }
 }

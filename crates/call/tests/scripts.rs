@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use phony_call::{
-    Action, Agent, Approval, ApprovalRules, ApprovalTimeout, Call, CallSid, CommandName, Digits,
-    Direction, EndStatus, Event, EventBody, Fault, FromCarrier, FromModel, Identity, Input, Item,
-    ItemBody, LegEnd, Next, Outcome, Output, PhoneNumber, Policy, ToCarrier, ToModel, TurnId,
+    Action, Agent, Approval, ApprovalRules, ApprovalTimeout, Call, CallSid, CommandName, Country,
+    Digits, Direction, EndStatus, Event, EventBody, Fault, FromCarrier, FromModel, Identity, Input,
+    Item, ItemBody, LegEnd, Next, Outcome, Output, PhoneNumber, Policy, ToCarrier, ToModel, TurnId,
 };
 
 #[test]
@@ -107,7 +107,9 @@ impl Stage {
             ("agent", "fallback") => {
                 self.agent.transfers.fallback = Some(PhoneNumber::parse(value).unwrap());
             }
-            ("agent", "transfers") => self.agent.transfers.prefixes = vec![value.to_owned()],
+            ("agent", "transfers") => {
+                self.agent.transfers.countries = vec![Country::parse(value).unwrap()]
+            }
             ("agent", "without") => {
                 self.agent.commands.retain(|name| name.as_str() != value);
             }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use phony_call::{Approval, ApprovalRules, CommandName, PhoneNumber, Phrases, Transfers};
+use phony_call::{Approval, ApprovalRules, CommandName, Country, PhoneNumber, Phrases, Transfers};
 use serde::Deserialize;
 
 use crate::config::Config;
@@ -105,7 +105,8 @@ struct AgentFile {
 struct TransfersFile {
     fallback: Option<PhoneNumber>,
     listed: Vec<PhoneNumber>,
-    prefixes: Vec<String>,
+    /// ISO 3166 codes; the country of our own number if absent.
+    countries: Option<Vec<String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -167,9 +168,19 @@ fn read(id: &str, file: &str, text: &str, config: &Config) -> Result<Agent, Agen
     if let Some(commands) = of_file.commands {
         call.commands = commands;
     }
-    let TransfersFile { fallback, listed, prefixes } = of_file.transfers;
+    let TransfersFile { fallback, listed, countries } = of_file.transfers;
     let fallback = fallback.or_else(|| config.transfer_number.clone());
-    call.transfers = Transfers { fallback, listed, prefixes };
+    let countries = match countries {
+        Some(codes) => {
+            let parse = |code: &String| {
+                let unknown = || wrong(format!("`{code}` is not a country's code such as US"));
+                Country::parse(code).ok_or_else(unknown)
+            };
+            codes.iter().map(parse).collect::<Result<_, _>>()?
+        }
+        None => config.twilio.phone_number.as_ref().and_then(Country::of).into_iter().collect(),
+    };
+    call.transfers = Transfers { fallback, listed, countries };
     let ApprovalFile { always, first, commands, words } = of_file.approval;
     call.approval = if always || config.require_supervisor_feedback {
         Approval::Always

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::{Call, Output, State};
 use crate::action::{Action, Refused};
 use crate::deadline::Deadline;
+use crate::dialing::is_ordinary;
 use crate::event::{By, EventBody, Source, ToolRef};
 
 impl Call {
@@ -29,7 +30,13 @@ impl Call {
                 self.connected()?.press(now, digits, By::Supervisor, None);
             }
             Action::End => self.end_by_supervisor(now, None),
-            Action::Transfer(target) => self.connected()?.end_by_supervisor(now, Some(target)),
+            Action::Transfer(target) => {
+                // A human may dial abroad, but not what costs more than a call.
+                if !self.agent.transfers.listed.contains(&target) {
+                    is_ordinary(&target).map_err(|why| Refused::Forbidden(why.to_string()))?;
+                }
+                self.connected()?.end_by_supervisor(now, Some(target));
+            }
             Action::Answer(text) => {
                 if self.transcript.questions.is_empty() {
                     return Err(Refused::NoQuestion);

@@ -330,7 +330,7 @@ impl Call {
         }
         match command {
             Command::Transfer(Some(target)) => {
-                self.agent.transfers.check(target).map_err(str::to_owned)
+                self.agent.transfers.check(target).map_err(|why| why.to_string())
             }
             Command::Transfer(None) if self.agent.transfers.fallback.is_none() => {
                 Err("no transfer number is configured".into())
