@@ -108,7 +108,7 @@ impl Stage {
                 self.agent.transfers.fallback = Some(PhoneNumber::parse(value).unwrap());
             }
             ("agent", "transfers") => {
-                self.agent.transfers.countries = vec![Country::parse(value).unwrap()]
+                self.agent.transfers.countries = vec![Country::parse(value).unwrap()];
             }
             ("agent", "without") => {
                 self.agent.commands.retain(|name| name.as_str() != value);
