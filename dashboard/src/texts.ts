@@ -163,7 +163,7 @@ export const t = {
     sayHelp: "Spoken now, word for word.",
     whisperField: "Whisper to AI",
     whisper: "Whisper",
-    whisperHelp: "Guidance that the caller never hears.",
+    whisperHelp: "Never heard by the caller.",
     takeover: "Take over",
     release: "Release",
     takenOver: "You speak. The AI is silent and listens.",
@@ -172,7 +172,7 @@ export const t = {
     digit: (digit: string) => `Digit ${digit}`,
     transferField: "Transfer to",
     transfer: "Transfer",
-    transferHelp: "With country code, such as +14155550123.",
+    transferHelp: "+ and country code",
     numberWrong: {
       plus: "Begin with + and the country code.",
       letters: "Only digits, please.",
@@ -213,8 +213,8 @@ export const t = {
     export: "Export",
     text: "Text",
     json: "JSON",
-    p50: "p50",
-    p95: "p95",
+    p50: "Latency p50",
+    p95: "Latency p95",
   },
   history: {
     field: "Search calls",
@@ -231,6 +231,7 @@ export const t = {
   newCall: {
     lead: "The AI calls a number and follows a scenario. You watch, and can step in at any time.",
     to: "Number to call",
+    toHelp: "With + and country code, such as +14155550123.",
     scenario: "Scenario",
     noScenario: "None: the agent’s own instructions",
     agent: "Agent",
@@ -257,6 +258,7 @@ export const t = {
   health: {
     server: "Server",
     status: "Status",
+    calls: "New calls",
     ready: "Taking calls",
     notReady: "Not taking calls",
     uptime: "Up for",

@@ -46,6 +46,8 @@ export interface AssistantResponse extends Base {
   type: "assistant_response";
   /** What the caller heard. */
   text: string;
+  /** What was written after it and not heard, where the server tells. */
+  unheard: string;
   interrupted: boolean;
   source: string;
   turn?: number;
@@ -198,6 +200,7 @@ function read(type: string, base: Base, raw: Raw): CallEvent {
         ...base,
         type,
         text: text(raw, "text"),
+        unheard: text(raw, "unheard"),
         interrupted: raw.interrupted === true,
         source: text(raw, "source") || "model",
         turn: number(raw, "turn"),

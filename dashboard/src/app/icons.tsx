@@ -1,22 +1,15 @@
 /** The page's own line icons, drawn on a grid of 24 with a stroke of 1.8. */
-import SvgIcon, { type SvgIconProps } from "@mui/material/SvgIcon";
+import { createSvgIcon } from "@mui/material/utils";
 
-function icon(path: string) {
-  return function Icon(props: SvgIconProps) {
-    return (
-      <SvgIcon
-        {...props}
-        sx={[
-          { fill: "none", stroke: "currentColor", strokeWidth: 1.8 },
-          { strokeLinecap: "round", strokeLinejoin: "round" },
-          ...(Array.isArray(props.sx) ? props.sx : [props.sx]),
-        ]}
-      >
-        <path d={path} />
-      </SvgIcon>
-    );
-  };
-}
+const stroke = {
+  fill: "none",
+  stroke: "currentColor",
+  strokeWidth: 1.8,
+  strokeLinecap: "round",
+  strokeLinejoin: "round",
+} as const;
+
+const icon = (path: string) => createSvgIcon(<path {...stroke} d={path} />, "Line");
 
 export const BoardIcon = icon("M4 5h7v8H4zM4 17h7v3H4zM15 5h5v3h-5zM15 12h5v8h-5z");
 export const HistoryIcon = icon("M4 12a8 8 0 1 0 2.6-5.9M4 4.5V8h3.5M12 7.5V12l3 2");

@@ -2,7 +2,7 @@
 import { createTheme } from "@mui/material/styles";
 
 const font =
-  'Inter, "Segoe UI Variable Text", "Segoe UI", system-ui, -apple-system, Roboto, "Noto Sans", "Liberation Sans", sans-serif';
+  '"Inter Variable", "Segoe UI Variable Text", "Segoe UI", system-ui, -apple-system, Roboto, "Noto Sans", "Liberation Sans", sans-serif';
 
 /** Colours of a call's phases and of the people in it, besides the palette's own. */
 declare module "@mui/material/styles" {

@@ -38,8 +38,8 @@ const LONGEST_RETRY_MS = 10_000;
 /** A socket that neither opens nor fails is given up. */
 const OPENING_MS = 8_000;
 /** A replay is over when nothing has come for so long: from then on the one socket has it all. */
-const QUIET_MS = 1_200;
-const REPLAYS_AT_ONCE = 6;
+const QUIET_MS = 500;
+const REPLAYS_AT_ONCE = 16;
 const REPLAY_TRIES = 4;
 
 export class EventStream {

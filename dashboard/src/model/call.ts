@@ -253,7 +253,7 @@ function numbered(before: Call, event: CallEvent): Call {
         items: said({
           who: "ai",
           text: event.text,
-          unheard: event.interrupted ? unheard(event.text, call.draft) : "",
+          unheard: event.interrupted ? event.unheard || unheard(event.text, call.draft) : "",
           interrupted: event.interrupted,
           source: event.source,
           turn: event.turn,

@@ -21,7 +21,7 @@ export default function Agents() {
     queryFn: ({ signal }) => api.scenarios(signal),
   });
   return (
-    <Box sx={{ px: { xs: 1.5, md: 3 }, pb: 3, display: "grid", gap: 3 }}>
+    <Box sx={{ px: { xs: 1.5, md: 3 }, pt: 0.75, pb: 3, display: "grid", gap: 3 }}>
       <Typography variant="body2" color="textSecondary">
         {t.agents.lead}
       </Typography>

@@ -39,7 +39,7 @@ export default function Health() {
   const notReady = [t.health.notReady, ready.data?.reason].filter(Boolean).join(": ");
 
   return (
-    <Box sx={{ px: { xs: 1.5, md: 3 }, pb: 3, display: "grid", gap: 3, maxWidth: 900 }}>
+    <Box sx={{ px: { xs: 1.5, md: 3 }, pt: 0.75, pb: 3, display: "grid", gap: 3, maxWidth: 900 }}>
       <Box component="section" aria-label={t.health.server}>
         <Typography variant="h2" sx={{ mb: 1.25 }}>
           {t.health.server}
@@ -53,7 +53,7 @@ export default function Health() {
                 {health.data.status}
               </Fact>
               {ready.data && (
-                <Fact name={t.pages.call} good={ready.data.ready}>
+                <Fact name={t.health.calls} good={ready.data.ready}>
                   {ready.data.ready ? t.health.ready : notReady}
                 </Fact>
               )}
@@ -75,8 +75,8 @@ export default function Health() {
           {doctor.isPending && <Loading />}
           {doctor.isError && <Failed error={doctor.error} retry={doctor.refetch} />}
           {doctor.data?.length === 0 && <Typography sx={{ p: 2 }}>{t.health.healthy}</Typography>}
-          {doctor.data?.map((finding, at) => (
-            <FindingLine key={`${finding.name ?? ""}${at}`} finding={finding} />
+          {doctor.data?.map((finding) => (
+            <FindingLine key={`${finding.name} ${finding.message}`} finding={finding} />
           ))}
         </Paper>
       </Box>
@@ -95,7 +95,7 @@ function Fact(props: { name: string; good?: boolean; children: ReactNode }) {
         {props.name}
       </Typography>
       <Box component="dd" sx={{ m: 0, display: "flex", gap: 1, alignItems: "center" }}>
-        {props.good !== undefined && <Light good={props.good} />}
+        {props.good !== undefined && <Light tone={props.good ? "success" : "error"} />}
         {props.children}
       </Box>
     </Box>
@@ -107,7 +107,7 @@ function FindingLine(props: { finding: Finding }) {
   return (
     <Box sx={{ ...line, alignItems: "start" }}>
       <Box sx={{ pt: 0.75 }}>
-        <Light good={/^(ok|good|pass)/i.test(finding.status ?? "")} />
+        <Light tone={toneOf(finding.status)} />
       </Box>
       <Box>
         <Typography variant="body2" sx={{ fontWeight: 600 }}>
@@ -124,8 +124,15 @@ function FindingLine(props: { finding: Finding }) {
   );
 }
 
-function Light(props: { good: boolean }) {
-  const bgcolor = props.good ? "success.main" : "error.main";
+type Tone = "success" | "warning" | "error";
+
+function toneOf(status: string | undefined): Tone {
+  if (/^(ok|good|pass)/i.test(status ?? "")) return "success";
+  return /^(warn|info|note)/i.test(status ?? "") ? "warning" : "error";
+}
+
+function Light(props: { tone: Tone }) {
+  const bgcolor = `${props.tone}.main`;
   return (
     <Box aria-hidden sx={{ width: 8, height: 8, borderRadius: "50%", bgcolor, flex: "none" }} />
   );

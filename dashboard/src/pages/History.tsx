@@ -45,7 +45,7 @@ export default function History() {
   const calls = found.data?.pages.flatMap((page) => page.calls) ?? [];
 
   return (
-    <Box sx={{ px: { xs: 1.5, md: 3 }, pb: 3, display: "grid", gap: 2 }}>
+    <Box sx={{ px: { xs: 1.5, md: 3 }, pt: 0.75, pb: 3, display: "grid", gap: 2 }}>
       <Box sx={{ display: "flex", gap: 1.5, flexWrap: "wrap" }}>
         <TextField
           label={t.history.field}

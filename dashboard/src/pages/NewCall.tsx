@@ -59,7 +59,7 @@ export default function NewCall() {
 
   const chosen = scenarios.data?.find((each) => each.id === scenario);
   return (
-    <Box sx={{ px: { xs: 1.5, md: 3 }, pb: 3 }}>
+    <Box sx={{ px: { xs: 1.5, md: 3 }, pt: 0.75, pb: 3 }}>
       <Paper
         component="form"
         variant="outlined"
@@ -76,9 +76,7 @@ export default function NewCall() {
           autoComplete="off"
           value={to}
           error={number.state === "wrong"}
-          helperText={
-            number.state === "wrong" ? t.hands.numberWrong[number.why] : t.hands.transferHelp
-          }
+          helperText={number.state === "wrong" ? t.hands.numberWrong[number.why] : t.newCall.toHelp}
           onChange={(event) => setTo(event.target.value)}
         />
         <TextField

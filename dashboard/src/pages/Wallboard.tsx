@@ -28,7 +28,7 @@ export default function Wallboard() {
   useKeys({ j: () => move(1), k: () => move(-1) });
 
   return (
-    <Box sx={{ px: { xs: 1.5, md: 3 }, pb: 3, display: "grid", gap: 2.5 }}>
+    <Box sx={{ px: { xs: 1.5, md: 3 }, pt: 0.75, pb: 3, display: "grid", gap: 2.5 }}>
       <Strip />
       <NeedsYou sids={sids} />
       <Box component="section" aria-label={t.board.live} ref={list}>

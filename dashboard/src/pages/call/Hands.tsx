@@ -37,7 +37,7 @@ export function Hands(props: { call: Call; wide: boolean }) {
   });
 
   return (
-    <Box ref={root} sx={{ display: "grid" }}>
+    <Box ref={root} sx={{ minHeight: "100%", display: "flex", flexDirection: "column" }}>
       {props.wide && (
         <Section label={t.hands.region} marked={Boolean(call.question || call.reply)}>
           {call.question || call.reply ? (
@@ -67,6 +67,15 @@ export function Hands(props: { call: Call; wide: boolean }) {
         />
       </Section>
       <Section>
+        <Transfer call={call} />
+      </Section>
+      <Section>
+        <Keypad callSid={call.callSid} />
+      </Section>
+      <Box sx={foot}>
+        <Typography variant="caption" color="textSecondary" aria-live="polite" sx={footNote}>
+          {call.takenOver ? t.hands.takenOver : t.hands.takeoverHelp}
+        </Typography>
         <Button
           variant={call.takenOver ? "contained" : "outlined"}
           color="warning"
@@ -75,17 +84,6 @@ export function Hands(props: { call: Call; wide: boolean }) {
         >
           {call.takenOver ? t.hands.release : t.hands.takeover}
         </Button>
-        <Typography variant="caption" color="textSecondary" aria-live="polite">
-          {call.takenOver ? t.hands.takenOver : t.hands.takeoverHelp}
-        </Typography>
-      </Section>
-      <Section>
-        <Transfer call={call} />
-      </Section>
-      <Section>
-        <Keypad callSid={call.callSid} />
-      </Section>
-      <Section>
         <Button
           color="error"
           variant="outlined"
@@ -94,7 +92,7 @@ export function Hands(props: { call: Call; wide: boolean }) {
         >
           {t.hands.end}
         </Button>
-      </Section>
+      </Box>
       <Confirm
         open={ending}
         title={t.hands.endTitle}
@@ -116,7 +114,9 @@ function Section(props: { label?: string; marked?: boolean; children: ReactNode 
         p: 2,
         display: "grid",
         gap: 1.25,
-        "& + &": { borderTop: 1, borderColor: "divider" },
+        borderBottom: 1,
+        borderColor: "divider",
+        "&:nth-last-of-type(2)": { borderBottom: 0, flex: 1, alignContent: "start" },
         boxShadow: (theme) =>
           props.marked
             ? `inset 3px 0 0 ${theme.vars?.palette.warning.main ?? theme.palette.warning.main}`
@@ -249,7 +249,7 @@ function Keypad(props: { callSid: string }) {
     press(event.key);
   };
   return (
-    // biome-ignore lint/a11y/useSemanticElements: a fieldset cannot be focused to type digits into.
+    // Not a fieldset: digits typed anywhere inside it are pressed.
     <Box role="group" aria-label={t.hands.keypad} onKeyDown={typed} sx={keypad}>
       {DIGITS.map((digit, at) => (
         <Button
@@ -260,7 +260,7 @@ function Keypad(props: { callSid: string }) {
           aria-label={t.hands.digit(digit)}
           aria-disabled={busy}
           onClick={() => press(digit)}
-          sx={{ fontSize: "1.05rem", minWidth: 0, borderColor: "divider" }}
+          sx={{ fontSize: "1rem", minWidth: 0, py: 0.4, borderColor: "divider" }}
         >
           {digit}
         </Button>
@@ -268,6 +268,22 @@ function Keypad(props: { callSid: string }) {
     </Box>
   );
 }
+
+const foot = {
+  position: "sticky",
+  bottom: 0,
+  display: "grid",
+  gridTemplateColumns: "1fr 1fr",
+  gap: 1,
+  p: 2,
+  pt: 1.25,
+  bgcolor: "background.paper",
+  borderTop: 1,
+  borderColor: "divider",
+  zIndex: 1,
+} as const;
+
+const footNote = { gridColumn: "1 / -1" } as const;
 
 const keypad = {
   display: "grid",

@@ -77,7 +77,7 @@ export function Transcript(props: { call: Call; seq: number | undefined }) {
   const fresh = readTo === undefined ? 0 : call.items.length - readTo;
   return (
     <Paper variant="outlined" component="section" aria-label={t.call.region} sx={frame}>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reachable by keyboard. */}
+      {/* A region that scrolls must be reachable by keyboard. */}
       <Box ref={scroller} onScroll={scrolled} role="log" aria-live="off" tabIndex={0} sx={scroll}>
         {call.items.length + extra === 0 && (
           <Typography color="textSecondary" sx={{ p: 3 }}>

@@ -199,11 +199,8 @@ const cut = {
 } as const;
 
 const chip = {
-  display: "inline-flex",
-  flexWrap: "wrap",
-  justifyContent: "center",
-  columnGap: 1,
   maxWidth: { xs: "100%", md: "80%" },
+  "& > span:not(:last-child)": { mr: 1 },
   px: 1.4,
   py: 0.35,
   borderRadius: "12px",
@@ -215,9 +212,6 @@ const chip = {
 
 const chipDetail = {
   color: "text.primary",
-  minWidth: 0,
   overflowWrap: "anywhere",
   unicodeBidi: "isolate",
-  maxHeight: "4.5em",
-  overflow: "hidden",
 } as const;

@@ -8,7 +8,7 @@ import type { ReactNode } from "react";
 import { api } from "../../api/client";
 import { store, useNow } from "../../live/index";
 import { board, type Condition } from "../../model/board";
-import { delay, dollars } from "../../model/format";
+import { delay } from "../../model/format";
 import { LATENCY_BUDGET_MS } from "../../model/latency";
 import { t } from "../../texts";
 
@@ -29,7 +29,7 @@ export function Strip() {
         colour={figures.waiting > 0 ? "warning.main" : undefined}
       />
       <Figure name={t.board.today} value={calls} />
-      <Figure name={t.board.cost} value={dollars(cost)} />
+      <Figure name={t.board.cost} value={`$${cost.toFixed(2)}`} />
       <Figure
         name={t.board.p95}
         value={figures.p95 === undefined ? "–" : delay(figures.p95)}
@@ -70,7 +70,7 @@ function useToday(now: number): { calls: number; cost: number } {
 
 function Figure(props: { name: string; value: ReactNode; note?: string; colour?: string }) {
   return (
-    <Box sx={{ px: { xs: 1.75, md: 2.5 }, py: 1.5, minWidth: 0 }}>
+    <Box sx={{ px: { xs: 1.25, md: 2.5 }, py: 1.5, minWidth: 0 }}>
       <Typography variant="caption" color="textSecondary" component="div" noWrap>
         {props.name}
       </Typography>
