@@ -76,8 +76,6 @@ export const t = {
     ],
     place: "New call",
     seeHealth: "Check the set-up",
-    row: (who: string, agent: string, phase: string, length: string, why: string) =>
-      `${who}, ${agent}, ${phase}, ${length}${why ? `, needs a human: ${why}` : ""}`,
     nothingNeeded: "Nobody is waiting for you.",
     more: (n: number) => `${count(n, "more call waits", "more calls wait")} in the list below`,
   },

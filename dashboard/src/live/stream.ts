@@ -39,6 +39,8 @@ const LONGEST_RETRY_MS = 10_000;
 const OPENING_MS = 8_000;
 /** A replay is over when nothing has come for so long: from then on the one socket has it all. */
 const QUIET_MS = 500;
+/** A server that replays live calls on the one socket by itself is given so long to do it. */
+const SETTLE_MS = 300;
 const REPLAYS_AT_ONCE = 16;
 const REPLAY_TRIES = 4;
 
@@ -81,7 +83,7 @@ export class EventStream {
 
   /** Sees to it that a call's past is here, ended or not. */
   want(callSid: string): void {
-    if (this.store.get(callSid)?.phase === "ended") return;
+    if (this.complete(callSid)) return;
     this.failed.delete(callSid);
     this.replay(callSid, true);
   }
@@ -114,7 +116,7 @@ export class EventStream {
       if (this.socket !== socket) return;
       this.tries = 0;
       this.set({ state: "live", since: 0, retryAt: 0 });
-      void this.catchUp();
+      void this.catchUp(socket);
     };
     socket.onmessage = (message) => {
       const event = parsed(message);
@@ -149,16 +151,22 @@ export class EventStream {
   }
 
   /** Fills in what the one socket did not bring: live calls' past, and what a gap swallowed. */
-  private async catchUp(): Promise<void> {
-    const known = this.store.live().map((call) => call.callSid);
-    for (const callSid of known) this.replay(callSid, false);
+  private async catchUp(socket: SocketLike): Promise<void> {
+    for (const call of this.store.live()) this.replay(call.callSid, false);
     try {
-      for (const callSid of await this.wiring.liveCalls()) {
-        if (!known.includes(callSid)) this.replay(callSid, false);
-      }
+      const live = await this.wiring.liveCalls();
+      await new Promise((done) => setTimeout(done, SETTLE_MS));
+      if (this.socket !== socket) return;
+      for (const callSid of live) if (!this.complete(callSid)) this.replay(callSid, false);
     } catch {
       // The list is only a hint: a live call shows itself with its next event.
     }
+  }
+
+  /** Whether everything from a call's first event on is here. */
+  private complete(callSid: string): boolean {
+    const call = this.store.get(callSid);
+    return call !== undefined && call.seq > 0 && !hasGap(call);
   }
 
   private replay(callSid: string, first: boolean): void {

@@ -10,7 +10,7 @@ const TOKENS_PER_REPLY = 40;
 
 /** Calls whose replies stream a word every tenth of a second each, forever. */
 export function streaming(server: MockServer, count: number): void {
-  const sids = Array.from({ length: count }, (_, at) => `CA${String(at).padStart(32, "9")}`);
+  const sids = Array.from({ length: count }, (_, at) => `CA${String(at).padStart(32, "0")}`);
   sids.forEach((callSid, at) => {
     server.add(callSid, "session_start", {
       from: `+1415555${String(1000 + at)}`,

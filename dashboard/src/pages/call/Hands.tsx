@@ -8,6 +8,7 @@ import { type KeyboardEvent, type ReactNode, useRef, useState } from "react";
 import { api } from "../../api/client";
 import { HangUpIcon } from "../../app/icons";
 import { useKeys } from "../../app/keys";
+import { failureText, useToast } from "../../app/toasts";
 import { useAct } from "../../app/useAct";
 import type { Call } from "../../model/call";
 import { typedNumber } from "../../model/phone";
@@ -240,9 +241,19 @@ function useTargets(agent: string): { name?: string; number: string }[] {
 const DIGITS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
 
 function Keypad(props: { callSid: string }) {
-  const { act, busy } = useAct();
-  const press = (digit: string) =>
-    void act(() => api.digit(props.callSid, digit), t.hands.done.digit(digit));
+  const toast = useToast();
+  const line = useRef(Promise.resolve());
+  /** Digits are typed faster than they are sent: each waits for the one before, none is dropped. */
+  const press = (digit: string) => {
+    line.current = line.current.then(async () => {
+      try {
+        await api.digit(props.callSid, digit);
+        toast(t.hands.done.digit(digit));
+      } catch (error) {
+        toast(failureText(error), "error");
+      }
+    });
+  };
   const typed = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey || !DIGITS.includes(event.key)) return;
     event.preventDefault();
@@ -258,7 +269,6 @@ function Keypad(props: { callSid: string }) {
           color="inherit"
           data-hand={at === 0 ? "keypad" : undefined}
           aria-label={t.hands.digit(digit)}
-          aria-disabled={busy}
           onClick={() => press(digit)}
           sx={{ fontSize: "1rem", minWidth: 0, py: 0.4, borderColor: "divider" }}
         >

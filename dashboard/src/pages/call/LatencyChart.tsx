@@ -104,7 +104,7 @@ const budget = {
   right: 0,
   borderTop: "1px dashed",
   borderColor: "text.secondary",
-  opacity: 0.6,
+  color: "text.secondary",
   fontSize: "0.68rem",
   textAlign: "right",
 } as const;

@@ -24,6 +24,8 @@ export function Transcript(props: { call: Call; seq: number | undefined }) {
   const scroller = useRef<HTMLDivElement>(null);
   const inner = useRef<HTMLDivElement>(null);
   const atEnd = useRef(seq === undefined);
+  /** Where the box stood and how tall its content was when it was last looked at. */
+  const last = useRef({ top: 0, height: 0 });
   const [readTo, setReadTo] = useState<number>();
 
   const extra = (call.hearing ? 1 : 0) + (call.draft ? 1 : 0);
@@ -39,8 +41,7 @@ export function Transcript(props: { call: Call; seq: number | undefined }) {
   const toEnd = () => {
     atEnd.current = true;
     setReadTo(undefined);
-    const box = scroller.current;
-    if (box) box.scrollTop = box.scrollHeight;
+    if (scroller.current) pin(scroller.current, last);
   };
   useKeys({ l: toEnd });
 
@@ -49,7 +50,7 @@ export function Transcript(props: { call: Call; seq: number | undefined }) {
     const box = scroller.current;
     if (!box || !inner.current) return;
     const observer = new ResizeObserver(() => {
-      if (atEnd.current) box.scrollTop = box.scrollHeight;
+      if (atEnd.current) pin(box, last);
     });
     observer.observe(inner.current);
     observer.observe(box);
@@ -68,8 +69,12 @@ export function Transcript(props: { call: Call; seq: number | undefined }) {
   const scrolled = () => {
     const box = scroller.current;
     if (!box) return;
+    const { top, height } = last.current;
+    last.current = { top: box.scrollTop, height: box.scrollHeight };
     const near = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_END;
-    if (near === atEnd.current) return;
+    // Content that grows leaves the end behind, too; only a reader moves up in unchanged content.
+    const leaves = !near && box.scrollTop < top && box.scrollHeight >= height;
+    if (atEnd.current ? !leaves : !near) return;
     atEnd.current = near;
     setReadTo(near ? undefined : call.items.length);
   };
@@ -113,6 +118,11 @@ export function Transcript(props: { call: Call; seq: number | undefined }) {
       <Announcer call={call} />
     </Paper>
   );
+}
+
+function pin(box: HTMLElement, last: { current: { top: number; height: number } }): void {
+  box.scrollTop = box.scrollHeight;
+  last.current = { top: box.scrollTop, height: box.scrollHeight };
 }
 
 function Line(props: { call: Call; at: number; found: boolean }) {

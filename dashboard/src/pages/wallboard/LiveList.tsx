@@ -13,10 +13,10 @@ import {
   ReasonChip,
 } from "../../app/parts";
 import { follow, paths } from "../../app/router";
-import { useSettings } from "../../app/settings";
+import { hidden } from "../../app/states";
 import { useCall, useNow } from "../../live/index";
 import { reasons } from "../../model/attention";
-import { age, masked } from "../../model/format";
+import { age } from "../../model/format";
 import { t } from "../../texts";
 
 const ROW = 62;
@@ -99,20 +99,12 @@ function Header(props: { wide: boolean }) {
 const Row = memo(function Row(props: { callSid: string; at: number; wide: boolean }) {
   const call = useCall(props.callSid);
   const now = useNow();
-  const { masked: hide } = useSettings();
   if (!call) return null;
   const why = reasons(call, now);
   const words = lastWords(call);
   const length = lengthOf(call, now);
   const path = paths.call(call.callSid);
   const number = otherParty(call);
-  const label = t.board.row(
-    (hide ? masked(number) : number) || t.unknownNumber,
-    call.agent || t.noAgent,
-    t.phase[call.phase],
-    length,
-    why.map((reason) => t.reason(reason.kind, now - reason.since)).join(", "),
-  );
   const party = (
     <Box sx={{ display: "flex", alignItems: "center", gap: 1, fontWeight: 600 }}>
       <Direction direction={call.direction} />
@@ -121,6 +113,9 @@ const Row = memo(function Row(props: { callSid: string; at: number; wide: boolea
   );
   const chips = why.length > 0 && (
     <Box sx={{ display: "flex", gap: 0.75, overflow: "hidden" }}>
+      <Box component="span" sx={hidden}>
+        {t.board.needs}:
+      </Box>
       {why.map((reason) => (
         <ReasonChip key={reason.kind} reason={reason} now={now} />
       ))}
@@ -142,7 +137,6 @@ const Row = memo(function Row(props: { callSid: string; at: number; wide: boolea
   const shared = {
     href: path,
     "data-row": props.at,
-    "aria-label": label,
     onClick: (event: React.MouseEvent<HTMLElement>) => follow(event, path),
   };
   const mark = <Box aria-hidden sx={{ ...attention, bgcolor: colourOf(why) }} />;
