@@ -132,12 +132,15 @@ const checks = {
           window.phonyMock.add(sid, "transcript", { speaker: "caller", text: words, final: true });
         say(text);
         say(`\u202Ereversed \u2067 marks`);
-        say("W".repeat(10_000));
       },
       [sidOf(6), hostile],
     );
-    await page.locator("[data-who=caller]", { hasText: "WWWW" }).waitFor();
     await page.locator("[data-who=caller]", { hasText: hostile }).waitFor();
+    await page.evaluate((sid) => {
+      const text = "W".repeat(10_000);
+      window.phonyMock.add(sid, "transcript", { speaker: "caller", text, final: true });
+    }, sidOf(6));
+    await page.locator("[data-who=caller]", { hasText: "WWWW" }).waitFor();
     assert.match(await page.title(), /Phony/);
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     assert(wide <= 0, `the page is ${wide} px too wide`);

@@ -36,8 +36,6 @@ export const EyeIcon = icon(
 export const EyeOffIcon = icon(
   "M9.5 5.8A9 9 0 0 1 12 5.5c6 0 9.5 6.5 9.5 6.5a17 17 0 0 1-3 3.7M6 7.5A16 16 0 0 0 2.5 12S6 18.5 12 18.5a9 9 0 0 0 4-1M4 3l16 18",
 );
-export const InboundIcon = icon("M19 5 7 17M7 8v9h9");
-export const OutboundIcon = icon("M5 19 17 7M8 7h9v9");
 export const BackIcon = icon("M19 12H5M11 6l-6 6 6 6");
 export const DownIcon = icon("M12 5v14M6 13l6 6 6-6");
 export const LinkIcon = icon(

@@ -1,11 +1,10 @@
 /** Small things that several pages show: a phone number, a phase, a reason, a length. */
-import Box from "@mui/material/Box";
 import { useState } from "react";
 import type { Reason } from "../model/attention";
 import type { Call, Phase } from "../model/call";
-import { age, clock, grouped, masked } from "../model/format";
+import { clock, grouped, masked } from "../model/format";
 import { t } from "../texts";
-import { InboundIcon, OutboundIcon } from "./icons";
+import css from "./parts.module.css";
 import { useSettings } from "./settings";
 
 /** The number that is not ours. */
@@ -19,81 +18,42 @@ export function PhoneNumber(props: { number: string }) {
   const [over, setOver] = useState(false);
   if (props.number === "") return <span>{t.unknownNumber}</span>;
   return (
-    <Box
-      component="span"
-      data-number
+    // biome-ignore lint/a11y/noStaticElementInteractions: pointing only unmasks; a button does it for all.
+    <span
+      className={css.number}
       onMouseEnter={() => setOver(true)}
       onMouseLeave={() => setOver(false)}
-      sx={{ whiteSpace: "nowrap", fontVariantNumeric: "tabular-nums" }}
     >
       {hide && !over ? masked(props.number) : grouped(props.number)}
-    </Box>
+    </span>
   );
 }
 
 export function Direction(props: { direction: string | undefined }) {
   const outbound = props.direction === "outbound";
-  const Icon = outbound ? OutboundIcon : InboundIcon;
   const label = outbound ? t.direction.outbound : t.direction.inbound;
-  return <Icon titleAccess={label} sx={{ fontSize: 16, color: "text.secondary" }} />;
+  return (
+    <svg className={css.direction} viewBox="0 0 24 24" role="img" aria-label={label}>
+      <path d={outbound ? "M5 19 17 7M8 7h9v9" : "M19 5 7 17M7 8v9h9"} />
+    </svg>
+  );
 }
 
-const PHASE_COLOUR: Record<Phase, string> = {
-  starting: "text.secondary",
-  listening: "text.secondary",
-  caller: "info.main",
-  thinking: "secondary.main",
-  speaking: "primary.main",
-  waiting: "warning.main",
-  human: "warning.main",
-  transferred: "text.secondary",
-  ended: "text.secondary",
-};
-
 export function PhaseLabel(props: { phase: Phase }) {
-  const lively = props.phase === "caller" || props.phase === "speaking";
   return (
-    <Box
-      component="span"
-      sx={{ display: "inline-flex", alignItems: "center", gap: 0.9, whiteSpace: "nowrap" }}
-    >
-      <Box
-        component="span"
-        aria-hidden
-        sx={{
-          width: 8,
-          height: 8,
-          borderRadius: "50%",
-          bgcolor: PHASE_COLOUR[props.phase],
-          opacity: props.phase === "listening" || props.phase === "ended" ? 0.5 : 1,
-          outline: lively ? "3px solid" : "none",
-          outlineColor: "color-mix(in srgb, currentColor 14%, transparent)",
-        }}
-      />
+    <span className={css.phase}>
+      <span className={css.dot} data-phase={props.phase} aria-hidden />
       {t.phase[props.phase]}
-    </Box>
+    </span>
   );
 }
 
 export function ReasonChip(props: { reason: Reason; now: number }) {
   const { kind, since } = props.reason;
-  const urgent = kind === "question" || kind === "reply";
   return (
-    <Box
-      component="span"
-      sx={{
-        px: 0.9,
-        py: 0.15,
-        borderRadius: "6px",
-        fontSize: "0.75rem",
-        fontWeight: 600,
-        whiteSpace: "nowrap",
-        color: urgent ? "warning.contrastText" : "warning.main",
-        bgcolor: urgent ? "warning.main" : "human",
-      }}
-    >
+    <span className={css.reason} data-urgent={kind === "question" || kind === "reply"}>
       {t.reason(kind, since === 0 ? 0 : props.now - since)}
-    </Box>
+    </span>
   );
 }
 
@@ -105,8 +65,8 @@ export function lengthOf(call: Call, now: number): string {
 
 /** The newest words of a call, whoever said them. */
 export function lastWords(call: Call): { who: string; text: string } {
-  if (call.hearing !== "") return { who: t.call.caller, text: call.hearing };
-  if (call.draft) return { who: t.call.ai, text: call.draft.text };
+  if (call.hearing !== "") return { who: t.call.caller, text: ending(call.hearing) };
+  if (call.draft) return { who: t.call.ai, text: ending(call.draft.text) };
   for (let at = call.items.length - 1; at >= 0; at -= 1) {
     const item = call.items[at];
     if (item?.kind === "turn" && item.text !== "") {
@@ -116,6 +76,12 @@ export function lastWords(call: Call): { who: string; text: string } {
   return { who: "", text: "" };
 }
 
-export function waitedText(since: number, now: number): string {
-  return age(now - since);
+/** Of words that are still coming the newest matter, and those are at the end. */
+function ending(text: string): string {
+  if (text.length <= SHOWN) return text;
+  const cut = text.slice(-SHOWN);
+  return `… ${cut.slice(cut.indexOf(" ") + 1)}`;
 }
+
+/** So many letters fit a row beside the rest. */
+const SHOWN = 80;

@@ -191,6 +191,12 @@ export class MockServer {
       : failure(404, "CALL_NOT_FOUND", "This call is not known.");
   }
 
+  /** Something else may have happened since: a recorded event takes the next number. */
+  private renumbered(event: RawEvent): RawEvent {
+    if (event.seq === undefined) return event;
+    return { ...event, seq: (this.calls.get(event.callSid)?.length ?? 0) + 1 };
+  }
+
   /** What lies in the past is there at once, the rest comes at its time. */
   private play(events: RawEvent[], endedAgoMs: number): void {
     const last = Date.parse(events.at(-1)?.timestamp ?? "");
@@ -199,7 +205,7 @@ export class MockServer {
       const at = Date.parse(recorded.timestamp) + shift;
       const event = { ...recorded, timestamp: new Date(at).toISOString() };
       const wait = at - Date.now();
-      if (wait > 0) setTimeout(() => this.publish(event), wait);
+      if (wait > 0) setTimeout(() => this.publish(this.renumbered(event)), wait);
       else if (event.seq !== undefined) this.publish(event);
     }
   }

@@ -161,6 +161,12 @@ export function hasGap(call: Call): boolean {
   return call.held.length > 0 || (call.seq === 0 && call.lastEventAt > 0);
 }
 
+/** What was written after the point where the caller stopped hearing; nothing if they differ. */
+export function afterHeard(written: string, heard: string): string {
+  const cut = heard.trim().replace(/[—–…-]+$/u, "");
+  return written.startsWith(cut) ? written.slice(cut.length) : "";
+}
+
 export function isLive(call: Call): boolean {
   return call.phase !== "ended" && call.seq > 0;
 }
@@ -331,11 +337,8 @@ function waiting(event: { text: string; timeoutMs?: number }, at: number): Waiti
   return { text: event.text, since: at, until };
 }
 
-/** What was written after the point where the caller stopped hearing. */
 function unheard(heard: string, draft: Draft | undefined): string {
-  if (draft === undefined || draft.torn) return "";
-  const cut = heard.trim().replace(/[—–…-]+$/u, "");
-  return draft.text.startsWith(cut) ? draft.text.slice(cut.length) : "";
+  return draft === undefined || draft.torn ? "" : afterHeard(draft.text, heard);
 }
 
 /** An event without a readable time happened when the one before it did. */

@@ -18,12 +18,19 @@ import { Chip, DraftLine, HearingLine, TurnLine } from "./lines";
 
 /** Nearer to the end than this counts as being there. Pixels. */
 const NEAR_END = 60;
+/** Scrolling within this time of a touch is the reader's own. */
+const INTENT_MS = 400;
 
 export function Transcript(props: { call: Call; seq: number | undefined }) {
   const { call, seq } = props;
   const scroller = useRef<HTMLDivElement>(null);
   const inner = useRef<HTMLDivElement>(null);
   const atEnd = useRef(seq === undefined);
+  /** When the reader last used wheel, finger, key or scroll bar. */
+  const touched = useRef(Number.NEGATIVE_INFINITY);
+  const touch = () => {
+    touched.current = performance.now();
+  };
   /** Where the box stood and how tall its content was when it was last looked at. */
   const last = useRef({ top: 0, height: 0 });
   const [readTo, setReadTo] = useState<number>();
@@ -35,7 +42,8 @@ export function Transcript(props: { call: Call; seq: number | undefined }) {
     estimateSize: (at) => (call.items[at]?.kind === "note" ? 38 : 76),
     getItemKey: (at) =>
       call.items[at]?.id ?? (at === call.items.length && call.hearing ? "h" : "d"),
-    overscan: 8,
+    overscan: 6,
+    useFlushSync: false,
   });
 
   const toEnd = () => {
@@ -72,8 +80,9 @@ export function Transcript(props: { call: Call; seq: number | undefined }) {
     const { top, height } = last.current;
     last.current = { top: box.scrollTop, height: box.scrollHeight };
     const near = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_END;
-    // Content that grows leaves the end behind, too; only a reader moves up in unchanged content.
-    const leaves = !near && box.scrollTop < top && box.scrollHeight >= height;
+    // Lines that change their height move the content a little, too; a reader goes with intent.
+    const jump = top - box.scrollTop > box.clientHeight / 2 && box.scrollHeight === height;
+    const leaves = !near && (jump || performance.now() - touched.current < INTENT_MS);
     if (atEnd.current ? !leaves : !near) return;
     atEnd.current = near;
     setReadTo(near ? undefined : call.items.length);
@@ -83,7 +92,18 @@ export function Transcript(props: { call: Call; seq: number | undefined }) {
   return (
     <Paper variant="outlined" component="section" aria-label={t.call.region} sx={frame}>
       {/* A region that scrolls must be reachable by keyboard. */}
-      <Box ref={scroller} onScroll={scrolled} role="log" aria-live="off" tabIndex={0} sx={scroll}>
+      <Box
+        ref={scroller}
+        onScroll={scrolled}
+        onWheel={touch}
+        onTouchMove={touch}
+        onPointerDown={touch}
+        onKeyDown={touch}
+        role="log"
+        aria-live="off"
+        tabIndex={0}
+        sx={scroll}
+      >
         {call.items.length + extra === 0 && (
           <Typography color="textSecondary" sx={{ p: 3 }}>
             {t.call.empty}
@@ -91,15 +111,14 @@ export function Transcript(props: { call: Call; seq: number | undefined }) {
         )}
         <Box ref={inner} sx={{ position: "relative" }} style={{ height: lines.getTotalSize() }}>
           {lines.getVirtualItems().map((line) => (
-            <Box
+            <div
               key={line.key}
               ref={lines.measureElement}
               data-index={line.index}
-              sx={{ position: "absolute", top: 0, left: 0, right: 0 }}
-              style={{ transform: `translateY(${line.start}px)` }}
+              style={{ ...placed, transform: `translateY(${line.start}px)` }}
             >
               <Line call={call} at={line.index} found={line.index === target} />
-            </Box>
+            </div>
           ))}
         </Box>
       </Box>
@@ -154,6 +173,8 @@ function Announcer(props: { call: Call }) {
     </Box>
   );
 }
+
+const placed = { position: "absolute", top: 0, left: 0, right: 0 } as const;
 
 const frame = {
   position: "relative",

@@ -1,11 +1,11 @@
 /** The kinds of line in a transcript. Whatever was said is text, never markup. */
-import Box from "@mui/material/Box";
-import { memo } from "react";
+import { memo, type ReactNode } from "react";
 import type { CallEvent } from "../../api/events";
-import type { Draft, Note, Speaker, Turn } from "../../model/call";
+import { afterHeard, type Draft, type Note, type Speaker, type Turn } from "../../model/call";
 import { timeOfDay } from "../../model/format";
 import { LATENCY_BUDGET_MS } from "../../model/latency";
 import { authorText, chipText, t } from "../../texts";
+import css from "./lines.module.css";
 
 export const TurnLine = memo(function TurnLine(props: {
   turn: Turn;
@@ -17,24 +17,20 @@ export const TurnLine = memo(function TurnLine(props: {
   const slow = latency !== undefined && latency > LATENCY_BUDGET_MS;
   return (
     <Bubble who={turn.who} found={props.found}>
-      <Box sx={meta}>
-        <Box component="span" sx={{ fontWeight: 650, color: "text.primary" }}>
-          {t.call[turn.who]}
-        </Box>
-        {turn.who === "supervisor" && <span>{authorName(turn.by) || t.call.you}</span>}
+      <div className={css.meta}>
+        <span className={css.who}>{t.call[turn.who]}</span>
+        {turn.who === "supervisor" && <span>{authorText(turn.by) || t.call.you}</span>}
         {source && <span>{source}</span>}
         <time>{timeOfDay(turn.at)}</time>
         {latency !== undefined && (
-          <Box component="span" sx={{ color: slow ? "warning.main" : undefined }}>
-            {t.call.latency(latency)}
-          </Box>
+          <span className={slow ? css.slow : undefined}>{t.call.latency(latency)}</span>
         )}
-      </Box>
+      </div>
       <Spoken text={turn.text} unheard={turn.unheard} />
       {turn.interrupted && (
-        <Box component="span" sx={cut} title={t.call.cutHere}>
+        <span className={css.cut} title={t.call.cutHere}>
           {t.call.cut}
-        </Box>
+        </span>
       )}
     </Bubble>
   );
@@ -42,16 +38,17 @@ export const TurnLine = memo(function TurnLine(props: {
 
 export function DraftLine(props: { draft: Draft }) {
   const { text, heard, torn } = props.draft;
-  const stop = heard === undefined ? text.length : cutAt(text, heard);
+  const unheard = heard === undefined ? "" : afterHeard(text, heard);
   return (
     <Bubble who="ai" faint>
-      <Box sx={meta}>
-        <Box component="span" sx={{ fontWeight: 650, color: "text.primary" }}>
-          {t.call.ai}
-        </Box>
+      <div className={css.meta}>
+        <span className={css.who}>{t.call.ai}</span>
         <span>{heard === undefined ? t.phase.speaking : t.call.cut}</span>
-      </Box>
-      <Spoken text={(torn ? t.call.torn : "") + text.slice(0, stop)} unheard={text.slice(stop)} />
+      </div>
+      <Spoken
+        text={(torn ? t.call.torn : "") + text.slice(0, text.length - unheard.length)}
+        unheard={unheard}
+      />
     </Bubble>
   );
 }
@@ -59,15 +56,13 @@ export function DraftLine(props: { draft: Draft }) {
 export function HearingLine(props: { text: string }) {
   return (
     <Bubble who="caller" faint>
-      <Box sx={meta}>
-        <Box component="span" sx={{ fontWeight: 650, color: "text.primary" }}>
-          {t.call.caller}
-        </Box>
+      <div className={css.meta}>
+        <span className={css.who}>{t.call.caller}</span>
         <span>{t.phase.caller}</span>
-      </Box>
-      <Box sx={{ ...words, color: "text.secondary", fontStyle: "italic" }} dir="auto">
+      </div>
+      <div className={`${css.words} ${css.partial}`} dir="auto">
         {props.text}
-      </Box>
+      </div>
     </Bubble>
   );
 }
@@ -75,143 +70,62 @@ export function HearingLine(props: { text: string }) {
 export const Chip = memo(function Chip(props: { note: Note }) {
   const { event, at } = props.note;
   const { label, detail } = chipText(event);
-  const by = authorName(event.by);
-  const tone = toneOf(event);
+  const by = authorText(event.by);
   return (
-    <Box sx={{ px: { xs: 1.5, md: 2.5 }, py: 0.6, display: "flex", justifyContent: "center" }}>
-      <Box data-chip={event.type} sx={[chip, { borderColor: tone.border, color: tone.colour }]}>
-        <Box component="span" sx={{ fontWeight: 650 }}>
-          {label}
-        </Box>
+    <div className={css.side} data-side="middle">
+      <div className={css.chip} data-chip={event.type} data-tone={toneOf(event)}>
+        <span className={css.label}>{label}</span>
         {detail && (
-          <Box component="span" dir="auto" sx={chipDetail}>
+          <span className={css.detail} dir="auto">
             {detail}
-          </Box>
+          </span>
         )}
-        <Box component="span" sx={{ color: "text.secondary", whiteSpace: "nowrap" }}>
-          {[by, timeOfDay(at)].filter(Boolean).join(" · ")}
-        </Box>
-      </Box>
-    </Box>
+        <span className={css.by}>{[by, timeOfDay(at)].filter(Boolean).join(" · ")}</span>
+      </div>
+    </div>
   );
 });
 
-function Bubble(props: {
-  who: Speaker;
-  faint?: boolean;
-  found?: boolean;
-  children: React.ReactNode;
-}) {
-  const caller = props.who === "caller";
+function Bubble(props: { who: Speaker; faint?: boolean; found?: boolean; children: ReactNode }) {
   return (
-    <Box
-      sx={{
-        px: { xs: 1.5, md: 2.5 },
-        py: 0.6,
-        display: "flex",
-        justifyContent: caller ? "flex-start" : "flex-end",
-      }}
-    >
-      <Box
+    <div className={css.side} data-side={props.who === "caller" ? "left" : "right"}>
+      <div
+        className={css.bubble}
         data-who={props.who}
-        sx={{
-          maxWidth: { xs: "88%", md: "min(76%, 680px)" },
-          minWidth: 0,
-          px: 1.75,
-          py: 1,
-          borderRadius: caller ? "4px 14px 14px 14px" : "14px 4px 14px 14px",
-          bgcolor: { caller: "caller", ai: "ai", supervisor: "human" }[props.who],
-          border: props.faint ? "1px dashed" : "1px solid",
-          borderColor: props.found ? "primary.main" : props.faint ? "divider" : "transparent",
-        }}
+        data-faint={props.faint}
+        data-found={props.found}
       >
         {props.children}
-      </Box>
-    </Box>
+      </div>
+    </div>
   );
 }
 
 /** What was heard, and struck through what was not. */
 function Spoken(props: { text: string; unheard: string }) {
   return (
-    <Box sx={words} dir="auto">
+    <div className={css.words} dir="auto">
       {props.text}
-      {props.unheard && (
-        <Box component="del" sx={{ color: "text.secondary" }}>
-          {props.unheard}
-        </Box>
-      )}
-    </Box>
+      {props.unheard && <del>{props.unheard}</del>}
+    </div>
   );
 }
 
-function cutAt(text: string, heard: string): number {
-  const trimmed = heard.trim().replace(/[—–…-]+$/u, "");
-  return text.startsWith(trimmed) ? trimmed.length : text.length;
-}
-
-function authorName(by: string | undefined): string {
-  return authorText(by);
-}
-
-function toneOf(event: CallEvent): { border: string; colour: string } {
+function toneOf(event: CallEvent): "bad" | "warn" | "done" | undefined {
   switch (event.type) {
     case "error":
-      return { border: "error.main", colour: "error.main" };
+      return "bad";
     case "query":
     case "pending_response":
     case "takeover":
     case "command_rejected":
-      return { border: "warning.main", colour: "warning.main" };
+      return "warn";
     case "command_executed":
     case "session_transfer":
     case "response_approved":
     case "query_response":
-      return { border: "primary.main", colour: "primary.main" };
+      return "done";
     default:
-      return { border: "divider", colour: "text.primary" };
+      return undefined;
   }
 }
-
-const meta = {
-  display: "flex",
-  flexWrap: "wrap",
-  columnGap: 1.25,
-  fontSize: "0.74rem",
-  color: "text.secondary",
-  mb: 0.15,
-} as const;
-
-const words = {
-  fontSize: "0.97rem",
-  lineHeight: 1.5,
-  whiteSpace: "pre-wrap",
-  overflowWrap: "anywhere",
-  unicodeBidi: "plaintext",
-} as const;
-
-const cut = {
-  display: "inline-block",
-  mt: 0.5,
-  fontSize: "0.74rem",
-  fontWeight: 600,
-  color: "warning.main",
-} as const;
-
-const chip = {
-  maxWidth: { xs: "100%", md: "80%" },
-  "& > span:not(:last-child)": { mr: 1 },
-  px: 1.4,
-  py: 0.35,
-  borderRadius: "12px",
-  border: 1,
-  bgcolor: "background.paper",
-  fontSize: "0.78rem",
-  lineHeight: 1.5,
-} as const;
-
-const chipDetail = {
-  color: "text.primary",
-  overflowWrap: "anywhere",
-  unicodeBidi: "isolate",
-} as const;

@@ -1,5 +1,4 @@
 /** Every live call, one row each; only the rows in sight are drawn. */
-import Box from "@mui/material/Box";
 import useMediaQuery from "@mui/material/useMediaQuery";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, useLayoutEffect, useRef, useState } from "react";
@@ -18,6 +17,7 @@ import { useCall, useNow } from "../../live/index";
 import { reasons } from "../../model/attention";
 import { age } from "../../model/format";
 import { t } from "../../texts";
+import css from "./LiveList.module.css";
 
 const ROW = 62;
 const TALL_ROW = 104;
@@ -41,6 +41,7 @@ export function LiveList(props: { sids: string[] }) {
     estimateSize: () => height,
     getItemKey: (at) => props.sids[at] ?? at,
     overscan: 6,
+    useFlushSync: false,
     scrollMargin: margin,
   });
   useLayoutEffect(() => {
@@ -50,49 +51,44 @@ export function LiveList(props: { sids: string[] }) {
   return (
     <>
       <Header wide={wide} />
-      <Box
+      {/* biome-ignore lint/a11y/useSemanticElements: its items are placed by hand. */}
+      <div
         ref={list}
         role="list"
-        sx={{ position: "relative", height: rows.getTotalSize() }}
+        className={css.list}
+        style={{ height: rows.getTotalSize() }}
         data-count={props.sids.length}
       >
         {rows.getVirtualItems().map((row) => (
-          <Box
+          // biome-ignore lint/a11y/useSemanticElements: see above.
+          <div
             key={row.key}
             role="listitem"
             aria-setsize={props.sids.length}
             aria-posinset={row.index + 1}
+            className={css.item}
             style={{ transform: `translateY(${row.start - margin}px)`, height }}
-            sx={{ position: "absolute", top: 0, left: 0, right: 0 }}
           >
             <Row callSid={props.sids[row.index] ?? ""} at={row.index} wide={wide} />
-          </Box>
+          </div>
         ))}
-      </Box>
+      </div>
     </>
   );
 }
 
 function Header(props: { wide: boolean }) {
-  if (!props.wide) {
-    return (
-      <Box component="h2" sx={{ ...headerText, m: 0, mb: 1 }}>
-        {t.board.live}
-      </Box>
-    );
-  }
+  if (!props.wide) return <h2 className={css.header}>{t.board.live}</h2>;
   const { call, agent, phase, last, length } = t.columns;
   return (
-    <Box sx={{ ...columns, ...headerText, pb: 0.75 }}>
+    <div className={`${css.columns} ${css.header}`}>
       <span />
       <span>{call}</span>
       <span>{agent}</span>
       <span>{phase}</span>
       <span>{last}</span>
-      <Box component="span" sx={{ textAlign: "right" }}>
-        {length}
-      </Box>
-    </Box>
+      <span className={css.length}>{length}</span>
+    </div>
   );
 }
 
@@ -104,123 +100,74 @@ const Row = memo(function Row(props: { callSid: string; at: number; wide: boolea
   const words = lastWords(call);
   const length = lengthOf(call, now);
   const path = paths.call(call.callSid);
-  const number = otherParty(call);
   const party = (
-    <Box sx={{ display: "flex", alignItems: "center", gap: 1, fontWeight: 600 }}>
+    <div className={css.party}>
       <Direction direction={call.direction} />
-      <PhoneNumber number={number} />
-    </Box>
+      <PhoneNumber number={otherParty(call)} />
+    </div>
   );
   const chips = why.length > 0 && (
-    <Box sx={{ display: "flex", gap: 0.75, overflow: "hidden" }}>
-      <Box component="span" sx={hidden}>
-        {t.board.needs}:
-      </Box>
+    <div className={css.reasons}>
+      <span style={hidden}>{t.board.needs}:</span>
       {why.map((reason) => (
         <ReasonChip key={reason.kind} reason={reason} now={now} />
       ))}
-    </Box>
+    </div>
   );
   const last = (
-    <Box sx={line} dir="auto">
+    <div className={css.line} dir="auto">
       {words.text && (
         <>
-          <Box component="span" sx={{ color: "text.secondary" }}>
-            {words.who}{" "}
-          </Box>
-          {/* The newest words are the end of a long text. */}
-          {words.text.slice(-160)}
+          <span className={css.dim}>{words.who} </span>
+          {words.text}
         </>
       )}
-    </Box>
+    </div>
   );
   const shared = {
     href: path,
     "data-row": props.at,
     onClick: (event: React.MouseEvent<HTMLElement>) => follow(event, path),
   };
-  const mark = <Box aria-hidden sx={{ ...attention, bgcolor: colourOf(why) }} />;
-  const phase = (
-    <Box sx={{ fontSize: "0.85rem" }}>
-      <PhaseLabel phase={call.phase} />
-      {props.wide && call.phaseSince > 0 && (
-        <Box sx={{ color: "text.secondary", fontSize: "0.75rem", pl: 2.1 }}>
-          {age(now - call.phaseSince)}
-        </Box>
-      )}
-    </Box>
-  );
+  const mark = <div aria-hidden className={css.mark} data-level={levelOf(why)} />;
 
   if (props.wide) {
     return (
-      <Box component="a" {...shared} sx={[row, columns]}>
+      <a {...shared} className={`${css.row} ${css.columns}`}>
         {mark}
         {party}
-        <Box sx={{ ...line, color: "text.secondary" }}>{call.agent || t.noAgent}</Box>
-        {phase}
-        <Box sx={{ minWidth: 0, display: "grid", gap: 0.4 }}>
+        <div className={`${css.line} ${css.dim}`}>{call.agent || t.noAgent}</div>
+        <div className={css.phase}>
+          <PhaseLabel phase={call.phase} />
+          {call.phaseSince > 0 && <div className={css.age}>{age(now - call.phaseSince)}</div>}
+        </div>
+        <div className={css.last}>
           {chips}
           {last}
-        </Box>
-        <Box sx={{ textAlign: "right", fontWeight: 550 }}>{length}</Box>
-      </Box>
+        </div>
+        <div className={css.length}>{length}</div>
+      </a>
     );
   }
   return (
-    <Box component="a" {...shared} sx={[row, tall]}>
+    <a {...shared} className={`${css.row} ${css.tall}`}>
       {mark}
-      <Box sx={{ minWidth: 0, flex: 1, display: "grid", gap: 0.5 }}>
-        <Box sx={{ display: "flex", justifyContent: "space-between" }}>
+      <div className={css.tallBody}>
+        <div className={css.between}>
           {party}
-          <span>{length}</span>
-        </Box>
-        <Box sx={{ display: "flex", gap: 1.5, alignItems: "center", minWidth: 0 }}>
-          {phase}
-          <Box sx={{ ...line, color: "text.secondary", fontSize: "0.85rem" }}>{call.agent}</Box>
-        </Box>
+          <span className={css.length}>{length}</span>
+        </div>
+        <div className={css.beside}>
+          <PhaseLabel phase={call.phase} />
+          <span className={`${css.line} ${css.dim}`}>{call.agent}</span>
+        </div>
         {chips || last}
-      </Box>
-    </Box>
+      </div>
+    </a>
   );
 });
 
-function colourOf(why: { kind: string }[]): string {
-  if (why.some(({ kind }) => kind === "question" || kind === "reply")) return "warning.main";
-  return why.length > 0 ? "color-mix(in srgb, currentColor 30%, transparent)" : "transparent";
+function levelOf(why: { kind: string }[]): "urgent" | "some" | undefined {
+  if (why.some(({ kind }) => kind === "question" || kind === "reply")) return "urgent";
+  return why.length > 0 ? "some" : undefined;
 }
-
-const columns = {
-  display: "grid",
-  columnGap: 2,
-  alignItems: "center",
-  gridTemplateColumns: "4px 168px 110px 142px minmax(0, 1fr) 64px",
-  pr: 2,
-} as const;
-
-const headerText = { color: "text.secondary", fontSize: "0.75rem", fontWeight: 550 } as const;
-
-const row = {
-  boxSizing: "border-box",
-  height: "calc(100% - 6px)",
-  bgcolor: "background.paper",
-  border: 1,
-  borderColor: "divider",
-  borderRadius: "10px",
-  overflow: "hidden",
-  color: "text.primary",
-  textDecoration: "none",
-  fontSize: "0.92rem",
-  "&:hover": { borderColor: "text.secondary" },
-  "&:focus-visible": { outline: 2, outlineColor: "primary.main", outlineOffset: -2 },
-} as const;
-
-const tall = { display: "flex", gap: 1.5, alignItems: "center", pr: 1.5 } as const;
-
-const attention = { alignSelf: "stretch", width: 4, flex: "none" } as const;
-
-const line = {
-  minWidth: 0,
-  overflow: "hidden",
-  textOverflow: "ellipsis",
-  whiteSpace: "nowrap",
-} as const;
