@@ -132,7 +132,11 @@ function Head(props: { call: Call }) {
         <PhoneNumber number={otherParty(call)} />
       </Typography>
       {call.agent && (
-        <Typography variant="body2" color="textSecondary">
+        <Typography
+          variant="body2"
+          color="textSecondary"
+          sx={{ display: { xs: "none", sm: "block" } }}
+        >
           {call.agent}
         </Typography>
       )}
