@@ -1,0 +1,79 @@
+// The page with recorded events, served with the policy of README.md, and a Chromium to open it.
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { extname, join, normalize } from "node:path";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+const root = fileURLToPath(new URL("../dist-mock/", import.meta.url));
+
+/** The header that the server must send; README.md explains each part. */
+export const POLICY =
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; " +
+  "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+const TYPES = {
+  ".js": "text/javascript",
+  ".css": "text/css",
+  ".svg": "image/svg+xml",
+  ".woff2": "font/woff2",
+};
+
+/** Starts both. `problems` collects page errors, refused loads and console errors. */
+export async function start() {
+  const server = createServer((request, response) => {
+    const path = new URL(request.url ?? "/", "http://localhost").pathname;
+    const name = normalize(path).replace(/^\/dashboard\//, "");
+    const asset = extname(name) !== "";
+    response.setHeader("Content-Security-Policy", POLICY);
+    response.setHeader(
+      "Content-Type",
+      asset ? (TYPES[extname(name)] ?? "text/plain") : "text/html",
+    );
+    try {
+      response.end(readFileSync(join(root, asset ? name : "index.html")));
+    } catch {
+      response.writeHead(404).end();
+    }
+  });
+  await new Promise((done) => server.listen(0, "127.0.0.1", done));
+
+  const profile = mkdtempSync(join(tmpdir(), "phony-chromium-"));
+  const browser = await chromium.launchPersistentContext(profile, {
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    headless: true,
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
+    viewport: null,
+  });
+  const problems = [];
+  return {
+    problems,
+    /** Opens a page of the dashboard and waits until `ready` is there. */
+    async open(path, { size = { width: 1440, height: 900 }, scheme = "light", ready } = {}) {
+      const page = await browser.newPage();
+      page.on("pageerror", (error) => problems.push(`${path}: ${error.message}`));
+      page.on("console", (message) => {
+        if (message.type() === "error") problems.push(`${path}: ${message.text()}`);
+      });
+      await page.setViewportSize(size);
+      await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
+      await page.goto(`http://127.0.0.1:${server.address().port}/dashboard${path}`);
+      if (ready) await page.locator(ready).first().waitFor({ timeout: 15_000 });
+      return page;
+    },
+    async stop() {
+      await browser.close();
+      server.close();
+      rmSync(profile, { recursive: true, force: true });
+    },
+  };
+}

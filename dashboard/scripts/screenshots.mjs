@@ -1,0 +1,52 @@
+// Pictures of every page, from recorded events, in light, dark and phone size. Any page error or
+// breach of the content security policy fails the run. Without an argument, the few that the
+// documentation shows go to docs/images; with a folder, all of them go there.
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { start } from "./mock-page.mjs";
+
+const all = process.argv[2];
+const out = all ?? fileURLToPath(new URL("../../docs/images/", import.meta.url));
+mkdirSync(out, { recursive: true });
+
+const DESK = { width: 1440, height: 900 };
+const PHONE = { width: 390, height: 844 };
+const call = (digit) => `/calls/CA${String(digit).repeat(32)}`;
+
+/** Name, address, size, and what is there once the page has settled. */
+const PICTURES = [
+  ["wallboard", "/", DESK, "a[data-row='5']"],
+  ["call", call(1), DESK, "[data-chip=query]"],
+  ["call-held", call(2), DESK, "[data-chip=pending_response]"],
+  ["call-takeover", call(3), DESK, "[data-who=supervisor]"],
+  ["record", call(7), DESK, "[data-chip=session_end]"],
+  ["history", "/history", DESK, "main li"],
+  ["new-call", "/new", DESK, "form"],
+  ["agents", "/agents", DESK, "h3"],
+  ["health", "/health", DESK, "text=Version"],
+  ["login", "/?login", DESK, "form"],
+  ["quiet", "/?quiet", DESK, "text=All quiet"],
+  ["phone-wallboard", "/", PHONE, "[data-row='0']"],
+  ["phone-call", call(1), PHONE, "[data-chip=query]"],
+  ["phone-history", "/history", PHONE, "main li"],
+];
+
+const IN_DOCS = ["wallboard-light", "call-light", "call-dark", "record-light", "phone-call-light"];
+
+const site = await start();
+try {
+  for (const scheme of ["light", "dark"]) {
+    for (const [name, path, size, ready] of PICTURES) {
+      if (!all && !IN_DOCS.includes(`${name}-${scheme}`)) continue;
+      const page = await site.open(path, { size, scheme, ready });
+      await page.evaluate(() => document.fonts.ready);
+      await page.screenshot({ path: join(out, `${name}-${scheme}.png`) });
+      await page.close();
+    }
+  }
+} finally {
+  await site.stop();
+}
+for (const problem of site.problems) console.error(problem);
+process.exitCode = site.problems.length > 0 ? 1 : 0;

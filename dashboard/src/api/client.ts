@@ -1,0 +1,240 @@
+/**
+ * The supervisor's HTTP API. Every call of it is here; errors arrive as `ApiError`, so that a page
+ * can tell «this server has no such route» from «this call does not exist» and from «not now».
+ */
+
+/** An answer that is no success, or none at all (`status` 0). */
+export class ApiError extends Error {
+  readonly status: number;
+  /** The server's code (`CALL_NOT_FOUND`, `CONFLICT`, …), empty if it sent none. */
+  readonly code: string;
+  readonly details: unknown;
+  /** Seconds after which trying again makes sense. */
+  readonly retryAfter: number | undefined;
+
+  constructor(status: number, code: string, message: string, details?: unknown, retry?: number) {
+    super(message);
+    this.name = "ApiError";
+    this.status = status;
+    this.code = code;
+    this.details = details;
+    this.retryAfter = retry;
+  }
+
+  /** The route does not exist on this server: an older or a smaller one. */
+  get unavailable(): boolean {
+    return (
+      (this.status === 404 && this.code !== "CALL_NOT_FOUND") ||
+      this.status === 405 ||
+      this.status === 501
+    );
+  }
+}
+
+export type Direction = "inbound" | "outbound";
+
+/** One call in a list; a field the server does not send is missing. */
+export interface CallSummary {
+  callSid: string;
+  from?: string;
+  to?: string;
+  direction?: string;
+  agent?: string;
+  status?: string;
+  startedAt?: string;
+  endedAt?: string;
+  durationMs?: number;
+  costUsd?: number;
+  reason?: string;
+  summary?: string;
+  /** The turn that matched a search, and its sequence number. */
+  match?: { seq?: number; text?: string };
+}
+
+export interface CallPage {
+  calls: CallSummary[];
+  next?: string | null;
+}
+
+export interface Agent {
+  id: string;
+  name?: string;
+  description?: string;
+  voice?: string;
+  transport?: string;
+  model?: string;
+  default?: boolean;
+  numbers?: string[];
+  transferTargets?: { name?: string; number: string }[];
+}
+
+export interface Scenario {
+  id: string;
+  name?: string;
+  description?: string;
+  text?: string;
+  goal?: string;
+  agent?: string;
+}
+
+export interface Health {
+  status: string;
+  /** Seconds. */
+  uptime: number;
+  activeCalls: number;
+}
+
+export interface Finding {
+  name?: string;
+  status?: string;
+  message?: string;
+  fix?: string;
+}
+
+export interface NewCall {
+  to: string;
+  scenario?: string;
+  agent?: string;
+  consent: boolean;
+  from?: string;
+}
+
+const get = <T>(path: string, signal?: AbortSignal): Promise<T> => request("GET", path, { signal });
+const post = <T>(path: string, body: unknown, headers?: Record<string, string>): Promise<T> =>
+  request("POST", path, { body, headers });
+
+export const api = {
+  /** Whether this browser is logged in; throws if the server cannot be reached. */
+  async session(): Promise<boolean> {
+    try {
+      await request("HEAD", "/openapi.json", {});
+      return true;
+    } catch (error) {
+      if (error instanceof ApiError && error.status > 0 && error.status < 500) {
+        return error.status !== 401;
+      }
+      throw error;
+    }
+  },
+  login: (token: string) => post<void>("/login", { token }),
+  logout: () => post<void>("/logout", {}),
+
+  say: (callSid: string, text: string) => post<void>("/override/text", { callSid, text }),
+  whisper: (callSid: string, text: string) => post<void>("/override/whisper", { callSid, text }),
+  answer: (callSid: string, response: string) =>
+    post<void>("/override/clarification", { callSid, response }),
+  reject: (callSid: string, reason: string) =>
+    post<void>("/override/reject", reason === "" ? { callSid } : { callSid, reason }),
+  digit: (callSid: string, digit: string) => post<void>("/override/dtmf", { callSid, digit }),
+  transfer: (callSid: string, target: string) =>
+    post<void>("/override/transfer", { callSid, target }),
+  takeover: (callSid: string) => post<void>("/override/takeover", { callSid }),
+  release: (callSid: string) => post<void>("/override/release", { callSid }),
+  end: (callSid: string) => post<void>("/override/end", { callSid }),
+
+  /** Places a call; the key makes a repeated click return the first call. */
+  place: (call: NewCall, key: string) =>
+    post<{ callSid: string; status: string }>("/calls", call, { "Idempotency-Key": key }),
+  calls: (query: Record<string, string>, signal?: AbortSignal) =>
+    get<CallPage>(`/calls?${new URLSearchParams(query)}`, signal),
+  call: (callSid: string, signal?: AbortSignal) =>
+    get<CallSummary & Record<string, unknown>>(`/calls/${encodeURIComponent(callSid)}`, signal),
+  agents: async (signal?: AbortSignal) => list<Agent>(await get("/agents", signal), "agents"),
+  scenarios: async (signal?: AbortSignal) =>
+    list<Scenario>(await get("/scenarios", signal), "scenarios"),
+  health: (signal?: AbortSignal) => get<Health>("/healthz", signal),
+  /** Ready, or the reason why not. */
+  async ready(signal?: AbortSignal): Promise<{ ready: boolean; reason: string }> {
+    try {
+      await get("/readyz", signal);
+      return { ready: true, reason: "" };
+    } catch (error) {
+      if (error instanceof ApiError && error.status === 503) {
+        return { ready: false, reason: error.message };
+      }
+      throw error;
+    }
+  },
+  doctor: async (signal?: AbortSignal) => list<Finding>(await get("/doctor", signal), "findings"),
+  version: async (signal?: AbortSignal) =>
+    (await get<{ info?: { version?: string } }>("/openapi.json", signal)).info?.version ?? "",
+};
+
+/** Where a call's transcript can be downloaded. */
+export function transcriptUrl(callSid: string, format: "json" | "txt"): string {
+  return `/calls/${encodeURIComponent(callSid)}/transcript?format=${format}`;
+}
+
+/** A list may come bare or under its name. */
+function list<T>(body: unknown, key: string): T[] {
+  if (Array.isArray(body)) return body as T[];
+  const inner = (body as Record<string, unknown> | undefined)?.[key];
+  return Array.isArray(inner) ? (inner as T[]) : [];
+}
+
+interface Options {
+  body?: unknown;
+  headers?: Record<string, string>;
+  signal?: AbortSignal;
+}
+
+const TIME_LIMIT_MS = 15_000;
+
+async function request<T>(method: string, path: string, options: Options): Promise<T> {
+  const limit = AbortSignal.timeout(TIME_LIMIT_MS);
+  const signal = options.signal ? AbortSignal.any([options.signal, limit]) : limit;
+  let response: Response;
+  try {
+    response = await fetch(path, {
+      method,
+      signal,
+      credentials: "same-origin",
+      headers: {
+        Accept: "application/json",
+        ...(options.body === undefined ? {} : { "Content-Type": "application/json" }),
+        ...options.headers,
+      },
+      body: options.body === undefined ? undefined : JSON.stringify(options.body),
+    });
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    throw new ApiError(0, "UNREACHABLE", "The server cannot be reached.");
+  }
+  const body = await response.text();
+  if (!response.ok) throw failure(response, body);
+  try {
+    return JSON.parse(body) as T;
+  } catch {
+    return undefined as T;
+  }
+}
+
+function failure(response: Response, body: string): ApiError {
+  let error: { code?: unknown; message?: unknown; details?: unknown } = {};
+  try {
+    error = (JSON.parse(body) as { error?: typeof error }).error ?? {};
+  } catch {
+    // Not JSON, perhaps a proxy's page: the status alone must do.
+  }
+  const retry = Number(response.headers.get("Retry-After"));
+  const message = typeof error.message === "string" ? error.message : "";
+  const failed = new ApiError(
+    response.status,
+    typeof error.code === "string" ? error.code : "",
+    message || `The server answered ${response.status}.`,
+    error.details,
+    retry > 0 ? retry : undefined,
+  );
+  if (response.status === 401) {
+    for (const listener of loggedOut) listener();
+  }
+  return failed;
+}
+
+const loggedOut = new Set<() => void>();
+
+/** Calls back whenever any request is refused for want of a log-in. */
+export function onLoggedOut(listener: () => void): () => void {
+  loggedOut.add(listener);
+  return () => loggedOut.delete(listener);
+}

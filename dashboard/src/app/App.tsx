@@ -1,0 +1,94 @@
+/** Logged in or not, and which page. */
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { lazy, Suspense, useEffect } from "react";
+import { api, onLoggedOut } from "../api/client";
+import { watch } from "../live/alerts";
+import { store, stream } from "../live/index";
+import { Login } from "../pages/Login";
+import { t } from "../texts";
+import { type Route, useRoute } from "./router";
+import { Shell } from "./Shell";
+import { Failed, Loading, NotFound } from "./states";
+import { Toasts } from "./toasts";
+
+const Wallboard = lazy(() => import("../pages/Wallboard"));
+const CallPage = lazy(() => import("../pages/CallPage"));
+const History = lazy(() => import("../pages/History"));
+const NewCall = lazy(() => import("../pages/NewCall"));
+const Agents = lazy(() => import("../pages/Agents"));
+const Health = lazy(() => import("../pages/Health"));
+
+export function App() {
+  const queries = useQueryClient();
+  const session = useQuery({
+    queryKey: ["session"],
+    queryFn: () => api.session(),
+    staleTime: Number.POSITIVE_INFINITY,
+    refetchInterval: (query) => (query.state.status === "error" ? 3_000 : false),
+    retry: false,
+  });
+
+  useEffect(
+    () =>
+      onLoggedOut(() => {
+        if (queries.getQueryData(["session"]) === true) queries.setQueryData(["session"], false);
+      }),
+    [queries],
+  );
+
+  const loggedIn = session.data === true;
+  useEffect(() => {
+    if (!loggedIn) return;
+    stream.start();
+    const unwatch = watch();
+    return () => {
+      unwatch();
+      stream.stop();
+      store.clear();
+    };
+  }, [loggedIn]);
+
+  if (session.data === undefined) {
+    return session.isError ? <Failed error={session.error} retry={session.refetch} /> : <Loading />;
+  }
+  if (!loggedIn) {
+    return <Login onDone={() => queries.setQueryData(["session"], true)} />;
+  }
+  return (
+    <Toasts>
+      <Page />
+    </Toasts>
+  );
+}
+
+function Page() {
+  const route = useRoute();
+  const title = route.page === "unknown" ? t.product : t.pages[route.page];
+  useEffect(() => {
+    document.title = `${title} – ${t.product}`;
+  }, [title]);
+  return (
+    <Shell page={route.page}>
+      <Suspense fallback={<Loading />}>{pageOf(route)}</Suspense>
+    </Shell>
+  );
+}
+
+function pageOf(route: Route) {
+  switch (route.page) {
+    case "wallboard":
+      return <Wallboard />;
+    case "call":
+      return <CallPage key={route.callSid} callSid={route.callSid} seq={route.seq} />;
+    case "history":
+      return <History />;
+    case "new":
+      return <NewCall />;
+    case "agents":
+      return <Agents />;
+    case "health":
+      return <Health />;
+    case "unknown":
+      return <NotFound />;
+  }
+}

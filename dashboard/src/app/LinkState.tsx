@@ -1,0 +1,93 @@
+/** Whether what is shown is live, said plainly when it is not. */
+import Box from "@mui/material/Box";
+import Button from "@mui/material/Button";
+import Typography from "@mui/material/Typography";
+import { useQuery } from "@tanstack/react-query";
+import { useEffect, useRef, useState } from "react";
+import { api } from "../api/client";
+import { stream, useLink, useNow } from "../live/index";
+import { t } from "../texts";
+import { hidden } from "./states";
+
+const HEARTBEAT_MS = 15_000;
+/** A stale link shorter than this is not worth a banner. */
+const GRACE_MS = 800;
+
+export function LinkDot() {
+  const { state } = useLink();
+  const colour = { live: "success.main", connecting: "text.secondary", stale: "error.main" }[state];
+  return (
+    <Box sx={{ display: "flex", alignItems: "center", gap: 0.75, fontSize: "0.8rem" }}>
+      <Box aria-hidden sx={{ width: 8, height: 8, borderRadius: "50%", bgcolor: colour }} />
+      <span>{t.link[state]}</span>
+    </Box>
+  );
+}
+
+export function LinkBanner() {
+  const link = useLink();
+  const now = useNow();
+  useHeartbeat();
+  const wasStale = useRef(false);
+  const [message, setMessage] = useState("");
+  useEffect(() => {
+    if (link.state === "stale") wasStale.current = true;
+    if (link.state !== "live" || !wasStale.current) return;
+    wasStale.current = false;
+    setMessage(t.link.back);
+  }, [link.state]);
+
+  const lost = now - link.since;
+  if (link.state !== "stale" || lost < GRACE_MS) {
+    return (
+      <Box role="status" sx={hidden}>
+        {message}
+      </Box>
+    );
+  }
+  return (
+    <Box role="alert" sx={banner}>
+      <Typography variant="body2" sx={{ fontWeight: 600 }}>
+        {t.link.banner(lost)}
+      </Typography>
+      <Box sx={{ flex: 1 }} />
+      <Typography variant="body2">{t.link.retry(link.retryAt - now)}</Typography>
+      <Button size="small" color="inherit" variant="outlined" onClick={() => stream.reconnect()}>
+        {t.link.now}
+      </Button>
+    </Box>
+  );
+}
+
+/** A dead connection does not always say so: an unanswered heartbeat ends it. */
+function useHeartbeat(): void {
+  const beat = useQuery({
+    queryKey: ["heartbeat"],
+    queryFn: ({ signal }) => api.health(signal),
+    refetchInterval: HEARTBEAT_MS,
+    refetchOnWindowFocus: "always",
+    retry: false,
+  });
+  useEffect(() => {
+    if (beat.isError) stream.suspect();
+  }, [beat.isError]);
+  useEffect(() => {
+    const back = () => stream.reconnect();
+    window.addEventListener("online", back);
+    return () => window.removeEventListener("online", back);
+  }, []);
+}
+
+const banner = {
+  position: "sticky",
+  top: 0,
+  zIndex: 5,
+  display: "flex",
+  flexWrap: "wrap",
+  alignItems: "center",
+  gap: 1.5,
+  px: { xs: 1.5, md: 3 },
+  py: 1,
+  bgcolor: "error.main",
+  color: "error.contrastText",
+} as const;

@@ -1,0 +1,87 @@
+/** Small things that several pages show: a phone number, a phase, a reason, a length. */
+import { useState } from "react";
+import type { Reason } from "../model/attention";
+import type { Call, Phase } from "../model/call";
+import { clock, grouped, masked } from "../model/format";
+import { t } from "../texts";
+import css from "./parts.module.css";
+import { useSettings } from "./settings";
+
+/** The number that is not ours. */
+export function otherParty(call: { from?: string; to?: string; direction?: string }): string {
+  return (call.direction === "outbound" ? call.to : call.from) || call.from || call.to || "";
+}
+
+/** Hidden but for the last four digits until hovered, if the supervisor wants it so. */
+export function PhoneNumber(props: { number: string }) {
+  const { masked: hide } = useSettings();
+  const [over, setOver] = useState(false);
+  if (props.number === "") return <span>{t.unknownNumber}</span>;
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: pointing only unmasks; a button does it for all.
+    <span
+      className={css.number}
+      onMouseEnter={() => setOver(true)}
+      onMouseLeave={() => setOver(false)}
+    >
+      {hide && !over ? masked(props.number) : grouped(props.number)}
+    </span>
+  );
+}
+
+export function Direction(props: { direction: string | undefined }) {
+  const outbound = props.direction === "outbound";
+  const label = outbound ? t.direction.outbound : t.direction.inbound;
+  return (
+    <svg className={css.direction} viewBox="0 0 24 24" role="img" aria-label={label}>
+      <path d={outbound ? "M5 19 17 7M8 7h9v9" : "M19 5 7 17M7 8v9h9"} />
+    </svg>
+  );
+}
+
+export function PhaseLabel(props: { phase: Phase }) {
+  return (
+    <span className={css.phase}>
+      <span className={css.dot} data-phase={props.phase} aria-hidden />
+      {t.phase[props.phase]}
+    </span>
+  );
+}
+
+export function ReasonChip(props: { reason: Reason; now: number }) {
+  const { kind, since } = props.reason;
+  return (
+    <span className={css.reason} data-urgent={kind === "question" || kind === "reply"}>
+      {t.reason(kind, since === 0 ? 0 : props.now - since)}
+    </span>
+  );
+}
+
+/** How long a call has lasted, or how long it was. */
+export function lengthOf(call: Call, now: number): string {
+  if (call.startedAt === 0) return "–";
+  return clock(call.phase === "ended" ? call.durationMs : now - call.startedAt);
+}
+
+/** The newest words of a call, whoever said them. */
+export function lastWords(call: Call): { who: string; text: string } {
+  if (call.hearing !== "") return { who: t.call.caller, text: ending(call.hearing) };
+  if (call.draft) return { who: t.call.ai, text: ending(call.draft.text) };
+  for (let at = call.items.length - 1; at >= 0; at -= 1) {
+    const item = call.items[at];
+    if (item?.kind === "turn" && item.text !== "") {
+      return { who: t.call[item.who], text: item.text };
+    }
+  }
+  return { who: "", text: "" };
+}
+
+/** Of words that are still coming the newest matter, and those are at the end. */
+function ending(text: string): string {
+  if (text.length <= SHOWN) return text;
+  const cut = text.slice(-SHOWN);
+  return `… ${cut.slice(cut.indexOf(" ") + 1)}`;
+}
+
+/** So many letters fit a row beside the rest. */
+const SHOWN = 80;

@@ -1,0 +1,29 @@
+/** One press of a button: sent once, its outcome said. What it did arrives as an event. */
+import { useRef, useState } from "react";
+import { failureText, useToast } from "./toasts";
+
+export type Act = (send: () => Promise<unknown>, done: string) => Promise<boolean>;
+
+export function useAct(): { act: Act; busy: boolean } {
+  const toast = useToast();
+  const [busy, setBusy] = useState(false);
+  const running = useRef(false);
+  const act: Act = async (send, done) => {
+    // State comes a render too late to stop the second click of a double one.
+    if (running.current) return false;
+    running.current = true;
+    setBusy(true);
+    try {
+      await send();
+      toast(done);
+      return true;
+    } catch (error) {
+      toast(failureText(error), "error");
+      return false;
+    } finally {
+      running.current = false;
+      setBusy(false);
+    }
+  };
+  return { act, busy };
+}

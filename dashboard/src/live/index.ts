@@ -1,0 +1,134 @@
+/** The page's one store and one stream, and the hooks by which components read them. */
+import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
+import { api } from "../api/client";
+import { byAttention } from "../model/attention";
+import type { Call } from "../model/call";
+import { CallStore } from "./store";
+import { EventStream, type Link, type SocketLike } from "./stream";
+
+type Open = (query: Record<string, string>) => SocketLike;
+
+let openSocket: Open = (query) => {
+  const address = new URL("/events/ws", location.href);
+  address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  address.search = new URLSearchParams(query).toString();
+  return new WebSocket(address) as unknown as SocketLike;
+};
+
+/** For the page with recorded events, which has no server. */
+export function replaceSocket(open: Open): void {
+  openSocket = open;
+}
+
+export const store = new CallStore();
+
+export const stream = new EventStream(store, {
+  open: (query) => openSocket(query),
+  liveCalls: async () => {
+    const page = await api.calls({ live: "true", limit: "500" });
+    return page.calls.map((call) => call.callSid);
+  },
+  probe: () => api.session(),
+  now: () => Date.now(),
+  random: () => Math.random(),
+});
+
+export function useLink(): Link {
+  return useSyncExternalStore(stream.subscribe, stream.current);
+}
+
+/** One call, re-rendered by its own events only. */
+export function useCall(callSid: string): Call | undefined {
+  const subscribe = useCallback(
+    (listener: () => void) => store.subscribe(callSid, listener),
+    [callSid],
+  );
+  return useSyncExternalStore(subscribe, () => store.get(callSid));
+}
+
+/** The time, once a second: ages and lengths tick together. */
+export function useNow(): number {
+  return useSyncExternalStore(clock.subscribe, clock.now);
+}
+
+/** The live calls, those who need a human first. Sorted once a second, not at every word. */
+export function useLiveCalls(): string[] {
+  return useSyncExternalStore(ranking.subscribe, ranking.current);
+}
+
+/** Waits until a value has been quiet for a while. */
+export function useDebounced<T>(value: T, ms: number): T {
+  const [settled, settle] = useState(value);
+  useEffect(() => {
+    const timer = setTimeout(() => settle(value), ms);
+    return () => clearTimeout(timer);
+  }, [value, ms]);
+  return settled;
+}
+
+function ticking() {
+  const listeners = new Set<() => void>();
+  let timer: ReturnType<typeof setInterval> | undefined;
+  let now = Date.now();
+  return {
+    now: () => now,
+    subscribe(listener: () => void) {
+      listeners.add(listener);
+      timer ??= setInterval(() => {
+        now = Date.now();
+        for (const each of listeners) each();
+      }, 1_000);
+      return () => {
+        listeners.delete(listener);
+        if (listeners.size > 0) return;
+        clearInterval(timer);
+        timer = undefined;
+      };
+    },
+  };
+}
+
+const clock = ticking();
+
+function ranked() {
+  let sids: string[] = [];
+  let shape = "";
+  /** Recomputes; the array stays the same object while the order does. */
+  const refresh = () => {
+    const next = byAttention(store.live(), Date.now()).map((call) => call.callSid);
+    if (next.length === sids.length && next.every((sid, at) => sid === sids[at])) return;
+    sids = next;
+  };
+  /** What must show at once: a call came, went, or began to wait. */
+  const shapeNow = () => {
+    let key = "";
+    for (const call of store.live()) {
+      key += `${call.callSid}${call.question ? "q" : ""}${call.reply ? "r" : ""};`;
+    }
+    return key;
+  };
+  return {
+    current: () => sids,
+    subscribe(listener: () => void) {
+      const update = () => {
+        const before = sids;
+        refresh();
+        if (sids !== before) listener();
+      };
+      const stopClock = clock.subscribe(update);
+      const stopStore = store.subscribeAll(() => {
+        const next = shapeNow();
+        if (next === shape) return;
+        shape = next;
+        update();
+      });
+      update();
+      return () => {
+        stopClock();
+        stopStore();
+      };
+    },
+  };
+}
+
+const ranking = ranked();

@@ -1,0 +1,137 @@
+/**
+ * All calls of the page. Events are collected and applied in batches, so that two hundred calls
+ * that stream words cost a few re-renders a second; each row listens to its own call alone.
+ */
+import type { CallEvent } from "../api/events";
+import { afterGap, applyAll, type Call, hasGap, isLive, newCall } from "../model/call";
+
+type Listener = () => void;
+
+export interface Options {
+  /** Puts a batch off; the default waits a twentieth of a second. */
+  later?: (run: () => void) => void;
+  /** How many ended calls are remembered. */
+  keepEnded?: number;
+}
+
+/** The most events in one batch: a long replay must not stop the page. */
+const BATCH = 400;
+
+export class CallStore {
+  private calls = new Map<string, Call>();
+  private queue: CallEvent[] = [];
+  private scheduled = false;
+  private perCall = new Map<string, Set<Listener>>();
+  private all = new Set<Listener>();
+  private gaps = new Set<(callSid: string) => void>();
+  private readonly later: (run: () => void) => void;
+  private readonly keepEnded: number;
+  /** Counts batches; what is computed from all calls listens to this. */
+  version = 0;
+
+  constructor(options: Options = {}) {
+    this.later = options.later ?? ((run) => setTimeout(run, 50));
+    this.keepEnded = options.keepEnded ?? 300;
+  }
+
+  receive(event: CallEvent): void {
+    this.queue.push(event);
+    this.schedule();
+  }
+
+  get(callSid: string): Call | undefined {
+    return this.calls.get(callSid);
+  }
+
+  values(): IterableIterator<Call> {
+    return this.calls.values();
+  }
+
+  live(): Call[] {
+    return [...this.calls.values()].filter(isLive);
+  }
+
+  /** The connection was lost for a while: words on the way are incomplete. */
+  tear(): void {
+    for (const [callSid, call] of this.calls) this.put(callSid, afterGap(call));
+    this.changed();
+  }
+
+  subscribe(callSid: string, listener: Listener): () => void {
+    const set = this.perCall.get(callSid) ?? new Set();
+    this.perCall.set(callSid, set.add(listener));
+    return () => {
+      set.delete(listener);
+      if (set.size === 0) this.perCall.delete(callSid);
+    };
+  }
+
+  subscribeAll(listener: Listener): () => void {
+    this.all.add(listener);
+    return () => this.all.delete(listener);
+  }
+
+  /** Calls back with a call whose numbers have a hole, once after each batch that leaves one. */
+  onGap(listener: (callSid: string) => void): () => void {
+    this.gaps.add(listener);
+    return () => this.gaps.delete(listener);
+  }
+
+  clear(): void {
+    this.calls.clear();
+    this.queue = [];
+    this.changed();
+    for (const set of this.perCall.values()) for (const listener of set) listener();
+  }
+
+  private schedule(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    this.later(() => this.flush());
+  }
+
+  private flush(): void {
+    this.scheduled = false;
+    const batch = this.queue.splice(0, BATCH);
+    for (const [callSid, events] of groupByCall(batch)) {
+      const call = applyAll(this.calls.get(callSid) ?? newCall(callSid), events);
+      this.put(callSid, call);
+      if (hasGap(call)) for (const listener of this.gaps) listener(callSid);
+    }
+    this.forget();
+    this.changed();
+    if (this.queue.length > 0) this.schedule();
+  }
+
+  private put(callSid: string, call: Call): void {
+    if (this.calls.get(callSid) === call) return;
+    this.calls.set(callSid, call);
+    for (const listener of this.perCall.get(callSid) ?? []) listener();
+  }
+
+  private changed(): void {
+    this.version += 1;
+    for (const listener of this.all) listener();
+  }
+
+  /** Drops the calls that ended first, but none that somebody looks at. */
+  private forget(): void {
+    if (this.calls.size <= this.keepEnded) return;
+    const ended = [...this.calls.values()]
+      .filter((call) => call.phase === "ended" && !this.perCall.has(call.callSid))
+      .sort((a, b) => a.endedAt - b.endedAt);
+    for (const call of ended.slice(0, Math.max(0, ended.length - this.keepEnded))) {
+      this.calls.delete(call.callSid);
+    }
+  }
+}
+
+function groupByCall(events: CallEvent[]): Map<string, CallEvent[]> {
+  const grouped = new Map<string, CallEvent[]>();
+  for (const event of events) {
+    const list = grouped.get(event.callSid);
+    if (list) list.push(event);
+    else grouped.set(event.callSid, [event]);
+  }
+  return grouped;
+}

@@ -1,0 +1,200 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { CallStore } from "./store";
+import { EventStream, type SocketLike } from "./stream";
+
+/** A server that numbers events, replays them, and can go away. */
+class FakeServer {
+  sockets: FakeSocket[] = [];
+  stored: { callSid: string; seq: number; type: string }[] = [];
+  up = true;
+  opened: Record<string, string>[] = [];
+
+  open = (query: Record<string, string>): SocketLike => {
+    this.opened.push(query);
+    const socket = new FakeSocket(query, this);
+    setTimeout(() => {
+      if (!this.up) return socket.close();
+      this.sockets.push(socket);
+      socket.onopen?.();
+      for (const event of this.stored) {
+        if (event.callSid === query.callSid && event.seq > Number(query.after ?? 0)) {
+          socket.send(event);
+        }
+      }
+    }, 1);
+    return socket;
+  };
+
+  /** Numbers, keeps and sends an event to all who look. */
+  say(callSid: string, type: string, fields: object = {}): void {
+    const seq = this.stored.filter((event) => event.callSid === callSid).length + 1;
+    const event = { callSid, seq, type, timestamp: "2026-11-23T09:00:00Z", ...fields };
+    this.stored.push(event);
+    this.send(event);
+  }
+
+  /** Sends an event that is not kept. */
+  send(event: { callSid: string }): void {
+    for (const socket of this.sockets) {
+      const { callSid } = socket.query;
+      if (callSid === undefined || callSid === event.callSid) socket.send(event);
+    }
+  }
+
+  live = (): string[] => [...new Set(this.stored.map((event) => event.callSid))];
+
+  crash(): void {
+    this.up = false;
+    for (const socket of [...this.sockets]) socket.close();
+  }
+}
+
+class FakeSocket implements SocketLike {
+  onopen: (() => void) | null = null;
+  onmessage: ((message: { data: unknown }) => void) | null = null;
+  onclose: ((event: { code: number }) => void) | null = null;
+  readonly query: Record<string, string>;
+  private readonly server: FakeServer;
+  private closed = false;
+
+  constructor(query: Record<string, string>, server: FakeServer) {
+    this.query = query;
+    this.server = server;
+  }
+
+  send(event: object): void {
+    if (!this.closed) this.onmessage?.({ data: JSON.stringify(event) });
+  }
+
+  close(): void {
+    if (this.closed) return;
+    this.closed = true;
+    this.server.sockets = this.server.sockets.filter((socket) => socket !== this);
+    this.onclose?.({ code: 1006 });
+  }
+}
+
+let server: FakeServer;
+let store: CallStore;
+let stream: EventStream;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  server = new FakeServer();
+  store = new CallStore();
+  stream = new EventStream(store, {
+    open: server.open,
+    liveCalls: async () => server.live(),
+    probe: async () => {
+      if (!server.up) throw new Error("down");
+      return true;
+    },
+    now: () => Date.now(),
+    random: () => 0.5,
+  });
+});
+
+afterEach(() => {
+  stream.stop();
+  vi.useRealTimers();
+});
+
+const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+const texts = (callSid: string) =>
+  store.get(callSid)?.items.flatMap((item) => (item.kind === "turn" ? [item.text] : []));
+
+test("a call that was live before the page opened is read from its first event", async () => {
+  server.say("CA1", "session_start");
+  server.say("CA1", "transcript", { speaker: "caller", text: "one" });
+  stream.start();
+  await pass(500);
+  expect(texts("CA1")).toEqual(["one"]);
+});
+
+test("after a lost connection nothing is lost and nothing doubled", async () => {
+  stream.start();
+  await pass(100);
+  server.say("CA1", "session_start");
+  server.say("CA1", "transcript", { speaker: "caller", text: "one" });
+  await pass(100);
+  server.crash();
+  await pass(100);
+  expect(stream.current().state).toBe("stale");
+  server.say("CA1", "transcript", { speaker: "caller", text: "two" });
+  server.say("CA1", "transcript", { speaker: "caller", text: "three" });
+  server.up = true;
+  await pass(5_000);
+  expect(stream.current().state).toBe("live");
+  expect(server.opened).toContainEqual({ callSid: "CA1", after: "2" });
+  server.say("CA1", "transcript", { speaker: "caller", text: "four" });
+  await pass(100);
+  expect(texts("CA1")).toEqual(["one", "two", "three", "four"]);
+});
+
+test("words without a number are not doubled while a replay runs beside the one socket", async () => {
+  server.say("CA1", "session_start");
+  stream.start();
+  await pass(50);
+  server.send({ callSid: "CA1", type: "assistant_delta", text: "Hello", timestamp: "" } as never);
+  await pass(100);
+  expect(store.get("CA1")?.draft?.text).toBe("Hello");
+});
+
+test("a replay ends when it has gone quiet, and one socket remains", async () => {
+  server.say("CA1", "session_start");
+  stream.start();
+  await pass(5_000);
+  expect(server.sockets.map((socket) => socket.query)).toEqual([{}]);
+});
+
+test("two hundred live calls are replayed a few at a time", async () => {
+  for (let call = 0; call < 200; call += 1) server.say(`CA${call}`, "session_start");
+  stream.start();
+  await pass(400);
+  expect(server.sockets.length).toBeGreaterThan(1);
+  expect(server.sockets.length).toBeLessThanOrEqual(17);
+  await pass(60_000);
+  expect(store.live()).toHaveLength(200);
+  expect(server.sockets).toHaveLength(1);
+});
+
+test("a number that is skipped is asked for at once", async () => {
+  stream.start();
+  await pass(100);
+  server.say("CA1", "session_start");
+  server.stored.push({ callSid: "CA1", seq: 2, type: "dtmf" });
+  server.say("CA1", "transcript", { speaker: "caller", text: "three" });
+  await pass(200);
+  expect(store.get("CA1")?.seq).toBe(3);
+});
+
+test("tries come ever later, but at least every ten seconds or so", async () => {
+  stream.start();
+  await pass(100);
+  server.crash();
+  await pass(120_000);
+  const link = stream.current();
+  expect(link.state).toBe("stale");
+  expect(link.retryAt - Date.now()).toBeLessThanOrEqual(12_500);
+  server.up = true;
+  await pass(13_000);
+  expect(stream.current().state).toBe("live");
+});
+
+test("a page that is logged out does not try again", async () => {
+  const quiet = new EventStream(store, {
+    open: server.open,
+    liveCalls: async () => [],
+    probe: async () => false,
+    now: () => Date.now(),
+    random: () => 0.5,
+  });
+  quiet.start();
+  await pass(100);
+  server.crash();
+  server.up = true;
+  const tries = server.opened.length;
+  await pass(60_000);
+  expect(server.opened).toHaveLength(tries);
+  quiet.stop();
+});

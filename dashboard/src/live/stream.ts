@@ -1,0 +1,239 @@
+/**
+ * The page's one event socket, kept open. It carries every call's events from now on; what was
+ * before, and what was missed while it was down, is read call by call over short-lived sockets with
+ * `after=`, a few at a time. Numbers make the two meet without loss or doubling (see `model/call`).
+ */
+import { type CallEvent, parseEvent } from "../api/events";
+import { hasGap } from "../model/call";
+import type { CallStore } from "./store";
+
+/** What is needed of a `WebSocket`; the page with recorded events brings its own. */
+export interface SocketLike {
+  onopen: (() => void) | null;
+  onmessage: ((message: { data: unknown }) => void) | null;
+  onclose: ((event: { code: number }) => void) | null;
+  close(): void;
+}
+
+export interface Link {
+  state: "connecting" | "live" | "stale";
+  /** When the link was lost; 0 unless stale. */
+  since: number;
+  /** When it is tried again; 0 unless stale. */
+  retryAt: number;
+}
+
+export interface Wiring {
+  open: (query: Record<string, string>) => SocketLike;
+  /** The ids of the calls that are live, as far as the server tells. */
+  liveCalls: () => Promise<string[]>;
+  /** Whether the server still answers and still knows us; false once logged out. */
+  probe: () => Promise<boolean>;
+  now: () => number;
+  random: () => number;
+}
+
+const FIRST_RETRY_MS = 500;
+const LONGEST_RETRY_MS = 10_000;
+/** A socket that neither opens nor fails is given up. */
+const OPENING_MS = 8_000;
+/** A replay is over when nothing has come for so long: from then on the one socket has it all. */
+const QUIET_MS = 500;
+/** A server that replays live calls on the one socket by itself is given so long to do it. */
+const SETTLE_MS = 300;
+const REPLAYS_AT_ONCE = 16;
+const REPLAY_TRIES = 4;
+
+export class EventStream {
+  private socket: SocketLike | undefined;
+  private link: Link = { state: "connecting", since: 0, retryAt: 0 };
+  private listeners = new Set<() => void>();
+  private retry: ReturnType<typeof setTimeout> | undefined;
+  private tries = 0;
+  private stopped = true;
+  private queue: string[] = [];
+  private running = new Map<string, () => void>();
+  private failed = new Map<string, number>();
+  private unsubscribe: (() => void) | undefined;
+  private readonly store: CallStore;
+  private readonly wiring: Wiring;
+
+  constructor(store: CallStore, wiring: Wiring) {
+    this.store = store;
+    this.wiring = wiring;
+  }
+
+  start(): void {
+    if (!this.stopped) return;
+    this.stopped = false;
+    this.unsubscribe = this.store.onGap((callSid) => this.replay(callSid, false));
+    this.set({ state: "connecting", since: 0, retryAt: 0 });
+    this.connect();
+  }
+
+  stop(): void {
+    this.stopped = true;
+    clearTimeout(this.retry);
+    this.unsubscribe?.();
+    this.stopReplays();
+    const socket = this.socket;
+    this.socket = undefined;
+    socket?.close();
+  }
+
+  /** Sees to it that a call's past is here, ended or not. */
+  want(callSid: string): void {
+    if (this.complete(callSid)) return;
+    this.failed.delete(callSid);
+    this.replay(callSid, true);
+  }
+
+  /** Tries at once instead of at the next appointed time. */
+  reconnect(): void {
+    if (this.link.state !== "stale" || this.stopped) return;
+    clearTimeout(this.retry);
+    this.connect();
+  }
+
+  /** The server is known to be gone although the socket has not noticed. */
+  suspect(): void {
+    if (this.link.state === "live") this.socket?.close();
+  }
+
+  current = (): Link => this.link;
+
+  subscribe = (listener: () => void): (() => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+
+  private connect(): void {
+    const socket = this.wiring.open({});
+    this.socket = socket;
+    const limit = setTimeout(() => socket.close(), OPENING_MS);
+    socket.onopen = () => {
+      clearTimeout(limit);
+      if (this.socket !== socket) return;
+      this.tries = 0;
+      this.set({ state: "live", since: 0, retryAt: 0 });
+      void this.catchUp(socket);
+    };
+    socket.onmessage = (message) => {
+      const event = parsed(message);
+      if (event) this.store.receive(event);
+    };
+    socket.onclose = () => {
+      clearTimeout(limit);
+      if (this.socket === socket && !this.stopped) void this.lost();
+    };
+  }
+
+  private async lost(): Promise<void> {
+    this.socket = undefined;
+    this.stopReplays();
+    const wait = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.tries);
+    this.tries += 1;
+    const jittered = wait * (0.75 + this.wiring.random() / 2);
+    const since = this.link.since || this.wiring.now();
+    this.set({ state: "stale", since, retryAt: this.wiring.now() + jittered });
+    this.store.tear();
+    this.retry = setTimeout(() => {
+      // A refused socket does not say why; the probe does, and logs the page out if it must.
+      this.wiring.probe().then(
+        (known) => {
+          if (known && !this.stopped && this.socket === undefined) this.connect();
+        },
+        () => {
+          if (!this.stopped && this.socket === undefined) void this.lost();
+        },
+      );
+    }, jittered);
+  }
+
+  /** Fills in what the one socket did not bring: live calls' past, and what a gap swallowed. */
+  private async catchUp(socket: SocketLike): Promise<void> {
+    for (const call of this.store.live()) this.replay(call.callSid, false);
+    try {
+      const live = await this.wiring.liveCalls();
+      await new Promise((done) => setTimeout(done, SETTLE_MS));
+      if (this.socket !== socket) return;
+      for (const callSid of live) if (!this.complete(callSid)) this.replay(callSid, false);
+    } catch {
+      // The list is only a hint: a live call shows itself with its next event.
+    }
+  }
+
+  /** Whether everything from a call's first event on is here. */
+  private complete(callSid: string): boolean {
+    const call = this.store.get(callSid);
+    return call !== undefined && call.seq > 0 && !hasGap(call);
+  }
+
+  private replay(callSid: string, first: boolean): void {
+    if (this.stopped || this.running.has(callSid)) return;
+    if ((this.failed.get(callSid) ?? 0) >= REPLAY_TRIES) return;
+    this.queue = this.queue.filter((other) => other !== callSid);
+    if (first) this.queue.unshift(callSid);
+    else this.queue.push(callSid);
+    this.next();
+  }
+
+  private next(): void {
+    while (this.link.state === "live" && this.running.size < REPLAYS_AT_ONCE) {
+      const callSid = this.queue.shift();
+      if (callSid === undefined) return;
+      this.runReplay(callSid);
+    }
+  }
+
+  private runReplay(callSid: string): void {
+    const after = this.store.get(callSid)?.seq ?? 0;
+    const socket = this.wiring.open(after > 0 ? { callSid, after: `${after}` } : { callSid });
+    let opened = false;
+    let quiet = setTimeout(() => socket.close(), OPENING_MS);
+    const rest = () => {
+      clearTimeout(quiet);
+      quiet = setTimeout(() => socket.close(), QUIET_MS);
+    };
+    socket.onopen = () => {
+      opened = true;
+      rest();
+    };
+    socket.onmessage = (message) => {
+      const event = parsed(message);
+      // Words without a number come over the one socket; here they would be doubled.
+      if (event?.callSid !== callSid || event.seq === undefined) return;
+      rest();
+      this.store.receive(event);
+      if (event.type === "session_end") socket.close();
+    };
+    socket.onclose = () => {
+      clearTimeout(quiet);
+      if (this.running.get(callSid) !== abandon) return;
+      this.running.delete(callSid);
+      const call = this.store.get(callSid);
+      if (opened && !(call && hasGap(call))) this.failed.delete(callSid);
+      else this.failed.set(callSid, (this.failed.get(callSid) ?? 0) + 1);
+      this.next();
+    };
+    const abandon = () => socket.close();
+    this.running.set(callSid, abandon);
+  }
+
+  private stopReplays(): void {
+    const running = [...this.running.values()];
+    this.running.clear();
+    this.queue = [];
+    this.failed.clear();
+    for (const abandon of running) abandon();
+  }
+
+  private set(link: Link): void {
+    this.link = link;
+    for (const listener of this.listeners) listener();
+  }
+}
+
+function parsed(message: { data: unknown }): CallEvent | undefined {
+  return typeof message.data === "string" ? parseEvent(message.data) : undefined;
+}

@@ -1,0 +1,44 @@
+/** Starts the page: styles, data, and in the mode with recorded events the stand-in server. */
+import { CacheProvider } from "@emotion/react";
+import CssBaseline from "@mui/material/CssBaseline";
+import { ThemeProvider } from "@mui/material/styles";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+import { ApiError } from "./api/client";
+import { App } from "./app/App";
+import { adoptedStyles } from "./app/adoptedStyles";
+import { theme } from "./app/theme";
+
+/** A refusal stays one however often it is asked for; a lost connection may come back. */
+const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 5_000,
+      retry: (times, error) =>
+        times < 2 && (!(error instanceof ApiError) || error.status === 0 || error.status >= 500),
+    },
+  },
+});
+
+async function start(root: HTMLElement): Promise<void> {
+  if (import.meta.env.MODE === "mock") {
+    const { install } = await import("./mock/install");
+    install();
+  }
+  createRoot(root).render(
+    <StrictMode>
+      <CacheProvider value={adoptedStyles()}>
+        <ThemeProvider theme={theme} defaultMode="system">
+          <CssBaseline enableColorScheme />
+          <QueryClientProvider client={client}>
+            <App />
+          </QueryClientProvider>
+        </ThemeProvider>
+      </CacheProvider>
+    </StrictMode>,
+  );
+}
+
+const root = document.getElementById("root");
+if (root) void start(root);

@@ -1,0 +1,103 @@
+/** Who needs a human, why, and how urgently: a pure function of a call and the time. */
+import type { Call, Item } from "./call";
+import { LATENCY_BUDGET_MS, turnLatency } from "./latency";
+
+export type ReasonKind =
+  | "question"
+  | "reply"
+  | "human"
+  | "misunderstood"
+  | "silence"
+  | "latency"
+  | "fault";
+
+export interface Reason {
+  kind: ReasonKind;
+  /** Since when, in milliseconds since 1970; 0 where no age is meant. */
+  since: number;
+}
+
+/** The heavier, the higher in the list. Questions and held replies keep a caller waiting. */
+const WEIGHT: Record<ReasonKind, number> = {
+  question: 1_000,
+  reply: 1_000,
+  human: 400,
+  fault: 300,
+  misunderstood: 200,
+  silence: 100,
+  latency: 50,
+};
+
+const SILENCE_MS = 15_000;
+const RECENT_FAULT_MS = 60_000;
+/** How many of the newest turns are looked at. */
+const RECENT_TURNS = 6;
+
+const WANTS_HUMAN =
+  /\b(human|real person|actual person|live agent|representative|operator|supervisor|manager|speak (?:to|with) (?:a |some)(?:one|body|person))\b/i;
+const NOT_UNDERSTOOD =
+  /\b(didn.t (?:quite )?(?:catch|get|understand|hear)|could you (?:please )?(?:repeat|rephrase|say that again)|say that again|not sure i (?:understand|follow)|come again|pardon)\b/i;
+
+export function reasons(call: Call, now: number): Reason[] {
+  if (call.phase === "ended" || call.seq === 0) return [];
+  const found: Reason[] = [];
+  if (call.question) found.push({ kind: "question", since: call.question.since });
+  if (call.reply) found.push({ kind: "reply", since: call.reply.since });
+  if (call.takenOver) return found;
+
+  const turns = recentTurns(call.items);
+  const wish = turns.find((turn) => turn.who === "caller" && WANTS_HUMAN.test(turn.text));
+  if (wish) found.push({ kind: "human", since: wish.at });
+  if (turns.filter((turn) => NOT_UNDERSTOOD.test(turn.text)).length >= 2) {
+    found.push({ kind: "misunderstood", since: 0 });
+  }
+  if (call.fault && now - call.fault.at < RECENT_FAULT_MS) {
+    found.push({ kind: "fault", since: call.fault.at });
+  }
+  if (call.phase === "listening" && now - call.lastEventAt > SILENCE_MS) {
+    found.push({ kind: "silence", since: call.lastEventAt });
+  }
+  const last = turnLatency(call.latency[call.lastLatencyTurn]);
+  if (last !== undefined && last > LATENCY_BUDGET_MS) found.push({ kind: "latency", since: 0 });
+  return found;
+}
+
+/** Whether a supervisor has something to press. */
+export function waits(call: Call): boolean {
+  return call.question !== undefined || call.reply !== undefined;
+}
+
+/** Those who need a human first, the longest waiting among them first; then the longest calls. */
+export function byAttention(calls: readonly Call[], now: number): Call[] {
+  return calls
+    .map((call) => ({ call, weight: weight(call, now), since: waitingSince(call) }))
+    .sort(
+      (a, b) =>
+        b.weight - a.weight ||
+        a.since - b.since ||
+        a.call.startedAt - b.call.startedAt ||
+        (a.call.callSid < b.call.callSid ? -1 : 1),
+    )
+    .map((entry) => entry.call);
+}
+
+/** When the oldest question or held reply of a call began to wait; infinitely late if none. */
+export function waitingSince(call: Call): number {
+  return Math.min(
+    call.question?.since ?? Number.POSITIVE_INFINITY,
+    call.reply?.since ?? Number.POSITIVE_INFINITY,
+  );
+}
+
+function weight(call: Call, now: number): number {
+  return Math.max(0, ...reasons(call, now).map((reason) => WEIGHT[reason.kind]));
+}
+
+function recentTurns(items: readonly Item[]) {
+  const turns = [];
+  for (let at = items.length - 1; at >= 0 && turns.length < RECENT_TURNS; at -= 1) {
+    const item = items[at];
+    if (item?.kind === "turn") turns.push(item);
+  }
+  return turns;
+}

@@ -1,0 +1,348 @@
+/**
+ * One call as the page knows it: a pure function of its events. Numbered events count once and in
+ * order whatever order they arrive in, so several sources (the live socket, a replay after a lost
+ * connection) can feed the same call, and nothing is lost or doubled.
+ */
+import type { CallEvent } from "../api/events";
+
+export type Phase =
+  | "starting"
+  | "listening"
+  | "caller"
+  | "thinking"
+  | "speaking"
+  | "waiting"
+  | "human"
+  | "transferred"
+  | "ended";
+
+export type Speaker = "caller" | "ai" | "supervisor";
+
+export interface Turn {
+  kind: "turn";
+  id: string;
+  seq: number;
+  at: number;
+  who: Speaker;
+  text: string;
+  /** What had been written but was not heard, where it is known. */
+  unheard: string;
+  interrupted: boolean;
+  /** Why the AI spoke: `model`, `greeting`, `filler` … */
+  source: string;
+  /** The model's turn, by which latencies are found. */
+  turn: number | undefined;
+  by: string;
+}
+
+/** Anything else that happened, shown as a chip in its place. */
+export interface Note {
+  kind: "note";
+  id: string;
+  seq: number;
+  at: number;
+  event: CallEvent;
+}
+
+export type Item = Turn | Note;
+
+/** Something that waits for a supervisor, since when, and until when if the server said so. */
+export interface Waiting {
+  text: string;
+  since: number;
+  until: number | undefined;
+}
+
+/** What is being said at this moment and has no number yet. */
+export interface Draft {
+  text: string;
+  turn: number | undefined;
+  /** As far as the caller heard it, once interrupted. */
+  heard: string | undefined;
+  /** Its beginning was missed, because the connection was lost meanwhile. */
+  torn: boolean;
+}
+
+export interface Call {
+  callSid: string;
+  /** The last number up to which nothing is missing. */
+  seq: number;
+  /** Numbered events that came too early: what lies before them is missing. */
+  held: CallEvent[];
+  from: string;
+  to: string;
+  direction: string;
+  agent: string;
+  carrier: string;
+  /** Milliseconds since 1970; 0 while unknown. */
+  startedAt: number;
+  endedAt: number;
+  endReason: string;
+  durationMs: number;
+  phase: Phase;
+  phaseSince: number;
+  items: Item[];
+  /** The caller's words so far, not final. */
+  hearing: string;
+  draft: Draft | undefined;
+  question: Waiting | undefined;
+  reply: Waiting | undefined;
+  takenOver: boolean;
+  /** By turn, by stage, in milliseconds. */
+  latency: Record<number, Record<string, number>>;
+  lastLatencyTurn: number;
+  tokens: Record<string, number>;
+  costUsd: number;
+  /** When the newest error of model, carrier or store came, and what it said. */
+  fault: { at: number; where: string; message: string; fatal: boolean } | undefined;
+  lastEventAt: number;
+}
+
+export function newCall(callSid: string): Call {
+  return {
+    callSid,
+    seq: 0,
+    held: [],
+    from: "",
+    to: "",
+    direction: "",
+    agent: "",
+    carrier: "",
+    startedAt: 0,
+    endedAt: 0,
+    endReason: "",
+    durationMs: 0,
+    phase: "starting",
+    phaseSince: 0,
+    items: [],
+    hearing: "",
+    draft: undefined,
+    question: undefined,
+    reply: undefined,
+    takenOver: false,
+    latency: {},
+    lastLatencyTurn: 0,
+    tokens: {},
+    costUsd: 0,
+    fault: undefined,
+    lastEventAt: 0,
+  };
+}
+
+/** The call after these events. The same object if they changed nothing. */
+export function applyAll(call: Call, events: readonly CallEvent[]): Call {
+  return events.reduce(apply, call);
+}
+
+export function apply(call: Call, event: CallEvent): Call {
+  if (event.seq === undefined) return call.phase === "ended" ? call : live(call, event);
+  if (event.seq <= call.seq) return call;
+  if (event.seq > call.seq + 1) return hold(call, event);
+  let next = numbered(call, event);
+  while (next.held[0]?.seq === next.seq + 1) {
+    const [first, ...rest] = next.held as [CallEvent, ...CallEvent[]];
+    next = numbered({ ...next, held: rest }, first);
+  }
+  return next;
+}
+
+/** The connection is back after a gap: words on the way were lost, so what is shown is torn. */
+export function afterGap(call: Call): Call {
+  if (call.hearing === "" && call.draft === undefined) return call;
+  return {
+    ...call,
+    hearing: "",
+    draft: call.draft && { ...call.draft, torn: true },
+  };
+}
+
+/** Whether numbered events are missing: before ones already here, or a call's whole beginning. */
+export function hasGap(call: Call): boolean {
+  return call.held.length > 0 || (call.seq === 0 && call.lastEventAt > 0);
+}
+
+/** What was written after the point where the caller stopped hearing; nothing if they differ. */
+export function afterHeard(written: string, heard: string): string {
+  const cut = heard.trim().replace(/[—–…-]+$/u, "");
+  return written.startsWith(cut) ? written.slice(cut.length) : "";
+}
+
+export function isLive(call: Call): boolean {
+  return call.phase !== "ended" && call.seq > 0;
+}
+
+function hold(call: Call, event: CallEvent): Call {
+  if (call.held.some((other) => other.seq === event.seq)) return call;
+  const held = [...call.held, event].sort((a, b) => (a.seq ?? 0) - (b.seq ?? 0));
+  return { ...call, held };
+}
+
+/** Live-only events: words while they are spoken. */
+function live(call: Call, event: CallEvent): Call {
+  const at = time(event, call);
+  if (event.type === "transcript") {
+    return { ...enter(call, call.takenOver ? "human" : "caller", at), hearing: event.text };
+  }
+  if (event.type === "assistant_delta") {
+    const same =
+      call.draft !== undefined &&
+      call.draft.heard === undefined &&
+      (event.turn === undefined || event.turn === call.draft.turn);
+    const draft: Draft =
+      same && call.draft
+        ? { ...call.draft, text: call.draft.text + event.text }
+        : { text: event.text, turn: event.turn, heard: undefined, torn: false };
+    return { ...enter(call, call.takenOver ? "human" : "speaking", at), draft };
+  }
+  return { ...call, lastEventAt: at };
+}
+
+function numbered(before: Call, event: CallEvent): Call {
+  const at = time(event, before);
+  const seq = event.seq ?? before.seq;
+  const call: Call = { ...before, seq, lastEventAt: at };
+  const id = `${seq}`;
+  const note = (): Item[] => [...call.items, { kind: "note", id, seq, at, event }];
+  const said = (turn: Partial<Turn> & Pick<Turn, "who" | "text">): Item[] => [
+    ...call.items,
+    {
+      kind: "turn",
+      id,
+      seq,
+      at,
+      unheard: "",
+      interrupted: false,
+      source: "",
+      turn: undefined,
+      by: event.by ?? "",
+      ...turn,
+    },
+  ];
+  /** What follows once nobody speaks and nothing waits. */
+  const rest: Phase = call.takenOver ? "human" : "listening";
+
+  switch (event.type) {
+    case "session_start":
+      return {
+        ...enter(call, "listening", at),
+        from: event.from,
+        to: event.to,
+        direction: event.direction,
+        agent: event.agent,
+        carrier: event.carrier,
+        startedAt: call.startedAt || at,
+        items: note(),
+      };
+    case "session_end":
+      return {
+        ...enter(call, "ended", at),
+        endedAt: at,
+        endReason: event.reason,
+        durationMs: event.durationMs ?? Math.max(0, at - (call.startedAt || at)),
+        hearing: "",
+        draft: undefined,
+        question: undefined,
+        reply: undefined,
+        takenOver: false,
+        items: note(),
+      };
+    case "transcript":
+      return {
+        ...enter(call, call.takenOver ? "human" : "thinking", at),
+        hearing: "",
+        items: said({ who: event.speaker === "assistant" ? "ai" : "caller", text: event.text }),
+      };
+    case "assistant_response":
+      return {
+        ...enter(call, waitingOr(call, rest), at),
+        draft: undefined,
+        items: said({
+          who: "ai",
+          text: event.text,
+          unheard: event.interrupted ? event.unheard || unheard(event.text, call.draft) : "",
+          interrupted: event.interrupted,
+          source: event.source,
+          turn: event.turn,
+        }),
+      };
+    case "assistant_delta":
+      return call;
+    case "assistant_override":
+      return {
+        ...enter(call, call.takenOver ? "human" : "speaking", at),
+        items: said({ who: "supervisor", text: event.text }),
+      };
+    case "interrupt":
+      return {
+        ...enter(call, call.takenOver ? "human" : "caller", at),
+        draft: call.draft && { ...call.draft, heard: event.heard },
+      };
+    case "pending_response":
+      return { ...enter(call, "waiting", at), reply: waiting(event, at), items: note() };
+    case "query":
+      return { ...enter(call, "waiting", at), question: waiting(event, at), items: note() };
+    case "response_approved":
+      return { ...enter(call, "speaking", at), reply: undefined, items: note() };
+    case "response_rejected":
+      return { ...enter(call, "thinking", at), reply: undefined, items: note() };
+    case "query_response":
+      return { ...enter(call, "thinking", at), question: undefined, items: note() };
+    case "takeover":
+      return { ...enter(call, "human", at), takenOver: true, draft: undefined, items: note() };
+    case "release":
+      return { ...enter(call, "listening", at), takenOver: false, items: note() };
+    case "session_transfer":
+      return { ...enter(call, "transferred", at), items: note() };
+    case "latency": {
+      const stages = { ...call.latency[event.turn], [event.stage]: event.ms };
+      return {
+        ...call,
+        latency: { ...call.latency, [event.turn]: stages },
+        lastLatencyTurn: event.turn,
+      };
+    }
+    case "usage": {
+      const tokens = { ...call.tokens };
+      for (const [kind, count] of Object.entries(event.tokens)) {
+        tokens[kind] = (tokens[kind] ?? 0) + count;
+      }
+      return { ...call, tokens, costUsd: call.costUsd + event.costUsd };
+    }
+    case "error":
+      return {
+        ...call,
+        fault: { at, where: event.where, message: event.message, fatal: event.fatal },
+        items: note(),
+      };
+    case "command_executed":
+    case "command_rejected":
+    case "whisper":
+    case "dtmf":
+    case "unknown":
+      return { ...call, items: note() };
+  }
+}
+
+function enter(call: Call, phase: Phase, at: number): Call {
+  const since = call.phase === phase ? call.phaseSince : at;
+  return { ...call, phase, phaseSince: since, lastEventAt: at };
+}
+
+function waitingOr(call: Call, phase: Phase): Phase {
+  return call.question || call.reply ? "waiting" : phase;
+}
+
+function waiting(event: { text: string; timeoutMs?: number }, at: number): Waiting {
+  const until = event.timeoutMs === undefined ? undefined : at + event.timeoutMs;
+  return { text: event.text, since: at, until };
+}
+
+function unheard(heard: string, draft: Draft | undefined): string {
+  return draft === undefined || draft.torn ? "" : afterHeard(draft.text, heard);
+}
+
+/** An event without a readable time happened when the one before it did. */
+function time(event: CallEvent, call: Call): number {
+  const at = Date.parse(event.timestamp);
+  return Number.isNaN(at) ? call.lastEventAt : at;
+}

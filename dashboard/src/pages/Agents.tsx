@@ -1,0 +1,132 @@
+/** What is installed: who answers, and what outbound calls can be about. */
+import Box from "@mui/material/Box";
+import Button from "@mui/material/Button";
+import Paper from "@mui/material/Paper";
+import Typography from "@mui/material/Typography";
+import { useQuery } from "@tanstack/react-query";
+import type { ReactNode } from "react";
+import { type Agent, api, type Scenario } from "../api/client";
+import { follow, paths } from "../app/router";
+import { Failed, Loading } from "../app/states";
+import { grouped } from "../model/format";
+import { t } from "../texts";
+
+export default function Agents() {
+  const agents = useQuery({
+    queryKey: ["agents"],
+    queryFn: ({ signal }) => api.agents(signal),
+  });
+  const scenarios = useQuery({
+    queryKey: ["scenarios"],
+    queryFn: ({ signal }) => api.scenarios(signal),
+  });
+  return (
+    <Box sx={{ px: { xs: 1.5, md: 3 }, pt: 0.75, pb: 3, display: "grid", gap: 3 }}>
+      <Typography variant="body2" color="textSecondary">
+        {t.agents.lead}
+      </Typography>
+      <Group title={t.agents.agents} query={agents}>
+        {(agents.data ?? []).map((agent) => (
+          <AgentCard key={agent.id} agent={agent} />
+        ))}
+      </Group>
+      <Group title={t.agents.scenarios} query={scenarios}>
+        {(scenarios.data ?? []).map((scenario) => (
+          <ScenarioCard key={scenario.id} scenario={scenario} />
+        ))}
+      </Group>
+    </Box>
+  );
+}
+
+function Group(props: {
+  title: string;
+  query: { isPending: boolean; isError: boolean; error: unknown; refetch: () => void };
+  children: ReactNode[];
+}) {
+  const { query } = props;
+  return (
+    <Box component="section" aria-label={props.title}>
+      <Typography variant="h2" sx={{ mb: 1.25 }}>
+        {props.title}
+      </Typography>
+      {query.isPending && <Loading />}
+      {query.isError && <Failed error={query.error} retry={query.refetch} />}
+      {!query.isPending && !query.isError && props.children.length === 0 && (
+        <Typography variant="body2" color="textSecondary">
+          {t.agents.none}
+        </Typography>
+      )}
+      <Box sx={cards}>{props.children}</Box>
+    </Box>
+  );
+}
+
+function AgentCard(props: { agent: Agent }) {
+  const { agent } = props;
+  const facts = [
+    [t.agents.voice, agent.voice],
+    [t.agents.transport, agent.transport],
+    [t.agents.numbers, agent.numbers?.map(grouped).join(", ")],
+  ].filter(([, value]) => value);
+  return (
+    <Paper variant="outlined" sx={card}>
+      <Title name={agent.name} id={agent.id} />
+      {agent.default && (
+        <Typography variant="caption" sx={{ color: "primary.main", fontWeight: 650 }}>
+          {t.agents.default}
+        </Typography>
+      )}
+      {agent.description && <Typography variant="body2">{agent.description}</Typography>}
+      {facts.map(([name, value]) => (
+        <Typography key={name} variant="caption" color="textSecondary">
+          {name}: {value}
+        </Typography>
+      ))}
+    </Paper>
+  );
+}
+
+function ScenarioCard(props: { scenario: Scenario }) {
+  const { scenario } = props;
+  const path = `${paths.new}?scenario=${encodeURIComponent(scenario.id)}`;
+  return (
+    <Paper variant="outlined" sx={card}>
+      <Title name={scenario.name} id={scenario.id} />
+      <Typography variant="body2" sx={{ flex: 1, overflowWrap: "anywhere" }}>
+        {scenario.description ?? scenario.text ?? scenario.goal}
+      </Typography>
+      <Button
+        size="small"
+        href={path}
+        onClick={(event) => follow(event, path)}
+        sx={{ alignSelf: "start", ml: -0.75 }}
+      >
+        {t.agents.use}
+      </Button>
+    </Paper>
+  );
+}
+
+function Title(props: { name: string | undefined; id: string }) {
+  return (
+    <Box sx={{ display: "flex", gap: 1, alignItems: "baseline", flexWrap: "wrap" }}>
+      <Typography variant="h2" component="h3">
+        {props.name ?? props.id}
+      </Typography>
+      {props.name && (
+        <Typography variant="caption" color="textSecondary">
+          {props.id}
+        </Typography>
+      )}
+    </Box>
+  );
+}
+
+const cards = {
+  display: "grid",
+  gap: 1.5,
+  gridTemplateColumns: "repeat(auto-fill, minmax(min(100%, 280px), 1fr))",
+} as const;
+
+const card = { p: 2, display: "flex", flexDirection: "column", gap: 0.75 } as const;

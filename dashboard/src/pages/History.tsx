@@ -1,0 +1,150 @@
+/** Calls that were: search in what was said, filters, paging, straight to the turn that matched. */
+import Box from "@mui/material/Box";
+import Button from "@mui/material/Button";
+import MenuItem from "@mui/material/MenuItem";
+import Paper from "@mui/material/Paper";
+import TextField from "@mui/material/TextField";
+import Typography from "@mui/material/Typography";
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { useEffect, useRef, useState } from "react";
+import { api, type CallSummary } from "../api/client";
+import { useKeys } from "../app/keys";
+import { Direction, otherParty, PhoneNumber } from "../app/parts";
+import { follow, paths } from "../app/router";
+import { Failed, Loading, Notice } from "../app/states";
+import { useDebounced, useNow } from "../live/index";
+import { clock, dateAndTime, dollars } from "../model/format";
+import { t } from "../texts";
+
+type Show = "all" | "live" | "ended";
+
+const PAGE = "50";
+const TYPING_MS = 250;
+
+export default function History() {
+  const [words, setWords] = useState("");
+  const [show, setShow] = useState<Show>("all");
+  const q = useDebounced(words.trim(), TYPING_MS);
+  const field = useRef<HTMLInputElement>(null);
+  useKeys({ "/": () => field.current?.focus() });
+  useEffect(() => field.current?.focus(), []);
+
+  const found = useInfiniteQuery({
+    queryKey: ["calls", q, show],
+    initialPageParam: "",
+    queryFn: ({ pageParam, signal }) => {
+      const query: Record<string, string> = { limit: PAGE };
+      if (q !== "") query.q = q;
+      if (show !== "all") query.live = String(show === "live");
+      if (pageParam !== "") query.cursor = pageParam;
+      return api.calls(query, signal);
+    },
+    getNextPageParam: (page) => page.next || undefined,
+    placeholderData: (before) => before,
+  });
+  const calls = found.data?.pages.flatMap((page) => page.calls) ?? [];
+
+  return (
+    <Box sx={{ px: { xs: 1.5, md: 3 }, pt: 0.75, pb: 3, display: "grid", gap: 2 }}>
+      <Box sx={{ display: "flex", gap: 1.5, flexWrap: "wrap" }}>
+        <TextField
+          label={t.history.field}
+          placeholder={t.history.hint}
+          type="search"
+          inputRef={field}
+          value={words}
+          onChange={(event) => setWords(event.target.value)}
+          sx={{ flex: "1 1 260px", maxWidth: 520 }}
+        />
+        <TextField
+          select
+          label={t.history.filter}
+          value={show}
+          onChange={(event) => setShow(event.target.value as Show)}
+          sx={{ width: 130 }}
+        >
+          {(["all", "live", "ended"] as const).map((choice) => (
+            <MenuItem key={choice} value={choice}>
+              {t.history[choice]}
+            </MenuItem>
+          ))}
+        </TextField>
+      </Box>
+      {found.isPending && <Loading />}
+      {found.isError && <Failed error={found.error} retry={found.refetch} />}
+      {found.isSuccess && calls.length === 0 && (
+        <Notice title={q === "" ? t.history.noneYet : t.history.none} lead="" />
+      )}
+      {calls.length > 0 && (
+        <>
+          <Typography variant="caption" color="textSecondary" role="status">
+            {t.history.count(calls.length)}
+            {found.hasNextPage ? "+" : ""}
+          </Typography>
+          <Paper variant="outlined" component="ul" sx={{ m: 0, p: 0, listStyle: "none" }}>
+            {calls.map((call) => (
+              <Entry key={call.callSid} call={call} />
+            ))}
+          </Paper>
+        </>
+      )}
+      {found.hasNextPage && (
+        <Button
+          onClick={() => void found.fetchNextPage()}
+          disabled={found.isFetchingNextPage}
+          sx={{ justifySelf: "center" }}
+        >
+          {t.history.more}
+        </Button>
+      )}
+    </Box>
+  );
+}
+
+function Entry(props: { call: CallSummary }) {
+  const { call } = props;
+  const now = useNow();
+  const path = paths.call(call.callSid, call.match?.seq);
+  const words = call.match?.text ?? call.summary ?? "";
+  const outcome = call.endedAt ? (call.reason ?? call.status) : (call.status ?? t.link.live);
+  return (
+    <Box component="li" sx={{ "& + &": { borderTop: 1, borderColor: "divider" } }}>
+      <Box component="a" href={path} onClick={(event) => follow(event, path)} sx={entry}>
+        <Box sx={{ display: "flex", gap: 1, alignItems: "center", fontWeight: 600 }}>
+          <Direction direction={call.direction} />
+          <PhoneNumber number={otherParty(call)} />
+        </Box>
+        <Box sx={dim}>{dateAndTime(Date.parse(call.startedAt ?? ""), now)}</Box>
+        <Box sx={dim}>{call.agent}</Box>
+        <Box sx={dim}>{outcome?.replaceAll("_", " ")}</Box>
+        <Box sx={{ ...dim, textAlign: { md: "right" } }}>
+          {call.durationMs === undefined ? "" : clock(call.durationMs)}
+        </Box>
+        <Box sx={{ ...dim, textAlign: { md: "right" } }}>
+          {call.costUsd === undefined ? "" : dollars(call.costUsd)}
+        </Box>
+        {words && (
+          <Box dir="auto" sx={{ gridColumn: "1 / -1", ...dim, color: "text.primary" }}>
+            “{words}”
+          </Box>
+        )}
+      </Box>
+    </Box>
+  );
+}
+
+const entry = {
+  display: "grid",
+  gridTemplateColumns: { xs: "1fr 1fr", md: "180px 130px 130px minmax(0, 1fr) 70px 80px" },
+  columnGap: 2,
+  rowGap: 0.5,
+  px: 2,
+  py: 1.25,
+  color: "text.primary",
+  textDecoration: "none",
+  fontSize: "0.9rem",
+  "&:hover": { bgcolor: "sunken" },
+  "&:focus-visible": { outline: 2, outlineColor: "primary.main", outlineOffset: -2 },
+} as const;
+
+const dim = { color: "text.secondary", minWidth: 0, overflowWrap: "anywhere" } as const;

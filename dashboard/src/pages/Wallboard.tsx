@@ -1,0 +1,78 @@
+/** The first page: the state of everything in a strip, who waits for a human, every live call. */
+import Box from "@mui/material/Box";
+import Button from "@mui/material/Button";
+import Paper from "@mui/material/Paper";
+import Typography from "@mui/material/Typography";
+import { useRef } from "react";
+import { HealthIcon, NewCallIcon } from "../app/icons";
+import { useKeys } from "../app/keys";
+import { follow, paths } from "../app/router";
+import { useLink, useLiveCalls } from "../live/index";
+import { t } from "../texts";
+import { LiveList } from "./wallboard/LiveList";
+import { NeedsYou } from "./wallboard/NeedsYou";
+import { Strip } from "./wallboard/Strip";
+
+export default function Wallboard() {
+  const sids = useLiveCalls();
+  const link = useLink();
+  const list = useRef<HTMLDivElement>(null);
+
+  /** Moves the focus among the rows that are drawn; the list draws more as it scrolls. */
+  const move = (step: 1 | -1) => {
+    const rows = [...(list.current?.querySelectorAll<HTMLElement>("a[data-row]") ?? [])];
+    rows.sort((a, b) => Number(a.dataset.row) - Number(b.dataset.row));
+    const at = rows.indexOf(document.activeElement as HTMLElement);
+    rows[Math.max(0, Math.min(rows.length - 1, at + step))]?.focus();
+  };
+  useKeys({ j: () => move(1), k: () => move(-1) });
+
+  return (
+    <Box sx={{ px: { xs: 1.5, md: 3 }, pt: 0.75, pb: 3, display: "grid", gap: 2.5 }}>
+      <Strip />
+      <NeedsYou sids={sids} />
+      <Box component="section" aria-label={t.board.live} ref={list}>
+        {sids.length > 0 && <LiveList sids={sids} />}
+        {sids.length === 0 && link.state !== "connecting" && <Quiet />}
+      </Box>
+    </Box>
+  );
+}
+
+function Quiet() {
+  return (
+    <Paper variant="outlined" sx={{ p: { xs: 3, md: 6 }, display: "grid", justifyItems: "center" }}>
+      <Typography variant="h1" component="h2">
+        {t.board.quiet}
+      </Typography>
+      <Typography color="textSecondary" sx={{ mt: 0.5, textAlign: "center" }}>
+        {t.board.quietLead}
+      </Typography>
+      <Box component="ul" sx={{ color: "text.secondary", my: 2.5, pl: 2.5, fontSize: "0.9rem" }}>
+        {t.board.quietSteps.map((step) => (
+          <Box component="li" key={step} sx={{ mb: 0.5 }}>
+            {step}
+          </Box>
+        ))}
+      </Box>
+      <Box sx={{ display: "flex", gap: 1.5, flexWrap: "wrap", justifyContent: "center" }}>
+        <Button
+          variant="contained"
+          startIcon={<NewCallIcon />}
+          href={paths.new}
+          onClick={(event) => follow(event, paths.new)}
+        >
+          {t.board.place}
+        </Button>
+        <Button
+          variant="outlined"
+          startIcon={<HealthIcon />}
+          href={paths.health}
+          onClick={(event) => follow(event, paths.health)}
+        >
+          {t.board.seeHealth}
+        </Button>
+      </Box>
+    </Paper>
+  );
+}

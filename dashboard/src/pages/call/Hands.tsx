@@ -1,0 +1,302 @@
+/** What a supervisor can do to a live call. */
+import Box from "@mui/material/Box";
+import Button from "@mui/material/Button";
+import TextField from "@mui/material/TextField";
+import Typography from "@mui/material/Typography";
+import { useQuery } from "@tanstack/react-query";
+import { type KeyboardEvent, type ReactNode, useRef, useState } from "react";
+import { api } from "../../api/client";
+import { HangUpIcon } from "../../app/icons";
+import { useKeys } from "../../app/keys";
+import { failureText, useToast } from "../../app/toasts";
+import { useAct } from "../../app/useAct";
+import type { Call } from "../../model/call";
+import { typedNumber } from "../../model/phone";
+import { t } from "../../texts";
+import { Confirm } from "./Confirm";
+import { onEnter, WaitingCards } from "./WaitingCards";
+
+export function Hands(props: { call: Call; wide: boolean }) {
+  const { call } = props;
+  const root = useRef<HTMLDivElement>(null);
+  const [ending, setEnding] = useState(false);
+  const { act, busy } = useAct();
+  const focus = (name: string) => () =>
+    root.current?.querySelector<HTMLElement>(`[data-hand="${name}"]`)?.focus();
+
+  const takeover = () => void act(() => api.takeover(call.callSid), t.hands.done.takeover);
+  const release = () => void act(() => api.release(call.callSid), t.hands.done.release);
+  useKeys({
+    a: () =>
+      document.querySelector<HTMLElement>('[data-hand="answer"], [data-hand="reply"]')?.focus(),
+    s: focus("say"),
+    w: focus("whisper"),
+    t: focus("transfer"),
+    d: focus("keypad"),
+    o: call.takenOver ? release : takeover,
+    e: () => setEnding(true),
+  });
+
+  return (
+    <Box ref={root} sx={{ minHeight: "100%", display: "flex", flexDirection: "column" }}>
+      {props.wide && (
+        <Section label={t.hands.region} marked={Boolean(call.question || call.reply)}>
+          {call.question || call.reply ? (
+            <WaitingCards call={call} />
+          ) : (
+            <Typography variant="body2" color="textSecondary">
+              {t.hands.nothing}
+            </Typography>
+          )}
+        </Section>
+      )}
+      <Section>
+        <Words
+          hand="say"
+          label={t.hands.sayField}
+          help={t.hands.sayHelp}
+          button={t.hands.say}
+          strong
+          send={(text) => act(() => api.say(call.callSid, text), t.hands.done.say)}
+        />
+        <Words
+          hand="whisper"
+          label={t.hands.whisperField}
+          help={t.hands.whisperHelp}
+          button={t.hands.whisper}
+          send={(text) => act(() => api.whisper(call.callSid, text), t.hands.done.whisper)}
+        />
+      </Section>
+      <Section>
+        <Transfer call={call} />
+      </Section>
+      <Section>
+        <Keypad callSid={call.callSid} />
+      </Section>
+      <Box sx={foot}>
+        <Typography variant="caption" color="textSecondary" aria-live="polite" sx={footNote}>
+          {call.takenOver ? t.hands.takenOver : t.hands.takeoverHelp}
+        </Typography>
+        <Button
+          variant={call.takenOver ? "contained" : "outlined"}
+          color="warning"
+          disabled={busy}
+          onClick={call.takenOver ? release : takeover}
+        >
+          {call.takenOver ? t.hands.release : t.hands.takeover}
+        </Button>
+        <Button
+          color="error"
+          variant="outlined"
+          startIcon={<HangUpIcon />}
+          onClick={() => setEnding(true)}
+        >
+          {t.hands.end}
+        </Button>
+      </Box>
+      <Confirm
+        open={ending}
+        title={t.hands.endTitle}
+        lead={t.hands.endLead}
+        action={t.hands.end}
+        onClose={() => setEnding(false)}
+        onConfirm={() => void act(() => api.end(call.callSid), t.hands.done.end)}
+      />
+    </Box>
+  );
+}
+
+function Section(props: { label?: string; marked?: boolean; children: ReactNode }) {
+  return (
+    <Box
+      component={props.label ? "section" : "div"}
+      aria-label={props.label}
+      sx={{
+        p: 2,
+        display: "grid",
+        gap: 1.25,
+        borderBottom: 1,
+        borderColor: "divider",
+        "&:nth-last-of-type(2)": { borderBottom: 0, flex: 1, alignContent: "start" },
+        boxShadow: (theme) =>
+          props.marked
+            ? `inset 3px 0 0 ${theme.vars?.palette.warning.main ?? theme.palette.warning.main}`
+            : "none",
+      }}
+    >
+      {props.children}
+    </Box>
+  );
+}
+
+function Words(props: {
+  hand: string;
+  label: string;
+  help: string;
+  button: string;
+  strong?: boolean;
+  send: (text: string) => Promise<boolean>;
+}) {
+  const [text, setText] = useState("");
+  const send = async () => {
+    if (text.trim() === "") return;
+    // Typed on while it was sent: only what was sent is cleared.
+    if (await props.send(text.trim())) setText((now) => (now === text ? "" : now));
+  };
+  return (
+    <Box sx={{ display: "flex", gap: 1, alignItems: "start" }}>
+      <TextField
+        label={props.label}
+        helperText={props.help}
+        multiline
+        maxRows={6}
+        fullWidth
+        value={text}
+        slotProps={{ htmlInput: { "data-hand": props.hand } }}
+        onChange={(event) => setText(event.target.value)}
+        onKeyDown={onEnter(() => void send())}
+      />
+      <Button
+        variant={props.strong ? "contained" : "outlined"}
+        disabled={text.trim() === ""}
+        onClick={() => void send()}
+        sx={{ minWidth: 88, height: 40 }}
+      >
+        {props.button}
+      </Button>
+    </Box>
+  );
+}
+
+function Transfer(props: { call: Call }) {
+  const [text, setText] = useState("");
+  const [asking, setAsking] = useState(false);
+  const { act } = useAct();
+  const typed = typedNumber(text);
+  const targets = useTargets(props.call.agent);
+  const ask = () => {
+    if (typed.state === "good") setAsking(true);
+  };
+  const number = typed.state === "good" ? typed.number : "";
+  return (
+    <>
+      <Box sx={{ display: "flex", gap: 1, alignItems: "start" }}>
+        <TextField
+          label={t.hands.transferField}
+          type="tel"
+          fullWidth
+          autoComplete="off"
+          value={text}
+          error={typed.state === "wrong"}
+          helperText={
+            typed.state === "wrong" ? t.hands.numberWrong[typed.why] : t.hands.transferHelp
+          }
+          slotProps={{ htmlInput: { "data-hand": "transfer" } }}
+          onChange={(event) => setText(event.target.value)}
+          onKeyDown={onEnter(ask)}
+        />
+        <Button
+          variant="outlined"
+          disabled={typed.state !== "good"}
+          onClick={ask}
+          sx={{ minWidth: 88, height: 40 }}
+        >
+          {t.hands.transfer}
+        </Button>
+      </Box>
+      {targets.length > 0 && (
+        <Box sx={{ display: "flex", flexWrap: "wrap", gap: 0.75 }}>
+          {targets.map((target) => (
+            <Button key={target.number} size="small" onClick={() => setText(target.number)}>
+              {target.name ?? target.number}
+            </Button>
+          ))}
+        </Box>
+      )}
+      <Confirm
+        open={asking}
+        title={t.hands.transferTitle}
+        lead={t.hands.transferLead(number)}
+        action={t.hands.transfer}
+        onClose={() => setAsking(false)}
+        onConfirm={() =>
+          void act(() => api.transfer(props.call.callSid, number), t.hands.done.transfer)
+        }
+      />
+    </>
+  );
+}
+
+/** Where this call's agent may transfer to, if the server tells. */
+function useTargets(agent: string): { name?: string; number: string }[] {
+  const agents = useQuery({
+    queryKey: ["agents"],
+    queryFn: ({ signal }) => api.agents(signal),
+    staleTime: 60_000,
+    retry: false,
+  });
+  return agents.data?.find((each) => each.id === agent)?.transferTargets ?? [];
+}
+
+const DIGITS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
+
+function Keypad(props: { callSid: string }) {
+  const toast = useToast();
+  const line = useRef(Promise.resolve());
+  /** Digits are typed faster than they are sent: each waits for the one before, none is dropped. */
+  const press = (digit: string) => {
+    line.current = line.current.then(async () => {
+      try {
+        await api.digit(props.callSid, digit);
+        toast(t.hands.done.digit(digit));
+      } catch (error) {
+        toast(failureText(error), "error");
+      }
+    });
+  };
+  const typed = (event: KeyboardEvent) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || !DIGITS.includes(event.key)) return;
+    event.preventDefault();
+    press(event.key);
+  };
+  return (
+    // Not a fieldset: digits typed anywhere inside it are pressed.
+    <Box role="group" aria-label={t.hands.keypad} onKeyDown={typed} sx={keypad}>
+      {DIGITS.map((digit, at) => (
+        <Button
+          key={digit}
+          variant="outlined"
+          color="inherit"
+          data-hand={at === 0 ? "keypad" : undefined}
+          aria-label={t.hands.digit(digit)}
+          onClick={() => press(digit)}
+          sx={{ fontSize: "1rem", minWidth: 0, py: 0.4, borderColor: "divider" }}
+        >
+          {digit}
+        </Button>
+      ))}
+    </Box>
+  );
+}
+
+const foot = {
+  position: "sticky",
+  bottom: 0,
+  display: "grid",
+  gridTemplateColumns: "1fr 1fr",
+  gap: 1,
+  p: 2,
+  pt: 1.25,
+  bgcolor: "background.paper",
+  borderTop: 1,
+  borderColor: "divider",
+  zIndex: 1,
+} as const;
+
+const footNote = { gridColumn: "1 / -1" } as const;
+
+const keypad = {
+  display: "grid",
+  gap: 0.75,
+  gridTemplateColumns: "repeat(3, minmax(0, 1fr))",
+} as const;

@@ -1,0 +1,131 @@
+/** What keeps a caller waiting: the AI's question, or a reply that is held for approval. */
+import Box from "@mui/material/Box";
+import Button from "@mui/material/Button";
+import TextField from "@mui/material/TextField";
+import Typography from "@mui/material/Typography";
+import { type KeyboardEvent, useState } from "react";
+import { api } from "../../api/client";
+import { useAct } from "../../app/useAct";
+import { useNow } from "../../live/index";
+import type { Call, Waiting } from "../../model/call";
+import { t } from "../../texts";
+
+/** `compact` leaves out what the wallboard has no room for. Keys: a new wait is a new card. */
+export function WaitingCards(props: { call: Call; compact?: boolean }) {
+  const { callSid, question, reply } = props.call;
+  const compact = props.compact ?? false;
+  return (
+    <Box sx={{ display: "grid", gap: 2 }}>
+      {reply && (
+        <Reply key={`r${reply.since}`} callSid={callSid} waiting={reply} compact={compact} />
+      )}
+      {question && <Question key={`q${question.since}`} callSid={callSid} waiting={question} />}
+    </Box>
+  );
+}
+
+function Question(props: { callSid: string; waiting: Waiting }) {
+  const [text, setText] = useState("");
+  const { act, busy } = useAct();
+  const answer = () => {
+    if (text.trim() === "") return;
+    void act(() => api.answer(props.callSid, text.trim()), t.hands.done.answer);
+  };
+  return (
+    <Box sx={{ display: "grid", gap: 1.25 }}>
+      <Title text={t.hands.question} waiting={props.waiting} />
+      <Quote text={props.waiting.text} />
+      <TextField
+        label={t.hands.answerField}
+        multiline
+        maxRows={6}
+        value={text}
+        slotProps={{ htmlInput: { "data-hand": "answer" } }}
+        onChange={(event) => setText(event.target.value)}
+        onKeyDown={onEnter(answer)}
+      />
+      <Button variant="contained" disabled={busy || text.trim() === ""} onClick={answer}>
+        {t.hands.answer}
+      </Button>
+    </Box>
+  );
+}
+
+function Reply(props: { callSid: string; waiting: Waiting; compact: boolean }) {
+  const { callSid, waiting } = props;
+  const [text, setText] = useState(waiting.text);
+  const [reason, setReason] = useState("");
+  const { act, busy } = useAct();
+  const approve = () => {
+    if (text.trim() === "") return;
+    void act(() => api.say(callSid, text), t.hands.done.approve);
+  };
+  const reject = () => void act(() => api.reject(callSid, reason.trim()), t.hands.done.reject);
+  return (
+    <Box sx={{ display: "grid", gap: 1.25 }}>
+      <Title text={t.hands.reply} waiting={waiting} />
+      <TextField
+        label={t.hands.replyField}
+        multiline
+        maxRows={8}
+        value={text}
+        helperText={text === waiting.text ? undefined : t.hands.approveEdited}
+        slotProps={{ htmlInput: { "data-hand": "reply" } }}
+        onChange={(event) => setText(event.target.value)}
+        onKeyDown={onEnter(approve)}
+      />
+      {!props.compact && (
+        <TextField
+          label={t.hands.reasonField}
+          value={reason}
+          onChange={(event) => setReason(event.target.value)}
+          onKeyDown={onEnter(reject)}
+        />
+      )}
+      <Box sx={{ display: "grid", gridTemplateColumns: "1fr 1fr", gap: 1 }}>
+        <Button variant="contained" disabled={busy || text.trim() === ""} onClick={approve}>
+          {t.hands.approve}
+        </Button>
+        <Button variant="outlined" color="error" disabled={busy} onClick={reject}>
+          {t.hands.reject}
+        </Button>
+      </Box>
+    </Box>
+  );
+}
+
+function Title(props: { text: string; waiting: Waiting }) {
+  const now = useNow();
+  const { since, until } = props.waiting;
+  return (
+    <Box sx={{ display: "flex", justifyContent: "space-between", alignItems: "baseline" }}>
+      <Typography variant="h3" component="h3" sx={{ color: "warning.main" }}>
+        {props.text}
+      </Typography>
+      <Typography variant="caption" color="textSecondary" role="timer">
+        {until === undefined ? t.hands.waitsFor(now - since) : t.hands.left(until - now)}
+      </Typography>
+    </Box>
+  );
+}
+
+function Quote(props: { text: string }) {
+  return (
+    <Typography
+      dir="auto"
+      sx={{ fontWeight: 550, overflowWrap: "anywhere", whiteSpace: "pre-wrap" }}
+    >
+      {props.text}
+    </Typography>
+  );
+}
+
+/** Enter sends, Shift and Enter make a line; an input method's own Enter is its own. */
+export function onEnter(send: () => void) {
+  return (event: KeyboardEvent) => {
+    if (event.key === "Escape") (event.target as HTMLElement).blur();
+    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
+    event.preventDefault();
+    send();
+  };
+}

@@ -1,0 +1,131 @@
+/** The kinds of line in a transcript. Whatever was said is text, never markup. */
+import { memo, type ReactNode } from "react";
+import type { CallEvent } from "../../api/events";
+import { afterHeard, type Draft, type Note, type Speaker, type Turn } from "../../model/call";
+import { timeOfDay } from "../../model/format";
+import { LATENCY_BUDGET_MS } from "../../model/latency";
+import { authorText, chipText, t } from "../../texts";
+import css from "./lines.module.css";
+
+export const TurnLine = memo(function TurnLine(props: {
+  turn: Turn;
+  latency: number | undefined;
+  found: boolean;
+}) {
+  const { turn, latency } = props;
+  const source = t.call.source[turn.source];
+  const slow = latency !== undefined && latency > LATENCY_BUDGET_MS;
+  return (
+    <Bubble who={turn.who} found={props.found}>
+      <div className={css.meta}>
+        <span className={css.who}>{t.call[turn.who]}</span>
+        {turn.who === "supervisor" && <span>{authorText(turn.by) || t.call.you}</span>}
+        {source && <span>{source}</span>}
+        <time>{timeOfDay(turn.at)}</time>
+        {latency !== undefined && (
+          <span className={slow ? css.slow : undefined}>{t.call.latency(latency)}</span>
+        )}
+      </div>
+      <Spoken text={turn.text} unheard={turn.unheard} />
+      {turn.interrupted && (
+        <span className={css.cut} title={t.call.cutHere}>
+          {t.call.cut}
+        </span>
+      )}
+    </Bubble>
+  );
+});
+
+export function DraftLine(props: { draft: Draft }) {
+  const { text, heard, torn } = props.draft;
+  const unheard = heard === undefined ? "" : afterHeard(text, heard);
+  return (
+    <Bubble who="ai" faint>
+      <div className={css.meta}>
+        <span className={css.who}>{t.call.ai}</span>
+        <span>{heard === undefined ? t.phase.speaking : t.call.cut}</span>
+      </div>
+      <Spoken
+        text={(torn ? t.call.torn : "") + text.slice(0, text.length - unheard.length)}
+        unheard={unheard}
+      />
+    </Bubble>
+  );
+}
+
+export function HearingLine(props: { text: string }) {
+  return (
+    <Bubble who="caller" faint>
+      <div className={css.meta}>
+        <span className={css.who}>{t.call.caller}</span>
+        <span>{t.phase.caller}</span>
+      </div>
+      <div className={`${css.words} ${css.partial}`} dir="auto">
+        {props.text}
+      </div>
+    </Bubble>
+  );
+}
+
+export const Chip = memo(function Chip(props: { note: Note }) {
+  const { event, at } = props.note;
+  const { label, detail } = chipText(event);
+  const by = authorText(event.by);
+  return (
+    <div className={css.side} data-side="middle">
+      <div className={css.chip} data-chip={event.type} data-tone={toneOf(event)}>
+        <span className={css.label}>{label}</span>
+        {detail && (
+          <span className={css.detail} dir="auto">
+            {detail}
+          </span>
+        )}
+        <span className={css.by}>{[by, timeOfDay(at)].filter(Boolean).join(" · ")}</span>
+      </div>
+    </div>
+  );
+});
+
+function Bubble(props: { who: Speaker; faint?: boolean; found?: boolean; children: ReactNode }) {
+  return (
+    <div className={css.side} data-side={props.who === "caller" ? "left" : "right"}>
+      <div
+        className={css.bubble}
+        data-who={props.who}
+        data-faint={props.faint}
+        data-found={props.found}
+      >
+        {props.children}
+      </div>
+    </div>
+  );
+}
+
+/** What was heard, and struck through what was not. */
+function Spoken(props: { text: string; unheard: string }) {
+  return (
+    <div className={css.words} dir="auto">
+      {props.text}
+      {props.unheard && <del>{props.unheard}</del>}
+    </div>
+  );
+}
+
+function toneOf(event: CallEvent): "bad" | "warn" | "done" | undefined {
+  switch (event.type) {
+    case "error":
+      return "bad";
+    case "query":
+    case "pending_response":
+    case "takeover":
+    case "command_rejected":
+      return "warn";
+    case "command_executed":
+    case "session_transfer":
+    case "response_approved":
+    case "query_response":
+      return "done";
+    default:
+      return undefined;
+  }
+}

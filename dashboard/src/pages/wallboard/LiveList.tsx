@@ -1,0 +1,173 @@
+/** Every live call, one row each; only the rows in sight are drawn. */
+import useMediaQuery from "@mui/material/useMediaQuery";
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { memo, useLayoutEffect, useRef, useState } from "react";
+import {
+  Direction,
+  lastWords,
+  lengthOf,
+  otherParty,
+  PhaseLabel,
+  PhoneNumber,
+  ReasonChip,
+} from "../../app/parts";
+import { follow, paths } from "../../app/router";
+import { hidden } from "../../app/states";
+import { useCall, useNow } from "../../live/index";
+import { reasons } from "../../model/attention";
+import { age } from "../../model/format";
+import { t } from "../../texts";
+import css from "./LiveList.module.css";
+
+const ROW = 62;
+const TALL_ROW = 104;
+
+export function LiveList(props: { sids: string[] }) {
+  const wide = useMediaQuery("(min-width:900px)", { noSsr: true });
+  const list = useRef<HTMLDivElement>(null);
+  const [margin, setMargin] = useState(0);
+  // What stands above the list may grow and shrink, and the list must know where it begins.
+  useLayoutEffect(() => {
+    const scroller = document.getElementById("content");
+    if (!list.current || !scroller) return;
+    const top = list.current.getBoundingClientRect().top - scroller.getBoundingClientRect().top;
+    const begin = Math.round(top + scroller.scrollTop);
+    if (begin !== margin) setMargin(begin);
+  });
+  const height = wide ? ROW : TALL_ROW;
+  const rows = useVirtualizer({
+    count: props.sids.length,
+    getScrollElement: () => document.getElementById("content"),
+    estimateSize: () => height,
+    getItemKey: (at) => props.sids[at] ?? at,
+    overscan: 6,
+    useFlushSync: false,
+    scrollMargin: margin,
+  });
+  useLayoutEffect(() => {
+    if (height > 0) rows.measure();
+  }, [rows, height]);
+
+  return (
+    <>
+      <Header wide={wide} />
+      {/* biome-ignore lint/a11y/useSemanticElements: its items are placed by hand. */}
+      <div
+        ref={list}
+        role="list"
+        className={css.list}
+        style={{ height: rows.getTotalSize() }}
+        data-count={props.sids.length}
+      >
+        {rows.getVirtualItems().map((row) => (
+          // biome-ignore lint/a11y/useSemanticElements: see above.
+          <div
+            key={row.key}
+            role="listitem"
+            aria-setsize={props.sids.length}
+            aria-posinset={row.index + 1}
+            className={css.item}
+            style={{ transform: `translateY(${row.start - margin}px)`, height }}
+          >
+            <Row callSid={props.sids[row.index] ?? ""} at={row.index} wide={wide} />
+          </div>
+        ))}
+      </div>
+    </>
+  );
+}
+
+function Header(props: { wide: boolean }) {
+  if (!props.wide) return <h2 className={css.header}>{t.board.live}</h2>;
+  const { call, agent, phase, last, length } = t.columns;
+  return (
+    <div className={`${css.columns} ${css.header}`}>
+      <span />
+      <span>{call}</span>
+      <span>{agent}</span>
+      <span>{phase}</span>
+      <span>{last}</span>
+      <span className={css.length}>{length}</span>
+    </div>
+  );
+}
+
+const Row = memo(function Row(props: { callSid: string; at: number; wide: boolean }) {
+  const call = useCall(props.callSid);
+  const now = useNow();
+  if (!call) return null;
+  const why = reasons(call, now);
+  const words = lastWords(call);
+  const length = lengthOf(call, now);
+  const path = paths.call(call.callSid);
+  const party = (
+    <div className={css.party}>
+      <Direction direction={call.direction} />
+      <PhoneNumber number={otherParty(call)} />
+    </div>
+  );
+  const chips = why.length > 0 && (
+    <div className={css.reasons}>
+      <span style={hidden}>{t.board.needs}:</span>
+      {why.map((reason) => (
+        <ReasonChip key={reason.kind} reason={reason} now={now} />
+      ))}
+    </div>
+  );
+  const last = (
+    <div className={css.line} dir="auto">
+      {words.text && (
+        <>
+          <span className={css.dim}>{words.who} </span>
+          {words.text}
+        </>
+      )}
+    </div>
+  );
+  const shared = {
+    href: path,
+    "data-row": props.at,
+    onClick: (event: React.MouseEvent<HTMLElement>) => follow(event, path),
+  };
+  const mark = <div aria-hidden className={css.mark} data-level={levelOf(why)} />;
+
+  if (props.wide) {
+    return (
+      <a {...shared} className={`${css.row} ${css.columns}`}>
+        {mark}
+        {party}
+        <div className={`${css.line} ${css.dim}`}>{call.agent || t.noAgent}</div>
+        <div className={css.phase}>
+          <PhaseLabel phase={call.phase} />
+          {call.phaseSince > 0 && <div className={css.age}>{age(now - call.phaseSince)}</div>}
+        </div>
+        <div className={css.last}>
+          {chips}
+          {last}
+        </div>
+        <div className={css.length}>{length}</div>
+      </a>
+    );
+  }
+  return (
+    <a {...shared} className={`${css.row} ${css.tall}`}>
+      {mark}
+      <div className={css.tallBody}>
+        <div className={css.between}>
+          {party}
+          <span className={css.length}>{length}</span>
+        </div>
+        <div className={css.beside}>
+          <PhaseLabel phase={call.phase} />
+          <span className={`${css.line} ${css.dim}`}>{call.agent}</span>
+        </div>
+        {chips || last}
+      </div>
+    </a>
+  );
+});
+
+function levelOf(why: { kind: string }[]): "urgent" | "some" | undefined {
+  if (why.some(({ kind }) => kind === "question" || kind === "reply")) return "urgent";
+  return why.length > 0 ? "some" : undefined;
+}
