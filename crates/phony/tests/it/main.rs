@@ -20,3 +20,4 @@ mod relay;
 mod sim_openai;
 mod sim_twilio;
 mod webhooks;
+mod whole_call;
