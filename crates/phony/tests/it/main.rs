@@ -6,6 +6,7 @@
 mod auth;
 mod config;
 mod events;
+mod faults;
 mod health;
 mod house;
 mod log;
