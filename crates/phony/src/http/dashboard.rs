@@ -12,11 +12,9 @@ use crate::error::{ApiError, ErrorCode};
 /// Path and content of every file; `index.html` is always among them.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/dashboard.rs"));
 
-/// Scripts and connections of our own only. Styles are written into the page by its components,
-/// which is why `unsafe-inline` stands there; it lets no script in.
-const POLICY: &str = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
-                      img-src 'self' data:; font-src 'self' data:; connect-src 'self'; \
-                      object-src 'none'; base-uri 'none'; form-action 'self'; \
+/// Everything from this server alone, and nothing written into the page.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+                      font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'self'; \
                       frame-ancestors 'none'";
 
 pub(super) fn routes() -> OpenApiRouter<Http> {

@@ -120,6 +120,11 @@ impl House {
         soon(self.models.recv()).await.unwrap()
     }
 
+    /// Opening a model panics from now on.
+    pub(crate) fn no_more_models(&mut self) {
+        self.models.close();
+    }
+
     /// Opens a WebSocket; the status of the refusal if it is refused.
     pub(crate) async fn socket(
         &self,

@@ -6,6 +6,7 @@
 mod auth;
 mod config;
 mod events;
+mod faults;
 mod health;
 mod house;
 mod log;
@@ -20,3 +21,4 @@ mod relay;
 mod sim_openai;
 mod sim_twilio;
 mod webhooks;
+mod whole_call;
