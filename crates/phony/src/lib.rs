@@ -2,7 +2,8 @@
 //!
 //! The program around [`phony_call::Call`], and who may use which of its parts:
 //!
-//! - `cli` uses `server`, which builds everything from `config`.
+//! - `cli` uses `server`, which builds everything from `config`, and `stage`, which puts a server
+//!   between its stand-ins.
 //! - `server` uses `http` and `carriers`, which never use each other; both use `switchboard`.
 //! - `switchboard` uses `session`, the task of one call; that uses `registry` and `events`.
 //! - `carriers`, `models` and `simulator` are the only ones that know a foreign format.
@@ -22,5 +23,6 @@ pub mod registry;
 pub mod server;
 pub mod session;
 pub mod simulator;
+pub mod stage;
 pub mod switchboard;
 pub mod telemetry;

@@ -1,7 +1,14 @@
 //! The command line: one file a command.
 
+mod converse;
+mod demo;
+mod lines;
 mod openapi;
 mod serve;
+mod sim;
+mod story;
+mod talk;
+mod ui;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,6 +31,9 @@ struct Cli {
 enum Command {
     /// Run the server: webhooks, sockets, the supervisors' API and the dashboard
     Serve,
+    Demo(demo::Demo),
+    Talk(talk::Talk),
+    Sim(sim::Sim),
     /// Print the description of the HTTP API
     #[command(hide = true)]
     Openapi,
@@ -58,6 +68,9 @@ pub fn main() -> ExitCode {
     let Cli { command, settings } = Cli::parse();
     let done = match command {
         Command::Serve => serve::run(settings),
+        Command::Demo(demo) => demo::run(settings, &demo),
+        Command::Talk(talk) => talk::run(settings, &talk),
+        Command::Sim(sim) => sim::run(settings, sim),
         Command::Openapi => openapi::run(),
     };
     match done {
@@ -67,8 +80,31 @@ pub fn main() -> ExitCode {
             {
                 eprintln!("phony: {error:#}");
             }
-            ExitCode::FAILURE
+            if error.is::<Usage>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
+    }
+}
+
+/// The command was used wrongly: the process exits with 2, not 1.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+/// Runs a command that waits for others. What it leaves behind, such as a read of the terminal that
+/// cannot be called off, does not keep the process.
+fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(command);
+    runtime.shutdown_background();
+    done
+}
+
+/// Waits for Ctrl-C, or for a polite request to end.
+async fn until_stopped() {
+    match serve::Signals::new() {
+        Ok(mut signals) => signals.next().await,
+        // Without signals the process is ended from outside.
+        Err(_) => std::future::pending().await,
     }
 }
 

@@ -52,14 +52,14 @@ async fn wait_for_signals(running: &Running) -> anyhow::Result<()> {
 
 /// The signals that mean stop.
 #[cfg(unix)]
-struct Signals {
+pub(super) struct Signals {
     interrupt: signal::unix::Signal,
     terminate: signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    pub(super) fn new() -> std::io::Result<Self> {
         use signal::unix::SignalKind;
         Ok(Self {
             interrupt: signal::unix::signal(SignalKind::interrupt())?,
@@ -67,7 +67,7 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) {
+    pub(super) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
@@ -76,15 +76,15 @@ impl Signals {
 }
 
 #[cfg(not(unix))]
-struct Signals;
+pub(super) struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    pub(super) fn new() -> std::io::Result<Self> {
         Ok(Self)
     }
 
-    async fn next(&mut self) {
+    pub(super) async fn next(&mut self) {
         drop(signal::ctrl_c().await);
     }
 }

@@ -1,0 +1,211 @@
+//! `phony talk`: be the caller, by text.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use secrecy::ExposeSecret as _;
+use url::Url;
+
+use super::converse::{Typed, converse, explain};
+use super::story::clock;
+use super::ui::{Style, Ui, clean};
+use super::{Settings, Usage, block_on, until_stopped};
+use crate::config::Config;
+use crate::simulator::callers::Caller;
+use crate::simulator::twilio::{self, CallRecord, End, PhoneNumber, Reach, TwilioOptions};
+use crate::stage::{CALLER, NUMBER};
+
+/// How long a server may take to say that it is there.
+const HELLO: Duration = Duration::from_secs(3);
+/// How long the network may take to write down the end of a call.
+const CLOSING: Duration = Duration::from_secs(10);
+
+/// Be the caller from the terminal, by text, with any Phony server.
+///
+/// Lines of standard input are what the caller says. The call is signed with TWILIO_AUTH_TOKEN, as
+/// the server knows it; a server with another public name than its address is found with --host.
+#[derive(Debug, Args)]
+pub(super) struct Talk {
+    /// The agent to speak with, if not the one that answers by default
+    #[arg(long, value_name = "ID", value_parser = agent_id)]
+    agent: Option<String>,
+    /// The server [default: the one on this machine]
+    #[arg(long, value_name = "URL", value_parser = server_url)]
+    server: Option<Url>,
+}
+
+/// Where the server is, and under what name.
+#[derive(Debug)]
+struct Target {
+    /// Where it is reached: `http://127.0.0.1:24187`.
+    origin: String,
+    /// The URL that is rung, and signed.
+    voice_url: String,
+    /// Names that lead to it.
+    reach: Vec<Reach>,
+}
+
+pub(super) fn run(settings: Settings, talk: &Talk) -> anyhow::Result<()> {
+    let config = settings.load()?;
+    block_on(talk_with(config, talk))
+}
+
+async fn talk_with(config: Config, talk: &Talk) -> anyhow::Result<()> {
+    let ui = Ui::new();
+    let target = Target::new(&config, talk.server.as_ref(), talk.agent.as_deref());
+    let client = client()?;
+    greet(&client, &target.origin).await?;
+    if let Some(agent) = &talk.agent {
+        check_agent(&client, &config, &target.origin, agent).await?;
+    }
+    let by_hand = std::io::stdin().is_terminal();
+    let token = config.twilio.auth_token.as_ref();
+    let options = TwilioOptions {
+        auth_token: token.map_or("none", |token| token.expose_secret()).to_owned(),
+        numbers: vec![PhoneNumber::new(NUMBER, target.voice_url)],
+        reach: target.reach,
+        noise_interrupts: true,
+        ..TwilioOptions::default()
+    };
+    let network = twilio::start(options).await.context("the phone network could not be started")?;
+    if by_hand {
+        explain(ui);
+    }
+    let (caller, line) = Caller::live();
+    let sid = network.dial_in(CALLER, NUMBER, caller)?;
+    let mut typed = Typed::start(by_hand)?;
+    tokio::select! {
+        () = converse(ui, line, &mut typed, 1.0) => {}
+        () = until_stopped() => bail!("stopped: the call was dropped"),
+    }
+    let record = network.wait_for_end(&sid, CLOSING).await.unwrap_or_else(|record| *record);
+    network.stop().await;
+    conclude(ui, &record, token.is_some())
+}
+
+impl Target {
+    fn new(config: &Config, server: Option<&Url>, agent: Option<&str>) -> Self {
+        let local = format!("http://127.0.0.1:{}", config.port);
+        let origin = server.map_or(local, |url| url.origin().ascii_serialization());
+        let public = match &config.host {
+            Some(host) => format!("https://{host}"),
+            None => origin.clone(),
+        };
+        // A server without a public name calls itself localhost.
+        let port = server.map_or(Some(config.port), Url::port_or_known_default);
+        let names = config
+            .host
+            .iter()
+            .cloned()
+            .chain(port.map(|port| format!("localhost:{port}")))
+            .chain([format!("localhost:{}", config.port)]);
+        let reach = names.map(|public| Reach { public, to: origin.clone() }).collect();
+        let mut voice_url = format!("{public}/receive_call");
+        if let Some(agent) = agent {
+            voice_url = format!("{voice_url}?agent={agent}");
+        }
+        Self { origin, voice_url, reach }
+    }
+}
+
+fn client() -> anyhow::Result<reqwest::Client> {
+    // Fails only if there is one already, which is as good.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    Ok(reqwest::Client::builder().timeout(HELLO).no_proxy().build()?)
+}
+
+/// Finds out whether there is a server before anything is rung.
+async fn greet(client: &reqwest::Client, origin: &str) -> anyhow::Result<()> {
+    let answer = client.get(format!("{origin}/healthz")).send().await;
+    let body = match answer {
+        Ok(answer) if answer.status().is_success() => answer.text().await.unwrap_or_default(),
+        Ok(_) | Err(_) => String::new(),
+    };
+    if !body.contains("activeCalls") {
+        bail!(
+            "no Phony server answers at {origin}. Start one with `phony serve`, name another with \
+             --server URL, or try `phony demo`, which needs none"
+        );
+    }
+    Ok(())
+}
+
+/// Holds the agent's name to the server's list, where the supervisors' token is at hand.
+async fn check_agent(
+    client: &reqwest::Client,
+    config: &Config,
+    origin: &str,
+    agent: &str,
+) -> anyhow::Result<()> {
+    let kept = || std::fs::read_to_string(config.data_dir.join("admin-token")).ok();
+    let token = config.admin_token.as_ref().map(|token| token.expose_secret().to_owned());
+    let Some(token) = token.or_else(kept) else { return Ok(()) };
+    let request = client.get(format!("{origin}/agents")).bearer_auth(token.trim());
+    let Ok(answer) = request.send().await else { return Ok(()) };
+    let list: serde_json::Value = answer.json().await.unwrap_or_default();
+    let Some(list) = list["agents"].as_array() else { return Ok(()) };
+    let known: Vec<_> = list.iter().filter_map(|agent| agent["id"].as_str()).collect();
+    if known.is_empty() || known.contains(&agent) {
+        return Ok(());
+    }
+    let known = clean(&known.join(", "));
+    Err(Usage(format!("the server has no agent `{agent}`; it has: {known}")).into())
+}
+
+/// Says how the call went, and fails if there was none.
+fn conclude(ui: Ui, record: &CallRecord, has_token: bool) -> anyhow::Result<()> {
+    let answered = !record.heard.is_empty() || !record.said.is_empty();
+    let voice = record.webhooks_for("voice").next();
+    match record.end {
+        Some(End::ApplicationError | End::RelayRefused | End::CouldNotConnect) => {
+            let status = voice.and_then(|webhook| webhook.status);
+            if status == Some(403) {
+                bail!("the server refused the call (403): {}", signature_advice(has_token));
+            }
+            if record.end == Some(End::RelayRefused) {
+                bail!("the server's relay socket could not be opened; its log says why");
+            }
+            let why = voice.and_then(|webhook| webhook.error.clone());
+            bail!("the server did not answer the call: {}", clean(&why.unwrap_or_default()));
+        }
+        _ if !answered => {
+            bail!("the call was over before anybody spoke; the server's log says why")
+        }
+        end => {
+            let who = match end {
+                Some(End::FarEndHungUp) => "you hung up",
+                Some(End::TwimlEnded | End::ApiEnded) => "the agent hung up",
+                _ => "the call is over",
+            };
+            let lasted = clock(record.ended_ms.unwrap_or(0));
+            ui.line(&ui.paint(Style::Faint, &format!("· {who} after {lasted}")));
+            Ok(())
+        }
+    }
+}
+
+fn signature_advice(has_token: bool) -> &'static str {
+    if has_token {
+        "TWILIO_AUTH_TOKEN here is not the server's, or the server has a public name that --host \
+         must give"
+    } else {
+        "set TWILIO_AUTH_TOKEN to the server's, or start the server with \
+         PHONY_INSECURE_NO_SIGNATURES=1 on a machine that nobody else reaches"
+    }
+}
+
+fn agent_id(text: &str) -> Result<String, String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if text.is_empty() || !text.chars().all(fits) {
+        return Err("an agent's id is made of letters, digits, - and _".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn server_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    url.filter(Url::has_host)
+        .ok_or_else(|| "give its address, such as http://127.0.0.1:24187".to_owned())
+}

@@ -1,0 +1,47 @@
+//! A folder that goes when its owner goes.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::registry::random_token;
+use crate::server::make_folder;
+
+/// A folder of this process alone, removed with all that is in it when this is dropped.
+#[derive(Debug)]
+pub struct TempFolder(PathBuf);
+
+impl TempFolder {
+    /// Makes one where the system keeps such things.
+    pub fn new() -> io::Result<Self> {
+        let folder = std::env::temp_dir().join(format!("phony-{}", random_token()));
+        make_folder(&folder)?;
+        Ok(Self(folder))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for TempFolder {
+    fn drop(&mut self) {
+        // What cannot be removed is left to the system.
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_and_all_in_it_are_gone_with_their_owner() {
+        let folder = TempFolder::new().unwrap();
+        let path = folder.path().to_owned();
+        std::fs::write(path.join("file"), "text").unwrap();
+        drop(folder);
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,18 @@
+//! What tests of whole calls share: a stage with a configuration of its own.
+
+use phony::config::{Config, Sources};
+use phony::stage::{Stage, StageOptions, TempFolder};
+
+/// A configuration that knows nothing of the machine it is on.
+pub(crate) fn config(folder: &TempFolder) -> Config {
+    let flags = vec![
+        ("data_dir", folder.path().display().to_string()),
+        ("port", "0".to_owned()),
+        ("admin_token", "a-token-of-the-tests".to_owned()),
+    ];
+    Config::from_sources(Sources { flags, ..Sources::default() }).expect("a configuration")
+}
+
+pub(crate) async fn stage(options: StageOptions) -> Stage {
+    Stage::start(options).await.expect("a stage")
+}
