@@ -4,5 +4,7 @@
 //! those protocols state. `phony demo`, `phony sim`, `phony load` and the tests use them.
 
 pub mod callers;
+pub mod floor;
 pub mod openai;
+pub mod stamps;
 pub mod twilio;

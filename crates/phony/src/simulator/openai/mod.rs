@@ -34,6 +34,7 @@ mod usage;
 
 use std::{
     collections::VecDeque,
+    fmt,
     net::{Ipv4Addr, SocketAddr},
     sync::{
         Arc, Mutex, PoisonError,
@@ -72,7 +73,13 @@ pub struct OpenAiOptions {
     /// How many of the clients' last events are kept for [`OpenAiRunning::received`].
     /// Default: 1,000.
     pub keep_events: usize,
+    /// Sees every event just before it is sent. Default: nobody.
+    pub watch: Option<Watch>,
 }
+
+/// Sees every event just before it is sent, on the socket's own task: it must be quick.
+#[derive(Clone)]
+pub struct Watch(Arc<dyn Fn(&str) + Send + Sync>);
 
 /// How fast the stand-in works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,7 +158,21 @@ impl Default for OpenAiOptions {
             api_key: None,
             session_max: Duration::from_hours(1),
             keep_events: 1_000,
+            watch: None,
         }
+    }
+}
+
+impl Watch {
+    /// A watch that is told the event as it stands in its frame.
+    pub fn new(see: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(see))
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Watch")
     }
 }
 
@@ -276,6 +297,7 @@ struct House {
     responses: AtomicU64,
     client_events: AtomicU64,
     keep_events: usize,
+    watch: Option<Watch>,
     log: Mutex<VecDeque<(u64, Utf8Bytes)>>,
 }
 
@@ -292,6 +314,7 @@ impl House {
             responses: AtomicU64::new(0),
             client_events: AtomicU64::new(0),
             keep_events: options.keep_events,
+            watch: options.watch,
             log: Mutex::new(VecDeque::new()),
         }
     }

@@ -32,7 +32,7 @@ use tokio_util::{
 };
 
 use super::{
-    House,
+    House, Watch,
     error::ApiError,
     models,
     session::{Out, Session},
@@ -181,7 +181,7 @@ async fn converse(socket: &mut WebSocket, opening: &Opening, house: Arc<House>) 
     let (connection, model) = (opening.connection, opening.model);
     let mut session = Session::new(Arc::clone(&house), connection, model, now(), wall_seconds());
     loop {
-        if !deliver(socket, session.take_out()).await {
+        if !deliver(socket, session.take_out(), house.watch.as_ref()).await {
             return;
         }
         let due = session.deadline();
@@ -211,10 +211,13 @@ fn refusal_after_upgrade(opening: &Opening, house: &House) -> Option<(ApiError, 
 }
 
 /// Sends what there is, in as few writes as possible; false when the socket has ended.
-async fn deliver(socket: &mut WebSocket, out: Vec<Out>) -> bool {
+async fn deliver(socket: &mut WebSocket, out: Vec<Out>, watch: Option<&Watch>) -> bool {
     for out in out {
         match out {
             Out::Event(event) => {
+                if let Some(watch) = watch {
+                    (watch.0)(&event);
+                }
                 if socket.feed(Message::Text(event.into())).await.is_err() {
                     return false;
                 }

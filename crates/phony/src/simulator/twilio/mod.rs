@@ -13,10 +13,12 @@
 //! - `document`, `dial`, `bridge`, `socket`: what these lean on.
 //! - `line` → `speech`: both voices, as a value with time as an argument.
 //! - `calls`, `record`, `clock`, `webhooks`, `network`: what they share.
+//! - [`crowd`]: a thousand callers for a load test, without a voice or a record.
 
 mod bridge;
 mod calls;
 mod clock;
+pub mod crowd;
 mod dial;
 mod document;
 mod leg;

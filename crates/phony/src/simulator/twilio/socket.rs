@@ -33,6 +33,14 @@ pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 pub(crate) async fn open(net: &Network, url: &str) -> Result<Socket, ()> {
     let reach = lock(&net.reach).clone();
     let upgrade = upgrade(url, &net.options.auth_token, &reach).map_err(drop)?;
+    tokio::select! {
+        opened = connect(upgrade) => opened.map_err(drop),
+        () = net.stop.cancelled() => Err(()),
+    }
+}
+
+/// Opens a socket. An error says why it cannot be opened.
+pub(crate) async fn connect(upgrade: Upgrade) -> Result<Socket, String> {
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER)
         .write_buffer_size(0)
@@ -40,18 +48,14 @@ pub(crate) async fn open(net: &Network, url: &str) -> Result<Socket, ()> {
         .max_message_size(Some(LARGEST_FRAME))
         .max_frame_size(Some(LARGEST_FRAME));
     let opening = tokio_tungstenite::connect_async_with_config(upgrade, Some(config), true);
-    tokio::select! {
-        opened = tokio::time::timeout(PATIENCE, opening) => match opened {
-            Ok(Ok((socket, _))) => Ok(socket),
-            Ok(Err(_)) | Err(_) => Err(()),
-        },
-        () = net.stop.cancelled() => Err(()),
-    }
+    let opened = tokio::time::timeout(PATIENCE, opening).await;
+    let opened = opened.map_err(|_| "the handshake took too long".to_owned())?;
+    opened.map(|(socket, _)| socket).map_err(|error| error.to_string())
 }
 
 /// The handshake's request: signed over the address as the TwiML has it, sent to where the host is
 /// reached.
-fn upgrade(url: &str, token: &str, reach: &[Reach]) -> Result<Upgrade, String> {
+pub(crate) fn upgrade(url: &str, token: &str, reach: &[Reach]) -> Result<Upgrade, String> {
     let public = Url::parse(url).map_err(|error| error.to_string())?;
     let (mut address, host) = webhooks::located(&public, reach)?;
     let scheme = match address.scheme() {

@@ -11,10 +11,13 @@ mod receptionist;
 mod recording;
 mod script;
 
+use std::sync::Arc;
+
 pub use recording::{RecordedTurn, Recording, Who};
 pub use script::{ScriptedReply, When};
 
 use super::{DeltaSize, item::Item};
+use crate::simulator::stamps::Stamps;
 use prompt::{Prompt, Thread};
 
 /// Who decides what the stand-in says.
@@ -33,6 +36,8 @@ pub enum Brain {
     Receptionist,
     /// Says what the agent said in a recorded call, each time the caller has said their part.
     Transcript(Recording),
+    /// Says numbered words whatever is said to it, for a load test.
+    Numbers(Arc<Stamps>),
 }
 
 /// A call of one of the session's functions.
@@ -75,6 +80,7 @@ impl Brain {
             Self::Script(replies) => script::reply(replies, &thread),
             Self::Receptionist => receptionist::reply(context, &thread),
             Self::Transcript(recording) => recording.reply(&thread),
+            Self::Numbers(stamps) => return Reply { text: stamps.words(), calls: Vec::new() },
         };
         reply.without_said(&thread.said)
     }
