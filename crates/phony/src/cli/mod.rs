@@ -2,7 +2,9 @@
 
 mod converse;
 mod demo;
+mod floor;
 mod lines;
+mod load;
 mod openapi;
 mod serve;
 mod sim;
@@ -34,6 +36,11 @@ enum Command {
     Demo(demo::Demo),
     Talk(talk::Talk),
     Sim(sim::Sim),
+    /// Hold many calls at once against a server, and print what that costs
+    Load(load::Arguments),
+    /// Copy sockets, as the floor that `load` measures against
+    #[command(hide = true)]
+    Floor(floor::Arguments),
     /// Print the description of the HTTP API
     #[command(hide = true)]
     Openapi,
@@ -71,6 +78,8 @@ pub fn main() -> ExitCode {
         Command::Demo(demo) => demo::run(settings, &demo),
         Command::Talk(talk) => talk::run(settings, &talk),
         Command::Sim(sim) => sim::run(settings, sim),
+        Command::Load(arguments) => load::run(&arguments, settings),
+        Command::Floor(arguments) => floor::run(arguments),
         Command::Openapi => openapi::run(),
     };
     match done {

@@ -1,0 +1,25 @@
+//! `phony floor`: a bare copy of two sockets, for `phony load` to compare with.
+
+use std::io::Write as _;
+use std::net::{Ipv4Addr, SocketAddr};
+
+use clap::Args;
+
+use crate::simulator::floor;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The model's socket, `ws://…`
+    model: String,
+}
+
+/// Copies until it is killed.
+pub(super) fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (addr, serving) = floor::listen(any, arguments.model).await?;
+        writeln!(std::io::stderr(), "The floor listens on {addr}")?;
+        Ok(serving.await?)
+    })
+}

@@ -1,0 +1,351 @@
+//! `phony load`: many calls at once against a server, and what that costs it.
+//!
+//! The far ends run in this process, the server in one of its own. The model says numbered words
+//! at a steady pace; latency is from the moment at which it sends a word to the moment at which
+//! the caller's end of the relay has it. With `--floor` the same is done to a bare copy of two
+//! sockets, turn and turn about, so that the ratios hold on any machine.
+
+mod child;
+mod figures;
+mod process;
+mod report;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use clap::Args;
+use secrecy::ExposeSecret as _;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+
+use super::Settings;
+use crate::registry::random_token;
+use crate::simulator::openai::{self, Brain, OpenAiOptions, OpenAiRunning, Pace, Watch};
+use crate::simulator::stamps::Stamps;
+use crate::simulator::twilio::crowd::{Callee, Crowd, CrowdOptions};
+use child::Server;
+use figures::{Figures, Latency, Round};
+use process::Process;
+use report::Report;
+
+/// How long the last callers may take to get through.
+const SETTLE_LIMIT: Duration = Duration::from_secs(20);
+/// From the last caller to the first measurement: every call is in its first reply by then.
+const WARM_UP: Duration = Duration::from_secs(2);
+/// How long the server may take to forget calls that were hung up.
+const FORGET_LIMIT: Duration = Duration::from_secs(5);
+/// From one answer about the server to the next question.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// The model's pause before a reply.
+const FIRST_WORD: Duration = Duration::from_millis(150);
+/// The caller's pause before the next question.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Files that are open besides the sockets of calls.
+const OTHER_FILES: u64 = 100;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// How many calls to hold at once
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    calls: u32,
+    /// How long to measure, once all calls are up
+    #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: u64,
+    /// Words a second that the model says in each call; one word is one frame
+    #[arg(long, alias = "frames-per-second", default_value_t = 4.0, value_parser = positive)]
+    rate: f64,
+    /// Words of a reply
+    #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
+    words: u32,
+    /// Calls a second while they are made
+    #[arg(long, default_value_t = 200.0, value_parser = positive)]
+    ramp: f64,
+    /// Load this server instead of starting one. It must know this model by OPENAI_BASE_URL; see
+    /// --model-port
+    #[arg(long, value_name = "URL", requires = "model_port")]
+    server: Option<String>,
+    /// Process to look at with --server, if it is on this machine
+    #[arg(long, requires = "server")]
+    pid: Option<u32>,
+    /// Port of the stand-in for the model
+    #[arg(long, default_value_t = 0)]
+    model_port: u16,
+    /// Load a bare copy of two sockets too, and compare
+    #[arg(long, conflicts_with = "server")]
+    floor: bool,
+    /// How often to measure; the medians count
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    let number = text.parse().map_err(|_| "not a number".to_owned())?;
+    if number > 0.0 && number <= 10_000.0 {
+        Ok(number)
+    } else {
+        Err("must be more than 0 and at most 10,000".to_owned())
+    }
+}
+
+/// Loads, prints, and fails if a call or a word was lost.
+pub(super) fn run(arguments: &Arguments, settings: Settings) -> anyhow::Result<()> {
+    check_files(arguments)?;
+    let existing = arguments.server.as_deref().map(|server| existing(server, settings));
+    let existing = existing.transpose()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let rounds = runtime.block_on(async {
+        tokio::select! {
+            rounds = measure(arguments, existing) => rounds,
+            _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+        }
+    })?;
+    let report = Report::new(arguments, rounds);
+    let text = if arguments.json { report.json()? } else { report.table() };
+    writeln!(std::io::stdout(), "{text}")?;
+    let troubles = report.troubles();
+    ensure!(troubles == 0, "{troubles} calls or words were lost, doubled or left over");
+    Ok(())
+}
+
+/// Both far ends of a call, and both of the server's, are sockets.
+fn check_files(arguments: &Arguments) -> anyhow::Result<()> {
+    let needed = u64::from(arguments.calls) * 2 + OTHER_FILES;
+    let Some(limit) = Process::this().open_files() else { return Ok(()) };
+    ensure!(
+        needed <= limit,
+        "{} calls need {needed} open files in each process, and the limit is {limit}: \
+         run `ulimit -n {needed}` first, or hold fewer calls with --calls",
+        arguments.calls,
+    );
+    Ok(())
+}
+
+/// The server that is there already, and whom it trusts.
+fn existing(server: &str, settings: Settings) -> anyhow::Result<Callee> {
+    let config = settings.load()?;
+    let url = url::Url::parse(server).with_context(|| format!("{server} is not a URL"))?;
+    let port = url.port_or_known_default().context("the URL has no port")?;
+    let token = config.twilio.auth_token.as_ref();
+    let token = token.map(|token| token.expose_secret().to_owned()).unwrap_or_default();
+    let origin = url.origin().ascii_serialization();
+    Ok(Callee::Application { origin, public: config.authority(port), token })
+}
+
+async fn measure(arguments: &Arguments, existing: Option<Callee>) -> anyhow::Result<Vec<Round>> {
+    let mut rounds = Vec::new();
+    for number in 1..=arguments.rounds {
+        let load = Load { arguments, number };
+        let floor = if arguments.floor { Some(load.floor().await?) } else { None };
+        let phony = match &existing {
+            Some(callee) => load.existing(callee.clone()).await?,
+            None => load.phony().await?,
+        };
+        rounds.push(Round { phony, floor });
+    }
+    Ok(rounds)
+}
+
+/// One measurement.
+struct Load<'a> {
+    arguments: &'a Arguments,
+    number: u32,
+}
+
+impl Load<'_> {
+    async fn phony(&self) -> anyhow::Result<Figures> {
+        let (model, stamps) = self.model().await?;
+        let (token, key, base_url) = (random_token(), random_token(), model.base_url());
+        let settings = [
+            ("TWILIO_AUTH_TOKEN", token.as_str()),
+            ("OPENAI_API_KEY", key.as_str()),
+            ("OPENAI_BASE_URL", base_url.as_str()),
+            ("PORT", "0"),
+            ("PHONY_BIND", "127.0.0.1"),
+        ];
+        let began = now();
+        let server = Server::start(&["serve"], &settings).await?;
+        let origin = format!("http://{}", server.addr);
+        ready(&origin).await?;
+        let ready_ms = began.elapsed().as_secs_f64() * 1000.0;
+        let public = format!("localhost:{}", server.addr.port());
+        let callee = Callee::Application { origin: origin.clone(), public, token };
+        let process = Process::of(server.pid);
+        let mut figures = self.load("phony", callee, &stamps, Some(&process)).await?;
+        figures.ready_ms = Some(ready_ms);
+        figures.left_over = forgotten(&origin).await;
+        server.stop().await;
+        model.stop().await;
+        Ok(figures)
+    }
+
+    async fn existing(&self, callee: Callee) -> anyhow::Result<Figures> {
+        let (model, stamps) = self.model().await?;
+        let process = self.arguments.pid.map(Process::of);
+        let figures = self.load("phony", callee, &stamps, process.as_ref()).await?;
+        let connections = model.stats().connections;
+        let base_url = model.base_url();
+        model.stop().await;
+        ensure!(
+            connections > 0,
+            "the server never asked this model: start it with OPENAI_BASE_URL={base_url}"
+        );
+        Ok(figures)
+    }
+
+    async fn floor(&self) -> anyhow::Result<Figures> {
+        let (model, stamps) = self.model().await?;
+        let socket = format!("ws://{}/v1/realtime?model=gpt-realtime-2.1", model.addr());
+        let server = Server::start(&["floor", &socket], &[]).await?;
+        let callee = Callee::Model { origin: format!("http://{}", server.addr) };
+        let process = Process::of(server.pid);
+        let figures = self.load("floor", callee, &stamps, Some(&process)).await?;
+        server.stop().await;
+        model.stop().await;
+        Ok(figures)
+    }
+
+    async fn model(&self) -> anyhow::Result<(OpenAiRunning, Arc<Stamps>)> {
+        let stamps = Arc::new(Stamps::new(self.arguments.words));
+        let seen = Arc::clone(&stamps);
+        let between_deltas = Duration::from_secs_f64(1.0 / self.arguments.rate);
+        let options = OpenAiOptions {
+            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, self.arguments.model_port)),
+            brain: Brain::Numbers(Arc::clone(&stamps)),
+            pace: Pace { first_token: FIRST_WORD, between_deltas, ..Pace::INSTANT },
+            keep_events: 0,
+            watch: Some(Watch::new(move |event| seen.sent(event))),
+            ..OpenAiOptions::default()
+        };
+        let model = openai::start(options).await.context("the stand-in cannot listen")?;
+        Ok((model, stamps))
+    }
+
+    async fn load(
+        &self,
+        name: &'static str,
+        callee: Callee,
+        stamps: &Arc<Stamps>,
+        process: Option<&Process>,
+    ) -> anyhow::Result<Figures> {
+        let progress = Progress::new(name, self);
+        let cost = || process.and_then(Process::cost);
+        let idle = cost();
+        let options = CrowdOptions { callee, pause: PAUSE, stamps: Arc::clone(stamps) };
+        let mut crowd = Crowd::new(options).map_err(anyhow::Error::msg)?;
+        self.ring_all(&mut crowd, &progress).await?;
+        sleep(WARM_UP).await;
+
+        let (began, before, own_before) = (now(), cost(), Process::this().cost());
+        crowd.measure(true);
+        let mut ticks = interval(Duration::from_secs(1));
+        for second in 0..=self.arguments.seconds {
+            ticks.tick().await;
+            progress.show(&format!("{second} of {} s measured", self.arguments.seconds));
+        }
+        crowd.measure(false);
+        let (lasted, after, own_after) = (began.elapsed(), cost(), Process::this().cost());
+
+        let up = crowd.up();
+        progress.show("hanging up");
+        let mut tally = crowd.hang_up().await;
+        progress.clear();
+        let words = tally.latencies.len();
+        Ok(Figures {
+            calls: up,
+            words,
+            words_a_second: figures::ratio(words, lasted.as_secs_f64()),
+            latency: Latency::of(&mut tally.latencies),
+            cpu_us_a_word: figures::cpu_us_a_word(before, after, words),
+            cores: figures::cores(before, after, lasted),
+            load_cores: figures::cores(own_before, own_after, lasted),
+            idle_kb: idle.map(|cost| cost.resident_kb),
+            busy_kb: after.map(|cost| cost.resident_kb),
+            kb_a_call: figures::kb_a_call(idle, after, up),
+            ready_ms: None,
+            lost: tally.lost,
+            doubled: tally.doubled,
+            left_over: None,
+            failures: tally.failures,
+        })
+    }
+
+    /// Lets everybody call, at a steady pace, and waits until they have got through or failed to.
+    async fn ring_all(&self, crowd: &mut Crowd, progress: &Progress) -> anyhow::Result<()> {
+        let calls = usize::try_from(self.arguments.calls)?;
+        let mut ticks = interval(Duration::from_secs_f64(1.0 / self.arguments.ramp));
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
+        for number in 0..calls {
+            ticks.tick().await;
+            crowd.ring(number);
+            if number % 50 == 0 {
+                progress.show(&format!("{} of {calls} calls up", crowd.up()));
+            }
+        }
+        let deadline = now() + SETTLE_LIMIT;
+        while crowd.up() < calls && now() < deadline {
+            sleep(LOOK_AGAIN).await;
+        }
+        Ok(())
+    }
+}
+
+/// Waits until the server answers that it is ready.
+async fn ready(origin: &str) -> anyhow::Result<()> {
+    let deadline = now() + SETTLE_LIMIT;
+    loop {
+        let answer = reqwest::Client::new().get(format!("{origin}/readyz")).send().await;
+        match answer.and_then(reqwest::Response::error_for_status) {
+            Ok(_) => return Ok(()),
+            Err(error) if now() > deadline => bail!("the server does not get ready: {error}"),
+            Err(_) => sleep(LOOK_AGAIN).await,
+        }
+    }
+}
+
+/// How many calls the server still holds a while after all were hung up.
+async fn forgotten(origin: &str) -> Option<u64> {
+    let deadline = now() + FORGET_LIMIT;
+    loop {
+        let url = format!("{origin}/healthz");
+        let health = reqwest::get(url).await.ok()?.json::<serde_json::Value>().await.ok()?;
+        let active = health.get("activeCalls")?.as_u64()?;
+        if active == 0 || now() > deadline {
+            return Some(active);
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// A line that tells somebody at a terminal how far it is.
+struct Progress {
+    head: Option<String>,
+}
+
+impl Progress {
+    fn new(name: &str, load: &Load<'_>) -> Self {
+        let round = format!("{name}, round {} of {}", load.number, load.arguments.rounds);
+        Self { head: std::io::stderr().is_terminal().then_some(round) }
+    }
+
+    fn show(&self, text: &str) {
+        if let Some(head) = &self.head {
+            drop(write!(std::io::stderr(), "\r\x1b[K{head}: {text}"));
+        }
+    }
+
+    fn clear(&self) {
+        if self.head.is_some() {
+            drop(write!(std::io::stderr(), "\r\x1b[K"));
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a load test reads the clock of its machine")]
+fn now() -> Instant {
+    Instant::now()
+}

@@ -1,0 +1,94 @@
+//! A server as a process of its own, so that what it costs is its alone.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::registry::random_token;
+use crate::server::make_folder;
+
+/// How long it may take to listen.
+const START_LIMIT: Duration = Duration::from_secs(20);
+
+/// A process of this program that listens.
+#[derive(Debug)]
+pub(super) struct Server {
+    /// Where it listens.
+    pub(super) addr: SocketAddr,
+    /// Its number.
+    pub(super) pid: u32,
+    child: Child,
+    _rest: JoinSet<()>,
+    _folder: Folder,
+}
+
+/// A folder that is gone when this is.
+#[derive(Debug)]
+struct Folder(PathBuf);
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed is left to the system, which clears its temporary files.
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+impl Server {
+    /// Starts this program with these arguments and settings and none of ours, in a folder of its
+    /// own, and waits until it says on standard error where it listens.
+    pub(super) async fn start(
+        arguments: &[&str],
+        settings: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
+        let program = std::env::current_exe().context("this program cannot find itself")?;
+        let folder = std::env::temp_dir().join(format!("phony-load-{}", random_token()));
+        make_folder(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+        let folder = Folder(folder);
+        let mut child = Command::new(program)
+            .args(arguments)
+            .env_clear()
+            .envs(settings.iter().copied())
+            .env("PHONY_DATA_DIR", &folder.0)
+            .current_dir(&folder.0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("the server cannot be started")?;
+        let stderr = child.stderr.take().context("the server's words cannot be read")?;
+        let mut lines = BufReader::new(stderr).lines();
+        let said = timeout(START_LIMIT, address(&mut lines)).await;
+        let addr = said.context("the server did not start in time")??;
+        let pid = child.id().context("the server has ended")?;
+        // Nothing more is expected; what comes must not fill the pipe.
+        let mut rest = JoinSet::new();
+        rest.spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        Ok(Self { addr, pid, child, _rest: rest, _folder: folder })
+    }
+
+    /// Ends it.
+    pub(super) async fn stop(mut self) {
+        drop(self.child.kill().await);
+    }
+}
+
+/// The address at the end of the line that tells it.
+async fn address(lines: &mut Lines<BufReader<ChildStderr>>) -> anyhow::Result<SocketAddr> {
+    let mut said = String::new();
+    while let Some(line) = lines.next_line().await? {
+        if let Some(addr) = line.split(' ').next_back().and_then(|word| word.parse().ok()) {
+            return Ok(addr);
+        }
+        said.push_str(&line);
+        said.push('\n');
+    }
+    bail!("the server ended at once: {}", said.trim())
+}

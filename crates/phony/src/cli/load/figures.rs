@@ -1,0 +1,143 @@
+//! What was measured.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::process::Cost;
+
+/// One measurement of each side.
+#[derive(Debug, Serialize)]
+pub(super) struct Round {
+    pub(super) phony: Figures,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) floor: Option<Figures>,
+}
+
+/// One measurement.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Figures {
+    /// Calls that came about.
+    pub(super) calls: usize,
+    /// Words heard while it was measured.
+    pub(super) words: usize,
+    pub(super) words_a_second: f64,
+    pub(super) latency: Latency,
+    /// Time of a processor that the server took for a word, in microseconds.
+    pub(super) cpu_us_a_word: Option<f64>,
+    /// Processors that the server kept busy.
+    pub(super) cores: Option<f64>,
+    /// The same of the load itself.
+    pub(super) load_cores: Option<f64>,
+    /// Memory of the server before the first call.
+    pub(super) idle_kb: Option<u64>,
+    /// Memory of the server with all calls up, at the end.
+    pub(super) busy_kb: Option<u64>,
+    pub(super) kb_a_call: Option<f64>,
+    /// From the start of the process to its first answer.
+    pub(super) ready_ms: Option<f64>,
+    /// Words that never came.
+    pub(super) lost: u64,
+    /// Words that came twice or out of order.
+    pub(super) doubled: u64,
+    /// Calls that the server held on to after they were hung up.
+    pub(super) left_over: Option<u64>,
+    /// Calls that did not come about or did not last, by reason.
+    pub(super) failures: BTreeMap<String, usize>,
+}
+
+/// From the model's sending of a word to the caller's having it, in microseconds.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+pub(super) struct Latency {
+    #[serde(rename = "p50Us")]
+    pub(super) p50: f64,
+    #[serde(rename = "p90Us")]
+    pub(super) p90: f64,
+    #[serde(rename = "p99Us")]
+    pub(super) p99: f64,
+    #[serde(rename = "maxUs")]
+    pub(super) max: f64,
+}
+
+impl Latency {
+    /// Sorts the measurements, which are in nanoseconds.
+    pub(super) fn of(nanos: &mut [u64]) -> Self {
+        nanos.sort_unstable();
+        let at = |percent: usize| {
+            let last = nanos.len().saturating_sub(1);
+            let nanos = nanos.get(last * percent / 100).copied().unwrap_or_default();
+            Duration::from_nanos(nanos).as_secs_f64() * 1e6
+        };
+        Self { p50: at(50), p90: at(90), p99: at(99), max: at(100) }
+    }
+}
+
+impl Figures {
+    /// Everything that must not happen.
+    pub(super) fn troubles(&self) -> u64 {
+        let failures: usize = self.failures.values().sum();
+        self.lost + self.doubled + self.left_over.unwrap_or(0) + failures as u64
+    }
+}
+
+pub(super) fn cpu_us_a_word(
+    before: Option<Cost>,
+    after: Option<Cost>,
+    words: usize,
+) -> Option<f64> {
+    let cpu = after?.cpu.saturating_sub(before?.cpu).as_secs_f64() * 1e6;
+    (words > 0).then(|| cpu / count(words))
+}
+
+pub(super) fn cores(before: Option<Cost>, after: Option<Cost>, lasted: Duration) -> Option<f64> {
+    let cpu = after?.cpu.saturating_sub(before?.cpu);
+    Some(cpu.as_secs_f64() / lasted.as_secs_f64())
+}
+
+pub(super) fn kb_a_call(idle: Option<Cost>, busy: Option<Cost>, calls: usize) -> Option<f64> {
+    let kb = busy?.resident_kb.saturating_sub(idle?.resident_kb);
+    (calls > 0).then(|| ratio(usize::try_from(kb).unwrap_or(usize::MAX), count(calls)))
+}
+
+pub(super) fn ratio(count: usize, by: f64) -> f64 {
+    self::count(count) / by
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+fn count(count: usize) -> f64 {
+    count as f64
+}
+
+/// The middle one, or the mean of the middle two; nothing if there is none.
+pub(super) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    let upper = *values.get(middle)?;
+    let even = values.len().is_multiple_of(2);
+    Some(if even { f64::midpoint(values[middle - 1], upper) } else { upper })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_measurements() {
+        let mut nanos: Vec<u64> = (0..=100).rev().map(|us| us * 1000).collect();
+        let latency = Latency::of(&mut nanos);
+        let found = [latency.p50, latency.p90, latency.p99, latency.max].map(f64::round);
+        assert_eq!(found.map(|us| us as u64), [50, 90, 99, 100]);
+        assert_eq!(Latency::of(&mut []).max.to_bits(), 0.0_f64.to_bits());
+    }
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        let median = |values: &[f64]| median(values.iter().copied()).map(|value| value as u64);
+        assert_eq!(median(&[9.0, 1.0, 5.0]), Some(5));
+        assert_eq!(median(&[9.0, 1.0, 5.0, 3.0]), Some(4));
+        assert_eq!(median(&[]), None);
+    }
+}

@@ -1,0 +1,150 @@
+//! What was measured, for people and for programs.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::Arguments;
+use super::figures::{Figures, Round, median};
+
+/// Everything that was measured.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Report {
+    calls: u32,
+    words_a_second_and_call: f64,
+    words_a_reply: u32,
+    seconds: u64,
+    rounds: Vec<Round>,
+    /// The medians over the rounds; a ratio is the median of the rounds' ratios.
+    median: Vec<Line>,
+}
+
+/// One figure of both sides.
+#[derive(Debug, Serialize)]
+struct Line {
+    name: &'static str,
+    phony: Option<f64>,
+    floor: Option<f64>,
+    ratio: Option<f64>,
+    #[serde(skip)]
+    digits: usize,
+}
+
+type Take = fn(&Figures) -> Option<f64>;
+
+/// Name, digits after the point, and where to find it.
+const LINES: [(&str, usize, Take); 12] = [
+    ("words a second", 0, |f| Some(f.words_a_second)),
+    ("latency p50, µs", 0, |f| Some(f.latency.p50)),
+    ("latency p90, µs", 0, |f| Some(f.latency.p90)),
+    ("latency p99, µs", 0, |f| Some(f.latency.p99)),
+    ("latency max, µs", 0, |f| Some(f.latency.max)),
+    ("CPU of a word, µs", 1, |f| f.cpu_us_a_word),
+    ("cores busy", 2, |f| f.cores),
+    ("cores busy, load", 2, |f| f.load_cores),
+    ("memory idle, MB", 1, |f| f.idle_kb.map(megabytes)),
+    ("memory at the end, MB", 1, |f| f.busy_kb.map(megabytes)),
+    ("memory of a call, KB", 1, |f| f.kb_a_call),
+    ("ready after, ms", 0, |f| f.ready_ms),
+];
+
+impl Report {
+    pub(super) fn new(arguments: &Arguments, rounds: Vec<Round>) -> Self {
+        let median = LINES.iter().map(|line| Line::of(line, &rounds)).collect();
+        Self {
+            calls: arguments.calls,
+            words_a_second_and_call: arguments.rate,
+            words_a_reply: arguments.words,
+            seconds: arguments.seconds,
+            rounds,
+            median,
+        }
+    }
+
+    pub(super) fn json(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(self)
+    }
+
+    pub(super) fn table(&self) -> String {
+        let mut text = format!(
+            "{} calls, {} words a second each in replies of {}, {} s, rounds: {}\n\n",
+            self.calls,
+            self.words_a_second_and_call,
+            self.words_a_reply,
+            self.seconds,
+            self.rounds.len(),
+        );
+        let floor = self.rounds.iter().any(|round| round.floor.is_some());
+        let heads = if floor { ["phony", "floor", "ratio"] } else { ["phony", "", ""] };
+        let mut row = |name: &str, [phony, floor, ratio]: [&str; 3]| {
+            let line = format!("{name:<24}{phony:>10}{floor:>10}{ratio:>8}");
+            text.push_str(line.trim_end());
+            text.push('\n');
+        };
+        row("", heads);
+        for line in &self.median {
+            let number = |value: Option<f64>, digits: usize| {
+                value.map(|value| format!("{value:.digits$}")).unwrap_or_default()
+            };
+            let (phony, floor) = (number(line.phony, line.digits), number(line.floor, line.digits));
+            row(line.name, [&phony, &floor, &number(line.ratio, 2)]);
+        }
+        let sides = self.rounds.iter().flat_map(|round| {
+            let floor = round.floor.iter().map(|figures| ("floor", figures));
+            std::iter::once(("phony", &round.phony)).chain(floor)
+        });
+        for (side, figures) in sides {
+            text.push_str(&troubles(side, figures));
+        }
+        text.truncate(text.trim_end().len());
+        text
+    }
+
+    /// Everything that must not happen, in all rounds.
+    pub(super) fn troubles(&self) -> u64 {
+        let of_round = |round: &Round| {
+            round.phony.troubles() + round.floor.as_ref().map_or(0, Figures::troubles)
+        };
+        self.rounds.iter().map(of_round).sum()
+    }
+}
+
+impl Line {
+    fn of((name, digits, take): &(&'static str, usize, Take), rounds: &[Round]) -> Self {
+        let floor = |round: &Round| round.floor.as_ref().and_then(take);
+        let ratio = |round: &Round| {
+            let floor = floor(round).filter(|floor| *floor > 0.0)?;
+            Some(take(&round.phony)? / floor)
+        };
+        Self {
+            name,
+            phony: median(rounds.iter().filter_map(|round| take(&round.phony))),
+            floor: median(rounds.iter().filter_map(floor)),
+            ratio: median(rounds.iter().filter_map(ratio)),
+            digits: *digits,
+        }
+    }
+}
+
+fn troubles(side: &str, figures: &Figures) -> String {
+    let mut text = String::new();
+    let counts = [
+        ("words lost", figures.lost),
+        ("words doubled or out of order", figures.doubled),
+        ("calls still held after they were hung up", figures.left_over.unwrap_or(0)),
+    ];
+    let counts = counts.into_iter().filter(|(_, count)| *count > 0);
+    let failures = figures.failures.iter().map(|(why, count)| (why.as_str(), *count as u64));
+    for (what, count) in counts.chain(failures) {
+        // A string takes everything.
+        let _ = writeln!(text, "{side}: {count} × {what}");
+    }
+    text
+}
+
+fn megabytes(kb: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "memory is far below 2^52 KB")]
+    let kb = kb as f64;
+    kb / 1024.0
+}
