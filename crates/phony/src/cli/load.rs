@@ -238,6 +238,10 @@ impl Load<'_> {
         let options = CrowdOptions { callee, pause: PAUSE, stamps: Arc::clone(stamps) };
         let mut crowd = Crowd::new(options).map_err(anyhow::Error::msg)?;
         self.ring_all(&mut crowd, &progress).await?;
+        if crowd.up() == 0 {
+            let failures = crowd.hang_up().await.failures;
+            bail!("no call came about: {}", failures.keys().next().map_or("", String::as_str));
+        }
         sleep(WARM_UP).await;
 
         let (began, before, own_before) = (now(), cost(), Process::this().cost());
@@ -287,7 +291,7 @@ impl Load<'_> {
             }
         }
         let deadline = now() + SETTLE_LIMIT;
-        while crowd.up() < calls && now() < deadline {
+        while crowd.up() + crowd.failed() < calls && now() < deadline {
             sleep(LOOK_AGAIN).await;
         }
         Ok(())

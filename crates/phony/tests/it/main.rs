@@ -1,8 +1,8 @@
 //! One integration binary; a file per behaviour.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-#![expect(clippy::large_futures, reason = "a test runs one of them")]
 
+#![expect(clippy::large_futures, reason = "a test runs one of them")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod auth;
 mod config;
 mod events;
@@ -10,6 +10,7 @@ mod faults;
 mod health;
 mod house;
 mod kill_model;
+mod load;
 mod log;
 mod model_bench;
 mod model_by_hand;

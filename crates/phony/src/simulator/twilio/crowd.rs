@@ -90,14 +90,16 @@ struct Shared {
     client: reqwest::Client,
     measuring: AtomicBool,
     up: AtomicUsize,
+    failed: AtomicUsize,
 }
 
 impl Crowd {
     /// Nobody yet. An error says why no requests can be made.
     pub fn new(options: CrowdOptions) -> Result<Self, String> {
         let client = webhooks::client().map_err(|error| error.to_string())?;
-        let (measuring, up) = (AtomicBool::new(false), AtomicUsize::new(0));
-        let shared = Arc::new(Shared { options, client, measuring, up });
+        let (up, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let measuring = AtomicBool::new(false);
+        let shared = Arc::new(Shared { options, client, measuring, up, failed });
         Ok(Self { shared, calls: JoinSet::new(), over: CancellationToken::new() })
     }
 
@@ -105,9 +107,10 @@ impl Crowd {
     pub fn ring(&mut self, number: usize) {
         let (shared, over) = (Arc::clone(&self.shared), self.over.clone());
         self.calls.spawn(async move {
-            let phone = Phone::ring(&shared, number).await?;
-            shared.up.fetch_add(1, Ordering::Relaxed);
-            phone.talk(over).await
+            let phone = Phone::ring(&shared, number).await;
+            let count = if phone.is_ok() { &shared.up } else { &shared.failed };
+            count.fetch_add(1, Ordering::Relaxed);
+            phone?.talk(over).await
         });
     }
 
@@ -117,10 +120,10 @@ impl Crowd {
         self.shared.up.load(Ordering::Relaxed)
     }
 
-    /// Whether every caller has got through or failed to.
+    /// How many calls could not be made.
     #[must_use]
-    pub fn is_settled(&self, calls: usize) -> bool {
-        self.up() == calls || self.calls.len() < calls
+    pub fn failed(&self) -> usize {
+        self.shared.failed.load(Ordering::Relaxed)
     }
 
     /// Begins or ends measuring.
