@@ -359,6 +359,24 @@ impl Call {
         self.say(now, source, None, text, true, false, interruptible);
     }
 
+    /// Speaks an utterance of ours behind a reply that is on the line: in the same talk cycle, or
+    /// it would cut the reply off.
+    fn speak_on(&mut self, now: Instant, source: Source, text: &str) {
+        if self.playback.is_closed() {
+            return self.speak(now, source, text);
+        }
+        let token = format!(" {text}");
+        self.playback.joined(source, &token);
+        self.deadlines.clear(Deadline::Silence);
+        self.expect_playback(now);
+        self.tell_line(ToCarrier::Say {
+            token,
+            last: true,
+            preemptible: false,
+            interruptible: true,
+        });
+    }
+
     #[expect(clippy::too_many_arguments, reason = "the one door through which all speech leaves")]
     fn say(
         &mut self,

@@ -15,6 +15,8 @@ use crate::ids::TurnId;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Playback {
     queue: VecDeque<Utterance>,
+    /// What was heard to its end of the talk cycle that goes on in the queue.
+    lead: String,
     /// What was cut off most recently: its last stretch may still be reported.
     cut: Option<String>,
 }
@@ -28,6 +30,8 @@ struct Utterance {
     heard: usize,
     /// No more text will be added.
     closed: bool,
+    /// It goes on in the talk cycle of the one before it: the line knows them as one.
+    joined: bool,
     /// Keys that are pressed within it, each behind so many bytes of text.
     keys: VecDeque<(usize, String)>,
 }
@@ -58,8 +62,18 @@ impl Playback {
                 text: text.to_owned(),
                 heard: 0,
                 closed: last,
+                joined: false,
                 keys: VecDeque::new(),
             }),
+        }
+    }
+
+    /// Adds a whole utterance of its own to the talk cycle that is open, and closes it.
+    pub(crate) fn joined(&mut self, source: Source, text: &str) {
+        let joined = self.close();
+        self.sent(source, None, text, true);
+        if let Some(added) = self.queue.back_mut() {
+            added.joined = joined;
         }
     }
 
@@ -73,6 +87,7 @@ impl Playback {
                 text: String::new(),
                 heard: 0,
                 closed: true,
+                joined: false,
                 keys: VecDeque::from([(0, keys.to_owned())]),
             }),
         }
@@ -149,6 +164,11 @@ impl Playback {
     pub(crate) fn take_finished(&mut self) -> Vec<Spoken> {
         let mut finished = Vec::new();
         while let Some(front) = self.queue.pop_front_if(|u| u.is_finished()) {
+            if self.queue.front().is_some_and(|next| next.joined) {
+                self.lead.push_str(&front.text);
+            } else {
+                self.lead.clear();
+            }
             finished.push(front.spoken(true));
         }
         finished
@@ -170,15 +190,40 @@ impl Playback {
     /// being played: from its beginning, or from the last stretch that was reported.
     pub(crate) fn take_interrupted(&mut self, heard: &str) -> Vec<Spoken> {
         self.cut = None;
-        let current = self.queue.iter_mut().find(|u| u.heard < u.text.len() || !u.closed);
-        if let Some(current) = current {
-            current.heard = current.position_of(heard);
+        let current = self.queue.iter().position(|u| u.heard < u.text.len() || !u.closed);
+        if let Some(current) = current
+            && letters(heard).next().is_some()
+        {
+            self.move_to(current, heard);
         }
         self.drain(|_| ())
     }
 
+    /// Moves the mark within the talk cycle that holds the utterance at `current`.
+    fn move_to(&mut self, current: usize, heard: &str) {
+        let first = (0..=current).rev().find(|at| !self.queue[*at].joined).unwrap_or(0);
+        let follow = self.queue.iter().skip(first + 1).take_while(|u| u.joined).count();
+        let mut cycle = if self.queue[first].joined { self.lead.clone() } else { String::new() };
+        let (mut offset, mut mark) = (cycle.len(), cycle.len());
+        for utterance in self.queue.range(first..=first + follow) {
+            if utterance.heard > 0 {
+                mark = cycle.len() + utterance.heard;
+            }
+            cycle.push_str(&utterance.text);
+        }
+        let from_mark = || find_prefix(&cycle[mark..], heard).map(|at| mark + at);
+        let by_words = || words_in(&cycle, count_words(heard));
+        let to = find_prefix(&cycle, heard).or_else(from_mark).unwrap_or_else(by_words);
+        for utterance in self.queue.range_mut(first..=first + follow) {
+            let here = to.saturating_sub(offset).min(utterance.text.len());
+            offset += utterance.text.len();
+            utterance.heard = utterance.heard.max(here);
+        }
+    }
+
     fn drain(&mut self, mut settle: impl FnMut(&mut Utterance)) -> Vec<Spoken> {
         let mut all = Vec::new();
+        self.lead.clear();
         for mut utterance in std::mem::take(&mut self.queue) {
             settle(&mut utterance);
             let whole = letters(utterance.unheard()).next().is_none();
@@ -200,16 +245,6 @@ impl Utterance {
 
     fn is_finished(&self) -> bool {
         self.closed && self.keys.is_empty() && letters(self.unheard()).next().is_none()
-    }
-
-    fn position_of(&self, heard: &str) -> usize {
-        if letters(heard).next().is_none() {
-            return self.heard;
-        }
-        let from_start = find_prefix(&self.text, heard);
-        let from_here = || find_prefix(&self.text[self.heard..], heard).map(|at| self.heard + at);
-        let by_words = || words_in(&self.text, count_words(heard));
-        from_start.or_else(from_here).unwrap_or_else(by_words).max(self.heard)
     }
 
     fn spoken(self, whole: bool) -> Spoken {
@@ -333,6 +368,29 @@ mod tests {
     fn nothing_heard_is_nothing_heard() {
         let mut playback = speaking(&["Hello there."]);
         assert_eq!(heard(&playback.take_interrupted("")), [("", false)]);
+    }
+
+    #[test]
+    fn an_interruption_is_found_across_two_utterances_of_one_cycle() {
+        let line = |told: &str, played: Option<&str>| {
+            let mut playback = Playback::default();
+            playback.sent(Source::Model, None, "Let me ask. ", false);
+            playback.joined(Source::Hold, "One moment.");
+            let mut all = Vec::new();
+            if let Some(stretch) = played {
+                playback.played(stretch);
+                all = playback.take_finished();
+            }
+            all.extend(playback.take_interrupted(told));
+            all.into_iter().map(|s| (s.text, s.whole)).collect::<Vec<_>>()
+        };
+        let expect =
+            |a: &str, a_whole, b: &str| vec![(a.to_owned(), a_whole), (b.to_owned(), false)];
+        assert_eq!(line("Let me", None), expect("Let me", false, ""));
+        assert_eq!(line("Let me ask. One", None), expect("Let me ask.", true, "One"));
+        let first = Some("Let me ask.");
+        assert_eq!(line("Let me ask. One", first), expect("Let me ask.", true, "One"));
+        assert_eq!(line("One", first), expect("Let me ask.", true, "One"));
     }
 
     #[test]

@@ -406,8 +406,7 @@ impl Call {
         let idle = reply.then.is_none() && !reply.again && reply.commands.is_empty();
         if outcome == Outcome::Filtered {
             let phrase = self.agent.phrases.say_again.clone();
-            self.end_cycle(now);
-            self.speak(now, Source::Apology, &phrase);
+            self.speak_on(now, Source::Apology, &phrase);
             return self.reply_done(now);
         }
         if silent
@@ -420,15 +419,7 @@ impl Call {
         if let Some(text) = kept {
             self.keep_or_send(now, text);
         } else {
-            self.end_cycle(now);
             self.reply_done(now);
-        }
-    }
-
-    /// Closes the utterance on the line, if one is open.
-    fn end_cycle(&mut self, now: Instant) {
-        if matches!(self.reply(), Some(reply) if reply.spoken) {
-            self.say_reply(now, "", true);
         }
     }
 
@@ -500,15 +491,16 @@ impl Call {
         let Some(reply) = self.reply() else { return };
         reply.done = true;
         let then = reply.then.take();
+        if then.is_none() && !self.transcript.questions.is_empty() {
+            self.last_written = self.reply().map(|reply| reply.written());
+            let phrase = self.agent.phrases.hold.clone();
+            self.speak_on(now, Source::Hold, &phrase);
+            return self.hold_for_answer(now);
+        }
+        self.close_utterance();
         if let Some(then) = then {
             self.last_written = self.reply().map(|reply| reply.written());
             return self.end_after_reply(now, then);
-        }
-        if !self.transcript.questions.is_empty() {
-            self.last_written = self.reply().map(|reply| reply.written());
-            let phrase = self.agent.phrases.hold.clone();
-            self.speak(now, Source::Hold, &phrase);
-            return self.hold_for_answer(now);
         }
         self.after_playback(now);
     }
@@ -671,17 +663,14 @@ impl Call {
 
     /// The model will not answer: apologise, then transfer or say goodbye.
     pub(super) fn give_up(&mut self, now: Instant) {
-        if matches!(self.reply(), Some(reply) if reply.spoken) {
-            self.end_cycle(now);
-        }
         self.drop_reply(now, "the model failed");
         if let Some(target) = self.agent.transfers.fallback.clone() {
             let phrase = self.agent.phrases.apology_transfer.clone();
-            self.speak(now, Source::Apology, &phrase);
+            self.speak_on(now, Source::Apology, &phrase);
             self.end_by_transfer(now, target, EndReason::ModelFailed);
         } else {
             let phrase = self.agent.phrases.apology_goodbye.clone();
-            self.speak(now, Source::Apology, &phrase);
+            self.speak_on(now, Source::Apology, &phrase);
             self.end_by_policy(now, EndReason::ModelFailed);
         }
     }

@@ -1,6 +1,5 @@
 //! One integration binary; a file per behaviour.
 
-
 #![expect(clippy::large_futures, reason = "a test runs one of them")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod auth;

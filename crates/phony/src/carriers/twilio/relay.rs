@@ -185,8 +185,9 @@ impl Line {
                     self.feed(&ToTwilio::SendDigits { digits: digits.as_str().into() }).await?;
                 }
                 ToCarrier::Say { token, last, preemptible, interruptible } => {
-                    // What is as the TwiML has it is left out, so that its settings hold.
-                    let preemptible = preemptible.then_some(true);
+                    // Said each time: within a talk cycle, a firm token follows preemptible ones.
+                    let preemptible = Some(preemptible);
+                    // Left out where the TwiML decides.
                     let interruptible = (!interruptible).then_some(false);
                     let mut rest = token.as_str();
                     while !rest.is_empty() || last {
