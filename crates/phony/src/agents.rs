@@ -152,6 +152,12 @@ impl Agents {
         Arc::clone(own.unwrap_or(&self.default))
     }
 
+    /// The agent of this id.
+    #[must_use]
+    pub fn find(&self, id: &str) -> Option<Arc<Agent>> {
+        self.all.get(id).cloned()
+    }
+
     /// Every agent, by id.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Agent)> {
         self.all.iter().map(|(id, agent)| (id.as_str(), agent.as_ref()))

@@ -92,7 +92,10 @@ pub struct Draining;
 impl Switchboard {
     /// Takes a call whose phone rings, or finds it if it was taken before: carriers ask twice when
     /// an answer is late. The model is reached for at once, so that the first word need not wait.
-    pub fn take(&self, identity: Identity) -> Result<(), Draining> {
+    ///
+    /// `wanted` names the agent; if there is none of that name, the number's own answers: whoever
+    /// calls is better served by another agent than by none.
+    pub fn take(&self, identity: Identity, wanted: Option<&str>) -> Result<(), Draining> {
         if self.registry.find(&identity.sid).is_some() {
             return Ok(());
         }
@@ -105,7 +108,11 @@ impl Switchboard {
             Direction::Inbound => &identity.to,
             Direction::Outbound => &identity.from,
         };
-        let agent = self.agents.for_number(ours);
+        let named = wanted.and_then(|id| self.agents.find(id));
+        if let (Some(id), None) = (wanted, &named) {
+            tracing::warn!(agent = id, "the webhook names an agent that there is not");
+        }
+        let agent = named.unwrap_or_else(|| self.agents.for_number(ours));
         let publisher = self.hub.open(&identity.sid);
         let (models, sid) = (self.models.clone(), identity.sid.clone());
         let of_call = Arc::clone(&agent);

@@ -12,7 +12,7 @@ use super::ui::{Style, Ui, clean};
 use crate::simulator::callers::{Act, LiveEvent, LiveLine};
 
 /// How long the agent must be quiet before a piped line is said.
-const QUIET: Duration = Duration::from_millis(1_000);
+const QUIET: Duration = Duration::from_secs(1);
 /// How long to wait for an agent that says nothing.
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How far into the agent's speech a piped interruption falls.
@@ -92,6 +92,7 @@ pub(super) async fn converse(ui: Ui, line: LiveLine, typed: &mut Typed, speed: f
     }
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the line")]
 struct Talk {
     ui: Ui,
     by_hand: bool,

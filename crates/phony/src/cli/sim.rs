@@ -285,7 +285,7 @@ fn caller(who: &str) -> anyhow::Result<Caller> {
     }
     let path = PathBuf::from(who);
     let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("{} cannot be read; recorded:ID plays a recording", who))?;
+        .with_context(|| format!("{who} cannot be read; recorded:ID plays a recording"))?;
     let steps = lines::script(&text).map_err(|problem| Usage(format!("{who}, {problem}")))?;
     Ok(Caller::Script(steps))
 }
@@ -294,18 +294,15 @@ fn caller(who: &str) -> anyhow::Result<Caller> {
 pub(super) fn recorded(id: &str) -> anyhow::Result<RecordedCall> {
     let calls = recorded_calls();
     let mut fitting = calls.iter().filter(|call| call.id.starts_with(id));
-    match (fitting.next(), fitting.next()) {
-        (Some(call), None) => Ok(call.clone()),
-        _ => {
-            let ids = calls.iter().map(|call| {
-                let turns = call.turns.iter().filter(|turn| !words_of(&turn.text).is_empty());
-                format!("  {} ({} turns)", call.id, turns.count())
-            });
-            let ids: Vec<_> = ids.collect();
-            Err(Usage(format!("no recording is called `{id}`; there are\n{}", ids.join("\n")))
-                .into())
-        }
+    if let (Some(call), None) = (fitting.next(), fitting.next()) {
+        return Ok(call.clone());
     }
+    let ids = calls.iter().map(|call| {
+        let turns = call.turns.iter().filter(|turn| !words_of(&turn.text).is_empty());
+        format!("  {} ({} turns)", call.id, turns.count())
+    });
+    let ids: Vec<_> = ids.collect();
+    Err(Usage(format!("no recording is called `{id}`; there are\n{}", ids.join("\n"))).into())
 }
 
 /// The agent's side of a recording.

@@ -30,6 +30,7 @@ impl Moment {
         if frame.from != Sender::Twilio {
             return None;
         }
+        #[expect(clippy::wildcard_enum_match_arm, reason = "the rest is told by events")]
         let what = match FromTwilio::parse(frame.text).ok()? {
             FromTwilio::Info(Info::AgentSpeaking { on: true, .. }) => OnLine::AgentBegan,
             FromTwilio::Info(Info::ClientSpeaking { on: true, .. }) => OnLine::CallerBegan,
@@ -178,20 +179,24 @@ impl Story {
         self.totals.interruptions += usize::from(interrupted);
         let who = if source == Source::Supervisor { "supervisor" } else { "agent" };
         let text = clean(text);
-        let mut shown = text.clone();
-        if interrupted {
-            let rest = generated.and_then(|all| unheard(all, &text));
-            let rest = rest.map(|rest| self.ui.paint(Style::Struck, &rest));
-            // Where nothing can be struck out, only what was heard is told.
-            let rest = rest.filter(|_| self.ui.is_coloured()).unwrap_or_default();
-            let mark = self.ui.paint(Style::Event, &format!("— interrupted, heard «{text}»"));
-            shown = format!("{text} {rest} {mark}").replace("  ", " ");
-        }
-        let mut lines = vec![self.spoken(since, who, Style::Agent, shown.trim())];
+        let shown = if interrupted { self.cut_off(&text, generated) } else { text };
+        let mut lines = vec![self.spoken(since, who, Style::Agent, &shown)];
         if source == Source::Model {
             lines.extend(self.timing());
         }
         lines
+    }
+
+    /// What was heard of an utterance, and what was not.
+    fn cut_off(&self, heard: &str, generated: Option<&str>) -> String {
+        let rest = generated.and_then(|all| unheard(all, heard)).unwrap_or_default();
+        if self.ui.is_coloured() {
+            let rest = self.ui.paint(Style::Struck, &rest);
+            return format!("{heard} {rest} {}", self.ui.paint(Style::Event, "(interrupted)"));
+        }
+        // Where nothing can be struck out, words must do.
+        let rest = if rest.is_empty() { rest } else { format!(", not «{rest}»") };
+        format!("heard «{heard}»{rest} (interrupted)")
     }
 
     fn measured(&mut self, _turn: TurnId, stage: Stage, ms: u64) {
@@ -439,7 +444,7 @@ mod tests {
     fn an_interrupted_reply_says_what_was_heard() {
         let mut story = began();
         let lines = story.tell(&event(900, replies("good", true)));
-        assert_eq!(lines[0], "00:00.900 agent      good — interrupted, heard «good»");
+        assert_eq!(lines[0], "00:00.900 agent      heard «good», not «and more» (interrupted)");
         assert_eq!(story.totals().interruptions, 1);
     }
 

@@ -24,8 +24,8 @@ const CLOSING: Duration = Duration::from_secs(10);
 
 /// Be the caller from the terminal, by text, with any Phony server.
 ///
-/// Lines of standard input are what the caller says. The call is signed with TWILIO_AUTH_TOKEN, as
-/// the server knows it; a server with another public name than its address is found with --host.
+/// Lines of standard input are what the caller says. The call is signed with `TWILIO_AUTH_TOKEN`,
+/// as the server knows it; a server with another public name than its address is found with --host.
 #[derive(Debug, Args)]
 pub(super) struct Talk {
     /// The agent to speak with, if not the one that answers by default

@@ -60,29 +60,27 @@ fn order(events: &[Event]) -> Vec<String> {
 }
 
 fn transcribed(events: &[Event]) -> Vec<&str> {
-    let texts = events.iter().filter_map(|event| match &event.body {
-        EventBody::Transcript { text, .. } => Some(text.as_str()),
-        _ => None,
+    let texts = events.iter().filter_map(|event| {
+        if let EventBody::Transcript { text, .. } = &event.body { Some(text) } else { None }
     });
-    texts.flat_map(str::split_whitespace).collect()
+    texts.flat_map(|text| text.split_whitespace()).collect()
 }
 
 fn spoken(events: &[Event]) -> Vec<&str> {
-    let texts = events.iter().filter_map(|event| match &event.body {
-        EventBody::AssistantResponse { text, .. } => Some(text.as_str()),
-        _ => None,
+    let texts = events.iter().filter_map(|event| {
+        if let EventBody::AssistantResponse { text, .. } = &event.body { Some(text) } else { None }
     });
-    texts.flat_map(str::split_whitespace).collect()
+    texts.flat_map(|text| text.split_whitespace()).collect()
 }
 
 /// The caller's turns that nothing was said to before the end, and that did not run on.
 fn unanswered(events: &[Event]) -> Vec<String> {
     let mut waiting = None;
     for event in events {
-        match &event.body {
-            EventBody::Transcript { text, .. } => waiting = Some(text),
-            EventBody::AssistantResponse { text, .. } if !text.trim().is_empty() => waiting = None,
-            _ => {}
+        if let EventBody::Transcript { text, .. } = &event.body {
+            waiting = Some(text);
+        } else if matches!(event.body, EventBody::AssistantResponse { .. }) {
+            waiting = None;
         }
     }
     waiting.into_iter().cloned().collect()

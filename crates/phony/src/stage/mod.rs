@@ -154,8 +154,7 @@ impl Stage {
         let network = twilio::start(network)
             .await
             .map_err(|source| StageError::StandIn { which: "Twilio", source })?;
-        config.twilio.api_base_url =
-            Url::parse(&network.base_url()).expect("an address makes a URL");
+        config.twilio.api_base_url = url(&network.base_url());
         let server = serve(config).await?;
         let public = server.switchboard.authority();
         let to = format!("http://127.0.0.1:{}", server.addr.port());
@@ -218,9 +217,13 @@ async fn stand_in(
     let model = openai::start(options)
         .await
         .map_err(|source| StageError::StandIn { which: "OpenAI", source })?;
-    config.openai.base_url = Url::parse(&model.base_url()).expect("an address makes a URL");
+    config.openai.base_url = url(&model.base_url());
     config.openai.api_key = Some(SecretString::from("stand-in"));
     Ok(model)
+}
+
+fn url(of_address: &str) -> Url {
+    Url::parse(of_address).expect("an address makes a URL")
 }
 
 async fn serve(config: Config) -> Result<Running, StartError> {

@@ -12,7 +12,7 @@ use phony_call::{EventBody, Source};
 use crate::whole_calls::{config, stage};
 
 const SPEED: f64 = 20.0;
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 /// How long the caller waits for words, in milliseconds of the call.
 const PATIENCE_MS: u64 = 600_000;
 const AT_ONCE: u64 = 8;
@@ -75,11 +75,9 @@ fn check(event: u64, played: &Played) {
 
 /// What the caller heard of the agent and its model; a filler in between is no reply.
 fn replies(played: &Played) -> String {
-    let texts = played.events.iter().filter_map(|event| match &event.body {
-        EventBody::AssistantResponse { text, source, .. } if *source != Source::Filler => {
-            Some(text.as_str())
-        }
-        _ => None,
+    let texts = played.events.iter().filter_map(|event| {
+        let EventBody::AssistantResponse { text, source, .. } = &event.body else { return None };
+        Some(text.as_str()).filter(|_| *source != Source::Filler)
     });
     texts.collect::<Vec<_>>().join(" ")
 }

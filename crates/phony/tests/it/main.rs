@@ -3,7 +3,9 @@
 #![expect(clippy::large_futures, reason = "a test runs one of them")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod auth;
+mod command;
 mod config;
+mod demo;
 mod events;
 mod faults;
 mod health;
@@ -20,8 +22,10 @@ mod openapi;
 mod overrides;
 mod real_callers;
 mod relay;
+mod sim_cli;
 mod sim_openai;
 mod sim_twilio;
+mod talk;
 mod webhooks;
 mod whole_call;
 mod whole_calls;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use phony_call::{CallSid, Direction, EndStatus, Identity, LegEnd, PhoneNumber};
 use phony_wire::twilio::webhook::{
@@ -11,12 +11,21 @@ use phony_wire::twilio::webhook::{
     VoiceRequest,
 };
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::documents::Document;
 use super::gate::Signed;
 use crate::error::{ApiError, ErrorBody};
 use crate::registry::Letter;
 use crate::switchboard::{Draining, Switchboard};
+
+/// What the URL asks for that is given to the carrier; the signature covers it.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Wanted {
+    /// The id of the agent that shall answer, if not the number's own.
+    agent: Option<String>,
+}
 
 /// An inbound call: somebody rings one of our numbers.
 #[utoipa::path(
@@ -30,9 +39,10 @@ use crate::switchboard::{Draining, Switchboard};
 )]
 pub(super) async fn receive_call(
     State(switchboard): State<Arc<Switchboard>>,
+    Query(wanted): Query<Wanted>,
     Signed(form): Signed,
 ) -> Result<Document, ApiError> {
-    answer(&switchboard, &form, Direction::Inbound)
+    answer(&switchboard, &wanted, &form, Direction::Inbound)
 }
 
 /// An outbound call has been answered.
@@ -47,9 +57,10 @@ pub(super) async fn receive_call(
 )]
 pub(super) async fn start_call(
     State(switchboard): State<Arc<Switchboard>>,
+    Query(wanted): Query<Wanted>,
     Signed(form): Signed,
 ) -> Result<Document, ApiError> {
-    answer(&switchboard, &form, Direction::Outbound)
+    answer(&switchboard, &wanted, &form, Direction::Outbound)
 }
 
 /// A relay session, or a dialled leg, is over: how does the call go on?
@@ -110,6 +121,7 @@ pub(super) async fn call_status(
 
 fn answer(
     switchboard: &Switchboard,
+    wanted: &Wanted,
     form: &Form,
     direction: Direction,
 ) -> Result<Document, ApiError> {
@@ -122,7 +134,7 @@ fn answer(
         direction,
         carrier: "twilio".into(),
     };
-    match switchboard.take(identity) {
+    match switchboard.take(identity, wanted.agent.as_deref()) {
         Ok(()) => Ok(Document::relay(switchboard, &call)),
         Err(Draining) => Ok(Document::busy()),
     }
