@@ -46,7 +46,7 @@ const checks = {
     for (const digit of ["0", "9", "*", "#"]) {
       await page.getByRole("button", { name: `Digit ${digit}`, exact: true }).click();
       await transcript
-        .locator("[data-chip=command_executed]", { hasText: `Pressed${digit}` })
+        .locator("[data-chip=command_executed]", { hasText: `Press${digit}` })
         .waitFor();
     }
     await page.getByRole("button", { name: "Take over" }).click();
@@ -91,7 +91,7 @@ const checks = {
     await page.locator("body").click({ position: { x: 2, y: 2 } });
     await page.keyboard.press("d");
     await page.keyboard.type("7");
-    await page.locator("[data-chip=command_executed]", { hasText: "Pressed7" }).waitFor();
+    await page.locator("[data-chip=command_executed]", { hasText: "Press7" }).waitFor();
     await page.keyboard.press("?");
     await page.getByRole("dialog", { name: "Keyboard" }).waitFor();
     await page.keyboard.press("Escape");

@@ -155,6 +155,8 @@ export const t = {
     approve: "Approve",
     approveEdited: "The edited text will be spoken.",
     reject: "Reject",
+    besides: "Then, if sent as it is:",
+    moreQuestions: (n: number) => count(n, "more question waits", "more questions wait"),
     reasonField: "Reason for the AI (optional)",
     sayField: "Say to caller",
     say: "Say",
@@ -336,10 +338,10 @@ export function chipText(event: CallEvent): { label: string; detail: string } {
     case "session_end":
       return { label: "Call ended", detail: endReason(event.reason) };
     case "command_executed":
-      return { label: command(event.command), detail: event.value };
+      return commandText(event);
     case "command_rejected":
       return {
-        label: `${command(event.command)}: refused`,
+        label: `${commandText(event).label}: refused`,
         detail: [event.value, event.reason].filter(Boolean).join(" · "),
       };
     case "session_transfer":
@@ -347,7 +349,12 @@ export function chipText(event: CallEvent): { label: string; detail: string } {
     case "query":
       return { label: "Asked a human", detail: event.text };
     case "query_response":
-      return { label: "Answered", detail: event.text };
+      return {
+        label: event.answered === false ? "Nobody answered" : "Answered",
+        detail: event.text,
+      };
+    case "resumed":
+      return { label: "The line is back", detail: `after ${age(event.gapMs)}` };
     case "pending_response":
       return { label: "Reply held", detail: event.text };
     case "response_approved":
@@ -378,19 +385,24 @@ export function chipText(event: CallEvent): { label: string; detail: string } {
 export function authorText(by: string | undefined): string {
   if (by === undefined || by === "") return "";
   if (by === "ai" || by === "model") return "AI";
-  return by;
+  return by === "policy" ? "by rule" : by;
 }
 
-function command(name: string): string {
+/** A command in words: what it does, and with what. */
+export function commandText(of: { command: string; value: string }): {
+  label: string;
+  detail: string;
+} {
+  const name = of.command;
   const words: Record<string, string> = {
-    press: "Pressed",
-    dtmf: "Pressed",
+    press: "Press",
+    dtmf: "Press",
     transfer: "Transfer",
     end_call: "Hang up",
     end: "Hang up",
     request_user: "Ask a human",
   };
-  return words[name] ?? name.replaceAll("_", " ");
+  return { label: words[name] ?? name.replaceAll("_", " "), detail: of.value };
 }
 
 function endReason(reason: string): string {

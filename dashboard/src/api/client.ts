@@ -42,10 +42,9 @@ export interface CallSummary {
   agent?: string;
   status?: string;
   startedAt?: string;
-  endedAt?: string;
-  durationMs?: number;
+  durationMs?: number | null;
   costUsd?: number;
-  reason?: string;
+  endReason?: string | null;
   summary?: string;
   /** The turn that matched a search, and its sequence number. */
   match?: { seq?: number; text?: string };
@@ -60,6 +59,7 @@ export interface Agent {
   id: string;
   name?: string;
   description?: string;
+  greeting?: string | null;
   voice?: string;
   transport?: string;
   model?: string;

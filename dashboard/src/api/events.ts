@@ -40,14 +40,22 @@ export interface Transcript extends Base {
 }
 
 /** Why the AI spoke: the model's own answer, or a phrase of the policy. */
-export type Source = "model" | "greeting" | "filler" | "nudge" | "hold" | "apology" | "goodbye";
+export type Source =
+  | "model"
+  | "greeting"
+  | "filler"
+  | "nudge"
+  | "hold"
+  | "apology"
+  | "goodbye"
+  | "supervisor";
 
 export interface AssistantResponse extends Base {
   type: "assistant_response";
   /** What the caller heard. */
   text: string;
-  /** What was written after it and not heard, where the server tells. */
-  unheard: string;
+  /** What the model wrote, with its commands, where that is not what was heard. */
+  generated: string;
   interrupted: boolean;
   source: string;
   turn?: number;
@@ -100,6 +108,14 @@ export interface Worded extends Base {
     | "release";
   text: string;
   reason?: string;
+  /** False for a question that nobody answered in time. */
+  answered?: boolean;
+}
+
+/** A command that a held reply carries, done if the reply is sent as it is. */
+export interface HeldCommand {
+  command: string;
+  value: string;
 }
 
 /** Events that wait for a supervisor. `timeoutMs`: after how long the call goes on by itself. */
@@ -107,6 +123,13 @@ export interface Waiting extends Base {
   type: "query" | "pending_response";
   text: string;
   timeoutMs?: number;
+  commands: HeldCommand[];
+}
+
+/** The line was lost and is back. */
+export interface Resumed extends Base {
+  type: "resumed";
+  gapMs: number;
 }
 
 export interface Transfer extends Base {
@@ -142,6 +165,7 @@ export type CallEvent =
   | Fault
   | Worded
   | Waiting
+  | Resumed
   | Transfer
   | Dtmf
   | Interrupt
@@ -200,7 +224,7 @@ function read(type: string, base: Base, raw: Raw): CallEvent {
         ...base,
         type,
         text: text(raw, "text"),
-        unheard: text(raw, "unheard"),
+        generated: text(raw, "generated"),
         interrupted: raw.interrupted === true,
         source: text(raw, "source") || "model",
         turn: number(raw, "turn"),
@@ -242,11 +266,24 @@ function read(type: string, base: Base, raw: Raw): CallEvent {
     case "whisper":
     case "takeover":
     case "release":
-      return { ...base, type, text: text(raw, "text"), reason: optional(raw, "reason") };
+      return {
+        ...base,
+        type,
+        text: text(raw, "text"),
+        reason: optional(raw, "reason"),
+        answered: raw.answered !== false,
+      };
     case "query":
-      return { ...base, type, text: text(raw, "prompt"), timeoutMs: number(raw, "timeoutMs") };
     case "pending_response":
-      return { ...base, type, text: text(raw, "text"), timeoutMs: number(raw, "timeoutMs") };
+      return {
+        ...base,
+        type,
+        text: text(raw, type === "query" ? "prompt" : "text"),
+        timeoutMs: number(raw, "timeoutMs"),
+        commands: heldCommands(raw.commands),
+      };
+    case "resumed":
+      return { ...base, type, gapMs: number(raw, "gapMs") ?? 0 };
     case "session_transfer":
       return { ...base, type, target: text(raw, "target") };
     case "dtmf":
@@ -256,6 +293,13 @@ function read(type: string, base: Base, raw: Raw): CallEvent {
     default:
       return { ...base, type: "unknown", name: type };
   }
+}
+
+function heldCommands(raw: unknown): HeldCommand[] {
+  if (!Array.isArray(raw)) return [];
+  return raw
+    .filter(isRecord)
+    .map((each) => ({ command: text(each, "command"), value: text(each, "value") }));
 }
 
 type Raw = Record<string, unknown>;

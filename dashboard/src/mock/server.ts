@@ -177,7 +177,7 @@ export class MockServer {
     const live = query.get("live");
     const calls = [...this.calls]
       .map(([callSid, events]) => summary(callSid, events, words))
-      .filter((call) => live === null || (live === "true") === (call.endedAt === undefined))
+      .filter((call) => live === null || (live === "true") === (call.status === "live"))
       .filter((call) => words === "" || call.match !== undefined)
       .sort((a, b) => ((a.startedAt ?? "") < (b.startedAt ?? "") ? 1 : -1));
     return { calls, next: null };
@@ -227,10 +227,9 @@ function summary(callSid: string, events: RawEvent[], words: string): CallSummar
     to: String(start?.to ?? ""),
     direction: String(start?.direction ?? ""),
     agent: String(start?.agent ?? ""),
-    status: end ? "completed" : "live",
-    reason: end && String(end.reason),
+    status: end ? "ended" : "live",
+    endReason: end && String(end.reason),
     startedAt: start?.timestamp,
-    endedAt: end?.timestamp,
     durationMs: end && Date.parse(end.timestamp) - Date.parse(start?.timestamp ?? ""),
     costUsd: events.reduce((sum, event) => sum + Number(event.costUsd ?? 0), 0),
     match: found && { seq: found.seq, text: String(found.text) },

@@ -98,6 +98,16 @@ describe("words on the way", () => {
     expect(call.phase).toBe("thinking");
   });
 
+  test("of a reply stay when the filler before them has been heard", () => {
+    const call = applyAll(newCall(SID), [
+      start,
+      event(undefined, "assistant_delta", { text: "One moment. " }),
+      event(undefined, "assistant_delta", { text: "It arr" }),
+      event(2, "assistant_response", { text: "One moment.", interrupted: false, source: "filler" }),
+    ]);
+    expect(call.draft?.text).toBe("It arr");
+  });
+
   test("are marked as torn after the connection was lost", () => {
     const call = applyAll(newCall(SID), [
       start,
@@ -136,9 +146,34 @@ describe("an interruption", () => {
   });
 
   test("takes the server's own account of what was not heard before the page's", () => {
-    const cut = { text: "I can block", interrupted: true, unheard: " it." };
+    const generated = "I can block it. [[press:1]]";
+    const cut = { text: "I can block", interrupted: true, generated };
     const [turn] = turns(apply(spoken, event(3, "assistant_response", cut)));
     expect(turn?.unheard).toBe(" it.");
+  });
+
+  test("before the first word leaves nothing behind", () => {
+    const silent = apply(spoken, event(3, "transcript", { speaker: "caller", text: "Wait" }));
+    expect(silent.draft).toBeUndefined();
+  });
+
+  test("of a supervisor corrects the words that stand there already", () => {
+    const said = applyAll(newCall(SID), [
+      start,
+      event(2, "assistant_override", { text: "Ten dollars. And there is more." }),
+      event(3, "assistant_response", {
+        text: "Ten dollars.",
+        interrupted: true,
+        source: "supervisor",
+      }),
+    ]);
+    expect(turns(said)).toHaveLength(1);
+    expect(turns(said)[0]).toMatchObject({
+      who: "supervisor",
+      text: "Ten dollars.",
+      unheard: " And there is more.",
+      interrupted: true,
+    });
   });
 
   test("with words that do not match the draft strikes nothing through", () => {
@@ -155,6 +190,19 @@ describe("what waits for a human", () => {
     expect(call.phase).toBe("waiting");
     call = apply(call, event(3, "query_response", { text: "Yes" }));
     expect(call.question).toBeUndefined();
+  });
+
+  test("a second question waits behind the first", () => {
+    let call = applyAll(newCall(SID), [
+      start,
+      event(2, "query", { prompt: "First?" }),
+      event(3, "query", { prompt: "Second?" }),
+    ]);
+    expect(call.question?.text).toBe("First?");
+    call = apply(call, event(4, "query_response", { text: "Yes" }));
+    expect(call.question?.text).toBe("Second?");
+    expect(call.phase).toBe("waiting");
+    expect(apply(call, event(5, "query_response", { text: "No" })).question).toBeUndefined();
   });
 
   test("a held reply waits until it is approved or rejected, with its deadline if there is one", () => {
@@ -197,7 +245,7 @@ test("a whole call leaves its figures", () => {
   expect(call.durationMs).toBeGreaterThan(40_000);
   expect(Object.keys(call.latency)).toHaveLength(5);
   expect(call.costUsd).toBeCloseTo(0.0165, 4);
-  expect(call.tokens.inputTokens).toBe(3450);
+  expect(call.tokens.inputTextTokens).toBe(3450);
   expect(call.fault?.where).toBe("model");
 });
 

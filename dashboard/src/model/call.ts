@@ -3,7 +3,7 @@
  * order whatever order they arrive in, so several sources (the live socket, a replay after a lost
  * connection) can feed the same call, and nothing is lost or doubled.
  */
-import type { CallEvent } from "../api/events";
+import type { AssistantResponse, CallEvent, HeldCommand } from "../api/events";
 
 export type Phase =
   | "starting"
@@ -51,6 +51,8 @@ export interface Waiting {
   text: string;
   since: number;
   until: number | undefined;
+  /** What a held reply does besides being spoken, if it is sent as it is. */
+  commands: HeldCommand[];
 }
 
 /** What is being said at this moment and has no number yet. */
@@ -86,6 +88,8 @@ export interface Call {
   hearing: string;
   draft: Draft | undefined;
   question: Waiting | undefined;
+  /** Questions asked while another one waits. */
+  queued: Waiting[];
   reply: Waiting | undefined;
   takenOver: boolean;
   /** By turn, by stage, in milliseconds. */
@@ -118,6 +122,7 @@ export function newCall(callSid: string): Call {
     hearing: "",
     draft: undefined,
     question: undefined,
+    queued: [],
     reply: undefined,
     takenOver: false,
     latency: {},
@@ -242,6 +247,7 @@ function numbered(before: Call, event: CallEvent): Call {
         hearing: "",
         draft: undefined,
         question: undefined,
+        queued: [],
         reply: undefined,
         takenOver: false,
         items: note(),
@@ -250,21 +256,27 @@ function numbered(before: Call, event: CallEvent): Call {
       return {
         ...enter(call, call.takenOver ? "human" : "thinking", at),
         hearing: "",
+        // Of a reply that was cut off before its first word nothing more is told.
+        draft: call.draft?.heard === undefined ? call.draft : undefined,
         items: said({ who: event.speaker === "assistant" ? "ai" : "caller", text: event.text }),
       };
-    case "assistant_response":
+    case "assistant_response": {
+      const spoken = {
+        text: event.text,
+        unheard: unheard(event, call.draft),
+        interrupted: event.interrupted,
+        source: event.source,
+        turn: event.turn,
+      };
+      const supervisor = event.source === "supervisor";
       return {
         ...enter(call, waitingOr(call, rest), at),
-        draft: undefined,
-        items: said({
-          who: "ai",
-          text: event.text,
-          unheard: event.interrupted ? event.unheard || unheard(event.text, call.draft) : "",
-          interrupted: event.interrupted,
-          source: event.source,
-          turn: event.turn,
-        }),
+        draft: supervisor ? call.draft : restOfDraft(event, call.draft),
+        items:
+          (supervisor ? corrected(call.items, spoken) : undefined) ??
+          said({ who: supervisor ? "supervisor" : "ai", ...spoken }),
       };
+    }
     case "assistant_delta":
       return call;
     case "assistant_override":
@@ -280,13 +292,23 @@ function numbered(before: Call, event: CallEvent): Call {
     case "pending_response":
       return { ...enter(call, "waiting", at), reply: waiting(event, at), items: note() };
     case "query":
-      return { ...enter(call, "waiting", at), question: waiting(event, at), items: note() };
+      return {
+        ...enter(call, "waiting", at),
+        question: call.question ?? waiting(event, at),
+        queued: call.question ? [...call.queued, waiting(event, at)] : call.queued,
+        items: note(),
+      };
     case "response_approved":
       return { ...enter(call, "speaking", at), reply: undefined, items: note() };
     case "response_rejected":
       return { ...enter(call, "thinking", at), reply: undefined, items: note() };
     case "query_response":
-      return { ...enter(call, "thinking", at), question: undefined, items: note() };
+      return {
+        ...enter(call, call.queued.length > 0 ? "waiting" : "thinking", at),
+        question: call.queued[0],
+        queued: call.queued.slice(1),
+        items: note(),
+      };
     case "takeover":
       return { ...enter(call, "human", at), takenOver: true, draft: undefined, items: note() };
     case "release":
@@ -318,6 +340,7 @@ function numbered(before: Call, event: CallEvent): Call {
     case "command_rejected":
     case "whisper":
     case "dtmf":
+    case "resumed":
     case "unknown":
       return { ...call, items: note() };
   }
@@ -332,13 +355,36 @@ function waitingOr(call: Call, phase: Phase): Phase {
   return call.question || call.reply ? "waiting" : phase;
 }
 
-function waiting(event: { text: string; timeoutMs?: number }, at: number): Waiting {
+function waiting(
+  event: { text: string; timeoutMs?: number; commands: HeldCommand[] },
+  at: number,
+): Waiting {
   const until = event.timeoutMs === undefined ? undefined : at + event.timeoutMs;
-  return { text: event.text, since: at, until };
+  return { text: event.text, since: at, until, commands: event.commands };
 }
 
-function unheard(heard: string, draft: Draft | undefined): string {
-  return draft === undefined || draft.torn ? "" : afterHeard(draft.text, heard);
+/** What was written and not heard: by the server's account, or by the page's own. */
+function unheard(event: AssistantResponse, draft: Draft | undefined): string {
+  if (!event.interrupted) return "";
+  const written = event.generated.replace(/\[\[[^\]]*(\]\]?)?/g, "").trimEnd();
+  if (written !== "") return afterHeard(written, event.text);
+  return draft === undefined || draft.torn ? "" : afterHeard(draft.text, event.text);
+}
+
+/** A filler may be followed by the reply before it has been played: that stays a draft. */
+function restOfDraft(event: AssistantResponse, draft: Draft | undefined): Draft | undefined {
+  if (event.interrupted || !draft?.text.startsWith(event.text)) return undefined;
+  const text = draft.text.slice(event.text.length).trimStart();
+  return text === "" ? undefined : { ...draft, text };
+}
+
+/** A supervisor's words stand there from when they were sent; now it is known what was heard. */
+function corrected(items: Item[], spoken: Partial<Turn>): Item[] | undefined {
+  const at = items.findLastIndex((item) => item.kind === "turn" && item.who === "supervisor");
+  const turn = items[at];
+  if (turn?.kind !== "turn") return undefined;
+  const cut = afterHeard(turn.text, spoken.text ?? "");
+  return items.with(at, { ...turn, ...spoken, unheard: cut });
 }
 
 /** An event without a readable time happened when the one before it did. */

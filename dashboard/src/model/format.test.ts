@@ -34,8 +34,8 @@ test("a number is judged while it is typed", () => {
   expect(typedNumber("+1234567890123456")).toEqual({ state: "wrong", why: "long" });
 });
 
-test("a turn's latency is its total, or else its longest stage", () => {
-  expect(turnLatency({ first_token: 300, total: 650 })).toBe(650);
+test("a turn's latency ends with its first words sent, or else with its longest stage", () => {
+  expect(turnLatency({ first_token: 300, first_spoken: 650, first_played: 1800 })).toBe(650);
   expect(turnLatency({ first_token: 300, speech: 420 })).toBe(420);
   expect(turnLatency(undefined)).toBeUndefined();
   expect(stagesOf({ 1: { a: 1 }, 2: { a: 1, b: 2 } })).toEqual(["a", "b"]);

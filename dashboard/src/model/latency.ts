@@ -4,9 +4,12 @@
 export const LATENCY_BUDGET_MS = 1_200;
 
 /** Names under which a stage already is the whole turn. */
-const WHOLE = ["total", "turn", "response"];
+const WHOLE = ["total", "first_spoken"];
 
-/** The latency of a turn: its total where one was measured, else its longest stage. */
+/**
+ * The latency of a turn: until its first words went to the line, else its longest stage. When the
+ * first words have been played, their own length is in it, so that stage is only shown.
+ */
 export function turnLatency(stages: Record<string, number> | undefined): number | undefined {
   if (stages === undefined) return undefined;
   for (const name of WHOLE) {

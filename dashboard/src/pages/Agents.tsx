@@ -77,7 +77,9 @@ function AgentCard(props: { agent: Agent }) {
           {t.agents.default}
         </Typography>
       )}
-      {agent.description && <Typography variant="body2">{agent.description}</Typography>}
+      {(agent.description ?? agent.greeting) && (
+        <Typography variant="body2">{agent.description ?? `“${agent.greeting}”`}</Typography>
+      )}
       {facts.map(([name, value]) => (
         <Typography key={name} variant="caption" color="textSecondary">
           {name}: {value}

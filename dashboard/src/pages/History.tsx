@@ -106,7 +106,7 @@ function Entry(props: { call: CallSummary }) {
   const now = useNow();
   const path = paths.call(call.callSid, call.match?.seq);
   const words = call.match?.text ?? call.summary ?? "";
-  const outcome = call.endedAt ? (call.reason ?? call.status) : (call.status ?? t.link.live);
+  const outcome = call.endReason ?? call.status;
   return (
     <Box component="li" sx={{ "& + &": { borderTop: 1, borderColor: "divider" } }}>
       <Box component="a" href={path} onClick={(event) => follow(event, path)} sx={entry}>
@@ -118,7 +118,7 @@ function Entry(props: { call: CallSummary }) {
         <Box sx={dim}>{call.agent}</Box>
         <Box sx={dim}>{outcome?.replaceAll("_", " ")}</Box>
         <Box sx={{ ...dim, textAlign: { md: "right" } }}>
-          {call.durationMs === undefined ? "" : clock(call.durationMs)}
+          {call.durationMs == null ? "" : clock(call.durationMs)}
         </Box>
         <Box sx={{ ...dim, textAlign: { md: "right" } }}>
           {call.costUsd === undefined ? "" : dollars(call.costUsd)}

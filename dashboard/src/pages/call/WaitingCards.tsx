@@ -8,11 +8,11 @@ import { api } from "../../api/client";
 import { useAct } from "../../app/useAct";
 import { useNow } from "../../live/index";
 import type { Call, Waiting } from "../../model/call";
-import { t } from "../../texts";
+import { commandText, t } from "../../texts";
 
 /** `compact` leaves out what the wallboard has no room for. Keys: a new wait is a new card. */
 export function WaitingCards(props: { call: Call; compact?: boolean }) {
-  const { callSid, question, reply } = props.call;
+  const { callSid, question, queued, reply } = props.call;
   const compact = props.compact ?? false;
   return (
     <Box sx={{ display: "grid", gap: 2 }}>
@@ -20,6 +20,11 @@ export function WaitingCards(props: { call: Call; compact?: boolean }) {
         <Reply key={`r${reply.since}`} callSid={callSid} waiting={reply} compact={compact} />
       )}
       {question && <Question key={`q${question.since}`} callSid={callSid} waiting={question} />}
+      {queued.length > 0 && (
+        <Typography variant="caption" color="textSecondary">
+          {t.hands.moreQuestions(queued.length)}
+        </Typography>
+      )}
     </Box>
   );
 }
@@ -74,6 +79,15 @@ function Reply(props: { callSid: string; waiting: Waiting; compact: boolean }) {
         onChange={(event) => setText(event.target.value)}
         onKeyDown={onEnter(approve)}
       />
+      {waiting.commands.length > 0 && (
+        <Typography variant="body2" color="textSecondary" sx={{ overflowWrap: "anywhere" }}>
+          {t.hands.besides}{" "}
+          {waiting.commands
+            .map(commandText)
+            .map(({ label, detail }) => `${label} ${detail}`.trim())
+            .join(", ")}
+        </Typography>
+      )}
       {!props.compact && (
         <TextField
           label={t.hands.reasonField}
