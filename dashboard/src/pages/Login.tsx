@@ -50,6 +50,8 @@ export function Login(props: { onDone: () => void }) {
             </Typography>
           </Box>
         </Box>
+        {/* For password managers, which file a secret under a name. */}
+        <input hidden readOnly autoComplete="username" value={t.call.supervisor} />
         <TextField
           label={t.login.field}
           type="password"
