@@ -367,8 +367,7 @@ impl Call {
         }
         let token = format!(" {text}");
         self.playback.joined(source, &token);
-        self.deadlines.clear(Deadline::Silence);
-        self.expect_playback(now);
+        self.words_sent(now);
         self.tell_line(ToCarrier::Say {
             token,
             last: true,
@@ -389,8 +388,7 @@ impl Call {
         interruptible: bool,
     ) {
         self.playback.sent(source, turn, text, last);
-        self.deadlines.clear(Deadline::Silence);
-        self.expect_playback(now);
+        self.words_sent(now);
         let token = text.to_owned();
         self.outputs.push(Output::Carrier(ToCarrier::Say {
             token,
@@ -398,6 +396,15 @@ impl Call {
             preemptible,
             interruptible,
         }));
+    }
+
+    fn words_sent(&mut self, now: Instant) {
+        self.deadlines.clear(Deadline::Silence);
+        // That we were silent before says nothing about these words.
+        if self.agent_speaks == Some(false) {
+            self.agent_speaks = None;
+        }
+        self.expect_playback(now);
     }
 
     /// Sets the time by which all that was sent must have been heard.

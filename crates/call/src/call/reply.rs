@@ -39,6 +39,8 @@ pub(super) struct Reply {
     pauses: u32,
     /// What an earlier attempt wrote, as long as this one may be repeating it.
     repeating: Option<Repeat>,
+    /// The next words go on from what an earlier attempt wrote.
+    resumed: bool,
     /// The words stand in the model's memory as one reply, as they were written.
     verbatim: bool,
     /// What is to be done when it has been heard.
@@ -86,6 +88,7 @@ impl Reply {
             losses: 0,
             pauses: 0,
             repeating: None,
+            resumed: false,
             verbatim: true,
             then: None,
             commands: Vec::new(),
@@ -108,6 +111,11 @@ impl Reply {
 
     fn written(&self) -> Written {
         Written { turn: self.turn, text: self.generated.clone(), verbatim: self.verbatim }
+    }
+
+    /// Whether what was written ends in a sign after which a space is due.
+    fn ends_a_clause(&self) -> bool {
+        self.generated.ends_with(['.', '?', '!', ',', ';', ':'])
     }
 
     /// Forgets what may have been the beginning of a command.
@@ -249,7 +257,10 @@ impl Call {
     fn on_text(&mut self, now: Instant, text: String) {
         self.begin(now);
         let Some(reply) = self.reply() else { return };
-        let text = reply.unrepeated(text);
+        let mut text = reply.unrepeated(text);
+        if std::mem::take(&mut reply.resumed) && reply.ends_a_clause() && !text.starts_with(' ') {
+            text.insert(0, ' ');
+        }
         reply.generated.push_str(&text);
         for piece in reply.scanner.push(&text) {
             self.on_piece(now, piece);
@@ -631,6 +642,7 @@ impl Call {
         let said = reply.generated.clone();
         if !said.is_empty() {
             reply.verbatim = false;
+            reply.resumed = true;
             reply.repeating = Some(Repeat { earlier: said.clone(), so_far: String::new() });
         }
         self.turn = turn;

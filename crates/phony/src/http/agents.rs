@@ -24,7 +24,7 @@ struct Described {
 
 /// Who can hold a call.
 #[utoipa::path(
-    get, path = "/agents", tag = "calls",
+    get, path = "/agents", tag = "calls", operation_id = "list_agents",
     responses((status = 200, body = List), (status = 401, body = ErrorBody)),
     security(("token" = []), ("cookie" = []))
 )]

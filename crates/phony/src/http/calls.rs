@@ -63,7 +63,7 @@ struct Line {
 
 /// The calls there are, newest first.
 #[utoipa::path(
-    get, path = "/calls", tag = "calls", params(Filter),
+    get, path = "/calls", tag = "calls", operation_id = "list_calls", params(Filter),
     responses(
         (status = 200, body = Page),
         (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),

@@ -26,7 +26,8 @@ fn a_number_is_rung_and_what_was_heard_is_printed() {
     let Done { code, out, err } = run.done();
     assert_eq!(code, Some(0), "{out}{err}");
     let record: serde_json::Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(record["end"], "far_end_hung_up");
+    // Both want to hang up after the goodbye; either may be first.
+    assert!(record["end"] == "far_end_hung_up" || record["end"] == "twiml_ended", "{out}");
     assert!(record["said"].as_array().is_some_and(|said| said.len() > 5), "{out}");
 }
 

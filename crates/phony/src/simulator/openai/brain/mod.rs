@@ -104,7 +104,7 @@ impl Reply {
     }
 
     /// The rest of this reply after what was `said` of it already; all of it if that is no
-    /// beginning of it. One that has been said to its end is followed by a question.
+    /// beginning of it. One that the caller cut off at its very end is followed by a question.
     fn without_said(mut self, said: &str) -> Self {
         if said.trim().is_empty() {
             return self;
@@ -118,7 +118,8 @@ impl Reply {
             skip -= cut;
         }
         self.text.retain(|piece| !piece.is_empty());
-        if self.text.is_empty() && self.calls.is_empty() {
+        // Nothing is left to say, unless it was the caller who cut the words off.
+        if self.text.is_empty() && self.calls.is_empty() && said.ends_with('—') {
             return Self::text("Are you still there?");
         }
         self
