@@ -40,7 +40,9 @@ fn caller() -> Caller {
     Caller::Script(vec![
         after("how can i help you?", "when are you open"),
         after("nine to five.", "thank you bye"),
-        Step::hang_up().or_after(PATIENCE_MS, OrElse::HangUp),
+        // Not at the first silence: that may be the one in which the model is reached again.
+        Step::new(When::Hears { text: "nice day.".to_owned() }, What::HangUp)
+            .or_after(PATIENCE_MS, OrElse::HangUp),
     ])
 }
 
