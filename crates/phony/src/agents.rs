@@ -37,7 +37,7 @@ pub struct Agent {
     /// What people call it.
     pub name: String,
     /// Everything the model is told before the conversation.
-    pub instructions: String,
+    pub instructions: Arc<str>,
     /// The model's voice, where it speaks for itself; the configured one if absent.
     pub voice: Option<String>,
     /// What the call must know of it.
@@ -203,7 +203,7 @@ fn read(id: &str, file: &str, text: &str, config: &Config) -> Result<Agent, Agen
     let own = own.unwrap_or(&of_file.instructions);
     let instructions =
         format!("{MANNERS}\n\n{}\n\n{}", own.trim(), commands_in_words(&call.commands));
-    let instructions = instructions.trim_end().to_owned();
+    let instructions = instructions.trim_end().into();
     Ok(Agent { name: of_file.name, instructions, voice: of_file.voice, call })
 }
 

@@ -257,11 +257,12 @@ fn realtime_models(
     let key = openai.api_key.clone().unwrap_or_else(|| SecretString::from("none"));
     let settings = RealtimeSettings::new(openai.base_url.as_str(), key, &openai.model)?;
     let (settings, voice) = (Arc::new(settings), openai.voice.clone());
+    let tools = call_tools();
     Ok(Models::new(move |agent, call| {
         let session = SessionSettings {
-            instructions: agent.instructions.clone(),
+            instructions: Arc::clone(&agent.instructions),
             voice: Some(agent.voice.clone().unwrap_or_else(|| voice.clone())),
-            tools: tools_of(agent),
+            tools: tools_of(agent, &tools),
             safety_identifier: Some(safety_identifier(call)),
         };
         realtime::open(Arc::clone(&settings), session, &tasks, kill.child_token())
@@ -269,9 +270,10 @@ fn realtime_models(
 }
 
 /// The commands that the agent may use, as tools.
-fn tools_of(agent: &Agent) -> Vec<Tool> {
-    let allowed = |tool: &Tool| agent.call.commands.iter().any(|name| name.as_str() == tool.name);
-    call_tools().into_iter().filter(allowed).collect()
+fn tools_of(agent: &Agent, all: &[Arc<Tool>]) -> Vec<Arc<Tool>> {
+    let allowed =
+        |tool: &&Arc<Tool>| agent.call.commands.iter().any(|name| name.as_str() == tool.name);
+    all.iter().filter(allowed).cloned().collect()
 }
 
 /// Tells one call from another without naming anybody.

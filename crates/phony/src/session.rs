@@ -46,15 +46,17 @@ pub struct Start {
 }
 
 /// Holds a call to its end.
-pub async fn run(start: Start) {
+///
+/// What it begins with is boxed: a future keeps a place for everything that is moved through it.
+pub async fn run(start: Box<Start>) {
     let span = tracing::info_span!(target: "phony", "call", callSid = %start.identity.sid);
     metrics::counter!("phony_calls_total").increment(1);
     metrics::gauge!("phony_calls_live").increment(1.0);
     hold(start).instrument(span).await;
 }
 
-async fn hold(start: Start) {
-    let Start { policy, agent, identity, wall, open_model, kill, registered, publisher } = start;
+async fn hold(start: Box<Start>) {
+    let Start { policy, agent, identity, wall, open_model, kill, registered, publisher } = *start;
     let Registered { mailbox, stop, place } = registered;
     let now = now();
     let mut record = Record::new(publisher, identity.sid.clone(), (now, wall), place);

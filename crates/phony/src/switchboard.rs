@@ -126,7 +126,7 @@ impl Switchboard {
             registered,
             publisher,
         };
-        self.calls.spawn(session::run(start));
+        self.calls.spawn(session::run(Box::new(start)));
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! The tools every model is given: the in-band commands, once more as functions.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 /// A function that a model may call.
@@ -15,7 +17,7 @@ pub struct Tool {
 
 /// What a model can do besides talking: `press`, `transfer`, `end_call`, `request_user`.
 #[must_use]
-pub fn call_tools() -> Vec<Tool> {
+pub fn call_tools() -> Vec<Arc<Tool>> {
     let text = |description: &str| json!({"type": "string", "description": description});
     vec![
         tool(
@@ -48,7 +50,7 @@ pub fn call_tools() -> Vec<Tool> {
     ]
 }
 
-fn tool(name: &str, description: &str, properties: &Value, required: &[&str]) -> Tool {
+fn tool(name: &str, description: &str, properties: &Value, required: &[&str]) -> Arc<Tool> {
     let parameters = json!({"type": "object", "properties": properties, "required": required});
-    Tool { name: name.into(), description: description.into(), parameters }
+    Arc::new(Tool { name: name.into(), description: description.into(), parameters })
 }

@@ -23,7 +23,7 @@ use crate::switchboard::Switchboard;
 
 /// Frames are a few hundred bytes; the libraries' own buffers of 128 KB would be most of a call's
 /// memory.
-const READ_BUFFER: usize = 4096;
+const READ_BUFFER: usize = 1024;
 /// The largest frame that is read. Twilio's largest is a prompt of a minute's speech.
 const MAX_MESSAGE: usize = 64 * 1024;
 /// The largest text that is put into one frame; longer ones are divided.
@@ -80,7 +80,7 @@ async fn serve(mut socket: WebSocket, switchboard: Arc<Switchboard>) {
     }
     drop(handle);
     tracing::debug!(callSid = %call, "relay socket up");
-    Line { socket, end, frame: String::new() }.carry(&kill).await;
+    Box::new(Line { socket, end, frame: String::new() }).carry(&kill).await;
 }
 
 /// The first frame, if it is the `setup` that must come first.
@@ -129,7 +129,8 @@ struct Line {
 }
 
 impl Line {
-    async fn carry(mut self, kill: &CancellationToken) {
+    /// Boxed: a future keeps a place for everything that is moved through it.
+    async fn carry(mut self: Box<Self>, kill: &CancellationToken) {
         let over = kill.run_until_cancelled(self.exchange()).await;
         let clean = match over {
             Some(Over::Clean) => true,

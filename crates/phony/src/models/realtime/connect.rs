@@ -127,14 +127,14 @@ fn whole_session(settings: &RealtimeSettings, session: &SessionSettings) -> Sess
 
 /// What no call can do without. The tools can be: the model may write the same commands.
 fn least_session(session: &SessionSettings, with_tools: bool) -> Session {
-    let tool = |tool: &crate::models::Tool| Tool {
+    let tool = |tool: &Arc<crate::models::Tool>| Tool {
         name: tool.name.clone(),
         description: tool.description.clone(),
         parameters: tool.parameters.clone(),
     };
     Session {
         output_modalities: Some([Modality::Text]),
-        instructions: Some(session.instructions.clone()),
+        instructions: Some(session.instructions.to_string()),
         tools: with_tools.then(|| session.tools.iter().map(tool).collect()),
         ..Session::default()
     }

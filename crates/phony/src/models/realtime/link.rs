@@ -20,8 +20,9 @@ use super::trouble::Trouble;
 /// No event of a text session comes near this.
 const LARGEST_MESSAGE: usize = 1 << 20;
 
-/// Small, for there are many calls: the library's own buffers take 256 KiB a connection.
-const BUFFER: usize = 4096;
+/// Small, for there are many calls: the library's own buffers take 256 KiB a connection. A few
+/// deltas fit.
+const BUFFER: usize = 2048;
 
 const AGENT: &str = concat!("phony/", env!("CARGO_PKG_VERSION"));
 
@@ -29,6 +30,16 @@ const AGENT: &str = concat!("phony/", env!("CARGO_PKG_VERSION"));
 pub(crate) struct Link {
     /// Boxed: with TLS it takes kilobytes, and would take them in every future that holds it.
     socket: Box<WebSocketStream<MaybeTlsStream<TcpStream>>>,
+    outgrown: Option<Outgrown>,
+}
+
+/// A message for which the read buffer had to grow. As long as it is kept, the library cannot use
+/// that memory again, and goes on with a buffer of the usual size once it has filled it up: else
+/// the echo of our session would cost every call its length for ever.
+struct Outgrown {
+    _message: Utf8Bytes,
+    /// How much may still come until the buffer is left for certain.
+    left: usize,
 }
 
 /// What came over it.
@@ -63,13 +74,17 @@ impl Link {
             .max_frame_size(Some(LARGEST_MESSAGE));
         let tls = Connector::Rustls(settings.tls.clone());
         let opened = client_async_tls_with_config(request, stream, Some(config), Some(tls)).await;
-        opened.map(|(socket, _)| Self { socket: Box::new(socket) }).map_err(|error| refusal(&error))
+        let (socket, _) = opened.map_err(|error| refusal(&error))?;
+        Ok(Self { socket: Box::new(socket), outgrown: None })
     }
 
     /// The next message; may be dropped and called again.
     pub(crate) async fn read(&mut self) -> Incoming {
         match self.socket.next().await {
-            Some(Ok(Message::Text(text))) => Incoming::Text(text),
+            Some(Ok(Message::Text(text))) => {
+                self.keep_buffer_small(&text);
+                Incoming::Text(text)
+            }
             Some(Ok(Message::Close(frame))) => {
                 let (code, reason) = frame.map_or_else(
                     || (1005, Utf8Bytes::default()),
@@ -80,6 +95,19 @@ impl Link {
             Some(Ok(_)) => Incoming::Alive,
             Some(Err(error)) => Incoming::Gone(Trouble::lost("disconnected", error.to_string())),
             None => Incoming::Gone(Trouble::of_close(1006, "")),
+        }
+    }
+
+    fn keep_buffer_small(&mut self, message: &Utf8Bytes) {
+        if message.len() > BUFFER {
+            // The buffer grows to at most twice the message.
+            let left = message.len() * 2;
+            self.outgrown = Some(Outgrown { _message: message.clone(), left });
+        } else if let Some(outgrown) = &mut self.outgrown {
+            outgrown.left = outgrown.left.saturating_sub(message.len());
+            if outgrown.left == 0 {
+                self.outgrown = None;
+            }
         }
     }
 

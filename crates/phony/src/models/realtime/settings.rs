@@ -72,11 +72,11 @@ impl Default for Timing {
 #[derive(Debug, Clone, Default)]
 pub struct SessionSettings {
     /// Who the model is and how it behaves.
-    pub instructions: String,
+    pub instructions: Arc<str>,
     /// The voice, where the model speaks itself.
     pub voice: Option<String>,
     /// What the model may call; see [`crate::models::call_tools`].
-    pub tools: Vec<Tool>,
+    pub tools: Vec<Arc<Tool>>,
     /// Tells the provider's abuse checks one caller from another without naming him: a hash.
     pub safety_identifier: Option<String>,
 }
