@@ -62,8 +62,8 @@ pub(super) struct Arguments {
     /// Calls a second while they are made
     #[arg(long, default_value_t = 200.0, value_parser = positive)]
     ramp: f64,
-    /// Load this server instead of starting one. It must know this model by OPENAI_BASE_URL; see
-    /// --model-port
+    /// Load this server instead of starting one. It must know this model by `OPENAI_BASE_URL`; see
+    /// `--model-port`
     #[arg(long, value_name = "URL", requires = "model_port")]
     server: Option<String>,
     /// Process to look at with --server, if it is on this machine

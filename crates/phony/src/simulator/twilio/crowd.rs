@@ -247,8 +247,9 @@ impl Phone {
             Callee::Application { .. } => match ToTwilio::parse(frame) {
                 Ok(ToTwilio::Text { token, last, .. }) => self.words(&token, last).await,
                 Ok(ToTwilio::End { .. }) => Err("the application ended the call".to_owned()),
-                Ok(ToTwilio::Play { .. } | ToTwilio::SendDigits { .. })
-                | Ok(ToTwilio::Language { .. }) => Ok(false),
+                Ok(
+                    ToTwilio::Play { .. } | ToTwilio::SendDigits { .. } | ToTwilio::Language { .. },
+                ) => Ok(false),
                 Err(error) => Err(format!("a frame that Twilio would not take: {error}")),
             },
             Callee::Model { .. } =>
