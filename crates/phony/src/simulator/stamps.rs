@@ -143,7 +143,9 @@ mod tests {
     async fn lost_and_doubled_words_are_noticed() {
         let mut sequence = Stamps::new(4).sequence();
         let mut hear = |numbers: &[u64]| {
-            numbers.iter().for_each(|number| sequence.heard(*number));
+            for number in numbers {
+                sequence.heard(*number);
+            }
             sequence.reply_over();
             (sequence.lost, sequence.doubled)
         };

@@ -252,17 +252,13 @@ impl Phone {
                 ) => Ok(false),
                 Err(error) => Err(format!("a frame that Twilio would not take: {error}")),
             },
-            Callee::Model { .. } =>
-            {
-                #[expect(clippy::wildcard_enum_match_arm, reason = "only words count")]
-                match ServerEvent::parse(frame) {
-                    Ok(ServerEvent::TextDelta(delta)) => self.words(&delta.text, false).await,
-                    Ok(ServerEvent::ResponseDone(_)) => self.words("", true).await,
-                    Ok(ServerEvent::Error(error)) => Err(format!("the model: {}", error.message)),
-                    Ok(_) => Ok(false),
-                    Err(error) => Err(format!("an unreadable event: {error}")),
-                }
-            }
+            Callee::Model { .. } => match ServerEvent::parse(frame) {
+                Ok(ServerEvent::TextDelta(delta)) => self.words(&delta.text, false).await,
+                Ok(ServerEvent::ResponseDone(_)) => self.words("", true).await,
+                Ok(ServerEvent::Error(error)) => Err(format!("the model: {}", error.message)),
+                Ok(_) => Ok(false),
+                Err(error) => Err(format!("an unreadable event: {error}")),
+            },
         }
     }
 
