@@ -17,11 +17,16 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::config::{Config, Flags};
+use crate::config::{Config, Flags, VARIABLES, Variable};
 
 /// An AI holds the telephone call, a human stays in charge.
 #[derive(Debug, Parser)]
-#[command(name = "phony", version, arg_required_else_help = true)]
+#[command(
+    name = "phony",
+    version,
+    arg_required_else_help = true,
+    after_long_help = environment()
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -32,6 +37,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the server: webhooks, sockets, the supervisors' API and the dashboard
+    #[command(after_long_help = environment())]
     Serve,
     Demo(demo::Demo),
     Talk(talk::Talk),
@@ -67,6 +73,17 @@ struct Settings {
     /// Log for people instead of machines
     #[arg(long, global = true)]
     pretty: bool,
+}
+
+/// The environment variables, for `--help`.
+fn environment() -> String {
+    use std::fmt::Write as _;
+    let mut text =
+        String::from("Environment (later wins: defaults, phony.toml, .env, environment, flags):\n");
+    for Variable { name, meaning, .. } in VARIABLES {
+        writeln!(text, "  {name:<29} {meaning}").expect("writing to a string cannot fail");
+    }
+    text
 }
 
 /// Runs the command that the process was started with.

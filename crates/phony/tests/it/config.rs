@@ -122,3 +122,14 @@ fn every_example_of_a_variable_is_right_itself() {
         assert!(config.is_ok(), "{}: {config:?}", variable.name);
     }
 }
+
+#[test]
+fn every_variable_is_explained() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    for variable in VARIABLES {
+        let line = format!("| `{}` |", variable.name);
+        let line = document.lines().find(|known| known.starts_with(&line));
+        assert!(line.is_some_and(|line| line.contains(variable.meaning)), "{}", variable.name);
+    }
+}
