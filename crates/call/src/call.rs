@@ -428,17 +428,18 @@ impl Call {
                 continue;
             }
             let written = model.then(|| self.written(utterance.turn)).flatten();
+            let whole = utterance.whole && written.as_ref().is_none_or(|written| written.finished);
             let generated = written
                 .as_ref()
                 .filter(|written| written.text.trim() != utterance.text)
                 .map(|written| written.text.clone());
             let body = EventBody::AssistantResponse {
                 text: utterance.text,
-                interrupted: !utterance.whole,
+                interrupted: !whole,
                 source: utterance.source,
                 turn: utterance.turn,
                 generated,
-                verbatim: utterance.whole && written.is_some_and(|written| written.verbatim),
+                verbatim: whole && written.is_some_and(|written| written.verbatim),
             };
             self.emit(now, body);
         }

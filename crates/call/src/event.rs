@@ -101,6 +101,9 @@ pub enum EventBody {
     AssistantOverride {
         /// The words.
         text: String,
+        /// Who did it.
+        #[serde(default = "supervisor")]
+        by: By,
     },
     /// A command was carried out.
     CommandExecuted {
@@ -148,6 +151,9 @@ pub enum EventBody {
         /// False when nobody answered in time.
         #[serde(default = "yes")]
         answered: bool,
+        /// Who settled it: a supervisor, or the time limit.
+        #[serde(default = "supervisor")]
+        by: By,
     },
     /// A reply waits for a supervisor.
     PendingResponse {
@@ -175,16 +181,30 @@ pub enum EventBody {
     ResponseRejected {
         /// Why, in the supervisor's words or ours.
         text: String,
+        /// Who did it.
+        #[serde(default = "supervisor")]
+        by: By,
     },
     /// Guidance for the model that the caller does not hear.
     Whisper {
         /// The guidance.
         text: String,
+        /// Who did it.
+        #[serde(default = "supervisor")]
+        by: By,
     },
     /// A human speaks from now on.
-    Takeover {},
+    Takeover {
+        /// Who did it.
+        #[serde(default = "supervisor")]
+        by: By,
+    },
     /// The model speaks again.
-    Release {},
+    Release {
+        /// Who did it.
+        #[serde(default = "supervisor")]
+        by: By,
+    },
     /// The caller pressed a key.
     Dtmf {
         /// One of `0-9 * #`.

@@ -134,7 +134,7 @@ impl Transcript {
                     _ => self.entries.push(Entry { seq, at: event.at, body }),
                 }
             }
-            EventBody::AssistantOverride { text } => add(EntryBody::Ours {
+            EventBody::AssistantOverride { text, .. } => add(EntryBody::Ours {
                 text: text.as_str().into(),
                 interrupted: false,
                 source: Source::Supervisor,
@@ -171,7 +171,7 @@ impl Transcript {
                 }
                 self.questions.push_back(Question { prompt: prompt.clone(), tool: tool.clone() });
             }
-            EventBody::QueryResponse { text, answered } => {
+            EventBody::QueryResponse { text, answered, .. } => {
                 let Some(question) = self.questions.pop_front() else { return };
                 match question.tool {
                     Some(tool) => {
@@ -201,7 +201,7 @@ impl Transcript {
                     Some(HeldReply { turn: *turn, text: text.clone(), commands: commands.clone() });
             }
             EventBody::ResponseApproved { .. } => self.held = None,
-            EventBody::ResponseRejected { text } => {
+            EventBody::ResponseRejected { text, .. } => {
                 let Some(held) = self.held.take() else { return };
                 let because =
                     if text.is_empty() { String::new() } else { format!(" Reason: {text}") };
@@ -214,14 +214,14 @@ impl Transcript {
                     self.tool_done(seq, event.at, &tool, r#"{"error":"the reply was not sent"}"#);
                 }
             }
-            EventBody::Whisper { text } => {
+            EventBody::Whisper { text, .. } => {
                 add(note(&format!("Guidance from your supervisor, not to be read out: {text}")));
             }
-            EventBody::Takeover {} => {
+            EventBody::Takeover { .. } => {
                 self.human = true;
                 add(note("From here on a human colleague speaks with the caller in your place."));
             }
-            EventBody::Release {} => {
+            EventBody::Release { .. } => {
                 self.human = false;
                 add(note("You speak with the caller again."));
             }

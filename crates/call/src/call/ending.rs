@@ -23,8 +23,8 @@ impl Ending {
         self.reason
     }
 
-    /// A caller who speaks keeps the call, unless a rule or a supervisor ends it.
-    fn can_be_called_off(&self) -> bool {
+    /// Who speaks keeps the call, unless a rule ends it.
+    pub(super) fn can_be_called_off(&self) -> bool {
         self.by == By::Ai || self.reason == EndReason::Silence
     }
 }
@@ -72,8 +72,8 @@ impl Call {
         self.after_playback(now);
     }
 
-    /// The caller speaks during the goodbye: it is called off, if it can be.
-    pub(super) fn call_off_ending(&mut self, now: Instant) {
+    /// Somebody speaks during the goodbye: it is called off, if it can be.
+    pub(super) fn call_off_ending(&mut self, now: Instant, because: &str) {
         let State::Ending(ending) = &self.state else { return };
         if !ending.can_be_called_off() {
             return;
@@ -86,7 +86,7 @@ impl Call {
                 Some(target) => Then::Transfer { target, tool },
                 None => Then::EndCall { tool },
             };
-            self.reject_then(now, then, "the caller spoke");
+            self.reject_then(now, then, because);
         }
         self.listen(now, false);
     }

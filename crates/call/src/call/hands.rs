@@ -11,18 +11,10 @@ use crate::event::{By, EventBody, Source, ToolRef};
 impl Call {
     /// Does what a supervisor orders, or refuses it and leaves the call as it was.
     pub fn act(&mut self, now: Instant, action: Action) -> Result<Vec<Output>, Refused> {
-        match self.state {
-            State::Ending(_) | State::Ended => return Err(Refused::Ending),
-            State::Transferring { .. } if action != Action::End => {
-                return Err(Refused::NotConnected);
-            }
-            State::Ringing
-            | State::Listening { .. }
-            | State::Replying(_)
-            | State::OnHold
-            | State::HumanSpeaks
-            | State::Lost { .. }
-            | State::Transferring { .. } => {}
+        self.may_act(&action)?;
+        // A human who steps in during the AI's goodbye keeps the call.
+        if matches!(action, Action::Say(_) | Action::TakeOver) {
+            self.call_off_ending(now, "a supervisor stepped in");
         }
         match action {
             Action::Say(text) => self.connected()?.act_say(now, &text),
@@ -54,7 +46,7 @@ impl Call {
                 if !self.transcript.human {
                     return Err(Refused::NotTakenOver);
                 }
-                self.emit(now, EventBody::Release {});
+                self.emit(now, EventBody::Release { by: By::Supervisor });
                 self.owed |= self.transcript.owes();
                 if matches!(self.state, State::HumanSpeaks) {
                     self.settle(now);
@@ -65,7 +57,7 @@ impl Call {
                     return Err(Refused::NoReply);
                 }
                 let text = reason.unwrap_or_default();
-                self.emit(now, EventBody::ResponseRejected { text });
+                self.emit(now, EventBody::ResponseRejected { text, by: By::Supervisor });
                 self.deadlines.clear(Deadline::Approval);
                 self.owed = true;
                 self.self_turns = 0;
@@ -75,6 +67,32 @@ impl Call {
             }
         }
         Ok(std::mem::take(&mut self.outputs))
+    }
+
+    /// Whether the state leaves room for the action at all.
+    fn may_act(&self, action: &Action) -> Result<(), Refused> {
+        match &self.state {
+            State::Ended => Err(Refused::Ending),
+            State::Ending(ending) => match action {
+                Action::End | Action::Transfer(_) => Ok(()),
+                Action::Say(_) | Action::TakeOver if ending.can_be_called_off() => Ok(()),
+                Action::Say(_)
+                | Action::TakeOver
+                | Action::Press(_)
+                | Action::Answer(_)
+                | Action::Whisper(_)
+                | Action::Release
+                | Action::Reject(_) => Err(Refused::Ending),
+            },
+            State::Transferring { .. } if *action != Action::End => Err(Refused::NotConnected),
+            State::Ringing
+            | State::Listening { .. }
+            | State::Replying(_)
+            | State::OnHold
+            | State::HumanSpeaks
+            | State::Lost { .. }
+            | State::Transferring { .. } => Ok(()),
+        }
     }
 
     fn connected(&mut self) -> Result<&mut Self, Refused> {
@@ -97,7 +115,7 @@ impl Call {
         self.cut_speech(now);
         self.drop_reply(now, "a supervisor spoke instead");
         self.owed = false;
-        self.emit(now, EventBody::AssistantOverride { text: text.to_owned() });
+        self.emit(now, EventBody::AssistantOverride { text: text.to_owned(), by: By::Supervisor });
         self.speak(now, Source::Supervisor, text);
         if matches!(self.state, State::Listening { .. }) {
             self.listen(now, false);
@@ -105,7 +123,7 @@ impl Call {
     }
 
     fn act_whisper(&mut self, now: Instant, text: String) {
-        self.emit(now, EventBody::Whisper { text });
+        self.emit(now, EventBody::Whisper { text, by: By::Supervisor });
         // Words that were not begun are begun anew, with the guidance.
         let rethink = matches!(&self.state, State::Replying(reply)
             if !reply.is_done() && !reply.has_spoken());
@@ -125,10 +143,17 @@ impl Call {
         self.drop_reply(now, "a human took over");
         if self.transcript.held.is_some() {
             let text = "a human took over".to_owned();
-            self.emit(now, EventBody::ResponseRejected { text });
+            self.emit(now, EventBody::ResponseRejected { text, by: By::Supervisor });
         }
         while !self.transcript.questions.is_empty() {
-            self.emit(now, EventBody::QueryResponse { text: String::new(), answered: false });
+            self.emit(
+                now,
+                EventBody::QueryResponse {
+                    text: String::new(),
+                    answered: false,
+                    by: By::Supervisor,
+                },
+            );
         }
         for waits in [Deadline::Question, Deadline::Approval, Deadline::HoldLine, Deadline::Filler]
         {
@@ -136,7 +161,7 @@ impl Call {
         }
         self.deadlines.clear(Deadline::Silence);
         self.deadlines.clear(Deadline::FalseInterrupt);
-        self.emit(now, EventBody::Takeover {});
+        self.emit(now, EventBody::Takeover { by: By::Supervisor });
         if !matches!(self.state, State::Lost { .. } | State::Ringing) {
             self.state = State::HumanSpeaks;
         }
@@ -159,7 +184,8 @@ impl Call {
         }
         let answered = answer.is_some();
         let text = answer.unwrap_or_default();
-        self.emit(now, EventBody::QueryResponse { text, answered });
+        let by = if answered { By::Supervisor } else { By::Policy };
+        self.emit(now, EventBody::QueryResponse { text, answered, by });
         self.owed = true;
         self.self_turns = 0;
         if self.transcript.questions.is_empty() {

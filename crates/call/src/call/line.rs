@@ -35,6 +35,9 @@ impl Call {
             State::Ringing => {
                 self.deadlines.clear(Deadline::Connect);
                 self.deadlines.set(Deadline::MaxCall, now + self.policy.max_call);
+                if self.transcript.human {
+                    return self.settle(now);
+                }
                 if self.model_refused {
                     return self.give_up(now);
                 }
@@ -88,7 +91,7 @@ impl Call {
             | State::Transferring { .. }
             | State::Ended => {}
         }
-        self.call_off_ending(now);
+        self.call_off_ending(now, "the caller spoke");
         self.emit(now, EventBody::Transcript { speaker, text, r#final: true });
         self.caller_has_spoken(now);
     }
@@ -164,7 +167,7 @@ impl Call {
         if matches!(&self.state, State::Replying(reply) if reply.has_spoken()) {
             self.asked_at = None;
         }
-        self.call_off_ending(now);
+        self.call_off_ending(now, "the caller spoke");
         match &self.state {
             State::Replying(reply) if reply.has_spoken() => {
                 self.drop_reply(now, "the caller spoke");

@@ -70,6 +70,8 @@ pub(super) struct Written {
     turn: TurnId,
     pub(super) text: String,
     pub(super) verbatim: bool,
+    /// The model came to its end.
+    pub(super) finished: bool,
 }
 
 impl Reply {
@@ -110,7 +112,8 @@ impl Reply {
     }
 
     fn written(&self) -> Written {
-        Written { turn: self.turn, text: self.generated.clone(), verbatim: self.verbatim }
+        let (turn, text, finished) = (self.turn, self.generated.clone(), self.done);
+        Written { turn, text, verbatim: self.verbatim && finished, finished }
     }
 
     /// Whether what was written ends in a sign after which a space is due.

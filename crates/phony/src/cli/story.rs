@@ -306,7 +306,7 @@ fn happening(body: &EventBody) -> Option<String> {
         }
         EventBody::SessionTransfer { target } => format!("put through to {}", clean(target)),
         EventBody::Query { prompt, .. } => format!("asks the supervisor: {}", clean(prompt)),
-        EventBody::QueryResponse { answered: true, text } => {
+        EventBody::QueryResponse { answered: true, text, .. } => {
             format!("the supervisor answers: {}", clean(text))
         }
         EventBody::QueryResponse { answered: false, .. } => "no supervisor answered".to_owned(),
@@ -314,10 +314,10 @@ fn happening(body: &EventBody) -> Option<String> {
             format!("waits for a supervisor's yes: {}", clean(text))
         }
         EventBody::ResponseApproved { .. } => "a supervisor sent the reply".to_owned(),
-        EventBody::ResponseRejected { text } => format!("a reply was dropped: {}", clean(text)),
-        EventBody::Whisper { text } => format!("the supervisor whispers: {}", clean(text)),
-        EventBody::Takeover {} => "a human takes over".to_owned(),
-        EventBody::Release {} => "the agent goes on".to_owned(),
+        EventBody::ResponseRejected { text, .. } => format!("a reply was dropped: {}", clean(text)),
+        EventBody::Whisper { text, .. } => format!("the supervisor whispers: {}", clean(text)),
+        EventBody::Takeover { .. } => "a human takes over".to_owned(),
+        EventBody::Release { .. } => "the agent goes on".to_owned(),
         EventBody::Dtmf { digit } => format!("the caller presses {digit}"),
         EventBody::Resumed { gap_ms } => format!("the line is back after {gap_ms} ms"),
         EventBody::Error { code, message, .. } => {
