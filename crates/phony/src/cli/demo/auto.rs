@@ -31,14 +31,16 @@ struct Must {
     answered: bool,
 }
 
-/// One call: an interruption, a pause, a question, a goodbye.
+/// One call: an interruption, a pause, a question that takes a supervisor, a goodbye.
 fn caller() -> Caller {
     let after = |quiet_ms, text| Step::new(When::AgentFinished { quiet_ms }, What::say(text));
     Caller::Script(vec![
         after(600, "Hi, I lost my debit card."),
         Step::interrupt(66, "Sorry, my name is Linda Brown."),
-        after(2_000, "What are your opening hours?"),
-        after(600, "No thank you, that is all. Goodbye!"),
+        after(2_000, "Could I get a discount on the fee?"),
+        // The agent asks a colleague first; the answer is what is waited for.
+        Step::new(When::Hears { text: "ten percent".into() }, What::Wait),
+        after(600, "That is kind. No thank you, bye!"),
         Step::new(When::Silence { ms: 6_000 }, What::HangUp),
     ])
 }
