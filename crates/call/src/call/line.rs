@@ -230,6 +230,10 @@ impl Call {
 
     fn on_caller_speaking(&mut self, now: Instant, on: bool) {
         self.caller_speaks = on;
+        if !on && self.deadlines.is_set(Deadline::FalseInterrupt) {
+            // What they said is still being understood: the wait for it begins now.
+            self.deadlines.set(Deadline::FalseInterrupt, now + self.policy.false_interrupt);
+        }
         if on {
             self.deadlines.clear(Deadline::Silence);
         } else if matches!(self.state, State::Listening { .. }) && self.playback.is_idle() {
