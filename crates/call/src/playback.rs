@@ -17,8 +17,8 @@ pub(crate) struct Playback {
     queue: VecDeque<Utterance>,
     /// What was heard to its end of the talk cycle that goes on in the queue.
     lead: String,
-    /// What was cut off most recently: its last stretch may still be reported.
-    cut: Option<String>,
+    /// What has been settled and may still be reported as it ends: it counts for nothing any more.
+    settled: String,
 }
 
 #[derive(Debug, Clone)]
@@ -123,8 +123,8 @@ impl Playback {
         if self.played_keys(stretch.trim()) || letters(stretch).next().is_none() {
             return None;
         }
-        if self.cut.as_ref().is_some_and(|cut| find_prefix(cut, stretch).is_some()) {
-            self.cut = None;
+        if let Some(end) = find_prefix(&self.settled, stretch) {
+            self.settled.drain(..end);
             return None;
         }
         let exact = self.queue.iter().position(|u| find_prefix(u.unheard(), stretch).is_some());
@@ -179,17 +179,23 @@ impl Playback {
         self.drain(Utterance::all_heard)
     }
 
+    /// Takes out everything as what will be heard to its end, though it has not been yet.
+    pub(crate) fn take_all_as_sent(&mut self) -> Vec<Spoken> {
+        self.settled = self.queue.iter().map(Utterance::unheard).collect();
+        self.drain(Utterance::all_heard)
+    }
+
     /// Takes out everything as cut off where it is known to have been heard to.
     pub(crate) fn take_all_as_cut(&mut self) -> Vec<Spoken> {
         let cut = self.queue.iter().find(|u| u.heard < u.text.len());
-        self.cut = cut.map(|u| u.unheard().to_owned());
+        self.settled = cut.map(|u| u.unheard().to_owned()).unwrap_or_default();
         self.drain(|_| ())
     }
 
     /// The caller spoke over us; `heard` is the carrier's word for what was heard of the utterance
     /// being played: from its beginning, or from the last stretch that was reported.
     pub(crate) fn take_interrupted(&mut self, heard: &str) -> Vec<Spoken> {
-        self.cut = None;
+        self.settled.clear();
         let current = self.queue.iter().position(|u| u.heard < u.text.len() || !u.closed);
         if let Some(current) = current
             && letters(heard).next().is_some()
@@ -413,7 +419,8 @@ mod tests {
         playback.played("One two three.");
         assert_eq!(heard(&playback.take_all_as_cut()), [("One two three.", false)]);
         playback.sent(Source::Supervisor, None, "Seven eight nine.", true);
-        playback.played("Four five");
+        playback.played("Four");
+        playback.played("five");
         assert_eq!(heard(&playback.take_interrupted("Seven")), [("Seven", false)]);
     }
 

@@ -182,6 +182,11 @@ impl Call {
         if self.transcript.questions.is_empty() {
             return;
         }
+        if matches!(self.state, State::OnHold) {
+            // Words before the answer that are still sounding play out, and stand before it.
+            let sounding = self.playback.take_all_as_sent();
+            self.record(now, sounding);
+        }
         let answered = answer.is_some();
         let text = answer.unwrap_or_default();
         let by = if answered { By::Supervisor } else { By::Policy };
