@@ -1,5 +1,7 @@
 //! The command line: one file a command.
 
+mod api;
+mod calls;
 mod converse;
 mod demo;
 mod floor;
@@ -41,6 +43,7 @@ enum Command {
     Serve,
     Demo(demo::Demo),
     Talk(talk::Talk),
+    Calls(calls::Calls),
     Sim(sim::Sim),
     /// Hold many calls at once against a server, and print what that costs
     Load(load::Arguments),
@@ -94,6 +97,7 @@ pub fn main() -> ExitCode {
         Command::Serve => serve::run(settings),
         Command::Demo(demo) => demo::run(settings, &demo),
         Command::Talk(talk) => talk::run(settings, &talk),
+        Command::Calls(calls) => calls::run(settings, calls),
         Command::Sim(sim) => sim::run(settings, sim),
         Command::Load(arguments) => load::run(&arguments, settings),
         Command::Floor(arguments) => floor::run(arguments),

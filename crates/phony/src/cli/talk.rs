@@ -8,6 +8,7 @@ use clap::Args;
 use secrecy::ExposeSecret as _;
 use url::Url;
 
+use super::api::{admin_token, client, no_server, server_url};
 use super::converse::{Typed, converse, explain};
 use super::story::clock;
 use super::ui::{Style, Ui, clean};
@@ -55,7 +56,7 @@ pub(super) fn run(settings: Settings, talk: &Talk) -> anyhow::Result<()> {
 async fn talk_with(config: Config, talk: &Talk) -> anyhow::Result<()> {
     let ui = Ui::new();
     let target = Target::new(&config, talk.server.as_ref(), talk.agent.as_deref());
-    let client = client()?;
+    let client = client(HELLO)?;
     greet(&client, &target.origin).await?;
     if let Some(agent) = &talk.agent {
         check_agent(&client, &config, &target.origin, agent).await?;
@@ -110,12 +111,6 @@ impl Target {
     }
 }
 
-fn client() -> anyhow::Result<reqwest::Client> {
-    // Fails only if there is one already, which is as good.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    Ok(reqwest::Client::builder().timeout(HELLO).no_proxy().build()?)
-}
-
 /// Finds out whether there is a server before anything is rung.
 async fn greet(client: &reqwest::Client, origin: &str) -> anyhow::Result<()> {
     let answer = client.get(format!("{origin}/healthz")).send().await;
@@ -124,10 +119,7 @@ async fn greet(client: &reqwest::Client, origin: &str) -> anyhow::Result<()> {
         Ok(_) | Err(_) => String::new(),
     };
     if !body.contains("activeCalls") {
-        bail!(
-            "no Phony server answers at {origin}. Start one with `phony serve`, name another with \
-             --server URL, or try `phony demo`, which needs none"
-        );
+        bail!(no_server(origin));
     }
     Ok(())
 }
@@ -139,10 +131,9 @@ async fn check_agent(
     origin: &str,
     agent: &str,
 ) -> anyhow::Result<()> {
-    let kept = || std::fs::read_to_string(config.data_dir.join("admin-token")).ok();
-    let token = config.admin_token.as_ref().map(|token| token.expose_secret().to_owned());
-    let Some(token) = token.or_else(kept) else { return Ok(()) };
-    let request = client.get(format!("{origin}/agents")).bearer_auth(token.trim());
+    let Ok(server) = Url::parse(origin) else { return Ok(()) };
+    let Some(token) = admin_token(config, &server) else { return Ok(()) };
+    let request = client.get(format!("{origin}/agents")).bearer_auth(token.expose_secret());
     let Ok(answer) = request.send().await else { return Ok(()) };
     let list: serde_json::Value = answer.json().await.unwrap_or_default();
     let Some(list) = list["agents"].as_array() else { return Ok(()) };
@@ -202,10 +193,4 @@ fn agent_id(text: &str) -> Result<String, String> {
         return Err("an agent's id is made of letters, digits, - and _".to_owned());
     }
     Ok(text.to_owned())
-}
-
-fn server_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-    url.filter(Url::has_host)
-        .ok_or_else(|| "give its address, such as http://127.0.0.1:24187".to_owned())
 }

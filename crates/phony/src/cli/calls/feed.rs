@@ -1,0 +1,167 @@
+//! The event socket of a server, picked up again where it was lost.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::bail;
+use futures_util::StreamExt as _;
+use phony_call::CallSid;
+use serde::Deserialize;
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use super::screen::Screen;
+use crate::cli::api::Api;
+
+/// How long a server may take to open the socket.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a socket may be silent; the server asks whether we are there every 30 s.
+const SILENCE: Duration = Duration::from_secs(75);
+/// The first wait before a lost socket is opened again; each one is twice as long, up to the last.
+const WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+/// How often in a row it is tried, which takes about a minute and a half.
+const TRIES: u32 = 20;
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
+
+/// What must be known of an event of whatever kind.
+#[derive(Debug, Deserialize)]
+pub(super) struct Head {
+    #[serde(rename = "type")]
+    kind: String,
+    /// The call.
+    #[serde(rename = "callSid")]
+    pub(super) call: String,
+    seq: Option<u64>,
+}
+
+/// Events of one call or of all, each of them once.
+pub(super) struct Feed<'a, Show> {
+    api: &'a Api,
+    screen: &'a Screen,
+    call: Option<&'a CallSid>,
+    show: Show,
+    /// The last event of each call, and whether it was its end.
+    seen: BTreeMap<String, (u64, bool)>,
+    tries: u32,
+}
+
+/// Why there is no socket.
+enum Closed {
+    /// It may be there again soon.
+    ForNow,
+    ForGood(anyhow::Error),
+}
+
+impl<'a, Show: FnMut(&Head, &str)> Feed<'a, Show> {
+    pub(super) fn new(
+        api: &'a Api,
+        screen: &'a Screen,
+        call: Option<&'a CallSid>,
+        show: Show,
+    ) -> Self {
+        Self { api, screen, call, show, seen: BTreeMap::new(), tries: 0 }
+    }
+
+    /// Shows events until the call has ended; those of all calls, for ever.
+    pub(super) async fn follow(mut self) -> anyhow::Result<()> {
+        let mut lost = false;
+        loop {
+            match self.open(self.call).await {
+                Ok(socket) => {
+                    if std::mem::take(&mut lost) {
+                        self.screen.note("the server is back");
+                        self.make_up().await;
+                    }
+                    if self.read(socket, self.call).await {
+                        return Ok(());
+                    }
+                }
+                Err(Closed::ForGood(error)) => return Err(error),
+                // The server was there a moment ago, or this would be no time to wait for it.
+                Err(Closed::ForNow) if !lost => bail!(self.api.nobody()),
+                Err(Closed::ForNow) => {}
+            }
+            if !std::mem::replace(&mut lost, true) {
+                self.screen.note("the server is gone; trying to reach it again");
+            }
+            self.tries += 1;
+            if self.tries > TRIES {
+                bail!(self.api.nobody());
+            }
+            sleep(WAITS.0.saturating_mul(1 << self.tries.min(8)).min(WAITS.1)).await;
+        }
+    }
+
+    /// What came of calls that ended while the server was out of reach: the socket of all calls
+    /// tells of live ones alone.
+    async fn make_up(&mut self) {
+        if self.call.is_some() {
+            return;
+        }
+        let Ok(live) = self.api.live().await else { return };
+        let open = self.seen.iter().filter(|(_, (_, over))| !over);
+        let calls: Vec<_> = open.filter_map(|(call, _)| CallSid::parse(call).ok()).collect();
+        for call in calls.iter().filter(|call| !live.contains(call)) {
+            if let Ok(socket) = self.open(Some(call)).await {
+                self.read(socket, Some(call)).await;
+            }
+        }
+    }
+
+    async fn open(&self, call: Option<&CallSid>) -> Result<Socket, Closed> {
+        let seen = call.and_then(|call| self.seen.get(call.as_str()));
+        let request = self.api.events(call, seen.map_or(0, |(seq, _)| *seq));
+        let request = request.map_err(Closed::ForGood)?;
+        match timeout(PATIENCE, tokio_tungstenite::connect_async(request)).await {
+            Ok(Ok((socket, _))) => Ok(socket),
+            Ok(Err(Error::Http(answer))) => {
+                let status = answer.status().as_u16();
+                if status == 429 || answer.status().is_server_error() {
+                    return Err(Closed::ForNow);
+                }
+                let body = answer.body().as_deref().unwrap_or_default();
+                Err(Closed::ForGood(self.api.refusal(status, body).into()))
+            }
+            Ok(Err(_)) | Err(_) => Err(Closed::ForNow),
+        }
+    }
+
+    /// Whether the one call that was asked for has ended; else the socket was lost.
+    async fn read(&mut self, mut socket: Socket, call: Option<&CallSid>) -> bool {
+        while let Ok(Some(Ok(message))) = timeout(SILENCE, socket.next()).await {
+            match message {
+                Message::Text(line) => {
+                    if self.take(&line) && call.is_some() {
+                        return true;
+                    }
+                }
+                Message::Close(frame) => {
+                    let whole = frame.is_some_and(|frame| frame.code == CloseCode::Normal);
+                    return whole && call.is_some();
+                }
+                Message::Binary(_) | Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => {}
+            }
+        }
+        false
+    }
+
+    /// Shows an event, if it has not been shown; whether it was its call's last.
+    fn take(&mut self, line: &str) -> bool {
+        let Ok(head) = serde_json::from_str::<Head>(line) else { return false };
+        self.tries = 0;
+        let over = head.kind == "session_end";
+        if let Some(seq) = head.seq {
+            let (last, ended) = self.seen.entry(head.call.clone()).or_default();
+            if seq <= *last {
+                return false;
+            }
+            (*last, *ended) = (seq, over);
+        }
+        (self.show)(&head, line);
+        over
+    }
+}

@@ -1,0 +1,102 @@
+//! Lists of calls, and one call at a glance.
+
+use jiff::Timestamp;
+use phony_call::EndReason;
+use serde_json::Value;
+
+use crate::cli::story::{clock, why};
+use crate::cli::ui::{Style, Ui, clean};
+
+/// One line a call, newest first.
+pub(super) fn list(ui: Ui, page: &(Vec<Value>, bool), json: bool) -> anyhow::Result<()> {
+    let (calls, more) = page;
+    if json {
+        ui.line(&serde_json::to_string_pretty(calls)?);
+        return Ok(());
+    }
+    for call in calls {
+        let text = |name: &str| clean(call[name].as_str().unwrap_or_default());
+        let live = text("status") == "live";
+        let style = if live { Style::Agent } else { Style::Faint };
+        let lasted = call["durationMs"].as_u64().map_or_else(String::new, clock);
+        ui.line(&format!(
+            "{}  {}  {}  {lasted:>9}  {} → {}  {}  {}",
+            ui.paint(Style::Strong, &text("callSid")),
+            date(&text("startedAt")),
+            ui.paint(style, &format!("{:<5}", text("status"))),
+            text("from"),
+            text("to"),
+            text("agent"),
+            ui.paint(Style::Faint, reason(&call["endReason"])),
+        ));
+    }
+    if calls.is_empty() {
+        ui.line("There are no such calls.");
+    } else if *more {
+        ui.line(&ui.paint(Style::Faint, "There are more: --limit COUNT, --search TEXT, --live"));
+    }
+    Ok(())
+}
+
+/// Who, when, how it went, and what was said.
+pub(super) fn show(ui: Ui, call: &Value, json: bool) -> anyhow::Result<()> {
+    if json {
+        ui.line(&serde_json::to_string_pretty(call)?);
+        return Ok(());
+    }
+    let text = |name: &str| clean(call[name].as_str().unwrap_or_default());
+    let row = |name: &str, value: &str| {
+        if !value.trim().is_empty() {
+            ui.line(&format!("{} {value}", ui.paint(Style::Faint, &format!("{name:<9}"))));
+        }
+    };
+    row("call", &ui.paint(Style::Strong, &text("callSid")));
+    row("parties", &format!("{} → {}, {}", text("from"), text("to"), text("direction")));
+    row("agent", &text("agent"));
+    row("began", &date(&text("startedAt")));
+    row("status", &status(call, &text("status")));
+    row("asks", &text("question"));
+    row("held", &text("heldReply"));
+    if call["human"] == true {
+        row("speaks", "a human; /release in `phony calls tail` lets the AI go on");
+    }
+    row("cost", &format!("${:.4}", call["costUsd"].as_f64().unwrap_or_default()));
+    ui.line("");
+    let began = call["startedAt"].as_str().and_then(time);
+    for turn in call["turns"].as_array().into_iter().flatten() {
+        let part = |name: &str| clean(turn[name].as_str().unwrap_or_default());
+        let since = began.zip(turn["at"].as_str().and_then(time));
+        let ms = since.map_or(0, |(began, at)| at.duration_since(began).as_millis());
+        let at = ui.paint(Style::Faint, &clock(u64::try_from(ms).unwrap_or(0)));
+        let who = match (part("speaker").as_str(), part("source").as_str()) {
+            ("assistant", "supervisor") => "supervisor".to_owned(),
+            ("assistant", _) => "agent".to_owned(),
+            (other, _) => other.to_owned(),
+        };
+        let style =
+            if who == "agent" || who == "supervisor" { Style::Agent } else { Style::Caller };
+        let cut = if turn["interrupted"] == true { " (interrupted)" } else { "" };
+        ui.line(&format!("{at} {} {}{cut}", ui.paint(style, &format!("{who:<10}")), part("text")));
+    }
+    Ok(())
+}
+
+fn status(call: &Value, status: &str) -> String {
+    let lasted = call["durationMs"].as_u64().map_or_else(String::new, clock);
+    match reason(&call["endReason"]) {
+        "" => format!("{status} since {lasted}"),
+        reason => format!("{status} after {lasted}: {reason}"),
+    }
+}
+
+fn reason(code: &Value) -> &'static str {
+    serde_json::from_value::<EndReason>(code.clone()).map_or("", why)
+}
+
+fn date(text: &str) -> String {
+    time(text).map_or_else(String::new, |time| time.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
+}
+
+fn time(text: &str) -> Option<Timestamp> {
+    text.parse().ok()
+}

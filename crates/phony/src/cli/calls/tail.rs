@@ -1,0 +1,131 @@
+//! `phony calls tail`: a call as it happens.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal as _;
+
+use phony_call::{CallSid, Event, EventBody};
+
+use super::feed::{Feed, Head};
+use super::hands::act;
+use super::screen::Screen;
+use crate::cli::api::{Api, short};
+use crate::cli::converse::Typed;
+use crate::cli::story::Story;
+use crate::cli::ui::Style;
+use crate::cli::until_stopped;
+use crate::stage::read_event;
+
+/// Shows the call of this name until it ends; without one, the only live call or all of them.
+pub(super) async fn tail(api: &Api, wanted: Option<&str>, json: bool) -> anyhow::Result<()> {
+    let screen = Screen::new(json);
+    let call = match wanted {
+        Some(wanted) => Some(api.find(wanted).await?),
+        None => only_one(api, &screen).await?,
+    };
+    let by_hand = std::io::stdin().is_terminal();
+    if by_hand {
+        screen.note("type /help for what you can do here, /quit to leave the call alone");
+    }
+    let typed = Typed::start(by_hand)?;
+    let mut teller = Teller::new(&screen, call.is_none(), by_hand);
+    let show = |head: &Head, line: &str| {
+        if json {
+            screen.line(line);
+        } else {
+            teller.tell(head, line);
+        }
+    };
+    let feed = Feed::new(api, &screen, call.as_ref(), show);
+    tokio::select! {
+        done = feed.follow() => done,
+        () = act(api, &screen, call.as_ref(), typed) => Ok(()),
+        () = until_stopped() => Ok(()),
+    }
+}
+
+/// The live call, if there is but one.
+async fn only_one(api: &Api, screen: &Screen) -> anyhow::Result<Option<CallSid>> {
+    let mut live = api.live().await?;
+    let call = if live.len() == 1 { live.pop() } else { None };
+    match (&call, live.len()) {
+        (Some(call), _) => screen.note(&format!("call {call}")),
+        (None, 0) => screen.note("no call is live; those that come will be shown"),
+        (None, count) => screen.note(&format!("{count} calls are live; all are shown")),
+    }
+    Ok(call)
+}
+
+/// Tells calls in lines.
+struct Teller<'a> {
+    screen: &'a Screen,
+    /// Lines say which call they are about.
+    several: bool,
+    /// Somebody at a terminal is told what they can do.
+    hints: bool,
+    calls: BTreeMap<String, Told>,
+}
+
+/// A call that is being told.
+struct Told {
+    story: Story,
+    /// What the agent is saying.
+    words: String,
+}
+
+impl<'a> Teller<'a> {
+    fn new(screen: &'a Screen, several: bool, hints: bool) -> Self {
+        Self { screen, several, hints, calls: BTreeMap::new() }
+    }
+
+    fn tell(&mut self, head: &Head, line: &str) {
+        // A kind of event that is newer than this program.
+        let Some(event) = read_event(line) else { return };
+        let front = if self.several { format!("{} ", short(&head.call)) } else { String::new() };
+        let ui = self.screen.ui();
+        let told = self.calls.entry(head.call.clone());
+        let told = told.or_insert_with(|| Told { story: Story::new(ui), words: String::new() });
+        let Some(done) = told.grow(self.screen, &front, &event) else { return };
+        for line in done {
+            self.screen.line(&format!("{}{line}", ui.paint(Style::Strong, &front)));
+        }
+        if self.hints
+            && let Some(hint) = hint(&event.body)
+        {
+            self.screen.note(&format!("{front}{hint}"));
+        }
+        if matches!(event.body, EventBody::SessionEnd { .. }) {
+            self.calls.remove(&head.call);
+        }
+    }
+}
+
+impl Told {
+    /// The lines of an event; none if it only lets words grow.
+    fn grow(&mut self, screen: &Screen, front: &str, event: &Event) -> Option<Vec<String>> {
+        if let EventBody::AssistantDelta { text } = &event.body {
+            if screen.is_live() {
+                self.words.push_str(text);
+                screen.grow(&format!("{front}agent"), &self.words);
+            }
+            return None;
+        }
+        if let EventBody::Transcript { text, r#final: false, .. } = &event.body {
+            screen.grow(&format!("{front}caller"), text);
+            return None;
+        }
+        let lines = self.story.tell(event);
+        if !lines.is_empty() {
+            self.words.clear();
+        }
+        Some(lines)
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "only what waits for somebody needs a hint")]
+fn hint(body: &EventBody) -> Option<&'static str> {
+    match body {
+        EventBody::Query { .. } => Some("type the answer, or /answer TEXT"),
+        EventBody::PendingResponse { .. } => Some("/approve [TEXT] sends it, /reject drops it"),
+        _ => None,
+    }
+}
