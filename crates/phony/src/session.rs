@@ -129,9 +129,9 @@ impl Session {
                 said = next_of(self.model.as_mut().map(|model| &mut model.rx)) => match said {
                     Some(said) => {
                         self.refused |= matches!(
-                            said, FromModel::Failed { fault: Fault::Fatal, .. }
+                            *said, FromModel::Failed { fault: Fault::Fatal, .. }
                         );
-                        self.input(Input::Model(said));
+                        self.input(Input::Model(*said));
                     }
                     None => self.replace_model("ended"),
                 },

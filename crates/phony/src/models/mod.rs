@@ -24,15 +24,16 @@ pub const FACTS: usize = 256;
 pub struct ModelPort {
     /// Orders to the model.
     pub tx: mpsc::Sender<ToModel>,
-    /// Facts from the model; closed when its task has ended.
-    pub rx: mpsc::Receiver<FromModel>,
+    /// Facts from the model; closed when its task has ended. Boxed, for a queue has room for 32 of
+    /// them from the start, and they are large.
+    pub rx: mpsc::Receiver<Box<FromModel>>,
 }
 
 /// The model's end of a port.
 #[derive(Debug)]
 pub(crate) struct ModelEnd {
     pub(crate) orders: mpsc::Receiver<ToModel>,
-    pub(crate) facts: mpsc::Sender<FromModel>,
+    pub(crate) facts: mpsc::Sender<Box<FromModel>>,
 }
 
 /// Both ends of a new port.

@@ -38,7 +38,7 @@ pub(crate) struct House {
 /// The test in the place of a call's model.
 pub(crate) struct FakeModel {
     pub(crate) orders: mpsc::Receiver<ToModel>,
-    pub(crate) facts: mpsc::Sender<FromModel>,
+    pub(crate) facts: mpsc::Sender<Box<FromModel>>,
 }
 
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -253,7 +253,7 @@ impl Line {
 impl FakeModel {
     /// Comes up.
     pub(crate) async fn ready(&self) {
-        self.facts.send(FromModel::Ready).await.unwrap();
+        self.facts.send(Box::new(FromModel::Ready)).await.unwrap();
     }
 
     /// The next request for a reply: its turn and the caller's last words.
@@ -273,8 +273,9 @@ impl FakeModel {
     pub(crate) async fn reply(&self, turn: TurnId, words: &str) {
         let outcome = phony_call::Outcome::Complete;
         let text = FromModel::Text { turn, text: words.into() };
-        self.facts.send(text).await.unwrap();
-        self.facts.send(FromModel::Done { turn, outcome, usage: None }).await.unwrap();
+        self.facts.send(Box::new(text)).await.unwrap();
+        let done = FromModel::Done { turn, outcome, usage: None };
+        self.facts.send(Box::new(done)).await.unwrap();
     }
 }
 

@@ -85,7 +85,7 @@ impl Bench {
     /// The next fact.
     pub(crate) async fn next(&mut self) -> FromModel {
         let fact = timeout(PATIENCE, self.port.rx.recv()).await.expect("a fact in time");
-        fact.expect("a model that lives")
+        *fact.expect("a model that lives")
     }
 
     pub(crate) async fn ready(&mut self) {

@@ -73,7 +73,8 @@ impl Hand {
     }
 
     async fn next(&mut self) -> FromModel {
-        timeout(PATIENCE, self.port.rx.recv()).await.expect("in time").expect("a model that lives")
+        let fact = timeout(PATIENCE, self.port.rx.recv()).await.expect("in time");
+        *fact.expect("a model that lives")
     }
 
     async fn respond(&self, turn: u32, texts: &[&str]) {
@@ -374,7 +375,10 @@ async fn a_secure_base_url_is_spoken_to_in_tls_and_a_stranger_is_not_trusted() {
     assert!(!offers(b"sk-not-a-key"));
     stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.expect("a socket");
     let fact = timeout(PATIENCE, port.rx.recv()).await.expect("in time");
-    assert!(matches!(fact, Some(FromModel::Failed { turn: None, fault: Fault::Lost, .. })));
+    assert!(matches!(
+        fact.as_deref(),
+        Some(FromModel::Failed { turn: None, fault: Fault::Lost, .. })
+    ));
     stop.cancel();
     tracker.close();
     timeout(PATIENCE, tracker.wait()).await.expect("no task left");

@@ -89,7 +89,7 @@ async fn words_go_to_the_model_and_its_words_come_back_token_by_token() {
     let (turn, words) = model.asked().await;
     assert_eq!(words, "I lost my debit card");
     for text in ["I am ", "sorry."] {
-        model.facts.send(FromModel::Text { turn, text: text.into() }).await.unwrap();
+        model.facts.send(Box::new(FromModel::Text { turn, text: text.into() })).await.unwrap();
         let frame = line.next_of("text").await;
         assert_eq!((&frame["token"], &frame["last"]), (&json!(text), &json!(false)));
     }

@@ -10,7 +10,7 @@ use crate::models::ModelEnd;
 #[derive(Debug)]
 pub(crate) struct Desk {
     end: ModelEnd,
-    outbox: VecDeque<FromModel>,
+    outbox: VecDeque<Box<FromModel>>,
 }
 
 /// What happened at the port.
@@ -31,6 +31,7 @@ impl Desk {
     /// Tells the call something: at once if it has room, else as soon as it has.
     pub(crate) fn say(&mut self, fact: FromModel) {
         use tokio::sync::mpsc::error::TrySendError;
+        let fact = Box::new(fact);
         if !self.outbox.is_empty() {
             self.outbox.push_back(fact);
             return;
@@ -82,7 +83,7 @@ mod tests {
         port.tx.send(ToModel::Cancel { turn: TurnId(1) }).await.unwrap();
         assert!(matches!(desk.visit().await, Visit::Order(_)));
         for n in 0..FACTS + 2 {
-            assert_eq!(port.rx.recv().await, Some(text(n)));
+            assert_eq!(port.rx.recv().await, Some(Box::new(text(n))));
             if desk.is_behind() {
                 assert!(matches!(desk.visit().await, Visit::Taken));
             }

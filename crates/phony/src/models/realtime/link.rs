@@ -21,8 +21,11 @@ use super::trouble::Trouble;
 const LARGEST_MESSAGE: usize = 1 << 20;
 
 /// Small, for there are many calls: the library's own buffers take 256 KiB a connection. A few
-/// deltas fit.
-const BUFFER: usize = 2048;
+/// deltas fit; the buffer grows for what does not.
+const BUFFER: usize = 1024;
+
+/// A message of this size leaves behind a buffer that is not small any more.
+const LARGE: usize = 2048;
 
 const AGENT: &str = concat!("phony/", env!("CARGO_PKG_VERSION"));
 
@@ -33,12 +36,12 @@ pub(crate) struct Link {
     outgrown: Option<Outgrown>,
 }
 
-/// A message for which the read buffer had to grow. As long as it is kept, the library cannot use
-/// that memory again, and goes on with a buffer of the usual size once it has filled it up: else
-/// the echo of our session would cost every call its length for ever.
+/// A large message. As long as it is kept, the library cannot use the buffer that it is in again,
+/// and goes on with one of the usual size when this is full: else the echo of our session would
+/// cost every call twice its length for ever.
 struct Outgrown {
-    _message: Utf8Bytes,
-    /// How much may still come until the buffer is left for certain.
+    message: Utf8Bytes,
+    /// How much must come until the buffer is full for certain.
     left: usize,
 }
 
@@ -99,13 +102,14 @@ impl Link {
     }
 
     fn keep_buffer_small(&mut self, message: &Utf8Bytes) {
-        if message.len() > BUFFER {
-            // The buffer grows to at most twice the message.
-            let left = message.len() * 2;
-            self.outgrown = Some(Outgrown { _message: message.clone(), left });
+        if message.len() > LARGE {
+            // A buffer grows to twice what it must hold, which may be a message before this, too.
+            self.outgrown = Some(Outgrown { message: message.clone(), left: 4 * message.len() });
         } else if let Some(outgrown) = &mut self.outgrown {
             outgrown.left = outgrown.left.saturating_sub(message.len());
-            if outgrown.left == 0 {
+            let beginning = outgrown.message.as_ptr().addr();
+            let its_buffer = beginning..beginning + 4 * outgrown.message.len();
+            if outgrown.left == 0 || !its_buffer.contains(&message.as_ptr().addr()) {
                 self.outgrown = None;
             }
         }
@@ -170,4 +174,40 @@ fn refusal(error: &Error) -> Trouble {
 
 fn broken(error: &Error) -> Trouble {
     Trouble::lost("disconnected", error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::net::TcpListener;
+    use tokio_tungstenite::accept_async;
+
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(5);
+
+    #[tokio::test]
+    async fn a_large_message_is_let_go_once_its_buffer_is_full() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}/v1", listener.local_addr().unwrap());
+        let settings = RealtimeSettings::new(&base, "key".into(), "model").unwrap();
+        let session = SessionSettings::default();
+        let server = async { accept_async(listener.accept().await.unwrap().0).await.unwrap() };
+        let (mut server, link) = tokio::join!(server, Link::open(&settings, &session));
+        let Ok(mut link) = link else { panic!("no link") };
+        let small = "s".repeat(200);
+        let messages = [small.clone(), "l".repeat(5 * LARGE)].into_iter();
+        let messages = messages.chain(std::iter::repeat_n(small, 150));
+        let mut kept = Vec::new();
+        for message in messages {
+            server.send(Message::text(message.clone())).await.unwrap();
+            match timeout(PATIENCE, link.read()).await {
+                Ok(Incoming::Text(text)) => assert_eq!(*text, *message),
+                _ => panic!("no message"),
+            }
+            kept.push(link.outgrown.is_some());
+        }
+        assert_eq!((kept[0], kept[1], kept.last()), (false, true, Some(&false)));
+    }
 }
