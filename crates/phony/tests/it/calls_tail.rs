@@ -343,8 +343,8 @@ async fn calls_are_listed_and_one_is_shown() {
     assert_eq!((code, out.len()), (Some(0), 2), "{out:#?}");
     assert!(out[0].starts_with("CA0000bbbb") && out[0].contains("the line was engaged"), "{out:?}");
     assert!(out[1].starts_with("CA0000aaaa") && out[1].contains("live"), "{out:?}");
-    let (_, live, _) = Program::start(&house.url(""), &["list", "--live"]).ends().await;
-    assert_eq!(live, out[1..]);
+    let (_, now, _) = Program::start(&house.url(""), &["list", "--live"]).ends().await;
+    assert_eq!(now, out[1..]);
     says(&mut line, "Is anybody there?").await;
     let mut tail = Program::start(&house.url(""), &["tail", "aaaa"]);
     tail.prints("Is anybody there?").await;
