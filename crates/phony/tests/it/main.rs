@@ -3,6 +3,7 @@
 #![expect(clippy::large_futures, reason = "a test runs one of them")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod auth;
+mod calls_tail;
 mod command;
 mod config;
 mod demo;

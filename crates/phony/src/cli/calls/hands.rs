@@ -18,7 +18,7 @@ pub(super) async fn act(api: &Api, screen: &Screen, call: Option<&CallSid>, mut 
             Err(problem) => screen.problem(&format!("{problem:#}")),
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 enum Next {

@@ -84,7 +84,7 @@ pub(super) fn run(settings: Settings, calls: Calls) -> anyhow::Result<()> {
                 let call = api.find(&call).await?;
                 show::show(Ui::new(), &api.call(&call).await?, json)
             }
-            What::Tail { call } => tail::tail(&api, call.as_deref(), json).await,
+            What::Tail { call } => Box::pin(tail::tail(&api, call.as_deref(), json)).await,
         }
     })
 }

@@ -90,17 +90,20 @@ impl Order {
 }
 
 /// Which of the live calls a line is for, and the rest of the line. A single call needs no name.
-pub(super) fn addressed<'a>(line: &'a str, live: &[CallSid]) -> Result<(CallSid, &'a str), String> {
+pub(super) fn addressed<'a>(
+    line: &'a str,
+    calls: &[CallSid],
+) -> Result<(CallSid, &'a str), String> {
     let line = line.trim();
     let (first, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-    let one = match (named(first, live).as_slice(), live) {
+    let one = match (named(first, calls).as_slice(), calls) {
         ([call], _) => return Ok(((*call).clone(), rest.trim())),
         (_, []) => return Err("no call is live; nothing was done".to_owned()),
         ([], [only]) => return Ok((only.clone(), line)),
         ([], _) => "put the end of the call's id in front".to_owned(),
         (_, _) => format!("several calls end in {first}; write more of the id"),
     };
-    let all: Vec<_> = live.iter().map(|call| short(call.as_str())).collect();
+    let all: Vec<_> = calls.iter().map(|call| short(call.as_str())).collect();
     let example = all.first().copied().unwrap_or_default();
     Err(format!("{one}, as in `{example} {line}`; live are {}", all.join(", ")))
 }

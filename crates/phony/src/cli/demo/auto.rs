@@ -10,7 +10,7 @@ use super::show::{Show, ear};
 use crate::cli::story::{Totals, summary};
 use crate::cli::ui::{Style, clean};
 use crate::cli::{sim, until_stopped};
-use crate::simulator::callers::{Caller, RecordedCall, Step, What, When, recorded_calls};
+use crate::simulator::callers::{Caller, OrElse, RecordedCall, Step, What, When, recorded_calls};
 use crate::simulator::openai::Brain;
 use crate::stage::{Audit, CALLER, NUMBER, Stage, StageOptions, audit};
 
@@ -52,6 +52,18 @@ pub(super) fn errand() -> Caller {
         Step::reply("Yes, I would like to book an appointment for her."),
         Step::reply("Tomorrow at ten in the morning, please."),
         Step::reply("No thank you, that is all. Goodbye!"),
+        Step::hang_up(),
+    ])
+}
+
+/// A caller who asks for something that only the supervisor can grant.
+pub(super) fn wish() -> Caller {
+    let answered = When::Hears { text: "else I can do for you?".to_owned() };
+    Caller::Script(vec![
+        Step::reply("Good morning, when are you open?"),
+        Step::reply("I would like to come by. Could I get a discount, as a new customer?"),
+        Step::new(answered, What::say("No thank you, that is all. Goodbye!"))
+            .or_after(120_000, OrElse::Go),
         Step::hang_up(),
     ])
 }
@@ -107,7 +119,7 @@ async fn play(
     let view = stage.view();
     let sid = stage.network.dial_in(CALLER, NUMBER, caller)?;
     let shown = tokio::select! {
-        shown = show.call(view, &sid, limit) => shown,
+        shown = show.call(view, &sid, limit, None) => shown,
         () = until_stopped() => Err(anyhow::anyhow!("stopped: the call was dropped")),
     };
     let (events, story) = match shown {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::Scenery;
 use super::show::{Show, ear};
+use super::{Scenery, auto};
 use crate::cli::converse::{Typed, converse, explain};
 use crate::cli::story::summary;
 use crate::cli::ui::{Style, Ui};
@@ -18,7 +18,7 @@ const LONGEST: Duration = Duration::from_hours(1);
 const CHOICES: [(&str, &str, &str); 4] = [
     ("1", "the AI calls a human", "not yet: it comes with outbound calls"),
     ("2", "a human calls the AI", "you are the caller, by text"),
-    ("3", "two AIs talk", "a caller that follows a script rings the agent"),
+    ("3", "two AIs talk", "a scripted caller rings the agent; you are the supervisor"),
     ("q", "leave", ""),
 ];
 
@@ -69,7 +69,7 @@ async fn choose(
                 be_the_caller(scenery, stage, &number, typed).await?;
             }
             "3" => {
-                watch_two(scenery, stage, show).await?;
+                watch_two(scenery, stage, show, typed).await?;
             }
             "q" | "quit" | "exit" => return Ok(()),
             _ => ui.line("Type 1, 2, 3 or q, then Enter."),
@@ -124,13 +124,20 @@ async fn be_the_caller(
     Ok(())
 }
 
-/// The scripted caller and the agent, both of them machines.
-async fn watch_two(scenery: &Scenery, stage: &Stage, show: &mut Show<'_>) -> anyhow::Result<()> {
+/// The scripted caller and the agent, both of them machines; whoever watches is the supervisor.
+async fn watch_two(
+    scenery: &Scenery,
+    stage: &Stage,
+    show: &mut Show<'_>,
+    typed: &mut Typed,
+) -> anyhow::Result<()> {
     let ui = scenery.ui;
     let number = stage.numbers().next().map_or(crate::stage::NUMBER, |(number, _)| number);
     let view = stage.view();
-    let sid = stage.network.dial_in(CALLER, number, super::auto::errand())?;
-    let (events, story) = show.call(view, &sid, LONGEST).await?;
+    // Only the stand-in is known to ask its supervisor about this.
+    let caller = if scenery.pretends { auto::wish() } else { auto::errand() };
+    let sid = stage.network.dial_in(CALLER, number, caller)?;
+    let (events, story) = show.call(view, &sid, LONGEST, Some(typed)).await?;
     let record = stage.network.wait_for_end(&sid, Duration::from_secs(10)).await;
     let record = record.unwrap_or_else(|record| *record);
     let audit = audit(&events, &record);

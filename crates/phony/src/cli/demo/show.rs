@@ -9,8 +9,9 @@ use secrecy::ExposeSecret as _;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::cli::converse::Typed;
 use crate::cli::story::{Moment, Story};
-use crate::cli::ui::Ui;
+use crate::cli::ui::{Style, Ui};
 use crate::events::View;
 use crate::simulator::twilio::Watch;
 use crate::stage::{Stage, read_event};
@@ -38,23 +39,25 @@ pub(super) struct Show<'a> {
     pub(super) stage: &'a Stage,
     pub(super) moments: mpsc::Receiver<Moment>,
     pub(super) speed: f64,
-    /// What a supervisor answers when the agent asks; nobody answers otherwise.
+    /// What a supervisor answers when the agent asks and nobody types an answer.
     pub(super) answer: Option<&'static str>,
 }
 
 impl Show<'_> {
     /// Shows the call until the server has closed its record; returns its stored events and what
-    /// it came to.
+    /// it came to. Whoever types is the supervisor whom the agent may ask.
     pub(super) async fn call(
         &mut self,
         mut view: View,
         sid: &str,
         limit: Duration,
+        mut typed: Option<&mut Typed>,
     ) -> anyhow::Result<(Vec<Event>, Story)> {
         let call = CallSid::parse(sid).context("the phone network's name of the call")?;
         let mut story = Story::new(self.ui);
         let mut events = Vec::new();
         let mut supervisor = JoinSet::new();
+        let mut asks = false;
         let mut past: VecDeque<_> = std::mem::take(&mut view.past).into();
         let too_late = tokio::time::sleep(limit);
         tokio::pin!(too_late);
@@ -68,7 +71,21 @@ impl Show<'_> {
                 }
                 line = view.live.recv() => line,
                 Some(done) = supervisor.join_next() => {
-                    let _: () = done.context("the supervisor failed")??;
+                    match done.context("the supervisor failed")? {
+                        Err(problem) if typed.is_none() => return Err(problem),
+                        Err(problem) => self.note(&format!("{problem:#}")),
+                        Ok(()) => {}
+                    }
+                    continue;
+                }
+                line = next_line(&mut typed) => {
+                    match line.trim() {
+                        "" => {}
+                        answer if asks => {
+                            supervisor.spawn(self.clarify(&call, answer, Duration::ZERO)?);
+                        }
+                        _ => self.note("the agent asks nothing just now"),
+                    }
                     continue;
                 }
                 () = &mut too_late => bail!("the call was not over after {limit:?}"),
@@ -80,8 +97,17 @@ impl Show<'_> {
             for line in story.tell(&event) {
                 self.ui.line(&line);
             }
-            if let (EventBody::Query { .. }, Some(answer)) = (&event.body, self.answer) {
-                supervisor.spawn(self.clarify(&call, answer)?);
+            match (&event.body, self.answer) {
+                (EventBody::Query { .. }, _) if typed.is_some() => {
+                    asks = true;
+                    self.prompt();
+                }
+                (EventBody::Query { .. }, Some(answer)) => {
+                    let thinks = THINKS.div_f64(self.speed);
+                    supervisor.spawn(self.clarify(&call, answer, thinks)?);
+                }
+                (EventBody::QueryResponse { .. }, _) => asks = false,
+                _ => {}
             }
             let over = matches!(event.body, EventBody::SessionEnd { .. });
             events.extend(Some(event).filter(Event::is_stored));
@@ -91,18 +117,32 @@ impl Show<'_> {
         }
     }
 
+    /// Tells the supervisor at the terminal that it is their turn.
+    fn prompt(&self) {
+        let limit = self.stage.server.switchboard.config.policy.question_limit.as_secs();
+        let text = format!(
+            "? You are the supervisor: type the answer and press Enter. Without one the agent goes \
+             on after {limit} s."
+        );
+        self.ui.line(&self.ui.paint(Style::Strong, &text));
+    }
+
+    fn note(&self, text: &str) {
+        self.ui.line(&self.ui.paint(Style::Faint, &format!("· {text}")));
+    }
+
     /// A supervisor who answers the agent's question, by the same route as the dashboard.
     fn clarify(
         &self,
         call: &CallSid,
         answer: &str,
+        thinks: Duration,
     ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + Send + 'static> {
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5));
         let url = format!("http://{}/override/clarification", self.stage.server.addr);
         let body = serde_json::json!({ "callSid": call.as_str(), "response": answer });
         let request = client.build()?.post(url).json(&body);
         let request = request.bearer_auth(self.stage.admin_token.expose_secret());
-        let thinks = THINKS.div_f64(self.speed);
         Ok(async move {
             tokio::time::sleep(thinks).await;
             let answer = request.send().await?;
@@ -112,4 +152,14 @@ impl Show<'_> {
             Ok(())
         })
     }
+}
+
+/// The next line that is typed; never, if nobody types or the input has ended.
+async fn next_line(typed: &mut Option<&mut Typed>) -> String {
+    if let Some(typed) = typed
+        && let Some(line) = typed.next().await
+    {
+        return line;
+    }
+    std::future::pending().await
 }
