@@ -212,18 +212,7 @@ mod tests {
     use super::*;
 
     fn scan(chunks: &[&str]) -> (String, Vec<Command>, usize) {
-        let mut scanner = Scanner::default();
-        let mut pieces: Vec<Piece> = chunks.iter().flat_map(|chunk| scanner.push(chunk)).collect();
-        pieces.extend(scanner.finish());
-        let (mut text, mut commands, mut malformed) = (String::new(), Vec::new(), 0);
-        for piece in pieces {
-            match piece {
-                Piece::Text(t) => text.push_str(&t),
-                Piece::Command(command) => commands.push(command),
-                Piece::Malformed(_) => malformed += 1,
-            }
-        }
-        (text, commands, malformed)
+        crate::fuzzing::scan(chunks.iter().copied())
     }
 
     #[test]

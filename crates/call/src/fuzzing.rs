@@ -13,7 +13,8 @@ pub fn command_scanner(data: &[u8]) {
     assert!(!split.0.contains("[["), "spoken: {}", split.0);
 }
 
-fn scan<'a>(chunks: impl Iterator<Item = &'a str>) -> (String, Vec<Command>, usize) {
+/// What is spoken, what is done, and how much was neither.
+pub(crate) fn scan<'a>(chunks: impl Iterator<Item = &'a str>) -> (String, Vec<Command>, usize) {
     let mut scanner = Scanner::default();
     let mut pieces: Vec<Piece> = chunks.flat_map(|chunk| scanner.push(chunk)).collect();
     pieces.extend(scanner.finish());
