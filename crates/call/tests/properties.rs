@@ -188,6 +188,10 @@ impl Run {
 
     fn event(&mut self, event: Event) {
         let Some(seq) = event.seq else { return };
+        if matches!(event.body, EventBody::Interrupt { .. } | EventBody::Resumed { .. }) {
+            // The line forgets the utterance, and with it that it was open.
+            self.sent.clear();
+        }
         assert_eq!(seq, self.events.len() as u64 + 1, "numbered without gaps");
         let json = serde_json::to_string(&event).unwrap();
         assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event, "{json}");
@@ -225,8 +229,6 @@ impl Run {
             }
             Step::Interrupted(percent) => {
                 let heard = part(&self.sent_last(), *percent);
-                // The line forgets the utterance, and with it that it was open.
-                self.sent.clear();
                 self.input(Input::Carrier(FromCarrier::Interrupted { heard }));
             }
             Step::Played(percent) => {
@@ -236,7 +238,6 @@ impl Run {
             Step::AgentOn(on) => self.input(Input::Carrier(FromCarrier::AgentSpeaking(*on))),
             Step::CallerOn(on) => self.input(Input::Carrier(FromCarrier::CallerSpeaking(*on))),
             Step::Closed(clean) => {
-                self.sent.clear();
                 let closed = FromCarrier::Closed { clean: *clean };
                 self.input(Input::Carrier(closed));
             }
@@ -249,7 +250,6 @@ impl Run {
                     3 => dialled(true),
                     _ => dialled(false),
                 };
-                self.sent.clear();
                 let (_, outputs) = self.call.leg_ended(self.now, end);
                 self.take(outputs);
             }

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::{Call, Output, State};
 use crate::action::{Action, Refused};
+use crate::command::{Piece, Scanner};
 use crate::deadline::Deadline;
 use crate::dialing::is_ordinary;
 use crate::event::{By, EventBody, Source, ToolRef};
@@ -253,8 +254,20 @@ impl Call {
             }
             self.send_kept(now, text, Vec::new());
         } else {
-            self.send_kept(now, text, held.commands);
+            self.send_kept(now, &words_of(text), held.commands);
         }
         self.owed |= words_kept_meanwhile;
     }
+}
+
+/// What of a held reply is for the caller: all of it, but where it is shown by its commands alone.
+fn words_of(text: &str) -> String {
+    let mut scanner = Scanner::default();
+    let mut pieces = scanner.push(text);
+    pieces.extend(scanner.finish());
+    let words = pieces.into_iter().filter_map(|piece| match piece {
+        Piece::Text(text) => Some(text),
+        Piece::Command(_) | Piece::Malformed(_) => None,
+    });
+    words.collect()
 }

@@ -453,6 +453,8 @@ impl Call {
         let Some(reply) = self.reply() else { return };
         let (turn, commands) = (reply.turn, std::mem::take(&mut reply.commands));
         if self.waits(&text, &commands) {
+            // A supervisor must see, and be able to send, a reply that has no words at all.
+            let text = if text.is_empty() { in_brackets(&commands) } else { text };
             self.last_written = self.reply().map(|reply| reply.written());
             self.emit(now, EventBody::PendingResponse { text, turn, commands });
             return self.hold_for_approval(now);
@@ -689,4 +691,13 @@ impl Call {
             self.end_by_policy(now, EndReason::ModelFailed);
         }
     }
+}
+
+/// Commands as the model would have written them.
+fn in_brackets(commands: &[HeldCommand]) -> String {
+    let written = commands.iter().map(|held| match held.value.as_str() {
+        "" => format!("[[{}]]", held.command.as_str()),
+        value => format!("[[{}:{value}]]", held.command.as_str()),
+    });
+    written.collect()
 }
