@@ -184,7 +184,8 @@ impl Publisher {
             Ok(json) => json,
             Err(error) => return tracing::error!(%error, "an event could not be written"),
         };
-        let line = Utf8Bytes::from(json);
+        // It may be kept for long: no longer than it must be.
+        let line = Utf8Bytes::from(String::from(json.into_boxed_str()));
         log.viewers.retain(|viewer| viewer.tell(&line));
         if !event.is_stored() {
             return;

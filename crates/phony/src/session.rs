@@ -120,7 +120,7 @@ impl Session {
                     None => return,
                 },
                 said = next_of(self.line.as_mut().map(|line| &mut line.rx)) => {
-                    let said = said.unwrap_or(FromCarrier::Closed { clean: false });
+                    let said = said.map_or(FromCarrier::Closed { clean: false }, |said| *said);
                     if matches!(said, FromCarrier::Closed { .. }) {
                         self.line = None;
                     }
@@ -202,7 +202,7 @@ impl Session {
             tracing::debug!("nothing to tell it on: there is no line");
             return true;
         };
-        match line.tx.try_send(order) {
+        match line.tx.try_send(Box::new(order)) {
             // A line that has closed says so itself, and how.
             Ok(()) | Err(TrySendError::Closed(_)) => true,
             Err(TrySendError::Full(_)) => {

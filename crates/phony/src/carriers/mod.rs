@@ -13,22 +13,23 @@ pub const ORDERS: usize = 256;
 /// Facts that may wait for the call. A full port slows the line down; nothing is lost.
 pub const FACTS: usize = 64;
 
-/// The call's end of a line. Dropping it ends the line's task and closes its socket.
+/// The call's end of a line. What goes through it is boxed, for a queue has room for 32 of them
+/// from the start, and they are large. Dropping it ends the line's task and closes its socket.
 #[derive(Debug)]
 pub struct CarrierPort {
     /// Orders to the line.
-    pub tx: mpsc::Sender<ToCarrier>,
+    pub tx: mpsc::Sender<Box<ToCarrier>>,
     /// Facts from the line; closed when its task has ended.
-    pub rx: mpsc::Receiver<FromCarrier>,
+    pub rx: mpsc::Receiver<Box<FromCarrier>>,
 }
 
 /// The line's end of a port.
 #[derive(Debug)]
 pub struct CarrierEnd {
     /// Orders to the line; closed when the call has let go of it.
-    pub orders: mpsc::Receiver<ToCarrier>,
+    pub orders: mpsc::Receiver<Box<ToCarrier>>,
     /// Facts from the line.
-    pub facts: mpsc::Sender<FromCarrier>,
+    pub facts: mpsc::Sender<Box<FromCarrier>>,
 }
 
 /// Both ends of a new port.

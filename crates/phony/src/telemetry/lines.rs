@@ -70,22 +70,24 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
         let mut fields = Fields::default();
         attributes.record(&mut Collector { fields: &mut fields, whole: self.settings.numbers });
         if let Some(span) = context.span(id) {
-            span.extensions_mut().insert(fields);
+            span.extensions_mut().insert(OfSpan(fields.0.into_iter().collect()));
         }
     }
 
     fn on_record(&self, id: &Id, record: &Record<'_>, context: Context<'_, S>) {
         if let Some(span) = context.span(id)
-            && let Some(fields) = span.extensions_mut().get_mut::<Fields>()
+            && let Some(of_span) = span.extensions_mut().get_mut::<OfSpan>()
         {
-            record.record(&mut Collector { fields, whole: self.settings.numbers });
+            let mut fields = Fields::default();
+            record.record(&mut Collector { fields: &mut fields, whole: self.settings.numbers });
+            of_span.0.extend(fields.0);
         }
     }
 
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
         let mut fields = Fields::default();
         for span in context.event_scope(event).into_iter().flat_map(Scope::from_root) {
-            if let Some(of_span) = span.extensions().get::<Fields>() {
+            if let Some(of_span) = span.extensions().get::<OfSpan>() {
                 fields.0.extend(of_span.0.clone());
             }
         }
@@ -94,7 +96,11 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
     }
 }
 
-/// Names and values of one span or event.
+/// Names and values of one span, the newest last. A call has one for all its time: it is small.
+#[derive(Debug)]
+struct OfSpan(Vec<(String, Value)>);
+
+/// Names and values of one event.
 #[derive(Debug, Default)]
 struct Fields(Map<String, Value>);
 

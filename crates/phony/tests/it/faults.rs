@@ -34,7 +34,7 @@ async fn a_line_that_takes_no_words_is_let_go() {
     model.ready().await;
     let call = CallSid::parse("CA1").unwrap();
     let (port, end) = carriers::port();
-    end.facts.send(FromCarrier::Connected).await.unwrap();
+    end.facts.send(Box::new(FromCarrier::Connected)).await.unwrap();
     let handle = house.running.switchboard.find(&call).unwrap();
     assert!(handle.send(Letter::Attach(port)).await);
     for n in 0..carriers::ORDERS * 2 {

@@ -72,7 +72,7 @@ async fn serve(mut socket: WebSocket, switchboard: Arc<Switchboard>) {
         return;
     };
     let (port, end) = carriers::port();
-    if end.facts.send(FromCarrier::Connected).await.is_err()
+    if end.facts.send(Box::new(FromCarrier::Connected)).await.is_err()
         || !handle.send(Letter::Attach(port)).await
     {
         close(&mut socket, close_code::POLICY, "the call is over").await;
@@ -145,14 +145,14 @@ impl Line {
             }
         };
         // Nobody listens if the call ended first.
-        drop(self.end.facts.send(FromCarrier::Closed { clean }).await);
+        drop(self.end.facts.send(Box::new(FromCarrier::Closed { clean })).await);
     }
 
     async fn exchange(&mut self) -> Over {
         loop {
             tokio::select! {
                 biased;
-                order = self.end.orders.recv() => match order {
+                order = self.end.orders.recv() => match order.map(|order| *order) {
                     Some(ToCarrier::Leave(next)) => return self.leave(&next).await,
                     Some(order) => match timeout(WRITE_LIMIT, self.write(order)).await {
                         Ok(Ok(Some(next))) => return self.leave(&next).await,
@@ -165,7 +165,7 @@ impl Line {
                 message = self.socket.recv() => match fact_of(message) {
                     Ok(None) => {}
                     // If the call is over, what it still had to say waits in the queue.
-                    Ok(Some(fact)) => drop(self.end.facts.send(fact).await),
+                    Ok(Some(fact)) => drop(self.end.facts.send(Box::new(fact)).await),
                     Err(over) => return over,
                 },
             }
@@ -209,7 +209,7 @@ impl Line {
                     }
                 }
             }
-            next = self.end.orders.try_recv().ok();
+            next = self.end.orders.try_recv().ok().map(|order| *order);
         }
         self.socket.flush().await?;
         Ok(None)

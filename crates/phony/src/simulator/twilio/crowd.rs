@@ -27,6 +27,8 @@ use crate::simulator::stamps::{Sequence, Stamps};
 
 /// What every caller says.
 const QUESTION: &str = "What are your opening hours on Saturday, please?";
+/// Connections for requests that are kept when idle: they must not count as a call's.
+const SPARE_CONNECTIONS: usize = 4;
 /// Words of a clause: Twilio reports what was played clause by clause.
 const CLAUSE: usize = 8;
 /// Sound about as long as a report, for a model that is spoken to directly: silence in base64.
@@ -96,7 +98,7 @@ struct Shared {
 impl Crowd {
     /// Nobody yet. An error says why no requests can be made.
     pub fn new(options: CrowdOptions) -> Result<Self, String> {
-        let client = webhooks::client().map_err(|error| error.to_string())?;
+        let client = webhooks::client(SPARE_CONNECTIONS).map_err(|error| error.to_string())?;
         let (up, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let measuring = AtomicBool::new(false);
         let shared = Arc::new(Shared { options, client, measuring, up, failed });

@@ -204,7 +204,7 @@ pub async fn start(options: TwilioOptions) -> io::Result<TwilioRunning> {
         faults: Mutex::default(),
         reach: Mutex::new(options.reach.clone()),
         changed: Notify::new(),
-        http: webhooks::client().map_err(io::Error::other)?,
+        http: webhooks::client(usize::MAX).map_err(io::Error::other)?,
         tracker: TaskTracker::new(),
         stop: CancellationToken::new(),
         options,

@@ -40,10 +40,12 @@ pub(crate) struct Answer {
     pub(crate) url: String,
 }
 
-pub(crate) fn client() -> Result<reqwest::Client, reqwest::Error> {
+/// A client that keeps up to `spare` idle connections to a host.
+pub(crate) fn client(spare: usize) -> Result<reqwest::Client, reqwest::Error> {
     // Fails only if there is one already, which is as good.
     drop(rustls::crypto::ring::default_provider().install_default());
-    reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build()
+    let builder = reqwest::Client::builder().timeout(TIMEOUT).no_proxy();
+    builder.pool_max_idle_per_host(spare).build()
 }
 
 /// Sends a request. An error says why there is no answer.
