@@ -27,6 +27,7 @@ mod sim_cli;
 mod sim_openai;
 mod sim_twilio;
 mod talk;
+mod twilio_rest;
 mod webhooks;
 mod whole_call;
 mod whole_calls;

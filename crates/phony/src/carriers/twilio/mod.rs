@@ -1,4 +1,4 @@
-//! Twilio: webhooks and the relay socket.
+//! Twilio: webhooks, the relay socket and the REST API.
 //!
 //! Everything that comes from Twilio is signed with the account's auth token, sockets too, and is
 //! refused with 403 otherwise. A socket must also bring the single-use token that the TwiML of its
@@ -7,6 +7,7 @@
 mod documents;
 mod gate;
 mod relay;
+pub mod rest;
 mod webhooks;
 
 use std::sync::Arc;

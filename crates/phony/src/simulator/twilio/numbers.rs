@@ -119,7 +119,10 @@ impl PhoneNumber {
             friendly_name: self.friendly_name.clone(),
             voice_url: self.voice_url.clone(),
             voice_method: self.voice_method.clone(),
+            voice_fallback_url: self.voice_fallback_url.clone(),
+            voice_fallback_method: self.voice_fallback_method.clone(),
             status_callback: self.status_callback.clone(),
+            status_callback_method: self.status_callback_method.clone(),
             voice_application_sid: self.voice_application_sid.clone(),
             trunk_sid: self.trunk_sid.clone(),
             uri: format!(
@@ -141,10 +144,7 @@ impl PhoneNumber {
             "emergency_address_sid": null, "emergency_status": "Active", "identity_sid": null,
             "origin": "twilio", "sms_application_sid": "", "sms_fallback_method": "POST",
             "sms_fallback_url": "", "sms_method": "POST", "sms_url": "", "status": "in-use",
-            "status_callback_method": self.status_callback_method,
             "voice_caller_id_lookup": false, "voice_receive_mode": "voice",
-            "voice_fallback_method": self.voice_fallback_method,
-            "voice_fallback_url": self.voice_fallback_url,
         });
         extend(&mut value, rest);
         value

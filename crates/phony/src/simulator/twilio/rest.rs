@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use phony_wire::twilio::rest::{CreateCall, ListCalls, RestError, UpdateCall};
+use phony_wire::twilio::rest::{Balance, CreateCall, ListCalls, RestError, UpdateCall};
 use phony_wire::twilio::webhook::{CallStatus, Form};
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq as _;
@@ -55,6 +55,7 @@ pub(crate) fn router(net: Arc<Network>) -> Router {
         .route(&at("Calls/{file}"), get(fetch_call).post(update_call))
         .route(&at("IncomingPhoneNumbers.json"), get(numbers::list).post(numbers::buy))
         .route(&at("IncomingPhoneNumbers/{file}"), get(numbers::fetch_one).post(numbers::update))
+        .route(&at("Balance.json"), get(balance))
         .route(&at("AvailablePhoneNumbers/{country}/{file}"), get(numbers::available))
         .fallback(|request: Request| async move { not_found_at(request.uri().path()) })
         .layer(middleware::from_fn_with_state(Arc::clone(&net), guard))
@@ -119,6 +120,12 @@ async fn account(State(net): State<Arc<Network>>) -> Response {
             "date_updated": clock::rfc2822(clock::date()), "subresource_uris": {},
         }),
     )
+}
+
+async fn balance(State(net): State<Arc<Network>>) -> Response {
+    let account_sid = net.options.account_sid.clone();
+    let balance = Balance { account_sid, balance: "20.00".to_owned(), currency: "USD".to_owned() };
+    reply(StatusCode::OK, &json!(balance))
 }
 
 async fn create_call(State(net): State<Arc<Network>>, RawForm(body): RawForm) -> Response {

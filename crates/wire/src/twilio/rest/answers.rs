@@ -63,8 +63,14 @@ pub struct IncomingPhoneNumber {
     pub voice_url: String,
     /// `GET` or `POST`.
     pub voice_method: String,
+    /// Asked if `voice_url` fails.
+    pub voice_fallback_url: String,
+    /// `GET` or `POST`.
+    pub voice_fallback_method: String,
     /// Told of the end of inbound calls.
     pub status_callback: String,
+    /// `GET` or `POST`.
+    pub status_callback_method: String,
     /// If set, `voice_url` is ignored.
     pub voice_application_sid: String,
     /// If set, `voice_url` is ignored.
@@ -93,6 +99,57 @@ pub struct AvailablePhoneNumber {
     pub region: String,
     /// Country, two letters.
     pub iso_country: String,
+}
+
+/// An account.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Account {
+    /// `AC…`.
+    pub sid: String,
+    /// The name it was given.
+    pub friendly_name: String,
+    /// `active`, `suspended` or `closed`.
+    pub status: String,
+    /// `Full`, or `Trial`, which calls verified numbers only.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+impl Account {
+    /// Reads the answer to fetching an account.
+    pub fn parse(body: &str) -> Result<Self, BadFrame> {
+        let fields = Fields::parse(body)?;
+        let text = |name| fields.string_or_empty(name);
+        Ok(Self {
+            sid: text("sid"),
+            friendly_name: text("friendly_name"),
+            status: text("status"),
+            kind: text("type"),
+        })
+    }
+}
+
+/// What is left of an account's money.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Balance {
+    /// `AC…`.
+    pub account_sid: String,
+    /// A decimal number; negative if the account owes.
+    pub balance: String,
+    /// Three letters.
+    pub currency: String,
+}
+
+impl Balance {
+    /// Reads the answer to fetching a balance.
+    pub fn parse(body: &str) -> Result<Self, BadFrame> {
+        let fields = Fields::parse(body)?;
+        Ok(Self {
+            account_sid: fields.string_or_empty("account_sid"),
+            balance: fields.text_or_empty("balance").into_owned(),
+            currency: fields.string_or_empty("currency"),
+        })
+    }
 }
 
 /// One page of a list.
@@ -187,7 +244,10 @@ impl IncomingPhoneNumber {
             friendly_name: text("friendly_name"),
             voice_url: text("voice_url"),
             voice_method: text("voice_method"),
+            voice_fallback_url: text("voice_fallback_url"),
+            voice_fallback_method: text("voice_fallback_method"),
             status_callback: text("status_callback"),
+            status_callback_method: text("status_callback_method"),
             voice_application_sid: text("voice_application_sid"),
             trunk_sid: text("trunk_sid"),
             uri: text("uri"),

@@ -7,7 +7,9 @@ mod answers;
 mod error;
 mod requests;
 
-pub use answers::{AvailablePhoneNumber, Call, IncomingPhoneNumber, Listed, Page};
+pub use answers::{
+    Account, AvailablePhoneNumber, Balance, Call, IncomingPhoneNumber, Listed, Page,
+};
 pub use error::{RestError, advice};
 pub use requests::{
     ConfigureNumber, CreateCall, ListCalls, ListNumbers, SearchNumbers, UpdateCall,
