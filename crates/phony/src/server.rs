@@ -24,14 +24,14 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::agents::{Agent, AgentError, Agents};
-use crate::carriers::twilio;
+use crate::carriers::{softphone, twilio};
 use crate::config::Config;
 use crate::events::Hub;
 use crate::http::{self, Auth, Http};
 use crate::models::realtime::{self, BadSettings, RealtimeSettings, SessionSettings};
 use crate::models::{Tool, call_tools};
 use crate::registry::{Registry, hex, random_token};
-use crate::switchboard::{Clock, Life, Models, Switchboard};
+use crate::switchboard::{Clock, Life, Models, Softphone, Switchboard};
 use crate::telemetry;
 
 /// How long an HTTP request may take; sockets are not requests.
@@ -223,8 +223,20 @@ fn switchboard(
 ) -> Switchboard {
     let clock = Clock { now, wall };
     let (registry, hub) = (Arc::new(Registry::default()), Arc::new(Hub::default()));
-    let started = now();
-    Switchboard { config, port, agents, registry, hub, models, calls, life, clock, started }
+    let (softphone, started) = (Softphone::new(softphone::carry), now());
+    Switchboard {
+        config,
+        port,
+        agents,
+        registry,
+        hub,
+        models,
+        softphone,
+        calls,
+        life,
+        clock,
+        started,
+    }
 }
 
 fn routes(http: Http, switchboard: &Arc<Switchboard>) -> OpenApiRouter {

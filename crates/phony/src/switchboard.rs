@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use axum::extract::ws::WebSocket;
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use phony_call::{CallSid, Direction, Identity, PhoneNumber};
 use tokio_util::sync::CancellationToken;
@@ -31,6 +33,8 @@ pub struct Switchboard {
     pub hub: Arc<Hub>,
     /// How a call reaches its model.
     pub models: Models,
+    /// How a supervisor's page carries a call.
+    pub softphone: Softphone,
     /// The tasks of calls and of their lines.
     pub calls: TaskTracker,
     /// The stages of the server's end.
@@ -84,6 +88,43 @@ impl fmt::Debug for Models {
     }
 }
 
+/// Carries a call over a socket that a supervisor's page has opened.
+#[derive(Clone)]
+pub struct Softphone(Arc<Carry>);
+
+type Carry =
+    dyn Fn(Arc<Switchboard>, WebSocket, Option<String>) -> BoxFuture<'static, ()> + Send + Sync;
+
+impl Softphone {
+    /// A way to carry a call: it returns when the socket has ended.
+    pub fn new<F>(
+        carry: impl Fn(Arc<Switchboard>, WebSocket, Option<String>) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Self(Arc::new(move |switchboard, socket, agent| {
+            Box::pin(carry(switchboard, socket, agent))
+        }))
+    }
+
+    /// Carries a call with the agent of this id, or with the one that answers by default.
+    pub async fn carry(
+        &self,
+        switchboard: Arc<Switchboard>,
+        socket: WebSocket,
+        agent: Option<String>,
+    ) {
+        (self.0)(switchboard, socket, agent).await;
+    }
+}
+
+impl fmt::Debug for Softphone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Softphone")
+    }
+}
+
 /// The server stops and takes no new calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the server is stopping and takes no new calls")]
@@ -134,6 +175,14 @@ impl Switchboard {
     #[must_use]
     pub fn find(&self, call: &CallSid) -> Option<Handle> {
         self.registry.find(call)
+    }
+
+    /// Who carries a call that is live or kept, in the word of its first event.
+    #[must_use]
+    pub fn carrier_of(&self, call: &CallSid) -> Option<String> {
+        let kept = self.hub.kept(call)?;
+        let first: serde_json::Value = serde_json::from_str(kept.events.first()?).ok()?;
+        first["carrier"].as_str().map(str::to_owned)
     }
 
     /// Why no calls can be taken, if so.

@@ -420,6 +420,29 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/softphone/ws": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A call over this very socket, in which the page does what Twilio does: it sends the frames of
+         *     `ConversationRelay` that Twilio sends, and is sent those that Twilio is sent.
+         * @description The first frame is `setup`; its `callSid` names the call (`CA` and 32 hexadecimal digits of the
+         *     page's own making, or empty). Closing with 1000 hangs up; after any other end the same `callSid`
+         *     brings the call back, for 30 s.
+         */
+        get: operations["softphone"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/start_call": {
         parameters: {
             query?: never;
@@ -1869,6 +1892,61 @@ export interface operations {
             };
             /** @description Not signed by Twilio */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    softphone: {
+        parameters: {
+            query?: {
+                /** @description The agent's id; the one that answers by default if absent. */
+                agent?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description ConversationRelay frames, both ways */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The server is stopping */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -11,6 +11,7 @@ mod limit;
 mod login;
 mod openapi;
 mod override_;
+mod softphone;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -73,6 +74,7 @@ pub fn routes(http: Http) -> OpenApiRouter {
         .routes(routes!(calls::transcript))
         .routes(routes!(agents::list))
         .routes(routes!(events::events))
+        .routes(routes!(softphone::softphone))
         .routes(routes!(login::log_in, login::redeem))
         .routes(routes!(login::log_out))
         .routes(routes!(health::healthz))

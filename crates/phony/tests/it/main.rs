@@ -26,6 +26,7 @@ mod relay;
 mod sim_cli;
 mod sim_openai;
 mod sim_twilio;
+mod softphone;
 mod talk;
 mod twilio_rest;
 mod webhooks;

@@ -6,7 +6,7 @@
 
 mod documents;
 mod gate;
-mod relay;
+pub(in crate::carriers) mod relay;
 pub mod rest;
 mod webhooks;
 

@@ -1,5 +1,6 @@
 //! The relay socket: Twilio hears and speaks, the frames carry words (Twilio, "ConversationRelay
-//! WebSocket messages"). The only file that knows both its frames and the call's vocabulary.
+//! WebSocket messages"). The only file that knows both its frames and the call's vocabulary; the
+//! softphone, which speaks the same frames, has its [`Line`] from here.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,28 +64,29 @@ pub(super) async fn relay(
 
 async fn serve(mut socket: WebSocket, switchboard: Arc<Switchboard>) {
     let kill = switchboard.life.kill.clone();
-    let first = timeout(SETUP_LIMIT, first_frame(&mut socket));
-    let first = kill.run_until_cancelled(first).await.and_then(Result::ok).flatten();
+    let first = first_frame(&mut socket, &kill).await;
     let Some((handle, call)) = first.and_then(|setup| admit(&switchboard, &setup)) else {
         metrics::counter!("phony_relay_sockets_refused_total").increment(1);
         tracing::warn!("a relay socket without the token of its call was refused");
         close(&mut socket, close_code::POLICY, "no valid token").await;
         return;
     };
-    let (port, end) = carriers::port();
-    if end.facts.send(Box::new(FromCarrier::Connected)).await.is_err()
-        || !handle.send(Letter::Attach(port)).await
-    {
-        close(&mut socket, close_code::POLICY, "the call is over").await;
-        return;
+    if let Some(line) = Line::attach(socket, handle).await {
+        tracing::debug!(callSid = %call, "relay socket up");
+        line.carry(&kill).await;
     }
-    drop(handle);
-    tracing::debug!(callSid = %call, "relay socket up");
-    Box::new(Line { socket, end, frame: String::new() }).carry(&kill).await;
 }
 
-/// The first frame, if it is the `setup` that must come first.
-async fn first_frame(socket: &mut WebSocket) -> Option<Setup> {
+/// The first frame, if it is the `setup` that must come first, and comes in time.
+pub(in crate::carriers) async fn first_frame(
+    socket: &mut WebSocket,
+    kill: &CancellationToken,
+) -> Option<Setup> {
+    let first = timeout(SETUP_LIMIT, setup_frame(socket));
+    kill.run_until_cancelled(first).await?.ok()?
+}
+
+async fn setup_frame(socket: &mut WebSocket) -> Option<Setup> {
     loop {
         return match socket.recv().await?.ok()? {
             Message::Ping(_) | Message::Pong(_) => continue,
@@ -121,16 +123,34 @@ enum Over {
 }
 
 /// A socket that carries a call.
-struct Line {
+pub(in crate::carriers) struct Line {
     socket: WebSocket,
     end: CarrierEnd,
     /// Reused for every frame.
     frame: String,
+    /// The call has left the line.
+    left: bool,
 }
 
 impl Line {
-    /// Boxed: a future keeps a place for everything that is moved through it.
-    async fn carry(mut self: Box<Self>, kill: &CancellationToken) {
+    /// Makes the socket the call's line; closes it if the call is over. Boxed: a future keeps a
+    /// place for everything that is moved through it.
+    pub(in crate::carriers) async fn attach(
+        mut socket: WebSocket,
+        handle: Handle,
+    ) -> Option<Box<Self>> {
+        let (port, end) = carriers::port();
+        if end.facts.send(Box::new(FromCarrier::Connected)).await.is_err()
+            || !handle.send(Letter::Attach(port)).await
+        {
+            close(&mut socket, close_code::POLICY, "the call is over").await;
+            return None;
+        }
+        Some(Box::new(Self { socket, end, frame: String::new(), left: false }))
+    }
+
+    /// Carries the call until the socket ends; true if the call left the line by itself.
+    pub(in crate::carriers) async fn carry(mut self: Box<Self>, kill: &CancellationToken) -> bool {
         let over = kill.run_until_cancelled(self.exchange()).await;
         let clean = match over {
             Some(Over::Clean) => true,
@@ -146,6 +166,7 @@ impl Line {
         };
         // Nobody listens if the call ended first.
         drop(self.end.facts.send(Box::new(FromCarrier::Closed { clean })).await);
+        self.left
     }
 
     async fn exchange(&mut self) -> Over {
@@ -223,6 +244,7 @@ impl Line {
 
     /// Ends the session, and waits until Twilio has closed the socket.
     async fn leave(&mut self, next: &Next) -> Over {
+        self.left = true;
         let handoff = handoff(next).to_string();
         let end = ToTwilio::End { handoff_data: Some(handoff.into()) };
         let goodbye = async {
@@ -331,7 +353,7 @@ fn fitting(text: &str) -> usize {
     text[..end].rfind(' ').map_or(end, |space| space + 1)
 }
 
-async fn close(socket: &mut WebSocket, code: u16, reason: &'static str) {
+pub(in crate::carriers) async fn close(socket: &mut WebSocket, code: u16, reason: &'static str) {
     let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
     let closing = async {
         socket.send(Message::Close(Some(frame))).await.ok()?;

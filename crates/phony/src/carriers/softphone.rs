@@ -1,0 +1,76 @@
+//! The softphone: a supervisor's web page in the place of a telephone and of Twilio at once.
+//!
+//! The page speaks the frames of `ConversationRelay` as Twilio does: `setup`, what was typed or
+//! understood, how much of a reply has been played. Who may open such a socket is not decided here.
+
+use std::sync::Arc;
+
+use axum::extract::ws::{WebSocket, close_code};
+use phony_call::{CallSid, Direction, EndStatus, Identity};
+use phony_wire::twilio::relay::Setup;
+
+use super::twilio::relay::{Line, close, first_frame};
+use crate::registry::{Handle, Letter, random_token};
+use crate::switchboard::Switchboard;
+
+/// The carrier's name in a call's record.
+const CARRIER: &str = "softphone";
+
+/// Carries a call over the socket until it ends; `agent` answers, if it is a new call.
+///
+/// The page names its call in `callSid` of `setup`, so that it can come back to it when the socket
+/// is lost; a call without a name is given one.
+pub async fn carry(switchboard: Arc<Switchboard>, mut socket: WebSocket, agent: Option<String>) {
+    let kill = switchboard.life.kill.clone();
+    let Some(setup) = first_frame(&mut socket, &kill).await else {
+        return close(&mut socket, close_code::POLICY, "the first frame must be setup").await;
+    };
+    let (handle, call) = match place(&switchboard, &setup, agent.as_deref()) {
+        Ok(place) => place,
+        Err((code, reason)) => return close(&mut socket, code, reason).await,
+    };
+    let Some(line) = Line::attach(socket, handle.clone()).await else { return };
+    tracing::debug!(callSid = %call, "softphone up");
+    if line.carry(&kill).await {
+        // There is no network behind it that would ask how the call goes on: it has ended, or it
+        // has been transferred, which a softphone can only be told.
+        handle.send(Letter::Over(EndStatus::Completed)).await;
+    }
+}
+
+/// The call that the socket carries: a new one, or one whose socket was lost.
+fn place(
+    switchboard: &Switchboard,
+    setup: &Setup,
+    agent: Option<&str>,
+) -> Result<(Handle, CallSid), (u16, &'static str)> {
+    let refused = |reason| (close_code::POLICY, reason);
+    let call = if setup.call_sid.is_empty() {
+        CallSid::parse(&format!("CA{}", &random_token()[..32]))
+    } else {
+        CallSid::parse(&setup.call_sid)
+    };
+    let call = call.map_err(|_| refused("callSid is not a call's id"))?;
+    if let Some(carrier) = switchboard.carrier_of(&call) {
+        if carrier != CARRIER {
+            return Err(refused("this call has a carrier of its own"));
+        }
+        let handle = switchboard.find(&call).ok_or_else(|| refused("the call is over"))?;
+        return Ok((handle, call));
+    }
+    let identity = Identity {
+        sid: call.clone(),
+        from: CARRIER.into(),
+        to: switchboard
+            .our_number("", "", Direction::Inbound)
+            .map_or_else(|| CARRIER.to_owned(), |number| number.to_string()),
+        direction: Direction::Inbound,
+        carrier: CARRIER.into(),
+    };
+    let agent = agent.or_else(|| setup.custom_parameters.get("agent").map(String::as_str));
+    switchboard
+        .take(identity, agent)
+        .map_err(|_| (close_code::RESTART, "the server is stopping and takes no new calls"))?;
+    let handle = switchboard.find(&call).ok_or_else(|| refused("the call is over"))?;
+    Ok((handle, call))
+}

@@ -1,0 +1,71 @@
+//! `WS /softphone/ws`: a call from the page, without a telephone.
+
+use std::sync::Arc;
+
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::{Query, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
+use serde::Deserialize;
+
+use super::Http;
+use super::auth::{Supervisor, check_origin};
+use crate::error::{ApiError, ErrorBody, ErrorCode};
+
+/// The largest frame that is read: a minute of speech, as text.
+const MAX_MESSAGE: usize = 64 * 1024;
+
+/// With whom to speak.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+pub(super) struct Wanted {
+    /// The agent's id; the one that answers by default if absent.
+    agent: Option<String>,
+}
+
+/// A call over this very socket, in which the page does what Twilio does: it sends the frames of
+/// `ConversationRelay` that Twilio sends, and is sent those that Twilio is sent.
+///
+/// The first frame is `setup`; its `callSid` names the call (`CA` and 32 hexadecimal digits of the
+/// page's own making, or empty). Closing with 1000 hangs up; after any other end the same `callSid`
+/// brings the call back, for 30 s.
+#[utoipa::path(
+    get, path = "/softphone/ws", tag = "calls", params(Wanted),
+    responses(
+        (status = 101, description = "ConversationRelay frames, both ways"),
+        (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
+        (status = 403, description = "A page of another site", body = ErrorBody),
+        (status = 503, description = "The server is stopping", body = ErrorBody),
+    ),
+    security(("token" = []), ("cookie" = []))
+)]
+pub(super) async fn softphone(
+    State(http): State<Http>,
+    headers: HeaderMap,
+    supervisor: Supervisor,
+    Query(wanted): Query<Wanted>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, ApiError> {
+    let switchboard = supervisor.switchboard();
+    check_origin(&headers, switchboard)?;
+    let upgrade = upgrade.map_err(|_| {
+        ApiError::new(ErrorCode::InvalidRequest, "this address is for WebSocket upgrades")
+    })?;
+    let agent = wanted.agent.filter(|id| !id.is_empty());
+    if agent.as_ref().is_some_and(|id| switchboard.agents.find(id).is_none()) {
+        return Err(ApiError::field("agent", "is none of the agents"));
+    }
+    if switchboard.life.drain.is_cancelled() {
+        return Err(ApiError::new(ErrorCode::Unavailable, "the server is stopping"));
+    }
+    let switchboard = Arc::clone(&http.switchboard);
+    let upgrade = upgrade
+        .read_buffer_size(4096)
+        .write_buffer_size(0)
+        .max_message_size(MAX_MESSAGE)
+        .max_frame_size(MAX_MESSAGE);
+    Ok(upgrade.on_upgrade(move |socket| {
+        let (softphone, tasks) = (switchboard.softphone.clone(), switchboard.calls.clone());
+        tasks.track_future(async move { softphone.carry(switchboard, socket, agent).await })
+    }))
+}
