@@ -24,5 +24,6 @@ pub mod server;
 pub mod session;
 pub mod simulator;
 pub mod stage;
+pub mod store;
 pub mod switchboard;
 pub mod telemetry;

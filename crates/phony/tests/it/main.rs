@@ -27,6 +27,7 @@ mod sim_cli;
 mod sim_openai;
 mod sim_twilio;
 mod softphone;
+mod store;
 mod talk;
 mod twilio_rest;
 mod webhooks;

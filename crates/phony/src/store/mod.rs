@@ -1,0 +1,178 @@
+//! Where calls are kept: what every store can do.
+//!
+//! A call is kept as its stored events, word for word, and as a [`CallLine`] that is folded from
+//! them. A store is written by the [writer](crate::events) alone, behind the calls: no call waits
+//! for it. Whatever implements [`Store`] runs the conformance suite in `tests/it/store`.
+//!
+//! # Terms
+//!
+//! A call has one owner at a time. Whoever takes a call over [claims](Store::claim) it and gets a
+//! number higher than all before, its term; from then on what is written under a lower one is
+//! refused ([`Appended::Stale`]), so that a node which only seemed dead cannot write on.
+
+pub mod line;
+pub mod search;
+
+use std::fmt;
+use std::time::Duration;
+
+use axum::extract::ws::Utf8Bytes;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use phony_call::{CallSid, Event};
+
+pub use line::{CallLine, Cursor, End, Filter, Match, Page, Wanted};
+pub use search::Query;
+
+/// The term of a call that nobody has claimed: its first owner's.
+pub const FIRST_TERM: u64 = 1;
+
+/// The number that no event of a call may reach. No call comes near: it is one event in 3 ms for
+/// an hour.
+pub const LAST_SEQ: u64 = (1 << 20) - 1;
+
+/// What comes back from a store.
+pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+
+/// A store of calls. It may be reached by many tasks at once.
+///
+/// Order is the newest first: by the time of the first event in whole milliseconds, then by the id,
+/// both descending.
+pub trait Store: fmt::Debug + Send + Sync + 'static {
+    /// Appends to the records of several calls: all of it durably, or an error. What became of each
+    /// chunk is in the same place of the answer; one that is refused does not hinder the others.
+    /// To append the same chunk again changes nothing.
+    fn append(&self, chunks: Vec<Chunk>) -> Answer<'_, Vec<Appended>>;
+
+    /// Takes a call over and gives the new owner's term; `None` if there is no such call, or if it
+    /// has ended.
+    fn claim<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<u64>>;
+
+    /// The events of a call after number `after`, oldest first; `None` if there is no such call.
+    fn events<'a>(&'a self, call: &'a CallSid, after: u64) -> Answer<'a, Option<Vec<Utf8Bytes>>>;
+
+    /// One call's line.
+    fn line<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<CallLine>>;
+
+    /// A page of calls, newest first.
+    fn list<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Page>;
+
+    /// The calls that have not ended, newest first: after a restart, those to be resumed or closed.
+    fn open(&self) -> Answer<'_, Vec<CallLine>>;
+
+    /// Sets what the carrier calls the state of a call; false if there is no such call.
+    fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> Answer<'a, bool>;
+
+    /// Forgets a call for good, so that its words cannot be found in the store's own files either;
+    /// false if there is no such call.
+    fn delete<'a>(&'a self, call: &'a CallSid) -> Answer<'a, bool>;
+
+    /// Forgets ended calls that are too old or too many, the oldest first; gives their number.
+    fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> Answer<'a, u64>;
+
+    /// Whether the store can be written, as far as can be told without writing a call.
+    fn check(&self) -> Answer<'_, ()>;
+}
+
+/// A part of one call's record.
+#[derive(Debug, Clone)]
+pub struct Chunk {
+    /// The call.
+    pub call: CallSid,
+    /// Under which term it is written.
+    pub term: u64,
+    /// The last event that is known to be in the store; 0 for none.
+    pub after: u64,
+    /// Events with higher numbers, ascending. Numbers may be missing: those were given up when the
+    /// store was out of reach for too long.
+    pub entries: Vec<Entry>,
+    /// What the carrier calls the call's state, where that has changed.
+    pub status: Option<String>,
+}
+
+/// A stored event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number.
+    pub seq: u64,
+    /// The event as it is shown and kept, a JSON object.
+    pub json: Utf8Bytes,
+}
+
+/// What became of a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Appended {
+    /// It is in the store, which now holds everything up to this number.
+    Kept(u64),
+    /// Something before it is missing: the store ends at this number, 0 if it does not know the
+    /// call. What comes after that must be sent again.
+    Behind(u64),
+    /// Somebody else owns the call, under this term. Nothing more can be written under the old one.
+    Stale(u64),
+}
+
+/// How long calls are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Since their end; `None` for ever.
+    pub age: Option<Duration>,
+    /// Together, in bytes of the store; `None` for as many as fit.
+    pub bytes: Option<u64>,
+}
+
+/// Why a store does not do what it should.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It was written by a later version of this program.
+    #[error(
+        "{place} was written by a later version of Phony (form {found}, this one knows up to \
+         {known}): start that version, or name another data folder (PHONY_DATA_DIR)"
+    )]
+    Newer {
+        /// The file or address.
+        place: String,
+        /// Its form.
+        found: u32,
+        /// The latest form known here.
+        known: u32,
+    },
+    /// It does not work, perhaps only now.
+    #[error("{doing}")]
+    Failed {
+        /// What could not be done, such as `calls cannot be written to …/phony.db`.
+        doing: String,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+impl Entry {
+    /// The event itself; `None` if it is of a kind that this version does not know.
+    #[must_use]
+    pub fn event(&self) -> Option<Event> {
+        serde_json::from_str(&self.json).ok()
+    }
+}
+
+impl StoreError {
+    /// A store that does not work.
+    pub fn failed(
+        doing: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Failed { doing: doing.into(), source: source.into() }
+    }
+
+    /// The error and what is behind it, in one sentence.
+    #[must_use]
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(cause) = source {
+            text.push_str(": ");
+            text.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        text
+    }
+}

@@ -1,0 +1,6 @@
+//! Where calls are kept.
+
+mod conformance;
+mod memory;
+
+pub(crate) use conformance::conforms;

@@ -1,0 +1,163 @@
+//! A store in memory, which fails when the test says so.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use jiff::Timestamp;
+use phony::store::{
+    Answer, Appended, CallLine, Chunk, Entry, Page, Retention, Store, StoreError, Wanted,
+};
+use phony_call::CallSid;
+
+use super::conforms;
+
+/// Calls by their ids.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    calls: Mutex<BTreeMap<CallSid, Kept>>,
+    /// Nothing can be written or read.
+    pub(crate) broken: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Kept {
+    term: u64,
+    line: CallLine,
+    entries: Vec<Entry>,
+}
+
+impl Memory {
+    fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut BTreeMap<CallSid, Kept>) -> T,
+    ) -> Answer<'_, T> {
+        let done = if self.broken.load(Ordering::Relaxed) {
+            Err(StoreError::failed("calls cannot be kept", "the test says so"))
+        } else {
+            Ok(work(&mut self.calls.lock().unwrap()))
+        };
+        Box::pin(std::future::ready(done))
+    }
+}
+
+impl Store for Memory {
+    fn append(&self, chunks: Vec<Chunk>) -> Answer<'_, Vec<Appended>> {
+        self.with(|calls| chunks.into_iter().map(|chunk| take(calls, chunk)).collect())
+    }
+
+    fn claim<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<u64>> {
+        self.with(|calls| {
+            let kept = calls.get_mut(call).filter(|kept| kept.line.end.is_none())?;
+            kept.term += 1;
+            Some(kept.term)
+        })
+    }
+
+    fn events<'a>(
+        &'a self,
+        call: &'a CallSid,
+        after: u64,
+    ) -> Answer<'a, Option<Vec<axum::extract::ws::Utf8Bytes>>> {
+        self.with(|calls| {
+            let later = calls.get(call)?.entries.iter().filter(|entry| entry.seq > after);
+            Some(later.map(|entry| entry.json.clone()).collect())
+        })
+    }
+
+    fn line<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<CallLine>> {
+        self.with(|calls| Some(calls.get(call)?.line.clone()))
+    }
+
+    fn list<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Page> {
+        self.with(|calls| {
+            let mut found: Vec<_> = calls
+                .values()
+                .filter(|kept| wanted.after.as_ref().is_none_or(|at| kept.line.cursor() < *at))
+                .filter_map(|kept| {
+                    let events = kept.entries.iter().map(|entry| (entry.seq, entry.json.as_str()));
+                    Some((kept.line.clone(), wanted.filter.find(&kept.line, events)?))
+                })
+                .collect();
+            found.sort_by_key(|(line, _)| std::cmp::Reverse(line.cursor()));
+            let more = found.len() > wanted.limit;
+            found.truncate(wanted.limit);
+            Page { calls: found, more }
+        })
+    }
+
+    fn open(&self) -> Answer<'_, Vec<CallLine>> {
+        self.with(|calls| {
+            let open = calls.values().filter(|kept| kept.line.end.is_none());
+            let mut open: Vec<_> = open.map(|kept| kept.line.clone()).collect();
+            open.sort_by_key(|line| std::cmp::Reverse(line.cursor()));
+            open
+        })
+    }
+
+    fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> Answer<'a, bool> {
+        self.with(|calls| {
+            let kept = calls.get_mut(call);
+            kept.map(|kept| kept.line.status = Some(status.to_owned())).is_some()
+        })
+    }
+
+    fn delete<'a>(&'a self, call: &'a CallSid) -> Answer<'a, bool> {
+        self.with(|calls| calls.remove(call).is_some())
+    }
+
+    fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> Answer<'a, u64> {
+        self.with(|calls| {
+            let before = calls.len();
+            let oldest = retention.age.map(|age| now - age);
+            calls.retain(|_, kept| {
+                kept.line.end.zip(oldest).is_none_or(|(end, oldest)| end.at >= oldest)
+            });
+            (before - calls.len()) as u64
+        })
+    }
+
+    fn check(&self) -> Answer<'_, ()> {
+        self.with(|_| ())
+    }
+}
+
+fn take(calls: &mut BTreeMap<CallSid, Kept>, chunk: Chunk) -> Appended {
+    let begun = |chunk: &Chunk| {
+        let first = chunk.entries.first()?;
+        let line = CallLine::begin(&first.event()?)?;
+        Some(Kept { term: chunk.term, line, entries: vec![first.clone()] })
+    };
+    let kept = match calls.get_mut(&chunk.call) {
+        Some(kept) => kept,
+        None if chunk.after > 0 => return Appended::Behind(0),
+        None => match begun(&chunk) {
+            Some(kept) => calls.entry(chunk.call.clone()).or_insert(kept),
+            None => return Appended::Behind(0),
+        },
+    };
+    if kept.term > chunk.term {
+        return Appended::Stale(kept.term);
+    }
+    let last = kept.line.last_seq;
+    if last < chunk.after {
+        return Appended::Behind(last);
+    }
+    kept.term = chunk.term;
+    for entry in chunk.entries.into_iter().filter(|entry| entry.seq > last) {
+        kept.line.last_seq = entry.seq;
+        if let Some(event) = entry.event() {
+            kept.line.apply(&event);
+        }
+        kept.entries.push(entry);
+    }
+    if chunk.status.is_some() {
+        kept.line.status = chunk.status;
+    }
+    Appended::Kept(kept.line.last_seq)
+}
+
+#[tokio::test]
+async fn the_suite_holds_for_the_simplest_store() {
+    conforms(async || Arc::new(Memory::default()) as Arc<dyn Store>).await;
+}
