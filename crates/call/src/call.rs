@@ -14,6 +14,7 @@ mod clock;
 mod ending;
 mod hands;
 mod line;
+mod moving;
 mod reply;
 
 use std::time::Instant;
@@ -58,6 +59,8 @@ pub enum Input {
     Deadline,
     /// The server stops: end politely.
     Stop,
+    /// The server stops, and another goes on with the call: leave the line when nobody speaks.
+    HandOver,
 }
 
 /// What must be done.
@@ -71,10 +74,13 @@ pub enum Output {
     Event(Event),
     /// The call is over: perform what came before, then forget it.
     Finished,
+    /// Whoever is asked next goes on with the call: perform what came before, then forget it.
+    HandedOver,
 }
 
 /// One telephone call.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
 pub struct Call {
     policy: Policy,
     agent: Agent,
@@ -92,6 +98,10 @@ pub struct Call {
     model_refused: bool,
     /// The caller is audible.
     caller_speaks: bool,
+    /// The caller has begun to say something that has not been understood yet.
+    words_due: bool,
+    /// The call is to be handed over.
+    leaving: bool,
     /// Our side is audible, as far as the carrier says.
     agent_speaks: Option<bool>,
     /// Nudges since the caller last spoke.
@@ -152,6 +162,8 @@ enum State {
     Ending(Ending),
     /// Somebody else speaks with the caller.
     Transferring { target: PhoneNumber, reason: EndReason },
+    /// Somebody else goes on with the call.
+    Gone,
     /// Over.
     Ended,
 }
@@ -181,45 +193,6 @@ impl Call {
         (call, outputs)
     }
 
-    /// The same call, rebuilt from its stored events, with its line lost: it waits for the line to
-    /// come back. `None` if the events do not begin with a start or if the call has ended.
-    #[must_use]
-    pub fn resume(
-        policy: Policy,
-        agent: Agent,
-        events: &[Event],
-        now: Instant,
-        wall: Timestamp,
-    ) -> Option<Self> {
-        let start = events.first()?;
-        let EventBody::SessionStart { from, to, direction, carrier, .. } = &start.body else {
-            return None;
-        };
-        let identity = Identity {
-            sid: start.call.clone(),
-            from: from.clone(),
-            to: to.clone(),
-            direction: *direction,
-            carrier: carrier.clone(),
-        };
-        let mut transcript = Transcript::default();
-        for event in events {
-            transcript.apply(event);
-        }
-        if transcript.ended.is_some() {
-            return None;
-        }
-        let mut call = Self::bare(policy, agent, identity, transcript, now, wall);
-        call.turn = call.transcript.turn;
-        call.owed = call.transcript.owes();
-        call.line_losses = call.transcript.resumed;
-        let age = wall.duration_since(start.at).unsigned_abs();
-        call.deadlines.set(Deadline::MaxCall, now + call.policy.max_call.saturating_sub(age));
-        call.deadlines.set(Deadline::Reconnect, now + call.policy.reconnect);
-        call.state = State::Lost { since: now, returning: false };
-        Some(call)
-    }
-
     /// Takes an input in. Whatever it is, the call goes on or ends cleanly.
     #[must_use]
     pub fn handle(&mut self, now: Instant, input: Input) -> Vec<Output> {
@@ -232,20 +205,22 @@ impl Call {
                 }
             }
             Input::Stop => self.on_stop(now),
+            Input::HandOver => self.on_hand_over(now),
         }
+        self.hand_over_if_quiet(now);
         self.take_outputs()
     }
 
-    /// When to come back with [`Input::Deadline`]. `None` only when the call is over.
+    /// When to come back with [`Input::Deadline`]. `None` only when the call is over, here at least.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.deadlines.next()
     }
 
-    /// Whether the call is over.
+    /// Whether the call is over, or at least no longer ours.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        matches!(self.state, State::Ended)
+        matches!(self.state, State::Ended | State::Gone)
     }
 
     /// The call's id.
@@ -271,7 +246,7 @@ impl Call {
             State::Replying(_) => Phase::Thinking,
             State::OnHold => Phase::OnHold,
             State::HumanSpeaks => Phase::HumanSpeaks,
-            State::Lost { .. } => Phase::Lost,
+            State::Lost { .. } | State::Gone => Phase::Lost,
             State::Ending(_) => Phase::Ending,
             State::Transferring { .. } => Phase::Transferring,
             State::Ended => Phase::Ended,
@@ -312,6 +287,8 @@ impl Call {
             owed: false,
             model_refused: false,
             caller_speaks: false,
+            words_due: false,
+            leaving: false,
             agent_speaks: None,
             nudges: 0,
             self_turns: 0,
@@ -422,6 +399,10 @@ impl Call {
         for utterance in spoken {
             let model = utterance.source == Source::Model;
             if utterance.source == Source::Supervisor && utterance.whole {
+                if self.transcript.heard.is_some() {
+                    let (text, source, turn) = (utterance.text, utterance.source, utterance.turn);
+                    self.emit(now, EventBody::AssistantHeard { text, source, turn });
+                }
                 continue;
             }
             if utterance.text.is_empty() {
@@ -468,6 +449,15 @@ impl Call {
     fn record_cut(&mut self, now: Instant) {
         let cut = self.playback.take_all_as_cut();
         self.record(now, cut);
+    }
+
+    /// Puts on record how far the utterance on the line has been heard, if that is news.
+    fn note_heard(&mut self, now: Instant) {
+        let known = self.transcript.heard.as_ref().map_or("", |heard| heard.text.as_str());
+        let Some(Spoken { source, turn, text, .. }) = self.playback.under_way() else { return };
+        if !text.is_empty() && text != known {
+            self.emit(now, EventBody::AssistantHeard { text, source, turn });
+        }
     }
 
     fn measure(&mut self, now: Instant, turn: TurnId, stage: Stage) {

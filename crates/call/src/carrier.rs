@@ -120,8 +120,8 @@ pub enum Next {
 pub enum LegEnd {
     /// The caller hung up, or the call ended otherwise.
     Completed,
-    /// We left the line.
-    Left,
+    /// We left the line, and said this in parting.
+    Left(Parting),
     /// The socket failed.
     Failed,
     /// The party that the call was dialled on to is done: `answered` tells whether it ever spoke.
@@ -131,4 +131,17 @@ pub enum LegEnd {
         /// The carrier's word for it, such as `no-answer`.
         outcome: String,
     },
+}
+
+/// What we said when we left the line, as the carrier gives it back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Parting {
+    /// Nothing that can be understood.
+    Unsaid,
+    /// That the call is to be hung up.
+    HangUp,
+    /// That the caller is to be connected to somebody else.
+    Transfer(PhoneNumber),
+    /// That we shall be back.
+    Return,
 }

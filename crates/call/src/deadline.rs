@@ -29,6 +29,8 @@ pub enum Deadline {
     HoldLine,
     /// The lost line must be back.
     Reconnect,
+    /// The call must have been handed over.
+    HandOver,
     /// The party that the call was dialled on to must be done.
     Dialled,
     /// The goodbye must have been heard.
@@ -37,7 +39,7 @@ pub enum Deadline {
     MaxCall,
 }
 
-const COUNT: usize = 15;
+const COUNT: usize = 16;
 
 /// Which deadlines are set, and for when.
 #[derive(Debug, Clone, Default)]
@@ -91,6 +93,7 @@ impl Deadlines {
         Deadline::Approval,
         Deadline::HoldLine,
         Deadline::Reconnect,
+        Deadline::HandOver,
         Deadline::Dialled,
         Deadline::Farewell,
         Deadline::MaxCall,

@@ -59,6 +59,8 @@ pub enum EventBody {
         /// From the first event to this one.
         duration_ms: u64,
     },
+    /// The line is up for the first time: the caller can hear us.
+    Connected,
     /// The line was lost and is back.
     Resumed {
         /// How long it was gone.
@@ -91,6 +93,18 @@ pub enum EventBody {
         /// Whether the text stands in the model's own memory just so.
         #[serde(default)]
         verbatim: bool,
+    },
+    /// How far the caller has heard an utterance that is still on the line, told whenever the carrier
+    /// tells us, so that whoever goes on with the call repeats nothing. The `assistant_response`
+    /// that follows takes its place.
+    AssistantHeard {
+        /// What was heard of it so far, from its beginning.
+        text: String,
+        /// Who chose the words.
+        source: Source,
+        /// The model's turn, if the model chose them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        turn: Option<TurnId>,
     },
     /// Words of a reply as they come: shown, not stored.
     AssistantDelta {

@@ -33,7 +33,7 @@ mod transcript;
 
 pub use action::{Action, Refused};
 pub use call::{Call, Counters, Identity, Input, Output};
-pub use carrier::{EndStatus, FromCarrier, LegEnd, Next, ToCarrier};
+pub use carrier::{EndStatus, FromCarrier, LegEnd, Next, Parting, ToCarrier};
 pub use command::{Command, Malformed, Piece, Scanner};
 pub use deadline::Deadline;
 pub use dialing::{Country, NotDialled, Transfers};

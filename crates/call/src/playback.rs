@@ -160,6 +160,13 @@ impl Playback {
         true
     }
 
+    /// The utterance that is being heard, as far as it has been.
+    pub(crate) fn under_way(&self) -> Option<Spoken> {
+        let front = self.queue.front().filter(|utterance| utterance.heard > 0)?;
+        let text = front.text[..front.heard].trim().to_owned();
+        Some(Spoken { source: front.source, turn: front.turn, text, whole: false })
+    }
+
     /// Takes out what has been sent in full and heard in full.
     pub(crate) fn take_finished(&mut self) -> Vec<Spoken> {
         let mut finished = Vec::new();

@@ -51,6 +51,9 @@ pub struct Policy {
     pub reconnect: Duration,
     /// How often a line may be lost and found again in one call. Default 5.
     pub line_losses: u32,
+    /// How long a call that is to be handed over to another node may go on until nobody speaks.
+    /// Default 8 s.
+    pub hand_over: Duration,
     /// How long a party that the call is dialled on to may ring. Default 30 s.
     pub ring: Duration,
     /// How long the last words may take to be heard. Default 12 s.
@@ -85,6 +88,7 @@ impl Default for Policy {
             hold_line: Duration::from_secs(20),
             reconnect: Duration::from_secs(30),
             line_losses: 5,
+            hand_over: Duration::from_secs(8),
             ring: Duration::from_secs(30),
             farewell: Duration::from_secs(12),
             max_call: Duration::from_hours(1),

@@ -9,10 +9,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::event::{By, CommandName, EndReason, Event, EventBody, HeldCommand, Source, ToolRef};
-use crate::ids::TurnId;
+use crate::ids::{PhoneNumber, TurnId};
 use crate::model::{Item, ItemBody, Usage};
 
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
 pub(crate) struct Transcript {
     pub(crate) entries: Vec<Entry>,
     /// The last stored event.
@@ -31,10 +32,28 @@ pub(crate) struct Transcript {
     pub(crate) turn: TurnId,
     /// How many replies of the model were finished, for rules about the first ones.
     pub(crate) replies: u32,
+    /// The caller could hear us.
+    pub(crate) connected: bool,
     /// How often the line came back.
     pub(crate) resumed: u32,
+    /// How far the utterance on the line has been heard.
+    pub(crate) heard: Option<Heard>,
+    /// To whom the call is being dialled on, and whether that was for want of a model.
+    pub(crate) transfer: Option<(PhoneNumber, EndReason)>,
+    /// A transfer came to nothing, and the model has not spoken since.
+    pub(crate) returned: bool,
+    /// The last command was given by the call's own rules.
+    by_policy: bool,
     pub(crate) usage: Usage,
     pub(crate) cost_usd: f64,
+}
+
+/// The beginning of an utterance that was on the line when this was stored.
+#[derive(Debug, Clone)]
+pub(crate) struct Heard {
+    pub(crate) text: String,
+    pub(crate) source: Source,
+    pub(crate) turn: Option<TurnId>,
 }
 
 #[derive(Debug, Clone)]
@@ -84,19 +103,35 @@ impl Transcript {
         let Some(seq) = event.seq else { return };
         self.seq = seq;
         self.started.get_or_insert(event.at);
-        let mut add = |body| self.entries.push(Entry { seq, at: event.at, body });
         match &event.body {
             EventBody::SessionStart { .. }
             | EventBody::AssistantDelta { .. }
             | EventBody::Interrupt { .. }
-            | EventBody::SessionTransfer { .. }
             | EventBody::Error { .. } => {}
+            EventBody::Connected => self.connected = true,
+            EventBody::SessionTransfer { target } => {
+                let reason =
+                    if self.by_policy { EndReason::ModelFailed } else { EndReason::Transferred };
+                self.transfer = PhoneNumber::parse(target).ok().map(|target| (target, reason));
+            }
+            EventBody::AssistantHeard { text, source, turn } => {
+                let heard = Heard { text: text.clone(), source: *source, turn: *turn };
+                // A supervisor's words stand there already, in full.
+                let whole = heard.source == Source::Supervisor
+                    && self.supervisors_words().is_some_and(|words| words.trim() == text);
+                self.heard = Some(heard).filter(|_| !whole);
+            }
             EventBody::SessionEnd { reason, .. } => self.ended = Some(*reason),
             EventBody::Resumed { .. } => {
                 self.resumed += 1;
-                add(note("The line was lost for a moment. It is back."));
+                self.connected = true;
+                self.transfer = None;
+                self.add(event, note("The line was lost for a moment. It is back."));
             }
-            EventBody::Transcript { text, .. } => add(EntryBody::Caller(text.as_str().into())),
+            EventBody::Transcript { text, .. } => {
+                self.connected = true;
+                self.add(event, EntryBody::Caller(text.as_str().into()));
+            }
             EventBody::Dtmf { digit } => {
                 if let Some(Entry { body: EntryBody::Keys(keys), .. }) = self.entries.last_mut() {
                     keys.push(*digit);
@@ -114,8 +149,11 @@ impl Transcript {
                 verbatim,
             } => {
                 self.turn = self.turn.max(turn.unwrap_or_default());
+                self.heard = None;
+                self.connected = true;
                 if *source == Source::Model {
                     self.replies += 1;
+                    self.returned = false;
                 }
                 let body = EntryBody::Ours {
                     text: text.as_str().into(),
@@ -134,40 +172,50 @@ impl Transcript {
                     _ => self.entries.push(Entry { seq, at: event.at, body }),
                 }
             }
-            EventBody::AssistantOverride { text, .. } => add(EntryBody::Ours {
-                text: text.as_str().into(),
-                interrupted: false,
-                source: Source::Supervisor,
-                turn: None,
-                generated: None,
-                verbatim: false,
-            }),
-            EventBody::CommandExecuted { command, value, by, tool } => match tool {
-                Some(tool) => self.tool_done(seq, event.at, tool, r#"{"ok":true}"#),
-                None if *command == CommandName::Press => {
-                    let who = if *by == By::Ai { "You" } else { "Your supervisor" };
-                    add(note(&format!("{who} pressed the keys {value}.")));
+            EventBody::AssistantOverride { text, .. } => {
+                let body = EntryBody::Ours {
+                    text: text.as_str().into(),
+                    interrupted: false,
+                    source: Source::Supervisor,
+                    turn: None,
+                    generated: None,
+                    verbatim: false,
+                };
+                self.add(event, body);
+            }
+            EventBody::CommandExecuted { command, value, by, tool } => {
+                self.by_policy = *by == By::Policy;
+                match tool {
+                    Some(tool) => self.tool_done(seq, event.at, tool, r#"{"ok":true}"#),
+                    None if *command == CommandName::Press => {
+                        let who = if *by == By::Ai { "You" } else { "Your supervisor" };
+                        self.add(event, note(&format!("{who} pressed the keys {value}.")));
+                    }
+                    None => {}
                 }
-                None => {}
-            },
-            EventBody::CommandRejected { command, value, by, reason, tool } => match tool {
-                Some(tool) => {
-                    let output = serde_json::json!({ "error": reason }).to_string();
-                    self.tool_done(seq, event.at, tool, &output);
+            }
+            EventBody::CommandRejected { command, value, by, reason, tool } => {
+                self.returned |= self.transfer.take().is_some();
+                match tool {
+                    Some(tool) => {
+                        let output = serde_json::json!({ "error": reason }).to_string();
+                        self.tool_done(seq, event.at, tool, &output);
+                    }
+                    None if *by == By::Ai => {
+                        let what = if value.is_empty() {
+                            command.clone()
+                        } else {
+                            format!("{command}:{value}")
+                        };
+                        let text = format!("Your command {what} was not carried out: {reason}.");
+                        self.add(event, note(&text));
+                    }
+                    None => {}
                 }
-                None if *by == By::Ai => {
-                    let what = if value.is_empty() {
-                        command.clone()
-                    } else {
-                        format!("{command}:{value}")
-                    };
-                    add(note(&format!("Your command {what} was not carried out: {reason}.")));
-                }
-                None => {}
-            },
+            }
             EventBody::Query { prompt, tool } => {
                 if let Some(tool) = tool {
-                    add(EntryBody::ToolCall(tool.clone()));
+                    self.add(event, EntryBody::ToolCall(tool.clone()));
                 }
                 self.questions.push_back(Question { prompt: prompt.clone(), tool: tool.clone() });
             }
@@ -180,19 +228,28 @@ impl Transcript {
                         } else {
                             serde_json::json!({ "error": "nobody answered in time; go on without" })
                         };
-                        add(EntryBody::ToolResult {
-                            call_id: tool.call_id.into(),
-                            output: output.to_string().into(),
-                        });
+                        self.add(
+                            event,
+                            EntryBody::ToolResult {
+                                call_id: tool.call_id.into(),
+                                output: output.to_string().into(),
+                            },
+                        );
                     }
-                    None if *answered => add(note(&format!(
-                        "You asked your supervisor: {} The answer: {text}",
-                        question.prompt
-                    ))),
-                    None => add(note(&format!(
-                        "You asked your supervisor: {} Nobody answered in time. Go on without.",
-                        question.prompt
-                    ))),
+                    None if *answered => self.add(
+                        event,
+                        note(&format!(
+                            "You asked your supervisor: {} The answer: {text}",
+                            question.prompt
+                        )),
+                    ),
+                    None => self.add(
+                        event,
+                        note(&format!(
+                            "You asked your supervisor: {} Nobody answered in time. Go on without.",
+                            question.prompt
+                        )),
+                    ),
                 }
             }
             EventBody::PendingResponse { text, turn, commands } => {
@@ -205,7 +262,7 @@ impl Transcript {
                 let Some(held) = self.held.take() else { return };
                 let because =
                     if text.is_empty() { String::new() } else { format!(" Reason: {text}") };
-                add(note(&format!(
+                self.add(event, note(&format!(
                     "Your supervisor did not let this reply go out: «{}».{because} The caller has \
                      not heard it. Reply again, differently.",
                     held.text
@@ -215,15 +272,21 @@ impl Transcript {
                 }
             }
             EventBody::Whisper { text, .. } => {
-                add(note(&format!("Guidance from your supervisor, not to be read out: {text}")));
+                self.add(
+                    event,
+                    note(&format!("Guidance from your supervisor, not to be read out: {text}")),
+                );
             }
             EventBody::Takeover { .. } => {
                 self.human = true;
-                add(note("From here on a human colleague speaks with the caller in your place."));
+                self.add(
+                    event,
+                    note("From here on a human colleague speaks with the caller in your place."),
+                );
             }
             EventBody::Release { .. } => {
                 self.human = false;
-                add(note("You speak with the caller again."));
+                self.add(event, note("You speak with the caller again."));
             }
             EventBody::Latency { turn, .. } => self.turn = self.turn.max(*turn),
             EventBody::Usage { turn, usage, cost_usd } => {
@@ -305,13 +368,31 @@ impl Transcript {
             | EntryBody::ToolResult { .. } => true,
             EntryBody::Note(_) => false,
         });
-        match telling.map(|entry| &entry.body) {
+        let unanswered = match telling.map(|entry| &entry.body) {
             Some(EntryBody::Ours { interrupted, source, .. }) => {
                 *interrupted && *source == Source::Model
             }
             Some(_) => true,
             None => false,
-        }
+        };
+        unanswered || self.returned
+    }
+
+    /// The words of a supervisor that were spoken last.
+    pub(crate) fn supervisors_words(&self) -> Option<&str> {
+        self.entries.iter().rev().find_map(|entry| match &entry.body {
+            EntryBody::Ours { source: Source::Supervisor, text, .. } => Some(text.as_ref()),
+            EntryBody::Ours { .. }
+            | EntryBody::Caller(_)
+            | EntryBody::Keys(_)
+            | EntryBody::Note(_)
+            | EntryBody::ToolCall(_)
+            | EntryBody::ToolResult { .. } => None,
+        })
+    }
+
+    fn add(&mut self, event: &Event, body: EntryBody) {
+        self.entries.push(Entry { seq: self.seq, at: event.at, body });
     }
 
     fn tool_done(&mut self, seq: u64, at: Timestamp, tool: &ToolRef, output: &str) {

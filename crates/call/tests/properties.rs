@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use phony_call::{
     Action, Agent, Approval, Call, CallSid, Command, Digits, Direction, Event, EventBody, Fault,
-    FromCarrier, FromModel, Identity, Input, Item, ItemBody, LegEnd, Outcome, Output, PhoneNumber,
-    Phrases, Piece, Policy, Scanner, Source, ToCarrier, ToModel, TurnId,
+    FromCarrier, FromModel, Identity, Input, Item, ItemBody, LegEnd, Outcome, Output, Parting,
+    PhoneNumber, Phrases, Piece, Policy, Scanner, Source, ToCarrier, ToModel, TurnId,
 };
 use proptest::prelude::*;
 
@@ -33,6 +33,7 @@ enum Step {
     Failed(u8),
     Act(u8, String),
     Stop,
+    HandOver,
 }
 
 fn words() -> impl Strategy<Value = String> {
@@ -74,6 +75,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0u8..5).prop_map(Step::Failed),
         3 => (0u8..9, words()).prop_map(|(which, text)| Step::Act(which, text)),
         1 => Just(Step::Stop),
+        1 => Just(Step::HandOver),
     ]
 }
 
@@ -98,6 +100,7 @@ struct Run {
     said: Vec<(String, bool)>,
     tools: u32,
     finished: bool,
+    handed_over: bool,
 }
 
 impl Run {
@@ -137,6 +140,7 @@ impl Run {
             said: Vec::new(),
             tools: 0,
             finished: false,
+            handed_over: false,
         };
         run.take(outputs);
         run
@@ -179,6 +183,7 @@ impl Run {
                 }
                 Output::Event(event) => self.event(event),
                 Output::Finished => self.finished = true,
+                Output::HandedOver => (self.finished, self.handed_over) = (true, true),
             }
         }
         assert_eq!(self.finished, self.call.is_over());
@@ -245,7 +250,7 @@ impl Run {
                 let dialled = |answered| LegEnd::Dialled { answered, outcome: "no-answer".into() };
                 let end = match which {
                     0 => LegEnd::Completed,
-                    1 => LegEnd::Left,
+                    1 => LegEnd::Left(Parting::Unsaid),
                     2 => LegEnd::Failed,
                     3 => dialled(true),
                     _ => dialled(false),
@@ -289,6 +294,7 @@ impl Run {
             }
             Step::Act(which, text) => self.act(*which, text),
             Step::Stop => self.input(Input::Stop),
+            Step::HandOver => self.input(Input::HandOver),
         }
     }
 
@@ -355,6 +361,12 @@ impl Run {
             .find(|t| !t.is_empty())
             .cloned()
             .unwrap_or_default()
+    }
+
+    /// The call as somebody else finds it in the store.
+    fn resumed(&self) -> Option<(Call, Vec<Output>)> {
+        let (policy, agent) = (self.policy.clone(), self.agent.clone());
+        Call::resume(policy, agent, &self.events, self.now, self.wall_now())
     }
 
     fn wall_now(&self) -> jiff::Timestamp {
@@ -426,6 +438,10 @@ proptest! {
         // Left alone, the call ends, and no question stays open.
         run.wait(Duration::from_secs(100_000));
         prop_assert!(run.finished);
+        if run.handed_over {
+            prop_assert!(run.resumed().is_some(), "handed over, and nobody can go on with it");
+            return Ok(());
+        }
         let ends = run.events.iter().filter(|e| matches!(e.body, EventBody::SessionEnd { .. }));
         prop_assert_eq!(ends.count(), 1);
         let last = &run.events.last().unwrap().body;
@@ -447,10 +463,11 @@ proptest! {
         let resumed = Call::resume(
             run.policy.clone(), run.agent.clone(), &run.events, run.now, run.wall_now(),
         );
-        prop_assert_eq!(resumed.is_none(), run.finished);
-        let Some(mut resumed) = resumed else { return Ok(()) };
+        prop_assert_eq!(resumed.is_none(), run.finished && !run.handed_over);
+        let Some((mut resumed, news)) = resumed else { return Ok(()) };
+        prop_assert_eq!(news, []);
         // Being transferred is not resumed: who answers is not ours to say.
-        if run.call.phase() != phony_call::Phase::Lost { return Ok(()) }
+        if run.handed_over || run.call.phase() != phony_call::Phase::Lost { return Ok(()) }
         let same = |call: &Call| {
             let mut snapshot = serde_json::to_value(call.snapshot(run.now)).unwrap();
             snapshot.as_object_mut().unwrap().remove("counters");
@@ -464,11 +481,51 @@ proptest! {
             Output::Model(ToModel::Cancel { .. })
             | Output::Carrier(_)
             | Output::Event(_)
-            | Output::Finished => None,
+            | Output::Finished
+            | Output::HandedOver => None,
         });
         if let (Some(kept), Some(rebuilt)) = (contexts(&kept), contexts(&rebuilt)) {
             prop_assert_eq!(kept, rebuilt);
         }
+    }
+
+    #[test]
+    fn a_call_whose_node_dies_goes_on_where_it_was((steps, setting, fallback) in a_call()) {
+        let mut run = Run::new(setting == 2, fallback);
+        run.step(&Step::Connected);
+        for step in &steps {
+            run.step(step);
+        }
+        let Some((call, news)) = run.resumed() else {
+            prop_assert!(run.finished);
+            return Ok(());
+        };
+        let before = serde_json::to_value(run.call.snapshot(run.now)).unwrap();
+        // The words that were heard stay heard, whoever goes on.
+        let heard = run.events.iter().rev().find_map(|event| {
+            let EventBody::AssistantHeard { text, source, .. } = &event.body else { return None };
+            (*source != Source::Supervisor).then(|| text.clone())
+        });
+        (run.call, run.active, run.finished, run.handed_over) = (call, None, false, false);
+        // A turn that left no trace is asked for under the same number, of another model.
+        run.turn = TurnId(0);
+        run.take(news);
+        let after = serde_json::to_value(run.call.snapshot(run.now)).unwrap();
+        for same in ["question", "heldReply", "human", "costUsd", "startedAt"] {
+            prop_assert_eq!(&before[same], &after[same]);
+        }
+        if let Some(heard) = heard {
+            let turns = after["turns"].as_array().unwrap().clone();
+            let kept = |turn: &serde_json::Value| turn["text"].as_str().unwrap().contains(&heard);
+            prop_assert!(turns.iter().any(kept), "{heard:?} was heard and is forgotten");
+        }
+        run.sent.clear();
+        run.step(&Step::Connected);
+        for step in &steps {
+            run.step(step);
+        }
+        run.wait(Duration::from_secs(100_000));
+        prop_assert!(run.finished);
     }
 
     #[test]

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use phony_call::{
     Action, Agent, Approval, ApprovalRules, ApprovalTimeout, Call, CallSid, CommandName, Country,
     Digits, Direction, EndStatus, Event, EventBody, Fault, FromCarrier, FromModel, Identity, Input,
-    Item, ItemBody, LegEnd, Next, Outcome, Output, PhoneNumber, Policy, ToCarrier, ToModel, TurnId,
+    Item, ItemBody, LegEnd, Next, Outcome, Output, Parting, PhoneNumber, Policy, ToCarrier,
+    ToModel, TurnId,
 };
 
 #[test]
@@ -162,7 +163,10 @@ impl Stage {
             let wall = "2026-11-23T09:00:00Z".parse::<jiff::Timestamp>().unwrap()
                 + Duration::from_millis(ms);
             let (policy, agent) = (self.policy.clone(), self.agent.clone());
-            self.call = Call::resume(policy, agent, &self.events, now, wall);
+            let resumed = Call::resume(policy, agent, &self.events, now, wall);
+            let (call, outputs) = resumed.expect("a call that has not ended");
+            self.call = Some(call);
+            self.write(ms, outputs);
             return;
         }
         let call = self.call.as_mut().expect("the call has begun");
@@ -172,6 +176,7 @@ impl Stage {
             "carrier" => call.handle(now, Input::Carrier(from_carrier(what))),
             "model" => call.handle(now, Input::Model(from_model(what))),
             "stop" => call.handle(now, Input::Stop),
+            "handover" => call.handle(now, Input::HandOver),
             "." => Vec::new(),
             "supervisor" => match call.act(now, action(what)) {
                 Ok(outputs) => outputs,
@@ -230,6 +235,7 @@ impl Stage {
                     format!("event     {}", event_words(&event))
                 }
                 Output::Finished => "finished".into(),
+                Output::HandedOver => "handed over".into(),
             };
             let _ = writeln!(self.text, "{}  > {}", time(ms), words.trim_end());
         }
@@ -336,7 +342,12 @@ fn action(words: &str) -> Action {
 fn leg(words: &str) -> LegEnd {
     match words {
         "completed" => LegEnd::Completed,
-        "left" => LegEnd::Left,
+        "left" => LegEnd::Left(Parting::Unsaid),
+        "left hangup" => LegEnd::Left(Parting::HangUp),
+        "left reconnect" => LegEnd::Left(Parting::Return),
+        "left transfer" => {
+            LegEnd::Left(Parting::Transfer(PhoneNumber::parse("+15005550177").unwrap()))
+        }
         "failed" => LegEnd::Failed,
         "answered" => LegEnd::Dialled { answered: true, outcome: "completed".into() },
         outcome => LegEnd::Dialled { answered: false, outcome: outcome.into() },

@@ -71,11 +71,13 @@ async fn hold(start: Box<Start>) {
         reopens: 0,
         refused: false,
         finished: false,
+        handed_over: false,
     };
     session.perform(outputs);
     if kill.run_until_cancelled(session.turns(mailbox, stop)).await.is_none() {
         record.reason = EndReason::Shutdown;
     }
+    record.goes_on = session.handed_over;
     let snapshot = session.call.snapshot(self::now());
     match serde_json::to_value(snapshot) {
         Ok(snapshot) => record.publisher.keep_snapshot(snapshot),
@@ -93,6 +95,8 @@ struct Session {
     /// The model said that it will never answer.
     refused: bool,
     finished: bool,
+    /// Another process goes on with the call.
+    handed_over: bool,
 }
 
 impl Session {
@@ -192,6 +196,7 @@ impl Session {
                     self.publisher.publish(event);
                 }
                 Output::Finished => self.finished = true,
+                Output::HandedOver => (self.finished, self.handed_over) = (true, true),
             }
         }
     }

@@ -126,6 +126,11 @@ export interface Waiting extends Base {
   commands: HeldCommand[];
 }
 
+/** What the server remembers the call by, and people need not read. */
+export interface Silent extends Base {
+  type: "connected" | "assistant_heard";
+}
+
 /** The line was lost and is back. */
 export interface Resumed extends Base {
   type: "resumed";
@@ -165,6 +170,7 @@ export type CallEvent =
   | Fault
   | Worded
   | Waiting
+  | Silent
   | Resumed
   | Transfer
   | Dtmf
@@ -282,6 +288,9 @@ function read(type: string, base: Base, raw: Raw): CallEvent {
         timeoutMs: number(raw, "timeoutMs"),
         commands: heldCommands(raw.commands),
       };
+    case "connected":
+    case "assistant_heard":
+      return { ...base, type };
     case "resumed":
       return { ...base, type, gapMs: number(raw, "gapMs") ?? 0 };
     case "session_transfer":

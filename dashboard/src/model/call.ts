@@ -278,6 +278,8 @@ function numbered(before: Call, event: CallEvent): Call {
       };
     }
     case "assistant_delta":
+    case "connected":
+    case "assistant_heard":
       return call;
     case "assistant_override":
       return {

@@ -22,6 +22,7 @@ impl Call {
             Deadline::Approval => self.on_approval_overdue(now),
             Deadline::HoldLine => self.on_hold_line(now),
             Deadline::Reconnect => self.finish(now, EndReason::LineLost),
+            Deadline::HandOver => self.hand_over(now),
             Deadline::Dialled => self.finish(now, EndReason::Transferred),
             Deadline::Farewell => self.leave(now),
             Deadline::MaxCall => self.on_max_call(now),
@@ -102,7 +103,7 @@ impl Call {
     fn on_max_call(&mut self, now: Instant) {
         match &self.state {
             State::Ringing | State::Lost { .. } => self.finish(now, EndReason::MaxDuration),
-            State::Ending(_) | State::Transferring { .. } | State::Ended => {}
+            State::Ending(_) | State::Transferring { .. } | State::Gone | State::Ended => {}
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
                 let phrase = self.agent.phrases.time_goodbye.clone();
                 self.say_goodbye(now, &phrase, EndReason::MaxDuration);

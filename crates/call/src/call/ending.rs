@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::reply::Then;
 use super::{Call, Output, State};
-use crate::carrier::{LegEnd, Next, ToCarrier};
+use crate::carrier::{LegEnd, Next, Parting, ToCarrier};
 use crate::deadline::Deadline;
 use crate::event::{By, CommandName, EndReason, EventBody, Source, ToolRef};
 use crate::ids::PhoneNumber;
@@ -111,11 +111,16 @@ impl Call {
                 self.emit(now, EventBody::SessionTransfer { target: target.to_string() });
                 let dial = self.dial(target.clone());
                 self.tell_line(ToCarrier::Leave(dial));
-                self.state = State::Transferring { target, reason };
-                let longest = self.policy.ring + self.policy.max_call;
-                self.deadlines.set(Deadline::Dialled, now + longest);
+                self.dialled_on(now, target, reason);
             }
         }
+    }
+
+    fn dialled_on(&mut self, now: Instant, target: PhoneNumber, reason: EndReason) {
+        self.state = State::Transferring { target, reason };
+        self.deadlines.clear(Deadline::Reconnect);
+        let longest = self.policy.ring + self.policy.max_call;
+        self.deadlines.set(Deadline::Dialled, now + longest);
     }
 
     fn executed(
@@ -167,7 +172,7 @@ impl Call {
                 self.finish(now, EndReason::Shutdown);
             }
             State::Transferring { .. } => self.finish(now, EndReason::Transferred),
-            State::Ending(_) | State::Ended => {}
+            State::Ending(_) | State::Gone | State::Ended => {}
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
                 let phrase = self.agent.phrases.shutdown_goodbye.clone();
                 self.say_goodbye(now, &phrase, EndReason::Shutdown);
@@ -197,15 +202,33 @@ impl Call {
                     | State::OnHold
                     | State::HumanSpeaks
                     | State::Lost { .. }
+                    | State::Gone
                     | State::Ended => EndReason::CallerHungUp,
                 };
                 self.finish(now, reason);
                 Next::Nothing
             }
-            LegEnd::Left | LegEnd::Failed => self.after_line(now),
+            LegEnd::Left(parting) => self.after_parting(now, parting),
+            LegEnd::Failed => self.after_line(now),
             LegEnd::Dialled { answered, outcome } => self.after_dial(now, answered, &outcome),
         };
         (next, std::mem::take(&mut self.outputs))
+    }
+
+    /// What we said in parting counts where the call does not remember having left.
+    fn after_parting(&mut self, now: Instant, parting: Parting) -> Next {
+        if matches!(self.state, State::Lost { .. }) {
+            match parting {
+                Parting::Unsaid => {}
+                Parting::HangUp => self.finish(now, EndReason::AgentEnded),
+                Parting::Transfer(target) => {
+                    self.emit(now, EventBody::SessionTransfer { target: target.to_string() });
+                    self.dialled_on(now, target, EndReason::Transferred);
+                }
+                Parting::Return => self.state = State::Lost { since: now, returning: true },
+            }
+        }
+        self.after_line(now)
     }
 
     fn after_line(&mut self, now: Instant) -> Next {
@@ -215,7 +238,7 @@ impl Call {
         match &self.state {
             State::Ended => Next::HangUp,
             State::Transferring { target, .. } => self.dial(target.clone()),
-            State::Lost { .. } => Next::Reconnect,
+            State::Lost { .. } | State::Gone => Next::Reconnect,
             // The carrier never reached our socket: once more, within the time for connecting.
             State::Ringing if self.line_losses < self.policy.line_losses => {
                 self.line_losses += 1;

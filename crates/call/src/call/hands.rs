@@ -73,6 +73,7 @@ impl Call {
     /// Whether the state leaves room for the action at all.
     fn may_act(&self, action: &Action) -> Result<(), Refused> {
         match &self.state {
+            State::Gone => Err(Refused::NotConnected),
             State::Ended => Err(Refused::Ending),
             State::Ending(ending) => match action {
                 Action::End | Action::Transfer(_) => Ok(()),
@@ -105,6 +106,7 @@ impl Call {
             | State::HumanSpeaks
             | State::Ending(_)
             | State::Transferring { .. }
+            | State::Gone
             | State::Ended => Ok(self),
         }
     }

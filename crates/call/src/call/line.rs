@@ -35,6 +35,7 @@ impl Call {
             State::Ringing => {
                 self.deadlines.clear(Deadline::Connect);
                 self.deadlines.set(Deadline::MaxCall, now + self.policy.max_call);
+                self.emit(now, EventBody::Connected);
                 if self.transcript.human {
                     return self.settle(now);
                 }
@@ -66,6 +67,7 @@ impl Call {
             | State::HumanSpeaks
             | State::Ending(_)
             | State::Transferring { .. }
+            | State::Gone
             | State::Ended => self.unexpected(),
         }
     }
@@ -77,6 +79,7 @@ impl Call {
         self.deadlines.clear(Deadline::Silence);
         self.deadlines.clear(Deadline::FalseInterrupt);
         let speaker = Speaker::Caller;
+        self.words_due = !last;
         if !last {
             return self.show(now, EventBody::Transcript { speaker, text, r#final: false });
         }
@@ -89,6 +92,7 @@ impl Call {
             | State::Lost { .. }
             | State::Ending(_)
             | State::Transferring { .. }
+            | State::Gone
             | State::Ended => {}
         }
         self.call_off_ending(now, "the caller spoke");
@@ -113,7 +117,11 @@ impl Call {
             }
             // The words are kept; the answer comes when the caller is off hold.
             State::OnHold | State::HumanSpeaks | State::Ending(_) => {}
-            State::Ringing | State::Lost { .. } | State::Transferring { .. } | State::Ended => {
+            State::Ringing
+            | State::Lost { .. }
+            | State::Transferring { .. }
+            | State::Gone
+            | State::Ended => {
                 self.unexpected();
             }
         }
@@ -180,7 +188,11 @@ impl Call {
             State::Listening { .. } => self.listen(now, false),
             // Only a filler or a hold line was cut off: what is being waited for still comes.
             State::Replying(_) | State::OnHold | State::HumanSpeaks | State::Ending(_) => {}
-            State::Ringing | State::Lost { .. } | State::Transferring { .. } | State::Ended => {
+            State::Ringing
+            | State::Lost { .. }
+            | State::Transferring { .. }
+            | State::Gone
+            | State::Ended => {
                 self.unexpected();
             }
         }
@@ -196,6 +208,7 @@ impl Call {
         }
         let finished = self.playback.take_finished();
         self.record(now, finished);
+        self.note_heard(now);
         self.after_playback(now);
     }
 
@@ -214,6 +227,7 @@ impl Call {
             | State::HumanSpeaks
             | State::Lost { .. }
             | State::Transferring { .. }
+            | State::Gone
             | State::Ended => {}
         }
     }
@@ -230,6 +244,7 @@ impl Call {
 
     fn on_caller_speaking(&mut self, now: Instant, on: bool) {
         self.caller_speaks = on;
+        self.words_due |= on;
         if !on && self.deadlines.is_set(Deadline::FalseInterrupt) {
             // What they said is still being understood: the wait for it begins now.
             self.deadlines.set(Deadline::FalseInterrupt, now + self.policy.false_interrupt);
@@ -253,7 +268,7 @@ impl Call {
                     self.lose_line(now);
                 }
             }
-            State::Ringing | State::Lost { .. } | State::Ended => self.unexpected(),
+            State::Ringing | State::Lost { .. } | State::Gone | State::Ended => self.unexpected(),
         }
     }
 
@@ -269,6 +284,7 @@ impl Call {
         }
         self.drop_reply(now, "the line was lost");
         self.caller_speaks = false;
+        self.words_due = false;
         self.agent_speaks = None;
         self.asked_at = None;
         self.owed |= self.transcript.owes();

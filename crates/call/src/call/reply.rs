@@ -253,6 +253,7 @@ impl Call {
             | State::Lost { .. }
             | State::Ending(_)
             | State::Transferring { .. }
+            | State::Gone
             | State::Ended => None,
         }
     }

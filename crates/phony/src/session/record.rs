@@ -15,6 +15,8 @@ pub(super) struct Record {
     began: (Instant, Timestamp),
     /// Why the call ended, if it does not say so itself.
     pub(super) reason: EndReason,
+    /// The call goes on elsewhere.
+    pub(super) goes_on: bool,
     _place: Place,
 }
 
@@ -26,7 +28,7 @@ impl Record {
         began: (Instant, Timestamp),
         place: Place,
     ) -> Self {
-        Self { publisher, call, began, reason: EndReason::Internal, _place: place }
+        Self { publisher, call, began, reason: EndReason::Internal, goes_on: false, _place: place }
     }
 }
 
@@ -34,7 +36,7 @@ impl Drop for Record {
     fn drop(&mut self) {
         metrics::gauge!("phony_calls_live").decrement(1.0);
         let (last, ended) = self.publisher.state();
-        if ended || last == 0 {
+        if ended || last == 0 || self.goes_on {
             return;
         }
         let lasted = super::now().saturating_duration_since(self.began.0);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use phony_call::{CallSid, Direction, EndStatus, Identity, LegEnd, PhoneNumber};
+use phony_call::{CallSid, Direction, EndStatus, Identity, LegEnd, Parting, PhoneNumber};
 use phony_wire::twilio::webhook::{
     CallStatus, CallStatusUpdate, DialResult, DialStatus, Form, SessionEnd, SessionStatus,
     VoiceRequest,
@@ -91,7 +91,7 @@ pub(super) async fn call_ended(
     );
     Ok(match known {
         Some(next) => Document::of_next(&switchboard, &call, &next, caller_id.as_ref()),
-        None => of_unknown(&switchboard, &session, &end, caller_id.as_ref()),
+        None => of_unknown(&switchboard, &end, caller_id.as_ref()),
     })
 }
 
@@ -162,7 +162,7 @@ fn leg_end(form: &Form) -> LegEnd {
     }
     match session.session_status {
         SessionStatus::Completed => LegEnd::Completed,
-        SessionStatus::Ended => LegEnd::Left,
+        SessionStatus::Ended => LegEnd::Left(parting(&session.handoff_data)),
         SessionStatus::Other(_) if session.call_status.is_final() => LegEnd::Completed,
         SessionStatus::Failed | SessionStatus::Other(_) => LegEnd::Failed,
     }
@@ -175,11 +175,20 @@ struct Handoff {
     target: Option<PhoneNumber>,
 }
 
-/// For a call that this process does not know, or no longer: the frame that ended it may have said
-/// how it goes on. What is not clear ends the call; nobody is left on a silent line.
+fn parting(handoff_data: &str) -> Parting {
+    let Ok(handoff) = serde_json::from_str::<Handoff>(handoff_data) else { return Parting::Unsaid };
+    match (handoff.reason.as_str(), handoff.target) {
+        ("transfer", Some(target)) => Parting::Transfer(target),
+        ("reconnect", _) => Parting::Return,
+        ("hangup", _) => Parting::HangUp,
+        _ => Parting::Unsaid,
+    }
+}
+
+/// For a call that nobody knows, or no longer: the frame that ended it may have said how it goes on.
+/// What is not clear ends the call; nobody is left on a silent line.
 fn of_unknown(
     switchboard: &Switchboard,
-    session: &SessionEnd,
     end: &LegEnd,
     caller_id: Option<&PhoneNumber>,
 ) -> Document {
@@ -189,17 +198,10 @@ fn of_unknown(
         LegEnd::Failed => {
             Document::apology(switchboard, &phony_call::Phrases::default().apology_goodbye)
         }
-        LegEnd::Dialled { .. } => Document::hang_up(),
-        LegEnd::Left => {
-            let handoff = serde_json::from_str::<Handoff>(&session.handoff_data).ok();
-            let target = handoff.filter(|handoff| handoff.reason == "transfer");
-            match target.and_then(|handoff| handoff.target) {
-                Some(target) => {
-                    Document::dial(switchboard, &target, caller_id, policy.ring, policy.max_call)
-                }
-                None => Document::hang_up(),
-            }
+        LegEnd::Left(Parting::Transfer(target)) => {
+            Document::dial(switchboard, target, caller_id, policy.ring, policy.max_call)
         }
+        LegEnd::Left(_) | LegEnd::Dialled { .. } => Document::hang_up(),
     }
 }
 
