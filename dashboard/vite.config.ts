@@ -34,6 +34,7 @@ export default defineConfig({
     proxy: {
       ...Object.fromEntries(routes.map((route) => [route, { target: server }])),
       "/events/ws": { target: server, ws: true },
+      "/softphone/ws": { target: server, ws: true },
     },
   },
   test: { include: ["src/**/*.test.ts"], environment: "node" },

@@ -12,9 +12,19 @@ mkdirSync(out, { recursive: true });
 
 const DESK = { width: 1440, height: 900 };
 const PHONE = { width: 390, height: 844 };
+const WALL = { width: 3840, height: 2160 };
 const call = (digit) => `/calls/CA${String(digit).repeat(32)}`;
 
-/** Name, address, size, and what is there once the page has settled. */
+/** Rings an agent from the page, and says something. */
+async function talk(page) {
+  await page.getByRole("button", { name: "Start call" }).click();
+  await page.locator("[data-who=ai]").waitFor();
+  await page.getByRole("textbox", { name: "Your words" }).fill("I lost my debit card.");
+  await page.getByRole("button", { name: "Speak" }).click();
+  await page.locator("[data-caption]", { hasText: "You said" }).waitFor();
+}
+
+/** Name, address, size, what is there once the page has settled, and what is done then. */
 const PICTURES = [
   ["wallboard", "/", DESK, "a[data-row='5']"],
   ["call", call(1), DESK, "[data-chip=query]"],
@@ -23,6 +33,8 @@ const PICTURES = [
   ["record", call(7), DESK, "[data-chip=session_end]"],
   ["history", "/history", DESK, "main li"],
   ["new-call", "/new", DESK, "form"],
+  ["softphone", "/softphone", DESK, "form"],
+  ["softphone-call", "/softphone?quiet", DESK, "form", talk],
   ["agents", "/agents", DESK, "h3"],
   ["health", "/health", DESK, "text=Version"],
   ["login", "/?login", DESK, "form"],
@@ -30,6 +42,13 @@ const PICTURES = [
   ["phone-wallboard", "/", PHONE, "[data-row='0']"],
   ["phone-call", call(1), PHONE, "[data-chip=query]"],
   ["phone-history", "/history", PHONE, "main li"],
+  ["phone-record", call(7), PHONE, "[data-chip=session_end]"],
+  ["phone-new-call", "/new", PHONE, "form"],
+  ["phone-softphone", "/softphone?quiet", PHONE, "form", talk],
+  ["phone-agents", "/agents", PHONE, "h3"],
+  ["phone-health", "/health", PHONE, "text=Version"],
+  ["phone-login", "/?login", PHONE, "form"],
+  ["wall-wallboard", "/?load=60", WALL, "a[data-row='9']"],
 ];
 
 const IN_DOCS = ["wallboard-light", "call-light", "call-dark", "record-light", "phone-call-light"];
@@ -37,10 +56,11 @@ const IN_DOCS = ["wallboard-light", "call-light", "call-dark", "record-light", "
 const site = await start();
 try {
   for (const scheme of ["light", "dark"]) {
-    for (const [name, path, size, ready] of PICTURES) {
+    for (const [name, path, size, ready, act] of PICTURES) {
       if (!all && !IN_DOCS.includes(`${name}-${scheme}`)) continue;
       const page = await site.open(path, { size, scheme, ready });
       await page.evaluate(() => document.fonts.ready);
+      await act?.(page);
       await page.screenshot({ path: join(out, `${name}-${scheme}.png`) });
       await page.close();
     }

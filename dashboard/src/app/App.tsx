@@ -5,6 +5,7 @@ import { api, onLoggedOut } from "../api/client";
 import { watch } from "../live/alerts";
 import { store, stream } from "../live/index";
 import { Login } from "../pages/Login";
+import { resumePhone } from "../softphone/index";
 import { t } from "../texts";
 import { type Route, useRoute } from "./router";
 import { Shell } from "./Shell";
@@ -15,6 +16,7 @@ const Wallboard = lazy(() => import("../pages/Wallboard"));
 const CallPage = lazy(() => import("../pages/CallPage"));
 const History = lazy(() => import("../pages/History"));
 const NewCall = lazy(() => import("../pages/NewCall"));
+const Softphone = lazy(() => import("../pages/Softphone"));
 const Agents = lazy(() => import("../pages/Agents"));
 const Health = lazy(() => import("../pages/Health"));
 
@@ -41,6 +43,7 @@ export function App() {
     if (!loggedIn) return;
     stream.start();
     const unwatch = watch();
+    resumePhone();
     return () => {
       unwatch();
       stream.stop();
@@ -84,6 +87,8 @@ function pageOf(route: Route) {
       return <History />;
     case "new":
       return <NewCall />;
+    case "softphone":
+      return <Softphone />;
     case "agents":
       return <Agents />;
     case "health":

@@ -9,6 +9,7 @@ import { useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { ApiError, api } from "../api/client";
 import { allowAlerts } from "../live/alerts";
+import { phone } from "../softphone/index";
 import { t } from "../texts";
 import {
   AgentsIcon,
@@ -23,6 +24,7 @@ import {
   HistoryIcon,
   MoonIcon,
   NewCallIcon,
+  SoftphoneIcon,
   SunIcon,
 } from "./icons";
 import { KeyHelp, useKeys } from "./keys";
@@ -36,6 +38,7 @@ const PAGES = [
   { page: "wallboard", Icon: BoardIcon },
   { page: "history", Icon: HistoryIcon },
   { page: "new", Icon: NewCallIcon },
+  { page: "softphone", Icon: SoftphoneIcon },
   { page: "agents", Icon: AgentsIcon },
   { page: "health", Icon: HealthIcon },
 ] as const;
@@ -47,6 +50,7 @@ export function Shell(props: { page: Route["page"]; children: ReactNode }) {
     "g w": () => go(paths.wallboard),
     "g h": () => go(paths.history),
     "g n": () => go(paths.new),
+    "g p": () => go(paths.softphone),
     "g a": () => go(paths.agents),
     "g s": () => go(paths.health),
     "/": () => go(paths.history),
@@ -143,6 +147,7 @@ function Logout() {
   const toast = useToast();
   const leave = async () => {
     try {
+      phone.hangUp();
       await api.logout();
       queries.setQueryData(["session"], false);
     } catch (error) {

@@ -6,6 +6,7 @@ export type Route =
   | { page: "call"; callSid: string; seq: number | undefined }
   | { page: "history" }
   | { page: "new" }
+  | { page: "softphone" }
   | { page: "agents" }
   | { page: "health" }
   | { page: "unknown" };
@@ -16,6 +17,7 @@ export const paths = {
   wallboard: `${base}/`,
   history: `${base}/history`,
   new: `${base}/new`,
+  softphone: `${base}/softphone`,
   agents: `${base}/agents`,
   health: `${base}/health`,
   call: (callSid: string, seq?: number) =>
@@ -40,6 +42,7 @@ export function routeOf(pathname: string, search: string, hash: string): Route {
       return { page: "wallboard" };
     case "history":
     case "new":
+    case "softphone":
     case "agents":
     case "health":
       return { page: first };

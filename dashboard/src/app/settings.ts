@@ -6,10 +6,12 @@ export interface Settings {
   masked: boolean;
   /** A sound and a desktop notification when a call starts to wait. */
   alerts: boolean;
+  /** The softphone's voice, by the browser's name for it; empty for none. */
+  voice: string;
 }
 
 const KEY = "phony.settings";
-const DEFAULTS: Settings = { masked: true, alerts: false };
+const DEFAULTS: Settings = { masked: true, alerts: false, voice: "" };
 
 let current = load();
 const listeners = new Set<() => void>();

@@ -5,9 +5,11 @@
  * `long=2000` (a call of that many turns), `older` (a server without the newer routes).
  */
 import { replaceSocket } from "../live/index";
+import { replacePhone } from "../softphone/index";
 import { agents, findings, scenarios } from "./catalogue";
 import { answer, failure } from "./http";
 import { longCall, streaming } from "./load";
+import { MockPhone } from "./phone";
 import { MockServer } from "./server";
 
 export function install(): void {
@@ -21,6 +23,7 @@ export function install(): void {
   if (long > 0) longCall(server, long);
 
   replaceSocket((query) => server.open(query));
+  replacePhone((agent) => new MockPhone(server, agent));
   // Taken by tests that pull the plug.
   Object.assign(window, { phonyMock: server });
 

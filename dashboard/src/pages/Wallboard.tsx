@@ -4,7 +4,7 @@ import Button from "@mui/material/Button";
 import Paper from "@mui/material/Paper";
 import Typography from "@mui/material/Typography";
 import { useRef } from "react";
-import { HealthIcon, NewCallIcon } from "../app/icons";
+import { HealthIcon, NewCallIcon, SoftphoneIcon } from "../app/icons";
 import { useKeys } from "../app/keys";
 import { follow, paths } from "../app/router";
 import { useLink, useLiveCalls } from "../live/index";
@@ -63,6 +63,14 @@ function Quiet() {
           onClick={(event) => follow(event, paths.new)}
         >
           {t.board.place}
+        </Button>
+        <Button
+          variant="outlined"
+          startIcon={<SoftphoneIcon />}
+          href={paths.softphone}
+          onClick={(event) => follow(event, paths.softphone)}
+        >
+          {t.board.tryIt}
         </Button>
         <Button
           variant="outlined"

@@ -1,0 +1,80 @@
+/** The softphone's far end, made up: it greets, echoes, and tells its call's events. */
+import type { PhoneSocket } from "../softphone/phone";
+import type { MockServer } from "./server";
+
+const TOKEN_MS = 60;
+
+export class MockPhone implements PhoneSocket {
+  onopen: (() => void) | null = null;
+  onmessage: ((message: { data: unknown }) => void) | null = null;
+  onclose: ((event: { code: number; reason: string }) => void) | null = null;
+  private callSid = "";
+  private written = "";
+  private turn = 0;
+  private readonly server: MockServer;
+  private readonly agent: string;
+
+  constructor(server: MockServer, agent: string) {
+    this.server = server;
+    this.agent = agent || "assistant";
+    setTimeout(() => this.onopen?.(), 30);
+  }
+
+  send(text: string): void {
+    const frame = JSON.parse(text) as Record<string, string>;
+    if (frame.type === "setup") {
+      this.callSid = frame.callSid ?? "";
+      const parties = { from: "softphone", to: "+14155550100" };
+      this.server.add(this.callSid, "session_start", {
+        ...parties,
+        direction: "inbound",
+        agent: this.agent,
+        carrier: "softphone",
+      });
+      this.reply("Hello, you are speaking with an automated assistant. How can I help you?");
+    }
+    if (frame.type === "prompt" && String(frame.last) === "true") {
+      const words = frame.voicePrompt ?? "";
+      this.server.add(this.callSid, "transcript", { speaker: "caller", text: words, final: true });
+      this.reply(`You said “${words}”, and that is noted. Is there anything else?`);
+    }
+    if (frame.type === "interrupt") {
+      const heard = frame.utteranceUntilInterrupt ?? "";
+      this.server.add(this.callSid, "interrupt", { heard });
+      this.respond(heard, true);
+    }
+    if (frame.type === "info" && frame.name === "tokensPlayed" && this.written !== "") {
+      if (this.written.trimEnd().endsWith(frame.value ?? "")) this.respond(this.written, false);
+    }
+    if (frame.type === "dtmf") this.server.add(this.callSid, "dtmf", { digit: frame.digit });
+  }
+
+  close(): void {
+    this.server.add(this.callSid, "session_end", { reason: "caller_hung_up" });
+    this.onclose?.({ code: 1000, reason: "" });
+  }
+
+  private respond(text: string, interrupted: boolean): void {
+    const { turn, written: generated } = this;
+    this.written = "";
+    this.server.add(this.callSid, "assistant_response", { text, generated, interrupted, turn });
+  }
+
+  private reply(text: string): void {
+    this.turn += 1;
+    this.written = text;
+    const { turn } = this;
+    const tokens = text.match(/\S+\s*/g) ?? [];
+    tokens.forEach((token, at) => {
+      setTimeout(
+        () => {
+          if (this.turn !== turn || this.written === "") return;
+          const last = at === tokens.length - 1;
+          this.server.words(this.callSid, { type: "assistant_delta", text: token, turn });
+          this.onmessage?.({ data: JSON.stringify({ type: "text", token, last }) });
+        },
+        (at + 1) * TOKEN_MS,
+      );
+    });
+  }
+}

@@ -1,0 +1,75 @@
+/** The browser's own speech recognition, where it has one. */
+
+interface Recognised {
+  resultIndex: number;
+  results: ArrayLike<ArrayLike<{ transcript: string }> & { isFinal: boolean }>;
+}
+
+interface Recognition {
+  lang: string;
+  continuous: boolean;
+  interimResults: boolean;
+  onresult: ((event: Recognised) => void) | null;
+  onerror: ((event: { error: string }) => void) | null;
+  onend: (() => void) | null;
+  start(): void;
+  abort(): void;
+}
+
+export interface Heard {
+  partial: (text: string) => void;
+  final: (text: string) => void;
+  /** It has stopped and will not go on: the browser or the user refused. */
+  refused: () => void;
+}
+
+/** Whether this browser can listen. */
+export function canListen(): boolean {
+  return recognition() !== undefined;
+}
+
+/** Listens until it is told to stop; returns how to. */
+export function listen(heard: Heard): () => void {
+  const Make = recognition();
+  if (!Make) {
+    heard.refused();
+    return () => {};
+  }
+  let on = true;
+  const ears = new Make();
+  ears.lang = "en-US";
+  ears.continuous = true;
+  ears.interimResults = true;
+  ears.onresult = (event) => {
+    let partial = "";
+    for (let at = event.resultIndex; at < event.results.length; at += 1) {
+      const result = event.results[at];
+      const text = result?.[0]?.transcript ?? "";
+      if (result?.isFinal) {
+        if (text.trim() !== "") heard.final(text.trim());
+      } else partial += text;
+    }
+    if (partial.trim() !== "") heard.partial(partial.trim());
+  };
+  ears.onerror = ({ error }) => {
+    if (error !== "not-allowed" && error !== "service-not-allowed" && error !== "audio-capture") {
+      return;
+    }
+    on = false;
+    heard.refused();
+  };
+  // Browsers stop listening after a silence.
+  ears.onend = () => {
+    if (on) ears.start();
+  };
+  ears.start();
+  return () => {
+    on = false;
+    ears.abort();
+  };
+}
+
+function recognition(): (new () => Recognition) | undefined {
+  const all = window as unknown as Record<string, (new () => Recognition) | undefined>;
+  return all.SpeechRecognition ?? all.webkitSpeechRecognition;
+}

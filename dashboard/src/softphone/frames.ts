@@ -1,0 +1,72 @@
+/**
+ * The relay's frames, as far as the page sends and takes them. The page stands where Twilio stands:
+ * it sends what was said and how much of a reply was played, and is sent what is to be spoken.
+ */
+
+/** From the server. */
+export type ToPhone =
+  | { type: "text"; token: string; last: boolean; interruptible: boolean; preemptible: boolean }
+  | { type: "digits"; digits: string }
+  | { type: "end"; transferredTo: string | undefined };
+
+/** To the server. */
+export type FromPhone =
+  | { type: "setup"; callSid: string; sessionId: string; direction: "inbound"; callStatus: string }
+  | { type: "prompt"; voicePrompt: string; lang: string; last: boolean }
+  | { type: "dtmf"; digit: string }
+  | { type: "interrupt"; utteranceUntilInterrupt: string; durationUntilInterruptMs: number }
+  | { type: "info"; name: "tokensPlayed"; value: string }
+  | { type: "info"; name: "agentSpeaking" | "clientSpeaking"; value: "on" | "off" };
+
+/** Reads one message; `undefined` if it is nothing that the page understands. */
+export function parseFrame(message: unknown): ToPhone | undefined {
+  const raw = parsed(message);
+  switch (raw?.type) {
+    case "text":
+      return {
+        type: "text",
+        token: typeof raw.token === "string" ? raw.token : "",
+        last: raw.last === true,
+        interruptible: raw.interruptible !== false,
+        preemptible: raw.preemptible === true,
+      };
+    case "sendDigits":
+      return { type: "digits", digits: String(raw.digits ?? "") };
+    case "end":
+      return { type: "end", transferredTo: target(raw.handoffData) };
+    default:
+      return undefined;
+  }
+}
+
+/** An id for a call, as Twilio makes them. */
+export function newCallSid(): string {
+  return `CA${hex(16)}`;
+}
+
+/** An id for a socket. */
+export function newSessionId(): string {
+  return `VX${hex(16)}`;
+}
+
+function hex(bytes: number): string {
+  const random = crypto.getRandomValues(new Uint8Array(bytes));
+  return [...random].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+function target(handoff: unknown): string | undefined {
+  const data = parsed(handoff);
+  return data?.reason === "transfer" && typeof data.target === "string" ? data.target : undefined;
+}
+
+function parsed(text: unknown): Record<string, unknown> | undefined {
+  if (typeof text !== "string") return undefined;
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null
+      ? (value as Record<string, unknown>)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,227 @@
+/**
+ * The telephone itself: its socket, its call, and the way back to it. It belongs to the page and
+ * not to the view of it, so the call goes on while the supervisor looks at something else.
+ */
+import { type FromPhone, newCallSid, newSessionId, parseFrame } from "./frames";
+import { Player, type Voice } from "./player";
+
+/** What is needed of a `WebSocket`. */
+export interface PhoneSocket {
+  onopen: (() => void) | null;
+  onmessage: ((message: { data: unknown }) => void) | null;
+  onclose: ((event: { code: number; reason: string }) => void) | null;
+  send(text: string): void;
+  close(code?: number): void;
+}
+
+export type PhoneState =
+  | { phase: "idle" }
+  | { phase: "ringing" | "talking" | "lost"; callSid: string; agent: string; since: number }
+  | {
+      phase: "over";
+      callSid: string;
+      agent: string;
+      /** Empty if the call ended as calls do. */
+      trouble: string;
+      transferredTo: string | undefined;
+    };
+
+export interface Wiring {
+  open: (agent: string) => PhoneSocket;
+  voice: () => Voice;
+  now: () => number;
+  /** Keeps the call's name over a reload of the page. */
+  keep: (call: { callSid: string; agent: string } | undefined) => void;
+}
+
+/** The server keeps a lost call for half a minute. */
+const KEPT_MS = 30_000;
+const RETRY_MS = 1_000;
+
+export class Phone {
+  private state: PhoneState = { phase: "idle" };
+  private socket: PhoneSocket | undefined;
+  private player: Player | undefined;
+  private retry: ReturnType<typeof setTimeout> | undefined;
+  private transferredTo: string | undefined;
+  private speaking = false;
+  private version = 0;
+  private listeners = new Set<() => void>();
+  private readonly wiring: Wiring;
+
+  constructor(wiring: Wiring) {
+    this.wiring = wiring;
+  }
+
+  current = (): PhoneState => this.state;
+
+  /** Grows with every change, the words being spoken included. */
+  changes = (): number => this.version;
+
+  subscribe = (listener: () => void): (() => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+
+  get caption() {
+    return this.player?.caption;
+  }
+
+  /** Rings the agent; the one that answers by default if it is empty. */
+  call(agent: string): void {
+    if (this.live()) return;
+    this.begin(newCallSid(), agent);
+  }
+
+  /** Goes back to a call that a reload of the page has cut off. */
+  resume(call: { callSid: string; agent: string }): void {
+    if (this.live()) return;
+    this.begin(call.callSid, call.agent);
+  }
+
+  /** Words of the caller; `last` is false while the sentence still grows. */
+  say(words: string, last = true): void {
+    if (this.state.phase !== "talking" || words.trim() === "") return;
+    if (!this.speaking) {
+      this.speaking = true;
+      this.send({ type: "info", name: "clientSpeaking", value: "on" });
+      this.player?.interrupt();
+    }
+    if (last) {
+      this.speaking = false;
+      this.send({ type: "info", name: "clientSpeaking", value: "off" });
+    }
+    this.send({ type: "prompt", voicePrompt: words.trim(), lang: "en-US", last });
+  }
+
+  press(digit: string): void {
+    if (this.state.phase === "talking") this.send({ type: "dtmf", digit });
+  }
+
+  /** Another voice from the next clause on. */
+  changeVoice(): void {
+    if (this.player) this.player.voice = this.wiring.voice();
+  }
+
+  hangUp(): void {
+    if (this.state.phase === "idle" || this.state.phase === "over") return;
+    this.finish("");
+  }
+
+  /** Back to choosing whom to ring. */
+  clear(): void {
+    if (this.state.phase === "over") this.set({ phase: "idle" });
+  }
+
+  private live(): boolean {
+    return this.state.phase !== "idle" && this.state.phase !== "over";
+  }
+
+  private begin(callSid: string, agent: string): void {
+    this.transferredTo = undefined;
+    this.wiring.keep({ callSid, agent });
+    this.set({ phase: "ringing", callSid, agent, since: this.wiring.now() });
+    this.connect(callSid, agent);
+  }
+
+  private connect(callSid: string, agent: string): void {
+    const socket = this.wiring.open(agent);
+    this.socket = socket;
+    this.speaking = false;
+    this.player = new Player(
+      this.wiring.voice(),
+      (frame) => this.send(frame),
+      () => this.changed(),
+      this.wiring.now,
+    );
+    let opened = false;
+    socket.onopen = () => {
+      if (this.socket !== socket) return;
+      opened = true;
+      this.send({
+        type: "setup",
+        callSid,
+        sessionId: newSessionId(),
+        direction: "inbound",
+        callStatus: "IN_PROGRESS",
+      });
+      const since = this.state.phase === "ringing" ? this.wiring.now() : this.since();
+      this.set({ phase: "talking", callSid, agent, since });
+    };
+    socket.onmessage = ({ data }) => {
+      if (this.socket === socket) this.take(data);
+    };
+    socket.onclose = ({ code, reason }) => {
+      if (this.socket === socket) this.closed(code, reason, opened);
+    };
+  }
+
+  private take(data: unknown): void {
+    const frame = parseFrame(data);
+    if (frame?.type === "text") this.player?.text(frame);
+    if (frame?.type === "digits") this.player?.digits(frame.digits);
+    if (frame?.type === "end") {
+      this.transferredTo = frame.transferredTo;
+      this.finish("");
+    }
+  }
+
+  private closed(code: number, reason: string, opened: boolean): void {
+    this.socket = undefined;
+    this.player?.stop();
+    const since = this.state.phase === "lost" ? this.since() : this.wiring.now();
+    if (code === 1000) this.over("");
+    // Refused: it would be refused again.
+    else if (code === 1008) this.over(reason || "refused");
+    else if (this.state.phase === "ringing" && !opened) this.over("unreachable");
+    else if (this.wiring.now() - since > KEPT_MS) this.over("lost");
+    else this.lose(since);
+  }
+
+  private lose(since: number): void {
+    const { callSid, agent } = this.state as { callSid: string; agent: string };
+    this.set({ phase: "lost", callSid, agent, since });
+    this.retry = setTimeout(() => {
+      if (this.state.phase === "lost") this.connect(callSid, agent);
+    }, RETRY_MS);
+  }
+
+  private finish(trouble: string): void {
+    clearTimeout(this.retry);
+    const socket = this.socket;
+    this.player?.stop();
+    this.socket = undefined;
+    socket?.close(1000);
+    this.over(trouble);
+  }
+
+  private over(trouble: string): void {
+    if (!this.live()) return;
+    const { callSid, agent } = this.state as { callSid: string; agent: string };
+    this.wiring.keep(undefined);
+    const { transferredTo } = this;
+    this.set({ phase: "over", callSid, agent, trouble, transferredTo });
+  }
+
+  private since(): number {
+    return "since" in this.state ? this.state.since : this.wiring.now();
+  }
+
+  private send(frame: FromPhone): void {
+    try {
+      this.socket?.send(JSON.stringify(frame));
+    } catch {
+      // The socket is closing; its end is told by itself.
+    }
+  }
+
+  private set(state: PhoneState): void {
+    this.state = state;
+    this.changed();
+  }
+
+  private changed(): void {
+    this.version += 1;
+    for (const listener of this.listeners) listener();
+  }
+}
