@@ -17,7 +17,7 @@ mod line;
 mod moving;
 mod reply;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
@@ -506,4 +506,9 @@ impl Call {
     fn is_replying_unfinished(&self) -> bool {
         matches!(&self.state, State::Replying(reply) if !reply.is_done())
     }
+}
+
+/// Whole milliseconds, as events hold them.
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

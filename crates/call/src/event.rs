@@ -157,6 +157,9 @@ pub enum EventBody {
         /// The tool call that asked it, if it was not written in the text.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tool: Option<ToolRef>,
+        /// How long it waits for an answer, once no other is before it.
+        #[serde(default)]
+        timeout_ms: u64,
     },
     /// The question is settled.
     QueryResponse {
@@ -179,6 +182,9 @@ pub enum EventBody {
         /// The commands in it, which are carried out if it is sent as it is.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         commands: Vec<HeldCommand>,
+        /// How long it waits for a supervisor.
+        #[serde(default)]
+        timeout_ms: u64,
     },
     /// A waiting reply was sent.
     ResponseApproved {

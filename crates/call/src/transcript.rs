@@ -213,7 +213,7 @@ impl Transcript {
                     None => {}
                 }
             }
-            EventBody::Query { prompt, tool } => {
+            EventBody::Query { prompt, tool, .. } => {
                 if let Some(tool) = tool {
                     self.add(event, EntryBody::ToolCall(tool.clone()));
                 }
@@ -252,7 +252,7 @@ impl Transcript {
                     ),
                 }
             }
-            EventBody::PendingResponse { text, turn, commands } => {
+            EventBody::PendingResponse { text, turn, commands, .. } => {
                 self.turn = self.turn.max(*turn);
                 self.held =
                     Some(HeldReply { turn: *turn, text: text.clone(), commands: commands.clone() });

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Call, State};
+use super::{Call, State, millis};
 use crate::deadline::Deadline;
 use crate::event::{By, EndReason, EventBody, Source};
 use crate::policy::ApprovalTimeout;
@@ -85,7 +85,8 @@ impl Call {
                 let phrase = self.agent.phrases.still_holding.clone();
                 self.speak(now, Source::Hold, &phrase);
                 let (text, turn, commands) = (held.text, held.turn, held.commands);
-                self.emit(now, EventBody::PendingResponse { text, turn, commands });
+                let timeout_ms = millis(self.policy.approval_limit);
+                self.emit(now, EventBody::PendingResponse { text, turn, commands, timeout_ms });
                 self.deadlines.set(Deadline::Approval, now + self.policy.approval_limit);
                 self.deadlines.set(Deadline::HoldLine, now + self.policy.hold_line);
             }

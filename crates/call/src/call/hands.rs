@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Call, Output, State};
+use super::{Call, Output, State, millis};
 use crate::action::{Action, Refused};
 use crate::command::{Piece, Scanner};
 use crate::deadline::Deadline;
@@ -174,7 +174,8 @@ impl Call {
 
     /// The model asks the supervisor.
     pub(super) fn ask(&mut self, now: Instant, prompt: String, tool: Option<ToolRef>) {
-        self.emit(now, EventBody::Query { prompt, tool });
+        let timeout_ms = millis(self.policy.question_limit);
+        self.emit(now, EventBody::Query { prompt, tool, timeout_ms });
         if !self.deadlines.is_set(Deadline::Question) {
             self.deadlines.set(Deadline::Question, now + self.policy.question_limit);
         }

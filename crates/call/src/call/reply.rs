@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Call, State};
+use super::{Call, State, millis};
 use crate::carrier::ToCarrier;
 use crate::command::{Command, Malformed, Piece, Scanner};
 use crate::deadline::Deadline;
@@ -457,7 +457,8 @@ impl Call {
             // A supervisor must see, and be able to send, a reply that has no words at all.
             let text = if text.is_empty() { in_brackets(&commands) } else { text };
             self.last_written = self.reply().map(|reply| reply.written());
-            self.emit(now, EventBody::PendingResponse { text, turn, commands });
+            let timeout_ms = millis(self.policy.approval_limit);
+            self.emit(now, EventBody::PendingResponse { text, turn, commands, timeout_ms });
             return self.hold_for_approval(now);
         }
         self.send_kept(now, &text, commands);
