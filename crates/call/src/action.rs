@@ -1,5 +1,6 @@
 //! What a supervisor may do to a call, and why it may be refused.
 
+use crate::dialing::NotDialled;
 use crate::ids::{Digits, PhoneNumber};
 
 /// An order of a supervisor.
@@ -49,5 +50,5 @@ pub enum Refused {
     NotTakenOver,
     /// The number may not be dialled.
     #[error("the number may not be dialled: {0}")]
-    Forbidden(String),
+    Forbidden(NotDialled),
 }

@@ -15,6 +15,7 @@ mod ending;
 mod hands;
 mod line;
 mod moving;
+mod outbound;
 mod reply;
 
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ use self::ending::Ending;
 use self::reply::{Reply, Written};
 use crate::carrier::{FromCarrier, ToCarrier};
 use crate::deadline::{Deadline, Deadlines};
-use crate::event::{Direction, EndReason, Event, EventBody, Source, Stage};
+use crate::event::{Answerer, Direction, EndReason, Event, EventBody, Source, Stage};
 use crate::ids::{CallSid, PhoneNumber, TurnId};
 use crate::model::{FromModel, ToModel};
 use crate::phase::Phase;
@@ -61,6 +62,17 @@ pub enum Input {
     Stop,
     /// The server stops, and another goes on with the call: leave the line when nobody speaks.
     HandOver,
+    /// The money for all calls together runs out.
+    Budget(Budget),
+}
+
+/// How much is left of the money for all calls together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Budget {
+    /// Little: calls shall come to an end.
+    Low,
+    /// Nothing: calls end.
+    Spent,
 }
 
 /// What must be done.
@@ -114,6 +126,10 @@ pub struct Call {
     line_losses: u32,
     /// What the model wrote in the reply that was under way last.
     last_written: Option<Written>,
+    /// Who answered, as long as the line is not up.
+    answerer: Option<Answerer>,
+    /// Since when the line costs money.
+    line_since: Option<Instant>,
     counters: Counters,
     outputs: Vec<Output>,
 }
@@ -132,9 +148,11 @@ pub struct Counters {
 pub(crate) struct Parts<'a> {
     pub(crate) identity: &'a Identity,
     pub(crate) agent: &'a str,
+    pub(crate) scenario: Option<&'a str>,
     pub(crate) transcript: &'a Transcript,
     pub(crate) phase: Phase,
     pub(crate) duration_ms: u64,
+    pub(crate) estimated_cost_usd: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -187,6 +205,8 @@ impl Call {
             direction: call.identity.direction,
             agent: call.agent.id.clone(),
             carrier: call.identity.carrier.clone(),
+            scenario: call.agent.scenario.clone(),
+            variables: call.agent.variables.clone(),
         };
         call.emit(now, start);
         let outputs = call.take_outputs();
@@ -206,6 +226,7 @@ impl Call {
             }
             Input::Stop => self.on_stop(now),
             Input::HandOver => self.on_hand_over(now),
+            Input::Budget(budget) => self.on_budget(now, budget),
         }
         self.hand_over_if_quiet(now);
         self.take_outputs()
@@ -260,9 +281,11 @@ impl Call {
         Parts {
             identity: &self.identity,
             agent: &self.agent.id,
+            scenario: self.agent.scenario.as_deref(),
             transcript: &self.transcript,
             phase: self.phase(),
             duration_ms: u64::try_from(lasted).unwrap_or(0),
+            estimated_cost_usd: self.cost(now),
         }
     }
 
@@ -295,6 +318,8 @@ impl Call {
             asked_at: None,
             line_losses: 0,
             last_written: None,
+            answerer: None,
+            line_since: None,
             counters: Counters::default(),
             outputs: Vec::new(),
         }
@@ -332,7 +357,18 @@ impl Call {
     /// Speaks one whole utterance of ours.
     fn speak(&mut self, now: Instant, source: Source, text: &str) {
         // A filler stands in front of the reply, not in its way: the reply must not cut it off.
-        let interruptible = self.agent.greeting_interruptible || source != Source::Greeting;
+        let interruptible = match source {
+            Source::Greeting => self.agent.greeting_interruptible,
+            // A machine that still makes a sound must not cut the message off.
+            Source::Message => false,
+            Source::Model
+            | Source::Filler
+            | Source::Nudge
+            | Source::Hold
+            | Source::Apology
+            | Source::Goodbye
+            | Source::Supervisor => true,
+        };
         self.say(now, source, None, text, true, false, interruptible);
     }
 
@@ -408,6 +444,7 @@ impl Call {
             if utterance.text.is_empty() {
                 continue;
             }
+            self.note_disclosure(now, &utterance.text);
             let written = model.then(|| self.written(utterance.turn)).flatten();
             let whole = utterance.whole && written.as_ref().is_none_or(|written| written.finished);
             let generated = written

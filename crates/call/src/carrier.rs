@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::event::{Answerer, Progress};
 use crate::ids::{Digits, PhoneNumber};
 
 /// A fact from the line.
@@ -48,6 +49,10 @@ pub enum FromCarrier {
         /// True when the far side said goodbye in order (close code 1000).
         clean: bool,
     },
+    /// A call of ours has got further; not its end. Reports may come late, twice and in any order.
+    Progress(Progress),
+    /// The carrier has found out who answered a call of ours.
+    AnsweredBy(Answerer),
     /// The carrier says that the call itself is over.
     Over {
         /// How it ended.

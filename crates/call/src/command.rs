@@ -18,10 +18,12 @@ pub enum Command {
     EndCall,
     /// Ask the supervisor.
     RequestUser(String),
+    /// Never call this person again.
+    DoNotCall,
 }
 
 impl Command {
-    /// Which of the four it is.
+    /// Which of them it is.
     #[must_use]
     pub fn name(&self) -> CommandName {
         match self {
@@ -29,6 +31,7 @@ impl Command {
             Self::Transfer(_) => CommandName::Transfer,
             Self::EndCall => CommandName::EndCall,
             Self::RequestUser(_) => CommandName::RequestUser,
+            Self::DoNotCall => CommandName::DoNotCall,
         }
     }
 
@@ -38,7 +41,7 @@ impl Command {
         match self {
             Self::Press(digits) => digits.to_string(),
             Self::Transfer(number) => number.as_ref().map(ToString::to_string).unwrap_or_default(),
-            Self::EndCall => String::new(),
+            Self::EndCall | Self::DoNotCall => String::new(),
             Self::RequestUser(question) => question.clone(),
         }
     }
@@ -61,13 +64,15 @@ impl Command {
                 .map_err(|_| fail("transfer takes an E.164 number such as +15005550006")),
             "end_call" if value.is_empty() => Ok(Self::EndCall),
             "end_call" => Err(fail("end_call takes no value")),
+            "do_not_call" if value.is_empty() => Ok(Self::DoNotCall),
+            "do_not_call" => Err(fail("do_not_call takes no value")),
             "request_user" if value.is_empty() => Err(fail("request_user takes a question")),
             "request_user" => Ok(Self::RequestUser(clipped(value))),
             _ => Err(fail("unknown command")),
         }
     }
 
-    /// Reads a command from a tool call: the same four names, their values as JSON.
+    /// Reads a command from a tool call: the same names, their values as JSON.
     pub(crate) fn from_tool(name: &str, arguments: &str) -> Result<Self, Malformed> {
         let fail = |reason| Malformed { command: clipped(name), value: clipped(arguments), reason };
         let arguments = if arguments.trim().is_empty() { "{}" } else { arguments };
@@ -79,6 +84,7 @@ impl Command {
             "transfer" => "number",
             "request_user" => "prompt",
             "end_call" => return Ok(Self::EndCall),
+            "do_not_call" => return Ok(Self::DoNotCall),
             _ => return Err(fail("unknown tool")),
         };
         let value = match fields.get(field) {
@@ -91,7 +97,7 @@ impl Command {
     }
 }
 
-/// Something between `[[` and `]]`, or a tool call, that is none of the four.
+/// Something between `[[` and `]]`, or a tool call, that is none of the commands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed {
     /// The name as it was written.

@@ -37,9 +37,11 @@ pub enum Deadline {
     Farewell,
     /// The longest call.
     MaxCall,
+    /// The call has cost as much as it may.
+    Spend,
 }
 
-const COUNT: usize = 16;
+const COUNT: usize = 17;
 
 /// Which deadlines are set, and for when.
 #[derive(Debug, Clone, Default)]
@@ -97,6 +99,7 @@ impl Deadlines {
         Deadline::Dialled,
         Deadline::Farewell,
         Deadline::MaxCall,
+        Deadline::Spend,
     ];
 }
 

@@ -1,5 +1,8 @@
-//! Where a call may be dialled on to. What stands here stands between a talked-into model and the
-//! telephone bill.
+//! What may be dialled, and where a call may be dialled on to. What stands here stands between a
+//! talked-into model, or a careless hand, and the telephone bill.
+
+mod emergency;
+mod typed;
 
 use std::fmt;
 use std::str::FromStr as _;
@@ -8,6 +11,8 @@ use phonenumber::metadata::DATABASE;
 use phonenumber::{Type, country};
 
 use crate::ids::PhoneNumber;
+
+pub use typed::Unreadable;
 
 /// A country or territory, by its ISO 3166 code, such as `US`.
 ///
@@ -33,6 +38,12 @@ impl Country {
         let of_code = DATABASE.region(&number.country().code())?;
         of_code.first().and_then(|id| Self::parse(id))
     }
+
+    /// Its ISO 3166 code, two capital letters.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        self.0.as_ref()
+    }
 }
 
 impl fmt::Debug for Country {
@@ -44,15 +55,43 @@ impl fmt::Debug for Country {
 /// Why a number is not dialled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotDialled {
-    /// It belongs to a country that is not allowed.
-    #[error("the number is outside the countries that may be dialled")]
-    Country,
+    /// It reaches an emergency service.
+    #[error("emergency numbers are never dialled")]
+    Emergency,
     /// Calling it costs more than a call.
     #[error("premium-rate and shared-cost numbers are never dialled")]
     Premium,
+    /// It reaches a satellite telephone, or a network that is priced like one.
+    #[error("satellite and international network numbers are never dialled")]
+    Satellite,
     /// No such number can be.
     #[error("this is not a telephone number of any country")]
     Impossible,
+    /// It belongs to a country that is not allowed.
+    #[error("the number is outside the countries that may be dialled")]
+    Country,
+}
+
+impl NotDialled {
+    /// The rule's name, for programs.
+    #[must_use]
+    pub fn rule(self) -> &'static str {
+        match self {
+            Self::Emergency => "emergency_number",
+            Self::Premium => "premium_number",
+            Self::Satellite => "satellite_number",
+            Self::Impossible => "invalid_number",
+            Self::Country => "country_not_allowed",
+        }
+    }
+}
+
+/// Whether a number may be dialled, if the ordinary numbers of these countries may be.
+pub fn check_dialled(number: &PhoneNumber, countries: &[Country]) -> Result<(), NotDialled> {
+    is_affordable(number)?;
+    exists(number)?;
+    let country = Country::of(number).ok_or(NotDialled::Impossible)?;
+    if countries.contains(&country) { Ok(()) } else { Err(NotDialled::Country) }
 }
 
 /// Where a call may be transferred to.
@@ -60,98 +99,65 @@ pub enum NotDialled {
 pub struct Transfers {
     /// Where a transfer without a number goes, and a call whose model failed.
     pub fallback: Option<PhoneNumber>,
-    /// Numbers that are allowed whatever else is said.
+    /// Numbers that are allowed wherever they are.
     pub listed: Vec<PhoneNumber>,
     /// The countries whose ordinary numbers are allowed.
     pub countries: Vec<Country>,
 }
 
 impl Transfers {
-    /// Whether the call may be dialled on to `target`; if not, why.
+    /// Whether the call may be dialled on to `target`; if not, why. An operator who lists a number
+    /// vouches that it exists, and for its country; for nothing else.
     pub fn check(&self, target: &PhoneNumber) -> Result<(), NotDialled> {
         if self.fallback.as_ref() == Some(target) || self.listed.contains(target) {
-            return Ok(());
+            return is_affordable(target);
         }
-        is_ordinary(target)?;
-        let country = Country::of(target).ok_or(NotDialled::Impossible)?;
-        if self.countries.contains(&country) { Ok(()) } else { Err(NotDialled::Country) }
+        check_dialled(target, &self.countries)
     }
 }
 
-/// Whether a number can be one, and costs no more than a call to it.
-pub(crate) fn is_ordinary(number: &PhoneNumber) -> Result<(), NotDialled> {
-    let number = phonenumber::parse(None, number.as_str()).map_err(|_| NotDialled::Impossible)?;
-    match number.number_type(&DATABASE) {
-        Type::PremiumRate | Type::SharedCost => Err(NotDialled::Premium),
-        Type::Emergency | Type::ShortCode => Err(NotDialled::Impossible),
-        Type::FixedLine
-        | Type::Mobile
-        | Type::FixedLineOrMobile
-        | Type::TollFree
-        | Type::PersonalNumber
-        | Type::Voip
-        | Type::Pager
-        | Type::Uan
-        | Type::Voicemail
-        | Type::StandardRate
-        | Type::Carrier
-        | Type::NoInternational
-        | Type::Unknown => Ok(()),
+/// Calling codes of satellite systems and of international networks (ITU-T E.164, list of
+/// assigned country codes): Inmarsat, its former codes, GMSS, international networks.
+const SATELLITE: [&str; 8] = ["+870", "+871", "+872", "+873", "+874", "+881", "+882", "+883"];
+/// Calling codes of services that bill the caller: international premium rate and shared cost.
+const BILLED: [&str; 2] = ["+979", "+808"];
+
+/// Whether a call to the number costs no more than a call, and disturbs no rescue.
+fn is_affordable(number: &PhoneNumber) -> Result<(), NotDialled> {
+    let text = number.as_str();
+    if SATELLITE.iter().any(|code| text.starts_with(code)) {
+        return Err(NotDialled::Satellite);
     }
+    if BILLED.iter().any(|code| text.starts_with(code)) {
+        return Err(NotDialled::Premium);
+    }
+    if typed::hides_an_emergency_number(text) {
+        return Err(NotDialled::Emergency);
+    }
+    // Exchange 976 bills like 900 in every area of the North American plan.
+    if text.len() == 12 && text.starts_with("+1") && text.get(5..8) == Some("976") {
+        return Err(NotDialled::Premium);
+    }
+    let Ok(parsed) = phonenumber::parse(None, text) else { return Ok(()) };
+    let kind = parsed.number_type(&DATABASE);
+    // Numbers that follow a person cost what their owner likes, but in the North American plan.
+    let billed = matches!(kind, Type::PremiumRate | Type::SharedCost)
+        || (kind == Type::PersonalNumber && !text.starts_with("+1"));
+    if kind == Type::Emergency {
+        Err(NotDialled::Emergency)
+    } else if billed {
+        Err(NotDialled::Premium)
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether some country's plan has such a number.
+fn exists(number: &PhoneNumber) -> Result<(), NotDialled> {
+    let number = phonenumber::parse(None, number.as_str()).map_err(|_| NotDialled::Impossible)?;
+    let short = matches!(number.number_type(&DATABASE), Type::ShortCode);
+    if number.is_valid() && !short { Ok(()) } else { Err(NotDialled::Impossible) }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn number(text: &str) -> PhoneNumber {
-        PhoneNumber::parse(text).unwrap()
-    }
-
-    fn us() -> Transfers {
-        Transfers { countries: vec![Country::parse("us").unwrap()], ..Transfers::default() }
-    }
-
-    #[test]
-    fn ordinary_numbers_of_an_allowed_country_are_dialled() {
-        for text in ["+12125550123", "+14155552671", "+15005550123", "+18005550123"] {
-            assert_eq!(us().check(&number(text)), Ok(()), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_costs_or_lies_elsewhere_is_not() {
-        for (text, why) in [
-            ("+19005550100", NotDialled::Premium),
-            ("+18765550100", NotDialled::Country),
-            ("+442079460000", NotDialled::Country),
-            ("+447000000000", NotDialled::Country),
-            ("+8816123456789", NotDialled::Country),
-            ("+88213123456", NotDialled::Country),
-            ("+870773111632", NotDialled::Country),
-            ("+979123456789", NotDialled::Premium),
-            ("+9991234567890", NotDialled::Impossible),
-        ] {
-            assert!(us().check(&number(text)).is_err(), "{text} should be {why:?}");
-        }
-        assert_eq!(us().check(&number("+19005550100")), Err(NotDialled::Premium));
-        assert_eq!(us().check(&number("+18765550100")), Err(NotDialled::Country));
-    }
-
-    #[test]
-    fn what_is_listed_is_dialled_whatever_it_is() {
-        let listed = vec![number("+442079460000"), number("+19005550100")];
-        let transfers = Transfers { listed, ..us() };
-        assert_eq!(transfers.check(&number("+442079460000")), Ok(()));
-        assert_eq!(transfers.check(&number("+19005550100")), Ok(()));
-        assert_eq!(transfers.check(&number("+442079460001")), Err(NotDialled::Country));
-    }
-
-    #[test]
-    fn without_a_country_only_what_is_listed_is_dialled() {
-        let transfers =
-            Transfers { fallback: Some(number("+12125550123")), ..Transfers::default() };
-        assert_eq!(transfers.check(&number("+12125550123")), Ok(()));
-        assert_eq!(transfers.check(&number("+12125550124")), Err(NotDialled::Country));
-    }
-}
+mod tests;

@@ -3,6 +3,8 @@
 //! Stored events are numbered without gaps; they alone are enough to rebuild the call, so
 //! whatever the call must remember is in one of them. Live-only events have no number.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -51,6 +53,27 @@ pub enum EventBody {
         agent: String,
         /// The carrier's name.
         carrier: String,
+        /// The errand of a call of ours.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scenario: Option<String>,
+        /// What its slots were filled with.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        variables: BTreeMap<String, String>,
+    },
+    /// A call of ours has got further, in the carrier's words.
+    Status {
+        /// How far.
+        status: Progress,
+    },
+    /// Who or what answered a call of ours.
+    AnsweredBy {
+        /// A person or a machine.
+        who: Answerer,
+    },
+    /// The far side has heard that it speaks with a machine.
+    Disclosure {
+        /// The words.
+        text: String,
     },
     /// The last event of every call.
     SessionEnd {
@@ -286,6 +309,62 @@ pub enum Direction {
     Outbound,
 }
 
+/// How far a call of ours has got, in the words that carriers share. Later ones are greater; the
+/// last five are ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Progress {
+    /// The carrier has taken the order.
+    Queued,
+    /// It rings.
+    Ringing,
+    /// It was answered.
+    InProgress,
+    /// It was answered, and is over.
+    Completed,
+    /// The line was engaged.
+    Busy,
+    /// Nobody picked up.
+    NoAnswer,
+    /// It could not be connected.
+    Failed,
+    /// It was withdrawn before it was answered.
+    Canceled,
+}
+
+impl Progress {
+    /// The carriers' word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Ringing => "ringing",
+            Self::InProgress => "in-progress",
+            Self::Completed => "completed",
+            Self::Busy => "busy",
+            Self::NoAnswer => "no-answer",
+            Self::Failed => "failed",
+            Self::Canceled => "canceled",
+        }
+    }
+}
+
+/// Who or what answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answerer {
+    /// A person.
+    Human,
+    /// A machine, which may still be speaking.
+    Machine,
+    /// A machine, which listens now.
+    MachineReady,
+    /// A fax.
+    Fax,
+    /// Undecided: to be treated as a person.
+    Unknown,
+}
+
 /// Who speaks in a `transcript`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -324,11 +403,13 @@ pub enum Source {
     Apology,
     /// Said because the call ends by rule.
     Goodbye,
+    /// Left with a machine.
+    Message,
     /// A supervisor.
     Supervisor,
 }
 
-/// The four commands.
+/// The commands. The last is for calls of ours alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CommandName {
@@ -340,6 +421,8 @@ pub enum CommandName {
     EndCall,
     /// Ask the supervisor.
     RequestUser,
+    /// Never call this person again.
+    DoNotCall,
 }
 
 impl CommandName {
@@ -351,6 +434,7 @@ impl CommandName {
             Self::Transfer => "transfer",
             Self::EndCall => "end_call",
             Self::RequestUser => "request_user",
+            Self::DoNotCall => "do_not_call",
         }
     }
 }
@@ -410,6 +494,12 @@ pub enum EndReason {
     Failed,
     /// It was withdrawn before it was answered.
     Canceled,
+    /// It cost as much as it may.
+    SpendLimit,
+    /// A machine answered, and was hung up on.
+    Machine,
+    /// A machine answered, and a message was left.
+    VoicemailLeft,
     /// The server stopped.
     Shutdown,
     /// A fault of ours.

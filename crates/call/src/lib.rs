@@ -32,14 +32,14 @@ mod snapshot;
 mod transcript;
 
 pub use action::{Action, Refused};
-pub use call::{Call, Counters, Identity, Input, Output};
+pub use call::{Budget, Call, Counters, Identity, Input, Output};
 pub use carrier::{EndStatus, FromCarrier, LegEnd, Next, Parting, ToCarrier};
 pub use command::{Command, Malformed, Piece, Scanner};
 pub use deadline::Deadline;
-pub use dialing::{Country, NotDialled, Transfers};
+pub use dialing::{Country, NotDialled, Transfers, Unreadable, check_dialled};
 pub use event::{
-    By, CommandName, Direction, EndReason, Event, EventBody, HeldCommand, Source, Speaker, Stage,
-    ToolRef, Where,
+    Answerer, By, CommandName, Direction, EndReason, Event, EventBody, HeldCommand, Progress,
+    Source, Speaker, Stage, ToolRef, Where,
 };
 pub use ids::{CallSid, Digits, Invalid, PhoneNumber, TurnId, masked};
 pub use model::{Fault, FromModel, Item, ItemBody, Outcome, Prices, ToModel, Usage};

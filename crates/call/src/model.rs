@@ -1,6 +1,7 @@
 //! What any voice or text model can say, and what it can be told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -166,7 +167,7 @@ impl std::ops::AddAssign for Usage {
     }
 }
 
-/// What a million tokens of each kind cost, in US dollars.
+/// What a million tokens of each kind, and a minute of the line, cost, in US dollars.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Prices {
     /// Text given.
@@ -181,9 +182,17 @@ pub struct Prices {
     pub output_text: f64,
     /// Audio made.
     pub output_audio: f64,
+    /// A minute of the line.
+    pub minute: f64,
 }
 
 impl Prices {
+    /// The cost of a line that has been up for so long, in US dollars.
+    #[must_use]
+    pub fn line(&self, up: Duration) -> f64 {
+        up.as_secs_f64() / 60.0 * self.minute
+    }
+
     /// The cost of `usage` in US dollars.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "token counts stay far below 2^52")]

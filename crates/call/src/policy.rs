@@ -1,6 +1,6 @@
 //! The limits and timings of a call, and the agent that holds it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::dialing::Transfers;
@@ -63,8 +63,13 @@ pub struct Policy {
     /// How often in a row the model may speak again without the caller having said anything, as
     /// after a refused command. Default 3.
     pub self_turns: u32,
-    /// What tokens cost.
+    /// What tokens and minutes cost.
     pub prices: Prices,
+    /// The estimated cost of a call, in US dollars, at which the model is told to come to an end.
+    /// Default 0: no limit.
+    pub soft_cost: f64,
+    /// The estimated cost of a call, in US dollars, at which it says goodbye. Default 0: no limit.
+    pub hard_cost: f64,
 }
 
 impl Default for Policy {
@@ -94,6 +99,8 @@ impl Default for Policy {
             max_call: Duration::from_hours(1),
             self_turns: 3,
             prices: Prices::default(),
+            soft_cost: 0.0,
+            hard_cost: 0.0,
         }
     }
 }
@@ -124,10 +131,19 @@ pub struct Agent {
     pub approval: Approval,
     /// Words for moments in which the model cannot speak.
     pub phrases: Phrases,
+    /// The errand of a call of ours, such as `survey`.
+    pub scenario: Option<String>,
+    /// What the errand's slots were filled with.
+    pub variables: BTreeMap<String, String>,
+    /// The words by which our side says that it is a machine. Until the far side has heard them,
+    /// the model is told to say them.
+    pub disclosure: Option<String>,
+    /// What a machine that answers is told after its tone; `None` hangs up on it.
+    pub voicemail: Option<String>,
 }
 
 impl Agent {
-    /// An agent with every command, no greeting, and nobody to transfer to.
+    /// An agent with every command of a call, no greeting, and nobody to transfer to.
     #[must_use]
     pub fn new(id: &str) -> Self {
         Self {
@@ -143,6 +159,10 @@ impl Agent {
             transfers: Transfers::default(),
             approval: Approval::Never,
             phrases: Phrases::default(),
+            scenario: None,
+            variables: BTreeMap::new(),
+            disclosure: None,
+            voicemail: None,
         }
     }
 }
@@ -188,6 +208,8 @@ pub struct Phrases {
     pub apology_goodbye: String,
     /// The longest call is reached.
     pub time_goodbye: String,
+    /// The call has cost as much as it may.
+    pub cost_goodbye: String,
     /// The line was lost and is back.
     pub back_again: String,
     /// The model gave no words, or was stopped by a filter.
@@ -211,6 +233,9 @@ impl Default for Phrases {
                               call again a little later. Goodbye."
                 .into(),
             time_goodbye: "I am sorry, our time is up. Thank you for the call. Goodbye.".into(),
+            cost_goodbye: "I am sorry, I have to end this call here. Thank you for your time. \
+                           Goodbye."
+                .into(),
             back_again: "Sorry, I lost you for a second.".into(),
             say_again: "Sorry, could you say that again?".into(),
             shutdown_goodbye: "I am sorry, I have to end this call now. Please call again in a \

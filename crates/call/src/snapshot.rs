@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::call::{Call, Counters};
-use crate::event::{Direction, EndReason, Source};
+use crate::event::{Direction, EndReason, Progress, Source};
 use crate::ids::{CallSid, TurnId};
 use crate::model::Usage;
 use crate::phase::Phase;
@@ -26,6 +26,12 @@ pub struct Snapshot {
     pub direction: Direction,
     /// The agent's id.
     pub agent: String,
+    /// The errand of a call of ours.
+    pub scenario: Option<String>,
+    /// How far a call of ours has got.
+    pub progress: Option<Progress>,
+    /// When the far side had heard that it speaks with a machine.
+    pub disclosed_at: Option<Timestamp>,
     /// The carrier's name.
     pub carrier: String,
     /// What the call is doing.
@@ -50,6 +56,8 @@ pub struct Snapshot {
     pub usage: Usage,
     /// What they cost.
     pub cost_usd: f64,
+    /// What they and the minutes of the line cost, by the prices of the configuration.
+    pub estimated_cost_usd: f64,
     /// The number of the last stored event.
     pub last_seq: u64,
     /// What came in and was not used.
@@ -117,6 +125,9 @@ impl Call {
             to: parts.identity.to.clone(),
             direction: parts.identity.direction,
             agent: parts.agent.to_owned(),
+            scenario: parts.scenario.map(str::to_owned),
+            progress: transcript.status,
+            disclosed_at: transcript.disclosed,
             carrier: parts.identity.carrier.clone(),
             phase: parts.phase,
             started_at: transcript.started,
@@ -129,6 +140,7 @@ impl Call {
             turns: turns.collect(),
             usage: transcript.usage,
             cost_usd: transcript.cost_usd,
+            estimated_cost_usd: parts.estimated_cost_usd,
             last_seq: transcript.seq,
             counters: self.counters(),
         }

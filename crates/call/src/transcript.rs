@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use crate::event::{By, CommandName, EndReason, Event, EventBody, HeldCommand, Source, ToolRef};
+use crate::event::{
+    By, CommandName, EndReason, Event, EventBody, HeldCommand, Progress, Source, ToolRef,
+};
 use crate::ids::{PhoneNumber, TurnId};
 use crate::model::{Item, ItemBody, Usage};
 
@@ -46,6 +48,12 @@ pub(crate) struct Transcript {
     by_policy: bool,
     pub(crate) usage: Usage,
     pub(crate) cost_usd: f64,
+    /// How far a call of ours has got.
+    pub(crate) status: Option<Progress>,
+    /// When the far side had heard that it speaks with a machine.
+    pub(crate) disclosed: Option<Timestamp>,
+    /// The model was told to come to an end.
+    pub(crate) wraps_up: bool,
 }
 
 /// The beginning of an utterance that was on the line when this was stored.
@@ -105,6 +113,7 @@ impl Transcript {
         self.started.get_or_insert(event.at);
         match &event.body {
             EventBody::SessionStart { .. }
+            | EventBody::AnsweredBy { .. }
             | EventBody::AssistantDelta { .. }
             | EventBody::Interrupt { .. }
             | EventBody::Error { .. } => {}
@@ -122,6 +131,8 @@ impl Transcript {
                 self.heard = Some(heard).filter(|_| !whole);
             }
             EventBody::SessionEnd { reason, .. } => self.ended = Some(*reason),
+            EventBody::Status { status } => self.status = Some(*status),
+            EventBody::Disclosure { .. } => self.disclosed = Some(event.at),
             EventBody::Resumed { .. } => {
                 self.resumed += 1;
                 self.connected = true;
@@ -270,6 +281,10 @@ impl Transcript {
                 for tool in held.commands.into_iter().filter_map(|held| held.tool) {
                     self.tool_done(seq, event.at, &tool, r#"{"error":"the reply was not sent"}"#);
                 }
+            }
+            EventBody::Whisper { text, by: By::Policy } => {
+                self.wraps_up = true;
+                self.add(event, note(text));
             }
             EventBody::Whisper { text, .. } => {
                 self.add(

@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use phony_call::{
-    Action, Agent, Approval, ApprovalRules, ApprovalTimeout, Call, CallSid, CommandName, Country,
-    Digits, Direction, EndStatus, Event, EventBody, Fault, FromCarrier, FromModel, Identity, Input,
-    Item, ItemBody, LegEnd, Next, Outcome, Output, Parting, PhoneNumber, Policy, ToCarrier,
-    ToModel, TurnId,
+    Action, Agent, Approval, ApprovalRules, ApprovalTimeout, Budget, Call, CallSid, CommandName,
+    Country, Digits, Direction, EndStatus, Event, EventBody, Fault, FromCarrier, FromModel,
+    Identity, Input, Item, ItemBody, LegEnd, Next, Outcome, Output, Parting, PhoneNumber, Policy,
+    ToCarrier, ToModel, TurnId, Usage,
 };
 
 #[test]
@@ -73,6 +73,7 @@ fn perform(script: &str) -> String {
 struct Stage {
     policy: Policy,
     agent: Agent,
+    direction: Direction,
     call: Option<Call>,
     start: Instant,
     text: String,
@@ -88,6 +89,7 @@ impl Default for Stage {
         Self {
             policy: Policy::default(),
             agent,
+            direction: Direction::Inbound,
             call: None,
             start: Instant::now(),
             text: String::new(),
@@ -126,7 +128,20 @@ impl Stage {
                     }),
                 };
             }
+            ("agent", "disclosure") => self.agent.disclosure = quoted(value).map(str::to_owned),
+            ("agent", "voicemail") => self.agent.voicemail = quoted(value).map(str::to_owned),
+            ("agent", "scenario") => {
+                self.direction = Direction::Outbound;
+                self.agent.scenario = Some(value.to_owned());
+                self.agent.commands.insert(CommandName::DoNotCall);
+            }
             ("policy", "max-call") => self.policy.max_call = seconds(),
+            ("policy", "minute") => self.policy.prices.minute = value.parse().expect("dollars"),
+            ("policy", "tokens") => {
+                self.policy.prices.output_text = value.parse().expect("dollars");
+            }
+            ("policy", "soft-cost") => self.policy.soft_cost = value.parse().expect("dollars"),
+            ("policy", "hard-cost") => self.policy.hard_cost = value.parse().expect("dollars"),
             ("policy", "approval-timeout") => {
                 self.policy.approval_timeout =
                     if value == "send" { ApprovalTimeout::Send } else { ApprovalTimeout::AskAgain };
@@ -145,7 +160,7 @@ impl Stage {
                 sid: CallSid::parse("CA1").unwrap(),
                 from: "+15005550100".into(),
                 to: "+15005550101".into(),
-                direction: Direction::Inbound,
+                direction: self.direction,
                 carrier: "test".into(),
             };
             let wall = "2026-11-23T09:00:00Z".parse().unwrap();
@@ -177,6 +192,10 @@ impl Stage {
             "model" => call.handle(now, Input::Model(from_model(what))),
             "stop" => call.handle(now, Input::Stop),
             "handover" => call.handle(now, Input::HandOver),
+            "budget" => {
+                let budget = if what == "low" { Budget::Low } else { Budget::Spent };
+                call.handle(now, Input::Budget(budget))
+            }
             "." => Vec::new(),
             "supervisor" => match call.act(now, action(what)) {
                 Ok(outputs) => outputs,
@@ -267,6 +286,8 @@ fn from_carrier(words: &str) -> FromCarrier {
         "caller" => FromCarrier::CallerSpeaking(rest == "on"),
         "trouble" => FromCarrier::Trouble { code: Some(64107), message: text_of(rest) },
         "closed" => FromCarrier::Closed { clean: rest == "clean" },
+        "progress" => FromCarrier::Progress(word(rest)),
+        "answered-by" => FromCarrier::AnsweredBy(word(rest)),
         "over" => FromCarrier::Over {
             status: match rest {
                 "busy" => EndStatus::Busy,
@@ -278,6 +299,11 @@ fn from_carrier(words: &str) -> FromCarrier {
         },
         _ => panic!("the carrier cannot say {words}"),
     }
+}
+
+/// A word as events spell it.
+fn word<T: serde::de::DeserializeOwned>(text: &str) -> T {
+    serde_json::from_value(text.into()).expect("a word of the events")
 }
 
 fn from_model(words: &str) -> FromModel {
@@ -298,6 +324,14 @@ fn from_model(words: &str) -> FromModel {
             let mut part = || parts.next().unwrap_or_default().to_owned();
             FromModel::Tool { turn: known(), call_id: part(), name: part(), arguments: part() }
         }
+        "spent" => FromModel::Done {
+            turn: known(),
+            outcome: Outcome::Complete,
+            usage: Some(Usage {
+                output_text_tokens: rest.parse().expect("tokens"),
+                ..Usage::default()
+            }),
+        },
         "done" => FromModel::Done {
             turn: known(),
             outcome: match rest {
@@ -419,12 +453,13 @@ fn difference(written: &str, performed: &str) -> String {
 }
 
 #[test]
-fn the_four_commands_have_their_names() {
+fn the_commands_have_their_names() {
     let names = [
         (CommandName::Press, "press"),
         (CommandName::Transfer, "transfer"),
         (CommandName::EndCall, "end_call"),
         (CommandName::RequestUser, "request_user"),
+        (CommandName::DoNotCall, "do_not_call"),
     ];
     for (name, word) in names {
         assert_eq!(serde_json::to_value(name).unwrap(), word);

@@ -42,6 +42,8 @@ pub struct Agent {
     pub voice: Option<String>,
     /// What the call must know of it.
     pub call: phony_call::Agent,
+    /// Transfers go to the country of whichever number of ours a call uses: nothing else is said.
+    pub dials_own_country: bool,
 }
 
 /// Every agent by its id.
@@ -175,6 +177,7 @@ fn read(id: &str, file: &str, text: &str, config: &Config) -> Result<Agent, Agen
         call.commands = commands;
     }
     let TransfersFile { fallback, listed, countries } = of_file.transfers;
+    let dials_own_country = countries.is_none() && config.twilio.phone_number.is_none();
     let fallback = fallback.or_else(|| config.transfer_number.clone());
     let countries = match countries {
         Some(codes) => {
@@ -204,7 +207,7 @@ fn read(id: &str, file: &str, text: &str, config: &Config) -> Result<Agent, Agen
     let instructions =
         format!("{MANNERS}\n\n{}\n\n{}", own.trim(), commands_in_words(&call.commands));
     let instructions = instructions.trim_end().into();
-    Ok(Agent { name: of_file.name, instructions, voice: of_file.voice, call })
+    Ok(Agent { name: of_file.name, instructions, voice: of_file.voice, call, dials_own_country })
 }
 
 /// What the model is told about its commands. They are also tools; a model may use either.
@@ -225,6 +228,10 @@ fn commands_in_words(commands: &BTreeSet<CommandName>) -> String {
         CommandName::RequestUser => {
             "- [[request_user:QUESTION]] asks your human supervisor what you do not know or may \
              not decide. Tell the caller that you are checking; do not guess meanwhile."
+        }
+        CommandName::DoNotCall => {
+            "- [[do_not_call]] puts the number on the list of those that are never called again. \
+             Use it as soon as the person asks for that in any words; say that it is done."
         }
     });
     let lines: Vec<_> = lines.collect();
@@ -248,6 +255,7 @@ fn phrase_slot<'a>(phrases: &'a mut Phrases, name: &str) -> Option<&'a mut Strin
         "apology_transfer" => &mut phrases.apology_transfer,
         "apology_goodbye" => &mut phrases.apology_goodbye,
         "time_goodbye" => &mut phrases.time_goodbye,
+        "cost_goodbye" => &mut phrases.cost_goodbye,
         "back_again" => &mut phrases.back_again,
         "say_again" => &mut phrases.say_again,
         "shutdown_goodbye" => &mut phrases.shutdown_goodbye,

@@ -7,7 +7,7 @@ use std::time::Instant;
 use axum::extract::ws::WebSocket;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use phony_call::{CallSid, Direction, Identity, PhoneNumber};
+use phony_call::{CallSid, Country, Direction, Identity, PhoneNumber};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -154,12 +154,19 @@ impl Switchboard {
             tracing::warn!(agent = id, "the webhook names an agent that there is not");
         }
         let agent = named.unwrap_or_else(|| self.agents.for_number(ours));
+        let mut of_call_itself = agent.call.clone();
+        if agent.dials_own_country {
+            // No number of ours is configured; the one that this call uses is ours, too.
+            let number = PhoneNumber::parse(ours).ok();
+            of_call_itself.transfers.countries =
+                number.as_ref().and_then(Country::of).into_iter().collect();
+        }
         let publisher = self.hub.open(&identity.sid);
         let (models, sid) = (self.models.clone(), identity.sid.clone());
         let of_call = Arc::clone(&agent);
         let start = Start {
             policy: self.config.policy.clone(),
-            agent: agent.call.clone(),
+            agent: of_call_itself,
             identity,
             wall: (self.clock.wall)(),
             open_model: Box::new(move || models.open(&of_call, &sid)),

@@ -26,6 +26,7 @@ impl Call {
             Deadline::Dialled => self.finish(now, EndReason::Transferred),
             Deadline::Farewell => self.leave(now),
             Deadline::MaxCall => self.on_max_call(now),
+            Deadline::Spend => self.on_spend(now),
         }
     }
 

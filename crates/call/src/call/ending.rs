@@ -158,6 +158,7 @@ impl Call {
         let started = self.transcript.started.unwrap_or(self.clock.wall);
         let lasted = self.wall(now).duration_since(started).as_millis();
         let duration_ms = u64::try_from(lasted).unwrap_or(0);
+        self.close_progress(now, reason);
         self.emit(now, EventBody::SessionEnd { reason, duration_ms });
         self.state = State::Ended;
         self.deadlines.clear_all();

@@ -6,7 +6,6 @@ use super::{Call, Output, State, millis};
 use crate::action::{Action, Refused};
 use crate::command::{Piece, Scanner};
 use crate::deadline::Deadline;
-use crate::dialing::is_ordinary;
 use crate::event::{By, EventBody, Source, ToolRef};
 
 impl Call {
@@ -24,10 +23,7 @@ impl Call {
             }
             Action::End => self.end_by_supervisor(now, None),
             Action::Transfer(target) => {
-                // A human may dial abroad, but not what costs more than a call.
-                if !self.agent.transfers.listed.contains(&target) {
-                    is_ordinary(&target).map_err(|why| Refused::Forbidden(why.to_string()))?;
-                }
+                self.agent.transfers.check(&target).map_err(Refused::Forbidden)?;
                 self.connected()?.end_by_supervisor(now, Some(target));
             }
             Action::Answer(text) => {

@@ -26,6 +26,8 @@ impl Call {
                 self.emit(now, EventBody::Error { r#where, code, message, fatal: false });
             }
             FromCarrier::Closed { clean } => self.on_closed(now, clean),
+            FromCarrier::Progress(progress) => self.on_progress(now, progress),
+            FromCarrier::AnsweredBy(who) => self.on_answered_by(now, who),
             FromCarrier::Over { status } => self.on_over(now, status),
         }
     }
@@ -36,8 +38,14 @@ impl Call {
                 self.deadlines.clear(Deadline::Connect);
                 self.deadlines.set(Deadline::MaxCall, now + self.policy.max_call);
                 self.emit(now, EventBody::Connected);
+                self.line_up(now);
                 if self.transcript.human {
                     return self.settle(now);
+                }
+                if let Some(who) = self.answerer.take()
+                    && self.is_for_machine(now, who)
+                {
+                    return;
                 }
                 if self.model_refused {
                     return self.give_up(now);

@@ -54,6 +54,8 @@ impl Call {
             let age = wall.duration_since(start.at).unsigned_abs();
             call.deadlines.set(Deadline::MaxCall, now + call.policy.max_call.saturating_sub(age));
             call.deadlines.set(Deadline::Reconnect, now + call.policy.reconnect);
+            call.line_since = now.checked_sub(age);
+            call.watch_spend(now);
             call.state = State::Lost { since: now, returning: false };
         } else {
             call.deadlines.set(Deadline::Connect, now + call.policy.connect);

@@ -111,6 +111,11 @@ impl Reply {
         self.filler
     }
 
+    /// Whether a tool waits for the model's reaction.
+    pub(super) fn answer_tool(&mut self, waits: bool) {
+        self.again |= waits;
+    }
+
     fn written(&self) -> Written {
         let (turn, text, finished) = (self.turn, self.generated.clone(), self.done);
         Written { turn, text, verbatim: self.verbatim && finished, finished }
@@ -172,6 +177,9 @@ impl Call {
         self.state = State::Replying(Box::new(reply));
         let mut context = self.transcript.context();
         context.extend(hints.iter().enumerate().map(|(at, hint)| self.hint(at, hint)));
+        if let Some(hint) = self.disclosure_hint() {
+            context.push(self.hint(hints.len(), &hint));
+        }
         self.tell_model(ToModel::Respond { turn: self.turn, context });
         self.deadlines.set(Deadline::Filler, now + self.policy.filler_after);
         self.deadlines.set(Deadline::Answer, now + self.policy.answer_limit);
@@ -240,10 +248,11 @@ impl Call {
         {
             let cost_usd = self.policy.prices.cost(&usage);
             self.emit(now, EventBody::Usage { turn, usage, cost_usd });
+            self.watch_spend(now);
         }
     }
 
-    fn reply(&mut self) -> Option<&mut Reply> {
+    pub(super) fn reply(&mut self) -> Option<&mut Reply> {
         match &mut self.state {
             State::Replying(reply) => Some(reply),
             State::Ringing
@@ -328,7 +337,8 @@ impl Call {
 
     fn on_command(&mut self, now: Instant, command: Command, tool: Option<ToolRef>) {
         let keeping = matches!(self.reply(), Some(Reply { kept_back: Some(_), .. }));
-        if keeping {
+        // Whoever does not want to be called needs nobody's consent.
+        if keeping && command != Command::DoNotCall {
             let held = HeldCommand { command: command.name(), value: command.value(), tool };
             if let Some(reply) = self.reply() {
                 reply.commands.push(held);
@@ -353,7 +363,8 @@ impl Call {
             Command::Transfer(None)
             | Command::Press(_)
             | Command::EndCall
-            | Command::RequestUser(_) => Ok(()),
+            | Command::RequestUser(_)
+            | Command::DoNotCall => Ok(()),
         }
     }
 
@@ -378,6 +389,7 @@ impl Call {
             }
             Command::RequestUser(prompt) => self.ask(now, prompt, tool),
             Command::EndCall => self.then(Then::EndCall { tool }),
+            Command::DoNotCall => self.do_not_call(now, tool),
             Command::Transfer(target) => {
                 if let Some(target) = target.or(fallback) {
                     self.then(Then::Transfer { target, tool });

@@ -1,7 +1,7 @@
 //! A call as it is told to people while it happens: who said what, when, and what it took.
 
 use jiff::Timestamp;
-use phony_call::{By, EndReason, Event, EventBody, Source, Stage, TurnId, Usage};
+use phony_call::{Answerer, By, EndReason, Event, EventBody, Source, Stage, TurnId, Usage};
 use phony_wire::twilio::relay::{FromTwilio, Info};
 
 use super::ui::{Style, Ui, clean};
@@ -304,6 +304,12 @@ fn happening(body: &EventBody) -> Option<String> {
             let what = with(&clean(command), value);
             format!("refused: {what} ({})", clean(reason))
         }
+        EventBody::Status { status } => format!("the call is {}", status.as_str()),
+        EventBody::AnsweredBy { who: Answerer::Machine | Answerer::MachineReady } => {
+            "a machine answered".to_owned()
+        }
+        EventBody::AnsweredBy { who: Answerer::Fax } => "a fax answered".to_owned(),
+        EventBody::Disclosure { .. } => "they have heard that it is a machine".to_owned(),
         EventBody::SessionTransfer { target } => format!("put through to {}", clean(target)),
         EventBody::Query { prompt, .. } => format!("asks the supervisor: {}", clean(prompt)),
         EventBody::QueryResponse { answered: true, text, .. } => {
@@ -358,6 +364,9 @@ pub(super) fn why(reason: EndReason) -> &'static str {
         EndReason::NoAnswer => "nobody picked up",
         EndReason::Failed => "the phone network failed",
         EndReason::Canceled => "it was withdrawn",
+        EndReason::SpendLimit => "it had cost as much as it may",
+        EndReason::Machine => "a machine answered",
+        EndReason::VoicemailLeft => "a message was left with a machine",
         EndReason::Shutdown => "the server stopped",
         EndReason::Internal => "a fault of Phony's",
     }
@@ -410,6 +419,8 @@ mod tests {
             direction: phony_call::Direction::Inbound,
             agent: "assistant".into(),
             carrier: "twilio".into(),
+            scenario: None,
+            variables: std::collections::BTreeMap::new(),
         };
         let lines = story.tell(&event(0, start));
         assert_eq!(

@@ -236,10 +236,15 @@ impl RelaySettings {
     }
 }
 
+/// A minute of a relayed call, in US dollars: ConversationRelay, and a local call in the United
+/// States (Twilio, "Voice pricing").
+const LINE_MINUTE: f64 = 0.07 + 0.014;
+
 /// The policy: the built-in one and the model's prices, changed by the sections `[policy]` and
 /// `[prices]`.
 pub(super) fn policy(reader: &mut Reader, model: &str) -> Policy {
-    let mut policy = Policy { prices: prices_of(model), ..Policy::default() };
+    let prices = Prices { minute: LINE_MINUTE, ..prices_of(model) };
+    let mut policy = Policy { prices, ..Policy::default() };
     let p = &mut policy;
     for (key, length) in [
         ("policy.connect", &mut p.connect),
@@ -277,6 +282,7 @@ pub(super) fn policy(reader: &mut Reader, model: &str) -> Policy {
         ("prices.cached_audio", &mut p.prices.cached_audio),
         ("prices.output_text", &mut p.prices.output_text),
         ("prices.output_audio", &mut p.prices.output_audio),
+        ("prices.minute", &mut p.prices.minute),
     ] {
         reader.set(key, price, parse::price);
     }
@@ -322,6 +328,7 @@ fn prices_of(model: &str) -> Prices {
         cached_audio: model.prices.audio_cached,
         output_text: model.prices.text_out,
         output_audio: model.prices.audio_out,
+        ..Prices::default()
     }
 }
 

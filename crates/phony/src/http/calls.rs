@@ -183,7 +183,9 @@ impl Line {
 
 fn line(listed: Listed) -> Option<Line> {
     let Event { body, call, at, .. } = listed.start;
-    let EventBody::SessionStart { from, to, direction, agent, carrier } = body else { return None };
+    let EventBody::SessionStart { from, to, direction, agent, carrier, .. } = body else {
+        return None;
+    };
     let (duration_ms, end_reason) = match listed.end.map(|event| event.body) {
         Some(EventBody::SessionEnd { reason, duration_ms }) => (Some(duration_ms), Some(reason)),
         _ => (None, None),

@@ -15,7 +15,8 @@ pub struct Tool {
     pub parameters: Value,
 }
 
-/// What a model can do besides talking: `press`, `transfer`, `end_call`, `request_user`.
+/// What a model can do besides talking: `press`, `transfer`, `end_call`, `request_user`,
+/// and in calls of ours `do_not_call`.
 #[must_use]
 pub fn call_tools() -> Vec<Arc<Tool>> {
     let text = |description: &str| json!({"type": "string", "description": description});
@@ -46,6 +47,13 @@ pub fn call_tools() -> Vec<Arc<Tool>> {
              caller that you are checking; the answer may take a while.",
             &json!({"prompt": text("The question.")}),
             &["prompt"],
+        ),
+        tool(
+            "do_not_call",
+            "Put this person's number on the list of those that are never called again. Use it as \
+             soon as they ask for that, in any words, and tell them that it is done.",
+            &json!({}),
+            &[],
         ),
     ]
 }

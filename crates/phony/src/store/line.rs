@@ -118,7 +118,8 @@ impl CallLine {
     /// The line of a call that begins with this event; `None` if it is not a beginning.
     #[must_use]
     pub fn begin(event: &Event) -> Option<Self> {
-        let EventBody::SessionStart { from, to, direction, agent, carrier } = &event.body else {
+        let EventBody::SessionStart { from, to, direction, agent, carrier, .. } = &event.body
+        else {
             return None;
         };
         Some(Self {
@@ -150,6 +151,7 @@ impl CallLine {
                 self.turns += 1;
             }
             EventBody::Usage { cost_usd, .. } => self.cost_usd += cost_usd,
+            EventBody::Status { status } => self.status = Some(status.as_str().to_owned()),
             _ => {}
         }
     }

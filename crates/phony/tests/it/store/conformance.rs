@@ -61,6 +61,8 @@ pub(crate) fn begins_as(
         direction,
         agent: agent.into(),
         carrier: "twilio".into(),
+        scenario: None,
+        variables: std::collections::BTreeMap::new(),
     };
     entry(call, 1, at(second), body)
 }

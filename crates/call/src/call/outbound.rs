@@ -1,0 +1,229 @@
+//! What only calls of ours have: how far they got, who answered, what must be disclosed, who must
+//! not be called again. And what calls of any kind cost.
+
+use std::time::{Duration, Instant};
+
+use super::{Budget, Call, State};
+use crate::deadline::Deadline;
+use crate::event::{
+    Answerer, By, CommandName, Direction, EndReason, EventBody, Progress, Source, ToolRef,
+};
+
+/// What the model is told when the money runs out.
+const WRAP_UP: &str = "This call has lasted long enough and must come to an end. Finish what you \
+                       are at in one or two sentences, say goodbye, and end the call.";
+
+impl Call {
+    fn is_ours(&self) -> bool {
+        self.identity.direction == Direction::Outbound
+    }
+
+    // How far it got.
+
+    pub(super) fn on_progress(&mut self, now: Instant, progress: Progress) {
+        if progress >= Progress::Completed {
+            return self.unexpected();
+        }
+        if progress == Progress::InProgress && matches!(self.state, State::Ringing) {
+            // Answered: what is waited for now is the line alone.
+            self.deadlines.set(Deadline::Connect, now + self.policy.connect);
+        }
+        self.progress(now, progress);
+    }
+
+    /// Reports come in any order and more than once; a call only gets further.
+    fn progress(&mut self, now: Instant, status: Progress) {
+        if self.is_ours() && self.transcript.status.is_none_or(|before| before < status) {
+            self.emit(now, EventBody::Status { status });
+        }
+    }
+
+    /// The line is up.
+    pub(super) fn line_up(&mut self, now: Instant) {
+        self.progress(now, Progress::InProgress);
+        self.line_since = Some(now);
+        self.watch_spend(now);
+    }
+
+    /// The call is over: so is its progress.
+    pub(super) fn close_progress(&mut self, now: Instant, reason: EndReason) {
+        let answered = self.transcript.status >= Some(Progress::InProgress);
+        let status = match reason {
+            EndReason::Busy => Progress::Busy,
+            EndReason::NoAnswer => Progress::NoAnswer,
+            EndReason::Canceled => Progress::Canceled,
+            EndReason::Failed => Progress::Failed,
+            EndReason::SupervisorEnded | EndReason::Shutdown if !answered => Progress::Canceled,
+            EndReason::CallerHungUp
+            | EndReason::AgentEnded
+            | EndReason::SupervisorEnded
+            | EndReason::Transferred
+            | EndReason::Silence
+            | EndReason::MaxDuration
+            | EndReason::ModelFailed
+            | EndReason::LineLost
+            | EndReason::NotConnected
+            | EndReason::SpendLimit
+            | EndReason::Machine
+            | EndReason::VoicemailLeft
+            | EndReason::Shutdown
+            | EndReason::Internal => {
+                if answered {
+                    Progress::Completed
+                } else {
+                    Progress::Failed
+                }
+            }
+        };
+        self.progress(now, status);
+    }
+
+    // Who answered.
+
+    pub(super) fn on_answered_by(&mut self, now: Instant, who: Answerer) {
+        if !self.is_ours() {
+            return self.unexpected();
+        }
+        self.emit(now, EventBody::AnsweredBy { who });
+        match &self.state {
+            State::Ringing => self.answerer = Some(who),
+            State::Listening { .. } | State::Replying(_) | State::OnHold => {
+                self.is_for_machine(now, who);
+            }
+            // A human who speaks hears for himself what answers.
+            State::HumanSpeaks
+            | State::Lost { .. }
+            | State::Ending(_)
+            | State::Transferring { .. }
+            | State::Gone
+            | State::Ended => {}
+        }
+    }
+
+    /// Does what is to be done with a machine, if it is one.
+    pub(super) fn is_for_machine(&mut self, now: Instant, who: Answerer) -> bool {
+        let message = match who {
+            Answerer::Human | Answerer::Unknown => return false,
+            Answerer::Fax => None,
+            Answerer::Machine | Answerer::MachineReady => self.agent.voicemail.clone(),
+        };
+        self.cut_speech(now);
+        self.drop_reply(now, "a machine answered");
+        match message {
+            None => self.end_by_policy(now, EndReason::Machine),
+            Some(text) => {
+                self.speak(now, Source::Message, &text);
+                self.end_by_policy(now, EndReason::VoicemailLeft);
+                // A message is longer than a goodbye.
+                let rest = self.playback.remaining(self.policy.chars_per_second);
+                let heard = now + rest + self.policy.playback_slack;
+                self.deadlines.set(Deadline::Farewell, heard.max(now + self.policy.farewell));
+            }
+        }
+        true
+    }
+
+    // What must be disclosed.
+
+    /// Notes that the far side has heard that it speaks with a machine.
+    pub(super) fn note_disclosure(&mut self, now: Instant, heard: &str) {
+        let Some(words) = &self.agent.disclosure else { return };
+        if self.transcript.disclosed.is_none() && plain(heard).contains(&plain(words)) {
+            self.emit(now, EventBody::Disclosure { text: words.clone() });
+        }
+    }
+
+    /// What the model is told as long as the far side has not heard it.
+    pub(super) fn disclosure_hint(&self) -> Option<String> {
+        let words = self.agent.disclosure.as_ref()?;
+        // It may be on its way to the far side's ear.
+        let due = self.transcript.disclosed.is_none() && self.playback.is_idle();
+        due.then(|| {
+            format!(
+                "The person has not yet heard that you are a machine. Begin your reply with these \
+                 words: «{words}»"
+            )
+        })
+    }
+
+    // Who must not be called again.
+
+    pub(super) fn do_not_call(&mut self, now: Instant, tool: Option<ToolRef>) {
+        let far = if self.is_ours() { &self.identity.to } else { &self.identity.from };
+        let (command, value, by) = (CommandName::DoNotCall, far.clone(), By::Ai);
+        if let Some(reply) = self.reply() {
+            reply.answer_tool(tool.is_some());
+        }
+        self.emit(now, EventBody::CommandExecuted { command, value, by, tool });
+    }
+
+    // What it costs.
+
+    /// The call's cost so far, in US dollars, as far as it can be estimated.
+    pub(super) fn cost(&self, now: Instant) -> f64 {
+        let up = self.line_since.map(|since| now.saturating_duration_since(since));
+        self.transcript.cost_usd + self.policy.prices.line(up.unwrap_or_default())
+    }
+
+    /// Sets the time at which the next limit will be reached if nothing but the line is paid for.
+    pub(super) fn watch_spend(&mut self, now: Instant) {
+        let (soft, hard) = (self.policy.soft_cost, self.policy.hard_cost);
+        let soft = if self.transcript.wraps_up { 0.0 } else { soft };
+        let next = [soft, hard].into_iter().filter(|limit| *limit > 0.0).reduce(f64::min);
+        let Some(limit) = next else { return self.deadlines.clear(Deadline::Spend) };
+        let rest = limit - self.cost(now);
+        let minute = self.policy.prices.minute;
+        if rest <= 0.0 {
+            self.deadlines.set(Deadline::Spend, now);
+        } else if minute > 0.0
+            && let Ok(wait) = Duration::try_from_secs_f64(rest / minute * 60.0)
+            && let Some(at) = now.checked_add(wait.saturating_add(Duration::from_millis(1)))
+        {
+            self.deadlines.set(Deadline::Spend, at);
+        } else {
+            self.deadlines.clear(Deadline::Spend);
+        }
+    }
+
+    pub(super) fn on_spend(&mut self, now: Instant) {
+        let (soft, hard, cost) = (self.policy.soft_cost, self.policy.hard_cost, self.cost(now));
+        if hard > 0.0 && cost >= hard {
+            return self.end_for_money(now);
+        }
+        if soft > 0.0 && cost >= soft {
+            self.wrap_up(now);
+        }
+        self.watch_spend(now);
+    }
+
+    pub(super) fn on_budget(&mut self, now: Instant, budget: Budget) {
+        match budget {
+            Budget::Low => self.wrap_up(now),
+            Budget::Spent => self.end_for_money(now),
+        }
+    }
+
+    fn wrap_up(&mut self, now: Instant) {
+        if !self.transcript.wraps_up && !self.is_over() {
+            self.emit(now, EventBody::Whisper { text: WRAP_UP.into(), by: By::Policy });
+        }
+    }
+
+    fn end_for_money(&mut self, now: Instant) {
+        match &self.state {
+            State::Ringing | State::Lost { .. } => self.finish(now, EndReason::SpendLimit),
+            State::Ending(_) | State::Transferring { .. } | State::Gone | State::Ended => {}
+            State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
+                let phrase = self.agent.phrases.cost_goodbye.clone();
+                self.say_goodbye(now, &phrase, EndReason::SpendLimit);
+            }
+        }
+    }
+}
+
+/// Words alone, in small letters, for comparing what was meant with what was heard.
+fn plain(text: &str) -> String {
+    let letters = text.chars().flat_map(char::to_lowercase);
+    let words: String = letters.map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
+    words.split_whitespace().collect::<Vec<_>>().join(" ")
+}
