@@ -24,6 +24,7 @@ demo() {
 }
 
 step 'tools' nextest
+step 'a Redis for the tests' system_package redis-server redis-server
 step 'dashboard packages' dashboard_packages
 step 'format, lints, purity, docs, generated files' bash scripts/check.sh
 step 'dashboard' dashboard_tests

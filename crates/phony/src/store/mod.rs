@@ -11,6 +11,7 @@
 //! refused ([`Appended::Stale`]), so that a node which only seemed dead cannot write on.
 
 pub mod line;
+pub mod redis;
 pub mod search;
 
 use std::fmt;

@@ -22,6 +22,7 @@ mod model_realtime;
 mod openapi;
 mod overrides;
 mod real_callers;
+mod redis_server;
 mod relay;
 mod sim_cli;
 mod sim_openai;

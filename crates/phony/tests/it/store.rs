@@ -2,5 +2,6 @@
 
 mod conformance;
 mod memory;
+mod redis;
 
 pub(crate) use conformance::conforms;

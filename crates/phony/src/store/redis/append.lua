@@ -1,0 +1,47 @@
+-- Appends to one call's record, unless it has another owner or something before it is missing.
+-- KEYS: the call, its events, all calls, the open calls, the bytes of all.
+-- ARGV: id, term, known to be there, node, beginning in ms, line, state, channel, ms to keep it after
+-- its end (0: for ever), then for each event: number, JSON, turns, cost, end.
+-- Answers {0, last} if it is there, {1, last} if something is missing, {2, term} if it is another's.
+local term, after = tonumber(ARGV[2]), tonumber(ARGV[3])
+local known = redis.call('HMGET', KEYS[1], 'term', 'last')
+local last = tonumber(known[2] or '0')
+if not known[1] then
+  if after > 0 or ARGV[6] == '' then return {1, 0} end
+  redis.call('HSET', KEYS[1], 'line', ARGV[6], 'last', 0)
+  redis.call('ZADD', KEYS[3], ARGV[5], ARGV[1])
+  redis.call('ZADD', KEYS[4], ARGV[5], ARGV[1])
+elseif tonumber(known[1]) > term then
+  return {2, tonumber(known[1])}
+elseif last < after then
+  return {1, last}
+end
+redis.call('HSET', KEYS[1], 'term', term, 'node', ARGV[4])
+if ARGV[7] ~= '' then redis.call('HSET', KEYS[1], 'status', ARGV[7]) end
+local turns, bytes = 0, 0
+for at = 10, #ARGV, 5 do
+  local seq = tonumber(ARGV[at])
+  if seq > last then
+    last = seq
+    redis.call('XADD', KEYS[2], seq .. '-0', 'e', ARGV[at + 1])
+    redis.call('PUBLISH', ARGV[8], ARGV[at + 1])
+    turns = turns + tonumber(ARGV[at + 2])
+    bytes = bytes + string.len(ARGV[at + 1])
+    if ARGV[at + 3] ~= '0' then redis.call('HINCRBYFLOAT', KEYS[1], 'cost', ARGV[at + 3]) end
+    if ARGV[at + 4] ~= '' then
+      redis.call('HSET', KEYS[1], 'end', ARGV[at + 4])
+      redis.call('ZREM', KEYS[4], ARGV[1])
+    end
+  end
+end
+redis.call('HSET', KEYS[1], 'last', last)
+if turns > 0 then redis.call('HINCRBY', KEYS[1], 'turns', turns) end
+if bytes > 0 then
+  redis.call('HINCRBY', KEYS[1], 'bytes', bytes)
+  redis.call('INCRBY', KEYS[5], bytes)
+end
+if ARGV[9] ~= '0' and redis.call('HEXISTS', KEYS[1], 'end') == 1 then
+  redis.call('PEXPIRE', KEYS[1], ARGV[9])
+  redis.call('PEXPIRE', KEYS[2], ARGV[9])
+end
+return {0, last}

@@ -1,0 +1,101 @@
+//! A real redis-server of the test's own, on a free port, to be paused, emptied and killed.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+
+pub(crate) struct RedisServer {
+    process: Child,
+    pub(crate) port: u16,
+    folder: tempfile::TempDir,
+}
+
+impl RedisServer {
+    pub(crate) async fn start() -> Self {
+        let port = free_port();
+        let folder = tempfile::tempdir().unwrap();
+        let server = Self { process: run(port, folder.path()), port, folder };
+        server.answers().await;
+        server
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// A connection that does not wait long.
+    pub(crate) fn connection(&self) -> ConnectionManager {
+        let client = redis::Client::open(self.url()).unwrap();
+        let config = ConnectionManagerConfig::new()
+            .set_response_timeout(Some(Duration::from_secs(1)))
+            .set_connection_timeout(Some(Duration::from_secs(1)));
+        ConnectionManager::new_lazy_with_config(client, config).unwrap()
+    }
+
+    /// It takes connections and answers nobody.
+    pub(crate) fn pause(&self) {
+        signal(self.process.id(), "-STOP");
+    }
+
+    pub(crate) fn go_on(&self) {
+        signal(self.process.id(), "-CONT");
+    }
+
+    pub(crate) async fn empty(&self) {
+        let () = redis::cmd("FLUSHALL").query_async(&mut self.connection()).await.unwrap();
+    }
+
+    /// Killed, and started again with nothing in it.
+    pub(crate) async fn restart_empty(&mut self) {
+        self.kill();
+        self.process = run(self.port, self.folder.path());
+        self.answers().await;
+    }
+
+    pub(crate) fn kill(&mut self) {
+        drop(self.process.kill());
+        drop(self.process.wait());
+    }
+
+    async fn answers(&self) {
+        for _ in 0..500 {
+            let ping = redis::cmd("PING").query_async::<String>(&mut self.connection()).await;
+            if ping.is_ok() {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("redis-server does not answer");
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Sends a signal to a process.
+pub(crate) fn signal(process: u32, signal: &str) {
+    let sent = Command::new("kill").args([signal, &process.to_string()]).status().unwrap();
+    assert!(sent.success());
+}
+
+/// A port that nobody listens on just now.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
+}
+
+fn run(port: u16, folder: &std::path::Path) -> Child {
+    Command::new("redis-server")
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+        .args(["--appendonly", "no", "--loglevel", "warning", "--dir"])
+        .arg(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("redis-server is installed (apt-get install redis-server)")
+}
