@@ -1,14 +1,19 @@
 //! What a supervisor may do to a call, and why it may be refused.
 
 use crate::dialing::NotDialled;
-use crate::ids::{Digits, PhoneNumber};
+use crate::ids::{Digits, PhoneNumber, TurnId};
 
 /// An order of a supervisor.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Speak these words to the caller now, exactly. A held reply is sent by this, too: as it is
-    /// when the words are the same, else edited.
-    Say(String),
+    /// Speak words to the caller now, exactly. A held reply is sent by this, too: as it is when the
+    /// words are the same, else edited.
+    Say {
+        /// The words.
+        text: String,
+        /// The reply that they are meant to send. If it is not held any more, nothing is spoken.
+        reply: Option<TurnId>,
+    },
     /// Press keys.
     Press(Digits),
     /// Hang up.
@@ -16,7 +21,12 @@ pub enum Action {
     /// Dial the call on.
     Transfer(PhoneNumber),
     /// Answer the model's question.
-    Answer(String),
+    Answer {
+        /// The answer.
+        text: String,
+        /// The number of the `query` event that it is meant for, if not for whichever waits.
+        query: Option<u64>,
+    },
     /// Guide the model; the caller does not hear it.
     Whisper(String),
     /// Silence the model; a human speaks.
@@ -24,7 +34,12 @@ pub enum Action {
     /// Let the model speak again.
     Release,
     /// Drop the held reply; the model tries again, knowing the reason.
-    Reject(Option<String>),
+    Reject {
+        /// Why, if it is to be told.
+        reason: Option<String>,
+        /// The reply that is meant, if not whichever is held.
+        reply: Option<TurnId>,
+    },
 }
 
 /// Why an action was not done. The call is as it was.
@@ -39,9 +54,15 @@ pub enum Refused {
     /// The model has asked nothing, or somebody has answered already.
     #[error("no question is waiting for an answer")]
     NoQuestion,
+    /// Somebody has answered already, or it waits behind another.
+    #[error("that question is not the one that waits for an answer")]
+    OtherQuestion,
     /// No reply waits, or somebody has decided already.
     #[error("no reply is waiting for approval")]
     NoReply,
+    /// Somebody has decided already, and the model has written another.
+    #[error("that reply is not waiting for approval any more; another one is")]
+    OtherReply,
     /// A human speaks already.
     #[error("a human has already taken over")]
     AlreadyTakenOver,

@@ -44,10 +44,14 @@ pub struct Snapshot {
     pub end_reason: Option<EndReason>,
     /// The question that waits for an answer.
     pub question: Option<String>,
+    /// The number of the event that asked it.
+    pub question_seq: Option<u64>,
     /// How many more wait behind it.
     pub further_questions: usize,
     /// The reply that waits for approval.
     pub held_reply: Option<String>,
+    /// The model's turn that wrote it.
+    pub held_turn: Option<TurnId>,
     /// Whether a human has taken over.
     pub human: bool,
     /// Who said what.
@@ -134,8 +138,10 @@ impl Call {
             duration_ms: parts.duration_ms,
             end_reason: transcript.ended,
             question: transcript.questions.front().map(|question| question.prompt.clone()),
+            question_seq: transcript.questions.front().map(|question| question.seq),
             further_questions: transcript.questions.len().saturating_sub(1),
             held_reply: transcript.held.as_ref().map(|held| held.text.clone()),
+            held_turn: transcript.held.as_ref().map(|held| held.turn),
             human: transcript.human,
             turns: turns.collect(),
             usage: transcript.usage,

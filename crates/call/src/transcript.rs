@@ -66,6 +66,8 @@ pub(crate) struct Heard {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Question {
+    /// The number of the event that asked it.
+    pub(crate) seq: u64,
     pub(crate) prompt: String,
     pub(crate) tool: Option<ToolRef>,
 }
@@ -228,7 +230,8 @@ impl Transcript {
                 if let Some(tool) = tool {
                     self.add(event, EntryBody::ToolCall(tool.clone()));
                 }
-                self.questions.push_back(Question { prompt: prompt.clone(), tool: tool.clone() });
+                let (prompt, tool) = (prompt.clone(), tool.clone());
+                self.questions.push_back(Question { seq, prompt, tool });
             }
             EventBody::QueryResponse { text, answered, .. } => {
                 let Some(question) = self.questions.pop_front() else { return };

@@ -317,13 +317,13 @@ impl Run {
     fn act(&mut self, which: u8, text: &str) {
         let text = text.to_owned();
         let action = match which {
-            0 => Action::Say(format!("SUPERVISOR {text}")),
+            0 => Action::Say { text: format!("SUPERVISOR {text}"), reply: None },
             1 => Action::Press(Digits::parse("5").unwrap()),
-            2 => Action::Answer(text),
+            2 => Action::Answer { text, query: None },
             3 => Action::Whisper(text),
             4 => Action::TakeOver,
             5 => Action::Release,
-            6 => Action::Reject(Some(text)),
+            6 => Action::Reject { reason: Some(text), reply: None },
             7 => Action::Transfer(PhoneNumber::parse("+15005550188").unwrap()),
             _ => Action::End,
         };

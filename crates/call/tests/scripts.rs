@@ -359,18 +359,27 @@ fn from_model(words: &str) -> FromModel {
 
 fn action(words: &str) -> Action {
     let (verb, rest) = words.split_once(' ').unwrap_or((words, ""));
+    let (meant, rest) = meant(rest);
+    let turn = meant.map(TurnId);
     match verb {
-        "say" => Action::Say(text_of(rest)),
+        "say" => Action::Say { text: text_of(rest), reply: turn },
         "press" => Action::Press(Digits::parse(rest).unwrap()),
         "end" => Action::End,
         "transfer" => Action::Transfer(PhoneNumber::parse(rest).unwrap()),
-        "answer" => Action::Answer(text_of(rest)),
+        "answer" => Action::Answer { text: text_of(rest), query: meant.map(u64::from) },
         "whisper" => Action::Whisper(text_of(rest)),
         "takeover" => Action::TakeOver,
         "release" => Action::Release,
-        "reject" => Action::Reject(quoted(rest).map(str::to_owned)),
+        "reject" => Action::Reject { reason: quoted(rest).map(str::to_owned), reply: turn },
         _ => panic!("a supervisor cannot {words}"),
     }
+}
+
+/// The turn or the event that an action is meant for, if it says so, as in `#1 "words"`.
+fn meant(rest: &str) -> (Option<u32>, &str) {
+    let Some(named) = rest.strip_prefix('#') else { return (None, rest) };
+    let (number, rest) = named.split_once(' ').unwrap_or((named, ""));
+    (Some(number.parse().expect("a number")), rest)
 }
 
 fn leg(words: &str) -> LegEnd {

@@ -115,7 +115,9 @@ impl From<Refused> for ApiError {
             Refused::NotConnected
             | Refused::Ending
             | Refused::NoQuestion
+            | Refused::OtherQuestion
             | Refused::NoReply
+            | Refused::OtherReply
             | Refused::AlreadyTakenOver
             | Refused::NotTakenOver => ErrorCode::Conflict,
         };

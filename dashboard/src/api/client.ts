@@ -120,11 +120,15 @@ export const api = {
   logout: () => post<void>("/logout", {}),
 
   say: (callSid: string, text: string) => post<void>("/override/text", { callSid, text }),
+  /** Sends the reply of this turn, as it is or edited; refused once it is decided on. */
+  approve: (callSid: string, reply: number | undefined, text: string) =>
+    post<void>("/override/text", { callSid, text, reply }),
   whisper: (callSid: string, text: string) => post<void>("/override/whisper", { callSid, text }),
-  answer: (callSid: string, response: string) =>
-    post<void>("/override/clarification", { callSid, response }),
-  reject: (callSid: string, reason: string) =>
-    post<void>("/override/reject", reason === "" ? { callSid } : { callSid, reason }),
+  /** Answers the question with this sequence number; refused once it is answered. */
+  answer: (callSid: string, query: number | undefined, response: string) =>
+    post<void>("/override/clarification", { callSid, response, query }),
+  reject: (callSid: string, reply: number | undefined, reason: string) =>
+    post<void>("/override/reject", { callSid, reply, ...(reason === "" ? {} : { reason }) }),
   digit: (callSid: string, digit: string) => post<void>("/override/dtmf", { callSid, digit }),
   transfer: (callSid: string, target: string) =>
     post<void>("/override/transfer", { callSid, target }),

@@ -123,6 +123,8 @@ export interface Waiting extends Base {
   type: "query" | "pending_response";
   text: string;
   timeoutMs?: number;
+  /** The turn of a held reply. */
+  turn?: number;
   commands: HeldCommand[];
 }
 
@@ -286,6 +288,7 @@ function read(type: string, base: Base, raw: Raw): CallEvent {
         type,
         text: text(raw, type === "query" ? "prompt" : "text"),
         timeoutMs: number(raw, "timeoutMs"),
+        turn: number(raw, "turn"),
         commands: heldCommands(raw.commands),
       };
     case "connected":

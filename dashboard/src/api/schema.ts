@@ -473,6 +473,12 @@ export interface components {
         ClarificationOrder: {
             /** @description The call. */
             callSid: string;
+            /**
+             * Format: int64
+             * @description The question that is meant: the `seq` of its `query`. If it has been answered meanwhile, or
+             *     another one comes first, the answer is 409. Without it, whichever question waits.
+             */
+            query?: number | null;
             /** @description Up to 4 KB. */
             response: string;
         };
@@ -575,11 +581,23 @@ export interface components {
             callSid: string;
             /** @description Up to 4 KB. */
             reason?: string | null;
+            /**
+             * Format: int32
+             * @description The held reply that is meant: the `turn` of its `pending_response`. If it has been decided
+             *     on meanwhile, the answer is 409. Without it, whichever reply is held.
+             */
+            reply?: number | null;
         };
         /** @description Words for the caller. */
         TextOrder: {
             /** @description The call. */
             callSid: string;
+            /**
+             * Format: int32
+             * @description The held reply that this is meant to send: the `turn` of its `pending_response`. If it has
+             *     been decided on meanwhile, nothing is spoken and the answer is 409.
+             */
+            reply?: number | null;
             /** @description Up to 4 KB. */
             text: string;
         };

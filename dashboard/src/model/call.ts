@@ -48,6 +48,8 @@ export type Item = Turn | Note;
 
 /** Something that waits for a supervisor, since when, and until when if the server said so. */
 export interface Waiting {
+  /** By which an order names it: the turn of a reply, the sequence number of a question. */
+  reference: number | undefined;
   text: string;
   since: number;
   until: number | undefined;
@@ -292,12 +294,16 @@ function numbered(before: Call, event: CallEvent): Call {
         draft: call.draft && { ...call.draft, heard: event.heard },
       };
     case "pending_response":
-      return { ...enter(call, "waiting", at), reply: waiting(event, at), items: note() };
+      return {
+        ...enter(call, "waiting", at),
+        reply: waiting(event, event.turn, at),
+        items: note(),
+      };
     case "query":
       return {
         ...enter(call, "waiting", at),
-        question: call.question ?? waiting(event, at),
-        queued: call.question ? [...call.queued, waiting(event, at)] : call.queued,
+        question: call.question ?? waiting(event, seq, at),
+        queued: call.question ? [...call.queued, waiting(event, seq, at)] : call.queued,
         items: note(),
       };
     case "response_approved":
@@ -359,10 +365,11 @@ function waitingOr(call: Call, phase: Phase): Phase {
 
 function waiting(
   event: { text: string; timeoutMs?: number; commands: HeldCommand[] },
+  reference: number | undefined,
   at: number,
 ): Waiting {
   const until = event.timeoutMs === undefined ? undefined : at + event.timeoutMs;
-  return { text: event.text, since: at, until, commands: event.commands };
+  return { reference, text: event.text, since: at, until, commands: event.commands };
 }
 
 /** What was written and not heard: by the server's account, or by the page's own. */

@@ -7,52 +7,32 @@ use crate::action::{Action, Refused};
 use crate::command::{Piece, Scanner};
 use crate::deadline::Deadline;
 use crate::event::{By, EventBody, Source, ToolRef};
+use crate::ids::TurnId;
 
 impl Call {
     /// Does what a supervisor orders, or refuses it and leaves the call as it was.
     pub fn act(&mut self, now: Instant, action: Action) -> Result<Vec<Output>, Refused> {
         self.may_act(&action)?;
         // A human who steps in during the AI's goodbye keeps the call.
-        if matches!(action, Action::Say(_) | Action::TakeOver) {
+        if matches!(action, Action::Say { .. } | Action::TakeOver) {
             self.call_off_ending(now, "a supervisor stepped in");
         }
         match action {
-            Action::Say(text) => self.connected()?.act_say(now, &text),
-            Action::Press(digits) => {
-                self.connected()?.press(now, digits, By::Supervisor, None);
-            }
+            Action::Say { text, .. } => self.act_say(now, &text),
+            Action::Press(digits) => self.press(now, digits, By::Supervisor, None),
             Action::End => self.end_by_supervisor(now, None),
-            Action::Transfer(target) => {
-                self.agent.transfers.check(&target).map_err(Refused::Forbidden)?;
-                self.connected()?.end_by_supervisor(now, Some(target));
-            }
-            Action::Answer(text) => {
-                if self.transcript.questions.is_empty() {
-                    return Err(Refused::NoQuestion);
-                }
-                self.close_question(now, Some(text));
-            }
+            Action::Transfer(target) => self.end_by_supervisor(now, Some(target)),
+            Action::Answer { text, .. } => self.close_question(now, Some(text)),
             Action::Whisper(text) => self.act_whisper(now, text),
-            Action::TakeOver => {
-                if self.transcript.human {
-                    return Err(Refused::AlreadyTakenOver);
-                }
-                self.act_take_over(now);
-            }
+            Action::TakeOver => self.act_take_over(now),
             Action::Release => {
-                if !self.transcript.human {
-                    return Err(Refused::NotTakenOver);
-                }
                 self.emit(now, EventBody::Release { by: By::Supervisor });
                 self.owed |= self.transcript.owes();
                 if matches!(self.state, State::HumanSpeaks) {
                     self.settle(now);
                 }
             }
-            Action::Reject(reason) => {
-                if self.transcript.held.is_none() {
-                    return Err(Refused::NoReply);
-                }
+            Action::Reject { reason, .. } => {
                 let text = reason.unwrap_or_default();
                 self.emit(now, EventBody::ResponseRejected { text, by: By::Supervisor });
                 self.deadlines.clear(Deadline::Approval);
@@ -66,21 +46,42 @@ impl Call {
         Ok(std::mem::take(&mut self.outputs))
     }
 
-    /// Whether the state leaves room for the action at all.
+    /// Whether the action can be done. All refusals are here: a refused action changes nothing.
     fn may_act(&self, action: &Action) -> Result<(), Refused> {
+        self.has_room_for(action)?;
+        match action {
+            Action::Say { reply: Some(reply), .. } => {
+                self.is_connected()?;
+                self.is_held(Some(*reply))
+            }
+            Action::Say { reply: None, .. } | Action::Press(_) => self.is_connected(),
+            Action::Transfer(target) => {
+                self.agent.transfers.check(target).map_err(Refused::Forbidden)?;
+                self.is_connected()
+            }
+            Action::Answer { query, .. } => self.is_asked(*query),
+            Action::Reject { reply, .. } => self.is_held(*reply),
+            Action::TakeOver if self.transcript.human => Err(Refused::AlreadyTakenOver),
+            Action::Release if !self.transcript.human => Err(Refused::NotTakenOver),
+            Action::TakeOver | Action::Release | Action::End | Action::Whisper(_) => Ok(()),
+        }
+    }
+
+    /// Whether the state leaves room for the action at all.
+    fn has_room_for(&self, action: &Action) -> Result<(), Refused> {
         match &self.state {
             State::Gone => Err(Refused::NotConnected),
             State::Ended => Err(Refused::Ending),
             State::Ending(ending) => match action {
                 Action::End | Action::Transfer(_) => Ok(()),
-                Action::Say(_) | Action::TakeOver if ending.can_be_called_off() => Ok(()),
-                Action::Say(_)
+                Action::Say { .. } | Action::TakeOver if ending.can_be_called_off() => Ok(()),
+                Action::Say { .. }
                 | Action::TakeOver
                 | Action::Press(_)
-                | Action::Answer(_)
+                | Action::Answer { .. }
                 | Action::Whisper(_)
                 | Action::Release
-                | Action::Reject(_) => Err(Refused::Ending),
+                | Action::Reject { .. } => Err(Refused::Ending),
             },
             State::Transferring { .. } if *action != Action::End => Err(Refused::NotConnected),
             State::Ringing
@@ -93,7 +94,26 @@ impl Call {
         }
     }
 
-    fn connected(&mut self) -> Result<&mut Self, Refused> {
+    /// Whether a question waits, and if one is named, that one. Those behind the first wait for
+    /// their turn.
+    fn is_asked(&self, query: Option<u64>) -> Result<(), Refused> {
+        match (self.transcript.questions.front(), query) {
+            (None, _) => Err(Refused::NoQuestion),
+            (Some(question), Some(query)) if question.seq != query => Err(Refused::OtherQuestion),
+            (Some(_), _) => Ok(()),
+        }
+    }
+
+    /// Whether a reply is held, and if one is named, that one.
+    fn is_held(&self, reply: Option<TurnId>) -> Result<(), Refused> {
+        match (&self.transcript.held, reply) {
+            (None, _) => Err(Refused::NoReply),
+            (Some(held), Some(turn)) if held.turn != turn => Err(Refused::OtherReply),
+            (Some(_), _) => Ok(()),
+        }
+    }
+
+    fn is_connected(&self) -> Result<(), Refused> {
         match self.state {
             State::Ringing | State::Lost { .. } => Err(Refused::NotConnected),
             State::Listening { .. }
@@ -103,7 +123,7 @@ impl Call {
             | State::Ending(_)
             | State::Transferring { .. }
             | State::Gone
-            | State::Ended => Ok(self),
+            | State::Ended => Ok(()),
         }
     }
 

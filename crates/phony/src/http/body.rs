@@ -81,6 +81,20 @@ impl Fields {
         }
     }
 
+    /// A whole number that counts something; may be missing or `null`.
+    pub(super) fn optional_number<N: TryFrom<u64>>(
+        &self,
+        name: &'static str,
+    ) -> Result<Option<N>, ApiError> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => {
+                let number = value.as_u64().and_then(|number| N::try_from(number).ok());
+                number.map(Some).ok_or_else(|| ApiError::field(name, "is not a whole number"))
+            }
+        }
+    }
+
     pub(super) fn required(&self, name: &'static str) -> Result<&str, ApiError> {
         self.optional(name)?.ok_or_else(|| ApiError::field(name, "is missing"))
     }

@@ -201,6 +201,13 @@ impl Line {
         soon(self.0.send(Message::text(text))).await.unwrap();
     }
 
+    /// The caller has said this.
+    pub(crate) async fn prompt(&mut self, words: &str) {
+        let frame =
+            json!({ "type": "prompt", "voicePrompt": words, "lang": "en-US", "last": true });
+        self.send(&frame).await;
+    }
+
     /// The next frame.
     pub(crate) async fn next(&mut self) -> Value {
         loop {

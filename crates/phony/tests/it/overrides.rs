@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::house::{Line, house};
+use crate::house::{AUTH_TOKEN, HOST, Line, house, house_with};
 
 #[tokio::test]
 async fn a_wrong_field_is_named() {
@@ -77,6 +77,75 @@ async fn what_a_supervisor_says_and_presses_reaches_the_line() {
     assert_eq!(house.post("/override/takeover", &json!({ "callSid": "CA1" })).await.0, 200);
     assert_eq!(house.post("/override/takeover", &json!({ "callSid": "CA1" })).await.0, 409);
     assert_eq!(house.post("/override/release", &json!({ "callSid": "CA1" })).await.0, 200);
+}
+
+#[tokio::test]
+async fn of_two_supervisors_who_decide_at_once_one_wins_and_nothing_is_said_twice() {
+    let mut house = house_with(&[
+        ("HOST", HOST),
+        ("TWILIO_AUTH_TOKEN", AUTH_TOKEN),
+        ("REQUIRE_SUPERVISOR_FEEDBACK", "true"),
+    ])
+    .await;
+    let twiml = house.ring("CA1").await;
+    let mut line = house.connect("CA1", &twiml).await;
+    line.utterance().await;
+    let mut model = house.model().await;
+    model.ready().await;
+    line.prompt("Are you open?").await;
+    let (turn, _) = model.asked().await;
+    model.reply(turn, "Yes, from ten.").await;
+    let mut events = house.events("?callSid=CA1").await;
+    let held = events.next_of("pending_response").await;
+    assert_eq!(house.get("/calls/CA1").await.1["heldTurn"], held["turn"]);
+    let order = |text: &str| json!({ "callSid": "CA1", "text": text, "reply": held["turn"] });
+    let (one, other) = (order("Yes, from ten."), order("Yes, from eleven."));
+    let (one, other) =
+        tokio::join!(house.post("/override/text", &one), house.post("/override/text", &other));
+    let mut statuses = [one.0, other.0];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 409], "{one:?} {other:?}");
+    let reject = json!({ "callSid": "CA1", "reply": held["turn"] });
+    assert_eq!(house.post("/override/reject", &reject).await.0, 409);
+    let wrong = json!({ "callSid": "CA1", "text": "Yes.", "reply": "one" });
+    let (status, answer) = house.post("/override/text", &wrong).await;
+    assert_eq!((status, &answer["error"]["details"]["field"]), (400, &json!("reply")));
+    let winner = if one.0 == 200 { "Yes, from ten." } else { "Yes, from eleven." };
+    assert!(said(&mut line, winner).await);
+    // What comes next on the line is what is said next, and not the loser's words.
+    let next = json!({ "callSid": "CA1", "text": "Goodbye." });
+    assert_eq!(house.post("/override/text", &next).await.0, 200);
+    assert!(said(&mut line, "Goodbye.").await);
+}
+
+#[tokio::test]
+async fn an_answer_meant_for_one_question_never_answers_the_next() {
+    let mut house = house().await;
+    let twiml = house.ring("CA1").await;
+    let mut line = house.connect("CA1", &twiml).await;
+    line.utterance().await;
+    let mut model = house.model().await;
+    model.ready().await;
+    line.prompt("Two things").await;
+    let (turn, _) = model.asked().await;
+    model.reply(turn, "[[request_user:First?]][[request_user:Second?]]").await;
+    let mut events = house.events("?callSid=CA1").await;
+    let first = events.next_of("query").await["seq"].clone();
+    let second = events.next_of("query").await["seq"].clone();
+    assert_eq!(house.get("/calls/CA1").await.1["questionSeq"], first);
+    for (query, text, status) in [
+        (&second, "two", 409),
+        (&first, "one", 200),
+        (&first, "one again", 409),
+        (&second, "two", 200),
+        (&second, "two again", 409),
+    ] {
+        let order = json!({ "callSid": "CA1", "response": text, "query": query });
+        assert_eq!(house.post("/override/clarification", &order).await.0, status, "{text}");
+    }
+    for text in ["one", "two"] {
+        assert_eq!(events.next_of("query_response").await["text"], text);
+    }
 }
 
 async fn said(line: &mut Line, words: &str) -> bool {

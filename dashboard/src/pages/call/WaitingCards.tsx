@@ -34,7 +34,10 @@ function Question(props: { callSid: string; waiting: Waiting }) {
   const { act, busy } = useAct();
   const answer = () => {
     if (text.trim() === "") return;
-    void act(() => api.answer(props.callSid, text.trim()), t.hands.done.answer);
+    void act(
+      () => api.answer(props.callSid, props.waiting.reference, text.trim()),
+      t.hands.done.answer,
+    );
   };
   return (
     <Box sx={{ display: "grid", gap: 1.25 }}>
@@ -63,9 +66,10 @@ function Reply(props: { callSid: string; waiting: Waiting; compact: boolean }) {
   const { act, busy } = useAct();
   const approve = () => {
     if (text.trim() === "") return;
-    void act(() => api.say(callSid, text), t.hands.done.approve);
+    void act(() => api.approve(callSid, waiting.reference, text), t.hands.done.approve);
   };
-  const reject = () => void act(() => api.reject(callSid, reason.trim()), t.hands.done.reject);
+  const reject = () =>
+    void act(() => api.reject(callSid, waiting.reference, reason.trim()), t.hands.done.reject);
   return (
     <Box sx={{ display: "grid", gap: 1.25 }}>
       <Title text={t.hands.reply} waiting={waiting} />

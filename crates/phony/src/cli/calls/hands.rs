@@ -6,19 +6,29 @@ use serde_json::{Value, json};
 
 use super::order::{HELP, Order, addressed};
 use super::screen::Screen;
+use super::waiting::Waiting;
 use crate::cli::api::Api;
 use crate::cli::converse::Typed;
 
 /// Does what is typed until somebody wants to leave; the end of the input is no such wish.
-pub(super) async fn act(api: &Api, screen: &Screen, call: Option<&CallSid>, mut typed: Typed) {
+pub(super) async fn act(hands: Hands<'_>, mut typed: Typed) {
     while let Some(line) = typed.next().await {
-        match obey(api, screen, call, &line).await {
+        match obey(&hands, &line).await {
             Ok(Next::Stay) => {}
             Ok(Next::Leave) => return,
-            Err(problem) => screen.problem(&format!("{problem:#}")),
+            Err(problem) => hands.screen.problem(&format!("{problem:#}")),
         }
     }
     std::future::pending::<()>().await;
+}
+
+/// What a supervisor's hands reach.
+pub(super) struct Hands<'a> {
+    pub(super) api: &'a Api,
+    pub(super) screen: &'a Screen,
+    pub(super) waiting: &'a Waiting,
+    /// The call that all orders are for, if it is but one.
+    pub(super) call: Option<&'a CallSid>,
 }
 
 enum Next {
@@ -26,12 +36,8 @@ enum Next {
     Stay,
 }
 
-async fn obey(
-    api: &Api,
-    screen: &Screen,
-    call: Option<&CallSid>,
-    line: &str,
-) -> anyhow::Result<Next> {
+async fn obey(hands: &Hands<'_>, line: &str) -> anyhow::Result<Next> {
+    let Hands { api, screen, call, .. } = *hands;
     let read = |line| Order::read(line).map_err(anyhow::Error::msg);
     match read_ours(line) {
         Some(Order::Quit) => return Ok(Next::Leave),
@@ -47,7 +53,7 @@ async fn obey(
         None => addressed(line, &api.live().await?).map_err(anyhow::Error::msg)?,
     };
     let Some(order) = read(line)? else { bail!("say what to do; /help shows the commands") };
-    let (path, mut body) = request(api, &call, order).await?;
+    let (path, mut body) = request(hands, &call, order).await?;
     body["callSid"] = call.as_str().into();
     api.post(&["override", path], &body).await?;
     screen.note(&format!("done: {path}"));
@@ -58,29 +64,39 @@ fn read_ours(line: &str) -> Option<Order> {
     Order::read(line).ok().flatten().filter(Order::is_ours)
 }
 
-/// The endpoint of an order, and what it is given. What waits in the call is asked of the call.
-async fn request(api: &Api, call: &CallSid, order: Order) -> anyhow::Result<(&'static str, Value)> {
+/// The endpoint of an order, and what it is given. What has not been shown to wait in the call is
+/// asked of the call.
+async fn request(
+    hands: &Hands<'_>,
+    call: &CallSid,
+    order: Order,
+) -> anyhow::Result<(&'static str, Value)> {
+    let (question, reply) = (hands.waiting.question(call), hands.waiting.reply(call));
+    let shown = || hands.api.call(call);
     Ok(match order {
-        Order::Answer(text) => ("clarification", json!({ "response": text })),
+        Order::Answer(text) => ("clarification", json!({ "response": text, "query": question })),
         Order::Approve(text) => {
-            let call = api.call(call).await?;
+            let call = shown().await?;
             let Some(held) = call["heldReply"].as_str() else {
                 bail!("no reply is waiting for approval; /say speaks to the caller");
             };
-            ("text", json!({ "text": text.unwrap_or_else(|| held.to_owned()) }))
+            let turn = reply.map_or_else(|| call["heldTurn"].clone(), |turn| json!(turn));
+            let text = text.unwrap_or_else(|| held.to_owned());
+            ("text", json!({ "text": text, "reply": turn }))
         }
         Order::End => ("end", json!({})),
         Order::Plain(text) => {
-            let call = api.call(call).await?;
+            let call = shown().await?;
             if !call["question"].is_string() {
                 bail!(
                     "no question waits for this: /say speaks to the caller, /help shows the rest"
                 );
             }
-            ("clarification", json!({ "response": text }))
+            let query = question.map_or_else(|| call["questionSeq"].clone(), |seq| json!(seq));
+            ("clarification", json!({ "response": text, "query": query }))
         }
         Order::Press(keys) => ("dtmf", json!({ "digits": keys })),
-        Order::Reject(reason) => ("reject", json!({ "reason": reason })),
+        Order::Reject(reason) => ("reject", json!({ "reason": reason, "reply": reply })),
         Order::Release => ("release", json!({})),
         Order::Say(text) => ("text", json!({ "text": text })),
         Order::TakeOver => ("takeover", json!({})),

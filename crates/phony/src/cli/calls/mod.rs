@@ -6,6 +6,7 @@ mod order;
 mod screen;
 mod show;
 mod tail;
+mod waiting;
 
 use clap::{Args, Subcommand};
 use secrecy::SecretString;

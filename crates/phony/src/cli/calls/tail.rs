@@ -6,8 +6,9 @@ use std::io::IsTerminal as _;
 use phony_call::{CallSid, Event, EventBody};
 
 use super::feed::{Feed, Head};
-use super::hands::act;
+use super::hands::{Hands, act};
 use super::screen::Screen;
+use super::waiting::Waiting;
 use crate::cli::api::{Api, short};
 use crate::cli::converse::Typed;
 use crate::cli::story::Story;
@@ -17,7 +18,7 @@ use crate::stage::read_event;
 
 /// Shows the call of this name until it ends; without one, the only live call or all of them.
 pub(super) async fn tail(api: &Api, wanted: Option<&str>, json: bool) -> anyhow::Result<()> {
-    let screen = Screen::new(json);
+    let (screen, waiting) = (Screen::new(json), Waiting::default());
     let call = match wanted {
         Some(wanted) => Some(api.find(wanted).await?),
         None => only_one(api, &screen).await?,
@@ -29,16 +30,22 @@ pub(super) async fn tail(api: &Api, wanted: Option<&str>, json: bool) -> anyhow:
     let typed = Typed::start(by_hand)?;
     let mut teller = Teller::new(&screen, call.is_none(), by_hand);
     let show = |head: &Head, line: &str| {
-        if json {
-            screen.line(line);
-        } else {
-            teller.tell(head, line);
+        // None: a kind of event that is newer than this program.
+        let event = read_event(line);
+        if let Some(event) = &event {
+            waiting.shown(event);
+        }
+        match event {
+            _ if json => screen.line(line),
+            Some(event) => teller.tell(head, &event),
+            None => {}
         }
     };
+    let hands = Hands { api, screen: &screen, waiting: &waiting, call: call.as_ref() };
     let feed = Feed::new(api, &screen, call.as_ref(), show);
     tokio::select! {
         done = feed.follow() => done,
-        () = act(api, &screen, call.as_ref(), typed) => Ok(()),
+        () = act(hands, typed) => Ok(()),
         () = until_stopped() => Ok(()),
     }
 }
@@ -77,14 +84,12 @@ impl<'a> Teller<'a> {
         Self { screen, several, hints, calls: BTreeMap::new() }
     }
 
-    fn tell(&mut self, head: &Head, line: &str) {
-        // A kind of event that is newer than this program.
-        let Some(event) = read_event(line) else { return };
+    fn tell(&mut self, head: &Head, event: &Event) {
         let front = if self.several { format!("{} ", short(&head.call)) } else { String::new() };
         let ui = self.screen.ui();
         let told = self.calls.entry(head.call.clone());
         let told = told.or_insert_with(|| Told { story: Story::new(ui), words: String::new() });
-        let Some(done) = told.grow(self.screen, &front, &event) else { return };
+        let Some(done) = told.grow(self.screen, &front, event) else { return };
         for line in done {
             self.screen.line(&format!("{}{line}", ui.paint(Style::Strong, &front)));
         }

@@ -57,7 +57,7 @@ impl Show<'_> {
         let mut story = Story::new(self.ui);
         let mut events = Vec::new();
         let mut supervisor = JoinSet::new();
-        let mut asks = false;
+        let mut asked = VecDeque::new();
         let mut past: VecDeque<_> = std::mem::take(&mut view.past).into();
         let too_late = tokio::time::sleep(limit);
         tokio::pin!(too_late);
@@ -81,10 +81,13 @@ impl Show<'_> {
                 line = next_line(&mut typed) => {
                     match line.trim() {
                         "" => {}
-                        answer if asks => {
-                            supervisor.spawn(self.clarify(&call, answer, Duration::ZERO)?);
-                        }
-                        _ => self.note("the agent asks nothing just now"),
+                        answer => match asked.front() {
+                            Some(query) => {
+                                let now = Duration::ZERO;
+                                supervisor.spawn(self.clarify(&call, *query, answer, now)?);
+                            }
+                            None => self.note("the agent asks nothing just now"),
+                        },
                     }
                     continue;
                 }
@@ -99,14 +102,15 @@ impl Show<'_> {
             }
             match (&event.body, self.answer) {
                 (EventBody::Query { .. }, _) if typed.is_some() => {
-                    asks = true;
+                    asked.extend(event.seq);
                     self.prompt();
                 }
                 (EventBody::Query { .. }, Some(answer)) => {
                     let thinks = THINKS.div_f64(self.speed);
-                    supervisor.spawn(self.clarify(&call, answer, thinks)?);
+                    let query = event.seq.unwrap_or_default();
+                    supervisor.spawn(self.clarify(&call, query, answer, thinks)?);
                 }
-                (EventBody::QueryResponse { .. }, _) => asks = false,
+                (EventBody::QueryResponse { .. }, _) => drop(asked.pop_front()),
                 _ => {}
             }
             let over = matches!(event.body, EventBody::SessionEnd { .. });
@@ -135,12 +139,17 @@ impl Show<'_> {
     fn clarify(
         &self,
         call: &CallSid,
+        query: u64,
         answer: &str,
         thinks: Duration,
     ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + Send + 'static> {
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5));
         let url = format!("http://{}/override/clarification", self.stage.server.addr);
-        let body = serde_json::json!({ "callSid": call.as_str(), "response": answer });
+        let body = serde_json::json!({
+            "callSid": call.as_str(),
+            "response": answer,
+            "query": query,
+        });
         let request = client.build()?.post(url).json(&body);
         let request = request.bearer_auth(self.stage.admin_token.expose_secret());
         Ok(async move {

@@ -17,11 +17,15 @@ pub(in super::super) struct ClarificationOrder {
     call_sid: CallSid,
     /// Up to 4 KB.
     response: String,
+    /// The question that is meant: the `seq` of its `query`. If it has been answered meanwhile, or
+    /// another one comes first, the answer is 409. Without it, whichever question waits.
+    query: Option<u64>,
 }
 
 impl Read for ClarificationOrder {
     fn read(fields: &Fields) -> Result<Self, ApiError> {
-        Ok(Self { call_sid: fields.call()?, response: fields.words("response")? })
+        let query = fields.optional_number("query")?;
+        Ok(Self { call_sid: fields.call()?, response: fields.words("response")?, query })
     }
 }
 
@@ -41,5 +45,6 @@ pub(in super::super) async fn clarification(
     supervisor: Supervisor,
     Body(order): Body<ClarificationOrder>,
 ) -> Result<Json<Done>, ApiError> {
-    act(&supervisor, &order.call_sid, Action::Answer(order.response)).await
+    let ClarificationOrder { call_sid, response: text, query } = order;
+    act(&supervisor, &call_sid, Action::Answer { text, query }).await
 }

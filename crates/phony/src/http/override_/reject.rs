@@ -1,7 +1,7 @@
 //! `POST /override/reject`.
 
 use axum::Json;
-use phony_call::{Action, CallSid};
+use phony_call::{Action, CallSid, TurnId};
 
 use super::super::auth::Supervisor;
 use super::super::body::{Body, Fields, Read};
@@ -17,11 +17,16 @@ pub(in super::super) struct RejectOrder {
     call_sid: CallSid,
     /// Up to 4 KB.
     reason: Option<String>,
+    /// The held reply that is meant: the `turn` of its `pending_response`. If it has been decided
+    /// on meanwhile, the answer is 409. Without it, whichever reply is held.
+    #[schema(value_type = Option<u32>)]
+    reply: Option<TurnId>,
 }
 
 impl Read for RejectOrder {
     fn read(fields: &Fields) -> Result<Self, ApiError> {
-        Ok(Self { call_sid: fields.call()?, reason: fields.optional_words("reason")? })
+        let reply = fields.optional_number("reply")?.map(TurnId);
+        Ok(Self { call_sid: fields.call()?, reason: fields.optional_words("reason")?, reply })
     }
 }
 
@@ -41,5 +46,6 @@ pub(in super::super) async fn reject(
     supervisor: Supervisor,
     Body(order): Body<RejectOrder>,
 ) -> Result<Json<Done>, ApiError> {
-    act(&supervisor, &order.call_sid, Action::Reject(order.reason)).await
+    let RejectOrder { call_sid, reason, reply } = order;
+    act(&supervisor, &call_sid, Action::Reject { reason, reply }).await
 }

@@ -1,7 +1,7 @@
 //! `POST /override/text`.
 
 use axum::Json;
-use phony_call::{Action, CallSid};
+use phony_call::{Action, CallSid, TurnId};
 
 use super::super::auth::Supervisor;
 use super::super::body::{Body, Fields, Read};
@@ -17,11 +17,16 @@ pub(in super::super) struct TextOrder {
     call_sid: CallSid,
     /// Up to 4 KB.
     text: String,
+    /// The held reply that this is meant to send: the `turn` of its `pending_response`. If it has
+    /// been decided on meanwhile, nothing is spoken and the answer is 409.
+    #[schema(value_type = Option<u32>)]
+    reply: Option<TurnId>,
 }
 
 impl Read for TextOrder {
     fn read(fields: &Fields) -> Result<Self, ApiError> {
-        Ok(Self { call_sid: fields.call()?, text: fields.words("text")? })
+        let reply = fields.optional_number("reply")?.map(TurnId);
+        Ok(Self { call_sid: fields.call()?, text: fields.words("text")?, reply })
     }
 }
 
@@ -41,5 +46,6 @@ pub(in super::super) async fn text(
     supervisor: Supervisor,
     Body(order): Body<TextOrder>,
 ) -> Result<Json<Done>, ApiError> {
-    act(&supervisor, &order.call_sid, Action::Say(order.text)).await
+    let TextOrder { call_sid, text, reply } = order;
+    act(&supervisor, &call_sid, Action::Say { text, reply }).await
 }
