@@ -6,6 +6,7 @@
 //!   between its stand-ins.
 //! - `server` uses `http` and `carriers`, which never use each other; both use `switchboard`.
 //! - `switchboard` uses `session`, the task of one call; that uses `registry` and `events`.
+//! - `doctor` tries what `carriers` and `models` would do, for `cli` and `http`.
 //! - `carriers`, `models` and `simulator` are the only ones that know a foreign format.
 //!
 //! Shared and changing are two things only: the registry and the event hub. Everything else is
@@ -15,6 +16,7 @@ pub mod agents;
 pub mod carriers;
 pub mod cli;
 pub mod config;
+pub mod doctor;
 pub mod error;
 pub mod events;
 pub mod http;

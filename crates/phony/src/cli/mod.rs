@@ -4,11 +4,13 @@ mod api;
 mod calls;
 mod converse;
 mod demo;
+mod doctor;
 mod floor;
 mod lines;
 mod load;
 mod openapi;
 mod serve;
+mod setup;
 mod sim;
 mod story;
 mod talk;
@@ -44,6 +46,8 @@ enum Command {
     Demo(demo::Demo),
     Talk(talk::Talk),
     Calls(calls::Calls),
+    Setup(setup::Arguments),
+    Doctor(doctor::Arguments),
     Sim(sim::Sim),
     /// Hold many calls at once against a server, and print what that costs
     Load(load::Arguments),
@@ -98,6 +102,8 @@ pub fn main() -> ExitCode {
         Command::Demo(demo) => demo::run(settings, &demo),
         Command::Talk(talk) => talk::run(settings, &talk),
         Command::Calls(calls) => calls::run(settings, calls),
+        Command::Setup(arguments) => setup::run(settings, arguments),
+        Command::Doctor(arguments) => doctor::run(settings, arguments),
         Command::Sim(sim) => sim::run(settings, sim),
         Command::Load(arguments) => load::run(&arguments, settings),
         Command::Floor(arguments) => floor::run(arguments),

@@ -1,5 +1,6 @@
 //! Readers of single values: text in; a typed value, or what is wrong, out.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -37,6 +38,14 @@ pub struct CallingHours(pub Option<(u16, u16)>);
 impl Default for CallingHours {
     fn default() -> Self {
         Self(Some((8 * 60, 21 * 60)))
+    }
+}
+
+/// `HH:MM-HH:MM`, or `off`.
+impl fmt::Display for CallingHours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(Some((from, until))) = self else { return f.write_str("off") };
+        write!(f, "{:02}:{:02}-{:02}:{:02}", from / 60, from % 60, until / 60, until % 60)
     }
 }
 

@@ -5,6 +5,7 @@ mod auth;
 mod body;
 mod calls;
 mod dashboard;
+mod doctor;
 mod events;
 mod health;
 mod limit;
@@ -38,6 +39,7 @@ pub struct Http {
     switchboard: Arc<Switchboard>,
     auth: Arc<Auth>,
     limits: Arc<Limits>,
+    findings: doctor::Kept,
     /// Made from all routes, and therefore after them.
     document: Arc<OnceLock<serde_json::Value>>,
 }
@@ -47,7 +49,8 @@ impl Http {
     #[must_use]
     pub fn new(switchboard: Arc<Switchboard>, auth: Arc<Auth>) -> Self {
         let limits = Arc::new(Limits::new(switchboard.config.api_rate));
-        Self { switchboard, auth, limits, document: Arc::default() }
+        let findings = doctor::Kept::default();
+        Self { switchboard, auth, limits, findings, document: Arc::default() }
     }
 
     /// Sets the description of all routes.
@@ -80,6 +83,7 @@ pub fn routes(http: Http) -> OpenApiRouter {
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))
+        .routes(routes!(doctor::doctor))
         .routes(routes!(openapi::openapi))
         .merge(dashboard::routes())
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

@@ -59,3 +59,27 @@ async fn what_there_is_not_is_said_in_the_same_form() {
     let (status, body) = house.get("/receive_call").await;
     assert_eq!((status, &body["error"]["code"]), (405, &json!("METHOD_NOT_ALLOWED")));
 }
+
+#[tokio::test]
+async fn the_doctor_is_for_supervisors_and_says_what_there_is_to_mend() {
+    // Nobody else is asked.
+    let house = house_with(&[
+        ("TWILIO_AUTH_TOKEN", "12345"),
+        ("PHONY_CALLING_HOURS", "09:00-20:30"),
+        ("OPENAI_BASE_URL", "http://127.0.0.1:1/v1"),
+    ])
+    .await;
+    let stranger = house.http.get(house.url("/doctor")).send().await.unwrap();
+    assert_eq!(stranger.status(), 401);
+    let (status, report) = house.get("/doctor").await;
+    assert_eq!(status, 200);
+    let findings = report["findings"].as_array().unwrap();
+    let public = findings.iter().find(|finding| finding["id"] == "public_url").unwrap();
+    assert_eq!(public["level"], "fail");
+    assert!(public["mend"].as_str().unwrap().contains("HOST"));
+    let disk = findings.iter().find(|finding| finding["id"] == "disk").unwrap();
+    assert_eq!((&disk["level"], &disk["mend"]), (&json!("ok"), &json!(null)));
+    assert_eq!(report["limits"]["callingHours"], "09:00-20:30");
+    assert_eq!(report["node"]["port"], json!(house.running.addr.port()));
+    assert_eq!(report["versions"]["phony"], env!("CARGO_PKG_VERSION"));
+}

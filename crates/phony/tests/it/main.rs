@@ -24,6 +24,7 @@ mod overrides;
 mod real_callers;
 mod redis_server;
 mod relay;
+mod setup;
 mod sim_cli;
 mod sim_openai;
 mod sim_twilio;

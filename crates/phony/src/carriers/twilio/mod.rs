@@ -9,6 +9,7 @@ mod gate;
 pub(in crate::carriers) mod relay;
 pub mod rest;
 mod webhooks;
+pub mod wiring;
 
 use std::sync::Arc;
 

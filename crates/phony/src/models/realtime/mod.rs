@@ -29,7 +29,10 @@ mod translate;
 mod trouble;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use phony_call::Fault;
+use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
@@ -56,6 +59,40 @@ pub fn open(
     let adapter = run::Adapter::new(settings, Arc::new(session), end, tracker.clone(), stop);
     tracker.spawn(adapter.run().in_current_span());
     port
+}
+
+/// Why no session could be opened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message} ({code})")]
+pub struct ProbeFailed {
+    /// The server's code, or one of ours: `unreachable`, `timeout`, `http_401` …
+    pub code: String,
+    /// In the server's words, without the key.
+    pub message: String,
+    /// Whether it would be the same another time.
+    pub for_good: bool,
+}
+
+/// Opens a session as a call does, and leaves it: are the network, the key and the model right?
+/// Nothing is generated, so it costs nothing. Returns how long it took.
+#[expect(clippy::disallowed_methods, reason = "how long a session takes to open is the answer")]
+pub async fn probe(
+    settings: Arc<RealtimeSettings>,
+    session: SessionSettings,
+) -> Result<Duration, ProbeFailed> {
+    let began = tokio::time::Instant::now();
+    match connect::connect(Arc::clone(&settings), Arc::new(session)).await {
+        Ok(connection) => {
+            let took = began.elapsed();
+            connection.link.close(&settings).await;
+            Ok(took)
+        }
+        Err(trouble) => {
+            let message = trouble.told(settings.api_key.expose_secret());
+            let for_good = trouble.fault == Fault::Fatal;
+            Err(ProbeFailed { message, for_good, code: trouble.code })
+        }
+    }
 }
 
 /// A message that could not be read.

@@ -76,6 +76,12 @@ impl Trouble {
         FromModel::Failed { turn, fault, code, message, usage }
     }
 
+    /// The message for people, with `secret` blotted out.
+    pub(crate) fn told(&self, secret: &str) -> String {
+        let message = presentable(&self.message, secret);
+        if message.is_empty() { "it was refused without a word".to_owned() } else { message }
+    }
+
     fn new(severity: Severity, otherwise: Fault, error: &ApiError) -> Self {
         let fault = match severity {
             Severity::Fatal => Fault::Fatal,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, RawForm, RawQuery, State};
 use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use phony_wire::twilio::rest::{
     AvailablePhoneNumber, ConfigureNumber, IncomingPhoneNumber, ListNumbers, SearchNumbers,
 };
@@ -217,6 +217,22 @@ pub(crate) async fn update(
     };
     number.configure(ConfigureNumber::from_form(&Form::parse(&body)));
     reply(StatusCode::OK, &number.json(&account_sid))
+}
+
+/// Gives a number back.
+pub(crate) async fn release(
+    State(net): State<Arc<Network>>,
+    Path((_, file)): Path<(String, String)>,
+) -> Response {
+    let sid = file.strip_suffix(".json").unwrap_or(&file);
+    let mut numbers = lock(&net.numbers);
+    match numbers.iter().position(|number| number.sid == sid) {
+        Some(place) => {
+            numbers.remove(place);
+            StatusCode::NO_CONTENT.into_response()
+        }
+        None => not_found("IncomingPhoneNumbers", sid),
+    }
 }
 
 pub(crate) async fn available(

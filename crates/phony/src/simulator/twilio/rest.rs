@@ -54,7 +54,10 @@ pub(crate) fn router(net: Arc<Network>) -> Router {
         .route(&at("Calls.json"), get(list_calls).post(create_call))
         .route(&at("Calls/{file}"), get(fetch_call).post(update_call))
         .route(&at("IncomingPhoneNumbers.json"), get(numbers::list).post(numbers::buy))
-        .route(&at("IncomingPhoneNumbers/{file}"), get(numbers::fetch_one).post(numbers::update))
+        .route(
+            &at("IncomingPhoneNumbers/{file}"),
+            get(numbers::fetch_one).post(numbers::update).delete(numbers::release),
+        )
         .route(&at("Balance.json"), get(balance))
         .route(&at("AvailablePhoneNumbers/{country}/{file}"), get(numbers::available))
         .fallback(|request: Request| async move { not_found_at(request.uri().path()) })

@@ -1,0 +1,363 @@
+//! `phony setup`: lets a number of the account at Twilio ring here.
+
+mod undo;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use phony_call::{Country, PhoneNumber};
+use phony_wire::twilio::rest::{
+    AvailablePhoneNumber, ConfigureNumber, IncomingPhoneNumber, ListNumbers, SearchNumbers,
+};
+
+use super::converse::Typed;
+use super::ui::{Style, Ui, clean, has_terminal};
+use super::{Settings, Usage, block_on};
+use crate::carriers::twilio::rest::{NumberKind, RestClient, RestFailure};
+use crate::carriers::twilio::wiring::{self, Difference, Wiring, points_to};
+use crate::config::Config;
+
+/// Numbers that are offered for sale at once.
+const OFFERED: usize = 5;
+
+/// Let a number of the Twilio account ring here.
+///
+/// Shows the account's numbers and where each points; sets voice URL, fallback and status callback
+/// of the chosen one, and clears an application or a SIP trunk that would override them. Says what
+/// it changed and how to undo it. Without a terminal, --yes must say that nobody needs to be asked.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The number, in E.164 form; else `TWILIO_PHONE_NUMBER`, else the only one there is
+    #[arg(long, value_name = "NUMBER", conflicts_with = "buy", value_parser = number)]
+    number: Option<PhoneNumber>,
+    /// Buy a number, which costs money each month
+    #[arg(long)]
+    buy: bool,
+    /// Country of the number to buy, two letters [default: that of `TWILIO_PHONE_NUMBER`, else US]
+    #[arg(long, value_name = "CC", value_parser = country)]
+    country: Option<String>,
+    /// Area code of the number to buy, in the United States and Canada
+    #[arg(long, value_name = "CODE", value_parser = area_code)]
+    area_code: Option<String>,
+    /// Ask nothing
+    #[arg(long, short)]
+    yes: bool,
+    /// Show what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+/// What is to be wired.
+enum Chosen {
+    Own(IncomingPhoneNumber),
+    ToBuy(AvailablePhoneNumber),
+    /// They left.
+    Nothing,
+}
+
+struct Setup {
+    ui: Ui,
+    config: Config,
+    client: RestClient,
+    wiring: Wiring,
+    arguments: Arguments,
+    /// Somebody who can be asked.
+    typed: Option<Typed>,
+}
+
+pub(super) fn run(settings: Settings, arguments: Arguments) -> anyhow::Result<()> {
+    let attended = has_terminal() && !arguments.yes;
+    if !attended && !arguments.yes && !arguments.dry_run {
+        let text = "there is no terminal to ask at: --yes does it without asking, --dry-run only \
+                    shows it";
+        return Err(Usage(text.to_owned()).into());
+    }
+    let config = settings.load()?;
+    let Some(host) = config.host.clone() else {
+        let text = "the public name of this server is not known, so nothing can point to it: set \
+                    HOST, or give --host phony.example.com";
+        return Err(Usage(text.to_owned()).into());
+    };
+    let client = RestClient::new(&config.twilio)?;
+    block_on(async move {
+        let typed = if attended { Some(Typed::start(true)?) } else { None };
+        let wiring = Wiring::to(&host);
+        let ui = Ui::new();
+        let mut setup = Setup { ui, config, client, wiring, arguments, typed };
+        tokio::select! {
+            done = Box::pin(setup.run()) => done,
+            () = super::until_stopped() => bail!("stopped; see above for what was done"),
+        }
+    })
+}
+
+impl Setup {
+    async fn run(&mut self) -> anyhow::Result<()> {
+        let all = ListNumbers::default();
+        let (account, numbers) = tokio::join!(self.client.account(), self.client.numbers(&all));
+        let (account, _) = account.map_err(told)?;
+        let numbers = numbers.map_err(told)?;
+        let name = self.ui.paint(Style::Strong, &clean(&account.friendly_name));
+        let kind = if account.kind == "Trial" { ", on trial" } else { "" };
+        self.ui.line(&format!("Twilio account {name} ({}{kind})", clean(&account.status)));
+        self.show(&numbers);
+        match self.choose(numbers).await? {
+            Chosen::Own(number) => self.wire(&number).await,
+            Chosen::ToBuy(offer) => self.buy(&offer).await,
+            Chosen::Nothing => {
+                self.ui.line("Nothing was changed.");
+                Ok(())
+            }
+        }
+    }
+
+    fn show(&self, numbers: &[IncomingPhoneNumber]) {
+        if numbers.is_empty() {
+            self.ui.line("It has no number.");
+        }
+        for (place, number) in (1..).zip(numbers) {
+            let breaks = self.wiring.differences(number).iter().any(|found| found.breaks);
+            let target = clean(&points_to(number));
+            let target = if breaks { target } else { format!("{target} (this server)") };
+            self.ui.line(&format!(
+                "  {place}  {:<16} {:<20} → {}",
+                number.phone_number,
+                clean(&number.friendly_name),
+                self.ui.paint(Style::Faint, &target)
+            ));
+        }
+    }
+
+    async fn choose(&mut self, mut numbers: Vec<IncomingPhoneNumber>) -> anyhow::Result<Chosen> {
+        if self.arguments.buy {
+            return self.offer().await;
+        }
+        let named = self.arguments.number.as_ref().or(self.config.twilio.phone_number.as_ref());
+        let place = named.and_then(|named| {
+            numbers.iter().position(|number| number.phone_number == named.as_str())
+        });
+        if let (Some(wanted), None) = (&self.arguments.number, place) {
+            bail!("{wanted} is not a number of this account; --buy buys one");
+        }
+        let place = place.or_else(|| (numbers.len() == 1).then_some(0));
+        if let (Some(place), true) = (place, self.arguments.number.is_some()) {
+            return Ok(Chosen::Own(numbers.swap_remove(place)));
+        }
+        let Some(typed) = &mut self.typed else {
+            return match place {
+                Some(place) => Ok(Chosen::Own(numbers.swap_remove(place))),
+                None if numbers.is_empty() => Err(Usage(
+                    "there is no number to point here: --buy buys one (with --country and \
+                     --area-code), which costs money each month"
+                        .to_owned(),
+                )
+                .into()),
+                None if self.arguments.dry_run => Ok(Chosen::Nothing),
+                None => Err(Usage("say which number with --number".to_owned()).into()),
+            };
+        };
+        loop {
+            let usual = place.map_or_else(|| "b".to_owned(), |place| (place + 1).to_string());
+            self.ui.piece(&format!(
+                "Which one? A number of the list, b to buy one, q to leave [{usual}] "
+            ));
+            let Some(line) = typed.next().await else { return Ok(Chosen::Nothing) };
+            let answer = Some(line.trim()).filter(|line| !line.is_empty()).unwrap_or(&usual);
+            match answer {
+                "q" => return Ok(Chosen::Nothing),
+                "b" => return self.offer().await,
+                answer => match answer.parse::<usize>().ok().and_then(|n| n.checked_sub(1)) {
+                    Some(place) if place < numbers.len() => {
+                        return Ok(Chosen::Own(numbers.swap_remove(place)));
+                    }
+                    _ => self.ui.line(&format!("Type 1 to {}, b or q.", numbers.len())),
+                },
+            }
+        }
+    }
+
+    /// Looks for a number to buy.
+    async fn offer(&mut self) -> anyhow::Result<Chosen> {
+        let own = self.config.twilio.phone_number.as_ref().and_then(Country::of);
+        let own = own.map(|country| format!("{country:?}"));
+        let country = self.arguments.country.clone().or(own).unwrap_or_else(|| "US".to_owned());
+        let search = SearchNumbers {
+            area_code: self.arguments.area_code.clone(),
+            voice_enabled: Some(true),
+            exclude_all_address_required: Some(true),
+            page_size: u64::try_from(OFFERED).ok(),
+            ..SearchNumbers::default()
+        };
+        let mut found = Vec::new();
+        for kind in [NumberKind::Local, NumberKind::Mobile] {
+            match self.client.available_numbers(&country, kind, &search).await {
+                Ok(numbers) => found = numbers,
+                // Not every country has every kind.
+                Err(RestFailure::Refused(error)) if error.is_not_found() => {}
+                Err(failure) => return Err(told(failure)),
+            }
+            if !found.is_empty() {
+                break;
+            }
+        }
+        found.truncate(OFFERED);
+        if found.is_empty() {
+            bail!(
+                "Twilio has no number for sale in {country} that fits and needs no address; try \
+                 another --country or --area-code, or buy one in its console"
+            );
+        }
+        let Some(typed) = &mut self.typed else { return Ok(Chosen::ToBuy(found.swap_remove(0))) };
+        self.ui.line(&format!("For sale in {country}:"));
+        for (place, number) in (1..).zip(&found) {
+            let town = clean(&format!("{} {}", number.locality, number.region));
+            self.ui.line(&format!("  {place}  {:<16} {town}", number.phone_number));
+        }
+        loop {
+            self.ui.piece("Which one? q to leave [1] ");
+            let Some(line) = typed.next().await else { return Ok(Chosen::Nothing) };
+            let place = match line.trim() {
+                "q" => return Ok(Chosen::Nothing),
+                "" => Some(0),
+                answer => answer.parse::<usize>().ok().and_then(|n| n.checked_sub(1)),
+            };
+            match place.filter(|place| *place < found.len()) {
+                Some(place) => return Ok(Chosen::ToBuy(found.swap_remove(place))),
+                None => self.ui.line(&format!("Type 1 to {}, or q.", found.len())),
+            }
+        }
+    }
+
+    /// Lets a number of the account ring here.
+    async fn wire(&mut self, number: &IncomingPhoneNumber) -> anyhow::Result<()> {
+        let ui = self.ui;
+        let differences = self.wiring.differences(number);
+        if differences.is_empty() {
+            ui.line(&format!("{} rings here already; nothing was changed.", number.phone_number));
+            self.go_on(&number.phone_number);
+            return Ok(());
+        }
+        ui.line(&format!("{} would change:", number.phone_number));
+        self.show_changes(&differences);
+        if self.arguments.dry_run {
+            ui.line("Nothing was changed (--dry-run).");
+            return Ok(());
+        }
+        if !self.agreed("Change it? [y/N] ").await {
+            ui.line("Nothing was changed.");
+            return Ok(());
+        }
+        let change = wiring::change(&differences);
+        let changed = self.client.configure_number(&number.sid, &change).await.map_err(told)?;
+        self.hold_to_it(&changed)?;
+        ui.line(&ui.paint(Style::Strong, &format!("{} rings here now.", number.phone_number)));
+        let base = self.config.twilio.api_base_url.as_str();
+        ui.line("To undo it:");
+        ui.line(&undo::of_change(base, number, &differences));
+        self.go_on(&number.phone_number);
+        Ok(())
+    }
+
+    /// Buys a number that rings here from the beginning.
+    async fn buy(&mut self, offer: &AvailablePhoneNumber) -> anyhow::Result<()> {
+        let ui = self.ui;
+        let number = &offer.phone_number;
+        let new = IncomingPhoneNumber::default();
+        let differences = self.wiring.differences(&new);
+        ui.line(&format!("{number} would be bought, which costs money each month, and set up:"));
+        self.show_changes(&differences);
+        if self.arguments.dry_run {
+            ui.line("Nothing was bought (--dry-run).");
+            return Ok(());
+        }
+        if !self.agreed(&format!("Buy {number}? It costs money each month. [y/N] ")).await {
+            ui.line("Nothing was bought.");
+            return Ok(());
+        }
+        let purchase =
+            ConfigureNumber { phone_number: Some(number.clone()), ..wiring::change(&differences) };
+        let bought = match self.client.buy_number(&purchase).await {
+            Ok(bought) => bought,
+            Err(RestFailure::Unknown(reason)) => {
+                self.look_for(number).await.with_context(|| {
+                    format!(
+                        "whether {number} was bought is not known ({reason}); look in the console"
+                    )
+                })?
+            }
+            Err(failure) => return Err(told(failure)),
+        };
+        self.hold_to_it(&bought)?;
+        ui.line(&ui.paint(Style::Strong, &format!("{number} was bought and rings here.")));
+        ui.line("To undo it (the number is given back, and may be gone for good):");
+        let base = self.config.twilio.api_base_url.as_str();
+        ui.line(&undo::of_purchase(base, &bought));
+        self.go_on(number);
+        Ok(())
+    }
+
+    /// The number, if it is the account's by now.
+    async fn look_for(&self, number: &str) -> anyhow::Result<IncomingPhoneNumber> {
+        let filter =
+            ListNumbers { phone_number: Some(number.to_owned()), ..ListNumbers::default() };
+        let found = self.client.numbers(&filter).await.map_err(told)?;
+        found.into_iter().next().context("the account does not have it")
+    }
+
+    /// Twilio's answer says what is the case; it is not taken for granted.
+    fn hold_to_it(&self, number: &IncomingPhoneNumber) -> anyhow::Result<()> {
+        let left = self.wiring.differences(number);
+        let Some(first) = left.iter().find(|difference| difference.breaks) else { return Ok(()) };
+        bail!("Twilio took the change, but {} is still «{}»", first.field, clean(&first.is))
+    }
+
+    fn show_changes(&self, differences: &[Difference]) {
+        for Difference { field, is, must_be, .. } in differences {
+            let named = |value: &str| match value {
+                "" => "nothing".to_owned(),
+                value => clean(value),
+            };
+            let was = self.ui.paint(Style::Faint, &format!("(was {})", named(is)));
+            self.ui.line(&format!("  {field:<22} {} {was}", named(must_be)));
+        }
+    }
+
+    /// Whether it may be done. Who cannot be asked has said yes by a flag.
+    async fn agreed(&mut self, question: &str) -> bool {
+        let Some(typed) = &mut self.typed else { return self.arguments.yes };
+        self.ui.piece(question);
+        let answer = typed.next().await.unwrap_or_default();
+        matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+    }
+
+    fn go_on(&self, number: &str) {
+        let known = self.config.twilio.phone_number.as_ref();
+        if known.is_none_or(|known| known.as_str() != number) {
+            self.ui.line(&format!("Set TWILIO_PHONE_NUMBER={number} for calls out."));
+        }
+        self.ui.line("`phony doctor` says whether calls will work; `phony serve` takes them.");
+    }
+}
+
+/// A failure of Twilio's, with what to do about it.
+fn told(failure: RestFailure) -> anyhow::Error {
+    match failure.advice() {
+        Some(advice) => anyhow::anyhow!("{failure}\n  {advice}"),
+        None => failure.into(),
+    }
+}
+
+fn number(text: &str) -> Result<PhoneNumber, String> {
+    PhoneNumber::parse(text)
+        .map_err(|_| "write it with + and country code, such as +14155550123".to_owned())
+}
+
+fn country(text: &str) -> Result<String, String> {
+    let code = text.to_ascii_uppercase();
+    let known = Country::parse(&code).is_some();
+    if known { Ok(code) } else { Err("give a country's two letters, such as US".to_owned()) }
+}
+
+fn area_code(text: &str) -> Result<String, String> {
+    let fits = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if fits { Ok(text.to_owned()) } else { Err("an area code has three digits".to_owned()) }
+}

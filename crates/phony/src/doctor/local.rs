@@ -1,0 +1,129 @@
+//! What is on this machine: the configuration, the data folder, the store.
+
+use std::io;
+use std::path::Path;
+
+use secrecy::ExposeSecret as _;
+
+use super::{Doctor, Finding, PATIENCE};
+use crate::agents::Agents;
+use crate::config::Config;
+use crate::registry::random_token;
+use crate::server::make_folder;
+
+/// Less free space than this is worth a word: a busy day's record takes some tens of megabytes.
+const LITTLE_SPACE: u64 = 500 * 1024 * 1024;
+/// Less than this will not last.
+const NO_SPACE: u64 = 20 * 1024 * 1024;
+
+/// What the settings say by themselves.
+pub(super) fn configuration(config: &Config) -> Vec<Finding> {
+    let (id, title) = ("configuration", "Configuration");
+    let mut findings = Vec::new();
+    for warning in &config.warnings {
+        findings.push(Finding::warn(id, title, warning.clone(), "Use the current name."));
+    }
+    if config.twilio.insecure_no_signatures {
+        findings.push(Finding::warn(
+            id,
+            title,
+            "requests that are not signed are taken for Twilio's",
+            "Unset PHONY_INSECURE_NO_SIGNATURES, except on a machine that nobody else reaches.",
+        ));
+    }
+    match Agents::load(config) {
+        Ok(agents) => {
+            let count = agents.iter().count();
+            if findings.is_empty() {
+                let detail = format!("read; {count} agents, {} answers by default", config.agent);
+                findings.push(Finding::ok(id, title, detail));
+            }
+        }
+        Err(error) => {
+            let mend = "Correct the file, or PHONY_AGENT.";
+            findings.push(Finding::fail("agents", "Agents", error.to_string(), mend));
+        }
+    }
+    findings
+}
+
+/// Whether the data folder can be written to, and whether there is room.
+pub(super) fn disk(config: &Config) -> Finding {
+    let (id, title) = ("disk", "Data folder");
+    let folder = &config.data_dir;
+    let shown = folder.display();
+    if let Err(error) = written(folder) {
+        let detail = format!("{shown} cannot be written to: {error}");
+        let mend = "Give this user the folder, or name another with PHONY_DATA_DIR.";
+        return Finding::fail(id, title, detail, mend);
+    }
+    match free_space(folder) {
+        Some(free) if free < LITTLE_SPACE => {
+            let detail = format!("{shown} has {} left", megabytes(free));
+            let mend = "Make room: without it no call is recorded.";
+            if free < NO_SPACE {
+                Finding::fail(id, title, detail, mend)
+            } else {
+                Finding::warn(id, title, detail, mend)
+            }
+        }
+        Some(free) => {
+            Finding::ok(id, title, format!("{shown} can be written to; {} free", megabytes(free)))
+        }
+        None => Finding::ok(id, title, format!("{shown} can be written to")),
+    }
+}
+
+/// The store that several nodes share, if one is configured.
+pub(super) async fn store(doctor: &Doctor<'_>) -> Vec<Finding> {
+    let (id, title) = ("redis", "Store");
+    let Some(url) = &doctor.config.redis_url else {
+        return vec![Finding::ok(id, title, "embedded, in the data folder; for one node")];
+    };
+    let asked = tokio::time::timeout(PATIENCE, ping(url.expose_secret())).await;
+    let problem = match asked {
+        Ok(Ok(())) => return vec![Finding::ok(id, title, "Redis answers")],
+        // The message of an address that is none might quote it, with its password.
+        Ok(Err(error)) if error.kind() == redis::ErrorKind::InvalidClientConfig => {
+            "REDIS_URL is no address of a Redis server".to_owned()
+        }
+        Ok(Err(error)) => format!("Redis does not answer: {error}"),
+        Err(_) => "Redis does not answer in time".to_owned(),
+    };
+    let mend = "Check REDIS_URL (redis://HOST:6379) and that the server runs and lets this one in.";
+    vec![Finding::fail(id, title, problem, mend)]
+}
+
+async fn ping(url: &str) -> Result<(), redis::RedisError> {
+    let client = redis::Client::open(url)?;
+    let mut connection = client.get_multiplexed_async_connection().await?;
+    redis::cmd("PING").query_async(&mut connection).await
+}
+
+fn written(folder: &Path) -> io::Result<()> {
+    make_folder(folder)?;
+    let file = folder.join(format!(".doctor-{}", random_token()));
+    let written = std::fs::write(&file, "can be written to");
+    drop(std::fs::remove_file(&file));
+    written
+}
+
+#[cfg(unix)]
+fn free_space(folder: &Path) -> Option<u64> {
+    let found = rustix::fs::statvfs(folder).ok()?;
+    found.f_bavail.checked_mul(found.f_frsize)
+}
+
+#[cfg(not(unix))]
+fn free_space(_: &Path) -> Option<u64> {
+    None
+}
+
+fn megabytes(bytes: u64) -> String {
+    let megabytes = bytes / (1024 * 1024);
+    if megabytes < 10 * 1024 {
+        format!("{megabytes} MB")
+    } else {
+        format!("{} GB", megabytes / 1024)
+    }
+}

@@ -1,0 +1,135 @@
+//! What keeps calls from working, and what to do about it.
+//!
+//! Every check is made by doing the thing: the account is fetched, a session with the model is
+//! opened (nothing is generated, so it costs nothing), a signed request goes to the public name.
+//! They run at the same time, each with a limit, and none of them changes anything.
+
+mod local;
+mod model;
+mod public;
+mod twilio;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+use url::Url;
+
+use crate::config::{Config, ConfigError};
+
+/// How long any check may take.
+const LIMIT: Duration = Duration::from_secs(10);
+/// How long one answer may take.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// How a finding is to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// Calls work, but somebody should look at it.
+    Warn,
+    /// Calls do not work.
+    Fail,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Finding {
+    /// What was looked at, for programs: `twilio_account`, `public_url` …
+    pub id: &'static str,
+    /// How it is to be taken.
+    pub level: Level,
+    /// What was looked at, for people.
+    pub title: &'static str,
+    /// What was found.
+    pub detail: String,
+    /// What to do about it; null if nothing is to be done.
+    pub mend: Option<String>,
+}
+
+/// Looks after one configuration.
+#[derive(Debug)]
+pub struct Doctor<'a> {
+    config: &'a Config,
+    wall: fn() -> Timestamp,
+    public: Option<Url>,
+}
+
+impl<'a> Doctor<'a> {
+    /// For a configuration; `wall` says what time this machine takes it to be.
+    #[must_use]
+    pub fn new(config: &'a Config, wall: fn() -> Timestamp) -> Self {
+        Self { config, wall, public: None }
+    }
+
+    /// Where the public name is found from here, if it is not where the name says.
+    #[must_use]
+    pub fn public_at(self, origin: Option<Url>) -> Self {
+        Self { public: origin, ..self }
+    }
+
+    /// Looks at everything; takes as long as the slowest check.
+    pub async fn examine(&self) -> Vec<Finding> {
+        let (twilio, public, model, redis) = tokio::join!(
+            limited("twilio_account", "Twilio account", twilio::examine(self)),
+            limited("public_url", "Public address", public::examine(self)),
+            limited("openai", "OpenAI", model::examine(self)),
+            limited("redis", "Store", local::store(self)),
+        );
+        let mut findings = local::configuration(self.config);
+        findings.extend(twilio.into_iter().chain(public).chain(model).chain(redis));
+        findings.push(local::disk(self.config));
+        findings
+    }
+}
+
+impl Finding {
+    /// As it should be.
+    pub fn ok(id: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { id, level: Level::Ok, title, detail: detail.into(), mend: None }
+    }
+
+    /// Works, but should be mended.
+    pub fn warn(
+        id: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> Self {
+        Self { level: Level::Warn, mend: Some(mend.into()), ..Self::ok(id, title, detail) }
+    }
+
+    /// Does not work.
+    pub fn fail(
+        id: &'static str,
+        title: &'static str,
+        detail: impl Into<String>,
+        mend: impl Into<String>,
+    ) -> Self {
+        Self { level: Level::Fail, ..Self::warn(id, title, detail, mend) }
+    }
+}
+
+/// A configuration that cannot be used is all there is to be said.
+#[must_use]
+pub fn of_configuration(error: &ConfigError) -> Vec<Finding> {
+    let problem = |problem: &String| {
+        let mend = "Correct it in the environment, in .env or in phony.toml.";
+        Finding::fail("configuration", "Configuration", problem.clone(), mend)
+    };
+    error.problems.iter().map(problem).collect()
+}
+
+/// What a check found, or that it did not come to an end.
+async fn limited(
+    id: &'static str,
+    title: &'static str,
+    check: impl Future<Output = Vec<Finding>>,
+) -> Vec<Finding> {
+    tokio::time::timeout(LIMIT, Box::pin(check)).await.unwrap_or_else(|_| {
+        let detail = format!("no answer within {} s", LIMIT.as_secs());
+        vec![Finding::fail(id, title, detail, "Check this machine's way to the internet.")]
+    })
+}

@@ -1,0 +1,192 @@
+//! The public name: whether it leads here, whether a request signed as Twilio signs is let in, and
+//! whether sockets come through. Seen from this machine: a wall that keeps only others out is not.
+
+use std::error::Error as _;
+
+use phony_wire::twilio::signature;
+use reqwest::{Client, Response, StatusCode, header};
+use secrecy::{ExposeSecret as _, SecretString};
+use url::{Host, Url};
+
+use super::{Doctor, Finding, PATIENCE};
+
+const ID: &str = "public_url";
+const TITLE: &str = "Public address";
+/// A call that there is not.
+const NO_CALL: &str = "CA00000000000000000000000000000000";
+
+pub(super) async fn examine(doctor: &Doctor<'_>) -> Vec<Finding> {
+    let config = doctor.config;
+    let Some(host) = &config.host else {
+        let detail = "HOST is not set, so Twilio cannot reach this server";
+        let mend = "Set HOST to the public name of this server, such as phony.example.com; a \
+                    tunnel or a proxy that ends TLS brings its requests to PORT.";
+        return vec![Finding::fail(ID, TITLE, detail, mend)];
+    };
+    let origin = match &doctor.public {
+        Some(origin) => origin.origin().ascii_serialization(),
+        None => format!("https://{host}"),
+    };
+    let client = match client(&origin) {
+        Ok(client) => client,
+        Err(error) => {
+            let detail = format!("HTTPS cannot be set up: {error}");
+            return vec![Finding::fail(ID, TITLE, detail, "This is a fault of Phony's.")];
+        }
+    };
+    let visit = Visit { client, origin, host: host.clone() };
+    let mut findings = vec![visit.health().await];
+    if findings[0].level == super::Level::Ok {
+        match &config.twilio.auth_token {
+            Some(token) => {
+                let (signed, socket) = tokio::join!(visit.signed(token), visit.socket(token));
+                findings.extend([signed, socket]);
+            }
+            None => findings.push(Finding::fail(
+                "signed_request",
+                "Signed request",
+                "TWILIO_AUTH_TOKEN is not set, so every request of Twilio's is refused",
+                "Set TWILIO_AUTH_TOKEN, from Twilio's console.",
+            )),
+        }
+    }
+    findings
+}
+
+struct Visit {
+    client: Client,
+    /// Where the server is looked for.
+    origin: String,
+    /// What it is called.
+    host: String,
+}
+
+impl Visit {
+    /// Is it there, and is it Phony?
+    async fn health(&self) -> Finding {
+        let request = self.client.get(format!("{}/healthz", self.origin));
+        let answer = match request.header(header::HOST, &self.host).send().await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let detail = format!("https://{} cannot be reached: {}", self.host, why(&error));
+                return Finding::fail(ID, TITLE, detail, mend_of(&error));
+            }
+        };
+        let status = answer.status();
+        let body = answer.text().await.unwrap_or_default();
+        if status.is_success() && body.contains("activeCalls") {
+            return Finding::ok(ID, TITLE, format!("https://{} leads to Phony", self.host));
+        }
+        let detail = format!("https://{} answers with {status}, not as Phony does", self.host);
+        let mend = if status.is_server_error() {
+            "Start the server (`phony serve`), and check that the proxy or tunnel leads to PORT."
+        } else {
+            "Check HOST, and that the proxy or tunnel passes every path on to PORT."
+        };
+        Finding::fail(ID, TITLE, detail, mend)
+    }
+
+    /// Is a webhook let in that is signed as Twilio signs?
+    async fn signed(&self, token: &SecretString) -> Finding {
+        let (id, title) = ("signed_request", "Signed request");
+        let form = [("CallSid", NO_CALL), ("CallStatus", "completed")];
+        let url = format!("https://{}/call_status", self.host);
+        let signature = signature::sign(token.expose_secret(), &url, &form);
+        let request = self.client.post(format!("{}/call_status", self.origin)).form(&form);
+        let request = request.header(header::HOST, &self.host);
+        match request.header(signature::HEADER, signature).send().await {
+            Ok(answer) if answer.status().is_success() => {
+                Finding::ok(id, title, "let in, as Twilio's will be")
+            }
+            answer => told(id, title, answer, "refuses a request that is signed for its name"),
+        }
+    }
+
+    /// Does the upgrade to a WebSocket come through? It is left at once.
+    async fn socket(&self, token: &SecretString) -> Finding {
+        let (id, title) = ("relay_socket", "Relay socket");
+        let url = format!("wss://{}/relay/ws", self.host);
+        let signature = signature::sign::<&str, &str>(token.expose_secret(), &url, &[]);
+        let request = self.client.get(format!("{}/relay/ws", self.origin));
+        let request = request
+            .header(header::HOST, &self.host)
+            .header(header::CONNECTION, "Upgrade")
+            .header(header::UPGRADE, "websocket")
+            .header(header::SEC_WEBSOCKET_VERSION, "13")
+            .header(header::SEC_WEBSOCKET_KEY, "dGhlIHNhbXBsZSBub25jZQ==")
+            .header(signature::HEADER, signature);
+        match request.send().await {
+            Ok(answer) if answer.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                Finding::ok(id, title, "opens")
+            }
+            Ok(answer) if answer.status() != StatusCode::FORBIDDEN => {
+                let detail = format!("{url} does not open: {}", answer.status());
+                let mend = "Let the proxy pass WebSocket upgrades on (headers Upgrade and \
+                            Connection).";
+                Finding::fail(id, title, detail, mend)
+            }
+            answer => told(id, title, answer, "refuses a socket that is signed for its name"),
+        }
+    }
+}
+
+fn told(
+    id: &'static str,
+    title: &'static str,
+    answer: Result<Response, reqwest::Error>,
+    refuses: &str,
+) -> Finding {
+    match answer {
+        Ok(answer) if answer.status() == StatusCode::FORBIDDEN => {
+            let mend = "The running server has another TWILIO_AUTH_TOKEN or another HOST than this \
+                        configuration: give both the same, and start it again.";
+            Finding::fail(id, title, format!("the server {refuses} (403)"), mend)
+        }
+        Ok(answer) => {
+            let detail = format!("the server answers with {}", answer.status());
+            Finding::fail(id, title, detail, "The server's log says why.")
+        }
+        Err(error) => Finding::fail(id, title, why(&error), mend_of(&error)),
+    }
+}
+
+fn client(origin: &str) -> Result<Client, reqwest::Error> {
+    // Another part of the process may have chosen already.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let builder = Client::builder()
+        .timeout(PATIENCE)
+        .redirect(reqwest::redirect::Policy::none())
+        .user_agent(concat!("phony/", env!("CARGO_PKG_VERSION")));
+    let local = Url::parse(origin).is_ok_and(|url| match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    });
+    if local { builder.no_proxy().build() } else { builder.build() }
+}
+
+/// Why there was no answer, without the URL.
+fn why(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no answer in time".to_owned();
+    }
+    let mut cause = error.source();
+    let mut last = None;
+    while let Some(inner) = cause {
+        last = Some(inner.to_string());
+        cause = inner.source();
+    }
+    last.unwrap_or_else(|| "the request failed".to_owned())
+}
+
+fn mend_of(error: &reqwest::Error) -> &'static str {
+    let text = why(error);
+    if text.contains("certificate") {
+        "Give the name a certificate that the web's authorities vouch for: Twilio takes no other."
+    } else if text.contains("lookup") || text.contains("resolve") || text.contains("not known") {
+        "The name does not exist in DNS: check HOST, or let its record point to this machine."
+    } else {
+        "Start the proxy or tunnel that HOST names, open port 443, and let it lead to PORT here."
+    }
+}
