@@ -106,6 +106,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/doctor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What keeps calls from working, and what to do about it. Looks at everything, the way out
+         *     included, so it takes seconds; findings of the last moments are shown again.
+         */
+        get: operations["doctor"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/events/ws": {
         parameters: {
             query?: never;
@@ -519,6 +539,19 @@ export interface components {
             details?: unknown;
             message: string;
         };
+        /** @description What was found. */
+        Finding: {
+            /** @description What was found. */
+            detail: string;
+            /** @description What was looked at, for programs: `twilio_account`, `public_url` … */
+            id: string;
+            /** @description How it is to be taken. */
+            level: components["schemas"]["Level"];
+            /** @description What to do about it; null if nothing is to be done. */
+            mend?: string | null;
+            /** @description What was looked at, for people. */
+            title: string;
+        };
         /** @description A sign of life. */
         Health: {
             /** @description Calls that are live. */
@@ -530,6 +563,33 @@ export interface components {
              * @description Seconds since the start.
              */
             uptime: number;
+        };
+        /**
+         * @description How a finding is to be taken.
+         * @enum {string}
+         */
+        Level: "ok" | "warn" | "fail";
+        /** @description What is allowed. */
+        Limits: {
+            /**
+             * Format: int32
+             * @description Supervisors' requests a minute, per token and per address; 0 for no limit.
+             */
+            apiRate: number;
+            /** @description When outbound calls may start, `HH:MM-HH:MM` in the callee's time; `off` for any. */
+            callingHours: string;
+            /**
+             * Format: int32
+             * @description Outbound calls a minute; 0 for no limit.
+             */
+            dialRate: number;
+            /**
+             * Format: int64
+             * @description The longest call, in seconds.
+             */
+            maxCallSeconds: number;
+            /** @description Whether every reply waits for a supervisor. */
+            requireSupervisorFeedback: boolean;
         };
         /** @description One call of a list. */
         Line: {
@@ -564,6 +624,31 @@ export interface components {
             /** @description The supervisors' token. */
             token: string;
         };
+        /** @description Where it runs. */
+        Node: {
+            /** @description Calls that are live. */
+            activeCalls: number;
+            /** @description Processors that can be used. */
+            cpus: number;
+            /** @description The data folder. */
+            dataDir: string;
+            /** @description The name in every URL given to the carrier. */
+            host: string;
+            /** @description The operating system and the processor. */
+            platform: string;
+            /**
+             * Format: int32
+             * @description The port that is listened on.
+             */
+            port: number;
+            /** @description `embedded`, or `redis` where several nodes share it. */
+            store: string;
+            /**
+             * Format: int64
+             * @description Seconds since the start.
+             */
+            uptime: number;
+        };
         /** @description A page of calls, newest first. */
         Page: {
             calls: components["schemas"]["Line"][];
@@ -588,6 +673,14 @@ export interface components {
              */
             reply?: number | null;
         };
+        /** @description The server's health. */
+        Report: {
+            /** @description What was looked at, and what came of it. */
+            findings: components["schemas"]["Finding"][];
+            limits: components["schemas"]["Limits"];
+            node: components["schemas"]["Node"];
+            versions: components["schemas"]["Versions"];
+        };
         /** @description Words for the caller. */
         TextOrder: {
             /** @description The call. */
@@ -610,6 +703,13 @@ export interface components {
              * @example +15005550006
              */
             target: string;
+        };
+        /** @description What runs. */
+        Versions: {
+            /** @description The model's name. */
+            model: string;
+            /** @description The server's version. */
+            phony: string;
         };
         /** @description Guidance for the AI. */
         WhisperOrder: {
@@ -860,6 +960,33 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    doctor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Report"];
+                };
+            };
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };
