@@ -1,10 +1,12 @@
 //! What a supervisor may do to a call, and why it may be refused.
 
+use serde::{Deserialize, Serialize};
+
 use crate::dialing::NotDialled;
 use crate::ids::{Digits, PhoneNumber, TurnId};
 
 /// An order of a supervisor.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// Speak words to the caller now, exactly. A held reply is sent by this, too: as it is when the
     /// words are the same, else edited.
@@ -43,7 +45,7 @@ pub enum Action {
 }
 
 /// Why an action was not done. The call is as it was.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum Refused {
     /// The line is not up.
     #[error("the call is not connected")]

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::event::{Answerer, Progress};
+use serde::{Deserialize, Serialize};
+
 use crate::ids::{Digits, PhoneNumber};
 
 /// A fact from the line.
@@ -61,7 +63,7 @@ pub enum FromCarrier {
 }
 
 /// How a call ended, in the words that carriers share.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EndStatus {
     /// Answered, and hung up.
     Completed,
@@ -96,7 +98,7 @@ pub enum ToCarrier {
 }
 
 /// What a carrier is told when it asks how a call goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Next {
     /// Hang up.
     HangUp,
@@ -121,7 +123,7 @@ pub enum Next {
 }
 
 /// Why a carrier asks how the call goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LegEnd {
     /// The caller hung up, or the call ended otherwise.
     Completed,
@@ -139,7 +141,7 @@ pub enum LegEnd {
 }
 
 /// What we said when we left the line, as the carrier gives it back.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Parting {
     /// Nothing that can be understood.
     Unsaid,

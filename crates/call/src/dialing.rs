@@ -9,6 +9,7 @@ use std::str::FromStr as _;
 
 use phonenumber::metadata::DATABASE;
 use phonenumber::{Type, country};
+use serde::{Deserialize, Serialize};
 
 use crate::ids::PhoneNumber;
 
@@ -53,7 +54,7 @@ impl fmt::Debug for Country {
 }
 
 /// Why a number is not dialled.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum NotDialled {
     /// It reaches an emergency service.
     #[error("emergency numbers are never dialled")]

@@ -84,6 +84,8 @@ pub enum EventBody {
     },
     /// The line is up for the first time: the caller can hear us.
     Connected,
+    /// The server that had the call stops, and has left the line to whoever is asked next.
+    HandedOver,
     /// The line was lost and is back.
     Resumed {
         /// How long it was gone.

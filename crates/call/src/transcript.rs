@@ -36,6 +36,8 @@ pub(crate) struct Transcript {
     pub(crate) replies: u32,
     /// The caller could hear us.
     pub(crate) connected: bool,
+    /// We let the line go so that another goes on with the call.
+    pub(crate) handed_over: bool,
     /// How often the line came back.
     pub(crate) resumed: u32,
     /// How far the utterance on the line has been heard.
@@ -120,6 +122,7 @@ impl Transcript {
             | EventBody::Interrupt { .. }
             | EventBody::Error { .. } => {}
             EventBody::Connected => self.connected = true,
+            EventBody::HandedOver => self.handed_over = true,
             EventBody::SessionTransfer { target } => {
                 let reason =
                     if self.by_policy { EndReason::ModelFailed } else { EndReason::Transferred };
@@ -139,6 +142,7 @@ impl Transcript {
                 self.resumed += 1;
                 self.connected = true;
                 self.transfer = None;
+                self.handed_over = false;
                 self.add(event, note("The line was lost for a moment. It is back."));
             }
             EventBody::Transcript { text, .. } => {

@@ -130,7 +130,7 @@ export interface Waiting extends Base {
 
 /** What the server remembers the call by, and people need not read. */
 export interface Silent extends Base {
-  type: "connected" | "assistant_heard";
+  type: "connected" | "assistant_heard" | "handed_over";
 }
 
 /** The line was lost and is back. */
@@ -292,6 +292,7 @@ function read(type: string, base: Base, raw: Raw): CallEvent {
         commands: heldCommands(raw.commands),
       };
     case "connected":
+    case "handed_over":
     case "assistant_heard":
       return { ...base, type };
     case "resumed":

@@ -281,6 +281,7 @@ function numbered(before: Call, event: CallEvent): Call {
     }
     case "assistant_delta":
     case "connected":
+    case "handed_over":
     case "assistant_heard":
       return call;
     case "assistant_override":

@@ -56,7 +56,8 @@ impl Call {
             call.deadlines.set(Deadline::Reconnect, now + call.policy.reconnect);
             call.line_since = now.checked_sub(age);
             call.watch_spend(now);
-            call.state = State::Lost { since: now, returning: false };
+            let returning = call.transcript.handed_over || call.transcript.returned;
+            call.state = State::Lost { since: now, returning };
         } else {
             call.deadlines.set(Deadline::Connect, now + call.policy.connect);
         }
@@ -112,6 +113,7 @@ impl Call {
                 self.close_utterance();
                 self.record_cut(now);
                 self.drop_reply(now, "the call moved");
+                self.emit(now, EventBody::HandedOver);
                 self.tell_line(ToCarrier::Leave(Next::Reconnect));
                 self.let_go();
             }

@@ -325,6 +325,7 @@ fn happening(body: &EventBody) -> Option<String> {
         EventBody::Takeover { .. } => "a human takes over".to_owned(),
         EventBody::Release { .. } => "the agent goes on".to_owned(),
         EventBody::Dtmf { digit } => format!("the caller presses {digit}"),
+        EventBody::HandedOver => "another server goes on".to_owned(),
         EventBody::Resumed { gap_ms } => format!("the line is back after {gap_ms} ms"),
         EventBody::Error { code, message, .. } => {
             format!("trouble: {} ({})", clean(message), clean(code))
