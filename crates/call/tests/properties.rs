@@ -520,6 +520,7 @@ proptest! {
             prop_assert!(turns.iter().any(kept), "{heard:?} was heard and is forgotten");
         }
         run.sent.clear();
+        run.model_sent.push((TurnId(0), String::new()));
         run.step(&Step::Connected);
         for step in &steps {
             run.step(step);
