@@ -56,3 +56,16 @@ dashboard_packages() {
   (cd dashboard && npm ci --no-audit --no-fund)
   touch dashboard/node_modules/.package-lock.json
 }
+
+# Twilio's own OpenAPI description, out of the package that carries it. Nothing of it is run.
+twilio_description() {
+  local folder=.cache/twilio package=@twilio-alpha/mcp@0.7.0
+  local sum=475b69553e34e797af05d34679cdad3bc3b8b4b8b92e6ac044fa6ebc255bf052
+  local file=$folder/twilio_api_v2010.json
+  echo "$sum  $file" | sha256sum --check --status 2>/dev/null && return 0
+  have npm || { echo 'npm is missing: install Node' >&2; return 1; }
+  rm -rf "$folder" && mkdir -p "$folder"
+  (cd "$folder" && npm pack --ignore-scripts --silent "$package" >/dev/null &&
+    tar -xzf ./*.tgz --strip-components=4 package/twilio-oai/spec/json/twilio_api_v2010.json && rm ./*.tgz)
+  echo "$sum  $file" | sha256sum --check --quiet
+}

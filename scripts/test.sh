@@ -26,6 +26,7 @@ demo() {
 step 'tools' nextest
 step 'a Redis for the tests' system_package redis-server redis-server
 step 'dashboard packages' dashboard_packages
+step "Twilio's own description of its API" twilio_description
 step 'format, lints, purity, docs, generated files' bash scripts/check.sh
 step 'dashboard' dashboard_tests
 step 'pure crates' rust_tests 'package(phony-call) | package(phony-wire)'

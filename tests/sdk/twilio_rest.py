@@ -237,9 +237,45 @@ def numbers_are_found_bought_and_changed(origin):
         raise AssertionError("a number was bought twice")
 
 
+def a_number_is_pointed_here_as_setup_does_it_and_given_back(origin):
+    twilio = client()
+    bought = twilio.incoming_phone_numbers.create(
+        area_code="415", voice_url="https://old.example/voice", voice_method="GET"
+    )
+    bound = twilio.incoming_phone_numbers(bought.sid).update(trunk_sid="TK" + "1" * 32)
+    assert bound.trunk_sid == "TK" + "1" * 32
+    changed = twilio.incoming_phone_numbers(bought.sid).update(
+        voice_application_sid="",
+        trunk_sid="",
+        voice_url=f"{origin}/receive_call",
+        voice_method="POST",
+        voice_fallback_url=f"{origin}/receive_call",
+        voice_fallback_method="POST",
+        status_callback=f"{origin}/call_status",
+        status_callback_method="POST",
+    )
+    assert changed.voice_url == f"{origin}/receive_call" and changed.voice_method == "POST"
+    assert changed.voice_fallback_url == f"{origin}/receive_call"
+    assert changed.voice_fallback_method == "POST"
+    assert changed.status_callback == f"{origin}/call_status"
+    assert changed.status_callback_method == "POST"
+    assert changed.trunk_sid is None and changed.voice_application_sid == ""
+    assert changed.capabilities["voice"] is True
+    assert twilio.incoming_phone_numbers(bought.sid).delete()
+    try:
+        twilio.incoming_phone_numbers(bought.sid).fetch()
+    except TwilioRestException as error:
+        assert (error.status, error.code) == (404, 20404), (error.status, error.code)
+    else:
+        raise AssertionError("a number that was given back is still there")
+
+
 def the_account_is_described(_origin):
     account = client().api.v2010.accounts(ACCOUNT).fetch()
     assert account.sid == ACCOUNT and account.status == "active", account
+    assert account.type == "Full", account.type
+    balance = client().api.v2010.accounts(ACCOUNT).balance.fetch()
+    assert float(balance.balance) > 0 and balance.currency == "USD", balance
 
 
 CHECKS = [
@@ -252,6 +288,7 @@ CHECKS = [
     calls_are_listed_filtered_and_paged,
     a_call_that_cannot_be_placed_says_why,
     numbers_are_found_bought_and_changed,
+    a_number_is_pointed_here_as_setup_does_it_and_given_back,
 ]
 
 

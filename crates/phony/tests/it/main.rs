@@ -32,6 +32,7 @@ mod softphone;
 mod store;
 mod talk;
 mod twilio_rest;
+mod twilio_spec;
 mod webhooks;
 mod whole_call;
 mod whole_calls;

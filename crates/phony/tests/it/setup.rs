@@ -3,8 +3,10 @@
 
 use phony_wire::twilio::rest::IncomingPhoneNumber;
 use serde_json::Value;
+use tokio::runtime::Runtime;
 
 use crate::command::{Done, Run, Serving, free_port, value};
+use crate::twilio_spec::Checked;
 
 const NUMBER: &str = "+15005550006";
 const OTHER: &str = "+15005550007";
@@ -14,6 +16,9 @@ const HOST: &str = "phony.example.com";
 struct Account {
     _network: Serving,
     lines: Vec<String>,
+    /// Every request and answer is held to Twilio's description on its way.
+    checked: Checked,
+    runtime: Runtime,
 }
 
 impl Account {
@@ -22,16 +27,19 @@ impl Account {
         arguments.extend(["--voice-url", "https://old.example/voice"]);
         arguments.extend(numbers.iter().flat_map(|number| ["--number", number]));
         let (network, lines) = Run::new(&arguments).serving("Ctrl-C");
-        Self { _network: network, lines }
+        let runtime = Runtime::new().unwrap();
+        let base = value(&lines, "TWILIO_API_BASE_URL");
+        let checked = runtime.block_on(Checked::before(&base));
+        Self { _network: network, lines, checked, runtime }
     }
 
     /// A command of the account's owner.
     fn run(&self, arguments: &[&str]) -> Run {
         let mut run = Run::new(arguments);
-        for name in ["TWILIO_API_BASE_URL", "TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"] {
+        for name in ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"] {
             run = run.with(name, &value(&self.lines, name));
         }
-        run
+        run.with("TWILIO_API_BASE_URL", &self.checked.base_url())
     }
 
     fn setup(&self, arguments: &[&str]) -> Done {
@@ -39,16 +47,14 @@ impl Account {
     }
 
     fn url(&self, path: &str) -> String {
-        let (base, sid) =
-            (value(&self.lines, "TWILIO_API_BASE_URL"), value(&self.lines, "TWILIO_ACCOUNT_SID"));
+        let (base, sid) = (self.checked.base_url(), value(&self.lines, "TWILIO_ACCOUNT_SID"));
         format!("{base}/2010-04-01/Accounts/{sid}/{path}")
     }
 
     fn ask(&self, request: reqwest::RequestBuilder) -> Value {
         let request =
             request.basic_auth(value(&self.lines, "TWILIO_ACCOUNT_SID"), Some("the-token"));
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        runtime.block_on(async { request.send().await.unwrap().json().await.unwrap() })
+        self.runtime.block_on(async { request.send().await.unwrap().json().await.unwrap() })
     }
 
     fn number(&self, wanted: &str) -> IncomingPhoneNumber {

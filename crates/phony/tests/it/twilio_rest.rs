@@ -9,8 +9,12 @@ use phony::simulator::twilio::{
     self, CallRecord, Fault, PhoneNumber, TwilioOptions, TwilioRunning,
 };
 use phony_call::CallSid;
-use phony_wire::twilio::rest::{ConfigureNumber, CreateCall, ListNumbers, SearchNumbers};
+use phony_wire::twilio::rest::{
+    ConfigureNumber, CreateCall, ListCalls, ListNumbers, SearchNumbers, UpdateCall,
+};
 use tokio::net::TcpListener;
+
+use crate::twilio_spec::Checked;
 
 const NUMBER: &str = "+15005550006";
 const PERSON: &str = "+14155550123";
@@ -26,14 +30,43 @@ fn settings(base: &str, token: &str) -> TwilioSettings {
     Config::from_sources(Sources { environment, ..Sources::default() }).unwrap().twilio
 }
 
-fn client_of(network: &TwilioRunning) -> RestClient {
+/// A client of the network, every request and answer of which is held to Twilio's description.
+async fn client_of(network: &TwilioRunning) -> (RestClient, Checked) {
     let token = TwilioOptions::default().auth_token;
-    RestClient::new(&settings(&network.base_url(), &token)).unwrap()
+    let checked = Checked::before(&network.base_url()).await;
+    (RestClient::new(&settings(&checked.base_url(), &token)).unwrap(), checked)
 }
 
 async fn network() -> TwilioRunning {
     let numbers = vec![PhoneNumber::new(NUMBER, "https://old.example/voice")];
     twilio::start(TwilioOptions { speed: 50.0, numbers, ..TwilioOptions::default() }).await.unwrap()
+}
+
+/// A call with all that an outbound one needs.
+fn whole_call() -> CreateCall {
+    let url = |path: &str| Some(format!("https://phony.example.com{path}"));
+    CreateCall {
+        to: PERSON.into(),
+        from: NUMBER.into(),
+        url: url("/start_call?ref=abc"),
+        method: Some("POST".into()),
+        fallback_url: url("/start_call?ref=abc"),
+        status_callback: url("/call_status"),
+        status_callback_event: ["initiated", "ringing", "answered", "completed"]
+            .map(Into::into)
+            .into(),
+        status_callback_method: Some("POST".into()),
+        send_digits: Some("ww1#".into()),
+        timeout_s: Some(30),
+        time_limit_s: Some(600),
+        machine_detection: Some("DetectMessageEnd".into()),
+        machine_detection_timeout_s: Some(20),
+        async_amd: Some(true),
+        async_amd_status_callback: url("/call_status"),
+        async_amd_status_callback_method: Some("POST".into()),
+        call_reason: Some("Your appointment".into()),
+        ..CreateCall::default()
+    }
 }
 
 /// A call that is answered and stays quiet.
@@ -49,7 +82,7 @@ fn call() -> CreateCall {
 #[tokio::test]
 async fn a_call_is_placed_read_and_ended() {
     let network = network().await;
-    let client = client_of(&network);
+    let (client, _checked) = client_of(&network).await;
     let placed = client.create_call(&call()).await.unwrap();
     assert_eq!(placed.status.as_str(), "queued");
     let sid = CallSid::parse(&placed.sid).unwrap();
@@ -64,9 +97,48 @@ async fn a_call_is_placed_read_and_ended() {
 }
 
 #[tokio::test]
+async fn all_that_can_be_asked_of_a_call_is_known_to_twilio() {
+    let network = network().await;
+    let (client, _checked) = client_of(&network).await;
+    let placed = client.create_call(&whole_call()).await.unwrap();
+    let sid = CallSid::parse(&placed.sid).unwrap();
+    let since = "2026-01-02T03:04:05Z".to_owned();
+    let filter = ListCalls {
+        to: Some(PERSON.into()),
+        from: Some(NUMBER.into()),
+        status: Some("queued".into()),
+        start_time_from: Some(since),
+        page_size: Some(5),
+    };
+    client.calls(&filter).await.unwrap();
+    let longer = UpdateCall { time_limit_s: Some(900), ..UpdateCall::default() };
+    client.update_call(&sid, &longer).await.unwrap();
+    let elsewhere = UpdateCall {
+        url: Some("https://phony.example.com/start_call".into()),
+        method: Some("POST".into()),
+        status_callback: Some("https://phony.example.com/call_status".into()),
+        status_callback_method: Some("POST".into()),
+        ..UpdateCall::default()
+    };
+    // It rings still, so there is nothing to redirect; what counts is what was asked.
+    drop(client.update_call(&sid, &elsewhere).await);
+    for kind in [NumberKind::Local, NumberKind::TollFree, NumberKind::Mobile] {
+        let search = SearchNumbers {
+            contains: Some("0100".into()),
+            voice_enabled: Some(true),
+            exclude_all_address_required: Some(true),
+            page_size: Some(3),
+            ..SearchNumbers::default()
+        };
+        client.available_numbers("US", kind, &search).await.unwrap();
+    }
+    network.stop().await;
+}
+
+#[tokio::test]
 async fn too_many_requests_are_sent_again_since_none_was_carried_out() {
     let network = network().await;
-    let client = client_of(&network);
+    let (client, _checked) = client_of(&network).await;
     network.fail_next(Fault::TooManyRequests);
     client.create_call(&call()).await.unwrap();
     assert_eq!(network.calls().len(), 1);
@@ -76,7 +148,7 @@ async fn too_many_requests_are_sent_again_since_none_was_carried_out() {
 #[tokio::test]
 async fn a_call_whose_fate_is_unknown_is_not_placed_again_but_can_be_looked_for() {
     let network = network().await;
-    let client = client_of(&network);
+    let (client, _checked) = client_of(&network).await;
     for call_exists in [false, true] {
         #[expect(clippy::disallowed_methods, reason = "the test is the one who asks")]
         let since = Timestamp::now();
@@ -95,7 +167,7 @@ async fn a_call_whose_fate_is_unknown_is_not_placed_again_but_can_be_looked_for(
 #[tokio::test]
 async fn a_call_that_is_refused_says_why_and_what_to_do() {
     let network = network().await;
-    let client = client_of(&network);
+    let (client, _checked) = client_of(&network).await;
     let failure = client.create_call(&CreateCall { to: "12".into(), ..call() }).await.unwrap_err();
     assert_eq!(failure.code(), Some(21211));
     assert!(failure.advice().unwrap().contains("country code"));
@@ -110,7 +182,7 @@ async fn a_call_that_is_refused_says_why_and_what_to_do() {
 #[tokio::test]
 async fn what_only_reads_is_tried_again_after_faults_of_the_server() {
     let network = network().await;
-    let client = client_of(&network);
+    let (client, _checked) = client_of(&network).await;
     network.fail_next(Fault::ServerError);
     network.fail_next(Fault::TooManyRequests);
     let (account, date) = client.account().await.unwrap();
@@ -128,7 +200,7 @@ async fn what_only_reads_is_tried_again_after_faults_of_the_server() {
 #[tokio::test]
 async fn numbers_are_found_bought_and_pointed_elsewhere() {
     let network = network().await;
-    let client = client_of(&network);
+    let (client, _checked) = client_of(&network).await;
     let search = SearchNumbers { area_code: Some("628".into()), ..SearchNumbers::default() };
     let found = client.available_numbers("US", NumberKind::Local, &search).await.unwrap();
     let phone_number = Some(found[0].phone_number.clone());

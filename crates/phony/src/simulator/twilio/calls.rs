@@ -121,7 +121,9 @@ impl CallCell {
     /// The call as the API describes it.
     pub(crate) fn resource(&self, account_sid: &str) -> Call {
         let dates = *lock(&self.dates);
-        let status = self.status();
+        // The resource knows no `initiated`; only callbacks do.
+        let status = Some(self.status()).filter(|status| *status != CallStatus::Initiated);
+        let status = status.unwrap_or(CallStatus::Queued);
         let duration = status.is_final().then(|| self.duration_s());
         self.look(|record| Call {
             sid: record.sid.clone(),

@@ -141,12 +141,17 @@ impl PhoneNumber {
             "capabilities": { "voice": true, "sms": true, "mms": true, "fax": false },
             "date_created": clock::rfc2822(clock::date()),
             "date_updated": clock::rfc2822(clock::date()),
-            "emergency_address_sid": null, "emergency_status": "Active", "identity_sid": null,
+            "emergency_address_sid": null, "emergency_address_status": "unregistered",
+            "emergency_status": "Active", "identity_sid": null,
             "origin": "twilio", "sms_application_sid": "", "sms_fallback_method": "POST",
             "sms_fallback_url": "", "sms_method": "POST", "sms_url": "", "status": "in-use",
             "voice_caller_id_lookup": false, "voice_receive_mode": "voice",
         });
         extend(&mut value, rest);
+        // No application is an empty text, and no trunk is none.
+        if self.trunk_sid.is_empty() {
+            value["trunk_sid"] = Value::Null;
+        }
         value
     }
 }
@@ -272,8 +277,8 @@ fn available_json(number: &str, country: &str, search: &SearchNumbers) -> Value 
         &mut value,
         json!({
             "address_requirements": "none", "beta": false, "lata": "722",
-            "capabilities": { "voice": true, "SMS": true, "MMS": true },
-            "latitude": "37.7749", "longitude": "-122.4194", "postal_code": "94103",
+            "capabilities": { "voice": true, "sms": true, "mms": true, "fax": false },
+            "latitude": 37.7749, "longitude": -122.4194, "postal_code": "94103",
             "rate_center": "SNFC CNTRL",
         }),
     );

@@ -117,7 +117,8 @@ async fn account(State(net): State<Arc<Network>>) -> Response {
     reply(
         StatusCode::OK,
         &json!({
-            "sid": sid, "friendly_name": "Phone network stand-in", "status": "active",
+            "sid": sid, "auth_token": net.options.auth_token,
+            "friendly_name": "Phone network stand-in", "status": "active",
             "type": "Full", "owner_account_sid": sid, "uri": format!("/2010-04-01/Accounts/{sid}.json"),
             "date_created": clock::rfc2822(clock::date()),
             "date_updated": clock::rfc2822(clock::date()), "subresource_uris": {},

@@ -166,7 +166,7 @@ async fn numbers_are_found_bought_and_pointed_somewhere() {
     let (_, app) = api.post(&path, &[("VoiceApplicationSid", "AP1")]).await;
     assert_eq!(
         (app["trunk_sid"].as_str(), app["voice_application_sid"].as_str()),
-        (Some(""), Some("AP1"))
+        (None, Some("AP1"))
     );
     api.post(&path, &[("VoiceApplicationSid", "")]).await;
     let (_, body) = api.get("IncomingPhoneNumbers.json").await;
