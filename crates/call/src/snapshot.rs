@@ -5,12 +5,12 @@ use std::time::Instant;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::call::{Call, Counters};
-use crate::event::{Direction, EndReason, Progress, Source};
+use crate::call::{Call, Counters, Identity, Parts};
+use crate::event::{Direction, EndReason, Event, EventBody, Progress, Source};
 use crate::ids::{CallSid, TurnId};
 use crate::model::Usage;
 use crate::phase::Phase;
-use crate::transcript::EntryBody;
+use crate::transcript::{EntryBody, Transcript};
 
 /// Everything about one call that a supervisor may want to see at once.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -78,8 +78,11 @@ pub struct Turn {
     pub at: Timestamp,
     /// Who spoke.
     pub speaker: TurnSpeaker,
-    /// The words; keys for a caller who pressed some.
+    /// The words, as far as they were heard; keys for a caller who pressed some.
     pub text: String,
+    /// What the model wrote, where that differs from what was heard.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
     /// Whether it was cut off there.
     pub interrupted: bool,
     /// Who chose the words, if they are ours.
@@ -106,24 +109,78 @@ impl Call {
     /// The call as it stands at `now`.
     #[must_use]
     pub fn snapshot(&self, now: Instant) -> Snapshot {
-        let parts = self.parts(now);
+        Snapshot { counters: self.counters(), ..Snapshot::of(&self.parts(now)) }
+    }
+}
+
+impl Snapshot {
+    /// A call that is not live here, as its stored events tell it; `None` if they do not begin
+    /// with a start. One that has not ended is shown with its line lost.
+    #[must_use]
+    pub fn recall(events: &[Event]) -> Option<Self> {
+        let (start, last) = (events.first()?, events.last()?);
+        let EventBody::SessionStart { from, to, direction, agent, carrier, scenario, .. } =
+            &start.body
+        else {
+            return None;
+        };
+        let mut transcript = Transcript::default();
+        for event in events {
+            transcript.apply(event);
+        }
+        let lasted = last.at.duration_since(start.at).as_millis();
+        let duration_ms = if let EventBody::SessionEnd { duration_ms, .. } = last.body {
+            duration_ms
+        } else {
+            u64::try_from(lasted).unwrap_or(0)
+        };
+        let identity = Identity {
+            sid: start.call.clone(),
+            from: from.clone(),
+            to: to.clone(),
+            direction: *direction,
+            carrier: carrier.clone(),
+        };
+        let phase = if transcript.ended.is_some() { Phase::Ended } else { Phase::Lost };
+        Some(Self::of(&Parts {
+            identity: &identity,
+            agent,
+            scenario: scenario.as_deref(),
+            transcript: &transcript,
+            phase,
+            duration_ms,
+            // What the minutes of the line cost was not kept.
+            estimated_cost_usd: transcript.cost_usd,
+        }))
+    }
+
+    fn of(parts: &Parts<'_>) -> Self {
         let transcript = parts.transcript;
         let turns = transcript.entries.iter().filter_map(|entry| {
-            let (speaker, text, interrupted, source, turn) = match &entry.body {
-                EntryBody::Caller(text) => {
-                    (TurnSpeaker::Caller, text.to_string(), false, None, None)
-                }
-                EntryBody::Keys(keys) => (TurnSpeaker::Keypad, keys.clone(), false, None, None),
-                EntryBody::Ours { text, interrupted, source, turn, .. } => {
-                    (TurnSpeaker::Assistant, text.to_string(), *interrupted, Some(*source), *turn)
-                }
-                EntryBody::Note(_) | EntryBody::ToolCall(_) | EntryBody::ToolResult { .. } => {
-                    return None;
-                }
+            let said_by = |speaker, text: &str| Turn {
+                seq: entry.seq,
+                at: entry.at,
+                speaker,
+                text: text.to_owned(),
+                said: None,
+                interrupted: false,
+                source: None,
+                turn: None,
             };
-            Some(Turn { seq: entry.seq, at: entry.at, speaker, text, interrupted, source, turn })
+            match &entry.body {
+                EntryBody::Caller(text) => Some(said_by(TurnSpeaker::Caller, text)),
+                EntryBody::Keys(keys) => Some(said_by(TurnSpeaker::Keypad, keys)),
+                EntryBody::Ours { text, interrupted, source, turn, generated, .. } => Some(Turn {
+                    said: generated.as_deref().map(str::to_owned),
+                    interrupted: *interrupted,
+                    source: Some(*source),
+                    turn: *turn,
+                    ..said_by(TurnSpeaker::Assistant, text)
+                }),
+                EntryBody::Note(_) | EntryBody::ToolCall(_) | EntryBody::ToolResult { .. } => None,
+            }
         });
-        Snapshot {
+        Self {
             call_sid: parts.identity.sid.clone(),
             from: parts.identity.from.clone(),
             to: parts.identity.to.clone(),
@@ -148,7 +205,7 @@ impl Call {
             cost_usd: transcript.cost_usd,
             estimated_cost_usd: parts.estimated_cost_usd,
             last_seq: transcript.seq,
-            counters: self.counters(),
+            counters: Counters::default(),
         }
     }
 }
