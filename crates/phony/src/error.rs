@@ -8,6 +8,8 @@ use phony_call::Refused;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::store::StoreError;
+
 /// What was wrong, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -122,6 +124,13 @@ impl From<Refused> for ApiError {
             | Refused::NotTakenOver => ErrorCode::Conflict,
         };
         Self::new(code, refused.to_string())
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        tracing::debug!(error = error.chain(), "the store does not answer");
+        Self::new(ErrorCode::Unavailable, format!("the store does not answer: {}", error.cause()))
     }
 }
 

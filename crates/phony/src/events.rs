@@ -1,29 +1,42 @@
-//! The event hub: what happens in calls, to whoever looks.
+//! The event hub: what happens in calls, to whoever looks, and to the store.
 //!
 //! Each call has a record: its stored events, written once as JSON and shared from then on by
-//! every viewer. A viewer first gets what has been, then what happens, with nothing lost or doubled
-//! between the two. A viewer that does not keep up is cut off, so that it never delays a call; it
-//! comes back with the number of the last event it saw. Records of ended calls are kept for a while.
+//! every viewer and by the store. A viewer first gets what has been, then what happens, with nothing
+//! lost or doubled between the two. A viewer that does not keep up is cut off, so that it never
+//! delays a call; it comes back with the number of the last event it saw.
+//!
+//! The record is also what waits for the store: the writer is told that a call has news, and takes
+//! from the record what is not written yet. So a call never waits for a store, and a store that was
+//! away gets everything. A record leaves memory when its call has ended and is written; those of
+//! the last calls stay for a while.
+
+mod log;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::extract::ws::Utf8Bytes;
-use phony_call::{CallSid, Event, EventBody};
-use serde_json::Value;
+use phony_call::{CallSid, Event};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+
+use crate::store::{CallLine, Chunk, Entry, Filter, Match};
+use log::{Log, Viewer, Weight};
 
 /// Events that may wait for a viewer.
 pub const VIEWER_QUEUE: usize = 256;
 
-/// Ended calls whose records are kept in memory.
+/// Ended calls whose records are kept in memory although they could leave it.
 const KEPT: usize = 200;
+/// Calls with news that may wait for the writer; it finds those that find no place, later.
+const NEWS: usize = 4096;
 
 /// All records.
 #[derive(Debug, Default)]
 pub struct Hub {
     inner: Mutex<Inner>,
+    /// Calls that have something to be written; `None` where there is no store.
+    news: Option<mpsc::Sender<CallSid>>,
 }
 
 #[derive(Debug, Default)]
@@ -34,23 +47,6 @@ struct Inner {
     ended: usize,
     /// Viewers of every call, to be put into the record of each new one.
     everywhere: Vec<Viewer>,
-}
-
-/// One call's record.
-#[derive(Debug, Default)]
-struct Log {
-    stored: Vec<Utf8Bytes>,
-    viewers: Vec<Viewer>,
-    start: Option<Event>,
-    end: Option<Event>,
-    snapshot: Option<Value>,
-}
-
-#[derive(Debug, Clone)]
-struct Viewer {
-    queue: mpsc::Sender<Utf8Bytes>,
-    /// Cancelled when the viewer is too slow.
-    cut: CancellationToken,
 }
 
 /// A view of one call or of all.
@@ -71,49 +67,45 @@ pub struct Publisher {
     log: Arc<Mutex<Log>>,
 }
 
-/// One line of the list of calls.
-#[derive(Debug, Clone)]
-pub struct Listed {
-    /// The first event, of the kind `session_start`.
-    pub start: Event,
-    /// The last event, of the kind `session_end`, if the call is over.
-    pub end: Option<Event>,
-}
-
 /// What is kept of a call.
 #[derive(Debug, Clone)]
 pub struct Kept {
+    /// Its line in the list of calls.
+    pub line: CallLine,
     /// Stored events as JSON, oldest first.
     pub events: Vec<Utf8Bytes>,
-    /// Everything about the call as it was at its end; `None` while it is live.
-    pub snapshot: Option<Value>,
 }
 
 impl Hub {
+    /// A hub whose records are to be written, and the calls that have news.
+    #[must_use]
+    pub fn with_writer() -> (Self, mpsc::Receiver<CallSid>) {
+        let (news, calls) = mpsc::channel(NEWS);
+        (Self { news: Some(news), ..Self::default() }, calls)
+    }
+
     /// Opens the record of a call. One of the same id, of an earlier call, is forgotten.
     #[must_use]
     pub fn open(self: &Arc<Self>, call: &CallSid) -> Publisher {
-        let mut inner = lock(&self.inner);
-        inner.everywhere.retain(|viewer| !viewer.queue.is_closed());
-        let log = Log { viewers: inner.everywhere.clone(), ..Log::default() };
-        let log = Arc::new(Mutex::new(log));
-        if inner.calls.insert(call.clone(), Arc::clone(&log)).is_some() {
-            inner.order.retain(|known| known != call);
-            inner.ended = inner.ended.saturating_sub(1);
-        }
-        inner.order.push_back(call.clone());
-        Publisher { hub: Arc::clone(self), log }
+        self.enter(call, |viewers| Log::new(call.clone(), viewers))
+    }
+
+    /// Opens the record of a call that goes on here: what the store has of it, and the term under
+    /// which it was claimed there.
+    #[must_use]
+    pub fn reopen(self: &Arc<Self>, call: &CallSid, kept: Vec<Entry>, term: u64) -> Publisher {
+        self.enter(call, |viewers| Log::again(call.clone(), viewers, kept, term))
     }
 
     /// Views one call from the event after number `after` on; `None` if there is no such call.
     #[must_use]
     pub fn view(&self, call: &CallSid, after: u64) -> Option<View> {
-        let log = lock(&self.inner).calls.get(call).cloned()?;
+        let log = self.log(call)?;
         let mut log = lock(&log);
-        let (viewer, live) = viewer();
-        let past = log.after(after);
+        let (viewer, live) = Viewer::new();
+        let past = log.lines_after(after).collect();
         let cut = viewer.cut.clone();
-        if log.end.is_none() {
+        if !log.is_over() {
             log.viewers.push(viewer);
         }
         Some(View { past, live, cut })
@@ -123,13 +115,13 @@ impl Hub {
     #[must_use]
     pub fn view_all(&self) -> View {
         let mut inner = lock(&self.inner);
-        let (viewer, live) = viewer();
+        let (viewer, live) = Viewer::new();
         let mut past = Vec::new();
         for call in &inner.order {
             let Some(log) = inner.calls.get(call) else { continue };
             let mut log = lock(log);
-            if log.end.is_none() {
-                past.extend(log.after(0));
+            if !log.is_over() {
+                past.extend(log.lines_after(0));
                 log.viewers.push(viewer.clone());
             }
         }
@@ -138,49 +130,188 @@ impl Hub {
         View { past, live, cut }
     }
 
-    /// Every call there is a record of, newest first.
+    /// The calls there is a record of that are wanted, in no certain order. Words are looked for
+    /// only in what the store does not have yet.
     #[must_use]
-    pub fn list(&self) -> Vec<Listed> {
-        let inner = lock(&self.inner);
-        let listed = |call: &CallSid| {
-            let log = lock(inner.calls.get(call)?);
-            Some(Listed { start: log.start.clone()?, end: log.end.clone() })
-        };
-        inner.order.iter().rev().filter_map(listed).collect()
+    pub fn find(&self, filter: &Filter) -> Vec<(CallLine, Option<Match>)> {
+        let found = self.logs().into_iter().filter_map(|log| {
+            let log = lock(&log);
+            let line = log.line.as_ref()?;
+            let new = log.unwritten().iter().map(|entry| (entry.seq, entry.json.as_str()));
+            let place = filter.find(line, new)?;
+            Some((line.clone(), place))
+        });
+        found.collect()
     }
 
-    /// What is kept of a call.
+    /// The line of a call there is a record of.
+    #[must_use]
+    pub fn line(&self, call: &CallSid) -> Option<CallLine> {
+        lock(&*self.log(call)?).line.clone()
+    }
+
+    /// What is kept of a call here.
     #[must_use]
     pub fn kept(&self, call: &CallSid) -> Option<Kept> {
-        let log = lock(&self.inner).calls.get(call).cloned()?;
+        let log = self.log(call)?;
         let log = lock(&log);
-        Some(Kept { events: log.stored.clone(), snapshot: log.snapshot.clone() })
+        Some(Kept { line: log.line.clone()?, events: log.lines_after(0).collect() })
     }
 
-    /// Counts a call that has ended, and forgets the oldest of them if there are too many.
-    fn ended(&self) {
+    /// Sets what the carrier calls the state of a call; false if there is no record of it.
+    pub fn set_status(&self, call: &CallSid, status: &str) -> bool {
+        let Some(log) = self.log(call) else { return false };
+        let mut log = lock(&log);
+        log.set_status(status);
+        self.tell_writer(&mut log);
+        true
+    }
+
+    /// Whether something of a call is not written yet.
+    pub(crate) fn is_behind(&self, call: &CallSid) -> bool {
+        self.log(call).is_some_and(|log| lock(&log).is_behind())
+    }
+
+    /// Forgets the record of a call, with all that is not written of it.
+    pub fn forget(&self, call: &CallSid) {
         let mut inner = lock(&self.inner);
-        inner.ended += 1;
+        let Some(log) = inner.calls.remove(call) else { return };
+        inner.order.retain(|known| known != call);
+        let mut log = lock(&log);
+        inner.ended = inner.ended.saturating_sub(usize::from(log.is_over()));
+        log.disown(u64::MAX);
+    }
+
+    /// What is to be written of a call, at most so many events; `None` if there is nothing.
+    pub(crate) fn take_chunk(&self, call: &CallSid, most: usize) -> Option<Chunk> {
+        lock(&*self.log(call)?).chunk(most)
+    }
+
+    /// What was taken is in the store up to this event; true if there is more to be written.
+    pub(crate) fn written(&self, taken: &Chunk, last: u64) -> bool {
+        let Some(log) = self.log(&taken.call) else { return false };
+        let mut log = lock(&log);
+        log.written(taken.term, last, taken.status.as_deref());
+        let (more, over) = (log.is_behind(), log.is_over());
+        drop(log);
+        if over && !more {
+            self.forget_oldest();
+        }
+        more
+    }
+
+    /// The store has lost what comes after this event.
+    pub(crate) fn rewind(&self, call: &CallSid, last: u64) {
+        if let Some(log) = self.log(call) {
+            lock(&log).rewind(last);
+        }
+    }
+
+    /// The call has another owner, under this term.
+    pub(crate) fn disown(&self, call: &CallSid, term: u64) {
+        if let Some(log) = self.log(call) {
+            lock(&log).disown(term);
+        }
+    }
+
+    /// The calls of which something is not written.
+    pub(crate) fn behind(&self) -> Vec<CallSid> {
+        let behind = self.logs().into_iter().filter_map(|log| {
+            let log = lock(&log);
+            log.is_behind().then(|| log.call.clone())
+        });
+        behind.collect()
+    }
+
+    /// Gives up what could not be written of ended calls until no more than `most` bytes of it are
+    /// left: what measures first, then what was done, then what was said, the oldest first, and
+    /// whole calls last. Gives the number of bytes that are lost.
+    pub(crate) fn give_up(&self, most: usize) -> usize {
+        let logs = self.logs().into_iter().filter(|log| {
+            let log = lock(log);
+            log.is_over() && log.is_behind()
+        });
+        let logs: Vec<_> = logs.collect();
+        let mut held: usize = logs.iter().map(|log| lock(log).unwritten_bytes()).sum();
+        let (before, enough) = (held, most / 4 * 3);
+        if held <= most {
+            return 0;
+        }
+        for weight in [Weight::Measure, Weight::Deed, Weight::Words, Weight::Frame] {
+            for log in &logs {
+                if held <= enough {
+                    return before - held;
+                }
+                held -= lock(log).give_up(weight);
+                let call = lock(log).call.clone();
+                if weight == Weight::Frame {
+                    self.forget(&call);
+                }
+            }
+        }
+        before - held
+    }
+
+    fn enter(self: &Arc<Self>, call: &CallSid, log: impl FnOnce(Vec<Viewer>) -> Log) -> Publisher {
+        let mut inner = lock(&self.inner);
+        inner.everywhere.retain(|viewer| !viewer.queue.is_closed());
+        let log = Arc::new(Mutex::new(log(inner.everywhere.clone())));
+        if let Some(former) = inner.calls.insert(call.clone(), Arc::clone(&log)) {
+            inner.order.retain(|known| known != call);
+            let mut former = lock(&former);
+            inner.ended = inner.ended.saturating_sub(usize::from(former.is_over()));
+            former.disown(u64::MAX);
+        }
+        inner.order.push_back(call.clone());
+        Publisher { hub: Arc::clone(self), log }
+    }
+
+    fn log(&self, call: &CallSid) -> Option<Arc<Mutex<Log>>> {
+        lock(&self.inner).calls.get(call).cloned()
+    }
+
+    /// Every record, the oldest call first.
+    fn logs(&self) -> Vec<Arc<Mutex<Log>>> {
+        let inner = lock(&self.inner);
+        inner.order.iter().filter_map(|call| inner.calls.get(call).cloned()).collect()
+    }
+
+    fn tell_writer(&self, log: &mut Log) {
+        if let Some(news) = &self.news
+            && !log.queued
+        {
+            // Without a place in the queue it is found when the writer looks around.
+            log.queued = news.try_send(log.call.clone()).is_ok();
+        }
+    }
+
+    /// Forgets the oldest calls that have ended and are written, if there are too many.
+    fn forget_oldest(&self) {
+        let mut inner = lock(&self.inner);
         while inner.ended > KEPT {
-            let is_over =
-                |call: &CallSid| inner.calls.get(call).is_none_or(|log| lock(log).end.is_some());
-            let Some(at) = inner.order.iter().position(is_over) else { break };
+            let may_go = |call: &CallSid| {
+                inner.calls.get(call).is_none_or(|log| {
+                    let log = lock(log);
+                    log.is_over() && (self.news.is_none() || !log.is_behind())
+                })
+            };
+            let Some(at) = inner.order.iter().position(may_go) else { break };
             if let Some(call) = inner.order.remove(at) {
                 inner.calls.remove(&call);
             }
-            inner.ended -= 1;
+            inner.ended = inner.ended.saturating_sub(1);
         }
     }
 }
 
 impl Publisher {
     /// Tells the viewers, and keeps the event if it is one to be stored.
-    pub fn publish(&self, event: Event) {
+    pub fn publish(&self, event: &Event) {
         let mut log = lock(&self.log);
-        if log.end.is_some() || (!event.is_stored() && log.viewers.is_empty()) {
+        if log.is_over() || (!event.is_stored() && log.viewers.is_empty()) {
             return;
         }
-        let json = match serde_json::to_string(&event) {
+        let json = match serde_json::to_string(event) {
             Ok(json) => json,
             Err(error) => return tracing::error!(%error, "an event could not be written"),
         };
@@ -190,56 +321,22 @@ impl Publisher {
         if !event.is_stored() {
             return;
         }
-        log.stored.push(line);
-        if log.start.is_none() {
-            log.start = Some(event);
-        } else if matches!(event.body, EventBody::SessionEnd { .. }) {
-            log.end = Some(event);
+        log.push(event, line);
+        self.hub.tell_writer(&mut log);
+        if log.is_over() {
             log.viewers.clear();
             drop(log);
-            self.hub.ended();
+            lock(&self.hub.inner).ended += 1;
+            self.hub.forget_oldest();
         }
-    }
-
-    /// Keeps everything about a call that ends.
-    pub fn keep_snapshot(&self, snapshot: Value) {
-        lock(&self.log).snapshot = Some(snapshot);
     }
 
     /// How many events are stored, and whether the last of them was the call's end.
     #[must_use]
     pub fn state(&self) -> (u64, bool) {
         let log = lock(&self.log);
-        (log.stored.len() as u64, log.end.is_some())
+        (log.last_seq(), log.is_over())
     }
-}
-
-impl Log {
-    /// Events are numbered from 1 without gaps, so the number is a place in the list.
-    fn after(&self, seq: u64) -> Vec<Utf8Bytes> {
-        let from = usize::try_from(seq).unwrap_or(usize::MAX).min(self.stored.len());
-        self.stored[from..].to_vec()
-    }
-}
-
-impl Viewer {
-    /// False if the viewer is gone or too slow.
-    fn tell(&self, line: &Utf8Bytes) -> bool {
-        match self.queue.try_send(line.clone()) {
-            Ok(()) => true,
-            Err(mpsc::error::TrySendError::Closed(_)) => false,
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                metrics::counter!("phony_viewers_cut_total").increment(1);
-                self.cut.cancel();
-                false
-            }
-        }
-    }
-}
-
-fn viewer() -> (Viewer, mpsc::Receiver<Utf8Bytes>) {
-    let (queue, live) = mpsc::channel(VIEWER_QUEUE);
-    (Viewer { queue, cut: CancellationToken::new() }, live)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -249,13 +346,27 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use phony_call::{EndReason, Speaker};
+    use phony_call::{Direction, EndReason, EventBody, Speaker};
+    use serde_json::Value;
 
     use super::*;
 
     fn event(call: &str, seq: Option<u64>, body: EventBody) -> Event {
         let at = "2026-01-01T00:00:00Z".parse().unwrap();
         Event { body, call: CallSid::parse(call).unwrap(), at, seq }
+    }
+
+    fn begin(call: &str) -> Event {
+        let body = EventBody::SessionStart {
+            from: "+15005550001".into(),
+            to: "+15005550002".into(),
+            direction: Direction::Inbound,
+            agent: "assistant".into(),
+            carrier: "twilio".into(),
+            scenario: None,
+            variables: std::collections::BTreeMap::new(),
+        };
+        event(call, Some(1), body)
     }
 
     fn words(call: &str, seq: Option<u64>) -> Event {
@@ -279,13 +390,13 @@ mod tests {
         let hub = Arc::new(Hub::default());
         let call = CallSid::parse("CA1").unwrap();
         let publisher = hub.open(&call);
-        publisher.publish(words("CA1", Some(1)));
-        publisher.publish(words("CA1", None));
-        publisher.publish(words("CA1", Some(2)));
+        publisher.publish(&words("CA1", Some(1)));
+        publisher.publish(&words("CA1", None));
+        publisher.publish(&words("CA1", Some(2)));
         let mut view = hub.view(&call, 1).unwrap();
         assert_eq!(view.past.iter().map(seq_of).collect::<Vec<_>>(), [Some(2)]);
-        publisher.publish(words("CA1", None));
-        publisher.publish(end("CA1", 3));
+        publisher.publish(&words("CA1", None));
+        publisher.publish(&end("CA1", 3));
         let live: Vec<_> = std::iter::from_fn(|| view.live.try_recv().ok()).collect();
         assert_eq!(live.iter().map(seq_of).collect::<Vec<_>>(), [None, Some(3)]);
         assert!(view.live.is_closed(), "the view ends with the call");
@@ -300,7 +411,7 @@ mod tests {
         let view = hub.view_all();
         for seq in 1..=VIEWER_QUEUE as u64 + 1 {
             assert!(!view.cut.is_cancelled());
-            publisher.publish(words("CA1", Some(seq)));
+            publisher.publish(&words("CA1", Some(seq)));
         }
         assert!(view.cut.is_cancelled());
     }
@@ -309,12 +420,12 @@ mod tests {
     fn a_viewer_of_everything_sees_calls_that_begin_later() {
         let hub = Arc::new(Hub::default());
         let first = hub.open(&CallSid::parse("CA1").unwrap());
-        first.publish(words("CA1", Some(1)));
+        first.publish(&words("CA1", Some(1)));
         let mut view = hub.view_all();
         assert_eq!(view.past.len(), 1);
         let second = hub.open(&CallSid::parse("CA2").unwrap());
-        second.publish(words("CA2", Some(1)));
-        first.publish(words("CA1", Some(2)));
+        second.publish(&words("CA2", Some(1)));
+        first.publish(&words("CA1", Some(2)));
         let live: Vec<_> = std::iter::from_fn(|| view.live.try_recv().ok()).collect();
         assert_eq!(live.iter().map(seq_of).collect::<Vec<_>>(), [Some(1), Some(2)]);
     }
@@ -323,16 +434,70 @@ mod tests {
     fn only_so_many_ended_calls_are_kept() {
         let hub = Arc::new(Hub::default());
         let live = hub.open(&CallSid::parse("live").unwrap());
-        live.publish(words("live", Some(1)));
+        live.publish(&begin("live"));
         for n in 0..KEPT + 5 {
             let name = format!("CA{n}");
             let publisher = hub.open(&CallSid::parse(&name).unwrap());
-            publisher.publish(words(&name, Some(1)));
-            publisher.publish(end(&name, 2));
+            publisher.publish(&begin(&name));
+            publisher.publish(&end(&name, 2));
         }
-        assert_eq!(hub.list().len(), KEPT + 1);
+        assert_eq!(hub.find(&Filter::default()).len(), KEPT + 1);
         assert!(hub.kept(&CallSid::parse("live").unwrap()).is_some());
         assert!(hub.kept(&CallSid::parse("CA4").unwrap()).is_none());
         assert!(hub.kept(&CallSid::parse("CA5").unwrap()).is_some());
+    }
+
+    #[test]
+    fn what_is_not_written_stays_and_is_taken_once() {
+        let (hub, mut news) = Hub::with_writer();
+        let hub = Arc::new(hub);
+        for n in 0..KEPT + 5 {
+            let name = format!("CA{n}");
+            let publisher = hub.open(&CallSid::parse(&name).unwrap());
+            publisher.publish(&begin(&name));
+            publisher.publish(&end(&name, 2));
+        }
+        let first = CallSid::parse("CA0").unwrap();
+        assert!(hub.kept(&first).is_some(), "it is written nowhere yet");
+        assert_eq!(news.try_recv(), Ok(first.clone()), "it stands in the queue");
+        assert_eq!(news.try_recv(), Ok(CallSid::parse("CA1").unwrap()), "but once");
+        let chunk = hub.take_chunk(&first, 1).unwrap();
+        assert_eq!((chunk.after, chunk.entries.len()), (0, 1));
+        assert!(hub.written(&chunk, 1), "there is more");
+        let chunk = hub.take_chunk(&first, 9).unwrap();
+        assert_eq!((chunk.after, chunk.entries[0].seq), (1, 2));
+        assert!(!hub.written(&chunk, 2));
+        assert!(hub.kept(&first).is_none(), "there are enough others");
+        assert_eq!(hub.take_chunk(&first, 9).map(|chunk| chunk.after), None);
+    }
+
+    #[test]
+    fn what_cannot_be_kept_goes_by_weight_and_age() {
+        let hub = Arc::new(Hub::default());
+        let latency = |call, seq| {
+            let (turn, stage) = (phony_call::TurnId(1), phony_call::Stage::FirstToken);
+            event(call, Some(seq), EventBody::Latency { turn, stage, ms: 1 })
+        };
+        for call in ["CA1", "CA2"] {
+            let publisher = hub.open(&CallSid::parse(call).unwrap());
+            for event in [begin(call), words(call, Some(2)), latency(call, 3), end(call, 4)] {
+                publisher.publish(&event);
+            }
+        }
+        let live = hub.open(&CallSid::parse("live").unwrap());
+        live.publish(&begin("live"));
+        live.publish(&latency("live", 2));
+        let left = |call: &str| {
+            let kept = hub.kept(&CallSid::parse(call).unwrap());
+            kept.map(|kept| kept.events.iter().filter_map(seq_of).collect::<Vec<_>>())
+        };
+        let chunk = hub.take_chunk(&CallSid::parse("CA1").unwrap(), 9).unwrap();
+        let of_one: usize = chunk.entries.iter().map(|entry| entry.json.len()).sum();
+        assert_eq!(hub.give_up(of_one * 2), 0, "it fits");
+        assert!(hub.give_up(of_one * 2 - 1) > 0);
+        assert_eq!((left("CA1"), left("CA2")), (Some(vec![1, 4]), Some(vec![1, 2, 4])));
+        hub.give_up(of_one);
+        assert_eq!((left("CA1"), left("CA2")), (None, Some(vec![1, 4])), "a whole call, at last");
+        assert_eq!(left("live"), Some(vec![1, 2]), "a live call keeps everything");
     }
 }

@@ -7,6 +7,8 @@
 //! - `server` uses `http` and `carriers`, which never use each other; both use `switchboard`.
 //! - `switchboard` uses `session`, the task of one call; that uses `registry` and `events`.
 //! - `doctor` tries what `carriers` and `models` would do, for `cli` and `http`.
+//! - `history` is `events` and `store` as one: it writes the one into the other, and answers from
+//!   both.
 //! - `carriers`, `models` and `simulator` are the only ones that know a foreign format.
 //!
 //! Shared and changing are two things only: the registry and the event hub. Everything else is
@@ -19,6 +21,7 @@ pub mod config;
 pub mod doctor;
 pub mod error;
 pub mod events;
+pub mod history;
 pub mod http;
 pub mod models;
 pub mod registry;

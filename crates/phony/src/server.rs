@@ -1,5 +1,7 @@
 //! The server: everything built from a [`Config`], started and stopped as one.
 
+mod keeping;
+
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -27,12 +29,15 @@ use crate::agents::{Agent, AgentError, Agents};
 use crate::carriers::{softphone, twilio};
 use crate::config::Config;
 use crate::events::Hub;
+use crate::history::History;
 use crate::http::{self, Auth, Http};
 use crate::models::realtime::{self, BadSettings, RealtimeSettings, SessionSettings};
 use crate::models::{Tool, call_tools};
 use crate::registry::{Registry, hex, random_token};
+use crate::store::StoreError;
 use crate::switchboard::{Clock, Life, Models, Softphone, Switchboard};
 use crate::telemetry;
+use keeping::{Keeping, Kept};
 
 /// How long an HTTP request may take; sockets are not requests.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
@@ -56,6 +61,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// The store cannot be used.
+    #[error("{}", .0.chain())]
+    Store(StoreError),
     /// The address cannot be listened on.
     #[error("{address} cannot be listened on (PORT and PHONY_BIND name another)")]
     Listen {
@@ -104,7 +112,9 @@ pub fn openapi() -> OpenApi {
     let agents = Agents::load(&config).expect("the built-in agents are right by themselves");
     let models = Models::new(|_, _| crate::models::port().0);
     let calls = TaskTracker::new();
-    let switchboard = Arc::new(switchboard(config, 0, agents, models, calls, Life::default()));
+    let history = History::in_memory(Arc::new(Hub::default()));
+    let parts = (agents, models, history);
+    let switchboard = Arc::new(switchboard(config, 0, parts, calls, Life::default()));
     let auth = Arc::new(Auth::new(SecretString::from(""), false, wall));
     let http = Http::new(Arc::clone(&switchboard), auth);
     http::document(routes(http, &switchboard).into_openapi())
@@ -152,6 +162,7 @@ async fn start_parts(
         Some(token) => token.clone(),
         None => kept_token(&config.data_dir).map_err(data_dir)?,
     };
+    let (history, keeping) = Keeping::open(&config)?;
     let address = SocketAddr::new(config.bind, config.port);
     let listen = |source| StartError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(listen)?;
@@ -161,18 +172,19 @@ async fn start_parts(
     }
     let auth = Arc::new(Auth::new(token, config.host.is_some(), wall));
     let calls = TaskTracker::new();
-    let switchboard =
-        Arc::new(switchboard(config, addr.port(), agents, models, calls, life.clone()));
+    let parts = (agents, models, history);
+    let switchboard = Arc::new(switchboard(config, addr.port(), parts, calls, life.clone()));
     let app = service(&switchboard, &auth);
     // One frame is one packet: words must not wait for more to fill it.
     let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
     let serving = axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
         .with_graceful_shutdown(life.kill.clone().cancelled_owned());
     if let Some(reason) = switchboard.not_ready() {
-        tracing::warn!(reason, "not ready for calls");
+        tracing::warn!(%reason, "not ready for calls");
     }
     tracing::info!(%addr, "server started");
-    let run = run(serving.into_future(), Arc::clone(&switchboard), tasks.clone());
+    let kept = keeping.start(&switchboard, &tasks);
+    let run = run(serving.into_future(), Arc::clone(&switchboard), kept, tasks.clone());
     let served = tasks.spawn(run);
     Ok(Running { addr, switchboard, auth, life, served })
 }
@@ -182,6 +194,7 @@ async fn start_parts(
 async fn run(
     serving: impl Future<Output = io::Result<()>> + Send + 'static,
     switchboard: Arc<Switchboard>,
+    kept: Kept,
     tasks: TaskTracker,
 ) {
     let life = switchboard.life.clone();
@@ -196,6 +209,7 @@ async fn run(
     }
     life.kill.cancel();
     drop(tokio::time::timeout(END_LIMIT, switchboard.calls.wait()).await);
+    kept.finish().await;
     drop(upkeep.await);
     match tokio::time::timeout(END_LIMIT, serving).await {
         Ok(Ok(Err(error))) => tracing::error!(%error, "serving failed"),
@@ -216,13 +230,12 @@ async fn upkeep(kill: CancellationToken) {
 fn switchboard(
     config: Config,
     port: u16,
-    agents: Agents,
-    models: Models,
+    (agents, models, history): (Agents, Models, History),
     calls: TaskTracker,
     life: Life,
 ) -> Switchboard {
     let clock = Clock { now, wall };
-    let (registry, hub) = (Arc::new(Registry::default()), Arc::new(Hub::default()));
+    let (registry, hub) = (Arc::new(Registry::default()), Arc::clone(history.hub()));
     let (softphone, started) = (Softphone::new(softphone::carry), now());
     Switchboard {
         config,
@@ -230,6 +243,7 @@ fn switchboard(
         agents,
         registry,
         hub,
+        history,
         models,
         softphone,
         calls,

@@ -78,11 +78,6 @@ async fn hold(start: Box<Start>) {
         record.reason = EndReason::Shutdown;
     }
     record.goes_on = session.handed_over;
-    let snapshot = session.call.snapshot(self::now());
-    match serde_json::to_value(snapshot) {
-        Ok(snapshot) => record.publisher.keep_snapshot(snapshot),
-        Err(error) => tracing::error!(%error, "the call's last state could not be kept"),
-    }
 }
 
 struct Session {
@@ -193,7 +188,7 @@ impl Session {
                 }
                 Output::Event(event) => {
                     record::count(&event);
-                    self.publisher.publish(event);
+                    self.publisher.publish(&event);
                 }
                 Output::Finished => self.finished = true,
                 Output::HandedOver => (self.finished, self.handed_over) = (true, true),

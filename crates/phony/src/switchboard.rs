@@ -1,5 +1,6 @@
 //! Where calls are taken: finds the agent, reaches for the model, starts the call's task.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::agents::{Agent, Agents};
 use crate::config::Config;
 use crate::events::Hub;
+use crate::history::History;
 use crate::models::ModelPort;
 use crate::registry::{Handle, Registry};
 use crate::session::{self, Start};
@@ -31,6 +33,8 @@ pub struct Switchboard {
     pub registry: Arc<Registry>,
     /// What happens in calls.
     pub hub: Arc<Hub>,
+    /// What is known of calls, live and ended.
+    pub history: History,
     /// How a call reaches its model.
     pub models: Models,
     /// How a supervisor's page carries a call.
@@ -194,16 +198,18 @@ impl Switchboard {
 
     /// Why no calls can be taken, if so.
     #[must_use]
-    pub fn not_ready(&self) -> Option<&'static str> {
+    pub fn not_ready(&self) -> Option<Cow<'static, str>> {
         let config = &self.config;
         if self.life.drain.is_cancelled() {
-            Some("stopping")
+            Some("stopping".into())
         } else if config.twilio.auth_token.is_none() && !config.twilio.insecure_no_signatures {
-            Some("TWILIO_AUTH_TOKEN is not set, so no request of the carrier can be trusted")
+            let why = "TWILIO_AUTH_TOKEN is not set, so no request of the carrier can be trusted";
+            Some(why.into())
         } else if config.openai.api_key.is_none() && config.openai.is_official() {
-            Some("OPENAI_API_KEY is not set")
+            Some("OPENAI_API_KEY is not set".into())
         } else {
-            None
+            let trouble = self.history.trouble()?;
+            Some(format!("calls are taken but not kept: {trouble}").into())
         }
     }
 

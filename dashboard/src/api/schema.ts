@@ -72,6 +72,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/calls/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Calls to take away, newest first, as many as there are. */
+        get: operations["export_calls"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/calls/{callSid}": {
         parameters: {
             query?: never;
@@ -79,11 +96,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Everything about one call. */
+        /**
+         * Everything about one call.
+         * @description Parties, agent, times, `status`, `live`, `endReason`; `turns` with what was said and heard, each
+         *     with its `latency` by stage; `commands` and `overrides` with who wanted them; `latencies`,
+         *     `errors`, `usage`, `costUsd`; of a live call also what it is doing and what it waits for.
+         */
         get: operations["show"];
         put?: never;
         post?: never;
-        delete?: never;
+        /** Deletes a call that has ended: its record, what was said in it, and all that is found by it. */
+        delete: operations["delete_call"];
         options?: never;
         head?: never;
         patch?: never;
@@ -596,6 +619,11 @@ export interface components {
             agent: string;
             callSid: string;
             carrier: string;
+            /**
+             * Format: double
+             * @description What the model cost.
+             */
+            costUsd: number;
             /** @example inbound */
             direction: string;
             /**
@@ -608,12 +636,25 @@ export interface components {
              * @example caller_hung_up
              */
             endReason?: string | null;
+            /** @description Once it has ended. */
+            endedAt?: string | null;
             from: string;
+            /** @description Whether it goes on. */
+            live: boolean;
+            match?: null | components["schemas"]["Place"];
             /** @description RFC 3339, UTC. */
             startedAt: string;
-            /** @description `live` or `ended`. */
+            /**
+             * @description The carrier's word (`queued`, `ringing`, `in-progress`, `completed`, `busy`, `no-answer`,
+             *     `failed`, `canceled`) where it was told, else `live` or `ended`.
+             */
             status: string;
             to: string;
+            /**
+             * Format: int32
+             * @description How many utterances were heard, of either side.
+             */
+            turns: number;
         };
         /** @description The agents there are. */
         List: {
@@ -652,8 +693,20 @@ export interface components {
         /** @description A page of calls, newest first. */
         Page: {
             calls: components["schemas"]["Line"][];
+            /** @description The store does not answer: calls are missing that are not live here. */
+            incomplete?: boolean;
             /** @description The cursor of the next page, if there is one. */
             next?: string | null;
+        };
+        /** @description Where words were said. */
+        Place: {
+            /**
+             * Format: int64
+             * @description The number of the event, which is that of the turn.
+             */
+            seq: number;
+            /** @description The words around it. */
+            text: string;
         };
         /** @description Whether calls can be taken. */
         Ready: {
@@ -839,10 +892,28 @@ export interface operations {
     list_calls: {
         parameters: {
             query?: {
-                /** @description Only live ones, or only ended ones. */
+                /** @description `true`: only live ones; `false`: only ended ones. */
                 live?: string | null;
-                /** @description A part of a number, an agent's id or a call's id. */
+                /**
+                 * @description Words that were said on the line, the last one perhaps only begun; or a part of a number, of
+                 *     an agent's id or of a call's.
+                 */
                 q?: string | null;
+                /** @description `inbound` or `outbound`. */
+                direction?: string | null;
+                /** @description A part of the number of either party. */
+                number?: string | null;
+                /** @description An agent's id. */
+                agent?: string | null;
+                /**
+                 * @description `live`, `ended`, or the carrier's word: `queued`, `ringing`, `in-progress`, `completed`,
+                 *     `busy`, `no-answer`, `failed`, `canceled`.
+                 */
+                status?: string | null;
+                /** @description Begun at this time or later: RFC 3339, or a day, which begins at midnight UTC. */
+                since?: string | null;
+                /** @description Begun before this time. */
+                until?: string | null;
                 /** @description How many at most; 50 unless told otherwise, 200 at most. */
                 limit?: string | null;
                 /** @description `next` of the page before. */
@@ -860,6 +931,70 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Page"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    export_calls: {
+        parameters: {
+            query?: {
+                /** @description `true`: only live ones; `false`: only ended ones. */
+                live?: string | null;
+                /**
+                 * @description Words that were said on the line, the last one perhaps only begun; or a part of a number, of
+                 *     an agent's id or of a call's.
+                 */
+                q?: string | null;
+                /** @description `inbound` or `outbound`. */
+                direction?: string | null;
+                /** @description A part of the number of either party. */
+                number?: string | null;
+                /** @description An agent's id. */
+                agent?: string | null;
+                /**
+                 * @description `live`, `ended`, or the carrier's word: `queued`, `ringing`, `in-progress`, `completed`,
+                 *     `busy`, `no-answer`, `failed`, `canceled`.
+                 */
+                status?: string | null;
+                /** @description Begun at this time or later: RFC 3339, or a day, which begins at midnight UTC. */
+                since?: string | null;
+                /** @description Begun before this time. */
+                until?: string | null;
+                /**
+                 * @description `jsonl`: a JSON object a line, with all there is about a call; `csv`: a table of calls;
+                 *     `txt`: what was said.
+                 */
+                format?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description JSON Lines, CSV or text */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
                 };
             };
             400: {
@@ -910,6 +1045,71 @@ export interface operations {
                 };
             };
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The store does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    delete_call: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The call */
+                callSid: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The call is live */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The store does not answer */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1957,7 +2157,7 @@ export interface operations {
                     "application/json": components["schemas"]["Ready"];
                 };
             };
-            /** @description Stopping, or not set up for calls */
+            /** @description Stopping, not set up for calls, or calls are not kept */
             503: {
                 headers: {
                     [name: string]: unknown;

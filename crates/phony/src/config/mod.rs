@@ -23,6 +23,7 @@ pub use parse::{CallingHours, LogFormat, Transport};
 pub use source::{Flags, Sources};
 pub use tables::{RelaySettings, VARIABLES, Variable};
 
+use crate::store::Retention;
 use source::Reader;
 
 /// The port that the server listens on unless told otherwise.
@@ -72,6 +73,8 @@ pub struct Config {
     pub relay: RelaySettings,
     /// Limits and timings of calls.
     pub policy: Policy,
+    /// How long calls are kept.
+    pub retention: Retention,
     /// How long calls may take to end when the server stops.
     pub drain: Duration,
     /// What is logged, and how.
@@ -212,6 +215,10 @@ impl Config {
             admin_token: reader.read("admin_token", parse::admin_token),
             relay: RelaySettings::read(reader),
             policy,
+            retention: Retention {
+                age: reader.or("store.max_age", None, parse::age),
+                bytes: reader.or("store.max_size", None, parse::size),
+            },
             drain: reader.or("drain", Duration::from_secs(30), parse::duration),
             log: LogSettings {
                 format: reader.or("log", LogFormat::Json, parse::log_format),

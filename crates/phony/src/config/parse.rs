@@ -197,6 +197,32 @@ pub(super) fn duration(value: &str) -> Parsed<Duration> {
         .ok_or_else(|| "is not a length of time between 0 and a week".into())
 }
 
+/// A number and its unit, `h`, `d` or `y`; `off` for no limit.
+pub(super) fn age(value: &str) -> Parsed<Option<Duration>> {
+    const UNITS: &[(&str, u64)] = &[("h", 3600), ("d", 24 * 3600), ("y", 365 * 24 * 3600)];
+    let seconds = measured(value, UNITS)
+        .map_err(|()| "is neither an age, a whole number and h, d or y, nor `off`")?;
+    Ok(seconds.map(Duration::from_secs))
+}
+
+/// A number and its unit, `MB` or `GB`; `off` for no limit.
+pub(super) fn size(value: &str) -> Parsed<Option<u64>> {
+    const UNITS: &[(&str, u64)] = &[("MB", 1_000_000), ("GB", 1_000_000_000)];
+    measured(value, UNITS)
+        .map_err(|()| "is neither a size, a whole number and MB or GB, nor `off`".into())
+}
+
+fn measured(value: &str, units: &[(&str, u64)]) -> Result<Option<u64>, ()> {
+    if value == "off" {
+        return Ok(None);
+    }
+    let (number, scale) =
+        units.iter().find_map(|(unit, scale)| Some((value.strip_suffix(unit)?, scale))).ok_or(())?;
+    let number: u64 = number.trim().parse().map_err(|_| ())?;
+    let measured = number.checked_mul(*scale).filter(|measured| *measured > 0);
+    measured.map(Some).ok_or(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,6 +243,20 @@ mod tests {
         assert_eq!(duration("1h"), Ok(Duration::from_hours(1)));
         for wrong in ["4", "s", "-1s", "4 days", "NaNs", "1e9h"] {
             assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn ages_and_sizes_are_whole_or_off() {
+        assert_eq!(age("90d"), Ok(Some(Duration::from_hours(90 * 24))));
+        assert_eq!(age("2 y"), Ok(Some(Duration::from_hours(2 * 365 * 24))));
+        assert_eq!((age("off"), size("off")), (Ok(None), Ok(None)));
+        assert_eq!(size("20GB"), Ok(Some(20_000_000_000)));
+        for wrong in ["", "90", "d", "0d", "1.5d", "-1d", "99999999999999999y"] {
+            assert!(age(wrong).is_err(), "{wrong}");
+        }
+        for wrong in ["5", "5kb", "0MB", "GB"] {
+            assert!(size(wrong).is_err(), "{wrong}");
         }
     }
 

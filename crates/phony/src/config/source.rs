@@ -237,6 +237,8 @@ fn example(key: &str) -> String {
         Some(variable) => format!("{}={}", variable.name, variable.example),
         None => match key.rsplit_once('.') {
             Some(("policy", name)) => format!("[policy] {name} = \"4s\", or a plain number"),
+            Some(("store", "max_age")) => "[store] max_age = \"90d\"".into(),
+            Some(("store", _)) => "[store] max_size = \"20GB\"".into(),
             Some(("prices", name)) => format!("[prices] {name} = 4.0"),
             Some(("agents", "numbers")) => "[agents.numbers] \"+15005550006\" = \"support\"".into(),
             Some((section, name)) => format!("[{section}] {name} = \"…\", as the guide shows"),

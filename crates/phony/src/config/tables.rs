@@ -132,7 +132,7 @@ pub const VARIABLES: &[Variable] = &[
         "PHONY_DATA_DIR",
         "data_dir",
         "/var/lib/phony",
-        "folder of the log and of the supervisors' token; the platform's data folder",
+        "folder of the calls, the log and the supervisors' token; the platform's data folder",
     ),
     variable(
         "PHONY_ADMIN_TOKEN",

@@ -124,16 +124,24 @@ impl Supervisor {
     }
 
     /// The way to a live call. A call that has ended is known, but cannot be acted upon.
-    pub(super) fn call(&self, call: &CallSid) -> Result<Handle, ApiError> {
-        self.switchboard().find(call).ok_or_else(|| self.gone(call))
+    pub(super) async fn call(&self, call: &CallSid) -> Result<Handle, ApiError> {
+        match self.switchboard().find(call) {
+            Some(handle) => Ok(handle),
+            None => Err(self.gone(call).await),
+        }
     }
 
     /// Why a call cannot be reached.
-    pub(super) fn gone(&self, call: &CallSid) -> ApiError {
-        if self.switchboard().hub.kept(call).is_some() {
-            ApiError::new(ErrorCode::Conflict, "the call has ended")
-        } else {
-            ApiError::call_not_found()
+    pub(super) async fn gone(&self, call: &CallSid) -> ApiError {
+        match self.switchboard().history.line(call).await {
+            Ok(None) => ApiError::call_not_found(),
+            Ok(Some(line)) if line.end.is_some() => {
+                ApiError::new(ErrorCode::Conflict, "the call has ended")
+            }
+            Ok(Some(_)) => {
+                ApiError::new(ErrorCode::Conflict, "the call was lost and is not back yet")
+            }
+            Err(error) => error.into(),
         }
     }
 }

@@ -57,7 +57,7 @@ pub(super) async fn events(
     let upgrade = upgrade.map_err(|_| {
         ApiError::new(ErrorCode::InvalidRequest, "this address is for WebSocket upgrades")
     })?;
-    let view = view(&supervisor, &wanted)?;
+    let view = view(&supervisor, &wanted).await?;
     let kill = http.switchboard.life.kill.clone();
     let upgrade = upgrade
         .read_buffer_size(4096)
@@ -67,8 +67,8 @@ pub(super) async fn events(
     Ok(upgrade.on_upgrade(move |socket| show(socket, view, kill)))
 }
 
-fn view(supervisor: &Supervisor, wanted: &Wanted) -> Result<View, ApiError> {
-    let hub = &supervisor.switchboard().hub;
+async fn view(supervisor: &Supervisor, wanted: &Wanted) -> Result<View, ApiError> {
+    let history = &supervisor.switchboard().history;
     let after = match wanted.after.as_deref() {
         None | Some("") => 0,
         Some(text) => {
@@ -76,10 +76,10 @@ fn view(supervisor: &Supervisor, wanted: &Wanted) -> Result<View, ApiError> {
         }
     };
     match wanted.call_sid.as_deref() {
-        None | Some("") => Ok(hub.view_all()),
+        None | Some("") => Ok(history.hub().view_all()),
         Some(call) => {
             let call = CallSid::parse(call).map_err(|_| ApiError::call_not_found())?;
-            hub.view(&call, after).ok_or_else(ApiError::call_not_found)
+            history.view(&call, after).await?.ok_or_else(ApiError::call_not_found)
         }
     }
 }

@@ -44,7 +44,7 @@ pub(super) struct Ready {
     get, path = "/readyz", tag = "health",
     responses(
         (status = 200, body = Ready),
-        (status = 503, description = "Stopping, or not set up for calls", body = ErrorBody),
+        (status = 503, description = "Stopping, not set up for calls, or calls are not kept", body = ErrorBody),
     )
 )]
 pub(super) async fn readyz(State(http): State<Http>) -> Result<Json<Ready>, ApiError> {

@@ -7,6 +7,7 @@ use phony_call::{CallSid, EndReason, Event, EventBody};
 
 use crate::events::Publisher;
 use crate::registry::Place;
+use crate::store::line::word;
 
 /// Closes the call's record whatever happens to its task, then gives its place back.
 pub(super) struct Record {
@@ -49,7 +50,7 @@ impl Drop for Record {
             seq: Some(last + 1),
         };
         count(&event);
-        self.publisher.publish(event);
+        self.publisher.publish(&event);
     }
 }
 
@@ -75,10 +76,4 @@ pub(super) fn count(event: &Event) {
         }
         _ => {}
     }
-}
-
-/// The word that events use for a value.
-fn word(value: &impl serde::Serialize) -> String {
-    let value = serde_json::to_value(value).unwrap_or_default();
-    value.as_str().unwrap_or_default().to_owned()
 }

@@ -234,3 +234,9 @@ impl FromStr for Cursor {
         Ok(Self { started_ms, sid: CallSid::parse(sid).map_err(|_| BadCursor)? })
     }
 }
+
+/// The word that events and lists use for a value.
+pub(crate) fn word(value: &impl Serialize) -> String {
+    let value = serde_json::to_value(value).unwrap_or_default();
+    value.as_str().unwrap_or_default().to_owned()
+}

@@ -1,7 +1,7 @@
 //! Where calls are kept: what every store can do.
 //!
 //! A call is kept as its stored events, word for word, and as a [`CallLine`] that is folded from
-//! them. A store is written by the [writer](crate::events) alone, behind the calls: no call waits
+//! them. A store is written by [one writer](crate::history) alone, behind the calls: no call waits
 //! for it. Whatever implements [`Store`] runs the conformance suite in `tests/it/store`.
 //!
 //! # Terms
@@ -13,6 +13,7 @@
 pub mod line;
 pub mod redis;
 pub mod search;
+pub mod sqlite;
 
 use std::fmt;
 use std::time::Duration;
@@ -22,8 +23,9 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use phony_call::{CallSid, Event};
 
-pub use line::{CallLine, Cursor, End, Filter, Match, Page, Wanted};
+pub use line::{BadCursor, CallLine, Cursor, End, Filter, Match, Page, Wanted};
 pub use search::Query;
+pub use sqlite::Sqlite;
 
 /// The term of a call that nobody has claimed: its first owner's.
 pub const FIRST_TERM: u64 = 1;
@@ -167,12 +169,22 @@ impl StoreError {
     /// The error and what is behind it, in one sentence.
     #[must_use]
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut source = std::error::Error::source(self);
-        while let Some(cause) = source {
+        match self {
+            Self::Newer { .. } => self.to_string(),
+            Self::Failed { doing, .. } => format!("{doing}: {}", self.cause()),
+        }
+    }
+
+    /// What is behind the error, without the place where the store is.
+    #[must_use]
+    pub fn cause(&self) -> String {
+        let Self::Failed { source, .. } = self else { return self.to_string() };
+        let mut text = source.to_string();
+        let mut next = source.source();
+        while let Some(cause) = next {
             text.push_str(": ");
             text.push_str(&cause.to_string());
-            source = cause.source();
+            next = cause.source();
         }
         text
     }

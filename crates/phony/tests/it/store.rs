@@ -3,5 +3,6 @@
 mod conformance;
 mod memory;
 mod redis;
+mod sqlite;
 
 pub(crate) use conformance::conforms;

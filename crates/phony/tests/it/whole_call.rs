@@ -68,7 +68,7 @@ impl World {
         let ended = async {
             loop {
                 let kept = self.running.switchboard.hub.kept(&call).unwrap();
-                if kept.snapshot.is_some() {
+                if kept.line.end.is_some() {
                     return kept;
                 }
                 tokio::time::sleep(Duration::from_millis(5)).await;

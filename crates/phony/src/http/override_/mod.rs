@@ -63,8 +63,10 @@ async fn act(
     call: &CallSid,
     action: Action,
 ) -> Result<Json<Done>, ApiError> {
-    let handle = supervisor.call(call)?;
-    let done = handle.ask(|reply| Letter::Act { action, reply }).await;
-    done.ok_or_else(|| supervisor.gone(call))??;
+    let handle = supervisor.call(call).await?;
+    match handle.ask(|reply| Letter::Act { action, reply }).await {
+        Some(done) => done?,
+        None => return Err(supervisor.gone(call).await),
+    }
     Ok(Done::ok())
 }

@@ -1,0 +1,210 @@
+//! One call's record: what of it is told, what is written, what is given up.
+
+use axum::extract::ws::Utf8Bytes;
+use phony_call::{CallSid, Event, EventBody};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::VIEWER_QUEUE;
+use crate::store::{CallLine, Chunk, Entry, FIRST_TERM};
+
+/// One call's record.
+#[derive(Debug)]
+pub(super) struct Log {
+    pub(super) call: CallSid,
+    pub(super) line: Option<CallLine>,
+    pub(super) stored: Vec<Entry>,
+    pub(super) viewers: Vec<Viewer>,
+    /// The term under which it is written; `None` when the call has another owner or was deleted:
+    /// nothing of it is written any more.
+    term: Option<u64>,
+    /// The last event that is in the store.
+    written: u64,
+    /// It waits in the writer's queue.
+    pub(super) queued: bool,
+    status_changed: bool,
+    over: bool,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Viewer {
+    pub(super) queue: mpsc::Sender<Utf8Bytes>,
+    /// Cancelled when the viewer is too slow.
+    pub(super) cut: CancellationToken,
+}
+
+impl Log {
+    pub(super) fn new(call: CallSid, viewers: Vec<Viewer>) -> Self {
+        Self {
+            call,
+            line: None,
+            stored: Vec::new(),
+            viewers,
+            term: Some(FIRST_TERM),
+            written: 0,
+            queued: false,
+            status_changed: false,
+            over: false,
+        }
+    }
+
+    /// The record of a call that goes on, of which these events are in the store.
+    pub(super) fn again(call: CallSid, viewers: Vec<Viewer>, kept: Vec<Entry>, term: u64) -> Self {
+        let written = kept.last().map_or(0, |entry| entry.seq);
+        let mut log = Self { term: Some(term), written, ..Self::new(call, viewers) };
+        for entry in kept {
+            if let Some(event) = entry.event() {
+                log.fold(&event);
+            }
+            log.stored.push(entry);
+        }
+        if let Some(line) = &mut log.line {
+            line.last_seq = written;
+        }
+        log
+    }
+
+    pub(super) fn push(&mut self, event: &Event, json: Utf8Bytes) {
+        self.fold(event);
+        self.status_changed |= matches!(event.body, EventBody::Status { .. });
+        self.stored.push(Entry { seq: event.seq.unwrap_or_default(), json });
+    }
+
+    fn fold(&mut self, event: &Event) {
+        self.over |= matches!(event.body, EventBody::SessionEnd { .. });
+        match &mut self.line {
+            Some(line) => line.apply(event),
+            None => self.line = CallLine::begin(event),
+        }
+    }
+
+    /// Whether the last event was the call's end.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    pub(super) fn last_seq(&self) -> u64 {
+        self.stored.last().map_or(0, |entry| entry.seq)
+    }
+
+    /// Events after number `seq`, oldest first.
+    pub(super) fn after(&self, seq: u64) -> &[Entry] {
+        let from = self.stored.partition_point(|entry| entry.seq <= seq);
+        &self.stored[from..]
+    }
+
+    pub(super) fn lines_after(&self, seq: u64) -> impl Iterator<Item = Utf8Bytes> {
+        self.after(seq).iter().map(|entry| entry.json.clone())
+    }
+
+    /// Events that are not in the store yet.
+    pub(super) fn unwritten(&self) -> &[Entry] {
+        self.after(self.written)
+    }
+
+    /// Whether there is something for the writer to do.
+    pub(super) fn is_behind(&self) -> bool {
+        self.term.is_some() && (self.status_changed || !self.unwritten().is_empty())
+    }
+
+    /// What is to be written, at most so many events; `None` if there is nothing.
+    pub(super) fn chunk(&mut self, most: usize) -> Option<Chunk> {
+        self.queued = false;
+        if !self.is_behind() {
+            return None;
+        }
+        let unwritten = self.unwritten();
+        let entries = unwritten[..most.min(unwritten.len())].to_vec();
+        let status = self.line.as_ref().filter(|_| self.status_changed);
+        let status = status.and_then(|line| line.status.clone());
+        let (call, term, after) = (self.call.clone(), self.term?, self.written);
+        Some(Chunk { call, term, after, entries, status })
+    }
+
+    /// What was taken under a term is in the store up to this event.
+    pub(super) fn written(&mut self, term: u64, last: u64, status: Option<&str>) {
+        if Some(term) != self.term {
+            return;
+        }
+        self.written = self.written.max(last);
+        let is = self.line.as_ref().and_then(|line| line.status.as_deref());
+        self.status_changed &= is != status;
+    }
+
+    /// The store has lost what comes after this event.
+    pub(super) fn rewind(&mut self, last: u64) {
+        self.written = self.written.min(last);
+    }
+
+    pub(super) fn disown(&mut self, term: u64) {
+        self.term = self.term.filter(|own| *own >= term);
+    }
+
+    pub(super) fn set_status(&mut self, status: &str) {
+        if let Some(line) = &mut self.line
+            && line.status.as_deref() != Some(status)
+        {
+            line.status = Some(status.to_owned());
+            self.status_changed = true;
+        }
+    }
+
+    /// How many bytes would be lost if the record were forgotten now.
+    pub(super) fn unwritten_bytes(&self) -> usize {
+        self.unwritten().iter().map(|entry| entry.json.len()).sum()
+    }
+
+    /// Gives up events that are not in the store and weigh no more than `most`; tells how many
+    /// bytes that were.
+    pub(super) fn give_up(&mut self, most: Weight) -> usize {
+        let (written, before) = (self.written, self.unwritten_bytes());
+        self.stored.retain(|entry| entry.seq <= written || Weight::of(&entry.json) > most);
+        before - self.unwritten_bytes()
+    }
+}
+
+/// How much the loss of an event would be felt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Weight {
+    /// It measures.
+    Measure,
+    /// It tells what was done.
+    Deed,
+    /// It tells what was said.
+    Words,
+    /// It begins or ends the call.
+    Frame,
+}
+
+impl Weight {
+    fn of(json: &str) -> Self {
+        // Events are written with their type first.
+        let rest = json.strip_prefix(r#"{"type":""#).unwrap_or_default();
+        match rest.split('"').next().unwrap_or_default() {
+            "latency" | "usage" | "interrupt" | "assistant_heard" => Self::Measure,
+            "transcript" | "assistant_response" | "assistant_override" => Self::Words,
+            "session_start" | "session_end" => Self::Frame,
+            _ => Self::Deed,
+        }
+    }
+}
+
+impl Viewer {
+    pub(super) fn new() -> (Self, mpsc::Receiver<Utf8Bytes>) {
+        let (queue, live) = mpsc::channel(VIEWER_QUEUE);
+        (Self { queue, cut: CancellationToken::new() }, live)
+    }
+
+    /// False if the viewer is gone or too slow.
+    pub(super) fn tell(&self, line: &Utf8Bytes) -> bool {
+        match self.queue.try_send(line.clone()) {
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Closed(_)) => false,
+            Err(mpsc::error::TrySendError::Full(_)) => {
+                metrics::counter!("phony_viewers_cut_total").increment(1);
+                self.cut.cancel();
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! What is known of calls, live and ended: the event hub and the store as one.
+//!
+//! The hub knows what happens in this process and what the store does not have yet; the store knows
+//! the rest. Questions are answered from both. Where the store does not answer, lists are answered
+//! from the hub alone and say so.
+
+mod export;
+mod open_calls;
+mod record;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::extract::ws::Utf8Bytes;
+use phony_call::CallSid;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+pub use crate::store::{
+    BadCursor, CallLine, Cursor, End, Filter, Match, Page, Query, Retention, StoreError, Wanted,
+};
+pub use export::{Export, Form};
+pub use open_calls::close_abandoned;
+pub use record::{latencies, record, transcript};
+pub use writer::Writer;
+
+use crate::events::{Hub, View};
+use crate::store::{Entry, Store};
+
+/// How long, and how often, a call that is deleted is waited for until it is written.
+const SETTLING: (Duration, u32) = (Duration::from_millis(20), 100);
+
+/// What is known of calls.
+#[derive(Debug, Clone)]
+pub struct History {
+    hub: Arc<Hub>,
+    store: Option<Arc<dyn Store>>,
+    trouble: Trouble,
+}
+
+/// Why the store does not work, if so.
+#[derive(Debug, Clone, Default)]
+pub struct Trouble(Arc<Mutex<Option<String>>>);
+
+/// A page of calls, newest first.
+#[derive(Debug)]
+pub struct Listing {
+    /// The calls; where words were looked for and found, also the place of the first.
+    pub calls: Vec<(CallLine, Option<Match>)>,
+    /// Where the next page begins, if there is one.
+    pub next: Option<Cursor>,
+    /// The store does not answer: only what is in memory here is listed.
+    pub incomplete: bool,
+}
+
+/// What became of a call that was to be deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deletion {
+    /// It is gone.
+    Done,
+    /// There is no such call.
+    Unknown,
+    /// It is live, and cannot be deleted.
+    Live,
+}
+
+impl History {
+    /// The history of a hub alone: it goes with the process.
+    #[must_use]
+    pub fn in_memory(hub: Arc<Hub>) -> Self {
+        Self { hub, store: None, trouble: Trouble::default() }
+    }
+
+    /// The history of a new hub and of a store, and what writes the one into the other.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>) -> (Self, Writer) {
+        let (hub, news) = Hub::with_writer();
+        let (hub, trouble) = (Arc::new(hub), Trouble::default());
+        let writer = Writer::new(Arc::clone(&hub), Arc::clone(&store), news, trouble.clone());
+        (Self { hub, store: Some(store), trouble }, writer)
+    }
+
+    /// What happens in calls here.
+    #[must_use]
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// Where calls are kept, if they are.
+    #[must_use]
+    pub fn store(&self) -> Option<&Arc<dyn Store>> {
+        self.store.as_ref()
+    }
+
+    /// Why the store does not work, if so.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        self.trouble.get()
+    }
+
+    /// A page of calls, newest first.
+    pub async fn list(&self, wanted: &Wanted) -> Listing {
+        let ours = self.hub.find(&wanted.filter);
+        let (page, incomplete) = match &self.store {
+            None => (Page::default(), false),
+            Some(store) => match store.list(wanted).await {
+                Ok(page) => (page, false),
+                Err(error) => {
+                    tracing::debug!(error = error.chain(), "calls cannot be listed");
+                    (Page::default(), true)
+                }
+            },
+        };
+        let last_stored = page.calls.last().map(|(line, _)| line.cursor());
+        let after = |line: &CallLine| wanted.after.as_ref().is_none_or(|at| line.cursor() < *at);
+        let ours = ours.into_iter().filter(|(line, _)| after(line));
+        let mut calls: BTreeMap<_, _> =
+            ours.map(|(line, place)| (line.cursor(), (line, place))).collect();
+        for (line, place) in page.calls {
+            // What the hub has of a call is newer than what the store has.
+            let line = self.hub.line(&line.sid).unwrap_or(line);
+            if wanted.filter.admits(&line) {
+                let (_, found) = calls.entry(line.cursor()).or_insert((line, None));
+                *found = place.or_else(|| found.take());
+            }
+        }
+        let mut calls: Vec<_> = calls.into_values().rev().collect();
+        let more = page.more || calls.len() > wanted.limit;
+        calls.truncate(wanted.limit);
+        let next = calls.last().map(|(line, _)| line.cursor()).or(last_stored);
+        Listing { calls, next: next.filter(|_| more), incomplete }
+    }
+
+    /// The line of a call.
+    pub async fn line(&self, call: &CallSid) -> Result<Option<CallLine>, StoreError> {
+        match (self.hub.line(call), &self.store) {
+            (Some(line), _) => Ok(Some(line)),
+            (None, Some(store)) => store.line(call).await,
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The stored events of a call after number `after`, oldest first.
+    pub async fn events(
+        &self,
+        call: &CallSid,
+        after: u64,
+    ) -> Result<Option<Vec<Utf8Bytes>>, StoreError> {
+        match (self.hub.view(call, after), &self.store) {
+            (Some(view), _) => Ok(Some(view.past)),
+            (None, Some(store)) => store.events(call, after).await,
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Views a call from the event after number `after` on. One that is not live here is what has
+    /// been of it.
+    pub async fn view(&self, call: &CallSid, after: u64) -> Result<Option<View>, StoreError> {
+        if let Some(view) = self.hub.view(call, after) {
+            return Ok(Some(view));
+        }
+        let past = self.events(call, after).await?;
+        let live = mpsc::channel(1).1;
+        Ok(past.map(|past| View { past, live, cut: CancellationToken::new() }))
+    }
+
+    /// Sets what the carrier calls the state of a call; false if there is no such call.
+    pub async fn set_status(&self, call: &CallSid, status: &str) -> Result<bool, StoreError> {
+        match (self.hub.set_status(call, status), &self.store) {
+            (true, _) => Ok(true),
+            (false, Some(store)) => store.set_status(call, status).await,
+            (false, None) => Ok(false),
+        }
+    }
+
+    /// Forgets a call for good.
+    pub async fn delete(&self, call: &CallSid) -> Result<Deletion, StoreError> {
+        let Some(line) = self.line(call).await? else { return Ok(Deletion::Unknown) };
+        if line.end.is_none() {
+            return Ok(Deletion::Live);
+        }
+        let Some(store) = &self.store else {
+            self.hub.forget(call);
+            return Ok(Deletion::Done);
+        };
+        // What is on its way to the store would bring the call back.
+        let mut tries = 0;
+        while self.hub.is_behind(call) {
+            tries += 1;
+            if tries > SETTLING.1 {
+                let why = self.trouble().unwrap_or_else(|| "it is busy".into());
+                return Err(StoreError::failed("the call is not written yet", why));
+            }
+            tokio::time::sleep(SETTLING.0).await;
+        }
+        self.hub.forget(call);
+        store.delete(call).await?;
+        Ok(Deletion::Done)
+    }
+}
+
+impl Trouble {
+    /// Why the store does not work, if so.
+    #[must_use]
+    pub fn get(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, why: Option<String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+}
+
+/// Stored events as they are appended and taken back.
+#[must_use]
+pub fn entries(events: &[Utf8Bytes]) -> Vec<Entry> {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        seq: u64,
+    }
+    let entry = |json: &Utf8Bytes| {
+        let Head { seq } = serde_json::from_str(json).ok()?;
+        Some(Entry { seq, json: json.clone() })
+    };
+    events.iter().filter_map(entry).collect()
+}

@@ -1,0 +1,138 @@
+//! Everything about one call, as a document: its snapshot, and what its events tell besides.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use axum::extract::ws::Utf8Bytes;
+use phony_call::{By, Event, EventBody, Snapshot, Stage, TurnId};
+use serde_json::{Map, Value, json};
+
+use crate::store::CallLine;
+use crate::store::line::word;
+
+/// The document about a call. `snapshot` is the call's own word on itself, if it is live here; else
+/// its events are asked. `None` if the events do not begin with a start.
+///
+/// - `status`, `live`, `endedAt`
+/// - `turns`, each with its `latency` by stage if the model made it
+/// - `commands`: what was carried out or refused, and who wanted it
+/// - `overrides`: what supervisors did, questions and answers included
+/// - `latencies`, `errors`, `resumed`
+#[must_use]
+pub fn record(line: &CallLine, snapshot: Option<Value>, events: &[Utf8Bytes]) -> Option<Value> {
+    let events: Vec<Event> =
+        events.iter().filter_map(|json| serde_json::from_str(json).ok()).collect();
+    let recalled = || serde_json::to_value(Snapshot::recall(&events)?).ok();
+    let is_live = snapshot.is_some();
+    let Value::Object(mut fields) = snapshot.or_else(recalled)? else { return None };
+    let state = if line.end.is_none() { "live" } else { "ended" };
+    let status = line.status.as_deref().unwrap_or(state);
+    fields.insert("status".into(), status.into());
+    fields.insert("live".into(), (is_live || line.end.is_none()).into());
+    fields.insert("endedAt".into(), line.end.map(|end| end.at.to_string()).into());
+    fields.insert("latencies".into(), latencies(&events).into());
+    fields.insert("commands".into(), events.iter().filter_map(command).collect());
+    fields.insert("overrides".into(), events.iter().filter_map(deed).collect());
+    fields.insert("errors".into(), events.iter().filter_map(error).collect());
+    let resumed = events.iter().filter(|event| matches!(event.body, EventBody::Resumed { .. }));
+    fields.insert("resumed".into(), resumed.count().into());
+    time_turns(&mut fields, &events);
+    Some(Value::Object(fields))
+}
+
+/// What was measured, oldest first.
+#[must_use]
+pub fn latencies(events: &[Event]) -> Vec<Value> {
+    let latency = |event: &Event| {
+        let EventBody::Latency { turn, stage, ms } = &event.body else { return None };
+        Some(json!({ "turn": turn, "stage": stage, "ms": ms }))
+    };
+    events.iter().filter_map(latency).collect()
+}
+
+/// A record's turns as text for people, one a line.
+#[must_use]
+pub fn transcript(record: &Value) -> String {
+    let mut text = String::new();
+    for turn in record["turns"].as_array().into_iter().flatten() {
+        let part = |name: &str| turn[name].as_str().unwrap_or_default();
+        let time = part("at").get(11..19).unwrap_or_default();
+        let cut = if turn["interrupted"] == true { " —" } else { "" };
+        writeln!(text, "{time}  {}: {}{cut}", part("speaker"), part("text"))
+            .expect("a string takes it");
+    }
+    text
+}
+
+/// Gives the model's turns what was measured of them: from the end of the caller's words.
+fn time_turns(fields: &mut Map<String, Value>, events: &[Event]) {
+    let mut measured = BTreeMap::<TurnId, Map<String, Value>>::new();
+    for event in events {
+        if let EventBody::Latency { turn, stage, ms } = &event.body {
+            let name = match stage {
+                Stage::FirstToken => "firstTokenMs",
+                Stage::FirstSpoken => "firstSpokenMs",
+                Stage::FirstPlayed => "firstPlayedMs",
+            };
+            measured.entry(*turn).or_default().insert(name.into(), (*ms).into());
+        }
+    }
+    let turns = fields.get_mut("turns").and_then(Value::as_array_mut);
+    for turn in turns.into_iter().flatten() {
+        let id = turn["turn"].as_u64().and_then(|id| u32::try_from(id).ok()).map(TurnId);
+        if let (Some(times), Value::Object(turn)) = (id.and_then(|id| measured.remove(&id)), turn) {
+            turn.insert("latency".into(), Value::Object(times));
+        }
+    }
+}
+
+fn command(event: &Event) -> Option<Value> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "two kinds tell of commands")]
+    let mut told = match &event.body {
+        EventBody::CommandExecuted { command, value, by, .. } => {
+            json!({ "command": command, "value": value, "by": by, "executed": true })
+        }
+        EventBody::CommandRejected { command, value, by, reason, .. } => json!({
+            "command": command, "value": value, "by": by, "executed": false, "reason": reason,
+        }),
+        _ => return None,
+    };
+    stamp(&mut told, event);
+    Some(told)
+}
+
+/// What a supervisor did, or the rules in a supervisor's place.
+fn deed(event: &Event) -> Option<Value> {
+    let own = |kind: &str, by: &By| json!({ "kind": kind, "by": by });
+    let words = |kind: &str, text: &str, by: &By| json!({ "kind": kind, "text": text, "by": by });
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the rest is not a supervisor's doing")]
+    let mut told = match &event.body {
+        EventBody::AssistantOverride { text, by } => words("say", text, by),
+        EventBody::QueryResponse { text, by, .. } => words("answer", text, by),
+        EventBody::ResponseApproved { text, by, edited } => {
+            words(if *edited { "edit" } else { "approve" }, text, by)
+        }
+        EventBody::ResponseRejected { text, by } => words("reject", text, by),
+        EventBody::Whisper { text, by } => words("whisper", text, by),
+        EventBody::Takeover { by } => own("takeover", by),
+        EventBody::Release { by } => own("release", by),
+        EventBody::CommandExecuted { command, value, by: by @ By::Supervisor, .. } => {
+            words(&word(command), value, by)
+        }
+        _ => return None,
+    };
+    stamp(&mut told, event);
+    Some(told)
+}
+
+fn error(event: &Event) -> Option<Value> {
+    let EventBody::Error { r#where, code, message, fatal } = &event.body else { return None };
+    let mut told = json!({ "where": r#where, "code": code, "message": message, "fatal": fatal });
+    stamp(&mut told, event);
+    Some(told)
+}
+
+fn stamp(told: &mut Value, event: &Event) {
+    told["seq"] = event.seq.into();
+    told["at"] = event.at.to_string().into();
+}

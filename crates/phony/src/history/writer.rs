@@ -1,0 +1,189 @@
+//! The writer: one task that takes what is new from the hub's records and puts it into the store.
+//!
+//! It waits a moment when a call has news, so that many events become one write, and writes in
+//! order. When the store fails, everything stays in the records, which are bounded by
+//! [`HELD`]; the writer tries again, and says once that it fails and once that it works again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use phony_call::CallSid;
+use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::Trouble;
+use crate::events::Hub;
+use crate::store::{Appended, Chunk, Store, StoreError};
+
+/// How long news may wait for more. A process that is killed loses that, and the time of a write.
+const LINGER: Duration = Duration::from_millis(50);
+/// Events in one write.
+const BATCH: usize = 4096;
+/// How often records are looked through for what found no place in the queue, and the store is
+/// asked how it is.
+const ROUND: Duration = Duration::from_secs(1);
+/// How long a write may take before the store counts as not working. It is waited for all the same.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Bytes of ended calls that wait for a store that does not work.
+const HELD: usize = 64 << 20;
+/// How often in one go a store may say that it lost something.
+const REWINDS: u32 = 3;
+
+/// Writes a hub into a store.
+#[derive(Debug)]
+pub struct Writer {
+    hub: Arc<Hub>,
+    store: Arc<dyn Store>,
+    news: mpsc::Receiver<CallSid>,
+    trouble: Trouble,
+    /// Calls of which something is to be written.
+    dirty: BTreeSet<CallSid>,
+    failing: bool,
+    lost: usize,
+}
+
+impl Writer {
+    pub(super) fn new(
+        hub: Arc<Hub>,
+        store: Arc<dyn Store>,
+        news: mpsc::Receiver<CallSid>,
+        trouble: Trouble,
+    ) -> Self {
+        Self { hub, store, news, trouble, dirty: BTreeSet::new(), failing: false, lost: 0 }
+    }
+
+    /// Writes until it is stopped; then what is left, once.
+    pub async fn run(mut self, stop: CancellationToken) {
+        let mut round = interval(ROUND);
+        round.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !stop.is_cancelled() {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                _ = round.tick() => self.look_around().await,
+                // While the store fails, it is tried each round and not for each event.
+                Some(call) = self.news.recv(), if !self.failing => {
+                    self.dirty.insert(call);
+                    drop(timeout(LINGER, stop.cancelled()).await);
+                }
+            }
+            self.take_news();
+            self.write().await;
+        }
+        self.take_news();
+        self.dirty.extend(self.hub.behind());
+        if !self.write().await {
+            tracing::error!(calls = self.dirty.len(), "calls are not written and are lost");
+        }
+    }
+
+    fn take_news(&mut self) {
+        while let Ok(call) = self.news.try_recv() {
+            self.dirty.insert(call);
+        }
+    }
+
+    async fn look_around(&mut self) {
+        self.dirty.extend(self.hub.behind());
+        if self.failing {
+            self.lost += self.hub.give_up(HELD);
+        } else if self.dirty.is_empty()
+            && let Err(error) = self.patiently(self.store.check()).await
+        {
+            self.fails(&error);
+        }
+        if self.failing && self.dirty.is_empty() && self.patiently(self.store.check()).await.is_ok()
+        {
+            self.works();
+        }
+    }
+
+    /// Writes everything that is new; false if the store fails.
+    async fn write(&mut self) -> bool {
+        let mut rewinds = BTreeMap::<CallSid, u32>::new();
+        while !self.dirty.is_empty() {
+            let chunks = self.take_chunks();
+            if chunks.is_empty() {
+                continue;
+            }
+            let taken = chunks.clone();
+            let done = match self.patiently(self.store.append(chunks)).await {
+                Ok(done) => done,
+                Err(error) => {
+                    self.dirty.extend(taken.into_iter().map(|chunk| chunk.call));
+                    self.fails(&error);
+                    return false;
+                }
+            };
+            self.works();
+            for (chunk, done) in taken.iter().zip(done) {
+                let more = match done {
+                    Appended::Kept(last) => self.hub.written(chunk, last),
+                    Appended::Stale(term) => {
+                        tracing::warn!(callSid = %chunk.call, term, "the call has another owner");
+                        self.hub.disown(&chunk.call, term);
+                        false
+                    }
+                    Appended::Behind(last) => {
+                        let times = rewinds.entry(chunk.call.clone()).or_default();
+                        *times += 1;
+                        tracing::warn!(callSid = %chunk.call, last, "the store has lost events");
+                        self.hub.rewind(&chunk.call, last);
+                        *times <= REWINDS
+                    }
+                };
+                if more {
+                    self.dirty.insert(chunk.call.clone());
+                }
+            }
+        }
+        true
+    }
+
+    fn take_chunks(&mut self) -> Vec<Chunk> {
+        let (mut chunks, mut room) = (Vec::new(), BATCH);
+        while room > 0
+            && let Some(call) = self.dirty.pop_first()
+        {
+            if let Some(chunk) = self.hub.take_chunk(&call, room) {
+                room -= chunk.entries.len();
+                chunks.push(chunk);
+            }
+        }
+        chunks
+    }
+
+    /// Waits for the store; says meanwhile that it does not work, if it takes too long.
+    async fn patiently<T>(
+        &self,
+        answer: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        tokio::pin!(answer);
+        if let Ok(answer) = timeout(PATIENCE, &mut answer).await {
+            return answer;
+        }
+        if self.trouble.get().is_none() {
+            tracing::error!(after_s = PATIENCE.as_secs(), "the store does not answer");
+            self.trouble.set(Some("the store does not answer".into()));
+        }
+        answer.await
+    }
+
+    fn fails(&mut self, error: &StoreError) {
+        if !std::mem::replace(&mut self.failing, true) {
+            tracing::error!(error = error.chain(), "the store fails; calls are held in memory");
+            metrics::counter!("phony_store_failures_total").increment(1);
+        }
+        self.trouble.set(Some(error.cause()));
+    }
+
+    fn works(&mut self) {
+        if std::mem::take(&mut self.failing) || self.trouble.get().is_some() {
+            let lost_bytes = std::mem::take(&mut self.lost);
+            tracing::info!(lost_bytes, "the store works again");
+            self.trouble.set(None);
+        }
+    }
+}

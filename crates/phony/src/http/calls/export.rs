@@ -1,0 +1,55 @@
+//! `GET /calls/export`.
+
+use axum::body::Body;
+use axum::extract::Query;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use serde::Deserialize;
+
+use super::filter::Which;
+use crate::error::{ApiError, ErrorBody};
+use crate::history::{Export, Form};
+use crate::http::auth::Supervisor;
+
+/// In which form calls are wanted.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+pub(in crate::http) struct ExportForm {
+    /// `jsonl`: a JSON object a line, with all there is about a call; `csv`: a table of calls;
+    /// `txt`: what was said.
+    format: Option<String>,
+}
+
+/// Calls to take away, newest first, as many as there are.
+#[utoipa::path(
+    get, path = "/calls/export", tag = "calls", operation_id = "export_calls",
+    params(Which, ExportForm),
+    responses(
+        (status = 200, description = "JSON Lines, CSV or text", body = String),
+        (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
+    ),
+    security(("token" = []), ("cookie" = []))
+)]
+pub(in crate::http) async fn export(
+    supervisor: Supervisor,
+    Query(which): Query<Which>,
+    Query(form): Query<ExportForm>,
+) -> Result<Response, ApiError> {
+    let (form, kind) = match form.format.as_deref() {
+        None | Some("" | "jsonl") => (Form::JsonLines, "application/jsonl"),
+        Some("csv") => (Form::Csv, "text/csv; charset=utf-8"),
+        Some("txt") => (Form::Text, "text/plain; charset=utf-8"),
+        Some(_) => return Err(ApiError::field("format", "is none of jsonl, csv, txt")),
+    };
+    let mut export = Export::new(supervisor.switchboard().history.clone(), form, which.read()?);
+    // The first part tells whether there will be any.
+    let first = export.next().await.transpose()?;
+    let parts = stream::unfold((first, export), async |(first, mut export)| {
+        let part = match first {
+            Some(part) => Ok(part),
+            None => export.next().await?,
+        };
+        Some((part, (None, export)))
+    });
+    Ok(([(header::CONTENT_TYPE, kind)], Body::from_stream(parts)).into_response())
+}

@@ -1,0 +1,144 @@
+//! Which calls are wanted, as a query string says it.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use phony_call::Direction;
+use serde::Deserialize;
+
+use crate::error::ApiError;
+use crate::history::{Filter, Query};
+
+/// The longest text that is looked for, in bytes.
+const LONGEST: usize = 200;
+
+/// Which calls are wanted.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+pub(in crate::http) struct Which {
+    /// `true`: only live ones; `false`: only ended ones.
+    live: Option<String>,
+    /// Words that were said on the line, the last one perhaps only begun; or a part of a number, of
+    /// an agent's id or of a call's.
+    q: Option<String>,
+    /// `inbound` or `outbound`.
+    direction: Option<String>,
+    /// A part of the number of either party.
+    number: Option<String>,
+    /// An agent's id.
+    agent: Option<String>,
+    /// `live`, `ended`, or the carrier's word: `queued`, `ringing`, `in-progress`, `completed`,
+    /// `busy`, `no-answer`, `failed`, `canceled`.
+    status: Option<String>,
+    /// Begun at this time or later: RFC 3339, or a day, which begins at midnight UTC.
+    since: Option<String>,
+    /// Begun before this time.
+    until: Option<String>,
+}
+
+impl Which {
+    pub(super) fn read(&self) -> Result<Filter, ApiError> {
+        Ok(Filter {
+            live: match given(self.live.as_ref()) {
+                None => None,
+                Some("true" | "1") => Some(true),
+                Some("false" | "0") => Some(false),
+                Some(_) => return Err(ApiError::field("live", "is neither true nor false")),
+            },
+            direction: match given(self.direction.as_ref()) {
+                None => None,
+                Some("inbound") => Some(Direction::Inbound),
+                Some("outbound") => Some(Direction::Outbound),
+                Some(_) => {
+                    return Err(ApiError::field("direction", "is neither inbound nor outbound"));
+                }
+            },
+            number: given(self.number.as_ref()).map(number).transpose()?,
+            agent: given(self.agent.as_ref()).map(str::to_owned),
+            status: given(self.status.as_ref()).map(status).transpose()?,
+            from: given(self.since.as_ref()).map(|text| time("since", text)).transpose()?,
+            until: given(self.until.as_ref()).map(|text| time("until", text)).transpose()?,
+            query: match given(self.q.as_ref()) {
+                Some(text) if text.len() > LONGEST => {
+                    return Err(ApiError::field("q", "is longer than 200 bytes"));
+                }
+                text => text.and_then(Query::parse),
+            },
+        })
+    }
+}
+
+/// What is empty is not given.
+pub(super) fn given(text: Option<&String>) -> Option<&str> {
+    text.map(|text| text.trim()).filter(|text| !text.is_empty())
+}
+
+/// As people write numbers; the `+` of a query string that was not encoded is a space.
+fn number(text: &str) -> Result<String, ApiError> {
+    if text.chars().any(char::is_alphabetic) {
+        return Ok(text.to_owned());
+    }
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    match (digits.is_empty(), text.starts_with('+')) {
+        (true, _) => Err(ApiError::field("number", "has no digit in it")),
+        (false, true) => Ok(format!("+{digits}")),
+        (false, false) => Ok(digits),
+    }
+}
+
+fn status(text: &str) -> Result<String, ApiError> {
+    const KNOWN: [&str; 10] = [
+        "live",
+        "ended",
+        "queued",
+        "ringing",
+        "in-progress",
+        "completed",
+        "busy",
+        "no-answer",
+        "failed",
+        "canceled",
+    ];
+    if KNOWN.contains(&text) {
+        Ok(text.to_owned())
+    } else {
+        Err(ApiError::field("status", &format!("is none of {}", KNOWN.join(", "))))
+    }
+}
+
+fn time(name: &str, text: &str) -> Result<Timestamp, ApiError> {
+    let day = || {
+        let day = Some(text).filter(|text| text.len() == 10)?.parse::<Date>();
+        day.ok()?.to_zoned(TimeZone::UTC).ok()
+    };
+    // The `+` of an offset that was not encoded is a space.
+    let time = text.replace(' ', "+").parse();
+    time.ok().or_else(|| day().map(|day| day.timestamp())).ok_or_else(|| {
+        ApiError::field(
+            name,
+            "is no time such as 2026-08-01T09:00:00Z and no day such as 2026-08-01",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_moments_or_days() {
+        let at = |text| time("since", text).map(|time| time.to_string()).ok();
+        assert_eq!(at("2026-08-01").as_deref(), Some("2026-08-01T00:00:00Z"));
+        assert_eq!(at("2026-08-01T10:00:00 02:00").as_deref(), Some("2026-08-01T08:00:00Z"));
+        for wrong in ["yesterday", "2026-13-01", "1790000000", "2026-08-01T10:00"] {
+            assert_eq!(at(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_taken_as_people_write_them() {
+        assert_eq!(number("+1 (500) 555-0001").unwrap(), "+15005550001");
+        assert_eq!(number("555 0001").unwrap(), "5550001");
+        assert_eq!(number("client:ann").unwrap(), "client:ann");
+        assert!(number("()").is_err());
+    }
+}

@@ -1,0 +1,14 @@
+//! `/calls` and what is below it.
+
+mod delete;
+mod export;
+mod filter;
+mod list;
+mod show;
+mod transcript;
+
+pub(super) use delete::*;
+pub(super) use export::*;
+pub(super) use list::*;
+pub(super) use show::*;
+pub(super) use transcript::*;

@@ -1,0 +1,43 @@
+//! `GET /calls/{callSid}`.
+
+use axum::Json;
+use axum::extract::Path;
+use phony_call::CallSid;
+use serde_json::Value;
+
+use crate::error::{ApiError, ErrorBody};
+use crate::history;
+use crate::http::auth::Supervisor;
+use crate::registry::Letter;
+
+/// Everything about one call.
+///
+/// Parties, agent, times, `status`, `live`, `endReason`; `turns` with what was said and heard, each
+/// with its `latency` by stage; `commands` and `overrides` with who wanted them; `latencies`,
+/// `errors`, `usage`, `costUsd`; of a live call also what it is doing and what it waits for.
+#[utoipa::path(
+    get, path = "/calls/{callSid}", tag = "calls",
+    params(("callSid" = String, Path, description = "The call")),
+    responses(
+        (status = 200, description = "The call as it stands", body = Object),
+        (status = 401, body = ErrorBody), (status = 404, body = ErrorBody),
+        (status = 503, description = "The store does not answer", body = ErrorBody),
+    ),
+    security(("token" = []), ("cookie" = []))
+)]
+pub(in crate::http) async fn show(
+    supervisor: Supervisor,
+    Path(call): Path<String>,
+) -> Result<Json<Value>, ApiError> {
+    let call = CallSid::parse(&call).map_err(|_| ApiError::call_not_found())?;
+    let switchboard = supervisor.switchboard();
+    let snapshot = match switchboard.find(&call) {
+        Some(handle) => handle.ask(Letter::Snapshot).await,
+        None => None,
+    };
+    let history = &switchboard.history;
+    let line = history.line(&call).await?.ok_or_else(ApiError::call_not_found)?;
+    let events = history.events(&call, 0).await?.ok_or_else(ApiError::call_not_found)?;
+    let record = history::record(&line, snapshot, &events).ok_or_else(ApiError::call_not_found)?;
+    Ok(Json(record))
+}

@@ -1,0 +1,50 @@
+//! `GET /calls/{callSid}/transcript`.
+
+use axum::Json;
+use axum::extract::{Path, Query};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::show::show;
+use crate::error::{ApiError, ErrorBody};
+use crate::history;
+use crate::http::auth::Supervisor;
+
+/// In which form a transcript is wanted.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+pub(in crate::http) struct Form {
+    /// `json`, or `txt` for people.
+    format: Option<String>,
+}
+
+/// Who said what, as it was heard.
+#[utoipa::path(
+    get, path = "/calls/{callSid}/transcript", tag = "calls",
+    params(("callSid" = String, Path, description = "The call"), Form),
+    responses(
+        (status = 200, description = "Turns, oldest first", body = Object),
+        (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
+        (status = 404, body = ErrorBody),
+    ),
+    security(("token" = []), ("cookie" = []))
+)]
+pub(in crate::http) async fn transcript(
+    supervisor: Supervisor,
+    Path(call): Path<String>,
+    Query(form): Query<Form>,
+) -> Result<Response, ApiError> {
+    let Json(record) = show(supervisor, Path(call)).await?;
+    match form.format.as_deref() {
+        None | Some("" | "json") => {
+            let body = json!({ "callSid": record["callSid"], "turns": record["turns"] });
+            Ok(Json(body).into_response())
+        }
+        Some("txt") => {
+            let kind = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+            Ok((kind, history::transcript(&record)).into_response())
+        }
+        Some(_) => Err(ApiError::field("format", "is neither json nor txt")),
+    }
+}

@@ -1,0 +1,118 @@
+//! What keeps the calls: the store, its writer, and what is done in it now and then.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio::time::{interval, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::{StartError, make_folder};
+use crate::config::Config;
+use crate::history::{History, Writer, close_abandoned};
+use crate::store::{CallLine, Sqlite, Store, sqlite};
+use crate::switchboard::Switchboard;
+
+/// How often calls that are too old or too many are looked for.
+const RETENTION: Duration = Duration::from_mins(10);
+/// How long the last write may take when the server stops.
+const LAST_WRITE: Duration = Duration::from_secs(5);
+
+/// The store and what works in it.
+pub(super) struct Keeping {
+    store: Arc<dyn Store>,
+    writer: Writer,
+    /// Held by the one process that looks after the calls which others left open.
+    lock: Option<File>,
+}
+
+/// The store at work.
+pub(super) struct Kept {
+    stop: CancellationToken,
+    writer: JoinHandle<()>,
+}
+
+impl Keeping {
+    /// Opens the configured store.
+    pub(super) fn open(config: &Config) -> Result<(History, Self), StartError> {
+        let folder = &config.data_dir;
+        let failed = |source| StartError::DataDir { folder: folder.clone(), source };
+        make_folder(folder).map_err(failed)?;
+        let lock = File::create(folder.join("phony.lock")).map_err(failed)?;
+        let lock = lock.try_lock().is_ok().then_some(lock);
+        if lock.is_none() {
+            tracing::warn!("another Phony uses the same data folder, and looks after its calls");
+        }
+        let store = Sqlite::open(&folder.join(sqlite::FILE)).map_err(StartError::Store)?;
+        let store: Arc<dyn Store> = Arc::new(store);
+        let (history, writer) = History::new(Arc::clone(&store));
+        Ok((history, Self { store, writer, lock }))
+    }
+
+    /// Begins to write, to forget what is too old, and to close what nobody takes up again.
+    pub(super) fn start(self, switchboard: &Arc<Switchboard>, tasks: &TaskTracker) -> Kept {
+        let Self { store, writer, lock } = self;
+        let (stop, kill) = (CancellationToken::new(), switchboard.life.kill.clone());
+        let writer = tasks.spawn(writer.run(stop.clone()));
+        let retention = retain(Arc::clone(&store), Arc::clone(switchboard));
+        let guard = kill.clone();
+        tasks.spawn(async move { guard.run_until_cancelled(retention).await });
+        if let Some(lock) = lock {
+            let abandoned = close_left_open(store, Arc::clone(switchboard));
+            tasks.spawn(async move {
+                kill.run_until_cancelled(abandoned).await;
+                kill.cancelled().await;
+                drop(lock);
+            });
+        }
+        Kept { stop, writer }
+    }
+}
+
+impl Kept {
+    /// Writes what is left, and is done.
+    pub(super) async fn finish(self) {
+        self.stop.cancel();
+        if timeout(LAST_WRITE, self.writer).await.is_err() {
+            tracing::error!("the last events of calls could not be written in time");
+        }
+    }
+}
+
+async fn retain(store: Arc<dyn Store>, switchboard: Arc<Switchboard>) {
+    let retention = switchboard.config.retention;
+    let mut interval = interval(RETENTION);
+    while retention != crate::store::Retention::default() {
+        interval.tick().await;
+        match store.retain(&retention, (switchboard.clock.wall)()).await {
+            Ok(0) => {}
+            Ok(calls) => tracing::info!(calls, "old calls were deleted"),
+            Err(error) => tracing::warn!(error = error.chain(), "old calls are not deleted"),
+        }
+    }
+}
+
+/// Closes the calls that a process left open when it died, once they had time to come back.
+async fn close_left_open(store: Arc<dyn Store>, switchboard: Arc<Switchboard>) {
+    let left = match store.open().await {
+        Ok(left) => left,
+        Err(error) => {
+            return tracing::warn!(error = error.chain(), "open calls are not looked for");
+        }
+    };
+    if left.is_empty() {
+        return;
+    }
+    tracing::info!(calls = left.len(), "calls were left open; they may be taken up again");
+    sleep(switchboard.config.policy.reconnect).await;
+    let gone = |line: &CallLine| switchboard.registry.find(&line.sid).is_none();
+    for line in left.into_iter().filter(gone) {
+        match close_abandoned(&*store, &line).await {
+            Ok(true) => tracing::info!(callSid = %line.sid, "the call did not come back"),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(error = error.chain(), "a call stays open"),
+        }
+    }
+}

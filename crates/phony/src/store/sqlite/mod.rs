@@ -1,0 +1,214 @@
+//! The embedded store: one SQLite file in the data folder.
+//!
+//! It is written through one connection and read through a few others (WAL: readers never wait for
+//! the writer, nor it for them), all on threads where blocking is allowed. A commit survives the
+//! death of the process at once; a loss of power may cost the last commits, never the file.
+
+mod read;
+mod rows;
+mod schema;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::extract::ws::Utf8Bytes;
+use jiff::Timestamp;
+use phony_call::CallSid;
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
+
+use super::{Answer, Appended, CallLine, Chunk, Page, Retention, Store, StoreError, Wanted};
+
+/// The file's name in the data folder.
+pub const FILE: &str = "phony.db";
+
+/// Questions that are answered at a time.
+const READERS: usize = 4;
+/// How long a statement may wait for another process that has the file.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Pages that a file can have.
+const NO_LIMIT: u64 = u32::MAX as u64 - 1;
+/// Calls that are forgotten in one go: writing waits for no more than that.
+const FORGOTTEN: usize = 50;
+
+/// A store in a file.
+#[derive(Debug, Clone)]
+pub struct Sqlite(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    writer: Mutex<Connection>,
+    readers: Mutex<Vec<Connection>>,
+    permits: Semaphore,
+}
+
+impl Sqlite {
+    /// Opens the file, makes it if it is not there, and brings an older one to the form of today.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let mut connection = connect(path)?;
+        schema::prepare(&mut connection, path)?;
+        Ok(Self(Arc::new(Inner {
+            path: path.to_owned(),
+            writer: Mutex::new(connection),
+            readers: Mutex::default(),
+            permits: Semaphore::new(READERS),
+        })))
+    }
+
+    /// Holds the file to a size in bytes, as a full disk would; `None` lets it grow. For trials.
+    pub async fn cap(&self, bytes: Option<u64>) -> Result<(), StoreError> {
+        self.write("the size cannot be set", move |connection| {
+            let page: u64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+            let pages = bytes.map_or(NO_LIMIT, |bytes| bytes / page);
+            connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+        })
+        .await
+    }
+
+    /// Runs something on the writing connection, off the tasks' threads.
+    async fn write<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let inner = Arc::clone(&self.0);
+        let done = spawn_blocking(move || work(&mut lock(&inner.writer))).await;
+        self.told(doing, done)
+    }
+
+    /// Runs something on a reading connection, off the tasks' threads.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        const DOING: &str = "calls cannot be read";
+        let permit = self.0.permits.acquire().await;
+        let inner = Arc::clone(&self.0);
+        let done = spawn_blocking(move || {
+            let free = lock(&inner.readers).pop();
+            let connection = match free {
+                Some(connection) => connection,
+                None => connect(&inner.path)?,
+            };
+            let done = work(&connection).map_err(|error| inner.failed(DOING, error));
+            lock(&inner.readers).push(connection);
+            done
+        });
+        let done = done.await;
+        drop(permit);
+        done.unwrap_or_else(|error| Err(self.0.failed(DOING, error)))
+    }
+
+    fn told<T>(
+        &self,
+        doing: &str,
+        done: Result<rusqlite::Result<T>, tokio::task::JoinError>,
+    ) -> Result<T, StoreError> {
+        match done {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => Err(self.0.failed(doing, error)),
+            Err(error) => Err(self.0.failed(doing, error)),
+        }
+    }
+}
+
+impl Inner {
+    fn failed(
+        &self,
+        doing: &str,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> StoreError {
+        StoreError::failed(format!("{doing} ({})", self.path.display()), source)
+    }
+}
+
+impl Store for Sqlite {
+    fn append(&self, chunks: Vec<Chunk>) -> Answer<'_, Vec<Appended>> {
+        let write = self.write("calls cannot be written", move |c| write::append(c, &chunks));
+        Box::pin(write)
+    }
+
+    fn claim<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<u64>> {
+        let call = call.clone();
+        Box::pin(self.write("a call cannot be claimed", move |c| write::claim(c, &call)))
+    }
+
+    fn events<'a>(&'a self, call: &'a CallSid, after: u64) -> Answer<'a, Option<Vec<Utf8Bytes>>> {
+        let call = call.clone();
+        Box::pin(self.read(move |c| read::events(c, &call, after)))
+    }
+
+    fn line<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<CallLine>> {
+        let call = call.clone();
+        Box::pin(self.read(move |c| read::line(c, &call)))
+    }
+
+    fn list<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Page> {
+        let wanted = wanted.clone();
+        Box::pin(self.read(move |c| read::list(c, &wanted)))
+    }
+
+    fn open(&self) -> Answer<'_, Vec<CallLine>> {
+        Box::pin(self.read(read::open))
+    }
+
+    fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> Answer<'a, bool> {
+        let (call, status) = (call.clone(), status.to_owned());
+        let write = move |c: &mut Connection| write::set_status(c, &call, &status);
+        Box::pin(self.write("a call's status cannot be written", write))
+    }
+
+    fn delete<'a>(&'a self, call: &'a CallSid) -> Answer<'a, bool> {
+        let call = call.clone();
+        Box::pin(self.write("a call cannot be deleted", move |c| write::delete(c, &call)))
+    }
+
+    fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> Answer<'a, u64> {
+        const DOING: &str = "old calls cannot be deleted";
+        Box::pin(async move {
+            let (mut gone, retention) = (0, *retention);
+            loop {
+                let forget = move |c: &mut Connection| write::forget(c, &retention, now, FORGOTTEN);
+                match self.write(DOING, forget).await? {
+                    0 => break,
+                    calls => gone += calls,
+                }
+            }
+            if gone > 0 {
+                self.write(DOING, |c| write::give_space_back(c)).await?;
+            }
+            Ok(gone)
+        })
+    }
+
+    fn check(&self) -> Answer<'_, ()> {
+        Box::pin(self.write("calls cannot be written", write::check))
+    }
+}
+
+/// A connection as every one of ours is.
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let open = || {
+        let connection = Connection::open(path)?;
+        connection.busy_timeout(PATIENCE)?;
+        // What is deleted is overwritten, and must not come back from a temporary file.
+        connection.pragma_update(None, "secure_delete", true)?;
+        connection.pragma_update(None, "temp_store", "memory")?;
+        connection.pragma_update(None, "synchronous", "normal")?;
+        connection.pragma_update(None, "cache_size", -16_000)?;
+        connection.set_prepared_statement_cache_capacity(64);
+        Ok(connection)
+    };
+    open().map_err(|error: rusqlite::Error| {
+        StoreError::failed(format!("the store {} cannot be opened", path.display()), error)
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A transaction that was left open is rolled back when it is dropped.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,300 @@
+//! What is asked of the file.
+
+use std::collections::BTreeMap;
+
+use axum::extract::ws::Utf8Bytes;
+use phony_call::CallSid;
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension as _, Rows, params, params_from_iter};
+
+use super::rows::{self, CallRow};
+use crate::store::line::{said, word};
+use crate::store::{CallLine, Cursor, Entry, Filter, LAST_SEQ, Match, Page, Query, Wanted};
+
+/// How far calls of one moment may be moved on from their place, in numbers.
+const MOVED: i64 = 4096;
+/// The shortest text that the index of names can find.
+const TRIGRAM: usize = 3;
+/// As many calls are asked one by one whether they have the words, rather than all words looked at.
+const FEW: usize = 1000;
+
+pub(super) fn line(connection: &Connection, sid: &CallSid) -> rusqlite::Result<Option<CallLine>> {
+    Ok(rows::find(connection, sid)?.map(|row| row.line))
+}
+
+pub(super) fn events(
+    connection: &Connection,
+    sid: &CallSid,
+    after: u64,
+) -> rusqlite::Result<Option<Vec<Utf8Bytes>>> {
+    let Some(CallRow { id, .. }) = rows::find(connection, sid)? else { return Ok(None) };
+    let sql = "SELECT json FROM events WHERE id > ?1 AND id <= ?2 ORDER BY id";
+    let mut statement = connection.prepare_cached(sql)?;
+    let range = [rows::event_id(id, after), rows::event_id(id, LAST_SEQ)];
+    let events = statement.query_map(range, |row| Ok(row.get::<_, String>(0)?.into()))?;
+    events.collect::<rusqlite::Result<_>>().map(Some)
+}
+
+pub(super) fn open(connection: &Connection) -> rusqlite::Result<Vec<CallLine>> {
+    let sql = format!(
+        "SELECT {} FROM calls WHERE ended_ms IS NULL ORDER BY started_ms DESC, sid DESC",
+        rows::COLUMNS
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    statement.query_map([], |row| Ok(rows::call(row)?.line))?.collect()
+}
+
+/// One more than is wanted is looked for, to know whether there are more.
+pub(super) fn list(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<Page> {
+    let calls = match &wanted.filter.query {
+        None => {
+            let rows = listed(connection, wanted, wanted.limit + 1)?;
+            rows.into_iter().map(|row| (row.line, None)).collect()
+        }
+        Some(query) => found(connection, wanted, query)?,
+    };
+    let more = calls.len() > wanted.limit;
+    let mut page = Page { calls, more };
+    page.calls.truncate(wanted.limit);
+    Ok(page)
+}
+
+/// Calls, newest first, the words aside.
+fn listed(
+    connection: &Connection,
+    wanted: &Wanted,
+    limit: usize,
+) -> rusqlite::Result<Vec<CallRow>> {
+    let mut sql = format!("SELECT {} FROM calls WHERE 1", rows::COLUMNS);
+    let mut values: Vec<Value> = Vec::new();
+    let Filter { live, direction, number, agent, status, from, until, query: _ } = &wanted.filter;
+    let mut and = |text: &str, new: &[Value]| {
+        sql.push_str(" AND ");
+        sql.push_str(text);
+        values.extend_from_slice(new);
+    };
+    let live = match status.as_deref() {
+        Some(word @ ("live" | "ended")) if live.is_none_or(|is| is == (word == "live")) => {
+            Some(word == "live")
+        }
+        Some("live" | "ended") => return Ok(Vec::new()),
+        Some(status) => {
+            and("status = ?", &[text(status)]);
+            *live
+        }
+        None => *live,
+    };
+    match live {
+        Some(true) => and("ended_ms IS NULL", &[]),
+        Some(false) => and("ended_ms IS NOT NULL", &[]),
+        None => {}
+    }
+    if let Some(direction) = direction {
+        and("direction = ?", &[Value::Text(word(direction))]);
+    }
+    if let Some(agent) = agent {
+        and("agent = ?", &[text(agent)]);
+    }
+    if let Some(number) = number {
+        let number = text(number);
+        and("(instr(from_party, ?) OR instr(to_party, ?))", &[number.clone(), number]);
+    }
+    if let Some(from) = from {
+        and("started_ms >= ?", &[from.as_millisecond().into()]);
+    }
+    if let Some(until) = until {
+        and("started_ms <= ?", &[until.as_millisecond().into()]);
+    }
+    if let Some(Cursor { started_ms, sid }) = &wanted.after {
+        and("(started_ms, sid) < (?, ?)", &[(*started_ms).into(), text(sid.as_str())]);
+    }
+    sql.push_str(" ORDER BY started_ms DESC, sid DESC LIMIT ?");
+    values.push(Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params_from_iter(values), rows::call)?;
+    let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+    // Times are finer than milliseconds.
+    Ok(rows.into_iter().filter(|row| wanted.filter.admits(&row.line)).collect())
+}
+
+/// Calls with these words or names, newest first; one more than wanted, if there is one.
+fn found(
+    connection: &Connection,
+    wanted: &Wanted,
+    query: &Query,
+) -> rusqlite::Result<Vec<(CallLine, Option<Match>)>> {
+    let filter = &wanted.filter;
+    if filter.live == Some(true)
+        || filter.number.is_some()
+        || filter.status.as_deref() == Some("live")
+    {
+        let few = Wanted { limit: FEW, ..wanted.clone() };
+        let candidates = listed(connection, &few, FEW + 1)?;
+        if candidates.len() <= FEW {
+            return among(connection, candidates, query, wanted.limit + 1);
+        }
+    }
+    let newest = match (&wanted.after, filter.until) {
+        (None, None) => i64::MAX >> 21,
+        (after, until) => {
+            let after = after.as_ref().map_or(i64::MAX, |at| at.started_ms);
+            let until = until.map_or(i64::MAX, jiff::Timestamp::as_millisecond);
+            rows::first_id(after.min(until).saturating_add(1)) + MOVED
+        }
+    };
+    let oldest = filter.from.map_or(0, |from| rows::first_id(from.as_millisecond()));
+    let (mut said, mut names);
+    let (said_rows, names_rows) = {
+        said = connection.prepare_cached(
+            "SELECT rowid FROM said WHERE said MATCH ?1 AND rowid BETWEEN ?2 AND ?3 \
+             ORDER BY rowid DESC",
+        )?;
+        names = connection.prepare_cached(if query.as_str().chars().count() < TRIGRAM {
+            "SELECT id FROM calls WHERE id BETWEEN ?2 AND ?3 AND (instr(lower(sid), ?1) \
+             OR instr(lower(from_party), ?1) OR instr(lower(to_party), ?1) \
+             OR instr(lower(agent), ?1)) ORDER BY id DESC"
+        } else {
+            "SELECT rowid FROM names WHERE names MATCH ?1 AND rowid BETWEEN ?2 AND ?3 \
+             ORDER BY rowid DESC"
+        })?;
+        let range = [rows::event_id(oldest, 0), rows::event_id(newest, LAST_SEQ)];
+        let said = match query.fts() {
+            None => None,
+            Some(fts) => Some(said.query(params![fts, range[0], range[1]])?),
+        };
+        let name = if query.as_str().chars().count() < TRIGRAM {
+            query.as_str().to_owned()
+        } else {
+            format!("\"{}\"", query.as_str().replace('"', "\"\""))
+        };
+        (said, names.query(params![name, oldest, newest])?)
+    };
+    let mut places = Places::new(said_rows, names_rows)?;
+    let mut best = BTreeMap::<Cursor, (CallRow, Option<u64>)>::new();
+    let mut load =
+        connection.prepare_cached(&format!("SELECT {} FROM calls WHERE id = ?1", rows::COLUMNS))?;
+    while let Some((id, seq)) = places.next()? {
+        if best.len() > wanted.limit {
+            // All that is left began earlier than the last that is wanted.
+            let last = best.keys().next().map_or(0, |last| last.started_ms);
+            if id < rows::first_id(last) {
+                break;
+            }
+        }
+        let Some(row) = load.query_row([id], rows::call).optional()? else { continue };
+        let cursor = row.line.cursor();
+        let earlier = wanted.after.as_ref().is_none_or(|after| cursor < *after);
+        if !earlier || !filter.admits(&row.line) {
+            continue;
+        }
+        best.insert(cursor, (row, seq));
+        if best.len() > wanted.limit + 1 {
+            best.pop_first();
+        }
+    }
+    let shown = best.into_values().rev().map(|(row, seq)| {
+        let place = seq.map(|seq| shown(connection, row.id, seq, query)).transpose()?;
+        Ok((row.line, place))
+    });
+    shown.collect()
+}
+
+/// Those of a few calls that have the words.
+fn among(
+    connection: &Connection,
+    candidates: Vec<CallRow>,
+    query: &Query,
+    limit: usize,
+) -> rusqlite::Result<Vec<(CallLine, Option<Match>)>> {
+    let fts = query.fts();
+    let mut asked = connection.prepare_cached(
+        "SELECT rowid FROM said WHERE said MATCH ?1 AND rowid BETWEEN ?2 AND ?3 \
+         ORDER BY rowid LIMIT 1",
+    )?;
+    let mut calls = Vec::new();
+    for CallRow { id, line, .. } in candidates {
+        let range = (rows::event_id(id, 0), rows::event_id(id, LAST_SEQ));
+        let place: Option<i64> = match &fts {
+            None => None,
+            Some(fts) => {
+                asked.query_row(params![fts, range.0, range.1], |row| row.get(0)).optional()?
+            }
+        };
+        let place = match place.map(|id| rows::parts_of(id).1) {
+            None if !query.names(&line) => continue,
+            None => None,
+            Some(seq) => Some(shown(connection, id, seq, query)?),
+        };
+        calls.push((line, place));
+        if calls.len() == limit {
+            break;
+        }
+    }
+    Ok(calls)
+}
+
+/// The place that was found, and the words around it.
+fn shown(connection: &Connection, call: i64, seq: u64, query: &Query) -> rusqlite::Result<Match> {
+    let mut statement = connection.prepare_cached("SELECT json FROM events WHERE id = ?1")?;
+    let json: Option<String> =
+        statement.query_row([rows::event_id(call, seq)], |row| row.get(0)).optional()?;
+    let event = json.and_then(|json| Entry { seq, json: json.into() }.event());
+    let words = event.as_ref().and_then(|event| said(&event.body)).unwrap_or_default();
+    Ok(Match { seq, text: query.find(words).unwrap_or_default() })
+}
+
+/// What the indexes find, newest call first: the calls' numbers, and that of the first event with
+/// the words.
+struct Places<'a> {
+    said: Source<'a>,
+    names: Source<'a>,
+}
+
+/// Numbers from an index, the highest first.
+struct Source<'a> {
+    rows: Option<Rows<'a>>,
+    next: Option<i64>,
+}
+
+impl<'a> Places<'a> {
+    fn new(said: Option<Rows<'a>>, names: Rows<'a>) -> rusqlite::Result<Self> {
+        let mut places = Self {
+            said: Source { rows: said, next: None },
+            names: Source { rows: Some(names), next: None },
+        };
+        places.said.advance()?;
+        places.names.advance()?;
+        Ok(places)
+    }
+
+    fn next(&mut self) -> rusqlite::Result<Option<(i64, Option<u64>)>> {
+        let said = self.said.next.map(|event| rows::parts_of(event).0);
+        let Some(call) = said.max(self.names.next) else { return Ok(None) };
+        if self.names.next == Some(call) {
+            self.names.advance()?;
+        }
+        let mut first = None;
+        while let Some(event) = self.said.next
+            && let (of, seq) = rows::parts_of(event)
+            && of == call
+        {
+            first = Some(seq);
+            self.said.advance()?;
+        }
+        Ok(Some((call, first)))
+    }
+}
+
+impl Source<'_> {
+    fn advance(&mut self) -> rusqlite::Result<()> {
+        self.next = match &mut self.rows {
+            None => None,
+            Some(rows) => rows.next()?.map(|row| row.get(0)).transpose()?,
+        };
+        Ok(())
+    }
+}
+
+fn text(text: &str) -> Value {
+    Value::Text(text.to_owned())
+}

@@ -1,0 +1,216 @@
+//! Calls and events as rows, and what of them stands in the indexes.
+
+use jiff::Timestamp;
+use phony_call::CallSid;
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use serde::de::DeserializeOwned;
+
+use super::super::line::said;
+use super::super::search::fold;
+use super::super::{CallLine, End, Entry, LAST_SEQ};
+use crate::store::line::word;
+
+/// Midnight before 2020, UTC, in milliseconds since 1970.
+const EPOCH_MS: i64 = 1_577_836_800_000;
+/// By how many bits a call's number is moved to make room for its events'.
+const SEQ_BITS: u32 = 20;
+
+/// The columns of [`line`], in its order.
+pub(super) const COLUMNS: &str = "id, term, sid, from_party, to_party, direction, agent, carrier, \
+     started_at, status, ended_at, end_reason, duration_ms, turns, cost_usd, last_seq";
+
+/// A call as it stands in its row.
+#[derive(Debug, Clone)]
+pub(super) struct CallRow {
+    pub(super) id: i64,
+    pub(super) term: u64,
+    pub(super) line: CallLine,
+}
+
+/// The lowest number that a call has that began at this millisecond.
+pub(super) fn first_id(started_ms: i64) -> i64 {
+    started_ms.saturating_sub(EPOCH_MS).clamp(1, (1 << 40) - 1) << 3
+}
+
+/// The number of an event.
+pub(super) fn event_id(call: i64, seq: u64) -> i64 {
+    (call << SEQ_BITS) | i64::try_from(seq.min(LAST_SEQ)).unwrap_or(0)
+}
+
+/// The number of the event's call, and the event's own.
+pub(super) fn parts_of(event: i64) -> (i64, u64) {
+    let seq = event & ((1 << SEQ_BITS) - 1);
+    (event >> SEQ_BITS, u64::try_from(seq).unwrap_or(0))
+}
+
+/// Reads a row of [`COLUMNS`].
+pub(super) fn call(row: &Row<'_>) -> rusqlite::Result<CallRow> {
+    let sid: String = row.get(2)?;
+    let end = match row.get::<_, Option<String>>(10)? {
+        None => None,
+        Some(at) => Some(End {
+            reason: from_word(row, 11)?,
+            at: time(&at, 10)?,
+            duration_ms: row.get::<_, Option<u64>>(12)?.unwrap_or(0),
+        }),
+    };
+    let line = CallLine {
+        sid: CallSid::parse(&sid).map_err(|error| unreadable(2, error))?,
+        from: row.get(3)?,
+        to: row.get(4)?,
+        direction: from_word(row, 5)?,
+        agent: row.get(6)?,
+        carrier: row.get(7)?,
+        started: time(&row.get::<_, String>(8)?, 8)?,
+        status: row.get(9)?,
+        end,
+        turns: row.get(13)?,
+        cost_usd: row.get(14)?,
+        last_seq: row.get(15)?,
+    };
+    Ok(CallRow { id: row.get(0)?, term: row.get(1)?, line })
+}
+
+/// The row of a call.
+pub(super) fn find(connection: &Connection, sid: &CallSid) -> rusqlite::Result<Option<CallRow>> {
+    let sql = format!("SELECT {COLUMNS} FROM calls WHERE sid = ?1");
+    connection.prepare_cached(&sql)?.query_row([sid.as_str()], call).optional()
+}
+
+/// Puts a new call in.
+pub(super) fn insert(
+    connection: &Connection,
+    term: u64,
+    line: CallLine,
+) -> rusqlite::Result<CallRow> {
+    let started_ms = line.started.as_millisecond();
+    let mut id = first_id(started_ms);
+    let mut taken = connection.prepare_cached("SELECT 1 FROM calls WHERE id = ?1")?;
+    while taken.exists([id])? {
+        id += 1;
+    }
+    connection
+        .prepare_cached(
+            "INSERT INTO calls (id, sid, term, from_party, to_party, direction, agent, carrier, \
+             started_ms, started_at, turns, cost_usd, last_seq) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, 0, 0.0, 0)",
+        )?
+        .execute(params![
+            id,
+            line.sid.as_str(),
+            term,
+            line.from,
+            line.to,
+            word(&line.direction),
+            line.agent,
+            line.carrier,
+            started_ms,
+            line.started.to_string(),
+        ])?;
+    connection
+        .prepare_cached("INSERT INTO names(rowid, words) VALUES (?1, ?2)")?
+        .execute(params![id, names(&line)])?;
+    Ok(CallRow { id, term, line })
+}
+
+/// Writes what of a call can change.
+pub(super) fn update(connection: &Connection, row: &CallRow) -> rusqlite::Result<()> {
+    let CallRow { id, term, line } = row;
+    let end = line.end.as_ref();
+    connection
+        .prepare_cached(
+            "UPDATE calls SET term = ?2, status = ?3, ended_ms = ?4, ended_at = ?5, \
+             end_reason = ?6, duration_ms = ?7, turns = ?8, cost_usd = ?9, last_seq = ?10 \
+             WHERE id = ?1",
+        )?
+        .execute(params![
+            id,
+            term,
+            line.status,
+            end.map(|end| end.at.as_millisecond()),
+            end.map(|end| end.at.to_string()),
+            end.map(|end| word(&end.reason)),
+            end.map(|end| end.duration_ms),
+            line.turns,
+            line.cost_usd,
+            line.last_seq,
+        ])?;
+    Ok(())
+}
+
+/// Puts an event in, and its words into the index.
+pub(super) fn insert_event(
+    connection: &Connection,
+    call: i64,
+    entry: &Entry,
+    words: Option<&str>,
+) -> rusqlite::Result<()> {
+    let id = event_id(call, entry.seq);
+    connection
+        .prepare_cached("INSERT INTO events(id, json) VALUES (?1, ?2)")?
+        .execute(params![id, entry.json.as_str()])?;
+    if let Some(words) = words {
+        connection
+            .prepare_cached("INSERT INTO said(rowid, words) VALUES (?1, ?2)")?
+            .execute(params![id, fold(words)])?;
+    }
+    Ok(())
+}
+
+/// Deletes a call with all its events, from the indexes as well.
+pub(super) fn delete(connection: &Connection, row: &CallRow) -> rusqlite::Result<()> {
+    let range = [event_id(row.id, 0), event_id(row.id, LAST_SEQ)];
+    // The index must be told word for word what it is to forget.
+    let mut events =
+        connection.prepare_cached("SELECT id, json FROM events WHERE id BETWEEN ?1 AND ?2")?;
+    let mut forget = connection
+        .prepare_cached("INSERT INTO said(said, rowid, words) VALUES ('delete', ?1, ?2)")?;
+    let mut rows = events.query(range)?;
+    while let Some(event) = rows.next()? {
+        let (id, json): (i64, String) = (event.get(0)?, event.get(1)?);
+        let entry = Entry { seq: 0, json: json.into() };
+        if let Some(words) = entry.event().as_ref().and_then(|event| said(&event.body)) {
+            forget.execute(params![id, fold(words)])?;
+        }
+    }
+    connection.prepare_cached("DELETE FROM events WHERE id BETWEEN ?1 AND ?2")?.execute(range)?;
+    connection
+        .prepare_cached("INSERT INTO names(names, rowid, words) VALUES ('delete', ?1, ?2)")?
+        .execute(params![row.id, names(&row.line)])?;
+    connection.prepare_cached("DELETE FROM calls WHERE id = ?1")?.execute([row.id])?;
+    Ok(())
+}
+
+/// Puts the names of every call into their index, for files that had none.
+pub(super) fn index_names(connection: &Connection) -> rusqlite::Result<()> {
+    let mut calls = connection.prepare(&format!("SELECT {COLUMNS} FROM calls"))?;
+    let mut put = connection.prepare("INSERT INTO names(rowid, words) VALUES (?1, ?2)")?;
+    let mut rows = calls.query([])?;
+    while let Some(row) = rows.next()? {
+        let CallRow { id, line, .. } = call(row)?;
+        put.execute(params![id, names(&line)])?;
+    }
+    Ok(())
+}
+
+/// What a call is found by, in small letters; no part of a query reaches over a line's end.
+fn names(line: &CallLine) -> String {
+    format!("{}\n{}\n{}\n{}", line.sid, line.from, line.to, line.agent).to_lowercase()
+}
+
+fn from_word<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let word: String = row.get(column)?;
+    serde_json::from_value(word.into()).map_err(|error| unreadable(column, error))
+}
+
+fn time(text: &str, column: usize) -> rusqlite::Result<Timestamp> {
+    text.parse().map_err(|error: jiff::Error| unreadable(column, error))
+}
+
+fn unreadable(
+    column: usize,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
+}

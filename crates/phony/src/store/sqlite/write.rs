@@ -1,0 +1,150 @@
+//! What changes the file.
+
+use jiff::Timestamp;
+use phony_call::CallSid;
+use rusqlite::{Connection, TransactionBehavior, params};
+
+use super::rows::{self, CallRow};
+use crate::store::line::said;
+use crate::store::{Appended, CallLine, Chunk, Entry, LAST_SEQ, Retention};
+
+pub(super) fn append(
+    connection: &mut Connection,
+    chunks: &[Chunk],
+) -> rusqlite::Result<Vec<Appended>> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let done = chunks.iter().map(|chunk| take(&transaction, chunk));
+    let done = done.collect::<rusqlite::Result<Vec<_>>>()?;
+    transaction.commit()?;
+    Ok(done)
+}
+
+fn take(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<Appended> {
+    let row = match rows::find(connection, &chunk.call)? {
+        Some(row) => Some(row),
+        None if chunk.after > 0 => None,
+        None => {
+            let first = chunk.entries.first().and_then(Entry::event);
+            match first.as_ref().and_then(CallLine::begin) {
+                Some(line) => Some(rows::insert(connection, chunk.term, without_events(line))?),
+                None => None,
+            }
+        }
+    };
+    let Some(mut row) = row else { return Ok(Appended::Behind(0)) };
+    if row.term > chunk.term {
+        return Ok(Appended::Stale(row.term));
+    }
+    let last = row.line.last_seq;
+    if last < chunk.after {
+        return Ok(Appended::Behind(last));
+    }
+    row.term = chunk.term;
+    for entry in chunk.entries.iter().filter(|entry| entry.seq > last && entry.seq <= LAST_SEQ) {
+        let event = entry.event();
+        rows::insert_event(connection, row.id, entry, event.as_ref().and_then(|e| said(&e.body)))?;
+        if let Some(event) = &event {
+            row.line.apply(event);
+        }
+        row.line.last_seq = entry.seq;
+    }
+    if chunk.status.is_some() {
+        row.line.status.clone_from(&chunk.status);
+    }
+    rows::update(connection, &row)?;
+    Ok(Appended::Kept(row.line.last_seq))
+}
+
+pub(super) fn claim(connection: &mut Connection, sid: &CallSid) -> rusqlite::Result<Option<u64>> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let open = rows::find(&transaction, sid)?.filter(|row| row.line.end.is_none());
+    let Some(mut row) = open else { return Ok(None) };
+    row.term += 1;
+    rows::update(&transaction, &row)?;
+    transaction.commit()?;
+    Ok(Some(row.term))
+}
+
+pub(super) fn set_status(
+    connection: &mut Connection,
+    sid: &CallSid,
+    status: &str,
+) -> rusqlite::Result<bool> {
+    let sql = "UPDATE calls SET status = ?2 WHERE sid = ?1";
+    let changed = connection.prepare_cached(sql)?.execute(params![sid.as_str(), status])?;
+    Ok(changed > 0)
+}
+
+pub(super) fn delete(connection: &mut Connection, sid: &CallSid) -> rusqlite::Result<bool> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let Some(row) = rows::find(&transaction, sid)? else { return Ok(false) };
+    rows::delete(&transaction, &row)?;
+    transaction.commit()?;
+    give_space_back(connection)?;
+    Ok(true)
+}
+
+/// Deletes the oldest ended calls that are too old or too many, so many at most; gives their number.
+pub(super) fn forget(
+    connection: &mut Connection,
+    retention: &Retention,
+    now: Timestamp,
+    most: usize,
+) -> rusqlite::Result<u64> {
+    let before = retention.age.map(|age| {
+        let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+        now.as_millisecond().saturating_sub(age)
+    });
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut old = match before {
+        None => Vec::new(),
+        Some(before) => oldest(&transaction, "ended_ms < ?1", before, most)?,
+    };
+    if old.is_empty() && retention.bytes.is_some_and(|most| size(&transaction) > most) {
+        old = oldest(&transaction, "ended_ms IS NOT ?1", None::<i64>, most)?;
+    }
+    for row in &old {
+        rows::delete(&transaction, row)?;
+    }
+    transaction.commit()?;
+    Ok(old.len() as u64)
+}
+
+/// Gives free pages back to the file system, and empties the log of what was written, in which what
+/// was deleted may stand still.
+pub(super) fn give_space_back(connection: &Connection) -> rusqlite::Result<()> {
+    let mut vacuum = connection.prepare("PRAGMA incremental_vacuum(4096)")?;
+    let mut rows = vacuum.query([])?;
+    while rows.next()?.is_some() {}
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+/// Whether the file can be written, without writing it.
+pub(super) fn check(connection: &mut Connection) -> rusqlite::Result<()> {
+    connection.transaction_with_behavior(TransactionBehavior::Immediate)?.rollback()
+}
+
+fn oldest(
+    connection: &Connection,
+    which: &str,
+    value: impl rusqlite::ToSql,
+    most: usize,
+) -> rusqlite::Result<Vec<CallRow>> {
+    let sql =
+        format!("SELECT {} FROM calls WHERE {which} ORDER BY ended_ms LIMIT {most}", rows::COLUMNS);
+    let mut statement = connection.prepare_cached(&sql)?;
+    statement.query_map([value], rows::call)?.collect()
+}
+
+/// Bytes in use.
+fn size(connection: &Connection) -> u64 {
+    let number = |name| {
+        let value = connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
+        value.unwrap_or(0)
+    };
+    number("page_count").saturating_sub(number("freelist_count")) * number("page_size")
+}
+
+fn without_events(line: CallLine) -> CallLine {
+    CallLine { last_seq: 0, ..line }
+}
