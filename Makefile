@@ -25,6 +25,9 @@ bless: ## accept the outputs of the golden calls as they are now, then read the 
 dashboard: ## build the dashboard alone
 	cd dashboard && npm ci --no-audit --no-fund && npm run build
 
+screenshots: ## the pictures of the documentation, from recorded events (PICTURES=FOLDER makes all of them, of every page, there)
+	bash scripts/screenshots.sh $(PICTURES)
+
 bench: ## time the call, the parsers and writers
 	cargo bench --package phony-call --package phony-wire
 
@@ -35,4 +38,4 @@ load: ## 1,000 relay calls on loopback, beside a bare two-socket copy
 fuzz: ## fuzz every parser for a minute each (needs a nightly compiler and cargo-fuzz)
 	bash scripts/fuzz.sh
 
-.PHONY: help demo test check gen bless dashboard bench load fuzz
+.PHONY: help demo test check gen bless dashboard screenshots bench load fuzz

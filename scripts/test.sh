@@ -14,6 +14,13 @@ rust_tests() { # rust_tests FILTER
   cargo nextest run --workspace --profile "$profile" --filterset "$1"
 }
 
+# The page in a browser: on recorded events, then against the server between its stand-ins.
+browser() {
+  [ -n "${CHROMIUM:-}" ] || system_package chromium chromium
+  cargo build --quiet --workspace --bins --tests
+  (cd dashboard && npm run --silent test:browser && npm run --silent test:live)
+}
+
 # One whole call with nothing prepared, by the same command that a newcomer types.
 demo() {
   local out
@@ -33,5 +40,6 @@ step 'pure crates' rust_tests 'package(phony-call) | package(phony-wire)'
 step 'server, over real sockets' rust_tests 'package(phony)'
 step 'official SDKs: packages' python_env tests/sdk/requirements-openai.txt tests/sdk/requirements-twilio.txt
 step 'official SDKs against the stand-ins' bash scripts/sdk.sh
+step 'the page in a browser' browser
 step 'a whole call' demo
 printf '\nsteps: %s passed, 0 failed\n' "$steps_passed"

@@ -3,11 +3,14 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { runChecks } from "./chromium.mjs";
 import { start } from "./mock-page.mjs";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const call = (digit) => `/calls/CA${String(digit).repeat(32)}`;
 const PHONE = { width: 390, height: 844 };
+const DESK = { width: 1440, height: 900 };
+const PAGES = ["/history", "/new", "/softphone", "/agents", "/health"];
 
 const checks = {
   async "a wrong token is refused, the right one opens the page"() {
@@ -197,23 +200,27 @@ const checks = {
 
   async "axe finds nothing serious, in light and dark, on a desk and a phone"() {
     const found = [];
-    for (const path of ["/", call(1), call(2), call(7), "/history", "/new", "/agents", "/health"]) {
-      for (const [scheme, size] of [["light"], ["dark"], ["light", PHONE]]) {
-        const page = await site.open(path, { scheme, size, ready: "main a, main button, form" });
-        await page.locator("[role=progressbar]").first().waitFor({ state: "detached" });
-        await page.evaluate(axe);
+    for (const path of ["/", call(1), call(2), call(7), ...PAGES]) {
+      const page = await site.open(path, { ready: "main a, main button, form" });
+      await page.locator("[role=progressbar]").first().waitFor({ state: "detached" });
+      await page.evaluate(axe);
+      for (const [colorScheme, size] of [
+        ["light", DESK],
+        ["dark", DESK],
+        ["light", PHONE],
+      ]) {
+        await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+        await page.setViewportSize(size);
         const { violations } = await page.evaluate(() =>
           window.axe.run(document, { resultTypes: ["violations"] }),
         );
         for (const { id, impact, nodes } of violations) {
-          if (impact === "serious" || impact === "critical") {
-            found.push(
-              `${path} ${scheme}: ${id}: ${nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`,
-            );
-          }
+          if (impact !== "serious" && impact !== "critical") continue;
+          const where = nodes.map((node) => node.html.slice(0, 160)).join(" | ");
+          found.push(`${path} ${colorScheme} ${size.width}: ${id}: ${where}`);
         }
-        await page.close();
       }
+      await page.close();
     }
     assert.deepEqual(found, []);
   },
@@ -262,20 +269,9 @@ async function longTasks(page, ms, work = () => {}) {
 }
 
 const site = await start();
-const only = process.argv[2];
 let failed = 0;
 try {
-  for (const [name, check] of Object.entries(checks)) {
-    if (only && !name.includes(only)) continue;
-    try {
-      const page = await check();
-      await page?.close();
-      console.log(`ok      ${name}`);
-    } catch (error) {
-      failed += 1;
-      console.log(`FAILED  ${name}\n${error.message}`);
-    }
-  }
+  failed = await runChecks(checks, process.argv[2]);
 } finally {
   await site.stop();
 }

@@ -1,10 +1,9 @@
 // The page with recorded events, served with the policy of README.md, and a Chromium to open it.
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { tmpdir } from "node:os";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
+import { launch, report } from "./chromium.mjs";
 
 const root = fileURLToPath(new URL("../dist-mock/", import.meta.url));
 
@@ -39,32 +38,14 @@ export async function start() {
   });
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
 
-  const profile = mkdtempSync(join(tmpdir(), "phony-chromium-"));
-  const browser = await chromium.launchPersistentContext(profile, {
-    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    headless: true,
-    args: [
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-    viewport: null,
-  });
+  const browser = await launch();
   const problems = [];
   return {
     problems,
     /** Opens a page of the dashboard and waits until `ready` is there. */
     async open(path, { size = { width: 1440, height: 900 }, scheme = "light", ready } = {}) {
-      const page = await browser.newPage();
-      page.on("pageerror", (error) => problems.push(`${path}: ${error.message}`));
-      page.on("console", (message) => {
-        if (message.type() === "error") problems.push(`${path}: ${message.text()}`);
-      });
-      await page.setViewportSize(size);
+      const page = await browser.newPage({ viewport: size });
+      report(page, path, problems);
       await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
       await page.goto(`http://127.0.0.1:${server.address().port}/dashboard${path}`);
       if (ready) await page.locator(ready).first().waitFor({ timeout: 15_000 });
@@ -73,7 +54,6 @@ export async function start() {
     async stop() {
       await browser.close();
       server.close();
-      rmSync(profile, { recursive: true, force: true });
     },
   };
 }

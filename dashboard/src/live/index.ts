@@ -1,7 +1,7 @@
 /** The page's one store and one stream, and the hooks by which components read them. */
 import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
 import { api } from "../api/client";
-import { byAttention } from "../model/attention";
+import { byAttention, waits } from "../model/attention";
 import type { Call } from "../model/call";
 import { CallStore } from "./store";
 import { EventStream, type Link, type SocketLike } from "./stream";
@@ -51,9 +51,19 @@ export function useNow(): number {
   return useSyncExternalStore(clock.subscribe, clock.now);
 }
 
+/** The time, once a second, for what goes through all calls. */
+export function useSummaryNow(): number {
+  return useSyncExternalStore(summaryClock.subscribe, summaryClock.now);
+}
+
 /** The live calls, those who need a human first. Sorted once a second, not at every word. */
 export function useLiveCalls(): string[] {
   return useSyncExternalStore(ranking.subscribe, ranking.current);
+}
+
+/** Those of them that cannot go on without a supervisor. */
+export function useWaitingCalls(): string[] {
+  return useSyncExternalStore(waitingRanking.subscribe, waitingRanking.current);
 }
 
 /** Waits until a value has been quiet for a while. */
@@ -66,36 +76,42 @@ export function useDebounced<T>(value: T, ms: number): T {
   return settled;
 }
 
-function ticking() {
+/** Ticks once a second, so many milliseconds after the second: work is spread, not heaped. */
+function ticking(after: number) {
   const listeners = new Set<() => void>();
-  let timer: ReturnType<typeof setInterval> | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   let now = Date.now();
+  const tick = () => {
+    now = Date.now();
+    timer = setTimeout(tick, 1_000 - ((now - after) % 1_000));
+    for (const each of listeners) each();
+  };
   return {
     now: () => now,
     subscribe(listener: () => void) {
       listeners.add(listener);
-      timer ??= setInterval(() => {
-        now = Date.now();
-        for (const each of listeners) each();
-      }, 1_000);
+      timer ??= setTimeout(tick, 1_000 - ((Date.now() - after) % 1_000));
       return () => {
         listeners.delete(listener);
         if (listeners.size > 0) return;
-        clearInterval(timer);
+        clearTimeout(timer);
         timer = undefined;
       };
     },
   };
 }
 
-const clock = ticking();
+const clock = ticking(0);
+const summaryClock = ticking(350);
+const rankingClock = ticking(700);
 
-function ranked() {
+function ranked(wanted: (call: Call) => boolean) {
   let sids: string[] = [];
   let shape = "";
   /** Recomputes; the array stays the same object while the order does. */
   const refresh = () => {
-    const next = byAttention(store.live(), Date.now()).map((call) => call.callSid);
+    const calls = store.live().filter(wanted);
+    const next = byAttention(calls, Date.now()).map((call) => call.callSid);
     if (next.length === sids.length && next.every((sid, at) => sid === sids[at])) return;
     sids = next;
   };
@@ -115,7 +131,7 @@ function ranked() {
         refresh();
         if (sids !== before) listener();
       };
-      const stopClock = clock.subscribe(update);
+      const stopClock = rankingClock.subscribe(update);
       const stopStore = store.subscribeAll(() => {
         const next = shapeNow();
         if (next === shape) return;
@@ -131,4 +147,5 @@ function ranked() {
   };
 }
 
-const ranking = ranked();
+const ranking = ranked(() => true);
+const waitingRanking = ranked(waits);

@@ -30,7 +30,7 @@ export default function Wallboard() {
   return (
     <Box sx={{ px: { xs: 1.5, md: 3 }, pt: 0.75, pb: 3, display: "grid", gap: 2.5 }}>
       <Strip />
-      <NeedsYou sids={sids} />
+      <NeedsYou />
       <Box component="section" aria-label={t.board.live} ref={list}>
         {sids.length > 0 && <LiveList sids={sids} />}
         {sids.length === 0 && link.state !== "connecting" && <Quiet />}

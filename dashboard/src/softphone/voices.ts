@@ -2,7 +2,7 @@
 import type { Voice } from "./player";
 
 /** Letters a second that are shown, and that a voice which does not tell is taken to speak. */
-const READ_PER_SECOND = 40;
+const READ_PER_SECOND = 25;
 const SPOKEN_PER_SECOND = 15;
 const STEP_MS = 60;
 /** A voice that has not begun by then will not: the browser has lost it. */

@@ -6,6 +6,7 @@ import Typography from "@mui/material/Typography";
 import { useQuery } from "@tanstack/react-query";
 import { type KeyboardEvent, type ReactNode, useRef, useState } from "react";
 import { api } from "../../api/client";
+import { Area } from "../../app/Area";
 import { HangUpIcon } from "../../app/icons";
 import { useKeys } from "../../app/keys";
 import { failureText, useToast } from "../../app/toasts";
@@ -145,11 +146,10 @@ function Words(props: {
   };
   return (
     <Box sx={{ display: "flex", gap: 1, alignItems: "start" }}>
-      <TextField
+      <Area
         label={props.label}
         helperText={props.help}
-        multiline
-        maxRows={6}
+        lines={6}
         fullWidth
         value={text}
         slotProps={{ htmlInput: { "data-hand": props.hand } }}

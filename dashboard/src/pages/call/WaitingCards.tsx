@@ -5,6 +5,7 @@ import TextField from "@mui/material/TextField";
 import Typography from "@mui/material/Typography";
 import { type KeyboardEvent, useState } from "react";
 import { api } from "../../api/client";
+import { Area } from "../../app/Area";
 import { useAct } from "../../app/useAct";
 import { useNow } from "../../live/index";
 import type { Call, Waiting } from "../../model/call";
@@ -43,10 +44,9 @@ function Question(props: { callSid: string; waiting: Waiting }) {
     <Box sx={{ display: "grid", gap: 1.25 }}>
       <Title text={t.hands.question} waiting={props.waiting} />
       <Quote text={props.waiting.text} />
-      <TextField
+      <Area
         label={t.hands.answerField}
-        multiline
-        maxRows={6}
+        lines={6}
         value={text}
         slotProps={{ htmlInput: { "data-hand": "answer" } }}
         onChange={(event) => setText(event.target.value)}
@@ -73,10 +73,9 @@ function Reply(props: { callSid: string; waiting: Waiting; compact: boolean }) {
   return (
     <Box sx={{ display: "grid", gap: 1.25 }}>
       <Title text={t.hands.reply} waiting={waiting} />
-      <TextField
+      <Area
         label={t.hands.replyField}
-        multiline
-        maxRows={8}
+        lines={8}
         value={text}
         helperText={text === waiting.text ? undefined : t.hands.approveEdited}
         slotProps={{ htmlInput: { "data-hand": "reply" } }}

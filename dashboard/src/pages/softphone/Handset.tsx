@@ -2,9 +2,9 @@
 import Alert from "@mui/material/Alert";
 import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
-import TextField from "@mui/material/TextField";
 import Typography from "@mui/material/Typography";
 import { useEffect, useState } from "react";
+import { Area } from "../../app/Area";
 import { HangUpIcon } from "../../app/icons";
 import { follow, paths } from "../../app/router";
 import { useNow } from "../../live/index";
@@ -89,11 +89,10 @@ function Words(props: { enabled: boolean }) {
   };
   return (
     <Box sx={{ display: "flex", gap: 1, alignItems: "start" }}>
-      <TextField
+      <Area
         label={t.softphone.field}
         helperText={t.softphone.sendHelp}
-        multiline
-        maxRows={4}
+        lines={4}
         fullWidth
         autoFocus
         value={text}

@@ -5,7 +5,7 @@ import Paper from "@mui/material/Paper";
 import Typography from "@mui/material/Typography";
 import { otherParty, PhoneNumber } from "../../app/parts";
 import { follow, paths } from "../../app/router";
-import { store, useCall } from "../../live/index";
+import { useCall, useWaitingCalls } from "../../live/index";
 import { waits } from "../../model/attention";
 import { t } from "../../texts";
 import { WaitingCards } from "../call/WaitingCards";
@@ -13,11 +13,8 @@ import { WaitingCards } from "../call/WaitingCards";
 /** More than these are answered one after the other anyway. */
 const SHOWN = 6;
 
-export function NeedsYou(props: { sids: string[] }) {
-  const waiting = props.sids.filter((sid) => {
-    const call = store.get(sid);
-    return call !== undefined && waits(call);
-  });
+export function NeedsYou() {
+  const waiting = useWaitingCalls();
   return (
     <Box component="section" aria-label={t.board.needs}>
       <Typography variant="h2" sx={{ mb: 1 }}>

@@ -6,14 +6,14 @@ import Typography from "@mui/material/Typography";
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { api } from "../../api/client";
-import { store, useNow } from "../../live/index";
+import { store, useSummaryNow } from "../../live/index";
 import { board, type Condition } from "../../model/board";
 import { delay } from "../../model/format";
 import { LATENCY_BUDGET_MS } from "../../model/latency";
 import { t } from "../../texts";
 
 export function Strip() {
-  const now = useNow();
+  const now = useSummaryNow();
   const figures = board(store.values(), now);
   const stored = useToday(now);
   const calls = Math.max(figures.today, stored.calls);

@@ -1,0 +1,179 @@
+// A real server between its stand-ins, as processes, and callers who ring it over the network.
+import { spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const phony =
+  process.env.PHONY_BIN ?? fileURLToPath(new URL("../../target/debug/phony", import.meta.url));
+
+export const TOKEN = "the-supervisors-token-of-this-test";
+export const NUMBER = "+14155550100";
+/** Answered by an agent whose every reply waits for a supervisor. */
+export const CAREFUL_NUMBER = "+14155550101";
+const CARRIER_TOKEN = "an-auth-token-for-this-test-only";
+
+const CONFIG = `
+[agents]
+folder = "agents"
+numbers = { "${CAREFUL_NUMBER}" = "careful" }
+`;
+
+const CAREFUL = `
+name = "Careful"
+greeting = "Hello, this is the careful one."
+instructions = "You answer the telephone."
+
+[approval]
+always = true
+`;
+
+/** Starts the model and the server. */
+export async function house() {
+  const folder = mkdtempSync(join(tmpdir(), "phony-browser-"));
+  mkdirSync(join(folder, "agents"));
+  writeFileSync(join(folder, "phony.toml"), CONFIG);
+  writeFileSync(join(folder, "agents", "careful.toml"), CAREFUL);
+  const running = new Set();
+
+  /** Starts a process; `said` is what it has written so far. */
+  function start(args, env = {}) {
+    const child = spawn(phony, args, {
+      cwd: folder,
+      env: { PATH: process.env.PATH, HOME: folder, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const run = { child, out: "", err: "" };
+    child.stdout.on("data", (data) => {
+      run.out += data;
+    });
+    child.stderr.on("data", (data) => {
+      run.err += data;
+    });
+    run.over = new Promise((done) => child.once("close", done));
+    running.add(child);
+    run.over.then(() => running.delete(child));
+    return run;
+  }
+
+  const model = start(["sim", "openai", "--port", "0"]);
+  const modelUrl = await said(model, /OPENAI_BASE_URL=(\S+)/);
+  const port = await freePort();
+  const origin = `http://127.0.0.1:${port}`;
+  let server;
+  let login = "";
+
+  async function serve() {
+    server = start(["serve"], {
+      PORT: String(port),
+      PHONY_DATA_DIR: join(folder, "data"),
+      PHONY_ADMIN_TOKEN: TOKEN,
+      PHONY_API_RATE: "0",
+      TWILIO_AUTH_TOKEN: CARRIER_TOKEN,
+      TWILIO_ACCOUNT_SID: "AC00000000000000000000000000000000",
+      TWILIO_PHONE_NUMBER: NUMBER,
+      OPENAI_API_KEY: "any",
+      OPENAI_BASE_URL: modelUrl,
+    });
+    login = await said(server, /(http\S+\/login\?code=\S+)/);
+  }
+
+  /** As a supervisor's script would. */
+  async function ask(path) {
+    const answer = await fetch(origin + path, { headers: { Authorization: `Bearer ${TOKEN}` } });
+    return answer.json();
+  }
+
+  await serve();
+  return {
+    origin,
+    /** The link that the server printed when it started. */
+    login: () => login.replace("localhost", "127.0.0.1"),
+    /** Ends the server as a crash would, and starts it again. */
+    async kill() {
+      server.child.kill("SIGKILL");
+      await server.over;
+    },
+    serve,
+    /**
+     * Somebody rings, says these lines, and then waits. `sid` comes once the server has the call;
+     * `record` once it is over: all that the network remembers of it.
+     */
+    async ring(lines, number = NUMBER) {
+      const name = `caller-${Math.random().toString(36).slice(2)}.txt`;
+      writeFileSync(join(folder, name), [...lines, "/wait 600s"].join("\n"));
+      const known = new Set((await this.calls()).map((call) => call.callSid));
+      const run = start([
+        ...["sim", "twilio", "--call", number, "--caller", name, "--json"],
+        ...["--auth-token", CARRIER_TOKEN, "--voice-url", `${origin}/receive_call`],
+        ...["--voice", "40", "--number", NUMBER],
+      ]);
+      const sid = await until(async () => {
+        if (run.child.exitCode !== null) throw new Error(`the call failed: ${run.out}${run.err}`);
+        return (await this.calls()).find((call) => !known.has(call.callSid))?.callSid;
+      }, "the call to arrive");
+      return {
+        sid,
+        async record() {
+          await within(run.over, "the call's end");
+          return JSON.parse(run.out);
+        },
+        hangUp: () => run.child.kill("SIGKILL"),
+      };
+    },
+    calls: async () => (await ask("/calls?live=true")).calls,
+    log: () => server.err + server.out,
+    async stop() {
+      const all = [...running];
+      for (const child of all) child.kill("SIGKILL");
+      await Promise.all(all.map((child) => new Promise((done) => child.once("close", done))));
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Waits until a process has written something. */
+function said(run, pattern) {
+  return until(async () => {
+    if (run.child.exitCode !== null) throw new Error(`it ended: ${run.out}${run.err}`);
+    return pattern.exec(run.out + run.err)?.[1];
+  }, String(pattern));
+}
+
+const LIMIT_MS = 20_000;
+
+/** Asks until there is an answer. */
+export async function until(ask, what) {
+  const end = Date.now() + LIMIT_MS;
+  while (Date.now() < end) {
+    const answer = await ask();
+    if (answer) return answer;
+    await new Promise((done) => setTimeout(done, 50));
+  }
+  throw new Error(`waited in vain for ${what}`);
+}
+
+async function within(promise, what) {
+  let timer;
+  const late = new Promise((_, fail) => {
+    timer = setTimeout(() => fail(new Error(`waited in vain for ${what}`)), LIMIT_MS);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function freePort() {
+  return new Promise((done, fail) => {
+    const probe = createServer();
+    probe.once("error", fail);
+    probe.listen(0, "127.0.0.1", () => {
+      const { port } = probe.address();
+      probe.close(() => done(port));
+    });
+  });
+}
