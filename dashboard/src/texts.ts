@@ -1,5 +1,6 @@
 /** Every word of the page, in one place. Functions where a figure belongs in the sentence. */
-import type { CallEvent } from "./api/events";
+
+import { endReason } from "./eventTexts";
 import type { ReasonKind } from "./model/attention";
 import type { Phase } from "./model/call";
 import { age, clock, delay, dollars, grouped } from "./model/format";
@@ -73,8 +74,10 @@ export const t = {
     quietSteps: [
       "Call your number, or place a call from here.",
       "No phone at hand? Be the caller yourself with the softphone, or “phony talk” in a terminal.",
-      "Not set up yet? “phony doctor” says what is missing.",
+      "“phony demo” plays a whole call, without an account.",
     ],
+    setUp: "To set up",
+    allSetUp: "Everything is set up.",
     place: "New call",
     tryIt: "Softphone",
     seeHealth: "Check the set-up",
@@ -225,6 +228,10 @@ export const t = {
     all: "All",
     live: "Live",
     ended: "Ended",
+    any: "Any",
+    direction: "Direction",
+    agent: "Agent",
+    since: "Since",
     none: "No calls match.",
     noneYet: "No calls yet.",
     more: "Show more",
@@ -233,7 +240,11 @@ export const t = {
   newCall: {
     lead: "The AI calls a number and follows a scenario. You watch, and can step in at any time.",
     to: "Number to call",
-    toHelp: "With + and country code, such as +14155550123.",
+    toHelp: "In any usual spelling; abroad with + and country code, such as +442071234567.",
+    opening: "Says first",
+    leavesMessage: "A machine that answers is left the scenario’s message.",
+    hangsUp: "A machine that answers is hung up on.",
+    anyHour: "Call outside calling hours all the same. The ledger will say so.",
     scenario: "Scenario",
     noScenario: "None: the agent’s own instructions",
     agent: "Agent",
@@ -243,8 +254,21 @@ export const t = {
     place: "Place call",
     needsConsent: "A call without consent is never placed.",
     refused: "Refused by a safety rule",
-    refusedLead:
-      "Phony never dials without consent, emergency and premium numbers, numbers on the do-not-call list, or outside calling hours where the callee lives. The refusal is kept in the ledger.",
+    refusedLead: "The call was not placed, and no one was rung.",
+    ledger: "The refusal is kept in the ledger.",
+    rules: {
+      consent: "Nobody is called who has not agreed to be called by an automated assistant.",
+      emergency_number: "Emergency numbers are never dialled.",
+      premium_number: "Premium-rate and shared-cost numbers are never dialled.",
+      satellite_number: "Satellite numbers are never dialled.",
+      invalid_number: "There can be no such number. Check it digit by digit.",
+      country_not_allowed:
+        "Only numbers of the allowed countries are dialled; the configuration names them.",
+      do_not_call: "This number is on the do-not-call list: its owner asked not to be called.",
+      calling_hours:
+        "It is too early or too late where the callee lives. Try again in their daytime.",
+      spend: "The spend limit is reached; no more calls are placed today.",
+    } as Record<string, string>,
   },
   softphone: {
     lead: "Talk to an agent from this page, no phone needed. It is a call like any other: it shows on the wallboard, and a supervisor can step in.",
@@ -289,6 +313,12 @@ export const t = {
     numbers: "Answers",
     voice: "Voice",
     transport: "Transport",
+    language: "Language",
+    commands: "May",
+    transfers: "Transfers to",
+    talk: "Try it in the softphone",
+    makeDefault: "Let it answer by default",
+    answersNow: (name: string) => `${name} answers from the next call on.`,
     use: "Call with this scenario",
     none: "None installed.",
   },
@@ -300,10 +330,29 @@ export const t = {
     notReady: "Not taking calls",
     uptime: "Up for",
     live: "Live calls",
-    version: "Version",
     stream: "Event stream",
     doctor: "Doctor’s findings",
     healthy: "Nothing to do.",
+    looking: "Looking …",
+    again: "Look again",
+    level: { ok: "as it should be", warn: "worth a look", fail: "broken" },
+    versions: "Versions",
+    model: "Model",
+    node: "Node",
+    host: "Public name",
+    store: "Store",
+    folder: "Data folder",
+    machine: "Machine",
+    machineIs: (platform: string, cpus: number) => `${platform}, ${count(cpus, "CPU", "CPUs")}`,
+    limits: "Limits",
+    hours: "Calling hours",
+    dialRate: "Outbound calls",
+    apiRate: "Requests",
+    perMinute: (n: number) => (n === 0 ? "no limit" : `${n} a minute`),
+    longest: "Longest call",
+    approval: "Approval",
+    everyReply: "every reply waits for a supervisor",
+    byAgent: "as each agent’s rules say",
     more: "More",
     metrics: "Metrics for Prometheus",
     openapi: "Description of the API",
@@ -368,81 +417,4 @@ export const t = {
   costAndTokens: (usd: number) => dollars(usd),
 };
 
-/** A chip's words: what happened, by whom is shown beside it. */
-export function chipText(event: CallEvent): { label: string; detail: string } {
-  switch (event.type) {
-    case "session_start":
-      return { label: "Call started", detail: event.agent && `agent ${event.agent}` };
-    case "session_end":
-      return { label: "Call ended", detail: endReason(event.reason) };
-    case "command_executed":
-      return commandText(event);
-    case "command_rejected":
-      return {
-        label: `${commandText(event).label}: refused`,
-        detail: [event.value, event.reason].filter(Boolean).join(" · "),
-      };
-    case "session_transfer":
-      return { label: "Transferred", detail: grouped(event.target) };
-    case "query":
-      return { label: "Asked a human", detail: event.text };
-    case "query_response":
-      return {
-        label: event.answered === false ? "Nobody answered" : "Answered",
-        detail: event.text,
-      };
-    case "resumed":
-      return { label: "The line is back", detail: `after ${age(event.gapMs)}` };
-    case "pending_response":
-      return { label: "Reply held", detail: event.text };
-    case "response_approved":
-      return { label: "Reply approved", detail: event.text };
-    case "response_rejected":
-      return { label: "Reply rejected", detail: event.reason ?? event.text };
-    case "whisper":
-      return { label: "Whisper to AI", detail: event.text };
-    case "takeover":
-      return { label: "A human took over", detail: event.text };
-    case "release":
-      return { label: "Back to the AI", detail: event.text };
-    case "dtmf":
-      return { label: "Caller pressed", detail: event.digit };
-    case "error":
-      return {
-        label: event.fatal ? "Fatal error" : "Error",
-        detail: [event.where, event.message || event.code].filter(Boolean).join(": "),
-      };
-    case "unknown":
-      return { label: event.name.replaceAll("_", " "), detail: "" };
-    default:
-      return { label: event.type.replaceAll("_", " "), detail: "" };
-  }
-}
-
-/** A name for who did it; empty where it goes without saying. */
-export function authorText(by: string | undefined): string {
-  if (by === undefined || by === "") return "";
-  if (by === "ai" || by === "model") return "AI";
-  return by === "policy" ? "by rule" : by;
-}
-
-/** A command in words: what it does, and with what. */
-export function commandText(of: { command: string; value: string }): {
-  label: string;
-  detail: string;
-} {
-  const name = of.command;
-  const words: Record<string, string> = {
-    press: "Press",
-    dtmf: "Press",
-    transfer: "Transfer",
-    end_call: "Hang up",
-    end: "Hang up",
-    request_user: "Ask a human",
-  };
-  return { label: words[name] ?? name.replaceAll("_", " "), detail: of.value };
-}
-
-function endReason(reason: string): string {
-  return reason === "" ? "no reason given" : reason.replaceAll("_", " ");
-}
+export { authorText, chipText, commandText } from "./eventTexts";

@@ -3,6 +3,8 @@
  * can tell «this server has no such route» from «this call does not exist» and from «not now».
  */
 
+import type { components } from "./schema";
+
 /** An answer that is no success, or none at all (`status` 0). */
 export class ApiError extends Error {
   readonly status: number;
@@ -64,6 +66,8 @@ export interface Agent {
   transport?: string;
   model?: string;
   default?: boolean;
+  language?: string | null;
+  commands?: string[];
   numbers?: string[];
   transferTargets?: { name?: string; number: string }[];
 }
@@ -72,9 +76,17 @@ export interface Scenario {
   id: string;
   name?: string;
   description?: string;
-  text?: string;
-  goal?: string;
-  agent?: string;
+  /** What is said first, with its slots. */
+  opening?: string | null;
+  slots?: Slot[];
+  detectMachine?: boolean;
+  leavesMessage?: boolean;
+}
+
+/** A place in a scenario's texts; one without a default must be filled. */
+export interface Slot {
+  name: string;
+  default?: string | null;
 }
 
 export interface Health {
@@ -84,12 +96,9 @@ export interface Health {
   activeCalls: number;
 }
 
-export interface Finding {
-  name?: string;
-  status?: string;
-  message?: string;
-  fix?: string;
-}
+/** What the doctor says: findings with their mends, versions, limits, and where the server runs. */
+export type DoctorReport = components["schemas"]["Report"];
+export type Finding = components["schemas"]["Finding"];
 
 export interface NewCall {
   to: string;
@@ -97,6 +106,8 @@ export interface NewCall {
   agent?: string;
   consent: boolean;
   from?: string;
+  variables?: Record<string, string>;
+  ignoreCallingHours?: boolean;
 }
 
 const get = <T>(path: string, signal?: AbortSignal): Promise<T> => request("GET", path, { signal });
@@ -143,6 +154,8 @@ export const api = {
     get<CallPage>(`/calls?${new URLSearchParams(query)}`, signal),
   call: (callSid: string, signal?: AbortSignal) =>
     get<CallSummary & Record<string, unknown>>(`/calls/${encodeURIComponent(callSid)}`, signal),
+  /** Lets another agent answer from the next call on. */
+  answerBy: (agent: string) => request<void>("PUT", "/agents/default", { body: { agent } }),
   agents: async (signal?: AbortSignal) => list<Agent>(await get("/agents", signal), "agents"),
   scenarios: async (signal?: AbortSignal) =>
     list<Scenario>(await get("/scenarios", signal), "scenarios"),
@@ -159,7 +172,8 @@ export const api = {
       throw error;
     }
   },
-  doctor: async (signal?: AbortSignal) => list<Finding>(await get("/doctor", signal), "findings"),
+  doctor: (signal?: AbortSignal) =>
+    request<DoctorReport>("GET", "/doctor", { signal, limit: 60_000 }),
   version: async (signal?: AbortSignal) =>
     (await get<{ info?: { version?: string } }>("/openapi.json", signal)).info?.version ?? "",
 };
@@ -177,6 +191,8 @@ function list<T>(body: unknown, key: string): T[] {
 }
 
 interface Options {
+  /** How long the server may take, in milliseconds. */
+  limit?: number;
   body?: unknown;
   headers?: Record<string, string>;
   signal?: AbortSignal;
@@ -185,7 +201,7 @@ interface Options {
 const TIME_LIMIT_MS = 15_000;
 
 async function request<T>(method: string, path: string, options: Options): Promise<T> {
-  const limit = AbortSignal.timeout(TIME_LIMIT_MS);
+  const limit = AbortSignal.timeout(options.limit ?? TIME_LIMIT_MS);
   const signal = options.signal ? AbortSignal.any([options.signal, limit]) : limit;
   let response: Response;
   try {

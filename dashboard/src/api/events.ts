@@ -61,6 +61,13 @@ export interface AssistantResponse extends Base {
   turn?: number;
 }
 
+/** How far the caller has heard a reply that is still being spoken. */
+export interface AssistantHeard extends Base {
+  type: "assistant_heard";
+  text: string;
+  turn?: number;
+}
+
 export interface AssistantDelta extends Base {
   type: "assistant_delta";
   text: string;
@@ -128,9 +135,12 @@ export interface Waiting extends Base {
   commands: HeldCommand[];
 }
 
-/** What the server remembers the call by, and people need not read. */
-export interface Silent extends Base {
-  type: "connected" | "assistant_heard" | "handed_over";
+/** A step of the call itself that holds one word, or none: how far a call of ours has got, who
+ * answered it, that it was said that a machine speaks, that the line is up, or left to another
+ * server. */
+export interface Step extends Base {
+  type: "status" | "answered_by" | "disclosure" | "connected" | "handed_over";
+  text: string;
 }
 
 /** The line was lost and is back. */
@@ -166,13 +176,14 @@ export type CallEvent =
   | Transcript
   | AssistantResponse
   | AssistantDelta
+  | AssistantHeard
+  | Step
   | Command
   | Latency
   | Usage
   | Fault
   | Worded
   | Waiting
-  | Silent
   | Resumed
   | Transfer
   | Dtmf
@@ -238,7 +249,14 @@ function read(type: string, base: Base, raw: Raw): CallEvent {
         turn: number(raw, "turn"),
       };
     case "assistant_delta":
+    case "assistant_heard":
       return { ...base, type, text: text(raw, "text"), turn: number(raw, "turn") };
+    case "status":
+    case "answered_by":
+    case "disclosure":
+    case "connected":
+    case "handed_over":
+      return { ...base, type, text: text(raw, STEP_WORD[type]) };
     case "command_executed":
     case "command_rejected":
       return {
@@ -291,10 +309,6 @@ function read(type: string, base: Base, raw: Raw): CallEvent {
         turn: number(raw, "turn"),
         commands: heldCommands(raw.commands),
       };
-    case "connected":
-    case "handed_over":
-    case "assistant_heard":
-      return { ...base, type };
     case "resumed":
       return { ...base, type, gapMs: number(raw, "gapMs") ?? 0 };
     case "session_transfer":
@@ -307,6 +321,15 @@ function read(type: string, base: Base, raw: Raw): CallEvent {
       return { ...base, type: "unknown", name: type };
   }
 }
+
+/** Where a step holds its word. */
+const STEP_WORD = {
+  status: "status",
+  answered_by: "who",
+  disclosure: "text",
+  connected: "text",
+  handed_over: "text",
+} as const;
 
 function heldCommands(raw: unknown): HeldCommand[] {
   if (!Array.isArray(raw)) return [];

@@ -6,7 +6,7 @@
  */
 import { replaceSocket } from "../live/index";
 import { replacePhone } from "../softphone/index";
-import { agents, findings, scenarios } from "./catalogue";
+import { agents, report, scenarios } from "./catalogue";
 import { answer, failure } from "./http";
 import { longCall, streaming } from "./load";
 import { MockPhone } from "./phone";
@@ -53,7 +53,7 @@ export function install(): void {
     if (path.startsWith("/override/")) return server.override(path.slice(10), body);
     if (path === "/agents") return answer({ agents });
     if (path === "/scenarios") return answer({ scenarios });
-    if (path === "/doctor") return answer({ findings });
+    if (path === "/doctor") return answer(report);
     if (path === "/calls" && init?.method === "POST") return server.place(body);
     if (path === "/calls") return answer(server.list(address.searchParams));
     if (path.startsWith("/calls/")) return server.one(decodeURIComponent(path.slice(7)));

@@ -1,13 +1,17 @@
 import { expect, test } from "vitest";
 import { toEvent } from "../api/events";
 import { byAttention, reasons } from "./attention";
-import { board } from "./board";
+import { board, conditions } from "./board";
 import { applyAll, type Call, newCall } from "./call";
 
 const T0 = Date.UTC(2026, 10, 23, 9, 0, 0);
 
 function call(sid: string, ...steps: [second: number, type: string, fields?: object][]): Call {
-  const all: typeof steps = [[0, "session_start", { from: "+14155550142" }], ...steps];
+  const all: typeof steps = [
+    [0, "session_start", { from: "+14155550142" }],
+    [0, "connected"],
+    ...steps,
+  ];
   const events = all.map(([second, type, fields], at) =>
     toEvent({
       type,
@@ -89,4 +93,19 @@ test("the strip counts the live, the waiting, the cost and the slowest turns", (
   const figures = board([one, two, newCall("CA3")], T0 + 10_000);
   expect(figures).toMatchObject({ live: 1, waiting: 1, oldest: T0 + 3_000, p95: 700 });
   expect(figures).toMatchObject({ model: "good", store: "trouble", today: 2, costToday: 0.5 });
+});
+
+test("the parts’ conditions are what calls show, else what the server says of itself", () => {
+  const seen = { model: "trouble", carrier: "unknown", store: "unknown" } as const;
+  const findings = [
+    { id: "model", level: "ok" },
+    { id: "twilio_account", level: "ok" },
+    { id: "twilio_number", level: "fail" },
+    { id: "store", level: "ok" },
+  ] as const;
+  const known = { model: "trouble", carrier: "trouble", store: "good" };
+  expect(conditions(seen, "", findings)).toEqual(known);
+  const full = "the store does not take events";
+  expect(conditions(seen, full, findings)).toEqual({ ...known, store: "trouble" });
+  expect(conditions(seen, "", [])).toEqual(seen);
 });

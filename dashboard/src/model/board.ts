@@ -62,10 +62,35 @@ export function board(calls: Iterable<Call>, now: number): Board {
   return result;
 }
 
-/** Which part an error's `where` means. */
-function culprit(where: string): "model" | "carrier" | "store" | undefined {
+export type Part = "model" | "carrier" | "store";
+
+/**
+ * The parts' conditions with what the server says of itself: it is not ready because of one, or its
+ * doctor has found something. What calls have shown in the last minutes is newer than the doctor.
+ */
+export function conditions(
+  seen: Record<Part, Condition>,
+  notReady: string,
+  findings: readonly { id: string; level: "ok" | "warn" | "fail" }[],
+): Record<Part, Condition> {
+  const result = { ...seen };
+  for (const { id, level } of findings) {
+    const part = culprit(id);
+    if (part === undefined || seen[part] !== "unknown") continue;
+    if (level === "fail") result[part] = "trouble";
+    else if (result[part] === "unknown") result[part] = "good";
+  }
+  const blamed = culprit(notReady);
+  if (blamed) result[blamed] = "trouble";
+  return result;
+}
+
+/** Which part an error's `where`, a finding's id or a reason means. */
+function culprit(where: string): Part | undefined {
   if (/model|openai|realtime/i.test(where)) return "model";
-  if (/carrier|twilio|relay|media/i.test(where)) return "carrier";
-  if (/store|redis|sqlite|database/i.test(where)) return "store";
+  if (/store|redis|sqlite|database|disk|data_folder/i.test(where)) return "store";
+  if (/carrier|twilio|relay|media|number|public|signed|socket|webhook/i.test(where)) {
+    return "carrier";
+  }
   return undefined;
 }

@@ -274,3 +274,24 @@ describe("a message", () => {
     });
   });
 });
+
+test("a second question has its time once the first is settled", () => {
+  const asked = applyAll(newCall(SID), [
+    start,
+    event(2, "query", { prompt: "One?", timeoutMs: 60_000 }),
+    event(10, "query", { prompt: "early" }),
+    event(3, "query", { prompt: "Two?", timeoutMs: 60_000 }),
+  ]);
+  expect(asked.question?.until).toBe((asked.question?.since ?? 0) + 60_000);
+  const next = apply(asked, event(4, "query_response", { text: "Yes." }));
+  expect(next.question).toMatchObject({ text: "Two?", reference: 3 });
+  expect(next.question?.until).toBe(next.lastEventAt + 60_000);
+});
+
+test("a held reply that is asked for again is the same one", () => {
+  const held = { text: "Hm.", turn: 4, timeoutMs: 30_000 };
+  const first = applyAll(newCall(SID), [start, event(2, "pending_response", held)]);
+  const again = apply(first, event(3, "pending_response", held));
+  expect(again.reply?.since).toBe(first.reply?.since);
+  expect(again.reply?.until).toBe((first.reply?.until ?? 0) + 1_000);
+});

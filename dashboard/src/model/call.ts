@@ -53,6 +53,8 @@ export interface Waiting {
   text: string;
   since: number;
   until: number | undefined;
+  /** How long it may wait; a question's time begins when no other is before it. */
+  timeoutMs: number | undefined;
   /** What a held reply does besides being spoken, if it is sent as it is. */
   commands: HeldCommand[];
 }
@@ -65,6 +67,8 @@ export interface Draft {
   heard: string | undefined;
   /** Its beginning was missed, because the connection was lost meanwhile. */
   torn: boolean;
+  /** So much of it has been played to the caller. */
+  played: string;
 }
 
 export interface Call {
@@ -198,7 +202,7 @@ function live(call: Call, event: CallEvent): Call {
     const draft: Draft =
       same && call.draft
         ? { ...call.draft, text: call.draft.text + event.text }
-        : { text: event.text, turn: event.turn, heard: undefined, torn: false };
+        : { text: event.text, turn: event.turn, heard: undefined, torn: false, played: "" };
     return { ...enter(call, call.takenOver ? "human" : "speaking", at), draft };
   }
   return { ...call, lastEventAt: at };
@@ -231,7 +235,7 @@ function numbered(before: Call, event: CallEvent): Call {
   switch (event.type) {
     case "session_start":
       return {
-        ...enter(call, "listening", at),
+        ...enter(call, "starting", at),
         from: event.from,
         to: event.to,
         direction: event.direction,
@@ -280,10 +284,16 @@ function numbered(before: Call, event: CallEvent): Call {
       };
     }
     case "assistant_delta":
-    case "connected":
-    case "handed_over":
-    case "assistant_heard":
       return call;
+    case "assistant_heard":
+      return { ...call, draft: heardSoFar(call.draft, event.text, event.turn) };
+    case "connected":
+      return call.phase === "starting" ? enter(call, rest, at) : call;
+    case "status":
+    case "answered_by":
+    case "disclosure":
+    case "handed_over":
+      return { ...call, items: note() };
     case "assistant_override":
       return {
         ...enter(call, call.takenOver ? "human" : "speaking", at),
@@ -297,7 +307,8 @@ function numbered(before: Call, event: CallEvent): Call {
     case "pending_response":
       return {
         ...enter(call, "waiting", at),
-        reply: waiting(event, event.turn, at),
+        // Asked again, it is the same reply: it has waited since it was held, not since then.
+        reply: { ...waiting(event, event.turn, at), ...heldBefore(call.reply, event.turn) },
         items: note(),
       };
     case "query":
@@ -314,7 +325,7 @@ function numbered(before: Call, event: CallEvent): Call {
     case "query_response":
       return {
         ...enter(call, call.queued.length > 0 ? "waiting" : "thinking", at),
-        question: call.queued[0],
+        question: call.queued[0] && begun(call.queued[0], at),
         queued: call.queued.slice(1),
         items: note(),
       };
@@ -369,8 +380,17 @@ function waiting(
   reference: number | undefined,
   at: number,
 ): Waiting {
-  const until = event.timeoutMs === undefined ? undefined : at + event.timeoutMs;
-  return { reference, text: event.text, since: at, until, commands: event.commands };
+  const { text, timeoutMs, commands } = event;
+  return begun({ reference, text, since: at, until: undefined, timeoutMs, commands }, at);
+}
+
+/** From now on it has its time. A limit of none is how older servers say that they do not tell. */
+function begun(waiting: Waiting, at: number): Waiting {
+  return { ...waiting, until: waiting.timeoutMs ? at + waiting.timeoutMs : undefined };
+}
+
+function heldBefore(before: Waiting | undefined, turn: number | undefined): { since?: number } {
+  return before && turn !== undefined && before.reference === turn ? { since: before.since } : {};
 }
 
 /** What was written and not heard: by the server's account, or by the page's own. */
@@ -379,6 +399,17 @@ function unheard(event: AssistantResponse, draft: Draft | undefined): string {
   const written = event.generated.replace(/\[\[[^\]]*(\]\]?)?/g, "").trimEnd();
   if (written !== "") return afterHeard(written, event.text);
   return draft === undefined || draft.torn ? "" : afterHeard(draft.text, event.text);
+}
+
+/** Who came while a reply was being spoken has not seen it grow, but sees what was heard of it. */
+function heardSoFar(
+  draft: Draft | undefined,
+  played: string,
+  turn: number | undefined,
+): Draft | undefined {
+  if (draft?.heard !== undefined) return draft;
+  if (draft && draft.text.length >= played.length) return { ...draft, played };
+  return { text: played, turn: turn ?? draft?.turn, heard: undefined, torn: false, played };
 }
 
 /** A filler may be followed by the reply before it has been played: that stays a draft. */

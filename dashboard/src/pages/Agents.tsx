@@ -3,11 +3,12 @@ import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
 import Paper from "@mui/material/Paper";
 import Typography from "@mui/material/Typography";
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { type Agent, api, type Scenario } from "../api/client";
 import { follow, paths } from "../app/router";
 import { Failed, Loading } from "../app/states";
+import { useAct } from "../app/useAct";
 import { grouped } from "../model/format";
 import { t } from "../texts";
 
@@ -64,27 +65,56 @@ function Group(props: {
 
 function AgentCard(props: { agent: Agent }) {
   const { agent } = props;
+  const queries = useQueryClient();
+  const { act, busy } = useAct();
+  const talk = `${paths.softphone}?agent=${encodeURIComponent(agent.id)}`;
   const facts = [
-    [t.agents.voice, agent.voice],
-    [t.agents.transport, agent.transport],
     [t.agents.numbers, agent.numbers?.map(grouped).join(", ")],
+    [t.agents.voice, agent.voice],
+    [t.agents.language, agent.language],
+    [t.agents.transport, agent.transport],
+    [t.agents.commands, agent.commands?.map((name) => name.replaceAll("_", " ")).join(", ")],
+    [
+      t.agents.transfers,
+      agent.transferTargets?.map(({ name, number }) => name ?? number).join(", "),
+    ],
   ].filter(([, value]) => value);
+  const answer = async () => {
+    await act(() => api.answerBy(agent.id), t.agents.answersNow(agent.name ?? agent.id));
+    await queries.invalidateQueries({ queryKey: ["agents"] });
+  };
   return (
-    <Paper variant="outlined" sx={card}>
+    <Paper variant="outlined" component="section" aria-label={agent.name ?? agent.id} sx={card}>
       <Title name={agent.name} id={agent.id} />
       {agent.default && (
         <Typography variant="caption" sx={{ color: "primary.main", fontWeight: 650 }}>
           {t.agents.default}
         </Typography>
       )}
-      {(agent.description ?? agent.greeting) && (
-        <Typography variant="body2">{agent.description ?? `“${agent.greeting}”`}</Typography>
-      )}
-      {facts.map(([name, value]) => (
-        <Typography key={name} variant="caption" color="textSecondary">
-          {name}: {value}
+      {agent.description && <Typography variant="body2">{agent.description}</Typography>}
+      {agent.greeting && (
+        <Typography variant="body2" color="textSecondary">
+          “{agent.greeting}”
         </Typography>
-      ))}
+      )}
+      <Box component="dl" sx={factList}>
+        {facts.map(([name, value]) => (
+          <Typography key={name} variant="caption" color="textSecondary" component="div">
+            <dt>{name}:&nbsp;</dt>
+            <dd>{value}</dd>
+          </Typography>
+        ))}
+      </Box>
+      <Box sx={{ display: "flex", flexWrap: "wrap", gap: 1, ml: -0.75 }}>
+        <Button size="small" href={talk} onClick={(event) => follow(event, talk)}>
+          {t.agents.talk}
+        </Button>
+        {!agent.default && (
+          <Button size="small" disabled={busy} onClick={() => void answer()}>
+            {t.agents.makeDefault}
+          </Button>
+        )}
+      </Box>
     </Paper>
   );
 }
@@ -95,14 +125,19 @@ function ScenarioCard(props: { scenario: Scenario }) {
   return (
     <Paper variant="outlined" sx={card}>
       <Title name={scenario.name} id={scenario.id} />
-      <Typography variant="body2" sx={{ flex: 1, overflowWrap: "anywhere" }}>
-        {scenario.description ?? scenario.text ?? scenario.goal}
+      <Typography variant="body2" sx={{ overflowWrap: "anywhere" }}>
+        {scenario.description}
       </Typography>
+      {scenario.opening && (
+        <Typography variant="body2" color="textSecondary" sx={{ overflowWrap: "anywhere" }}>
+          “{scenario.opening}”
+        </Typography>
+      )}
       <Button
         size="small"
         href={path}
         onClick={(event) => follow(event, path)}
-        sx={{ alignSelf: "start", ml: -0.75 }}
+        sx={{ alignSelf: "start", ml: -0.75, mt: "auto" }}
       >
         {t.agents.use}
       </Button>
@@ -132,3 +167,11 @@ const cards = {
 } as const;
 
 const card = { p: 2, display: "flex", flexDirection: "column", gap: 0.75 } as const;
+
+const factList = {
+  m: 0,
+  flex: 1,
+  "& > div": { display: "flex" },
+  "& dt": { flex: "none" },
+  "& dd": { m: 0, overflowWrap: "anywhere" },
+} as const;

@@ -1,11 +1,13 @@
 /** Whether everything works, as the server says it, and what the doctor would do about it. */
 import Box from "@mui/material/Box";
+import Button from "@mui/material/Button";
 import Link from "@mui/material/Link";
 import Paper from "@mui/material/Paper";
 import Typography from "@mui/material/Typography";
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { api, type Finding } from "../api/client";
+import { useDoctor, useReady } from "../app/server";
 import { Failed, Loading } from "../app/states";
 import { useLink } from "../live/index";
 import { age } from "../model/format";
@@ -20,35 +22,34 @@ export default function Health() {
     queryFn: ({ signal }) => api.health(signal),
     refetchInterval: REFRESH_MS,
   });
-  const ready = useQuery({
-    queryKey: ["ready"],
-    queryFn: ({ signal }) => api.ready(signal),
-    refetchInterval: REFRESH_MS,
-  });
-  const version = useQuery({
-    queryKey: ["version"],
-    queryFn: ({ signal }) => api.version(signal),
-    staleTime: 60_000,
-    retry: false,
-  });
-  const doctor = useQuery({
-    queryKey: ["doctor"],
-    queryFn: ({ signal }) => api.doctor(signal),
-    retry: false,
-  });
+  const ready = useReady(REFRESH_MS);
+  const doctor = useDoctor();
+  const report = doctor.data;
   const notReady = [t.health.notReady, ready.data?.reason].filter(Boolean).join(": ");
 
   return (
-    <Box sx={{ px: { xs: 1.5, md: 3 }, pt: 0.75, pb: 3, display: "grid", gap: 3, maxWidth: 900 }}>
-      <Box component="section" aria-label={t.health.server}>
-        <Typography variant="h2" sx={{ mb: 1.25 }}>
-          {t.health.server}
-        </Typography>
-        <Paper variant="outlined">
+    <Box sx={{ px: { xs: 1.5, md: 3 }, pt: 0.75, pb: 3, display: "grid", gap: 3, maxWidth: 1100 }}>
+      <Section title={t.health.doctor}>
+        {doctor.isPending && <Loading />}
+        {doctor.isError && <Failed error={doctor.error} retry={doctor.refetch} />}
+        {report?.findings.length === 0 && <Typography sx={{ p: 2 }}>{t.health.healthy}</Typography>}
+        {worstFirst(report?.findings ?? []).map((finding) => (
+          <FindingLine key={`${finding.id} ${finding.detail}`} finding={finding} />
+        ))}
+        {doctor.isSuccess && (
+          <Box sx={{ ...line, py: 0.75 }}>
+            <Button size="small" disabled={doctor.isFetching} onClick={() => void doctor.refetch()}>
+              {doctor.isFetching ? t.health.looking : t.health.again}
+            </Button>
+          </Box>
+        )}
+      </Section>
+      <Box sx={columns}>
+        <Section title={t.health.server}>
           {health.isPending && <Loading />}
           {health.isError && <Failed error={health.error} retry={health.refetch} />}
           {health.data && (
-            <Box component="dl" sx={{ m: 0 }}>
+            <Facts>
               <Fact name={t.health.status} good={health.data.status === "ok"}>
                 {health.data.status}
               </Fact>
@@ -62,23 +63,41 @@ export default function Health() {
               </Fact>
               <Fact name={t.health.live}>{health.data.activeCalls}</Fact>
               <Fact name={t.health.uptime}>{age(health.data.uptime * 1000)}</Fact>
-              {version.data && <Fact name={t.health.version}>{version.data}</Fact>}
-            </Box>
+            </Facts>
           )}
-        </Paper>
-      </Box>
-      <Box component="section" aria-label={t.health.doctor}>
-        <Typography variant="h2" sx={{ mb: 1.25 }}>
-          {t.health.doctor}
-        </Typography>
-        <Paper variant="outlined">
-          {doctor.isPending && <Loading />}
-          {doctor.isError && <Failed error={doctor.error} retry={doctor.refetch} />}
-          {doctor.data?.length === 0 && <Typography sx={{ p: 2 }}>{t.health.healthy}</Typography>}
-          {doctor.data?.map((finding) => (
-            <FindingLine key={`${finding.name} ${finding.message}`} finding={finding} />
-          ))}
-        </Paper>
+        </Section>
+        {report && (
+          <>
+            <Section title={t.health.versions}>
+              <Facts>
+                <Fact name={t.product}>{report.versions.phony}</Fact>
+                <Fact name={t.health.model}>{report.versions.model}</Fact>
+              </Facts>
+            </Section>
+            <Section title={t.health.node}>
+              <Facts>
+                <Fact name={t.health.host}>{report.node.host}</Fact>
+                <Fact name={t.health.store}>{report.node.store}</Fact>
+                <Fact name={t.health.folder}>{report.node.dataDir}</Fact>
+                <Fact name={t.health.machine}>
+                  {t.health.machineIs(report.node.platform, report.node.cpus)}
+                </Fact>
+                <Fact name={t.health.live}>{report.node.activeCalls}</Fact>
+              </Facts>
+            </Section>
+            <Section title={t.health.limits}>
+              <Facts>
+                <Fact name={t.health.hours}>{report.limits.callingHours}</Fact>
+                <Fact name={t.health.dialRate}>{t.health.perMinute(report.limits.dialRate)}</Fact>
+                <Fact name={t.health.apiRate}>{t.health.perMinute(report.limits.apiRate)}</Fact>
+                <Fact name={t.health.longest}>{age(report.limits.maxCallSeconds * 1000)}</Fact>
+                <Fact name={t.health.approval}>
+                  {report.limits.requireSupervisorFeedback ? t.health.everyReply : t.health.byAgent}
+                </Fact>
+              </Facts>
+            </Section>
+          </>
+        )}
       </Box>
       <Box component="section" aria-label={t.health.more} sx={{ display: "flex", gap: 3 }}>
         <Link href="/metrics">{t.health.metrics}</Link>
@@ -88,14 +107,49 @@ export default function Health() {
   );
 }
 
+const RANK = { fail: 0, warn: 1, ok: 2 } as const;
+
+function worstFirst(findings: readonly Finding[]): Finding[] {
+  return findings.toSorted((a, b) => RANK[a.level] - RANK[b.level]);
+}
+
+function Section(props: { title: string; children: ReactNode }) {
+  return (
+    <Box component="section" aria-label={props.title} sx={{ minWidth: 0 }}>
+      <Typography variant="h2" sx={{ mb: 1.25 }}>
+        {props.title}
+      </Typography>
+      <Paper variant="outlined">{props.children}</Paper>
+    </Box>
+  );
+}
+
+function Facts(props: { children: ReactNode }) {
+  return (
+    <Box component="dl" sx={{ m: 0 }}>
+      {props.children}
+    </Box>
+  );
+}
+
 function Fact(props: { name: string; good?: boolean; children: ReactNode }) {
   return (
     <Box sx={line}>
-      <Typography component="dt" variant="body2" color="textSecondary" sx={{ width: 130 }}>
+      <Typography
+        component="dt"
+        variant="body2"
+        color="textSecondary"
+        sx={{ width: 130, flex: "none" }}
+      >
         {props.name}
       </Typography>
-      <Box component="dd" sx={{ m: 0, display: "flex", gap: 1, alignItems: "center" }}>
-        {props.good !== undefined && <Light tone={props.good ? "success" : "error"} />}
+      <Box component="dd" sx={value}>
+        {props.good !== undefined && (
+          <Light
+            tone={props.good ? "success" : "error"}
+            label={t.health.level[props.good ? "ok" : "fail"]}
+          />
+        )}
         {props.children}
       </Box>
     </Box>
@@ -103,20 +157,20 @@ function Fact(props: { name: string; good?: boolean; children: ReactNode }) {
 }
 
 function FindingLine(props: { finding: Finding }) {
-  const { finding } = props;
+  const { title, detail, mend, level } = props.finding;
   return (
     <Box sx={{ ...line, alignItems: "start" }}>
       <Box sx={{ pt: 0.75 }}>
-        <Light tone={toneOf(finding.status)} />
+        <Light tone={TONE[level]} label={t.health.level[level]} />
       </Box>
-      <Box>
+      <Box sx={{ minWidth: 0, overflowWrap: "anywhere" }}>
         <Typography variant="body2" sx={{ fontWeight: 600 }}>
-          {finding.name}
+          {title}
         </Typography>
-        <Typography variant="body2">{finding.message}</Typography>
-        {finding.fix && (
+        <Typography variant="body2">{detail}</Typography>
+        {mend && (
           <Typography variant="body2" color="textSecondary">
-            {finding.fix}
+            {mend}
           </Typography>
         )}
       </Box>
@@ -126,15 +180,16 @@ function FindingLine(props: { finding: Finding }) {
 
 type Tone = "success" | "warning" | "error";
 
-function toneOf(status: string | undefined): Tone {
-  if (/^(ok|good|pass)/i.test(status ?? "")) return "success";
-  return /^(warn|info|note)/i.test(status ?? "") ? "warning" : "error";
-}
+const TONE = { ok: "success", warn: "warning", fail: "error" } as const;
 
-function Light(props: { tone: Tone }) {
+function Light(props: { tone: Tone; label: string }) {
   const bgcolor = `${props.tone}.main`;
   return (
-    <Box aria-hidden sx={{ width: 8, height: 8, borderRadius: "50%", bgcolor, flex: "none" }} />
+    <Box
+      role="img"
+      aria-label={props.label}
+      sx={{ width: 8, height: 8, borderRadius: "50%", bgcolor, flex: "none" }}
+    />
   );
 }
 
@@ -145,4 +200,21 @@ const line = {
   px: 2,
   py: 1.25,
   "& + &": { borderTop: 1, borderColor: "divider" },
+} as const;
+
+const value = {
+  m: 0,
+  display: "flex",
+  gap: 1,
+  alignItems: "center",
+  minWidth: 0,
+  fontSize: "0.9rem",
+  overflowWrap: "anywhere",
+} as const;
+
+const columns = {
+  display: "grid",
+  gap: 3,
+  alignItems: "start",
+  gridTemplateColumns: { xs: "minmax(0, 1fr)", md: "repeat(2, minmax(0, 1fr))" },
 } as const;

@@ -5,7 +5,7 @@ import MenuItem from "@mui/material/MenuItem";
 import Paper from "@mui/material/Paper";
 import TextField from "@mui/material/TextField";
 import Typography from "@mui/material/Typography";
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { api, type CallSummary } from "../api/client";
 import { useKeys } from "../app/keys";
@@ -24,20 +24,28 @@ const TYPING_MS = 250;
 export default function History() {
   const [words, setWords] = useState("");
   const [show, setShow] = useState<Show>("all");
+  const [direction, setDirection] = useState("");
+  const [agent, setAgent] = useState("");
+  const [since, setSince] = useState("");
   const q = useDebounced(words.trim(), TYPING_MS);
   const field = useRef<HTMLInputElement>(null);
   useKeys({ "/": () => field.current?.focus() });
   useEffect(() => field.current?.focus(), []);
 
+  const wanted = given({
+    q,
+    live: show === "all" ? "" : String(show === "live"),
+    direction,
+    agent,
+    // A day as it is here, told as a moment.
+    since: since === "" ? "" : new Date(`${since}T00:00`).toISOString(),
+  });
   const found = useInfiniteQuery({
-    queryKey: ["calls", q, show],
+    queryKey: ["calls", q, show, direction, agent, since],
     initialPageParam: "",
     queryFn: ({ pageParam, signal }) => {
-      const query: Record<string, string> = { limit: PAGE };
-      if (q !== "") query.q = q;
-      if (show !== "all") query.live = String(show === "live");
-      if (pageParam !== "") query.cursor = pageParam;
-      return api.calls(query, signal);
+      const query = { ...wanted, limit: PAGE };
+      return api.calls(pageParam === "" ? query : { ...query, cursor: pageParam }, signal);
     },
     getNextPageParam: (page) => page.next || undefined,
     placeholderData: (before) => before,
@@ -69,6 +77,21 @@ export default function History() {
             </MenuItem>
           ))}
         </TextField>
+        <Choice
+          label={t.history.direction}
+          value={direction}
+          onChange={setDirection}
+          choices={DIRECTIONS}
+        />
+        <AgentChoice value={agent} onChange={setAgent} />
+        <TextField
+          type="date"
+          label={t.history.since}
+          value={since}
+          onChange={(event) => setSince(event.target.value)}
+          slotProps={{ inputLabel: { shrink: true } }}
+          sx={{ width: 155 }}
+        />
       </Box>
       {found.isPending && <Loading />}
       {found.isError && <Failed error={found.error} retry={found.refetch} />}
@@ -99,6 +122,53 @@ export default function History() {
       )}
     </Box>
   );
+}
+
+const DIRECTIONS: [id: string, name: string][] = [
+  ["inbound", t.direction.inbound],
+  ["outbound", t.direction.outbound],
+];
+
+/** One of a few, or any. */
+function Choice(props: {
+  label: string;
+  value: string;
+  choices: [id: string, name: string][];
+  onChange: (value: string) => void;
+}) {
+  return (
+    <TextField
+      select
+      label={props.label}
+      value={props.value}
+      onChange={(event) => props.onChange(event.target.value)}
+      slotProps={{ select: { displayEmpty: true }, inputLabel: { shrink: true } }}
+      sx={{ width: 140 }}
+    >
+      <MenuItem value="">{t.history.any}</MenuItem>
+      {props.choices.map(([id, name]) => (
+        <MenuItem key={id} value={id}>
+          {name}
+        </MenuItem>
+      ))}
+    </TextField>
+  );
+}
+
+function AgentChoice(props: { value: string; onChange: (value: string) => void }) {
+  const agents = useQuery({
+    queryKey: ["agents"],
+    queryFn: ({ signal }) => api.agents(signal),
+    staleTime: 60_000,
+    retry: false,
+  });
+  const choices = (agents.data ?? []).map(({ id }): [string, string] => [id, id]);
+  return <Choice {...props} label={t.history.agent} choices={choices} />;
+}
+
+/** Without what is empty. */
+function given(query: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(query).filter(([, value]) => value !== ""));
 }
 
 function Entry(props: { call: CallSummary }) {

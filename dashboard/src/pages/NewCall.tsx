@@ -11,10 +11,11 @@ import TextField from "@mui/material/TextField";
 import Typography from "@mui/material/Typography";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { ApiError, api, type NewCall as Wanted } from "../api/client";
+import { ApiError, api, type Scenario, type NewCall as Wanted } from "../api/client";
 import { go, paths } from "../app/router";
 import { failureText } from "../app/toasts";
 import { typedNumber } from "../model/phone";
+import { filled, given, label, missing, type Values } from "../model/slots";
 import { t } from "../texts";
 
 export default function NewCall() {
@@ -24,6 +25,8 @@ export default function NewCall() {
   const [scenario, setScenario] = useState(asked);
   const [agent, setAgent] = useState("");
   const [consent, setConsent] = useState(false);
+  const [values, setValues] = useState<Values>({});
+  const [anyHour, setAnyHour] = useState(false);
   /** One key for one form: pressing twice, or again after a lost answer, places one call. */
   const [key, setKey] = useState(() => crypto.randomUUID());
 
@@ -46,18 +49,25 @@ export default function NewCall() {
     },
   });
 
+  const chosen = scenarios.data?.find((each) => each.id === scenario);
+  const slots = chosen?.slots ?? [];
+  // Numbers without a country code are of our own country, as the server knows it.
   const number = typedNumber(to);
+  const wrong = number.state === "wrong" && number.why !== "plus";
+  const dialled = number.state === "good" ? number.number : wrong ? "" : to.trim();
+  const ready = dialled !== "" && consent && missing(slots, values).length === 0;
   const submit = (event: FormEvent) => {
     event.preventDefault();
-    if (number.state !== "good" || !consent) return;
-    const call: Wanted = { to: number.number, consent };
+    if (!ready) return;
+    const call: Wanted = { to: dialled, consent };
     if (scenario !== "") call.scenario = scenario;
     if (agent !== "") call.agent = agent;
     if (from.trim() !== "") call.from = from.trim();
+    if (slots.length > 0) call.variables = given(slots, values);
+    if (anyHour) call.ignoreCallingHours = true;
     placing.mutate(call);
   };
 
-  const chosen = scenarios.data?.find((each) => each.id === scenario);
   return (
     <Box sx={{ px: { xs: 1.5, md: 3 }, pt: 0.75, pb: 3 }}>
       <Paper
@@ -75,15 +85,15 @@ export default function NewCall() {
           autoFocus
           autoComplete="off"
           value={to}
-          error={number.state === "wrong"}
-          helperText={number.state === "wrong" ? t.hands.numberWrong[number.why] : t.newCall.toHelp}
+          error={wrong}
+          helperText={wrong ? t.hands.numberWrong[number.why] : t.newCall.toHelp}
           onChange={(event) => setTo(event.target.value)}
         />
         <TextField
           select
           label={t.newCall.scenario}
           value={scenario}
-          helperText={chosen?.description ?? chosen?.text ?? chosen?.goal}
+          helperText={chosen?.description}
           slotProps={{ select: { displayEmpty: true }, inputLabel: { shrink: true } }}
           onChange={(event) => setScenario(event.target.value)}
         >
@@ -95,6 +105,7 @@ export default function NewCall() {
             </MenuItem>
           ))}
         </TextField>
+        {chosen && <Script scenario={chosen} values={values} onChange={setValues} />}
         <TextField
           select
           label={t.newCall.agent}
@@ -130,17 +141,72 @@ export default function NewCall() {
           )}
         </Box>
         {placing.isError && <Refusal error={placing.error} />}
+        {(anyHour || ruleOf(placing.error) === "calling_hours") && (
+          <FormControlLabel
+            control={
+              <Checkbox checked={anyHour} onChange={(event) => setAnyHour(event.target.checked)} />
+            }
+            label={t.newCall.anyHour}
+          />
+        )}
         <Button
           type="submit"
           variant="contained"
           size="large"
-          disabled={number.state !== "good" || !consent || placing.isPending}
+          disabled={!ready || placing.isPending}
         >
           {t.newCall.place}
         </Button>
       </Paper>
     </Box>
   );
+}
+
+/** What will be said first, as it is filled in, and the fields to fill it. */
+function Script(props: { scenario: Scenario; values: Values; onChange: (values: Values) => void }) {
+  const { opening, slots = [], detectMachine, leavesMessage } = props.scenario;
+  const machine = leavesMessage ? t.newCall.leavesMessage : t.newCall.hangsUp;
+  return (
+    <Box sx={{ display: "grid", gap: 2 }}>
+      {opening && (
+        <Box component="figure" aria-label={t.newCall.opening} sx={quote}>
+          <Typography variant="caption" color="textSecondary" component="figcaption">
+            {t.newCall.opening}
+          </Typography>
+          <Typography dir="auto">“{filled(opening, slots, props.values)}”</Typography>
+        </Box>
+      )}
+      {slots.length > 0 && (
+        <Box sx={slotGrid}>
+          {slots.map((slot) => (
+            <TextField
+              key={slot.name}
+              label={label(slot.name)}
+              required={slot.default == null}
+              placeholder={slot.default ?? undefined}
+              value={props.values[slot.name] ?? ""}
+              slotProps={{ inputLabel: { shrink: true }, htmlInput: { maxLength: 200 } }}
+              onChange={(event) =>
+                props.onChange({ ...props.values, [slot.name]: event.target.value })
+              }
+            />
+          ))}
+        </Box>
+      )}
+      {detectMachine && (
+        <Typography variant="caption" color="textSecondary">
+          {machine}
+        </Typography>
+      )}
+    </Box>
+  );
+}
+
+/** The rule that a refusal names. */
+function ruleOf(error: unknown): string {
+  if (!(error instanceof ApiError) || error.code !== "REFUSED") return "";
+  const details = error.details as { rule?: unknown } | undefined;
+  return typeof details?.rule === "string" ? details.rule : "";
 }
 
 function Refusal(props: { error: unknown }) {
@@ -154,7 +220,20 @@ function Refusal(props: { error: unknown }) {
       <Typography variant="body2" sx={{ fontWeight: 600, mb: 0.5 }}>
         {error.message}
       </Typography>
-      <Typography variant="body2">{t.newCall.refusedLead}</Typography>
+      <Typography variant="body2">
+        {t.newCall.rules[ruleOf(error)] ?? t.newCall.refusedLead}
+      </Typography>
+      <Typography variant="body2" sx={{ mt: 0.5 }}>
+        {t.newCall.ledger}
+      </Typography>
     </Alert>
   );
 }
+
+const quote = { m: 0, px: 1.75, py: 1.25, borderRadius: "10px", bgcolor: "ai" } as const;
+
+const slotGrid = {
+  display: "grid",
+  gap: 1.5,
+  gridTemplateColumns: { sm: "repeat(2, minmax(0, 1fr))" },
+} as const;

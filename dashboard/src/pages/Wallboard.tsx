@@ -7,6 +7,7 @@ import { useRef } from "react";
 import { HealthIcon, NewCallIcon, SoftphoneIcon } from "../app/icons";
 import { useKeys } from "../app/keys";
 import { follow, paths } from "../app/router";
+import { useDoctor } from "../app/server";
 import { useLink, useLiveCalls } from "../live/index";
 import { t } from "../texts";
 import { LiveList } from "./wallboard/LiveList";
@@ -55,6 +56,7 @@ function Quiet() {
           </Box>
         ))}
       </Box>
+      <Checklist />
       <Box sx={{ display: "flex", gap: 1.5, flexWrap: "wrap", justifyContent: "center" }}>
         <Button
           variant="contained"
@@ -84,3 +86,49 @@ function Quiet() {
     </Paper>
   );
 }
+
+/** What the doctor would mend before the first call, or that there is nothing. */
+function Checklist() {
+  const doctor = useDoctor();
+  if (!doctor.data) return null;
+  const open = doctor.data.findings.filter((finding) => finding.level !== "ok");
+  if (open.length === 0) {
+    return (
+      <Typography variant="body2" color="textSecondary" sx={{ mb: 2.5 }}>
+        {t.board.allSetUp}
+      </Typography>
+    );
+  }
+  return (
+    <Box
+      component="section"
+      aria-label={t.board.setUp}
+      sx={{ mb: 3, maxWidth: 620, width: "100%" }}
+    >
+      <Typography variant="h2" component="h3" sx={{ mb: 1 }}>
+        {t.board.setUp}
+      </Typography>
+      <Box component="ul" sx={{ m: 0, p: 0, listStyle: "none", fontSize: "0.9rem" }}>
+        {open.map(({ id, title, detail, mend, level }) => (
+          <Box component="li" key={`${id} ${detail}`} sx={step}>
+            <Box sx={{ color: level === "fail" ? "error.main" : "warning.main", fontWeight: 600 }}>
+              {title}
+            </Box>
+            <Box sx={{ overflowWrap: "anywhere" }}>
+              {detail}
+              {mend && <Box sx={{ color: "text.secondary" }}>{mend}</Box>}
+            </Box>
+          </Box>
+        ))}
+      </Box>
+    </Box>
+  );
+}
+
+const step = {
+  display: "grid",
+  gap: { xs: 0.25, md: 2 },
+  gridTemplateColumns: { md: "160px minmax(0, 1fr)" },
+  py: 1,
+  "& + &": { borderTop: 1, borderColor: "divider" },
+} as const;

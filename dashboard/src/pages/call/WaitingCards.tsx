@@ -18,9 +18,20 @@ export function WaitingCards(props: { call: Call; compact?: boolean }) {
   return (
     <Box sx={{ display: "grid", gap: 2 }}>
       {reply && (
-        <Reply key={`r${reply.since}`} callSid={callSid} waiting={reply} compact={compact} />
+        <Reply
+          key={`r${reply.reference ?? reply.since}`}
+          callSid={callSid}
+          waiting={reply}
+          compact={compact}
+        />
       )}
-      {question && <Question key={`q${question.since}`} callSid={callSid} waiting={question} />}
+      {question && (
+        <Question
+          key={`q${question.reference ?? question.since}`}
+          callSid={callSid}
+          waiting={question}
+        />
+      )}
       {queued.length > 0 && (
         <Typography variant="caption" color="textSecondary">
           {t.hands.moreQuestions(queued.length)}

@@ -37,8 +37,9 @@ export const TurnLine = memo(function TurnLine(props: {
 });
 
 export function DraftLine(props: { draft: Draft }) {
-  const { text, heard, torn } = props.draft;
+  const { text, heard, torn, played } = props.draft;
   const unheard = heard === undefined ? "" : afterHeard(text, heard);
+  const coming = heard === undefined && text.startsWith(played) ? text.slice(played.length) : "";
   return (
     <Bubble who="ai" faint>
       <div className={css.meta}>
@@ -46,7 +47,8 @@ export function DraftLine(props: { draft: Draft }) {
         <span>{heard === undefined ? t.phase.speaking : t.call.cut}</span>
       </div>
       <Spoken
-        text={(torn ? t.call.torn : "") + text.slice(0, text.length - unheard.length)}
+        text={(torn ? t.call.torn : "") + text.slice(0, text.length - (unheard || coming).length)}
+        coming={coming}
         unheard={unheard}
       />
     </Bubble>
@@ -101,11 +103,12 @@ function Bubble(props: { who: Speaker; faint?: boolean; found?: boolean; childre
   );
 }
 
-/** What was heard, and struck through what was not. */
-function Spoken(props: { text: string; unheard: string }) {
+/** What was heard; what is written and still to be heard; and struck through what never was. */
+function Spoken(props: { text: string; coming?: string; unheard: string }) {
   return (
     <div className={css.words} dir="auto">
       {props.text}
+      {props.coming && <span className={css.coming}>{props.coming}</span>}
       {props.unheard && <del>{props.unheard}</del>}
     </div>
   );

@@ -6,16 +6,22 @@ import Typography from "@mui/material/Typography";
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { api } from "../../api/client";
+import { useDoctor, useReady } from "../../app/server";
 import { store, useSummaryNow } from "../../live/index";
-import { board, type Condition } from "../../model/board";
+import { board, type Condition, conditions } from "../../model/board";
 import { delay } from "../../model/format";
 import { LATENCY_BUDGET_MS } from "../../model/latency";
 import { t } from "../../texts";
+
+const READY_MS = 15_000;
 
 export function Strip() {
   const now = useSummaryNow();
   const figures = board(store.values(), now);
   const stored = useToday(now);
+  const ready = useReady(READY_MS);
+  const doctor = useDoctor();
+  const parts = conditions(figures, ready.data?.reason ?? "", doctor.data?.findings ?? []);
   const calls = Math.max(figures.today, stored.calls);
   const cost = Math.max(figures.costToday, stored.cost);
   const slow = figures.p95 !== undefined && figures.p95 > LATENCY_BUDGET_MS;
@@ -40,9 +46,9 @@ export function Strip() {
         name={t.board.health}
         value={
           <Box sx={{ display: "flex", flexDirection: "column", gap: 0.1, fontSize: "0.8rem" }}>
-            <Part name={t.board.parts.model} condition={figures.model} />
-            <Part name={t.board.parts.carrier} condition={figures.carrier} />
-            <Part name={t.board.parts.store} condition={figures.store} />
+            <Part name={t.board.parts.model} condition={parts.model} />
+            <Part name={t.board.parts.carrier} condition={parts.carrier} />
+            <Part name={t.board.parts.store} condition={parts.store} />
           </Box>
         }
       />
