@@ -35,7 +35,10 @@ load: ## 1,000 relay calls on loopback, beside a bare two-socket copy
 	cargo build --release --package phony
 	target/release/phony load --floor $(LOAD)
 
+image-check: ## build the container image without an engine, and run it (needs root)
+	bash scripts/image.sh
+
 fuzz: ## fuzz every parser for a minute each (needs a nightly compiler and cargo-fuzz)
 	bash scripts/fuzz.sh
 
-.PHONY: help demo test check gen bless dashboard screenshots bench load fuzz
+.PHONY: help demo test check gen bless dashboard screenshots bench load fuzz image-check

@@ -2,15 +2,17 @@
 # Regenerates what is generated from code; with --check, fails where that would change anything.
 source "$(dirname "$0")/lib.sh"
 
-openapi=$(mktemp) schema=$(mktemp)
-trap 'rm -f "$openapi" "$schema"' EXIT
+openapi=$(mktemp) schema=$(mktemp) dotenv=$(mktemp) envrc=$(mktemp)
+trap 'rm -f "$openapi" "$schema" "$dotenv" "$envrc"' EXIT
 # As the tests build it, so that nothing is built twice.
 cargo build --quiet --workspace --bins --tests
 target/debug/phony openapi >"$openapi"
+target/debug/phony example env >"$dotenv"
+target/debug/phony example envrc >"$envrc"
 have_dashboard=0
 if [ -e dashboard/package.json ] && have npm; then
   have_dashboard=1
-  dashboard_packages
+  npm_packages dashboard
   (cd dashboard && npx --no-install openapi-typescript "$openapi" --output "$schema" >/dev/null)
 fi
 
@@ -25,4 +27,6 @@ place() { # place GENERATED TARGET
 
 [ "${1:-}" = --check ] && check=1
 place "$openapi" openapi.json
+place "$dotenv" .env.example
+place "$envrc" .envrc.example
 [ "$have_dashboard" = 0 ] || place "$schema" dashboard/src/api/schema.ts

@@ -50,11 +50,11 @@ python_env() { # python_env REQUIREMENTS...
   touch "$stamp"
 }
 
-# The dashboard's packages, installed when the lock file has changed.
-dashboard_packages() {
-  [ dashboard/node_modules/.package-lock.json -nt dashboard/package-lock.json ] && return 0
-  (cd dashboard && npm ci --no-audit --no-fund)
-  touch dashboard/node_modules/.package-lock.json
+# A folder's npm packages, installed when its lock file has changed.
+npm_packages() { # npm_packages FOLDER
+  [ "$1/node_modules/.package-lock.json" -nt "$1/package-lock.json" ] && return 0
+  (cd "$1" && npm ci --no-audit --no-fund)
+  touch "$1/node_modules/.package-lock.json"
 }
 
 # Twilio's own OpenAPI description, out of the package that carries it. Nothing of it is run.

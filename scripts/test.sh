@@ -32,10 +32,11 @@ demo() {
 
 step 'tools' nextest
 step 'a Redis for the tests' system_package redis-server redis-server
-step 'dashboard packages' dashboard_packages
 step "Twilio's own description of its API" twilio_description
+step 'dashboard packages' npm_packages dashboard
 step 'format, lints, purity, docs, generated files' bash scripts/check.sh
 step 'dashboard' dashboard_tests
+step 'containers: the files' bash scripts/containers.sh
 step 'pure crates' rust_tests 'package(phony-call) | package(phony-wire)'
 step 'server, over real sockets' rust_tests 'package(phony)'
 step 'official SDKs: packages' python_env tests/sdk/requirements-openai.txt tests/sdk/requirements-twilio.txt

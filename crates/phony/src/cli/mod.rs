@@ -5,7 +5,9 @@ mod calls;
 mod converse;
 mod demo;
 mod doctor;
+mod example;
 mod floor;
+mod health;
 mod lines;
 mod load;
 mod openapi;
@@ -57,6 +59,14 @@ enum Command {
     /// Print the description of the HTTP API
     #[command(hide = true)]
     Openapi,
+    /// Print every environment variable with its meaning, as a file to begin with
+    #[command(hide = true)]
+    Example {
+        /// For whom
+        form: example::Form,
+    },
+    /// Ask the server on this machine whether it is there; exits with 1 if it is not
+    Health,
 }
 
 /// Settings that every command takes; see the guide for all of them.
@@ -108,6 +118,8 @@ pub fn main() -> ExitCode {
         Command::Load(arguments) => load::run(&arguments, settings),
         Command::Floor(arguments) => floor::run(arguments),
         Command::Openapi => openapi::run(),
+        Command::Example { form } => example::run(form),
+        Command::Health => health::run(settings),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
