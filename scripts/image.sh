@@ -27,7 +27,9 @@ toolchain() {
   local container npm
   npm=$(dirname "$(dirname "$(readlink -f "$(command -v npm)")")")
   container=$(image from localhost/phony-base)
-  image add --quiet "$container" "$(rustc --print sysroot)" /usr/local
+  for part in bin lib; do
+    image add --quiet "$container" "$(rustc --print sysroot)/$part" "/usr/local/$part"
+  done
   image add --quiet "$container" "$(readlink -f "$(command -v node)")" /usr/local/bin/node
   image add --quiet "$container" "$npm" /usr/local/lib/node_modules/npm
   image run --isolation chroot "$container" -- \
@@ -36,7 +38,7 @@ toolchain() {
 }
 
 build() {
-  image bud --isolation chroot --layers --target runtime --tag localhost/phony \
+  image bud --isolation chroot --layers=false --target runtime --tag localhost/phony \
     --build-arg RUST_IMAGE=localhost/phony-toolchain --build-arg NODE_IMAGE=localhost/phony-toolchain \
     --build-arg RUNTIME_IMAGE=localhost/phony-base .
 }
