@@ -9,6 +9,8 @@ system_package curl curl
 
 store=${PHONY_IMAGE_STORE:-$PWD/.cache/image}
 mkdir -p "$store"
+# Those of this machine, for whoever reaches the world through a proxy.
+certificates=/etc/ssl/certs/ca-certificates.crt
 image() { buildah --root "$store/storage" --runroot "$store/run" --storage-driver vfs "$@"; }
 
 base() {
@@ -17,8 +19,7 @@ base() {
   [ -e "$root/bin/sh" ] || debootstrap --variant=minbase bookworm "$root" >"$store/debootstrap.log"
   container=$(image from scratch)
   image add --quiet "$container" "$root" /
-  # The certificates of this machine, for whoever reaches the world through a proxy.
-  image add --quiet "$container" /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
+  image add --quiet "$container" $certificates $certificates
   image commit --quiet --rm "$container" localhost/phony-base
 }
 
@@ -34,6 +35,7 @@ toolchain() {
   image add --quiet "$container" "$npm" /usr/local/lib/node_modules/npm
   image run --isolation chroot "$container" -- \
     ln -sf ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm
+  image config --env NODE_EXTRA_CA_CERTS=$certificates --env CARGO_HTTP_CAINFO=$certificates "$container"
   image commit --quiet --rm "$container" localhost/phony-toolchain
 }
 
