@@ -2,10 +2,35 @@
 
 import { endReason } from "./eventTexts";
 import type { ReasonKind } from "./model/attention";
-import type { Phase } from "./model/call";
+import type { Call, Phase } from "./model/call";
 import { age, clock, delay, dollars, grouped } from "./model/format";
+import type { Summary } from "./model/summary";
 
 const count = (n: number, one: string, many: string) => `${n} ${n === 1 ? one : many}`;
+
+/** A call in a few sentences; what did not happen is not told. */
+function summaryText(call: Call, of: Summary): string {
+  const direction = call.direction === "outbound" ? "Outbound call" : "Inbound call";
+  const held = call.carrier === "softphone" ? `${direction} from the softphone` : direction;
+  const human = [
+    of.said > 0 && `spoke ${count(of.said, "time", "times")}`,
+    of.whispers > 0 && `whispered ${count(of.whispers, "time", "times")}`,
+    of.takeovers > 0 && `took over ${count(of.takeovers, "time", "times")}`,
+    of.approved > 0 && `let ${count(of.approved, "held reply", "held replies")} go`,
+    of.rejected > 0 && `rejected ${of.rejected}`,
+  ].filter(Boolean);
+  return [
+    `${held}, ${clock(call.durationMs)} with agent ${call.agent}: the caller spoke ${count(of.callerTurns, "time", "times")}, the AI ${count(of.aiTurns, "time", "times")}.`,
+    of.interruptions > 0 && `${count(of.interruptions, "reply was", "replies were")} interrupted.`,
+    of.questions > 0 &&
+      `The AI asked a human ${count(of.questions, "time", "times")}; ${of.answered} answered.`,
+    human.length > 0 && `A supervisor ${human.join(", ")}.`,
+    of.faults > 0 && `${count(of.faults, "fault", "faults")} on the way.`,
+    of.transferredTo !== "" && `Transferred to ${grouped(of.transferredTo)}.`,
+  ]
+    .filter(Boolean)
+    .join(" ");
+}
 
 export const t = {
   product: "Phony",
@@ -205,6 +230,7 @@ export const t = {
   },
   record: {
     title: "Record",
+    summary: summaryText,
     ended: (reason: string) => `Ended: ${endReason(reason)}`,
     length: "Length",
     turns: "Turns",
@@ -316,8 +342,8 @@ export const t = {
     language: "Language",
     commands: "May",
     transfers: "Transfers to",
-    talk: "Try it in the softphone",
-    makeDefault: "Let it answer by default",
+    talk: "Try it",
+    makeDefault: "Make default",
     answersNow: (name: string) => `${name} answers from the next call on.`,
     use: "Call with this scenario",
     none: "None installed.",

@@ -175,7 +175,7 @@ function Tool(props: { label: string; onClick: () => void; children: ReactNode }
 const shell = {
   height: "100dvh",
   display: "grid",
-  gridTemplateColumns: { xs: "minmax(0, 1fr)", md: "88px minmax(0, 1fr)" },
+  gridTemplateColumns: { xs: "minmax(0, 1fr)", md: "5.5rem minmax(0, 1fr)" },
   gridTemplateRows: { xs: "auto minmax(0, 1fr) auto", md: "auto minmax(0, 1fr)" },
   gridTemplateAreas: { xs: '"top" "main" "nav"', md: '"nav top" "nav main"' },
 } as const;
@@ -196,11 +196,11 @@ const navigation = {
 const mark = {
   display: { xs: "none", md: "grid" },
   placeItems: "center",
-  height: 48,
+  height: "3rem",
   mb: 1,
 } as const;
 
-const logo = { width: 32, height: 32 } as const;
+const logo = { width: "2rem", height: "2rem" } as const;
 
 const navigationLink = {
   flex: { xs: 1, md: "none" },
@@ -221,7 +221,7 @@ const topBar = {
   display: "flex",
   alignItems: "center",
   gap: 0.5,
-  height: 56,
+  height: "3.5rem",
   px: { xs: 1.5, md: 3 },
   color: "text.secondary",
   "& h1": { color: "text.primary" },

@@ -103,6 +103,13 @@ export const report: DoctorReport = {
       detail: "TRANSFER_NUMBER is not set: a bare [[transfer]] is refused",
       mend: "Set TRANSFER_NUMBER=+14155550171 and start again.",
     },
+    {
+      id: "store",
+      level: "ok",
+      title: "Store",
+      detail: "embedded, in the data folder; for one node",
+      mend: null,
+    },
   ],
   versions: { phony: "0.1.0", model: "gpt-realtime-2.1" },
   limits: {

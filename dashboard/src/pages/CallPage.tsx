@@ -179,7 +179,7 @@ const columns = {
   minHeight: 0,
   display: "grid",
   gap: 2,
-  gridTemplateColumns: "minmax(0, 1fr) minmax(320px, 380px)",
+  gridTemplateColumns: "minmax(0, 1fr) minmax(320px, 24rem)",
   gridTemplateRows: "minmax(0, 1fr)",
 } as const;
 

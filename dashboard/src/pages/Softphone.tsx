@@ -160,7 +160,7 @@ const page = {
   gap: { xs: 1.5, md: 2 },
   px: { xs: 1.5, md: 3 },
   pb: { xs: 1.5, md: 3 },
-  gridTemplateColumns: { xs: "minmax(0, 1fr)", md: "minmax(0, 1fr) minmax(320px, 380px)" },
+  gridTemplateColumns: { xs: "minmax(0, 1fr)", md: "minmax(0, 1fr) minmax(320px, 24rem)" },
   gridTemplateRows: { xs: "minmax(180px, 1fr) auto", md: "minmax(0, 1fr)" },
 } as const;
 

@@ -8,6 +8,7 @@ import { api, transcriptUrl } from "../../api/client";
 import type { Call, Turn } from "../../model/call";
 import { clock, dateAndTime, delay, dollars } from "../../model/format";
 import { percentile, turnLatency } from "../../model/latency";
+import { summary } from "../../model/summary";
 import { t } from "../../texts";
 import { LatencyChart } from "./LatencyChart";
 
@@ -32,7 +33,9 @@ export function Record(props: { call: Call }) {
           {t.record.ended(call.endReason)}
         </Typography>
       </Box>
-      {details.data?.summary && <Typography variant="body1">{details.data.summary}</Typography>}
+      <Typography variant="body2">
+        {details.data?.summary ?? t.record.summary(call, summary(call))}
+      </Typography>
       <Box component="dl" sx={figures}>
         <Figure name={t.record.started} value={dateAndTime(call.startedAt, Date.now())} />
         <Figure name={t.record.length} value={clock(call.durationMs)} />

@@ -19,8 +19,9 @@ import { age } from "../../model/format";
 import { t } from "../../texts";
 import css from "./LiveList.module.css";
 
-const ROW = 62;
-const TALL_ROW = 104;
+/** Heights of a row in rem: on a wall the letters are larger. */
+const ROW = 3.875;
+const TALL_ROW = 6.5;
 
 export function LiveList(props: { sids: string[] }) {
   const wide = useMediaQuery("(min-width:900px)", { noSsr: true });
@@ -34,7 +35,7 @@ export function LiveList(props: { sids: string[] }) {
     const begin = Math.round(top + scroller.scrollTop);
     if (begin !== margin) setMargin(begin);
   });
-  const height = wide ? ROW : TALL_ROW;
+  const height = Math.round((wide ? ROW : TALL_ROW) * letterSize());
   const rows = useVirtualizer({
     count: props.sids.length,
     getScrollElement: () => document.getElementById("content"),
@@ -75,6 +76,10 @@ export function LiveList(props: { sids: string[] }) {
       </div>
     </>
   );
+}
+
+function letterSize(): number {
+  return Number.parseFloat(getComputedStyle(document.documentElement).fontSize) || 16;
 }
 
 function Header(props: { wide: boolean }) {

@@ -62,7 +62,7 @@ const cards = {
   display: "grid",
   gap: 1.5,
   alignItems: "start",
-  gridTemplateColumns: "repeat(auto-fill, minmax(min(100%, 340px), 1fr))",
+  gridTemplateColumns: "repeat(auto-fill, minmax(min(100%, 21rem), 1fr))",
 } as const;
 
 const card = { p: 2, borderColor: "warning.main" } as const;
