@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::Serialize;
@@ -140,7 +139,9 @@ pub(crate) fn whole(text: &str) -> Option<u64> {
 
 /// Appends `value` as JSON. The types of this crate cannot fail to serialise.
 pub(crate) fn append(out: &mut String, value: &impl Serialize) {
-    serde_json::to_writer(Append(out), value).expect("our own types have string keys only");
+    let mut bytes = std::mem::take(out).into_bytes();
+    serde_json::to_writer(&mut bytes, value).expect("our own types have string keys only");
+    *out = String::from_utf8(bytes).expect("JSON is written as UTF-8");
 }
 
 /// `value` as JSON text.
@@ -223,20 +224,5 @@ impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
             }
         }
         deserializer.deserialize_str(Text).map(Name)
-    }
-}
-
-/// Lets the serialiser append to a string that the caller keeps and reuses.
-struct Append<'a>(&'a mut String);
-
-impl io::Write for Append<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let text = std::str::from_utf8(bytes).map_err(io::Error::other)?;
-        self.0.push_str(text);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
     }
 }

@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
 use super::parts::{
     ApiError, ContentPart, Delta, ItemInfo, Place, RateLimit, ResponseInfo, SessionInfo,
 };
@@ -175,6 +178,9 @@ pub enum ServerEvent<'a> {
 impl<'a> ServerEvent<'a> {
     /// Reads an event. Only `type` is required; see the crate's rules.
     pub fn parse(text: &'a str) -> Result<Self, BadFrame> {
+        if let Some(delta) = PlainDelta::read(text) {
+            return Ok(Self::TextDelta(delta));
+        }
         let fields = Fields::parse(text)?;
         let kind = fields.kind("type")?;
         let f = &fields;
@@ -262,5 +268,76 @@ impl<'a> ServerEvent<'a> {
             "error" => Self::Error(Box::new(ApiError::read(&f.object("error")))),
             _ => Self::Unknown { kind: kind.into_owned() },
         })
+    }
+}
+
+/// The event that comes with every word, in the spelling in which it comes: one pass, and nothing
+/// copied. In any other spelling it is read as every event is.
+#[derive(Deserialize)]
+struct PlainDelta<'a> {
+    #[serde(rename = "type")]
+    _kind: IgnoredAny,
+    response_id: &'a str,
+    item_id: &'a str,
+    output_index: u32,
+    content_index: u32,
+    #[serde(borrow)]
+    delta: Cow<'a, str>,
+}
+
+impl<'a> PlainDelta<'a> {
+    fn read(text: &'a str) -> Option<Delta<'a>> {
+        if !text.starts_with(r#"{"type":"response.output_text.delta","#) {
+            return None;
+        }
+        // A member that is there twice, missing or of another type is a mistake to this.
+        let plain: Self = serde_json::from_str(text).ok()?;
+        let place = Place {
+            response_id: plain.response_id.into(),
+            item_id: plain.item_id.into(),
+            output_index: plain.output_index,
+            content_index: plain.content_index,
+        };
+        Some(Delta { place, text: plain.delta })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(delta: &str) -> String {
+        let place = r#""response_id":"r","item_id":"i","output_index":0,"content_index":1"#;
+        format!(r#"{{"type":"response.output_text.delta","event_id":"e",{place},"delta":{delta}}}"#)
+    }
+
+    /// Another order of the members: read as every event is.
+    fn slowly(event: &str) -> String {
+        let rest = event.strip_prefix(r#"{"type":"response.output_text.delta","#).unwrap();
+        let rest = rest.strip_suffix('}').unwrap();
+        format!(r#"{{{rest},"type":"response.output_text.delta"}}"#)
+    }
+
+    #[test]
+    fn a_delta_is_the_same_in_whatever_spelling() {
+        for (delta, plain) in [
+            (r#""Sure. ""#, true),
+            (r#""a \"b\" \u00e9 \ud83d\ude00""#, true),
+            (r#""half \ud83d of a pair""#, false),
+            ("null", false),
+            ("7", false),
+            (r#""one","delta":"two""#, false),
+            (r#""one","output_index":"2""#, false),
+            (r#""one","future":{"delta":["x"]}"#, true),
+        ] {
+            let quick = event(delta);
+            assert_eq!(PlainDelta::read(&quick).is_some(), plain, "{delta}");
+            let slow = slowly(&quick);
+            assert!(PlainDelta::read(&slow).is_none());
+            assert_eq!(ServerEvent::parse(&quick), ServerEvent::parse(&slow), "{delta}");
+        }
+        assert!(PlainDelta::read(&event(r#""one""#).replace(r#","item_id":"i""#, "")).is_none());
+        let kinds = event(r#""one","type":"error""#);
+        assert!(matches!(ServerEvent::parse(&kinds), Ok(ServerEvent::Error(_))), "the last counts");
     }
 }
