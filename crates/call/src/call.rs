@@ -18,6 +18,7 @@ mod moving;
 mod outbound;
 mod reply;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -94,8 +95,8 @@ pub enum Output {
 #[derive(Debug, Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
 pub struct Call {
-    policy: Policy,
-    agent: Agent,
+    policy: Arc<Policy>,
+    agent: Arc<Agent>,
     identity: Identity,
     clock: Clock,
     state: State,
@@ -191,12 +192,13 @@ impl Call {
     /// its time from the two.
     #[must_use]
     pub fn new(
-        policy: Policy,
-        agent: Agent,
+        policy: impl Into<Arc<Policy>>,
+        agent: impl Into<Arc<Agent>>,
         identity: Identity,
         now: Instant,
         wall: Timestamp,
     ) -> (Self, Vec<Output>) {
+        let (policy, agent) = (policy.into(), agent.into());
         let mut call = Self::bare(policy, agent, identity, Transcript::default(), now, wall);
         call.deadlines.set(Deadline::Connect, now + call.policy.connect);
         let start = EventBody::SessionStart {
@@ -290,8 +292,8 @@ impl Call {
     }
 
     fn bare(
-        policy: Policy,
-        agent: Agent,
+        policy: Arc<Policy>,
+        agent: Arc<Agent>,
         identity: Identity,
         transcript: Transcript,
         now: Instant,
@@ -369,7 +371,7 @@ impl Call {
             | Source::Goodbye
             | Source::Supervisor => true,
         };
-        self.say(now, source, None, text, true, false, interruptible);
+        self.say(now, source, None, text.to_owned(), true, false, interruptible);
     }
 
     /// Speaks an utterance of ours behind a reply that is on the line: in the same talk cycle, or
@@ -395,14 +397,13 @@ impl Call {
         now: Instant,
         source: Source,
         turn: Option<TurnId>,
-        text: &str,
+        token: String,
         last: bool,
         preemptible: bool,
         interruptible: bool,
     ) {
-        self.playback.sent(source, turn, text, last);
+        self.playback.sent(source, turn, &token, last);
         self.words_sent(now);
-        let token = text.to_owned();
         self.outputs.push(Output::Carrier(ToCarrier::Say {
             token,
             last,

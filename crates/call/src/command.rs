@@ -139,6 +139,13 @@ enum State {
 const LONGEST: usize = 1000;
 
 impl Scanner {
+    /// Whether the next stretch of text holds nothing but words, and none are held back: it may be
+    /// passed on as it is, without [`Scanner::push`].
+    #[must_use]
+    pub fn passes(&self, text: &str) -> bool {
+        matches!(self.state, State::Text) && !text.contains('[')
+    }
+
     /// Takes the next stretch of text and returns what is certain by now, in order.
     pub fn push(&mut self, text: &str) -> Vec<Piece> {
         let mut pieces = Vec::new();
@@ -230,6 +237,19 @@ mod tests {
             assert_eq!(commands, [Command::Press(Digits::parse("1#").unwrap())]);
             assert_eq!(malformed, 0);
         }
+    }
+
+    #[test]
+    fn words_pass_while_nothing_is_held_back() {
+        let mut scanner = Scanner::default();
+        assert!(scanner.passes("words ]] and words"));
+        assert!(!scanner.passes("words [now]"));
+        for held in ["[", "[press:1", "]"] {
+            scanner.push(held);
+            assert!(!scanner.passes("words"), "{held}");
+        }
+        scanner.push("]");
+        assert!(scanner.passes("words"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The call moves: rebuilt from its events after its node died, or handed over by a node that stops.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -17,8 +18,8 @@ impl Call {
     /// with a start or if the call has ended.
     #[must_use]
     pub fn resume(
-        policy: Policy,
-        agent: Agent,
+        policy: impl Into<Arc<Policy>>,
+        agent: impl Into<Arc<Agent>>,
         events: &[Event],
         now: Instant,
         wall: Timestamp,
@@ -41,7 +42,7 @@ impl Call {
         if transcript.ended.is_some() {
             return None;
         }
-        let mut call = Self::bare(policy, agent, identity, transcript, now, wall);
+        let mut call = Self::bare(policy.into(), agent.into(), identity, transcript, now, wall);
         call.turn = call.transcript.turn;
         call.line_losses = call.transcript.resumed;
         if let Some((target, reason)) = call.transcript.transfer.clone() {

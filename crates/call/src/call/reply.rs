@@ -275,6 +275,12 @@ impl Call {
             text.insert(0, ' ');
         }
         reply.generated.push_str(&text);
+        if text.is_empty() {
+            return;
+        }
+        if reply.scanner.passes(&text) {
+            return self.say_reply(now, text, false);
+        }
         for piece in reply.scanner.push(&text) {
             self.on_piece(now, piece);
         }
@@ -292,16 +298,16 @@ impl Call {
 
     fn on_piece(&mut self, now: Instant, piece: Piece) {
         match piece {
-            Piece::Text(text) => self.say_reply(now, &text, false),
+            Piece::Text(text) => self.say_reply(now, text, false),
             Piece::Command(command) => self.on_command(now, command, None),
             Piece::Malformed(malformed) => self.reject_malformed(now, malformed, None),
         }
     }
 
-    fn say_reply(&mut self, now: Instant, text: &str, last: bool) {
+    fn say_reply(&mut self, now: Instant, text: String, last: bool) {
         let Some(reply) = self.reply() else { return };
         if let Some(kept) = &mut reply.kept_back {
-            kept.push_str(text);
+            kept.push_str(&text);
             return;
         }
         let turn = reply.turn;
@@ -310,9 +316,10 @@ impl Call {
             self.deadlines.clear(Deadline::Filler);
             self.measure(now, turn, Stage::FirstSpoken);
         }
+        let shown = (!text.is_empty()).then(|| text.clone());
         self.say(now, Source::Model, Some(turn), text, last, true, true);
-        if !text.is_empty() {
-            self.show(now, EventBody::AssistantDelta { text: text.to_owned() });
+        if let Some(text) = shown {
+            self.show(now, EventBody::AssistantDelta { text });
         }
     }
 
@@ -495,7 +502,7 @@ impl Call {
             reply.kept_back = None;
         }
         if !text.is_empty() {
-            self.say_reply(now, text, true);
+            self.say_reply(now, text.to_owned(), true);
         }
         for held in commands {
             let value = held.value.as_str();
