@@ -153,14 +153,20 @@ impl FromRequestParts<Http> for Supervisor {
         let Peer(from) = Peer::from_request_parts(parts, http).await?;
         let now = (http.switchboard.clock.now)();
         match presented(&parts.headers) {
-            None => Err(unauthorized("log in, or send the token as Authorization: Bearer")),
+            None => {
+                http.limits.stranger(from, now)?;
+                Err(unauthorized("log in, or send the token as Authorization: Bearer"))
+            }
             Some(Credential::Bearer(token)) if http.auth.is_token(token) => Ok(()),
             Some(Credential::Cookie(cookie)) if http.auth.is_session(cookie) => Ok(()),
             Some(Credential::Bearer(_)) => {
                 http.limits.wrong_token(from, now)?;
                 Err(unauthorized("the token is wrong"))
             }
-            Some(Credential::Cookie(_)) => Err(unauthorized("the session has ended; log in")),
+            Some(Credential::Cookie(_)) => {
+                http.limits.stranger(from, now)?;
+                Err(unauthorized("the session has ended; log in"))
+            }
         }?;
         http.limits.request(from, now)?;
         Ok(Self { http: http.clone() })

@@ -18,6 +18,8 @@ pub(super) struct Limits {
     requests: Buckets<IpAddr>,
     /// All requests with the one token.
     token: Buckets<()>,
+    /// Requests without a token or session.
+    strangers: Buckets<IpAddr>,
     wrong_tokens: Buckets<IpAddr>,
     failed_logins: Buckets<IpAddr>,
 }
@@ -28,6 +30,7 @@ impl Limits {
         Self {
             requests: Buckets::new(a_minute),
             token: Buckets::new(a_minute),
+            strangers: Buckets::new(a_minute),
             wrong_tokens: Buckets::new(part(10)),
             failed_logins: Buckets::new(part(60)),
         }
@@ -37,6 +40,12 @@ impl Limits {
     pub(super) fn request(&self, from: IpAddr, now: Instant) -> Result<(), ApiError> {
         self.requests.take(from, now)?;
         self.token.take((), now)
+    }
+
+    /// Counts a request that does not say who asks. Apart from those that do: whoever shares an
+    /// address with a supervisor cannot keep them out.
+    pub(super) fn stranger(&self, from: IpAddr, now: Instant) -> Result<(), ApiError> {
+        self.strangers.take(from, now)
     }
 
     /// Refuses an address that has tried too many wrong tokens.

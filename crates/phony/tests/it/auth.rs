@@ -1,6 +1,8 @@
 //! Who may see and touch the calls.
 
-use reqwest::header::{COOKIE, LOCATION, SET_COOKIE};
+use std::net::IpAddr;
+
+use reqwest::header::{COOKIE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use serde_json::json;
 
 use crate::house::{AUTH_TOKEN, HOST, House, house, house_with};
@@ -121,5 +123,37 @@ async fn requests_are_limited_unless_the_limit_is_off() {
     }
     let (status, body) = house.get("/calls").await;
     assert_eq!((status, &body["error"]["code"]), (429, &json!("RATE_LIMITED")));
-    assert_eq!(house.get("/healthz").await.0, 200, "health is not limited");
+    let request = house.http.get(house.url("/calls")).bearer_auth(House::token());
+    let limited = request.send().await.unwrap();
+    let wait: u64 = limited.headers()[RETRY_AFTER].to_str().unwrap().parse().unwrap();
+    assert!((1..=13).contains(&wait), "five a minute is one in twelve seconds: {wait}");
+    // The token is used up wherever it is used, and one address's strangers are no other's.
+    let elsewhere = reqwest::Client::builder().local_address("127.0.0.2".parse::<IpAddr>().ok());
+    let elsewhere = elsewhere.build().unwrap();
+    let request = elsewhere.get(house.url("/calls")).bearer_auth(House::token());
+    assert_eq!(request.send().await.unwrap().status(), 429);
+    for _ in 0..5 {
+        assert_eq!(house.http.get(house.url("/calls")).send().await.unwrap().status(), 401);
+    }
+    assert_eq!(house.http.get(house.url("/calls")).send().await.unwrap().status(), 429);
+    assert_eq!(elsewhere.get(house.url("/calls")).send().await.unwrap().status(), 401);
+    // Neither the carrier nor whoever watches over the server is turned away.
+    for call in 0..10 {
+        house.ring(&format!("CA{call}")).await;
+        assert_eq!(house.get("/healthz").await.0, 200);
+        assert_eq!(house.get("/readyz").await.0, 200);
+    }
+}
+
+#[tokio::test]
+async fn a_limit_of_zero_is_none() {
+    let variables = [("HOST", HOST), ("TWILIO_AUTH_TOKEN", AUTH_TOKEN), ("PHONY_API_RATE", "0")];
+    let house = house_with(&variables).await;
+    for _ in 0..700 {
+        assert_eq!(house.get("/agents").await.0, 200);
+    }
+    let guess = || house.http.post(house.url("/login")).json(&json!({ "token": "guess" })).send();
+    for _ in 0..70 {
+        assert_eq!(guess().await.unwrap().status(), 401);
+    }
 }
