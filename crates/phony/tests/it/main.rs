@@ -9,6 +9,7 @@ mod config;
 mod demo;
 mod events;
 mod faults;
+mod hands;
 mod health;
 mod house;
 mod kill_model;

@@ -18,15 +18,20 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How much faster than the clock people and voices are.
 const SPEED: f64 = 8.0;
 
-struct World {
-    running: Running,
-    openai: OpenAiRunning,
-    twilio: TwilioRunning,
+pub(crate) struct World {
+    pub(crate) running: Running,
+    pub(crate) openai: OpenAiRunning,
+    pub(crate) twilio: TwilioRunning,
     _data: tempfile::TempDir,
 }
 
 impl World {
-    async fn start(brain: Brain) -> Self {
+    pub(crate) async fn start(brain: Brain) -> Self {
+        Self::start_with(brain, &[]).await
+    }
+
+    /// The same with these variables set.
+    pub(crate) async fn start_with(brain: Brain, variables: &[(&str, &str)]) -> Self {
         let openai = OpenAiOptions { brain, ..OpenAiOptions::default() };
         let openai = openai::start(openai).await.unwrap();
         let data = tempfile::tempdir().unwrap();
@@ -39,9 +44,10 @@ impl World {
             ("OPENAI_API_KEY", "sk-test"),
             ("OPENAI_BASE_URL", &openai.base_url()),
             ("TRANSFER_NUMBER", "+15005550009"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into();
+        ];
+        let environment = environment.iter().chain(variables);
+        let environment =
+            environment.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let sources = Sources { environment, ..Sources::default() };
         let running = server::start(Config::from_sources(sources).unwrap()).await.unwrap();
         let number = PhoneNumber {
@@ -63,8 +69,13 @@ impl World {
     /// A call from its first ring to its end.
     async fn call(&self, steps: Vec<Step>) -> (CallRecord, Vec<Value>) {
         let sid = self.twilio.dial_in(CALLER, CALLED, Caller::Script(steps)).unwrap();
-        let record = self.twilio.wait_for_end(&sid, PATIENCE).await.unwrap();
-        let call = phony_call::CallSid::parse(&sid).unwrap();
+        self.ended(&sid).await
+    }
+
+    /// What the network and the server know of a call, once it is over.
+    pub(crate) async fn ended(&self, sid: &str) -> (CallRecord, Vec<Value>) {
+        let record = self.twilio.wait_for_end(sid, PATIENCE).await.unwrap();
+        let call = phony_call::CallSid::parse(sid).unwrap();
         let ended = async {
             loop {
                 let kept = self.running.switchboard.hub.kept(&call).unwrap();
@@ -79,7 +90,7 @@ impl World {
         (record, events.collect())
     }
 
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.running.stop();
         soon(self.running.join()).await;
         soon(self.twilio.stop()).await;
@@ -87,12 +98,12 @@ impl World {
     }
 }
 
-fn of<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
+pub(crate) fn of<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
     events.iter().filter(|event| event["type"] == kind).collect()
 }
 
 /// What holds for every call.
-fn check(record: &CallRecord, events: &[Value]) {
+pub(crate) fn check(record: &CallRecord, events: &[Value]) {
     for (at, event) in events.iter().enumerate() {
         assert_eq!(event["seq"], at + 1, "numbered without gaps");
     }
