@@ -25,7 +25,7 @@ async fn the_session_is_set_up_once_and_for_text() {
     let names: Vec<&str> = (session["tools"].as_array().unwrap().iter())
         .map(|tool| tool["name"].as_str().unwrap())
         .collect();
-    assert_eq!(names, ["press", "transfer", "end_call", "request_user"]);
+    assert_eq!(names, ["press", "transfer", "end_call", "request_user", "do_not_call"]);
 }
 
 #[tokio::test]
