@@ -45,20 +45,20 @@ pub enum Letter {
 /// The way to a live call.
 #[derive(Debug, Clone)]
 pub struct Handle {
-    mailbox: mpsc::Sender<Letter>,
+    mailbox: mpsc::Sender<Box<Letter>>,
     stop: CancellationToken,
 }
 
 impl Handle {
     /// Sends a letter; false if the call is gone.
     pub async fn send(&self, letter: Letter) -> bool {
-        self.mailbox.send(letter).await.is_ok()
+        self.mailbox.send(Box::new(letter)).await.is_ok()
     }
 
     /// Asks the call something; `None` if it is gone.
     pub async fn ask<T>(&self, letter: impl FnOnce(oneshot::Sender<T>) -> Letter) -> Option<T> {
         let (reply, answer) = oneshot::channel();
-        self.mailbox.send(letter(reply)).await.ok()?;
+        self.mailbox.send(Box::new(letter(reply))).await.ok()?;
         answer.await.ok()
     }
 
@@ -83,8 +83,8 @@ struct Entry {
 /// What a call's task holds: its mailbox, its stop signal, and its place in the registry.
 #[derive(Debug)]
 pub struct Registered {
-    /// Letters.
-    pub mailbox: mpsc::Receiver<Letter>,
+    /// Letters, boxed: a queue has room for 32 of them from the start, and they are large.
+    pub mailbox: mpsc::Receiver<Box<Letter>>,
     /// Cancelled when the call shall say goodbye.
     pub stop: CancellationToken,
     /// Unregisters the call when it is dropped, for whatever reason.

@@ -56,7 +56,10 @@ pub async fn run(start: Box<Start>) {
 }
 
 async fn hold(start: Box<Start>) {
-    let Start { policy, agent, identity, wall, open_model, kill, registered, publisher } = *start;
+    let Start { policy, agent, identity, wall, open_model, kill, registered, publisher } =
+        unboxed(start);
+    // Of its own: what all calls look at with every word is a lock that they all want.
+    let kill = kill.child_token();
     let Registered { mailbox, stop, place } = registered;
     let now = now();
     let mut record = Record::new(publisher, identity.sid.clone(), (now, wall), place);
@@ -95,26 +98,29 @@ struct Session {
 }
 
 impl Session {
-    async fn turns(&mut self, mut mailbox: mpsc::Receiver<Letter>, stop: CancellationToken) {
+    async fn turns(&mut self, mut mailbox: mpsc::Receiver<Box<Letter>>, stop: CancellationToken) {
         let mut stopping = false;
+        let stopped = stop.cancelled();
         let timer = tokio::time::sleep_until(now().into());
-        tokio::pin!(timer);
+        tokio::pin!(stopped, timer);
         while !self.finished {
             let deadline = self.call.deadline();
+            // Every word moves deadlines on. The timer is left where it is, goes off early and is
+            // set then, once in some seconds.
             if let Some(at) = deadline
-                && timer.deadline() != at.into()
+                && (timer.is_elapsed() || timer.deadline() > at.into())
             {
                 timer.as_mut().reset(at.into());
             }
             // Stop and letters come first, so that «hang up» never waits behind words.
             tokio::select! {
                 biased;
-                () = stop.cancelled(), if !stopping => {
+                () = &mut stopped, if !stopping => {
                     stopping = true;
                     self.input(Input::Stop);
                 }
                 letter = mailbox.recv() => match letter {
-                    Some(letter) => self.open_letter(letter),
+                    Some(letter) => self.open_letter(*letter),
                     // The registry keeps a sender as long as the call has its place.
                     None => return,
                 },
@@ -217,7 +223,7 @@ impl Session {
     /// False if the model is stuck.
     fn tell_model(&mut self, order: ToModel) -> bool {
         let Some(model) = &self.model else { return true };
-        !matches!(model.tx.try_send(order), Err(TrySendError::Full(_)))
+        !matches!(model.tx.try_send(Box::new(order)), Err(TrySendError::Full(_)))
     }
 
     /// Opens the model anew after its task died, unless that would never end.
@@ -237,6 +243,12 @@ impl Session {
             FromModel::Failed { turn: None, fault, code: code.into(), message, usage: None };
         self.input(Input::Model(failed));
     }
+}
+
+/// What is in the box, which is freed now and not when the call ends.
+#[expect(clippy::boxed_local, reason = "the box is what it is for")]
+fn unboxed<T>(boxed: Box<T>) -> T {
+    *boxed
 }
 
 /// The next item, or never if there is no channel.

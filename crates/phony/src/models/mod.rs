@@ -22,17 +22,17 @@ pub const FACTS: usize = 256;
 /// Dropping it (or only [`ModelPort::tx`]) ends the model's task and closes its connection.
 #[derive(Debug)]
 pub struct ModelPort {
-    /// Orders to the model.
-    pub tx: mpsc::Sender<ToModel>,
-    /// Facts from the model; closed when its task has ended. Boxed, for a queue has room for 32 of
-    /// them from the start, and they are large.
+    /// Orders to the model. Boxed, as facts are, for a queue has room for 32 of them from the
+    /// start, and they are large.
+    pub tx: mpsc::Sender<Box<ToModel>>,
+    /// Facts from the model; closed when its task has ended.
     pub rx: mpsc::Receiver<Box<FromModel>>,
 }
 
 /// The model's end of a port.
 #[derive(Debug)]
 pub(crate) struct ModelEnd {
-    pub(crate) orders: mpsc::Receiver<ToModel>,
+    pub(crate) orders: mpsc::Receiver<Box<ToModel>>,
     pub(crate) facts: mpsc::Sender<Box<FromModel>>,
 }
 

@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message as FarMessage};
 
-/// As in the server: messages are a few hundred bytes.
+/// Messages are a few hundred bytes; the libraries' own buffers take 128 KB each.
 const BUFFER: usize = 4096;
 
 /// Listens at `bind` and gives back the address with the future that serves: each socket to

@@ -37,7 +37,7 @@ pub(crate) struct House {
 
 /// The test in the place of a call's model.
 pub(crate) struct FakeModel {
-    pub(crate) orders: mpsc::Receiver<ToModel>,
+    pub(crate) orders: mpsc::Receiver<Box<ToModel>>,
     pub(crate) facts: mpsc::Sender<Box<FromModel>>,
 }
 
@@ -266,7 +266,7 @@ impl FakeModel {
     /// The next request for a reply: its turn and the caller's last words.
     pub(crate) async fn asked(&mut self) -> (TurnId, String) {
         loop {
-            if let ToModel::Respond { turn, context } = soon(self.orders.recv()).await.unwrap() {
+            if let ToModel::Respond { turn, context } = *soon(self.orders.recv()).await.unwrap() {
                 let words = context.iter().rev().find_map(|item| {
                     let ItemBody::User(words) = &item.body else { return None };
                     Some(words.to_string())

@@ -93,7 +93,7 @@ impl Bench {
     }
 
     pub(crate) async fn order(&self, order: ToModel) {
-        self.port.tx.send(order).await.expect("a model that lives");
+        self.port.tx.send(Box::new(order)).await.expect("a model that lives");
     }
 
     pub(crate) async fn respond(&self, turn: u32, context: &[Item]) {

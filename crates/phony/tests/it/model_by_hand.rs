@@ -84,7 +84,7 @@ impl Hand {
         };
         let context = texts.iter().enumerate().map(item).collect();
         let order = ToModel::Respond { turn: TurnId(turn), context };
-        self.port.tx.send(order).await.expect("a model that lives");
+        self.port.tx.send(Box::new(order)).await.expect("a model that lives");
     }
 }
 

@@ -25,6 +25,8 @@ use crate::switchboard::Switchboard;
 /// Frames are a few hundred bytes; the libraries' own buffers of 128 KB would be most of a call's
 /// memory.
 const READ_BUFFER: usize = 1024;
+/// Frames that are due together leave together.
+const WRITE_BUFFER: usize = 1024;
 /// The largest frame that is read. Twilio's largest is a prompt of a minute's speech.
 const MAX_MESSAGE: usize = 64 * 1024;
 /// The largest text that is put into one frame; longer ones are divided.
@@ -55,7 +57,7 @@ pub(super) async fn relay(
     })?;
     let upgrade = upgrade
         .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(0)
+        .write_buffer_size(WRITE_BUFFER)
         .max_message_size(MAX_MESSAGE)
         .max_frame_size(MAX_MESSAGE);
     let tasks = switchboard.calls.clone();
@@ -151,7 +153,8 @@ impl Line {
 
     /// Carries the call until the socket ends; true if the call left the line by itself.
     pub(in crate::carriers) async fn carry(mut self: Box<Self>, kill: &CancellationToken) -> bool {
-        let over = kill.run_until_cancelled(self.exchange()).await;
+        // Of its own: what all lines look at with every word is a lock that they all want.
+        let over = kill.child_token().run_until_cancelled_owned(self.exchange()).await;
         let clean = match over {
             Some(Over::Clean) => true,
             Some(Over::Unclean) => false,

@@ -52,7 +52,9 @@ impl Desk {
     pub(crate) async fn visit(&mut self) -> Visit {
         tokio::select! {
             biased;
-            order = self.end.orders.recv() => order.map_or(Visit::Closed, Visit::Order),
+            order = self.end.orders.recv() => {
+                order.map_or(Visit::Closed, |order| Visit::Order(*order))
+            },
             permit = self.end.facts.reserve(), if !self.outbox.is_empty() => {
                 let Ok(permit) = permit else { return Visit::Closed };
                 if let Some(fact) = self.outbox.pop_front() {
@@ -80,7 +82,7 @@ mod tests {
             desk.say(text(n));
         }
         assert!(desk.is_behind());
-        port.tx.send(ToModel::Cancel { turn: TurnId(1) }).await.unwrap();
+        port.tx.send(Box::new(ToModel::Cancel { turn: TurnId(1) })).await.unwrap();
         assert!(matches!(desk.visit().await, Visit::Order(_)));
         for n in 0..FACTS + 2 {
             assert_eq!(port.rx.recv().await, Some(Box::new(text(n))));

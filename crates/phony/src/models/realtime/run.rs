@@ -137,6 +137,10 @@ impl Adapter {
         let mut life = Life::new(connection, self.waiting.take(), born, timing);
         let mut out = Outcomes::default();
         life.exchange.resume(born, &mut out);
+        let stop = self.stop.clone();
+        let stopped = stop.cancelled();
+        let timer = sleep_until(life.due(timing));
+        tokio::pin!(stopped, timer);
         loop {
             if (life.ping || !out.is_empty())
                 && let Some(end) = self.perform(&mut life, &mut out).await
@@ -147,10 +151,14 @@ impl Adapter {
                 self.swap(&mut life);
             }
             let due = life.due(timing);
+            // Every word moves it on: set when it has gone off, not with every word.
+            if timer.is_elapsed() || timer.deadline() > due {
+                timer.as_mut().reset(due);
+            }
             let behind = self.desk.is_behind();
             tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return self.die(life, Parting::Over, born).await,
+                () = &mut stopped => return self.die(life, Parting::Over, born).await,
                 visit = self.desk.visit() => match visit {
                     Visit::Order(ToModel::Respond { turn, context }) => {
                         let asked = Asked { turn, context, again: false };
@@ -166,7 +174,7 @@ impl Adapter {
                     life.heard(now(), timing, incoming, &mut out);
                 }
                 result = next(&mut life.rolling) => life.rolled(now(), result),
-                () = sleep_until(due), if !behind => {
+                () = &mut timer, if !behind => {
                     if life.overdue(now(), timing, &mut out) {
                         life.rolling = Some(self.attempt(Duration::ZERO));
                     }
@@ -188,6 +196,9 @@ impl Adapter {
         }
         if let Some(end) = out.end.take() {
             return Some(Parting::End(end));
+        }
+        if !life.ping && out.messages.is_empty() {
+            return None;
         }
         let writing = async {
             if std::mem::take(&mut life.ping) {
