@@ -32,7 +32,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Pages that a file can have.
 const NO_LIMIT: u64 = u32::MAX as u64 - 1;
 /// Calls that are forgotten in one go: writing waits for no more than that.
-const FORGOTTEN: usize = 50;
+const FORGOTTEN: u64 = 50;
+/// How often it is looked whether calls take too much room still.
+const ROUNDS: u32 = 3;
+const FORGETTING: &str = "old calls cannot be deleted";
 
 /// A store in a file.
 #[derive(Debug, Clone)]
@@ -63,10 +66,29 @@ impl Sqlite {
     pub async fn cap(&self, bytes: Option<u64>) -> Result<(), StoreError> {
         self.write("the size cannot be set", move |connection| {
             let page: u64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
-            let pages = bytes.map_or(NO_LIMIT, |bytes| bytes / page);
+            let pages = bytes.map_or(NO_LIMIT, |bytes| (bytes / page).max(1));
             connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
         })
         .await
+    }
+
+    /// Deletes the oldest ended calls, so many at most, in small steps between which others write;
+    /// then makes the file smaller.
+    async fn forget(&self, before: Option<i64>, most: u64) -> Result<u64, StoreError> {
+        let mut gone = 0;
+        while gone < most {
+            let step = (most - gone).min(FORGOTTEN);
+            let forget = move |c: &mut Connection| write::forget(c, before, step);
+            match self.write(FORGETTING, forget).await? {
+                0 => break,
+                calls => gone += calls,
+            }
+        }
+        let mut first = true;
+        while gone > 0 && self.write(FORGETTING, move |c| write::compact(c, first)).await? {
+            first = false;
+        }
+        Ok(gone)
     }
 
     /// Runs something on the writing connection, off the tasks' threads.
@@ -168,18 +190,22 @@ impl Store for Sqlite {
     }
 
     fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> Answer<'a, u64> {
-        const DOING: &str = "old calls cannot be deleted";
         Box::pin(async move {
-            let (mut gone, retention) = (0, *retention);
-            loop {
-                let forget = move |c: &mut Connection| write::forget(c, &retention, now, FORGOTTEN);
-                match self.write(DOING, forget).await? {
-                    0 => break,
-                    calls => gone += calls,
-                }
+            let mut gone = 0;
+            if let Some(age) = retention.age {
+                let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+                let before = now.as_millisecond().saturating_sub(age);
+                gone += self.forget(Some(before), u64::MAX).await?;
             }
-            if gone > 0 {
-                self.write(DOING, |c| write::give_space_back(c)).await?;
+            if let Some(most) = retention.bytes {
+                // What calls take is only known when they are gone.
+                for _ in 0..ROUNDS {
+                    let excess = self.write(FORGETTING, move |c| write::excess(c, most)).await?;
+                    match self.forget(None, excess).await? {
+                        0 => break,
+                        calls => gone += calls,
+                    }
+                }
             }
             Ok(gone)
         })

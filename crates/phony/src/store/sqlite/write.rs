@@ -1,12 +1,11 @@
 //! What changes the file.
 
-use jiff::Timestamp;
 use phony_call::CallSid;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::rows::{self, CallRow};
 use crate::store::line::said;
-use crate::store::{Appended, CallLine, Chunk, Entry, LAST_SEQ, Retention};
+use crate::store::{Appended, CallLine, Chunk, Entry, LAST_SEQ};
 
 pub(super) fn append(
     connection: &mut Connection,
@@ -84,30 +83,51 @@ pub(super) fn delete(connection: &mut Connection, sid: &CallSid) -> rusqlite::Re
     Ok(true)
 }
 
-/// Deletes the oldest ended calls that are too old or too many, so many at most; gives their number.
+/// Deletes the oldest ended calls, if they ended before this millisecond, so many at most; gives
+/// their number.
 pub(super) fn forget(
     connection: &mut Connection,
-    retention: &Retention,
-    now: Timestamp,
-    most: usize,
+    before: Option<i64>,
+    most: u64,
 ) -> rusqlite::Result<u64> {
-    let before = retention.age.map(|age| {
-        let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-        now.as_millisecond().saturating_sub(age)
-    });
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut old = match before {
-        None => Vec::new(),
-        Some(before) => oldest(&transaction, "ended_ms < ?1", before, most)?,
-    };
-    if old.is_empty() && retention.bytes.is_some_and(|most| size(&transaction) > most) {
-        old = oldest(&transaction, "ended_ms IS NOT ?1", None::<i64>, most)?;
-    }
+    let old = oldest(&transaction, before.unwrap_or(i64::MAX), most)?;
     for row in &old {
         rows::delete(&transaction, row)?;
     }
     transaction.commit()?;
     Ok(old.len() as u64)
+}
+
+/// How many of the oldest calls must go for the file to have this size, and a little room to grow.
+pub(super) fn excess(connection: &mut Connection, most: u64) -> rusqlite::Result<u64> {
+    let calls = "SELECT count(*) FROM calls";
+    let calls: u64 = connection.query_row(calls, [], |row| row.get(0))?;
+    let size = size(connection);
+    if size <= most || calls == 0 {
+        return Ok(0);
+    }
+    let of_one = (size / calls).max(1);
+    Ok((size - most / 20 * 19).div_ceil(of_one))
+}
+
+/// A step of making the file smaller after calls were deleted; false if it was the last.
+pub(super) fn compact(connection: &mut Connection, first: bool) -> rusqlite::Result<bool> {
+    const PAGES: i64 = 500;
+    let mut more = false;
+    // Places of deleted words are empty and stay in the indexes until these are merged.
+    for merge in [
+        "INSERT INTO said(said, rank) VALUES ('merge', ?1)",
+        "INSERT INTO names(names, rank) VALUES ('merge', ?1)",
+    ] {
+        let before = connection.total_changes();
+        connection.execute(merge, [if first { -PAGES } else { PAGES }])?;
+        more |= connection.total_changes() - before >= 2;
+    }
+    if !more {
+        give_space_back(connection)?;
+    }
+    Ok(more)
 }
 
 /// Gives free pages back to the file system, and empties the log of what was written, in which what
@@ -124,16 +144,13 @@ pub(super) fn check(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate)?.rollback()
 }
 
-fn oldest(
-    connection: &Connection,
-    which: &str,
-    value: impl rusqlite::ToSql,
-    most: usize,
-) -> rusqlite::Result<Vec<CallRow>> {
-    let sql =
-        format!("SELECT {} FROM calls WHERE {which} ORDER BY ended_ms LIMIT {most}", rows::COLUMNS);
+fn oldest(connection: &Connection, before: i64, most: u64) -> rusqlite::Result<Vec<CallRow>> {
+    let sql = format!(
+        "SELECT {} FROM calls WHERE ended_ms < ?1 ORDER BY ended_ms LIMIT ?2",
+        rows::COLUMNS
+    );
     let mut statement = connection.prepare_cached(&sql)?;
-    statement.query_map([value], rows::call)?.collect()
+    statement.query_map(params![before, most], rows::call)?.collect()
 }
 
 /// Bytes in use.
