@@ -8,6 +8,7 @@ use phony_call::Refused;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::history::Unclear;
 use crate::store::StoreError;
 
 /// What was wrong, for programs.
@@ -124,6 +125,12 @@ impl From<Refused> for ApiError {
             | Refused::NotTakenOver => ErrorCode::Conflict,
         };
         Self::new(code, refused.to_string())
+    }
+}
+
+impl From<Unclear> for ApiError {
+    fn from(unclear: Unclear) -> Self {
+        Self::field(unclear.field, &unclear.problem)
     }
 }
 

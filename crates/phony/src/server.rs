@@ -34,7 +34,7 @@ use crate::http::{self, Auth, Http};
 use crate::models::realtime::{self, BadSettings, RealtimeSettings, SessionSettings};
 use crate::models::{Tool, call_tools};
 use crate::registry::{Registry, hex, random_token};
-use crate::store::StoreError;
+use crate::store::{Store, StoreError};
 use crate::switchboard::{Clock, Life, Models, Softphone, Switchboard};
 use crate::telemetry;
 use keeping::{Keeping, Kept};
@@ -91,12 +91,21 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let tasks = TaskTracker::new();
     let life = Life::default();
     let models = realtime_models(&config, tasks.clone(), life.kill.clone())?;
-    start_parts(config, models, tasks, life).await
+    start_parts(config, models, tasks, life, None).await
+}
+
+/// Starts a server whose calls are held by any model and kept in any store.
+pub async fn start_on(
+    config: Config,
+    models: Models,
+    store: Arc<dyn Store>,
+) -> Result<Running, StartError> {
+    start_parts(config, models, TaskTracker::new(), Life::default(), Some(store)).await
 }
 
 /// Starts a server whose calls are held by any model.
 pub async fn start_with(config: Config, models: Models) -> Result<Running, StartError> {
-    start_parts(config, models, TaskTracker::new(), Life::default()).await
+    start_parts(config, models, TaskTracker::new(), Life::default(), None).await
 }
 
 /// The description of every route.
@@ -154,6 +163,7 @@ async fn start_parts(
     models: Models,
     tasks: TaskTracker,
     life: Life,
+    store: Option<Arc<dyn Store>>,
 ) -> Result<Running, StartError> {
     telemetry::metrics_handle();
     let agents = Agents::load(&config)?;
@@ -162,7 +172,7 @@ async fn start_parts(
         Some(token) => token.clone(),
         None => kept_token(&config.data_dir).map_err(data_dir)?,
     };
-    let (history, keeping) = Keeping::open(&config)?;
+    let (history, keeping) = Keeping::open(&config, store)?;
     let address = SocketAddr::new(config.bind, config.port);
     let listen = |source| StartError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(listen)?;

@@ -17,6 +17,8 @@ use crate::config::Config;
 
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long an answer may take that is read as it comes.
+const STREAM: Duration = Duration::from_hours(1);
 /// The fewest last characters of a call's id by which it may be named.
 const FEWEST: usize = 4;
 
@@ -58,16 +60,43 @@ impl Api {
         self.answer(self.client.post(self.url(path, &[])?).json(body)).await.map(drop)
     }
 
-    /// Calls, newest first, and whether there are more. `wanted` may be empty.
+    /// Asks for something to be deleted.
+    pub(super) async fn delete(&self, path: &[&str]) -> anyhow::Result<()> {
+        self.answer(self.client.delete(self.url(path, &[])?)).await.map(drop)
+    }
+
+    /// What is at this path, as it comes, however long it takes.
+    pub(super) async fn stream(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> anyhow::Result<reqwest::Response> {
+        let request = self.client.get(self.url(path, query)?).timeout(STREAM);
+        let answer = request.bearer_auth(self.token.expose_secret()).send().await;
+        let answer = answer.map_err(|_| anyhow::anyhow!(self.nobody()))?;
+        let status = answer.status();
+        if status.is_success() {
+            return Ok(answer);
+        }
+        let body = answer.bytes().await.unwrap_or_default();
+        Err(self.refusal(status.as_u16(), &body).into())
+    }
+
+    /// Whether a server answers at all.
+    pub(super) async fn is_there(&self) -> bool {
+        let Ok(url) = self.url(&["healthz"], &[]) else { return false };
+        self.client.get(url).send().await.is_ok()
+    }
+
+    /// Calls, newest first, and whether there are more.
     pub(super) async fn calls(
         &self,
-        live: bool,
-        wanted: &str,
+        which: &[(&str, &str)],
         limit: u16,
     ) -> anyhow::Result<(Vec<Value>, bool)> {
         let limit = limit.to_string();
-        let mut query = vec![("q", wanted), ("limit", &limit)];
-        query.extend(live.then_some(("live", "true")));
+        let mut query = which.to_vec();
+        query.push(("limit", &limit));
         let mut page = self.get(&["calls"], &query).await?;
         let more = page["next"].is_string();
         let Value::Array(calls) = page["calls"].take() else {
@@ -78,13 +107,13 @@ impl Api {
 
     /// The ids of the calls that are live now, newest first.
     pub(super) async fn live(&self) -> anyhow::Result<Vec<CallSid>> {
-        let (calls, _) = self.calls(true, "", 200).await?;
+        let (calls, _) = self.calls(&[("live", "true")], 200).await?;
         Ok(calls.iter().filter_map(sid_of).collect())
     }
 
     /// The call of this id, or of these last characters of one.
     pub(super) async fn find(&self, wanted: &str) -> anyhow::Result<CallSid> {
-        let (calls, _) = self.calls(false, wanted, 200).await?;
+        let (calls, _) = self.calls(&[("q", wanted)], 200).await?;
         let calls: Vec<_> = calls.iter().filter_map(sid_of).collect();
         match named(wanted, &calls).as_slice() {
             [call] => Ok((*call).clone()),

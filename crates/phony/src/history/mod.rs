@@ -7,6 +7,7 @@
 mod export;
 mod open_calls;
 mod record;
+mod which;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -24,6 +25,7 @@ pub use crate::store::{
 pub use export::{Export, Form};
 pub use open_calls::close_abandoned;
 pub use record::{latencies, record, transcript};
+pub use which::{Unclear, Which};
 pub use writer::Writer;
 
 use crate::events::{Hub, View};

@@ -1,4 +1,4 @@
-//! Which calls are wanted, as a query string says it.
+//! Which calls are wanted, as people and query strings say it.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -6,50 +6,66 @@ use jiff::tz::TimeZone;
 use phony_call::Direction;
 use serde::Deserialize;
 
-use crate::error::ApiError;
-use crate::history::{Filter, Query};
+use crate::store::{Filter, Query};
 
 /// The longest text that is looked for, in bytes.
 const LONGEST: usize = 200;
 
 /// Which calls are wanted.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
-pub(in crate::http) struct Which {
+pub struct Which {
     /// `true`: only live ones; `false`: only ended ones.
-    live: Option<String>,
+    pub live: Option<String>,
     /// Words that were said on the line, the last one perhaps only begun; or a part of a number, of
     /// an agent's id or of a call's.
-    q: Option<String>,
+    pub q: Option<String>,
     /// `inbound` or `outbound`.
-    direction: Option<String>,
+    pub direction: Option<String>,
     /// A part of the number of either party.
-    number: Option<String>,
+    pub number: Option<String>,
     /// An agent's id.
-    agent: Option<String>,
+    pub agent: Option<String>,
     /// `live`, `ended`, or the carrier's word: `queued`, `ringing`, `in-progress`, `completed`,
     /// `busy`, `no-answer`, `failed`, `canceled`.
-    status: Option<String>,
+    pub status: Option<String>,
     /// Begun at this time or later: RFC 3339, or a day, which begins at midnight UTC.
-    since: Option<String>,
+    pub since: Option<String>,
     /// Begun before this time.
-    until: Option<String>,
+    pub until: Option<String>,
+}
+
+/// What is wrong with a part of it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{field}` {problem}")]
+pub struct Unclear {
+    /// Which part.
+    pub field: &'static str,
+    /// What is wrong, to be read after its name.
+    pub problem: String,
+}
+
+impl Unclear {
+    fn new(field: &'static str, problem: impl Into<String>) -> Self {
+        Self { field, problem: problem.into() }
+    }
 }
 
 impl Which {
-    pub(super) fn read(&self) -> Result<Filter, ApiError> {
+    /// The filter that is meant.
+    pub fn read(&self) -> Result<Filter, Unclear> {
         Ok(Filter {
             live: match given(self.live.as_ref()) {
                 None => None,
                 Some("true" | "1") => Some(true),
                 Some("false" | "0") => Some(false),
-                Some(_) => return Err(ApiError::field("live", "is neither true nor false")),
+                Some(_) => return Err(Unclear::new("live", "is neither true nor false")),
             },
             direction: match given(self.direction.as_ref()) {
                 None => None,
                 Some("inbound") => Some(Direction::Inbound),
                 Some("outbound") => Some(Direction::Outbound),
                 Some(_) => {
-                    return Err(ApiError::field("direction", "is neither inbound nor outbound"));
+                    return Err(Unclear::new("direction", "is neither inbound nor outbound"));
                 }
             },
             number: given(self.number.as_ref()).map(number).transpose()?,
@@ -59,7 +75,7 @@ impl Which {
             until: given(self.until.as_ref()).map(|text| time("until", text)).transpose()?,
             query: match given(self.q.as_ref()) {
                 Some(text) if text.len() > LONGEST => {
-                    return Err(ApiError::field("q", "is longer than 200 bytes"));
+                    return Err(Unclear::new("q", "is longer than 200 bytes"));
                 }
                 text => text.and_then(Query::parse),
             },
@@ -68,24 +84,24 @@ impl Which {
 }
 
 /// What is empty is not given.
-pub(super) fn given(text: Option<&String>) -> Option<&str> {
+fn given(text: Option<&String>) -> Option<&str> {
     text.map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 
 /// As people write numbers; the `+` of a query string that was not encoded is a space.
-fn number(text: &str) -> Result<String, ApiError> {
+fn number(text: &str) -> Result<String, Unclear> {
     if text.chars().any(char::is_alphabetic) {
         return Ok(text.to_owned());
     }
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     match (digits.is_empty(), text.starts_with('+')) {
-        (true, _) => Err(ApiError::field("number", "has no digit in it")),
+        (true, _) => Err(Unclear::new("number", "has no digit in it")),
         (false, true) => Ok(format!("+{digits}")),
         (false, false) => Ok(digits),
     }
 }
 
-fn status(text: &str) -> Result<String, ApiError> {
+fn status(text: &str) -> Result<String, Unclear> {
     const KNOWN: [&str; 10] = [
         "live",
         "ended",
@@ -101,11 +117,11 @@ fn status(text: &str) -> Result<String, ApiError> {
     if KNOWN.contains(&text) {
         Ok(text.to_owned())
     } else {
-        Err(ApiError::field("status", &format!("is none of {}", KNOWN.join(", "))))
+        Err(Unclear::new("status", format!("is none of {}", KNOWN.join(", "))))
     }
 }
 
-fn time(name: &str, text: &str) -> Result<Timestamp, ApiError> {
+fn time(name: &'static str, text: &str) -> Result<Timestamp, Unclear> {
     let day = || {
         let day = Some(text).filter(|text| text.len() == 10)?.parse::<Date>();
         day.ok()?.to_zoned(TimeZone::UTC).ok()
@@ -113,10 +129,7 @@ fn time(name: &str, text: &str) -> Result<Timestamp, ApiError> {
     // The `+` of an offset that was not encoded is a space.
     let time = text.replace(' ', "+").parse();
     time.ok().or_else(|| day().map(|day| day.timestamp())).ok_or_else(|| {
-        ApiError::field(
-            name,
-            "is no time such as 2026-08-01T09:00:00Z and no day such as 2026-08-01",
-        )
+        Unclear::new(name, "is no time such as 2026-08-01T09:00:00Z and no day such as 2026-08-01")
     })
 }
 

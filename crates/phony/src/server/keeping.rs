@@ -35,8 +35,11 @@ pub(super) struct Kept {
 }
 
 impl Keeping {
-    /// Opens the configured store.
-    pub(super) fn open(config: &Config) -> Result<(History, Self), StartError> {
+    /// Opens the configured store, unless there is one already.
+    pub(super) fn open(
+        config: &Config,
+        store: Option<Arc<dyn Store>>,
+    ) -> Result<(History, Self), StartError> {
         let folder = &config.data_dir;
         let failed = |source| StartError::DataDir { folder: folder.clone(), source };
         make_folder(folder).map_err(failed)?;
@@ -45,8 +48,12 @@ impl Keeping {
         if lock.is_none() {
             tracing::warn!("another Phony uses the same data folder, and looks after its calls");
         }
-        let store = Sqlite::open(&folder.join(sqlite::FILE)).map_err(StartError::Store)?;
-        let store: Arc<dyn Store> = Arc::new(store);
+        let store = if let Some(store) = store {
+            store
+        } else {
+            let store = Sqlite::open(&folder.join(sqlite::FILE));
+            Arc::new(store.map_err(StartError::Store)?)
+        };
         let (history, writer) = History::new(Arc::clone(&store));
         Ok((history, Self { store, writer, lock }))
     }

@@ -93,6 +93,14 @@ impl Run {
     }
 }
 
+impl Serving {
+    /// Ends it as the system would, without a word.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
 impl Drop for Serving {
     fn drop(&mut self) {
         drop(self.child.kill());

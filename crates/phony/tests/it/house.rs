@@ -1,13 +1,16 @@
 //! A server for tests, on a port of its own, with the test in the place of the model and of Twilio.
 
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use phony::config::{Config, Sources};
 use phony::models::ModelPort;
 use phony::server::{self, Running};
+use phony::store::Store;
 use phony::switchboard::Models;
-use phony_call::{FromModel, ItemBody, ToModel, TurnId};
+use phony_call::{CallSid, FromModel, ItemBody, ToModel, TurnId};
 use phony_wire::twilio::signature;
 use phony_wire::twilio::twiml::{ConnectTo, Twiml, Verb};
 use serde_json::{Value, json};
@@ -32,7 +35,8 @@ pub(crate) struct House {
     pub(crate) running: Running,
     pub(crate) http: reqwest::Client,
     models: mpsc::Receiver<FakeModel>,
-    _data: tempfile::TempDir,
+    variables: Vec<(String, String)>,
+    data: tempfile::TempDir,
 }
 
 /// The test in the place of a call's model.
@@ -50,7 +54,22 @@ pub(crate) async fn house() -> House {
 
 /// A server with these variables set.
 pub(crate) async fn house_with(variables: &[(&str, &str)]) -> House {
-    let data = tempfile::tempdir().unwrap();
+    let own = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    build(own.collect(), tempfile::tempdir().unwrap(), None).await
+}
+
+/// A server as an operator would set it up, which keeps its calls in this store.
+pub(crate) async fn house_on(store: Arc<dyn Store>) -> House {
+    let own = [("HOST", HOST), ("TWILIO_AUTH_TOKEN", AUTH_TOKEN)];
+    let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    build(own.into(), tempfile::tempdir().unwrap(), Some(store)).await
+}
+
+async fn build(
+    variables: Vec<(String, String)>,
+    data: tempfile::TempDir,
+    store: Option<Arc<dyn Store>>,
+) -> House {
     let folder = data.path().display().to_string();
     let base = [
         ("PORT", "0"),
@@ -60,25 +79,59 @@ pub(crate) async fn house_with(variables: &[(&str, &str)]) -> House {
         ("OPENAI_API_KEY", "sk-test"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let own = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     let mut environment: Vec<_> = base.into_iter().collect();
-    environment.extend(own);
+    environment.extend(variables.iter().cloned());
     let config = Config::from_sources(Sources { environment, ..Sources::default() }).unwrap();
     let (opened, models) = mpsc::channel(64);
-    let open = move |_: &phony::agents::Agent, _: &phony_call::CallSid| {
+    let open = move |_: &phony::agents::Agent, _: &CallSid| {
         let (order_tx, orders) = mpsc::channel(64);
         let (facts, fact_rx) = mpsc::channel(256);
         opened.try_send(FakeModel { orders, facts }).unwrap();
         ModelPort { tx: order_tx, rx: fact_rx }
     };
-    let running = server::start_with(config, Models::new(open)).await.unwrap();
+    let running = match store {
+        None => server::start_with(config, Models::new(open)).await.unwrap(),
+        Some(store) => server::start_on(config, Models::new(open), store).await.unwrap(),
+    };
     drop(rustls::crypto::ring::default_provider().install_default());
     let no_redirects = reqwest::redirect::Policy::none();
     let http = reqwest::Client::builder().redirect(no_redirects).build().unwrap();
-    House { running, http, models, _data: data }
+    House { running, http, models, variables, data }
 }
 
 impl House {
+    /// Ends the server at once, and starts another in the same folder.
+    pub(crate) async fn restart(self) -> Self {
+        self.running.kill();
+        soon(self.running.join()).await;
+        build(self.variables, self.data, None).await
+    }
+
+    /// The data folder.
+    pub(crate) fn data(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// Every byte of the embedded store's files.
+    pub(crate) fn files(&self) -> Vec<u8> {
+        let files = std::fs::read_dir(self.data.path()).unwrap().map(|file| file.unwrap().path());
+        let ours =
+            |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("phony.db");
+        files.filter(ours).flat_map(|path| std::fs::read(path).unwrap()).collect()
+    }
+
+    /// Waits until the end of a call is in the store.
+    pub(crate) async fn until_kept(&self, call: &str) {
+        let store = self.running.switchboard.history.store().unwrap();
+        let call = CallSid::parse(call).unwrap();
+        let kept = async {
+            while store.line(&call).await.unwrap().is_none_or(|line| line.end.is_none()) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        soon(kept).await;
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.running.addr)
     }

@@ -11,6 +11,7 @@ mod events;
 mod faults;
 mod hands;
 mod health;
+mod history;
 mod house;
 mod kill_model;
 mod load;

@@ -16,8 +16,7 @@ pub(super) fn list(ui: Ui, page: &(Vec<Value>, bool), json: bool) -> anyhow::Res
     }
     for call in calls {
         let text = |name: &str| clean(call[name].as_str().unwrap_or_default());
-        let live = text("status") == "live";
-        let style = if live { Style::Agent } else { Style::Faint };
+        let style = if call["live"] == true { Style::Agent } else { Style::Faint };
         let lasted = call["durationMs"].as_u64().map_or_else(String::new, clock);
         ui.line(&format!(
             "{}  {}  {}  {lasted:>9}  {} → {}  {}  {}",
@@ -29,6 +28,9 @@ pub(super) fn list(ui: Ui, page: &(Vec<Value>, bool), json: bool) -> anyhow::Res
             text("agent"),
             ui.paint(Style::Faint, reason(&call["endReason"])),
         ));
+        if let Some(words) = call["match"]["text"].as_str() {
+            ui.line(&format!("    «{}»", clean(words)));
+        }
     }
     if calls.is_empty() {
         ui.line("There are no such calls.");

@@ -7,9 +7,8 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Deserialize;
 
-use super::filter::Which;
 use crate::error::{ApiError, ErrorBody};
-use crate::history::{Export, Form};
+use crate::history::{Export, Form, Which};
 use crate::http::auth::Supervisor;
 
 /// In which form calls are wanted.

@@ -5,9 +5,8 @@ use axum::extract::Query;
 use phony_call::{Direction, EndReason};
 use serde::{Deserialize, Serialize};
 
-use super::filter::{Which, given};
 use crate::error::{ApiError, ErrorBody};
-use crate::history::{CallLine, Match, Wanted};
+use crate::history::{CallLine, Match, Wanted, Which};
 use crate::http::auth::Supervisor;
 
 /// How many calls a page holds unless told otherwise, and at most.
@@ -107,6 +106,11 @@ pub(in crate::http) async fn list(
         next: listing.next.map(|next| next.to_string()),
         incomplete: listing.incomplete,
     }))
+}
+
+/// What is empty is not given.
+fn given(text: Option<&String>) -> Option<&str> {
+    text.map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 
 impl Line {

@@ -2,7 +2,6 @@
 
 mod delete;
 mod export;
-mod filter;
 mod list;
 mod show;
 mod transcript;

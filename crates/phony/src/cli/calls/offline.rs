@@ -1,0 +1,26 @@
+//! The calls in the data folder of a server that does not run.
+
+use crate::cli::api::Api;
+use crate::config::Config;
+use crate::history::History;
+use crate::store::{Sqlite, sqlite};
+use std::sync::Arc;
+
+/// The calls of this machine's server, if it does not run and has kept some.
+pub(super) async fn find(
+    config: &Config,
+    api: &anyhow::Result<Api>,
+) -> anyhow::Result<Option<History>> {
+    let runs = match api {
+        Ok(api) => api.is_there().await,
+        Err(_) => false,
+    };
+    let path = config.data_dir.join(sqlite::FILE);
+    if runs || config.redis_url.is_some() || !path.exists() {
+        return Ok(None);
+    }
+    let store = Sqlite::open(&path).map_err(|error| anyhow::anyhow!(error.chain()))?;
+    // Nothing happens in calls here, so there is nothing to write.
+    let (history, _writer) = History::new(Arc::new(store));
+    Ok(Some(history))
+}
