@@ -23,8 +23,12 @@ use tokio_util::sync::CancellationToken;
 use crate::store::{CallLine, Chunk, Entry, Filter, Match};
 use log::{Log, Viewer, Weight};
 
-/// Events that may wait for a viewer.
+/// Events that may wait for a viewer of one call.
 pub const VIEWER_QUEUE: usize = 256;
+
+/// Events that may wait for a viewer of every call: some seconds of words of hundreds of calls. What
+/// is not used takes no memory.
+pub const BOARD_QUEUE: usize = 8192;
 
 /// Ended calls whose records are kept in memory although they could leave it.
 const KEPT: usize = 200;
@@ -102,7 +106,7 @@ impl Hub {
     pub fn view(&self, call: &CallSid, after: u64) -> Option<View> {
         let log = self.log(call)?;
         let mut log = lock(&log);
-        let (viewer, live) = Viewer::new();
+        let (viewer, live) = Viewer::new(VIEWER_QUEUE);
         let past = log.lines_after(after).collect();
         let cut = viewer.cut.clone();
         if !log.is_over() {
@@ -115,7 +119,7 @@ impl Hub {
     #[must_use]
     pub fn view_all(&self) -> View {
         let mut inner = lock(&self.inner);
-        let (viewer, live) = Viewer::new();
+        let (viewer, live) = Viewer::new(BOARD_QUEUE);
         let mut past = Vec::new();
         for call in &inner.order {
             let Some(log) = inner.calls.get(call) else { continue };
@@ -408,12 +412,15 @@ mod tests {
         let hub = Arc::new(Hub::default());
         let call = CallSid::parse("CA1").unwrap();
         let publisher = hub.open(&call);
-        let view = hub.view_all();
-        for seq in 1..=VIEWER_QUEUE as u64 + 1 {
-            assert!(!view.cut.is_cancelled());
+        publisher.publish(&words("CA1", Some(1)));
+        let (one, all) = (hub.view(&call, 0).unwrap(), hub.view_all());
+        for seq in 2..BOARD_QUEUE as u64 + 2 {
+            assert_eq!(one.cut.is_cancelled(), seq > VIEWER_QUEUE as u64 + 2, "{seq}");
+            assert!(!all.cut.is_cancelled(), "{seq}");
             publisher.publish(&words("CA1", Some(seq)));
         }
-        assert!(view.cut.is_cancelled());
+        publisher.publish(&words("CA1", Some(BOARD_QUEUE as u64 + 2)));
+        assert!(all.cut.is_cancelled());
     }
 
     #[test]

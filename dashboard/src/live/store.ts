@@ -14,8 +14,10 @@ export interface Options {
   keepEnded?: number;
 }
 
-/** The most events in one batch: a long replay must not stop the page. */
-const BATCH = 400;
+/** How long one batch may take, in milliseconds: a long replay must not stop the page. */
+const BATCH_MS = 8;
+/** So many events are applied before the time is looked at. */
+const SLICE = 64;
 
 export class CallStore {
   private calls = new Map<string, Call>();
@@ -92,9 +94,19 @@ export class CallStore {
 
   private flush(): void {
     this.scheduled = false;
-    const batch = this.queue.splice(0, BATCH);
-    for (const [callSid, events] of groupByCall(batch)) {
-      const call = applyAll(this.calls.get(callSid) ?? newCall(callSid), events);
+    const end = performance.now() + BATCH_MS;
+    const touched = new Map<string, Call>();
+    let at = 0;
+    while (at < this.queue.length && (at === 0 || performance.now() < end)) {
+      const slice = this.queue.slice(at, at + SLICE);
+      at += slice.length;
+      for (const [callSid, events] of groupByCall(slice)) {
+        const call = touched.get(callSid) ?? this.calls.get(callSid) ?? newCall(callSid);
+        touched.set(callSid, applyAll(call, events));
+      }
+    }
+    this.queue.splice(0, at);
+    for (const [callSid, call] of touched) {
       this.put(callSid, call);
       if (hasGap(call)) for (const listener of this.gaps) listener(callSid);
     }

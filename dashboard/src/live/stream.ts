@@ -1,7 +1,8 @@
 /**
- * The page's one event socket, kept open. It carries every call's events from now on; what was
- * before, and what was missed while it was down, is read call by call over short-lived sockets with
- * `after=`, a few at a time. Numbers make the two meet without loss or doubling (see `model/call`).
+ * The page's one event socket, kept open. It carries every live call's events from the first on, and
+ * then as they happen; what it leaves out (the past of ended calls, the end of those that ended while
+ * it was down, what a gap swallowed) is read call by call over short-lived sockets with `after=`, a
+ * few at a time. Numbers make the two meet without loss or doubling (see `model/call`).
  */
 import { type CallEvent, parseEvent } from "../api/events";
 import { hasGap } from "../model/call";
@@ -54,6 +55,8 @@ export class EventStream {
   private queue: string[] = [];
   private running = new Map<string, () => void>();
   private failed = new Map<string, number>();
+  /** The calls of which the one socket has told since it is open. */
+  private spoken = new Set<string>();
   private unsubscribe: (() => void) | undefined;
   private readonly store: CallStore;
   private readonly wiring: Wiring;
@@ -116,11 +119,14 @@ export class EventStream {
       if (this.socket !== socket) return;
       this.tries = 0;
       this.set({ state: "live", since: 0, retryAt: 0 });
+      this.spoken.clear();
       void this.catchUp(socket);
     };
     socket.onmessage = (message) => {
       const event = parsed(message);
-      if (event) this.store.receive(event);
+      if (!event) return;
+      this.spoken.add(event.callSid);
+      this.store.receive(event);
     };
     socket.onclose = () => {
       clearTimeout(limit);
@@ -152,15 +158,18 @@ export class EventStream {
 
   /** Fills in what the one socket did not bring: live calls' past, and what a gap swallowed. */
   private async catchUp(socket: SocketLike): Promise<void> {
-    for (const call of this.store.live()) this.replay(call.callSid, false);
+    const known = this.store.live().map((call) => call.callSid);
+    let live: string[] = [];
     try {
-      const live = await this.wiring.liveCalls();
-      await new Promise((done) => setTimeout(done, SETTLE_MS));
-      if (this.socket !== socket) return;
-      for (const callSid of live) if (!this.complete(callSid)) this.replay(callSid, false);
+      live = await this.wiring.liveCalls();
     } catch {
       // The list is only a hint: a live call shows itself with its next event.
     }
+    await new Promise((done) => setTimeout(done, SETTLE_MS));
+    if (this.socket !== socket) return;
+    for (const callSid of live) if (!this.complete(callSid)) this.replay(callSid, false);
+    // What the one socket has not spoken of since has ended meanwhile, or is silent.
+    for (const callSid of known) if (!this.spoken.has(callSid)) this.replay(callSid, false);
   }
 
   /** Whether everything from a call's first event on is here. */

@@ -5,7 +5,6 @@ use phony_call::{CallSid, Event, EventBody};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::VIEWER_QUEUE;
 use crate::store::{CallLine, Chunk, Entry, FIRST_TERM};
 
 /// One call's record.
@@ -190,8 +189,9 @@ impl Weight {
 }
 
 impl Viewer {
-    pub(super) fn new() -> (Self, mpsc::Receiver<Utf8Bytes>) {
-        let (queue, live) = mpsc::channel(VIEWER_QUEUE);
+    /// One for whom so many events may wait.
+    pub(super) fn new(queue: usize) -> (Self, mpsc::Receiver<Utf8Bytes>) {
+        let (queue, live) = mpsc::channel(queue);
         (Self { queue, cut: CancellationToken::new() }, live)
     }
 
