@@ -4,5 +4,5 @@ where=${1:+$(realpath -m "$1")}
 source "$(dirname "$0")/lib.sh"
 
 [ -n "${CHROMIUM:-}" ] || system_package chromium chromium
-dashboard_packages
+npm_packages dashboard
 cd dashboard && npm run --silent screenshots -- ${where:+"$where"}

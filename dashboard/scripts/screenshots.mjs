@@ -51,7 +51,7 @@ const PICTURES = [
   ["wall-wallboard", "/?load=60", WALL, "a[data-row='9']"],
 ];
 
-const IN_DOCS = ["wallboard-light", "call-light", "call-dark", "record-light", "phone-call-light"];
+const IN_DOCS = ["wallboard-light", "call-light", "softphone-call-dark"];
 
 const site = await start();
 try {

@@ -410,7 +410,8 @@ export const t = {
       {
         name: "Call",
         keys: [
-          ["a", "Answer or approve what waits"],
+          ["a", "Answer or approve what waits: Enter sends"],
+          ["x", "Reject a held reply: Enter, with or without a reason"],
           ["s", "Say to caller"],
           ["w", "Whisper to AI"],
           ["o", "Take over, release"],

@@ -49,7 +49,9 @@ function Absent(props: { callSid: string }) {
     return () => clearTimeout(timer);
   }, []);
   const missing = details.error instanceof ApiError && details.error.code === "CALL_NOT_FOUND";
-  if (missing || late) return <Notice title={t.call.unknown} lead={t.call.unknownLead} />;
+  // A call that has been placed, and of which nothing has been told yet, is waited for.
+  if (missing || (late && !details.isSuccess))
+    return <Notice title={t.call.unknown} lead={t.call.unknownLead} />;
   return (
     <Box>
       <Loading />

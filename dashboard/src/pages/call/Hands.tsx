@@ -30,6 +30,7 @@ export function Hands(props: { call: Call; wide: boolean }) {
   useKeys({
     a: () =>
       document.querySelector<HTMLElement>('[data-hand="answer"], [data-hand="reply"]')?.focus(),
+    x: focus("reason"),
     s: focus("say"),
     w: focus("whisper"),
     t: focus("transfer"),

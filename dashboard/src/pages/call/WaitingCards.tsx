@@ -106,6 +106,7 @@ function Reply(props: { callSid: string; waiting: Waiting; compact: boolean }) {
         <TextField
           label={t.hands.reasonField}
           value={reason}
+          slotProps={{ htmlInput: { "data-hand": "reason" } }}
           onChange={(event) => setReason(event.target.value)}
           onKeyDown={onEnter(reject)}
         />
