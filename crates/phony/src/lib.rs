@@ -5,6 +5,7 @@
 //! - `cli` uses `server`, which builds everything from `config`, and `stage`, which puts a server
 //!   between its stand-ins.
 //! - `server` uses `http` and `carriers`, which never use each other; both use `switchboard`.
+//! - `dialer` places calls: it asks `safety`, which has the rules and the ledger, and the carrier.
 //! - `switchboard` uses `session`, the task of one call; that uses `registry` and `events`.
 //! - `doctor` tries what `carriers` and `models` would do, for `cli` and `http`.
 //! - `history` is `events` and `store` as one: it writes the one into the other, and answers from
@@ -18,6 +19,7 @@ pub mod agents;
 pub mod carriers;
 pub mod cli;
 pub mod config;
+pub mod dialer;
 pub mod doctor;
 pub mod error;
 pub mod events;
@@ -25,6 +27,7 @@ pub mod history;
 pub mod http;
 pub mod models;
 pub mod registry;
+pub mod safety;
 pub mod server;
 pub mod session;
 pub mod simulator;

@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use phony_call::{Action, CallSid, EndStatus, LegEnd, Next, Refused};
+use phony_call::{Action, Answerer, Budget, CallSid, EndStatus, LegEnd, Next, Progress, Refused};
 use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use crate::agents::Agent;
 use crate::carriers::CarrierPort;
 
 /// Letters that may wait for a call. Its task empties the box at once, so a full one is a fault.
@@ -36,6 +37,12 @@ pub enum Letter {
     },
     /// A line for the call's words; an older one is dropped.
     Attach(CarrierPort),
+    /// The carrier says that a call of ours has got further.
+    Progress(Progress),
+    /// The carrier has found out who answered a call of ours.
+    AnsweredBy(Answerer),
+    /// The money for all calls together runs out.
+    Budget(Budget),
     /// The carrier says that the call is over.
     Over(EndStatus),
     /// Somebody wants to know everything about the call.
@@ -78,6 +85,7 @@ pub struct Registry {
 struct Entry {
     handle: Handle,
     tokens: Vec<String>,
+    agent: Option<Arc<Agent>>,
 }
 
 /// What a call's task holds: its mailbox, its stop signal, and its place in the registry.
@@ -118,7 +126,7 @@ impl Registry {
         }
         let (mailbox, letters) = mpsc::channel(MAILBOX);
         let handle = Handle { mailbox, stop: stop.clone() };
-        calls.insert(call.clone(), Entry { handle, tokens: Vec::new() });
+        calls.insert(call.clone(), Entry { handle, tokens: Vec::new(), agent: None });
         let place = Place { registry: Arc::clone(self), call: call.clone() };
         Some(Registered { mailbox: letters, stop, place })
     }
@@ -127,6 +135,19 @@ impl Registry {
     #[must_use]
     pub fn find(&self, call: &CallSid) -> Option<Handle> {
         self.lock().get(call).map(|entry| entry.handle.clone())
+    }
+
+    /// Says who speaks in a call.
+    pub fn speaks(&self, call: &CallSid, agent: Arc<Agent>) {
+        if let Some(entry) = self.lock().get_mut(call) {
+            entry.agent = Some(agent);
+        }
+    }
+
+    /// Who speaks in a call.
+    #[must_use]
+    pub fn agent_of(&self, call: &CallSid) -> Option<Arc<Agent>> {
+        self.lock().get(call)?.agent.clone()
     }
 
     /// A new single-use token for a socket of this call; `None` if the call is gone.

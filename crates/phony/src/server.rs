@@ -12,7 +12,7 @@ use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::serve::ListenerExt as _;
 use jiff::Timestamp;
-use phony_call::CallSid;
+use phony_call::{CallSid, PhoneNumber};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
@@ -28,12 +28,14 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::agents::{Agent, AgentError, Agents};
 use crate::carriers::{softphone, twilio};
 use crate::config::Config;
+use crate::dialer::Dials;
 use crate::events::Hub;
 use crate::history::History;
 use crate::http::{self, Auth, Http};
 use crate::models::realtime::{self, BadSettings, RealtimeSettings, SessionSettings};
 use crate::models::{Tool, call_tools};
 use crate::registry::{Registry, hex, random_token};
+use crate::safety::{self, Safety};
 use crate::store::{Store, StoreError};
 use crate::switchboard::{Clock, Life, Models, Softphone, Switchboard};
 use crate::telemetry;
@@ -43,6 +45,9 @@ use keeping::{Keeping, Kept};
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// How long what remains may take to end once everything was told to.
 const END_LIMIT: Duration = Duration::from_secs(5);
+
+/// The time, as the server sees it.
+const CLOCK: Clock = Clock { now, wall };
 
 /// Why the server could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -123,7 +128,8 @@ pub fn openapi() -> OpenApi {
     let calls = TaskTracker::new();
     let history = History::in_memory(Arc::new(Hub::default()));
     let parts = (agents, models, history);
-    let switchboard = Arc::new(switchboard(config, 0, parts, calls, Life::default()));
+    let (life, safety) = (Life::default(), Safety::closed(&config, CLOCK));
+    let switchboard = Arc::new(switchboard(config, 0, parts, calls, life, safety));
     let auth = Arc::new(Auth::new(SecretString::from(""), false, wall));
     let http = Http::new(Arc::clone(&switchboard), auth);
     http::document(routes(http, &switchboard).into_openapi())
@@ -183,7 +189,13 @@ async fn start_parts(
     let auth = Arc::new(Auth::new(token, config.host.is_some(), wall));
     let calls = TaskTracker::new();
     let parts = (agents, models, history);
-    let switchboard = Arc::new(switchboard(config, addr.port(), parts, calls, life.clone()));
+    let safety = Safety::open(&config, CLOCK, tasks.clone()).map_err(data_dir)?;
+    let port = addr.port();
+    let mut switchboard = switchboard(config, port, parts, calls, life.clone(), safety);
+    switchboard.dials = Arc::new(Dials::new(&switchboard.config).remember(&switchboard.config));
+    let switchboard = Arc::new(switchboard);
+    // The numbering plans of the world take a moment to unfold; no call shall wait for it.
+    tasks.spawn_blocking(|| drop(PhoneNumber::typed("+14155552671", None)));
     let app = service(&switchboard, &auth);
     // One frame is one packet: words must not wait for more to fill it.
     let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
@@ -209,6 +221,7 @@ async fn run(
 ) {
     let life = switchboard.life.clone();
     let upkeep = tasks.spawn(upkeep(life.kill.clone()));
+    let budget = tasks.spawn(safety::watch::watch(Arc::clone(&switchboard)));
     let serving = tasks.spawn(serving);
     life.drain.cancelled().await;
     tracing::info!(live = switchboard.registry.count(), "stopping");
@@ -221,6 +234,7 @@ async fn run(
     drop(tokio::time::timeout(END_LIMIT, switchboard.calls.wait()).await);
     kept.finish().await;
     drop(upkeep.await);
+    drop(tokio::time::timeout(END_LIMIT, budget).await);
     match tokio::time::timeout(END_LIMIT, serving).await {
         Ok(Ok(Err(error))) => tracing::error!(%error, "serving failed"),
         Ok(Ok(Ok(())) | Err(_)) => {}
@@ -243,10 +257,11 @@ fn switchboard(
     (agents, models, history): (Agents, Models, History),
     calls: TaskTracker,
     life: Life,
+    safety: Safety,
 ) -> Switchboard {
-    let clock = Clock { now, wall };
     let (registry, hub) = (Arc::new(Registry::default()), Arc::clone(history.hub()));
     let (softphone, started) = (Softphone::new(softphone::carry), now());
+    let dials = Dials::new(&config);
     Switchboard {
         config,
         port,
@@ -254,11 +269,13 @@ fn switchboard(
         registry,
         hub,
         history,
+        safety: Arc::new(safety),
+        dials: Arc::new(dials),
         models,
         softphone,
         calls,
         life,
-        clock,
+        clock: CLOCK,
         started,
     }
 }
@@ -297,7 +314,7 @@ fn realtime_models(
     Ok(Models::new(move |agent, call| {
         let session = SessionSettings {
             instructions: Arc::clone(&agent.instructions),
-            voice: Some(agent.voice.clone().unwrap_or_else(|| voice.clone())),
+            voice: Some(agent.model_voice().unwrap_or(&voice).clone()),
             tools: tools_of(agent, &tools),
             safety_identifier: Some(safety_identifier(call)),
         };

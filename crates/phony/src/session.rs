@@ -1,6 +1,7 @@
 //! The task of one call: it turns what comes in into an [`Input`], gives it to the [`Call`], and
 //! performs what the call says. It decides nothing.
 
+mod outbound;
 mod record;
 
 use std::collections::VecDeque;
@@ -8,8 +9,8 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use phony_call::{
-    Agent, Call, EndReason, Fault, FromCarrier, FromModel, Identity, Input, Output, Policy,
-    ToCarrier, ToModel,
+    Agent, Call, EndReason, Fault, FromCarrier, FromModel, Identity, Input, Next, Output, Policy,
+    Progress, ToCarrier, ToModel,
 };
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -20,6 +21,7 @@ use crate::carriers::CarrierPort;
 use crate::events::Publisher;
 use crate::models::ModelPort;
 use crate::registry::{Letter, Registered};
+pub use outbound::Outbound;
 use record::Record;
 
 /// How often a model whose task has died is opened anew in one call.
@@ -43,6 +45,8 @@ pub struct Start {
     pub registered: Registered,
     /// The call's record.
     pub publisher: Publisher,
+    /// What a call has that was placed by us. Its model is reached for when it is answered.
+    pub outbound: Option<Outbound>,
 }
 
 /// Holds a call to its end.
@@ -56,14 +60,15 @@ pub async fn run(start: Box<Start>) {
 }
 
 async fn hold(start: Box<Start>) {
-    let Start { policy, agent, identity, wall, open_model, kill, registered, publisher } =
+    let Start { policy, agent, identity, wall, open_model, kill, registered, publisher, outbound } =
         unboxed(start);
     // Of its own: what all calls look at with every word is a lock that they all want.
     let kill = kill.child_token();
     let Registered { mailbox, stop, place } = registered;
     let now = now();
     let mut record = Record::new(publisher, identity.sid.clone(), (now, wall), place);
-    let model = Some(open_model());
+    // Who may never answer needs no model yet.
+    let model = outbound.is_none().then(&open_model);
     let (call, outputs) = Call::new(policy, agent, identity, now, wall);
     let mut session = Session {
         call,
@@ -74,6 +79,8 @@ async fn hold(start: Box<Start>) {
         reopens: 0,
         refused: false,
         finished: false,
+        asleep: outbound.is_some(),
+        outbound,
         handed_over: false,
     };
     session.perform(outputs);
@@ -83,6 +90,7 @@ async fn hold(start: Box<Start>) {
     record.goes_on = session.handed_over;
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
 struct Session {
     call: Call,
     publisher: Publisher,
@@ -93,6 +101,9 @@ struct Session {
     /// The model said that it will never answer.
     refused: bool,
     finished: bool,
+    /// The model has not been reached for yet.
+    asleep: bool,
+    outbound: Option<Outbound>,
     /// Another process goes on with the call.
     handed_over: bool,
 }
@@ -158,10 +169,21 @@ impl Session {
                 drop(reply.send(next));
             }
             Letter::Attach(line) => {
+                self.wake();
                 if self.line.replace(line).is_some() {
                     self.input(Input::Carrier(FromCarrier::Closed { clean: false }));
                 }
             }
+            Letter::Progress(progress) => {
+                if progress >= Progress::InProgress {
+                    self.wake();
+                }
+                self.input(Input::Carrier(FromCarrier::Progress(progress)));
+            }
+            Letter::AnsweredBy(who) => {
+                self.input(Input::Carrier(FromCarrier::AnsweredBy(who)));
+            }
+            Letter::Budget(budget) => self.input(Input::Budget(budget)),
             Letter::Over(status) => self.input(Input::Carrier(FromCarrier::Over { status })),
             Letter::Snapshot(reply) => {
                 let snapshot = serde_json::to_value(self.call.snapshot(now()));
@@ -194,6 +216,9 @@ impl Session {
                 }
                 Output::Event(event) => {
                     record::count(&event);
+                    if let Some(outbound) = &self.outbound {
+                        outbound.observe(&event, now());
+                    }
                     self.publisher.publish(&event);
                 }
                 Output::Finished => self.finished = true,
@@ -205,6 +230,11 @@ impl Session {
     /// False if the line is too slow; it is then let go.
     fn tell_line(&mut self, order: ToCarrier) -> bool {
         let Some(line) = &self.line else {
+            if order == ToCarrier::Leave(Next::HangUp)
+                && let Some(outbound) = &self.outbound
+            {
+                outbound.hang_up(self.call.sid());
+            }
             tracing::debug!("nothing to tell it on: there is no line");
             return true;
         };
@@ -222,8 +252,16 @@ impl Session {
 
     /// False if the model is stuck.
     fn tell_model(&mut self, order: ToModel) -> bool {
+        self.wake();
         let Some(model) = &self.model else { return true };
         !matches!(model.tx.try_send(Box::new(order)), Err(TrySendError::Full(_)))
+    }
+
+    /// Reaches for the model, if that has not been done yet.
+    fn wake(&mut self) {
+        if std::mem::take(&mut self.asleep) {
+            self.model = Some((self.open_model)());
+        }
     }
 
     /// Opens the model anew after its task died, unless that would never end.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::extract::ws::WebSocket;
 use futures_util::future::BoxFuture;
@@ -14,11 +14,17 @@ use tokio_util::task::TaskTracker;
 
 use crate::agents::{Agent, Agents};
 use crate::config::Config;
+use crate::dialer::Dials;
 use crate::events::Hub;
 use crate::history::History;
 use crate::models::ModelPort;
-use crate::registry::{Handle, Registry};
-use crate::session::{self, Start};
+use crate::registry::{Handle, Registered, Registry};
+use crate::safety::Safety;
+use crate::safety::pace::Slot;
+use crate::session::{self, Outbound, Start};
+
+/// How late the carrier may report that nobody answered.
+const REPORT: Duration = Duration::from_secs(15);
 
 /// What carriers and supervisors reach: the calls, and the means to take a new one.
 #[derive(Debug)]
@@ -35,6 +41,10 @@ pub struct Switchboard {
     pub hub: Arc<Hub>,
     /// What is known of calls, live and ended.
     pub history: History,
+    /// The rules of calls that we place, and what they remember.
+    pub safety: Arc<Safety>,
+    /// Calls that are being placed.
+    pub dials: Arc<Dials>,
     /// How a call reaches its model.
     pub models: Models,
     /// How a supervisor's page carries a call.
@@ -134,6 +144,17 @@ impl fmt::Debug for Softphone {
 #[error("the server is stopping and takes no new calls")]
 pub struct Draining;
 
+/// A call that the carrier has been told to place.
+#[derive(Debug)]
+pub struct Placed {
+    /// Who calls whom.
+    pub identity: Identity,
+    /// Who speaks, with the slots of its errand filled.
+    pub agent: Arc<Agent>,
+    /// Its place among the calls of ours.
+    pub slot: Option<Slot>,
+}
+
 impl Switchboard {
     /// Takes a call whose phone rings, or finds it if it was taken before: carriers ask twice when
     /// an answer is late. The model is reached for at once, so that the first word need not wait.
@@ -158,28 +179,64 @@ impl Switchboard {
             tracing::warn!(agent = id, "the webhook names an agent that there is not");
         }
         let agent = named.unwrap_or_else(|| self.agents.for_number(ours));
+        self.begin(registered, identity, agent, None);
+        Ok(())
+    }
+
+    /// Takes a call that the carrier was told to place; it rings now. One that is known already,
+    /// because its webhook was faster, stays as it is.
+    pub fn take_placed(&self, placed: Placed) {
+        let Placed { identity, agent, slot } = placed;
+        let stop = self.life.drain.child_token();
+        let Some(registered) = self.registry.register(&identity.sid, stop) else { return };
+        let outbound = Outbound {
+            safety: Arc::clone(&self.safety),
+            dials: Arc::clone(&self.dials),
+            slot,
+            tasks: self.calls.clone(),
+        };
+        self.begin(registered, identity, agent, Some(outbound));
+    }
+
+    fn begin(
+        &self,
+        registered: Registered,
+        identity: Identity,
+        agent: Arc<Agent>,
+        outbound: Option<Outbound>,
+    ) {
+        let sid = identity.sid.clone();
+        self.registry.speaks(&sid, Arc::clone(&agent));
         let mut of_call_itself = agent.call.clone();
         if agent.dials_own_country {
             // No number of ours is configured; the one that this call uses is ours, too.
+            let ours = match identity.direction {
+                Direction::Inbound => &identity.to,
+                Direction::Outbound => &identity.from,
+            };
             let number = PhoneNumber::parse(ours).ok();
             of_call_itself.transfers.countries =
                 number.as_ref().and_then(Country::of).into_iter().collect();
         }
-        let publisher = self.hub.open(&identity.sid);
-        let (models, sid) = (self.models.clone(), identity.sid.clone());
-        let of_call = Arc::clone(&agent);
+        let mut policy = agent.limits.within(&self.config.policy);
+        if outbound.is_some() {
+            // The carrier ends the ringing; its report may be late.
+            policy.connect = policy.connect.max(self.config.dialing.ring + REPORT);
+        }
+        let publisher = self.hub.open(&sid);
+        let models = self.models.clone();
         let start = Start {
-            policy: self.config.policy.clone(),
+            policy,
             agent: of_call_itself,
             identity,
             wall: (self.clock.wall)(),
-            open_model: Box::new(move || models.open(&of_call, &sid)),
+            open_model: Box::new(move || models.open(&agent, &sid)),
             kill: self.life.kill.clone(),
             registered,
             publisher,
+            outbound,
         };
         self.calls.spawn(session::run(Box::new(start)));
-        Ok(())
     }
 
     /// The way to a live call.

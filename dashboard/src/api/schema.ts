@@ -21,6 +21,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/agents/default": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Lets another agent answer from the next call on, until the server stops. */
+        put: operations["set_default_agent"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/call_ended": {
         parameters: {
             query?: never;
@@ -65,7 +82,8 @@ export interface paths {
         /** The calls there are, newest first. */
         get: operations["list_calls"];
         put?: never;
-        post?: never;
+        /** Calls somebody. Every order, carried out or not, is in the ledger. */
+        post: operations["place_call"];
         delete?: never;
         options?: never;
         head?: never;
@@ -463,6 +481,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/scenarios": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** On which errands people can be called. */
+        get: operations["list_scenarios"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/softphone/ws": {
         parameters: {
             query?: never;
@@ -512,6 +547,33 @@ export interface components {
             /** @description The call. */
             callSid: string;
         };
+        /** @description Whom to call, and on which errand. */
+        CallRequest: {
+            /** @description Who speaks, if there is no errand; with one, whose voice and language it has. */
+            agent?: string | null;
+            /** @description Must be true: somebody knows that the callee agrees to be called. */
+            consent: boolean;
+            /** @description Whether to find out if a machine answers; as the scenario says if absent. */
+            detectMachine?: boolean | null;
+            /** @description The number that calls; `TWILIO_PHONE_NUMBER` if absent. */
+            from?: string | null;
+            /** @description Calls at any hour; the ledger says so. */
+            ignoreCallingHours?: boolean | null;
+            /**
+             * @description The errand.
+             * @example survey
+             */
+            scenario?: string | null;
+            /**
+             * @description The number, in any usual spelling.
+             * @example +1 (415) 555-2671
+             */
+            to: string;
+            /** @description What the slots of the scenario's texts are filled with. */
+            variables?: {
+                [key: string]: string;
+            } | null;
+        };
         /** @description An answer for the AI. */
         ClarificationOrder: {
             /** @description The call. */
@@ -525,12 +587,27 @@ export interface components {
             /** @description Up to 4 KB. */
             response: string;
         };
+        /** @description Who answers from now on. */
+        Default: {
+            /** @description The agent's id. */
+            default: string;
+        };
+        /** @description Who shall answer. */
+        DefaultAgent: {
+            /**
+             * @description The agent's id; `id` is read in its place.
+             * @example support
+             */
+            agent: string;
+        };
         Described: {
             commands: string[];
             /** @description Whether it answers calls to numbers that have no agent of their own. */
             default: boolean;
+            description: string;
             greeting?: string | null;
             id: string;
+            language?: string | null;
             name: string;
         };
         /** @description `{"status":"ok"}`. */
@@ -547,6 +624,18 @@ export interface components {
              * @example 5
              */
             digit: string;
+        };
+        Errand: {
+            description: string;
+            /** @description Whether it is found out if a machine answers. */
+            detectMachine: boolean;
+            id: string;
+            /** @description Whether a machine is left a message. */
+            leavesMessage: boolean;
+            name: string;
+            /** @description What is said first, with the slots in it. */
+            opening?: string | null;
+            slots: components["schemas"]["Slot"][];
         };
         /** @description The body of a refusal. */
         ErrorBody: {
@@ -708,6 +797,15 @@ export interface components {
             /** @description The words around it. */
             text: string;
         };
+        /** @description A call that was placed. */
+        PlacedCall: {
+            callSid: string;
+            /**
+             * @description `queued` at first.
+             * @example queued
+             */
+            status: string;
+        };
         /** @description Whether calls can be taken. */
         Ready: {
             /** @description Always `ready`. */
@@ -733,6 +831,16 @@ export interface components {
             limits: components["schemas"]["Limits"];
             node: components["schemas"]["Node"];
             versions: components["schemas"]["Versions"];
+        };
+        /** @description The scenarios there are. */
+        Scenarios: {
+            scenarios: components["schemas"]["Errand"][];
+        };
+        /** @description A place in a scenario's texts. */
+        Slot: {
+            /** @description What stands there if it is not filled; a slot without must be. */
+            default?: string | null;
+            name: string;
         };
         /** @description Words for the caller. */
         TextOrder: {
@@ -795,6 +903,45 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["List"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    set_default_agent: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DefaultAgent"];
+            };
+        };
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Default"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
                 };
             };
             401: {
@@ -942,6 +1089,99 @@ export interface operations {
                 };
             };
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    place_call: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description A repeat of the same order under the same key returns the first call */
+                "Idempotency-Key"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CallRequest"];
+            };
+        };
+        responses: {
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PlacedCall"];
+                };
+            };
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The key was used for another order */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A rule forbids it: `details.rule` */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Twilio did not do it: `details` */
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2237,6 +2477,33 @@ export interface operations {
             };
             /** @description Not signed by Twilio */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    list_scenarios: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Scenarios"];
+                };
+            };
+            401: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -10,7 +10,7 @@ use crate::policy::ApprovalTimeout;
 impl Call {
     pub(super) fn on_deadline(&mut self, now: Instant, due: Deadline) {
         match due {
-            Deadline::Connect => self.finish(now, EndReason::NotConnected),
+            Deadline::Connect => self.finish_without_line(now, EndReason::NotConnected),
             Deadline::Filler => self.on_filler_due(now),
             Deadline::Answer => self.on_answer_overdue(now),
             Deadline::Retry => self.ask_again(now),

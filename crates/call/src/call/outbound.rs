@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Budget, Call, State};
+use crate::carrier::{Next, ToCarrier};
 use crate::deadline::Deadline;
 use crate::event::{
     Answerer, By, CommandName, Direction, EndReason, EventBody, Progress, Source, ToolRef,
@@ -209,9 +210,19 @@ impl Call {
         }
     }
 
+    /// Ends a call that has no line. One of ours may still ring: the carrier must hang it up.
+    pub(super) fn finish_without_line(&mut self, now: Instant, reason: EndReason) {
+        if self.is_ours() {
+            self.tell_line(ToCarrier::Leave(Next::HangUp));
+        }
+        self.finish(now, reason);
+    }
+
     fn end_for_money(&mut self, now: Instant) {
         match &self.state {
-            State::Ringing | State::Lost { .. } => self.finish(now, EndReason::SpendLimit),
+            State::Ringing | State::Lost { .. } => {
+                self.finish_without_line(now, EndReason::SpendLimit);
+            }
             State::Ending(_) | State::Transferring { .. } | State::Gone | State::Ended => {}
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
                 let phrase = self.agent.phrases.cost_goodbye.clone();

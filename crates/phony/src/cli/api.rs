@@ -19,6 +19,8 @@ use crate::config::Config;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long an answer may take that is read as it comes.
 const STREAM: Duration = Duration::from_hours(1);
+/// How long it may take to place a call: the server looks after one whose fate is unknown.
+const DIALLING: Duration = Duration::from_mins(1);
 /// The fewest last characters of a call's id by which it may be named.
 const FEWEST: usize = 4;
 
@@ -86,6 +88,12 @@ impl Api {
     pub(super) async fn is_there(&self) -> bool {
         let Ok(url) = self.url(&["healthz"], &[]) else { return false };
         self.client.get(url).send().await.is_ok()
+    }
+
+    /// Orders a call, under a key by which a repeat is known.
+    pub(super) async fn place(&self, order: &Value, key: &str) -> anyhow::Result<Value> {
+        let request = self.client.post(self.url(&["calls"], &[])?).timeout(DIALLING);
+        self.answer(request.header("Idempotency-Key", key).json(order)).await
     }
 
     /// Calls, newest first, and whether there are more.

@@ -1,13 +1,17 @@
 //! The command line: one file a command.
 
+mod agents;
 mod api;
+mod call;
 mod calls;
 mod converse;
 mod demo;
+mod dnc;
 mod doctor;
 mod example;
 mod floor;
 mod health;
+mod ledger;
 mod lines;
 mod load;
 mod openapi;
@@ -47,7 +51,11 @@ enum Command {
     Serve,
     Demo(demo::Demo),
     Talk(talk::Talk),
+    Call(call::Call),
     Calls(calls::Calls),
+    Agents(agents::Arguments),
+    Dnc(dnc::Arguments),
+    Ledger(ledger::Arguments),
     Setup(setup::Arguments),
     Doctor(doctor::Arguments),
     Sim(sim::Sim),
@@ -111,7 +119,11 @@ pub fn main() -> ExitCode {
         Command::Serve => serve::run(settings),
         Command::Demo(demo) => demo::run(settings, &demo),
         Command::Talk(talk) => talk::run(settings, &talk),
+        Command::Call(call) => call::run(settings, call),
         Command::Calls(calls) => calls::run(settings, calls),
+        Command::Agents(arguments) => agents::run(settings, &arguments),
+        Command::Dnc(arguments) => dnc::run(settings, &arguments),
+        Command::Ledger(arguments) => ledger::run(settings, &arguments),
         Command::Setup(arguments) => setup::run(settings, arguments),
         Command::Doctor(arguments) => doctor::run(settings, arguments),
         Command::Sim(sim) => sim::run(settings, sim),

@@ -6,6 +6,7 @@
 //!
 //! This is the only module that reads the environment.
 
+mod dialing;
 mod parse;
 mod source;
 mod tables;
@@ -19,6 +20,7 @@ use phony_call::{PhoneNumber, Policy};
 use secrecy::SecretString;
 use url::Url;
 
+pub use dialing::DialingSettings;
 pub use parse::{CallingHours, LogFormat, Transport};
 pub use source::{Flags, Sources};
 pub use tables::{RelaySettings, VARIABLES, Variable};
@@ -51,6 +53,8 @@ pub struct Config {
     pub agent_of: BTreeMap<PhoneNumber, String>,
     /// A folder with agents of one's own.
     pub agents_dir: Option<PathBuf>,
+    /// A folder with scenarios of one's own.
+    pub scenarios_dir: Option<PathBuf>,
     /// Replaces the default agent's instructions.
     pub system_prompt: Option<String>,
     /// Whether every reply waits for a supervisor.
@@ -59,10 +63,8 @@ pub struct Config {
     pub transfer_number: Option<PhoneNumber>,
     /// How a call's words travel.
     pub transport: Transport,
-    /// Outbound calls a minute; 0 for no limit.
-    pub dial_rate: u32,
-    /// When outbound calls may start.
-    pub calling_hours: CallingHours,
+    /// The rules of calls that we place.
+    pub dialing: DialingSettings,
     /// Supervisor requests a minute, per token and per address; 0 for no limit.
     pub api_rate: u32,
     /// The shared store of several nodes.
@@ -172,14 +174,17 @@ impl Config {
         }
         let (model, voice) = tables::model_and_voice(reader);
         let policy = tables::policy(reader, &model);
+        let phone_number = reader.read("twilio.phone_number", parse::number);
+        let dialing = DialingSettings::read(reader, phone_number.as_ref());
+        let data_dir = reader.read("data_dir", parse::path).unwrap_or_else(source::data_dir);
+        let own = |name: &str| Some(data_dir.join(name)).filter(|folder| folder.is_dir());
         Self {
             port: reader.or("port", DEFAULT_PORT, parse::port),
             bind: reader.or("bind", default_bind.into(), parse::address),
-            data_dir: reader.read("data_dir", parse::path).unwrap_or_else(source::data_dir),
             twilio: TwilioSettings {
                 account_sid: reader.read("twilio.account_sid", parse::account_sid),
                 auth_token: reader.read("twilio.auth_token", parse::secret),
-                phone_number: reader.read("twilio.phone_number", parse::number),
+                phone_number,
                 api_base_url: reader.or(
                     "twilio.api_base_url",
                     known_url("https://api.twilio.com"),
@@ -199,7 +204,10 @@ impl Config {
             },
             agent: reader.or("agent", "assistant".into(), parse::agent_id),
             agent_of: reader.map("agents.numbers", parse::number, parse::agent_id),
-            agents_dir: reader.read("agents.folder", parse::path),
+            agents_dir: reader.read("agents.folder", parse::path).or_else(|| own("agents")),
+            scenarios_dir: reader
+                .read("scenarios.folder", parse::path)
+                .or_else(|| own("scenarios")),
             system_prompt: reader.read("system_prompt", parse::text),
             require_supervisor_feedback: reader.or(
                 "require_supervisor_feedback",
@@ -208,8 +216,7 @@ impl Config {
             ),
             transfer_number: reader.read("transfer_number", parse::number),
             transport: reader.or("transport", Transport::Relay, parse::transport),
-            dial_rate: reader.or("dial_rate", 60, parse::whole),
-            calling_hours: reader.or("calling_hours", CallingHours::default(), parse::hours),
+            dialing,
             api_rate: reader.or("api_rate", 600, parse::whole),
             redis_url: reader.read("redis_url", parse::secret),
             admin_token: reader.read("admin_token", parse::admin_token),
@@ -225,10 +232,16 @@ impl Config {
                 debug: reader.or("debug", false, parse::boolean),
                 numbers: reader.or("log_numbers", false, parse::boolean),
             },
+            data_dir,
             host,
             warnings: reader.take_warnings(),
         }
     }
+}
+
+/// A length of time as the configuration spells it, such as `250ms`, `4s`, `10m`.
+pub(crate) fn length_of_time(text: &str) -> Result<Duration, String> {
+    parse::duration(text)
 }
 
 fn known_url(url: &str) -> Url {

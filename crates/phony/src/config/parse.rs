@@ -103,6 +103,13 @@ pub(super) fn price(value: &str) -> Parsed<f64> {
         .ok_or_else(|| "is not a price in US dollars for a million tokens".into())
 }
 
+pub(super) fn dollars(value: &str) -> Parsed<f64> {
+    let number: Option<f64> = value.parse().ok();
+    number
+        .filter(|n| n.is_finite() && *n >= 0.0)
+        .ok_or_else(|| "is not an amount of US dollars".into())
+}
+
 pub(super) fn boolean(value: &str) -> Parsed<bool> {
     match value.to_ascii_lowercase().as_str() {
         "1" | "true" | "yes" | "on" => Ok(true),

@@ -286,6 +286,9 @@ pub(super) fn policy(reader: &mut Reader, model: &str) -> Policy {
     ] {
         reader.set(key, price, parse::price);
     }
+    (p.soft_cost, p.hard_cost) = (8.0, 10.0);
+    reader.set("spend.call_soft", &mut p.soft_cost, parse::dollars);
+    reader.set("spend.call_hard", &mut p.hard_cost, parse::dollars);
     reader.set("policy.approval_timeout", &mut p.approval_timeout, |value| match value {
         "send" => Ok(phony_call::ApprovalTimeout::Send),
         "ask-again" => Ok(phony_call::ApprovalTimeout::AskAgain),

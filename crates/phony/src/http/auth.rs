@@ -64,6 +64,13 @@ impl Auth {
         hash(text).ct_eq(&hash(self.token.expose_secret())).into()
     }
 
+    fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(b"phony fingerprint of ");
+        hash.update(self.token.expose_secret().as_bytes());
+        hex(&hash.finalize()[..4])
+    }
+
     pub(super) fn redeem(&self, code: &str) -> bool {
         let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |open: &String| open.as_bytes().ct_eq(code.as_bytes()).into();
@@ -116,9 +123,17 @@ impl Auth {
 #[derive(Debug)]
 pub(super) struct Supervisor {
     http: Http,
+    by_cookie: bool,
 }
 
 impl Supervisor {
+    /// Whose hand this is, for the ledger: a short print of the token, from which it cannot be
+    /// found, and how it was shown.
+    pub(super) fn fingerprint(&self) -> String {
+        let how = if self.by_cookie { "cookie" } else { "token" };
+        format!("{how}:{}", self.http.auth.fingerprint())
+    }
+
     pub(super) fn switchboard(&self) -> &Switchboard {
         &self.http.switchboard
     }
@@ -169,7 +184,8 @@ impl FromRequestParts<Http> for Supervisor {
             }
         }?;
         http.limits.request(from, now)?;
-        Ok(Self { http: http.clone() })
+        let by_cookie = matches!(presented(&parts.headers), Some(Credential::Cookie(_)));
+        Ok(Self { http: http.clone(), by_cookie })
     }
 }
 

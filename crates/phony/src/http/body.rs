@@ -95,6 +95,20 @@ impl Fields {
         }
     }
 
+    /// A yes or a no, which may be missing or `null`.
+    pub(super) fn flag(&self, name: &'static str) -> Result<Option<bool>, ApiError> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::Bool(flag)) => Ok(Some(*flag)),
+            Some(_) => Err(ApiError::field(name, "is neither true nor false")),
+        }
+    }
+
+    /// A field as it stands.
+    pub(super) fn value(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+
     pub(super) fn required(&self, name: &'static str) -> Result<&str, ApiError> {
         self.optional(name)?.ok_or_else(|| ApiError::field(name, "is missing"))
     }

@@ -109,9 +109,9 @@ fn report(switchboard: &Switchboard, findings: Vec<Finding>) -> Report {
         findings,
         versions: Versions { phony: env!("CARGO_PKG_VERSION"), model: config.openai.model.clone() },
         limits: Limits {
-            dial_rate: config.dial_rate,
+            dial_rate: config.dialing.rate,
             api_rate: config.api_rate,
-            calling_hours: config.calling_hours.to_string(),
+            calling_hours: config.dialing.hours.to_string(),
             max_call_seconds: config.policy.max_call.as_secs(),
             require_supervisor_feedback: config.require_supervisor_feedback,
         },

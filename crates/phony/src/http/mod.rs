@@ -12,6 +12,7 @@ mod limit;
 mod login;
 mod openapi;
 mod override_;
+mod place;
 mod softphone;
 
 use std::net::SocketAddr;
@@ -76,7 +77,10 @@ pub fn routes(http: Http) -> OpenApiRouter {
         .routes(routes!(calls::export))
         .routes(routes!(calls::show, calls::delete))
         .routes(routes!(calls::transcript))
+        .routes(routes!(place::place))
         .routes(routes!(agents::list))
+        .routes(routes!(agents::scenarios))
+        .routes(routes!(agents::set_default))
         .routes(routes!(events::events))
         .routes(routes!(softphone::softphone))
         .routes(routes!(login::log_in, login::redeem))

@@ -24,7 +24,7 @@ fn the_defaults_are_those_of_the_documentation() {
     assert_eq!(config.openai.base_url.as_str(), "https://api.openai.com/v1");
     assert_eq!(config.agent, "assistant");
     assert_eq!(config.transport, Transport::Relay);
-    assert_eq!((config.dial_rate, config.api_rate), (60, 600));
+    assert_eq!((config.dialing.rate, config.api_rate), (60, 600));
     assert!(!config.require_supervisor_feedback && !config.log.debug);
     assert!(config.warnings.is_empty());
 }

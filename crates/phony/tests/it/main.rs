@@ -22,6 +22,7 @@ mod model_conformance;
 mod model_faults;
 mod model_realtime;
 mod openapi;
+mod outbound;
 mod overrides;
 mod real_callers;
 mod redis_server;

@@ -8,6 +8,7 @@ use phony_wire::twilio::twiml::{
     WssUrl,
 };
 
+use crate::agents::Agent;
 use crate::config::RelaySettings;
 use crate::switchboard::Switchboard;
 
@@ -54,6 +55,9 @@ impl Document {
         };
         let mut relay = Relay::new(url).parameter("token", token);
         relay.options = options(&switchboard.config.relay);
+        if let Some(agent) = switchboard.registry.agent_of(call) {
+            speak_as(&agent, &mut relay.options);
+        }
         Self(Twiml::new().then(Verb::relay(relay, action(&authority))))
     }
 
@@ -99,6 +103,23 @@ impl Document {
 
 fn action(authority: &str) -> String {
     format!("https://{authority}/call_ended")
+}
+
+/// Its own language, and its own voice, which is of a provider.
+fn speak_as(agent: &Agent, options: &mut RelayOptions) {
+    if let Some(language) = &agent.language {
+        options.language = Some(language.clone());
+        if agent.line_voice().is_none() {
+            // The configured voice speaks the configured language.
+            options.voice = None;
+        }
+    }
+    if let Some(voice) = agent.line_voice() {
+        options.voice = Some(voice.clone());
+    }
+    if let Some(provider) = &agent.tts_provider {
+        options.tts_provider = Some(provider.clone());
+    }
 }
 
 /// No greeting: the call says it as the first words on the socket, so that it knows what was heard.

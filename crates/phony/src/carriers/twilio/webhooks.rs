@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
-use phony_call::{CallSid, Direction, EndStatus, Identity, LegEnd, Parting, PhoneNumber};
+use phony_call::{
+    Answerer, CallSid, Direction, EndStatus, Identity, LegEnd, Parting, PhoneNumber, Progress,
+};
 use phony_wire::twilio::webhook::{
-    CallStatus, CallStatusUpdate, DialResult, DialStatus, Form, SessionEnd, SessionStatus,
-    VoiceRequest,
+    AnsweredBy, CallStatus, CallStatusUpdate, DialResult, DialStatus, Form, SessionEnd,
+    SessionStatus, VoiceRequest,
 };
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -60,6 +62,8 @@ pub(super) async fn start_call(
     Query(wanted): Query<Wanted>,
     Signed(form): Signed,
 ) -> Result<Document, ApiError> {
+    // The webhook may be faster than the answer to our own request.
+    switchboard.dials.settled(&VoiceRequest::from_form(&form).to).await;
     answer(&switchboard, &wanted, &form, Direction::Outbound)
 }
 
@@ -111,10 +115,22 @@ pub(super) async fn call_status(
 ) -> Result<StatusCode, ApiError> {
     let call = call_of(&form)?;
     let update = CallStatusUpdate::from_form(&form);
-    tracing::debug!(callSid = %call, status = %update.call_status, "call status");
-    if let (Some(status), Some(handle)) = (end_status(&update.call_status), switchboard.find(&call))
-    {
+    tracing::debug!(
+        callSid = %call, status = %update.call_status, answered_by = %update.answered_by,
+        "call status"
+    );
+    if update.direction.starts_with("outbound") {
+        switchboard.dials.settled(&update.to).await;
+    }
+    // Reports of a call that is over change nothing.
+    let Some(handle) = switchboard.find(&call) else { return Ok(StatusCode::NO_CONTENT) };
+    if let Some(who) = answerer(&update.answered_by) {
+        handle.send(Letter::AnsweredBy(who)).await;
+    }
+    if let Some(status) = end_status(&update.call_status) {
         handle.send(Letter::Over(status)).await;
+    } else if let Some(progress) = progress(&update.call_status) {
+        handle.send(Letter::Progress(progress)).await;
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -210,6 +226,35 @@ fn our_number(switchboard: &Switchboard, form: &Form) -> Option<PhoneNumber> {
     let outbound = request.direction.starts_with("outbound");
     let direction = if outbound { Direction::Outbound } else { Direction::Inbound };
     switchboard.our_number(&request.from, &request.to, direction)
+}
+
+/// Who answered, where the report says so.
+fn answerer(by: &AnsweredBy) -> Option<Answerer> {
+    match by {
+        AnsweredBy::Human => Some(Answerer::Human),
+        AnsweredBy::MachineStart => Some(Answerer::Machine),
+        AnsweredBy::MachineEndBeep
+        | AnsweredBy::MachineEndSilence
+        | AnsweredBy::MachineEndOther => Some(Answerer::MachineReady),
+        AnsweredBy::Fax => Some(Answerer::Fax),
+        AnsweredBy::Unknown => Some(Answerer::Unknown),
+        AnsweredBy::Other(_) if by.is_machine() => Some(Answerer::Machine),
+        AnsweredBy::Other(_) => None,
+    }
+}
+
+fn progress(status: &CallStatus) -> Option<Progress> {
+    match status {
+        CallStatus::Queued | CallStatus::Initiated => Some(Progress::Queued),
+        CallStatus::Ringing => Some(Progress::Ringing),
+        CallStatus::InProgress => Some(Progress::InProgress),
+        CallStatus::Completed
+        | CallStatus::Busy
+        | CallStatus::NoAnswer
+        | CallStatus::Failed
+        | CallStatus::Canceled
+        | CallStatus::Other(_) => None,
+    }
 }
 
 fn end_status(status: &CallStatus) -> Option<EndStatus> {

@@ -15,6 +15,7 @@ use clap::{Args, Subcommand};
 use secrecy::SecretString;
 use url::Url;
 
+pub(super) use self::tail::{Followed, follow};
 use super::api::{Api, server_url};
 use super::ui::Ui;
 use super::{Settings, block_on};

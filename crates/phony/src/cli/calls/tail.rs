@@ -16,19 +16,49 @@ use crate::cli::ui::Style;
 use crate::cli::until_stopped;
 use crate::stage::read_event;
 
+/// How it came that a call is shown no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum Followed {
+    /// It has ended.
+    ToItsEnd,
+    /// Somebody left it alone.
+    Left,
+    /// Somebody stopped the command.
+    Stopped,
+}
+
 /// Shows the call of this name until it ends; without one, the only live call or all of them.
 pub(super) async fn tail(api: &Api, wanted: Option<&str>, json: bool) -> anyhow::Result<()> {
-    let (screen, waiting) = (Screen::new(json), Waiting::default());
+    let screen = Screen::new(json);
     let call = match wanted {
         Some(wanted) => Some(api.find(wanted).await?),
         None => only_one(api, &screen).await?,
     };
+    Box::pin(watch(api, &screen, call.as_ref(), json)).await.map(drop)
+}
+
+/// Shows a call until it ends.
+pub(in crate::cli) async fn follow(
+    api: &Api,
+    call: &CallSid,
+    json: bool,
+) -> anyhow::Result<Followed> {
+    Box::pin(watch(api, &Screen::new(json), Some(call), json)).await
+}
+
+async fn watch(
+    api: &Api,
+    screen: &Screen,
+    call: Option<&CallSid>,
+    json: bool,
+) -> anyhow::Result<Followed> {
+    let waiting = Waiting::default();
     let by_hand = std::io::stdin().is_terminal();
     if by_hand {
         screen.note("type /help for what you can do here, /quit to leave the call alone");
     }
     let typed = Typed::start(by_hand)?;
-    let mut teller = Teller::new(&screen, call.is_none(), by_hand);
+    let mut teller = Teller::new(screen, call.is_none(), by_hand);
     let show = |head: &Head, line: &str| {
         // None: a kind of event that is newer than this program.
         let event = read_event(line);
@@ -41,12 +71,12 @@ pub(super) async fn tail(api: &Api, wanted: Option<&str>, json: bool) -> anyhow:
             None => {}
         }
     };
-    let hands = Hands { api, screen: &screen, waiting: &waiting, call: call.as_ref() };
-    let feed = Feed::new(api, &screen, call.as_ref(), show);
+    let hands = Hands { api, screen, waiting: &waiting, call };
+    let feed = Feed::new(api, screen, call, show);
     tokio::select! {
-        done = feed.follow() => done,
-        () = act(hands, typed) => Ok(()),
-        () = until_stopped() => Ok(()),
+        done = feed.follow() => done.map(|()| Followed::ToItsEnd),
+        () = act(hands, typed) => Ok(Followed::Left),
+        () = until_stopped() => Ok(Followed::Stopped),
     }
 }
 

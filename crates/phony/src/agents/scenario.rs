@@ -1,0 +1,204 @@
+//! Scenarios: the errands on which we call people. A scenario is an agent with slots in its texts,
+//! which are filled when a call is placed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use phony_call::CommandName;
+
+use super::file::{File, Persona};
+use super::{Agent, AgentError, build};
+use crate::config::Config;
+
+/// The words by which a call of ours says that it is a machine, unless the scenario has its own.
+pub const DISCLOSURE: &str = "this is an automated assistant";
+
+/// The longest text that a slot takes, in characters.
+const LONGEST: usize = 200;
+
+/// An errand.
+#[derive(Debug)]
+pub struct Scenario {
+    /// Its id, such as `survey`.
+    pub id: String,
+    /// What people call it.
+    pub name: String,
+    /// What it is for, in a sentence.
+    pub description: String,
+    /// The opening line, with its slots.
+    pub opening: Option<String>,
+    /// The slots of its texts, and what stands there if they are not filled; those without must
+    /// be.
+    pub slots: BTreeMap<String, Option<String>>,
+    /// Whether to find out if a machine answers.
+    pub detect_machine: bool,
+    /// Whether a machine is left a message.
+    pub leaves_message: bool,
+    file: File,
+}
+
+/// Variables that do not fit a scenario's slots.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BadVariables {
+    /// Slots that must be filled and are not.
+    pub missing: Vec<String>,
+    /// Names that the scenario does not know.
+    pub unknown: Vec<String>,
+    /// Values that cannot be spoken: too long, or with control characters or brackets in them.
+    pub unfit: Vec<String>,
+}
+
+impl Scenario {
+    pub(super) fn read(file: File, config: &Config) -> Result<Self, AgentError> {
+        let persona = file.parse()?;
+        let texts = [&persona.greeting, &persona.voicemail];
+        let texts = texts.into_iter().flatten().chain([&persona.instructions]);
+        let mut slots = BTreeMap::new();
+        for text in texts {
+            slots.extend(slots_in(text).into_iter().map(|slot| (slot, None)));
+        }
+        for (slot, value) in persona.slots.clone().unwrap_or_default() {
+            let Some(known) = slots.get_mut(&slot) else {
+                return Err(file.wrong(format!(
+                    "`slots.{slot}`: no text has {{{slot}}} in it; there are: {}",
+                    slots.keys().cloned().collect::<Vec<_>>().join(", ")
+                )));
+            };
+            *known = Some(value);
+        }
+        // What the file says besides its texts must be right now, not when somebody is called.
+        build(&file, file.parse()?, config)?;
+        Ok(Self {
+            id: file.id.clone(),
+            name: persona.name,
+            description: persona.description,
+            opening: persona.greeting,
+            slots,
+            detect_machine: persona.detect_machine.unwrap_or(false),
+            leaves_message: persona.voicemail.is_some(),
+            file,
+        })
+    }
+
+    /// Whoever goes on this errand, with the slots filled.
+    pub fn fill(
+        &self,
+        variables: &BTreeMap<String, String>,
+        config: &Config,
+    ) -> Result<Arc<Agent>, BadVariables> {
+        let mut bad = BadVariables::default();
+        for name in variables.keys().filter(|name| !self.slots.contains_key(*name)) {
+            bad.unknown.push(name.clone());
+        }
+        let mut values = BTreeMap::new();
+        for (slot, default) in &self.slots {
+            let given = variables.get(slot).map(|value| value.trim()).filter(|v| !v.is_empty());
+            match given.or(default.as_deref()) {
+                None => bad.missing.push(slot.clone()),
+                Some(value) if !fits(value) => bad.unfit.push(slot.clone()),
+                Some(value) => drop(values.insert(slot.as_str(), value)),
+            }
+        }
+        if bad != BadVariables::default() {
+            return Err(bad);
+        }
+        // The file was read before: it can be read again.
+        let persona = self.file.parse().ok();
+        let agent = persona.and_then(|persona| {
+            let persona = Persona {
+                instructions: filled(&persona.instructions, &values),
+                greeting: persona.greeting.as_deref().map(|text| filled(text, &values)),
+                voicemail: persona.voicemail.as_deref().map(|text| filled(text, &values)),
+                ..persona
+            };
+            build(&self.file, persona, config).ok()
+        });
+        let mut agent = agent.unwrap_or_else(|| unreachable!("a scenario that was read can be"));
+        agent.call.scenario = Some(self.id.clone());
+        agent.call.variables = variables.clone();
+        Ok(Arc::new(agent))
+    }
+}
+
+/// Makes an agent one that calls people: it says that it is a machine, and can take people off the
+/// list of those who are called.
+pub(super) fn outbound(agent: &mut phony_call::Agent, disclosure: Option<&str>) {
+    agent.commands.insert(CommandName::DoNotCall);
+    let words = disclosure.unwrap_or(DISCLOSURE).trim();
+    if words.is_empty() {
+        agent.disclosure = None;
+        return;
+    }
+    let said_in = |text: &str| text.to_lowercase().contains(&words.to_lowercase());
+    for text in [&mut agent.greeting, &mut agent.voicemail].into_iter().flatten() {
+        if !said_in(text) {
+            *text = format!("Hello, {words}. {text}");
+        }
+    }
+    if agent.greeting.is_none() {
+        agent.greeting = Some(format!("Hello, {words}."));
+    }
+    agent.disclosure = Some(words.to_owned());
+}
+
+/// Whether a value can stand in a sentence.
+fn fits(value: &str) -> bool {
+    let sane = |c: char| !c.is_control() && !matches!(c, '[' | ']' | '{' | '}' | '<' | '>');
+    value.chars().count() <= LONGEST && value.chars().all(sane)
+}
+
+/// The names in braces.
+fn slots_in(text: &str) -> BTreeSet<String> {
+    let parts = text.split('{').skip(1).filter_map(|part| Some(part.split_once('}')?.0));
+    parts.filter(|name| is_name(name)).map(str::to_owned).collect()
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// The text with its slots filled, in one pass: a value is never looked through for slots.
+fn filled(text: &str, values: &BTreeMap<&str, &str>) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('{') {
+        out.push_str(before);
+        let slot = after.split_once('}').and_then(|(name, rest)| Some((values.get(name)?, rest)));
+        if let Some((value, behind)) = slot {
+            out.push_str(value);
+            rest = behind;
+        } else {
+            out.push('{');
+            rest = after;
+        }
+    }
+    out.push_str(rest);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_filled_once_and_values_are_not_looked_through() {
+        let values = BTreeMap::from([("a", "{b}"), ("b", "two")]);
+        assert_eq!(filled("{a} and {b}, {c} {", &values), "{b} and two, {c} {");
+        assert_eq!(slots_in("{a} {not a slot} {b_2} {} {"), ["a", "b_2"].map(String::from).into());
+    }
+
+    #[test]
+    fn an_opening_always_says_that_it_is_a_machine() {
+        let mut agent = phony_call::Agent::new("x");
+        agent.greeting = Some("Do you have a minute?".into());
+        outbound(&mut agent, None);
+        let opening = "Hello, this is an automated assistant. Do you have a minute?";
+        assert_eq!(agent.greeting.as_deref(), Some(opening));
+        let mut own = phony_call::Agent::new("x");
+        own.greeting = Some("I am the robot of the bakery.".into());
+        outbound(&mut own, Some("I am the robot"));
+        assert_eq!(own.greeting.as_deref(), Some("I am the robot of the bakery."));
+        outbound(&mut own, Some(""));
+        assert_eq!(own.disclosure, None, "unless the scenario says otherwise");
+    }
+}

@@ -1,0 +1,51 @@
+//! `phony agents check`: whether the agents' and scenarios' files can be used.
+
+use anyhow::bail;
+use clap::{Args, Subcommand};
+
+use super::Settings;
+use super::ui::{Style, Ui};
+use crate::agents::Agents;
+
+/// The agents, who answer calls, and the scenarios, on which people are called.
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Read every file, and say what is wrong with which
+    Check,
+}
+
+pub(super) fn run(
+    settings: Settings,
+    Arguments { what: What::Check }: &Arguments,
+) -> anyhow::Result<()> {
+    let config = settings.load()?;
+    let ui = Ui::new();
+    match Agents::read(&config) {
+        Ok(agents) => {
+            let default = agents.default();
+            for (id, agent) in agents.iter() {
+                let mark = if id == default.call.id { " (answers)" } else { "" };
+                ui.line(&format!("agent     {id:<14} {}{mark}", agent.name));
+            }
+            for scenario in agents.scenarios() {
+                let slots: Vec<_> =
+                    scenario.slots.keys().map(|slot| format!("{{{slot}}}")).collect();
+                let slots = ui.paint(Style::Faint, &slots.join(" "));
+                ui.line(&format!("scenario  {:<14} {} {slots}", scenario.id, scenario.name));
+            }
+            Ok(())
+        }
+        Err(errors) => {
+            for error in &errors {
+                ui.line(&ui.paint(Style::Bad, &error.to_string()));
+            }
+            bail!("{} of the files cannot be used", errors.len())
+        }
+    }
+}

@@ -1,0 +1,519 @@
+//! Places calls: asks the rules, writes the ledger, tells the carrier, and opens the call.
+//!
+//! The call is bound to its scenario by the carrier's name for it, in this process; nothing in a
+//! URL says more than where this server is. A webhook may come before the carrier's own answer
+//! does: it [waits](Dials::settled) for the call to be opened.
+
+mod keys;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use phony_call::{
+    CallSid, Country, Direction, Identity, NotDialled, PhoneNumber, Progress, Unreadable,
+};
+use phony_wire::twilio::rest::{Call, CreateCall};
+use serde::Serialize;
+use serde_json::json;
+use tokio::sync::watch;
+
+use self::keys::{Keys, Known};
+use crate::agents::{Agent, BadVariables, calling};
+use crate::carriers::twilio::rest::{NoClient, RestClient, RestFailure};
+use crate::error::{ApiError, ErrorCode};
+use crate::registry::{Letter, random_token};
+use crate::safety::ledger::{Entry, What, digest};
+use crate::safety::pace::{Slot, TooMany};
+use crate::safety::{Forbidden, Question};
+use crate::switchboard::{Placed, Switchboard};
+
+/// How much longer than the call itself the carrier lets it last, so that the goodbye is ours.
+const GRACE: Duration = Duration::from_mins(1);
+/// How long a webhook waits for the call it is about.
+const SETTLING: Duration = Duration::from_secs(8);
+/// How often, and how long apart, a call whose fate is unknown is looked for.
+const LOOKS: u32 = 3;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(700);
+/// The carrier's clock may differ from ours by so much.
+const SKEW: Duration = Duration::from_secs(5);
+
+/// An order to call somebody.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Order {
+    /// The number as it was typed.
+    pub to: String,
+    /// Our number, if not the configured one.
+    pub from: Option<String>,
+    /// The errand.
+    pub scenario: Option<String>,
+    /// Who goes, if there is no errand.
+    pub agent: Option<String>,
+    /// What the errand's slots are filled with.
+    pub variables: BTreeMap<String, String>,
+    /// Whether the callee is said to agree.
+    pub consent: bool,
+    /// Whether the hour is no matter.
+    pub ignore_calling_hours: bool,
+    /// Whether to find out if a machine answers; as the errand says if absent.
+    pub detect_machine: Option<bool>,
+}
+
+/// Calls that are being placed, and the keys of those that were.
+#[derive(Debug)]
+pub struct Dials {
+    rest: Result<RestClient, NoClient>,
+    keys: Keys,
+    /// How many calls to a number the carrier has been asked for and has not named yet.
+    pending: Mutex<HashMap<String, u32>>,
+    /// Changes whenever one of them is named, or is known not to be.
+    settled: watch::Sender<u64>,
+}
+
+/// An order that was understood.
+struct Understood {
+    number: PhoneNumber,
+    from: PhoneNumber,
+    agent: Arc<Agent>,
+    detect_machine: bool,
+}
+
+/// What was done about an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dialled {
+    /// The carrier's name for the call.
+    pub call: CallSid,
+    /// How far it has got.
+    pub status: String,
+}
+
+impl Dials {
+    /// For the account of the configuration.
+    #[must_use]
+    pub fn new(config: &crate::config::Config) -> Self {
+        let rest = RestClient::new(&config.twilio);
+        let (settled, _) = watch::channel(0);
+        Self { rest, keys: Keys::default(), pending: Mutex::default(), settled }
+    }
+
+    /// With what the ledger of the data folder knows of earlier calls.
+    #[must_use]
+    pub fn remember(mut self, config: &crate::config::Config) -> Self {
+        self.keys = Keys::of(&config.data_dir);
+        self
+    }
+
+    /// Waits until no call to this number is without a name, but not for ever.
+    pub async fn settled(&self, to: &str) {
+        let mut changes = self.settled.subscribe();
+        let named = async {
+            while self.lock().contains_key(to) {
+                if changes.changed().await.is_err() {
+                    return;
+                }
+            }
+        };
+        if tokio::time::timeout(SETTLING, named).await.is_err() {
+            tracing::warn!("a webhook came for a call whose placing takes too long");
+        }
+    }
+
+    /// Ends a call that has no line of ours to be ended on.
+    pub async fn hang_up(&self, call: &CallSid) {
+        let Ok(rest) = &self.rest else { return };
+        if let Err(error) = rest.end_call(call).await {
+            tracing::warn!(callSid = %call, %error, "the call could not be hung up");
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, u32>> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A call that has no name yet.
+struct Pending<'a> {
+    dials: &'a Dials,
+    to: String,
+}
+
+impl<'a> Pending<'a> {
+    fn of(dials: &'a Dials, to: &PhoneNumber) -> Self {
+        let to = to.to_string();
+        *dials.lock().entry(to.clone()).or_default() += 1;
+        Self { dials, to }
+    }
+}
+
+impl Drop for Pending<'_> {
+    fn drop(&mut self) {
+        let mut pending = self.dials.lock();
+        if let Some(count) = pending.get_mut(&self.to) {
+            *count -= 1;
+            if *count == 0 {
+                pending.remove(&self.to);
+            }
+        }
+        drop(pending);
+        self.dials.settled.send_modify(|changes| *changes += 1);
+    }
+}
+
+/// Places a call, or refuses it; either way the ledger says so. `by` is whose hand it was, `key`
+/// makes a repeat of the same order return the first call.
+pub async fn place(
+    switchboard: &Switchboard,
+    order: Order,
+    by: &str,
+    key: Option<&str>,
+) -> Result<Dialled, ApiError> {
+    let Some(key) = key else {
+        return Attempt::new(switchboard, order, by, None).run(None).await;
+    };
+    let body = serde_json::to_vec(&order).map_err(|_| internal())?;
+    let (name, body) = (digest(key.as_bytes()), digest(&body));
+    let mut held = switchboard.dials.keys.hold(&name).await;
+    let since = match held.known(&body) {
+        Known::New => None,
+        Known::Done(dialled) => return Ok(dialled),
+        Known::Uncertain(since) => Some(since),
+        Known::Other => {
+            let message = "this Idempotency-Key was used for another order";
+            return Err(ApiError::new(ErrorCode::Conflict, message));
+        }
+    };
+    let attempt = Attempt::new(switchboard, order, by, Some((name, body.clone())));
+    let began = attempt.began;
+    let done = attempt.run(since).await;
+    match &done {
+        Ok(dialled) => held.done(body, dialled.clone()),
+        Err(error) if is_uncertain(error) => held.uncertain(body, since.unwrap_or(began)),
+        Err(_) => {}
+    }
+    done
+}
+
+/// One attempt to place a call.
+struct Attempt<'a> {
+    switchboard: &'a Switchboard,
+    order: Order,
+    began: Timestamp,
+    entry: Entry,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(
+        switchboard: &'a Switchboard,
+        order: Order,
+        by: &str,
+        key: Option<(String, String)>,
+    ) -> Self {
+        let began = (switchboard.clock.wall)();
+        let entry = Entry {
+            attempt: random_token()[..16].to_owned(),
+            to: order.to.chars().take(64).collect(),
+            scenario: order.scenario.clone(),
+            agent: order.agent.clone(),
+            overrides: if order.ignore_calling_hours { vec!["calling_hours"] } else { Vec::new() },
+            key,
+            ..Entry::new(began, What::Refused, by)
+        };
+        Self { switchboard, order, began, entry }
+    }
+
+    /// `since` is when an earlier attempt with the same key was made whose fate is unknown.
+    async fn run(mut self, since: Option<Timestamp>) -> Result<Dialled, ApiError> {
+        if self.switchboard.life.drain.is_cancelled() {
+            let message = "the server is stopping and places no calls";
+            return Err(ApiError::new(ErrorCode::Unavailable, message));
+        }
+        let understood = match self.understand() {
+            Ok(understood) => understood,
+            Err(error) => return Err(self.refused(error).await),
+        };
+        self.entry.to = understood.number.to_string();
+        self.entry.from = Some(understood.from.to_string());
+        self.entry.agent = Some(understood.agent.call.id.clone());
+        if let Some(since) = since
+            && let Some(call) = self.look(&understood, since).await?
+        {
+            let slot = self.switchboard.safety.pace.take((self.switchboard.clock.now)()).ok();
+            return self.open(call, understood, slot).await;
+        }
+        let slot = match self.permit(&understood) {
+            Ok(slot) => slot,
+            Err(error) => return Err(self.refused(error).await),
+        };
+        self.dial(understood, slot).await
+    }
+
+    /// Reads the order; what cannot be read, or is never dialled, is refused.
+    fn understand(&self) -> Result<Understood, ApiError> {
+        let Order { to, from, scenario, agent, variables, .. } = &self.order;
+        let (config, agents) = (&self.switchboard.config, &self.switchboard.agents);
+        let home = config.twilio.phone_number.as_ref().and_then(Country::of);
+        let home = home.or_else(|| config.dialing.countries().first().copied());
+        let number = PhoneNumber::typed(to, home).map_err(|why| match why {
+            Unreadable::Never(why) => refusal(&Forbidden::Number(why)),
+            Unreadable::NoDigits
+            | Unreadable::TooLong
+            | Unreadable::Characters
+            | Unreadable::Extension
+            | Unreadable::NoCountry => ApiError::field("to", &why.to_string()),
+        })?;
+        let from = match from {
+            Some(text) => PhoneNumber::typed(text, home)
+                .map_err(|why| ApiError::field("from", &why.to_string()))?,
+            None => config.twilio.phone_number.clone().ok_or_else(|| {
+                ApiError::field("from", "is missing, and TWILIO_PHONE_NUMBER is not set")
+            })?,
+        };
+        let companion = match agent {
+            None => None,
+            Some(id) => Some(
+                agents
+                    .find(id)
+                    .ok_or_else(|| unknown("agent", id, agents.iter().map(|(id, _)| id)))?,
+            ),
+        };
+        let (agent, asked) = match scenario {
+            Some(id) => {
+                let scenario = agents.scenario(id).ok_or_else(|| {
+                    unknown("scenario", id, agents.scenarios().map(|known| known.id.as_str()))
+                })?;
+                let mut filled = scenario.fill(variables, config).map_err(|bad| misfit(&bad))?;
+                if let Some(companion) = &companion {
+                    let filled = Arc::make_mut(&mut filled);
+                    filled.voice = filled.voice.take().or_else(|| companion.voice.clone());
+                    filled.language = filled.language.take().or_else(|| companion.language.clone());
+                }
+                (filled, scenario.detect_machine)
+            }
+            None if !variables.is_empty() => {
+                let unknown = variables.keys().cloned().collect();
+                return Err(misfit(&BadVariables { unknown, ..BadVariables::default() }));
+            }
+            None => (calling(&companion.unwrap_or_else(|| agents.default())), false),
+        };
+        let detect_machine = self.order.detect_machine.unwrap_or(asked);
+        Ok(Understood { number, from, agent, detect_machine })
+    }
+
+    /// Asks the rules, and takes a place.
+    fn permit(&self, understood: &Understood) -> Result<Slot, ApiError> {
+        let Switchboard { safety, config, clock, .. } = self.switchboard;
+        let question = Question {
+            number: &understood.number,
+            consent: self.order.consent,
+            at_any_hour: self.order.ignore_calling_hours,
+        };
+        safety.allow(question, config).map_err(|why| refusal(&why))?;
+        safety.pace.take((clock.now)()).map_err(|why| {
+            let (rule, wait) = match why {
+                TooMany::Rate { wait, .. } => ("dial_rate", wait),
+                TooMany::AtOnce { .. } => ("concurrent_calls", Duration::from_secs(10)),
+            };
+            let retry_after = Some(wait.as_secs().max(1));
+            let details = Some(json!({ "rule": rule }));
+            let error = ApiError::new(ErrorCode::RateLimited, why.to_string());
+            ApiError { details, retry_after, ..error }
+        })
+    }
+
+    async fn dial(mut self, understood: Understood, slot: Slot) -> Result<Dialled, ApiError> {
+        let rest = match &self.switchboard.dials.rest {
+            Ok(rest) => rest,
+            Err(error) => {
+                let error = ApiError::new(ErrorCode::TwilioError, error.to_string());
+                return Err(self.failed(error).await);
+            }
+        };
+        // The ledger knows of every call before the network does.
+        let entry = Entry { what: What::Dialling, ..self.entry.clone() };
+        if let Err(error) = self.switchboard.safety.ledger.write(entry).await {
+            let message = format!("{error}, so nobody is called; look after the data folder");
+            return Err(ApiError::new(ErrorCode::Unavailable, message));
+        }
+        let create = self.create(&understood);
+        let pending = Pending::of(&self.switchboard.dials, &understood.number);
+        self.began = (self.switchboard.clock.wall)();
+        let created = match rest.create_call(&create).await {
+            Err(RestFailure::Unknown(why)) => match self.look(&understood, self.began).await {
+                Ok(Some(call)) => Ok(call),
+                Ok(None) | Err(_) => Err(RestFailure::Unknown(why)),
+            },
+            created => created,
+        };
+        match created {
+            Ok(call) => {
+                let opened = self.open(call, understood, Some(slot)).await;
+                drop(pending);
+                opened
+            }
+            Err(failure) => Err(self.failed(failure.into()).await),
+        }
+    }
+
+    fn create(&self, understood: &Understood) -> CreateCall {
+        let switchboard = self.switchboard;
+        let authority = switchboard.authority();
+        let url = |path: &str| format!("https://{authority}{path}");
+        let config = &switchboard.config;
+        let longest = understood.agent.limits.within(&config.policy).max_call + GRACE;
+        let detect = understood.detect_machine.then(|| {
+            let waits = understood.agent.call.voicemail.is_some();
+            if waits { "DetectMessageEnd" } else { "Enable" }.to_owned()
+        });
+        CreateCall {
+            to: understood.number.to_string(),
+            from: understood.from.to_string(),
+            url: Some(url("/start_call")),
+            method: Some("POST".into()),
+            status_callback: Some(url("/call_status")),
+            status_callback_event: ["initiated", "ringing", "answered", "completed"]
+                .map(str::to_owned)
+                .to_vec(),
+            status_callback_method: Some("POST".into()),
+            timeout_s: Some(config.dialing.ring.as_secs()),
+            time_limit_s: Some(longest.as_secs()),
+            async_amd: detect.is_some().then_some(true),
+            async_amd_status_callback: detect.is_some().then(|| url("/call_status")),
+            async_amd_status_callback_method: detect.is_some().then(|| "POST".into()),
+            machine_detection: detect,
+            ..CreateCall::default()
+        }
+    }
+
+    /// Looks whether a call whose fate is unknown was placed after all.
+    async fn look(
+        &self,
+        understood: &Understood,
+        since: Timestamp,
+    ) -> Result<Option<Call>, ApiError> {
+        let Ok(rest) = &self.switchboard.dials.rest else { return Ok(None) };
+        let since = since.checked_sub(SKEW).unwrap_or(since);
+        let (to, from) = (understood.number.as_str(), understood.from.as_str());
+        for look in 0..LOOKS {
+            if look > 0 {
+                tokio::time::sleep(BETWEEN_LOOKS).await;
+            }
+            let placed = rest.placed_since(to, from, since).await?;
+            // A call that is known here is another order's.
+            let is_new = |call: &Call| {
+                CallSid::parse(&call.sid).is_ok_and(|sid| {
+                    self.switchboard.find(&sid).is_none()
+                        && self.switchboard.hub.kept(&sid).is_none()
+                })
+            };
+            if let Some(call) = placed.into_iter().find(is_new) {
+                tracing::info!(callSid = call.sid, "a call whose placing failed was found");
+                return Ok(Some(call));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The carrier has named the call: it begins here, too.
+    async fn open(
+        mut self,
+        call: Call,
+        understood: Understood,
+        slot: Option<Slot>,
+    ) -> Result<Dialled, ApiError> {
+        let Ok(sid) = CallSid::parse(&call.sid) else {
+            let message = "Twilio's answer names no call".to_owned();
+            return Err(self.failed(RestFailure::Unknown(message).into()).await);
+        };
+        let identity = Identity {
+            sid: sid.clone(),
+            from: understood.from.to_string(),
+            to: understood.number.to_string(),
+            direction: Direction::Outbound,
+            carrier: "twilio".into(),
+        };
+        self.switchboard.take_placed(Placed { identity, agent: understood.agent, slot });
+        if let Some(handle) = self.switchboard.find(&sid) {
+            handle.send(Letter::Progress(Progress::Queued)).await;
+        }
+        metrics::counter!("phony_calls_placed_total").increment(1);
+        self.entry.what = What::Placed;
+        self.entry.call_sid = Some(sid.to_string());
+        self.write().await;
+        let status = call.status.as_str();
+        let status = if matches!(status, "" | "initiated") { "queued" } else { status }.to_owned();
+        Ok(Dialled { call: sid, status })
+    }
+
+    async fn refused(mut self, error: ApiError) -> ApiError {
+        self.entry.what = What::Refused;
+        self.tell(&error).await
+    }
+
+    async fn failed(mut self, error: ApiError) -> ApiError {
+        self.entry.what = What::Failed;
+        self.tell(&error).await
+    }
+
+    async fn tell(&mut self, error: &ApiError) -> ApiError {
+        let rule = error.details.as_ref().and_then(|details| details["rule"].as_str());
+        let code = serde_json::to_value(error.code).unwrap_or_default();
+        let code = || code.as_str().unwrap_or_default().to_lowercase();
+        let rule = rule.map_or_else(code, str::to_owned);
+        metrics::counter!("phony_calls_refused_total", "rule" => rule.clone()).increment(1);
+        tracing::info!(rule, "an outbound call was not placed");
+        self.entry.rule = Some(rule);
+        self.entry.reason = Some(error.message.clone());
+        self.write().await;
+        error.clone()
+    }
+
+    async fn write(&self) {
+        let at = (self.switchboard.clock.wall)();
+        let entry = Entry { at, ..self.entry.clone() };
+        // The thread that writes has said why.
+        let _ = self.switchboard.safety.ledger.write(entry).await;
+    }
+}
+
+fn refusal(why: &Forbidden) -> ApiError {
+    let details = json!({ "rule": why.rule() });
+    ApiError { details: Some(details), ..ApiError::new(ErrorCode::Refused, why.to_string()) }
+}
+
+fn unknown<'a>(field: &str, id: &str, known: impl Iterator<Item = &'a str>) -> ApiError {
+    let known: Vec<_> = known.collect();
+    let problem = format!("is none of {}", known.join(", "));
+    let details = json!({ "field": field, "problem": problem, "allowed": known });
+    let id: String = id.chars().filter(|c| !c.is_control()).take(64).collect();
+    let message = format!("`{field}` {problem}: `{id}`");
+    ApiError { details: Some(details), ..ApiError::new(ErrorCode::InvalidRequest, message) }
+}
+
+fn misfit(bad: &BadVariables) -> ApiError {
+    let BadVariables { missing, unknown, unfit } = bad;
+    let parts = [("missing", missing), ("unknown", unknown), ("not fit to be spoken", unfit)];
+    let parts = parts.iter().filter(|(_, names)| !names.is_empty());
+    let parts: Vec<_> =
+        parts.map(|(what, names)| format!("{what}: {}", names.join(", "))).collect();
+    let details = json!({
+        "field": "variables", "problem": "do not fit the scenario", "missing": missing,
+        "unknown": unknown, "unfit": unfit,
+    });
+    let message = format!("`variables` do not fit the scenario; {}", parts.join("; "));
+    ApiError { details: Some(details), ..ApiError::new(ErrorCode::InvalidRequest, message) }
+}
+
+fn is_uncertain(error: &ApiError) -> bool {
+    error.details.as_ref().is_some_and(|details| details["outcome"] == "unknown")
+}
+
+fn internal() -> ApiError {
+    ApiError::new(ErrorCode::Internal, "the order could not be read")
+}
+
+impl From<NotDialled> for ApiError {
+    fn from(why: NotDialled) -> Self {
+        refusal(&Forbidden::Number(why))
+    }
+}

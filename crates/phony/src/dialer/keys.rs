@@ -1,0 +1,139 @@
+//! Idempotency keys: what became of the orders that were given under them.
+//!
+//! They are kept in memory, and found again in the ledger after a restart.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::Path;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+
+use jiff::{SignedDuration, Timestamp};
+use phony_call::CallSid;
+use serde_json::Value;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::Dialled;
+use crate::safety::ledger;
+
+/// The most keys that are remembered; the oldest are forgotten first.
+const MOST: usize = 10_000;
+/// How much of the ledger's end is looked through after a restart.
+const TAIL: usize = 4 * 1024 * 1024;
+/// How old a line of the ledger may be that still counts.
+const OLDEST: SignedDuration = SignedDuration::from_hours(24);
+
+/// All keys.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    known: StdMutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    entries: HashMap<String, Arc<Mutex<Option<Outcome>>>>,
+    order: VecDeque<String>,
+}
+
+/// What became of the order.
+#[derive(Debug, Clone)]
+enum Outcome {
+    Done { body: String, dialled: Dialled },
+    Uncertain { body: String, since: Timestamp },
+}
+
+/// A key while an order is carried out under it: repeats wait.
+pub(super) struct Held(OwnedMutexGuard<Option<Outcome>>);
+
+/// What is known of a key.
+pub(super) enum Known {
+    /// Nothing, or nothing came of it.
+    New,
+    /// The same order placed this call.
+    Done(Dialled),
+    /// The same order may have placed a call, at this time.
+    Uncertain(Timestamp),
+    /// It stands for another order.
+    Other,
+}
+
+impl Keys {
+    /// The keys that the ledger of a data folder knows.
+    pub(super) fn of(folder: &Path) -> Self {
+        let keys = Self::default();
+        for (name, outcome) in remembered(&folder.join(ledger::FILE)) {
+            let entry = keys.entry(&name);
+            if let Ok(mut entry) = entry.try_lock() {
+                *entry = Some(outcome);
+            }
+        }
+        keys
+    }
+
+    /// Takes a key; whoever has it goes first.
+    pub(super) async fn hold(&self, name: &str) -> Held {
+        Held(self.entry(name).lock_owned().await)
+    }
+
+    fn entry(&self, name: &str) -> Arc<Mutex<Option<Outcome>>> {
+        let mut inner = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = inner.entries.get(name) {
+            return Arc::clone(entry);
+        }
+        if inner.order.len() >= MOST
+            && let Some(oldest) = inner.order.pop_front()
+        {
+            inner.entries.remove(&oldest);
+        }
+        let entry = Arc::<Mutex<_>>::default();
+        inner.order.push_back(name.to_owned());
+        inner.entries.insert(name.to_owned(), Arc::clone(&entry));
+        entry
+    }
+}
+
+impl Held {
+    pub(super) fn known(&self, order: &str) -> Known {
+        match &*self.0 {
+            None => Known::New,
+            Some(Outcome::Done { body, .. } | Outcome::Uncertain { body, .. }) if body != order => {
+                Known::Other
+            }
+            Some(Outcome::Done { dialled, .. }) => Known::Done(dialled.clone()),
+            Some(Outcome::Uncertain { since, .. }) => Known::Uncertain(*since),
+        }
+    }
+
+    pub(super) fn done(&mut self, body: String, dialled: Dialled) {
+        *self.0 = Some(Outcome::Done { body, dialled });
+    }
+
+    pub(super) fn uncertain(&mut self, body: String, since: Timestamp) {
+        *self.0 = Some(Outcome::Uncertain { body, since });
+    }
+}
+
+/// The keys in the last lines of a ledger, oldest first: calls that were placed, and those that
+/// were about to be when the server ended.
+fn remembered(path: &Path) -> Vec<(String, Outcome)> {
+    let text = std::fs::read(path).unwrap_or_default();
+    let tail = text.get(text.len().saturating_sub(TAIL)..).unwrap_or_default();
+    let lines = tail.split(|byte| *byte == b'\n');
+    let lines: Vec<Value> = lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    let at = |line: &Value| line["at"].as_str()?.parse::<Timestamp>().ok();
+    let newest = lines.iter().rev().find_map(at);
+    let oldest = newest.and_then(|newest| newest.checked_sub(OLDEST).ok());
+    let outcome = |line: &Value| {
+        let since = at(line).filter(|at| oldest.is_none_or(|oldest| *at >= oldest))?;
+        let text = |place: usize| line["key"][place].as_str().map(str::to_owned);
+        let (name, body) = (text(0)?, text(1)?);
+        let outcome = match line["what"].as_str()? {
+            "placed" => {
+                let call = CallSid::parse(line["callSid"].as_str()?).ok()?;
+                Outcome::Done { body, dialled: Dialled { call, status: "queued".into() } }
+            }
+            "dialling" => Outcome::Uncertain { body, since },
+            _ => return None,
+        };
+        Some((name, outcome))
+    };
+    lines.iter().filter_map(outcome).collect()
+}

@@ -1,0 +1,182 @@
+//! What stands between an order to call somebody and their telephone.
+//!
+//! The rules are kept here, in the server, whoever gives the order: [`Safety::allow`] goes through
+//! them, and what they said is in the [ledger](ledger) before anything is dialled. Whether a number
+//! may be dialled at all is the core's to say ([`phony_call::check_dialled`]), for transfers as for
+//! calls; so is what becomes of a live call that has cost too much.
+
+pub mod do_not_call;
+pub mod hours;
+pub mod ledger;
+pub mod pace;
+pub mod spend;
+pub mod watch;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use phony_call::{Budget, CommandName, Event, EventBody, NotDialled, PhoneNumber, check_dialled};
+use tokio_util::task::TaskTracker;
+
+use self::do_not_call::{DoNotCall, Word};
+use self::ledger::{Entry, Ledger, What};
+use self::pace::Pace;
+use self::spend::Spend;
+use crate::config::Config;
+use crate::switchboard::Clock;
+
+/// All the rules, and what they remember.
+#[derive(Debug)]
+pub struct Safety {
+    /// Who was called and who was not.
+    pub ledger: Ledger,
+    /// Who must not be called.
+    pub do_not_call: Arc<DoNotCall>,
+    /// How fast, and how many at once.
+    pub pace: Pace,
+    /// What it costs.
+    pub spend: Arc<Spend>,
+    clock: Clock,
+    tasks: TaskTracker,
+}
+
+/// A rule that forbids a call.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Forbidden {
+    /// Nobody has said that the callee agrees.
+    #[error("an outbound call needs `consent: true`: somebody must know that the callee agrees")]
+    Consent,
+    /// The number is one that is never dialled.
+    #[error("{0}")]
+    Number(#[from] NotDialled),
+    /// The callee does not want to be called.
+    #[error("the number is on the do-not-call list")]
+    DoNotCall,
+    /// It is not the time.
+    #[error("{0}")]
+    Hours(#[from] hours::NotNow),
+    /// The money of the day is spent.
+    #[error("the day's budget for outbound calls is spent: about ${spent:.2}")]
+    Spend {
+        /// US dollars.
+        spent: f64,
+    },
+}
+
+impl Forbidden {
+    /// The rule's name, for programs.
+    #[must_use]
+    pub fn rule(&self) -> &'static str {
+        match self {
+            Self::Consent => "consent",
+            Self::Number(why) => why.rule(),
+            Self::DoNotCall => "do_not_call",
+            Self::Hours(_) => "calling_hours",
+            Self::Spend { .. } => "spend",
+        }
+    }
+}
+
+/// What is asked of the rules.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// Whom to call.
+    pub number: &'a PhoneNumber,
+    /// Whether the callee is said to agree.
+    pub consent: bool,
+    /// Whether whoever orders the call takes the hour upon themselves.
+    pub at_any_hour: bool,
+}
+
+impl Safety {
+    /// The rules of a configuration; what they remember is in its data folder.
+    pub fn open(config: &Config, clock: Clock, tasks: TaskTracker) -> io::Result<Self> {
+        let folder = &config.data_dir;
+        crate::server::make_folder(folder)?;
+        let dialing = &config.dialing;
+        let limits = (dialing.day_soft, dialing.day_hard);
+        Ok(Self {
+            ledger: Ledger::open(folder, (clock.wall)())?,
+            do_not_call: Arc::new(DoNotCall::of(folder)),
+            pace: Pace::new(dialing.rate, dialing.concurrent),
+            spend: Arc::new(Spend::open(folder, config.policy.prices.minute, limits)),
+            clock,
+            tasks,
+        })
+    }
+
+    /// Rules without a memory, for a server that is only described: no call is ever placed.
+    #[must_use]
+    pub fn closed(config: &Config, clock: Clock) -> Self {
+        let nowhere = Path::new("");
+        Self {
+            ledger: Ledger::closed(),
+            do_not_call: Arc::new(DoNotCall::of(nowhere)),
+            pace: Pace::new(config.dialing.rate, config.dialing.concurrent),
+            spend: Arc::new(Spend::open(nowhere, 0.0, (0.0, 0.0))),
+            clock,
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Whether a call may be placed; if not, the first rule that forbids it.
+    pub fn allow(&self, question: Question<'_>, config: &Config) -> Result<(), Forbidden> {
+        let Question { number, consent, at_any_hour } = question;
+        if !consent {
+            return Err(Forbidden::Consent);
+        }
+        check_dialled(number, config.dialing.countries())?;
+        let listed = self.do_not_call.contains(number).unwrap_or_else(|error| {
+            tracing::error!(%error, "the do-not-call list cannot be read: nobody is called");
+            true
+        });
+        if listed {
+            return Err(Forbidden::DoNotCall);
+        }
+        let wall = (self.clock.wall)();
+        if !at_any_hour {
+            hours::may_call(number, wall, config.dialing.hours)?;
+        }
+        match self.spend.budget((self.clock.now)(), wall) {
+            (Some(Budget::Spent), spent) => Err(Forbidden::Spend { spent }),
+            (Some(Budget::Low) | None, _) => Ok(()),
+        }
+    }
+
+    /// Takes in what happens in a call of ours. Never waits.
+    pub fn observe(&self, event: &Event, now: Instant) {
+        #[expect(clippy::wildcard_enum_match_arm, reason = "few events concern the rules")]
+        match &event.body {
+            EventBody::Connected => self.spend.begun(&event.call, now),
+            EventBody::Usage { cost_usd, .. } => self.spend.used(*cost_usd, event.at),
+            EventBody::SessionEnd { .. } => self.spend.ended(&event.call, now, event.at),
+            EventBody::CommandExecuted { command: CommandName::DoNotCall, value, .. } => {
+                self.never_again(value, event);
+            }
+            _ => {}
+        }
+    }
+
+    /// The callee has asked not to be called again.
+    fn never_again(&self, number: &str, event: &Event) {
+        let Ok(number) = PhoneNumber::parse(number) else {
+            return tracing::warn!(callSid = %event.call, "who is not to be called has no number");
+        };
+        let word = Word { number, listed: true, at: event.at, by: "callee".into() };
+        self.ledger.note(Entry {
+            to: word.number.to_string(),
+            call_sid: Some(event.call.to_string()),
+            reason: Some("the callee asked not to be called again".into()),
+            ..Entry::new(event.at, What::DoNotCall, "callee")
+        });
+        self.do_not_call.say(word.clone());
+        let list = Arc::clone(&self.do_not_call);
+        self.tasks.spawn_blocking(move || {
+            if let Err(error) = list.write(&word) {
+                tracing::error!(%error, "the do-not-call list cannot be written");
+            }
+        });
+    }
+}

@@ -1,0 +1,120 @@
+//! How fast, and how many at once, we call.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What the rate is counted over.
+const WINDOW: Duration = Duration::from_mins(1);
+
+/// The dial rate and the number of calls of ours that are live.
+#[derive(Debug)]
+pub struct Pace {
+    /// Calls a minute; 0 for no limit.
+    rate: u32,
+    /// Calls at once; 0 for no limit.
+    most: u32,
+    placed: Mutex<VecDeque<Instant>>,
+    live: Arc<AtomicU32>,
+}
+
+/// The place of one call of ours, given back when it is dropped.
+#[derive(Debug)]
+pub struct Slot {
+    live: Arc<AtomicU32>,
+}
+
+/// There are too many calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TooMany {
+    /// In the last minute.
+    #[error("{rate} outbound calls a minute are allowed (PHONY_DIAL_RATE)")]
+    Rate {
+        /// The limit.
+        rate: u32,
+        /// After how long there is room again.
+        wait: Duration,
+    },
+    /// At once.
+    #[error("{most} outbound calls at once are allowed")]
+    AtOnce {
+        /// The limit.
+        most: u32,
+    },
+}
+
+impl Pace {
+    /// At most so many a minute, and so many at once; 0 for no limit.
+    #[must_use]
+    pub fn new(rate: u32, most: u32) -> Self {
+        Self { rate, most, placed: Mutex::default(), live: Arc::default() }
+    }
+
+    /// Takes the place of one call.
+    pub fn take(&self, now: Instant) -> Result<Slot, TooMany> {
+        let taken = self.live.fetch_update(Ordering::AcqRel, Ordering::Acquire, |live| {
+            (self.most == 0 || live < self.most).then_some(live + 1)
+        });
+        taken.map_err(|_| TooMany::AtOnce { most: self.most })?;
+        // Dropped, and so given back, if the rate forbids it.
+        let slot = Slot { live: Arc::clone(&self.live) };
+        if self.rate > 0 {
+            let mut placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
+            let gone = |at: &Instant| now.saturating_duration_since(*at) >= WINDOW;
+            while placed.front().is_some_and(gone) {
+                placed.pop_front();
+            }
+            if let Some(oldest) = placed.front()
+                && placed.len() >= self.rate as usize
+            {
+                let wait = WINDOW.saturating_sub(now.saturating_duration_since(*oldest));
+                return Err(TooMany::Rate { rate: self.rate, wait });
+            }
+            placed.push_back(now);
+        }
+        Ok(slot)
+    }
+
+    /// How many calls of ours are live.
+    #[must_use]
+    pub fn live(&self) -> u32 {
+        self.live.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.live.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
+    fn a_minute_has_so_many_calls_and_no_more() {
+        let (pace, start) = (Pace::new(2, 0), Instant::now());
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let _calls = (pace.take(at(0)).unwrap(), pace.take(at(10)).unwrap());
+        let wait = Duration::from_secs(40);
+        assert_eq!(pace.take(at(20)).map(drop), Err(TooMany::Rate { rate: 2, wait }));
+        assert!(pace.take(at(60)).is_ok(), "the first is out of the window");
+        assert!(pace.take(at(61)).is_err());
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
+    fn a_place_is_given_back_whatever_becomes_of_the_call() {
+        let (pace, now) = (Pace::new(3, 2), Instant::now());
+        let (one, two) = (pace.take(now).unwrap(), pace.take(now).unwrap());
+        assert_eq!(pace.take(now).map(drop), Err(TooMany::AtOnce { most: 2 }));
+        drop(one);
+        drop(pace.take(now).unwrap());
+        assert!(matches!(pace.take(now), Err(TooMany::Rate { .. })), "the rate counts ended ones");
+        assert_eq!(pace.live(), 1);
+        drop(two);
+    }
+}

@@ -1,0 +1,162 @@
+//! What calls of ours cost in a day, as far as it can be estimated.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use phony_call::{Budget, CallSid};
+use serde::{Deserialize, Serialize};
+
+/// The file's name in the data folder.
+const FILE: &str = "spend.json";
+
+/// The day's costs. A day is one of UTC.
+#[derive(Debug)]
+pub struct Spend {
+    path: PathBuf,
+    /// What a minute of the line costs, in US dollars.
+    minute: f64,
+    soft: f64,
+    hard: f64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    day: Day,
+    /// Since when the lines of the live calls cost money.
+    live: HashMap<CallSid, Instant>,
+    written: f64,
+}
+
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+struct Day {
+    date: Date,
+    #[serde(rename = "costUsd")]
+    cost_usd: f64,
+}
+
+impl Spend {
+    /// The costs of today, as they were left.
+    #[must_use]
+    pub fn open(folder: &Path, minute: f64, (soft, hard): (f64, f64)) -> Self {
+        let path = folder.join(FILE);
+        let left = std::fs::read(&path).ok();
+        let day = left.and_then(|text| serde_json::from_slice::<Day>(&text).ok());
+        let day = day.unwrap_or_default();
+        let state = State { day, written: day.cost_usd, ..State::default() };
+        Self { path, minute, soft, hard, state: Mutex::new(state) }
+    }
+
+    /// A call's line is up.
+    pub fn begun(&self, call: &CallSid, now: Instant) {
+        self.lock().live.entry(call.clone()).or_insert(now);
+    }
+
+    /// A call's model cost so much.
+    pub fn used(&self, cost_usd: f64, wall: Timestamp) {
+        let mut state = self.lock();
+        state.turn(wall);
+        state.day.cost_usd += cost_usd;
+    }
+
+    /// A call is over: its minutes are counted.
+    pub fn ended(&self, call: &CallSid, now: Instant, wall: Timestamp) {
+        let mut state = self.lock();
+        state.turn(wall);
+        if let Some(since) = state.live.remove(call) {
+            state.day.cost_usd += self.line(now.saturating_duration_since(since));
+        }
+    }
+
+    /// How much of the day's money is left, if little or nothing is; and what has been spent.
+    #[must_use]
+    pub fn budget(&self, now: Instant, wall: Timestamp) -> (Option<Budget>, f64) {
+        let mut state = self.lock();
+        state.turn(wall);
+        let lines = state.live.values().map(|since| now.saturating_duration_since(*since));
+        let spent = state.day.cost_usd + lines.map(|up| self.line(up)).sum::<f64>();
+        let reached = |limit: f64| limit > 0.0 && spent >= limit;
+        let budget = if reached(self.hard) {
+            Some(Budget::Spent)
+        } else if reached(self.soft) {
+            Some(Budget::Low)
+        } else {
+            None
+        };
+        (budget, spent)
+    }
+
+    /// The calls whose lines are up.
+    #[must_use]
+    pub fn live(&self) -> Vec<CallSid> {
+        self.lock().live.keys().cloned().collect()
+    }
+
+    /// Writes the day's costs if they have grown by a cent. Blocks.
+    pub fn keep(&self) -> io::Result<()> {
+        let day = {
+            let mut state = self.lock();
+            if (state.day.cost_usd - state.written).abs() < 0.01 {
+                return Ok(());
+            }
+            state.written = state.day.cost_usd;
+            state.day
+        };
+        let new = self.path.with_extension("json.new");
+        std::fs::write(&new, serde_json::to_vec(&day).map_err(io::Error::other)?)?;
+        std::fs::rename(new, &self.path)
+    }
+
+    fn line(&self, up: Duration) -> f64 {
+        up.as_secs_f64() / 60.0 * self.minute
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Whatever panicked under it left the sums whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// A new day begins with nothing spent.
+    fn turn(&mut self, wall: Timestamp) {
+        let today = wall.to_zoned(TimeZone::UTC).date();
+        if self.day.date != today {
+            self.day = Day { date: today, cost_usd: 0.0 };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
+    fn a_day_s_money_runs_low_and_out_and_comes_back_at_midnight() {
+        let folder = tempfile::tempdir().unwrap();
+        let spend = Spend::open(folder.path(), 0.6, (1.0, 2.0));
+        let call = CallSid::parse("CA1").unwrap();
+        let (start, noon) = (Instant::now(), "2026-01-15T12:00:00Z".parse().unwrap());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        spend.used(0.5, noon);
+        spend.begun(&call, start);
+        assert_eq!(spend.budget(after(10), noon).0, None);
+        assert_eq!(spend.budget(after(50), noon).0, Some(Budget::Low), "a live line costs");
+        spend.ended(&call, after(100), noon);
+        assert_eq!(spend.budget(after(1000), noon).0, Some(Budget::Low), "an ended one no more");
+        spend.used(0.5, noon);
+        assert_eq!(spend.budget(after(1000), noon).0, Some(Budget::Spent));
+        spend.keep().unwrap();
+        let again = Spend::open(folder.path(), 0.6, (1.0, 2.0));
+        assert_eq!(again.budget(start, noon).0, Some(Budget::Spent), "a restart forgets nothing");
+        let tomorrow = "2026-01-16T00:00:00Z".parse().unwrap();
+        assert_eq!(again.budget(start, tomorrow), (None, 0.0));
+    }
+}

@@ -1,0 +1,50 @@
+//! Watches the day's budget, and tells the calls of ours when it runs low or out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use phony_call::Budget;
+
+use crate::registry::Letter;
+use crate::switchboard::Switchboard;
+
+/// How often it is looked at.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Looks after the budget until the server ends.
+pub async fn watch(switchboard: Arc<Switchboard>) {
+    let kill = switchboard.life.kill.clone();
+    let safety = &switchboard.safety;
+    let mut interval = tokio::time::interval(EVERY);
+    interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut told = None;
+    while kill.run_until_cancelled(interval.tick()).await.is_some() {
+        let clock = switchboard.clock;
+        let (budget, spent) = safety.spend.budget((clock.now)(), (clock.wall)());
+        metrics::gauge!("phony_outbound_spent_usd").set(spent);
+        if budget != told {
+            if let Some(budget) = budget {
+                tracing::warn!(?budget, spent, "the day's money for outbound calls runs out");
+            }
+            told = budget;
+        }
+        if let Some(budget) = budget {
+            tell(&switchboard, budget).await;
+        }
+        let costs = Arc::clone(&safety.spend);
+        let kept = tokio::task::spawn_blocking(move || costs.keep()).await;
+        if let Ok(Err(error)) = kept {
+            tracing::warn!(%error, "the day's costs cannot be kept");
+        }
+    }
+    safety.ledger.flush().await;
+}
+
+/// A call that knows already takes no notice.
+async fn tell(switchboard: &Switchboard, budget: Budget) {
+    for call in switchboard.safety.spend.live() {
+        if let Some(handle) = switchboard.find(&call) {
+            handle.send(Letter::Budget(budget)).await;
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Calls that we place: the rules, the ledger, the carrier, and what is said.
+
+mod command;
+mod concurrent;
+mod environment;
+mod malicious;
+mod performance;
+mod placing;
+mod rules;
+mod unicode;
+mod world;

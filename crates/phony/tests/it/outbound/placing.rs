@@ -1,0 +1,385 @@
+//! From the order to the record of the call.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::extract::{Form, State};
+use axum::http::StatusCode;
+use phony::simulator::callers::{Caller, Step};
+use phony::simulator::twilio::{Answers, Callee, Fault};
+use serde_json::{Value, json};
+
+use super::world::{OURS, SOON, THEM, World, house_at, ledger_of, order, order_with, until, world};
+use crate::house::House;
+
+fn statuses(events: &[Value]) -> Vec<&str> {
+    let of_status = events.iter().filter(|event| event["type"] == "status");
+    of_status.map(|event| event["status"].as_str().unwrap()).collect()
+}
+
+async fn events_of(house: &House, sid: &str) -> Vec<Value> {
+    let mut line = house.events(&format!("?callSid={sid}")).await;
+    let mut events = Vec::new();
+    loop {
+        let event = line.next().await;
+        let last = event["type"] == "session_end";
+        events.push(event);
+        if last {
+            return events;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_ai_speaks_first_and_the_call_is_followed_to_its_end() {
+    let mut world = world().await;
+    let person = Caller::Script(vec![
+        Step::reply("Who is calling?"),
+        Step::reply("Goodbye."),
+        Step::hang_up(),
+    ]);
+    world.twilio.set_callee(THEM, Callee::person(person));
+    let variables = json!({ "variables": { "business": "Acme", "name": "Ms. Miller" } });
+    let sid = world.placed(&order_with(&variables)).await;
+    let mut model = world.house.model().await;
+    model.ready().await;
+    let (turn, words) = model.asked().await;
+    assert_eq!(words, "Who is calling?");
+    model.reply(turn, "A machine, for Acme.").await;
+    let call = world.over(&sid).await;
+    let events = events_of(&world.house, &sid).await;
+    assert_eq!(statuses(&events), ["queued", "ringing", "in-progress", "completed"]);
+    assert_eq!(call["direction"], "outbound");
+    assert_eq!((call["from"].as_str(), call["to"].as_str()), (Some(OURS), Some(THEM)));
+    assert_eq!(call["scenario"], "survey");
+    assert!(call["disclosedAt"].is_string(), "it was heard that it is a machine: {call}");
+    let record = world.twilio.wait_for_end(&sid, SOON).await.unwrap();
+    let heard = record.heard_text();
+    assert!(heard.starts_with("Hello, this is an automated assistant calling for Acme"), "{heard}");
+    let voice = record.webhooks_for("voice").next().unwrap();
+    assert!(voice.url.ends_with("/start_call"), "nothing more in the URL: {}", voice.url);
+    let lines = world.ledger();
+    let what: Vec<_> = lines.iter().map(|line| line["what"].as_str().unwrap()).collect();
+    assert_eq!(what, ["dialling", "placed"]);
+    assert_eq!(lines[1]["callSid"], sid.as_str());
+    assert_eq!(
+        (lines[1]["to"].as_str(), lines[1]["scenario"].as_str()),
+        (Some(THEM), Some("survey"))
+    );
+    let by = lines[1]["by"].as_str().unwrap();
+    assert!(by.starts_with("token:") && by.len() == 14, "{by}");
+    let text = std::fs::read_to_string(world.house.data().join("ledger.jsonl")).unwrap();
+    assert!(!text.contains(&House::token()), "the token itself is nowhere");
+}
+
+#[tokio::test]
+async fn a_call_that_nobody_takes_has_a_record_that_says_why() {
+    let world = world().await;
+    for (answers, status, reason) in [
+        (Answers::Busy, "busy", "busy"),
+        (Answers::Nobody, "no-answer", "no_answer"),
+        (Answers::Fails { sip_code: 404 }, "failed", "failed"),
+    ] {
+        world.twilio.set_callee(THEM, Callee::absent(answers));
+        let sid = world.placed(&order()).await;
+        let call = world.over(&sid).await;
+        assert_eq!(
+            (call["progress"].as_str(), call["endReason"].as_str()),
+            (Some(status), Some(reason))
+        );
+        let (_, page) = world.house.get(&format!("/calls?q={sid}")).await;
+        assert_eq!(page["calls"][0]["endReason"], reason, "{page}");
+        assert_eq!(statuses(&events_of(&world.house, &sid).await).last(), Some(&status));
+    }
+}
+
+#[tokio::test]
+async fn a_machine_is_hung_up_on_or_left_a_message() {
+    let world = world().await;
+    let kind = "machine_end_beep".to_owned();
+    let machine = Answers::Machine { after_ms: 500, kind, detected_ms: 4_000 };
+    let callee = Callee { answers: machine, ..Callee::person(Caller::silent()) };
+    world.twilio.set_callee(THEM, callee);
+    let sid = world.placed(&order()).await;
+    assert_eq!(world.over(&sid).await["endReason"], "machine");
+    let variables = json!({ "scenario": "appointment", "variables": { "name": "Jo Lee" } });
+    let sid = world.placed(&order_with(&variables)).await;
+    let call = world.over(&sid).await;
+    assert_eq!(call["endReason"], "voicemail_left", "{call}");
+    let record = world.twilio.wait_for_end(&sid, SOON).await.unwrap();
+    let heard = record.heard_text();
+    assert!(heard.ends_with("we will try again later. Goodbye."), "{heard}");
+    assert!(heard.contains("this is an automated assistant calling for Jo Lee about"), "{heard}");
+}
+
+#[tokio::test]
+async fn a_supervisor_hangs_up_while_it_rings() {
+    let world = world().await;
+    world.twilio.set_callee(THEM, Callee::absent(Answers::Nobody));
+    let sid = world.placed(&order()).await;
+    world.until(&sid, |call| call["progress"] == "ringing").await;
+    let (status, answer) = world.house.post("/override/end", &json!({ "callSid": sid })).await;
+    assert_eq!(status, 200, "{answer}");
+    let call = world.over(&sid).await;
+    assert_eq!(
+        (call["endReason"].as_str(), call["progress"].as_str()),
+        (Some("supervisor_ended"), Some("canceled"))
+    );
+    let record = world.twilio.wait_for_end(&sid, SOON).await.unwrap();
+    assert_eq!(record.status, "canceled", "the network was told as well");
+}
+
+#[tokio::test]
+async fn a_repeat_under_the_same_key_is_the_first_call() {
+    let world = world().await;
+    let send = async |key: &str, body: Value| {
+        let request = world.house.http.post(world.house.url("/calls")).bearer_auth(House::token());
+        let answer = request.header("idempotency-key", key).json(&body).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    let five = (0..5).map(|_| send("one", order()));
+    let answers = futures_util::future::join_all(five).await;
+    let first = answers[0].1["callSid"].clone();
+    for (status, answer) in &answers {
+        assert_eq!((*status, &answer["callSid"]), (201, &first));
+    }
+    assert_eq!(world.twilio.calls().len(), 1, "one call for five orders");
+    let (status, answer) = send("one", order_with(&json!({ "to": "+12125550199" }))).await;
+    assert_eq!((status, answer["error"]["code"].as_str()), (409, Some("CONFLICT")));
+    let (status, answer) = send("two", order()).await;
+    assert_eq!(status, 201);
+    assert_ne!(answer["callSid"], first);
+    let (status, _) = send(&"x".repeat(300), order()).await;
+    assert_eq!(status, 400);
+    assert_eq!(world.twilio.calls().len(), 2);
+}
+
+#[tokio::test]
+async fn a_dial_is_never_repeated_blindly() {
+    let world = world().await;
+    // The answer is lost, and the call is there: it is found.
+    world.twilio.fail_next(Fault::CreateFails { call_exists: true });
+    let sid = world.placed(&order()).await;
+    assert_eq!(world.twilio.calls().len(), 1);
+    world.over(&sid).await;
+    // The answer is lost, and there is no call: that is said, and nothing is dialled again.
+    world.twilio.fail_next(Fault::CreateFails { call_exists: false });
+    let request = || {
+        let request = world.house.http.post(world.house.url("/calls")).bearer_auth(House::token());
+        request.header("idempotency-key", "lost").json(&order()).send()
+    };
+    let answer = request().await.unwrap();
+    assert_eq!(answer.status(), 502);
+    let answer = answer.json::<Value>().await.unwrap();
+    assert_eq!(answer["error"]["code"], "TWILIO_ERROR");
+    assert_eq!(answer["error"]["details"]["outcome"], "unknown");
+    assert!(answer["error"]["details"]["advice"].is_string());
+    assert_eq!(world.twilio.calls().len(), 1);
+    assert_eq!(world.ledger().last().unwrap()["what"], "failed");
+    // Who asks again under the same key gets a call, and only one.
+    assert_eq!(request().await.unwrap().status(), 201);
+    assert_eq!(request().await.unwrap().status(), 201);
+    assert_eq!(world.twilio.calls().len(), 2);
+}
+
+#[tokio::test]
+async fn what_twilio_says_comes_through_with_advice() {
+    let world = world().await;
+    world.twilio.fail_next(Fault::TooManyRequests);
+    let sid = world.placed(&order()).await;
+    world.over(&sid).await;
+    let (status, answer) = world.order(&order_with(&json!({ "from": "+15005550099" }))).await;
+    assert_eq!(status, 502, "{answer}");
+    let details = &answer["error"]["details"];
+    assert_eq!((details["code"].as_u64(), details["status"].as_u64()), (Some(21210), Some(400)));
+    assert!(details["advice"].as_str().unwrap().contains("TWILIO_PHONE_NUMBER"));
+}
+
+/// A REST API that does as the test says.
+#[derive(Clone)]
+struct ByHand {
+    /// Told of every call, and asked when to answer.
+    hook: Arc<dyn Fn(String) -> futures_util::future::BoxFuture<'static, ()> + Send + Sync>,
+    placed: Arc<AtomicUsize>,
+}
+
+async fn by_hand(
+    hook: impl Fn(String) -> futures_util::future::BoxFuture<'static, ()> + Send + Sync + 'static,
+) -> (String, Arc<AtomicUsize>) {
+    let state = ByHand { hook: Arc::new(hook), placed: Arc::default() };
+    let placed = Arc::clone(&state.placed);
+    let create = async |State(state): State<ByHand>, Form(form): Form<Vec<(String, String)>>| {
+        let number = state.placed.fetch_add(1, Ordering::SeqCst);
+        let sid = format!("CA{number:032x}");
+        (state.hook)(sid.clone()).await;
+        let to = form.iter().find(|(name, _)| name == "To").map(|(_, to)| to.clone());
+        let body = json!({ "sid": sid, "status": "queued", "to": to });
+        (StatusCode::CREATED, body.to_string())
+    };
+    let path = "/2010-04-01/Accounts/{account}/Calls.json";
+    let app = axum::Router::new().route(path, axum::routing::post(create)).with_state(state);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    (base, placed)
+}
+
+const ACCOUNT: &str = "AC00000000000000000000000000000001";
+
+fn status_form<'a>(sid: &'a str, status: &'a str) -> Vec<(&'a str, &'a str)> {
+    vec![
+        ("CallSid", sid),
+        ("CallStatus", status),
+        ("Direction", "outbound-api"),
+        ("From", OURS),
+        ("To", THEM),
+    ]
+}
+
+#[tokio::test]
+async fn a_webhook_that_is_faster_than_the_answer_waits_for_the_call() {
+    let (ask, asked) = tokio::sync::oneshot::channel::<String>();
+    let (go, gone) = tokio::sync::oneshot::channel::<()>();
+    let once = Arc::new(std::sync::Mutex::new(Some((ask, gone))));
+    let (base, _) = by_hand(move |sid| {
+        let once = once.lock().unwrap().take();
+        Box::pin(async move {
+            let (ask, gone) = once.unwrap();
+            ask.send(sid).unwrap();
+            gone.await.unwrap();
+        })
+    })
+    .await;
+    let house = house_at(ACCOUNT, &base, &[("PHONY_CALLING_HOURS", "off")]).await;
+    let body = order_with(&json!({ "variables": { "business": "Acme" } }));
+    let ordered = house.post("/calls", &body);
+    let webhooks = async {
+        let sid = asked.await.unwrap();
+        let (ringing, started) = (status_form(&sid, "ringing"), status_form(&sid, "in-progress"));
+        let ring = house.webhook("/call_status", &ringing);
+        let start = house.webhook("/start_call", &started);
+        let answer = async {
+            // Both are on their way before the answer is.
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            go.send(()).unwrap();
+        };
+        let ((ring, _), (start, twiml), ()) = tokio::join!(ring, start, answer);
+        assert_eq!((ring, start), (204, 200), "{twiml}");
+        (sid, twiml)
+    };
+    let ((status, answer), (sid, twiml)) = tokio::join!(ordered, webhooks);
+    assert_eq!((status, answer["callSid"].as_str()), (201, Some(sid.as_str())));
+    let call = until(&house, &sid, |call| call["progress"] == "ringing").await;
+    assert_eq!(call["scenario"], "survey", "the errand, not whoever answers by default");
+    let twiml = phony_wire::twilio::twiml::Twiml::parse(&twiml).unwrap().twiml;
+    let mut line = house.connect(&sid, &twiml).await;
+    assert!(line.utterance().await.contains("automated assistant calling for Acme"));
+}
+
+#[tokio::test]
+async fn reports_out_of_order_and_repeated_ones_change_nothing() {
+    let (base, _) = by_hand(|_| Box::pin(async {})).await;
+    let house = house_at(ACCOUNT, &base, &[("PHONY_CALLING_HOURS", "off")]).await;
+    let (status, answer) = house.post("/calls", &order()).await;
+    assert_eq!((status, answer["status"].as_str()), (201, Some("queued")), "{answer}");
+    let sid = answer["callSid"].as_str().unwrap().to_owned();
+    for report in ["in-progress", "ringing", "initiated", "in-progress", "ringing"] {
+        assert_eq!(house.webhook("/call_status", &status_form(&sid, report)).await.0, 204);
+    }
+    until(&house, &sid, |call| call["progress"] == "in-progress").await;
+    for report in ["no-answer", "no-answer", "ringing", "completed"] {
+        assert_eq!(house.webhook("/call_status", &status_form(&sid, report)).await.0, 204);
+    }
+    let call = until(&house, &sid, |call| !call["endReason"].is_null()).await;
+    assert_eq!(
+        (call["endReason"].as_str(), call["progress"].as_str()),
+        (Some("no_answer"), Some("no-answer"))
+    );
+    let events = events_of(&house, &sid).await;
+    assert_eq!(statuses(&events), ["queued", "in-progress", "no-answer"]);
+    let seqs: Vec<_> = events.iter().map(|event| event["seq"].as_u64().unwrap()).collect();
+    assert_eq!(seqs, (1..=events.len() as u64).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn what_a_restart_must_not_forget_it_finds_in_the_ledger() {
+    use phony::config::{Config, Sources};
+    use phony::switchboard::Models;
+
+    let (base, placed) = by_hand(|_| Box::pin(async {})).await;
+    let data = tempfile::tempdir().unwrap();
+    let folder = data.path().display().to_string();
+    let start = async || {
+        let environment = [
+            ("PORT", "0"),
+            ("PHONY_BIND", "127.0.0.1"),
+            ("PHONY_DATA_DIR", folder.as_str()),
+            ("PHONY_ADMIN_TOKEN", "a-token-of-this-test"),
+            ("TWILIO_AUTH_TOKEN", "12345"),
+            ("TWILIO_ACCOUNT_SID", ACCOUNT),
+            ("TWILIO_PHONE_NUMBER", OURS),
+            ("TWILIO_API_BASE_URL", base.as_str()),
+            ("PHONY_CALLING_HOURS", "off"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        let config = Config::from_sources(Sources { environment, ..Sources::default() }).unwrap();
+        let models = Models::new(|_, _| unreachable!("nobody answers"));
+        phony::server::start_with(config, models).await.unwrap()
+    };
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let http = reqwest::Client::new();
+    let mut calls = Vec::new();
+    for _ in 0..2 {
+        let server = start().await;
+        let request = http.post(format!("http://{}/calls", server.addr));
+        let request = request.bearer_auth("a-token-of-this-test");
+        let answer = request.header("idempotency-key", "k").json(&order()).send().await.unwrap();
+        assert_eq!(answer.status(), 201);
+        calls.push(answer.json::<Value>().await.unwrap()["callSid"].clone());
+        server.kill();
+        server.join().await;
+    }
+    assert_eq!(calls[0], calls[1], "the key outlives the server");
+    assert_eq!(placed.load(Ordering::SeqCst), 1, "nobody was called twice");
+}
+
+#[tokio::test]
+async fn whoever_asks_not_to_be_called_again_is_not() {
+    let mut world: World = world().await;
+    let person = Caller::Script(vec![
+        Step::reply("Never call me again!"),
+        Step::reply("Fine."),
+        Step::hang_up(),
+    ]);
+    world.twilio.set_callee(THEM, Callee::person(person));
+    let sid = world.placed(&order()).await;
+    let mut model = world.house.model().await;
+    model.ready().await;
+    let (turn, _) = model.asked().await;
+    model.reply(turn, "I am sorry. It is done. [[do_not_call]]").await;
+    world.over(&sid).await;
+    let (status, answer) = world.order(&order()).await;
+    assert_eq!((status, answer["error"]["details"]["rule"].as_str()), (422, Some("do_not_call")));
+    let lines = ledger_of(&world.house);
+    let noted = lines.iter().find(|line| line["what"] == "do_not_call").unwrap();
+    assert_eq!((noted["to"].as_str(), noted["by"].as_str()), (Some(THEM), Some("callee")));
+    assert_eq!(lines.last().unwrap()["rule"], "do_not_call");
+}
+
+#[tokio::test]
+async fn an_agent_of_inbound_calls_can_call_as_well_and_says_what_it_is() {
+    let world = world().await;
+    world.twilio.set_callee(THEM, Callee::person(Caller::silent()));
+    let body = json!({ "to": "(212) 555-0123", "agent": "hotline", "consent": true });
+    let sid = world.placed(&body).await;
+    let record = world
+        .twilio
+        .wait_for(&sid, |record| record.heard_text().contains('.'), SOON)
+        .await
+        .unwrap();
+    assert_eq!(record.to, THEM, "a local spelling was understood");
+    let heard = record.heard_text();
+    assert!(heard.starts_with("Hello, this is an automated assistant."), "{heard}");
+}
