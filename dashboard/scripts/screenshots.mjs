@@ -15,13 +15,19 @@ const PHONE = { width: 390, height: 844 };
 const WALL = { width: 3840, height: 2160 };
 const call = (digit) => `/calls/CA${String(digit).repeat(32)}`;
 
-/** Rings an agent from the page, and says something. */
+/** Rings an agent from the page, talks, and talks over it. */
 async function talk(page) {
+  const say = async (words) => {
+    await page.getByRole("textbox", { name: "Your words" }).fill(words);
+    await page.keyboard.press("Enter");
+  };
+  const hears = (words) => page.locator("[data-caption]", { hasText: words }).waitFor();
   await page.getByRole("button", { name: "Start call" }).click();
-  await page.locator("[data-who=ai]").waitFor();
-  await page.getByRole("textbox", { name: "Your words" }).fill("I lost my debit card.");
-  await page.getByRole("button", { name: "Speak" }).click();
-  await page.locator("[data-caption]", { hasText: "You said" }).waitFor();
+  await page.locator("[data-who=ai]:not([data-faint=true])").waitFor();
+  await say("Hi, I lost my debit card.");
+  await hears("block the card right away and");
+  await say("Sorry, my name is Linda Brown.");
+  await hears("The new card is on");
 }
 
 /** Name, address, size, what is there once the page has settled, and what is done then. */

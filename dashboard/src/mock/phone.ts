@@ -3,6 +3,10 @@ import type { PhoneSocket } from "../softphone/phone";
 import type { MockServer } from "./server";
 
 const TOKEN_MS = 60;
+const REPLIES = [
+  "I am sorry to hear that. I can block the card right away and send you a new one. May I have your name, please?",
+  "Thank you, I have noted your name. The new card is on its way. Is there anything else that I can do for you?",
+];
 
 export class MockPhone implements PhoneSocket {
   onopen: (() => void) | null = null;
@@ -36,7 +40,7 @@ export class MockPhone implements PhoneSocket {
     if (frame.type === "prompt" && String(frame.last) === "true") {
       const words = frame.voicePrompt ?? "";
       this.server.add(this.callSid, "transcript", { speaker: "caller", text: words, final: true });
-      this.reply(`You said “${words}”, and that is noted. Is there anything else?`);
+      this.reply(REPLIES[(this.turn - 1) % REPLIES.length] ?? "");
     }
     if (frame.type === "interrupt") {
       const heard = frame.utteranceUntilInterrupt ?? "";

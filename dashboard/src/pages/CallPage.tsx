@@ -114,8 +114,14 @@ function Head(props: { call: Call }) {
   const now = useNow();
   const toast = useToast();
   const share = async () => {
-    await navigator.clipboard.writeText(new URL(paths.call(call.callSid), location.href).href);
-    toast(t.call.copied);
+    const { href } = new URL(paths.call(call.callSid), location.href);
+    try {
+      await navigator.clipboard.writeText(href);
+      toast(t.call.copied);
+    } catch {
+      // No leave, or a page without TLS: the link itself can still be marked and copied.
+      toast(href);
+    }
   };
   return (
     <Box sx={head}>

@@ -15,6 +15,7 @@ import { ApiError, api, type Scenario, type NewCall as Wanted } from "../api/cli
 import { go, paths } from "../app/router";
 import { failureText } from "../app/toasts";
 import { typedNumber } from "../model/phone";
+import { randomHex } from "../model/random";
 import { filled, given, label, missing, type Values } from "../model/slots";
 import { t } from "../texts";
 
@@ -28,7 +29,7 @@ export default function NewCall() {
   const [values, setValues] = useState<Values>({});
   const [anyHour, setAnyHour] = useState(false);
   /** One key for one form: pressing twice, or again after a lost answer, places one call. */
-  const [key, setKey] = useState(() => crypto.randomUUID());
+  const [key, setKey] = useState(() => randomHex(16));
 
   const scenarios = useQuery({
     queryKey: ["scenarios"],
@@ -45,7 +46,7 @@ export default function NewCall() {
     onSuccess: (placed) => go(paths.call(placed.callSid)),
     // A refusal is final for this form as it is; the next try is another one.
     onError: (error) => {
-      if (error instanceof ApiError && error.status !== 0) setKey(crypto.randomUUID());
+      if (error instanceof ApiError && error.status !== 0) setKey(randomHex(16));
     },
   });
 

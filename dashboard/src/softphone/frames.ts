@@ -2,6 +2,7 @@
  * The relay's frames, as far as the page sends and takes them. The page stands where Twilio stands:
  * it sends what was said and how much of a reply was played, and is sent what is to be spoken.
  */
+import { randomHex } from "../model/random";
 
 /** From the server. */
 export type ToPhone =
@@ -41,17 +42,12 @@ export function parseFrame(message: unknown): ToPhone | undefined {
 
 /** An id for a call, as Twilio makes them. */
 export function newCallSid(): string {
-  return `CA${hex(16)}`;
+  return `CA${randomHex(16)}`;
 }
 
 /** An id for a socket. */
 export function newSessionId(): string {
-  return `VX${hex(16)}`;
-}
-
-function hex(bytes: number): string {
-  const random = crypto.getRandomValues(new Uint8Array(bytes));
-  return [...random].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  return `VX${randomHex(16)}`;
 }
 
 function target(handoff: unknown): string | undefined {
