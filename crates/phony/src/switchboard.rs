@@ -245,14 +245,6 @@ impl Switchboard {
         self.registry.find(call)
     }
 
-    /// Who carries a call that is live or kept, in the word of its first event.
-    #[must_use]
-    pub fn carrier_of(&self, call: &CallSid) -> Option<String> {
-        let kept = self.hub.kept(call)?;
-        let first: serde_json::Value = serde_json::from_str(kept.events.first()?).ok()?;
-        first["carrier"].as_str().map(str::to_owned)
-    }
-
     /// Why no calls can be taken, if so.
     #[must_use]
     pub fn not_ready(&self) -> Option<Cow<'static, str>> {

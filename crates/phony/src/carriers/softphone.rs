@@ -25,7 +25,7 @@ pub async fn carry(switchboard: Arc<Switchboard>, mut socket: WebSocket, agent: 
     let Some(setup) = first_frame(&mut socket, &kill).await else {
         return close(&mut socket, close_code::POLICY, "the first frame must be setup").await;
     };
-    let (handle, call) = match place(&switchboard, &setup, agent.as_deref()) {
+    let (handle, call) = match place(&switchboard, &setup, agent.as_deref()).await {
         Ok(place) => place,
         Err((code, reason)) => return close(&mut socket, code, reason).await,
     };
@@ -39,7 +39,7 @@ pub async fn carry(switchboard: Arc<Switchboard>, mut socket: WebSocket, agent: 
 }
 
 /// The call that the socket carries: a new one, or one whose socket was lost.
-fn place(
+async fn place(
     switchboard: &Switchboard,
     setup: &Setup,
     agent: Option<&str>,
@@ -51,8 +51,12 @@ fn place(
         CallSid::parse(&setup.call_sid)
     };
     let call = call.map_err(|_| refused("callSid is not a call's id"))?;
-    if let Some(carrier) = switchboard.carrier_of(&call) {
-        if carrier != CARRIER {
+    let known = switchboard.history.line(&call).await.map_err(|error| {
+        tracing::warn!(callSid = %call, %error, "a softphone's call could not be looked up");
+        (close_code::AGAIN, "the store does not answer; try again")
+    })?;
+    if let Some(line) = known {
+        if line.carrier != CARRIER {
             return Err(refused("this call has a carrier of its own"));
         }
         let handle = switchboard.find(&call).ok_or_else(|| refused("the call is over"))?;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::house::{FakeModel, House, Line, house, soon};
+use crate::house::{FakeModel, House, Line, house, house_with, soon};
 
 const OWN: &str = "CA0123456789abcdef0123456789abcdef";
 
@@ -164,7 +164,7 @@ async fn an_ended_call_ends_the_session_and_does_not_come_back() {
 
 #[tokio::test]
 async fn a_transfer_is_told_and_ends_the_call() {
-    let mut house = house().await;
+    let mut house = house_with(&[("TWILIO_PHONE_NUMBER", "+15005550006")]).await;
     let mut events = house.events("").await;
     let (mut line, _model) = talking(&mut house).await;
     let transfer = json!({ "callSid": OWN, "target": "+15005550009" });
