@@ -13,6 +13,7 @@ export const TOKEN = "the-supervisors-token-of-this-test";
 export const NUMBER = "+14155550100";
 /** Answered by an agent whose every reply waits for a supervisor. */
 export const CAREFUL_NUMBER = "+14155550101";
+const ACCOUNT = "AC00000000000000000000000000000001";
 const CARRIER_TOKEN = "an-auth-token-for-this-test-only";
 
 const CONFIG = `
@@ -62,6 +63,13 @@ export async function house() {
   const modelUrl = await said(model, /OPENAI_BASE_URL=(\S+)/);
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
+  writeFileSync(join(folder, "callee.txt"), "Where are you?\n/wait 600s\n");
+  const network = start([
+    ...["sim", "twilio", "--port", "0", "--auth-token", CARRIER_TOKEN, "--account-sid", ACCOUNT],
+    ...["--number", NUMBER, "--caller", "callee.txt", "--voice", "40"],
+    ...["--voice-url", `${origin}/receive_call`, "--reach", `localhost:${port}=${origin}`],
+  ]);
+  const networkUrl = await said(network, /TWILIO_API_BASE_URL=(\S+)/);
   let server;
   let login = "";
 
@@ -72,7 +80,9 @@ export async function house() {
       PHONY_ADMIN_TOKEN: TOKEN,
       PHONY_API_RATE: "0",
       TWILIO_AUTH_TOKEN: CARRIER_TOKEN,
-      TWILIO_ACCOUNT_SID: "AC00000000000000000000000000000000",
+      TWILIO_ACCOUNT_SID: ACCOUNT,
+      TWILIO_API_BASE_URL: networkUrl,
+      PHONY_CALLING_HOURS: "off",
       TWILIO_PHONE_NUMBER: NUMBER,
       OPENAI_API_KEY: "any",
       OPENAI_BASE_URL: modelUrl,

@@ -288,6 +288,48 @@ const checks = {
     return page;
   },
 
+  async "another agent answers by default, and is tried from its card"() {
+    const page = await supervisor.open("/agents");
+    const card = page.getByRole("region", { name: "Information Hotline" });
+    await card.getByRole("button", { name: "Make default" }).click();
+    await card.getByText("answers by default").waitFor();
+    const call = await phony.ring(["Hello."]);
+    const board = await supervisor.open(`/calls/${call.sid}`);
+    await chip(board, "session_start", "hotline").waitFor();
+    call.hangUp();
+    await board.close();
+    await card.getByRole("link", { name: "Try it" }).click();
+    await page.getByRole("combobox", { name: "Agent" }).getByText("Information Hotline").waitFor();
+    await page.goBack();
+    const usual = page.getByRole("region", { name: "Professional Assistant" });
+    await usual.getByRole("button", { name: "Make default" }).click();
+    await usual.getByText("answers by default").waitFor();
+    return page;
+  },
+
+  async "a call is placed with its scenario filled in, and what is forbidden is explained"() {
+    const page = await supervisor.open("/new");
+    const place = button(page, "Place call");
+    await field(page, "Number to call").fill("911");
+    await page.getByRole("combobox", { name: "Scenario" }).click();
+    await page.getByRole("option", { name: "Friendly Check-in" }).click();
+    await field(page, "Name").fill("Ada");
+    await page.getByText(/Hello Ada, this is an automated assistant/).waitFor();
+    assert(await place.isDisabled());
+    await page.getByRole("checkbox").check();
+    await place.click();
+    await page.getByText("Refused by a safety rule").waitFor();
+    await field(page, "Number to call").fill("(415) 555-2671");
+    await place.click();
+    await transcript(page).waitFor();
+    await line(page, "ai", "Hello Ada, this is an automated assistant").waitFor();
+    await line(page, "caller", "Where are you?").waitFor();
+    await chip(page, "session_start").waitFor();
+    await endCall(page);
+    await chip(page, "session_end").waitFor();
+    return page;
+  },
+
   async "a search leads to the turn that matched"() {
     const page = await supervisor.open("/history");
     await page.getByRole("searchbox", { name: "Search calls" }).fill("Ada");
@@ -327,7 +369,7 @@ try {
 }
 // What is refused on purpose, and the server that was killed, are logged by the browser itself.
 const expected = (problem) =>
-  /status of 4(01|04|09)|ERR_CONNECTION_REFUSED|WebSocket/.test(problem);
+  /status of 4(01|04|09|22)|ERR_CONNECTION_REFUSED|WebSocket/.test(problem);
 const surprises = problems.filter((problem) => !expected(problem));
 for (const problem of surprises) console.log(`page error  ${problem}`);
 console.log(JSON.stringify(figures));

@@ -338,7 +338,6 @@ export const t = {
     default: "answers by default",
     numbers: "Answers",
     voice: "Voice",
-    transport: "Transport",
     language: "Language",
     commands: "May",
     transfers: "Transfers to",

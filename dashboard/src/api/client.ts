@@ -35,79 +35,26 @@ export class ApiError extends Error {
 
 export type Direction = "inbound" | "outbound";
 
-/** One call in a list; a field the server does not send is missing. */
-export interface CallSummary {
-  callSid: string;
-  from?: string;
-  to?: string;
-  direction?: string;
-  agent?: string;
-  status?: string;
-  startedAt?: string;
-  durationMs?: number | null;
-  costUsd?: number;
-  endReason?: string | null;
-  summary?: string;
-  /** The turn that matched a search, and its sequence number. */
-  match?: { seq?: number; text?: string };
-}
+type Schemas = components["schemas"];
 
-export interface CallPage {
-  calls: CallSummary[];
-  next?: string | null;
-}
-
-export interface Agent {
-  id: string;
-  name?: string;
-  description?: string;
-  greeting?: string | null;
-  voice?: string;
-  transport?: string;
-  model?: string;
-  default?: boolean;
-  language?: string | null;
-  commands?: string[];
-  numbers?: string[];
-  transferTargets?: { name?: string; number: string }[];
-}
-
-export interface Scenario {
-  id: string;
-  name?: string;
-  description?: string;
-  /** What is said first, with its slots. */
-  opening?: string | null;
-  slots?: Slot[];
-  detectMachine?: boolean;
-  leavesMessage?: boolean;
-}
-
+/** One call in a list. */
+export type CallSummary = Schemas["Line"];
+export type CallPage = Schemas["Page"];
+export type Agent = Schemas["Described"];
+export type Scenario = Schemas["Errand"];
 /** A place in a scenario's texts; one without a default must be filled. */
-export interface Slot {
-  name: string;
-  default?: string | null;
-}
+export type Slot = Schemas["Slot"];
+/** Whom to call, and on which errand. */
+export type NewCall = Schemas["CallRequest"];
+/** What the doctor says: findings with their mends, versions, limits, and where the server runs. */
+export type DoctorReport = Schemas["Report"];
+export type Finding = Schemas["Finding"];
 
 export interface Health {
   status: string;
   /** Seconds. */
   uptime: number;
   activeCalls: number;
-}
-
-/** What the doctor says: findings with their mends, versions, limits, and where the server runs. */
-export type DoctorReport = components["schemas"]["Report"];
-export type Finding = components["schemas"]["Finding"];
-
-export interface NewCall {
-  to: string;
-  scenario?: string;
-  agent?: string;
-  consent: boolean;
-  from?: string;
-  variables?: Record<string, string>;
-  ignoreCallingHours?: boolean;
 }
 
 const get = <T>(path: string, signal?: AbortSignal): Promise<T> => request("GET", path, { signal });
@@ -153,7 +100,7 @@ export const api = {
   calls: (query: Record<string, string>, signal?: AbortSignal) =>
     get<CallPage>(`/calls?${new URLSearchParams(query)}`, signal),
   call: (callSid: string, signal?: AbortSignal) =>
-    get<CallSummary & Record<string, unknown>>(`/calls/${encodeURIComponent(callSid)}`, signal),
+    get<Record<string, unknown>>(`/calls/${encodeURIComponent(callSid)}`, signal),
   /** Lets another agent answer from the next call on. */
   answerBy: (agent: string) => request<void>("PUT", "/agents/default", { body: { agent } }),
   agents: async (signal?: AbortSignal) => list<Agent>(await get("/agents", signal), "agents"),

@@ -609,6 +609,11 @@ export interface components {
             id: string;
             language?: string | null;
             name: string;
+            /** @description The numbers whose calls it answers, whoever answers by default. */
+            numbers: string[];
+            /** @description Where its calls may be transferred besides ordinary numbers, the usual one first. */
+            transferTargets: components["schemas"]["Target"][];
+            voice?: string | null;
         };
         /** @description `{"status":"ok"}`. */
         Done: {
@@ -841,6 +846,10 @@ export interface components {
             /** @description What stands there if it is not filled; a slot without must be. */
             default?: string | null;
             name: string;
+        };
+        /** @description A number that calls are transferred to. */
+        Target: {
+            number: string;
         };
         /** @description Words for the caller. */
         TextOrder: {

@@ -1,49 +1,56 @@
 /** Agents, scenarios and findings of the stand-in server. */
 import type { Agent, DoctorReport, Scenario } from "../api/client";
 
+const COMMANDS = ["press", "transfer", "end_call", "request_user"];
+
+function agent(id: string, name: string, description: string, greeting: string): Agent {
+  const empty = { numbers: [], transferTargets: [] };
+  return { id, name, description, greeting, commands: COMMANDS, default: false, ...empty };
+}
+
 export const agents: Agent[] = [
   {
-    id: "assistant",
-    name: "Professional Assistant",
-    description: "Answers, takes messages, and passes on what it cannot settle.",
-    voice: "marin",
-    transport: "relay",
+    ...agent(
+      "assistant",
+      "Professional Assistant",
+      "Answers, takes messages, and passes on what it cannot settle.",
+      "Hello, you are speaking with an automated assistant. How can I help you?",
+    ),
     default: true,
+    voice: "marin",
     numbers: ["+14155550100"],
   },
   {
-    id: "support",
-    name: "Customer Service Rep",
-    description: "Solves problems with orders and accounts, calmly and exactly.",
+    ...agent(
+      "support",
+      "Customer Service Rep",
+      "Solves problems with orders and accounts, calmly and exactly.",
+      "Hello, this is the automated customer service. What can I do for you?",
+    ),
     voice: "cedar",
-    transport: "relay",
-    transferTargets: [
-      { name: "Billing", number: "+14155550171" },
-      { name: "Second line", number: "+14155550172" },
-    ],
+    transferTargets: [{ number: "+14155550171" }, { number: "+14155550172" }],
   },
-  {
-    id: "scheduler",
-    name: "Appointment Scheduler",
-    description: "Finds, moves and confirms appointments.",
-    voice: "alloy",
-    transport: "relay",
-  },
-  {
-    id: "hotline",
-    name: "Information Hotline",
-    description: "Opening hours, places, prices: short facts.",
-    voice: "sage",
-    transport: "media",
-  },
-  {
-    id: "surveyor",
-    name: "Survey Conductor",
-    description: "Asks its questions, one at a time, and thanks.",
-    voice: "coral",
-    transport: "relay",
-  },
+  agent(
+    "scheduler",
+    "Appointment Scheduler",
+    "Finds, moves and confirms appointments.",
+    "Hello, this is the automated appointment desk.",
+  ),
+  agent(
+    "hotline",
+    "Information Hotline",
+    "Opening hours, places, prices: short facts.",
+    "Hello, this is the information line. What would you like to know?",
+  ),
+  agent(
+    "surveyor",
+    "Survey Conductor",
+    "Asks its questions, one at a time, and thanks.",
+    "Hello, thank you for calling the survey line.",
+  ),
 ];
+
+const plain = { slots: [], detectMachine: false, leavesMessage: false };
 
 export const scenarios: Scenario[] = [
   {
@@ -61,22 +68,22 @@ export const scenarios: Scenario[] = [
     leavesMessage: false,
   },
   {
+    ...plain,
     id: "survey",
     name: "Survey/Feedback Request",
     description: "A short survey, with consent asked first and thanks at the end.",
-    slots: [],
   },
   {
+    ...plain,
     id: "appointment",
     name: "Appointment Scheduling",
     description: "Makes, moves or confirms an appointment.",
-    slots: [],
   },
   {
+    ...plain,
     id: "check-in",
     name: "Friendly Check-in",
     description: "Asks how somebody is doing, and listens.",
-    slots: [],
   },
 ];
 

@@ -229,10 +229,13 @@ function summary(callSid: string, events: RawEvent[], words: string): CallSummar
     agent: String(start?.agent ?? ""),
     status: end ? "ended" : "live",
     endReason: end && String(end.reason),
-    startedAt: start?.timestamp,
+    startedAt: start?.timestamp ?? "",
+    carrier: String(start?.carrier ?? "twilio"),
+    live: end === undefined,
+    turns: events.filter(({ type }) => /^(transcript|assistant_response)$/.test(type)).length,
     durationMs: end && Date.parse(end.timestamp) - Date.parse(start?.timestamp ?? ""),
     costUsd: events.reduce((sum, event) => sum + Number(event.costUsd ?? 0), 0),
-    match: found && { seq: found.seq, text: String(found.text) },
+    match: found && { seq: found.seq ?? 0, text: String(found.text) },
   };
 }
 

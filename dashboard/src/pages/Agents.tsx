@@ -72,12 +72,8 @@ function AgentCard(props: { agent: Agent }) {
     [t.agents.numbers, agent.numbers?.map(grouped).join(", ")],
     [t.agents.voice, agent.voice],
     [t.agents.language, agent.language],
-    [t.agents.transport, agent.transport],
     [t.agents.commands, agent.commands?.map((name) => name.replaceAll("_", " ")).join(", ")],
-    [
-      t.agents.transfers,
-      agent.transferTargets?.map(({ name, number }) => name ?? number).join(", "),
-    ],
+    [t.agents.transfers, agent.transferTargets?.map(({ number }) => grouped(number)).join(", ")],
   ].filter(([, value]) => value);
   const answer = async () => {
     await act(() => api.answerBy(agent.id), t.agents.answersNow(agent.name ?? agent.id));

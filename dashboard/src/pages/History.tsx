@@ -175,7 +175,7 @@ function Entry(props: { call: CallSummary }) {
   const { call } = props;
   const now = useNow();
   const path = paths.call(call.callSid, call.match?.seq);
-  const words = call.match?.text ?? call.summary ?? "";
+  const words = call.match?.text ?? "";
   const outcome = call.endReason ?? call.status;
   return (
     <Box component="li" sx={{ "& + &": { borderTop: 1, borderColor: "divider" } }}>

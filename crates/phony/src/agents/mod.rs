@@ -198,6 +198,12 @@ impl Agents {
         self.all.get(id).cloned()
     }
 
+    /// The numbers of ours whose calls are answered by the agent of this id, whoever is the default.
+    pub fn numbers_of(&self, id: &str) -> impl Iterator<Item = &PhoneNumber> {
+        let own = self.of_number.iter().filter(move |(_, agent)| agent.call.id == id);
+        own.map(|(number, _)| number)
+    }
+
     /// Every agent, by id.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Agent)> {
         self.all.iter().map(|(id, agent)| (id.as_str(), agent.as_ref()))

@@ -1,6 +1,7 @@
 //! `GET /agents`, `GET /scenarios`, `PUT /agents/default`.
 
 use axum::Json;
+use phony_call::Transfers;
 use serde::Serialize;
 
 use super::auth::Supervisor;
@@ -14,6 +15,7 @@ pub(super) struct List {
 }
 
 #[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
 struct Described {
     id: String,
     name: String,
@@ -21,8 +23,19 @@ struct Described {
     greeting: Option<String>,
     commands: Vec<&'static str>,
     language: Option<String>,
+    voice: Option<String>,
+    /// The numbers whose calls it answers, whoever answers by default.
+    numbers: Vec<String>,
+    /// Where its calls may be transferred besides ordinary numbers, the usual one first.
+    transfer_targets: Vec<Target>,
     /// Whether it answers calls to numbers that have no agent of their own.
     default: bool,
+}
+
+/// A number that calls are transferred to.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+struct Target {
+    number: String,
 }
 
 /// The scenarios there are.
@@ -70,9 +83,19 @@ pub(super) async fn list(supervisor: Supervisor) -> Json<List> {
         greeting: agent.call.greeting.clone(),
         commands: agent.call.commands.iter().map(|command| command.as_str()).collect(),
         language: agent.language.clone(),
+        voice: agent.voice.clone(),
+        numbers: agents.numbers_of(id).map(ToString::to_string).collect(),
+        transfer_targets: targets(&agent.call.transfers),
         default: id == default.call.id,
     });
     Json(List { agents: described.collect() })
+}
+
+fn targets(transfers: &Transfers) -> Vec<Target> {
+    let listed =
+        transfers.listed.iter().filter(|number| transfers.fallback.as_ref() != Some(number));
+    let all = transfers.fallback.iter().chain(listed);
+    all.map(|number| Target { number: number.to_string() }).collect()
 }
 
 /// On which errands people can be called.

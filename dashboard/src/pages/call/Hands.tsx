@@ -12,6 +12,7 @@ import { useKeys } from "../../app/keys";
 import { failureText, useToast } from "../../app/toasts";
 import { useAct } from "../../app/useAct";
 import type { Call } from "../../model/call";
+import { grouped } from "../../model/format";
 import { typedNumber } from "../../model/phone";
 import { t } from "../../texts";
 import { Confirm } from "./Confirm";
@@ -209,7 +210,7 @@ function Transfer(props: { call: Call }) {
         <Box sx={{ display: "flex", flexWrap: "wrap", gap: 0.75 }}>
           {targets.map((target) => (
             <Button key={target.number} size="small" onClick={() => setText(target.number)}>
-              {target.name ?? target.number}
+              {grouped(target.number)}
             </Button>
           ))}
         </Box>
@@ -229,7 +230,7 @@ function Transfer(props: { call: Call }) {
 }
 
 /** Where this call's agent may transfer to, if the server tells. */
-function useTargets(agent: string): { name?: string; number: string }[] {
+function useTargets(agent: string): { number: string }[] {
   const agents = useQuery({
     queryKey: ["agents"],
     queryFn: ({ signal }) => api.agents(signal),

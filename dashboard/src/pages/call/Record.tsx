@@ -2,9 +2,8 @@
 import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
 import Typography from "@mui/material/Typography";
-import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
-import { api, transcriptUrl } from "../../api/client";
+import { transcriptUrl } from "../../api/client";
 import type { Call, Turn } from "../../model/call";
 import { clock, dateAndTime, delay, dollars } from "../../model/format";
 import { percentile, turnLatency } from "../../model/latency";
@@ -14,11 +13,6 @@ import { LatencyChart } from "./LatencyChart";
 
 export function Record(props: { call: Call }) {
   const { call } = props;
-  const details = useQuery({
-    queryKey: ["call", call.callSid],
-    queryFn: ({ signal }) => api.call(call.callSid, signal),
-    retry: false,
-  });
   const turns = call.items.filter((item): item is Turn => item.kind === "turn");
   const delays = Object.values(call.latency)
     .map(turnLatency)
@@ -33,9 +27,7 @@ export function Record(props: { call: Call }) {
           {t.record.ended(call.endReason)}
         </Typography>
       </Box>
-      <Typography variant="body2">
-        {details.data?.summary ?? t.record.summary(call, summary(call))}
-      </Typography>
+      <Typography variant="body2">{t.record.summary(call, summary(call))}</Typography>
       <Box component="dl" sx={figures}>
         <Figure name={t.record.started} value={dateAndTime(call.startedAt, Date.now())} />
         <Figure name={t.record.length} value={clock(call.durationMs)} />
