@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Sleep, sleep};
 
+use super::desk::Seat;
 use super::lines::{HELP, Line};
 use super::ui::{Style, Ui, clean};
 use crate::simulator::callers::{Act, LiveEvent, LiveLine};
@@ -24,6 +25,8 @@ const WAITING: usize = 64;
 #[derive(Debug)]
 pub(super) struct Typed {
     lines: mpsc::Receiver<String>,
+    /// What was looked at and not taken yet.
+    ahead: Option<String>,
     /// Whether somebody types them, who knows when to speak.
     by_hand: bool,
 }
@@ -40,12 +43,28 @@ impl Typed {
                 }
             }
         })?;
-        Ok(Self { lines, by_hand })
+        Ok(Self { lines, ahead: None, by_hand })
     }
 
-    /// The next line.
+    /// The next line. May be dropped and called again.
     pub(super) async fn next(&mut self) -> Option<String> {
-        self.lines.recv().await
+        match self.ahead.take() {
+            Some(line) => Some(line),
+            None => self.lines.recv().await,
+        }
+    }
+
+    /// Looks at the next line, which stays. May be dropped and called again.
+    pub(super) async fn peek(&mut self) -> Option<&str> {
+        if self.ahead.is_none() {
+            self.ahead = self.lines.recv().await;
+        }
+        self.ahead.as_deref()
+    }
+
+    /// Whether somebody types, who can be asked and answered.
+    pub(super) fn is_by_hand(&self) -> bool {
+        self.by_hand
     }
 }
 
@@ -61,9 +80,19 @@ enum Next {
     Over,
 }
 
-/// Speaks and listens until the call is over. `speed` is the network's.
-pub(super) async fn converse(ui: Ui, line: LiveLine, typed: &mut Typed, speed: f64) {
+/// Speaks and listens until the call is over. `speed` is the network's; whoever has a `seat` is the
+/// agent's supervisor as well. `stop` hangs up.
+pub(super) async fn converse(
+    ui: Ui,
+    line: LiveLine,
+    typed: &mut Typed,
+    speed: f64,
+    mut seat: Option<&mut Seat>,
+    stop: impl Future<Output = ()>,
+) {
     let (acts, mut heard) = line.split();
+    tokio::pin!(stop);
+    let mut stopped = false;
     let mut talk = Talk {
         ui,
         by_hand: typed.by_hand,
@@ -73,8 +102,12 @@ pub(super) async fn converse(ui: Ui, line: LiveLine, typed: &mut Typed, speed: f
         ready: false,
         wait: Box::pin(sleep(PATIENCE.div_f64(speed))),
         next: Next::Unknown,
+        read: String::new(),
     };
     loop {
+        if talk.may_answer(seat.as_deref()) {
+            talk.answer(seat.as_deref_mut());
+        }
         if talk.may_act() {
             let Some(act) = talk.act().await else { continue };
             if acts.send(act).await.is_err() {
@@ -83,11 +116,27 @@ pub(super) async fn converse(ui: Ui, line: LiveLine, typed: &mut Typed, speed: f
         }
         tokio::select! {
             event = heard.recv() => match event {
-                Some(LiveEvent::Ended) | None => return talk.end_line(),
+                Some(LiveEvent::Ended) | None => {
+                    typed.ahead = talk.unsaid();
+                    return talk.end_line();
+                }
                 Some(event) => talk.hear(event),
             },
-            line = typed.lines.recv(), if matches!(talk.next, Next::Unknown) => talk.read(line),
+            line = typed.next(), if matches!(talk.next, Next::Unknown) => talk.read(line),
             () = &mut talk.wait, if !talk.ready => talk.ready = true,
+            lines = told(&mut seat) => {
+                talk.end_line();
+                for line in lines {
+                    ui.line(&line);
+                }
+            }
+            () = &mut stop, if !stopped => {
+                stopped = true;
+                talk.next = Next::Over;
+                if acts.send(Act::HangUp).await.is_err() {
+                    return;
+                }
+            }
         }
     }
 }
@@ -105,6 +154,8 @@ struct Talk {
     ready: bool,
     wait: Pin<Box<Sleep>>,
     next: Next,
+    /// The line that `next` was made of.
+    read: String,
 }
 
 impl Talk {
@@ -145,7 +196,10 @@ impl Talk {
             return;
         };
         match Line::read(&line) {
-            Ok(Some(line)) => self.next = Next::Line(line),
+            Ok(Some(next)) => {
+                self.next = Next::Line(next);
+                self.read = line;
+            }
             Ok(None) => {}
             Err(problem) => {
                 self.end_line();
@@ -158,10 +212,39 @@ impl Talk {
     /// waits until the agent has finished, as a polite caller does.
     fn may_act(&self) -> bool {
         match &self.next {
-            Next::Unknown | Next::Over => false,
+            Next::Unknown | Next::Over | Next::Line(Line::Answer(_)) => false,
             Next::Line(_) if self.by_hand => true,
             Next::Line(Line::Interrupt(_)) => self.ready,
             Next::Line(_) | Next::End => self.ready && !self.sounding,
+        }
+    }
+
+    /// A line that came too late for this call; whoever is next may have use for it.
+    fn unsaid(&mut self) -> Option<String> {
+        let unsaid = matches!(self.next, Next::Line(_));
+        unsaid.then(|| std::mem::take(&mut self.read))
+    }
+
+    /// Whether the moment has come to answer the agent's question: there is one, or there will be
+    /// none.
+    fn may_answer(&self, seat: Option<&Seat>) -> bool {
+        let is_answer = matches!(self.next, Next::Line(Line::Answer(_)));
+        let asked = seat.is_some_and(Seat::is_asked);
+        is_answer && (self.by_hand || seat.is_none() || asked || (self.ready && !self.sounding))
+    }
+
+    fn answer(&mut self, seat: Option<&mut Seat>) {
+        let Next::Line(Line::Answer(text)) = std::mem::replace(&mut self.next, Next::Unknown)
+        else {
+            return;
+        };
+        let done = match seat {
+            Some(seat) => seat.answer(&text),
+            None => Err("· who talks here is the caller alone; a supervisor answers".to_owned()),
+        };
+        if let Err(problem) = done {
+            self.end_line();
+            self.ui.line(&problem);
         }
     }
 
@@ -179,7 +262,7 @@ impl Talk {
                 self.next = Next::Over;
                 return Some(Act::HangUp);
             }
-            Next::Unknown | Next::Over => return None,
+            Next::Unknown | Next::Over | Next::Line(Line::Answer(_)) => return None,
         };
         if !self.by_hand
             && let Act::Say(text) = &act
@@ -202,11 +285,19 @@ impl Talk {
     }
 }
 
-/// How to talk, for somebody at a terminal.
-pub(super) fn explain(ui: Ui) {
+/// What the supervisor is to be told; never, without a supervisor.
+async fn told(seat: &mut Option<&mut Seat>) -> Vec<String> {
+    match seat {
+        Some(seat) => seat.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// How to talk, for somebody at a terminal; `leave` hangs up.
+pub(super) fn explain(ui: Ui, leave: &str) {
     ui.line(&ui.paint(
         Style::Faint,
         "Type what you say and press Enter; typing while the agent speaks interrupts it.",
     ));
-    ui.line(&ui.paint(Style::Faint, &format!("Ctrl-D hangs up. In a script, {HELP}.")));
+    ui.line(&ui.paint(Style::Faint, &format!("{leave} hangs up. In a script, {HELP}.")));
 }

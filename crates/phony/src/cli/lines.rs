@@ -22,6 +22,8 @@ pub(super) enum Line {
     /// Talks over the agent; without words it is only a sound.
     Interrupt(String),
     Wait(Duration),
+    /// Answers the agent's question, as its supervisor.
+    Answer(String),
     HangUp,
 }
 
@@ -42,6 +44,8 @@ impl Line {
             "press" => return Err(format!("`{rest}` are no keys: use 0-9, *, # and w to wait")),
             "interrupt" if rest.is_empty() => Self::Interrupt(SOUND.to_owned()),
             "interrupt" => Self::Interrupt(rest.to_owned()),
+            "answer" if rest.is_empty() => return Err("write /answer and the answer".to_owned()),
+            "answer" => Self::Answer(rest.to_owned()),
             "wait" => Self::Wait(duration(rest)?),
             "hangup" | "hang-up" => Self::HangUp,
             _ => return Err(format!("there is no command /{name}: {HELP}")),
@@ -60,7 +64,8 @@ impl Line {
                 let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
                 Step::new(When::Silence { ms }, What::Wait).or_after(ms + 30_000, OrElse::Go)
             }
-            Self::HangUp => Step::hang_up(),
+            // Refused where scripts are read.
+            Self::Answer(_) | Self::HangUp => Step::hang_up(),
         }
     }
 }
@@ -70,6 +75,9 @@ pub(super) fn script(text: &str) -> Result<Vec<Step>, String> {
     let mut steps = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
         let line = Line::read(line).map_err(|problem| format!("line {number}: {problem}"))?;
+        if matches!(line, Some(Line::Answer(_))) {
+            return Err(format!("line {number}: a caller cannot answer for the supervisor"));
+        }
         steps.extend(line.map(Line::step));
     }
     if steps.last().is_none_or(|step| step.what != What::HangUp) {
@@ -122,6 +130,7 @@ mod tests {
         assert!(Line::read("/dance").unwrap_err().contains("/hangup"));
         assert!(Line::read("/wait long").unwrap_err().contains("2s"));
         assert!(script("hi\n/wait x").unwrap_err().starts_with("line 2"));
+        assert!(script("/answer yes").unwrap_err().contains("supervisor"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod calls;
 mod converse;
 mod demo;
 mod dnc;
+mod desk;
 mod doctor;
 mod example;
 mod floor;

@@ -1,7 +1,9 @@
 //! A call as it is told to people while it happens: who said what, when, and what it took.
 
 use jiff::Timestamp;
-use phony_call::{Answerer, By, EndReason, Event, EventBody, Source, Stage, TurnId, Usage};
+use phony_call::{
+    Answerer, By, Direction, EndReason, Event, EventBody, Source, Stage, TurnId, Usage,
+};
 use phony_wire::twilio::relay::{FromTwilio, Info};
 
 use super::ui::{Style, Ui, clean};
@@ -71,6 +73,9 @@ pub(super) struct Totals {
 #[derive(Debug)]
 pub(super) struct Story {
     ui: Ui,
+    /// What the two sides are called.
+    caller: String,
+    agent: String,
     start: Option<Timestamp>,
     caller_since: Option<Timestamp>,
     caller_until: Option<Timestamp>,
@@ -93,6 +98,8 @@ impl Story {
     pub(super) fn new(ui: Ui) -> Self {
         Self {
             ui,
+            caller: "caller".to_owned(),
+            agent: "agent".to_owned(),
             start: None,
             caller_since: None,
             caller_until: None,
@@ -101,6 +108,11 @@ impl Story {
             turn: Timing::default(),
             totals: Totals::default(),
         }
+    }
+
+    /// With other names for the two sides.
+    pub(super) fn named(self, caller: &str, agent: &str) -> Self {
+        Self { caller: caller.to_owned(), agent: agent.to_owned(), ..self }
     }
 
     pub(super) fn totals(&self) -> &Totals {
@@ -137,9 +149,15 @@ impl Story {
         self.start.get_or_insert(at);
         #[expect(clippy::wildcard_enum_match_arm, reason = "the rest is told by other events")]
         match &event.body {
-            EventBody::SessionStart { from, to, agent, .. } => {
-                let text = format!("{} calls {}; {} answers", clean(from), clean(to), clean(agent));
-                vec![self.event(at, &text)]
+            EventBody::SessionStart { from, to, agent, direction, .. } => {
+                let (from, to, agent) = (clean(from), clean(to), clean(agent));
+                vec![self.event(
+                    at,
+                    &match direction {
+                        Direction::Inbound => format!("{from} calls {to}; {agent} answers"),
+                        Direction::Outbound => format!("{agent} calls {to} from {from}"),
+                    },
+                )]
             }
             EventBody::SessionEnd { reason, duration_ms } => {
                 self.totals.end = Some((*reason, *duration_ms));
@@ -148,7 +166,7 @@ impl Story {
             EventBody::Transcript { text, r#final: true, .. } => {
                 self.totals.caller_turns += 1;
                 let since = self.caller_since.take().unwrap_or(at);
-                vec![self.spoken(since, "caller", Style::Caller, &clean(text))]
+                vec![self.spoken(since, &self.caller, Style::Caller, &clean(text))]
             }
             EventBody::AssistantResponse { text, interrupted, source, generated, .. } => {
                 self.response(at, text, *interrupted, *source, generated.as_deref())
@@ -177,7 +195,7 @@ impl Story {
         let since = self.agent_since.take().unwrap_or(at);
         self.totals.agent_turns += 1;
         self.totals.interruptions += usize::from(interrupted);
-        let who = if source == Source::Supervisor { "supervisor" } else { "agent" };
+        let who = if source == Source::Supervisor { "supervisor" } else { &self.agent };
         let text = clean(text);
         let shown = if interrupted { self.cut_off(&text, generated) } else { text };
         let mut lines = vec![self.spoken(since, who, Style::Agent, &shown)];
@@ -295,7 +313,7 @@ fn unheard(generated: &str, heard: &str) -> Option<String> {
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "what is not listed needs no line of its own")]
-fn happening(body: &EventBody) -> Option<String> {
+pub(super) fn happening(body: &EventBody) -> Option<String> {
     Some(match body {
         EventBody::CommandExecuted { command, value, by, .. } => {
             with(&format!("{} does: {}", who(*by), command.as_str()), value)
@@ -417,7 +435,7 @@ mod tests {
         let start = EventBody::SessionStart {
             from: "+15005550100".into(),
             to: "+15005550101".into(),
-            direction: phony_call::Direction::Inbound,
+            direction: Direction::Inbound,
             agent: "assistant".into(),
             carrier: "twilio".into(),
             scenario: None,

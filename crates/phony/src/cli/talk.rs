@@ -72,13 +72,13 @@ async fn talk_with(config: Config, talk: &Talk) -> anyhow::Result<()> {
     };
     let network = twilio::start(options).await.context("the phone network could not be started")?;
     if by_hand {
-        explain(ui);
+        explain(ui, "Ctrl-D");
     }
     let (caller, line) = Caller::live();
     let sid = network.dial_in(CALLER, NUMBER, caller)?;
     let mut typed = Typed::start(by_hand)?;
     tokio::select! {
-        () = converse(ui, line, &mut typed, 1.0) => {}
+        () = converse(ui, line, &mut typed, 1.0, None, std::future::pending()) => {}
         () = until_stopped() => bail!("stopped: the call was dropped"),
     }
     let record = network.wait_for_end(&sid, CLOSING).await.unwrap_or_else(|record| *record);

@@ -32,6 +32,8 @@ pub use folder::TempFolder;
 pub const CALLER: &str = "+15005550100";
 /// The number of the agent that answers by default; those of the others follow.
 pub const NUMBER: &str = "+15005550101";
+/// Our number in calls that the agents place.
+pub const OURS: &str = "+15005550199";
 /// How long a server may take to close the record of a call that the network has ended.
 const CLOSING: Duration = Duration::from_secs(40);
 
@@ -151,6 +153,8 @@ impl Stage {
             noise_interrupts,
             ..TwilioOptions::default()
         };
+        config.twilio.account_sid = Some(network.account_sid.clone());
+        let own = config.twilio.phone_number.clone();
         let network = twilio::start(network)
             .await
             .map_err(|source| StageError::StandIn { which: "Twilio", source })?;
@@ -159,7 +163,9 @@ impl Stage {
         let public = server.switchboard.authority();
         let to = format!("http://127.0.0.1:{}", server.addr.port());
         network.reach(&public, to);
-        for (number, _) in &numbers {
+        let all = numbers.iter().map(|(number, _)| number.as_str());
+        let own = own.iter().map(PhoneNumber::as_str).filter(|own| all.clone().all(|n| n != *own));
+        for number in all.clone().chain(own) {
             network.add_number(Number {
                 status_callback: format!("https://{public}/call_status"),
                 ..Number::new(number, format!("https://{public}/receive_call"))

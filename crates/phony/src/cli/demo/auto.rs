@@ -6,7 +6,8 @@ use anyhow::bail;
 use phony_call::EndReason;
 
 use super::Scenery;
-use super::show::{Show, ear};
+use super::show::{Show, Shown, ear};
+use crate::cli::desk::Desk;
 use crate::cli::story::{Totals, summary};
 use crate::cli::ui::{Style, clean};
 use crate::cli::{sim, until_stopped};
@@ -19,7 +20,7 @@ const LONGEST: Duration = Duration::from_mins(5);
 /// What is given to a call besides, by the clock.
 const SLACK: Duration = Duration::from_secs(40);
 /// What the supervisor answers to the question that the caller's wish leads to.
-const ANSWER: &str = "Yes, ten percent for this order";
+pub(super) const ANSWER: &str = "Yes, ten percent for this order";
 
 /// How a call must go.
 struct Must {
@@ -110,16 +111,17 @@ async fn play(
     caller: Caller,
     must: &Must,
 ) -> anyhow::Result<()> {
-    let (watch, moments) = ear();
+    let (watch, mut moments) = ear();
     let stage = Stage::start(StageOptions { watch: Some(watch), ..options }).await?;
     scenery.introduce(&stage);
     let (ui, speed) = (scenery.ui, scenery.speed);
-    let mut show = Show { ui, stage: &stage, moments, speed, answer: Some(ANSWER) };
+    let desk = Desk::new(&stage.server, &stage.admin_token)?;
+    let mut show = Show { ui, desk, moments: &mut moments, speed, answer: ANSWER };
     let limit = LONGEST.div_f64(speed) + SLACK;
     let view = stage.view();
     let sid = stage.network.dial_in(CALLER, NUMBER, caller)?;
     let shown = tokio::select! {
-        shown = show.call(view, &sid, limit, None) => shown,
+        shown = show.call(view, Shown::call(&sid, limit), None) => shown,
         () = until_stopped() => Err(anyhow::anyhow!("stopped: the call was dropped")),
     };
     let (events, story) = match shown {

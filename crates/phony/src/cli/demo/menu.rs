@@ -1,151 +1,344 @@
-//! The demonstration for somebody at a terminal: they choose, and are on the line themselves.
+//! The demonstration for somebody who chooses: at a terminal, or by lines in a pipe.
 
 use std::time::Duration;
 
-use super::show::{Show, ear};
+use anyhow::{Context as _, bail};
+use phony_call::{Country, EventBody, PhoneNumber};
+use secrecy::SecretString;
+use tokio::sync::mpsc;
+
+use super::dialogue::{Dialogue, Offers, Plan, Turn};
+use super::show::{Moments, Show, Shown, ear};
 use super::{Scenery, auto};
 use crate::cli::converse::{Typed, converse, explain};
-use crate::cli::story::summary;
-use crate::cli::ui::{Style, Ui};
+use crate::cli::desk::{Desk, Seat};
+use crate::cli::story::{Story, summary};
+use crate::cli::ui::{Style, Ui, clean};
 use crate::cli::until_stopped;
-use crate::simulator::callers::Caller;
+use crate::events::View;
+use crate::registry::random_token;
+use crate::server::{self, Running};
+use crate::simulator::callers::{Caller, Step, What, When};
 use crate::simulator::openai::Brain;
-use crate::stage::{CALLER, Stage, StageOptions, audit};
+use crate::simulator::twilio::Callee;
+use crate::stage::{CALLER, Stage, StageOptions, audit, read_event};
 
 /// The longest call that is shown.
 const LONGEST: Duration = Duration::from_hours(1);
+/// How long what remains of a call may take once it is over for those on it.
+const REST: Duration = Duration::from_secs(10);
+/// The personalities that come with Phony, in the order in which they are offered.
+const USUAL: [&str; 5] = ["assistant", "support", "scheduler", "hotline", "surveyor"];
+/// Who is called where no number is given.
+const SOMEBODY: &str = "+14155550123";
 
-const CHOICES: [(&str, &str, &str); 4] = [
-    ("1", "the AI calls a human", "not yet: it comes with outbound calls"),
-    ("2", "a human calls the AI", "you are the caller, by text"),
-    ("3", "two AIs talk", "a scripted caller rings the agent; you are the supervisor"),
-    ("q", "leave", ""),
-];
-
-/// Offers the choices until somebody leaves.
-pub(super) async fn offer(scenery: &Scenery) -> anyhow::Result<()> {
-    let (watch, moments) = ear();
-    // Somebody at a terminal speaks at the clock's pace.
-    let options = StageOptions {
-        watch: Some(watch),
-        noise_interrupts: true,
-        ..scenery.options(Brain::Receptionist)
-    };
-    let stage = Stage::start(options).await?;
-    scenery.introduce(&stage);
-    let (ui, speed) = (scenery.ui, scenery.speed);
-    let mut show = Show { ui, stage: &stage, moments, speed, answer: None };
-    let mut typed = Typed::start(true)?;
-    let done = tokio::select! {
-        done = choose(scenery, &stage, &mut show, &mut typed) => done,
-        () = until_stopped() => Ok(()),
-    };
-    drop(show);
-    stage.stop().await;
+/// Offers the choices until somebody leaves, or the input ends.
+pub(super) async fn offer(scenery: &Scenery, typed: Typed) -> anyhow::Result<()> {
+    let set = Set::build(scenery).await?;
+    let dialogue = Dialogue::new(offers(scenery, &set.stage)?);
+    let mut menu = Menu { scenery, typed, dialogue, set: Some(set) };
+    let done = menu.run().await;
+    if let Some(set) = menu.set.take() {
+        set.stage.stop().await;
+    }
     done
 }
 
-async fn choose(
-    scenery: &Scenery,
-    stage: &Stage,
-    show: &mut Show<'_>,
-    typed: &mut Typed,
-) -> anyhow::Result<()> {
-    let ui = scenery.ui;
-    loop {
-        for (key, what, how) in CHOICES {
-            let key = ui.paint(Style::Strong, key);
-            ui.line(&format!("  {key}  {what:<22}{}", ui.paint(Style::Faint, how)));
-        }
-        ui.piece("> ");
-        let Some(choice) = typed.next().await else { return Ok(()) };
-        match choice.trim() {
-            "1" => {
-                ui.line("The AI does not call out yet: that comes with outbound calls.");
-                ui.line("The other two directions are here.");
-            }
-            "2" => {
-                let Some(number) = choose_agent(ui, stage, typed).await else { return Ok(()) };
-                be_the_caller(scenery, stage, &number, typed).await?;
-            }
-            "3" => {
-                watch_two(scenery, stage, show, typed).await?;
-            }
-            "q" | "quit" | "exit" => return Ok(()),
-            _ => ui.line("Type 1, 2, 3 or q, then Enter."),
-        }
-        ui.line("");
-    }
+/// The stand-ins and the server between them.
+struct Set {
+    stage: Stage,
+    moments: Moments,
+    desk: Desk,
 }
 
-/// The number of the personality to speak with; none at the end of the input.
-async fn choose_agent(ui: Ui, stage: &Stage, typed: &mut Typed) -> Option<String> {
-    let agents: Vec<_> = stage.numbers().collect();
-    let name = |id: &str| {
-        let mut all = stage.server.switchboard.agents.iter();
-        all.find(|(known, _)| *known == id)
-            .map_or_else(String::new, |(_, agent)| agent.name.clone())
-    };
-    ui.line("Who shall answer?");
-    for (place, (_, id)) in (1..).zip(&agents) {
-        let place = ui.paint(Style::Strong, &format!("{place}"));
-        ui.line(&format!("  {place}  {:<26}{}", name(id), ui.paint(Style::Faint, id)));
-    }
-    loop {
-        ui.piece("> [1] ");
-        let choice = typed.next().await?;
-        let choice = choice.trim();
-        let by_place = choice.parse::<usize>().ok().and_then(|n| agents.get(n.checked_sub(1)?));
-        let chosen = match choice {
-            "" => agents.first(),
-            _ => by_place.or_else(|| agents.iter().find(|(_, id)| *id == choice)),
+impl Set {
+    async fn build(scenery: &Scenery) -> anyhow::Result<Self> {
+        let (watch, moments) = ear();
+        // Somebody at a terminal speaks at the clock's pace.
+        let mut options = StageOptions {
+            watch: Some(watch),
+            noise_interrupts: true,
+            ..scenery.options(Brain::Receptionist)
         };
-        if let Some((number, _)) = chosen {
-            return Some((*number).to_owned());
-        }
-        ui.line(&format!("Type a number from 1 to {}.", agents.len()));
+        // Nobody is really called, so that no hour is a wrong one.
+        options.config.calling_hours.0 = None;
+        options.config.twilio.phone_number = PhoneNumber::parse(crate::stage::OURS).ok();
+        let stage = Stage::start(options).await?;
+        scenery.introduce(&stage);
+        let desk = Desk::new(&stage.server, &stage.admin_token)?;
+        Ok(Self { stage, moments, desk })
     }
 }
 
-async fn be_the_caller(
-    scenery: &Scenery,
-    stage: &Stage,
-    number: &str,
-    typed: &mut Typed,
-) -> anyhow::Result<()> {
-    let ui = scenery.ui;
-    explain(ui);
-    let (caller, line) = Caller::live();
-    let sid = stage.network.dial_in(CALLER, number, caller)?;
-    converse(ui, line, typed, scenery.speed).await;
-    // What remains is the network's own business.
-    drop(stage.network.wait_for_end(&sid, Duration::from_secs(5)).await);
-    ui.line(&ui.paint(Style::Faint, "· the call is over"));
-    Ok(())
+fn offers(scenery: &Scenery, stage: &Stage) -> anyhow::Result<Offers> {
+    let known = &stage.server.switchboard.agents;
+    let name = |id: &str| {
+        let found = known.iter().find(|(known, _)| *known == id);
+        found.map_or_else(String::new, |(_, agent)| clean(&agent.name))
+    };
+    let real = scenery.real_number().cloned();
+    let home = real.clone().or_else(|| PhoneNumber::parse(crate::stage::OURS).ok());
+    let mut agents: Vec<_> = stage.numbers().map(|(_, id)| (id.to_owned(), name(id))).collect();
+    // One's own come after those that everybody has.
+    agents.sort_by_key(|(id, _)| USUAL.iter().position(|usual| usual == id).unwrap_or(USUAL.len()));
+    Ok(Offers {
+        agents,
+        scenarios: super::scenarios(stage),
+        home: home.as_ref().and_then(Country::of),
+        example: PhoneNumber::parse(SOMEBODY).context("the example of a number")?,
+        real,
+        pretends: scenery.pretends,
+    })
 }
 
-/// The scripted caller and the agent, both of them machines; whoever watches is the supervisor.
-async fn watch_two(
-    scenery: &Scenery,
-    stage: &Stage,
-    show: &mut Show<'_>,
-    typed: &mut Typed,
-) -> anyhow::Result<()> {
-    let ui = scenery.ui;
-    let number = stage.numbers().next().map_or(crate::stage::NUMBER, |(number, _)| number);
-    let view = stage.view();
-    // Only the stand-in is known to ask its supervisor about this.
-    let caller = if scenery.pretends { auto::wish() } else { auto::errand() };
-    let sid = stage.network.dial_in(CALLER, number, caller)?;
-    let (events, story) = show.call(view, &sid, LONGEST, Some(typed)).await?;
-    let record = stage.network.wait_for_end(&sid, Duration::from_secs(10)).await;
-    let record = record.unwrap_or_else(|record| *record);
-    let audit = audit(&events, &record);
-    for line in summary(ui, story.totals(), audit.said, audit.heard) {
+struct Menu<'a> {
+    scenery: &'a Scenery,
+    typed: Typed,
+    dialogue: Dialogue,
+    /// None while the real phone network is used: both listen on the same port.
+    set: Option<Set>,
+}
+
+impl Menu<'_> {
+    async fn run(&mut self) -> anyhow::Result<()> {
+        loop {
+            let Some(plan) = self.decide().await? else { return Ok(()) };
+            let done = match plan {
+                Plan::Leave => return Ok(()),
+                Plan::CallHuman { to, scenario, real: false } => self.call(&to, &scenario).await,
+                Plan::AnswerHuman { agent, real: false } => self.be_called(&agent).await,
+                Plan::Duet { scenario, agent } => self.duet(&scenario, &agent).await,
+                Plan::CallHuman { to, scenario, real: true } => {
+                    self.really(None, Some((&to, &scenario))).await
+                }
+                Plan::AnswerHuman { agent, real: true } => self.really(Some(&agent), None).await,
+            };
+            match done {
+                // Whoever is there can choose again; a script must learn of it.
+                Err(problem) if self.typed.is_by_hand() => {
+                    let ui = self.scenery.ui;
+                    ui.line(&ui.paint(Style::Bad, &format!("{problem:#}")));
+                }
+                done => done?,
+            }
+            self.scenery.ui.line("");
+        }
+    }
+
+    /// Asks until something is decided; nothing, if the input ends at the menu.
+    async fn decide(&mut self) -> anyhow::Result<Option<Plan>> {
+        let ui = self.scenery.ui;
+        let mut turn = self.dialogue.open();
+        loop {
+            let (say, prompt) = match turn {
+                Turn::Do { plan } => return Ok(Some(plan)),
+                Turn::Ask { say, prompt } => (say, prompt),
+            };
+            for line in say {
+                ui.line(&line);
+            }
+            ui.piece(prompt);
+            let line = tokio::select! {
+                line = self.typed.next() => line,
+                () = until_stopped() => {
+                    ui.line("");
+                    return Ok(None);
+                }
+            };
+            let Some(line) = line else {
+                ui.line("");
+                if self.dialogue.is_underway() {
+                    bail!("the input ended before everything was answered: nothing was dialled");
+                }
+                return Ok(None);
+            };
+            if !self.typed.is_by_hand() {
+                // As if it had been typed.
+                ui.line(&clean(&line));
+            }
+            turn = self.dialogue.take(&line);
+        }
+    }
+
+    /// The AI calls a human: whoever types, or somebody who follows a script where nobody does.
+    async fn call(&mut self, to: &PhoneNumber, scenario: &str) -> anyhow::Result<()> {
+        if !self.somebody_speaks().await {
+            let set = self.set.as_mut().context("the stand-ins")?;
+            set.stage.network.set_callee(to.as_str(), Callee::person(callee()));
+            let view = set.stage.view();
+            let sid = set.desk.place(to.as_str(), scenario).await?;
+            let names = ("callee".to_owned(), "agent".to_owned());
+            return self.show(view, Shown { names, ..Shown::call(&sid, LONGEST) }).await;
+        }
+        let set = self.set.as_mut().context("the stand-ins")?;
+        let ui = self.scenery.ui;
+        let (caller, line) = Caller::live();
+        set.stage.network.set_callee(to.as_str(), Callee::person(caller));
+        let mut supervisor = Seat::new(ui, set.desk.clone(), set.stage.view());
+        ui.line(&format!("You are the one who is called, at {to}."));
+        explain(ui, "Ctrl-C");
+        let sid = set.desk.place(to.as_str(), scenario).await?;
+        let speed = self.scenery.speed;
+        converse(ui, line, &mut self.typed, speed, Some(&mut supervisor), until_stopped()).await;
+        self.over(&sid).await;
+        Ok(())
+    }
+
+    /// A human calls the AI, from here or from the dashboard.
+    async fn be_called(&mut self, agent: &str) -> anyhow::Result<()> {
+        let by_hand = self.somebody_speaks().await;
+        let set = self.set.as_mut().context("the stand-ins")?;
+        let ui = self.scenery.ui;
+        let number = number_of(&set.stage, agent)?;
+        ui.line(&format!("The stand-in network dials {number} for you: {agent} answers."));
+        ui.line("The dashboard's phone calls it too, with your voice or by text: open «Phone».");
+        if !by_hand {
+            let view = set.stage.view();
+            let caller = if self.scenery.pretends { auto::wish() } else { auto::errand() };
+            let sid = set.stage.network.dial_in(CALLER, &number, caller)?;
+            return self.show(view, Shown::call(&sid, LONGEST)).await;
+        }
+        explain(ui, "Ctrl-C");
+        let (caller, line) = Caller::live();
+        let mut supervisor = Seat::new(ui, set.desk.clone(), set.stage.view());
+        let sid = set.stage.network.dial_in(CALLER, &number, caller)?;
+        let speed = self.scenery.speed;
+        converse(ui, line, &mut self.typed, speed, Some(&mut supervisor), until_stopped()).await;
+        self.over(&sid).await;
+        Ok(())
+    }
+
+    /// Two AIs: one calls on an errand, the other answers.
+    async fn duet(&mut self, scenario: &str, agent: &str) -> anyhow::Result<()> {
+        let set = self.set.as_mut().context("the stand-ins")?;
+        let number = number_of(&set.stage, agent)?;
+        let view = set.stage.view();
+        let sid = set.desk.place(&number, scenario).await?;
+        let names = (agent.to_owned(), scenario.to_owned());
+        self.show(view, Shown { names, ..Shown::call(&sid, LONGEST) }).await
+    }
+
+    /// Whether there is somebody to speak: at a terminal, or the next lines of a pipe.
+    async fn somebody_speaks(&mut self) -> bool {
+        self.typed.is_by_hand() || self.typed.peek().await.is_some()
+    }
+
+    /// Shows a call between stand-ins to its end.
+    async fn show(&mut self, view: View, shown: Shown) -> anyhow::Result<()> {
+        let set = self.set.as_mut().context("the stand-ins")?;
+        let Scenery { ui, speed, .. } = *self.scenery;
+        let (desk, sid) = (set.desk.clone(), shown.sid.clone());
+        let mut show = Show { ui, desk, moments: &mut set.moments, speed, answer: auto::ANSWER };
+        let (events, story) = show.call(view, shown, Some(&mut self.typed)).await?;
+        let record = set.stage.network.wait_for_end(&sid, REST).await;
+        let record = record.unwrap_or_else(|record| *record);
+        let audit = audit(&events, &record);
+        tell(ui, &story, audit.said, audit.heard);
+        for fault in &audit.faults {
+            ui.line(&ui.paint(Style::Bad, fault));
+        }
+        Ok(())
+    }
+
+    async fn over(&self, sid: &str) {
+        let ui = self.scenery.ui;
+        if let Some(set) = &self.set {
+            // What remains is the network's own business.
+            drop(set.stage.network.wait_for_end(sid, Duration::from_secs(5)).await);
+        }
+        ui.line(&ui.paint(Style::Faint, "· the call is over"));
+    }
+
+    /// Over the real phone network, with a server that listens where the public name leads.
+    async fn really(
+        &mut self,
+        agent: Option<&str>,
+        call: Option<(&PhoneNumber, &str)>,
+    ) -> anyhow::Result<()> {
+        if let Some(set) = self.set.take() {
+            set.stage.stop().await;
+        }
+        let mut config = self.scenery.real.clone();
+        if let Some(agent) = agent {
+            agent.clone_into(&mut config.agent);
+        }
+        let token = config.admin_token.get_or_insert_with(|| SecretString::from(random_token()));
+        let token = token.clone();
+        let running = server::start(config).await?;
+        let done = self.on_real_line(&running, &token, call).await;
+        running.kill();
+        running.join().await;
+        self.set = Some(Set::build(self.scenery).await?);
+        done
+    }
+
+    async fn on_real_line(
+        &mut self,
+        running: &Running,
+        token: &SecretString,
+        call: Option<(&PhoneNumber, &str)>,
+    ) -> anyhow::Result<()> {
+        let Scenery { ui, speed, .. } = *self.scenery;
+        let desk = Desk::new(running, token)?;
+        ui.line(&format!("  dashboard      {}", running.login_link()));
+        let mut view = running.switchboard.hub.view_all();
+        let sid = if let Some((to, scenario)) = call {
+            desk.place(to.as_str(), scenario).await?
+        } else {
+            let number = self.scenery.real_number().map(ToString::to_string);
+            ui.line(&format!("Dial {} now. Ctrl-C leaves.", number.unwrap_or_default()));
+            ui.line("If it does not ring here, `phony doctor` says why.");
+            let Some(sid) = first_call(&mut view).await else { return Ok(()) };
+            sid
+        };
+        let (_, mut nothing) = mpsc::channel(1);
+        let mut show = Show { ui, desk, moments: &mut nothing, speed, answer: auto::ANSWER };
+        let shown = Shown::call(&sid, LONGEST);
+        let (_, story) = show.call(view, shown, Some(&mut self.typed)).await?;
+        tell(ui, &story, 0, 0);
+        Ok(())
+    }
+}
+
+/// The first call that comes in; none, if somebody leaves before.
+async fn first_call(view: &mut View) -> Option<String> {
+    loop {
+        let line = tokio::select! {
+            line = view.live.recv() => line?,
+            () = until_stopped() => return None,
+        };
+        let event = read_event(&line);
+        // It is shown again, from the beginning.
+        view.past.push(line);
+        if let Some(event) = event
+            && matches!(event.body, EventBody::SessionStart { .. })
+        {
+            return Some(event.call.to_string());
+        }
+    }
+}
+
+fn tell(ui: Ui, story: &Story, said: usize, heard: usize) {
+    for line in summary(ui, story.totals(), said, heard) {
         ui.line(&line);
     }
-    for fault in &audit.faults {
-        ui.line(&ui.paint(Style::Bad, fault));
-    }
-    Ok(())
+}
+
+fn number_of(stage: &Stage, agent: &str) -> anyhow::Result<String> {
+    let mut numbers = stage.numbers();
+    let found = numbers.find(|(_, id)| *id == agent).map(|(number, _)| number.to_owned());
+    found.with_context(|| format!("no number leads to {agent}"))
+}
+
+/// Somebody who is called and has a little time.
+fn callee() -> Caller {
+    let after = |text: &str| Step::new(When::AgentFinished { quiet_ms: 700 }, What::say(text));
+    Caller::Script(vec![
+        after("Yes, this is Ann Miller. What is it about?"),
+        after("We are open from nine to five, and I would say nine out of ten."),
+        after("Yes, that is fine with me."),
+        after("I am well, and everything is as it should be."),
+        after("You are welcome."),
+        Step::new(When::Silence { ms: 10_000 }, What::HangUp),
+    ])
 }

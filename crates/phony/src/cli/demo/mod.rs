@@ -2,11 +2,17 @@
 //! and, without a key, a stand-in for the model, in one process, over real sockets.
 
 mod auto;
+mod dialogue;
 mod menu;
 mod show;
 
-use clap::Args;
+use std::io::IsTerminal as _;
+use std::time::Duration;
 
+use clap::Args;
+use phony_call::PhoneNumber;
+
+use super::converse::Typed;
 use super::ui::{Style, Ui, has_terminal};
 use super::{Settings, block_on, sim};
 use crate::config::{Config, Sources};
@@ -14,10 +20,17 @@ use crate::simulator::openai::Brain;
 use crate::stage::{Stage, StageOptions, TempFolder};
 use crate::telemetry;
 
+/// How long the first line of a pipe may take.
+const FIRST_LINE: Duration = Duration::from_secs(2);
+
 /// A whole call with no credentials, and the dashboard to watch it in.
 ///
-/// With a terminal it offers a choice; without one it plays one call to its end. The real model is
-/// used where `OPENAI_API_KEY` is set.
+/// With a terminal it offers a menu, and takes the same answers as lines of a pipe; without either
+/// it plays one call to its end. The real model is used where `OPENAI_API_KEY` is set, the real
+/// phone network where Twilio is configured, `HOST` is set and somebody says so.
+///
+/// Ctrl-C hangs up. The end of the input leaves: with 0 at the menu, with 1 in the middle of a
+/// choice, and then nothing was dialled.
 #[derive(Debug, Args)]
 pub(super) struct Demo {
     /// Play one call to its end, and fail if it does not go as it must
@@ -34,7 +47,10 @@ pub(super) struct Demo {
 /// What every kind of demonstration has.
 struct Scenery {
     ui: Ui,
+    /// For calls between stand-ins.
     config: Config,
+    /// For calls over the real phone network.
+    real: Config,
     speed: f64,
     /// Whether a stand-in is the model.
     pretends: bool,
@@ -42,23 +58,51 @@ struct Scenery {
 
 pub(super) fn run(settings: Settings, demo: &Demo) -> anyhow::Result<()> {
     let mut config = settings.load()?;
+    let real = config.clone();
     let folder = own_folder(&mut config)?;
     let log = config.data_dir.join("call.log");
     let log = telemetry::start(config.log, Some(&log), false)?;
     let pretends = config.openai.api_key.is_none() && config.openai.is_official();
-    let scenery = Scenery { ui: Ui::new(), config, speed: demo.speed, pretends };
+    let scenery = Scenery { ui: Ui::new(), config, real, speed: demo.speed, pretends };
     let done = block_on(async {
         if let Some(id) = &demo.recorded {
             auto::recorded(&scenery, id).await
-        } else if demo.auto || !has_terminal() {
+        } else if demo.auto {
             auto::scripted(&scenery).await
+        } else if has_terminal() {
+            menu::offer(&scenery, Typed::start(true)?).await
+        } else if let Some(typed) = piped().await? {
+            menu::offer(&scenery, typed).await
         } else {
-            menu::offer(&scenery).await
+            auto::scripted(&scenery).await
         }
     });
     drop(log);
     drop(folder);
     done
+}
+
+/// The lines of a pipe, if they are meant for the menu: the first one comes soon, and is a choice.
+async fn piped() -> anyhow::Result<Option<Typed>> {
+    if std::io::stdin().is_terminal() {
+        return Ok(None);
+    }
+    let mut typed = Typed::start(false)?;
+    let first = tokio::time::timeout(FIRST_LINE, typed.peek()).await.ok().flatten();
+    let chosen = first.is_some_and(|line| matches!(line.trim(), "1" | "2" | "3" | "q"));
+    Ok(chosen.then_some(typed))
+}
+
+/// The scenarios: id and name.
+fn scenarios(_stage: &Stage) -> Vec<(String, String)> {
+    [
+        ("inquiry", "Customer Service Inquiry"),
+        ("survey", "Survey/Feedback Request"),
+        ("appointment", "Appointment Scheduling"),
+        ("check-in", "Friendly Check-in"),
+    ]
+    .map(|(id, name)| (id.to_owned(), name.to_owned()))
+    .to_vec()
 }
 
 /// A folder for this demonstration alone, unless one was configured.
@@ -80,6 +124,14 @@ impl Scenery {
             speed: self.speed,
             ..StageOptions::new(self.config.clone())
         }
+    }
+
+    /// Our number, if the real phone network and the real model can be used.
+    fn real_number(&self) -> Option<&PhoneNumber> {
+        let Config { twilio, host, .. } = &self.real;
+        let account = twilio.account_sid.is_some() && twilio.auth_token.is_some();
+        let ready = account && host.is_some() && !self.pretends;
+        twilio.phone_number.as_ref().filter(|_| ready)
     }
 
     /// Says what is there.

@@ -5,29 +5,37 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use phony_call::{CallSid, Event, EventBody};
-use secrecy::ExposeSecret as _;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::cli::converse::Typed;
+use crate::cli::desk::Desk;
 use crate::cli::story::{Moment, Story};
 use crate::cli::ui::{Style, Ui};
+use crate::cli::until_stopped;
 use crate::events::View;
 use crate::simulator::twilio::Watch;
-use crate::stage::{Stage, read_event};
+use crate::stage::read_event;
 
 /// Moments on the line that may wait to be told; more are forgotten.
 const MOMENTS: usize = 1024;
 /// How long a supervisor thinks, at the usual speed.
 const THINKS: Duration = Duration::from_millis(1_500);
+/// How long a piped line may take to be there.
+const LOOK: Duration = Duration::from_millis(200);
+/// How a line is marked that answers a question.
+const ANSWER: &str = "/answer ";
 
-/// Hears what happens on the line.
-pub(super) fn ear() -> (Watch, mpsc::Receiver<Moment>) {
+/// What happens on the lines, and on which.
+pub(super) type Moments = mpsc::Receiver<(String, Moment)>;
+
+/// Hears what happens on the lines.
+pub(super) fn ear() -> (Watch, Moments) {
     let (tell, moments) = mpsc::channel(MOMENTS);
     let watch = Watch::new(move |frame| {
         if let Some(moment) = Moment::of_frame(frame) {
             // Who does not keep up misses a time, no word.
-            let _ = tell.try_send(moment);
+            let _ = tell.try_send((frame.call_sid.to_owned(), moment));
         }
     });
     (watch, moments)
@@ -36,37 +44,61 @@ pub(super) fn ear() -> (Watch, mpsc::Receiver<Moment>) {
 /// Shows calls, one after another.
 pub(super) struct Show<'a> {
     pub(super) ui: Ui,
-    pub(super) stage: &'a Stage,
-    pub(super) moments: mpsc::Receiver<Moment>,
+    pub(super) desk: Desk,
+    pub(super) moments: &'a mut Moments,
     pub(super) speed: f64,
     /// What a supervisor answers when the agent asks and nobody types an answer.
-    pub(super) answer: Option<&'static str>,
+    pub(super) answer: &'static str,
+}
+
+/// What is shown.
+pub(super) struct Shown {
+    /// The carrier's name of the call.
+    pub(super) sid: String,
+    /// What the two sides are called.
+    pub(super) names: (String, String),
+    /// How long it may take, by the clock.
+    pub(super) limit: Duration,
+}
+
+impl Shown {
+    /// A call between a caller and an agent.
+    pub(super) fn call(sid: &str, limit: Duration) -> Self {
+        let names = ("caller".to_owned(), "agent".to_owned());
+        Self { sid: sid.to_owned(), names, limit }
+    }
 }
 
 impl Show<'_> {
     /// Shows the call until the server has closed its record; returns its stored events and what
-    /// it came to. Whoever types is the supervisor whom the agent may ask.
+    /// it came to. Whoever types is the supervisor whom the AI may ask, in this call and in any
+    /// other. The first Ctrl-C hangs up.
     pub(super) async fn call(
         &mut self,
         mut view: View,
-        sid: &str,
-        limit: Duration,
+        shown: Shown,
         mut typed: Option<&mut Typed>,
     ) -> anyhow::Result<(Vec<Event>, Story)> {
-        let call = CallSid::parse(sid).context("the phone network's name of the call")?;
-        let mut story = Story::new(self.ui);
+        let Shown { sid, names: (caller, agent), limit } = shown;
+        let call = CallSid::parse(&sid).context("the phone network's name of the call")?;
+        let mut story = Story::new(self.ui).named(&caller, &agent);
         let mut events = Vec::new();
         let mut supervisor = JoinSet::new();
-        let mut asked = VecDeque::new();
+        let mut asks = None;
         let mut past: VecDeque<_> = std::mem::take(&mut view.past).into();
+        let by_hand = typed.as_ref().is_some_and(|typed| typed.is_by_hand());
         let too_late = tokio::time::sleep(limit);
-        tokio::pin!(too_late);
+        let stop = until_stopped();
+        tokio::pin!(too_late, stop);
+        let mut stopped = false;
         loop {
             let line = tokio::select! {
                 biased;
                 line = async { past.pop_front() }, if !past.is_empty() => line,
-                Some(moment) = self.moments.recv() => {
-                    story.note(moment);
+                Some((sid, moment)) = self.moments.recv() => {
+                    if sid == call.as_str() {
+                        story.note(moment);
+                    }
                     continue;
                 }
                 line = view.live.recv() => line,
@@ -78,40 +110,47 @@ impl Show<'_> {
                     }
                     continue;
                 }
-                line = next_line(&mut typed) => {
-                    match line.trim() {
-                        "" => {}
-                        answer => match asked.front() {
-                            Some(query) => {
-                                let now = Duration::ZERO;
-                                supervisor.spawn(self.clarify(&call, *query, answer, now)?);
-                            }
-                            None => self.note("the agent asks nothing just now"),
-                        },
+                line = next_line(&mut typed), if by_hand => {
+                    match (line.trim(), asks.take()) {
+                        ("", asked) => asks = asked,
+                        (text, Some(asked)) => {
+                            let text = text.strip_prefix(ANSWER).unwrap_or(text).to_owned();
+                            supervisor.spawn(self.desk.clone().answer(asked, text, Duration::ZERO));
+                        }
+                        (_, None) => self.note("the agent asks nothing just now"),
                     }
+                    continue;
+                }
+                () = &mut stop => {
+                    if std::mem::replace(&mut stopped, true) {
+                        bail!("stopped: the call was dropped");
+                    }
+                    stop.set(until_stopped());
+                    self.note("hanging up");
+                    let (desk, call) = (self.desk.clone(), call.clone());
+                    supervisor.spawn(async move { desk.end(&call).await });
                     continue;
                 }
                 () = &mut too_late => bail!("the call was not over after {limit:?}"),
             };
             let Some(line) = line else { bail!("the server stopped telling of the call") };
-            let Some(event) = read_event(&line).filter(|event| event.call == call) else {
-                continue;
-            };
-            for line in story.tell(&event) {
-                self.ui.line(&line);
+            let Some(event) = read_event(&line) else { continue };
+            self.tell(&mut story, &event, &call);
+            let is_question = matches!(event.body, EventBody::Query { .. });
+            if is_question && by_hand {
+                asks = Some(event.call.clone());
+                let text = self.desk.prompt("type the answer and press Enter");
+                self.ui.line(&self.ui.paint(Style::Strong, &text));
+            } else if is_question {
+                let answer = self.prepared(&mut typed).await;
+                let thinks = THINKS.div_f64(self.speed);
+                let asked = event.call.clone();
+                supervisor.spawn(self.desk.clone().answer(asked, answer, thinks));
+            } else if matches!(event.body, EventBody::QueryResponse { .. }) {
+                asks = None;
             }
-            match (&event.body, self.answer) {
-                (EventBody::Query { .. }, _) if typed.is_some() => {
-                    asked.extend(event.seq);
-                    self.prompt();
-                }
-                (EventBody::Query { .. }, Some(answer)) => {
-                    let thinks = THINKS.div_f64(self.speed);
-                    let query = event.seq.unwrap_or_default();
-                    supervisor.spawn(self.clarify(&call, query, answer, thinks)?);
-                }
-                (EventBody::QueryResponse { .. }, _) => drop(asked.pop_front()),
-                _ => {}
+            if event.call != call {
+                continue;
             }
             let over = matches!(event.body, EventBody::SessionEnd { .. });
             events.extend(Some(event).filter(Event::is_stored));
@@ -121,45 +160,31 @@ impl Show<'_> {
         }
     }
 
-    /// Tells the supervisor at the terminal that it is their turn.
-    fn prompt(&self) {
-        let limit = self.stage.server.switchboard.config.policy.question_limit.as_secs();
-        let text = format!(
-            "? You are the supervisor: type the answer and press Enter. Without one the agent goes \
-             on after {limit} s."
-        );
-        self.ui.line(&self.ui.paint(Style::Strong, &text));
+    /// Of another call, only what concerns the supervisor.
+    fn tell(&self, story: &mut Story, event: &Event, call: &CallSid) {
+        let concerns =
+            matches!(event.body, EventBody::Query { .. } | EventBody::QueryResponse { .. });
+        if event.call == *call || concerns {
+            for line in story.tell(event) {
+                self.ui.line(&line);
+            }
+        }
+    }
+
+    /// The answer that a script has ready, or the usual one.
+    async fn prepared(&self, typed: &mut Option<&mut Typed>) -> String {
+        let usual = || self.answer.to_owned();
+        let Some(typed) = typed else { return usual() };
+        let next = tokio::time::timeout(LOOK, typed.peek()).await.ok().flatten();
+        if !next.is_some_and(|line| line.starts_with(ANSWER)) {
+            return usual();
+        }
+        let line = typed.next().await.unwrap_or_default();
+        line.strip_prefix(ANSWER).map_or_else(usual, str::to_owned)
     }
 
     fn note(&self, text: &str) {
         self.ui.line(&self.ui.paint(Style::Faint, &format!("· {text}")));
-    }
-
-    /// A supervisor who answers the agent's question, by the same route as the dashboard.
-    fn clarify(
-        &self,
-        call: &CallSid,
-        query: u64,
-        answer: &str,
-        thinks: Duration,
-    ) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + Send + 'static> {
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5));
-        let url = format!("http://{}/override/clarification", self.stage.server.addr);
-        let body = serde_json::json!({
-            "callSid": call.as_str(),
-            "response": answer,
-            "query": query,
-        });
-        let request = client.build()?.post(url).json(&body);
-        let request = request.bearer_auth(self.stage.admin_token.expose_secret());
-        Ok(async move {
-            tokio::time::sleep(thinks).await;
-            let answer = request.send().await?;
-            if !answer.status().is_success() {
-                bail!("the server refused the supervisor's answer: {}", answer.status());
-            }
-            Ok(())
-        })
     }
 }
 

@@ -19,18 +19,26 @@ pub(super) fn reply(context: &Context<'_>, thread: &Thread) -> Reply {
     }
 }
 
-/// What the desk does besides speaking.
-enum Command<'a> {
+/// What is done besides speaking.
+pub(super) enum Command<'a> {
     Press(&'a str),
     Transfer,
     EndCall,
     AskSupervisor(String),
+    DoNotCall,
 }
 
 /// Phrases, any of which makes the rule fit, and what is said then.
 type Rule = (&'static [&'static str], &'static str);
 
 const RULES: &[Rule] = &[
+    // To those who call on an errand.
+    (&["short survey", "two minutes"], "Yes, I have a moment. What would you like to know?"),
+    (&["how satisfied", "scale from one to ten"], "I would say nine out of ten."),
+    (&["like best"], "Everybody was very friendly."),
+    (&["could be better", "improve"], "The waiting time could be shorter."),
+    (&["how you are", "have you been"], "I am well, thank you. It is kind of you to ask."),
+    (&["anything you need"], "I have everything that I need, but it is good to be asked."),
     (
         &["lost", "stolen", "debit card", "credit card", "new card"],
         "I am sorry to hear that. I can block the card right away and send you a new one. May I \
@@ -103,12 +111,13 @@ fn answer(context: &Context<'_>, thread: &Thread, last: &str, all: &str) -> Repl
 }
 
 /// Says `text` and gives `command`: by a tool if there is one for it, else in the text.
-fn act(context: &Context<'_>, text: &str, command: &Command<'_>) -> Reply {
+pub(super) fn act(context: &Context<'_>, text: &str, command: &Command<'_>) -> Reply {
     let (name, arguments, marker) = match command {
         Command::Press(digits) => {
             ("press", json!({"digits": digits}), format!("[[press:{digits}]]"))
         }
         Command::Transfer => ("transfer", json!({}), "[[transfer]]".to_owned()),
+        Command::DoNotCall => ("do_not_call", json!({}), "[[do_not_call]]".to_owned()),
         Command::EndCall => ("end_call", json!({}), "[[end_call]]".to_owned()),
         Command::AskSupervisor(question) => {
             let marker = format!("[[request_user:{question}]]");
@@ -124,7 +133,7 @@ fn act(context: &Context<'_>, text: &str, command: &Command<'_>) -> Reply {
 }
 
 /// Passes on what a function returned, if it is something for the caller.
-fn after_tool(output: &str) -> Reply {
+pub(super) fn after_tool(output: &str) -> Reply {
     let output: Value = serde_json::from_str(output).unwrap_or(Value::Null);
     let answer = ["answer", "response", "text"].iter().find_map(|name| output.get(name)?.as_str());
     Reply::text(match answer {
@@ -135,7 +144,7 @@ fn after_tool(output: &str) -> Reply {
 }
 
 /// Passes on what a supervisor answered; to any other note, does what a polite person would.
-fn after_note(note: &str) -> Reply {
+pub(super) fn after_note(note: &str) -> Reply {
     let words = plain(note);
     let rule =
         NOTE_RULES.iter().find(|(phrases, _)| phrases.iter().any(|phrase| has(&words, phrase)));
@@ -249,14 +258,14 @@ fn has_time(plain: &str) -> bool {
 }
 
 /// Lower case, single spaces, letters and digits only.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let lower = text.to_lowercase();
     let words = lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join(" ")
 }
 
 /// Whether `phrase` is in `plain` as whole words.
-fn has(plain: &str, phrase: &str) -> bool {
+pub(super) fn has(plain: &str, phrase: &str) -> bool {
     plain.match_indices(phrase).any(|(place, _)| {
         let before = plain[..place].chars().next_back();
         let after = plain[place + phrase.len()..].chars().next();
