@@ -175,6 +175,8 @@ pub struct LiveCaller {
 pub enum Act {
     /// Says something; the time by the number of characters.
     Say(String),
+    /// Says what was spoken elsewhere already, in a quarter of the time.
+    Pass(String),
     /// Presses keys.
     Press(String),
     /// Hangs up.

@@ -81,3 +81,85 @@ fn a_model_that_cannot_be_reached_fails_the_demonstration() {
     assert!(err.contains("did not go as it must"), "{err}");
     assert!(!out.contains("sk-none") && !err.contains("sk-none"), "{out}{err}");
 }
+
+/// The menu, by lines of a pipe.
+fn chosen(lines: &str) -> Done {
+    let run = Run::new(&["demo", "--speed", "6"]).with("PORT", "0");
+    run.done_with(lines)
+}
+
+#[test]
+fn an_ai_calls_a_human_who_agreed_and_says_what_it_is() {
+    let Done { code, out, err } = chosen("1\ny\n(415) 555-0199\n3\ny\n");
+    assert_eq!(code, Some(0), "{out}{err}");
+    let place = |text: &str| out.find(text).unwrap_or_else(|| panic!("no «{text}» in {out}"));
+    let order = [
+        place("Before an AI calls a human"),
+        place("calls      +14155550199"),
+        place("errand     Appointment Scheduling"),
+        place("appointment calls +14155550199 from"),
+        place("the call is ringing"),
+        place("this is an automated assistant"),
+        place("the call is over"),
+    ];
+    assert!(order.is_sorted(), "{out}");
+}
+
+#[test]
+fn who_is_called_can_be_played_from_the_same_pipe() {
+    let Done { code, out, err } = chosen("1\ny\n\n2\ny\nYes, gladly.\nPlease do not call again.\n");
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("you     Yes, gladly."), "{out}");
+    assert!(out.contains("On a scale from one to ten"), "{out}");
+    assert!(out.contains("You will not be called again."), "{out}");
+    assert!(out.contains("the agent does: do_not_call"), "{out}");
+}
+
+#[test]
+fn the_agents_question_is_answered_by_whoever_is_on_the_line() {
+    let lines = "2\n1\nCould I get a discount?\n/answer Seven percent\nThat is all, bye.\nq\n";
+    let Done { code, out, err } = chosen(lines);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("? You are the supervisor"), "{out}");
+    assert!(out.contains("My colleague says: Seven percent."), "{out}");
+}
+
+#[test]
+fn two_ais_talk_and_their_supervisor_answers_from_the_same_pipe() {
+    let Done { code, out, err } = chosen("3\ninquiry\nsupport\n/answer Nine percent\nq\n");
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("inquiry    Hello, this is an automated assistant"), "{out}");
+    assert!(out.contains("\nWho answers?"), "{out}");
+    assert!(out.lines().filter(|line| line.contains(" support    ")).count() >= 3, "{out}");
+    assert!(out.contains("the supervisor answers: Nine percent"), "{out}");
+    assert!(out.contains("the call is over: the agent hung up"), "{out}");
+}
+
+#[test]
+fn a_server_that_refuses_to_dial_is_told_and_no_success() {
+    let Done { code, out, err } = chosen("1\ny\n+1 900 555 0123\n1\ny\n");
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert!(err.contains("422"), "{err}");
+    assert!(!out.contains("is ringing"), "{out}");
+}
+
+#[test]
+fn the_end_of_the_input_in_the_middle_of_a_choice_dials_nothing() {
+    for lines in ["1\n", "1\ny\n", "1\ny\n4155550199\n", "1\ny\n4155550199\n1\n", "2\n", "3\n1\n"] {
+        let Done { code, out, err } = chosen(lines);
+        assert_eq!(code, Some(1), "{lines:?}: {out}{err}");
+        assert!(err.contains("nothing was dialled"), "{lines:?}: {err}");
+        assert!(!out.contains("is ringing"), "{out}");
+    }
+    let Done { code, out, err } = chosen("1\nn\n");
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("Without consent nobody is called."), "{out}");
+}
+
+#[test]
+fn what_is_no_choice_plays_one_call_as_without_a_terminal() {
+    let run = Run::new(&["demo", "--speed", "8"]).with("PORT", "0");
+    let Done { code, out, err } = run.done_with("echo something meant for a shell\n");
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("Hi, I lost my debit card."), "{out}");
+}

@@ -29,6 +29,8 @@ const LONGEST: Duration = Duration::from_hours(1);
 const REST: Duration = Duration::from_secs(10);
 /// The personalities that come with Phony, in the order in which they are offered.
 const USUAL: [&str; 5] = ["assistant", "support", "scheduler", "hotline", "surveyor"];
+/// The scenarios that come with Phony, likewise.
+const ERRANDS: [&str; 4] = ["inquiry", "survey", "appointment", "check-in"];
 /// Who is called where no number is given.
 const SOMEBODY: &str = "+14155550123";
 
@@ -61,8 +63,10 @@ impl Set {
             ..scenery.options(Brain::Receptionist)
         };
         // Nobody is really called, so that no hour is a wrong one.
-        options.config.calling_hours.0 = None;
-        options.config.twilio.phone_number = PhoneNumber::parse(crate::stage::OURS).ok();
+        options.config.dialing.hours.0 = None;
+        let ours = PhoneNumber::parse(crate::stage::OURS).ok();
+        options.config.dialing.allow(ours.as_ref().and_then(Country::of));
+        options.config.twilio.phone_number = ours;
         let stage = Stage::start(options).await?;
         scenery.introduce(&stage);
         let desk = Desk::new(&stage.server, &stage.admin_token)?;
@@ -76,6 +80,9 @@ fn offers(scenery: &Scenery, stage: &Stage) -> anyhow::Result<Offers> {
         let found = known.iter().find(|(known, _)| *known == id);
         found.map_or_else(String::new, |(_, agent)| clean(&agent.name))
     };
+    let mut scenarios: Vec<_> =
+        known.scenarios().map(|errand| (errand.id.clone(), clean(&errand.name))).collect();
+    scenarios.sort_by_key(|(id, _)| ERRANDS.iter().position(|e| e == id).unwrap_or(ERRANDS.len()));
     let real = scenery.real_number().cloned();
     let home = real.clone().or_else(|| PhoneNumber::parse(crate::stage::OURS).ok());
     let mut agents: Vec<_> = stage.numbers().map(|(_, id)| (id.to_owned(), name(id))).collect();
@@ -83,7 +90,7 @@ fn offers(scenery: &Scenery, stage: &Stage) -> anyhow::Result<Offers> {
     agents.sort_by_key(|(id, _)| USUAL.iter().position(|usual| usual == id).unwrap_or(USUAL.len()));
     Ok(Offers {
         agents,
-        scenarios: super::scenarios(stage),
+        scenarios,
         home: home.as_ref().and_then(Country::of),
         example: PhoneNumber::parse(SOMEBODY).context("the example of a number")?,
         real,

@@ -66,7 +66,7 @@ pub(super) fn run(settings: Settings, demo: &Demo) -> anyhow::Result<()> {
     let scenery = Scenery { ui: Ui::new(), config, real, speed: demo.speed, pretends };
     let done = block_on(async {
         if let Some(id) = &demo.recorded {
-            auto::recorded(&scenery, id).await
+            Box::pin(auto::recorded(&scenery, id)).await
         } else if demo.auto {
             auto::scripted(&scenery).await
         } else if has_terminal() {
@@ -91,18 +91,6 @@ async fn piped() -> anyhow::Result<Option<Typed>> {
     let first = tokio::time::timeout(FIRST_LINE, typed.peek()).await.ok().flatten();
     let chosen = first.is_some_and(|line| matches!(line.trim(), "1" | "2" | "3" | "q"));
     Ok(chosen.then_some(typed))
-}
-
-/// The scenarios: id and name.
-fn scenarios(_stage: &Stage) -> Vec<(String, String)> {
-    [
-        ("inquiry", "Customer Service Inquiry"),
-        ("survey", "Survey/Feedback Request"),
-        ("appointment", "Appointment Scheduling"),
-        ("check-in", "Friendly Check-in"),
-    ]
-    .map(|(id, name)| (id.to_owned(), name.to_owned()))
-    .to_vec()
 }
 
 /// A folder for this demonstration alone, unless one was configured.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::dial_in;
 use super::network::{Callee, Network};
@@ -28,25 +28,58 @@ pub(crate) fn to_own_number(net: &Arc<Network>, from: &str, to: &str) -> Option<
             return;
         }
         let (far_acts, far_events) = far_line.split();
-        tokio::join!(carry(near_events, far_acts), carry(far_events, near_acts));
+        let (near_speaks, near_is_heard) = watch::channel(false);
+        let (far_speaks, far_is_heard) = watch::channel(false);
+        tokio::join!(
+            carry(near_events, near_speaks, far_acts, far_is_heard),
+            carry(far_events, far_speaks, near_acts, near_is_heard)
+        );
     });
     Some(callee)
 }
 
-/// What is heard on one call is said on the other, until one of them is over.
-async fn carry(mut heard: mpsc::Receiver<LiveEvent>, said: mpsc::Sender<Act>) {
+/// What is spoken on the one call is said on the other, an utterance at a time and never into the
+/// other's words: two machines that interrupt each other would never stop. Until one of them is
+/// over.
+async fn carry(
+    mut heard: mpsc::Receiver<LiveEvent>,
+    speaks: watch::Sender<bool>,
+    said: mpsc::Sender<Act>,
+    mut other_speaks: watch::Receiver<bool>,
+) {
+    let mut words = String::new();
     loop {
-        let act = match heard.recv().await {
-            Some(LiveEvent::Heard(text)) => Act::Say(text),
-            Some(LiveEvent::Digits(digits)) => Act::Press(digits),
-            Some(LiveEvent::Answered | LiveEvent::AgentSpeaking(_)) => continue,
-            Some(LiveEvent::Ended) | None => {
-                drop(said.send(Act::HangUp).await);
-                return;
-            }
+        let ready = !words.is_empty() && !*speaks.borrow();
+        let act = tokio::select! {
+            biased;
+            event = heard.recv() => match event {
+                Some(LiveEvent::Heard(text)) => {
+                    if !words.is_empty() {
+                        words.push(' ');
+                    }
+                    words.push_str(text.trim());
+                    continue;
+                }
+                Some(LiveEvent::AgentSpeaking(on)) => {
+                    speaks.send_replace(on);
+                    continue;
+                }
+                Some(LiveEvent::Answered) => continue,
+                Some(LiveEvent::Digits(digits)) => Act::Press(digits),
+                Some(LiveEvent::Ended) | None => {
+                    drop(said.send(Act::HangUp).await);
+                    return;
+                }
+            },
+            () = silence(&mut other_speaks), if ready => Act::Pass(std::mem::take(&mut words)),
         };
         if said.send(act).await.is_err() {
             return;
         }
     }
+}
+
+/// Waits until nobody speaks there; a call that is over is silent.
+async fn silence(speaks: &mut watch::Receiver<bool>) {
+    let _ = speaks.wait_for(|speaks| !speaks).await.is_ok();
 }

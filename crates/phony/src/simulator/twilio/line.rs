@@ -253,6 +253,11 @@ impl Line {
         {
             match act {
                 Act::Say(text) => self.say(at_ms, &text, None, out),
+                Act::Pass(text) => {
+                    let chars = words_of(&text).chars().count() as u64;
+                    let for_ms = chars * 1000 / CALLER_CHARS_PER_SECOND / 4;
+                    self.say(at_ms, &text, Some(for_ms), out);
+                }
                 Act::Press(digits) => self.press(at_ms, &digits),
                 Act::HangUp => self.hang_up(at_ms, out),
             }

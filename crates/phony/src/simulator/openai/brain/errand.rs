@@ -40,8 +40,9 @@ const ERRANDS: &[(&str, Moves)] = &[
     ),
 ];
 const INQUIRY: Moves = &[
-    "When are you open, please?",
+    "Where can I find you, please?",
     "And would there be a discount for a new customer?",
+    "And what does a visit cost?",
     "That is good to know. Thank you, that is all. Goodbye.",
 ];
 

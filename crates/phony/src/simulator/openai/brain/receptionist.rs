@@ -35,6 +35,7 @@ const RULES: &[Rule] = &[
     // To those who call on an errand.
     (&["short survey", "two minutes"], "Yes, I have a moment. What would you like to know?"),
     (&["how satisfied", "scale from one to ten"], "I would say nine out of ten."),
+    (&["i will wait"], "Thank you."),
     (&["like best"], "Everybody was very friendly."),
     (&["could be better", "improve"], "The waiting time could be shorter."),
     (&["how you are", "have you been"], "I am well, thank you. It is kind of you to ask."),
