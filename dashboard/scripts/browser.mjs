@@ -226,46 +226,66 @@ const checks = {
   },
 
   async "two hundred calls that stream words stay smooth"() {
-    const page = await site.open("/?quiet&load=200", { ready: "a[data-row='9']" });
-    await page.locator("[data-count='200']").waitFor();
-    report.wallboard = await longTasks(page, 4_000);
-    return page;
+    await smooth("wallboard", async () => {
+      const page = await site.open("/?quiet&load=200", { ready: "a[data-row='9']" });
+      await page.locator("[data-count='200']").waitFor();
+      const tasks = await longTasks(page, 4_000);
+      await page.close();
+      return tasks;
+    });
   },
 
   async "a transcript of two thousand turns stays smooth"() {
-    const page = await site.open(`${call(8)}?quiet&long=2000`, { ready: "[data-who]" });
-    await page.locator("[data-who]", { hasText: "(2000)" }).waitFor();
-    report.transcript = await longTasks(page, 3_000, () => {
-      const box = document.querySelector("[role=log]");
-      let step = 0;
-      const timer = setInterval(() => {
-        box.scrollTop -= 400;
-        if (++step > 100) clearInterval(timer);
-      }, 25);
+    await smooth("transcript", async () => {
+      const page = await site.open(`${call(8)}?quiet&long=2000`, { ready: "[data-who]" });
+      await page.locator("[data-who]", { hasText: "(2000)" }).waitFor();
+      const tasks = await longTasks(page, 3_000, () => {
+        const box = document.querySelector("[role=log]");
+        let step = 0;
+        const timer = setInterval(() => {
+          box.scrollTop -= 400;
+          if (++step > 100) clearInterval(timer);
+        }, 25);
+      });
+      const drawn = await page.locator("[data-who]").count();
+      assert(drawn < 80, `${drawn} lines are drawn`);
+      await page.close();
+      return tasks;
     });
-    const drawn = await page.locator("[data-who]").count();
-    assert(drawn < 80, `${drawn} lines are drawn`);
-    return page;
   },
 };
 
 const report = {};
 const sidOf = (digit) => `CA${String(digit).repeat(32)}`;
 
-/** The tasks over 50 ms in so many milliseconds, as the browser measures them. */
+const LIMIT_MS = 50;
+
+/** No task over 50 ms of the processor's time: what other programs take meanwhile is not counted. */
+async function smooth(name, measure) {
+  report[name] = await measure();
+  assert(report[name].longest < LIMIT_MS, `${name}: ${JSON.stringify(report[name])}`);
+}
+
+/** How long the page's tasks took in so many milliseconds, by the browser's own trace. */
 async function longTasks(page, ms, work = () => {}) {
-  await page.evaluate(() => {
-    window.tasks = [];
-    new PerformanceObserver((list) => {
-      for (const entry of list.getEntries()) window.tasks.push(Math.round(entry.duration));
-    }).observe({ type: "longtask" });
+  await site.browser.startTracing(page, {
+    categories: ["toplevel", "disabled-by-default-devtools.timeline"],
   });
   await page.evaluate(work);
   await page.evaluate((wait) => new Promise((done) => setTimeout(done, wait)), ms);
-  return page.evaluate(() => ({
-    count: window.tasks.length,
-    longest: Math.max(0, ...window.tasks),
-  }));
+  const { traceEvents } = JSON.parse(String(await site.browser.stopTracing()));
+  const named = (event) => event.name === "thread_name" && event.args.name === "CrRendererMain";
+  const threads = new Set(traceEvents.filter(named).map(({ pid, tid }) => `${pid} ${tid}`));
+  const tasks = traceEvents.filter(
+    ({ name, pid, tid }) => name === "RunTask" && threads.has(`${pid} ${tid}`),
+  );
+  assert(tasks.length > 100, `the trace holds ${tasks.length} tasks`);
+  const longest = (times) => Math.round(Math.max(...times) / 100) / 10;
+  return {
+    tasks: tasks.length,
+    longest: longest(tasks.map(({ tdur }) => tdur ?? 0)),
+    longestByTheClock: longest(tasks.map(({ dur }) => dur ?? 0)),
+  };
 }
 
 const site = await start();

@@ -332,8 +332,13 @@ const checks = {
 
   async "a search leads to the turn that matched"() {
     const page = await supervisor.open("/history");
-    await page.getByRole("searchbox", { name: "Search calls" }).fill("Ada");
-    await page.getByRole("listitem").filter({ hasText: "Ada" }).getByRole("link").click();
+    await page.getByRole("searchbox", { name: "Search calls" }).fill("my name is Ada");
+    await page
+      .getByRole("listitem")
+      .filter({ hasText: "my name is Ada" })
+      .first()
+      .getByRole("link")
+      .click();
     await page.locator("[data-found=true]", { hasText: "my name is Ada" }).waitFor();
     return page;
   },

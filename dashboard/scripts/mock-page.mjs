@@ -41,6 +41,7 @@ export async function start() {
   const browser = await launch();
   const problems = [];
   return {
+    browser,
     problems,
     /** Opens a page of the dashboard and waits until `ready` is there. */
     async open(path, { size = { width: 1440, height: 900 }, scheme = "light", ready } = {}) {

@@ -11,7 +11,7 @@ import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import { DownIcon } from "../../app/icons";
 import { useKeys } from "../../app/keys";
 import { hidden } from "../../app/states";
-import type { Call } from "../../model/call";
+import type { Call, Item } from "../../model/call";
 import { turnLatency } from "../../model/latency";
 import { t } from "../../texts";
 import { Chip, DraftLine, HearingLine, TurnLine } from "./lines";
@@ -39,7 +39,7 @@ export function Transcript(props: { call: Call; seq: number | undefined }) {
   const lines = useVirtualizer({
     count: call.items.length + extra,
     getScrollElement: () => scroller.current,
-    estimateSize: (at) => (call.items[at]?.kind === "note" ? 38 : 76),
+    estimateSize: (at) => estimate(call.items[at], scroller.current?.clientWidth ?? 800),
     getItemKey: (at) =>
       call.items[at]?.id ?? (at === call.items.length && call.hearing ? "h" : "d"),
     overscan: 6,
@@ -137,6 +137,14 @@ export function Transcript(props: { call: Call; seq: number | undefined }) {
       <Announcer call={call} />
     </Paper>
   );
+}
+
+/** How tall a line will be, about: the nearer, the less moves when it is drawn and measured. */
+function estimate(item: Item | undefined, width: number): number {
+  if (item?.kind === "note") return 38;
+  const letters = Math.max(20, Math.min(width * 0.76, 680) / 7.8);
+  const lines = item ? Math.ceil((item.text.length + item.unheard.length) / letters) : 1;
+  return 48 + Math.max(1, lines) * 23.3 + (item?.interrupted ? 22 : 0);
 }
 
 function pin(box: HTMLElement, last: { current: { top: number; height: number } }): void {
