@@ -1,9 +1,9 @@
 //! What is looked for, and whether words match it: the same in every store.
 //!
 //! A query is words. A call matches if one of its utterances has all of them, the last one perhaps
-//! only begun, or if the whole query is a part of its id, its parties or its agent. Case and
-//! accents do not matter; words joined by anything but a space must stand side by side. Scripts
-//! that do not part their words are read sign by sign.
+//! only begun unless it is a single sign, or if the whole query is a part of its id, its parties or
+//! its agent. Case and accents do not matter; words joined by anything but a space must stand side
+//! by side. Scripts that do not part their words are read sign by sign.
 
 use std::fmt::Write as _;
 
@@ -67,7 +67,10 @@ impl Query {
             // Folded words have no quotes in them.
             write!(text, "{space}\"{}\"", phrase.join(" ")).expect("a string takes it");
         }
-        (!text.is_empty()).then(|| text + "*")
+        if self.may_go_on() {
+            text.push('*');
+        }
+        (!text.is_empty()).then_some(text)
     }
 
     /// If the utterance has all the words, what stands around the first of them.
@@ -76,7 +79,7 @@ impl Query {
         let words: Vec<_> = words(utterance).collect();
         let mut first = None;
         for (at, phrase) in self.phrases.iter().enumerate() {
-            let is_last = at + 1 == self.phrases.len();
+            let is_last = at + 1 == self.phrases.len() && self.may_go_on();
             let begins = |place: &usize| {
                 let there = &words[*place..*place + phrase.len()];
                 phrase.iter().zip(there).enumerate().all(|(n, (wanted, word))| {
@@ -93,6 +96,13 @@ impl Query {
             first.get_or_insert((words[place].start, end));
         }
         first.map(|(start, end)| around(utterance, start, end))
+    }
+
+    /// Whether the last word may be only begun: not if it is a single sign, with which too many
+    /// begin.
+    fn may_go_on(&self) -> bool {
+        let last = self.phrases.last().and_then(|phrase| phrase.last());
+        last.is_some_and(|word| word.chars().nth(1).is_some())
     }
 
     /// Whether the query is a part of the call's id, its parties or its agent.
@@ -218,7 +228,7 @@ mod tests {
     fn a_query_in_the_index_language_says_the_same() {
         let fts = |typed| Query::parse(typed).unwrap().fts();
         assert_eq!(fts("Lost  my-card ca"), Some(r#""lost" "my card" "ca"*"#.into()));
-        assert_eq!(fts("\"OR* NEAR(a"), Some(r#""or" "near a"*"#.into()));
+        assert_eq!(fts("\"OR* NEAR(a"), Some(r#""or" "near a""#.into()));
         assert_eq!(fts("+?"), None);
         assert_eq!(Query::parse("  "), None);
         assert_eq!(fold("Ich hätte, Žižek—gern"), "ich hatte zizek gern");

@@ -1,6 +1,7 @@
 //! Where calls are kept.
 
 mod conformance;
+mod hundred_thousand;
 mod memory;
 mod redis;
 mod sqlite;

@@ -52,10 +52,12 @@ INSERT INTO said(said, rank) VALUES('secure-delete', 1);
 ";
 
 /// The second form: any part of a party, an agent's id or a call's is found without reading all
-/// calls.
+/// calls, and so are the calls of an agent and those of a status.
 const NAMES: &str = "
 CREATE VIRTUAL TABLE names USING fts5(words, content='', tokenize='trigram');
 INSERT INTO names(names, rank) VALUES('secure-delete', 1);
+CREATE INDEX calls_by_agent ON calls(agent, started_ms, sid);
+CREATE INDEX calls_by_status ON calls(status, started_ms, sid);
 ";
 
 struct Step {
