@@ -1,5 +1,6 @@
 //! Where calls are kept.
 
+mod behind;
 mod conformance;
 mod hundred_thousand;
 mod memory;

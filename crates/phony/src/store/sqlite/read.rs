@@ -17,7 +17,7 @@ const MOVED: i64 = 4096;
 /// that only those of the newest 5,000 calls are looked at.
 const TRIGRAM: usize = 3;
 /// As many calls are asked one by one whether they have the words, rather than all words looked at.
-const FEW: usize = 1000;
+const FEW: usize = 200;
 
 pub(super) fn line(connection: &Connection, sid: &CallSid) -> rusqlite::Result<Option<CallLine>> {
     Ok(rows::find(connection, sid)?.map(|row| row.line))

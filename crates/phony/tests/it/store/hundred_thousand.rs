@@ -49,7 +49,7 @@ fn call(n: u32, chance: &mut Chance) -> (String, Vec<Entry>) {
     let theirs = format!("+1500{:07}", chance.below(10_000_000));
     let agents = ["assistant", "support", "scheduler", "hotline"];
     let agent = agents[usize::try_from(chance.below(4)).unwrap()];
-    let direction = if n % 5 == 0 { Direction::Outbound } else { Direction::Inbound };
+    let direction = if n.is_multiple_of(5) { Direction::Outbound } else { Direction::Inbound };
     let second = i64::from(n) * 60;
     let mut entries = vec![begins_as(&sid, second, direction, (&theirs, "+15005550002"), agent)];
     for seq in 2..12 {
