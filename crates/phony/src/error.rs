@@ -8,6 +8,7 @@ use phony_call::Refused;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::cluster::Unreached;
 use crate::history::Unclear;
 use crate::store::StoreError;
 
@@ -93,6 +94,12 @@ impl ApiError {
         Self::new(ErrorCode::CallNotFound, "there is no call of this id")
     }
 
+    /// A call that has not ended, and that no process has just now.
+    #[must_use]
+    pub fn lost() -> Self {
+        Self::new(ErrorCode::Conflict, "the call was lost and is not back yet")
+    }
+
     fn status(&self) -> StatusCode {
         match self.code {
             ErrorCode::InvalidRequest => StatusCode::BAD_REQUEST,
@@ -131,6 +138,18 @@ impl From<Refused> for ApiError {
 impl From<Unclear> for ApiError {
     fn from(unclear: Unclear) -> Self {
         Self::field(unclear.field, &unclear.problem)
+    }
+}
+
+impl From<Unreached> for ApiError {
+    fn from(unreached: Unreached) -> Self {
+        match unreached {
+            Unreached::Unknown => Self::call_not_found(),
+            Unreached::Ended => Self::new(ErrorCode::Conflict, unreached.to_string()),
+            Unreached::Silent | Unreached::NoRedis => {
+                Self::new(ErrorCode::Unavailable, unreached.to_string())
+            }
+        }
     }
 }
 

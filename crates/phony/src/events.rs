@@ -13,7 +13,7 @@
 mod log;
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use axum::extract::ws::Utf8Bytes;
 use phony_call::{CallSid, Event};
@@ -41,6 +41,8 @@ pub struct Hub {
     inner: Mutex<Inner>,
     /// Calls that have something to be written; `None` where there is no store.
     news: Option<mpsc::Sender<CallSid>>,
+    /// Told of calls that have another owner.
+    lost: OnceLock<mpsc::Sender<CallSid>>,
 }
 
 #[derive(Debug, Default)]
@@ -197,7 +199,11 @@ impl Hub {
         let mut log = lock(&log);
         log.written(taken.term, last, taken.status.as_deref());
         let (more, over) = (log.is_behind(), log.is_over());
+        let departed = log.departed;
         drop(log);
+        if departed && !more {
+            self.forget(&taken.call);
+        }
         if over && !more {
             self.forget_oldest();
         }
@@ -213,9 +219,26 @@ impl Hub {
 
     /// The call has another owner, under this term.
     pub(crate) fn disown(&self, call: &CallSid, term: u64) {
-        if let Some(log) = self.log(call) {
-            lock(&log).disown(term);
+        let Some(log) = self.log(call) else { return };
+        let departed = {
+            let mut log = lock(&log);
+            log.disown(term);
+            log.departed
+        };
+        if departed {
+            self.forget(call);
         }
+        if let Some(lost) = self.lost.get() {
+            // Without a place in the queue it is found when owners are compared.
+            drop(lost.try_send(call.clone()));
+        }
+    }
+
+    /// The calls that turn out to have another owner, from now on.
+    pub fn lost(&self) -> mpsc::Receiver<CallSid> {
+        let (lost, calls) = mpsc::channel(NEWS);
+        drop(self.lost.set(lost));
+        calls
     }
 
     /// The calls of which something is not written.
@@ -332,6 +355,18 @@ impl Publisher {
             drop(log);
             lock(&self.hub.inner).ended += 1;
             self.hub.forget_oldest();
+        }
+    }
+
+    /// The call goes on elsewhere: its record goes as soon as all of it is written.
+    pub fn depart(&self) {
+        let (call, is_behind) = {
+            let mut log = lock(&self.log);
+            log.departed = true;
+            (log.call.clone(), self.hub.news.is_some() && log.is_behind())
+        };
+        if !is_behind {
+            self.hub.forget(&call);
         }
     }
 

@@ -18,6 +18,7 @@
 pub mod agents;
 pub mod carriers;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod dialer;
 pub mod doctor;

@@ -69,6 +69,11 @@ impl Handle {
         answer.await.ok()
     }
 
+    /// Waits until the call is gone from here.
+    pub async fn closed(&self) {
+        self.mailbox.closed().await;
+    }
+
     /// Asks the call to say goodbye and end.
     pub fn stop(&self) {
         self.stop.cancel();
@@ -84,6 +89,7 @@ pub struct Registry {
 #[derive(Debug)]
 struct Entry {
     handle: Handle,
+    lost: CancellationToken,
     tokens: Vec<String>,
     agent: Option<Arc<Agent>>,
 }
@@ -95,6 +101,8 @@ pub struct Registered {
     pub mailbox: mpsc::Receiver<Box<Letter>>,
     /// Cancelled when the call shall say goodbye.
     pub stop: CancellationToken,
+    /// Cancelled when the call has another owner: not a word more.
+    pub lost: CancellationToken,
     /// Unregisters the call when it is dropped, for whatever reason.
     pub place: Place,
 }
@@ -126,9 +134,11 @@ impl Registry {
         }
         let (mailbox, letters) = mpsc::channel(MAILBOX);
         let handle = Handle { mailbox, stop: stop.clone() };
-        calls.insert(call.clone(), Entry { handle, tokens: Vec::new(), agent: None });
+        let lost = CancellationToken::new();
+        let entry = Entry { handle, lost: lost.clone(), tokens: Vec::new(), agent: None };
+        calls.insert(call.clone(), entry);
         let place = Place { registry: Arc::clone(self), call: call.clone() };
-        Some(Registered { mailbox: letters, stop, place })
+        Some(Registered { mailbox: letters, stop, lost, place })
     }
 
     /// The way to a call.
@@ -148,6 +158,19 @@ impl Registry {
     #[must_use]
     pub fn agent_of(&self, call: &CallSid) -> Option<Arc<Agent>> {
         self.lock().get(call)?.agent.clone()
+    }
+
+    /// The live calls.
+    #[must_use]
+    pub fn calls(&self) -> Vec<CallSid> {
+        self.lock().keys().cloned().collect()
+    }
+
+    /// The call has another owner: it falls silent at once, and goes from here without an end.
+    pub fn lose(&self, call: &CallSid) {
+        if let Some(entry) = self.lock().get(call) {
+            entry.lost.cancel();
+        }
     }
 
     /// A new single-use token for a socket of this call; `None` if the call is gone.

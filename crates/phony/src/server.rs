@@ -27,6 +27,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::agents::{Agent, AgentError, Agents};
 use crate::carriers::{softphone, twilio};
+use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::dialer::Dials;
 use crate::events::Hub;
@@ -66,6 +67,9 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// The address of Redis is none.
+    #[error("REDIS_URL is not the address of a Redis server, such as redis://127.0.0.1:6379")]
+    Redis(#[source] redis::RedisError),
     /// The store cannot be used.
     #[error("{}", .0.chain())]
     Store(StoreError),
@@ -88,7 +92,7 @@ pub struct Running {
     pub switchboard: Arc<Switchboard>,
     auth: Arc<Auth>,
     life: Life,
-    served: JoinHandle<()>,
+    served: JoinHandle<bool>,
 }
 
 /// Starts a server whose calls are held by the configured model.
@@ -127,7 +131,7 @@ pub fn openapi() -> OpenApi {
     let models = Models::new(|_, _| crate::models::port().0);
     let calls = TaskTracker::new();
     let history = History::in_memory(Arc::new(Hub::default()));
-    let parts = (agents, models, history);
+    let parts = (agents, models, history, None);
     let (life, safety) = (Life::default(), Safety::closed(&config, CLOCK));
     let switchboard = Arc::new(switchboard(config, 0, parts, calls, life, safety));
     let auth = Arc::new(Auth::new(SecretString::from(""), false, wall));
@@ -145,21 +149,33 @@ impl Running {
         format!("{scheme}://{}/login?code={code}", switchboard.authority())
     }
 
-    /// Begins the end: no new calls; those there are say goodbye.
+    /// Begins the end: no new calls. Those there are go on on another server, if there is one;
+    /// otherwise they are let finish, up to a limit, and then say goodbye.
     pub fn stop(&self) {
         self.life.drain.cancel();
     }
 
+    /// Ends at once, but politely: every call says goodbye now.
+    pub fn hurry(&self) {
+        self.life.drain.cancel();
+        self.life.stop.cancel();
+    }
+
     /// Ends everything at once.
     pub fn kill(&self) {
-        self.life.drain.cancel();
+        self.hurry();
         self.life.kill.cancel();
     }
 
-    /// Waits until the server has stopped, which it does not by itself.
-    pub async fn join(self) {
-        if let Err(error) = self.served.await {
-            tracing::error!(%error, "the server failed");
+    /// Waits until the server has stopped, which it does not by itself. True if every call came to
+    /// its end or goes on elsewhere; false if some were cut off.
+    pub async fn join(self) -> bool {
+        match self.served.await {
+            Ok(whole) => whole,
+            Err(error) => {
+                tracing::error!(%error, "the server failed");
+                false
+            }
         }
     }
 }
@@ -178,7 +194,12 @@ async fn start_parts(
         Some(token) => token.clone(),
         None => kept_token(&config.data_dir).map_err(data_dir)?,
     };
-    let (history, keeping) = Keeping::open(&config, store)?;
+    let cluster = match &config.redis_url {
+        Some(url) => Some(Cluster::new(url, config.retention.age).map_err(StartError::Redis)?),
+        None => None,
+    };
+    let shared = || cluster.as_ref().map(|cluster| cluster.store() as Arc<dyn Store>);
+    let (history, keeping) = Keeping::open(&config, store.or_else(shared))?;
     let address = SocketAddr::new(config.bind, config.port);
     let listen = |source| StartError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(listen)?;
@@ -188,7 +209,7 @@ async fn start_parts(
     }
     let auth = Arc::new(Auth::new(token, config.host.is_some(), wall));
     let calls = TaskTracker::new();
-    let parts = (agents, models, history);
+    let parts = (agents, models, history, cluster);
     let safety = Safety::open(&config, CLOCK, tasks.clone()).map_err(data_dir)?;
     let port = addr.port();
     let mut switchboard = switchboard(config, port, parts, calls, life.clone(), safety);
@@ -211,24 +232,44 @@ async fn start_parts(
     Ok(Running { addr, switchboard, auth, life, served })
 }
 
-/// Serves until the end, which goes in stages: the calls say goodbye, within a limit; then
-/// everything is told to end; then what remains is waited for, within a limit.
+/// Serves until the end, which goes in stages: the calls are left to others or let finish, within
+/// a limit; they say goodbye, within another; then everything is told to end; then what remains is
+/// waited for, within a limit. False if calls were cut off.
 async fn run(
     serving: impl Future<Output = io::Result<()>> + Send + 'static,
     switchboard: Arc<Switchboard>,
     kept: Kept,
     tasks: TaskTracker,
-) {
+) -> bool {
     let life = switchboard.life.clone();
     let upkeep = tasks.spawn(upkeep(life.kill.clone()));
     let budget = tasks.spawn(safety::watch::watch(Arc::clone(&switchboard)));
     let serving = tasks.spawn(serving);
     life.drain.cancelled().await;
-    tracing::info!(live = switchboard.registry.count(), "stopping");
     switchboard.calls.close();
-    let polite = tokio::time::timeout(switchboard.config.drain, switchboard.calls.wait());
-    if let Some(Err(_)) = life.kill.run_until_cancelled(polite).await {
-        tracing::warn!(live = switchboard.registry.count(), "calls did not end in time");
+    let elsewhere = match &switchboard.cluster {
+        Some(cluster) => cluster.drain().await,
+        None => false,
+    };
+    tracing::info!(live = switchboard.registry.count(), elsewhere, "stopping");
+    if elsewhere {
+        life.hand_over.cancel();
+    }
+    let finish = tokio::time::timeout(switchboard.config.drain, switchboard.calls.wait());
+    if let Some(Err(_)) = life.stop.run_until_cancelled(finish).await {
+        tracing::info!(live = switchboard.registry.count(), "calls are told to say goodbye");
+    }
+    life.stop.cancel();
+    let farewell = switchboard.config.policy.farewell + END_LIMIT;
+    let polite = tokio::time::timeout(farewell, switchboard.calls.wait());
+    let ended = life.kill.run_until_cancelled(polite).await;
+    let left = switchboard.registry.count();
+    if left > 0 {
+        tracing::warn!(
+            live = left,
+            in_time = matches!(ended, Some(Ok(()))),
+            "calls did not end in time and are cut off"
+        );
     }
     life.kill.cancel();
     drop(tokio::time::timeout(END_LIMIT, switchboard.calls.wait()).await);
@@ -241,6 +282,7 @@ async fn run(
         Err(_) => tracing::debug!("connections were left open"),
     }
     tracing::info!("server stopped");
+    left == 0
 }
 
 /// Keeps the histograms of the metrics small.
@@ -254,7 +296,7 @@ async fn upkeep(kill: CancellationToken) {
 fn switchboard(
     config: Config,
     port: u16,
-    (agents, models, history): (Agents, Models, History),
+    (agents, models, history, cluster): (Agents, Models, History, Option<Arc<Cluster>>),
     calls: TaskTracker,
     life: Life,
     safety: Safety,
@@ -271,6 +313,7 @@ fn switchboard(
         history,
         safety: Arc::new(safety),
         dials: Arc::new(dials),
+        cluster,
         models,
         softphone,
         calls,

@@ -9,8 +9,8 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use phony_call::{
-    Agent, Call, EndReason, Fault, FromCarrier, FromModel, Identity, Input, Next, Output, Policy,
-    Progress, ToCarrier, ToModel,
+    Agent, Call, EndReason, Event, Fault, FromCarrier, FromModel, Identity, Input, Next, Output,
+    Policy, Progress, ToCarrier, ToModel,
 };
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -35,12 +35,16 @@ pub struct Start {
     pub agent: Agent,
     /// Who calls whom.
     pub identity: Identity,
+    /// What has been of a call that goes on here; nothing if it begins.
+    pub past: Vec<Event>,
     /// The time on the wall.
     pub wall: Timestamp,
     /// Opens the model.
     pub open_model: Box<dyn Fn() -> ModelPort + Send>,
     /// Ends the task at once.
     pub kill: CancellationToken,
+    /// Cancelled when the call shall be left to another server.
+    pub hand_over: CancellationToken,
     /// The call's place in the registry.
     pub registered: Registered,
     /// The call's record.
@@ -60,16 +64,37 @@ pub async fn run(start: Box<Start>) {
 }
 
 async fn hold(start: Box<Start>) {
-    let Start { policy, agent, identity, wall, open_model, kill, registered, publisher, outbound } =
-        unboxed(start);
+    let Start {
+        policy,
+        agent,
+        identity,
+        past,
+        wall,
+        open_model,
+        kill,
+        hand_over,
+        registered,
+        publisher,
+        outbound,
+    } = unboxed(start);
     // Of its own: what all calls look at with every word is a lock that they all want.
-    let kill = kill.child_token();
-    let Registered { mailbox, stop, place } = registered;
+    let (kill, hand_over) = (kill.child_token(), hand_over.child_token());
+    let Registered { mailbox, stop, lost, place } = registered;
     let now = now();
     let mut record = Record::new(publisher, identity.sid.clone(), (now, wall), place);
     // Who may never answer needs no model yet.
     let model = outbound.is_none().then(&open_model);
-    let (call, outputs) = Call::new(policy, agent, identity, now, wall);
+    let begun = if past.is_empty() {
+        Some(Call::new(policy, agent, identity, now, wall))
+    } else {
+        Call::resume(policy, agent, &past, now, wall)
+    };
+    drop(past);
+    let Some((call, outputs)) = begun else {
+        // It had ended by the time that it was to go on.
+        record.goes_on = true;
+        return;
+    };
     let mut session = Session {
         call,
         publisher: record.publisher.clone(),
@@ -84,10 +109,20 @@ async fn hold(start: Box<Start>) {
         handed_over: false,
     };
     session.perform(outputs);
-    if kill.run_until_cancelled(session.turns(mailbox, stop)).await.is_none() {
+    let signals = Signals { stop, lost, hand_over: hand_over.clone() };
+    if kill.run_until_cancelled(session.turns(mailbox, signals)).await.is_none() {
         record.reason = EndReason::Shutdown;
+        // Cut off, but whoever is asked next goes on with it.
+        session.handed_over |= hand_over.is_cancelled();
     }
     record.goes_on = session.handed_over;
+}
+
+/// What can be wanted of a call from outside its world.
+struct Signals {
+    stop: CancellationToken,
+    lost: CancellationToken,
+    hand_over: CancellationToken,
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
@@ -109,11 +144,13 @@ struct Session {
 }
 
 impl Session {
-    async fn turns(&mut self, mut mailbox: mpsc::Receiver<Box<Letter>>, stop: CancellationToken) {
-        let mut stopping = false;
-        let stopped = stop.cancelled();
+    async fn turns(&mut self, mut mailbox: mpsc::Receiver<Box<Letter>>, signals: Signals) {
+        let Signals { stop, lost, hand_over } = signals;
+        let (mut stopping, mut leaving) = (false, false);
+        let (stopped, lost) = (stop.cancelled(), lost.cancelled());
+        let handed_over = hand_over.cancelled();
         let timer = tokio::time::sleep_until(now().into());
-        tokio::pin!(stopped, timer);
+        tokio::pin!(stopped, lost, handed_over, timer);
         while !self.finished {
             let deadline = self.call.deadline();
             // Every word moves deadlines on. The timer is left where it is, goes off early and is
@@ -126,6 +163,14 @@ impl Session {
             // Stop and letters come first, so that «hang up» never waits behind words.
             tokio::select! {
                 biased;
+                () = &mut lost => {
+                    self.handed_over = true;
+                    return;
+                }
+                () = &mut handed_over, if !leaving && !stopping => {
+                    leaving = true;
+                    self.input(Input::HandOver);
+                }
                 () = &mut stopped, if !stopping => {
                     stopping = true;
                     self.input(Input::Stop);

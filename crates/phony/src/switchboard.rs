@@ -1,5 +1,7 @@
 //! Where calls are taken: finds the agent, reaches for the model, starts the call's task.
 
+mod adopt;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -8,14 +10,15 @@ use std::time::{Duration, Instant};
 use axum::extract::ws::WebSocket;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use phony_call::{CallSid, Country, Direction, Identity, PhoneNumber};
+use phony_call::{CallSid, Country, Direction, Event, Identity, PhoneNumber};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agents::{Agent, Agents};
+use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::dialer::Dials;
-use crate::events::Hub;
+use crate::events::{Hub, Publisher};
 use crate::history::History;
 use crate::models::ModelPort;
 use crate::registry::{Handle, Registered, Registry};
@@ -45,6 +48,8 @@ pub struct Switchboard {
     pub safety: Arc<Safety>,
     /// Calls that are being placed.
     pub dials: Arc<Dials>,
+    /// The other servers, if this is one of several.
+    pub cluster: Option<Arc<Cluster>>,
     /// How a call reaches its model.
     pub models: Models,
     /// How a supervisor's page carries a call.
@@ -71,8 +76,12 @@ pub struct Clock {
 /// The stages of the server's end.
 #[derive(Debug, Clone, Default)]
 pub struct Life {
-    /// Cancelled when no new calls are taken and the live ones say goodbye.
+    /// Cancelled when no new calls are taken; the live ones go on.
     pub drain: CancellationToken,
+    /// Cancelled when the live calls are left to other servers.
+    pub hand_over: CancellationToken,
+    /// Cancelled when the live calls say goodbye.
+    pub stop: CancellationToken,
     /// Cancelled when everything ends at once.
     pub kill: CancellationToken,
 }
@@ -155,6 +164,16 @@ pub struct Placed {
     pub slot: Option<Slot>,
 }
 
+/// What has been of a call before its task begins.
+enum Before {
+    /// Nothing: it rings.
+    Nothing,
+    /// We place it.
+    Placed(Outbound),
+    /// It began elsewhere, and this has happened in it.
+    Kept(Vec<Event>),
+}
+
 impl Switchboard {
     /// Takes a call whose phone rings, or finds it if it was taken before: carriers ask twice when
     /// an answer is late. The model is reached for at once, so that the first word need not wait.
@@ -168,7 +187,7 @@ impl Switchboard {
         if self.life.drain.is_cancelled() {
             return Err(Draining);
         }
-        let stop = self.life.drain.child_token();
+        let stop = self.life.stop.child_token();
         let Some(registered) = self.registry.register(&identity.sid, stop) else { return Ok(()) };
         let ours = match identity.direction {
             Direction::Inbound => &identity.to,
@@ -179,7 +198,8 @@ impl Switchboard {
             tracing::warn!(agent = id, "the webhook names an agent that there is not");
         }
         let agent = named.unwrap_or_else(|| self.agents.for_number(ours));
-        self.begin(registered, identity, agent, None);
+        let publisher = self.hub.open(&identity.sid);
+        self.begin(registered, identity, agent, publisher, Before::Nothing);
         Ok(())
     }
 
@@ -187,7 +207,7 @@ impl Switchboard {
     /// because its webhook was faster, stays as it is.
     pub fn take_placed(&self, placed: Placed) {
         let Placed { identity, agent, slot } = placed;
-        let stop = self.life.drain.child_token();
+        let stop = self.life.stop.child_token();
         let Some(registered) = self.registry.register(&identity.sid, stop) else { return };
         let outbound = Outbound {
             safety: Arc::clone(&self.safety),
@@ -195,16 +215,24 @@ impl Switchboard {
             slot,
             tasks: self.calls.clone(),
         };
-        self.begin(registered, identity, agent, Some(outbound));
+        let publisher = self.hub.open(&identity.sid);
+        self.begin(registered, identity, agent, publisher, Before::Placed(outbound));
     }
 
+    /// Starts the task of a call.
     fn begin(
         &self,
         registered: Registered,
         identity: Identity,
         agent: Arc<Agent>,
-        outbound: Option<Outbound>,
+        publisher: Publisher,
+        before: Before,
     ) {
+        let (outbound, past) = match before {
+            Before::Nothing => (None, Vec::new()),
+            Before::Placed(outbound) => (Some(outbound), Vec::new()),
+            Before::Kept(past) => (None, past),
+        };
         let sid = identity.sid.clone();
         self.registry.speaks(&sid, Arc::clone(&agent));
         let mut of_call_itself = agent.call.clone();
@@ -223,15 +251,16 @@ impl Switchboard {
             // The carrier ends the ringing; its report may be late.
             policy.connect = policy.connect.max(self.config.dialing.ring + REPORT);
         }
-        let publisher = self.hub.open(&sid);
         let models = self.models.clone();
         let start = Start {
             policy,
             agent: of_call_itself,
             identity,
+            past,
             wall: (self.clock.wall)(),
             open_model: Box::new(move || models.open(&agent, &sid)),
             kill: self.life.kill.clone(),
+            hand_over: self.life.hand_over.clone(),
             registered,
             publisher,
             outbound,
@@ -257,7 +286,10 @@ impl Switchboard {
         } else if config.openai.api_key.is_none() && config.openai.is_official() {
             Some("OPENAI_API_KEY is not set".into())
         } else {
-            let trouble = self.history.trouble()?;
+            let trouble = self.history.trouble().or_else(|| {
+                let gone = self.cluster.as_ref().is_some_and(|cluster| !cluster.is_reachable());
+                gone.then(|| "Redis does not answer".to_owned())
+            })?;
             Some(format!("calls are taken but not kept: {trouble}").into())
         }
     }

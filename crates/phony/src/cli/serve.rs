@@ -7,7 +7,8 @@ use super::Settings;
 use crate::server::{self, Running};
 use crate::telemetry;
 
-/// Runs the server until it is told to stop: politely by the first signal, at once by the second.
+/// Runs the server until it is told to stop. By the first signal its calls are left to another
+/// server or let finish, by the second they say goodbye, by the third they are cut off.
 pub(super) fn run(settings: Settings) -> anyhow::Result<()> {
     let config = settings.load()?;
     server::make_folder(&config.data_dir)
@@ -20,7 +21,8 @@ pub(super) fn run(settings: Settings) -> anyhow::Result<()> {
         let running = server::start(config).await?;
         announce(&running);
         wait_for_signals(&running).await?;
-        running.join().await;
+        let whole = running.join().await;
+        anyhow::ensure!(whole, "calls were cut off (the drain limit can be set in phony.toml)");
         Ok(())
     });
     drop(log);
@@ -41,11 +43,13 @@ async fn wait_for_signals(running: &Running) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     signals.next().await;
     running.stop();
-    let life = running.switchboard.life.clone();
+    let kill = running.switchboard.life.kill.clone();
     running.switchboard.calls.close();
-    tokio::select! {
-        () = life.kill.cancelled() => {}
-        () = signals.next() => running.kill(),
+    for again in [Running::hurry, Running::kill] {
+        if kill.run_until_cancelled(signals.next()).await.is_none() {
+            break;
+        }
+        again(running);
     }
     Ok(())
 }

@@ -9,6 +9,7 @@ use crate::store::{CallLine, Chunk, Entry, FIRST_TERM};
 
 /// One call's record.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
 pub(super) struct Log {
     pub(super) call: CallSid,
     pub(super) line: Option<CallLine>,
@@ -22,6 +23,8 @@ pub(super) struct Log {
     /// It waits in the writer's queue.
     pub(super) queued: bool,
     status_changed: bool,
+    /// The call goes on elsewhere.
+    pub(super) departed: bool,
     over: bool,
 }
 
@@ -43,6 +46,7 @@ impl Log {
             written: 0,
             queued: false,
             status_changed: false,
+            departed: false,
             over: false,
         }
     }

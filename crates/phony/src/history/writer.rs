@@ -17,8 +17,6 @@ use super::Trouble;
 use crate::events::Hub;
 use crate::store::{Appended, Chunk, Store, StoreError};
 
-/// How long news may wait for more. A process that is killed loses that, and the time of a write.
-const LINGER: Duration = Duration::from_millis(50);
 /// Events in one write.
 const BATCH: usize = 4096;
 /// How often records are looked through for what found no place in the queue, and the store is
@@ -66,7 +64,7 @@ impl Writer {
                 // While the store fails, it is tried each round and not for each event.
                 Some(call) = self.news.recv(), if !self.failing => {
                     self.dirty.insert(call);
-                    drop(timeout(LINGER, stop.cancelled()).await);
+                    drop(timeout(self.store.linger(), stop.cancelled()).await);
                 }
             }
             self.take_news();

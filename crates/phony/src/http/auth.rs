@@ -2,21 +2,20 @@
 //!
 //! [`Supervisor`] is an extractor: a handler without it has no way to a call.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use hmac::{Hmac, Mac as _};
 use jiff::{SignedDuration, Timestamp};
-use phony_call::CallSid;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::{Http, Peer};
 use crate::error::{ApiError, ErrorCode};
-use crate::registry::{Handle, hex, random_token};
+use crate::registry::{hex, random_token};
 use crate::switchboard::Switchboard;
 
 /// The cookie that a log-in sets.
@@ -134,30 +133,8 @@ impl Supervisor {
         format!("{how}:{}", self.http.auth.fingerprint())
     }
 
-    pub(super) fn switchboard(&self) -> &Switchboard {
+    pub(super) fn switchboard(&self) -> &Arc<Switchboard> {
         &self.http.switchboard
-    }
-
-    /// The way to a live call. A call that has ended is known, but cannot be acted upon.
-    pub(super) async fn call(&self, call: &CallSid) -> Result<Handle, ApiError> {
-        match self.switchboard().find(call) {
-            Some(handle) => Ok(handle),
-            None => Err(self.gone(call).await),
-        }
-    }
-
-    /// Why a call cannot be reached.
-    pub(super) async fn gone(&self, call: &CallSid) -> ApiError {
-        match self.switchboard().history.line(call).await {
-            Ok(None) => ApiError::call_not_found(),
-            Ok(Some(line)) if line.end.is_some() => {
-                ApiError::new(ErrorCode::Conflict, "the call has ended")
-            }
-            Ok(Some(_)) => {
-                ApiError::new(ErrorCode::Conflict, "the call was lost and is not back yet")
-            }
-            Err(error) => error.into(),
-        }
     }
 }
 

@@ -68,7 +68,8 @@ pub(super) async fn events(
 }
 
 async fn view(supervisor: &Supervisor, wanted: &Wanted) -> Result<View, ApiError> {
-    let history = &supervisor.switchboard().history;
+    let switchboard = supervisor.switchboard();
+    let (history, cluster) = (&switchboard.history, &switchboard.cluster);
     let after = match wanted.after.as_deref() {
         None | Some("") => 0,
         Some(text) => {
@@ -76,10 +77,17 @@ async fn view(supervisor: &Supervisor, wanted: &Wanted) -> Result<View, ApiError
         }
     };
     match wanted.call_sid.as_deref() {
-        None | Some("") => Ok(history.hub().view_all()),
+        None | Some("") => Ok(match cluster {
+            Some(cluster) => cluster.view_all(switchboard).await,
+            None => history.hub().view_all(),
+        }),
         Some(call) => {
             let call = CallSid::parse(call).map_err(|_| ApiError::call_not_found())?;
-            history.view(&call, after).await?.ok_or_else(ApiError::call_not_found)
+            let view = match cluster {
+                Some(cluster) => cluster.view(switchboard, &call, after).await?,
+                None => history.view(&call, after).await?,
+            };
+            view.ok_or_else(ApiError::call_not_found)
         }
     }
 }

@@ -63,10 +63,17 @@ impl Keeping {
         let Self { store, writer, lock } = self;
         let (stop, kill) = (CancellationToken::new(), switchboard.life.kill.clone());
         let writer = tasks.spawn(writer.run(stop.clone()));
+        let lost = fall_silent(Arc::clone(switchboard));
+        let guard = kill.clone();
+        tasks.spawn(async move { guard.run_until_cancelled(lost).await });
+        if let Some(cluster) = &switchboard.cluster {
+            tasks.spawn(Arc::clone(cluster).run(Arc::clone(switchboard)));
+        }
         let retention = retain(Arc::clone(&store), Arc::clone(switchboard));
         let guard = kill.clone();
         tasks.spawn(async move { guard.run_until_cancelled(retention).await });
-        if let Some(lock) = lock {
+        // What others have open is theirs.
+        if let Some(lock) = lock.filter(|_| switchboard.cluster.is_none()) {
             let abandoned = close_left_open(store, Arc::clone(switchboard));
             tasks.spawn(async move {
                 kill.run_until_cancelled(abandoned).await;
@@ -85,6 +92,14 @@ impl Kept {
         if timeout(LAST_WRITE, self.writer).await.is_err() {
             tracing::error!("the last events of calls could not be written in time");
         }
+    }
+}
+
+/// Ends the calls here that turn out to have another owner.
+async fn fall_silent(switchboard: Arc<Switchboard>) {
+    let mut lost = switchboard.hub.lost();
+    while let Some(call) = lost.recv().await {
+        switchboard.registry.lose(&call);
     }
 }
 

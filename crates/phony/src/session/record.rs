@@ -36,8 +36,11 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         metrics::gauge!("phony_calls_live").decrement(1.0);
+        if self.goes_on {
+            return self.publisher.depart();
+        }
         let (last, ended) = self.publisher.state();
-        if ended || last == 0 || self.goes_on {
+        if ended || last == 0 {
             return;
         }
         let lasted = super::now().saturating_duration_since(self.began.0);

@@ -73,6 +73,12 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Forgets ended calls that are too old or too many, the oldest first; gives their number.
     fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> Answer<'a, u64>;
 
+    /// How long news may wait for more, so that many events become one write. A process that is
+    /// killed loses that, and the time of a write.
+    fn linger(&self) -> Duration {
+        Duration::from_millis(50)
+    }
+
     /// Whether the store can be written, as far as can be told without writing a call.
     fn check(&self) -> Answer<'_, ()>;
 }

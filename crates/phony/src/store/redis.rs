@@ -306,6 +306,11 @@ impl Store for Redis {
         })
     }
 
+    /// Another node may be asked for the call in the next moment.
+    fn linger(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+
     fn check(&self) -> Answer<'_, ()> {
         Box::pin(async move {
             let mut command = cmd("SET");

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod auth;
 mod calls_tail;
+mod cluster;
 mod command;
 mod config;
 mod demo;

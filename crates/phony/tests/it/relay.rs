@@ -231,7 +231,7 @@ async fn a_model_whose_task_dies_is_opened_anew() {
 async fn the_server_says_goodbye_before_it_stops() {
     let house = house().await;
     let mut line = talking(&house, "CA1").await;
-    house.running.stop();
+    house.running.hurry();
     let goodbye = line.utterance().await;
     assert!(goodbye.contains("Goodbye"), "{goodbye}");
     let (status, _) = house.get("/readyz").await;

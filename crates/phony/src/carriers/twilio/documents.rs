@@ -47,10 +47,10 @@ impl Document {
 
     /// Connect the call to our relay socket, with a token made for it alone. A call that is gone
     /// is hung up.
-    pub(super) fn relay(switchboard: &Switchboard, call: &CallSid) -> Self {
+    pub(super) async fn relay(switchboard: &Switchboard, call: &CallSid) -> Self {
         let authority = switchboard.authority();
         let url = WssUrl::new(format!("wss://{authority}/relay/ws"));
-        let (Ok(url), Some(token)) = (url, switchboard.registry.mint(call)) else {
+        let (Ok(url), Some(token)) = (url, switchboard.mint(call).await) else {
             return Self::hang_up();
         };
         let mut relay = Relay::new(url).parameter("token", token);
@@ -83,7 +83,7 @@ impl Document {
     }
 
     /// What a call says about how it goes on.
-    pub(super) fn of_next(
+    pub(super) async fn of_next(
         switchboard: &Switchboard,
         call: &CallSid,
         next: &Next,
@@ -94,7 +94,7 @@ impl Document {
             Next::Dial { target, ring, limit } => {
                 Self::dial(switchboard, target, caller_id, *ring, *limit)
             }
-            Next::Reconnect => Self::relay(switchboard, call),
+            Next::Reconnect => Self::relay(switchboard, call).await,
             Next::Apologise { text } => Self::apology(switchboard, text),
             Next::Nothing => Self::empty(),
         }

@@ -67,7 +67,11 @@ pub(super) async fn relay(
 async fn serve(mut socket: WebSocket, switchboard: Arc<Switchboard>) {
     let kill = switchboard.life.kill.clone();
     let first = first_frame(&mut socket, &kill).await;
-    let Some((handle, call)) = first.and_then(|setup| admit(&switchboard, &setup)) else {
+    let admitted = match &first {
+        Some(setup) => admit(&switchboard, setup).await,
+        None => None,
+    };
+    let Some((handle, call)) = admitted else {
         metrics::counter!("phony_relay_sockets_refused_total").increment(1);
         tracing::warn!("a relay socket without the token of its call was refused");
         close(&mut socket, close_code::POLICY, "no valid token").await;
@@ -107,10 +111,10 @@ async fn setup_frame(socket: &mut WebSocket) -> Option<Setup> {
 }
 
 /// The call that the socket may carry: the one that its token was made for.
-fn admit(switchboard: &Switchboard, setup: &Setup) -> Option<(Handle, CallSid)> {
+async fn admit(switchboard: &Switchboard, setup: &Setup) -> Option<(Handle, CallSid)> {
     let token = setup.custom_parameters.get("token")?;
     let call = CallSid::parse(&setup.call_sid).ok()?;
-    let handle = switchboard.registry.redeem(&call, token)?;
+    let handle = switchboard.redeem(&call, token).await?;
     Some((handle, call))
 }
 

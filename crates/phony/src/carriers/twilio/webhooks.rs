@@ -17,8 +17,8 @@ use utoipa::IntoParams;
 
 use super::documents::Document;
 use super::gate::Signed;
+use crate::cluster::Report;
 use crate::error::{ApiError, ErrorBody};
-use crate::registry::Letter;
 use crate::switchboard::{Draining, Switchboard};
 
 /// What the URL asks for that is given to the carrier; the signature covers it.
@@ -44,7 +44,7 @@ pub(super) async fn receive_call(
     Query(wanted): Query<Wanted>,
     Signed(form): Signed,
 ) -> Result<Document, ApiError> {
-    answer(&switchboard, &wanted, &form, Direction::Inbound)
+    answer(&switchboard, &wanted, &form, Direction::Inbound).await
 }
 
 /// An outbound call has been answered.
@@ -64,7 +64,7 @@ pub(super) async fn start_call(
 ) -> Result<Document, ApiError> {
     // The webhook may be faster than the answer to our own request.
     switchboard.dials.settled(&VoiceRequest::from_form(&form).to).await;
-    answer(&switchboard, &wanted, &form, Direction::Outbound)
+    answer(&switchboard, &wanted, &form, Direction::Outbound).await
 }
 
 /// A relay session, or a dialled leg, is over: how does the call go on?
@@ -85,16 +85,13 @@ pub(super) async fn call_ended(
     let end = leg_end(&form);
     let caller_id = our_number(&switchboard, &form);
     let session = SessionEnd::from_form(&form);
-    let known = match switchboard.find(&call) {
-        Some(handle) => handle.ask(|reply| Letter::LegEnded { end: end.clone(), reply }).await,
-        None => None,
-    };
+    let known = switchboard.leg_ended(&call, &end).await;
     tracing::info!(
         callSid = %call, ?end, known = known.is_some(), code = session.error_code,
         "the carrier asks how the call goes on"
     );
     Ok(match known {
-        Some(next) => Document::of_next(&switchboard, &call, &next, caller_id.as_ref()),
+        Some(next) => Document::of_next(&switchboard, &call, &next, caller_id.as_ref()).await,
         None => of_unknown(&switchboard, &end, caller_id.as_ref()),
     })
 }
@@ -123,19 +120,18 @@ pub(super) async fn call_status(
         switchboard.dials.settled(&update.to).await;
     }
     // Reports of a call that is over change nothing.
-    let Some(handle) = switchboard.find(&call) else { return Ok(StatusCode::NO_CONTENT) };
     if let Some(who) = answerer(&update.answered_by) {
-        handle.send(Letter::AnsweredBy(who)).await;
+        switchboard.tell(&call, Report::AnsweredBy(who)).await;
     }
     if let Some(status) = end_status(&update.call_status) {
-        handle.send(Letter::Over(status)).await;
+        switchboard.tell(&call, Report::Over(status)).await;
     } else if let Some(progress) = progress(&update.call_status) {
-        handle.send(Letter::Progress(progress)).await;
+        switchboard.tell(&call, Report::Progress(progress)).await;
     }
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn answer(
+async fn answer(
     switchboard: &Switchboard,
     wanted: &Wanted,
     form: &Form,
@@ -151,7 +147,7 @@ fn answer(
         carrier: "twilio".into(),
     };
     match switchboard.take(identity, wanted.agent.as_deref()) {
-        Ok(()) => Ok(Document::relay(switchboard, &call)),
+        Ok(()) => Ok(Document::relay(switchboard, &call).await),
         Err(Draining) => Ok(Document::busy()),
     }
 }

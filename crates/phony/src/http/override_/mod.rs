@@ -27,7 +27,6 @@ pub(super) use whisper::*;
 use super::auth::Supervisor;
 use super::body::{Fields, Read};
 use crate::error::ApiError;
-use crate::registry::Letter;
 
 /// `{"status":"ok"}`.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -63,10 +62,6 @@ async fn act(
     call: &CallSid,
     action: Action,
 ) -> Result<Json<Done>, ApiError> {
-    let handle = supervisor.call(call).await?;
-    match handle.ask(|reply| Letter::Act { action, reply }).await {
-        Some(done) => done?,
-        None => return Err(supervisor.gone(call).await),
-    }
+    supervisor.switchboard().act(call, action).await?;
     Ok(Done::ok())
 }

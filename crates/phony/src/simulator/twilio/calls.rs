@@ -17,7 +17,11 @@ pub(crate) enum Control {
     Complete,
     Cancel,
     Redirect(Source),
-    TimeLimit { seconds: u64 },
+    TimeLimit {
+        seconds: u64,
+    },
+    /// The socket of the relay session is lost on the way.
+    DropSocket,
 }
 
 /// Where TwiML comes from.

@@ -27,6 +27,8 @@ pub(crate) enum Broken {
     Redirected(Source),
     TimeLimit,
     Stopped,
+    /// The relay session's socket was lost.
+    SocketLost,
 }
 
 /// What comes after a verb.
@@ -153,6 +155,7 @@ impl Leg {
                 self.line.act(now_ms, Act::HangUp, &mut self.events);
             }
             Tick::Control(Control::Complete | Control::Cancel) => return Err(Broken::ApiEnded),
+            Tick::Control(Control::DropSocket) => return Err(Broken::SocketLost),
             Tick::Control(Control::Redirect(source)) => return Err(Broken::Redirected(source)),
             Tick::Control(Control::TimeLimit { seconds }) => {
                 let from_ms = self.cell.look(|record| record.answered_ms).unwrap_or(now_ms);
@@ -253,6 +256,8 @@ impl Leg {
             Broken::ApiEnded => Next::Over(End::ApiEnded),
             Broken::TimeLimit => Next::Over(End::TimeLimit),
             Broken::Stopped => Next::Over(End::NetworkStopped),
+            // There was none to lose.
+            Broken::SocketLost => Next::Verb,
             Broken::Redirected(source) => self.go_to("redirect", &source, Form::default()).await,
         }
     }

@@ -54,7 +54,7 @@ pub use self::record::{
 pub use self::rest::Fault;
 pub use self::webhooks::Reach;
 
-use self::calls::{Calls, lock};
+use self::calls::{Calls, Control, lock};
 use self::line::Ears;
 use self::listener::StoppableListener;
 use self::network::Network;
@@ -264,6 +264,14 @@ impl TwilioRunning {
     /// by itself.
     pub fn dial_in(&self, from: &str, to: &str, caller: Caller) -> Result<String, DialError> {
         dial_in(&self.net, from, to, caller)
+    }
+
+    /// The socket of a call's relay session is lost on the way, as when a network fails: neither
+    /// side says goodbye. False if there is no such call.
+    #[must_use]
+    pub fn drop_socket(&self, sid: &str) -> bool {
+        let calls = lock(&self.net.calls);
+        calls.get(sid).is_some_and(|cell| cell.control.try_send(Control::DropSocket).is_ok())
     }
 
     /// All calls that are remembered, oldest first.

@@ -338,6 +338,7 @@ impl Over {
 
     fn broken(broken: Broken) -> Self {
         let mut over = match broken {
+            Broken::SocketLost => return Self::dropped(),
             Broken::TimeLimit => Self::failed(TOO_LONG, "Maximum call duration reached", 1000),
             Broken::HungUp | Broken::ApiEnded | Broken::Redirected(_) | Broken::Stopped => Self {
                 status: SessionStatus::Completed,

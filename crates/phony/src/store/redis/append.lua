@@ -4,7 +4,7 @@
 -- its end (0: for ever), then for each event: number, JSON, turns, cost, end.
 -- Answers {0, last} if it is there, {1, last} if something is missing, {2, term} if it is another's.
 local term, after = tonumber(ARGV[2]), tonumber(ARGV[3])
-local known = redis.call('HMGET', KEYS[1], 'term', 'last')
+local known = redis.call('HMGET', KEYS[1], 'term', 'last', 'node')
 local last = tonumber(known[2] or '0')
 if not known[1] then
   if after > 0 or ARGV[6] == '' then return {1, 0} end
@@ -13,6 +13,9 @@ if not known[1] then
   redis.call('ZADD', KEYS[4], ARGV[5], ARGV[1])
 elseif tonumber(known[1]) > term then
   return {2, tonumber(known[1])}
+elseif tonumber(known[1]) == term and known[3] ~= ARGV[4] then
+  -- Two nodes have begun the same call: the one that wrote first has it.
+  return {2, term + 1}
 elseif last < after then
   return {1, last}
 end

@@ -1,0 +1,228 @@
+//! What keeps a node among the others: it says that it lives, listens to them, and looks after the
+//! calls of those that are dead.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::ws::Utf8Bytes;
+use futures_util::StreamExt as _;
+use phony_call::CallSid;
+use redis::{Msg, RedisError};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+
+use super::words::{Letter, Reply, Wish};
+use super::{Cluster, HEARTBEAT, LEASE, REDIS_LIMIT};
+use crate::registry;
+use crate::store::Store as _;
+use crate::store::redis::PREFIX;
+use crate::switchboard::Switchboard;
+
+/// How often the calls that are held here are compared with what the store says, in heartbeats.
+const COMPARE: u32 = 5;
+/// How long a node must be dead before its calls are taken from it unasked. One that only cannot
+/// reach Redis goes on with its calls meanwhile.
+const ABANDONED: Duration = Duration::from_mins(5);
+/// How long to wait before Redis is listened to again.
+const AGAIN: Duration = Duration::from_millis(200);
+/// How long what this node wrote last may take before it says that it has a call no longer.
+const SETTLING: (Duration, u32) = (Duration::from_millis(10), 100);
+
+impl Cluster {
+    /// Works until the server ends.
+    pub async fn run(self: Arc<Self>, switchboard: Arc<Switchboard>) {
+        let kill = switchboard.life.kill.clone();
+        let work = async {
+            tokio::join!(
+                self.live(&switchboard),
+                self.listen(&switchboard),
+                self.look_after(&switchboard)
+            )
+        };
+        kill.run_until_cancelled(work).await;
+        let mut forget = redis::cmd("DEL");
+        forget.arg(format!("{PREFIX}alive:{}", self.node));
+        drop(timeout(REDIS_LIMIT, self.command::<redis::Value>(&forget)).await);
+    }
+
+    /// Says again and again that this node lives. After a silence, when others may have taken it
+    /// for dead, calls that are not its own any more fall silent before anything else.
+    async fn live(&self, switchboard: &Switchboard) {
+        let mut beat = interval(HEARTBEAT);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last = (switchboard.clock.now)();
+        for round in 0u32.. {
+            beat.tick().await;
+            let now = (switchboard.clock.now)();
+            let silent = now.saturating_duration_since(last) > HEARTBEAT * 2;
+            if silent || round.is_multiple_of(COMPARE) {
+                self.compare(switchboard).await;
+            }
+            if self.say_alive().await.is_ok() {
+                last = now;
+            }
+        }
+    }
+
+    /// Lets go of the calls that have another owner.
+    async fn compare(&self, switchboard: &Switchboard) {
+        let held = switchboard.registry.calls();
+        for chunk in held.chunks(500) {
+            let Ok(lost) = self.lost(chunk).await else { return };
+            for call in lost {
+                tracing::warn!(callSid = %call, "the call has another owner");
+                switchboard.registry.lose(&call);
+            }
+        }
+    }
+
+    /// Listens to what the others want, for ever.
+    async fn listen(self: &Arc<Self>, switchboard: &Arc<Switchboard>) {
+        loop {
+            if let Err(error) = self.listen_once(switchboard).await {
+                tracing::debug!(%error, "Redis cannot be listened to");
+            }
+            sleep(AGAIN).await;
+        }
+    }
+
+    async fn listen_once(
+        self: &Arc<Self>,
+        switchboard: &Arc<Switchboard>,
+    ) -> Result<(), RedisError> {
+        let connecting = timeout(REDIS_LIMIT, self.client.get_async_pubsub()).await;
+        let Ok(pubsub) = connecting else { return Ok(()) };
+        let (mut sink, mut stream) = pubsub?.split();
+        sink.subscribe(&[format!("{PREFIX}node:{}", self.node), all_nodes()]).await?;
+        let mut feeding = self.feeding.wanted();
+        let mut fed = false;
+        loop {
+            let wanted = *feeding.borrow_and_update();
+            if wanted != fed {
+                let pattern = format!("{PREFIX}event:*");
+                if wanted {
+                    sink.psubscribe(pattern).await?;
+                } else {
+                    sink.punsubscribe(pattern).await?;
+                }
+                fed = wanted;
+                self.feeding.is_fed(fed);
+            }
+            tokio::select! {
+                message = stream.next() => match message {
+                    Some(message) => self.hear(switchboard, &message),
+                    None => break,
+                },
+                changed = feeding.changed() => if changed.is_err() { break },
+            }
+        }
+        self.feeding.is_fed(false);
+        Ok(())
+    }
+
+    fn hear(self: &Arc<Self>, switchboard: &Arc<Switchboard>, message: &Msg) {
+        let Ok(text) = message.get_payload::<String>() else { return };
+        let events = format!("{PREFIX}event:");
+        if let Some(call) = message.get_channel_name().strip_prefix(&events) {
+            if let Ok(call) = CallSid::parse(call) {
+                // Nobody listens if the last viewer has just gone.
+                drop(self.feed.send((call, Utf8Bytes::from(text))));
+            }
+            return;
+        }
+        match serde_json::from_str(&text) {
+            Ok(Letter::Ask { id, from, call, what }) => {
+                let (cluster, switchboard) = (Arc::clone(self), Arc::clone(switchboard));
+                self.tasks.spawn(async move {
+                    let reply = serve(&switchboard, &call, what).await;
+                    if let Err(error) = cluster.tell(&from, &Letter::Answer { id, reply }).await {
+                        tracing::warn!(%error, callSid = %call, "an answer was not sent");
+                    }
+                });
+            }
+            Ok(Letter::Answer { id, reply }) => {
+                if let Some(waiting) = self.questions().remove(&id) {
+                    // Whoever asked may have gone away.
+                    drop(waiting.send(reply));
+                }
+            }
+            Ok(Letter::Watch { call }) => self.show(switchboard, call),
+            Err(error) => tracing::warn!(%error, "another server says what is not understood"),
+        }
+    }
+
+    /// Takes up the calls of nodes that have been dead for long, so that they end in order.
+    async fn look_after(&self, switchboard: &Arc<Switchboard>) {
+        let mut round = interval(LEASE);
+        round.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut dead: HashMap<CallSid, Instant> = HashMap::new();
+        loop {
+            round.tick().await;
+            let Ok(open) = self.store.open().await else {
+                dead.clear();
+                continue;
+            };
+            let now = (switchboard.clock.now)();
+            dead.retain(|call, _| open.iter().any(|line| line.sid == *call));
+            for line in open {
+                if switchboard.find(&line.sid).is_some()
+                    || !matches!(self.owner_lives(&line.sid).await, Ok(Some(false)))
+                {
+                    dead.remove(&line.sid);
+                    continue;
+                }
+                let since = *dead.entry(line.sid.clone()).or_insert(now);
+                if now.saturating_duration_since(since) >= ABANDONED {
+                    tracing::warn!(callSid = %line.sid, "the call's server is dead");
+                    drop(switchboard.adopt(&line.sid).await);
+                }
+            }
+        }
+    }
+}
+
+/// Does what another node wants of a call that is here.
+async fn serve(switchboard: &Switchboard, call: &CallSid, what: Wish) -> Reply {
+    if let Some(handle) = switchboard.find(call) {
+        let reply = match what {
+            Wish::Act(action) => {
+                let done = handle.ask(|reply| registry::Letter::Act { action, reply }).await;
+                done.map(|done| done.map_or_else(Reply::Refused, |()| Reply::Done))
+            }
+            Wish::LegEnded(end) => {
+                let next = handle.ask(|reply| registry::Letter::LegEnded { end, reply }).await;
+                next.map(Reply::Next)
+            }
+            Wish::Report(report) => handle.send(report.letter()).await.then_some(Reply::Done),
+            Wish::Release => {
+                switchboard.registry.lose(call);
+                handle.closed().await;
+                let events = switchboard.hub.kept(call).map(|kept| kept.events);
+                // What is written already is found in the store.
+                let events = events.unwrap_or_default();
+                return Reply::Released(events.iter().map(ToString::to_string).collect());
+            }
+        };
+        if let Some(reply) = reply {
+            return reply;
+        }
+    }
+    // It has just ended or been handed over here: whoever asks must find all of it in the store.
+    settle(switchboard, call).await;
+    Reply::Gone
+}
+
+/// Waits, but not for long, until what is known of a call here is written.
+async fn settle(switchboard: &Switchboard, call: &CallSid) {
+    for _ in 0..SETTLING.1 {
+        if !switchboard.hub.is_behind(call) {
+            return;
+        }
+        sleep(SETTLING.0).await;
+    }
+}
+
+/// The channel that every node listens to.
+pub(super) fn all_nodes() -> String {
+    format!("{PREFIX}nodes:all")
+}

@@ -1,0 +1,338 @@
+//! Viewers here of calls elsewhere: what has been comes from the store, what happens from the
+//! channel on which every node publishes, and the two are joined by the events' numbers.
+//!
+//! Stored events are published by the store as they are written. What is only shown is published by
+//! the node that has the call, and only while somebody elsewhere says that he is looking.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::extract::ws::Utf8Bytes;
+use phony_call::CallSid;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::time::{interval, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::bus::all_nodes;
+use super::words::Letter;
+use super::{Cluster, REDIS_LIMIT};
+use crate::events::{VIEWER_QUEUE, View};
+use crate::store::redis::channel;
+use crate::store::{Store as _, StoreError};
+use crate::switchboard::Switchboard;
+
+/// How often a viewer says that he is still looking.
+const LOOKING: Duration = Duration::from_secs(5);
+/// For how long that counts.
+const LOOKED: Duration = Duration::from_secs(12);
+
+/// Whether this node is told of all events, and who looks at calls of this node from elsewhere.
+#[derive(Debug)]
+pub(super) struct Feeding {
+    viewers: watch::Sender<usize>,
+    wanted: watch::Sender<bool>,
+    fed: watch::Sender<bool>,
+    /// Until when what is only shown is published, for one call or for all.
+    shown: Mutex<HashMap<Option<CallSid>, Instant>>,
+}
+
+impl Default for Feeding {
+    fn default() -> Self {
+        Self {
+            viewers: watch::channel(0).0,
+            wanted: watch::channel(false).0,
+            fed: watch::channel(false).0,
+            shown: Mutex::default(),
+        }
+    }
+}
+
+/// One viewer, as long as it lives.
+struct Looking(Arc<Cluster>);
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        let feeding = &self.0.feeding;
+        feeding.viewers.send_modify(|viewers| *viewers -= 1);
+        feeding.wanted.send_if_modified(|wanted| {
+            std::mem::replace(wanted, *feeding.viewers.borrow() > 0) != *wanted
+        });
+    }
+}
+
+impl Feeding {
+    pub(super) fn wanted(&self) -> watch::Receiver<bool> {
+        self.wanted.subscribe()
+    }
+
+    pub(super) fn is_fed(&self, fed: bool) {
+        self.fed.send_replace(fed);
+    }
+}
+
+/// What a viewer has seen of each call: the number of the last event.
+type Seen = HashMap<CallSid, u64>;
+
+impl Cluster {
+    /// Views a call, wherever it is, from the event after number `after` on; `None` if there is no
+    /// such call.
+    pub async fn view(
+        self: &Arc<Self>,
+        switchboard: &Arc<Switchboard>,
+        call: &CallSid,
+        after: u64,
+    ) -> Result<Option<View>, StoreError> {
+        let looking = self.look().await;
+        let feed = self.feed.subscribe();
+        let (past, local) = match switchboard.hub.view(call, after) {
+            Some(View { past, live, .. }) => (past, Some(live)),
+            None => match self.store.events(call, after).await? {
+                Some(past) => (past, None),
+                None => return Ok(None),
+            },
+        };
+        let last = past.last().and_then(|event| seq_of(event)).unwrap_or(after);
+        let seen = Seen::from([(call.clone(), last)]);
+        let is_over = past.last().is_some_and(|event| is_end(event));
+        let (viewer, view) = self.viewer(switchboard, Some(call.clone()), seen, past);
+        if !is_over {
+            self.tasks.spawn(async move {
+                viewer.follow(feed, local).await;
+                drop(looking);
+            });
+        }
+        Ok(Some(view))
+    }
+
+    /// Views every call, here and elsewhere: the live ones from their first event on, and all that
+    /// come.
+    pub async fn view_all(self: &Arc<Self>, switchboard: &Arc<Switchboard>) -> View {
+        let looking = self.look().await;
+        let feed = self.feed.subscribe();
+        let View { mut past, live: local, .. } = switchboard.hub.view_all();
+        let mut seen = Seen::new();
+        for event in &past {
+            note(&mut seen, event);
+        }
+        for line in self.store.open().await.unwrap_or_default() {
+            if !seen.contains_key(&line.sid)
+                && let Ok(Some(events)) = self.store.events(&line.sid, 0).await
+            {
+                seen.insert(line.sid, events.last().and_then(|event| seq_of(event)).unwrap_or(0));
+                past.extend(events);
+            }
+        }
+        let (viewer, view) = self.viewer(switchboard, None, seen, past);
+        self.tasks.spawn(async move {
+            viewer.follow(feed, Some(local)).await;
+            drop(looking);
+        });
+        view
+    }
+
+    fn viewer(
+        self: &Arc<Self>,
+        switchboard: &Arc<Switchboard>,
+        of: Option<CallSid>,
+        seen: Seen,
+        past: Vec<Utf8Bytes>,
+    ) -> (Viewer, View) {
+        let (queue, live) = mpsc::channel(VIEWER_QUEUE);
+        let cut = CancellationToken::new();
+        let (cluster, switchboard) = (Arc::clone(self), Arc::clone(switchboard));
+        let viewer = Viewer { cluster, switchboard, of, seen, queue, cut: cut.clone() };
+        (viewer, View { past, live, cut })
+    }
+
+    /// Publishes what is only shown of a call here, or of all, for a while.
+    pub(super) fn show(self: &Arc<Self>, switchboard: &Arc<Switchboard>, call: Option<CallSid>) {
+        let now = (switchboard.clock.now)();
+        let mut shown = self.feeding.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if call.as_ref().is_some_and(|call| switchboard.find(call).is_none()) {
+            return;
+        }
+        if shown.insert(call.clone(), now + LOOKED).is_some() {
+            return;
+        }
+        drop(shown);
+        let view = match &call {
+            Some(call) => switchboard.hub.view(call, u64::MAX),
+            None => Some(switchboard.hub.view_all()),
+        };
+        let (cluster, clock) = (Arc::clone(self), switchboard.clock);
+        self.tasks.spawn(async move {
+            if let Some(mut view) = view {
+                let until = || {
+                    let shown = &cluster.feeding.shown;
+                    shown.lock().unwrap_or_else(PoisonError::into_inner).get(&call).copied()
+                };
+                while let Some(event) = view.live.recv().await {
+                    if until().is_none_or(|until| until < (clock.now)()) {
+                        break;
+                    }
+                    // Stored ones are published by the store.
+                    if seq_of(&event).is_none()
+                        && let Some(of) = call_of(&event)
+                    {
+                        let mut publish = redis::cmd("PUBLISH");
+                        publish.arg(channel(&of)).arg(event.as_str());
+                        drop(cluster.command::<redis::Value>(&publish).await);
+                    }
+                }
+            }
+            let shown = &cluster.feeding.shown;
+            shown.lock().unwrap_or_else(PoisonError::into_inner).remove(&call);
+        });
+    }
+
+    /// Becomes a viewer: from the return on, nothing that is published is missed, if Redis answers.
+    async fn look(self: &Arc<Self>) -> Looking {
+        let feeding = &self.feeding;
+        feeding.viewers.send_modify(|viewers| *viewers += 1);
+        feeding.wanted.send_if_modified(|wanted| !std::mem::replace(wanted, true));
+        let mut fed = feeding.fed.subscribe();
+        drop(timeout(REDIS_LIMIT, fed.wait_for(|fed| *fed)).await);
+        Looking(Arc::clone(self))
+    }
+}
+
+struct Viewer {
+    cluster: Arc<Cluster>,
+    switchboard: Arc<Switchboard>,
+    /// One call; all if none.
+    of: Option<CallSid>,
+    seen: Seen,
+    queue: mpsc::Sender<Utf8Bytes>,
+    cut: CancellationToken,
+}
+
+impl Viewer {
+    /// Tells what happens, in this process and elsewhere, until the call ends or the viewer goes.
+    async fn follow(
+        mut self,
+        mut feed: broadcast::Receiver<(CallSid, Utf8Bytes)>,
+        mut local: Option<mpsc::Receiver<Utf8Bytes>>,
+    ) {
+        let mut say = interval(LOOKING);
+        loop {
+            let alive = tokio::select! {
+                event = next_of(local.as_mut()) => match event {
+                    Some(event) => self.tell(&event).await,
+                    None => {
+                        // It has ended, or goes on elsewhere.
+                        local = None;
+                        self.catch_up().await
+                    }
+                },
+                event = feed.recv() => match event {
+                    Ok((call, event)) => match &self.of {
+                        Some(of) if *of != call => true,
+                        // What happens here is told here.
+                        _ if local.is_some() && self.switchboard.find(&call).is_some() => true,
+                        _ => self.tell(&event).await,
+                    },
+                    Err(broadcast::error::RecvError::Lagged(_)) => self.is_too_slow(),
+                    Err(broadcast::error::RecvError::Closed) => false,
+                },
+                _ = say.tick() => {
+                    self.say_looking().await;
+                    local.is_some() || self.catch_up().await
+                }
+                () = self.queue.closed() => false,
+            };
+            if !alive {
+                return;
+            }
+        }
+    }
+
+    /// Passes an event on, after those before it that were missed; false if the viewer is gone.
+    async fn tell(&mut self, event: &Utf8Bytes) -> bool {
+        let (Some(seq), Some(call)) = (seq_of(event), call_of(event)) else {
+            return self.pass(event.clone());
+        };
+        let last = self.seen.get(&call).copied().unwrap_or(0);
+        if seq <= last {
+            return true;
+        }
+        if seq > last + 1
+            && let Ok(Some(missed)) = self.cluster.store.events(&call, last).await
+        {
+            for event in missed {
+                if seq_of(&event).is_some_and(|missed| missed < seq) && !self.pass(event) {
+                    return false;
+                }
+            }
+        }
+        self.seen.insert(call, seq);
+        self.pass(event.clone()) && (self.of.is_none() || !is_end(event))
+    }
+
+    /// Tells what was missed while Redis could not be listened to; false if the viewer is done.
+    async fn catch_up(&mut self) -> bool {
+        let Some(call) = self.of.clone() else { return true };
+        let last = self.seen.get(&call).copied().unwrap_or(0);
+        for event in self.cluster.store.events(&call, last).await.ok().flatten().unwrap_or_default()
+        {
+            if !self.tell(&event).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    fn pass(&self, event: Utf8Bytes) -> bool {
+        match self.queue.try_send(event) {
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Closed(_)) => false,
+            Err(mpsc::error::TrySendError::Full(_)) => self.is_too_slow(),
+        }
+    }
+
+    fn is_too_slow(&self) -> bool {
+        metrics::counter!("phony_viewers_cut_total").increment(1);
+        self.cut.cancel();
+        false
+    }
+
+    async fn say_looking(&self) {
+        let letter = Letter::Watch { call: self.of.clone() };
+        let mut publish = redis::cmd("PUBLISH");
+        publish.arg(all_nodes()).arg(serde_json::to_string(&letter).unwrap_or_default());
+        drop(self.cluster.command::<redis::Value>(&publish).await);
+    }
+}
+
+/// The next event, or never if there is no channel.
+async fn next_of(channel: Option<&mut mpsc::Receiver<Utf8Bytes>>) -> Option<Utf8Bytes> {
+    match channel {
+        Some(channel) => channel.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn note(seen: &mut Seen, event: &str) {
+    if let (Some(seq), Some(call)) = (seq_of(event), call_of(event)) {
+        seen.insert(call, seq);
+    }
+}
+
+/// The number of a stored event. It is written last.
+fn seq_of(event: &str) -> Option<u64> {
+    let (_, seq) = event.strip_suffix('}')?.rsplit_once(r#","seq":"#)?;
+    seq.parse().ok()
+}
+
+fn call_of(event: &str) -> Option<CallSid> {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        #[serde(rename = "callSid")]
+        call: CallSid,
+    }
+    serde_json::from_str::<Head>(event).ok().map(|head| head.call)
+}
+
+fn is_end(event: &str) -> bool {
+    event.starts_with(r#"{"type":"session_end""#)
+}

@@ -1,0 +1,320 @@
+//! Several nodes as one server: which has a call, and how the others reach it.
+//!
+//! Nodes share a Redis server. The store there says whose a call is and under which term; this
+//! module carries what one node wants of another's call (a supervisor's action, a carrier's
+//! question, the call itself) and brings back the answer, in one message each way.
+//!
+//! A node lives as long as it says so ([`HEARTBEAT`]). Nothing is taken from a node because it is
+//! silent alone: a call moves when the carrier asks for it elsewhere, and then the former owner is
+//! asked to let go, and fenced by a new term if it does not answer.
+
+mod bus;
+mod feed;
+mod words;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::extract::ws::Utf8Bytes;
+use phony_call::CallSid;
+use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+use redis::{Client, Pipeline, RedisError, Value, cmd};
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{broadcast, oneshot};
+use tokio::time::timeout;
+use tokio_util::task::TaskTracker;
+
+use crate::registry::{hex, random_token};
+use crate::store::redis::{PREFIX, Redis, call_key};
+use words::Letter;
+pub use words::Report;
+pub(crate) use words::{Reply, Wish};
+
+/// How often a node says that it lives.
+pub const HEARTBEAT: Duration = Duration::from_secs(1);
+/// After how long without that it counts as dead.
+const LEASE: Duration = Duration::from_secs(5);
+/// How long Redis may take to answer before it counts as gone.
+const REDIS_LIMIT: Duration = Duration::from_secs(1);
+/// How long another node may take to answer.
+const NODE_LIMIT: Duration = Duration::from_millis(1500);
+/// How long a token for a socket is good.
+const TOKEN_LIFE: Duration = Duration::from_mins(2);
+/// How long the handing out of a token may wait for it to be known to all.
+const TOKEN_LIMIT: Duration = Duration::from_secs(1);
+/// Events that may wait for the viewers here of calls elsewhere.
+const FEED: usize = 4096;
+
+/// This node among the others.
+pub struct Cluster {
+    /// The name of this process.
+    node: String,
+    client: Client,
+    connection: ConnectionManager,
+    store: Arc<Redis>,
+    /// Whether Redis answered last time.
+    reachable: AtomicBool,
+    draining: AtomicBool,
+    /// Questions that are not answered yet.
+    questions: Mutex<HashMap<u64, oneshot::Sender<Reply>>>,
+    last_question: AtomicU64,
+    /// What happens in calls, here and elsewhere, to viewers of calls elsewhere.
+    feed: broadcast::Sender<(CallSid, Utf8Bytes)>,
+    feeding: feed::Feeding,
+    /// What is done for other nodes.
+    tasks: TaskTracker,
+}
+
+/// Why a call elsewhere cannot be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unreached {
+    /// There is no call of this id.
+    #[error("there is no call of this id")]
+    Unknown,
+    /// It has ended.
+    #[error("the call has ended")]
+    Ended,
+    /// The node that has it is dead or does not answer.
+    #[error("the server that has this call does not answer")]
+    Silent,
+    /// Redis does not answer, so nobody knows who has the call.
+    #[error("the shared store does not answer, so other servers' calls cannot be reached")]
+    NoRedis,
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster").field("node", &self.node).finish_non_exhaustive()
+    }
+}
+
+impl Cluster {
+    /// This process as a node of those that share the server at `url`. It connects when it is
+    /// first needed. Ended calls expire there after `keep`.
+    pub fn new(url: &SecretString, keep: Option<Duration>) -> Result<Arc<Self>, RedisError> {
+        let client = Client::open(url.expose_secret())?;
+        let config = ConnectionManagerConfig::new()
+            .set_response_timeout(Some(REDIS_LIMIT))
+            .set_connection_timeout(Some(REDIS_LIMIT))
+            .set_number_of_retries(0)
+            .set_max_delay(Duration::from_millis(200));
+        let connection = ConnectionManager::new_lazy_with_config(client.clone(), config)?;
+        let node = random_token()[..12].to_owned();
+        let store = Arc::new(Redis::new(connection.clone(), &node, keep));
+        Ok(Arc::new(Self {
+            node,
+            client,
+            connection,
+            store,
+            reachable: AtomicBool::new(true),
+            draining: AtomicBool::new(false),
+            questions: Mutex::default(),
+            last_question: AtomicU64::new(0),
+            feed: broadcast::channel(FEED).0,
+            feeding: feed::Feeding::default(),
+            tasks: TaskTracker::new(),
+        }))
+    }
+
+    /// The shared store.
+    #[must_use]
+    pub fn store(&self) -> Arc<Redis> {
+        Arc::clone(&self.store)
+    }
+
+    /// Whether Redis answered last time.
+    #[must_use]
+    pub fn is_reachable(&self) -> bool {
+        self.reachable.load(Ordering::Relaxed)
+    }
+
+    /// No call shall be handed over to this node any more. Tells whether another is there to take
+    /// calls.
+    pub async fn drain(&self) -> bool {
+        self.draining.store(true, Ordering::Relaxed);
+        if self.say_alive().await.is_err() {
+            return false;
+        }
+        self.others().await.unwrap_or(false)
+    }
+
+    /// Makes a token for a socket of this call known to all. Without Redis it is good here alone.
+    pub async fn share_token(&self, call: &CallSid, token: &str) {
+        if !self.is_reachable() {
+            return;
+        }
+        let mut set = cmd("SET");
+        set.arg(token_key(token)).arg(call.as_str()).arg("PX").arg(millis(TOKEN_LIFE));
+        let set = timeout(TOKEN_LIMIT, self.command::<Value>(&set));
+        if !matches!(set.await, Ok(Ok(_))) {
+            tracing::warn!(callSid = %call, "a token is known to this server alone");
+        }
+    }
+
+    /// Uses a token up, whoever handed it out; true if it was good for this call.
+    pub async fn redeem_token(&self, call: &CallSid, token: &str) -> bool {
+        let mut pipeline = Pipeline::new();
+        let key = token_key(token);
+        // In one transaction: of two who bring it, one gets it.
+        pipeline.atomic().cmd("GET").arg(&key).cmd("DEL").arg(&key).ignore();
+        let mut connection = self.connection.clone();
+        let got: Result<(Option<String>,), _> = pipeline.query_async(&mut connection).await;
+        matches!(got, Ok((Some(of),)) if of == call.as_str())
+    }
+
+    /// Uses a token up that was redeemed where it was made.
+    pub async fn spend_token(&self, token: &str) {
+        let mut del = cmd("DEL");
+        del.arg(token_key(token));
+        drop(self.command::<Value>(&del).await);
+    }
+
+    /// Puts a secret that all nodes share in place if there is none, and gives the one there is.
+    pub async fn share_secret(&self, name: &str, secret: &str) -> Result<String, RedisError> {
+        let key = format!("{PREFIX}{name}");
+        let mut set = cmd("SET");
+        set.arg(&key).arg(secret).arg("NX");
+        self.command::<Value>(&set).await?;
+        let mut get = cmd("GET");
+        get.arg(&key);
+        self.command(&get).await
+    }
+
+    /// Asks the node that has a call.
+    pub(crate) async fn ask(&self, call: &CallSid, what: Wish) -> Result<Reply, Unreached> {
+        let mut get = cmd("HMGET");
+        get.arg(call_key(call.as_str())).arg("node").arg("end");
+        let (node, end): (Option<String>, Option<String>) =
+            self.command(&get).await.map_err(|_| Unreached::NoRedis)?;
+        let Some(node) = node else { return Err(Unreached::Unknown) };
+        if end.is_some() {
+            return Err(Unreached::Ended);
+        }
+        if node == self.node {
+            return Err(Unreached::Silent);
+        }
+        let id = self.last_question.fetch_add(1, Ordering::Relaxed);
+        let (reply, answer) = oneshot::channel();
+        self.questions().insert(id, reply);
+        let letter = Letter::Ask { id, from: self.node.clone(), call: call.clone(), what };
+        let answer = async {
+            if self.tell(&node, &letter).await.map_err(|_| Unreached::NoRedis)? == 0 {
+                return Err(Unreached::Silent);
+            }
+            answer.await.map_err(|_| Unreached::Silent)
+        };
+        let answer = timeout(NODE_LIMIT, answer).await;
+        self.questions().remove(&id);
+        match answer {
+            Ok(Ok(Reply::Gone)) | Err(_) => Err(Unreached::Silent),
+            Ok(answer) => answer,
+        }
+    }
+
+    /// Sends a letter; gives how many got it.
+    async fn tell(&self, node: &str, letter: &Letter) -> Result<u64, RedisError> {
+        let letter = serde_json::to_string(letter).unwrap_or_default();
+        let mut publish = cmd("PUBLISH");
+        publish.arg(format!("{PREFIX}node:{node}")).arg(letter);
+        self.command(&publish).await
+    }
+
+    /// Says that this node lives, and whether it can take calls.
+    async fn say_alive(&self) -> Result<(), RedisError> {
+        let state = if self.draining.load(Ordering::Relaxed) { "draining" } else { "ready" };
+        let mut pipeline = Pipeline::new();
+        pipeline
+            .cmd("SET")
+            .arg(format!("{PREFIX}alive:{}", self.node))
+            .arg(state)
+            .arg("PX")
+            .arg(millis(LEASE))
+            .cmd("SADD")
+            .arg(nodes_key())
+            .arg(&self.node);
+        let mut connection = self.connection.clone();
+        let done = pipeline.exec_async(&mut connection).await;
+        if self.reachable.swap(done.is_ok(), Ordering::Relaxed) != done.is_ok() {
+            match &done {
+                Ok(()) => tracing::info!("Redis answers again"),
+                Err(error) => tracing::error!(%error, "Redis does not answer"),
+            }
+        }
+        done
+    }
+
+    /// Whether another node is there to take calls; those that are dead are forgotten.
+    async fn others(&self) -> Result<bool, RedisError> {
+        let mut members = cmd("SMEMBERS");
+        members.arg(nodes_key());
+        let nodes: Vec<String> = self.command(&members).await?;
+        let mut ready = false;
+        for node in nodes.iter().filter(|node| **node != self.node) {
+            let mut get = cmd("GET");
+            get.arg(format!("{PREFIX}alive:{node}"));
+            match self.command::<Option<String>>(&get).await?.as_deref() {
+                Some("ready") => ready = true,
+                Some(_) => {}
+                None => {
+                    let mut forget = cmd("SREM");
+                    forget.arg(nodes_key()).arg(node);
+                    self.command::<Value>(&forget).await?;
+                }
+            }
+        }
+        Ok(ready)
+    }
+
+    /// Whether the node that has a call is alive; `None` if nobody has it.
+    async fn owner_lives(&self, call: &CallSid) -> Result<Option<bool>, RedisError> {
+        let mut get = cmd("HGET");
+        get.arg(call_key(call.as_str())).arg("node");
+        let Some(node) = self.command::<Option<String>>(&get).await? else { return Ok(None) };
+        let mut exists = cmd("EXISTS");
+        exists.arg(format!("{PREFIX}alive:{node}"));
+        Ok(Some(self.command(&exists).await?))
+    }
+
+    /// Which of these calls, held here, have another owner by now.
+    async fn lost(&self, held: &[CallSid]) -> Result<Vec<CallSid>, RedisError> {
+        let mut pipeline = Pipeline::new();
+        for call in held {
+            pipeline.cmd("HGET").arg(call_key(call.as_str())).arg("node");
+        }
+        let mut connection = self.connection.clone();
+        let owners: Vec<Option<String>> = pipeline.query_async(&mut connection).await?;
+        let lost = held
+            .iter()
+            .zip(owners)
+            .filter(|(_, owner)| owner.as_ref().is_some_and(|owner| *owner != self.node));
+        Ok(lost.map(|(call, _)| call.clone()).collect())
+    }
+
+    async fn command<T: redis::FromRedisValue>(
+        &self,
+        command: &redis::Cmd,
+    ) -> Result<T, RedisError> {
+        command.query_async(&mut self.connection.clone()).await
+    }
+
+    fn questions(&self) -> MutexGuard<'_, HashMap<u64, oneshot::Sender<Reply>>> {
+        self.questions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn nodes_key() -> String {
+    format!("{PREFIX}nodes")
+}
+
+/// Tokens are kept as their hashes, so that whoever reads Redis cannot use them.
+fn token_key(token: &str) -> String {
+    format!("{PREFIX}token:{}", hex(&Sha256::digest(token.as_bytes())[..16]))
+}
+
+fn millis(length: Duration) -> u64 {
+    u64::try_from(length.as_millis()).unwrap_or(u64::MAX)
+}

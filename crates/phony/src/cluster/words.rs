@@ -1,0 +1,88 @@
+//! What nodes say to each other, as JSON over Redis.
+
+use phony_call::{Action, Answerer, CallSid, EndStatus, LegEnd, Next, Progress, Refused};
+use serde::{Deserialize, Serialize};
+
+use crate::registry;
+
+/// What comes to one node.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub(super) enum Letter {
+    /// Something is wanted of a call that the node has.
+    Ask {
+        /// The number of the question, to go with the answer.
+        id: u64,
+        /// Who asks.
+        from: String,
+        /// Which call.
+        call: CallSid,
+        /// What.
+        what: Wish,
+    },
+    /// An answer.
+    Answer {
+        /// The number of the question.
+        id: u64,
+        /// What became of it.
+        reply: Reply,
+    },
+    /// Somebody looks at a call, or at all: what is shown and not stored is wanted for a while.
+    Watch {
+        /// Which; all if none.
+        call: Option<CallSid>,
+    },
+}
+
+/// What one node wants of a call that another has.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Wish {
+    /// A supervisor acts.
+    Act(Action),
+    /// The carrier asks how the call goes on.
+    LegEnded(LegEnd),
+    /// The carrier reports on the call.
+    Report(Report),
+    /// Let go of the call: its socket has come to the one who asks.
+    Release,
+}
+
+/// What a carrier reports on a call.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Report {
+    /// It has got further.
+    Progress(Progress),
+    /// Who answered it.
+    AnsweredBy(Answerer),
+    /// It is over.
+    Over(EndStatus),
+}
+
+impl Report {
+    /// As the call's task is told.
+    pub(crate) fn letter(self) -> registry::Letter {
+        match self {
+            Self::Progress(progress) => registry::Letter::Progress(progress),
+            Self::AnsweredBy(who) => registry::Letter::AnsweredBy(who),
+            Self::Over(status) => registry::Letter::Over(status),
+        }
+    }
+}
+
+/// What became of it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Reply {
+    /// It was done.
+    Done,
+    /// It was refused.
+    Refused(Refused),
+    /// How the call goes on.
+    Next(Next),
+    /// The call is let go; these are its events.
+    Released(Vec<String>),
+    /// The node does not have the call, or no longer.
+    Gone,
+}

@@ -1,0 +1,7 @@
+//! Several servers behind a balancer are one, and no call is lost when one of them is.
+
+mod killed;
+mod one_server;
+mod redis_away;
+mod rolling;
+mod town;

@@ -1,0 +1,79 @@
+//! A server is killed: at every event of a call, and the caller is answered on another.
+
+use std::time::Duration;
+
+use phony::simulator::callers::Caller;
+use phony::simulator::openai::Brain;
+use serde_json::Value;
+
+use super::one_server::{check, hangs_up, says, texts};
+use super::town::{Town, bounded};
+use crate::house::{CALLED, CALLER};
+
+/// Worlds in which calls are made at the same time.
+const LANES: u64 = 4;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_every_event_the_call_goes_on_elsewhere() {
+    let lanes = (0..LANES).map(|lane| async move {
+        let mut town = Town::start(2, 10.0, Brain::Echo).await;
+        let mut at = 1 + lane;
+        let mut waits = Vec::new();
+        // The longest undisturbed call has this many events, or a few less.
+        while at <= 16 {
+            if let Some(waited_ms) = kill_at(&mut town, at).await {
+                waits.push(waited_ms);
+            }
+            at += LANES;
+        }
+        waits
+    });
+    let waits: Vec<_> = futures_util::future::join_all(lanes).await.concat();
+    assert!(waits.len() >= 10, "only {} calls were disturbed", waits.len());
+    let longest = waits.iter().max().unwrap();
+    println!("callers waited up to {longest} ms of their time");
+    assert!(*longest < 10_000, "a caller waited {longest} ms");
+}
+
+/// Kills the owner of a call when its event of this number is seen on the other node. Gives how
+/// long the caller waited for the new line; nothing if the call ended before.
+async fn kill_at(town: &mut Town, at: u64) -> Option<u64> {
+    let mut views = [town.view(0, "").await, town.view(1, "").await];
+    let steps = vec![says("I lost my debit card"), says("Just send me a new one"), hangs_up()];
+    let call = town.twilio.dial_in(CALLER, CALLED, Caller::Script(steps)).unwrap();
+    // Both have it: what is killed cannot take it back.
+    for view in &mut views {
+        loop {
+            let event = bounded(30, view.next()).await.unwrap();
+            if event["callSid"] == call.as_str() && event["type"] == "session_end" {
+                return None;
+            }
+            if event["callSid"] == call.as_str() && event["seq"] == at {
+                break;
+            }
+        }
+    }
+    let owner = town.owner().await;
+    town.nodes[owner].kill();
+    let record = bounded(90, town.twilio.wait_for_end(&call, Duration::from_secs(90))).await;
+    let record = record.unwrap();
+    let events = town.history(1 - owner, &call).await;
+    let node = town.new_node(&[]).await;
+    town.nodes[owner] = node;
+    town.open_to_all();
+    let why = |what: &str| format!("{what}, killed at {at}: {events:#?}\n{record:#?}");
+    check(&events);
+    let said = ["I lost my debit card", "Just send me a new one"];
+    assert_eq!(texts(&events, "transcript"), said, "{}", why("no turn is lost or doubled"));
+    for words in said {
+        let reply = format!("You said: {words}");
+        let whole = |event: &&Value| event["text"] == *reply && event["interrupted"] == false;
+        let count = events.iter().filter(whole).count();
+        assert_eq!(count, 1, "{}", why(&reply));
+    }
+    let greeted = events.iter().filter(|event| event["source"] == "greeting").count();
+    assert!(greeted <= 1, "{}", why("greeted twice"));
+    assert_eq!(events.last().unwrap()["reason"], "caller_hung_up", "{}", why("the end"));
+    let mut gaps = record.sessions.windows(2).map(|two| two[1].at_ms - two[0].ended_ms.unwrap());
+    gaps.next().or(Some(0))
+}

@@ -1,0 +1,137 @@
+//! A webhook, a socket, an order and a viewer may each reach another node.
+
+use std::time::Duration;
+
+use phony::simulator::callers::{Caller, Step, What, When};
+use phony::simulator::openai::Brain;
+use serde_json::{Value, json};
+
+use super::town::{Town, bounded, order, until};
+use crate::house::{CALLED, CALLER};
+
+/// Says it when it has been quiet for long enough that nothing more can be on its way.
+pub(super) fn says(text: &str) -> Step {
+    Step::new(When::AgentFinished { quiet_ms: 3500 }, What::say(text))
+}
+
+pub(super) fn hangs_up() -> Step {
+    Step::new(When::AgentFinished { quiet_ms: 3500 }, What::HangUp)
+}
+
+/// The words of events of one type.
+pub(super) fn texts(events: &[Value], kind: &str) -> Vec<String> {
+    let of = events.iter().filter(|event| event["type"] == kind);
+    of.map(|event| event["text"].as_str().unwrap().to_owned()).collect()
+}
+
+/// What holds for every call, however often it moved.
+pub(super) fn check(events: &[Value]) {
+    let seqs: Vec<_> = events.iter().map(|event| event["seq"].as_u64().unwrap()).collect();
+    let all: Vec<_> = (1..=events.len() as u64).collect();
+    assert_eq!(seqs, all, "numbered without gaps");
+    assert_eq!(events[0]["type"], "session_start");
+    assert_eq!(events.last().unwrap()["type"], "session_end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_part_of_a_call_may_reach_another_server() {
+    let town = Town::start(2, 8.0, Brain::Echo).await;
+    let mut everywhere = [town.view(0, "").await, town.view(1, "").await];
+    let steps = vec![says("I lost my debit card"), says("Thank you"), hangs_up()];
+    let call = town.twilio.dial_in(CALLER, CALLED, Caller::Script(steps)).unwrap();
+    let owner = town.owner().await;
+    let other = 1 - owner;
+    let mut views = [
+        town.view(0, &format!("?callSid={call}")).await,
+        town.view(1, &format!("?callSid={call}")).await,
+    ];
+
+    // Orders from the other node: done, refused, or for nobody, as if the call were here.
+    let whisper = order(&call, &json!({ "text": "be brief" }));
+    let mut times = Vec::new();
+    for _ in 0..40 {
+        let began = tokio::time::Instant::now();
+        let (status, body) = town.post(other, "/override/whisper", &whisper).await;
+        times.push(began.elapsed());
+        assert_eq!((status, &body), (200, &json!({ "status": "ok" })));
+    }
+    times.sort_unstable();
+    let middle = times[times.len() / 2];
+    assert!(middle < Duration::from_millis(20), "it takes {middle:?}");
+    let (status, body) = town.post(other, "/override/release", &order(&call, &json!({}))).await;
+    assert_eq!((status, &body["error"]["code"]), (409, &json!("CONFLICT")));
+    let unknown = order("CA404", &json!({ "text": "hello" }));
+    let (status, _) = town.post(other, "/override/text", &unknown).await;
+    assert_eq!(status, 404);
+    let (status, page) = town.get(other, "/calls?live=true").await;
+    assert_eq!((status, &page["calls"][0]["callSid"]), (200, &json!(call)));
+
+    bounded(60, town.twilio.wait_for_end(&call, Duration::from_mins(1))).await.unwrap();
+    let (mut seen, mut shown) = (Vec::new(), 0);
+    for view in &mut views {
+        let mut events = Vec::new();
+        while let Some(event) = bounded(10, view.next()).await {
+            if event["seq"].is_u64() {
+                events.push(event);
+            } else {
+                shown += 1;
+            }
+        }
+        check(&events);
+        seen.push(events);
+    }
+    assert_eq!(seen[0], seen[1], "both nodes tell the same");
+    assert!(shown > 0, "and show what is not stored");
+    for view in &mut everywhere {
+        let mut events = Vec::new();
+        while events.last().is_none_or(|event: &Value| event["type"] != "session_end") {
+            let event = bounded(10, view.next()).await.unwrap();
+            if event["seq"].is_u64() {
+                events.push(event);
+            }
+        }
+        assert_eq!(events, seen[0]);
+    }
+    assert_eq!(texts(&seen[0], "transcript"), ["I lost my debit card", "Thank you"]);
+
+    // Over, everywhere.
+    for node in 0..2 {
+        let (status, _) = town.post(node, "/override/whisper", &whisper).await;
+        assert_eq!(status, 409);
+        let (_, page) = town.get(node, "/calls").await;
+        assert_eq!(page["calls"][0]["endReason"], "caller_hung_up");
+        let (status, _) = town.get(node, &format!("/calls/{call}/transcript")).await;
+        assert_eq!(status, 200);
+    }
+    // The log-in of one is good on the other.
+    let log_in = town.http.post(town.nodes[0].url("/login"));
+    let answer = log_in.json(&json!({ "token": super::town::TOKEN })).send().await.unwrap();
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap();
+    let with_cookie = town.http.get(town.nodes[1].url("/calls")).header("cookie", cookie);
+    assert_eq!(with_cookie.send().await.unwrap().status(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_socket_on_another_server_takes_its_call_along() {
+    let town = Town::start(2, 8.0, Brain::Echo).await;
+    // Webhooks go to the one, sockets to the other.
+    let mut moved = 0;
+    for _ in 0..4 {
+        let steps = vec![says("I lost my debit card"), hangs_up()];
+        let call = town.twilio.dial_in(CALLER, CALLED, Caller::Script(steps)).unwrap();
+        bounded(60, town.twilio.wait_for_end(&call, Duration::from_mins(1))).await.unwrap();
+        let events = town.history(0, &call).await;
+        check(&events);
+        assert_eq!(texts(&events, "transcript"), ["I lost my debit card"]);
+        let greeted = events.iter().filter(|event| event["source"] == "greeting").count();
+        assert_eq!(greeted, 1, "greeted once");
+        let term = until(5, async || {
+            let mut connection = town.redis.connection();
+            let key = format!("phony:call:{call}");
+            redis::cmd("HGET").arg(key).arg("term").query_async::<u64>(&mut connection).await.ok()
+        })
+        .await;
+        moved += u32::from(term > 1);
+    }
+    assert!(moved > 0, "no socket reached another server than its webhook");
+}

@@ -1,0 +1,92 @@
+//! Redis is slow, gone, or comes back empty: callers notice nothing.
+
+use std::time::Duration;
+
+use phony::simulator::callers::Caller;
+use phony::simulator::openai::Brain;
+use serde_json::json;
+
+use super::one_server::{check, hangs_up, says, texts};
+use super::town::{Town, bounded, order, until};
+use crate::house::{CALLED, CALLER};
+
+const SAID: [&str; 2] = ["I lost my debit card", "Just send me a new one"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_goes_on_while_redis_is_paused_and_is_written_then() {
+    let town = Town::start(2, 4.0, Brain::Echo).await;
+    let call = begin(&town).await;
+    let owner = town.owner().await;
+    town.redis.pause();
+    until(20, async || (town.get(owner, "/readyz").await.0 == 503).then_some(())).await;
+    let whisper = order(&call, &json!({ "text": "be brief" }));
+    let (status, body) = town.post(1 - owner, "/override/whisper", &whisper).await;
+    assert_eq!((status, &body["error"]["code"]), (503, &json!("UNAVAILABLE")));
+    let (status, _) = town.post(owner, "/override/whisper", &whisper).await;
+    assert_eq!(status, 200, "one's own calls are there all the same");
+    let record = bounded(60, town.twilio.wait_for_end(&call, Duration::from_mins(1))).await;
+    assert_eq!(record.unwrap().sessions.len(), 1, "the line never dropped");
+    town.redis.go_on();
+    until(20, async || (town.get(1 - owner, "/readyz").await.0 == 200).then_some(())).await;
+    let events = until(20, async || {
+        let events = town.history(1 - owner, &call).await;
+        (events.last()?["type"] == "session_end").then_some(events)
+    })
+    .await;
+    check(&events);
+    assert_eq!(texts(&events, "transcript"), SAID);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn live_calls_write_themselves_again_into_an_empty_redis() {
+    let mut town = Town::start(2, 4.0, Brain::Echo).await;
+    let call = begin(&town).await;
+    let owner = town.owner().await;
+    town.redis.restart_empty().await;
+    let (_, line) = until(20, async || {
+        let found = town.get(1 - owner, &format!("/calls/{call}")).await;
+        (found.0 == 200).then_some(found)
+    })
+    .await;
+    assert_eq!(line["status"], "live");
+    bounded(60, town.twilio.wait_for_end(&call, Duration::from_mins(1))).await.unwrap();
+    let events = town.history(1 - owner, &call).await;
+    check(&events);
+    assert_eq!(texts(&events, "transcript"), SAID);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_paused_server_that_lost_its_call_is_silent_when_it_wakes() {
+    let town = Town::start(2, 8.0, Brain::Echo).await;
+    let call = begin(&town).await;
+    let owner = town.owner().await;
+    let mut view = town.view(1 - owner, &format!("?callSid={call}")).await;
+    while bounded(20, view.next()).await.unwrap()["type"] != "assistant_response" {}
+    town.nodes[owner].signal("-STOP");
+    // The carrier gives the line up, and asks whoever answers.
+    town.balancer.set(vec![town.nodes[1 - owner].port]);
+    assert!(town.twilio.drop_socket(&call));
+    while bounded(20, view.next()).await.unwrap()["type"] != "resumed" {}
+    town.nodes[owner].signal("-CONT");
+    bounded(60, town.twilio.wait_for_end(&call, Duration::from_mins(1))).await.unwrap();
+    let events = town.history(owner, &call).await;
+    check(&events);
+    assert_eq!(texts(&events, "transcript"), SAID);
+    until(10, async || {
+        let (_, health) = town.get(owner, "/healthz").await;
+        (health["activeCalls"] == 0).then_some(())
+    })
+    .await;
+    let ends = events.iter().filter(|event| event["type"] == "session_end").count();
+    assert_eq!(ends, 1);
+}
+
+/// A call whose first event is in the store.
+async fn begin(town: &Town) -> String {
+    let mut steps: Vec<_> = SAID.iter().map(|text| says(text)).collect();
+    steps.push(hangs_up());
+    let call = town.twilio.dial_in(CALLER, CALLED, Caller::Script(steps)).unwrap();
+    let mut view = town.view(0, "").await;
+    while bounded(20, view.next()).await.unwrap()["type"] != "connected" {}
+    call
+}

@@ -1,0 +1,74 @@
+//! A deploy: every server is stopped and replaced, one after another, under live calls.
+
+use std::time::Duration;
+
+use phony::simulator::callers::Caller;
+use phony::simulator::openai::Brain;
+use serde_json::Value;
+
+use super::one_server::{check, hangs_up, says, texts};
+use super::town::{Town, bounded, until};
+use crate::house::{CALLED, CALLER};
+
+const SAID: [&str; 3] = ["I lost my debit card", "Just send me a new one", "That is all"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rolling_restart_loses_no_call() {
+    deploy_under(12, 2.0).await;
+}
+
+/// The same with as many calls as a busy day has: `cargo nextest run -- --ignored rolling`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes"]
+async fn a_rolling_restart_under_300_calls_loses_none() {
+    deploy_under(300, 1.0).await;
+}
+
+async fn deploy_under(count: usize, speed: f64) {
+    let mut town = Town::start(3, speed, Brain::Echo).await;
+    let mut calls = Vec::new();
+    for _ in 0..count {
+        let mut steps: Vec<_> = SAID.iter().map(|text| says(text)).collect();
+        steps.push(hangs_up());
+        calls.push(town.twilio.dial_in(CALLER, CALLED, Caller::Script(steps)).unwrap());
+    }
+    let live = async |town: &Town| {
+        let (_, page) = town.get(0, "/calls?live=true&limit=200").await;
+        page["calls"].as_array().map_or(0, Vec::len)
+    };
+    until(60, async || (live(&town).await >= count.min(200)).then_some(())).await;
+    for node in 0..3 {
+        let fresh = town.new_node(&[]).await;
+        let began = tokio::time::Instant::now();
+        town.nodes[node].signal("-TERM");
+        let code = town.nodes[node].ended(60).await;
+        println!("server {node} stopped after {:?}", began.elapsed());
+        assert_eq!(code, Some(0), "every call was handed over");
+        town.nodes[node] = fresh;
+        town.open_to_all();
+    }
+    let (mut moved, mut waits) = (0, Vec::new());
+    for call in &calls {
+        let ended = town.twilio.wait_for_end(call, Duration::from_mins(3));
+        let record = bounded(200, ended).await.unwrap();
+        let events = town.history(0, call).await;
+        check(&events);
+        assert_eq!(texts(&events, "transcript"), SAID, "{record:#?}");
+        for words in SAID {
+            let reply = format!("You said: {words}");
+            let whole = |event: &&Value| event["text"] == *reply && event["interrupted"] == false;
+            let count = events.iter().filter(whole).count();
+            assert_eq!(count, 1, "{reply}: {events:#?}");
+        }
+        assert_eq!(events.last().unwrap()["reason"], "caller_hung_up");
+        moved += events.iter().filter(|event| event["type"] == "handed_over").count();
+        waits.extend(record.sessions.windows(2).map(|two| two[1].at_ms - two[0].ended_ms.unwrap()));
+    }
+    assert!(moved > 0, "no call was handed over");
+    waits.sort_unstable();
+    let (middle, longest) = (waits[waits.len() / 2], waits.last().unwrap());
+    println!(
+        "{moved} hand-overs of {count} calls; without a line for {middle} ms, at most {longest} ms of a caller's time"
+    );
+    assert!(*longest < 10_000, "a caller waited {longest} ms");
+}
