@@ -66,7 +66,9 @@ impl Cluster {
 
     /// Lets go of the calls that have another owner.
     async fn compare(&self, switchboard: &Switchboard) {
-        let held = switchboard.registry.calls();
+        // One that is just being taken over has no record here yet.
+        let mut held = switchboard.registry.calls();
+        held.retain(|call| switchboard.hub.line(call).is_some());
         for chunk in held.chunks(500) {
             let Ok(lost) = self.lost(chunk).await else { return };
             for call in lost {

@@ -217,13 +217,12 @@ impl Viewer {
         let mut say = interval(LOOKING);
         loop {
             let alive = tokio::select! {
-                event = next_of(local.as_mut()) => match event {
-                    Some(event) => self.tell(&event).await,
-                    None => {
-                        // It has ended, or goes on elsewhere.
-                        local = None;
-                        self.catch_up().await
-                    }
+                event = next_of(local.as_mut()) => if let Some(event) = event {
+                    self.tell(&event).await
+                } else {
+                    // It has ended, or goes on elsewhere.
+                    local = None;
+                    self.catch_up().await
                 },
                 event = feed.recv() => match event {
                     Ok((call, event)) => match &self.of {

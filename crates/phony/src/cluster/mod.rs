@@ -142,17 +142,20 @@ impl Cluster {
         self.others().await.unwrap_or(false)
     }
 
-    /// Makes a token for a socket of this call known to all. Without Redis it is good here alone.
-    pub async fn share_token(&self, call: &CallSid, token: &str) {
+    /// Makes a token for a socket of this call known to all. Without Redis it is good here alone;
+    /// false then.
+    pub async fn share_token(&self, call: &CallSid, token: &str) -> bool {
         if !self.is_reachable() {
-            return;
+            return false;
         }
         let mut set = cmd("SET");
         set.arg(token_key(token)).arg(call.as_str()).arg("PX").arg(millis(TOKEN_LIFE));
         let set = timeout(TOKEN_LIMIT, self.command::<Value>(&set));
-        if !matches!(set.await, Ok(Ok(_))) {
+        let shared = matches!(set.await, Ok(Ok(_)));
+        if !shared {
             tracing::warn!(callSid = %call, "a token is known to this server alone");
         }
+        shared
     }
 
     /// Uses a token up, whoever handed it out; true if it was good for this call.
@@ -281,6 +284,9 @@ impl Cluster {
 
     /// Which of these calls, held here, have another owner by now.
     async fn lost(&self, held: &[CallSid]) -> Result<Vec<CallSid>, RedisError> {
+        if held.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut pipeline = Pipeline::new();
         for call in held {
             pipeline.cmd("HGET").arg(call_key(call.as_str())).arg("node");

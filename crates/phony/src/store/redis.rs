@@ -67,6 +67,9 @@ impl Redis {
 
     /// Runs commands, and loads the scripts if the server does not know them yet.
     async fn run(&self, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError> {
+        if pipeline.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut connection = self.connection.clone();
         match pipeline.query_async(&mut connection).await {
             Err(error) if error.code() == Some("NOSCRIPT") => {

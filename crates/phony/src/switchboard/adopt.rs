@@ -4,24 +4,25 @@
 use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
-use phony_call::{Action, CallSid, Event, EventBody, Identity, LegEnd, Next};
+use phony_call::{Action, CallSid, Event, EventBody, Identity, LegEnd, Next, Parting};
 
 use super::{Before, Switchboard};
 use crate::cluster::{Reply, Report, Unreached, Wish};
 use crate::error::ApiError;
 use crate::history::entries;
-use crate::registry::{Handle, Letter, Registered};
+use crate::registry::{Handle, Letter, Registered, random_token};
 use crate::store::{FIRST_TERM, StoreError};
 
 impl Switchboard {
-    /// A new single-use token for a socket of this call, good on every node; `None` if the call is
-    /// not here.
+    /// A new single-use token for a socket of this call, good on every node; `None` if nobody could
+    /// take the socket.
     pub async fn mint(&self, call: &CallSid) -> Option<String> {
-        let token = self.registry.mint(call)?;
-        if let Some(cluster) = &self.cluster {
-            cluster.share_token(call, &token).await;
-        }
-        Some(token)
+        let minted = self.registry.mint(call);
+        let Some(cluster) = &self.cluster else { return minted };
+        let is_here = minted.is_some();
+        let token = minted.unwrap_or_else(random_token);
+        let shared = cluster.share_token(call, &token).await;
+        (is_here || shared).then_some(token)
     }
 
     /// The call for which a token was made, if it is this one; the token is used up. A call that is
@@ -53,6 +54,11 @@ impl Switchboard {
                 Err(Unreached::Unknown | Unreached::Ended | Unreached::NoRedis) => return None,
                 Ok(_) | Err(Unreached::Silent) => {}
             }
+        }
+        // Who is about to stop leaves the call to whoever gets the socket.
+        let goes_on = matches!(end, LegEnd::Failed | LegEnd::Left(Parting::Return));
+        if self.cluster.is_some() && self.life.drain.is_cancelled() && goes_on {
+            return Some(Next::Reconnect);
         }
         ask(&self.adopt(call).await?, end).await
     }

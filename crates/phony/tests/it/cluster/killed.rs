@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use phony::simulator::callers::Caller;
 use phony::simulator::openai::Brain;
-use serde_json::Value;
 
-use super::one_server::{check, hangs_up, says, texts};
+use super::one_server::{answers, check, greetings, hangs_up, says, texts};
 use super::town::{Town, bounded};
 use crate::house::{CALLED, CALLER};
 
@@ -65,14 +64,8 @@ async fn kill_at(town: &mut Town, at: u64) -> Option<u64> {
     check(&events);
     let said = ["I lost my debit card", "Just send me a new one"];
     assert_eq!(texts(&events, "transcript"), said, "{}", why("no turn is lost or doubled"));
-    for words in said {
-        let reply = format!("You said: {words}");
-        let whole = |event: &&Value| event["text"] == *reply && event["interrupted"] == false;
-        let count = events.iter().filter(whole).count();
-        assert_eq!(count, 1, "{}", why(&reply));
-    }
-    let greeted = events.iter().filter(|event| event["source"] == "greeting").count();
-    assert!(greeted <= 1, "{}", why("greeted twice"));
+    assert_eq!(answers(&events), said.len(), "{}", why("each turn is answered once"));
+    assert!(greetings(&events) <= 1, "{}", why("greeted twice"));
     assert_eq!(events.last().unwrap()["reason"], "caller_hung_up", "{}", why("the end"));
     let mut gaps = record.sessions.windows(2).map(|two| two[1].at_ms - two[0].ended_ms.unwrap());
     gaps.next().or(Some(0))

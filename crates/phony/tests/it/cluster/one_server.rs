@@ -2,26 +2,49 @@
 
 use std::time::Duration;
 
-use phony::simulator::callers::{Caller, Step, What, When};
+use phony::simulator::callers::{Caller, OrElse, Step, What, When};
 use phony::simulator::openai::Brain;
 use serde_json::{Value, json};
 
-use super::town::{Town, bounded, order, until};
+use super::town::{Town, bounded, now, order, until};
 use crate::house::{CALLED, CALLER};
+
+/// How long a caller waits for an answer: long, for servers that start under load are slow.
+const PATIENCE_MS: u64 = 150_000;
 
 /// Says it when it has been quiet for long enough that nothing more can be on its way.
 pub(super) fn says(text: &str) -> Step {
-    Step::new(When::AgentFinished { quiet_ms: 3500 }, What::say(text))
+    let finished = When::AgentFinished { quiet_ms: 3500 };
+    Step::new(finished, What::say(text)).or_after(PATIENCE_MS, OrElse::HangUp)
 }
 
 pub(super) fn hangs_up() -> Step {
-    Step::new(When::AgentFinished { quiet_ms: 3500 }, What::HangUp)
+    let finished = When::AgentFinished { quiet_ms: 3500 };
+    Step::new(finished, What::HangUp).or_after(PATIENCE_MS, OrElse::HangUp)
 }
 
 /// The words of events of one type.
 pub(super) fn texts(events: &[Value], kind: &str) -> Vec<String> {
     let of = events.iter().filter(|event| event["type"] == kind);
     of.map(|event| event["text"].as_str().unwrap().to_owned()).collect()
+}
+
+/// How many replies of the model were heard to their end. The stand-in says what it was told last:
+/// the caller's words, or, where it was to go on, that the line was lost.
+pub(super) fn answers(events: &[Value]) -> usize {
+    let whole = |event: &&Value| {
+        event["type"] == "assistant_response"
+            && event["source"] == "model"
+            && event["interrupted"] == false
+    };
+    events.iter().filter(whole).count()
+}
+
+/// How often the caller was greeted.
+pub(super) fn greetings(events: &[Value]) -> usize {
+    let greeting =
+        |event: &&Value| event["type"] == "assistant_response" && event["source"] == "greeting";
+    events.iter().filter(greeting).count()
 }
 
 /// What holds for every call, however often it moved.
@@ -50,7 +73,7 @@ async fn every_part_of_a_call_may_reach_another_server() {
     let whisper = order(&call, &json!({ "text": "be brief" }));
     let mut times = Vec::new();
     for _ in 0..40 {
-        let began = tokio::time::Instant::now();
+        let began = now();
         let (status, body) = town.post(other, "/override/whisper", &whisper).await;
         times.push(began.elapsed());
         assert_eq!((status, &body), (200, &json!({ "status": "ok" })));
@@ -119,12 +142,13 @@ async fn a_socket_on_another_server_takes_its_call_along() {
     for _ in 0..4 {
         let steps = vec![says("I lost my debit card"), hangs_up()];
         let call = town.twilio.dial_in(CALLER, CALLED, Caller::Script(steps)).unwrap();
-        bounded(60, town.twilio.wait_for_end(&call, Duration::from_mins(1))).await.unwrap();
+        let ended = town.twilio.wait_for_end(&call, Duration::from_mins(1));
+        let record = bounded(60, ended).await.unwrap();
         let events = town.history(0, &call).await;
         check(&events);
-        assert_eq!(texts(&events, "transcript"), ["I lost my debit card"]);
-        let greeted = events.iter().filter(|event| event["source"] == "greeting").count();
-        assert_eq!(greeted, 1, "greeted once");
+        let said = texts(&events, "transcript");
+        assert_eq!(said, ["I lost my debit card"], "{events:#?} {record:#?}");
+        assert_eq!(greetings(&events), 1, "greeted once");
         let term = until(5, async || {
             let mut connection = town.redis.connection();
             let key = format!("phony:call:{call}");

@@ -16,9 +16,16 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_util::task::TaskTracker;
 
 use crate::house::{AUTH_TOKEN, CALLED, HOST, Socket};
 use crate::redis_server::{RedisServer, free_port, signal};
+
+/// What time it is, for what is measured.
+#[expect(clippy::disallowed_methods, reason = "a test measures how long things take")]
+pub(crate) fn now() -> tokio::time::Instant {
+    tokio::time::Instant::now()
+}
 
 pub(crate) const TOKEN: &str = "everybody-knows-this-one";
 
@@ -136,8 +143,8 @@ impl Town {
             .envs(more.iter().copied())
             .current_dir(data.path())
             .stdin(Stdio::null())
-            .stdout(std::fs::File::create(format!("/tmp/clusterlog/node-{port}.log")).unwrap())
-            .stderr(std::fs::File::create(format!("/tmp/clusterlog/node-{port}.err")).unwrap())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
             .spawn()
             .unwrap();
         let node = Node { process, port, _data: data };
@@ -233,6 +240,7 @@ pub(crate) struct Balancer {
     pub(crate) addr: SocketAddr,
     ports: Arc<Mutex<Vec<u16>>>,
     task: AbortHandle,
+    tasks: TaskTracker,
 }
 
 impl Balancer {
@@ -241,10 +249,12 @@ impl Balancer {
         let addr = listener.local_addr().unwrap();
         let ports: Arc<Mutex<Vec<u16>>> = Arc::default();
         let (behind, turn) = (Arc::clone(&ports), Arc::new(AtomicUsize::new(0)));
-        let serving = tokio::spawn(async move {
+        let tasks = TaskTracker::new();
+        let each = tasks.clone();
+        let serving = tasks.spawn(async move {
             while let Ok((mut from, _)) = listener.accept().await {
                 let (behind, turn) = (Arc::clone(&behind), Arc::clone(&turn));
-                tokio::spawn(async move {
+                each.spawn(async move {
                     let ports = behind.lock().unwrap().clone();
                     let first = turn.fetch_add(1, Ordering::Relaxed);
                     let order = (0..ports.len()).map(|at| ports[(first + at) % ports.len()]);
@@ -261,7 +271,7 @@ impl Balancer {
                 });
             }
         });
-        Self { addr, ports, task: serving.abort_handle() }
+        Self { addr, ports, task: serving.abort_handle(), tasks }
     }
 
     pub(crate) fn set(&self, ports: Vec<u16>) {
@@ -271,6 +281,7 @@ impl Balancer {
 
 impl Drop for Balancer {
     fn drop(&mut self) {
+        self.tasks.close();
         self.task.abort();
     }
 }
