@@ -7,6 +7,7 @@
 //! - `server` uses `http` and `carriers`, which never use each other; both use `switchboard`.
 //! - `dialer` places calls: it asks `safety`, which has the rules and the ledger, and the carrier.
 //! - `switchboard` uses `session`, the task of one call; that uses `registry` and `events`.
+//! - `cluster` carries what one server wants of a call that another has, for `switchboard` and `http`.
 //! - `doctor` tries what `carriers` and `models` would do, for `cli` and `http`.
 //! - `history` is `events` and `store` as one: it writes the one into the other, and answers from
 //!   both.
