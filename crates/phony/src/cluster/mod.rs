@@ -25,7 +25,7 @@ use redis::{Client, Pipeline, RedisError, Value, cmd};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{broadcast, oneshot};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::registry::{hex, random_token};
@@ -42,10 +42,12 @@ const LEASE: Duration = Duration::from_secs(5);
 const REDIS_LIMIT: Duration = Duration::from_secs(1);
 /// How long another node may take to answer.
 const NODE_LIMIT: Duration = Duration::from_millis(1500);
+/// How often a node that was asked is looked for.
+const LISTENING: Duration = Duration::from_millis(50);
 /// How long a token for a socket is good.
 const TOKEN_LIFE: Duration = Duration::from_mins(2);
 /// How long the handing out of a token may wait for it to be known to all.
-const TOKEN_LIMIT: Duration = Duration::from_secs(1);
+const TOKEN_LIMIT: Duration = Duration::from_secs(3);
 /// Events that may wait for the viewers here of calls elsewhere.
 const FEED: usize = 4096;
 
@@ -208,13 +210,29 @@ impl Cluster {
             if self.tell(&node, &letter).await.map_err(|_| Unreached::NoRedis)? == 0 {
                 return Err(Unreached::Silent);
             }
-            answer.await.map_err(|_| Unreached::Silent)
+            tokio::select! {
+                answer = answer => answer.map_err(|_| Unreached::Silent),
+                () = self.until_deaf(&node) => Err(Unreached::Silent),
+            }
         };
         let answer = timeout(NODE_LIMIT, answer).await;
         self.questions().remove(&id);
         match answer {
             Ok(Ok(Reply::Gone)) | Err(_) => Err(Unreached::Silent),
             Ok(answer) => answer,
+        }
+    }
+
+    /// Waits until a node does not listen any more: one that was killed is known by that before it
+    /// has failed to answer.
+    async fn until_deaf(&self, node: &str) {
+        let mut listening = cmd("PUBSUB");
+        listening.arg("NUMSUB").arg(format!("{PREFIX}node:{node}"));
+        loop {
+            sleep(LISTENING).await;
+            if let Ok((_, 0)) = self.command::<(String, u64)>(&listening).await {
+                return;
+            }
         }
     }
 

@@ -85,7 +85,7 @@ pub(super) async fn recorded(scenery: &Scenery, id: &str) -> anyhow::Result<()> 
     for call in &calls {
         let title = format!("Recording {}", call.id);
         scenery.ui.line(&scenery.ui.paint(Style::Strong, &title));
-        play_again(scenery, call).await?;
+        Box::pin(play_again(scenery, call)).await?;
         scenery.ui.line("");
     }
     if calls.len() > 1 {

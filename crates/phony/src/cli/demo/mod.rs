@@ -68,13 +68,13 @@ pub(super) fn run(settings: Settings, demo: &Demo) -> anyhow::Result<()> {
         if let Some(id) = &demo.recorded {
             Box::pin(auto::recorded(&scenery, id)).await
         } else if demo.auto {
-            auto::scripted(&scenery).await
+            Box::pin(auto::scripted(&scenery)).await
         } else if has_terminal() {
             menu::offer(&scenery, Typed::start(true)?).await
         } else if let Some(typed) = piped().await? {
             menu::offer(&scenery, typed).await
         } else {
-            auto::scripted(&scenery).await
+            Box::pin(auto::scripted(&scenery)).await
         }
     });
     drop(log);
