@@ -142,3 +142,39 @@ fn options(settings: &RelaySettings) -> RelayOptions {
         ..RelayOptions::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::agents::Agents;
+    use crate::config::{Config, Sources};
+
+    #[test]
+    fn an_agent_speaks_with_its_own_voice_in_its_own_language() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |id: &str, more: &str| {
+            let text = format!("name = 'A'\ninstructions = 'Talk.'\n{more}");
+            std::fs::write(folder.path().join(format!("{id}.toml")), text).unwrap();
+        };
+        write("own", "language = 'de-DE'\nvoice = 'de-DE-Wavenet-A'\ntts_provider = 'Google'\n");
+        write("tongue", "language = 'fr-FR'\n");
+        write("model", "voice = 'cedar'\n");
+        let file = format!(
+            "[agents]\nfolder = '{}'\n[relay]\nvoice = 'configured'\n",
+            folder.path().display()
+        );
+        let sources = Sources { file: Some(("phony.toml".into(), file)), ..Sources::default() };
+        let config = Config::from_sources(sources).unwrap();
+        let agents = Agents::load(&config).unwrap();
+        let spoken = |id: &str| {
+            let mut relay = options(&config.relay);
+            speak_as(&agents.find(id).unwrap(), &mut relay);
+            let text = |text: Option<String>| text.unwrap_or_default();
+            (text(relay.language), text(relay.voice), text(relay.tts_provider))
+        };
+        let own = |a: &str, b: &str, c: &str| (a.to_owned(), b.to_owned(), c.to_owned());
+        assert_eq!(spoken("own"), own("de-DE", "de-DE-Wavenet-A", "Google"));
+        assert_eq!(spoken("tongue"), own("fr-FR", "", "ElevenLabs"));
+        assert_eq!(spoken("model"), own("en-US", "configured", "ElevenLabs"));
+    }
+}

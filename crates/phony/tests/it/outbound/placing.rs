@@ -87,7 +87,9 @@ async fn a_call_that_nobody_takes_has_a_record_that_says_why() {
             (call["progress"].as_str(), call["endReason"].as_str()),
             (Some(status), Some(reason))
         );
+        assert_eq!(call["status"], status, "{call}");
         let (_, page) = world.house.get(&format!("/calls?q={sid}")).await;
+        assert_eq!(page["calls"][0]["status"], status, "{page}");
         assert_eq!(page["calls"][0]["endReason"], reason, "{page}");
         assert_eq!(statuses(&events_of(&world.house, &sid).await).last(), Some(&status));
     }
