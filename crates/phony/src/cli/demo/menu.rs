@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use phony_call::{Country, EventBody, PhoneNumber};
+use phony_call::{Country, Event, EventBody, PhoneNumber};
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 
@@ -301,8 +301,9 @@ impl Menu<'_> {
         let (_, mut nothing) = mpsc::channel(1);
         let mut show = Show { ui, desk, moments: &mut nothing, speed, answer: auto::ANSWER };
         let shown = Shown::call(&sid, LONGEST);
-        let (_, story) = show.call(view, shown, Some(&mut self.typed)).await?;
-        tell(ui, &story, 0, 0);
+        let (events, story) = show.call(view, shown, Some(&mut self.typed)).await?;
+        let words = words_in(&events);
+        tell(ui, &story, words.0, words.1);
         Ok(())
     }
 }
@@ -323,6 +324,17 @@ async fn first_call(view: &mut View) -> Option<String> {
             return Some(event.call.to_string());
         }
     }
+}
+
+/// How many words the far side said and heard, by the record.
+fn words_in(events: &[Event]) -> (usize, usize) {
+    let words = |text: &str| text.split_whitespace().count();
+    #[expect(clippy::wildcard_enum_match_arm, reason = "no other event holds words")]
+    events.iter().fold((0, 0), |(said, heard), event| match &event.body {
+        EventBody::Transcript { text, .. } => (said + words(text), heard),
+        EventBody::AssistantResponse { text, .. } => (said, heard + words(text)),
+        _ => (said, heard),
+    })
 }
 
 fn tell(ui: Ui, story: &Story, said: usize, heard: usize) {

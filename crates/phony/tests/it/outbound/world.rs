@@ -8,6 +8,7 @@ use phony::simulator::twilio::{self, Callee, PhoneNumber, Reach, TwilioOptions, 
 use serde_json::{Value, json};
 
 use crate::house::{AUTH_TOKEN, HOST, House, house_with};
+use crate::twilio_spec::Checked;
 
 /// Our number.
 pub(crate) const OURS: &str = "+15005550006";
@@ -21,6 +22,8 @@ const SPEED: f64 = 20.0;
 pub(crate) struct World {
     pub(crate) house: House,
     pub(crate) twilio: TwilioRunning,
+    /// Every request of the server's, and every answer, is held to Twilio's description.
+    pub(crate) _checked: Checked,
 }
 
 /// A server that may call the United States at any hour.
@@ -39,11 +42,11 @@ pub(crate) async fn world_with(variables: &[(&str, &str)]) -> World {
     };
     let account = options.account_sid.clone();
     let twilio = twilio::start(options).await.unwrap();
-    let base = twilio.base_url();
-    let house = house_at(&account, &base, variables).await;
+    let checked = Checked::before(&twilio.base_url()).await;
+    let house = house_at(&account, &checked.base_url(), variables).await;
     let Reach { public, to } = Reach { public: HOST.into(), to: house.url("") };
     twilio.reach(public, to);
-    World { house, twilio }
+    World { house, twilio, _checked: checked }
 }
 
 /// A server whose REST API is there.
