@@ -73,7 +73,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0u8..6).prop_map(Step::Tool),
         5 => (0u8..4).prop_map(Step::Done),
         2 => (0u8..5).prop_map(Step::Failed),
-        3 => (0u8..9, words()).prop_map(|(which, text)| Step::Act(which, text)),
+        3 => (0u8..10, words()).prop_map(|(which, text)| Step::Act(which, text)),
         1 => Just(Step::Stop),
         1 => Just(Step::HandOver),
     ]
@@ -325,10 +325,19 @@ impl Run {
             5 => Action::Release,
             6 => Action::Reject { reason: Some(text), reply: None },
             7 => Action::Transfer(PhoneNumber::parse("+15005550188").unwrap()),
+            8 => {
+                let reply = self.active.or(Some(TurnId(1)));
+                Action::Say { text: format!("SUPERVISOR {text}"), reply }
+            }
             _ => Action::End,
         };
         let before = format!("{:?}", self.call.snapshot(self.now));
         if let Ok(outputs) = self.call.act(self.now, action) {
+            let spoken = |output: &Output| {
+                matches!(output, Output::Event(event)
+                    if matches!(event.body, EventBody::AssistantOverride { .. }))
+            };
+            assert!(which != 8 || !outputs.iter().any(spoken), "an approval only approves");
             self.take(outputs);
         } else {
             let after = format!("{:?}", self.call.snapshot(self.now));
