@@ -5,6 +5,7 @@ mod outbound;
 mod record;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::Timestamp;
@@ -15,12 +16,12 @@ use phony_call::{
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 
 use crate::carriers::CarrierPort;
 use crate::events::Publisher;
 use crate::models::ModelPort;
 use crate::registry::{Letter, Registered};
+use crate::telemetry::of_call;
 pub use outbound::Outbound;
 use record::Record;
 
@@ -32,7 +33,7 @@ pub struct Start {
     /// Limits and timings.
     pub policy: Policy,
     /// Who answers.
-    pub agent: Agent,
+    pub agent: Arc<Agent>,
     /// Who calls whom.
     pub identity: Identity,
     /// What has been of a call that goes on here; nothing if it begins.
@@ -57,10 +58,9 @@ pub struct Start {
 ///
 /// What it begins with is boxed: a future keeps a place for everything that is moved through it.
 pub async fn run(start: Box<Start>) {
-    let span = tracing::info_span!(target: "phony", "call", callSid = %start.identity.sid);
     metrics::counter!("phony_calls_total").increment(1);
     metrics::gauge!("phony_calls_live").increment(1.0);
-    hold(start).instrument(span).await;
+    of_call(start.identity.sid.clone(), hold(start)).await;
 }
 
 async fn hold(start: Box<Start>) {

@@ -235,7 +235,7 @@ impl Switchboard {
         };
         let sid = identity.sid.clone();
         self.registry.speaks(&sid, Arc::clone(&agent));
-        let mut of_call_itself = agent.call.clone();
+        let mut of_call_itself = Arc::clone(&agent.call);
         if agent.dials_own_country {
             // No number of ours is configured; the one that this call uses is ours, too.
             let ours = match identity.direction {
@@ -243,8 +243,8 @@ impl Switchboard {
                 Direction::Outbound => &identity.from,
             };
             let number = PhoneNumber::parse(ours).ok();
-            of_call_itself.transfers.countries =
-                number.as_ref().and_then(Country::of).into_iter().collect();
+            let own = number.as_ref().and_then(Country::of).into_iter().collect();
+            Arc::make_mut(&mut of_call_itself).transfers.countries = own;
         }
         let mut policy = agent.limits.within(&self.config.policy);
         if outbound.is_some() {

@@ -70,8 +70,8 @@ pub struct Agent {
     pub transport: Option<Transport>,
     /// Limits of its calls.
     pub limits: Limits,
-    /// What the call must know of it.
-    pub call: phony_call::Agent,
+    /// What the call must know of it; shared by its calls.
+    pub call: Arc<phony_call::Agent>,
     /// Transfers go to the country of whichever number of ours a call uses: nothing else is said.
     pub dials_own_country: bool,
 }
@@ -243,7 +243,7 @@ impl Agents {
 #[must_use]
 pub fn calling(agent: &Agent) -> Arc<Agent> {
     let mut agent = agent.clone();
-    scenario::outbound(&mut agent.call, None);
+    scenario::outbound(Arc::make_mut(&mut agent.call), None);
     agent.instructions = told(&agent.character, &agent.call.commands);
     Arc::new(agent)
 }
@@ -342,7 +342,7 @@ fn build(file: &File, persona: Persona, config: &Config) -> Result<Agent, AgentE
         language,
         transport: persona.transport,
         limits: Limits::of(file, &persona.limits)?,
-        call,
+        call: Arc::new(call),
         dials_own_country,
     })
 }

@@ -114,8 +114,9 @@ impl Scenario {
             build(&self.file, persona, config).ok()
         });
         let mut agent = agent.unwrap_or_else(|| unreachable!("a scenario that was read can be"));
-        agent.call.scenario = Some(self.id.clone());
-        agent.call.variables = variables.clone();
+        let call = Arc::make_mut(&mut agent.call);
+        call.scenario = Some(self.id.clone());
+        call.variables = variables.clone();
         Ok(Arc::new(agent))
     }
 }

@@ -5,18 +5,18 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::{LookupSpan, Scope};
 
 use super::masking::mask_numbers;
+use super::of_call::current_call;
 use crate::config::{LogFormat, LogSettings};
 
-/// A layer that writes one line an event. Fields of the spans around it are fields of the line.
+/// A layer that writes one line an event. The call that the task is about is a field of the line;
+/// spans are not looked at.
 pub struct Lines {
     settings: LogSettings,
     sink: Arc<dyn Fn(String) + Send + Sync>,
@@ -65,40 +65,17 @@ impl Lines {
     }
 }
 
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Lines {
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut fields = Fields::default();
-        attributes.record(&mut Collector { fields: &mut fields, whole: self.settings.numbers });
-        if let Some(span) = context.span(id) {
-            span.extensions_mut().insert(OfSpan(fields.0.into_iter().collect()));
+        let mut collector = Collector { fields: &mut fields, whole: self.settings.numbers };
+        if let Some(call) = current_call() {
+            collector.text("callSid", call.as_str());
         }
-    }
-
-    fn on_record(&self, id: &Id, record: &Record<'_>, context: Context<'_, S>) {
-        if let Some(span) = context.span(id)
-            && let Some(of_span) = span.extensions_mut().get_mut::<OfSpan>()
-        {
-            let mut fields = Fields::default();
-            record.record(&mut Collector { fields: &mut fields, whole: self.settings.numbers });
-            of_span.0.extend(fields.0);
-        }
-    }
-
-    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut fields = Fields::default();
-        for span in context.event_scope(event).into_iter().flat_map(Scope::from_root) {
-            if let Some(of_span) = span.extensions().get::<OfSpan>() {
-                fields.0.extend(of_span.0.clone());
-            }
-        }
-        event.record(&mut Collector { fields: &mut fields, whole: self.settings.numbers });
+        event.record(&mut collector);
         (self.sink)(self.line(event.metadata().level().as_str(), fields));
     }
 }
-
-/// Names and values of one span, the newest last. A call has one for all its time: it is small.
-#[derive(Debug)]
-struct OfSpan(Vec<(String, Value)>);
 
 /// Names and values of one event.
 #[derive(Debug, Default)]
@@ -113,12 +90,16 @@ impl Collector<'_> {
     fn put(&mut self, field: &Field, value: impl Into<Value>) {
         self.fields.0.insert(field.name().to_owned(), value.into());
     }
+
+    fn text(&mut self, name: &str, text: &str) {
+        let text = if self.whole { text.into() } else { mask_numbers(text) };
+        self.fields.0.insert(name.to_owned(), text.into_owned().into());
+    }
 }
 
 impl Visit for Collector<'_> {
     fn record_str(&mut self, field: &Field, value: &str) {
-        let value = if self.whole { value.into() } else { mask_numbers(value) };
-        self.put(field, value.into_owned());
+        self.text(field.name(), value);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {

@@ -7,6 +7,7 @@
 
 mod lines;
 mod masking;
+mod of_call;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -19,10 +20,10 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing::{Level, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
-use tracing_subscriber::registry::LookupSpan;
 
 pub use lines::Lines;
 pub use masking::mask_numbers;
+pub use of_call::{of_call, of_current_call};
 
 use crate::config::LogSettings;
 
@@ -74,7 +75,7 @@ pub fn start(settings: LogSettings, file: Option<&Path>, stdout: bool) -> io::Re
 }
 
 /// The layer that turns what happens into lines, and gives them to `sink`.
-pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(
+pub fn layer<S: Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>>(
     settings: LogSettings,
     sink: Arc<dyn Fn(String) + Send + Sync>,
 ) -> impl tracing_subscriber::Layer<S> {

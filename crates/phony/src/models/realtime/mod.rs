@@ -35,16 +35,16 @@ use phony_call::Fault;
 use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::Instrument;
 
 pub use settings::{BadSettings, RealtimeSettings, SessionSettings, Timing};
 
 use super::{ModelPort, port};
+use crate::telemetry::of_current_call;
 
 /// Starts the model of one call: it connects at once, and reconnects until the port is dropped,
 /// `stop` is cancelled, or the server refuses for good.
 ///
-/// The task runs in the current span, so its log lines name the call. It says
+/// Its log lines name the call that the current task is about. It says
 /// [`Ready`](phony_call::FromModel::Ready) each time it has come up, and
 /// [`Failed`](phony_call::FromModel::Failed) without a turn once when it is down. An order to
 /// respond waits for the connection.
@@ -57,7 +57,7 @@ pub fn open(
 ) -> ModelPort {
     let (port, end) = port();
     let adapter = run::Adapter::new(settings, Arc::new(session), end, tracker.clone(), stop);
-    tracker.spawn(adapter.run().in_current_span());
+    tracker.spawn(of_current_call(adapter.run()));
     port
 }
 
