@@ -42,6 +42,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 const FIRST_WORD: Duration = Duration::from_millis(150);
 /// The caller's pause before the next question.
 const PAUSE: Duration = Duration::from_millis(500);
+/// The number that is called; the server has one, as any that takes calls.
+const CALLED: &str = "+15005550101";
 /// Files that are open besides the sockets of calls.
 const OTHER_FILES: u64 = 100;
 
@@ -162,6 +164,7 @@ impl Load<'_> {
         let (token, key, base_url) = (random_token(), random_token(), model.base_url());
         let settings = [
             ("TWILIO_AUTH_TOKEN", token.as_str()),
+            ("TWILIO_PHONE_NUMBER", CALLED),
             ("OPENAI_API_KEY", key.as_str()),
             ("OPENAI_BASE_URL", base_url.as_str()),
             ("PORT", "0"),

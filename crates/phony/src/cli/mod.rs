@@ -116,6 +116,8 @@ fn environment() -> String {
 #[must_use]
 pub fn main() -> ExitCode {
     let Cli { command, settings } = Cli::parse();
+    // For whichever client a command opens; a server brings its own.
+    drop(rustls::crypto::ring::default_provider().install_default());
     let done = match command {
         Command::Serve => serve::run(settings),
         Command::Demo(demo) => demo::run(settings, &demo),
