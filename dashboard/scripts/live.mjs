@@ -347,6 +347,9 @@ const checks = {
     const call = await phony.ring(["Where are you?"]);
     const page = await supervisor.open(`/calls/${call.sid}`);
     const board = await supervisor.open("/");
+    const softphone = await supervisor.open("/softphone");
+    await button(softphone, "Start call").click();
+    await line(softphone, "ai", "Hello").waitFor();
     await line(page, "ai", "12 Harbour Street").waitFor();
     await phony.kill();
     call.hangUp();
@@ -354,6 +357,12 @@ const checks = {
     await phony.serve();
     await page.getByText("The connection to the server was lost").waitFor({ state: "detached" });
     assert.equal(await line(page, "ai", "12 Harbour Street").count(), 1);
+    await chip(softphone, "resumed").waitFor();
+    await send(softphone, "Your words", "Where are you?", "Speak");
+    await line(softphone, "ai", "12 Harbour Street").waitFor();
+    assert.equal(await line(softphone, "ai", "Hello, you are").count(), 1);
+    await button(softphone, "Hang up").click();
+    await softphone.close();
     const next = await phony.ring(["What about prices?"]);
     await board.goto(`${phony.origin}/dashboard/calls/${next.sid}`);
     await line(board, "caller", "What about prices?").waitFor();

@@ -19,7 +19,7 @@ const CARRIER: &str = "softphone";
 /// Carries a call over the socket until it ends; `agent` answers, if it is a new call.
 ///
 /// The page names its call in `callSid` of `setup`, so that it can come back to it when the socket
-/// is lost; a call without a name is given one.
+/// is lost or the server started again; a call without a name is given one.
 pub async fn carry(switchboard: Arc<Switchboard>, mut socket: WebSocket, agent: Option<String>) {
     let kill = switchboard.life.kill.clone();
     let Some(setup) = first_frame(&mut socket, &kill).await else {
@@ -59,8 +59,9 @@ async fn place(
         if line.carrier != CARRIER {
             return Err(refused("this call has a carrier of its own"));
         }
-        let handle = switchboard.find(&call).ok_or_else(|| refused("the call is over"))?;
-        return Ok((handle, call));
+        // Here, or in a process that is gone, or on another node: from now on it is here.
+        let handle = switchboard.adopt(&call).await;
+        return Ok((handle.ok_or_else(|| refused("the call is over"))?, call));
     }
     let identity = Identity {
         sid: call.clone(),
