@@ -1,7 +1,7 @@
 //! What stands between an order to call somebody and their telephone.
 //!
 //! The rules are kept here, in the server, whoever gives the order: [`Safety::allow`] goes through
-//! them, and what they said is in the [ledger](ledger) before anything is dialled. Whether a number
+//! them, and what they said is in the [ledger] before anything is dialled. Whether a number
 //! may be dialled at all is the core's to say ([`phony_call::check_dialled`]), for transfers as for
 //! calls; so is what becomes of a live call that has cost too much.
 
