@@ -31,6 +31,9 @@ screenshots: ## the pictures of the documentation, from recorded events (PICTURE
 bench: ## time the call, the parsers and writers
 	cargo bench --package phony-call --package phony-wire
 
+measure: ## what takes minutes: 100,000 kept calls, 1,000 calls with a store, a rolling restart under 300
+	cargo nextest run --release --package phony --profile measure --run-ignored only --no-capture
+
 load: ## 1,000 relay calls on loopback, beside a bare two-socket copy
 	cargo build --release --package phony
 	target/release/phony load --floor $(LOAD)
@@ -41,4 +44,4 @@ image-check: ## build the container image without an engine, and run it (needs r
 fuzz: ## fuzz every parser for a minute each (needs a nightly compiler and cargo-fuzz)
 	bash scripts/fuzz.sh
 
-.PHONY: help demo test check gen bless dashboard screenshots bench load fuzz image-check
+.PHONY: help demo test check gen bless dashboard screenshots bench measure load fuzz image-check

@@ -50,6 +50,22 @@ pub struct Identity {
     pub carrier: String,
 }
 
+impl Identity {
+    /// Who speaks in the call that begins with this event; `None` if it is not a beginning.
+    pub(crate) fn of_start(start: &Event) -> Option<Self> {
+        let EventBody::SessionStart { from, to, direction, carrier, .. } = &start.body else {
+            return None;
+        };
+        Some(Self {
+            sid: start.call.clone(),
+            from: from.clone(),
+            to: to.clone(),
+            direction: *direction,
+            carrier: carrier.clone(),
+        })
+    }
+}
+
 /// What can happen to a call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {

@@ -119,11 +119,8 @@ impl Snapshot {
     #[must_use]
     pub fn recall(events: &[Event]) -> Option<Self> {
         let (start, last) = (events.first()?, events.last()?);
-        let EventBody::SessionStart { from, to, direction, agent, carrier, scenario, .. } =
-            &start.body
-        else {
-            return None;
-        };
+        let EventBody::SessionStart { agent, scenario, .. } = &start.body else { return None };
+        let identity = Identity::of_start(start)?;
         let mut transcript = Transcript::default();
         for event in events {
             transcript.apply(event);
@@ -133,13 +130,6 @@ impl Snapshot {
             duration_ms
         } else {
             u64::try_from(lasted).unwrap_or(0)
-        };
-        let identity = Identity {
-            sid: start.call.clone(),
-            from: from.clone(),
-            to: to.clone(),
-            direction: *direction,
-            carrier: carrier.clone(),
         };
         let phase = if transcript.ended.is_some() { Phase::Ended } else { Phase::Lost };
         Some(Self::of(&Parts {

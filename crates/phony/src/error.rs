@@ -1,6 +1,8 @@
 //! Refusals, as every HTTP client sees them:
 //! `{"error":{"code":…,"message":…,"details":…}}`.
 
+use std::error::Error as _;
+
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -175,4 +177,18 @@ impl IntoResponse for ApiError {
         }
         response
     }
+}
+
+/// Why a request had no answer, without its URL, which may hold what is secret.
+pub(crate) fn no_answer(error: &reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "no answer in time".to_owned();
+    }
+    let mut cause = error.source();
+    let mut last = None;
+    while let Some(inner) = cause {
+        last = Some(inner.to_string());
+        cause = inner.source();
+    }
+    last.unwrap_or_else(|| "the request failed".to_owned())
 }

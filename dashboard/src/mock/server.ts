@@ -177,7 +177,7 @@ export class MockServer {
     const live = query.get("live");
     const calls = [...this.calls]
       .map(([callSid, events]) => summary(callSid, events, words))
-      .filter((call) => live === null || (live === "true") === (call.status === "live"))
+      .filter((call) => live === null || (live === "true") === call.live)
       .filter((call) => words === "" || call.match !== undefined)
       .sort((a, b) => ((a.startedAt ?? "") < (b.startedAt ?? "") ? 1 : -1));
     return { calls, next: null };

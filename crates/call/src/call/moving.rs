@@ -25,16 +25,7 @@ impl Call {
         wall: Timestamp,
     ) -> Option<(Self, Vec<Output>)> {
         let start = events.first()?;
-        let EventBody::SessionStart { from, to, direction, carrier, .. } = &start.body else {
-            return None;
-        };
-        let identity = Identity {
-            sid: start.call.clone(),
-            from: from.clone(),
-            to: to.clone(),
-            direction: *direction,
-            carrier: carrier.clone(),
-        };
+        let identity = Identity::of_start(start)?;
         let mut transcript = Transcript::default();
         for event in events {
             transcript.apply(event);

@@ -1,14 +1,13 @@
 //! The public name: whether it leads here, whether a request signed as Twilio signs is let in, and
 //! whether sockets come through. Seen from this machine: a wall that keeps only others out is not.
 
-use std::error::Error as _;
-
 use phony_wire::twilio::signature;
 use reqwest::{Client, Response, StatusCode, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
 use super::{Doctor, Finding, PATIENCE};
+use crate::error::no_answer;
 
 const ID: &str = "public_url";
 const TITLE: &str = "Public address";
@@ -68,7 +67,8 @@ impl Visit {
         let answer = match request.header(header::HOST, &self.host).send().await {
             Ok(answer) => answer,
             Err(error) => {
-                let detail = format!("https://{} cannot be reached: {}", self.host, why(&error));
+                let detail =
+                    format!("https://{} cannot be reached: {}", self.host, no_answer(&error));
                 return Finding::fail(ID, TITLE, detail, mend_of(&error));
             }
         };
@@ -146,7 +146,7 @@ fn told(
             let detail = format!("the server answers with {}", answer.status());
             Finding::fail(id, title, detail, "The server's log says why.")
         }
-        Err(error) => Finding::fail(id, title, why(&error), mend_of(&error)),
+        Err(error) => Finding::fail(id, title, no_answer(&error), mend_of(&error)),
     }
 }
 
@@ -166,22 +166,8 @@ fn client(origin: &str) -> Result<Client, reqwest::Error> {
     if local { builder.no_proxy().build() } else { builder.build() }
 }
 
-/// Why there was no answer, without the URL.
-fn why(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer in time".to_owned();
-    }
-    let mut cause = error.source();
-    let mut last = None;
-    while let Some(inner) = cause {
-        last = Some(inner.to_string());
-        cause = inner.source();
-    }
-    last.unwrap_or_else(|| "the request failed".to_owned())
-}
-
 fn mend_of(error: &reqwest::Error) -> &'static str {
-    let text = why(error);
+    let text = no_answer(error);
     if text.contains("certificate") {
         "Give the name a certificate that the web's authorities vouch for: Twilio takes no other."
     } else if text.contains("lookup") || text.contains("resolve") || text.contains("not known") {

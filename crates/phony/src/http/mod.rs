@@ -18,6 +18,7 @@ mod softphone;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
+use axum::body::Bytes;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts};
 use axum::http::request::Parts;
 use utoipa::openapi::OpenApi;
@@ -42,7 +43,7 @@ pub struct Http {
     limits: Arc<Limits>,
     findings: doctor::Kept,
     /// Made from all routes, and therefore after them.
-    document: Arc<OnceLock<serde_json::Value>>,
+    document: Arc<OnceLock<Bytes>>,
 }
 
 impl Http {
@@ -56,8 +57,8 @@ impl Http {
 
     /// Sets the description of all routes.
     pub fn describe(&self, document: &OpenApi) {
-        let document = serde_json::to_value(document).unwrap_or_default();
-        drop(self.document.set(document));
+        let document = serde_json::to_vec(document).unwrap_or_default();
+        drop(self.document.set(document.into()));
     }
 }
 

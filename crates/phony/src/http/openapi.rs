@@ -1,7 +1,7 @@
 //! The description of every route, made from the handlers.
 
-use axum::Json;
 use axum::extract::State;
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
@@ -18,7 +18,9 @@ use crate::error::{ApiError, ErrorBody, ErrorCode};
 )]
 pub(super) async fn openapi(_supervisor: Supervisor, State(http): State<Http>) -> Response {
     match http.document.get() {
-        Some(document) => Json(document).into_response(),
+        Some(document) => {
+            ([(header::CONTENT_TYPE, "application/json")], document.clone()).into_response()
+        }
         None => ApiError::new(ErrorCode::Unavailable, "the server starts").into_response(),
     }
 }

@@ -1,6 +1,5 @@
 //! One request and its answer: sent, sent again where that does no harm, classified.
 
-use std::error::Error as _;
 use std::time::Duration;
 
 use phony_wire::twilio::rest::RestError;
@@ -11,6 +10,7 @@ use secrecy::ExposeSecret as _;
 use url::{Host, Url};
 
 use super::{NoClient, RestClient, RestFailure};
+use crate::error::no_answer;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const TRIES: u32 = 4;
@@ -67,7 +67,7 @@ pub(super) fn client(base: &Url, patience: Duration) -> Result<reqwest::Client, 
         None => false,
     };
     let builder = if local { builder.no_proxy() } else { builder };
-    builder.build().map_err(|error| NoClient::Http(why(&error)))
+    builder.build().map_err(|error| NoClient::Http(no_answer(&error)))
 }
 
 impl RestClient {
@@ -142,7 +142,7 @@ async fn once(request: RequestBuilder) -> Result<Answer, Failed> {
 /// No answer, or none that was whole.
 fn unanswered(error: &reqwest::Error) -> Failed {
     Failed {
-        failure: RestFailure::Unreachable(why(error)),
+        failure: RestFailure::Unreachable(no_answer(error)),
         undone: error.is_connect() || error.is_builder(),
         passing: !error.is_builder(),
         retry_after: None,
@@ -174,20 +174,6 @@ fn pause(tries: u32) -> Duration {
     // Without randomness the pause is the longest one.
     getrandom::fill(&mut random).unwrap_or(());
     most.mul_f64(f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX))
-}
-
-/// Why there was no answer, without the URL.
-fn why(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer in time".to_owned();
-    }
-    let mut cause = error.source();
-    let mut last = None;
-    while let Some(inner) = cause {
-        last = Some(inner.to_string());
-        cause = inner.source();
-    }
-    last.unwrap_or_else(|| "the request failed".to_owned())
 }
 
 #[cfg(test)]
