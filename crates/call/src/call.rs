@@ -52,7 +52,8 @@ pub struct Identity {
 
 impl Identity {
     /// Who speaks in the call that begins with this event; `None` if it is not a beginning.
-    pub(crate) fn of_start(start: &Event) -> Option<Self> {
+    #[must_use]
+    pub fn of_start(start: &Event) -> Option<Self> {
         let EventBody::SessionStart { from, to, direction, carrier, .. } = &start.body else {
             return None;
         };

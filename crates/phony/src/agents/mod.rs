@@ -490,6 +490,7 @@ mod tests {
         assert_eq!(ids, ["assistant", "hotline", "scheduler", "support", "surveyor"]);
         for (_, agent) in agents.iter() {
             assert!(agent.call.greeting.is_some());
+            assert!(!agent.description.is_empty());
             assert!(agent.instructions.contains("[[end_call]]"));
         }
     }

@@ -151,7 +151,8 @@ impl Cluster {
             return false;
         }
         let mut set = cmd("SET");
-        set.arg(token_key(token)).arg(call.as_str()).arg("PX").arg(millis(TOKEN_LIFE));
+        let holder = format!("{call} {}", self.node);
+        set.arg(token_key(token)).arg(holder).arg("PX").arg(millis(TOKEN_LIFE));
         let set = timeout(TOKEN_LIMIT, self.command::<Value>(&set));
         let shared = matches!(set.await, Ok(Ok(_)));
         if !shared {
@@ -160,15 +161,18 @@ impl Cluster {
         shared
     }
 
-    /// Uses a token up, whoever handed it out; true if it was good for this call.
-    pub async fn redeem_token(&self, call: &CallSid, token: &str) -> bool {
+    /// Uses a token up, whoever handed it out; if it was good for this call, gives the node that
+    /// did.
+    pub async fn redeem_token(&self, call: &CallSid, token: &str) -> Option<String> {
         let mut pipeline = Pipeline::new();
         let key = token_key(token);
         // In one transaction: of two who bring it, one gets it.
         pipeline.atomic().cmd("GET").arg(&key).cmd("DEL").arg(&key).ignore();
         let mut connection = self.connection.clone();
         let got: Result<(Option<String>,), _> = pipeline.query_async(&mut connection).await;
-        matches!(got, Ok((Some(of),)) if of == call.as_str())
+        let (Some(holder),) = got.ok()? else { return None };
+        let (of, node) = holder.split_once(' ')?;
+        (of == call.as_str()).then(|| node.to_owned())
     }
 
     /// Uses a token up that was redeemed where it was made.
@@ -199,6 +203,16 @@ impl Cluster {
         if end.is_some() {
             return Err(Unreached::Ended);
         }
+        self.ask_node(&node, call, what).await
+    }
+
+    /// Asks a node about a call that it has, or had.
+    pub(crate) async fn ask_node(
+        &self,
+        node: &str,
+        call: &CallSid,
+        what: Wish,
+    ) -> Result<Reply, Unreached> {
         if node == self.node {
             return Err(Unreached::Silent);
         }
@@ -207,12 +221,12 @@ impl Cluster {
         self.questions().insert(id, reply);
         let letter = Letter::Ask { id, from: self.node.clone(), call: call.clone(), what };
         let answer = async {
-            if self.tell(&node, &letter).await.map_err(|_| Unreached::NoRedis)? == 0 {
+            if self.tell(node, &letter).await.map_err(|_| Unreached::NoRedis)? == 0 {
                 return Err(Unreached::Silent);
             }
             tokio::select! {
                 answer = answer => answer.map_err(|_| Unreached::Silent),
-                () = self.until_deaf(&node) => Err(Unreached::Silent),
+                () = self.until_deaf(node) => Err(Unreached::Silent),
             }
         };
         let answer = timeout(NODE_LIMIT, answer).await;

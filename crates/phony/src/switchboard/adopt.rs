@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
-use phony_call::{Action, CallSid, Event, EventBody, Identity, LegEnd, Next, Parting};
+use phony_call::{Action, CallSid, Event, Identity, LegEnd, Next, Parting};
 
 use super::{Before, Switchboard};
-use crate::cluster::{Reply, Report, Unreached, Wish};
+use crate::cluster::{Cluster, Reply, Report, Unreached, Wish};
 use crate::error::ApiError;
 use crate::history::entries;
 use crate::registry::{Handle, Letter, Registered, random_token};
@@ -34,10 +34,8 @@ impl Switchboard {
             self.calls.spawn(async move { cluster.spend_token(&token).await });
             return Some(handle);
         }
-        if !cluster.redeem_token(call, token).await {
-            return None;
-        }
-        self.adopt(call).await
+        let holder = cluster.redeem_token(call, token).await?;
+        self.adopt_from(call, Some(&holder)).await
     }
 
     /// The carrier asks how a call goes on, wherever it is; `None` if nobody knows it. A call whose
@@ -113,11 +111,16 @@ impl Switchboard {
     /// of it first; if it does not, what it writes from now on is refused. `None` if the call is
     /// over or unknown.
     pub async fn adopt(&self, call: &CallSid) -> Option<Handle> {
+        self.adopt_from(call, None).await
+    }
+
+    /// As [`Self::adopt`]; `holder` is the node that had the call last, as far as we were told.
+    async fn adopt_from(&self, call: &CallSid, holder: Option<&str>) -> Option<Handle> {
         let stop = self.life.stop.child_token();
         // Who comes second finds the call's place taken, and waits in its mailbox.
         let Some(registered) = self.registry.register(call, stop) else { return self.find(call) };
         let handle = self.find(call)?;
-        match self.take_up(call, registered).await {
+        match self.take_up(call, registered, holder).await {
             Ok(true) => Some(handle),
             Ok(false) => None,
             Err(error) => {
@@ -127,10 +130,15 @@ impl Switchboard {
         }
     }
 
-    async fn take_up(&self, call: &CallSid, registered: Registered) -> Result<bool, StoreError> {
+    async fn take_up(
+        &self,
+        call: &CallSid,
+        registered: Registered,
+        holder: Option<&str>,
+    ) -> Result<bool, StoreError> {
         let Some(store) = self.history.store() else { return Ok(false) };
         let released = match &self.cluster {
-            Some(cluster) => match cluster.ask(call, Wish::Release).await {
+            Some(cluster) => match released(cluster, call, holder).await {
                 Ok(Reply::Released(events)) => events,
                 Ok(_) | Err(_) => Vec::new(),
             },
@@ -144,28 +152,40 @@ impl Switchboard {
         };
         let term = match claimed {
             Some(term) => term,
-            // The store does not know it, or has forgotten it; its owner does.
-            None if !kept.is_empty() && store.line(call).await?.is_none() => FIRST_TERM + 1,
-            None => return Ok(false),
+            None if kept.is_empty() => return Ok(false),
+            None => match store.line(call).await? {
+                // The store does not know it yet, or has forgotten it; its owner does.
+                None => FIRST_TERM + 1,
+                // What its owner wrote last has come in meanwhile.
+                Some(_) => match store.claim(call).await? {
+                    Some(term) => term,
+                    None => return Ok(false),
+                },
+            },
         };
         let past: Vec<Event> =
             kept.iter().filter_map(|event| serde_json::from_str(event).ok()).collect();
-        let Some(start) = past.first().map(|event| &event.body) else { return Ok(false) };
-        let EventBody::SessionStart { from, to, direction, carrier, .. } = start else {
-            return Ok(false);
-        };
-        let identity = Identity {
-            sid: call.clone(),
-            from: from.clone(),
-            to: to.clone(),
-            direction: *direction,
-            carrier: carrier.clone(),
-        };
-        let agent = self.agents.of_start(start, &self.config);
+        let Some(start) = past.first() else { return Ok(false) };
+        let Some(identity) = Identity::of_start(start) else { return Ok(false) };
+        let agent = self.agents.of_start(&start.body, &self.config);
         tracing::info!(callSid = %call, term, events = past.len(), "a call goes on here");
         let publisher = self.hub.reopen(call, entries(&kept), term);
         self.begin(registered, identity, agent, publisher, Before::Kept(past));
         Ok(true)
+    }
+}
+
+/// Has whoever holds a call let go of it. A call that has just begun may not be in the store yet.
+async fn released(
+    cluster: &Cluster,
+    call: &CallSid,
+    holder: Option<&str>,
+) -> Result<Reply, Unreached> {
+    match (cluster.ask(call, Wish::Release).await, holder) {
+        (Err(Unreached::Unknown), Some(holder)) => {
+            cluster.ask_node(holder, call, Wish::Release).await
+        }
+        (answer, _) => answer,
     }
 }
 

@@ -27,6 +27,10 @@ pub const FILE: &str = "phony.db";
 
 /// Questions that are answered at a time.
 const READERS: usize = 4;
+/// Pages that a connection keeps in memory. The newest are all that writing needs; a search reads
+/// far.
+const WRITING_KIB: i64 = 2_000;
+const READING_KIB: i64 = 16_000;
 /// How long a statement may wait for another process that has the file.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Pages that a file can have.
@@ -52,7 +56,8 @@ struct Inner {
 impl Sqlite {
     /// Opens the file, makes it if it is not there, and brings an older one to the form of today.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        let mut connection = connect(path)?;
+        make_private(path);
+        let mut connection = connect(path, WRITING_KIB)?;
         schema::prepare(&mut connection, path)?;
         Ok(Self(Arc::new(Inner {
             path: path.to_owned(),
@@ -114,7 +119,7 @@ impl Sqlite {
             let free = lock(&inner.readers).pop();
             let connection = match free {
                 Some(connection) => connection,
-                None => connect(&inner.path)?,
+                None => connect(&inner.path, READING_KIB)?,
             };
             let done = work(&connection).map_err(|error| inner.failed(DOING, error));
             lock(&inner.readers).push(connection);
@@ -217,7 +222,17 @@ impl Store for Sqlite {
 }
 
 /// A connection as every one of ours is.
-fn connect(path: &Path) -> Result<Connection, StoreError> {
+/// Makes the file, if it is not there, for its owner alone. What keeps that from working keeps the
+/// store from being opened, and is told then.
+fn make_private(path: &Path) {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    drop(options.open(path));
+}
+
+fn connect(path: &Path, cache_kib: i64) -> Result<Connection, StoreError> {
     let open = || {
         let connection = Connection::open(path)?;
         connection.busy_timeout(PATIENCE)?;
@@ -225,7 +240,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
         connection.pragma_update(None, "secure_delete", true)?;
         connection.pragma_update(None, "temp_store", "memory")?;
         connection.pragma_update(None, "synchronous", "normal")?;
-        connection.pragma_update(None, "cache_size", -16_000)?;
+        connection.pragma_update(None, "cache_size", -cache_kib)?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
     };
