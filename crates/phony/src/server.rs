@@ -100,7 +100,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     let tasks = TaskTracker::new();
     let life = Life::default();
     let models = realtime_models(&config, tasks.clone(), life.kill.clone())?;
-    start_parts(config, models, tasks, life, None).await
+    Box::pin(start_parts(config, models, tasks, life, None)).await
 }
 
 /// Starts a server whose calls are held by any model and kept in any store.
@@ -109,12 +109,12 @@ pub async fn start_on(
     models: Models,
     store: Arc<dyn Store>,
 ) -> Result<Running, StartError> {
-    start_parts(config, models, TaskTracker::new(), Life::default(), Some(store)).await
+    Box::pin(start_parts(config, models, TaskTracker::new(), Life::default(), Some(store))).await
 }
 
 /// Starts a server whose calls are held by any model.
 pub async fn start_with(config: Config, models: Models) -> Result<Running, StartError> {
-    start_parts(config, models, TaskTracker::new(), Life::default(), None).await
+    Box::pin(start_parts(config, models, TaskTracker::new(), Life::default(), None)).await
 }
 
 /// The description of every route.
@@ -215,6 +215,10 @@ async fn start_parts(
     let mut switchboard = switchboard(config, port, parts, calls, life.clone(), safety);
     switchboard.dials = Arc::new(Dials::new(&switchboard.config).remember(&switchboard.config));
     let switchboard = Arc::new(switchboard);
+    let kept = keeping.start(&switchboard, &tasks);
+    if let Some(cluster) = &switchboard.cluster {
+        cluster.joined().await;
+    }
     // The numbering plans of the world take a moment to unfold; no call shall wait for it.
     tasks.spawn_blocking(|| drop(PhoneNumber::typed("+14155552671", None)));
     let app = service(&switchboard, &auth);
@@ -226,7 +230,6 @@ async fn start_parts(
         tracing::warn!(%reason, "not ready for calls");
     }
     tracing::info!(%addr, "server started");
-    let kept = keeping.start(&switchboard, &tasks);
     let run = run(serving.into_future(), Arc::clone(&switchboard), kept, tasks.clone());
     let served = tasks.spawn(run);
     Ok(Running { addr, switchboard, auth, life, served })

@@ -287,7 +287,7 @@ impl Switchboard {
             Some("OPENAI_API_KEY is not set".into())
         } else {
             let trouble = self.history.trouble().or_else(|| {
-                let gone = self.cluster.as_ref().is_some_and(|cluster| !cluster.is_reachable());
+                let gone = self.cluster.as_ref().is_some_and(|cluster| !cluster.is_in_touch());
                 gone.then(|| "Redis does not answer".to_owned())
             })?;
             Some(format!("calls are taken but not kept: {trouble}").into())

@@ -81,7 +81,9 @@ impl Cluster {
     /// Listens to what the others want, for ever.
     async fn listen(self: &Arc<Self>, switchboard: &Arc<Switchboard>) {
         loop {
-            if let Err(error) = self.listen_once(switchboard).await {
+            let heard = self.listen_once(switchboard).await;
+            self.listening.send_replace(false);
+            if let Err(error) = heard {
                 tracing::debug!(%error, "Redis cannot be listened to");
             }
             sleep(AGAIN).await;
@@ -96,6 +98,9 @@ impl Cluster {
         let Ok(pubsub) = connecting else { return Ok(()) };
         let (mut sink, mut stream) = pubsub?.split();
         sink.subscribe(&[format!("{PREFIX}node:{}", self.node), all_nodes()]).await?;
+        // What was said before was not heard: that a call has another owner, for one.
+        self.compare(switchboard).await;
+        self.listening.send_replace(true);
         let mut feeding = self.feeding.wanted();
         let mut fed = false;
         loop {

@@ -255,17 +255,32 @@ impl Viewer {
         if seq <= last {
             return true;
         }
-        if seq > last + 1
-            && let Ok(Some(missed)) = self.cluster.store.events(&call, last).await
-        {
-            for event in missed {
-                if seq_of(&event).is_some_and(|missed| missed < seq) && !self.pass(event) {
+        if seq > last + 1 {
+            for event in self.between(&call, last, seq).await {
+                if !self.pass(event) {
                     return false;
                 }
             }
         }
         self.seen.insert(call, seq);
         self.pass(event.clone()) && (self.of.is_none() || !is_end(event))
+    }
+
+    /// Events after number `last` and before number `seq`. Of a call that has just come here, this
+    /// server knows more than the store; of one that has left, less.
+    async fn between(&self, call: &CallSid, mut last: u64, seq: u64) -> Vec<Utf8Bytes> {
+        let mut events = self.switchboard.hub.kept(call).map_or_else(Vec::new, |kept| kept.events);
+        let is_missed = |event: &Utf8Bytes, last| {
+            seq_of(event).is_some_and(|number| last < number && number < seq)
+        };
+        events.retain(|event| is_missed(event, last));
+        last = events.last().and_then(|event| seq_of(event)).unwrap_or(last);
+        if last + 1 < seq {
+            let stored = self.cluster.store.events(call, last).await.ok().flatten();
+            let stored = stored.unwrap_or_default().into_iter();
+            events.extend(stored.filter(|event| is_missed(event, last)));
+        }
+        events
     }
 
     /// Tells what was missed while Redis could not be listened to; false if the viewer is done.

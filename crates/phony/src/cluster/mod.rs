@@ -24,7 +24,7 @@ use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Pipeline, RedisError, Value, cmd};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, oneshot, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
@@ -60,6 +60,8 @@ pub struct Cluster {
     store: Arc<Redis>,
     /// Whether Redis answered last time.
     reachable: AtomicBool,
+    /// Whether other nodes can tell this one anything.
+    listening: watch::Sender<bool>,
     draining: AtomicBool,
     /// Questions that are not answered yet.
     questions: Mutex<HashMap<u64, oneshot::Sender<Reply>>>,
@@ -113,6 +115,7 @@ impl Cluster {
             connection,
             store,
             reachable: AtomicBool::new(true),
+            listening: watch::channel(false).0,
             draining: AtomicBool::new(false),
             questions: Mutex::default(),
             last_question: AtomicU64::new(0),
@@ -132,6 +135,19 @@ impl Cluster {
     #[must_use]
     pub fn is_reachable(&self) -> bool {
         self.reachable.load(Ordering::Relaxed)
+    }
+
+    /// Whether Redis answered last time and other nodes can tell this one anything.
+    #[must_use]
+    pub fn is_in_touch(&self) -> bool {
+        self.is_reachable() && *self.listening.borrow()
+    }
+
+    /// Waits until other nodes can tell this one something, but not for long: a server starts
+    /// without Redis, too.
+    pub async fn joined(&self) {
+        let mut listening = self.listening.subscribe();
+        drop(timeout(REDIS_LIMIT, listening.wait_for(|listening| *listening)).await);
     }
 
     /// No call shall be handed over to this node any more. Tells whether another is there to take
