@@ -16,7 +16,7 @@ async fn a_rolling_restart_loses_no_call() {
     deploy_under(12, 2.0).await;
 }
 
-/// The same with as many calls as a busy day has: `cargo nextest run -- --ignored rolling`.
+/// The same with as many calls as a busy day has: `make measure`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes"]
 async fn a_rolling_restart_under_300_calls_loses_none() {
