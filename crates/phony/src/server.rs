@@ -50,6 +50,10 @@ const END_LIMIT: Duration = Duration::from_secs(5);
 /// The time, as the server sees it.
 const CLOCK: Clock = Clock { now, wall };
 
+/// How long a node that stops answers at least, once it has said that it is not ready: for so long
+/// a balancer may go on sending to it, and what is refused then is a call lost.
+const NOTICED: Duration = Duration::from_secs(2);
+
 /// Why the server could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -258,6 +262,7 @@ async fn run(
     if elsewhere {
         life.hand_over.cancel();
     }
+    let unnoticed = elsewhere.then(|| tokio::time::sleep(NOTICED));
     let finish = tokio::time::timeout(switchboard.config.drain, switchboard.calls.wait());
     if let Some(Err(_)) = life.stop.run_until_cancelled(finish).await {
         tracing::info!(live = switchboard.registry.count(), "calls are told to say goodbye");
@@ -273,6 +278,9 @@ async fn run(
             in_time = matches!(ended, Some(Ok(()))),
             "calls did not end in time and are cut off"
         );
+    }
+    if let Some(unnoticed) = unnoticed {
+        life.kill.run_until_cancelled(unnoticed).await;
     }
     life.kill.cancel();
     drop(tokio::time::timeout(END_LIMIT, switchboard.calls.wait()).await);
