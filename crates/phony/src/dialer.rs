@@ -5,22 +5,23 @@
 //! does: it [waits](Dials::settled) for the call to be opened.
 
 mod keys;
+mod line;
+mod order;
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use phony_call::{
-    CallSid, Country, Direction, Identity, NotDialled, PhoneNumber, Progress, Unreadable,
-};
-use phony_wire::twilio::rest::{Call, CreateCall};
-use serde::Serialize;
+use phony_call::{CallSid, Direction, Identity, NotDialled, PhoneNumber, Progress};
+use phony_wire::twilio::rest::Call;
 use serde_json::json;
 use tokio::sync::watch;
 
+pub use self::order::Order;
+
 use self::keys::{Keys, Known};
-use crate::agents::{Agent, BadVariables, calling};
+use self::order::Understood;
 use crate::carriers::twilio::rest::{NoClient, RestClient, RestFailure};
 use crate::error::{ApiError, ErrorCode};
 use crate::registry::{Letter, random_token};
@@ -29,36 +30,8 @@ use crate::safety::pace::{Slot, TooMany};
 use crate::safety::{Forbidden, Question};
 use crate::switchboard::{Placed, Switchboard};
 
-/// How much longer than the call itself the carrier lets it last, so that the goodbye is ours.
-const GRACE: Duration = Duration::from_mins(1);
 /// How long a webhook waits for the call it is about.
 const SETTLING: Duration = Duration::from_secs(8);
-/// How often, and how long apart, a call whose fate is unknown is looked for.
-const LOOKS: u32 = 3;
-const BETWEEN_LOOKS: Duration = Duration::from_millis(700);
-/// The carrier's clock may differ from ours by so much.
-const SKEW: Duration = Duration::from_secs(5);
-
-/// An order to call somebody.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Order {
-    /// The number as it was typed.
-    pub to: String,
-    /// Our number, if not the configured one.
-    pub from: Option<String>,
-    /// The errand.
-    pub scenario: Option<String>,
-    /// Who goes, if there is no errand.
-    pub agent: Option<String>,
-    /// What the errand's slots are filled with.
-    pub variables: BTreeMap<String, String>,
-    /// Whether the callee is said to agree.
-    pub consent: bool,
-    /// Whether the hour is no matter.
-    pub ignore_calling_hours: bool,
-    /// Whether to find out if a machine answers; as the errand says if absent.
-    pub detect_machine: Option<bool>,
-}
 
 /// Calls that are being placed, and the keys of those that were.
 #[derive(Debug)]
@@ -69,14 +42,6 @@ pub struct Dials {
     pending: Mutex<HashMap<String, u32>>,
     /// Changes whenever one of them is named, or is known not to be.
     settled: watch::Sender<u64>,
-}
-
-/// An order that was understood.
-struct Understood {
-    number: PhoneNumber,
-    from: PhoneNumber,
-    agent: Arc<Agent>,
-    detect_machine: bool,
 }
 
 /// What was done about an order.
@@ -228,7 +193,7 @@ impl<'a> Attempt<'a> {
             let message = "the server is stopping and places no calls";
             return Err(ApiError::new(ErrorCode::Unavailable, message));
         }
-        let understood = match self.understand() {
+        let understood = match self.order.understand(self.switchboard) {
             Ok(understood) => understood,
             Err(error) => return Err(self.refused(error).await),
         };
@@ -246,58 +211,6 @@ impl<'a> Attempt<'a> {
             Err(error) => return Err(self.refused(error).await),
         };
         self.dial(understood, slot).await
-    }
-
-    /// Reads the order; what cannot be read, or is never dialled, is refused.
-    fn understand(&self) -> Result<Understood, ApiError> {
-        let Order { to, from, scenario, agent, variables, .. } = &self.order;
-        let (config, agents) = (&self.switchboard.config, &self.switchboard.agents);
-        let home = config.twilio.phone_number.as_ref().and_then(Country::of);
-        let home = home.or_else(|| config.dialing.countries().first().copied());
-        let number = PhoneNumber::typed(to, home).map_err(|why| match why {
-            Unreadable::Never(why) => refusal(&Forbidden::Number(why)),
-            Unreadable::NoDigits
-            | Unreadable::TooLong
-            | Unreadable::Characters
-            | Unreadable::Extension
-            | Unreadable::NoCountry => ApiError::field("to", &why.to_string()),
-        })?;
-        let from = match from {
-            Some(text) => PhoneNumber::typed(text, home)
-                .map_err(|why| ApiError::field("from", &why.to_string()))?,
-            None => config.twilio.phone_number.clone().ok_or_else(|| {
-                ApiError::field("from", "is missing, and TWILIO_PHONE_NUMBER is not set")
-            })?,
-        };
-        let companion = match agent {
-            None => None,
-            Some(id) => Some(
-                agents
-                    .find(id)
-                    .ok_or_else(|| unknown("agent", id, agents.iter().map(|(id, _)| id)))?,
-            ),
-        };
-        let (agent, asked) = match scenario {
-            Some(id) => {
-                let scenario = agents.scenario(id).ok_or_else(|| {
-                    unknown("scenario", id, agents.scenarios().map(|known| known.id.as_str()))
-                })?;
-                let mut filled = scenario.fill(variables, config).map_err(|bad| misfit(&bad))?;
-                if let Some(companion) = &companion {
-                    let filled = Arc::make_mut(&mut filled);
-                    filled.voice = filled.voice.take().or_else(|| companion.voice.clone());
-                    filled.language = filled.language.take().or_else(|| companion.language.clone());
-                }
-                (filled, scenario.detect_machine)
-            }
-            None if !variables.is_empty() => {
-                let unknown = variables.keys().cloned().collect();
-                return Err(misfit(&BadVariables { unknown, ..BadVariables::default() }));
-            }
-            None => (calling(&companion.unwrap_or_else(|| agents.default())), false),
-        };
-        let detect_machine = self.order.detect_machine.unwrap_or(asked);
-        Ok(Understood { number, from, agent, detect_machine })
     }
 
     /// Asks the rules, and takes a place.
@@ -353,65 +266,6 @@ impl<'a> Attempt<'a> {
             }
             Err(failure) => Err(self.failed(failure.into()).await),
         }
-    }
-
-    fn create(&self, understood: &Understood) -> CreateCall {
-        let switchboard = self.switchboard;
-        let authority = switchboard.authority();
-        let url = |path: &str| format!("https://{authority}{path}");
-        let config = &switchboard.config;
-        let longest = understood.agent.limits.within(&config.policy).max_call + GRACE;
-        let detect = understood.detect_machine.then(|| {
-            let waits = understood.agent.call.voicemail.is_some();
-            if waits { "DetectMessageEnd" } else { "Enable" }.to_owned()
-        });
-        CreateCall {
-            to: understood.number.to_string(),
-            from: understood.from.to_string(),
-            url: Some(url("/start_call")),
-            method: Some("POST".into()),
-            status_callback: Some(url("/call_status")),
-            status_callback_event: ["initiated", "ringing", "answered", "completed"]
-                .map(str::to_owned)
-                .to_vec(),
-            status_callback_method: Some("POST".into()),
-            timeout_s: Some(config.dialing.ring.as_secs()),
-            time_limit_s: Some(longest.as_secs()),
-            async_amd: detect.is_some().then_some(true),
-            async_amd_status_callback: detect.is_some().then(|| url("/call_status")),
-            async_amd_status_callback_method: detect.is_some().then(|| "POST".into()),
-            machine_detection: detect,
-            ..CreateCall::default()
-        }
-    }
-
-    /// Looks whether a call whose fate is unknown was placed after all.
-    async fn look(
-        &self,
-        understood: &Understood,
-        since: Timestamp,
-    ) -> Result<Option<Call>, ApiError> {
-        let Ok(rest) = &self.switchboard.dials.rest else { return Ok(None) };
-        let since = since.checked_sub(SKEW).unwrap_or(since);
-        let (to, from) = (understood.number.as_str(), understood.from.as_str());
-        for look in 0..LOOKS {
-            if look > 0 {
-                tokio::time::sleep(BETWEEN_LOOKS).await;
-            }
-            let placed = rest.placed_since(to, from, since).await?;
-            // A call that is known here is another order's.
-            let is_new = |call: &Call| {
-                CallSid::parse(&call.sid).is_ok_and(|sid| {
-                    self.switchboard.find(&sid).is_none()
-                        && self.switchboard.hub.kept(&sid).is_none()
-                })
-            };
-            if let Some(call) = placed.into_iter().find(is_new) {
-                tracing::info!(callSid = call.sid, "a call whose placing failed was found");
-                return Ok(Some(call));
-            }
-        }
-        Ok(None)
     }
 
     /// The carrier has named the call: it begins here, too.
@@ -479,29 +333,6 @@ impl<'a> Attempt<'a> {
 fn refusal(why: &Forbidden) -> ApiError {
     let details = json!({ "rule": why.rule() });
     ApiError { details: Some(details), ..ApiError::new(ErrorCode::Refused, why.to_string()) }
-}
-
-fn unknown<'a>(field: &str, id: &str, known: impl Iterator<Item = &'a str>) -> ApiError {
-    let known: Vec<_> = known.collect();
-    let problem = format!("is none of {}", known.join(", "));
-    let details = json!({ "field": field, "problem": problem, "allowed": known });
-    let id: String = id.chars().filter(|c| !c.is_control()).take(64).collect();
-    let message = format!("`{field}` {problem}: `{id}`");
-    ApiError { details: Some(details), ..ApiError::new(ErrorCode::InvalidRequest, message) }
-}
-
-fn misfit(bad: &BadVariables) -> ApiError {
-    let BadVariables { missing, unknown, unfit } = bad;
-    let parts = [("missing", missing), ("unknown", unknown), ("not fit to be spoken", unfit)];
-    let parts = parts.iter().filter(|(_, names)| !names.is_empty());
-    let parts: Vec<_> =
-        parts.map(|(what, names)| format!("{what}: {}", names.join(", "))).collect();
-    let details = json!({
-        "field": "variables", "problem": "do not fit the scenario", "missing": missing,
-        "unknown": unknown, "unfit": unfit,
-    });
-    let message = format!("`variables` do not fit the scenario; {}", parts.join("; "));
-    ApiError { details: Some(details), ..ApiError::new(ErrorCode::InvalidRequest, message) }
 }
 
 fn is_uncertain(error: &ApiError) -> bool {

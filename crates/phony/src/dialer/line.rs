@@ -1,0 +1,80 @@
+//! What the carrier is asked: to place a call, and whether it has.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use phony_call::CallSid;
+use phony_wire::twilio::rest::{Call, CreateCall};
+
+use super::Attempt;
+use super::order::Understood;
+use crate::error::ApiError;
+
+/// How much longer than the call itself the carrier lets it last, so that the goodbye is ours.
+const GRACE: Duration = Duration::from_mins(1);
+/// How often, and how long apart, a call whose fate is unknown is looked for.
+const LOOKS: u32 = 3;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(700);
+/// The carrier's clock may differ from ours by so much.
+const SKEW: Duration = Duration::from_secs(5);
+
+impl Attempt<'_> {
+    pub(super) fn create(&self, understood: &Understood) -> CreateCall {
+        let switchboard = self.switchboard;
+        let authority = switchboard.authority();
+        let url = |path: &str| format!("https://{authority}{path}");
+        let config = &switchboard.config;
+        let longest = understood.agent.limits.within(&config.policy).max_call + GRACE;
+        let detect = understood.detect_machine.then(|| {
+            let waits = understood.agent.call.voicemail.is_some();
+            if waits { "DetectMessageEnd" } else { "Enable" }.to_owned()
+        });
+        CreateCall {
+            to: understood.number.to_string(),
+            from: understood.from.to_string(),
+            url: Some(url("/start_call")),
+            method: Some("POST".into()),
+            status_callback: Some(url("/call_status")),
+            status_callback_event: ["initiated", "ringing", "answered", "completed"]
+                .map(str::to_owned)
+                .to_vec(),
+            status_callback_method: Some("POST".into()),
+            timeout_s: Some(config.dialing.ring.as_secs()),
+            time_limit_s: Some(longest.as_secs()),
+            async_amd: detect.is_some().then_some(true),
+            async_amd_status_callback: detect.is_some().then(|| url("/call_status")),
+            async_amd_status_callback_method: detect.is_some().then(|| "POST".into()),
+            machine_detection: detect,
+            ..CreateCall::default()
+        }
+    }
+
+    /// Looks whether a call whose fate is unknown was placed after all.
+    pub(super) async fn look(
+        &self,
+        understood: &Understood,
+        since: Timestamp,
+    ) -> Result<Option<Call>, ApiError> {
+        let Ok(rest) = &self.switchboard.dials.rest else { return Ok(None) };
+        let since = since.checked_sub(SKEW).unwrap_or(since);
+        let (to, from) = (understood.number.as_str(), understood.from.as_str());
+        for look in 0..LOOKS {
+            if look > 0 {
+                tokio::time::sleep(BETWEEN_LOOKS).await;
+            }
+            let placed = rest.placed_since(to, from, since).await?;
+            // A call that is known here is another order's.
+            let is_new = |call: &Call| {
+                CallSid::parse(&call.sid).is_ok_and(|sid| {
+                    self.switchboard.find(&sid).is_none()
+                        && self.switchboard.hub.kept(&sid).is_none()
+                })
+            };
+            if let Some(call) = placed.into_iter().find(is_new) {
+                tracing::info!(callSid = call.sid, "a call whose placing failed was found");
+                return Ok(Some(call));
+            }
+        }
+        Ok(None)
+    }
+}
