@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use phony_call::CommandName;
 
+use super::AgentError;
+use super::agent::{Agent, build};
 use super::file::{File, Persona};
-use super::{Agent, AgentError, build};
 use crate::config::Config;
 
 /// The words by which a call of ours says that it is a machine, unless the scenario has its own.
