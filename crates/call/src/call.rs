@@ -226,6 +226,7 @@ impl Call {
             carrier: call.identity.carrier.clone(),
             scenario: call.agent.scenario.clone(),
             variables: call.agent.variables.clone(),
+            companion: call.agent.companion.clone(),
         };
         call.emit(now, start);
         let outputs = call.take_outputs();

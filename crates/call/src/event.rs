@@ -59,6 +59,9 @@ pub enum EventBody {
         /// What its slots were filled with.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         variables: BTreeMap<String, String>,
+        /// The agent whose voice and language whoever goes on the errand has.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        companion: Option<String>,
     },
     /// A call of ours has got further, in the carrier's words.
     Status {

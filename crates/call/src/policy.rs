@@ -135,6 +135,8 @@ pub struct Agent {
     pub scenario: Option<String>,
     /// What the errand's slots were filled with.
     pub variables: BTreeMap<String, String>,
+    /// The agent whose voice and language it has, if it has none of its own.
+    pub companion: Option<String>,
     /// The words by which our side says that it is a machine. Until the far side has heard them,
     /// the model is told to say them.
     pub disclosure: Option<String>,
@@ -161,6 +163,7 @@ impl Agent {
             phrases: Phrases::default(),
             scenario: None,
             variables: BTreeMap::new(),
+            companion: None,
             disclosure: None,
             voicemail: None,
         }

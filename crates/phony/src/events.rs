@@ -404,6 +404,7 @@ mod tests {
             carrier: "twilio".into(),
             scenario: None,
             variables: std::collections::BTreeMap::new(),
+            companion: None,
         };
         event(call, Some(1), body)
     }

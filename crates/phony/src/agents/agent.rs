@@ -38,6 +38,19 @@ pub struct Agent {
     pub dials_own_country: bool,
 }
 
+impl Agent {
+    /// Gives an agent that goes on an errand the voice and the language of another, where it has
+    /// none of its own.
+    pub fn accompany(&mut self, companion: &Self) {
+        if self.voice.is_none() {
+            self.voice.clone_from(&companion.voice);
+            self.tts_provider.clone_from(&companion.tts_provider);
+        }
+        self.language = self.language.take().or_else(|| companion.language.clone());
+        Arc::make_mut(&mut self.call).companion = Some(companion.call.id.clone());
+    }
+}
+
 /// Limits of one agent's calls; the configured ones where they are absent.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Limits {

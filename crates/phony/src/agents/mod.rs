@@ -169,11 +169,16 @@ impl Agents {
     /// the agent; who answers by default if it is gone.
     #[must_use]
     pub fn of_start(&self, start: &EventBody, config: &Config) -> Arc<Agent> {
-        let EventBody::SessionStart { agent, scenario, variables, direction, .. } = start else {
+        let EventBody::SessionStart { agent, scenario, variables, companion, direction, .. } =
+            start
+        else {
             return self.default();
         };
         let errand = scenario.as_ref().and_then(|id| self.scenario(id));
-        if let Some(filled) = errand.and_then(|errand| errand.fill(variables, config).ok()) {
+        if let Some(mut filled) = errand.and_then(|errand| errand.fill(variables, config).ok()) {
+            if let Some(companion) = companion.as_ref().and_then(|id| self.find(id)) {
+                Arc::make_mut(&mut filled).accompany(&companion);
+            }
             return filled;
         }
         let agent = self.find(agent).unwrap_or_else(|| self.default());

@@ -440,6 +440,7 @@ mod tests {
             carrier: "twilio".into(),
             scenario: None,
             variables: std::collections::BTreeMap::new(),
+            companion: None,
         };
         let lines = story.tell(&event(0, start));
         assert_eq!(

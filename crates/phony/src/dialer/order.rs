@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use phony_call::{Country, PhoneNumber, Unreadable};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::refusal;
@@ -14,7 +14,7 @@ use crate::safety::Forbidden;
 use crate::switchboard::Switchboard;
 
 /// An order to call somebody.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Order {
     /// The number as it was typed.
     pub to: String,
@@ -79,9 +79,7 @@ impl Order {
                 })?;
                 let mut filled = scenario.fill(variables, config).map_err(|bad| misfit(&bad))?;
                 if let Some(companion) = &companion {
-                    let filled = Arc::make_mut(&mut filled);
-                    filled.voice = filled.voice.take().or_else(|| companion.voice.clone());
-                    filled.language = filled.language.take().or_else(|| companion.language.clone());
+                    Arc::make_mut(&mut filled).accompany(companion);
                 }
                 (filled, scenario.detect_machine)
             }

@@ -63,6 +63,7 @@ pub(crate) fn begins_as(
         carrier: "twilio".into(),
         scenario: None,
         variables: std::collections::BTreeMap::new(),
+        companion: None,
     };
     entry(call, 1, at(second), body)
 }
