@@ -1,15 +1,17 @@
 //! Places calls: asks the rules, writes the ledger, tells the carrier, and opens the call.
 //!
-//! The call is bound to its scenario by the carrier's name for it, in this process; nothing in a
-//! URL says more than where this server is. A webhook may come before the carrier's own answer
-//! does: it [waits](Dials::settled) for the call to be opened.
+//! The call is bound to its scenario by the carrier's name for it, in this process and, where
+//! there are several, in what they share; nothing in a URL says more than where this server is. A
+//! webhook may come before the carrier's own answer does: it [waits](Dials::settled) for the call
+//! to be opened, here or on [another node](shared).
 
 mod keys;
 mod line;
 mod order;
+mod shared;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -22,6 +24,7 @@ pub use self::order::Order;
 
 use self::keys::{Keys, Known};
 use self::order::Understood;
+pub(crate) use self::shared::Started;
 use crate::carriers::twilio::rest::{NoClient, RestClient, RestFailure};
 use crate::error::{ApiError, ErrorCode};
 use crate::registry::{Letter, random_token};
@@ -128,6 +131,22 @@ impl Drop for Pending<'_> {
 /// Places a call, or refuses it; either way the ledger says so. `by` is whose hand it was, `key`
 /// makes a repeat of the same order return the first call.
 pub async fn place(
+    switchboard: &Arc<Switchboard>,
+    order: Order,
+    by: &str,
+    key: Option<&str>,
+) -> Result<Dialled, ApiError> {
+    let (by, key) = (by.to_owned(), key.map(str::to_owned));
+    let work = {
+        let switchboard = Arc::clone(switchboard);
+        async move { carry_out(&switchboard, order, &by, key.as_deref()).await }
+    };
+    // Whoever gave the order may go away before the carrier has answered: the call is there then all
+    // the same, and has to be known.
+    switchboard.calls.spawn(work).await.unwrap_or_else(|_| Err(internal("was not carried out")))
+}
+
+async fn carry_out(
     switchboard: &Switchboard,
     order: Order,
     by: &str,
@@ -136,25 +155,40 @@ pub async fn place(
     let Some(key) = key else {
         return Attempt::new(switchboard, order, by, None).run(None).await;
     };
-    let body = serde_json::to_vec(&order).map_err(|_| internal())?;
+    let body = serde_json::to_vec(&order).map_err(|_| internal("could not be read"))?;
     let (name, body) = (digest(key.as_bytes()), digest(&body));
     let mut held = switchboard.dials.keys.hold(&name).await;
-    let since = match held.known(&body) {
+    let mut since = match held.known(&body) {
         Known::New => None,
         Known::Done(dialled) => return Ok(dialled),
         Known::Uncertain(since) => Some(since),
-        Known::Other => {
-            let message = "this Idempotency-Key was used for another order";
-            return Err(ApiError::new(ErrorCode::Conflict, message));
-        }
+        Known::Other => return Err(another_order()),
     };
     let attempt = Attempt::new(switchboard, order, by, Some((name, body.clone())));
+    let shared = match attempt.hold_shared_key().await {
+        Err(error) => return Err(attempt.refused(error).await),
+        Ok(None) => None,
+        Ok(Some(Known::Done(dialled))) => {
+            held.done(body, dialled.clone());
+            return Ok(dialled);
+        }
+        Ok(Some(Known::Other)) => return Err(another_order()),
+        Ok(Some(Known::New)) => Some(attempt.shared_key()),
+        Ok(Some(Known::Uncertain(at))) => {
+            since = Some(since.map_or(at, |since| since.min(at)));
+            Some(attempt.shared_key())
+        }
+    };
     let began = attempt.began;
     let done = attempt.run(since).await;
     match &done {
         Ok(dialled) => held.done(body, dialled.clone()),
         Err(error) if is_uncertain(error) => held.uncertain(body, since.unwrap_or(began)),
         Err(_) => {}
+    }
+    if let Some(shared) = shared {
+        // Who found nothing the second time does not know more than after the first.
+        shared.settle(&done, since.is_some()).await;
     }
     done
 }
@@ -203,42 +237,56 @@ impl<'a> Attempt<'a> {
         if let Some(since) = since
             && let Some(call) = self.look(&understood, since).await?
         {
-            let slot = self.switchboard.safety.pace.take((self.switchboard.clock.now)()).ok();
+            let slot = match &self.switchboard.cluster {
+                // It takes its place among those of all servers by being opened.
+                Some(_) => None,
+                None => self.switchboard.safety.pace.take((self.switchboard.clock.now)()).ok(),
+            };
             return self.open(call, understood, slot).await;
         }
-        let slot = match self.permit(&understood) {
+        let slot = match self.permit(&understood).await {
             Ok(slot) => slot,
             Err(error) => return Err(self.refused(error).await),
         };
         self.dial(understood, slot).await
     }
 
-    /// Asks the rules, and takes a place.
-    fn permit(&self, understood: &Understood) -> Result<Slot, ApiError> {
+    /// Asks the rules, and takes a place: of this server's, or of those that all servers share.
+    async fn permit(&self, understood: &Understood) -> Result<Option<Slot>, ApiError> {
         let Switchboard { safety, config, clock, .. } = self.switchboard;
         let question = Question {
             number: &understood.number,
             consent: self.order.consent,
             at_any_hour: self.order.ignore_calling_hours,
         };
-        safety.allow(question, config).map_err(|why| refusal(&why))?;
-        safety.pace.take((clock.now)()).map_err(|why| {
-            let (rule, wait) = match why {
-                TooMany::Rate { wait, .. } => ("dial_rate", wait),
-                TooMany::AtOnce { .. } => ("concurrent_calls", Duration::from_secs(10)),
-            };
-            let retry_after = Some(wait.as_secs().max(1));
-            let details = Some(json!({ "rule": rule }));
-            let error = ApiError::new(ErrorCode::RateLimited, why.to_string());
-            ApiError { details, retry_after, ..error }
-        })
+        let allowed = safety.allow(question, config);
+        if let Some(cluster) = &self.switchboard.cluster {
+            match allowed {
+                // What others know changes nothing about these.
+                Err(why @ (Forbidden::Consent | Forbidden::Number(_) | Forbidden::Hours(_))) => {
+                    return Err(refusal(&why));
+                }
+                Ok(()) | Err(Forbidden::DoNotCall | Forbidden::Spend { .. }) => {}
+            }
+            cluster.consult(safety, &understood.number).await.map_err(|_| unshared())?;
+            safety.allow(question, config).map_err(|why| refusal(&why))?;
+            self.take_shared_place(cluster).await?;
+            return Ok(None);
+        }
+        allowed.map_err(|why| refusal(&why))?;
+        safety.pace.take((clock.now)()).map(Some).map_err(too_many)
     }
 
-    async fn dial(mut self, understood: Understood, slot: Slot) -> Result<Dialled, ApiError> {
+    async fn dial(
+        mut self,
+        understood: Understood,
+        slot: Option<Slot>,
+    ) -> Result<Dialled, ApiError> {
         let rest = match &self.switchboard.dials.rest {
             Ok(rest) => rest,
             Err(error) => {
                 let error = ApiError::new(ErrorCode::TwilioError, error.to_string());
+                self.not_placed(&understood).await;
                 return Err(self.failed(error).await);
             }
         };
@@ -246,7 +294,12 @@ impl<'a> Attempt<'a> {
         let entry = Entry { what: What::Dialling, ..self.entry.clone() };
         if let Err(error) = self.switchboard.safety.ledger.write(entry).await {
             let message = format!("{error}, so nobody is called; look after the data folder");
+            self.not_placed(&understood).await;
             return Err(ApiError::new(ErrorCode::Unavailable, message));
+        }
+        if let Err(error) = self.share_errand(&understood).await {
+            self.not_placed(&understood).await;
+            return Err(self.failed(error).await);
         }
         let create = self.create(&understood);
         let pending = Pending::of(&self.switchboard.dials, &understood.number);
@@ -260,11 +313,18 @@ impl<'a> Attempt<'a> {
         };
         match created {
             Ok(call) => {
-                let opened = self.open(call, understood, Some(slot)).await;
+                let opened = self.open(call, understood, slot).await;
                 drop(pending);
                 opened
             }
-            Err(failure) => Err(self.failed(failure.into()).await),
+            Err(failure @ RestFailure::Unknown(_)) => {
+                self.perhaps_placed(&understood).await;
+                Err(self.failed(failure.into()).await)
+            }
+            Err(failure) => {
+                self.not_placed(&understood).await;
+                Err(self.failed(failure.into()).await)
+            }
         }
     }
 
@@ -286,9 +346,13 @@ impl<'a> Attempt<'a> {
             direction: Direction::Outbound,
             carrier: "twilio".into(),
         };
-        self.switchboard.take_placed(Placed { identity, agent: understood.agent, slot });
-        if let Some(handle) = self.switchboard.find(&sid) {
-            handle.send(Letter::Progress(Progress::Queued)).await;
+        if !self.is_opened_elsewhere(&sid).await {
+            let agent = understood.agent;
+            self.switchboard.take_placed(Placed { identity, agent, slot });
+            if let Some(handle) = self.switchboard.find(&sid) {
+                handle.send(Letter::Progress(Progress::Queued)).await;
+            }
+            self.share_name(&sid, understood.number.as_str()).await;
         }
         metrics::counter!("phony_calls_placed_total").increment(1);
         self.entry.what = What::Placed;
@@ -339,8 +403,30 @@ fn is_uncertain(error: &ApiError) -> bool {
     error.details.as_ref().is_some_and(|details| details["outcome"] == "unknown")
 }
 
-fn internal() -> ApiError {
-    ApiError::new(ErrorCode::Internal, "the order could not be read")
+fn another_order() -> ApiError {
+    ApiError::new(ErrorCode::Conflict, "this Idempotency-Key was used for another order")
+}
+
+fn too_many(why: TooMany) -> ApiError {
+    let (rule, wait) = match why {
+        TooMany::Rate { wait, .. } => ("dial_rate", wait),
+        TooMany::AtOnce { .. } => ("concurrent_calls", Duration::from_secs(10)),
+    };
+    let retry_after = Some(wait.as_secs().max(1));
+    let details = Some(json!({ "rule": rule }));
+    let error = ApiError::new(ErrorCode::RateLimited, why.to_string());
+    ApiError { details, retry_after, ..error }
+}
+
+/// Without Redis nobody knows whether the callee has asked another server not to be called.
+fn unshared() -> ApiError {
+    let message = "the shared store does not answer, and with it the do-not-call list and the \
+                   limits of all servers: nobody is called until it does";
+    ApiError::new(ErrorCode::Unavailable, message)
+}
+
+fn internal(what: &str) -> ApiError {
+    ApiError::new(ErrorCode::Internal, format!("the order {what}"))
 }
 
 impl From<NotDialled> for ApiError {

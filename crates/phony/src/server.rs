@@ -146,10 +146,10 @@ pub fn openapi() -> OpenApi {
 impl Running {
     /// A link that logs a supervisor in once.
     #[must_use]
-    pub fn login_link(&self) -> String {
+    pub async fn login_link(&self) -> String {
         let switchboard = &self.switchboard;
         let scheme = if switchboard.config.host.is_some() { "https" } else { "http" };
-        let code = self.auth.one_time_code();
+        let code = self.auth.one_time_code().await;
         format!("{scheme}://{}/login?code={code}", switchboard.authority())
     }
 
@@ -211,7 +211,8 @@ async fn start_parts(
     for warning in &config.warnings {
         tracing::warn!(warning, "configuration");
     }
-    let auth = Arc::new(Auth::new(token, config.host.is_some(), wall));
+    let auth = Auth::new(token, config.host.is_some(), wall).shared(cluster.clone());
+    let auth = Arc::new(auth);
     let calls = TaskTracker::new();
     let parts = (agents, models, history, cluster);
     let safety = Safety::open(&config, CLOCK, tasks.clone()).map_err(data_dir)?;

@@ -14,7 +14,7 @@ use phony_call::{CallSid, Country, Direction, Event, Identity, PhoneNumber};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::agents::{Agent, Agents};
+use crate::agents::{Agent, Agents, calling};
 use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::dialer::Dials;
@@ -197,7 +197,11 @@ impl Switchboard {
         if let (Some(id), None) = (wanted, &named) {
             tracing::warn!(agent = id, "the webhook names an agent that there is not");
         }
-        let agent = named.unwrap_or_else(|| self.agents.for_number(ours));
+        let mut agent = named.unwrap_or_else(|| self.agents.for_number(ours));
+        if identity.direction == Direction::Outbound {
+            // Whoever is called hears that it is a machine, whoever has placed the call.
+            agent = calling(&agent);
+        }
         let publisher = self.hub.open(&identity.sid);
         self.begin(registered, identity, agent, publisher, Before::Nothing);
         Ok(())

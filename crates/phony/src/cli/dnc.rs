@@ -1,17 +1,24 @@
-//! `phony dnc`: the do-not-call list of the data folder. A running server sees a change at once.
+//! `phony dnc`: the do-not-call list of the data folder, or of all servers where there are several.
+//! A running server sees a change at once.
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use phony_call::{Country, PhoneNumber};
+use redis::RedisError;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::runtime::Runtime;
+use url::Url;
 
 use super::ui::{Ui, clean};
 use super::{Settings, Usage};
+use crate::cluster::SharedList;
 use crate::config::Config;
 use crate::safety::do_not_call::{DoNotCall, Word};
 use crate::server::make_folder;
 
-/// The do-not-call list: numbers that this server never calls.
+/// The do-not-call list: numbers that are never called. With `REDIS_URL` it is the list of all
+/// servers, otherwise that of the data folder.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -42,15 +49,15 @@ enum What {
 
 pub(super) fn run(settings: Settings, arguments: &Arguments) -> anyhow::Result<()> {
     let config = settings.load()?;
-    let folder = &config.data_dir;
-    let list = DoNotCall::of(folder);
-    let failed = || format!("the do-not-call list in {}", folder.display());
+    let list = List::of(&config)?;
+    let failed = || list.name.clone();
     match &arguments.what {
         What::Add { numbers } => say(&config, &list, numbers, true).with_context(failed),
         What::Remove { numbers } => say(&config, &list, numbers, false).with_context(failed),
         What::List { json } => {
-            let words = list.list().with_context(failed)?;
+            let words = list.all().with_context(failed)?;
             let ui = Ui::new();
+            note(&list.name);
             for word in words {
                 let Word { number, at, by, .. } = &word;
                 ui.line(&if *json {
@@ -64,7 +71,86 @@ pub(super) fn run(settings: Settings, arguments: &Arguments) -> anyhow::Result<(
     }
 }
 
-fn say(config: &Config, list: &DoNotCall, typed: &[String], listed: bool) -> anyhow::Result<()> {
+/// The list that counts.
+struct List {
+    /// Which it is, for people.
+    name: String,
+    kind: Kind,
+}
+
+enum Kind {
+    File(DoNotCall),
+    /// That of all servers, and what asks them.
+    Shared(SharedList, Runtime),
+}
+
+impl List {
+    /// The list of all servers, which is told first what the file of this data folder says; or
+    /// that file.
+    fn of(config: &Config) -> anyhow::Result<Self> {
+        let file = DoNotCall::of(&config.data_dir);
+        let Some(url) = &config.redis_url else {
+            let name = format!("the do-not-call list in {}", config.data_dir.display());
+            return Ok(Self { name, kind: Kind::File(file) });
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let name = format!("the do-not-call list of all servers, in Redis at {}", place(url));
+        let known = file.words().with_context(|| config.data_dir.display().to_string())?;
+        let shared = runtime.block_on(async {
+            let shared = SharedList::at(url)?;
+            shared.reach().await?;
+            shared.say(&known).await?;
+            Ok::<_, RedisError>(shared)
+        });
+        let shared =
+            shared.with_context(|| format!("{name}: it cannot be reached, so nothing was done"))?;
+        Ok(Self { name, kind: Kind::Shared(shared, runtime) })
+    }
+
+    fn all(&self) -> anyhow::Result<Vec<Word>> {
+        Ok(match &self.kind {
+            Kind::File(file) => file.list()?,
+            Kind::Shared(shared, runtime) => runtime.block_on(shared.list())?,
+        })
+    }
+
+    fn contains(&self, number: &PhoneNumber) -> anyhow::Result<bool> {
+        Ok(match &self.kind {
+            Kind::File(file) => file.contains(number)?,
+            Kind::Shared(shared, runtime) => {
+                runtime.block_on(shared.word(number))?.is_some_and(|word| word.listed)
+            }
+        })
+    }
+
+    fn write(&self, word: &Word) -> anyhow::Result<()> {
+        match &self.kind {
+            Kind::File(file) => file.write(word)?,
+            Kind::Shared(shared, runtime) => {
+                runtime.block_on(shared.say(std::slice::from_ref(word)))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Which list it is goes to standard error: standard output holds numbers.
+#[expect(clippy::print_stderr, reason = "the command line speaks to people")]
+fn note(text: &str) {
+    eprintln!("({text})");
+}
+
+/// Where a Redis is, without the password.
+fn place(url: &SecretString) -> String {
+    let url = Url::parse(url.expose_secret()).ok();
+    let place = url.and_then(|url| {
+        let port = url.port().unwrap_or(6379);
+        Some(format!("{}:{port}", url.host_str()?))
+    });
+    place.unwrap_or_else(|| "REDIS_URL".into())
+}
+
+fn say(config: &Config, list: &List, typed: &[String], listed: bool) -> anyhow::Result<()> {
     let home = config.twilio.phone_number.as_ref().and_then(Country::of);
     let read = |text: &String| {
         PhoneNumber::typed(text, home).map_err(|why| Usage(format!("`{}` {why}", clean(text))))
@@ -73,6 +159,7 @@ fn say(config: &Config, list: &DoNotCall, typed: &[String], listed: bool) -> any
     let numbers = typed.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     make_folder(&config.data_dir)?;
     let ui = Ui::new();
+    note(&list.name);
     for number in numbers {
         if list.contains(&number)? == listed {
             let state = if listed { "on the list already" } else { "not on the list" };

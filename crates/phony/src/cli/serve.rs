@@ -19,7 +19,7 @@ pub(super) fn run(settings: Settings) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         let running = server::start(config).await?;
-        announce(&running);
+        announce(&running).await;
         wait_for_signals(&running).await?;
         let whole = running.join().await;
         anyhow::ensure!(whole, "calls were cut off (the drain limit can be set in phony.toml)");
@@ -31,12 +31,12 @@ pub(super) fn run(settings: Settings) -> anyhow::Result<()> {
 
 /// Standard error is for people; standard output holds the log alone.
 #[expect(clippy::print_stderr, reason = "the command line speaks to people")]
-fn announce(running: &Running) {
+async fn announce(running: &Running) {
     eprintln!("Phony listens on {}", running.addr);
     if let Some(reason) = running.switchboard.not_ready() {
         eprintln!("It cannot take calls yet: {reason}");
     }
-    eprintln!("Dashboard (this link works once): {}", running.login_link());
+    eprintln!("Dashboard (this link works once): {}", running.login_link().await);
 }
 
 async fn wait_for_signals(running: &Running) -> anyhow::Result<()> {

@@ -36,7 +36,8 @@ impl Cluster {
             tokio::join!(
                 self.live(&switchboard),
                 self.listen(&switchboard),
-                self.look_after(&switchboard)
+                self.look_after(&switchboard),
+                self.keep_in_step(&switchboard)
             )
         };
         kill.run_until_cancelled(work).await;

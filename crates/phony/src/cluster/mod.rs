@@ -9,7 +9,9 @@
 //! asked to let go, and fenced by a new term if it does not answer.
 
 mod bus;
+pub(crate) mod dialling;
 mod feed;
+mod shared;
 mod words;
 
 use std::collections::HashMap;
@@ -30,6 +32,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::registry::{hex, random_token};
 use crate::store::redis::{PREFIX, Redis, call_key};
+pub use shared::SharedList;
 use words::Letter;
 pub use words::Report;
 pub(crate) use words::{Reply, Wish};
@@ -46,6 +49,8 @@ const NODE_LIMIT: Duration = Duration::from_millis(1500);
 const LISTENING: Duration = Duration::from_millis(50);
 /// How long a token for a socket is good.
 const TOKEN_LIFE: Duration = Duration::from_mins(2);
+/// How long a link that logs in once is good.
+const CODE_LIFE: Duration = Duration::from_hours(24);
 /// How long the handing out of a token may wait for it to be known to all.
 const TOKEN_LIMIT: Duration = Duration::from_secs(3);
 /// Events that may wait for the viewers here of calls elsewhere.
@@ -100,13 +105,7 @@ impl Cluster {
     /// This process as a node of those that share the server at `url`. It connects when it is
     /// first needed. Ended calls expire there after `keep`.
     pub fn new(url: &SecretString, keep: Option<Duration>) -> Result<Arc<Self>, RedisError> {
-        let client = Client::open(url.expose_secret())?;
-        let config = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(REDIS_LIMIT))
-            .set_connection_timeout(Some(REDIS_LIMIT))
-            .set_number_of_retries(0)
-            .set_max_delay(Duration::from_millis(200));
-        let connection = ConnectionManager::new_lazy_with_config(client.clone(), config)?;
+        let (client, connection) = connect(url)?;
         let node = random_token()[..12].to_owned();
         let store = Arc::new(Redis::new(connection.clone(), &node, keep));
         Ok(Arc::new(Self {
@@ -198,8 +197,8 @@ impl Cluster {
         drop(self.command::<Value>(&del).await);
     }
 
-    /// Puts a secret that all nodes share in place if there is none, and gives the one there is.
-    pub async fn share_secret(&self, name: &str, secret: &str) -> Result<String, RedisError> {
+    /// Puts a value that all nodes share in place if there is none, and gives the one there is.
+    async fn share_value(&self, name: &str, secret: &str) -> Result<String, RedisError> {
         let key = format!("{PREFIX}{name}");
         let mut set = cmd("SET");
         set.arg(&key).arg(secret).arg("NX");
@@ -320,6 +319,13 @@ impl Cluster {
         Ok(ready)
     }
 
+    /// Whether the store knows a call; if it cannot be asked, no.
+    pub(crate) async fn knows(&self, call: &CallSid) -> bool {
+        let mut exists = cmd("EXISTS");
+        exists.arg(call_key(call.as_str()));
+        self.command(&exists).await.unwrap_or(false)
+    }
+
     /// Whether the node that has a call is alive; `None` if nobody has it.
     async fn owner_lives(&self, call: &CallSid) -> Result<Option<bool>, RedisError> {
         let mut get = cmd("HGET");
@@ -360,13 +366,29 @@ impl Cluster {
     }
 }
 
+/// The server at `url`, and a connection to it that is made when it is first needed.
+fn connect(url: &SecretString) -> Result<(Client, ConnectionManager), RedisError> {
+    let client = Client::open(url.expose_secret())?;
+    let config = ConnectionManagerConfig::new()
+        .set_response_timeout(Some(REDIS_LIMIT))
+        .set_connection_timeout(Some(REDIS_LIMIT))
+        .set_number_of_retries(0)
+        .set_max_delay(Duration::from_millis(200));
+    let connection = ConnectionManager::new_lazy_with_config(client.clone(), config)?;
+    Ok((client, connection))
+}
+
 fn nodes_key() -> String {
     format!("{PREFIX}nodes")
 }
 
 /// Tokens are kept as their hashes, so that whoever reads Redis cannot use them.
 fn token_key(token: &str) -> String {
-    format!("{PREFIX}token:{}", hex(&Sha256::digest(token.as_bytes())[..16]))
+    hashed("token", token)
+}
+
+fn hashed(kind: &str, secret: &str) -> String {
+    format!("{PREFIX}{kind}:{}", hex(&Sha256::digest(secret.as_bytes())[..16]))
 }
 
 fn millis(length: Duration) -> u64 {

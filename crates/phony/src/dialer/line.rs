@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use phony_call::CallSid;
 use phony_wire::twilio::rest::{Call, CreateCall};
 
 use super::Attempt;
@@ -63,16 +62,11 @@ impl Attempt<'_> {
                 tokio::time::sleep(BETWEEN_LOOKS).await;
             }
             let placed = rest.placed_since(to, from, since).await?;
-            // A call that is known here is another order's.
-            let is_new = |call: &Call| {
-                CallSid::parse(&call.sid).is_ok_and(|sid| {
-                    self.switchboard.find(&sid).is_none()
-                        && self.switchboard.hub.kept(&sid).is_none()
-                })
-            };
-            if let Some(call) = placed.into_iter().find(is_new) {
-                tracing::info!(callSid = call.sid, "a call whose placing failed was found");
-                return Ok(Some(call));
+            for call in placed {
+                if !self.is_of_another(&call).await? {
+                    tracing::info!(callSid = call.sid, "a call whose placing failed was found");
+                    return Ok(Some(call));
+                }
             }
         }
         Ok(None)

@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::{Http, Peer};
+use crate::cluster::Cluster;
 use crate::error::{ApiError, ErrorCode};
 use crate::registry::{hex, random_token};
 use crate::switchboard::Switchboard;
@@ -32,29 +33,55 @@ const CODES: usize = 16;
 pub struct Auth {
     token: SecretString,
     /// Codes of log-in links that nobody has used yet.
-    codes: Mutex<Vec<String>>,
+    codes: Mutex<Vec<Code>>,
     /// Whether cookies travel over TLS alone.
     secure: bool,
     wall: fn() -> Timestamp,
+    /// The other servers, on which a link works as well.
+    cluster: Option<Arc<Cluster>>,
+}
+
+#[derive(Debug)]
+struct Code {
+    code: String,
+    /// Other servers know it, too.
+    is_shared: bool,
 }
 
 impl Auth {
     /// `secure` is for servers that browsers reach over TLS.
     #[must_use]
     pub fn new(token: SecretString, secure: bool, wall: fn() -> Timestamp) -> Self {
-        Self { token, codes: Mutex::default(), secure, wall }
+        Self { token, codes: Mutex::default(), secure, wall, cluster: None }
+    }
+
+    /// As one of several servers: a link that one of them shows works on all, once.
+    #[must_use]
+    pub fn shared(mut self, cluster: Option<Arc<Cluster>>) -> Self {
+        self.cluster = cluster;
+        self
     }
 
     /// A code that logs in once, for a link that is shown to the operator.
-    #[must_use]
-    pub fn one_time_code(&self) -> String {
+    pub async fn one_time_code(&self) -> String {
         let code = random_token();
+        let is_shared = match &self.cluster {
+            None => false,
+            Some(cluster) => cluster.share_code(&code).await,
+        };
+        if self.cluster.is_some() && !is_shared {
+            tracing::warn!("a log-in link works on this server alone: Redis does not answer");
+        }
+        self.open(code.clone(), is_shared);
+        code
+    }
+
+    fn open(&self, code: String, is_shared: bool) {
         let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
         if codes.len() == CODES {
             codes.remove(0);
         }
-        codes.push(code.clone());
-        code
+        codes.push(Code { code, is_shared });
     }
 
     pub(super) fn is_token(&self, text: &str) -> bool {
@@ -70,16 +97,27 @@ impl Auth {
         hex(&hash.finalize()[..4])
     }
 
-    pub(super) fn redeem(&self, code: &str) -> bool {
-        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |open: &String| open.as_bytes().ct_eq(code.as_bytes()).into();
-        match codes.iter().position(same) {
-            Some(at) => {
-                codes.remove(at);
-                true
-            }
-            None => false,
+    /// Uses a code up, whichever server has shown it; false if it is none, or was used.
+    pub(super) async fn redeem(&self, code: &str) -> bool {
+        let own = self.redeem_own(code);
+        let Some(cluster) = &self.cluster else { return own.is_some() };
+        // Whoever takes it away there is the first.
+        if let Ok(first) = cluster.redeem_code(code).await {
+            return first || own == Some(false);
         }
+        // Without Redis one's own codes still work.
+        if own.is_some() {
+            cluster.forget_code(code);
+        }
+        own.is_some()
+    }
+
+    /// Uses up a code that was shown here; if it is one, whether others were told of it.
+    fn redeem_own(&self, code: &str) -> Option<bool> {
+        let mut codes = self.codes.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |open: &Code| open.code.as_bytes().ct_eq(code.as_bytes()).into();
+        let at = codes.iter().position(same)?;
+        Some(codes.remove(at).is_shared)
     }
 
     /// The `Set-Cookie` of a new session.
@@ -244,9 +282,9 @@ mod tests {
     #[test]
     fn a_code_logs_in_once() {
         let auth = auth(early);
-        let code = auth.one_time_code();
-        assert!(!auth.redeem("guess"));
-        assert!(auth.redeem(&code));
-        assert!(!auth.redeem(&code));
+        auth.open("code".into(), false);
+        assert!(auth.redeem_own("guess").is_none());
+        assert!(auth.redeem_own("code").is_some());
+        assert!(auth.redeem_own("code").is_none());
     }
 }

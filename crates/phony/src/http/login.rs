@@ -88,7 +88,7 @@ pub(super) async fn redeem(
     let Some(code) = link.code else { return Ok(Redirect::to(DASHBOARD).into_response()) };
     let now = (http.switchboard.clock.now)();
     http.limits.may_log_in(from, now)?;
-    if http.auth.redeem(&code) {
+    if http.auth.redeem(&code).await {
         let cookie = [(header::SET_COOKIE, http.auth.cookie())];
         return Ok((cookie, Redirect::to(DASHBOARD)).into_response());
     }

@@ -38,7 +38,7 @@ pub struct Safety {
     pub pace: Pace,
     /// What it costs.
     pub spend: Arc<Spend>,
-    clock: Clock,
+    pub(crate) clock: Clock,
     tasks: TaskTracker,
 }
 

@@ -29,9 +29,22 @@ pub struct Spend {
 #[derive(Debug, Default)]
 struct State {
     day: Day,
-    /// Since when the lines of the live calls cost money.
+    /// Since when the lines of the live calls cost money that is not in the sum yet.
     live: HashMap<CallSid, Instant>,
     written: f64,
+    /// What of the sum other servers have not been told.
+    untold: f64,
+}
+
+/// What other servers are told of a day's costs.
+#[derive(Debug, Clone, Copy)]
+pub struct Due {
+    /// The day.
+    pub date: Date,
+    /// What all were known to have cost together, in US dollars.
+    pub known_usd: f64,
+    /// What calls here cost since.
+    pub more_usd: f64,
 }
 
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
@@ -62,7 +75,7 @@ impl Spend {
     pub fn used(&self, cost_usd: f64, wall: Timestamp) {
         let mut state = self.lock();
         state.turn(wall);
-        state.day.cost_usd += cost_usd;
+        state.add(cost_usd);
     }
 
     /// A call is over: its minutes are counted.
@@ -70,7 +83,31 @@ impl Spend {
         let mut state = self.lock();
         state.turn(wall);
         if let Some(since) = state.live.remove(call) {
-            state.day.cost_usd += self.line(now.saturating_duration_since(since));
+            state.add(self.line(now.saturating_duration_since(since)));
+        }
+    }
+
+    /// What other servers are to be told now; the lines that are up are counted so far.
+    #[must_use]
+    pub fn due(&self, now: Instant, wall: Timestamp) -> Due {
+        let mut state = self.lock();
+        state.turn(wall);
+        let lines = state
+            .live
+            .values_mut()
+            .map(|since| now.saturating_duration_since(std::mem::replace(since, now.max(*since))));
+        let up = lines.sum::<Duration>();
+        state.add(self.line(up));
+        let (date, more_usd) = (state.day.date, state.untold);
+        Due { date, known_usd: state.day.cost_usd - more_usd, more_usd }
+    }
+
+    /// Others were told what was due; together it is this much now.
+    pub fn learn(&self, told: Due, sum_usd: f64) {
+        let mut state = self.lock();
+        if state.day.date == told.date {
+            state.untold -= told.more_usd;
+            state.day.cost_usd = sum_usd + state.untold;
         }
     }
 
@@ -129,7 +166,13 @@ impl State {
         let today = wall.to_zoned(TimeZone::UTC).date();
         if self.day.date != today {
             self.day = Day { date: today, cost_usd: 0.0 };
+            self.untold = 0.0;
         }
+    }
+
+    fn add(&mut self, cost_usd: f64) {
+        self.day.cost_usd += cost_usd;
+        self.untold += cost_usd;
     }
 }
 
@@ -154,6 +197,11 @@ mod tests {
         spend.used(0.5, noon);
         assert_eq!(spend.budget(after(1000), noon).0, Some(Budget::Spent));
         spend.keep().unwrap();
+        let (due, other) =
+            (spend.due(after(1000), noon), Spend::open(Path::new(""), 0.6, (1.0, 2.0)));
+        assert!((due.known_usd + due.more_usd - 2.0).abs() < 1e-9, "{due:?}");
+        other.learn(other.due(start, noon), 2.0);
+        assert_eq!(other.budget(start, noon).0, Some(Budget::Spent), "others' calls count");
         let again = Spend::open(folder.path(), 0.6, (1.0, 2.0));
         assert_eq!(again.budget(start, noon).0, Some(Budget::Spent), "a restart forgets nothing");
         let tomorrow = "2026-01-16T00:00:00Z".parse().unwrap();

@@ -14,7 +14,7 @@ use ::redis::aio::ConnectionManager;
 use ::redis::{Cmd, Pipeline, RedisError, Value, cmd};
 use axum::extract::ws::Utf8Bytes;
 use jiff::Timestamp;
-use phony_call::CallSid;
+use phony_call::{CallSid, Direction};
 
 use super::{
     Answer, Appended, CallLine, Chunk, Entry, Match, Page, Retention, Store, StoreError, Wanted,
@@ -22,6 +22,10 @@ use super::{
 
 /// What every key and channel begins with.
 pub const PREFIX: &str = "phony:";
+
+/// Longer than any call of ours lasts: a place among the live ones is given back by then, whatever
+/// has become of the call.
+pub const LONGEST_OUTBOUND: Duration = Duration::from_hours(6);
 
 /// Calls that are read in one go.
 const BATCH: usize = 100;
@@ -94,6 +98,8 @@ impl Redis {
     fn append_command(&self, chunk: &Chunk) -> Cmd {
         let line = chunk.entries.first().and_then(Entry::event).as_ref().and_then(CallLine::begin);
         let started = line.as_ref().map_or(0, |line| line.started.as_millisecond());
+        let outbound = line.as_ref().is_some_and(|line| line.direction == Direction::Outbound);
+        let place = if outbound { LONGEST_OUTBOUND } else { Duration::ZERO };
         let line = line.map(|line| serde_json::to_string(&line).unwrap_or_default());
         let mut command = script(&self.scripts.append, &call_keys(&chunk.call));
         command
@@ -105,7 +111,8 @@ impl Redis {
             .arg(line.unwrap_or_default())
             .arg(chunk.status.as_deref().unwrap_or_default())
             .arg(channel(&chunk.call))
-            .arg(self.keep.map_or(0, |keep| u64::try_from(keep.as_millis()).unwrap_or(0)));
+            .arg(self.keep.map_or(0, |keep| u64::try_from(keep.as_millis()).unwrap_or(0)))
+            .arg(place.as_secs() * 1000);
         for entry in &chunk.entries {
             let (turns, cost, end) = share(entry);
             command.arg(entry.seq).arg(entry.json.as_str()).arg(turns).arg(cost).arg(end);
@@ -357,16 +364,22 @@ fn open_key() -> String {
     format!("{PREFIX}open")
 }
 
+/// The calls of ours that are live, by when their places are given back at the latest.
+#[must_use]
+pub fn placing_key() -> String {
+    format!("{PREFIX}placing")
+}
+
 fn bytes_key() -> String {
     format!("{PREFIX}bytes")
 }
 
-fn call_keys(call: &CallSid) -> [String; 5] {
+fn call_keys(call: &CallSid) -> [String; 6] {
     keys_of(call.as_str())
 }
 
-fn keys_of(call: &str) -> [String; 5] {
-    [call_key(call), events_key(call), calls_key(), open_key(), bytes_key()]
+fn keys_of(call: &str) -> [String; 6] {
+    [call_key(call), events_key(call), calls_key(), open_key(), bytes_key(), placing_key()]
 }
 
 fn get(key: &str) -> Cmd {
@@ -394,7 +407,7 @@ fn blank(call: &CallSid, at: Timestamp) -> CallLine {
         sid: call.clone(),
         from: String::new(),
         to: String::new(),
-        direction: phony_call::Direction::Inbound,
+        direction: Direction::Inbound,
         agent: String::new(),
         carrier: String::new(),
         started: at,

@@ -88,7 +88,7 @@ async fn a_form_log_in_leads_to_the_dashboard() {
 #[tokio::test]
 async fn a_log_in_link_works_once() {
     let house = house().await;
-    let link = house.running.login_link();
+    let link = house.running.login_link().await;
     let code = link.split_once("/login?").unwrap().1;
     let follow = || house.http.get(house.url(&format!("/login?{code}"))).send();
     let response = follow().await.unwrap();

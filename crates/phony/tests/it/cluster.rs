@@ -2,6 +2,7 @@
 
 mod killed;
 mod one_server;
+mod outbound;
 mod redis_away;
 mod rolling;
 mod town;

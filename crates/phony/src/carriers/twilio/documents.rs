@@ -48,6 +48,16 @@ impl Document {
     /// Connect the call to our relay socket, with a token made for it alone. A call that is gone
     /// is hung up.
     pub(super) async fn relay(switchboard: &Switchboard, call: &CallSid) -> Self {
+        let agent = switchboard.registry.agent_of(call);
+        Self::connect(switchboard, call, agent.as_deref()).await
+    }
+
+    /// The same, for a call that is on another node, where this agent speaks.
+    pub(super) async fn relay_as(switchboard: &Switchboard, call: &CallSid, agent: &Agent) -> Self {
+        Self::connect(switchboard, call, Some(agent)).await
+    }
+
+    async fn connect(switchboard: &Switchboard, call: &CallSid, agent: Option<&Agent>) -> Self {
         let authority = switchboard.authority();
         let url = WssUrl::new(format!("wss://{authority}/relay/ws"));
         let (Ok(url), Some(token)) = (url, switchboard.mint(call).await) else {
@@ -55,8 +65,8 @@ impl Document {
         };
         let mut relay = Relay::new(url).parameter("token", token);
         relay.options = options(&switchboard.config.relay);
-        if let Some(agent) = switchboard.registry.agent_of(call) {
-            speak_as(&agent, &mut relay.options);
+        if let Some(agent) = agent {
+            speak_as(agent, &mut relay.options);
         }
         Self(Twiml::new().then(Verb::relay(relay, action(&authority))))
     }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use phony_call::{
-    Answerer, CallSid, Direction, EndStatus, Identity, LegEnd, Parting, PhoneNumber, Progress,
+    Answerer, CallSid, Direction, EndStatus, Identity, LegEnd, Parting, PhoneNumber, Phrases,
+    Progress,
 };
 use phony_wire::twilio::webhook::{
     AnsweredBy, CallStatus, CallStatusUpdate, DialResult, DialStatus, Form, SessionEnd,
@@ -18,6 +19,7 @@ use utoipa::IntoParams;
 use super::documents::Document;
 use super::gate::Signed;
 use crate::cluster::Report;
+use crate::dialer::Started;
 use crate::error::{ApiError, ErrorBody};
 use crate::switchboard::{Draining, Switchboard};
 
@@ -62,9 +64,18 @@ pub(super) async fn start_call(
     Query(wanted): Query<Wanted>,
     Signed(form): Signed,
 ) -> Result<Document, ApiError> {
-    // The webhook may be faster than the answer to our own request.
-    switchboard.dials.settled(&VoiceRequest::from_form(&form).to).await;
-    answer(&switchboard, &wanted, &form, Direction::Outbound).await
+    let call = call_of(&form)?;
+    // It may be faster than the answer to our own request, and reach another server.
+    match switchboard.find_placed(&call, &VoiceRequest::from_form(&form).to).await {
+        Started::Here => Ok(Document::relay(&switchboard, &call).await),
+        Started::Elsewhere(agent) => Ok(Document::relay_as(&switchboard, &call, &agent).await),
+        Started::Over => Ok(Document::hang_up()),
+        Started::Unknown => answer(&switchboard, &wanted, &form, Direction::Outbound).await,
+        // Who speaks, and on which errand, is not known.
+        Started::Unreachable => {
+            Ok(Document::apology(&switchboard, &Phrases::default().apology_goodbye))
+        }
+    }
 }
 
 /// A relay session, or a dialled leg, is over: how does the call go on?
@@ -117,7 +128,7 @@ pub(super) async fn call_status(
         "call status"
     );
     if update.direction.starts_with("outbound") {
-        switchboard.dials.settled(&update.to).await;
+        switchboard.find_placed(&call, &update.to).await;
     }
     // Reports of a call that is over change nothing.
     if let Some(who) = answerer(&update.answered_by) {
@@ -207,9 +218,7 @@ fn of_unknown(
     let policy = &switchboard.config.policy;
     match end {
         LegEnd::Completed => Document::empty(),
-        LegEnd::Failed => {
-            Document::apology(switchboard, &phony_call::Phrases::default().apology_goodbye)
-        }
+        LegEnd::Failed => Document::apology(switchboard, &Phrases::default().apology_goodbye),
         LegEnd::Left(Parting::Transfer(target)) => {
             Document::dial(switchboard, target, caller_id, policy.ring, policy.max_call)
         }

@@ -113,7 +113,7 @@ async fn play(
 ) -> anyhow::Result<()> {
     let (watch, mut moments) = ear();
     let stage = Stage::start(StageOptions { watch: Some(watch), ..options }).await?;
-    scenery.introduce(&stage);
+    scenery.introduce(&stage).await;
     let (ui, speed) = (scenery.ui, scenery.speed);
     let desk = Desk::new(&stage.server, &stage.admin_token)?;
     let mut show = Show { ui, desk, moments: &mut moments, speed, answer: ANSWER };

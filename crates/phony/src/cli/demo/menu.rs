@@ -68,7 +68,7 @@ impl Set {
         options.config.dialing.allow(ours.as_ref().and_then(Country::of));
         options.config.twilio.phone_number = ours;
         let stage = Stage::start(options).await?;
-        scenery.introduce(&stage);
+        scenery.introduce(&stage).await;
         let desk = Desk::new(&stage.server, &stage.admin_token)?;
         Ok(Self { stage, moments, desk })
     }
@@ -287,7 +287,7 @@ impl Menu<'_> {
     ) -> anyhow::Result<()> {
         let Scenery { ui, speed, .. } = *self.scenery;
         let desk = Desk::new(running, token)?;
-        ui.line(&format!("  dashboard      {}", running.login_link()));
+        ui.line(&format!("  dashboard      {}", running.login_link().await));
         let mut view = running.switchboard.hub.view_all();
         let sid = if let Some((to, scenario)) = call {
             desk.place(to.as_str(), scenario).await?

@@ -123,7 +123,7 @@ impl Scenery {
     }
 
     /// Says what is there.
-    fn introduce(&self, stage: &Stage) {
+    async fn introduce(&self, stage: &Stage) {
         let ui = self.ui;
         ui.line(&format!("{} on http://{}", ui.paint(Style::Strong, "Phony"), stage.server.addr));
         ui.line("  phone network  a stand-in on loopback; nobody is really called");
@@ -134,7 +134,7 @@ impl Scenery {
             let host = openai.base_url.host_str().unwrap_or_default();
             ui.line(&format!("  model          {} at {host}, which may cost money", openai.model));
         }
-        ui.line(&format!("  dashboard      {}", stage.server.login_link()));
+        ui.line(&format!("  dashboard      {}", stage.server.login_link().await));
         ui.line("                 (the link works once)");
         ui.line("");
     }

@@ -1,7 +1,7 @@
 -- Appends to one call's record, unless it has another owner or something before it is missing.
--- KEYS: the call, its events, all calls, the open calls, the bytes of all.
+-- KEYS: the call, its events, all calls, the open calls, the bytes of all, the live calls of ours.
 -- ARGV: id, term, known to be there, node, beginning in ms, line, state, channel, ms to keep it after
--- its end (0: for ever), then for each event: number, JSON, turns, cost, end.
+-- its end (0: for ever), ms of its place among the live calls of ours (0: it is none), then for each event: number, JSON, turns, cost, end.
 -- Answers {0, last} if it is there, {1, last} if something is missing, {2, term} if it is another's.
 local term, after = tonumber(ARGV[2]), tonumber(ARGV[3])
 local known = redis.call('HMGET', KEYS[1], 'term', 'last', 'node')
@@ -11,6 +11,10 @@ if not known[1] then
   redis.call('HSET', KEYS[1], 'line', ARGV[6], 'last', 0)
   redis.call('ZADD', KEYS[3], ARGV[5], ARGV[1])
   redis.call('ZADD', KEYS[4], ARGV[5], ARGV[1])
+  if ARGV[10] ~= '0' then
+    local time = redis.call('TIME')
+    redis.call('ZADD', KEYS[6], time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[10], ARGV[1])
+  end
 elseif tonumber(known[1]) > term then
   return {2, tonumber(known[1])}
 elseif tonumber(known[1]) == term and known[3] ~= ARGV[4] then
@@ -22,7 +26,7 @@ end
 redis.call('HSET', KEYS[1], 'term', term, 'node', ARGV[4])
 if ARGV[7] ~= '' then redis.call('HSET', KEYS[1], 'status', ARGV[7]) end
 local turns, bytes = 0, 0
-for at = 10, #ARGV, 5 do
+for at = 11, #ARGV, 5 do
   local seq = tonumber(ARGV[at])
   if seq > last then
     last = seq
@@ -34,6 +38,7 @@ for at = 10, #ARGV, 5 do
     if ARGV[at + 4] ~= '' then
       redis.call('HSET', KEYS[1], 'end', ARGV[at + 4])
       redis.call('ZREM', KEYS[4], ARGV[1])
+      redis.call('ZREM', KEYS[6], ARGV[1])
     end
   end
 end

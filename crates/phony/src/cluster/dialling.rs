@@ -1,0 +1,336 @@
+//! What nodes share about calls of ours that are being placed: the keys that make a repeat return
+//! the first call, the errand that goes with a call, and the places among the live ones.
+
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use phony_call::CallSid;
+use redis::{Pipeline, RedisError, Script, cmd};
+use serde::{Deserialize, Serialize};
+use tokio::time::sleep;
+
+use super::{Cluster, millis};
+use crate::store::redis::{LONGEST_OUTBOUND, PREFIX, call_key, placing_key};
+
+/// How long a key is held for an order that is carried out: longer than that takes at worst. Only
+/// then is whoever holds it taken for dead.
+const HOLD: Duration = Duration::from_secs(90);
+/// How long a repeat waits for the first order.
+const FIRST_ORDER: Duration = Duration::from_secs(20);
+/// How often it looks.
+const LOOK: Duration = Duration::from_millis(25);
+/// How long a key is remembered, and the errand of a call.
+const DAY: Duration = Duration::from_hours(24);
+/// How long the carrier may take to name a call. A webhook for it may come as late.
+const NAMING: Duration = Duration::from_mins(3);
+/// How long a webhook waits for the call that it is about.
+const SETTLING: Duration = Duration::from_secs(8);
+
+static HOLD_KEY: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/hold.lua")));
+static SETTLE_KEY: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/settle.lua")));
+static PLACE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/place.lua")));
+static NAMED: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/named.lua")));
+
+/// What all nodes know of an idempotency key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SharedKey {
+    /// Nothing, or nothing came of it; it is held now.
+    New,
+    /// The same order placed this call, which had this status then.
+    Done(CallSid, String),
+    /// The same order may have placed a call, at this time; it is held now.
+    Uncertain(Timestamp),
+    /// It stands for another order.
+    Other,
+    /// The same order is being carried out, and takes long.
+    Busy,
+}
+
+/// What came of an order under a key.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Came<'a> {
+    /// A call.
+    Call(&'a CallSid, &'a str),
+    /// Perhaps a call.
+    Unknown,
+    /// Nothing.
+    Nothing,
+}
+
+/// There is no place for another call of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoPlace {
+    /// Too many at once.
+    AtOnce,
+    /// Too many in a minute; there is room after this time.
+    Rate(Duration),
+}
+
+/// What a call of ours is for, for the node that its webhooks reach.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Errand<T> {
+    /// The node that places the call; none if it does not know whether it did.
+    pub(crate) node: Option<String>,
+    /// The attempt to place it.
+    pub(crate) attempt: String,
+    /// The idempotency key's hash, if there is one.
+    pub(crate) key: Option<String>,
+    /// The order.
+    pub(crate) order: T,
+}
+
+/// Whose a call of ours is that this node does not have.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Whose<T> {
+    /// Nobody here has placed it.
+    Nobody,
+    /// A node has it, or had it: the store knows it.
+    Known,
+    /// Whoever placed it has not lived to open it.
+    Orphan(Errand<T>),
+}
+
+impl Cluster {
+    /// Takes an idempotency key for an order; a repeat waits for what comes of the first.
+    pub(crate) async fn hold_key(
+        &self,
+        name: &str,
+        body: &str,
+        attempt: &str,
+    ) -> Result<SharedKey, RedisError> {
+        let tries = FIRST_ORDER.as_millis() / LOOK.as_millis();
+        for _ in 0..tries {
+            let answer: Vec<String> = HOLD_KEY
+                .key(key(name))
+                .arg(body)
+                .arg(attempt)
+                .arg(millis(HOLD))
+                .arg(millis(DAY))
+                .invoke_async(&mut self.connection.clone())
+                .await?;
+            let text = |at: usize| answer.get(at).cloned().unwrap_or_default();
+            return Ok(match text(0).as_str() {
+                "wait" => {
+                    sleep(LOOK).await;
+                    continue;
+                }
+                "done" => match CallSid::parse(&text(1)) {
+                    Ok(call) => SharedKey::Done(call, text(2)),
+                    Err(_) => SharedKey::Other,
+                },
+                "uncertain" => {
+                    let since = text(1).parse().ok().map(Timestamp::from_millisecond);
+                    SharedKey::Uncertain(since.and_then(Result::ok).unwrap_or(Timestamp::MIN))
+                }
+                "other" => SharedKey::Other,
+                _ => SharedKey::New,
+            });
+        }
+        Ok(SharedKey::Busy)
+    }
+
+    /// Says what came of an order, for all nodes.
+    pub(crate) async fn settle_key(&self, name: &str, attempt: &str, came: Came<'_>) {
+        let (what, call, status) = match came {
+            Came::Call(call, status) => ("done", call.as_str(), status),
+            Came::Unknown => ("uncertain", "", ""),
+            Came::Nothing => ("nothing", "", ""),
+        };
+        let mut invocation = SETTLE_KEY.key(key(name));
+        invocation.arg(attempt).arg(what).arg(call).arg(status);
+        let settled = invocation.invoke_async::<i64>(&mut self.connection.clone()).await;
+        if let Err(error) = settled {
+            // Until the key's hold is over nobody dials under it, and then looks first.
+            tracing::warn!(%error, "other servers do not know what came of an order");
+        }
+    }
+
+    /// Takes the place of one call among those of all nodes.
+    pub(crate) async fn take_place(
+        &self,
+        attempt: &str,
+        most: u32,
+        rate: u32,
+    ) -> Result<Result<(), NoPlace>, RedisError> {
+        let (what, wait): (u8, i64) = PLACE
+            .key(placing_key())
+            .key(dialled_key())
+            .arg(attempt)
+            .arg(most)
+            .arg(rate)
+            .arg(millis(NAMING))
+            .invoke_async(&mut self.connection.clone())
+            .await?;
+        Ok(match what {
+            0 => Ok(()),
+            1 => Err(NoPlace::AtOnce),
+            _ => Err(NoPlace::Rate(Duration::from_millis(u64::try_from(wait).unwrap_or(0)))),
+        })
+    }
+
+    /// Says that a call to this number is about to be placed, and on which errand.
+    pub(crate) async fn dialling<T: Serialize>(
+        &self,
+        to: &str,
+        attempt: &str,
+        key: Option<&str>,
+        order: &T,
+    ) -> Result<(), RedisError> {
+        let errand = self.errand(attempt, key, order);
+        let mut pipeline = Pipeline::new();
+        pipeline
+            .atomic()
+            .cmd("HSET")
+            .arg(dialling_key(to))
+            .arg(attempt)
+            .arg(errand)
+            .cmd("PEXPIRE")
+            .arg(dialling_key(to))
+            .arg(millis(NAMING));
+        pipeline.exec_async(&mut self.connection.clone()).await
+    }
+
+    /// The carrier has named the call: from now on every node finds its errand. False if somebody
+    /// else has bound that errand to a call.
+    pub(crate) async fn named<T: Serialize>(
+        &self,
+        call: &CallSid,
+        (to, attempt): (&str, &str),
+        key: Option<&str>,
+        order: &T,
+    ) -> Result<bool, RedisError> {
+        NAMED
+            .key(placing_key())
+            .key(dialling_key(to))
+            .key(placed_key(call))
+            .key(call_key(call.as_str()))
+            .arg(attempt)
+            .arg(call.as_str())
+            .arg(self.errand(attempt, key, order))
+            .arg(millis(DAY))
+            .arg(millis(LONGEST_OUTBOUND))
+            .invoke_async(&mut self.connection.clone())
+            .await
+    }
+
+    /// Nothing came of an attempt: its place is free.
+    pub(crate) async fn not_placed(&self, to: &str, attempt: &str) {
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("ZREM").arg(placing_key()).arg(attempt);
+        pipeline.cmd("HDEL").arg(dialling_key(to)).arg(attempt);
+        // What is not taken away expires.
+        drop(pipeline.exec_async(&mut self.connection.clone()).await);
+    }
+
+    /// It is not known whether the carrier has placed the call: whoever hears of one to this number
+    /// that nobody knows has found it.
+    pub(crate) async fn perhaps_placed<T: Serialize>(
+        &self,
+        to: &str,
+        attempt: &str,
+        key: Option<&str>,
+        order: &T,
+    ) {
+        let key = key.map(str::to_owned);
+        let errand = Errand { node: None, attempt: attempt.to_owned(), key, order };
+        let mut set = cmd("HSET");
+        let errand = serde_json::to_string(&errand).unwrap_or_default();
+        set.arg(dialling_key(to)).arg(attempt).arg(errand);
+        drop(self.command::<redis::Value>(&set).await);
+    }
+
+    /// Whose a call to this number is that this node does not have. Waits, but not for ever, for a
+    /// call that is just being named.
+    pub(crate) async fn whose<T>(&self, call: &CallSid, to: &str) -> Result<Whose<T>, RedisError>
+    where
+        T: for<'de> Deserialize<'de>,
+    {
+        let tries = SETTLING.as_millis() / LOOK.as_millis();
+        for _ in 0..tries {
+            // Of one moment: what is named leaves the one place for the other.
+            let mut pipeline = Pipeline::new();
+            pipeline
+                .atomic()
+                .cmd("HVALS")
+                .arg(dialling_key(to))
+                .cmd("GET")
+                .arg(placed_key(call))
+                .cmd("EXISTS")
+                .arg(call_key(call.as_str()));
+            let (under_way, placed, known): (Vec<String>, Option<String>, bool) =
+                pipeline.query_async(&mut self.connection.clone()).await?;
+            if known {
+                return Ok(Whose::Known);
+            }
+            let read = |json: &String| serde_json::from_str::<Errand<T>>(json).ok();
+            let mut errands: Vec<_> = match &placed {
+                Some(placed) => read(placed).into_iter().collect(),
+                None => under_way.iter().filter_map(read).collect(),
+            };
+            if errands.is_empty() {
+                return Ok(Whose::Nobody);
+            }
+            if !self.any_lives(&errands).await? {
+                // Of several that might be meant none is taken for another.
+                let only = errands.pop().filter(|_| errands.is_empty());
+                return Ok(only.map_or(Whose::Nobody, Whose::Orphan));
+            }
+            sleep(LOOK).await;
+        }
+        tracing::warn!(callSid = %call, "a webhook came for a call whose placing takes too long");
+        Ok(Whose::Nobody)
+    }
+
+    /// Whether a call was placed on another order than that under this key.
+    pub(crate) async fn is_of_another(
+        &self,
+        call: &CallSid,
+        key: Option<&str>,
+    ) -> Result<bool, RedisError> {
+        let mut get = cmd("GET");
+        get.arg(placed_key(call));
+        let placed: Option<String> = self.command(&get).await?;
+        let placed =
+            placed.and_then(|json| serde_json::from_str::<Errand<serde_json::Value>>(&json).ok());
+        Ok(placed.is_some_and(|errand| key.is_none() || errand.key.as_deref() != key))
+    }
+
+    async fn any_lives<T>(&self, errands: &[Errand<T>]) -> Result<bool, RedisError> {
+        let mut pipeline = Pipeline::new();
+        let nodes: BTreeSet<_> =
+            errands.iter().filter_map(|errand| errand.node.as_deref()).collect();
+        for node in &nodes {
+            pipeline.cmd("EXISTS").arg(format!("{PREFIX}alive:{node}"));
+        }
+        if nodes.is_empty() {
+            return Ok(false);
+        }
+        let lives: Vec<bool> = pipeline.query_async(&mut self.connection.clone()).await?;
+        Ok(lives.contains(&true))
+    }
+
+    fn errand<T: Serialize>(&self, attempt: &str, key: Option<&str>, order: &T) -> String {
+        let (node, key) = (Some(self.node.clone()), key.map(str::to_owned));
+        let errand = Errand { node, attempt: attempt.to_owned(), key, order };
+        serde_json::to_string(&errand).unwrap_or_default()
+    }
+}
+
+fn key(name: &str) -> String {
+    format!("{PREFIX}key:{name}")
+}
+
+fn dialling_key(to: &str) -> String {
+    format!("{PREFIX}dialling:{to}")
+}
+
+fn placed_key(call: &CallSid) -> String {
+    format!("{PREFIX}placed:{call}")
+}
+
+fn dialled_key() -> String {
+    format!("{PREFIX}dialled")
+}

@@ -1,0 +1,20 @@
+-- Takes an idempotency key for an order, if nobody is at it and nothing has come of it yet.
+-- KEYS: the key. ARGV: the order's hash, who takes it, how long for in ms, how long it is kept in ms.
+-- Answers {'new'}, {'done', call, status}, {'uncertain', since in ms}, {'other'} or {'wait'}.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local known = redis.call('HMGET', KEYS[1], 'body', 'state', 'until', 'since', 'call', 'status')
+local state, answer = known[2], {'new'}
+local since = now
+if state == 'held' and tonumber(known[3]) > now then return {'wait'} end
+if state then
+  if known[1] ~= ARGV[1] then return {'other'} end
+  if state == 'done' then return {'done', known[5], known[6]} end
+  -- Whoever had it has died with it, or does not know what came of it.
+  since = tonumber(known[4])
+  answer = {'uncertain', since}
+end
+redis.call('HSET', KEYS[1], 'body', ARGV[1], 'state', 'held', 'holder', ARGV[2],
+  'until', now + ARGV[3], 'since', since)
+redis.call('PEXPIRE', KEYS[1], ARGV[4])
+return answer

@@ -1,0 +1,278 @@
+//! What nodes share about whom to call and for how much: the do-not-call list and the day's costs.
+//! Each node also keeps the list in its own file, so that an emptied Redis is told it again.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use phony_call::PhoneNumber;
+use redis::aio::ConnectionManager;
+use redis::{RedisError, Script, cmd};
+use secrecy::SecretString;
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::{CODE_LIFE, Cluster, connect, millis};
+use crate::registry::random_token;
+use crate::safety::Safety;
+use crate::safety::do_not_call::Word;
+use crate::store::redis::PREFIX;
+use crate::switchboard::Switchboard;
+
+/// How often what is shared is compared.
+const EVERY: Duration = Duration::from_secs(1);
+/// Words that are told or read in one go.
+const BATCH: usize = 500;
+/// How long the costs of a day are kept.
+const COSTS: Duration = Duration::from_hours(72);
+
+static WORDS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/words.lua")));
+static SPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/spend.lua")));
+
+/// The do-not-call list of all nodes.
+#[derive(Clone)]
+pub struct SharedList {
+    connection: ConnectionManager,
+}
+
+impl fmt::Debug for SharedList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedList")
+    }
+}
+
+/// How far this node and the shared list know each other.
+#[derive(Debug, Default)]
+struct Compared {
+    /// Which Redis it was: an emptied one is another.
+    life: String,
+    /// The last change that was read.
+    change: u64,
+    /// What the list is known to say of each number, and since when.
+    told: HashMap<PhoneNumber, (Timestamp, bool)>,
+}
+
+impl SharedList {
+    /// The list on the server at `url`. It connects when it is first needed.
+    pub fn at(url: &SecretString) -> Result<Self, RedisError> {
+        let (_, connection) = connect(url)?;
+        Ok(Self { connection })
+    }
+
+    /// Whether the server answers.
+    pub async fn reach(&self) -> Result<(), RedisError> {
+        cmd("PING").exec_async(&mut self.connection.clone()).await
+    }
+
+    /// What was said last about a number.
+    pub async fn word(&self, number: &PhoneNumber) -> Result<Option<Word>, RedisError> {
+        let mut get = cmd("HGET");
+        get.arg(list_key()).arg(number.as_str());
+        let word: Option<String> = get.query_async(&mut self.connection.clone()).await?;
+        Ok(word.as_deref().and_then(read))
+    }
+
+    /// Says something about numbers; of two words on one number the later counts.
+    pub async fn say(&self, words: &[Word]) -> Result<(), RedisError> {
+        for words in words.chunks(BATCH) {
+            let mut script = WORDS.key(list_key());
+            script.key(order_key()).key(changes_key());
+            for word in words {
+                let json = serde_json::to_string(word).unwrap_or_default();
+                script.arg(word.number.as_str()).arg(word.at.as_millisecond()).arg(json);
+            }
+            script.invoke_async::<u64>(&mut self.connection.clone()).await?;
+        }
+        Ok(())
+    }
+
+    /// The numbers that must not be called, in their order.
+    pub async fn list(&self) -> Result<Vec<Word>, RedisError> {
+        let mut all = cmd("HVALS");
+        all.arg(list_key());
+        let all: Vec<String> = all.query_async(&mut self.connection.clone()).await?;
+        let mut listed: Vec<_> =
+            all.iter().filter_map(|word| read(word)).filter(|word| word.listed).collect();
+        listed.sort_by(|a, b| a.number.cmp(&b.number));
+        Ok(listed)
+    }
+
+    /// What has changed since a change, and which was the last; 0 for the beginning.
+    async fn since(&self, change: u64) -> Result<(u64, Vec<Word>), RedisError> {
+        let mut range = cmd("ZRANGEBYSCORE");
+        range.arg(order_key()).arg(format!("({change}")).arg("+inf").arg("WITHSCORES");
+        range.arg("LIMIT").arg(0).arg(BATCH);
+        let changed: Vec<(String, u64)> = range.query_async(&mut self.connection.clone()).await?;
+        let Some((_, last)) = changed.last() else { return Ok((change, Vec::new())) };
+        let mut get = cmd("HMGET");
+        get.arg(list_key());
+        for (number, _) in &changed {
+            get.arg(number);
+        }
+        let words: Vec<Option<String>> = get.query_async(&mut self.connection.clone()).await?;
+        Ok((*last, words.iter().flatten().filter_map(|word| read(word)).collect()))
+    }
+}
+
+impl Cluster {
+    /// The do-not-call list of all nodes.
+    #[must_use]
+    pub fn do_not_call(&self) -> SharedList {
+        SharedList { connection: self.connection.clone() }
+    }
+
+    /// Learns what the others know of a number, and what all calls of today cost, before somebody
+    /// is called.
+    pub(crate) async fn consult(
+        &self,
+        safety: &Safety,
+        number: &PhoneNumber,
+    ) -> Result<(), RedisError> {
+        if let Some(word) = self.do_not_call().word(number).await? {
+            // A list that cannot be read forbids every call.
+            drop(safety.do_not_call.learn(word));
+        }
+        self.add_up(safety).await
+    }
+
+    /// Tells what calls here cost, and learns what all do.
+    async fn add_up(&self, safety: &Safety) -> Result<(), RedisError> {
+        let due = safety.spend.due((safety.clock.now)(), (safety.clock.wall)());
+        let sum: String = SPEND
+            .key(format!("{PREFIX}spend:{}", due.date))
+            .arg(due.known_usd)
+            .arg(due.more_usd)
+            .arg(millis(COSTS))
+            .invoke_async(&mut self.connection.clone())
+            .await?;
+        if let Ok(sum) = sum.parse() {
+            safety.spend.learn(due, sum);
+        }
+        Ok(())
+    }
+
+    /// Keeps what is shared and what is kept here in step, for ever.
+    pub(super) async fn keep_in_step(&self, switchboard: &Switchboard) {
+        let safety = &switchboard.safety;
+        let mut compared = Compared::default();
+        let mut round = interval(EVERY);
+        round.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = round.tick() => {}
+                () = safety.do_not_call.news() => {}
+            }
+            if let Err(error) = self.compare_lists(safety, &mut compared).await {
+                tracing::debug!(%error, "the do-not-call list is not compared");
+            }
+            if let Err(error) = self.add_up(safety).await {
+                tracing::debug!(%error, "the day's costs are not added up");
+            }
+        }
+    }
+
+    async fn compare_lists(
+        &self,
+        safety: &Safety,
+        compared: &mut Compared,
+    ) -> Result<(), RedisError> {
+        let life = self.share_value("life", &random_token()[..16]).await?;
+        if life != compared.life {
+            *compared = Compared { life, ..Compared::default() };
+        }
+        let list = self.do_not_call();
+        loop {
+            let (change, words) = list.since(compared.change).await?;
+            if change == compared.change {
+                break;
+            }
+            compared.change = change;
+            let mut news = Vec::new();
+            for word in words {
+                compared.told.insert(word.number.clone(), (word.at, word.listed));
+                if safety.do_not_call.learn(word.clone()).unwrap_or(false) {
+                    news.push(word);
+                }
+            }
+            self.keep_words(safety, news).await;
+        }
+        let known = match safety.do_not_call.words() {
+            Ok(known) => known,
+            Err(error) => {
+                tracing::error!(%error, "the do-not-call list cannot be read");
+                return Ok(());
+            }
+        };
+        let is_news =
+            |word: &Word| compared.told.get(&word.number).is_none_or(|(at, _)| *at < word.at);
+        let news: Vec<_> = known.into_iter().filter(is_news).collect();
+        list.say(&news).await?;
+        for word in news {
+            compared.told.insert(word.number, (word.at, word.listed));
+        }
+        Ok(())
+    }
+
+    /// Writes what others said into the file here, too.
+    async fn keep_words(&self, safety: &Safety, words: Vec<Word>) {
+        if words.is_empty() {
+            return;
+        }
+        let list = Arc::clone(&safety.do_not_call);
+        let written = self.tasks.spawn_blocking(move || list.write_all(&words)).await;
+        if let Ok(Err(error)) = written {
+            tracing::error!(%error, "the do-not-call list cannot be written");
+        }
+    }
+
+    /// Makes a code that logs in once known to all.
+    pub async fn share_code(&self, code: &str) -> bool {
+        let mut set = cmd("SET");
+        set.arg(code_key(code)).arg(&self.node).arg("PX").arg(millis(CODE_LIFE));
+        self.command::<redis::Value>(&set).await.is_ok()
+    }
+
+    /// Uses a code up that logs in once; false if it is none, or was used.
+    pub async fn redeem_code(&self, code: &str) -> Result<bool, RedisError> {
+        let mut del = cmd("DEL");
+        del.arg(code_key(code));
+        self.command(&del).await
+    }
+
+    /// Uses a code up as soon as that can be told to the others.
+    pub fn forget_code(self: &Arc<Self>, code: &str) {
+        let (cluster, code) = (Arc::clone(self), code.to_owned());
+        self.tasks.spawn(async move {
+            let mut round = interval(EVERY);
+            let rounds = CODE_LIFE.as_secs() / EVERY.as_secs();
+            for _ in 0..rounds {
+                round.tick().await;
+                if cluster.redeem_code(&code).await.is_ok() {
+                    return;
+                }
+            }
+        });
+    }
+}
+
+/// A word as the list has it: when in milliseconds, and the word as JSON.
+fn read(text: &str) -> Option<Word> {
+    serde_json::from_str(text.split_once(' ')?.1).ok()
+}
+
+fn list_key() -> String {
+    format!("{PREFIX}dnc")
+}
+
+fn order_key() -> String {
+    format!("{PREFIX}dnc:order")
+}
+
+fn changes_key() -> String {
+    format!("{PREFIX}dnc:changes")
+}
+
+fn code_key(code: &str) -> String {
+    super::hashed("login", code)
+}

@@ -1,0 +1,368 @@
+//! Calls that one node places and others hear of: keys, errands, lists, limits and log-ins are
+//! everyone's.
+
+use std::time::Duration;
+
+use phony::simulator::callers::{Caller, Step};
+use phony::simulator::openai::{Brain, ScriptedReply};
+use phony::simulator::twilio::{Answers, Callee, Fault};
+use serde_json::{Value, json};
+
+use super::one_server::{check, texts};
+use super::town::{Node, TOKEN, Town, bounded, until};
+use crate::command::{Done, Run};
+use crate::house::{CALLED, house_with};
+use crate::redis_server::RedisServer;
+
+const THEM: &str = "+12125550123";
+const OTHERS: &str = "+12125550199";
+const ACCOUNT: &str = "AC00000000000000000000000000000001";
+
+/// Nodes that may call the United States at any hour, and what else their files say.
+async fn town_of_callers(count: usize, brain: Brain, file: &str) -> (Town, tempfile::TempDir) {
+    let mut town = Town::start(0, 20.0, brain).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("phony.toml");
+    std::fs::write(&path, file).unwrap();
+    for _ in 0..count {
+        let node = caller(&town, &path.display().to_string()).await;
+        town.nodes.push(node);
+    }
+    town.open_to_all();
+    (town, folder)
+}
+
+async fn caller(town: &Town, config: &str) -> Node {
+    let base = town.twilio.base_url();
+    let more = [
+        ("TWILIO_ACCOUNT_SID", ACCOUNT),
+        ("TWILIO_PHONE_NUMBER", CALLED),
+        ("TWILIO_API_BASE_URL", base.as_str()),
+        ("PHONY_CALLING_HOURS", "off"),
+        ("PHONY_CONFIG", config),
+    ];
+    town.new_node(&more).await
+}
+
+fn order() -> Value {
+    order_to(THEM)
+}
+
+fn order_to(to: &str) -> Value {
+    let variables = json!({ "business": "Acme" });
+    json!({ "to": to, "scenario": "survey", "consent": true, "variables": variables })
+}
+
+/// What a node answers to an order that is given under a key.
+async fn keyed(town: &Town, node: usize, key: &str, order: &Value) -> (u16, Value) {
+    let request = town.http.post(town.nodes[node].url("/calls")).bearer_auth(TOKEN);
+    let answer = request.header("idempotency-key", key).json(order).send().await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+/// Places a call on a node; its id.
+async fn placed(town: &Town, node: usize, order: &Value) -> String {
+    let (status, answer) = town.post(node, "/calls", order).await;
+    assert_eq!(status, 201, "{answer}");
+    answer["callSid"].as_str().unwrap().to_owned()
+}
+
+/// The rule by which a node refuses an order.
+async fn refused(town: &Town, node: usize, order: &Value) -> Option<(u16, String)> {
+    let (status, answer) = town.post(node, "/calls", order).await;
+    let rule = answer["error"]["details"]["rule"].as_str()?;
+    Some((status, rule.to_owned()))
+}
+
+fn of_type<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    events.iter().filter(|event| event["type"] == kind).collect()
+}
+
+fn statuses(events: &[Value]) -> Vec<&str> {
+    of_type(events, "status").iter().map(|event| event["status"].as_str().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_key_on_two_servers_at_once_calls_once() {
+    let (town, _config) = town_of_callers(2, Brain::Echo, "").await;
+    town.twilio.set_callee(THEM, Callee::person(Caller::silent()));
+    for round in 0..5 {
+        let key = format!("round {round}");
+        let order = order();
+        let six = (0..6).map(|n| keyed(&town, n % 2, &key, &order));
+        let answers = futures_util::future::join_all(six).await;
+        let first = &answers[0].1["callSid"];
+        assert!(first.is_string(), "{answers:?}");
+        for (status, answer) in &answers {
+            assert_eq!((*status, &answer["callSid"]), (201, first), "{answers:?}");
+        }
+        assert_eq!(town.twilio.calls().len(), round + 1, "one call for six orders");
+        for node in 0..2 {
+            let (status, answer) = keyed(&town, node, &key, &order_to(OTHERS)).await;
+            assert_eq!((status, &answer["error"]["code"]), (409, &json!("CONFLICT")));
+        }
+    }
+    // What is not known to have been dialled is looked for, whoever is asked again.
+    town.twilio.fail_next(Fault::CreateFails { call_exists: false });
+    let before = town.twilio.calls().len();
+    let (status, answer) = keyed(&town, 0, "lost", &order()).await;
+    assert_eq!((status, &answer["error"]["details"]["outcome"]), (502, &json!("unknown")));
+    let (status, second) = keyed(&town, 1, "lost", &order()).await;
+    assert_eq!(status, 201, "{second}");
+    assert_eq!(keyed(&town, 0, "lost", &order()).await.1, second);
+    assert_eq!(town.twilio.calls().len(), before + 1);
+    // An order that was refused leaves the key free, everywhere.
+    let mut without = order();
+    without["consent"] = json!(false);
+    assert_eq!(keyed(&town, 0, "refused", &without).await.0, 422);
+    assert_eq!(keyed(&town, 1, "refused", &order()).await.0, 201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn webhooks_and_sockets_of_a_call_of_ours_may_reach_another_server() {
+    let (town, _config) = town_of_callers(2, Brain::Echo, "").await;
+    let person = || {
+        Callee::person(Caller::Script(vec![
+            Step::reply("Who is calling?"),
+            Step::reply("Goodbye."),
+            Step::hang_up(),
+        ]))
+    };
+    town.twilio.set_callee(THEM, person());
+    // Everything that Twilio asks reaches the server that has not placed the call.
+    town.balancer.set(vec![town.nodes[1].port]);
+    let mut order = order();
+    order["agent"] = json!("hotline");
+    for _ in 0..3 {
+        let call = placed(&town, 0, &order).await;
+        let ended = town.twilio.wait_for_end(&call, Duration::from_secs(30));
+        let record = bounded(40, ended).await.unwrap();
+        let heard = record.heard_text();
+        let opening = "Hello, this is an automated assistant calling for Acme";
+        assert!(heard.starts_with(opening), "{heard}");
+        let events = town.history(1, &call).await;
+        check(&events);
+        assert_eq!(of_type(&events, "session_start").len(), 1, "one call: {events:#?}");
+        assert_eq!(events[0]["scenario"], "survey");
+        assert_eq!(events[0]["companion"], "hotline");
+        assert_eq!(statuses(&events), ["queued", "ringing", "in-progress", "completed"]);
+        assert_eq!(of_type(&events, "disclosure").len(), 1, "{events:#?}");
+        assert_eq!(texts(&events, "transcript")[0], "Who is calling?");
+        assert_eq!(events, town.history(0, &call).await, "both tell the same");
+        let (_, call) = town.get(0, &format!("/calls/{call}")).await;
+        assert_eq!((&call["scenario"], &call["status"]), (&json!("survey"), &json!("completed")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_network_says_of_a_call_reaches_it_through_any_server() {
+    let (town, _config) = town_of_callers(2, Brain::Echo, "").await;
+    town.balancer.set(vec![town.nodes[1].port]);
+    for (answers, status, reason) in [
+        (Answers::Busy, "busy", "busy"),
+        (Answers::Nobody, "no-answer", "no_answer"),
+        (Answers::Fails { sip_code: 404 }, "failed", "failed"),
+    ] {
+        town.twilio.set_callee(THEM, Callee::absent(answers));
+        let call = placed(&town, 0, &order()).await;
+        let events = town.history(1, &call).await;
+        assert_eq!(statuses(&events).last(), Some(&status), "{events:#?}");
+        assert_eq!(events.last().unwrap()["reason"], reason);
+    }
+    let kind = "machine_end_beep".to_owned();
+    let machine = Answers::Machine { after_ms: 500, kind, detected_ms: 4_000 };
+    let callee = Callee { answers: machine, ..Callee::person(Caller::silent()) };
+    town.twilio.set_callee(THEM, callee);
+    let variables = json!({ "name": "Jo Lee" });
+    let order =
+        json!({ "to": THEM, "scenario": "appointment", "consent": true, "variables": variables });
+    let call = placed(&town, 0, &order).await;
+    let events = town.history(0, &call).await;
+    assert_eq!(of_type(&events, "answered_by")[0]["who"], "machine_ready", "{events:#?}");
+    assert_eq!(events.last().unwrap()["reason"], "voicemail_left");
+    let ended = town.twilio.wait_for_end(&call, Duration::from_secs(30)).await.unwrap();
+    let heard = ended.heard_text();
+    assert!(heard.contains("this is an automated assistant calling for Jo Lee"), "{heard}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_whose_server_dies_while_it_rings_keeps_its_errand() {
+    let (mut town, _config) = town_of_callers(2, Brain::Echo, "[dialing]\nring = \"2m\"\n").await;
+    let person = Caller::Script(vec![Step::reply("Who is calling?"), Step::hang_up()]);
+    let callee = Callee { answers: Answers::Person { after_ms: 60_000 }, ..Callee::person(person) };
+    town.twilio.set_callee(THEM, callee);
+    town.balancer.set(vec![town.nodes[1].port]);
+    let call = placed(&town, 0, &order()).await;
+    let rings = async || {
+        let (_, call) = town.get(1, &format!("/calls/{call}")).await;
+        (call["status"] == "ringing").then_some(())
+    };
+    until(10, rings).await;
+    town.nodes[0].kill();
+    let ended =
+        bounded(40, town.twilio.wait_for_end(&call, Duration::from_secs(30))).await.unwrap();
+    let heard = ended.heard_text();
+    assert!(heard.contains("this is an automated assistant calling for Acme"), "{heard}");
+    let events = town.history(1, &call).await;
+    check(&events);
+    assert_eq!(events[0]["scenario"], "survey");
+    assert_eq!(texts(&events, "transcript")[0], "Who is calling?");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_asks_one_server_not_to_be_called_is_called_by_none() {
+    let replies = vec![ScriptedReply::next("I am sorry. It is done. [[do_not_call]]")];
+    let (mut town, config) = town_of_callers(2, Brain::Script(replies), "").await;
+    let person = Caller::Script(vec![Step::reply("Never call me again!"), Step::hang_up()]);
+    town.twilio.set_callee(THEM, Callee::person(person));
+    let call = placed(&town, 0, &order()).await;
+    bounded(40, town.twilio.wait_for_end(&call, Duration::from_secs(30))).await.unwrap();
+    let events = town.history(0, &call).await;
+    let never = Some((422, "do_not_call".to_owned()));
+    let asked = |event: &&Value| event["type"] == "command_executed";
+    assert!(events.iter().any(|event| asked(&event)), "{events:#?}");
+    for node in 0..2 {
+        until(5, async || (refused(&town, node, &order()).await == never).then_some(())).await;
+    }
+
+    // The command line speaks of the same list, and says which it is.
+    let url = town.redis.url();
+    let dnc = async |arguments: &[&str], data: &std::path::Path| {
+        let arguments = [&["dnc"], arguments].concat();
+        let run = Run::new(&arguments).with("REDIS_URL", &url);
+        let run = run.with("PHONY_DATA_DIR", &data.display().to_string());
+        tokio::task::spawn_blocking(move || run.done()).await.unwrap()
+    };
+    let empty = tempfile::tempdir().unwrap();
+    let Done { code, out, err } = dnc(&["list"], empty.path()).await;
+    assert_eq!((code, out.contains(THEM)), (Some(0), true), "{out} {err}");
+    assert!(err.contains("the do-not-call list of all servers, in Redis at 127.0.0.1:"), "{err}");
+    let Done { code, out, .. } = dnc(&["add", OTHERS], empty.path()).await;
+    assert_eq!((code, out.contains("never called")), (Some(0), true), "{out}");
+    assert_eq!(refused(&town, 1, &order_to(OTHERS)).await, never, "at once");
+    let Done { code, .. } = dnc(&["remove", OTHERS], empty.path()).await;
+    assert_eq!(code, Some(0));
+    placed(&town, 1, &order_to(OTHERS)).await;
+
+    // What a file has had all along counts for all, once its server is there.
+    let line = format!(
+        r#"{{"number":"{OTHERS}","listed":true,"at":"2099-01-01T00:00:00Z","by":"callee"}}"#
+    );
+    let data = tempfile::tempdir().unwrap();
+    std::fs::write(data.path().join("do-not-call.jsonl"), line + "\n").unwrap();
+    let folder = data.path().display().to_string();
+    let base = town.twilio.base_url();
+    let third = town
+        .new_node(&[
+            ("PHONY_DATA_DIR", &folder),
+            ("TWILIO_ACCOUNT_SID", ACCOUNT),
+            ("TWILIO_PHONE_NUMBER", CALLED),
+            ("TWILIO_API_BASE_URL", &base),
+            ("PHONY_CALLING_HOURS", "off"),
+        ])
+        .await;
+    town.nodes.push(third);
+    until(5, async || (refused(&town, 0, &order_to(OTHERS)).await == never).then_some(())).await;
+
+    // An emptied Redis is told again by those who know.
+    town.redis.empty().await;
+    for number in [THEM, OTHERS] {
+        let everywhere = async || {
+            let Done { out, .. } = dnc(&["list"], empty.path()).await;
+            out.contains(number).then_some(())
+        };
+        until(10, everywhere).await;
+        for node in 0..3 {
+            assert_eq!(refused(&town, node, &order_to(number)).await, never);
+        }
+    }
+    // And a new server, on a machine of its own, knows it from the others.
+    let fresh = caller(&town, &config.path().join("phony.toml").display().to_string()).await;
+    town.nodes.push(fresh);
+    assert_eq!(refused(&town, 3, &order()).await, never);
+
+    // Without Redis nobody is called: who knows what has been asked of the others?
+    let before = town.twilio.calls().len();
+    town.redis.pause();
+    let (status, answer) = town.post(1, "/calls", &order_to("+12125550177")).await;
+    town.redis.go_on();
+    assert_eq!((status, &answer["error"]["code"]), (503, &json!("UNAVAILABLE")), "{answer}");
+    assert!(answer["error"]["message"].as_str().unwrap().contains("do-not-call"), "{answer}");
+    assert_eq!(town.twilio.calls().len(), before);
+    let Done { code, err, .. } = {
+        town.redis.kill();
+        dnc(&["add", OTHERS], empty.path()).await
+    };
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("cannot be reached"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_servers_together_keep_the_limits() {
+    let file = "dial_rate = 3\n[dialing]\nconcurrent = 2\n[prices]\nminute = 60.0\n\
+                [spend]\nday_soft = 0.0\nday_hard = 20.0\ncall_soft = 0.0\ncall_hard = 0.0\n";
+    let (town, _config) = town_of_callers(2, Brain::Echo, file).await;
+    town.twilio.set_callee(THEM, Callee::person(Caller::silent()));
+    let calls = [placed(&town, 0, &order()).await, placed(&town, 1, &order()).await];
+    for node in 0..2 {
+        let busy = refused(&town, node, &order()).await;
+        assert_eq!(busy, Some((429, "concurrent_calls".to_owned())), "two at once, of both");
+    }
+    let end = json!({ "callSid": calls[0] });
+    let connected = async || {
+        let (_, call) = town.get(0, &format!("/calls/{}", calls[0])).await;
+        (call["status"] == "in-progress").then_some(())
+    };
+    until(10, connected).await;
+    assert_eq!(town.post(1, "/override/end", &end).await.0, 200);
+    // The place of one that has ended is free, for whoever comes first.
+    let third = async || {
+        let (status, answer) = town.post(1, "/calls", &order()).await;
+        (status == 201).then(|| answer["callSid"].as_str().unwrap().to_owned())
+    };
+    let third = until(10, third).await;
+    town.post(0, "/override/end", &json!({ "callSid": third })).await;
+    let rate = Some((429, "dial_rate".to_owned()));
+    until(10, async || (refused(&town, 0, &order()).await == rate).then_some(())).await;
+    assert_eq!(refused(&town, 1, &order()).await, rate, "three in a minute, of both");
+    // A dollar a second: what the calls of the one cost is gone for the other.
+    let spent = Some((422, "spend".to_owned()));
+    for node in 0..2 {
+        until(40, async || (refused(&town, node, &order()).await == spent).then_some(())).await;
+    }
+    // The budget ends the call that is still up, whoever has it.
+    bounded(40, town.twilio.wait_for_end(&calls[1], Duration::from_secs(30))).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_in_link_works_once_on_whichever_server_it_reaches() {
+    let redis = RedisServer::start().await;
+    let url = redis.url();
+    let one = house_with(&[("REDIS_URL", &url)]).await;
+    let two = house_with(&[("REDIS_URL", &url)]).await;
+    for (shown, opened) in [(&one, &two), (&one, &one), (&two, &one)] {
+        let link = shown.running.login_link().await;
+        let path = &link[link.find("/login").unwrap()..];
+        let open = async |house: &crate::house::House| {
+            let answer = house.http.get(house.url(path)).send().await.unwrap();
+            assert_eq!(answer.status(), 303);
+            let cookie = answer.headers().get("set-cookie")?.to_str().unwrap().to_owned();
+            Some(cookie.split(';').next().unwrap().to_owned())
+        };
+        let cookie = open(opened).await.expect("it logs in");
+        for house in [&one, &two] {
+            let request = house.http.get(house.url("/calls")).header("cookie", &cookie);
+            assert_eq!(request.send().await.unwrap().status(), 200, "on every server");
+            assert_eq!(open(house).await, None, "once");
+        }
+    }
+    let guess = one.http.get(two.url("/login?code=guess")).send().await.unwrap();
+    assert!(guess.headers().get("set-cookie").is_none());
+    // Without Redis a link still works where it was shown.
+    redis.pause();
+    let link = one.running.login_link().await;
+    let path = &link[link.find("/login").unwrap()..];
+    let answer = one.http.get(one.url(path)).send().await.unwrap();
+    assert!(answer.headers().get("set-cookie").is_some());
+    redis.go_on();
+}
