@@ -260,6 +260,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/nodes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The servers that share a store, this one among them; this one alone with the embedded store. */
+        get: operations["nodes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/openapi.json": {
         parameters: {
             query?: never;
@@ -587,6 +604,31 @@ export interface components {
             /** @description Up to 4 KB. */
             response: string;
         };
+        /** @description One server. */
+        ClusterNode: {
+            /** @description Calls that are live there. */
+            activeCalls: number;
+            /** @description When it was last heard of: RFC 3339, UTC. */
+            lastSeen: string;
+            /** @description The name of the machine, where it has one. */
+            machine?: string | null;
+            /** @description The name of the process, made anew at each start; `this` where there is only one. */
+            name: string;
+            /**
+             * Format: int32
+             * @description The port that it listens on.
+             */
+            port: number;
+            /** @description Why it takes no calls, if it does not. */
+            reason?: string | null;
+            /** @description RFC 3339, UTC. */
+            startedAt: string;
+            state: components["schemas"]["NodeState"];
+            /** @description Whether it is the one that answers. */
+            this: boolean;
+            /** @description The server's version. */
+            version: string;
+        };
         /** @description Who answers from now on. */
         Default: {
             /** @description The agent's id. */
@@ -784,6 +826,12 @@ export interface components {
              */
             uptime: number;
         };
+        /** @description The servers that are one. */
+        Nodes: {
+            /** @description The shared store does not answer: servers may be missing. */
+            incomplete?: boolean;
+            nodes: components["schemas"]["ClusterNode"][];
+        };
         /** @description A page of calls, newest first. */
         Page: {
             calls: components["schemas"]["Line"][];
@@ -847,6 +895,11 @@ export interface components {
             default?: string | null;
             name: string;
         };
+        /**
+         * @description Whether a server takes calls.
+         * @enum {string}
+         */
+        NodeState: "ready" | "not_ready" | "draining" | "silent";
         /** @description A number that calls are transferred to. */
         Target: {
             number: string;
@@ -1639,6 +1692,33 @@ export interface operations {
                 };
                 content: {
                     "text/plain": string;
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    nodes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nodes"];
                 };
             };
             401: {

@@ -12,7 +12,7 @@ use redis::{Msg, RedisError};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::words::{Letter, Reply, Wish};
-use super::{Cluster, HEARTBEAT, LEASE, REDIS_LIMIT};
+use super::{About, Cluster, HEARTBEAT, LEASE, REDIS_LIMIT};
 use crate::registry;
 use crate::store::Store as _;
 use crate::store::redis::PREFIX;
@@ -41,9 +41,7 @@ impl Cluster {
             )
         };
         kill.run_until_cancelled(work).await;
-        let mut forget = redis::cmd("DEL");
-        forget.arg(format!("{PREFIX}alive:{}", self.node));
-        drop(timeout(REDIS_LIMIT, self.command::<redis::Value>(&forget)).await);
+        drop(timeout(REDIS_LIMIT, self.leave()).await);
     }
 
     /// Says again and again that this node lives. After a silence, when others may have taken it
@@ -59,7 +57,7 @@ impl Cluster {
             if silent || round.is_multiple_of(COMPARE) {
                 self.compare(switchboard).await;
             }
-            if self.say_alive().await.is_ok() {
+            if self.say_alive(Some(&About::this(switchboard))).await.is_ok() {
                 last = now;
             }
         }

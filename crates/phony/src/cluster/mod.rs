@@ -11,6 +11,7 @@
 mod bus;
 pub(crate) mod dialling;
 mod feed;
+mod nodes;
 mod shared;
 mod words;
 
@@ -32,6 +33,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::registry::{hex, random_token};
 use crate::store::redis::{PREFIX, Redis, call_key};
+pub use nodes::{About, Listed};
 pub use shared::SharedList;
 use words::Letter;
 pub use words::Report;
@@ -153,7 +155,7 @@ impl Cluster {
     /// calls.
     pub async fn drain(&self) -> bool {
         self.draining.store(true, Ordering::Relaxed);
-        if self.say_alive().await.is_err() {
+        if self.say_alive(None).await.is_err() {
             return false;
         }
         self.others().await.unwrap_or(false)
@@ -273,8 +275,8 @@ impl Cluster {
         self.command(&publish).await
     }
 
-    /// Says that this node lives, and whether it can take calls.
-    async fn say_alive(&self) -> Result<(), RedisError> {
+    /// Says that this node lives, whether it can take calls, and what it tells of itself.
+    async fn say_alive(&self, about: Option<&About>) -> Result<(), RedisError> {
         let state = if self.draining.load(Ordering::Relaxed) { "draining" } else { "ready" };
         let mut pipeline = Pipeline::new();
         pipeline
@@ -286,6 +288,9 @@ impl Cluster {
             .cmd("SADD")
             .arg(nodes_key())
             .arg(&self.node);
+        if let Some(about) = about {
+            self.introduce(&mut pipeline, about);
+        }
         let mut connection = self.connection.clone();
         let done = pipeline.exec_async(&mut connection).await;
         if self.reachable.swap(done.is_ok(), Ordering::Relaxed) != done.is_ok() {

@@ -10,6 +10,7 @@ mod events;
 mod health;
 mod limit;
 mod login;
+mod nodes;
 mod openapi;
 mod override_;
 mod place;
@@ -90,6 +91,7 @@ pub fn routes(http: Http) -> OpenApiRouter {
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))
         .routes(routes!(doctor::doctor))
+        .routes(routes!(nodes::nodes))
         .routes(routes!(openapi::openapi))
         .merge(dashboard::routes())
         .layer(DefaultBodyLimit::max(BODY_LIMIT))

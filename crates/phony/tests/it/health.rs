@@ -83,3 +83,22 @@ async fn the_doctor_is_for_supervisors_and_says_what_there_is_to_mend() {
     assert_eq!(report["node"]["port"], json!(house.running.addr.port()));
     assert_eq!(report["versions"]["phony"], env!("CARGO_PKG_VERSION"));
 }
+
+#[tokio::test]
+async fn a_server_on_its_own_lists_itself() {
+    let house = house().await;
+    let stranger = house.http.get(house.url("/nodes")).send().await.unwrap();
+    assert_eq!(stranger.status(), 401);
+    house.ring("CA1").await;
+    let (status, body) = house.get("/nodes").await;
+    assert_eq!(status, 200);
+    let [node] = body["nodes"].as_array().unwrap().as_slice() else { panic!("{body}") };
+    assert_eq!((&node["name"], &node["this"]), (&json!("this"), &json!(true)));
+    assert_eq!((&node["state"], &node["activeCalls"]), (&json!("ready"), &json!(1)));
+    assert_eq!(node["port"], json!(house.running.addr.port()));
+    assert_eq!(body["incomplete"], json!(null));
+    let unset = house_with(&[]).await;
+    let (_, body) = unset.get("/nodes").await;
+    assert_eq!(body["nodes"][0]["state"], "not_ready");
+    assert!(body["nodes"][0]["reason"].as_str().unwrap().contains("TWILIO_AUTH_TOKEN"));
+}

@@ -1,0 +1,138 @@
+//! Which nodes there are: each tells of itself with its heartbeat, and any can list them.
+
+use std::borrow::Cow;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use redis::{Pipeline, RedisError};
+use serde::{Deserialize, Serialize};
+
+use super::{Cluster, LEASE, millis, nodes_key};
+use crate::store::redis::PREFIX;
+use crate::switchboard::Switchboard;
+
+/// For how long a node that has fallen silent is still listed.
+const REMEMBERED: Duration = Duration::from_mins(10);
+
+/// What a node tells of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct About {
+    /// The server's version.
+    pub version: String,
+    /// The name of the machine, where it has one.
+    #[serde(default)]
+    pub machine: Option<String>,
+    /// The port that it listens on.
+    pub port: u16,
+    /// Since when.
+    pub started_at: Timestamp,
+    /// Calls that are live there.
+    pub active_calls: usize,
+    /// No calls are taken any more; the live ones go on or are left to others.
+    #[serde(default)]
+    pub draining: bool,
+    /// Why it takes no calls, if it does not.
+    #[serde(default)]
+    pub not_ready: Option<String>,
+}
+
+impl About {
+    /// What this server tells of itself.
+    #[must_use]
+    pub fn this(switchboard: &Switchboard) -> Self {
+        let clock = switchboard.clock;
+        let up = (clock.now)().saturating_duration_since(switchboard.started);
+        // Told again and again, it must stay the same.
+        let began = (clock.wall)().as_second().saturating_sub_unsigned(up.as_secs());
+        Self {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            machine: MACHINE.clone(),
+            port: switchboard.port,
+            started_at: Timestamp::from_second(began).unwrap_or(Timestamp::UNIX_EPOCH),
+            active_calls: switchboard.registry.count(),
+            draining: switchboard.life.drain.is_cancelled(),
+            not_ready: switchboard.not_ready().map(Cow::into_owned),
+        }
+    }
+}
+
+/// A node, as another sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The name of the process, made anew at each start.
+    pub name: String,
+    /// What it told last.
+    pub about: About,
+    /// How long ago it told it.
+    pub silent_for: Duration,
+    /// Whether it counts as alive.
+    pub alive: bool,
+}
+
+impl Cluster {
+    /// The name of this process.
+    #[must_use]
+    pub fn node(&self) -> &str {
+        &self.node
+    }
+
+    /// Every node that lives or has fallen silent not long ago, by name.
+    pub async fn nodes(&self) -> Result<Vec<Listed>, RedisError> {
+        let mut members = redis::cmd("SMEMBERS");
+        members.arg(nodes_key());
+        let mut names: Vec<String> = self.command(&members).await?;
+        names.sort_unstable();
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut pipeline = Pipeline::new();
+        for name in &names {
+            pipeline.cmd("GET").arg(about_key(name)).cmd("PTTL").arg(about_key(name));
+            pipeline.cmd("EXISTS").arg(format!("{PREFIX}alive:{name}"));
+        }
+        let mut connection = self.connection.clone();
+        let told: Vec<redis::Value> = pipeline.query_async(&mut connection).await?;
+        let mut listed = Vec::new();
+        for (name, of) in names.into_iter().zip(told.chunks_exact(3)) {
+            let about: Option<String> = redis::from_redis_value(of[0].clone())?;
+            let left: i64 = redis::from_redis_value(of[1].clone())?;
+            let alive: bool = redis::from_redis_value(of[2].clone())?;
+            let Some(about) = about.and_then(|about| serde_json::from_str(&about).ok()) else {
+                continue;
+            };
+            let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
+            let silent_for = REMEMBERED.saturating_sub(left);
+            listed.push(Listed { name, about, silent_for, alive });
+        }
+        Ok(listed)
+    }
+
+    /// Tells of this node; said with every heartbeat.
+    pub(super) fn introduce(&self, pipeline: &mut Pipeline, about: &About) {
+        let about = serde_json::to_string(about).unwrap_or_default();
+        pipeline.cmd("SET").arg(about_key(&self.node)).arg(about).arg("PX").arg(millis(REMEMBERED));
+    }
+
+    /// Says that this node has gone, so that nobody waits for it.
+    pub(super) async fn leave(&self) -> Result<(), RedisError> {
+        let mut pipeline = Pipeline::new();
+        let keys = [format!("{PREFIX}alive:{}", self.node), about_key(&self.node)];
+        pipeline.cmd("DEL").arg(&keys).cmd("SREM").arg(nodes_key()).arg(&self.node);
+        pipeline.exec_async(&mut self.connection.clone()).await
+    }
+}
+
+/// The machine's own name, where it can be had.
+static MACHINE: LazyLock<Option<String>> = LazyLock::new(|| {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    let name = name.trim();
+    (!name.is_empty()).then(|| name.to_owned())
+});
+
+fn about_key(node: &str) -> String {
+    format!("{PREFIX}about:{node}")
+}
+
+const _: () = assert!(LEASE.as_millis() < REMEMBERED.as_millis(), "the dead are still listed");

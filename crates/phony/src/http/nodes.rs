@@ -1,0 +1,121 @@
+//! `GET /nodes`.
+
+use axum::Json;
+use jiff::SignedDuration;
+use serde::Serialize;
+
+use super::auth::Supervisor;
+use crate::cluster::{About, Listed};
+use crate::error::ErrorBody;
+use crate::switchboard::Switchboard;
+
+/// The servers that are one.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Nodes {
+    nodes: Vec<ClusterNode>,
+    /// The shared store does not answer: servers may be missing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    incomplete: bool,
+}
+
+/// One server.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct ClusterNode {
+    /// The name of the process, made anew at each start; `this` where there is only one.
+    name: String,
+    /// Whether it is the one that answers.
+    this: bool,
+    state: NodeState,
+    /// Why it takes no calls, if it does not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// The server's version.
+    version: String,
+    /// The name of the machine, where it has one.
+    machine: Option<String>,
+    /// The port that it listens on.
+    port: u16,
+    /// RFC 3339, UTC.
+    started_at: String,
+    /// Calls that are live there.
+    active_calls: usize,
+    /// When it was last heard of: RFC 3339, UTC.
+    last_seen: String,
+}
+
+/// Whether a server takes calls.
+#[derive(Debug, Clone, Copy, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum NodeState {
+    /// It takes calls.
+    Ready,
+    /// It cannot take calls: `reason`.
+    NotReady,
+    /// It stops: no new calls, the live ones go on or are left to others.
+    Draining,
+    /// It has not been heard of for 5 s. It is listed for 10 min.
+    Silent,
+}
+
+/// The servers that share a store, this one among them; this one alone with the embedded store.
+#[utoipa::path(
+    get, path = "/nodes", tag = "health",
+    responses((status = 200, body = Nodes), (status = 401, body = ErrorBody)),
+    security(("token" = []), ("cookie" = []))
+)]
+pub(super) async fn nodes(supervisor: Supervisor) -> Json<Nodes> {
+    let switchboard = supervisor.switchboard();
+    let here = this(switchboard);
+    let listed = match &switchboard.cluster {
+        Some(cluster) => cluster.nodes().await,
+        None => Ok(Vec::new()),
+    };
+    let incomplete = listed.is_err();
+    let others = listed.unwrap_or_default().into_iter().filter(|node| node.name != here.name);
+    let mut nodes: Vec<_> = others.map(|node| other(switchboard, node)).collect();
+    nodes.push(here);
+    nodes.sort_by(|a, b| (&a.started_at, &a.name).cmp(&(&b.started_at, &b.name)));
+    Json(Nodes { nodes, incomplete })
+}
+
+/// This server, as it is at this moment.
+fn this(switchboard: &Switchboard) -> ClusterNode {
+    let about = About::this(switchboard);
+    let name = switchboard.cluster.as_ref().map_or("this", |cluster| cluster.node()).to_owned();
+    let last_seen = (switchboard.clock.wall)().to_string();
+    node(name, about, last_seen, NodeState::Ready)
+}
+
+fn other(switchboard: &Switchboard, listed: Listed) -> ClusterNode {
+    let Listed { name, about, silent_for, alive } = listed;
+    let silence = SignedDuration::try_from(silent_for).unwrap_or_default();
+    let last_seen = (switchboard.clock.wall)().saturating_sub(silence);
+    let last_seen = last_seen.map_or_else(|_| String::new(), |at| at.to_string());
+    let state = if alive { NodeState::Ready } else { NodeState::Silent };
+    ClusterNode { this: false, ..node(name, about, last_seen, state) }
+}
+
+/// `state` unless the node says that it is worse.
+fn node(name: String, about: About, last_seen: String, state: NodeState) -> ClusterNode {
+    let About { version, machine, port, started_at, active_calls, draining, not_ready } = about;
+    let state = match state {
+        NodeState::Ready if draining => NodeState::Draining,
+        NodeState::Ready if not_ready.is_some() => NodeState::NotReady,
+        NodeState::Ready | NodeState::NotReady | NodeState::Draining | NodeState::Silent => state,
+    };
+    let started_at = started_at.to_string();
+    let (this, reason) = (true, not_ready);
+    ClusterNode {
+        name,
+        this,
+        state,
+        reason,
+        version,
+        machine,
+        port,
+        started_at,
+        active_calls,
+        last_seen,
+    }
+}
