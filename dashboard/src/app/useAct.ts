@@ -2,13 +2,18 @@
 import { useRef, useState } from "react";
 import { failureText, useToast } from "./toasts";
 
-export type Act = (send: () => Promise<unknown>, done: string) => Promise<boolean>;
+/** `failed` may have better words for a failure than the server's own. */
+export type Act = (
+  send: () => Promise<unknown>,
+  done: string,
+  failed?: (error: unknown) => string | undefined,
+) => Promise<boolean>;
 
 export function useAct(): { act: Act; busy: boolean } {
   const toast = useToast();
   const [busy, setBusy] = useState(false);
   const running = useRef(false);
-  const act: Act = async (send, done) => {
+  const act: Act = async (send, done, failed) => {
     // State comes a render too late to stop the second click of a double one.
     if (running.current) return false;
     running.current = true;
@@ -18,7 +23,7 @@ export function useAct(): { act: Act; busy: boolean } {
       toast(done);
       return true;
     } catch (error) {
-      toast(failureText(error), "error");
+      toast(failed?.(error) ?? failureText(error), "error");
       return false;
     } finally {
       running.current = false;

@@ -3,12 +3,14 @@ import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
 import TextField from "@mui/material/TextField";
 import Typography from "@mui/material/Typography";
-import { type KeyboardEvent, useState } from "react";
-import { api } from "../../api/client";
+import { type KeyboardEvent, useEffect, useRef, useState } from "react";
+import { ApiError, api } from "../../api/client";
 import { Area } from "../../app/Area";
+import { useToast } from "../../app/toasts";
 import { useAct } from "../../app/useAct";
-import { useNow } from "../../live/index";
+import { store, useNow } from "../../live/index";
 import type { Call, Waiting } from "../../model/call";
+import { type Settled, settledQuestion, settledReply } from "../../model/settled";
 import { commandText, t } from "../../texts";
 
 /** `compact` leaves out what the wallboard has no room for. Keys: a new wait is a new card. */
@@ -42,19 +44,20 @@ export function WaitingCards(props: { call: Call; compact?: boolean }) {
 }
 
 function Question(props: { callSid: string; waiting: Waiting }) {
+  const { callSid, waiting } = props;
   const [text, setText] = useState("");
-  const { act, busy } = useAct();
+  const settle = useSettling(text !== "", () => {
+    const call = store.get(callSid);
+    return call && settledQuestion(call, waiting.reference);
+  });
   const answer = () => {
     if (text.trim() === "") return;
-    void act(
-      () => api.answer(props.callSid, props.waiting.reference, text.trim()),
-      t.hands.done.answer,
-    );
+    settle.by(() => api.answer(callSid, waiting.reference, text.trim()), t.hands.done.answer);
   };
   return (
     <Box sx={{ display: "grid", gap: 1.25 }}>
-      <Title text={t.hands.question} waiting={props.waiting} />
-      <Quote text={props.waiting.text} />
+      <Title text={t.hands.question} waiting={waiting} />
+      <Quote text={waiting.text} />
       <Area
         label={t.hands.answerField}
         lines={6}
@@ -63,7 +66,7 @@ function Question(props: { callSid: string; waiting: Waiting }) {
         onChange={(event) => setText(event.target.value)}
         onKeyDown={onEnter(answer)}
       />
-      <Button variant="contained" disabled={busy || text.trim() === ""} onClick={answer}>
+      <Button variant="contained" disabled={settle.busy || text.trim() === ""} onClick={answer}>
         {t.hands.answer}
       </Button>
     </Box>
@@ -74,13 +77,16 @@ function Reply(props: { callSid: string; waiting: Waiting; compact: boolean }) {
   const { callSid, waiting } = props;
   const [text, setText] = useState(waiting.text);
   const [reason, setReason] = useState("");
-  const { act, busy } = useAct();
+  const settle = useSettling(text !== waiting.text || reason !== "", () => {
+    const call = store.get(callSid);
+    return call && settledReply(call, waiting.reference);
+  });
   const approve = () => {
     if (text.trim() === "") return;
-    void act(() => api.approve(callSid, waiting.reference, text), t.hands.done.approve);
+    settle.by(() => api.approve(callSid, waiting.reference, text), t.hands.done.approve);
   };
   const reject = () =>
-    void act(() => api.reject(callSid, waiting.reference, reason.trim()), t.hands.done.reject);
+    settle.by(() => api.reject(callSid, waiting.reference, reason.trim()), t.hands.done.reject);
   return (
     <Box sx={{ display: "grid", gap: 1.25 }}>
       <Title text={t.hands.reply} waiting={waiting} />
@@ -112,15 +118,42 @@ function Reply(props: { callSid: string; waiting: Waiting; compact: boolean }) {
         />
       )}
       <Box sx={{ display: "grid", gridTemplateColumns: "1fr 1fr", gap: 1 }}>
-        <Button variant="contained" disabled={busy || text.trim() === ""} onClick={approve}>
+        <Button variant="contained" disabled={settle.busy || text.trim() === ""} onClick={approve}>
           {t.hands.approve}
         </Button>
-        <Button variant="outlined" color="error" disabled={busy} onClick={reject}>
+        <Button variant="outlined" color="error" disabled={settle.busy} onClick={reject}>
           {t.hands.reject}
         </Button>
       </Box>
     </Box>
   );
+}
+
+/**
+ * Settles what a card holds, and says so plainly if somebody else was faster: to whoever pressed
+ * too late, and to whoever has typed for nothing when the card goes.
+ */
+function useSettling(typed: boolean, settled: () => Settled | undefined) {
+  const toast = useToast();
+  const { act, busy } = useAct();
+  const mine = useRef(false);
+  const gone = useRef(() => {});
+  gone.current = () => {
+    const outcome = settled();
+    if (outcome && !mine.current && (typed || busy)) toast(t.hands.faster(outcome), "error");
+  };
+  useEffect(() => () => gone.current(), []);
+  const late = (error: unknown) => {
+    mine.current = false;
+    if (!(error instanceof ApiError) || error.code !== "CONFLICT") return undefined;
+    const outcome = settled();
+    return outcome ? t.hands.faster(outcome) : undefined;
+  };
+  const by = (send: () => Promise<unknown>, done: string) => {
+    mine.current = true;
+    void act(send, done, late);
+  };
+  return { by, busy };
 }
 
 function Title(props: { text: string; waiting: Waiting }) {
