@@ -49,6 +49,9 @@ export type NewCall = Schemas["CallRequest"];
 /** What the doctor says: findings with their mends, versions, limits, and where the server runs. */
 export type DoctorReport = Schemas["Report"];
 export type Finding = Schemas["Finding"];
+/** The servers that share a store, this one among them. */
+export type Nodes = Schemas["Nodes"];
+export type ServerNode = Schemas["ClusterNode"];
 
 export interface Health {
   status: string;
@@ -121,6 +124,7 @@ export const api = {
   },
   doctor: (signal?: AbortSignal) =>
     request<DoctorReport>("GET", "/doctor", { signal, limit: 60_000 }),
+  nodes: (signal?: AbortSignal) => get<Nodes>("/nodes", signal),
   version: async (signal?: AbortSignal) =>
     (await get<{ info?: { version?: string } }>("/openapi.json", signal)).info?.version ?? "",
 };
@@ -128,6 +132,17 @@ export const api = {
 /** Where a call's transcript can be downloaded. */
 export function transcriptUrl(callSid: string, format: "json" | "txt"): string {
   return `/calls/${encodeURIComponent(callSid)}/transcript?format=${format}`;
+}
+
+/** The forms in which calls can be taken away. */
+export const EXPORT_FORMS = ["csv", "jsonl", "txt"] as const;
+
+/** Where the calls of a search can be downloaded, all of them. */
+export function exportUrl(
+  format: (typeof EXPORT_FORMS)[number],
+  wanted: Record<string, string>,
+): string {
+  return `/calls/export?${new URLSearchParams({ format, ...wanted })}`;
 }
 
 /** A list may come bare or under its name. */

@@ -56,6 +56,15 @@ export function go(path: string): void {
   changed();
 }
 
+/** Writes what a page shows into its own address, for whoever comes back or copies it. */
+export function remember(query: Record<string, string>): void {
+  const search = new URLSearchParams(query).toString();
+  const kept = location.pathname + (search === "" ? "" : `?${search}`) + location.hash;
+  if (kept !== location.pathname + location.search + location.hash) {
+    history.replaceState(history.state, "", kept);
+  }
+}
+
 /** Follows a click on a link inside the page, unless it was meant for a new tab. */
 export function follow(event: React.MouseEvent<HTMLElement>, path: string): void {
   if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) {

@@ -10,24 +10,33 @@ import { useEffect, useRef, useState } from "react";
 import { api, type CallSummary } from "../api/client";
 import { useKeys } from "../app/keys";
 import { Direction, otherParty, PhoneNumber } from "../app/parts";
-import { follow, paths } from "../app/router";
+import { follow, paths, remember } from "../app/router";
 import { Failed, Loading, Notice } from "../app/states";
 import { useDebounced, useNow } from "../live/index";
 import { clock, dateAndTime, dollars } from "../model/format";
 import { t } from "../texts";
+import { Export } from "./history/Export";
 
-type Show = "all" | "live" | "ended";
+const SHOWN = ["all", "live", "ended"] as const;
+type Show = (typeof SHOWN)[number];
 
 const PAGE = "50";
 const TYPING_MS = 250;
 
 export default function History() {
-  const [words, setWords] = useState("");
-  const [show, setShow] = useState<Show>("all");
-  const [direction, setDirection] = useState("");
-  const [agent, setAgent] = useState("");
-  const [since, setSince] = useState("");
+  const [words, setWords] = useState(asked("q"));
+  const [show, setShow] = useState<Show>(
+    () => SHOWN.find((each) => each === asked("show")) ?? "all",
+  );
+  const [direction, setDirection] = useState(asked("direction"));
+  const [agent, setAgent] = useState(asked("agent"));
+  const [since, setSince] = useState(() => day(asked("since")));
   const q = useDebounced(words.trim(), TYPING_MS);
+  // Whoever comes back from a call, or follows a link, finds the same list.
+  useEffect(() => {
+    const shown = show === "all" ? "" : show;
+    remember(given({ q, show: shown, direction, agent, since }));
+  });
   const field = useRef<HTMLInputElement>(null);
   useKeys({ "/": () => field.current?.focus() });
   useEffect(() => field.current?.focus(), []);
@@ -71,7 +80,7 @@ export default function History() {
           onChange={(event) => setShow(event.target.value as Show)}
           sx={{ width: 130 }}
         >
-          {(["all", "live", "ended"] as const).map((choice) => (
+          {SHOWN.map((choice) => (
             <MenuItem key={choice} value={choice}>
               {t.history[choice]}
             </MenuItem>
@@ -96,14 +105,19 @@ export default function History() {
       {found.isPending && <Loading />}
       {found.isError && <Failed error={found.error} retry={found.refetch} />}
       {found.isSuccess && calls.length === 0 && (
-        <Notice title={q === "" ? t.history.noneYet : t.history.none} lead="" />
+        <Notice
+          title={Object.keys(wanted).length === 0 ? t.history.noneYet : t.history.none}
+          lead=""
+        />
       )}
       {calls.length > 0 && (
         <>
-          <Typography variant="caption" color="textSecondary" role="status">
-            {t.history.count(calls.length)}
-            {found.hasNextPage ? "+" : ""}
-          </Typography>
+          <Box sx={{ display: "flex", alignItems: "center", justifyContent: "space-between" }}>
+            <Typography variant="caption" color="textSecondary" role="status">
+              {t.history.count(calls.length, found.hasNextPage)}
+            </Typography>
+            <Export wanted={wanted} />
+          </Box>
           <Paper variant="outlined" component="ul" sx={{ m: 0, p: 0, listStyle: "none" }}>
             {calls.map((call) => (
               <Entry key={call.callSid} call={call} />
@@ -164,6 +178,16 @@ function AgentChoice(props: { value: string; onChange: (value: string) => void }
   });
   const choices = (agents.data ?? []).map(({ id }): [string, string] => [id, id]);
   return <Choice {...props} label={t.history.agent} choices={choices} />;
+}
+
+/** What the address asks for. */
+function asked(name: string): string {
+  return new URLSearchParams(location.search).get(name) ?? "";
+}
+
+/** A day as a field of dates has it; nothing if it is none. */
+function day(text: string): string {
+  return /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text)) ? text : "";
 }
 
 /** Without what is empty. */
