@@ -28,6 +28,7 @@ export default function NewCall() {
   const [consent, setConsent] = useState(false);
   const [values, setValues] = useState<Values>({});
   const [anyHour, setAnyHour] = useState(false);
+  const [machine, setMachine] = useState<Machine>("");
   /** One key for one form: pressing twice, or again after a lost answer, places one call. */
   const [key, setKey] = useState(() => randomHex(16));
 
@@ -66,6 +67,7 @@ export default function NewCall() {
     if (from.trim() !== "") call.from = from.trim();
     if (slots.length > 0) call.variables = given(slots, values);
     if (anyHour) call.ignoreCallingHours = true;
+    if (machine !== "") call.detectMachine = machine === "detect";
     placing.mutate(call);
   };
 
@@ -121,6 +123,7 @@ export default function NewCall() {
             </MenuItem>
           ))}
         </TextField>
+        <MachineChoice value={machine} scenario={chosen} onChange={setMachine} />
         <TextField
           label={t.newCall.from}
           type="tel"
@@ -165,8 +168,7 @@ export default function NewCall() {
 
 /** What will be said first, as it is filled in, and the fields to fill it. */
 function Script(props: { scenario: Scenario; values: Values; onChange: (values: Values) => void }) {
-  const { opening, slots = [], detectMachine, leavesMessage } = props.scenario;
-  const machine = leavesMessage ? t.newCall.leavesMessage : t.newCall.hangsUp;
+  const { opening, slots = [] } = props.scenario;
   return (
     <Box sx={{ display: "grid", gap: 2 }}>
       {opening && (
@@ -194,12 +196,36 @@ function Script(props: { scenario: Scenario; values: Values; onChange: (values: 
           ))}
         </Box>
       )}
-      {detectMachine && (
-        <Typography variant="caption" color="textSecondary">
-          {machine}
-        </Typography>
-      )}
     </Box>
+  );
+}
+
+/** Whether to find out if a machine answers; empty for what the scenario says. */
+type Machine = "" | "detect" | "ignore";
+
+/** Whether a machine that answers is told from a person, and what becomes of it. */
+function MachineChoice(props: {
+  value: Machine;
+  scenario: Scenario | undefined;
+  onChange: (value: Machine) => void;
+}) {
+  const { value, scenario, onChange } = props;
+  const usual = scenario?.detectMachine ?? false;
+  const detects = value === "" ? usual : value === "detect";
+  const met = scenario?.leavesMessage ? t.newCall.leavesMessage : t.newCall.hangsUp;
+  return (
+    <TextField
+      select
+      label={t.newCall.machine}
+      value={value}
+      helperText={detects ? met : t.newCall.talksToMachine}
+      slotProps={{ select: { displayEmpty: true }, inputLabel: { shrink: true } }}
+      onChange={(event) => onChange(event.target.value as Machine)}
+    >
+      <MenuItem value="">{t.newCall.machineUsual(usual, scenario !== undefined)}</MenuItem>
+      <MenuItem value="detect">{t.newCall.machineDetect}</MenuItem>
+      <MenuItem value="ignore">{t.newCall.machineIgnore}</MenuItem>
+    </TextField>
   );
 }
 
