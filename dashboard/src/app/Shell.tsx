@@ -104,6 +104,10 @@ function TopBar(props: { page: Route["page"]; onHelp: () => void }) {
   const { mode, systemMode, setMode } = useColorScheme();
   const dark = (mode === "system" ? systemMode : mode) === "dark";
   const title = props.page === "unknown" ? t.product : t.pages[props.page];
+  const toast = useToast();
+  const alert = async () => {
+    toast((await allowAlerts()) ? t.shell.alertsBoth : t.shell.alertsSound);
+  };
   return (
     <Box component="header" sx={topBar}>
       <Typography variant="h1" sx={props.page === "call" ? hidden : { mr: 1 }}>
@@ -115,7 +119,7 @@ function TopBar(props: { page: Route["page"]; onHelp: () => void }) {
         label={alerts ? t.shell.alertsOff : t.shell.alertsOn}
         onClick={() => {
           change({ alerts: !alerts });
-          if (!alerts) void allowAlerts();
+          if (!alerts) void alert();
         }}
       >
         {alerts ? <BellIcon fontSize="small" /> : <BellOffIcon fontSize="small" />}

@@ -1,15 +1,16 @@
 /** A sound and a desktop notification when a call begins to wait for a human. */
+import { go, paths } from "../app/router";
 import { settings } from "../app/settings";
 import { waits } from "../model/attention";
 import { t } from "../texts";
 import { store } from "./index";
 
-/** Asks for leave to notify. The sound works without. */
-export async function allowAlerts(): Promise<void> {
-  if ("Notification" in window && Notification.permission === "default") {
-    await Notification.requestPermission();
-  }
+/** Asks for leave to notify; false if there is none. The sound works without. */
+export async function allowAlerts(): Promise<boolean> {
   chime();
+  if (!("Notification" in window)) return false;
+  if (Notification.permission !== "default") return Notification.permission === "granted";
+  return (await Notification.requestPermission()) === "granted";
 }
 
 /** Watches the calls; returns how to stop. */
@@ -17,28 +18,48 @@ export function watch(): () => void {
   let known = waiting();
   return store.subscribeAll(() => {
     const now = waiting();
-    const fresh = [...now].filter(([key]) => !known.has(key));
+    const fresh = [...now.values()].filter(({ key }) => !known.has(key));
     known = now;
-    if (!settings().alerts || fresh.length === 0) return;
+    const [first] = fresh;
+    if (!settings().alerts || first === undefined) return;
     chime();
-    const text = fresh[0]?.[1] ?? "";
-    if (document.hidden && "Notification" in window && Notification.permission === "granted") {
-      new Notification(t.alert.title, { body: text, tag: "phony-waiting" });
+    const away = document.hidden || !document.hasFocus();
+    if (away && "Notification" in window && Notification.permission === "granted") {
+      notify(first, fresh.length);
     }
   });
 }
 
-/** What waits now, by call and by when it began. */
-function waiting(): Map<string, string> {
-  const found = new Map<string, string>();
+/** One notification for all that came at once; a click on it leads to the first call. */
+function notify({ callSid, text }: Wait, count: number): void {
+  const title = count === 1 ? t.alert.title : t.alert.titles(count);
+  const shown = new Notification(title, { body: text, tag: "phony-waiting" });
+  shown.onclick = () => {
+    window.focus();
+    go(paths.call(callSid));
+    shown.close();
+  };
+}
+
+interface Wait {
+  /** The call, what waits, and when it began. */
+  key: string;
+  callSid: string;
+  text: string;
+}
+
+/** What waits now. */
+function waiting(): Map<string, Wait> {
+  const found = new Map<string, Wait>();
+  const add = (callSid: string, what: string, text: string) => {
+    const key = `${callSid} ${what}`;
+    found.set(key, { key, callSid, text });
+  };
   for (const call of store.values()) {
     if (!waits(call)) continue;
-    if (call.question) {
-      found.set(`${call.callSid} q ${call.question.since}`, t.alert.question(call.question.text));
-    }
-    if (call.reply) {
-      found.set(`${call.callSid} r ${call.reply.since}`, t.alert.reply(call.reply.text));
-    }
+    const { callSid, question, reply } = call;
+    if (question) add(callSid, `q ${question.since}`, t.alert.question(question.text));
+    if (reply) add(callSid, `r ${reply.since}`, t.alert.reply(reply.text));
   }
   return found;
 }
