@@ -1,4 +1,5 @@
 import react from "@vitejs/plugin-react";
+import type { Plugin } from "vite";
 import { defineConfig } from "vitest/config";
 
 /** Where `npm run dev` finds a running Phony. */
@@ -13,15 +14,49 @@ const routes = [
   "/login",
   "/logout",
   "/metrics",
+  "/nodes",
   "/openapi.json",
   "/override",
   "/readyz",
   "/scenarios",
 ];
 
+/**
+ * What `boot.ts` brings in piece by piece, and the first page, is asked for at once: the pieces are
+ * evaluated one after the other, but not fetched so.
+ */
+function fetchedTogether(): Plugin {
+  return {
+    name: "fetched-together",
+    transformIndexHtml: {
+      order: "post",
+      handler(_, { bundle, chunk }) {
+        if (!bundle || !chunk) return [];
+        const wanted = new Set<string>();
+        const want = (name: string) => {
+          const file = bundle[name];
+          if (file?.type !== "chunk" || wanted.has(name)) return;
+          wanted.add(name);
+          for (const other of file.imports) want(other);
+        };
+        for (const name of chunk.dynamicImports) want(name);
+        for (const [name, file] of Object.entries(bundle)) {
+          if (file.type === "chunk" && file.name === "Wallboard") want(name);
+        }
+        wanted.delete(chunk.fileName);
+        return [...wanted].map((name) => ({
+          tag: "link",
+          attrs: { rel: "modulepreload", crossorigin: true, href: `/dashboard/${name}` },
+          injectTo: "head" as const,
+        }));
+      },
+    },
+  };
+}
+
 export default defineConfig({
   base: "/dashboard/",
-  plugins: [react()],
+  plugins: [react(), fetchedTogether()],
   build: {
     target: "es2022",
     // Inlined assets would be `data:` addresses, which the content security policy refuses.

@@ -1,5 +1,5 @@
 /** Agents, scenarios and findings of the stand-in server. */
-import type { Agent, DoctorReport, Scenario } from "../api/client";
+import type { Agent, DoctorReport, Nodes, Scenario } from "../api/client";
 
 const COMMANDS = ["press", "transfer", "end_call", "request_user"];
 
@@ -137,3 +137,44 @@ export const report: DoctorReport = {
     activeCalls: 6,
   },
 };
+
+/** The nodes as they are at this moment: one answers, one stops, one was killed. */
+export function nodes(): Nodes {
+  const ago = (seconds: number) => new Date(Date.now() - seconds * 1_000).toISOString();
+  const node = { version: "0.1.0", port: 24187, reason: null };
+  return {
+    nodes: [
+      {
+        ...node,
+        name: "1f0c5a77d2e9",
+        machine: "phony-1",
+        this: true,
+        state: "ready",
+        startedAt: ago(93_784),
+        activeCalls: 6,
+        lastSeen: ago(0),
+      },
+      {
+        ...node,
+        name: "82b4e0c1a6f3",
+        machine: "phony-2",
+        this: false,
+        state: "draining",
+        reason: "stopping",
+        startedAt: ago(93_101),
+        activeCalls: 2,
+        lastSeen: ago(0.6),
+      },
+      {
+        ...node,
+        name: "c9d27f3b5e80",
+        machine: "phony-3",
+        this: false,
+        state: "silent",
+        startedAt: ago(4_200),
+        activeCalls: 0,
+        lastSeen: ago(74),
+      },
+    ],
+  };
+}

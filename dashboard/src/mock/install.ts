@@ -2,11 +2,12 @@
  * The page without a server: requests and sockets are answered from recorded events. Asked for by
  * `npm run dev:mock`, and by the screenshots. Options in the address: `quiet` (no calls), `login`
  * (logged out at first; the token is `letmein`), `load=200` (that many calls that stream words),
+ * `ramp=5` (and come within so many seconds),
  * `long=2000` (a call of that many turns), `older` (a server without the newer routes).
  */
 import { replaceSocket } from "../live/index";
 import { replacePhone } from "../softphone/index";
-import { agents, report, scenarios } from "./catalogue";
+import { agents, nodes, report, scenarios } from "./catalogue";
 import { answer, failure } from "./http";
 import { longCall, streaming } from "./load";
 import { MockPhone } from "./phone";
@@ -18,7 +19,7 @@ export function install(): void {
   let loggedIn = !options.has("login");
   if (!options.has("quiet")) server.playRecorded();
   const load = Number(options.get("load") ?? 0);
-  if (load > 0) streaming(server, load);
+  if (load > 0) streaming(server, load, Number(options.get("ramp") ?? 0) * 1_000);
   const long = Number(options.get("long") ?? 0);
   if (long > 0) longCall(server, long);
 
@@ -54,6 +55,7 @@ export function install(): void {
     if (path === "/agents") return answer({ agents });
     if (path === "/scenarios") return answer({ scenarios });
     if (path === "/doctor") return answer(report);
+    if (path === "/nodes") return answer(nodes());
     if (path === "/calls" && init?.method === "POST") return server.place(body);
     if (path === "/calls") return answer(server.list(address.searchParams));
     if (path.startsWith("/calls/")) return server.one(decodeURIComponent(path.slice(7)));
@@ -62,5 +64,5 @@ export function install(): void {
 }
 
 function isApi(path: string): boolean {
-  return /^\/(override|calls|agents|scenarios|doctor|openapi\.json)/.test(path);
+  return /^\/(override|calls|agents|scenarios|doctor|nodes|openapi\.json)/.test(path);
 }

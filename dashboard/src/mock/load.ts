@@ -8,10 +8,16 @@ const WORDS =
 const TOKEN_MS = 100;
 const TOKENS_PER_REPLY = 40;
 
-/** Calls whose replies stream a word every tenth of a second each, forever. */
-export function streaming(server: MockServer, count: number): void {
-  const sids = Array.from({ length: count }, (_, at) => `CA${String(at).padStart(32, "0")}`);
-  sids.forEach((callSid, at) => {
+/**
+ * Calls whose replies stream a word every tenth of a second each, forever. They are there at once,
+ * or come one by one within so many milliseconds.
+ */
+export function streaming(server: MockServer, count: number, rampMs: number): void {
+  const sids: string[] = [];
+  const begin = () => {
+    const at = sids.length;
+    const callSid = `CA${String(at).padStart(32, "0")}`;
+    sids.push(callSid);
     server.add(callSid, "session_start", {
       from: `+1415555${String(1000 + at)}`,
       to: "+14155550100",
@@ -19,10 +25,14 @@ export function streaming(server: MockServer, count: number): void {
       agent: ["assistant", "support", "scheduler"][at % 3],
     });
     if (at % 25 === 3) server.add(callSid, "query", { prompt: "May I offer a discount?" });
-  });
+  };
+  const began = Date.now();
+  const due = () => (rampMs === 0 ? count : ((Date.now() - began) / rampMs) * count);
+  while (sids.length < due()) begin();
   let tick = 0;
   setInterval(() => {
     tick += 1;
+    while (sids.length < Math.min(count, due())) begin();
     sids.forEach((callSid, at) => {
       const step = (tick + at) % TOKENS_PER_REPLY;
       const turn = Math.floor((tick + at) / TOKENS_PER_REPLY);
@@ -39,6 +49,9 @@ export function streaming(server: MockServer, count: number): void {
   }, TOKEN_MS);
 }
 
+/** So many turns are made up in one task: what a stand-in does must not hold up the page. */
+const TURNS_AT_ONCE = 50;
+
 /** One call of very many turns. */
 export function longCall(server: MockServer, turns: number): void {
   const callSid = "CA88888888888888888888888888888888";
@@ -48,9 +61,27 @@ export function longCall(server: MockServer, turns: number): void {
     direction: "inbound",
     agent: "assistant",
   });
-  for (let turn = 1; turn <= turns; turn += 1) {
+  addTurns(server, callSid, 1, turns);
+}
+
+function addTurns(server: MockServer, callSid: string, from: number, to: number): void {
+  const end = Math.min(to, from + TURNS_AT_ONCE - 1);
+  for (let turn = from; turn <= end; turn += 1) {
     const text = `${WORDS.join(" ").repeat(1 + (turn % 4))}(${turn})`;
-    if (turn % 2 === 1) server.add(callSid, "transcript", { speaker: "caller", text, final: true });
-    else server.add(callSid, "assistant_response", { text, interrupted: false, turn });
+    if (turn % 2 === 1) {
+      server.add(callSid, "transcript", { speaker: "caller", text, final: true });
+      continue;
+    }
+    for (const [stage, ms] of [
+      ["first_token", 310],
+      ["first_spoken", 420],
+      ["first_played", 690],
+    ] as const) {
+      server.add(callSid, "latency", { turn, stage, ms: ms + ((turn * 37) % 400) });
+    }
+    server.add(callSid, "usage", { turn, inputTokens: 900, outputTokens: 60, costUsd: 0.002 });
+    server.add(callSid, "assistant_heard", { text: text.slice(0, 30), source: "model", turn });
+    server.add(callSid, "assistant_response", { text, interrupted: false, turn });
   }
+  if (end < to) setTimeout(() => addTurns(server, callSid, end + 1, to));
 }

@@ -26,6 +26,8 @@ const RECORDINGS: [events: RawEvent[], endedAgoMs: number][] = [
   [parcel, 340_000],
 ];
 
+const REPLAYED_AT_ONCE = 50;
+
 class MockSocket implements SocketLike {
   onopen: (() => void) | null = null;
   onmessage: ((message: { data: unknown }) => void) | null = null;
@@ -68,12 +70,18 @@ export class MockServer {
       this.sockets.add(socket);
       socket.onopen?.();
       if (query.callSid === undefined) return;
-      const after = Number(query.after ?? 0);
-      for (const event of this.calls.get(query.callSid) ?? []) {
-        if ((event.seq ?? 0) > after) socket.send(event);
-      }
+      this.replay(socket, Number(query.after ?? 0));
     }, 5);
     return socket;
+  }
+
+  /** Tells a call's past, a few events a task, as messages come from a real socket. */
+  private replay(socket: MockSocket, after: number): void {
+    const events = this.calls.get(socket.callSid ?? "") ?? [];
+    const next = events.slice(after, after + REPLAYED_AT_ONCE);
+    for (const event of next) socket.send(event);
+    const told = after + next.length;
+    if (told < events.length) setTimeout(() => this.replay(socket, told));
   }
 
   /** Sends an event to all who look; one without a number is not kept. */

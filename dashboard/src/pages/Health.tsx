@@ -6,14 +6,16 @@ import Paper from "@mui/material/Paper";
 import Typography from "@mui/material/Typography";
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
-import { api, type Finding } from "../api/client";
+import { api, type Finding, type ServerNode } from "../api/client";
 import { useDoctor, useReady } from "../app/server";
 import { Failed, Loading } from "../app/states";
-import { useLink } from "../live/index";
+import { useLink, useNow } from "../live/index";
 import { age } from "../model/format";
 import { t } from "../texts";
 
 const REFRESH_MS = 5_000;
+/** A node that was heard of since then was heard of when this was asked. */
+const JUST_NOW_MS = REFRESH_MS + 3_000;
 
 export default function Health() {
   const link = useLink();
@@ -44,6 +46,7 @@ export default function Health() {
           </Box>
         )}
       </Section>
+      <NodeList />
       <Box sx={columns}>
         <Section title={t.health.server}>
           {health.isPending && <Loading />}
@@ -103,6 +106,88 @@ export default function Health() {
         <Link href="/metrics">{t.health.metrics}</Link>
         <Link href="/openapi.json">{t.health.openapi}</Link>
       </Box>
+    </Box>
+  );
+}
+
+/** The servers that are one; with the embedded store the one there is. */
+function NodeList() {
+  const nodes = useQuery({
+    queryKey: ["nodes"],
+    queryFn: ({ signal }) => api.nodes(signal),
+    refetchInterval: REFRESH_MS,
+    retry: false,
+  });
+  const now = useNow();
+  return (
+    <Section title={t.health.nodes}>
+      {nodes.isPending && <Loading />}
+      {nodes.isError && <Failed error={nodes.error} retry={nodes.refetch} />}
+      {nodes.data?.incomplete && (
+        <Typography variant="body2" role="status" sx={{ ...line, color: "error.main" }}>
+          {t.health.nodesMissing}
+        </Typography>
+      )}
+      {nodes.data && (
+        <Box role="table" aria-label={t.health.nodes}>
+          <Box role="row" sx={{ ...nodeRow, ...nodeHead }}>
+            {t.health.nodeColumns.map((column) => (
+              <Box key={column} role="columnheader">
+                {column}
+              </Box>
+            ))}
+          </Box>
+          {nodes.data.nodes.map((node) => (
+            <NodeLine key={node.name} node={node} now={now} />
+          ))}
+        </Box>
+      )}
+    </Section>
+  );
+}
+
+const NODE_TONE = {
+  ready: "success",
+  draining: "warning",
+  not_ready: "error",
+  silent: "error",
+} as const;
+
+function NodeLine(props: { node: ServerNode; now: number }) {
+  const { name, machine, port, state, reason, version, activeCalls, startedAt, lastSeen } =
+    props.node;
+  const up = props.now - Date.parse(startedAt);
+  const seen = props.now - Date.parse(lastSeen);
+  const cells = [
+    t.health.runs(activeCalls),
+    `${t.product} ${version}`,
+    t.health.since(state === "silent" ? undefined : up),
+    seen < JUST_NOW_MS ? t.health.justNow : t.health.ago(seen),
+  ];
+  return (
+    <Box role="row" sx={nodeRow} data-node={name} data-state={state}>
+      <Box role="cell" sx={{ minWidth: 0, overflowWrap: "anywhere" }}>
+        <Box sx={{ fontWeight: 600 }}>{`${machine ?? name}:${port}`}</Box>
+        <Box sx={{ color: "text.secondary", fontSize: "0.75rem" }}>
+          {props.node.this ? t.health.thisNode(name) : name}
+        </Box>
+      </Box>
+      <Box role="cell" sx={{ minWidth: 0 }}>
+        <Box sx={{ display: "flex", gap: 1, alignItems: "center" }}>
+          <Light tone={NODE_TONE[state]} label="" />
+          {t.health.nodeState[state]}
+        </Box>
+        {reason && (
+          <Box sx={{ color: "text.secondary", fontSize: "0.75rem", overflowWrap: "anywhere" }}>
+            {reason}
+          </Box>
+        )}
+      </Box>
+      {cells.map((text, at) => (
+        <Box key={t.health.nodeColumns[at + 2]} role="cell" sx={{ color: "text.secondary" }}>
+          {text}
+        </Box>
+      ))}
     </Box>
   );
 }
@@ -182,12 +267,15 @@ type Tone = "success" | "warning" | "error";
 
 const TONE = { ok: "success", warn: "warning", fail: "error" } as const;
 
+/** A label of its own, or none where the words beside it say the same. */
 function Light(props: { tone: Tone; label: string }) {
   const bgcolor = `${props.tone}.main`;
+  const said = props.label !== "";
   return (
     <Box
-      role="img"
-      aria-label={props.label}
+      role={said ? "img" : undefined}
+      aria-label={said ? props.label : undefined}
+      aria-hidden={said ? undefined : true}
       sx={{ width: 8, height: 8, borderRadius: "50%", bgcolor, flex: "none" }}
     />
   );
@@ -200,6 +288,26 @@ const line = {
   px: 2,
   py: 1.25,
   "& + &": { borderTop: 1, borderColor: "divider" },
+} as const;
+
+const nodeRow = {
+  ...line,
+  display: "grid",
+  alignItems: "start",
+  columnGap: 2,
+  rowGap: 0.5,
+  fontSize: "0.85rem",
+  gridTemplateColumns: {
+    xs: "1fr 1fr",
+    md: "minmax(0, 1.6fr) minmax(0, 1.6fr) repeat(4, minmax(0, 1fr))",
+  },
+} as const;
+
+const nodeHead = {
+  display: { xs: "none", md: "grid" },
+  py: 0.75,
+  color: "text.secondary",
+  fontSize: "0.75rem",
 } as const;
 
 const value = {
