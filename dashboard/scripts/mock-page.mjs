@@ -40,15 +40,17 @@ export async function start() {
 
   const browser = await launch();
   const problems = [];
+  const origin = `http://127.0.0.1:${server.address().port}`;
   return {
     browser,
+    origin,
     problems,
     /** Opens a page of the dashboard and waits until `ready` is there. */
     async open(path, { size = { width: 1440, height: 900 }, scheme = "light", ready } = {}) {
       const page = await browser.newPage({ viewport: size });
       report(page, path, problems);
       await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
-      await page.goto(`http://127.0.0.1:${server.address().port}/dashboard${path}`);
+      await page.goto(`${origin}/dashboard${path}`);
       if (ready) await page.locator(ready).first().waitFor({ timeout: 15_000 });
       return page;
     },

@@ -3,7 +3,7 @@ import { CacheProvider } from "@emotion/react";
 import CssBaseline from "@mui/material/CssBaseline";
 import { ThemeProvider } from "@mui/material/styles";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
-import { StrictMode } from "react";
+import { StrictMode, startTransition } from "react";
 import { createRoot } from "react-dom/client";
 import { ApiError } from "./api/client";
 import { App } from "./app/App";
@@ -21,12 +21,12 @@ const client = new QueryClient({
   },
 });
 
-async function start(root: HTMLElement): Promise<void> {
+export async function start(root: HTMLElement): Promise<void> {
   if (import.meta.env.MODE === "mock") {
     const { install } = await import("./mock/install");
     install();
   }
-  createRoot(root).render(
+  const page = (
     <StrictMode>
       <CacheProvider value={adoptedStyles()}>
         <ThemeProvider theme={theme} defaultMode="system">
@@ -36,9 +36,8 @@ async function start(root: HTMLElement): Promise<void> {
           </QueryClientProvider>
         </ThemeProvider>
       </CacheProvider>
-    </StrictMode>,
+    </StrictMode>
   );
+  // Drawn in slices that let the browser breathe.
+  startTransition(() => createRoot(root).render(page));
 }
-
-const root = document.getElementById("root");
-if (root) void start(root);

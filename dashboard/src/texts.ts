@@ -3,7 +3,8 @@
 import { endReason } from "./eventTexts";
 import type { ReasonKind } from "./model/attention";
 import type { Call, Phase } from "./model/call";
-import { age, clock, delay, dollars, grouped } from "./model/format";
+import { age, clock, delay, dollars, grouped, timeOfDay } from "./model/format";
+import type { Settled } from "./model/settled";
 import type { Summary } from "./model/summary";
 
 const count = (n: number, one: string, many: string) => `${n} ${n === 1 ? one : many}`;
@@ -30,6 +31,25 @@ function summaryText(call: Call, of: Summary): string {
   ]
     .filter(Boolean)
     .join(" ");
+}
+
+/** Why what a supervisor has typed or pressed was of no use any more. */
+function fasterText({ how, by, text, at }: Settled): string {
+  const when = timeOfDay(at);
+  const words = text.length > 200 ? `${text.slice(0, 200)} …` : text;
+  if (by === "policy") {
+    return how === "approved"
+      ? `Too late: the time was over at ${when}, and the reply was sent as it was.`
+      : `Too late: nobody had decided in time, and the AI went on by itself at ${when}.`;
+  }
+  const did = {
+    answered: "answered",
+    unanswered: "took over",
+    approved: "sent",
+    rejected: "rejected the reply",
+  }[how];
+  const quoted = words === "" ? "." : `: “${words}”`;
+  return `Not sent, another supervisor was faster: at ${when} they ${did}${quoted}`;
 }
 
 export const t = {
@@ -66,6 +86,8 @@ export const t = {
     unmask: "Show phone numbers",
     alertsOn: "Alert me when a call waits",
     alertsOff: "Stop alerting me",
+    alertsBoth: "You will hear a sound, and be notified while you look elsewhere.",
+    alertsSound: "You will hear a sound. The browser does not let this page notify you.",
     loading: "Loading",
     notFound: "There is no such page.",
     toWallboard: "To the wallboard",
@@ -186,6 +208,7 @@ export const t = {
     approveEdited: "The edited text will be spoken.",
     reject: "Reject",
     besides: "Then, if sent as it is:",
+    faster: (settled: Settled) => fasterText(settled),
     moreQuestions: (n: number) => count(n, "more question waits", "more questions wait"),
     reasonField: "Reason for the AI (optional)",
     sayField: "Say to caller",
@@ -261,15 +284,28 @@ export const t = {
     none: "No calls match.",
     noneYet: "No calls yet.",
     more: "Show more",
-    count: (n: number) => count(n, "call", "calls"),
+    count: (n: number, more: boolean) =>
+      more ? `the newest ${n} calls` : count(n, "call", "calls"),
+    export: "Export",
+    forms: {
+      csv: { name: "CSV", holds: "a table, a call a line" },
+      jsonl: { name: "JSON Lines", holds: "everything that is known of each call" },
+      txt: { name: "Text", holds: "what was said" },
+    },
   },
   newCall: {
     lead: "The AI calls a number and follows a scenario. You watch, and can step in at any time.",
     to: "Number to call",
     toHelp: "In any usual spelling; abroad with + and country code, such as +442071234567.",
     opening: "Says first",
+    machine: "Answering machine",
+    machineUsual: (detects: boolean, scenario: boolean) =>
+      `${scenario ? "As the scenario says" : "As usual"}: ${detects ? "find out" : "do not find out"}`,
+    machineDetect: "Find out whether a machine answers",
+    machineIgnore: "Do not find out",
     leavesMessage: "A machine that answers is left the scenario’s message.",
     hangsUp: "A machine that answers is hung up on.",
+    talksToMachine: "A machine that answers is spoken to like a person.",
     anyHour: "Call outside calling hours all the same. The ledger will say so.",
     scenario: "Scenario",
     noScenario: "None: the agent’s own instructions",
@@ -363,7 +399,21 @@ export const t = {
     level: { ok: "as it should be", warn: "worth a look", fail: "broken" },
     versions: "Versions",
     model: "Model",
-    node: "Node",
+    nodes: "Nodes",
+    nodesMissing: "The shared store does not answer: other nodes may be missing here.",
+    nodeColumns: ["Node", "State", "Calls", "Version", "Up for", "Last heard of"],
+    nodeState: {
+      ready: "Taking calls",
+      not_ready: "Not taking calls",
+      draining: "Draining",
+      silent: "Silent",
+    },
+    thisNode: (name: string) => (name === "this" ? "this server" : `${name}, this server`),
+    runs: (n: number) => count(n, "live call", "live calls"),
+    since: (ms: number | undefined) => (ms === undefined ? "–" : age(ms)),
+    justNow: "just now",
+    ago: (ms: number) => `${age(ms)} ago`,
+    node: "This server",
     host: "Public name",
     store: "Store",
     folder: "Data folder",
@@ -432,6 +482,7 @@ export const t = {
   },
   alert: {
     title: "A call needs you",
+    titles: (n: number) => `${n} calls need you`,
     question: (text: string) => `The AI asks: ${text}`,
     reply: (text: string) => `Held reply: ${text}`,
   },

@@ -1,6 +1,6 @@
 /** Logged in or not, and which page. */
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { lazy, Suspense, useEffect } from "react";
+import { lazy, Suspense, useDeferredValue, useEffect } from "react";
 import { api, onLoggedOut } from "../api/client";
 import { watch } from "../live/alerts";
 import { store, stream } from "../live/index";
@@ -39,6 +39,8 @@ export function App() {
   );
 
   const loggedIn = session.data === true;
+  // The first sight of the page is drawn in slices, as what is less urgent than what moves.
+  const known = useDeferredValue(session.data);
   useEffect(() => {
     if (!loggedIn) return;
     stream.start();
@@ -51,10 +53,10 @@ export function App() {
     };
   }, [loggedIn]);
 
-  if (session.data === undefined) {
+  if (known === undefined) {
     return session.isError ? <Failed error={session.error} retry={session.refetch} /> : <Loading />;
   }
-  if (!loggedIn) {
+  if (!known) {
     return <Login onDone={() => queries.setQueryData(["session"], true)} />;
   }
   return (

@@ -6,6 +6,8 @@ import type { Call } from "../model/call";
 import { CallStore } from "./store";
 import { EventStream, type Link, type SocketLike } from "./stream";
 
+const FRAME_MS = 16;
+
 type Open = (query: Record<string, string>) => SocketLike;
 
 let openSocket: Open = (query) => {
@@ -64,6 +66,20 @@ export function useLiveCalls(): string[] {
 /** Those of them that cannot go on without a supervisor. */
 export function useWaitingCalls(): string[] {
   return useSyncExternalStore(waitingRanking.subscribe, waitingRanking.current);
+}
+
+/**
+ * So many of the wanted are to be drawn now: a few more with every frame, so that the first sight of
+ * many calls is no long task.
+ */
+export function useGradually(wanted: number, step: number): number {
+  const [shown, show] = useState(step);
+  useEffect(() => {
+    if (shown >= wanted) return;
+    const timer = setTimeout(() => show(shown + step), FRAME_MS);
+    return () => clearTimeout(timer);
+  }, [shown, wanted, step]);
+  return Math.min(shown, wanted);
 }
 
 /** Waits until a value has been quiet for a while. */

@@ -17,7 +17,7 @@ export interface Options {
 /** How long one batch may take, in milliseconds: a long replay must not stop the page. */
 const BATCH_MS = 8;
 /** So many events are applied before the time is looked at. */
-const SLICE = 64;
+const SLICE = 32;
 
 export class CallStore {
   private calls = new Map<string, Call>();

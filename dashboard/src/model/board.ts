@@ -19,7 +19,9 @@ export interface Board {
 }
 
 const RECENT_MS = 5 * 60_000;
+/** The figure is that of so many turns, those of the calls in which something happened last. */
 const TURNS = 200;
+const TURNS_OF_A_CALL = 20;
 
 export function board(calls: Iterable<Call>, now: number): Board {
   const midnight = new Date(now).setHours(0, 0, 0, 0);
@@ -34,7 +36,7 @@ export function board(calls: Iterable<Call>, now: number): Board {
     carrier: "unknown",
     store: "unknown",
   };
-  const delays: number[] = [];
+  const delays: { at: number; ms: number }[] = [];
   for (const call of calls) {
     if (call.seq === 0) continue;
     if (isLive(call)) result.live += 1;
@@ -47,19 +49,31 @@ export function board(calls: Iterable<Call>, now: number): Board {
     if (now - call.lastEventAt < RECENT_MS) {
       result.carrier = result.carrier === "trouble" ? "trouble" : "good";
       result.store = result.store === "trouble" ? "trouble" : "good";
-      if (Object.keys(call.latency).length > 0 && result.model !== "trouble") result.model = "good";
+      if (call.lastLatencyTurn > 0 && result.model !== "trouble") result.model = "good";
     }
     if (call.fault && now - call.fault.at < RECENT_MS) {
       const part = culprit(call.fault.where);
       if (part) result[part] = "trouble";
     }
-    for (const stages of Object.values(call.latency)) {
-      const ms = turnLatency(stages);
-      if (ms !== undefined) delays.push(ms);
-    }
+    for (const ms of newest(call)) delays.push({ at: call.lastEventAt, ms });
   }
-  result.p95 = percentile(delays.slice(-TURNS), 0.95);
+  delays.sort((a, b) => b.at - a.at);
+  result.p95 = percentile(
+    delays.slice(0, TURNS).map(({ ms }) => ms),
+    0.95,
+  );
   return result;
+}
+
+/** The latencies of a call's newest turns, however many it has had. */
+function newest(call: Call): number[] {
+  const found: number[] = [];
+  const last = call.lastLatencyTurn;
+  for (let turn = last; turn > last - TURNS_OF_A_CALL; turn -= 1) {
+    const ms = turnLatency(call.latency[turn]);
+    if (ms !== undefined) found.push(ms);
+  }
+  return found;
 }
 
 export type Part = "model" | "carrier" | "store";

@@ -295,3 +295,30 @@ test("a held reply that is asked for again is the same one", () => {
   expect(again.reply?.since).toBe(first.reply?.since);
   expect(again.reply?.until).toBe((first.reply?.until ?? 0) + 1_000);
 });
+
+test("what was there before a batch is not touched by it", () => {
+  const said = (seq: number) => event(seq, "transcript", { speaker: "caller", text: `${seq}` });
+  const slow = (seq: number) => event(seq, "latency", { turn: seq, stage: "first_spoken", ms: 1 });
+  const events = [said(1), slow(2), said(3), slow(4), said(5), said(6)];
+  const before = applyAll(newCall(SID), events.slice(0, 1));
+  const kept = structuredClone(before);
+  // Two go on from the same call: event by event, and all at once in the wrong order.
+  const single = events.slice(1).reduce(apply, before);
+  const whole = applyAll(before, events.slice(1).reverse());
+  expect(before).toEqual(kept);
+  expect(single).toEqual(whole);
+  expect(single.items.map((item) => item.seq)).toEqual([1, 3, 5, 6]);
+  expect(single.held).toEqual([]);
+  const further = apply(single, said(7));
+  expect(single.items).toHaveLength(4);
+  expect(further.items).toHaveLength(5);
+});
+
+test("ten thousand events may come before the one that they follow", () => {
+  const events = Array.from({ length: 10_000 }, (_, at) => event(at + 1, "dtmf", { digit: "1" }));
+  const early = applyAll(newCall(SID), events.slice(1));
+  expect(early.held).toHaveLength(9_999);
+  const call = apply(early, events[0] ?? start);
+  expect(call.seq).toBe(10_000);
+  expect(call.items).toHaveLength(10_000);
+});

@@ -142,19 +142,51 @@ export function newCall(callSid: string): Call {
 
 /** The call after these events. The same object if they changed nothing. */
 export function applyAll(call: Call, events: readonly CallEvent[]): Call {
-  return events.reduce(apply, call);
+  ours = new WeakSet();
+  const after = events.reduce(step, call);
+  ours = new WeakSet();
+  return after;
 }
 
 export function apply(call: Call, event: CallEvent): Call {
+  return applyAll(call, [event]);
+}
+
+/**
+ * Lists and tables that were copied while these events are applied. They may be added to, nobody
+ * else has them yet; what was there before is never touched. A long call comes in many events, and
+ * a copy for each would cost the square of them.
+ */
+let ours = new WeakSet<object>();
+
+function added<T>(list: T[], item: T): T[] {
+  if (ours.has(list)) {
+    list.push(item);
+    return list;
+  }
+  const copy = [...list, item];
+  ours.add(copy);
+  return copy;
+}
+
+function entered<T>(table: Record<number, T>, key: number, value: T): Record<number, T> {
+  const own = ours.has(table) ? table : { ...table };
+  ours.add(own);
+  own[key] = value;
+  return own;
+}
+
+function step(call: Call, event: CallEvent): Call {
   if (event.seq === undefined) return call.phase === "ended" ? call : live(call, event);
   if (event.seq <= call.seq) return call;
   if (event.seq > call.seq + 1) return hold(call, event);
   let next = numbered(call, event);
-  while (next.held[0]?.seq === next.seq + 1) {
-    const [first, ...rest] = next.held as [CallEvent, ...CallEvent[]];
-    next = numbered({ ...next, held: rest }, first);
+  let held = 0;
+  for (let first = next.held[0]; first?.seq === next.seq + 1; first = next.held[held]) {
+    next = numbered(next, first);
+    held += 1;
   }
-  return next;
+  return held === 0 ? next : { ...next, held: next.held.slice(held) };
 }
 
 /** The connection is back after a gap: words on the way were lost, so what is shown is torn. */
@@ -183,9 +215,13 @@ export function isLive(call: Call): boolean {
 }
 
 function hold(call: Call, event: CallEvent): Call {
-  if (call.held.some((other) => other.seq === event.seq)) return call;
-  const held = [...call.held, event].sort((a, b) => (a.seq ?? 0) - (b.seq ?? 0));
-  return { ...call, held };
+  const { held } = call;
+  const seq = event.seq ?? 0;
+  const last = held.at(-1)?.seq ?? 0;
+  // They come in order but for where two sources meet.
+  if (seq > last) return { ...call, held: added(held, event) };
+  const at = held.findIndex((other) => (other.seq ?? 0) >= seq);
+  return held[at]?.seq === seq ? call : { ...call, held: held.toSpliced(at, 0, event) };
 }
 
 /** Live-only events: words while they are spoken. */
@@ -213,10 +249,9 @@ function numbered(before: Call, event: CallEvent): Call {
   const seq = event.seq ?? before.seq;
   const call: Call = { ...before, seq, lastEventAt: at };
   const id = `${seq}`;
-  const note = (): Item[] => [...call.items, { kind: "note", id, seq, at, event }];
-  const said = (turn: Partial<Turn> & Pick<Turn, "who" | "text">): Item[] => [
-    ...call.items,
-    {
+  const note = (): Item[] => added<Item>(call.items, { kind: "note", id, seq, at, event });
+  const said = (turn: Partial<Turn> & Pick<Turn, "who" | "text">): Item[] =>
+    added<Item>(call.items, {
       kind: "turn",
       id,
       seq,
@@ -227,8 +262,7 @@ function numbered(before: Call, event: CallEvent): Call {
       turn: undefined,
       by: event.by ?? "",
       ...turn,
-    },
-  ];
+    });
   /** What follows once nobody speaks and nothing waits. */
   const rest: Phase = call.takenOver ? "human" : "listening";
 
@@ -339,7 +373,7 @@ function numbered(before: Call, event: CallEvent): Call {
       const stages = { ...call.latency[event.turn], [event.stage]: event.ms };
       return {
         ...call,
-        latency: { ...call.latency, [event.turn]: stages },
+        latency: entered(call.latency, event.turn, stages),
         lastLatencyTurn: event.turn,
       };
     }

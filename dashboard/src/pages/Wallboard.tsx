@@ -3,7 +3,7 @@ import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
 import Paper from "@mui/material/Paper";
 import Typography from "@mui/material/Typography";
-import { useRef } from "react";
+import { useDeferredValue, useRef } from "react";
 import { HealthIcon, NewCallIcon, SoftphoneIcon } from "../app/icons";
 import { useKeys } from "../app/keys";
 import { follow, paths } from "../app/router";
@@ -15,7 +15,7 @@ import { NeedsYou } from "./wallboard/NeedsYou";
 import { Strip } from "./wallboard/Strip";
 
 export default function Wallboard() {
-  const sids = useLiveCalls();
+  const sids = useDeferredValue(useLiveCalls());
   const link = useLink();
   const list = useRef<HTMLDivElement>(null);
 

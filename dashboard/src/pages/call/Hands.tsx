@@ -11,6 +11,7 @@ import { HangUpIcon } from "../../app/icons";
 import { useKeys } from "../../app/keys";
 import { failureText, useToast } from "../../app/toasts";
 import { useAct } from "../../app/useAct";
+import { useGradually } from "../../live/index";
 import type { Call } from "../../model/call";
 import { grouped } from "../../model/format";
 import { typedNumber } from "../../model/phone";
@@ -18,11 +19,16 @@ import { t } from "../../texts";
 import { Confirm } from "./Confirm";
 import { onEnter, WaitingCards } from "./WaitingCards";
 
+/** What waits and the foot, words, transfer, keypad. */
+const PARTS = 4;
+
 export function Hands(props: { call: Call; wide: boolean }) {
   const { call } = props;
   const root = useRef<HTMLDivElement>(null);
   const [ending, setEnding] = useState(false);
   const { act, busy } = useAct();
+  // Part by part: all of it at once would be a long task on a cold page.
+  const drawn = useGradually(PARTS, 1);
   const focus = (name: string) => () =>
     root.current?.querySelector<HTMLElement>(`[data-hand="${name}"]`)?.focus();
 
@@ -53,29 +59,35 @@ export function Hands(props: { call: Call; wide: boolean }) {
           )}
         </Section>
       )}
-      <Section>
-        <Words
-          hand="say"
-          label={t.hands.sayField}
-          help={t.hands.sayHelp}
-          button={t.hands.say}
-          strong
-          send={(text) => act(() => api.say(call.callSid, text), t.hands.done.say)}
-        />
-        <Words
-          hand="whisper"
-          label={t.hands.whisperField}
-          help={t.hands.whisperHelp}
-          button={t.hands.whisper}
-          send={(text) => act(() => api.whisper(call.callSid, text), t.hands.done.whisper)}
-        />
-      </Section>
-      <Section>
-        <Transfer call={call} />
-      </Section>
-      <Section>
-        <Keypad callSid={call.callSid} />
-      </Section>
+      {drawn > 1 && (
+        <Section>
+          <Words
+            hand="say"
+            label={t.hands.sayField}
+            help={t.hands.sayHelp}
+            button={t.hands.say}
+            strong
+            send={(text) => act(() => api.say(call.callSid, text), t.hands.done.say)}
+          />
+          <Words
+            hand="whisper"
+            label={t.hands.whisperField}
+            help={t.hands.whisperHelp}
+            button={t.hands.whisper}
+            send={(text) => act(() => api.whisper(call.callSid, text), t.hands.done.whisper)}
+          />
+        </Section>
+      )}
+      {drawn > 2 && (
+        <Section>
+          <Transfer call={call} />
+        </Section>
+      )}
+      {drawn > 3 && (
+        <Section>
+          <Keypad callSid={call.callSid} />
+        </Section>
+      )}
       <Box sx={foot}>
         <Typography variant="caption" color="textSecondary" aria-live="polite" sx={footNote}>
           {call.takenOver ? t.hands.takenOver : t.hands.takeoverHelp}

@@ -10,7 +10,9 @@ import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useLayoutEffect, useRef, useState } from "react";
 import { DownIcon } from "../../app/icons";
 import { useKeys } from "../../app/keys";
+import { observeSize } from "../../app/observeSize";
 import { hidden } from "../../app/states";
+import { useGradually } from "../../live/index";
 import type { Call, Item } from "../../model/call";
 import { turnLatency } from "../../model/latency";
 import { t } from "../../texts";
@@ -18,6 +20,8 @@ import { Chip, DraftLine, HearingLine, TurnLine } from "./lines";
 
 /** Nearer to the end than this counts as being there. Pixels. */
 const NEAR_END = 60;
+/** So many lines more are drawn with every frame, the newest first. */
+const LINES_AT_ONCE = 5;
 /** Scrolling within this time of a touch is the reader's own. */
 const INTENT_MS = 400;
 
@@ -36,15 +40,23 @@ export function Transcript(props: { call: Call; seq: number | undefined }) {
   const [readTo, setReadTo] = useState<number>();
 
   const extra = (call.hearing ? 1 : 0) + (call.draft ? 1 : 0);
-  const lines = useVirtualizer({
+  const width = useRef(800);
+  const lines = useVirtualizer<HTMLElement, Element>({
     count: call.items.length + extra,
     getScrollElement: () => scroller.current,
-    estimateSize: (at) => estimate(call.items[at], scroller.current?.clientWidth ?? 800),
+    observeElementRect: (instance, tell) =>
+      observeSize(instance, (rect) => {
+        width.current = rect.width;
+        tell(rect);
+      }),
+    estimateSize: (at) => estimate(call.items[at], width.current),
     getItemKey: (at) =>
       call.items[at]?.id ?? (at === call.items.length && call.hearing ? "h" : "d"),
     overscan: 6,
     useFlushSync: false,
   });
+  const drawn = lines.getVirtualItems();
+  const shown = useGradually(drawn.length, LINES_AT_ONCE);
 
   const toEnd = () => {
     atEnd.current = true;
@@ -110,7 +122,7 @@ export function Transcript(props: { call: Call; seq: number | undefined }) {
           </Typography>
         )}
         <Box ref={inner} sx={{ position: "relative" }} style={{ height: lines.getTotalSize() }}>
-          {lines.getVirtualItems().map((line) => (
+          {drawn.slice(-shown).map((line) => (
             <div
               key={line.key}
               ref={lines.measureElement}

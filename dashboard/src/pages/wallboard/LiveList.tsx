@@ -1,7 +1,8 @@
 /** Every live call, one row each; only the rows in sight are drawn. */
 import useMediaQuery from "@mui/material/useMediaQuery";
 import { useVirtualizer } from "@tanstack/react-virtual";
-import { memo, useLayoutEffect, useRef, useState } from "react";
+import { memo, useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from "react";
+import { observeSize } from "../../app/observeSize";
 import {
   Direction,
   lastWords,
@@ -13,7 +14,7 @@ import {
 } from "../../app/parts";
 import { follow, paths } from "../../app/router";
 import { hidden } from "../../app/states";
-import { useCall, useNow } from "../../live/index";
+import { useCall, useGradually, useNow } from "../../live/index";
 import { reasons } from "../../model/attention";
 import { age } from "../../model/format";
 import { t } from "../../texts";
@@ -22,25 +23,34 @@ import css from "./LiveList.module.css";
 /** Heights of a row in rem: on a wall the letters are larger. */
 const ROW = 3.875;
 const TALL_ROW = 6.5;
+/** So many rows more are drawn with every frame. */
+const ROWS_AT_ONCE = 4;
 
 export function LiveList(props: { sids: string[] }) {
   const wide = useMediaQuery("(min-width:900px)", { noSsr: true });
   const list = useRef<HTMLDivElement>(null);
   const [margin, setMargin] = useState(0);
   // What stands above the list may grow and shrink, and the list must know where it begins.
-  useLayoutEffect(() => {
+  useEffect(() => {
     const scroller = document.getElementById("content");
-    if (!list.current || !scroller) return;
-    const top = list.current.getBoundingClientRect().top - scroller.getBoundingClientRect().top;
-    const begin = Math.round(top + scroller.scrollTop);
-    if (begin !== margin) setMargin(begin);
-  });
-  const height = Math.round((wide ? ROW : TALL_ROW) * letterSize());
+    const begin = list.current;
+    if (!begin || !scroller) return;
+    const observer = new ResizeObserver(() => {
+      const top = begin.getBoundingClientRect().top - scroller.getBoundingClientRect().top;
+      setMargin(Math.round(top + scroller.scrollTop));
+    });
+    // Whatever stands above is a child of the page, and so is the list.
+    const page = begin.closest("section")?.parentElement;
+    for (const part of page?.children ?? []) observer.observe(part);
+    return () => observer.disconnect();
+  }, []);
+  const height = Math.round((wide ? ROW : TALL_ROW) * useLetterSize());
   const rows = useVirtualizer({
     count: props.sids.length,
     getScrollElement: () => document.getElementById("content"),
     estimateSize: () => height,
     getItemKey: (at) => props.sids[at] ?? at,
+    observeElementRect: observeSize,
     overscan: 6,
     useFlushSync: false,
     scrollMargin: margin,
@@ -48,6 +58,8 @@ export function LiveList(props: { sids: string[] }) {
   useLayoutEffect(() => {
     if (height > 0) rows.measure();
   }, [rows, height]);
+  const drawn = rows.getVirtualItems();
+  const shown = useGradually(drawn.length, ROWS_AT_ONCE);
 
   return (
     <>
@@ -60,7 +72,7 @@ export function LiveList(props: { sids: string[] }) {
         style={{ height: rows.getTotalSize() }}
         data-count={props.sids.length}
       >
-        {rows.getVirtualItems().map((row) => (
+        {drawn.slice(0, shown).map((row) => (
           // biome-ignore lint/a11y/useSemanticElements: see above.
           <div
             key={row.key}
@@ -78,8 +90,24 @@ export function LiveList(props: { sids: string[] }) {
   );
 }
 
+/** The size of the page's letters in pixels: it depends on the width of the window alone. */
+function useLetterSize(): number {
+  return useSyncExternalStore(onResize, letterSize);
+}
+
+let measured = { width: 0, size: 16 };
+
 function letterSize(): number {
-  return Number.parseFloat(getComputedStyle(document.documentElement).fontSize) || 16;
+  if (measured.width !== innerWidth) {
+    const size = Number.parseFloat(getComputedStyle(document.documentElement).fontSize);
+    measured = { width: innerWidth, size: size || 16 };
+  }
+  return measured.size;
+}
+
+function onResize(listener: () => void): () => void {
+  window.addEventListener("resize", listener);
+  return () => window.removeEventListener("resize", listener);
 }
 
 function Header(props: { wide: boolean }) {

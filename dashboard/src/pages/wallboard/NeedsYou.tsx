@@ -3,9 +3,10 @@ import Box from "@mui/material/Box";
 import Link from "@mui/material/Link";
 import Paper from "@mui/material/Paper";
 import Typography from "@mui/material/Typography";
+import { useDeferredValue } from "react";
 import { otherParty, PhoneNumber } from "../../app/parts";
 import { follow, paths } from "../../app/router";
-import { useCall, useWaitingCalls } from "../../live/index";
+import { useCall, useGradually, useWaitingCalls } from "../../live/index";
 import { waits } from "../../model/attention";
 import { t } from "../../texts";
 import { WaitingCards } from "../call/WaitingCards";
@@ -14,7 +15,8 @@ import { WaitingCards } from "../call/WaitingCards";
 const SHOWN = 6;
 
 export function NeedsYou() {
-  const waiting = useWaitingCalls();
+  const waiting = useDeferredValue(useWaitingCalls());
+  const shown = useGradually(Math.min(waiting.length, SHOWN), 1);
   return (
     <Box component="section" aria-label={t.board.needs}>
       <Typography variant="h2" sx={{ mb: 1 }}>
@@ -26,7 +28,7 @@ export function NeedsYou() {
         </Typography>
       )}
       <Box sx={cards}>
-        {waiting.slice(0, SHOWN).map((sid) => (
+        {waiting.slice(0, shown).map((sid) => (
           <Card key={sid} callSid={sid} />
         ))}
       </Box>

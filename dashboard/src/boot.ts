@@ -1,0 +1,27 @@
+/**
+ * Brings the page in piece by piece, each evaluated in a task of its own: on a cold page all at once
+ * would keep the browser from painting. The pieces are fetched together (`vite.config.ts`).
+ */
+const PIECES = [
+  () => import("react-dom/client"),
+  () => import("@emotion/react"),
+  () => import("@mui/material/styles"),
+  () => import("./app/theme"),
+  () => import("@tanstack/react-query"),
+  () => import("./app/Shell"),
+  () => import("./main"),
+];
+
+const pause = () => new Promise((done) => setTimeout(done));
+
+async function boot(): Promise<void> {
+  for (const piece of PIECES) {
+    await piece();
+    await pause();
+  }
+  const { start } = await import("./main");
+  const root = document.getElementById("root");
+  if (root) await start(root);
+}
+
+void boot();
