@@ -502,7 +502,9 @@ impl Call {
             reply.kept_back = None;
         }
         if !text.is_empty() {
-            self.say_reply(now, text.to_owned(), true);
+            // Behind a question comes that we are asking: in the same breath, or it would cut this off.
+            let asks = commands.iter().any(|held| held.command == CommandName::RequestUser);
+            self.say_reply(now, text.to_owned(), !asks);
         }
         for held in commands {
             let value = held.value.as_str();
