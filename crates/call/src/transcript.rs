@@ -14,6 +14,10 @@ use crate::event::{
 use crate::ids::{PhoneNumber, TurnId};
 use crate::model::{Item, ItemBody, Usage};
 
+/// What the model is told when a line that was lost has come back.
+const LINE_BACK: &str = "The line was lost for a moment and is back. If you were cut off, go on from \
+                         there; do not begin again.";
+
 #[derive(Debug, Clone, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
 pub(crate) struct Transcript {
@@ -38,8 +42,8 @@ pub(crate) struct Transcript {
     pub(crate) connected: bool,
     /// We let the line go so that another goes on with the call.
     pub(crate) handed_over: bool,
-    /// How often the line came back.
-    pub(crate) resumed: u32,
+    /// How often the line was lost and came back. One that we let go was not lost.
+    pub(crate) losses: u32,
     /// How far the utterance on the line has been heard.
     pub(crate) heard: Option<Heard>,
     /// To whom the call is being dialled on, and whether that was for want of a model.
@@ -76,6 +80,8 @@ pub(crate) struct Question {
 
 #[derive(Debug, Clone)]
 pub(crate) struct HeldReply {
+    /// The number of the event that told of it first.
+    pub(crate) seq: u64,
     pub(crate) turn: TurnId,
     pub(crate) text: String,
     pub(crate) commands: Vec<HeldCommand>,
@@ -139,11 +145,11 @@ impl Transcript {
             EventBody::Status { status } => self.status = Some(*status),
             EventBody::Disclosure { .. } => self.disclosed = Some(event.at),
             EventBody::Resumed { .. } => {
-                self.resumed += 1;
+                self.losses += u32::from(!self.handed_over && !self.returned);
                 self.connected = true;
                 self.transfer = None;
                 self.handed_over = false;
-                self.add(event, note("The line was lost for a moment. It is back."));
+                self.add(event, note(LINE_BACK));
             }
             EventBody::Transcript { text, .. } => {
                 self.connected = true;
@@ -272,8 +278,10 @@ impl Transcript {
             }
             EventBody::PendingResponse { text, turn, commands, .. } => {
                 self.turn = self.turn.max(*turn);
-                self.held =
-                    Some(HeldReply { turn: *turn, text: text.clone(), commands: commands.clone() });
+                let told = self.held.take().filter(|held| held.turn == *turn);
+                let seq = told.map_or(seq, |held| held.seq);
+                let (turn, text, commands) = (*turn, text.clone(), commands.clone());
+                self.held = Some(HeldReply { seq, turn, text, commands });
             }
             EventBody::ResponseApproved { .. } => self.held = None,
             EventBody::ResponseRejected { text, .. } => {
@@ -380,9 +388,12 @@ impl Transcript {
         items
     }
 
-    /// Whether the caller waits for words of ours, judged by what was stored last.
+    /// Whether the caller waits for words of ours, judged by what was stored last. A reply that is
+    /// held answers what was said before it.
     pub(crate) fn owes(&self) -> bool {
-        let telling = self.entries.iter().rev().find(|entry| match &entry.body {
+        let answered = self.held.as_ref().map_or(0, |held| held.seq);
+        let since = self.entries.iter().rev().take_while(|entry| entry.seq > answered);
+        let telling = { since }.find(|entry| match &entry.body {
             EntryBody::Ours { source, .. } => *source != Source::Filler && *source != Source::Hold,
             EntryBody::Caller(_)
             | EntryBody::Keys(_)

@@ -35,7 +35,7 @@ impl Call {
         }
         let mut call = Self::bare(policy.into(), agent.into(), identity, transcript, now, wall);
         call.turn = call.transcript.turn;
-        call.line_losses = call.transcript.resumed;
+        call.line_losses = call.transcript.losses;
         if let Some((target, reason)) = call.transcript.transfer.clone() {
             let longest = call.policy.ring + call.policy.max_call;
             call.deadlines.set(Deadline::Dialled, now + longest);
