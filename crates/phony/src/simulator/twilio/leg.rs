@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use phony_wire::twilio::twiml::{Connect, ConnectTo, Play, Verb};
-use phony_wire::twilio::webhook::{CallStatus, Form};
+use phony_wire::twilio::webhook::{CallStatus, Form, VoiceRequest};
 use tokio::sync::mpsc;
 
 use super::calls::{CallCell, Control, Source, settle};
@@ -55,6 +55,8 @@ pub(crate) struct Leg {
     live: Option<LiveParts>,
     control: mpsc::Receiver<Control>,
     limit_ms: Option<u64>,
+    /// Asked when an answer that says how the call goes on cannot be used.
+    fallback: Option<Source>,
     pub(crate) events: Vec<(u64, Happened)>,
     /// Whether the call has done something else before its first relay session.
     pub(crate) settled: bool,
@@ -68,6 +70,7 @@ impl Leg {
         caller: &Caller,
         control: mpsc::Receiver<Control>,
         longest_s: Option<u64>,
+        fallback: Option<Source>,
     ) -> Self {
         let now_ms = cell.clock.now_ms();
         let outside = match caller {
@@ -83,6 +86,7 @@ impl Leg {
             live: outside,
             control,
             limit_ms,
+            fallback,
             events: Vec::new(),
             settled: false,
         };
@@ -262,9 +266,14 @@ impl Leg {
         }
     }
 
-    /// Goes on with the document of that source.
+    /// Goes on with the document of that source, or of the fallback.
     pub(crate) async fn go_to(&mut self, purpose: &str, source: &Source, extra: Form) -> Next {
-        let document = self.fetch(purpose, source, extra).await;
+        let mut document = self.fetch(purpose, source, extra).await;
+        if document.is_none()
+            && let Some(fallback) = self.fallback.clone()
+        {
+            document = self.fetch("fallback", &fallback, failure_of(source)).await;
+        }
         document.map_or(Next::Over(End::ApplicationError), Next::Document)
     }
 
@@ -379,6 +388,15 @@ impl Leg {
             drop(live.events.try_send(event));
         }
     }
+}
+
+/// What the fallback is told besides: that the answer of this source could not be used.
+pub(crate) fn failure_of(source: &Source) -> Form {
+    let error_url = match source {
+        Source::Url { url, .. } => url.clone(),
+        Source::Inline(_) => String::new(),
+    };
+    VoiceRequest { error_url, error_code: "11200".to_owned(), ..VoiceRequest::default() }.to_form()
 }
 
 fn repetitions(times: Option<u32>) -> u32 {

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use super::calls::{CallCell, Control, Source, lock};
 use super::clock;
 use super::document::fetch;
-use super::leg::{Leg, Next};
+use super::leg::{Leg, Next, failure_of};
 use super::network::{Answers, Callee, Network};
 use super::numbers::PhoneNumber;
 use super::record::End;
@@ -58,17 +58,13 @@ pub(crate) async fn inbound(
         sent: 0,
     };
     let source = Source::Url { url: number.voice_url.clone(), method: number.voice_method.clone() };
+    let fallback = some(&number.voice_fallback_url)
+        .map(|url| Source::Url { url, method: number.voice_fallback_method.clone() });
     let mut document = fetch(&net, &cell, "voice", &source, Form::default()).await;
     if document.is_none()
-        && let Some(url) = some(&number.voice_fallback_url)
+        && let Some(fallback) = &fallback
     {
-        let failed = VoiceRequest {
-            error_url: number.voice_url.clone(),
-            error_code: "11200".to_owned(),
-            ..VoiceRequest::default()
-        };
-        let source = Source::Url { url, method: number.voice_fallback_method.clone() };
-        document = fetch(&net, &cell, "fallback", &source, failed.to_form()).await;
+        document = fetch(&net, &cell, "fallback", fallback, failure_of(&source)).await;
     }
     let end = match document {
         None => End::ApplicationError,
@@ -80,7 +76,7 @@ pub(crate) async fn inbound(
             } else {
                 cell.set_status(&CallStatus::InProgress);
                 let (net, cell) = (Arc::clone(&net), Arc::clone(&cell));
-                let mut leg = Leg::answered(net, cell, &caller, control, None);
+                let mut leg = Leg::answered(net, cell, &caller, control, None, fallback);
                 let end = leg.follow(document).await;
                 leg.close();
                 end
@@ -107,12 +103,15 @@ pub(crate) async fn outbound(
         Rang::Answered => {
             cell.set_status(&CallStatus::InProgress);
             callbacks.tell(&net, &cell, "answered", Some(200));
+            let fallback = create.fallback_url.clone();
+            let fallback = fallback.map(|url| Source::Url { url, method: "POST".to_owned() });
             let mut leg = Leg::answered(
                 Arc::clone(&net),
                 Arc::clone(&cell),
                 &callee.caller,
                 control,
                 create.time_limit_s,
+                fallback,
             );
             let end = talk(&mut leg, &create, &callee).await;
             leg.close();
@@ -215,16 +214,10 @@ async fn talk(leg: &mut Leg, create: &CreateCall, callee: &Callee) -> End {
         (None, Some(twiml)) => Source::Inline(twiml.clone()),
         (None, None) => return End::ApplicationError,
     };
-    let mut document = leg.fetch("voice", &source, extra).await;
-    if document.is_none()
-        && let Some(url) = create.fallback_url.clone()
-    {
-        let source = Source::Url { url, method: "POST".to_owned() };
-        document = leg.fetch("fallback", &source, Form::default()).await;
-    }
-    match document {
-        Some(document) => leg.follow(document).await,
-        None => End::ApplicationError,
+    match leg.go_to("voice", &source, extra).await {
+        Next::Document(document) => leg.follow(document).await,
+        Next::Over(end) => end,
+        Next::Verb => End::TwimlEnded,
     }
 }
 

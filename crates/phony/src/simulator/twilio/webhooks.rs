@@ -65,17 +65,25 @@ pub(crate) async fn send(
     let signed = if get { public.as_str() } else { &request.url };
     let pairs = if get { &[][..] } else { request.form.pairs() };
     let (address, host) = located(&public, reach)?;
-    let builder = if get { client.get(address) } else { client.post(address) };
-    let mut builder = builder
-        .header(HOST, host)
-        .header(signature::HEADER, sign(token, signed, pairs))
-        .header("user-agent", "TwilioProxy/1.1");
-    if !get {
-        builder = builder
+    let build = || {
+        let builder = if get { client.get(address.clone()) } else { client.post(address.clone()) };
+        let builder = builder
+            .header(HOST, &host)
+            .header(signature::HEADER, sign(token, signed, pairs))
+            .header("user-agent", "TwilioProxy/1.1");
+        if get {
+            return builder;
+        }
+        builder
             .header(CONTENT_TYPE, "application/x-www-form-urlencoded; charset=utf-8")
-            .body(request.form.encode());
-    }
-    let mut response = builder.send().await.map_err(|error| reason(&error))?;
+            .body(request.form.encode())
+    };
+    let response = match build().send().await {
+        // Tried once more where there was no connection, and only there (`rc=1`, `rp=ct`).
+        Err(error) if error.is_connect() => build().send().await,
+        answered => answered,
+    };
+    let mut response = response.map_err(|error| reason(&error))?;
     let status = response.status().as_u16();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|error| reason(&error))? {
