@@ -33,6 +33,8 @@ impl Attempt<'_> {
             from: understood.from.to_string(),
             url: Some(url("/start_call")),
             method: Some("POST".into()),
+            // Asked when any answer to this call fails.
+            fallback_url: Some(url("/start_call")),
             status_callback: Some(url("/call_status")),
             status_callback_event: ["initiated", "ringing", "answered", "completed"]
                 .map(str::to_owned)

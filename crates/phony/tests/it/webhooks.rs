@@ -67,6 +67,29 @@ async fn unsigned_requests_can_be_allowed_for_local_use() {
 }
 
 #[tokio::test]
+async fn what_is_asked_for_once_more_after_a_failure_goes_on_or_begins() {
+    let mut house = house().await;
+    let failed = |call: &'static str| {
+        let error =
+            [("ErrorCode", "11200"), ("ErrorUrl", "https://phony.example.com/receive_call")];
+        [&[("CallSid", call)], &FORM[1..], &error].concat()
+    };
+    // Nobody has taken it: it begins now.
+    let (status, body) = house.webhook("/receive_call", &failed("CA1")).await;
+    assert_eq!(status, 200, "{body}");
+    let mut line = house.connect("CA1", &Twiml::parse(&body).unwrap().twiml).await;
+    house.model().await.ready().await;
+    let greeting = line.utterance().await;
+    drop(line);
+    let (_, body) = house.webhook("/receive_call", &failed("CA1")).await;
+    let mut line = house.connect("CA1", &Twiml::parse(&body).unwrap().twiml).await;
+    let back = line.utterance().await;
+    assert_ne!(back, greeting, "not greeted again");
+    assert_eq!(back, "Sorry, I lost you for a second.");
+    assert_eq!(house.running.switchboard.registry.count(), 1);
+}
+
+#[tokio::test]
 async fn a_request_without_a_call_is_bad() {
     let house = house().await;
     for path in ROUTES {

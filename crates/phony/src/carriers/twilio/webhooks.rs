@@ -150,6 +150,11 @@ async fn answer(
 ) -> Result<Document, ApiError> {
     let call = call_of(form)?;
     let request = VoiceRequest::from_form(form);
+    if !request.error_code.is_empty()
+        && let Some(document) = after_failure(switchboard, &call, form).await?
+    {
+        return Ok(document);
+    }
     let identity = Identity {
         sid: call.clone(),
         from: or_unknown(&request.from),
@@ -161,6 +166,24 @@ async fn answer(
         Ok(()) => Ok(Document::relay(switchboard, &call).await),
         Err(Draining) => Ok(Document::busy()),
     }
+}
+
+/// An answer of ours did not get through, and the carrier asks here for once more (Twilio,
+/// `VoiceFallbackUrl`): a call that was taken already, here or by another process, goes on. `None`
+/// for one that nobody has taken.
+async fn after_failure(
+    switchboard: &Switchboard,
+    call: &CallSid,
+    form: &Form,
+) -> Result<Option<Document>, ApiError> {
+    let next = switchboard.leg_ended(call, &LegEnd::Failed).await;
+    tracing::warn!(callSid = %call, known = next.is_some(), "an answer was lost");
+    if let Some(next) = next {
+        let caller_id = our_number(switchboard, form);
+        return Ok(Some(Document::of_next(switchboard, call, &next, caller_id.as_ref()).await));
+    }
+    let line = switchboard.history.line(call).await?;
+    Ok(line.filter(|line| line.end.is_some()).map(|_| Document::hang_up()))
 }
 
 /// Parties are shown to people and kept; an address of unseemly length is cut.
