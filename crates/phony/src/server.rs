@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
 use axum::serve::ListenerExt as _;
 use jiff::Timestamp;
 use phony_call::{CallSid, PhoneNumber};
@@ -53,6 +54,9 @@ const CLOCK: Clock = Clock { now, wall };
 /// How long a node that stops answers at least, once it has said that it is not ready: for so long
 /// a balancer may go on sending to it, and what is refused then is a call lost.
 const NOTICED: Duration = Duration::from_secs(2);
+/// How long it answers after its last call has left it: the carrier asks about that one yet, and may
+/// do so over a connection that it has kept.
+const ASKED: Duration = Duration::from_secs(1);
 
 /// Why the server could not be started.
 #[derive(Debug, thiserror::Error)]
@@ -263,7 +267,7 @@ async fn run(
     if elsewhere {
         life.hand_over.cancel();
     }
-    let unnoticed = elsewhere.then(|| tokio::time::sleep(NOTICED));
+    let noticed = elsewhere.then(|| tokio::time::sleep(NOTICED));
     let finish = tokio::time::timeout(switchboard.config.drain, switchboard.calls.wait());
     if let Some(Err(_)) = life.stop.run_until_cancelled(finish).await {
         tracing::info!(live = switchboard.registry.count(), "calls are told to say goodbye");
@@ -280,8 +284,9 @@ async fn run(
             "calls did not end in time and are cut off"
         );
     }
-    if let Some(unnoticed) = unnoticed {
-        life.kill.run_until_cancelled(unnoticed).await;
+    if let Some(noticed) = noticed {
+        let quiet = async { tokio::join!(noticed, tokio::time::sleep(ASKED)) };
+        life.kill.run_until_cancelled(quiet).await;
     }
     life.kill.cancel();
     drop(tokio::time::timeout(END_LIMIT, switchboard.calls.wait()).await);
@@ -343,11 +348,18 @@ fn service(switchboard: &Arc<Switchboard>, auth: &Arc<Auth>) -> Router {
     let http = Http::new(Arc::clone(switchboard), Arc::clone(auth));
     let (router, collected) = routes(http.clone(), switchboard).split_for_parts();
     http.describe(&http::document(collected));
+    // A kept connection would bring the next request here, past any balancer.
+    let drain = switchboard.life.drain.clone();
+    let close_when_draining = move |response: &Response| {
+        let stays = response.status() == StatusCode::SWITCHING_PROTOCOLS || !drain.is_cancelled();
+        (!stays).then(|| HeaderValue::from_static("close"))
+    };
     router
         .fallback(http::not_found)
         .method_not_allowed_fallback(http::method_not_allowed)
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_LIMIT))
         .layer(CatchPanicLayer::new())
+        .layer(SetResponseHeaderLayer::overriding(header::CONNECTION, close_when_draining))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
