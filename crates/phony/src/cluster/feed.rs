@@ -4,11 +4,12 @@
 //! Stored events are published by the store as they are written. What is only shown is published by
 //! the node that has the call, and only while somebody elsewhere says that he is looking.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::Utf8Bytes;
+use jiff::Timestamp;
 use phony_call::CallSid;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{interval, timeout};
@@ -19,13 +20,17 @@ use super::words::Letter;
 use super::{Cluster, REDIS_LIMIT};
 use crate::events::{VIEWER_QUEUE, View};
 use crate::store::redis::channel;
-use crate::store::{Store as _, StoreError};
+use crate::store::{CallLine, Filter, Store as _, StoreError, Wanted};
 use crate::switchboard::Switchboard;
 
 /// How often a viewer says that he is still looking.
 const LOOKING: Duration = Duration::from_secs(5);
 /// For how long that counts.
 const LOOKED: Duration = Duration::from_secs(12);
+/// Ended calls of which a viewer of all remembers that it has told everything.
+const TOLD: usize = 2048;
+/// The newest calls among which a viewer of all looks for what it has missed.
+const MISSED: usize = 500;
 
 /// Whether this node is told of all events, and who looks at calls of this node from elsewhere.
 #[derive(Debug)]
@@ -141,7 +146,9 @@ impl Cluster {
         let (queue, live) = mpsc::channel(VIEWER_QUEUE);
         let cut = CancellationToken::new();
         let (cluster, switchboard) = (Arc::clone(self), Arc::clone(switchboard));
-        let viewer = Viewer { cluster, switchboard, of, seen, queue, cut: cut.clone() };
+        let (since, ended) = ((switchboard.clock.wall)(), VecDeque::new());
+        let viewer =
+            Viewer { cluster, switchboard, of, since, seen, ended, queue, cut: cut.clone() };
         (viewer, View { past, live, cut })
     }
 
@@ -202,7 +209,11 @@ struct Viewer {
     switchboard: Arc<Switchboard>,
     /// One call; all if none.
     of: Option<CallSid>,
+    /// When it began to look.
+    since: Timestamp,
     seen: Seen,
+    /// Calls that have ended, among those of which something was seen.
+    ended: VecDeque<CallSid>,
     queue: mpsc::Sender<Utf8Bytes>,
     cut: CancellationToken,
 }
@@ -215,8 +226,12 @@ impl Viewer {
         mut local: Option<mpsc::Receiver<Utf8Bytes>>,
     ) {
         let mut say = interval(LOOKING);
+        let mut hearing = self.cluster.feeding.fed.subscribe();
+        hearing.mark_unchanged();
         loop {
             let alive = tokio::select! {
+                // Redis is listened to again: what was said meanwhile was not heard.
+                Ok(()) = hearing.changed() => !*hearing.borrow_and_update() || self.catch_up().await,
                 event = next_of(local.as_mut()) => if let Some(event) = event {
                     self.tell(&event).await
                 } else {
@@ -262,7 +277,13 @@ impl Viewer {
                 }
             }
         }
-        self.seen.insert(call, seq);
+        self.seen.insert(call.clone(), seq);
+        if is_end(event) {
+            self.ended.push_back(call);
+            if self.ended.len() > TOLD {
+                self.ended.pop_front().map(|call| self.seen.remove(&call));
+            }
+        }
         self.pass(event.clone()) && (self.of.is_none() || !is_end(event))
     }
 
@@ -285,15 +306,35 @@ impl Viewer {
 
     /// Tells what was missed while Redis could not be listened to; false if the viewer is done.
     async fn catch_up(&mut self) -> bool {
-        let Some(call) = self.of.clone() else { return true };
-        let last = self.seen.get(&call).copied().unwrap_or(0);
-        for event in self.cluster.store.events(&call, last).await.ok().flatten().unwrap_or_default()
-        {
-            if !self.tell(&event).await {
-                return false;
+        let calls = match &self.of {
+            Some(call) => vec![call.clone()],
+            None => self.behind().await.unwrap_or_default(),
+        };
+        for call in calls {
+            let last = self.seen.get(&call).copied().unwrap_or(0);
+            let events = self.cluster.store.events(&call, last).await;
+            for event in events.ok().flatten().unwrap_or_default() {
+                if !self.tell(&event).await {
+                    return false;
+                }
             }
         }
         true
+    }
+
+    /// The calls of which the store knows more than was told: those that are open, and those that
+    /// were looked at or have begun since, for they may have ended meanwhile.
+    async fn behind(&self) -> Result<Vec<CallSid>, StoreError> {
+        let store = &self.cluster.store;
+        let wanted = Wanted { filter: Filter::default(), after: None, limit: MISSED };
+        let recent = store.list(&wanted).await?.calls.into_iter().map(|(line, _)| line);
+        let concerns =
+            |line: &CallLine| line.started >= self.since || self.seen.contains_key(&line.sid);
+        let mut lines: Vec<_> = recent.filter(concerns).collect();
+        lines.extend(store.open().await?);
+        lines.retain(|line| self.seen.get(&line.sid).is_none_or(|seen| *seen < line.last_seq));
+        lines.sort_by_key(|line| line.started);
+        Ok(lines.into_iter().map(|line| line.sid).collect())
     }
 
     fn pass(&self, event: Utf8Bytes) -> bool {

@@ -17,7 +17,7 @@ async fn a_call_goes_on_while_redis_is_paused_and_is_written_then() {
     let town = Town::start(2, 4.0, Brain::Echo).await;
     let call = begin(&town).await;
     let owner = town.owner().await;
-    town.redis.pause();
+    town.redis().pause();
     until(20, async || (town.get(owner, "/readyz").await.0 == 503).then_some(())).await;
     let whisper = order(&call, &json!({ "text": "be brief" }));
     let (status, body) = town.post(1 - owner, "/override/whisper", &whisper).await;
@@ -26,7 +26,7 @@ async fn a_call_goes_on_while_redis_is_paused_and_is_written_then() {
     assert_eq!(status, 200, "one's own calls are there all the same");
     let record = bounded(60, town.twilio.wait_for_end(&call, Duration::from_mins(1))).await;
     assert_eq!(record.unwrap().sessions.len(), 1, "the line never dropped");
-    town.redis.go_on();
+    town.redis().go_on();
     until(20, async || (town.get(1 - owner, "/readyz").await.0 == 200).then_some(())).await;
     let events = until(20, async || {
         let events = town.history(1 - owner, &call).await;
@@ -42,7 +42,7 @@ async fn live_calls_write_themselves_again_into_an_empty_redis() {
     let mut town = Town::start(2, 4.0, Brain::Echo).await;
     let call = begin(&town).await;
     let owner = town.owner().await;
-    town.redis.restart_empty().await;
+    town.redis_mut().restart_empty().await;
     let (_, line) = until(20, async || {
         let found = town.get(1 - owner, &format!("/calls/{call}")).await;
         (found.0 == 200).then_some(found)
@@ -79,6 +79,41 @@ async fn a_paused_server_that_lost_its_call_is_silent_when_it_wakes() {
     .await;
     let ends = events.iter().filter(|event| event["type"] == "session_end").count();
     assert_eq!(ends, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_looks_at_all_calls_is_told_what_was_missed() {
+    let mut town = Town::start(2, 8.0, Brain::Echo).await;
+    let call = town.twilio.dial_in(CALLER, CALLED, Caller::silent()).unwrap();
+    let mut first = town.view(0, &format!("?callSid={}", until_known(&town, &call).await)).await;
+    while bounded(20, first.next()).await.unwrap()["source"] != "greeting" {}
+    let owner = town.owner().await;
+    let mut view = town.view(1 - owner, "").await;
+    while bounded(20, view.next()).await.unwrap()["source"] != "greeting" {}
+    // Redis goes, and something happens that is written while the other server does not listen.
+    town.nodes[1 - owner].signal("-STOP");
+    town.redis_mut().kill();
+    let whisper = order(&call, &json!({ "text": "be brief" }));
+    let (status, _) = town.post(owner, "/override/whisper", &whisper).await;
+    assert_eq!(status, 200);
+    town.redis_mut().restart_empty().await;
+    until(20, async || {
+        let mut connection = town.redis().connection();
+        let mut read = redis::cmd("XRANGE");
+        read.arg(format!("phony:call:{call}:events")).arg("-").arg("+");
+        let events: redis::Value = read.query_async(&mut connection).await.ok()?;
+        format!("{events:?}").contains("be brief").then_some(())
+    })
+    .await;
+    town.nodes[1 - owner].signal("-CONT");
+    // Nobody speaks for longer than that: no other event brings it along.
+    while bounded(8, view.next()).await.unwrap()["type"] != "whisper" {}
+}
+
+/// Waits until the servers know of a call.
+async fn until_known<'a>(town: &Town, call: &'a str) -> &'a str {
+    until(20, async || (town.get(0, &format!("/calls/{call}")).await.0 == 200).then_some(())).await;
+    call
 }
 
 /// A call whose first event is in the store.
