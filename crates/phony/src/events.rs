@@ -96,11 +96,23 @@ impl Hub {
         self.enter(call, |viewers| Log::new(call.clone(), viewers))
     }
 
-    /// Opens the record of a call that goes on here: what the store has of it, and the term under
-    /// which it was claimed there.
+    /// Opens the record of a call that goes on here: its events so far, the term under which it was
+    /// claimed in the store, and whether they are all there.
     #[must_use]
-    pub fn reopen(self: &Arc<Self>, call: &CallSid, kept: Vec<Entry>, term: u64) -> Publisher {
-        self.enter(call, |viewers| Log::again(call.clone(), viewers, kept, term))
+    pub fn reopen(
+        self: &Arc<Self>,
+        call: &CallSid,
+        events: Vec<Entry>,
+        term: u64,
+        are_written: bool,
+    ) -> Publisher {
+        let publisher = self.enter(call, |viewers| Log::again(call.clone(), viewers, events, term));
+        if !are_written {
+            let mut log = lock(&publisher.log);
+            log.rewind(0);
+            self.tell_writer(&mut log);
+        }
+        publisher
     }
 
     /// Views one call from the event after number `after` on; `None` if there is no such call.
@@ -173,6 +185,11 @@ impl Hub {
         true
     }
 
+    /// The term under which a call is ours; `None` if it is not.
+    pub(crate) fn term(&self, call: &CallSid) -> Option<u64> {
+        lock(&*self.log(call)?).term()
+    }
+
     /// Whether something of a call is not written yet.
     pub(crate) fn is_behind(&self, call: &CallSid) -> bool {
         self.log(call).is_some_and(|log| lock(&log).is_behind())
@@ -223,10 +240,14 @@ impl Hub {
         let departed = {
             let mut log = lock(&log);
             log.disown(term);
+            if log.term().is_some() {
+                // It has come back meanwhile: what was refused was of an earlier stay.
+                return;
+            }
             log.departed
         };
         if departed {
-            self.forget(call);
+            return self.forget(call);
         }
         if let Some(lost) = self.lost.get() {
             // Without a place in the queue it is found when owners are compared.

@@ -11,7 +11,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use phony_call::{
     Agent, Call, EndReason, Event, Fault, FromCarrier, FromModel, Identity, Input, Next, Output,
-    Policy, Progress, ToCarrier, ToModel,
+    Phase, Policy, Progress, ToCarrier, ToModel,
 };
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -82,8 +82,6 @@ async fn hold(start: Box<Start>) {
     let Registered { mailbox, stop, lost, place } = registered;
     let now = now();
     let mut record = Record::new(publisher, identity.sid.clone(), (now, wall), place);
-    // Who may never answer needs no model yet.
-    let model = outbound.is_none().then(&open_model);
     let begun = if past.is_empty() {
         Some(Call::new(policy, agent, identity, now, wall))
     } else {
@@ -95,16 +93,18 @@ async fn hold(start: Box<Start>) {
         record.goes_on = true;
         return;
     };
+    // Who may never answer needs no model yet.
+    let asleep = outbound.is_some() && call.phase() == Phase::Ringing;
     let mut session = Session {
         call,
         publisher: record.publisher.clone(),
         line: None,
-        model,
+        model: (!asleep).then(&open_model),
         open_model,
         reopens: 0,
         refused: false,
         finished: false,
-        asleep: outbound.is_some(),
+        asleep,
         outbound,
         handed_over: false,
     };
@@ -278,7 +278,7 @@ impl Session {
             if order == ToCarrier::Leave(Next::HangUp)
                 && let Some(outbound) = &self.outbound
             {
-                outbound.hang_up(self.call.sid());
+                outbound.hang_up();
             }
             tracing::debug!("nothing to tell it on: there is no line");
             return true;

@@ -170,8 +170,15 @@ enum Before {
     Nothing,
     /// We place it.
     Placed(Outbound),
-    /// It began elsewhere, and this has happened in it.
-    Kept(Vec<Event>),
+    /// It began elsewhere.
+    Kept(Past),
+}
+
+/// What has been of a call that goes on here.
+struct Past {
+    events: Vec<Event>,
+    /// Since when its line costs money that nobody has counted, if it is up.
+    line_since: Option<Instant>,
 }
 
 impl Switchboard {
@@ -213,14 +220,20 @@ impl Switchboard {
         let Placed { identity, agent, slot } = placed;
         let stop = self.life.stop.child_token();
         let Some(registered) = self.registry.register(&identity.sid, stop) else { return };
-        let outbound = Outbound {
+        let outbound = self.outbound(&identity, slot);
+        let publisher = self.hub.open(&identity.sid);
+        self.begin(registered, identity, agent, publisher, Before::Placed(outbound));
+    }
+
+    /// What holds a call of ours to the rules.
+    fn outbound(&self, identity: &Identity, slot: Option<Slot>) -> Outbound {
+        Outbound {
+            call: identity.sid.clone(),
             safety: Arc::clone(&self.safety),
             dials: Arc::clone(&self.dials),
             slot,
             tasks: self.calls.clone(),
-        };
-        let publisher = self.hub.open(&identity.sid);
-        self.begin(registered, identity, agent, publisher, Before::Placed(outbound));
+        }
     }
 
     /// Starts the task of a call.
@@ -235,7 +248,18 @@ impl Switchboard {
         let (outbound, past) = match before {
             Before::Nothing => (None, Vec::new()),
             Before::Placed(outbound) => (Some(outbound), Vec::new()),
-            Before::Kept(past) => (None, past),
+            Before::Kept(Past { events, line_since }) => {
+                let is_ours = identity.direction == Direction::Outbound;
+                let outbound = is_ours.then(|| {
+                    if let Some(since) = line_since {
+                        self.safety.spend.begun(&identity.sid, since);
+                    }
+                    // Among several servers its place is where its record is.
+                    let slot = self.cluster.is_none().then(|| self.safety.pace.take_over());
+                    self.outbound(&identity, slot)
+                });
+                (outbound, events)
+            }
         };
         let sid = identity.sid.clone();
         self.registry.speaks(&sid, Arc::clone(&agent));

@@ -65,9 +65,13 @@ impl Cluster {
 
     /// Lets go of the calls that have another owner.
     async fn compare(&self, switchboard: &Switchboard) {
-        // One that is just being taken over has no record here yet.
-        let mut held = switchboard.registry.calls();
-        held.retain(|call| switchboard.hub.line(call).is_some());
+        // One that is just being taken over has no term here yet.
+        let held: Vec<_> = switchboard
+            .registry
+            .calls()
+            .into_iter()
+            .filter_map(|call| switchboard.hub.term(&call).map(|term| (call, term)))
+            .collect();
         for chunk in held.chunks(500) {
             let Ok(lost) = self.lost(chunk).await else { return };
             for call in lost {

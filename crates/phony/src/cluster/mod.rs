@@ -180,16 +180,19 @@ impl Cluster {
 
     /// Uses a token up, whoever handed it out; if it was good for this call, gives the node that
     /// did.
-    pub async fn redeem_token(&self, call: &CallSid, token: &str) -> Option<String> {
+    pub async fn redeem_token(
+        &self,
+        call: &CallSid,
+        token: &str,
+    ) -> Result<Option<String>, RedisError> {
         let mut pipeline = Pipeline::new();
         let key = token_key(token);
         // In one transaction: of two who bring it, one gets it.
         pipeline.atomic().cmd("GET").arg(&key).cmd("DEL").arg(&key).ignore();
         let mut connection = self.connection.clone();
-        let got: Result<(Option<String>,), _> = pipeline.query_async(&mut connection).await;
-        let (Some(holder),) = got.ok()? else { return None };
-        let (of, node) = holder.split_once(' ')?;
-        (of == call.as_str()).then(|| node.to_owned())
+        let (holder,): (Option<String>,) = pipeline.query_async(&mut connection).await?;
+        let holder = holder.as_deref().and_then(|holder| holder.split_once(' '));
+        Ok(holder.filter(|(of, _)| *of == call.as_str()).map(|(_, node)| node.to_owned()))
     }
 
     /// Uses a token up that was redeemed where it was made.
@@ -341,22 +344,23 @@ impl Cluster {
         Ok(Some(self.command(&exists).await?))
     }
 
-    /// Which of these calls, held here, have another owner by now.
-    async fn lost(&self, held: &[CallSid]) -> Result<Vec<CallSid>, RedisError> {
+    /// Which of these calls, held here under these terms, have another owner by now. What one who
+    /// had a call before us writes late, under his old term, does not make it his.
+    async fn lost(&self, held: &[(CallSid, u64)]) -> Result<Vec<CallSid>, RedisError> {
         if held.is_empty() {
             return Ok(Vec::new());
         }
         let mut pipeline = Pipeline::new();
-        for call in held {
-            pipeline.cmd("HGET").arg(call_key(call.as_str())).arg("node");
+        for (call, _) in held {
+            pipeline.cmd("HMGET").arg(call_key(call.as_str())).arg("node").arg("term");
         }
         let mut connection = self.connection.clone();
-        let owners: Vec<Option<String>> = pipeline.query_async(&mut connection).await?;
-        let lost = held
-            .iter()
-            .zip(owners)
-            .filter(|(_, owner)| owner.as_ref().is_some_and(|owner| *owner != self.node));
-        Ok(lost.map(|(call, _)| call.clone()).collect())
+        let owners: Vec<(Option<String>, Option<u64>)> =
+            pipeline.query_async(&mut connection).await?;
+        let lost = held.iter().zip(owners).filter(|((_, own), (node, term))| {
+            node.as_ref().is_some_and(|node| *node != self.node) && *term >= Some(*own)
+        });
+        Ok(lost.map(|((call, _), _)| call.clone()).collect())
     }
 
     async fn command<T: redis::FromRedisValue>(

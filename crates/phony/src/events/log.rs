@@ -110,6 +110,11 @@ impl Log {
         self.term.is_some() && (self.status_changed || !self.unwritten().is_empty())
     }
 
+    /// The term under which it is written; `None` if the call is not ours.
+    pub(super) fn term(&self) -> Option<u64> {
+        self.term.filter(|_| !self.departed)
+    }
+
     /// What is to be written, at most so many events; `None` if there is nothing.
     pub(super) fn chunk(&mut self, most: usize) -> Option<Chunk> {
         self.queued = false;

@@ -17,7 +17,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use phony_call::{Budget, CommandName, Event, EventBody, NotDialled, PhoneNumber, check_dialled};
+use phony_call::{
+    Budget, CallSid, CommandName, Event, EventBody, NotDialled, PhoneNumber, check_dialled,
+};
 use tokio_util::task::TaskTracker;
 
 use self::do_not_call::{DoNotCall, Word};
@@ -157,6 +159,11 @@ impl Safety {
             }
             _ => {}
         }
+    }
+
+    /// A call of ours is not here any more: its line costs nothing here from now on.
+    pub fn leaves(&self, call: &CallSid) {
+        self.spend.ended(call, (self.clock.now)(), (self.clock.wall)());
     }
 
     /// The callee has asked not to be called again.

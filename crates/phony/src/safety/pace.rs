@@ -76,6 +76,14 @@ impl Pace {
         Ok(slot)
     }
 
+    /// The place of a call that goes on here. It is live, whatever the limits say, and was counted
+    /// in its minute where it was placed.
+    #[must_use]
+    pub fn take_over(&self) -> Slot {
+        self.live.fetch_add(1, Ordering::AcqRel);
+        Slot { live: Arc::clone(&self.live) }
+    }
+
     /// How many calls of ours are live.
     #[must_use]
     pub fn live(&self) -> u32 {
@@ -115,6 +123,10 @@ mod tests {
         drop(pace.take(now).unwrap());
         assert!(matches!(pace.take(now), Err(TooMany::Rate { .. })), "the rate counts ended ones");
         assert_eq!(pace.live(), 1);
-        drop(two);
+        let (here, there) = (pace.take_over(), pace.take_over());
+        assert_eq!(pace.live(), 3, "those that come from elsewhere are live beyond the limit");
+        assert_eq!(pace.take(now).map(drop), Err(TooMany::AtOnce { most: 2 }));
+        drop((two, here, there));
+        assert_eq!(pace.live(), 0);
     }
 }

@@ -13,6 +13,8 @@ use crate::safety::pace::Slot;
 
 /// What a call of ours is held to.
 pub struct Outbound {
+    /// The call.
+    pub call: CallSid,
     /// The rules.
     pub safety: Arc<Safety>,
     /// The way to the carrier.
@@ -30,8 +32,15 @@ impl Outbound {
     }
 
     /// Ends a call that has no line.
-    pub(super) fn hang_up(&self, call: &CallSid) {
-        let (dials, call) = (Arc::clone(&self.dials), call.clone());
+    pub(super) fn hang_up(&self) {
+        let (dials, call) = (Arc::clone(&self.dials), self.call.clone());
         self.tasks.spawn(async move { dials.hang_up(&call).await });
+    }
+}
+
+impl Drop for Outbound {
+    /// It may go on elsewhere; what it costs there is counted there.
+    fn drop(&mut self) {
+        self.safety.leaves(&self.call);
     }
 }

@@ -2,16 +2,27 @@
 //! node whose socket or question came to us.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::extract::ws::Utf8Bytes;
-use phony_call::{Action, CallSid, Event, Identity, LegEnd, Next, Parting};
+use phony_call::{Action, CallSid, Event, EventBody, Identity, LegEnd, Next, Parting};
+use tokio::time::sleep;
 
-use super::{Before, Switchboard};
+use super::{Before, Past, Switchboard};
 use crate::cluster::{Cluster, Reply, Report, Unreached, Wish};
 use crate::error::ApiError;
 use crate::history::entries;
 use crate::registry::{Handle, Letter, Registered, random_token};
 use crate::store::{FIRST_TERM, StoreError};
+
+/// For how long an answer to the carrier is sought, which waits for 15 s.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// For how long a call is sought that nobody has heard of.
+const UNHEARD_LIMIT: Duration = Duration::from_secs(1);
+/// For how long a socket waits for its call to come here.
+const SOCKET_LIMIT: Duration = Duration::from_secs(5);
+/// How long to wait between two attempts.
+const AGAIN: Duration = Duration::from_millis(50);
 
 impl Switchboard {
     /// A new single-use token for a socket of this call, good on every node; `None` if nobody could
@@ -34,31 +45,67 @@ impl Switchboard {
             self.calls.spawn(async move { cluster.spend_token(&token).await });
             return Some(handle);
         }
-        let holder = cluster.redeem_token(call, token).await?;
-        self.adopt_from(call, Some(&holder)).await
+        let patience = Patience::of(self, SOCKET_LIMIT);
+        let holder = loop {
+            match cluster.redeem_token(call, token).await {
+                Ok(holder) => break holder?,
+                Err(error) => patience.with(call, &Hitch::Redis(error)).await?,
+            }
+        };
+        loop {
+            match self.adopt_from(call, Some(&holder)).await {
+                Ok(handle) => return Some(handle),
+                Err(Hitch::Over) => return None,
+                Err(hitch) => patience.with(call, &hitch).await?,
+            }
+        }
     }
 
     /// The carrier asks how a call goes on, wherever it is; `None` if nobody knows it. A call whose
-    /// process does not answer goes on here.
+    /// process does not answer goes on here. The caller is lost with a wrong answer, so a question
+    /// that cannot be answered now is asked again for as long as the carrier waits.
     pub async fn leg_ended(&self, call: &CallSid, end: &LegEnd) -> Option<Next> {
+        let goes_on = matches!(end, LegEnd::Failed | LegEnd::Left(Parting::Return));
+        let (patience, unheard) =
+            (Patience::of(self, ANSWER_LIMIT), Patience::of(self, UNHEARD_LIMIT));
+        loop {
+            let hitch = match self.next_of(call, end, goes_on).await {
+                Ok(next) => return Some(next),
+                Err(hitch) => hitch,
+            };
+            match &hitch {
+                // Who took it may not have written that yet.
+                Hitch::Unknown if goes_on && self.cluster.is_some() => {
+                    unheard.with(call, &hitch).await?;
+                }
+                Hitch::Over | Hitch::Unknown => return None,
+                Hitch::Gone | Hitch::Unreached(_) | Hitch::Redis(_) | Hitch::Store(_) => {
+                    patience.with(call, &hitch).await?;
+                }
+            }
+        }
+    }
+
+    async fn next_of(&self, call: &CallSid, end: &LegEnd, goes_on: bool) -> Result<Next, Hitch> {
         if let Some(handle) = self.find(call)
             && let Some(next) = ask(&handle, end).await
         {
-            return Some(next);
+            return Ok(next);
         }
         if let Some(cluster) = &self.cluster {
             match cluster.ask(call, Wish::LegEnded(end.clone())).await {
-                Ok(Reply::Next(next)) => return Some(next),
-                Err(Unreached::Unknown | Unreached::Ended | Unreached::NoRedis) => return None,
+                Ok(Reply::Next(next)) => return Ok(next),
                 Ok(_) | Err(Unreached::Silent) => {}
+                Err(Unreached::Unknown) => return Err(Hitch::Unknown),
+                Err(Unreached::Ended) => return Err(Hitch::Over),
+                Err(Unreached::NoRedis) => return Err(Hitch::Unreached(Unreached::NoRedis)),
+            }
+            // Who is about to stop leaves the call to whoever gets the socket.
+            if self.life.drain.is_cancelled() && goes_on {
+                return Ok(Next::Reconnect);
             }
         }
-        // Who is about to stop leaves the call to whoever gets the socket.
-        let goes_on = matches!(end, LegEnd::Failed | LegEnd::Left(Parting::Return));
-        if self.cluster.is_some() && self.life.drain.is_cancelled() && goes_on {
-            return Some(Next::Reconnect);
-        }
-        ask(&self.adopt(call).await?, end).await
+        ask(&self.adopt_from(call, None).await?, end).await.ok_or(Hitch::Gone)
     }
 
     /// The carrier reports on a call, wherever it is. Of one that nobody has, only its end matters.
@@ -111,23 +158,25 @@ impl Switchboard {
     /// of it first; if it does not, what it writes from now on is refused. `None` if the call is
     /// over or unknown.
     pub async fn adopt(&self, call: &CallSid) -> Option<Handle> {
-        self.adopt_from(call, None).await
-    }
-
-    /// As [`Self::adopt`]; `holder` is the node that had the call last, as far as we were told.
-    async fn adopt_from(&self, call: &CallSid, holder: Option<&str>) -> Option<Handle> {
-        let stop = self.life.stop.child_token();
-        // Who comes second finds the call's place taken, and waits in its mailbox.
-        let Some(registered) = self.registry.register(call, stop) else { return self.find(call) };
-        let handle = self.find(call)?;
-        match self.take_up(call, registered, holder).await {
-            Ok(true) => Some(handle),
-            Ok(false) => None,
-            Err(error) => {
-                tracing::warn!(callSid = %call, error = error.chain(), "a call cannot go on here");
+        match self.adopt_from(call, None).await {
+            Ok(handle) => Some(handle),
+            Err(hitch) => {
+                tracing::warn!(callSid = %call, why = %hitch, "a call cannot go on here");
                 None
             }
         }
+    }
+
+    /// As [`Self::adopt`]; `holder` is the node that had the call last, as far as we were told.
+    async fn adopt_from(&self, call: &CallSid, holder: Option<&str>) -> Result<Handle, Hitch> {
+        let stop = self.life.stop.child_token();
+        // Who comes second finds the call's place taken, and waits in its mailbox.
+        let Some(registered) = self.registry.register(call, stop) else {
+            return self.find(call).ok_or(Hitch::Gone);
+        };
+        let handle = self.find(call).ok_or(Hitch::Gone)?;
+        self.take_up(call, registered, holder).await?;
+        Ok(handle)
     }
 
     async fn take_up(
@@ -135,8 +184,8 @@ impl Switchboard {
         call: &CallSid,
         registered: Registered,
         holder: Option<&str>,
-    ) -> Result<bool, StoreError> {
-        let Some(store) = self.history.store() else { return Ok(false) };
+    ) -> Result<(), Hitch> {
+        let Some(store) = self.history.store() else { return Err(Hitch::Over) };
         let released = match &self.cluster {
             Some(cluster) => match released(cluster, call, holder).await {
                 Ok(Reply::Released(events)) => events,
@@ -145,33 +194,99 @@ impl Switchboard {
             None => Vec::new(),
         };
         let claimed = store.claim(call).await?;
-        let kept: Vec<Utf8Bytes> = if released.is_empty() {
-            store.events(call, 0).await?.unwrap_or_default()
-        } else {
+        let was_released = !released.is_empty();
+        let kept: Vec<Utf8Bytes> = if was_released {
             released.into_iter().map(Utf8Bytes::from).collect()
+        } else {
+            store.events(call, 0).await?.unwrap_or_default()
         };
         let term = match claimed {
             Some(term) => term,
-            None if kept.is_empty() => return Ok(false),
             None => match store.line(call).await? {
+                Some(line) if line.end.is_some() => return Err(Hitch::Over),
+                // What its owner wrote last has come in meanwhile.
+                Some(_) => store.claim(call).await?.ok_or(Hitch::Over)?,
+                None if kept.is_empty() => return Err(Hitch::Unknown),
                 // The store does not know it yet, or has forgotten it; its owner does.
                 None => FIRST_TERM + 1,
-                // What its owner wrote last has come in meanwhile.
-                Some(_) => match store.claim(call).await? {
-                    Some(term) => term,
-                    None => return Ok(false),
-                },
             },
         };
-        let past: Vec<Event> =
+        let events: Vec<Event> =
             kept.iter().filter_map(|event| serde_json::from_str(event).ok()).collect();
-        let Some(start) = past.first() else { return Ok(false) };
-        let Some(identity) = Identity::of_start(start) else { return Ok(false) };
+        let Some(start) = events.first() else { return Err(Hitch::Over) };
+        let Some(identity) = Identity::of_start(start) else { return Err(Hitch::Over) };
         let agent = self.agents.of_start(&start.body, &self.config);
-        tracing::info!(callSid = %call, term, events = past.len(), "a call goes on here");
-        let publisher = self.hub.reopen(call, entries(&kept), term);
-        self.begin(registered, identity, agent, publisher, Before::Kept(past));
-        Ok(true)
+        tracing::info!(callSid = %call, term, events = events.len(), "a call goes on here");
+        // What a living owner told may not be in the store, and he cannot write it there any more.
+        let publisher = self.hub.reopen(call, entries(&kept), term, !was_released);
+        let line_since = self.line_since(&events);
+        self.begin(
+            registered,
+            identity,
+            agent,
+            publisher,
+            Before::Kept(Past { events, line_since }),
+        );
+        Ok(())
+    }
+
+    /// Since when the line of a call that goes on here costs money that is not in the day's sum;
+    /// `None` if it was not up yet. Several servers tell each other every second what theirs cost.
+    fn line_since(&self, events: &[Event]) -> Option<Instant> {
+        let up = events.iter().find(|event| matches!(event.body, EventBody::Connected))?;
+        let now = (self.clock.now)();
+        if self.cluster.is_some() {
+            return Some(now);
+        }
+        let age = (self.clock.wall)().duration_since(up.at).unsigned_abs();
+        Some(now.checked_sub(age).unwrap_or(now))
+    }
+}
+
+/// Why a call cannot go on here, now or at all.
+#[derive(Debug, thiserror::Error)]
+enum Hitch {
+    /// It is over.
+    #[error("the call is over")]
+    Over,
+    /// Nobody knows of it, or not yet.
+    #[error("nobody knows of the call")]
+    Unknown,
+    /// It ended, or left, just when it was asked.
+    #[error("the call has just gone")]
+    Gone,
+    /// Other nodes cannot be asked.
+    #[error("{0}")]
+    Unreached(Unreached),
+    /// Redis does not answer.
+    #[error("Redis does not answer: {0}")]
+    Redis(redis::RedisError),
+    /// The store does not answer.
+    #[error("{}", .0.chain())]
+    Store(#[from] StoreError),
+}
+
+/// For how long something is tried again that has somebody waiting.
+struct Patience {
+    now: fn() -> Instant,
+    until: Instant,
+}
+
+impl Patience {
+    fn of(switchboard: &Switchboard, limit: Duration) -> Self {
+        let now = switchboard.clock.now;
+        Self { now, until: now() + limit }
+    }
+
+    /// Waits a moment before the next attempt; `None` if it is too late for one.
+    async fn with(&self, call: &CallSid, hitch: &Hitch) -> Option<()> {
+        if (self.now)() >= self.until {
+            tracing::warn!(callSid = %call, why = %hitch, "a call cannot go on here");
+            return None;
+        }
+        tracing::debug!(callSid = %call, why = %hitch, "once more");
+        sleep(AGAIN).await;
+        Some(())
     }
 }
 
