@@ -1,9 +1,13 @@
 //! Several servers behind a balancer are one, and no call is lost when one of them is.
 
+mod alone;
 mod killed;
 mod listed;
 mod one_server;
+mod ours;
 mod outbound;
+mod phases;
 mod redis_away;
 mod rolling;
+mod scene;
 mod town;

@@ -76,7 +76,7 @@ async fn every_server_lists_all_and_says_how_they_are() {
     assert_eq!(town.nodes[2].ended(10).await, Some(0));
 
     // Without the store only the one that is asked is known.
-    town.redis.kill();
+    town.redis_mut().kill();
     until(20, async || {
         let (_, body) = town.get(0, "/nodes").await;
         let alone = body["nodes"].as_array().is_some_and(|nodes| nodes.len() == 1);

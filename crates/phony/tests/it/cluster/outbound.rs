@@ -226,7 +226,7 @@ async fn whoever_asks_one_server_not_to_be_called_is_called_by_none() {
     }
 
     // The command line speaks of the same list, and says which it is.
-    let url = town.redis.url();
+    let url = town.redis().url();
     let dnc = async |arguments: &[&str], data: &std::path::Path| {
         let arguments = [&["dnc"], arguments].concat();
         let run = Run::new(&arguments).with("REDIS_URL", &url);
@@ -265,7 +265,7 @@ async fn whoever_asks_one_server_not_to_be_called_is_called_by_none() {
     until(5, async || (refused(&town, 0, &order_to(OTHERS)).await == never).then_some(())).await;
 
     // An emptied Redis is told again by those who know.
-    town.redis.empty().await;
+    town.redis().empty().await;
     for number in [THEM, OTHERS] {
         let everywhere = async || {
             let Done { out, .. } = dnc(&["list"], empty.path()).await;
@@ -283,14 +283,14 @@ async fn whoever_asks_one_server_not_to_be_called_is_called_by_none() {
 
     // Without Redis nobody is called: who knows what has been asked of the others?
     let before = town.twilio.calls().len();
-    town.redis.pause();
+    town.redis().pause();
     let (status, answer) = town.post(1, "/calls", &order_to("+12125550177")).await;
-    town.redis.go_on();
+    town.redis().go_on();
     assert_eq!((status, &answer["error"]["code"]), (503, &json!("UNAVAILABLE")), "{answer}");
     assert!(answer["error"]["message"].as_str().unwrap().contains("do-not-call"), "{answer}");
     assert_eq!(town.twilio.calls().len(), before);
     let Done { code, err, .. } = {
-        town.redis.kill();
+        town.redis_mut().kill();
         dnc(&["add", OTHERS], empty.path()).await
     };
     assert_eq!(code, Some(1), "{err}");

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ pub(crate) fn now() -> tokio::time::Instant {
     tokio::time::Instant::now()
 }
 
+const ACCOUNT: &str = "AC00000000000000000000000000000001";
 pub(crate) const TOKEN: &str = "everybody-knows-this-one";
 
 /// Waits for something, but not for ever.
@@ -51,7 +52,7 @@ pub(crate) async fn until<T>(seconds: u64, mut answer: impl AsyncFnMut() -> Opti
 pub(crate) struct Node {
     process: Child,
     pub(crate) port: u16,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
 }
 
 impl Node {
@@ -69,6 +70,10 @@ impl Node {
         until(seconds, async || self.process.try_wait().unwrap()).await.code()
     }
 
+    pub(crate) fn data(&self) -> &std::path::Path {
+        self.data.path()
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
@@ -80,23 +85,62 @@ impl Drop for Node {
     }
 }
 
+/// Where a server logs to: nowhere, or, for whoever looks for a fault, into a folder.
+#[expect(clippy::disallowed_methods, reason = "no setting of the program, but of whoever tests it")]
+fn log_of(port: u16) -> Stdio {
+    let Some(folder) = std::env::var_os("NODE_LOGS") else { return Stdio::null() };
+    let name = format!("{}-{port}.log", std::process::id());
+    std::fs::File::create(std::path::Path::new(&folder).join(name)).unwrap().into()
+}
+
+/// What a town is made of.
+pub(crate) struct Plan {
+    /// How many servers there are from the start.
+    pub(crate) servers: usize,
+    /// Whether they share a Redis server; without it each keeps its calls itself.
+    pub(crate) redis: bool,
+    /// How much faster than the clock a call's time runs.
+    pub(crate) speed: f64,
+    /// Who holds the calls.
+    pub(crate) model: OpenAiOptions,
+    /// Files in each server's folder, `phony.toml` among them.
+    pub(crate) files: Vec<(&'static str, String)>,
+    /// Variables besides those that every server here has.
+    pub(crate) variables: Vec<(&'static str, String)>,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        let model = OpenAiOptions { brain: Brain::Echo, ..OpenAiOptions::default() };
+        Self { servers: 2, redis: true, speed: 8.0, model, files: vec![], variables: vec![] }
+    }
+}
+
 /// Everything.
 pub(crate) struct Town {
-    pub(crate) redis: RedisServer,
+    redis: Option<RedisServer>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) balancer: Balancer,
     pub(crate) twilio: TwilioRunning,
     pub(crate) http: reqwest::Client,
     openai: OpenAiRunning,
+    files: Vec<(&'static str, String)>,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Town {
-    pub(crate) async fn start(count: usize, speed: f64, brain: Brain) -> Self {
-        let redis = RedisServer::start().await;
-        let openai = OpenAiOptions { brain, ..OpenAiOptions::default() };
-        let openai = openai::start(openai).await.unwrap();
+    pub(crate) async fn start(servers: usize, speed: f64, brain: Brain) -> Self {
+        let model = OpenAiOptions { brain, ..OpenAiOptions::default() };
+        Self::of(Plan { servers, speed, model, ..Plan::default() }).await
+    }
+
+    pub(crate) async fn of(plan: Plan) -> Self {
+        let Plan { servers, redis, speed, model, files, variables } = plan;
+        let redis = if redis { Some(RedisServer::start().await) } else { None };
+        let openai = openai::start(model).await.unwrap();
         let balancer = Balancer::start().await;
         let number = PhoneNumber {
+            voice_fallback_url: format!("https://{HOST}/receive_call"),
             status_callback: format!("https://{HOST}/call_status"),
             ..PhoneNumber::new(CALLED, format!("https://{HOST}/receive_call"))
         };
@@ -109,11 +153,10 @@ impl Town {
         };
         let twilio = twilio::start(options).await.unwrap();
         let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
-        let mut town = Self { redis, nodes: Vec::new(), balancer, twilio, http, openai };
-        for _ in 0..count {
-            let node = town.new_node(&[]).await;
-            town.nodes.push(node);
-        }
+        let nodes = Vec::new();
+        let mut town = Self { redis, nodes, balancer, twilio, http, openai, files, variables };
+        let started = (0..servers).map(|_| town.new_node(&[]));
+        town.nodes = futures_util::future::join_all(started).await;
         town.open_to_all();
         town
     }
@@ -123,9 +166,45 @@ impl Town {
         self.balancer.set(self.nodes.iter().map(|node| node.port).collect());
     }
 
-    /// A server that is ready.
+    pub(crate) fn redis(&self) -> &RedisServer {
+        self.redis.as_ref().unwrap()
+    }
+
+    pub(crate) fn redis_mut(&mut self) -> &mut RedisServer {
+        self.redis.as_mut().unwrap()
+    }
+
+    /// A server that is ready, with these variables besides.
     pub(crate) async fn new_node(&self, more: &[(&str, &str)]) -> Node {
-        let (port, data) = (free_port(), tempfile::tempdir().unwrap());
+        let data = tempfile::tempdir().unwrap();
+        for (name, text) in &self.files {
+            let path = data.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let node = self.run(free_port(), data, more);
+        self.until_ready(&node).await;
+        node
+    }
+
+    /// A server, in the place and folder of one that has ended; it may not be ready yet.
+    pub(crate) fn again(&mut self, at: usize) {
+        let mut node = self.nodes.remove(at);
+        let data = std::mem::replace(&mut node.data, tempfile::tempdir().unwrap());
+        let node = self.run(node.port, data, &[]);
+        self.nodes.insert(at, node);
+    }
+
+    pub(crate) async fn until_ready(&self, node: &Node) {
+        until(20, async || {
+            let answer = self.http.get(node.url("/readyz")).send().await.ok()?;
+            (answer.status() == 200).then_some(())
+        })
+        .await;
+    }
+
+    fn run(&self, port: u16, data: tempfile::TempDir, more: &[(&str, &str)]) -> Node {
+        let redis = self.redis.as_ref().map(|redis| ("REDIS_URL", redis.url()));
         let process = Command::new(env!("CARGO_BIN_EXE_phony"))
             .arg("serve")
             .env_clear()
@@ -135,25 +214,24 @@ impl Town {
             .env("HOST", HOST)
             .env("PHONY_DATA_DIR", data.path())
             .env("TWILIO_AUTH_TOKEN", AUTH_TOKEN)
+            .env("TWILIO_ACCOUNT_SID", ACCOUNT)
+            .env("TWILIO_PHONE_NUMBER", CALLED)
+            .env("TWILIO_API_BASE_URL", self.twilio.base_url())
+            .env("PHONY_CALLING_HOURS", "off")
             .env("OPENAI_API_KEY", "sk-test")
             .env("OPENAI_BASE_URL", self.openai.base_url())
             .env("PHONY_ADMIN_TOKEN", TOKEN)
             .env("PHONY_API_RATE", "0")
-            .env("REDIS_URL", self.redis.url())
+            .envs(redis)
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .envs(more.iter().copied())
             .current_dir(data.path())
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(log_of(port))
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let node = Node { process, port, _data: data };
-        until(20, async || {
-            let answer = self.http.get(node.url("/readyz")).send().await.ok()?;
-            (answer.status() == 200).then_some(())
-        })
-        .await;
-        node
+        Node { process, port, data }
     }
 
     /// What a node answers.
@@ -234,48 +312,75 @@ impl View {
     }
 }
 
-/// A balancer as they are: it asks whether a server is ready, and sends each connection to the
-/// next one that is.
+/// A balancer as they are: it asks again and again whether each server is ready, sends each
+/// connection to the next one that is, and to the one after that if there is no connecting.
 pub(crate) struct Balancer {
     pub(crate) addr: SocketAddr,
-    ports: Arc<Mutex<Vec<u16>>>,
+    behind: Arc<Behind>,
     task: AbortHandle,
+    checks: AbortHandle,
     tasks: TaskTracker,
 }
 
+#[derive(Default)]
+struct Behind {
+    /// Ports, and whether the server there is ready.
+    servers: Mutex<Vec<(u16, bool)>>,
+    turn: AtomicUsize,
+    held: AtomicBool,
+}
+
+/// How often a balancer asks a server whether it is ready, and how long that may take.
+const CHECK: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+/// What a socket of the carrier begins with.
+const SOCKETS: &[u8; 14] = b"GET /relay/ws ";
+/// For how long it seeks a server for a connection.
+const SEEKING: Duration = Duration::from_secs(3);
+
 impl Balancer {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let addr = listener.local_addr().unwrap();
-        let ports: Arc<Mutex<Vec<u16>>> = Arc::default();
-        let (behind, turn) = (Arc::clone(&ports), Arc::new(AtomicUsize::new(0)));
+        let behind: Arc<Behind> = Arc::default();
         let tasks = TaskTracker::new();
-        let each = tasks.clone();
+        let (each, asked) = (tasks.clone(), Arc::clone(&behind));
+        let checks = tasks.spawn(async move {
+            loop {
+                let ports: Vec<_> =
+                    asked.servers.lock().unwrap().iter().map(|(port, _)| *port).collect();
+                let answers = ports.into_iter().map(async |port| (port, is_ready(port).await));
+                for (port, ready) in futures_util::future::join_all(answers).await {
+                    asked.set(port, ready);
+                }
+                tokio::time::sleep(CHECK.0).await;
+            }
+        });
+        let served = Arc::clone(&behind);
         let serving = tasks.spawn(async move {
             while let Ok((mut from, _)) = listener.accept().await {
-                let (behind, turn) = (Arc::clone(&behind), Arc::clone(&turn));
+                let behind = Arc::clone(&served);
                 each.spawn(async move {
-                    let ports = behind.lock().unwrap().clone();
-                    let first = turn.fetch_add(1, Ordering::Relaxed);
-                    let order = (0..ports.len()).map(|at| ports[(first + at) % ports.len()]);
-                    for port in order {
-                        if is_ready(port).await
-                            && let Ok(mut to) = TcpStream::connect(("127.0.0.1", port)).await
-                        {
-                            drop(from.set_nodelay(true));
-                            drop(to.set_nodelay(true));
-                            drop(copy_bidirectional(&mut from, &mut to).await);
-                            return;
-                        }
+                    behind.let_in(&from).await;
+                    if let Ok(Some(mut to)) = timeout(SEEKING, behind.connect()).await {
+                        drop(from.set_nodelay(true));
+                        drop(to.set_nodelay(true));
+                        drop(copy_bidirectional(&mut from, &mut to).await);
                     }
                 });
             }
         });
-        Self { addr, ports, task: serving.abort_handle(), tasks }
+        let (task, checks) = (serving.abort_handle(), checks.abort_handle());
+        Self { addr, behind, task, checks, tasks }
     }
 
+    /// The servers from now on, all of them ready.
     pub(crate) fn set(&self, ports: Vec<u16>) {
-        *self.ports.lock().unwrap() = ports;
+        *self.behind.servers.lock().unwrap() = ports.into_iter().map(|port| (port, true)).collect();
+    }
+
+    /// Lets sockets of the carrier wait at the door, or go on.
+    pub(crate) fn hold(&self, held: bool) {
+        self.behind.held.store(held, Ordering::Relaxed);
     }
 }
 
@@ -283,6 +388,46 @@ impl Drop for Balancer {
     fn drop(&mut self) {
         self.tasks.close();
         self.task.abort();
+        self.checks.abort();
+    }
+}
+
+impl Behind {
+    fn set(&self, port: u16, ready: bool) {
+        let mut servers = self.servers.lock().unwrap();
+        if let Some(server) = servers.iter_mut().find(|(known, _)| *known == port) {
+            server.1 = ready;
+        }
+    }
+
+    /// Lets a connection in as soon as it may.
+    async fn let_in(&self, from: &TcpStream) {
+        if !self.held.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut first = [0; SOCKETS.len()];
+        while matches!(from.peek(&mut first).await, Ok(1..)) && first == *SOCKETS {
+            if !self.held.load(Ordering::Relaxed) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    async fn connect(&self) -> Option<TcpStream> {
+        loop {
+            let servers = self.servers.lock().unwrap().clone();
+            let ready: Vec<_> = servers.iter().filter(|(_, ready)| *ready).collect();
+            let first = self.turn.fetch_add(1, Ordering::Relaxed);
+            for at in 0..ready.len() {
+                let (port, _) = ready[(first + at) % ready.len()];
+                match TcpStream::connect(("127.0.0.1", *port)).await {
+                    Ok(to) => return Some(to),
+                    Err(_) => self.set(*port, false),
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 }
 
@@ -295,7 +440,7 @@ async fn is_ready(port: u16) -> bool {
         socket.read_exact(&mut answer).await.ok()?;
         answer.ends_with(b"200").then_some(())
     };
-    matches!(timeout(Duration::from_millis(500), ask).await, Ok(Some(())))
+    matches!(timeout(CHECK.1, ask).await, Ok(Some(())))
 }
 
 /// An order for one call.
