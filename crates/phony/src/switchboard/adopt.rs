@@ -169,6 +169,10 @@ impl Switchboard {
 
     /// As [`Self::adopt`]; `holder` is the node that had the call last, as far as we were told.
     async fn adopt_from(&self, call: &CallSid, holder: Option<&str>) -> Result<Handle, Hitch> {
+        // One that has ended here is over, even if its end is not in the store yet.
+        if self.hub.kept(call).is_some_and(|kept| kept.line.end.is_some()) {
+            return Err(Hitch::Over);
+        }
         let stop = self.life.stop.child_token();
         // Who comes second finds the call's place taken, and waits in its mailbox.
         let Some(registered) = self.registry.register(call, stop) else {

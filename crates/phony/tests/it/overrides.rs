@@ -80,6 +80,32 @@ async fn what_a_supervisor_says_and_presses_reaches_the_line() {
 }
 
 #[tokio::test]
+async fn a_call_that_has_just_ended_is_not_taken_up_again_when_the_carrier_asks() {
+    let house = house().await;
+    for n in 0..20 {
+        let call = format!("CA{n}");
+        let twiml = house.ring(&call).await;
+        let mut line = house.connect(&call, &twiml).await;
+        line.utterance().await;
+        assert_eq!(house.post("/override/end", &json!({ "callSid": call })).await.0, 200);
+        let handoff = line.next_of("end").await["handoffData"].clone();
+        // Its last events are on their way to the store still.
+        let asks = [
+            ("CallSid", call.as_str()),
+            ("SessionStatus", "ended"),
+            ("HandoffData", handoff.as_str().unwrap()),
+        ];
+        let (status, twiml) = house.webhook("/call_ended", &asks).await;
+        assert_eq!(status, 200, "{twiml}");
+        assert!(twiml.contains("Hangup"), "{twiml}");
+        house.until_kept(&call).await;
+        let (_, record) = house.get(&format!("/calls/{call}")).await;
+        assert_eq!(record["endReason"], "supervisor_ended", "{record}");
+        assert_eq!(record["commands"][0]["command"], "end_call", "{record}");
+    }
+}
+
+#[tokio::test]
 async fn of_two_supervisors_who_decide_at_once_one_wins_and_nothing_is_said_twice() {
     let mut house = house_with(&[
         ("HOST", HOST),
