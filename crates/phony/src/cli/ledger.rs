@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 
 use super::Settings;
 use super::ui::{Style, Ui};
-use crate::safety::ledger::{FILE, verify};
+use crate::safety::ledger::{FILE, HEAD, verify};
 
 /// The ledger of calls that were placed and refused.
 #[derive(Debug, Args)]
@@ -16,13 +16,17 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Check every line, and say which was changed
-    Verify,
+    /// Check every line, and say which was changed, or that some were cut off the end
+    Verify {
+        /// A hash that was noted earlier, elsewhere: the line that has it must be there
+        #[arg(long, value_name = "HASH")]
+        noted: Option<String>,
+    },
 }
 
 pub(super) fn run(
     settings: Settings,
-    Arguments { what: What::Verify }: &Arguments,
+    Arguments { what: What::Verify { noted } }: &Arguments,
 ) -> anyhow::Result<()> {
     let path = settings.load()?.data_dir.join(FILE);
     let ui = Ui::new();
@@ -30,12 +34,19 @@ pub(super) fn run(
         ui.line(&format!("{} is not there: no call was ever placed or refused", path.display()));
         return Ok(());
     }
-    let report = verify(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let report = verify(&path, noted.as_deref())
+        .with_context(|| format!("{} cannot be read", path.display()))?;
     for line in &report.torn {
         ui.line(&format!("line {line}: torn by a crash, as a later line says"));
     }
     if report.broken.is_empty() {
         ui.line(&format!("{} lines, every one as it was written", report.lines));
+        if !report.has_head {
+            ui.line(&format!(
+                "There is no {HEAD} beside it: lines cut off its end are not missed."
+            ));
+        }
+        ui.line(&format!("The last one's hash, to note elsewhere: {}", report.last));
         return Ok(());
     }
     for (line, why) in &report.broken {

@@ -3,6 +3,10 @@
 //!
 //! A line is on the disk before whoever wrote it goes on; one thread writes, and lines that come
 //! together share one `fsync`. No call waits for it: what is written during a call is only noted.
+//!
+//! A chain does not know its end. So the number and the hash of the last line stand in a [file of
+//! their own](HEAD): lines that are cut off the end are missed. Who rewrites both files is found by
+//! whoever has noted a hash elsewhere.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -10,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 
@@ -18,6 +22,9 @@ use crate::registry::hex;
 
 /// The file's name in the data folder.
 pub const FILE: &str = "ledger.jsonl";
+
+/// The name of the file beside it that says how far it goes.
+pub const HEAD: &str = "ledger.head";
 
 /// Lines that may wait for the disk.
 const WAITING: usize = 1024;
@@ -40,6 +47,8 @@ pub enum What {
     DoNotCall,
     /// What stands in the line before was torn by a crash.
     Repaired,
+    /// Lines that had been written were not there any more when the server started.
+    Missing,
 }
 
 /// A line, but for its place and its hashes.
@@ -205,6 +214,7 @@ impl Book {
         lines.pop();
         let last = lines.iter().rev().find_map(|line| hash_of(line));
         let last = last.unwrap_or_else(|| BEGINNING.to_owned());
+        let missing = Head::beside(&path).filter(|head| !head.is_in(&lines));
         let mut book = Self { path, file, last, line: lines.len() as u64 };
         if !torn.is_empty() {
             tracing::warn!(line = book.line + 1, "the ledger's last line was torn by a crash");
@@ -215,6 +225,14 @@ impl Book {
                 ..Entry::new(now, What::Repaired, "server")
             };
             book.append([&entry])?;
+        }
+        if let Some(head) = missing {
+            let reason = head.missed(lines.len());
+            tracing::error!(reason, "the ledger was tampered with");
+            let entry = Entry { reason: Some(reason), ..Entry::new(now, What::Missing, "server") };
+            book.append([&entry])?;
+        } else if book.line > 0 {
+            book.note_head();
         }
         Ok(book)
     }
@@ -246,7 +264,49 @@ impl Book {
             return written;
         }
         (self.last, self.line) = (last, line);
+        self.note_head();
         Ok(())
+    }
+
+    /// Writes down how far the ledger goes. After a crash it may be behind, never ahead.
+    fn note_head(&self) {
+        let head = Head { line: self.line, hash: self.last.clone() };
+        let (path, new) = (Head::place(&self.path), self.path.with_extension("head.new"));
+        let text = serde_json::to_string(&head).map_err(io::Error::other);
+        let written = text.and_then(|text| std::fs::write(&new, text + "\n"));
+        if let Err(error) = written.and_then(|()| std::fs::rename(new, path)) {
+            tracing::warn!(%error, "how far the ledger goes cannot be written down");
+        }
+    }
+}
+
+/// How far the ledger goes.
+#[derive(Debug, Serialize, Deserialize)]
+struct Head {
+    line: u64,
+    hash: String,
+}
+
+impl Head {
+    fn place(ledger: &Path) -> PathBuf {
+        ledger.with_file_name(HEAD)
+    }
+
+    /// What is written down beside a ledger.
+    fn beside(ledger: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(Self::place(ledger)).ok()?).ok()
+    }
+
+    /// Whether the ledger has that line.
+    fn is_in(&self, lines: &[&[u8]]) -> bool {
+        let place = usize::try_from(self.line).ok().and_then(|line| line.checked_sub(1));
+        let line = place.and_then(|place| lines.get(place));
+        line.and_then(|line| hash_of(line)).is_some_and(|hash| hash == self.hash)
+    }
+
+    fn missed(&self, lines: usize) -> String {
+        let Self { line, hash } = self;
+        format!("{line} lines were written, the last with the hash {hash}; of {lines} none is that")
     }
 }
 
@@ -259,10 +319,16 @@ pub struct Report {
     pub broken: Vec<(usize, String)>,
     /// Lines that a crash has torn, as a later line says.
     pub torn: Vec<usize>,
+    /// The hash of the last line.
+    pub last: String,
+    /// Whether it is written down how far the ledger goes. Without it, lines that are cut off the
+    /// end are not missed.
+    pub has_head: bool,
 }
 
-/// Checks every line of a ledger.
-pub fn verify(path: &Path) -> io::Result<Report> {
+/// Checks every line of a ledger, and that it goes as far as it did. Some line must have the hash
+/// that was `noted` earlier.
+pub fn verify(path: &Path, noted: Option<&str>) -> io::Result<Report> {
     let text = std::fs::read(path)?;
     let mut lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
     let unfinished = lines.pop().filter(|rest| !rest.is_empty());
@@ -271,7 +337,12 @@ pub fn verify(path: &Path) -> io::Result<Report> {
     for (place, line) in lines.iter().enumerate() {
         let number = place + 1;
         match check(line, number, &last) {
-            Ok(hash) => last = hash,
+            Ok(hash) => {
+                last = hash;
+                if let Some(missing) = says_missing(line) {
+                    report.broken.push((number, missing));
+                }
+            }
             Err(_) if lines.get(place + 1).is_some_and(|next| tells_of(next, number, line)) => {
                 report.torn.push(number);
             }
@@ -286,7 +357,27 @@ pub fn verify(path: &Path) -> io::Result<Report> {
         let number = lines.len() + 1;
         report.broken.push((number, "the line has no end: it was torn, or cut off".into()));
     }
+    let head = Head::beside(path);
+    report.has_head = head.is_some();
+    if let Some(head) = head.filter(|head| !head.is_in(&lines)) {
+        let number = usize::try_from(head.line).unwrap_or(usize::MAX).min(lines.len() + 1);
+        if report.broken.iter().all(|(broken, _)| *broken != number) {
+            report.broken.push((number, head.missed(lines.len())));
+        }
+    }
+    if noted.is_some_and(|noted| lines.iter().all(|line| hash_of(line).as_deref() != Some(noted))) {
+        report.broken.push((lines.len() + 1, "no line has the hash that was noted".into()));
+    }
+    report.broken.sort_by_key(|(line, _)| *line);
+    report.last = last;
     Ok(report)
+}
+
+/// What a line says about lines that were missing when it was written.
+fn says_missing(line: &[u8]) -> Option<String> {
+    let value = serde_json::from_slice::<serde_json::Value>(line).ok()?;
+    let reason = value["reason"].as_str().unwrap_or_default();
+    (value["what"] == "missing").then(|| format!("lines before it were taken away: {reason}"))
 }
 
 /// The hash of a line that is as it was written.
@@ -356,8 +447,35 @@ mod tests {
         let again = Ledger::open(folder.path(), now()).unwrap();
         again.note(entry("+12125550199"));
         again.flush().await;
-        let report = verify(&path).unwrap();
-        assert_eq!(report, Report { lines: 4, ..Report::default() });
+        let report = verify(&path, None).unwrap();
+        assert_eq!((report.lines, report.broken.len(), report.torn.len()), (4, 0, 0));
+        assert!(report.has_head);
+        assert_eq!(verify(&path, Some(&report.last)).unwrap(), report);
+    }
+
+    #[tokio::test]
+    async fn lines_that_are_cut_off_the_end_are_missed() {
+        let (folder, path) = ledger(5).await;
+        let whole = std::fs::read_to_string(&path).unwrap();
+        let end =
+            |lines: usize| whole.lines().take(lines).map(|line| line.len() + 1).sum::<usize>();
+        let noted = verify(&path, None).unwrap().last;
+        std::fs::write(&path, &whole[..end(3)]).unwrap();
+        let report = verify(&path, None).unwrap();
+        assert_eq!(report.broken.first().map(|(line, _)| *line), Some(4), "{report:?}");
+        // Not even by a server that goes on with what is left.
+        drop(Ledger::open(folder.path(), now()).unwrap());
+        let ledger = Ledger::open(folder.path(), now()).unwrap();
+        ledger.write(entry("+12125550199")).await.unwrap();
+        let report = verify(&path, None).unwrap();
+        assert_eq!(report.broken.len(), 1, "{report:?}");
+        assert!(report.broken[0].0 == 4 && report.broken[0].1.contains("5 lines were written"));
+        // Who takes both files away leaves a beginning that is whole, but for what was noted.
+        std::fs::write(&path, &whole[..end(3)]).unwrap();
+        std::fs::remove_file(folder.path().join(HEAD)).unwrap();
+        let report = verify(&path, None).unwrap();
+        assert!(report.broken.is_empty() && !report.has_head, "{report:?}");
+        assert_eq!(verify(&path, Some(&noted)).unwrap().broken[0].0, 4);
     }
 
     #[tokio::test]
@@ -369,7 +487,7 @@ mod tests {
             changed[at] = if changed[at] == b'x' { b'y' } else { b'x' };
             std::fs::write(&path, &changed).unwrap();
             let line = whole[..at].split(|byte| *byte == b'\n').count();
-            let report = verify(&path).unwrap();
+            let report = verify(&path, None).unwrap();
             assert_eq!(report.broken.first().map(|(line, _)| *line), Some(line), "byte {at}");
         }
     }
@@ -386,20 +504,26 @@ mod tests {
             (vec![lines[0], lines[0], lines[1], lines[2]], 2),
         ] {
             std::fs::write(&path, kept.join("\n") + "\n").unwrap();
-            assert_eq!(verify(&path).unwrap().broken[0].0, found);
+            assert_eq!(verify(&path, None).unwrap().broken[0].0, found);
         }
     }
 
     #[tokio::test]
     async fn a_torn_line_is_left_and_told_of() {
-        let (folder, path) = ledger(2).await;
+        let (folder, path) = ledger(1).await;
+        // How far it goes is written down after the line, so that it is behind in a crash.
+        let head = std::fs::read(folder.path().join(HEAD)).unwrap();
+        let ledger = Ledger::open(folder.path(), now()).unwrap();
+        ledger.write(entry("+12125550198")).await.unwrap();
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 20]).unwrap();
-        assert_eq!(verify(&path).unwrap().broken[0].0, 2, "before the server is started");
+        std::fs::write(folder.path().join(HEAD), head).unwrap();
+        assert_eq!(verify(&path, None).unwrap().broken[0].0, 2, "before the server is started");
         let ledger = Ledger::open(folder.path(), now()).unwrap();
         ledger.write(entry("+12125550199")).await.unwrap();
-        let report = verify(&path).unwrap();
-        assert_eq!(report, Report { lines: 4, broken: vec![], torn: vec![2] });
+        let report = verify(&path, None).unwrap();
+        assert_eq!((report.lines, &report.torn[..]), (4, &[2][..]));
+        assert_eq!(report.broken, []);
     }
 
     #[tokio::test]
@@ -414,7 +538,7 @@ mod tests {
         while let Some(done) = tasks.join_next().await {
             done.unwrap().unwrap();
         }
-        let report = verify(&folder.path().join(FILE)).unwrap();
-        assert_eq!(report, Report { lines: 200, ..Report::default() });
+        let report = verify(&folder.path().join(FILE), None).unwrap();
+        assert_eq!((report.lines, report.broken.len()), (200, 0));
     }
 }
