@@ -176,6 +176,14 @@ impl Config {
         let policy = tables::policy(reader, &model);
         let phone_number = reader.read("twilio.phone_number", parse::number);
         let dialing = DialingSettings::read(reader, phone_number.as_ref());
+        let transport = reader.or("transport", Transport::Relay, parse::transport);
+        if transport == Transport::Media {
+            reader.warn(
+                "PHONY_TRANSPORT is `media` (speech to speech), which is not carried yet: calls \
+                 go over `relay`"
+                    .to_owned(),
+            );
+        }
         let data_dir = reader.read("data_dir", parse::path).unwrap_or_else(source::data_dir);
         let own = |name: &str| Some(data_dir.join(name)).filter(|folder| folder.is_dir());
         Self {
@@ -215,7 +223,7 @@ impl Config {
                 parse::boolean,
             ),
             transfer_number: reader.read("transfer_number", parse::number),
-            transport: reader.or("transport", Transport::Relay, parse::transport),
+            transport,
             dialing,
             api_rate: reader.or("api_rate", 600, parse::whole),
             redis_url: reader.read("redis_url", parse::secret),

@@ -21,7 +21,7 @@ pub(super) fn configuration(config: &Config) -> Vec<Finding> {
     let (id, title) = ("configuration", "Configuration");
     let mut findings = Vec::new();
     for warning in &config.warnings {
-        findings.push(Finding::warn(id, title, warning.clone(), "Use the current name."));
+        findings.push(Finding::warn(id, title, warning.clone(), "Correct it where it is set."));
     }
     if config.twilio.insecure_no_signatures {
         findings.push(Finding::warn(

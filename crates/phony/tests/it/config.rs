@@ -68,6 +68,13 @@ fn a_wrong_value_is_named_explained_and_shown_right() {
 }
 
 #[test]
+fn a_transport_that_is_not_carried_yet_is_not_taken_silently() {
+    let config = Config::from_sources(environment(&[("PHONY_TRANSPORT", "media")])).unwrap();
+    let [warning] = config.warnings.as_slice() else { panic!("{:?}", config.warnings) };
+    assert!(warning.contains("PHONY_TRANSPORT") && warning.contains("`relay`"), "{warning}");
+}
+
+#[test]
 fn every_problem_is_told_at_once() {
     let mut sources = environment(&[("PORT", "x"), ("PHONY_DIAL_RATE", "y")]);
     sources.file = Some(("phony.toml".into(), "colour = 'red'\n[policy]\nsilence = 4\n".into()));
