@@ -7,6 +7,8 @@ use std::time::Instant;
 pub enum Deadline {
     /// The line must come up.
     Connect,
+    /// The callee has let us wait for their first words long enough: we open.
+    Opening,
     /// The caller hears a filler if the model has not begun.
     Filler,
     /// The model must have begun, or gone on.
@@ -41,7 +43,7 @@ pub enum Deadline {
     Spend,
 }
 
-const COUNT: usize = 17;
+const COUNT: usize = 18;
 
 /// Which deadlines are set, and for when.
 #[derive(Debug, Clone, Default)]
@@ -84,6 +86,7 @@ impl Deadlines {
 
     const ALL: [Deadline; COUNT] = [
         Deadline::Connect,
+        Deadline::Opening,
         Deadline::Filler,
         Deadline::Answer,
         Deadline::Retry,

@@ -123,6 +123,9 @@ pub struct Agent {
     pub greeting: Option<String>,
     /// Whether the caller can cut the greeting off.
     pub greeting_interruptible: bool,
+    /// In a call of ours: how long the greeting waits for the callee's first words, where the
+    /// callee is known to greet. `None` speaks at once.
+    pub opens_after: Option<Duration>,
     /// The commands it may use.
     pub commands: BTreeSet<CommandName>,
     /// Where it may transfer to.
@@ -152,6 +155,7 @@ impl Agent {
             id: id.into(),
             greeting: None,
             greeting_interruptible: true,
+            opens_after: None,
             commands: BTreeSet::from([
                 CommandName::Press,
                 CommandName::Transfer,

@@ -106,6 +106,7 @@ impl Stage {
         let seconds = || Duration::from_secs_f64(value.parse().expect("seconds"));
         match (what, key) {
             ("agent", "greeting") => self.agent.greeting = quoted(value).map(str::to_owned),
+            ("agent", "opens-after") => self.agent.opens_after = Some(seconds()),
             ("agent", "no-greeting") => self.agent.greeting = None,
             ("agent", "fallback") => {
                 self.agent.transfers.fallback = Some(PhoneNumber::parse(value).unwrap());

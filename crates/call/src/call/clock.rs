@@ -11,6 +11,7 @@ impl Call {
     pub(super) fn on_deadline(&mut self, now: Instant, due: Deadline) {
         match due {
             Deadline::Connect => self.finish_without_line(now, EndReason::NotConnected),
+            Deadline::Opening => self.on_opening_due(now),
             Deadline::Filler => self.on_filler_due(now),
             Deadline::Answer => self.on_answer_overdue(now),
             Deadline::Retry => self.ask_again(now),
@@ -28,6 +29,14 @@ impl Call {
             Deadline::MaxCall => self.on_max_call(now),
             Deadline::Spend => self.on_spend(now),
         }
+    }
+
+    fn on_opening_due(&mut self, now: Instant) {
+        if self.playback.is_idle() {
+            return self.open(now);
+        }
+        // Somebody speaks for us just now.
+        self.wait_to_open(now);
     }
 
     fn on_filler_due(&mut self, now: Instant) {

@@ -50,11 +50,12 @@ impl Call {
                 if self.model_refused {
                     return self.give_up(now);
                 }
-                match self.agent.greeting.clone() {
-                    Some(greeting) => {
-                        self.speak(now, Source::Greeting, &greeting);
-                        self.listen(now, true);
+                match &self.agent.greeting {
+                    Some(_) if self.is_ours() && self.agent.opens_after.is_some() => {
+                        self.state = State::Listening { greeting: true };
+                        self.wait_to_open(now);
                     }
+                    Some(_) => self.greet(now),
                     None => self.respond(now, &["The call has just been connected. You begin."]),
                 }
             }
@@ -77,6 +78,29 @@ impl Call {
             | State::Transferring { .. }
             | State::Gone
             | State::Ended => self.unexpected(),
+        }
+    }
+
+    fn greet(&mut self, now: Instant) {
+        if let Some(greeting) = self.agent.greeting.clone() {
+            self.speak(now, Source::Greeting, &greeting);
+            self.listen(now, true);
+        }
+    }
+
+    /// The callee greets first; from their last sound on it is our turn after a while.
+    pub(super) fn wait_to_open(&mut self, now: Instant) {
+        if let Some(wait) = self.agent.opens_after {
+            self.deadlines.set(Deadline::Opening, now + wait);
+        }
+    }
+
+    /// The callee has greeted, or will not: our opening is the answer.
+    pub(super) fn open(&mut self, now: Instant) {
+        self.deadlines.clear(Deadline::Opening);
+        if matches!(self.state, State::Listening { .. }) {
+            self.owed = false;
+            self.greet(now);
         }
     }
 
@@ -114,6 +138,7 @@ impl Call {
         self.self_turns = 0;
         self.owed = true;
         match &self.state {
+            State::Listening { .. } if self.deadlines.is_set(Deadline::Opening) => self.open(now),
             State::Listening { .. } => {
                 self.asked_at = Some(now);
                 self.respond(now, &[]);
@@ -257,6 +282,9 @@ impl Call {
             // What they said is still being understood: the wait for it begins now.
             self.deadlines.set(Deadline::FalseInterrupt, now + self.policy.false_interrupt);
         }
+        if self.deadlines.is_set(Deadline::Opening) {
+            self.wait_to_open(now);
+        }
         if on {
             self.deadlines.clear(Deadline::Silence);
         } else if matches!(self.state, State::Listening { .. }) && self.playback.is_idle() {
@@ -297,6 +325,7 @@ impl Call {
         self.asked_at = None;
         self.owed |= self.transcript.owes();
         for waits in [
+            Deadline::Opening,
             Deadline::Silence,
             Deadline::FalseInterrupt,
             Deadline::Digits,

@@ -15,7 +15,7 @@ const WRAP_UP: &str = "This call has lasted long enough and must come to an end.
                        are at in one or two sentences, say goodbye, and end the call.";
 
 impl Call {
-    fn is_ours(&self) -> bool {
+    pub(super) fn is_ours(&self) -> bool {
         self.identity.direction == Direction::Outbound
     }
 
