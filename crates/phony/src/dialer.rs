@@ -6,6 +6,7 @@
 //! to be opened, here or on [another node](shared).
 
 mod keys;
+mod lanes;
 mod line;
 mod order;
 mod shared;
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 pub use self::order::Order;
 
 use self::keys::{Keys, Known};
+use self::lanes::{Lane, Lanes};
 use self::order::Understood;
 pub(crate) use self::shared::Started;
 use crate::carriers::twilio::rest::{NoClient, RestClient, RestFailure};
@@ -41,6 +43,7 @@ const SETTLING: Duration = Duration::from_secs(8);
 pub struct Dials {
     rest: Result<RestClient, NoClient>,
     keys: Keys,
+    lanes: Lanes,
     /// How many calls to a number the carrier has been asked for and has not named yet.
     pending: Mutex<HashMap<String, u32>>,
     /// Changes whenever one of them is named, or is known not to be.
@@ -62,7 +65,8 @@ impl Dials {
     pub fn new(config: &crate::config::Config) -> Self {
         let rest = RestClient::new(&config.twilio);
         let (settled, _) = watch::channel(0);
-        Self { rest, keys: Keys::default(), pending: Mutex::default(), settled }
+        let (keys, lanes) = (Keys::default(), Lanes::default());
+        Self { rest, keys, lanes, pending: Mutex::default(), settled }
     }
 
     /// With what the ledger of the data folder knows of earlier calls.
@@ -234,21 +238,40 @@ impl<'a> Attempt<'a> {
         self.entry.to = understood.number.to_string();
         self.entry.from = Some(understood.from.to_string());
         self.entry.agent = Some(understood.agent.call.id.clone());
-        if let Some(since) = since
-            && let Some(call) = self.look(&understood, since).await?
-        {
-            let slot = match &self.switchboard.cluster {
-                // It takes its place among those of all servers by being opened.
-                Some(_) => None,
-                None => self.switchboard.safety.pace.take((self.switchboard.clock.now)()).ok(),
-            };
-            return self.open(call, understood, slot).await;
+        let mut lane = None;
+        if let Some(since) = since {
+            let own = lane.insert(self.lane(&understood).await);
+            match self.look(&understood, since, own).await {
+                Ok(None) => {}
+                Ok(Some(call)) => {
+                    own.known();
+                    let now = (self.switchboard.clock.now)();
+                    let slot = match &self.switchboard.cluster {
+                        // It takes its place among those of all servers by being opened.
+                        Some(_) => None,
+                        None => self.switchboard.safety.pace.take(now).ok(),
+                    };
+                    return self.open(call, understood, slot).await;
+                }
+                Err(error) => return Err(self.failed(error).await),
+            }
         }
         let slot = match self.permit(&understood).await {
             Ok(slot) => slot,
             Err(error) => return Err(self.refused(error).await),
         };
-        self.dial(understood, slot).await
+        let lane = match lane {
+            Some(lane) => lane,
+            None => self.lane(&understood).await,
+        };
+        self.dial(understood, slot, lane).await
+    }
+
+    /// The way to the number, once nobody else is at it.
+    async fn lane(&self, understood: &Understood) -> Lane {
+        let key = self.entry.key.as_ref().map(|(name, _)| name);
+        let whose = key.unwrap_or(&self.entry.attempt);
+        self.switchboard.dials.lanes.enter(understood.number.as_str(), whose).await
     }
 
     /// Asks the rules, and takes a place: of this server's, or of those that all servers share.
@@ -281,6 +304,7 @@ impl<'a> Attempt<'a> {
         mut self,
         understood: Understood,
         slot: Option<Slot>,
+        mut lane: Lane,
     ) -> Result<Dialled, ApiError> {
         let rest = match &self.switchboard.dials.rest {
             Ok(rest) => rest,
@@ -305,10 +329,14 @@ impl<'a> Attempt<'a> {
         let pending = Pending::of(&self.switchboard.dials, &understood.number);
         self.began = (self.switchboard.clock.wall)();
         let created = match rest.create_call(&create).await {
-            Err(RestFailure::Unknown(why)) => match self.look(&understood, self.began).await {
-                Ok(Some(call)) => Ok(call),
-                Ok(None) | Err(_) => Err(RestFailure::Unknown(why)),
-            },
+            Err(RestFailure::Unknown(why)) => {
+                if let Ok(Some(call)) = self.look(&understood, self.began, &lane).await {
+                    Ok(call)
+                } else {
+                    lane.doubt((self.switchboard.clock.wall)());
+                    Err(RestFailure::Unknown(why))
+                }
+            }
             created => created,
         };
         match created {
@@ -346,7 +374,8 @@ impl<'a> Attempt<'a> {
             direction: Direction::Outbound,
             carrier: "twilio".into(),
         };
-        if !self.is_opened_elsewhere(&sid).await {
+        self.switchboard.dials.keys.give(sid.as_str());
+        if !self.is_opened(&sid).await {
             let agent = understood.agent;
             self.switchboard.take_placed(Placed { identity, agent, slot });
             if let Some(handle) = self.switchboard.find(&sid) {

@@ -19,6 +19,7 @@ use self::file::{File, files_of};
 use crate::config::Config;
 
 pub use self::agent::{Agent, Limits, calling};
+pub(crate) use self::scenario::fits;
 pub use self::scenario::{BadVariables, DISCLOSURE, Scenario};
 
 const BUILT_IN: [(&str, &str); 5] = [
@@ -152,6 +153,12 @@ impl Agents {
     /// Every agent, by id.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Agent)> {
         self.all.iter().map(|(id, agent)| (id.as_str(), agent.as_ref()))
+    }
+
+    /// Whether an agent answers when this number of ours is called.
+    #[must_use]
+    pub fn answer(&self, number: &PhoneNumber) -> bool {
+        self.of_number.contains_key(number)
     }
 
     /// The scenario of this id.

@@ -1,8 +1,9 @@
-//! Idempotency keys: what became of the orders that were given under them.
+//! Idempotency keys: what became of the orders that were given under them; and which calls have been
+//! given to an order, with a key or without.
 //!
 //! They are kept in memory, and found again in the ledger after a restart.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 
@@ -14,7 +15,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::Dialled;
 use crate::safety::ledger;
 
-/// The most keys that are remembered; the oldest are forgotten first.
+/// The most keys, and calls, that are remembered; the oldest are forgotten first.
 const MOST: usize = 10_000;
 /// How much of the ledger's end is looked through after a restart.
 const TAIL: usize = 4 * 1024 * 1024;
@@ -25,6 +26,14 @@ const OLDEST: SignedDuration = SignedDuration::from_hours(24);
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     known: StdMutex<Inner>,
+    given: StdMutex<Given>,
+}
+
+/// Calls that are some order's.
+#[derive(Debug, Default)]
+struct Given {
+    calls: HashSet<String>,
+    order: VecDeque<String>,
 }
 
 #[derive(Debug, Default)]
@@ -59,13 +68,37 @@ impl Keys {
     /// The keys that the ledger of a data folder knows.
     pub(super) fn of(folder: &Path) -> Self {
         let keys = Self::default();
-        for (name, outcome) in remembered(&folder.join(ledger::FILE)) {
+        let lines = last_lines(&folder.join(ledger::FILE));
+        let placed = lines.iter().filter(|line| line["what"] == "placed");
+        for call in placed.filter_map(|line| line["callSid"].as_str()) {
+            keys.give(call);
+        }
+        for (name, outcome) in remembered(&lines) {
             let entry = keys.entry(&name);
             if let Ok(mut entry) = entry.try_lock() {
                 *entry = Some(outcome);
             }
         }
         keys
+    }
+
+    /// A call is an order's from now on.
+    pub(super) fn give(&self, call: &str) {
+        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        if given.order.len() >= MOST
+            && let Some(oldest) = given.order.pop_front()
+        {
+            given.calls.remove(&oldest);
+        }
+        if given.calls.insert(call.to_owned()) {
+            given.order.push_back(call.to_owned());
+        }
+    }
+
+    /// Whether a call is an order's. One that was merely answered here is not: nobody knew why it
+    /// rang.
+    pub(super) fn is_given(&self, call: &str) -> bool {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner).calls.contains(call)
     }
 
     /// Takes a key; whoever has it goes first.
@@ -111,13 +144,17 @@ impl Held {
     }
 }
 
-/// The keys in the last lines of a ledger, oldest first: calls that were placed, and those that
-/// were about to be when the server ended.
-fn remembered(path: &Path) -> Vec<(String, Outcome)> {
+/// The last lines of a ledger, oldest first.
+fn last_lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read(path).unwrap_or_default();
     let tail = text.get(text.len().saturating_sub(TAIL)..).unwrap_or_default();
     let lines = tail.split(|byte| *byte == b'\n');
-    let lines: Vec<Value> = lines.filter_map(|line| serde_json::from_slice(line).ok()).collect();
+    lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()
+}
+
+/// The keys in these lines: of calls that were placed, and of those that were about to be when the
+/// server ended.
+fn remembered(lines: &[Value]) -> Vec<(String, Outcome)> {
     let at = |line: &Value| line["at"].as_str()?.parse::<Timestamp>().ok();
     let newest = lines.iter().rev().find_map(at);
     let oldest = newest.and_then(|newest| newest.checked_sub(OLDEST).ok());

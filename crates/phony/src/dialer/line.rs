@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use phony_wire::twilio::rest::{Call, CreateCall};
 
 use super::Attempt;
+use super::lanes::Lane;
 use super::order::Understood;
+use crate::carriers::twilio::rest::RestFailure;
 use crate::error::ApiError;
 
 /// How much longer than the call itself the carrier lets it last, so that the goodbye is ours.
@@ -50,11 +52,13 @@ impl Attempt<'_> {
         }
     }
 
-    /// Looks whether a call whose fate is unknown was placed after all.
+    /// Looks whether a call whose fate is unknown was placed after all. One that may be another
+    /// attempt's is nobody's: it stays unknown.
     pub(super) async fn look(
         &self,
         understood: &Understood,
         since: Timestamp,
+        lane: &Lane,
     ) -> Result<Option<Call>, ApiError> {
         let Ok(rest) = &self.switchboard.dials.rest else { return Ok(None) };
         let since = since.checked_sub(SKEW).unwrap_or(since);
@@ -65,10 +69,15 @@ impl Attempt<'_> {
             }
             let placed = rest.placed_since(to, from, since).await?;
             for call in placed {
-                if !self.is_of_another(&call).await? {
-                    tracing::info!(callSid = call.sid, "a call whose placing failed was found");
-                    return Ok(Some(call));
+                if self.is_of_another(&call).await? {
+                    continue;
                 }
+                if lane.is_doubtful(since) {
+                    let why = "a call was placed, and it is not known by which of two orders";
+                    return Err(RestFailure::Unknown(why.to_owned()).into());
+                }
+                tracing::info!(callSid = call.sid, "a call whose placing failed was found");
+                return Ok(Some(call));
             }
         }
         Ok(None)

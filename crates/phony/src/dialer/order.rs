@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use phony_call::{Country, PhoneNumber, Unreadable};
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,9 @@ use crate::agents::{Agent, BadVariables, calling};
 use crate::error::{ApiError, ErrorCode};
 use crate::safety::Forbidden;
 use crate::switchboard::Switchboard;
+
+/// How long an agent of ours may take to greet, and to pause.
+const THEIR_GREETING: Duration = Duration::from_secs(10);
 
 /// An order to call somebody.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -89,9 +93,16 @@ impl Order {
             }
             None => (calling(&companion.unwrap_or_else(|| agents.default())), false),
         };
+        let agent = if agents.answer(&number) { lets_greet(agent) } else { agent };
         let detect_machine = self.detect_machine.unwrap_or(asked);
         Ok(Understood { number, from, agent, detect_machine })
     }
+}
+
+/// An agent who calls one of ours does as people do: whoever is called greets first.
+fn lets_greet(mut agent: Arc<Agent>) -> Arc<Agent> {
+    Arc::make_mut(&mut Arc::make_mut(&mut agent).call).opens_after = Some(THEIR_GREETING);
+    agent
 }
 
 fn unknown<'a>(field: &str, id: &str, known: impl Iterator<Item = &'a str>) -> ApiError {

@@ -117,14 +117,16 @@ impl Attempt<'_> {
         if let Some(cluster) = &self.switchboard.cluster {
             return cluster.is_of_another(&sid, self.key()).await.map_err(|_| unshared());
         }
-        // One that is known here is another order's.
-        let Switchboard { hub, .. } = self.switchboard;
-        Ok(self.switchboard.find(&sid).is_some() || hub.kept(&sid).is_some())
+        Ok(self.switchboard.dials.keys.is_given(sid.as_str()))
     }
 
-    /// Whether a call was opened by the node that its webhook reached.
-    pub(super) async fn is_opened_elsewhere(&self, call: &CallSid) -> bool {
-        let Some(cluster) = &self.switchboard.cluster else { return false };
+    /// Whether a call was opened by its webhook already, here or on the node that it reached.
+    pub(super) async fn is_opened(&self, call: &CallSid) -> bool {
+        let Switchboard { hub, cluster, .. } = self.switchboard;
+        if self.switchboard.find(call).is_some() || hub.kept(call).is_some() {
+            return true;
+        }
+        let Some(cluster) = cluster else { return false };
         cluster.knows(call).await
     }
 
