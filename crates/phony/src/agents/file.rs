@@ -57,6 +57,8 @@ pub(super) struct Persona {
     pub(super) detect_machine: Option<bool>,
     /// Scenarios: slots that need not be filled, and what stands there then.
     pub(super) slots: Option<BTreeMap<String, String>>,
+    /// Scenarios: what slots may be filled with, for those who want to see the scenario at work.
+    pub(super) examples: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -97,6 +99,7 @@ pub(super) fn for_scenarios_only(persona: &Persona) -> Option<&'static str> {
         ("voicemail", persona.voicemail.is_some()),
         ("detect_machine", persona.detect_machine.is_some()),
         ("slots", persona.slots.is_some()),
+        ("examples", persona.examples.is_some()),
     ];
     set.into_iter().find_map(|(key, set)| set.then_some(key))
 }
@@ -160,8 +163,10 @@ fn transport<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Transp
     let text = String::deserialize(deserializer)?;
     match text.as_str() {
         "relay" => Ok(Some(Transport::Relay)),
-        "media" => Ok(Some(Transport::Media)),
-        _ => Err(serde::de::Error::custom("transport is neither `relay` nor `media`")),
+        "media" => Err(serde::de::Error::custom(
+            "`media` (speech to speech) is not carried yet; allowed is `relay`",
+        )),
+        _ => Err(serde::de::Error::custom("no such transport; allowed is `relay`")),
     }
 }
 

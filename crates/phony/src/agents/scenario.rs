@@ -31,6 +31,8 @@ pub struct Scenario {
     /// The slots of its texts, and what stands there if they are not filled; those without must
     /// be.
     pub slots: BTreeMap<String, Option<String>>,
+    /// What slots may be filled with, for a demonstration.
+    pub examples: BTreeMap<String, String>,
     /// Whether to find out if a machine answers.
     pub detect_machine: bool,
     /// Whether a machine is left a message.
@@ -67,6 +69,10 @@ impl Scenario {
             };
             *known = Some(value);
         }
+        let examples = persona.examples.clone().unwrap_or_default();
+        if let Some(slot) = examples.keys().find(|slot| !slots.contains_key(*slot)) {
+            return Err(file.wrong(format!("`examples.{slot}`: no text has {{{slot}}} in it")));
+        }
         // What the file says besides its texts must be right now, not when somebody is called.
         build(&file, file.parse()?, config)?;
         Ok(Self {
@@ -75,6 +81,7 @@ impl Scenario {
             description: persona.description,
             opening: persona.greeting,
             slots,
+            examples,
             detect_machine: persona.detect_machine.unwrap_or(false),
             leaves_message: persona.voicemail.is_some(),
             file,
@@ -143,8 +150,9 @@ pub(super) fn outbound(agent: &mut phony_call::Agent, disclosure: Option<&str>) 
     agent.disclosure = Some(words.to_owned());
 }
 
-/// Whether a value can stand in a sentence.
-fn fits(value: &str) -> bool {
+/// Whether a value can stand in a sentence: neither too long nor with control characters, brackets
+/// or braces in it.
+pub(crate) fn fits(value: &str) -> bool {
     let sane = |c: char| !c.is_control() && !matches!(c, '[' | ']' | '{' | '}' | '<' | '>');
     value.chars().count() <= LONGEST && value.chars().all(sane)
 }

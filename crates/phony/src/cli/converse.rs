@@ -97,6 +97,7 @@ pub(super) async fn converse(
         ui,
         by_hand: typed.by_hand,
         speed,
+        open: false,
         sounding: false,
         in_line: false,
         ready: false,
@@ -146,6 +147,8 @@ struct Talk {
     ui: Ui,
     by_hand: bool,
     speed: f64,
+    /// Somebody has answered; before that, nobody hears.
+    open: bool,
     /// The agent speaks.
     sounding: bool,
     /// The line on the terminal has begun.
@@ -162,6 +165,7 @@ impl Talk {
     fn hear(&mut self, event: LiveEvent) {
         match event {
             LiveEvent::Answered => {
+                self.open = true;
                 self.ui.line(&self.ui.paint(Style::Faint, "· the line is open"));
                 self.wait_for(PATIENCE);
             }
@@ -213,7 +217,7 @@ impl Talk {
     fn may_act(&self) -> bool {
         match &self.next {
             Next::Unknown | Next::Over | Next::Line(Line::Answer(_)) => false,
-            Next::Line(_) if self.by_hand => true,
+            Next::Line(_) if self.by_hand => self.open,
             Next::Line(Line::Interrupt(_)) => self.ready,
             Next::Line(_) | Next::End => self.ready && !self.sounding,
         }

@@ -1,6 +1,7 @@
 //! The supervisor's place at the terminal: acts by the same routes as the dashboard, and hears the
 //! questions of the AI.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
@@ -40,8 +41,14 @@ impl Desk {
     }
 
     /// Calls somebody on an errand; the one at the terminal has said that they agree.
-    pub(super) async fn place(&self, to: &str, scenario: &str) -> anyhow::Result<String> {
-        let order = json!({ "to": to, "scenario": scenario, "consent": true });
+    pub(super) async fn place(
+        &self,
+        to: &str,
+        scenario: &str,
+        variables: &BTreeMap<String, String>,
+    ) -> anyhow::Result<String> {
+        let order =
+            json!({ "to": to, "scenario": scenario, "variables": variables, "consent": true });
         let answer = self.post("calls", &order).await?;
         let sid = answer["callSid"].as_str().context("the server does not name the call")?;
         Ok(sid.to_owned())

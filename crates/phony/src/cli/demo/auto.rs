@@ -8,6 +8,7 @@ use phony_call::EndReason;
 use super::Scenery;
 use super::show::{Show, Shown, ear};
 use crate::cli::desk::Desk;
+use crate::cli::serve::Signals;
 use crate::cli::story::{Totals, summary};
 use crate::cli::ui::{Style, clean};
 use crate::cli::{sim, until_stopped};
@@ -116,7 +117,9 @@ async fn play(
     scenery.introduce(&stage).await;
     let (ui, speed) = (scenery.ui, scenery.speed);
     let desk = Desk::new(&stage.server, &stage.admin_token)?;
-    let mut show = Show { ui, desk, moments: &mut moments, speed, answer: ANSWER };
+    let mut signals = Signals::new()?;
+    let (moments, signals) = (&mut moments, &mut signals);
+    let mut show = Show { ui, desk, moments, signals, speed, answer: ANSWER };
     let limit = LONGEST.div_f64(speed) + SLACK;
     let view = stage.view();
     let sid = stage.network.dial_in(CALLER, NUMBER, caller)?;

@@ -3,7 +3,11 @@
 //! Whoever calls people is told what that means, says that the callee agreed, and sees all of it
 //! once more before anything is dialled. Every question has an answer that leaves: `q`.
 
+use std::collections::BTreeMap;
+
 use phony_call::{Country, PhoneNumber};
+
+use crate::agents;
 
 /// What can be chosen from.
 #[derive(Debug, Clone)]
@@ -12,6 +16,8 @@ pub(super) struct Offers {
     pub(super) agents: Vec<(String, String)>,
     /// Scenarios: id and name.
     pub(super) scenarios: Vec<(String, String)>,
+    /// What each scenario must know, in the same order.
+    pub(super) details: Vec<Vec<Detail>>,
     /// In whose spelling numbers are read that have no country code.
     pub(super) home: Option<Country>,
     /// Who is called where no number is given, as long as nobody is really called.
@@ -22,15 +28,25 @@ pub(super) struct Offers {
     pub(super) pretends: bool,
 }
 
+/// A slot of a scenario's texts.
+#[derive(Debug, Clone)]
+pub(super) struct Detail {
+    pub(super) name: String,
+    /// What stands there if nobody says anything; without it, it must be filled.
+    pub(super) default: Option<String>,
+    /// What it may be where nobody is really called.
+    pub(super) example: Option<String>,
+}
+
 /// What was decided.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Plan {
     /// The AI calls a human.
-    CallHuman { to: PhoneNumber, scenario: String, real: bool },
+    CallHuman { to: PhoneNumber, scenario: String, variables: Variables, real: bool },
     /// A human calls the AI.
     AnswerHuman { agent: String, real: bool },
     /// Two AIs talk with each other.
-    Duet { scenario: String, agent: String },
+    Duet { scenario: String, variables: Variables, agent: String },
     /// They leave.
     Leave,
 }
@@ -39,9 +55,19 @@ pub(super) enum Plan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Turn {
     /// Say this, and wait for a line behind the prompt.
-    Ask { say: Vec<String>, prompt: &'static str },
+    Ask { say: Vec<String>, prompt: String },
     /// Do that. Then the menu comes again.
     Do { plan: Plan },
+}
+
+/// What a scenario's slots are filled with.
+pub(super) type Variables = BTreeMap<String, String>;
+
+/// A scenario with its slots, as far as they are filled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Errand {
+    scenario: usize,
+    variables: Variables,
 }
 
 /// Where the dialogue stands.
@@ -52,11 +78,13 @@ enum At {
     Number,
     Scenario { to: PhoneNumber },
     Network { to: PhoneNumber, scenario: usize },
-    Confirm { to: PhoneNumber, scenario: usize, real: bool },
+    Detail { to: PhoneNumber, errand: Errand, real: bool },
+    Confirm { to: PhoneNumber, errand: Errand, real: bool },
     Agent,
     AgentNetwork { agent: usize },
     DuetScenario,
-    DuetAgent { scenario: usize },
+    DuetDetail { errand: Errand },
+    DuetAgent { errand: Errand },
 }
 
 /// The dialogue.
@@ -120,20 +148,27 @@ impl Dialogue {
                 Some(scenario) if self.offers.real.is_some() => {
                     self.ask(At::Network { to, scenario }, Vec::new())
                 }
-                Some(scenario) => self.summary(to, scenario, false),
+                Some(scenario) => self.filled(to, self.errand(scenario, false), false),
                 None => self.again(&range(&self.offers.scenarios)),
             },
             At::Network { to, scenario } => match yes_or_no(line) {
-                Some(real) => self.summary(to, scenario, real),
+                Some(real) => self.filled(to, self.errand(scenario, real), real),
                 None => self.again("Type y or n."),
             },
-            At::Confirm { to, scenario, real } => match yes_or_no(line) {
+            At::Detail { to, errand, real } => match self.fill(errand, line) {
+                Ok(errand) => self.filled(to, errand, real),
+                Err(problem) => self.again(&problem),
+            },
+            At::Confirm { to, errand, real } => match yes_or_no(line) {
                 Some(true) => {
-                    let scenario = self.offers.scenarios[scenario].0.clone();
-                    self.decide(Plan::CallHuman { to, scenario, real })
+                    let (scenario, variables) = self.named(errand);
+                    self.decide(Plan::CallHuman { to, scenario, variables, real })
                 }
                 Some(false) => self.menu(&[NOTHING]),
-                None => self.again("Type y or n."),
+                None => match change(errand, line) {
+                    Ok(errand) => self.summary(to, errand, real),
+                    Err(problem) => self.again(&problem),
+                },
             },
             At::Agent => match pick(line, &self.offers.agents) {
                 Some(agent) if self.offers.real.is_some() => {
@@ -147,15 +182,18 @@ impl Dialogue {
                 None => self.again("Type y or n."),
             },
             At::DuetScenario => match pick(line, &self.offers.scenarios) {
-                Some(scenario) => self
-                    .ask(At::DuetAgent { scenario }, listed("Who answers?", &self.offers.agents)),
+                Some(scenario) => self.duet(self.errand(scenario, false)),
                 None => self.again(&range(&self.offers.scenarios)),
             },
-            At::DuetAgent { scenario } => match pick(line, &self.offers.agents) {
+            At::DuetDetail { errand } => match self.fill(errand, line) {
+                Ok(errand) => self.duet(errand),
+                Err(problem) => self.again(&problem),
+            },
+            At::DuetAgent { errand } => match pick(line, &self.offers.agents) {
                 Some(agent) => {
-                    let scenario = self.offers.scenarios[scenario].0.clone();
+                    let (scenario, variables) = self.named(errand);
                     let agent = self.offers.agents[agent].0.clone();
-                    self.decide(Plan::Duet { scenario, agent })
+                    self.decide(Plan::Duet { scenario, variables, agent })
                 }
                 None => self.again(&range(&self.offers.agents)),
             },
@@ -179,8 +217,50 @@ impl Dialogue {
         PhoneNumber::typed(line, self.offers.home).map_err(|problem| format!("«{line}» {problem}."))
     }
 
+    /// A scenario with what its slots usually hold: examples only where nobody is really called.
+    fn errand(&self, scenario: usize, real: bool) -> Errand {
+        let usual = |detail: &Detail| {
+            let example = detail.example.clone().filter(|_| !real);
+            Some((detail.name.clone(), example.or_else(|| detail.default.clone())?))
+        };
+        let variables = self.offers.details[scenario].iter().filter_map(usual).collect();
+        Errand { scenario, variables }
+    }
+
+    /// The first slot that nobody has filled yet.
+    fn unfilled(&self, errand: &Errand) -> Option<&str> {
+        let mut names = self.offers.details[errand.scenario].iter().map(|detail| &detail.name);
+        names.find(|name| !errand.variables.contains_key(*name)).map(String::as_str)
+    }
+
+    /// Fills the first slot that is empty.
+    fn fill(&self, errand: Errand, line: &str) -> Result<Errand, String> {
+        let slot = self.unfilled(&errand).unwrap_or_default().to_owned();
+        put(errand, &slot, line)
+    }
+
+    /// What an errand is by its id.
+    fn named(&self, errand: Errand) -> (String, Variables) {
+        (self.offers.scenarios[errand.scenario].0.clone(), errand.variables)
+    }
+
+    /// Asks for what is missing still, then shows all of it.
+    fn filled(&mut self, to: PhoneNumber, errand: Errand, real: bool) -> Turn {
+        if self.unfilled(&errand).is_some() {
+            return self.ask(At::Detail { to, errand, real }, Vec::new());
+        }
+        self.summary(to, errand, real)
+    }
+
+    fn duet(&mut self, errand: Errand) -> Turn {
+        if self.unfilled(&errand).is_some() {
+            return self.ask(At::DuetDetail { errand }, Vec::new());
+        }
+        self.ask(At::DuetAgent { errand }, listed("Who answers?", &self.offers.agents))
+    }
+
     /// All of it once more.
-    fn summary(&mut self, to: PhoneNumber, scenario: usize, real: bool) -> Turn {
+    fn summary(&mut self, to: PhoneNumber, errand: Errand, real: bool) -> Turn {
         let network = match (&self.offers.real, real) {
             (Some(own), true) => {
                 format!("the real one, from {own}; a telephone rings, and it costs money")
@@ -188,15 +268,22 @@ impl Dialogue {
             _ => "a stand-in on this machine; nobody is really called".to_owned(),
         };
         let model = if self.offers.pretends { "a stand-in" } else { "the real one" };
-        let say = vec![
+        let mut say = vec![
             String::new(),
             format!("  calls      {to}"),
-            format!("  errand     {}", self.offers.scenarios[scenario].1),
+            format!("  errand     {}", self.offers.scenarios[errand.scenario].1),
+        ];
+        let details = errand.variables.iter();
+        say.extend(details.map(|(name, text)| format!("    {name:<8} {text}")));
+        say.extend([
             format!("  network    {network}"),
             format!("  model      {model}"),
             "  consent    given by you, on the callee's behalf".to_owned(),
-        ];
-        self.ask(At::Confirm { to, scenario, real }, say)
+        ]);
+        if let Some(name) = errand.variables.keys().next() {
+            say.push(format!("  (a detail is changed by its name, such as {name}=TEXT)"));
+        }
+        self.ask(At::Confirm { to, errand, real }, say)
     }
 
     fn answers(&mut self, agent: usize, real: bool) -> Turn {
@@ -223,9 +310,9 @@ impl Dialogue {
         self.ask(At::Menu, say)
     }
 
-    fn prompt(&self) -> &'static str {
+    fn prompt(&self) -> String {
         let real = self.offers.real.is_some();
-        match self.at {
+        let text = match &self.at {
             At::Menu => "> ",
             At::Consent => "Has the person agreed to be called by an AI? [y/N] ",
             At::Number if real => "Number to call: ",
@@ -234,10 +321,39 @@ impl Dialogue {
             At::Network { .. } => {
                 "Call over the real phone network? A telephone rings, and it costs money. [y/N] "
             }
+            At::Detail { errand, .. } | At::DuetDetail { errand } => {
+                return format!("{}: ", self.unfilled(errand).unwrap_or_default());
+            }
             At::Confirm { .. } => "Call now? [y/N] ",
             At::AgentNetwork { .. } => "Wait for a call from the real phone network? [y/N] ",
-        }
+        };
+        text.to_owned()
     }
+}
+
+/// Fills a slot that is named with its text.
+fn change(errand: Errand, line: &str) -> Result<Errand, String> {
+    let names: Vec<_> = errand.variables.keys().cloned().collect();
+    if names.is_empty() {
+        return Err("Type y or n.".to_owned());
+    }
+    let known = line.split_once('=').filter(|(name, _)| names.iter().any(|n| n == name.trim()));
+    match known {
+        Some((name, text)) => put(errand, name.trim(), text.trim()),
+        None => Err(format!("Type y or n, or one of {} with = and a text.", names.join(", "))),
+    }
+}
+
+/// Fills a slot, if the text can be spoken.
+fn put(mut errand: Errand, slot: &str, text: &str) -> Result<Errand, String> {
+    if text.is_empty() {
+        return Err(format!("{slot} must be something, or q to leave."));
+    }
+    if !agents::fits(text) {
+        return Err(format!("{slot} must be one short sentence without brackets or braces."));
+    }
+    errand.variables.insert(slot.to_owned(), text.to_owned());
+    Ok(errand)
 }
 
 fn listed(question: &str, offers: &[(String, String)]) -> Vec<String> {
@@ -269,185 +385,4 @@ fn yes_or_no(line: &str) -> Option<bool> {
 }
 
 #[cfg(test)]
-mod human_demo {
-    use super::*;
-
-    fn offers() -> Offers {
-        let pairs = |pairs: &[(&str, &str)]| {
-            pairs.iter().map(|(id, name)| ((*id).to_owned(), (*name).to_owned())).collect()
-        };
-        Offers {
-            agents: pairs(&[
-                ("assistant", "Professional Assistant"),
-                ("support", "Customer Service Rep"),
-                ("scheduler", "Appointment Scheduler"),
-                ("hotline", "Information Hotline"),
-                ("surveyor", "Survey Conductor"),
-            ]),
-            scenarios: pairs(&[
-                ("inquiry", "Customer Service Inquiry"),
-                ("survey", "Survey/Feedback Request"),
-                ("appointment", "Appointment Scheduling"),
-                ("check-in", "Friendly Check-in"),
-            ]),
-            home: Country::parse("US"),
-            example: PhoneNumber::parse("+14155550123").unwrap(),
-            real: None,
-            pretends: true,
-        }
-    }
-
-    fn real() -> Offers {
-        Offers { real: PhoneNumber::parse("+15005550006").ok(), pretends: false, ..offers() }
-    }
-
-    /// What is decided after these lines, and all that was said on the way.
-    fn after(offers: Offers, lines: &[&str]) -> (Option<Plan>, String) {
-        let mut dialogue = Dialogue::new(offers);
-        let mut said = String::new();
-        let mut hear = |turn: Turn| match turn {
-            Turn::Ask { say, prompt } => {
-                said.push_str(&say.join("\n"));
-                said.push('\n');
-                said.push_str(prompt);
-                None
-            }
-            Turn::Do { plan } => Some(plan),
-        };
-        let mut plan = hear(dialogue.open());
-        for line in lines {
-            assert_eq!(plan, None, "decided before «{line}»");
-            plan = hear(dialogue.take(line));
-        }
-        (plan, said)
-    }
-
-    fn call(to: &str, scenario: &str, real: bool) -> Option<Plan> {
-        let to = PhoneNumber::parse(to).ok()?;
-        Some(Plan::CallHuman { to, scenario: scenario.to_owned(), real })
-    }
-
-    #[test]
-    fn somebody_is_called_after_notice_consent_number_scenario_summary_and_yes() {
-        let (plan, said) = after(offers(), &["1", "y", "(415) 555-0199", "2", "yes"]);
-        assert_eq!(plan, call("+14155550199", "survey", false));
-        let place = |text: &str| said.find(text).unwrap_or_else(|| panic!("no «{text}»: {said}"));
-        let order = [
-            place("automated voice"),
-            place("Has the person agreed"),
-            place("Number to call"),
-            place("4  Friendly Check-in"),
-            place("calls      +14155550199"),
-            place("errand     Survey/Feedback Request"),
-            place("nobody is really called"),
-            place("Call now? [y/N]"),
-        ];
-        assert!(order.is_sorted(), "{said}");
-    }
-
-    #[test]
-    fn without_consent_nobody_is_asked_for_a_number() {
-        for no in ["n", "no", "N", ""] {
-            let (plan, said) = after(offers(), &["1", no]);
-            assert_eq!(plan, None);
-            assert!(said.contains("Without consent nobody is called."), "{said}");
-            assert!(!said.contains("Number to call"), "{said}");
-        }
-    }
-
-    #[test]
-    fn only_a_clear_yes_is_a_yes() {
-        for unclear in ["maybe", "1", "ja", "yeah", "y y", "✓"] {
-            let (plan, said) = after(offers(), &["1", unclear]);
-            assert_eq!(plan, None);
-            assert!(said.contains("Type y or n."), "{unclear}: {said}");
-        }
-        let (plan, _) = after(offers(), &["1", " YES ", "", "", ""]);
-        assert_eq!(plan, None, "nothing typed is a no, to the last question too");
-    }
-
-    #[test]
-    fn a_number_is_taken_in_any_usual_spelling_and_asked_for_again_otherwise() {
-        for spelled in
-            ["415 555 0199", "+1 (415) 555-0199", "tel:+1-415-555-0199", "1.415.555.0199"]
-        {
-            let (plan, said) = after(offers(), &["1", "y", spelled, "1", "y"]);
-            assert_eq!(plan, call("+14155550199", "inquiry", false), "{spelled}: {said}");
-        }
-        let (plan, said) = after(offers(), &["1", "y", "my mum", "12", "4155550199", "1", "y"]);
-        assert_eq!(plan, call("+14155550199", "inquiry", false));
-        assert_eq!(said.matches("Number to call").count(), 3, "{said}");
-    }
-
-    #[test]
-    fn an_emergency_number_is_refused_before_anything_is_dialled() {
-        for number in ["911", "112", "999", "+1911", "9-1-1"] {
-            let (plan, said) = after(offers(), &["1", "y", number]);
-            assert_eq!(plan, None);
-            assert!(said.contains("cannot be dialled"), "{number}: {said}");
-        }
-    }
-
-    #[test]
-    fn a_scenario_and_a_personality_go_by_number_or_by_name() {
-        for (line, id) in [("4", "check-in"), ("check-in", "check-in"), ("", "inquiry")] {
-            let (plan, _) = after(offers(), &["1", "y", "", line, "y"]);
-            assert_eq!(plan, call("+14155550123", id, false));
-        }
-        for wrong in ["0", "5", "-1", "lottery"] {
-            let (plan, said) = after(offers(), &["1", "y", "", wrong]);
-            assert_eq!(plan, None);
-            assert!(said.contains("from 1 to 4"), "{wrong}: {said}");
-        }
-        let agent = "hotline".to_owned();
-        let (plan, _) = after(offers(), &["2", "4"]);
-        assert_eq!(plan, Some(Plan::AnswerHuman { agent: agent.clone(), real: false }));
-        let (plan, _) = after(offers(), &["3", "survey", "4"]);
-        assert_eq!(plan, Some(Plan::Duet { scenario: "survey".into(), agent }));
-    }
-
-    #[test]
-    fn the_real_network_is_used_only_where_it_can_be_and_somebody_says_so() {
-        let (plan, said) = after(offers(), &["1", "y", "4155550199", "1", "y"]);
-        assert_eq!(plan, call("+14155550199", "inquiry", false));
-        assert!(!said.contains("real phone network"), "{said}");
-        let (plan, _) = after(real(), &["1", "y", "4155550199", "1", "n", "y"]);
-        assert_eq!(plan, call("+14155550199", "inquiry", false));
-        let (plan, said) = after(real(), &["1", "y", "4155550199", "1", "y", "y"]);
-        assert_eq!(plan, call("+14155550199", "inquiry", true));
-        assert!(said.contains("costs money") && said.contains("from +15005550006"), "{said}");
-        // No number is no stand-in's where somebody might really be called.
-        let (plan, said) = after(real(), &["1", "y", "", "4155550199", "1", "", "y"]);
-        assert_eq!(plan, call("+14155550199", "inquiry", false));
-        assert!(said.contains("has no digits in it"), "{said}");
-        let (plan, _) = after(real(), &["2", "1", "y"]);
-        assert_eq!(plan, Some(Plan::AnswerHuman { agent: "assistant".into(), real: true }));
-    }
-
-    #[test]
-    fn every_question_can_be_left_and_nothing_is_dialled() {
-        let whole = ["1", "y", "4155550199", "1", "y"];
-        for asked in 1..whole.len() {
-            let mut lines = whole[..asked].to_vec();
-            lines.push("q");
-            let (plan, said) = after(real(), &lines);
-            assert_eq!(plan, None);
-            assert!(said.contains(NOTHING), "{lines:?}: {said}");
-        }
-        assert_eq!(after(offers(), &["1", "y", "", "1", "no"]).0, None);
-        assert_eq!(after(offers(), &["q"]).0, Some(Plan::Leave));
-    }
-
-    #[test]
-    fn the_end_of_the_input_is_known_to_fall_into_a_choice_or_not() {
-        let mut dialogue = Dialogue::new(offers());
-        dialogue.open();
-        assert!(!dialogue.is_underway());
-        dialogue.take("nonsense");
-        assert!(!dialogue.is_underway());
-        dialogue.take("1");
-        assert!(dialogue.is_underway());
-        dialogue.take("n");
-        assert!(!dialogue.is_underway());
-    }
-}
+mod human_demo;

@@ -7,14 +7,14 @@ use phony_call::{Country, Event, EventBody, PhoneNumber};
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 
-use super::dialogue::{Dialogue, Offers, Plan, Turn};
+use super::dialogue::{Detail, Dialogue, Offers, Plan, Turn, Variables};
 use super::show::{Moments, Show, Shown, ear};
 use super::{Scenery, auto};
 use crate::cli::converse::{Typed, converse, explain};
 use crate::cli::desk::{Desk, Seat};
+use crate::cli::serve::Signals;
 use crate::cli::story::{Story, summary};
 use crate::cli::ui::{Style, Ui, clean};
-use crate::cli::until_stopped;
 use crate::events::View;
 use crate::registry::random_token;
 use crate::server::{self, Running};
@@ -38,7 +38,8 @@ const SOMEBODY: &str = "+14155550123";
 pub(super) async fn offer(scenery: &Scenery, typed: Typed) -> anyhow::Result<()> {
     let set = Set::build(scenery).await?;
     let dialogue = Dialogue::new(offers(scenery, &set.stage)?);
-    let mut menu = Menu { scenery, typed, dialogue, set: Some(set) };
+    let signals = Signals::new()?;
+    let mut menu = Menu { scenery, typed, dialogue, signals, set: Some(set) };
     let done = menu.run().await;
     if let Some(set) = menu.set.take() {
         set.stage.stop().await;
@@ -80,9 +81,19 @@ fn offers(scenery: &Scenery, stage: &Stage) -> anyhow::Result<Offers> {
         let found = known.iter().find(|(known, _)| *known == id);
         found.map_or_else(String::new, |(_, agent)| clean(&agent.name))
     };
-    let mut scenarios: Vec<_> =
-        known.scenarios().map(|errand| (errand.id.clone(), clean(&errand.name))).collect();
-    scenarios.sort_by_key(|(id, _)| ERRANDS.iter().position(|e| e == id).unwrap_or(ERRANDS.len()));
+    let mut errands: Vec<_> = known.scenarios().collect();
+    errands.sort_by_key(|errand| {
+        ERRANDS.iter().position(|id| *id == errand.id).unwrap_or(ERRANDS.len())
+    });
+    let scenarios = errands.iter().map(|errand| (errand.id.clone(), clean(&errand.name))).collect();
+    let details = errands.iter().map(|errand| {
+        let detail = |(name, default): (&String, &Option<String>)| Detail {
+            name: name.clone(),
+            default: default.clone(),
+            example: errand.examples.get(name).cloned(),
+        };
+        errand.slots.iter().map(detail).collect()
+    });
     let real = scenery.real_number().cloned();
     let home = real.clone().or_else(|| PhoneNumber::parse(crate::stage::OURS).ok());
     let mut agents: Vec<_> = stage.numbers().map(|(_, id)| (id.to_owned(), name(id))).collect();
@@ -91,6 +102,7 @@ fn offers(scenery: &Scenery, stage: &Stage) -> anyhow::Result<Offers> {
     Ok(Offers {
         agents,
         scenarios,
+        details: details.collect(),
         home: home.as_ref().and_then(Country::of),
         example: PhoneNumber::parse(SOMEBODY).context("the example of a number")?,
         real,
@@ -102,6 +114,8 @@ struct Menu<'a> {
     scenery: &'a Scenery,
     typed: Typed,
     dialogue: Dialogue,
+    /// Ctrl-C, from before the first question on: none is lost between two things.
+    signals: Signals,
     /// None while the real phone network is used: both listen on the same port.
     set: Option<Set>,
 }
@@ -112,11 +126,15 @@ impl Menu<'_> {
             let Some(plan) = self.decide().await? else { return Ok(()) };
             let done = match plan {
                 Plan::Leave => return Ok(()),
-                Plan::CallHuman { to, scenario, real: false } => self.call(&to, &scenario).await,
+                Plan::CallHuman { to, scenario, variables, real: false } => {
+                    self.call(&to, &scenario, &variables).await
+                }
                 Plan::AnswerHuman { agent, real: false } => self.be_called(&agent).await,
-                Plan::Duet { scenario, agent } => self.duet(&scenario, &agent).await,
-                Plan::CallHuman { to, scenario, real: true } => {
-                    self.really(None, Some((&to, &scenario))).await
+                Plan::Duet { scenario, variables, agent } => {
+                    self.duet(&scenario, &variables, &agent).await
+                }
+                Plan::CallHuman { to, scenario, variables, real: true } => {
+                    self.really(None, Some((&to, &scenario, &variables))).await
                 }
                 Plan::AnswerHuman { agent, real: true } => self.really(Some(&agent), None).await,
             };
@@ -144,10 +162,10 @@ impl Menu<'_> {
             for line in say {
                 ui.line(&line);
             }
-            ui.piece(prompt);
+            ui.piece(&prompt);
             let line = tokio::select! {
                 line = self.typed.next() => line,
-                () = until_stopped() => {
+                () = self.signals.next() => {
                     ui.line("");
                     return Ok(None);
                 }
@@ -168,12 +186,17 @@ impl Menu<'_> {
     }
 
     /// The AI calls a human: whoever types, or somebody who follows a script where nobody does.
-    async fn call(&mut self, to: &PhoneNumber, scenario: &str) -> anyhow::Result<()> {
+    async fn call(
+        &mut self,
+        to: &PhoneNumber,
+        scenario: &str,
+        variables: &Variables,
+    ) -> anyhow::Result<()> {
         if !self.somebody_speaks().await {
             let set = self.set.as_mut().context("the stand-ins")?;
             set.stage.network.set_callee(to.as_str(), Callee::person(callee()));
             let view = set.stage.view();
-            let sid = set.desk.place(to.as_str(), scenario).await?;
+            let sid = set.desk.place(to.as_str(), scenario, variables).await?;
             let names = ("callee".to_owned(), "agent".to_owned());
             return self.show(view, Shown { names, ..Shown::call(&sid, LONGEST) }).await;
         }
@@ -184,9 +207,10 @@ impl Menu<'_> {
         let mut supervisor = Seat::new(ui, set.desk.clone(), set.stage.view());
         ui.line(&format!("You are the one who is called, at {to}."));
         explain(ui, "Ctrl-C");
-        let sid = set.desk.place(to.as_str(), scenario).await?;
+        let sid = set.desk.place(to.as_str(), scenario, variables).await?;
         let speed = self.scenery.speed;
-        converse(ui, line, &mut self.typed, speed, Some(&mut supervisor), until_stopped()).await;
+        let stop = self.signals.next();
+        converse(ui, line, &mut self.typed, speed, Some(&mut supervisor), stop).await;
         self.over(&sid).await;
         Ok(())
     }
@@ -210,17 +234,23 @@ impl Menu<'_> {
         let mut supervisor = Seat::new(ui, set.desk.clone(), set.stage.view());
         let sid = set.stage.network.dial_in(CALLER, &number, caller)?;
         let speed = self.scenery.speed;
-        converse(ui, line, &mut self.typed, speed, Some(&mut supervisor), until_stopped()).await;
+        let stop = self.signals.next();
+        converse(ui, line, &mut self.typed, speed, Some(&mut supervisor), stop).await;
         self.over(&sid).await;
         Ok(())
     }
 
     /// Two AIs: one calls on an errand, the other answers.
-    async fn duet(&mut self, scenario: &str, agent: &str) -> anyhow::Result<()> {
+    async fn duet(
+        &mut self,
+        scenario: &str,
+        variables: &Variables,
+        agent: &str,
+    ) -> anyhow::Result<()> {
         let set = self.set.as_mut().context("the stand-ins")?;
         let number = number_of(&set.stage, agent)?;
         let view = set.stage.view();
-        let sid = set.desk.place(&number, scenario).await?;
+        let sid = set.desk.place(&number, scenario, variables).await?;
         let names = (agent.to_owned(), scenario.to_owned());
         self.show(view, Shown { names, ..Shown::call(&sid, LONGEST) }).await
     }
@@ -235,7 +265,8 @@ impl Menu<'_> {
         let set = self.set.as_mut().context("the stand-ins")?;
         let Scenery { ui, speed, .. } = *self.scenery;
         let (desk, sid) = (set.desk.clone(), shown.sid.clone());
-        let mut show = Show { ui, desk, moments: &mut set.moments, speed, answer: auto::ANSWER };
+        let (moments, signals) = (&mut set.moments, &mut self.signals);
+        let mut show = Show { ui, desk, moments, signals, speed, answer: auto::ANSWER };
         let (events, story) = show.call(view, shown, Some(&mut self.typed)).await?;
         let record = set.stage.network.wait_for_end(&sid, REST).await;
         let record = record.unwrap_or_else(|record| *record);
@@ -260,7 +291,7 @@ impl Menu<'_> {
     async fn really(
         &mut self,
         agent: Option<&str>,
-        call: Option<(&PhoneNumber, &str)>,
+        call: Option<(&PhoneNumber, &str, &Variables)>,
     ) -> anyhow::Result<()> {
         if let Some(set) = self.set.take() {
             set.stage.stop().await;
@@ -283,23 +314,24 @@ impl Menu<'_> {
         &mut self,
         running: &Running,
         token: &SecretString,
-        call: Option<(&PhoneNumber, &str)>,
+        call: Option<(&PhoneNumber, &str, &Variables)>,
     ) -> anyhow::Result<()> {
         let Scenery { ui, speed, .. } = *self.scenery;
         let desk = Desk::new(running, token)?;
         ui.line(&format!("  dashboard      {}", running.login_link().await));
         let mut view = running.switchboard.hub.view_all();
-        let sid = if let Some((to, scenario)) = call {
-            desk.place(to.as_str(), scenario).await?
+        let sid = if let Some((to, scenario, variables)) = call {
+            desk.place(to.as_str(), scenario, variables).await?
         } else {
             let number = self.scenery.real_number().map(ToString::to_string);
             ui.line(&format!("Dial {} now. Ctrl-C leaves.", number.unwrap_or_default()));
             ui.line("If it does not ring here, `phony doctor` says why.");
-            let Some(sid) = first_call(&mut view).await else { return Ok(()) };
+            let Some(sid) = first_call(&mut view, &mut self.signals).await else { return Ok(()) };
             sid
         };
         let (_, mut nothing) = mpsc::channel(1);
-        let mut show = Show { ui, desk, moments: &mut nothing, speed, answer: auto::ANSWER };
+        let (moments, signals) = (&mut nothing, &mut self.signals);
+        let mut show = Show { ui, desk, moments, signals, speed, answer: auto::ANSWER };
         let shown = Shown::call(&sid, LONGEST);
         let (events, story) = show.call(view, shown, Some(&mut self.typed)).await?;
         let words = words_in(&events);
@@ -309,11 +341,11 @@ impl Menu<'_> {
 }
 
 /// The first call that comes in; none, if somebody leaves before.
-async fn first_call(view: &mut View) -> Option<String> {
+async fn first_call(view: &mut View, signals: &mut Signals) -> Option<String> {
     loop {
         let line = tokio::select! {
             line = view.live.recv() => line?,
-            () = until_stopped() => return None,
+            () = signals.next() => return None,
         };
         let event = read_event(&line);
         // It is shown again, from the beginning.

@@ -10,9 +10,9 @@ use tokio::task::JoinSet;
 
 use crate::cli::converse::Typed;
 use crate::cli::desk::Desk;
+use crate::cli::serve::Signals;
 use crate::cli::story::{Moment, Story};
 use crate::cli::ui::{Style, Ui};
-use crate::cli::until_stopped;
 use crate::events::View;
 use crate::simulator::twilio::Watch;
 use crate::stage::read_event;
@@ -46,6 +46,8 @@ pub(super) struct Show<'a> {
     pub(super) ui: Ui,
     pub(super) desk: Desk,
     pub(super) moments: &'a mut Moments,
+    /// Ctrl-C.
+    pub(super) signals: &'a mut Signals,
     pub(super) speed: f64,
     /// What a supervisor answers when the agent asks and nobody types an answer.
     pub(super) answer: &'static str,
@@ -88,8 +90,7 @@ impl Show<'_> {
         let mut past: VecDeque<_> = std::mem::take(&mut view.past).into();
         let by_hand = typed.as_ref().is_some_and(|typed| typed.is_by_hand());
         let too_late = tokio::time::sleep(limit);
-        let stop = until_stopped();
-        tokio::pin!(too_late, stop);
+        tokio::pin!(too_late);
         let mut stopped = false;
         loop {
             let line = tokio::select! {
@@ -121,11 +122,10 @@ impl Show<'_> {
                     }
                     continue;
                 }
-                () = &mut stop => {
+                () = self.signals.next() => {
                     if std::mem::replace(&mut stopped, true) {
                         bail!("stopped: the call was dropped");
                     }
-                    stop.set(until_stopped());
                     self.note("hanging up");
                     let (desk, call) = (self.desk.clone(), call.clone());
                     supervisor.spawn(async move { desk.end(&call).await });
