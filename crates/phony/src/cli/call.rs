@@ -1,18 +1,21 @@
 //! `phony call`: calls somebody through a running server, and shows the call.
 
-use std::io::{BufRead as _, IsTerminal as _};
+use std::io::IsTerminal as _;
 
 use anyhow::bail;
 use clap::Args;
-use phony_call::CallSid;
+use phony_call::{CallSid, Country, PhoneNumber, Unreadable};
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::api::{Api, server_url};
 use super::calls::{Followed, follow};
+use super::converse::Typed;
+use super::questions::Questions;
 use super::ui::{Style, Ui, clean};
-use super::{Settings, Usage, block_on};
+use super::{Settings, Usage, block_on, until_stopped};
+use crate::agents;
 use crate::registry::random_token;
 
 /// Call somebody through the running server.
@@ -63,38 +66,69 @@ pub(super) fn run(settings: Settings, call: Call) -> anyhow::Result<()> {
     let config = settings.load()?;
     let token = call.token.as_deref().map(|token| SecretString::from(token.trim()));
     let api = Api::new(&config, call.server.as_ref(), token)?;
-    block_on(place_and_follow(api, call))
+    let home = config.twilio.phone_number.as_ref().and_then(Country::of);
+    block_on(place_and_follow(api, call, home))
 }
 
-async fn place_and_follow(api: Api, call: Call) -> anyhow::Result<()> {
+async fn place_and_follow(api: Api, call: Call, home: Option<Country>) -> anyhow::Result<()> {
     let ui = Ui::new();
-    let asks = std::io::stdin().is_terminal() && !call.json;
-    let Some(order) = (if asks { asked(&api, ui, &call).await? } else { Some(given(&call)?) })
-    else {
+    let attended = std::io::stdin().is_terminal() && !call.json;
+    let mut typed = if attended { Some(Typed::start(true)?) } else { None };
+    let order = match &mut typed {
+        None => Some(given(&call)?),
+        Some(typed) => tokio::select! {
+            order = asked(&api, Questions { ui, typed }, &call, home) => order?,
+            () = until_stopped() => {
+                ui.line("");
+                None
+            }
+        },
+    };
+    let Some(order) = order else {
         ui.line("Nobody was called.");
         return Ok(());
     };
-    let placed = api.place(&order, &random_token()).await?;
+    let (placed, stopped) = place(&api, ui, &order).await?;
     let Some(sid) = placed["callSid"].as_str().and_then(|sid| CallSid::parse(sid).ok()) else {
         bail!("the server's answer names no call");
     };
+    if stopped {
+        return hang_up(&api, &sid).await;
+    }
     if call.detach {
         ui.line(&if call.json { placed.to_string() } else { sid.to_string() });
         return Ok(());
     }
-    match Box::pin(follow(&api, &sid, call.json)).await? {
+    match Box::pin(follow(&api, &sid, call.json, typed)).await? {
         Followed::ToItsEnd => {}
         Followed::Left => return Ok(()),
-        Followed::Stopped => {
-            api.post(&["override", "end"], &json!({ "callSid": sid.as_str() })).await?;
-            bail!("stopped: the call was hung up");
-        }
+        Followed::Stopped => return hang_up(&api, &sid).await,
     }
     let call = api.call(&sid).await?;
     match call["progress"].as_str() {
         None | Some("completed") => Ok(()),
         Some(how) => bail!("the call was not held: {}", clean(how)),
     }
+}
+
+/// Gives the order. Who wants to stop meanwhile has to wait for the call's name, or it would go on
+/// without them.
+async fn place(api: &Api, ui: Ui, order: &Value) -> anyhow::Result<(Value, bool)> {
+    let key = random_token();
+    let placing = api.place(order, &key);
+    tokio::pin!(placing);
+    tokio::select! {
+        placed = &mut placing => Ok((placed?, false)),
+        () = until_stopped() => {
+            ui.line(&ui.paint(Style::Faint, "· the call is being placed; it will be hung up"));
+            Ok((placing.await?, true))
+        }
+    }
+}
+
+async fn hang_up(api: &Api, sid: &CallSid) -> anyhow::Result<()> {
+    api.post(&["override", "end"], &json!({ "callSid": sid.as_str() })).await?;
+    bail!("stopped: the call was hung up")
 }
 
 /// The order as the flags give it.
@@ -111,13 +145,23 @@ fn given(call: &Call) -> anyhow::Result<Value> {
 }
 
 /// The order, with what is missing asked for; nothing if somebody thinks better of it.
-async fn asked(api: &Api, ui: Ui, call: &Call) -> anyhow::Result<Option<Value>> {
-    let Some(number) = call.number.clone().or_else(|| ask(ui, "Number to call: ")) else {
-        return Ok(None);
-    };
+async fn asked(
+    api: &Api,
+    mut questions: Questions<'_>,
+    call: &Call,
+    home: Option<Country>,
+) -> anyhow::Result<Option<Value>> {
+    let ui = questions.ui;
+    // Before anything is asked: is there a server?
     let scenarios = api.get(&["scenarios"], &[]).await?;
     let scenarios = scenarios["scenarios"].as_array().cloned().unwrap_or_default();
-    let text = |value: &Value, name: &str| clean(value[name].as_str().unwrap_or_default());
+    let number = match &call.number {
+        Some(number) => number.clone(),
+        None => match questions.ask("Number to call: ", |line| number(line, home)).await {
+            Some(number) => number,
+            None => return Ok(None),
+        },
+    };
     let scenario = match (&call.scenario, &call.agent) {
         (None, None) => {
             for (place, scenario) in scenarios.iter().enumerate() {
@@ -125,11 +169,9 @@ async fn asked(api: &Api, ui: Ui, call: &Call) -> anyhow::Result<Option<Value>> 
                 let about = ui.paint(Style::Faint, &text(scenario, "description"));
                 ui.line(&format!("  {number}  {:<26} {about}", text(scenario, "name")));
             }
-            let Some(choice) = ask(ui, "Errand: ") else { return Ok(None) };
-            let place = choice.parse::<usize>().ok().and_then(|n| n.checked_sub(1));
-            match place.and_then(|place| scenarios.get(place)) {
-                Some(scenario) => Some(text(scenario, "id")),
-                None => Some(choice),
+            match questions.ask("Errand: ", |line| errand(line, &scenarios)).await {
+                Some(errand) => Some(errand),
+                None => return Ok(None),
             }
         }
         (scenario, _) => scenario.clone(),
@@ -140,32 +182,67 @@ async fn asked(api: &Api, ui: Ui, call: &Call) -> anyhow::Result<Option<Value>> 
         variables.insert(name.clone(), value.clone().into());
     }
     for slot in chosen.and_then(|chosen| chosen["slots"].as_array()).into_iter().flatten() {
-        let name = text(slot, "name");
-        if variables.contains_key(&name) || (call.yes && slot["default"].is_string()) {
+        let (name, default) = (text(slot, "name"), slot["default"].as_str().map(clean));
+        if variables.contains_key(&name) || (call.yes && default.is_some()) {
             continue;
         }
-        let default = slot["default"].as_str().map(|text| format!(" [{}]", clean(text)));
-        let question = format!("{name}{}: ", default.unwrap_or_default());
-        let Some(answer) = ask_for(ui, &question) else { return Ok(None) };
+        let shown = default.as_ref().map(|text| format!(" [{text}]")).unwrap_or_default();
+        let read = |line: &str| fills(&name, line, default.is_some());
+        let Some(answer) = questions.ask(&format!("{name}{shown}: "), read).await else {
+            return Ok(None);
+        };
         if !answer.is_empty() {
             variables.insert(name, answer.into());
         }
     }
-    let consent = call.consent
-        || ask(ui, "Does the callee agree to be called by an AI? [y/N] ")
-            .is_some_and(|answer| is_yes(&answer));
-    if !consent {
+    let agrees = "Does the callee agree to be called by an AI?";
+    if !call.consent && !questions.agreed(agrees).await {
         ui.line("Without the callee's consent nobody is called.");
         return Ok(None);
     }
-    let errand = chosen.map(|chosen| text(chosen, "name"));
-    let errand = errand.or_else(|| scenario.clone()).or_else(|| call.agent.clone());
-    let summary = format!("Call {} for: {}", clean(&number), clean(&errand.unwrap_or_default()));
+    let about = chosen.map(|chosen| text(chosen, "name"));
+    let about = about.or_else(|| scenario.clone()).or_else(|| call.agent.clone());
+    let summary = format!("Call {} for: {}", clean(&number), clean(&about.unwrap_or_default()));
     ui.line(&ui.paint(Style::Strong, &summary));
-    if !call.yes && !ask(ui, "Call now? [y/N] ").is_some_and(|answer| is_yes(&answer)) {
+    if !call.yes && !questions.agreed("Call now?").await {
         return Ok(None);
     }
     Ok(Some(order(call, &number, scenario.as_deref(), &variables, true)))
+}
+
+fn text(value: &Value, name: &str) -> String {
+    clean(value[name].as_str().unwrap_or_default())
+}
+
+/// The number as it was typed. Whether it may be called the server says, but what is none is seen
+/// here.
+fn number(line: &str, home: Option<Country>) -> Result<String, String> {
+    match PhoneNumber::typed(line, home) {
+        // The server may know which country is meant.
+        Ok(_) | Err(Unreadable::NoCountry) => Ok(line.to_owned()),
+        Err(problem) => Err(format!("«{line}» {problem}.")),
+    }
+}
+
+/// The id of the scenario of this place or id.
+fn errand(line: &str, scenarios: &[Value]) -> Result<String, String> {
+    let place = line.parse::<usize>().ok().and_then(|place| place.checked_sub(1));
+    let of_place = place.and_then(|place| scenarios.get(place));
+    let chosen = of_place.or_else(|| scenarios.iter().find(|known| known["id"] == line));
+    chosen
+        .map(|chosen| text(chosen, "id"))
+        .ok_or_else(|| format!("Type a number from 1 to {}, or an errand's id.", scenarios.len()))
+}
+
+/// What a slot is filled with; nothing where it need not be.
+fn fills(slot: &str, line: &str, may_be_empty: bool) -> Result<String, String> {
+    if line.is_empty() && !may_be_empty {
+        return Err(format!("{slot} must be something."));
+    }
+    if !agents::fits(line) {
+        return Err(format!("{slot} must be one short sentence without brackets or braces."));
+    }
+    Ok(line.to_owned())
 }
 
 fn order(
@@ -180,25 +257,6 @@ fn order(
         "variables": variables, "consent": consent,
         "ignoreCallingHours": call.ignore_calling_hours,
     })
-}
-
-/// An answer; nothing if there is none, or no more input.
-fn ask(ui: Ui, question: &str) -> Option<String> {
-    ask_for(ui, question).filter(|answer| !answer.is_empty())
-}
-
-/// A line of the input; nothing at its end.
-fn ask_for(ui: Ui, question: &str) -> Option<String> {
-    ui.piece(question);
-    let mut line = String::new();
-    match std::io::stdin().lock().read_line(&mut line) {
-        Ok(1..) => Some(line.trim().to_owned()),
-        Ok(0) | Err(_) => None,
-    }
-}
-
-fn is_yes(answer: &str) -> bool {
-    matches!(answer.to_lowercase().as_str(), "y" | "yes")
 }
 
 fn variable(text: &str) -> Result<(String, String), String> {

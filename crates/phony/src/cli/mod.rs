@@ -16,6 +16,7 @@ mod ledger;
 mod lines;
 mod load;
 mod openapi;
+mod questions;
 mod serve;
 mod setup;
 mod sim;

@@ -34,16 +34,17 @@ pub(super) async fn tail(api: &Api, wanted: Option<&str>, json: bool) -> anyhow:
         Some(wanted) => Some(api.find(wanted).await?),
         None => only_one(api, &screen).await?,
     };
-    Box::pin(watch(api, &screen, call.as_ref(), json)).await.map(drop)
+    Box::pin(watch(api, &screen, call.as_ref(), json, None)).await.map(drop)
 }
 
-/// Shows a call until it ends.
+/// Shows a call until it ends. Who has `typed` before goes on typing.
 pub(in crate::cli) async fn follow(
     api: &Api,
     call: &CallSid,
     json: bool,
+    typed: Option<Typed>,
 ) -> anyhow::Result<Followed> {
-    Box::pin(watch(api, &Screen::new(json), Some(call), json)).await
+    Box::pin(watch(api, &Screen::new(json), Some(call), json, typed)).await
 }
 
 async fn watch(
@@ -51,13 +52,14 @@ async fn watch(
     screen: &Screen,
     call: Option<&CallSid>,
     json: bool,
+    typed: Option<Typed>,
 ) -> anyhow::Result<Followed> {
     let waiting = Waiting::default();
     let by_hand = std::io::stdin().is_terminal();
     if by_hand {
         screen.note("type /help for what you can do here, /quit to leave the call alone");
     }
-    let typed = Typed::start(by_hand)?;
+    let typed = typed.map_or_else(|| Typed::start(by_hand), Ok)?;
     let mut teller = Teller::new(screen, call.is_none(), by_hand);
     let show = |head: &Head, line: &str| {
         // None: a kind of event that is newer than this program.

@@ -10,6 +10,7 @@ use phony_wire::twilio::rest::{
 };
 
 use super::converse::Typed;
+use super::questions::Questions;
 use super::ui::{Style, Ui, clean, has_terminal};
 use super::{Settings, Usage, block_on};
 use crate::carriers::twilio::rest::{NumberKind, RestClient, RestFailure};
@@ -52,6 +53,13 @@ enum Chosen {
     ToBuy(AvailablePhoneNumber),
     /// They left.
     Nothing,
+}
+
+/// What was answered to the list of numbers.
+enum Pick {
+    Place(usize),
+    Buy,
+    Leave,
 }
 
 struct Setup {
@@ -155,23 +163,22 @@ impl Setup {
                 None => Err(Usage("say which number with --number".to_owned()).into()),
             };
         };
-        loop {
-            let usual = place.map_or_else(|| "b".to_owned(), |place| (place + 1).to_string());
-            self.ui.piece(&format!(
-                "Which one? A number of the list, b to buy one, q to leave [{usual}] "
-            ));
-            let Some(line) = typed.next().await else { return Ok(Chosen::Nothing) };
-            let answer = Some(line.trim()).filter(|line| !line.is_empty()).unwrap_or(&usual);
-            match answer {
-                "q" => return Ok(Chosen::Nothing),
-                "b" => return self.offer().await,
-                answer => match answer.parse::<usize>().ok().and_then(|n| n.checked_sub(1)) {
-                    Some(place) if place < numbers.len() => {
-                        return Ok(Chosen::Own(numbers.swap_remove(place)));
-                    }
-                    _ => self.ui.line(&format!("Type 1 to {}, b or q.", numbers.len())),
-                },
-            }
+        let usual = place.map_or_else(|| "b".to_owned(), |place| (place + 1).to_string());
+        let question =
+            format!("Which one? A number of the list, b to buy one, q to leave [{usual}] ");
+        let read = |line: &str| match if line.is_empty() { usual.as_str() } else { line } {
+            "q" => Ok(Pick::Leave),
+            "b" => Ok(Pick::Buy),
+            line => match place_in(line, numbers.len()) {
+                Some(place) => Ok(Pick::Place(place)),
+                None if numbers.is_empty() => Err("Type b or q.".to_owned()),
+                None => Err(format!("Type 1 to {}, b or q.", numbers.len())),
+            },
+        };
+        match (Questions { ui: self.ui, typed }).ask(&question, read).await {
+            Some(Pick::Place(place)) => Ok(Chosen::Own(numbers.swap_remove(place))),
+            Some(Pick::Buy) => self.offer().await,
+            Some(Pick::Leave) | None => Ok(Chosen::Nothing),
         }
     }
 
@@ -212,18 +219,17 @@ impl Setup {
             let town = clean(&format!("{} {}", number.locality, number.region));
             self.ui.line(&format!("  {place}  {:<16} {town}", number.phone_number));
         }
-        loop {
-            self.ui.piece("Which one? q to leave [1] ");
-            let Some(line) = typed.next().await else { return Ok(Chosen::Nothing) };
-            let place = match line.trim() {
-                "q" => return Ok(Chosen::Nothing),
-                "" => Some(0),
-                answer => answer.parse::<usize>().ok().and_then(|n| n.checked_sub(1)),
-            };
-            match place.filter(|place| *place < found.len()) {
-                Some(place) => return Ok(Chosen::ToBuy(found.swap_remove(place))),
-                None => self.ui.line(&format!("Type 1 to {}, or q.", found.len())),
-            }
+        let read = |line: &str| match if line.is_empty() { "1" } else { line } {
+            "q" => Ok(None),
+            line => match place_in(line, found.len()) {
+                Some(place) => Ok(Some(place)),
+                None => Err(format!("Type 1 to {}, or q.", found.len())),
+            },
+        };
+        let mut questions = Questions { ui: self.ui, typed };
+        match questions.ask("Which one? q to leave [1] ", read).await.flatten() {
+            Some(place) => Ok(Chosen::ToBuy(found.swap_remove(place))),
+            None => Ok(Chosen::Nothing),
         }
     }
 
@@ -242,7 +248,7 @@ impl Setup {
             ui.line("Nothing was changed (--dry-run).");
             return Ok(());
         }
-        if !self.agreed("Change it? [y/N] ").await {
+        if !self.agreed("Change it?").await {
             ui.line("Nothing was changed.");
             return Ok(());
         }
@@ -269,7 +275,7 @@ impl Setup {
             ui.line("Nothing was bought (--dry-run).");
             return Ok(());
         }
-        if !self.agreed(&format!("Buy {number}? It costs money each month. [y/N] ")).await {
+        if !self.agreed(&format!("Buy {number}? It costs money each month.")).await {
             ui.line("Nothing was bought.");
             return Ok(());
         }
@@ -324,9 +330,7 @@ impl Setup {
     /// Whether it may be done. Who cannot be asked has said yes by a flag.
     async fn agreed(&mut self, question: &str) -> bool {
         let Some(typed) = &mut self.typed else { return self.arguments.yes };
-        self.ui.piece(question);
-        let answer = typed.next().await.unwrap_or_default();
-        matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+        Questions { ui: self.ui, typed }.agreed(question).await
     }
 
     fn go_on(&self, number: &str) {
@@ -344,6 +348,12 @@ fn told(failure: RestFailure) -> anyhow::Error {
         Some(advice) => anyhow::anyhow!("{failure}\n  {advice}"),
         None => failure.into(),
     }
+}
+
+/// The place that was typed, counted from 0, if there is one.
+fn place_in(line: &str, count: usize) -> Option<usize> {
+    let place = line.parse::<usize>().ok().and_then(|place| place.checked_sub(1));
+    place.filter(|place| *place < count)
 }
 
 fn number(text: &str) -> Result<PhoneNumber, String> {
