@@ -13,6 +13,9 @@ demo: ## play a whole call: no account, no network, nothing to set up (DEMO="--a
 test: ## install what the tests need and run everything
 	bash scripts/test.sh
 
+twilio-spec: ## bring Twilio's own description of its API, which tests hold every request to
+	bash -c 'source scripts/lib.sh && twilio_description'
+
 check: ## format, lints, purity of the pure crates, docs, generated files: fast, before every commit
 	bash scripts/check.sh
 
@@ -44,4 +47,4 @@ image-check: ## build the container image without an engine, and run it (needs r
 fuzz: ## fuzz every parser for a minute each (needs a nightly compiler and cargo-fuzz)
 	bash scripts/fuzz.sh
 
-.PHONY: help demo test check gen bless dashboard screenshots bench measure load fuzz image-check
+.PHONY: help demo test twilio-spec check gen bless dashboard screenshots bench measure load fuzz image-check

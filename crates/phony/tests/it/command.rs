@@ -11,8 +11,8 @@ const LIMIT: Duration = Duration::from_mins(1);
 
 /// A command in a folder of its own, which knows nothing of the machine it is on.
 pub(crate) struct Run {
-    folder: TempFolder,
-    command: Command,
+    pub(crate) folder: TempFolder,
+    pub(crate) command: Command,
 }
 
 /// What a command left behind.
@@ -109,12 +109,12 @@ impl Drop for Serving {
 }
 
 /// Ends a command that takes too long, so that its test fails instead of waiting for ever.
-struct Watched {
+pub(crate) struct Watched {
     done: std::sync::mpsc::SyncSender<()>,
 }
 
 impl Watched {
-    fn over(child: &Child) -> Self {
+    pub(crate) fn over(child: &Child) -> Self {
         let id = child.id();
         let (done, over) = std::sync::mpsc::sync_channel::<()>(1);
         std::thread::spawn(move || {

@@ -10,7 +10,7 @@ use phony::models::ModelPort;
 use phony::server::{self, Running};
 use phony::store::Store;
 use phony::switchboard::Models;
-use phony_call::{CallSid, FromModel, ItemBody, ToModel, TurnId};
+use phony_call::{CallSid, FromModel, Item, ItemBody, ToModel, TurnId, Usage};
 use phony_wire::twilio::signature;
 use phony_wire::twilio::twiml::{ConnectTo, Twiml, Verb};
 use serde_json::{Value, json};
@@ -25,6 +25,8 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 pub(crate) const AUTH_TOKEN: &str = "12345";
 pub(crate) const ADMIN_TOKEN: &str = "let me see the calls";
 pub(crate) const HOST: &str = "phony.example.com";
+/// The variable of this name is the configuration file.
+pub(crate) const FILE: &str = "phony.toml";
 pub(crate) const CALLER: &str = "+15005550001";
 pub(crate) const CALLED: &str = "+15005550002";
 
@@ -80,8 +82,10 @@ async fn build(
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()));
     let mut environment: Vec<_> = base.into_iter().collect();
-    environment.extend(variables.iter().cloned());
-    let config = Config::from_sources(Sources { environment, ..Sources::default() }).unwrap();
+    environment.extend(variables.iter().filter(|(name, _)| name != FILE).cloned());
+    let file = variables.iter().find(|(name, _)| name == FILE).cloned();
+    let sources = Sources { environment, file, ..Sources::default() };
+    let config = Config::from_sources(sources).unwrap();
     let (opened, models) = mpsc::channel(64);
     let open = move |_: &phony::agents::Agent, _: &CallSid| {
         let (order_tx, orders) = mpsc::channel(64);
@@ -318,23 +322,39 @@ impl FakeModel {
 
     /// The next request for a reply: its turn and the caller's last words.
     pub(crate) async fn asked(&mut self) -> (TurnId, String) {
+        let (turn, context) = self.asked_with().await;
+        let words = context.iter().rev().find_map(|item| {
+            let ItemBody::User(words) = &item.body else { return None };
+            Some(words.to_string())
+        });
+        (turn, words.unwrap_or_default())
+    }
+
+    /// The next request for a reply: its turn and all that the model is to know.
+    pub(crate) async fn asked_with(&mut self) -> (TurnId, Vec<Item>) {
         loop {
             if let ToModel::Respond { turn, context } = *soon(self.orders.recv()).await.unwrap() {
-                let words = context.iter().rev().find_map(|item| {
-                    let ItemBody::User(words) = &item.body else { return None };
-                    Some(words.to_string())
-                });
-                return (turn, words.unwrap_or_default());
+                return (turn, context);
             }
         }
     }
 
     /// A whole reply.
     pub(crate) async fn reply(&self, turn: TurnId, words: &str) {
+        self.finish(turn, words, None).await;
+    }
+
+    /// A whole reply that took so many tokens to write.
+    pub(crate) async fn reply_for(&self, turn: TurnId, words: &str, tokens: u64) {
+        let usage = Usage { output_text_tokens: tokens, ..Usage::default() };
+        self.finish(turn, words, Some(usage)).await;
+    }
+
+    async fn finish(&self, turn: TurnId, words: &str, usage: Option<Usage>) {
         let outcome = phony_call::Outcome::Complete;
         let text = FromModel::Text { turn, text: words.into() };
         self.facts.send(Box::new(text)).await.unwrap();
-        let done = FromModel::Done { turn, outcome, usage: None };
+        let done = FromModel::Done { turn, outcome, usage };
         self.facts.send(Box::new(done)).await.unwrap();
     }
 }

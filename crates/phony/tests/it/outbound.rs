@@ -7,5 +7,6 @@ mod malicious;
 mod performance;
 mod placing;
 mod rules;
+mod spend;
 mod unicode;
-mod world;
+pub(crate) mod world;

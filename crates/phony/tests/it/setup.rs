@@ -8,12 +8,12 @@ use tokio::runtime::Runtime;
 use crate::command::{Done, Run, Serving, free_port, value};
 use crate::twilio_spec::Checked;
 
-const NUMBER: &str = "+15005550006";
-const OTHER: &str = "+15005550007";
-const HOST: &str = "phony.example.com";
+pub(crate) const NUMBER: &str = "+15005550006";
+pub(crate) const OTHER: &str = "+15005550007";
+pub(crate) const HOST: &str = "phony.example.com";
 
 /// The account at Twilio, as a command of its own.
-struct Account {
+pub(crate) struct Account {
     _network: Serving,
     lines: Vec<String>,
     /// Every request and answer is held to Twilio's description on its way.
@@ -22,7 +22,7 @@ struct Account {
 }
 
 impl Account {
-    fn start(numbers: &[&str]) -> Self {
+    pub(crate) fn start(numbers: &[&str]) -> Self {
         let mut arguments = vec!["sim", "twilio", "--port", "0", "--auth-token", "the-token"];
         arguments.extend(["--voice-url", "https://old.example/voice"]);
         arguments.extend(numbers.iter().flat_map(|number| ["--number", number]));
@@ -34,7 +34,7 @@ impl Account {
     }
 
     /// A command of the account's owner.
-    fn run(&self, arguments: &[&str]) -> Run {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         let mut run = Run::new(arguments);
         for name in ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"] {
             run = run.with(name, &value(&self.lines, name));
@@ -57,7 +57,7 @@ impl Account {
         self.runtime.block_on(async { request.send().await.unwrap().json().await.unwrap() })
     }
 
-    fn number(&self, wanted: &str) -> IncomingPhoneNumber {
+    pub(crate) fn number(&self, wanted: &str) -> IncomingPhoneNumber {
         let list = self.ask(client().get(self.url("IncomingPhoneNumbers.json")));
         let list = list["incoming_phone_numbers"].as_array().unwrap().clone();
         let number = list.into_iter().find(|number| number["phone_number"] == wanted);
@@ -169,6 +169,7 @@ struct World {
     model: String,
     _server: Serving,
     port: String,
+    data: tempfile::TempDir,
 }
 
 impl World {
@@ -179,8 +180,11 @@ impl World {
         let port = free_port().to_string();
         let server = account.run(&["serve"]).with("HOST", HOST).with("PHONY_BIND", "127.0.0.1");
         let server = server.with("PORT", &port).with("OPENAI_BASE_URL", &url);
+        let data = tempfile::tempdir().unwrap();
+        let server = server.with("PHONY_DATA_DIR", data.path().to_str().unwrap());
+        let server = server.with("PHONY_DEBUG", "1");
         let (server, _) = server.with("OPENAI_API_KEY", "any").serving("Phony listens on");
-        Self { account, _model: model, model: url, _server: server, port }
+        Self { account, _model: model, model: url, _server: server, port, data }
     }
 
     fn doctor(&self) -> Run {
@@ -226,6 +230,27 @@ fn the_doctor_finds_what_keeps_calls_from_working_until_it_is_mended() {
     for id in ["relay_socket", "openai", "model", "redis", "disk", "configuration"] {
         assert!(fine.iter().any(|fine| fine == id), "{id}: {out}");
     }
+}
+
+#[test]
+fn what_the_doctor_tries_alarms_nobody() {
+    let world = World::start();
+    assert_eq!(world.account.setup(&["--yes"]).code, Some(0));
+    let Done { code, out, err } = world.doctor().done();
+    assert_eq!(code, Some(0), "{out}{err}");
+    let log = || std::fs::read_to_string(world.data.path().join("call.log")).unwrap();
+    // The socket that it opened and left is the last thing that the server sees of it.
+    let seen = (0..500).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        log().contains("named no call")
+    });
+    assert!(seen, "{}", log());
+    let loud: Vec<_> = log()
+        .lines()
+        .filter(|line| ["WARN", "ERROR"].iter().any(|level| line.contains(level)))
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(loud, Vec::<String>::new());
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Twilio's own OpenAPI description, between a client and the stand-in: every request must be one
 //! that Twilio knows, and every answer one that Twilio could give.
 //!
-//! `scripts/test.sh` brings the description; where it is not, requests go straight through.
+//! `make twilio-spec` brings the description, and `make test` does so first. Where it is not, one
+//! test says so and fails, and the requests of the others go by unread.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -19,6 +20,9 @@ use tokio::net::TcpListener;
 use url::Url;
 
 const FILE: &str = "../../.cache/twilio/twilio_api_v2010.json";
+/// What a developer is told who has not got it.
+const MISSING: &str = "Twilio's own description of its API is not at .cache/twilio, so no request \
+                       was held to it: `make twilio-spec` brings it, in seconds";
 /// Patterns of the description forbid what its text asks for: an empty value clears them.
 const CLEARED_BY_NOTHING: [&str; 2] = ["VoiceApplicationSid", "TrunkSid"];
 /// Patterns of the description forbid what its examples have.
@@ -37,7 +41,13 @@ impl Checked {
     /// In front of the API at this address.
     pub(crate) async fn before(upstream: &str) -> Self {
         let complaints = Arc::default();
-        let Some(spec) = spec() else { return Self { base: upstream.to_owned(), complaints } };
+        let Some(spec) = spec() else {
+            #[expect(clippy::print_stderr, reason = "a developer reads it")]
+            {
+                eprintln!("{MISSING}");
+            }
+            return Self { base: upstream.to_owned(), complaints };
+        };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         drop(rustls::crypto::ring::default_provider().install_default());
@@ -87,6 +97,7 @@ async fn pass(
     match &operation {
         None => complain("Twilio has no such operation".to_owned()),
         Some(operation) => {
+            operation.check_path(uri.path(), &complain);
             let query = Form::parse(uri.query().unwrap_or_default().as_bytes());
             operation.check_form("query", &operation.query(), &query, &complain);
             if method == Method::POST {
@@ -157,6 +168,7 @@ fn allow_null(value: &mut Value) {
 struct Operation {
     spec: &'static Spec,
     id: String,
+    template: &'static str,
     node: &'static Value,
 }
 
@@ -168,7 +180,7 @@ impl Spec {
         let (template, node) = fitting.min_by_key(|(template, _)| template.matches('{').count())?;
         let method = method.as_str().to_lowercase();
         let node = node.get(&method)?;
-        Some(Operation { spec: self, id: format!("{method} {template}"), node })
+        Some(Operation { spec: self, id: format!("{method} {template}"), template, node })
     }
 
     fn resolve<'a>(&'a self, schema: &'a Value) -> &'a Value {
@@ -212,6 +224,24 @@ fn fits(template: &str, path: &str) -> bool {
 }
 
 impl Operation {
+    /// The ids in the path have the form that Twilio's have.
+    fn check_path(&self, path: &str, complain: &dyn Fn(String)) {
+        let parameters = self.node["parameters"].as_array().into_iter().flatten();
+        for parameter in parameters.filter(|parameter| parameter["in"] == "path") {
+            let name = parameter["name"].as_str().unwrap();
+            let slot = format!("{{{name}}}");
+            let mut parts = self.template.split('/').zip(path.split('/'));
+            let value = parts.find_map(|(wanted, is)| {
+                let (before, after) = wanted.split_once(&slot)?;
+                is.strip_prefix(before)?.strip_suffix(after)
+            });
+            let key = format!("{} {slot}", self.id);
+            for problem in self.spec.validate(&key, &parameter["schema"], &json!(value)) {
+                complain(format!("in the path, {problem}"));
+            }
+        }
+    }
+
     /// The schema of the query, as if it were a form.
     fn query(&self) -> Value {
         let mut properties = Map::new();
@@ -337,11 +367,13 @@ fn typed(schema: &Value, text: &str) -> Value {
     }
 }
 
+#[test]
+fn twilios_description_is_here() {
+    assert!(spec().is_some(), "{MISSING}");
+}
+
 #[tokio::test]
 async fn what_twilio_does_not_know_is_complained_of() {
-    if spec().is_none() {
-        return;
-    }
     let options = phony::simulator::twilio::TwilioOptions::default();
     let network = phony::simulator::twilio::start(options.clone()).await.unwrap();
     let checked = Checked::before(&network.base_url()).await;
@@ -355,12 +387,14 @@ async fn what_twilio_does_not_know_is_complained_of() {
     post("Calls.json", &[to, ("Form", "+15005550006")]).await.unwrap();
     post("Calls.json", &[("To", "+1"), ("From", "+1"), ("Timeout", "soon")]).await.unwrap();
     post("Numbers.json", &[]).await.unwrap();
+    post("Calls/CA1.json", &[("Status", "completed")]).await.unwrap();
     let complaints = std::mem::take(&mut *checked.complaints.lock().unwrap()).join("\n");
     for wanted in [
         "`Form`, which Twilio does not know",
         "\"From\" is a required",
         "/Timeout",
         "no such operation",
+        "in the path, \"CA1\"",
     ] {
         assert!(complaints.contains(wanted), "{wanted}: {complaints}");
     }

@@ -1,6 +1,7 @@
 //! `phony call`, `phony sim twilio`, `phony serve` and the ledger, as programs of their own.
 
 use crate::command::{Done, Run, free_port, value};
+use crate::twilio_spec::Checked;
 
 const ACCOUNT: &str = "AC0123456789abcdef0123456789abcdef";
 const OURS: &str = "+15005550006";
@@ -29,7 +30,8 @@ fn a_call_is_placed_answered_talked_through_ended_and_in_the_ledger() {
         "them.txt",
     ];
     let (_network, lines) = Run::new(&flags).file("them.txt", script).serving("Ctrl-C");
-    let base = value(&lines, "TWILIO_API_BASE_URL");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let checked = runtime.block_on(Checked::before(&value(&lines, "TWILIO_API_BASE_URL")));
     let (_model, lines) = Run::new(&["sim", "openai", "--port", "0"]).serving("Ctrl-C");
     let data = tempfile::tempdir().unwrap();
     let folder = data.path().display().to_string();
@@ -39,7 +41,7 @@ fn a_call_is_placed_answered_talked_through_ended_and_in_the_ledger() {
         .with("PHONY_ADMIN_TOKEN", "a-token-of-this-test")
         .with("OPENAI_BASE_URL", &value(&lines, "OPENAI_BASE_URL"))
         .with("OPENAI_API_KEY", "any")
-        .with("TWILIO_API_BASE_URL", &base)
+        .with("TWILIO_API_BASE_URL", &checked.base_url())
         .with("TWILIO_ACCOUNT_SID", ACCOUNT)
         .with("TWILIO_AUTH_TOKEN", "for-this-test-only")
         .with("TWILIO_PHONE_NUMBER", OURS)
@@ -91,6 +93,14 @@ fn a_call_is_placed_answered_talked_through_ended_and_in_the_ledger() {
     let Done { code, out, err } = verify();
     assert_eq!(code, Some(1), "{out}{err}");
     assert!(err.contains(&format!("first in line {changed}")), "{changed}: {out}{err}");
+    // And with its last line cut off.
+    let cut = text.trim_end().rfind('\n').unwrap() + 1;
+    std::fs::write(&path, &text[..cut]).unwrap();
+    let Done { code, out, err } = verify();
+    assert_eq!(code, Some(1), "{out}{err}");
+    assert!(out.contains("4 lines were written"), "{out}{err}");
+    std::fs::write(&path, &text).unwrap();
+    assert_eq!(verify().code, Some(0));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::world::{OURS, SOON, THEM, World, house_at, ledger_of, order, order_with, until, world};
 use crate::house::House;
+use crate::twilio_spec::Checked;
 
 fn statuses(events: &[Value]) -> Vec<&str> {
     let of_status = events.iter().filter(|event| event["type"] == "status");
@@ -185,6 +186,118 @@ async fn a_dial_is_never_repeated_blindly() {
 }
 
 #[tokio::test]
+async fn two_orders_for_one_number_whose_answers_are_lost_are_not_swapped() {
+    let world = world().await;
+    world.twilio.set_callee(THEM, Callee::person(Caller::silent()));
+    for _ in 0..3 {
+        for _ in 0..2 {
+            world.twilio.fail_next(Fault::CreateFails { call_exists: true });
+        }
+        let orders = ["Acme", "Bolt"].map(|business| {
+            let world = &world;
+            async move {
+                let variables = json!({ "variables": { "business": business } });
+                (world.placed(&order_with(&variables)).await, business)
+            }
+        });
+        let placed = futures_util::future::join_all(orders).await;
+        assert_ne!(placed[0].0, placed[1].0, "each order has a call of its own");
+        for (sid, business) in &placed {
+            let opening = format!("calling for {business} ");
+            let heard = |record: &phony::simulator::twilio::CallRecord| {
+                record.heard_text().contains("short survey")
+            };
+            let record = world.twilio.wait_for(sid, heard, SOON).await.unwrap();
+            let heard = record.heard_text();
+            assert!(heard.contains(&opening), "{business}: {heard}");
+            let (_, call) = world.house.get(&format!("/calls/{sid}")).await;
+            assert_eq!(call["scenario"], "survey");
+            world.house.post("/override/end", &json!({ "callSid": sid })).await;
+            world.over(sid).await;
+        }
+    }
+    assert_eq!(world.twilio.calls().len(), 6, "one call an order");
+}
+
+#[tokio::test]
+async fn a_call_that_may_be_another_orders_is_nobodys() {
+    let world = world().await;
+    let send = async |key: &str, business: &str| {
+        let body = order_with(&json!({ "variables": { "business": business } }));
+        let request = world.house.http.post(world.house.url("/calls")).bearer_auth(House::token());
+        let answer = request.header("idempotency-key", key).json(&body).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    // The first answer is lost, and no call is to be seen: it may come to be late.
+    world.twilio.fail_next(Fault::CreateFails { call_exists: false });
+    let (status, answer) = send("first", "Acme").await;
+    assert_eq!((status, &answer["error"]["details"]["outcome"]), (502, &json!("unknown")));
+    // The second answer is lost, and there is a call: whose?
+    world.twilio.fail_next(Fault::CreateFails { call_exists: true });
+    let (status, answer) = send("second", "Bolt").await;
+    assert_eq!((status, &answer["error"]["details"]["outcome"]), (502, &json!("unknown")));
+    // Neither order takes it for its own, and neither dials again while it is there.
+    for (key, business) in [("first", "Acme"), ("second", "Bolt")] {
+        let (status, answer) = send(key, business).await;
+        assert_eq!((status, &answer["error"]["details"]["outcome"]), (502, &json!("unknown")));
+        let message = answer["error"]["message"].as_str().unwrap();
+        assert!(message.contains("which of two orders"), "{message}");
+    }
+    assert_eq!(world.twilio.calls().len(), 1, "nobody was dialled again");
+    // Another number is not concerned.
+    world.placed(&order_with(&json!({ "to": "+12125550199" }))).await;
+}
+
+#[tokio::test]
+async fn a_call_that_was_answered_before_it_was_found_is_found_and_not_dialled_again() {
+    // The carrier takes the call, its answer is lost, and for a while its list does not have it.
+    let calls = Arc::new(std::sync::Mutex::new(Vec::<Value>::new()));
+    let listed = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let (taken, shown) = (Arc::clone(&calls), (Arc::clone(&calls), Arc::clone(&listed)));
+    let create = async move || {
+        taken.lock().unwrap().push(resource(&format!("CA{:032x}", 7), THEM, OURS));
+        (StatusCode::INTERNAL_SERVER_ERROR, "<html>500</html>")
+    };
+    let list = async move || {
+        let calls = if shown.1.load(Ordering::SeqCst) {
+            shown.0.lock().unwrap().clone()
+        } else {
+            Vec::new()
+        };
+        let uri = format!("/2010-04-01/Accounts/{ACCOUNT}/Calls.json?PageSize=50&Page=0");
+        let page = json!({
+            "calls": calls, "end": calls.len().saturating_sub(1), "first_page_uri": uri,
+            "next_page_uri": null, "page": 0, "page_size": 50, "previous_page_uri": null,
+            "start": 0, "uri": uri,
+        });
+        ([("content-type", "application/json")], page.to_string())
+    };
+    let path = "/2010-04-01/Accounts/{account}/Calls.json";
+    let app = axum::Router::new().route(path, axum::routing::post(create).get(list));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
+    tokio::spawn(async move { axum::serve(listener, app).await });
+    let api = Checked::before(&base).await;
+    let house = house_at(ACCOUNT, &api.base_url(), &[("PHONY_CALLING_HOURS", "off")]).await;
+    let send = async || {
+        let request = house.http.post(house.url("/calls")).bearer_auth(House::token());
+        let answer = request.header("idempotency-key", "k").json(&order()).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    let (status, answer) = send().await;
+    assert_eq!((status, &answer["error"]["details"]["outcome"]), (502, &json!("unknown")));
+    // It rings all the same, and somebody answers: they are not left with silence.
+    let sid = calls.lock().unwrap()[0]["sid"].as_str().unwrap().to_owned();
+    let (status, twiml) = house.webhook("/start_call", &status_form(&sid, "in-progress")).await;
+    assert_eq!(status, 200, "{twiml}");
+    listed.store(true, Ordering::SeqCst);
+    let (status, answer) = send().await;
+    assert_eq!((status, answer["callSid"].as_str()), (201, Some(sid.as_str())), "{answer}");
+    assert_eq!(calls.lock().unwrap().len(), 1, "nobody was called twice");
+}
+
+#[tokio::test]
 async fn what_twilio_says_comes_through_with_advice() {
     let world = world().await;
     world.twilio.fail_next(Fault::TooManyRequests);
@@ -205,18 +318,19 @@ struct ByHand {
     placed: Arc<AtomicUsize>,
 }
 
+/// What is asked of it is held to Twilio's description, and so is what it answers.
 async fn by_hand(
     hook: impl Fn(String) -> futures_util::future::BoxFuture<'static, ()> + Send + Sync + 'static,
-) -> (String, Arc<AtomicUsize>) {
+) -> (Checked, Arc<AtomicUsize>) {
     let state = ByHand { hook: Arc::new(hook), placed: Arc::default() };
     let placed = Arc::clone(&state.placed);
     let create = async |State(state): State<ByHand>, Form(form): Form<Vec<(String, String)>>| {
         let number = state.placed.fetch_add(1, Ordering::SeqCst);
         let sid = format!("CA{number:032x}");
         (state.hook)(sid.clone()).await;
-        let to = form.iter().find(|(name, _)| name == "To").map(|(_, to)| to.clone());
-        let body = json!({ "sid": sid, "status": "queued", "to": to });
-        (StatusCode::CREATED, body.to_string())
+        let given = |wanted: &str| form.iter().find(|(name, _)| name == wanted).unwrap().1.clone();
+        let body = resource(&sid, &given("To"), &given("From")).to_string();
+        (StatusCode::CREATED, [("content-type", "application/json")], body)
     };
     let path = "/2010-04-01/Accounts/{account}/Calls.json";
     let app = axum::Router::new().route(path, axum::routing::post(create)).with_state(state);
@@ -224,7 +338,21 @@ async fn by_hand(
     let base = format!("http://{}", listener.local_addr().unwrap());
     #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
     tokio::spawn(async move { axum::serve(listener, app).await });
-    (base, placed)
+    (Checked::before(&base).await, placed)
+}
+
+/// A call that was just taken, as Twilio describes it.
+fn resource(sid: &str, to: &str, from: &str) -> Value {
+    json!({
+        "account_sid": ACCOUNT, "annotation": null, "answered_by": null,
+        "api_version": "2010-04-01", "caller_name": null, "date_created": null,
+        "date_updated": null, "direction": "outbound-api", "duration": null, "end_time": null,
+        "forwarded_from": null, "from": from, "from_formatted": from, "group_sid": null,
+        "parent_call_sid": null, "phone_number_sid": null, "price": null, "price_unit": "USD",
+        "queue_time": "0", "sid": sid, "start_time": null, "status": "queued",
+        "subresource_uris": {}, "to": to, "to_formatted": to, "trunk_sid": null,
+        "uri": format!("/2010-04-01/Accounts/{ACCOUNT}/Calls/{sid}.json"),
+    })
 }
 
 const ACCOUNT: &str = "AC00000000000000000000000000000001";
@@ -244,7 +372,7 @@ async fn a_webhook_that_is_faster_than_the_answer_waits_for_the_call() {
     let (ask, asked) = tokio::sync::oneshot::channel::<String>();
     let (go, gone) = tokio::sync::oneshot::channel::<()>();
     let once = Arc::new(std::sync::Mutex::new(Some((ask, gone))));
-    let (base, _) = by_hand(move |sid| {
+    let (api, _) = by_hand(move |sid| {
         let once = once.lock().unwrap().take();
         Box::pin(async move {
             let (ask, gone) = once.unwrap();
@@ -253,7 +381,7 @@ async fn a_webhook_that_is_faster_than_the_answer_waits_for_the_call() {
         })
     })
     .await;
-    let house = house_at(ACCOUNT, &base, &[("PHONY_CALLING_HOURS", "off")]).await;
+    let house = house_at(ACCOUNT, &api.base_url(), &[("PHONY_CALLING_HOURS", "off")]).await;
     let body = order_with(&json!({ "variables": { "business": "Acme" } }));
     let ordered = house.post("/calls", &body);
     let webhooks = async {
@@ -281,8 +409,8 @@ async fn a_webhook_that_is_faster_than_the_answer_waits_for_the_call() {
 
 #[tokio::test]
 async fn reports_out_of_order_and_repeated_ones_change_nothing() {
-    let (base, _) = by_hand(|_| Box::pin(async {})).await;
-    let house = house_at(ACCOUNT, &base, &[("PHONY_CALLING_HOURS", "off")]).await;
+    let (api, _) = by_hand(|_| Box::pin(async {})).await;
+    let house = house_at(ACCOUNT, &api.base_url(), &[("PHONY_CALLING_HOURS", "off")]).await;
     let (status, answer) = house.post("/calls", &order()).await;
     assert_eq!((status, answer["status"].as_str()), (201, Some("queued")), "{answer}");
     let sid = answer["callSid"].as_str().unwrap().to_owned();
@@ -309,7 +437,7 @@ async fn what_a_restart_must_not_forget_it_finds_in_the_ledger() {
     use phony::config::{Config, Sources};
     use phony::switchboard::Models;
 
-    let (base, placed) = by_hand(|_| Box::pin(async {})).await;
+    let (api, placed) = by_hand(|_| Box::pin(async {})).await;
     let data = tempfile::tempdir().unwrap();
     let folder = data.path().display().to_string();
     let start = async || {
@@ -321,7 +449,7 @@ async fn what_a_restart_must_not_forget_it_finds_in_the_ledger() {
             ("TWILIO_AUTH_TOKEN", "12345"),
             ("TWILIO_ACCOUNT_SID", ACCOUNT),
             ("TWILIO_PHONE_NUMBER", OURS),
-            ("TWILIO_API_BASE_URL", base.as_str()),
+            ("TWILIO_API_BASE_URL", &api.base_url()),
             ("PHONY_CALLING_HOURS", "off"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

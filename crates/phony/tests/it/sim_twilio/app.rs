@@ -22,6 +22,8 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::twilio_spec::Checked;
+
 pub(super) const HOST: &str = "phony.test";
 pub(super) const NUMBER: &str = "+15005550006";
 pub(super) const PERSON: &str = "+14155550123";
@@ -33,6 +35,8 @@ const TOKEN: &str = "an-auth-token-for-tests-only";
 /// The application and the network that calls it.
 pub(super) struct World {
     pub(super) twilio: TwilioRunning,
+    /// The way to the network's API; what is asked and answered is held to Twilio's description.
+    pub(super) api: Checked,
     pub(super) app: App,
 }
 
@@ -91,7 +95,8 @@ impl World {
         })
         .await
         .expect("the network starts");
-        Self { twilio, app: App { answers, relays, stop } }
+        let api = Checked::before(&twilio.base_url()).await;
+        Self { twilio, api, app: App { answers, relays, stop } }
     }
 
     /// Somebody rings the application.

@@ -1,0 +1,5 @@
+//! Dialogues at a terminal: what is asked, what a wrong answer leads to, how somebody leaves.
+
+mod call;
+mod demo;
+mod setup;

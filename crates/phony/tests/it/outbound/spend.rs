@@ -1,0 +1,138 @@
+//! What calls may cost: the AI is told to come to an end, then says goodbye, and no more are placed.
+
+use phony::simulator::callers::{Caller, Step};
+use phony::simulator::twilio::Callee;
+use phony_call::Item;
+use serde_json::{Value, json};
+
+use super::world::{SOON, THEM, World, order, order_with, world_with};
+use crate::house::{FILE, FakeModel};
+
+const OTHER: &str = "+12125550124";
+/// A thousand tokens are ten cents, the line is free.
+const TOKENS: &str = "[prices]\noutput_text = 100\nminute = 0\n";
+/// What is left of a goodbye for money.
+const GOODBYE: &str = "I have to end this call here. Thank you for your time. Goodbye.";
+
+async fn world(file: &str) -> World {
+    world_with(&[("PHONY_CALLING_HOURS", "off"), (FILE, file)]).await
+}
+
+/// Somebody who wants to know ever more.
+fn curious() -> Callee {
+    let steps = (0..40).map(|n| Step::reply(if n == 0 { "Tell me more." } else { "And more." }));
+    Callee::person(Caller::Script(steps.collect()))
+}
+
+/// Whether the AI is told to come to an end.
+fn wraps_up(context: &[Item]) -> bool {
+    format!("{context:?}").contains("must come to an end")
+}
+
+/// Waits until the call's own rules have spoken to its AI.
+async fn whispered(world: &World, sid: &str) -> Value {
+    world.house.events(&format!("?callSid={sid}")).await.next_of("whisper").await
+}
+
+/// The next words of the callee, answered with a reply that costs so many tokens: before the AI was
+/// told to come to an end.
+async fn answer(model: &mut FakeModel, tokens: u64) {
+    let (turn, context) = model.asked_with().await;
+    assert!(!wraps_up(&context), "nothing has been spent");
+    model.reply_for(turn, "Gladly.", tokens).await;
+}
+
+/// As [`answer`], once the AI has been told; what is asked until then costs nothing.
+async fn answer_once_told(model: &mut FakeModel, tokens: u64) {
+    loop {
+        let (turn, context) = model.asked_with().await;
+        let told = wraps_up(&context);
+        model.reply_for(turn, "Gladly.", if told { tokens } else { 0 }).await;
+        if told {
+            return;
+        }
+    }
+}
+
+/// The call says goodbye for money, and its line is closed.
+async fn ends_for_money(world: &World, sid: &str) {
+    let call = world.over(sid).await;
+    assert_eq!(call["endReason"], "spend_limit", "{call}");
+    let record = world.twilio.wait_for_end(sid, SOON).await.unwrap();
+    assert!(record.heard_text().ends_with(GOODBYE), "{}", record.heard_text());
+    assert_eq!(record.status, "completed");
+}
+
+#[tokio::test]
+async fn a_call_that_costs_too_much_is_brought_to_an_end_in_two_steps() {
+    let mut world = world(&format!("{TOKENS}[spend]\ncall_soft = 0.2\ncall_hard = 0.5\n")).await;
+    world.twilio.set_callee(THEM, curious());
+    let sid = world.placed(&order()).await;
+    let mut model = world.house.model().await;
+    model.ready().await;
+    answer(&mut model, 3_000).await;
+    assert_eq!(whispered(&world, &sid).await["by"], "policy");
+    answer_once_told(&mut model, 3_000).await;
+    ends_for_money(&world, &sid).await;
+    let (_, call) = world.house.get(&format!("/calls/{sid}")).await;
+    let cost = call["costUsd"].as_f64().unwrap();
+    assert!((cost - 0.6).abs() < 1e-9, "{call}");
+    // One dear call is not the day's end.
+    world.placed(&order()).await;
+}
+
+#[tokio::test]
+async fn a_call_that_only_lasts_costs_money_as_well() {
+    let file = "[prices]\nminute = 60\n[spend]\ncall_soft = 1\ncall_hard = 2\n";
+    let world = world(file).await;
+    world.twilio.set_callee(THEM, Callee::person(Caller::silent()));
+    let sid = world.placed(&order()).await;
+    assert_eq!(whispered(&world, &sid).await["by"], "policy");
+    ends_for_money(&world, &sid).await;
+}
+
+#[tokio::test]
+async fn the_day_s_money_ends_every_call_of_ours_and_no_more_are_placed() {
+    let mut world = world(&format!("{TOKENS}[spend]\nday_soft = 0.2\nday_hard = 0.5\n")).await;
+    world.twilio.set_callee(OTHER, Callee::person(Caller::silent()));
+    let bystander = world.placed(&order_with(&json!({ "to": OTHER }))).await;
+    world.until(&bystander, |call| call["status"] == "in-progress").await;
+    let _its_model = world.house.model().await;
+    world.twilio.set_callee(THEM, curious());
+    let spender = world.placed(&order()).await;
+    let mut model = world.house.model().await;
+    model.ready().await;
+    answer(&mut model, 3_000).await;
+    // The soft limit: both are told, one of them has cost nothing.
+    for sid in [&spender, &bystander] {
+        assert_eq!(whispered(&world, sid).await["by"], "policy");
+    }
+    world.placed(&order_with(&json!({ "to": "+12125550125" }))).await;
+    answer_once_told(&mut model, 3_000).await;
+    // The hard limit: both say goodbye, and nobody else is called.
+    for sid in [&spender, &bystander] {
+        ends_for_money(&world, sid).await;
+    }
+    let calls = world.twilio.calls().len();
+    let (status, answer) = world.order(&order()).await;
+    assert_eq!((status, &answer["error"]["details"]["rule"]), (422, &json!("spend")), "{answer}");
+    assert_eq!(world.twilio.calls().len(), calls, "nothing was dialled");
+    assert_eq!(world.ledger().last().unwrap()["rule"], "spend");
+    // Who calls us is answered still.
+    world.house.ring("CA00000000000000000000000000000001").await;
+    // A restart brings no money.
+    let kept = async {
+        loop {
+            let text = std::fs::read_to_string(world.house.data().join("spend.json"));
+            let day: Value = serde_json::from_str(&text.unwrap_or_default()).unwrap_or_default();
+            if day["costUsd"].as_f64().is_some_and(|cost| cost >= 0.5) {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    crate::house::soon(kept).await;
+    let house = world.house.restart().await;
+    let (status, answer) = house.post("/calls", &order()).await;
+    assert_eq!((status, &answer["error"]["details"]["rule"]), (422, &json!("spend")), "{answer}");
+}
