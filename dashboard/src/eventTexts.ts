@@ -1,6 +1,6 @@
 /** The words for events: chips, authors, commands, the ends of calls. Part of `texts.ts`. */
 import type { CallEvent } from "./api/events";
-import { age, grouped } from "./model/format";
+import { age, delay, grouped } from "./model/format";
 
 /** A chip's words: what happened, by whom is shown beside it. */
 export function chipText(event: CallEvent): { label: string; detail: string } {
@@ -34,7 +34,7 @@ export function chipText(event: CallEvent): { label: string; detail: string } {
     case "handed_over":
       return { label: "Left to another server", detail: "" };
     case "resumed":
-      return { label: "The line is back", detail: `after ${age(event.gapMs)}` };
+      return { label: "The line is back", detail: `after ${length(event.gapMs)}` };
     case "pending_response":
       return { label: "Reply held", detail: event.text };
     case "response_approved":
@@ -59,6 +59,11 @@ export function chipText(event: CallEvent): { label: string; detail: string } {
     default:
       return { label: event.type.replaceAll("_", " "), detail: "" };
   }
+}
+
+/** A short time exactly, a long one roughly. */
+function length(ms: number): string {
+  return ms < 1_000 ? delay(ms) : age(ms);
 }
 
 /** A name for who did it; empty where it goes without saying. */

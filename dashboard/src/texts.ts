@@ -172,7 +172,6 @@ export const t = {
     caller: "Caller",
     ai: "AI",
     supervisor: "Supervisor",
-    you: "for the AI",
     cut: "interrupted",
     cutHere: "The caller stopped hearing here.",
     torn: "… ",

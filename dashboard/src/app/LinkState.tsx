@@ -18,7 +18,10 @@ export function LinkDot() {
   const colour = { live: "success.main", connecting: "text.secondary", stale: "error.main" }[state];
   return (
     <Box sx={{ display: "flex", alignItems: "center", gap: 0.75, fontSize: "0.8rem" }}>
-      <Box aria-hidden sx={{ width: 8, height: 8, borderRadius: "50%", bgcolor: colour }} />
+      <Box
+        aria-hidden
+        sx={{ width: "0.5rem", height: "0.5rem", borderRadius: "50%", bgcolor: colour }}
+      />
       <span>{t.link[state]}</span>
     </Box>
   );

@@ -46,7 +46,8 @@ export function KeyHelp(props: { open: boolean; onClose: () => void }) {
   return (
     <Dialog open={props.open} onClose={props.onClose} aria-labelledby="key-help" maxWidth="md">
       <DialogTitle id="key-help">{t.help.title}</DialogTitle>
-      <DialogContent>
+      {/* It scrolls on a small screen, and must then be reached by keyboard. */}
+      <DialogContent tabIndex={0}>
         <Box sx={{ display: "grid", gap: 4, gridTemplateColumns: { md: "repeat(3, auto)" } }}>
           {t.help.groups.map((group) => (
             <Box key={group.name}>

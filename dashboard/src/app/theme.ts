@@ -63,6 +63,8 @@ export const theme = createTheme({
     },
   },
   shape: { borderRadius: 10 },
+  // By the size of the letters, which are larger on a wall.
+  spacing: (factor: number) => `${factor / 2}rem`,
   typography: {
     fontFamily: font,
     fontSize: 14,
@@ -88,5 +90,28 @@ export const theme = createTheme({
     MuiPaper: { defaultProps: { elevation: 0 } },
     MuiTooltip: { defaultProps: { enterDelay: 400 } },
     MuiTextField: { defaultProps: { size: "small" } },
+    // What the library gives in pixels grows with the letters, too.
+    MuiInputLabel: {
+      styleOverrides: {
+        root: {
+          "&.MuiInputLabel-outlined.MuiInputLabel-sizeSmall": {
+            transform: "translate(0.875rem, 0.5625rem) scale(1)",
+          },
+          "&.MuiInputLabel-outlined.MuiInputLabel-shrink": {
+            transform: "translate(0.875rem, -0.5625rem) scale(0.75)",
+          },
+        },
+      },
+    },
+    MuiOutlinedInput: {
+      styleOverrides: {
+        root: {
+          "&.MuiInputBase-sizeSmall.MuiInputBase-multiline": { padding: "0.53125rem 0.875rem" },
+        },
+        input: {
+          "&.MuiInputBase-inputSizeSmall:not(textarea)": { padding: "0.53125rem 0.875rem" },
+        },
+      },
+    },
   },
 });

@@ -159,7 +159,7 @@ function Title(props: { name: string | undefined; id: string }) {
 const cards = {
   display: "grid",
   gap: 1.5,
-  gridTemplateColumns: "repeat(auto-fill, minmax(min(100%, 280px), 1fr))",
+  gridTemplateColumns: "repeat(auto-fill, minmax(min(100%, 17.5rem), 1fr))",
 } as const;
 
 const card = { p: 2, display: "flex", flexDirection: "column", gap: 0.75 } as const;

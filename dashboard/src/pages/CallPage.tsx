@@ -157,7 +157,11 @@ function Head(props: { call: Call }) {
       </Box>
       {call.costUsd > 0 && (
         <Tooltip title={t.call.cost}>
-          <Typography variant="body2" color="textSecondary">
+          <Typography
+            variant="body2"
+            color="textSecondary"
+            sx={{ display: { xs: "none", sm: "block" } }}
+          >
             {dollars(call.costUsd)}
           </Typography>
         </Tooltip>
@@ -187,7 +191,7 @@ const columns = {
   minHeight: 0,
   display: "grid",
   gap: 2,
-  gridTemplateColumns: "minmax(0, 1fr) minmax(320px, 24rem)",
+  gridTemplateColumns: "minmax(0, 1fr) minmax(20rem, 24rem)",
   gridTemplateRows: "minmax(0, 1fr)",
 } as const;
 
@@ -195,7 +199,7 @@ const head = {
   display: "flex",
   flexWrap: "wrap",
   alignItems: "center",
-  columnGap: 1.75,
+  columnGap: { xs: 1, md: 1.75 },
   rowGap: 0.5,
 } as const;
 

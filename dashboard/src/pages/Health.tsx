@@ -30,7 +30,16 @@ export default function Health() {
   const notReady = [t.health.notReady, ready.data?.reason].filter(Boolean).join(": ");
 
   return (
-    <Box sx={{ px: { xs: 1.5, md: 3 }, pt: 0.75, pb: 3, display: "grid", gap: 3, maxWidth: 1100 }}>
+    <Box
+      sx={{
+        px: { xs: 1.5, md: 3 },
+        pt: 0.75,
+        pb: 3,
+        display: "grid",
+        gap: 3,
+        maxWidth: "68.75rem",
+      }}
+    >
       <Section title={t.health.doctor}>
         {doctor.isPending && <Loading />}
         {doctor.isError && <Failed error={doctor.error} retry={doctor.refetch} />}
@@ -153,6 +162,9 @@ const NODE_TONE = {
   silent: "error",
 } as const;
 
+/** Cells that do not say of themselves what they are, where the columns have no names. */
+const LABELLED = [2, 3];
+
 function NodeLine(props: { node: ServerNode; now: number }) {
   const { name, machine, port, state, reason, version, activeCalls, startedAt, lastSeen } =
     props.node;
@@ -185,6 +197,11 @@ function NodeLine(props: { node: ServerNode; now: number }) {
       </Box>
       {cells.map((text, at) => (
         <Box key={t.health.nodeColumns[at + 2]} role="cell" sx={{ color: "text.secondary" }}>
+          {LABELLED.includes(at) && (
+            <Box component="span" sx={{ display: { md: "none" } }}>
+              {`${t.health.nodeColumns[at + 2]}: `}
+            </Box>
+          )}
           {text}
         </Box>
       ))}
@@ -224,7 +241,7 @@ function Fact(props: { name: string; good?: boolean; children: ReactNode }) {
         component="dt"
         variant="body2"
         color="textSecondary"
-        sx={{ width: 130, flex: "none" }}
+        sx={{ width: "8.125rem", flex: "none" }}
       >
         {props.name}
       </Typography>
@@ -276,7 +293,7 @@ function Light(props: { tone: Tone; label: string }) {
       role={said ? "img" : undefined}
       aria-label={said ? props.label : undefined}
       aria-hidden={said ? undefined : true}
-      sx={{ width: 8, height: 8, borderRadius: "50%", bgcolor, flex: "none" }}
+      sx={{ width: "0.5rem", height: "0.5rem", borderRadius: "50%", bgcolor, flex: "none" }}
     />
   );
 }

@@ -71,14 +71,14 @@ export default function History() {
           inputRef={field}
           value={words}
           onChange={(event) => setWords(event.target.value)}
-          sx={{ flex: "1 1 260px", maxWidth: 520 }}
+          sx={{ flex: "1 1 16rem", maxWidth: "32.5rem" }}
         />
         <TextField
           select
           label={t.history.filter}
           value={show}
           onChange={(event) => setShow(event.target.value as Show)}
-          sx={{ width: 130 }}
+          sx={{ width: "8.125rem" }}
         >
           {SHOWN.map((choice) => (
             <MenuItem key={choice} value={choice}>
@@ -99,7 +99,7 @@ export default function History() {
           value={since}
           onChange={(event) => setSince(event.target.value)}
           slotProps={{ inputLabel: { shrink: true } }}
-          sx={{ width: 155 }}
+          sx={{ width: "9.7rem" }}
         />
       </Box>
       {found.isPending && <Loading />}
@@ -157,7 +157,7 @@ function Choice(props: {
       value={props.value}
       onChange={(event) => props.onChange(event.target.value)}
       slotProps={{ select: { displayEmpty: true }, inputLabel: { shrink: true } }}
-      sx={{ width: 140 }}
+      sx={{ width: "8.75rem" }}
     >
       <MenuItem value="">{t.history.any}</MenuItem>
       {props.choices.map(([id, name]) => (
@@ -229,7 +229,10 @@ function Entry(props: { call: CallSummary }) {
 
 const entry = {
   display: "grid",
-  gridTemplateColumns: { xs: "1fr 1fr", md: "180px 130px 130px minmax(0, 1fr) 70px 80px" },
+  gridTemplateColumns: {
+    xs: "1fr 1fr",
+    md: "11.25rem 8.125rem 8.125rem minmax(0, 1fr) 4.375rem 5rem",
+  },
   columnGap: 2,
   rowGap: 0.5,
   px: 2,

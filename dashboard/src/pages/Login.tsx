@@ -34,14 +34,14 @@ export function Login(props: { onDone: () => void }) {
         component="form"
         variant="outlined"
         onSubmit={submit}
-        sx={{ p: { xs: 3, sm: 4 }, width: "100%", maxWidth: 420, display: "grid", gap: 2.5 }}
+        sx={{ p: { xs: 3, sm: 4 }, width: "100%", maxWidth: "26.25rem", display: "grid", gap: 2.5 }}
       >
         <Box sx={{ display: "flex", gap: 1.5, alignItems: "center" }}>
           <Box
             component="img"
             src={`${import.meta.env.BASE_URL}favicon.svg`}
             alt=""
-            sx={{ width: 40, height: 40 }}
+            sx={{ width: "2.5rem", height: "2.5rem" }}
           />
           <Box>
             <Typography variant="h1">{t.login.title}</Typography>

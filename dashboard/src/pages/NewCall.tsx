@@ -77,7 +77,7 @@ export default function NewCall() {
         component="form"
         variant="outlined"
         onSubmit={submit}
-        sx={{ p: { xs: 2, md: 3 }, maxWidth: 620, display: "grid", gap: 2.25 }}
+        sx={{ p: { xs: 2, md: 3 }, maxWidth: "38.75rem", display: "grid", gap: 2.25 }}
       >
         <Typography variant="body2" color="textSecondary">
           {t.newCall.lead}

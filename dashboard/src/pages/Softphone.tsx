@@ -45,7 +45,7 @@ function Dial() {
           event.preventDefault();
           phone.call(agent);
         }}
-        sx={{ p: { xs: 2, md: 3 }, maxWidth: 620, display: "grid", gap: 2.25 }}
+        sx={{ p: { xs: 2, md: 3 }, maxWidth: "38.75rem", display: "grid", gap: 2.25 }}
       >
         <Typography variant="body2" color="textSecondary">
           {t.softphone.lead}
@@ -160,7 +160,7 @@ const page = {
   gap: { xs: 1.5, md: 2 },
   px: { xs: 1.5, md: 3 },
   pb: { xs: 1.5, md: 3 },
-  gridTemplateColumns: { xs: "minmax(0, 1fr)", md: "minmax(0, 1fr) minmax(320px, 24rem)" },
+  gridTemplateColumns: { xs: "minmax(0, 1fr)", md: "minmax(0, 1fr) minmax(20rem, 24rem)" },
   gridTemplateRows: { xs: "minmax(180px, 1fr) auto", md: "minmax(0, 1fr)" },
 } as const;
 

@@ -103,7 +103,7 @@ function Checklist() {
     <Box
       component="section"
       aria-label={t.board.setUp}
-      sx={{ mb: 3, maxWidth: 620, width: "100%" }}
+      sx={{ mb: 3, maxWidth: "38.75rem", width: "100%" }}
     >
       <Typography variant="h2" component="h3" sx={{ mb: 1 }}>
         {t.board.setUp}
@@ -128,7 +128,7 @@ function Checklist() {
 const step = {
   display: "grid",
   gap: { xs: 0.25, md: 2 },
-  gridTemplateColumns: { md: "160px minmax(0, 1fr)" },
+  gridTemplateColumns: { md: "10rem minmax(0, 1fr)" },
   py: 1,
   "& + &": { borderTop: 1, borderColor: "divider" },
 } as const;

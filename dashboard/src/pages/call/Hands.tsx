@@ -174,7 +174,7 @@ function Words(props: {
         variant={props.strong ? "contained" : "outlined"}
         disabled={text.trim() === ""}
         onClick={() => void send()}
-        sx={{ minWidth: 88, height: 40 }}
+        sx={{ minWidth: "5.5rem", height: "2.5rem" }}
       >
         {props.button}
       </Button>
@@ -213,7 +213,7 @@ function Transfer(props: { call: Call }) {
           variant="outlined"
           disabled={typed.state !== "good"}
           onClick={ask}
-          sx={{ minWidth: 88, height: 40 }}
+          sx={{ minWidth: "5.5rem", height: "2.5rem" }}
         >
           {t.hands.transfer}
         </Button>
@@ -313,4 +313,6 @@ const keypad = {
   display: "grid",
   gap: 0.75,
   gridTemplateColumns: "repeat(3, minmax(0, 1fr))",
+  // On a low screen all keys stay in sight.
+  "@media (max-height: 1000px)": { gridTemplateColumns: "repeat(6, minmax(0, 1fr))" },
 } as const;

@@ -17,6 +17,7 @@ export function Record(props: { call: Call }) {
   const delays = Object.values(call.latency)
     .map(turnLatency)
     .filter((ms) => ms !== undefined);
+  const tokens = Object.entries(call.tokens).filter(([, count]) => count > 0);
   const p50 = percentile(delays, 0.5);
   const p95 = percentile(delays, 0.95);
   return (
@@ -41,18 +42,18 @@ export function Record(props: { call: Call }) {
         <Figure name={t.record.cost} value={dollars(call.costUsd)} />
       </Box>
       <Box>
-        <Typography variant="h3" sx={{ mb: 1 }}>
+        <Typography variant="h3" sx={{ mb: 1.75 }}>
           {t.record.latency}
         </Typography>
         <LatencyChart latency={call.latency} />
       </Box>
-      {Object.keys(call.tokens).length > 0 && (
+      {tokens.length > 0 && (
         <Box>
           <Typography variant="h3" sx={{ mb: 1 }}>
             {t.record.tokens}
           </Typography>
           <Box component="dl" sx={figures}>
-            {Object.entries(call.tokens).map(([kind, count]) => (
+            {tokens.map(([kind, count]) => (
               <Figure key={kind} name={spaced(kind)} value={count.toLocaleString("en")} />
             ))}
           </Box>
@@ -101,5 +102,5 @@ const figures = {
   m: 0,
   display: "grid",
   gap: 1.5,
-  gridTemplateColumns: "repeat(auto-fill, minmax(96px, 1fr))",
+  gridTemplateColumns: "repeat(auto-fill, minmax(6rem, 1fr))",
 } as const;

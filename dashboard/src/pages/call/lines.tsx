@@ -19,7 +19,7 @@ export const TurnLine = memo(function TurnLine(props: {
     <Bubble who={turn.who} found={props.found}>
       <div className={css.meta}>
         <span className={css.who}>{t.call[turn.who]}</span>
-        {turn.who === "supervisor" && <span>{authorText(turn.by) || t.call.you}</span>}
+        {turn.who === "supervisor" && named(turn.by) && <span>{authorText(turn.by)}</span>}
         {source && <span>{source}</span>}
         <time>{timeOfDay(turn.at)}</time>
         {latency !== undefined && (
@@ -35,6 +35,11 @@ export const TurnLine = memo(function TurnLine(props: {
     </Bubble>
   );
 });
+
+/** Whether it is told which supervisor. */
+function named(by: string): boolean {
+  return by !== "" && by !== "supervisor";
+}
 
 export function DraftLine(props: { draft: Draft }) {
   const { text, heard, torn, played } = props.draft;

@@ -103,7 +103,7 @@ function Words(props: { enabled: boolean }) {
         variant="contained"
         disabled={!props.enabled || text.trim() === ""}
         onClick={send}
-        sx={{ minWidth: 80, height: 40 }}
+        sx={{ minWidth: "5rem", height: "2.5rem" }}
       >
         {t.softphone.send}
       </Button>

@@ -112,7 +112,12 @@ function Part(props: { name: string; condition: Condition }) {
         <Box
           role="img"
           aria-label={words}
-          sx={{ width: 8, height: 8, borderRadius: "50%", bgcolor: COLOUR[props.condition] }}
+          sx={{
+            width: "0.5rem",
+            height: "0.5rem",
+            borderRadius: "50%",
+            bgcolor: COLOUR[props.condition],
+          }}
         />
         {props.name}
       </Box>
