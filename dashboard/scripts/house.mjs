@@ -1,7 +1,7 @@
 // A real server between its stand-ins, as processes, and callers who ring it over the network.
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -15,6 +15,9 @@ export const NUMBER = "+14155550100";
 export const CAREFUL_NUMBER = "+14155550101";
 const ACCOUNT = "AC00000000000000000000000000000001";
 const CARRIER_TOKEN = "an-auth-token-for-this-test-only";
+
+/** People on the telephone take their time; nobody is served by waiting for it here. */
+const PACE = ["--voice", "15", "--speed", "4"];
 
 const CONFIG = `
 [agents]
@@ -63,20 +66,20 @@ export async function house() {
   const modelUrl = await said(model, /OPENAI_BASE_URL=(\S+)/);
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
+  const entrance = await patientEntrance(port);
   writeFileSync(join(folder, "callee.txt"), "Where are you?\n/wait 600s\n");
   const network = start([
     ...["sim", "twilio", "--port", "0", "--auth-token", CARRIER_TOKEN, "--account-sid", ACCOUNT],
-    ...["--number", NUMBER, "--caller", "callee.txt", "--voice", "40"],
+    ...["--number", NUMBER, "--caller", "callee.txt", ...PACE],
     ...["--voice-url", `${origin}/receive_call`, "--reach", `localhost:${port}=${origin}`],
   ]);
   const networkUrl = await said(network, /TWILIO_API_BASE_URL=(\S+)/);
   let server;
   let login = "";
 
-  async function serve() {
-    server = start(["serve"], {
-      PORT: String(port),
-      PHONY_DATA_DIR: join(folder, "data"),
+  /** A server as an operator would start it. */
+  function serving(more) {
+    return start(["serve"], {
       PHONY_ADMIN_TOKEN: TOKEN,
       PHONY_API_RATE: "0",
       TWILIO_AUTH_TOKEN: CARRIER_TOKEN,
@@ -86,7 +89,12 @@ export async function house() {
       TWILIO_PHONE_NUMBER: NUMBER,
       OPENAI_API_KEY: "any",
       OPENAI_BASE_URL: modelUrl,
+      ...more,
     });
+  }
+
+  async function serve() {
+    server = serving({ PORT: String(port), PHONY_DATA_DIR: join(folder, "data") });
     login = await said(server, /(http\S+\/login\?code=\S+)/);
   }
 
@@ -107,18 +115,69 @@ export async function house() {
       await server.over;
     },
     serve,
+    /** More servers that are one by a Redis of their own; each is asked to stop, or killed. */
+    async several(count) {
+      const store = await freePort();
+      const redis = spawn("redis-server", ["--port", `${store}`, "--save", "", "--dir", folder], {
+        stdio: "ignore",
+      });
+      running.add(redis);
+      redis.once("close", () => running.delete(redis));
+      const begin = async (_, at) => {
+        const run = serving({
+          PORT: String(await freePort()),
+          PHONY_DATA_DIR: join(folder, `node-${at}`),
+          REDIS_URL: `redis://127.0.0.1:${store}`,
+        });
+        const link = await said(run, /(http\S+)\/login\?code=/);
+        const end = (signal) => {
+          run.child.kill(signal);
+          return within(run.over, "a node's end");
+        };
+        return { origin: link.replace("localhost", "127.0.0.1"), end };
+      };
+      const nodes = await Promise.all(Array.from({ length: count }, begin));
+      return { nodes, close: () => redis.kill("SIGKILL") };
+    },
+    /** The same server, loaded with calls that ramp up; its model says words all the time. */
+    async crowd(calls, perSecond, seconds) {
+      const modelPort = await freePort();
+      const crowded = await freePort();
+      const env = {
+        PORT: String(crowded),
+        PHONY_DATA_DIR: join(folder, "crowd"),
+        PHONY_DIAL_RATE: "0",
+        OPENAI_BASE_URL: `http://127.0.0.1:${modelPort}/v1`,
+      };
+      const run = serving(env);
+      await said(run, /(http\S+\/login\?code=\S+)/);
+      const from = `http://127.0.0.1:${crowded}`;
+      const begin = () =>
+        start(
+          [
+            ...["load", "--json", "--calls", `${calls}`, "--ramp", `${perSecond}`],
+            ...["--seconds", `${seconds}`, "--server", from, "--model-port", `${modelPort}`],
+          ],
+          { ...env, TWILIO_AUTH_TOKEN: CARRIER_TOKEN, OPENAI_API_KEY: "any" },
+        );
+      return { origin: from, begin, end: () => run.child.kill("SIGKILL") };
+    },
     /**
      * Somebody rings, says these lines, and then waits. `sid` comes once the server has the call;
-     * `record` once it is over: all that the network remembers of it.
+     * `record` once it is over: all that the network remembers of it. `patient` callers come by an
+     * entrance that waits for a server that is being started again, as a balancer does.
      */
-    async ring(lines, number = NUMBER) {
+    async ring(lines, number = NUMBER, { patient = false } = {}) {
       const name = `caller-${Math.random().toString(36).slice(2)}.txt`;
       writeFileSync(join(folder, name), [...lines, "/wait 600s"].join("\n"));
       const known = new Set((await this.calls()).map((call) => call.callSid));
       const run = start([
         ...["sim", "twilio", "--call", number, "--caller", name, "--json"],
-        ...["--auth-token", CARRIER_TOKEN, "--voice-url", `${origin}/receive_call`],
-        ...["--voice", "40", "--number", NUMBER],
+        ...["--auth-token", CARRIER_TOKEN, ...PACE, "--number", NUMBER],
+        ...(patient
+          ? ["--voice-url", `https://localhost:${port}/receive_call`]
+          : ["--voice-url", `${origin}/receive_call`]),
+        ...(patient ? ["--reach", `localhost:${port}=${entrance.origin}`] : []),
       ]);
       const sid = await until(async () => {
         if (run.child.exitCode !== null) throw new Error(`the call failed: ${run.out}${run.err}`);
@@ -133,9 +192,11 @@ export async function house() {
         hangUp: () => run.child.kill("SIGKILL"),
       };
     },
+    ask,
     calls: async () => (await ask("/calls?live=true")).calls,
     log: () => server.err + server.out,
     async stop() {
+      entrance.close();
       const all = [...running];
       for (const child of all) child.kill("SIGKILL");
       await Promise.all(all.map((child) => new Promise((done) => child.once("close", done))));
@@ -175,6 +236,35 @@ async function within(promise, what) {
   } finally {
     clearTimeout(timer);
   }
+}
+
+/** Connections wait here until the server takes them; those of one that dies are cut off. */
+async function patientEntrance(port) {
+  const entrance = createServer((outside) => {
+    outside.on("error", () => {});
+    const end = Date.now() + LIMIT_MS;
+    const enter = () => {
+      const inside = connect(port, "127.0.0.1");
+      inside.once("error", () => {
+        if (Date.now() < end && !outside.destroyed) setTimeout(enter, 50);
+        else outside.destroy();
+      });
+      inside.once("connect", () => {
+        inside.removeAllListeners("error");
+        inside.on("error", () => outside.destroy());
+        inside.on("close", () => outside.destroy());
+        outside.on("close", () => inside.destroy());
+        inside.pipe(outside);
+        outside.pipe(inside);
+      });
+    };
+    enter();
+  });
+  await new Promise((done) => entrance.listen(0, "127.0.0.1", done));
+  return {
+    origin: `http://127.0.0.1:${entrance.address().port}`,
+    close: () => entrance.close(),
+  };
 }
 
 function freePort() {

@@ -42,7 +42,7 @@ const PICTURES = [
   ["softphone", "/softphone", DESK, "form"],
   ["softphone-call", "/softphone?quiet", DESK, "form", talk],
   ["agents", "/agents", DESK, "h3"],
-  ["health", "/health", DESK, "text=Version"],
+  ["health", "/health", DESK, "[data-node]"],
   ["login", "/?login", DESK, "form"],
   ["quiet", "/?quiet", DESK, "text=All quiet"],
   ["phone-wallboard", "/", PHONE, "[data-row='0']"],
@@ -52,9 +52,12 @@ const PICTURES = [
   ["phone-new-call", "/new", PHONE, "form"],
   ["phone-softphone", "/softphone?quiet", PHONE, "form", talk],
   ["phone-agents", "/agents", PHONE, "h3"],
-  ["phone-health", "/health", PHONE, "text=Version"],
+  ["phone-health", "/health", PHONE, "[data-node]"],
   ["phone-login", "/?login", PHONE, "form"],
   ["wall-wallboard", "/?load=60", WALL, "a[data-row='9']"],
+  ["wall-call", call(1), WALL, "[data-chip=query]"],
+  ["wall-health", "/health", WALL, "[data-node]"],
+  ["wall-new-call", "/new?scenario=inquiry", WALL, "form"],
 ];
 
 const IN_DOCS = ["wallboard-light", "call-light", "softphone-call-dark"];

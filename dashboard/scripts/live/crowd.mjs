@@ -1,0 +1,25 @@
+// Many calls of a real server at once.
+import assert from "node:assert/strict";
+import { TOKEN } from "../house.mjs";
+import { run, smooth } from "../smooth.mjs";
+import { figures, phony, somebody } from "./context.mjs";
+
+export const crowd = {
+  async "two hundred calls of the real server ramp up, and the page stays smooth"() {
+    const crowd = await phony.crowd(200, 40, 8);
+    const visitor = await somebody({ loggedIn: false });
+    const answer = await visitor.context.request.post(`${crowd.origin}/login`, {
+      data: { token: TOKEN },
+    });
+    assert.equal(answer.status(), 200);
+    const load = crowd.begin();
+    figures.crowd = await smooth(visitor.context, `${crowd.origin}/dashboard/`, async (page) => {
+      await page.locator("[data-count='200']").waitFor({ timeout: 30_000 });
+      await run(page, 4_000);
+      await page.getByText("AI speaks").first().waitFor();
+    });
+    await load.over;
+    crowd.end();
+    await visitor.close();
+  },
+};

@@ -1,0 +1,59 @@
+// Who gets in, how, and how soon something is seen.
+import assert from "node:assert/strict";
+import { TOKEN } from "../house.mjs";
+import { button, field, figures, phony, send, somebody } from "./context.mjs";
+
+export const entering = {
+  async "a wrong token is refused, the right one opens the page, log-out closes it"() {
+    const stranger = await somebody({ loggedIn: false });
+    const page = await stranger.open("/");
+    await send(page, "Access token", "wrong", "Log in");
+    await page.getByText("This token is not right").waitFor();
+    await send(page, "Access token", TOKEN, "Log in");
+    await page.getByRole("region", { name: "Live calls", exact: true }).waitFor();
+    await button(page, "Log out").click();
+    await field(page, "Access token").waitFor();
+    await page.reload();
+    await field(page, "Access token").waitFor();
+    await stranger.close();
+  },
+
+  async "the link from the terminal logs in once"() {
+    const first = await somebody({ loggedIn: false });
+    const page = await first.context.newPage();
+    await page.goto(phony.login());
+    await page.getByRole("region", { name: "Live calls", exact: true }).waitFor();
+    await first.close();
+    const second = await somebody({ loggedIn: false });
+    const late = await second.context.newPage();
+    await late.goto(phony.login());
+    await field(late, "Access token").waitFor();
+    await second.close();
+  },
+
+  async "the page comes with its policy, and is painted within a second"() {
+    const page = await fetch(`${phony.origin}/dashboard/`);
+    const policy = page.headers.get("content-security-policy");
+    assert.match(policy, /default-src 'none'/);
+    assert.doesNotMatch(policy, /unsafe|\*|https?:/);
+    assert.equal(page.headers.get("cache-control"), "no-cache");
+    assert.equal(page.headers.get("x-content-type-options"), "nosniff");
+    const asset = /assets\/[^"]+\.js/.exec(await page.text())[0];
+    const script = await fetch(`${phony.origin}/dashboard/${asset}`);
+    assert.match(script.headers.get("cache-control"), /immutable/);
+    const paints = [];
+    for (let at = 0; at < 3; at += 1) {
+      const cold = await somebody();
+      const opened = await cold.open("/");
+      await opened.getByText("All quiet").waitFor();
+      paints.push(
+        await opened.evaluate(
+          () => performance.getEntriesByName("first-contentful-paint")[0].startTime,
+        ),
+      );
+      await cold.close();
+    }
+    figures.firstPaintMs = paints.map(Math.round);
+    assert(Math.min(...paints) < 1_000, `painted after ${paints} ms`);
+  },
+};
