@@ -3,7 +3,7 @@
  * that stream words cost a few re-renders a second; each row listens to its own call alone.
  */
 import type { CallEvent } from "../api/events";
-import { afterGap, applyAll, type Call, hasGap, isLive, newCall } from "../model/call";
+import { afterGap, applyAll, type Call, contradicts, hasGap, isLive, newCall } from "../model/call";
 
 type Listener = () => void;
 
@@ -21,6 +21,8 @@ const SLICE = 32;
 
 export class CallStore {
   private calls = new Map<string, Call>();
+  /** Calls whose past has turned out to be another: made anew beside what is shown, until whole. */
+  private anew = new Map<string, Call>();
   private queue: CallEvent[] = [];
   private scheduled = false;
   private perCall = new Map<string, Set<Listener>>();
@@ -43,6 +45,16 @@ export class CallStore {
 
   get(callSid: string): Call | undefined {
     return this.calls.get(callSid);
+  }
+
+  /** The number up to which nothing of a call is missing, be it shown already or not. */
+  known(callSid: string): number {
+    return this.newest(callSid).seq;
+  }
+
+  /** Whether events of a call are missing, be it shown already or not. */
+  isIncomplete(callSid: string): boolean {
+    return hasGap(this.newest(callSid));
   }
 
   values(): IterableIterator<Call> {
@@ -81,6 +93,7 @@ export class CallStore {
 
   clear(): void {
     this.calls.clear();
+    this.anew.clear();
     this.queue = [];
     this.changed();
     for (const set of this.perCall.values()) for (const listener of set) listener();
@@ -101,18 +114,33 @@ export class CallStore {
       const slice = this.queue.slice(at, at + SLICE);
       at += slice.length;
       for (const [callSid, events] of groupByCall(slice)) {
-        const call = touched.get(callSid) ?? this.calls.get(callSid) ?? newCall(callSid);
-        touched.set(callSid, applyAll(call, events));
+        const call = touched.get(callSid) ?? this.newest(callSid);
+        touched.set(callSid, this.applied(call, events));
       }
     }
     this.queue.splice(0, at);
     for (const [callSid, call] of touched) {
-      this.put(callSid, call);
+      if (this.anew.has(callSid) && hasGap(call)) this.anew.set(callSid, call);
+      else {
+        this.anew.delete(callSid);
+        this.put(callSid, call);
+      }
       if (hasGap(call)) for (const listener of this.gaps) listener(callSid);
     }
     this.forget();
     this.changed();
     if (this.queue.length > 0) this.schedule();
+  }
+
+  private newest(callSid: string): Call {
+    return this.anew.get(callSid) ?? this.calls.get(callSid) ?? newCall(callSid);
+  }
+
+  private applied(call: Call, events: CallEvent[]): Call {
+    if (!events.some((event) => contradicts(call, event))) return applyAll(call, events);
+    const fresh = newCall(call.callSid);
+    this.anew.set(call.callSid, fresh);
+    return applyAll(fresh, events);
   }
 
   private put(callSid: string, call: Call): void {

@@ -116,6 +116,7 @@ test("after a lost connection nothing is lost and nothing doubled", async () => 
   await pass(100);
   server.say("CA1", "session_start");
   server.say("CA1", "transcript", { speaker: "caller", text: "one" });
+  for (let at = 0; at < 48; at += 1) server.say("CA1", "dtmf", { digit: "1" });
   await pass(100);
   server.crash();
   await pass(100);
@@ -125,10 +126,45 @@ test("after a lost connection nothing is lost and nothing doubled", async () => 
   server.up = true;
   await pass(5_000);
   expect(stream.current().state).toBe("live");
-  expect(server.opened).toContainEqual({ callSid: "CA1", after: "2" });
+  expect(server.opened).toContainEqual({ callSid: "CA1", after: "18" });
   server.say("CA1", "transcript", { speaker: "caller", text: "four" });
   await pass(100);
   expect(texts("CA1")).toEqual(["one", "two", "three", "four"]);
+});
+
+test("what a killed server told and had not kept gives way to what really is", async () => {
+  stream.start();
+  await pass(100);
+  for (const callSid of ["CA1", "CA2"]) {
+    server.say(callSid, "session_start");
+    for (const text of ["one", "told and lost", "this, too"]) {
+      server.say(callSid, "transcript", { speaker: "caller", text });
+    }
+  }
+  await pass(100);
+  expect(texts("CA1")).toHaveLength(3);
+  server.crash();
+  await pass(100);
+  // It has kept two events of each; of one call more happens before we are back, of one after.
+  server.stored = server.stored.filter(({ seq }) => seq <= 2);
+  for (const text of ["two", "three", "four"]) {
+    server.say("CA1", "transcript", { speaker: "caller", text, timestamp: "2026-11-23T09:01:00Z" });
+  }
+  server.up = true;
+  await pass(5_000);
+  server.say("CA2", "transcript", {
+    speaker: "caller",
+    text: "two",
+    timestamp: "2026-11-23T09:01:00Z",
+  });
+  // Until all is here, what was shown stays.
+  expect(texts("CA2")).toHaveLength(3);
+  await pass(5_000);
+  expect(texts("CA1")).toEqual(["one", "two", "three", "four"]);
+  expect(texts("CA2")).toEqual(["one", "two"]);
+  server.say("CA2", "transcript", { speaker: "caller", text: "three" });
+  await pass(100);
+  expect(texts("CA2")).toEqual(["one", "two", "three"]);
 });
 
 test("words without a number are not doubled while a replay runs beside the one socket", async () => {

@@ -44,6 +44,8 @@ const QUIET_MS = 500;
 const SETTLE_MS = 300;
 const REPLAYS_AT_ONCE = 16;
 const REPLAY_TRIES = 4;
+/** So many events that are here already are told again after the connection was lost. */
+const OVERLAP = 32;
 
 export class EventStream {
   private socket: SocketLike | undefined;
@@ -55,6 +57,8 @@ export class EventStream {
   private queue: string[] = [];
   private running = new Map<string, () => void>();
   private failed = new Map<string, number>();
+  /** Calls of which the last events are asked for once more. */
+  private doubted = new Set<string>();
   /** The calls of which the one socket has told since it is open. */
   private spoken = new Set<string>();
   private unsubscribe: (() => void) | undefined;
@@ -169,7 +173,12 @@ export class EventStream {
     if (this.socket !== socket) return;
     for (const callSid of live) if (!this.complete(callSid)) this.replay(callSid, false);
     // What the one socket has not spoken of since has ended meanwhile, or is silent.
-    for (const callSid of known) if (!this.spoken.has(callSid)) this.replay(callSid, false);
+    // What was told last is asked for once more: a server that was killed may not have kept it.
+    for (const callSid of known) {
+      if (this.spoken.has(callSid)) continue;
+      this.doubted.add(callSid);
+      this.replay(callSid, false);
+    }
   }
 
   /** Whether everything from a call's first event on is here. */
@@ -196,7 +205,8 @@ export class EventStream {
   }
 
   private runReplay(callSid: string): void {
-    const after = this.store.get(callSid)?.seq ?? 0;
+    const known = this.store.known(callSid);
+    const after = this.doubted.delete(callSid) ? Math.max(0, known - OVERLAP) : known;
     const socket = this.wiring.open(after > 0 ? { callSid, after: `${after}` } : { callSid });
     let opened = false;
     let quiet = setTimeout(() => socket.close(), OPENING_MS);
@@ -220,9 +230,11 @@ export class EventStream {
       clearTimeout(quiet);
       if (this.running.get(callSid) !== abandon) return;
       this.running.delete(callSid);
-      const call = this.store.get(callSid);
-      if (opened && !(call && hasGap(call))) this.failed.delete(callSid);
+      const gap = this.store.isIncomplete(callSid);
+      if (opened && !gap) this.failed.delete(callSid);
       else this.failed.set(callSid, (this.failed.get(callSid) ?? 0) + 1);
+      // The hole may have opened while this was under way.
+      if (gap) this.replay(callSid, false);
       this.next();
     };
     const abandon = () => socket.close();
@@ -233,6 +245,7 @@ export class EventStream {
     const running = [...this.running.values()];
     this.running.clear();
     this.queue = [];
+    this.doubted.clear();
     this.failed.clear();
     for (const abandon of running) abandon();
   }

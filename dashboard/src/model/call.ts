@@ -77,6 +77,8 @@ export interface Call {
   seq: number;
   /** Numbered events that came too early: what lies before them is missing. */
   held: CallEvent[];
+  /** What each number was, so that it is noticed if it becomes something else. */
+  marks: string[];
   from: string;
   to: string;
   direction: string;
@@ -113,6 +115,7 @@ export function newCall(callSid: string): Call {
     callSid,
     seq: 0,
     held: [],
+    marks: [],
     from: "",
     to: "",
     direction: "",
@@ -189,6 +192,20 @@ function step(call: Call, event: CallEvent): Call {
   return held === 0 ? next : { ...next, held: next.held.slice(held) };
 }
 
+/**
+ * Whether an event's number was told as something else before. A server that was killed may have told
+ * what it had not kept yet; whoever goes on with the call counts on from what was kept.
+ */
+export function contradicts(call: Call, event: CallEvent): boolean {
+  return (
+    event.seq !== undefined && event.seq <= call.seq && call.marks[event.seq - 1] !== mark(event)
+  );
+}
+
+function mark(event: CallEvent): string {
+  return `${event.type} ${event.timestamp}`;
+}
+
 /** The connection is back after a gap: words on the way were lost, so what is shown is torn. */
 export function afterGap(call: Call): Call {
   if (call.hearing === "" && call.draft === undefined) return call;
@@ -247,7 +264,7 @@ function live(call: Call, event: CallEvent): Call {
 function numbered(before: Call, event: CallEvent): Call {
   const at = time(event, before);
   const seq = event.seq ?? before.seq;
-  const call: Call = { ...before, seq, lastEventAt: at };
+  const call: Call = { ...before, seq, marks: added(before.marks, mark(event)), lastEventAt: at };
   const id = `${seq}`;
   const note = (): Item[] => added<Item>(call.items, { kind: "note", id, seq, at, event });
   const said = (turn: Partial<Turn> & Pick<Turn, "who" | "text">): Item[] =>
