@@ -177,13 +177,18 @@ impl Registry {
     #[must_use]
     pub fn mint(&self, call: &CallSid) -> Option<String> {
         let token = random_token();
+        self.await_token(call, &token).then_some(token)
+    }
+
+    /// A token that will come with a socket of this call; false if the call is gone.
+    pub fn await_token(&self, call: &CallSid, token: &str) -> bool {
         let mut calls = self.lock();
-        let entry = calls.get_mut(call)?;
+        let Some(entry) = calls.get_mut(call) else { return false };
         if entry.tokens.len() == TOKENS {
             entry.tokens.remove(0);
         }
-        entry.tokens.push(token.clone());
-        Some(token)
+        entry.tokens.push(token.to_owned());
+        true
     }
 
     /// The call for which `token` was minted, if it is `call`; the token is used up.

@@ -39,6 +39,7 @@ use crate::models::{Tool, call_tools};
 use crate::registry::{Registry, hex, random_token};
 use crate::safety::{self, Safety};
 use crate::store::{Store, StoreError};
+use crate::switchboard::pass::Passes;
 use crate::switchboard::{Clock, Life, Models, Softphone, Switchboard};
 use crate::telemetry;
 use keeping::{Keeping, Kept};
@@ -321,6 +322,7 @@ fn switchboard(
     let (registry, hub) = (Arc::new(Registry::default()), Arc::clone(history.hub()));
     let (softphone, started) = (Softphone::new(softphone::carry), now());
     let dials = Dials::new(&config);
+    let passes = Passes::new(config.twilio.auth_token.clone());
     Switchboard {
         config,
         port,
@@ -331,6 +333,7 @@ fn switchboard(
         safety: Arc::new(safety),
         dials: Arc::new(dials),
         cluster,
+        passes,
         models,
         softphone,
         calls,

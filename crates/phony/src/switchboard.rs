@@ -1,6 +1,7 @@
 //! Where calls are taken: finds the agent, reaches for the model, starts the call's task.
 
 mod adopt;
+pub mod pass;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -25,6 +26,7 @@ use crate::registry::{Handle, Registered, Registry};
 use crate::safety::Safety;
 use crate::safety::pace::Slot;
 use crate::session::{self, Outbound, Start};
+use pass::Passes;
 
 /// How late the carrier may report that nobody answered.
 const REPORT: Duration = Duration::from_secs(15);
@@ -50,6 +52,8 @@ pub struct Switchboard {
     pub dials: Arc<Dials>,
     /// The other servers, if this is one of several.
     pub cluster: Option<Arc<Cluster>>,
+    /// What tokens say by themselves.
+    pub passes: Passes,
     /// How a call reaches its model.
     pub models: Models,
     /// How a supervisor's page carries a call.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::Utf8Bytes;
-use phony_call::{Action, CallSid, Event, EventBody, Identity, LegEnd, Next, Parting};
+use phony_call::{Action, CallSid, Direction, Event, EventBody, Identity, LegEnd, Next, Parting};
 use tokio::time::sleep;
 
+use super::pass::Pass;
 use super::{Before, Past, Switchboard};
 use crate::cluster::{Cluster, Reply, Report, Unreached, Wish};
 use crate::error::ApiError;
@@ -19,6 +20,8 @@ use crate::store::{FIRST_TERM, StoreError};
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 /// For how long a call is sought that nobody has heard of.
 const UNHEARD_LIMIT: Duration = Duration::from_secs(1);
+/// For how long Redis is waited for before a socket is asked for that may come to whoever has the call.
+const BLIND_LIMIT: Duration = Duration::from_secs(2);
 /// For how long a socket waits for its call to come here.
 const SOCKET_LIMIT: Duration = Duration::from_secs(5);
 /// How long to wait between two attempts.
@@ -28,19 +31,34 @@ impl Switchboard {
     /// A new single-use token for a socket of this call, good on every node; `None` if nobody could
     /// take the socket.
     pub async fn mint(&self, call: &CallSid) -> Option<String> {
-        let minted = self.registry.mint(call);
-        let Some(cluster) = &self.cluster else { return minted };
-        let is_here = minted.is_some();
-        let token = minted.unwrap_or_else(random_token);
+        let Some(cluster) = &self.cluster else { return self.registry.mint(call) };
+        // One in which nothing has happened yet, or not even its beginning, can begin anywhere.
+        let is_new = self
+            .hub
+            .kept(call)
+            .is_none_or(|kept| kept.events.len() == 1 && kept.line.direction == Direction::Inbound);
+        let agent = self.registry.agent_of(call).filter(|_| is_new);
+        let agent = agent.as_ref().map(|agent| agent.call.id.as_str());
+        let token = self.passes.sign(call, random_token(), (self.clock.wall)(), agent);
+        let is_here = self.registry.await_token(call, &token);
         let shared = cluster.share_token(call, &token).await;
-        (is_here || shared).then_some(token)
+        (is_here || shared || self.passes.are_signed()).then_some(token)
     }
 
     /// The call for which a token was made, if it is this one; the token is used up. A call that is
-    /// elsewhere moves here, for its voice is here from now on.
-    pub async fn redeem(&self, call: &CallSid, token: &str) -> Option<Handle> {
+    /// elsewhere moves here, for its voice is here from now on. `inbound` is who calls whom, if the
+    /// call came from outside, as the socket says.
+    pub async fn redeem(
+        &self,
+        call: &CallSid,
+        token: &str,
+        inbound: Option<Identity>,
+    ) -> Option<Handle> {
         let Some(cluster) = &self.cluster else { return self.registry.redeem(call, token) };
+        let wall = (self.clock.wall)();
         if let Some(handle) = self.registry.redeem(call, token) {
+            // Used is used, also for the time in which it would be believed.
+            self.passes.take(call, token, wall);
             let (cluster, token) = (Arc::clone(cluster), token.to_owned());
             self.calls.spawn(async move { cluster.spend_token(&token).await });
             return Some(handle);
@@ -48,8 +66,17 @@ impl Switchboard {
         let patience = Patience::of(self, SOCKET_LIMIT);
         let holder = loop {
             match cluster.redeem_token(call, token).await {
-                Ok(holder) => break holder?,
-                Err(error) => patience.with(call, &Hitch::Redis(error)).await?,
+                Ok(holder) => {
+                    self.passes.take(call, token, wall);
+                    break holder?;
+                }
+                Err(error) => {
+                    if let Some(pass) = self.passes.take(call, token, wall) {
+                        tracing::warn!(callSid = %call, %error, "a token is believed by itself");
+                        return self.believe(call, &pass, inbound);
+                    }
+                    patience.with(call, &Hitch::Redis(error)).await?;
+                }
             }
         };
         loop {
@@ -61,6 +88,20 @@ impl Switchboard {
         }
     }
 
+    /// The call that a token is for while only the token can tell: one that is here, or one that was
+    /// just taken elsewhere and begins here. Whoever took it is told as soon as the store is back.
+    fn believe(&self, call: &CallSid, pass: &Pass, inbound: Option<Identity>) -> Option<Handle> {
+        if let Some(handle) = self.find(call) {
+            return Some(handle);
+        }
+        let agent = self.agents.find(pass.agent.as_deref()?)?;
+        let identity = inbound?;
+        let registered = self.registry.register(call, self.life.stop.child_token())?;
+        let publisher = self.hub.reopen(call, Vec::new(), FIRST_TERM + 1, true);
+        self.begin(registered, identity, agent, publisher, Before::Nothing);
+        self.find(call)
+    }
+
     /// The carrier asks how a call goes on, wherever it is; `None` if nobody knows it. A call whose
     /// process does not answer goes on here. The caller is lost with a wrong answer, so a question
     /// that cannot be answered now is asked again for as long as the carrier waits.
@@ -68,6 +109,7 @@ impl Switchboard {
         let goes_on = matches!(end, LegEnd::Failed | LegEnd::Left(Parting::Return));
         let (patience, unheard) =
             (Patience::of(self, ANSWER_LIMIT), Patience::of(self, UNHEARD_LIMIT));
+        let blind = Patience::of(self, BLIND_LIMIT);
         loop {
             let hitch = match self.next_of(call, end, goes_on).await {
                 Ok(next) => return Some(next),
@@ -79,6 +121,11 @@ impl Switchboard {
                     unheard.with(call, &hitch).await?;
                 }
                 Hitch::Over | Hitch::Unknown => return None,
+                Hitch::Unreached(_)
+                    if goes_on && blind.is_over() && self.passes.may_send_blindly(call) =>
+                {
+                    return Some(Next::Reconnect);
+                }
                 Hitch::Gone | Hitch::Unreached(_) | Hitch::Redis(_) | Hitch::Store(_) => {
                     patience.with(call, &hitch).await?;
                 }
@@ -282,9 +329,13 @@ impl Patience {
         Self { now, until: now() + limit }
     }
 
+    fn is_over(&self) -> bool {
+        (self.now)() >= self.until
+    }
+
     /// Waits a moment before the next attempt; `None` if it is too late for one.
     async fn with(&self, call: &CallSid, hitch: &Hitch) -> Option<()> {
-        if (self.now)() >= self.until {
+        if self.is_over() {
             tracing::warn!(callSid = %call, why = %hitch, "a call cannot go on here");
             return None;
         }

@@ -10,7 +10,7 @@ use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::response::Response;
 use futures_util::SinkExt as _;
-use phony_call::{CallSid, FromCarrier, Next, ToCarrier};
+use phony_call::{CallSid, Direction, FromCarrier, Identity, Next, ToCarrier};
 use phony_wire::twilio::relay::{FromTwilio, Info, Setup, ToTwilio};
 use serde_json::json;
 use tokio::time::timeout;
@@ -119,7 +119,15 @@ async fn setup_frame(socket: &mut WebSocket) -> Option<Setup> {
 async fn admit(switchboard: &Switchboard, setup: &Setup) -> Option<(Handle, CallSid)> {
     let token = setup.custom_parameters.get("token")?;
     let call = CallSid::parse(&setup.call_sid).ok()?;
-    let handle = switchboard.redeem(&call, token).await?;
+    let party = |text: &str| text.chars().take(256).collect();
+    let inbound = (setup.direction == "inbound").then(|| Identity {
+        sid: call.clone(),
+        from: party(&setup.from),
+        to: party(&setup.to),
+        direction: Direction::Inbound,
+        carrier: "twilio".into(),
+    });
+    let handle = switchboard.redeem(&call, token, inbound).await?;
     Some((handle, call))
 }
 

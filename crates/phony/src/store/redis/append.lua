@@ -22,6 +22,14 @@ elseif tonumber(known[1]) == term and known[3] ~= ARGV[4] then
   return {2, term + 1}
 elseif last < after then
   return {1, last}
+elseif tonumber(known[1]) < term and after == 0 and redis.call('HEXISTS', KEYS[1], 'end') == 1 then
+  -- Who had it ended it, not knowing that it goes on elsewhere: what he wrote gives way.
+  redis.call('DECRBY', KEYS[5], redis.call('HGET', KEYS[1], 'bytes') or 0)
+  redis.call('DEL', KEYS[2])
+  redis.call('HDEL', KEYS[1], 'end', 'turns', 'cost', 'bytes')
+  redis.call('PERSIST', KEYS[1])
+  redis.call('ZADD', KEYS[4], ARGV[5], ARGV[1])
+  last = 0
 end
 redis.call('HSET', KEYS[1], 'term', term, 'node', ARGV[4])
 if ARGV[7] ~= '' then redis.call('HSET', KEYS[1], 'status', ARGV[7]) end

@@ -110,6 +110,72 @@ async fn who_looks_at_all_calls_is_told_what_was_missed() {
     while bounded(8, view.next()).await.unwrap()["type"] != "whisper" {}
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_redis_a_new_call_is_taken_though_its_socket_reaches_another_server() {
+    let mut town = Town::start(2, 8.0, Brain::Echo).await;
+    town.redis_mut().kill();
+    for node in 0..2 {
+        until(20, async || (town.get(node, "/readyz").await.0 == 503).then_some(())).await;
+    }
+    let ports: Vec<_> = town.nodes.iter().map(|node| node.port).collect();
+    // The webhook reaches the one, the socket the other.
+    town.balancer.set(vec![ports[0]]);
+    town.balancer.hold(true);
+    let mut steps: Vec<_> = SAID.iter().map(|text| says(text)).collect();
+    steps.push(hangs_up());
+    let call = town.twilio.dial_in(CALLER, CALLED, Caller::Script(steps)).unwrap();
+    assert_eq!(town.owner().await, 0);
+    town.balancer.set(vec![ports[1]]);
+    town.balancer.hold(false);
+    let mut view = town.view(1, "").await;
+    while bounded(20, view.next()).await.unwrap()["type"] != "transcript" {}
+    town.redis_mut().restart_empty().await;
+    let record = bounded(60, town.twilio.wait_for_end(&call, Duration::from_mins(1))).await;
+    let record = record.unwrap();
+    assert_eq!(record.sessions.len(), 1, "the line never dropped: {record:#?}");
+    let events = until(20, async || {
+        let events = town.history(0, &call).await;
+        (events.last()?["type"] == "session_end").then_some(events)
+    })
+    .await;
+    check(&events);
+    assert_eq!(texts(&events, "transcript"), SAID, "{events:#?}");
+    assert_eq!(events.last().unwrap()["reason"], "caller_hung_up");
+    until(10, async || (town.get(0, "/healthz").await.1["activeCalls"] == 0).then_some(())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_redis_a_line_that_drops_finds_its_call_again() {
+    let mut town = Town::start(2, 8.0, Brain::Echo).await;
+    let call = begin(&town).await;
+    let owner = town.owner().await;
+    town.redis_mut().kill();
+    until(20, async || (town.get(1 - owner, "/readyz").await.0 == 503).then_some(())).await;
+    // Who is asked does not have the call, and cannot ask; then the carrier is let in everywhere.
+    town.balancer.set(vec![town.nodes[1 - owner].port]);
+    assert!(town.twilio.drop_socket(&call));
+    let asked = town.twilio.wait_for(
+        &call,
+        |record| record.webhooks_for("action").count() > 0,
+        Duration::from_secs(20),
+    );
+    asked.await.unwrap();
+    town.open_to_all();
+    let record = bounded(60, town.twilio.wait_for_end(&call, Duration::from_mins(1))).await;
+    assert!(record.unwrap().sessions.len() > 1);
+    town.redis_mut().restart_empty().await;
+    let events = until(20, async || {
+        let events = town.history(owner, &call).await;
+        (events.last()?["type"] == "session_end").then_some(events)
+    })
+    .await;
+    check(&events);
+    let said = texts(&events, "transcript");
+    assert_eq!(said, SAID, "{events:#?}");
+    let resumed = events.iter().filter(|event| event["type"] == "resumed").count();
+    assert_eq!(resumed, 1, "{events:#?}");
+}
+
 /// Waits until the servers know of a call.
 async fn until_known<'a>(town: &Town, call: &'a str) -> &'a str {
     until(20, async || (town.get(0, &format!("/calls/{call}")).await.0 == 200).then_some(())).await;

@@ -417,7 +417,11 @@ impl Behind {
     async fn connect(&self) -> Option<TcpStream> {
         loop {
             let servers = self.servers.lock().unwrap().clone();
-            let ready: Vec<_> = servers.iter().filter(|(_, ready)| *ready).collect();
+            let mut ready: Vec<_> = servers.iter().filter(|(_, ready)| *ready).collect();
+            if ready.is_empty() {
+                // Better one that says it is not ready than none.
+                ready = servers.iter().collect();
+            }
             let first = self.turn.fetch_add(1, Ordering::Relaxed);
             for at in 0..ready.len() {
                 let (port, _) = ready[(first + at) % ready.len()];
