@@ -110,7 +110,7 @@ async fn pass(
     for name in [header::AUTHORIZATION, header::CONTENT_TYPE] {
         request = headers.get(&name).into_iter().fold(request, |r, value| r.header(&name, value));
     }
-    let answer = request.send().await.unwrap();
+    let Ok(answer) = request.send().await else { return StatusCode::BAD_GATEWAY.into_response() };
     let (status, kept) = (answer.status(), answer.headers().clone());
     let text = answer.text().await.unwrap();
     if let (Some(operation), true) = (&operation, status.is_success()) {

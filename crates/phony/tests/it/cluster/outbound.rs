@@ -33,7 +33,7 @@ async fn town_of_callers(count: usize, brain: Brain, file: &str) -> (Town, tempf
 }
 
 async fn caller(town: &Town, config: &str) -> Node {
-    let base = town.twilio.base_url();
+    let base = town.api.base_url();
     let more = [
         ("TWILIO_ACCOUNT_SID", ACCOUNT),
         ("TWILIO_PHONE_NUMBER", CALLED),
@@ -251,7 +251,7 @@ async fn whoever_asks_one_server_not_to_be_called_is_called_by_none() {
     let data = tempfile::tempdir().unwrap();
     std::fs::write(data.path().join("do-not-call.jsonl"), line + "\n").unwrap();
     let folder = data.path().display().to_string();
-    let base = town.twilio.base_url();
+    let base = town.api.base_url();
     let third = town
         .new_node(&[
             ("PHONY_DATA_DIR", &folder),
