@@ -3,7 +3,7 @@
 //! The call is bound to its scenario by the carrier's name for it, in this process and, where
 //! there are several, in what they share; nothing in a URL says more than where this server is. A
 //! webhook may come before the carrier's own answer does: it [waits](Dials::settled) for the call
-//! to be opened, here or on [another node](shared).
+//! to be opened, here or on another node.
 
 mod keys;
 mod lanes;
