@@ -28,6 +28,7 @@ use self::lanes::{Lane, Lanes};
 use self::order::Understood;
 pub(crate) use self::shared::Started;
 use crate::carriers::twilio::rest::{NoClient, RestClient, RestFailure};
+use crate::cluster::dialling::Carried;
 use crate::error::{ApiError, ErrorCode};
 use crate::registry::{Letter, random_token};
 use crate::safety::ledger::{Entry, What, digest};
@@ -74,6 +75,11 @@ impl Dials {
     pub fn remember(mut self, config: &crate::config::Config) -> Self {
         self.keys = Keys::of(&config.data_dir);
         self
+    }
+
+    /// The orders under keys of which calls came here.
+    pub(crate) fn carried_out(&self) -> Vec<Carried> {
+        self.keys.carried_out()
     }
 
     /// Waits until no call to this number is without a name, but not for ever.

@@ -25,12 +25,15 @@ const LOOK: Duration = Duration::from_millis(25);
 const DAY: Duration = Duration::from_hours(24);
 /// How long the carrier may take to name a call. A webhook for it may come as late.
 const NAMING: Duration = Duration::from_mins(3);
+/// Keys that are told in one go.
+const BATCH: usize = 200;
 /// How long a webhook waits for the call that it is about.
 const SETTLING: Duration = Duration::from_secs(8);
 
 static HOLD_KEY: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/hold.lua")));
 static SETTLE_KEY: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/settle.lua")));
+static KNOWN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/known.lua")));
 static PLACE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/place.lua")));
 static NAMED: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/named.lua")));
 
@@ -47,6 +50,19 @@ pub(crate) enum SharedKey {
     Other,
     /// The same order is being carried out, and takes long.
     Busy,
+}
+
+/// An order that was carried out under a key.
+#[derive(Debug, Clone)]
+pub(crate) struct Carried {
+    /// The key's hash.
+    pub(crate) key: String,
+    /// The order's hash.
+    pub(crate) body: String,
+    /// The call that came of it.
+    pub(crate) call: CallSid,
+    /// How far the call had got then.
+    pub(crate) status: String,
 }
 
 /// What came of an order under a key.
@@ -146,6 +162,27 @@ impl Cluster {
             // Until the key's hold is over nobody dials under it, and then looks first.
             tracing::warn!(%error, "other servers do not know what came of an order");
         }
+    }
+
+    /// Says again what came of orders that were carried out here, to a Redis that was emptied.
+    pub(super) async fn tell_keys(&self, done: &[Carried]) -> Result<(), RedisError> {
+        for some in done.chunks(BATCH) {
+            let mut script = KNOWN.prepare_invoke();
+            script.arg(millis(DAY));
+            for Carried { key: name, body, call, status } in some {
+                script.key(key(name)).arg(body).arg(call.as_str()).arg(status);
+            }
+            script.invoke_async::<u64>(&mut self.connection.clone()).await?;
+            // Whose these calls are must be known, so that no lost order takes one for its own.
+            let mut pipeline = Pipeline::new();
+            for Carried { key, call, .. } in some {
+                let errand = self.errand("", Some(key), &());
+                let set = pipeline.cmd("SET").arg(placed_key(call)).arg(errand);
+                set.arg("NX").arg("PX").arg(millis(DAY));
+            }
+            pipeline.exec_async(&mut self.connection.clone()).await?;
+        }
+        Ok(())
     }
 
     /// Takes the place of one call among those of all nodes.
@@ -284,18 +321,20 @@ impl Cluster {
         Ok(Whose::Nobody)
     }
 
-    /// Whether a call was placed on another order than that under this key.
+    /// Whether a call was placed on another order than that under this key: its errand says so, or,
+    /// where that is forgotten, that it was given to an order here.
     pub(crate) async fn is_of_another(
         &self,
         call: &CallSid,
         key: Option<&str>,
+        is_given: bool,
     ) -> Result<bool, RedisError> {
         let mut get = cmd("GET");
         get.arg(placed_key(call));
         let placed: Option<String> = self.command(&get).await?;
         let placed =
             placed.and_then(|json| serde_json::from_str::<Errand<serde_json::Value>>(&json).ok());
-        Ok(placed.is_some_and(|errand| key.is_none() || errand.key.as_deref() != key))
+        Ok(placed.map_or(is_given, |errand| key.is_none() || errand.key.as_deref() != key))
     }
 
     async fn any_lives<T>(&self, errands: &[Errand<T>]) -> Result<bool, RedisError> {

@@ -163,7 +163,7 @@ impl Cluster {
                 _ = round.tick() => {}
                 () = safety.do_not_call.news() => {}
             }
-            if let Err(error) = self.compare_lists(safety, &mut compared).await {
+            if let Err(error) = self.compare_all(switchboard, &mut compared).await {
                 tracing::debug!(%error, "the do-not-call list is not compared");
             }
             if let Err(error) = self.add_up(safety).await {
@@ -172,15 +172,24 @@ impl Cluster {
         }
     }
 
+    async fn compare_all(
+        &self,
+        switchboard: &Switchboard,
+        compared: &mut Compared,
+    ) -> Result<(), RedisError> {
+        let life = self.share_value("life", &random_token()[..16]).await?;
+        if life != compared.life {
+            self.tell_keys(&switchboard.dials.carried_out()).await?;
+            *compared = Compared { life, ..Compared::default() };
+        }
+        self.compare_lists(&switchboard.safety, compared).await
+    }
+
     async fn compare_lists(
         &self,
         safety: &Safety,
         compared: &mut Compared,
     ) -> Result<(), RedisError> {
-        let life = self.share_value("life", &random_token()[..16]).await?;
-        if life != compared.life {
-            *compared = Compared { life, ..Compared::default() };
-        }
         let list = self.do_not_call();
         loop {
             let (change, words) = list.since(compared.change).await?;

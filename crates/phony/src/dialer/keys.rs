@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::Dialled;
+use crate::cluster::dialling::Carried;
 use crate::safety::ledger;
 
 /// The most keys, and calls, that are remembered; the oldest are forgotten first.
@@ -104,6 +105,18 @@ impl Keys {
     /// Takes a key; whoever has it goes first.
     pub(super) async fn hold(&self, name: &str) -> Held {
         Held(self.entry(name).lock_owned().await)
+    }
+
+    /// The orders of which calls came; those that are being carried out are told of later.
+    pub(super) fn carried_out(&self) -> Vec<Carried> {
+        let inner = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let carried = inner.order.iter().filter_map(|name| {
+            let entry = inner.entries.get(name)?.try_lock().ok()?;
+            let Some(Outcome::Done { body, dialled }) = &*entry else { return None };
+            let Dialled { call, status } = dialled.clone();
+            Some(Carried { key: name.clone(), body: body.clone(), call, status })
+        });
+        carried.collect()
     }
 
     fn entry(&self, name: &str) -> Arc<Mutex<Option<Outcome>>> {

@@ -114,10 +114,14 @@ impl Attempt<'_> {
     /// Whether a call at the carrier's was placed on another order.
     pub(super) async fn is_of_another(&self, call: &Call) -> Result<bool, ApiError> {
         let Ok(sid) = CallSid::parse(&call.sid) else { return Ok(true) };
-        if let Some(cluster) = &self.switchboard.cluster {
-            return cluster.is_of_another(&sid, self.key()).await.map_err(|_| unshared());
+        let is_given = self.switchboard.dials.keys.is_given(sid.as_str());
+        match &self.switchboard.cluster {
+            None => Ok(is_given),
+            Some(cluster) => {
+                let others = cluster.is_of_another(&sid, self.key(), is_given).await;
+                others.map_err(|_| unshared())
+            }
         }
-        Ok(self.switchboard.dials.keys.is_given(sid.as_str()))
     }
 
     /// Whether a call was opened by its webhook already, here or on the node that it reached.
