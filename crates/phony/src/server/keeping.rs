@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -17,6 +17,8 @@ use crate::switchboard::Switchboard;
 
 /// How often calls that are too old or too many are looked for.
 const RETENTION: Duration = Duration::from_mins(10);
+/// How often the store is tidied.
+const TIDYING: Duration = Duration::from_secs(1);
 /// How long the last write may take when the server stops.
 const LAST_WRITE: Duration = Duration::from_secs(5);
 
@@ -72,6 +74,9 @@ impl Keeping {
         let retention = retain(Arc::clone(&store), Arc::clone(switchboard));
         let guard = kill.clone();
         tasks.spawn(async move { guard.run_until_cancelled(retention).await });
+        let tidying = tidy(Arc::clone(&store));
+        let guard = kill.clone();
+        tasks.spawn(async move { guard.run_until_cancelled(tidying).await });
         // What others have open is theirs.
         if let Some(lock) = lock.filter(|_| switchboard.cluster.is_none()) {
             let abandoned = close_left_open(store, Arc::clone(switchboard));
@@ -112,6 +117,18 @@ async fn retain(store: Arc<dyn Store>, switchboard: Arc<Switchboard>) {
             Ok(0) => {}
             Ok(calls) => tracing::info!(calls, "old calls were deleted"),
             Err(error) => tracing::warn!(error = error.chain(), "old calls are not deleted"),
+        }
+    }
+}
+
+/// Has the store do what can wait.
+async fn tidy(store: Arc<dyn Store>) {
+    let mut interval = interval(TIDYING);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        interval.tick().await;
+        if let Err(error) = store.tidy().await {
+            tracing::debug!(error = error.chain(), "the store was not tidied");
         }
     }
 }

@@ -73,6 +73,11 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Forgets ended calls that are too old or too many, the oldest first; gives their number.
     fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> Answer<'a, u64>;
 
+    /// Does now and then what need not be done when calls are written. Called about every second.
+    fn tidy(&self) -> Answer<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// How long news may wait for more, so that many events become one write. A process that is
     /// killed loses that, and the time of a write.
     fn linger(&self) -> Duration {

@@ -1,12 +1,18 @@
 //! The store of several nodes: Redis 6 or later, or Valkey, without modules.
 //!
 //! A call is a hash (its line, its owner and term) and a stream of its events, whose ids are their
-//! numbers; two sorted sets hold the order of all calls and of the open ones. What is written is
-//! published in the same step, so that viewers on other nodes see it. Every change is one script,
-//! so that a node which lost a call cannot write between two steps of its new owner. The keys are
-//! described in `docs/several-nodes.md`.
+//! numbers; sorted sets hold the order of all calls and of the open ones. Ended calls are put into
+//! an index some time later, in [parts](segment); what is in none yet is looked through when
+//! somebody searches. What is written is published in the same step, so that viewers on other nodes
+//! see it. Every change is one script, so that a node which lost a call cannot write between two
+//! steps of its new owner. The keys are described in `docs/several-nodes.md`.
 
-use std::collections::{BTreeMap, HashMap};
+mod form;
+mod index;
+mod search;
+mod segment;
+
+use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -16,9 +22,8 @@ use axum::extract::ws::Utf8Bytes;
 use jiff::Timestamp;
 use phony_call::{CallSid, Direction};
 
-use super::{
-    Answer, Appended, CallLine, Chunk, Entry, Match, Page, Retention, Store, StoreError, Wanted,
-};
+use self::form::{Share, entries, line, share};
+use super::{Answer, Appended, CallLine, Chunk, Entry, Page, Retention, Store, StoreError, Wanted};
 
 /// What every key and channel begins with.
 pub const PREFIX: &str = "phony:";
@@ -27,12 +32,18 @@ pub const PREFIX: &str = "phony:";
 /// has become of the call.
 pub const LONGEST_OUTBOUND: Duration = Duration::from_hours(6);
 
+/// How much longer than they shall be kept ended calls are kept if nobody looks after the store.
+const MARGIN: Duration = Duration::from_hours(1);
+
 /// Calls that are read in one go.
 const BATCH: usize = 100;
 
 const APPEND: &str = include_str!("redis/append.lua");
 const CLAIM: &str = include_str!("redis/claim.lua");
 const DELETE: &str = include_str!("redis/delete.lua");
+const SEAL: &str = include_str!("redis/seal.lua");
+const RESEAL: &str = include_str!("redis/reseal.lua");
+const STATUS: &str = include_str!("redis/status.lua");
 
 /// A Redis server.
 #[derive(Clone)]
@@ -43,6 +54,15 @@ pub struct Redis {
     node: String,
     /// How long an ended call is kept at most.
     keep: Option<Duration>,
+    sizes: Sizes,
+}
+
+/// When calls are put into the index, and how many at once.
+#[derive(Debug, Clone, Copy)]
+struct Sizes {
+    part: usize,
+    /// How long ago a call must have ended: the carrier's last word comes after the end.
+    ripe: Duration,
 }
 
 /// The scripts by their hashes, as the server knows them.
@@ -51,6 +71,9 @@ struct Scripts {
     append: String,
     claim: String,
     delete: String,
+    seal: String,
+    reseal: String,
+    status: String,
 }
 
 impl fmt::Debug for Redis {
@@ -65,8 +88,23 @@ impl Redis {
     #[must_use]
     pub fn new(connection: ConnectionManager, node: &str, keep: Option<Duration>) -> Self {
         let hash = |script: &str| redis::Script::new(script).get_hash().to_owned();
-        let scripts = Scripts { append: hash(APPEND), claim: hash(CLAIM), delete: hash(DELETE) };
-        Self { connection, scripts, node: node.to_owned(), keep }
+        let scripts = Scripts {
+            append: hash(APPEND),
+            claim: hash(CLAIM),
+            delete: hash(DELETE),
+            seal: hash(SEAL),
+            reseal: hash(RESEAL),
+            status: hash(STATUS),
+        };
+        let sizes = Sizes { part: index::PART, ripe: index::RIPE };
+        Self { connection, scripts, node: node.to_owned(), keep, sizes }
+    }
+
+    /// Puts calls into the index as soon as they have ended, so few at once: for tests.
+    #[must_use]
+    pub fn indexing_at_once(mut self, part: usize) -> Self {
+        self.sizes = Sizes { part, ripe: Duration::ZERO };
+        self
     }
 
     /// Runs commands, and loads the scripts if the server does not know them yet.
@@ -78,7 +116,7 @@ impl Redis {
         match pipeline.query_async(&mut connection).await {
             Err(error) if error.code() == Some("NOSCRIPT") => {
                 let mut load = Pipeline::new();
-                for script in [APPEND, CLAIM, DELETE] {
+                for script in [APPEND, CLAIM, DELETE, SEAL, RESEAL, STATUS] {
                     load.cmd("SCRIPT").arg("LOAD").arg(script);
                 }
                 load.exec_async(&mut connection).await?;
@@ -111,11 +149,12 @@ impl Redis {
             .arg(line.unwrap_or_default())
             .arg(chunk.status.as_deref().unwrap_or_default())
             .arg(channel(&chunk.call))
-            .arg(self.keep.map_or(0, |keep| u64::try_from(keep.as_millis()).unwrap_or(0)))
+            .arg(self.expiry_ms())
             .arg(place.as_secs() * 1000);
         for entry in &chunk.entries {
-            let (turns, cost, end) = share(entry);
+            let Share { turns, cost, end, words } = share(entry);
             command.arg(entry.seq).arg(entry.json.as_str()).arg(turns).arg(cost).arg(end);
+            command.arg(words);
         }
         command
     }
@@ -133,47 +172,24 @@ impl Redis {
         Ok(fields.into_iter().filter_map(read).filter_map(|fields| line(&fields)).collect())
     }
 
-    /// The events of these calls.
-    async fn records(&self, calls: &[CallLine]) -> Result<Vec<Vec<Entry>>, RedisError> {
-        let mut pipeline = Pipeline::new();
-        for line in calls {
-            pipeline.cmd("XRANGE").arg(events_key(line.sid.as_str())).arg("-").arg("+");
-        }
-        Ok(self.run(&pipeline).await?.into_iter().map(entries).collect())
+    /// For how long an ended call is kept in Redis, in milliseconds; 0 for ever. Those that look
+    /// after the store forget it before that.
+    fn expiry_ms(&self) -> u64 {
+        self.keep.map_or(0, |keep| u64::try_from((keep + MARGIN).as_millis()).unwrap_or(0))
     }
 
-    async fn page(&self, wanted: &Wanted) -> Result<Page, RedisError> {
-        let key = if wanted.filter.live == Some(true) { open_key() } else { calls_key() };
-        let from = match (&wanted.after, wanted.filter.until) {
-            (Some(cursor), _) => cursor.started_ms.to_string(),
-            (None, Some(until)) => until.as_millisecond().to_string(),
-            (None, None) => "+inf".to_owned(),
-        };
-        let to = wanted
-            .filter
-            .from
-            .map_or_else(|| "-inf".to_owned(), |from| from.as_millisecond().to_string());
-        let mut found: Vec<(CallLine, Option<Match>)> = Vec::new();
+    /// Calls that are listed in this set, newest first, read through to the end of the page.
+    async fn listed(&self, key: &str, wanted: &Wanted) -> Result<Page, RedisError> {
+        let (from, to) = bounds(wanted);
+        let mut found = Vec::new();
         for batch in 0.. {
             let mut command = cmd("ZREVRANGEBYSCORE");
-            command.arg(&key).arg(&from).arg(&to).arg("LIMIT").arg(batch * BATCH).arg(BATCH);
+            command.arg(key).arg(&from).arg(&to).arg("LIMIT").arg(batch * BATCH).arg(BATCH);
             let calls: Vec<String> = self.one(command).await?;
             let is_last = calls.len() < BATCH;
-            let lines = self.lines(&calls).await?.into_iter().filter(|line| {
-                wanted.after.as_ref().is_none_or(|after| line.cursor() < *after)
-                    && wanted.filter.admits(line)
-            });
-            let lines: Vec<_> = lines.collect();
-            let records = match wanted.filter.query {
-                Some(_) => self.records(&lines).await?,
-                None => vec![Vec::new(); lines.len()],
-            };
-            for (line, record) in lines.into_iter().zip(records) {
-                let events = record.iter().map(|entry| (entry.seq, entry.json.as_str()));
-                if let Some(place) = wanted.filter.find(&line, events) {
-                    found.push((line, place));
-                }
-            }
+            let lines =
+                self.lines(&calls).await?.into_iter().filter(|line| is_wanted(line, wanted));
+            found.extend(lines.map(|line| (line, None)));
             if is_last || found.len() > wanted.limit {
                 break;
             }
@@ -181,6 +197,20 @@ impl Redis {
         let more = found.len() > wanted.limit;
         found.truncate(wanted.limit);
         Ok(Page { calls: found, more })
+    }
+
+    async fn page(&self, wanted: &Wanted) -> Result<Page, RedisError> {
+        let filter = &wanted.filter;
+        let is_live = filter.live == Some(true) || filter.status.as_deref() == Some("live");
+        if filter.query.is_none() && is_live {
+            return self.listed(&open_key(), wanted).await;
+        }
+        let is_plain = filter.query.is_none()
+            && filter.number.is_none()
+            && filter.agent.is_none()
+            && filter.direction.is_none()
+            && matches!(filter.status.as_deref(), None | Some("ended"));
+        if is_plain { self.listed(&calls_key(), wanted).await } else { self.search(wanted).await }
     }
 
     /// Forgets what is too old or too much; what expired by itself leaves the lists.
@@ -196,23 +226,39 @@ impl Redis {
             if calls.is_empty() {
                 return Ok(forgotten);
             }
+            let mut lines: HashMap<_, _> = self
+                .lines(&calls)
+                .await?
+                .into_iter()
+                .map(|line| (line.sid.to_string(), line))
+                .collect();
+            let mut gone = Vec::new();
             for call in &calls {
-                let Some(line) = self.lines(std::slice::from_ref(call)).await?.pop() else {
-                    self.one::<bool>(self.delete_command(call)).await?;
+                let Some(line) = lines.remove(call) else {
+                    // It has expired.
+                    gone.push(call.clone());
                     continue;
                 };
                 let too_old = line.end.zip(oldest).is_some_and(|(end, oldest)| end.at < oldest);
                 let too_much =
                     line.end.is_some() && retention.bytes.is_some_and(|most| bytes > most);
                 if too_old || too_much {
-                    self.one::<bool>(self.delete_command(call)).await?;
-                    bytes = self.one::<Option<u64>>(get(&bytes_key())).await?.unwrap_or(0);
+                    gone.push(call.clone());
+                    bytes = bytes.saturating_sub(self.size(call).await?);
                     forgotten += 1;
                 } else {
                     kept += 1;
                 }
             }
+            self.remove(&gone).await?;
         }
+    }
+
+    /// Bytes of a call's events.
+    async fn size(&self, call: &str) -> Result<u64, RedisError> {
+        let mut get = cmd("HGET");
+        get.arg(call_key(call)).arg("bytes");
+        Ok(self.one::<Option<u64>>(get).await?.unwrap_or(0))
     }
 
     fn delete_command(&self, call: &str) -> Cmd {
@@ -290,29 +336,30 @@ impl Store for Redis {
 
     fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> Answer<'a, bool> {
         Box::pin(async move {
-            let key = call_key(call.as_str());
-            let mut exists = cmd("EXISTS");
-            exists.arg(&key);
-            let exists = self.one(exists).await.map_err(|error| failed("written", error))?;
-            if exists {
-                let mut set = cmd("HSET");
-                set.arg(&key).arg("status").arg(status);
-                self.one::<Value>(set).await.map_err(|error| failed("written", error))?;
-            }
-            Ok(exists)
+            let keys = [call_key(call.as_str()), calls_key(), restated_key()];
+            let mut command = script(&self.scripts.status, &keys);
+            command.arg(call.as_str()).arg(status);
+            self.one(command).await.map_err(|error| failed("written", error))
         })
     }
 
     fn delete<'a>(&'a self, call: &'a CallSid) -> Answer<'a, bool> {
         Box::pin(async move {
-            let done = self.one(self.delete_command(call.as_str())).await;
-            done.map_err(|error| failed("deleted", error))
+            let done = self.remove(&[call.to_string()]).await;
+            done.map(|done| done > 0).map_err(|error| failed("deleted", error))
         })
     }
 
     fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> Answer<'a, u64> {
         Box::pin(async move {
             self.forget(retention, now).await.map_err(|error| failed("deleted", error))
+        })
+    }
+
+    fn tidy(&self) -> Answer<'_, ()> {
+        Box::pin(async move {
+            while self.index_some().await.map_err(|error| failed("indexed", error))? {}
+            Ok(())
         })
     }
 
@@ -360,6 +407,20 @@ fn calls_key() -> String {
     format!("{PREFIX}calls")
 }
 
+/// The calls that are in no part of the index.
+fn fresh_key() -> String {
+    format!("{PREFIX}fresh")
+}
+
+/// The calls whose state has changed since they came into the index.
+fn restated_key() -> String {
+    format!("{PREFIX}restated")
+}
+
+fn words_key(call: &str) -> String {
+    format!("{PREFIX}call:{call}:words")
+}
+
 fn open_key() -> String {
     format!("{PREFIX}open")
 }
@@ -374,12 +435,22 @@ fn bytes_key() -> String {
     format!("{PREFIX}bytes")
 }
 
-fn call_keys(call: &CallSid) -> [String; 6] {
+fn call_keys(call: &CallSid) -> [String; 9] {
     keys_of(call.as_str())
 }
 
-fn keys_of(call: &str) -> [String; 6] {
-    [call_key(call), events_key(call), calls_key(), open_key(), bytes_key(), placing_key()]
+fn keys_of(call: &str) -> [String; 9] {
+    [
+        call_key(call),
+        events_key(call),
+        words_key(call),
+        calls_key(),
+        open_key(),
+        fresh_key(),
+        restated_key(),
+        bytes_key(),
+        placing_key(),
+    ]
 }
 
 fn get(key: &str) -> Cmd {
@@ -392,52 +463,18 @@ fn failed(done: &str, error: RedisError) -> StoreError {
     StoreError::failed(format!("calls cannot be {done} in Redis"), error)
 }
 
-/// What an event adds to its call's line: utterances, cost, and the end as JSON.
-fn share(entry: &Entry) -> (u32, f64, String) {
-    let Some(event) = entry.event() else { return (0, 0.0, String::new()) };
-    let mut line = blank(&event.call, event.at);
-    line.apply(&event);
-    let end = line.end.and_then(|end| serde_json::to_string(&end).ok()).unwrap_or_default();
-    (line.turns, line.cost_usd, end)
-}
-
-/// A line of which nothing counts but what is applied to it.
-fn blank(call: &CallSid, at: Timestamp) -> CallLine {
-    CallLine {
-        sid: call.clone(),
-        from: String::new(),
-        to: String::new(),
-        direction: Direction::Inbound,
-        agent: String::new(),
-        carrier: String::new(),
-        started: at,
-        status: None,
-        end: None,
-        turns: 0,
-        cost_usd: 0.0,
-        last_seq: 0,
-    }
-}
-
-/// A call's line from its hash.
-fn line(fields: &HashMap<String, String>) -> Option<CallLine> {
-    let mut line: CallLine = serde_json::from_str(fields.get("line")?).ok()?;
-    let number = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
-    line.status = fields.get("status").cloned();
-    line.end = fields.get("end").and_then(|end| serde_json::from_str(end).ok());
-    line.turns = number("turns").parse().unwrap_or(0);
-    line.cost_usd = number("cost").parse().unwrap_or(0.0);
-    line.last_seq = number("last").parse().unwrap_or(0);
-    Some(line)
-}
-
-/// The entries of a stream.
-fn entries(value: Value) -> Vec<Entry> {
-    let read: Vec<(String, BTreeMap<String, String>)> =
-        redis::from_redis_value(value).unwrap_or_default();
-    let entry = |(id, mut fields): (String, BTreeMap<String, String>)| {
-        let seq = id.split('-').next()?.parse().ok()?;
-        Some(Entry { seq, json: fields.remove("e")?.into() })
+/// Between which beginnings a page lies, the newest first, as Redis is told.
+fn bounds(wanted: &Wanted) -> (String, String) {
+    let from = match (&wanted.after, wanted.filter.until) {
+        (Some(cursor), _) => cursor.started_ms.to_string(),
+        (None, Some(until)) => until.as_millisecond().to_string(),
+        (None, None) => "+inf".to_owned(),
     };
-    read.into_iter().filter_map(entry).collect()
+    let to = wanted.filter.from;
+    (from, to.map_or_else(|| "-inf".to_owned(), |from| from.as_millisecond().to_string()))
+}
+
+/// Whether a call is wanted on this page, the words aside.
+fn is_wanted(line: &CallLine, wanted: &Wanted) -> bool {
+    wanted.after.as_ref().is_none_or(|after| line.cursor() < *after) && wanted.filter.admits(line)
 }

@@ -100,7 +100,7 @@ impl Query {
 
     /// Whether the last word may be only begun: not if it is a single sign, with which too many
     /// begin.
-    fn may_go_on(&self) -> bool {
+    pub(crate) fn may_go_on(&self) -> bool {
         let last = self.phrases.last().and_then(|phrase| phrase.last());
         last.is_some_and(|word| word.chars().nth(1).is_some())
     }

@@ -1,20 +1,20 @@
 -- Appends to one call's record, unless it has another owner or something before it is missing.
--- KEYS: the call, its events, all calls, the open calls, the bytes of all, the live calls of ours.
+-- KEYS: the call, its events, its words, all calls, the open calls, those in no part of the index,
+-- those whose state has changed since they came into one, the bytes of all, the live calls of ours.
 -- ARGV: id, term, known to be there, node, beginning in ms, line, state, channel, ms to keep it after
--- its end (0: for ever), ms of its place among the live calls of ours (0: it is none), then for each event: number, JSON, turns, cost, end.
+-- its end (0: for ever), ms of its place among the live calls of ours (0: it is none), then for each
+-- event: number, JSON, turns, cost, end, words.
 -- Answers {0, last} if it is there, {1, last} if something is missing, {2, term} if it is another's.
 local term, after = tonumber(ARGV[2]), tonumber(ARGV[3])
-local known = redis.call('HMGET', KEYS[1], 'term', 'last', 'node')
+local known = redis.call('HMGET', KEYS[1], 'term', 'last', 'node', 'part')
 local last = tonumber(known[2] or '0')
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if not known[1] then
   if after > 0 or ARGV[6] == '' then return {1, 0} end
   redis.call('HSET', KEYS[1], 'line', ARGV[6], 'last', 0)
-  redis.call('ZADD', KEYS[3], ARGV[5], ARGV[1])
-  redis.call('ZADD', KEYS[4], ARGV[5], ARGV[1])
-  if ARGV[10] ~= '0' then
-    local time = redis.call('TIME')
-    redis.call('ZADD', KEYS[6], time[1] * 1000 + math.floor(time[2] / 1000) + ARGV[10], ARGV[1])
-  end
+  for n = 4, 6 do redis.call('ZADD', KEYS[n], ARGV[5], ARGV[1]) end
+  if ARGV[10] ~= '0' then redis.call('ZADD', KEYS[9], now + ARGV[10], ARGV[1]) end
 elseif tonumber(known[1]) > term then
   return {2, tonumber(known[1])}
 elseif tonumber(known[1]) == term and known[3] ~= ARGV[4] then
@@ -32,9 +32,14 @@ elseif tonumber(known[1]) < term and after == 0 and redis.call('HEXISTS', KEYS[1
   last = 0
 end
 redis.call('HSET', KEYS[1], 'term', term, 'node', ARGV[4])
-if ARGV[7] ~= '' then redis.call('HSET', KEYS[1], 'status', ARGV[7]) end
+if ARGV[7] ~= '' then
+  redis.call('HSET', KEYS[1], 'status', ARGV[7])
+  if known[4] then
+    redis.call('ZADD', KEYS[7], redis.call('ZSCORE', KEYS[4], ARGV[1]) or 0, ARGV[1])
+  end
+end
 local turns, bytes = 0, 0
-for at = 11, #ARGV, 5 do
+for at = 11, #ARGV, 6 do
   local seq = tonumber(ARGV[at])
   if seq > last then
     last = seq
@@ -44,9 +49,12 @@ for at = 11, #ARGV, 5 do
     bytes = bytes + string.len(ARGV[at + 1])
     if ARGV[at + 3] ~= '0' then redis.call('HINCRBYFLOAT', KEYS[1], 'cost', ARGV[at + 3]) end
     if ARGV[at + 4] ~= '' then
-      redis.call('HSET', KEYS[1], 'end', ARGV[at + 4])
-      redis.call('ZREM', KEYS[4], ARGV[1])
-      redis.call('ZREM', KEYS[6], ARGV[1])
+      redis.call('HSET', KEYS[1], 'end', ARGV[at + 4], 'closed', now)
+      redis.call('ZREM', KEYS[5], ARGV[1])
+      redis.call('ZREM', KEYS[9], ARGV[1])
+    end
+    if ARGV[at + 5] ~= '' and not known[4] then
+      redis.call('APPEND', KEYS[3], seq .. ' ' .. ARGV[at + 5] .. '\n')
     end
   end
 end
@@ -54,10 +62,9 @@ redis.call('HSET', KEYS[1], 'last', last)
 if turns > 0 then redis.call('HINCRBY', KEYS[1], 'turns', turns) end
 if bytes > 0 then
   redis.call('HINCRBY', KEYS[1], 'bytes', bytes)
-  redis.call('INCRBY', KEYS[5], bytes)
+  redis.call('INCRBY', KEYS[8], bytes)
 end
 if ARGV[9] ~= '0' and redis.call('HEXISTS', KEYS[1], 'end') == 1 then
-  redis.call('PEXPIRE', KEYS[1], ARGV[9])
-  redis.call('PEXPIRE', KEYS[2], ARGV[9])
+  for n = 1, 3 do redis.call('PEXPIRE', KEYS[n], ARGV[9]) end
 end
 return {0, last}

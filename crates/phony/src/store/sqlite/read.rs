@@ -110,12 +110,14 @@ fn listed(
         and("(started_ms, sid) < (?, ?)", &[(*started_ms).into(), text(sid.as_str())]);
     }
     sql.push_str(" ORDER BY started_ms DESC, sid DESC LIMIT ?");
-    values.push(Value::Integer(i64::try_from(limit).unwrap_or(i64::MAX)));
+    // Times are finer than milliseconds: some at the ends fall away, and others take their place.
+    let is_exact = from.is_none() && until.is_none();
+    values.push(Value::Integer(if is_exact { i64::try_from(limit).unwrap_or(-1) } else { -1 }));
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map(params_from_iter(values), rows::call)?;
-    let rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
-    // Times are finer than milliseconds.
-    Ok(rows.into_iter().filter(|row| wanted.filter.admits(&row.line)).collect())
+    let admitted =
+        rows.filter(|row| row.as_ref().map_or(true, |row| wanted.filter.admits(&row.line)));
+    admitted.take(limit).collect()
 }
 
 /// Calls with these words or names, newest first; one more than wanted, if there is one.

@@ -250,6 +250,14 @@ async fn filters(store: &dyn Store) {
     assert_eq!(append(store, busy).await, Appended::Kept(2));
     let line = store.line(&sid("CA1")).await.unwrap().unwrap();
     assert_eq!(line.status.as_deref(), Some("busy"));
+    // What begins just then is not before it, and does not end the list.
+    let wanted = Wanted {
+        filter: Filter { until: Some(at(20)), ..Filter::default() },
+        after: None,
+        limit: 1,
+    };
+    keep(store, "CA0", 5, "hello").await;
+    assert!(store.list(&wanted).await.unwrap().more);
     let with_words = |f: &mut Filter| {
         f.query = Query::parse("hello");
         f.agent = Some("survey".into());

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use phony::store::{Appended, Entry, Sqlite};
+use phony::store::redis::Redis;
+use phony::store::{Appended, Entry, Sqlite, Store};
 use phony_call::Direction;
+use redis::aio::ConnectionManager;
 use serde_json::Value;
 
 use super::conformance::{answers, at, begins_as, chunk, ends, says};
 use crate::house::house_on;
+use crate::redis_server::RedisServer;
 
 const CALLS: u32 = 100_000;
 /// Words of a language; those in front are said far more often.
@@ -16,7 +19,7 @@ const WORDS: usize = 20_000;
 const LIMIT: Duration = Duration::from_millis(50);
 
 /// Numbers that look random and are always the same.
-struct Chance(u64);
+pub(super) struct Chance(pub(super) u64);
 
 impl Chance {
     fn below(&mut self, limit: u64) -> u64 {
@@ -38,13 +41,13 @@ impl Chance {
 }
 
 /// The n-th word.
-fn word(nth: u64) -> String {
+pub(super) fn word(nth: u64) -> String {
     let syllables = ["ka", "to", "mi", "re", "su", "no", "ha", "li", "ve", "do"];
     let digits = nth.to_string();
     digits.bytes().map(|digit| syllables[usize::from(digit - b'0')]).collect()
 }
 
-fn call(n: u32, chance: &mut Chance) -> (String, Vec<Entry>) {
+pub(super) fn call(n: u32, chance: &mut Chance) -> (String, Vec<Entry>) {
     let sid = format!("CA{:032x}", u128::from(n).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c));
     let theirs = format!("+1500{:07}", chance.below(10_000_000));
     let agents = ["assistant", "support", "scheduler", "hotline"];
@@ -74,6 +77,48 @@ fn now() -> Instant {
 async fn any_question_is_answered_within_50_ms() {
     let folder = tempfile::tempdir().unwrap();
     let store = Sqlite::open(&folder.path().join("phony.db")).unwrap();
+    let sids = fill(&store).await;
+    let size = std::fs::metadata(folder.path().join("phony.db")).unwrap().len() / 1_000_000;
+    println!("SQLite: {size} MB");
+    ask(Arc::new(store), &sids).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "fills Redis with 100,000 calls, which takes minutes"]
+async fn any_question_is_answered_within_50_ms_by_redis_as_well() {
+    let server = RedisServer::start().await;
+    let store = Redis::new(server.connection(), "n1", None);
+    let (mut connection, began) = (server.connection(), now());
+    let sids = fill(&store).await;
+    let memory = async |connection: &mut ConnectionManager| {
+        let info: String = redis::cmd("INFO").arg("memory").query_async(connection).await.unwrap();
+        let used = info.lines().find_map(|line| line.strip_prefix("used_memory:")).unwrap();
+        used.trim().parse::<u64>().unwrap() / 1_000_000
+    };
+    println!("Redis: {} MB, before most of it is indexed", memory(&mut connection).await);
+    // A call is indexed some seconds after its end.
+    loop {
+        store.tidy().await.unwrap();
+        let mut count = redis::cmd("ZCARD");
+        let fresh: u64 = count.arg("phony:fresh").query_async(&mut connection).await.unwrap();
+        if fresh < 256 {
+            println!("Redis: {fresh} calls in no part of the index");
+            break;
+        }
+        assert!(began.elapsed() < Duration::from_mins(20), "{fresh} calls are not indexed");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    println!(
+        "Redis: {} MB, indexed {:?} after the beginning",
+        memory(&mut connection).await,
+        began.elapsed()
+    );
+    ask(Arc::new(store), &sids).await;
+}
+
+/// Fills a store; gives the ids.
+#[expect(clippy::print_stdout, reason = "says what was measured")]
+async fn fill(store: &dyn Store) -> Vec<String> {
     let mut chance = Chance(1);
     let (mut sids, began) = (Vec::new(), now());
     for hundred in 0..CALLS / 100 {
@@ -83,12 +128,20 @@ async fn any_question_is_answered_within_50_ms() {
             chunks.push(chunk(&sid, 0, entries));
             sids.push(sid);
         }
-        let done = phony::store::Store::append(&store, chunks).await.unwrap();
+        let done = store.append(chunks).await.unwrap();
         assert!(done.iter().all(|done| *done == Appended::Kept(12)));
+        if hundred % 50 == 0 {
+            store.tidy().await.unwrap();
+        }
     }
-    let size = std::fs::metadata(folder.path().join("phony.db")).unwrap().len() / 1_000_000;
-    println!("{CALLS} calls of 10 turns, {size} MB, written in {:?}", began.elapsed());
-    let house = house_on(Arc::new(store)).await;
+    println!("{CALLS} calls of 10 turns, written in {:?}", began.elapsed());
+    sids
+}
+
+/// Asks all kinds of questions over HTTP.
+#[expect(clippy::print_stdout, reason = "says what was measured")]
+async fn ask(store: Arc<dyn Store>, sids: &[String]) {
+    let house = house_on(store).await;
     let (day, sid) = (at(i64::from(CALLS) * 30), &sids[4_321][20..]);
     let (common, usual, rare) = (word(1), word(40), word(WORDS as u64 - 1));
     let questions = [

@@ -1,0 +1,72 @@
+//! Calls as they are written to Redis, and read again.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+use phony_call::{CallSid, Direction};
+use redis::Value;
+
+use crate::store::line::said;
+use crate::store::search::fold;
+use crate::store::{CallLine, Entry};
+
+/// What an event adds to its call's line, and what is looked for in it.
+#[derive(Default)]
+pub(super) struct Share {
+    pub(super) turns: u32,
+    pub(super) cost: f64,
+    /// The end as JSON, if it is one.
+    pub(super) end: String,
+    /// Folded.
+    pub(super) words: String,
+}
+
+pub(super) fn share(entry: &Entry) -> Share {
+    let Some(event) = entry.event() else { return Share::default() };
+    let mut line = blank(&event.call, event.at);
+    line.apply(&event);
+    let end = line.end.and_then(|end| serde_json::to_string(&end).ok()).unwrap_or_default();
+    let words = said(&event.body).map(fold).unwrap_or_default();
+    Share { turns: line.turns, cost: line.cost_usd, end, words }
+}
+
+/// A line of which nothing counts but what is applied to it.
+fn blank(call: &CallSid, at: Timestamp) -> CallLine {
+    CallLine {
+        sid: call.clone(),
+        from: String::new(),
+        to: String::new(),
+        direction: Direction::Inbound,
+        agent: String::new(),
+        carrier: String::new(),
+        started: at,
+        status: None,
+        end: None,
+        turns: 0,
+        cost_usd: 0.0,
+        last_seq: 0,
+    }
+}
+
+/// A call's line from its hash.
+pub(super) fn line(fields: &HashMap<String, String>) -> Option<CallLine> {
+    let mut line: CallLine = serde_json::from_str(fields.get("line")?).ok()?;
+    let number = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
+    line.status = fields.get("status").cloned();
+    line.end = fields.get("end").and_then(|end| serde_json::from_str(end).ok());
+    line.turns = number("turns").parse().unwrap_or(0);
+    line.cost_usd = number("cost").parse().unwrap_or(0.0);
+    line.last_seq = number("last").parse().unwrap_or(0);
+    Some(line)
+}
+
+/// The entries of a stream.
+pub(super) fn entries(value: Value) -> Vec<Entry> {
+    let read: Vec<(String, BTreeMap<String, String>)> =
+        redis::from_redis_value(value).unwrap_or_default();
+    let entry = |(id, mut fields): (String, BTreeMap<String, String>)| {
+        let seq = id.split('-').next()?.parse().ok()?;
+        Some(Entry { seq, json: fields.remove("e")?.into() })
+    };
+    read.into_iter().filter_map(entry).collect()
+}

@@ -1,0 +1,496 @@
+//! How calls are found: in the parts of the index, newest first, and in the calls that are in none.
+//!
+//! What the index says of a call's state may be out of date, and short parts of names are not in
+//! it; so every call that is found is held to the whole filter before it is shown.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use redis::{Pipeline, RedisError, Value, cmd};
+
+use super::index::{part_key, parts_key};
+use super::segment::{
+    self, DIRECTORY, Directory, GRAM, Kind, Place, Row, TABLE, Term, block_field, grams, rows,
+    table_field,
+};
+use super::{
+    BATCH, Redis, bounds, entries, events_key, fresh_key, is_wanted, restated_key, words_key,
+};
+use crate::store::line::said;
+use crate::store::{CallLine, Cursor, Entry, Filter, Match, Page, Query, Wanted};
+
+/// Parts that are read in one go: few at first, for the newest calls are mostly enough.
+const PARTS: [usize; 3] = [4, 16, 64];
+/// A part of a name that is too short for the index is looked for in so many of the newest calls.
+const NEWEST: usize = 5000;
+/// The most terms of a name that are asked for; every call is held to the whole name later.
+const GRAMS: usize = 6;
+
+/// The calls that were found, oldest first, and where their words are.
+type Found = BTreeMap<Cursor, (CallLine, Option<u64>)>;
+
+/// What is asked of a part.
+struct Question {
+    /// Words of which an utterance must have all.
+    words: Vec<Term>,
+    /// Whether some of them must stand side by side.
+    has_phrases: bool,
+    /// Parts of a name of which a call must have all; `None` if it is too short.
+    name: Option<Vec<Term>>,
+    /// What a call must have besides.
+    filters: Vec<Term>,
+}
+
+/// A part of the index, as far as it was read.
+struct Part {
+    id: String,
+    directory: Directory,
+    blocks: BTreeMap<usize, Vec<u8>>,
+}
+
+/// Calls of one part that may be wanted: their places in its table, and the utterances that have
+/// the words.
+type Candidates = BTreeMap<usize, Vec<u64>>;
+
+impl Redis {
+    pub(super) async fn search(&self, wanted: &Wanted) -> Result<Page, RedisError> {
+        let mut found = Found::new();
+        for set in [fresh_key(), restated_key()] {
+            self.search_set(&set, wanted, &mut found).await?;
+        }
+        self.search_parts(wanted, &mut found).await?;
+        let more = found.len() > wanted.limit;
+        let found: Vec<_> = found.into_values().rev().take(wanted.limit).collect();
+        let matches = self.matches(&found, wanted.filter.query.as_ref()).await?;
+        let calls = found.into_iter().zip(matches).map(|((line, _), place)| (line, place));
+        Ok(Page { calls: calls.collect(), more })
+    }
+
+    /// Looks through the calls of a set, newest first.
+    async fn search_set(
+        &self,
+        set: &str,
+        wanted: &Wanted,
+        found: &mut Found,
+    ) -> Result<(), RedisError> {
+        let (from, to) = bounds(wanted);
+        let mut range = cmd("ZREVRANGEBYSCORE");
+        range.arg(set).arg(from).arg(to);
+        let calls: Vec<String> = self.one(range).await?;
+        let mut of_set = 0;
+        for calls in calls.chunks(BATCH) {
+            let lines = self.lines(calls).await?;
+            let lines: Vec<_> = lines.into_iter().filter(|line| is_wanted(line, wanted)).collect();
+            let places = match &wanted.filter.query {
+                None => vec![Some(None); lines.len()],
+                Some(query) => self.look_through(&lines, query).await?,
+            };
+            for (line, place) in lines.into_iter().zip(places) {
+                if let Some(seq) = place {
+                    of_set += usize::from(keep(found, wanted.limit, line, seq));
+                }
+            }
+            if of_set > wanted.limit {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether calls have what is looked for, and where.
+    async fn look_through(
+        &self,
+        lines: &[CallLine],
+        query: &Query,
+    ) -> Result<Vec<Option<Option<u64>>>, RedisError> {
+        if lines.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut get = cmd("MGET");
+        for line in lines {
+            get.arg(words_key(line.sid.as_str()));
+        }
+        let texts: Vec<Option<String>> = self.one(get).await?;
+        let mut looked = Vec::new();
+        for (line, text) in lines.iter().zip(texts) {
+            let seq = match text {
+                Some(text) => first_with(&text, query),
+                // Its words are in the index, or it has none.
+                None => self.first_of_events(line, query).await?,
+            };
+            looked.push((seq.is_some() || query.names(line)).then_some(seq));
+        }
+        Ok(looked)
+    }
+
+    /// The first event of a call that has what is looked for.
+    async fn first_of_events(
+        &self,
+        line: &CallLine,
+        query: &Query,
+    ) -> Result<Option<u64>, RedisError> {
+        if line.turns == 0 || query.phrases().is_empty() {
+            return Ok(None);
+        }
+        let mut range = cmd("XRANGE");
+        range.arg(events_key(line.sid.as_str())).arg("-").arg("+");
+        let has = |entry: &Entry| {
+            let event = entry.event();
+            event.as_ref().and_then(|event| query.find(said(&event.body)?)).is_some()
+        };
+        let events = entries(self.one(range).await?);
+        Ok(events.iter().find(|entry| has(entry)).map(|entry| entry.seq))
+    }
+
+    async fn search_parts(&self, wanted: &Wanted, found: &mut Found) -> Result<(), RedisError> {
+        let filter = &wanted.filter;
+        if filter.live == Some(true) || filter.status.as_deref() == Some("live") {
+            return Ok(());
+        }
+        let Some(question) = Question::of(filter) else { return Ok(()) };
+        let mut range = cmd("ZREVRANGEBYSCORE");
+        let oldest = bounds(wanted).1;
+        range.arg(parts_key()).arg("+inf").arg(oldest).arg("WITHSCORES");
+        let parts: Vec<(String, i64)> = self.one(range).await?;
+        let mut parts = parts.as_slice();
+        let mut short_names = NEWEST;
+        let mut sizes = PARTS.iter().copied();
+        let mut size = PARTS[0];
+        while let Some((_, newest_ms)) = parts.first() {
+            if is_enough(found, wanted.limit, *newest_ms) {
+                break;
+            }
+            size = sizes.next().unwrap_or(size);
+            let (now, later) = parts.split_at(size.min(parts.len()));
+            parts = later;
+            let now: Vec<_> = now.iter().map(|(id, _)| id.clone()).collect();
+            let read = self.read_parts(&now, wanted, &question).await?;
+            for part in read {
+                let short = question.name.is_none() && short_names > 0;
+                short_names = short_names.saturating_sub(part.directory.calls);
+                let candidates = question.candidates(&part, short);
+                self.take_candidates(&part, candidates, wanted, &question, found).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads of parts what a question needs of them.
+    async fn read_parts(
+        &self,
+        ids: &[String],
+        wanted: &Wanted,
+        question: &Question,
+    ) -> Result<Vec<Part>, RedisError> {
+        let mut pipeline = Pipeline::new();
+        for id in ids {
+            pipeline.cmd("HGET").arg(part_key(id)).arg(DIRECTORY);
+        }
+        let directories = self.run(&pipeline).await?;
+        let latest = match (&wanted.after, wanted.filter.until) {
+            (Some(cursor), _) => cursor.started_ms,
+            (None, Some(until)) => until.as_millisecond(),
+            (None, None) => i64::MAX,
+        };
+        let (mut parts, mut needed) = (Vec::new(), Vec::new());
+        let mut pipeline = Pipeline::new();
+        for (id, directory) in ids.iter().zip(directories) {
+            let bytes: Option<Vec<u8>> = redis::from_redis_value(directory)?;
+            let Some(bytes) = bytes else {
+                // It has expired with its calls.
+                let mut forget = cmd("ZREM");
+                forget.arg(parts_key()).arg(id);
+                self.one::<Value>(forget).await?;
+                continue;
+            };
+            let Some(directory) = Directory::read(&bytes) else { continue };
+            if directory.oldest_ms > latest {
+                continue;
+            }
+            let blocks: BTreeSet<_> =
+                question.terms().flat_map(|term| directory.blocks(term)).collect();
+            if !blocks.is_empty() {
+                let command = pipeline.cmd("HMGET").arg(part_key(id));
+                for block in &blocks {
+                    command.arg(block_field(*block));
+                }
+            }
+            needed.push(blocks);
+            parts.push(Part { id: id.clone(), directory, blocks: BTreeMap::new() });
+        }
+        let mut read = self.run(&pipeline).await?.into_iter();
+        for (part, blocks) in parts.iter_mut().zip(needed) {
+            if blocks.is_empty() {
+                continue;
+            }
+            let bytes: Vec<Option<Vec<u8>>> =
+                redis::from_redis_value(read.next().unwrap_or(Value::Nil))?;
+            let bytes = blocks.into_iter().zip(bytes);
+            part.blocks = bytes.filter_map(|(block, bytes)| Some((block, bytes?))).collect();
+        }
+        Ok(parts)
+    }
+
+    /// Holds candidates of a part to everything that is wanted, newest first, until there are
+    /// enough.
+    async fn take_candidates(
+        &self,
+        part: &Part,
+        candidates: Candidates,
+        wanted: &Wanted,
+        question: &Question,
+        found: &mut Found,
+    ) -> Result<(), RedisError> {
+        let pieces: BTreeSet<_> = candidates.keys().map(|call| call / TABLE).collect();
+        if pieces.is_empty() {
+            return Ok(());
+        }
+        let mut get = cmd("HMGET");
+        get.arg(part_key(&part.id));
+        for piece in &pieces {
+            get.arg(table_field(*piece));
+        }
+        let tables: Vec<Option<Vec<u8>>> = self.one(get).await?;
+        let tables: BTreeMap<usize, Vec<Option<Row>>> = pieces
+            .iter()
+            .zip(tables)
+            .filter_map(|(piece, bytes)| Some((*piece, rows(&bytes?)?)))
+            .collect();
+        let row = |call: usize| tables.get(&(call / TABLE))?.get(call % TABLE)?.as_ref();
+        let mut calls: Vec<(&Row, Vec<u64>)> = candidates
+            .into_iter()
+            .filter_map(|(call, seqs)| Some((row(call)?, seqs)))
+            .filter(|(row, seqs)| may_be(row, wanted, !seqs.is_empty()))
+            .collect();
+        calls.sort_by(|(a, _), (b, _)| (b.started_ms, &b.sid).cmp(&(a.started_ms, &a.sid)));
+        for some in calls.chunks(BATCH.min(wanted.limit.max(8))) {
+            if is_enough(found, wanted.limit, some[0].0.started_ms) {
+                break;
+            }
+            let sids: Vec<_> = some.iter().map(|(row, _)| row.sid.clone()).collect();
+            let lines = self.lines(&sids).await?;
+            let mut lines: BTreeMap<_, _> =
+                lines.into_iter().map(|line| (line.sid.to_string(), line)).collect();
+            let seqs = match &wanted.filter.query {
+                Some(query) if question.has_phrases => self.with_phrases(some, query).await?,
+                _ => some.iter().map(|(_, seqs)| seqs.first().copied()).collect(),
+            };
+            for ((row, _), seq) in some.iter().zip(seqs) {
+                let Some(line) = lines.remove(&row.sid) else { continue };
+                let query = wanted.filter.query.as_ref();
+                let has = query.is_none_or(|query| seq.is_some() || query.names(&line));
+                if has && is_wanted(&line, wanted) {
+                    keep(found, wanted.limit, line, seq);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first utterance of each call, of those that have the words, in which they stand as they
+    /// must.
+    async fn with_phrases(
+        &self,
+        calls: &[(&Row, Vec<u64>)],
+        query: &Query,
+    ) -> Result<Vec<Option<u64>>, RedisError> {
+        let mut pipeline = Pipeline::new();
+        for (row, seqs) in calls {
+            for seq in seqs {
+                event_at(&mut pipeline, &row.sid, *seq);
+            }
+        }
+        let mut events = self.run(&pipeline).await?.into_iter();
+        let mut first = Vec::new();
+        for (_, seqs) in calls {
+            let mut place = None;
+            for (seq, event) in seqs.iter().zip(events.by_ref().take(seqs.len())) {
+                if place.is_none() && shown(event, *seq, query).is_some() {
+                    place = Some(*seq);
+                }
+            }
+            first.push(place);
+        }
+        Ok(first)
+    }
+
+    /// What stands around the places that were found.
+    async fn matches(
+        &self,
+        found: &[(CallLine, Option<u64>)],
+        query: Option<&Query>,
+    ) -> Result<Vec<Option<Match>>, RedisError> {
+        let mut pipeline = Pipeline::new();
+        for (line, seq) in found {
+            if let Some(seq) = seq {
+                event_at(&mut pipeline, line.sid.as_str(), *seq);
+            }
+        }
+        let mut events = self.run(&pipeline).await?.into_iter();
+        let matches = found.iter().map(|(_, seq)| {
+            let (seq, query) = ((*seq)?, query?);
+            let text = shown(events.next()?, seq, query).unwrap_or_default();
+            Some(Match { seq, text })
+        });
+        Ok(matches.collect())
+    }
+}
+
+impl Question {
+    /// What a filter asks of the index; `None` if no ended call can be wanted.
+    fn of(filter: &Filter) -> Option<Self> {
+        let mut filters = Vec::new();
+        if let Some(agent) = &filter.agent {
+            filters.push(Term::new(Kind::Agent, agent));
+        }
+        if let Some(direction) = filter.direction {
+            filters.push(Term::new(Kind::Direction, segment::direction(direction)));
+        }
+        match filter.status.as_deref() {
+            None | Some("ended") => {}
+            Some("live") => return None,
+            Some(status) => filters.push(Term::new(Kind::Status, status)),
+        }
+        if let Some(number) = &filter.number {
+            filters.extend(name_terms(number));
+        }
+        let (mut words, mut has_phrases, mut name) = (Vec::new(), false, Some(Vec::new()));
+        if let Some(query) = &filter.query {
+            has_phrases = query.phrases().iter().any(|phrase| phrase.len() > 1);
+            let all: Vec<_> = query.phrases().iter().flatten().collect();
+            for (at, word) in all.iter().enumerate() {
+                let begins = at + 1 == all.len() && query.may_go_on();
+                words.push(if begins {
+                    Term::beginning(Kind::Word, word)
+                } else {
+                    Term::new(Kind::Word, word)
+                });
+            }
+            let is_long = query.as_str().chars().count() >= GRAM;
+            name = is_long.then(|| name_terms(query.as_str()));
+        }
+        Some(Self { words, has_phrases, name, filters })
+    }
+
+    fn terms(&self) -> impl Iterator<Item = &Term> {
+        self.words.iter().chain(self.name.iter().flatten()).chain(&self.filters)
+    }
+
+    /// The calls of a part that may be wanted. `short`: the name is short, and every call of the
+    /// part may have it.
+    fn candidates(&self, part: &Part, short: bool) -> Candidates {
+        let all = || (0..part.directory.calls).map(|call| (call, Vec::new()));
+        let mut candidates = Candidates::new();
+        match &self.name {
+            Some(name) if !name.is_empty() => {
+                let named = part.with_all(name, Place::call);
+                candidates.extend(named.into_iter().map(|call| (call, Vec::new())));
+            }
+            // Nothing is looked for: whatever the filters leave.
+            Some(_) if self.words.is_empty() => candidates.extend(all()),
+            None if short => candidates.extend(all()),
+            Some(_) | None => {}
+        }
+        if !self.words.is_empty() {
+            for place in part.with_all(&self.words, |place| place) {
+                candidates.entry(place.call()).or_default().push(place.seq());
+            }
+        }
+        if !self.filters.is_empty() {
+            let left = part.with_all(&self.filters, Place::call);
+            candidates.retain(|call, _| left.contains(call));
+        }
+        candidates
+    }
+}
+
+impl Part {
+    /// What has all of these terms.
+    fn with_all<T: Ord>(&self, terms: &[Term], of: impl Fn(Place) -> T) -> BTreeSet<T> {
+        let mut left: Option<BTreeSet<T>> = None;
+        for term in terms {
+            let mut places = Vec::new();
+            for block in self.directory.blocks(term) {
+                if let Some(bytes) = self.blocks.get(&block) {
+                    // What is torn is not found.
+                    let _ = segment::places(bytes, term, &mut places);
+                }
+            }
+            let have: BTreeSet<T> = places.into_iter().map(&of).collect();
+            let both = match left {
+                None => have,
+                Some(left) => left.into_iter().filter(|place| have.contains(place)).collect(),
+            };
+            if both.is_empty() {
+                return both;
+            }
+            left = Some(both);
+        }
+        left.unwrap_or_default()
+    }
+}
+
+/// Some parts of a name, which whoever has the name has all.
+fn name_terms(name: &str) -> Vec<Term> {
+    let grams: Vec<_> = grams(name).into_iter().collect();
+    let step = grams.len().div_ceil(GRAMS).max(1);
+    grams.iter().step_by(step).map(|gram| Term::new(Kind::Gram, gram)).collect()
+}
+
+/// Whether a call of the index may be wanted, as far as its row tells.
+fn may_be(row: &Row, wanted: &Wanted, has_words: bool) -> bool {
+    let filter = &wanted.filter;
+    let is_older = wanted.after.as_ref().is_none_or(|after| {
+        (row.started_ms, row.sid.as_str()) < (after.started_ms, after.sid.as_str())
+    });
+    let has = |name: &str, text: &str| name.to_lowercase().contains(text);
+    is_older
+        && filter.from.is_none_or(|from| row.started_ms >= from.as_millisecond())
+        && filter.until.is_none_or(|until| row.started_ms <= until.as_millisecond())
+        && filter.number.as_deref().is_none_or(|n| row.from.contains(n) || row.to.contains(n))
+        && (has_words
+            || filter.query.as_ref().is_none_or(|query| {
+                let names = [&row.sid, &row.from, &row.to, &row.agent];
+                names.iter().any(|name| has(name, query.as_str()))
+            }))
+}
+
+/// Keeps a call if it belongs on the page, or is the one after it; false if it is older.
+fn keep(found: &mut Found, limit: usize, line: CallLine, seq: Option<u64>) -> bool {
+    let cursor = line.cursor();
+    let is_older = found.len() > limit && found.keys().next().is_some_and(|last| cursor < *last);
+    if is_older {
+        return false;
+    }
+    let (_, place) = found.entry(cursor).or_insert((line, seq));
+    *place = place.or(seq);
+    if found.len() > limit + 1 {
+        found.pop_first();
+    }
+    true
+}
+
+/// Whether nothing that began at this time or before can belong on the page any more.
+fn is_enough(found: &Found, limit: usize, newest_ms: i64) -> bool {
+    found.len() > limit && found.keys().next().is_some_and(|last| newest_ms < last.started_ms)
+}
+
+/// The first of the words of a call, line by line with their event's number, that is looked for.
+fn first_with(text: &str, query: &Query) -> Option<u64> {
+    let first = query.phrases().first()?.first()?;
+    text.lines().find_map(|line| {
+        let (seq, words) = line.split_once(' ')?;
+        // Most lines do not have it, and this is told fast.
+        (words.contains(first.as_str()) && query.find(words).is_some()).then(|| seq.parse().ok())?
+    })
+}
+
+fn event_at(pipeline: &mut Pipeline, sid: &str, seq: u64) {
+    let at = format!("{seq}-0");
+    pipeline.cmd("XRANGE").arg(events_key(sid)).arg(&at).arg(&at);
+}
+
+/// The words of an event around the place that was looked for.
+fn shown(event: Value, seq: u64, query: &Query) -> Option<String> {
+    let entry: Entry = entries(event).into_iter().find(|entry| entry.seq == seq)?;
+    query.find(said(&entry.event()?.body)?)
+}

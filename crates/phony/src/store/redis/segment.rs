@@ -1,0 +1,489 @@
+//! A part of the index: some hundred ended calls, and what they are found by.
+//!
+//! It is made once, of calls that change no more, and is a hash of small fields: the table of its
+//! calls in pieces ([`TABLE`] calls each), its terms with the places that have them in sorted blocks
+//! of about [`BLOCK`] bytes, and a directory of where each block begins. A question reads the directory and
+//! the blocks that it needs. Numbers are written seven bits a byte, lists as their differences.
+//!
+//! A term is a kind and a text. Words have the utterances in which they are; all others the calls.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use phony_call::Direction;
+
+use crate::store::line::said;
+use crate::store::search::fold;
+use crate::store::{CallLine, Entry, LAST_SEQ};
+
+/// Calls in one piece of the table.
+pub(super) const TABLE: usize = 32;
+/// Bytes in a block, roughly.
+const BLOCK: usize = 2048;
+/// By how many bits a call's place is moved to make room for the number of its event.
+const SEQ_BITS: u32 = 20;
+/// How long a part of a name must be to be a term.
+pub(super) const GRAM: usize = 3;
+
+/// What a term is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Kind {
+    /// A word that was said.
+    Word = b'w',
+    /// Three signs of an id, a party or an agent.
+    Gram = b'g',
+    /// An agent's id.
+    Agent = b'a',
+    /// Who called whom.
+    Direction = b'd',
+    /// The state in the carrier's words, when the call came into the index.
+    Status = b's',
+}
+
+/// A term, or the beginning of some.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Term {
+    bytes: Vec<u8>,
+    begins: bool,
+}
+
+impl Term {
+    pub(super) fn new(kind: Kind, text: &str) -> Self {
+        let mut bytes = vec![kind as u8];
+        bytes.extend_from_slice(text.as_bytes());
+        Self { bytes, begins: false }
+    }
+
+    /// Every term of this kind that begins with the text.
+    pub(super) fn beginning(kind: Kind, text: &str) -> Self {
+        Self { begins: true, ..Self::new(kind, text) }
+    }
+
+    fn is(&self, term: &[u8]) -> bool {
+        if self.begins { term.starts_with(&self.bytes) } else { term == self.bytes }
+    }
+}
+
+/// A place in a part: a call, and where a word was said an event of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place(u64);
+
+impl Place {
+    fn new(call: usize, seq: u64) -> Self {
+        Self(((call as u64) << SEQ_BITS) | seq.min(LAST_SEQ))
+    }
+
+    /// The call's place in the table.
+    pub(super) fn call(self) -> usize {
+        usize::try_from(self.0 >> SEQ_BITS).unwrap_or(usize::MAX)
+    }
+
+    /// The number of the event.
+    pub(super) fn seq(self) -> u64 {
+        self.0 & LAST_SEQ
+    }
+}
+
+/// A call in the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Row {
+    pub(super) sid: String,
+    /// Milliseconds since 1970.
+    pub(super) started_ms: i64,
+    pub(super) from: String,
+    pub(super) to: String,
+    pub(super) agent: String,
+}
+
+/// A part of the index, to be written or to be changed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Segment {
+    /// One that was deleted leaves its place empty.
+    rows: Vec<Option<Row>>,
+    terms: BTreeMap<Vec<u8>, Vec<Place>>,
+}
+
+/// Where what is in a part's blocks.
+#[derive(Debug, Default)]
+pub(super) struct Directory {
+    /// The beginning of its oldest call, in milliseconds since 1970.
+    pub(super) oldest_ms: i64,
+    /// How many calls there are.
+    pub(super) calls: usize,
+    firsts: Vec<Vec<u8>>,
+}
+
+/// The parts of a name by which it is found.
+pub(super) fn grams(name: &str) -> BTreeSet<String> {
+    let signs: Vec<char> = name.to_lowercase().chars().collect();
+    signs.windows(GRAM).map(|three| three.iter().collect()).collect()
+}
+
+impl Segment {
+    /// Takes in a call with its events.
+    pub(super) fn add(&mut self, line: &CallLine, events: &[Entry]) {
+        let call = self.rows.len();
+        let whole = Place::new(call, 0);
+        for name in [line.sid.as_str(), &line.from, &line.to, &line.agent] {
+            for gram in grams(name) {
+                self.put(Kind::Gram, &gram, whole);
+            }
+        }
+        self.put(Kind::Agent, &line.agent, whole);
+        self.put(Kind::Direction, direction(line.direction), whole);
+        if let Some(status) = &line.status {
+            self.put(Kind::Status, status, whole);
+        }
+        for entry in events {
+            let event = entry.event();
+            if let Some(words) = event.as_ref().and_then(|event| said(&event.body)) {
+                for word in fold(words).split(' ').filter(|word| !word.is_empty()) {
+                    self.put(Kind::Word, word, Place::new(call, entry.seq));
+                }
+            }
+        }
+        self.rows.push(Some(Row {
+            sid: line.sid.to_string(),
+            started_ms: line.started.as_millisecond(),
+            from: line.from.clone(),
+            to: line.to.clone(),
+            agent: line.agent.clone(),
+        }));
+    }
+
+    fn put(&mut self, kind: Kind, text: &str, place: Place) {
+        let places = self.terms.entry(Term::new(kind, text).bytes).or_default();
+        if places.last() != Some(&place) {
+            places.push(place);
+        }
+    }
+
+    /// Forgets calls, with every term that only they have.
+    pub(super) fn remove(&mut self, sids: &BTreeSet<&str>) {
+        let mut gone = BTreeSet::new();
+        for (call, row) in self.rows.iter_mut().enumerate() {
+            if row.as_ref().is_some_and(|row| sids.contains(row.sid.as_str())) {
+                *row = None;
+                gone.insert(call);
+            }
+        }
+        self.terms.retain(|_, places| {
+            places.retain(|place| !gone.contains(&place.call()));
+            !places.is_empty()
+        });
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.iter().all(Option::is_none)
+    }
+
+    /// The beginning of the newest call, in milliseconds since 1970.
+    pub(super) fn newest_ms(&self) -> i64 {
+        self.rows.iter().flatten().map(|row| row.started_ms).max().unwrap_or(0)
+    }
+
+    /// As it is written: fields and their values.
+    pub(super) fn fields(&self) -> Vec<(String, Vec<u8>)> {
+        let mut fields = Vec::new();
+        for (piece, rows) in self.rows.chunks(TABLE).enumerate() {
+            let mut out = Vec::new();
+            for row in rows {
+                put_row(&mut out, row.as_ref());
+            }
+            fields.push((table_field(piece), out));
+        }
+        let oldest = self.rows.iter().flatten().map(|row| row.started_ms).min().unwrap_or(0);
+        let mut directory = Vec::new();
+        put(&mut directory, u64::try_from(oldest).unwrap_or(0));
+        put(&mut directory, self.rows.len() as u64);
+        let (mut block, mut number) = (Vec::new(), 0);
+        for (term, places) in &self.terms {
+            if block.is_empty() {
+                put_bytes(&mut directory, term);
+            }
+            put_bytes(&mut block, term);
+            put_bytes(&mut block, &packed(term, places));
+            if block.len() >= BLOCK {
+                fields.push((block_field(number), std::mem::take(&mut block)));
+                number += 1;
+            }
+        }
+        if !block.is_empty() {
+            fields.push((block_field(number), block));
+        }
+        fields.push((DIRECTORY.to_owned(), directory));
+        fields
+    }
+
+    /// Reads what was written; `None` if it is not whole.
+    pub(super) fn read(fields: &BTreeMap<String, Vec<u8>>) -> Option<Self> {
+        let directory = Directory::read(fields.get(DIRECTORY)?)?;
+        let mut segment = Self::default();
+        for piece in 0..directory.calls.div_ceil(TABLE) {
+            segment.rows.extend(rows(fields.get(&table_field(piece))?)?);
+        }
+        for number in 0..directory.firsts.len() {
+            let mut block = fields.get(&block_field(number))?.as_slice();
+            while !block.is_empty() {
+                let term = take_bytes(&mut block)?;
+                let places = unpacked(term, take_bytes(&mut block)?)?;
+                segment.terms.insert(term.to_vec(), places);
+            }
+        }
+        Some(segment)
+    }
+}
+
+/// The field of a part that says where what is.
+pub(super) const DIRECTORY: &str = "d";
+
+/// The field that has a piece of the table.
+pub(super) fn table_field(piece: usize) -> String {
+    format!("t{piece}")
+}
+
+/// The field that has a block of terms.
+pub(super) fn block_field(number: usize) -> String {
+    format!("b{number}")
+}
+
+/// The word that stands for a direction.
+pub(super) fn direction(direction: Direction) -> &'static str {
+    match direction {
+        Direction::Inbound => "in",
+        Direction::Outbound => "out",
+    }
+}
+
+impl Directory {
+    pub(super) fn read(mut bytes: &[u8]) -> Option<Self> {
+        let oldest_ms = i64::try_from(take(&mut bytes)?).ok()?;
+        let calls = usize::try_from(take(&mut bytes)?).ok()?;
+        let mut firsts = Vec::new();
+        while !bytes.is_empty() {
+            firsts.push(take_bytes(&mut bytes)?.to_vec());
+        }
+        Some(Self { oldest_ms, calls, firsts })
+    }
+
+    /// The blocks in which a term may be.
+    pub(super) fn blocks(&self, term: &Term) -> Range<usize> {
+        let bytes = &term.bytes;
+        let behind = self.firsts.partition_point(|first| first <= bytes || term.is(first));
+        let at = self.firsts.partition_point(|first| first < bytes);
+        let is_first = self.firsts.get(at).is_some_and(|first| first == bytes);
+        (if is_first { at } else { at.saturating_sub(1) })..behind
+    }
+}
+
+/// Adds the places that a block has of a term.
+pub(super) fn places(mut block: &[u8], wanted: &Term, into: &mut Vec<Place>) -> Option<()> {
+    while !block.is_empty() {
+        let term = take_bytes(&mut block)?;
+        let packed = take_bytes(&mut block)?;
+        if wanted.is(term) {
+            into.extend(unpacked(term, packed)?);
+        }
+    }
+    Some(())
+}
+
+/// Reads a piece of the table.
+pub(super) fn rows(mut piece: &[u8]) -> Option<Vec<Option<Row>>> {
+    let mut rows = Vec::new();
+    while !piece.is_empty() {
+        let mut text = || Some(std::str::from_utf8(take_bytes(&mut piece)?).ok()?.to_owned());
+        let sid = text()?;
+        if sid.is_empty() {
+            rows.push(None);
+            continue;
+        }
+        let (from, to, agent) = (text()?, text()?, text()?);
+        let started_ms = i64::try_from(take(&mut piece)?).ok()?;
+        rows.push(Some(Row { sid, started_ms, from, to, agent }));
+    }
+    Some(rows)
+}
+
+fn put_row(out: &mut Vec<u8>, row: Option<&Row>) {
+    let Some(Row { sid, started_ms, from, to, agent }) = row else { return put_bytes(out, b"") };
+    for text in [sid, from, to, agent] {
+        put_bytes(out, text.as_bytes());
+    }
+    put(out, u64::try_from(*started_ms).unwrap_or(0));
+}
+
+fn is_word(term: &[u8]) -> bool {
+    term.first() == Some(&(Kind::Word as u8))
+}
+
+/// Places, ascending: of each call the difference to the one before, and for words whether a single
+/// event follows, or how many, and their differences.
+fn packed(term: &[u8], places: &[Place]) -> Vec<u8> {
+    let (mut out, mut before) = (Vec::new(), 0);
+    if !is_word(term) {
+        for place in places {
+            put(&mut out, (place.call() - before) as u64);
+            before = place.call();
+        }
+        return out;
+    }
+    for of_call in places.chunk_by(|a, b| a.call() == b.call()) {
+        let call = of_call[0].call();
+        let step = ((call - before) as u64) << 1;
+        before = call;
+        if of_call.len() == 1 {
+            put(&mut out, step | 1);
+        } else {
+            put(&mut out, step);
+            put(&mut out, of_call.len() as u64);
+        }
+        let mut last = 0;
+        for place in of_call {
+            put(&mut out, place.seq() - last);
+            last = place.seq();
+        }
+    }
+    out
+}
+
+fn unpacked(term: &[u8], mut packed: &[u8]) -> Option<Vec<Place>> {
+    let (mut places, mut call) = (Vec::new(), 0_usize);
+    while !packed.is_empty() {
+        let step = take(&mut packed)?;
+        if !is_word(term) {
+            call += usize::try_from(step).ok()?;
+            places.push(Place::new(call, 0));
+            continue;
+        }
+        call += usize::try_from(step >> 1).ok()?;
+        let count = if step & 1 == 1 { 1 } else { take(&mut packed)? };
+        let mut seq = 0;
+        for _ in 0..count {
+            seq += take(&mut packed)?;
+            places.push(Place::new(call, seq));
+        }
+    }
+    Some(places)
+}
+
+fn put(out: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        out.push(u8::try_from(number & 0x7f).unwrap_or(0) | 0x80);
+        number >>= 7;
+    }
+    out.push(u8::try_from(number).unwrap_or(0));
+}
+
+fn take(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u64::from(byte & 0x7f).checked_shl(shift)?;
+        if byte & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+fn take_bytes<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let length = usize::try_from(take(bytes)?).ok()?;
+    let (taken, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    Some(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn segment() -> Segment {
+        let mut segment = Segment::default();
+        for call in 0..70_i64 {
+            let sid = format!("CA{call:032x}");
+            let start = format!(
+                r#"{{"type":"session_start","from":"+1500555{call:04}","to":"client:Zoë",
+                "direction":"outbound","agent":"survey","carrier":"twilio","callSid":"{sid}",
+                "timestamp":"2026-01-15T12:00:{:02}Z","seq":1}}"#,
+                call % 60
+            );
+            let says = |seq: u64, text: &str| Entry {
+                seq,
+                json: format!(
+                    r#"{{"type":"transcript","speaker":"caller","text":"{text}","final":true,
+                    "callSid":"{sid}","timestamp":"2026-01-15T12:00:00Z","seq":{seq}}}"#
+                )
+                .into(),
+            };
+            let start = Entry { seq: 1, json: start.into() };
+            let line = CallLine::begin(&start.event().unwrap()).unwrap();
+            let own = format!("the word{call} café");
+            let events = [start, says(2, &own), says(300, "the last the"), says(90_000, "Own")];
+            segment.add(&line, &events);
+        }
+        segment
+    }
+
+    fn find(segment: &Segment, term: &Term) -> Vec<(usize, u64)> {
+        let fields: BTreeMap<_, _> = segment.fields().into_iter().collect();
+        let directory = Directory::read(&fields[DIRECTORY]).unwrap();
+        let mut found = Vec::new();
+        for block in directory.blocks(term) {
+            places(&fields[&block_field(block)], term, &mut found).unwrap();
+        }
+        found.sort_unstable();
+        found.iter().map(|place| (place.call(), place.seq())).collect()
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let segment = segment();
+        let fields: BTreeMap<_, _> = segment.fields().into_iter().collect();
+        assert!(fields.len() > 6, "several blocks: {}", fields.len());
+        assert_eq!(Segment::read(&fields), Some(segment));
+        for (name, value) in &fields {
+            let mut torn = fields.clone();
+            torn.insert(name.clone(), value[..value.len() - 1].to_vec());
+            // Torn or not, it is no panic.
+            let _ = Segment::read(&torn);
+        }
+    }
+
+    #[test]
+    fn every_term_is_found_in_its_blocks() {
+        let segment = segment();
+        for call in 0..70 {
+            let word = Term::new(Kind::Word, &format!("word{call}"));
+            assert_eq!(find(&segment, &word), [(call, 2)]);
+        }
+        assert_eq!(find(&segment, &Term::new(Kind::Word, "the")).len(), 140);
+        assert_eq!(find(&segment, &Term::beginning(Kind::Word, "word6")).len(), 11);
+        assert_eq!(find(&segment, &Term::beginning(Kind::Word, "o")).len(), 70);
+        assert_eq!(find(&segment, &Term::new(Kind::Word, "own"))[3], (3, 90_000));
+        assert_eq!(find(&segment, &Term::new(Kind::Gram, "zoë")).len(), 70);
+        assert_eq!(find(&segment, &Term::new(Kind::Agent, "survey")).len(), 70);
+        assert!(find(&segment, &Term::new(Kind::Word, "zzz")).is_empty());
+        assert!(find(&segment, &Term::beginning(Kind::Agent, "a")).is_empty());
+    }
+
+    #[test]
+    fn a_call_that_is_removed_leaves_no_trace() {
+        let mut segment = segment();
+        let sid = format!("CA{:032x}", 7);
+        segment.remove(&BTreeSet::from([sid.as_str()]));
+        let bytes: Vec<u8> = segment.fields().into_iter().flat_map(|(_, value)| value).collect();
+        let has = |text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+        assert!(!has("word7") && !has(&sid) && !has("+15005550007"));
+        assert!(find(&segment, &Term::new(Kind::Word, "word7")).is_empty());
+        assert_eq!(find(&segment, &Term::new(Kind::Word, "word8")), [(8, 2)]);
+        assert!(!segment.is_empty());
+    }
+}
