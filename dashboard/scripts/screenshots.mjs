@@ -7,6 +7,8 @@ import { fileURLToPath } from "node:url";
 import { start } from "./mock-page.mjs";
 
 const all = process.argv[2];
+/** Only those whose name matches, where a second argument is given. */
+const wanted = new RegExp(process.argv[3] ?? "");
 const out = all ?? fileURLToPath(new URL("../../docs/images/", import.meta.url));
 mkdirSync(out, { recursive: true });
 
@@ -32,7 +34,7 @@ async function talk(page) {
 
 /** Name, address, size, what is there once the page has settled, and what is done then. */
 const PICTURES = [
-  ["wallboard", "/", DESK, "a[data-row='5']"],
+  ["wallboard", "/", DESK, "text=Approve"],
   ["call", call(1), DESK, "[data-chip=query]"],
   ["call-held", call(2), DESK, "[data-chip=pending_response]"],
   ["call-takeover", call(3), DESK, "[data-who=supervisor]"],
@@ -54,7 +56,7 @@ const PICTURES = [
   ["phone-agents", "/agents", PHONE, "h3"],
   ["phone-health", "/health", PHONE, "[data-node]"],
   ["phone-login", "/?login", PHONE, "form"],
-  ["wall-wallboard", "/?load=60", WALL, "a[data-row='9']"],
+  ["wall-wallboard", "/?load=60", WALL, "text=Approve"],
   ["wall-call", call(1), WALL, "[data-chip=query]"],
   ["wall-health", "/health", WALL, "[data-node]"],
   ["wall-new-call", "/new?scenario=inquiry", WALL, "form"],
@@ -66,6 +68,7 @@ const site = await start();
 try {
   for (const scheme of ["light", "dark"]) {
     for (const [name, path, size, ready, act] of PICTURES) {
+      if (!wanted.test(name)) continue;
       if (!all && !IN_DOCS.includes(`${name}-${scheme}`)) continue;
       const page = await site.open(path, { size, scheme, ready });
       await page.evaluate(() => document.fonts.ready);

@@ -826,11 +826,6 @@ export interface components {
              */
             uptime: number;
         };
-        /**
-         * @description Whether a server takes calls.
-         * @enum {string}
-         */
-        NodeState: "ready" | "not_ready" | "draining" | "silent";
         /** @description The servers that are one. */
         Nodes: {
             /** @description The shared store does not answer: servers may be missing. */
@@ -900,6 +895,11 @@ export interface components {
             default?: string | null;
             name: string;
         };
+        /**
+         * @description Whether a server takes calls.
+         * @enum {string}
+         */
+        NodeState: "ready" | "not_ready" | "draining" | "silent";
         /** @description A number that calls are transferred to. */
         Target: {
             number: string;

@@ -94,22 +94,23 @@ export const theme = createTheme({
     MuiInputLabel: {
       styleOverrides: {
         root: {
-          "&.MuiInputLabel-outlined.MuiInputLabel-sizeSmall": {
-            transform: "translate(0.875rem, 0.5625rem) scale(1)",
-          },
-          "&.MuiInputLabel-outlined.MuiInputLabel-shrink": {
-            transform: "translate(0.875rem, -0.5625rem) scale(0.75)",
-          },
+          variants: [
+            {
+              props: { size: "small", variant: "outlined" },
+              style: { transform: "translate(14px, 0.5625rem) scale(1)" },
+            },
+            {
+              props: { size: "small", variant: "outlined", shrink: true },
+              style: { transform: "translate(14px, -0.5625rem) scale(0.75)" },
+            },
+          ],
         },
       },
     },
     MuiOutlinedInput: {
       styleOverrides: {
-        root: {
-          "&.MuiInputBase-sizeSmall.MuiInputBase-multiline": { padding: "0.53125rem 0.875rem" },
-        },
         input: {
-          "&.MuiInputBase-inputSizeSmall:not(textarea)": { padding: "0.53125rem 0.875rem" },
+          variants: [{ props: { size: "small" }, style: { paddingBlock: "0.53125rem" } }],
         },
       },
     },
