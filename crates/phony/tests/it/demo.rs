@@ -106,6 +106,15 @@ fn an_ai_calls_a_human_who_agreed_and_says_what_it_is() {
 }
 
 #[test]
+fn what_is_said_to_them_is_changed_from_the_same_pipe() {
+    let lines = "1\ny\n(415) 555-0199\n2\nbusiness=Acme & Sons\ny\n/hangup\nq\n";
+    let Done { code, out, err } = chosen(lines);
+    assert_eq!(code, Some(0), "{out}{err}");
+    assert!(out.contains("business the Harbour Bakery"), "what it would be: {out}");
+    assert!(out.contains("calling for Acme & Sons with a very short survey"), "{out}");
+}
+
+#[test]
 fn who_is_called_can_be_played_from_the_same_pipe() {
     let Done { code, out, err } = chosen("1\ny\n\n2\ny\nYes, gladly.\nPlease do not call again.\n");
     assert_eq!(code, Some(0), "{out}{err}");

@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::house::{AUTH_TOKEN, CALLED, HOST, Socket};
 use crate::redis_server::{RedisServer, free_port, signal};
+use crate::twilio_spec::Checked;
 
 /// What time it is, for what is measured.
 #[expect(clippy::disallowed_methods, reason = "a test measures how long things take")]
@@ -122,6 +123,8 @@ pub(crate) struct Town {
     pub(crate) nodes: Vec<Node>,
     pub(crate) balancer: Balancer,
     pub(crate) twilio: TwilioRunning,
+    /// The way to the network's API; what is asked and answered is held to Twilio's description.
+    pub(crate) api: Checked,
     pub(crate) http: reqwest::Client,
     openai: OpenAiRunning,
     files: Vec<(&'static str, String)>,
@@ -154,7 +157,8 @@ impl Town {
         let twilio = twilio::start(options).await.unwrap();
         let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
         let nodes = Vec::new();
-        let mut town = Self { redis, nodes, balancer, twilio, http, openai, files, variables };
+        let api = Checked::before(&twilio.base_url()).await;
+        let mut town = Self { redis, nodes, balancer, twilio, api, http, openai, files, variables };
         let started = (0..servers).map(|_| town.new_node(&[]));
         town.nodes = futures_util::future::join_all(started).await;
         town.open_to_all();
@@ -216,7 +220,7 @@ impl Town {
             .env("TWILIO_AUTH_TOKEN", AUTH_TOKEN)
             .env("TWILIO_ACCOUNT_SID", ACCOUNT)
             .env("TWILIO_PHONE_NUMBER", CALLED)
-            .env("TWILIO_API_BASE_URL", self.twilio.base_url())
+            .env("TWILIO_API_BASE_URL", self.api.base_url())
             .env("PHONY_CALLING_HOURS", "off")
             .env("OPENAI_API_KEY", "sk-test")
             .env("OPENAI_BASE_URL", self.openai.base_url())

@@ -128,9 +128,22 @@ fn agents_check_lists_what_there_is_and_names_what_is_wrong() {
     )
     .unwrap();
     std::fs::write(data.path().join("agents/b.toml"), "name = 'B'\n").unwrap();
+    let media = "name = 'C'\ninstructions = 'x'\ntransport = 'media'\n";
+    std::fs::write(data.path().join("agents/c.toml"), media).unwrap();
     let folder = data.path().display().to_string();
     let Done { code, out, err } =
         Run::new(&["agents", "check"]).with("PHONY_DATA_DIR", &folder).done();
     assert_eq!(code, Some(1), "{out}{err}");
     assert!(out.contains("a.toml") && out.contains("colour") && out.contains("b.toml"), "{out}");
+    let of_c = out.lines().find(|line| line.contains("c.toml")).unwrap();
+    let told = ["line 3, `transport`", "not carried yet", "allowed is `relay`"];
+    assert!(told.iter().all(|part| of_c.contains(part)), "{of_c}");
+    // A server does not start with what it cannot carry.
+    for other in ["a.toml", "b.toml"] {
+        std::fs::remove_file(data.path().join("agents").join(other)).unwrap();
+    }
+    let serve = Run::new(&["serve"]).with("PHONY_DATA_DIR", &folder).with("PORT", "0");
+    let Done { code, err, .. } = serve.done();
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("c.toml") && err.contains("allowed is `relay`"), "{err}");
 }
