@@ -826,6 +826,11 @@ export interface components {
              */
             uptime: number;
         };
+        /**
+         * @description Whether a server takes calls.
+         * @enum {string}
+         */
+        NodeState: "ready" | "not_ready" | "draining" | "silent";
         /** @description The servers that are one. */
         Nodes: {
             /** @description The shared store does not answer: servers may be missing. */
@@ -895,11 +900,6 @@ export interface components {
             default?: string | null;
             name: string;
         };
-        /**
-         * @description Whether a server takes calls.
-         * @enum {string}
-         */
-        NodeState: "ready" | "not_ready" | "draining" | "silent";
         /** @description A number that calls are transferred to. */
         Target: {
             number: string;
