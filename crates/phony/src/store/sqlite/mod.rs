@@ -17,6 +17,7 @@ use axum::extract::ws::Utf8Bytes;
 use jiff::Timestamp;
 use phony_call::CallSid;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
@@ -221,7 +222,6 @@ impl Store for Sqlite {
     }
 }
 
-/// A connection as every one of ours is.
 /// Makes the file, if it is not there, for its owner alone. What keeps that from working keeps the
 /// store from being opened, and is told then.
 fn make_private(path: &Path) {
@@ -232,6 +232,7 @@ fn make_private(path: &Path) {
     drop(options.open(path));
 }
 
+/// A connection as every one of ours is.
 fn connect(path: &Path, cache_kib: i64) -> Result<Connection, StoreError> {
     let open = || {
         let connection = Connection::open(path)?;
@@ -241,6 +242,8 @@ fn connect(path: &Path, cache_kib: i64) -> Result<Connection, StoreError> {
         connection.pragma_update(None, "temp_store", "memory")?;
         connection.pragma_update(None, "synchronous", "normal")?;
         connection.pragma_update(None, "cache_size", -cache_kib)?;
+        // Else a statement is prepared anew for each value that it is given.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
     };

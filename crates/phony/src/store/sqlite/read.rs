@@ -37,11 +37,8 @@ pub(super) fn events(
 }
 
 pub(super) fn open(connection: &Connection) -> rusqlite::Result<Vec<CallLine>> {
-    let sql = format!(
-        "SELECT {} FROM calls WHERE ended_ms IS NULL ORDER BY started_ms DESC, sid DESC",
-        rows::COLUMNS
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
+    let sql = rows::calls!("WHERE ended_ms IS NULL ORDER BY started_ms DESC, sid DESC");
+    let mut statement = connection.prepare_cached(sql)?;
     statement.query_map([], |row| Ok(rows::call(row)?.line))?.collect()
 }
 
@@ -66,7 +63,7 @@ fn listed(
     wanted: &Wanted,
     limit: usize,
 ) -> rusqlite::Result<Vec<CallRow>> {
-    let mut sql = format!("SELECT {} FROM calls WHERE 1", rows::COLUMNS);
+    let mut sql = rows::calls!("WHERE 1").to_owned();
     let mut values: Vec<Value> = Vec::new();
     let Filter { live, direction, number, agent, status, from, until, query: _ } = &wanted.filter;
     let mut and = |text: &str, new: &[Value]| {
@@ -174,8 +171,7 @@ fn found(
     };
     let mut places = Places::new(said_rows, names_rows)?;
     let mut best = BTreeMap::<Cursor, (CallRow, Option<u64>)>::new();
-    let mut load =
-        connection.prepare_cached(&format!("SELECT {} FROM calls WHERE id = ?1", rows::COLUMNS))?;
+    let mut load = connection.prepare_cached(rows::calls!("WHERE calls.id = ?1"))?;
     while let Some((id, seq)) = places.next()? {
         if best.len() > wanted.limit {
             // All that is left began earlier than the last that is wanted.

@@ -1,7 +1,7 @@
 //! Calls and events as rows, and what of them stands in the indexes.
 
 use jiff::Timestamp;
-use phony_call::CallSid;
+use phony_call::{CallSid, Event};
 use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::de::DeserializeOwned;
@@ -16,9 +16,21 @@ const EPOCH_MS: i64 = 1_577_836_800_000;
 /// By how many bits a call's number is moved to make room for its events'.
 const SEQ_BITS: u32 = 20;
 
-/// The columns of [`line`], in its order.
-pub(super) const COLUMNS: &str = "id, term, sid, from_party, to_party, direction, agent, carrier, \
-     started_at, status, ended_at, end_reason, duration_ms, turns, cost_usd, last_seq";
+/// What is read of a call, in the order of [`call`]. What changes with every event of a live call
+/// stands in `live`: hundreds of calls share a page there, and a write is a page.
+macro_rules! calls {
+    ($($more:literal),*) => {
+        concat!(
+            "SELECT calls.id, term, sid, from_party, to_party, direction, agent, carrier, ",
+            "started_at, status, ended_at, end_reason, duration_ms, ",
+            "coalesce(live.turns, calls.turns), coalesce(live.cost_usd, calls.cost_usd), ",
+            "coalesce(live.last_seq, calls.last_seq) ",
+            "FROM calls LEFT JOIN live ON live.id = calls.id",
+            $(" ", $more),*
+        )
+    };
+}
+pub(super) use calls;
 
 /// A call as it stands in its row.
 #[derive(Debug, Clone)]
@@ -44,7 +56,7 @@ pub(super) fn parts_of(event: i64) -> (i64, u64) {
     (event >> SEQ_BITS, u64::try_from(seq).unwrap_or(0))
 }
 
-/// Reads a row of [`COLUMNS`].
+/// Reads a row of [`calls`].
 pub(super) fn call(row: &Row<'_>) -> rusqlite::Result<CallRow> {
     let sid: String = row.get(2)?;
     let end = match row.get::<_, Option<String>>(10)? {
@@ -74,8 +86,8 @@ pub(super) fn call(row: &Row<'_>) -> rusqlite::Result<CallRow> {
 
 /// The row of a call.
 pub(super) fn find(connection: &Connection, sid: &CallSid) -> rusqlite::Result<Option<CallRow>> {
-    let sql = format!("SELECT {COLUMNS} FROM calls WHERE sid = ?1");
-    connection.prepare_cached(&sql)?.query_row([sid.as_str()], call).optional()
+    let sql = calls!("WHERE sid = ?1");
+    connection.prepare_cached(sql)?.query_row([sid.as_str()], call).optional()
 }
 
 /// Puts a new call in.
@@ -109,20 +121,38 @@ pub(super) fn insert(
             line.started.to_string(),
         ])?;
     connection
+        .prepare_cached("INSERT INTO live (id, turns, cost_usd, last_seq) VALUES (?1, 0, 0.0, 0)")?
+        .execute([id])?;
+    connection
         .prepare_cached("INSERT INTO names(rowid, words) VALUES (?1, ?2)")?
         .execute(params![id, names(&line)])?;
     Ok(CallRow { id, term, line })
 }
 
-/// Writes what of a call can change.
-pub(super) fn update(connection: &Connection, row: &CallRow) -> rusqlite::Result<()> {
+/// Writes what of a call has changed since it was read.
+pub(super) fn update(
+    connection: &Connection,
+    was: &CallRow,
+    row: &CallRow,
+) -> rusqlite::Result<()> {
     let CallRow { id, term, line } = row;
+    let progress = params![id, line.turns, line.cost_usd, line.last_seq];
+    if line.end.is_none() {
+        let sql = "UPDATE live SET turns = ?2, cost_usd = ?3, last_seq = ?4 WHERE id = ?1";
+        connection.prepare_cached(sql)?.execute(progress)?;
+    } else {
+        let sql = "UPDATE calls SET turns = ?2, cost_usd = ?3, last_seq = ?4 WHERE id = ?1";
+        connection.prepare_cached(sql)?.execute(progress)?;
+        connection.prepare_cached("DELETE FROM live WHERE id = ?1")?.execute([id])?;
+    }
     let end = line.end.as_ref();
+    if *term == was.term && line.status == was.line.status && end == was.line.end.as_ref() {
+        return Ok(());
+    }
     connection
         .prepare_cached(
             "UPDATE calls SET term = ?2, status = ?3, ended_ms = ?4, ended_at = ?5, \
-             end_reason = ?6, duration_ms = ?7, turns = ?8, cost_usd = ?9, last_seq = ?10 \
-             WHERE id = ?1",
+             end_reason = ?6, duration_ms = ?7 WHERE id = ?1",
         )?
         .execute(params![
             id,
@@ -132,28 +162,44 @@ pub(super) fn update(connection: &Connection, row: &CallRow) -> rusqlite::Result
             end.map(|end| end.at.to_string()),
             end.map(|end| word(&end.reason)),
             end.map(|end| end.duration_ms),
-            line.turns,
-            line.cost_usd,
-            line.last_seq,
         ])?;
     Ok(())
 }
 
-/// Puts an event in, and its words into the index.
+/// Puts an event in; gives its number.
 pub(super) fn insert_event(
     connection: &Connection,
     call: i64,
     entry: &Entry,
-    words: Option<&str>,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<i64> {
     let id = event_id(call, entry.seq);
     connection
         .prepare_cached("INSERT INTO events(id, json) VALUES (?1, ?2)")?
         .execute(params![id, entry.json.as_str()])?;
-    if let Some(words) = words {
-        connection
-            .prepare_cached("INSERT INTO said(rowid, words) VALUES (?1, ?2)")?
-            .execute(params![id, fold(words)])?;
+    Ok(id)
+}
+
+/// What was said in an event, as the index is given it.
+pub(super) struct Words {
+    /// The event's number.
+    id: i64,
+    folded: String,
+}
+
+impl Words {
+    /// The words of event number `id`, if there are some.
+    pub(super) fn of(id: i64, event: &Event) -> Option<Self> {
+        Some(Self { id, folded: fold(said(&event.body)?) })
+    }
+}
+
+/// Puts words into the index: in the order of their numbers, for the index writes what it holds
+/// back to the file whenever a number is lower than the one before (SQLite, "FTS5 Extension").
+pub(super) fn index_words(connection: &Connection, mut words: Vec<Words>) -> rusqlite::Result<()> {
+    words.sort_unstable_by_key(|words| words.id);
+    let mut put = connection.prepare_cached("INSERT INTO said(rowid, words) VALUES (?1, ?2)")?;
+    for Words { id, folded } in words {
+        put.execute(params![id, folded])?;
     }
     Ok(())
 }
@@ -170,33 +216,40 @@ pub(super) fn delete(connection: &Connection, row: &CallRow) -> rusqlite::Result
     while let Some(event) = rows.next()? {
         let (id, json): (i64, String) = (event.get(0)?, event.get(1)?);
         let entry = Entry { seq: 0, json: json.into() };
-        if let Some(words) = entry.event().as_ref().and_then(|event| said(&event.body)) {
-            forget.execute(params![id, fold(words)])?;
+        if let Some(words) = entry.event().and_then(|event| Words::of(id, &event)) {
+            forget.execute(params![id, words.folded])?;
         }
     }
     connection.prepare_cached("DELETE FROM events WHERE id BETWEEN ?1 AND ?2")?.execute(range)?;
     connection
         .prepare_cached("INSERT INTO names(names, rowid, words) VALUES ('delete', ?1, ?2)")?
         .execute(params![row.id, names(&row.line)])?;
+    connection.prepare_cached("DELETE FROM live WHERE id = ?1")?.execute([row.id])?;
     connection.prepare_cached("DELETE FROM calls WHERE id = ?1")?.execute([row.id])?;
     Ok(())
 }
 
 /// Puts the names of every call into their index, for files that had none.
 pub(super) fn index_names(connection: &Connection) -> rusqlite::Result<()> {
-    let mut calls = connection.prepare(&format!("SELECT {COLUMNS} FROM calls"))?;
+    let mut calls = connection.prepare("SELECT id, sid, from_party, to_party, agent FROM calls")?;
     let mut put = connection.prepare("INSERT INTO names(rowid, words) VALUES (?1, ?2)")?;
     let mut rows = calls.query([])?;
     while let Some(row) = rows.next()? {
-        let CallRow { id, line, .. } = call(row)?;
-        put.execute(params![id, names(&line)])?;
+        let name = |column| row.get::<_, String>(column);
+        let names = joined([&name(1)?, &name(2)?, &name(3)?, &name(4)?]);
+        put.execute(params![row.get::<_, i64>(0)?, names])?;
     }
     Ok(())
 }
 
-/// What a call is found by, in small letters; no part of a query reaches over a line's end.
+/// What a call is found by.
 fn names(line: &CallLine) -> String {
-    format!("{}\n{}\n{}\n{}", line.sid, line.from, line.to, line.agent).to_lowercase()
+    joined([line.sid.as_str(), &line.from, &line.to, &line.agent])
+}
+
+/// Names in small letters; no part of a query reaches over a line's end.
+fn joined(names: [&str; 4]) -> String {
+    names.join("\n").to_lowercase()
 }
 
 fn from_word<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {

@@ -13,8 +13,11 @@ use super::super::StoreError;
 use super::rows;
 
 /// The steps from an empty file to the form of today. A step is never changed once it is out.
-const STEPS: &[Step] =
-    &[Step { sql: CALLS, fill: |_| Ok(()) }, Step { sql: NAMES, fill: rows::index_names }];
+const STEPS: &[Step] = &[
+    Step { sql: CALLS, fill: |_| Ok(()) },
+    Step { sql: NAMES, fill: rows::index_names },
+    Step { sql: LIVE, fill: |_| Ok(()) },
+];
 
 /// The first form: calls, their events, and the words that were said.
 const CALLS: &str = "
@@ -58,6 +61,17 @@ CREATE VIRTUAL TABLE names USING fts5(words, content='', tokenize='trigram');
 INSERT INTO names(names, rank) VALUES('secure-delete', 1);
 CREATE INDEX calls_by_agent ON calls(agent, started_ms, sid);
 CREATE INDEX calls_by_status ON calls(status, started_ms, sid);
+";
+
+/// The third form: what changes with every event of a live call stands apart until its end.
+const LIVE: &str = "
+CREATE TABLE live (
+  id       INTEGER PRIMARY KEY,     -- the call's number
+  turns    INTEGER NOT NULL,
+  cost_usd REAL NOT NULL,
+  last_seq INTEGER NOT NULL
+);
+INSERT INTO live SELECT id, turns, cost_usd, last_seq FROM calls WHERE ended_ms IS NULL;
 ";
 
 struct Step {

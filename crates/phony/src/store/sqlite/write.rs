@@ -3,8 +3,7 @@
 use phony_call::CallSid;
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::rows::{self, CallRow};
-use crate::store::line::said;
+use super::rows::{self, CallRow, Words};
 use crate::store::{Appended, CallLine, Chunk, Entry, LAST_SEQ};
 
 pub(super) fn append(
@@ -12,13 +11,20 @@ pub(super) fn append(
     chunks: &[Chunk],
 ) -> rusqlite::Result<Vec<Appended>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let done = chunks.iter().map(|chunk| take(&transaction, chunk));
+    let mut words = Vec::new();
+    let done = chunks.iter().map(|chunk| take(&transaction, chunk, &mut words));
     let done = done.collect::<rusqlite::Result<Vec<_>>>()?;
+    rows::index_words(&transaction, words)?;
     transaction.commit()?;
     Ok(done)
 }
 
-fn take(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<Appended> {
+/// Puts a chunk in; what was said in it is added to `words`, to be indexed.
+fn take(
+    connection: &Connection,
+    chunk: &Chunk,
+    words: &mut Vec<Words>,
+) -> rusqlite::Result<Appended> {
     let row = match rows::find(connection, &chunk.call)? {
         Some(row) => Some(row),
         None if chunk.after > 0 => None,
@@ -30,7 +36,8 @@ fn take(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<Appended> {
             }
         }
     };
-    let Some(mut row) = row else { return Ok(Appended::Behind(0)) };
+    let Some(was) = row else { return Ok(Appended::Behind(0)) };
+    let mut row = was.clone();
     if row.term > chunk.term {
         return Ok(Appended::Stale(row.term));
     }
@@ -41,8 +48,9 @@ fn take(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<Appended> {
     row.term = chunk.term;
     for entry in chunk.entries.iter().filter(|entry| entry.seq > last && entry.seq <= LAST_SEQ) {
         let event = entry.event();
-        rows::insert_event(connection, row.id, entry, event.as_ref().and_then(|e| said(&e.body)))?;
+        let id = rows::insert_event(connection, row.id, entry)?;
         if let Some(event) = &event {
+            words.extend(Words::of(id, event));
             row.line.apply(event);
         }
         row.line.last_seq = entry.seq;
@@ -50,18 +58,19 @@ fn take(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<Appended> {
     if chunk.status.is_some() {
         row.line.status.clone_from(&chunk.status);
     }
-    rows::update(connection, &row)?;
+    rows::update(connection, &was, &row)?;
     Ok(Appended::Kept(row.line.last_seq))
 }
 
 pub(super) fn claim(connection: &mut Connection, sid: &CallSid) -> rusqlite::Result<Option<u64>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let open = rows::find(&transaction, sid)?.filter(|row| row.line.end.is_none());
-    let Some(mut row) = open else { return Ok(None) };
-    row.term += 1;
-    rows::update(&transaction, &row)?;
+    let Some(row) = open else { return Ok(None) };
+    let term = row.term + 1;
+    let sql = "UPDATE calls SET term = ?2 WHERE id = ?1";
+    transaction.prepare_cached(sql)?.execute(params![row.id, term])?;
     transaction.commit()?;
-    Ok(Some(row.term))
+    Ok(Some(term))
 }
 
 pub(super) fn set_status(
@@ -145,11 +154,8 @@ pub(super) fn check(connection: &mut Connection) -> rusqlite::Result<()> {
 }
 
 fn oldest(connection: &Connection, before: i64, most: u64) -> rusqlite::Result<Vec<CallRow>> {
-    let sql = format!(
-        "SELECT {} FROM calls WHERE ended_ms < ?1 ORDER BY ended_ms LIMIT ?2",
-        rows::COLUMNS
-    );
-    let mut statement = connection.prepare_cached(&sql)?;
+    let sql = rows::calls!("WHERE ended_ms < ?1 ORDER BY ended_ms LIMIT ?2");
+    let mut statement = connection.prepare_cached(sql)?;
     statement.query_map(params![before, most], rows::call)?.collect()
 }
 
