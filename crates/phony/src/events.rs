@@ -12,7 +12,8 @@
 
 mod log;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use axum::extract::ws::Utf8Bytes;
@@ -41,6 +42,8 @@ pub struct Hub {
     inner: Mutex<Inner>,
     /// Calls that have something to be written; `None` where there is no store.
     news: Option<mpsc::Sender<CallSid>>,
+    /// A call found no place among them.
+    overlooked: AtomicBool,
     /// Told of calls that have another owner.
     lost: OnceLock<mpsc::Sender<CallSid>>,
 }
@@ -48,9 +51,12 @@ pub struct Hub {
 #[derive(Debug, Default)]
 struct Inner {
     calls: HashMap<CallSid, Arc<Mutex<Log>>>,
-    /// Every call in the order of its beginning.
-    order: VecDeque<CallSid>,
-    ended: usize,
+    /// Every call, by the number of its record.
+    order: BTreeMap<u64, CallSid>,
+    /// The calls that have ended, in the order of their end.
+    ended: VecDeque<CallSid>,
+    /// The number of the next record.
+    next: u64,
     /// Viewers of every call, to be put into the record of each new one.
     everywhere: Vec<Viewer>,
 }
@@ -135,7 +141,7 @@ impl Hub {
         let mut inner = lock(&self.inner);
         let (viewer, live) = Viewer::new(BOARD_QUEUE);
         let mut past = Vec::new();
-        for call in &inner.order {
+        for call in inner.order.values() {
             let Some(log) = inner.calls.get(call) else { continue };
             let mut log = lock(log);
             if !log.is_over() {
@@ -198,11 +204,9 @@ impl Hub {
     /// Forgets the record of a call, with all that is not written of it.
     pub fn forget(&self, call: &CallSid) {
         let mut inner = lock(&self.inner);
-        let Some(log) = inner.calls.remove(call) else { return };
-        inner.order.retain(|known| known != call);
-        let mut log = lock(&log);
-        inner.ended = inner.ended.saturating_sub(usize::from(log.is_over()));
-        log.disown(u64::MAX);
+        if let Some(log) = inner.calls.remove(call) {
+            inner.leaves(&log);
+        }
     }
 
     /// What is to be written of a call, at most so many events; `None` if there is nothing.
@@ -303,14 +307,14 @@ impl Hub {
     fn enter(self: &Arc<Self>, call: &CallSid, log: impl FnOnce(Vec<Viewer>) -> Log) -> Publisher {
         let mut inner = lock(&self.inner);
         inner.everywhere.retain(|viewer| !viewer.queue.is_closed());
-        let log = Arc::new(Mutex::new(log(inner.everywhere.clone())));
+        let mut log = log(inner.everywhere.clone());
+        log.number = inner.next;
+        inner.next += 1;
+        inner.order.insert(log.number, call.clone());
+        let log = Arc::new(Mutex::new(log));
         if let Some(former) = inner.calls.insert(call.clone(), Arc::clone(&log)) {
-            inner.order.retain(|known| known != call);
-            let mut former = lock(&former);
-            inner.ended = inner.ended.saturating_sub(usize::from(former.is_over()));
-            former.disown(u64::MAX);
+            inner.leaves(&former);
         }
-        inner.order.push_back(call.clone());
         Publisher { hub: Arc::clone(self), log }
     }
 
@@ -321,34 +325,62 @@ impl Hub {
     /// Every record, the oldest call first.
     fn logs(&self) -> Vec<Arc<Mutex<Log>>> {
         let inner = lock(&self.inner);
-        inner.order.iter().filter_map(|call| inner.calls.get(call).cloned()).collect()
+        inner.order.values().filter_map(|call| inner.calls.get(call).cloned()).collect()
     }
 
     fn tell_writer(&self, log: &mut Log) {
         if let Some(news) = &self.news
             && !log.queued
         {
-            // Without a place in the queue it is found when the writer looks around.
             log.queued = news.try_send(log.call.clone()).is_ok();
+            if !log.queued {
+                self.overlooked.store(true, Ordering::Relaxed);
+            }
         }
     }
 
-    /// Forgets the oldest calls that have ended and are written, if there are too many.
+    /// A call has ended.
+    fn ended(&self, call: CallSid, log: &Arc<Mutex<Log>>) {
+        let mut inner = lock(&self.inner);
+        // Another record may have taken its place meanwhile.
+        if inner.calls.get(&call).is_some_and(|known| Arc::ptr_eq(known, log)) {
+            inner.ended.push_back(call);
+        }
+        drop(inner);
+        self.forget_oldest();
+    }
+
+    /// Whether since the last time that this was asked a call with news found no place in the queue.
+    pub(crate) fn has_overlooked(&self) -> bool {
+        self.overlooked.swap(false, Ordering::Relaxed)
+    }
+
+    /// Forgets the calls that have ended first and are written, if there are too many.
     fn forget_oldest(&self) {
         let mut inner = lock(&self.inner);
-        while inner.ended > KEPT {
+        while inner.ended.len() > KEPT {
             let may_go = |call: &CallSid| {
-                inner.calls.get(call).is_none_or(|log| {
-                    let log = lock(log);
-                    log.is_over() && (self.news.is_none() || !log.is_behind())
-                })
+                let log = inner.calls.get(call);
+                log.is_none_or(|log| self.news.is_none() || !lock(log).is_behind())
             };
-            let Some(at) = inner.order.iter().position(may_go) else { break };
-            if let Some(call) = inner.order.remove(at) {
-                inner.calls.remove(&call);
+            let Some(at) = inner.ended.iter().position(may_go) else { break };
+            let Some(call) = inner.ended.remove(at) else { break };
+            if let Some(log) = inner.calls.remove(&call) {
+                inner.order.remove(&lock(&log).number);
             }
-            inner.ended = inner.ended.saturating_sub(1);
         }
+    }
+}
+
+impl Inner {
+    /// A record that has gone from the calls goes from everything else. It is not written any more.
+    fn leaves(&mut self, log: &Mutex<Log>) {
+        let mut log = lock(log);
+        self.order.remove(&log.number);
+        if log.is_over() {
+            self.ended.retain(|ended| *ended != log.call);
+        }
+        log.disown(u64::MAX);
     }
 }
 
@@ -373,9 +405,9 @@ impl Publisher {
         self.hub.tell_writer(&mut log);
         if log.is_over() {
             log.viewers.clear();
+            let call = log.call.clone();
             drop(log);
-            lock(&self.hub.inner).ended += 1;
-            self.hub.forget_oldest();
+            self.hub.ended(call, &self.log);
         }
     }
 
@@ -424,7 +456,7 @@ mod tests {
             agent: "assistant".into(),
             carrier: "twilio".into(),
             scenario: None,
-            variables: std::collections::BTreeMap::new(),
+            variables: BTreeMap::new(),
             companion: None,
         };
         event(call, Some(1), body)

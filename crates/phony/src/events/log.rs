@@ -12,6 +12,8 @@ use crate::store::{CallLine, Chunk, Entry, FIRST_TERM};
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
 pub(super) struct Log {
     pub(super) call: CallSid,
+    /// The later a record was opened, the higher.
+    pub(super) number: u64,
     pub(super) line: Option<CallLine>,
     pub(super) stored: Vec<Entry>,
     pub(super) viewers: Vec<Viewer>,
@@ -39,6 +41,7 @@ impl Log {
     pub(super) fn new(call: CallSid, viewers: Vec<Viewer>) -> Self {
         Self {
             call,
+            number: 0,
             line: None,
             stored: Vec::new(),
             viewers,
@@ -107,7 +110,7 @@ impl Log {
 
     /// Whether there is something for the writer to do.
     pub(super) fn is_behind(&self) -> bool {
-        self.term.is_some() && (self.status_changed || !self.unwritten().is_empty())
+        self.term.is_some() && (self.status_changed || self.last_seq() > self.written)
     }
 
     /// The term under which it is written; `None` if the call is not ours.

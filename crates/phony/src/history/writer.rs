@@ -38,6 +38,8 @@ pub struct Writer {
     trouble: Trouble,
     /// Calls of which something is to be written.
     dirty: BTreeSet<CallSid>,
+    /// The store may be asked again in the next round for what it did not take.
+    again: bool,
     failing: bool,
     lost: usize,
 }
@@ -49,7 +51,16 @@ impl Writer {
         news: mpsc::Receiver<CallSid>,
         trouble: Trouble,
     ) -> Self {
-        Self { hub, store, news, trouble, dirty: BTreeSet::new(), failing: false, lost: 0 }
+        Self {
+            hub,
+            store,
+            news,
+            trouble,
+            dirty: BTreeSet::new(),
+            again: false,
+            failing: false,
+            lost: 0,
+        }
     }
 
     /// Writes until it is stopped; then what is left, once.
@@ -84,7 +95,10 @@ impl Writer {
     }
 
     async fn look_around(&mut self) {
-        self.dirty.extend(self.hub.behind());
+        let overlooked = self.hub.has_overlooked();
+        if std::mem::take(&mut self.again) || self.failing || overlooked {
+            self.dirty.extend(self.hub.behind());
+        }
         if self.failing {
             self.lost += self.hub.give_up(HELD);
         } else if self.dirty.is_empty()
@@ -129,6 +143,7 @@ impl Writer {
                         *times += 1;
                         tracing::warn!(callSid = %chunk.call, last, "the store has lost events");
                         self.hub.rewind(&chunk.call, last);
+                        self.again |= *times > REWINDS;
                         *times <= REWINDS
                     }
                 };
