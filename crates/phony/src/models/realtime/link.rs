@@ -4,12 +4,14 @@ use std::io;
 
 use futures_util::{SinkExt, StreamExt};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
@@ -118,9 +120,31 @@ impl Link {
     /// Sends messages, all of them at once.
     pub(crate) async fn write(&mut self, messages: &mut Vec<String>) -> Result<(), Trouble> {
         for message in messages.drain(..) {
-            self.socket.feed(Message::text(message)).await.map_err(|error| broken(&error))?;
+            let written = if message.len() > BUFFER {
+                self.write_past(message).await
+            } else {
+                self.socket.feed(Message::text(message)).await
+            };
+            written.map_err(|error| broken(&error))?;
         }
         self.socket.flush().await.map_err(|error| broken(&error))
+    }
+
+    /// Sends a large message past the library's buffer, which would keep its size for ever: what a
+    /// session is told at its beginning is as large as all else that a call needs here.
+    async fn write_past(&mut self, message: String) -> Result<(), Error> {
+        let mut frame = Frame::message(message, OpCode::Data(Data::Text), true);
+        let mut mask = [0; 4];
+        getrandom::fill(&mut mask).map_err(io::Error::other)?;
+        frame.header_mut().mask = Some(mask);
+        let mut bytes = Vec::new();
+        frame.format(&mut bytes)?;
+        // What waits in the buffer comes first.
+        self.socket.flush().await?;
+        let stream = self.socket.get_mut();
+        stream.write_all(&bytes).await?;
+        stream.flush().await?;
+        Ok(())
     }
 
     /// Asks for a sign of life.
@@ -186,6 +210,28 @@ mod tests {
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(5);
+
+    #[tokio::test]
+    async fn messages_of_any_size_arrive_whole_and_in_their_order() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}/v1", listener.local_addr().unwrap());
+        let settings = RealtimeSettings::new(&base, "key".into(), "model").unwrap();
+        let session = SessionSettings::default();
+        let server = async { accept_async(listener.accept().await.unwrap().0).await.unwrap() };
+        let (mut server, link) = tokio::join!(server, Link::open(&settings, &session));
+        let Ok(mut link) = link else { panic!("no link") };
+        let sizes = [10, BUFFER, BUFFER + 1, 3, 70_000, 200, 65_536, 0, 5_000];
+        let mut messages: Vec<_> = sizes.map(|size| "é".repeat(size)).into();
+        let sent = messages.clone();
+        let hear = async {
+            for message in &sent {
+                let heard = timeout(PATIENCE, server.next()).await.unwrap().unwrap().unwrap();
+                assert!(heard == Message::text(message.as_str()), "{} bytes", message.len());
+            }
+        };
+        let (written, ()) = tokio::join!(link.write(&mut messages), hear);
+        assert!(written.is_ok() && messages.is_empty());
+    }
 
     #[tokio::test]
     async fn a_large_message_is_let_go_once_its_buffer_is_full() {
