@@ -14,13 +14,15 @@
 //! - `carriers`, `models` and `simulator` are the only ones that know a foreign format.
 //!
 //! Shared and changing are two things only: the registry and the event hub. Everything else is
-//! owned by one task; a carrier or a model is a task behind a pair of bounded channels.
+//! owned by one task; a carrier or a model is a future behind a pair of bounded channels, which `crew`
+//! runs in the task of its call.
 
 pub mod agents;
 pub mod carriers;
 pub mod cli;
 pub mod cluster;
 pub mod config;
+pub mod crew;
 pub mod dialer;
 pub mod doctor;
 pub mod error;

@@ -62,6 +62,13 @@ impl Handle {
         self.mailbox.send(Box::new(letter)).await.is_ok()
     }
 
+    /// Gives the call a line, which is made if the call is there; false if it is gone.
+    pub async fn attach(&self, line: impl FnOnce() -> CarrierPort) -> bool {
+        let Ok(place) = self.mailbox.reserve().await else { return false };
+        place.send(Box::new(Letter::Attach(line())));
+        true
+    }
+
     /// Asks the call something; `None` if it is gone.
     pub async fn ask<T>(&self, letter: impl FnOnce(oneshot::Sender<T>) -> Letter) -> Option<T> {
         let (reply, answer) = oneshot::channel();

@@ -3,6 +3,7 @@
 
 mod outbound;
 mod record;
+mod signals;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,12 +19,14 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 
 use crate::carriers::CarrierPort;
+use crate::crew::{self, Crew, Part};
 use crate::events::Publisher;
 use crate::models::ModelPort;
 use crate::registry::{Letter, Registered};
 use crate::telemetry::of_call;
 pub use outbound::Outbound;
 use record::Record;
+use signals::{Signal, Signals};
 
 /// How often a model whose task has died is opened anew in one call.
 const MODEL_REOPENS: u32 = 3;
@@ -54,16 +57,16 @@ pub struct Start {
     pub outbound: Option<Outbound>,
 }
 
-/// Holds a call to its end.
+/// Holds a call to its end: itself, its line and its model.
 ///
 /// What it begins with is boxed: a future keeps a place for everything that is moved through it.
 pub async fn run(start: Box<Start>) {
     metrics::counter!("phony_calls_total").increment(1);
     metrics::gauge!("phony_calls_live").increment(1.0);
-    of_call(start.identity.sid.clone(), hold(start)).await;
+    of_call(start.identity.sid.clone(), crew::run(|crew| hold(start, crew))).await;
 }
 
-async fn hold(start: Box<Start>) {
+async fn hold(start: Box<Start>, crew: Crew) {
     let Start {
         policy,
         agent,
@@ -77,9 +80,8 @@ async fn hold(start: Box<Start>) {
         publisher,
         outbound,
     } = unboxed(start);
-    // Of its own: what all calls look at with every word is a lock that they all want.
-    let (kill, hand_over) = (kill.child_token(), hand_over.child_token());
-    let Registered { mailbox, stop, lost, place } = registered;
+    let Registered { mut mailbox, stop, lost, place } = registered;
+    let (signals, signalled) = Signals { kill, lost, hand_over, stop }.watch();
     let now = now();
     let mut record = Record::new(publisher, identity.sid.clone(), (now, wall), place);
     let begun = if past.is_empty() {
@@ -98,8 +100,9 @@ async fn hold(start: Box<Start>) {
     let mut session = Session {
         call,
         publisher: record.publisher.clone(),
+        crew,
         line: None,
-        model: (!asleep).then(&open_model),
+        model: None,
         open_model,
         reopens: 0,
         refused: false,
@@ -107,28 +110,26 @@ async fn hold(start: Box<Start>) {
         asleep,
         outbound,
         handed_over: false,
+        killed: false,
     };
+    session.crew.join(signals);
+    if !session.asleep {
+        session.reach_model();
+    }
     session.perform(outputs);
-    let signals = Signals { stop, lost, hand_over: hand_over.clone() };
-    if kill.run_until_cancelled(session.turns(mailbox, signals)).await.is_none() {
+    session.turns(&mut mailbox, signalled).await;
+    session.close(mailbox).await;
+    if session.killed {
         record.reason = EndReason::Shutdown;
-        // Cut off, but whoever is asked next goes on with it.
-        session.handed_over |= hand_over.is_cancelled();
     }
     record.goes_on = session.handed_over;
-}
-
-/// What can be wanted of a call from outside its world.
-struct Signals {
-    stop: CancellationToken,
-    lost: CancellationToken,
-    hand_over: CancellationToken,
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
 struct Session {
     call: Call,
     publisher: Publisher,
+    crew: Crew,
     line: Option<CarrierPort>,
     model: Option<ModelPort>,
     open_model: Box<dyn Fn() -> ModelPort + Send>,
@@ -141,16 +142,18 @@ struct Session {
     outbound: Option<Outbound>,
     /// Another process goes on with the call.
     handed_over: bool,
+    /// Everything ends at once.
+    killed: bool,
 }
 
 impl Session {
-    async fn turns(&mut self, mut mailbox: mpsc::Receiver<Box<Letter>>, signals: Signals) {
-        let Signals { stop, lost, hand_over } = signals;
-        let (mut stopping, mut leaving) = (false, false);
-        let (stopped, lost) = (stop.cancelled(), lost.cancelled());
-        let handed_over = hand_over.cancelled();
+    async fn turns(
+        &mut self,
+        mailbox: &mut mpsc::Receiver<Box<Letter>>,
+        mut signalled: mpsc::Receiver<Signal>,
+    ) {
         let timer = tokio::time::sleep_until(now().into());
-        tokio::pin!(stopped, lost, handed_over, timer);
+        tokio::pin!(timer);
         while !self.finished {
             let deadline = self.call.deadline();
             // Every word moves deadlines on. The timer is left where it is, goes off early and is
@@ -163,18 +166,20 @@ impl Session {
             // Stop and letters come first, so that «hang up» never waits behind words.
             tokio::select! {
                 biased;
-                () = &mut lost => {
-                    self.handed_over = true;
-                    return;
-                }
-                () = &mut handed_over, if !leaving && !stopping => {
-                    leaving = true;
-                    self.input(Input::HandOver);
-                }
-                () = &mut stopped, if !stopping => {
-                    stopping = true;
-                    self.input(Input::Stop);
-                }
+                Some(signal) = signalled.recv() => match signal {
+                    Signal::Stop => self.input(Input::Stop),
+                    Signal::HandOver => self.input(Input::HandOver),
+                    Signal::Lost => {
+                        self.handed_over = true;
+                        return;
+                    }
+                    Signal::Kill { leaving } => {
+                        self.killed = true;
+                        // Cut off, but whoever is asked next goes on with it.
+                        self.handed_over |= leaving;
+                        return;
+                    }
+                },
                 letter = mailbox.recv() => match letter {
                     Some(letter) => self.open_letter(*letter),
                     // The registry keeps a sender as long as the call has its place.
@@ -201,6 +206,16 @@ impl Session {
         }
     }
 
+    /// Lines that come too late are told so, by the closing of their port.
+    async fn close(&mut self, mut mailbox: mpsc::Receiver<Box<Letter>>) {
+        mailbox.close();
+        while let Some(letter) = mailbox.recv().await {
+            if let Letter::Attach(mut line) = *letter {
+                self.run(line.part.take());
+            }
+        }
+    }
+
     fn open_letter(&mut self, letter: Letter) {
         // Whoever asked may have gone away meanwhile; the answer is then nobody's.
         match letter {
@@ -213,8 +228,9 @@ impl Session {
                 self.perform(outputs);
                 drop(reply.send(next));
             }
-            Letter::Attach(line) => {
+            Letter::Attach(mut line) => {
                 self.wake();
+                self.run(line.part.take());
                 if self.line.replace(line).is_some() {
                     self.input(Input::Carrier(FromCarrier::Closed { clean: false }));
                 }
@@ -305,7 +321,20 @@ impl Session {
     /// Reaches for the model, if that has not been done yet.
     fn wake(&mut self) {
         if std::mem::take(&mut self.asleep) {
-            self.model = Some((self.open_model)());
+            self.reach_model();
+        }
+    }
+
+    fn reach_model(&mut self) {
+        let mut model = (self.open_model)();
+        self.run(model.part.take());
+        self.model = Some(model);
+    }
+
+    /// What belongs to the call runs in its task.
+    fn run(&self, part: Option<Part>) {
+        if let Some(part) = part {
+            self.crew.join(part);
         }
     }
 
@@ -315,7 +344,7 @@ impl Session {
         let again = !self.refused && self.reopens < MODEL_REOPENS;
         if again {
             self.reopens += 1;
-            self.model = Some((self.open_model)());
+            self.reach_model();
         } else if self.refused {
             return;
         }

@@ -1,4 +1,4 @@
-//! What can carry a call's words: each is a task behind a [`CarrierPort`].
+//! What can carry a call's words: each is a future behind a [`CarrierPort`].
 //!
 //! A carrier turns what its network says into [`FromCarrier`] and [`ToCarrier`] into what its
 //! network wants to hear. It decides nothing about the call.
@@ -9,19 +9,23 @@ pub mod twilio;
 use phony_call::{FromCarrier, ToCarrier};
 use tokio::sync::mpsc;
 
+use crate::crew::Part;
+
 /// Orders that may wait for a line. Words come in bursts; a full port is a line that is stuck.
 pub const ORDERS: usize = 256;
 /// Facts that may wait for the call. A full port slows the line down; nothing is lost.
 pub const FACTS: usize = 64;
 
 /// The call's end of a line. What goes through it is boxed, for a queue has room for 32 of them
-/// from the start, and they are large. Dropping it ends the line's task and closes its socket.
+/// from the start, and they are large. Dropping it ends the line and closes its socket.
 #[derive(Debug)]
 pub struct CarrierPort {
     /// Orders to the line.
     pub tx: mpsc::Sender<Box<ToCarrier>>,
-    /// Facts from the line; closed when its task has ended.
+    /// Facts from the line; closed when it has ended.
     pub rx: mpsc::Receiver<Box<FromCarrier>>,
+    /// What keeps the line going, for the call to run; nothing if something else runs it.
+    pub part: Option<Part>,
 }
 
 /// The line's end of a port.
@@ -38,5 +42,5 @@ pub struct CarrierEnd {
 pub fn port() -> (CarrierPort, CarrierEnd) {
     let (order_tx, orders) = mpsc::channel(ORDERS);
     let (facts, fact_rx) = mpsc::channel(FACTS);
-    (CarrierPort { tx: order_tx, rx: fact_rx }, CarrierEnd { orders, facts })
+    (CarrierPort { tx: order_tx, rx: fact_rx, part: None }, CarrierEnd { orders, facts })
 }

@@ -29,12 +29,16 @@ pub async fn carry(switchboard: Arc<Switchboard>, mut socket: WebSocket, agent: 
         Ok(place) => place,
         Err((code, reason)) => return close(&mut socket, code, reason).await,
     };
-    let Some(line) = Line::attach(socket, handle.clone()).await else { return };
-    tracing::debug!(callSid = %call, "softphone up");
-    if line.carry(&kill).await {
-        // There is no network behind it that would ask how the call goes on: it has ended, or it
-        // has been transferred, which a softphone can only be told.
-        handle.send(Letter::Over(EndStatus::Completed)).await;
+    let call_itself = handle.clone();
+    let after = move |left| async move {
+        if left {
+            // There is no network behind it that would ask how the call goes on: it has ended, or
+            // it has been transferred, which a softphone can only be told.
+            call_itself.send(Letter::Over(EndStatus::Completed)).await;
+        }
+    };
+    if Line::attach(socket, &handle, kill, after).await {
+        tracing::debug!(callSid = %call, "softphone up");
     }
 }
 

@@ -1,4 +1,4 @@
-//! What can hold the AI's side of a call: each is a task behind a [`ModelPort`].
+//! What can hold the AI's side of a call: each is a future behind a [`ModelPort`].
 //!
 //! A model adapter turns [`ToModel`] into what its provider wants to hear, and what the provider
 //! says into [`FromModel`]. It decides nothing about the call: whether a failed reply is asked for
@@ -10,6 +10,7 @@ mod tools;
 use phony_call::{FromModel, ToModel};
 use tokio::sync::mpsc;
 
+use crate::crew::Part;
 pub use tools::{Tool, call_tools};
 
 /// Orders that may wait for a model. A call gives a few in a turn, so a full port is a dead model.
@@ -19,14 +20,16 @@ pub const FACTS: usize = 256;
 
 /// The call's end of a model.
 ///
-/// Dropping it (or only [`ModelPort::tx`]) ends the model's task and closes its connection.
+/// Dropping it (or only [`ModelPort::tx`]) ends the model and closes its connection.
 #[derive(Debug)]
 pub struct ModelPort {
     /// Orders to the model. Boxed, as facts are, for a queue has room for 32 of them from the
     /// start, and they are large.
     pub tx: mpsc::Sender<Box<ToModel>>,
-    /// Facts from the model; closed when its task has ended.
+    /// Facts from the model; closed when it has ended.
     pub rx: mpsc::Receiver<Box<FromModel>>,
+    /// What keeps the model going, for the call to run; nothing if something else runs it.
+    pub part: Option<Part>,
 }
 
 /// The model's end of a port.
@@ -40,5 +43,5 @@ pub(crate) struct ModelEnd {
 pub(crate) fn port() -> (ModelPort, ModelEnd) {
     let (order_tx, orders) = mpsc::channel(ORDERS);
     let (facts, fact_rx) = mpsc::channel(FACTS);
-    (ModelPort { tx: order_tx, rx: fact_rx }, ModelEnd { orders, facts })
+    (ModelPort { tx: order_tx, rx: fact_rx, part: None }, ModelEnd { orders, facts })
 }

@@ -23,7 +23,7 @@ use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
 pub use lines::Lines;
 pub use masking::mask_numbers;
-pub use of_call::{of_call, of_current_call};
+pub use of_call::of_call;
 
 use crate::config::LogSettings;
 

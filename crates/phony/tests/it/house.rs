@@ -91,7 +91,7 @@ async fn build(
         let (order_tx, orders) = mpsc::channel(64);
         let (facts, fact_rx) = mpsc::channel(256);
         opened.try_send(FakeModel { orders, facts }).unwrap();
-        ModelPort { tx: order_tx, rx: fact_rx }
+        ModelPort { tx: order_tx, rx: fact_rx, part: None }
     };
     let running = match store {
         None => server::start_with(config, Models::new(open)).await.unwrap(),

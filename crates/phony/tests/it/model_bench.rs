@@ -77,7 +77,8 @@ impl Bench {
             safety_identifier: Some("5f2b".into()),
             ..SessionSettings::default()
         };
-        let port = realtime::open(Arc::new(settings), session, &tracker, stop.clone());
+        let mut port = realtime::open(Arc::new(settings), session, &tracker, stop.clone());
+        port.part.take().expect("a part").spawn_on(&tracker);
         tracker.close();
         Self { sim, port, stop, tracker }
     }

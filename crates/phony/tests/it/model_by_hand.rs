@@ -45,7 +45,8 @@ impl Hand {
             safety_identifier: Some("5f2b".into()),
             ..SessionSettings::default()
         };
-        let port = realtime::open(Arc::new(settings), session, &tracker, stop.clone());
+        let mut port = realtime::open(Arc::new(settings), session, &tracker, stop.clone());
+        port.part.take().expect("a part").spawn_on(&tracker);
         tracker.close();
         Self { listener, port, stop, tracker }
     }
@@ -365,6 +366,7 @@ async fn a_secure_base_url_is_spoken_to_in_tls_and_a_stranger_is_not_trusted() {
     let settings = Arc::new(crate::model_bench::settings(&base_url));
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let mut port = realtime::open(settings, SessionSettings::default(), &tracker, stop.clone());
+    port.part.take().expect("a part").spawn_on(&tracker);
     let (mut stream, _) =
         timeout(PATIENCE, listener.accept()).await.expect("in time").expect("a visitor");
     let mut hello = [0; 512];

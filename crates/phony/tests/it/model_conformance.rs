@@ -153,7 +153,7 @@ async fn a_dropped_port_ends_the_task() {
     bench.ready().await;
     let (_, rx) = tokio::sync::mpsc::channel(1);
     let (tx, _) = tokio::sync::mpsc::channel(1);
-    drop(std::mem::replace(&mut bench.port, phony::models::ModelPort { tx, rx }));
+    drop(std::mem::replace(&mut bench.port, phony::models::ModelPort { tx, rx, part: None }));
     bench.ended().await;
 }
 

@@ -18,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::gate::SignedUpgrade;
 use crate::carriers::{self, CarrierEnd};
+use crate::crew::Part;
 use crate::error::{ApiError, ErrorBody, ErrorCode};
-use crate::registry::{Handle, Letter};
+use crate::registry::Handle;
 use crate::switchboard::Switchboard;
 
 /// Frames are a few hundred bytes; the libraries' own buffers of 128 KB would be most of a call's
@@ -82,9 +83,8 @@ async fn serve(mut socket: WebSocket, switchboard: Arc<Switchboard>) {
         close(&mut socket, close_code::POLICY, "no valid token").await;
         return;
     };
-    if let Some(line) = Line::attach(socket, handle).await {
+    if Line::attach(socket, &handle, kill, |_| std::future::ready(())).await {
         tracing::debug!(callSid = %call, "relay socket up");
-        line.carry(&kill).await;
     }
 }
 
@@ -152,26 +152,44 @@ pub(in crate::carriers) struct Line {
 }
 
 impl Line {
-    /// Makes the socket the call's line; closes it if the call is over. Boxed: a future keeps a
-    /// place for everything that is moved through it.
-    pub(in crate::carriers) async fn attach(
-        mut socket: WebSocket,
-        handle: Handle,
-    ) -> Option<Box<Self>> {
-        let (port, end) = carriers::port();
-        if end.facts.send(Box::new(FromCarrier::Connected)).await.is_err()
-            || !handle.send(Letter::Attach(port)).await
-        {
-            close(&mut socket, close_code::POLICY, "the call is over").await;
-            return None;
+    /// Makes the socket the call's line, which carries it until the socket ends; then comes `after`,
+    /// which is told whether the call left the line by itself. Closes the socket and is false if the
+    /// call is over.
+    pub(in crate::carriers) async fn attach<F>(
+        socket: WebSocket,
+        handle: &Handle,
+        kill: CancellationToken,
+        after: impl FnOnce(bool) -> F + Send + 'static,
+    ) -> bool
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let mut kept = Some(socket);
+        let line = || {
+            let (mut port, end) = carriers::port();
+            port.part = kept.take().map(|socket| {
+                let mut line = Self { socket, end, frame: String::new(), left: false };
+                Part::new(async move {
+                    let left = line.carry(&kill).await;
+                    after(left).await;
+                })
+            });
+            port
+        };
+        if handle.attach(line).await {
+            return true;
         }
-        Some(Box::new(Self { socket, end, frame: String::new(), left: false }))
+        if let Some(mut socket) = kept {
+            close(&mut socket, close_code::POLICY, "the call is over").await;
+        }
+        false
     }
 
     /// Carries the call until the socket ends; true if the call left the line by itself.
-    pub(in crate::carriers) async fn carry(mut self: Box<Self>, kill: &CancellationToken) -> bool {
+    async fn carry(&mut self, kill: &CancellationToken) -> bool {
         // Of its own: what all lines look at with every word is a lock that they all want.
-        let over = kill.child_token().run_until_cancelled_owned(self.exchange()).await;
+        let kill = kill.child_token();
+        let over = kill.run_until_cancelled(self.exchange()).await;
         let clean = match over {
             Some(Over::Clean) => true,
             Some(Over::Unclean) => false,
@@ -190,6 +208,7 @@ impl Line {
     }
 
     async fn exchange(&mut self) -> Over {
+        drop(self.end.facts.send(Box::new(FromCarrier::Connected)).await);
         loop {
             tokio::select! {
                 biased;

@@ -1,7 +1,7 @@
 //! OpenAI's Realtime API, in its text mode: the carrier hears and speaks, the model reads and
 //! writes.
 //!
-//! [`open`] starts a task that owns the connection of one call:
+//! [`open`] makes a port whose part owns the connection of one call:
 //!
 //! - `connect` brings a session up; `run` keeps one up, replaces it when it is lost or about to
 //!   expire, and carries orders and events between the call and the session.
@@ -39,13 +39,12 @@ use tokio_util::task::TaskTracker;
 pub use settings::{BadSettings, RealtimeSettings, SessionSettings, Timing};
 
 use super::{ModelPort, port};
-use crate::telemetry::of_current_call;
+use crate::crew::Part;
 
-/// Starts the model of one call: it connects at once, and reconnects until the port is dropped,
-/// `stop` is cancelled, or the server refuses for good.
+/// The model of one call: once its part is run, it connects, and reconnects until the port is
+/// dropped, `stop` is cancelled, or the server refuses for good.
 ///
-/// Its log lines name the call that the current task is about. It says
-/// [`Ready`](phony_call::FromModel::Ready) each time it has come up, and
+/// It says [`Ready`](phony_call::FromModel::Ready) each time it has come up, and
 /// [`Failed`](phony_call::FromModel::Failed) without a turn once when it is down. An order to
 /// respond waits for the connection.
 #[must_use]
@@ -55,9 +54,9 @@ pub fn open(
     tracker: &TaskTracker,
     stop: CancellationToken,
 ) -> ModelPort {
-    let (port, end) = port();
+    let (mut port, end) = port();
     let adapter = run::Adapter::new(settings, Arc::new(session), end, tracker.clone(), stop);
-    tracker.spawn(of_current_call(adapter.run()));
+    port.part = Some(Part::new(adapter.run()));
     port
 }
 

@@ -1,4 +1,4 @@
-//! The task of one call's model: keeps a session up and carries between it and the call.
+//! One call's model: keeps a session up and carries between it and the call.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ const ROLL_OVER_PAUSE: Duration = Duration::from_secs(5);
 /// A session that lived this long was worth connecting to at once again.
 const GOOD_LIFE: Duration = Duration::from_secs(10);
 
-/// The task of one call's model.
+/// One call's model.
 pub(crate) struct Adapter {
     settings: Arc<RealtimeSettings>,
     session: Arc<SessionSettings>,
