@@ -1,6 +1,7 @@
 //! The live calls: from a call's id to the mailbox of its task.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use phony_call::{Action, Answerer, Budget, CallSid, EndStatus, LegEnd, Next, Progress, Refused};
@@ -91,6 +92,7 @@ impl Handle {
 #[derive(Debug, Default)]
 pub struct Registry {
     calls: Mutex<HashMap<CallSid, Entry>>,
+    cut_off: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -119,6 +121,13 @@ pub struct Registered {
 pub struct Place {
     registry: Arc<Registry>,
     call: CallSid,
+}
+
+impl Place {
+    /// The call is ended without a goodbye.
+    pub fn cut_off(&self) {
+        self.registry.cut_off.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 impl Drop for Place {
@@ -207,6 +216,12 @@ impl Registry {
         let at = entry.tokens.iter().position(same)?;
         entry.tokens.remove(at);
         Some(entry.handle.clone())
+    }
+
+    /// How many calls were ended without a goodbye.
+    #[must_use]
+    pub fn cut_off(&self) -> usize {
+        self.cut_off.load(Ordering::Relaxed)
     }
 
     /// How many calls are live.

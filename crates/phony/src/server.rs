@@ -277,20 +277,17 @@ async fn run(
     let farewell = switchboard.config.policy.farewell + END_LIMIT;
     let polite = tokio::time::timeout(farewell, switchboard.calls.wait());
     let ended = life.kill.run_until_cancelled(polite).await;
-    let left = switchboard.registry.count();
-    if left > 0 {
-        tracing::warn!(
-            live = left,
-            in_time = matches!(ended, Some(Ok(()))),
-            "calls did not end in time and are cut off"
-        );
-    }
     if let Some(noticed) = noticed {
         let quiet = async { tokio::join!(noticed, tokio::time::sleep(ASKED)) };
         life.kill.run_until_cancelled(quiet).await;
     }
     life.kill.cancel();
     drop(tokio::time::timeout(END_LIMIT, switchboard.calls.wait()).await);
+    let left = switchboard.registry.count() + switchboard.registry.cut_off();
+    if left > 0 {
+        let in_time = matches!(ended, Some(Ok(())));
+        tracing::warn!(live = left, in_time, "calls did not end in time and were cut off");
+    }
     kept.finish().await;
     drop(upkeep.await);
     drop(tokio::time::timeout(END_LIMIT, budget).await);

@@ -120,7 +120,7 @@ async fn hold(start: Box<Start>, crew: Crew) {
     session.turns(&mut mailbox, signalled).await;
     session.close(mailbox).await;
     if session.killed {
-        record.reason = EndReason::Shutdown;
+        record.killed(session.handed_over);
     }
     record.goes_on = session.handed_over;
 }

@@ -18,7 +18,7 @@ pub(super) struct Record {
     pub(super) reason: EndReason,
     /// The call goes on elsewhere.
     pub(super) goes_on: bool,
-    _place: Place,
+    place: Place,
 }
 
 impl Record {
@@ -29,7 +29,15 @@ impl Record {
         began: (Instant, Timestamp),
         place: Place,
     ) -> Self {
-        Self { publisher, call, began, reason: EndReason::Internal, goes_on: false, _place: place }
+        Self { publisher, call, began, reason: EndReason::Internal, goes_on: false, place }
+    }
+
+    /// Everything ends at once: the call goes on elsewhere, or is cut off.
+    pub(super) fn killed(&mut self, goes_on: bool) {
+        self.reason = EndReason::Shutdown;
+        if !goes_on {
+            self.place.cut_off();
+        }
     }
 }
 
