@@ -241,16 +241,17 @@ impl Hub {
     /// The call has another owner, under this term.
     pub(crate) fn disown(&self, call: &CallSid, term: u64) {
         let Some(log) = self.log(call) else { return };
-        let departed = {
+        let is_done = {
             let mut log = lock(&log);
             log.disown(term);
             if log.term().is_some() {
                 // It has come back meanwhile: what was refused was of an earlier stay.
                 return;
             }
-            log.departed
+            // What ended here and not there did not end.
+            log.departed || log.is_over()
         };
-        if departed {
+        if is_done {
             return self.forget(call);
         }
         if let Some(lost) = self.lost.get() {

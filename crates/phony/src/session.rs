@@ -11,8 +11,8 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use phony_call::{
-    Agent, Call, EndReason, Event, Fault, FromCarrier, FromModel, Identity, Input, Next, Output,
-    Phase, Policy, Progress, ToCarrier, ToModel,
+    Agent, Call, Event, Fault, FromCarrier, FromModel, Identity, Input, Next, Output, Phase,
+    Policy, Progress, ToCarrier, ToModel,
 };
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;

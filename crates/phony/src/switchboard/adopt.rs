@@ -161,6 +161,10 @@ impl Switchboard {
             handle.send(report.letter()).await;
             return;
         }
+        // Another node may still take itself for its owner.
+        if self.has_ended_here(call) {
+            return;
+        }
         if let Some(cluster) = &self.cluster {
             match cluster.ask(call, Wish::Report(report)).await {
                 Err(Unreached::Silent) => {}
@@ -174,6 +178,11 @@ impl Switchboard {
         {
             handle.send(report.letter()).await;
         }
+    }
+
+    /// Whether a call has ended here: it is over, even if its end is not in the store yet.
+    fn has_ended_here(&self, call: &CallSid) -> bool {
+        self.hub.line(call).is_some_and(|line| line.end.is_some())
     }
 
     /// A supervisor acts on a call, wherever it is.
@@ -216,8 +225,7 @@ impl Switchboard {
 
     /// As [`Self::adopt`]; `holder` is the node that had the call last, as far as we were told.
     async fn adopt_from(&self, call: &CallSid, holder: Option<&str>) -> Result<Handle, Hitch> {
-        // One that has ended here is over, even if its end is not in the store yet.
-        if self.hub.kept(call).is_some_and(|kept| kept.line.end.is_some()) {
+        if self.has_ended_here(call) {
             return Err(Hitch::Over);
         }
         let stop = self.life.stop.child_token();
