@@ -2,7 +2,7 @@
 //!
 //! A call is a hash (its line, its owner and term) and a stream of its events, whose ids are their
 //! numbers; sorted sets hold the order of all calls and of the open ones. Ended calls are put into
-//! an index some time later, in [parts](segment); what is in none yet is looked through when
+//! an index some time later, in parts (`segment`); what is in none yet is looked through when
 //! somebody searches. What is written is published in the same step, so that viewers on other nodes
 //! see it. Every change is one script, so that a node which lost a call cannot write between two
 //! steps of its new owner. The keys are described in `docs/several-nodes.md`.
