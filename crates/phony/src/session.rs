@@ -81,7 +81,8 @@ async fn hold(start: Box<Start>, crew: Crew) {
         outbound,
     } = unboxed(start);
     let Registered { mut mailbox, stop, lost, place } = registered;
-    let (signals, signalled) = Signals { kill, lost, hand_over, stop }.watch();
+    let signals = Signals { kill: kill.clone(), lost, hand_over: hand_over.clone(), stop };
+    let (signals, signalled) = signals.watch();
     let now = now();
     let mut record = Record::new(publisher, identity.sid.clone(), (now, wall), place);
     let begun = if past.is_empty() {
@@ -110,6 +111,8 @@ async fn hold(start: Box<Start>, crew: Crew) {
         asleep,
         outbound,
         handed_over: false,
+        kill,
+        hand_over,
         killed: false,
     };
     session.crew.join(signals);
@@ -142,6 +145,10 @@ struct Session {
     outbound: Option<Outbound>,
     /// Another process goes on with the call.
     handed_over: bool,
+    /// Cancelled when everything ends at once.
+    kill: CancellationToken,
+    /// Cancelled when the call is to be left to another server.
+    hand_over: CancellationToken,
     /// Everything ends at once.
     killed: bool,
 }
@@ -173,12 +180,7 @@ impl Session {
                         self.handed_over = true;
                         return;
                     }
-                    Signal::Kill { leaving } => {
-                        self.killed = true;
-                        // Cut off, but whoever is asked next goes on with it.
-                        self.handed_over |= leaving;
-                        return;
-                    }
+                    Signal::Kill => return self.end_at_once(),
                 },
                 letter = mailbox.recv() => match letter {
                     Some(letter) => self.open_letter(*letter),
@@ -189,6 +191,10 @@ impl Session {
                     let said = said.map_or(FromCarrier::Closed { clean: false }, |said| *said);
                     if matches!(said, FromCarrier::Closed { .. }) {
                         self.line = None;
+                        // The line may have been told first that everything ends.
+                        if self.kill.is_cancelled() {
+                            return self.end_at_once();
+                        }
                     }
                     self.input(Input::Carrier(said));
                 }
@@ -204,6 +210,12 @@ impl Session {
                 () = &mut timer, if deadline.is_some() => self.input(Input::Deadline),
             }
         }
+    }
+
+    fn end_at_once(&mut self) {
+        self.killed = true;
+        // Cut off, but whoever is asked next goes on with it.
+        self.handed_over |= self.hand_over.is_cancelled();
     }
 
     /// Lines that come too late are told so, by the closing of their port.

@@ -24,8 +24,8 @@ pub(super) struct Signals {
 /// What came; each at most once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Signal {
-    /// Everything ends at once; `leaving` if the call was to be left to another server.
-    Kill { leaving: bool },
+    /// Everything ends at once.
+    Kill,
     /// The call has another owner: not a word more.
     Lost,
     /// The call shall be left to another server.
@@ -47,9 +47,7 @@ impl Signals {
             let signal = tokio::select! {
                 biased;
                 () = tell.closed() => return,
-                () = self.kill.cancelled() => {
-                    Signal::Kill { leaving: self.hand_over.is_cancelled() }
-                }
+                () = self.kill.cancelled() => Signal::Kill,
                 () = self.lost.cancelled() => Signal::Lost,
                 () = self.hand_over.cancelled(), if !leaving && !stopping => {
                     leaving = true;
@@ -60,7 +58,7 @@ impl Signals {
                     Signal::Stop
                 }
             };
-            let last = matches!(signal, Signal::Kill { .. } | Signal::Lost);
+            let last = matches!(signal, Signal::Kill | Signal::Lost);
             // The listener needs no more than it has been told.
             if tell.send(signal).await.is_err() || last {
                 return;
