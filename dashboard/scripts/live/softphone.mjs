@@ -17,6 +17,8 @@ export const softphone = {
       await page.getByRole("link", { name: "Supervise" }).getAttribute("href"),
     );
     const watcher = await supervisor.open(`/calls/${sid}`);
+    // Words that are not final are told to those alone who look at that moment.
+    await line(watcher, "ai", "Hello").waitFor();
 
     // What is recognised goes to the line: as it grows, and once it is final.
     await button(page, "Use the microphone").click();
