@@ -1,6 +1,7 @@
 //! What may be dialled, and where a call may be dialled on to. What stands here stands between a
 //! talked-into model, or a careless hand, and the telephone bill.
 
+mod countries;
 mod emergency;
 mod typed;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::PhoneNumber;
 
+pub use countries::Countries;
 pub use typed::Unreadable;
 
 /// A country or territory, by its ISO 3166 code, such as `US`.
@@ -88,11 +90,11 @@ impl NotDialled {
 }
 
 /// Whether a number may be dialled, if the ordinary numbers of these countries may be.
-pub fn check_dialled(number: &PhoneNumber, countries: &[Country]) -> Result<(), NotDialled> {
+pub fn check_dialled(number: &PhoneNumber, countries: &Countries) -> Result<(), NotDialled> {
     is_affordable(number)?;
     exists(number)?;
     let country = Country::of(number).ok_or(NotDialled::Impossible)?;
-    if countries.contains(&country) { Ok(()) } else { Err(NotDialled::Country) }
+    if countries.contains(country) { Ok(()) } else { Err(NotDialled::Country) }
 }
 
 /// Where a call may be transferred to.
@@ -103,7 +105,7 @@ pub struct Transfers {
     /// Numbers that are allowed wherever they are.
     pub listed: Vec<PhoneNumber>,
     /// The countries whose ordinary numbers are allowed.
-    pub countries: Vec<Country>,
+    pub countries: Countries,
 }
 
 impl Transfers {

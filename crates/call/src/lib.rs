@@ -36,7 +36,7 @@ pub use call::{Budget, Call, Counters, Identity, Input, Output};
 pub use carrier::{EndStatus, FromCarrier, LegEnd, Next, Parting, ToCarrier};
 pub use command::{Command, Malformed, Piece, Scanner};
 pub use deadline::Deadline;
-pub use dialing::{Country, NotDialled, Transfers, Unreadable, check_dialled};
+pub use dialing::{Countries, Country, NotDialled, Transfers, Unreadable, check_dialled};
 pub use event::{
     Answerer, By, CommandName, Direction, EndReason, Event, EventBody, HeldCommand, Progress,
     Source, Speaker, Stage, ToolRef, Where,

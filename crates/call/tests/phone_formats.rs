@@ -132,7 +132,9 @@ fn numbers_that_no_plan_has_are_impossible() {
         let read = PhoneNumber::typed(text, Some(country("US")));
         let why = match read {
             Err(Unreadable::Never(why)) => why,
-            Ok(number) => check_dialled(&number, &[country("US")]).expect_err(text),
+            Ok(number) => {
+                check_dialled(&number, &[country("US")].into_iter().collect()).expect_err(text)
+            }
             Err(other) => panic!("{text}: {other}"),
         };
         assert_eq!(why, NotDialled::Impossible, "{text}");

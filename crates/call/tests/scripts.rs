@@ -112,7 +112,8 @@ impl Stage {
                 self.agent.transfers.fallback = Some(PhoneNumber::parse(value).unwrap());
             }
             ("agent", "transfers") => {
-                self.agent.transfers.countries = vec![Country::parse(value).unwrap()];
+                let country = Country::parse(value).unwrap();
+                self.agent.transfers.countries = [country].into_iter().collect();
             }
             ("agent", "without") => {
                 self.agent.commands.retain(|name| name.as_str() != value);

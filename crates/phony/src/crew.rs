@@ -4,6 +4,8 @@
 //! them would be queued, and for each of them a sleeping thread might be woken; as parts of one
 //! task they are polled one after the other, and only those that have something to do.
 
+pub mod queue;
+
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;

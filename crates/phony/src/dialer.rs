@@ -30,6 +30,7 @@ pub(crate) use self::shared::Started;
 use crate::carriers::twilio::rest::{NoClient, RestClient, RestFailure};
 use crate::cluster::dialling::Carried;
 use crate::error::{ApiError, ErrorCode};
+use crate::numbers;
 use crate::registry::{Letter, random_token};
 use crate::safety::ledger::{Entry, What, digest};
 use crate::safety::pace::{Slot, TooMany};
@@ -149,7 +150,10 @@ pub async fn place(
     let (by, key) = (by.to_owned(), key.map(str::to_owned));
     let work = {
         let switchboard = Arc::clone(switchboard);
-        async move { carry_out(&switchboard, order, &by, key.as_deref()).await }
+        async move {
+            numbers::unfolded().await;
+            carry_out(&switchboard, order, &by, key.as_deref()).await
+        }
     };
     // Whoever gave the order may go away before the carrier has answered: the call is there then all
     // the same, and has to be known.

@@ -6,7 +6,8 @@
 //!   between its stand-ins.
 //! - `server` uses `http` and `carriers`, which never use each other; both use `switchboard`.
 //! - `dialer` places calls: it asks `safety`, which has the rules and the ledger, and the carrier.
-//! - `switchboard` uses `session`, the task of one call; that uses `registry` and `events`.
+//! - `switchboard` uses `session`, the task of one call, on one of the `lanes`; that uses `registry`
+//!   and `events`.
 //! - `cluster` carries what one server wants of a call that another has, for `switchboard` and `http`.
 //! - `doctor` tries what `carriers` and `models` would do, for `cli` and `http`.
 //! - `history` is `events` and `store` as one: it writes the one into the other, and answers from
@@ -29,12 +30,15 @@ pub mod error;
 pub mod events;
 pub mod history;
 pub mod http;
+pub mod lanes;
 pub mod models;
+mod numbers;
 pub mod registry;
 pub mod safety;
 pub mod server;
 pub mod session;
 pub mod simulator;
+pub mod socket;
 pub mod stage;
 pub mod store;
 pub mod switchboard;

@@ -48,6 +48,21 @@ pub enum Letter {
     Over(EndStatus),
     /// Somebody wants to know everything about the call.
     Snapshot(oneshot::Sender<Value>),
+    /// The server wants something of the call.
+    Signal(Signal),
+}
+
+/// What the server can want of a call; each comes at most once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// Everything ends at once.
+    Kill,
+    /// The call has another owner: not a word more.
+    Lost,
+    /// The call shall be left to another server.
+    HandOver,
+    /// The call shall say goodbye.
+    Stop,
 }
 
 /// The way to a live call.
@@ -108,6 +123,8 @@ struct Entry {
 pub struct Registered {
     /// Letters, boxed: a queue has room for 32 of them from the start, and they are large.
     pub mailbox: mpsc::Receiver<Box<Letter>>,
+    /// The way into it.
+    pub letters: mpsc::Sender<Box<Letter>>,
     /// Cancelled when the call shall say goodbye.
     pub stop: CancellationToken,
     /// Cancelled when the call has another owner: not a word more.
@@ -149,12 +166,12 @@ impl Registry {
             return None;
         }
         let (mailbox, letters) = mpsc::channel(MAILBOX);
-        let handle = Handle { mailbox, stop: stop.clone() };
+        let handle = Handle { mailbox: mailbox.clone(), stop: stop.clone() };
         let lost = CancellationToken::new();
         let entry = Entry { handle, lost: lost.clone(), tokens: Vec::new(), agent: None };
         calls.insert(call.clone(), entry);
         let place = Place { registry: Arc::clone(self), call: call.clone() };
-        Some(Registered { mailbox: letters, stop, lost, place })
+        Some(Registered { mailbox: letters, letters: mailbox, stop, lost, place })
     }
 
     /// The way to a call.

@@ -13,7 +13,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use axum::serve::ListenerExt as _;
 use jiff::Timestamp;
-use phony_call::{CallSid, PhoneNumber};
+use phony_call::CallSid;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
@@ -34,6 +34,7 @@ use crate::dialer::Dials;
 use crate::events::Hub;
 use crate::history::History;
 use crate::http::{self, Auth, Http};
+use crate::lanes::Lanes;
 use crate::models::realtime::{self, BadSettings, RealtimeSettings, SessionSettings};
 use crate::models::{Tool, call_tools};
 use crate::registry::{Registry, hex, random_token};
@@ -79,6 +80,9 @@ pub enum StartError {
     /// The address of Redis is none.
     #[error("REDIS_URL is not the address of a Redis server, such as redis://127.0.0.1:6379")]
     Redis(#[source] redis::RedisError),
+    /// The threads that calls run on cannot be had.
+    #[error("the threads that calls run on cannot be started")]
+    Threads(#[source] io::Error),
     /// The store cannot be used.
     #[error("{}", .0.chain())]
     Store(StoreError),
@@ -223,14 +227,13 @@ async fn start_parts(
     let safety = Safety::open(&config, CLOCK, tasks.clone()).map_err(data_dir)?;
     let port = addr.port();
     let mut switchboard = switchboard(config, port, parts, calls, life.clone(), safety);
+    switchboard.lanes = Lanes::start().map_err(StartError::Threads)?;
     switchboard.dials = Arc::new(Dials::new(&switchboard.config).remember(&switchboard.config));
     let switchboard = Arc::new(switchboard);
     let kept = keeping.start(&switchboard, &tasks);
     if let Some(cluster) = &switchboard.cluster {
         cluster.joined().await;
     }
-    // The numbering plans of the world take a moment to unfold; no call shall wait for it.
-    tasks.spawn_blocking(|| drop(PhoneNumber::typed("+14155552671", None)));
     let app = service(&switchboard, &auth);
     // One frame is one packet: words must not wait for more to fill it.
     let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
@@ -289,6 +292,7 @@ async fn run(
         tracing::warn!(live = left, in_time, "calls did not end in time and were cut off");
     }
     kept.finish().await;
+    switchboard.lanes.stop();
     drop(upkeep.await);
     drop(tokio::time::timeout(END_LIMIT, budget).await);
     match tokio::time::timeout(END_LIMIT, serving).await {
@@ -334,6 +338,7 @@ fn switchboard(
         models,
         softphone,
         calls,
+        lanes: Lanes::none(),
         life,
         clock: CLOCK,
         started,

@@ -19,14 +19,14 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 
 use crate::carriers::CarrierPort;
-use crate::crew::{self, Crew, Part};
+use crate::crew::{self, Crew, Part, queue};
 use crate::events::Publisher;
 use crate::models::ModelPort;
-use crate::registry::{Letter, Registered};
+use crate::registry::{Letter, Registered, Signal};
 use crate::telemetry::of_call;
 pub use outbound::Outbound;
 use record::Record;
-use signals::{Signal, Signals};
+use signals::Signals;
 
 /// How often a model whose task has died is opened anew in one call.
 const MODEL_REOPENS: u32 = 3;
@@ -67,6 +67,25 @@ pub async fn run(start: Box<Start>) {
 }
 
 async fn hold(start: Box<Start>, crew: Crew) {
+    let Some(mut held) = begin(*start, crew) else { return };
+    held.session.turns(&mut held.mailbox).await;
+    held.session.close(held.mailbox).await;
+    if held.session.killed {
+        held.record.killed(held.session.handed_over);
+    }
+    held.record.goes_on = held.session.handed_over;
+}
+
+/// What a call has to its end.
+struct Held {
+    session: Session,
+    record: Record,
+    mailbox: mpsc::Receiver<Box<Letter>>,
+}
+
+/// Begins the call, or goes on with it; nothing if it had ended by the time that it was to go on.
+/// Boxed, and not in the future that holds it, for the same reason as what it begins with.
+fn begin(start: Start, crew: Crew) -> Option<Box<Held>> {
     let Start {
         policy,
         agent,
@@ -79,10 +98,10 @@ async fn hold(start: Box<Start>, crew: Crew) {
         registered,
         publisher,
         outbound,
-    } = unboxed(start);
-    let Registered { mut mailbox, stop, lost, place } = registered;
+    } = start;
+    let Registered { mailbox, letters, stop, lost, place } = registered;
     let signals = Signals { kill: kill.clone(), lost, hand_over: hand_over.clone(), stop };
-    let (signals, signalled) = signals.watch();
+    let signals = signals.watch(letters);
     let now = now();
     let mut record = Record::new(publisher, identity.sid.clone(), (now, wall), place);
     let begun = if past.is_empty() {
@@ -92,9 +111,8 @@ async fn hold(start: Box<Start>, crew: Crew) {
     };
     drop(past);
     let Some((call, outputs)) = begun else {
-        // It had ended by the time that it was to go on.
         record.goes_on = true;
-        return;
+        return None;
     };
     // Who may never answer needs no model yet.
     let asleep = outbound.is_some() && call.phase() == Phase::Ringing;
@@ -120,12 +138,7 @@ async fn hold(start: Box<Start>, crew: Crew) {
         session.reach_model();
     }
     session.perform(outputs);
-    session.turns(&mut mailbox, signalled).await;
-    session.close(mailbox).await;
-    if session.killed {
-        record.killed(session.handed_over);
-    }
-    record.goes_on = session.handed_over;
+    Some(Box::new(Held { session, record, mailbox }))
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
@@ -154,11 +167,7 @@ struct Session {
 }
 
 impl Session {
-    async fn turns(
-        &mut self,
-        mailbox: &mut mpsc::Receiver<Box<Letter>>,
-        mut signalled: mpsc::Receiver<Signal>,
-    ) {
+    async fn turns(&mut self, mailbox: &mut mpsc::Receiver<Box<Letter>>) {
         let timer = tokio::time::sleep_until(now().into());
         tokio::pin!(timer);
         while !self.finished {
@@ -170,28 +179,19 @@ impl Session {
             {
                 timer.as_mut().reset(at.into());
             }
-            // Stop and letters come first, so that «hang up» never waits behind words.
+            // Letters come first, so that «hang up» never waits behind words.
             tokio::select! {
                 biased;
-                Some(signal) = signalled.recv() => match signal {
-                    Signal::Stop => self.input(Input::Stop),
-                    Signal::HandOver => self.input(Input::HandOver),
-                    Signal::Lost => {
-                        self.handed_over = true;
-                        return;
-                    }
-                    Signal::Kill => return self.end_at_once(),
-                },
                 letter = mailbox.recv() => match letter {
                     Some(letter) => self.open_letter(*letter),
                     // The registry keeps a sender as long as the call has its place.
                     None => return,
                 },
                 said = next_of(self.line.as_mut().map(|line| &mut line.rx)) => {
-                    let said = said.map_or(FromCarrier::Closed { clean: false }, |said| *said);
+                    let said = said.unwrap_or(FromCarrier::Closed { clean: false });
                     if matches!(said, FromCarrier::Closed { .. }) {
                         self.line = None;
-                        // The line may have been told first that everything ends.
+                        // The line may have learned first that everything ends.
                         if self.kill.is_cancelled() {
                             return self.end_at_once();
                         }
@@ -201,9 +201,9 @@ impl Session {
                 said = next_of(self.model.as_mut().map(|model| &mut model.rx)) => match said {
                     Some(said) => {
                         self.refused |= matches!(
-                            *said, FromModel::Failed { fault: Fault::Fatal, .. }
+                            said, FromModel::Failed { fault: Fault::Fatal, .. }
                         );
-                        self.input(Input::Model(*said));
+                        self.input(Input::Model(said));
                     }
                     None => self.replace_model("ended"),
                 },
@@ -213,7 +213,7 @@ impl Session {
     }
 
     fn end_at_once(&mut self) {
-        self.killed = true;
+        (self.killed, self.finished) = (true, true);
         // Cut off, but whoever is asked next goes on with it.
         self.handed_over |= self.hand_over.is_cancelled();
     }
@@ -258,6 +258,12 @@ impl Session {
             }
             Letter::Budget(budget) => self.input(Input::Budget(budget)),
             Letter::Over(status) => self.input(Input::Carrier(FromCarrier::Over { status })),
+            Letter::Signal(signal) => match signal {
+                Signal::Stop => self.input(Input::Stop),
+                Signal::HandOver => self.input(Input::HandOver),
+                Signal::Lost => (self.finished, self.handed_over) = (true, true),
+                Signal::Kill => self.end_at_once(),
+            },
             Letter::Snapshot(reply) => {
                 let snapshot = serde_json::to_value(self.call.snapshot(now()));
                 drop(snapshot.map(|snapshot| reply.send(snapshot)));
@@ -311,7 +317,7 @@ impl Session {
             tracing::debug!("nothing to tell it on: there is no line");
             return true;
         };
-        match line.tx.try_send(Box::new(order)) {
+        match line.tx.try_send(order) {
             // A line that has closed says so itself, and how.
             Ok(()) | Err(TrySendError::Closed(_)) => true,
             Err(TrySendError::Full(_)) => {
@@ -327,7 +333,7 @@ impl Session {
     fn tell_model(&mut self, order: ToModel) -> bool {
         self.wake();
         let Some(model) = &self.model else { return true };
-        !matches!(model.tx.try_send(Box::new(order)), Err(TrySendError::Full(_)))
+        !matches!(model.tx.try_send(order), Err(TrySendError::Full(_)))
     }
 
     /// Reaches for the model, if that has not been done yet.
@@ -369,14 +375,8 @@ impl Session {
     }
 }
 
-/// What is in the box, which is freed now and not when the call ends.
-#[expect(clippy::boxed_local, reason = "the box is what it is for")]
-fn unboxed<T>(boxed: Box<T>) -> T {
-    *boxed
-}
-
 /// The next item, or never if there is no channel.
-async fn next_of<T>(channel: Option<&mut mpsc::Receiver<T>>) -> Option<T> {
+async fn next_of<T>(channel: Option<&mut queue::Receiver<T>>) -> Option<T> {
     match channel {
         Some(channel) => channel.recv().await,
         None => std::future::pending().await,

@@ -8,10 +8,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::extract::ws::WebSocket;
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use phony_call::{CallSid, Country, Direction, Event, Identity, PhoneNumber};
+use phony_call::{CallSid, Countries, Direction, Event, Identity, PhoneNumber};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -21,11 +20,13 @@ use crate::config::Config;
 use crate::dialer::Dials;
 use crate::events::{Hub, Publisher};
 use crate::history::History;
+use crate::lanes::Lanes;
 use crate::models::ModelPort;
 use crate::registry::{Handle, Registered, Registry};
 use crate::safety::Safety;
 use crate::safety::pace::Slot;
 use crate::session::{self, Outbound, Start};
+use crate::socket::Socket;
 use pass::Passes;
 
 /// How late the carrier may report that nobody answered.
@@ -60,6 +61,8 @@ pub struct Switchboard {
     pub softphone: Softphone,
     /// The tasks of calls and of their lines.
     pub calls: TaskTracker,
+    /// The threads that calls run on.
+    pub lanes: Lanes,
     /// The stages of the server's end.
     pub life: Life,
     /// What time it is.
@@ -120,12 +123,12 @@ impl fmt::Debug for Models {
 pub struct Softphone(Arc<Carry>);
 
 type Carry =
-    dyn Fn(Arc<Switchboard>, WebSocket, Option<String>) -> BoxFuture<'static, ()> + Send + Sync;
+    dyn Fn(Arc<Switchboard>, Socket, Option<String>) -> BoxFuture<'static, ()> + Send + Sync;
 
 impl Softphone {
     /// A way to carry a call: it returns when the socket has ended.
     pub fn new<F>(
-        carry: impl Fn(Arc<Switchboard>, WebSocket, Option<String>) -> F + Send + Sync + 'static,
+        carry: impl Fn(Arc<Switchboard>, Socket, Option<String>) -> F + Send + Sync + 'static,
     ) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -139,7 +142,7 @@ impl Softphone {
     pub async fn carry(
         &self,
         switchboard: Arc<Switchboard>,
-        socket: WebSocket,
+        socket: Socket,
         agent: Option<String>,
     ) {
         (self.0)(switchboard, socket, agent).await;
@@ -274,8 +277,7 @@ impl Switchboard {
                 Direction::Inbound => &identity.to,
                 Direction::Outbound => &identity.from,
             };
-            let number = PhoneNumber::parse(ours).ok();
-            let own = number.as_ref().and_then(Country::of).into_iter().collect();
+            let own = PhoneNumber::parse(ours).map(Countries::of).unwrap_or_default();
             Arc::make_mut(&mut of_call_itself).transfers.countries = own;
         }
         let mut policy = agent.limits.within(&self.config.policy);
@@ -297,7 +299,7 @@ impl Switchboard {
             publisher,
             outbound,
         };
-        self.calls.spawn(session::run(Box::new(start)));
+        self.lanes.spawn(&self.calls, session::run(Box::new(start)));
     }
 
     /// The way to a live call.

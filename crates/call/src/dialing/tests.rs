@@ -7,7 +7,7 @@ fn number(text: &str) -> PhoneNumber {
 }
 
 fn us() -> Transfers {
-    Transfers { countries: vec![Country::parse("us").unwrap()], ..Transfers::default() }
+    Transfers { countries: Country::parse("us").into_iter().collect(), ..Transfers::default() }
 }
 
 #[test]

@@ -113,7 +113,7 @@ pub(super) fn build(file: &File, persona: Persona, config: &Config) -> Result<Ag
             };
             codes.iter().map(parse).collect::<Result<_, _>>()?
         }
-        None => config.dialing.countries().to_vec(),
+        None => config.dialing.countries().clone(),
     };
     call.transfers = Transfers { fallback, listed, countries };
     let file::Approval { always, first, commands, words } = persona.approval;

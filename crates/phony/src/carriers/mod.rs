@@ -7,23 +7,22 @@ pub mod softphone;
 pub mod twilio;
 
 use phony_call::{FromCarrier, ToCarrier};
-use tokio::sync::mpsc;
 
 use crate::crew::Part;
+use crate::crew::queue::{Receiver, Sender, queue};
 
 /// Orders that may wait for a line. Words come in bursts; a full port is a line that is stuck.
 pub const ORDERS: usize = 256;
 /// Facts that may wait for the call. A full port slows the line down; nothing is lost.
 pub const FACTS: usize = 64;
 
-/// The call's end of a line. What goes through it is boxed, for a queue has room for 32 of them
-/// from the start, and they are large. Dropping it ends the line and closes its socket.
+/// The call's end of a line. Dropping it ends the line and closes its socket.
 #[derive(Debug)]
 pub struct CarrierPort {
     /// Orders to the line.
-    pub tx: mpsc::Sender<Box<ToCarrier>>,
+    pub tx: Sender<ToCarrier>,
     /// Facts from the line; closed when it has ended.
-    pub rx: mpsc::Receiver<Box<FromCarrier>>,
+    pub rx: Receiver<FromCarrier>,
     /// What keeps the line going, for the call to run; nothing if something else runs it.
     pub part: Option<Part>,
 }
@@ -32,15 +31,15 @@ pub struct CarrierPort {
 #[derive(Debug)]
 pub struct CarrierEnd {
     /// Orders to the line; closed when the call has let go of it.
-    pub orders: mpsc::Receiver<Box<ToCarrier>>,
+    pub orders: Receiver<ToCarrier>,
     /// Facts from the line.
-    pub facts: mpsc::Sender<Box<FromCarrier>>,
+    pub facts: Sender<FromCarrier>,
 }
 
 /// Both ends of a new port.
 #[must_use]
 pub fn port() -> (CarrierPort, CarrierEnd) {
-    let (order_tx, orders) = mpsc::channel(ORDERS);
-    let (facts, fact_rx) = mpsc::channel(FACTS);
+    let (order_tx, orders) = queue(ORDERS);
+    let (facts, fact_rx) = queue(FACTS);
     (CarrierPort { tx: order_tx, rx: fact_rx, part: None }, CarrierEnd { orders, facts })
 }

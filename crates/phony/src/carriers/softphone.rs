@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::ws::{WebSocket, close_code};
 use phony_call::{CallSid, Direction, EndStatus, Identity};
 use phony_wire::twilio::relay::Setup;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::twilio::relay::{Line, close, first_frame};
 use crate::registry::{Handle, Letter, random_token};
+use crate::socket::Socket;
 use crate::switchboard::Switchboard;
 
 /// The carrier's name in a call's record.
@@ -20,10 +21,10 @@ const CARRIER: &str = "softphone";
 ///
 /// The page names its call in `callSid` of `setup`, so that it can come back to it when the socket
 /// is lost or the server started again; a call without a name is given one.
-pub async fn carry(switchboard: Arc<Switchboard>, mut socket: WebSocket, agent: Option<String>) {
+pub async fn carry(switchboard: Arc<Switchboard>, mut socket: Socket, agent: Option<String>) {
     let kill = switchboard.life.kill.clone();
     let Some(setup) = first_frame(&mut socket, &kill).await else {
-        return close(&mut socket, close_code::POLICY, "the first frame must be setup").await;
+        return close(&mut socket, CloseCode::Policy, "the first frame must be setup").await;
     };
     let (handle, call) = match place(&switchboard, &setup, agent.as_deref()).await {
         Ok(place) => place,
@@ -47,8 +48,8 @@ async fn place(
     switchboard: &Switchboard,
     setup: &Setup,
     agent: Option<&str>,
-) -> Result<(Handle, CallSid), (u16, &'static str)> {
-    let refused = |reason| (close_code::POLICY, reason);
+) -> Result<(Handle, CallSid), (CloseCode, &'static str)> {
+    let refused = |reason| (CloseCode::Policy, reason);
     let call = if setup.call_sid.is_empty() {
         CallSid::parse(&format!("CA{}", &random_token()[..32]))
     } else {
@@ -57,7 +58,7 @@ async fn place(
     let call = call.map_err(|_| refused("callSid is not a call's id"))?;
     let known = switchboard.history.line(&call).await.map_err(|error| {
         tracing::warn!(callSid = %call, %error, "a softphone's call could not be looked up");
-        (close_code::AGAIN, "the store does not answer; try again")
+        (CloseCode::Again, "the store does not answer; try again")
     })?;
     if let Some(line) = known {
         if line.carrier != CARRIER {
@@ -79,7 +80,7 @@ async fn place(
     let agent = agent.or_else(|| setup.custom_parameters.get("agent").map(String::as_str));
     switchboard
         .take(identity, agent)
-        .map_err(|_| (close_code::RESTART, "the server is stopping and takes no new calls"))?;
+        .map_err(|_| (CloseCode::Restart, "the server is stopping and takes no new calls"))?;
     let handle = switchboard.find(&call).ok_or_else(|| refused("the call is over"))?;
     Ok((handle, call))
 }

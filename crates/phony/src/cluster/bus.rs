@@ -13,6 +13,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
 use super::words::{Letter, Reply, Wish};
 use super::{About, Cluster, HEARTBEAT, LEASE, REDIS_LIMIT};
+use crate::numbers;
 use crate::registry;
 use crate::store::Store as _;
 use crate::store::redis::PREFIX;
@@ -196,6 +197,7 @@ async fn serve(switchboard: &Switchboard, call: &CallSid, what: Wish) -> Reply {
     if let Some(handle) = switchboard.find(call) {
         let reply = match what {
             Wish::Act(action) => {
+                numbers::unfolded_for(&action).await;
                 let done = handle.ask(|reply| registry::Letter::Act { action, reply }).await;
                 done.map(|done| done.map_or_else(Reply::Refused, |()| Reply::Done))
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use phony_call::{Country, PhoneNumber};
+use phony_call::{Countries, Country, PhoneNumber};
 
 use super::parse::{self, CallingHours, Parsed};
 use super::source::Reader;
@@ -23,23 +23,23 @@ pub struct DialingSettings {
     pub day_soft: f64,
     /// At which they end and no more are placed; 0 for no limit. Default 100.
     pub day_hard: f64,
-    countries: Vec<Country>,
+    countries: Countries,
 }
 
 impl DialingSettings {
     /// The countries that may be dialled: the configured ones, or that of our number.
     #[must_use]
-    pub fn countries(&self) -> &[Country] {
+    pub fn countries(&self) -> &Countries {
         &self.countries
     }
 
     /// Lets a country be dialled besides, as between stand-ins, where nobody is really called.
-    pub fn allow(&mut self, country: Option<Country>) {
-        self.countries.extend(country);
+    pub fn allow(&mut self, country: Country) {
+        self.countries.add(country);
     }
 
     pub(super) fn read(reader: &mut Reader, own: Option<&PhoneNumber>) -> Self {
-        let own = || own.and_then(Country::of).into_iter().collect();
+        let own = || own.cloned().map(Countries::of).unwrap_or_default();
         Self {
             rate: reader.or("dial_rate", 60, parse::whole),
             concurrent: reader.or("dialing.concurrent", 100, parse::whole),
@@ -52,7 +52,7 @@ impl DialingSettings {
     }
 }
 
-fn countries(text: &str) -> Parsed<Vec<Country>> {
+fn countries(text: &str) -> Parsed<Countries> {
     let parse = |code: &str| Country::parse(code).ok_or("is not a list of countries such as US");
     text.split(',').map(parse).collect::<Result<_, _>>().map_err(str::to_owned)
 }

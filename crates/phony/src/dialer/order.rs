@@ -52,7 +52,7 @@ impl Order {
         let Self { to, from, scenario, agent, variables, .. } = self;
         let (config, agents) = (&switchboard.config, &switchboard.agents);
         let home = config.twilio.phone_number.as_ref().and_then(Country::of);
-        let home = home.or_else(|| config.dialing.countries().first().copied());
+        let home = home.or_else(|| config.dialing.countries().iter().next());
         let number = PhoneNumber::typed(to, home).map_err(|why| match why {
             Unreadable::Never(why) => refusal(&Forbidden::Number(why)),
             Unreadable::NoDigits

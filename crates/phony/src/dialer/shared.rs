@@ -13,6 +13,7 @@ use crate::agents::Agent;
 use crate::cluster::Cluster;
 use crate::cluster::dialling::{Came, NoPlace, SharedKey, Whose};
 use crate::error::{ApiError, ErrorCode};
+use crate::numbers;
 use crate::registry::Letter;
 use crate::safety::pace::TooMany;
 use crate::switchboard::{Placed, Switchboard};
@@ -172,6 +173,7 @@ impl Switchboard {
                 None => Started::Unreachable,
             },
             Ok(Whose::Orphan(errand)) => {
+                numbers::unfolded().await;
                 let Ok(Understood { number, from, agent, .. }) = errand.order.understand(self)
                 else {
                     return Started::Unknown;

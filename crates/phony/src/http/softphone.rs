@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -12,9 +10,7 @@ use serde::Deserialize;
 use super::Http;
 use super::auth::{Supervisor, check_origin};
 use crate::error::{ApiError, ErrorBody, ErrorCode};
-
-/// The largest frame that is read: a minute of speech, as text.
-const MAX_MESSAGE: usize = 64 * 1024;
+use crate::socket::Upgrade;
 
 /// With whom to speak.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -44,13 +40,11 @@ pub(super) async fn softphone(
     headers: HeaderMap,
     supervisor: Supervisor,
     Query(wanted): Query<Wanted>,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    upgrade: Result<Upgrade, ApiError>,
 ) -> Result<Response, ApiError> {
     let switchboard = supervisor.switchboard();
     check_origin(&headers, switchboard)?;
-    let upgrade = upgrade.map_err(|_| {
-        ApiError::new(ErrorCode::InvalidRequest, "this address is for WebSocket upgrades")
-    })?;
+    let upgrade = upgrade?;
     let agent = wanted.agent.filter(|id| !id.is_empty());
     if agent.as_ref().is_some_and(|id| switchboard.agents.find(id).is_none()) {
         return Err(ApiError::field("agent", "is none of the agents"));
@@ -59,13 +53,7 @@ pub(super) async fn softphone(
         return Err(ApiError::new(ErrorCode::Unavailable, "the server is stopping"));
     }
     let switchboard = Arc::clone(&http.switchboard);
-    let upgrade = upgrade
-        .read_buffer_size(4096)
-        .write_buffer_size(0)
-        .max_message_size(MAX_MESSAGE)
-        .max_frame_size(MAX_MESSAGE);
-    Ok(upgrade.on_upgrade(move |socket| {
-        let (softphone, tasks) = (switchboard.softphone.clone(), switchboard.calls.clone());
-        tasks.track_future(async move { softphone.carry(switchboard, socket, agent).await })
-    }))
+    let (softphone, tasks) = (switchboard.softphone.clone(), switchboard.calls.clone());
+    Ok(upgrade
+        .answer(&tasks, async move |socket| softphone.carry(switchboard, socket, agent).await))
 }

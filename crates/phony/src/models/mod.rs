@@ -8,9 +8,9 @@ pub mod realtime;
 mod tools;
 
 use phony_call::{FromModel, ToModel};
-use tokio::sync::mpsc;
 
 use crate::crew::Part;
+use crate::crew::queue::{Receiver, Sender, queue};
 pub use tools::{Tool, call_tools};
 
 /// Orders that may wait for a model. A call gives a few in a turn, so a full port is a dead model.
@@ -23,11 +23,10 @@ pub const FACTS: usize = 256;
 /// Dropping it (or only [`ModelPort::tx`]) ends the model and closes its connection.
 #[derive(Debug)]
 pub struct ModelPort {
-    /// Orders to the model. Boxed, as facts are, for a queue has room for 32 of them from the
-    /// start, and they are large.
-    pub tx: mpsc::Sender<Box<ToModel>>,
+    /// Orders to the model.
+    pub tx: Sender<ToModel>,
     /// Facts from the model; closed when it has ended.
-    pub rx: mpsc::Receiver<Box<FromModel>>,
+    pub rx: Receiver<FromModel>,
     /// What keeps the model going, for the call to run; nothing if something else runs it.
     pub part: Option<Part>,
 }
@@ -35,13 +34,13 @@ pub struct ModelPort {
 /// The model's end of a port.
 #[derive(Debug)]
 pub(crate) struct ModelEnd {
-    pub(crate) orders: mpsc::Receiver<Box<ToModel>>,
-    pub(crate) facts: mpsc::Sender<Box<FromModel>>,
+    pub(crate) orders: Receiver<ToModel>,
+    pub(crate) facts: Sender<FromModel>,
 }
 
 /// Both ends of a new port.
 pub(crate) fn port() -> (ModelPort, ModelEnd) {
-    let (order_tx, orders) = mpsc::channel(ORDERS);
-    let (facts, fact_rx) = mpsc::channel(FACTS);
+    let (order_tx, orders) = queue(ORDERS);
+    let (facts, fact_rx) = queue(FACTS);
     (ModelPort { tx: order_tx, rx: fact_rx, part: None }, ModelEnd { orders, facts })
 }

@@ -4,9 +4,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::crew::Part;
-
-/// There are not more of them in a call.
-const QUEUE: usize = 4;
+use crate::registry::{Letter, Signal};
 
 /// What is watched. All calls have some of these tokens in common, and each look at one takes a
 /// lock: they are looked at when they are cancelled, and not with every word.
@@ -21,27 +19,13 @@ pub(super) struct Signals {
     pub(super) stop: CancellationToken,
 }
 
-/// What came; each at most once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Signal {
-    /// Everything ends at once.
-    Kill,
-    /// The call has another owner: not a word more.
-    Lost,
-    /// The call shall be left to another server.
-    HandOver,
-    /// The call shall say goodbye.
-    Stop,
-}
-
 impl Signals {
-    /// The part that watches, and where it says what came. It ends with its listener.
-    pub(super) fn watch(self) -> (Part, mpsc::Receiver<Signal>) {
-        let (tell, signalled) = mpsc::channel(QUEUE);
-        (Part::new(self.tell(tell)), signalled)
+    /// The part that watches, and tells the call what came. It ends with the call's mailbox.
+    pub(super) fn watch(self, tell: mpsc::Sender<Box<Letter>>) -> Part {
+        Part::new(self.tell(tell))
     }
 
-    async fn tell(self, tell: mpsc::Sender<Signal>) {
+    async fn tell(self, tell: mpsc::Sender<Box<Letter>>) {
         let (mut stopping, mut leaving) = (false, false);
         loop {
             let signal = tokio::select! {
@@ -60,7 +44,7 @@ impl Signals {
             };
             let last = matches!(signal, Signal::Kill | Signal::Lost);
             // The listener needs no more than it has been told.
-            if tell.send(signal).await.is_err() || last {
+            if tell.send(Box::new(Letter::Signal(signal))).await.is_err() || last {
                 return;
             }
         }

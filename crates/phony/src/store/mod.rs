@@ -81,7 +81,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// How long news may wait for more, so that many events become one write. A process that is
     /// killed loses that, and the time of a write.
     fn linger(&self) -> Duration {
-        Duration::from_millis(50)
+        Duration::from_millis(120)
     }
 
     /// Whether the store can be written, as far as can be told without writing a call.

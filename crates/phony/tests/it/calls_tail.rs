@@ -243,7 +243,7 @@ async fn the_end_of_the_input_ends_the_commands_alone() {
     says(&mut line, "hello").await;
     let turn = asked(&mut model).await;
     let delta = FromModel::Text { turn, text: "Good ".into() };
-    model.facts.send(Box::new(delta)).await.unwrap();
+    model.facts.send(delta).await.unwrap();
     tail.prints("\"hello\"").await;
     house.webhook("/call_status", &[("CallSid", "CA1"), ("CallStatus", "completed")]).await;
     let (code, rest, complaints) = tail.ends().await;

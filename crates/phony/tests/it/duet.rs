@@ -57,7 +57,7 @@ async fn whoever_is_called_greets_first_and_nobody_talks_over_the_other() {
     let mut config = config(&folder);
     let ours = phony_call::PhoneNumber::parse(phony::stage::OURS).ok();
     config.dialing.hours.0 = None;
-    config.dialing.allow(ours.as_ref().and_then(phony_call::Country::of));
+    config.dialing.allow(ours.as_ref().and_then(phony_call::Country::of).expect("a country"));
     config.twilio.phone_number = ours;
     let options = StageOptions {
         brain: Some(Brain::Receptionist),

@@ -34,7 +34,7 @@ async fn a_line_that_takes_no_words_is_let_go() {
     model.ready().await;
     let call = CallSid::parse("CA1").unwrap();
     let (port, end) = carriers::port();
-    end.facts.send(Box::new(FromCarrier::Connected)).await.unwrap();
+    end.facts.send(FromCarrier::Connected).await.unwrap();
     let handle = house.running.switchboard.find(&call).unwrap();
     assert!(handle.send(Letter::Attach(port)).await);
     for n in 0..carriers::ORDERS * 2 {
@@ -74,8 +74,5 @@ async fn a_killed_server_leaves_no_call_without_an_end() {
     let kept = hub.kept(&CallSid::parse("CA1").unwrap()).unwrap();
     let last: serde_json::Value = serde_json::from_str(kept.events.last().unwrap()).unwrap();
     assert_eq!((&last["type"], &last["reason"]), (&json!("session_end"), &json!("shutdown")));
-    assert!(
-        model.facts.send(Box::new(FromModel::Ready)).await.is_err(),
-        "its model is let go, too"
-    );
+    assert!(model.facts.send(FromModel::Ready).await.is_err(), "its model is let go, too");
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use phony::config::{Config, Sources};
+use phony::crew::queue::{Receiver, Sender, queue};
 use phony::models::ModelPort;
 use phony::server::{self, Running};
 use phony::store::Store;
@@ -43,8 +44,8 @@ pub(crate) struct House {
 
 /// The test in the place of a call's model.
 pub(crate) struct FakeModel {
-    pub(crate) orders: mpsc::Receiver<Box<ToModel>>,
-    pub(crate) facts: mpsc::Sender<Box<FromModel>>,
+    pub(crate) orders: Receiver<ToModel>,
+    pub(crate) facts: Sender<FromModel>,
 }
 
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -88,8 +89,8 @@ async fn build(
     let config = Config::from_sources(sources).unwrap();
     let (opened, models) = mpsc::channel(64);
     let open = move |_: &phony::agents::Agent, _: &CallSid| {
-        let (order_tx, orders) = mpsc::channel(64);
-        let (facts, fact_rx) = mpsc::channel(256);
+        let (order_tx, orders) = queue(64);
+        let (facts, fact_rx) = queue(256);
         opened.try_send(FakeModel { orders, facts }).unwrap();
         ModelPort { tx: order_tx, rx: fact_rx, part: None }
     };
@@ -317,7 +318,7 @@ impl Line {
 impl FakeModel {
     /// Comes up.
     pub(crate) async fn ready(&self) {
-        self.facts.send(Box::new(FromModel::Ready)).await.unwrap();
+        self.facts.send(FromModel::Ready).await.unwrap();
     }
 
     /// The next request for a reply: its turn and the caller's last words.
@@ -333,7 +334,7 @@ impl FakeModel {
     /// The next request for a reply: its turn and all that the model is to know.
     pub(crate) async fn asked_with(&mut self) -> (TurnId, Vec<Item>) {
         loop {
-            if let ToModel::Respond { turn, context } = *soon(self.orders.recv()).await.unwrap() {
+            if let ToModel::Respond { turn, context } = soon(self.orders.recv()).await.unwrap() {
                 return (turn, context);
             }
         }
@@ -353,9 +354,9 @@ impl FakeModel {
     async fn finish(&self, turn: TurnId, words: &str, usage: Option<Usage>) {
         let outcome = phony_call::Outcome::Complete;
         let text = FromModel::Text { turn, text: words.into() };
-        self.facts.send(Box::new(text)).await.unwrap();
+        self.facts.send(text).await.unwrap();
         let done = FromModel::Done { turn, outcome, usage };
-        self.facts.send(Box::new(done)).await.unwrap();
+        self.facts.send(done).await.unwrap();
     }
 }
 

@@ -86,7 +86,7 @@ impl Bench {
     /// The next fact.
     pub(crate) async fn next(&mut self) -> FromModel {
         let fact = timeout(PATIENCE, self.port.rx.recv()).await.expect("a fact in time");
-        *fact.expect("a model that lives")
+        fact.expect("a model that lives")
     }
 
     pub(crate) async fn ready(&mut self) {
@@ -94,7 +94,7 @@ impl Bench {
     }
 
     pub(crate) async fn order(&self, order: ToModel) {
-        self.port.tx.send(Box::new(order)).await.expect("a model that lives");
+        self.port.tx.send(order).await.expect("a model that lives");
     }
 
     pub(crate) async fn respond(&self, turn: u32, context: &[Item]) {

@@ -22,7 +22,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 struct Hand {
     listener: TcpListener,
     port: ModelPort,
-    stop: CancellationToken,
     tracker: TaskTracker,
 }
 
@@ -45,10 +44,10 @@ impl Hand {
             safety_identifier: Some("5f2b".into()),
             ..SessionSettings::default()
         };
-        let mut port = realtime::open(Arc::new(settings), session, &tracker, stop.clone());
+        let mut port = realtime::open(Arc::new(settings), session, &tracker, stop);
         port.part.take().expect("a part").spawn_on(&tracker);
         tracker.close();
-        Self { listener, port, stop, tracker }
+        Self { listener, port, tracker }
     }
 
     async fn visitor(&self) -> Visitor {
@@ -75,7 +74,7 @@ impl Hand {
 
     async fn next(&mut self) -> FromModel {
         let fact = timeout(PATIENCE, self.port.rx.recv()).await.expect("in time");
-        *fact.expect("a model that lives")
+        fact.expect("a model that lives")
     }
 
     async fn respond(&self, turn: u32, texts: &[&str]) {
@@ -85,7 +84,7 @@ impl Hand {
         };
         let context = texts.iter().enumerate().map(item).collect();
         let order = ToModel::Respond { turn: TurnId(turn), context };
-        self.port.tx.send(Box::new(order)).await.expect("a model that lives");
+        self.port.tx.send(order).await.expect("a model that lives");
     }
 }
 
@@ -128,7 +127,7 @@ async fn it_is_not_up_before_the_session_is_set_up() {
     visitor.say(&json!({"type": "session.created"})).await;
     visitor.hear().await;
     visitor.say(&json!({"type": "something.new", "with": [1, 2]})).await;
-    assert!(hand.port.rx.try_recv().is_err());
+    assert!(hand.port.rx.try_recv().is_none());
     visitor.say(&json!({"type": "session.updated"})).await;
     assert_eq!(hand.next().await, FromModel::Ready);
 }
@@ -273,7 +272,7 @@ async fn a_server_that_answers_no_ping_counts_as_lost() {
         }
     };
     timeout(PATIENCE, pings).await.expect("five pings");
-    assert!(hand.port.rx.try_recv().is_err());
+    assert!(hand.port.rx.try_recv().is_none());
 }
 
 #[tokio::test]
@@ -323,22 +322,23 @@ async fn a_session_in_doubt_is_replaced_when_it_is_quiet() {
     hand.respond(2, &["Hello"]).await;
     assert_eq!(other.hear().await["type"], "conversation.item.create");
     assert_eq!(other.hear().await["type"], "response.create");
-    assert!(hand.port.rx.try_recv().is_err(), "the call noticed nothing");
+    assert!(hand.port.rx.try_recv().is_none(), "the call noticed nothing");
 }
 
 #[tokio::test]
-async fn a_stop_closes_the_socket_with_1000() {
+async fn the_end_of_a_call_closes_the_socket_with_1000() {
     let mut hand = Hand::start(|_| {}).await;
     let mut guest = hand.guest().await;
     assert_eq!(hand.next().await, FromModel::Ready);
-    hand.stop.cancel();
+    let ModelPort { tx, mut rx, .. } = hand.port;
+    drop(tx);
     let Some(Ok(Message::Close(Some(frame)))) = guest.socket.next().await else {
         panic!("no close")
     };
     assert_eq!(u16::from(frame.code), 1000);
     while guest.socket.next().await.is_some() {}
     timeout(PATIENCE, hand.tracker.wait()).await.expect("no task left");
-    assert_eq!(hand.port.rx.recv().await, None);
+    assert_eq!(rx.recv().await, None);
 }
 
 #[tokio::test]
@@ -377,10 +377,7 @@ async fn a_secure_base_url_is_spoken_to_in_tls_and_a_stranger_is_not_trusted() {
     assert!(!offers(b"sk-not-a-key"));
     stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.expect("a socket");
     let fact = timeout(PATIENCE, port.rx.recv()).await.expect("in time");
-    assert!(matches!(
-        fact.as_deref(),
-        Some(FromModel::Failed { turn: None, fault: Fault::Lost, .. })
-    ));
+    assert!(matches!(fact, Some(FromModel::Failed { turn: None, fault: Fault::Lost, .. })));
     stop.cancel();
     tracker.close();
     timeout(PATIENCE, tracker.wait()).await.expect("no task left");

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use phony::crew::queue::queue;
 use phony::models::FACTS;
 use phony::simulator::openai::{Brain, Counted, Fault, FaultKind};
 use phony_call::{Fault as Why, FromModel, Outcome, ToModel, TurnId};
@@ -33,8 +34,7 @@ every_model!(
     a_cancelled_order_that_still_waits_is_forgotten,
     a_lost_connection_is_told_and_replaced_and_the_turn_can_be_asked_again,
     a_slow_call_loses_no_word,
-    a_dropped_port_ends_the_task,
-    a_stop_ends_the_task_in_the_middle_of_a_turn,
+    a_dropped_port_ends_the_task_in_the_middle_of_a_turn,
 );
 
 async fn a_turn_is_answered_to_its_end() {
@@ -148,21 +148,13 @@ async fn a_slow_call_loses_no_word() {
     assert_eq!(bench.reply(1).await.text, format!("You said: {words}"));
 }
 
-async fn a_dropped_port_ends_the_task() {
-    let mut bench = Bench::start(quick(Brain::Echo, Vec::new())).await;
-    bench.ready().await;
-    let (_, rx) = tokio::sync::mpsc::channel(1);
-    let (tx, _) = tokio::sync::mpsc::channel(1);
-    drop(std::mem::replace(&mut bench.port, phony::models::ModelPort { tx, rx, part: None }));
-    bench.ended().await;
-}
-
-async fn a_stop_ends_the_task_in_the_middle_of_a_turn() {
+async fn a_dropped_port_ends_the_task_in_the_middle_of_a_turn() {
     let mut bench = Bench::start(slow(Brain::Echo, Duration::from_millis(30))).await;
     bench.ready().await;
     bench.respond(1, &[user("u1", "This takes longer than you would like")]).await;
     bench.first_words(1).await;
-    bench.stop.cancel();
+    let ((tx, _), (_, rx)) = (queue(1), queue(1));
+    drop(std::mem::replace(&mut bench.port, phony::models::ModelPort { tx, rx, part: None }));
     bench.ended().await;
     bench.eventually("no open socket", |sim| sim.stats().open == 0).await;
 }

@@ -115,7 +115,7 @@ async fn an_interruption_ends_where_the_page_says_it_was_heard() {
     line.send(&prompt("tell me everything")).await;
     let (turn, _) = model.asked().await;
     let text = "First this, then that, then the rest.".into();
-    model.facts.send(Box::new(FromModel::Text { turn, text })).await.unwrap();
+    model.facts.send(FromModel::Text { turn, text }).await.unwrap();
     line.next_of("text").await;
     let heard = json!({ "type": "interrupt", "utteranceUntilInterrupt": "First this,",
                         "durationUntilInterruptMs": 900 });

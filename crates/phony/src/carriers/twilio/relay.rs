@@ -6,30 +6,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::response::Response;
-use futures_util::SinkExt as _;
+use futures_util::{SinkExt as _, StreamExt as _};
 use phony_call::{CallSid, Direction, FromCarrier, Identity, Next, ToCarrier};
 use phony_wire::twilio::relay::{FromTwilio, Info, Setup, ToTwilio};
 use serde_json::json;
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::error::CapacityError;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
 
 use super::gate::SignedUpgrade;
 use crate::carriers::{self, CarrierEnd};
 use crate::crew::Part;
-use crate::error::{ApiError, ErrorBody, ErrorCode};
+use crate::error::ErrorBody;
 use crate::registry::Handle;
+use crate::socket::{self, Socket, Upgrade};
 use crate::switchboard::Switchboard;
 
-/// Frames are a few hundred bytes; the libraries' own buffers of 128 KB would be most of a call's
-/// memory.
-const READ_BUFFER: usize = 1024;
-/// Frames that are due together leave together.
-const WRITE_BUFFER: usize = 1024;
-/// The largest frame that is read. Twilio's largest is a prompt of a minute's speech.
-const MAX_MESSAGE: usize = 64 * 1024;
 /// The largest text that is put into one frame; longer ones are divided.
 const MAX_TOKEN: usize = 4096;
 /// How long a socket may take to say whose call it carries.
@@ -51,21 +47,13 @@ const GOODBYE_LIMIT: Duration = Duration::from_secs(5);
 pub(super) async fn relay(
     State(switchboard): State<Arc<Switchboard>>,
     _signed: SignedUpgrade,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Result<Response, ApiError> {
-    let upgrade = upgrade.map_err(|_| {
-        ApiError::new(ErrorCode::InvalidRequest, "this address is for WebSocket upgrades")
-    })?;
-    let upgrade = upgrade
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(WRITE_BUFFER)
-        .max_message_size(MAX_MESSAGE)
-        .max_frame_size(MAX_MESSAGE);
+    upgrade: Upgrade,
+) -> Response {
     let tasks = switchboard.calls.clone();
-    Ok(upgrade.on_upgrade(move |socket| tasks.track_future(serve(socket, switchboard))))
+    upgrade.answer(&tasks, move |socket| serve(socket, switchboard))
 }
 
-async fn serve(mut socket: WebSocket, switchboard: Arc<Switchboard>) {
+async fn serve(mut socket: Socket, switchboard: Arc<Switchboard>) {
     let kill = switchboard.life.kill.clone();
     let first = first_frame(&mut socket, &kill).await;
     let admitted = match &first {
@@ -80,7 +68,7 @@ async fn serve(mut socket: WebSocket, switchboard: Arc<Switchboard>) {
             // As the doctor does, to see whether sockets come through.
             tracing::debug!("a relay socket that named no call was closed");
         }
-        close(&mut socket, close_code::POLICY, "no valid token").await;
+        close(&mut socket, CloseCode::Policy, "no valid token").await;
         return;
     };
     if Line::attach(socket, &handle, kill, |_| std::future::ready(())).await {
@@ -90,17 +78,17 @@ async fn serve(mut socket: WebSocket, switchboard: Arc<Switchboard>) {
 
 /// The first frame, if it is the `setup` that must come first, and comes in time.
 pub(in crate::carriers) async fn first_frame(
-    socket: &mut WebSocket,
+    socket: &mut Socket,
     kill: &CancellationToken,
 ) -> Option<Setup> {
     let first = timeout(SETUP_LIMIT, setup_frame(socket));
     kill.run_until_cancelled(first).await?.ok()?
 }
 
-async fn setup_frame(socket: &mut WebSocket) -> Option<Setup> {
+async fn setup_frame(socket: &mut Socket) -> Option<Setup> {
     loop {
-        return match socket.recv().await?.ok()? {
-            Message::Ping(_) | Message::Pong(_) => continue,
+        return match socket.next().await?.ok()? {
+            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => continue,
             Message::Text(text) => match FromTwilio::parse(&text).ok()? {
                 FromTwilio::Setup(setup) => Some(*setup),
                 FromTwilio::Prompt { .. }
@@ -138,13 +126,15 @@ enum Over {
     /// Lost, or closed with another code.
     Unclean,
     /// To be closed by us, with this code.
-    Ours(u16),
+    Ours(CloseCode),
 }
 
 /// A socket that carries a call.
 pub(in crate::carriers) struct Line {
-    socket: WebSocket,
+    socket: Socket,
     end: CarrierEnd,
+    /// Cancelled when everything ends at once; the call lets go of the line then.
+    kill: CancellationToken,
     /// Reused for every frame.
     frame: String,
     /// The call has left the line.
@@ -156,7 +146,7 @@ impl Line {
     /// which is told whether the call left the line by itself. Closes the socket and is false if the
     /// call is over.
     pub(in crate::carriers) async fn attach<F>(
-        socket: WebSocket,
+        socket: Socket,
         handle: &Handle,
         kill: CancellationToken,
         after: impl FnOnce(bool) -> F + Send + 'static,
@@ -168,9 +158,9 @@ impl Line {
         let line = || {
             let (mut port, end) = carriers::port();
             port.part = kept.take().map(|socket| {
-                let mut line = Self { socket, end, frame: String::new(), left: false };
+                let mut line = Self { socket, end, kill, frame: String::new(), left: false };
                 Part::new(async move {
-                    let left = line.carry(&kill).await;
+                    let left = line.carry().await;
                     after(left).await;
                 })
             });
@@ -180,61 +170,73 @@ impl Line {
             return true;
         }
         if let Some(mut socket) = kept {
-            close(&mut socket, close_code::POLICY, "the call is over").await;
+            close(&mut socket, CloseCode::Policy, "the call is over").await;
         }
         false
     }
 
     /// Carries the call until the socket ends; true if the call left the line by itself.
-    async fn carry(&mut self, kill: &CancellationToken) -> bool {
-        // Of its own: what all lines look at with every word is a lock that they all want.
-        let kill = kill.child_token();
-        let over = kill.run_until_cancelled(self.exchange()).await;
-        let clean = match over {
-            Some(Over::Clean) => true,
-            Some(Over::Unclean) => false,
-            Some(Over::Ours(code)) => {
-                close(&mut self.socket, code, "").await;
-                code == close_code::NORMAL
-            }
-            None => {
-                close(&mut self.socket, close_code::AWAY, "the server stops").await;
-                false
+    async fn carry(&mut self) -> bool {
+        if let Err(error) = socket::settle(&mut self.socket) {
+            tracing::warn!(%error, "a line stays on the thread that accepted it, and is slower");
+        }
+        let clean = match self.exchange().await {
+            Over::Clean => true,
+            Over::Unclean => false,
+            Over::Ours(code) => {
+                let reason = if code == CloseCode::Away { "the server stops" } else { "" };
+                close(&mut self.socket, code, reason).await;
+                code == CloseCode::Normal
             }
         };
         // Nobody listens if the call ended first.
-        drop(self.end.facts.send(Box::new(FromCarrier::Closed { clean })).await);
+        drop(self.end.facts.send(FromCarrier::Closed { clean }).await);
         self.left
     }
 
     async fn exchange(&mut self) -> Over {
-        drop(self.end.facts.send(Box::new(FromCarrier::Connected)).await);
+        drop(self.end.facts.send(FromCarrier::Connected).await);
         loop {
             tokio::select! {
                 biased;
-                order = self.end.orders.recv() => match order.map(|order| *order) {
+                order = self.end.orders.recv() => match order {
                     Some(ToCarrier::Leave(next)) => return self.leave(&next).await,
-                    Some(order) => match timeout(WRITE_LIMIT, self.write(order)).await {
-                        Ok(Ok(Some(next))) => return self.leave(&next).await,
-                        Ok(Ok(None)) => {}
-                        Ok(Err(_)) | Err(_) => return Over::Unclean,
+                    Some(order) => match self.written(order).await {
+                        Ok(Some(next)) => return self.leave(&next).await,
+                        Ok(None) => {}
+                        Err(over) => return over,
                     },
+                    None if self.kill.is_cancelled() => return Over::Ours(CloseCode::Away),
                     // The call let go of the line without a word: it failed, or has a newer one.
-                    None => return Over::Ours(close_code::ERROR),
+                    None => return Over::Ours(CloseCode::Error),
                 },
-                message = self.socket.recv() => match fact_of(message) {
+                message = self.socket.next() => match fact_of(message) {
                     Ok(None) => {}
                     // If the call is over, what it still had to say waits in the queue.
-                    Ok(Some(fact)) => drop(self.end.facts.send(Box::new(fact)).await),
+                    Ok(Some(fact)) => drop(self.end.facts.send(fact).await),
                     Err(over) => return over,
                 },
             }
         }
     }
 
+    /// As [`Line::write`], within a limit.
+    async fn written(&mut self, order: ToCarrier) -> Result<Option<Next>, Over> {
+        let kill = self.kill.clone();
+        tokio::select! {
+            biased;
+            written = timeout(WRITE_LIMIT, self.write(order)) => match written {
+                Ok(Ok(next)) => Ok(next),
+                Ok(Err(_)) | Err(_) => Err(Over::Unclean),
+            },
+            // Looked at only if the far side takes nothing.
+            () = kill.cancelled() => Err(Over::Unclean),
+        }
+    }
+
     /// Writes an order and those that wait behind it, each as a frame of its own, and flushes once.
     /// Gives back the order to leave, if it was among them.
-    async fn write(&mut self, order: ToCarrier) -> Result<Option<Next>, axum::Error> {
+    async fn write(&mut self, order: ToCarrier) -> Result<Option<Next>, Error> {
         let mut next = Some(order);
         while let Some(order) = next {
             match order {
@@ -269,13 +271,13 @@ impl Line {
                     }
                 }
             }
-            next = self.end.orders.try_recv().ok().map(|order| *order);
+            next = self.end.orders.try_recv();
         }
         self.socket.flush().await?;
         Ok(None)
     }
 
-    async fn feed(&mut self, frame: &ToTwilio<'_>) -> Result<(), axum::Error> {
+    async fn feed(&mut self, frame: &ToTwilio<'_>) -> Result<(), Error> {
         self.frame.clear();
         frame.write(&mut self.frame);
         self.socket.feed(Message::Text(Utf8Bytes::from(self.frame.as_str()))).await
@@ -286,20 +288,22 @@ impl Line {
         self.left = true;
         let handoff = handoff(next).to_string();
         let end = ToTwilio::End { handoff_data: Some(handoff.into()) };
+        let kill = self.kill.clone();
         let goodbye = async {
             self.feed(&end).await.ok()?;
             self.socket.flush().await.ok()?;
             loop {
                 // What comes after the end is read for its closing alone.
-                if let Err(over) = fact_of(self.socket.recv().await) {
+                if let Err(over) = fact_of(self.socket.next().await) {
                     return Some(over);
                 }
             }
         };
-        match timeout(GOODBYE_LIMIT, goodbye).await {
-            Ok(Some(over)) => over,
-            Ok(None) => Over::Unclean,
-            Err(_) => Over::Ours(close_code::NORMAL),
+        match kill.run_until_cancelled(timeout(GOODBYE_LIMIT, goodbye)).await {
+            Some(Ok(Some(over))) => over,
+            Some(Ok(None)) => Over::Unclean,
+            Some(Err(_)) => Over::Ours(CloseCode::Normal),
+            None => Over::Ours(CloseCode::Away),
         }
     }
 }
@@ -314,24 +318,23 @@ fn handoff(next: &Next) -> serde_json::Value {
 }
 
 /// What a message means to the call: a fact, nothing, or the end of the socket.
-fn fact_of(message: Option<Result<Message, axum::Error>>) -> Result<Option<FromCarrier>, Over> {
+fn fact_of(message: Option<Result<Message, Error>>) -> Result<Option<FromCarrier>, Over> {
     match message {
         None => Err(Over::Unclean),
         Some(Err(error)) => {
-            let too_large = error.to_string().contains("too long");
             tracing::debug!(%error, "relay socket failed");
-            if too_large {
+            if matches!(error, Error::Capacity(CapacityError::MessageTooLong { .. })) {
                 bad_frame("too_large");
-                Err(Over::Ours(close_code::SIZE))
+                Err(Over::Ours(CloseCode::Size))
             } else {
                 Err(Over::Unclean)
             }
         }
         Some(Ok(Message::Close(frame))) => {
-            let clean = frame.is_some_and(|frame| frame.code == close_code::NORMAL);
+            let clean = frame.is_some_and(|frame| frame.code == CloseCode::Normal);
             Err(if clean { Over::Clean } else { Over::Unclean })
         }
-        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(None),
+        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(None),
         Some(Ok(Message::Binary(_))) => Ok(bad_frame("binary")),
         Some(Ok(Message::Text(text))) => Ok(match FromTwilio::parse(&text) {
             Err(_) => bad_frame("unreadable"),
@@ -392,12 +395,12 @@ fn fitting(text: &str) -> usize {
     text[..end].rfind(' ').map_or(end, |space| space + 1)
 }
 
-pub(in crate::carriers) async fn close(socket: &mut WebSocket, code: u16, reason: &'static str) {
+pub(in crate::carriers) async fn close(socket: &mut Socket, code: CloseCode, reason: &'static str) {
     let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
     let closing = async {
         socket.send(Message::Close(Some(frame))).await.ok()?;
         // The far side's answer, so that the frame is not lost in a reset.
-        while let Some(Ok(_)) = socket.recv().await {}
+        while let Some(Ok(_)) = socket.next().await {}
         Some(())
     };
     drop(timeout(Duration::from_secs(2), closing).await);

@@ -10,7 +10,7 @@ use crate::models::ModelEnd;
 #[derive(Debug)]
 pub(crate) struct Desk {
     end: ModelEnd,
-    outbox: VecDeque<Box<FromModel>>,
+    outbox: VecDeque<FromModel>,
 }
 
 /// What happened at the port.
@@ -31,7 +31,6 @@ impl Desk {
     /// Tells the call something: at once if it has room, else as soon as it has.
     pub(crate) fn say(&mut self, fact: FromModel) {
         use tokio::sync::mpsc::error::TrySendError;
-        let fact = Box::new(fact);
         if !self.outbox.is_empty() {
             self.outbox.push_back(fact);
             return;
@@ -53,12 +52,15 @@ impl Desk {
         tokio::select! {
             biased;
             order = self.end.orders.recv() => {
-                order.map_or(Visit::Closed, |order| Visit::Order(*order))
+                order.map_or(Visit::Closed, Visit::Order)
             },
-            permit = self.end.facts.reserve(), if !self.outbox.is_empty() => {
-                let Ok(permit) = permit else { return Visit::Closed };
+            room = self.end.facts.room(), if !self.outbox.is_empty() => {
+                if !room {
+                    return Visit::Closed;
+                }
                 if let Some(fact) = self.outbox.pop_front() {
-                    permit.send(fact);
+                    // There is room, and nobody else who could take it.
+                    drop(self.end.facts.try_send(fact));
                 }
                 Visit::Taken
             }
@@ -82,10 +84,10 @@ mod tests {
             desk.say(text(n));
         }
         assert!(desk.is_behind());
-        port.tx.send(Box::new(ToModel::Cancel { turn: TurnId(1) })).await.unwrap();
+        port.tx.send(ToModel::Cancel { turn: TurnId(1) }).await.unwrap();
         assert!(matches!(desk.visit().await, Visit::Order(_)));
         for n in 0..FACTS + 2 {
-            assert_eq!(port.rx.recv().await, Some(Box::new(text(n))));
+            assert_eq!(port.rx.recv().await, Some(text(n)));
             if desk.is_behind() {
                 assert!(matches!(desk.visit().await, Visit::Taken));
             }

@@ -42,7 +42,8 @@ use super::{ModelPort, port};
 use crate::crew::Part;
 
 /// The model of one call: once its part is run, it connects, and reconnects until the port is
-/// dropped, `stop` is cancelled, or the server refuses for good.
+/// dropped or the server refuses for good. `stop` cuts short what it waits for meanwhile, when
+/// there is no time left: a connection that does not come up, a server that takes nothing.
 ///
 /// It says [`Ready`](phony_call::FromModel::Ready) each time it has come up, and
 /// [`Failed`](phony_call::FromModel::Failed) without a turn once when it is down. An order to

@@ -137,10 +137,8 @@ impl Adapter {
         let mut life = Life::new(connection, self.waiting.take(), born, timing);
         let mut out = Outcomes::default();
         life.exchange.resume(born, &mut out);
-        let stop = self.stop.clone();
-        let stopped = stop.cancelled();
         let timer = sleep_until(life.due(timing));
-        tokio::pin!(stopped, timer);
+        tokio::pin!(timer);
         loop {
             if (life.ping || !out.is_empty())
                 && let Some(end) = self.perform(&mut life, &mut out).await
@@ -158,7 +156,6 @@ impl Adapter {
             let behind = self.desk.is_behind();
             tokio::select! {
                 biased;
-                () = &mut stopped => return self.die(life, Parting::Over, born).await,
                 visit = self.desk.visit() => match visit {
                     Visit::Order(ToModel::Respond { turn, context }) => {
                         let asked = Asked { turn, context, again: false };
@@ -209,8 +206,9 @@ impl Adapter {
         let late = |_| Err(Trouble::lost("write_stalled", "the server takes nothing"));
         let written = tokio::select! {
             biased;
-            () = self.stop.cancelled() => return Some(Parting::Over),
             written = timeout(self.settings.timing.write, writing) => written.unwrap_or_else(late),
+            // Looked at only if the server takes nothing: a call that stops drops its port.
+            () = self.stop.cancelled() => return Some(Parting::Over),
         };
         written.err().map(|trouble| Parting::End(End::Trouble(trouble)))
     }

@@ -29,7 +29,8 @@ fn the_number_says_which_country_may_be_called() {
         [("+15005550006", "US"), ("+442079460958", "GB"), ("+4930901820", "DE")]
     {
         let config = read(&[("TWILIO_PHONE_NUMBER", number)]).unwrap();
-        assert_eq!(config.dialing.countries(), [Country::parse(country).unwrap()]);
+        let countries: Vec<_> = config.dialing.countries().iter().collect();
+        assert_eq!(countries, [Country::parse(country).unwrap()]);
     }
 }
 
@@ -83,7 +84,7 @@ fn countries_and_money_are_set_in_the_file() {
         "[dialing]\ncountries = 'US, ca'\nring = '20s'\n[spend]\nday_hard = 5\ncall_hard = 0\n",
     );
     let config = config.unwrap();
-    assert_eq!(config.dialing.countries().len(), 2);
+    assert_eq!(config.dialing.countries().iter().count(), 2);
     assert!((config.dialing.day_hard - 5.0).abs() < f64::EPSILON && config.policy.hard_cost == 0.0);
     for wrong in [
         "[dialing]\ncountries = 'Utopia'",

@@ -32,7 +32,7 @@ fn the_rules_of_a_number_cost_next_to_nothing() {
     let at = "2026-01-15T18:00:00Z".parse().unwrap();
     let look = |n: u32| {
         let number = PhoneNumber::typed(&format!("(212) 555-{n:04}"), home).unwrap();
-        let allowed = check_dialled(&number, &home.into_iter().collect::<Vec<_>>()).is_ok();
+        let allowed = check_dialled(&number, &home.into_iter().collect()).is_ok();
         allowed && may_call(&number, at, phony::config::CallingHours::default()).is_ok()
     };
     // The plans of the world unfold at the first look.

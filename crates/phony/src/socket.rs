@@ -1,0 +1,116 @@
+//! The server's end of a WebSocket that carries a call.
+//!
+//! axum's own keeps its socket where it was accepted. A call lives on one of the
+//! [lanes](crate::lanes), and every frame that came in elsewhere would wake two threads.
+
+use std::io;
+use std::os::fd::AsFd as _;
+
+use axum::body::Body;
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::Response;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto::upgrade::downcast;
+use tokio::net::TcpStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+use tokio_util::task::TaskTracker;
+
+use crate::error::{ApiError, ErrorCode};
+
+/// A socket that carries a call.
+pub type Socket = WebSocketStream<TcpStream>;
+
+/// Frames are a few hundred bytes; the library's own buffers of 128 KB would be most of a call's
+/// memory.
+const READ_BUFFER: usize = 1024;
+/// Frames that are due together leave together.
+const WRITE_BUFFER: usize = 1024;
+/// The largest message that is read. Twilio's largest is a prompt of a minute's speech.
+const MAX_MESSAGE: usize = 64 * 1024;
+
+/// A request to become a WebSocket (RFC 6455 section 4.2.1). What is none is refused with 400.
+#[derive(Debug)]
+pub struct Upgrade {
+    key: HeaderValue,
+    upgrade: OnUpgrade,
+}
+
+impl<S: Sync> FromRequestParts<S> for Upgrade {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let Parts { method, headers, extensions, .. } = parts;
+        let is_one = *method == Method::GET
+            && names(headers, &header::CONNECTION, "upgrade")
+            && names(headers, &header::UPGRADE, "websocket")
+            && names(headers, &header::SEC_WEBSOCKET_VERSION, "13");
+        let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| is_one).cloned();
+        let upgrade = extensions.remove::<OnUpgrade>();
+        let (Some(key), Some(upgrade)) = (key, upgrade) else {
+            let why = "this address is for WebSocket upgrades";
+            return Err(ApiError::new(ErrorCode::InvalidRequest, why));
+        };
+        Ok(Self { key, upgrade })
+    }
+}
+
+impl Upgrade {
+    /// The answer that makes the connection a WebSocket; `carry` gets it then.
+    pub(crate) fn answer<F>(
+        self,
+        tasks: &TaskTracker,
+        carry: impl FnOnce(Socket) -> F + Send + 'static,
+    ) -> Response
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let Self { key, upgrade } = self;
+        tasks.spawn(async move {
+            // Whoever has gone meanwhile wants nothing any more.
+            let Ok(upgraded) = upgrade.await else { return };
+            if let Some(socket) = opened(upgraded).await {
+                carry(socket).await;
+            } else {
+                tracing::error!("a WebSocket is no TCP connection and cannot be used");
+            }
+        });
+        let accept = HeaderValue::try_from(derive_accept_key(key.as_bytes()));
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        let headers = response.headers_mut();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept.expect("base64 fits into a header"));
+        response
+    }
+}
+
+async fn opened(upgraded: Upgraded) -> Option<Socket> {
+    let connection = downcast::<TokioIo<TcpStream>>(upgraded).ok()?;
+    let (stream, read) = (connection.io.into_inner(), connection.read_buf.to_vec());
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
+        .max_message_size(Some(MAX_MESSAGE))
+        .max_frame_size(Some(MAX_MESSAGE));
+    let role = Role::Server;
+    Some(WebSocketStream::from_partially_read(stream, read, role, Some(config)).await)
+}
+
+/// Has the socket wake whatever runs this, from now on, and not the thread that accepted it.
+pub(crate) fn settle(socket: &mut Socket) -> io::Result<()> {
+    let same = socket.get_ref().as_fd().try_clone_to_owned()?;
+    *socket.get_mut() = TcpStream::from_std(same.into())?;
+    Ok(())
+}
+
+/// Whether the header is there and has this among its values, in large letters or small.
+fn names(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
+    let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case(wanted))
+}
