@@ -148,7 +148,7 @@ impl From<Unreached> for ApiError {
         match unreached {
             Unreached::Unknown => Self::call_not_found(),
             Unreached::Ended => Self::new(ErrorCode::Conflict, unreached.to_string()),
-            Unreached::Silent | Unreached::NoRedis => {
+            Unreached::Silent | Unreached::Moving | Unreached::NoRedis => {
                 Self::new(ErrorCode::Unavailable, unreached.to_string())
             }
         }

@@ -92,6 +92,9 @@ pub enum Unreached {
     /// The node that has it is dead or does not answer.
     #[error("the server that has this call does not answer")]
     Silent,
+    /// The node that has it, as far as is known, has it not: it is on its way to another.
+    #[error("the call is moving to another server; try again")]
+    Moving,
     /// Redis does not answer, so nobody knows who has the call.
     #[error("the shared store does not answer, so other servers' calls cannot be reached")]
     NoRedis,
@@ -234,7 +237,7 @@ impl Cluster {
         what: Wish,
     ) -> Result<Reply, Unreached> {
         if node == self.node {
-            return Err(Unreached::Silent);
+            return Err(Unreached::Moving);
         }
         let id = self.last_question.fetch_add(1, Ordering::Relaxed);
         let (reply, answer) = oneshot::channel();
@@ -252,7 +255,8 @@ impl Cluster {
         let answer = timeout(NODE_LIMIT, answer).await;
         self.questions().remove(&id);
         match answer {
-            Ok(Ok(Reply::Gone)) | Err(_) => Err(Unreached::Silent),
+            Ok(Ok(Reply::Gone)) => Err(Unreached::Moving),
+            Err(_) => Err(Unreached::Silent),
             Ok(answer) => answer,
         }
     }

@@ -13,6 +13,7 @@ use super::{Before, Past, Switchboard};
 use crate::cluster::{Cluster, Reply, Report, Unreached, Wish};
 use crate::error::ApiError;
 use crate::history::entries;
+use crate::numbers;
 use crate::registry::{Handle, Letter, Registered, random_token};
 use crate::store::{FIRST_TERM, StoreError};
 
@@ -26,6 +27,23 @@ const BLIND_LIMIT: Duration = Duration::from_secs(2);
 const SOCKET_LIMIT: Duration = Duration::from_secs(5);
 /// How long to wait between two attempts.
 const AGAIN: Duration = Duration::from_millis(50);
+/// How often, and how long after each other, a call is looked for that moves while somebody acts.
+const MOVE_LOOKS: u32 = 100;
+const MOVE_LOOK: Duration = Duration::from_millis(10);
+
+/// Why an action was not done.
+enum Missed {
+    /// The call is on its way from one server to another.
+    Moving,
+    /// For good.
+    Failed(ApiError),
+}
+
+impl From<ApiError> for Missed {
+    fn from(error: ApiError) -> Self {
+        Self::Failed(error)
+    }
+}
 
 impl Switchboard {
     /// A new single-use token for a socket of this call, good on every node; `None` if nobody could
@@ -142,7 +160,7 @@ impl Switchboard {
         if let Some(cluster) = &self.cluster {
             match cluster.ask(call, Wish::LegEnded(end.clone())).await {
                 Ok(Reply::Next(next)) => return Ok(next),
-                Ok(_) | Err(Unreached::Silent) => {}
+                Ok(_) | Err(Unreached::Silent | Unreached::Moving) => {}
                 Err(Unreached::Unknown) => return Err(Hitch::Unknown),
                 Err(Unreached::Ended) => return Err(Hitch::Over),
                 Err(Unreached::NoRedis) => return Err(Hitch::Unreached(Unreached::NoRedis)),
@@ -167,7 +185,7 @@ impl Switchboard {
         }
         if let Some(cluster) = &self.cluster {
             match cluster.ask(call, Wish::Report(report)).await {
-                Err(Unreached::Silent) => {}
+                Err(Unreached::Silent | Unreached::Moving) => {}
                 Ok(_) | Err(_) => return,
             }
         } else if !matches!(self.history.line(call).await, Ok(Some(line)) if line.end.is_none()) {
@@ -185,29 +203,43 @@ impl Switchboard {
         self.hub.line(call).is_some_and(|line| line.end.is_some())
     }
 
-    /// A supervisor acts on a call, wherever it is.
+    /// A supervisor acts on a call, wherever it is; one that is just moving is waited for.
     pub async fn act(&self, call: &CallSid, action: Action) -> Result<(), ApiError> {
+        numbers::unfolded_for(&action).await;
+        for _ in 0..MOVE_LOOKS {
+            match self.try_act(call, action.clone()).await {
+                Err(Missed::Moving) => sleep(MOVE_LOOK).await,
+                Err(Missed::Failed(error)) => return Err(error),
+                Ok(()) => return Ok(()),
+            }
+        }
+        Err(Unreached::Moving.into())
+    }
+
+    async fn try_act(&self, call: &CallSid, action: Action) -> Result<(), Missed> {
         if let Some(handle) = self.find(call)
             && let Some(done) =
                 handle.ask(|reply| Letter::Act { action: action.clone(), reply }).await
         {
-            return done.map_err(ApiError::from);
+            return Ok(done.map_err(ApiError::from)?);
         }
         if let Some(cluster) = &self.cluster {
             return match cluster.ask(call, Wish::Act(action)).await {
                 Ok(Reply::Done) => Ok(()),
-                Ok(Reply::Refused(refused)) => Err(refused.into()),
+                Ok(Reply::Refused(refused)) => Err(ApiError::from(refused).into()),
+                // It has done nothing.
+                Err(Unreached::Moving) => Err(Missed::Moving),
                 Ok(Reply::Next(_) | Reply::Released(_) | Reply::Gone) => {
-                    Err(Unreached::Silent.into())
+                    Err(ApiError::from(Unreached::Silent).into())
                 }
-                Err(unreached) => Err(unreached.into()),
+                Err(unreached) => Err(ApiError::from(unreached).into()),
             };
         }
-        match self.history.line(call).await? {
-            None => Err(ApiError::call_not_found()),
-            Some(line) if line.end.is_some() => Err(Unreached::Ended.into()),
-            Some(_) => Err(ApiError::lost()),
-        }
+        Err(match self.history.line(call).await.map_err(ApiError::from)? {
+            None => ApiError::call_not_found(),
+            Some(line) if line.end.is_some() => Unreached::Ended.into(),
+            Some(_) => ApiError::lost(),
+        })?
     }
 
     /// Goes on with a call that is not here. The process that has it, if it still answers, lets go
