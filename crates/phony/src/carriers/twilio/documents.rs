@@ -4,8 +4,8 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use phony_call::{CallSid, Next, PhoneNumber};
 use phony_wire::twilio::twiml::{
-    Dial, DialOptions, Number, NumberOptions, Relay, RelayOptions, Say, SayOptions, Twiml, Verb,
-    WssUrl,
+    Dial, DialOptions, Number, NumberOptions, Pause, Redirect, Relay, RelayOptions, Say,
+    SayOptions, Twiml, Verb, WssUrl,
 };
 
 use crate::agents::Agent;
@@ -13,28 +13,40 @@ use crate::config::RelaySettings;
 use crate::switchboard::Switchboard;
 
 /// A document as a response.
-pub(super) struct Document(Twiml);
+pub(super) struct Document {
+    twiml: Twiml,
+    /// The next request shall come over another connection.
+    parts: bool,
+}
+
+impl From<Twiml> for Document {
+    fn from(twiml: Twiml) -> Self {
+        Self { twiml, parts: false }
+    }
+}
 
 impl IntoResponse for Document {
     fn into_response(self) -> Response {
-        ([(header::CONTENT_TYPE, "text/xml; charset=utf-8")], self.0.to_xml()).into_response()
+        let kind = [(header::CONTENT_TYPE, "text/xml; charset=utf-8")];
+        let close = self.parts.then_some([(header::CONNECTION, "close")]);
+        (kind, close, self.twiml.to_xml()).into_response()
     }
 }
 
 impl Document {
     /// Nothing to do.
     pub(super) fn empty() -> Self {
-        Self(Twiml::new())
+        Twiml::new().into()
     }
 
     /// Hang up.
     pub(super) fn hang_up() -> Self {
-        Self(Twiml::new().then(Verb::Hangup))
+        Twiml::new().then(Verb::Hangup).into()
     }
 
     /// Let a call that has not been answered find us engaged.
     pub(super) fn busy() -> Self {
-        Self(Twiml::new().then(Verb::Reject { reason: Some("busy".into()) }))
+        Twiml::new().then(Verb::Reject { reason: Some("busy".into()) }).into()
     }
 
     /// A last sentence, then hang up.
@@ -42,7 +54,20 @@ impl Document {
         let language = Some(switchboard.config.relay.language.clone());
         let options = SayOptions { language, ..SayOptions::default() };
         let say = Verb::Say(Say { text: text.to_owned(), options });
-        Self(Twiml::new().then(say).then(Verb::Hangup))
+        Twiml::new().then(say).then(Verb::Hangup).into()
+    }
+
+    /// Come again, which may reach another server: at once the first time, then a second later.
+    pub(super) fn come_again(switchboard: &Switchboard, again: u32) -> Self {
+        let authority = switchboard.authority();
+        let url = format!("https://{authority}/start_call?again={}", again + 1);
+        let document = match again {
+            0 => Twiml::new(),
+            _ => Twiml::new().then(Verb::Pause(Pause { length_s: Some(1) })),
+        };
+        let twiml = document.then(Verb::Redirect(Redirect { url, method: None }));
+        // A kept connection would bring it here again, past any balancer.
+        Self { twiml, parts: true }
     }
 
     /// Connect the call to our relay socket, with a token made for it alone. A call that is gone
@@ -68,7 +93,7 @@ impl Document {
         if let Some(agent) = agent {
             speak_as(agent, &mut relay.options);
         }
-        Self(Twiml::new().then(Verb::relay(relay, action(&authority))))
+        Twiml::new().then(Verb::relay(relay, action(&authority))).into()
     }
 
     /// Connect the caller with somebody else.
@@ -89,7 +114,7 @@ impl Document {
             ..DialOptions::default()
         };
         let number = Number { number: target.to_string(), options: NumberOptions::default() };
-        Self(Twiml::new().then(Verb::Dial(Dial { options, numbers: vec![number] })))
+        Twiml::new().then(Verb::Dial(Dial { options, numbers: vec![number] })).into()
     }
 
     /// What a call says about how it goes on.

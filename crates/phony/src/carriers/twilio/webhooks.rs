@@ -31,6 +31,19 @@ pub(super) struct Wanted {
     agent: Option<String>,
 }
 
+/// What the URL of a call of ours asks for besides.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Asked {
+    /// How often the carrier was told to come again.
+    #[serde(default)]
+    again: u32,
+}
+
+/// How often the carrier is told to come again for a call of ours of which a server knows nothing
+/// while Redis does not answer. A balancer sends it to another server before long, or Redis is back.
+const COME_AGAIN: u32 = 8;
+
 /// An inbound call: somebody rings one of our numbers.
 #[utoipa::path(
     post, path = "/receive_call", tag = "carrier",
@@ -62,6 +75,7 @@ pub(super) async fn receive_call(
 pub(super) async fn start_call(
     State(switchboard): State<Arc<Switchboard>>,
     Query(wanted): Query<Wanted>,
+    Query(asked): Query<Asked>,
     Signed(form): Signed,
 ) -> Result<Document, ApiError> {
     let call = call_of(&form)?;
@@ -71,7 +85,12 @@ pub(super) async fn start_call(
         Started::Elsewhere(agent) => Ok(Document::relay_as(&switchboard, &call, &agent).await),
         Started::Over => Ok(Document::hang_up()),
         Started::Unknown => answer(&switchboard, &wanted, &form, Direction::Outbound).await,
-        // Who speaks, and on which errand, is not known.
+        // Who speaks, and on which errand, is not known here.
+        Started::Unreachable if asked.again < COME_AGAIN => {
+            let again = asked.again;
+            tracing::warn!(callSid = %call, again, "a call of ours is not known here; it is asked again");
+            Ok(Document::come_again(&switchboard, again))
+        }
         Started::Unreachable => {
             Ok(Document::apology(&switchboard, &Phrases::default().apology_goodbye))
         }
