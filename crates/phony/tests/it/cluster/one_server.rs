@@ -143,6 +143,11 @@ async fn every_part_of_a_call_may_reach_another_server() {
 async fn an_order_through_another_server_is_answered_within_20_ms() {
     let town = Town::start(2, 1.0, Brain::Echo).await;
     let call = town.twilio.dial_in(CALLER, CALLED, Caller::silent()).unwrap();
+    // Once its line is up it stays where it is.
+    let path = format!("/calls/{call}");
+    until(20, async || (town.get(0, &path).await.0 == 200).then_some(())).await;
+    let mut view = town.view(0, &format!("?callSid={call}")).await;
+    while bounded(20, view.next()).await.unwrap()["type"] != "connected" {}
     let owner = town.owner().await;
     let whisper = order(&call, &json!({ "text": "be brief" }));
     let mut middle = [Duration::ZERO; 2];
