@@ -123,8 +123,8 @@ struct Entry {
 pub struct Registered {
     /// Letters, boxed: a queue has room for 32 of them from the start, and they are large.
     pub mailbox: mpsc::Receiver<Box<Letter>>,
-    /// The way into it.
-    pub letters: mpsc::Sender<Box<Letter>>,
+    /// The way into it, for the call's own use.
+    pub handle: Handle,
     /// Cancelled when the call shall say goodbye.
     pub stop: CancellationToken,
     /// Cancelled when the call has another owner: not a word more.
@@ -166,12 +166,13 @@ impl Registry {
             return None;
         }
         let (mailbox, letters) = mpsc::channel(MAILBOX);
-        let handle = Handle { mailbox: mailbox.clone(), stop: stop.clone() };
+        let handle = Handle { mailbox, stop: stop.clone() };
         let lost = CancellationToken::new();
-        let entry = Entry { handle, lost: lost.clone(), tokens: Vec::new(), agent: None };
+        let entry =
+            Entry { handle: handle.clone(), lost: lost.clone(), tokens: Vec::new(), agent: None };
         calls.insert(call.clone(), entry);
         let place = Place { registry: Arc::clone(self), call: call.clone() };
-        Some(Registered { mailbox: letters, letters: mailbox, stop, lost, place })
+        Some(Registered { mailbox: letters, handle, stop, lost, place })
     }
 
     /// The way to a call.

@@ -99,9 +99,9 @@ fn begin(start: Start, crew: Crew) -> Option<Box<Held>> {
         publisher,
         outbound,
     } = start;
-    let Registered { mailbox, letters, stop, lost, place } = registered;
+    let Registered { mailbox, handle, stop, lost, place } = registered;
     let signals = Signals { kill: kill.clone(), lost, hand_over: hand_over.clone(), stop };
-    let signals = signals.watch(letters);
+    let signals = signals.watch(handle);
     let now = now();
     let mut record = Record::new(publisher, identity.sid.clone(), (now, wall), place);
     let begun = if past.is_empty() {

@@ -1,10 +1,9 @@
 //! What can be wanted of a call from outside its world.
 
-use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::crew::Part;
-use crate::registry::{Letter, Signal};
+use crate::registry::{Handle, Letter, Signal};
 
 /// What is watched. All calls have some of these tokens in common, and each look at one takes a
 /// lock: they are looked at when they are cancelled, and not with every word.
@@ -21,16 +20,16 @@ pub(super) struct Signals {
 
 impl Signals {
     /// The part that watches, and tells the call what came. It ends with the call's mailbox.
-    pub(super) fn watch(self, tell: mpsc::Sender<Box<Letter>>) -> Part {
-        Part::new(self.tell(tell))
+    pub(super) fn watch(self, call: Handle) -> Part {
+        Part::new(self.tell(call))
     }
 
-    async fn tell(self, tell: mpsc::Sender<Box<Letter>>) {
+    async fn tell(self, call: Handle) {
         let (mut stopping, mut leaving) = (false, false);
         loop {
             let signal = tokio::select! {
                 biased;
-                () = tell.closed() => return,
+                () = call.closed() => return,
                 () = self.kill.cancelled() => Signal::Kill,
                 () = self.lost.cancelled() => Signal::Lost,
                 () = self.hand_over.cancelled(), if !leaving && !stopping => {
@@ -44,7 +43,7 @@ impl Signals {
             };
             let last = matches!(signal, Signal::Kill | Signal::Lost);
             // The listener needs no more than it has been told.
-            if tell.send(Box::new(Letter::Signal(signal))).await.is_err() || last {
+            if !call.send(Letter::Signal(signal)).await || last {
                 return;
             }
         }

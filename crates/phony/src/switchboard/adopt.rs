@@ -31,20 +31,6 @@ const AGAIN: Duration = Duration::from_millis(50);
 const MOVE_LOOKS: u32 = 100;
 const MOVE_LOOK: Duration = Duration::from_millis(10);
 
-/// Why an action was not done.
-enum Missed {
-    /// The call is on its way from one server to another.
-    Moving,
-    /// For good.
-    Failed(ApiError),
-}
-
-impl From<ApiError> for Missed {
-    fn from(error: ApiError) -> Self {
-        Self::Failed(error)
-    }
-}
-
 impl Switchboard {
     /// A new single-use token for a socket of this call, good on every node; `None` if nobody could
     /// take the socket.
@@ -207,39 +193,39 @@ impl Switchboard {
     pub async fn act(&self, call: &CallSid, action: Action) -> Result<(), ApiError> {
         numbers::unfolded_for(&action).await;
         for _ in 0..MOVE_LOOKS {
-            match self.try_act(call, action.clone()).await {
-                Err(Missed::Moving) => sleep(MOVE_LOOK).await,
-                Err(Missed::Failed(error)) => return Err(error),
-                Ok(()) => return Ok(()),
+            if let Some(done) = self.try_act(call, &action).await {
+                return done;
             }
+            sleep(MOVE_LOOK).await;
         }
         Err(Unreached::Moving.into())
     }
 
-    async fn try_act(&self, call: &CallSid, action: Action) -> Result<(), Missed> {
+    /// `None` if nothing was done, because the call is on its way from one server to another.
+    async fn try_act(&self, call: &CallSid, action: &Action) -> Option<Result<(), ApiError>> {
         if let Some(handle) = self.find(call)
             && let Some(done) =
                 handle.ask(|reply| Letter::Act { action: action.clone(), reply }).await
         {
-            return Ok(done.map_err(ApiError::from)?);
+            return Some(done.map_err(ApiError::from));
         }
         if let Some(cluster) = &self.cluster {
-            return match cluster.ask(call, Wish::Act(action)).await {
+            return Some(match cluster.ask(call, Wish::Act(action.clone())).await {
                 Ok(Reply::Done) => Ok(()),
-                Ok(Reply::Refused(refused)) => Err(ApiError::from(refused).into()),
-                // It has done nothing.
-                Err(Unreached::Moving) => Err(Missed::Moving),
+                Ok(Reply::Refused(refused)) => Err(refused.into()),
+                Err(Unreached::Moving) => return None,
                 Ok(Reply::Next(_) | Reply::Released(_) | Reply::Gone) => {
-                    Err(ApiError::from(Unreached::Silent).into())
+                    Err(Unreached::Silent.into())
                 }
-                Err(unreached) => Err(ApiError::from(unreached).into()),
-            };
+                Err(unreached) => Err(unreached.into()),
+            });
         }
-        Err(match self.history.line(call).await.map_err(ApiError::from)? {
-            None => ApiError::call_not_found(),
-            Some(line) if line.end.is_some() => Unreached::Ended.into(),
-            Some(_) => ApiError::lost(),
-        })?
+        Some(match self.history.line(call).await {
+            Err(error) => Err(error.into()),
+            Ok(None) => Err(ApiError::call_not_found()),
+            Ok(Some(line)) if line.end.is_some() => Err(Unreached::Ended.into()),
+            Ok(Some(_)) => Err(ApiError::lost()),
+        })
     }
 
     /// Goes on with a call that is not here. The process that has it, if it still answers, lets go

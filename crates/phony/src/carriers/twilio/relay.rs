@@ -133,8 +133,6 @@ enum Over {
 pub(in crate::carriers) struct Line {
     socket: Socket,
     end: CarrierEnd,
-    /// Cancelled when everything ends at once; the call lets go of the line then.
-    kill: CancellationToken,
     /// Reused for every frame.
     frame: String,
     /// The call has left the line.
@@ -158,9 +156,9 @@ impl Line {
         let line = || {
             let (mut port, end) = carriers::port();
             port.part = kept.take().map(|socket| {
-                let mut line = Self { socket, end, kill, frame: String::new(), left: false };
+                let mut line = Self { socket, end, frame: String::new(), left: false };
                 Part::new(async move {
-                    let left = line.carry().await;
+                    let left = line.carry(&kill).await;
                     after(left).await;
                 })
             });
@@ -176,11 +174,13 @@ impl Line {
     }
 
     /// Carries the call until the socket ends; true if the call left the line by itself.
-    async fn carry(&mut self) -> bool {
+    async fn carry(&mut self, kill: &CancellationToken) -> bool {
+        // Of its own: one that all lines share is a lock that they all want.
+        let kill = kill.child_token();
         if let Err(error) = socket::settle(&mut self.socket) {
             tracing::warn!(%error, "a line stays on the thread that accepted it, and is slower");
         }
-        let clean = match self.exchange().await {
+        let clean = match self.exchange(&kill).await {
             Over::Clean => true,
             Over::Unclean => false,
             Over::Ours(code) => {
@@ -194,19 +194,19 @@ impl Line {
         self.left
     }
 
-    async fn exchange(&mut self) -> Over {
+    async fn exchange(&mut self, kill: &CancellationToken) -> Over {
         drop(self.end.facts.send(FromCarrier::Connected).await);
         loop {
             tokio::select! {
                 biased;
                 order = self.end.orders.recv() => match order {
-                    Some(ToCarrier::Leave(next)) => return self.leave(&next).await,
-                    Some(order) => match self.written(order).await {
-                        Ok(Some(next)) => return self.leave(&next).await,
+                    Some(ToCarrier::Leave(next)) => return self.leave(&next, kill).await,
+                    Some(order) => match self.written(order, kill).await {
+                        Ok(Some(next)) => return self.leave(&next, kill).await,
                         Ok(None) => {}
                         Err(over) => return over,
                     },
-                    None if self.kill.is_cancelled() => return Over::Ours(CloseCode::Away),
+                    None if kill.is_cancelled() => return Over::Ours(CloseCode::Away),
                     // The call let go of the line without a word: it failed, or has a newer one.
                     None => return Over::Ours(CloseCode::Error),
                 },
@@ -221,8 +221,11 @@ impl Line {
     }
 
     /// As [`Line::write`], within a limit.
-    async fn written(&mut self, order: ToCarrier) -> Result<Option<Next>, Over> {
-        let kill = self.kill.clone();
+    async fn written(
+        &mut self,
+        order: ToCarrier,
+        kill: &CancellationToken,
+    ) -> Result<Option<Next>, Over> {
         tokio::select! {
             biased;
             written = timeout(WRITE_LIMIT, self.write(order)) => match written {
@@ -284,11 +287,10 @@ impl Line {
     }
 
     /// Ends the session, and waits until Twilio has closed the socket.
-    async fn leave(&mut self, next: &Next) -> Over {
+    async fn leave(&mut self, next: &Next, kill: &CancellationToken) -> Over {
         self.left = true;
         let handoff = handoff(next).to_string();
         let end = ToTwilio::End { handoff_data: Some(handoff.into()) };
-        let kill = self.kill.clone();
         let goodbye = async {
             self.feed(&end).await.ok()?;
             self.socket.flush().await.ok()?;
