@@ -201,6 +201,11 @@ impl Hub {
         self.log(call).is_some_and(|log| lock(&log).is_behind())
     }
 
+    /// Whether a call is ours and nothing of it is in the store yet.
+    pub(crate) fn is_unwritten(&self, call: &CallSid) -> bool {
+        self.log(call).is_some_and(|log| lock(&log).is_unwritten())
+    }
+
     /// Forgets the record of a call, with all that is not written of it.
     pub fn forget(&self, call: &CallSid) {
         let mut inner = lock(&self.inner);

@@ -2499,7 +2499,10 @@ export interface operations {
     };
     receive_call: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The id of the agent that shall answer, if not the number's own. */
+                agent?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -2659,7 +2662,12 @@ export interface operations {
     };
     start_call: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The id of the agent that shall answer, if not the number's own. */
+                agent?: string;
+                /** @description How often the carrier was told to come again. */
+                again?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;

@@ -2,9 +2,11 @@
 //! reaches another node than the one that placed the call finds it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use phony_call::{CallSid, Direction, EventBody, Identity, PhoneNumber, Progress};
 use phony_wire::twilio::rest::Call;
+use tokio::time::sleep;
 
 use super::keys::Known;
 use super::order::Understood;
@@ -17,6 +19,9 @@ use crate::numbers;
 use crate::registry::Letter;
 use crate::safety::pace::TooMany;
 use crate::switchboard::{Placed, Switchboard};
+
+/// How long, and how often, a call that was placed is waited for until Redis has it.
+const WRITTEN: (Duration, u32) = (Duration::from_millis(1), 250);
 
 /// An idempotency key that is held for all nodes.
 pub(super) struct Shared {
@@ -90,12 +95,19 @@ impl Attempt<'_> {
         shared.map_err(|_| unshared())
     }
 
-    /// Binds the errand to the carrier's name for the call, for every node.
+    /// Binds the errand to the carrier's name for the call, for every node, and waits, but not for
+    /// long, until every node can find the call: whoever placed it may ask any of them.
     pub(super) async fn share_name(&self, call: &CallSid, to: &str) {
         let Some(cluster) = &self.switchboard.cluster else { return };
         let attempt = (to, self.entry.attempt.as_str());
         if let Err(error) = cluster.named(call, attempt, self.key(), &self.order).await {
             tracing::warn!(callSid = %call, %error, "other servers do not know a call's errand");
+        }
+        for _ in 0..WRITTEN.1 {
+            if !self.switchboard.hub.is_unwritten(call) {
+                return;
+            }
+            sleep(WRITTEN.0).await;
         }
     }
 

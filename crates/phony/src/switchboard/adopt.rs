@@ -144,7 +144,7 @@ impl Switchboard {
             return Ok(next);
         }
         if let Some(cluster) = &self.cluster {
-            match cluster.ask(call, Wish::LegEnded(end.clone())).await {
+            match self.ask_elsewhere(cluster, call, Wish::LegEnded(end.clone())).await {
                 Ok(Reply::Next(next)) => return Ok(next),
                 Ok(_) | Err(Unreached::Silent | Unreached::Moving) => {}
                 Err(Unreached::Unknown) => return Err(Hitch::Unknown),
@@ -170,7 +170,7 @@ impl Switchboard {
             return;
         }
         if let Some(cluster) = &self.cluster {
-            match cluster.ask(call, Wish::Report(report)).await {
+            match self.ask_elsewhere(cluster, call, Wish::Report(report)).await {
                 Err(Unreached::Silent | Unreached::Moving) => {}
                 Ok(_) | Err(_) => return,
             }
@@ -181,6 +181,23 @@ impl Switchboard {
             && let Some(handle) = self.adopt(call).await
         {
             handle.send(report.letter()).await;
+        }
+    }
+
+    /// Asks the node that has a call. One that has just been here may not be in Redis yet.
+    async fn ask_elsewhere(
+        &self,
+        cluster: &Cluster,
+        call: &CallSid,
+        what: Wish,
+    ) -> Result<Reply, Unreached> {
+        match cluster.ask(call, what).await {
+            Err(Unreached::Unknown) => Err(match self.hub.line(call) {
+                Some(line) if line.end.is_some() => Unreached::Ended,
+                Some(_) => Unreached::Moving,
+                None => Unreached::Unknown,
+            }),
+            answer => answer,
         }
     }
 
@@ -210,7 +227,7 @@ impl Switchboard {
             return Some(done.map_err(ApiError::from));
         }
         if let Some(cluster) = &self.cluster {
-            return Some(match cluster.ask(call, Wish::Act(action.clone())).await {
+            return Some(match self.ask_elsewhere(cluster, call, Wish::Act(action.clone())).await {
                 Ok(Reply::Done) => Ok(()),
                 Ok(Reply::Refused(refused)) => Err(refused.into()),
                 Err(Unreached::Moving) => return None,

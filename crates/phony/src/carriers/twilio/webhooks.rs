@@ -14,7 +14,6 @@ use phony_wire::twilio::webhook::{
     SessionStatus, VoiceRequest,
 };
 use serde::Deserialize;
-use utoipa::IntoParams;
 
 use super::documents::Document;
 use super::gate::Signed;
@@ -24,7 +23,7 @@ use crate::error::{ApiError, ErrorBody};
 use crate::switchboard::{Draining, Switchboard};
 
 /// What the URL asks for that is given to the carrier; the signature covers it.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Wanted {
     /// The id of the agent that shall answer, if not the number's own.
@@ -32,7 +31,7 @@ pub(super) struct Wanted {
 }
 
 /// What the URL of a call of ours asks for besides.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(super) struct Asked {
     /// How often the carrier was told to come again.
@@ -46,7 +45,7 @@ const COME_AGAIN: u32 = 8;
 
 /// An inbound call: somebody rings one of our numbers.
 #[utoipa::path(
-    post, path = "/receive_call", tag = "carrier",
+    post, path = "/receive_call", tag = "carrier", params(Wanted),
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "TwiML that connects the call", content_type = "text/xml"),
@@ -64,7 +63,7 @@ pub(super) async fn receive_call(
 
 /// An outbound call has been answered.
 #[utoipa::path(
-    post, path = "/start_call", tag = "carrier",
+    post, path = "/start_call", tag = "carrier", params(Wanted, Asked),
     request_body(content = String, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, description = "TwiML that connects the call", content_type = "text/xml"),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use phony::simulator::callers::{Caller, OrElse, Step, What, When};
 use phony::simulator::openai::Brain;
+use phony_call::CallSid;
 use serde_json::{Value, json};
 
 use super::town::{Town, bounded, now, order, until};
@@ -143,11 +144,6 @@ async fn every_part_of_a_call_may_reach_another_server() {
 async fn an_order_through_another_server_is_answered_within_20_ms() {
     let town = Town::start(2, 1.0, Brain::Echo).await;
     let call = town.twilio.dial_in(CALLER, CALLED, Caller::silent()).unwrap();
-    // Once its line is up it stays where it is.
-    let path = format!("/calls/{call}");
-    until(20, async || (town.get(0, &path).await.0 == 200).then_some(())).await;
-    let mut view = town.view(0, &format!("?callSid={call}")).await;
-    while bounded(20, view.next()).await.unwrap()["type"] != "connected" {}
     let owner = town.owner().await;
     let whisper = order(&call, &json!({ "text": "be brief" }));
     let mut middle = [Duration::ZERO; 2];
@@ -167,6 +163,50 @@ async fn an_order_through_another_server_is_answered_within_20_ms() {
         middle[usize::from(node != owner)] = part(50);
     }
     println!("through another server: {:?} longer", middle[1].saturating_sub(middle[0]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_finds_a_call_that_moves_before_it_is_written() {
+    let redis = RedisServer::start().await;
+    let url = redis.url();
+    let own = [("HOST", HOST), ("TWILIO_AUTH_TOKEN", AUTH_TOKEN), ("REDIS_URL", url.as_str())];
+    let (one, mut two) = (house_with(&own).await, house_with(&own).await);
+    let call = CallSid::parse("CA1").unwrap();
+    let mut connection = redis.connection();
+    let mut client = async |what: &[&str]| {
+        redis::cmd("CLIENT").arg(what).exec_async(&mut connection).await.unwrap();
+    };
+    // Redis can be read, but what is written waits.
+    client(&["PAUSE", "900", "WRITE"]).await;
+    let switchboard = &one.running.switchboard;
+    let leave_and_order = async {
+        until(5, async || switchboard.hub.line(&call)).await;
+        switchboard.registry.lose(&call);
+        one.until_live(0).await;
+        let whisper = order("CA1", &json!({ "text": "be brief" }));
+        let order = one.post("/override/whisper", &whisper);
+        let connect = async {
+            // The order has been given meanwhile, and finds nothing written.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            assert!(!redis_knows(&redis, "CA1").await);
+            client(&["UNPAUSE"]).await;
+        };
+        tokio::join!(order, connect).0
+    };
+    let ring_and_connect = async {
+        let twiml = one.ring("CA1").await;
+        let line = two.connect("CA1", &twiml).await;
+        two.model().await.ready().await;
+        line
+    };
+    let ((status, body), mut line) = tokio::join!(leave_and_order, ring_and_connect);
+    assert_eq!((status, body), (200, json!({ "status": "ok" })));
+    assert!(!line.utterance().await.is_empty());
+}
+
+async fn redis_knows(redis: &RedisServer, call: &str) -> bool {
+    let mut exists = redis::cmd("EXISTS");
+    exists.arg(format!("phony:call:{call}")).query_async(&mut redis.connection()).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -158,6 +158,8 @@ async fn webhooks_and_sockets_of_a_call_of_ours_may_reach_another_server() {
     order["agent"] = json!("hotline");
     for _ in 0..3 {
         let call = placed(&town, 0, &order).await;
+        let (status, line) = town.get(1, &format!("/calls/{call}")).await;
+        assert_eq!((status, &line["live"]), (200, &json!(true)), "any server knows it at once");
         let ended = town.twilio.wait_for_end(&call, Duration::from_secs(30));
         let record = bounded(40, ended).await.unwrap();
         let heard = record.heard_text();
