@@ -6,7 +6,7 @@
 //! supervisor's words, and the whole history after a new connection are one mechanism. In a plain
 //! turn the difference is the caller's new words and nothing else.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use phony_call::{Item, ItemBody, TurnId};
@@ -54,7 +54,7 @@ pub(crate) enum Place {
 }
 
 /// Whose item it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Origin {
     /// We created it from the call's item of this id.
     Ours(Arc<str>),
@@ -147,11 +147,15 @@ impl Remote {
     /// For each item of the call, which of the server's items stand for it already. An item that
     /// would break the order counts as missing: it is deleted and created again in its place.
     fn matched(&self, context: &[Item]) -> Vec<Vec<usize>> {
+        let mut places: HashMap<&Origin, Vec<usize>> = HashMap::with_capacity(self.items.len());
+        for (index, item) in self.items.iter().enumerate() {
+            places.entry(&item.origin).or_default().push(index);
+        }
         let mut last: Option<usize> = None;
         let mut calls_kept: HashSet<&str> = HashSet::new();
         let mut matched = Vec::with_capacity(context.len());
         for item in context {
-            let indexes = self.stand_ins(item, &calls_kept);
+            let indexes = stand_ins(item, &places, &calls_kept);
             let in_order =
                 indexes.first().is_some_and(|first| last.is_none_or(|last| *first > last));
             if !in_order {
@@ -167,24 +171,6 @@ impl Remote {
         matched
     }
 
-    fn stand_ins(&self, item: &Item, calls_kept: &HashSet<&str>) -> Vec<usize> {
-        // A result whose call is made anew is made anew too: the server checks that it has one.
-        if let ItemBody::ToolResult { call_id, .. } = &item.body
-            && !calls_kept.contains(&**call_id)
-        {
-            return Vec::new();
-        }
-        let same = |remote: &RemoteItem| match (&remote.origin, &item.body) {
-            (Origin::Ours(id), _) => *id == item.id,
-            (Origin::Said(turn), ItemBody::Assistant { verbatim: Some(wanted), .. }) => {
-                turn == wanted
-            }
-            (Origin::Called(call), ItemBody::ToolCall { call_id, .. }) => call == call_id,
-            _ => false,
-        };
-        (0..self.items.len()).filter(|index| same(&self.items[*index])).collect()
-    }
-
     fn fresh_id(&mut self, wanted: &Arc<str>) -> Arc<str> {
         let mut id = plain(wanted);
         while id.is_empty() || id.len() > LONGEST_ID || self.used.contains(&id) {
@@ -194,6 +180,31 @@ impl Remote {
         self.used.insert(Arc::clone(&id));
         id
     }
+}
+
+/// Which of the server's items, by what they come from, stand for an item of the call.
+fn stand_ins(
+    item: &Item,
+    places: &HashMap<&Origin, Vec<usize>>,
+    calls_kept: &HashSet<&str>,
+) -> Vec<usize> {
+    let found = |origin: &Origin| places.get(origin).cloned().unwrap_or_default();
+    let ours = found(&Origin::Ours(Arc::clone(&item.id)));
+    let mut theirs = match &item.body {
+        // A result whose call is made anew is made anew too: the server checks that it has one.
+        ItemBody::ToolResult { call_id, .. } if !calls_kept.contains(&**call_id) => {
+            return Vec::new();
+        }
+        ItemBody::Assistant { verbatim: Some(turn), .. } => found(&Origin::Said(*turn)),
+        ItemBody::ToolCall { call_id, .. } => found(&Origin::Called(Arc::clone(call_id))),
+        ItemBody::ToolResult { .. }
+        | ItemBody::Assistant { verbatim: None, .. }
+        | ItemBody::User(_)
+        | ItemBody::Note(_) => return ours,
+    };
+    theirs.extend(ours);
+    theirs.sort_unstable();
+    theirs
 }
 
 /// With letters, digits, `_` and `-` only: all that the ids of OpenAI's API are known to hold.
