@@ -11,6 +11,7 @@
 //! the last calls stay for a while.
 
 mod log;
+mod pack;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::store::{CallLine, Chunk, Entry, Filter, Match};
 use log::{Log, Viewer, Weight};
+use pack::{Lines, Pack};
 
 /// Events that may wait for a viewer of one call.
 pub const VIEWER_QUEUE: usize = 256;
@@ -79,15 +81,6 @@ pub struct Publisher {
     log: Arc<Mutex<Log>>,
 }
 
-/// What is kept of a call.
-#[derive(Debug, Clone)]
-pub struct Kept {
-    /// Its line in the list of calls.
-    pub line: CallLine,
-    /// Stored events as JSON, oldest first.
-    pub events: Vec<Utf8Bytes>,
-}
-
 impl Hub {
     /// A hub whose records are to be written, and the calls that have news.
     #[must_use]
@@ -127,12 +120,13 @@ impl Hub {
         let log = self.log(call)?;
         let mut log = lock(&log);
         let (viewer, live) = Viewer::new(VIEWER_QUEUE);
-        let past = log.lines_after(after).collect();
+        let past = log.lines_after(after);
         let cut = viewer.cut.clone();
         if !log.is_over() {
             log.viewers.push(viewer);
         }
-        Some(View { past, live, cut })
+        drop(log);
+        Some(View { past: past.unpack(), live, cut })
     }
 
     /// Views every call: the live ones from their first event on, and all that come.
@@ -145,12 +139,14 @@ impl Hub {
             let Some(log) = inner.calls.get(call) else { continue };
             let mut log = lock(log);
             if !log.is_over() {
-                past.extend(log.lines_after(0));
+                past.push(log.lines_after(0));
                 log.viewers.push(viewer.clone());
             }
         }
         let cut = viewer.cut.clone();
         inner.everywhere.push(viewer);
+        drop(inner);
+        let past = past.into_iter().flat_map(Lines::unpack).collect();
         View { past, live, cut }
     }
 
@@ -174,12 +170,13 @@ impl Hub {
         lock(&*self.log(call)?).line.clone()
     }
 
-    /// What is kept of a call here.
+    /// The stored events of a call after number `after`, oldest first; `None` if there is no record
+    /// of it.
     #[must_use]
-    pub fn kept(&self, call: &CallSid) -> Option<Kept> {
+    pub fn events(&self, call: &CallSid, after: u64) -> Option<Vec<Utf8Bytes>> {
         let log = self.log(call)?;
-        let log = lock(&log);
-        Some(Kept { line: log.line.clone()?, events: log.lines_after(0).collect() })
+        let lines = lock(&log).lines_after(after);
+        Some(lines.unpack())
     }
 
     /// Sets what the carrier calls the state of a call; false if there is no record of it.
@@ -221,12 +218,13 @@ impl Hub {
 
     /// What was taken is in the store up to this event; true if there is more to be written.
     pub(crate) fn written(&self, taken: &Chunk, last: u64) -> bool {
-        let Some(log) = self.log(&taken.call) else { return false };
-        let mut log = lock(&log);
+        let Some(record) = self.log(&taken.call) else { return false };
+        let mut log = lock(&record);
         log.written(taken.term, last, taken.status.as_deref());
         let (more, over) = (log.is_behind(), log.is_over());
         let departed = log.departed;
         drop(log);
+        pack(&record);
         if departed && !more {
             self.forget(&taken.call);
         }
@@ -401,8 +399,8 @@ impl Publisher {
             Ok(json) => json,
             Err(error) => return tracing::error!(%error, "an event could not be written"),
         };
-        // It may be kept for long: no longer than it must be.
-        let line = Utf8Bytes::from(String::from(json.into_boxed_str()));
+        // It may be kept for a while: no longer than it must be, and without a hole behind it.
+        let line = Utf8Bytes::from(json.as_str().to_owned());
         log.viewers.retain(|viewer| viewer.tell(&line));
         if !event.is_stored() {
             return;
@@ -434,6 +432,15 @@ impl Publisher {
     pub fn state(&self) -> (u64, bool) {
         let log = lock(&self.log);
         (log.last_seq(), log.is_over())
+    }
+}
+
+/// Packs what is written of a record. Nobody waits for it meanwhile, the call least of all.
+fn pack(record: &Mutex<Log>) {
+    loop {
+        let next = lock(record).to_pack();
+        let Some(pack) = next.and_then(|entries| Pack::of(&entries)) else { return };
+        lock(record).pack(pack);
     }
 }
 
@@ -544,9 +551,9 @@ mod tests {
             publisher.publish(&end(&name, 2));
         }
         assert_eq!(hub.find(&Filter::default()).len(), KEPT + 1);
-        assert!(hub.kept(&CallSid::parse("live").unwrap()).is_some());
-        assert!(hub.kept(&CallSid::parse("CA4").unwrap()).is_none());
-        assert!(hub.kept(&CallSid::parse("CA5").unwrap()).is_some());
+        assert!(hub.events(&CallSid::parse("live").unwrap(), 0).is_some());
+        assert!(hub.events(&CallSid::parse("CA4").unwrap(), 0).is_none());
+        assert!(hub.events(&CallSid::parse("CA5").unwrap(), 0).is_some());
     }
 
     #[test]
@@ -560,7 +567,7 @@ mod tests {
             publisher.publish(&end(&name, 2));
         }
         let first = CallSid::parse("CA0").unwrap();
-        assert!(hub.kept(&first).is_some(), "it is written nowhere yet");
+        assert!(hub.events(&first, 0).is_some(), "it is written nowhere yet");
         assert_eq!(news.try_recv(), Ok(first.clone()), "it stands in the queue");
         assert_eq!(news.try_recv(), Ok(CallSid::parse("CA1").unwrap()), "but once");
         let chunk = hub.take_chunk(&first, 1).unwrap();
@@ -569,8 +576,49 @@ mod tests {
         let chunk = hub.take_chunk(&first, 9).unwrap();
         assert_eq!((chunk.after, chunk.entries[0].seq), (1, 2));
         assert!(!hub.written(&chunk, 2));
-        assert!(hub.kept(&first).is_none(), "there are enough others");
+        assert!(hub.events(&first, 0).is_none(), "there are enough others");
         assert_eq!(hub.take_chunk(&first, 9).map(|chunk| chunk.after), None);
+    }
+
+    #[test]
+    fn what_is_packed_is_seen_and_can_be_written_again() {
+        let (hub, _news) = Hub::with_writer();
+        let hub = Arc::new(hub);
+        let call = CallSid::parse("CA1").unwrap();
+        let publisher = hub.open(&call);
+        let tell = |seqs: std::ops::RangeInclusive<u64>| {
+            seqs.for_each(|seq| publisher.publish(&words("CA1", Some(seq))));
+        };
+        publisher.publish(&begin("CA1"));
+        tell(2..=40);
+        let all = hub.events(&call, 0).unwrap();
+        let chunk = hub.take_chunk(&call, 35).unwrap();
+        tell(41..=50);
+        assert!(hub.written(&chunk, 35));
+        let seqs = |after| -> Vec<_> {
+            hub.events(&call, after).unwrap().iter().filter_map(seq_of).collect()
+        };
+        for after in 0..=50 {
+            assert_eq!(seqs(after), (after + 1..=50).collect::<Vec<_>>(), "after {after}");
+        }
+        assert_eq!(hub.events(&call, 0).unwrap()[..40], all);
+        assert_eq!(hub.view(&call, 20).unwrap().past.len(), 30);
+        assert_eq!(hub.view_all().past.len(), 50);
+        assert_eq!(publisher.state(), (50, false));
+        // The store has lost most of it, and gets it again.
+        hub.rewind(&call, 3);
+        let chunk = hub.take_chunk(&call, 99).unwrap();
+        assert_eq!((chunk.after, chunk.entries.len()), (3, 47));
+        assert_eq!(chunk.entries[0].json, all[3]);
+        assert!(!hub.written(&chunk, 50));
+        tell(51..=52);
+        assert_eq!(seqs(0), (1..=52).collect::<Vec<_>>());
+        let chunk = hub.take_chunk(&call, 99).unwrap();
+        assert_eq!((chunk.after, chunk.entries.len()), (50, 2));
+        // Everything was packed when it was written.
+        assert!(!hub.written(&chunk, 52));
+        hub.rewind(&call, 0);
+        assert_eq!(hub.take_chunk(&call, 99).unwrap().entries.len(), 52);
     }
 
     #[test]
@@ -590,8 +638,8 @@ mod tests {
         live.publish(&begin("live"));
         live.publish(&latency("live", 2));
         let left = |call: &str| {
-            let kept = hub.kept(&CallSid::parse(call).unwrap());
-            kept.map(|kept| kept.events.iter().filter_map(seq_of).collect::<Vec<_>>())
+            let events = hub.events(&CallSid::parse(call).unwrap(), 0);
+            events.map(|events| events.iter().filter_map(seq_of).collect::<Vec<_>>())
         };
         let chunk = hub.take_chunk(&CallSid::parse("CA1").unwrap(), 9).unwrap();
         let of_one: usize = chunk.entries.iter().map(|entry| entry.json.len()).sum();

@@ -209,9 +209,8 @@ async fn serve(switchboard: &Switchboard, call: &CallSid, what: Wish) -> Reply {
             Wish::Release => {
                 switchboard.registry.lose(call);
                 handle.closed().await;
-                let events = switchboard.hub.kept(call).map(|kept| kept.events);
                 // What is written already is found in the store.
-                let events = events.unwrap_or_default();
+                let events = switchboard.hub.events(call, 0).unwrap_or_default();
                 return Reply::Released(events.iter().map(ToString::to_string).collect());
             }
         };

@@ -290,7 +290,7 @@ impl Viewer {
     /// Events after number `last` and before number `seq`. Of a call that has just come here, this
     /// server knows more than the store; of one that has left, less.
     async fn between(&self, call: &CallSid, mut last: u64, seq: u64) -> Vec<Utf8Bytes> {
-        let mut events = self.switchboard.hub.kept(call).map_or_else(Vec::new, |kept| kept.events);
+        let mut events = self.switchboard.hub.events(call, last).unwrap_or_default();
         let is_missed = |event: &Utf8Bytes, last| {
             seq_of(event).is_some_and(|number| last < number && number < seq)
         };

@@ -140,7 +140,7 @@ impl Attempt<'_> {
     /// Whether a call was opened by its webhook already, here or on the node that it reached.
     pub(super) async fn is_opened(&self, call: &CallSid) -> bool {
         let Switchboard { hub, cluster, .. } = self.switchboard;
-        if self.switchboard.find(call).is_some() || hub.kept(call).is_some() {
+        if self.switchboard.find(call).is_some() || hub.line(call).is_some() {
             return true;
         }
         let Some(cluster) = cluster else { return false };

@@ -5,6 +5,7 @@ use phony_call::{CallSid, Event, EventBody};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::pack::{self, Lines, Pack};
 use crate::store::{CallLine, Chunk, Entry, FIRST_TERM};
 
 /// One call's record.
@@ -15,7 +16,10 @@ pub(super) struct Log {
     /// The later a record was opened, the higher.
     pub(super) number: u64,
     pub(super) line: Option<CallLine>,
-    pub(super) stored: Vec<Entry>,
+    /// The oldest events, which are in the store.
+    packs: Vec<Pack>,
+    /// Those after them.
+    stored: Vec<Entry>,
     pub(super) viewers: Vec<Viewer>,
     /// The term under which it is written; `None` when the call has another owner or was deleted:
     /// nothing of it is written any more.
@@ -43,6 +47,7 @@ impl Log {
             call,
             number: 0,
             line: None,
+            packs: Vec::new(),
             stored: Vec::new(),
             viewers,
             term: Some(FIRST_TERM),
@@ -90,22 +95,45 @@ impl Log {
     }
 
     pub(super) fn last_seq(&self) -> u64 {
-        self.stored.last().map_or(0, |entry| entry.seq)
+        let packed = self.packs.last().map_or(0, |pack| pack.last);
+        self.stored.last().map_or(packed, |entry| entry.seq)
     }
 
-    /// Events after number `seq`, oldest first.
-    pub(super) fn after(&self, seq: u64) -> &[Entry] {
+    /// Events after number `seq`.
+    pub(super) fn lines_after(&self, seq: u64) -> Lines {
+        let from = self.packs.partition_point(|pack| pack.last <= seq);
+        let rest = self.unpacked_after(seq).iter().map(|entry| entry.json.clone());
+        Lines { after: seq, packs: self.packs[from..].to_vec(), rest: rest.collect() }
+    }
+
+    /// Events that are not in the store yet, oldest first.
+    pub(super) fn unwritten(&self) -> &[Entry] {
+        // What is packed is written.
+        self.unpacked_after(self.written)
+    }
+
+    fn unpacked_after(&self, seq: u64) -> &[Entry] {
         let from = self.stored.partition_point(|entry| entry.seq <= seq);
         &self.stored[from..]
     }
 
-    pub(super) fn lines_after(&self, seq: u64) -> impl Iterator<Item = Utf8Bytes> {
-        self.after(seq).iter().map(|entry| entry.json.clone())
+    /// The events that are to be packed next, if there are enough that are written.
+    pub(super) fn to_pack(&self) -> Option<Vec<Entry>> {
+        let next = self.stored.get(..pack::EVENTS)?;
+        next.last().is_some_and(|entry| entry.seq <= self.written).then(|| next.to_vec())
     }
 
-    /// Events that are not in the store yet.
-    pub(super) fn unwritten(&self) -> &[Entry] {
-        self.after(self.written)
+    /// Puts a pack in the place of its events.
+    pub(super) fn pack(&mut self, pack: Pack) {
+        if pack.last > self.written || self.stored.first().is_none_or(|own| own.seq != pack.first) {
+            return;
+        }
+        let packed = self.stored.partition_point(|entry| entry.seq <= pack.last);
+        self.stored.drain(..packed);
+        if self.stored.len() < pack::EVENTS {
+            self.stored.shrink_to(pack::EVENTS * 2);
+        }
+        self.packs.push(pack);
     }
 
     /// Whether there is something for the writer to do.
@@ -150,6 +178,10 @@ impl Log {
     /// The store has lost what comes after this event.
     pub(super) fn rewind(&mut self, last: u64) {
         self.written = self.written.min(last);
+        let from = self.packs.partition_point(|pack| pack.last <= last);
+        let mut again: Vec<_> = self.packs.drain(from..).flat_map(|pack| pack.unpack()).collect();
+        again.append(&mut self.stored);
+        self.stored = again;
     }
 
     pub(super) fn disown(&mut self, term: u64) {

@@ -150,8 +150,8 @@ impl History {
         call: &CallSid,
         after: u64,
     ) -> Result<Option<Vec<Utf8Bytes>>, StoreError> {
-        match (self.hub.view(call, after), &self.store) {
-            (Some(view), _) => Ok(Some(view.past)),
+        match (self.hub.events(call, after), &self.store) {
+            (Some(events), _) => Ok(Some(events)),
             (None, Some(store)) => store.events(call, after).await,
             (None, None) => Ok(None),
         }

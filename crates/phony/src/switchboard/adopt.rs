@@ -39,8 +39,8 @@ impl Switchboard {
         // One in which nothing has happened yet, or not even its beginning, can begin anywhere.
         let is_new = self
             .hub
-            .kept(call)
-            .is_none_or(|kept| kept.events.len() == 1 && kept.line.direction == Direction::Inbound);
+            .line(call)
+            .is_none_or(|line| line.last_seq == 1 && line.direction == Direction::Inbound);
         let agent = self.registry.agent_of(call).filter(|_| is_new);
         let agent = agent.as_ref().map(|agent| agent.call.id.as_str());
         let token = self.passes.sign(call, random_token(), (self.clock.wall)(), agent);
@@ -227,15 +227,17 @@ impl Switchboard {
             return Some(done.map_err(ApiError::from));
         }
         if let Some(cluster) = &self.cluster {
-            return Some(match self.ask_elsewhere(cluster, call, Wish::Act(action.clone())).await {
-                Ok(Reply::Done) => Ok(()),
-                Ok(Reply::Refused(refused)) => Err(refused.into()),
-                Err(Unreached::Moving) => return None,
-                Ok(Reply::Next(_) | Reply::Released(_) | Reply::Gone) => {
-                    Err(Unreached::Silent.into())
-                }
-                Err(unreached) => Err(unreached.into()),
-            });
+            return Some(
+                match self.ask_elsewhere(cluster, call, Wish::Act(action.clone())).await {
+                    Ok(Reply::Done) => Ok(()),
+                    Ok(Reply::Refused(refused)) => Err(refused.into()),
+                    Err(Unreached::Moving) => return None,
+                    Ok(Reply::Next(_) | Reply::Released(_) | Reply::Gone) => {
+                        Err(Unreached::Silent.into())
+                    }
+                    Err(unreached) => Err(unreached.into()),
+                },
+            );
         }
         Some(match self.history.line(call).await {
             Err(error) => Err(error.into()),

@@ -75,8 +75,8 @@ async fn a_killed_server_leaves_no_call_without_an_end() {
     house.running.kill();
     let hub = std::sync::Arc::clone(&house.running.switchboard.hub);
     soon(house.running.join()).await;
-    let kept = hub.kept(&CallSid::parse("CA1").unwrap()).unwrap();
-    let last: serde_json::Value = serde_json::from_str(kept.events.last().unwrap()).unwrap();
+    let events = hub.events(&CallSid::parse("CA1").unwrap(), 0).unwrap();
+    let last: serde_json::Value = serde_json::from_str(events.last().unwrap()).unwrap();
     assert_eq!((&last["type"], &last["reason"]), (&json!("session_end"), &json!("shutdown")));
     assert!(model.facts.send(FromModel::Ready).await.is_err(), "its model is let go, too");
 }

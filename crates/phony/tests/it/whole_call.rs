@@ -76,17 +76,15 @@ impl World {
     pub(crate) async fn ended(&self, sid: &str) -> (CallRecord, Vec<Value>) {
         let record = self.twilio.wait_for_end(sid, PATIENCE).await.unwrap();
         let call = phony_call::CallSid::parse(sid).unwrap();
+        let hub = &self.running.switchboard.hub;
         let ended = async {
-            loop {
-                let kept = self.running.switchboard.hub.kept(&call).unwrap();
-                if kept.line.end.is_some() {
-                    return kept;
-                }
+            while hub.line(&call).unwrap().end.is_none() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        let kept = soon(ended).await;
-        let events = kept.events.iter().map(|event| serde_json::from_str(event).unwrap());
+        soon(ended).await;
+        let events = hub.events(&call, 0).unwrap();
+        let events = events.iter().map(|event| serde_json::from_str(event).unwrap());
         (record, events.collect())
     }
 
