@@ -5,5 +5,7 @@ source "$(dirname "$0")/lib.sh"
 have cargo-fuzz || cargo install --locked cargo-fuzz
 cd fuzz
 for target in $(cargo +nightly fuzz list --fuzz-dir .); do
-  cargo +nightly fuzz run --fuzz-dir . "$target" -- -max_total_time="${SECONDS_EACH:-60}" -rss_limit_mb=2048
+  # What is new goes into the first folder; what is kept is in the second.
+  mkdir -p "found/$target"
+  cargo +nightly fuzz run --fuzz-dir . "$target" "found/$target" "corpus/$target" -- -max_total_time="${SECONDS_EACH:-60}" -rss_limit_mb=2048
 done
