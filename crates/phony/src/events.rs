@@ -399,8 +399,8 @@ impl Publisher {
             Ok(json) => json,
             Err(error) => return tracing::error!(%error, "an event could not be written"),
         };
-        // It may be kept for a while: no longer than it must be, and without a hole behind it.
-        let line = Utf8Bytes::from(json.as_str().to_owned());
+        // What is kept takes no more room than it must, and leaves no hole where it was made.
+        let line = Utf8Bytes::from(if event.is_stored() { json.as_str().to_owned() } else { json });
         log.viewers.retain(|viewer| viewer.tell(&line));
         if !event.is_stored() {
             return;
