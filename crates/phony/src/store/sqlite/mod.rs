@@ -1,13 +1,15 @@
 //! The embedded store: one SQLite file in the data folder.
 //!
 //! It is written through one connection and read through a few others (WAL: readers never wait for
-//! the writer, nor it for them), all on threads where blocking is allowed. A commit survives the
+//! the writer, nor it for them), all on threads where blocking is allowed; what is written, on
+//! one that gives way to everything else. A commit survives the
 //! death of the process at once; a loss of power may cost the last commits, never the file.
 
 mod read;
 mod rows;
 mod schema;
 mod write;
+mod writer;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +23,7 @@ use rusqlite::config::DbConfig;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
+use self::writer::Writer;
 use super::{Answer, Appended, CallLine, Chunk, Page, Retention, Store, StoreError, Wanted};
 
 /// The file's name in the data folder.
@@ -49,7 +52,7 @@ pub struct Sqlite(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     path: PathBuf,
-    writer: Mutex<Connection>,
+    writer: Writer,
     readers: Mutex<Vec<Connection>>,
     permits: Semaphore,
 }
@@ -60,9 +63,11 @@ impl Sqlite {
         make_private(path);
         let mut connection = connect(path, WRITING_KIB)?;
         schema::prepare(&mut connection, path)?;
+        let writer = Writer::start(connection)
+            .map_err(|error| StoreError::failed("the store's thread cannot be started", error))?;
         Ok(Self(Arc::new(Inner {
             path: path.to_owned(),
-            writer: Mutex::new(connection),
+            writer,
             readers: Mutex::default(),
             permits: Semaphore::new(READERS),
         })))
@@ -97,15 +102,17 @@ impl Sqlite {
         Ok(gone)
     }
 
-    /// Runs something on the writing connection, off the tasks' threads.
+    /// Runs something on the writing connection.
     async fn write<T: Send + 'static>(
         &self,
         doing: &'static str,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let inner = Arc::clone(&self.0);
-        let done = spawn_blocking(move || work(&mut lock(&inner.writer))).await;
-        self.told(doing, done)
+        match self.0.writer.run(work).await {
+            Ok(Ok(done)) => Ok(done),
+            Ok(Err(error)) => Err(self.0.failed(doing, error)),
+            Err(error) => Err(self.0.failed(doing, error)),
+        }
     }
 
     /// Runs something on a reading connection, off the tasks' threads.
@@ -129,18 +136,6 @@ impl Sqlite {
         let done = done.await;
         drop(permit);
         done.unwrap_or_else(|error| Err(self.0.failed(DOING, error)))
-    }
-
-    fn told<T>(
-        &self,
-        doing: &str,
-        done: Result<rusqlite::Result<T>, tokio::task::JoinError>,
-    ) -> Result<T, StoreError> {
-        match done {
-            Ok(Ok(done)) => Ok(done),
-            Ok(Err(error)) => Err(self.0.failed(doing, error)),
-            Err(error) => Err(self.0.failed(doing, error)),
-        }
     }
 }
 
@@ -253,6 +248,6 @@ fn connect(path: &Path, cache_kib: i64) -> Result<Connection, StoreError> {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A transaction that was left open is rolled back when it is dropped.
+    // Nothing is done under these locks that could leave a list half changed.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
