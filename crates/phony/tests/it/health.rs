@@ -28,8 +28,10 @@ async fn a_server_that_cannot_take_calls_is_not_ready() {
 
 #[tokio::test]
 async fn metrics_are_prometheus_text() {
-    let house = house().await;
+    let mut house = house().await;
     house.ring("CA1").await;
+    // The call runs, on a thread of its own.
+    let _model = house.model().await;
     let request = house.http.get(house.url("/metrics")).bearer_auth(House::token());
     let text = request.send().await.unwrap().text().await.unwrap();
     assert!(text.contains("phony_calls_total"), "{text}");

@@ -1,9 +1,9 @@
 //! The embedded store: one SQLite file in the data folder.
 //!
 //! It is written through one connection and read through a few others (WAL: readers never wait for
-//! the writer, nor it for them), all on threads where blocking is allowed; what is written, on
-//! one that gives way to everything else. A commit survives the
-//! death of the process at once; a loss of power may cost the last commits, never the file.
+//! the writer, nor it for them), all on threads where blocking is allowed; what is written, on one
+//! that gives way to everything else. A commit survives the death of the process at once; a loss of
+//! power may cost the last commits, never the file.
 
 mod read;
 mod rows;
