@@ -16,10 +16,12 @@ mod pack;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
 use phony_call::{CallSid, Event};
 use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::store::{CallLine, Chunk, Entry, Filter, Match};
@@ -37,6 +39,9 @@ pub const BOARD_QUEUE: usize = 8192;
 const KEPT: usize = 200;
 /// Calls with news that may wait for the writer; it finds those that find no place, later.
 const NEWS: usize = 4096;
+
+/// How often it is looked whether a call is written, by who waits for it.
+const SETTLING: Duration = Duration::from_millis(5);
 
 /// All records.
 #[derive(Debug, Default)]
@@ -198,9 +203,15 @@ impl Hub {
         self.log(call).is_some_and(|log| lock(&log).is_behind())
     }
 
-    /// Whether a call is ours and nothing of it is in the store yet.
-    pub(crate) fn is_unwritten(&self, call: &CallSid) -> bool {
-        self.log(call).is_some_and(|log| lock(&log).is_unwritten())
+    /// Waits until all that is known of a call is written, but no longer than `limit`; false if
+    /// some of it is not.
+    pub(crate) async fn settled(&self, call: &CallSid, limit: Duration) -> bool {
+        let settle = async {
+            while self.is_behind(call) {
+                sleep(SETTLING).await;
+            }
+        };
+        timeout(limit, settle).await.is_ok()
     }
 
     /// Forgets the record of a call, with all that is not written of it.

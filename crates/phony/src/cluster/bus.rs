@@ -27,7 +27,7 @@ const ABANDONED: Duration = Duration::from_mins(5);
 /// How long to wait before Redis is listened to again.
 const AGAIN: Duration = Duration::from_millis(200);
 /// How long what this node wrote last may take before it says that it has a call no longer.
-const SETTLING: (Duration, u32) = (Duration::from_millis(10), 100);
+const SETTLING: Duration = Duration::from_secs(1);
 
 impl Cluster {
     /// Works until the server ends.
@@ -219,18 +219,8 @@ async fn serve(switchboard: &Switchboard, call: &CallSid, what: Wish) -> Reply {
         }
     }
     // It has just ended or been handed over here: whoever asks must find all of it in the store.
-    settle(switchboard, call).await;
+    switchboard.hub.settled(call, SETTLING).await;
     Reply::Gone
-}
-
-/// Waits, but not for long, until what is known of a call here is written.
-async fn settle(switchboard: &Switchboard, call: &CallSid) {
-    for _ in 0..SETTLING.1 {
-        if !switchboard.hub.is_behind(call) {
-            return;
-        }
-        sleep(SETTLING.0).await;
-    }
 }
 
 /// The channel that every node listens to.

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use phony_call::{CallSid, Direction, EventBody, Identity, PhoneNumber, Progress};
 use phony_wire::twilio::rest::Call;
-use tokio::time::sleep;
 
 use super::keys::Known;
 use super::order::Understood;
@@ -20,8 +19,8 @@ use crate::registry::Letter;
 use crate::safety::pace::TooMany;
 use crate::switchboard::{Placed, Switchboard};
 
-/// How long, and how often, a call that was placed is waited for until Redis has it.
-const WRITTEN: (Duration, u32) = (Duration::from_millis(1), 250);
+/// For how long a call that was placed is waited for until Redis has it.
+const WRITING: Duration = Duration::from_millis(250);
 
 /// An idempotency key that is held for all nodes.
 pub(super) struct Shared {
@@ -103,11 +102,12 @@ impl Attempt<'_> {
         if let Err(error) = cluster.named(call, attempt, self.key(), &self.order).await {
             tracing::warn!(callSid = %call, %error, "other servers do not know a call's errand");
         }
-        for _ in 0..WRITTEN.1 {
-            if !self.switchboard.hub.is_unwritten(call) {
-                return;
-            }
-            sleep(WRITTEN.0).await;
+        if let Some(handle) = self.switchboard.find(call) {
+            // Once it answers it has begun, and its record with it.
+            handle.ask(Letter::Snapshot).await;
+        }
+        if !self.switchboard.hub.settled(call, WRITING).await {
+            tracing::warn!(callSid = %call, "other servers do not know a call yet");
         }
     }
 

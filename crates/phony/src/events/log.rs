@@ -141,11 +141,6 @@ impl Log {
         self.term.is_some() && (self.status_changed || self.last_seq() > self.written)
     }
 
-    /// Whether it is ours and nothing of it is in the store.
-    pub(super) fn is_unwritten(&self) -> bool {
-        self.term.is_some() && self.written == 0
-    }
-
     /// The term under which it is written; `None` if the call is not ours.
     pub(super) fn term(&self) -> Option<u64> {
         self.term.filter(|_| !self.departed)

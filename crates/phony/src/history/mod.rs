@@ -31,8 +31,8 @@ pub use writer::Writer;
 use crate::events::{Hub, View};
 use crate::store::{Entry, Store};
 
-/// How long, and how often, a call that is deleted is waited for until it is written.
-const SETTLING: (Duration, u32) = (Duration::from_millis(20), 100);
+/// For how long a call that is deleted is waited for until it is written.
+const SETTLING: Duration = Duration::from_secs(2);
 
 /// What is known of calls.
 #[derive(Debug, Clone)]
@@ -188,14 +188,9 @@ impl History {
             return Ok(Deletion::Done);
         };
         // What is on its way to the store would bring the call back.
-        let mut tries = 0;
-        while self.hub.is_behind(call) {
-            tries += 1;
-            if tries > SETTLING.1 {
-                let why = self.trouble().unwrap_or_else(|| "it is busy".into());
-                return Err(StoreError::failed("the call is not written yet", why));
-            }
-            tokio::time::sleep(SETTLING.0).await;
+        if !self.hub.settled(call, SETTLING).await {
+            let why = self.trouble().unwrap_or_else(|| "it is busy".into());
+            return Err(StoreError::failed("the call is not written yet", why));
         }
         self.hub.forget(call);
         store.delete(call).await?;
