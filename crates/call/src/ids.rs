@@ -80,6 +80,85 @@ impl fmt::Display for TurnId {
     }
 }
 
+/// The name of an item of the conversation: unique in the call, and never used for two contents.
+///
+/// Written as text it has at most 32 characters, all of them small letters, digits or `_`, so that
+/// models' servers take it as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct ItemId {
+    kind: ItemKind,
+    part: u32,
+    of: u64,
+}
+
+/// What an item is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ItemKind {
+    /// A stored event of this number; the part is its place in the conversation.
+    Entry,
+    /// Keys since the event of this number; the part is how many.
+    Keys,
+    /// A tool's call, by the event of this number.
+    ToolCall,
+    /// The result of one.
+    ToolResult,
+    /// A result that is not there yet, as of the event of this number.
+    Pending,
+    /// A hint for the turn of this number alone.
+    Hint,
+    /// What has been said already of the reply of the turn of this number.
+    SaidBefore,
+}
+
+impl ItemKind {
+    const ALL: [Self; 7] = [
+        Self::Entry,
+        Self::Keys,
+        Self::ToolCall,
+        Self::ToolResult,
+        Self::Pending,
+        Self::Hint,
+        Self::SaidBefore,
+    ];
+
+    fn letter(self) -> char {
+        match self {
+            Self::Entry => 'e',
+            Self::Keys => 'k',
+            Self::ToolCall => 'c',
+            Self::ToolResult => 'r',
+            Self::Pending => 'p',
+            Self::Hint => 'h',
+            Self::SaidBefore => 's',
+        }
+    }
+}
+
+impl ItemId {
+    /// The item of this kind that comes of an event or a turn, and is this part of it.
+    #[must_use]
+    pub fn new(kind: ItemKind, of: u64, part: u32) -> Self {
+        Self { kind, part, of }
+    }
+
+    /// The name that was written like this, if it was one.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let first = text.chars().next()?;
+        let kind = ItemKind::ALL.into_iter().find(|kind| kind.letter() == first)?;
+        let (of, part) = text[first.len_utf8()..].split_once('_')?;
+        let id = Self { kind, of: of.parse().ok()?, part: part.parse().ok()? };
+        // Numbers can be spelt in many ways, and names in one.
+        (id.to_string() == text).then_some(id)
+    }
+}
+
+impl fmt::Display for ItemId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}_{}", self.kind.letter(), self.of, self.part)
+    }
+}
+
 /// A telephone number in E.164 form: `+`, then 7 to 15 digits, the first of them not 0.
 ///
 /// `Debug` shows the last four digits only; `Display` shows all of it.
@@ -212,6 +291,22 @@ mod tests {
         assert_eq!(Digits::parse("1 2w3#").unwrap().as_str(), "12w3#");
         for text in ["", "w", "a", "12;34", &"1".repeat(65)] {
             assert_eq!(Digits::parse(text), Err(Invalid::Digits), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_items_name_is_short_and_can_be_read_back() {
+        for kind in ItemKind::ALL {
+            for (of, part) in [(0, 0), (12, 3), (u64::MAX, u32::MAX)] {
+                let id = ItemId::new(kind, of, part);
+                let text = id.to_string();
+                assert!(text.len() <= 32, "{text}");
+                assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'), "{text}");
+                assert_eq!(ItemId::parse(&text), Some(id));
+            }
+        }
+        for text in ["", "e", "e1", "e_1", "e1_", "x1_1", "e01_1", "e+1_1", "e1_1 ", "é1_1"] {
+            assert_eq!(ItemId::parse(text), None, "{text}");
         }
     }
 

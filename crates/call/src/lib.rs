@@ -41,7 +41,7 @@ pub use event::{
     Answerer, By, CommandName, Direction, EndReason, Event, EventBody, HeldCommand, Progress,
     Source, Speaker, Stage, ToolRef, Where,
 };
-pub use ids::{CallSid, Digits, Invalid, PhoneNumber, TurnId, masked};
+pub use ids::{CallSid, Digits, Invalid, ItemId, ItemKind, PhoneNumber, TurnId, masked};
 pub use model::{Fault, FromModel, Item, ItemBody, Outcome, Prices, ToModel, Usage};
 pub use phase::Phase;
 pub use policy::{Agent, Approval, ApprovalRules, ApprovalTimeout, Phrases, Policy};

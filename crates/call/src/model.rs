@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::ids::TurnId;
+use crate::event::ToolRef;
+use crate::ids::{ItemId, TurnId};
 
 /// An order to the model.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,8 +100,8 @@ pub enum Fault {
 /// One item of the conversation that the model is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// Unique in the call, and never used for two contents. At most 32 characters.
-    pub id: Arc<str>,
+    /// Its name.
+    pub id: ItemId,
     /// The content.
     pub body: ItemBody,
 }
@@ -121,14 +122,7 @@ pub enum ItemBody {
     /// Something the model must know and the caller did not hear.
     Note(Arc<str>),
     /// The model called a tool.
-    ToolCall {
-        /// The model's id of this call.
-        call_id: Arc<str>,
-        /// The tool's name.
-        name: Arc<str>,
-        /// JSON text.
-        arguments: Arc<str>,
-    },
+    ToolCall(Arc<ToolRef>),
     /// What came of it.
     ToolResult {
         /// The call that it answers.

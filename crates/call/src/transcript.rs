@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use crate::event::{
     By, CommandName, EndReason, Event, EventBody, HeldCommand, Progress, Source, ToolRef,
 };
-use crate::ids::{PhoneNumber, TurnId};
+use crate::ids::{ItemId, ItemKind, PhoneNumber, TurnId};
 use crate::model::{Item, ItemBody, Usage};
 
 /// What the model is told when a line that was lost has come back.
@@ -107,12 +107,16 @@ pub(crate) enum EntryBody {
         verbatim: bool,
     },
     Note(Arc<str>),
-    ToolCall(ToolRef),
+    ToolCall(Arc<ToolRef>),
     ToolResult {
         call_id: Arc<str>,
         output: Arc<str>,
     },
 }
+
+/// For how many more entries room is made at once. Doubling it would leave a long call with as much
+/// room for what is never said as for what was.
+const ROOM: usize = 16;
 
 impl Transcript {
     /// Takes in one stored event.
@@ -159,8 +163,7 @@ impl Transcript {
                 if let Some(Entry { body: EntryBody::Keys(keys), .. }) = self.entries.last_mut() {
                     keys.push(*digit);
                 } else {
-                    let body = EntryBody::Keys(digit.to_string());
-                    self.entries.push(Entry { seq, at: event.at, body });
+                    self.add(event, EntryBody::Keys(digit.to_string()));
                 }
             }
             EventBody::AssistantResponse {
@@ -192,7 +195,7 @@ impl Transcript {
                     Some(entry) if *source == Source::Supervisor => {
                         *entry = Entry { seq, at: entry.at, body };
                     }
-                    _ => self.entries.push(Entry { seq, at: event.at, body }),
+                    _ => self.add(event, body),
                 }
             }
             EventBody::AssistantOverride { text, .. } => {
@@ -209,7 +212,7 @@ impl Transcript {
             EventBody::CommandExecuted { command, value, by, tool } => {
                 self.by_policy = *by == By::Policy;
                 match tool {
-                    Some(tool) => self.tool_done(seq, event.at, tool, r#"{"ok":true}"#),
+                    Some(tool) => self.tool_done(event, tool, r#"{"ok":true}"#),
                     None if *command == CommandName::Press => {
                         let who = if *by == By::Ai { "You" } else { "Your supervisor" };
                         self.add(event, note(&format!("{who} pressed the keys {value}.")));
@@ -222,7 +225,7 @@ impl Transcript {
                 match tool {
                     Some(tool) => {
                         let output = serde_json::json!({ "error": reason }).to_string();
-                        self.tool_done(seq, event.at, tool, &output);
+                        self.tool_done(event, tool, &output);
                     }
                     None if *by == By::Ai => {
                         let what = if value.is_empty() {
@@ -238,7 +241,7 @@ impl Transcript {
             }
             EventBody::Query { prompt, tool, .. } => {
                 if let Some(tool) = tool {
-                    self.add(event, EntryBody::ToolCall(tool.clone()));
+                    self.add(event, EntryBody::ToolCall(Arc::new(tool.clone())));
                 }
                 let (prompt, tool) = (prompt.clone(), tool.clone());
                 self.questions.push_back(Question { seq, prompt, tool });
@@ -294,7 +297,7 @@ impl Transcript {
                     held.text
                 )));
                 for tool in held.commands.into_iter().filter_map(|held| held.tool) {
-                    self.tool_done(seq, event.at, &tool, r#"{"error":"the reply was not sent"}"#);
+                    self.tool_done(event, &tool, r#"{"error":"the reply was not sent"}"#);
                 }
             }
             EventBody::Whisper { text, by: By::Policy } => {
@@ -330,15 +333,16 @@ impl Transcript {
     /// The conversation as the model is to know it.
     pub(crate) fn context(&self) -> Vec<Item> {
         let mut items = Vec::with_capacity(self.entries.len());
-        for (place, entry) in self.entries.iter().enumerate() {
+        for (place, entry) in (0..).zip(&self.entries) {
             // One event may leave several entries, and an entry may be replaced by a later event.
-            let id = |suffix: &str| Arc::from(format!("e{}.{place}{suffix}", entry.seq));
+            let id = |kind| ItemId::new(kind, entry.seq, place);
             match &entry.body {
                 EntryBody::Caller(text) => {
-                    items.push(Item { id: id(""), body: ItemBody::User(text.clone()) });
+                    items
+                        .push(Item { id: id(ItemKind::Entry), body: ItemBody::User(text.clone()) });
                 }
                 EntryBody::Keys(keys) => items.push(Item {
-                    id: id(&format!("k{}", keys.len())),
+                    id: ItemId::new(ItemKind::Keys, entry.seq, part(keys.len())),
                     body: ItemBody::Note(
                         format!("The caller pressed the keys {}.", spaced(keys)).into(),
                     ),
@@ -346,38 +350,35 @@ impl Transcript {
                 EntryBody::Ours { source: Source::Filler, .. } => {}
                 EntryBody::Ours { text, .. } if text.is_empty() => {}
                 EntryBody::Ours { text, interrupted: true, .. } => items.push(Item {
-                    id: id(""),
+                    id: id(ItemKind::Entry),
                     body: ItemBody::Assistant { text: broken_off(text), verbatim: None },
                 }),
                 EntryBody::Ours { text, turn, generated, verbatim, .. } => items.push(Item {
-                    id: id(""),
+                    id: id(ItemKind::Entry),
                     body: ItemBody::Assistant {
                         text: generated.as_ref().unwrap_or(text).clone(),
                         verbatim: turn.filter(|_| *verbatim),
                     },
                 }),
                 EntryBody::Note(text) => {
-                    items.push(Item { id: id(""), body: ItemBody::Note(text.clone()) });
+                    items
+                        .push(Item { id: id(ItemKind::Entry), body: ItemBody::Note(text.clone()) });
                 }
                 EntryBody::ToolCall(tool) => items.push(Item {
-                    id: id("c"),
-                    body: ItemBody::ToolCall {
-                        call_id: tool.call_id.as_str().into(),
-                        name: tool.name.as_str().into(),
-                        arguments: tool.arguments.as_str().into(),
-                    },
+                    id: id(ItemKind::ToolCall),
+                    body: ItemBody::ToolCall(Arc::clone(tool)),
                 }),
                 EntryBody::ToolResult { call_id, output } => items.push(Item {
-                    id: id("r"),
+                    id: id(ItemKind::ToolResult),
                     body: ItemBody::ToolResult { call_id: call_id.clone(), output: output.clone() },
                 }),
             }
         }
         // A model refuses a conversation in which a tool call has no result.
-        for (place, question) in self.questions.iter().enumerate() {
+        for (place, question) in (0..).zip(&self.questions) {
             if let Some(tool) = &question.tool {
                 items.push(Item {
-                    id: format!("p{}.{place}", self.seq).into(),
+                    id: ItemId::new(ItemKind::Pending, self.seq, place),
                     body: ItemBody::ToolResult {
                         call_id: tool.call_id.as_str().into(),
                         output: r#"{"status":"pending"}"#.into(),
@@ -425,15 +426,22 @@ impl Transcript {
     }
 
     fn add(&mut self, event: &Event, body: EntryBody) {
+        if self.entries.len() == self.entries.capacity() {
+            self.entries.reserve_exact(ROOM);
+        }
         self.entries.push(Entry { seq: self.seq, at: event.at, body });
     }
 
-    fn tool_done(&mut self, seq: u64, at: Timestamp, tool: &ToolRef, output: &str) {
-        self.entries.push(Entry { seq, at, body: EntryBody::ToolCall(tool.clone()) });
+    fn tool_done(&mut self, event: &Event, tool: &ToolRef, output: &str) {
+        self.add(event, EntryBody::ToolCall(Arc::new(tool.clone())));
         let result =
             EntryBody::ToolResult { call_id: tool.call_id.as_str().into(), output: output.into() };
-        self.entries.push(Entry { seq, at, body: result });
+        self.add(event, result);
     }
+}
+
+fn part(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 fn note(text: &str) -> EntryBody {

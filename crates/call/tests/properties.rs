@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use phony_call::{
@@ -388,15 +388,15 @@ fn part(text: &str, percent: usize) -> String {
 }
 
 fn check_context(context: &[Item]) {
-    let mut ids = BTreeSet::new();
+    let mut ids = HashSet::new();
     for item in context {
-        assert!(item.id.len() <= 32 && !item.id.is_empty());
-        assert!(ids.insert(item.id.clone()), "the id {} twice", item.id);
+        assert!(ids.insert(item.id), "the id {} twice", item.id);
     }
     for item in context {
-        if let ItemBody::ToolCall { call_id, .. } = &item.body {
+        if let ItemBody::ToolCall(tool) = &item.body {
+            let call_id = tool.call_id.as_str();
             let answers = context.iter().filter(
-                |i| matches!(&i.body, ItemBody::ToolResult { call_id: c, .. } if c == call_id),
+                |i| matches!(&i.body, ItemBody::ToolResult { call_id: c, .. } if &**c == call_id),
             );
             assert_eq!(answers.count(), 1, "the tool call {call_id} must have one result");
         }

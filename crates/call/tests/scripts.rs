@@ -433,7 +433,7 @@ fn item_words(item: &Item) -> String {
         ItemBody::Assistant { text, verbatim: Some(turn) } => format!("own {turn} {text:?}"),
         ItemBody::Assistant { text, verbatim: None } => format!("said {text:?}"),
         ItemBody::Note(text) => format!("note {text:?}"),
-        ItemBody::ToolCall { call_id, name, .. } => format!("tool {call_id} {name}"),
+        ItemBody::ToolCall(tool) => format!("tool {} {}", tool.call_id, tool.name),
         ItemBody::ToolResult { call_id, output } => format!("result {call_id} {output}"),
     }
 }

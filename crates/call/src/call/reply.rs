@@ -1,6 +1,5 @@
 //! What the model says, from the request to the last word heard.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Call, State, millis};
@@ -10,7 +9,7 @@ use crate::deadline::Deadline;
 use crate::event::{
     By, CommandName, EndReason, EventBody, HeldCommand, Source, Stage, ToolRef, Where,
 };
-use crate::ids::{PhoneNumber, TurnId};
+use crate::ids::{ItemId, ItemKind, PhoneNumber, TurnId};
 use crate::model::{Fault, FromModel, Item, ItemBody, Outcome, ToModel, Usage};
 use crate::policy::Approval;
 
@@ -176,18 +175,17 @@ impl Call {
         }
         self.state = State::Replying(Box::new(reply));
         let mut context = self.transcript.context();
-        context.extend(hints.iter().enumerate().map(|(at, hint)| self.hint(at, hint)));
-        if let Some(hint) = self.disclosure_hint() {
-            context.push(self.hint(hints.len(), &hint));
-        }
+        let disclosure = self.disclosure_hint();
+        let hints = hints.iter().copied().chain(disclosure.as_deref());
+        context.extend((0..).zip(hints).map(|(at, hint)| self.hint(at, hint)));
         self.tell_model(ToModel::Respond { turn: self.turn, context });
         self.deadlines.set(Deadline::Filler, now + self.policy.filler_after);
         self.deadlines.set(Deadline::Answer, now + self.policy.answer_limit);
     }
 
     /// An item that is told for one reply only.
-    fn hint(&self, at: usize, text: &str) -> Item {
-        let id = Arc::from(format!("t{}h{at}", self.turn.0));
+    fn hint(&self, at: u32, text: &str) -> Item {
+        let id = ItemId::new(ItemKind::Hint, self.turn.0.into(), at);
         Item { id, body: ItemBody::Note(text.into()) }
     }
 
@@ -679,7 +677,7 @@ impl Call {
         }
         let mut context = self.transcript.context();
         if !said.trim().is_empty() {
-            let id = Arc::from(format!("t{}a", turn.0));
+            let id = ItemId::new(ItemKind::SaidBefore, turn.0.into(), 0);
             let body = ItemBody::Assistant { text: said.into(), verbatim: None };
             context.push(Item { id, body });
             let hint = "A technical fault cut your reply off after these words, which the caller \

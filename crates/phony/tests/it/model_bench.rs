@@ -9,7 +9,7 @@ use std::time::Duration;
 use phony::models::realtime::{self, RealtimeSettings, SessionSettings};
 use phony::models::{ModelPort, call_tools};
 use phony::simulator::openai::{self, Brain, Fault, FaultKind, OpenAiOptions, OpenAiRunning, Pace};
-use phony_call::{FromModel, Item, ItemBody, Outcome, ToModel, TurnId, Usage};
+use phony_call::{FromModel, Item, ItemBody, ItemId, ItemKind, Outcome, ToModel, TurnId, Usage};
 use serde_json::Value;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -182,15 +182,21 @@ pub(crate) fn once(kind: FaultKind) -> Vec<Fault> {
     vec![Fault::once(kind)]
 }
 
+/// The items of these tests go by a letter and a number.
+pub(crate) fn item_id(short: &str) -> ItemId {
+    let number = short[1..].parse().expect("a number");
+    ItemId::new(ItemKind::Entry, number, u32::from(short.as_bytes()[0]))
+}
+
 pub(crate) fn user(id: &str, text: &str) -> Item {
-    Item { id: id.into(), body: ItemBody::User(text.into()) }
+    Item { id: item_id(id), body: ItemBody::User(text.into()) }
 }
 
 pub(crate) fn note(id: &str, text: &str) -> Item {
-    Item { id: id.into(), body: ItemBody::Note(text.into()) }
+    Item { id: item_id(id), body: ItemBody::Note(text.into()) }
 }
 
 pub(crate) fn assistant(id: &str, text: &str, verbatim: Option<u32>) -> Item {
     let body = ItemBody::Assistant { text: text.into(), verbatim: verbatim.map(TurnId) };
-    Item { id: id.into(), body }
+    Item { id: item_id(id), body }
 }

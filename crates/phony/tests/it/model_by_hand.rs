@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use phony::models::realtime::{self, RealtimeSettings, SessionSettings};
 use phony::models::{FACTS, ModelPort};
-use phony_call::{Fault, FromModel, Item, ItemBody, ToModel, TurnId};
+use phony_call::{Fault, FromModel, Item, ItemBody, ItemId, ItemKind, ToModel, TurnId};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -78,11 +78,11 @@ impl Hand {
     }
 
     async fn respond(&self, turn: u32, texts: &[&str]) {
-        let item = |(n, text): (usize, &&str)| Item {
-            id: format!("u{n}").as_str().into(),
+        let item = |(n, text): (u64, &&str)| Item {
+            id: ItemId::new(ItemKind::Entry, n, 0),
             body: ItemBody::User((*text).into()),
         };
-        let context = texts.iter().enumerate().map(item).collect();
+        let context = (0..).zip(texts).map(item).collect();
         let order = ToModel::Respond { turn: TurnId(turn), context };
         self.port.tx.send(order).await.expect("a model that lives");
     }

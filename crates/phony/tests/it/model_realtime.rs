@@ -2,13 +2,14 @@
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "whatever else comes is a failure")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use phony::simulator::openai::{Brain, ScriptedReply};
-use phony_call::{FromModel, Item, ItemBody};
+use phony_call::{FromModel, Item, ItemBody, ToolRef};
 use serde_json::json;
 
-use crate::model_bench::{Bench, assistant, note, quick, slow, user};
+use crate::model_bench::{Bench, assistant, item_id, note, quick, slow, user};
 
 #[tokio::test]
 async fn the_session_is_set_up_once_and_for_text() {
@@ -85,7 +86,7 @@ async fn a_later_correction_names_the_item_before_it() {
     let before = bench.sent_so_far();
     let corrected = [
         one,
-        assistant("a1x", "You", None),
+        assistant("a3", "You", None),
         two,
         assistant("a2", &second.text, Some(2)),
         user("u3", "Three"),
@@ -124,21 +125,18 @@ async fn a_tool_call_makes_its_round_trip() {
     assert_eq!((name.as_str(), arguments.as_str()), ("press", r#"{"digits":"2"}"#));
 
     let before = bench.sent_so_far();
-    let (call_id, name) = (call_id.as_str().into(), name.as_str().into());
+    let (call_id, name, arguments) = (call_id.clone(), name.clone(), arguments.clone());
+    let result = call_id.as_str().into();
     let context = [
         asked,
         assistant("a1", &reply.text, Some(1)),
         Item {
-            id: "t1".into(),
-            body: ItemBody::ToolCall {
-                call_id: std::sync::Arc::clone(&call_id),
-                name,
-                arguments: arguments.as_str().into(),
-            },
+            id: item_id("t1"),
+            body: ItemBody::ToolCall(Arc::new(ToolRef { call_id, name, arguments })),
         },
         Item {
-            id: "r1".into(),
-            body: ItemBody::ToolResult { call_id, output: r#"{"ok":"pressed"}"#.into() },
+            id: item_id("r1"),
+            body: ItemBody::ToolResult { call_id: result, output: r#"{"ok":"pressed"}"#.into() },
         },
     ];
     assert_eq!(bench.ask(2, &context).await.text, "Done.");

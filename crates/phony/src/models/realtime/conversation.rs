@@ -7,20 +7,31 @@
 //! turn the difference is the caller's new words and nothing else.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::fmt;
 
-use phony_call::{Item, ItemBody, TurnId};
+use phony_call::{Item, ItemBody, ItemId, TurnId};
 
-/// The longest item id we send. Longer ones are widely assumed to be refused.
-const LONGEST_ID: usize = 32;
+/// How names begin that are made here.
+const AGAIN: &str = "again_";
 
 /// What the server holds on one connection, in its order.
 #[derive(Debug, Default)]
 pub(crate) struct Remote {
     items: Vec<RemoteItem>,
-    /// Every id that this connection has seen: one that was deleted is not used again.
-    used: HashSet<Arc<str>>,
+    /// What was deleted on this connection: its name is not used again.
+    gone: HashSet<Name>,
     spare: u32,
+}
+
+/// What the server calls an item. Numbers where it can be: a call of an hour has many items.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Name {
+    /// As the call calls it.
+    Item(ItemId),
+    /// As we had to call it: its own name had been used up on this connection.
+    Again(u32),
+    /// As the server wanted.
+    Theirs(Box<str>),
 }
 
 /// One change to the server's copy.
@@ -29,12 +40,12 @@ pub(crate) enum Edit {
     /// Remove an item.
     Delete {
         /// The server's name for it.
-        id: Arc<str>,
+        id: Name,
     },
     /// Add an item.
     Create {
         /// What the server shall call it.
-        id: Arc<str>,
+        id: Name,
         /// Where.
         place: Place,
         /// The content.
@@ -50,47 +61,70 @@ pub(crate) enum Place {
     /// Before all others.
     First,
     /// Behind this one.
-    After(Arc<str>),
+    After(Name),
 }
 
 /// Whose item it is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Origin {
     /// We created it from the call's item of this id.
-    Ours(Arc<str>),
+    Ours(ItemId),
     /// The model said it in this turn, to its end, and we passed all of it on.
     Said(TurnId),
     /// The model called a tool; this is the id of the call.
-    Called(Arc<str>),
+    Called(Box<str>),
     /// Nothing that the call could want to keep.
     Stray,
 }
 
 #[derive(Debug, Clone)]
 struct RemoteItem {
-    id: Arc<str>,
+    name: Name,
     origin: Origin,
+}
+
+impl Name {
+    /// What the server calls so.
+    fn of(text: &str) -> Self {
+        let again = || text.strip_prefix(AGAIN)?.parse().ok();
+        if let Some(id) = ItemId::parse(text) {
+            Self::Item(id)
+        } else if let Some(again) = again().map(Self::Again)
+            && again.to_string() == text
+        {
+            again
+        } else {
+            Self::Theirs(text.into())
+        }
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Item(id) => id.fmt(f),
+            Self::Again(number) => write!(f, "{AGAIN}{number}"),
+            Self::Theirs(text) => f.write_str(text),
+        }
+    }
 }
 
 impl Remote {
     /// The server has a new last item. A second telling changes only the origin.
     pub(crate) fn appended(&mut self, id: &str, origin: Origin) {
-        if let Some(known) = self.items.iter_mut().find(|item| &*item.id == id) {
-            known.origin = origin;
-            return;
+        let name = Name::of(id);
+        if let Some(known) = self.place_of(&name) {
+            self.items[known].origin = origin;
+        } else if !id.is_empty() {
+            self.items.push(RemoteItem { name, origin });
         }
-        if id.is_empty() {
-            return;
-        }
-        let id: Arc<str> = id.into();
-        self.used.insert(Arc::clone(&id));
-        self.items.push(RemoteItem { id, origin });
     }
 
     /// The server spoke of an item. One that neither we nor the model are known to have made is in
     /// nobody's interest.
     pub(crate) fn met(&mut self, id: &str) {
-        if !id.is_empty() && !self.used.contains(id) {
+        let name = Name::of(id);
+        if self.place_of(&name).is_none() && !self.gone.contains(&name) {
             self.appended(id, Origin::Stray);
         }
     }
@@ -106,7 +140,12 @@ impl Remote {
 
     /// Whether the server is known to hold an item of this id.
     pub(crate) fn knows(&self, id: &str) -> bool {
-        self.items.iter().any(|item| &*item.id == id)
+        self.place_of(&Name::of(id)).is_some()
+    }
+
+    fn place_of(&self, name: &Name) -> Option<usize> {
+        // It is mostly of the last ones that the server speaks.
+        self.items.iter().rposition(|item| item.name == *name)
     }
 
     /// What must be changed so that the server holds `context`, in the order to send it. The copy
@@ -114,12 +153,12 @@ impl Remote {
     pub(crate) fn reconcile(&mut self, context: &[Item]) -> Vec<Edit> {
         let kept = self.matched(context);
         let keeps: HashSet<usize> = kept.iter().flatten().copied().collect();
-        let mut edits: Vec<Edit> = (self.items.iter().enumerate())
-            .filter(|(index, _)| !keeps.contains(index))
-            .map(|(_, item)| Edit::Delete { id: Arc::clone(&item.id) })
-            .collect();
+        let old = std::mem::replace(&mut self.items, Vec::with_capacity(context.len() + 1));
+        let gone = (old.iter().enumerate()).filter(|(index, _)| !keeps.contains(index));
+        let gone: Vec<_> = gone.map(|(_, item)| item.name.clone()).collect();
+        self.gone.extend(gone.iter().cloned());
+        let mut edits: Vec<_> = gone.into_iter().map(|id| Edit::Delete { id }).collect();
 
-        let old = std::mem::take(&mut self.items);
         let last_kept = keeps.iter().max().copied();
         let mut kept_so_far: Option<usize> = None;
         for (item, indexes) in context.iter().zip(&kept) {
@@ -131,15 +170,15 @@ impl Remote {
             if !worth_sending(item, context) {
                 continue;
             }
-            let id = self.fresh_id(&item.id);
+            let name = self.fresh_name(item.id, &old);
             let place = if kept_so_far == last_kept {
                 Place::Last
             } else {
-                let before = self.items.last().map(|before| Arc::clone(&before.id));
+                let before = self.items.last().map(|before| before.name.clone());
                 before.map_or(Place::First, Place::After)
             };
-            edits.push(Edit::Create { id: Arc::clone(&id), place, body: item.body.clone() });
-            self.items.push(RemoteItem { id, origin: Origin::Ours(Arc::clone(&item.id)) });
+            edits.push(Edit::Create { id: name.clone(), place, body: item.body.clone() });
+            self.items.push(RemoteItem { name, origin: Origin::Ours(item.id) });
         }
         edits
     }
@@ -162,8 +201,8 @@ impl Remote {
                 matched.push(Vec::new());
                 continue;
             }
-            if let ItemBody::ToolCall { call_id, .. } = &item.body {
-                calls_kept.insert(call_id);
+            if let ItemBody::ToolCall(tool) = &item.body {
+                calls_kept.insert(&tool.call_id);
             }
             last = indexes.last().copied();
             matched.push(indexes);
@@ -171,14 +210,14 @@ impl Remote {
         matched
     }
 
-    fn fresh_id(&mut self, wanted: &Arc<str>) -> Arc<str> {
-        let mut id = plain(wanted);
-        while id.is_empty() || id.len() > LONGEST_ID || self.used.contains(&id) {
+    /// A name for an item that comes to those that the server had.
+    fn fresh_name(&mut self, wanted: ItemId, old: &[RemoteItem]) -> Name {
+        let mut name = Name::Item(wanted);
+        while self.gone.contains(&name) || old.iter().any(|item| item.name == name) {
             self.spare += 1;
-            id = format!("again_{}", self.spare).into();
+            name = Name::Again(self.spare);
         }
-        self.used.insert(Arc::clone(&id));
-        id
+        name
     }
 }
 
@@ -189,14 +228,14 @@ fn stand_ins(
     calls_kept: &HashSet<&str>,
 ) -> Vec<usize> {
     let found = |origin: &Origin| places.get(origin).cloned().unwrap_or_default();
-    let ours = found(&Origin::Ours(Arc::clone(&item.id)));
+    let ours = found(&Origin::Ours(item.id));
     let mut theirs = match &item.body {
         // A result whose call is made anew is made anew too: the server checks that it has one.
         ItemBody::ToolResult { call_id, .. } if !calls_kept.contains(&**call_id) => {
             return Vec::new();
         }
         ItemBody::Assistant { verbatim: Some(turn), .. } => found(&Origin::Said(*turn)),
-        ItemBody::ToolCall { call_id, .. } => found(&Origin::Called(Arc::clone(call_id))),
+        ItemBody::ToolCall(tool) => found(&Origin::Called(tool.call_id.as_str().into())),
         ItemBody::ToolResult { .. }
         | ItemBody::Assistant { verbatim: None, .. }
         | ItemBody::User(_)
@@ -207,26 +246,17 @@ fn stand_ins(
     theirs
 }
 
-/// With letters, digits, `_` and `-` only: all that the ids of OpenAI's API are known to hold.
-fn plain(id: &Arc<str>) -> Arc<str> {
-    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    if id.chars().all(known) {
-        return Arc::clone(id);
-    }
-    id.chars().map(|c| if known(c) { c } else { '_' }).collect::<String>().into()
-}
-
 /// Empty texts say nothing, and the server refuses the result of a call that it does not know.
 fn worth_sending(item: &Item, context: &[Item]) -> bool {
     match &item.body {
         ItemBody::User(text) | ItemBody::Note(text) | ItemBody::Assistant { text, .. } => {
             !text.trim().is_empty()
         }
-        ItemBody::ToolCall { .. } => true,
+        ItemBody::ToolCall(_) => true,
         ItemBody::ToolResult { call_id: answered, .. } => {
             let before = context.iter().take_while(|other| other.id != item.id);
             before.into_iter().any(|other| {
-                matches!(&other.body, ItemBody::ToolCall { call_id, .. } if call_id == answered)
+                matches!(&other.body, ItemBody::ToolCall(tool) if tool.call_id == **answered)
             })
         }
     }

@@ -246,7 +246,9 @@ impl Exchange {
     fn request(&mut self, now: Instant, asked: Asked, out: &mut Outcomes) {
         for edit in self.remote.reconcile(&asked.context) {
             let (kind, body) = match &edit {
-                Edit::Delete { id } => ('d', ClientBody::ItemDelete { item_id: (&**id).into() }),
+                Edit::Delete { id } => {
+                    ('d', ClientBody::ItemDelete { item_id: id.to_string().into() })
+                }
                 Edit::Create { id, place, body } => ('c', create(id, place, body)),
             };
             let event_id = self.event_id(kind);

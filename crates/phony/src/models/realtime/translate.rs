@@ -3,27 +3,27 @@
 use phony_call::{ItemBody, Usage};
 use phony_wire::openai::realtime::{self, ClientBody, Severity};
 
-use super::conversation::Place;
+use super::conversation::{Name, Place};
 
 /// An item of the call, as the server takes it.
-pub(crate) fn create<'a>(id: &'a str, place: &'a Place, body: &'a ItemBody) -> ClientBody<'a> {
+pub(crate) fn create<'a>(id: &Name, place: &Place, body: &'a ItemBody) -> ClientBody<'a> {
     let previous_item_id = match place {
         Place::Last => None,
         Place::First => Some("root".into()),
-        Place::After(before) => Some((&**before).into()),
+        Place::After(before) => Some(before.to_string().into()),
     };
-    let id = Some(id.into());
+    let id = Some(id.to_string().into());
     let item = match body {
         ItemBody::User(text) => realtime::Item::User { id, text: (&**text).into() },
         ItemBody::Assistant { text, .. } => {
             realtime::Item::Assistant { id, text: (&**text).into() }
         }
         ItemBody::Note(text) => realtime::Item::System { id, text: (&**text).into() },
-        ItemBody::ToolCall { call_id, name, arguments } => realtime::Item::FunctionCall {
+        ItemBody::ToolCall(tool) => realtime::Item::FunctionCall {
             id,
-            call_id: (&**call_id).into(),
-            name: (&**name).into(),
-            arguments: (&**arguments).into(),
+            call_id: tool.call_id.as_str().into(),
+            name: tool.name.as_str().into(),
+            arguments: tool.arguments.as_str().into(),
         },
         ItemBody::ToolResult { call_id, output } => realtime::Item::FunctionCallOutput {
             id,

@@ -1,4 +1,4 @@
-use phony_call::{Item, ItemBody};
+use phony_call::{Item, ItemBody, ItemId, ItemKind};
 use serde_json::{Value, json};
 
 use super::*;
@@ -32,9 +32,9 @@ impl Play {
     }
 
     fn ask(&mut self, turn: u32) -> Outcomes {
-        let id = format!("u{turn}");
+        let id = ItemId::new(ItemKind::Entry, turn.into(), 0);
         let body = ItemBody::User("Hello".into());
-        self.ask_with(turn, vec![Item { id: id.as_str().into(), body }])
+        self.ask_with(turn, vec![Item { id, body }])
     }
 
     fn ask_with(&mut self, turn: u32, context: Vec<Item>) -> Outcomes {
@@ -144,7 +144,7 @@ fn the_next_turn_is_asked_for_when_the_cancelled_one_is_over_and_half_said_items
 #[test]
 fn what_was_said_by_a_cancelled_turn_is_never_taken_for_all_of_it() {
     let said = |turn| Item {
-        id: "a1".into(),
+        id: ItemId::new(ItemKind::Entry, 2, 1),
         body: ItemBody::Assistant { text: "Hello".into(), verbatim: Some(TurnId(turn)) },
     };
     for cancelled in [false, true] {
@@ -159,7 +159,8 @@ fn what_was_said_by_a_cancelled_turn_is_never_taken_for_all_of_it() {
             play.cancel(1);
         }
         play.done(&json!({"id": "resp_1", "status": "completed"}));
-        let user = Item { id: "u1".into(), body: ItemBody::User("Hello".into()) };
+        let id = ItemId::new(ItemKind::Entry, 1, 0);
+        let user = Item { id, body: ItemBody::User("Hello".into()) };
         let out = play.ask_with(2, vec![user, said(1)]);
         let replaced = ["conversation.item.delete", "conversation.item.create", "response.create"];
         assert_eq!(sent(&out), if cancelled { &replaced[..] } else { &replaced[2..] });
