@@ -452,6 +452,11 @@ fn pack(record: &Mutex<Log>) {
         let next = lock(record).to_pack();
         let Some(pack) = next.and_then(|entries| Pack::of(&entries)) else { return };
         lock(record).pack(pack);
+        loop {
+            let next = lock(record).to_join();
+            let Some(pack) = next.and_then(|packs| Pack::joined(&packs)) else { break };
+            lock(record).join(pack);
+        }
     }
 }
 
@@ -630,6 +635,27 @@ mod tests {
         assert!(!hub.written(&chunk, 52));
         hub.rewind(&call, 0);
         assert_eq!(hub.take_chunk(&call, 99).unwrap().entries.len(), 52);
+    }
+
+    #[test]
+    fn a_long_call_is_seen_from_any_event_on() {
+        let (hub, _news) = Hub::with_writer();
+        let hub = Arc::new(hub);
+        let call = CallSid::parse("CA1").unwrap();
+        let publisher = hub.open(&call);
+        publisher.publish(&begin("CA1"));
+        for seq in 2..=2500 {
+            publisher.publish(&words("CA1", Some(seq)));
+            if seq % 7 == 0 {
+                let chunk = hub.take_chunk(&call, 99).unwrap();
+                hub.written(&chunk, seq);
+            }
+        }
+        for after in [0, 1, 8, 511, 512, 513, 2048, 2491, 2499, 2500] {
+            let seqs = hub.events(&call, after).unwrap();
+            let seqs: Vec<_> = seqs.iter().filter_map(seq_of).collect();
+            assert_eq!(seqs, (after + 1..=2500).collect::<Vec<_>>(), "after {after}");
+        }
     }
 
     #[test]

@@ -136,6 +136,24 @@ impl Log {
         self.packs.push(pack);
     }
 
+    /// The packs that are to become one next, if there are enough of one size.
+    pub(super) fn to_join(&self) -> Option<Vec<Pack>> {
+        let (_, last) = self.packs.split_last_chunk::<{ pack::JOINED }>()?;
+        Pack::should_join(last).then(|| last.to_vec())
+    }
+
+    /// Puts a pack in the place of those that it was made of.
+    pub(super) fn join(&mut self, joined: Pack) {
+        let from = self.packs.partition_point(|pack| pack.last < joined.first);
+        let to = self.packs.partition_point(|pack| pack.last <= joined.last);
+        let of = &self.packs[from..to];
+        let ends = (of.first().map(|pack| pack.first), of.last().map(|pack| pack.last));
+        // They may have been unpacked meanwhile, to be written again.
+        if ends == (Some(joined.first), Some(joined.last)) {
+            self.packs.splice(from..to, [joined]);
+        }
+    }
+
     /// Whether there is something for the writer to do.
     pub(super) fn is_behind(&self) -> bool {
         self.term.is_some() && (self.status_changed || self.last_seq() > self.written)

@@ -1,17 +1,40 @@
 //! Events that are in the store and stay in memory for who wants to see them, made small.
 //!
 //! Nearly all of a call's events is the same few words: the names of fields, the call's own id.
-//! Packed some at a time they take a quarter of the room, so that a call of an hour is not sixty
-//! times as large as one of a minute.
+//! Packed some at a time they take a quarter of the room, and many at a time a fifth or less, so that
+//! a call of an hour is not sixty times as large as one of a minute.
+
+use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
-use bytes::Bytes;
-use lz4_flex::block::{compress_prepend_size, decompress_size_prepended};
+use lz4_flex::block::{compress_prepend_size_with_dict, decompress_size_prepended_with_dict};
 
 use crate::store::Entry;
 
-/// Events of one pack. Larger packs shrink more, but more events wait for a pack to be full.
-pub(super) const EVENTS: usize = 16;
+/// Events of the smallest pack. Larger ones shrink more, but more events wait for one to be full.
+pub(super) const EVENTS: usize = 8;
+
+/// So many packs of one size become one.
+pub(super) const JOINED: usize = 4;
+
+/// Packs of so many events stay as they are.
+const LARGEST: u64 = 512;
+
+/// What events look like, for the first of a pack to refer to: those of most calls, and what is in
+/// most of them last. Nothing depends on it but how small a pack is.
+const USUAL: &[u8] = br#"
+{"type":"command_executed","command":"press","value":"1","by":"ai"
+{"type":"interrupt","heard":"
+{"type":"latency","turn":1,"stage":"first_token","ms":1","callSid":"CA
+{"type":"latency","turn":1,"stage":"first_spoken","ms":1","callSid":"CA
+{"type":"latency","turn":1,"stage":"first_played","ms":1","callSid":"CA
+,"inputAudioTokens":0,"cachedTextTokens":0,"cachedAudioTokens":0,"outputTextTokens":
+,"outputAudioTokens":0,"costUsd":0.00
+{"type":"usage","turn":1,"inputTextTokens":
+{"type":"assistant_heard","text":"I You The We Yes No ,"source":"model","turn":1,"callSid":"CA
+{"type":"transcript","speaker":"caller","text":" ? .","final":true,"callSid":"CA
+{"type":"assistant_response","text":" ! ? .","interrupted":false,"source":"model","turn":1
+,"verbatim":true,"callSid":"CA","timestamp":"2026-"#;
 
 /// Some events, numbered without gaps.
 #[derive(Debug, Clone)]
@@ -19,7 +42,7 @@ pub(super) struct Pack {
     pub(super) first: u64,
     pub(super) last: u64,
     /// Their JSON, a line each, compressed. Shared, so that it is unpacked outside of locks.
-    lines: Bytes,
+    lines: Arc<[u8]>,
 }
 
 impl Pack {
@@ -30,21 +53,48 @@ impl Pack {
             return None;
         }
         let lines: Vec<_> = entries.iter().map(|entry| entry.json.as_str()).collect();
-        let lines = compress_prepend_size(lines.join("\n").as_bytes());
+        Some(Self::new(first, last, &lines.join("\n")))
+    }
+
+    /// Packs that follow each other as one; `None` if they do not.
+    pub(super) fn joined(packs: &[Self]) -> Option<Self> {
+        let (first, last) = (packs.first()?.first, packs.last()?.last);
+        if packs.windows(2).any(|two| two[0].last + 1 != two[1].first) {
+            return None;
+        }
+        let lines: Option<Vec<_>> = packs.iter().map(Self::lines).collect();
+        Some(Self::new(first, last, &lines?.join("\n")))
+    }
+
+    fn new(first: u64, last: u64, lines: &str) -> Self {
+        let lines = compress_prepend_size_with_dict(lines.as_bytes(), USUAL);
         // Copied: to shrink what is kept for long would leave a hole behind it each time.
-        Some(Self { first, last, lines: Bytes::copy_from_slice(&lines) })
+        Self { first, last, lines: Arc::from(&*lines) }
+    }
+
+    /// Whether these packs are to become one.
+    pub(super) fn should_join(packs: &[Self]) -> bool {
+        let size = |pack: &Self| pack.last - pack.first + 1;
+        packs.len() == JOINED
+            && size(&packs[0]) < LARGEST
+            && packs.iter().all(|pack| size(pack) == size(&packs[0]))
     }
 
     /// The events as they were.
     pub(super) fn unpack(&self) -> Vec<Entry> {
-        let lines = decompress_size_prepended(&self.lines).map(String::from_utf8);
-        let Ok(Ok(lines)) = lines else {
-            tracing::error!(first = self.first, last = self.last, "events cannot be unpacked");
-            return Vec::new();
-        };
+        let Some(lines) = self.lines() else { return Vec::new() };
         let entry =
             |(seq, line): (u64, &str)| Entry { seq, json: Utf8Bytes::from(line.to_owned()) };
         (self.first..).zip(lines.split('\n')).map(entry).collect()
+    }
+
+    fn lines(&self) -> Option<String> {
+        let lines = decompress_size_prepended_with_dict(&self.lines, USUAL);
+        let lines = lines.ok().and_then(|lines| String::from_utf8(lines).ok());
+        if lines.is_none() {
+            tracing::error!(first = self.first, last = self.last, "events cannot be unpacked");
+        }
+        lines
     }
 }
 
@@ -67,10 +117,13 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
+    use jiff::{SignedDuration, Timestamp};
+    use phony_call::{CallSid, Event, EventBody, Source, Speaker, Stage, TurnId, Usage};
+
     use super::*;
 
     #[test]
-    fn what_is_packed_is_smaller_and_comes_out_as_it_went_in() {
+    fn what_is_packed_comes_out_as_it_went_in() {
         let entry = |seq: u64| {
             let text = "\u{e9}\n".repeat(usize::try_from(seq % 7).unwrap());
             let event = serde_json::json!({ "type": "transcript", "callSid": "CA1", "text": text });
@@ -80,9 +133,66 @@ mod tests {
         let pack = Pack::of(&entries).unwrap();
         assert_eq!((pack.first, pack.last), (5, 39));
         assert_eq!(pack.unpack(), entries);
-        let before: usize = entries.iter().map(|entry| entry.json.len()).sum();
-        assert!(pack.lines.len() * 4 < before, "{} of {before} bytes", pack.lines.len());
         assert!(Pack::of(&[entry(5), entry(7)]).is_none());
         assert!(Pack::of(&[]).is_none());
+        let parts: Vec<_> = entries.chunks(7).map(|part| Pack::of(part).unwrap()).collect();
+        assert_eq!(Pack::joined(&parts).unwrap().unpack(), entries);
+        assert!(Pack::joined(&[parts[0].clone(), parts[2].clone()]).is_none());
+        assert!(Pack::joined(&[]).is_none());
+    }
+
+    /// The events of a call in which caller and model take turns.
+    fn conversation(turns: u32) -> Vec<Entry> {
+        let said = "We are open from nine to one on Saturdays, and from eight to six on all other \
+                    days of the week. Would you like me to book an appointment for you?";
+        let mut bodies = Vec::new();
+        for n in 1..=turns {
+            let (turn, words) = (TurnId(n), format!("{n}. {said}"));
+            let asked = format!("And what about {n} o'clock, is the doctor in?");
+            let latency = |stage, ms| EventBody::Latency { turn, stage, ms };
+            let part = |end| EventBody::AssistantHeard {
+                text: words[..end].to_owned(),
+                source: Source::Model,
+                turn: Some(turn),
+            };
+            let usage = Usage { input_text_tokens: 90 * u64::from(n), ..Usage::default() };
+            bodies.extend([
+                EventBody::Transcript { speaker: Speaker::Caller, text: asked, r#final: true },
+                latency(Stage::FirstToken, 300 + u64::from(n) * 7),
+                latency(Stage::FirstPlayed, 900 + u64::from(n) * 3),
+                part(40),
+                part(80),
+                EventBody::Usage { turn: Some(turn), usage, cost_usd: 0.0012 * f64::from(n) },
+                EventBody::AssistantResponse {
+                    text: words.clone(),
+                    interrupted: false,
+                    source: Source::Model,
+                    turn: Some(turn),
+                    generated: None,
+                    verbatim: true,
+                },
+            ]);
+        }
+        let call = CallSid::parse("CA3d10e77704434c0b846a86cc62d69dcc").unwrap();
+        let begin: Timestamp = "2026-11-26T06:21:20.256501847Z".parse().unwrap();
+        let entry = |(seq, body): (u32, EventBody)| {
+            let at = begin + SignedDuration::from_nanos(1_234_567_891 * i64::from(seq));
+            let event = Event { body, call: call.clone(), at, seq: Some(seq.into()) };
+            let json = serde_json::to_string(&event).unwrap().into();
+            Entry { seq: seq.into(), json }
+        };
+        (1_u32..).zip(bodies).map(entry).collect()
+    }
+
+    #[test]
+    fn a_conversation_becomes_small_and_smaller_the_longer_it_is() {
+        let entries = conversation(40);
+        let ratio = |events: usize| {
+            let entries = &entries[100..100 + events];
+            let before: usize = entries.iter().map(|entry| entry.json.len()).sum();
+            before as f64 / Pack::of(entries).unwrap().lines.len() as f64
+        };
+        let ratios = [EVENTS, EVENTS * JOINED, EVENTS * JOINED * JOINED].map(ratio);
+        assert!(ratios[0] > 3.0 && ratios[1] > 4.0 && ratios[2] > 5.0, "{ratios:?}");
     }
 }

@@ -26,8 +26,9 @@ const LARGEST_MESSAGE: usize = 1 << 20;
 /// deltas fit; the buffer grows for what does not.
 const BUFFER: usize = 1024;
 
-/// A message of this size leaves behind a buffer that is not small any more.
-const LARGE: usize = 2048;
+/// A message of this size leaves behind a buffer that is not small any more: of twice its size, or
+/// four times.
+const LARGE: usize = BUFFER;
 
 const AGENT: &str = concat!("phony/", env!("CARGO_PKG_VERSION"));
 
