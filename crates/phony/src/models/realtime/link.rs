@@ -1,34 +1,34 @@
 //! One WebSocket to the server: opened, read, written, closed.
 
 use std::io;
+use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};
+use rustls::pki_types::ServerName;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, header};
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
-use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async};
 
 use super::settings::{RealtimeSettings, SessionSettings};
+use super::threshold::Threshold;
 use super::trouble::Trouble;
 
 /// No event of a text session comes near this.
 const LARGEST_MESSAGE: usize = 1 << 20;
 
 /// Small, for there are many calls: the library's own buffers take 256 KiB a connection. A few
-/// deltas fit; the buffer grows for what does not.
+/// deltas fit; for what does not the buffer grows, once.
 const BUFFER: usize = 1024;
-
-/// A message of this size leaves behind a buffer that is not small any more: of twice its size, or
-/// four times.
-const LARGE: usize = BUFFER;
 
 const AGENT: &str = concat!("phony/", env!("CARGO_PKG_VERSION"));
 
@@ -36,16 +36,10 @@ const AGENT: &str = concat!("phony/", env!("CARGO_PKG_VERSION"));
 pub(crate) struct Link {
     /// Boxed: with TLS it takes kilobytes, and would take them in every future that holds it.
     socket: Box<WebSocketStream<MaybeTlsStream<TcpStream>>>,
-    outgrown: Option<Outgrown>,
-}
-
-/// A large message. As long as it is kept, the library cannot use the buffer that it is in again,
-/// and goes on with one of the usual size when this is full: else the echo of our session would
-/// cost every call twice its length for ever.
-struct Outgrown {
-    message: Utf8Bytes,
-    /// How much must come until the buffer is full for certain.
-    left: usize,
+    /// The message that came last. As long as it is kept, the library cannot use the buffer that it
+    /// is in again, and makes a new one of the usual size when that is full: else each would grow to
+    /// twice the most that ever came at once, and stay so.
+    last: Utf8Bytes,
 }
 
 /// What came over it.
@@ -71,24 +65,35 @@ impl Link {
         let port = settings.url.port_or_known_default().unwrap_or(443);
         let stream = TcpStream::connect((host, port)).await.map_err(unreachable)?;
         stream.set_nodelay(true).map_err(unreachable)?;
-
+        let stream = if settings.url.scheme() == "wss" {
+            let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other);
+            let tls = TlsConnector::from(Arc::clone(&settings.tls));
+            let connected = tls.connect(name.map_err(unreachable)?, stream).await;
+            let failed = |error: io::Error| Trouble::lost("handshake_failed", error.to_string());
+            MaybeTlsStream::Rustls(connected.map_err(failed)?)
+        } else {
+            MaybeTlsStream::Plain(stream)
+        };
         let request = request(settings, session)?;
         let config = WebSocketConfig::default()
             .read_buffer_size(BUFFER)
             .write_buffer_size(BUFFER)
             .max_message_size(Some(LARGEST_MESSAGE))
             .max_frame_size(Some(LARGEST_MESSAGE));
-        let tls = Connector::Rustls(settings.tls.clone());
-        let opened = client_async_tls_with_config(request, stream, Some(config), Some(tls)).await;
-        let (socket, _) = opened.map_err(|error| refusal(&error))?;
-        Ok(Self { socket: Box::new(socket), outgrown: None })
+        let opened = client_async(request, Threshold::new(stream)).await;
+        let (stream, beyond) = opened.map_err(|error| refusal(&error))?.0.into_inner().into_parts();
+        let mut read = Vec::with_capacity(BUFFER.max(beyond.len()));
+        read.extend(beyond);
+        let role = Role::Client;
+        let socket = WebSocketStream::from_partially_read(stream, read, role, Some(config)).await;
+        Ok(Self { socket: Box::new(socket), last: Utf8Bytes::default() })
     }
 
     /// The next message; may be dropped and called again.
     pub(crate) async fn read(&mut self) -> Incoming {
         match self.socket.next().await {
             Some(Ok(Message::Text(text))) => {
-                self.keep_buffer_small(&text);
+                self.last = text.clone();
                 Incoming::Text(text)
             }
             Some(Ok(Message::Close(frame))) => {
@@ -101,20 +106,6 @@ impl Link {
             Some(Ok(_)) => Incoming::Alive,
             Some(Err(error)) => Incoming::Gone(Trouble::lost("disconnected", error.to_string())),
             None => Incoming::Gone(Trouble::of_close(1006, "")),
-        }
-    }
-
-    fn keep_buffer_small(&mut self, message: &Utf8Bytes) {
-        if message.len() > LARGE {
-            // A buffer grows to twice what it must hold, which may be a message before this, too.
-            self.outgrown = Some(Outgrown { message: message.clone(), left: 4 * message.len() });
-        } else if let Some(outgrown) = &mut self.outgrown {
-            outgrown.left = outgrown.left.saturating_sub(message.len());
-            let beginning = outgrown.message.as_ptr().addr();
-            let its_buffer = beginning..beginning + 4 * outgrown.message.len();
-            if outgrown.left == 0 || !its_buffer.contains(&message.as_ptr().addr()) {
-                self.outgrown = None;
-            }
         }
     }
 
@@ -205,8 +196,10 @@ fn broken(error: &Error) -> Trouble {
 mod tests {
     use std::time::Duration;
 
+    use tokio::io::AsyncReadExt as _;
     use tokio::net::TcpListener;
     use tokio_tungstenite::accept_async;
+    use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
     use super::*;
 
@@ -235,26 +228,42 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_large_message_is_let_go_once_its_buffer_is_full() {
+    async fn what_comes_with_the_upgrade_and_large_messages_are_heard() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}/v1", listener.local_addr().unwrap());
         let settings = RealtimeSettings::new(&base, "key".into(), "model").unwrap();
         let session = SessionSettings::default();
-        let server = async { accept_async(listener.accept().await.unwrap().0).await.unwrap() };
-        let (mut server, link) = tokio::join!(server, Link::open(&settings, &session));
+        let sizes = [5, 2_000, 100, 100, 40_000, 0, 700, 3];
+        let messages = sizes.map(|size| "m".repeat(size));
+        let mut sent = Vec::new();
+        for message in &messages {
+            let frame = Frame::message(message.clone(), OpCode::Data(Data::Text), true);
+            frame.format(&mut sent).unwrap();
+        }
+        let serve = async {
+            let mut stream = listener.accept().await.unwrap().0;
+            let mut asked = Vec::new();
+            while !asked.ends_with(b"\r\n\r\n") {
+                stream.read_buf(&mut asked).await.unwrap();
+            }
+            let asked = String::from_utf8(asked).unwrap();
+            let key = asked.lines().find_map(|line| line.strip_prefix("Sec-WebSocket-Key: "));
+            let accept = derive_accept_key(key.unwrap().as_bytes());
+            let head = format!(
+                "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n\
+                 Upgrade: websocket\r\nSec-WebSocket-Accept: {accept}\r\n\r\n"
+            );
+            let all = [head.as_bytes(), &sent].concat();
+            stream.write_all(&all).await.unwrap();
+            stream
+        };
+        let (_stream, link) = tokio::join!(serve, Link::open(&settings, &session));
         let Ok(mut link) = link else { panic!("no link") };
-        let small = "s".repeat(200);
-        let messages = [small.clone(), "l".repeat(5 * LARGE)].into_iter();
-        let messages = messages.chain(std::iter::repeat_n(small, 150));
-        let mut kept = Vec::new();
         for message in messages {
-            server.send(Message::text(message.clone())).await.unwrap();
             match timeout(PATIENCE, link.read()).await {
                 Ok(Incoming::Text(text)) => assert_eq!(*text, *message),
                 _ => panic!("no message"),
             }
-            kept.push(link.outgrown.is_some());
         }
-        assert_eq!((kept[0], kept[1], kept.last()), (false, true, Some(&false)));
     }
 }

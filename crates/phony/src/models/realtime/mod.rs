@@ -25,6 +25,7 @@ mod link;
 mod reply;
 mod run;
 mod settings;
+mod threshold;
 mod translate;
 mod trouble;
 
