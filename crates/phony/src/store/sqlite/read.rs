@@ -29,7 +29,7 @@ pub(super) fn events(
     after: u64,
 ) -> rusqlite::Result<Option<Vec<Utf8Bytes>>> {
     let Some(CallRow { id, .. }) = rows::find(connection, sid)? else { return Ok(None) };
-    let sql = "SELECT json FROM events WHERE id > ?1 AND id <= ?2 ORDER BY id";
+    let sql = "SELECT json FROM told WHERE id > ?1 AND id <= ?2 ORDER BY id";
     let mut statement = connection.prepare_cached(sql)?;
     let range = [rows::event_id(id, after), rows::event_id(id, LAST_SEQ)];
     let events = statement.query_map(range, |row| Ok(row.get::<_, String>(0)?.into()))?;
@@ -143,6 +143,8 @@ fn found(
         }
     };
     let oldest = filter.from.map_or(0, |from| rows::first_id(from.as_millisecond()));
+    let range = [rows::event_id(oldest, 0), rows::event_id(newest, LAST_SEQ)];
+    let fresh = fresh(connection, query, range)?;
     let (mut said, mut names);
     let (said_rows, names_rows) = {
         said = connection.prepare_cached(
@@ -157,7 +159,6 @@ fn found(
             "SELECT rowid FROM names WHERE names MATCH ?1 AND rowid BETWEEN ?2 AND ?3 \
              ORDER BY rowid DESC"
         })?;
-        let range = [rows::event_id(oldest, 0), rows::event_id(newest, LAST_SEQ)];
         let said = match query.fts() {
             None => None,
             Some(fts) => Some(said.query(params![fts, range[0], range[1]])?),
@@ -169,7 +170,7 @@ fn found(
         };
         (said, names.query(params![name, oldest, newest])?)
     };
-    let mut places = Places::new(said_rows, names_rows)?;
+    let mut places = Places::new(said_rows, fresh, names_rows)?;
     let mut best = BTreeMap::<Cursor, (CallRow, Option<u64>)>::new();
     let mut load = connection.prepare_cached(rows::calls!("WHERE calls.id = ?1"))?;
     while let Some((id, seq)) = places.next()? {
@@ -198,6 +199,22 @@ fn found(
     shown.collect()
 }
 
+/// The fresh events that have the words, in the order of their numbers. To be asked for before the
+/// index is: what is put there meanwhile is found twice then, and not missed.
+fn fresh(connection: &Connection, query: &Query, range: [i64; 2]) -> rusqlite::Result<Vec<i64>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT id, words FROM fresh WHERE words IS NOT NULL AND id BETWEEN ?1 AND ?2 ORDER BY id",
+    )?;
+    let mut rows = statement.query(range)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        if query.find(row.get_ref(1)?.as_str()?).is_some() {
+            found.push(row.get(0)?);
+        }
+    }
+    Ok(found)
+}
+
 /// Those of a few calls that have the words.
 fn among(
     connection: &Connection,
@@ -206,6 +223,7 @@ fn among(
     limit: usize,
 ) -> rusqlite::Result<Vec<(CallLine, Option<Match>)>> {
     let fts = query.fts();
+    let fresh = fresh(connection, query, [0, i64::MAX])?;
     let mut asked = connection.prepare_cached(
         "SELECT rowid FROM said WHERE said MATCH ?1 AND rowid BETWEEN ?2 AND ?3 \
          ORDER BY rowid LIMIT 1",
@@ -219,6 +237,9 @@ fn among(
                 asked.query_row(params![fts, range.0, range.1], |row| row.get(0)).optional()?
             }
         };
+        let fresh = fresh.get(fresh.partition_point(|id| *id < range.0)).copied();
+        let fresh = fresh.filter(|id| *id <= range.1);
+        let place = place.into_iter().chain(fresh).min();
         let place = match place.map(|id| rows::parts_of(id).1) {
             None if !query.names(&line) => continue,
             None => None,
@@ -234,7 +255,7 @@ fn among(
 
 /// The place that was found, and the words around it.
 fn shown(connection: &Connection, call: i64, seq: u64, query: &Query) -> rusqlite::Result<Match> {
-    let mut statement = connection.prepare_cached("SELECT json FROM events WHERE id = ?1")?;
+    let mut statement = connection.prepare_cached("SELECT json FROM told WHERE id = ?1")?;
     let json: Option<String> =
         statement.query_row([rows::event_id(call, seq)], |row| row.get(0)).optional()?;
     let event = json.and_then(|json| Entry { seq, json: json.into() }.event());
@@ -252,18 +273,17 @@ struct Places<'a> {
 /// Numbers from an index, the highest first.
 struct Source<'a> {
     rows: Option<Rows<'a>>,
+    /// What the index says next.
+    indexed: Option<i64>,
+    /// What it has not been told yet, the highest last.
+    fresh: Vec<i64>,
     next: Option<i64>,
 }
 
 impl<'a> Places<'a> {
-    fn new(said: Option<Rows<'a>>, names: Rows<'a>) -> rusqlite::Result<Self> {
-        let mut places = Self {
-            said: Source { rows: said, next: None },
-            names: Source { rows: Some(names), next: None },
-        };
-        places.said.advance()?;
-        places.names.advance()?;
-        Ok(places)
+    fn new(said: Option<Rows<'a>>, fresh: Vec<i64>, names: Rows<'a>) -> rusqlite::Result<Self> {
+        let (said, names) = (Source::new(said, fresh)?, Source::new(Some(names), Vec::new())?);
+        Ok(Self { said, names })
     }
 
     fn next(&mut self) -> rusqlite::Result<Option<(i64, Option<u64>)>> {
@@ -284,9 +304,28 @@ impl<'a> Places<'a> {
     }
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    fn new(rows: Option<Rows<'a>>, fresh: Vec<i64>) -> rusqlite::Result<Self> {
+        let mut source = Self { rows, indexed: None, fresh, next: None };
+        source.read()?;
+        source.advance()?;
+        Ok(source)
+    }
+
     fn advance(&mut self) -> rusqlite::Result<()> {
-        self.next = match &mut self.rows {
+        let fresh = self.fresh.last().copied();
+        self.next = fresh.max(self.indexed);
+        if self.next.is_some() && self.next == self.indexed {
+            self.read()?;
+        }
+        if fresh.is_some() && fresh == self.next {
+            self.fresh.pop();
+        }
+        Ok(())
+    }
+
+    fn read(&mut self) -> rusqlite::Result<()> {
+        self.indexed = match &mut self.rows {
             None => None,
             Some(rows) => rows.next()?.map(|row| row.get(0)).transpose()?,
         };

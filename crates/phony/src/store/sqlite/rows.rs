@@ -15,6 +15,8 @@ use crate::store::line::word;
 const EPOCH_MS: i64 = 1_577_836_800_000;
 /// By how many bits a call's number is moved to make room for its events'.
 const SEQ_BITS: u32 = 20;
+/// Events that are put into their places together: 1,000 calls tell so many in four seconds.
+const FRESH: i64 = 4096;
 
 /// What is read of a call, in the order of [`call`]. What changes with every event of a live call
 /// stands in `live`: hundreds of calls share a page there, and a write is a page.
@@ -166,45 +168,49 @@ pub(super) fn update(
     Ok(())
 }
 
-/// Puts an event in; gives its number.
+/// Puts an event in, one of the fresh ones.
 pub(super) fn insert_event(
     connection: &Connection,
     call: i64,
     entry: &Entry,
-) -> rusqlite::Result<i64> {
-    let id = event_id(call, entry.seq);
-    connection
-        .prepare_cached("INSERT INTO events(id, json) VALUES (?1, ?2)")?
-        .execute(params![id, entry.json.as_str()])?;
-    Ok(id)
+    event: Option<&Event>,
+) -> rusqlite::Result<()> {
+    connection.prepare_cached("INSERT INTO fresh(id, json, words) VALUES (?1, ?2, ?3)")?.execute(
+        params![
+            event_id(call, entry.seq),
+            entry.json.as_str(),
+            event.and_then(|event| said(&event.body)).map(fold),
+        ],
+    )?;
+    Ok(())
 }
 
-/// What was said in an event, as the index is given it.
-pub(super) struct Words {
-    /// The event's number.
-    id: i64,
-    folded: String,
+/// Puts the fresh events into their places, if there are enough of them.
+pub(super) fn settle_many(connection: &Connection) -> rusqlite::Result<()> {
+    // They are numbered from 1 on since the last time.
+    let sql = "SELECT coalesce(max(rowid), 0) FROM fresh";
+    let fresh: i64 = connection.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
+    if fresh < FRESH { Ok(()) } else { settle(connection) }
 }
 
-impl Words {
-    /// The words of event number `id`, if there are some.
-    pub(super) fn of(id: i64, event: &Event) -> Option<Self> {
-        Some(Self { id, folded: fold(said(&event.body)?) })
-    }
-}
-
-/// Puts words into the index: in the order of their numbers, for the index writes what it holds
-/// back to the file whenever a number is lower than the one before (SQLite, "FTS5 Extension").
-pub(super) fn index_words(connection: &Connection, mut words: Vec<Words>) -> rusqlite::Result<()> {
-    words.sort_unstable_by_key(|words| words.id);
-    let mut put = connection.prepare_cached("INSERT INTO said(rowid, words) VALUES (?1, ?2)")?;
-    for Words { id, folded } in words {
-        put.execute(params![id, folded])?;
+/// Puts the fresh events into their places, and their words into the index: in the order of their
+/// numbers, for the index writes what it holds back to the file whenever a number is lower than the
+/// one before (SQLite, "FTS5 Extension").
+pub(super) fn settle(connection: &Connection) -> rusqlite::Result<()> {
+    for sql in [
+        // Else all pages that it changes would be held in memory as they were, for the statement
+        // to be undone and the transaction to go on.
+        "INSERT OR ROLLBACK INTO events(id, json) SELECT id, json FROM fresh ORDER BY id",
+        "INSERT INTO said(rowid, words) \
+         SELECT id, words FROM fresh WHERE words IS NOT NULL ORDER BY id",
+        "DELETE FROM fresh",
+    ] {
+        connection.prepare_cached(sql)?.execute([])?;
     }
     Ok(())
 }
 
-/// Deletes a call with all its events, from the indexes as well.
+/// Deletes a call with all its events, from the indexes as well. None of them is fresh.
 pub(super) fn delete(connection: &Connection, row: &CallRow) -> rusqlite::Result<()> {
     let range = [event_id(row.id, 0), event_id(row.id, LAST_SEQ)];
     // The index must be told word for word what it is to forget.
@@ -216,8 +222,8 @@ pub(super) fn delete(connection: &Connection, row: &CallRow) -> rusqlite::Result
     while let Some(event) = rows.next()? {
         let (id, json): (i64, String) = (event.get(0)?, event.get(1)?);
         let entry = Entry { seq: 0, json: json.into() };
-        if let Some(words) = entry.event().and_then(|event| Words::of(id, &event)) {
-            forget.execute(params![id, words.folded])?;
+        if let Some(words) = entry.event().as_ref().and_then(|event| said(&event.body)) {
+            forget.execute(params![id, fold(words)])?;
         }
     }
     connection.prepare_cached("DELETE FROM events WHERE id BETWEEN ?1 AND ?2")?.execute(range)?;

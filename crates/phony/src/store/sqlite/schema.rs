@@ -17,6 +17,7 @@ const STEPS: &[Step] = &[
     Step { sql: CALLS, fill: |_| Ok(()) },
     Step { sql: NAMES, fill: rows::index_names },
     Step { sql: LIVE, fill: |_| Ok(()) },
+    Step { sql: FRESH, fill: |_| Ok(()) },
 ];
 
 /// The first form: calls, their events, and the words that were said.
@@ -72,6 +73,21 @@ CREATE TABLE live (
   last_seq INTEGER NOT NULL
 );
 INSERT INTO live SELECT id, turns, cost_usd, last_seq FROM calls WHERE ended_ms IS NULL;
+";
+
+/// The fourth form: events stand in the order in which they came, until they are put into their
+/// places four thousand at a time, and what was said in them into the index. There the next event
+/// of each live call belongs into a page of its own, and a write is a page; and the index is merged
+/// the more often the less it is given at once.
+const FRESH: &str = "
+CREATE TABLE fresh (
+  id    INTEGER NOT NULL UNIQUE,    -- as in events
+  json  TEXT NOT NULL,
+  words TEXT                        -- what the index is given of it
+);
+CREATE VIEW told AS SELECT id, json FROM events UNION ALL SELECT id, json FROM fresh;
+-- How many bytes of words are held in memory until they are written.
+INSERT INTO said(said, rank) VALUES('hashsize', 262144);
 ";
 
 struct Step {

@@ -3,7 +3,7 @@
 use phony_call::CallSid;
 use rusqlite::{Connection, TransactionBehavior, params};
 
-use super::rows::{self, CallRow, Words};
+use super::rows::{self, CallRow};
 use crate::store::{Appended, CallLine, Chunk, Entry, LAST_SEQ};
 
 pub(super) fn append(
@@ -11,20 +11,15 @@ pub(super) fn append(
     chunks: &[Chunk],
 ) -> rusqlite::Result<Vec<Appended>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut words = Vec::new();
-    let done = chunks.iter().map(|chunk| take(&transaction, chunk, &mut words));
+    let done = chunks.iter().map(|chunk| take(&transaction, chunk));
     let done = done.collect::<rusqlite::Result<Vec<_>>>()?;
-    rows::index_words(&transaction, words)?;
+    rows::settle_many(&transaction)?;
     transaction.commit()?;
     Ok(done)
 }
 
-/// Puts a chunk in; what was said in it is added to `words`, to be indexed.
-fn take(
-    connection: &Connection,
-    chunk: &Chunk,
-    words: &mut Vec<Words>,
-) -> rusqlite::Result<Appended> {
+/// Puts a chunk in.
+fn take(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<Appended> {
     let row = match rows::find(connection, &chunk.call)? {
         Some(row) => Some(row),
         None if chunk.after > 0 => None,
@@ -48,9 +43,8 @@ fn take(
     row.term = chunk.term;
     for entry in chunk.entries.iter().filter(|entry| entry.seq > last && entry.seq <= LAST_SEQ) {
         let event = entry.event();
-        let id = rows::insert_event(connection, row.id, entry)?;
+        rows::insert_event(connection, row.id, entry, event.as_ref())?;
         if let Some(event) = &event {
-            words.extend(Words::of(id, event));
             row.line.apply(event);
         }
         row.line.last_seq = entry.seq;
@@ -86,6 +80,7 @@ pub(super) fn set_status(
 pub(super) fn delete(connection: &mut Connection, sid: &CallSid) -> rusqlite::Result<bool> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let Some(row) = rows::find(&transaction, sid)? else { return Ok(false) };
+    rows::settle(&transaction)?;
     rows::delete(&transaction, &row)?;
     transaction.commit()?;
     give_space_back(connection)?;
@@ -101,6 +96,9 @@ pub(super) fn forget(
 ) -> rusqlite::Result<u64> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let old = oldest(&transaction, before.unwrap_or(i64::MAX), most)?;
+    if !old.is_empty() {
+        rows::settle(&transaction)?;
+    }
     for row in &old {
         rows::delete(&transaction, row)?;
     }

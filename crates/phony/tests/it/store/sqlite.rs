@@ -35,6 +35,55 @@ async fn a_file_is_opened_again_as_it_was() {
 }
 
 #[tokio::test]
+async fn events_are_the_same_before_and_after_they_are_put_into_their_places() {
+    const CALLS: u32 = 50;
+    const ROUNDS: u32 = 45;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("phony.db");
+    let mut store = Sqlite::open(&path).unwrap();
+    let name = |n| format!("CA{n:02}");
+    let begin = |n: u32| chunk(&name(n), 0, vec![begins(&name(n), n.into())]);
+    store.append((0..CALLS).map(begin).collect()).await.unwrap();
+    // Twice as many as stand apart: all calls have some here and some there.
+    for round in 0..ROUNDS {
+        let say = |n: u32| {
+            let (first, name) = (u64::from(round) * 2 + 2, name(n));
+            let text = format!("call {n} in round{round}");
+            chunk(&name, first - 1, vec![says(&name, first, &text), says(&name, first + 1, "m")])
+        };
+        store.append((0..CALLS).map(say).collect()).await.unwrap();
+        if round % 10 == 0 {
+            store = Sqlite::open(&path).unwrap();
+        }
+        for found in [0, round / 2, round] {
+            let query = Query::parse(&format!("round{found} "));
+            let filter =
+                Filter { query, live: (round % 2 == 0).then_some(true), ..Filter::default() };
+            let wanted = Wanted { filter, after: None, limit: 3 };
+            let page = store.list(&wanted).await.unwrap();
+            let hits: Vec<_> = (page.calls.iter())
+                .map(|(line, hit)| (line.sid.to_string(), hit.as_ref().map(|hit| hit.seq)))
+                .collect();
+            let seq = Some(u64::from(found) * 2 + 2);
+            assert_eq!(hits, [49, 48, 47].map(|n| (name(n), seq)), "round {found} after {round}");
+        }
+    }
+    let last = u64::from(ROUNDS) * 2 + 1;
+    for n in 0..CALLS {
+        let events = store.events(&sid(&name(n)), 3).await.unwrap().unwrap();
+        let seqs: Vec<_> = events.iter().map(|json| seq_of(json)).collect();
+        assert_eq!(seqs, (4..=last).collect::<Vec<_>>(), "{n}");
+    }
+    assert!(store.delete(&sid("CA49")).await.unwrap());
+    assert_eq!(store.events(&sid("CA49"), 0).await.unwrap(), None);
+    for found in [0, ROUNDS - 1] {
+        let query = Query::parse(&format!("round{found} call"));
+        let found = listed(&store, Filter { query, ..Filter::default() }).await;
+        assert_eq!((found.len(), found[0].as_str()), (49, "CA48"));
+    }
+}
+
+#[tokio::test]
 async fn the_oldest_calls_go_when_the_file_is_too_large_and_it_shrinks() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("phony.db");
@@ -89,4 +138,9 @@ async fn two_processes_may_have_the_file_open() {
     assert_eq!(listed(&one, Filter::default()).await, ["CA2", "CA1"]);
     assert!(two.delete(&sid("CA1")).await.unwrap());
     assert_eq!(listed(&one, Filter::default()).await, ["CA2"]);
+}
+
+fn seq_of(json: &str) -> u64 {
+    let event: serde_json::Value = serde_json::from_str(json).unwrap();
+    event["seq"].as_u64().unwrap()
 }
