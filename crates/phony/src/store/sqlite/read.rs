@@ -202,16 +202,20 @@ fn found(
 /// The fresh events that have the words, in the order of their numbers. To be asked for before the
 /// index is: what is put there meanwhile is found twice then, and not missed.
 fn fresh(connection: &Connection, query: &Query, range: [i64; 2]) -> rusqlite::Result<Vec<i64>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT id, words FROM fresh WHERE words IS NOT NULL AND id BETWEEN ?1 AND ?2 ORDER BY id",
-    )?;
+    let sql = "SELECT id, words FROM fresh NOT INDEXED \
+               WHERE words IS NOT NULL AND id BETWEEN ?1 AND ?2";
+    let mut statement = connection.prepare_cached(sql)?;
     let mut rows = statement.query(range)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
-        if query.find(row.get_ref(1)?.as_str()?).is_some() {
+        let words = row.get_ref(1)?.as_str()?;
+        // Most have not even the letters.
+        let mut wanted = query.phrases().iter().flatten();
+        if wanted.all(|word| words.contains(word.as_str())) && query.find(words).is_some() {
             found.push(row.get(0)?);
         }
     }
+    found.sort_unstable();
     Ok(found)
 }
 

@@ -175,11 +175,11 @@ pub(super) fn insert_event(
     entry: &Entry,
     event: Option<&Event>,
 ) -> rusqlite::Result<()> {
-    connection.prepare_cached("INSERT INTO fresh(id, json, words) VALUES (?1, ?2, ?3)")?.execute(
+    connection.prepare_cached("INSERT INTO fresh(id, words, json) VALUES (?1, ?2, ?3)")?.execute(
         params![
             event_id(call, entry.seq),
-            entry.json.as_str(),
             event.and_then(|event| said(&event.body)).map(fold),
+            entry.json.as_str(),
         ],
     )?;
     Ok(())
@@ -196,17 +196,22 @@ pub(super) fn settle_many(connection: &Connection) -> rusqlite::Result<()> {
 /// Puts the fresh events into their places, and their words into the index: in the order of their
 /// numbers, for the index writes what it holds back to the file whenever a number is lower than the
 /// one before (SQLite, "FTS5 Extension").
+///
+/// A statement that changes many rows and may be undone alone keeps all pages as they were, in
+/// memory. So one of these undoes everything, and the index is told one by one.
 pub(super) fn settle(connection: &Connection) -> rusqlite::Result<()> {
-    for sql in [
-        // Else all pages that it changes would be held in memory as they were, for the statement
-        // to be undone and the transaction to go on.
-        "INSERT OR ROLLBACK INTO events(id, json) SELECT id, json FROM fresh ORDER BY id",
-        "INSERT INTO said(rowid, words) \
-         SELECT id, words FROM fresh WHERE words IS NOT NULL ORDER BY id",
-        "DELETE FROM fresh",
-    ] {
-        connection.prepare_cached(sql)?.execute([])?;
+    let mut fresh = connection
+        .prepare_cached("SELECT id, words FROM fresh WHERE words IS NOT NULL ORDER BY id")?;
+    let mut index = connection.prepare_cached("INSERT INTO said(rowid, words) VALUES (?1, ?2)")?;
+    let mut rows = fresh.query([])?;
+    while let Some(row) = rows.next()? {
+        let (id, words) = (row.get::<_, i64>(0)?, row.get_ref(1)?.as_str()?);
+        index.execute(params![id, words])?;
     }
+    drop(rows);
+    let sql = "INSERT OR ROLLBACK INTO events(id, json) SELECT id, json FROM fresh ORDER BY id";
+    connection.prepare_cached(sql)?.execute([])?;
+    connection.prepare_cached("DELETE FROM fresh")?.execute([])?;
     Ok(())
 }
 

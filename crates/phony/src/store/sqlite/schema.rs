@@ -82,8 +82,8 @@ INSERT INTO live SELECT id, turns, cost_usd, last_seq FROM calls WHERE ended_ms 
 const FRESH: &str = "
 CREATE TABLE fresh (
   id    INTEGER NOT NULL UNIQUE,    -- as in events
-  json  TEXT NOT NULL,
-  words TEXT                        -- what the index is given of it
+  words TEXT,                       -- what the index is given of it
+  json  TEXT NOT NULL
 );
 CREATE VIEW told AS SELECT id, json FROM events UNION ALL SELECT id, json FROM fresh;
 -- How many bytes of words are held in memory until they are written.
