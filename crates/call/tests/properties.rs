@@ -390,6 +390,7 @@ fn part(text: &str, percent: usize) -> String {
 fn check_context(context: &[Item]) {
     let mut ids = HashSet::new();
     for item in context {
+        assert!((1..=32).contains(&item.id.to_string().len()));
         assert!(ids.insert(item.id), "the id {} twice", item.id);
     }
     for item in context {

@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_packed_comes_out_as_it_went_in() {
+    fn what_is_packed_is_smaller_and_comes_out_as_it_went_in() {
         let entry = |seq: u64| {
             let text = "\u{e9}\n".repeat(usize::try_from(seq % 7).unwrap());
             let event = serde_json::json!({ "type": "transcript", "callSid": "CA1", "text": text });
@@ -133,6 +133,8 @@ mod tests {
         let pack = Pack::of(&entries).unwrap();
         assert_eq!((pack.first, pack.last), (5, 39));
         assert_eq!(pack.unpack(), entries);
+        let before: usize = entries.iter().map(|entry| entry.json.len()).sum();
+        assert!(pack.lines.len() * 4 < before, "{} of {before} bytes", pack.lines.len());
         assert!(Pack::of(&[entry(5), entry(7)]).is_none());
         assert!(Pack::of(&[]).is_none());
         let parts: Vec<_> = entries.chunks(7).map(|part| Pack::of(part).unwrap()).collect();

@@ -202,6 +202,9 @@ fn found(
 /// The fresh events that have the words, in the order of their numbers. To be asked for before the
 /// index is: what is put there meanwhile is found twice then, and not missed.
 fn fresh(connection: &Connection, query: &Query, range: [i64; 2]) -> rusqlite::Result<Vec<i64>> {
+    if query.phrases().is_empty() {
+        return Ok(Vec::new());
+    }
     let sql = "SELECT id, words FROM fresh NOT INDEXED \
                WHERE words IS NOT NULL AND id BETWEEN ?1 AND ?2";
     let mut statement = connection.prepare_cached(sql)?;
