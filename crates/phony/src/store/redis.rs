@@ -261,9 +261,10 @@ impl Redis {
         Ok(self.one::<Option<u64>>(get).await?.unwrap_or(0))
     }
 
-    fn delete_command(&self, call: &str) -> Cmd {
+    /// Deletes a call that was taken out of this part of the index, or was in none.
+    fn delete_command(&self, call: &str, part: Option<&str>) -> Cmd {
         let mut command = script(&self.scripts.delete, &keys_of(call));
-        command.arg(call);
+        command.arg(call).arg(part.unwrap_or_default());
         command
     }
 }

@@ -1,6 +1,10 @@
--- Forgets a call, which was taken out of the index before. KEYS: the call, its events, its words, all
--- calls, the open calls, those in no part of the index, those whose state has changed since they came
--- into one, the bytes of all, the live calls of ours. ARGV: id. Answers whether there was one.
+-- Forgets a call, unless it is in a part of the index that it was not taken out of.
+-- KEYS: the call, its events, its words, all calls, the open calls, those in no part of the index,
+-- those whose state has changed since they came into one, the bytes of all, the live calls of ours.
+-- ARGV: id, the part that it was taken out of (empty: it was in none). Answers whether there was one,
+-- or nothing if another node has put it into a part meanwhile.
+local part = redis.call('HGET', KEYS[1], 'part')
+if part and part ~= ARGV[2] then return false end
 local bytes = redis.call('HGET', KEYS[1], 'bytes')
 if bytes then redis.call('DECRBY', KEYS[8], bytes) end
 for n = 4, 7 do redis.call('ZREM', KEYS[n], ARGV[1]) end

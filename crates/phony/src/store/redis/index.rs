@@ -141,25 +141,46 @@ impl Redis {
     /// Forgets calls for good: first what they are found by, then they themselves. Gives how many
     /// there were.
     pub(super) async fn remove(&self, calls: &[String]) -> Result<u64, RedisError> {
+        let (mut left, mut gone) = (calls.to_vec(), 0);
+        for _ in 0..TRIES.0 {
+            let parts = self.parts_of(&left).await?;
+            let mut of_parts = BTreeMap::<&str, BTreeSet<&str>>::new();
+            for (call, part) in left.iter().zip(&parts) {
+                if let Some(part) = part {
+                    of_parts.entry(part).or_default().insert(call);
+                }
+            }
+            for (part, calls) in &of_parts {
+                self.remove_from(part, calls).await?;
+            }
+            let mut pipeline = Pipeline::new();
+            for (call, part) in left.iter().zip(&parts) {
+                pipeline.add_command(self.delete_command(call, part.as_deref()));
+            }
+            let mut again = Vec::new();
+            for (call, deleted) in left.into_iter().zip(self.run(&pipeline).await?) {
+                // Nothing is answered if it came into another part after it was looked up.
+                match redis::from_redis_value::<Option<u64>>(deleted)? {
+                    Some(deleted) => gone += deleted,
+                    None => again.push(call),
+                }
+            }
+            left = again;
+            if left.is_empty() {
+                return Ok(gone);
+            }
+        }
+        Err(changing())
+    }
+
+    /// The parts of the index that calls are in.
+    async fn parts_of(&self, calls: &[String]) -> Result<Vec<Option<String>>, RedisError> {
         let mut pipeline = Pipeline::new();
         for call in calls {
             pipeline.cmd("HGET").arg(call_key(call)).arg("part");
         }
-        let mut of_parts = BTreeMap::<String, BTreeSet<&str>>::new();
-        for (call, part) in calls.iter().zip(self.run(&pipeline).await?) {
-            if let Some(part) = redis::from_redis_value::<Option<String>>(part)? {
-                of_parts.entry(part).or_default().insert(call);
-            }
-        }
-        for (part, calls) in &of_parts {
-            self.remove_from(part, calls).await?;
-        }
-        let mut pipeline = Pipeline::new();
-        for call in calls {
-            pipeline.add_command(self.delete_command(call));
-        }
-        let done = self.run(&pipeline).await?.into_iter().map(redis::from_redis_value::<u64>);
-        Ok(done.sum::<Result<u64, _>>()?)
+        let parts = self.run(&pipeline).await?.into_iter().map(redis::from_redis_value);
+        Ok(parts.collect::<Result<_, _>>()?)
     }
 
     async fn remove_from(&self, part: &str, calls: &BTreeSet<&str>) -> Result<(), RedisError> {
@@ -173,7 +194,7 @@ impl Redis {
             }
             sleep(TRIES.1).await;
         }
-        Err((redis::ErrorKind::Client, "the index is being changed all the time").into())
+        Err(changing())
     }
 
     async fn remove_locked(
@@ -204,6 +225,10 @@ impl Redis {
         }
         self.one(command).await
     }
+}
+
+fn changing() -> RedisError {
+    (redis::ErrorKind::Client, "the index is being changed all the time").into()
 }
 
 fn lock_key() -> String {

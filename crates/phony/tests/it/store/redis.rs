@@ -323,6 +323,34 @@ async fn servers_do_not_spoil_each_other_s_index() {
     }
 }
 
+/// A call comes into the index on one node in the moment in which another deletes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_comes_into_the_index_meanwhile_is_deleted_out_of_it() {
+    let server = RedisServer::start().await;
+    let [one, other] =
+        ["n1", "n2"].map(|node| Redis::new(server.connection(), node, None).indexing_at_once(2));
+    for n in 0..150_i64 {
+        for call in 0..2 {
+            keep(&one, &format!("CA{n}x{call}end"), n, &format!("secret{n}x{call}word")).await;
+        }
+        let gone = sid(&format!("CA{n}x0end"));
+        // At another moment of the other's work each time.
+        let delete = async {
+            tokio::time::sleep(Duration::from_micros(u64::try_from(n).unwrap() * 8)).await;
+            other.delete(&gone).await.unwrap()
+        };
+        let (tidied, deleted) = tokio::join!(one.tidy(), delete);
+        tidied.unwrap();
+        assert!(deleted, "{n}");
+    }
+    let all = everything(&server).await;
+    let has = |text: &str| all.windows(text.len()).any(|part| part == text.as_bytes());
+    for n in 0..150 {
+        assert!(!has(&format!("secret{n}x0word")) && !has(&format!("CA{n}x0end")), "deleted: {n}");
+        assert!(has(&format!("secret{n}x1word")), "and no other: {n}");
+    }
+}
+
 /// Appends as soon as the server can be reached again.
 async fn once_it_answers(store: &Redis, chunk: Chunk) -> Vec<Appended> {
     for _ in 0..50 {
