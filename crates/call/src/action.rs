@@ -50,6 +50,9 @@ pub enum Refused {
     /// The line is not up.
     #[error("the call is not connected")]
     NotConnected,
+    /// The line was lost, or is being moved, and may be back in a moment: it is worth waiting.
+    #[error("the caller's line is lost and not back yet; try again")]
+    LineLost,
     /// The call is over, or about to be.
     #[error("the call is ending or has ended")]
     Ending,

@@ -125,6 +125,7 @@ impl From<Refused> for ApiError {
         let code = match refused {
             Refused::Forbidden(_) => ErrorCode::Refused,
             Refused::NotConnected
+            | Refused::LineLost
             | Refused::Ending
             | Refused::NoQuestion
             | Refused::OtherQuestion

@@ -70,7 +70,7 @@ impl Call {
     /// Whether the state leaves room for the action at all.
     fn has_room_for(&self, action: &Action) -> Result<(), Refused> {
         match &self.state {
-            State::Gone => Err(Refused::NotConnected),
+            State::Gone => Err(Refused::LineLost),
             State::Ended => Err(Refused::Ending),
             State::Ending(ending) => match action {
                 Action::End | Action::Transfer(_) => Ok(()),
@@ -115,7 +115,8 @@ impl Call {
 
     fn is_connected(&self) -> Result<(), Refused> {
         match self.state {
-            State::Ringing | State::Lost { .. } => Err(Refused::NotConnected),
+            State::Ringing => Err(Refused::NotConnected),
+            State::Lost { .. } => Err(Refused::LineLost),
             State::Listening { .. }
             | State::Replying(_)
             | State::OnHold

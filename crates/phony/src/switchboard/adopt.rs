@@ -1,11 +1,14 @@
 //! Calls that go on here although they began elsewhere: in another process that died, or on another
 //! node whose socket or question came to us.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::Utf8Bytes;
-use phony_call::{Action, CallSid, Direction, Event, EventBody, Identity, LegEnd, Next, Parting};
+use phony_call::{
+    Action, CallSid, Direction, Event, EventBody, Identity, LegEnd, Next, Parting, Refused,
+};
 use tokio::time::sleep;
 
 use super::pass::Pass;
@@ -27,9 +30,10 @@ const BLIND_LIMIT: Duration = Duration::from_secs(2);
 const SOCKET_LIMIT: Duration = Duration::from_secs(5);
 /// How long to wait between two attempts.
 const AGAIN: Duration = Duration::from_millis(50);
-/// How often, and how long after each other, a call is looked for that moves while somebody acts.
-const MOVE_LOOKS: u32 = 100;
-const MOVE_LOOK: Duration = Duration::from_millis(10);
+/// How often, and how long after each other, somebody's order is tried at a call that moves, or whose
+/// line does.
+const ORDER_TRIES: u32 = 200;
+const ORDER_TRY: Duration = Duration::from_millis(15);
 
 impl Switchboard {
     /// A new single-use token for a socket of this call, good on every node; `None` if nobody could
@@ -206,44 +210,53 @@ impl Switchboard {
         self.hub.line(call).is_some_and(|line| line.end.is_some())
     }
 
-    /// A supervisor acts on a call, wherever it is; one that is just moving is waited for.
+    /// A supervisor acts on a call, wherever it is; one that is just moving is waited for, and so is
+    /// a line that was lost.
     pub async fn act(&self, call: &CallSid, action: Action) -> Result<(), ApiError> {
         numbers::unfolded_for(&action).await;
-        for _ in 0..MOVE_LOOKS {
-            if let Some(done) = self.try_act(call, &action).await {
-                return done;
+        let mut why = ApiError::from(Unreached::Moving);
+        for _ in 0..ORDER_TRIES {
+            match self.try_act(call, &action).await {
+                ControlFlow::Break(done) => return done,
+                ControlFlow::Continue(not_yet) => why = not_yet,
             }
-            sleep(MOVE_LOOK).await;
+            sleep(ORDER_TRY).await;
         }
-        Err(Unreached::Moving.into())
+        Err(why)
     }
 
-    /// `None` if nothing was done, because the call is on its way from one server to another.
-    async fn try_act(&self, call: &CallSid, action: &Action) -> Option<Result<(), ApiError>> {
+    /// Goes on, with why, if nothing was done but may be in a moment.
+    async fn try_act(
+        &self,
+        call: &CallSid,
+        action: &Action,
+    ) -> ControlFlow<Result<(), ApiError>, ApiError> {
+        let done = |done: Result<(), Refused>| match done {
+            Err(lost @ Refused::LineLost) => ControlFlow::Continue(lost.into()),
+            done => ControlFlow::Break(done.map_err(ApiError::from)),
+        };
         if let Some(handle) = self.find(call)
-            && let Some(done) =
+            && let Some(answer) =
                 handle.ask(|reply| Letter::Act { action: action.clone(), reply }).await
         {
-            return Some(done.map_err(ApiError::from));
+            return done(answer);
         }
         if let Some(cluster) = &self.cluster {
-            return Some(
-                match self.ask_elsewhere(cluster, call, Wish::Act(action.clone())).await {
-                    Ok(Reply::Done) => Ok(()),
-                    Ok(Reply::Refused(refused)) => Err(refused.into()),
-                    Err(Unreached::Moving) => return None,
-                    Ok(Reply::Next(_) | Reply::Released(_) | Reply::Gone) => {
-                        Err(Unreached::Silent.into())
-                    }
-                    Err(unreached) => Err(unreached.into()),
-                },
-            );
+            return match self.ask_elsewhere(cluster, call, Wish::Act(action.clone())).await {
+                Ok(Reply::Done) => done(Ok(())),
+                Ok(Reply::Refused(refused)) => done(Err(refused)),
+                Err(moving @ Unreached::Moving) => ControlFlow::Continue(moving.into()),
+                Ok(Reply::Next(_) | Reply::Released(_) | Reply::Gone) => {
+                    ControlFlow::Break(Err(Unreached::Silent.into()))
+                }
+                Err(unreached) => ControlFlow::Break(Err(unreached.into())),
+            };
         }
-        Some(match self.history.line(call).await {
+        ControlFlow::Break(match self.history.line(call).await {
             Err(error) => Err(error.into()),
             Ok(None) => Err(ApiError::call_not_found()),
             Ok(Some(line)) if line.end.is_some() => Err(Unreached::Ended.into()),
-            Ok(Some(_)) => Err(ApiError::lost()),
+            Ok(Some(_)) => return ControlFlow::Continue(ApiError::lost()),
         })
     }
 

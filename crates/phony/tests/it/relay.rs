@@ -162,6 +162,33 @@ async fn a_lost_socket_is_replaced_and_the_call_goes_on() {
     assert_eq!(call["status"], "live");
 }
 
+async fn is_lost(house: &House) {
+    soon(async { while house.get("/calls/CA1").await.1["phase"] != "lost" {} }).await;
+}
+
+#[tokio::test]
+async fn what_is_ordered_while_the_line_is_lost_is_done_when_it_is_back() {
+    let house = house().await;
+    let line = talking(&house, "CA1").await;
+    drop(line);
+    is_lost(&house).await;
+    let say = json!({ "callSid": "CA1", "text": "Anna is still here." });
+    let comes_back = async {
+        let form = [&ENDED[..], &[("SessionStatus", "failed"), ("ErrorCode", "64105")]].concat();
+        let (_, body) = house.webhook("/call_ended", &form).await;
+        let mut line = house.connect("CA1", &Twiml::parse(&body).unwrap().twiml).await;
+        while line.utterance().await != "Anna is still here." {}
+        line
+    };
+    let ((status, answer), line) = tokio::join!(house.post("/override/text", &say), comes_back);
+    assert_eq!((status, answer), (200, json!({ "status": "ok" })));
+    // It does not come back this time.
+    drop(line);
+    is_lost(&house).await;
+    let (status, answer) = house.post("/override/text", &say).await;
+    assert_eq!((status, &answer["error"]["code"]), (409, &json!("CONFLICT")));
+}
+
 #[tokio::test]
 async fn a_socket_that_closes_in_order_ends_the_call() {
     let house = house().await;
