@@ -70,6 +70,20 @@ impl Desk {
         assert!(soon(heard).await, "the call ended before {words:?} was heard");
     }
 
+    /// Waits until these keys have sounded to their end.
+    async fn hears_keys(&mut self, keys: &str) {
+        let heard = async {
+            loop {
+                match self.line.hear().await {
+                    Some(LiveEvent::Digits(digits)) => return digits,
+                    Some(_) => {}
+                    None => panic!("the call ended before {keys:?} sounded"),
+                }
+            }
+        };
+        assert_eq!(soon(heard).await, keys);
+    }
+
     /// Waits until something of the call is so, as `GET /calls/{callSid}` tells it.
     async fn until(&self, field: &str, so: impl Fn(&Value) -> bool) -> Value {
         let url = format!("http://{}/calls/{}", self.world.running.addr, self.call);
@@ -122,6 +136,9 @@ async fn words_and_keys_reach_the_caller_and_the_end_is_the_end() {
     desk.hears("A person is here now").await;
     desk.orders("dtmf", json!({ "digits": "1w2#" })).await;
     desk.orders("dtmf", json!({ "digit": "5" })).await;
+    // A caller who begins to speak would cut them off.
+    desk.hears_keys("1w2#").await;
+    desk.hears_keys("5").await;
     desk.says("oh good").await;
     desk.hears("Goodbye then").await;
     desk.until_told("A person is here now.").await;
