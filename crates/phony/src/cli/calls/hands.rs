@@ -3,6 +3,7 @@
 use anyhow::bail;
 use phony_call::CallSid;
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use super::order::{HELP, Order, addressed};
 use super::screen::Screen;
@@ -13,6 +14,7 @@ use crate::cli::converse::Typed;
 /// Does what is typed until somebody wants to leave; the end of the input is no such wish.
 pub(super) async fn act(hands: Hands<'_>, mut typed: Typed) {
     while let Some(line) = typed.next().await {
+        let _at_work = hands.at_work.lock().await;
         match obey(&hands, &line).await {
             Ok(Next::Stay) => {}
             Ok(Next::Leave) => return,
@@ -29,6 +31,8 @@ pub(super) struct Hands<'a> {
     pub(super) waiting: &'a Waiting,
     /// The call that all orders are for, if it is but one.
     pub(super) call: Option<&'a CallSid>,
+    /// Taken while an order is on its way.
+    pub(super) at_work: &'a Mutex<()>,
 }
 
 enum Next {

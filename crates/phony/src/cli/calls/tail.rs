@@ -2,8 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
+use std::pin::pin;
+use std::time::Duration;
 
 use phony_call::{CallSid, Event, EventBody};
+use tokio::sync::Mutex;
+use tokio::time::sleep;
 
 use super::feed::{Feed, Head};
 use super::hands::{Hands, act};
@@ -15,6 +19,9 @@ use crate::cli::story::Story;
 use crate::cli::ui::Style;
 use crate::cli::until_stopped;
 use crate::stage::read_event;
+
+/// How long the answer to an order is waited for when the call is over.
+const LAST_ANSWER: Duration = Duration::from_secs(2);
 
 /// How it came that a call is shown no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,13 +80,23 @@ async fn watch(
             None => {}
         }
     };
-    let hands = Hands { api, screen, waiting: &waiting, call };
+    let at_work = Mutex::default();
+    let hands = Hands { api, screen, waiting: &waiting, call, at_work: &at_work };
     let feed = Feed::new(api, screen, call, show);
+    let mut acting = pin!(act(hands, typed));
+    let ended = tokio::select! {
+        done = feed.follow() => done,
+        () = &mut acting => return Ok(Followed::Left),
+        () = until_stopped() => return Ok(Followed::Stopped),
+    };
+    // Whoever gave an order just before the end is told what came of it.
     tokio::select! {
-        done = feed.follow() => done.map(|()| Followed::ToItsEnd),
-        () = act(hands, typed) => Ok(Followed::Left),
-        () = until_stopped() => Ok(Followed::Stopped),
+        () = acting => {}
+        _ = at_work.lock() => {}
+        () = sleep(LAST_ANSWER) => {}
+        () = until_stopped() => {}
     }
+    ended.map(|()| Followed::ToItsEnd)
 }
 
 /// The live call, if there is but one.
