@@ -60,10 +60,11 @@ pub enum Answers {
 }
 
 impl Callee {
-    /// A person who answers at once.
+    /// A person who answers after two seconds: long enough that whoever follows the call sees it ring,
+    /// even at ten times the speed.
     #[must_use]
     pub fn person(caller: Caller) -> Self {
-        Self { answers: Answers::Person { after_ms: 500 }, caller, talks_ms: 2_000 }
+        Self { answers: Answers::Person { after_ms: 2_000 }, caller, talks_ms: 2_000 }
     }
 
     /// Nobody to speak with: engaged, absent or not to be reached.
