@@ -11,7 +11,11 @@ dashboard_tests() {
 }
 
 rust_tests() { # rust_tests FILTER
-  cargo nextest run --workspace --profile "$profile" --filterset "$1"
+  # Most wait for what takes its time, such as speech: two on each of two processors do not disturb.
+  local processors
+  processors=$(getconf _NPROCESSORS_ONLN)
+  cargo nextest run --workspace --profile "$profile" --filterset "$1" \
+    --test-threads $((processors < 4 ? 4 : processors))
 }
 
 # The page in a browser: on recorded events, then against the server between its stand-ins.
