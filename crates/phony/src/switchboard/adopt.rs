@@ -30,8 +30,8 @@ const BLIND_LIMIT: Duration = Duration::from_secs(2);
 const SOCKET_LIMIT: Duration = Duration::from_secs(5);
 /// How long to wait between two attempts.
 const AGAIN: Duration = Duration::from_millis(50);
-/// How often, and how long after each other, somebody's order is tried at a call that moves, or whose
-/// line does.
+/// How often, and how long after each other, an order is tried at a call that moves or whose line is
+/// lost.
 const ORDER_TRIES: u32 = 200;
 const ORDER_TRY: Duration = Duration::from_millis(15);
 
