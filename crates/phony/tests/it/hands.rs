@@ -58,30 +58,28 @@ impl Desk {
 
     /// Waits until the caller has heard these words, all in one clause.
     async fn hears(&mut self, words: &str) {
-        let heard = async {
-            loop {
-                match self.line.hear().await {
-                    Some(LiveEvent::Heard(clause)) if clause.contains(words) => return true,
-                    Some(_) => {}
-                    None => return false,
-                }
-            }
-        };
-        assert!(soon(heard).await, "the call ended before {words:?} was heard");
+        let has =
+            |event: &LiveEvent| matches!(event, LiveEvent::Heard(clause) if clause.contains(words));
+        assert!(self.comes(has).await.is_some(), "the call ended before {words:?} was heard");
     }
 
-    /// Waits until these keys have sounded to their end.
+    /// Waits until keys have sounded to their end, and they are these.
     async fn hears_keys(&mut self, keys: &str) {
-        let heard = async {
+        let sounded = self.comes(|event| matches!(event, LiveEvent::Digits(_))).await;
+        assert_eq!(sounded, Some(LiveEvent::Digits(keys.into())));
+    }
+
+    /// The next of these events; none if the call ends before.
+    async fn comes(&mut self, wanted: impl Fn(&LiveEvent) -> bool) -> Option<LiveEvent> {
+        let came = async {
             loop {
-                match self.line.hear().await {
-                    Some(LiveEvent::Digits(digits)) => return digits,
-                    Some(_) => {}
-                    None => panic!("the call ended before {keys:?} sounded"),
+                let event = self.line.hear().await?;
+                if wanted(&event) {
+                    return Some(event);
                 }
             }
         };
-        assert_eq!(soon(heard).await, keys);
+        soon(came).await
     }
 
     /// Waits until something of the call is so, as `GET /calls/{callSid}` tells it.

@@ -230,6 +230,10 @@ async fn everything(server: &RedisServer) -> Vec<u8> {
     all
 }
 
+fn holds(all: &[u8], text: &str) -> bool {
+    all.windows(text.len()).any(|part| part == text.as_bytes())
+}
+
 #[expect(clippy::wildcard_enum_match_arm, reason = "all others are one value each")]
 fn flatten(value: redis::Value, into: &mut Vec<u8>) {
     match value {
@@ -250,7 +254,7 @@ async fn what_is_deleted_or_too_old_is_nowhere_any_more() {
     let secret = |n: i64| format!("secret{n}word");
     let has = async |n: i64| {
         let all = everything(&server).await;
-        let has = |text: &str| all.windows(text.len()).any(|part| part == text.as_bytes());
+        let has = |text: &str| holds(&all, text);
         let marks = [has(&secret(n)), has(&format!("CAnumber{n}end"))];
         assert_eq!(marks[0], marks[1], "{n}");
         marks[0]
@@ -317,7 +321,7 @@ async fn servers_do_not_spoil_each_other_s_index() {
         assert_eq!(found.len(), 80, "each is found once");
     }
     let all = everything(&server).await;
-    let has = |text: &str| all.windows(text.len()).any(|part| part == text.as_bytes());
+    let has = |text: &str| holds(&all, text);
     for n in (0..60).step_by(3) {
         assert!(!has(&format!("of0x{n}z")) && !has(&format!("CA1x{n}end")), "{n}");
     }
@@ -344,7 +348,7 @@ async fn a_call_that_comes_into_the_index_meanwhile_is_deleted_out_of_it() {
         assert!(deleted, "{n}");
     }
     let all = everything(&server).await;
-    let has = |text: &str| all.windows(text.len()).any(|part| part == text.as_bytes());
+    let has = |text: &str| holds(&all, text);
     for n in 0..150 {
         assert!(!has(&format!("secret{n}x0word")) && !has(&format!("CA{n}x0end")), "deleted: {n}");
         assert!(has(&format!("secret{n}x1word")), "and no other: {n}");
