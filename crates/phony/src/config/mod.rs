@@ -7,6 +7,7 @@
 //! This is the only module that reads the environment.
 
 mod dialing;
+mod dotenv;
 mod parse;
 mod source;
 mod tables;

@@ -1,7 +1,7 @@
 //! Readers of single values: text in; a typed value, or what is wrong, out.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -71,17 +71,44 @@ pub(super) fn admin_token(value: &str) -> Parsed<SecretString> {
     secret(value)
 }
 
+/// A public name with a dot, `localhost`, or an address; a port may follow. Some shells export
+/// `HOST` with a name that nobody outside the machine can look up, so anything else is refused.
 pub(super) fn host(value: &str) -> Parsed<String> {
-    if value.contains("://") || value.contains(['/', '?', '#', '@']) {
+    if value.contains("://") || value.contains(['/', '?', '#', '@', '\\', '%']) {
         return Err("must be a bare host name, without a scheme or a path".into());
     }
-    let name = value.to_ascii_lowercase();
-    let url = Url::parse(&format!("https://{name}/"));
-    let same = |url: &Url| {
-        let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
-        url.host_str().is_some_and(|host| format!("{host}{port}") == name)
+    const NOT_A_NAME: &str = "is not a host name";
+    let authority = match value.parse::<Ipv6Addr>() {
+        Ok(address) => format!("[{address}]"),
+        Err(_) => value.to_owned(),
     };
-    if url.as_ref().is_ok_and(same) { Ok(name) } else { Err("is not a host name".into()) }
+    let url = Url::parse(&format!("https://{authority}/")).map_err(|_| NOT_A_NAME)?;
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    let name = match url.host().ok_or(NOT_A_NAME)? {
+        url::Host::Domain(name) => {
+            let labels = || name.split('.');
+            if labels().any(|label| label.is_empty() || label.len() > 63) || name.len() > 253 {
+                return Err(NOT_A_NAME.into());
+            }
+            if name != "localhost" && labels().count() < 2 {
+                return Err("must be a name with a dot, `localhost` or an address (some shells \
+                            export a HOST of their own: `unset HOST`)"
+                    .into());
+            }
+            name.to_owned()
+        }
+        // A short form such as `127.1`, or a plain number, is a mistake more often than an address.
+        url::Host::Ipv4(address) => {
+            let written = authority.strip_suffix(port.as_str()).unwrap_or(&authority);
+            if address.is_unspecified() || written != address.to_string() {
+                return Err(NOT_A_NAME.into());
+            }
+            address.to_string()
+        }
+        url::Host::Ipv6(address) if address.is_unspecified() => return Err(NOT_A_NAME.into()),
+        url::Host::Ipv6(address) => format!("[{address}]"),
+    };
+    Ok(format!("{name}{port}"))
 }
 
 pub(super) fn port(value: &str) -> Parsed<u16> {
@@ -239,6 +266,39 @@ mod tests {
         assert_eq!(host("Phony.Example.com"), Ok("phony.example.com".into()));
         assert_eq!(host("phony.example.com:8443"), Ok("phony.example.com:8443".into()));
         for wrong in ["https://a.b", "a.b/", "a b", "a.b/c", "user@a.b", "", ":80", "a.b:x"] {
+            assert!(host(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_host_can_be_reached_from_outside_or_is_this_machine() {
+        for (right, name) in [
+            ("localhost", "localhost"),
+            ("Localhost:8080", "localhost:8080"),
+            ("203.0.113.7", "203.0.113.7"),
+            ("203.0.113.7:8443", "203.0.113.7:8443"),
+            ("2001:db8::7", "[2001:db8::7]"),
+            ("[2001:DB8::7]:8443", "[2001:db8::7]:8443"),
+            ("bücher.example", "xn--bcher-kva.example"),
+            ("my_box.example.com", "my_box.example.com"),
+        ] {
+            assert_eq!(host(right), Ok(name.into()), "{right}");
+        }
+        for wrong in [
+            "x86_64-conda-linux-gnu",
+            "my-laptop",
+            "my-laptop.",
+            "my-laptop:8080",
+            ".example.com",
+            "a..example.com",
+            "example.com.",
+            "12345",
+            "1.2.3",
+            "0.0.0.0",
+            "::",
+            "[::1",
+            "a%2eb",
+        ] {
             assert!(host(wrong).is_err(), "{wrong}");
         }
     }

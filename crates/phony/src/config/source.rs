@@ -7,8 +7,12 @@ use figment::value::{Dict, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 
 use super::ConfigError;
+use super::dotenv;
 use super::parse::Parsed;
 use super::tables::{VARIABLES, Variable};
+
+/// Names the configuration file.
+const CONFIG_FILE: &str = "PHONY_CONFIG";
 
 /// Settings given on the command line.
 #[derive(Debug, Clone, Default)]
@@ -36,13 +40,18 @@ impl Sources {
     /// The layers as this process finds them. A file that is named must be there; `phony.toml`
     /// and `.env` in the working folder need not.
     pub fn of_process(flags: Flags) -> Result<Self, ConfigError> {
-        let environment = environment();
+        let environment = environment()?;
         let dotenv = read_optional(Path::new(".env"))?;
-        let in_dotenv =
-            || dotenv.as_deref().and_then(|text| value_of(&parse_dotenv(text), "PHONY_CONFIG"));
-        let named = flags.config.or_else(|| {
-            value_of(&environment, "PHONY_CONFIG").or_else(in_dotenv).map(PathBuf::from)
-        });
+        let named = match flags.config {
+            Some(path) => Some(path),
+            None => match value_of(&environment, CONFIG_FILE) {
+                Some(path) => Some(path.into()),
+                None => {
+                    let pairs = dotenv.as_deref().map(parse_dotenv).transpose()?;
+                    value_of(&pairs.unwrap_or_default(), CONFIG_FILE).map(PathBuf::from)
+                }
+            },
+        };
         let file = match &named {
             Some(path) => Some((path.display().to_string(), read(path)?)),
             None => read_optional(Path::new("phony.toml"))?.map(|text| ("phony.toml".into(), text)),
@@ -76,16 +85,18 @@ impl Reader {
             });
             table_of(known)
         };
+        let mut warnings = Vec::new();
         if let Some(text) = sources.dotenv {
-            let table = of_variables(parse_dotenv(&text));
+            let pairs = parse_dotenv(&text)?;
+            warnings.extend(pairs.iter().filter_map(|(name, _)| unknown_in_dotenv(name)));
+            let table = of_variables(pairs);
             figment = figment.merge(Layer { name: ".env".into(), table });
         }
         let table = of_variables(sources.environment);
         figment = figment.merge(Layer { name: "environment".into(), table });
         let table = table_of(sources.flags.into_iter());
         figment = figment.merge(Layer { name: "command line".into(), table });
-        let (problems, warnings) = (Vec::new(), Vec::new());
-        Ok(Self { figment, asked: BTreeSet::new(), problems, warnings, file: kept })
+        Ok(Self { figment, asked: BTreeSet::new(), problems: Vec::new(), warnings, file: kept })
     }
 
     /// The value under `key`, or nothing if it is not set, empty or wrong.
@@ -203,8 +214,7 @@ impl Reader {
 
 /// Where data is kept if nothing is said: the platform's place for it.
 pub(super) fn data_dir() -> PathBuf {
-    let environment = environment();
-    let folder = |name: &str| value_of(&environment, name).map(PathBuf::from);
+    let folder = platform_variable;
     let base = if cfg!(windows) {
         folder("APPDATA")
     } else if cfg!(target_os = "macos") {
@@ -215,11 +225,26 @@ pub(super) fn data_dir() -> PathBuf {
     base.map_or_else(|| PathBuf::from("phony-data"), |base| base.join("phony"))
 }
 
-fn environment() -> Vec<(String, String)> {
-    let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    };
-    std::env::vars_os().filter_map(text).collect()
+/// The environment of this process. A setting of ours that is not text is an error; what else is
+/// not text is somebody else's.
+fn environment() -> Result<Vec<(String, String)>, ConfigError> {
+    let (mut pairs, mut problems) = (Vec::new(), Vec::new());
+    for (name, value) in std::env::vars_os() {
+        let Ok(name) = name.into_string() else { continue };
+        match value.into_string() {
+            Ok(value) => pairs.push((name, value)),
+            Err(_) if is_known(&name) => {
+                problems.push(format!("  {name} (environment) is not UTF-8 text; set it again"));
+            }
+            Err(_) => {}
+        }
+    }
+    if problems.is_empty() { Ok(pairs) } else { Err(ConfigError { problems }) }
+}
+
+/// A variable of the platform, such as the home folder.
+fn platform_variable(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 fn value_of(pairs: &[(String, String)], wanted: &str) -> Option<String> {
@@ -334,48 +359,37 @@ fn parse_toml(name: &str, text: &str) -> Result<Dict, ConfigError> {
     })
 }
 
-/// `NAME=value` lines; `export` before, quotes around and comments are understood.
-fn parse_dotenv(text: &str) -> Vec<(String, String)> {
-    let pair = |line: &str| {
-        let line = line.trim();
-        let line = line.strip_prefix("export ").unwrap_or(line);
-        if line.starts_with('#') {
-            return None;
-        }
-        let (name, value) = line.split_once('=')?;
-        let value = value.trim();
-        let quoted = |quote: char| value.strip_prefix(quote)?.split(quote).next();
-        let value = match quoted('"') {
-            Some(inner) => inner.replace("\\n", "\n"),
-            None => quoted('\'')
-                .unwrap_or_else(|| value.split(" #").next().unwrap_or_default().trim_end())
-                .to_owned(),
-        };
-        Some((name.trim().to_owned(), value))
-    };
-    text.lines().filter_map(pair).collect()
+fn parse_dotenv(text: &str) -> Result<Vec<(String, String)>, ConfigError> {
+    dotenv::parse(text).map_err(|errors| ConfigError {
+        problems: errors.iter().map(|error| format!("  .env, {error}")).collect(),
+    })
+}
+
+/// A name in `.env` that was probably meant for this program. Other programs read the file, too, so
+/// it is no error.
+fn unknown_in_dotenv(name: &str) -> Option<String> {
+    let unknown = name.starts_with("PHONY_") && !is_known(name);
+    unknown.then(|| format!("{name} in .env is no variable of Phony's and does nothing"))
+}
+
+fn is_known(name: &str) -> bool {
+    name == CONFIG_FILE || VARIABLES.iter().any(|variable| variable.name == name)
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path).map_err(|error| ConfigError {
-        problems: vec![format!("  {}: cannot be read: {error}", path.display())],
+    let problem = |problem: String| ConfigError {
+        problems: vec![format!("  {}: {problem}", path.display())],
+    };
+    let bytes = std::fs::read(path).map_err(|error| problem(format!("cannot be read: {error}")))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
+            .iter()
+            .filter(|byte| **byte == b'\n')
+            .count();
+        problem(format!("line {}: is not UTF-8 text; save the file as UTF-8", line + 1))
     })
 }
 
 fn read_optional(path: &Path) -> Result<Option<String>, ConfigError> {
     if path.exists() { read(path).map(Some) } else { Ok(None) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dotenv_lines_are_understood_as_shells_do() {
-        let text = "# note\nexport A=1\nB = \"two # words\" # note\nC='x'\nD=plain # note\n\nE=\nF";
-        let wanted = [("A", "1"), ("B", "two # words"), ("C", "x"), ("D", "plain"), ("E", "")];
-        let found = parse_dotenv(text);
-        let found: Vec<_> = found.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-        assert_eq!(found, wanted);
-    }
 }

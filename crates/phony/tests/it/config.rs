@@ -50,6 +50,7 @@ fn a_wrong_value_is_named_explained_and_shown_right() {
     for (name, value) in [
         ("PORT", "many"),
         ("HOST", "https://phony.example.com/"),
+        ("HOST", "x86_64-conda-linux-gnu"),
         ("OPENAI_VOICE", "bass"),
         ("TRANSFER_NUMBER", "911"),
         ("TWILIO_ACCOUNT_SID", "AC1"),
@@ -91,6 +92,44 @@ fn a_broken_file_is_told_by_its_line_and_not_quoted() {
     let message = refused(sources);
     assert!(message.contains("my.toml, line 2"), "{message}");
     assert!(!message.contains("secret-without"), "{message}");
+}
+
+fn dotenv(text: &str) -> Sources {
+    Sources { dotenv: Some(text.to_owned()), ..Sources::default() }
+}
+
+#[test]
+fn a_comment_in_dotenv_is_no_password_and_no_prompt() {
+    let text = "PHONY_ADMIN_TOKEN= #set-me-later\nSYSTEM_PROMPT=   # none yet\n";
+    let config = Config::from_sources(dotenv(text)).unwrap();
+    assert!(config.admin_token.is_none());
+    assert_eq!(config.system_prompt, None);
+}
+
+#[test]
+fn dotenv_files_of_other_tools_are_read_as_those_tools_do() {
+    let text = "\u{feff}PORT=1\r\nexport\tPHONY_API_RATE=7\r\nSYSTEM_PROMPT=\"You answer.\nBe kind.\n\
+                Ask.\"\r\n";
+    let config = Config::from_sources(dotenv(text)).unwrap();
+    assert_eq!((config.port, config.api_rate), (1, 7));
+    assert_eq!(config.system_prompt.as_deref(), Some("You answer.\nBe kind.\nAsk."));
+}
+
+#[test]
+fn a_line_of_dotenv_that_cannot_be_read_stops_the_start() {
+    let message = refused(dotenv("PORT=1\n\nOPENAI_API_KEY: s3cret\nHOST 'x\n"));
+    for part in [".env, line 3", ".env, line 4", "NAME=value"] {
+        assert!(message.contains(part), "{part}: {message}");
+    }
+    assert!(!message.contains("s3cret"), "{message}");
+}
+
+#[test]
+fn a_misspelt_variable_in_dotenv_is_told() {
+    let config =
+        Config::from_sources(dotenv("PHONY_ADMIN_TOKN=x\nOTHER=y\nPHONY_CONFIG=\n")).unwrap();
+    let [warning] = config.warnings.as_slice() else { panic!("{:?}", config.warnings) };
+    assert!(warning.contains("PHONY_ADMIN_TOKN"), "{warning}");
 }
 
 #[test]
