@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::house::{CALLED, CALLER, House, Line, house, setup, soon, token_of};
-use futures_util::SinkExt as _;
+use futures_util::{SinkExt as _, StreamExt as _};
 
 const ENDED: [(&str, &str); 3] = [("CallSid", "CA1"), ("From", CALLER), ("To", CALLED)];
 
@@ -270,4 +270,22 @@ async fn the_server_says_goodbye_before_it_stops() {
     let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
     line.0.send(Message::Close(Some(frame))).await.unwrap();
     soon(house.running.join()).await;
+}
+
+#[tokio::test]
+async fn a_quiet_line_is_pinged_before_a_proxy_cuts_it() {
+    let house = house().await;
+    let mut line = talking(&house, "CA1").await;
+    // nginx cuts at 60 s, others at 30 s, some are set to 20 s.
+    let quiet = async {
+        loop {
+            match line.0.next().await {
+                Some(Ok(Message::Ping(_))) => return,
+                Some(Ok(Message::Text(text))) => panic!("nothing is said: {text}"),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => panic!("the socket is gone"),
+            }
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(15), quiet).await.expect("a ping");
 }

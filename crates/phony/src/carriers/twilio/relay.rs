@@ -11,14 +11,15 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use phony_call::{CallSid, Direction, FromCarrier, Identity, Next, ToCarrier};
 use phony_wire::twilio::relay::{FromTwilio, Info, Setup, ToTwilio};
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::time::{MissedTickBehavior, timeout};
 use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
 
 use super::gate::SignedUpgrade;
+use crate::carriers::heartbeat::{self, Beat, Heartbeat};
 use crate::carriers::{self, CarrierEnd};
 use crate::crew::Part;
 use crate::error::ErrorBody;
@@ -196,6 +197,10 @@ impl Line {
 
     async fn exchange(&mut self, kill: &CancellationToken) -> Over {
         drop(self.end.facts.send(FromCarrier::Connected).await);
+        let mut heartbeat = Heartbeat::default();
+        let mut period = tokio::time::interval(heartbeat::PERIOD);
+        period.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        period.reset();
         loop {
             tokio::select! {
                 biased;
@@ -210,11 +215,28 @@ impl Line {
                     // The call let go of the line without a word: it failed, or has a newer one.
                     None => return Over::Ours(CloseCode::Error),
                 },
-                message = self.socket.next() => match fact_of(message) {
-                    Ok(None) => {}
-                    // If the call is over, what it still had to say waits in the queue.
-                    Ok(Some(fact)) => drop(self.end.facts.send(fact).await),
-                    Err(over) => return over,
+                message = self.socket.next() => {
+                    heartbeat.heard(matches!(message, Some(Ok(Message::Pong(_)))));
+                    match fact_of(message) {
+                        Ok(None) => {}
+                        // If the call is over, what it still had to say waits in the queue.
+                        Ok(Some(fact)) => drop(self.end.facts.send(fact).await),
+                        Err(over) => return over,
+                    }
+                }
+                _ = period.tick() => match heartbeat.beat() {
+                    Beat::Ping => {
+                        let ping = self.socket.send(Message::Ping(Bytes::new()));
+                        match kill.run_until_cancelled(timeout(WRITE_LIMIT, ping)).await {
+                            Some(Ok(Ok(()))) => {}
+                            Some(Ok(Err(_)) | Err(_)) | None => return Over::Unclean,
+                        }
+                    }
+                    Beat::Dead => {
+                        metrics::counter!("phony_relay_sockets_dead_total").increment(1);
+                        tracing::warn!("a relay socket answers nothing any more and is given up");
+                        return Over::Unclean;
+                    }
                 },
             }
         }
