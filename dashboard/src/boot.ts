@@ -2,6 +2,8 @@
  * Brings the page in piece by piece, each evaluated in a task of its own: on a cold page all at once
  * would keep the browser from painting. The pieces are fetched together (`vite.config.ts`).
  */
+import { guardDom } from "./app/domGuard";
+
 const PIECES = [
   () => import("react-dom/client"),
   () => import("@emotion/react"),
@@ -15,6 +17,7 @@ const PIECES = [
 const pause = () => new Promise((done) => setTimeout(done));
 
 async function boot(): Promise<void> {
+  guardDom(Node.prototype);
   for (const piece of PIECES) {
     await piece();
     await pause();

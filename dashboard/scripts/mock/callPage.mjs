@@ -61,6 +61,41 @@ export const callPage = {
     return page;
   },
 
+  async "a translation extension does not take the page down"() {
+    const page = await site.open(call(4), { ready: "[data-who=ai]" });
+    assert.equal(await page.locator("html").getAttribute("translate"), "no");
+    // As such extensions do: every text gives way to an element with another.
+    const translate = () =>
+      page.evaluate(() => {
+        const texts = [];
+        const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+        while (walker.nextNode()) texts.push(walker.currentNode);
+        for (const text of texts) {
+          const font = document.createElement("font");
+          font.textContent = text.data.toUpperCase();
+          text.replaceWith(font);
+        }
+      });
+    await translate();
+    await page.evaluate((sid) => {
+      for (const text of ["One more.", "And another."]) {
+        window.phonyMock.add(sid, "transcript", { speaker: "caller", text, final: true });
+      }
+    }, sidOf(4));
+    await page.locator("[data-who=caller]", { hasText: "And another." }).waitFor();
+    // What React does to a text of its own that has gone.
+    const removed = await page.evaluate(() => {
+      const parent = document.querySelector("[data-who=caller]");
+      const text = document.createTextNode("gone");
+      parent.append(text);
+      text.replaceWith(document.createElement("font"));
+      parent.insertBefore(document.createElement("hr"), text);
+      return parent.removeChild(text) === text && parent.lastChild.nodeName === "HR";
+    });
+    assert(removed);
+    return page;
+  },
+
   async "hostile text is shown as text"() {
     const page = await site.open(call(6), { ready: "[data-who]" });
     const hostile =
