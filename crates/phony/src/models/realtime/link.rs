@@ -19,6 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async};
 
+use super::dial;
 use super::settings::{RealtimeSettings, SessionSettings};
 use super::threshold::Threshold;
 use super::trouble::Trouble;
@@ -59,14 +60,10 @@ impl Link {
         session: &SessionSettings,
     ) -> Result<Self, Trouble> {
         let unreachable = |error: io::Error| Trouble::lost("unreachable", error.to_string());
-        let host = settings.url.host_str().unwrap_or_default();
-        // An IPv6 address stands in brackets in a URL and without them everywhere else.
-        let host = host.trim_start_matches('[').trim_end_matches(']');
-        let port = settings.url.port_or_known_default().unwrap_or(443);
-        let stream = TcpStream::connect((host, port)).await.map_err(unreachable)?;
-        stream.set_nodelay(true).map_err(unreachable)?;
+        let stream = dial::connect(&settings.proxies, &settings.url).await.map_err(unreachable)?;
         let stream = if settings.url.scheme() == "wss" {
-            let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other);
+            let host = dial::host(&settings.url).to_owned();
+            let name = ServerName::try_from(host).map_err(io::Error::other);
             let tls = TlsConnector::from(Arc::clone(&settings.tls));
             let connected = tls.connect(name.map_err(unreachable)?, stream).await;
             let failed = |error: io::Error| Trouble::lost("handshake_failed", error.to_string());

@@ -20,6 +20,7 @@
 mod connect;
 mod conversation;
 mod desk;
+mod dial;
 mod exchange;
 mod link;
 mod reply;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper_util::client::proxy::matcher::Matcher;
 use rustls::{ClientConfig, RootCertStore};
 use secrecy::SecretString;
 use url::Url;
@@ -16,6 +17,8 @@ pub struct RealtimeSettings {
     pub(crate) url: Url,
     pub(crate) api_key: SecretString,
     pub(crate) tls: Arc<ClientConfig>,
+    /// The proxies of the environment.
+    pub(crate) proxies: Matcher,
     /// The longest reply in tokens, its tool calls and thoughts included; none is the server's own.
     pub max_output_tokens: Option<u32>,
     /// How long to wait for what.
@@ -112,8 +115,8 @@ impl RealtimeSettings {
         url.path_segments_mut().map_err(|()| BadSettings::BaseUrl)?.pop_if_empty().push("realtime");
         url.query_pairs_mut().append_pair("model", model);
         super::link::bearer(&api_key).ok_or(BadSettings::ApiKey)?;
-        let (tls, max_output_tokens, timing) = (tls()?, None, Timing::default());
-        Ok(Self { url, api_key, tls, max_output_tokens, timing })
+        let (tls, proxies, timing) = (tls()?, Matcher::from_env(), Timing::default());
+        Ok(Self { url, api_key, tls, proxies, max_output_tokens: None, timing })
     }
 }
 
