@@ -1,9 +1,13 @@
 //! `phony serve`.
 
+use std::io::{self, IsTerminal as _, Write as _};
+
 use anyhow::Context as _;
+use serde_json::json;
 use tokio::signal;
 
 use super::Settings;
+use crate::config::LogFormat;
 use crate::server::{self, Running};
 use crate::telemetry;
 
@@ -18,8 +22,9 @@ pub(super) fn run(settings: Settings) -> anyhow::Result<()> {
         .with_context(|| format!("the log {} cannot be written", log.display()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(async {
+        let format = config.log.format;
         let running = server::start(config).await?;
-        announce(&running).await;
+        announce(&running, format).await;
         wait_for_signals(&running).await?;
         let whole = running.join().await;
         anyhow::ensure!(whole, "calls were cut off (the drain limit can be set in phony.toml)");
@@ -29,14 +34,30 @@ pub(super) fn run(settings: Settings) -> anyhow::Result<()> {
     done
 }
 
-/// Standard error is for people; standard output holds the log alone.
+/// Standard error is for people; standard output holds the log alone, so that whoever reads lines
+/// from a pipe finds the log-in link as an event there. The link opens the dashboard to whoever has
+/// it, so it goes to one of the two only, and never into `call.log`.
 #[expect(clippy::print_stderr, reason = "the command line speaks to people")]
-async fn announce(running: &Running) {
+async fn announce(running: &Running, format: LogFormat) {
     eprintln!("Phony listens on {}", running.addr);
     if let Some(reason) = running.switchboard.not_ready() {
         eprintln!("It cannot take calls yet: {reason}");
     }
-    eprintln!("Dashboard (this link works once): {}", running.login_link().await);
+    let link = running.login_link().await;
+    let for_people = io::stdout().is_terminal() || io::stderr().is_terminal();
+    if for_people || format == LogFormat::Pretty {
+        eprintln!("Dashboard (this link works once): {link}");
+    } else {
+        let time = running.switchboard.clock.wall;
+        let event = json!({
+            "timestamp": time().to_string(),
+            "level": "INFO",
+            "event": "log-in link",
+            "url": link,
+        });
+        // Nobody reads any more: the log has the same fate.
+        drop(writeln!(io::stdout(), "{event}"));
+    }
 }
 
 async fn wait_for_signals(running: &Running) -> anyhow::Result<()> {
@@ -63,7 +84,7 @@ pub(super) struct Signals {
 
 #[cfg(unix)]
 impl Signals {
-    pub(super) fn new() -> std::io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         use signal::unix::SignalKind;
         Ok(Self {
             interrupt: signal::unix::signal(SignalKind::interrupt())?,
@@ -84,7 +105,7 @@ pub(super) struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
-    pub(super) fn new() -> std::io::Result<Self> {
+    pub(super) fn new() -> io::Result<Self> {
         Ok(Self)
     }
 

@@ -49,6 +49,24 @@ fn a_token_of_the_configuration_is_not_printed() {
 }
 
 #[test]
+fn a_pipe_gets_the_log_in_link_as_an_event_and_nothing_but_json() {
+    let run = Run::new(&["serve"]).with("PORT", "0").with("PHONY_DATA_DIR", "data");
+    let log = run.folder.path().join("data/call.log");
+    let (_server, lines) = run.serving("log-in link");
+    let event: serde_json::Value = lines
+        .iter()
+        .filter(|line| line.starts_with('{'))
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .find(|event| event["event"] == "log-in link")
+        .unwrap();
+    let url = event["url"].as_str().unwrap();
+    let code = url.split_once("code=").unwrap().1;
+    assert!(event["timestamp"].is_string() && code.len() >= 32, "{event}");
+    assert_eq!(lines.iter().filter(|line| line.contains(code)).count(), 1, "{lines:#?}");
+    assert!(!std::fs::read_to_string(log).unwrap().contains(code));
+}
+
+#[test]
 fn a_number_that_nobody_serves_fails() {
     let url = format!("http://127.0.0.1:{}/receive_call", free_port());
     let Done { code, err, .. } =
