@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
+use super::acknowledgement::is_acknowledgement;
 use super::reply::Then;
-use super::{Call, Output, State};
+use super::{Call, Output, State, Unsaid};
 use crate::carrier::{LegEnd, Next, Parting, ToCarrier};
 use crate::deadline::Deadline;
 use crate::event::{By, CommandName, EndReason, EventBody, Source, ToolRef};
@@ -19,6 +20,17 @@ pub(super) struct Ending {
 }
 
 impl Ending {
+    /// What the model said that it will do.
+    fn promised(then: Then) -> Self {
+        let by = By::Ai;
+        match then {
+            Then::EndCall { tool } => Self { to: None, reason: EndReason::AgentEnded, by, tool },
+            Then::Transfer { target, tool } => {
+                Self { to: Some(target), reason: EndReason::Transferred, by, tool }
+            }
+        }
+    }
+
     pub(super) fn reason(&self) -> EndReason {
         self.reason
     }
@@ -31,14 +43,64 @@ impl Ending {
 
 impl Call {
     pub(super) fn end_after_reply(&mut self, now: Instant, then: Then) {
-        let by = By::Ai;
-        let ending = match then {
-            Then::EndCall { tool } => Ending { to: None, reason: EndReason::AgentEnded, by, tool },
-            Then::Transfer { target, tool } => {
-                Ending { to: Some(target), reason: EndReason::Transferred, by, tool }
+        self.enter_ending(now, Ending::promised(then));
+    }
+
+    /// What was to follow a reply that the caller cut off: it is done, or called off, when it is
+    /// known whether they mean it.
+    pub(super) fn suspend_ending(&mut self, then: Then) {
+        self.state = State::Ending(Ending::promised(then));
+    }
+
+    /// Whether the words let happen what the model has told the caller: that it puts them through,
+    /// or hangs up.
+    pub(super) fn is_let_happen(&self, words: &str) -> bool {
+        match &self.state {
+            State::Ending(ending) if ending.by == By::Ai => {
+                is_acknowledgement(words, ending.to.is_some())
             }
-        };
-        self.enter_ending(now, ending);
+            State::Replying(reply) if reply.has_spoken() => match reply.then() {
+                Some(Then::Transfer { .. }) => is_acknowledgement(words, true),
+                Some(Then::EndCall { .. }) => is_acknowledgement(words, false),
+                None => false,
+            },
+            State::Ringing
+            | State::Listening { .. }
+            | State::Replying(_)
+            | State::OnHold
+            | State::HumanSpeaks
+            | State::Lost { .. }
+            | State::Ending(_)
+            | State::Transferring { .. }
+            | State::Gone
+            | State::Ended => false,
+        }
+    }
+
+    /// Last words that were cut off are said again, as often as the model may speak unasked; then we
+    /// leave.
+    pub(super) fn go_on_ending(&mut self, now: Instant) {
+        if !matches!(self.state, State::Ending(_)) || !self.playback.is_idle() {
+            return;
+        }
+        let unsaid = std::mem::take(&mut self.unsaid);
+        if unsaid.is_empty() || self.self_turns > self.policy.self_turns {
+            return self.leave(now);
+        }
+        self.self_turns += 1;
+        for Unsaid { source, text } in unsaid {
+            // What the model wrote is no reply of its own any more.
+            let source = if source == Source::Model { Source::Goodbye } else { source };
+            self.speak(now, source, &text);
+        }
+        self.limit_farewell(now);
+    }
+
+    /// The cap on last words follows what there is to say: a voice may take twice as long for it as
+    /// is expected.
+    fn limit_farewell(&mut self, now: Instant) {
+        let longest = self.playback.remaining(now) * 2 + self.policy.playback_slack * 2;
+        self.deadlines.set(Deadline::Farewell, now + longest.max(self.policy.farewell));
     }
 
     pub(super) fn end_by_policy(&mut self, now: Instant, reason: EndReason) {
@@ -51,7 +113,7 @@ impl Call {
 
     pub(super) fn end_by_supervisor(&mut self, now: Instant, to: Option<PhoneNumber>) {
         let reason = if to.is_some() { EndReason::Transferred } else { EndReason::SupervisorEnded };
-        self.record_cut(now);
+        self.record_last(now);
         self.drop_reply(now, "a supervisor ended it");
         self.state = State::Ending(Ending { to, reason, by: By::Supervisor, tool: None });
         self.leave(now);
@@ -68,7 +130,7 @@ impl Call {
             self.deadlines.clear(waits);
         }
         self.state = State::Ending(ending);
-        self.deadlines.set(Deadline::Farewell, now + self.policy.farewell);
+        self.limit_farewell(now);
         self.after_playback(now);
     }
 
@@ -81,6 +143,8 @@ impl Call {
         let Ending { to, by, tool, .. } = ending.clone();
         self.cut_speech(now);
         self.deadlines.clear(Deadline::Farewell);
+        self.deadlines.clear(Deadline::FalseInterrupt);
+        self.unsaid.clear();
         if by == By::Ai {
             let then = match to {
                 Some(target) => Then::Transfer { target, tool },
@@ -94,9 +158,9 @@ impl Call {
     /// The last words have been heard, or have had their time.
     pub(super) fn leave(&mut self, now: Instant) {
         let State::Ending(ending) = self.state.clone() else { return };
-        let rest = self.playback.take_all_as_heard();
-        self.record(now, rest);
+        self.record_last(now);
         self.deadlines.clear(Deadline::Farewell);
+        self.deadlines.clear(Deadline::FalseInterrupt);
         let Ending { to, reason, by, tool } = ending;
         match to {
             None => {
@@ -153,7 +217,7 @@ impl Call {
         if self.is_over() {
             return;
         }
-        self.record_cut(now);
+        self.record_last(now);
         self.drop_reply(now, "the call ended");
         let started = self.transcript.started.unwrap_or(self.clock.wall);
         let lasted = self.wall(now).duration_since(started).as_millis();

@@ -115,10 +115,6 @@ impl Call {
             Some(text) => {
                 self.speak(now, Source::Message, &text);
                 self.end_by_policy(now, EndReason::VoicemailLeft);
-                // A message is longer than a goodbye.
-                let rest = self.playback.remaining(self.policy.chars_per_second);
-                let heard = now + rest + self.policy.playback_slack;
-                self.deadlines.set(Deadline::Farewell, heard.max(now + self.policy.farewell));
             }
         }
         true
