@@ -135,8 +135,8 @@ pub struct Call {
     key: Option<char>,
     /// What has been understood so far of an utterance that still grows.
     partial: Option<String>,
-    /// A growing utterance that was taken for whole; the whole one may still come.
-    taken: Option<String>,
+    /// A growing utterance that was taken for whole, and until when the whole one may still come.
+    taken: Option<(String, Instant)>,
     /// What the caller cut off: said again if they say nothing instead.
     unsaid: Vec<Unsaid>,
     /// A transfer that the caller was told of has been withdrawn, and they do not know it.

@@ -35,6 +35,8 @@ pub(crate) struct Playback {
     reports: bool,
     /// By when all that was sent will have been spoken, by that estimate.
     spoken_by: Option<Instant>,
+    /// We are audible, as far as the line says.
+    audible: bool,
     /// Since when the line has been speaking what is in the queue, or since it last reported a
     /// stretch of it.
     sounding: Option<Instant>,
@@ -97,6 +99,7 @@ impl Playback {
             ahead_until: None,
             reports: false,
             spoken_by: None,
+            audible: false,
             sounding: None,
             fell_silent: false,
         }
@@ -188,16 +191,17 @@ impl Playback {
         ahead.unwrap_or_default() + self.queued()
     }
 
-    /// Until when a line that said it is speaking what is in the queue may take, at half the pace.
-    /// `None` if it said no such thing.
+    /// Until when a line that says that we are audible may take for what is in the queue, at half the
+    /// pace. `None` if it does not say so.
     pub(crate) fn audible_until(&self) -> Option<Instant> {
-        self.sounding.map(|since| since + self.queued() * 2)
+        self.sounding.filter(|_| self.audible).map(|since| since + self.queued() * 2)
     }
 
     /// The line says that we became audible, or ceased to be. True if that was the end of all that
     /// is in the queue.
     pub(crate) fn voice(&mut self, now: Instant, on: bool) -> bool {
         self.reports = true;
+        self.audible = on;
         if on {
             self.fell_silent = false;
             self.sounding = (!self.is_idle()).then_some(now);

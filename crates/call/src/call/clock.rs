@@ -115,7 +115,7 @@ impl Call {
             return self.listen(now, false);
         }
         self.self_turns += 1;
-        for Unsaid { source, text } in unsaid {
+        for Unsaid { source, text } in unsaid.into_iter().filter(|unsaid| !unsaid.text.is_empty()) {
             if source == Source::Supervisor {
                 let (text, by) = (text.clone(), By::Policy);
                 self.emit(now, EventBody::AssistantOverride { text, by });
@@ -144,7 +144,10 @@ impl Call {
     /// The words for a caller who waits were cut off: they are said again soon.
     pub(super) fn hold_line_soon(&mut self, now: Instant) {
         self.unsaid.clear();
-        self.deadlines.set(Deadline::HoldLine, now + self.policy.false_interrupt);
+        if self.self_turns <= self.policy.self_turns {
+            self.self_turns += 1;
+            self.deadlines.set(Deadline::HoldLine, now + self.policy.false_interrupt);
+        }
     }
 
     fn on_hold_line(&mut self, now: Instant) {
@@ -158,7 +161,8 @@ impl Call {
     fn on_max_call(&mut self, now: Instant) {
         match &self.state {
             State::Ringing | State::Lost { .. } => self.finish(now, EndReason::MaxDuration),
-            State::Ending(_) | State::Transferring { .. } | State::Gone | State::Ended => {}
+            State::Ending(_) => self.end_firmly(),
+            State::Transferring { .. } | State::Gone | State::Ended => {}
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
                 let phrase = self.agent.phrases.time_goodbye.clone();
                 self.say_goodbye(now, &phrase, EndReason::MaxDuration);

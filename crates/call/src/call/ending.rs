@@ -17,18 +17,22 @@ pub(super) struct Ending {
     reason: EndReason,
     by: By,
     tool: Option<ToolRef>,
+    /// A rule ends the call as well, by now: nobody keeps it any more.
+    firm: bool,
 }
 
 impl Ending {
     /// What the model said that it will do.
     fn promised(then: Then) -> Self {
-        let by = By::Ai;
-        match then {
-            Then::EndCall { tool } => Self { to: None, reason: EndReason::AgentEnded, by, tool },
-            Then::Transfer { target, tool } => {
-                Self { to: Some(target), reason: EndReason::Transferred, by, tool }
-            }
-        }
+        let (to, reason, tool) = match then {
+            Then::EndCall { tool } => (None, EndReason::AgentEnded, tool),
+            Then::Transfer { target, tool } => (Some(target), EndReason::Transferred, tool),
+        };
+        Self { to, reason, by: By::Ai, tool, firm: false }
+    }
+
+    fn by_policy(to: Option<PhoneNumber>, reason: EndReason) -> Self {
+        Self { to, reason, by: By::Policy, tool: None, firm: false }
     }
 
     pub(super) fn reason(&self) -> EndReason {
@@ -37,7 +41,7 @@ impl Ending {
 
     /// Who speaks keeps the call, unless a rule ends it.
     pub(super) fn can_be_called_off(&self) -> bool {
-        self.by == By::Ai || self.reason == EndReason::Silence
+        !self.firm && (self.by == By::Ai || self.reason == EndReason::Silence)
     }
 }
 
@@ -77,13 +81,21 @@ impl Call {
         }
     }
 
+    /// The last words are being said, and a rule ends the call too: they are not called off any more.
+    pub(super) fn end_firmly(&mut self) {
+        if let State::Ending(ending) = &mut self.state {
+            ending.firm = true;
+        }
+    }
+
     /// Last words that were cut off are said again, as often as the model may speak unasked; then we
     /// leave.
     pub(super) fn go_on_ending(&mut self, now: Instant) {
         if !matches!(self.state, State::Ending(_)) || !self.playback.is_idle() {
             return;
         }
-        let unsaid = std::mem::take(&mut self.unsaid);
+        let mut unsaid = std::mem::take(&mut self.unsaid);
+        unsaid.retain(|unsaid| !unsaid.text.is_empty());
         if unsaid.is_empty() || self.self_turns > self.policy.self_turns {
             return self.leave(now);
         }
@@ -104,18 +116,19 @@ impl Call {
     }
 
     pub(super) fn end_by_policy(&mut self, now: Instant, reason: EndReason) {
-        self.enter_ending(now, Ending { to: None, reason, by: By::Policy, tool: None });
+        self.enter_ending(now, Ending::by_policy(None, reason));
     }
 
     pub(super) fn end_by_transfer(&mut self, now: Instant, to: PhoneNumber, reason: EndReason) {
-        self.enter_ending(now, Ending { to: Some(to), reason, by: By::Policy, tool: None });
+        self.enter_ending(now, Ending::by_policy(Some(to), reason));
     }
 
     pub(super) fn end_by_supervisor(&mut self, now: Instant, to: Option<PhoneNumber>) {
         let reason = if to.is_some() { EndReason::Transferred } else { EndReason::SupervisorEnded };
         self.record_last(now);
         self.drop_reply(now, "a supervisor ended it");
-        self.state = State::Ending(Ending { to, reason, by: By::Supervisor, tool: None });
+        let by = By::Supervisor;
+        self.state = State::Ending(Ending { to, reason, by, tool: None, firm: true });
         self.leave(now);
     }
 
@@ -161,7 +174,7 @@ impl Call {
         self.record_last(now);
         self.deadlines.clear(Deadline::Farewell);
         self.deadlines.clear(Deadline::FalseInterrupt);
-        let Ending { to, reason, by, tool } = ending;
+        let Ending { to, reason, by, tool, .. } = ending;
         match to {
             None => {
                 if by != By::Policy {
@@ -237,7 +250,8 @@ impl Call {
                 self.finish(now, EndReason::Shutdown);
             }
             State::Transferring { .. } => self.finish(now, EndReason::Transferred),
-            State::Ending(_) | State::Gone | State::Ended => {}
+            State::Ending(_) => self.end_firmly(),
+            State::Gone | State::Ended => {}
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
                 let phrase = self.agent.phrases.shutdown_goodbye.clone();
                 self.say_goodbye(now, &phrase, EndReason::Shutdown);

@@ -10,10 +10,10 @@ use crate::event::{EndReason, EventBody, Source, Speaker, Stage, Where};
 /// How long a key waits for the interruption that it may cause.
 const KEY_INTERRUPTS: Duration = Duration::from_millis(250);
 
-/// What the model is told when words of the caller stopped a transfer that was announced to them.
-const WITHDRAWN: &str = "You had told the caller that they will be put through; they spoke, and \
-                         it has not been done. If they still want it, say so and give the command \
-                         again now. If not, tell them that they stay with you.";
+/// What the model is told when a transfer that was announced to the caller has been withdrawn.
+const WITHDRAWN: &str = "You had told the caller that they will be put through, and it has not been \
+                         done. If they still want it, say so and give the command again now. If \
+                         not, tell them that they stay with you.";
 
 impl Call {
     pub(super) fn on_carrier(&mut self, now: Instant, said: FromCarrier) {
@@ -121,7 +121,8 @@ impl Call {
         }
         self.partial = None;
         self.words_due = false;
-        if self.taken.take().is_some_and(|taken| taken == text) {
+        let taken = self.taken.take().filter(|(_, until)| now < *until);
+        if taken.is_some_and(|(taken, _)| taken == text) {
             // It stands on record already, and is being answered.
             return;
         }
@@ -157,7 +158,7 @@ impl Call {
         self.on_caller_speaking(now, false);
         self.words_due = false;
         if let Some(text) = partial {
-            self.taken = Some(text.clone());
+            self.taken = Some((text.clone(), now + self.policy.words_limit));
             self.on_words(now, text);
         }
     }

@@ -219,7 +219,8 @@ impl Call {
             State::Ringing | State::Lost { .. } => {
                 self.finish_without_line(now, EndReason::SpendLimit);
             }
-            State::Ending(_) | State::Transferring { .. } | State::Gone | State::Ended => {}
+            State::Ending(_) => self.end_firmly(),
+            State::Transferring { .. } | State::Gone | State::Ended => {}
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
                 let phrase = self.agent.phrases.cost_goodbye.clone();
                 self.say_goodbye(now, &phrase, EndReason::SpendLimit);

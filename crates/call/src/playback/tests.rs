@@ -124,3 +124,67 @@ fn what_was_heard_is_a_beginning_of_what_was_sent() {
         }
     });
 }
+
+#[test]
+fn without_reports_what_was_heard_is_a_matter_of_time() {
+    let sent = now();
+    let at = |ms| sent + Duration::from_millis(ms);
+    let said = |cut_at: u64| {
+        let mut playback = empty();
+        let turn = Some(TurnId(1));
+        playback.sent(sent, Source::Model, turn, "One two three. ", (false, false));
+        playback.pressed(sent, "12", By::Ai, None);
+        playback.sent(sent, Source::Model, turn, "Four five.", (true, false));
+        let spoken = playback.take_all_as_lost(at(cut_at)).remove(0);
+        (spoken.text, spoken.whole, spoken.dropped.len())
+    };
+    assert_eq!(said(200), (String::new(), false, 1));
+    assert_eq!(said(900), ("One two".to_owned(), false, 1));
+    assert_eq!(said(1400), ("One two three.".to_owned(), false, 1));
+    assert_eq!(said(1900), ("One two three.".to_owned(), false, 0));
+    assert_eq!(said(3000), ("One two three. Four five.".to_owned(), true, 0));
+}
+
+#[test]
+fn a_silence_ends_only_what_has_sounded() {
+    let sent = now();
+    let at = |ms| sent + Duration::from_millis(ms);
+    let words = "Thank you for the call. Goodbye.";
+    let mut playback = empty();
+    playback.sent(sent, Source::Goodbye, None, words, (true, true));
+    assert!(!playback.voice(at(100), false), "of what was before");
+    assert!(!playback.voice(at(300), true));
+    assert!(!playback.voice(at(700), false), "a pause");
+    assert!(!playback.voice(at(900), true));
+    assert!(playback.voice(at(3000), false));
+    assert!(playback.fell_silent());
+    playback.sent(at(3100), Source::Nudge, None, "Hello?", (true, true));
+    assert!(!playback.fell_silent(), "it says nothing about these words");
+}
+
+#[test]
+fn what_was_cut_is_said_again_from_its_sentence_on() {
+    let again = |heard| speaking(&["It is open. Come by! Or call."]).take_interrupted(now(), heard);
+    for (heard, unsaid) in [
+        ("", "It is open. Come by! Or call."),
+        ("It is", "It is open. Come by! Or call."),
+        ("It is open.", "Come by! Or call."),
+        ("It is open. Come", "Come by! Or call."),
+        ("It is open. Come by! Or", "Or call."),
+        ("It is open. Come by! Or call.", ""),
+    ] {
+        assert_eq!(again(heard)[0].unsaid, unsaid, "{heard:?}");
+    }
+}
+
+#[test]
+fn words_that_nothing_cuts_off_sound_before_those_that_follow() {
+    let mut playback = empty();
+    let sent = now();
+    playback.sent(sent, Source::Greeting, None, &"word ".repeat(30), (true, true));
+    playback.take_all_as_cut(sent);
+    playback.sent(sent, Source::Message, None, "Please call.", (true, true));
+    assert!(playback.remaining(sent) > Duration::from_secs(10));
+    playback.played(sent, "Please");
+    assert!(playback.remaining(sent) < Duration::from_secs(1), "they are over");
+}
