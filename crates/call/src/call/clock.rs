@@ -90,10 +90,10 @@ impl Call {
         }
         match &self.state {
             State::Listening { .. } => self.go_on_speaking(now),
+            State::OnHold => self.say_again(now),
             State::Ending(_) => self.go_on_ending(now),
             State::Ringing
             | State::Replying(_)
-            | State::OnHold
             | State::HumanSpeaks
             | State::Lost { .. }
             | State::Transferring { .. }
@@ -105,14 +105,21 @@ impl Call {
     /// Goes on with what was cut off for nothing: the model with its reply, anything else is said
     /// again.
     fn go_on_speaking(&mut self, now: Instant) {
-        let unsaid = std::mem::take(&mut self.unsaid);
-        if self.owed || unsaid.iter().any(|unsaid| unsaid.source == Source::Model) {
+        if self.owed || self.unsaid.iter().any(|unsaid| unsaid.source == Source::Model) {
+            self.unsaid.clear();
             let hint = "The caller interrupted you but said nothing that could be understood. Go \
                         on from where you were cut off.";
             return self.respond(now, &[hint]);
         }
+        let greeting = self.unsaid.iter().any(|unsaid| unsaid.source == Source::Greeting);
+        self.say_again(now);
+        self.listen(now, greeting);
+    }
+
+    fn say_again(&mut self, now: Instant) {
+        let unsaid = std::mem::take(&mut self.unsaid);
         if self.self_turns >= self.policy.self_turns {
-            return self.listen(now, false);
+            return;
         }
         self.self_turns += 1;
         for Unsaid { source, text } in unsaid.into_iter().filter(|unsaid| !unsaid.text.is_empty()) {
@@ -121,7 +128,6 @@ impl Call {
                 self.emit(now, EventBody::AssistantOverride { text, by });
             }
             self.speak(now, source, &text);
-            self.listen(now, source == Source::Greeting);
         }
     }
 
@@ -141,9 +147,8 @@ impl Call {
         }
     }
 
-    /// The words for a caller who waits were cut off: they are said again soon.
+    /// The words for a caller who waits were cut off: they hear soon that we are still there.
     pub(super) fn hold_line_soon(&mut self, now: Instant) {
-        self.unsaid.clear();
         if self.self_turns <= self.policy.self_turns {
             self.self_turns += 1;
             self.deadlines.set(Deadline::HoldLine, now + self.policy.false_interrupt);

@@ -227,6 +227,7 @@ impl Call {
             State::Ending(_) => self.go_on_ending(now),
             // The words are kept; the answer comes when the caller is off hold.
             State::OnHold => {
+                self.unsaid.clear();
                 self.deadlines.set(Deadline::HoldLine, now + self.policy.hold_line);
             }
             State::HumanSpeaks => {}
@@ -315,7 +316,12 @@ impl Call {
             }
             State::Listening { .. } => self.listen(now, false),
             State::Ending(_) => self.deadlines.clear(Deadline::Farewell),
-            State::OnHold => self.hold_line_soon(now),
+            State::OnHold => {
+                self.unsaid.retain(|unsaid| unsaid.source == Source::Supervisor);
+                if self.unsaid.is_empty() {
+                    self.hold_line_soon(now);
+                }
+            }
             // Only a filler was cut off: what is being waited for still comes. A human who speaks
             // decides for himself.
             State::Replying(_) | State::HumanSpeaks => self.unsaid.clear(),
@@ -347,10 +353,10 @@ impl Call {
         let keys = self.deadlines.is_set(Deadline::Digits);
         let wait = match &self.state {
             State::Listening { .. } => !keys && !self.unsaid.is_empty(),
+            State::OnHold => !self.unsaid.is_empty(),
             State::Ending(_) => true,
             State::Ringing
             | State::Replying(_)
-            | State::OnHold
             | State::HumanSpeaks
             | State::Lost { .. }
             | State::Transferring { .. }
