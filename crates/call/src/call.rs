@@ -474,8 +474,8 @@ impl Call {
         for mut utterance in spoken {
             let dropped = std::mem::take(&mut utterance.dropped);
             self.record_words(now, utterance);
-            for Keys { keys, by, tool, .. } in dropped {
-                let (command, value) = (CommandName::Press.as_str().to_owned(), keys);
+            for Keys { row, by, tool, .. } in dropped {
+                let (command, value) = (CommandName::Press.as_str().to_owned(), row);
                 let reason = KEYS_DROPPED.to_owned();
                 self.emit(now, EventBody::CommandRejected { command, value, by, reason, tool });
             }
@@ -543,7 +543,9 @@ impl Call {
     /// As [`Self::record_cut`], for good: nobody needs to know any more which keys were dropped.
     fn record_last(&mut self, now: Instant) {
         let mut cut = self.playback.take_all_as_lost(now);
-        cut.iter_mut().for_each(|spoken| spoken.dropped.clear());
+        for spoken in &mut cut {
+            spoken.dropped.clear();
+        }
         self.record(now, cut);
         self.record_partial(now);
     }

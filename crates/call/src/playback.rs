@@ -67,7 +67,8 @@ struct Utterance {
 /// Keys on their way to the line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Keys {
-    pub(crate) keys: String,
+    /// Which, in order.
+    pub(crate) row: String,
     /// Who ordered them.
     pub(crate) by: By,
     /// The tool call that did, if one did.
@@ -157,8 +158,8 @@ impl Playback {
 
     /// Adds keys. They stand between the words before and after them.
     pub(crate) fn pressed(&mut self, now: Instant, keys: &str, by: By, tool: Option<ToolRef>) {
-        let (keys, behind) = (keys.to_owned(), 0);
-        let added = Keys { keys, by, tool, behind };
+        let (row, behind) = (keys.to_owned(), 0);
+        let added = Keys { row, by, tool, behind };
         self.will_take(now, added.time());
         match self.queue.back_mut() {
             Some(open) if !open.closed => {
@@ -252,15 +253,15 @@ impl Playback {
     /// Whether the stretch is keys that were on their way. Whatever stood before them has been
     /// played, or they could not have been.
     fn played_keys(&mut self, stretch: &str) -> bool {
-        let holds = |u: &Utterance| u.keys.iter().any(|keys| keys.keys == stretch);
+        let holds = |u: &Utterance| u.keys.iter().any(|keys| keys.row == stretch);
         let Some(at) = self.queue.iter().position(holds) else { return false };
         for earlier in self.queue.iter_mut().take(at) {
             earlier.all_heard();
         }
         if let Some(utterance) = self.queue.get_mut(at) {
-            while let Some(Keys { behind, keys, .. }) = utterance.keys.pop_front() {
+            while let Some(Keys { behind, row, .. }) = utterance.keys.pop_front() {
                 utterance.heard = utterance.heard.max(behind);
-                if keys == stretch {
+                if row == stretch {
                     break;
                 }
             }
@@ -438,7 +439,7 @@ impl Playback {
 
 impl Keys {
     fn time(&self) -> Duration {
-        KEY * u32::try_from(self.keys.len()).unwrap_or(u32::MAX)
+        KEY * u32::try_from(self.row.len()).unwrap_or(u32::MAX)
     }
 }
 
