@@ -10,6 +10,7 @@
 //! `unexpected` where nothing should. Anything that must survive a lost node goes into an event, and
 //! what it means goes into `transcript.rs`. Write a golden call.
 
+mod acknowledgement;
 mod clock;
 mod ending;
 mod hands;
@@ -27,13 +28,13 @@ use self::ending::Ending;
 use self::reply::{Reply, Written};
 use crate::carrier::{FromCarrier, ToCarrier};
 use crate::deadline::{Deadline, Deadlines};
-use crate::event::{Answerer, Direction, EndReason, Event, EventBody, Source, Stage};
+use crate::event::{Answerer, CommandName, Direction, EndReason, Event, EventBody, Source, Stage};
 use crate::ids::{CallSid, PhoneNumber, TurnId};
 use crate::model::{FromModel, ToModel};
 use crate::phase::Phase;
-use crate::playback::{Playback, Spoken};
+use crate::playback::{Keys, Playback, Spoken};
 use crate::policy::{Agent, Policy};
-use crate::transcript::Transcript;
+use crate::transcript::{KEYS_DROPPED, Transcript};
 
 /// Who speaks with whom, over what.
 #[derive(Debug, Clone)]
@@ -130,10 +131,18 @@ pub struct Call {
     caller_speaks: bool,
     /// The caller has begun to say something that has not been understood yet.
     words_due: bool,
+    /// A key that was pressed while we spoke, and waits for the interruption that it may cause.
+    key: Option<char>,
+    /// What has been understood so far of an utterance that still grows.
+    partial: Option<String>,
+    /// A growing utterance that was taken for whole, and until when the whole one may still come.
+    taken: Option<(String, Instant)>,
+    /// What the caller cut off: said again if they say nothing instead.
+    unsaid: Vec<Unsaid>,
+    /// A transfer that the caller was told of has been withdrawn, and they do not know it.
+    withdrawn: bool,
     /// The call is to be handed over.
     leaving: bool,
-    /// Our side is audible, as far as the carrier says.
-    agent_speaks: Option<bool>,
     /// Nudges since the caller last spoke.
     nudges: u32,
     /// Turns since the caller last spoke.
@@ -171,6 +180,13 @@ pub(crate) struct Parts<'a> {
     pub(crate) phase: Phase,
     pub(crate) duration_ms: u64,
     pub(crate) estimated_cost_usd: f64,
+}
+
+/// What was not heard of an utterance that was cut off, from the sentence on in which it was.
+#[derive(Debug, Clone)]
+struct Unsaid {
+    source: Source,
+    text: String,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -317,6 +333,7 @@ impl Call {
         now: Instant,
         wall: Timestamp,
     ) -> Self {
+        let playback = Playback::new(policy.chars_per_second);
         Self {
             policy,
             agent,
@@ -325,14 +342,18 @@ impl Call {
             state: State::Ringing,
             deadlines: Deadlines::default(),
             transcript,
-            playback: Playback::default(),
+            playback,
             turn: TurnId::default(),
             owed: false,
             model_refused: false,
             caller_speaks: false,
             words_due: false,
+            key: None,
+            partial: None,
+            taken: None,
+            unsaid: Vec::new(),
+            withdrawn: false,
             leaving: false,
-            agent_speaks: None,
             nudges: 0,
             self_turns: 0,
             asked_at: None,
@@ -399,7 +420,7 @@ impl Call {
             return self.speak(now, source, text);
         }
         let token = format!(" {text}");
-        self.playback.joined(source, &token);
+        self.playback.joined(now, source, &token);
         self.words_sent(now);
         self.tell_line(ToCarrier::Say {
             token,
@@ -420,7 +441,7 @@ impl Call {
         preemptible: bool,
         interruptible: bool,
     ) {
-        self.playback.sent(source, turn, &token, last);
+        self.playback.sent(now, source, turn, &token, (last, !preemptible));
         self.words_sent(now);
         self.outputs.push(Output::Carrier(ToCarrier::Say {
             token,
@@ -432,10 +453,9 @@ impl Call {
 
     fn words_sent(&mut self, now: Instant) {
         self.deadlines.clear(Deadline::Silence);
-        // That we were silent before says nothing about these words.
-        if self.agent_speaks == Some(false) {
-            self.agent_speaks = None;
-        }
+        // These words are what goes on; what was cut off before them is not said again.
+        self.deadlines.clear(Deadline::FalseInterrupt);
+        self.unsaid.clear();
         self.expect_playback(now);
     }
 
@@ -444,49 +464,60 @@ impl Call {
         if self.playback.is_idle() {
             self.deadlines.clear(Deadline::Playback);
         } else {
-            let rest = self.playback.remaining(self.policy.chars_per_second);
+            let rest = self.playback.remaining(now);
             self.deadlines.set(Deadline::Playback, now + rest + self.policy.playback_slack);
         }
     }
 
     /// Puts on record what was heard of utterances that will not be heard any further.
     fn record(&mut self, now: Instant, spoken: Vec<Spoken>) {
-        for utterance in spoken {
-            let model = utterance.source == Source::Model;
-            if utterance.source == Source::Supervisor && utterance.whole {
-                if self.transcript.heard.is_some() {
-                    let (text, source, turn) = (utterance.text, utterance.source, utterance.turn);
-                    self.emit(now, EventBody::AssistantHeard { text, source, turn });
-                }
-                continue;
+        for mut utterance in spoken {
+            let dropped = std::mem::take(&mut utterance.dropped);
+            self.record_words(now, utterance);
+            for Keys { row, by, tool, .. } in dropped {
+                let (command, value) = (CommandName::Press.as_str().to_owned(), row);
+                let reason = KEYS_DROPPED.to_owned();
+                self.emit(now, EventBody::CommandRejected { command, value, by, reason, tool });
             }
-            if utterance.text.is_empty() {
-                continue;
-            }
-            self.note_disclosure(now, &utterance.text);
-            let written = model.then(|| self.written(utterance.turn)).flatten();
-            let whole = utterance.whole && written.as_ref().is_none_or(|written| written.finished);
-            let generated = written
-                .as_ref()
-                .filter(|written| written.text.trim() != utterance.text)
-                .map(|written| written.text.clone());
-            let body = EventBody::AssistantResponse {
-                text: utterance.text,
-                interrupted: !whole,
-                source: utterance.source,
-                turn: utterance.turn,
-                generated,
-                verbatim: whole && written.is_some_and(|written| written.verbatim),
-            };
-            self.emit(now, body);
         }
         self.expect_playback(now);
+    }
+
+    fn record_words(&mut self, now: Instant, utterance: Spoken) {
+        let model = utterance.source == Source::Model;
+        if utterance.source == Source::Supervisor && utterance.whole {
+            if self.transcript.heard.is_some() {
+                let (text, source, turn) = (utterance.text, utterance.source, utterance.turn);
+                self.emit(now, EventBody::AssistantHeard { text, source, turn });
+            }
+            return;
+        }
+        if utterance.text.is_empty() {
+            return;
+        }
+        self.note_disclosure(now, &utterance.text);
+        let written = model.then(|| self.written(utterance.turn)).flatten();
+        let whole = utterance.whole && written.as_ref().is_none_or(|written| written.finished);
+        let generated = written
+            .as_ref()
+            .filter(|written| written.text.trim() != utterance.text)
+            .map(|written| written.text.clone());
+        let body = EventBody::AssistantResponse {
+            text: utterance.text,
+            interrupted: !whole,
+            source: utterance.source,
+            turn: utterance.turn,
+            generated,
+            verbatim: whole && written.is_some_and(|written| written.verbatim),
+        };
+        self.emit(now, body);
     }
 
     /// Cuts off whatever is being spoken: the next utterance will take its place on the line.
     fn cut_speech(&mut self, now: Instant) {
         self.close_utterance();
-        self.record_cut(now);
+        let cut = self.playback.take_all_as_cut(now);
+        self.record(now, cut);
     }
 
     /// Closes the utterance that is open, or the line would take the next words for more of it.
@@ -501,10 +532,22 @@ impl Call {
         }
     }
 
-    /// Puts on record that what is being spoken will not be heard any further.
+    /// Puts on record that what is on the line will not be heard any further, and what the caller has
+    /// begun to say not understood: the line is given up, or lost.
     fn record_cut(&mut self, now: Instant) {
-        let cut = self.playback.take_all_as_cut();
+        let cut = self.playback.take_all_as_lost(now);
         self.record(now, cut);
+        self.record_partial(now);
+    }
+
+    /// As [`Self::record_cut`], for good: nobody needs to know any more which keys were dropped.
+    fn record_last(&mut self, now: Instant) {
+        let mut cut = self.playback.take_all_as_lost(now);
+        for spoken in &mut cut {
+            spoken.dropped.clear();
+        }
+        self.record(now, cut);
+        self.record_partial(now);
     }
 
     /// Puts on record how far the utterance on the line has been heard, if that is news.

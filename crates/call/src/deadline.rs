@@ -21,8 +21,12 @@ pub enum Deadline {
     Silence,
     /// The caller cut us off and then said nothing.
     FalseInterrupt,
+    /// The interruption that a key may cause must have come.
+    Key,
     /// The caller has pressed the last key of a row.
     Digits,
+    /// What the caller has begun to say must have been understood.
+    Words,
     /// A supervisor must have answered.
     Question,
     /// A supervisor must have agreed.
@@ -43,7 +47,7 @@ pub enum Deadline {
     Spend,
 }
 
-const COUNT: usize = 18;
+const COUNT: usize = 20;
 
 /// Which deadlines are set, and for when.
 #[derive(Debug, Clone, Default)]
@@ -93,7 +97,9 @@ impl Deadlines {
         Deadline::Playback,
         Deadline::Silence,
         Deadline::FalseInterrupt,
+        Deadline::Key,
         Deadline::Digits,
+        Deadline::Words,
         Deadline::Question,
         Deadline::Approval,
         Deadline::HoldLine,

@@ -5,20 +5,46 @@
 //! digits alone, and by counting words where even those differ. What was heard is always a
 //! beginning of what was sent.
 
-use std::collections::VecDeque;
-use std::time::Duration;
+mod text;
 
-use crate::event::Source;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use self::text::{
+    count_words, find_prefix, letters, sentence_at, time_of, words_in, words_spoken_in,
+};
+use crate::event::{By, Source, ToolRef};
 use crate::ids::TurnId;
 
+/// From a text to its first sound, where the line does not say.
+const ONSET: Duration = Duration::from_millis(300);
+/// How long one key sounds.
+const KEY: Duration = Duration::from_millis(250);
+
 /// The speech and keys on their way to the caller, oldest first.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Playback {
+    /// How many characters a second the line speaks, where it does not say what it has played.
+    pace: u32,
     queue: VecDeque<Utterance>,
     /// What was heard to its end of the talk cycle that goes on in the queue.
     lead: String,
     /// What has been settled and may still be reported as it ends: it counts for nothing any more.
     settled: String,
+    /// Until when the line speaks what of it nothing cuts off; the queue follows.
+    ahead_until: Option<Instant>,
+    /// The line has said at least once what it played, or when we were audible. Until then what was
+    /// heard is estimated by time.
+    reports: bool,
+    /// By when all that was sent will have been spoken, by that estimate.
+    spoken_by: Option<Instant>,
+    /// We are audible, as far as the line says.
+    audible: bool,
+    /// Since when the line has been speaking what is in the queue, or since it last reported a
+    /// stretch of it.
+    sounding: Option<Instant>,
+    /// The line fell silent after what is in the queue.
+    fell_silent: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -30,10 +56,25 @@ struct Utterance {
     heard: usize,
     /// No more text will be added.
     closed: bool,
+    /// The next utterance does not cut it off.
+    firm: bool,
     /// It goes on in the talk cycle of the one before it: the line knows them as one.
     joined: bool,
-    /// Keys that are pressed within it, each behind so many bytes of text.
-    keys: VecDeque<(usize, String)>,
+    /// Keys that are pressed within it, in order.
+    keys: VecDeque<Keys>,
+}
+
+/// Keys on their way to the line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Keys {
+    /// Which, in order.
+    pub(crate) row: String,
+    /// Who ordered them.
+    pub(crate) by: By,
+    /// The tool call that did, if one did.
+    pub(crate) tool: Option<ToolRef>,
+    /// Bytes of the utterance's text before them.
+    behind: usize,
 }
 
 /// An utterance that will not be heard any further.
@@ -45,16 +86,44 @@ pub(crate) struct Spoken {
     pub(crate) text: String,
     /// Whether that is all that was sent.
     pub(crate) whole: bool,
+    /// What was not heard, from the beginning of the sentence that was cut.
+    pub(crate) unsaid: String,
+    /// Keys within it that the line has dropped.
+    pub(crate) dropped: Vec<Keys>,
 }
 
 impl Playback {
+    /// Nothing is on its way yet, on a line that speaks so many characters a second.
+    pub(crate) fn new(chars_per_second: u32) -> Self {
+        Self {
+            pace: chars_per_second.max(1),
+            queue: VecDeque::new(),
+            lead: String::new(),
+            settled: String::new(),
+            ahead_until: None,
+            reports: false,
+            spoken_by: None,
+            audible: false,
+            sounding: None,
+            fell_silent: false,
+        }
+    }
+
     /// Adds text to the utterance that is open, or opens one.
-    pub(crate) fn sent(&mut self, source: Source, turn: Option<TurnId>, text: &str, last: bool) {
+    pub(crate) fn sent(
+        &mut self,
+        now: Instant,
+        source: Source,
+        turn: Option<TurnId>,
+        text: &str,
+        (last, firm): (bool, bool),
+    ) {
         match self.queue.back_mut() {
             Some(open) if !open.closed && open.source == source => {
                 open.text.push_str(text);
                 open.turn = turn;
                 open.closed = last;
+                open.firm = firm;
             }
             _ => self.queue.push_back(Utterance {
                 source,
@@ -62,34 +131,41 @@ impl Playback {
                 text: text.to_owned(),
                 heard: 0,
                 closed: last,
+                firm,
                 joined: false,
                 keys: VecDeque::new(),
             }),
         }
+        // That we were silent before says nothing about these words.
+        self.fell_silent = false;
+        self.will_take(now, self.time_of(text));
     }
 
-    /// Adds a whole utterance of its own to the talk cycle that is open, and closes it.
-    pub(crate) fn joined(&mut self, source: Source, text: &str) {
+    /// Adds a whole utterance of its own to the talk cycle that is open, and closes it. The cycle
+    /// is firm from there on.
+    pub(crate) fn joined(&mut self, now: Instant, source: Source, text: &str) {
         let joined = self.close();
-        self.sent(source, None, text, true);
+        if let Some(before) = self.queue.back_mut()
+            && joined
+        {
+            before.firm = true;
+        }
+        self.sent(now, source, None, text, (true, true));
         if let Some(added) = self.queue.back_mut() {
             added.joined = joined;
         }
     }
 
     /// Adds keys. They stand between the words before and after them.
-    pub(crate) fn pressed(&mut self, keys: &str) {
+    pub(crate) fn pressed(&mut self, now: Instant, keys: &str, by: By, tool: Option<ToolRef>) {
+        let (row, behind) = (keys.to_owned(), 0);
+        let added = Keys { row, by, tool, behind };
+        self.will_take(now, added.time());
         match self.queue.back_mut() {
-            Some(open) if !open.closed => open.keys.push_back((open.text.len(), keys.to_owned())),
-            _ => self.queue.push_back(Utterance {
-                source: Source::Model,
-                turn: None,
-                text: String::new(),
-                heard: 0,
-                closed: true,
-                joined: false,
-                keys: VecDeque::from([(0, keys.to_owned())]),
-            }),
+            Some(open) if !open.closed => {
+                open.keys.push_back(Keys { behind: open.text.len(), ..added });
+            }
+            _ => self.queue.push_back(Utterance::of_keys(added)),
         }
     }
 
@@ -108,23 +184,54 @@ impl Playback {
         self.queue.iter().all(|utterance| utterance.closed)
     }
 
-    /// How long the rest takes at `chars_per_second`; keys take a quarter of a second each.
-    pub(crate) fn remaining(&self, chars_per_second: u32) -> Duration {
-        let millis = self.queue.iter().map(|utterance| {
-            let chars = utterance.text[utterance.heard..].chars().count() as u64;
-            let keys: usize = utterance.keys.iter().map(|(_, keys)| keys.len()).sum();
-            chars * 1000 / u64::from(chars_per_second.max(1)) + keys as u64 * 250
-        });
-        Duration::from_millis(millis.sum())
+    /// Everything on its way has been sent in full, and the line fell silent after it.
+    pub(crate) fn fell_silent(&self) -> bool {
+        self.fell_silent && self.is_closed()
+    }
+
+    /// How long the rest takes.
+    pub(crate) fn remaining(&self, now: Instant) -> Duration {
+        let ahead = self.ahead_until.map(|until| until.saturating_duration_since(now));
+        ahead.unwrap_or_default() + self.queued()
+    }
+
+    /// Until when a line that says that we are audible may take for what is in the queue, at half the
+    /// pace. `None` if it does not say so.
+    pub(crate) fn audible_until(&self) -> Option<Instant> {
+        self.sounding.filter(|_| self.audible).map(|since| since + self.queued() * 2)
+    }
+
+    /// The line says that we became audible, or ceased to be. True if that was the end of all that
+    /// is in the queue.
+    pub(crate) fn voice(&mut self, now: Instant, on: bool) -> bool {
+        self.reports = true;
+        self.audible = on;
+        if on {
+            self.fell_silent = false;
+            self.sounding = (!self.is_idle()).then_some(now);
+            return false;
+        }
+        // A silence before anything of the queue has sounded is the end of what was before it; one
+        // that leaves more unheard than twice the pace could have spoken is a pause.
+        let Some(since) = self.sounding.take() else { return false };
+        let spoken = now.saturating_duration_since(since) * 2;
+        self.fell_silent = self.is_closed() && spoken >= self.queued();
+        self.fell_silent && !self.is_idle()
     }
 
     /// The carrier has played a stretch. Returns the turn it belongs to, if it is one of ours.
-    pub(crate) fn played(&mut self, stretch: &str) -> Option<TurnId> {
-        if self.played_keys(stretch.trim()) || letters(stretch).next().is_none() {
+    pub(crate) fn played(&mut self, now: Instant, stretch: &str) -> Option<TurnId> {
+        self.reports = true;
+        if self.played_keys(stretch.trim()) {
+            self.sounding = Some(now);
             return None;
         }
+        letters(stretch).next()?;
         if let Some(end) = find_prefix(&self.settled, stretch) {
             self.settled.drain(..end);
+            if letters(&self.settled).next().is_none() {
+                self.ahead_until = None;
+            }
             return None;
         }
         let exact = self.queue.iter().position(|u| find_prefix(u.unheard(), stretch).is_some());
@@ -134,6 +241,8 @@ impl Playback {
         for earlier in self.queue.iter_mut().take(at) {
             earlier.all_heard();
         }
+        self.ahead_until = None;
+        self.sounding = Some(now);
         let utterance = self.queue.get_mut(at)?;
         let rest = utterance.unheard();
         let by_words = || words_in(rest, count_words(stretch));
@@ -144,15 +253,15 @@ impl Playback {
     /// Whether the stretch is keys that were on their way. Whatever stood before them has been
     /// played, or they could not have been.
     fn played_keys(&mut self, stretch: &str) -> bool {
-        let holds = |u: &Utterance| u.keys.iter().any(|(_, keys)| keys == stretch);
+        let holds = |u: &Utterance| u.keys.iter().any(|keys| keys.row == stretch);
         let Some(at) = self.queue.iter().position(holds) else { return false };
         for earlier in self.queue.iter_mut().take(at) {
             earlier.all_heard();
         }
         if let Some(utterance) = self.queue.get_mut(at) {
-            while let Some((behind, keys)) = utterance.keys.pop_front() {
+            while let Some(Keys { behind, row, .. }) = utterance.keys.pop_front() {
                 utterance.heard = utterance.heard.max(behind);
-                if keys == stretch {
+                if row == stretch {
                     break;
                 }
             }
@@ -163,8 +272,7 @@ impl Playback {
     /// The utterance that is being heard, as far as it has been.
     pub(crate) fn under_way(&self) -> Option<Spoken> {
         let front = self.queue.front().filter(|utterance| utterance.heard > 0)?;
-        let text = front.text[..front.heard].trim().to_owned();
-        Some(Spoken { source: front.source, turn: front.turn, text, whole: false })
+        Some(front.clone().spoken(false, Vec::new()))
     }
 
     /// Takes out what has been sent in full and heard in full.
@@ -176,33 +284,57 @@ impl Playback {
             } else {
                 self.lead.clear();
             }
-            finished.push(front.spoken(true));
+            finished.push(front.spoken(true, Vec::new()));
+        }
+        if self.is_idle() {
+            self.sounding = None;
         }
         finished
     }
 
     /// Takes out everything as heard to its end.
     pub(crate) fn take_all_as_heard(&mut self) -> Vec<Spoken> {
+        self.forget_settled();
         self.drain(Utterance::all_heard)
     }
 
-    /// Takes out everything as what will be heard to its end, though it has not been yet.
-    pub(crate) fn take_all_as_sent(&mut self) -> Vec<Spoken> {
-        self.settled = self.queue.iter().map(Utterance::unheard).collect();
-        self.drain(Utterance::all_heard)
+    /// Takes out all words as what will be heard to its end, though it has not been yet.
+    pub(crate) fn take_all_as_sent(&mut self, now: Instant) -> Vec<Spoken> {
+        let unheard = self.queue.iter().map(Utterance::unheard).collect::<String>();
+        self.settle(now, &unheard, self.time_of(&unheard));
+        self.drain_words(now, |utterance| utterance.heard = utterance.text.len())
     }
 
-    /// Takes out everything as cut off where it is known to have been heard to.
-    pub(crate) fn take_all_as_cut(&mut self) -> Vec<Spoken> {
-        let cut = self.queue.iter().find(|u| u.heard < u.text.len());
-        self.settled = cut.map(|u| u.unheard().to_owned()).unwrap_or_default();
+    /// Takes out all words as cut off where they are known to have been heard to: the next words
+    /// take their place on the line, behind those that nothing cuts off.
+    pub(crate) fn take_all_as_cut(&mut self, now: Instant) -> Vec<Spoken> {
+        self.estimate(now);
+        let cut = self.queue.iter().position(|u| u.heard < u.text.len());
+        let may_sound = self.queue.iter().enumerate().filter(|(at, u)| u.firm || Some(*at) == cut);
+        let may_sound = may_sound.map(|(_, u)| u.unheard()).collect::<String>();
+        let firm = self.queue.iter().filter(|u| u.firm).map(|u| self.time_of(u.unheard())).sum();
+        self.settle(now, &may_sound, firm);
+        self.drain_words(now, |_| ())
+    }
+
+    /// Takes out everything as cut off where it is known to have been heard to: the line is gone,
+    /// and the rest with it.
+    pub(crate) fn take_all_as_lost(&mut self, now: Instant) -> Vec<Spoken> {
+        self.estimate(now);
+        self.forget_settled();
         self.drain(|_| ())
     }
 
     /// The caller spoke over us; `heard` is the carrier's word for what was heard of the utterance
     /// being played: from its beginning, or from the last stretch that was reported.
-    pub(crate) fn take_interrupted(&mut self, heard: &str) -> Vec<Spoken> {
-        self.settled.clear();
+    pub(crate) fn take_interrupted(&mut self, now: Instant, heard: &str) -> Vec<Spoken> {
+        // The carrier says how far the words were heard, and nothing of the keys.
+        let mut by_time = self.clone();
+        by_time.estimate(now);
+        for (utterance, estimated) in self.queue.iter_mut().zip(by_time.queue) {
+            utterance.keys = estimated.keys;
+        }
+        self.forget_settled();
         let current = self.queue.iter().position(|u| u.heard < u.text.len() || !u.closed);
         if let Some(current) = current
             && letters(heard).next().is_some()
@@ -231,24 +363,107 @@ impl Playback {
             let here = to.saturating_sub(offset).min(utterance.text.len());
             offset += utterance.text.len();
             utterance.heard = utterance.heard.max(here);
+            utterance.keys.retain(|keys| keys.behind >= utterance.heard);
         }
     }
 
+    /// Moves the marks to where the voice must be by now, on a line that does not say it.
+    fn estimate(&mut self, now: Instant) {
+        let Some(spoken_by) = self.spoken_by.filter(|_| !self.reports) else { return };
+        let mut rest = spoken_by.saturating_duration_since(now);
+        let pace = self.pace;
+        for utterance in self.queue.iter_mut().rev() {
+            let takes = time_of(utterance.unheard(), pace) + utterance.keys_time();
+            utterance.hear(takes.saturating_sub(rest), pace);
+            rest = rest.saturating_sub(takes);
+        }
+    }
+
+    /// What was added takes so long, behind what was there.
+    fn will_take(&mut self, now: Instant, time: Duration) {
+        let from = self.spoken_by.filter(|by| *by > now).unwrap_or(now + ONSET);
+        self.spoken_by = Some(from + time);
+    }
+
+    fn time_of(&self, text: &str) -> Duration {
+        time_of(text, self.pace)
+    }
+
+    /// How long what is in the queue takes.
+    fn queued(&self) -> Duration {
+        self.queue.iter().map(|u| self.time_of(u.unheard()) + u.keys_time()).sum()
+    }
+
+    fn forget_settled(&mut self) {
+        self.settled.clear();
+        self.ahead_until = None;
+        self.spoken_by = None;
+    }
+
+    /// What the line may still report, and how long it goes on speaking of it.
+    fn settle(&mut self, now: Instant, may_sound: &str, takes: Duration) {
+        let ahead = self.ahead_until.filter(|until| *until > now);
+        if ahead.is_none() {
+            self.settled.clear();
+        }
+        self.settled.push_str(may_sound);
+        let until = ahead.unwrap_or(now) + takes;
+        self.ahead_until = Some(until).filter(|until| *until > now);
+        self.spoken_by = self.ahead_until;
+    }
+
     fn drain(&mut self, mut settle: impl FnMut(&mut Utterance)) -> Vec<Spoken> {
-        let mut all = Vec::new();
         self.lead.clear();
+        self.sounding = None;
+        self.fell_silent = false;
+        let mut all = Vec::new();
         for mut utterance in std::mem::take(&mut self.queue) {
             settle(&mut utterance);
             let whole = letters(utterance.unheard()).next().is_none();
-            all.push(utterance.spoken(whole));
+            let dropped = std::mem::take(&mut utterance.keys).into();
+            all.push(utterance.spoken(whole, dropped));
         }
         all
+    }
+
+    /// Takes out the words alone: the line keeps the keys.
+    fn drain_words(&mut self, now: Instant, settle: impl FnMut(&mut Utterance)) -> Vec<Spoken> {
+        let mut spoken = self.drain(settle);
+        for keys in spoken.iter_mut().flat_map(|spoken| std::mem::take(&mut spoken.dropped)) {
+            self.will_take(now, keys.time());
+            self.queue.push_back(Utterance::of_keys(keys));
+        }
+        spoken
+    }
+}
+
+impl Keys {
+    fn time(&self) -> Duration {
+        KEY * u32::try_from(self.row.len()).unwrap_or(u32::MAX)
     }
 }
 
 impl Utterance {
+    /// Keys without words.
+    fn of_keys(keys: Keys) -> Self {
+        Self {
+            source: Source::Model,
+            turn: None,
+            text: String::new(),
+            heard: 0,
+            closed: true,
+            firm: true,
+            joined: false,
+            keys: VecDeque::from([Keys { behind: 0, ..keys }]),
+        }
+    }
+
     fn unheard(&self) -> &str {
         &self.text[self.heard..]
+    }
+
+    fn keys_time(&self) -> Duration {
+        self.keys.iter().map(Keys::time).sum()
     }
 
     fn all_heard(&mut self) {
@@ -256,191 +471,43 @@ impl Utterance {
         self.keys.clear();
     }
 
+    /// Moves the mark on by what is heard in that time: whole words, and keys between them.
+    fn hear(&mut self, mut time: Duration, pace: u32) {
+        loop {
+            let until = self.keys.front().map_or(self.text.len(), |keys| keys.behind);
+            let stretch = &self.text[self.heard.min(until)..until];
+            let takes = time_of(stretch, pace);
+            if takes > time {
+                self.heard += words_spoken_in(stretch, time, pace);
+                return;
+            }
+            self.heard = self.heard.max(until);
+            time = time.saturating_sub(takes);
+            match self.keys.pop_front_if(|keys| keys.time() <= time) {
+                Some(keys) => time = time.saturating_sub(keys.time()),
+                None => return,
+            }
+        }
+    }
+
     fn is_finished(&self) -> bool {
         self.closed && self.keys.is_empty() && letters(self.unheard()).next().is_none()
     }
 
-    fn spoken(self, whole: bool) -> Spoken {
+    fn spoken(self, whole: bool, dropped: Vec<Keys>) -> Spoken {
         let end = if whole { self.text.len() } else { self.heard };
+        let unsaid =
+            if whole { String::new() } else { self.text[sentence_at(&self.text, end)..].into() };
         Spoken {
             source: self.source,
             turn: self.turn,
             text: self.text[..end].trim().to_owned(),
             whole: whole && self.closed,
+            unsaid: unsaid.trim().to_owned(),
+            dropped,
         }
     }
-}
-
-/// Letters and digits, lower case, with the place just behind each.
-fn letters(text: &str) -> impl Iterator<Item = (usize, char)> + '_ {
-    text.char_indices()
-        .filter(|(_, c)| c.is_alphanumeric())
-        .flat_map(|(at, c)| c.to_lowercase().map(move |lower| (at + c.len_utf8(), lower)))
-}
-
-/// How many bytes at the start of `text` spell the same as all of `start`, with the punctuation
-/// that follows them.
-fn find_prefix(text: &str, start: &str) -> Option<usize> {
-    let mut ours = letters(text);
-    let mut end = 0;
-    for (_, theirs) in letters(start) {
-        let (behind, c) = ours.next()?;
-        if c != theirs {
-            return None;
-        }
-        end = behind;
-    }
-    // A prefix must not stop within a word, unless it was the carrier that cut the word in two;
-    // either way it ends where the carrier says. Closing punctuation belongs to what was heard.
-    let tail = &text[end..];
-    let punctuation =
-        tail.find(|c: char| c.is_alphanumeric() || c.is_whitespace()).unwrap_or(tail.len());
-    Some(end + punctuation)
-}
-
-fn count_words(text: &str) -> usize {
-    text.split_whitespace().filter(|word| letters(word).next().is_some()).count()
-}
-
-/// How many bytes at the start of `text` the first `count` words take.
-fn words_in(text: &str, count: usize) -> usize {
-    let mut words = 0;
-    let mut within = false;
-    for (at, c) in text.char_indices() {
-        if c.is_whitespace() {
-            if within && words == count {
-                return at;
-            }
-            within = false;
-        } else if !within && c.is_alphanumeric() {
-            if words == count {
-                return at;
-            }
-            within = true;
-            words += 1;
-        }
-    }
-    text.len()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn speaking(texts: &[&str]) -> Playback {
-        let mut playback = Playback::default();
-        for (at, text) in texts.iter().enumerate() {
-            playback.sent(Source::Model, Some(TurnId(1)), text, at + 1 == texts.len());
-        }
-        playback
-    }
-
-    fn heard(spoken: &[Spoken]) -> Vec<(&str, bool)> {
-        spoken.iter().map(|s| (s.text.as_str(), s.whole)).collect()
-    }
-
-    #[test]
-    fn stretches_add_up_to_the_whole() {
-        let mut playback = speaking(&["I am sorry ", "to hear that. ", "Which card?"]);
-        playback.played("I am sorry to hear that.");
-        assert!(playback.take_finished().is_empty());
-        playback.played("which card");
-        assert_eq!(
-            heard(&playback.take_finished()),
-            [("I am sorry to hear that. Which card?", true)]
-        );
-        assert!(playback.is_idle());
-    }
-
-    #[test]
-    fn an_interruption_may_be_told_from_the_start_or_from_the_last_stretch() {
-        for told in ["First one. Second th", "Second th"] {
-            let mut playback = speaking(&["First one. Second thing."]);
-            playback.played("First one.");
-            assert_eq!(
-                heard(&playback.take_interrupted(told)),
-                [("First one. Second th", false)],
-                "{told}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_different_spelling_is_found_by_its_words() {
-        let mut playback = speaking(&["It costs $5 today. Fine?"]);
-        playback.played("It costs 5 dollars today.");
-        assert_eq!(heard(&playback.take_interrupted("")), [("It costs $5 today. Fine?", true)]);
-        let mut playback = speaking(&["It costs $5 today. Is that fine?"]);
-        assert_eq!(
-            heard(&playback.take_interrupted("It costs five dollars")),
-            [("It costs $5 today.", false)]
-        );
-    }
-
-    #[test]
-    fn nothing_heard_is_nothing_heard() {
-        let mut playback = speaking(&["Hello there."]);
-        assert_eq!(heard(&playback.take_interrupted("")), [("", false)]);
-    }
-
-    #[test]
-    fn an_interruption_is_found_across_two_utterances_of_one_cycle() {
-        let line = |told: &str, played: Option<&str>| {
-            let mut playback = Playback::default();
-            playback.sent(Source::Model, None, "Let me ask. ", false);
-            playback.joined(Source::Hold, "One moment.");
-            let mut all = Vec::new();
-            if let Some(stretch) = played {
-                playback.played(stretch);
-                all = playback.take_finished();
-            }
-            all.extend(playback.take_interrupted(told));
-            all.into_iter().map(|s| (s.text, s.whole)).collect::<Vec<_>>()
-        };
-        let expect =
-            |a: &str, a_whole, b: &str| vec![(a.to_owned(), a_whole), (b.to_owned(), false)];
-        assert_eq!(line("Let me", None), expect("Let me", false, ""));
-        assert_eq!(line("Let me ask. One", None), expect("Let me ask.", true, "One"));
-        let first = Some("Let me ask.");
-        assert_eq!(line("Let me ask. One", first), expect("Let me ask.", true, "One"));
-        assert_eq!(line("One", first), expect("Let me ask.", true, "One"));
-    }
-
-    #[test]
-    fn keys_are_played_between_words() {
-        let mut playback = Playback::default();
-        playback.sent(Source::Model, None, "Pressing. ", false);
-        playback.pressed("12#");
-        playback.sent(Source::Model, None, "Done.", true);
-        playback.played("Pressing.");
-        playback.played("12#");
-        assert!(playback.take_finished().is_empty());
-        playback.played("Done.");
-        assert_eq!(heard(&playback.take_finished()), [("Pressing. Done.", true)]);
-        assert!(playback.is_idle());
-    }
-
-    #[test]
-    fn the_last_stretch_of_what_was_cut_does_not_count_for_what_came_after() {
-        let mut playback = speaking(&["One two three. Four five six."]);
-        playback.played("One two three.");
-        assert_eq!(heard(&playback.take_all_as_cut()), [("One two three.", false)]);
-        playback.sent(Source::Supervisor, None, "Seven eight nine.", true);
-        playback.played("Four");
-        playback.played("five");
-        assert_eq!(heard(&playback.take_interrupted("Seven")), [("Seven", false)]);
-    }
-
-    #[test]
-    fn what_was_heard_is_a_beginning_of_what_was_sent() {
-        use proptest::prelude::*;
-        proptest!(|(sent in "[a-c .,]{0,40}", told in prop::collection::vec("[a-d .]{0,12}", 0..5),
-                    last in "[a-d .]{0,20}")| {
-            let mut playback = speaking(&[&sent]);
-            for stretch in &told { playback.played(stretch); }
-            for spoken in playback.take_interrupted(&last) {
-                prop_assert!(sent.trim_start().starts_with(&spoken.text), "{:?}", spoken);
-            }
-        });
-    }
-}
+mod tests;

@@ -39,6 +39,12 @@ pub struct Policy {
     /// How long after the last key a row of keys is complete. Default 2 s; `#` completes it at
     /// once.
     pub digits_pause: Duration,
+    /// How long the line may say that the caller speaks, without a word understood, before that
+    /// counts for nothing. Default 20 s.
+    pub voice_limit: Duration,
+    /// How long words of the caller that were understood in part may take to be understood whole
+    /// before they count as they are. Default 8 s.
+    pub words_limit: Duration,
     /// How long a supervisor may take to answer a question. Default 60 s.
     pub question_limit: Duration,
     /// How long a supervisor may take to agree to a reply. Default 60 s.
@@ -56,7 +62,8 @@ pub struct Policy {
     pub hand_over: Duration,
     /// How long a party that the call is dialled on to may ring. Default 30 s.
     pub ring: Duration,
-    /// How long the last words may take to be heard. Default 12 s.
+    /// How long the last words may take to be heard, if they are few; more take longer. Default
+    /// 12 s.
     pub farewell: Duration,
     /// The longest call. Default 1 h.
     pub max_call: Duration,
@@ -87,6 +94,8 @@ impl Default for Policy {
             nudges: 1,
             false_interrupt: Duration::from_millis(2500),
             digits_pause: Duration::from_secs(2),
+            voice_limit: Duration::from_secs(20),
+            words_limit: Duration::from_secs(8),
             question_limit: Duration::from_mins(1),
             approval_limit: Duration::from_mins(1),
             approval_timeout: ApprovalTimeout::AskAgain,

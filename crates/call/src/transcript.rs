@@ -18,6 +18,10 @@ use crate::model::{Item, ItemBody, Usage};
 const LINE_BACK: &str = "The line was lost for a moment and is back. If you were cut off, go on from \
                          there; do not begin again.";
 
+/// Why keys that were ordered have not been pressed after all: the line dropped them with what was
+/// queued before them. The event that says so takes back the one that said they were.
+pub(crate) const KEYS_DROPPED: &str = "the line dropped the keys before they sounded";
+
 #[derive(Debug, Clone, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
 pub(crate) struct Transcript {
@@ -214,14 +218,16 @@ impl Transcript {
                 match tool {
                     Some(tool) => self.tool_done(event, tool, r#"{"ok":true}"#),
                     None if *command == CommandName::Press => {
-                        let who = if *by == By::Ai { "You" } else { "Your supervisor" };
-                        self.add(event, note(&format!("{who} pressed the keys {value}.")));
+                        self.add(event, note(&keys_pressed(*by, value)));
                     }
                     None => {}
                 }
             }
             EventBody::CommandRejected { command, value, by, reason, tool } => {
                 self.returned |= self.transfer.take().is_some();
+                if reason == KEYS_DROPPED {
+                    return self.take_back_keys(event, *by, value, tool.as_ref());
+                }
                 match tool {
                     Some(tool) => {
                         let output = serde_json::json!({ "error": reason }).to_string();
@@ -432,6 +438,34 @@ impl Transcript {
         self.entries.push(Entry { seq: self.seq, at: event.at, body });
     }
 
+    /// Keys that stand as pressed were not: what says so takes the place of what said they were.
+    fn take_back_keys(&mut self, event: &Event, by: By, value: &str, tool: Option<&ToolRef>) {
+        let pressed = keys_pressed(by, value);
+        let told = self.entries.iter_mut().rev().find(|entry| match (&entry.body, tool) {
+            (EntryBody::Note(text), None) => **text == *pressed,
+            (EntryBody::ToolResult { call_id, .. }, Some(tool)) => **call_id == *tool.call_id,
+            (
+                EntryBody::Note(_)
+                | EntryBody::ToolResult { .. }
+                | EntryBody::Caller(_)
+                | EntryBody::Keys(_)
+                | EntryBody::Ours { .. }
+                | EntryBody::ToolCall(_),
+                _,
+            ) => false,
+        });
+        let Some(entry) = told else { return };
+        let (seq, at) = (self.seq, event.at);
+        let body = match tool {
+            Some(tool) => EntryBody::ToolResult {
+                call_id: tool.call_id.as_str().into(),
+                output: serde_json::json!({ "error": KEYS_DROPPED }).to_string().into(),
+            },
+            None => note(&format!("The keys {value} were not pressed: {KEYS_DROPPED}.")),
+        };
+        *entry = Entry { seq, at, body };
+    }
+
     fn tool_done(&mut self, event: &Event, tool: &ToolRef, output: &str) {
         self.add(event, EntryBody::ToolCall(Arc::new(tool.clone())));
         let result =
@@ -442,6 +476,11 @@ impl Transcript {
 
 fn part(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
+}
+
+fn keys_pressed(by: By, keys: &str) -> String {
+    let who = if by == By::Ai { "You" } else { "Your supervisor" };
+    format!("{who} pressed the keys {keys}.")
 }
 
 fn note(text: &str) -> EntryBody {

@@ -6,9 +6,10 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use phony_call::{
-    Action, Agent, Approval, Call, CallSid, Command, Digits, Direction, Event, EventBody, Fault,
-    FromCarrier, FromModel, Identity, Input, Item, ItemBody, LegEnd, Outcome, Output, Parting,
-    PhoneNumber, Phrases, Piece, Policy, Scanner, Source, ToCarrier, ToModel, TurnId,
+    Action, Agent, Answerer, Approval, Call, CallSid, Command, Digits, Direction, Event, EventBody,
+    Fault, FromCarrier, FromModel, Identity, Input, Item, ItemBody, LegEnd, Outcome, Output,
+    Parting, Phase, PhoneNumber, Phrases, Piece, Policy, Scanner, Source, ToCarrier, ToModel,
+    TurnId,
 };
 use proptest::prelude::*;
 
@@ -32,6 +33,7 @@ enum Step {
     Done(u8),
     Failed(u8),
     Act(u8, String),
+    Answered(Answerer),
     Stop,
     HandOver,
 }
@@ -74,6 +76,8 @@ fn step() -> impl Strategy<Value = Step> {
         5 => (0u8..4).prop_map(Step::Done),
         2 => (0u8..5).prop_map(Step::Failed),
         3 => (0u8..10, words()).prop_map(|(which, text)| Step::Act(which, text)),
+        1 => prop::sample::select(vec![Answerer::Human, Answerer::Machine, Answerer::MachineReady])
+            .prop_map(Step::Answered),
         1 => Just(Step::Stop),
         1 => Just(Step::HandOver),
     ]
@@ -83,6 +87,7 @@ fn a_call() -> impl Strategy<Value = (Vec<Step>, u8, bool)> {
     (prop::collection::vec(step(), 1..60), 0u8..3, any::<bool>())
 }
 
+#[derive(Clone)]
 struct Run {
     policy: Policy,
     agent: Agent,
@@ -104,22 +109,30 @@ struct Run {
 }
 
 impl Run {
-    #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
     fn new(approval: bool, fallback: bool) -> Self {
+        Self::of(|_, agent| {
+            if approval {
+                agent.approval = Approval::Always;
+            }
+            if fallback {
+                agent.transfers.fallback = Some(PhoneNumber::parse("+15005550199").unwrap());
+            }
+            Direction::Inbound
+        })
+    }
+
+    /// A call with what is peculiar to it.
+    #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
+    fn of(peculiar: impl FnOnce(&mut Policy, &mut Agent) -> Direction) -> Self {
         let mut agent = Agent::new("assistant");
         agent.greeting = Some("greetings.".into());
-        if approval {
-            agent.approval = Approval::Always;
-        }
-        if fallback {
-            agent.transfers.fallback = Some(PhoneNumber::parse("+15005550199").unwrap());
-        }
-        let policy = Policy { max_call: Duration::from_mins(5), ..Policy::default() };
+        let mut policy = Policy { max_call: Duration::from_mins(5), ..Policy::default() };
+        let direction = peculiar(&mut policy, &mut agent);
         let identity = Identity {
             sid: CallSid::parse("CA1").unwrap(),
             from: "a".into(),
             to: "b".into(),
-            direction: Direction::Inbound,
+            direction,
             carrier: "test".into(),
         };
         let start = Instant::now();
@@ -293,6 +306,9 @@ impl Run {
                 self.input(Input::Model(failed));
             }
             Step::Act(which, text) => self.act(*which, text),
+            Step::Answered(who) => {
+                self.input(Input::Carrier(FromCarrier::AnsweredBy(*who)));
+            }
             Step::Stop => self.input(Input::Stop),
             Step::HandOver => self.input(Input::HandOver),
         }
@@ -360,6 +376,45 @@ impl Run {
             }
         }
         panic!("the deadlines never end");
+    }
+
+    /// A caller who may be waiting is waited for: something happens in less than a minute.
+    fn caller_is_not_forgotten(&self) {
+        let waiting = match self.call.phase() {
+            // With whom they speak is not ours to hurry.
+            Phase::HumanSpeaks | Phase::Transferring | Phase::Ended => false,
+            Phase::Ringing
+            | Phase::Greeting
+            | Phase::Listening
+            | Phase::Thinking
+            | Phase::Speaking
+            | Phase::OnHold
+            | Phase::Lost
+            | Phase::Ending => true,
+        };
+        if !waiting || self.finished {
+            return;
+        }
+        let due = self.call.deadline().unwrap();
+        let phase = self.call.phase();
+        assert!(
+            due <= self.now + Duration::from_mins(1),
+            "{phase:?}: nothing in {:?}",
+            due - self.now
+        );
+        // And it is not only looked at again and again: left alone, they hear from us, or it is over.
+        let mut alone = self.clone();
+        let words = |run: &Self| run.said.iter().filter(|(text, _)| !text.is_empty()).count();
+        let (before, until) = (words(self), self.now + Duration::from_mins(1));
+        while !alone.finished && words(&alone) == before {
+            let due = alone.call.deadline().unwrap();
+            assert!(due <= until, "{phase:?}: nothing is said in a minute");
+            alone.now = alone.now.max(due);
+            alone.input(Input::Deadline);
+            if matches!(alone.call.phase(), Phase::HumanSpeaks | Phase::Transferring) {
+                return;
+            }
+        }
     }
 
     fn sent_last(&self) -> String {
@@ -463,6 +518,33 @@ proptest! {
     }
 
     #[test]
+    fn a_caller_who_waits_is_not_forgotten(
+        (steps, setting, fallback) in (prop::collection::vec(step(), 1..60), 0u8..6, any::<bool>()),
+    ) {
+        let mut run = Run::of(|policy, agent| {
+            policy.max_call = Duration::from_hours(100);
+            if fallback {
+                agent.transfers.fallback = Some(PhoneNumber::parse("+15005550199").unwrap());
+            }
+            match setting {
+                1 => agent.approval = Approval::Always,
+                2 => agent.greeting = None,
+                3 => agent.opens_after = Some(Duration::from_secs(3)),
+                4 => agent.voicemail = Some("message.".into()),
+                _ => {}
+            }
+            if setting < 3 { Direction::Inbound } else { Direction::Outbound }
+        });
+        if setting > 0 {
+            run.step(&Step::Connected);
+        }
+        for step in &steps {
+            run.step(step);
+            run.caller_is_not_forgotten();
+        }
+    }
+
+    #[test]
     fn a_call_rebuilt_from_its_events_is_the_same((steps, setting, fallback) in a_call()) {
         let mut run = Run::new(setting == 2, fallback);
         run.step(&Step::Connected);
@@ -477,7 +559,7 @@ proptest! {
         let Some((mut resumed, news)) = resumed else { return Ok(()) };
         prop_assert_eq!(news, []);
         // Being transferred is not resumed: who answers is not ours to say.
-        if run.handed_over || run.call.phase() != phony_call::Phase::Lost { return Ok(()) }
+        if run.handed_over || run.call.phase() != Phase::Lost { return Ok(()) }
         let same = |call: &Call| {
             let mut snapshot = serde_json::to_value(call.snapshot(run.now)).unwrap();
             snapshot.as_object_mut().unwrap().remove("counters");

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Call, State, millis};
+use super::{Call, State, Unsaid, millis};
 use crate::deadline::Deadline;
 use crate::event::{By, EndReason, EventBody, Source};
 use crate::policy::ApprovalTimeout;
@@ -18,7 +18,9 @@ impl Call {
             Deadline::Playback => self.on_playback_due(now),
             Deadline::Silence => self.on_silence(now),
             Deadline::FalseInterrupt => self.on_false_interrupt(now),
+            Deadline::Key => self.key_in(now),
             Deadline::Digits => self.digits_complete(now),
+            Deadline::Words => self.on_words_overdue(now),
             Deadline::Question => self.close_question(now, None),
             Deadline::Approval => self.on_approval_overdue(now),
             Deadline::HoldLine => self.on_hold_line(now),
@@ -54,6 +56,13 @@ impl Call {
             // More is coming: the reply's own limit decides.
             return self.expect_playback(now);
         }
+        // The carrier says that we are audible, and has not said that we are not.
+        let slack = self.policy.playback_slack * 2;
+        if let Some(until) = self.playback.audible_until().map(|until| until + slack)
+            && until > now
+        {
+            return self.deadlines.set(Deadline::Playback, until);
+        }
         let spoken = self.playback.take_all_as_heard();
         self.record(now, spoken);
         self.after_playback(now);
@@ -75,16 +84,51 @@ impl Call {
     }
 
     fn on_false_interrupt(&mut self, now: Instant) {
-        if !matches!(self.state, State::Listening { .. }) {
-            return;
-        }
         if self.caller_speaks {
             let later = now + self.policy.false_interrupt;
             return self.deadlines.set(Deadline::FalseInterrupt, later);
         }
-        let hint = "The caller interrupted you but said nothing that could be understood. Go on \
-                    from where you were cut off.";
-        self.respond(now, &[hint]);
+        match &self.state {
+            State::Listening { .. } => self.go_on_speaking(now),
+            State::OnHold => self.say_again(now),
+            State::Ending(_) => self.go_on_ending(now),
+            State::Ringing
+            | State::Replying(_)
+            | State::HumanSpeaks
+            | State::Lost { .. }
+            | State::Transferring { .. }
+            | State::Gone
+            | State::Ended => {}
+        }
+    }
+
+    /// Goes on with what was cut off for nothing: the model with its reply, anything else is said
+    /// again.
+    fn go_on_speaking(&mut self, now: Instant) {
+        if self.owed || self.unsaid.iter().any(|unsaid| unsaid.source == Source::Model) {
+            self.unsaid.clear();
+            let hint = "The caller interrupted you but said nothing that could be understood. Go \
+                        on from where you were cut off.";
+            return self.respond(now, &[hint]);
+        }
+        let greeting = self.unsaid.iter().any(|unsaid| unsaid.source == Source::Greeting);
+        self.say_again(now);
+        self.listen(now, greeting);
+    }
+
+    fn say_again(&mut self, now: Instant) {
+        let unsaid = std::mem::take(&mut self.unsaid);
+        if self.self_turns >= self.policy.self_turns {
+            return;
+        }
+        self.self_turns += 1;
+        for Unsaid { source, text } in unsaid.into_iter().filter(|unsaid| !unsaid.text.is_empty()) {
+            if source == Source::Supervisor {
+                let (text, by) = (text.clone(), By::Policy);
+                self.emit(now, EventBody::AssistantOverride { text, by });
+            }
+            self.speak(now, source, &text);
+        }
     }
 
     fn on_approval_overdue(&mut self, now: Instant) {
@@ -103,6 +147,14 @@ impl Call {
         }
     }
 
+    /// The words for a caller who waits were cut off: they hear soon that we are still there.
+    pub(super) fn hold_line_soon(&mut self, now: Instant) {
+        if self.self_turns <= self.policy.self_turns {
+            self.self_turns += 1;
+            self.deadlines.set(Deadline::HoldLine, now + self.policy.false_interrupt);
+        }
+    }
+
     fn on_hold_line(&mut self, now: Instant) {
         if matches!(self.state, State::OnHold) {
             let phrase = self.agent.phrases.still_holding.clone();
@@ -114,7 +166,8 @@ impl Call {
     fn on_max_call(&mut self, now: Instant) {
         match &self.state {
             State::Ringing | State::Lost { .. } => self.finish(now, EndReason::MaxDuration),
-            State::Ending(_) | State::Transferring { .. } | State::Gone | State::Ended => {}
+            State::Ending(_) => self.end_firmly(),
+            State::Transferring { .. } | State::Gone | State::Ended => {}
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
                 let phrase = self.agent.phrases.time_goodbye.clone();
                 self.say_goodbye(now, &phrase, EndReason::MaxDuration);

@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
+use super::acknowledgement::is_acknowledgement;
 use super::reply::Then;
-use super::{Call, Output, State};
+use super::{Call, Output, State, Unsaid};
 use crate::carrier::{LegEnd, Next, Parting, ToCarrier};
 use crate::deadline::Deadline;
 use crate::event::{By, CommandName, EndReason, EventBody, Source, ToolRef};
@@ -16,44 +17,118 @@ pub(super) struct Ending {
     reason: EndReason,
     by: By,
     tool: Option<ToolRef>,
+    /// A rule ends the call as well, by now: nobody keeps it any more.
+    firm: bool,
 }
 
 impl Ending {
+    /// What the model said that it will do.
+    fn promised(then: Then) -> Self {
+        let (to, reason, tool) = match then {
+            Then::EndCall { tool } => (None, EndReason::AgentEnded, tool),
+            Then::Transfer { target, tool } => (Some(target), EndReason::Transferred, tool),
+        };
+        Self { to, reason, by: By::Ai, tool, firm: false }
+    }
+
+    fn by_policy(to: Option<PhoneNumber>, reason: EndReason) -> Self {
+        Self { to, reason, by: By::Policy, tool: None, firm: false }
+    }
+
     pub(super) fn reason(&self) -> EndReason {
         self.reason
     }
 
     /// Who speaks keeps the call, unless a rule ends it.
     pub(super) fn can_be_called_off(&self) -> bool {
-        self.by == By::Ai || self.reason == EndReason::Silence
+        !self.firm && (self.by == By::Ai || self.reason == EndReason::Silence)
     }
 }
 
 impl Call {
     pub(super) fn end_after_reply(&mut self, now: Instant, then: Then) {
-        let by = By::Ai;
-        let ending = match then {
-            Then::EndCall { tool } => Ending { to: None, reason: EndReason::AgentEnded, by, tool },
-            Then::Transfer { target, tool } => {
-                Ending { to: Some(target), reason: EndReason::Transferred, by, tool }
+        self.enter_ending(now, Ending::promised(then));
+    }
+
+    /// What was to follow a reply that the caller cut off: it is done, or called off, when it is
+    /// known whether they mean it.
+    pub(super) fn suspend_ending(&mut self, then: Then) {
+        self.state = State::Ending(Ending::promised(then));
+    }
+
+    /// Whether the words let happen what the model has told the caller: that it puts them through,
+    /// or hangs up.
+    pub(super) fn is_let_happen(&self, words: &str) -> bool {
+        match &self.state {
+            State::Ending(ending) if ending.by == By::Ai => {
+                is_acknowledgement(words, ending.to.is_some())
             }
-        };
-        self.enter_ending(now, ending);
+            State::Replying(reply) if reply.has_spoken() => match reply.then() {
+                Some(Then::Transfer { .. }) => is_acknowledgement(words, true),
+                Some(Then::EndCall { .. }) => is_acknowledgement(words, false),
+                None => false,
+            },
+            State::Ringing
+            | State::Listening { .. }
+            | State::Replying(_)
+            | State::OnHold
+            | State::HumanSpeaks
+            | State::Lost { .. }
+            | State::Ending(_)
+            | State::Transferring { .. }
+            | State::Gone
+            | State::Ended => false,
+        }
+    }
+
+    /// The last words are being said, and a rule ends the call too: they are not called off any more.
+    pub(super) fn end_firmly(&mut self) {
+        if let State::Ending(ending) = &mut self.state {
+            ending.firm = true;
+        }
+    }
+
+    /// Last words that were cut off are said again, as often as the model may speak unasked; then we
+    /// leave.
+    pub(super) fn go_on_ending(&mut self, now: Instant) {
+        if !matches!(self.state, State::Ending(_)) || !self.playback.is_idle() {
+            return;
+        }
+        let mut unsaid = std::mem::take(&mut self.unsaid);
+        unsaid.retain(|unsaid| !unsaid.text.is_empty());
+        if unsaid.is_empty() || self.self_turns > self.policy.self_turns {
+            return self.leave(now);
+        }
+        self.self_turns += 1;
+        for Unsaid { source, text } in unsaid {
+            // What the model wrote is no reply of its own any more.
+            let source = if source == Source::Model { Source::Goodbye } else { source };
+            self.speak(now, source, &text);
+        }
+        self.limit_farewell(now);
+    }
+
+    /// The cap on last words follows what there is to say: a voice may take twice as long for it as
+    /// is expected.
+    fn limit_farewell(&mut self, now: Instant) {
+        let longest = self.playback.remaining(now) * 2 + self.policy.playback_slack * 2;
+        self.deadlines.set(Deadline::Farewell, now + longest.max(self.policy.farewell));
     }
 
     pub(super) fn end_by_policy(&mut self, now: Instant, reason: EndReason) {
-        self.enter_ending(now, Ending { to: None, reason, by: By::Policy, tool: None });
+        self.enter_ending(now, Ending::by_policy(None, reason));
     }
 
     pub(super) fn end_by_transfer(&mut self, now: Instant, to: PhoneNumber, reason: EndReason) {
-        self.enter_ending(now, Ending { to: Some(to), reason, by: By::Policy, tool: None });
+        self.enter_ending(now, Ending::by_policy(Some(to), reason));
     }
 
     pub(super) fn end_by_supervisor(&mut self, now: Instant, to: Option<PhoneNumber>) {
         let reason = if to.is_some() { EndReason::Transferred } else { EndReason::SupervisorEnded };
-        self.record_cut(now);
+        self.record_last(now);
         self.drop_reply(now, "a supervisor ended it");
-        self.state = State::Ending(Ending { to, reason, by: By::Supervisor, tool: None });
+        let by = By::Supervisor;
+        self.state = State::Ending(Ending { to, reason, by, tool: None, firm: true });
         self.leave(now);
     }
 
@@ -68,7 +143,7 @@ impl Call {
             self.deadlines.clear(waits);
         }
         self.state = State::Ending(ending);
-        self.deadlines.set(Deadline::Farewell, now + self.policy.farewell);
+        self.limit_farewell(now);
         self.after_playback(now);
     }
 
@@ -81,6 +156,8 @@ impl Call {
         let Ending { to, by, tool, .. } = ending.clone();
         self.cut_speech(now);
         self.deadlines.clear(Deadline::Farewell);
+        self.deadlines.clear(Deadline::FalseInterrupt);
+        self.unsaid.clear();
         if by == By::Ai {
             let then = match to {
                 Some(target) => Then::Transfer { target, tool },
@@ -94,10 +171,10 @@ impl Call {
     /// The last words have been heard, or have had their time.
     pub(super) fn leave(&mut self, now: Instant) {
         let State::Ending(ending) = self.state.clone() else { return };
-        let rest = self.playback.take_all_as_heard();
-        self.record(now, rest);
+        self.record_last(now);
         self.deadlines.clear(Deadline::Farewell);
-        let Ending { to, reason, by, tool } = ending;
+        self.deadlines.clear(Deadline::FalseInterrupt);
+        let Ending { to, reason, by, tool, .. } = ending;
         match to {
             None => {
                 if by != By::Policy {
@@ -153,7 +230,7 @@ impl Call {
         if self.is_over() {
             return;
         }
-        self.record_cut(now);
+        self.record_last(now);
         self.drop_reply(now, "the call ended");
         let started = self.transcript.started.unwrap_or(self.clock.wall);
         let lasted = self.wall(now).duration_since(started).as_millis();
@@ -173,7 +250,8 @@ impl Call {
                 self.finish(now, EndReason::Shutdown);
             }
             State::Transferring { .. } => self.finish(now, EndReason::Transferred),
-            State::Ending(_) | State::Gone | State::Ended => {}
+            State::Ending(_) => self.end_firmly(),
+            State::Gone | State::Ended => {}
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
                 let phrase = self.agent.phrases.shutdown_goodbye.clone();
                 self.say_goodbye(now, &phrase, EndReason::Shutdown);

@@ -205,7 +205,7 @@ impl Call {
         }
         if matches!(self.state, State::OnHold) {
             // Words before the answer that are still sounding play out, and stand before it.
-            let sounding = self.playback.take_all_as_sent();
+            let sounding = self.playback.take_all_as_sent(now);
             self.record(now, sounding);
         }
         let answered = answer.is_some();

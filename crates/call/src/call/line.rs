@@ -1,11 +1,19 @@
 //! What the line says.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{Call, State};
+use super::{Call, State, Unsaid};
 use crate::carrier::{EndStatus, FromCarrier};
 use crate::deadline::Deadline;
 use crate::event::{EndReason, EventBody, Source, Speaker, Stage, Where};
+
+/// How long a key waits for the interruption that it may cause.
+const KEY_INTERRUPTS: Duration = Duration::from_millis(250);
+
+/// What the model is told when a transfer that was announced to the caller has been withdrawn.
+const WITHDRAWN: &str = "You had told the caller that they will be put through, and it has not been \
+                         done. If they still want it, say so and give the command again now. If \
+                         not, tell them that they stay with you.";
 
 impl Call {
     pub(super) fn on_carrier(&mut self, now: Instant, said: FromCarrier) {
@@ -108,14 +116,74 @@ impl Call {
         if text.trim().is_empty() || matches!(self.state, State::Ringing) {
             return self.unexpected();
         }
+        if !last {
+            return self.on_partial(now, text);
+        }
+        self.partial = None;
+        self.words_due = false;
+        let taken = self.taken.take().filter(|(_, until)| now < *until);
+        if taken.is_some_and(|(taken, _)| taken == text) {
+            // It stands on record already, and is being answered.
+            return;
+        }
+        self.on_words(now, text);
+    }
+
+    /// The caller's utterance grows: it is complete soon, or counts as it is.
+    fn on_partial(&mut self, now: Instant, text: String) {
         self.deadlines.clear(Deadline::Silence);
         self.deadlines.clear(Deadline::FalseInterrupt);
+        self.words_due = true;
+        self.taken = None;
+        self.partial = Some(text.clone());
+        self.wait_for_words(now);
         let speaker = Speaker::Caller;
-        self.words_due = !last;
-        if !last {
-            return self.show(now, EventBody::Transcript { speaker, text, r#final: false });
+        self.show(now, EventBody::Transcript { speaker, text, r#final: false });
+    }
+
+    /// What the caller has begun to say must come to an end: while they are audible, and after it.
+    fn wait_for_words(&mut self, now: Instant) {
+        if self.caller_speaks {
+            self.deadlines.set(Deadline::Words, now + self.policy.voice_limit);
+        } else if self.partial.is_some() {
+            self.deadlines.set(Deadline::Words, now + self.policy.words_limit);
+        } else {
+            self.deadlines.clear(Deadline::Words);
         }
-        // What was playing came first, so it goes on record first.
+    }
+
+    /// The line says that the caller speaks, and has said nothing else for too long.
+    pub(super) fn on_words_overdue(&mut self, now: Instant) {
+        let partial = self.partial.take();
+        self.on_caller_speaking(now, false);
+        self.words_due = false;
+        if let Some(text) = partial {
+            self.taken = Some((text.clone(), now + self.policy.words_limit));
+            self.on_words(now, text);
+        }
+    }
+
+    /// The caller has said something, to its end.
+    fn on_words(&mut self, now: Instant, text: String) {
+        self.deadlines.clear(Deadline::Silence);
+        self.deadlines.clear(Deadline::FalseInterrupt);
+        self.wait_for_words(now);
+        // They are answered together with the keys before them.
+        self.key_in(now);
+        self.deadlines.clear(Deadline::Digits);
+        let speaker = Speaker::Caller;
+        if self.is_let_happen(&text) {
+            self.emit(now, EventBody::Transcript { speaker, text, r#final: true });
+            return self.go_on_ending(now);
+        }
+        self.make_way(now, "the caller spoke");
+        self.emit(now, EventBody::Transcript { speaker, text, r#final: true });
+        self.caller_has_spoken(now);
+    }
+
+    /// Puts on record what was being said when the caller spoke or pressed a key: it came first. What
+    /// was to follow it does not.
+    fn make_way(&mut self, now: Instant, because: &str) {
         match &self.state {
             State::Listening { .. } | State::Replying(_) => self.settle_speech_before_words(now),
             State::Ringing
@@ -127,9 +195,19 @@ impl Call {
             | State::Gone
             | State::Ended => {}
         }
-        self.call_off_ending(now, "the caller spoke");
+        self.call_off_ending(now, because);
+    }
+
+    /// What the caller has begun to say will not be understood any further: it counts as it is.
+    pub(super) fn record_partial(&mut self, now: Instant) {
+        self.deadlines.clear(Deadline::Key);
+        if let Some(digit) = self.key.take() {
+            self.emit(now, EventBody::Dtmf { digit });
+        }
+        self.deadlines.clear(Deadline::Words);
+        let Some(text) = self.partial.take() else { return };
+        let speaker = Speaker::Caller;
         self.emit(now, EventBody::Transcript { speaker, text, r#final: true });
-        self.caller_has_spoken(now);
     }
 
     /// The caller has said or keyed something that is on record by now.
@@ -139,17 +217,20 @@ impl Call {
         self.owed = true;
         match &self.state {
             State::Listening { .. } if self.deadlines.is_set(Deadline::Opening) => self.open(now),
-            State::Listening { .. } => {
-                self.asked_at = Some(now);
-                self.respond(now, &[]);
-            }
-            State::Replying(_) => {
+            State::Listening { .. } | State::Replying(_) => {
+                self.unsaid.clear();
                 self.drop_reply(now, "the caller spoke");
                 self.asked_at = Some(now);
-                self.respond(now, &[]);
+                let withdrawn = std::mem::take(&mut self.withdrawn);
+                self.respond(now, if withdrawn { &[WITHDRAWN] } else { &[] });
             }
+            State::Ending(_) => self.go_on_ending(now),
             // The words are kept; the answer comes when the caller is off hold.
-            State::OnHold | State::HumanSpeaks | State::Ending(_) => {}
+            State::OnHold => {
+                self.unsaid.clear();
+                self.deadlines.set(Deadline::HoldLine, now + self.policy.hold_line);
+            }
+            State::HumanSpeaks => {}
             State::Ringing
             | State::Lost { .. }
             | State::Transferring { .. }
@@ -163,8 +244,7 @@ impl Call {
     /// Words came without an interruption. If we were not audible any more, all was heard; if we
     /// still are, the next reply will cut this one off.
     fn settle_speech_before_words(&mut self, now: Instant) {
-        let silent = self.agent_speaks == Some(false) && self.playback.is_closed();
-        if silent {
+        if self.playback.fell_silent() {
             let spoken = self.playback.take_all_as_heard();
             self.record(now, spoken);
         } else {
@@ -176,7 +256,33 @@ impl Call {
         if !matches!(digit, '0'..='9' | '*' | '#') || matches!(self.state, State::Ringing) {
             return self.unexpected();
         }
+        self.key_in(now);
+        if self.playback.is_idle() {
+            return self.on_key(now, digit);
+        }
+        // The interruption that it may cause tells how far the words before it were heard.
+        self.key = Some(digit);
+        self.deadlines.set(Deadline::Key, now + KEY_INTERRUPTS);
+    }
+
+    /// A key that waited for its interruption waits no longer.
+    pub(super) fn key_in(&mut self, now: Instant) {
+        self.deadlines.clear(Deadline::Key);
+        if let Some(digit) = self.key.take() {
+            self.on_key(now, digit);
+        }
+    }
+
+    fn on_key(&mut self, now: Instant, digit: char) {
         self.deadlines.clear(Deadline::Silence);
+        // More keys are waited for, not words.
+        self.deadlines.clear(Deadline::FalseInterrupt);
+        self.make_way(now, "the caller pressed a key");
+        if matches!(self.state, State::Replying(_)) {
+            // Nothing is said into a row of keys; the answer is to all of them.
+            self.owed = true;
+            self.drop_reply(now, "the caller pressed a key");
+        }
         self.emit(now, EventBody::Dtmf { digit });
         if digit == '#' {
             self.digits_complete(now);
@@ -187,10 +293,6 @@ impl Call {
 
     pub(super) fn digits_complete(&mut self, now: Instant) {
         self.deadlines.clear(Deadline::Digits);
-        self.deadlines.clear(Deadline::FalseInterrupt);
-        if matches!(self.state, State::Listening { .. } | State::Replying(_)) {
-            self.settle_speech_before_words(now);
-        }
         self.caller_has_spoken(now);
     }
 
@@ -199,40 +301,76 @@ impl Call {
             // A key or a cough after the last word: nothing was cut.
             return self.unexpected();
         }
-        let cut = self.playback.take_interrupted(heard);
+        let cut = self.playback.take_interrupted(now, heard);
         let current = cut.iter().find(|spoken| !spoken.whole).or_else(|| cut.last());
         let heard = current.map(|spoken| spoken.text.clone()).unwrap_or_default();
-        let was_model = current.is_some_and(|spoken| spoken.source == Source::Model);
         self.emit(now, EventBody::Interrupt { heard });
+        let unsaid = cut.iter().filter(|spoken| !spoken.whole);
+        let unsaid = unsaid.map(|cut| Unsaid { source: cut.source, text: cut.unsaid.clone() });
+        self.unsaid = unsaid.collect();
         self.record(now, cut);
-        if matches!(&self.state, State::Replying(reply) if reply.has_spoken()) {
-            self.asked_at = None;
-        }
-        self.call_off_ending(now, "the caller spoke");
         match &self.state {
-            State::Replying(reply) if reply.has_spoken() => {
-                self.drop_reply(now, "the caller spoke");
-                self.listen(now, false);
-                if was_model {
-                    let at = now + self.policy.false_interrupt;
-                    self.deadlines.set(Deadline::FalseInterrupt, at);
-                }
+            State::Replying(reply) if reply.has_spoken() || reply.is_done() => {
+                self.asked_at = None;
+                self.cut_reply(now);
             }
             State::Listening { .. } => self.listen(now, false),
-            // Only a filler or a hold line was cut off: what is being waited for still comes.
-            State::Replying(_) | State::OnHold | State::HumanSpeaks | State::Ending(_) => {}
+            State::Ending(_) => self.deadlines.clear(Deadline::Farewell),
+            State::OnHold => {
+                self.unsaid.retain(|unsaid| unsaid.source == Source::Supervisor);
+                if self.unsaid.is_empty() {
+                    self.hold_line_soon(now);
+                }
+            }
+            // Only a filler was cut off: what is being waited for still comes. A human who speaks
+            // decides for himself.
+            State::Replying(_) | State::HumanSpeaks => self.unsaid.clear(),
             State::Ringing
             | State::Lost { .. }
             | State::Transferring { .. }
             | State::Gone
-            | State::Ended => {
-                self.unexpected();
-            }
+            | State::Ended => self.unexpected(),
+        }
+        self.expect_words(now);
+        self.key_in(now);
+    }
+
+    /// The reply is cut off. What was to follow it is not forgotten: it is done if nothing is said.
+    fn cut_reply(&mut self, now: Instant) {
+        let Some(reply) = self.reply() else { return };
+        let (then, again) = (reply.take_then(), reply.waits_again());
+        self.owed |= again;
+        self.drop_reply(now, "the caller spoke");
+        match then {
+            Some(then) => self.suspend_ending(then),
+            None => self.listen(now, false),
+        }
+    }
+
+    /// An interruption should be followed by words, or by keys; if it is not, it was a noise, and
+    /// what it cut off goes on.
+    fn expect_words(&mut self, now: Instant) {
+        let keys = self.deadlines.is_set(Deadline::Digits);
+        let wait = match &self.state {
+            State::Listening { .. } => !keys && !self.unsaid.is_empty(),
+            State::OnHold => !self.unsaid.is_empty(),
+            State::Ending(_) => true,
+            State::Ringing
+            | State::Replying(_)
+            | State::HumanSpeaks
+            | State::Lost { .. }
+            | State::Transferring { .. }
+            | State::Gone
+            | State::Ended => false,
+        };
+        if wait {
+            self.deadlines.clear(Deadline::Silence);
+            self.deadlines.set(Deadline::FalseInterrupt, now + self.policy.false_interrupt);
         }
     }
 
     fn on_played(&mut self, now: Instant, text: &str) {
-        let turn = self.playback.played(text);
+        let turn = self.playback.played(now, text);
         if let Some(turn) = turn
             && turn == self.turn
         {
@@ -266,18 +404,21 @@ impl Call {
     }
 
     fn on_agent_speaking(&mut self, now: Instant, on: bool) {
-        self.agent_speaks = Some(on);
-        // The carrier fell silent with everything sent: what it has not reported by the time that
-        // its last report would take, it will not report.
-        if !on && !self.playback.is_idle() && self.playback.is_closed() {
+        if self.playback.voice(now, on) {
+            // What the carrier has not reported by the time that its last report would take, it will
+            // not report.
             let soon = now + self.policy.playback_slack / 4;
             self.deadlines.set(Deadline::Playback, soon);
+        } else if on {
+            // What sounds is waited for, whatever a silence before it seemed to say.
+            self.expect_playback(now);
         }
     }
 
     fn on_caller_speaking(&mut self, now: Instant, on: bool) {
         self.caller_speaks = on;
         self.words_due |= on;
+        self.wait_for_words(now);
         if !on && self.deadlines.is_set(Deadline::FalseInterrupt) {
             // What they said is still being understood: the wait for it begins now.
             self.deadlines.set(Deadline::FalseInterrupt, now + self.policy.false_interrupt);
@@ -287,7 +428,10 @@ impl Call {
         }
         if on {
             self.deadlines.clear(Deadline::Silence);
-        } else if matches!(self.state, State::Listening { .. }) && self.playback.is_idle() {
+        } else if matches!(self.state, State::Listening { .. })
+            && self.playback.is_idle()
+            && !self.deadlines.is_set(Deadline::FalseInterrupt)
+        {
             self.deadlines.set(Deadline::Silence, now + self.policy.silence);
         }
     }
@@ -321,14 +465,17 @@ impl Call {
         self.drop_reply(now, "the line was lost");
         self.caller_speaks = false;
         self.words_due = false;
-        self.agent_speaks = None;
         self.asked_at = None;
+        self.unsaid.clear();
+        self.withdrawn = false;
         self.owed |= self.transcript.owes();
         for waits in [
             Deadline::Opening,
             Deadline::Silence,
             Deadline::FalseInterrupt,
             Deadline::Digits,
+            Deadline::Words,
+            Deadline::Key,
             Deadline::HoldLine,
             Deadline::Question,
             Deadline::Approval,

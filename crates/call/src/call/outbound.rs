@@ -115,10 +115,6 @@ impl Call {
             Some(text) => {
                 self.speak(now, Source::Message, &text);
                 self.end_by_policy(now, EndReason::VoicemailLeft);
-                // A message is longer than a goodbye.
-                let rest = self.playback.remaining(self.policy.chars_per_second);
-                let heard = now + rest + self.policy.playback_slack;
-                self.deadlines.set(Deadline::Farewell, heard.max(now + self.policy.farewell));
             }
         }
         true
@@ -223,7 +219,8 @@ impl Call {
             State::Ringing | State::Lost { .. } => {
                 self.finish_without_line(now, EndReason::SpendLimit);
             }
-            State::Ending(_) | State::Transferring { .. } | State::Gone | State::Ended => {}
+            State::Ending(_) => self.end_firmly(),
+            State::Transferring { .. } | State::Gone | State::Ended => {}
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
                 let phrase = self.agent.phrases.cost_goodbye.clone();
                 self.say_goodbye(now, &phrase, EndReason::SpendLimit);

@@ -110,6 +110,21 @@ impl Reply {
         self.filler
     }
 
+    /// What is to be done when it has been heard.
+    pub(super) fn then(&self) -> Option<&Then> {
+        self.then.as_ref()
+    }
+
+    /// As [`Self::then`], and forgets it.
+    pub(super) fn take_then(&mut self) -> Option<Then> {
+        self.then.take()
+    }
+
+    /// Whether the model must speak again after it.
+    pub(super) fn waits_again(&self) -> bool {
+        self.again
+    }
+
     /// Whether a tool waits for the model's reaction.
     pub(super) fn answer_tool(&mut self, waits: bool) {
         self.again |= waits;
@@ -417,7 +432,7 @@ impl Call {
         by: By,
         tool: Option<ToolRef>,
     ) {
-        self.playback.pressed(digits.as_str());
+        self.playback.pressed(now, digits.as_str(), by, tool.clone());
         self.expect_playback(now);
         let value = digits.to_string();
         self.tell_line(ToCarrier::Press(digits));
@@ -574,6 +589,7 @@ impl Call {
             Then::Transfer { target, tool } => (CommandName::Transfer, target.to_string(), tool),
         };
         let (command, reason) = (name.as_str().to_owned(), because.to_owned());
+        self.withdrawn |= name == CommandName::Transfer;
         self.emit(now, EventBody::CommandRejected { command, value, by: By::Ai, reason, tool });
     }
 

@@ -255,6 +255,8 @@ pub(super) fn policy(reader: &mut Reader, model: &str) -> Policy {
         ("policy.silence", &mut p.silence),
         ("policy.false_interrupt", &mut p.false_interrupt),
         ("policy.digits_pause", &mut p.digits_pause),
+        ("policy.voice_limit", &mut p.voice_limit),
+        ("policy.words_limit", &mut p.words_limit),
         ("policy.question_limit", &mut p.question_limit),
         ("policy.approval_limit", &mut p.approval_limit),
         ("policy.hold_line", &mut p.hold_line),

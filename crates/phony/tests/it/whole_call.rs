@@ -6,7 +6,7 @@ use std::time::Duration;
 use phony::config::{Config, Sources};
 use phony::server::{self, Running};
 use phony::simulator::callers::{Caller, Step};
-use phony::simulator::openai::{self, Brain, OpenAiOptions, OpenAiRunning};
+use phony::simulator::openai::{self, Brain, OpenAiOptions, OpenAiRunning, ScriptedReply};
 use phony::simulator::twilio::{
     self, CallRecord, PhoneNumber, Reach, TwilioOptions, TwilioRunning,
 };
@@ -154,6 +154,26 @@ async fn a_caller_who_talks_over_the_agent_is_heard() {
     assert_eq!(cut.len(), 1);
     assert_eq!(cut[0]["text"], interrupts[0]["heard"]);
     assert!(record.heard_text().contains("You said: no wait, stop please"));
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn last_words_that_cut_a_reply_off_are_heard_to_their_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("phony.toml");
+    // The old voice stops when the last words come; that silence must not count as their end.
+    std::fs::write(&file, "[policy]\nmax_call = \"4s\"\nplayback_slack = \"600ms\"\n").unwrap();
+    let long = "This is a long reply, that goes on and on, until the time is up. ".repeat(20);
+    let replies = vec![ScriptedReply::next(long.as_str())];
+    let file = file.display().to_string();
+    let world = World::start_with(Brain::Script(replies), &[("PHONY_CONFIG", &file)]).await;
+    let (record, events) = world.call(vec![Step::reply("tell me everything")]).await;
+    check(&record, &events);
+    assert_eq!(events.last().unwrap()["reason"], "max_duration");
+    let heard = record.heard_text();
+    assert!(heard.contains("until the time is up"), "a reply sounded: {heard:?}");
+    let goodbye = "I am sorry, our time is up. Thank you for the call. Goodbye.";
+    assert!(heard.ends_with(goodbye), "{heard:?}");
     world.stop().await;
 }
 
