@@ -18,6 +18,7 @@ mod moving;
 mod outbound;
 mod reply;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,7 @@ use crate::model::{FromModel, ToModel};
 use crate::phase::Phase;
 use crate::playback::{Playback, Spoken};
 use crate::policy::{Agent, Policy};
+use crate::speakable::without_controls;
 use crate::transcript::Transcript;
 
 /// Who speaks with whom, over what.
@@ -398,7 +400,7 @@ impl Call {
         if self.playback.is_closed() {
             return self.speak(now, source, text);
         }
-        let token = format!(" {text}");
+        let token = format!(" {}", without_controls(text));
         self.playback.joined(source, &token);
         self.words_sent(now);
         self.tell_line(ToCarrier::Say {
@@ -420,6 +422,10 @@ impl Call {
         preemptible: bool,
         interruptible: bool,
     ) {
+        let token = match without_controls(&token) {
+            Cow::Borrowed(_) => token,
+            Cow::Owned(token) => token,
+        };
         self.playback.sent(source, turn, &token, last);
         self.words_sent(now);
         self.outputs.push(Output::Carrier(ToCarrier::Say {
@@ -554,6 +560,10 @@ impl Call {
 
     fn listen(&mut self, now: Instant, greeting: bool) {
         self.state = State::Listening { greeting };
+        // A goodbye that was called off has taken the time limit of a question with it.
+        if !self.transcript.questions.is_empty() && !self.deadlines.is_set(Deadline::Question) {
+            self.deadlines.set(Deadline::Question, now + self.policy.question_limit);
+        }
         if self.playback.is_idle() && !self.caller_speaks {
             self.deadlines.set(Deadline::Silence, now + self.policy.silence);
         }

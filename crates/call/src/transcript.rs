@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::command::REPEATED;
 use crate::event::{
     By, CommandName, EndReason, Event, EventBody, HeldCommand, Progress, Source, ToolRef,
 };
@@ -17,6 +18,9 @@ use crate::model::{Item, ItemBody, Usage};
 /// What the model is told when a line that was lost has come back.
 const LINE_BACK: &str = "The line was lost for a moment and is back. If you were cut off, go on from \
                          there; do not begin again.";
+
+/// What the model is told that has put a number on the list in its text.
+const NOTED_WISH: &str = "The number is on the list of those that are never called again.";
 
 #[derive(Debug, Clone, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
@@ -145,7 +149,12 @@ impl Transcript {
                     && self.supervisors_words().is_some_and(|words| words.trim() == text);
                 self.heard = Some(heard).filter(|_| !whole);
             }
-            EventBody::SessionEnd { reason, .. } => self.ended = Some(*reason),
+            EventBody::SessionEnd { reason, .. } => {
+                self.ended = Some(*reason);
+                // What still waited for a supervisor has ended with the call.
+                self.questions.clear();
+                self.held = None;
+            }
             EventBody::Status { status } => self.status = Some(*status),
             EventBody::Disclosure { .. } => self.disclosed = Some(event.at),
             EventBody::Resumed { .. } => {
@@ -217,6 +226,7 @@ impl Transcript {
                         let who = if *by == By::Ai { "You" } else { "Your supervisor" };
                         self.add(event, note(&format!("{who} pressed the keys {value}.")));
                     }
+                    None if *command == CommandName::DoNotCall => self.add(event, note(NOTED_WISH)),
                     None => {}
                 }
             }
@@ -224,7 +234,12 @@ impl Transcript {
                 self.returned |= self.transfer.take().is_some();
                 match tool {
                     Some(tool) => {
-                        let output = serde_json::json!({ "error": reason }).to_string();
+                        // What was done already is no failure.
+                        let output = if reason == REPEATED {
+                            serde_json::json!({ "ok": true, "note": reason }).to_string()
+                        } else {
+                            serde_json::json!({ "error": reason }).to_string()
+                        };
                         self.tool_done(event, tool, &output);
                     }
                     None if *by == By::Ai => {
@@ -374,17 +389,20 @@ impl Transcript {
                 }),
             }
         }
-        // A model refuses a conversation in which a tool call has no result.
         for (place, question) in (0..).zip(&self.questions) {
-            if let Some(tool) = &question.tool {
-                items.push(Item {
-                    id: ItemId::new(ItemKind::Pending, self.seq, place),
-                    body: ItemBody::ToolResult {
-                        call_id: tool.call_id.as_str().into(),
-                        output: r#"{"status":"pending"}"#.into(),
-                    },
-                });
-            }
+            let body = match &question.tool {
+                // A model refuses a conversation in which a tool call has no result.
+                Some(tool) => ItemBody::ToolResult {
+                    call_id: tool.call_id.as_str().into(),
+                    output: r#"{"status":"pending"}"#.into(),
+                },
+                None => {
+                    let prompt = &question.prompt;
+                    let text = format!("You asked your supervisor: {prompt} No answer yet.");
+                    ItemBody::Note(text.into())
+                }
+            };
+            items.push(Item { id: ItemId::new(ItemKind::Pending, self.seq, place), body });
         }
         items
     }
