@@ -1,19 +1,18 @@
 //! What the model says, from the request to the last word heard. Its commands are in `commands`,
-//! failed attempts in `retry`.
+//! replies that wait for a supervisor in `held`, failed attempts in `retry`.
 
 mod commands;
+mod held;
 mod retry;
 
 use std::time::Instant;
 
-use self::commands::in_brackets;
-use super::{Call, State, millis};
+use super::{Call, State};
 use crate::command::{Command, Piece, Scanner};
 use crate::deadline::Deadline;
-use crate::event::{CommandName, EventBody, HeldCommand, Source, Stage, ToolRef};
+use crate::event::{EventBody, HeldCommand, Source, Stage, ToolRef};
 use crate::ids::{ItemId, ItemKind, PhoneNumber, TurnId};
 use crate::model::{Fault, FromModel, Item, ItemBody, Outcome, ToModel, Usage};
-use crate::policy::Approval;
 use crate::speakable::{Speakable, is_audible, without_invisible};
 
 /// One reply of the model, across the attempts that it takes.
@@ -241,17 +240,6 @@ impl Call {
         Item { id, body: ItemBody::Note(text.into()) }
     }
 
-    fn needs_approval_before_it_is_known(&self) -> bool {
-        match &self.agent.approval {
-            Approval::Never => false,
-            Approval::Always => true,
-            // A later word or a command can still make it one that waits.
-            Approval::When(rules) => {
-                self.transcript.replies < rules.first || rules.commands || !rules.words.is_empty()
-            }
-        }
-    }
-
     pub(super) fn on_model(&mut self, now: Instant, said: FromModel) {
         if self.is_over() {
             self.counters.late += 1;
@@ -451,62 +439,6 @@ impl Call {
         let phrase = self.agent.phrases.say_again.clone();
         self.speak(now, Source::Apology, &phrase);
         self.reply_done(now);
-    }
-
-    fn keep_or_send(&mut self, now: Instant, text: String) {
-        let Some(reply) = self.reply() else { return };
-        let (turn, commands) = (reply.turn, std::mem::take(&mut reply.commands));
-        if self.waits(&text, &commands) {
-            // A supervisor must see, and be able to send, a reply that has no words at all.
-            let text = if text.is_empty() { in_brackets(&commands) } else { text };
-            self.last_written = self.reply().map(|reply| reply.written());
-            let timeout_ms = millis(self.policy.approval_limit);
-            self.emit(now, EventBody::PendingResponse { text, turn, commands, timeout_ms });
-            return self.hold_for_approval(now);
-        }
-        self.send_kept(now, &text, commands);
-    }
-
-    fn waits(&self, text: &str, commands: &[HeldCommand]) -> bool {
-        match &self.agent.approval {
-            Approval::Never => false,
-            Approval::Always => true,
-            Approval::When(rules) => {
-                let lower = text.to_lowercase();
-                self.transcript.replies < rules.first
-                    || (rules.commands && !commands.is_empty())
-                    || rules.words.iter().any(|word| lower.contains(&word.to_lowercase()))
-            }
-        }
-    }
-
-    /// Sends a reply that was kept back, as the one that is under way.
-    pub(super) fn send_kept(&mut self, now: Instant, text: &str, commands: Vec<HeldCommand>) {
-        if let Some(reply) = self.reply() {
-            reply.kept_back = None;
-        }
-        if !text.is_empty() {
-            // Behind a question comes that we are asking: in the same breath, or it would cut this off.
-            let asks = commands.iter().any(|held| held.command == CommandName::RequestUser);
-            self.say_reply(now, text.to_owned(), !asks);
-        }
-        for held in commands {
-            let value = held.value.as_str();
-            if let Ok(command) = Command::read(held.command.as_str(), value) {
-                self.do_command(now, command, held.tool);
-            }
-        }
-        self.reply_done(now);
-    }
-
-    /// Makes a reply out of one that a supervisor has let go.
-    pub(super) fn revive(&mut self, turn: TurnId, verbatim: bool, text: &str) {
-        let mut reply = Reply::new(turn);
-        reply.begun = true;
-        reply.active = false;
-        reply.verbatim = verbatim;
-        text.clone_into(&mut reply.written);
-        self.state = State::Replying(Box::new(reply));
     }
 
     /// The model has finished; the caller may still be listening.

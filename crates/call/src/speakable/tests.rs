@@ -45,6 +45,7 @@ fn what_is_for_a_page_or_a_machine_is_silent_in_every_split() {
         ("Goodbye. [end_call]", "Goodbye. "),
         ("Fine. [press: 1] Done. [transfer]", "Fine.  Done. "),
         ("request_user(\"May (I)?\") I will ask.", " I will ask."),
+        ("request_user: May I?\nI will ask.", " I will ask."),
         ("Fine. {\"digits\": \"1 } 2\"} Done.", "Fine.  Done."),
         ("Goodbye. {{end_call}}", "Goodbye. "),
         // Controls and what could not be read.
