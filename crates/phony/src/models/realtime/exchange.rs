@@ -17,8 +17,8 @@ use super::settings::Timing;
 use super::translate::{create, kind, tokens};
 use super::trouble::Trouble;
 
-/// The key under which a response carries its turn. Servers that give it back can be told from
-/// one another what they answer.
+/// The metadata key that carries the turn of a response. A server gives it back, which tells
+/// which request has begun.
 const TURN: &str = "turn";
 
 /// The turns of one connection.
@@ -407,7 +407,10 @@ impl Exchange {
                 self.finished(response, usage, out);
             }
             Stage::Idle | Stage::Requested { .. } | Stage::Active(_) | Stage::Draining(_) => {
-                if let (Some(turn), Some(_)) = (turn_of(response), usage) {
+                // One that was cancelled has its price, too.
+                if let (Some(turn), Some(_)) = (turn_of(response), usage)
+                    && self.turn() != Some(turn)
+                {
                     let outcome = Outcome::Complete;
                     out.facts.push(Told::Fact(FromModel::Done { turn, outcome, usage }));
                 }
@@ -461,7 +464,7 @@ impl Exchange {
         let severity = of_error(error);
         let benign = severity == Severity::Benign || is_gone_already(error);
         if benign && (error.event_id.starts_with('x') || is_cancel_refused(error)) {
-            return self.not_active(now, timing, error, out);
+            return self.not_active(now, error, out);
         }
         // A race that names no event is about the request if it can be.
         let in_the_way = benign && is_in_the_way(error);
@@ -513,14 +516,13 @@ impl Exchange {
     /// A cancel found nothing to stop. Events are answered in order, so a response that had begun
     /// is over; one that had not will be stopped if it does begin. Either way nothing is in the way
     /// of what is wanted next, unless the server has just refused that.
-    fn not_active(&mut self, now: Instant, timing: &Timing, error: &ApiError, out: &mut Outcomes) {
+    fn not_active(&mut self, now: Instant, error: &ApiError, out: &mut Outcomes) {
         let Stage::Draining(drain) = &mut self.stage else { return };
         if !error.event_id.is_empty() && error.event_id != drain.cancel_id {
             return;
         }
         if drain.blocks && drain.response_id.is_empty() {
             drain.missed = true;
-            drain.until = now + timing.created;
             return;
         }
         self.stage = Stage::Idle;
