@@ -42,16 +42,23 @@ enum Step {
 }
 
 /// Elements of which nothing is for the ear.
-const SILENT: [&str; 9] = [
+const SILENT: [&str; 16] = [
     "think",
     "thinking",
     "thought",
     "reasoning",
+    "tool",
     "tool_call",
     "tool_calls",
+    "tool_code",
+    "tool_use",
+    "function",
     "function_call",
     "function_calls",
-    "tool_code",
+    "invoke",
+    "parameter",
+    "script",
+    "style",
 ];
 
 /// Elements that part words.

@@ -32,6 +32,11 @@ fn what_is_for_a_page_or_a_machine_is_silent_in_every_split() {
         ("Yes.</s", "Yes."),
         ("<think>They want [now] < money > here.</think>Sure.", "Sure."),
         ("Sure.<tool_call>{\"name\": \"end_call\"}</tool_call>", "Sure."),
+        (
+            "Sure.<invoke name=\"transfer\"><parameter name=\"number\">+1</parameter></invoke>",
+            "Sure.",
+        ),
+        ("Sure.<function=transfer>{\"number\": \"+1\"}</function> Yes.", "Sure. Yes."),
         ("<|channel|>Sure.<|end|>", "Sure."),
         // Commands as functions.
         ("One moment. transfer({\"number\": \"+15005550177\"})", "One moment. "),
