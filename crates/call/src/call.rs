@@ -19,6 +19,7 @@ mod moving;
 mod outbound;
 mod reply;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,6 +35,7 @@ use crate::model::{FromModel, ToModel};
 use crate::phase::Phase;
 use crate::playback::{Keys, Playback, Spoken};
 use crate::policy::{Agent, Policy};
+use crate::speakable::without_controls;
 use crate::transcript::{KEYS_DROPPED, Transcript};
 
 /// Who speaks with whom, over what.
@@ -419,7 +421,7 @@ impl Call {
         if self.playback.is_closed() {
             return self.speak(now, source, text);
         }
-        let token = format!(" {text}");
+        let token = format!(" {}", without_controls(text));
         self.playback.joined(now, source, &token);
         self.words_sent(now);
         self.tell_line(ToCarrier::Say {
@@ -441,6 +443,10 @@ impl Call {
         preemptible: bool,
         interruptible: bool,
     ) {
+        let token = match without_controls(&token) {
+            Cow::Borrowed(_) => token,
+            Cow::Owned(token) => token,
+        };
         self.playback.sent(now, source, turn, &token, (last, !preemptible));
         self.words_sent(now);
         self.outputs.push(Output::Carrier(ToCarrier::Say {
@@ -597,6 +603,10 @@ impl Call {
 
     fn listen(&mut self, now: Instant, greeting: bool) {
         self.state = State::Listening { greeting };
+        // A goodbye that was called off has taken the time limit of a question with it.
+        if !self.transcript.questions.is_empty() && !self.deadlines.is_set(Deadline::Question) {
+            self.deadlines.set(Deadline::Question, now + self.policy.question_limit);
+        }
         if self.playback.is_idle() && !self.caller_speaks {
             self.deadlines.set(Deadline::Silence, now + self.policy.silence);
         }

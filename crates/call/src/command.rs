@@ -7,6 +7,10 @@
 use crate::event::CommandName;
 use crate::ids::{Digits, PhoneNumber};
 
+/// Why a command is not carried out that the same reply has given before.
+pub(crate) const REPEATED: &str =
+    "the same command was given before in this reply, and counts once";
+
 /// What the model orders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {

@@ -29,6 +29,7 @@ mod phase;
 mod playback;
 mod policy;
 mod snapshot;
+mod speakable;
 mod transcript;
 
 pub use action::{Action, Refused};

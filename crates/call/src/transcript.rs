@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::command::REPEATED;
 use crate::event::{
     By, CommandName, EndReason, Event, EventBody, HeldCommand, Progress, Source, ToolRef,
 };
@@ -21,6 +22,9 @@ const LINE_BACK: &str = "The line was lost for a moment and is back. If you were
 /// Why keys that were ordered have not been pressed after all: the line dropped them with what was
 /// queued before them. The event that says so takes back the one that said they were.
 pub(crate) const KEYS_DROPPED: &str = "the line dropped the keys before they sounded";
+
+/// What the model is told that has put a number on the list in its text.
+const NOTED_WISH: &str = "The number is on the list of those that are never called again.";
 
 #[derive(Debug, Clone, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
@@ -149,7 +153,12 @@ impl Transcript {
                     && self.supervisors_words().is_some_and(|words| words.trim() == text);
                 self.heard = Some(heard).filter(|_| !whole);
             }
-            EventBody::SessionEnd { reason, .. } => self.ended = Some(*reason),
+            EventBody::SessionEnd { reason, .. } => {
+                self.ended = Some(*reason);
+                // What still waited for a supervisor has ended with the call.
+                self.questions.clear();
+                self.held = None;
+            }
             EventBody::Status { status } => self.status = Some(*status),
             EventBody::Disclosure { .. } => self.disclosed = Some(event.at),
             EventBody::Resumed { .. } => {
@@ -220,6 +229,7 @@ impl Transcript {
                     None if *command == CommandName::Press => {
                         self.add(event, note(&keys_pressed(*by, value)));
                     }
+                    None if *command == CommandName::DoNotCall => self.add(event, note(NOTED_WISH)),
                     None => {}
                 }
             }
@@ -230,7 +240,12 @@ impl Transcript {
                 }
                 match tool {
                     Some(tool) => {
-                        let output = serde_json::json!({ "error": reason }).to_string();
+                        // What was done already is no failure.
+                        let output = if reason == REPEATED {
+                            serde_json::json!({ "ok": true, "note": reason }).to_string()
+                        } else {
+                            serde_json::json!({ "error": reason }).to_string()
+                        };
                         self.tool_done(event, tool, &output);
                     }
                     None if *by == By::Ai => {
@@ -380,17 +395,20 @@ impl Transcript {
                 }),
             }
         }
-        // A model refuses a conversation in which a tool call has no result.
         for (place, question) in (0..).zip(&self.questions) {
-            if let Some(tool) = &question.tool {
-                items.push(Item {
-                    id: ItemId::new(ItemKind::Pending, self.seq, place),
-                    body: ItemBody::ToolResult {
-                        call_id: tool.call_id.as_str().into(),
-                        output: r#"{"status":"pending"}"#.into(),
-                    },
-                });
-            }
+            let body = match &question.tool {
+                // A model refuses a conversation in which a tool call has no result.
+                Some(tool) => ItemBody::ToolResult {
+                    call_id: tool.call_id.as_str().into(),
+                    output: r#"{"status":"pending"}"#.into(),
+                },
+                None => {
+                    let prompt = &question.prompt;
+                    let text = format!("You asked your supervisor: {prompt} No answer yet.");
+                    ItemBody::Note(text.into())
+                }
+            };
+            items.push(Item { id: ItemId::new(ItemKind::Pending, self.seq, place), body });
         }
         items
     }

@@ -6,10 +6,10 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use phony_call::{
-    Action, Agent, Answerer, Approval, Call, CallSid, Command, Digits, Direction, Event, EventBody,
-    Fault, FromCarrier, FromModel, Identity, Input, Item, ItemBody, LegEnd, Outcome, Output,
-    Parting, Phase, PhoneNumber, Phrases, Piece, Policy, Scanner, Source, ToCarrier, ToModel,
-    TurnId,
+    Action, Agent, Answerer, Approval, By, Call, CallSid, Command, CommandName, Digits, Direction,
+    Event, EventBody, Fault, FromCarrier, FromModel, Identity, Input, Item, ItemBody, LegEnd,
+    Outcome, Output, Parting, Phase, PhoneNumber, Phrases, Piece, Policy, Scanner, Source,
+    ToCarrier, ToModel, TurnId,
 };
 use proptest::prelude::*;
 
@@ -28,7 +28,8 @@ enum Step {
     CallerOn(bool),
     Closed(bool),
     Leg(u8),
-    Text(String, bool),
+    /// Words of the model, of the turn that was asked for or of an old one, in two pieces.
+    Text(String, usize, bool),
     Tool(u8),
     Done(u8),
     Failed(u8),
@@ -55,7 +56,30 @@ fn model_text() -> impl Strategy<Value = String> {
         Just("[[press:".to_owned()),
         Just("1]]".to_owned()),
     ];
-    prop_oneof![6 => words(), 2 => command]
+    // What is for a page or a machine, each with signs that the words do not use.
+    let silent = prop::sample::select(vec![
+        "**",
+        " *abc* ",
+        "<b>",
+        "</b> ",
+        "`",
+        "\n# ",
+        "\u{0}",
+        "\u{1b}[1m",
+        "\u{fffd}",
+        "\u{200b}",
+        " transfer({\"number\": \"+15005550100\"})",
+        " press(\"1\") ",
+        " end_call() ",
+        " functions.request_user({\"prompt\": \"MAY I?\"}) ",
+        " {\"digits\": \"1\"}",
+        " [end_call] ",
+        "<think>HIDDEN</think>",
+        "\n- ",
+        "\u{2026}",
+        " \n",
+    ]);
+    prop_oneof![6 => words(), 2 => command, 2 => silent.prop_map(str::to_owned)]
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -71,7 +95,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => any::<bool>().prop_map(Step::CallerOn),
         1 => any::<bool>().prop_map(Step::Closed),
         1 => (0u8..5).prop_map(Step::Leg),
-        14 => (model_text(), prop::bool::weighted(0.9)).prop_map(|(t, current)| Step::Text(t, current)),
+        14 => (model_text(), 0usize..12, prop::bool::weighted(0.9))
+            .prop_map(|(text, cut, current)| Step::Text(text, cut, current)),
         2 => (0u8..6).prop_map(Step::Tool),
         5 => (0u8..4).prop_map(Step::Done),
         2 => (0u8..5).prop_map(Step::Failed),
@@ -106,6 +131,8 @@ struct Run {
     tools: u32,
     finished: bool,
     handed_over: bool,
+    /// The attempt under way, or the reply that came of it, has a command to leave the call.
+    leaves: bool,
 }
 
 impl Run {
@@ -154,6 +181,7 @@ impl Run {
             tools: 0,
             finished: false,
             handed_over: false,
+            leaves: false,
         };
         run.take(outputs);
         run
@@ -187,7 +215,7 @@ impl Run {
                 Output::Model(ToModel::Respond { turn, context }) => {
                     assert_eq!(self.active, None, "{turn} asked for while another is under way");
                     assert!(turn > self.turn, "turns only go up");
-                    (self.active, self.turn) = (Some(turn), turn);
+                    (self.active, self.turn, self.leaves) = (Some(turn), turn, false);
                     check_context(&context);
                 }
                 Output::Model(ToModel::Cancel { turn }) => {
@@ -211,6 +239,11 @@ impl Run {
             self.sent.clear();
         }
         assert_eq!(seq, self.events.len() as u64 + 1, "numbered without gaps");
+        if let EventBody::CommandExecuted { command, by: By::Ai, .. } = &event.body
+            && matches!(command, CommandName::EndCall | CommandName::Transfer)
+        {
+            assert!(self.leaves, "{command:?} of an attempt that failed");
+        }
         let json = serde_json::to_string(&event).unwrap();
         assert_eq!(serde_json::from_str::<Event>(&json).unwrap(), event, "{json}");
         if let EventBody::AssistantResponse { text, source: Source::Model, turn, .. } = &event.body
@@ -271,15 +304,20 @@ impl Run {
                 let (_, outputs) = self.call.leg_ended(self.now, end);
                 self.take(outputs);
             }
-            Step::Text(text, current) => {
+            Step::Text(text, cut, current) => {
                 let turn = if *current { self.turn } else { TurnId(self.turn.0 / 2) };
-                if self.active.is_some() || !current {
-                    self.input(Input::Model(FromModel::Text { turn, text: text.clone() }));
+                self.leaves |= *current && text.ends_with("]]");
+                let at = text.char_indices().nth(*cut).map_or(text.len(), |(at, _)| at);
+                for text in [&text[..at], &text[at..]] {
+                    if self.active.is_some() || !current {
+                        self.input(Input::Model(FromModel::Text { turn, text: text.to_owned() }));
+                    }
                 }
             }
             Step::Tool(which) => self.tool(*which),
             Step::Done(which) => {
                 if let Some(turn) = self.active.take() {
+                    self.leaves &= *which != 0;
                     let outcome = match which {
                         0 => Outcome::Filtered,
                         1 => Outcome::TooLong,
@@ -296,6 +334,7 @@ impl Run {
                     _ => Fault::Lost,
                 };
                 let turn = self.active.take();
+                self.leaves &= turn.is_none();
                 let failed = FromModel::Failed {
                     turn,
                     fault,
@@ -325,6 +364,7 @@ impl Run {
             _ => ("press", "{"),
         };
         self.tools += 1;
+        self.leaves |= matches!(which, 1 | 2);
         let call_id = format!("call_{}", self.tools);
         let (name, arguments) = (name.to_owned(), arguments.to_owned());
         self.input(Input::Model(FromModel::Tool { turn, call_id, name, arguments }));
@@ -495,9 +535,11 @@ proptest! {
             let ours = token.is_empty() || canned.contains(token) || token.starts_with("SUPERVISOR");
             if *model && !ours {
                 prop_assert!(setting != 2, "{token:?} was spoken without approval");
-                let plain = |c: char| c.is_ascii_lowercase() || " .?1]".contains(c);
+                let plain = |c: char| c.is_ascii_lowercase() || " .?1]\u{2026}".contains(c);
                 prop_assert!(token.chars().all(plain), "{token:?} was spoken");
-                prop_assert!(!token.contains("press"), "{token:?} was spoken");
+                for name in ["press", "transfer", "functions"] {
+                    prop_assert!(!token.contains(name), "{token:?} was spoken");
+                }
             }
         }
         // Left alone, the call ends, and no question stays open.
@@ -507,6 +549,8 @@ proptest! {
             prop_assert!(run.resumed().is_some(), "handed over, and nobody can go on with it");
             return Ok(());
         }
+        let ended = serde_json::to_value(run.call.snapshot(run.now)).unwrap();
+        prop_assert!(ended["question"].is_null() && ended["heldReply"].is_null(), "{ended}");
         let ends = run.events.iter().filter(|e| matches!(e.body, EventBody::SessionEnd { .. }));
         prop_assert_eq!(ends.count(), 1);
         let last = &run.events.last().unwrap().body;

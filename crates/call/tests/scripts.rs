@@ -271,7 +271,13 @@ fn quoted(text: &str) -> Option<&str> {
     text.trim().strip_prefix('"')?.strip_suffix('"')
 }
 
+/// Words in quotes; with a backslash among them, as JSON writes them.
 fn text_of(text: &str) -> String {
+    if text.contains('\\')
+        && let Ok(text) = serde_json::from_str(text)
+    {
+        return text;
+    }
     quoted(text).unwrap_or(text).to_owned()
 }
 

@@ -166,6 +166,27 @@ fn unquote(raw: &str) -> Cow<'_, str> {
     serde_json::from_str::<Lossy>(raw).map_or(Cow::Borrowed(""), |lossy| Cow::Owned(lossy.0))
 }
 
+/// As UTF-8, with one U+FFFD for each half of a surrogate pair.
+fn lossy(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    let mut rest = bytes;
+    loop {
+        match std::str::from_utf8(rest) {
+            Ok(valid) => {
+                text.push_str(valid);
+                return text;
+            }
+            Err(error) => {
+                let (valid, after) = rest.split_at(error.valid_up_to());
+                text.push_str(&String::from_utf8_lossy(valid));
+                text.push('\u{fffd}');
+                let half = matches!(after, [0xed, 0xa0..=0xbf, 0x80..=0xbf, ..]);
+                rest = after.get(if half { 3 } else { 1 }..).unwrap_or_default();
+            }
+        }
+    }
+}
+
 /// A string with what UTF-8 cannot hold replaced.
 struct Lossy(String);
 
@@ -178,7 +199,7 @@ impl<'de> Deserialize<'de> for Lossy {
                 f.write_str("a string")
             }
             fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Lossy, E> {
-                Ok(Lossy(String::from_utf8_lossy(bytes).into_owned()))
+                Ok(Lossy(lossy(bytes)))
             }
         }
         deserializer.deserialize_bytes(AsBytes)

@@ -8,6 +8,7 @@ use crate::command::{Piece, Scanner};
 use crate::deadline::Deadline;
 use crate::event::{By, EventBody, Source, ToolRef};
 use crate::ids::TurnId;
+use crate::speakable::without_controls;
 
 impl Call {
     /// Does what a supervisor orders, or refuses it and leaves the call as it was.
@@ -129,6 +130,7 @@ impl Call {
     }
 
     fn act_say(&mut self, now: Instant, text: &str) {
+        let text = &*without_controls(text);
         if self.transcript.held.is_some() {
             return self.send_held(now, text, By::Supervisor);
         }
@@ -144,14 +146,7 @@ impl Call {
 
     fn act_whisper(&mut self, now: Instant, text: String) {
         self.emit(now, EventBody::Whisper { text, by: By::Supervisor });
-        // Words that were not begun are begun anew, with the guidance.
-        let rethink = matches!(&self.state, State::Replying(reply)
-            if !reply.is_done() && !reply.has_spoken());
-        if rethink {
-            self.drop_reply(now, "a supervisor gave guidance");
-            self.self_turns = self.self_turns.saturating_sub(1);
-            self.respond(now, &[]);
-        }
+        self.rethink(now);
     }
 
     fn act_take_over(&mut self, now: Instant) {
@@ -216,8 +211,21 @@ impl Call {
         self.self_turns = 0;
         if self.transcript.questions.is_empty() {
             self.deadlines.clear(Deadline::Question);
-            if matches!(self.state, State::OnHold) {
-                self.leave_hold(now);
+            match self.state {
+                State::OnHold => self.leave_hold(now),
+                // Nobody speaks and nothing else will make the model speak.
+                State::Listening { .. } if self.playback.is_idle() && !self.caller_speaks => {
+                    self.settle(now);
+                }
+                State::Ringing
+                | State::Listening { .. }
+                | State::Replying(_)
+                | State::HumanSpeaks
+                | State::Lost { .. }
+                | State::Ending(_)
+                | State::Transferring { .. }
+                | State::Gone
+                | State::Ended => {}
             }
         } else {
             self.deadlines.set(Deadline::Question, now + self.policy.question_limit);

@@ -1,17 +1,19 @@
-//! What the model says, from the request to the last word heard.
+//! What the model says, from the request to the last word heard. Its commands are in `commands`,
+//! replies that wait for a supervisor in `held`, failed attempts in `retry`.
 
-use std::time::{Duration, Instant};
+mod commands;
+mod held;
+mod retry;
 
-use super::{Call, State, millis};
-use crate::carrier::ToCarrier;
-use crate::command::{Command, Malformed, Piece, Scanner};
+use std::time::Instant;
+
+use super::{Call, State};
+use crate::command::{Command, Piece, Scanner};
 use crate::deadline::Deadline;
-use crate::event::{
-    By, CommandName, EndReason, EventBody, HeldCommand, Source, Stage, ToolRef, Where,
-};
+use crate::event::{EventBody, HeldCommand, Source, Stage, ToolRef};
 use crate::ids::{ItemId, ItemKind, PhoneNumber, TurnId};
 use crate::model::{Fault, FromModel, Item, ItemBody, Outcome, ToModel, Usage};
-use crate::policy::Approval;
+use crate::speakable::{Speakable, is_audible, without_invisible};
 
 /// One reply of the model, across the attempts that it takes.
 #[derive(Debug, Clone)]
@@ -19,8 +21,21 @@ use crate::policy::Approval;
 pub(super) struct Reply {
     turn: TurnId,
     scanner: Scanner,
-    /// Everything the model wrote, commands included.
-    generated: String,
+    speech: Speakable,
+    /// What the model wrote in this attempt, commands included.
+    written: String,
+    /// What all attempts have sent to the line.
+    words: String,
+    /// What attempts that failed have sent to the line.
+    earlier: String,
+    /// What this attempt has said so far, as long as it may be repeating the earlier ones.
+    repeating: Option<String>,
+    /// How this attempt goes on from the earlier ones.
+    follows: Follows,
+    /// Dots, dashes and spaces in front of the first word: alone they would be silence.
+    lead: String,
+    /// What was told for this reply only.
+    hints: Vec<String>,
     /// What of it is for the caller, while the reply is kept back; afterwards only its presence
     /// counts.
     kept_back: Option<String>,
@@ -36,24 +51,29 @@ pub(super) struct Reply {
     failures: u32,
     losses: u32,
     pauses: u32,
-    /// What an earlier attempt wrote, as long as this one may be repeating it.
-    repeating: Option<Repeat>,
-    /// The next words go on from what an earlier attempt wrote.
-    resumed: bool,
+    /// How often guidance of a supervisor has made it begin anew.
+    rethought: u32,
     /// The words stand in the model's memory as one reply, as they were written.
     verbatim: bool,
     /// What is to be done when it has been heard.
     then: Option<Then>,
     /// Commands of a reply that is kept back, in order.
     commands: Vec<HeldCommand>,
+    /// The commands that count, whether carried out, to be, or kept back; each once.
+    given: Vec<Command>,
     /// The model must speak again: a tool or a refusal waits for its reaction.
     again: bool,
 }
 
-#[derive(Debug, Clone)]
-struct Repeat {
-    earlier: String,
-    so_far: String,
+/// How an attempt goes on from those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Follows {
+    /// It is the first to be heard, or begins with all that was said before.
+    Whole,
+    /// It goes on from there.
+    On,
+    /// It goes on from there, behind a space.
+    Apart,
 }
 
 /// What is to be done when the reply has been heard.
@@ -78,7 +98,14 @@ impl Reply {
         Self {
             turn,
             scanner: Scanner::default(),
-            generated: String::new(),
+            speech: Speakable::default(),
+            written: String::new(),
+            words: String::new(),
+            earlier: String::new(),
+            repeating: None,
+            follows: Follows::Whole,
+            lead: String::new(),
+            hints: Vec::new(),
             kept_back: None,
             spoken: false,
             begun: false,
@@ -88,11 +115,11 @@ impl Reply {
             failures: 0,
             losses: 0,
             pauses: 0,
-            repeating: None,
-            resumed: false,
+            rethought: 0,
             verbatim: true,
             then: None,
             commands: Vec::new(),
+            given: Vec::new(),
             again: false,
         }
     }
@@ -131,42 +158,63 @@ impl Reply {
     }
 
     fn written(&self) -> Written {
-        let (turn, text, finished) = (self.turn, self.generated.clone(), self.done);
+        let (turn, text, finished) = (self.turn, self.generated(), self.done);
         Written { turn, text, verbatim: self.verbatim && finished, finished }
     }
 
-    /// Whether what was written ends in a sign after which a space is due.
-    fn ends_a_clause(&self) -> bool {
-        self.generated.ends_with(['.', '?', '!', ',', ';', ':'])
-    }
-
-    /// Forgets what may have been the beginning of a command.
-    fn forget_unfinished(&mut self) {
-        self.scanner = Scanner::default();
-        if let Some(open) = self.generated.rfind("[[")
-            && !self.generated[open..].contains("]]")
-        {
-            self.generated.truncate(open);
-        } else if self.generated.ends_with('[') {
-            self.generated.pop();
+    /// What the model wrote that counts: of an attempt that failed, what was spoken.
+    fn generated(&self) -> String {
+        let (earlier, written) = (self.earlier.as_str(), self.written.as_str());
+        match self.follows {
+            _ if self.repeating.is_some() => earlier.to_owned(),
+            Follows::Whole => written.to_owned(),
+            Follows::On => format!("{earlier}{written}"),
+            Follows::Apart => format!("{earlier} {written}"),
         }
     }
 
     /// Lets through what an earlier attempt has not said already.
     fn unrepeated(&mut self, text: String) -> String {
-        let Some(repeat) = &mut self.repeating else { return text };
-        repeat.so_far.push_str(&text);
-        if let Some(rest) = repeat.so_far.strip_prefix(repeat.earlier.as_str()) {
+        let Some(so_far) = &mut self.repeating else { return text };
+        so_far.push_str(&text);
+        if let Some(rest) = so_far.strip_prefix(self.earlier.as_str()) {
             let rest = rest.to_owned();
             self.repeating = None;
-            rest
-        } else if repeat.earlier.starts_with(repeat.so_far.as_str()) {
-            String::new()
-        } else {
-            let text = std::mem::take(&mut repeat.so_far);
-            self.repeating = None;
-            text
+            self.follows = Follows::Whole;
+            return rest;
         }
+        if self.earlier.starts_with(so_far.as_str()) {
+            return String::new();
+        }
+        let mut text = std::mem::take(so_far);
+        self.repeating = None;
+        self.follows = Follows::On;
+        if self.earlier.ends_with(['.', '?', '!', ',', ';', ':']) && !text.starts_with(' ') {
+            self.follows = Follows::Apart;
+            text.insert(0, ' ');
+        }
+        text
+    }
+
+    /// Holds signs back until a word follows them.
+    fn with_lead(&mut self, text: String) -> String {
+        if self.spoken {
+            return text;
+        }
+        self.lead.push_str(&text);
+        if is_audible(&self.lead) { std::mem::take(&mut self.lead) } else { String::new() }
+    }
+
+    /// Whether the caller has heard, and will hear, nothing of it.
+    fn is_silent(&self) -> bool {
+        !self.spoken && self.kept_back.as_deref().is_none_or(|kept| !is_audible(kept))
+    }
+
+    /// Whether it does anything but talk. Whoever asks not to be called again must be answered.
+    fn acts(&self) -> bool {
+        self.then.is_some()
+            || self.again
+            || self.given.iter().any(|command| *command != Command::DoNotCall)
     }
 }
 
@@ -191,8 +239,11 @@ impl Call {
         self.state = State::Replying(Box::new(reply));
         let mut context = self.transcript.context();
         let disclosure = self.disclosure_hint();
-        let hints = hints.iter().copied().chain(disclosure.as_deref());
-        context.extend((0..).zip(hints).map(|(at, hint)| self.hint(at, hint)));
+        let told = hints.iter().copied().chain(disclosure.as_deref());
+        context.extend((0..).zip(told).map(|(at, hint)| self.hint(at, hint)));
+        if let Some(reply) = self.reply() {
+            reply.hints = hints.iter().map(|hint| (*hint).to_owned()).collect();
+        }
         self.tell_model(ToModel::Respond { turn: self.turn, context });
         self.deadlines.set(Deadline::Filler, now + self.policy.filler_after);
         self.deadlines.set(Deadline::Answer, now + self.policy.answer_limit);
@@ -202,17 +253,6 @@ impl Call {
     fn hint(&self, at: u32, text: &str) -> Item {
         let id = ItemId::new(ItemKind::Hint, self.turn.0.into(), at);
         Item { id, body: ItemBody::Note(text.into()) }
-    }
-
-    fn needs_approval_before_it_is_known(&self) -> bool {
-        match &self.agent.approval {
-            Approval::Never => false,
-            Approval::Always => true,
-            // A later word or a command can still make it one that waits.
-            Approval::When(rules) => {
-                self.transcript.replies < rules.first || rules.commands || !rules.words.is_empty()
-            }
-        }
     }
 
     pub(super) fn on_model(&mut self, now: Instant, said: FromModel) {
@@ -283,16 +323,10 @@ impl Call {
     fn on_text(&mut self, now: Instant, text: String) {
         self.begin(now);
         let Some(reply) = self.reply() else { return };
-        let mut text = reply.unrepeated(text);
-        if std::mem::take(&mut reply.resumed) && reply.ends_a_clause() && !text.starts_with(' ') {
-            text.insert(0, ' ');
-        }
-        reply.generated.push_str(&text);
-        if text.is_empty() {
-            return;
-        }
+        reply.written.push_str(&text);
+        let text = without_invisible(&text);
         if reply.scanner.passes(&text) {
-            return self.say_reply(now, text, false);
+            return self.on_piece(now, Piece::Text(text.into_owned()));
         }
         for piece in reply.scanner.push(&text) {
             self.on_piece(now, piece);
@@ -310,19 +344,47 @@ impl Call {
     }
 
     fn on_piece(&mut self, now: Instant, piece: Piece) {
+        let Some(reply) = self.reply() else { return };
+        if let Piece::Text(text) = piece {
+            let words = reply.speech.push(&text);
+            return self.say_words(now, words);
+        }
+        if reply.speech.is_thought() {
+            return;
+        }
+        // Commands are carried out between the words before and after them.
+        self.flush_words(now);
         match piece {
-            Piece::Text(text) => self.say_reply(now, text, false),
+            Piece::Text(_) => {}
             Piece::Command(command) => self.on_command(now, command, None),
             Piece::Malformed(malformed) => self.reject_malformed(now, malformed, None),
         }
     }
 
-    fn say_reply(&mut self, now: Instant, text: String, last: bool) {
+    /// Says what was held back because of what might have followed.
+    fn flush_words(&mut self, now: Instant) {
+        if let Some(reply) = self.reply() {
+            let words = reply.speech.flush();
+            self.say_words(now, words);
+        }
+    }
+
+    /// Says words of the model, or keeps them back. What was said before is not said again.
+    fn say_words(&mut self, now: Instant, words: String) {
         let Some(reply) = self.reply() else { return };
         if let Some(kept) = &mut reply.kept_back {
-            kept.push_str(&text);
-            return;
+            return kept.push_str(&words);
         }
+        let words = reply.unrepeated(words);
+        let words = reply.with_lead(words);
+        if !words.is_empty() {
+            self.say_reply(now, words, false);
+        }
+    }
+
+    fn say_reply(&mut self, now: Instant, text: String, last: bool) {
+        let Some(reply) = self.reply() else { return };
+        reply.words.push_str(&text);
         let turn = reply.turn;
         let first = !std::mem::replace(&mut reply.spoken, true);
         if first {
@@ -336,109 +398,6 @@ impl Call {
         }
     }
 
-    fn on_tool(&mut self, now: Instant, tool: ToolRef) {
-        self.begin(now);
-        match Command::from_tool(&tool.name, &tool.arguments) {
-            Ok(command) => self.on_command(now, command, Some(tool)),
-            Err(malformed) => self.reject_malformed(now, malformed, Some(tool)),
-        }
-    }
-
-    fn reject_malformed(&mut self, now: Instant, malformed: Malformed, tool: Option<ToolRef>) {
-        let Malformed { command, value, reason } = malformed;
-        // A tool call must be answered, and the model must see the answer.
-        let again = tool.is_some();
-        let reason = reason.to_owned();
-        self.emit(now, EventBody::CommandRejected { command, value, by: By::Ai, reason, tool });
-        if let Some(reply) = self.reply() {
-            reply.again |= again;
-        }
-    }
-
-    fn on_command(&mut self, now: Instant, command: Command, tool: Option<ToolRef>) {
-        let keeping = matches!(self.reply(), Some(Reply { kept_back: Some(_), .. }));
-        // Whoever does not want to be called needs nobody's consent.
-        if keeping && command != Command::DoNotCall {
-            let held = HeldCommand { command: command.name(), value: command.value(), tool };
-            if let Some(reply) = self.reply() {
-                reply.commands.push(held);
-            }
-        } else {
-            self.do_command(now, command, tool);
-        }
-    }
-
-    /// The firewall: what a talked-into model may not do, it does not do.
-    fn allow(&self, command: &Command) -> Result<(), String> {
-        if !self.agent.commands.contains(&command.name()) {
-            return Err(format!("this agent may not use {}", command.name().as_str()));
-        }
-        match command {
-            Command::Transfer(Some(target)) => {
-                self.agent.transfers.check(target).map_err(|why| why.to_string())
-            }
-            Command::Transfer(None) if self.agent.transfers.fallback.is_none() => {
-                Err("no transfer number is configured".into())
-            }
-            Command::Transfer(None)
-            | Command::Press(_)
-            | Command::EndCall
-            | Command::RequestUser(_)
-            | Command::DoNotCall => Ok(()),
-        }
-    }
-
-    fn do_command(&mut self, now: Instant, command: Command, tool: Option<ToolRef>) {
-        if let Err(reason) = self.allow(&command) {
-            let (name, value) = (command.name().as_str().to_owned(), command.value());
-            let rejected =
-                EventBody::CommandRejected { command: name, value, by: By::Ai, reason, tool };
-            self.emit(now, rejected);
-            if let Some(reply) = self.reply() {
-                reply.again = true;
-            }
-            return;
-        }
-        let fallback = self.agent.transfers.fallback.clone();
-        match command {
-            Command::Press(digits) => {
-                if let Some(reply) = self.reply() {
-                    reply.again |= tool.is_some();
-                }
-                self.press(now, digits, By::Ai, tool);
-            }
-            Command::RequestUser(prompt) => self.ask(now, prompt, tool),
-            Command::EndCall => self.then(Then::EndCall { tool }),
-            Command::DoNotCall => self.do_not_call(now, tool),
-            Command::Transfer(target) => {
-                if let Some(target) = target.or(fallback) {
-                    self.then(Then::Transfer { target, tool });
-                }
-            }
-        }
-    }
-
-    /// The first of two ways to leave wins.
-    fn then(&mut self, then: Then) {
-        if let Some(reply) = self.reply() {
-            reply.then.get_or_insert(then);
-        }
-    }
-
-    pub(super) fn press(
-        &mut self,
-        now: Instant,
-        digits: crate::ids::Digits,
-        by: By,
-        tool: Option<ToolRef>,
-    ) {
-        self.playback.pressed(now, digits.as_str(), by, tool.clone());
-        self.expect_playback(now);
-        let value = digits.to_string();
-        self.tell_line(ToCarrier::Press(digits));
-        self.emit(now, EventBody::CommandExecuted { command: CommandName::Press, value, by, tool });
-    }
-
     fn on_done(&mut self, now: Instant, outcome: Outcome) {
         self.deadlines.clear(Deadline::Answer);
         self.deadlines.clear(Deadline::Filler);
@@ -446,22 +405,28 @@ impl Call {
         if let Some(piece) = rest {
             self.on_piece(now, piece);
         }
+        self.flush_words(now);
         let Some(reply) = self.reply() else { return };
         reply.verbatim &= outcome == Outcome::Complete;
-        let kept = reply.kept_back.as_ref().map(|kept| kept.trim().to_owned());
-        let silent = !reply.spoken && kept.as_ref().is_none_or(String::is_empty);
-        let idle = reply.then.is_none() && !reply.again && reply.commands.is_empty();
-        if outcome == Outcome::Filtered {
-            let phrase = self.agent.phrases.say_again.clone();
-            self.speak_on(now, Source::Apology, &phrase);
-            return self.reply_done(now);
+        let (silent, acts) = (reply.is_silent(), reply.acts());
+        let kept = reply.kept_back.as_ref();
+        let kept = kept.map(|kept| if is_audible(kept) { kept.trim() } else { "" }.to_owned());
+        match outcome {
+            Outcome::Complete => {}
+            Outcome::TooLong => {
+                let message = "the reply was cut off at the limit of its length";
+                self.report(now, "max_output_tokens", message);
+            }
+            Outcome::Filtered => {
+                self.report(now, "content_filter", "the reply was cut off by a content filter");
+                self.forget_attempt();
+                let phrase = self.agent.phrases.say_again.clone();
+                self.speak_on(now, Source::Apology, &phrase);
+                return self.reply_done(now);
+            }
         }
-        if silent
-            && idle
-            && reply.generated.trim().is_empty()
-            && self.transcript.questions.is_empty()
-        {
-            return self.on_empty(now);
+        if silent && !acts && self.transcript.questions.is_empty() {
+            return self.on_empty(now, outcome);
         }
         if let Some(text) = kept {
             self.keep_or_send(now, text);
@@ -470,72 +435,25 @@ impl Call {
         }
     }
 
-    fn on_empty(&mut self, now: Instant) {
-        if let Some(reply) = self.reply() {
-            reply.active = false;
+    /// The model gave nothing that could be heard.
+    fn on_empty(&mut self, now: Instant, outcome: Outcome) {
+        let Some(reply) = self.reply() else { return };
+        reply.active = false;
+        if !reply.given.is_empty() {
+            // It has noted a wish and not said so.
+            reply.again = true;
+            return self.reply_done(now);
         }
+        if outcome == Outcome::Complete {
+            self.report(now, "empty", "the reply had no words");
+        }
+        self.forget_attempt();
         if matches!(self.reply(), Some(reply) if reply.failures < 1) {
             return self.retry_now(now, Fault::Passing);
         }
         let phrase = self.agent.phrases.say_again.clone();
         self.speak(now, Source::Apology, &phrase);
         self.reply_done(now);
-    }
-
-    fn keep_or_send(&mut self, now: Instant, text: String) {
-        let Some(reply) = self.reply() else { return };
-        let (turn, commands) = (reply.turn, std::mem::take(&mut reply.commands));
-        if self.waits(&text, &commands) {
-            // A supervisor must see, and be able to send, a reply that has no words at all.
-            let text = if text.is_empty() { in_brackets(&commands) } else { text };
-            self.last_written = self.reply().map(|reply| reply.written());
-            let timeout_ms = millis(self.policy.approval_limit);
-            self.emit(now, EventBody::PendingResponse { text, turn, commands, timeout_ms });
-            return self.hold_for_approval(now);
-        }
-        self.send_kept(now, &text, commands);
-    }
-
-    fn waits(&self, text: &str, commands: &[HeldCommand]) -> bool {
-        match &self.agent.approval {
-            Approval::Never => false,
-            Approval::Always => true,
-            Approval::When(rules) => {
-                let lower = text.to_lowercase();
-                self.transcript.replies < rules.first
-                    || (rules.commands && !commands.is_empty())
-                    || rules.words.iter().any(|word| lower.contains(&word.to_lowercase()))
-            }
-        }
-    }
-
-    /// Sends a reply that was kept back, as the one that is under way.
-    pub(super) fn send_kept(&mut self, now: Instant, text: &str, commands: Vec<HeldCommand>) {
-        if let Some(reply) = self.reply() {
-            reply.kept_back = None;
-        }
-        if !text.is_empty() {
-            // Behind a question comes that we are asking: in the same breath, or it would cut this off.
-            let asks = commands.iter().any(|held| held.command == CommandName::RequestUser);
-            self.say_reply(now, text.to_owned(), !asks);
-        }
-        for held in commands {
-            let value = held.value.as_str();
-            if let Ok(command) = Command::read(held.command.as_str(), value) {
-                self.do_command(now, command, held.tool);
-            }
-        }
-        self.reply_done(now);
-    }
-
-    /// Makes a reply out of one that a supervisor has let go.
-    pub(super) fn revive(&mut self, turn: TurnId, verbatim: bool, text: &str) {
-        let mut reply = Reply::new(turn);
-        reply.begun = true;
-        reply.active = false;
-        reply.verbatim = verbatim;
-        text.clone_into(&mut reply.generated);
-        self.state = State::Replying(Box::new(reply));
     }
 
     /// The model has finished; the caller may still be listening.
@@ -583,16 +501,6 @@ impl Call {
         }
     }
 
-    pub(super) fn reject_then(&mut self, now: Instant, then: Then, because: &str) {
-        let (name, value, tool) = match then {
-            Then::EndCall { tool } => (CommandName::EndCall, String::new(), tool),
-            Then::Transfer { target, tool } => (CommandName::Transfer, target.to_string(), tool),
-        };
-        let (command, reason) = (name.as_str().to_owned(), because.to_owned());
-        self.withdrawn |= name == CommandName::Transfer;
-        self.emit(now, EventBody::CommandRejected { command, value, by: By::Ai, reason, tool });
-    }
-
     pub(super) fn written(&self, turn: Option<TurnId>) -> Option<Written> {
         let turn = turn?;
         if let State::Replying(reply) = &self.state
@@ -602,139 +510,4 @@ impl Call {
         }
         self.last_written.clone().filter(|written| written.turn == turn)
     }
-
-    // Failures.
-
-    fn on_failed(
-        &mut self,
-        now: Instant,
-        turn: Option<TurnId>,
-        fault: Fault,
-        code: String,
-        message: String,
-    ) {
-        let fatal = fault == Fault::Fatal;
-        self.model_refused |= fatal;
-        let concerns = match turn {
-            Some(turn) => self.is_current(turn),
-            None => fatal && self.is_replying_unfinished(),
-        };
-        if turn.is_some() && !concerns && !fatal {
-            return;
-        }
-        self.emit(now, EventBody::Error { r#where: Where::Model, code, message, fatal });
-        if concerns {
-            if let Some(reply) = self.reply() {
-                reply.active = false;
-            }
-            self.retry(now, fault);
-        }
-    }
-
-    /// The model has been silent for too long.
-    pub(super) fn on_answer_overdue(&mut self, now: Instant) {
-        let Some(reply) = self.reply() else { return };
-        if reply.done {
-            return;
-        }
-        let error = EventBody::Error {
-            r#where: Where::Model,
-            code: "timeout".into(),
-            message: "the model gave no answer in time".into(),
-            fatal: false,
-        };
-        self.emit(now, error);
-        self.retry(now, Fault::Passing);
-    }
-
-    fn retry(&mut self, now: Instant, fault: Fault) {
-        let policy = &self.policy;
-        let (retries, reconnects, pause) = (policy.retries, policy.reconnects, policy.busy_pause);
-        let Some(reply) = self.reply() else { return };
-        match fault {
-            Fault::Passing if reply.failures < retries => self.retry_now(now, fault),
-            Fault::Lost if reply.losses < reconnects => self.retry_now(now, fault),
-            Fault::Busy if reply.pauses < retries + 2 => {
-                let wait = pause * 2u32.saturating_pow(reply.pauses);
-                reply.pauses += 1;
-                self.deadlines.clear(Deadline::Answer);
-                self.deadlines.set(Deadline::Retry, now + wait.min(Duration::from_secs(30)));
-                self.say_filler(now);
-            }
-            Fault::Passing | Fault::Lost | Fault::Busy | Fault::Fatal => self.give_up(now),
-        }
-    }
-
-    fn retry_now(&mut self, now: Instant, fault: Fault) {
-        let Some(reply) = self.reply() else { return };
-        match fault {
-            Fault::Lost => reply.losses += 1,
-            Fault::Passing | Fault::Busy | Fault::Fatal => reply.failures += 1,
-        }
-        self.ask_again(now);
-    }
-
-    /// Asks for the reply, or for the rest of it, under a new turn.
-    pub(super) fn ask_again(&mut self, now: Instant) {
-        let turn = self.turn.next();
-        let Some(reply) = self.reply() else { return };
-        reply.forget_unfinished();
-        let earlier = std::mem::replace(&mut reply.turn, turn);
-        let stalled = std::mem::replace(&mut reply.active, true);
-        let said = reply.generated.clone();
-        if !said.is_empty() {
-            reply.verbatim = false;
-            reply.resumed = true;
-            reply.repeating = Some(Repeat { earlier: said.clone(), so_far: String::new() });
-        }
-        self.turn = turn;
-        if stalled {
-            self.tell_model(ToModel::Cancel { turn: earlier });
-        }
-        let mut context = self.transcript.context();
-        if !said.trim().is_empty() {
-            let id = ItemId::new(ItemKind::SaidBefore, turn.0.into(), 0);
-            let body = ItemBody::Assistant { text: said.into(), verbatim: None };
-            context.push(Item { id, body });
-            let hint = "A technical fault cut your reply off after these words, which the caller \
-                        has heard. Go on from exactly there and repeat nothing.";
-            context.push(self.hint(0, hint));
-        }
-        self.tell_model(ToModel::Respond { turn, context });
-        self.deadlines.set(Deadline::Answer, now + self.policy.answer_limit);
-    }
-
-    /// Says that it takes a moment, once a reply, unless the reply has begun.
-    pub(super) fn say_filler(&mut self, now: Instant) {
-        self.deadlines.clear(Deadline::Filler);
-        let Some(reply) = self.reply() else { return };
-        if reply.spoken || std::mem::replace(&mut reply.filler, true) {
-            return;
-        }
-        let phrase = self.agent.phrases.filler.clone();
-        self.speak(now, Source::Filler, &phrase);
-    }
-
-    /// The model will not answer: apologise, then transfer or say goodbye.
-    pub(super) fn give_up(&mut self, now: Instant) {
-        self.drop_reply(now, "the model failed");
-        if let Some(target) = self.agent.transfers.fallback.clone() {
-            let phrase = self.agent.phrases.apology_transfer.clone();
-            self.speak_on(now, Source::Apology, &phrase);
-            self.end_by_transfer(now, target, EndReason::ModelFailed);
-        } else {
-            let phrase = self.agent.phrases.apology_goodbye.clone();
-            self.speak_on(now, Source::Apology, &phrase);
-            self.end_by_policy(now, EndReason::ModelFailed);
-        }
-    }
-}
-
-/// Commands as the model would have written them.
-fn in_brackets(commands: &[HeldCommand]) -> String {
-    let written = commands.iter().map(|held| match held.value.as_str() {
-        "" => format!("[[{}]]", held.command.as_str()),
-        value => format!("[[{}:{value}]]", held.command.as_str()),
-    });
-    written.collect()
 }

@@ -36,6 +36,7 @@ mod sim_cli;
 mod sim_openai;
 mod sim_twilio;
 mod softphone;
+mod speech;
 mod store;
 mod talk;
 mod terminal;

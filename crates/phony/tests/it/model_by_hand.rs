@@ -299,6 +299,41 @@ async fn an_item_that_the_server_refuses_is_tried_on_a_new_connection_within_the
 }
 
 #[tokio::test]
+async fn a_cancel_that_finds_nothing_costs_neither_time_nor_a_connection() {
+    // What is waited for would be waited for longer than the test waits.
+    let mut hand = Hand::start(|settings| settings.timing.drain = Duration::from_mins(1)).await;
+    let mut guest = hand.guest().await;
+    assert_eq!(hand.next().await, FromModel::Ready);
+    for (turn, named) in [(1, true), (3, false)] {
+        hand.respond(turn, &["Hello"]).await;
+        while guest.hear().await["type"] != "response.create" {}
+        let response = json!({"id": format!("r{turn}")});
+        guest.say(&json!({"type": "response.created", "response": response})).await;
+        guest
+            .say(&json!({
+                "type": "response.output_text.delta", "response_id": format!("r{turn}"),
+                "item_id": format!("i{turn}"), "delta": "One",
+            }))
+            .await;
+        assert!(matches!(hand.next().await, FromModel::Text { .. }));
+        hand.respond(turn + 1, &["Hello", "And?"]).await;
+        let cancel = guest.hear().await;
+        assert_eq!(cancel["type"], "response.cancel");
+        let answers = if named { cancel["event_id"].clone() } else { Value::Null };
+        let error = json!({
+            "type": "invalid_request_error", "code": "response_cancel_not_active",
+            "event_id": answers, "message": "Cancellation failed: no active response found",
+        });
+        guest.say(&json!({"type": "error", "error": error})).await;
+        while guest.hear().await["type"] != "response.create" {}
+        let response = json!({"id": format!("s{turn}"), "status": "completed"});
+        guest.say(&json!({"type": "response.created", "response": response})).await;
+        guest.say(&json!({"type": "response.done", "response": response})).await;
+        assert!(matches!(hand.next().await, FromModel::Done { .. }));
+    }
+}
+
+#[tokio::test]
 async fn a_session_in_doubt_is_replaced_when_it_is_quiet() {
     let mut hand = Hand::start(|_| {}).await;
     let mut guest = hand.guest().await;
@@ -309,7 +344,7 @@ async fn a_session_in_doubt_is_replaced_when_it_is_quiet() {
     guest.say(&json!({"type": "response.created", "response": {"id": "r"}})).await;
     guest
         .say(&json!({"type": "error", "error": {
-            "code": "item_delete_invalid_item_id", "event_id": "d7",
+            "code": "invalid_value", "event_id": "d7",
         }}))
         .await;
     guest

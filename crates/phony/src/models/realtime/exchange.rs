@@ -6,8 +6,8 @@
 
 use phony_call::{Fault, FromModel, Item, Outcome, TurnId, Usage};
 use phony_wire::openai::realtime::{
-    ApiError, ClientBody, ClientEvent, Delta, ItemInfo, ResponseInfo, ResponseStatus, ServerEvent,
-    Severity, StatusReason, of_error,
+    ApiError, ClientBody, ClientEvent, Delta, ItemInfo, ResponseInfo, ResponseParams,
+    ResponseStatus, ServerEvent, Severity, StatusReason, of_error,
 };
 use tokio::time::Instant;
 
@@ -16,6 +16,10 @@ use super::reply::Reply;
 use super::settings::Timing;
 use super::translate::{create, kind, tokens};
 use super::trouble::Trouble;
+
+/// The metadata key that carries the turn of a response. A server gives it back, which tells
+/// which request has begun.
+const TURN: &str = "turn";
 
 /// The turns of one connection.
 #[derive(Debug)]
@@ -88,10 +92,21 @@ enum Stage {
 struct Drain {
     turn: Option<TurnId>,
     event_id: String,
+    /// Of our cancel.
+    cancel_id: String,
     response_id: String,
+    /// The server refused a request because of it: it is there, begun or not.
+    blocks: bool,
     /// Our cancel came before the response had begun.
     missed: bool,
     until: Instant,
+}
+
+impl Drain {
+    fn new(turn: Option<TurnId>, response_id: String, until: Instant) -> Self {
+        let (event_id, cancel_id) = (String::new(), String::new());
+        Self { turn, event_id, cancel_id, response_id, blocks: false, missed: false, until }
+    }
 }
 
 impl Exchange {
@@ -255,7 +270,10 @@ impl Exchange {
             out.messages.push(ClientEvent::new(event_id, body).to_json());
         }
         let event_id = self.event_id('r');
-        out.messages.push(ClientEvent::new(&*event_id, ClientBody::respond()).to_json());
+        let metadata = [(TURN.to_owned(), asked.turn.0.to_string())].into();
+        let params = ResponseParams { metadata, ..ResponseParams::default() };
+        let body = ClientBody::respond_with(params);
+        out.messages.push(ClientEvent::new(&*event_id, body).to_json());
         self.stage = Stage::Requested { asked, event_id, since: now };
     }
 
@@ -269,23 +287,28 @@ impl Exchange {
                 return;
             }
             Stage::Requested { asked, event_id, .. } => {
-                let (turn, response_id) = (Some(asked.turn), String::new());
-                Drain { turn, event_id, response_id, missed: false, until }
+                Drain { event_id, ..Drain::new(Some(asked.turn), String::new(), until) }
             }
             Stage::Active(reply) => {
                 self.remote.unsay(reply.turn);
-                let (turn, response_id) = (Some(reply.turn), reply.response_id);
-                Drain { turn, event_id: String::new(), response_id, missed: false, until }
+                Drain::new(Some(reply.turn), reply.response_id, until)
             }
         };
         self.drain(drain, out);
     }
 
     fn drain(&mut self, drain: Drain, out: &mut Outcomes) {
-        let response_id = Some(drain.response_id.clone()).filter(|id| !id.is_empty());
+        let cancel_id = self.send_cancel(&drain.response_id, out);
+        self.stage = Stage::Draining(Drain { cancel_id, ..drain });
+    }
+
+    /// Cancels a response, or without a name the one that is under way.
+    fn send_cancel(&mut self, response_id: &str, out: &mut Outcomes) -> String {
+        let response_id = Some(response_id).filter(|id| !id.is_empty());
         let body = ClientBody::ResponseCancel { response_id: response_id.map(Into::into) };
-        out.messages.push(ClientEvent::new(self.event_id('x'), body).to_json());
-        self.stage = Stage::Draining(drain);
+        let event_id = self.event_id('x');
+        out.messages.push(ClientEvent::new(&*event_id, body).to_json());
+        event_id
     }
 
     fn begun(
@@ -297,6 +320,11 @@ impl Exchange {
     ) {
         let id = response.id.clone();
         match std::mem::replace(&mut self.stage, Stage::Idle) {
+            // Of a request that was cancelled before it began, and began all the same.
+            requested @ Stage::Requested { .. } if Self::is_of_another(&requested, response) => {
+                self.send_cancel(&id, out);
+                self.stage = requested;
+            }
             Stage::Requested { asked, since, .. } => {
                 self.stage = Stage::Active(Reply::new(asked.turn, id, since, now));
             }
@@ -310,8 +338,7 @@ impl Exchange {
             }
             // Nobody asked for it.
             Stage::Idle => {
-                let (turn, event_id, until) = (None, String::new(), now + timing.drain);
-                self.drain(Drain { turn, event_id, response_id: id, missed: false, until }, out);
+                self.drain(Drain::new(turn_of(response), id, now + timing.drain), out);
             }
             busy @ (Stage::Active(_) | Stage::Draining(_)) => self.stage = busy,
         }
@@ -373,10 +400,22 @@ impl Exchange {
                 }
             }
             // It began and failed at once, and the beginning got lost.
-            Stage::Requested { .. } if response.status == ResponseStatus::Failed => {
+            requested @ Stage::Requested { .. }
+                if response.status == ResponseStatus::Failed
+                    && !Self::is_of_another(requested, response) =>
+            {
                 self.finished(response, usage, out);
             }
-            Stage::Idle | Stage::Requested { .. } | Stage::Active(_) | Stage::Draining(_) => return,
+            Stage::Idle | Stage::Requested { .. } | Stage::Active(_) | Stage::Draining(_) => {
+                // One that was cancelled has its price, too.
+                if let (Some(turn), Some(_)) = (turn_of(response), usage)
+                    && self.turn() != Some(turn)
+                {
+                    let outcome = Outcome::Complete;
+                    out.facts.push(Told::Fact(FromModel::Done { turn, outcome, usage }));
+                }
+                return;
+            }
         }
         if out.end.is_none() {
             self.stage = Stage::Idle;
@@ -396,7 +435,6 @@ impl Exchange {
                 self.item_done(&response.id, item, out);
             }
         }
-        let empty = matches!(&self.stage, Stage::Active(reply) if reply.is_empty());
         let outcome = match (&response.status, &response.reason) {
             (ResponseStatus::Failed, _) => {
                 self.remote.unsay(turn);
@@ -404,7 +442,9 @@ impl Exchange {
                 failed(turn, trouble, usage, out);
                 return;
             }
-            (ResponseStatus::Cancelled, _) if empty => {
+            // Not by us: what there is of it is no whole reply.
+            (ResponseStatus::Cancelled, _) => {
+                self.remote.unsay(turn);
                 let trouble = Trouble {
                     fault: Fault::Passing,
                     code: "cancelled".into(),
@@ -422,20 +462,23 @@ impl Exchange {
 
     fn error(&mut self, now: Instant, timing: &Timing, error: &ApiError, out: &mut Outcomes) {
         let severity = of_error(error);
-        let mine = |event_id: &String| *event_id == error.event_id && !error.event_id.is_empty();
-        if severity == Severity::Benign && error.event_id.starts_with('x') {
-            if let Stage::Draining(drain) = &mut self.stage {
-                drain.missed |= drain.response_id.is_empty();
-            }
-            return;
+        let benign = severity == Severity::Benign || is_gone_already(error);
+        if benign && (error.event_id.starts_with('x') || is_cancel_refused(error)) {
+            return self.not_active(now, error, out);
         }
+        // A race that names no event is about the request if it can be.
+        let in_the_way = benign && is_in_the_way(error);
+        let mine = |event_id: &String| {
+            *event_id == error.event_id && !event_id.is_empty()
+                || error.event_id.is_empty() && in_the_way
+        };
         metrics::counter!("phony_model_errors_total", "kind" => kind(severity)).increment(1);
-        tracing::warn!(
-            event = "model_error",
-            code = error.code,
-            param = error.param,
-            answers = error.event_id,
-        );
+        let (code, param, answers) = (&error.code, &error.param, &error.event_id);
+        if benign {
+            tracing::debug!(event = "model_error", code, param, answers);
+        } else {
+            tracing::warn!(event = "model_error", code, param, answers);
+        }
         if matches!(severity, Severity::Fatal | Severity::SessionOver) {
             out.end = Some(End::Trouble(Trouble::of_connection(error)));
             return;
@@ -444,16 +487,18 @@ impl Exchange {
             Stage::Requested { asked, event_id, .. } if mine(&event_id) => {
                 if severity == Severity::Benign {
                     // A response that we do not know of is in the way.
-                    let (turn, response_id, until) = (None, String::new(), now + timing.drain);
                     self.waiting = self.waiting.take().or(Some(asked));
-                    self.drain(Drain { turn, event_id, response_id, missed: false, until }, out);
+                    let drain = Drain::new(None, String::new(), now + timing.drain);
+                    self.drain(Drain { event_id, blocks: true, ..drain }, out);
                 } else {
                     failed(asked.turn, Trouble::of_request(error), None, out);
                     self.resume(now, out);
                 }
             }
             Stage::Draining(drain) if mine(&drain.event_id) => self.resume(now, out),
-            Stage::Requested { asked, .. } if error.event_id.starts_with('c') && !asked.again => {
+            Stage::Requested { asked, .. }
+                if error.event_id.starts_with('c') && !asked.again && !benign =>
+            {
                 // The reply would not know what we meant to tell.
                 self.waiting = Some(Asked { again: true, ..asked });
                 out.end = Some(End::Rebuild);
@@ -463,9 +508,31 @@ impl Exchange {
             | Stage::Active(_)
             | Stage::Draining(_)) => {
                 self.stage = stage;
-                self.doubt |= error.event_id.starts_with(['c', 'd']);
+                self.doubt |= error.event_id.starts_with(['c', 'd']) && !benign;
             }
         }
+    }
+
+    /// A cancel found nothing to stop. Events are answered in order, so a response that had begun
+    /// is over; one that had not will be stopped if it does begin. Either way nothing is in the way
+    /// of what is wanted next, unless the server has just refused that.
+    fn not_active(&mut self, now: Instant, error: &ApiError, out: &mut Outcomes) {
+        let Stage::Draining(drain) = &mut self.stage else { return };
+        if !error.event_id.is_empty() && error.event_id != drain.cancel_id {
+            return;
+        }
+        if drain.blocks && drain.response_id.is_empty() {
+            drain.missed = true;
+            return;
+        }
+        self.stage = Stage::Idle;
+        self.resume(now, out);
+    }
+
+    /// Whether the server says that the response is not the one that is asked for.
+    fn is_of_another(stage: &Stage, response: &ResponseInfo) -> bool {
+        let Stage::Requested { asked, .. } = stage else { return false };
+        turn_of(response).is_some_and(|turn| turn != asked.turn)
     }
 
     /// The first letter tells what an error is about; the rest is a count.
@@ -473,6 +540,28 @@ impl Exchange {
         self.events += 1;
         format!("{kind}{}", self.events)
     }
+}
+
+/// The turn that a response belongs to, where the server gives it back.
+fn turn_of(response: &ResponseInfo) -> Option<TurnId> {
+    response.metadata.get(TURN)?.parse().ok().map(TurnId)
+}
+
+/// A cancel came when nothing was under way.
+fn is_cancel_refused(error: &ApiError) -> bool {
+    error.code == "response_cancel_not_active" || error.message.starts_with("Cancellation failed")
+}
+
+/// A request came while something was under way.
+fn is_in_the_way(error: &ApiError) -> bool {
+    error.code == "conversation_already_has_active_response"
+        || error.message.starts_with("Conversation already has an active response")
+}
+
+/// What was to be deleted is not there, under whatever code.
+fn is_gone_already(error: &ApiError) -> bool {
+    let says = |words: &str| error.message.contains(words);
+    error.event_id.starts_with('d') && (says("does not exist") || says("not found"))
 }
 
 impl Outcomes {

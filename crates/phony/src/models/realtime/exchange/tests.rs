@@ -191,6 +191,95 @@ fn a_cancel_that_came_too_early_is_sent_again() {
 }
 
 #[test]
+fn a_cancel_that_found_nothing_costs_nothing() {
+    // Named or not: the response that had begun is over, and the next one is asked for at once.
+    for answers in ["x3", ""] {
+        let mut play = Play::begun(1);
+        assert_eq!(sent(&play.ask(2)), ["response.cancel"]);
+        let out = play.error("response_cancel_not_active", answers);
+        assert_eq!(
+            sent(&out),
+            ["conversation.item.delete", "conversation.item.create", "response.create"]
+        );
+        assert!(out.end.is_none() && !play.exchange.takes_doubt());
+    }
+    // Nothing is wanted: nothing is under way, so nothing can be overdue.
+    let mut play = Play::begun(1);
+    play.cancel(1);
+    assert!(play.error("response_cancel_not_active", "x3").is_empty());
+    assert!(play.exchange.is_idle());
+    // An answer to an older cancel says nothing about the one that is out.
+    let mut play = Play::asked(1);
+    play.cancel(1);
+    assert_eq!(sent(&play.ask(2)), Vec::<String>::new());
+    assert!(play.error("response_cancel_not_active", "x99").is_empty());
+    assert!(!play.exchange.is_idle());
+}
+
+#[test]
+fn a_response_that_begins_after_its_cancel_is_not_taken_for_the_next_one() {
+    let created = |id: &str, turn: &str| {
+        let response = json!({"id": id, "metadata": {"turn": turn}});
+        json!({"type": "response.created", "response": response})
+    };
+    let mut play = Play::asked(1);
+    play.cancel(1);
+    play.error("response_cancel_not_active", "x3");
+    let out = play.ask(2);
+    assert!(out.messages.iter().any(|message| message.contains(r#""metadata":{"turn":"2"}"#)));
+    let out = play.hear(&created("resp_1", "1"));
+    assert_eq!(sent(&out), ["response.cancel"]);
+    assert!(out.messages[0].contains("resp_1"));
+    let usage = json!({"input_tokens": 7, "output_tokens": 2});
+    let metadata = json!({"turn": "1"});
+    let over = json!({"id": "resp_1", "status": "cancelled", "usage": usage, "metadata": metadata});
+    assert!(matches!(fact(&play.done(&over)), FromModel::Done { turn: TurnId(1), .. }));
+    assert!(play.hear(&created("resp_2", "2")).is_empty());
+    let delta = json!({
+        "type": "response.output_text.delta", "response_id": "resp_2", "item_id": "item_B",
+        "delta": "Two",
+    });
+    assert!(matches!(fact(&play.hear(&delta)), FromModel::Text { turn: TurnId(2), .. }));
+}
+
+#[test]
+fn a_response_that_blocks_before_it_has_begun_is_waited_for_and_stopped() {
+    let mut play = Play::asked(1);
+    play.cancel(1);
+    play.error("response_cancel_not_active", "x3");
+    play.ask(2);
+    // Refused because of the first, which has not begun; the answer names no event.
+    let out = play.error("conversation_already_has_active_response", "");
+    assert_eq!(sent(&out), ["response.cancel"]);
+    assert!(play.error("response_cancel_not_active", "").is_empty());
+    let out = play.hear(&json!({"type": "response.created", "response": {"id": "resp_1"}}));
+    assert_eq!(sent(&out), ["response.cancel"]);
+    assert!(out.messages[0].contains("resp_1"));
+    let out = play.done(&json!({"id": "resp_1", "status": "cancelled"}));
+    assert_eq!(sent(&out), ["response.create"], "the items are there already");
+}
+
+#[test]
+fn races_about_items_and_sound_cost_nothing() {
+    for (code, answers) in [
+        ("item_delete_invalid_item_id", "d9"),
+        ("item_truncate_invalid_item_id", ""),
+        ("item_retrieve_invalid_item_id", ""),
+        ("input_audio_buffer_commit_empty", ""),
+    ] {
+        for mut play in [Play::new(), Play::asked(1), Play::begun(1)] {
+            let out = play.error(code, answers);
+            assert!(out.is_empty() && !play.exchange.takes_doubt(), "{code}");
+        }
+    }
+    let mut play = Play::new();
+    let gone =
+        json!({"code": "not_found", "event_id": "d9", "message": "The item does not exist."});
+    play.hear(&json!({"type": "error", "error": gone}));
+    assert!(!play.exchange.takes_doubt());
+}
+
+#[test]
 fn a_request_behind_an_unknown_response_is_sent_again_when_that_is_over() {
     let mut play = Play::asked(1);
     let out = play.error("conversation_already_has_active_response", "r2");
@@ -228,7 +317,7 @@ fn an_item_that_is_refused_makes_a_new_connection_once() {
 #[test]
 fn a_deletion_that_is_refused_puts_the_connection_in_doubt() {
     let mut play = Play::begun(1);
-    assert!(play.error("item_delete_invalid_item_id", "d9").is_empty());
+    assert!(play.error("invalid_value", "d9").is_empty());
     assert!(play.exchange.takes_doubt() && !play.exchange.takes_doubt());
 }
 
@@ -268,9 +357,10 @@ fn a_reply_can_be_cut_short_in_several_ways() {
     }
     let cancelled = json!({"id": "resp_1", "status": "cancelled"});
     assert_eq!(failed(&Play::begun(1).done(&cancelled)), (1, Fault::Passing, "cancelled"));
+    // Words and commands that were cut off by the server are no whole reply.
     let mut play = Play::begun(1);
     play.delta("Some words");
-    assert!(matches!(fact(&play.done(&cancelled)), FromModel::Done { .. }));
+    assert_eq!(failed(&play.done(&cancelled)), (1, Fault::Passing, "cancelled"));
 }
 
 #[test]

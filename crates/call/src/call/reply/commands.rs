@@ -1,0 +1,210 @@
+//! What the model orders, in its text or by a tool, and what of it is done.
+
+use std::time::Instant;
+
+use super::{Reply, Then};
+use crate::call::Call;
+use crate::carrier::ToCarrier;
+use crate::command::{Command, Malformed, REPEATED};
+use crate::event::{By, CommandName, EventBody, HeldCommand, ToolRef};
+use crate::ids::{Digits, PhoneNumber};
+
+impl Call {
+    pub(super) fn on_tool(&mut self, now: Instant, tool: ToolRef) {
+        self.begin(now);
+        self.flush_words(now);
+        match Command::from_tool(&tool.name, &tool.arguments) {
+            Ok(command) => self.on_command(now, command, Some(tool)),
+            Err(malformed) => self.reject_malformed(now, malformed, Some(tool)),
+        }
+    }
+
+    pub(super) fn reject_malformed(
+        &mut self,
+        now: Instant,
+        malformed: Malformed,
+        tool: Option<ToolRef>,
+    ) {
+        let Malformed { command, value, reason } = malformed;
+        // A tool call must be answered, and the model must see the answer.
+        let again = tool.is_some();
+        let reason = reason.to_owned();
+        self.emit(now, EventBody::CommandRejected { command, value, by: By::Ai, reason, tool });
+        if let Some(reply) = self.reply() {
+            reply.again |= again;
+        }
+    }
+
+    pub(super) fn on_command(&mut self, now: Instant, command: Command, tool: Option<ToolRef>) {
+        if self.is_repeated(&command) {
+            return self.on_repeated(now, &command, tool);
+        }
+        let keeping = matches!(self.reply(), Some(Reply { kept_back: Some(_), .. }));
+        // Whoever does not want to be called needs nobody's consent.
+        if keeping && command != Command::DoNotCall {
+            let held = HeldCommand { command: command.name(), value: command.value(), tool };
+            if let Some(reply) = self.reply() {
+                reply.commands.push(held);
+                reply.given.push(command);
+            }
+        } else {
+            self.do_command(now, command, tool);
+        }
+    }
+
+    /// Whether the reply has given the command before, in its text or as a tool, in whatever
+    /// attempt.
+    fn is_repeated(&mut self, command: &Command) -> bool {
+        // It changes nothing the second time, and its record must never read as a refusal.
+        if *command == Command::DoNotCall {
+            return false;
+        }
+        let fallback = self.agent.transfers.fallback.clone();
+        let same = |before: &Command| is_same(before, command, fallback.as_ref());
+        self.reply().is_some_and(|reply| reply.given.iter().any(same))
+    }
+
+    /// A command that the reply has given before counts once. A tool call must be answered all the
+    /// same: it takes the place of the words, or is told.
+    fn on_repeated(&mut self, now: Instant, command: &Command, tool: Option<ToolRef>) {
+        let (name, value) = (command.name(), command.value());
+        let fallback = self.agent.transfers.fallback.clone();
+        if let Some(reply) = self.reply()
+            && let Some(call) = &tool
+        {
+            let same = |held: &HeldCommand| {
+                Command::read(held.command.as_str(), &held.value)
+                    .is_ok_and(|held| is_same(&held, command, fallback.as_ref()))
+            };
+            let held = reply.commands.iter_mut().find(|held| same(held));
+            let unanswered = match (held, &mut reply.then) {
+                (Some(held), _) => Some(&mut held.tool),
+                (None, Some(Then::EndCall { tool })) if name == CommandName::EndCall => Some(tool),
+                (None, Some(Then::Transfer { tool, .. })) if name == CommandName::Transfer => {
+                    Some(tool)
+                }
+                (None, _) => None,
+            };
+            if let Some(unanswered @ None) = unanswered {
+                *unanswered = Some(call.clone());
+                return;
+            }
+            reply.again |= reply.then.is_none() && reply.kept_back.is_none();
+        }
+        let (command, reason) = (name.as_str().to_owned(), REPEATED.to_owned());
+        self.emit(now, EventBody::CommandRejected { command, value, by: By::Ai, reason, tool });
+    }
+
+    /// The firewall: what a talked-into model may not do, it does not do.
+    fn allow(&self, command: &Command) -> Result<(), String> {
+        if !self.agent.commands.contains(&command.name()) {
+            return Err(format!("this agent may not use {}", command.name().as_str()));
+        }
+        match command {
+            Command::Transfer(Some(target)) => {
+                self.agent.transfers.check(target).map_err(|why| why.to_string())
+            }
+            Command::Transfer(None) if self.agent.transfers.fallback.is_none() => {
+                Err("no transfer number is configured".into())
+            }
+            Command::Transfer(None)
+            | Command::Press(_)
+            | Command::EndCall
+            | Command::RequestUser(_)
+            | Command::DoNotCall => Ok(()),
+        }
+    }
+
+    pub(super) fn do_command(&mut self, now: Instant, command: Command, tool: Option<ToolRef>) {
+        if let Err(reason) = self.allow(&command) {
+            let (name, value) = (command.name().as_str().to_owned(), command.value());
+            let rejected =
+                EventBody::CommandRejected { command: name, value, by: By::Ai, reason, tool };
+            self.emit(now, rejected);
+            if let Some(reply) = self.reply() {
+                reply.again = true;
+            }
+            return;
+        }
+        if let Some(reply) = self.reply()
+            && !reply.given.contains(&command)
+        {
+            reply.given.push(command.clone());
+        }
+        let fallback = self.agent.transfers.fallback.clone();
+        match command {
+            Command::Press(digits) => {
+                if let Some(reply) = self.reply() {
+                    reply.again |= tool.is_some();
+                }
+                self.press(now, digits, By::Ai, tool);
+            }
+            Command::RequestUser(prompt) => self.ask(now, prompt, tool),
+            Command::EndCall => self.then(now, Then::EndCall { tool }),
+            Command::DoNotCall => self.do_not_call(now, tool),
+            Command::Transfer(target) => {
+                if let Some(target) = target.or(fallback) {
+                    self.then(now, Then::Transfer { target, tool });
+                }
+            }
+        }
+    }
+
+    /// The first of two ways to leave wins.
+    fn then(&mut self, now: Instant, then: Then) {
+        let Some(reply) = self.reply() else { return };
+        if reply.then.is_some() {
+            return self.reject_then(now, then, "another command to leave the call came before it");
+        }
+        reply.then = Some(then);
+    }
+
+    pub(in crate::call) fn press(
+        &mut self,
+        now: Instant,
+        digits: Digits,
+        by: By,
+        tool: Option<ToolRef>,
+    ) {
+        self.playback.pressed(now, digits.as_str(), by, tool.clone());
+        self.expect_playback(now);
+        let value = digits.to_string();
+        self.tell_line(ToCarrier::Press(digits));
+        self.emit(now, EventBody::CommandExecuted { command: CommandName::Press, value, by, tool });
+    }
+
+    pub(in crate::call) fn reject_then(&mut self, now: Instant, then: Then, because: &str) {
+        let (name, value, tool) = match then {
+            Then::EndCall { tool } => (CommandName::EndCall, String::new(), tool),
+            Then::Transfer { target, tool } => (CommandName::Transfer, target.to_string(), tool),
+        };
+        let (command, reason) = (name.as_str().to_owned(), because.to_owned());
+        self.withdrawn |= name == CommandName::Transfer;
+        self.emit(now, EventBody::CommandRejected { command, value, by: By::Ai, reason, tool });
+    }
+}
+
+/// Commands as the model would have written them.
+pub(super) fn in_brackets(commands: &[HeldCommand]) -> String {
+    let written = commands.iter().map(|held| match held.value.as_str() {
+        "" => format!("[[{}]]", held.command.as_str()),
+        value => format!("[[{}:{value}]]", held.command.as_str()),
+    });
+    written.collect()
+}
+
+/// Whether two commands would do the same. A transfer without a number goes to the fallback.
+fn is_same(a: &Command, b: &Command, fallback: Option<&PhoneNumber>) -> bool {
+    match (a, b) {
+        (Command::Transfer(a), Command::Transfer(b)) => {
+            a.as_ref().or(fallback) == b.as_ref().or(fallback)
+        }
+        (Command::RequestUser(a), Command::RequestUser(b)) => plain(a) == plain(b),
+        (a, b) => a == b,
+    }
+}
+
+/// Letters and digits alone, for telling whether two questions are the same.
+fn plain(question: &str) -> String {
+    question.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}

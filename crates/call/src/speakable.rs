@@ -1,0 +1,371 @@
+//! What of a model's text can be spoken, in any split over the stream.
+//!
+//! A model that was asked for speech still writes as for a page now and then, and some write the
+//! call of a tool into the text beside the call itself. Kept from the line: control and invisible
+//! characters; Markdown and tags (`**`, `# `, `<b>`, the address of a link); whole elements that hold
+//! thoughts or tool calls (`<think>…</think>`); objects in braces; and the commands as functions,
+//! such as `transfer({"number": "+15005550006"})`. Everything else passes as it is.
+//!
+//! Text is held back only while what follows decides about it: a `*`, a word that may turn out to
+//! be a command, an open brace.
+
+mod machinery;
+
+use std::borrow::Cow;
+
+use self::machinery::{bracket, function, link, object};
+
+/// Takes a model's text, without its `[[…]]`, and gives what of it is for the ear.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Speakable {
+    /// What is not decided yet.
+    held: String,
+    /// The character before it, as it was written.
+    before: Option<char>,
+    /// A line that has begun has nothing but spaces so far.
+    mid_line: bool,
+    /// A `*` or a `_` has opened an emphasis.
+    starred: bool,
+    underlined: bool,
+    /// The element that is silent to its end.
+    within: Option<&'static str>,
+}
+
+/// What becomes of the beginning of what is held.
+enum Step {
+    /// So many bytes pass.
+    Pass(usize),
+    /// So many bytes are silent; this is said in their place.
+    Silent(usize, &'static str),
+    /// What follows decides.
+    Wait,
+}
+
+/// Elements of which nothing is for the ear.
+const SILENT: [&str; 16] = [
+    "think",
+    "thinking",
+    "thought",
+    "reasoning",
+    "tool",
+    "tool_call",
+    "tool_calls",
+    "tool_code",
+    "tool_use",
+    "function",
+    "function_call",
+    "function_calls",
+    "invoke",
+    "parameter",
+    "script",
+    "style",
+];
+
+/// Elements that part words.
+const PARTING: [&str; 12] =
+    ["br", "p", "li", "ul", "ol", "tr", "td", "th", "hr", "div", "break", "s"];
+
+/// The longest tag, link, and object, in bytes. What is longer is none.
+const LONGEST_TAG: usize = 200;
+const LONGEST_LINK: usize = 500;
+const LONGEST_OBJECT: usize = 4000;
+
+impl Speakable {
+    /// Takes the next stretch of text and returns what can be spoken by now.
+    pub(crate) fn push(&mut self, text: &str) -> String {
+        self.held.push_str(text);
+        self.take(false)
+    }
+
+    /// Whether what comes now is thought, and not for the caller.
+    pub(crate) fn is_thought(&self) -> bool {
+        self.within.is_some()
+    }
+
+    /// No more text follows what is held, or something stands between the two.
+    pub(crate) fn flush(&mut self) -> String {
+        self.take(true)
+    }
+
+    fn take(&mut self, end: bool) -> String {
+        let held = std::mem::take(&mut self.held);
+        let (mut spoken, mut rest) = (String::with_capacity(held.len()), held.as_str());
+        while let Some(first) = rest.chars().next() {
+            let (bytes, words) = match self.step(rest, first, end) {
+                Step::Pass(bytes) => (bytes, None),
+                Step::Silent(bytes, instead) => (bytes, Some(instead)),
+                Step::Wait if end => (first.len_utf8(), Some("")),
+                Step::Wait => break,
+            };
+            let (taken, after) = rest.split_at(bytes);
+            spoken.push_str(words.unwrap_or(taken));
+            self.pass_by(taken);
+            rest = after;
+        }
+        rest.clone_into(&mut self.held);
+        spoken
+    }
+
+    fn pass_by(&mut self, taken: &str) {
+        self.before = taken.chars().next_back().or(self.before);
+        for c in taken.chars() {
+            if is_line_end(c) {
+                self.mid_line = false;
+            } else if !c.is_whitespace() {
+                self.mid_line = true;
+            }
+        }
+    }
+
+    fn step(&mut self, rest: &str, first: char, end: bool) -> Step {
+        if let Some(name) = self.within {
+            return self.element(rest, name);
+        }
+        let after_word = self.before.is_some_and(|c| c.is_alphanumeric() || c == '_');
+        match first {
+            '\u{1b}' => escape(rest, end),
+            c if is_line_end(c) || c == '\t' => Step::Silent(c.len_utf8(), " "),
+            c if is_inaudible(c) => Step::Silent(c.len_utf8(), ""),
+            '<' => self.tag(rest, end),
+            '{' => object(rest, end),
+            '[' => bracket(rest, end),
+            ']' => link(rest, end).unwrap_or(Step::Pass(1)),
+            '*' => self.star(rest, end),
+            '_' => self.underline(rest, end),
+            '`' => fence(rest, end),
+            '~' => {
+                run(
+                    rest,
+                    '~',
+                    end,
+                    |bytes, _| {
+                        if bytes > 1 { Step::Silent(bytes, "") } else { Step::Pass(1) }
+                    },
+                )
+            }
+            '#' if !self.mid_line => run(rest, '#', end, |bytes, next| match next {
+                Some(' ') if bytes <= 6 => Step::Silent(bytes + 1, ""),
+                _ => Step::Pass(bytes),
+            }),
+            '-' | '+' | '•' | '>' if !self.mid_line => run(rest, first, end, |bytes, next| {
+                if next == Some(' ') && bytes == first.len_utf8() {
+                    Step::Silent(bytes + 1, "")
+                } else {
+                    Step::Pass(bytes)
+                }
+            }),
+            '|' => Step::Silent(1, " "),
+            '&' => entity(rest, end),
+            c if c.is_ascii_alphabetic() && !after_word => {
+                function(rest, end).unwrap_or(Step::Pass(1))
+            }
+            c => Step::Pass(c.len_utf8()),
+        }
+    }
+
+    /// Within a silent element: all is silent up to and with its closing tag.
+    fn element(&mut self, rest: &str, name: &str) -> Step {
+        let lower = rest.to_ascii_lowercase();
+        let closing = format!("</{name}");
+        let Some(at) = lower.find(&closing) else {
+            // Its beginning may be there already.
+            let open = lower.rfind('<').filter(|at| closing.starts_with(&lower[*at..]));
+            return match open {
+                Some(0) => Step::Wait,
+                Some(at) => Step::Silent(at, ""),
+                None => Step::Silent(rest.len(), ""),
+            };
+        };
+        match rest[at..].find('>') {
+            Some(close) => {
+                self.within = None;
+                Step::Silent(at + close + 1, "")
+            }
+            None if at > 0 => Step::Silent(at, ""),
+            None => Step::Wait,
+        }
+    }
+
+    fn tag(&mut self, rest: &str, end: bool) -> Step {
+        let Some(second) = rest[1..].chars().next() else { return Step::Wait };
+        if !second.is_ascii_alphabetic() && !matches!(second, '/' | '!' | '?' | '|') {
+            return Step::Pass(1);
+        }
+        let within = first_bytes(&rest[1..], LONGEST_TAG);
+        match within.find(['<', '>', '\n']).map(|at| (at + 1, &within[at..=at])) {
+            Some((close, ">")) => {
+                let inside = &rest[1..close];
+                let name = inside.trim_start_matches('/');
+                let name = name.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').next();
+                let name = name.unwrap_or_default().to_ascii_lowercase();
+                if !inside.starts_with('/') && !inside.ends_with('/') {
+                    self.within = SILENT.into_iter().find(|silent| *silent == name);
+                }
+                let parts = PARTING.contains(&name.as_str());
+                Step::Silent(close + 1, if parts { " " } else { "" })
+            }
+            Some(_) => Step::Pass(1),
+            None if rest.len() > LONGEST_TAG => Step::Pass(1),
+            // The text ends within: a tag if it looks like one.
+            None if end && (within.contains('=') || !within.contains(char::is_whitespace)) => {
+                Step::Silent(rest.len(), "")
+            }
+            None if end => Step::Pass(1),
+            None => Step::Wait,
+        }
+    }
+
+    /// One `*` is the key unless it stands at the edge of a word.
+    fn star(&mut self, rest: &str, end: bool) -> Step {
+        let (before, mid_line, open) = (self.before, self.mid_line, self.starred);
+        let mut now_open = open;
+        let step = run(rest, '*', end, |bytes, next| {
+            let after = before.is_none_or(|c| !c.is_alphanumeric());
+            if bytes > 1 {
+                Step::Silent(bytes, "")
+            } else if !mid_line && next == Some(' ') {
+                Step::Silent(2, "")
+            } else if open && before.is_some_and(|c| !c.is_whitespace()) {
+                now_open = false;
+                Step::Silent(1, "")
+            } else if after && next.is_some_and(char::is_alphabetic) {
+                now_open = true;
+                Step::Silent(1, "")
+            } else {
+                Step::Pass(1)
+            }
+        });
+        self.starred = now_open;
+        step
+    }
+
+    /// One `_` within a word belongs to it.
+    fn underline(&mut self, rest: &str, end: bool) -> Step {
+        let (before, open) = (self.before, self.underlined);
+        let mut now_open = open;
+        let step = run(rest, '_', end, |bytes, next| {
+            let in_word = before.is_some_and(char::is_alphanumeric)
+                && next.is_some_and(char::is_alphanumeric);
+            if bytes == 1 && in_word && !open {
+                return Step::Pass(1);
+            }
+            if bytes == 1 && !in_word {
+                now_open = !open && next.is_some_and(char::is_alphanumeric);
+            }
+            Step::Silent(bytes, "")
+        });
+        self.underlined = now_open;
+        step
+    }
+}
+
+/// Whether a voice would say anything: dots, dashes and pictures alone are silence.
+pub(crate) fn is_audible(text: &str) -> bool {
+    text.contains(char::is_alphanumeric)
+}
+
+/// The text without what no voice can say and no line may be given: control and invisible
+/// characters. Words that stood on two lines stand on one.
+pub(crate) fn without_controls(text: &str) -> Cow<'_, str> {
+    let is_bad = |c: char| is_inaudible(c) || is_line_end(c) || c == '\t';
+    if !text.contains(is_bad) {
+        return Cow::Borrowed(text);
+    }
+    let kept = text.chars().filter_map(|c| match c {
+        c if is_line_end(c) || c == '\t' => Some(' '),
+        c if is_inaudible(c) => None,
+        c => Some(c),
+    });
+    Cow::Owned(kept.collect())
+}
+
+/// The text without characters that could hide a command from whoever looks for it. What decides
+/// about the words, such as ends of lines, stays.
+pub(crate) fn without_invisible(text: &str) -> Cow<'_, str> {
+    let is_bad = |c: char| is_inaudible(c) && !is_line_end(c) && !matches!(c, '\t' | '\u{1b}');
+    if !text.contains(is_bad) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().filter(|c| !is_bad(*c)).collect())
+}
+
+fn is_line_end(c: char) -> bool {
+    matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+/// Control characters, invisible marks, what stands for something that could not be read, and
+/// characters that mean nothing outside one program. Joiners within words are no such marks.
+fn is_inaudible(c: char) -> bool {
+    c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+            | '\u{fff9}'..='\u{ffff}' | '\u{fdd0}'..='\u{fdef}' | '\u{e000}'..='\u{f8ff}'
+            | '\u{e0000}'..='\u{e00ff}' | '\u{e01f0}'..='\u{10ffff}')
+        || u32::from(c) & 0xfffe == 0xfffe
+}
+
+/// So many of the first bytes, at a boundary of characters.
+fn first_bytes(text: &str, most: usize) -> &str {
+    &text[..text.floor_char_boundary(most)]
+}
+
+/// Decides about a run of one character by its length in bytes and by what follows it.
+fn run(rest: &str, of: char, end: bool, decide: impl FnOnce(usize, Option<char>) -> Step) -> Step {
+    let after = rest.trim_start_matches(of);
+    match after.chars().next() {
+        None if !end => Step::Wait,
+        next => decide(rest.len() - after.len(), next),
+    }
+}
+
+/// A sequence for a terminal, such as the one that makes text bold.
+fn escape(rest: &str, end: bool) -> Step {
+    let Some(parameters) = rest.strip_prefix("\u{1b}[") else {
+        return if rest.len() == 1 && !end { Step::Wait } else { Step::Silent(1, "") };
+    };
+    let short = first_bytes(parameters, 32);
+    match short.find(|c: char| !matches!(c, '0'..='9' | ';' | '?')) {
+        Some(at) if short[at..].starts_with(|c: char| c.is_ascii_alphabetic()) => {
+            Step::Silent(2 + at + 1, "")
+        }
+        None if !end && parameters.len() <= 32 => Step::Wait,
+        Some(_) | None => Step::Silent(1, ""),
+    }
+}
+
+/// Backticks; behind three of them, the name of a language.
+fn fence(rest: &str, end: bool) -> Step {
+    run(rest, '`', end, |bytes, _| {
+        let after = &rest[bytes..];
+        let language = after.trim_start_matches(|c: char| c.is_ascii_alphanumeric());
+        match language.chars().next() {
+            _ if bytes < 3 || after.len() - language.len() > 20 => Step::Silent(bytes, ""),
+            Some('\n') => Step::Silent(rest.len() - language.len(), ""),
+            None if !end => Step::Wait,
+            Some(_) | None => Step::Silent(bytes, ""),
+        }
+    })
+}
+
+/// The most common characters by name.
+fn entity(rest: &str, end: bool) -> Step {
+    const KNOWN: [(&str, &str); 8] = [
+        ("&amp;", "&"),
+        ("&quot;", "\""),
+        ("&apos;", "'"),
+        ("&#39;", "'"),
+        ("&nbsp;", " "),
+        ("&#160;", " "),
+        ("&lt;", ""),
+        ("&gt;", ""),
+    ];
+    if let Some((name, instead)) = KNOWN.iter().find(|(name, _)| rest.starts_with(name)) {
+        return Step::Silent(name.len(), instead);
+    }
+    let begun = !end && KNOWN.iter().any(|(name, _)| name.starts_with(rest));
+    if begun { Step::Wait } else { Step::Pass(1) }
+}
+
+#[cfg(test)]
+mod tests;
