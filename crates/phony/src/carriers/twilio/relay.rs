@@ -15,13 +15,14 @@ use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::{Error, Message, Utf8Bytes};
+use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
 
 use super::gate::SignedUpgrade;
 use crate::carriers::{self, CarrierEnd};
 use crate::crew::Part;
 use crate::error::ErrorBody;
+use crate::heartbeat::{Beat, Heartbeat, is_heartbeat};
 use crate::registry::Handle;
 use crate::socket::{self, Socket, Upgrade};
 use crate::switchboard::Switchboard;
@@ -71,7 +72,8 @@ async fn serve(mut socket: Socket, switchboard: Arc<Switchboard>) {
         close(&mut socket, CloseCode::Policy, "no valid token").await;
         return;
     };
-    if Line::attach(socket, &handle, kill, |_| std::future::ready(())).await {
+    let far = FarEnd::Carrier;
+    if Line::attach(socket, far, &handle, kill, |_| std::future::ready(())).await {
         tracing::debug!(callSid = %call, "relay socket up");
     }
 }
@@ -129,9 +131,20 @@ enum Over {
     Ours(CloseCode),
 }
 
+/// Who is at the other end of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::carriers) enum FarEnd {
+    /// It keeps its sockets open by itself, and closes those that it is done with.
+    Carrier,
+    /// A web page, behind whatever proxies there are.
+    Page,
+}
+
 /// A socket that carries a call.
 pub(in crate::carriers) struct Line {
     socket: Socket,
+    /// Only of lines that need one.
+    heartbeat: Option<Heartbeat>,
     end: CarrierEnd,
     /// Reused for every frame.
     frame: String,
@@ -145,6 +158,7 @@ impl Line {
     /// call is over.
     pub(in crate::carriers) async fn attach<F>(
         socket: Socket,
+        far: FarEnd,
         handle: &Handle,
         kill: CancellationToken,
         after: impl FnOnce(bool) -> F + Send + 'static,
@@ -156,8 +170,10 @@ impl Line {
         let line = || {
             let (mut port, end) = carriers::port();
             port.part = kept.take().map(|socket| {
-                let mut line = Self { socket, end, frame: String::new(), left: false };
+                let mut line =
+                    Self { socket, heartbeat: None, end, frame: String::new(), left: false };
                 Part::new(async move {
+                    line.heartbeat = (far == FarEnd::Page).then(Heartbeat::start);
                     let left = line.carry(&kill).await;
                     after(left).await;
                 })
@@ -210,14 +226,44 @@ impl Line {
                     // The call let go of the line without a word: it failed, or has a newer one.
                     None => return Over::Ours(CloseCode::Error),
                 },
-                message = self.socket.next() => match fact_of(message) {
-                    Ok(None) => {}
-                    // If the call is over, what it still had to say waits in the queue.
-                    Ok(Some(fact)) => drop(self.end.facts.send(fact).await),
-                    Err(over) => return over,
-                },
+                message = self.socket.next() => {
+                    if let Some(heartbeat) = &mut self.heartbeat
+                        && let Some(Ok(message)) = &message
+                    {
+                        let answer = answer(heartbeat, message);
+                        if let Some(text) = answer
+                            && !self.beat(Message::text(text), kill).await
+                        {
+                            return Over::Unclean;
+                        }
+                        if matches!(message, Message::Text(text) if is_heartbeat(text)) {
+                            continue;
+                        }
+                    }
+                    match fact_of(message) {
+                        Ok(None) => {}
+                        // If the call is over, what it still had to say waits in the queue.
+                        Ok(Some(fact)) => drop(self.end.facts.send(fact).await),
+                        Err(over) => return over,
+                    }
+                }
+                beat = due(&mut self.heartbeat) => {
+                    let Beat::Due(text) = beat else { return Over::Unclean };
+                    let ping = Message::Ping(Bytes::new());
+                    for message in [ping].into_iter().chain(text.map(Message::text)) {
+                        if !self.beat(message, kill).await {
+                            return Over::Unclean;
+                        }
+                    }
+                }
             }
         }
+    }
+
+    /// Whether the far side took something that belongs to no call.
+    async fn beat(&mut self, message: Message, kill: &CancellationToken) -> bool {
+        let sent = kill.run_until_cancelled(timeout(WRITE_LIMIT, self.socket.send(message)));
+        matches!(sent.await, Some(Ok(Ok(()))))
     }
 
     /// As [`Line::write`], within a limit.
@@ -306,6 +352,29 @@ impl Line {
             Some(Ok(None)) => Over::Unclean,
             Some(Err(_)) => Over::Ours(CloseCode::Normal),
             None => Over::Ours(CloseCode::Away),
+        }
+    }
+}
+
+/// Waits for the next beat; for ever on a line that has none.
+async fn due(heartbeat: &mut Option<Heartbeat>) -> Beat {
+    match heartbeat {
+        Some(heartbeat) => heartbeat.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Takes note that the far side is there; what it is answered with, if it has sent a heartbeat.
+fn answer(heartbeat: &mut Heartbeat, message: &Message) -> Option<String> {
+    match message {
+        Message::Text(text) => heartbeat.heard_text(text),
+        Message::Binary(_)
+        | Message::Ping(_)
+        | Message::Pong(_)
+        | Message::Close(_)
+        | Message::Frame(_) => {
+            heartbeat.heard();
+            None
         }
     }
 }
