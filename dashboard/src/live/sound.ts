@@ -9,10 +9,13 @@ const NOTES = [
   [0, 659],
   [0.16, 880],
 ] as const;
-const TOUCHES = ["pointerdown", "keydown"] as const;
+const TOUCHES = ["click", "keydown"] as const;
+/** What says that the sound is held back goes after the touch, or it would move what is touched. */
+const AFTER_TOUCH_MS = 400;
 
 let audio: AudioContext | undefined;
 let wanted = false;
+let blocked = false;
 /** A chime waits for the browser to let it sound; more than one would sound at once. */
 let waits = false;
 const listeners = new Set<() => void>();
@@ -51,11 +54,7 @@ export function relyOnSound(on: boolean): void {
 
 /** Whether somebody relies on the sound and the browser holds it back. */
 export function useSoundBlocked(): boolean {
-  return useSyncExternalStore(subscribe, blocked);
-}
-
-function blocked(): boolean {
-  return wanted && audio !== undefined && audio.state !== "running";
+  return useSyncExternalStore(subscribe, () => blocked);
 }
 
 function subscribe(listener: () => void): () => void {
@@ -63,7 +62,17 @@ function subscribe(listener: () => void): () => void {
   return () => listeners.delete(listener);
 }
 
+/** Whether the browser holds the sound back that somebody relies on. */
+const held = (): boolean => wanted && audio !== undefined && audio.state !== "running";
+
 function changed(): void {
+  if (held()) show(true);
+  else setTimeout(() => show(held()), AFTER_TOUCH_MS);
+}
+
+function show(next: boolean): void {
+  if (next === blocked) return;
+  blocked = next;
   for (const listener of listeners) listener();
 }
 
