@@ -25,7 +25,8 @@ export interface Patient {
 export class Pulse {
   private readonly patient: Patient;
   private readonly timer: ReturnType<typeof setInterval>;
-  private heardAt: number;
+  /** When the last thing came. */
+  heardAt: number;
   private askedAt = Number.NEGATIVE_INFINITY;
   private checkedAt: number;
 

@@ -272,8 +272,10 @@ test("a socket that has died without a word is not called live for longer than 1
   expect(stream.current().state).toBe("live");
   server.stop();
   server.say("CA1", "transcript", { speaker: "caller", text: "two" });
+  const died = Date.now();
   await pass(15_000);
   expect(stream.current().state).toBe("stale");
+  expect(stream.current().since).toBeLessThanOrEqual(died);
   // New sockets do not open either; it is tried on.
   await pass(60_000);
   expect(stream.current().state).toBe("stale");

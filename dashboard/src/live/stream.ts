@@ -119,7 +119,8 @@ export class EventStream {
     if (this.socket !== socket || this.stopped) return;
     this.socket = undefined;
     socket.close();
-    void this.lost();
+    // Nothing has been seen since then.
+    void this.lost(this.pulse?.heardAt);
   }
 
   current = (): Link => this.link;
@@ -169,7 +170,7 @@ export class EventStream {
     if (at !== undefined) this.wiring.serverTime(at);
   }
 
-  private async lost(): Promise<void> {
+  private async lost(unseenSince = this.wiring.now()): Promise<void> {
     this.socket = undefined;
     this.pulse?.stop();
     this.pulse = undefined;
@@ -177,7 +178,7 @@ export class EventStream {
     const wait = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.tries);
     this.tries += 1;
     const jittered = wait * (0.75 + this.wiring.random() / 2);
-    const since = this.link.since || this.wiring.now();
+    const since = this.link.since || unseenSince;
     this.set({ state: "stale", since, retryAt: this.wiring.now() + jittered });
     this.store.tear();
     this.retry = setTimeout(() => {
