@@ -101,7 +101,7 @@ fn what_is_typed_stays_apart_from_what_is_said_meanwhile() {
     screen.sees("Who shall answer?");
     // A slip of the finger, mended.
     screen.types("9\x7f1\r");
-    screen.sees("assistant answers.");
+    screen.sees("The stand-in network dials");
     screen.until("speech", |rows| (words_of_agent(rows) > 2).then_some(()));
     let begun = "I need a hair";
     for (at, letter) in begun.char_indices() {
