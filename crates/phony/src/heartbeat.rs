@@ -84,7 +84,10 @@ impl Heartbeat {
 
     fn text(&mut self) -> String {
         self.told = Some(now());
-        format!(r#"{{"type":"{KIND}","timestamp":"{}"}}"#, wall().strftime("%Y-%m-%dT%H:%M:%S%.3fZ"))
+        format!(
+            r#"{{"type":"{KIND}","timestamp":"{}"}}"#,
+            wall().strftime("%Y-%m-%dT%H:%M:%S%.3fZ")
+        )
     }
 }
 

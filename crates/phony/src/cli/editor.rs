@@ -250,8 +250,8 @@ impl Editor {
 
     /// One letter to the left, with the marks that stand on it.
     fn left(&self) -> usize {
-        let letters = self.text[..self.cursor].char_indices().rev();
-        letters.into_iter().find(|(_, c)| c.width().unwrap_or(0) > 0).map_or(0, |(at, _)| at)
+        let mut letters = self.text[..self.cursor].char_indices().rev();
+        letters.find(|(_, c)| c.width().unwrap_or(0) > 0).map_or(0, |(at, _)| at)
     }
 
     fn right(&self) -> usize {
@@ -338,7 +338,7 @@ mod tests {
     fn whatever_else_arrives_is_no_part_of_the_line() {
         assert_eq!(shown(b"a\x1b[99;99~\x1b[200~b\x00\x07c"), "abc|");
         assert_eq!(shown(b"a\xff\xc3(b"), "a(b|");
-        assert_eq!(shown(b"a\x1b\x1b[Db"), "ba|".replace("ba|", "b|a"));
+        assert_eq!(shown(b"a\x1b\x1b[Db"), "b|a");
         let long = "x".repeat(LONGEST + 10);
         assert_eq!(shown(long.as_bytes()).len(), LONGEST + 1);
     }

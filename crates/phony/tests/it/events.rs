@@ -102,7 +102,7 @@ async fn a_viewer_who_sends_heartbeats_is_told_the_servers_time_and_nobody_else_
     house.ring("CA1").await;
     let mut page = house.events("").await;
     let mut script = house.events("?callSid=CA1").await;
-    let before = jiff::Timestamp::now();
+    let before = now();
     page.send(&json!({ "type": "heartbeat" })).await;
     let beat = page.next_of("heartbeat").await;
     let told: jiff::Timestamp = beat["timestamp"].as_str().unwrap().parse().unwrap();
@@ -122,6 +122,11 @@ async fn a_viewer_who_sends_heartbeats_is_told_the_servers_time_and_nobody_else_
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "what is told is held to the test's own clock")]
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
 /// Longer than between two pings, by far less than proxies are told to wait.
 const PING: Duration = Duration::from_secs(15);
 /// Two pings without an answer, and some time to spare.
@@ -136,9 +141,8 @@ async fn a_quiet_socket_is_kept_open_through_proxies_by_pings() {
     let mut phone = Line(phone);
     phone.send(&json!({ "type": "setup", "direction": "inbound" })).await;
     for mut socket in [viewer.0, phone.0] {
-        let pinged = async {
-            while !matches!(socket.next().await.unwrap().unwrap(), Message::Ping(_)) {}
-        };
+        let pinged =
+            async { while !matches!(socket.next().await.unwrap().unwrap(), Message::Ping(_)) {} };
         timeout(PING, pinged).await.expect("a ping");
     }
 }

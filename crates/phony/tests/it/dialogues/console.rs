@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::process::Child;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use phony::stage::TempFolder;
 use pty_process::Size;
@@ -12,7 +12,7 @@ use rustix::termios::{LocalModes, tcgetattr};
 
 use crate::command::Run;
 
-/// How long anything may take to be shown.
+/// How long nothing may be shown while something is waited for.
 const PATIENCE: Duration = Duration::from_secs(40);
 const ROWS: u16 = 40;
 const COLUMNS: u16 = 60;
@@ -59,7 +59,6 @@ impl Screen {
     /// Waits until the rows are so; they are looked at whenever they have changed.
     #[track_caller]
     fn until<T>(&self, what: &str, mut look: impl FnMut(&[String]) -> Option<T>) -> T {
-        let end = Instant::now() + PATIENCE;
         let mut parser = self.shown.parser.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let rows = parser.screen().rows(0, COLUMNS);
@@ -67,9 +66,9 @@ impl Screen {
             if let Some(found) = look(&rows) {
                 return found;
             }
-            let left = end.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "no {what}:\n{}", rows.join("\n"));
-            parser = self.shown.changed.wait_timeout(parser, left).unwrap().0;
+            let waited = self.shown.changed.wait_timeout(parser, PATIENCE).unwrap();
+            assert!(!waited.1.timed_out(), "no {what}:\n{}", rows.join("\n"));
+            parser = waited.0;
         }
     }
 
