@@ -1,23 +1,10 @@
 // The page with a clock that is wrong, and with a connection that dies without a word.
 import assert from "node:assert/strict";
+import { setClock } from "../clock.mjs";
 import { TOKEN } from "../house.mjs";
 import { line, phony, somebody } from "./context.mjs";
 
 const SEVEN_MINUTES_MS = 420_000;
-
-/** Runs in the page before anything else: its clock is so many milliseconds off. */
-function clockOff(ms) {
-  const Real = Date;
-  window.Date = class extends Real {
-    constructor(...parts) {
-      if (parts.length > 0) super(...parts);
-      else super(Real.now() + ms);
-    }
-    static now() {
-      return Real.now() + ms;
-    }
-  };
-}
 
 const seconds = (text) => {
   const [, minutes, rest] = /(\d+):(\d\d)/.exec(text) ?? [];
@@ -30,7 +17,7 @@ export const link = {
       const began = performance.now();
       const call = await phony.ring(["Could I get a discount?"]);
       const someone = await somebody();
-      await someone.context.addInitScript(clockOff, off);
+      await someone.context.addInitScript(setClock, off);
       const page = await someone.open(`/calls/${call.sid}`);
       const left = page.getByRole("timer").filter({ hasText: "left" });
       await left.waitFor();

@@ -1,23 +1,9 @@
 // Whose time is shown, whether what is shown is live, and alerts where the browser allows little.
 import assert from "node:assert/strict";
+import { setClock } from "../clock.mjs";
 import { call, DESK, PHONE, sidOf, site, watched } from "./context.mjs";
 
 const SEVEN_MINUTES_S = 420;
-
-/** Runs in the page: sets its clock so many milliseconds on, or back. */
-function setClock(ms) {
-  const Real =
-    Object.getPrototypeOf(Date) === Function.prototype ? Date : Object.getPrototypeOf(Date);
-  window.Date = class extends Real {
-    constructor(...parts) {
-      if (parts.length > 0) super(...parts);
-      else super(Real.now() + ms);
-    }
-    static now() {
-      return Real.now() + ms;
-    }
-  };
-}
 
 /** Asks a question with a minute's time. */
 const ask = (page, digit, prompt) =>
