@@ -168,13 +168,23 @@ export const link = {
     const { context, page } = await alerted(silentUntilTouched);
     const said = page.getByText("The browser keeps this page silent until you touch it");
     await said.waitFor();
-    for (const prompt of ["One?", "Two?"]) await ask(page, 5, prompt);
+    // One after the other, so that each is heard of: the next waits when the last is answered.
+    for (let at = 0; at < 10; at += 1) {
+      await ask(page, 5, `Number ${at}?`);
+      await page.getByText(`Number ${at}?`).first().waitFor();
+      await page.evaluate(
+        (sid) => window.phonyMock.add(sid, "query_response", { text: "Yes." }),
+        sidOf(5),
+      );
+      await page.getByText(`Number ${at}?`).waitFor({ state: "detached" });
+    }
     assert.equal(await page.evaluate(() => window.tones), 0);
     await page.getByRole("button", { name: "Turn the sound on" }).click();
     await said.waitFor({ state: "detached" });
-    // What waited sounds once, however often it was held back.
+    // What was held back sounds once, however often it was.
     await page.waitForFunction(() => window.tones > 0);
-    assert((await page.evaluate(() => window.tones)) <= 4);
+    const tones = await page.evaluate(() => window.tones);
+    assert(tones < 10, `${tones} tones at once`);
     await context.close();
   },
 };
