@@ -8,6 +8,7 @@ import { callPage } from "./mock/callPage.mjs";
 import { figures, site } from "./mock/context.mjs";
 import { hands } from "./mock/hands.mjs";
 import { keyboard } from "./mock/keyboard.mjs";
+import { link } from "./mock/link.mjs";
 import { smoothness } from "./mock/smoothness.mjs";
 
 const checks = {
@@ -15,6 +16,7 @@ const checks = {
   ...keyboard,
   ...board,
   ...callPage,
+  ...link,
   ...access,
   ...smoothness,
 };

@@ -7,6 +7,7 @@ import { crowd } from "./live/crowd.mjs";
 import { entering } from "./live/entering.mjs";
 import { hands } from "./live/hands.mjs";
 import { history } from "./live/history.mjs";
+import { link } from "./live/link.mjs";
 import { nodes } from "./live/nodes.mjs";
 import { placing } from "./live/placing.mjs";
 import { restarts } from "./live/restarts.mjs";
@@ -20,6 +21,7 @@ const checks = {
   ...softphone,
   ...placing,
   ...history,
+  ...link,
   ...nodes,
   ...restarts,
   ...crowd,

@@ -88,6 +88,9 @@ export const t = {
     alertsOff: "Stop alerting me",
     alertsBoth: "You will hear a sound, and be notified while you look elsewhere.",
     alertsSound: "You will hear a sound. The browser does not let this page notify you.",
+    soundBlocked:
+      "The browser keeps this page silent until you touch it: a call that waits makes no sound.",
+    soundOn: "Turn the sound on",
     loading: "Loading",
     notFound: "There is no such page.",
     toWallboard: "To the wallboard",

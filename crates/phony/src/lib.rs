@@ -28,6 +28,7 @@ pub mod dialer;
 pub mod doctor;
 pub mod error;
 pub mod events;
+mod heartbeat;
 pub mod history;
 pub mod http;
 pub mod lanes;

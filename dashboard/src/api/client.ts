@@ -182,6 +182,7 @@ async function request<T>(method: string, path: string, options: Options): Promi
     if (options.signal?.aborted) throw error;
     throw new ApiError(0, "UNREACHABLE", "The server cannot be reached.");
   }
+  for (const listener of dated) listener(response.headers.get("Date"));
   const body = await response.text();
   if (!response.ok) throw failure(response, body);
   try {
@@ -211,6 +212,14 @@ function failure(response: Response, body: string): ApiError {
     for (const listener of loggedOut) listener();
   }
   return failed;
+}
+
+const dated = new Set<(date: string | null) => void>();
+
+/** Calls back with the time that the server names in the header of each answer. */
+export function onDate(listener: (date: string | null) => void): () => void {
+  dated.add(listener);
+  return () => dated.delete(listener);
 }
 
 const loggedOut = new Set<() => void>();

@@ -178,6 +178,15 @@ export interface paths {
          * A call's events from the first one on, then as they happen; or every call's.
          * @description The socket is closed with 1000 after the call's last event, with 1013 if the viewer was too slow
          *     (connect again with `after`), with 1001 when the server stops.
+         *
+         *     Every 10 s the server sends a WebSocket ping, which keeps the connection open through proxies. A
+         *     client that leaves two in a row without an answer is taken for gone, and its socket is closed.
+         *
+         *     A client that wants to know that the connection still carries events, and the server's clock,
+         *     sends `{"type":"heartbeat"}`. It is answered at once with
+         *     `{"type":"heartbeat","timestamp":"2026-11-23T09:00:00.123Z"}`, the server's time, and from then on
+         *     gets one every 10 s, and before events if the last one is over a second old. It is not an event:
+         *     it has no `callSid` and no `seq`. A client that sends none receives events only.
          */
         get: operations["events"];
         put?: never;
@@ -528,6 +537,10 @@ export interface paths {
          * @description The first frame is `setup`; its `callSid` names the call (`CA` and 32 hexadecimal digits of the
          *     page's own making, or empty). Closing with 1000 hangs up; after any other end the same `callSid`
          *     brings the call back, for 30 s.
+         *
+         *     The server pings the socket every 10 s, and takes a page that leaves two pings in a row without an
+         *     answer for gone. A page that sends `{"type":"heartbeat"}` is answered with
+         *     `{"type":"heartbeat","timestamp":"…"}`, as on `/events/ws`, and gets one every 10 s from then on.
          */
         get: operations["softphone"];
         put?: never;

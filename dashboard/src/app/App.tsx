@@ -3,7 +3,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useDeferredValue, useEffect } from "react";
 import { api, onLoggedOut } from "../api/client";
 import { watch } from "../live/alerts";
-import { store, stream } from "../live/index";
+import { store, stream, useWaitingCalls } from "../live/index";
 import { Login } from "../pages/Login";
 import { resumePhone } from "../softphone/index";
 import { t } from "../texts";
@@ -69,9 +69,12 @@ export function App() {
 function Page() {
   const route = useRoute();
   const title = route.page === "unknown" ? t.product : t.pages[route.page];
+  const waiting = useWaitingCalls().length;
   useEffect(() => {
-    document.title = `${title} – ${t.product}`;
-  }, [title]);
+    // Seen in the tab of a page that may neither sound nor notify.
+    const count = waiting > 0 ? `(${waiting}) ` : "";
+    document.title = `${count}${title} – ${t.product}`;
+  }, [title, waiting]);
   return (
     <Shell page={route.page}>
       <Suspense fallback={<Loading />}>{pageOf(route)}</Suspense>

@@ -2,14 +2,11 @@
 import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
 import Typography from "@mui/material/Typography";
-import { useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
-import { api } from "../api/client";
-import { stream, useLink, useNow } from "../live/index";
+import { stream, useLink, useMonotonic } from "../live/index";
 import { t } from "../texts";
 import { hidden } from "./states";
 
-const HEARTBEAT_MS = 15_000;
 /** A stale link shorter than this is not worth a banner. */
 const GRACE_MS = 800;
 
@@ -29,8 +26,8 @@ export function LinkDot() {
 
 export function LinkBanner() {
   const link = useLink();
-  const now = useNow();
-  useHeartbeat();
+  const now = useMonotonic();
+  useSigns();
   const wasStale = useRef(false);
   const [message, setMessage] = useState("");
   useEffect(() => {
@@ -62,22 +59,17 @@ export function LinkBanner() {
   );
 }
 
-/** A dead connection does not always say so: an unanswered heartbeat ends it. */
-function useHeartbeat(): void {
-  const beat = useQuery({
-    queryKey: ["heartbeat"],
-    queryFn: ({ signal }) => api.health(signal),
-    refetchInterval: HEARTBEAT_MS,
-    refetchOnWindowFocus: "always",
-    retry: false,
-  });
-  useEffect(() => {
-    if (beat.isError) stream.suspect();
-  }, [beat.isError]);
+/** What the browser knows of the connection: the network is back, somebody looks at the page again. */
+function useSigns(): void {
   useEffect(() => {
     const back = () => stream.reconnect();
+    const look = () => stream.check();
     window.addEventListener("online", back);
-    return () => window.removeEventListener("online", back);
+    document.addEventListener("visibilitychange", look);
+    return () => {
+      window.removeEventListener("online", back);
+      document.removeEventListener("visibilitychange", look);
+    };
   }, []);
 }
 

@@ -8,7 +8,7 @@ import Typography from "@mui/material/Typography";
 import { useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { ApiError, api } from "../api/client";
-import { allowAlerts } from "../live/alerts";
+import { allowAlerts, endAlerts } from "../live/alerts";
 import { phone } from "../softphone/index";
 import { t } from "../texts";
 import {
@@ -30,6 +30,7 @@ import {
 import { KeyHelp, useKeys } from "./keys";
 import { LinkBanner, LinkDot } from "./LinkState";
 import { follow, go, paths, type Route } from "./router";
+import { SoundBanner } from "./SoundBanner";
 import { change, useSettings } from "./settings";
 import { hidden } from "./states";
 import { failureText, useToast } from "./toasts";
@@ -69,6 +70,7 @@ export function Shell(props: { page: Route["page"]; children: ReactNode }) {
         sx={{ gridArea: "main", overflow: "auto", outline: "none", minWidth: 0, minHeight: 0 }}
       >
         <LinkBanner />
+        <SoundBanner />
         {props.children}
       </Box>
       <KeyHelp open={help} onClose={() => setHelp(false)} />
@@ -119,7 +121,8 @@ function TopBar(props: { page: Route["page"]; onHelp: () => void }) {
         label={alerts ? t.shell.alertsOff : t.shell.alertsOn}
         onClick={() => {
           change({ alerts: !alerts });
-          if (!alerts) void alert();
+          if (alerts) endAlerts();
+          else void alert();
         }}
       >
         {alerts ? <BellIcon fontSize="small" /> : <BellOffIcon fontSize="small" />}

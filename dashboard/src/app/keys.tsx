@@ -22,9 +22,9 @@ export function useKeys(keys: Keys): void {
     const pressed = (event: KeyboardEvent) => {
       if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
       if (isTyping(event.target) || document.querySelector("[role=dialog]")) return;
-      const sequence = Date.now() - at < SEQUENCE_MS ? prefix + event.key : event.key;
+      const sequence = performance.now() - at < SEQUENCE_MS ? prefix + event.key : event.key;
       prefix = event.key === "g" ? "g " : "";
-      at = Date.now();
+      at = performance.now();
       const run = latest.current[sequence];
       if (!run) return;
       event.preventDefault();

@@ -1,21 +1,30 @@
-/** A sound and a desktop notification when a call begins to wait for a human. */
+/** A sound and a notification when a call begins to wait for a human. */
 import { go, paths } from "../app/router";
 import { settings } from "../app/settings";
 import { waits } from "../model/attention";
 import { t } from "../texts";
 import { store } from "./index";
+import { mayNotify, show } from "./notices";
+import { chime, relyOnSound } from "./sound";
 
 /** Asks for leave to notify; false if there is none. The sound works without. */
 export async function allowAlerts(): Promise<boolean> {
+  relyOnSound(true);
   chime();
   if (!("Notification" in window)) return false;
   if (Notification.permission !== "default") return Notification.permission === "granted";
   return (await Notification.requestPermission()) === "granted";
 }
 
+/** Nobody wants to be alerted any more. */
+export function endAlerts(): void {
+  relyOnSound(false);
+}
+
 /** Watches the calls; returns how to stop. */
 export function watch(): () => void {
   let known = waiting();
+  relyOnSound(settings().alerts);
   return store.subscribeAll(() => {
     const now = waiting();
     const fresh = [...now.values()].filter(({ key }) => !known.has(key));
@@ -24,21 +33,12 @@ export function watch(): () => void {
     if (!settings().alerts || first === undefined) return;
     chime();
     const away = document.hidden || !document.hasFocus();
-    if (away && "Notification" in window && Notification.permission === "granted") {
-      notify(first, fresh.length);
-    }
+    if (!away || !mayNotify()) return;
+    // One for all that came at once; it leads to the first call.
+    const title = fresh.length === 1 ? t.alert.title : t.alert.titles(fresh.length);
+    const path = paths.call(first.callSid);
+    void show({ title, body: first.text, tag: "phony-waiting", path }, go);
   });
-}
-
-/** One notification for all that came at once; a click on it leads to the first call. */
-function notify({ callSid, text }: Wait, count: number): void {
-  const title = count === 1 ? t.alert.title : t.alert.titles(count);
-  const shown = new Notification(title, { body: text, tag: "phony-waiting" });
-  shown.onclick = () => {
-    window.focus();
-    go(paths.call(callSid));
-    shown.close();
-  };
 }
 
 interface Wait {
@@ -62,30 +62,4 @@ function waiting(): Map<string, Wait> {
     if (reply) add(callSid, `r ${reply.since}`, t.alert.reply(reply.text));
   }
   return found;
-}
-
-let audio: AudioContext | undefined;
-
-/** Two soft notes, rising. */
-function chime(): void {
-  try {
-    audio ??= new AudioContext();
-    const start = audio.currentTime;
-    for (const [at, frequency] of [
-      [0, 659],
-      [0.16, 880],
-    ] as const) {
-      const tone = audio.createOscillator();
-      const volume = audio.createGain();
-      tone.frequency.value = frequency;
-      volume.gain.setValueAtTime(0, start + at);
-      volume.gain.linearRampToValueAtTime(0.12, start + at + 0.02);
-      volume.gain.exponentialRampToValueAtTime(0.001, start + at + 0.4);
-      tone.connect(volume).connect(audio.destination);
-      tone.start(start + at);
-      tone.stop(start + at + 0.45);
-    }
-  } catch {
-    // No sound device: the notification and the page itself remain.
-  }
 }

@@ -1,8 +1,9 @@
 /** The page's one store and one stream, and the hooks by which components read them. */
 import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
-import { api } from "../api/client";
+import { api, onDate } from "../api/client";
 import { byAttention, waits } from "../model/attention";
 import type { Call } from "../model/call";
+import { monotonic, serverClock } from "./clock";
 import { CallStore } from "./store";
 import { EventStream, type Link, type SocketLike } from "./stream";
 
@@ -31,9 +32,12 @@ export const stream = new EventStream(store, {
     return page.calls.map((call) => call.callSid);
   },
   probe: () => api.session(),
-  now: () => Date.now(),
+  now: monotonic,
+  serverTime: (at) => serverClock.heard(at),
   random: () => Math.random(),
 });
+
+onDate((date) => serverClock.roughly(date));
 
 export function useLink(): Link {
   return useSyncExternalStore(stream.subscribe, stream.current);
@@ -48,12 +52,17 @@ export function useCall(callSid: string): Call | undefined {
   return useSyncExternalStore(subscribe, () => store.get(callSid));
 }
 
-/** The time, once a second: ages and lengths tick together. */
+/** The server's time, once a second: ages and lengths tick together. */
 export function useNow(): number {
   return useSyncExternalStore(clock.subscribe, clock.now);
 }
 
-/** The time, once a second, for what goes through all calls. */
+/** Milliseconds since the page began, once a second: for what this browser alone knows of. */
+export function useMonotonic(): number {
+  return useSyncExternalStore(ownClock.subscribe, ownClock.now);
+}
+
+/** The server's time, once a second, for what goes through all calls. */
 export function useSummaryNow(): number {
   return useSyncExternalStore(summaryClock.subscribe, summaryClock.now);
 }
@@ -93,20 +102,28 @@ export function useDebounced<T>(value: T, ms: number): T {
 }
 
 /** Ticks once a second, so many milliseconds after the second: work is spread, not heaped. */
-function ticking(after: number) {
+function ticking(after: number, time: () => number) {
   const listeners = new Set<() => void>();
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let now = Date.now();
+  let now = time();
   const tick = () => {
-    now = Date.now();
-    timer = setTimeout(tick, 1_000 - ((now - after) % 1_000));
+    now = time();
+    clearTimeout(timer);
+    timer = setTimeout(tick, rest());
     for (const each of listeners) each();
   };
+  /** Up to the next tick; at most a second, wherever the clock stands. */
+  const rest = () => 1_000 - ((((time() - after) % 1_000) + 1_000) % 1_000);
+  serverClock.onJump(() => {
+    if (timer === undefined) now = time();
+    else tick();
+  });
   return {
     now: () => now,
     subscribe(listener: () => void) {
+      if (listeners.size === 0) now = time();
       listeners.add(listener);
-      timer ??= setTimeout(tick, 1_000 - ((Date.now() - after) % 1_000));
+      timer ??= setTimeout(tick, rest());
       return () => {
         listeners.delete(listener);
         if (listeners.size > 0) return;
@@ -117,9 +134,10 @@ function ticking(after: number) {
   };
 }
 
-const clock = ticking(0);
-const summaryClock = ticking(350);
-const rankingClock = ticking(700);
+const clock = ticking(0, serverClock.now);
+const summaryClock = ticking(350, serverClock.now);
+const rankingClock = ticking(700, serverClock.now);
+const ownClock = ticking(0, monotonic);
 
 function ranked(wanted: (call: Call) => boolean) {
   let sids: string[] = [];
@@ -127,7 +145,7 @@ function ranked(wanted: (call: Call) => boolean) {
   /** Recomputes; the array stays the same object while the order does. */
   const refresh = () => {
     const calls = store.live().filter(wanted);
-    const next = byAttention(calls, Date.now()).map((call) => call.callSid);
+    const next = byAttention(calls, serverClock.now()).map((call) => call.callSid);
     if (next.length === sids.length && next.every((sid, at) => sid === sids[at])) return;
     sids = next;
   };

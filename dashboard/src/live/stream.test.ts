@@ -5,6 +5,8 @@ import { EventStream, type SocketLike } from "./stream";
 /** A server that numbers events, replays them, and can go away. */
 class FakeServer {
   sockets: FakeSocket[] = [];
+  /** What is between it and the page passes nothing on, and closes nothing. */
+  stopped = false;
   stored: { callSid: string; seq: number; type: string }[] = [];
   up = true;
   opened: Record<string, string>[] = [];
@@ -13,12 +15,13 @@ class FakeServer {
     this.opened.push(query);
     const socket = new FakeSocket(query, this);
     setTimeout(() => {
+      if (this.stopped) return;
       if (!this.up) return socket.close();
       this.sockets.push(socket);
       socket.onopen?.();
       for (const event of this.stored) {
         if (event.callSid === query.callSid && event.seq > Number(query.after ?? 0)) {
-          socket.send(event);
+          socket.tell(event);
         }
       }
     }, 1);
@@ -37,11 +40,17 @@ class FakeServer {
   send(event: { callSid: string }): void {
     for (const socket of this.sockets) {
       const { callSid } = socket.query;
-      if (callSid === undefined || callSid === event.callSid) socket.send(event);
+      if (callSid === undefined || callSid === event.callSid) socket.tell(event);
     }
   }
 
   live = (): string[] => [...new Set(this.stored.map((event) => event.callSid))];
+
+  /** As a proxy that hangs: sockets stay open and dead, and new ones do not open. */
+  stop(): void {
+    this.stopped = true;
+    for (const socket of this.sockets) socket.dead = true;
+  }
 
   crash(): void {
     this.up = false;
@@ -55,6 +64,9 @@ class FakeSocket implements SocketLike {
   onclose: ((event: { code: number }) => void) | null = null;
   readonly query: Record<string, string>;
   private readonly server: FakeServer;
+  /** Nothing passes any more, and not even its end is told. */
+  dead = false;
+  heartbeats: number[] = [];
   private closed = false;
 
   constructor(query: Record<string, string>, server: FakeServer) {
@@ -62,25 +74,38 @@ class FakeSocket implements SocketLike {
     this.server = server;
   }
 
-  send(event: object): void {
-    if (!this.closed) this.onmessage?.({ data: JSON.stringify(event) });
+  /** From the page: each of its heartbeats is answered. */
+  send(text: string): void {
+    expect(JSON.parse(text)).toEqual({ type: "heartbeat" });
+    this.heartbeats.push(Date.now());
+    const timestamp = new Date(Date.now() + AHEAD_MS).toISOString();
+    setTimeout(() => this.tell({ type: "heartbeat", timestamp }), 1);
+  }
+
+  tell(event: object): void {
+    if (!this.closed && !this.dead) this.onmessage?.({ data: JSON.stringify(event) });
   }
 
   close(): void {
     if (this.closed) return;
     this.closed = true;
     this.server.sockets = this.server.sockets.filter((socket) => socket !== this);
-    this.onclose?.({ code: 1006 });
+    if (!this.dead) this.onclose?.({ code: 1006 });
   }
 }
 
+/** The server's clock less the page's. */
+const AHEAD_MS = 420_000;
+
 let server: FakeServer;
+let told: number[];
 let store: CallStore;
 let stream: EventStream;
 
 beforeEach(() => {
   vi.useFakeTimers();
   server = new FakeServer();
+  told = [];
   store = new CallStore();
   stream = new EventStream(store, {
     open: server.open,
@@ -90,6 +115,7 @@ beforeEach(() => {
       return true;
     },
     now: () => Date.now(),
+    serverTime: (at) => told.push(at - Date.now()),
     random: () => 0.5,
   });
 });
@@ -223,6 +249,7 @@ test("a page that is logged out does not try again", async () => {
     liveCalls: async () => [],
     probe: async () => false,
     now: () => Date.now(),
+    serverTime: (at) => told.push(at - Date.now()),
     random: () => 0.5,
   });
   quiet.start();
@@ -233,4 +260,66 @@ test("a page that is logged out does not try again", async () => {
   await pass(60_000);
   expect(server.opened).toHaveLength(tries);
   quiet.stop();
+});
+
+test("a socket that has died without a word is not called live for longer than 15 s", async () => {
+  stream.start();
+  await pass(100);
+  server.say("CA1", "session_start");
+  server.say("CA1", "transcript", { speaker: "caller", text: "one" });
+  // It dies at the worst moment: right after a heartbeat.
+  await pass(10_000);
+  expect(stream.current().state).toBe("live");
+  server.stop();
+  server.say("CA1", "transcript", { speaker: "caller", text: "two" });
+  const died = Date.now();
+  await pass(15_000);
+  expect(stream.current().state).toBe("stale");
+  expect(stream.current().since).toBeLessThanOrEqual(died);
+  // New sockets do not open either; it is tried on.
+  await pass(60_000);
+  expect(stream.current().state).toBe("stale");
+  server.stopped = false;
+  await pass(25_000);
+  expect(stream.current().state).toBe("live");
+  expect(texts("CA1")).toEqual(["one", "two"]);
+  server.say("CA1", "transcript", { speaker: "caller", text: "three" });
+  await pass(100);
+  expect(texts("CA1")).toEqual(["one", "two", "three"]);
+});
+
+test("heartbeats go both ways every 10 s, and a quiet server is no dead one", async () => {
+  stream.start();
+  await pass(120_000);
+  expect(stream.current().state).toBe("live");
+  const [socket] = server.sockets;
+  const gaps = socket?.heartbeats.map((at, which, all) => at - (all[which - 1] ?? at)) ?? [];
+  expect(gaps.length).toBeGreaterThanOrEqual(12);
+  expect(Math.max(...gaps)).toBeLessThanOrEqual(11_000);
+  expect(server.opened).toHaveLength(1);
+});
+
+test("the server's time is taken from each heartbeat, the first one at once", async () => {
+  stream.start();
+  await pass(100);
+  expect(told).toHaveLength(1);
+  await pass(60_000);
+  expect(told.length).toBeGreaterThanOrEqual(6);
+  for (const ahead of told) expect(ahead).toBe(AHEAD_MS - 1);
+});
+
+test("a page whose timers were held back asks before it judges", async () => {
+  stream.start();
+  await pass(100);
+  const [socket] = server.sockets;
+  // The computer has slept for ten minutes, and the socket has lived.
+  vi.setSystemTime(Date.now() + 600_000);
+  await pass(1_500);
+  expect(stream.current().state).toBe("live");
+  expect(server.sockets[0]).toBe(socket);
+  // And once more, with a socket that has died meanwhile.
+  server.stop();
+  vi.setSystemTime(Date.now() + 600_000);
+  await pass(15_000);
+  expect(stream.current().state).toBe("stale");
 });

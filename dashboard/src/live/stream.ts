@@ -6,6 +6,7 @@
  */
 import { type CallEvent, parseEvent } from "../api/events";
 import { hasGap } from "../model/call";
+import { HEARTBEAT, heartbeatTime, Pulse } from "./pulse";
 import type { CallStore } from "./store";
 
 /** What is needed of a `WebSocket`; the page with recorded events brings its own. */
@@ -13,6 +14,7 @@ export interface SocketLike {
   onopen: (() => void) | null;
   onmessage: ((message: { data: unknown }) => void) | null;
   onclose: ((event: { code: number }) => void) | null;
+  send(text: string): void;
   close(): void;
 }
 
@@ -30,7 +32,10 @@ export interface Wiring {
   liveCalls: () => Promise<string[]>;
   /** Whether the server still answers and still knows us; false once logged out. */
   probe: () => Promise<boolean>;
+  /** Milliseconds by a clock that nobody sets. */
   now: () => number;
+  /** Takes the server's time, whenever it tells it. */
+  serverTime: (at: number) => void;
   random: () => number;
 }
 
@@ -53,6 +58,7 @@ export class EventStream {
   private listeners = new Set<() => void>();
   private retry: ReturnType<typeof setTimeout> | undefined;
   private tries = 0;
+  private pulse: Pulse | undefined;
   private stopped = true;
   private queue: string[] = [];
   private running = new Map<string, () => void>();
@@ -81,6 +87,7 @@ export class EventStream {
   stop(): void {
     this.stopped = true;
     clearTimeout(this.retry);
+    this.pulse?.stop();
     this.unsubscribe?.();
     this.stopReplays();
     const socket = this.socket;
@@ -102,9 +109,18 @@ export class EventStream {
     this.connect();
   }
 
-  /** The server is known to be gone although the socket has not noticed. */
-  suspect(): void {
-    if (this.link.state === "live") this.socket?.close();
+  /** Looks at once whether the one socket still brings anything. */
+  check(): void {
+    this.pulse?.check();
+  }
+
+  /** It is dead: its end is not waited for, since a dead one does not come to it for a long time. */
+  private giveUp(socket: SocketLike): void {
+    if (this.socket !== socket || this.stopped) return;
+    this.socket = undefined;
+    socket.close();
+    // Nothing has been seen since then.
+    void this.lost(this.pulse?.heardAt);
   }
 
   current = (): Link => this.link;
@@ -115,20 +131,31 @@ export class EventStream {
   };
 
   private connect(): void {
+    const before = this.socket;
     const socket = this.wiring.open({});
     this.socket = socket;
-    const limit = setTimeout(() => socket.close(), OPENING_MS);
+    // One that is still trying has been tried long enough.
+    before?.close();
+    const limit = setTimeout(() => this.giveUp(socket), OPENING_MS);
     socket.onopen = () => {
       clearTimeout(limit);
       if (this.socket !== socket) return;
       this.tries = 0;
+      this.pulse = new Pulse({
+        now: this.wiring.now,
+        ask: () => socket.send(HEARTBEAT),
+        dead: () => this.giveUp(socket),
+      });
+      this.pulse.ask();
       this.set({ state: "live", since: 0, retryAt: 0 });
       this.spoken.clear();
       void this.catchUp(socket);
     };
     socket.onmessage = (message) => {
+      if (this.socket !== socket) return;
+      this.pulse?.heard();
       const event = parsed(message);
-      if (!event) return;
+      if (!event) return this.tellTime(message.data);
       this.spoken.add(event.callSid);
       this.store.receive(event);
     };
@@ -138,13 +165,20 @@ export class EventStream {
     };
   }
 
-  private async lost(): Promise<void> {
+  private tellTime(data: unknown): void {
+    const at = heartbeatTime(data);
+    if (at !== undefined) this.wiring.serverTime(at);
+  }
+
+  private async lost(unseenSince = this.wiring.now()): Promise<void> {
     this.socket = undefined;
+    this.pulse?.stop();
+    this.pulse = undefined;
     this.stopReplays();
     const wait = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.tries);
     this.tries += 1;
     const jittered = wait * (0.75 + this.wiring.random() / 2);
-    const since = this.link.since || this.wiring.now();
+    const since = this.link.since || unseenSince;
     this.set({ state: "stale", since, retryAt: this.wiring.now() + jittered });
     this.store.tear();
     this.retry = setTimeout(() => {

@@ -1,5 +1,6 @@
 /** Agents, scenarios and findings of the stand-in server. */
 import type { Agent, DoctorReport, Nodes, Scenario } from "../api/client";
+import { serverNow } from "./server";
 
 const COMMANDS = ["press", "transfer", "end_call", "request_user"];
 
@@ -140,7 +141,7 @@ export const report: DoctorReport = {
 
 /** The nodes as they are at this moment: one answers, one stops, one was killed. */
 export function nodes(): Nodes {
-  const ago = (seconds: number) => new Date(Date.now() - seconds * 1_000).toISOString();
+  const ago = (seconds: number) => new Date(serverNow() - seconds * 1_000).toISOString();
   const node = { version: "0.1.0", port: 24187, reason: null };
   return {
     nodes: [

@@ -3,7 +3,7 @@
  * `npm run dev:mock`, and by the screenshots. Options in the address: `quiet` (no calls), `login`
  * (logged out at first; the token is `letmein`), `load=200` (that many calls that stream words),
  * `ramp=5` (and come within so many seconds),
- * `long=2000` (a call of that many turns), `older` (a server without the newer routes).
+ * `long=2000` (a call of that many turns), `skew=420` (the server's clock is so many seconds ahead), `older` (a server without the newer routes).
  */
 import { replaceSocket } from "../live/index";
 import { replacePhone } from "../softphone/index";

@@ -1,6 +1,6 @@
 /** The softphone's far end, made up: it greets, echoes, and tells its call's events. */
 import type { PhoneSocket } from "../softphone/phone";
-import type { MockServer } from "./server";
+import { type MockServer, serverNow } from "./server";
 
 const TOKEN_MS = 60;
 const REPLIES = [
@@ -26,6 +26,12 @@ export class MockPhone implements PhoneSocket {
 
   send(text: string): void {
     const frame = JSON.parse(text) as Record<string, string>;
+    if (frame.type === "heartbeat") {
+      const timestamp = new Date(serverNow()).toISOString();
+      setTimeout(() =>
+        this.onmessage?.({ data: JSON.stringify({ type: "heartbeat", timestamp }) }),
+      );
+    }
     if (frame.type === "setup") {
       this.callSid = frame.callSid ?? "";
       const parties = { from: "softphone", to: "+14155550100" };

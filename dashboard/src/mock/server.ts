@@ -27,13 +27,24 @@ const RECORDINGS: [events: RawEvent[], endedAgoMs: number][] = [
 ];
 
 const REPLAYED_AT_ONCE = 50;
+const HEARTBEAT_MS = 10_000;
+
+/** The server's clock less the browser's as it was when the page began, by the address. */
+const SKEW_MS = Number(new URLSearchParams(location.search).get("skew") ?? 0) * 1_000;
+const epoch = Date.now() + SKEW_MS - performance.now();
+
+/** The server's time, whatever becomes of the browser's clock. */
+export const serverNow = (): number => epoch + performance.now();
 
 class MockSocket implements SocketLike {
   onopen: (() => void) | null = null;
   onmessage: ((message: { data: unknown }) => void) | null = null;
   onclose: ((event: { code: number }) => void) | null = null;
   closed = false;
+  /** What is between here and the page passes nothing on. */
+  stopped = false;
   readonly callSid: string | undefined;
+  private beats: ReturnType<typeof setInterval> | undefined;
   private readonly gone: (socket: MockSocket) => void;
 
   constructor(callSid: string | undefined, gone: (socket: MockSocket) => void) {
@@ -41,13 +52,22 @@ class MockSocket implements SocketLike {
     this.gone = gone;
   }
 
-  send(event: RawEvent): void {
-    if (!this.closed) this.onmessage?.({ data: JSON.stringify(event) });
+  tell(event: object): void {
+    if (!this.closed && !this.stopped) this.onmessage?.({ data: JSON.stringify(event) });
+  }
+
+  /** From the page: a heartbeat, which is answered and from then on comes by itself. */
+  send(_text: string): void {
+    const beat = () =>
+      this.tell({ type: "heartbeat", timestamp: new Date(serverNow()).toISOString() });
+    setTimeout(beat, 2);
+    this.beats ??= setInterval(beat, HEARTBEAT_MS);
   }
 
   close(): void {
     if (this.closed) return;
     this.closed = true;
+    clearInterval(this.beats);
     this.gone(this);
     this.onclose?.({ code: 1000 });
   }
@@ -56,6 +76,7 @@ class MockSocket implements SocketLike {
 export class MockServer {
   /** While down, every request and socket fails. */
   down = false;
+  private deaf = false;
   private calls = new Map<string, RawEvent[]>();
   private sockets = new Set<MockSocket>();
 
@@ -63,9 +84,16 @@ export class MockServer {
     for (const [events, ago] of RECORDINGS) this.play(events, ago);
   }
 
+  /** What is between page and server passes nothing on, and closes nothing; or does so again. */
+  stopSockets(on: boolean): void {
+    this.deaf = on;
+    for (const socket of this.sockets) socket.stopped ||= on;
+  }
+
   open(query: Record<string, string>): SocketLike {
     const socket = new MockSocket(query.callSid, (gone) => this.sockets.delete(gone));
     setTimeout(() => {
+      if (this.deaf) return;
       if (this.down) return socket.close();
       this.sockets.add(socket);
       socket.onopen?.();
@@ -79,7 +107,7 @@ export class MockServer {
   private replay(socket: MockSocket, after: number): void {
     const events = this.calls.get(socket.callSid ?? "") ?? [];
     const next = events.slice(after, after + REPLAYED_AT_ONCE);
-    for (const event of next) socket.send(event);
+    for (const event of next) socket.tell(event);
     const told = after + next.length;
     if (told < events.length) setTimeout(() => this.replay(socket, told));
   }
@@ -92,19 +120,23 @@ export class MockServer {
       this.calls.set(event.callSid, events);
     }
     for (const socket of this.sockets) {
-      if (socket.callSid === undefined || socket.callSid === event.callSid) socket.send(event);
+      if (socket.callSid === undefined || socket.callSid === event.callSid) socket.tell(event);
     }
   }
 
   /** The next event of a call, numbered and dated. */
   add(callSid: string, type: string, fields: Record<string, unknown> = {}): void {
     const seq = (this.calls.get(callSid)?.length ?? 0) + 1;
-    this.publish({ type, callSid, timestamp: new Date().toISOString(), seq, ...fields });
+    this.publish({ type, callSid, timestamp: new Date(serverNow()).toISOString(), seq, ...fields });
   }
 
   /** Live-only words. */
   words(callSid: string, fields: Record<string, unknown>): void {
-    this.publish({ callSid, timestamp: new Date().toISOString(), ...fields } as RawEvent);
+    this.publish({
+      callSid,
+      timestamp: new Date(serverNow()).toISOString(),
+      ...fields,
+    } as RawEvent);
   }
 
   live(): string[] {
@@ -208,11 +240,11 @@ export class MockServer {
   /** What lies in the past is there at once, the rest comes at its time. */
   private play(events: RawEvent[], endedAgoMs: number): void {
     const last = Date.parse(events.at(-1)?.timestamp ?? "");
-    const shift = Date.now() - endedAgoMs - last;
+    const shift = serverNow() - endedAgoMs - last;
     for (const recorded of events) {
       const at = Date.parse(recorded.timestamp) + shift;
       const event = { ...recorded, timestamp: new Date(at).toISOString() };
-      const wait = at - Date.now();
+      const wait = at - serverNow();
       if (wait > 0) setTimeout(() => this.publish(this.renumbered(event)), wait);
       else if (event.seq !== undefined) this.publish(event);
     }

@@ -1,6 +1,7 @@
 /** The page's one telephone, and the hooks by which components read it. */
 import { useSyncExternalStore } from "react";
 import { settings } from "../app/settings";
+import { monotonic } from "../live/clock";
 import { Phone, type PhoneSocket, type PhoneState } from "./phone";
 import { voiceNamed } from "./voices";
 
@@ -23,7 +24,7 @@ const KEY = "phony.softphone";
 export const phone = new Phone({
   open: (agent) => openPhone(agent),
   voice: () => voiceNamed(settings().voice),
-  now: () => Date.now(),
+  now: monotonic,
   keep(call) {
     try {
       if (call) sessionStorage.setItem(KEY, JSON.stringify(call));

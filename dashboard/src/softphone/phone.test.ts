@@ -110,3 +110,27 @@ test("a refusal is not tried again", () => {
   expect(sockets).toHaveLength(1);
   expect(phone.current()).toMatchObject({ phase: "over", trouble: "the call is over" });
 });
+
+test("a socket that has died without a word is left, and the call goes on over another", () => {
+  const { phone, sockets } = ringing();
+  const beat = { type: "heartbeat", timestamp: "2026-11-23T09:00:00.000Z" };
+  for (let at = 0; at < 6; at += 1) {
+    vi.advanceTimersByTime(10_000);
+    sockets[0]?.take(beat);
+  }
+  expect(phone.current().phase).toBe("talking");
+  expect(sockets[0]?.sent.filter(({ type }) => type === "heartbeat").length).toBeGreaterThan(5);
+  vi.advanceTimersByTime(15_000);
+  expect(sockets.length).toBe(2);
+  sockets[1]?.onopen?.();
+  expect(sockets[1]?.sent[0]?.callSid).toBe(sockets[0]?.sent[0]?.callSid);
+  expect(phone.current().phase).toBe("talking");
+});
+
+test("a socket that never opens is not waited for", () => {
+  const { phone, sockets } = ringing();
+  sockets[0]?.onclose?.({ code: 1006, reason: "" });
+  vi.advanceTimersByTime(60_000);
+  expect(sockets.length).toBeGreaterThan(2);
+  expect(phone.current()).toMatchObject({ phase: "over", trouble: "lost" });
+});

@@ -2,6 +2,7 @@
  * The telephone itself: its socket, its call, and the way back to it. It belongs to the page and
  * not to the view of it, so the call goes on while the supervisor looks at something else.
  */
+import { HEARTBEAT, Pulse } from "../live/pulse";
 import { type FromPhone, newCallSid, newSessionId, parseFrame } from "./frames";
 import { Player, type Voice } from "./player";
 
@@ -34,6 +35,8 @@ export interface Wiring {
   keep: (call: { callSid: string; agent: string } | undefined) => void;
 }
 
+/** A socket that neither opens nor fails is given up. */
+const OPENING_MS = 8_000;
 /** The server keeps a lost call for half a minute. */
 const KEPT_MS = 30_000;
 const RETRY_MS = 1_000;
@@ -43,6 +46,7 @@ export class Phone {
   private socket: PhoneSocket | undefined;
   private player: Player | undefined;
   private retry: ReturnType<typeof setTimeout> | undefined;
+  private pulse: Pulse | undefined;
   private transferredTo: string | undefined;
   private speaking = false;
   private version = 0;
@@ -135,7 +139,15 @@ export class Phone {
       this.wiring.now,
     );
     let opened = false;
+    /** Its end is not waited for, since a dead one does not come to it for a long time. */
+    const giveUp = () => {
+      socket.onclose = null;
+      socket.close();
+      if (this.socket === socket) this.closed(0, "", opened);
+    };
+    const limit = setTimeout(giveUp, OPENING_MS);
     socket.onopen = () => {
+      clearTimeout(limit);
       if (this.socket !== socket) return;
       opened = true;
       this.send({
@@ -145,13 +157,21 @@ export class Phone {
         direction: "inbound",
         callStatus: "IN_PROGRESS",
       });
+      this.pulse = new Pulse({
+        now: this.wiring.now,
+        ask: () => socket.send(HEARTBEAT),
+        dead: giveUp,
+      });
       const since = this.state.phase === "ringing" ? this.wiring.now() : this.since();
       this.set({ phase: "talking", callSid, agent, since });
     };
     socket.onmessage = ({ data }) => {
-      if (this.socket === socket) this.take(data);
+      if (this.socket !== socket) return;
+      this.pulse?.heard();
+      this.take(data);
     };
     socket.onclose = ({ code, reason }) => {
+      clearTimeout(limit);
       if (this.socket === socket) this.closed(code, reason, opened);
     };
   }
@@ -168,6 +188,7 @@ export class Phone {
 
   private closed(code: number, reason: string, opened: boolean): void {
     this.socket = undefined;
+    this.pulse?.stop();
     this.player?.stop();
     const since = this.state.phase === "lost" ? this.since() : this.wiring.now();
     if (code === 1000) this.over("");
@@ -189,6 +210,7 @@ export class Phone {
   private finish(trouble: string): void {
     clearTimeout(this.retry);
     const socket = this.socket;
+    this.pulse?.stop();
     this.player?.stop();
     this.socket = undefined;
     socket?.close(1000);

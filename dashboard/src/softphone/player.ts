@@ -50,7 +50,12 @@ export class Player {
   private readonly changed: () => void;
   private readonly now: () => number;
 
-  constructor(voice: Voice, send: (frame: FromPhone) => void, changed: () => void, now = Date.now) {
+  constructor(
+    voice: Voice,
+    send: (frame: FromPhone) => void,
+    changed: () => void,
+    now: () => number,
+  ) {
     this.voice = voice;
     this.send = send;
     this.changed = changed;

@@ -1,6 +1,6 @@
 //! What a supervisor does.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Call, Output, State, millis};
 use crate::action::{Action, Refused};
@@ -198,8 +198,10 @@ impl Call {
         if self.transcript.questions.is_empty() {
             return;
         }
+        let mut sounds_on = Duration::ZERO;
         if matches!(self.state, State::OnHold) {
             // Words before the answer that are still sounding play out, and stand before it.
+            sounds_on = self.playback.remaining(now);
             let sounding = self.playback.take_all_as_sent(now);
             self.record(now, sounding);
         }
@@ -212,7 +214,14 @@ impl Call {
         if self.transcript.questions.is_empty() {
             self.deadlines.clear(Deadline::Question);
             match self.state {
-                State::OnHold => self.leave_hold(now),
+                State::OnHold => {
+                    self.leave_hold(now);
+                    if self.deadlines.is_set(Deadline::Filler) {
+                        // A filler is for the silence after those words, not for the end of them.
+                        let silence = now + sounds_on;
+                        self.deadlines.set(Deadline::Filler, silence + self.policy.filler_after);
+                    }
+                }
                 // Nobody speaks and nothing else will make the model speak.
                 State::Listening { .. } if self.playback.is_idle() && !self.caller_speaks => {
                     self.settle(now);

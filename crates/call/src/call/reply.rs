@@ -152,6 +152,12 @@ impl Reply {
         self.again
     }
 
+    /// Whether the caller has been asked to wait already: by a filler, or by the model in words with
+    /// which the phrase for it begins.
+    fn has_asked_to_wait(&self, phrase: &str) -> bool {
+        self.filler || begins_in(phrase, &spoken_of(&self.generated()))
+    }
+
     /// Whether a tool waits for the model's reaction.
     pub(super) fn answer_tool(&mut self, waits: bool) {
         self.again |= waits;
@@ -464,7 +470,12 @@ impl Call {
         if then.is_none() && !self.transcript.questions.is_empty() {
             self.last_written = self.reply().map(|reply| reply.written());
             let phrase = self.agent.phrases.hold.clone();
-            self.speak_on(now, Source::Hold, &phrase);
+            if self.reply().is_some_and(|reply| reply.has_asked_to_wait(&phrase)) {
+                // Said once: whoever hears it twice in a row hears a machine.
+                self.close_utterance();
+            } else {
+                self.speak_on(now, Source::Hold, &phrase);
+            }
             return self.hold_for_answer(now);
         }
         self.close_utterance();
@@ -510,4 +521,26 @@ impl Call {
         }
         self.last_written.clone().filter(|written| written.turn == turn)
     }
+}
+
+/// Whether the first two words of a phrase stand somewhere in the text, however they are spelt.
+fn begins_in(phrase: &str, text: &str) -> bool {
+    let words = |text: &str| -> Vec<String> {
+        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        words.map(str::to_lowercase).collect()
+    };
+    let (phrase, text) = (words(phrase), words(text));
+    phrase.get(..2).is_some_and(|opening| text.windows(2).any(|pair| pair == opening))
+}
+
+/// What the caller hears of what the model wrote.
+fn spoken_of(written: &str) -> String {
+    let mut scanner = Scanner::default();
+    let mut pieces = scanner.push(written);
+    pieces.extend(scanner.finish());
+    let spoken = pieces.into_iter().filter_map(|piece| match piece {
+        Piece::Text(text) => Some(text),
+        Piece::Command(_) | Piece::Malformed(_) => None,
+    });
+    spoken.collect()
 }

@@ -3,7 +3,6 @@
 //! A carrier turns what its network says into [`FromCarrier`] and [`ToCarrier`] into what its
 //! network wants to hear. It decides nothing about the call.
 
-mod heartbeat;
 pub mod softphone;
 pub mod twilio;
 

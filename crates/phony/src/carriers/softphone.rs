@@ -9,7 +9,7 @@ use phony_call::{CallSid, Direction, EndStatus, Identity};
 use phony_wire::twilio::relay::Setup;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::twilio::relay::{Line, close, first_frame};
+use super::twilio::relay::{FarEnd, Line, close, first_frame};
 use crate::registry::{Handle, Letter, random_token};
 use crate::socket::Socket;
 use crate::switchboard::Switchboard;
@@ -38,7 +38,7 @@ pub async fn carry(switchboard: Arc<Switchboard>, mut socket: Socket, agent: Opt
             call_itself.send(Letter::Over(EndStatus::Completed)).await;
         }
     };
-    if Line::attach(socket, &handle, kill, after).await {
+    if Line::attach(socket, FarEnd::Page, &handle, kill, after).await {
         tracing::debug!(callSid = %call, "softphone up");
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Sleep, sleep};
 
+use super::console::{self, Opened};
 use super::desk::Seat;
 use super::lines::{HELP, Line};
 use super::ui::{Style, Ui, clean};
@@ -18,6 +19,8 @@ const QUIET: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How far into the agent's speech a piped interruption falls.
 const INTO_SPEECH: Duration = Duration::from_millis(1_200);
+/// Stands in front of what the caller says.
+const YOU: &str = "you    ";
 /// Lines that may wait to be said.
 const WAITING: usize = 64;
 
@@ -29,13 +32,20 @@ pub(super) struct Typed {
     ahead: Option<String>,
     /// Whether somebody types them, who knows when to speak.
     by_hand: bool,
+    /// What keeps their line apart from what is printed.
+    _console: Option<Opened>,
 }
 
 impl Typed {
     /// Reads standard input from now on, on a thread of its own: a read cannot be called off.
     pub(super) fn start(by_hand: bool) -> std::io::Result<Self> {
         let (typed, lines) = mpsc::channel(WAITING);
+        let console = if by_hand { console::open() } else { None };
+        let edited = console.is_some();
         std::thread::Builder::new().name("phony-typed".into()).spawn(move || {
+            if edited {
+                return console::read(|line| typed.blocking_send(line).is_ok());
+            }
             let lines = std::io::stdin().lock().lines();
             for line in lines.map_while(Result::ok) {
                 if typed.blocking_send(line).is_err() {
@@ -43,7 +53,7 @@ impl Typed {
                 }
             }
         })?;
-        Ok(Self { lines, ahead: None, by_hand })
+        Ok(Self { lines, ahead: None, by_hand, _console: console })
     }
 
     /// The next line. May be dropped and called again.
@@ -91,6 +101,7 @@ pub(super) async fn converse(
     stop: impl Future<Output = ()>,
 ) {
     let (acts, mut heard) = line.split();
+    ui.listen(&format!("{} ", ui.paint(Style::Caller, YOU)));
     tokio::pin!(stop);
     let mut stopped = false;
     let mut talk = Talk {
@@ -271,7 +282,7 @@ impl Talk {
         if !self.by_hand
             && let Act::Say(text) = &act
         {
-            self.ui.line(&format!("{} {text}", self.ui.paint(Style::Caller, "you    ")));
+            self.ui.line(&format!("{} {text}", self.ui.paint(Style::Caller, YOU)));
         }
         self.wait_for(PATIENCE);
         Some(act)
@@ -284,7 +295,7 @@ impl Talk {
 
     fn end_line(&mut self) {
         if std::mem::take(&mut self.in_line) {
-            self.ui.line("");
+            self.ui.end_line();
         }
     }
 }

@@ -4,11 +4,18 @@ mod agents;
 mod api;
 mod call;
 mod calls;
+#[cfg(unix)]
+mod console;
+#[cfg(not(unix))]
+#[path = "no_console.rs"]
+mod console;
 mod converse;
 mod demo;
 mod desk;
 mod dnc;
 mod doctor;
+#[cfg(unix)]
+mod editor;
 mod example;
 mod floor;
 mod health;
@@ -23,6 +30,8 @@ mod sim;
 mod story;
 mod talk;
 mod ui;
+#[cfg(unix)]
+mod view;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -17,7 +17,7 @@ impl Questions<'_> {
         read: impl Fn(&str) -> Result<T, String>,
     ) -> Option<T> {
         loop {
-            self.ui.piece(question);
+            self.ui.prompt(question);
             let Some(line) = self.typed.next().await else {
                 self.ui.line("");
                 return None;

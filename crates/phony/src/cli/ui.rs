@@ -2,6 +2,8 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
+use super::console;
+
 /// Prints to standard output; in colour only where it is a terminal and nobody objects.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ui {
@@ -39,6 +41,9 @@ impl Ui {
     /// One line.
     #[expect(clippy::unused_self, reason = "whoever prints has been given the means to")]
     pub(super) fn line(self, text: &str) {
+        if console::line(text) {
+            return;
+        }
         // A reader that went away is no fault of the command.
         drop(writeln!(io::stdout().lock(), "{text}"));
     }
@@ -46,8 +51,38 @@ impl Ui {
     /// A part of a line, seen at once.
     #[expect(clippy::unused_self, reason = "whoever prints has been given the means to")]
     pub(super) fn piece(self, text: &str) {
+        if console::grow(text) {
+            return;
+        }
         let mut out = io::stdout().lock();
         drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+    }
+
+    /// The end of a line that was begun by pieces.
+    pub(super) fn end_line(self) {
+        if !console::end_line() {
+            self.line("");
+        }
+    }
+
+    /// Words in the place of those that were shown so last, until the next line.
+    pub(super) fn draft(self, text: &str) {
+        if !console::draft(text) {
+            self.piece(&format!("\r\u{1b}[2K{text}"));
+        }
+    }
+
+    /// Asks a question, to be answered behind it.
+    pub(super) fn prompt(self, question: &str) {
+        if !console::ask(question, false) {
+            self.piece(question);
+        }
+    }
+
+    /// Lets somebody type whatever they like behind a mark; at a console, where the mark stays.
+    #[expect(clippy::unused_self, reason = "whoever prints has been given the means to")]
+    pub(super) fn listen(self, mark: &str) {
+        console::ask(mark, true);
     }
 
     /// The text in a style, if there are any.
@@ -71,6 +106,13 @@ impl Ui {
 /// Whether somebody can be asked: both ends of the terminal are there.
 pub(super) fn has_terminal() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// Whether what somebody types can be kept apart from what is printed meanwhile.
+#[expect(clippy::disallowed_methods, reason = "what the terminal can do is no setting of Phony's")]
+pub(super) fn can_draw() -> bool {
+    let simple = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    has_terminal() && !simple
 }
 
 /// Words of others, fit for a terminal: they must not move the cursor or change colours.

@@ -15,11 +15,10 @@ use super::Http;
 use super::auth::{Supervisor, check_origin};
 use crate::error::{ApiError, ErrorBody, ErrorCode};
 use crate::events::View;
+use crate::heartbeat::{Beat, Heartbeat};
 
 /// How long a viewer may take to read what was sent.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
-/// How often a quiet socket is asked whether it is still there.
-const PING: Duration = Duration::from_secs(30);
 
 /// What to look at.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -36,6 +35,15 @@ pub(super) struct Wanted {
 ///
 /// The socket is closed with 1000 after the call's last event, with 1013 if the viewer was too slow
 /// (connect again with `after`), with 1001 when the server stops.
+///
+/// Every 10 s the server sends a WebSocket ping, which keeps the connection open through proxies. A
+/// client that leaves two in a row without an answer is taken for gone, and its socket is closed.
+///
+/// A client that wants to know that the connection still carries events, and the server's clock,
+/// sends `{"type":"heartbeat"}`. It is answered at once with
+/// `{"type":"heartbeat","timestamp":"2026-11-23T09:00:00.123Z"}`, the server's time, and from then on
+/// gets one every 10 s, and before events if the last one is over a second old. It is not an event:
+/// it has no `callSid` and no `seq`. A client that sends none receives events only.
 #[utoipa::path(
     get, path = "/events/ws", tag = "events", params(Wanted),
     responses(
@@ -113,12 +121,11 @@ async fn show(mut socket: WebSocket, view: View, kill: CancellationToken) {
 async fn tell(socket: &mut WebSocket, mut view: View) -> (u16, &'static str) {
     const GONE: (u16, &str) = (close_code::NORMAL, "");
     for event in std::mem::take(&mut view.past) {
-        if !matches!(timeout(WRITE_LIMIT, socket.feed(Message::Text(event))).await, Ok(Ok(()))) {
+        if !sent(socket, Message::Text(event)).await {
             return GONE;
         }
     }
-    let mut ping = tokio::time::interval(PING);
-    ping.tick().await;
+    let mut heartbeat = Heartbeat::start();
     loop {
         if !matches!(timeout(WRITE_LIMIT, socket.flush()).await, Ok(Ok(()))) {
             return GONE;
@@ -129,25 +136,52 @@ async fn tell(socket: &mut WebSocket, mut view: View) -> (u16, &'static str) {
                 if next.is_none() {
                     return (close_code::NORMAL, "the call has ended");
                 }
+                if let Some(time) = heartbeat.before_events()
+                    && !sent(socket, Message::Text(time.into())).await
+                {
+                    return GONE;
+                }
                 while let Some(event) = next {
-                    let sent = timeout(WRITE_LIMIT, socket.feed(Message::Text(event))).await;
-                    if !matches!(sent, Ok(Ok(()))) {
+                    if !sent(socket, Message::Text(event)).await {
                         return GONE;
                     }
                     next = view.live.try_recv().ok();
                 }
             }
-            // Viewers have nothing to say but that they go.
+            // Viewers have nothing to say but that they are there, and that they go.
             message = socket.recv() => match message {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return GONE,
-                Some(Ok(_)) => {}
+                Some(Ok(Message::Text(text))) => {
+                    if let Some(time) = heartbeat.heard_text(&text)
+                        && !sent(socket, Message::Text(time.into())).await
+                    {
+                        return GONE;
+                    }
+                }
+                Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => {
+                    heartbeat.heard();
+                }
             },
-            _ = ping.tick() => {
-                let sent = socket.feed(Message::Ping(axum::body::Bytes::new()));
-                if !matches!(timeout(WRITE_LIMIT, sent).await, Ok(Ok(()))) {
+            beat = heartbeat.next() => {
+                let alive = match beat {
+                    Beat::Due(time) => {
+                        let ping = sent(socket, Message::Ping(axum::body::Bytes::new())).await;
+                        match time {
+                            Some(time) if ping => sent(socket, Message::Text(time.into())).await,
+                            Some(_) | None => ping,
+                        }
+                    }
+                    Beat::Silent => false,
+                };
+                if !alive {
                     return GONE;
                 }
             }
         }
     }
+}
+
+/// Whether the viewer took it in time.
+async fn sent(socket: &mut WebSocket, message: Message) -> bool {
+    matches!(timeout(WRITE_LIMIT, socket.feed(message)).await, Ok(Ok(())))
 }

@@ -25,6 +25,10 @@ pub(super) struct Wanted {
 /// The first frame is `setup`; its `callSid` names the call (`CA` and 32 hexadecimal digits of the
 /// page's own making, or empty). Closing with 1000 hangs up; after any other end the same `callSid`
 /// brings the call back, for 30 s.
+///
+/// The server pings the socket every 10 s, and takes a page that leaves two pings in a row without an
+/// answer for gone. A page that sends `{"type":"heartbeat"}` is answered with
+/// `{"type":"heartbeat","timestamp":"…"}`, as on `/events/ws`, and gets one every 10 s from then on.
 #[utoipa::path(
     get, path = "/softphone/ws", tag = "calls", params(Wanted),
     responses(

@@ -1,6 +1,12 @@
 //! The event socket.
 
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
 use serde_json::{Value, json};
+use tokio::io::AsyncReadExt as _;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::house::{House, Line, house};
 
@@ -88,4 +94,69 @@ async fn strangers_and_pages_of_other_sites_are_refused() {
     let (status, body) = unknown.err().unwrap();
     assert_eq!(status, 404);
     assert!(body.contains("CALL_NOT_FOUND"), "{body}");
+}
+
+#[tokio::test]
+async fn a_viewer_who_sends_heartbeats_is_told_the_servers_time_and_nobody_else_is() {
+    let house = house().await;
+    house.ring("CA1").await;
+    let mut page = house.events("").await;
+    let mut script = house.events("?callSid=CA1").await;
+    let before = now();
+    page.send(&json!({ "type": "heartbeat" })).await;
+    let beat = page.next_of("heartbeat").await;
+    let told: jiff::Timestamp = beat["timestamp"].as_str().unwrap().parse().unwrap();
+    assert!((told.as_millisecond() - before.as_millisecond()).abs() < 5_000, "{beat}");
+    assert_eq!((&beat["callSid"], &beat["seq"]), (&Value::Null, &Value::Null), "it is no event");
+    // Nothing else that a viewer says is answered, or ends their view.
+    page.send_text("hello").await;
+    page.send(&json!({ "type": "hello" })).await;
+    press(&house, "one").await;
+    assert_eq!(page.next_of("whisper").await["text"], "one");
+    loop {
+        let event = script.next().await;
+        assert_eq!(event["callSid"], "CA1", "{event}");
+        if event["type"] == "whisper" {
+            break;
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "what is told is held to the test's own clock")]
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
+}
+
+/// Longer than between two pings, by far less than proxies are told to wait.
+const PING: Duration = Duration::from_secs(15);
+/// Two pings without an answer, and some time to spare.
+const GONE: Duration = Duration::from_secs(50);
+
+#[tokio::test]
+async fn a_quiet_socket_is_kept_open_through_proxies_by_pings() {
+    let house = house().await;
+    let viewer = house.events("").await;
+    let bearer = format!("Bearer {}", House::token());
+    let phone = house.socket("/softphone/ws", &[("authorization", &bearer)]).await.unwrap();
+    let mut phone = Line(phone);
+    phone.send(&json!({ "type": "setup", "direction": "inbound" })).await;
+    for mut socket in [viewer.0, phone.0] {
+        let pinged =
+            async { while !matches!(socket.next().await.unwrap().unwrap(), Message::Ping(_)) {} };
+        timeout(PING, pinged).await.expect("a ping");
+    }
+}
+
+#[tokio::test]
+async fn a_viewer_who_is_gone_without_a_word_is_let_go() {
+    let house = house().await;
+    let mut viewer = house.events("").await;
+    let tokio_tungstenite::MaybeTlsStream::Plain(stream) = viewer.0.get_mut() else {
+        panic!("there is no TLS here")
+    };
+    // Read past the WebSocket: nothing is answered, as by a machine that has lost its network.
+    let mut bytes = Vec::new();
+    timeout(GONE, stream.read_to_end(&mut bytes)).await.expect("the server's end").unwrap();
+    let pings = bytes.windows(2).filter(|frame| *frame == [0x89, 0]).count();
+    assert_eq!(pings, 2, "{bytes:?}");
 }

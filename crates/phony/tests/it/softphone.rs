@@ -192,3 +192,20 @@ async fn it_cannot_take_over_a_call_of_the_telephone_network() {
     }
     assert_eq!(house.running.switchboard.registry.count(), 1);
 }
+
+#[tokio::test]
+async fn heartbeats_are_answered_and_are_no_part_of_the_call() {
+    let mut house = house().await;
+    let (mut line, mut model) = talking(&mut house).await;
+    line.send(&json!({ "type": "heartbeat" })).await;
+    let beat = line.next_of("heartbeat").await;
+    assert!(beat["timestamp"].as_str().unwrap().ends_with('Z'), "{beat}");
+    line.send(&prompt("are you there?")).await;
+    let (turn, words) = model.asked().await;
+    assert_eq!(words, "are you there?");
+    model.reply(turn, "I am.").await;
+    assert_eq!(line.utterance().await, "I am.");
+    let metrics = house.http.get(house.url("/metrics")).bearer_auth(House::token());
+    let metrics = metrics.send().await.unwrap().text().await.unwrap();
+    assert!(!metrics.contains("phony_relay_bad_frames_total"), "{metrics}");
+}

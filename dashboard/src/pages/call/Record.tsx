@@ -4,6 +4,7 @@ import Button from "@mui/material/Button";
 import Typography from "@mui/material/Typography";
 import type { ReactNode } from "react";
 import { transcriptUrl } from "../../api/client";
+import { serverClock } from "../../live/clock";
 import type { Call, Turn } from "../../model/call";
 import { clock, dateAndTime, delay, dollars } from "../../model/format";
 import { percentile, turnLatency } from "../../model/latency";
@@ -30,7 +31,7 @@ export function Record(props: { call: Call }) {
       </Box>
       <Typography variant="body2">{t.record.summary(call, summary(call))}</Typography>
       <Box component="dl" sx={figures}>
-        <Figure name={t.record.started} value={dateAndTime(call.startedAt, Date.now())} />
+        <Figure name={t.record.started} value={dateAndTime(call.startedAt, serverClock.now())} />
         <Figure name={t.record.length} value={clock(call.durationMs)} />
         <Figure name={t.record.turns} value={turns.length} />
         <Figure

@@ -6,6 +6,7 @@ import MenuItem from "@mui/material/MenuItem";
 import { useId, useState } from "react";
 import { EXPORT_FORMS, exportUrl } from "../../api/client";
 import { DownIcon } from "../../app/icons";
+import { serverClock } from "../../live/clock";
 import { t } from "../../texts";
 
 export function Export(props: { wanted: Record<string, string> }) {
@@ -14,7 +15,7 @@ export function Export(props: { wanted: Record<string, string> }) {
   const open = anchor !== null;
   const close = () => setAnchor(null);
   // The day as it is here, so that files of several days lie side by side.
-  const name = `phony-calls-${new Date().toLocaleDateString("sv-SE")}`;
+  const name = `phony-calls-${new Date(serverClock.now()).toLocaleDateString("sv-SE")}`;
   return (
     <>
       <Button

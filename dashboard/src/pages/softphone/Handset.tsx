@@ -7,7 +7,7 @@ import { useEffect, useState } from "react";
 import { Area } from "../../app/Area";
 import { HangUpIcon } from "../../app/icons";
 import { follow, paths } from "../../app/router";
-import { useNow } from "../../live/index";
+import { useMonotonic } from "../../live/index";
 import { clock } from "../../model/format";
 import { canListen, listen } from "../../softphone/ears";
 import { phone, useCaption } from "../../softphone/index";
@@ -19,7 +19,7 @@ type On = Extract<PhoneState, { phase: "ringing" | "talking" | "lost" }>;
 
 export function Handset(props: { state: On }) {
   const { phase, callSid, since } = props.state;
-  const now = useNow();
+  const now = useMonotonic();
   const path = paths.call(callSid);
   return (
     <Box sx={{ p: 2, display: "grid", gap: 1.75 }}>

@@ -11,7 +11,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use phony_call::{CallSid, Direction, FromCarrier, Identity, Next, ToCarrier};
 use phony_wire::twilio::relay::{FromTwilio, Info, Setup, ToTwilio};
 use serde_json::json;
-use tokio::time::{MissedTickBehavior, timeout};
+use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
@@ -19,10 +19,10 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
 
 use super::gate::SignedUpgrade;
-use crate::carriers::heartbeat::{self, Beat, Heartbeat};
 use crate::carriers::{self, CarrierEnd};
 use crate::crew::Part;
 use crate::error::ErrorBody;
+use crate::heartbeat::{Beat, Heartbeat, is_heartbeat};
 use crate::registry::Handle;
 use crate::socket::{self, Socket, Upgrade};
 use crate::switchboard::Switchboard;
@@ -72,7 +72,8 @@ async fn serve(mut socket: Socket, switchboard: Arc<Switchboard>) {
         close(&mut socket, CloseCode::Policy, "no valid token").await;
         return;
     };
-    if Line::attach(socket, &handle, kill, |_| std::future::ready(())).await {
+    let far = FarEnd::Carrier;
+    if Line::attach(socket, far, &handle, kill, |_| std::future::ready(())).await {
         tracing::debug!(callSid = %call, "relay socket up");
     }
 }
@@ -130,9 +131,28 @@ enum Over {
     Ours(CloseCode),
 }
 
+/// What a message is, besides a sign of life.
+enum Heard {
+    /// A frame of the call, or the end.
+    Frame,
+    /// A page's heartbeat, and what it is answered with.
+    Heartbeat(Option<String>),
+}
+
+/// Who is at the other end of a line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::carriers) enum FarEnd {
+    /// Twilio. Whether it answers pings is not documented; the proxy in front of this server needs
+    /// them all the same, since nothing is said for minutes while a caller is on hold.
+    Carrier,
+    /// A web page, which sends heartbeats among the frames.
+    Page,
+}
+
 /// A socket that carries a call.
 pub(in crate::carriers) struct Line {
     socket: Socket,
+    far: FarEnd,
     end: CarrierEnd,
     /// Reused for every frame.
     frame: String,
@@ -146,6 +166,7 @@ impl Line {
     /// call is over.
     pub(in crate::carriers) async fn attach<F>(
         socket: Socket,
+        far: FarEnd,
         handle: &Handle,
         kill: CancellationToken,
         after: impl FnOnce(bool) -> F + Send + 'static,
@@ -157,7 +178,7 @@ impl Line {
         let line = || {
             let (mut port, end) = carriers::port();
             port.part = kept.take().map(|socket| {
-                let mut line = Self { socket, end, frame: String::new(), left: false };
+                let mut line = Self { socket, far, end, frame: String::new(), left: false };
                 Part::new(async move {
                     let left = line.carry(&kill).await;
                     after(left).await;
@@ -197,10 +218,10 @@ impl Line {
 
     async fn exchange(&mut self, kill: &CancellationToken) -> Over {
         drop(self.end.facts.send(FromCarrier::Connected).await);
-        let mut heartbeat = Heartbeat::default();
-        let mut period = tokio::time::interval(heartbeat::PERIOD);
-        period.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        period.reset();
+        let mut heartbeat = match self.far {
+            FarEnd::Carrier => Heartbeat::of_carrier(),
+            FarEnd::Page => Heartbeat::start(),
+        };
         loop {
             tokio::select! {
                 biased;
@@ -216,7 +237,17 @@ impl Line {
                     None => return Over::Ours(CloseCode::Error),
                 },
                 message = self.socket.next() => {
-                    heartbeat.heard(matches!(message, Some(Ok(Message::Pong(_)))));
+                    match self.beaten(&mut heartbeat, message.as_ref()) {
+                        Heard::Frame => {}
+                        Heard::Heartbeat(answer) => {
+                            if let Some(text) = answer
+                                && !self.beat(Message::text(text), kill).await
+                            {
+                                return Over::Unclean;
+                            }
+                            continue;
+                        }
+                    }
                     match fact_of(message) {
                         Ok(None) => {}
                         // If the call is over, what it still had to say waits in the queue.
@@ -224,22 +255,40 @@ impl Line {
                         Err(over) => return over,
                     }
                 }
-                _ = period.tick() => match heartbeat.beat() {
-                    Beat::Ping => {
-                        let ping = self.socket.send(Message::Ping(Bytes::new()));
-                        match kill.run_until_cancelled(timeout(WRITE_LIMIT, ping)).await {
-                            Some(Ok(Ok(()))) => {}
-                            Some(Ok(Err(_)) | Err(_)) | None => return Over::Unclean,
+                beat = heartbeat.next() => {
+                    let Beat::Due(text) = beat else {
+                        metrics::counter!("phony_relay_sockets_dead_total").increment(1);
+                        return Over::Unclean;
+                    };
+                    let ping = Message::Ping(Bytes::new());
+                    for message in [ping].into_iter().chain(text.map(Message::text)) {
+                        if !self.beat(message, kill).await {
+                            return Over::Unclean;
                         }
                     }
-                    Beat::Dead => {
-                        metrics::counter!("phony_relay_sockets_dead_total").increment(1);
-                        tracing::warn!("a relay socket answers nothing any more and is given up");
-                        return Over::Unclean;
-                    }
-                },
+                }
             }
         }
+    }
+
+    /// Takes note that the far side is there, and tells a page's heartbeats from frames.
+    fn beaten(&self, heartbeat: &mut Heartbeat, message: Option<&Result<Message, Error>>) -> Heard {
+        match message {
+            Some(Ok(Message::Text(text))) if self.far == FarEnd::Page => {
+                let answer = heartbeat.heard_text(text);
+                return if is_heartbeat(text) { Heard::Heartbeat(answer) } else { Heard::Frame };
+            }
+            Some(Ok(Message::Pong(_))) => heartbeat.answered(),
+            Some(Ok(_)) => heartbeat.heard(),
+            Some(Err(_)) | None => {}
+        }
+        Heard::Frame
+    }
+
+    /// Whether the far side took something that belongs to no call.
+    async fn beat(&mut self, message: Message, kill: &CancellationToken) -> bool {
+        let sent = kill.run_until_cancelled(timeout(WRITE_LIMIT, self.socket.send(message)));
+        matches!(sent.await, Some(Ok(Ok(()))))
     }
 
     /// As [`Line::write`], within a limit.

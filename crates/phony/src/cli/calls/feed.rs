@@ -18,8 +18,8 @@ use crate::cli::api::Api;
 
 /// How long a server may take to open the socket.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a socket may be silent; the server asks whether we are there every 30 s.
-const SILENCE: Duration = Duration::from_secs(75);
+/// How long a socket may be silent; the server pings it every 10 s.
+const SILENCE: Duration = Duration::from_secs(15);
 /// The first wait before a lost socket is opened again; each one is twice as long, up to the last.
 const WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
 /// How often in a row it is tried, which takes about a minute and a half.

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::io::IsTerminal as _;
 
+use crate::cli::console;
 use crate::cli::ui::{Style, Ui, clean};
 
 /// The most that is shown of words that still grow, so that they stay on one line.
@@ -44,12 +45,11 @@ impl Screen {
         if !self.terminal {
             return;
         }
-        self.wipe();
         let words = clean(words);
         let skip = words.chars().count().saturating_sub(ROOM);
         let end: String = words.chars().skip(skip).collect();
         let cut = if skip == 0 { "" } else { "…" };
-        self.ui.piece(&self.ui.paint(Style::Faint, &format!("{who} {cut}{end}")));
+        self.ui.draft(&self.ui.paint(Style::Faint, &format!("{who} {cut}{end}")));
         self.growing.set(true);
     }
 
@@ -64,7 +64,7 @@ impl Screen {
     }
 
     fn aside(&self, style: Style, text: &str) {
-        if self.json {
+        if self.json && !console::is_open() {
             #[expect(clippy::print_stderr, reason = "standard output is for events alone")]
             {
                 eprintln!("{text}");
@@ -76,7 +76,7 @@ impl Screen {
 
     fn wipe(&self) {
         if self.growing.take() {
-            self.ui.piece("\r\u{1b}[2K");
+            self.ui.draft("");
         }
     }
 }

@@ -14,6 +14,7 @@ use super::hands::{Hands, act};
 use super::screen::Screen;
 use super::waiting::Waiting;
 use crate::cli::api::{Api, short};
+use crate::cli::console::PROMPT;
 use crate::cli::converse::Typed;
 use crate::cli::story::Story;
 use crate::cli::ui::Style;
@@ -67,6 +68,7 @@ async fn watch(
         screen.note("type /help for what you can do here, /quit to leave the call alone");
     }
     let typed = typed.map_or_else(|| Typed::start(by_hand), Ok)?;
+    screen.ui().listen(PROMPT);
     let mut teller = Teller::new(screen, call.is_none(), by_hand);
     let show = |head: &Head, line: &str| {
         // None: a kind of event that is newer than this program.

@@ -164,7 +164,7 @@ impl Menu<'_> {
             for line in say {
                 ui.line(&line);
             }
-            ui.piece(&prompt);
+            ui.prompt(&prompt);
             let line = tokio::select! {
                 line = self.typed.next() => line,
                 () = self.signals.next() => {
@@ -224,7 +224,7 @@ impl Menu<'_> {
         let ui = self.scenery.ui;
         let number = number_of(&set.stage, agent)?;
         ui.line(&format!("The stand-in network dials {number} for you: {agent} answers."));
-        ui.line("The dashboard's phone calls it too, with your voice or by text: open «Phone».");
+        ui.line("The dashboard calls it too, with your voice or by text: open «Softphone» there.");
         if !by_hand {
             let view = set.stage.view();
             let caller = if self.scenery.pretends { auto::wish() } else { auto::errand() };

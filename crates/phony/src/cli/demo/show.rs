@@ -8,6 +8,7 @@ use phony_call::{CallSid, Event, EventBody};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::cli::console::PROMPT;
 use crate::cli::converse::Typed;
 use crate::cli::desk::Desk;
 use crate::cli::serve::Signals;
@@ -89,6 +90,9 @@ impl Show<'_> {
         let mut asks = None;
         let mut past: VecDeque<_> = std::mem::take(&mut view.past).into();
         let by_hand = typed.as_ref().is_some_and(|typed| typed.is_by_hand());
+        if by_hand {
+            self.ui.listen(PROMPT);
+        }
         let too_late = tokio::time::sleep(limit);
         tokio::pin!(too_late);
         let mut stopped = false;

@@ -1,0 +1,199 @@
+//! The bottom of the terminal: words that still grow, and below them the line that is being typed.
+//! Neither takes more than a row, so that both can be wiped whatever the terminal does at its edge.
+
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
+use super::editor::Editor;
+
+/// What follows on in the next row stands under the words of the first, behind the speaker's name.
+const INDENT: &str = "        ";
+/// Stands where something was cut off.
+const CUT: char = '…';
+
+/// What is drawn at the bottom.
+#[derive(Debug, Default)]
+pub(super) struct Bottom {
+    drawn: bool,
+    /// There is a row above the one with the cursor.
+    two_rows: bool,
+}
+
+impl Bottom {
+    /// What wipes it.
+    pub(super) fn wiped(&mut self) -> String {
+        if !std::mem::take(&mut self.drawn) {
+            return String::new();
+        }
+        let up = if self.two_rows { "\u{1b}[1A" } else { "" };
+        format!("\r{up}\u{1b}[J")
+    }
+
+    /// What draws it, on a row of its own, once it has been wiped.
+    pub(super) fn drawn(
+        &mut self,
+        growing: &str,
+        prompt: &str,
+        editor: &Editor,
+        columns: usize,
+    ) -> String {
+        (self.drawn, self.two_rows) = (true, !growing.is_empty());
+        let room = columns.saturating_sub(1).max(8);
+        let mut out = String::new();
+        if self.two_rows {
+            out.push_str(&end_of(growing, room));
+            out.push('\n');
+        }
+        let prompt = end_of(prompt, room / 2);
+        let room = room - width(&prompt);
+        let (shown, column) = window(editor.text(), editor.before_cursor().len(), room);
+        out.push_str(&format!("{prompt}{shown}\r"));
+        match width(&prompt) + column {
+            0 => {}
+            right => out.push_str(&format!("\u{1b}[{right}C")),
+        }
+        out
+    }
+}
+
+/// Rows of text that fit: whole words where they do, and the last row may grow on.
+pub(super) fn rows(text: &str, columns: usize) -> Vec<String> {
+    let room = columns.saturating_sub(1).max(INDENT.len() * 2);
+    let mut rows = Vec::new();
+    let mut row = text.to_owned();
+    while width(&row) > room {
+        let end = fitting(&row, room);
+        // Not in the indentation, which would be no progress.
+        let space = row[..end].rfind(' ').filter(|at| !row[..*at].trim().is_empty());
+        let (first, rest) = row.split_at(space.unwrap_or(end));
+        let rest = format!("{INDENT}{}", rest.trim_start());
+        rows.push(first.trim_end().to_owned());
+        row = rest;
+    }
+    rows.push(row);
+    rows
+}
+
+/// The part of a line that is shown in so many columns, and in which of them the cursor is.
+fn window(text: &str, cursor: usize, room: usize) -> (String, usize) {
+    if text.width() < room {
+        return (text.to_owned(), text[..cursor].width());
+    }
+    // The cursor stands in the last third, or where the text leaves it.
+    let mut from = 0;
+    while text[from..cursor].width() + 2 > room * 2 / 3 {
+        from += text[from..].chars().next().map_or(1, char::len_utf8);
+    }
+    let cut = from > 0;
+    let mut shown = if cut { CUT.to_string() } else { String::new() };
+    let column = shown.width() + text[from..cursor].width();
+    for c in text[from..].chars() {
+        if shown.width() + c.width().unwrap_or(0) + 1 > room {
+            break;
+        }
+        shown.push(c);
+    }
+    (shown, column)
+}
+
+/// The text, or as much of its end as fits.
+fn end_of(text: &str, room: usize) -> String {
+    if width(text) <= room {
+        return text.to_owned();
+    }
+    let plain = plain(text);
+    let mut from = 0;
+    while plain[from..].width() + 1 > room {
+        from += plain[from..].chars().next().map_or(1, char::len_utf8);
+    }
+    format!("{CUT}{}", &plain[from..])
+}
+
+/// The bytes of a text that fit into so many columns.
+fn fitting(text: &str, room: usize) -> usize {
+    let (mut columns, mut colours) = (0, false);
+    for (at, c) in text.char_indices() {
+        (columns, colours) = after(c, columns, colours);
+        if columns > room {
+            return at;
+        }
+    }
+    text.len()
+}
+
+/// The columns that a text takes; colours take none.
+pub(super) fn width(text: &str) -> usize {
+    text.chars().fold((0, false), |(columns, colours), c| after(c, columns, colours)).0
+}
+
+fn after(c: char, columns: usize, colours: bool) -> (usize, bool) {
+    match (colours, c) {
+        (false, '\u{1b}') => (columns, true),
+        // A colour is `ESC [ 32 m`.
+        (true, c) => (columns, !c.is_ascii_alphabetic()),
+        (false, c) => (columns + c.width().unwrap_or(0), false),
+    }
+}
+
+fn plain(text: &str) -> String {
+    let mut colours = false;
+    let is_shown = |c: &char| {
+        let was = colours;
+        colours = after(*c, 0, colours).1;
+        !was && !colours
+    };
+    text.chars().filter(is_shown).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::editor::Key;
+    use super::*;
+
+    fn typing(text: &str) -> Editor {
+        let mut editor = Editor::default();
+        for c in text.chars() {
+            editor.press(Key::Letter(c));
+        }
+        editor
+    }
+
+    #[test]
+    fn long_speech_goes_on_in_the_next_row() {
+        let text = "\u{1b}[32magent  \u{1b}[0m Would you like to make an appointment";
+        let rows = rows(text, 30);
+        assert_eq!(rows.len(), 2, "{rows:?}");
+        assert!(rows.iter().all(|row| width(row) < 30), "{rows:?}");
+        assert_eq!(rows[1], "        make an appointment");
+        assert_eq!(super::rows("short", 30), ["short"]);
+        let solid = super::rows(&"x".repeat(100), 30);
+        assert_eq!(solid.concat().replace(' ', "").len(), 100, "a word that fits no row is cut");
+    }
+
+    #[test]
+    fn a_long_line_is_shown_around_the_cursor() {
+        assert_eq!(window("hello", 5, 20), ("hello".to_owned(), 5));
+        let text = "one two three four five six seven eight nine ten";
+        for cursor in 0..=text.len() {
+            let (shown, column) = window(text, cursor, 20);
+            assert!(shown.width() < 20 && column < 20, "{shown} {column}");
+            let left: String = shown.chars().take(column).collect();
+            let seen = left.trim_start_matches(CUT);
+            assert!(text[..cursor].ends_with(seen), "{cursor}: {shown} {column}");
+        }
+        let wide = "日本語日本語日本語日本語";
+        let (shown, column) = window(wide, wide.len(), 12);
+        assert!(shown.width() < 12 && column < 12, "{shown} {column}");
+    }
+
+    #[test]
+    fn the_bottom_is_wiped_before_it_is_drawn_again() {
+        let mut bottom = Bottom::default();
+        assert_eq!(bottom.wiped(), "");
+        assert_eq!(bottom.drawn("", "> ", &typing("hi"), 80), "> hi\r\u{1b}[4C");
+        assert_eq!(bottom.wiped(), "\r\u{1b}[J");
+        assert_eq!(bottom.drawn("agent", "", &typing(""), 80), "agent\n\r");
+        assert_eq!(bottom.wiped(), "\r\u{1b}[1A\u{1b}[J");
+        let narrow = bottom.drawn("", &"a long question ".repeat(9), &typing("yes"), 20);
+        assert!(narrow.contains("yes") && narrow.starts_with(CUT), "{narrow:?}");
+    }
+}
