@@ -182,6 +182,7 @@ impl Run {
                     self.active = None;
                 }
                 Output::Event(event) => self.event(event),
+                Output::HangUp => {}
                 Output::Finished => self.finished = true,
                 Output::HandedOver => (self.finished, self.handed_over) = (true, true),
             }
@@ -247,7 +248,11 @@ impl Run {
                 self.input(Input::Carrier(closed));
             }
             Step::Leg(which) => {
-                let dialled = |answered| LegEnd::Dialled { answered, outcome: "no-answer".into() };
+                let dialled = |answered| LegEnd::Dialled {
+                    answered,
+                    outcome: "no-answer".into(),
+                    caller_left: false,
+                };
                 let end = match which {
                     0 => LegEnd::Completed,
                     1 => LegEnd::Left(Parting::Unsaid),
@@ -491,6 +496,7 @@ proptest! {
             Output::Model(ToModel::Cancel { .. })
             | Output::Carrier(_)
             | Output::Event(_)
+            | Output::HangUp
             | Output::Finished
             | Output::HandedOver => None,
         });

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Call, State};
-use crate::carrier::{EndStatus, FromCarrier};
+use crate::carrier::{EndStatus, FromCarrier, Next, ToCarrier};
 use crate::deadline::Deadline;
 use crate::event::{EndReason, EventBody, Source, Speaker, Stage, Where};
 
@@ -29,6 +29,8 @@ impl Call {
             FromCarrier::Progress(progress) => self.on_progress(now, progress),
             FromCarrier::AnsweredBy(who) => self.on_answered_by(now, who),
             FromCarrier::Over { status } => self.on_over(now, status),
+            FromCarrier::HungUp => self.on_hung_up(now),
+            FromCarrier::NotHungUp(why) => self.on_not_hung_up(now, why),
         }
     }
 
@@ -69,6 +71,11 @@ impl Call {
                     self.speak(now, Source::Apology, &phrase);
                 }
                 self.settle(now);
+            }
+            // There is a line again: it is the shorter way.
+            State::HangingUp(_) => {
+                self.tell_line(ToCarrier::Leave(Next::HangUp));
+                self.on_hung_up(now);
             }
             State::Listening { .. }
             | State::Replying(_)
@@ -124,6 +131,7 @@ impl Call {
             | State::Lost { .. }
             | State::Ending(_)
             | State::Transferring { .. }
+            | State::HangingUp(_)
             | State::Gone
             | State::Ended => {}
         }
@@ -153,6 +161,7 @@ impl Call {
             State::Ringing
             | State::Lost { .. }
             | State::Transferring { .. }
+            | State::HangingUp(_)
             | State::Gone
             | State::Ended => {
                 self.unexpected();
@@ -224,6 +233,7 @@ impl Call {
             State::Ringing
             | State::Lost { .. }
             | State::Transferring { .. }
+            | State::HangingUp(_)
             | State::Gone
             | State::Ended => {
                 self.unexpected();
@@ -260,6 +270,7 @@ impl Call {
             | State::HumanSpeaks
             | State::Lost { .. }
             | State::Transferring { .. }
+            | State::HangingUp(_)
             | State::Gone
             | State::Ended => {}
         }
@@ -304,6 +315,7 @@ impl Call {
                     self.lose_line(now);
                 }
             }
+            State::HangingUp(_) => {}
             State::Ringing | State::Lost { .. } | State::Gone | State::Ended => self.unexpected(),
         }
     }
@@ -341,6 +353,7 @@ impl Call {
 
     fn on_over(&mut self, now: Instant, status: EndStatus) {
         let reason = match (status, &self.state) {
+            (_, State::HangingUp(_)) => return self.on_hung_up(now),
             (EndStatus::Busy, _) => EndReason::Busy,
             (EndStatus::NoAnswer, _) => EndReason::NoAnswer,
             (EndStatus::Canceled, _) => EndReason::Canceled,
