@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use phony_call::{
     Action, Agent, Approval, ApprovalRules, ApprovalTimeout, Budget, Call, CallSid, CommandName,
     Country, Digits, Direction, EndStatus, Event, EventBody, Fault, FromCarrier, FromModel,
-    Identity, Input, Item, ItemBody, LegEnd, Next, NotHungUp, Outcome, Output, Parting, PhoneNumber, Policy,
-    ToCarrier, ToModel, TurnId, Usage,
+    Identity, Input, Item, ItemBody, LegEnd, Next, NotHungUp, Outcome, Output, Parting,
+    PhoneNumber, Policy, ToCarrier, ToModel, TurnId, Usage,
 };
 
 #[test]
@@ -292,11 +292,9 @@ fn from_carrier(words: &str) -> FromCarrier {
         "progress" => FromCarrier::Progress(word(rest)),
         "answered-by" => FromCarrier::AnsweredBy(word(rest)),
         "hung-up" => FromCarrier::HungUp,
-        "not-hung-up" => FromCarrier::NotHungUp(NotHungUp {
-            code: None,
-            message: text_of(rest),
-            unknown: false,
-        }),
+        "not-hung-up" => {
+            FromCarrier::NotHungUp(NotHungUp { code: None, message: text_of(rest), unknown: false })
+        }
         "over" => FromCarrier::Over {
             status: match rest {
                 "busy" => EndStatus::Busy,
