@@ -168,7 +168,7 @@ impl Run {
                         self.sent.clear();
                     }
                 }
-                Output::Carrier(ToCarrier::Press(_)) => {}
+                Output::Carrier(ToCarrier::Press(_)) | Output::HangUp => {}
                 // A new session begins with no utterance open.
                 Output::Carrier(ToCarrier::Leave(_)) => self.sent.clear(),
                 Output::Model(ToModel::Respond { turn, context }) => {
@@ -182,7 +182,6 @@ impl Run {
                     self.active = None;
                 }
                 Output::Event(event) => self.event(event),
-                Output::HangUp => {}
                 Output::Finished => self.finished = true,
                 Output::HandedOver => (self.finished, self.handed_over) = (true, true),
             }

@@ -140,8 +140,11 @@ impl Call {
                 self.hang_up_behind(now, EndReason::MaxDuration);
             }
             // Whoever was dialled has a limit of their own.
-            State::Transferring { .. } => {}
-            State::Ending(_) | State::HangingUp(_) | State::Gone | State::Ended => {}
+            State::Transferring { .. }
+            | State::Ending(_)
+            | State::HangingUp(_)
+            | State::Gone
+            | State::Ended => {}
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
                 let phrase = self.agent.phrases.time_goodbye.clone();
                 self.say_goodbye(now, &phrase, EndReason::MaxDuration);

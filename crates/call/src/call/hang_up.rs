@@ -24,7 +24,7 @@ pub(super) struct HangingUp {
 }
 
 impl HangingUp {
-    pub(super) fn reason(&self) -> EndReason {
+    pub(super) fn reason(self) -> EndReason {
         self.reason
     }
 }

@@ -305,7 +305,7 @@ impl Call {
 
     fn on_closed(&mut self, now: Instant, clean: bool) {
         match &self.state {
-            State::Transferring { .. } => {}
+            State::Transferring { .. } | State::HangingUp(_) => {}
             State::Ending(_) if clean => self.hang_up_during_ending(now),
             State::Ending(_) => self.leave(now),
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
@@ -315,7 +315,6 @@ impl Call {
                     self.lose_line(now);
                 }
             }
-            State::HangingUp(_) => {}
             State::Ringing | State::Lost { .. } | State::Gone | State::Ended => self.unexpected(),
         }
     }

@@ -14,6 +14,8 @@ use crate::cluster::{Cluster, Reply, Unreached, Wish};
 
 /// How long it may take to learn whether a call is known. The caller waits for the answer.
 const KNOWN_LIMIT: Duration = Duration::from_secs(1);
+/// How long it may take to write down that this node was asked.
+const CLAIM_LIMIT: Duration = Duration::from_millis(150);
 /// How often, and how long apart, a call is looked for that is on its way somewhere.
 const LOOKS: u32 = 5;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
@@ -149,9 +151,9 @@ impl Switchboard {
 
     /// Nobody has written of the call yet; whoever is asked first begins it.
     async fn claim(&self, cluster: &Cluster, call: &CallSid) -> Option<Known> {
-        match cluster.claim_ringing(call).await {
-            Ok(None) | Err(_) => Some(Known::New),
-            Ok(Some(node)) => match cluster.ask_node(&node, call, Wish::Token).await {
+        match timeout(CLAIM_LIMIT, cluster.claim_ringing(call)).await {
+            Ok(Ok(None) | Err(_)) | Err(_) => Some(Known::New),
+            Ok(Ok(Some(node))) => match cluster.ask_node(&node, call, Wish::Token).await {
                 Ok(reply) => self.told(call, reply),
                 // It takes the call just now, or has ended it and writes that.
                 Err(Unreached::Moving) => None,
