@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::carrier::NotHungUp;
 use crate::dialing::NotDialled;
 use crate::ids::{Digits, PhoneNumber, TurnId};
 
@@ -74,6 +75,9 @@ pub enum Refused {
     /// The model speaks already.
     #[error("nobody has taken over this call")]
     NotTakenOver,
+    /// The carrier has not ended the call; it is asked again until it has.
+    #[error("the call may still go on, and is being ended again and again until it is over: {}", .0.message)]
+    NotHungUp(NotHungUp),
     /// The number may not be dialled.
     #[error("the number may not be dialled: {0}")]
     Forbidden(NotDialled),

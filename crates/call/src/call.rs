@@ -14,6 +14,7 @@ mod acknowledgement;
 mod clock;
 mod ending;
 mod hands;
+mod hang_up;
 mod line;
 mod moving;
 mod outbound;
@@ -26,6 +27,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use self::ending::Ending;
+use self::hang_up::HangingUp;
 use self::reply::{Reply, Written};
 use crate::carrier::{FromCarrier, ToCarrier};
 use crate::deadline::{Deadline, Deadlines};
@@ -105,6 +107,9 @@ pub enum Output {
     Model(ToModel),
     /// Tell the world.
     Event(Event),
+    /// Have the carrier itself end the call: there is no line to do it on. It answers with
+    /// [`FromCarrier::HungUp`] or [`FromCarrier::NotHungUp`], unless the call is over by then.
+    HangUp,
     /// The call is over: perform what came before, then forget it.
     Finished,
     /// Whoever is asked next goes on with the call: perform what came before, then forget it.
@@ -214,6 +219,8 @@ enum State {
     Lost { since: Instant, returning: bool },
     /// The last words are on their way.
     Ending(Ending),
+    /// The carrier is asked to end the call.
+    HangingUp(HangingUp),
     /// Somebody else speaks with the caller.
     Transferring { target: PhoneNumber, reason: EndReason },
     /// Somebody else goes on with the call.
@@ -306,7 +313,7 @@ impl Call {
             State::OnHold => Phase::OnHold,
             State::HumanSpeaks => Phase::HumanSpeaks,
             State::Lost { .. } | State::Gone => Phase::Lost,
-            State::Ending(_) => Phase::Ending,
+            State::Ending(_) | State::HangingUp(_) => Phase::Ending,
             State::Transferring { .. } => Phase::Transferring,
             State::Ended => Phase::Ended,
         }

@@ -60,6 +60,21 @@ pub enum FromCarrier {
         /// How it ended.
         status: EndStatus,
     },
+    /// The carrier has ended the call, as it was asked to without a line, or knows of none.
+    HungUp,
+    /// The carrier has not ended the call, or has not said so.
+    NotHungUp(NotHungUp),
+}
+
+/// Why a call that the carrier was asked to end may still go on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotHungUp {
+    /// The carrier's code, if it gave one.
+    pub code: Option<u32>,
+    /// What it said, or why it could not be asked.
+    pub message: String,
+    /// The request may have been carried out all the same.
+    pub unknown: bool,
 }
 
 /// How a call ended, in the words that carriers share.
@@ -137,6 +152,9 @@ pub enum LegEnd {
         answered: bool,
         /// The carrier's word for it, such as `no-answer`.
         outcome: String,
+        /// The caller has hung up as well: there is nobody to come back.
+        #[serde(default)]
+        caller_left: bool,
     },
 }
 

@@ -39,6 +39,8 @@ pub enum Deadline {
     HandOver,
     /// The party that the call was dialled on to must be done.
     Dialled,
+    /// The carrier must have ended the call, or is asked again to end it.
+    HangUp,
     /// The goodbye must have been heard.
     Farewell,
     /// The longest call.
@@ -47,7 +49,7 @@ pub enum Deadline {
     Spend,
 }
 
-const COUNT: usize = 20;
+const COUNT: usize = 21;
 
 /// Which deadlines are set, and for when.
 #[derive(Debug, Clone, Default)]
@@ -110,6 +112,7 @@ impl Deadlines {
         Deadline::Reconnect,
         Deadline::HandOver,
         Deadline::Dialled,
+        Deadline::HangUp,
         Deadline::Farewell,
         Deadline::MaxCall,
         Deadline::Spend,

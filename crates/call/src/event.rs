@@ -72,11 +72,22 @@ pub enum EventBody {
     AnsweredBy {
         /// A person or a machine.
         who: Answerer,
+        /// Why nothing is done about it, where it contradicts what is known of them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        disregarded: Option<String>,
     },
     /// The far side has heard that it speaks with a machine.
     Disclosure {
         /// The words.
         text: String,
+    },
+    /// The carrier is asked to end the call, of which no line is left with us. The `session_end`
+    /// follows when it has.
+    HangingUp {
+        /// Why the call ends.
+        reason: EndReason,
+        /// Who ends it.
+        by: By,
     },
     /// The last event of every call.
     SessionEnd {
@@ -338,6 +349,56 @@ pub enum Progress {
 }
 
 impl Progress {
+    /// How far a call has got that had got so far and ended for this reason.
+    #[must_use]
+    pub fn at_end(self, reason: EndReason) -> Self {
+        let answered = self >= Self::InProgress;
+        match reason {
+            _ if self >= Self::Completed => self,
+            EndReason::Busy => Self::Busy,
+            EndReason::NoAnswer => Self::NoAnswer,
+            EndReason::Canceled => Self::Canceled,
+            EndReason::Failed => Self::Failed,
+            EndReason::SupervisorEnded | EndReason::Shutdown if !answered => Self::Canceled,
+            EndReason::CallerHungUp
+            | EndReason::AgentEnded
+            | EndReason::SupervisorEnded
+            | EndReason::Transferred
+            | EndReason::Silence
+            | EndReason::MaxDuration
+            | EndReason::ModelFailed
+            | EndReason::LineLost
+            | EndReason::NotConnected
+            | EndReason::SpendLimit
+            | EndReason::Machine
+            | EndReason::VoicemailLeft
+            | EndReason::Shutdown
+            | EndReason::Internal => {
+                if answered {
+                    Self::Completed
+                } else {
+                    Self::Failed
+                }
+            }
+        }
+    }
+
+    /// The word of a carrier.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        let all = [
+            Self::Queued,
+            Self::Ringing,
+            Self::InProgress,
+            Self::Completed,
+            Self::Busy,
+            Self::NoAnswer,
+            Self::Failed,
+            Self::Canceled,
+        ];
+        all.into_iter().find(|progress| progress.as_str() == word)
+    }
+
     /// The carriers' word.
     #[must_use]
     pub fn as_str(self) -> &'static str {

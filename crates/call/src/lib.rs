@@ -34,7 +34,7 @@ mod transcript;
 
 pub use action::{Action, Refused};
 pub use call::{Budget, Call, Counters, Identity, Input, Output};
-pub use carrier::{EndStatus, FromCarrier, LegEnd, Next, Parting, ToCarrier};
+pub use carrier::{EndStatus, FromCarrier, LegEnd, Next, NotHungUp, Parting, ToCarrier};
 pub use command::{Command, Malformed, Piece, Scanner};
 pub use deadline::Deadline;
 pub use dialing::{Countries, Country, NotDialled, Transfers, Unreadable, check_dialled};

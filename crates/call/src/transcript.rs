@@ -10,7 +10,8 @@ use jiff::Timestamp;
 
 use crate::command::REPEATED;
 use crate::event::{
-    By, CommandName, EndReason, Event, EventBody, HeldCommand, Progress, Source, ToolRef,
+    Answerer, By, CommandName, EndReason, Event, EventBody, HeldCommand, Progress, Source, Stage,
+    ToolRef,
 };
 use crate::ids::{ItemId, ItemKind, PhoneNumber, TurnId};
 use crate::model::{Item, ItemBody, Usage};
@@ -54,6 +55,12 @@ pub(crate) struct Transcript {
     pub(crate) losses: u32,
     /// How far the utterance on the line has been heard.
     pub(crate) heard: Option<Heard>,
+    /// The carrier is asked to end the call: why, and by whom.
+    pub(crate) hanging_up: Option<(EndReason, By)>,
+    /// What was found out first about who answered a call of ours.
+    pub(crate) answerer: Option<Answerer>,
+    /// The far side converses: it is a person.
+    pub(crate) converses: Converses,
     /// To whom the call is being dialled on, and whether that was for want of a model.
     pub(crate) transfer: Option<(PhoneNumber, EndReason)>,
     /// A transfer came to nothing, and the model has not spoken since.
@@ -68,6 +75,47 @@ pub(crate) struct Transcript {
     pub(crate) disclosed: Option<Timestamp>,
     /// The model was told to come to an end.
     pub(crate) wraps_up: bool,
+}
+
+/// Whether the far side answers what it hears, as no machine does.
+///
+/// A recorded announcement speaks on whatever is said to it. Whoever hears a reply to its end and
+/// then speaks, or presses a key, has listened; and so has whoever speaks again and again after
+/// replies, however much of these was heard.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Converses {
+    /// A reply of the model was heard since they spoke last; whether to its end.
+    reply: Option<bool>,
+    /// How often they have spoken after such a reply.
+    answers: u32,
+    listened: bool,
+}
+
+/// Answers after which it is a person who speaks, although no reply was heard to its end.
+const ANSWERS: u32 = 3;
+
+impl Converses {
+    /// A reply of the model is on its way; a line may not report how far it is heard.
+    fn is_spoken_to(&mut self) {
+        self.reply.get_or_insert(false);
+    }
+
+    /// A reply of the model was heard, to its end or not.
+    fn hears(&mut self, whole: bool) {
+        self.reply = Some(whole);
+    }
+
+    /// The far side has said something, or pressed a key.
+    fn answers(&mut self) {
+        if let Some(whole) = self.reply.take() {
+            self.answers += 1;
+            self.listened |= whole;
+        }
+    }
+
+    pub(crate) fn is_person(self) -> bool {
+        self.listened || self.answers >= ANSWERS
+    }
 }
 
 /// The beginning of an utterance that was on the line when this was stored.
@@ -134,8 +182,13 @@ impl Transcript {
         self.seq = seq;
         self.started.get_or_insert(event.at);
         match &event.body {
+            EventBody::AnsweredBy { who, .. } => {
+                if *who != Answerer::Unknown {
+                    self.answerer.get_or_insert(*who);
+                }
+            }
+            EventBody::HangingUp { reason, by } => self.hanging_up = Some((*reason, *by)),
             EventBody::SessionStart { .. }
-            | EventBody::AnsweredBy { .. }
             | EventBody::AssistantDelta { .. }
             | EventBody::Interrupt { .. }
             | EventBody::Error { .. } => {}
@@ -158,6 +211,8 @@ impl Transcript {
                 // What still waited for a supervisor has ended with the call.
                 self.questions.clear();
                 self.held = None;
+                // The record of a call that was lost may lack its last state.
+                self.status = self.status.map(|status| status.at_end(*reason));
             }
             EventBody::Status { status } => self.status = Some(*status),
             EventBody::Disclosure { .. } => self.disclosed = Some(event.at),
@@ -170,9 +225,11 @@ impl Transcript {
             }
             EventBody::Transcript { text, .. } => {
                 self.connected = true;
+                self.converses.answers();
                 self.add(event, EntryBody::Caller(text.as_str().into()));
             }
             EventBody::Dtmf { digit } => {
+                self.converses.answers();
                 if let Some(Entry { body: EntryBody::Keys(keys), .. }) = self.entries.last_mut() {
                     keys.push(*digit);
                 } else {
@@ -191,6 +248,7 @@ impl Transcript {
                 self.heard = None;
                 self.connected = true;
                 if *source == Source::Model {
+                    self.converses.hears(!*interrupted);
                     self.replies += 1;
                     self.returned = false;
                 }
@@ -342,7 +400,12 @@ impl Transcript {
                 self.human = false;
                 self.add(event, note("You speak with the caller again."));
             }
-            EventBody::Latency { turn, .. } => self.turn = self.turn.max(*turn),
+            EventBody::Latency { turn, stage, .. } => {
+                self.turn = self.turn.max(*turn);
+                if *stage == Stage::FirstSpoken {
+                    self.converses.is_spoken_to();
+                }
+            }
             EventBody::Usage { turn, usage, cost_usd } => {
                 self.turn = self.turn.max(turn.unwrap_or_default());
                 self.usage += *usage;

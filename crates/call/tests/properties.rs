@@ -209,7 +209,7 @@ impl Run {
                         self.sent.clear();
                     }
                 }
-                Output::Carrier(ToCarrier::Press(_)) => {}
+                Output::Carrier(ToCarrier::Press(_)) | Output::HangUp => {}
                 // A new session begins with no utterance open.
                 Output::Carrier(ToCarrier::Leave(_)) => self.sent.clear(),
                 Output::Model(ToModel::Respond { turn, context }) => {
@@ -293,7 +293,11 @@ impl Run {
                 self.input(Input::Carrier(closed));
             }
             Step::Leg(which) => {
-                let dialled = |answered| LegEnd::Dialled { answered, outcome: "no-answer".into() };
+                let dialled = |answered| LegEnd::Dialled {
+                    answered,
+                    outcome: "no-answer".into(),
+                    caller_left: false,
+                };
                 let end = match which {
                     0 => LegEnd::Completed,
                     1 => LegEnd::Left(Parting::Unsaid),
@@ -617,6 +621,7 @@ proptest! {
             Output::Model(ToModel::Cancel { .. })
             | Output::Carrier(_)
             | Output::Event(_)
+            | Output::HangUp
             | Output::Finished
             | Output::HandedOver => None,
         });

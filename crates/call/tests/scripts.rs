@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use phony_call::{
     Action, Agent, Approval, ApprovalRules, ApprovalTimeout, Budget, Call, CallSid, CommandName,
     Country, Digits, Direction, EndStatus, Event, EventBody, Fault, FromCarrier, FromModel,
-    Identity, Input, Item, ItemBody, LegEnd, Next, Outcome, Output, Parting, PhoneNumber, Policy,
-    ToCarrier, ToModel, TurnId, Usage,
+    Identity, Input, Item, ItemBody, LegEnd, Next, NotHungUp, Outcome, Output, Parting,
+    PhoneNumber, Policy, ToCarrier, ToModel, TurnId, Usage,
 };
 
 #[test]
@@ -255,6 +255,7 @@ impl Stage {
                     }
                     format!("event     {}", event_words(&event))
                 }
+                Output::HangUp => "hang up at the carrier".into(),
                 Output::Finished => "finished".into(),
                 Output::HandedOver => "handed over".into(),
             };
@@ -296,6 +297,10 @@ fn from_carrier(words: &str) -> FromCarrier {
         "closed" => FromCarrier::Closed { clean: rest == "clean" },
         "progress" => FromCarrier::Progress(word(rest)),
         "answered-by" => FromCarrier::AnsweredBy(word(rest)),
+        "hung-up" => FromCarrier::HungUp,
+        "not-hung-up" => {
+            FromCarrier::NotHungUp(NotHungUp { code: None, message: text_of(rest), unknown: false })
+        }
         "over" => FromCarrier::Over {
             status: match rest {
                 "busy" => EndStatus::Busy,
@@ -400,9 +405,17 @@ fn leg(words: &str) -> LegEnd {
             LegEnd::Left(Parting::Transfer(PhoneNumber::parse("+15005550177").unwrap()))
         }
         "failed" => LegEnd::Failed,
-        "answered" => LegEnd::Dialled { answered: true, outcome: "completed".into() },
-        outcome => LegEnd::Dialled { answered: false, outcome: outcome.into() },
+        "answered" => dialled(true, "completed", false),
+        "answered caller-left" => dialled(true, "completed", true),
+        outcome => match outcome.strip_suffix(" caller-left") {
+            Some(outcome) => dialled(false, outcome, true),
+            None => dialled(false, outcome, false),
+        },
     }
+}
+
+fn dialled(answered: bool, outcome: &str, caller_left: bool) -> LegEnd {
+    LegEnd::Dialled { answered, outcome: outcome.into(), caller_left }
 }
 
 fn next_words(next: &Next) -> String {

@@ -16,10 +16,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use phony_call::{CallSid, Direction, Identity, NotDialled, PhoneNumber, Progress};
+use phony_call::{CallSid, Direction, Identity, NotDialled, NotHungUp, PhoneNumber, Progress};
 use phony_wire::twilio::rest::Call;
 use serde_json::json;
 use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
 
 pub use self::order::Order;
 
@@ -39,6 +40,12 @@ use crate::switchboard::{Placed, Switchboard};
 
 /// How long a webhook waits for the call it is about.
 const SETTLING: Duration = Duration::from_secs(8);
+
+/// How long the carrier may take to end a call: a supervisor waits for it.
+pub(crate) const HANG_UP_LIMIT: Duration = Duration::from_secs(5);
+/// How often, and how long apart, it is asked to end a call that is over here.
+const HANG_UP_TRIES: u32 = 20;
+const BETWEEN_HANG_UPS: Duration = Duration::from_secs(3);
 
 /// Calls that are being placed, and the keys of those that were.
 #[derive(Debug)]
@@ -93,17 +100,48 @@ impl Dials {
                 }
             }
         };
-        if tokio::time::timeout(SETTLING, named).await.is_err() {
+        if timeout(SETTLING, named).await.is_err() {
             tracing::warn!("a webhook came for a call whose placing takes too long");
         }
     }
 
-    /// Ends a call that has no line of ours to be ended on.
-    pub async fn hang_up(&self, call: &CallSid) {
-        let Ok(rest) = &self.rest else { return };
-        if let Err(error) = rest.end_call(call).await {
-            tracing::warn!(callSid = %call, %error, "the call could not be hung up");
+    /// Asks the carrier once to end a call that has no line of ours to be ended on. One that is over
+    /// already has been ended.
+    pub async fn hang_up(&self, call: &CallSid) -> Result<(), NotHungUp> {
+        let rest = self.rest.as_ref().map_err(|error| NotHungUp {
+            code: None,
+            message: error.to_string(),
+            unknown: false,
+        })?;
+        let failed = match timeout(HANG_UP_LIMIT, rest.end_call(call)).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(failure)) => NotHungUp {
+                code: failure.code(),
+                message: failure.to_string(),
+                unknown: matches!(failure, RestFailure::Unknown(_)),
+            },
+            Err(_) => {
+                let message = "Twilio has not answered in time".to_owned();
+                NotHungUp { code: None, message, unknown: true }
+            }
+        };
+        tracing::warn!(callSid = %call, why = failed.message, "the carrier has not ended a call");
+        metrics::counter!("phony_hang_ups_failed_total").increment(1);
+        Err(failed)
+    }
+
+    /// The same, again and again, for a call that is over here: nobody else would ask.
+    pub async fn hang_up_behind(&self, call: &CallSid) {
+        if self.rest.is_err() {
+            return;
         }
+        for _ in 0..HANG_UP_TRIES {
+            if self.hang_up(call).await.is_ok() {
+                return;
+            }
+            sleep(BETWEEN_HANG_UPS).await;
+        }
+        tracing::error!(callSid = %call, "a call that is over here may go on at the carrier");
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, u32>> {

@@ -6,7 +6,7 @@ use std::error::Error as _;
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use phony_call::Refused;
+use phony_call::{NotHungUp, Refused};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -120,10 +120,28 @@ impl ApiError {
     }
 }
 
+/// The call is being ended all the same: `details` has `retried`, besides what a
+/// [`RestFailure`](crate::carriers::twilio::rest::RestFailure) has.
+impl From<NotHungUp> for ApiError {
+    fn from(why: NotHungUp) -> Self {
+        let outcome = if why.unknown { "unknown" } else { "failed" };
+        let mut details = serde_json::json!({ "outcome": outcome, "retried": true });
+        if let Some(code) = why.code {
+            details["code"] = code.into();
+        }
+        let message = Refused::NotHungUp(why).to_string();
+        Self { details: Some(details), ..Self::new(ErrorCode::TwilioError, message) }
+    }
+}
+
 impl From<Refused> for ApiError {
     fn from(refused: Refused) -> Self {
+        if let Refused::NotHungUp(why) = refused {
+            return why.into();
+        }
         let code = match refused {
             Refused::Forbidden(_) => ErrorCode::Refused,
+            Refused::NotHungUp(_) => ErrorCode::TwilioError,
             Refused::NotConnected
             | Refused::LineLost
             | Refused::Ending

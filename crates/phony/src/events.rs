@@ -438,6 +438,12 @@ impl Publisher {
         }
     }
 
+    /// What the carrier calls the state of the call, if it was told.
+    #[must_use]
+    pub fn status(&self) -> Option<String> {
+        lock(&self.log).status().map(str::to_owned)
+    }
+
     /// How many events are stored, and whether the last of them was the call's end.
     #[must_use]
     pub fn state(&self) -> (u64, bool) {

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use phony_call::{Action, Answerer, Budget, CallSid, EndStatus, LegEnd, Next, Progress, Refused};
+use phony_call::{
+    Action, Answerer, Budget, CallSid, EndStatus, LegEnd, Next, NotHungUp, Progress, Refused,
+};
 use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::{mpsc, oneshot};
@@ -15,9 +17,6 @@ use crate::carriers::CarrierPort;
 
 /// Letters that may wait for a call. Its task empties the box at once, so a full one is a fault.
 pub const MAILBOX: usize = 64;
-
-/// Tokens that a call keeps for sockets that have not come yet; the oldest is forgotten first.
-const TOKENS: usize = 8;
 
 /// What a call's task can be told from outside.
 #[derive(Debug)]
@@ -46,6 +45,8 @@ pub enum Letter {
     Budget(Budget),
     /// The carrier says that the call is over.
     Over(EndStatus),
+    /// What the carrier said when it was asked to end the call.
+    HungUp(Result<(), NotHungUp>),
     /// Somebody wants to know everything about the call.
     Snapshot(oneshot::Sender<Value>),
     /// The server wants something of the call.
@@ -114,7 +115,10 @@ pub struct Registry {
 struct Entry {
     handle: Handle,
     lost: CancellationToken,
-    tokens: Vec<String>,
+    /// The token of the socket that is to come next.
+    token: Option<String>,
+    /// A socket has come.
+    connected: bool,
     agent: Option<Arc<Agent>>,
 }
 
@@ -168,8 +172,9 @@ impl Registry {
         let (mailbox, letters) = mpsc::channel(MAILBOX);
         let handle = Handle { mailbox, stop: stop.clone() };
         let lost = CancellationToken::new();
-        let entry =
-            Entry { handle: handle.clone(), lost: lost.clone(), tokens: Vec::new(), agent: None };
+        let (handle_kept, lost_kept) = (handle.clone(), lost.clone());
+        let (token, connected, agent) = (None, false, None);
+        let entry = Entry { handle: handle_kept, lost: lost_kept, token, connected, agent };
         calls.insert(call.clone(), entry);
         let place = Place { registry: Arc::clone(self), call: call.clone() };
         Some(Registered { mailbox: letters, handle, stop, lost, place })
@@ -207,33 +212,53 @@ impl Registry {
         }
     }
 
-    /// A new single-use token for a socket of this call; `None` if the call is gone.
+    /// The single-use token of the next socket of this call: the same until that has come. `None` if
+    /// the call is gone.
     #[must_use]
     pub fn mint(&self, call: &CallSid) -> Option<String> {
-        let token = random_token();
-        self.await_token(call, &token).then_some(token)
+        self.next_token(call, random_token).map(|(token, _)| token)
     }
 
-    /// A token that will come with a socket of this call; false if the call is gone.
-    pub fn await_token(&self, call: &CallSid, token: &str) -> bool {
+    /// The same, made so if there is none yet, and whether it was.
+    pub fn next_token(
+        &self,
+        call: &CallSid,
+        make: impl FnOnce() -> String,
+    ) -> Option<(String, bool)> {
         let mut calls = self.lock();
-        let Some(entry) = calls.get_mut(call) else { return false };
-        if entry.tokens.len() == TOKENS {
-            entry.tokens.remove(0);
-        }
-        entry.tokens.push(token.to_owned());
-        true
+        let entry = calls.get_mut(call)?;
+        let is_new = entry.token.is_none();
+        let token = entry.token.get_or_insert_with(make).clone();
+        Some((token, is_new))
     }
 
-    /// The call for which `token` was minted, if it is `call`; the token is used up.
+    /// The call whose next socket has this token, if it is `call`; the token is used up.
     #[must_use]
     pub fn redeem(&self, call: &CallSid, token: &str) -> Option<Handle> {
         let mut calls = self.lock();
         let entry = calls.get_mut(call)?;
-        let same = |minted: &String| minted.as_bytes().ct_eq(token.as_bytes()).into();
-        let at = entry.tokens.iter().position(same)?;
-        entry.tokens.remove(at);
+        let next = entry.token.as_ref()?;
+        if !bool::from(next.as_bytes().ct_eq(token.as_bytes())) {
+            return None;
+        }
+        entry.token = None;
+        entry.connected = true;
         Some(entry.handle.clone())
+    }
+
+    /// A socket has come to this call, with whatever token; none that was made before is good any
+    /// more.
+    pub fn connected(&self, call: &CallSid) {
+        if let Some(entry) = self.lock().get_mut(call) {
+            entry.token = None;
+            entry.connected = true;
+        }
+    }
+
+    /// Whether a socket has ever come to this call; `None` if the call is gone.
+    #[must_use]
+    pub fn has_connected(&self, call: &CallSid) -> Option<bool> {
+        self.lock().get(call).map(|entry| entry.connected)
     }
 
     /// How many calls were ended without a goodbye.
@@ -286,8 +311,15 @@ mod tests {
         let token = registry.mint(&one).unwrap();
         assert!(registry.redeem(&two, &token).is_none(), "another call's");
         assert!(registry.redeem(&one, "").is_none(), "none at all");
+        assert_eq!(registry.mint(&one).as_ref(), Some(&token), "the same until it is used");
+        assert_eq!(registry.has_connected(&one), Some(false));
         assert!(registry.redeem(&one, &token).is_some());
         assert!(registry.redeem(&one, &token).is_none(), "a used one");
+        assert_eq!(registry.has_connected(&one), Some(true));
+        let next = registry.mint(&one).unwrap();
+        assert_ne!(next, token);
+        registry.connected(&one);
+        assert!(registry.redeem(&one, &next).is_none(), "one from before a socket came");
     }
 
     #[test]

@@ -41,7 +41,7 @@ use crate::registry::{Registry, hex, random_token};
 use crate::safety::{self, Safety};
 use crate::store::{Store, StoreError};
 use crate::switchboard::pass::Passes;
-use crate::switchboard::{Clock, Life, Models, Softphone, Switchboard};
+use crate::switchboard::{Clock, Life, Models, REPORTS, Softphone, Switchboard};
 use crate::telemetry;
 use keeping::{Keeping, Kept};
 
@@ -334,6 +334,7 @@ fn switchboard(
         safety: Arc::new(safety),
         dials: Arc::new(dials),
         cluster,
+        reports: Arc::new(tokio::sync::Semaphore::new(REPORTS)),
         passes,
         models,
         softphone,

@@ -1,6 +1,7 @@
 //! The task of one call: it turns what comes in into an [`Input`], gives it to the [`Call`], and
 //! performs what the call says. It decides nothing.
 
+mod hang_up;
 mod outbound;
 mod record;
 mod signals;
@@ -11,19 +12,20 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use phony_call::{
-    Agent, Call, Event, Fault, FromCarrier, FromModel, Identity, Input, Next, Output, Phase,
-    Policy, Progress, ToCarrier, ToModel,
+    Agent, Call, Event, Fault, FromCarrier, FromModel, Identity, Input, NotHungUp, Output, Phase,
+    Policy, Progress, Refused, ToCarrier, ToModel,
 };
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::carriers::CarrierPort;
 use crate::crew::{self, Crew, Part, queue};
 use crate::events::Publisher;
 use crate::models::ModelPort;
-use crate::registry::{Letter, Registered, Signal};
+use crate::registry::{Handle, Letter, MAILBOX, Registered, Signal};
 use crate::telemetry::of_call;
+pub use hang_up::HangUp;
 pub use outbound::Outbound;
 use record::Record;
 use signals::Signals;
@@ -55,6 +57,8 @@ pub struct Start {
     pub publisher: Publisher,
     /// What a call has that was placed by us. Its model is reached for when it is answered.
     pub outbound: Option<Outbound>,
+    /// How the call is ended while it has no line; nothing where there is no network behind it.
+    pub hang_up: Option<HangUp>,
 }
 
 /// Holds a call to its end: itself, its line and its model.
@@ -98,10 +102,11 @@ fn begin(start: Start, crew: Crew) -> Option<Box<Held>> {
         registered,
         publisher,
         outbound,
+        hang_up,
     } = start;
     let Registered { mailbox, handle, stop, lost, place } = registered;
     let signals = Signals { kill: kill.clone(), lost, hand_over: hand_over.clone(), stop };
-    let signals = signals.watch(handle);
+    let signals = signals.watch(handle.clone());
     let now = now();
     let mut record = Record::new(publisher, identity.sid.clone(), (now, wall), place);
     let begun = if past.is_empty() {
@@ -128,6 +133,9 @@ fn begin(start: Start, crew: Crew) -> Option<Box<Held>> {
         finished: false,
         asleep,
         outbound,
+        hang_up,
+        handle,
+        ending: Vec::new(),
         handed_over: false,
         kill,
         hand_over,
@@ -156,6 +164,11 @@ struct Session {
     /// The model has not been reached for yet.
     asleep: bool,
     outbound: Option<Outbound>,
+    hang_up: Option<HangUp>,
+    /// The way to this call, for whoever is asked something on its behalf.
+    handle: Handle,
+    /// Supervisors who have ended the call and wait until the carrier has.
+    ending: Vec<oneshot::Sender<Result<(), Refused>>>,
     /// Another process goes on with the call.
     handed_over: bool,
     /// Cancelled when everything ends at once.
@@ -222,8 +235,18 @@ impl Session {
     async fn close(&mut self, mut mailbox: mpsc::Receiver<Box<Letter>>) {
         mailbox.close();
         while let Some(letter) = mailbox.recv().await {
-            if let Letter::Attach(mut line) = *letter {
-                self.run(line.part.take());
+            match *letter {
+                Letter::Attach(mut line) => self.run(line.part.take()),
+                Letter::HungUp(Err(_)) => self.ask_to_hang_up(),
+                Letter::Act { .. }
+                | Letter::LegEnded { .. }
+                | Letter::Progress(_)
+                | Letter::AnsweredBy(_)
+                | Letter::Budget(_)
+                | Letter::Over(_)
+                | Letter::HungUp(Ok(()))
+                | Letter::Snapshot(_)
+                | Letter::Signal(_) => {}
             }
         }
     }
@@ -232,8 +255,15 @@ impl Session {
         // Whoever asked may have gone away meanwhile; the answer is then nobody's.
         match letter {
             Letter::Act { action, reply } => {
-                let done = self.call.act(now(), action).map(|outputs| self.perform(outputs));
-                drop(reply.send(done));
+                let done = self.call.act(now(), action);
+                let asks = matches!(&done, Ok(outputs) if outputs.contains(&Output::HangUp));
+                let done = done.map(|outputs| self.perform(outputs));
+                if asks && !self.finished && self.ending.len() < MAILBOX {
+                    // It is done when the carrier has done it.
+                    self.ending.push(reply);
+                } else {
+                    drop(reply.send(done));
+                }
             }
             Letter::LegEnded { end, reply } => {
                 let (next, outputs) = self.call.leg_ended(now(), end);
@@ -257,6 +287,7 @@ impl Session {
                 self.input(Input::Carrier(FromCarrier::AnsweredBy(who)));
             }
             Letter::Budget(budget) => self.input(Input::Budget(budget)),
+            Letter::HungUp(outcome) => self.hung_up(outcome),
             Letter::Over(status) => self.input(Input::Carrier(FromCarrier::Over { status })),
             Letter::Signal(signal) => match signal {
                 Signal::Stop => self.input(Input::Stop),
@@ -300,20 +331,49 @@ impl Session {
                     }
                     self.publisher.publish(&event);
                 }
-                Output::Finished => self.finished = true,
+                Output::HangUp => {
+                    if self.hang_up.is_some() {
+                        self.ask_to_hang_up();
+                    } else {
+                        // Nobody else holds the call.
+                        let hung_up = Input::Carrier(FromCarrier::HungUp);
+                        outputs.extend(self.call.handle(now(), hung_up));
+                    }
+                }
+                Output::Finished => {
+                    self.finished = true;
+                    self.answer_ending(&Ok(()));
+                }
                 Output::HandedOver => (self.finished, self.handed_over) = (true, true),
             }
+        }
+    }
+
+    fn ask_to_hang_up(&self) {
+        if let Some(hang_up) = &self.hang_up {
+            hang_up.ask(self.handle.clone());
+        }
+    }
+
+    /// The carrier has ended the call, or has not.
+    fn hung_up(&mut self, outcome: Result<(), NotHungUp>) {
+        let said = match outcome.clone() {
+            Ok(()) => FromCarrier::HungUp,
+            Err(why) => FromCarrier::NotHungUp(why),
+        };
+        self.input(Input::Carrier(said));
+        self.answer_ending(&outcome.map_err(Refused::NotHungUp));
+    }
+
+    fn answer_ending(&mut self, done: &Result<(), Refused>) {
+        for reply in self.ending.drain(..) {
+            drop(reply.send(done.clone()));
         }
     }
 
     /// False if the line is too slow; it is then let go.
     fn tell_line(&mut self, order: ToCarrier) -> bool {
         let Some(line) = &self.line else {
-            if order == ToCarrier::Leave(Next::HangUp)
-                && let Some(outbound) = &self.outbound
-            {
-                outbound.hang_up();
-            }
             tracing::debug!("nothing to tell it on: there is no line");
             return true;
         };

@@ -2,6 +2,7 @@
 
 mod adopt;
 pub mod pass;
+mod ringing;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,10 +12,12 @@ use std::time::{Duration, Instant};
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use phony_call::{CallSid, Countries, Direction, Event, Identity, PhoneNumber};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agents::{Agent, Agents, calling};
+use crate::carriers;
 use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::dialer::Dials;
@@ -25,9 +28,13 @@ use crate::models::ModelPort;
 use crate::registry::{Handle, Registered, Registry};
 use crate::safety::Safety;
 use crate::safety::pace::Slot;
-use crate::session::{self, Outbound, Start};
+use crate::session::{self, HangUp, Outbound, Start};
 use crate::socket::Socket;
 use pass::Passes;
+pub(crate) use ringing::Ringing;
+
+/// Carriers' reports that are kept until they can be passed on.
+pub const REPORTS: usize = 4096;
 
 /// How late the carrier may report that nobody answered.
 const REPORT: Duration = Duration::from_secs(15);
@@ -53,6 +60,8 @@ pub struct Switchboard {
     pub dials: Arc<Dials>,
     /// The other servers, if this is one of several.
     pub cluster: Option<Arc<Cluster>>,
+    /// Places for carriers' reports that cannot be passed on yet.
+    pub reports: Arc<Semaphore>,
     /// What tokens say by themselves.
     pub passes: Passes,
     /// How a call reaches its model.
@@ -234,13 +243,7 @@ impl Switchboard {
 
     /// What holds a call of ours to the rules.
     fn outbound(&self, identity: &Identity, slot: Option<Slot>) -> Outbound {
-        Outbound {
-            call: identity.sid.clone(),
-            safety: Arc::clone(&self.safety),
-            dials: Arc::clone(&self.dials),
-            slot,
-            tasks: self.calls.clone(),
-        }
+        Outbound { call: identity.sid.clone(), safety: Arc::clone(&self.safety), slot }
     }
 
     /// Starts the task of a call.
@@ -286,6 +289,12 @@ impl Switchboard {
             policy.connect = policy.connect.max(self.config.dialing.ring + REPORT);
         }
         let models = self.models.clone();
+        let hang_up = (identity.carrier != carriers::SOFTPHONE).then(|| HangUp {
+            call: sid.clone(),
+            dials: Arc::clone(&self.dials),
+            tasks: self.calls.clone(),
+            kill: self.life.kill.clone(),
+        });
         let start = Start {
             policy,
             agent: of_call_itself,
@@ -298,6 +307,7 @@ impl Switchboard {
             registered,
             publisher,
             outbound,
+            hang_up,
         };
         self.lanes.spawn(&self.calls, session::run(Box::new(start)));
     }

@@ -251,8 +251,12 @@ function read(type: string, base: Base, raw: Raw): CallEvent {
     case "assistant_delta":
     case "assistant_heard":
       return { ...base, type, text: text(raw, "text"), turn: number(raw, "turn") };
+    case "answered_by": {
+      const disregarded = text(raw, "disregarded");
+      const why = disregarded && `, disregarded: ${disregarded}`;
+      return { ...base, type, text: text(raw, STEP_WORD[type]) + why };
+    }
     case "status":
-    case "answered_by":
     case "disclosure":
     case "connected":
     case "handed_over":

@@ -346,7 +346,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Hangs up. */
+        /**
+         * Hangs up, whatever the call is doing. Where there is no line to do it on, because the call rings, was
+         *     lost or was transferred, the carrier is asked to; 502 if it does not, and it is asked again until
+         *     the call is over.
+         */
         post: operations["end"];
         delete?: never;
         options?: never;
@@ -1102,6 +1106,15 @@ export interface operations {
             };
             /** @description Not signed by Twilio */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description Not passed on yet to the server that has the call */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1999,6 +2012,14 @@ export interface operations {
                 };
             };
             429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            502: {
                 headers: {
                     [name: string]: unknown;
                 };

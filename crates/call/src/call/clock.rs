@@ -10,7 +10,11 @@ use crate::policy::ApprovalTimeout;
 impl Call {
     pub(super) fn on_deadline(&mut self, now: Instant, due: Deadline) {
         match due {
-            Deadline::Connect => self.finish_without_line(now, EndReason::NotConnected),
+            // One of ours may still ring.
+            Deadline::Connect if self.is_ours() => {
+                self.hang_up_behind(now, EndReason::NotConnected);
+            }
+            Deadline::Connect => self.finish(now, EndReason::NotConnected),
             Deadline::Opening => self.on_opening_due(now),
             Deadline::Filler => self.on_filler_due(now),
             Deadline::Answer => self.on_answer_overdue(now),
@@ -26,7 +30,8 @@ impl Call {
             Deadline::HoldLine => self.on_hold_line(now),
             Deadline::Reconnect => self.finish(now, EndReason::LineLost),
             Deadline::HandOver => self.hand_over(now),
-            Deadline::Dialled => self.finish(now, EndReason::Transferred),
+            Deadline::Dialled => self.on_dialled_due(now),
+            Deadline::HangUp => self.ask_to_hang_up(now),
             Deadline::Farewell => self.leave(now),
             Deadline::MaxCall => self.on_max_call(now),
             Deadline::Spend => self.on_spend(now),
@@ -97,6 +102,7 @@ impl Call {
             | State::HumanSpeaks
             | State::Lost { .. }
             | State::Transferring { .. }
+            | State::HangingUp(_)
             | State::Gone
             | State::Ended => {}
         }
@@ -163,11 +169,32 @@ impl Call {
         }
     }
 
+    /// Nobody has told that a call that was dialled on is over, or that it could be ended.
+    fn on_dialled_due(&mut self, now: Instant) {
+        let reason = match &self.state {
+            State::HangingUp(hanging_up) => hanging_up.reason(),
+            State::Ringing
+            | State::Listening { .. }
+            | State::Replying(_)
+            | State::OnHold
+            | State::HumanSpeaks
+            | State::Lost { .. }
+            | State::Ending(_)
+            | State::Transferring { .. }
+            | State::Gone
+            | State::Ended => EndReason::Transferred,
+        };
+        self.hang_up_behind(now, reason);
+    }
+
     fn on_max_call(&mut self, now: Instant) {
         match &self.state {
-            State::Ringing | State::Lost { .. } => self.finish(now, EndReason::MaxDuration),
+            State::Ringing | State::Lost { .. } => {
+                self.hang_up_behind(now, EndReason::MaxDuration);
+            }
             State::Ending(_) => self.end_firmly(),
-            State::Transferring { .. } | State::Gone | State::Ended => {}
+            // Whoever was dialled has a limit of their own.
+            State::Transferring { .. } | State::HangingUp(_) | State::Gone | State::Ended => {}
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
                 let phrase = self.agent.phrases.time_goodbye.clone();
                 self.say_goodbye(now, &phrase, EndReason::MaxDuration);

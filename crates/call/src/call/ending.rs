@@ -76,6 +76,7 @@ impl Call {
             | State::Lost { .. }
             | State::Ending(_)
             | State::Transferring { .. }
+            | State::HangingUp(_)
             | State::Gone
             | State::Ended => false,
         }
@@ -124,6 +125,22 @@ impl Call {
     }
 
     pub(super) fn end_by_supervisor(&mut self, now: Instant, to: Option<PhoneNumber>) {
+        let has_line = match &self.state {
+            State::Listening { .. }
+            | State::Replying(_)
+            | State::OnHold
+            | State::HumanSpeaks
+            | State::Ending(_) => true,
+            State::Ringing
+            | State::Lost { .. }
+            | State::HangingUp(_)
+            | State::Transferring { .. }
+            | State::Gone
+            | State::Ended => false,
+        };
+        if !has_line {
+            return self.hang_up_surely(now, EndReason::SupervisorEnded, By::Supervisor);
+        }
         let reason = if to.is_some() { EndReason::Transferred } else { EndReason::SupervisorEnded };
         self.record_last(now);
         self.drop_reply(now, "a supervisor ended it");
@@ -246,12 +263,12 @@ impl Call {
     pub(super) fn on_stop(&mut self, now: Instant) {
         match &self.state {
             State::Ringing | State::Lost { .. } => {
-                self.tell_line(ToCarrier::Leave(Next::HangUp));
-                self.finish(now, EndReason::Shutdown);
+                self.hang_up_behind(now, EndReason::Shutdown);
             }
+            // The two go on without us.
             State::Transferring { .. } => self.finish(now, EndReason::Transferred),
             State::Ending(_) => self.end_firmly(),
-            State::Gone | State::Ended => {}
+            State::HangingUp(_) | State::Gone | State::Ended => {}
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
                 let phrase = self.agent.phrases.shutdown_goodbye.clone();
                 self.say_goodbye(now, &phrase, EndReason::Shutdown);
@@ -270,12 +287,18 @@ impl Call {
     /// The carrier asks how the call goes on after the line or a dialled party is done.
     #[must_use]
     pub fn leg_ended(&mut self, now: Instant, end: LegEnd) -> (Next, Vec<Output>) {
+        if let State::HangingUp(_) = &self.state {
+            let next = self.hang_up_now(now, &end);
+            return (next, std::mem::take(&mut self.outputs));
+        }
         let next = match end {
             LegEnd::Completed => {
                 let reason = match &self.state {
-                    State::Transferring { .. } => EndReason::Transferred,
                     State::Ending(ending) => ending.reason,
-                    State::Ringing
+                    State::HangingUp(hanging_up) => hanging_up.reason(),
+                    // The caller hung up before anybody was dialled.
+                    State::Transferring { .. }
+                    | State::Ringing
                     | State::Listening { .. }
                     | State::Replying(_)
                     | State::OnHold
@@ -289,7 +312,25 @@ impl Call {
             }
             LegEnd::Left(parting) => self.after_parting(now, parting),
             LegEnd::Failed => self.after_line(now),
-            LegEnd::Dialled { answered, outcome } => self.after_dial(now, answered, &outcome),
+            LegEnd::Dialled { answered, caller_left: true, .. } => {
+                let reason = match &self.state {
+                    State::Transferring { .. } if answered => EndReason::Transferred,
+                    State::Transferring { .. }
+                    | State::Ringing
+                    | State::Listening { .. }
+                    | State::Replying(_)
+                    | State::OnHold
+                    | State::HumanSpeaks
+                    | State::Lost { .. }
+                    | State::Ending(_)
+                    | State::HangingUp(_)
+                    | State::Gone
+                    | State::Ended => EndReason::CallerHungUp,
+                };
+                self.finish(now, reason);
+                Next::Nothing
+            }
+            LegEnd::Dialled { answered, outcome, .. } => self.after_dial(now, answered, &outcome),
         };
         (next, std::mem::take(&mut self.outputs))
     }
@@ -315,7 +356,7 @@ impl Call {
             self.leave(now);
         }
         match &self.state {
-            State::Ended => Next::HangUp,
+            State::Ended | State::HangingUp(_) => Next::HangUp,
             State::Transferring { target, .. } => self.dial(target.clone()),
             State::Lost { .. } | State::Gone => Next::Reconnect,
             // The carrier never reached our socket: once more, within the time for connecting.

@@ -73,6 +73,7 @@ impl Call {
         match &self.state {
             State::Gone => Err(Refused::LineLost),
             State::Ended => Err(Refused::Ending),
+            State::HangingUp(_) if *action != Action::End => Err(Refused::Ending),
             State::Ending(ending) => match action {
                 Action::End | Action::Transfer(_) => Ok(()),
                 Action::Say { .. } | Action::TakeOver if ending.can_be_called_off() => Ok(()),
@@ -91,6 +92,7 @@ impl Call {
             | State::OnHold
             | State::HumanSpeaks
             | State::Lost { .. }
+            | State::HangingUp(_)
             | State::Transferring { .. } => Ok(()),
         }
     }
@@ -123,6 +125,7 @@ impl Call {
             | State::OnHold
             | State::HumanSpeaks
             | State::Ending(_)
+            | State::HangingUp(_)
             | State::Transferring { .. }
             | State::Gone
             | State::Ended => Ok(()),
@@ -233,6 +236,7 @@ impl Call {
                 | State::Lost { .. }
                 | State::Ending(_)
                 | State::Transferring { .. }
+                | State::HangingUp(_)
                 | State::Gone
                 | State::Ended => {}
             }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::{Call, State, Unsaid};
-use crate::carrier::{EndStatus, FromCarrier};
+use crate::carrier::{EndStatus, FromCarrier, Next, ToCarrier};
 use crate::deadline::Deadline;
 use crate::event::{EndReason, EventBody, Source, Speaker, Stage, Where};
 
@@ -37,6 +37,8 @@ impl Call {
             FromCarrier::Progress(progress) => self.on_progress(now, progress),
             FromCarrier::AnsweredBy(who) => self.on_answered_by(now, who),
             FromCarrier::Over { status } => self.on_over(now, status),
+            FromCarrier::HungUp => self.on_hung_up(now),
+            FromCarrier::NotHungUp(why) => self.on_not_hung_up(now, why),
         }
     }
 
@@ -77,6 +79,11 @@ impl Call {
                     self.speak(now, Source::Apology, &phrase);
                 }
                 self.settle(now);
+            }
+            // There is a line again: it is the shorter way.
+            State::HangingUp(_) => {
+                self.tell_line(ToCarrier::Leave(Next::HangUp));
+                self.on_hung_up(now);
             }
             State::Listening { .. }
             | State::Replying(_)
@@ -192,6 +199,7 @@ impl Call {
             | State::Lost { .. }
             | State::Ending(_)
             | State::Transferring { .. }
+            | State::HangingUp(_)
             | State::Gone
             | State::Ended => {}
         }
@@ -234,6 +242,7 @@ impl Call {
             State::Ringing
             | State::Lost { .. }
             | State::Transferring { .. }
+            | State::HangingUp(_)
             | State::Gone
             | State::Ended => {
                 self.unexpected();
@@ -328,6 +337,7 @@ impl Call {
             State::Ringing
             | State::Lost { .. }
             | State::Transferring { .. }
+            | State::HangingUp(_)
             | State::Gone
             | State::Ended => self.unexpected(),
         }
@@ -360,6 +370,7 @@ impl Call {
             | State::HumanSpeaks
             | State::Lost { .. }
             | State::Transferring { .. }
+            | State::HangingUp(_)
             | State::Gone
             | State::Ended => false,
         };
@@ -398,6 +409,7 @@ impl Call {
             | State::HumanSpeaks
             | State::Lost { .. }
             | State::Transferring { .. }
+            | State::HangingUp(_)
             | State::Gone
             | State::Ended => {}
         }
@@ -438,7 +450,7 @@ impl Call {
 
     fn on_closed(&mut self, now: Instant, clean: bool) {
         match &self.state {
-            State::Transferring { .. } => {}
+            State::Transferring { .. } | State::HangingUp(_) => {}
             State::Ending(_) if clean => self.hang_up_during_ending(now),
             State::Ending(_) => self.leave(now),
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
@@ -488,6 +500,7 @@ impl Call {
 
     fn on_over(&mut self, now: Instant, status: EndStatus) {
         let reason = match (status, &self.state) {
+            (_, State::HangingUp(_)) => return self.on_hung_up(now),
             (EndStatus::Busy, _) => EndReason::Busy,
             (EndStatus::NoAnswer, _) => EndReason::NoAnswer,
             (EndStatus::Canceled, _) => EndReason::Canceled,

@@ -36,7 +36,9 @@ impl Call {
         let mut call = Self::bare(policy.into(), agent.into(), identity, transcript, now, wall);
         call.turn = call.transcript.turn;
         call.line_losses = call.transcript.losses;
-        if let Some((target, reason)) = call.transcript.transfer.clone() {
+        if let Some((reason, by)) = call.transcript.hanging_up {
+            call.hangs_up(now, reason, by);
+        } else if let Some((target, reason)) = call.transcript.transfer.clone() {
             let longest = call.policy.ring + call.policy.max_call;
             call.deadlines.set(Deadline::Dialled, now + longest);
             call.state = State::Transferring { target, reason };
@@ -75,7 +77,7 @@ impl Call {
         match &self.state {
             State::Ringing | State::Lost { .. } | State::Transferring { .. } => self.let_go(),
             // It ends by itself, soon.
-            State::Ending(_) | State::Gone | State::Ended => {}
+            State::Ending(_) | State::HangingUp(_) | State::Gone | State::Ended => {}
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
                 self.leaving = true;
                 self.deadlines.set(Deadline::HandOver, now + self.policy.hand_over);
@@ -93,7 +95,11 @@ impl Call {
             State::Listening { .. } | State::OnHold | State::HumanSpeaks => self.hand_over(now),
             State::Replying(reply) if !reply.has_spoken() => self.hand_over(now),
             // More of the reply is coming.
-            State::Replying(_) | State::Ending(_) | State::Gone | State::Ended => {}
+            State::Replying(_)
+            | State::Ending(_)
+            | State::HangingUp(_)
+            | State::Gone
+            | State::Ended => {}
             State::Ringing | State::Lost { .. } | State::Transferring { .. } => self.let_go(),
         }
     }
@@ -110,7 +116,7 @@ impl Call {
                 self.let_go();
             }
             State::Ringing | State::Lost { .. } | State::Transferring { .. } => self.let_go(),
-            State::Ending(_) | State::Gone | State::Ended => {}
+            State::Ending(_) | State::HangingUp(_) | State::Gone | State::Ended => {}
         }
     }
 

@@ -4,7 +4,6 @@
 use std::time::{Duration, Instant};
 
 use super::{Budget, Call, State};
-use crate::carrier::{Next, ToCarrier};
 use crate::deadline::Deadline;
 use crate::event::{
     Answerer, By, CommandName, Direction, EndReason, EventBody, Progress, Source, ToolRef,
@@ -48,35 +47,8 @@ impl Call {
 
     /// The call is over: so is its progress.
     pub(super) fn close_progress(&mut self, now: Instant, reason: EndReason) {
-        let answered = self.transcript.status >= Some(Progress::InProgress);
-        let status = match reason {
-            EndReason::Busy => Progress::Busy,
-            EndReason::NoAnswer => Progress::NoAnswer,
-            EndReason::Canceled => Progress::Canceled,
-            EndReason::Failed => Progress::Failed,
-            EndReason::SupervisorEnded | EndReason::Shutdown if !answered => Progress::Canceled,
-            EndReason::CallerHungUp
-            | EndReason::AgentEnded
-            | EndReason::SupervisorEnded
-            | EndReason::Transferred
-            | EndReason::Silence
-            | EndReason::MaxDuration
-            | EndReason::ModelFailed
-            | EndReason::LineLost
-            | EndReason::NotConnected
-            | EndReason::SpendLimit
-            | EndReason::Machine
-            | EndReason::VoicemailLeft
-            | EndReason::Shutdown
-            | EndReason::Internal => {
-                if answered {
-                    Progress::Completed
-                } else {
-                    Progress::Failed
-                }
-            }
-        };
-        self.progress(now, status);
+        let so_far = self.transcript.status.unwrap_or(Progress::Queued);
+        self.progress(now, so_far.at_end(reason));
     }
 
     // Who answered.
@@ -85,7 +57,12 @@ impl Call {
         if !self.is_ours() {
             return self.unexpected();
         }
-        self.emit(now, EventBody::AnsweredBy { who });
+        let disregarded = self.contradicts(who).map(str::to_owned);
+        let is_noted_only = disregarded.is_some();
+        self.emit(now, EventBody::AnsweredBy { who, disregarded });
+        if is_noted_only {
+            return;
+        }
         match &self.state {
             State::Ringing => self.answerer = Some(who),
             State::Listening { .. } | State::Replying(_) | State::OnHold => {
@@ -95,9 +72,45 @@ impl Call {
             State::HumanSpeaks
             | State::Lost { .. }
             | State::Ending(_)
+            | State::HangingUp(_)
             | State::Transferring { .. }
             | State::Gone
             | State::Ended => {}
+        }
+    }
+
+    /// What a verdict contradicts, if it does. Detection listens to the first seconds and may be
+    /// late; who converses is a person, whatever it says.
+    fn contradicts(&self, who: Answerer) -> Option<&'static str> {
+        match who {
+            Answerer::Human => match &self.state {
+                State::Ending(ending)
+                    if matches!(ending.reason(), EndReason::Machine | EndReason::VoicemailLeft) =>
+                {
+                    Some("a machine was found first")
+                }
+                State::Ringing
+                | State::Listening { .. }
+                | State::Replying(_)
+                | State::OnHold
+                | State::HumanSpeaks
+                | State::Lost { .. }
+                | State::Ending(_)
+                | State::HangingUp(_)
+                | State::Transferring { .. }
+                | State::Gone
+                | State::Ended => None,
+            },
+            Answerer::Unknown => None,
+            Answerer::Machine | Answerer::MachineReady | Answerer::Fax => {
+                if self.transcript.converses.is_person() {
+                    Some("whoever answered has conversed")
+                } else if self.transcript.answerer == Some(Answerer::Human) {
+                    Some("a person was found first")
+                } else {
+                    None
+                }
+            }
         }
     }
 
@@ -206,21 +219,17 @@ impl Call {
         }
     }
 
-    /// Ends a call that has no line. One of ours may still ring: the carrier must hang it up.
-    pub(super) fn finish_without_line(&mut self, now: Instant, reason: EndReason) {
-        if self.is_ours() {
-            self.tell_line(ToCarrier::Leave(Next::HangUp));
-        }
-        self.finish(now, reason);
-    }
-
     fn end_for_money(&mut self, now: Instant) {
         match &self.state {
             State::Ringing | State::Lost { .. } => {
-                self.finish_without_line(now, EndReason::SpendLimit);
+                self.hang_up_behind(now, EndReason::SpendLimit);
+            }
+            // Two lines are paid for while somebody else speaks with the caller.
+            State::Transferring { .. } => {
+                self.hang_up_surely(now, EndReason::SpendLimit, By::Policy);
             }
             State::Ending(_) => self.end_firmly(),
-            State::Transferring { .. } | State::Gone | State::Ended => {}
+            State::HangingUp(_) | State::Gone | State::Ended => {}
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
                 let phrase = self.agent.phrases.cost_goodbye.clone();
                 self.say_goodbye(now, &phrase, EndReason::SpendLimit);

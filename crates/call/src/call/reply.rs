@@ -321,6 +321,7 @@ impl Call {
             | State::Lost { .. }
             | State::Ending(_)
             | State::Transferring { .. }
+            | State::HangingUp(_)
             | State::Gone
             | State::Ended => None,
         }

@@ -11,6 +11,9 @@ use phony_call::{FromCarrier, ToCarrier};
 use crate::crew::Part;
 use crate::crew::queue::{Receiver, Sender, queue};
 
+/// The name of the softphone in a call's record: the carrier that has no network behind it.
+pub const SOFTPHONE: &str = "softphone";
+
 /// Orders that may wait for a line. Words come in bursts; a full port is a line that is stuck.
 pub const ORDERS: usize = 256;
 /// Facts that may wait for the call. A full port slows the line down; nothing is lost.

@@ -9,13 +9,11 @@ use phony_call::{CallSid, Direction, EndStatus, Identity};
 use phony_wire::twilio::relay::Setup;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::twilio::relay::{FarEnd, Line, close, first_frame};
+use super::SOFTPHONE as CARRIER;
+use super::twilio::relay::{FarEnd, Left, Line, close, first_frame};
 use crate::registry::{Handle, Letter, random_token};
 use crate::socket::Socket;
 use crate::switchboard::Switchboard;
-
-/// The carrier's name in a call's record.
-const CARRIER: &str = "softphone";
 
 /// Carries a call over the socket until it ends; `agent` answers, if it is a new call.
 ///
@@ -31,8 +29,8 @@ pub async fn carry(switchboard: Arc<Switchboard>, mut socket: Socket, agent: Opt
         Err((code, reason)) => return close(&mut socket, code, reason).await,
     };
     let call_itself = handle.clone();
-    let after = move |left| async move {
-        if left {
+    let after = move |left: Option<Left>| async move {
+        if left.is_some() {
             // There is no network behind it that would ask how the call goes on: it has ended, or
             // it has been transferred, which a softphone can only be told.
             call_itself.send(Letter::Over(EndStatus::Completed)).await;

@@ -8,6 +8,7 @@ use phony_wire::twilio::relay::{FromTwilio, Info};
 
 use super::ui::{Style, Ui, clean};
 use crate::simulator::twilio::{FrameSeen, Sender};
+use crate::store::line::word;
 
 /// A moment on the line that no event of the server tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -323,10 +324,15 @@ pub(super) fn happening(body: &EventBody) -> Option<String> {
             format!("refused: {what} ({})", clean(reason))
         }
         EventBody::Status { status } => format!("the call is {}", status.as_str()),
-        EventBody::AnsweredBy { who: Answerer::Machine | Answerer::MachineReady } => {
+        EventBody::AnsweredBy { disregarded: Some(why), who } => {
+            let who = word(who).replace('_', " ");
+            format!("{who} was reported, and disregarded: {}", clean(why))
+        }
+        EventBody::HangingUp { .. } => "the carrier is asked to end the call".to_owned(),
+        EventBody::AnsweredBy { who: Answerer::Machine | Answerer::MachineReady, .. } => {
             "a machine answered".to_owned()
         }
-        EventBody::AnsweredBy { who: Answerer::Fax } => "a fax answered".to_owned(),
+        EventBody::AnsweredBy { who: Answerer::Fax, .. } => "a fax answered".to_owned(),
         EventBody::Disclosure { .. } => "they have heard that it is a machine".to_owned(),
         EventBody::SessionTransfer { target } => format!("put through to {}", clean(target)),
         EventBody::Query { prompt, .. } => format!("asks the supervisor: {}", clean(prompt)),

@@ -205,6 +205,7 @@ async fn serve(switchboard: &Switchboard, call: &CallSid, what: Wish) -> Reply {
                 let next = handle.ask(|reply| registry::Letter::LegEnded { end, reply }).await;
                 next.map(Reply::Next)
             }
+            Wish::Token => Some(Reply::Token(switchboard.first_token(call).await)),
             Wish::Report(report) => handle.send(report.letter()).await.then_some(Reply::Done),
             Wish::Release => {
                 switchboard.registry.lose(call);

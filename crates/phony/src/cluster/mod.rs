@@ -22,7 +22,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
-use phony_call::CallSid;
+use phony_call::{Action, CallSid};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Pipeline, RedisError, Value, cmd};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -31,6 +31,7 @@ use tokio::sync::{broadcast, oneshot, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
+use crate::dialer::HANG_UP_LIMIT;
 use crate::registry::{hex, random_token};
 use crate::store::redis::{PREFIX, Redis, call_key};
 pub use nodes::{About, Listed};
@@ -51,6 +52,9 @@ const NODE_LIMIT: Duration = Duration::from_millis(1500);
 const LISTENING: Duration = Duration::from_millis(50);
 /// How long a token for a socket is good.
 const TOKEN_LIFE: Duration = Duration::from_mins(2);
+/// For how long it is known which node was asked about a call: much longer than it takes to write
+/// its first events.
+const RINGING: Duration = Duration::from_mins(10);
 /// How long a link that logs in once is good.
 const CODE_LIFE: Duration = Duration::from_hours(24);
 /// How long the handing out of a token may wait for it to be known to all.
@@ -181,6 +185,18 @@ impl Cluster {
         shared
     }
 
+    /// Says that the carrier has asked this node about a call that nobody else may begin; gives the
+    /// node that was asked first, if that is another.
+    pub(crate) async fn claim_ringing(&self, call: &CallSid) -> Result<Option<String>, RedisError> {
+        let key = format!("{PREFIX}rings:{call}");
+        let mut pipeline = Pipeline::new();
+        pipeline.atomic().cmd("SET").arg(&key).arg(&self.node);
+        pipeline.arg("NX").arg("PX").arg(millis(RINGING)).ignore().cmd("GET").arg(&key);
+        let mut connection = self.connection.clone();
+        let (first,): (Option<String>,) = pipeline.query_async(&mut connection).await?;
+        Ok(first.filter(|node| *node != self.node))
+    }
+
     /// Uses a token up, whoever handed it out; if it was good for this call, gives the node that
     /// did.
     pub async fn redeem_token(
@@ -239,6 +255,9 @@ impl Cluster {
         if node == self.node {
             return Err(Unreached::Moving);
         }
+        // Where the carrier must be asked first, the answer is as late as the carrier's.
+        let asks_carrier = matches!(&what, Wish::Act(Action::End));
+        let limit = if asks_carrier { NODE_LIMIT + HANG_UP_LIMIT } else { NODE_LIMIT };
         let id = self.last_question.fetch_add(1, Ordering::Relaxed);
         let (reply, answer) = oneshot::channel();
         self.questions().insert(id, reply);
@@ -252,7 +271,7 @@ impl Cluster {
                 () = self.until_deaf(node) => Err(Unreached::Silent),
             }
         };
-        let answer = timeout(NODE_LIMIT, answer).await;
+        let answer = timeout(limit, answer).await;
         self.questions().remove(&id);
         match answer {
             Ok(Ok(Reply::Gone)) => Err(Unreached::Moving),

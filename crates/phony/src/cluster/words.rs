@@ -44,6 +44,8 @@ pub(crate) enum Wish {
     LegEnded(LegEnd),
     /// The carrier reports on the call.
     Report(Report),
+    /// With which token a socket of the call may come, if none has come yet.
+    Token,
     /// Let go of the call: its socket has come to the one who asks.
     Release,
 }
@@ -81,6 +83,9 @@ pub(crate) enum Reply {
     Refused(Refused),
     /// How the call goes on.
     Next(Next),
+    /// The token of the first socket without its seal, and who speaks in the call; nothing if a
+    /// socket has come.
+    Token(Option<(String, String)>),
     /// The call is let go; these are its events.
     Released(Vec<String>),
     /// The node does not have the call, or no longer.

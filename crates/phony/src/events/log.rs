@@ -77,7 +77,8 @@ impl Log {
 
     pub(super) fn push(&mut self, event: &Event, json: Utf8Bytes) {
         self.fold(event);
-        self.status_changed |= matches!(event.body, EventBody::Status { .. });
+        self.status_changed |=
+            matches!(event.body, EventBody::Status { .. } | EventBody::SessionEnd { .. });
         self.stored.push(Entry { seq: event.seq.unwrap_or_default(), json });
     }
 
@@ -87,6 +88,11 @@ impl Log {
             Some(line) => line.apply(event),
             None => self.line = CallLine::begin(event),
         }
+    }
+
+    /// What the carrier calls the state of the call, if it was told.
+    pub(super) fn status(&self) -> Option<&str> {
+        self.line.as_ref()?.status.as_deref()
     }
 
     /// Whether the last event was the call's end.

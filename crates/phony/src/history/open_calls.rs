@@ -1,7 +1,7 @@
 //! Calls that were live when their process died and that nobody took up again.
 
 use jiff::Timestamp;
-use phony_call::{EndReason, Event, EventBody};
+use phony_call::{EndReason, Event};
 
 use crate::store::{Appended, CallLine, Chunk, Entry, Store, StoreError};
 
@@ -14,15 +14,18 @@ pub async fn close_abandoned(store: &dyn Store, line: &CallLine) -> Result<bool,
     let last = last_moment(store, &line).await?;
     let lasted = last.duration_since(line.started).as_millis();
     let duration_ms = u64::try_from(lasted).unwrap_or(0);
-    let seq = line.last_seq + 1;
-    let body = EventBody::SessionEnd { reason: EndReason::LineLost, duration_ms };
-    let event = Event { body, call: line.sid.clone(), at: last, seq: Some(seq) };
-    let json = serde_json::to_string(&event)
-        .map_err(|error| StoreError::failed("an event cannot be written", error))?;
-    let entries = vec![Entry { seq, json: json.into() }];
-    let (call, after) = (line.sid, line.last_seq);
-    let appended = store.append(vec![Chunk { call, term, after, entries, status: None }]).await?;
-    Ok(appended == [Appended::Kept(seq)])
+    let (mut closed, mut entries) = (line.clone(), Vec::new());
+    let words = CallLine::last_words(line.status.as_deref(), EndReason::LineLost, duration_ms);
+    for (seq, body) in (line.last_seq + 1..).zip(words) {
+        let event = Event { body, call: line.sid.clone(), at: last, seq: Some(seq) };
+        let json = serde_json::to_string(&event)
+            .map_err(|error| StoreError::failed("an event cannot be written", error))?;
+        entries.push(Entry { seq, json: json.into() });
+        closed.apply(&event);
+    }
+    let (call, after, status) = (line.sid, line.last_seq, closed.status);
+    let appended = store.append(vec![Chunk { call, term, after, entries, status }]).await?;
+    Ok(appended == [Appended::Kept(closed.last_seq)])
 }
 
 /// When the last event of a call happened.
@@ -31,4 +34,56 @@ async fn last_moment(store: &dyn Store, line: &CallLine) -> Result<Timestamp, St
     let events = store.events(&line.sid, before).await?.unwrap_or_default();
     let last = events.last().and_then(|json| serde_json::from_str::<Event>(json).ok());
     Ok(last.map_or(line.started, |event| event.at))
+}
+
+#[cfg(test)]
+mod tests {
+    use phony_call::{CallSid, Direction, EventBody, Progress};
+
+    use super::*;
+    use crate::store::{FIRST_TERM, Sqlite};
+
+    #[tokio::test]
+    async fn a_call_that_was_lost_has_the_state_in_which_it_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&folder.path().join("phony.db")).unwrap();
+        let call = CallSid::parse("CA1").unwrap();
+        let start = EventBody::SessionStart {
+            from: "+15005550100".into(),
+            to: "+15005550101".into(),
+            direction: Direction::Outbound,
+            agent: "assistant".into(),
+            carrier: "twilio".into(),
+            scenario: None,
+            variables: std::collections::BTreeMap::new(),
+            companion: None,
+        };
+        let rings = EventBody::Status { status: Progress::Ringing };
+        let entry = |(seq, body)| {
+            let at = "2026-01-15T12:00:00Z".parse().unwrap();
+            let event = Event { body, call: call.clone(), at, seq: Some(seq) };
+            Entry { seq, json: serde_json::to_string(&event).unwrap().into() }
+        };
+        let entries = (1..).zip([start, rings]).map(entry).collect();
+        let status = Some("ringing".to_owned());
+        let chunk = Chunk { call: call.clone(), term: FIRST_TERM, after: 0, entries, status };
+        assert_eq!(store.append(vec![chunk]).await.unwrap(), [Appended::Kept(2)]);
+        let line = store.line(&call).await.unwrap().unwrap();
+        assert!(close_abandoned(&store, &line).await.unwrap());
+        let line = store.line(&call).await.unwrap().unwrap();
+        assert_eq!(line.status.as_deref(), Some("failed"));
+        let events = store.events(&call, 2).await.unwrap().unwrap();
+        assert!(events[0].contains("\"status\":\"failed\""), "viewers are told: {events:?}");
+        assert!(events[1].contains("line_lost"), "{events:?}");
+    }
+
+    #[test]
+    fn a_record_that_lacks_the_last_state_is_read_with_it() {
+        let words = CallLine::last_words(Some("in-progress"), EndReason::Internal, 5);
+        let completed = EventBody::Status { status: Progress::Completed };
+        let end = EventBody::SessionEnd { reason: EndReason::Internal, duration_ms: 5 };
+        assert_eq!(words, [completed, end.clone()]);
+        assert_eq!(CallLine::last_words(None, EndReason::Internal, 5), [end.clone()]);
+        assert_eq!(CallLine::last_words(Some("busy"), EndReason::Internal, 5), [end]);
+    }
 }

@@ -7,6 +7,7 @@ use phony_call::{CallSid, EndReason, Event, EventBody};
 
 use crate::events::Publisher;
 use crate::registry::Place;
+use crate::store::CallLine;
 use crate::store::line::word;
 
 /// Closes the call's record whatever happens to its task, then gives its place back.
@@ -54,14 +55,14 @@ impl Drop for Record {
         let lasted = super::now().saturating_duration_since(self.began.0);
         let duration_ms = u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX);
         let lasted = SignedDuration::try_from(lasted).unwrap_or(SignedDuration::ZERO);
-        let event = Event {
-            body: EventBody::SessionEnd { reason: self.reason, duration_ms },
-            call: self.call.clone(),
-            at: self.began.1.checked_add(lasted).unwrap_or(self.began.1),
-            seq: Some(last + 1),
-        };
-        count(&event);
-        self.publisher.publish(&event);
+        let at = self.began.1.checked_add(lasted).unwrap_or(self.began.1);
+        let status = self.publisher.status();
+        let words = CallLine::last_words(status.as_deref(), self.reason, duration_ms);
+        for (seq, body) in (last + 1..).zip(words) {
+            let event = Event { body, call: self.call.clone(), at, seq: Some(seq) };
+            count(&event);
+            self.publisher.publish(&event);
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use phony_call::{CallSid, Direction, EndReason, Event, EventBody};
+use phony_call::{CallSid, Direction, EndReason, Event, EventBody, Progress};
 use serde::{Deserialize, Serialize};
 
 use super::search::Query;
@@ -146,6 +146,7 @@ impl CallLine {
             EventBody::SessionEnd { reason, duration_ms } => {
                 let (reason, duration_ms) = (*reason, *duration_ms);
                 self.end = Some(End { reason, at: event.at, duration_ms });
+                self.settle();
             }
             EventBody::Transcript { r#final: true, .. } | EventBody::AssistantResponse { .. } => {
                 self.turns += 1;
@@ -154,6 +155,25 @@ impl CallLine {
             EventBody::Status { status } => self.status = Some(status.as_str().to_owned()),
             _ => {}
         }
+    }
+
+    /// Gives a call that has ended the state that it ended in: the record of one that was lost may
+    /// lack it.
+    pub fn settle(&mut self) {
+        let Some(end) = &self.end else { return };
+        if let Some(last) = self.status.as_deref().and_then(Progress::parse) {
+            self.status = Some(last.at_end(end.reason).as_str().to_owned());
+        }
+    }
+
+    /// The events that end the record of a call which was cut short: its last state, if it has one,
+    /// and its end.
+    #[must_use]
+    pub fn last_words(status: Option<&str>, reason: EndReason, duration_ms: u64) -> Vec<EventBody> {
+        let last = status.and_then(Progress::parse);
+        let closed = last.map(|last| last.at_end(reason)).filter(|closed| Some(*closed) != last);
+        let closed = closed.map(|status| EventBody::Status { status });
+        closed.into_iter().chain([EventBody::SessionEnd { reason, duration_ms }]).collect()
     }
 
     /// The call's place in the list.

@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use axum::extract::ws::Utf8Bytes;
 use phony_call::{
-    Action, CallSid, Direction, Event, EventBody, Identity, LegEnd, Next, Parting, Refused,
+    Action, CallSid, Direction, EndReason, Event, EventBody, Identity, LegEnd, Next, Parting,
+    Refused,
 };
 use tokio::time::sleep;
 
 use super::pass::Pass;
 use super::{Before, Past, Switchboard};
 use crate::cluster::{Cluster, Reply, Report, Unreached, Wish};
-use crate::error::ApiError;
+use crate::error::{ApiError, ErrorCode};
 use crate::history::entries;
 use crate::numbers;
 use crate::registry::{Handle, Letter, Registered, random_token};
@@ -30,14 +31,17 @@ const BLIND_LIMIT: Duration = Duration::from_secs(2);
 const SOCKET_LIMIT: Duration = Duration::from_secs(5);
 /// How long to wait between two attempts.
 const AGAIN: Duration = Duration::from_millis(50);
+/// How often, and how long after each other, a report of the carrier is passed on that could not be.
+const REPORT_TRIES: u32 = 600;
+const REPORT_AGAIN: Duration = Duration::from_secs(1);
 /// How often, and how long after each other, an order is tried at a call that moves or whose line is
 /// lost.
 const ORDER_TRIES: u32 = 200;
 const ORDER_TRY: Duration = Duration::from_millis(15);
 
 impl Switchboard {
-    /// A new single-use token for a socket of this call, good on every node; `None` if nobody could
-    /// take the socket.
+    /// The single-use token of the next socket of this call, good on every node, and the same until
+    /// that has come; `None` if nobody could take the socket.
     pub async fn mint(&self, call: &CallSid) -> Option<String> {
         let Some(cluster) = &self.cluster else { return self.registry.mint(call) };
         // One in which nothing has happened yet, or not even its beginning, can begin anywhere.
@@ -48,7 +52,11 @@ impl Switchboard {
         let agent = self.registry.agent_of(call).filter(|_| is_new);
         let agent = agent.as_ref().map(|agent| agent.call.id.as_str());
         let token = self.passes.sign(call, random_token(), (self.clock.wall)(), agent);
-        let is_here = self.registry.await_token(call, &token);
+        let is_here = match self.registry.next_token(call, || token.clone()) {
+            // Who was told of it first may have used it meanwhile.
+            Some((known, false)) => return Some(known),
+            known => known.is_some(),
+        };
         let shared = cluster.share_token(call, &token).await;
         (is_here || shared || self.passes.are_signed()).then_some(token)
     }
@@ -89,7 +97,10 @@ impl Switchboard {
         };
         loop {
             match self.adopt_from(call, Some(&holder)).await {
-                Ok(handle) => return Some(handle),
+                Ok(handle) => {
+                    self.registry.connected(call);
+                    return Some(handle);
+                }
                 Err(Hitch::Over) => return None,
                 Err(hitch) => patience.with(call, &hitch).await?,
             }
@@ -100,12 +111,14 @@ impl Switchboard {
     /// just taken elsewhere and begins here. Whoever took it is told as soon as the store is back.
     fn believe(&self, call: &CallSid, pass: &Pass, inbound: Option<Identity>) -> Option<Handle> {
         if let Some(handle) = self.find(call) {
+            self.registry.connected(call);
             return Some(handle);
         }
         let agent = self.agents.find(pass.agent.as_deref()?)?;
         let identity = inbound?;
         let registered = self.registry.register(call, self.life.stop.child_token())?;
         let publisher = self.hub.reopen(call, Vec::new(), FIRST_TERM + 1, true);
+        self.registry.connected(call);
         self.begin(registered, identity, agent, publisher, Before::Nothing);
         self.find(call)
     }
@@ -164,27 +177,68 @@ impl Switchboard {
     }
 
     /// The carrier reports on a call, wherever it is. Of one that nobody has, only its end matters.
-    pub async fn tell(&self, call: &CallSid, report: Report) {
-        if let Some(handle) = self.find(call) {
-            handle.send(report.letter()).await;
-            return;
+    /// A report that cannot be passed on is kept for a while and passed on when it can; the carrier
+    /// is told that it has not been, for this process may not live that long.
+    pub async fn tell(self: &Arc<Self>, call: &CallSid, report: Report) -> Result<(), ApiError> {
+        let Err(hitch) = self.try_tell(call, report).await else { return Ok(()) };
+        tracing::warn!(callSid = %call, why = %hitch, "a carrier's report is passed on later");
+        metrics::counter!("phony_reports_kept_total").increment(1);
+        if let Ok(place) = Arc::clone(&self.reports).try_acquire_owned() {
+            let (this, call) = (Arc::clone(self), call.clone());
+            self.calls.spawn(async move {
+                let drain = this.life.drain.clone();
+                let told = drain.run_until_cancelled(this.tell_later(&call, report)).await;
+                if told != Some(true) {
+                    tracing::error!(callSid = %call, "a carrier's report was not passed on");
+                }
+                drop(place);
+            });
+        }
+        let message = format!("the report has not been passed on yet: {hitch}; send it again");
+        let error = ApiError::new(ErrorCode::Unavailable, message);
+        Err(ApiError { retry_after: Some(REPORT_AGAIN.as_secs()), ..error })
+    }
+
+    /// Passes a report on when that is possible; false if it has not been for too long.
+    async fn tell_later(&self, call: &CallSid, report: Report) -> bool {
+        for _ in 0..REPORT_TRIES {
+            sleep(REPORT_AGAIN).await;
+            if self.try_tell(call, report).await.is_ok() {
+                return true;
+            }
+        }
+        false
+    }
+
+    async fn try_tell(&self, call: &CallSid, report: Report) -> Result<(), Hitch> {
+        if let Some(handle) = self.find(call)
+            && handle.send(report.letter()).await
+        {
+            return Ok(());
         }
         // Another node may still take itself for its owner.
         if self.has_ended_here(call) {
-            return;
+            return Ok(());
         }
+        let is_end = matches!(report, Report::Over(_));
         if let Some(cluster) = &self.cluster {
             match self.ask_elsewhere(cluster, call, Wish::Report(report)).await {
+                Err(Unreached::NoRedis) => return Err(Hitch::Unreached(Unreached::NoRedis)),
+                Err(Unreached::Moving) if !is_end => return Err(Hitch::Gone),
                 Err(Unreached::Silent | Unreached::Moving) => {}
-                Ok(_) | Err(_) => return,
+                Ok(_) | Err(Unreached::Unknown | Unreached::Ended) => return Ok(()),
             }
-        } else if !matches!(self.history.line(call).await, Ok(Some(line)) if line.end.is_none()) {
-            return;
+        } else if self.history.line(call).await?.is_none_or(|line| line.end.is_some()) {
+            return Ok(());
         }
-        if matches!(report, Report::Over(_))
-            && let Some(handle) = self.adopt(call).await
-        {
-            handle.send(report.letter()).await;
+        if !is_end {
+            return Ok(());
+        }
+        match self.adopt_from(call, None).await {
+            Ok(handle) if handle.send(report.letter()).await => Ok(()),
+            Ok(_) => Err(Hitch::Gone),
+            Err(Hitch::Over | Hitch::Unknown) => Ok(()),
+            Err(hitch) => Err(hitch),
         }
     }
 
@@ -203,6 +257,33 @@ impl Switchboard {
             }),
             answer => answer,
         }
+    }
+
+    /// Whether somebody or a limit has ended a call, so that it goes on nowhere. One that ended for
+    /// want of a line, a model or a server may.
+    pub async fn was_ended(&self, call: &CallSid) -> bool {
+        let line = self.history.line(call).await;
+        let end = line.ok().flatten().and_then(|line| line.end);
+        end.is_some_and(|end| match end.reason {
+            EndReason::CallerHungUp
+            | EndReason::AgentEnded
+            | EndReason::SupervisorEnded
+            | EndReason::Silence
+            | EndReason::MaxDuration
+            | EndReason::Busy
+            | EndReason::NoAnswer
+            | EndReason::Canceled
+            | EndReason::SpendLimit
+            | EndReason::Machine
+            | EndReason::VoicemailLeft => true,
+            EndReason::Transferred
+            | EndReason::ModelFailed
+            | EndReason::LineLost
+            | EndReason::NotConnected
+            | EndReason::Failed
+            | EndReason::Shutdown
+            | EndReason::Internal => false,
+        })
     }
 
     /// Whether a call has ended here: it is over, even if its end is not in the store yet.
@@ -246,7 +327,7 @@ impl Switchboard {
                 Ok(Reply::Done) => done(Ok(())),
                 Ok(Reply::Refused(refused)) => done(Err(refused)),
                 Err(moving @ Unreached::Moving) => ControlFlow::Continue(moving.into()),
-                Ok(Reply::Next(_) | Reply::Released(_) | Reply::Gone) => {
+                Ok(Reply::Next(_) | Reply::Token(_) | Reply::Released(_) | Reply::Gone) => {
                     ControlFlow::Break(Err(Unreached::Silent.into()))
                 }
                 Err(unreached) => ControlFlow::Break(Err(unreached.into())),
@@ -329,6 +410,9 @@ impl Switchboard {
         // What a living owner told may not be in the store, and he cannot write it there any more.
         let publisher = self.hub.reopen(call, entries(&kept), term, !was_released);
         let line_since = self.line_since(&events);
+        if events.iter().any(|event| matches!(event.body, EventBody::Connected)) {
+            self.registry.connected(call);
+        }
         self.begin(
             registered,
             identity,

@@ -109,6 +109,18 @@ impl Passes {
         Some(Pass { agent: agent.map(str::to_owned) })
     }
 
+    /// What of a token another server needs that has the secret itself: none can be made of it by
+    /// whoever else hears it.
+    pub(crate) fn without_seal<'a>(&self, token: &'a str) -> &'a str {
+        let said = self.key.as_ref().and_then(|_| token.rsplit_once('.'));
+        said.map_or(token, |(said, _)| said)
+    }
+
+    /// The token of which this is left.
+    pub(super) fn with_seal(&self, call: &CallSid, said: &str) -> String {
+        self.seal(call, said).map_or_else(|| said.to_owned(), |seal| format!("{said}.{seal}"))
+    }
+
     fn seal(&self, call: &CallSid, said: &str) -> Option<String> {
         let key = self.key.as_ref()?.expose_secret().as_bytes();
         let mut mac = Hmac::<Sha256>::new_from_slice(key).ok()?;
@@ -140,9 +152,11 @@ mod tests {
         assert_eq!(two.take(&call, &token, now), Some(Pass { agent: Some("my.clerk".into()) }));
         assert_eq!(two.take(&call, &token, now), None, "used");
         let token = one.sign(&call, "random".into(), now, None);
+        assert_eq!(two.with_seal(&call, one.without_seal(&token)), token);
         assert_eq!(two.take(&call, &token, now), Some(Pass { agent: None }));
         let silent = Passes::new(None);
         assert_eq!(silent.sign(&call, "random".into(), now, None), "random");
+        assert_eq!(silent.with_seal(&call, silent.without_seal("random")), "random");
         assert_eq!(silent.take(&call, &token, now), None);
     }
 }

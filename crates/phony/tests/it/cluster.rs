@@ -8,6 +8,7 @@ mod ours;
 mod outbound;
 mod phases;
 mod redis_away;
+mod repeats;
 mod rolling;
 mod scene;
 mod town;

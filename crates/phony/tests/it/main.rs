@@ -10,6 +10,7 @@ mod config;
 mod demo;
 mod dialogues;
 mod duet;
+mod endings;
 mod events;
 mod faults;
 mod hands;

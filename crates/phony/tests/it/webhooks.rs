@@ -4,7 +4,7 @@ use phony_wire::twilio::signature;
 use phony_wire::twilio::twiml::{ConnectTo, Inputs, Twiml, Verb};
 use serde_json::Value;
 
-use crate::house::{AUTH_TOKEN, CALLED, CALLER, HOST, house, house_with, relay_url, token_of};
+use crate::house::{AUTH_TOKEN, CALLED, CALLER, HOST, House, house, house_with, relay_url};
 
 const FORM: [(&str, &str); 3] = [("CallSid", "CA1"), ("From", CALLER), ("To", CALLED)];
 const ROUTES: [&str; 4] = ["/receive_call", "/start_call", "/call_ended", "/call_status"];
@@ -123,15 +123,45 @@ async fn a_ringing_call_is_connected_to_the_relay() {
 }
 
 #[tokio::test]
-async fn a_repeated_request_gets_a_new_token_but_no_second_call() {
-    let mut house = house().await;
-    let first = token_of(&house.ring("CA1").await);
-    let second = token_of(&house.ring("CA1").await);
-    assert_ne!(first, second);
-    assert_eq!(house.running.switchboard.registry.count(), 1);
-    house.model().await;
-    let (_, calls) = house.get("/calls").await;
-    assert_eq!(calls["calls"].as_array().unwrap().len(), 1);
+async fn a_repeated_request_gets_the_same_answer_until_somebody_is_connected() {
+    for path in ["/receive_call", "/start_call"] {
+        let mut house = house().await;
+        let (_, first) = house.webhook(path, &FORM).await;
+        let (_, second) = house.webhook(path, &FORM).await;
+        assert_eq!(first, second, "{path}");
+        assert_eq!(house.running.switchboard.registry.count(), 1);
+        let mut model = house.model().await;
+        model.ready().await;
+        let (_, calls) = house.get("/calls").await;
+        assert_eq!(calls["calls"].as_array().unwrap().len(), 1);
+        let twiml = Twiml::parse(&first).unwrap().twiml;
+        let mut line = house.connect("CA1", &twiml).await;
+        line.utterance().await;
+        let (status, later) = house.webhook(path, &FORM).await;
+        assert_eq!((status, verbs(&later)), (200, vec![]), "{path}");
+        // Neither does the used token take the line over.
+        let mut other = house.connect("CA1", &twiml).await;
+        assert_eq!(other.closed().await, Some(1008), "{path}");
+        line.prompt("Are you still there?").await;
+        assert_eq!(model.asked().await.1, "Are you still there?", "{path}");
+        house.webhook("/call_status", &[FORM[0], ("CallStatus", "completed")]).await;
+        house.until_live(0).await;
+        house.until_kept("CA1").await;
+        let (_, ended) = house.get("/calls/CA1").await;
+        assert_eq!(ended["endReason"], "caller_hung_up");
+        let house = is_past(house, path, &ended).await;
+        is_past(house.restart().await, path, &ended).await;
+    }
+}
+
+/// Nothing comes of a question about a call that has ended, and the call stays as it was.
+async fn is_past(house: House, path: &str, ended: &Value) -> House {
+    let (status, body) = house.webhook(path, &FORM).await;
+    assert_eq!((status, verbs(&body)), (200, vec![]), "{path}");
+    assert_eq!(house.running.switchboard.registry.count(), 0);
+    let (_, call) = house.get("/calls/CA1").await;
+    assert_eq!((&call["lastSeq"], &call["turns"]), (&ended["lastSeq"], &ended["turns"]));
+    house
 }
 
 #[tokio::test]

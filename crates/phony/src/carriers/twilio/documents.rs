@@ -10,7 +10,7 @@ use phony_wire::twilio::twiml::{
 
 use crate::agents::Agent;
 use crate::config::RelaySettings;
-use crate::switchboard::Switchboard;
+use crate::switchboard::{Ringing, Switchboard};
 
 /// A document as a response.
 pub(super) struct Document {
@@ -74,18 +74,25 @@ impl Document {
     /// is hung up.
     pub(super) async fn relay(switchboard: &Switchboard, call: &CallSid) -> Self {
         let agent = switchboard.registry.agent_of(call);
-        Self::connect(switchboard, call, agent.as_deref()).await
+        match switchboard.mint(call).await {
+            Some(token) => Self::connect(switchboard, token, agent.as_deref()),
+            None => Self::hang_up(),
+        }
     }
 
-    /// The same, for a call that is on another node, where this agent speaks.
-    pub(super) async fn relay_as(switchboard: &Switchboard, call: &CallSid, agent: &Agent) -> Self {
-        Self::connect(switchboard, call, Some(agent)).await
+    /// What a call is answered that rings.
+    pub(super) fn of_ringing(switchboard: &Switchboard, ringing: Ringing) -> Self {
+        match ringing {
+            Ringing::Connect { token, agent } => {
+                Self::connect(switchboard, token, agent.as_deref())
+            }
+            Ringing::Nothing => Self::empty(),
+        }
     }
 
-    async fn connect(switchboard: &Switchboard, call: &CallSid, agent: Option<&Agent>) -> Self {
+    fn connect(switchboard: &Switchboard, token: String, agent: Option<&Agent>) -> Self {
         let authority = switchboard.authority();
-        let url = WssUrl::new(format!("wss://{authority}/relay/ws"));
-        let (Ok(url), Some(token)) = (url, switchboard.mint(call).await) else {
+        let Ok(url) = WssUrl::new(format!("wss://{authority}/relay/ws")) else {
             return Self::hang_up();
         };
         let mut relay = Relay::new(url).parameter("token", token);

@@ -72,8 +72,16 @@ async fn serve(mut socket: Socket, switchboard: Arc<Switchboard>) {
         close(&mut socket, CloseCode::Policy, "no valid token").await;
         return;
     };
-    let far = FarEnd::Carrier;
-    if Line::attach(socket, far, &handle, kill, |_| std::future::ready(())).await {
+    let (dials, of) = (Arc::clone(&switchboard.dials), call.clone());
+    let tasks = switchboard.calls.clone();
+    let after = move |left| async move {
+        // The far side has not heard the goodbye: its network is told. It may be told for longer than
+        // the call's own task lasts.
+        if let Some(Left { next: Next::HangUp, clean: false }) = left {
+            tasks.spawn(async move { dials.hang_up_behind(&of).await });
+        }
+    };
+    if Line::attach(socket, FarEnd::Carrier, &handle, kill, after).await {
         tracing::debug!(callSid = %call, "relay socket up");
     }
 }
@@ -149,6 +157,14 @@ pub(in crate::carriers) enum FarEnd {
     Page,
 }
 
+/// The call has left its line by itself.
+pub(in crate::carriers) struct Left {
+    /// How it goes on, or not.
+    next: Next,
+    /// Whether the far side has closed the socket in answer.
+    clean: bool,
+}
+
 /// A socket that carries a call.
 pub(in crate::carriers) struct Line {
     socket: Socket,
@@ -156,20 +172,20 @@ pub(in crate::carriers) struct Line {
     end: CarrierEnd,
     /// Reused for every frame.
     frame: String,
-    /// The call has left the line.
-    left: bool,
+    /// What the call has left the line for.
+    left: Option<Next>,
 }
 
 impl Line {
     /// Makes the socket the call's line, which carries it until the socket ends; then comes `after`,
-    /// which is told whether the call left the line by itself. Closes the socket and is false if the
+    /// which is told whether, and how, the call left the line by itself. Closes the socket and is false if the
     /// call is over.
     pub(in crate::carriers) async fn attach<F>(
         socket: Socket,
         far: FarEnd,
         handle: &Handle,
         kill: CancellationToken,
-        after: impl FnOnce(bool) -> F + Send + 'static,
+        after: impl FnOnce(Option<Left>) -> F + Send + 'static,
     ) -> bool
     where
         F: Future<Output = ()> + Send + 'static,
@@ -178,7 +194,7 @@ impl Line {
         let line = || {
             let (mut port, end) = carriers::port();
             port.part = kept.take().map(|socket| {
-                let mut line = Self { socket, far, end, frame: String::new(), left: false };
+                let mut line = Self { socket, far, end, frame: String::new(), left: None };
                 Part::new(async move {
                     let left = line.carry(&kill).await;
                     after(left).await;
@@ -195,14 +211,16 @@ impl Line {
         false
     }
 
-    /// Carries the call until the socket ends; true if the call left the line by itself.
-    async fn carry(&mut self, kill: &CancellationToken) -> bool {
+    /// Carries the call until the socket ends; gives how the call left the line, if it did by itself.
+    async fn carry(&mut self, kill: &CancellationToken) -> Option<Left> {
         // Of its own: one that all lines share is a lock that they all want.
         let kill = kill.child_token();
         if let Err(error) = socket::settle(&mut self.socket) {
             tracing::warn!(%error, "a line stays on the thread that accepted it, and is slower");
         }
-        let clean = match self.exchange(&kill).await {
+        let over = self.exchange(&kill).await;
+        let is_answered = matches!(over, Over::Clean | Over::Ours(CloseCode::Away));
+        let clean = match over {
             Over::Clean => true,
             Over::Unclean => false,
             Over::Ours(code) => {
@@ -213,7 +231,7 @@ impl Line {
         };
         // Nobody listens if the call ended first.
         drop(self.end.facts.send(FromCarrier::Closed { clean }).await);
-        self.left
+        self.left.take().map(|next| Left { next, clean: is_answered })
     }
 
     async fn exchange(&mut self, kill: &CancellationToken) -> Over {
@@ -359,7 +377,7 @@ impl Line {
 
     /// Ends the session, and waits until Twilio has closed the socket.
     async fn leave(&mut self, next: &Next, kill: &CancellationToken) -> Over {
-        self.left = true;
+        self.left = Some(next.clone());
         let handoff = handoff(next).to_string();
         let end = ToTwilio::End { handoff_data: Some(handoff.into()) };
         let goodbye = async {

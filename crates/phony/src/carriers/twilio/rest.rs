@@ -221,12 +221,13 @@ impl RestClient {
         read(&answer, Call::parse).ok_or_else(|| unreadable("the answer is not a call"))
     }
 
-    /// Ends a call, whether it rings or is answered. A call that is already over, or that Twilio
-    /// does not know, is no failure: `false` says so.
+    /// Ends a call, whether it rings, is answered or dialled on. A call that is already over, or that
+    /// Twilio does not know, is no failure: `false` says so. What failed is not asked again here,
+    /// though it would do no harm: somebody waits, and the call asks again by itself.
     pub async fn end_call(&self, sid: &CallSid) -> Result<bool, RestFailure> {
         let update = UpdateCall { status: Some("completed".to_owned()), ..UpdateCall::default() };
         let path = format!("Calls/{sid}.json");
-        match self.post(&path, update.to_form(), Again::Harmless).await {
+        match self.post(&path, update.to_form(), Again::Never).await {
             Ok(_) => Ok(true),
             Err(RestFailure::Refused(error)) if error.is_not_found() => Ok(false),
             Err(failure) => Err(failure),

@@ -20,7 +20,7 @@ use super::gate::Signed;
 use crate::cluster::Report;
 use crate::dialer::Started;
 use crate::error::{ApiError, ErrorBody};
-use crate::switchboard::{Draining, Switchboard};
+use crate::switchboard::{Draining, Ringing, Switchboard};
 
 /// What the URL asks for that is given to the carrier; the signature covers it.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -80,8 +80,14 @@ pub(super) async fn start_call(
     let call = call_of(&form)?;
     // It may be faster than the answer to our own request, and reach another server.
     match switchboard.find_placed(&call, &VoiceRequest::from_form(&form).to).await {
-        Started::Here => Ok(Document::relay(&switchboard, &call).await),
-        Started::Elsewhere(agent) => Ok(Document::relay_as(&switchboard, &call, &agent).await),
+        Started::Here => {
+            let ringing = switchboard.ring_here(&call).await.unwrap_or(Ringing::Nothing);
+            Ok(Document::of_ringing(&switchboard, ringing))
+        }
+        Started::Elsewhere(agent) => {
+            let ringing = switchboard.ring_elsewhere(&call, agent).await;
+            Ok(Document::of_ringing(&switchboard, ringing))
+        }
         Started::Over => Ok(Document::hang_up()),
         Started::Unknown => answer(&switchboard, &wanted, &form, Direction::Outbound).await,
         // Who speaks, and on which errand, is not known here.
@@ -121,6 +127,7 @@ pub(super) async fn call_ended(
     );
     Ok(match known {
         Some(next) => Document::of_next(&switchboard, &call, &next, caller_id.as_ref()).await,
+        None if switchboard.was_ended(&call).await => of_ended(&end),
         None => of_unknown(&switchboard, &end, caller_id.as_ref()),
     })
 }
@@ -133,6 +140,7 @@ pub(super) async fn call_ended(
         (status = 204, description = "Taken note of"),
         (status = 400, description = "No call is named", body = ErrorBody),
         (status = 403, description = "Not signed by Twilio", body = ErrorBody),
+        (status = 503, description = "Not passed on yet to the server that has the call", body = ErrorBody),
     )
 )]
 pub(super) async fn call_status(
@@ -149,15 +157,17 @@ pub(super) async fn call_status(
         switchboard.find_placed(&call, &update.to).await;
     }
     // Reports of a call that is over change nothing.
-    if let Some(who) = answerer(&update.answered_by) {
-        switchboard.tell(&call, Report::AnsweredBy(who)).await;
+    let answered = answerer(&update.answered_by).map(Report::AnsweredBy);
+    let got_to = match (end_status(&update.call_status), progress(&update.call_status)) {
+        (Some(status), _) => Some(Report::Over(status)),
+        (None, Some(progress)) => Some(Report::Progress(progress)),
+        (None, None) => None,
+    };
+    let mut told = Ok(());
+    for report in [answered, got_to].into_iter().flatten() {
+        told = told.and(switchboard.tell(&call, report).await);
     }
-    if let Some(status) = end_status(&update.call_status) {
-        switchboard.tell(&call, Report::Over(status)).await;
-    } else if let Some(progress) = progress(&update.call_status) {
-        switchboard.tell(&call, Report::Progress(progress)).await;
-    }
-    Ok(StatusCode::NO_CONTENT)
+    told.map(|()| StatusCode::NO_CONTENT)
 }
 
 async fn answer(
@@ -174,14 +184,14 @@ async fn answer(
         return Ok(document);
     }
     let identity = Identity {
-        sid: call.clone(),
+        sid: call,
         from: or_unknown(&request.from),
         to: or_unknown(&request.to),
         direction,
         carrier: "twilio".into(),
     };
-    match switchboard.take(identity, wanted.agent.as_deref()) {
-        Ok(()) => Ok(Document::relay(switchboard, &call).await),
+    match switchboard.ring(identity, wanted.agent.as_deref()).await {
+        Ok(ringing) => Ok(Document::of_ringing(switchboard, ringing)),
         Err(Draining) => Ok(Document::busy()),
     }
 }
@@ -217,17 +227,20 @@ fn call_of(form: &Form) -> Result<CallSid, ApiError> {
 fn leg_end(form: &Form) -> LegEnd {
     let session = SessionEnd::from_form(form);
     let dial = DialResult::from_form(form);
+    // Whatever else has ended: who is not on the line any more does not come back.
+    let caller_left = session.call_status.is_final();
     if !dial.dial_call_status.as_str().is_empty() {
         let answered = dial.dial_bridged.unwrap_or(matches!(
             dial.dial_call_status,
             DialStatus::Completed | DialStatus::Answered
         ));
-        return LegEnd::Dialled { answered, outcome: dial.dial_call_status.as_str().to_owned() };
+        let outcome = dial.dial_call_status.as_str().to_owned();
+        return LegEnd::Dialled { answered, outcome, caller_left };
     }
     match session.session_status {
+        _ if caller_left => LegEnd::Completed,
         SessionStatus::Completed => LegEnd::Completed,
         SessionStatus::Ended => LegEnd::Left(parting(&session.handoff_data)),
-        SessionStatus::Other(_) if session.call_status.is_final() => LegEnd::Completed,
         SessionStatus::Failed | SessionStatus::Other(_) => LegEnd::Failed,
     }
 }
@@ -258,12 +271,20 @@ fn of_unknown(
 ) -> Document {
     let policy = &switchboard.config.policy;
     match end {
-        LegEnd::Completed => Document::empty(),
+        LegEnd::Completed | LegEnd::Dialled { caller_left: true, .. } => Document::empty(),
         LegEnd::Failed => Document::apology(switchboard, &Phrases::default().apology_goodbye),
         LegEnd::Left(Parting::Transfer(target)) => {
             Document::dial(switchboard, target, caller_id, policy.ring, policy.max_call)
         }
         LegEnd::Left(_) | LegEnd::Dialled { .. } => Document::hang_up(),
+    }
+}
+
+/// For a call that was ended, and shall not go on.
+fn of_ended(end: &LegEnd) -> Document {
+    match end {
+        LegEnd::Completed | LegEnd::Dialled { caller_left: true, .. } => Document::empty(),
+        LegEnd::Failed | LegEnd::Left(_) | LegEnd::Dialled { .. } => Document::hang_up(),
     }
 }
 

@@ -8,7 +8,9 @@ use super::super::body::Body;
 use super::{CallOrder, Done, act};
 use crate::error::{ApiError, ErrorBody};
 
-/// Hangs up.
+/// Hangs up, whatever the call is doing. Where there is no line to do it on, because the call rings, was
+/// lost or was transferred, the carrier is asked to; 502 if it does not, and it is asked again until
+/// the call is over.
 #[utoipa::path(
     post, path = "/override/end", tag = "override", request_body = CallOrder,
     responses(
@@ -16,7 +18,7 @@ use crate::error::{ApiError, ErrorBody};
         (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
         (status = 404, body = ErrorBody), (status = 409, body = ErrorBody),
         (status = 413, body = ErrorBody), (status = 422, body = ErrorBody),
-        (status = 429, body = ErrorBody),
+        (status = 429, body = ErrorBody), (status = 502, body = ErrorBody),
     ),
     security(("token" = []), ("cookie" = []))
 )]

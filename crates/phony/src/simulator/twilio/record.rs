@@ -206,8 +206,10 @@ pub struct Dialled {
     pub to: String,
     /// The caller's number that it showed.
     pub caller_id: Option<String>,
-    /// How it ended, in the words of `DialCallStatus`.
+    /// How it ended, in the words of `DialCallStatus`; `ringing` and `answered` until then.
     pub outcome: String,
+    /// When the dialled party's leg was over, however it ended.
+    pub over_ms: Option<u64>,
 }
 
 impl CallRecord {

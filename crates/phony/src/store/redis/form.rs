@@ -54,6 +54,7 @@ pub(super) fn line(fields: &HashMap<String, String>) -> Option<CallLine> {
     let number = |name: &str| fields.get(name).map(String::as_str).unwrap_or_default();
     line.status = fields.get("status").cloned();
     line.end = fields.get("end").and_then(|end| serde_json::from_str(end).ok());
+    line.settle();
     line.turns = number("turns").parse().unwrap_or(0);
     line.cost_usd = number("cost").parse().unwrap_or(0.0);
     line.last_seq = number("last").parse().unwrap_or(0);

@@ -69,7 +69,7 @@ pub(super) fn call(row: &Row<'_>) -> rusqlite::Result<CallRow> {
             duration_ms: row.get::<_, Option<u64>>(12)?.unwrap_or(0),
         }),
     };
-    let line = CallLine {
+    let mut line = CallLine {
         sid: CallSid::parse(&sid).map_err(|error| unreadable(2, error))?,
         from: row.get(3)?,
         to: row.get(4)?,
@@ -83,6 +83,7 @@ pub(super) fn call(row: &Row<'_>) -> rusqlite::Result<CallRow> {
         cost_usd: row.get(14)?,
         last_seq: row.get(15)?,
     };
+    line.settle();
     Ok(CallRow { id: row.get(0)?, term: row.get(1)?, line })
 }
 

@@ -1,0 +1,41 @@
+//! The carrier is asked to end a call of which no line is left here.
+
+use std::sync::Arc;
+
+use phony_call::CallSid;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::dialer::Dials;
+use crate::registry::{Handle, Letter};
+
+/// How a call is ended at its carrier.
+#[derive(Debug, Clone)]
+pub struct HangUp {
+    /// The call.
+    pub call: CallSid,
+    /// The way to the carrier.
+    pub dials: Arc<Dials>,
+    /// Where what goes on after the call runs.
+    pub tasks: TaskTracker,
+    /// Ends that at once.
+    pub kill: CancellationToken,
+}
+
+impl HangUp {
+    /// Asks the carrier once, and tells the call what it said. A call that is over by then does not
+    /// ask again, so that is done here.
+    pub(super) fn ask(&self, handle: Handle) {
+        let Self { call, dials, tasks, kill } = self.clone();
+        tasks.spawn(async move {
+            let asking = async {
+                let outcome = dials.hang_up(&call).await;
+                let failed = outcome.is_err();
+                if !handle.send(Letter::HungUp(outcome)).await && failed {
+                    dials.hang_up_behind(&call).await;
+                }
+            };
+            kill.run_until_cancelled(asking).await;
+        });
+    }
+}
