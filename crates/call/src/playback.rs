@@ -211,12 +211,9 @@ impl Playback {
             self.sounding = (!self.is_idle()).then_some(now);
             return false;
         }
-        // A silence before anything of the queue has sounded is the end of what was before it; one
-        // that leaves more unheard than twice the pace could have spoken is a pause.
-        let Some(since) = self.sounding.take() else { return false };
-        let spoken = now.saturating_duration_since(since) * 2;
-        self.fell_silent = self.is_closed() && spoken >= self.queued();
-        self.fell_silent && !self.is_idle()
+        // A silence before anything of the queue has sounded is the end of what was before it.
+        self.fell_silent = self.sounding.take().is_some();
+        self.fell_silent() && !self.is_idle()
     }
 
     /// The carrier has played a stretch. Returns the turn it belongs to, if it is one of ours.

@@ -32,6 +32,11 @@ impl World {
 
     /// The same with these variables set.
     pub(crate) async fn start_with(brain: Brain, variables: &[(&str, &str)]) -> Self {
+        Self::configured(brain, variables, "").await
+    }
+
+    /// The same with this in `phony.toml`.
+    async fn configured(brain: Brain, variables: &[(&str, &str)], file: &str) -> Self {
         let openai = OpenAiOptions { brain, ..OpenAiOptions::default() };
         let openai = openai::start(openai).await.unwrap();
         let data = tempfile::tempdir().unwrap();
@@ -48,7 +53,8 @@ impl World {
         let environment = environment.iter().chain(variables);
         let environment =
             environment.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        let sources = Sources { environment, ..Sources::default() };
+        let file = Some(("phony.toml".to_owned(), file.to_owned()));
+        let sources = Sources { file, environment, ..Sources::default() };
         let running = server::start(Config::from_sources(sources).unwrap()).await.unwrap();
         let number = PhoneNumber {
             status_callback: format!("https://{HOST}/call_status"),
@@ -159,14 +165,11 @@ async fn a_caller_who_talks_over_the_agent_is_heard() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn last_words_that_cut_a_reply_off_are_heard_to_their_end() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("phony.toml");
     // The old voice stops when the last words come; that silence must not count as their end.
-    std::fs::write(&file, "[policy]\nmax_call = \"4s\"\nplayback_slack = \"600ms\"\n").unwrap();
+    let file = "[policy]\nmax_call = \"4s\"\nplayback_slack = \"600ms\"\n";
     let long = "This is a long reply, that goes on and on, until the time is up. ".repeat(20);
     let replies = vec![ScriptedReply::next(long.as_str())];
-    let file = file.display().to_string();
-    let world = World::start_with(Brain::Script(replies), &[("PHONY_CONFIG", &file)]).await;
+    let world = World::configured(Brain::Script(replies), &[], file).await;
     let (record, events) = world.call(vec![Step::reply("tell me everything")]).await;
     check(&record, &events);
     assert_eq!(events.last().unwrap()["reason"], "max_duration");
