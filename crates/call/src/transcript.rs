@@ -459,17 +459,15 @@ impl Transcript {
             }
         }
         for (place, question) in (0..).zip(&self.questions) {
-            let body = match &question.tool {
+            let body = if let Some(tool) = &question.tool {
                 // A model refuses a conversation in which a tool call has no result.
-                Some(tool) => ItemBody::ToolResult {
+                ItemBody::ToolResult {
                     call_id: tool.call_id.as_str().into(),
                     output: r#"{"status":"pending"}"#.into(),
-                },
-                None => {
-                    let prompt = &question.prompt;
-                    let text = format!("You asked your supervisor: {prompt} No answer yet.");
-                    ItemBody::Note(text.into())
                 }
+            } else {
+                let prompt = &question.prompt;
+                ItemBody::Note(format!("You asked your supervisor: {prompt} No answer yet.").into())
             };
             items.push(Item { id: ItemId::new(ItemKind::Pending, self.seq, place), body });
         }

@@ -270,7 +270,7 @@ impl Call {
             FromModel::Ready => {}
             FromModel::Text { turn, text } => {
                 if self.is_current(turn) {
-                    self.on_text(now, text);
+                    self.on_text(now, &text);
                 }
             }
             FromModel::Tool { turn, call_id, name, arguments } => {
@@ -327,11 +327,11 @@ impl Call {
         }
     }
 
-    fn on_text(&mut self, now: Instant, text: String) {
+    fn on_text(&mut self, now: Instant, text: &str) {
         self.begin(now);
         let Some(reply) = self.reply() else { return };
-        reply.written.push_str(&text);
-        let text = without_invisible(&text);
+        reply.written.push_str(text);
+        let text = without_invisible(text);
         if reply.scanner.passes(&text) {
             return self.on_piece(now, Piece::Text(text.into_owned()));
         }

@@ -138,19 +138,19 @@ pub(super) fn function(rest: &str, end: bool) -> Option<Step> {
     let arguments = &after[gap..];
     match arguments.chars().next() {
         None if !end => Some(Step::Wait),
-        Some('{') => arguments_of(rest, name + gap, end),
+        Some('{') => Some(arguments_of(rest, name + gap, end)),
         Some('(') if gap == 0 || unsaid => {
             let inside = arguments[1..].trim_start();
             match inside.chars().next() {
                 None if !end => Some(Step::Wait),
                 None => Some(Step::Silent(rest.len(), "")),
                 Some(c) if unsaid || c.is_ascii_digit() || "{\"'+*#)".contains(c) => {
-                    arguments_of(rest, name, end)
+                    Some(arguments_of(rest, name, end))
                 }
                 Some(_) => {
                     const FIELDS: [&str; 2] = ["digits", "number"];
                     if FIELDS.iter().any(|field| inside.starts_with(field)) {
-                        arguments_of(rest, name, end)
+                        Some(arguments_of(rest, name, end))
                     } else if !end && FIELDS.iter().any(|field| field.starts_with(inside)) {
                         Some(Step::Wait)
                     } else {
@@ -174,8 +174,8 @@ pub(super) fn function(rest: &str, end: bool) -> Option<Step> {
 }
 
 /// The name and its arguments, which begin `at` that byte or behind a space there.
-fn arguments_of(rest: &str, at: usize, end: bool) -> Option<Step> {
+fn arguments_of(rest: &str, at: usize, end: bool) -> Step {
     let arguments = rest[at..].trim_start_matches([' ', ':']);
     let at = rest.len() - arguments.len();
-    Some(closing(arguments, LONGEST_OBJECT, end).map_or(Step::Wait, |n| Step::Silent(at + n, "")))
+    closing(arguments, LONGEST_OBJECT, end).map_or(Step::Wait, |n| Step::Silent(at + n, ""))
 }
