@@ -4,7 +4,7 @@
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use phony_call::{Country, PhoneNumber};
+use phony_call::{Country, PhoneNumber, check_exists};
 use redis::RedisError;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::runtime::Runtime;
@@ -152,8 +152,18 @@ fn place(url: &SecretString) -> String {
 
 fn say(config: &Config, list: &List, typed: &[String], listed: bool) -> anyhow::Result<()> {
     let home = config.twilio.phone_number.as_ref().and_then(Country::of);
+    let home = home.or_else(|| config.dialing.countries().iter().next());
     let read = |text: &String| {
-        PhoneNumber::typed(text, home).map_err(|why| Usage(format!("`{}` {why}", clean(text))))
+        let number = PhoneNumber::typed(text, home).map_err(|why| why.to_string())?;
+        // A number that nobody has is a slip of the hand: the one that is meant would be called.
+        // What was listed nevertheless can be taken off.
+        if listed {
+            check_exists(&number).map_err(|why| format!("is read as {number}: {why}"))?;
+        }
+        Ok(number)
+    };
+    let read = |text: &String| {
+        read(text).map_err(|why: String| Usage(format!("`{}` {why}", clean(text))))
     };
     // All or none: a slip of the hand must not leave half of them done.
     let numbers = typed.iter().map(read).collect::<Result<Vec<_>, _>>()?;
