@@ -14,7 +14,7 @@ use super::ui::{Ui, clean};
 use super::{Settings, Usage};
 use crate::cluster::SharedList;
 use crate::config::Config;
-use crate::safety::do_not_call::{DoNotCall, Word};
+use crate::safety::do_not_call::{DoNotCall, FILE, Word};
 use crate::server::make_folder;
 
 /// The do-not-call list: numbers that are never called. With `REDIS_URL` it is the list of all
@@ -58,6 +58,9 @@ pub(super) fn run(settings: Settings, arguments: &Arguments) -> anyhow::Result<(
             let words = list.all().with_context(failed)?;
             let ui = Ui::new();
             note(&list.name);
+            for line in list.torn().with_context(failed)? {
+                note(&format!("line {line} of {FILE} is torn, and says nothing or not all of it"));
+            }
             for word in words {
                 let Word { number, at, by, .. } = &word;
                 ui.line(&if *json {
@@ -114,6 +117,14 @@ impl List {
         })
     }
 
+    /// The lines of the file that cannot be read.
+    fn torn(&self) -> anyhow::Result<Vec<usize>> {
+        match &self.kind {
+            Kind::File(file) => Ok(file.torn()?),
+            Kind::Shared(..) => Ok(Vec::new()),
+        }
+    }
+
     fn contains(&self, number: &PhoneNumber) -> anyhow::Result<bool> {
         Ok(match &self.kind {
             Kind::File(file) => file.contains(number)?,
@@ -162,9 +173,8 @@ fn say(config: &Config, list: &List, typed: &[String], listed: bool) -> anyhow::
         }
         Ok(number)
     };
-    let read = |text: &String| {
-        read(text).map_err(|why: String| Usage(format!("`{}` {why}", clean(text))))
-    };
+    let read =
+        |text: &String| read(text).map_err(|why: String| Usage(format!("`{}` {why}", clean(text))));
     // All or none: a slip of the hand must not leave half of them done.
     let numbers = typed.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     make_folder(&config.data_dir)?;
