@@ -1,7 +1,5 @@
 //! The example numbers of every numbering plan in the world, read at home and from everywhere else.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
-
 use std::collections::HashSet;
 
 use phonenumber::Type;

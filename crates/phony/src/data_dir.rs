@@ -142,9 +142,10 @@ pub(crate) fn lock_shortly(file: &File, shared: bool) {
 /// An error that names the file, and says what to do about it.
 pub(crate) fn explained(path: &Path, error: &io::Error) -> io::Error {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    explained_in(path, folder.unwrap_or(Path::new(".")), error)
+    explained_in(path, folder.unwrap_or_else(|| Path::new(".")), error)
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "of most errors there is no more to be said")]
 fn explained_in(path: &Path, folder: &Path, error: &io::Error) -> io::Error {
     let advice = match error.kind() {
         io::ErrorKind::PermissionDenied => denied(path, folder),

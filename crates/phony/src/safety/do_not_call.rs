@@ -232,6 +232,8 @@ impl DoNotCall {
     fn contents(&self) -> io::Result<MutexGuard<'_, Contents>> {
         let mut contents = lock(&self.file);
         let seen = match std::fs::metadata(&self.path) {
+            // A device or a pipe holds nothing, and may never come to its end.
+            Ok(metadata) if !metadata.is_file() && !metadata.is_dir() => None,
             Ok(metadata) => Some((metadata.len(), metadata.modified().ok())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(explained(&self.path, &error)),
@@ -360,6 +362,19 @@ mod tests {
         list.keep();
         assert_eq!(list.trouble(), None);
         assert!(DoNotCall::of(folder.path()).contains(&word.number).unwrap(), "it is in the file");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_told_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/full", folder.path().join(FILE)).unwrap();
+        let list = DoNotCall::of(folder.path());
+        list.say(word("+12125550101", true));
+        list.keep();
+        let trouble = list.trouble().unwrap();
+        assert!(trouble.contains("the disk is full: make room"), "{trouble}");
+        assert_eq!(list.list().unwrap().len(), 1);
     }
 
     #[test]
