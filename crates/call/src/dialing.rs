@@ -3,18 +3,22 @@
 
 mod countries;
 mod emergency;
+mod plan;
+mod spelling;
 mod typed;
 
 use std::fmt;
 use std::str::FromStr as _;
 
+use phonenumber::country;
 use phonenumber::metadata::DATABASE;
-use phonenumber::{Type, country};
 use serde::{Deserialize, Serialize};
 
+use self::plan::Kind;
 use crate::ids::PhoneNumber;
 
 pub use countries::Countries;
+pub(crate) use spelling::spelled_out;
 pub use typed::Unreadable;
 
 /// A country or territory, by its ISO 3166 code, such as `US`.
@@ -34,12 +38,9 @@ impl Country {
     /// examples, count for the main country of their calling code.
     #[must_use]
     pub fn of(number: &PhoneNumber) -> Option<Self> {
-        let number = phonenumber::parse(None, number.as_str()).ok()?;
-        if let Some(id) = number.country().id() {
-            return Some(Self(id));
-        }
-        let of_code = DATABASE.region(&number.country().code())?;
-        of_code.first().and_then(|id| Self::parse(id))
+        let (code, national) = plan::split(number.digits())?;
+        let own = plan::plan_of(code, national).and_then(|plan| Self::parse(plan.id()));
+        own.or_else(|| DATABASE.region(&code)?.first().and_then(|id| Self::parse(id)))
     }
 
     /// Its ISO 3166 code, two capital letters.
@@ -67,6 +68,9 @@ pub enum NotDialled {
     /// It reaches a satellite telephone, or a network that is priced like one.
     #[error("satellite and international network numbers are never dialled")]
     Satellite,
+    /// It stands for a caller whose number was withheld.
+    #[error("this is what carriers send in place of a withheld number: nobody can be called there")]
+    Withheld,
     /// No such number can be.
     #[error("this is not a telephone number of any country")]
     Impossible,
@@ -83,6 +87,7 @@ impl NotDialled {
             Self::Emergency => "emergency_number",
             Self::Premium => "premium_number",
             Self::Satellite => "satellite_number",
+            Self::Withheld => "withheld_number",
             Self::Impossible => "invalid_number",
             Self::Country => "country_not_allowed",
         }
@@ -92,7 +97,7 @@ impl NotDialled {
 /// Whether a number may be dialled, if the ordinary numbers of these countries may be.
 pub fn check_dialled(number: &PhoneNumber, countries: &Countries) -> Result<(), NotDialled> {
     is_affordable(number)?;
-    exists(number)?;
+    check_exists(number)?;
     let country = Country::of(number).ok_or(NotDialled::Impossible)?;
     if countries.contains(country) { Ok(()) } else { Err(NotDialled::Country) }
 }
@@ -141,25 +146,22 @@ fn is_affordable(number: &PhoneNumber) -> Result<(), NotDialled> {
     if text.len() == 12 && text.starts_with("+1") && text.get(5..8) == Some("976") {
         return Err(NotDialled::Premium);
     }
-    let Ok(parsed) = phonenumber::parse(None, text) else { return Ok(()) };
-    let kind = parsed.number_type(&DATABASE);
-    // Numbers that follow a person cost what their owner likes, but in the North American plan.
-    let billed = matches!(kind, Type::PremiumRate | Type::SharedCost)
-        || (kind == Type::PersonalNumber && !text.starts_with("+1"));
-    if kind == Type::Emergency {
-        Err(NotDialled::Emergency)
-    } else if billed {
-        Err(NotDialled::Premium)
-    } else {
-        Ok(())
+    match kind(number) {
+        Some(Kind::Premium | Kind::SharedCost) => Err(NotDialled::Premium),
+        // In the North American plan, calling somebody who can be reached anywhere is a call.
+        Some(Kind::Personal) if !text.starts_with("+1") => Err(NotDialled::Premium),
+        Some(Kind::Personal | Kind::Ordinary) | None => Ok(()),
     }
 }
 
-/// Whether some country's plan has such a number.
-fn exists(number: &PhoneNumber) -> Result<(), NotDialled> {
-    let number = phonenumber::parse(None, number.as_str()).map_err(|_| NotDialled::Impossible)?;
-    let short = matches!(number.number_type(&DATABASE), Type::ShortCode);
-    if number.is_valid() && !short { Ok(()) } else { Err(NotDialled::Impossible) }
+/// Whether some numbering plan has such a number, in whatever country and at whatever price.
+pub fn check_exists(number: &PhoneNumber) -> Result<(), NotDialled> {
+    kind(number).map(drop).ok_or(NotDialled::Impossible)
+}
+
+fn kind(number: &PhoneNumber) -> Option<Kind> {
+    let (code, national) = plan::split(number.digits())?;
+    plan::kind(plan::plan_of(code, national)?, national)
 }
 
 #[cfg(test)]

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dialing::spelled_out;
+use crate::party::is_placeholder;
+
 /// A value that could not be what it claims to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
@@ -14,6 +17,9 @@ pub enum Invalid {
     /// Not a telephone number in E.164 form.
     #[error("not an E.164 telephone number such as +15005550006")]
     PhoneNumber,
+    /// Not a telephone number, but what carriers send in place of a withheld one.
+    #[error("what carriers send in place of a withheld number; nobody can be called there")]
+    Withheld,
     /// Not keys of a telephone.
     #[error("not telephone keys (1 to 64 of 0-9 * # and w for half a second of pause)")]
     Digits,
@@ -167,20 +173,14 @@ impl fmt::Display for ItemId {
 pub struct PhoneNumber(Arc<str>);
 
 impl PhoneNumber {
-    /// Takes a number that is already in E.164 form; spaces, dots, dashes and brackets between the
-    /// digits are forgiven, because people type them.
+    /// Takes a number with its calling code, in any usual spelling; its digits stay as they are.
+    /// What carriers send in place of a withheld number is none.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
-        let digits = text.trim().strip_prefix('+').ok_or(Invalid::PhoneNumber)?;
-        let mut number = String::with_capacity(16);
-        number.push('+');
-        for c in digits.chars() {
-            match c {
-                '0'..='9' => number.push(c),
-                ' ' | '.' | '-' | '(' | ')' | '\u{a0}' => {}
-                _ => return Err(Invalid::PhoneNumber),
-            }
-        }
-        if (8..=16).contains(&number.len()) && !number.starts_with("+0") {
+        let number = spelled_out(text).map_err(|_| Invalid::PhoneNumber)?;
+        let digits = number.strip_prefix('+').ok_or(Invalid::PhoneNumber)?;
+        if is_placeholder(digits) {
+            Err(Invalid::Withheld)
+        } else if (7..=15).contains(&digits.len()) && !digits.starts_with('0') {
             Ok(Self(number.into()))
         } else {
             Err(Invalid::PhoneNumber)
@@ -191,6 +191,11 @@ impl PhoneNumber {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The digits that follow the `+`.
+    pub(crate) fn digits(&self) -> &str {
+        &self.0[1..]
     }
 }
 
@@ -283,6 +288,23 @@ mod tests {
     fn what_is_not_a_number_is_refused() {
         for text in ["", "911", "+", "+123", "+0123456789", "+1234567890123456", "+1500555000x"] {
             assert_eq!(PhoneNumber::parse(text), Err(Invalid::PhoneNumber), "{text}");
+        }
+        for text in ["+266696687", "+86282452253", "+1 266 696 687", "+7378742833"] {
+            assert_eq!(PhoneNumber::parse(text), Err(Invalid::Withheld), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_zero_in_brackets_is_left_out_where_it_is_a_trunk_prefix() {
+        for (text, wanted) in [
+            ("+44 (0)20 7946 0958", "+442079460958"),
+            ("+49(0)151 23456789", "+4915123456789"),
+            ("+39 (0)6 6981 2345", "+390669812345"),
+            ("+44 20 (0)7946 0958", "+442007946 0958"),
+            ("+１ 415 555 2671\n", "+14155552671"),
+        ] {
+            let number = PhoneNumber::parse(text).map(|number| number.to_string());
+            assert_eq!(number, Ok(wanted.replace(' ', "")), "{text}");
         }
     }
 

@@ -25,6 +25,7 @@ mod event;
 pub mod fuzzing;
 mod ids;
 mod model;
+mod party;
 mod phase;
 mod playback;
 mod policy;
@@ -37,13 +38,16 @@ pub use call::{Budget, Call, Counters, Identity, Input, Output};
 pub use carrier::{EndStatus, FromCarrier, LegEnd, Next, NotHungUp, Parting, ToCarrier};
 pub use command::{Command, Malformed, Piece, Scanner};
 pub use deadline::Deadline;
-pub use dialing::{Countries, Country, NotDialled, Transfers, Unreadable, check_dialled};
+pub use dialing::{
+    Countries, Country, NotDialled, Transfers, Unreadable, check_dialled, check_exists,
+};
 pub use event::{
     Answerer, By, CommandName, Direction, EndReason, Event, EventBody, HeldCommand, Progress,
     Source, Speaker, Stage, ToolRef, Where,
 };
 pub use ids::{CallSid, Digits, Invalid, ItemId, ItemKind, PhoneNumber, TurnId, masked};
 pub use model::{Fault, FromModel, Item, ItemBody, Outcome, Prices, ToModel, Usage};
+pub use party::recorded_party;
 pub use phase::Phase;
 pub use policy::{Agent, Approval, ApprovalRules, ApprovalTimeout, Phrases, Policy};
 pub use snapshot::{Snapshot, Turn, TurnSpeaker};

@@ -77,6 +77,35 @@ fn prefixes_for_other_countries_are_those_of_home() {
 }
 
 #[test]
+fn a_trunk_prefix_of_home_is_not_taken_off_a_number_of_another_country() {
+    for written in ["+49 151 23456789", "011 49 151 23456789", "+49 (0)151 23456789"] {
+        all_give("US", "+4915123456789", &[written]);
+    }
+    all_give("RU", "+8801812345678", &["+880 1812 345678", "810 880 1812 345678"]);
+    all_give("HU", "+390669812345", &["+39 06 6981 2345", "00 39 06 6981 2345"]);
+}
+
+#[test]
+fn a_zero_that_is_dialled_in_vain_is_refused_and_not_left_out() {
+    let number = PhoneNumber::typed("+44 020 7946 0958", Some(country("GB"))).unwrap();
+    let countries = [country("GB")].into_iter().collect();
+    assert_eq!(check_dialled(&number, &countries), Err(NotDialled::Impossible));
+    all_give("IT", "+390669812345", &["+39 (0)6 6981 2345"]);
+}
+
+#[test]
+fn what_stands_for_a_withheld_number_is_never_dialled() {
+    for text in ["+266696687", "+86282452253", "+7378742833", "+2562533", "+8656696"] {
+        for home in [None, Some("US"), Some("CN"), Some("LS")] {
+            assert_eq!(refusal(text, home), Unreadable::Never(NotDialled::Withheld), "{text}");
+        }
+    }
+    for text in ["Restricted", "Anonymous", "client:alice", "sip:+14155552671@example.com"] {
+        assert_eq!(refusal(text, Some("US")), Unreadable::Characters, "{text}");
+    }
+}
+
+#[test]
 fn digits_of_other_scripts_are_digits() {
     let spellings = ["+14155552671", "+١٤١٥٥٥٥٢٦٧١", "۴۱۵۵۵۵۲۶۷۱", "४१५-५५५-२६७१"];
     all_give("US", "+14155552671", &spellings);

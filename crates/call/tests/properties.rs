@@ -128,6 +128,8 @@ struct Run {
     sent: String,
     model_sent: Vec<(TurnId, String)>,
     said: Vec<(String, bool)>,
+    /// How often the carrier was asked to end the call.
+    hang_ups: usize,
     tools: u32,
     finished: bool,
     handed_over: bool,
@@ -178,6 +180,7 @@ impl Run {
             sent: String::new(),
             model_sent: Vec::new(),
             said: Vec::new(),
+            hang_ups: 0,
             tools: 0,
             finished: false,
             handed_over: false,
@@ -209,7 +212,8 @@ impl Run {
                         self.sent.clear();
                     }
                 }
-                Output::Carrier(ToCarrier::Press(_)) | Output::HangUp => {}
+                Output::Carrier(ToCarrier::Press(_)) => {}
+                Output::HangUp => self.hang_ups += 1,
                 // A new session begins with no utterance open.
                 Output::Carrier(ToCarrier::Leave(_)) => self.sent.clear(),
                 Output::Model(ToModel::Respond { turn, context }) => {
@@ -446,11 +450,14 @@ impl Run {
             "{phase:?}: nothing in {:?}",
             due - self.now
         );
-        // And it is not only looked at again and again: left alone, they hear from us, or it is over.
+        // And it is not only looked at again and again: left alone, they hear from us, or it is over,
+        // or the carrier is asked once more to end it.
         let mut alone = self.clone();
-        let words = |run: &Self| run.said.iter().filter(|(text, _)| !text.is_empty()).count();
-        let (before, until) = (words(self), self.now + Duration::from_mins(1));
-        while !alone.finished && words(&alone) == before {
+        let done = |run: &Self| {
+            run.said.iter().filter(|(text, _)| !text.is_empty()).count() + run.hang_ups
+        };
+        let (before, until) = (done(self), self.now + Duration::from_mins(1));
+        while !alone.finished && done(&alone) == before {
             let due = alone.call.deadline().unwrap();
             assert!(due <= until, "{phase:?}: nothing is said in a minute");
             alone.now = alone.now.max(due);

@@ -5,6 +5,7 @@
 //! - `cli` uses `server`, which builds everything from `config`, and `stage`, which puts a server
 //!   between its stand-ins.
 //! - `server` uses `http` and `carriers`, which never use each other; both use `switchboard`.
+//! - `data_dir` is used by all that keep files there; it uses nothing.
 //! - `dialer` places calls: it asks `safety`, which has the rules and the ledger, and the carrier.
 //! - `switchboard` uses `session`, the task of one call, on one of the `lanes`; that uses `registry`
 //!   and `events`.
@@ -24,6 +25,7 @@ pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod crew;
+pub mod data_dir;
 pub mod dialer;
 pub mod doctor;
 pub mod error;

@@ -4,7 +4,7 @@ mod keeping;
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,6 +30,7 @@ use crate::agents::{Agent, AgentError, Agents};
 use crate::carriers::{softphone, twilio};
 use crate::cluster::Cluster;
 use crate::config::Config;
+use crate::data_dir::{Held, NotHeld, explained, private};
 use crate::dialer::Dials;
 use crate::events::Hub;
 use crate::history::History;
@@ -44,6 +45,8 @@ use crate::switchboard::pass::Passes;
 use crate::switchboard::{Clock, Life, Models, REPORTS, Softphone, Switchboard};
 use crate::telemetry;
 use keeping::{Keeping, Kept};
+
+pub use crate::data_dir::make_folder;
 
 /// How long an HTTP request may take; sockets are not requests.
 const REQUEST_LIMIT: Duration = Duration::from_secs(30);
@@ -69,6 +72,9 @@ pub enum StartError {
     /// The model cannot be reached with these settings.
     #[error("OPENAI_BASE_URL or OPENAI_API_KEY cannot be used")]
     Model(#[from] BadSettings),
+    /// Another server uses the data folder, or nobody can.
+    #[error(transparent)]
+    Held(NotHeld),
     /// The data folder cannot be used.
     #[error("the data folder {folder} cannot be used (PHONY_DATA_DIR names another)")]
     DataDir {
@@ -203,6 +209,10 @@ async fn start_parts(
     telemetry::metrics_handle();
     let agents = Agents::load(&config)?;
     let data_dir = |source| StartError::DataDir { folder: config.data_dir.clone(), source };
+    let mut held = Held::take(&config.data_dir).map_err(|error| match error {
+        NotHeld::Unusable(source) => data_dir(source),
+        in_use @ NotHeld::InUse { .. } => StartError::Held(in_use),
+    })?;
     let token = match &config.admin_token {
         Some(token) => token.clone(),
         None => kept_token(&config.data_dir).map_err(data_dir)?,
@@ -217,6 +227,7 @@ async fn start_parts(
     let listen = |source| StartError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(listen)?;
     let addr = listener.local_addr().map_err(listen)?;
+    held.listens_on(addr);
     for warning in &config.warnings {
         tracing::warn!(warning, "configuration");
     }
@@ -244,7 +255,12 @@ async fn start_parts(
     }
     tracing::info!(%addr, "server started");
     let run = run(serving.into_future(), Arc::clone(&switchboard), kept, tasks.clone());
-    let served = tasks.spawn(run);
+    let served = tasks.spawn(async move {
+        let whole = run.await;
+        // Everything is written: another server may have the folder.
+        drop(held);
+        whole
+    });
     Ok(Running { addr, switchboard, auth, life, served })
 }
 
@@ -409,33 +425,31 @@ fn safety_identifier(call: &CallSid) -> String {
 }
 
 /// The supervisors' token: made at the first start, then read, by its owner alone.
-fn kept_token(folder: &Path) -> io::Result<SecretString> {
+fn kept_token(folder: &std::path::Path) -> io::Result<SecretString> {
     make_folder(folder)?;
     let path = folder.join("admin-token");
+    let failed = |error| explained(&path, &error);
     match std::fs::read_to_string(&path) {
         Ok(token) if token.trim().len() >= 8 => Ok(SecretString::from(token.trim())),
-        Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidData, "admin-token holds no token")),
+        Ok(_) => {
+            let problem = "holds no token: write one of at least 8 characters into it, or remove \
+                           it to have one made";
+            Err(failed(io::Error::new(io::ErrorKind::InvalidData, problem)))
+        }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let token = SecretString::from(random_token());
             let mut options = std::fs::OpenOptions::new();
-            options.write(true).create_new(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            let mut file = options.open(&path)?;
-            io::Write::write_all(&mut file, token.expose_secret().as_bytes())?;
+            let file = private(options.write(true).create_new(true)).open(&path);
+            let mut file = file.map_err(failed)?;
+            if let Err(error) = io::Write::write_all(&mut file, token.expose_secret().as_bytes()) {
+                // Half a token would be read as one at the next start.
+                drop(std::fs::remove_file(&path));
+                return Err(failed(error));
+            }
             Ok(token)
         }
-        Err(error) => Err(error),
+        Err(error) => Err(failed(error)),
     }
-}
-
-/// The data folder, made for its owner alone if it is not there.
-pub fn make_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the server is the clock of all but the sessions")]

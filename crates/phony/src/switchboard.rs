@@ -333,8 +333,11 @@ impl Switchboard {
             let trouble = self.history.trouble().or_else(|| {
                 let gone = self.cluster.as_ref().is_some_and(|cluster| !cluster.is_in_touch());
                 gone.then(|| "Redis does not answer".to_owned())
-            })?;
-            Some(format!("calls are taken but not kept: {trouble}").into())
+            });
+            let unkept = trouble.map(|trouble| format!("calls are taken but not kept: {trouble}"));
+            let list = self.safety.do_not_call.trouble();
+            let reasons: Vec<_> = unkept.into_iter().chain(list).collect();
+            (!reasons.is_empty()).then(|| reasons.join("; ").into())
         }
     }
 

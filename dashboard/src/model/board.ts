@@ -102,7 +102,7 @@ export function conditions(
 /** Which part an error's `where`, a finding's id or a reason means. */
 function culprit(where: string): Part | undefined {
   if (/model|openai|realtime/i.test(where)) return "model";
-  if (/store|redis|sqlite|database|disk|data_folder/i.test(where)) return "store";
+  if (/store|redis|sqlite|database|disk|data_folder|do.not.call/i.test(where)) return "store";
   if (/carrier|twilio|relay|media|number|public|signed|socket|webhook/i.test(where)) {
     return "carrier";
   }

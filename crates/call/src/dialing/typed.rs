@@ -1,14 +1,14 @@
 //! Numbers as people type them.
 
-use phonenumber::Mode;
 use phonenumber::metadata::DATABASE;
 
 use super::emergency::{is_emergency_anywhere, is_emergency_in};
-use super::{Country, NotDialled};
-use crate::ids::PhoneNumber;
+use super::spelling::{Misspelt, spelled_out};
+use super::{Country, NotDialled, plan};
+use crate::ids::{Invalid, PhoneNumber};
 
-/// The longest text that is looked at.
-const LONGEST: usize = 64;
+/// The most digits that an emergency number has, zeros before it not counted.
+const LONGEST_EMERGENCY: usize = 5;
 
 /// Why a text is not read as a number to dial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -35,10 +35,20 @@ pub enum Unreadable {
     Never(NotDialled),
 }
 
+impl From<Misspelt> for Unreadable {
+    fn from(why: Misspelt) -> Self {
+        match why {
+            Misspelt::TooLong => Self::TooLong,
+            Misspelt::Characters => Self::Characters,
+            Misspelt::Extension => Self::Extension,
+        }
+    }
+}
+
 impl PhoneNumber {
     /// Reads a number in any usual spelling: E.164, with spaces, dots, dashes, slashes and
     /// brackets, in the digits of any script, as `tel:`, with a prefix for international calls, or
-    /// as it is written within `home`.
+    /// as it is written within `home`. Digits after a `+` stay as they are, whatever `home` is.
     ///
     /// Whether it may be dialled is [`super::check_dialled`]'s to say; numbers too short to have an
     /// E.164 form, as emergency numbers are, are refused here.
@@ -52,23 +62,32 @@ impl PhoneNumber {
         let short = !international && digits.len() <= 6;
         let bare = short
             && (is_emergency_anywhere(digits) || hides_an_emergency_number(&format!("+{digits}")));
-        if bare || hides_an_emergency_number(&text) {
+        if bare || (!international && hides_an_emergency_number(&text)) {
             return Err(Unreadable::Never(NotDialled::Emergency));
         }
-        if short || (international && digits.len() < 7) {
+        if short {
             return Err(Unreadable::Never(NotDialled::Impossible));
         }
-        let read = phonenumber::parse(home.map(|home| home.0), &text);
-        let Ok(read) = read else {
-            let lost = !international && home.is_none();
-            return Err(if lost {
-                Unreadable::NoCountry
-            } else {
-                Unreadable::Never(NotDialled::Impossible)
-            });
+        let international_digits = match home {
+            _ if international => digits.to_owned(),
+            Some(home) => plan::dialled_within(home, digits)
+                .ok_or(Unreadable::Never(NotDialled::Impossible))?,
+            None => return Err(Unreadable::NoCountry),
         };
-        let e164 = read.format().mode(Mode::E164).to_string();
-        Self::parse(&e164).map_err(|_| Unreadable::Never(NotDialled::Impossible))
+        Self::international(&international_digits).map_err(Unreadable::Never)
+    }
+
+    /// A number by the digits that follow the `+`.
+    fn international(digits: &str) -> Result<Self, NotDialled> {
+        let e164 = format!("+{digits}");
+        if hides_an_emergency_number(&e164) {
+            return Err(NotDialled::Emergency);
+        }
+        let number = Self::parse(&e164).map_err(|why| match why {
+            Invalid::Withheld => NotDialled::Withheld,
+            Invalid::PhoneNumber | Invalid::CallSid | Invalid::Digits => NotDialled::Impossible,
+        })?;
+        plan::split(digits).map(|_| number).ok_or(NotDialled::Impossible)
     }
 }
 
@@ -83,76 +102,13 @@ pub(super) fn hides_an_emergency_number(text: &str) -> bool {
     };
     (1..=3).any(|length| {
         let Some((code, rest)) = digits.split_at_checked(length) else { return false };
+        // Most numbers are longer than any emergency number.
+        if rest.trim_start_matches('0').len() > LONGEST_EMERGENCY {
+            return false;
+        }
         let countries = code.parse().ok().and_then(|code| DATABASE.region(&code));
         countries.into_iter().flatten().filter_map(Country::parse).any(|country| {
             is_emergency_in(country, rest) || is_emergency_in(country, rest.trim_start_matches('0'))
         })
-    })
-}
-
-/// `+` and digits, or digits alone: what is left when the spelling is taken away.
-fn spelled_out(text: &str) -> Result<String, Unreadable> {
-    let text = text.trim();
-    if text.chars().count() > LONGEST {
-        return Err(Unreadable::TooLong);
-    }
-    let text = match text.get(..4) {
-        Some(scheme) if scheme.eq_ignore_ascii_case("tel:") => &text[4..],
-        _ => text,
-    };
-    let mut out = String::with_capacity(16);
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        // The trunk prefix that is left out with a country's code: +44 (0)20 …
-        if out.starts_with('+')
-            && out.len() > 1
-            && let Some(after) = rest.strip_prefix("(0)")
-        {
-            rest = after;
-            continue;
-        }
-        rest = &rest[c.len_utf8()..];
-        match c {
-            '+' | '\u{ff0b}' if out.is_empty() => out.push('+'),
-            // Spaces, dashes, brackets and marks of direction, as they are typed and copied.
-            ' '
-            | '\t'
-            | '.'
-            | '-'
-            | '/'
-            | '('
-            | ')'
-            | '['
-            | ']'
-            | '\u{a0}'
-            | '\u{2000}'..='\u{2015}'
-            | '\u{202a}'..='\u{202f}'
-            | '\u{205f}'..='\u{2069}'
-            | '\u{2212}'
-            | '\u{3000}'
-            | '\u{feff}'
-            | '\u{ff08}'
-            | '\u{ff09}'
-            | '\u{ff0d}'
-            | '\u{ff0e}' => {}
-            '*' | '#' | ',' | ';' | 'x' | 'X' | 'w' | 'W' => return Err(Unreadable::Extension),
-            _ => match digit(c) {
-                Some(digit) => out.push(digit),
-                None => return Err(Unreadable::Characters),
-            },
-        }
-    }
-    Ok(out)
-}
-
-/// The digit that a character of any usual script stands for (Unicode, category Nd: ten in a row).
-fn digit(c: char) -> Option<char> {
-    const ZEROS: [char; 12] = [
-        '0', '\u{660}', '\u{6f0}', '\u{7c0}', '\u{966}', '\u{9e6}', '\u{a66}', '\u{ae6}',
-        '\u{be6}', '\u{e50}', '\u{17e0}', '\u{ff10}',
-    ];
-    ZEROS.into_iter().find_map(|zero| {
-        let place = u32::from(c).checked_sub(u32::from(zero)).filter(|place| *place < 10)?;
-        char::from_digit(place, 10)
     })
 }

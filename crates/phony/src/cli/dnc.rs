@@ -4,7 +4,7 @@
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
-use phony_call::{Country, PhoneNumber};
+use phony_call::{Country, PhoneNumber, check_exists};
 use redis::RedisError;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::runtime::Runtime;
@@ -14,7 +14,7 @@ use super::ui::{Ui, clean};
 use super::{Settings, Usage};
 use crate::cluster::SharedList;
 use crate::config::Config;
-use crate::safety::do_not_call::{DoNotCall, Word};
+use crate::safety::do_not_call::{DoNotCall, FILE, Word};
 use crate::server::make_folder;
 
 /// The do-not-call list: numbers that are never called. With `REDIS_URL` it is the list of all
@@ -58,6 +58,9 @@ pub(super) fn run(settings: Settings, arguments: &Arguments) -> anyhow::Result<(
             let words = list.all().with_context(failed)?;
             let ui = Ui::new();
             note(&list.name);
+            for line in list.torn().with_context(failed)? {
+                note(&format!("line {line} of {FILE} is torn, and says nothing or not all of it"));
+            }
             for word in words {
                 let Word { number, at, by, .. } = &word;
                 ui.line(&if *json {
@@ -114,6 +117,14 @@ impl List {
         })
     }
 
+    /// The lines of the file that cannot be read.
+    fn torn(&self) -> anyhow::Result<Vec<usize>> {
+        match &self.kind {
+            Kind::File(file) => Ok(file.torn()?),
+            Kind::Shared(..) => Ok(Vec::new()),
+        }
+    }
+
     fn contains(&self, number: &PhoneNumber) -> anyhow::Result<bool> {
         Ok(match &self.kind {
             Kind::File(file) => file.contains(number)?,
@@ -152,9 +163,18 @@ fn place(url: &SecretString) -> String {
 
 fn say(config: &Config, list: &List, typed: &[String], listed: bool) -> anyhow::Result<()> {
     let home = config.twilio.phone_number.as_ref().and_then(Country::of);
+    let home = home.or_else(|| config.dialing.countries().iter().next());
     let read = |text: &String| {
-        PhoneNumber::typed(text, home).map_err(|why| Usage(format!("`{}` {why}", clean(text))))
+        let number = PhoneNumber::typed(text, home).map_err(|why| why.to_string())?;
+        // A number that nobody has is a slip of the hand: the one that is meant would be called.
+        // What was listed nevertheless can be taken off.
+        if listed {
+            check_exists(&number).map_err(|why| format!("is read as {number}: {why}"))?;
+        }
+        Ok(number)
     };
+    let read =
+        |text: &String| read(text).map_err(|why: String| Usage(format!("`{}` {why}", clean(text))));
     // All or none: a slip of the hand must not leave half of them done.
     let numbers = typed.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     make_folder(&config.data_dir)?;

@@ -18,8 +18,8 @@ pub(super) fn run(settings: Settings) -> anyhow::Result<()> {
     server::make_folder(&config.data_dir)
         .with_context(|| format!("the data folder {} cannot be made", config.data_dir.display()))?;
     let log = config.data_dir.join("call.log");
-    let log = telemetry::start(config.log, Some(&log), true)
-        .with_context(|| format!("the log {} cannot be written", log.display()))?;
+    let log =
+        telemetry::start(config.log, Some(&log), true).context("the log cannot be written")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(async {
         let format = config.log.format;

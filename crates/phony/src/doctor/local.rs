@@ -8,8 +8,9 @@ use secrecy::ExposeSecret as _;
 use super::{Doctor, Finding, PATIENCE};
 use crate::agents::Agents;
 use crate::config::Config;
+use crate::data_dir::{explained, make_folder};
 use crate::registry::random_token;
-use crate::server::make_folder;
+use crate::safety::do_not_call::{DoNotCall, FILE};
 
 /// Less free space than this is worth a word: a busy day's record takes some tens of megabytes.
 const LITTLE_SPACE: u64 = 500 * 1024 * 1024;
@@ -53,7 +54,7 @@ pub(super) fn disk(config: &Config) -> Finding {
     let folder = &config.data_dir;
     let shown = folder.display();
     if let Err(error) = written(folder) {
-        let detail = format!("{shown} cannot be written to: {error}");
+        let detail = format!("cannot be written to: {error}");
         let mend = "Give this user the folder, or name another with PHONY_DATA_DIR.";
         return Finding::fail(id, title, detail, mend);
     }
@@ -72,6 +73,46 @@ pub(super) fn disk(config: &Config) -> Finding {
         }
         None => Finding::ok(id, title, format!("{shown} can be written to")),
     }
+}
+
+/// What looks after the do-not-call list.
+const DO_NOT_CALL: &str = "do_not_call";
+const LIST: &str = "Do-not-call list";
+
+/// The do-not-call list cannot be used, for this reason.
+#[must_use]
+pub fn do_not_call_fails(problem: String) -> Finding {
+    let mend = "Make room, or let this user write to the file: a server that ends before that \
+                forgets who asked not to be called, unless the ledger knows.";
+    Finding::fail(DO_NOT_CALL, LIST, problem, mend)
+}
+
+/// Whether the do-not-call list of a data folder can be read and written, and is whole.
+#[must_use]
+pub fn do_not_call(folder: &Path) -> Finding {
+    let list = DoNotCall::of(folder);
+    let (words, torn) = match list.list().and_then(|words| Ok((words, list.torn()?))) {
+        Ok(read) => read,
+        Err(error) => {
+            let mend = "Let this user read the file: nobody is called until then.";
+            let problem = format!("it cannot be read: {error}");
+            return Finding::fail(DO_NOT_CALL, LIST, problem, mend);
+        }
+    };
+    if let Err(error) = list.check() {
+        return do_not_call_fails(format!("it cannot be written: {error}"));
+    }
+    if torn.is_empty() {
+        return Finding::ok(
+            DO_NOT_CALL,
+            LIST,
+            format!("can be written to; {} numbers", words.len()),
+        );
+    }
+    let lines = torn.iter().map(usize::to_string).collect::<Vec<_>>().join(", ");
+    let problem = format!("torn by a crash, and not to be read: line {lines} of {FILE}");
+    let mend = "Look for the number there, add it with `phony dnc add`, and remove the line.";
+    Finding::warn(DO_NOT_CALL, LIST, problem, mend)
 }
 
 /// The store that several nodes share, if one is configured.
@@ -105,7 +146,7 @@ fn written(folder: &Path) -> io::Result<()> {
     let file = folder.join(format!(".doctor-{}", random_token()));
     let written = std::fs::write(&file, "can be written to");
     drop(std::fs::remove_file(&file));
-    written
+    written.map_err(|error| explained(&file, &error))
 }
 
 #[cfg(unix)]

@@ -17,6 +17,8 @@ use url::Url;
 
 use crate::config::{Config, ConfigError};
 
+pub use local::{do_not_call, do_not_call_fails};
+
 /// How long any check may take.
 const LIMIT: Duration = Duration::from_secs(10);
 /// How long one answer may take.
@@ -81,6 +83,7 @@ impl<'a> Doctor<'a> {
         let mut findings = local::configuration(self.config);
         findings.extend(twilio.into_iter().chain(public).chain(model).chain(redis));
         findings.push(local::disk(self.config));
+        findings.push(do_not_call(&self.config.data_dir));
         findings
     }
 }

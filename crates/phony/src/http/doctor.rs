@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 
 use super::Http;
 use super::auth::Supervisor;
-use crate::doctor::{Doctor, Finding};
+use crate::doctor::{self, Doctor, Finding};
 use crate::error::ErrorBody;
 use crate::switchboard::Switchboard;
 
@@ -99,7 +99,23 @@ pub(super) async fn doctor(supervisor: Supervisor, State(http): State<Http>) -> 
         }
     };
     drop(kept);
-    Json(report(switchboard, findings))
+    Json(report(switchboard, with_list_of_now(switchboard, findings).await))
+}
+
+/// The findings, with what the do-not-call list is like at this moment: what was said and could not
+/// be written is known to the server alone, and nobody shall wait to be told.
+async fn with_list_of_now(switchboard: &Switchboard, mut findings: Vec<Finding>) -> Vec<Finding> {
+    let list = Arc::clone(&switchboard.safety.do_not_call);
+    let folder = switchboard.config.data_dir.clone();
+    let now = tokio::task::spawn_blocking(move || match list.trouble() {
+        Some(trouble) => doctor::do_not_call_fails(trouble),
+        None => doctor::do_not_call(&folder),
+    });
+    if let Ok(now) = now.await {
+        findings.retain(|finding| finding.id != now.id);
+        findings.push(now);
+    }
+    findings
 }
 
 fn report(switchboard: &Switchboard, findings: Vec<Finding>) -> Report {

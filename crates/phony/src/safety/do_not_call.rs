@@ -2,10 +2,15 @@
 //! latest counts. Commands and servers add to it at the same time; a running server sees what
 //! others added at its next look. Several servers [share](crate::cluster::SharedList) one list, and
 //! each has all of it in its file.
+//!
+//! A word is in force when it is said. What cannot be written stays in memory and is tried again;
+//! a server that starts learns from the ledger what was not written before the last one ended.
+
+mod lines;
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::OpenOptions;
-use std::io::{self, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
@@ -14,6 +19,8 @@ use jiff::Timestamp;
 use phony_call::PhoneNumber;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
+
+use crate::data_dir::{explained, lock_shortly, private};
 
 /// The file's name in the data folder.
 pub const FILE: &str = "do-not-call.jsonl";
@@ -35,31 +42,40 @@ pub struct Word {
 #[derive(Debug)]
 pub struct DoNotCall {
     path: PathBuf,
-    state: Mutex<State>,
+    /// The file, as it was read last. Held while the file is read; no call waits for it.
+    file: Mutex<Contents>,
+    /// Said here, and perhaps not in the file yet. Held for moments only: calls say words.
+    said: Mutex<HashMap<PhoneNumber, Word>>,
+    /// Why the file cannot be written, if so.
+    trouble: Mutex<Option<String>>,
     news: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct Contents {
     /// The file's length and time when it was read.
     seen: Option<(u64, Option<SystemTime>)>,
     words: HashMap<PhoneNumber, Word>,
-    /// Said here, and perhaps not in the file yet.
-    said: HashMap<PhoneNumber, Word>,
+    /// The lines that are no words, by their numbers.
+    torn: Vec<usize>,
 }
 
 impl DoNotCall {
     /// The list of this data folder.
     #[must_use]
     pub fn of(folder: &Path) -> Self {
-        Self { path: folder.join(FILE), state: Mutex::default(), news: Notify::new() }
+        Self {
+            path: folder.join(FILE),
+            file: Mutex::default(),
+            said: Mutex::default(),
+            trouble: Mutex::default(),
+            news: Notify::new(),
+        }
     }
 
     /// Whether a number must not be called.
     pub fn contains(&self, number: &PhoneNumber) -> io::Result<bool> {
-        let mut state = self.lock();
-        self.refresh(&mut state)?;
-        Ok(state.word(number).is_some_and(|word| word.listed))
+        Ok(self.word(number)?.is_some_and(|word| word.listed))
     }
 
     /// The numbers that must not be called, in their order.
@@ -69,21 +85,50 @@ impl DoNotCall {
 
     /// The last word on every number, those that may be called again among them, in their order.
     pub fn words(&self) -> io::Result<Vec<Word>> {
-        let mut state = self.lock();
-        self.refresh(&mut state)?;
-        let numbers: BTreeSet<_> = state.words.keys().chain(state.said.keys()).collect();
-        Ok(numbers.into_iter().filter_map(|number| state.word(number).cloned()).collect())
+        let contents = self.contents()?;
+        let said = lock(&self.said);
+        let numbers: BTreeSet<_> = contents.words.keys().chain(said.keys()).collect();
+        let last = |number| later(said.get(number), contents.words.get(number)).cloned();
+        Ok(numbers.into_iter().filter_map(last).collect())
+    }
+
+    /// The numbers of the lines that cannot be read.
+    pub fn torn(&self) -> io::Result<Vec<usize>> {
+        Ok(self.contents()?.torn.clone())
+    }
+
+    /// Why the list cannot be written, if so: what is said meanwhile is kept in memory.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        let why = lock(&self.trouble).clone()?;
+        let waiting = match lock(&self.said).len() {
+            0 => String::new(),
+            1 => " (one entry is kept in memory until it can be written)".to_owned(),
+            many => format!(" ({many} entries are kept in memory until they can be written)"),
+        };
+        Some(format!("the do-not-call list cannot be written: {why}{waiting}"))
     }
 
     /// Takes in a word that was said elsewhere; true if it is later than what is known here.
     pub fn learn(&self, word: Word) -> io::Result<bool> {
-        let mut state = self.lock();
-        self.refresh(&mut state)?;
-        if state.word(&word.number).is_some_and(|known| known.at >= word.at) {
+        if self.word(&word.number)?.is_some_and(|known| known.at >= word.at) {
             return Ok(false);
         }
-        state.said.insert(word.number.clone(), word);
+        lock(&self.said).insert(word.number.clone(), word);
         Ok(true)
+    }
+
+    /// Takes in what the ledger knows, where the list does not have it: it could not be written.
+    pub fn recall(&self, words: Vec<Word>) {
+        let recalled = words.into_iter().map(|word| match self.learn(word.clone()) {
+            Ok(news) => usize::from(news),
+            // What a list says that cannot be read is not known, and nobody is called until it is.
+            Err(_) => usize::from(lock(&self.said).insert(word.number.clone(), word).is_none()),
+        });
+        let entries: usize = recalled.sum();
+        if entries > 0 {
+            tracing::warn!(entries, "the ledger has entries that the do-not-call list had not");
+        }
     }
 
     /// Waits until something is said here.
@@ -91,11 +136,28 @@ impl DoNotCall {
         self.news.notified().await;
     }
 
-    /// Puts a number on the list or takes it off: in force at once; [`DoNotCall::write`] makes it
+    /// Puts a number on the list or takes it off: in force at once; [`DoNotCall::keep`] makes it
     /// last.
     pub fn say(&self, word: Word) {
-        self.lock().said.insert(word.number.clone(), word);
+        lock(&self.said).insert(word.number.clone(), word);
         self.news.notify_one();
+    }
+
+    /// Writes what was said and is not in the file yet, or else looks whether it can be written.
+    /// Blocks.
+    pub fn keep(&self) {
+        let waiting: Vec<_> = lock(&self.said).values().cloned().collect();
+        if waiting.is_empty() {
+            self.note(&self.check());
+        } else {
+            // What goes wrong is noted, and tried again.
+            drop(self.write_all(&waiting));
+        }
+    }
+
+    /// Whether the file can be written, as far as can be told without writing. Blocks.
+    pub fn check(&self) -> io::Result<()> {
+        crate::data_dir::check_file(&self.path)
     }
 
     /// Writes a word to the file. Blocks.
@@ -105,67 +167,122 @@ impl DoNotCall {
 
     /// Writes words to the file. Blocks.
     pub fn write_all(&self, words: &[Word]) -> io::Result<()> {
-        let mut options = OpenOptions::new();
-        options.create(true).append(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(&self.path)?;
-        for word in words {
-            let mut line = serde_json::to_string(word).map_err(io::Error::other)?;
-            line.push('\n');
-            // One write of a short line is not mixed with another's.
-            file.write_all(line.as_bytes())?;
-        }
-        file.sync_data()?;
-        let mut state = self.lock();
-        for word in words {
-            if state.said.get(&word.number) == Some(word) {
-                state.said.remove(&word.number);
-                state.words.insert(word.number.clone(), word.clone());
+        let written = self.append(words).map_err(|error| explained(&self.path, &error));
+        if written.is_ok() {
+            let mut said = lock(&self.said);
+            for word in words {
+                if said.get(&word.number) == Some(word) {
+                    said.remove(&word.number);
+                }
             }
         }
-        Ok(())
+        self.note(&written);
+        written
     }
 
-    /// Reads the file again if it is not as it was.
-    fn refresh(&self, state: &mut State) -> io::Result<()> {
+    fn append(&self, words: &[Word]) -> io::Result<()> {
+        let mut options = OpenOptions::new();
+        let mut file = private(options.create(true).read(true).append(true)).open(&self.path)?;
+        // Until the file is closed.
+        lock_shortly(&file, false);
+        let before = file.metadata()?.len();
+        let mut text = String::new();
+        if !ends_whole(&mut file, before)? {
+            // A line that was torn stays by itself.
+            text.push('\n');
+        }
+        for word in words {
+            text.push_str(&serde_json::to_string(word).map_err(io::Error::other)?);
+            text.push('\n');
+        }
+        let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_data());
+        if written.is_err() {
+            // Half a line need not stay. If it does, the next one begins a line of its own.
+            drop(file.set_len(before));
+        }
+        written
+    }
+
+    /// Remembers whether the file can be written, and says so when that changes.
+    fn note(&self, written: &io::Result<()>) {
+        let mut trouble = lock(&self.trouble);
+        match written {
+            Ok(()) if trouble.take().is_some() => {
+                tracing::info!("the do-not-call list can be written again");
+            }
+            Ok(()) => {}
+            Err(error) => {
+                let why = error.to_string();
+                if trouble.as_ref() != Some(&why) {
+                    tracing::error!(%error, "the do-not-call list cannot be written");
+                }
+                *trouble = Some(why);
+            }
+        }
+    }
+
+    fn word(&self, number: &PhoneNumber) -> io::Result<Option<Word>> {
+        let contents = self.contents()?;
+        let said = lock(&self.said);
+        // A file that another process has written to since may know better.
+        Ok(later(said.get(number), contents.words.get(number)).cloned())
+    }
+
+    /// The file, which is read again if it is not as it was.
+    fn contents(&self) -> io::Result<MutexGuard<'_, Contents>> {
+        let mut contents = lock(&self.file);
         let seen = match std::fs::metadata(&self.path) {
+            // A device or a pipe holds nothing, and may never come to its end.
+            Ok(metadata) if !metadata.is_file() && !metadata.is_dir() => None,
             Ok(metadata) => Some((metadata.len(), metadata.modified().ok())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
+            Err(error) => return Err(explained(&self.path, &error)),
         };
-        if seen == state.seen {
-            return Ok(());
+        if seen == contents.seen {
+            return Ok(contents);
         }
-        let text = match seen {
-            Some(_) => std::fs::read_to_string(&self.path)?,
-            None => String::new(),
-        };
-        state.words.clear();
-        // A torn line says nothing; the words around it still count.
-        for word in text.lines().filter_map(|line| serde_json::from_str::<Word>(line).ok()) {
-            // Other servers' words may come late.
-            if state.words.get(&word.number).is_none_or(|known| known.at <= word.at) {
-                state.words.insert(word.number.clone(), word);
+        let Some(_) = seen else {
+            // The folder may be away for a while; nobody may be called because of that.
+            tracing::error!("the do-not-call list was taken away; it is written anew");
+            let mut said = lock(&self.said);
+            for (number, word) in contents.words.drain() {
+                let newest = later(said.get(&number), Some(&word)).cloned();
+                said.insert(number, newest.unwrap_or(word));
             }
+            drop(said);
+            *contents = Contents::default();
+            return Ok(contents);
+        };
+        let bytes = std::fs::read(&self.path).map_err(|error| explained(&self.path, &error))?;
+        let (words, torn) = lines::read(&bytes);
+        if !torn.is_empty() && torn != contents.torn {
+            tracing::error!(lines = ?torn, "lines of the do-not-call list cannot be read");
         }
-        state.seen = seen;
-        Ok(())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // Whatever panicked under it left the maps whole.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        *contents = Contents { seen, words, torn };
+        Ok(contents)
     }
 }
 
-impl State {
-    /// The last word on a number.
-    fn word(&self, number: &PhoneNumber) -> Option<&Word> {
-        let (said, written) = (self.said.get(number), self.words.get(number));
-        // A file that another process has written to since may know better.
-        [said, written].into_iter().flatten().max_by_key(|word| word.at)
+/// The later of two words on a number; of two at the same time, the first.
+fn later<'a>(one: Option<&'a Word>, other: Option<&'a Word>) -> Option<&'a Word> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(if other.at > one.at { other } else { one }),
+        (one, other) => one.or(other),
     }
+}
+
+/// Whether a file ends with the end of a line.
+fn ends_whole(file: &mut File, length: u64) -> io::Result<bool> {
+    let Some(last) = length.checked_sub(1) else { return Ok(true) };
+    file.seek(SeekFrom::Start(last))?;
+    let mut byte = [0];
+    file.read_exact(&mut byte)?;
+    Ok(byte == *b"\n")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Whatever panicked under it left the maps whole.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -204,5 +321,106 @@ mod tests {
         let text = format!("{{\"number\":\"+1212\n{}\n", serde_json::to_string(&b).unwrap());
         std::fs::write(folder.path().join(FILE), text).unwrap();
         assert!(list.contains(&b.number).unwrap() && list.contains(&a.number).unwrap());
+    }
+
+    #[test]
+    fn a_last_line_that_was_torn_swallows_no_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let (a, b) = (word("+12125550101", true), word("+12125550102", true));
+        let whole = serde_json::to_string(&a).unwrap() + "\n";
+        for end in 1..whole.len() {
+            std::fs::write(&path, &whole[..end]).unwrap();
+            let list = DoNotCall::of(folder.path());
+            list.write(&b).unwrap();
+            assert!(list.contains(&b.number).unwrap(), "behind {end} bytes");
+            // As much as can be known of the torn one: its number, once that is whole.
+            let known = end > r#"{"number":"+12125550101""#.len() - 1;
+            assert_eq!(list.contains(&a.number).unwrap(), known, "behind {end} bytes");
+            let torn = if end < whole.len() - 1 { vec![1] } else { Vec::new() };
+            assert_eq!(list.torn().unwrap(), torn, "behind {end} bytes");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_kept_told_and_written_later() {
+        let folder = tempfile::tempdir().unwrap();
+        // What the list's name leads to is not there yet: it cannot be made, but it reads as empty.
+        let away = folder.path().join("away");
+        #[cfg(unix)]
+        std::os::unix::fs::symlink(away.join(FILE), folder.path().join(FILE)).unwrap();
+        let list = DoNotCall::of(folder.path());
+        let word = word("+12125550101", true);
+        list.say(word.clone());
+        for _ in 0..2 {
+            list.keep();
+            assert!(list.contains(&word.number).unwrap());
+            let trouble = list.trouble().unwrap();
+            assert!(trouble.contains("one entry is kept in memory"), "{trouble}");
+        }
+        std::fs::create_dir(&away).unwrap();
+        list.keep();
+        assert_eq!(list.trouble(), None);
+        assert!(DoNotCall::of(folder.path()).contains(&word.number).unwrap(), "it is in the file");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_told_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("/dev/full", folder.path().join(FILE)).unwrap();
+        let list = DoNotCall::of(folder.path());
+        list.say(word("+12125550101", true));
+        list.keep();
+        let trouble = list.trouble().unwrap();
+        assert!(trouble.contains("the disk is full: make room"), "{trouble}");
+        assert_eq!(list.list().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_list_that_is_taken_away_is_written_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = DoNotCall::of(folder.path());
+        let word = word("+12125550101", true);
+        list.write(&word).unwrap();
+        assert!(list.contains(&word.number).unwrap());
+        std::fs::remove_file(folder.path().join(FILE)).unwrap();
+        assert!(list.contains(&word.number).unwrap());
+        list.keep();
+        assert!(DoNotCall::of(folder.path()).contains(&word.number).unwrap());
+    }
+
+    #[test]
+    fn what_the_ledger_knows_is_recalled_unless_somebody_has_thought_better_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let list = DoNotCall::of(folder.path());
+        let (a, b) = (word("+12125550101", true), word("+12125550102", true));
+        let taken_off =
+            Word { at: b.at + SignedDuration::from_secs(1), listed: false, ..b.clone() };
+        list.write(&taken_off).unwrap();
+        list.recall(vec![a.clone(), b.clone()]);
+        list.keep();
+        let again = DoNotCall::of(folder.path());
+        assert!(again.contains(&a.number).unwrap() && !again.contains(&b.number).unwrap());
+    }
+
+    #[test]
+    fn many_write_at_once_and_no_word_is_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for writer in 0..4 {
+                let folder = folder.path();
+                scope.spawn(move || {
+                    let list = DoNotCall::of(folder);
+                    for n in 0..25 {
+                        list.write(&word(&format!("+1212555{:04}", writer * 100 + n), true))
+                            .unwrap();
+                    }
+                });
+            }
+        });
+        let list = DoNotCall::of(folder.path());
+        assert_eq!(list.list().unwrap().len(), 100);
+        assert!(list.torn().unwrap().is_empty());
     }
 }

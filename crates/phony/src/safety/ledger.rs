@@ -3,21 +3,27 @@
 //!
 //! A line is on the disk before whoever wrote it goes on; one thread writes, and lines that come
 //! together share one `fsync`. No call waits for it: what is written during a call is only noted.
+//! What has happened and cannot be written stays in memory, and is tried again.
 //!
 //! A chain does not know its end. So the number and the hash of the last line stand in a [file of
 //! their own](HEAD): lines that are cut off the end are missed. Who rewrites both files is found by
 //! whoever has noted a hash elsewhere.
 
+use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use phony_call::PhoneNumber;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 
+use super::do_not_call::Word;
+use crate::data_dir::{explained, lock_shortly, private};
 use crate::registry::hex;
 
 /// The file's name in the data folder.
@@ -28,6 +34,10 @@ pub const HEAD: &str = "ledger.head";
 
 /// Lines that may wait for the disk.
 const WAITING: usize = 1024;
+/// Lines that are kept in memory while the disk takes none.
+const OWED: usize = 4096;
+/// How soon they are tried again.
+const AGAIN: Duration = Duration::from_secs(1);
 /// What the first line has for the hash of the one before.
 const BEGINNING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
@@ -174,19 +184,86 @@ impl Ledger {
 
 /// The thread that writes: all that waits is written, then synced once.
 fn keep(mut book: Book, lines: &Receiver<Write>) {
-    while let Ok(first) = lines.recv() {
-        let mut batch = vec![first];
+    let mut owed: VecDeque<Entry> = VecDeque::new();
+    loop {
+        let first = if owed.is_empty() {
+            lines.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            lines.recv_timeout(AGAIN)
+        };
+        let mut batch = match first {
+            Ok(first) => vec![first],
+            Err(RecvTimeoutError::Timeout) => Vec::new(),
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         batch.extend(std::iter::from_fn(|| lines.try_recv().ok()).take(WAITING));
         let entries = batch.iter().filter_map(|write| write.entry.as_ref());
-        let written = book.append(entries);
-        if let Err(error) = &written {
-            tracing::error!(%error, "the ledger cannot be written");
+        let written = book.append(owed.iter().chain(entries));
+        match &written {
+            Ok(()) if !owed.is_empty() => {
+                tracing::info!(lines = owed.len(), "the ledger can be written again");
+                owed.clear();
+            }
+            Ok(()) => {}
+            Err(error) => {
+                if !batch.is_empty() {
+                    tracing::error!(%error, "the ledger cannot be written");
+                }
+                let entries = batch.iter_mut().filter_map(|write| write.entry.take());
+                // A call that is not in the ledger is not placed: nothing has happened.
+                owed.extend(entries.filter(|entry| entry.what != What::Dialling));
+                forget_some(&mut owed);
+            }
         }
         for done in batch.into_iter().filter_map(|write| write.done) {
             // Whoever waited may have gone away.
             let _ = done.send(if written.is_ok() { Ok(()) } else { Err(Unwritten) });
         }
     }
+}
+
+/// Forgets lines that are too many to be kept in memory; who must not be called is among the last.
+fn forget_some(owed: &mut VecDeque<Entry>) {
+    let excess = owed.len().saturating_sub(OWED);
+    if excess == 0 {
+        return;
+    }
+    let mut forgotten = 0;
+    owed.retain(|entry| {
+        let stays = entry.what == What::DoNotCall || forgotten == excess;
+        forgotten += usize::from(!stays);
+        stays
+    });
+    while owed.len() > OWED {
+        owed.pop_front();
+        forgotten += 1;
+    }
+    metrics::counter!("phony_ledger_lines_lost_total").increment(forgotten as u64);
+    tracing::error!(lines = forgotten, "lines of the ledger were lost: the disk takes none");
+}
+
+/// Who asked not to be called again, as the ledger of a data folder knows.
+pub fn wishes(folder: &Path) -> io::Result<Vec<Word>> {
+    #[derive(Deserialize)]
+    struct Wish {
+        at: Timestamp,
+        to: String,
+        by: String,
+    }
+    let path = folder.join(FILE);
+    let text = match read_whole(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(explained(&path, &error)),
+    };
+    let sign = br#""what":"do_not_call""#;
+    let lines = text.split(|byte| *byte == b'\n');
+    let wishes = lines.filter(|line| line.windows(sign.len()).any(|part| part == sign));
+    let wishes = wishes.filter_map(|line| serde_json::from_slice::<Wish>(line).ok());
+    let words = wishes.filter_map(|Wish { at, to, by }| {
+        Some(Word { number: PhoneNumber::parse(&to).ok()?, listed: true, at, by })
+    });
+    Ok(words.collect())
 }
 
 /// The file, and the end of its chain.
@@ -196,16 +273,16 @@ struct Book {
     file: File,
     last: String,
     line: u64,
+    /// Where the file ends, if half a line behind that could not be taken away.
+    end: Option<u64>,
 }
 
 impl Book {
     fn open(path: PathBuf, now: Timestamp) -> io::Result<Self> {
         let mut options = OpenOptions::new();
-        options.create(true).append(true).read(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&path)?;
-        let text = std::fs::read(&path)?;
+        let file = private(options.create(true).append(true).read(true)).open(&path);
+        let file = file.map_err(|error| explained(&path, &error))?;
+        let text = read_whole(&path)?;
         let (whole, torn) = match text.iter().rposition(|byte| *byte == b'\n') {
             Some(end) => text.split_at(end + 1),
             None => (&[][..], text.as_slice()),
@@ -215,7 +292,7 @@ impl Book {
         let last = lines.iter().rev().find_map(|line| hash_of(line));
         let last = last.unwrap_or_else(|| BEGINNING.to_owned());
         let missing = Head::beside(&path).filter(|head| !head.is_in(&lines));
-        let mut book = Self { path, file, last, line: lines.len() as u64 };
+        let mut book = Self { path, file, last, line: lines.len() as u64, end: None };
         if !torn.is_empty() {
             tracing::warn!(line = book.line + 1, "the ledger's last line was torn by a crash");
             book.file.write_all(b"\n")?;
@@ -256,16 +333,29 @@ impl Book {
         if !self.path.exists() {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the file was taken away"));
         }
+        // Whoever checks the ledger meanwhile sees whole lines, and the head that belongs to them.
+        lock_shortly(&self.file, false);
+        let written = self.write(&text);
+        if written.is_ok() {
+            (self.last, self.line) = (last, line);
+            self.note_head();
+        }
+        drop(self.file.unlock());
+        written.map_err(|error| explained(&self.path, &error))
+    }
+
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        if let Some(end) = self.end {
+            self.file.set_len(end)?;
+            self.end = None;
+        }
         let before = self.file.metadata()?.len();
         let written = self.file.write_all(text.as_bytes()).and_then(|()| self.file.sync_data());
-        if written.is_err() {
+        if written.is_err() && self.file.set_len(before).is_err() {
             // Half a line must not stay: the next one would be joined to it.
-            drop(self.file.set_len(before));
-            return written;
+            self.end = Some(before);
         }
-        (self.last, self.line) = (last, line);
-        self.note_head();
-        Ok(())
+        written
     }
 
     /// Writes down how far the ledger goes. After a crash it may be behind, never ahead.
@@ -278,6 +368,16 @@ impl Book {
             tracing::warn!(%error, "how far the ledger goes cannot be written down");
         }
     }
+}
+
+/// All of a ledger. What is no file, such as a device, may never come to its end.
+fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
+    let metadata = std::fs::metadata(path)?;
+    if !metadata.is_file() && !metadata.is_dir() {
+        let problem = format!("{} is no regular file: move it away", path.display());
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+    }
+    std::fs::read(path)
 }
 
 /// How far the ledger goes.
@@ -329,7 +429,13 @@ pub struct Report {
 /// Checks every line of a ledger, and that it goes as far as it did. Some line must have the hash
 /// that was `noted` earlier.
 pub fn verify(path: &Path, noted: Option<&str>) -> io::Result<Report> {
-    let text = std::fs::read(path)?;
+    let mut file = File::open(path).map_err(|error| explained(path, &error))?;
+    // A server that writes meanwhile has written whole lines, and their head.
+    lock_shortly(&file, true);
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    let head = Head::beside(path);
+    drop(file);
     let mut lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
     let unfinished = lines.pop().filter(|rest| !rest.is_empty());
     let mut report = Report { lines: lines.len(), ..Report::default() };
@@ -357,7 +463,6 @@ pub fn verify(path: &Path, noted: Option<&str>) -> io::Result<Report> {
         let number = lines.len() + 1;
         report.broken.push((number, "the line has no end: it was torn, or cut off".into()));
     }
-    let head = Head::beside(path);
     report.has_head = head.is_some();
     if let Some(head) = head.filter(|head| !head.is_in(&lines)) {
         let number = usize::try_from(head.line).unwrap_or(usize::MAX).min(lines.len() + 1);
@@ -420,125 +525,4 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn now() -> Timestamp {
-        "2026-01-15T12:00:00Z".parse().unwrap()
-    }
-
-    fn entry(to: &str) -> Entry {
-        Entry { to: to.into(), ..Entry::new(now(), What::Placed, "token:0011aabb") }
-    }
-
-    async fn ledger(count: usize) -> (tempfile::TempDir, PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
-        let ledger = Ledger::open(folder.path(), now()).unwrap();
-        for n in 0..count {
-            ledger.write(entry(&format!("+1212555{n:04}"))).await.unwrap();
-        }
-        let path = folder.path().join(FILE);
-        (folder, path)
-    }
-
-    #[tokio::test]
-    async fn a_ledger_is_whole_and_goes_on_after_a_restart() {
-        let (folder, path) = ledger(3).await;
-        let again = Ledger::open(folder.path(), now()).unwrap();
-        again.note(entry("+12125550199"));
-        again.flush().await;
-        let report = verify(&path, None).unwrap();
-        assert_eq!((report.lines, report.broken.len(), report.torn.len()), (4, 0, 0));
-        assert!(report.has_head);
-        assert_eq!(verify(&path, Some(&report.last)).unwrap(), report);
-    }
-
-    #[tokio::test]
-    async fn lines_that_are_cut_off_the_end_are_missed() {
-        let (folder, path) = ledger(5).await;
-        let whole = std::fs::read_to_string(&path).unwrap();
-        let end =
-            |lines: usize| whole.lines().take(lines).map(|line| line.len() + 1).sum::<usize>();
-        let noted = verify(&path, None).unwrap().last;
-        std::fs::write(&path, &whole[..end(3)]).unwrap();
-        let report = verify(&path, None).unwrap();
-        assert_eq!(report.broken.first().map(|(line, _)| *line), Some(4), "{report:?}");
-        // Not even by a server that goes on with what is left.
-        drop(Ledger::open(folder.path(), now()).unwrap());
-        let ledger = Ledger::open(folder.path(), now()).unwrap();
-        ledger.write(entry("+12125550199")).await.unwrap();
-        let report = verify(&path, None).unwrap();
-        assert_eq!(report.broken.len(), 1, "{report:?}");
-        assert!(report.broken[0].0 == 4 && report.broken[0].1.contains("5 lines were written"));
-        // Who takes both files away leaves a beginning that is whole, but for what was noted.
-        std::fs::write(&path, &whole[..end(3)]).unwrap();
-        std::fs::remove_file(folder.path().join(HEAD)).unwrap();
-        let report = verify(&path, None).unwrap();
-        assert!(report.broken.is_empty() && !report.has_head, "{report:?}");
-        assert_eq!(verify(&path, Some(&noted)).unwrap().broken[0].0, 4);
-    }
-
-    #[tokio::test]
-    async fn any_byte_that_is_changed_is_found_in_its_line() {
-        let (_folder, path) = ledger(4).await;
-        let whole = std::fs::read(&path).unwrap();
-        for at in (0..whole.len()).step_by(7) {
-            let mut changed = whole.clone();
-            changed[at] = if changed[at] == b'x' { b'y' } else { b'x' };
-            std::fs::write(&path, &changed).unwrap();
-            let line = whole[..at].split(|byte| *byte == b'\n').count();
-            let report = verify(&path, None).unwrap();
-            assert_eq!(report.broken.first().map(|(line, _)| *line), Some(line), "byte {at}");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_line_that_is_taken_away_added_or_moved_is_found() {
-        let (_folder, path) = ledger(4).await;
-        let whole = std::fs::read_to_string(&path).unwrap();
-        let lines: Vec<_> = whole.lines().collect();
-        for (kept, found) in [
-            (vec![lines[0], lines[2], lines[3]], 2),
-            (vec![lines[1], lines[2], lines[3]], 1),
-            (vec![lines[0], lines[2], lines[1], lines[3]], 2),
-            (vec![lines[0], lines[0], lines[1], lines[2]], 2),
-        ] {
-            std::fs::write(&path, kept.join("\n") + "\n").unwrap();
-            assert_eq!(verify(&path, None).unwrap().broken[0].0, found);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_torn_line_is_left_and_told_of() {
-        let (folder, path) = ledger(1).await;
-        // How far it goes is written down after the line, so that it is behind in a crash.
-        let head = std::fs::read(folder.path().join(HEAD)).unwrap();
-        let ledger = Ledger::open(folder.path(), now()).unwrap();
-        ledger.write(entry("+12125550198")).await.unwrap();
-        let whole = std::fs::read(&path).unwrap();
-        std::fs::write(&path, &whole[..whole.len() - 20]).unwrap();
-        std::fs::write(folder.path().join(HEAD), head).unwrap();
-        assert_eq!(verify(&path, None).unwrap().broken[0].0, 2, "before the server is started");
-        let ledger = Ledger::open(folder.path(), now()).unwrap();
-        ledger.write(entry("+12125550199")).await.unwrap();
-        let report = verify(&path, None).unwrap();
-        assert_eq!((report.lines, &report.torn[..]), (4, &[2][..]));
-        assert_eq!(report.broken, []);
-    }
-
-    #[tokio::test]
-    async fn many_write_at_once_and_no_line_is_mixed() {
-        let folder = tempfile::tempdir().unwrap();
-        let ledger = std::sync::Arc::new(Ledger::open(folder.path(), now()).unwrap());
-        let mut tasks = tokio::task::JoinSet::new();
-        for n in 0..200 {
-            let ledger = std::sync::Arc::clone(&ledger);
-            tasks.spawn(async move { ledger.write(entry(&format!("+1212555{n:04}"))).await });
-        }
-        while let Some(done) = tasks.join_next().await {
-            done.unwrap().unwrap();
-        }
-        let report = verify(&folder.path().join(FILE), None).unwrap();
-        assert_eq!((report.lines, report.broken.len()), (200, 0));
-    }
-}
+mod tests;

@@ -27,6 +27,7 @@ use self::ledger::{Entry, Ledger, What};
 use self::pace::Pace;
 use self::spend::Spend;
 use crate::config::Config;
+use crate::data_dir::make_folder;
 use crate::switchboard::Clock;
 
 /// All the rules, and what they remember.
@@ -96,12 +97,15 @@ impl Safety {
     /// The rules of a configuration; what they remember is in its data folder.
     pub fn open(config: &Config, clock: Clock, tasks: TaskTracker) -> io::Result<Self> {
         let folder = &config.data_dir;
-        crate::server::make_folder(folder)?;
+        make_folder(folder)?;
         let dialing = &config.dialing;
         let limits = (dialing.day_soft, dialing.day_hard);
+        let do_not_call = DoNotCall::of(folder);
+        do_not_call.recall(ledger::wishes(folder)?);
+        do_not_call.keep();
         Ok(Self {
             ledger: Ledger::open(folder, (clock.wall)())?,
-            do_not_call: Arc::new(DoNotCall::of(folder)),
+            do_not_call: Arc::new(do_not_call),
             pace: Pace::new(dialing.rate, dialing.concurrent),
             spend: Arc::new(Spend::open(folder, config.policy.prices.minute, limits)),
             clock,
@@ -178,12 +182,9 @@ impl Safety {
             reason: Some("the callee asked not to be called again".into()),
             ..Entry::new(event.at, What::DoNotCall, "callee")
         });
-        self.do_not_call.say(word.clone());
+        self.do_not_call.say(word);
         let list = Arc::clone(&self.do_not_call);
-        self.tasks.spawn_blocking(move || {
-            if let Err(error) = list.write(&word) {
-                tracing::error!(%error, "the do-not-call list cannot be written");
-            }
-        });
+        // If it cannot be written now, it is tried again every second.
+        self.tasks.spawn_blocking(move || list.keep());
     }
 }

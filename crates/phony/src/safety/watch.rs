@@ -1,10 +1,12 @@
-//! Watches the day's budget, and tells the calls of ours when it runs low or out.
+//! Watches the day's budget, and tells the calls of ours when it runs low or out; and has the files
+//! of the rules written.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use phony_call::Budget;
 
+use super::Safety;
 use crate::registry::Letter;
 use crate::switchboard::Switchboard;
 
@@ -31,13 +33,22 @@ pub async fn watch(switchboard: Arc<Switchboard>) {
         if let Some(budget) = budget {
             tell(&switchboard, budget).await;
         }
-        let costs = Arc::clone(&safety.spend);
-        let kept = tokio::task::spawn_blocking(move || costs.keep()).await;
-        if let Ok(Err(error)) = kept {
-            tracing::warn!(%error, "the day's costs cannot be kept");
-        }
+        keep(safety).await;
     }
+    keep(safety).await;
     safety.ledger.flush().await;
+}
+
+/// Writes the day's costs, and what was said about who must not be called.
+async fn keep(safety: &Safety) {
+    let (costs, list) = (Arc::clone(&safety.spend), Arc::clone(&safety.do_not_call));
+    let kept = tokio::task::spawn_blocking(move || {
+        list.keep();
+        costs.keep()
+    });
+    if let Ok(Err(error)) = kept.await {
+        tracing::warn!(%error, "the day's costs cannot be kept");
+    }
 }
 
 /// A call that knows already takes no notice.

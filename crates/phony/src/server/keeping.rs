@@ -1,6 +1,5 @@
 //! What keeps the calls: the store, its writer, and what is done in it now and then.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::{StartError, make_folder};
+use super::StartError;
 use crate::config::Config;
 use crate::history::{History, Writer, close_abandoned};
 use crate::store::{CallLine, Sqlite, Store, sqlite};
@@ -26,8 +25,6 @@ const LAST_WRITE: Duration = Duration::from_secs(5);
 pub(super) struct Keeping {
     store: Arc<dyn Store>,
     writer: Writer,
-    /// Held by the one process that looks after the calls which others left open.
-    lock: Option<File>,
 }
 
 /// The store at work.
@@ -42,27 +39,19 @@ impl Keeping {
         config: &Config,
         store: Option<Arc<dyn Store>>,
     ) -> Result<(History, Self), StartError> {
-        let folder = &config.data_dir;
-        let failed = |source| StartError::DataDir { folder: folder.clone(), source };
-        make_folder(folder).map_err(failed)?;
-        let lock = File::create(folder.join("phony.lock")).map_err(failed)?;
-        let lock = lock.try_lock().is_ok().then_some(lock);
-        if lock.is_none() {
-            tracing::warn!("another Phony uses the same data folder, and looks after its calls");
-        }
         let store = if let Some(store) = store {
             store
         } else {
-            let store = Sqlite::open(&folder.join(sqlite::FILE));
+            let store = Sqlite::open(&config.data_dir.join(sqlite::FILE));
             Arc::new(store.map_err(StartError::Store)?)
         };
         let (history, writer) = History::new(Arc::clone(&store));
-        Ok((history, Self { store, writer, lock }))
+        Ok((history, Self { store, writer }))
     }
 
     /// Begins to write, to forget what is too old, and to close what nobody takes up again.
     pub(super) fn start(self, switchboard: &Arc<Switchboard>, tasks: &TaskTracker) -> Kept {
-        let Self { store, writer, lock } = self;
+        let Self { store, writer } = self;
         let (stop, kill) = (CancellationToken::new(), switchboard.life.kill.clone());
         let writer = tasks.spawn(writer.run(stop.clone()));
         let lost = fall_silent(Arc::clone(switchboard));
@@ -78,13 +67,9 @@ impl Keeping {
         let guard = kill.clone();
         tasks.spawn(async move { guard.run_until_cancelled(tidying).await });
         // What others have open is theirs.
-        if let Some(lock) = lock.filter(|_| switchboard.cluster.is_none()) {
+        if switchboard.cluster.is_none() {
             let abandoned = close_left_open(store, Arc::clone(switchboard));
-            tasks.spawn(async move {
-                kill.run_until_cancelled(abandoned).await;
-                kill.cancelled().await;
-                drop(lock);
-            });
+            tasks.spawn(async move { kill.run_until_cancelled(abandoned).await });
         }
         Kept { stop, writer }
     }

@@ -26,6 +26,7 @@ pub use masking::mask_numbers;
 pub use of_call::of_call;
 
 use crate::config::LogSettings;
+use crate::data_dir::{explained, private};
 
 /// Lines that may wait for the disk.
 const QUEUE: usize = 8192;
@@ -113,10 +114,8 @@ pub fn report(error: &dyn std::error::Error) -> String {
 
 fn append_to(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    let file = private(options.create(true).append(true)).open(path);
+    file.map_err(|error| explained(path, &error))
 }
 
 fn write_lines(lines: &Receiver<String>, mut file: Option<BufWriter<File>>, stdout: bool) {

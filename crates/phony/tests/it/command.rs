@@ -94,6 +94,11 @@ impl Run {
 }
 
 impl Serving {
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends it as the system would, without a word.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();

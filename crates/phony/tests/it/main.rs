@@ -7,6 +7,7 @@ mod calls_tail;
 mod cluster;
 mod command;
 mod config;
+mod data_folder;
 mod demo;
 mod dialogues;
 mod duet;

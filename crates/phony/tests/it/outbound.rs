@@ -4,6 +4,8 @@ mod command;
 mod concurrent;
 mod environment;
 mod malicious;
+mod never_again;
+mod numbers;
 mod performance;
 mod placing;
 mod rules;

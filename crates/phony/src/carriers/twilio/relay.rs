@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::response::Response;
 use futures_util::{SinkExt as _, StreamExt as _};
-use phony_call::{CallSid, Direction, FromCarrier, Identity, Next, ToCarrier};
+use phony_call::{CallSid, Direction, FromCarrier, Identity, Next, ToCarrier, recorded_party};
 use phony_wire::twilio::relay::{FromTwilio, Info, Setup, ToTwilio};
 use serde_json::json;
 use tokio::time::timeout;
@@ -117,11 +117,10 @@ async fn setup_frame(socket: &mut Socket) -> Option<Setup> {
 async fn admit(switchboard: &Switchboard, setup: &Setup) -> Option<(Handle, CallSid)> {
     let token = setup.custom_parameters.get("token")?;
     let call = CallSid::parse(&setup.call_sid).ok()?;
-    let party = |text: &str| text.chars().take(256).collect();
     let inbound = (setup.direction == "inbound").then(|| Identity {
         sid: call.clone(),
-        from: party(&setup.from),
-        to: party(&setup.to),
+        from: recorded_party(&setup.from),
+        to: recorded_party(&setup.to),
         direction: Direction::Inbound,
         carrier: "twilio".into(),
     });

@@ -7,7 +7,7 @@ use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use phony_call::{
     Answerer, CallSid, Direction, EndStatus, Identity, LegEnd, Parting, PhoneNumber, Phrases,
-    Progress,
+    Progress, recorded_party,
 };
 use phony_wire::twilio::webhook::{
     AnsweredBy, CallStatus, CallStatusUpdate, DialResult, DialStatus, Form, SessionEnd,
@@ -185,8 +185,8 @@ async fn answer(
     }
     let identity = Identity {
         sid: call,
-        from: or_unknown(&request.from),
-        to: or_unknown(&request.to),
+        from: recorded_party(&request.from),
+        to: recorded_party(&request.to),
         direction,
         carrier: "twilio".into(),
     };
@@ -212,11 +212,6 @@ async fn after_failure(
     }
     let line = switchboard.history.line(call).await?;
     Ok(line.filter(|line| line.end.is_some()).map(|_| Document::hang_up()))
-}
-
-/// Parties are shown to people and kept; an address of unseemly length is cut.
-fn or_unknown(party: &str) -> String {
-    if party.is_empty() { "unknown".into() } else { party.chars().take(256).collect() }
 }
 
 fn call_of(form: &Form) -> Result<CallSid, ApiError> {

@@ -15,7 +15,7 @@ use phony_call::PhoneNumber;
 use super::converse::Typed;
 use super::ui::{Style, Ui, has_terminal};
 use super::{Settings, block_on, sim};
-use crate::config::{Config, Sources};
+use crate::config::Config;
 use crate::simulator::openai::Brain;
 use crate::stage::{Stage, StageOptions, TempFolder};
 use crate::telemetry;
@@ -27,7 +27,9 @@ const FIRST_LINE: Duration = Duration::from_secs(2);
 ///
 /// With a terminal it offers a menu, and takes the same answers as lines of a pipe; without either
 /// it plays one call to its end. The real model is used where `OPENAI_API_KEY` is set, the real
-/// phone network where Twilio is configured, `HOST` is set and somebody says so.
+/// phone network where Twilio is configured, `HOST` is set and somebody says so. Calls between
+/// stand-ins are kept in a folder that goes when the demonstration ends; `--data-dir` names one that
+/// stays.
 ///
 /// Ctrl-C hangs up. The end of the input leaves: with 0 at the menu, with 1 in the middle of a
 /// choice, and then nothing was dialled.
@@ -57,9 +59,12 @@ struct Scenery {
 }
 
 pub(super) fn run(settings: Settings, demo: &Demo) -> anyhow::Result<()> {
+    let is_chosen = settings.data_dir.is_some();
     let mut config = settings.load()?;
     let real = config.clone();
-    let folder = own_folder(&mut config)?;
+    // What happens between stand-ins is none of the business of servers that are real.
+    config.redis_url = None;
+    let folder = own_folder(&mut config, is_chosen)?;
     let log = config.data_dir.join("call.log");
     let log = telemetry::start(config.log, Some(&log), false)?;
     let pretends = config.openai.api_key.is_none() && config.openai.is_official();
@@ -93,10 +98,10 @@ async fn piped() -> anyhow::Result<Option<Typed>> {
     Ok(chosen.then_some(typed))
 }
 
-/// A folder for this demonstration alone, unless one was configured.
-fn own_folder(config: &mut Config) -> anyhow::Result<Option<TempFolder>> {
-    let standard = Config::from_sources(Sources::default())?.data_dir;
-    if config.data_dir != standard {
+/// A folder for this demonstration alone, unless one was chosen for it: the configured one is that of
+/// the server, which may run beside it.
+fn own_folder(config: &mut Config, is_chosen: bool) -> anyhow::Result<Option<TempFolder>> {
+    if is_chosen {
         crate::server::make_folder(&config.data_dir)?;
         return Ok(None);
     }

@@ -25,6 +25,7 @@ use tokio::task::spawn_blocking;
 
 use self::writer::Writer;
 use super::{Answer, Appended, CallLine, Chunk, Page, Retention, Store, StoreError, Wanted};
+use crate::data_dir::{check_file, explained, private};
 
 /// The file's name in the data folder.
 pub const FILE: &str = "phony.db";
@@ -60,7 +61,10 @@ struct Inner {
 impl Sqlite {
     /// Opens the file, makes it if it is not there, and brings an older one to the form of today.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        make_private(path);
+        usable(path).map_err(|error| {
+            let problem = format!("the store {} cannot be opened", path.display());
+            StoreError::failed(problem, error)
+        })?;
         let mut connection = connect(path, WRITING_KIB)?;
         schema::prepare(&mut connection, path)?;
         let writer = Writer::start(connection)
@@ -217,14 +221,22 @@ impl Store for Sqlite {
     }
 }
 
-/// Makes the file, if it is not there, for its owner alone. What keeps that from working keeps the
-/// store from being opened, and is told then.
-fn make_private(path: &Path) {
+/// Makes the file, if it is not there, for its owner alone; and tries whether it and those that
+/// `SQLite` has beside it can be used. `SQLite` says only that they cannot.
+fn usable(path: &Path) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    drop(options.open(path));
+    match private(options.write(true).create_new(true)).open(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(explained(path, &error));
+        }
+        Ok(_) | Err(_) => {}
+    }
+    for ending in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(ending);
+        check_file(Path::new(&name))?;
+    }
+    Ok(())
 }
 
 /// A connection as every one of ours is.

@@ -1,0 +1,241 @@
+//! The data folder: made for its owner alone, held by one server at a time, and what to do where
+//! something in it cannot be used.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The name of the file whose lock means that a server uses the folder.
+pub const LOCK: &str = "phony.lock";
+
+/// How long a file that another process writes to is waited for. It writes for milliseconds.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often it is looked at meanwhile.
+const ROUND: Duration = Duration::from_millis(10);
+
+/// Why a server may not have a data folder.
+#[derive(Debug, thiserror::Error)]
+pub enum NotHeld {
+    /// Another server has it.
+    #[error(
+        "the data folder {folder} is in use by another Phony ({holder}): stop that one, or give this \
+         one a folder of its own with PHONY_DATA_DIR"
+    )]
+    InUse {
+        /// The folder.
+        folder: PathBuf,
+        /// The other one's process and address.
+        holder: String,
+    },
+    /// It cannot be used at all.
+    #[error(transparent)]
+    Unusable(#[from] io::Error),
+}
+
+/// A data folder that this server alone uses, until this is dropped or the process ends, however
+/// it ends.
+#[derive(Debug)]
+pub struct Held(File);
+
+/// Who has a folder, as it stands in the lock's file. Where nobody holds the lock, it says who had
+/// it last.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Holder {
+    pid: u32,
+    address: Option<SocketAddr>,
+}
+
+impl Held {
+    /// Takes the folder, which is made if it is not there.
+    pub fn take(folder: &Path) -> Result<Self, NotHeld> {
+        make_folder(folder)?;
+        let path = folder.join(LOCK);
+        // What stands in it is another server's until the lock is had.
+        let file = private(OpenOptions::new().read(true).write(true).create(true)).open(&path);
+        let mut file = file.map_err(|error| explained(&path, &error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let holder = Holder::read(&mut file);
+                return Err(NotHeld::InUse { folder: folder.to_owned(), holder });
+            }
+            // Not every file system has locks.
+            Err(TryLockError::Error(error)) => {
+                tracing::warn!(%error, "the data folder cannot be locked against other servers");
+            }
+        }
+        let mut held = Self(file);
+        held.write(&Holder { pid: std::process::id(), address: None });
+        Ok(held)
+    }
+
+    /// Lets others know where this server is reached.
+    pub fn listens_on(&mut self, address: SocketAddr) {
+        self.write(&Holder { pid: std::process::id(), address: Some(address) });
+    }
+
+    /// On a full disk others are not told who it is, but are kept out all the same.
+    fn write(&mut self, holder: &Holder) {
+        let text = serde_json::to_string(holder).unwrap_or_default();
+        let written = self.0.set_len(0).and_then(|()| self.0.rewind());
+        drop(written.and_then(|()| self.0.write_all(text.as_bytes())));
+    }
+}
+
+impl Holder {
+    fn read(file: &mut File) -> String {
+        let mut text = String::new();
+        let read = file.read_to_string(&mut text).ok();
+        let holder = read.and_then(|_| serde_json::from_str::<Self>(&text).ok());
+        match holder {
+            Some(Self { pid, address: Some(address) }) => format!("process {pid}, on {address}"),
+            Some(Self { pid, address: None }) => format!("process {pid}, which is starting"),
+            None => "its process is not known".to_owned(),
+        }
+    }
+}
+
+/// The data folder, made for its owner alone if it is not there.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder).map_err(|error| explained_in(folder, folder, &error))
+}
+
+/// With these options, a file that is made is its owner's alone.
+pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
+}
+
+/// Whether a file, if it is there, can be read and written.
+pub(crate) fn check_file(path: &Path) -> io::Result<()> {
+    match OpenOptions::new().read(true).append(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        opened => opened.map(drop).map_err(|error| explained(path, &error)),
+    }
+}
+
+/// Locks a file for a moment, against other processes that write to it. One that does not let go of
+/// it, as when it is stopped, is waited for only so long.
+pub(crate) fn lock_shortly(file: &File, shared: bool) {
+    let mut waited = Duration::ZERO;
+    loop {
+        let locked = if shared { file.try_lock_shared() } else { file.try_lock() };
+        match locked {
+            Err(TryLockError::WouldBlock) if waited < PATIENCE => {
+                std::thread::sleep(ROUND);
+                waited += ROUND;
+            }
+            Ok(()) | Err(_) => return,
+        }
+    }
+}
+
+/// An error that names the file, and says what to do about it.
+pub(crate) fn explained(path: &Path, error: &io::Error) -> io::Error {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    explained_in(path, folder.unwrap_or_else(|| Path::new(".")), error)
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "of most errors there is no more to be said")]
+fn explained_in(path: &Path, folder: &Path, error: &io::Error) -> io::Error {
+    let advice = match error.kind() {
+        io::ErrorKind::PermissionDenied => denied(path, folder),
+        io::ErrorKind::ReadOnlyFilesystem => {
+            Some("the file system is read-only: mount it for writing".to_owned())
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            Some("the disk is full: make room".to_owned())
+        }
+        io::ErrorKind::IsADirectory => {
+            Some("there is a folder where a file belongs: move it away".to_owned())
+        }
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            Some("there is a file where a folder belongs: move it away".to_owned())
+        }
+        _ => None,
+    };
+    let advice = advice.map(|advice| format!("; {advice}")).unwrap_or_default();
+    let text = format!("{}: {error}{advice}", path.display());
+    io::Error::new(error.kind(), text)
+}
+
+/// Whose the file or folder is that keeps this process out of `path`, which is in `folder` or is
+/// that folder; and how it is let in.
+#[cfg(unix)]
+fn denied(path: &Path, folder: &Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let path = std::path::absolute(path).ok()?;
+    let folder = std::path::absolute(folder).ok()?;
+    // The file itself, if it can be seen; else the folder that cannot be looked into.
+    let known = |part: &Path| Some((part.to_owned(), std::fs::metadata(part).ok()?));
+    let (culprit, found) = path.ancestors().find_map(known)?;
+    let (shown, place) = (culprit.display(), folder.display());
+    let kind = if found.is_dir() { "folder" } else { "file" };
+    let (owner, mode) = (found.uid(), found.mode() & 0o777);
+    let way = if owner == user {
+        format!("chmod {} {shown}", if found.is_dir() { "u+rwx" } else { "u+rw" })
+    } else if culprit.starts_with(&folder) {
+        format!("sudo chown -R {user}:{group} {place}")
+    } else {
+        // What is above may be the system's own, and stays as it is.
+        format!("sudo mkdir -p {place} && sudo chown {user}:{group} {place}")
+    };
+    Some(format!(
+        "the {kind} {shown} belongs to user {owner} (mode {mode:03o}), and this process runs as \
+         user {user}: `{way}` helps"
+    ))
+}
+
+#[cfg(not(unix))]
+fn denied(_: &Path, _: &Path) -> Option<String> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_held_once_and_free_when_its_holder_has_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        // What a process has left that was killed keeps nobody out.
+        std::fs::write(folder.path().join(LOCK), "{\"pid\":1,\"address\":\"10.0.0.1:1\"}").unwrap();
+        let mut first = Held::take(folder.path()).unwrap();
+        let refused = Held::take(folder.path()).unwrap_err().to_string();
+        let starting = format!("process {}, which is starting", std::process::id());
+        assert!(refused.contains(&starting), "{refused}");
+        first.listens_on("127.0.0.1:24187".parse().unwrap());
+        let refused = Held::take(folder.path()).unwrap_err().to_string();
+        let whose = format!("process {}, on 127.0.0.1:24187", std::process::id());
+        assert!(refused.contains(&whose) && refused.contains("PHONY_DATA_DIR"), "{refused}");
+        assert!(refused.contains(&folder.path().display().to_string()), "{refused}");
+        drop(first);
+        drop(Held::take(folder.path()).unwrap());
+    }
+
+    #[test]
+    fn an_error_says_which_file_and_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.jsonl");
+        std::fs::create_dir(&path).unwrap();
+        let error = check_file(&path).unwrap_err().to_string();
+        assert!(error.contains("ledger.jsonl") && error.contains("move it away"), "{error}");
+        assert!(check_file(&folder.path().join("nothing")).is_ok());
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        let error = make_folder(&folder.path().join("file").join("data")).unwrap_err().to_string();
+        assert!(error.contains("move it away"), "{error}");
+        let full = explained(&path, &io::ErrorKind::StorageFull.into()).to_string();
+        assert!(full.contains("make room"), "{full}");
+    }
+}
