@@ -83,7 +83,8 @@ mod tests {
         let completed = EventBody::Status { status: Progress::Completed };
         let end = EventBody::SessionEnd { reason: EndReason::Internal, duration_ms: 5 };
         assert_eq!(words, [completed, end.clone()]);
-        assert_eq!(CallLine::last_words(None, EndReason::Internal, 5), [end.clone()]);
+        let without = CallLine::last_words(None, EndReason::Internal, 5);
+        assert!(without.len() == 1 && without[0] == end, "{without:?}");
         assert_eq!(CallLine::last_words(Some("busy"), EndReason::Internal, 5), [end]);
     }
 }

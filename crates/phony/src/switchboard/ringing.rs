@@ -129,9 +129,8 @@ impl Switchboard {
                 let was_connected = self.was_connected(call).await;
                 return Some(if was_connected { Known::Past } else { Known::LeftBehind });
             }
-            Ok(Some(_)) => {}
             Ok(None) | Err(_) if self.cluster.is_none() => return Some(Known::New),
-            Ok(None) => {}
+            Ok(_) => {}
             // Neither can anybody else be asked.
             Err(_) => return Some(Known::New),
         }
