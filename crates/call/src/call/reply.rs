@@ -471,12 +471,11 @@ impl Call {
         if then.is_none() && !self.transcript.questions.is_empty() {
             self.last_written = self.reply().map(|reply| reply.written());
             let phrase = self.agent.phrases.hold.clone();
-            if self.reply().is_some_and(|reply| reply.has_asked_to_wait(&phrase)) {
-                // Said once: whoever hears it twice in a row hears a machine.
-                self.close_utterance();
-            } else {
-                self.speak_on(now, Source::Hold, &phrase);
-            }
+            // Whoever hears it twice in a row hears a machine. Something is said in any case: what
+            // the model has said must not be cut off by the reply to a fast answer.
+            let asked = self.reply().is_some_and(|reply| reply.has_asked_to_wait(&phrase));
+            let phrase = if asked { after_opening(&phrase) } else { phrase };
+            self.speak_on(now, Source::Hold, &phrase);
             return self.hold_for_answer(now);
         }
         self.close_utterance();
@@ -532,6 +531,16 @@ fn begins_in(phrase: &str, text: &str) -> bool {
     };
     let (phrase, text) = (words(phrase), words(text));
     phrase.get(..2).is_some_and(|opening| text.windows(2).any(|pair| pair == opening))
+}
+
+/// A phrase without its first clause; all of it, if it has but one.
+fn after_opening(phrase: &str) -> String {
+    let rest = phrase.split_once([',', '.', ';', '!']).map_or("", |(_, rest)| rest.trim());
+    let mut letters = rest.chars();
+    match letters.next().filter(|first| first.is_alphanumeric()) {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => phrase.to_owned(),
+    }
 }
 
 /// What the caller hears of what the model wrote.

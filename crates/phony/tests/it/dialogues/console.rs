@@ -45,7 +45,9 @@ impl Screen {
         std::thread::spawn(move || {
             let mut piece = [0; 4096];
             while let Ok(length @ 1..) = (&*from).read(&mut piece) {
-                to.parser.lock().unwrap().process(&piece[..length]);
+                let mut parser = to.parser.lock().unwrap_or_else(PoisonError::into_inner);
+                parser.process(&piece[..length]);
+                drop(parser);
                 to.changed.notify_all();
             }
         });
@@ -112,8 +114,9 @@ fn what_is_typed_stays_apart_from_what_is_said_meanwhile() {
     let before = screen.until("the agent", |rows| Some(words_of_agent(rows)));
     screen.until("more speech", |rows| {
         let typed: Vec<_> = rows.iter().filter(|row| row.contains("I need")).collect();
-        assert_eq!(typed, ["you     I need a hair"], "{rows:#?}");
-        (words_of_agent(rows) > before + 2).then_some(())
+        // Between being wiped and drawn again it may be seen not at all, but never differently.
+        assert!(typed.iter().all(|row| *row == "you     I need a hair"), "{rows:#?}");
+        (!typed.is_empty() && words_of_agent(rows) > before + 2).then_some(())
     });
     screen.types("cut\r");
     screen.sees("you     I need a haircut");
