@@ -5,6 +5,7 @@
 //! webhook may come before the carrier's own answer does: it [waits](Dials::settled) for the call
 //! to be opened, here or on another node.
 
+mod attempt;
 mod keys;
 mod lanes;
 mod line;
@@ -15,31 +16,34 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
-use phony_call::{CallSid, Direction, Identity, NotDialled, NotHungUp, PhoneNumber, Progress};
-use phony_wire::twilio::rest::Call;
+use phony_call::{CallSid, NotDialled, NotHungUp, PhoneNumber};
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
 
 pub use self::order::Order;
 
+use self::attempt::Attempt;
 use self::keys::{Keys, Known};
-use self::lanes::{Lane, Lanes};
-use self::order::Understood;
+use self::lanes::Lanes;
 pub(crate) use self::shared::Started;
 use crate::carriers::twilio::rest::{NoClient, RestClient, RestFailure};
 use crate::cluster::dialling::Carried;
 use crate::error::{ApiError, ErrorCode};
 use crate::numbers;
-use crate::registry::{Letter, random_token};
-use crate::safety::ledger::{Entry, What, digest};
-use crate::safety::pace::{Slot, TooMany};
-use crate::safety::{Forbidden, Question};
-use crate::switchboard::{Placed, Switchboard};
+use crate::registry::Letter;
+use crate::safety::Forbidden;
+use crate::safety::ledger::digest;
+use crate::safety::pace::TooMany;
+use crate::switchboard::Switchboard;
 
 /// How long a webhook waits for the call it is about.
 const SETTLING: Duration = Duration::from_secs(8);
+/// How long a repeat waits for the first order under its key.
+const FIRST_ORDER: Duration = Duration::from_secs(20);
+/// The state of a call that was deleted, by a supervisor or for its age.
+const DELETED: &str = "deleted";
 
 /// How long the carrier may take to end a call: a supervisor waits for it.
 pub(crate) const HANG_UP_LIMIT: Duration = Duration::from_secs(5);
@@ -66,6 +70,14 @@ pub struct Dialled {
     pub call: CallSid,
     /// How far it has got.
     pub status: String,
+    /// An earlier order under the same key has placed it.
+    pub is_replay: bool,
+}
+
+impl Dialled {
+    fn new(call: CallSid, status: impl Into<String>) -> Self {
+        Self { call, status: status.into(), is_replay: false }
+    }
 }
 
 impl Dials {
@@ -177,54 +189,80 @@ impl Drop for Pending<'_> {
     }
 }
 
-/// Places a call, or refuses it; either way the ledger says so. `by` is whose hand it was, `key`
-/// makes a repeat of the same order return the first call.
+/// Who gives an order.
+#[derive(Debug, Clone)]
+pub struct Orderer {
+    /// As the ledger has it: a token's fingerprint.
+    pub by: String,
+    /// The name, if it is known.
+    pub who: Option<String>,
+}
+
+/// Places a call, or refuses it; either way the ledger says so. `key` makes a repeat of the same
+/// order return the first call.
+///
+/// An order that waits for its turn is withdrawn with whoever gave it, if nobody could hear of the
+/// call: one under a key is carried out, for a repeat hears of it. Once the carrier was asked, the
+/// order is carried out to its end.
 pub async fn place(
     switchboard: &Arc<Switchboard>,
     order: Order,
-    by: &str,
+    orderer: Orderer,
     key: Option<&str>,
 ) -> Result<Dialled, ApiError> {
-    let (by, key) = (by.to_owned(), key.map(str::to_owned));
+    let key = key.map(str::to_owned);
+    let gone = CancellationToken::new();
+    // Dropped with this future when the client goes away.
+    let _present = gone.clone().drop_guard();
     let work = {
         let switchboard = Arc::clone(switchboard);
         async move {
             numbers::unfolded().await;
-            carry_out(&switchboard, order, &by, key.as_deref()).await
+            match key {
+                None => Attempt::new(&switchboard, order, orderer, None, gone).run(None).await,
+                Some(key) => carry_out(&switchboard, order, orderer, &key, gone).await,
+            }
         }
     };
-    // Whoever gave the order may go away before the carrier has answered: the call is there then all
-    // the same, and has to be known.
     switchboard.calls.spawn(work).await.unwrap_or_else(|_| Err(internal("was not carried out")))
 }
 
+/// Carries out an order under a key, if that has not been done.
 async fn carry_out(
     switchboard: &Switchboard,
     order: Order,
-    by: &str,
-    key: Option<&str>,
+    orderer: Orderer,
+    key: &str,
+    gone: CancellationToken,
 ) -> Result<Dialled, ApiError> {
-    let Some(key) = key else {
-        return Attempt::new(switchboard, order, by, None).run(None).await;
+    let (name, body) = (digest(key.as_bytes()), order.digest());
+    let attempt =
+        Attempt::new(switchboard, order, orderer, Some((name.clone(), body.clone())), gone);
+    let held = tokio::select! {
+        biased;
+        held = timeout(FIRST_ORDER, switchboard.dials.keys.hold(&name)) => {
+            held.map_err(|_| busy_key())
+        }
+        () = switchboard.life.drain.cancelled() => Err(stopping()),
     };
-    let body = serde_json::to_vec(&order).map_err(|_| internal("could not be read"))?;
-    let (name, body) = (digest(key.as_bytes()), digest(&body));
-    let mut held = switchboard.dials.keys.hold(&name).await;
+    let mut held = match held {
+        Ok(held) => held,
+        Err(error) => return Err(attempt.refused_as_repeat(error).await),
+    };
     let mut since = match held.known(&body) {
         Known::New => None,
-        Known::Done(dialled) => return Ok(dialled),
+        Known::Done(dialled) => return switchboard.replay(dialled).await,
         Known::Uncertain(since) => Some(since),
-        Known::Other => return Err(another_order()),
+        Known::Other => return Err(attempt.refused(another_order()).await),
     };
-    let attempt = Attempt::new(switchboard, order, by, Some((name, body.clone())));
     let shared = match attempt.hold_shared_key().await {
-        Err(error) => return Err(attempt.refused(error).await),
+        Err(error) => return Err(attempt.refused_as_repeat(error).await),
         Ok(None) => None,
         Ok(Some(Known::Done(dialled))) => {
             held.done(body, dialled.clone());
-            return Ok(dialled);
+            return switchboard.replay(dialled).await;
         }
-        Ok(Some(Known::Other)) => return Err(another_order()),
+        Ok(Some(Known::Other)) => return Err(attempt.refused(another_order()).await),
         Ok(Some(Known::New)) => Some(attempt.shared_key()),
         Ok(Some(Known::Uncertain(at))) => {
             since = Some(since.map_or(at, |since| since.min(at)));
@@ -245,229 +283,24 @@ async fn carry_out(
     done
 }
 
-/// One attempt to place a call.
-struct Attempt<'a> {
-    switchboard: &'a Switchboard,
-    order: Order,
-    began: Timestamp,
-    entry: Entry,
-}
-
-impl<'a> Attempt<'a> {
-    fn new(
-        switchboard: &'a Switchboard,
-        order: Order,
-        by: &str,
-        key: Option<(String, String)>,
-    ) -> Self {
-        let began = (switchboard.clock.wall)();
-        let entry = Entry {
-            attempt: random_token()[..16].to_owned(),
-            to: order.to.chars().take(64).collect(),
-            scenario: order.scenario.clone(),
-            agent: order.agent.clone(),
-            overrides: if order.ignore_calling_hours { vec!["calling_hours"] } else { Vec::new() },
-            key,
-            ..Entry::new(began, What::Refused, by)
-        };
-        Self { switchboard, order, began, entry }
-    }
-
-    /// `since` is when an earlier attempt with the same key was made whose fate is unknown.
-    async fn run(mut self, since: Option<Timestamp>) -> Result<Dialled, ApiError> {
-        if self.switchboard.life.drain.is_cancelled() {
-            let message = "the server is stopping and places no calls";
-            return Err(ApiError::new(ErrorCode::Unavailable, message));
+impl Switchboard {
+    /// A call that was placed by an earlier order under the same key, as it stands now.
+    async fn replay(&self, dialled: Dialled) -> Result<Dialled, ApiError> {
+        let Dialled { call, status: at_first, .. } = dialled;
+        let handle = self.find(&call);
+        if let Some(handle) = &handle {
+            // Once it answers it has begun, and its record with it.
+            handle.ask(Letter::Snapshot).await;
         }
-        let understood = match self.order.understand(self.switchboard) {
-            Ok(understood) => understood,
-            Err(error) => return Err(self.refused(error).await),
-        };
-        self.entry.to = understood.number.to_string();
-        self.entry.from = Some(understood.from.to_string());
-        self.entry.agent = Some(understood.agent.call.id.clone());
-        let mut lane = None;
-        if let Some(since) = since {
-            let own = lane.insert(self.lane(&understood).await);
-            match self.look(&understood, since, own).await {
-                Ok(None) => {}
-                Ok(Some(call)) => {
-                    own.known();
-                    let now = (self.switchboard.clock.now)();
-                    let slot = match &self.switchboard.cluster {
-                        // It takes its place among those of all servers by being opened.
-                        Some(_) => None,
-                        None => self.switchboard.safety.pace.take(now).ok(),
-                    };
-                    return self.open(call, understood, slot).await;
-                }
-                Err(error) => return Err(self.failed(error).await),
+        let status = match self.history.line(&call).await? {
+            Some(line) => {
+                let state = if line.end.is_none() { "live" } else { "ended" };
+                line.status.unwrap_or_else(|| state.to_owned())
             }
-        }
-        let slot = match self.permit(&understood).await {
-            Ok(slot) => slot,
-            Err(error) => return Err(self.refused(error).await),
+            None if handle.is_some() => at_first,
+            None => DELETED.to_owned(),
         };
-        let lane = match lane {
-            Some(lane) => lane,
-            None => self.lane(&understood).await,
-        };
-        self.dial(understood, slot, lane).await
-    }
-
-    /// The way to the number, once nobody else is at it.
-    async fn lane(&self, understood: &Understood) -> Lane {
-        let key = self.entry.key.as_ref().map(|(name, _)| name);
-        let whose = key.unwrap_or(&self.entry.attempt);
-        self.switchboard.dials.lanes.enter(understood.number.as_str(), whose).await
-    }
-
-    /// Asks the rules, and takes a place: of this server's, or of those that all servers share.
-    async fn permit(&self, understood: &Understood) -> Result<Option<Slot>, ApiError> {
-        let Switchboard { safety, config, clock, .. } = self.switchboard;
-        let question = Question {
-            number: &understood.number,
-            consent: self.order.consent,
-            at_any_hour: self.order.ignore_calling_hours,
-        };
-        let allowed = safety.allow(question, config);
-        if let Some(cluster) = &self.switchboard.cluster {
-            match allowed {
-                // What others know changes nothing about these.
-                Err(why @ (Forbidden::Consent | Forbidden::Number(_) | Forbidden::Hours(_))) => {
-                    return Err(refusal(&why));
-                }
-                Ok(()) | Err(Forbidden::DoNotCall | Forbidden::Spend { .. }) => {}
-            }
-            cluster.consult(safety, &understood.number).await.map_err(|_| unshared())?;
-            safety.allow(question, config).map_err(|why| refusal(&why))?;
-            self.take_shared_place(cluster).await?;
-            return Ok(None);
-        }
-        allowed.map_err(|why| refusal(&why))?;
-        safety.pace.take((clock.now)()).map(Some).map_err(too_many)
-    }
-
-    async fn dial(
-        mut self,
-        understood: Understood,
-        slot: Option<Slot>,
-        mut lane: Lane,
-    ) -> Result<Dialled, ApiError> {
-        let rest = match &self.switchboard.dials.rest {
-            Ok(rest) => rest,
-            Err(error) => {
-                let error = ApiError::new(ErrorCode::TwilioError, error.to_string());
-                self.not_placed(&understood).await;
-                return Err(self.failed(error).await);
-            }
-        };
-        // The ledger knows of every call before the network does.
-        let entry = Entry { what: What::Dialling, ..self.entry.clone() };
-        if let Err(error) = self.switchboard.safety.ledger.write(entry).await {
-            let message = format!("{error}, so nobody is called; look after the data folder");
-            self.not_placed(&understood).await;
-            return Err(ApiError::new(ErrorCode::Unavailable, message));
-        }
-        if let Err(error) = self.share_errand(&understood).await {
-            self.not_placed(&understood).await;
-            return Err(self.failed(error).await);
-        }
-        let create = self.create(&understood);
-        let pending = Pending::of(&self.switchboard.dials, &understood.number);
-        self.began = (self.switchboard.clock.wall)();
-        let created = match rest.create_call(&create).await {
-            Err(RestFailure::Unknown(why)) => {
-                if let Ok(Some(call)) = self.look(&understood, self.began, &lane).await {
-                    Ok(call)
-                } else {
-                    lane.doubt((self.switchboard.clock.wall)());
-                    Err(RestFailure::Unknown(why))
-                }
-            }
-            created => created,
-        };
-        match created {
-            Ok(call) => {
-                let opened = self.open(call, understood, slot).await;
-                drop(pending);
-                opened
-            }
-            Err(failure @ RestFailure::Unknown(_)) => {
-                self.perhaps_placed(&understood).await;
-                Err(self.failed(failure.into()).await)
-            }
-            Err(failure) => {
-                self.not_placed(&understood).await;
-                Err(self.failed(failure.into()).await)
-            }
-        }
-    }
-
-    /// The carrier has named the call: it begins here, too.
-    async fn open(
-        mut self,
-        call: Call,
-        understood: Understood,
-        slot: Option<Slot>,
-    ) -> Result<Dialled, ApiError> {
-        let Ok(sid) = CallSid::parse(&call.sid) else {
-            let message = "Twilio's answer names no call".to_owned();
-            return Err(self.failed(RestFailure::Unknown(message).into()).await);
-        };
-        let identity = Identity {
-            sid: sid.clone(),
-            from: understood.from.to_string(),
-            to: understood.number.to_string(),
-            direction: Direction::Outbound,
-            carrier: "twilio".into(),
-        };
-        self.switchboard.dials.keys.give(sid.as_str());
-        if !self.is_opened(&sid).await {
-            let agent = understood.agent;
-            self.switchboard.take_placed(Placed { identity, agent, slot });
-            if let Some(handle) = self.switchboard.find(&sid) {
-                handle.send(Letter::Progress(Progress::Queued)).await;
-            }
-            self.share_name(&sid, understood.number.as_str()).await;
-        }
-        metrics::counter!("phony_calls_placed_total").increment(1);
-        self.entry.what = What::Placed;
-        self.entry.call_sid = Some(sid.to_string());
-        self.write().await;
-        let status = call.status.as_str();
-        let status = if matches!(status, "" | "initiated") { "queued" } else { status }.to_owned();
-        Ok(Dialled { call: sid, status })
-    }
-
-    async fn refused(mut self, error: ApiError) -> ApiError {
-        self.entry.what = What::Refused;
-        self.tell(&error).await
-    }
-
-    async fn failed(mut self, error: ApiError) -> ApiError {
-        self.entry.what = What::Failed;
-        self.tell(&error).await
-    }
-
-    async fn tell(&mut self, error: &ApiError) -> ApiError {
-        let rule = error.details.as_ref().and_then(|details| details["rule"].as_str());
-        let code = serde_json::to_value(error.code).unwrap_or_default();
-        let code = || code.as_str().unwrap_or_default().to_lowercase();
-        let rule = rule.map_or_else(code, str::to_owned);
-        metrics::counter!("phony_calls_refused_total", "rule" => rule.clone()).increment(1);
-        tracing::info!(rule, "an outbound call was not placed");
-        self.entry.rule = Some(rule);
-        self.entry.reason = Some(error.message.clone());
-        self.write().await;
-        error.clone()
-    }
-
-    async fn write(&self) {
-        let at = (self.switchboard.clock.wall)();
-        let entry = Entry { at, ..self.entry.clone() };
-        // The thread that writes has said why.
-        let _ = self.switchboard.safety.ledger.write(entry).await;
+        Ok(Dialled { call, status, is_replay: true })
     }
 }
 
@@ -480,8 +313,41 @@ fn is_uncertain(error: &ApiError) -> bool {
     error.details.as_ref().is_some_and(|details| details["outcome"] == "unknown")
 }
 
+/// An earlier attempt may have placed a call, whatever became of looking for it.
+fn still_unknown(mut error: ApiError) -> ApiError {
+    let details = error.details.get_or_insert_with(|| json!({}));
+    details["outcome"] = json!("unknown");
+    error
+}
+
 fn another_order() -> ApiError {
     ApiError::new(ErrorCode::Conflict, "this Idempotency-Key was used for another order")
+}
+
+fn busy_key() -> ApiError {
+    let message = "the same order is being carried out; ask again under the same key";
+    let error = ApiError::new(ErrorCode::Unavailable, message);
+    ApiError { retry_after: Some(5), ..error }
+}
+
+fn stopping() -> ApiError {
+    ApiError::new(ErrorCode::Unavailable, "the server is stopping and places no calls")
+}
+
+fn number_busy() -> ApiError {
+    let message = "another order for this number is still being placed, and this one was not \
+                   carried out: order the call again later";
+    let details = Some(json!({ "rule": "number_busy" }));
+    let error = ApiError::new(ErrorCode::Unavailable, message);
+    ApiError { details, retry_after: Some(10), ..error }
+}
+
+/// Nobody reads this but in the ledger and among the orders.
+fn withdrawn() -> ApiError {
+    let message = "whoever ordered the call was gone before its turn came, and gave no \
+                   Idempotency-Key under which they could have heard of it";
+    let details = Some(json!({ "rule": "client_gone" }));
+    ApiError { details, ..ApiError::new(ErrorCode::Unavailable, message) }
 }
 
 fn too_many(why: TooMany) -> ApiError {

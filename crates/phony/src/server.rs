@@ -2,6 +2,7 @@
 
 mod keeping;
 
+use std::any::Any;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,8 +10,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
+use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Response};
 use axum::serve::ListenerExt as _;
 use jiff::Timestamp;
 use phony_call::CallSid;
@@ -22,7 +25,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
-use tower_http::timeout::TimeoutLayer;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -32,6 +34,7 @@ use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::data_dir::{Held, NotHeld, explained, private};
 use crate::dialer::Dials;
+use crate::error::{ApiError, ErrorCode};
 use crate::events::Hub;
 use crate::history::History;
 use crate::http::{self, Auth, Http};
@@ -379,13 +382,36 @@ fn service(switchboard: &Arc<Switchboard>, auth: &Arc<Auth>) -> Router {
     router
         .fallback(http::not_found)
         .method_not_allowed_fallback(http::method_not_allowed)
-        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_LIMIT))
-        .layer(CatchPanicLayer::new())
+        .layer(middleware::from_fn(answer_in_time))
+        .layer(CatchPanicLayer::custom(panicked))
         .layer(SetResponseHeaderLayer::overriding(header::CONNECTION, close_when_draining))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ))
+}
+
+/// Answers for a request that takes too long.
+async fn answer_in_time(request: Request, next: Next) -> Response {
+    in_time(next.run(request)).await
+}
+
+async fn in_time(answer: impl Future<Output = Response>) -> Response {
+    let answer = tokio::time::timeout(REQUEST_LIMIT, answer).await;
+    answer.unwrap_or_else(|_| {
+        let message = format!(
+            "there was no answer within {} s. What was asked for may have been done all the same: \
+             look before asking again",
+            REQUEST_LIMIT.as_secs()
+        );
+        ApiError::new(ErrorCode::Unavailable, message).into_response()
+    })
+}
+
+/// Answers for a handler that panicked.
+fn panicked(_: Box<dyn Any + Send>) -> Response {
+    let message = "the server failed at this request; its log says where";
+    ApiError::new(ErrorCode::Internal, message).into_response()
 }
 
 /// Reaches for the configured model. Without a key it is tried all the same: a stand-in may want
@@ -460,4 +486,28 @@ fn now() -> Instant {
 #[expect(clippy::disallowed_methods, reason = "wall time enters here")]
 fn wall() -> Timestamp {
     Timestamp::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+
+    use super::*;
+
+    async fn error(response: Response) -> (StatusCode, serde_json::Value) {
+        let status = response.status();
+        let body = to_bytes(response.into_body(), 4096).await.unwrap();
+        (status, serde_json::from_slice(&body).expect("every error is JSON"))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_without_an_answer_has_an_error_that_says_so() {
+        let (status, body) = error(in_time(std::future::pending()).await).await;
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(body["error"]["code"], "UNAVAILABLE");
+        assert!(body["error"]["message"].as_str().unwrap().contains("within 30 s"), "{body}");
+        let (status, body) = error(panicked(Box::new("as the test wants it"))).await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(body["error"]["code"], "INTERNAL");
+    }
 }

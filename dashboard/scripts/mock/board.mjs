@@ -133,6 +133,20 @@ export const board = {
     assert.match(page.url(), /calls\/CA7+#\d+$/);
     return page;
   },
+
+  async "orders that became no call are shown with the reason and who gave them"() {
+    const page = await site.open("/history", { ready: "main li" });
+    await page.getByRole("combobox", { name: "Show" }).click();
+    await page.getByRole("option", { name: "Refused" }).click();
+    const order = page.getByRole("listitem").filter({ hasText: "on the do-not-call list" });
+    await order.getByText("ordered by admin").waitFor();
+    assert.equal(await order.getByRole("link").count(), 0, "there is no call to open");
+    assert.match(page.url(), /show=refused/);
+    await page.getByRole("combobox", { name: "Show" }).click();
+    await page.getByRole("option", { name: "Failed" }).click();
+    await page.getByText("the account may not call this number").waitFor();
+    return page;
+  },
 };
 
 /**

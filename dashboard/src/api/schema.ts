@@ -118,12 +118,16 @@ export interface paths {
          * Everything about one call.
          * @description Parties, agent, times, `status`, `live`, `endReason`; `turns` with what was said and heard, each
          *     with its `latency` by stage; `commands` and `overrides` with who wanted them; `latencies`,
-         *     `errors`, `usage`, `costUsd`; of a live call also what it is doing and what it waits for.
+         *     `errors`, `usage`, `costUsd`; of a live call also what it is doing and what it waits for. Of an
+         *     order that became no call, by its `orderId`, what the list shows of it.
          */
         get: operations["show"];
         put?: never;
         post?: never;
-        /** Deletes a call that has ended: its record, what was said in it, and all that is found by it. */
+        /**
+         * Deletes a call that has ended: its record, what was said in it, and all that is found by it.
+         * @description An order that became no call is deleted by its `orderId`.
+         */
         delete: operations["delete_call"];
         options?: never;
         head?: never;
@@ -770,7 +774,13 @@ export interface components {
         /** @description One call of a list. */
         Line: {
             agent: string;
-            callSid: string;
+            /**
+             * @description Of an order that became no call: who gave it, as in the ledger, a fingerprint of the token.
+             * @example token:0011aabb
+             */
+            by?: string | null;
+            /** @description None for an order that became no call. */
+            callSid?: string | null;
             carrier: string;
             /**
              * Format: double
@@ -795,11 +805,26 @@ export interface components {
             /** @description Whether it goes on. */
             live: boolean;
             match?: null | components["schemas"]["Place"];
+            /**
+             * @description Of an order that became no call: by this it is shown and deleted, as a call is by its id.
+             * @example OR0123456789abcdef
+             */
+            orderId?: string | null;
+            /** @description Of an order that became no call: why, in words. */
+            reason?: string | null;
+            /**
+             * @description Of an order that became no call: the rule that forbade it, or the kind of failure.
+             * @example do_not_call
+             */
+            rule?: string | null;
+            /** @description Of an order that became no call: its scenario. */
+            scenario?: string | null;
             /** @description RFC 3339, UTC. */
             startedAt: string;
             /**
              * @description The carrier's word (`queued`, `ringing`, `in-progress`, `completed`, `busy`, `no-answer`,
-             *     `failed`, `canceled`) where it was told, else `live` or `ended`.
+             *     `failed`, `canceled`) where it was told, else `live` or `ended`. Of an order that became no
+             *     call `refused`, `failed` or `unknown`.
              */
             status: string;
             to: string;
@@ -808,6 +833,8 @@ export interface components {
              * @description How many utterances were heard, of either side.
              */
             turns: number;
+            /** @description Of an order that became no call: the name of who gave it, where it is known. */
+            who?: string | null;
         };
         /** @description The agents there are. */
         List: {
@@ -876,7 +903,8 @@ export interface components {
         PlacedCall: {
             callSid: string;
             /**
-             * @description `queued` at first.
+             * @description `queued` at first. In the answer to a repeat the call's state by now, `deleted` if there is no
+             *     record of it any more.
              * @example queued
              */
             status: string;
@@ -1142,7 +1170,10 @@ export interface operations {
                 agent?: string | null;
                 /**
                  * @description `live`, `ended`, or the carrier's word: `queued`, `ringing`, `in-progress`, `completed`,
-                 *     `busy`, `no-answer`, `failed`, `canceled`.
+                 *     `busy`, `no-answer`, `failed`, `canceled`. `refused`, `failed` and `unknown` are also orders
+                 *     that became no call, which are listed for no other status: refused by a rule, not taken by
+                 *     the carrier, or of unknown outcome. Of those `q` finds a part of a number, an agent's, a
+                 *     scenario's or an order's id, the rule, the reason, or who ordered it.
                  */
                 status?: string | null;
                 /** @description Begun at this time or later: RFC 3339, or a day, which begins at midnight UTC. */
@@ -1204,6 +1235,8 @@ export interface operations {
         responses: {
             201: {
                 headers: {
+                    /** @description `true` if an earlier order under the same key has placed the call */
+                    "Idempotent-Replay"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1297,7 +1330,10 @@ export interface operations {
                 agent?: string | null;
                 /**
                  * @description `live`, `ended`, or the carrier's word: `queued`, `ringing`, `in-progress`, `completed`,
-                 *     `busy`, `no-answer`, `failed`, `canceled`.
+                 *     `busy`, `no-answer`, `failed`, `canceled`. `refused`, `failed` and `unknown` are also orders
+                 *     that became no call, which are listed for no other status: refused by a rule, not taken by
+                 *     the carrier, or of unknown outcome. Of those `q` finds a part of a number, an agent's, a
+                 *     scenario's or an order's id, the rule, the reason, or who ordered it.
                  */
                 status?: string | null;
                 /** @description Begun at this time or later: RFC 3339, or a day, which begins at midnight UTC. */

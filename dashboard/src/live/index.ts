@@ -29,7 +29,7 @@ export const stream = new EventStream(store, {
   open: (query) => openSocket(query),
   liveCalls: async () => {
     const page = await api.calls({ live: "true", limit: "500" });
-    return page.calls.map((call) => call.callSid);
+    return page.calls.flatMap((call) => call.callSid ?? []);
   },
   probe: () => api.session(),
   now: monotonic,

@@ -1,5 +1,5 @@
 /** Agents, scenarios and findings of the stand-in server. */
-import type { Agent, DoctorReport, Nodes, Scenario } from "../api/client";
+import type { Agent, CallSummary, DoctorReport, Nodes, Scenario } from "../api/client";
 import { serverNow } from "./server";
 
 const COMMANDS = ["press", "transfer", "end_call", "request_user"];
@@ -178,4 +178,42 @@ export function nodes(): Nodes {
       },
     ],
   };
+}
+
+/** Orders that became no call: one refused by a rule, one that the network has not taken. */
+export function unplaced(): CallSummary[] {
+  const at = new Date(Date.now() - 3_600_000).toISOString();
+  const order = {
+    callSid: null,
+    from: "+14155550100",
+    direction: "outbound",
+    agent: "survey",
+    scenario: "survey",
+    carrier: "twilio",
+    startedAt: at,
+    endedAt: at,
+    live: false,
+    turns: 0,
+    costUsd: 0,
+    by: "token:0011aabb",
+    who: "admin",
+  };
+  return [
+    {
+      ...order,
+      orderId: "OR0000000000000001",
+      to: "+14155550123",
+      status: "refused",
+      rule: "do_not_call",
+      reason: "the number is on the do-not-call list",
+    },
+    {
+      ...order,
+      orderId: "OR0000000000000002",
+      to: "+14155550124",
+      status: "failed",
+      rule: "twilio_error",
+      reason: "Twilio refused it (400): the account may not call this number",
+    },
+  ];
 }

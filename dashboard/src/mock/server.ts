@@ -8,6 +8,7 @@ import parcel from "../fixtures/parcel.json";
 import survey from "../fixtures/survey.json";
 import takeover from "../fixtures/takeover.json";
 import type { SocketLike } from "../live/stream";
+import { unplaced } from "./catalogue";
 import { answer, failure } from "./http";
 
 export type RawEvent = { type: string; callSid: string; timestamp: string; seq?: number } & Record<
@@ -215,6 +216,10 @@ export class MockServer {
   list(query: URLSearchParams): { calls: CallSummary[]; next: string | null } {
     const words = (query.get("q") ?? "").toLowerCase();
     const live = query.get("live");
+    const status = query.get("status");
+    if (status !== null) {
+      return { calls: unplaced().filter((order) => order.status === status), next: null };
+    }
     const calls = [...this.calls]
       .map(([callSid, events]) => summary(callSid, events, words))
       .filter((call) => live === null || (live === "true") === call.live)

@@ -17,7 +17,9 @@ import { clock, dateAndTime, dollars } from "../model/format";
 import { t } from "../texts";
 import { Export } from "./history/Export";
 
-const SHOWN = ["all", "live", "ended"] as const;
+/** Orders that became no call, by what came of them. */
+const NO_CALL = ["refused", "failed", "unknown"] as const;
+const SHOWN = ["all", "live", "ended", ...NO_CALL] as const;
 type Show = (typeof SHOWN)[number];
 
 const PAGE = "50";
@@ -43,7 +45,7 @@ export default function History() {
 
   const wanted = given({
     q,
-    live: show === "all" ? "" : String(show === "live"),
+    ...which(show),
     direction,
     agent,
     // A day as it is here, told as a moment.
@@ -78,7 +80,7 @@ export default function History() {
           label={t.history.filter}
           value={show}
           onChange={(event) => setShow(event.target.value as Show)}
-          sx={{ width: "8.125rem" }}
+          sx={{ width: "9.5rem" }}
         >
           {SHOWN.map((choice) => (
             <MenuItem key={choice} value={choice}>
@@ -114,13 +116,15 @@ export default function History() {
         <>
           <Box sx={{ display: "flex", alignItems: "center", justifyContent: "space-between" }}>
             <Typography variant="caption" color="textSecondary" role="status">
-              {t.history.count(calls.length, found.hasNextPage)}
+              {"status" in wanted
+                ? t.history.orders(calls.length, found.hasNextPage)
+                : t.history.count(calls.length, found.hasNextPage)}
             </Typography>
             <Export wanted={wanted} />
           </Box>
           <Paper variant="outlined" component="ul" sx={{ m: 0, p: 0, listStyle: "none" }}>
             {calls.map((call) => (
-              <Entry key={call.callSid} call={call} />
+              <Entry key={call.callSid ?? call.orderId} call={call} />
             ))}
           </Paper>
         </>
@@ -180,6 +184,21 @@ function AgentChoice(props: { value: string; onChange: (value: string) => void }
   return <Choice {...props} label={t.history.agent} choices={choices} />;
 }
 
+/** Which calls, or orders, are meant, as the server is asked. */
+function which(show: Show): Record<string, string> {
+  switch (show) {
+    case "all":
+      return {};
+    case "live":
+    case "ended":
+      return { live: String(show === "live") };
+    case "refused":
+    case "failed":
+    case "unknown":
+      return { status: show };
+  }
+}
+
 /** What the address asks for. */
 function asked(name: string): string {
   return new URLSearchParams(location.search).get(name) ?? "";
@@ -196,33 +215,73 @@ function given(query: Record<string, string>): Record<string, string> {
 }
 
 function Entry(props: { call: CallSummary }) {
-  const { call } = props;
+  const { callSid } = props.call;
+  return (
+    <Box component="li" sx={{ "& + &": { borderTop: 1, borderColor: "divider" } }}>
+      {callSid == null ? (
+        <Order order={props.call} />
+      ) : (
+        <Call call={props.call} callSid={callSid} />
+      )}
+    </Box>
+  );
+}
+
+/** An order that became no call: there is nothing to open, so everything stands here. */
+function Order(props: { order: CallSummary }) {
+  const { order } = props;
   const now = useNow();
-  const path = paths.call(call.callSid, call.match?.seq);
+  const who = order.who ?? order.by ?? "";
+  return (
+    <Box sx={entry}>
+      <Box sx={{ display: "flex", gap: 1, alignItems: "center", fontWeight: 600 }}>
+        <Direction direction={order.direction} />
+        <PhoneNumber number={order.to} />
+      </Box>
+      <Box sx={dim}>{dateAndTime(Date.parse(order.startedAt), now)}</Box>
+      <Box sx={dim}>{order.scenario ?? order.agent}</Box>
+      <Box sx={dim}>{order.rule?.replaceAll("_", " ") ?? order.status}</Box>
+      <Box sx={{ ...dim, gridColumn: { md: "span 2" }, textAlign: { md: "right" } }}>
+        {who === "" ? "" : t.history.orderedBy(who)}
+      </Box>
+      <Box dir="auto" sx={{ gridColumn: "1 / -1", ...dim, color: "text.primary" }}>
+        {order.reason}
+      </Box>
+    </Box>
+  );
+}
+
+function Call(props: { call: CallSummary; callSid: string }) {
+  const { call, callSid } = props;
+  const now = useNow();
+  const path = paths.call(callSid, call.match?.seq);
   const words = call.match?.text ?? "";
   const outcome = call.endReason ?? call.status;
   return (
-    <Box component="li" sx={{ "& + &": { borderTop: 1, borderColor: "divider" } }}>
-      <Box component="a" href={path} onClick={(event) => follow(event, path)} sx={entry}>
-        <Box sx={{ display: "flex", gap: 1, alignItems: "center", fontWeight: 600 }}>
-          <Direction direction={call.direction} />
-          <PhoneNumber number={otherParty(call)} />
-        </Box>
-        <Box sx={dim}>{dateAndTime(Date.parse(call.startedAt ?? ""), now)}</Box>
-        <Box sx={dim}>{call.agent}</Box>
-        <Box sx={dim}>{outcome?.replaceAll("_", " ")}</Box>
-        <Box sx={{ ...dim, textAlign: { md: "right" } }}>
-          {call.durationMs == null ? "" : clock(call.durationMs)}
-        </Box>
-        <Box sx={{ ...dim, textAlign: { md: "right" } }}>
-          {call.costUsd === undefined ? "" : dollars(call.costUsd)}
-        </Box>
-        {words && (
-          <Box dir="auto" sx={{ gridColumn: "1 / -1", ...dim, color: "text.primary" }}>
-            “{words}”
-          </Box>
-        )}
+    <Box
+      component="a"
+      href={path}
+      onClick={(event) => follow(event, path)}
+      sx={{ ...entry, "&:hover": { bgcolor: "sunken" } }}
+    >
+      <Box sx={{ display: "flex", gap: 1, alignItems: "center", fontWeight: 600 }}>
+        <Direction direction={call.direction} />
+        <PhoneNumber number={otherParty(call)} />
       </Box>
+      <Box sx={dim}>{dateAndTime(Date.parse(call.startedAt ?? ""), now)}</Box>
+      <Box sx={dim}>{call.agent}</Box>
+      <Box sx={dim}>{outcome?.replaceAll("_", " ")}</Box>
+      <Box sx={{ ...dim, textAlign: { md: "right" } }}>
+        {call.durationMs == null ? "" : clock(call.durationMs)}
+      </Box>
+      <Box sx={{ ...dim, textAlign: { md: "right" } }}>
+        {call.costUsd === undefined ? "" : dollars(call.costUsd)}
+      </Box>
+      {words && (
+        <Box dir="auto" sx={{ gridColumn: "1 / -1", ...dim, color: "text.primary" }}>
+          “{words}”
+        </Box>
+      )}
     </Box>
   );
 }
@@ -240,7 +299,6 @@ const entry = {
   color: "text.primary",
   textDecoration: "none",
   fontSize: "0.9rem",
-  "&:hover": { bgcolor: "sunken" },
   "&:focus-visible": { outline: 2, outlineColor: "primary.main", outlineOffset: -2 },
 } as const;
 

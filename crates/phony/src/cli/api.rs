@@ -122,7 +122,15 @@ impl Api {
     /// The call of this id, or of these last characters of one.
     pub(super) async fn find(&self, wanted: &str) -> anyhow::Result<CallSid> {
         let (calls, _) = self.calls(&[("q", wanted)], 200).await?;
-        let calls: Vec<_> = calls.iter().filter_map(sid_of).collect();
+        let mut calls: Vec<_> = calls.iter().filter_map(sid_of).collect();
+        if named(wanted, &calls).is_empty() {
+            // It may be an order that became no call.
+            for status in ["refused", "failed", "unknown"] {
+                let (orders, _) = self.calls(&[("q", wanted), ("status", status)], 200).await?;
+                let id = |order: &Value| CallSid::parse(order["orderId"].as_str()?).ok();
+                calls.extend(orders.iter().filter_map(id));
+            }
+        }
         match named(wanted, &calls).as_slice() {
             [call] => Ok((*call).clone()),
             [] => bail!(

@@ -113,7 +113,7 @@ impl Keys {
         let carried = inner.order.iter().filter_map(|name| {
             let entry = inner.entries.get(name)?.try_lock().ok()?;
             let Some(Outcome::Done { body, dialled }) = &*entry else { return None };
-            let Dialled { call, status } = dialled.clone();
+            let Dialled { call, status, .. } = dialled.clone();
             Some(Carried { key: name.clone(), body: body.clone(), call, status })
         });
         carried.collect()
@@ -178,7 +178,7 @@ fn remembered(lines: &[Value]) -> Vec<(String, Outcome)> {
         let outcome = match line["what"].as_str()? {
             "placed" => {
                 let call = CallSid::parse(line["callSid"].as_str()?).ok()?;
-                Outcome::Done { body, dialled: Dialled { call, status: "queued".into() } }
+                Outcome::Done { body, dialled: Dialled::new(call, "queued") }
             }
             "dialling" => Outcome::Uncertain { body, since },
             _ => return None,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use phony_wire::twilio::rest::{Call, CreateCall};
 
-use super::Attempt;
+use super::attempt::Attempt;
 use super::lanes::Lane;
 use super::order::Understood;
 use crate::carriers::twilio::rest::RestFailure;

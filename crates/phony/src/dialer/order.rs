@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use phony_call::{Country, PhoneNumber, Unreadable};
+use phony_call::{CallSid, Country, PhoneNumber, Unreadable};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::refusal;
 use crate::agents::{Agent, BadVariables, calling};
 use crate::error::{ApiError, ErrorCode};
+use crate::history::UnplacedOrder;
 use crate::safety::Forbidden;
+use crate::safety::ledger::digest;
 use crate::switchboard::Switchboard;
 
 /// How long an agent of ours may take to greet, and to pause.
@@ -47,6 +49,23 @@ pub(super) struct Understood {
 }
 
 impl Order {
+    /// What tells this order from others under the same key.
+    pub(super) fn digest(&self) -> String {
+        let body = serde_json::to_vec(self).expect("texts and flags are JSON");
+        digest(&body)
+    }
+
+    /// By what this order goes among those that became no call: the same for all its attempts under
+    /// one key, whose hash is `key`.
+    pub(super) fn id(&self, key: Option<&str>, attempt: &str) -> CallSid {
+        match key {
+            None => UnplacedOrder::id_of(attempt),
+            Some(key) => {
+                UnplacedOrder::id_of(&digest(format!("{key} {}", self.digest()).as_bytes()))
+            }
+        }
+    }
+
     /// Reads the order; what cannot be read, or is never dialled, is refused.
     pub(super) fn understand(&self, switchboard: &Switchboard) -> Result<Understood, ApiError> {
         let Self { to, from, scenario, agent, variables, .. } = self;

@@ -7,13 +7,14 @@ use std::time::Duration;
 use phony_call::{CallSid, Direction, EventBody, Identity, PhoneNumber, Progress};
 use phony_wire::twilio::rest::Call;
 
+use super::attempt::Attempt;
 use super::keys::Known;
 use super::order::Understood;
-use super::{Attempt, Dialled, Order, is_uncertain, too_many, unshared};
+use super::{Dialled, Order, busy_key, is_uncertain, too_many, unshared};
 use crate::agents::Agent;
 use crate::cluster::Cluster;
 use crate::cluster::dialling::{Came, NoPlace, SharedKey, Whose};
-use crate::error::{ApiError, ErrorCode};
+use crate::error::ApiError;
 use crate::numbers;
 use crate::registry::Letter;
 use crate::safety::pace::TooMany;
@@ -51,14 +52,10 @@ impl Attempt<'_> {
         let held = cluster.hold_key(name, body, &self.entry.attempt).await;
         match held.map_err(|_| unshared())? {
             SharedKey::New => Ok(Some(Known::New)),
-            SharedKey::Done(call, status) => Ok(Some(Known::Done(Dialled { call, status }))),
+            SharedKey::Done(call, status) => Ok(Some(Known::Done(Dialled::new(call, status)))),
             SharedKey::Uncertain(since) => Ok(Some(Known::Uncertain(since))),
             SharedKey::Other => Ok(Some(Known::Other)),
-            SharedKey::Busy => {
-                let message = "the same order is being carried out by another server; ask again";
-                let error = ApiError::new(ErrorCode::Unavailable, message);
-                Err(ApiError { retry_after: Some(5), ..error })
-            }
+            SharedKey::Busy => Err(busy_key()),
         }
     }
 
@@ -196,6 +193,9 @@ impl Switchboard {
                 let named =
                     cluster.named(call, attempt, errand.key.as_deref(), &errand.order).await;
                 drop(named);
+                // Who placed it may not have known whether it did.
+                let key = errand.key.as_deref();
+                self.history.order_was_placed(&errand.order.id(key, &errand.attempt));
                 Started::Here
             }
         }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::{History, StoreError, Wanted, record, transcript};
+use super::{History, StoreError, UnplacedOrder, Wanted, record, transcript};
 use crate::store::line::word;
 use crate::store::{CallLine, Filter};
 
@@ -58,16 +58,54 @@ impl Export {
         let mut text = String::new();
         if !std::mem::replace(&mut self.begun, true) && self.form == Form::Csv {
             text.push_str(COLUMNS);
+            text.push_str(if self.wanted.filter.wants_orders() { MORE_COLUMNS } else { "" });
+            text.push_str("\r\n");
         }
+        let mut orders = listing.orders.iter().peekable();
         for (line, _) in &listing.calls {
+            while let Some(order) = orders.next_if(|order| order.cursor() > line.cursor()) {
+                self.order(&mut text, order);
+            }
             match self.form {
-                Form::Csv => row(&mut text, line),
+                Form::Csv => self.row(&mut text, line),
                 Form::JsonLines | Form::Text => self.whole(&mut text, line).await?,
             }
+        }
+        for order in orders {
+            self.order(&mut text, order);
         }
         self.over = listing.next.is_none();
         self.wanted.after = listing.next;
         Ok(text)
+    }
+
+    /// A call's row, as wide as an order's where there may be orders.
+    fn row(&self, text: &mut String, line: &CallLine) {
+        let mut cells = cells_of(line).to_vec();
+        if self.wanted.filter.wants_orders() {
+            cells.resize(cells_of(line).len() + MORE_COLUMNS.matches(',').count(), String::new());
+        }
+        write_row(text, &cells);
+    }
+
+    /// An order that became no call.
+    fn order(&self, text: &mut String, order: &UnplacedOrder) {
+        match self.form {
+            Form::Csv => write_row(text, &cells_of_order(order)),
+            Form::JsonLines => writeln!(text, "{}", order.document()).expect("a string takes it"),
+            Form::Text => {
+                let at = order.at.strftime("%Y-%m-%d %H:%M:%S UTC");
+                let UnplacedOrder { id, from, to, agent, reason, .. } = order;
+                let from = from.as_deref().unwrap_or_default();
+                let (agent, what) = (agent.as_deref().unwrap_or_default(), order.outcome.as_str());
+                let who = order.who.as_deref().unwrap_or(&order.by);
+                write!(
+                    text,
+                    "{id}  {at}  {from} → {to}  {agent}\n{what}: {reason} (ordered by {who})\n\n"
+                )
+                .expect("a string takes it");
+            }
+        }
     }
 
     async fn whole(&self, text: &mut String, line: &CallLine) -> Result<(), StoreError> {
@@ -89,12 +127,15 @@ impl Export {
 }
 
 const COLUMNS: &str = "callSid,startedAt,endedAt,durationMs,direction,from,to,agent,carrier,\
-                       status,endReason,turns,costUsd\r\n";
+                       status,endReason,turns,costUsd";
 
-fn row(text: &mut String, line: &CallLine) {
+/// Columns besides, where orders that became no call are among what is exported.
+const MORE_COLUMNS: &str = ",orderId,scenario,rule,reason,by,who";
+
+fn cells_of(line: &CallLine) -> [String; 13] {
     let end = line.end.as_ref();
     let state = if end.is_none() { "live" } else { "ended" };
-    let cells = [
+    [
         line.sid.to_string(),
         line.started.to_string(),
         end.map_or_else(String::new, |end| end.at.to_string()),
@@ -108,7 +149,37 @@ fn row(text: &mut String, line: &CallLine) {
         end.map_or_else(String::new, |end| word(&end.reason)),
         line.turns.to_string(),
         format!("{:.6}", line.cost_usd),
-    ];
+    ]
+}
+
+/// The cells of an order that became no call, the additional ones among them.
+fn cells_of_order(order: &UnplacedOrder) -> [String; 19] {
+    let at = order.at.to_string();
+    let optional = |text: &Option<String>| text.clone().unwrap_or_default();
+    [
+        String::new(),
+        at.clone(),
+        at,
+        String::new(),
+        "outbound".to_owned(),
+        optional(&order.from),
+        order.to.clone(),
+        optional(&order.agent),
+        "twilio".to_owned(),
+        order.outcome.as_str().to_owned(),
+        String::new(),
+        "0".to_owned(),
+        "0.000000".to_owned(),
+        order.id.to_string(),
+        optional(&order.scenario),
+        optional(&order.rule),
+        order.reason.clone(),
+        order.by.clone(),
+        optional(&order.who),
+    ]
+}
+
+fn write_row(text: &mut String, cells: &[String]) {
     for (n, cell) in cells.iter().enumerate() {
         let comma = if n == 0 { "" } else { "," };
         write!(text, "{comma}{}", quoted(cell)).expect("a string takes it");

@@ -6,6 +6,7 @@
 
 mod export;
 mod open_calls;
+mod orders;
 mod record;
 mod which;
 mod writer;
@@ -20,7 +21,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::store::{
-    BadCursor, CallLine, Cursor, End, Filter, Match, Page, Query, Retention, StoreError, Wanted,
+    BadCursor, CallLine, Cursor, End, Filter, Match, Outcome, Page, Query, Retention, StoreError,
+    UnplacedOrder, Wanted,
 };
 pub use export::{Export, Form};
 pub use open_calls::close_abandoned;
@@ -28,6 +30,7 @@ pub use record::{latencies, record, transcript};
 pub use which::{Unclear, Which};
 pub use writer::Writer;
 
+use self::orders::Orders;
 use crate::events::{Hub, View};
 use crate::store::{Entry, Store};
 
@@ -40,6 +43,7 @@ pub struct History {
     hub: Arc<Hub>,
     store: Option<Arc<dyn Store>>,
     trouble: Trouble,
+    orders: Orders,
 }
 
 /// Why the store does not work, if so.
@@ -47,10 +51,12 @@ pub struct History {
 pub struct Trouble(Arc<Mutex<Option<String>>>);
 
 /// A page of calls, newest first.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Listing {
     /// The calls; where words were looked for and found, also the place of the first.
     pub calls: Vec<(CallLine, Option<Match>)>,
+    /// Orders that became no call, where they were asked for: their places are among the calls'.
+    pub orders: Vec<UnplacedOrder>,
     /// Where the next page begins, if there is one.
     pub next: Option<Cursor>,
     /// The store does not answer: only what is in memory here is listed.
@@ -72,7 +78,7 @@ impl History {
     /// The history of a hub alone: it goes with the process.
     #[must_use]
     pub fn in_memory(hub: Arc<Hub>) -> Self {
-        Self { hub, store: None, trouble: Trouble::default() }
+        Self { hub, store: None, trouble: Trouble::default(), orders: Orders::default() }
     }
 
     /// The history of a new hub and of a store, and what writes the one into the other.
@@ -80,8 +86,10 @@ impl History {
     pub fn new(store: Arc<dyn Store>) -> (Self, Writer) {
         let (hub, news) = Hub::with_writer();
         let (hub, trouble) = (Arc::new(hub), Trouble::default());
-        let writer = Writer::new(Arc::clone(&hub), Arc::clone(&store), news, trouble.clone());
-        (Self { hub, store: Some(store), trouble }, writer)
+        let orders = Orders::default();
+        let kept = (Arc::clone(&store), orders.clone());
+        let writer = Writer::new(Arc::clone(&hub), kept, news, trouble.clone());
+        (Self { hub, store: Some(store), trouble, orders }, writer)
     }
 
     /// What happens in calls here.
@@ -102,8 +110,17 @@ impl History {
         self.trouble.get()
     }
 
-    /// A page of calls, newest first.
+    /// A page of calls, newest first; of orders that became no call where those are asked for.
     pub async fn list(&self, wanted: &Wanted) -> Listing {
+        let mut listing =
+            if wanted.filter.wants_calls() { self.calls(wanted).await } else { Listing::default() };
+        if wanted.filter.wants_orders() {
+            self.add_orders(&mut listing, wanted).await;
+        }
+        listing
+    }
+
+    async fn calls(&self, wanted: &Wanted) -> Listing {
         let ours = self.hub.find(&wanted.filter);
         let (page, incomplete) = match &self.store {
             None => (Page::default(), false),
@@ -132,7 +149,7 @@ impl History {
         let more = page.more || calls.len() > wanted.limit;
         calls.truncate(wanted.limit);
         let next = calls.last().map(|(line, _)| line.cursor()).or(last_stored);
-        Listing { calls, next: next.filter(|_| more), incomplete }
+        Listing { calls, orders: Vec::new(), next: next.filter(|_| more), incomplete }
     }
 
     /// The line of a call.
@@ -177,9 +194,12 @@ impl History {
         }
     }
 
-    /// Forgets a call for good.
+    /// Forgets a call for good, or an order that became none.
     pub async fn delete(&self, call: &CallSid) -> Result<Deletion, StoreError> {
-        let Some(line) = self.line(call).await? else { return Ok(Deletion::Unknown) };
+        let Some(line) = self.line(call).await? else {
+            let was_order = self.delete_order(call).await?;
+            return Ok(if was_order { Deletion::Done } else { Deletion::Unknown });
+        };
         if line.end.is_none() {
             return Ok(Deletion::Live);
         }

@@ -26,7 +26,10 @@ pub struct Which {
     /// An agent's id.
     pub agent: Option<String>,
     /// `live`, `ended`, or the carrier's word: `queued`, `ringing`, `in-progress`, `completed`,
-    /// `busy`, `no-answer`, `failed`, `canceled`.
+    /// `busy`, `no-answer`, `failed`, `canceled`. `refused`, `failed` and `unknown` are also orders
+    /// that became no call, which are listed for no other status: refused by a rule, not taken by
+    /// the carrier, or of unknown outcome. Of those `q` finds a part of a number, an agent's, a
+    /// scenario's or an order's id, the rule, the reason, or who ordered it.
     pub status: Option<String>,
     /// Begun at this time or later: RFC 3339, or a day, which begins at midnight UTC.
     pub since: Option<String>,
@@ -102,7 +105,7 @@ fn number(text: &str) -> Result<String, Unclear> {
 }
 
 fn status(text: &str) -> Result<String, Unclear> {
-    const KNOWN: [&str; 10] = [
+    const KNOWN: [&str; 12] = [
         "live",
         "ended",
         "queued",
@@ -113,6 +116,8 @@ fn status(text: &str) -> Result<String, Unclear> {
         "no-answer",
         "failed",
         "canceled",
+        "refused",
+        "unknown",
     ];
     if KNOWN.contains(&text) {
         Ok(text.to_owned())

@@ -14,6 +14,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Trouble;
+use super::orders::Orders;
 use crate::events::Hub;
 use crate::store::{Appended, Chunk, Store, StoreError};
 
@@ -34,6 +35,7 @@ const REWINDS: u32 = 3;
 pub struct Writer {
     hub: Arc<Hub>,
     store: Arc<dyn Store>,
+    orders: Orders,
     news: mpsc::Receiver<CallSid>,
     trouble: Trouble,
     /// Calls of which something is to be written.
@@ -47,13 +49,14 @@ pub struct Writer {
 impl Writer {
     pub(super) fn new(
         hub: Arc<Hub>,
-        store: Arc<dyn Store>,
+        (store, orders): (Arc<dyn Store>, Orders),
         news: mpsc::Receiver<CallSid>,
         trouble: Trouble,
     ) -> Self {
         Self {
             hub,
             store,
+            orders,
             news,
             trouble,
             dirty: BTreeSet::new(),
@@ -86,6 +89,7 @@ impl Writer {
         if !self.write().await {
             tracing::error!(calls = self.dirty.len(), "calls are not written and are lost");
         }
+        self.write_orders().await;
     }
 
     fn take_news(&mut self) {
@@ -109,6 +113,19 @@ impl Writer {
         if self.failing && self.dirty.is_empty() && self.patiently(self.store.check()).await.is_ok()
         {
             self.works();
+        }
+        if !self.failing {
+            self.write_orders().await;
+        }
+    }
+
+    /// Writes the orders that could not be written when they were given. Calls do not wait for them
+    /// for long.
+    async fn write_orders(&self) {
+        match timeout(PATIENCE, self.orders.write(&*self.store)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::debug!(error = error.chain(), "orders are not written"),
+            Err(_) => tracing::debug!("orders are not written in time"),
         }
     }
 

@@ -3,17 +3,19 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::auth::Supervisor;
 use super::body::{Body, Fields, Read};
-use crate::dialer::{self, Order};
+use crate::dialer::{self, Order, Orderer};
 use crate::error::{ApiError, ErrorBody, ErrorCode};
 
 /// The header that makes a repeat return the first call.
 const KEY: &str = "Idempotency-Key";
+/// The header of an answer that tells of the first call.
+const REPLAY: HeaderName = HeaderName::from_static("idempotent-replay");
 /// The most variables that a scenario is given.
 const VARIABLES: usize = 50;
 
@@ -47,7 +49,8 @@ pub(super) struct CallRequest {
 #[serde(rename_all = "camelCase")]
 pub(super) struct PlacedCall {
     call_sid: String,
-    /// `queued` at first.
+    /// `queued` at first. In the answer to a repeat the call's state by now, `deleted` if there is no
+    /// record of it any more.
     #[schema(example = "queued")]
     status: String,
 }
@@ -81,7 +84,8 @@ impl Read for Ordered {
     params(("Idempotency-Key" = Option<String>, Header,
         description = "A repeat of the same order under the same key returns the first call")),
     responses(
-        (status = 201, body = PlacedCall),
+        (status = 201, body = PlacedCall, headers(("Idempotent-Replay" = String,
+            description = "`true` if an earlier order under the same key has placed the call"))),
         (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
         (status = 409, description = "The key was used for another order", body = ErrorBody),
         (status = 413, body = ErrorBody),
@@ -96,12 +100,16 @@ pub(super) async fn place(
     supervisor: Supervisor,
     headers: HeaderMap,
     Body(Ordered(order)): Body<Ordered>,
-) -> Result<(StatusCode, Json<PlacedCall>), ApiError> {
+) -> Result<(StatusCode, HeaderMap, Json<PlacedCall>), ApiError> {
     let key = key_of(&headers)?;
-    let by = supervisor.fingerprint();
-    let dialled = dialer::place(supervisor.switchboard(), order, &by, key).await?;
+    let orderer = Orderer { by: supervisor.fingerprint(), who: Some(supervisor.name().to_owned()) };
+    let dialled = dialer::place(supervisor.switchboard(), order, orderer, key).await?;
+    let mut headers = HeaderMap::new();
+    if dialled.is_replay {
+        headers.insert(REPLAY, HeaderValue::from_static("true"));
+    }
     let placed = PlacedCall { call_sid: dialled.call.to_string(), status: dialled.status };
-    Ok((StatusCode::CREATED, Json(placed)))
+    Ok((StatusCode::CREATED, headers, Json(placed)))
 }
 
 fn key_of(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {

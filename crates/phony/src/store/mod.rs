@@ -14,6 +14,7 @@ pub mod line;
 pub mod redis;
 pub mod search;
 pub mod sqlite;
+pub mod unplaced;
 
 use std::fmt;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use phony_call::{CallSid, Event};
 pub use line::{BadCursor, CallLine, Cursor, End, Filter, Match, Page, Wanted};
 pub use search::Query;
 pub use sqlite::Sqlite;
+pub use unplaced::{MOST_ORDERS, Outcome, UnplacedOrder};
 
 /// The term of a call that nobody has claimed: its first owner's.
 pub const FIRST_TERM: u64 = 1;
@@ -70,7 +72,22 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// false if there is no such call.
     fn delete<'a>(&'a self, call: &'a CallSid) -> Answer<'a, bool>;
 
-    /// Forgets ended calls that are too old or too many, the oldest first; gives their number.
+    /// Keeps orders that became no call: all of them durably, or an error. One that has the id of
+    /// another takes its place; of more than [`MOST_ORDERS`] the oldest are forgotten.
+    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> Answer<'_, ()>;
+
+    /// Orders that became no call, newest first; one more than the limit if there are more.
+    fn orders<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Vec<UnplacedOrder>>;
+
+    /// One order that became no call.
+    fn order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, Option<UnplacedOrder>>;
+
+    /// Forgets an order that became no call, as a call is [forgotten](Store::delete); false if there
+    /// is no such order.
+    fn delete_order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, bool>;
+
+    /// Forgets ended calls that are too old or too many, the oldest first, and orders that became
+    /// no call and are too old; gives the number of calls.
     fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> Answer<'a, u64>;
 
     /// Does now and then what need not be done when calls are written. Called about every second.

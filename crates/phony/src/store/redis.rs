@@ -9,6 +9,7 @@
 
 mod form;
 mod index;
+mod orders;
 mod search;
 mod segment;
 
@@ -23,7 +24,10 @@ use jiff::Timestamp;
 use phony_call::{CallSid, Direction};
 
 use self::form::{Share, entries, line, share};
-use super::{Answer, Appended, CallLine, Chunk, Entry, Page, Retention, Store, StoreError, Wanted};
+use super::{
+    Answer, Appended, CallLine, Chunk, Entry, Page, Retention, Store, StoreError, UnplacedOrder,
+    Wanted,
+};
 
 /// What every key and channel begins with.
 pub const PREFIX: &str = "phony:";
@@ -351,8 +355,41 @@ impl Store for Redis {
         })
     }
 
+    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> Answer<'_, ()> {
+        Box::pin(async move {
+            let done = self.put_all(&orders).await;
+            done.map_err(|error| StoreError::failed("orders cannot be written in Redis", error))
+        })
+    }
+
+    fn orders<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Vec<UnplacedOrder>> {
+        Box::pin(async move {
+            let orders = self.orders_of(wanted).await;
+            orders.map_err(|error| StoreError::failed("orders cannot be listed in Redis", error))
+        })
+    }
+
+    fn order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, Option<UnplacedOrder>> {
+        Box::pin(async move {
+            let order = self.order_of(id).await;
+            order.map_err(|error| StoreError::failed("orders cannot be read in Redis", error))
+        })
+    }
+
+    fn delete_order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, bool> {
+        Box::pin(async move {
+            let done = self.remove_orders(std::slice::from_ref(id)).await;
+            let done = done.map(|deleted| deleted > 0);
+            done.map_err(|error| StoreError::failed("orders cannot be deleted in Redis", error))
+        })
+    }
+
     fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> Answer<'a, u64> {
         Box::pin(async move {
+            if let Some(oldest) = retention.age.and_then(|age| now.checked_sub(age).ok()) {
+                let done = self.remove_orders_before(oldest.as_millisecond()).await;
+                done.map_err(|error| failed("deleted", error))?;
+            }
             self.forget(retention, now).await.map_err(|error| failed("deleted", error))
         })
     }

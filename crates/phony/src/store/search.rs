@@ -108,8 +108,13 @@ impl Query {
     /// Whether the query is a part of the call's id, its parties or its agent.
     #[must_use]
     pub fn names(&self, line: &CallLine) -> bool {
-        let names = [line.sid.as_str(), &line.from, &line.to, &line.agent];
-        names.iter().any(|name| name.to_lowercase().contains(&self.text))
+        self.is_part_of([line.sid.as_str(), &line.from, &line.to, &line.agent])
+    }
+
+    /// Whether the query is a part of one of these texts.
+    #[must_use]
+    pub fn is_part_of<'a>(&self, texts: impl IntoIterator<Item = &'a str>) -> bool {
+        texts.into_iter().any(|text| text.to_lowercase().contains(&self.text))
     }
 }
 

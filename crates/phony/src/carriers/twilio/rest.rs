@@ -70,6 +70,9 @@ pub enum RestFailure {
     /// It may have been done or not: look before asking again.
     #[error("it is not known whether Twilio did it: {0}")]
     Unknown(String),
+    /// It was not done when it was asked for, and was not to be asked for again.
+    #[error("it was withdrawn before Twilio took it")]
+    Withdrawn,
 }
 
 impl RestFailure {
@@ -84,6 +87,7 @@ impl RestFailure {
             Self::Unknown(_) => {
                 Some("Look in Twilio's console, or list the calls, before trying again.")
             }
+            Self::Withdrawn => None,
         }
     }
 
@@ -92,7 +96,7 @@ impl RestFailure {
     pub fn code(&self) -> Option<u32> {
         match self {
             Self::Refused(error) => error.code,
-            Self::Unreachable(_) | Self::Unknown(_) => None,
+            Self::Unreachable(_) | Self::Unknown(_) | Self::Withdrawn => None,
         }
     }
 }
@@ -116,7 +120,7 @@ impl From<RestFailure> for ApiError {
                     set("moreInfo", json!(error.more_info));
                 }
             }
-            RestFailure::Unreachable(_) => {}
+            RestFailure::Unreachable(_) | RestFailure::Withdrawn => {}
             RestFailure::Unknown(_) => set("outcome", json!("unknown")),
         }
         Self { details: Some(details), ..Self::new(ErrorCode::TwilioError, failure.to_string()) }
@@ -167,7 +171,17 @@ impl RestClient {
     /// Places a call; its state is `queued` at first. Never sent twice: after
     /// [`RestFailure::Unknown`], see [`Self::placed_since`].
     pub async fn create_call(&self, call: &CreateCall) -> Result<Call, RestFailure> {
-        let answer = self.post("Calls.json", call.to_form(), Again::Never).await?;
+        self.create_call_while(call, &|| true).await
+    }
+
+    /// The same; where Twilio wants to be asked again later, `still` is asked first, and
+    /// [`RestFailure::Withdrawn`] is the answer if it says no.
+    pub async fn create_call_while(
+        &self,
+        call: &CreateCall,
+        still: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Call, RestFailure> {
+        let answer = self.post_while("Calls.json", call.to_form(), Again::Never, still).await?;
         let call = read(&answer, Call::parse).filter(|call| !call.sid.is_empty());
         call.ok_or_else(|| unreadable("the call was placed, but the answer names none"))
     }

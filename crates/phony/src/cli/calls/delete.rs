@@ -37,9 +37,16 @@ pub(super) async fn delete(api: &Api, arguments: &Arguments) -> anyhow::Result<(
 pub(super) async fn offline(history: &History, arguments: &Arguments) -> anyhow::Result<()> {
     let mut calls = Vec::new();
     for name in &arguments.calls {
-        let filter = Filter { query: Query::parse(name), ..Filter::default() };
-        let listing = history.list(&Wanted { filter, after: None, limit: 200 }).await;
-        let found: Vec<_> = listing.calls.into_iter().map(|(line, _)| line.sid).collect();
+        let mut found = Vec::new();
+        for status in [None, Some("refused"), Some("failed"), Some("unknown")] {
+            let status = status.map(str::to_owned);
+            let filter = Filter { query: Query::parse(name), status, ..Filter::default() };
+            let listing = history.list(&Wanted { filter, after: None, limit: 200 }).await;
+            found.extend(listing.calls.into_iter().map(|(line, _)| line.sid));
+            found.extend(listing.orders.into_iter().map(|order| order.id));
+        }
+        found.sort_unstable();
+        found.dedup();
         match named(name, &found).as_slice() {
             [call] => calls.push((*call).clone()),
             [] => bail!("there is no call `{}` in the data folder", clean(name)),

@@ -87,7 +87,8 @@ struct Which {
     /// Only calls of this agent
     #[arg(long, value_name = "ID", default_value = "")]
     agent: String,
-    /// Only calls of this status: live, ended, completed, busy, no-answer, failed, canceled …
+    /// Only calls of this status: live, ended, completed, busy, no-answer, failed, canceled …; for
+    /// refused, failed and unknown also the orders that became no call, with the reason
     #[arg(long, value_name = "STATUS", default_value = "")]
     status: String,
     /// Only calls begun then or later, such as 2026-08-01 or 2026-08-01T09:00:00Z

@@ -16,6 +16,21 @@ pub(super) fn list(ui: Ui, page: &(Vec<Value>, bool), json: bool) -> anyhow::Res
     }
     for call in calls {
         let text = |name: &str| clean(call[name].as_str().unwrap_or_default());
+        if is_order(call) {
+            let about = if call["scenario"].is_null() { "agent" } else { "scenario" };
+            ui.line(&format!(
+                "{}  {}  {}  {} → {}  {}  {}, ordered by {}",
+                ui.paint(Style::Strong, &text("orderId")),
+                date(&text("startedAt")),
+                text("status"),
+                text("from"),
+                text("to"),
+                text(about),
+                text("reason"),
+                orderer(call),
+            ));
+            continue;
+        }
         let style = if call["live"] == true { Style::Agent } else { Style::Faint };
         let lasted = call["durationMs"].as_u64().map_or_else(String::new, clock);
         ui.line(&format!(
@@ -52,6 +67,17 @@ pub(super) fn show(ui: Ui, call: &Value, json: bool) -> anyhow::Result<()> {
             ui.line(&format!("{} {value}", ui.paint(Style::Faint, &format!("{name:<9}"))));
         }
     };
+    if is_order(call) {
+        row("order", &ui.paint(Style::Strong, &text("orderId")));
+        row("parties", &format!("{} → {}", text("from"), text("to")));
+        row("scenario", &text("scenario"));
+        row("agent", &text("agent"));
+        row("ordered", &format!("{} by {}", date(&text("startedAt")), orderer(call)));
+        row("status", &text("status"));
+        row("rule", &text("rule"));
+        row("reason", &text("reason"));
+        return Ok(());
+    }
     row("call", &ui.paint(Style::Strong, &text("callSid")));
     row("parties", &format!("{} → {}, {}", text("from"), text("to"), text("direction")));
     row("agent", &text("agent"));
@@ -81,6 +107,17 @@ pub(super) fn show(ui: Ui, call: &Value, json: bool) -> anyhow::Result<()> {
         ui.line(&format!("{at} {} {}{cut}", ui.paint(style, &format!("{who:<10}")), part("text")));
     }
     Ok(())
+}
+
+/// Whether it is an order that became no call.
+fn is_order(call: &Value) -> bool {
+    call["orderId"].is_string()
+}
+
+/// Who gave an order: the name, or the token's fingerprint.
+fn orderer(order: &Value) -> String {
+    let who = order["who"].as_str().or_else(|| order["by"].as_str());
+    clean(who.unwrap_or("nobody known"))
 }
 
 fn status(call: &Value, status: &str) -> String {

@@ -10,6 +10,8 @@ use crate::http::auth::Supervisor;
 use crate::http::override_::Done;
 
 /// Deletes a call that has ended: its record, what was said in it, and all that is found by it.
+///
+/// An order that became no call is deleted by its `orderId`.
 #[utoipa::path(
     delete, path = "/calls/{callSid}", tag = "calls", operation_id = "delete_call",
     params(("callSid" = String, Path, description = "The call")),

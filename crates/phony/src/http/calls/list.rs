@@ -6,7 +6,7 @@ use phony_call::{Direction, EndReason};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{ApiError, ErrorBody};
-use crate::history::{CallLine, Match, Wanted, Which};
+use crate::history::{CallLine, Listing, Match, UnplacedOrder, Wanted, Which};
 use crate::http::auth::Supervisor;
 
 /// How many calls a page holds unless told otherwise, and at most.
@@ -36,7 +36,8 @@ pub(in crate::http) struct Page {
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Line {
-    call_sid: String,
+    /// None for an order that became no call.
+    call_sid: Option<String>,
     from: String,
     to: String,
     #[schema(value_type = String, example = "inbound")]
@@ -48,7 +49,8 @@ struct Line {
     /// Once it has ended.
     ended_at: Option<String>,
     /// The carrier's word (`queued`, `ringing`, `in-progress`, `completed`, `busy`, `no-answer`,
-    /// `failed`, `canceled`) where it was told, else `live` or `ended`.
+    /// `failed`, `canceled`) where it was told, else `live` or `ended`. Of an order that became no
+    /// call `refused`, `failed` or `unknown`.
     status: String,
     /// Whether it goes on.
     live: bool,
@@ -64,6 +66,27 @@ struct Line {
     /// Where the words of `q` were said first.
     #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
     place: Option<Place>,
+    /// Of an order that became no call: by this it is shown and deleted, as a call is by its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "OR0123456789abcdef")]
+    order_id: Option<String>,
+    /// Of an order that became no call: its scenario.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scenario: Option<String>,
+    /// Of an order that became no call: the rule that forbade it, or the kind of failure.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "do_not_call")]
+    rule: Option<String>,
+    /// Of an order that became no call: why, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// Of an order that became no call: who gave it, as in the ledger, a fingerprint of the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "token:0011aabb")]
+    by: Option<String>,
+    /// Of an order that became no call: the name of who gave it, where it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    who: Option<String>,
 }
 
 /// Where words were said.
@@ -102,9 +125,9 @@ pub(in crate::http) async fn list(
     let wanted = Wanted { filter, after, limit };
     let listing = supervisor.switchboard().history.list(&wanted).await;
     Ok(Json(Page {
-        calls: listing.calls.into_iter().map(|(line, place)| Line::new(line, place)).collect(),
-        next: listing.next.map(|next| next.to_string()),
+        next: listing.next.as_ref().map(ToString::to_string),
         incomplete: listing.incomplete,
+        calls: lines(listing),
     }))
 }
 
@@ -113,12 +136,51 @@ fn given(text: Option<&String>) -> Option<&str> {
     text.map(|text| text.trim()).filter(|text| !text.is_empty())
 }
 
+/// Calls, and orders among them, newest first.
+fn lines(listing: Listing) -> Vec<Line> {
+    let calls = listing.calls.into_iter();
+    let calls = calls.map(|(line, place)| (line.cursor(), Line::new(line, place)));
+    let orders = listing.orders.into_iter();
+    let orders = orders.map(|order| (order.cursor(), Line::unplaced(order)));
+    let mut lines: Vec<_> = calls.chain(orders).collect();
+    lines.sort_by(|(a, _), (b, _)| b.cmp(a));
+    lines.into_iter().map(|(_, line)| line).collect()
+}
+
 impl Line {
+    /// An order that became no call, in the form of a call.
+    fn unplaced(order: UnplacedOrder) -> Self {
+        let at = order.at.to_string();
+        Self {
+            call_sid: None,
+            from: order.from.unwrap_or_default(),
+            to: order.to,
+            direction: Direction::Outbound,
+            agent: order.agent.unwrap_or_default(),
+            carrier: "twilio".to_owned(),
+            started_at: at.clone(),
+            ended_at: Some(at),
+            status: order.outcome.as_str().to_owned(),
+            live: false,
+            duration_ms: None,
+            end_reason: None,
+            turns: 0,
+            cost_usd: 0.0,
+            place: None,
+            order_id: Some(order.id.to_string()),
+            scenario: order.scenario,
+            rule: order.rule,
+            reason: Some(order.reason),
+            by: Some(order.by),
+            who: order.who,
+        }
+    }
+
     fn new(line: CallLine, place: Option<Match>) -> Self {
         let is_live = line.end.is_none();
         let state = if is_live { "live" } else { "ended" };
         Self {
-            call_sid: line.sid.to_string(),
+            call_sid: Some(line.sid.to_string()),
             from: line.from,
             to: line.to,
             direction: line.direction,
@@ -133,6 +195,12 @@ impl Line {
             turns: line.turns,
             cost_usd: line.cost_usd,
             place: place.map(|Match { seq, text }| Place { seq, text }),
+            order_id: None,
+            scenario: None,
+            rule: None,
+            reason: None,
+            by: None,
+            who: None,
         }
     }
 }

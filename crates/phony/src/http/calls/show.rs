@@ -14,7 +14,8 @@ use crate::registry::Letter;
 ///
 /// Parties, agent, times, `status`, `live`, `endReason`; `turns` with what was said and heard, each
 /// with its `latency` by stage; `commands` and `overrides` with who wanted them; `latencies`,
-/// `errors`, `usage`, `costUsd`; of a live call also what it is doing and what it waits for.
+/// `errors`, `usage`, `costUsd`; of a live call also what it is doing and what it waits for. Of an
+/// order that became no call, by its `orderId`, what the list shows of it.
 #[utoipa::path(
     get, path = "/calls/{callSid}", tag = "calls",
     params(("callSid" = String, Path, description = "The call")),
@@ -36,7 +37,10 @@ pub(in crate::http) async fn show(
         None => None,
     };
     let history = &switchboard.history;
-    let line = history.line(&call).await?.ok_or_else(ApiError::call_not_found)?;
+    let Some(line) = history.line(&call).await? else {
+        let order = history.order(&call).await?.ok_or_else(ApiError::call_not_found)?;
+        return Ok(Json(order.document()));
+    };
     let events = history.events(&call, 0).await?.ok_or_else(ApiError::call_not_found)?;
     let record = history::record(&line, snapshot, &events).ok_or_else(ApiError::call_not_found)?;
     Ok(Json(record))

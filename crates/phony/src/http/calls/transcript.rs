@@ -36,6 +36,10 @@ pub(in crate::http) async fn transcript(
     Query(form): Query<Form>,
 ) -> Result<Response, ApiError> {
     let Json(record) = show(supervisor, Path(call)).await?;
+    if record["callSid"].is_null() {
+        // An order that became no call.
+        return Err(ApiError::call_not_found());
+    }
     match form.format.as_deref() {
         None | Some("" | "json") => {
             let body = json!({ "callSid": record["callSid"], "turns": record["turns"] });

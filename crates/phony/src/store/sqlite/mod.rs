@@ -5,6 +5,7 @@
 //! that gives way to everything else. A commit survives the death of the process at once; a loss of
 //! power may cost the last commits, never the file.
 
+mod orders;
 mod read;
 mod rows;
 mod schema;
@@ -24,7 +25,9 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use self::writer::Writer;
-use super::{Answer, Appended, CallLine, Chunk, Page, Retention, Store, StoreError, Wanted};
+use super::{
+    Answer, Appended, CallLine, Chunk, Page, Retention, Store, StoreError, UnplacedOrder, Wanted,
+};
 use crate::data_dir::{check_file, explained, private};
 
 /// The file's name in the data folder.
@@ -194,6 +197,26 @@ impl Store for Sqlite {
         Box::pin(self.write("a call cannot be deleted", move |c| write::delete(c, &call)))
     }
 
+    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> Answer<'_, ()> {
+        let write = move |c: &mut Connection| orders::put(c, &orders);
+        Box::pin(self.write("orders cannot be written", write))
+    }
+
+    fn orders<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Vec<UnplacedOrder>> {
+        let wanted = wanted.clone();
+        Box::pin(self.read(move |c| orders::list(c, &wanted)))
+    }
+
+    fn order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, Option<UnplacedOrder>> {
+        let id = id.clone();
+        Box::pin(self.read(move |c| orders::find(c, &id)))
+    }
+
+    fn delete_order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, bool> {
+        let id = id.clone();
+        Box::pin(self.write("an order cannot be deleted", move |c| orders::delete(c, &id)))
+    }
+
     fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> Answer<'a, u64> {
         Box::pin(async move {
             let mut gone = 0;
@@ -201,6 +224,7 @@ impl Store for Sqlite {
                 let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
                 let before = now.as_millisecond().saturating_sub(age);
                 gone += self.forget(Some(before), u64::MAX).await?;
+                self.write(FORGETTING, move |c| orders::forget(c, before)).await?;
             }
             if let Some(most) = retention.bytes {
                 // What calls take is only known when they are gone.

@@ -18,6 +18,7 @@ const STEPS: &[Step] = &[
     Step { sql: NAMES, fill: rows::index_names },
     Step { sql: LIVE, fill: |_| Ok(()) },
     Step { sql: FRESH, fill: |_| Ok(()) },
+    Step { sql: ORDERS, fill: |_| Ok(()) },
 ];
 
 /// The first form: calls, their events, and the words that were said.
@@ -88,6 +89,16 @@ CREATE TABLE fresh (
 CREATE VIEW told AS SELECT id, json FROM events UNION ALL SELECT id, json FROM fresh;
 -- How many bytes of words are held in memory until they are written.
 INSERT INTO said(said, rank) VALUES('hashsize', 262144);
+";
+
+/// The fifth form: orders that became no call.
+const ORDERS: &str = "
+CREATE TABLE orders (
+  id    TEXT NOT NULL UNIQUE,
+  at_ms INTEGER NOT NULL,           -- since 1970
+  json  TEXT NOT NULL
+);
+CREATE INDEX orders_by_time ON orders(at_ms, id);
 ";
 
 struct Step {

@@ -124,7 +124,9 @@ async fn the_same_key_on_two_servers_at_once_calls_once() {
         (keys.len() >= 6).then_some(())
     };
     until(10, told).await;
-    assert_eq!(keyed(&town, 1, "remembered", &order()).await.1, first);
+    let again = keyed(&town, 1, "remembered", &order()).await.1;
+    assert_eq!(again["callSid"], first["callSid"]);
+    assert_ne!(again["status"], "deleted", "any server knows how it stands");
     assert_eq!(town.twilio.calls().len(), placed);
     // What is not known to have been dialled is looked for, whoever is asked again.
     town.twilio.fail_next(Fault::CreateFails { call_exists: false });
@@ -133,13 +135,61 @@ async fn the_same_key_on_two_servers_at_once_calls_once() {
     assert_eq!((status, &answer["error"]["details"]["outcome"]), (502, &json!("unknown")));
     let (status, second) = keyed(&town, 1, "lost", &order()).await;
     assert_eq!(status, 201, "{second}");
-    assert_eq!(keyed(&town, 0, "lost", &order()).await.1, second);
+    assert_eq!(keyed(&town, 0, "lost", &order()).await.1["callSid"], second["callSid"]);
     assert_eq!(town.twilio.calls().len(), before + 1);
     // An order that was refused leaves the key free, everywhere.
     let mut without = order();
     without["consent"] = json!(false);
     assert_eq!(keyed(&town, 0, "refused", &without).await.0, 422);
     assert_eq!(keyed(&town, 1, "refused", &order()).await.0, 201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_server_tells_of_orders_that_became_no_call_and_how_a_call_stands_now() {
+    let (town, _config) = town_of_callers(2, Brain::Echo, "").await;
+    let mut without = order();
+    without["consent"] = json!(false);
+    assert_eq!(keyed(&town, 0, "k", &without).await.0, 422);
+    let consent = async |node: usize| {
+        let (_, page) = town.get(node, "/calls?status=refused&q=consent").await;
+        page["calls"].as_array().cloned().unwrap_or_default()
+    };
+    let order_id = until(5, async || {
+        let orders = consent(1).await;
+        let order = orders.first()?;
+        assert_eq!((&order["to"], &order["who"]), (&json!(THEM), &json!("admin")), "{order}");
+        order["orderId"].as_str().map(str::to_owned)
+    })
+    .await;
+    // The same order under the same key is the same, wherever it is given again.
+    assert_eq!(keyed(&town, 1, "k", &without).await.0, 422);
+    for node in 0..2 {
+        let orders = consent(node).await;
+        assert_eq!((orders.len(), &orders[0]["orderId"]), (1, &json!(order_id)));
+    }
+    let delete = async |node: usize, path: &str| {
+        let request = town.http.delete(town.nodes[node].url(path)).bearer_auth(TOKEN);
+        request.send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(delete(0, &format!("/calls/{order_id}")).await, 200);
+    assert!(consent(1).await.is_empty());
+
+    town.twilio.set_callee(THEM, Callee::absent(Answers::Busy));
+    let (status, first) = keyed(&town, 0, "busy", &order()).await;
+    assert_eq!((status, &first["status"]), (201, &json!("queued")));
+    let call = first["callSid"].as_str().unwrap();
+    assert_eq!(town.history(1, call).await.last().unwrap()["reason"], "busy");
+    for (state, node) in [("busy", 1), ("busy", 0)] {
+        let until_told = async || {
+            let (status, again) = keyed(&town, node, "busy", &order()).await;
+            assert_eq!((status, &again["callSid"]), (201, &first["callSid"]));
+            (again["status"] == state).then_some(())
+        };
+        until(5, until_told).await;
+    }
+    assert_eq!(delete(0, &format!("/calls/{call}")).await, 200);
+    assert_eq!(keyed(&town, 1, "busy", &order()).await.1["status"], "deleted");
+    assert_eq!(town.twilio.calls().len(), 1, "nobody was called again");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

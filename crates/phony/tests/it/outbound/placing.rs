@@ -274,11 +274,7 @@ async fn a_call_that_was_answered_before_it_was_found_is_found_and_not_dialled_a
     };
     let path = "/2010-04-01/Accounts/{account}/Calls.json";
     let app = axum::Router::new().route(path, axum::routing::post(create).get(list));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
-    tokio::spawn(async move { axum::serve(listener, app).await });
-    let api = Checked::before(&base).await;
+    let api = checked(app).await;
     let house = house_at(ACCOUNT, &api.base_url(), &[("PHONY_CALLING_HOURS", "off")]).await;
     let send = async || {
         let request = house.http.post(house.url("/calls")).bearer_auth(House::token());
@@ -319,7 +315,7 @@ struct ByHand {
 }
 
 /// What is asked of it is held to Twilio's description, and so is what it answers.
-async fn by_hand(
+pub(super) async fn by_hand(
     hook: impl Fn(String) -> futures_util::future::BoxFuture<'static, ()> + Send + Sync + 'static,
 ) -> (Checked, Arc<AtomicUsize>) {
     let state = ByHand { hook: Arc::new(hook), placed: Arc::default() };
@@ -334,15 +330,21 @@ async fn by_hand(
     };
     let path = "/2010-04-01/Accounts/{account}/Calls.json";
     let app = axum::Router::new().route(path, axum::routing::post(create)).with_state(state);
+    (checked(app).await, placed)
+}
+
+/// A REST API of the test's own. What is asked of it is held to Twilio's description, and so is what
+/// it answers.
+pub(super) async fn checked(app: axum::Router) -> Checked {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
     tokio::spawn(async move { axum::serve(listener, app).await });
-    (Checked::before(&base).await, placed)
+    Checked::before(&base).await
 }
 
 /// A call that was just taken, as Twilio describes it.
-fn resource(sid: &str, to: &str, from: &str) -> Value {
+pub(super) fn resource(sid: &str, to: &str, from: &str) -> Value {
     json!({
         "account_sid": ACCOUNT, "annotation": null, "answered_by": null,
         "api_version": "2010-04-01", "caller_name": null, "date_created": null,
@@ -355,7 +357,7 @@ fn resource(sid: &str, to: &str, from: &str) -> Value {
     })
 }
 
-const ACCOUNT: &str = "AC00000000000000000000000000000001";
+pub(super) const ACCOUNT: &str = "AC00000000000000000000000000000001";
 
 fn status_form<'a>(sid: &'a str, status: &'a str) -> Vec<(&'a str, &'a str)> {
     vec![

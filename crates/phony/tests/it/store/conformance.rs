@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use phony::store::{
-    Appended, Chunk, Cursor, Entry, FIRST_TERM, Filter, Query, Retention, Store, Wanted,
+    Appended, Chunk, Cursor, Entry, FIRST_TERM, Filter, MOST_ORDERS, Outcome, Query, Retention,
+    Store, UnplacedOrder, Wanted,
 };
 use phony_call::{CallSid, Direction, EndReason, Event, EventBody, Source, Speaker};
 
@@ -23,6 +24,8 @@ pub(crate) async fn conforms(open: impl AsyncFn() -> Arc<dyn Store>) {
     forgets_what_is_too_old(&*open().await).await;
     takes_what_it_does_not_know(&*open().await).await;
     keeps_many_calls_of_one_moment_apart(&*open().await).await;
+    keeps_orders_that_became_no_call(&*open().await).await;
+    keeps_the_newest_orders(&*open().await).await;
     open().await.check().await.unwrap();
 }
 
@@ -360,4 +363,72 @@ async fn keeps_many_calls_of_one_moment_apart(store: &dyn Store) {
         assert_eq!(found, newest);
     }
     assert_eq!(listed(store, query("CA07")).await, ["CA07"]);
+}
+
+fn order(n: i64, outcome: Outcome, to: &str) -> UnplacedOrder {
+    UnplacedOrder {
+        id: UnplacedOrder::id_of(&format!("{n:016x}")),
+        at: at(n),
+        outcome,
+        to: to.into(),
+        from: Some("+15005550006".into()),
+        scenario: Some("survey".into()),
+        agent: None,
+        by: "token:0011aabb".into(),
+        who: None,
+        rule: Some("do_not_call".into()),
+        reason: "the number is on the do-not-call list".into(),
+    }
+}
+
+async fn orders(store: &dyn Store, wanted: Wanted) -> Vec<UnplacedOrder> {
+    store.orders(&wanted).await.unwrap()
+}
+
+fn of(status: &str, limit: usize, after: Option<Cursor>) -> Wanted {
+    Wanted { filter: Filter { status: Some(status.into()), ..Filter::default() }, after, limit }
+}
+
+async fn keeps_orders_that_became_no_call(store: &dyn Store) {
+    let refused: Vec<_> = (1..=5).map(|n| order(n, Outcome::Refused, "+12125550123")).collect();
+    let failed = order(6, Outcome::Failed, "+12125550199");
+    let unknown = order(7, Outcome::Unknown, "+12125550199");
+    store.put_orders(refused.clone()).await.unwrap();
+    store.put_orders(vec![failed.clone(), unknown.clone()]).await.unwrap();
+    keep(store, "CA1", 3, "a call").await;
+    // They are no calls.
+    assert_eq!(listed(store, Filter::default()).await, ["CA1"]);
+    let newest: Vec<_> = refused.iter().rev().cloned().collect();
+    assert_eq!(orders(store, of("refused", 10, None)).await, newest);
+    assert_eq!(orders(store, of("failed", 10, None)).await, std::slice::from_ref(&failed));
+    assert_eq!(orders(store, of("unknown", 10, None)).await, std::slice::from_ref(&unknown));
+    assert_eq!(orders(store, of("ended", 10, None)).await, []);
+    assert_eq!(orders(store, Wanted { limit: 10, ..Wanted::default() }).await, []);
+    // One more than the page has, if there are more.
+    assert_eq!(orders(store, of("refused", 2, None)).await, newest[..3]);
+    let after = Some(newest[1].cursor());
+    assert_eq!(orders(store, of("refused", 10, after)).await, newest[2..]);
+    // An order of the same id takes the place of the one before.
+    let again = UnplacedOrder { at: at(9), outcome: Outcome::Unknown, ..refused[0].clone() };
+    store.put_orders(vec![again.clone()]).await.unwrap();
+    assert_eq!(orders(store, of("refused", 10, None)).await, newest[..4]);
+    assert_eq!(orders(store, of("unknown", 10, None)).await, [again.clone(), unknown]);
+    assert_eq!(store.order(&again.id).await.unwrap(), Some(again.clone()));
+    assert!(store.delete_order(&again.id).await.unwrap());
+    assert!(!store.delete_order(&again.id).await.unwrap());
+    assert_eq!(store.order(&again.id).await.unwrap(), None);
+    // They are kept as long as calls are.
+    let retention = Retention { age: Some(Duration::from_mins(1)), ..Retention::default() };
+    store.retain(&retention, at(65)).await.unwrap();
+    assert_eq!(orders(store, of("refused", 10, None)).await, [refused[4].clone()]);
+    assert_eq!(orders(store, of("failed", 10, None)).await, [failed]);
+}
+
+async fn keeps_the_newest_orders(store: &dyn Store) {
+    let most = i64::try_from(MOST_ORDERS).unwrap();
+    let many = (0..most + 3).map(|n| order(n, Outcome::Refused, "911")).collect();
+    store.put_orders(many).await.unwrap();
+    let all = orders(store, of("refused", 2 * MOST_ORDERS, None)).await;
+    assert_eq!((all.len(), all.last().unwrap().at), (MOST_ORDERS, at(3)));
+    assert_eq!(store.order(&UnplacedOrder::id_of(&format!("{:016x}", 1))).await.unwrap(), None);
 }

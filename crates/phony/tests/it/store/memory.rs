@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
 use phony::store::{
-    Answer, Appended, CallLine, Chunk, Entry, Page, Retention, Store, StoreError, Wanted,
+    Answer, Appended, CallLine, Chunk, Entry, MOST_ORDERS, Page, Retention, Store, StoreError,
+    UnplacedOrder, Wanted,
 };
 use phony_call::CallSid;
 
@@ -16,6 +17,7 @@ use super::conforms;
 #[derive(Debug, Default)]
 pub(crate) struct Memory {
     calls: Mutex<BTreeMap<CallSid, Kept>>,
+    orders: Mutex<BTreeMap<CallSid, UnplacedOrder>>,
     /// Nothing can be written or read.
     pub(crate) broken: AtomicBool,
 }
@@ -36,6 +38,20 @@ impl Memory {
             Err(StoreError::failed("calls cannot be kept", "the test says so"))
         } else {
             Ok(work(&mut self.calls.lock().unwrap()))
+        };
+        Box::pin(std::future::ready(done))
+    }
+}
+
+impl Memory {
+    fn with_orders<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut BTreeMap<CallSid, UnplacedOrder>) -> T,
+    ) -> Answer<'_, T> {
+        let done = if self.broken.load(Ordering::Relaxed) {
+            Err(StoreError::failed("orders cannot be kept", "the test says so"))
+        } else {
+            Ok(work(&mut self.orders.lock().unwrap()))
         };
         Box::pin(std::future::ready(done))
     }
@@ -106,7 +122,42 @@ impl Store for Memory {
         self.with(|calls| calls.remove(call).is_some())
     }
 
+    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> Answer<'_, ()> {
+        self.with_orders(|kept| {
+            kept.extend(orders.into_iter().map(|order| (order.id.clone(), order)));
+            while kept.len() > MOST_ORDERS {
+                let oldest = kept.values().min_by_key(|order| order.cursor()).unwrap().id.clone();
+                kept.remove(&oldest);
+            }
+        })
+    }
+
+    fn orders<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Vec<UnplacedOrder>> {
+        self.with_orders(|kept| {
+            let mut found: Vec<_> = kept
+                .values()
+                .filter(|order| wanted.after.as_ref().is_none_or(|at| order.cursor() < *at))
+                .filter(|order| wanted.filter.admits_order(order))
+                .cloned()
+                .collect();
+            found.sort_by_key(|order| std::cmp::Reverse(order.cursor()));
+            found.truncate(wanted.limit + 1);
+            found
+        })
+    }
+
+    fn order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, Option<UnplacedOrder>> {
+        self.with_orders(|kept| kept.get(id).cloned())
+    }
+
+    fn delete_order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, bool> {
+        self.with_orders(|kept| kept.remove(id).is_some())
+    }
+
     fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> Answer<'a, u64> {
+        if let Some(age) = retention.age {
+            self.orders.lock().unwrap().retain(|_, order| order.at >= now - age);
+        }
         self.with(|calls| {
             let before = calls.len();
             let oldest = retention.age.map(|age| now - age);

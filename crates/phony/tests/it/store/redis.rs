@@ -7,7 +7,8 @@ use axum::extract::ws::Utf8Bytes;
 use jiff::Timestamp;
 use phony::store::redis::Redis;
 use phony::store::{
-    Answer, Appended, CallLine, Chunk, Filter, Match, Page, Query, Retention, Sqlite, Store, Wanted,
+    Answer, Appended, CallLine, Chunk, Filter, Match, Page, Query, Retention, Sqlite, Store,
+    UnplacedOrder, Wanted,
 };
 use phony_call::{CallSid, Direction};
 
@@ -64,6 +65,22 @@ impl Store for Indexed {
 
     fn delete<'a>(&'a self, call: &'a CallSid) -> Answer<'a, bool> {
         self.0.delete(call)
+    }
+
+    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> Answer<'_, ()> {
+        self.0.put_orders(orders)
+    }
+
+    fn orders<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Vec<UnplacedOrder>> {
+        self.0.orders(wanted)
+    }
+
+    fn order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, Option<UnplacedOrder>> {
+        self.0.order(id)
+    }
+
+    fn delete_order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, bool> {
+        self.0.delete_order(id)
     }
 
     fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> Answer<'a, u64> {

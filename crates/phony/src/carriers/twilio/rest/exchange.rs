@@ -73,7 +73,7 @@ pub(super) fn client(base: &Url, patience: Duration) -> Result<reqwest::Client, 
 impl RestClient {
     pub(super) async fn get(&self, address: &str) -> Result<Answer, RestFailure> {
         let request = || self.http.request(Method::GET, address);
-        self.exchange(request, Again::Reading).await
+        self.exchange(request, Again::Reading, &|| true).await
     }
 
     pub(super) async fn post(
@@ -82,19 +82,31 @@ impl RestClient {
         form: Form,
         again: Again,
     ) -> Result<Answer, RestFailure> {
+        self.post_while(path, form, again, &|| true).await
+    }
+
+    /// The same; `still` is asked before each further try.
+    pub(super) async fn post_while(
+        &self,
+        path: &str,
+        form: Form,
+        again: Again,
+        still: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Answer, RestFailure> {
         let (address, body) = (self.address(path), form.encode());
         let request = || {
             let request = self.http.request(Method::POST, &address);
             let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
             request.body(body.clone())
         };
-        self.exchange(request, again).await
+        self.exchange(request, again, still).await
     }
 
     async fn exchange(
         &self,
         request: impl Fn() -> RequestBuilder,
         again: Again,
+        still: &(dyn Fn() -> bool + Sync),
     ) -> Result<Answer, RestFailure> {
         let mut tries = 0;
         // Once a request may have been carried out, a later 429 does not undo that.
@@ -118,6 +130,9 @@ impl RestClient {
             metrics::counter!("phony_twilio_api_retries_total").increment(1);
             tracing::debug!(event = "twilio_api_retry", tries, reason = %failure);
             tokio::time::sleep(wait).await;
+            if !still() {
+                return Err(doubt.unwrap_or(RestFailure::Withdrawn));
+            }
         }
     }
 }

@@ -1,0 +1,368 @@
+//! One attempt to place a call: the rules, the ledger, the carrier.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use phony_call::{CallSid, Direction, Identity, Progress};
+use phony_wire::twilio::rest::Call;
+use tokio_util::sync::CancellationToken;
+
+use super::lanes::Lane;
+use super::order::Understood;
+use super::{
+    Dialled, Order, Orderer, Pending, is_uncertain, number_busy, refusal, still_unknown, stopping,
+    too_many, unshared, withdrawn,
+};
+use crate::carriers::twilio::rest::RestFailure;
+use crate::error::{ApiError, ErrorCode};
+use crate::history::{Outcome, UnplacedOrder};
+use crate::registry::{Letter, random_token};
+use crate::safety::ledger::{Entry, What};
+use crate::safety::pace::Slot;
+use crate::safety::{Forbidden, Question};
+use crate::switchboard::{Placed, Switchboard};
+
+/// How long an order waits for its turn. Whoever gave it is answered within the time that any
+/// request may take, and until then the carrier wants its time as well.
+const TURN: Duration = Duration::from_secs(20);
+
+/// One attempt to place a call.
+pub(super) struct Attempt<'a> {
+    pub(super) switchboard: &'a Switchboard,
+    pub(super) order: Order,
+    pub(super) entry: Entry,
+    pub(super) began: Timestamp,
+    orderer: Orderer,
+    /// Cancelled when whoever gave the order has gone.
+    gone: CancellationToken,
+    /// An earlier attempt with the same key may have placed a call, and it was not looked for yet.
+    is_doubtful: bool,
+}
+
+impl<'a> Attempt<'a> {
+    pub(super) fn new(
+        switchboard: &'a Switchboard,
+        order: Order,
+        orderer: Orderer,
+        key: Option<(String, String)>,
+        gone: CancellationToken,
+    ) -> Self {
+        let began = (switchboard.clock.wall)();
+        let entry = Entry {
+            attempt: random_token()[..16].to_owned(),
+            to: order.to.chars().take(64).collect(),
+            scenario: order.scenario.clone(),
+            agent: order.agent.clone(),
+            overrides: if order.ignore_calling_hours { vec!["calling_hours"] } else { Vec::new() },
+            key,
+            ..Entry::new(began, What::Refused, &orderer.by)
+        };
+        Self { switchboard, order, entry, began, orderer, gone, is_doubtful: false }
+    }
+
+    /// `since` is when an earlier attempt with the same key was made whose fate is unknown.
+    pub(super) async fn run(mut self, since: Option<Timestamp>) -> Result<Dialled, ApiError> {
+        self.is_doubtful = since.is_some();
+        if self.switchboard.life.drain.is_cancelled() {
+            return Err(self.refused(stopping()).await);
+        }
+        let understood = match self.order.understand(self.switchboard) {
+            Ok(understood) => understood,
+            Err(error) => return Err(self.refused(error).await),
+        };
+        self.entry.to = understood.number.to_string();
+        self.entry.from = Some(understood.from.to_string());
+        self.entry.agent = Some(understood.agent.call.id.clone());
+        // What is forbidden now need not wait for its turn to be told so. An order that may have
+        // placed a call already is looked for, whatever the rules say.
+        if since.is_none()
+            && let Err(why) = self.ask_rules(&understood)
+            && !self.others_may_know_better(&why)
+        {
+            return Err(self.refused(refusal(&why)).await);
+        }
+        let lane = match self.turn(&understood).await {
+            Ok(lane) => lane,
+            Err(error) => return Err(self.refused(error).await),
+        };
+        if let Some(since) = since {
+            return self.look_first(understood, since, lane).await;
+        }
+        self.permit_and_dial(understood, lane).await
+    }
+
+    /// Looks for the call of an earlier attempt; places one if there is none.
+    async fn look_first(
+        mut self,
+        understood: Understood,
+        since: Timestamp,
+        mut lane: Lane,
+    ) -> Result<Dialled, ApiError> {
+        match self.look(&understood, since, &lane).await {
+            Ok(None) => {
+                self.is_doubtful = false;
+                self.permit_and_dial(understood, lane).await
+            }
+            Ok(Some(call)) => {
+                lane.known();
+                let now = (self.switchboard.clock.now)();
+                let slot = match &self.switchboard.cluster {
+                    // It takes its place among those of all servers by being opened.
+                    Some(_) => None,
+                    None => self.switchboard.safety.pace.take(now).ok(),
+                };
+                let opened = self.open(call, understood, slot).await;
+                opened.map(|dialled| Dialled { is_replay: true, ..dialled })
+            }
+            Err(error) => Err(self.failed(still_unknown(error)).await),
+        }
+    }
+
+    /// The way to the number, once nobody else is at it.
+    async fn turn(&self, understood: &Understood) -> Result<Lane, ApiError> {
+        let key = self.entry.key.as_ref().map(|(name, _)| name);
+        let whose = key.unwrap_or(&self.entry.attempt);
+        let lane = self.switchboard.dials.lanes.enter(understood.number.as_str(), whose);
+        tokio::select! {
+            biased;
+            () = self.switchboard.life.drain.cancelled() => Err(stopping()),
+            () = self.gone.cancelled(), if self.entry.key.is_none() => Err(withdrawn()),
+            lane = tokio::time::timeout(TURN, lane) => lane.map_err(|_| number_busy()),
+        }
+    }
+
+    fn ask_rules(&self, understood: &Understood) -> Result<(), Forbidden> {
+        let question = Question {
+            number: &understood.number,
+            consent: self.order.consent,
+            at_any_hour: self.order.ignore_calling_hours,
+        };
+        self.switchboard.safety.allow(question, &self.switchboard.config)
+    }
+
+    /// Whether other servers may know that what is forbidden here is not.
+    fn others_may_know_better(&self, why: &Forbidden) -> bool {
+        self.switchboard.cluster.is_some()
+            && match why {
+                Forbidden::Consent | Forbidden::Number(_) | Forbidden::Hours(_) => false,
+                Forbidden::DoNotCall | Forbidden::Spend { .. } => true,
+            }
+    }
+
+    /// What may have changed since the rules were asked first: whether the server stops, whether
+    /// somebody still wants the call, and every rule.
+    fn still_stands(&self, understood: &Understood) -> Result<(), ApiError> {
+        if self.switchboard.life.drain.is_cancelled() {
+            return Err(stopping());
+        }
+        if self.entry.key.is_none() && self.gone.is_cancelled() {
+            return Err(withdrawn());
+        }
+        self.ask_rules(understood).map_err(|why| refusal(&why))
+    }
+
+    /// The same, with what other servers know.
+    async fn stands(&self, understood: &Understood) -> Result<(), ApiError> {
+        let Switchboard { safety, cluster, .. } = self.switchboard;
+        if let Some(cluster) = cluster {
+            cluster.consult(safety, &understood.number).await.map_err(|_| unshared())?;
+        }
+        self.still_stands(understood)
+    }
+
+    async fn permit_and_dial(
+        self,
+        understood: Understood,
+        lane: Lane,
+    ) -> Result<Dialled, ApiError> {
+        match self.permit(&understood).await {
+            Ok(slot) => self.dial(understood, slot, lane).await,
+            Err(error) => Err(self.refused(error).await),
+        }
+    }
+
+    /// Asks the rules, and takes a place: of this server's, or of those that all servers share.
+    async fn permit(&self, understood: &Understood) -> Result<Option<Slot>, ApiError> {
+        self.stands(understood).await?;
+        let Switchboard { safety, cluster, clock, .. } = self.switchboard;
+        let Some(cluster) = cluster else {
+            return safety.pace.take((clock.now)()).map(Some).map_err(too_many);
+        };
+        self.take_shared_place(cluster).await.map(|()| None)
+    }
+
+    async fn dial(
+        mut self,
+        understood: Understood,
+        slot: Option<Slot>,
+        mut lane: Lane,
+    ) -> Result<Dialled, ApiError> {
+        let rest = match &self.switchboard.dials.rest {
+            Ok(rest) => rest,
+            Err(error) => {
+                let error = ApiError::new(ErrorCode::TwilioError, error.to_string());
+                self.not_placed(&understood).await;
+                return Err(self.failed(error).await);
+            }
+        };
+        // The ledger knows of every call before the network does.
+        let entry = Entry { what: What::Dialling, ..self.entry.clone() };
+        if let Err(error) = self.switchboard.safety.ledger.write(entry).await {
+            let message = format!("{error}, so nobody is called; look after the data folder");
+            self.not_placed(&understood).await;
+            return Err(self.refused(ApiError::new(ErrorCode::Unavailable, message)).await);
+        }
+        if let Err(error) = self.share_errand(&understood).await {
+            self.not_placed(&understood).await;
+            return Err(self.failed(error).await);
+        }
+        // The disk and other servers may have taken their time.
+        if let Err(error) = self.stands(&understood).await {
+            self.not_placed(&understood).await;
+            return Err(self.refused(error).await);
+        }
+        let create = self.create(&understood);
+        let pending = Pending::of(&self.switchboard.dials, &understood.number);
+        self.began = (self.switchboard.clock.wall)();
+        let still = || self.still_stands(&understood).is_ok();
+        let created = match rest.create_call_while(&create, &still).await {
+            Err(RestFailure::Unknown(why)) => {
+                if let Ok(Some(call)) = self.look(&understood, self.began, &lane).await {
+                    Ok(call)
+                } else {
+                    lane.doubt((self.switchboard.clock.wall)());
+                    Err(RestFailure::Unknown(why))
+                }
+            }
+            created => created,
+        };
+        match created {
+            Ok(call) => {
+                let opened = self.open(call, understood, slot).await;
+                drop(pending);
+                opened
+            }
+            Err(failure @ RestFailure::Unknown(_)) => {
+                self.perhaps_placed(&understood).await;
+                Err(self.failed(failure.into()).await)
+            }
+            Err(RestFailure::Withdrawn) => {
+                self.not_placed(&understood).await;
+                // What forbade the next try may allow it again by now; it was forbidden all the same.
+                let why = self.still_stands(&understood).err();
+                Err(self.refused(why.unwrap_or_else(|| RestFailure::Withdrawn.into())).await)
+            }
+            Err(failure @ (RestFailure::Refused(_) | RestFailure::Unreachable(_))) => {
+                self.not_placed(&understood).await;
+                Err(self.failed(failure.into()).await)
+            }
+        }
+    }
+
+    /// The carrier has named the call: it begins here, too.
+    async fn open(
+        mut self,
+        call: Call,
+        understood: Understood,
+        slot: Option<Slot>,
+    ) -> Result<Dialled, ApiError> {
+        let Ok(sid) = CallSid::parse(&call.sid) else {
+            let message = "Twilio's answer names no call".to_owned();
+            return Err(self.failed(RestFailure::Unknown(message).into()).await);
+        };
+        let identity = Identity {
+            sid: sid.clone(),
+            from: understood.from.to_string(),
+            to: understood.number.to_string(),
+            direction: Direction::Outbound,
+            carrier: "twilio".into(),
+        };
+        self.switchboard.dials.keys.give(sid.as_str());
+        if !self.is_opened(&sid).await {
+            let agent = understood.agent;
+            self.switchboard.take_placed(Placed { identity, agent, slot });
+            if let Some(handle) = self.switchboard.find(&sid) {
+                handle.send(Letter::Progress(Progress::Queued)).await;
+            }
+            self.share_name(&sid, understood.number.as_str()).await;
+        }
+        metrics::counter!("phony_calls_placed_total").increment(1);
+        self.entry.what = What::Placed;
+        self.entry.call_sid = Some(sid.to_string());
+        self.write().await;
+        if self.entry.key.is_some() {
+            // An earlier attempt may be among the orders that became no call.
+            self.switchboard.history.order_was_placed(&self.id());
+        }
+        let status = call.status.as_str();
+        let status = if matches!(status, "" | "initiated") { "queued" } else { status }.to_owned();
+        Ok(Dialled { call: sid, status, is_replay: false })
+    }
+
+    pub(super) async fn refused(mut self, error: ApiError) -> ApiError {
+        self.entry.what = What::Refused;
+        if self.is_doubtful {
+            // What came of the order is as unknown as before.
+            self.note(&error).await;
+            return error;
+        }
+        self.tell(error, Outcome::Refused).await
+    }
+
+    /// A repeat that is refused while nobody knows yet what comes of the first order: it is in the
+    /// ledger, and is no order of its own.
+    pub(super) async fn refused_as_repeat(mut self, error: ApiError) -> ApiError {
+        self.is_doubtful = true;
+        self.refused(error).await
+    }
+
+    async fn failed(mut self, error: ApiError) -> ApiError {
+        self.entry.what = What::Failed;
+        let outcome = if is_uncertain(&error) { Outcome::Unknown } else { Outcome::Failed };
+        self.tell(error, outcome).await
+    }
+
+    async fn tell(&mut self, error: ApiError, outcome: Outcome) -> ApiError {
+        self.note(&error).await;
+        let Entry { to, from, scenario, agent, by, rule, .. } = self.entry.clone();
+        let order = UnplacedOrder {
+            id: self.id(),
+            at: (self.switchboard.clock.wall)(),
+            outcome,
+            to,
+            from,
+            scenario,
+            agent,
+            by,
+            who: self.orderer.who.clone(),
+            rule,
+            reason: error.message.clone(),
+        };
+        self.switchboard.history.keep_order(order).await;
+        error
+    }
+
+    /// Writes into the ledger that there is no call, and why.
+    async fn note(&mut self, error: &ApiError) {
+        let rule = error.details.as_ref().and_then(|details| details["rule"].as_str());
+        let code = serde_json::to_value(error.code).unwrap_or_default();
+        let code = || code.as_str().unwrap_or_default().to_lowercase();
+        let rule = rule.map_or_else(code, str::to_owned);
+        metrics::counter!("phony_calls_refused_total", "rule" => rule.clone()).increment(1);
+        tracing::info!(rule, "an outbound call was not placed");
+        self.entry.rule = Some(rule);
+        self.entry.reason = Some(error.message.clone());
+        self.write().await;
+    }
+
+    fn id(&self) -> CallSid {
+        self.order.id(self.entry.key.as_ref().map(|(name, _)| name.as_str()), &self.entry.attempt)
+    }
+
+    async fn write(&self) {
+        let at = (self.switchboard.clock.wall)();
+        let entry = Entry { at, ..self.entry.clone() };
+        // The thread that writes has said why.
+        let _ = self.switchboard.safety.ledger.write(entry).await;
+    }
+}

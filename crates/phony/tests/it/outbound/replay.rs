@@ -1,0 +1,93 @@
+//! A repeat under an idempotency key tells how the first call stands now.
+
+use phony::simulator::callers::Caller;
+use phony::simulator::twilio::{Answers, Callee, Fault};
+use serde_json::{Value, json};
+
+use super::world::{THEM, World, order, order_with, world};
+use crate::house::House;
+
+const REPLAY: &str = "idempotent-replay";
+
+/// The answer to an order under a key: its status, whether it says that it is a replay, its body.
+async fn keyed(house: &House, key: &str, body: &Value) -> (u16, bool, Value) {
+    let request = house.http.post(house.url("/calls")).bearer_auth(House::token());
+    let answer = request.header("idempotency-key", key).json(body).send().await.unwrap();
+    let is_replay = answer.headers().get(REPLAY).is_some_and(|value| value == "true");
+    (answer.status().as_u16(), is_replay, answer.json().await.unwrap())
+}
+
+#[tokio::test]
+async fn a_replay_tells_how_the_call_stands_now() {
+    let world = world().await;
+    for (answers, status) in [
+        (Answers::Busy, "busy"),
+        (Answers::Nobody, "no-answer"),
+        (Answers::Fails { sip_code: 404 }, "failed"),
+    ] {
+        world.twilio.set_callee(THEM, Callee::absent(answers));
+        let (code, is_replay, first) = keyed(&world.house, status, &order()).await;
+        assert_eq!((code, is_replay, &first["status"]), (201, false, &json!("queued")));
+        world.over(first["callSid"].as_str().unwrap()).await;
+        let (code, is_replay, again) = keyed(&world.house, status, &order()).await;
+        assert_eq!((code, is_replay, &again["status"]), (201, true, &json!(status)), "{again}");
+        assert_eq!(again["callSid"], first["callSid"]);
+    }
+    // One that goes on, and then is over.
+    world.twilio.set_callee(THEM, Callee::person(Caller::silent()));
+    let (_, _, first) = keyed(&world.house, "talks", &order()).await;
+    let sid = first["callSid"].as_str().unwrap();
+    world.until(sid, |call| call["status"] == "in-progress").await;
+    let (_, is_replay, again) = keyed(&world.house, "talks", &order()).await;
+    assert_eq!((is_replay, &again["status"]), (true, &json!("in-progress")));
+    world.house.post("/override/end", &json!({ "callSid": sid })).await;
+    world.until(sid, |call| call["status"] == "completed").await;
+    let (_, is_replay, again) = keyed(&world.house, "talks", &order()).await;
+    assert_eq!((is_replay, &again["status"]), (true, &json!("completed")));
+    // Another order under the key is no replay.
+    let other = order_with(&json!({ "to": "+12125550199" }));
+    let (code, is_replay, _) = keyed(&world.house, "talks", &other).await;
+    assert_eq!((code, is_replay), (409, false));
+    // Nor is one without a key.
+    let request = world.house.http.post(world.house.url("/calls")).bearer_auth(House::token());
+    let answer = request.json(&order()).send().await.unwrap();
+    assert!(answer.headers().get(REPLAY).is_none());
+}
+
+#[tokio::test]
+async fn what_became_no_call_is_judged_anew_and_what_was_found_is_a_replay() {
+    let world = world().await;
+    let without = order_with(&json!({ "consent": false }));
+    for _ in 0..2 {
+        let (code, is_replay, _) = keyed(&world.house, "refused", &without).await;
+        assert_eq!((code, is_replay), (422, false));
+    }
+    world.twilio.fail_next(Fault::CreateFails { call_exists: false });
+    let (code, is_replay, answer) = keyed(&world.house, "lost", &order()).await;
+    assert_eq!((code, is_replay), (502, false));
+    assert_eq!(answer["error"]["details"]["outcome"], "unknown");
+    let (code, is_replay, _) = keyed(&world.house, "lost", &order()).await;
+    assert_eq!((code, is_replay), (201, false), "there was none, so it is placed now");
+    assert!(keyed(&world.house, "lost", &order()).await.1);
+}
+
+#[tokio::test]
+async fn a_deleted_call_is_not_placed_again() {
+    let world = world().await;
+    let World { house, twilio, .. } = world;
+    twilio.set_callee(THEM, Callee::absent(Answers::Busy));
+    let (_, _, first) = keyed(&house, "k", &order()).await;
+    let sid = first["callSid"].as_str().unwrap();
+    super::world::until(&house, sid, |call| !call["endReason"].is_null()).await;
+    house.until_kept(sid).await;
+    // What a server has forgotten in memory it finds in its files.
+    let house = house.restart().await;
+    let (code, is_replay, again) = keyed(&house, "k", &order()).await;
+    assert_eq!((code, is_replay, &again["status"]), (201, true, &json!("busy")), "{again}");
+    let delete = house.http.delete(house.url(&format!("/calls/{sid}")));
+    assert_eq!(delete.bearer_auth(House::token()).send().await.unwrap().status(), 200);
+    let (code, is_replay, again) = keyed(&house, "k", &order()).await;
+    assert_eq!((code, is_replay, &again["status"]), (201, true, &json!("deleted")), "{again}");
+    assert_eq!(again["callSid"], sid);
+    assert_eq!(twilio.calls().len(), 1, "nobody was called again");
+}

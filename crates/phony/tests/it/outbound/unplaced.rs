@@ -1,0 +1,209 @@
+//! Orders that became no call are listed, with the reason and who gave them.
+
+use phony::simulator::twilio::Fault;
+use serde_json::{Value, json};
+
+use super::world::{THEM, World, order, order_with, world};
+use crate::command::Run;
+use crate::house::House;
+
+async fn keyed(house: &House, key: &str, body: &Value) -> (u16, Value) {
+    let request = house.http.post(house.url("/calls")).bearer_auth(House::token());
+    let answer = request.header("idempotency-key", key).json(body).send().await.unwrap();
+    (answer.status().as_u16(), answer.json().await.unwrap())
+}
+
+async fn listed(house: &House, query: &str) -> Vec<Value> {
+    let (status, page) = house.get(&format!("/calls?{query}")).await;
+    assert_eq!(status, 200, "{page}");
+    page["calls"].as_array().unwrap().clone()
+}
+
+async fn text(house: &House, path: &str) -> String {
+    let request = house.http.get(house.url(path)).bearer_auth(House::token());
+    request.send().await.unwrap().text().await.unwrap()
+}
+
+/// One order of each kind that becomes no call, and a call that the network does not connect.
+async fn some(world: &World) {
+    let refused = [json!({ "to": "911" }), json!({ "consent": false }), json!({ "scenario": "x" })];
+    for (change, status) in refused.iter().zip([422, 422, 400]) {
+        assert_eq!(world.order(&order_with(change)).await.0, status);
+    }
+    let strange = order_with(&json!({ "from": "+15005550099" }));
+    assert_eq!(world.order(&strange).await.0, 502);
+    world.twilio.fail_next(Fault::CreateFails { call_exists: false });
+    assert_eq!(world.order(&order()).await.0, 502);
+    let fails = phony::simulator::twilio::Answers::Fails { sip_code: 404 };
+    world.twilio.set_callee(THEM, phony::simulator::twilio::Callee::absent(fails));
+    let sid = world.placed(&order()).await;
+    world.over(&sid).await;
+}
+
+#[tokio::test]
+async fn orders_that_became_no_call_are_listed_by_what_came_of_them() {
+    let world = world().await;
+    some(&world).await;
+    let house = &world.house;
+    let refused = listed(house, "status=refused").await;
+    let rules: Vec<_> = refused.iter().map(|order| order["rule"].as_str().unwrap()).collect();
+    assert_eq!(rules, ["invalid_request", "consent", "emergency_number"], "the newest first");
+    let first = &refused[2];
+    assert_eq!((&first["to"], &first["status"]), (&json!("911"), &json!("refused")));
+    assert_eq!((&first["callSid"], &first["live"]), (&Value::Null, &json!(false)));
+    assert_eq!((&first["scenario"], &first["who"]), (&json!("survey"), &json!("admin")));
+    assert!(first["by"].as_str().unwrap().starts_with("token:"), "{first}");
+    assert!(first["reason"].as_str().unwrap().contains("emergency"), "{first}");
+    assert!(first["startedAt"].is_string() && first["orderId"].is_string(), "{first}");
+    // The network has refused one of these, and could not connect the other.
+    let failed = listed(house, "status=failed").await;
+    assert_eq!(failed.len(), 2, "{failed:#?}");
+    assert!(failed[0]["callSid"].is_string() && failed[0]["reason"].is_null(), "{failed:#?}");
+    assert_eq!((&failed[1]["callSid"], &failed[1]["to"]), (&Value::Null, &json!(THEM)));
+    assert_eq!(failed[1]["rule"], "twilio_error");
+    assert!(!failed[1]["reason"].as_str().unwrap().is_empty(), "{failed:#?}");
+    let unknown = listed(house, "status=unknown").await;
+    assert_eq!(unknown.len(), 1);
+    assert!(unknown[0]["reason"].as_str().unwrap().contains("not known"), "{unknown:#?}");
+    // They are no calls: no other list has them, and nothing counts them.
+    for query in ["", "live=false", "status=ended", "direction=outbound", "q=911", "q=survey"] {
+        for call in listed(house, query).await {
+            assert!(call["callSid"].is_string(), "{query}: {call}");
+        }
+    }
+    assert_eq!(listed(house, "").await.len(), 1);
+    assert_eq!(listed(house, "status=refused&live=true").await.len(), 0);
+    assert_eq!(listed(house, "status=refused&direction=inbound").await.len(), 0);
+    // They are looked for by who, why and which.
+    assert_eq!(listed(house, "status=refused&q=emergency").await.len(), 1);
+    assert_eq!(listed(house, "status=refused&q=911").await.len(), 1);
+    assert_eq!(listed(house, "status=refused&number=2125550123").await.len(), 2);
+    assert_eq!(listed(house, "status=refused&q=nothing+of+it").await.len(), 0);
+    let (status, answer) = house.get("/calls?status=nonsense").await;
+    assert_eq!((status, &answer["error"]["details"]["field"]), (400, &json!("status")));
+}
+
+#[tokio::test]
+async fn pages_of_calls_and_orders_lose_nothing_and_repeat_nothing() {
+    let world = world().await;
+    let strange = order_with(&json!({ "from": "+15005550099" }));
+    let fails = phony::simulator::twilio::Answers::Fails { sip_code: 404 };
+    world.twilio.set_callee(THEM, phony::simulator::twilio::Callee::absent(fails));
+    for _ in 0..3 {
+        assert_eq!(world.order(&strange).await.0, 502);
+        let sid = world.placed(&order()).await;
+        world.over(&sid).await;
+    }
+    let name = |call: &Value| {
+        let id = if call["callSid"].is_null() { &call["orderId"] } else { &call["callSid"] };
+        id.as_str().unwrap().to_owned()
+    };
+    let all: Vec<_> = listed(&world.house, "status=failed").await.iter().map(name).collect();
+    assert_eq!(all.len(), 6);
+    for size in 1..=6 {
+        let (mut found, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let path = format!("/calls?status=failed&limit={size}&cursor={cursor}");
+            let (status, page) = world.house.get(&path).await;
+            assert_eq!(status, 200, "{page}");
+            found.extend(page["calls"].as_array().unwrap().iter().map(name));
+            let Some(next) = page["next"].as_str() else { break };
+            cursor = next.to_owned();
+        }
+        assert_eq!(found, all, "{size} at a time");
+    }
+}
+
+#[tokio::test]
+async fn they_are_kept_exported_and_deleted_as_calls_are() {
+    let world = world().await;
+    some(&world).await;
+    let World { house, twilio, .. } = world;
+    let before = listed(&house, "status=refused").await;
+    let house = house.restart().await;
+    assert_eq!(listed(&house, "status=refused").await, before, "over a restart");
+    assert_eq!(listed(&house, "status=failed").await.len(), 2);
+    let table = text(&house, "/calls/export?format=csv&status=failed").await;
+    let lines: Vec<_> = table.lines().collect();
+    assert!(lines[0].ends_with(",orderId,scenario,rule,reason,by,who"), "{table}");
+    assert_eq!(lines.len(), 3, "{table}");
+    let columns = |line: &str| line.matches(',').count();
+    assert_eq!(columns(lines[1]), columns(lines[0]), "a call's row is as wide: {table}");
+    assert!(lines[2].contains("twilio_error") && lines[2].ends_with(",admin"), "{table}");
+    let json = text(&house, "/calls/export?status=refused").await;
+    let first: Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
+    assert_eq!(first["rule"], "invalid_request");
+    let words = text(&house, "/calls/export?format=txt&status=unknown").await;
+    assert!(words.contains(THEM) && words.contains("(ordered by admin)"), "{words}");
+    let calls = text(&house, "/calls/export?format=csv").await;
+    assert!(!calls.contains("orderId") && calls.lines().count() == 2, "no calls: {calls}");
+    // One is shown and deleted by its id.
+    let id = before[0]["orderId"].as_str().unwrap();
+    let (status, shown) = house.get(&format!("/calls/{id}")).await;
+    assert_eq!((status, &shown["rule"]), (200, &json!("invalid_request")), "{shown}");
+    assert_eq!(house.get(&format!("/calls/{id}/transcript")).await.0, 404);
+    let delete = async || {
+        let request = house.http.delete(house.url(&format!("/calls/{id}")));
+        request.bearer_auth(House::token()).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!((delete().await, delete().await), (200, 404));
+    assert_eq!(house.get(&format!("/calls/{id}")).await.0, 404);
+    assert_eq!(listed(&house, "status=refused").await, before[1..]);
+    drop(twilio);
+}
+
+#[tokio::test]
+async fn an_order_that_becomes_a_call_after_all_is_one() {
+    let world = world().await;
+    let house = &world.house;
+    // Refused twice under one key is one order.
+    let never = &house.running.switchboard.safety.do_not_call;
+    let word = |listed: bool| phony::safety::do_not_call::Word {
+        number: phony_call::PhoneNumber::parse(THEM).unwrap(),
+        listed,
+        at: "2026-01-01T00:00:00Z".parse().unwrap(),
+        by: "test".into(),
+    };
+    never.write(&word(true)).unwrap();
+    for _ in 0..2 {
+        assert_eq!(keyed(house, "refused", &order()).await.0, 422);
+    }
+    assert_eq!(listed(house, "status=refused").await.len(), 1);
+    never.write(&word(false)).unwrap();
+    assert_eq!(keyed(house, "refused", &order()).await.0, 201);
+    assert_eq!(listed(house, "status=refused").await.len(), 0);
+    // An order whose call is found later.
+    world.twilio.fail_next(Fault::CreateFails { call_exists: false });
+    assert_eq!(keyed(house, "lost", &order()).await.0, 502);
+    assert_eq!(listed(house, "status=unknown").await.len(), 1);
+    assert_eq!(keyed(house, "lost", &order()).await.0, 201);
+    assert_eq!(listed(house, "status=unknown").await.len(), 0);
+    // Another order under a key that is taken is refused, and the first one's call stays.
+    let other = order_with(&json!({ "to": "+12125550199" }));
+    assert_eq!(keyed(house, "lost", &other).await.0, 409);
+    assert_eq!(listed(house, "status=refused").await[0]["rule"], "conflict");
+}
+
+#[tokio::test]
+async fn the_terminal_lists_them() {
+    let world = world().await;
+    some(&world).await;
+    let server = world.house.url("");
+    let run = |arguments: &'static [&'static str]| {
+        let all = [&["calls"], arguments, &["--server", &server]].concat();
+        let run = Run::new(&all).with("PHONY_ADMIN_TOKEN", &House::token());
+        tokio::task::spawn_blocking(move || run.done())
+    };
+    let done = run(&["list", "--status", "refused"]).await.unwrap();
+    assert_eq!((done.code, done.out.lines().count()), (Some(0), 3), "{} {}", done.out, done.err);
+    assert!(done.out.contains("911") && done.out.contains("emergency"), "{}", done.out);
+    assert!(done.out.contains("ordered by admin"), "{}", done.out);
+    let id = done.out.split_whitespace().next().unwrap().to_owned();
+    let id: &'static str = id.leak();
+    let shown = run(vec!["show", id].leak()).await.unwrap();
+    assert!(shown.out.contains("invalid_request"), "{} {}", shown.out, shown.err);
+    let gone = run(vec!["delete", id, "--yes"].leak()).await.unwrap();
+    assert_eq!(gone.code, Some(0), "{}", gone.err);
+    let left = run(&["list", "--status", "refused", "--json"]).await.unwrap();
+    assert_eq!(serde_json::from_str::<Vec<Value>>(&left.out).unwrap().len(), 2, "{}", left.err);
+}
