@@ -11,12 +11,23 @@ use jiff::Timestamp;
 use crate::event::{
     By, CommandName, EndReason, Event, EventBody, HeldCommand, Progress, Source, ToolRef,
 };
-use crate::ids::{ItemId, ItemKind, PhoneNumber, TurnId};
+use crate::ids::{ItemId, ItemKind, PhoneNumber, SupervisorId, TurnId};
 use crate::model::{Item, ItemBody, Usage};
 
 /// What the model is told when a line that was lost has come back.
 const LINE_BACK: &str = "The line was lost for a moment and is back. If you were cut off, go on from \
                          there; do not begin again.";
+
+/// What the model is told when a human takes over.
+const HUMAN_SPEAKS: &str = "From here on a human colleague speaks with the caller in your place.";
+
+/// What the model is told when the human hands the call back.
+const HUMAN_DONE: &str = "You speak with the caller again.";
+
+/// What the model is told when the human has gone without that.
+const HUMAN_GONE: &str = "Your human colleague has left without handing the call back, and the caller \
+                          may have waited in silence. You speak with the caller again: say sorry \
+                          for the wait, and go on with what they need.";
 
 #[derive(Debug, Clone, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
@@ -32,6 +43,12 @@ pub(crate) struct Transcript {
     pub(crate) held: Option<HeldReply>,
     /// A human speaks.
     pub(crate) human: bool,
+    /// Who that is, if it is known.
+    pub(crate) holder: Option<SupervisorId>,
+    /// When the others were told that they are not there, if they have not come back.
+    pub(crate) unattended: Option<Timestamp>,
+    /// How often the caller has spoken since words of ours were heard last.
+    pub(crate) unanswered: u32,
     /// Why it ended, once it has.
     pub(crate) ended: Option<EndReason>,
     /// The newest turn that left a trace.
@@ -145,7 +162,10 @@ impl Transcript {
                     && self.supervisors_words().is_some_and(|words| words.trim() == text);
                 self.heard = Some(heard).filter(|_| !whole);
             }
-            EventBody::SessionEnd { reason, .. } => self.ended = Some(*reason),
+            EventBody::SessionEnd { reason, .. } => {
+                self.ended = Some(*reason);
+                (self.holder, self.unattended, self.unanswered) = (None, None, 0);
+            }
             EventBody::Status { status } => self.status = Some(*status),
             EventBody::Disclosure { .. } => self.disclosed = Some(event.at),
             EventBody::Resumed { .. } => {
@@ -157,6 +177,7 @@ impl Transcript {
             }
             EventBody::Transcript { text, .. } => {
                 self.connected = true;
+                self.unanswered += 1;
                 self.add(event, EntryBody::Caller(text.as_str().into()));
             }
             EventBody::Dtmf { digit } => {
@@ -177,6 +198,9 @@ impl Transcript {
                 self.turn = self.turn.max(turn.unwrap_or_default());
                 self.heard = None;
                 self.connected = true;
+                if !matches!(source, Source::Filler | Source::Hold) {
+                    self.unanswered = 0;
+                }
                 if *source == Source::Model {
                     self.replies += 1;
                     self.returned = false;
@@ -199,6 +223,7 @@ impl Transcript {
                 }
             }
             EventBody::AssistantOverride { text, .. } => {
+                self.unanswered = 0;
                 let body = EntryBody::Ours {
                     text: text.as_str().into(),
                     interrupted: false,
@@ -310,16 +335,19 @@ impl Transcript {
                     note(&format!("Guidance from your supervisor, not to be read out: {text}")),
                 );
             }
-            EventBody::Takeover { .. } => {
-                self.human = true;
-                self.add(
-                    event,
-                    note("From here on a human colleague speaks with the caller in your place."),
-                );
+            EventBody::Takeover { holder, .. } => {
+                self.holder.clone_from(holder);
+                self.unattended = None;
+                // The model need not know who of its colleagues speaks.
+                if !std::mem::replace(&mut self.human, true) {
+                    self.add(event, note(HUMAN_SPEAKS));
+                }
             }
-            EventBody::Release { .. } => {
-                self.human = false;
-                self.add(event, note("You speak with the caller again."));
+            EventBody::TakeoverUnattended { .. } => self.unattended = Some(event.at),
+            EventBody::TakeoverAttended { .. } => self.unattended = None,
+            EventBody::Release { by } => {
+                (self.human, self.holder, self.unattended) = (false, None, None);
+                self.add(event, note(if *by == By::Policy { HUMAN_GONE } else { HUMAN_DONE }));
             }
             EventBody::Latency { turn, .. } => self.turn = self.turn.max(*turn),
             EventBody::Usage { turn, usage, cost_usd } => {
