@@ -1,7 +1,7 @@
 /** The page's one store and one stream, and the hooks by which components read them. */
 import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
 import { api } from "../api/client";
-import { byAttention, waits } from "../model/attention";
+import { byAttention, isUnanswered, waits } from "../model/attention";
 import type { Call } from "../model/call";
 import { CallStore } from "./store";
 import { EventStream, type Link, type SocketLike } from "./stream";
@@ -135,7 +135,9 @@ function ranked(wanted: (call: Call) => boolean) {
   const shapeNow = () => {
     let key = "";
     for (const call of store.live()) {
-      key += `${call.callSid}${call.question ? "q" : ""}${call.reply ? "r" : ""};`;
+      const { callSid, question, reply, unattended } = call;
+      const waits = [question && "q", reply && "r", unattended && "u", isUnanswered(call) && "n"];
+      key += `${callSid}${waits.filter(Boolean).join("")};`;
     }
     return key;
   };

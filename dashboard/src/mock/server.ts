@@ -28,6 +28,9 @@ const RECORDINGS: [events: RawEvent[], endedAgoMs: number][] = [
 
 const REPLAYED_AT_ONCE = 50;
 
+/** Which log-in the page has. */
+export const ME = "0123456789abcdef";
+
 class MockSocket implements SocketLike {
   onopen: (() => void) | null = null;
   onmessage: ((message: { data: unknown }) => void) | null = null;
@@ -152,6 +155,8 @@ export class MockServer {
         this.add(callSid, "session_end", { reason: "transferred" });
         break;
       case "takeover":
+        this.add(callSid, action, { by, holder: ME });
+        break;
       case "release":
         this.add(callSid, action, { by });
         break;
