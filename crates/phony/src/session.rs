@@ -22,7 +22,8 @@ use crate::carriers::CarrierPort;
 use crate::crew::{self, Crew, Part, queue};
 use crate::events::Publisher;
 use crate::models::ModelPort;
-use crate::registry::{Letter, Registered, Signal};
+use crate::presence::{Supervisors, Watched};
+use crate::registry::{Handle, Letter, Order, Registered, Signal};
 use crate::telemetry::of_call;
 pub use outbound::Outbound;
 use record::Record;
@@ -55,6 +56,8 @@ pub struct Start {
     pub publisher: Publisher,
     /// What a call has that was placed by us. Its model is reached for when it is answered.
     pub outbound: Option<Outbound>,
+    /// Which supervisors are there.
+    pub supervisors: Arc<Supervisors>,
 }
 
 /// Holds a call to its end: itself, its line and its model.
@@ -98,10 +101,11 @@ fn begin(start: Start, crew: Crew) -> Option<Box<Held>> {
         registered,
         publisher,
         outbound,
+        supervisors,
     } = start;
     let Registered { mailbox, handle, stop, lost, place } = registered;
     let signals = Signals { kill: kill.clone(), lost, hand_over: hand_over.clone(), stop };
-    let signals = signals.watch(handle);
+    let signals = signals.watch(handle.clone());
     let now = now();
     let mut record = Record::new(publisher, identity.sid.clone(), (now, wall), place);
     let begun = if past.is_empty() {
@@ -132,6 +136,9 @@ fn begin(start: Start, crew: Crew) -> Option<Box<Held>> {
         kill,
         hand_over,
         killed: false,
+        supervisors,
+        holder: None,
+        handle,
     };
     session.crew.join(signals);
     if !session.asleep {
@@ -164,6 +171,11 @@ struct Session {
     hand_over: CancellationToken,
     /// Everything ends at once.
     killed: bool,
+    supervisors: Arc<Supervisors>,
+    /// Who holds the takeover and is looked for.
+    holder: Option<Watched>,
+    /// The way into the call's own mailbox.
+    handle: Handle,
 }
 
 impl Session {
@@ -171,6 +183,7 @@ impl Session {
         let timer = tokio::time::sleep_until(now().into());
         tokio::pin!(timer);
         while !self.finished {
+            self.watch_holder();
             let deadline = self.call.deadline();
             // Every word moves deadlines on. The timer is left where it is, goes off early and is
             // set then, once in some seconds.
@@ -231,8 +244,9 @@ impl Session {
     fn open_letter(&mut self, letter: Letter) {
         // Whoever asked may have gone away meanwhile; the answer is then nobody's.
         match letter {
-            Letter::Act { action, reply } => {
-                let done = self.call.act(now(), action).map(|outputs| self.perform(outputs));
+            Letter::Act { order: Order { action, by }, reply } => {
+                let done = self.call.act_as(now(), by.as_ref(), action);
+                let done = done.map(|outputs| self.perform(outputs));
                 drop(reply.send(done));
             }
             Letter::LegEnded { end, reply } => {
@@ -257,6 +271,9 @@ impl Session {
                 self.input(Input::Carrier(FromCarrier::AnsweredBy(who)));
             }
             Letter::Budget(budget) => self.input(Input::Budget(budget)),
+            Letter::Presence { who, presence } => {
+                self.input(Input::Presence { who, presence });
+            }
             Letter::Over(status) => self.input(Input::Carrier(FromCarrier::Over { status })),
             Letter::Signal(signal) => match signal {
                 Signal::Stop => self.input(Input::Stop),
@@ -341,6 +358,18 @@ impl Session {
         if std::mem::take(&mut self.asleep) {
             self.reach_model();
         }
+    }
+
+    /// Looks for whoever holds the takeover, and for nobody else.
+    fn watch_holder(&mut self) {
+        let holder = self.call.holder();
+        if holder == self.holder.as_ref().map(|watched| &watched.who) {
+            return;
+        }
+        let watched = holder.map(|who| self.supervisors.watch(who, self.handle.clone()));
+        let (watched, part) = watched.unzip();
+        self.holder = watched;
+        self.run(part);
     }
 
     fn reach_model(&mut self) {

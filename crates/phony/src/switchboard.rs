@@ -22,6 +22,7 @@ use crate::events::{Hub, Publisher};
 use crate::history::History;
 use crate::lanes::Lanes;
 use crate::models::ModelPort;
+use crate::presence::Supervisors;
 use crate::registry::{Handle, Registered, Registry};
 use crate::safety::Safety;
 use crate::safety::pace::Slot;
@@ -53,6 +54,8 @@ pub struct Switchboard {
     pub dials: Arc<Dials>,
     /// The other servers, if this is one of several.
     pub cluster: Option<Arc<Cluster>>,
+    /// Which supervisors are there.
+    pub supervisors: Arc<Supervisors>,
     /// What tokens say by themselves.
     pub passes: Passes,
     /// How a call reaches its model.
@@ -298,6 +301,7 @@ impl Switchboard {
             registered,
             publisher,
             outbound,
+            supervisors: Arc::clone(&self.supervisors),
         };
         self.lanes.spawn(&self.calls, session::run(Box::new(start)));
     }

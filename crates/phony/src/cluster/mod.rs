@@ -12,19 +12,21 @@ mod bus;
 pub(crate) mod dialling;
 mod feed;
 mod nodes;
+mod orders;
+mod presence;
 mod shared;
 mod words;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
 use phony_call::CallSid;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Pipeline, RedisError, Value, cmd};
+use redis::{Client, Pipeline, RedisError, Script, Value, cmd};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{broadcast, oneshot, watch};
@@ -32,8 +34,10 @@ use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::registry::{hex, random_token};
-use crate::store::redis::{PREFIX, Redis, call_key};
+use crate::store::redis::{Connection, PREFIX, Redis, call_key};
 pub use nodes::{About, Listed};
+use orders::Orders;
+pub(crate) use presence::SEEN;
 pub use shared::SharedList;
 use words::Letter;
 pub use words::Report;
@@ -51,6 +55,8 @@ const NODE_LIMIT: Duration = Duration::from_millis(1500);
 const LISTENING: Duration = Duration::from_millis(50);
 /// How long a token for a socket is good.
 const TOKEN_LIFE: Duration = Duration::from_mins(2);
+/// For how long it is known who used up what works once.
+const USED: Duration = Duration::from_mins(1);
 /// How long a link that logs in once is good.
 const CODE_LIFE: Duration = Duration::from_hours(24);
 /// How long the handing out of a token may wait for it to be known to all.
@@ -58,12 +64,15 @@ const TOKEN_LIMIT: Duration = Duration::from_secs(3);
 /// Events that may wait for the viewers here of calls elsewhere.
 const FEED: usize = 4096;
 
+static USE_UP: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/use_up.lua")));
+
 /// This node among the others.
 pub struct Cluster {
     /// The name of this process.
     node: String,
     client: Client,
-    connection: ConnectionManager,
+    connection: Connection,
     store: Arc<Redis>,
     /// Whether Redis answered last time.
     reachable: AtomicBool,
@@ -73,6 +82,8 @@ pub struct Cluster {
     /// Questions that are not answered yet.
     questions: Mutex<HashMap<u64, oneshot::Sender<Reply>>>,
     last_question: AtomicU64,
+    /// Orders that are given here, and what was asked by others.
+    orders: Orders,
     /// What happens in calls, here and elsewhere, to viewers of calls elsewhere.
     feed: broadcast::Sender<(CallSid, Utf8Bytes)>,
     feeding: feed::Feeding,
@@ -90,11 +101,17 @@ pub enum Unreached {
     #[error("the call has ended")]
     Ended,
     /// The node that has it is dead or does not answer.
-    #[error("the server that has this call does not answer")]
+    #[error("the server that has this call does not answer, so nothing was done; try again")]
     Silent,
     /// The node that has it, as far as is known, has it not: it is on its way to another.
     #[error("the call is moving to another server; try again")]
     Moving,
+    /// The node that has it took an order, and did not say what became of it.
+    #[error(
+        "the server that has this call has not said whether it was done; look at the call before \
+         you order it again"
+    )]
+    Uncertain,
     /// Redis does not answer, so nobody knows who has the call.
     #[error("the shared store does not answer, so other servers' calls cannot be reached")]
     NoRedis,
@@ -123,6 +140,7 @@ impl Cluster {
             draining: AtomicBool::new(false),
             questions: Mutex::default(),
             last_question: AtomicU64::new(0),
+            orders: Orders::default(),
             feed: broadcast::channel(FEED).0,
             feeding: feed::Feeding::default(),
             tasks: TaskTracker::new(),
@@ -188,14 +206,16 @@ impl Cluster {
         call: &CallSid,
         token: &str,
     ) -> Result<Option<String>, RedisError> {
-        let mut pipeline = Pipeline::new();
-        let key = token_key(token);
-        // In one transaction: of two who bring it, one gets it.
-        pipeline.atomic().cmd("GET").arg(&key).cmd("DEL").arg(&key).ignore();
-        let mut connection = self.connection.clone();
-        let (holder,): (Option<String>,) = pipeline.query_async(&mut connection).await?;
+        let holder = self.use_up(&token_key(token)).await?;
         let holder = holder.as_deref().and_then(|holder| holder.split_once(' '));
         Ok(holder.filter(|(of, _)| *of == call.as_str()).map(|(_, node)| node.to_owned()))
+    }
+
+    /// Uses up what works once, and gives what it held. Of two who bring it, one gets it.
+    async fn use_up(&self, key: &str) -> Result<Option<String>, RedisError> {
+        let mut using = USE_UP.key(key);
+        using.key(format!("{key}:used")).arg(&random_token()[..16]).arg(millis(USED));
+        using.invoke_async(&mut self.connection.clone()).await
     }
 
     /// Uses a token up that was redeemed where it was made.
@@ -265,7 +285,7 @@ impl Cluster {
     /// has failed to answer.
     async fn until_deaf(&self, node: &str) {
         let mut listening = cmd("PUBSUB");
-        listening.arg("NUMSUB").arg(format!("{PREFIX}node:{node}"));
+        listening.arg("NUMSUB").arg(node_channel(node));
         loop {
             sleep(LISTENING).await;
             if let Ok((_, 0)) = self.command::<(String, u64)>(&listening).await {
@@ -278,7 +298,7 @@ impl Cluster {
     async fn tell(&self, node: &str, letter: &Letter) -> Result<u64, RedisError> {
         let letter = serde_json::to_string(letter).unwrap_or_default();
         let mut publish = cmd("PUBLISH");
-        publish.arg(format!("{PREFIX}node:{node}")).arg(letter);
+        publish.arg(node_channel(node)).arg(letter);
         self.command(&publish).await
     }
 
@@ -380,7 +400,7 @@ impl Cluster {
 }
 
 /// The server at `url`, and a connection to it that is made when it is first needed.
-fn connect(url: &SecretString) -> Result<(Client, ConnectionManager), RedisError> {
+fn connect(url: &SecretString) -> Result<(Client, Connection), RedisError> {
     let client = Client::open(url.expose_secret())?;
     let config = ConnectionManagerConfig::new()
         .set_response_timeout(Some(REDIS_LIMIT))
@@ -388,7 +408,12 @@ fn connect(url: &SecretString) -> Result<(Client, ConnectionManager), RedisError
         .set_number_of_retries(0)
         .set_max_delay(Duration::from_millis(200));
     let connection = ConnectionManager::new_lazy_with_config(client.clone(), config)?;
-    Ok((client, connection))
+    Ok((client, connection.into()))
+}
+
+/// The channel that a node listens to.
+fn node_channel(node: &str) -> String {
+    format!("{PREFIX}node:{node}")
 }
 
 fn nodes_key() -> String {

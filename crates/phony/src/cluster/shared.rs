@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use phony_call::PhoneNumber;
-use redis::aio::ConnectionManager;
 use redis::{RedisError, Script, cmd};
 use secrecy::SecretString;
 use tokio::time::{MissedTickBehavior, interval};
@@ -17,7 +16,7 @@ use super::{CODE_LIFE, Cluster, connect, millis};
 use crate::registry::random_token;
 use crate::safety::Safety;
 use crate::safety::do_not_call::Word;
-use crate::store::redis::PREFIX;
+use crate::store::redis::{Connection, PREFIX};
 use crate::switchboard::Switchboard;
 
 /// How often what is shared is compared.
@@ -33,7 +32,7 @@ static SPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scri
 /// The do-not-call list of all nodes.
 #[derive(Clone)]
 pub struct SharedList {
-    connection: ConnectionManager,
+    connection: Connection,
 }
 
 impl fmt::Debug for SharedList {
@@ -144,7 +143,8 @@ impl Cluster {
             .arg(due.known_usd)
             .arg(due.more_usd)
             .arg(millis(COSTS))
-            .invoke_async(&mut self.connection.clone())
+            // Added twice the costs would be wrong; what was not added is due the next time.
+            .invoke_async(&mut self.connection.once())
             .await?;
         if let Ok(sum) = sum.parse() {
             safety.spend.learn(due, sum);
@@ -244,9 +244,7 @@ impl Cluster {
 
     /// Uses a code up that logs in once; false if it is none, or was used.
     pub async fn redeem_code(&self, code: &str) -> Result<bool, RedisError> {
-        let mut del = cmd("DEL");
-        del.arg(code_key(code));
-        self.command(&del).await
+        Ok(self.use_up(&code_key(code)).await?.is_some())
     }
 
     /// Uses a code up as soon as that can be told to the others.

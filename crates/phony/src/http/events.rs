@@ -15,6 +15,7 @@ use super::Http;
 use super::auth::{Supervisor, check_origin};
 use crate::error::{ApiError, ErrorBody, ErrorCode};
 use crate::events::View;
+use crate::presence::Visit;
 
 /// How long a viewer may take to read what was sent.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
@@ -59,12 +60,13 @@ pub(super) async fn events(
     })?;
     let view = view(&supervisor, &wanted).await?;
     let kill = http.switchboard.life.kill.clone();
+    let visit = http.switchboard.supervisors.visit(supervisor.id());
     let upgrade = upgrade
         .read_buffer_size(4096)
         .write_buffer_size(4096)
         .max_message_size(4096)
         .max_frame_size(4096);
-    Ok(upgrade.on_upgrade(move |socket| show(socket, view, kill)))
+    Ok(upgrade.on_upgrade(move |socket| show(socket, view, kill, visit)))
 }
 
 async fn view(supervisor: &Supervisor, wanted: &Wanted) -> Result<View, ApiError> {
@@ -92,14 +94,16 @@ async fn view(supervisor: &Supervisor, wanted: &Wanted) -> Result<View, ApiError
     }
 }
 
-async fn show(mut socket: WebSocket, view: View, kill: CancellationToken) {
+async fn show(mut socket: WebSocket, view: View, kill: CancellationToken, visit: Visit) {
     let cut = view.cut.clone();
     let (code, reason) = tokio::select! {
         biased;
         () = kill.cancelled() => (close_code::AWAY, "the server stops"),
         () = cut.cancelled() => (close_code::AGAIN, "too slow; connect again with after"),
-        code = tell(&mut socket, view) => code,
+        code = tell(&mut socket, view, &visit) => code,
     };
+    // Whoever closes the socket is gone, however slowly it closes.
+    drop(visit);
     let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
     let closing = async {
         socket.send(Message::Close(Some(frame))).await.ok()?;
@@ -110,7 +114,7 @@ async fn show(mut socket: WebSocket, view: View, kill: CancellationToken) {
 }
 
 /// Sends what has been and what happens, until the call ends or the viewer goes.
-async fn tell(socket: &mut WebSocket, mut view: View) -> (u16, &'static str) {
+async fn tell(socket: &mut WebSocket, mut view: View, visit: &Visit) -> (u16, &'static str) {
     const GONE: (u16, &str) = (close_code::NORMAL, "");
     for event in std::mem::take(&mut view.past) {
         if !matches!(timeout(WRITE_LIMIT, socket.feed(Message::Text(event))).await, Ok(Ok(()))) {
@@ -140,7 +144,7 @@ async fn tell(socket: &mut WebSocket, mut view: View) -> (u16, &'static str) {
             // Viewers have nothing to say but that they go.
             message = socket.recv() => match message {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return GONE,
-                Some(Ok(_)) => {}
+                Some(Ok(_)) => visit.heard(),
             },
             _ = ping.tick() => {
                 let sent = socket.feed(Message::Ping(axum::body::Bytes::new()));
