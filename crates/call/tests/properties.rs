@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use phony_call::{
     Action, Agent, Approval, Call, CallSid, Command, Digits, Direction, Event, EventBody, Fault,
     FromCarrier, FromModel, Identity, Input, Item, ItemBody, LegEnd, Outcome, Output, Parting,
-    PhoneNumber, Phase, Phrases, Piece, Policy, Presence, Scanner, Source, SupervisorId, ToCarrier,
+    Phase, PhoneNumber, Phrases, Piece, Policy, Presence, Scanner, Source, SupervisorId, ToCarrier,
     ToModel, TurnId,
 };
 use proptest::prelude::*;
@@ -313,8 +313,7 @@ impl Run {
             }
             Step::Act(which, text, who) => self.act(*which, text, *who),
             Step::Page(open) => {
-                let presence =
-                    if *open { Presence::Here } else { Presence::GoneSince(self.now) };
+                let presence = if *open { Presence::Here } else { Presence::GoneSince(self.now) };
                 if self.page_is_open {
                     self.attended = self.now;
                 }

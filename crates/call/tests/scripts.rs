@@ -191,9 +191,9 @@ impl Stage {
         let (who, what) = input.split_once(' ').unwrap_or((input, ""));
         let what = what.trim();
         // A supervisor may have a name, as in `supervisor:ann`.
-        let (who, name) = who.split_once(':').map_or((who, None), |(who, name)| {
-            (who, Some(SupervisorId::parse(name).unwrap()))
-        });
+        let (who, name) = who
+            .split_once(':')
+            .map_or((who, None), |(who, name)| (who, Some(SupervisorId::parse(name).unwrap())));
         let outputs = match who {
             "carrier" => call.handle(now, Input::Carrier(from_carrier(what))),
             "model" => call.handle(now, Input::Model(from_model(what))),

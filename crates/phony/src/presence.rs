@@ -106,18 +106,20 @@ impl Supervisors {
     /// Tells a call whether somebody is there, from now on: a part of the call's task.
     pub(crate) fn watch(self: &Arc<Self>, who: &SupervisorId, call: Handle) -> (Watched, Part) {
         let over = CancellationToken::new();
-        let watching = Arc::clone(self).tell(who.clone(), call, over.clone());
+        let (telling, cancelled) = (Arc::clone(self).tell(who.clone(), call), over.clone());
+        let watching = async move {
+            cancelled.run_until_cancelled(telling).await;
+        };
         (Watched { who: who.clone(), _over: over.drop_guard() }, Part::new(watching))
     }
 
-    async fn tell(self: Arc<Self>, who: SupervisorId, call: Handle, over: CancellationToken) {
+    async fn tell(self: Arc<Self>, who: SupervisorId, call: Handle) {
         let mut look = interval(LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut was_here, mut elsewhere) = (false, false);
         for round in 0u32.. {
             tokio::select! {
                 biased;
-                () = over.cancelled() => return,
                 () = call.closed() => return,
                 _ = look.tick() => {}
             }
@@ -192,8 +194,8 @@ impl Drop for Visit {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::LazyLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
 
     use super::*;
 

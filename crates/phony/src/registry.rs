@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use phony_call::{
-    Action, Answerer, Budget, CallSid, EndStatus, LegEnd, Next, Presence, Progress, Refused, SupervisorId,
+    Action, Answerer, Budget, CallSid, EndStatus, LegEnd, Next, Presence, Progress, Refused,
+    SupervisorId,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -17,7 +17,7 @@ mod presence;
 mod shared;
 mod words;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -64,8 +64,7 @@ const TOKEN_LIMIT: Duration = Duration::from_secs(3);
 /// Events that may wait for the viewers here of calls elsewhere.
 const FEED: usize = 4096;
 
-static USE_UP: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("scripts/use_up.lua")));
+static USE_UP: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/use_up.lua")));
 
 /// This node among the others.
 pub struct Cluster {
@@ -84,6 +83,8 @@ pub struct Cluster {
     last_question: AtomicU64,
     /// Orders that are given here, and what was asked by others.
     orders: Orders,
+    /// Links that were used here, the oldest forgotten first.
+    used_links: Mutex<VecDeque<String>>,
     /// What happens in calls, here and elsewhere, to viewers of calls elsewhere.
     feed: broadcast::Sender<(CallSid, Utf8Bytes)>,
     feeding: feed::Feeding,
@@ -141,6 +142,7 @@ impl Cluster {
             questions: Mutex::default(),
             last_question: AtomicU64::new(0),
             orders: Orders::default(),
+            used_links: Mutex::default(),
             feed: broadcast::channel(FEED).0,
             feeding: feed::Feeding::default(),
             tasks: TaskTracker::new(),
@@ -200,21 +202,23 @@ impl Cluster {
     }
 
     /// Uses a token up, whoever handed it out; if it was good for this call, gives the node that
-    /// did.
+    /// did. Under the same mark it may be tried again.
     pub async fn redeem_token(
         &self,
         call: &CallSid,
         token: &str,
+        mark: &str,
     ) -> Result<Option<String>, RedisError> {
-        let holder = self.use_up(&token_key(token)).await?;
+        let holder = self.use_up(&token_key(token), mark).await?;
         let holder = holder.as_deref().and_then(|holder| holder.split_once(' '));
         Ok(holder.filter(|(of, _)| *of == call.as_str()).map(|(_, node)| node.to_owned()))
     }
 
-    /// Uses up what works once, and gives what it held. Of two who bring it, one gets it.
-    async fn use_up(&self, key: &str) -> Result<Option<String>, RedisError> {
+    /// Uses up what works once, and gives what it held. Of two marks one gets it, for a minute as
+    /// often as it asks.
+    async fn use_up(&self, key: &str, mark: &str) -> Result<Option<String>, RedisError> {
         let mut using = USE_UP.key(key);
-        using.key(format!("{key}:used")).arg(&random_token()[..16]).arg(millis(USED));
+        using.key(format!("{key}:used")).arg(mark).arg(millis(USED));
         using.invoke_async(&mut self.connection.clone()).await
     }
 

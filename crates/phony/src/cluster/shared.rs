@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -23,6 +23,8 @@ use crate::switchboard::Switchboard;
 const EVERY: Duration = Duration::from_secs(1);
 /// Words that are told or read in one go.
 const BATCH: usize = 500;
+/// Links that were used here and are remembered. In the minute for which it matters there are few.
+const LINKS: usize = 64;
 /// How long the costs of a day are kept.
 const COSTS: Duration = Duration::from_hours(72);
 
@@ -244,11 +246,30 @@ impl Cluster {
 
     /// Uses a code up that logs in once; false if it is none, or was used.
     pub async fn redeem_code(&self, code: &str) -> Result<bool, RedisError> {
-        Ok(self.use_up(&code_key(code)).await?.is_some())
+        // If an answer is lost this node may ask again, and knows itself whether it has logged in.
+        let key = code_key(code);
+        if self.use_up(&key, &self.node).await?.is_none() {
+            return Ok(false);
+        }
+        Ok(self.is_first_use(key))
+    }
+
+    /// Takes note that a link was used here; false if it was before.
+    fn is_first_use(&self, key: String) -> bool {
+        let mut used = self.used_links.lock().unwrap_or_else(PoisonError::into_inner);
+        if used.contains(&key) {
+            return false;
+        }
+        if used.len() == LINKS {
+            used.pop_front();
+        }
+        used.push_back(key);
+        true
     }
 
     /// Uses a code up as soon as that can be told to the others.
     pub fn forget_code(self: &Arc<Self>, code: &str) {
+        self.is_first_use(code_key(code));
         let (cluster, code) = (Arc::clone(self), code.to_owned());
         self.tasks.spawn(async move {
             let mut round = interval(EVERY);

@@ -1,8 +1,6 @@
 //! What nodes say to each other, as JSON over Redis.
 
-use phony_call::{
-    Action, Answerer, CallSid, EndStatus, LegEnd, Next, Progress, Refused,
-};
+use phony_call::{Action, Answerer, CallSid, EndStatus, LegEnd, Next, Progress, Refused};
 use serde::{Deserialize, Serialize};
 
 use crate::registry::{self, Order};

@@ -87,11 +87,7 @@ impl Redis {
     /// A store on the server behind `connection`, for the process that is called `node`. Ended
     /// calls expire after `keep`.
     #[must_use]
-    pub fn new(
-        connection: impl Into<Connection>,
-        node: &str,
-        keep: Option<Duration>,
-    ) -> Self {
+    pub fn new(connection: impl Into<Connection>, node: &str, keep: Option<Duration>) -> Self {
         let hash = |script: &str| redis::Script::new(script).get_hash().to_owned();
         let scripts = Scripts {
             append: hash(APPEND),

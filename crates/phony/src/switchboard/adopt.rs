@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::Utf8Bytes;
-use phony_call::{
-    CallSid, Direction, Event, EventBody, Identity, LegEnd, Next, Parting, Refused,
-};
+use phony_call::{CallSid, Direction, Event, EventBody, Identity, LegEnd, Next, Parting, Refused};
 use tokio::time::sleep;
 
 use super::pass::Pass;
@@ -74,8 +72,9 @@ impl Switchboard {
             return Some(handle);
         }
         let patience = Patience::of(self, SOCKET_LIMIT);
+        let mark = random_token();
         let holder = loop {
-            match cluster.redeem_token(call, token).await {
+            match cluster.redeem_token(call, token, &mark).await {
                 Ok(holder) => {
                     self.passes.take(call, token, wall);
                     break holder?;

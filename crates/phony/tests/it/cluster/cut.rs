@@ -25,7 +25,7 @@ async fn cut(redis: &RedisServer, kind: &str) {
 }
 
 /// A call that somebody has answered, and who has it.
-async fn begin(town: &Town) -> (String, LiveLine, usize) {
+pub(super) async fn begin(town: &Town) -> (String, LiveLine, usize) {
     let (caller, line) = Caller::live();
     let call = town.twilio.dial_in(CALLER, CALLED, caller).unwrap();
     let owner = town.owner().await;

@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use phony::simulator::callers::{Act, Caller};
+use phony::simulator::callers::Act;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
+use super::cut::begin;
 use super::one_server::check;
 use super::town::{Plan, TOKEN, Town, View, bounded, order, until};
-use crate::house::{CALLED, CALLER, Socket};
+use crate::house::Socket;
 
 /// Times that a test can wait for.
-const POLICY: &str = "[policy]\ntakeover_unattended = '3s'\ntakeover_abandoned = '9s'\n";
+const POLICY: &str = "[policy]\ntakeover_unattended = '3s'\ntakeover_abandoned = '15s'\n";
 
 /// A supervisor's browser.
 struct Browser<'a> {
@@ -69,12 +70,9 @@ async fn comes(view: &mut View, wanted: &str, not: &[&str]) -> Value {
 async fn a_holder_is_seen_on_every_server_and_missed_when_the_last_page_closes() {
     let files = vec![("phony.toml", POLICY.to_owned())];
     let town = Town::of(Plan { speed: 8.0, files, ..Plan::default() }).await;
-    let (caller, line) = Caller::live();
-    let call = town.twilio.dial_in(CALLER, CALLED, caller).unwrap();
-    let mut view = town.view(town.owner().await, &format!("?callSid={call}")).await;
-    comes(&mut view, "assistant_response", &[]).await;
-    let owner = town.owner().await;
+    let (call, line, owner) = begin(&town).await;
     let other = 1 - owner;
+    let mut view = town.view(owner, &format!("?callSid={call}")).await;
     let ann = Browser::log_in(&town).await;
     // Neither page is on the server that has the call.
     let (one, two) = (ann.opens(other).await, ann.opens(other).await);
@@ -94,7 +92,7 @@ async fn a_holder_is_seen_on_every_server_and_missed_when_the_last_page_closes()
     assert_eq!(record["unattendedSince"], Value::Null, "{record:#}");
     drop(again);
     let alarm = comes(&mut view, "takeover_unattended", &["release"]).await;
-    assert_eq!((&alarm["holder"], &alarm["timeoutMs"]), (&taken["holder"], &json!(6000)));
+    assert_eq!((&alarm["holder"], &alarm["timeoutMs"]), (&taken["holder"], &json!(12_000)));
     // The page is back, on another server.
     let back = ann.opens(other).await;
     comes(&mut view, "takeover_attended", &["release"]).await;
@@ -108,7 +106,7 @@ async fn a_holder_is_seen_on_every_server_and_missed_when_the_last_page_closes()
     assert_eq!(town.post(owner, path, &of_call).await.0, 200);
     let holder = comes(&mut view, "takeover", &[]).await["holder"].clone();
     for n in 0..4 {
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        tokio::time::sleep(Duration::from_millis(1500)).await;
         let words = order(&call, &json!({ "text": format!("word {n}") }));
         assert_eq!(town.post(other, "/override/text", &words).await.0, 200);
         comes(&mut view, "assistant_override", &["takeover_unattended"]).await;
@@ -130,11 +128,7 @@ async fn a_holder_is_seen_on_every_server_and_missed_when_the_last_page_closes()
 async fn a_holder_is_found_by_the_server_that_goes_on_with_the_call() {
     let files = vec![("phony.toml", POLICY.to_owned())];
     let mut town = Town::of(Plan { speed: 8.0, files, ..Plan::default() }).await;
-    let (caller, line) = Caller::live();
-    let call = town.twilio.dial_in(CALLER, CALLED, caller).unwrap();
-    let mut view = town.view(town.owner().await, &format!("?callSid={call}")).await;
-    comes(&mut view, "assistant_response", &[]).await;
-    let owner = town.owner().await;
+    let (call, line, owner) = begin(&town).await;
     let other = 1 - owner;
     let mut view = town.view(other, &format!("?callSid={call}")).await;
     let (page, ann_cookie) = {
