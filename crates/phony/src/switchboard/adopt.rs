@@ -260,7 +260,7 @@ impl Switchboard {
                 Ok(Reply::Refused(refused)) => done(Err(refused)),
                 // Nothing was done, and will not be.
                 Ok(Reply::Gone) => ControlFlow::Continue(Unreached::Moving.into()),
-                Err(not_yet @ (Unreached::Moving | Unreached::Silent)) => {
+                Err(not_yet @ (Unreached::Moving | Unreached::Silent | Unreached::NoRedis)) => {
                     ControlFlow::Continue(not_yet.into())
                 }
                 Ok(Reply::Next(_) | Reply::Released(_)) => {
