@@ -45,8 +45,18 @@ export function chipText(event: CallEvent): { label: string; detail: string } {
       return { label: "Whisper to AI", detail: event.text };
     case "takeover":
       return { label: "A human took over", detail: event.text };
+    case "takeover_unattended":
+      return {
+        label: "The human is not there",
+        detail: event.timeoutMs ? `the AI goes on in ${age(event.timeoutMs)}` : "",
+      };
+    case "takeover_attended":
+      return { label: "The human is back", detail: "" };
     case "release":
-      return { label: "Back to the AI", detail: event.text };
+      return {
+        label: "Back to the AI",
+        detail: event.by === "policy" ? "the human had left" : event.text,
+      };
     case "dtmf":
       return { label: "Caller pressed", detail: event.digit };
     case "error":

@@ -157,6 +157,8 @@ export const t = {
     const words: Record<ReasonKind, string> = {
       question: `question waiting ${age(ms)}`,
       reply: `reply held ${age(ms)}`,
+      abandoned: `left alone by whoever took over ${age(ms)} ago`,
+      unanswered: `caller unanswered for ${age(ms)}`,
       human: "asks for a human",
       misunderstood: "repeated misunderstanding",
       silence: `silent for ${age(ms)}`,
@@ -222,6 +224,13 @@ export const t = {
     takeover: "Take over",
     release: "Release",
     takenOver: "You speak. The AI is silent and listens.",
+    takenOverByOther: "Another supervisor speaks. The AI is silent and listens.",
+    takenOverByNobody: "Whoever took over is not there.",
+    takeoverFrom: "Take it over",
+    goesOn: (ms: number) =>
+      ms > 0 ? `The AI goes on in ${Math.ceil(ms / 1000)} s.` : "The AI goes on now.",
+    unanswered: (times: number) =>
+      `The caller has spoken ${count(times, "time", "times")} without an answer.`,
     takeoverHelp: "The AI falls silent; your words go through “Say to caller”.",
     keypad: "Keypad",
     digit: (digit: string) => `Digit ${digit}`,
@@ -492,6 +501,8 @@ export const t = {
     titles: (n: number) => `${n} calls need you`,
     question: (text: string) => `The AI asks: ${text}`,
     reply: (text: string) => `Held reply: ${text}`,
+    abandoned: "Whoever took over a call is not there.",
+    unanswered: "A caller speaks and nobody answers.",
   },
   announce: {
     said: (who: string, text: string) => `${who}: ${text}`,

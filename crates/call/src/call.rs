@@ -1,8 +1,8 @@
 //! The call itself: its state, and what it does with each input.
 //!
 //! This file holds the surface and the small verbs that everything else is made of. The inputs are
-//! taken in by the files beside it: `line` (carrier), `reply` (model), `hands` (supervisor),
-//! `clock` (deadlines) and `ending`.
+//! taken in by the files beside it: `line` (carrier), `reply` (model), `hands` and `holder`
+//! (supervisor), `clock` (deadlines) and `ending`.
 //!
 //! # To add an input or an action
 //!
@@ -15,6 +15,7 @@ mod clock;
 mod ending;
 mod hands;
 mod hang_up;
+mod holder;
 mod line;
 mod moving;
 mod outbound;
@@ -28,11 +29,12 @@ use jiff::Timestamp;
 
 use self::ending::Ending;
 use self::hang_up::HangingUp;
+pub use self::holder::Presence;
 use self::reply::{Reply, Written};
 use crate::carrier::{FromCarrier, ToCarrier};
 use crate::deadline::{Deadline, Deadlines};
 use crate::event::{Answerer, CommandName, Direction, EndReason, Event, EventBody, Source, Stage};
-use crate::ids::{CallSid, PhoneNumber, TurnId};
+use crate::ids::{CallSid, PhoneNumber, SupervisorId, TurnId};
 use crate::model::{FromModel, ToModel};
 use crate::phase::Phase;
 use crate::playback::{Keys, Playback, Spoken};
@@ -87,6 +89,13 @@ pub enum Input {
     HandOver,
     /// The money for all calls together runs out.
     Budget(Budget),
+    /// A supervisor can be seen, or no more. Only the one who holds the takeover matters.
+    Presence {
+        /// Who.
+        who: SupervisorId,
+        /// What is seen of them.
+        presence: Presence,
+    },
 }
 
 /// How much is left of the money for all calls together.
@@ -164,6 +173,8 @@ pub struct Call {
     answerer: Option<Answerer>,
     /// Since when the line costs money.
     line_since: Option<Instant>,
+    /// Whoever holds the takeover can be seen.
+    holder_is_here: bool,
     counters: Counters,
     outputs: Vec<Output>,
 }
@@ -272,6 +283,7 @@ impl Call {
             Input::Stop => self.on_stop(now),
             Input::HandOver => self.on_hand_over(now),
             Input::Budget(budget) => self.on_budget(now, budget),
+            Input::Presence { who, presence } => self.on_presence(now, &who, presence),
         }
         self.hand_over_if_quiet(now);
         self.take_outputs()
@@ -370,6 +382,7 @@ impl Call {
             last_written: None,
             answerer: None,
             line_since: None,
+            holder_is_here: false,
             counters: Counters::default(),
             outputs: Vec::new(),
         }
@@ -597,6 +610,7 @@ impl Call {
     fn settle(&mut self, now: Instant) {
         if self.transcript.human {
             self.state = State::HumanSpeaks;
+            self.expect_holder(now);
         } else if self.transcript.held.is_some() {
             self.hold_for_approval(now);
         } else if !self.transcript.questions.is_empty() {

@@ -47,9 +47,13 @@ pub enum Deadline {
     MaxCall,
     /// The call has cost as much as it may.
     Spend,
+    /// Whoever holds the takeover must have been seen, or the others are alarmed.
+    Unattended,
+    /// The same, or the model has the call again.
+    Abandoned,
 }
 
-const COUNT: usize = 21;
+const COUNT: usize = 23;
 
 /// Which deadlines are set, and for when.
 #[derive(Debug, Clone, Default)]
@@ -116,6 +120,8 @@ impl Deadlines {
         Deadline::Farewell,
         Deadline::MaxCall,
         Deadline::Spend,
+        Deadline::Unattended,
+        Deadline::Abandoned,
     ];
 }
 

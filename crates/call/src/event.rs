@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{CallSid, TurnId};
+use crate::ids::{CallSid, SupervisorId, TurnId};
 use crate::model::Usage;
 
 /// One event, in the form in which it is stored and shown.
@@ -257,10 +257,28 @@ pub enum EventBody {
         /// Who did it.
         #[serde(default = "supervisor")]
         by: By,
+        /// Who speaks. It comes again when somebody else does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        holder: Option<SupervisorId>,
+    },
+    /// Whoever holds the takeover has not been seen for a while.
+    TakeoverUnattended {
+        /// Who holds it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        holder: Option<SupervisorId>,
+        /// When the model speaks again if nobody comes.
+        #[serde(default)]
+        timeout_ms: u64,
+    },
+    /// Whoever holds the takeover is back.
+    TakeoverAttended {
+        /// Who holds it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        holder: Option<SupervisorId>,
     },
     /// The model speaks again.
     Release {
-        /// Who did it.
+        /// Who did it; the call's own rules if whoever spoke has gone.
         #[serde(default = "supervisor")]
         by: By,
     },

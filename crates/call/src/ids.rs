@@ -14,6 +14,9 @@ pub enum Invalid {
     /// Not a call's id: 1 to 64 letters, digits, `:`, `_` or `-`.
     #[error("not a call id (1 to 64 letters, digits, ':', '_' or '-')")]
     CallSid,
+    /// Not an id of a supervisor: 1 to 64 letters, digits, `_` or `-`.
+    #[error("not a supervisor's id (1 to 64 letters, digits, '_' or '-')")]
+    SupervisorId,
     /// Not a telephone number in E.164 form.
     #[error("not an E.164 telephone number such as +15005550006")]
     PhoneNumber,
@@ -57,6 +60,43 @@ impl fmt::Display for CallSid {
 }
 
 impl<'de> Deserialize<'de> for CallSid {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+/// Which log-in of a supervisor something came from: one for all tabs of a browser, one for all who use
+/// the same token. It tells nothing by which somebody else could log in.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct SupervisorId(Arc<str>);
+
+impl SupervisorId {
+    /// Takes 1 to 64 letters, digits, `_` and `-`.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let sane = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+        if (1..=64).contains(&text.len()) && text.bytes().all(sane) {
+            Ok(Self(text.into()))
+        } else {
+            Err(Invalid::SupervisorId)
+        }
+    }
+
+    /// The id as it was made.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SupervisorId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for SupervisorId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         Self::parse(&text).map_err(serde::de::Error::custom)

@@ -34,7 +34,7 @@ mod speakable;
 mod transcript;
 
 pub use action::{Action, Refused};
-pub use call::{Budget, Call, Counters, Identity, Input, Output};
+pub use call::{Budget, Call, Counters, Identity, Input, Output, Presence};
 pub use carrier::{EndStatus, FromCarrier, LegEnd, Next, NotHungUp, Parting, ToCarrier};
 pub use command::{Command, Malformed, Piece, Scanner};
 pub use deadline::Deadline;
@@ -45,7 +45,9 @@ pub use event::{
     Answerer, By, CommandName, Direction, EndReason, Event, EventBody, HeldCommand, Progress,
     Source, Speaker, Stage, ToolRef, Where,
 };
-pub use ids::{CallSid, Digits, Invalid, ItemId, ItemKind, PhoneNumber, TurnId, masked};
+pub use ids::{
+    CallSid, Digits, Invalid, ItemId, ItemKind, PhoneNumber, SupervisorId, TurnId, masked,
+};
 pub use model::{Fault, FromModel, Item, ItemBody, Outcome, Prices, ToModel, Usage};
 pub use party::recorded_party;
 pub use phase::Phase;

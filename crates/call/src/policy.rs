@@ -51,6 +51,11 @@ pub struct Policy {
     pub approval_limit: Duration,
     /// What happens when nobody agreed in time. Default: ask again.
     pub approval_timeout: ApprovalTimeout,
+    /// How long whoever holds a takeover may not be seen before the other supervisors are alarmed.
+    /// Default 20 s; a page that is loaded again is gone for a few seconds.
+    pub takeover_unattended: Duration,
+    /// How long whoever holds a takeover may not be seen before the model speaks again. Default 60 s.
+    pub takeover_abandoned: Duration,
     /// How often a caller who waits for a supervisor hears that we are still there. Default 20 s.
     pub hold_line: Duration,
     /// How long a lost line may take to come back. Default 30 s.
@@ -99,6 +104,8 @@ impl Default for Policy {
             question_limit: Duration::from_mins(1),
             approval_limit: Duration::from_mins(1),
             approval_timeout: ApprovalTimeout::AskAgain,
+            takeover_unattended: Duration::from_secs(20),
+            takeover_abandoned: Duration::from_mins(1),
             hold_line: Duration::from_secs(20),
             reconnect: Duration::from_secs(30),
             line_losses: 5,

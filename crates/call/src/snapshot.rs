@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::call::{Call, Counters, Identity, Parts};
 use crate::event::{Direction, EndReason, Event, EventBody, Progress, Source};
-use crate::ids::{CallSid, TurnId};
+use crate::ids::{CallSid, SupervisorId, TurnId};
 use crate::model::Usage;
 use crate::phase::Phase;
 use crate::transcript::{EntryBody, Transcript};
@@ -54,6 +54,12 @@ pub struct Snapshot {
     pub held_turn: Option<TurnId>,
     /// Whether a human has taken over.
     pub human: bool,
+    /// Which log-in of a supervisor holds the takeover, if it is known.
+    pub holder: Option<SupervisorId>,
+    /// Since when the holder has been missed, if the other supervisors were alarmed.
+    pub unattended_since: Option<Timestamp>,
+    /// How often the caller has spoken since our side did.
+    pub unanswered: u32,
     /// Who said what.
     pub turns: Vec<Turn>,
     /// Tokens spent.
@@ -190,6 +196,9 @@ impl Snapshot {
             held_reply: transcript.held.as_ref().map(|held| held.text.clone()),
             held_turn: transcript.held.as_ref().map(|held| held.turn),
             human: transcript.human,
+            holder: transcript.holder.clone(),
+            unattended_since: transcript.unattended,
+            unanswered: transcript.unanswered,
             turns: turns.collect(),
             usage: transcript.usage,
             cost_usd: transcript.cost_usd,

@@ -13,7 +13,7 @@ use crate::event::{
     Answerer, By, CommandName, EndReason, Event, EventBody, HeldCommand, Progress, Source, Stage,
     ToolRef,
 };
-use crate::ids::{ItemId, ItemKind, PhoneNumber, TurnId};
+use crate::ids::{ItemId, ItemKind, PhoneNumber, SupervisorId, TurnId};
 use crate::model::{Item, ItemBody, Usage};
 
 /// What the model is told when a line that was lost has come back.
@@ -26,6 +26,17 @@ pub(crate) const KEYS_DROPPED: &str = "the line dropped the keys before they sou
 
 /// What the model is told that has put a number on the list in its text.
 const NOTED_WISH: &str = "The number is on the list of those that are never called again.";
+
+/// What the model is told when a human takes over.
+const HUMAN_SPEAKS: &str = "From here on a human colleague speaks with the caller in your place.";
+
+/// What the model is told when the human hands the call back.
+const HUMAN_DONE: &str = "You speak with the caller again.";
+
+/// What the model is told when the human has gone without that.
+const HUMAN_GONE: &str = "Your human colleague has left without handing the call back, and the caller \
+                          may have waited in silence. You speak with the caller again: say sorry \
+                          for the wait, and go on with what they need.";
 
 #[derive(Debug, Clone, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
@@ -41,6 +52,12 @@ pub(crate) struct Transcript {
     pub(crate) held: Option<HeldReply>,
     /// A human speaks.
     pub(crate) human: bool,
+    /// Who that is, if it is known.
+    pub(crate) holder: Option<SupervisorId>,
+    /// When the others were told that they are not there, if they have not come back.
+    pub(crate) unattended: Option<Timestamp>,
+    /// How often the caller has spoken since words of ours were heard last.
+    pub(crate) unanswered: u32,
     /// Why it ended, once it has.
     pub(crate) ended: Option<EndReason>,
     /// The newest turn that left a trace.
@@ -213,6 +230,7 @@ impl Transcript {
                 self.held = None;
                 // The record of a call that was lost may lack its last state.
                 self.status = self.status.map(|status| status.at_end(*reason));
+                (self.holder, self.unattended, self.unanswered) = (None, None, 0);
             }
             EventBody::Status { status } => self.status = Some(*status),
             EventBody::Disclosure { .. } => self.disclosed = Some(event.at),
@@ -226,6 +244,7 @@ impl Transcript {
             EventBody::Transcript { text, .. } => {
                 self.connected = true;
                 self.converses.answers();
+                self.unanswered += 1;
                 self.add(event, EntryBody::Caller(text.as_str().into()));
             }
             EventBody::Dtmf { digit } => {
@@ -247,6 +266,9 @@ impl Transcript {
                 self.turn = self.turn.max(turn.unwrap_or_default());
                 self.heard = None;
                 self.connected = true;
+                if !matches!(source, Source::Filler | Source::Hold) {
+                    self.unanswered = 0;
+                }
                 if *source == Source::Model {
                     self.converses.hears(!*interrupted);
                     self.replies += 1;
@@ -270,6 +292,7 @@ impl Transcript {
                 }
             }
             EventBody::AssistantOverride { text, .. } => {
+                self.unanswered = 0;
                 let body = EntryBody::Ours {
                     text: text.as_str().into(),
                     interrupted: false,
@@ -389,16 +412,19 @@ impl Transcript {
                     note(&format!("Guidance from your supervisor, not to be read out: {text}")),
                 );
             }
-            EventBody::Takeover { .. } => {
-                self.human = true;
-                self.add(
-                    event,
-                    note("From here on a human colleague speaks with the caller in your place."),
-                );
+            EventBody::Takeover { holder, .. } => {
+                self.holder.clone_from(holder);
+                self.unattended = None;
+                // The model need not know who of its colleagues speaks.
+                if !std::mem::replace(&mut self.human, true) {
+                    self.add(event, note(HUMAN_SPEAKS));
+                }
             }
-            EventBody::Release { .. } => {
-                self.human = false;
-                self.add(event, note("You speak with the caller again."));
+            EventBody::TakeoverUnattended { .. } => self.unattended = Some(event.at),
+            EventBody::TakeoverAttended { .. } => self.unattended = None,
+            EventBody::Release { by } => {
+                (self.human, self.holder, self.unattended) = (false, None, None);
+                self.add(event, note(if *by == By::Policy { HUMAN_GONE } else { HUMAN_DONE }));
             }
             EventBody::Latency { turn, stage, .. } => {
                 self.turn = self.turn.max(*turn);

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use phony_call::{
     Action, Agent, Answerer, Approval, By, Call, CallSid, Command, CommandName, Digits, Direction,
     Event, EventBody, Fault, FromCarrier, FromModel, Identity, Input, Item, ItemBody, LegEnd,
-    Outcome, Output, Parting, Phase, PhoneNumber, Phrases, Piece, Policy, Scanner, Source,
-    ToCarrier, ToModel, TurnId,
+    Outcome, Output, Parting, Phase, PhoneNumber, Phrases, Piece, Policy, Presence, Scanner,
+    Source, SupervisorId, ToCarrier, ToModel, TurnId,
 };
 use proptest::prelude::*;
 
@@ -33,7 +33,10 @@ enum Step {
     Tool(u8),
     Done(u8),
     Failed(u8),
-    Act(u8, String),
+    /// A supervisor orders something: nobody known, or one of two.
+    Act(u8, String, u8),
+    /// The first supervisor opens a page, or closes it.
+    Page(bool),
     Answered(Answerer),
     Stop,
     HandOver,
@@ -100,7 +103,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0u8..6).prop_map(Step::Tool),
         5 => (0u8..4).prop_map(Step::Done),
         2 => (0u8..5).prop_map(Step::Failed),
-        3 => (0u8..10, words()).prop_map(|(which, text)| Step::Act(which, text)),
+        3 => (0u8..10, words(), 0u8..3).prop_map(|(which, text, who)| Step::Act(which, text, who)),
+        1 => any::<bool>().prop_map(Step::Page),
         1 => prop::sample::select(vec![Answerer::Human, Answerer::Machine, Answerer::MachineReady])
             .prop_map(Step::Answered),
         1 => Just(Step::Stop),
@@ -135,6 +139,10 @@ struct Run {
     handed_over: bool,
     /// The attempt under way, or the reply that came of it, has a command to leave the call.
     leaves: bool,
+    /// The first supervisor holds the call and has a page open.
+    page_is_open: bool,
+    /// When somebody was last known to look after the caller.
+    attended: Instant,
 }
 
 impl Run {
@@ -185,6 +193,8 @@ impl Run {
             finished: false,
             handed_over: false,
             leaves: false,
+            page_is_open: false,
+            attended: start,
         };
         run.take(outputs);
         run
@@ -193,6 +203,11 @@ impl Run {
     fn input(&mut self, input: Input) {
         let outputs = self.call.handle(self.now, input);
         self.take(outputs);
+        if self.call.phase() != Phase::HumanSpeaks || self.page_is_open {
+            self.attended = self.now;
+        }
+        let alone = self.now - self.attended;
+        assert!(alone <= self.policy.takeover_abandoned, "the caller is alone for {alone:?}");
     }
 
     fn take(&mut self, outputs: Vec<Output>) {
@@ -238,6 +253,9 @@ impl Run {
 
     fn event(&mut self, event: Event) {
         let Some(seq) = event.seq else { return };
+        if matches!(event.body, EventBody::Takeover { .. } | EventBody::Release { .. }) {
+            self.page_is_open = false;
+        }
         if matches!(event.body, EventBody::Interrupt { .. } | EventBody::Resumed { .. }) {
             // The line forgets the utterance, and with it that it was open.
             self.sent.clear();
@@ -352,9 +370,17 @@ impl Run {
                 };
                 self.input(Input::Model(failed));
             }
-            Step::Act(which, text) => self.act(*which, text),
+            Step::Act(which, text, who) => self.act(*which, text, *who),
             Step::Answered(who) => {
                 self.input(Input::Carrier(FromCarrier::AnsweredBy(*who)));
+            }
+            Step::Page(open) => {
+                let presence = if *open { Presence::Here } else { Presence::GoneSince(self.now) };
+                if self.page_is_open {
+                    self.attended = self.now;
+                }
+                self.page_is_open = *open && self.call.holder() == Some(&supervisor(1));
+                self.input(Input::Presence { who: supervisor(1), presence });
             }
             Step::Stop => self.input(Input::Stop),
             Step::HandOver => self.input(Input::HandOver),
@@ -378,8 +404,9 @@ impl Run {
         self.input(Input::Model(FromModel::Tool { turn, call_id, name, arguments }));
     }
 
-    fn act(&mut self, which: u8, text: &str) {
+    fn act(&mut self, which: u8, text: &str, who: u8) {
         let text = text.to_owned();
+        let who = (who > 0).then(|| supervisor(who));
         let action = match which {
             0 => Action::Say { text: format!("SUPERVISOR {text}"), reply: None },
             1 => Action::Press(Digits::parse("5").unwrap()),
@@ -396,12 +423,13 @@ impl Run {
             _ => Action::End,
         };
         let before = format!("{:?}", self.call.snapshot(self.now));
-        if let Ok(outputs) = self.call.act(self.now, action) {
+        if let Ok(outputs) = self.call.act_as(self.now, who.as_ref(), action) {
             let spoken = |output: &Output| {
                 matches!(output, Output::Event(event)
                     if matches!(event.body, EventBody::AssistantOverride { .. }))
             };
             assert!(which != 8 || !outputs.iter().any(spoken), "an approval only approves");
+            self.attended = self.now;
             self.take(outputs);
         } else {
             let after = format!("{:?}", self.call.snapshot(self.now));
@@ -487,6 +515,10 @@ impl Run {
     fn wall_now(&self) -> jiff::Timestamp {
         self.wall + (self.now - self.start)
     }
+}
+
+fn supervisor(number: u8) -> SupervisorId {
+    SupervisorId::parse(&format!("supervisor-{number}")).unwrap()
 }
 
 fn part(text: &str, percent: usize) -> String {

@@ -14,7 +14,7 @@ use phony_call::{
     Action, Agent, Approval, ApprovalRules, ApprovalTimeout, Budget, Call, CallSid, CommandName,
     Country, Digits, Direction, EndStatus, Event, EventBody, Fault, FromCarrier, FromModel,
     Identity, Input, Item, ItemBody, LegEnd, Next, NotHungUp, Outcome, Output, Parting,
-    PhoneNumber, Policy, ToCarrier, ToModel, TurnId, Usage,
+    PhoneNumber, Policy, Presence, SupervisorId, ToCarrier, ToModel, TurnId, Usage,
 };
 
 #[test]
@@ -138,6 +138,7 @@ impl Stage {
                 self.agent.commands.insert(CommandName::DoNotCall);
             }
             ("policy", "max-call") => self.policy.max_call = seconds(),
+            ("policy", "takeover-abandoned") => self.policy.takeover_abandoned = seconds(),
             ("policy", "minute") => self.policy.prices.minute = value.parse().expect("dollars"),
             ("policy", "tokens") => {
                 self.policy.prices.output_text = value.parse().expect("dollars");
@@ -189,6 +190,10 @@ impl Stage {
         let call = self.call.as_mut().expect("the call has begun");
         let (who, what) = input.split_once(' ').unwrap_or((input, ""));
         let what = what.trim();
+        // A supervisor may have a name, as in `supervisor:ann`.
+        let (who, name) = who
+            .split_once(':')
+            .map_or((who, None), |(who, name)| (who, Some(SupervisorId::parse(name).unwrap())));
         let outputs = match who {
             "carrier" => call.handle(now, Input::Carrier(from_carrier(what))),
             "model" => call.handle(now, Input::Model(from_model(what))),
@@ -199,13 +204,19 @@ impl Stage {
                 call.handle(now, Input::Budget(budget))
             }
             "." => Vec::new(),
-            "supervisor" => match call.act(now, action(what)) {
+            "supervisor" => match call.act_as(now, name.as_ref(), action(what)) {
                 Ok(outputs) => outputs,
                 Err(refused) => {
                     let _ = writeln!(self.text, "{}  > refused   {refused}", time(ms));
                     Vec::new()
                 }
             },
+            "page" => {
+                let open = what == "open";
+                let presence = if open { Presence::Here } else { Presence::GoneSince(now) };
+                let who = name.expect("whose page it is, as in `page:ann`");
+                call.handle(now, Input::Presence { who, presence })
+            }
             "leg" => {
                 let (next, outputs) = call.leg_ended(now, leg(what));
                 self.write(ms, outputs);

@@ -167,6 +167,11 @@ impl From<Unreached> for ApiError {
         match unreached {
             Unreached::Unknown => Self::call_not_found(),
             Unreached::Ended => Self::new(ErrorCode::Conflict, unreached.to_string()),
+            Unreached::Uncertain => {
+                let details = serde_json::json!({ "outcome": "unknown" });
+                let message = unreached.to_string();
+                Self { details: Some(details), ..Self::new(ErrorCode::Unavailable, message) }
+            }
             Unreached::Silent | Unreached::Moving | Unreached::NoRedis => {
                 Self::new(ErrorCode::Unavailable, unreached.to_string())
             }

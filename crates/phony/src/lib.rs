@@ -10,12 +10,13 @@
 //! - `switchboard` uses `session`, the task of one call, on one of the `lanes`; that uses `registry`
 //!   and `events`.
 //! - `cluster` carries what one server wants of a call that another has, for `switchboard` and `http`.
+//! - `presence` sees which supervisors are there, for `session`, which tells its call.
 //! - `doctor` tries what `carriers` and `models` would do, for `cli` and `http`.
 //! - `history` is `events` and `store` as one: it writes the one into the other, and answers from
 //!   both.
 //! - `carriers`, `models` and `simulator` are the only ones that know a foreign format.
 //!
-//! Shared and changing are two things only: the registry and the event hub. Everything else is
+//! Shared and changing are three things only: the registry, the event hub, and who is there. Everything else is
 //! owned by one task; a carrier or a model is a future behind a pair of bounded channels, which `crew`
 //! runs in the task of its call.
 
@@ -36,6 +37,7 @@ pub mod http;
 pub mod lanes;
 pub mod models;
 mod numbers;
+pub mod presence;
 pub mod registry;
 pub mod safety;
 pub mod server;

@@ -5,8 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use phony_call::{
-    Action, Answerer, Budget, CallSid, EndStatus, LegEnd, Next, NotHungUp, Progress, Refused,
+    Action, Answerer, Budget, CallSid, EndStatus, LegEnd, Next, NotHungUp, Presence, Progress,
+    Refused, SupervisorId,
 };
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::{mpsc, oneshot};
@@ -18,13 +20,23 @@ use crate::carriers::CarrierPort;
 /// Letters that may wait for a call. Its task empties the box at once, so a full one is a fault.
 pub const MAILBOX: usize = 64;
 
+/// What a supervisor orders of a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// What to do.
+    pub action: Action,
+    /// Whose order it is, if it is known.
+    #[serde(default)]
+    pub by: Option<SupervisorId>,
+}
+
 /// What a call's task can be told from outside.
 #[derive(Debug)]
 pub enum Letter {
     /// A supervisor acts.
     Act {
-        /// What to do.
-        action: Action,
+        /// What to do, and who wants it.
+        order: Order,
         /// Whether it was done.
         reply: oneshot::Sender<Result<(), Refused>>,
     },
@@ -43,6 +55,13 @@ pub enum Letter {
     AnsweredBy(Answerer),
     /// The money for all calls together runs out.
     Budget(Budget),
+    /// A supervisor who may hold the takeover can be seen, or no more.
+    Presence {
+        /// Who.
+        who: SupervisorId,
+        /// What is seen of them.
+        presence: Presence,
+    },
     /// The carrier says that the call is over.
     Over(EndStatus),
     /// What the carrier said when it was asked to end the call.

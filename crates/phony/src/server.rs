@@ -41,6 +41,7 @@ use crate::http::{self, Auth, Http};
 use crate::lanes::Lanes;
 use crate::models::realtime::{self, BadSettings, RealtimeSettings, SessionSettings};
 use crate::models::{Tool, call_tools};
+use crate::presence::Supervisors;
 use crate::registry::{Registry, hex, random_token};
 use crate::safety::{self, Safety};
 use crate::store::{Store, StoreError};
@@ -343,6 +344,7 @@ fn switchboard(
     let (softphone, started) = (Softphone::new(softphone::carry), now());
     let dials = Dials::new(&config);
     let passes = Passes::new(config.twilio.auth_token.clone());
+    let supervisors = Supervisors::new(CLOCK.now, cluster.clone());
     Switchboard {
         config,
         port,
@@ -354,6 +356,7 @@ fn switchboard(
         dials: Arc::new(dials),
         cluster,
         reports: Arc::new(tokio::sync::Semaphore::new(REPORTS)),
+        supervisors,
         passes,
         models,
         softphone,

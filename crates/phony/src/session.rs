@@ -23,7 +23,8 @@ use crate::carriers::CarrierPort;
 use crate::crew::{self, Crew, Part, queue};
 use crate::events::Publisher;
 use crate::models::ModelPort;
-use crate::registry::{Handle, Letter, MAILBOX, Registered, Signal};
+use crate::presence::{Supervisors, Watched};
+use crate::registry::{Handle, Letter, MAILBOX, Order, Registered, Signal};
 use crate::telemetry::of_call;
 pub use hang_up::HangUp;
 pub use outbound::Outbound;
@@ -59,6 +60,8 @@ pub struct Start {
     pub outbound: Option<Outbound>,
     /// How the call is ended while it has no line; nothing where there is no network behind it.
     pub hang_up: Option<HangUp>,
+    /// Which supervisors are there.
+    pub supervisors: Arc<Supervisors>,
 }
 
 /// Holds a call to its end: itself, its line and its model.
@@ -103,6 +106,7 @@ fn begin(start: Start, crew: Crew) -> Option<Box<Held>> {
         publisher,
         outbound,
         hang_up,
+        supervisors,
     } = start;
     let Registered { mailbox, handle, stop, lost, place } = registered;
     let signals = Signals { kill: kill.clone(), lost, hand_over: hand_over.clone(), stop };
@@ -140,6 +144,8 @@ fn begin(start: Start, crew: Crew) -> Option<Box<Held>> {
         kill,
         hand_over,
         killed: false,
+        supervisors,
+        holder: None,
     };
     session.crew.join(signals);
     if !session.asleep {
@@ -177,6 +183,9 @@ struct Session {
     hand_over: CancellationToken,
     /// Everything ends at once.
     killed: bool,
+    supervisors: Arc<Supervisors>,
+    /// Who holds the takeover and is looked for.
+    holder: Option<Watched>,
 }
 
 impl Session {
@@ -184,6 +193,7 @@ impl Session {
         let timer = tokio::time::sleep_until(now().into());
         tokio::pin!(timer);
         while !self.finished {
+            self.watch_holder();
             let deadline = self.call.deadline();
             // Every word moves deadlines on. The timer is left where it is, goes off early and is
             // set then, once in some seconds.
@@ -243,6 +253,7 @@ impl Session {
                 | Letter::Progress(_)
                 | Letter::AnsweredBy(_)
                 | Letter::Budget(_)
+                | Letter::Presence { .. }
                 | Letter::Over(_)
                 | Letter::HungUp(Ok(()))
                 | Letter::Snapshot(_)
@@ -254,8 +265,8 @@ impl Session {
     fn open_letter(&mut self, letter: Letter) {
         // Whoever asked may have gone away meanwhile; the answer is then nobody's.
         match letter {
-            Letter::Act { action, reply } => {
-                let done = self.call.act(now(), action);
+            Letter::Act { order: Order { action, by }, reply } => {
+                let done = self.call.act_as(now(), by.as_ref(), action);
                 let asks = matches!(&done, Ok(outputs) if outputs.contains(&Output::HangUp));
                 let done = done.map(|outputs| self.perform(outputs));
                 if asks && !self.finished && self.ending.len() < MAILBOX {
@@ -288,6 +299,9 @@ impl Session {
             }
             Letter::Budget(budget) => self.input(Input::Budget(budget)),
             Letter::HungUp(outcome) => self.hung_up(outcome),
+            Letter::Presence { who, presence } => {
+                self.input(Input::Presence { who, presence });
+            }
             Letter::Over(status) => self.input(Input::Carrier(FromCarrier::Over { status })),
             Letter::Signal(signal) => match signal {
                 Signal::Stop => self.input(Input::Stop),
@@ -401,6 +415,18 @@ impl Session {
         if std::mem::take(&mut self.asleep) {
             self.reach_model();
         }
+    }
+
+    /// Looks for whoever holds the takeover, and for nobody else.
+    fn watch_holder(&mut self) {
+        let holder = self.call.holder();
+        if holder == self.holder.as_ref().map(|watched| &watched.who) {
+            return;
+        }
+        let watched = holder.map(|who| self.supervisors.watch(who, self.handle.clone()));
+        let (watched, part) = watched.unzip();
+        self.holder = watched;
+        self.run(part);
     }
 
     fn reach_model(&mut self) {

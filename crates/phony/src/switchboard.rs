@@ -25,6 +25,7 @@ use crate::events::{Hub, Publisher};
 use crate::history::History;
 use crate::lanes::Lanes;
 use crate::models::ModelPort;
+use crate::presence::Supervisors;
 use crate::registry::{Handle, Registered, Registry};
 use crate::safety::Safety;
 use crate::safety::pace::Slot;
@@ -62,6 +63,8 @@ pub struct Switchboard {
     pub cluster: Option<Arc<Cluster>>,
     /// Places for carriers' reports that cannot be passed on yet.
     pub reports: Arc<Semaphore>,
+    /// Which supervisors are there.
+    pub supervisors: Arc<Supervisors>,
     /// What tokens say by themselves.
     pub passes: Passes,
     /// How a call reaches its model.
@@ -308,6 +311,7 @@ impl Switchboard {
             publisher,
             outbound,
             hang_up,
+            supervisors: Arc::clone(&self.supervisors),
         };
         self.lanes.spawn(&self.calls, session::run(Box::new(start)));
     }

@@ -77,6 +77,8 @@ export const api = {
       throw error;
     }
   },
+  /** Which log-in this browser has: the `holder` of the takeovers that are its own. */
+  me: async (signal?: AbortSignal) => (await get<{ session: string }>("/session", signal)).session,
   login: (token: string) => post<void>("/login", { token }),
   logout: () => post<void>("/logout", {}),
 

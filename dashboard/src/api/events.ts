@@ -111,12 +111,20 @@ export interface Worded extends Base {
     | "response_approved"
     | "response_rejected"
     | "whisper"
-    | "takeover"
     | "release";
   text: string;
   reason?: string;
   /** False for a question that nobody answered in time. */
   answered?: boolean;
+}
+
+/** A human speaks, has not been seen for a while, or is back. `holder`: which log-in; empty where the
+ * server does not tell. `timeoutMs`: after how long the AI goes on. */
+export interface Takeover extends Base {
+  type: "takeover" | "takeover_unattended" | "takeover_attended";
+  text: string;
+  holder: string;
+  timeoutMs?: number;
 }
 
 /** A command that a held reply carries, done if the reply is sent as it is. */
@@ -183,6 +191,7 @@ export type CallEvent =
   | Usage
   | Fault
   | Worded
+  | Takeover
   | Waiting
   | Resumed
   | Transfer
@@ -294,7 +303,6 @@ function read(type: string, base: Base, raw: Raw): CallEvent {
     case "response_approved":
     case "response_rejected":
     case "whisper":
-    case "takeover":
     case "release":
       return {
         ...base,
@@ -302,6 +310,16 @@ function read(type: string, base: Base, raw: Raw): CallEvent {
         text: text(raw, "text"),
         reason: optional(raw, "reason"),
         answered: raw.answered !== false,
+      };
+    case "takeover":
+    case "takeover_unattended":
+    case "takeover_attended":
+      return {
+        ...base,
+        type,
+        text: text(raw, "text"),
+        holder: text(raw, "holder"),
+        timeoutMs: number(raw, "timeoutMs"),
       };
     case "query":
     case "pending_response":

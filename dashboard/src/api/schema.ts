@@ -405,7 +405,12 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Silences the AI; a human speaks through `/override/text`. */
+        /**
+         * Silences the AI; a human speaks through `/override/text`.
+         * @description Whoever orders it holds the takeover and is to be seen: by an open `/events/ws`, or by orders. If
+         *     they are not, the others are alarmed after 20 s and the AI goes on after 60 s. A takeover that
+         *     somebody else holds is taken over from them.
+         */
         post: operations["takeover"];
         delete?: never;
         options?: never;
@@ -524,6 +529,26 @@ export interface paths {
         };
         /** On which errands people can be called. */
         get: operations["list_scenarios"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Which log-in this is: by that a page knows whether it holds a takeover. All tabs of a browser are
+         *     one, and so are all who use the same token.
+         */
+        get: operations["session"];
         put?: never;
         post?: never;
         delete?: never;
@@ -938,6 +963,11 @@ export interface components {
         /** @description The scenarios there are. */
         Scenarios: {
             scenarios: components["schemas"]["Errand"][];
+        };
+        /** @description A log-in. */
+        Session: {
+            /** @description Its name in `holder` of calls and events. */
+            session: string;
         };
         /** @description A place in a scenario's texts. */
         Slot: {
@@ -2666,6 +2696,41 @@ export interface operations {
                 };
             };
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };

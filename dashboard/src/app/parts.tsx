@@ -1,6 +1,6 @@
 /** Small things that several pages show: a phone number, a phase, a reason, a length. */
 import { useState } from "react";
-import type { Reason } from "../model/attention";
+import { isUrgent, type Reason } from "../model/attention";
 import type { Call, Phase } from "../model/call";
 import { clock, grouped, masked } from "../model/format";
 import { t } from "../texts";
@@ -51,7 +51,7 @@ export function PhaseLabel(props: { phase: Phase }) {
 export function ReasonChip(props: { reason: Reason; now: number }) {
   const { kind, since } = props.reason;
   return (
-    <span className={css.reason} data-urgent={kind === "question" || kind === "reply"}>
+    <span className={css.reason} data-urgent={isUrgent(kind)}>
       {t.reason(kind, since === 0 ? 0 : props.now - since)}
     </span>
   );

@@ -1,7 +1,7 @@
 /** A sound and a notification when a call begins to wait for a human. */
 import { go, paths } from "../app/router";
 import { settings } from "../app/settings";
-import { waits } from "../model/attention";
+import { isUnanswered, waits } from "../model/attention";
 import { t } from "../texts";
 import { store } from "./index";
 import { mayNotify, show } from "./notices";
@@ -57,9 +57,11 @@ function waiting(): Map<string, Wait> {
   };
   for (const call of store.values()) {
     if (!waits(call)) continue;
-    const { callSid, question, reply } = call;
+    const { callSid, question, reply, unattended, unanswered } = call;
     if (question) add(callSid, `q ${question.since}`, t.alert.question(question.text));
     if (reply) add(callSid, `r ${reply.since}`, t.alert.reply(reply.text));
+    if (unattended) add(callSid, `u ${unattended.since}`, t.alert.abandoned);
+    if (isUnanswered(call)) add(callSid, `n ${unanswered.since}`, t.alert.unanswered);
   }
   return found;
 }

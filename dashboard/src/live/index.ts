@@ -1,7 +1,7 @@
 /** The page's one store and one stream, and the hooks by which components read them. */
 import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
 import { api, onDate } from "../api/client";
-import { byAttention, waits } from "../model/attention";
+import { byAttention, isUnanswered, waits } from "../model/attention";
 import type { Call } from "../model/call";
 import { monotonic, serverClock } from "./clock";
 import { CallStore } from "./store";
@@ -153,7 +153,9 @@ function ranked(wanted: (call: Call) => boolean) {
   const shapeNow = () => {
     let key = "";
     for (const call of store.live()) {
-      key += `${call.callSid}${call.question ? "q" : ""}${call.reply ? "r" : ""};`;
+      const { callSid, question, reply, unattended } = call;
+      const waits = [question && "q", reply && "r", unattended && "u", isUnanswered(call) && "n"];
+      key += `${callSid}${waits.filter(Boolean).join("")};`;
     }
     return key;
   };

@@ -11,7 +11,7 @@ import { agents, nodes, report, scenarios } from "./catalogue";
 import { answer, failure } from "./http";
 import { longCall, streaming } from "./load";
 import { MockPhone } from "./phone";
-import { MockServer } from "./server";
+import { ME, MockServer } from "./server";
 
 export function install(): void {
   const options = new URLSearchParams(location.search);
@@ -43,6 +43,7 @@ export function install(): void {
       loggedIn = false;
       return answer({ status: "ok" });
     }
+    if (path === "/session") return answer({ session: ME });
     if (path === "/healthz")
       return answer({ status: "ok", uptime: 93_784, activeCalls: server.live().length });
     if (path === "/readyz") return answer({});

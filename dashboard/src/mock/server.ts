@@ -37,6 +37,9 @@ const epoch = Date.now() + SKEW_MS - performance.now();
 /** The server's time, whatever becomes of the browser's clock. */
 export const serverNow = (): number => epoch + performance.now();
 
+/** Which log-in the page has. */
+export const ME = "0123456789abcdef";
+
 class MockSocket implements SocketLike {
   onopen: (() => void) | null = null;
   onmessage: ((message: { data: unknown }) => void) | null = null;
@@ -185,6 +188,8 @@ export class MockServer {
         this.add(callSid, "session_end", { reason: "transferred" });
         break;
       case "takeover":
+        this.add(callSid, action, { by, holder: ME });
+        break;
       case "release":
         this.add(callSid, action, { by });
         break;

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { toEvent } from "../api/events";
-import { byAttention, reasons } from "./attention";
+import { byAttention, isUrgent, reasons, waitingSince, waits } from "./attention";
 import { board, conditions } from "./board";
 import { applyAll, type Call, newCall } from "./call";
 
@@ -44,6 +44,46 @@ test("a caller who asks for a person needs one, until a human has the call", () 
   const wish = { speaker: "caller", text: "let me talk to a real person please" };
   expect(kinds(call("CA1", [1, "transcript", wish]), 3)).toEqual(["human"]);
   expect(kinds(call("CA1", [1, "transcript", wish], [2, "takeover"]), 3)).toEqual([]);
+});
+
+test("a takeover whose holder is gone is a reason, until they or others are there", () => {
+  const missed: [number, string, object] = [20, "takeover_unattended", { timeoutMs: 40_000 }];
+  const left = call("CA1", [1, "takeover", { holder: "ann" }], missed);
+  expect(reasons(left, T0 + 30_000)).toEqual([{ kind: "abandoned", since: T0 + 20_000 }]);
+  expect([waits(left), isUrgent("abandoned")]).toEqual([true, true]);
+  const plain = call("CA2", [1, "transcript", { speaker: "caller", text: "a human please" }]);
+  expect(byAttention([plain, left], T0 + 30_000)[0]).toBe(left);
+  for (const after of ["takeover_attended", "release", "takeover", "session_end"]) {
+    const settled = call("CA1", [1, "takeover", { holder: "ann" }], missed, [22, after, {}]);
+    expect(kinds(settled, 23), after).toEqual([]);
+    expect(waits(settled), after).toBe(false);
+  }
+});
+
+test("a caller who speaks three times unanswered needs a human, whoever has the call", () => {
+  const says = (second: number): [number, string, object] => [
+    second,
+    "transcript",
+    { speaker: "caller", text: "hello" },
+  ];
+  const filler = { text: "One moment.", interrupted: false, source: "filler" };
+  for (const before of [
+    [1, "takeover", { holder: "ann" }],
+    [1, "whisper"],
+  ] as const) {
+    const two = call("CA1", [...before] as [number, string], says(2), says(5));
+    expect(kinds(two, 6)).toEqual([]);
+    const still: [number, string, object] = [7, "assistant_response", filler];
+    const three = call("CA1", [...before] as [number, string], says(2), says(5), still, says(9));
+    expect(reasons(three, T0 + 10_000)).toEqual([{ kind: "unanswered", since: T0 + 2_000 }]);
+    expect([waits(three), waitingSince(three)]).toEqual([true, T0 + 2_000]);
+    const human = call("CA1", says(2), says(5), says(9), [
+      10,
+      "assistant_override",
+      { text: "Yes" },
+    ]);
+    expect(kinds(human, 11)).toEqual([]);
+  }
 });
 
 test("one misunderstanding is human, two are a reason", () => {

@@ -5,6 +5,8 @@ import { LATENCY_BUDGET_MS, turnLatency } from "./latency";
 export type ReasonKind =
   | "question"
   | "reply"
+  | "abandoned"
+  | "unanswered"
   | "human"
   | "misunderstood"
   | "silence"
@@ -17,10 +19,12 @@ export interface Reason {
   since: number;
 }
 
-/** The heavier, the higher in the list. Questions and held replies keep a caller waiting. */
+/** The heavier, the higher in the list. The first four keep a caller waiting. */
 const WEIGHT: Record<ReasonKind, number> = {
   question: 1_000,
   reply: 1_000,
+  abandoned: 1_000,
+  unanswered: 1_000,
   human: 400,
   fault: 300,
   misunderstood: 200,
@@ -28,6 +32,8 @@ const WEIGHT: Record<ReasonKind, number> = {
   latency: 50,
 };
 
+/** How often a caller speaks in vain before somebody should look. */
+const UNANSWERED = 3;
 const SILENCE_MS = 15_000;
 const RECENT_FAULT_MS = 60_000;
 /** How many of the newest turns are looked at. */
@@ -43,6 +49,8 @@ export function reasons(call: Call, now: number): Reason[] {
   const found: Reason[] = [];
   if (call.question) found.push({ kind: "question", since: call.question.since });
   if (call.reply) found.push({ kind: "reply", since: call.reply.since });
+  if (call.unattended) found.push({ kind: "abandoned", since: call.unattended.since });
+  if (isUnanswered(call)) found.push({ kind: "unanswered", since: call.unanswered.since });
   if (call.takenOver) return found;
 
   const turns = recentTurns(call.items);
@@ -62,9 +70,19 @@ export function reasons(call: Call, now: number): Reason[] {
   return found;
 }
 
-/** Whether a supervisor has something to press. */
+/** Whether the caller waits for a supervisor. */
 export function waits(call: Call): boolean {
-  return call.question !== undefined || call.reply !== undefined;
+  return call.question !== undefined || call.reply !== undefined || isAlone(call);
+}
+
+/** Whether nobody speaks with the caller: who took over is gone, or nobody answers. */
+export function isAlone(call: Call): boolean {
+  return call.unattended !== undefined || isUnanswered(call);
+}
+
+/** Whether the caller has spoken several times in vain. */
+export function isUnanswered(call: Call): boolean {
+  return call.phase !== "ended" && call.unanswered.times >= UNANSWERED;
 }
 
 /** Those who need a human first, the longest waiting among them first; then the longest calls. */
@@ -81,12 +99,19 @@ export function byAttention(calls: readonly Call[], now: number): Call[] {
     .map((entry) => entry.call);
 }
 
-/** When the oldest question or held reply of a call began to wait; infinitely late if none. */
+/** Since when the caller has waited for a supervisor; infinitely late if they do not. */
 export function waitingSince(call: Call): number {
   return Math.min(
     call.question?.since ?? Number.POSITIVE_INFINITY,
     call.reply?.since ?? Number.POSITIVE_INFINITY,
+    call.unattended?.since ?? Number.POSITIVE_INFINITY,
+    isUnanswered(call) ? call.unanswered.since : Number.POSITIVE_INFINITY,
   );
+}
+
+/** Whether a reason means that a caller waits for a supervisor. */
+export function isUrgent(kind: ReasonKind): boolean {
+  return WEIGHT[kind] >= WEIGHT.question;
 }
 
 function weight(call: Call, now: number): number {

@@ -232,6 +232,21 @@ describe("what waits for a human", () => {
   });
 });
 
+test("a takeover has a holder, who may be missed and come back, or be followed by another", () => {
+  const taken = (seq: number, holder: string) => event(seq, "takeover", { holder });
+  let call = applyAll(newCall(SID), [start, taken(2, "ann")]);
+  expect([call.takenOver, call.holder, call.unattended]).toEqual([true, "ann", undefined]);
+  call = apply(call, event(3, "takeover_unattended", { holder: "ann", timeoutMs: 40_000 }));
+  const since = call.lastEventAt;
+  expect([call.phase, call.unattended]).toEqual(["human", { since, until: since + 40_000 }]);
+  call = apply(call, event(4, "takeover_attended", { holder: "ann" }));
+  expect([call.holder, call.unattended]).toEqual(["ann", undefined]);
+  call = applyAll(call, [event(5, "takeover_unattended", {}), taken(6, "bob")]);
+  expect([call.holder, call.unattended]).toEqual(["bob", undefined]);
+  call = apply(call, event(7, "release", { by: "policy" }));
+  expect([call.takenOver, call.holder, call.phase]).toEqual([false, "", "listening"]);
+});
+
 test("a human who took over keeps the call while the caller speaks", () => {
   const call = applyAll(newCall("CA33333333333333333333333333333333"), recorded(takeover));
   expect(call.takenOver).toBe(true);

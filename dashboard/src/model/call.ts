@@ -100,6 +100,12 @@ export interface Call {
   queued: Waiting[];
   reply: Waiting | undefined;
   takenOver: boolean;
+  /** Which log-in holds the takeover; empty if nobody does, or if the server does not tell. */
+  holder: string;
+  /** Whoever holds the takeover has not been seen since before then; the AI goes on at `until`. */
+  unattended: { since: number; until: number | undefined } | undefined;
+  /** How often the caller has spoken since our side did, and when that began. */
+  unanswered: { times: number; since: number };
   /** By turn, by stage, in milliseconds. */
   latency: Record<number, Record<string, number>>;
   lastLatencyTurn: number;
@@ -134,6 +140,9 @@ export function newCall(callSid: string): Call {
     queued: [],
     reply: undefined,
     takenOver: false,
+    holder: "",
+    unattended: undefined,
+    unanswered: { times: 0, since: 0 },
     latency: {},
     lastLatencyTurn: 0,
     tokens: {},
@@ -306,7 +315,8 @@ function numbered(before: Call, event: CallEvent): Call {
         question: undefined,
         queued: [],
         reply: undefined,
-        takenOver: false,
+        ...FREE,
+        unanswered: ANSWERED,
         items: note(),
       };
     case "transcript":
@@ -315,6 +325,7 @@ function numbered(before: Call, event: CallEvent): Call {
         hearing: "",
         // Of a reply that was cut off before its first word nothing more is told.
         draft: call.draft?.heard === undefined ? call.draft : undefined,
+        unanswered: event.speaker === "assistant" ? ANSWERED : oneMore(call.unanswered, at),
         items: said({ who: event.speaker === "assistant" ? "ai" : "caller", text: event.text }),
       };
     case "assistant_response": {
@@ -329,6 +340,8 @@ function numbered(before: Call, event: CallEvent): Call {
       return {
         ...enter(call, waitingOr(call, rest), at),
         draft: supervisor ? call.draft : restOfDraft(event, call.draft),
+        // Words that only fill the time answer nothing.
+        unanswered: /^(filler|hold)$/.test(event.source) ? call.unanswered : ANSWERED,
         items:
           (supervisor ? corrected(call.items, spoken) : undefined) ??
           said({ who: supervisor ? "supervisor" : "ai", ...spoken }),
@@ -348,6 +361,7 @@ function numbered(before: Call, event: CallEvent): Call {
     case "assistant_override":
       return {
         ...enter(call, call.takenOver ? "human" : "speaking", at),
+        unanswered: ANSWERED,
         items: said({ who: "supervisor", text: event.text }),
       };
     case "interrupt":
@@ -381,9 +395,22 @@ function numbered(before: Call, event: CallEvent): Call {
         items: note(),
       };
     case "takeover":
-      return { ...enter(call, "human", at), takenOver: true, draft: undefined, items: note() };
+      return {
+        ...enter(call, "human", at),
+        takenOver: true,
+        holder: event.holder,
+        unattended: undefined,
+        draft: undefined,
+        items: note(),
+      };
+    case "takeover_unattended": {
+      const until = event.timeoutMs === undefined ? undefined : at + event.timeoutMs;
+      return { ...call, unattended: { since: at, until }, items: note() };
+    }
+    case "takeover_attended":
+      return { ...call, unattended: undefined, items: note() };
     case "release":
-      return { ...enter(call, "listening", at), takenOver: false, items: note() };
+      return { ...enter(call, "listening", at), ...FREE, items: note() };
     case "session_transfer":
       return { ...enter(call, "transferred", at), items: note() };
     case "latency": {
@@ -415,6 +442,15 @@ function numbered(before: Call, event: CallEvent): Call {
     case "unknown":
       return { ...call, items: note() };
   }
+}
+
+/** No human has the call. */
+const FREE = { takenOver: false, holder: "", unattended: undefined } as const;
+
+const ANSWERED = { times: 0, since: 0 };
+
+function oneMore(before: Call["unanswered"], at: number): Call["unanswered"] {
+  return { times: before.times + 1, since: before.times === 0 ? at : before.since };
 }
 
 function enter(call: Call, phase: Phase, at: number): Call {

@@ -16,6 +16,7 @@ import { follow, paths } from "../app/router";
 import { hidden, Loading, Notice } from "../app/states";
 import { useToast } from "../app/toasts";
 import { stream, useCall, useLink, useNow } from "../live/index";
+import { waits } from "../model/attention";
 import type { Call } from "../model/call";
 import { dollars } from "../model/format";
 import { t } from "../texts";
@@ -84,7 +85,7 @@ function Present(props: { call: Call; seq: number | undefined }) {
   return (
     <Box sx={page}>
       <Head call={call} />
-      {!ended && (call.question || call.reply) && (
+      {!ended && waits(call) && (
         <Paper
           variant="outlined"
           component="section"

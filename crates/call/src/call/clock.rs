@@ -35,6 +35,8 @@ impl Call {
             Deadline::Farewell => self.leave(now),
             Deadline::MaxCall => self.on_max_call(now),
             Deadline::Spend => self.on_spend(now),
+            Deadline::Unattended => self.on_unattended(now),
+            Deadline::Abandoned => self.on_abandoned(now),
         }
     }
 

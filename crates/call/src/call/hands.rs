@@ -7,13 +7,28 @@ use crate::action::{Action, Refused};
 use crate::command::{Piece, Scanner};
 use crate::deadline::Deadline;
 use crate::event::{By, EventBody, Source, ToolRef};
-use crate::ids::TurnId;
+use crate::ids::{SupervisorId, TurnId};
 use crate::speakable::without_controls;
 
 impl Call {
     /// Does what a supervisor orders, or refuses it and leaves the call as it was.
+    /// It is not known who the supervisor is.
     pub fn act(&mut self, now: Instant, action: Action) -> Result<Vec<Output>, Refused> {
-        self.may_act(&action)?;
+        self.act_as(now, None, action)
+    }
+
+    /// The same, for the supervisor who ordered it: whoever takes over holds the takeover.
+    pub fn act_as(
+        &mut self,
+        now: Instant,
+        who: Option<&SupervisorId>,
+        action: Action,
+    ) -> Result<Vec<Output>, Refused> {
+        if let Err(refused) = self.may_act(who, &action) {
+            self.on_refused(now, who);
+            return Err(refused);
+        }
+        self.on_order(now, who, &action);
         // A human who steps in during the AI's goodbye keeps the call.
         if matches!(action, Action::Say { .. } | Action::TakeOver) {
             self.call_off_ending(now, "a supervisor stepped in");
@@ -25,14 +40,8 @@ impl Call {
             Action::Transfer(target) => self.end_by_supervisor(now, Some(target)),
             Action::Answer { text, .. } => self.close_question(now, Some(text)),
             Action::Whisper(text) => self.act_whisper(now, text),
-            Action::TakeOver => self.act_take_over(now),
-            Action::Release => {
-                self.emit(now, EventBody::Release { by: By::Supervisor });
-                self.owed |= self.transcript.owes();
-                if matches!(self.state, State::HumanSpeaks) {
-                    self.settle(now);
-                }
-            }
+            Action::TakeOver => self.act_take_over(now, who),
+            Action::Release => self.release(now, By::Supervisor),
             Action::Reject { reason, .. } => {
                 let text = reason.unwrap_or_default();
                 self.emit(now, EventBody::ResponseRejected { text, by: By::Supervisor });
@@ -48,7 +57,7 @@ impl Call {
     }
 
     /// Whether the action can be done. All refusals are here: a refused action changes nothing.
-    fn may_act(&self, action: &Action) -> Result<(), Refused> {
+    fn may_act(&self, who: Option<&SupervisorId>, action: &Action) -> Result<(), Refused> {
         self.has_room_for(action)?;
         match action {
             Action::Say { reply: Some(reply), .. } => {
@@ -62,7 +71,10 @@ impl Call {
             }
             Action::Answer { query, .. } => self.is_asked(*query),
             Action::Reject { reply, .. } => self.is_held(*reply),
-            Action::TakeOver if self.transcript.human => Err(Refused::AlreadyTakenOver),
+            // Somebody else may take it from whoever holds it.
+            Action::TakeOver if self.transcript.human && self.holder() == who => {
+                Err(Refused::AlreadyTakenOver)
+            }
             Action::Release if !self.transcript.human => Err(Refused::NotTakenOver),
             Action::TakeOver | Action::Release | Action::End | Action::Whisper(_) => Ok(()),
         }
@@ -152,7 +164,7 @@ impl Call {
         self.rethink(now);
     }
 
-    fn act_take_over(&mut self, now: Instant) {
+    fn act_take_over(&mut self, now: Instant, who: Option<&SupervisorId>) {
         // What is on the line already plays out; nothing is added to it.
         self.close_utterance();
         if self.is_replying_unfinished() {
@@ -179,7 +191,7 @@ impl Call {
         }
         self.deadlines.clear(Deadline::Silence);
         self.deadlines.clear(Deadline::FalseInterrupt);
-        self.emit(now, EventBody::Takeover { by: By::Supervisor });
+        self.hold_for(now, who);
         if !matches!(self.state, State::Lost { .. } | State::Ringing) {
             self.state = State::HumanSpeaks;
         }

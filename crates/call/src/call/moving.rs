@@ -68,6 +68,7 @@ impl Call {
             call.emit(now, cut);
         }
         call.owed |= call.transcript.owes();
+        call.resume_holder(now);
         let outputs = call.take_outputs();
         Some((call, outputs))
     }

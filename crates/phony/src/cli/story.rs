@@ -347,6 +347,11 @@ pub(super) fn happening(body: &EventBody) -> Option<String> {
         EventBody::ResponseRejected { text, .. } => format!("a reply was dropped: {}", clean(text)),
         EventBody::Whisper { text, .. } => format!("the supervisor whispers: {}", clean(text)),
         EventBody::Takeover { .. } => "a human takes over".to_owned(),
+        EventBody::TakeoverUnattended { .. } => "the human who took over is not there".to_owned(),
+        EventBody::TakeoverAttended { .. } => "the human is back".to_owned(),
+        EventBody::Release { by: By::Policy } => {
+            "the human has gone, and the agent goes on".to_owned()
+        }
         EventBody::Release { .. } => "the agent goes on".to_owned(),
         EventBody::Dtmf { digit } => format!("the caller presses {digit}"),
         EventBody::HandedOver => "another server goes on".to_owned(),

@@ -11,10 +11,11 @@ use phony_call::CallSid;
 use redis::{Msg, RedisError};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 
+use super::orders::Known;
 use super::words::{Letter, Reply, Wish};
-use super::{About, Cluster, HEARTBEAT, LEASE, REDIS_LIMIT};
+use super::{About, Cluster, HEARTBEAT, LEASE, REDIS_LIMIT, node_channel};
 use crate::numbers;
-use crate::registry;
+use crate::registry::{self, Order};
 use crate::store::Store as _;
 use crate::store::redis::PREFIX;
 use crate::switchboard::Switchboard;
@@ -38,7 +39,8 @@ impl Cluster {
                 self.live(&switchboard),
                 self.listen(&switchboard),
                 self.look_after(&switchboard),
-                self.keep_in_step(&switchboard)
+                self.keep_in_step(&switchboard),
+                self.tell_whom_it_sees(&switchboard)
             )
         };
         kill.run_until_cancelled(work).await;
@@ -86,11 +88,14 @@ impl Cluster {
     async fn listen(self: &Arc<Self>, switchboard: &Arc<Switchboard>) {
         loop {
             let heard = self.listen_once(switchboard).await;
-            self.listening.send_replace(false);
+            let listened = self.listening.send_replace(false);
             if let Err(error) = heard {
                 tracing::debug!(%error, "Redis cannot be listened to");
             }
-            sleep(AGAIN).await;
+            // A connection that was closed is made again at once.
+            if !listened {
+                sleep(AGAIN).await;
+            }
         }
     }
 
@@ -101,7 +106,7 @@ impl Cluster {
         let connecting = timeout(REDIS_LIMIT, self.client.get_async_pubsub()).await;
         let Ok(pubsub) = connecting else { return Ok(()) };
         let (mut sink, mut stream) = pubsub?.split();
-        sink.subscribe(&[format!("{PREFIX}node:{}", self.node), all_nodes()]).await?;
+        sink.subscribe(&[node_channel(&self.node), all_nodes()]).await?;
         // What was said before was not heard: that a call has another owner, for one.
         self.compare(switchboard).await;
         self.listening.send_replace(true);
@@ -143,9 +148,19 @@ impl Cluster {
         }
         match serde_json::from_str(&text) {
             Ok(Letter::Ask { id, from, call, what }) => {
+                let name = format!("{from} {id}");
+                let known = match self.orders.begin(&name) {
+                    Known::New => None,
+                    Known::Working => return,
+                    Known::Answered(reply) => Some(reply),
+                };
                 let (cluster, switchboard) = (Arc::clone(self), Arc::clone(switchboard));
                 self.tasks.spawn(async move {
-                    let reply = serve(&switchboard, &call, what).await;
+                    let reply = match known {
+                        Some(reply) => reply,
+                        None => serve(&switchboard, &call, what).await,
+                    };
+                    cluster.orders.answered(&name, &reply);
                     if let Err(error) = cluster.tell(&from, &Letter::Answer { id, reply }).await {
                         tracing::warn!(%error, callSid = %call, "an answer was not sent");
                     }
@@ -157,6 +172,10 @@ impl Cluster {
                     drop(waiting.send(reply));
                 }
             }
+            Ok(Letter::Order { id, from, call, order, until_ms }) => {
+                self.carry_out(switchboard, (id, from, until_ms), (call, order));
+            }
+            Ok(Letter::Ordered { id, reply }) => self.orders.hear(&id, reply),
             Ok(Letter::Watch { call }) => self.show(switchboard, call),
             Err(error) => tracing::warn!(%error, "another server says what is not understood"),
         }
@@ -192,14 +211,23 @@ impl Cluster {
     }
 }
 
+/// Carries out what a supervisor orders, if the call is here.
+pub(super) async fn act(switchboard: &Switchboard, call: &CallSid, order: Order) -> Reply {
+    numbers::unfolded_for(&order.action).await;
+    if let Some(handle) = switchboard.find(call)
+        && let Some(done) = handle.ask(|reply| registry::Letter::Act { order, reply }).await
+    {
+        return done.map_or_else(Reply::Refused, |()| Reply::Done);
+    }
+    gone(switchboard, call).await
+}
+
 /// Does what another node wants of a call that is here.
 async fn serve(switchboard: &Switchboard, call: &CallSid, what: Wish) -> Reply {
     if let Some(handle) = switchboard.find(call) {
         let reply = match what {
             Wish::Act(action) => {
-                numbers::unfolded_for(&action).await;
-                let done = handle.ask(|reply| registry::Letter::Act { action, reply }).await;
-                done.map(|done| done.map_or_else(Reply::Refused, |()| Reply::Done))
+                return act(switchboard, call, Order { action, by: None }).await;
             }
             Wish::LegEnded(end) => {
                 let next = handle.ask(|reply| registry::Letter::LegEnded { end, reply }).await;
@@ -219,6 +247,11 @@ async fn serve(switchboard: &Switchboard, call: &CallSid, what: Wish) -> Reply {
             return reply;
         }
     }
+    gone(switchboard, call).await
+}
+
+/// The call is not here, or no longer.
+async fn gone(switchboard: &Switchboard, call: &CallSid) -> Reply {
     // It has just ended or been handed over here: whoever asks must find all of it in the store.
     switchboard.hub.settled(call, SETTLING).await;
     Reply::Gone

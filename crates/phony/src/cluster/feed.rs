@@ -184,7 +184,9 @@ impl Cluster {
                     {
                         let mut publish = redis::cmd("PUBLISH");
                         publish.arg(channel(&of)).arg(event.as_str());
-                        drop(cluster.command::<redis::Value>(&publish).await);
+                        // Words that are shown twice are worse than words that are not shown.
+                        let mut connection = cluster.connection.once();
+                        drop(publish.query_async::<redis::Value>(&mut connection).await);
                     }
                 }
             }

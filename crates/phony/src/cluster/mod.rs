@@ -12,19 +12,21 @@ mod bus;
 pub(crate) mod dialling;
 mod feed;
 mod nodes;
+mod orders;
+mod presence;
 mod shared;
 mod words;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
 use phony_call::{Action, CallSid};
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, Pipeline, RedisError, Value, cmd};
+use redis::{Client, Pipeline, RedisError, Script, Value, cmd};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{broadcast, oneshot, watch};
@@ -33,8 +35,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::dialer::HANG_UP_LIMIT;
 use crate::registry::{hex, random_token};
-use crate::store::redis::{PREFIX, Redis, call_key};
+use crate::store::redis::{Connection, PREFIX, Redis, call_key};
 pub use nodes::{About, Listed};
+use orders::Orders;
+pub(crate) use presence::SEEN;
 pub use shared::SharedList;
 use words::Letter;
 pub use words::Report;
@@ -55,6 +59,8 @@ const TOKEN_LIFE: Duration = Duration::from_mins(2);
 /// For how long it is known which node was asked about a call: much longer than it takes to write
 /// its first events.
 const RINGING: Duration = Duration::from_mins(10);
+/// For how long it is known who used up what works once.
+const USED: Duration = Duration::from_mins(1);
 /// How long a link that logs in once is good.
 const CODE_LIFE: Duration = Duration::from_hours(24);
 /// How long the handing out of a token may wait for it to be known to all.
@@ -62,12 +68,14 @@ const TOKEN_LIMIT: Duration = Duration::from_secs(3);
 /// Events that may wait for the viewers here of calls elsewhere.
 const FEED: usize = 4096;
 
+static USE_UP: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/use_up.lua")));
+
 /// This node among the others.
 pub struct Cluster {
     /// The name of this process.
     node: String,
     client: Client,
-    connection: ConnectionManager,
+    connection: Connection,
     store: Arc<Redis>,
     /// Whether Redis answered last time.
     reachable: AtomicBool,
@@ -77,6 +85,10 @@ pub struct Cluster {
     /// Questions that are not answered yet.
     questions: Mutex<HashMap<u64, oneshot::Sender<Reply>>>,
     last_question: AtomicU64,
+    /// Orders that are given here, and what was asked by others.
+    orders: Orders,
+    /// Links that were used here, the oldest forgotten first.
+    used_links: Mutex<VecDeque<String>>,
     /// What happens in calls, here and elsewhere, to viewers of calls elsewhere.
     feed: broadcast::Sender<(CallSid, Utf8Bytes)>,
     feeding: feed::Feeding,
@@ -94,11 +106,17 @@ pub enum Unreached {
     #[error("the call has ended")]
     Ended,
     /// The node that has it is dead or does not answer.
-    #[error("the server that has this call does not answer")]
+    #[error("the server that has this call does not answer, so nothing was done; try again")]
     Silent,
     /// The node that has it, as far as is known, has it not: it is on its way to another.
     #[error("the call is moving to another server; try again")]
     Moving,
+    /// The node that has it took an order, and did not say what became of it.
+    #[error(
+        "the server that has this call has not said whether it was done; look at the call before \
+         you order it again"
+    )]
+    Uncertain,
     /// Redis does not answer, so nobody knows who has the call.
     #[error("the shared store does not answer, so other servers' calls cannot be reached")]
     NoRedis,
@@ -127,6 +145,8 @@ impl Cluster {
             draining: AtomicBool::new(false),
             questions: Mutex::default(),
             last_question: AtomicU64::new(0),
+            orders: Orders::default(),
+            used_links: Mutex::default(),
             feed: broadcast::channel(FEED).0,
             feeding: feed::Feeding::default(),
             tasks: TaskTracker::new(),
@@ -198,20 +218,24 @@ impl Cluster {
     }
 
     /// Uses a token up, whoever handed it out; if it was good for this call, gives the node that
-    /// did.
+    /// did. Under the same mark it may be tried again.
     pub async fn redeem_token(
         &self,
         call: &CallSid,
         token: &str,
+        mark: &str,
     ) -> Result<Option<String>, RedisError> {
-        let mut pipeline = Pipeline::new();
-        let key = token_key(token);
-        // In one transaction: of two who bring it, one gets it.
-        pipeline.atomic().cmd("GET").arg(&key).cmd("DEL").arg(&key).ignore();
-        let mut connection = self.connection.clone();
-        let (holder,): (Option<String>,) = pipeline.query_async(&mut connection).await?;
+        let holder = self.use_up(&token_key(token), mark).await?;
         let holder = holder.as_deref().and_then(|holder| holder.split_once(' '));
         Ok(holder.filter(|(of, _)| *of == call.as_str()).map(|(_, node)| node.to_owned()))
+    }
+
+    /// Uses up what works once, and gives what it held. Of two marks one gets it, for a minute as
+    /// often as it asks.
+    async fn use_up(&self, key: &str, mark: &str) -> Result<Option<String>, RedisError> {
+        let mut using = USE_UP.key(key);
+        using.key(format!("{key}:used")).arg(mark).arg(millis(USED));
+        using.invoke_async(&mut self.connection.clone()).await
     }
 
     /// Uses a token up that was redeemed where it was made.
@@ -284,7 +308,7 @@ impl Cluster {
     /// has failed to answer.
     async fn until_deaf(&self, node: &str) {
         let mut listening = cmd("PUBSUB");
-        listening.arg("NUMSUB").arg(format!("{PREFIX}node:{node}"));
+        listening.arg("NUMSUB").arg(node_channel(node));
         loop {
             sleep(LISTENING).await;
             if let Ok((_, 0)) = self.command::<(String, u64)>(&listening).await {
@@ -297,7 +321,7 @@ impl Cluster {
     async fn tell(&self, node: &str, letter: &Letter) -> Result<u64, RedisError> {
         let letter = serde_json::to_string(letter).unwrap_or_default();
         let mut publish = cmd("PUBLISH");
-        publish.arg(format!("{PREFIX}node:{node}")).arg(letter);
+        publish.arg(node_channel(node)).arg(letter);
         self.command(&publish).await
     }
 
@@ -399,7 +423,7 @@ impl Cluster {
 }
 
 /// The server at `url`, and a connection to it that is made when it is first needed.
-fn connect(url: &SecretString) -> Result<(Client, ConnectionManager), RedisError> {
+fn connect(url: &SecretString) -> Result<(Client, Connection), RedisError> {
     let client = Client::open(url.expose_secret())?;
     let config = ConnectionManagerConfig::new()
         .set_response_timeout(Some(REDIS_LIMIT))
@@ -407,7 +431,12 @@ fn connect(url: &SecretString) -> Result<(Client, ConnectionManager), RedisError
         .set_number_of_retries(0)
         .set_max_delay(Duration::from_millis(200));
     let connection = ConnectionManager::new_lazy_with_config(client.clone(), config)?;
-    Ok((client, connection))
+    Ok((client, connection.into()))
+}
+
+/// The channel that a node listens to.
+fn node_channel(node: &str) -> String {
+    format!("{PREFIX}node:{node}")
 }
 
 fn nodes_key() -> String {

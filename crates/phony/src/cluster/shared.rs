@@ -3,12 +3,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use phony_call::PhoneNumber;
-use redis::aio::ConnectionManager;
 use redis::{RedisError, Script, cmd};
 use secrecy::SecretString;
 use tokio::time::{MissedTickBehavior, interval};
@@ -17,13 +16,15 @@ use super::{CODE_LIFE, Cluster, connect, millis};
 use crate::registry::random_token;
 use crate::safety::Safety;
 use crate::safety::do_not_call::Word;
-use crate::store::redis::PREFIX;
+use crate::store::redis::{Connection, PREFIX};
 use crate::switchboard::Switchboard;
 
 /// How often what is shared is compared.
 const EVERY: Duration = Duration::from_secs(1);
 /// Words that are told or read in one go.
 const BATCH: usize = 500;
+/// Links that were used here and are remembered. In the minute for which it matters there are few.
+const LINKS: usize = 64;
 /// How long the costs of a day are kept.
 const COSTS: Duration = Duration::from_hours(72);
 
@@ -33,7 +34,7 @@ static SPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scri
 /// The do-not-call list of all nodes.
 #[derive(Clone)]
 pub struct SharedList {
-    connection: ConnectionManager,
+    connection: Connection,
 }
 
 impl fmt::Debug for SharedList {
@@ -144,7 +145,8 @@ impl Cluster {
             .arg(due.known_usd)
             .arg(due.more_usd)
             .arg(millis(COSTS))
-            .invoke_async(&mut self.connection.clone())
+            // Added twice the costs would be wrong; what was not added is due the next time.
+            .invoke_async(&mut self.connection.once())
             .await?;
         if let Ok(sum) = sum.parse() {
             safety.spend.learn(due, sum);
@@ -244,13 +246,30 @@ impl Cluster {
 
     /// Uses a code up that logs in once; false if it is none, or was used.
     pub async fn redeem_code(&self, code: &str) -> Result<bool, RedisError> {
-        let mut del = cmd("DEL");
-        del.arg(code_key(code));
-        self.command(&del).await
+        // If an answer is lost this node may ask again, and knows itself whether it has logged in.
+        let key = code_key(code);
+        if self.use_up(&key, &self.node).await?.is_none() {
+            return Ok(false);
+        }
+        Ok(self.is_first_use(key))
+    }
+
+    /// Takes note that a link was used here; false if it was before.
+    fn is_first_use(&self, key: String) -> bool {
+        let mut used = self.used_links.lock().unwrap_or_else(PoisonError::into_inner);
+        if used.contains(&key) {
+            return false;
+        }
+        if used.len() == LINKS {
+            used.pop_front();
+        }
+        used.push_back(key);
+        true
     }
 
     /// Uses a code up as soon as that can be told to the others.
     pub fn forget_code(self: &Arc<Self>, code: &str) {
+        self.is_first_use(code_key(code));
         let (cluster, code) = (Arc::clone(self), code.to_owned());
         self.tasks.spawn(async move {
             let mut round = interval(EVERY);

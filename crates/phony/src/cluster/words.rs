@@ -3,7 +3,7 @@
 use phony_call::{Action, Answerer, CallSid, EndStatus, LegEnd, Next, Progress, Refused};
 use serde::{Deserialize, Serialize};
 
-use crate::registry;
+use crate::registry::{self, Order};
 
 /// What comes to one node.
 #[derive(Debug, Serialize, Deserialize)]
@@ -27,6 +27,27 @@ pub(super) enum Letter {
         /// What became of it.
         reply: Reply,
     },
+    /// A supervisor orders something of a call that the node has. It comes again until it is
+    /// answered.
+    Order {
+        /// The order's own name.
+        id: String,
+        /// Who is to be answered.
+        from: String,
+        /// Which call.
+        call: CallSid,
+        /// What.
+        order: Order,
+        /// When it lapses, by Redis's clock in milliseconds.
+        until_ms: u64,
+    },
+    /// An answer to an order.
+    Ordered {
+        /// The order's name.
+        id: String,
+        /// What became of it.
+        reply: Reply,
+    },
     /// Somebody looks at a call, or at all: what is shown and not stored is wanted for a while.
     Watch {
         /// Which; all if none.
@@ -38,7 +59,7 @@ pub(super) enum Letter {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Wish {
-    /// A supervisor acts.
+    /// A supervisor acts: from a node of before orders had names.
     Act(Action),
     /// The carrier asks how the call goes on.
     LegEnded(LegEnd),

@@ -259,6 +259,8 @@ pub(super) fn policy(reader: &mut Reader, model: &str) -> Policy {
         ("policy.words_limit", &mut p.words_limit),
         ("policy.question_limit", &mut p.question_limit),
         ("policy.approval_limit", &mut p.approval_limit),
+        ("policy.takeover_unattended", &mut p.takeover_unattended),
+        ("policy.takeover_abandoned", &mut p.takeover_abandoned),
         ("policy.hold_line", &mut p.hold_line),
         ("policy.reconnect", &mut p.reconnect),
         ("policy.ring", &mut p.ring),

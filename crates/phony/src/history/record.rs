@@ -114,7 +114,7 @@ fn deed(event: &Event) -> Option<Value> {
         }
         EventBody::ResponseRejected { text, by } => words("reject", text, by),
         EventBody::Whisper { text, by } => words("whisper", text, by),
-        EventBody::Takeover { by } => own("takeover", by),
+        EventBody::Takeover { by, .. } => own("takeover", by),
         EventBody::Release { by } => own("release", by),
         EventBody::CommandExecuted { command, value, by: by @ By::Supervisor, .. } => {
             words(&word(command), value, by)

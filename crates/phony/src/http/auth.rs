@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use hmac::{Hmac, Mac as _};
 use jiff::{SignedDuration, Timestamp};
+use phony_call::SupervisorId;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -90,6 +91,17 @@ impl Auth {
         hash(text).ct_eq(&hash(self.token.expose_secret())).into()
     }
 
+    /// Which log-in a token or a cookie is, the same on every server that shares the token. The
+    /// secret cannot be found from it.
+    fn supervisor(&self, secret: &str) -> SupervisorId {
+        let key = self.token.expose_secret().as_bytes();
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
+        mac.update(b"phony supervisor ");
+        mac.update(secret.as_bytes());
+        let id = hex(&mac.finalize().into_bytes()[..8]);
+        SupervisorId::parse(&id).expect("hexadecimal digits are an id")
+    }
+
     fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(b"phony fingerprint of ");
@@ -101,15 +113,20 @@ impl Auth {
     pub(super) async fn redeem(&self, code: &str) -> bool {
         let own = self.redeem_own(code);
         let Some(cluster) = &self.cluster else { return own.is_some() };
-        // Whoever takes it away there is the first.
-        if let Ok(first) = cluster.redeem_code(code).await {
-            return first || own == Some(false);
+        match cluster.redeem_code(code).await {
+            // Whoever takes it away there is the first.
+            Ok(first) => first || own == Some(false),
+            Err(error) => {
+                // Only a code that no other server was told of cannot have been used elsewhere.
+                let is_unused = own == Some(false);
+                if is_unused {
+                    cluster.forget_code(code);
+                } else if own.is_some() {
+                    tracing::warn!(%error, "a log-in link waits until Redis answers");
+                }
+                is_unused
+            }
         }
-        // Without Redis one's own codes still work.
-        if own.is_some() {
-            cluster.forget_code(code);
-        }
-        own.is_some()
     }
 
     /// Uses up a code that was shown here; if it is one, whether others were told of it.
@@ -161,6 +178,7 @@ impl Auth {
 pub(super) struct Supervisor {
     http: Http,
     by_cookie: bool,
+    id: SupervisorId,
 }
 
 impl Supervisor {
@@ -175,6 +193,11 @@ impl Supervisor {
     #[expect(clippy::unused_self, reason = "there is one supervisor by name")]
     pub(super) fn name(&self) -> &'static str {
         "admin"
+    }
+
+    /// Which log-in this is.
+    pub(super) fn id(&self) -> &SupervisorId {
+        &self.id
     }
 
     pub(super) fn switchboard(&self) -> &Arc<Switchboard> {
@@ -205,8 +228,13 @@ impl FromRequestParts<Http> for Supervisor {
             }
         }?;
         http.limits.request(from, now)?;
-        let by_cookie = matches!(presented(&parts.headers), Some(Credential::Cookie(_)));
-        Ok(Self { http: http.clone(), by_cookie })
+        let shown = presented(&parts.headers);
+        let by_cookie = matches!(shown, Some(Credential::Cookie(_)));
+        let id = http.auth.supervisor(shown.map_or("", Credential::secret));
+        if !parts.method.is_safe() {
+            http.switchboard.supervisors.ordered(&id);
+        }
+        Ok(Self { http: http.clone(), by_cookie, id })
     }
 }
 
@@ -234,6 +262,14 @@ pub(super) fn unauthorized(message: &str) -> ApiError {
 enum Credential<'a> {
     Bearer(&'a str),
     Cookie(&'a str),
+}
+
+impl<'a> Credential<'a> {
+    fn secret(self) -> &'a str {
+        match self {
+            Self::Bearer(secret) | Self::Cookie(secret) => secret,
+        }
+    }
 }
 
 /// What a request brings; a token wins over a cookie.

@@ -16,6 +16,7 @@ use super::auth::{Supervisor, check_origin};
 use crate::error::{ApiError, ErrorBody, ErrorCode};
 use crate::events::View;
 use crate::heartbeat::{Beat, Heartbeat};
+use crate::presence::Visit;
 
 /// How long a viewer may take to read what was sent.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
@@ -67,12 +68,13 @@ pub(super) async fn events(
     })?;
     let view = view(&supervisor, &wanted).await?;
     let kill = http.switchboard.life.kill.clone();
+    let visit = http.switchboard.supervisors.visit(supervisor.id());
     let upgrade = upgrade
         .read_buffer_size(4096)
         .write_buffer_size(4096)
         .max_message_size(4096)
         .max_frame_size(4096);
-    Ok(upgrade.on_upgrade(move |socket| show(socket, view, kill)))
+    Ok(upgrade.on_upgrade(move |socket| show(socket, view, kill, visit)))
 }
 
 async fn view(supervisor: &Supervisor, wanted: &Wanted) -> Result<View, ApiError> {
@@ -100,14 +102,16 @@ async fn view(supervisor: &Supervisor, wanted: &Wanted) -> Result<View, ApiError
     }
 }
 
-async fn show(mut socket: WebSocket, view: View, kill: CancellationToken) {
+async fn show(mut socket: WebSocket, view: View, kill: CancellationToken, visit: Visit) {
     let cut = view.cut.clone();
     let (code, reason) = tokio::select! {
         biased;
         () = kill.cancelled() => (close_code::AWAY, "the server stops"),
         () = cut.cancelled() => (close_code::AGAIN, "too slow; connect again with after"),
-        code = tell(&mut socket, view) => code,
+        code = tell(&mut socket, view, &visit) => code,
     };
+    // Whoever closes the socket is gone, however slowly it closes.
+    drop(visit);
     let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
     let closing = async {
         socket.send(Message::Close(Some(frame))).await.ok()?;
@@ -118,7 +122,7 @@ async fn show(mut socket: WebSocket, view: View, kill: CancellationToken) {
 }
 
 /// Sends what has been and what happens, until the call ends or the viewer goes.
-async fn tell(socket: &mut WebSocket, mut view: View) -> (u16, &'static str) {
+async fn tell(socket: &mut WebSocket, mut view: View, visit: &Visit) -> (u16, &'static str) {
     const GONE: (u16, &str) = (close_code::NORMAL, "");
     for event in std::mem::take(&mut view.past) {
         if !sent(socket, Message::Text(event)).await {
@@ -152,6 +156,7 @@ async fn tell(socket: &mut WebSocket, mut view: View) -> (u16, &'static str) {
             message = socket.recv() => match message {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return GONE,
                 Some(Ok(Message::Text(text))) => {
+                    visit.heard();
                     if let Some(time) = heartbeat.heard_text(&text)
                         && !sent(socket, Message::Text(time.into())).await
                     {
@@ -159,6 +164,7 @@ async fn tell(socket: &mut WebSocket, mut view: View) -> (u16, &'static str) {
                     }
                 }
                 Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => {
+                    visit.heard();
                     heartbeat.heard();
                 }
             },

@@ -14,6 +14,7 @@ mod nodes;
 mod openapi;
 mod override_;
 mod place;
+mod session;
 mod softphone;
 
 use std::net::SocketAddr;
@@ -87,6 +88,7 @@ pub fn routes(http: Http) -> OpenApiRouter {
         .routes(routes!(softphone::softphone))
         .routes(routes!(login::log_in, login::redeem))
         .routes(routes!(login::log_out))
+        .routes(routes!(session::session))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))

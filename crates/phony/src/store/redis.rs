@@ -7,6 +7,7 @@
 //! see it. Every change is one script, so that a node which lost a call cannot write between two
 //! steps of its new owner. The keys are described in `docs/several-nodes.md`.
 
+mod connection;
 mod form;
 mod index;
 mod orders;
@@ -17,12 +18,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::time::Duration;
 
-use ::redis::aio::ConnectionManager;
 use ::redis::{Cmd, Pipeline, RedisError, Value, cmd};
 use axum::extract::ws::Utf8Bytes;
 use jiff::Timestamp;
 use phony_call::{CallSid, Direction};
 
+pub use self::connection::Connection;
 use self::form::{Share, entries, line, share};
 use super::{
     Answer, Appended, CallLine, Chunk, Entry, Page, Retention, Store, StoreError, UnplacedOrder,
@@ -52,7 +53,7 @@ const STATUS: &str = include_str!("redis/status.lua");
 /// A Redis server.
 #[derive(Clone)]
 pub struct Redis {
-    connection: ConnectionManager,
+    connection: Connection,
     scripts: Scripts,
     /// This process among those that share the server.
     node: String,
@@ -90,7 +91,7 @@ impl Redis {
     /// A store on the server behind `connection`, for the process that is called `node`. Ended
     /// calls expire after `keep`.
     #[must_use]
-    pub fn new(connection: ConnectionManager, node: &str, keep: Option<Duration>) -> Self {
+    pub fn new(connection: impl Into<Connection>, node: &str, keep: Option<Duration>) -> Self {
         let hash = |script: &str| redis::Script::new(script).get_hash().to_owned();
         let scripts = Scripts {
             append: hash(APPEND),
@@ -101,7 +102,7 @@ impl Redis {
             status: hash(STATUS),
         };
         let sizes = Sizes { part: index::PART, ripe: index::RIPE };
-        Self { connection, scripts, node: node.to_owned(), keep, sizes }
+        Self { connection: connection.into(), scripts, node: node.to_owned(), keep, sizes }
     }
 
     /// Puts calls into the index as soon as they have ended, so few at once: for tests.

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use axum::extract::ws::Utf8Bytes;
 use phony_call::{
-    Action, CallSid, Direction, EndReason, Event, EventBody, Identity, LegEnd, Next, Parting,
-    Refused,
+    CallSid, Direction, EndReason, Event, EventBody, Identity, LegEnd, Next, Parting, Refused,
 };
 use tokio::time::sleep;
 
@@ -18,7 +17,7 @@ use crate::cluster::{Cluster, Reply, Report, Unreached, Wish};
 use crate::error::{ApiError, ErrorCode};
 use crate::history::entries;
 use crate::numbers;
-use crate::registry::{Handle, Letter, Registered, random_token};
+use crate::registry::{Handle, Letter, Order, Registered, random_token};
 use crate::store::{FIRST_TERM, StoreError};
 
 /// For how long an answer to the carrier is sought, which waits for 15 s.
@@ -34,10 +33,12 @@ const AGAIN: Duration = Duration::from_millis(50);
 /// How often, and how long after each other, a report of the carrier is passed on that could not be.
 const REPORT_TRIES: u32 = 600;
 const REPORT_AGAIN: Duration = Duration::from_secs(1);
-/// How often, and how long after each other, an order is tried at a call that moves or whose line is
-/// lost.
-const ORDER_TRIES: u32 = 200;
+/// For how long, and how long after each other, an order is tried at a call that moves, whose line is
+/// lost or whose server cannot be reached.
+const ORDER_LIMIT: Duration = Duration::from_secs(3);
 const ORDER_TRY: Duration = Duration::from_millis(15);
+/// How long another server has at least to carry out an order.
+const ORDER_LEAST: Duration = Duration::from_millis(500);
 
 impl Switchboard {
     /// The single-use token of the next socket of this call, good on every node, and the same until
@@ -80,8 +81,9 @@ impl Switchboard {
             return Some(handle);
         }
         let patience = Patience::of(self, SOCKET_LIMIT);
+        let mark = random_token();
         let holder = loop {
-            match cluster.redeem_token(call, token).await {
+            match cluster.redeem_token(call, token, &mark).await {
                 Ok(holder) => {
                     self.passes.take(call, token, wall);
                     break holder?;
@@ -166,7 +168,9 @@ impl Switchboard {
                 Ok(_) | Err(Unreached::Silent | Unreached::Moving) => {}
                 Err(Unreached::Unknown) => return Err(Hitch::Unknown),
                 Err(Unreached::Ended) => return Err(Hitch::Over),
-                Err(Unreached::NoRedis) => return Err(Hitch::Unreached(Unreached::NoRedis)),
+                Err(why @ (Unreached::NoRedis | Unreached::Uncertain)) => {
+                    return Err(Hitch::Unreached(why));
+                }
             }
             // Who is about to stop leaves the call to whoever gets the socket.
             if self.life.drain.is_cancelled() && goes_on {
@@ -225,7 +229,7 @@ impl Switchboard {
             match self.ask_elsewhere(cluster, call, Wish::Report(report)).await {
                 Err(Unreached::NoRedis) => return Err(Hitch::Unreached(Unreached::NoRedis)),
                 Err(Unreached::Moving) if !is_end => return Err(Hitch::Gone),
-                Err(Unreached::Silent | Unreached::Moving) => {}
+                Err(Unreached::Silent | Unreached::Uncertain | Unreached::Moving) => {}
                 Ok(_) | Err(Unreached::Unknown | Unreached::Ended) => return Ok(()),
             }
         } else if self.history.line(call).await?.is_none_or(|line| line.end.is_some()) {
@@ -249,7 +253,16 @@ impl Switchboard {
         call: &CallSid,
         what: Wish,
     ) -> Result<Reply, Unreached> {
-        match cluster.ask(call, what).await {
+        self.known_here(call, cluster.ask(call, what).await)
+    }
+
+    /// An answer about a call, where this server may know more than the store.
+    fn known_here(
+        &self,
+        call: &CallSid,
+        answer: Result<Reply, Unreached>,
+    ) -> Result<Reply, Unreached> {
+        match answer {
             Err(Unreached::Unknown) => Err(match self.hub.line(call) {
                 Some(line) if line.end.is_some() => Unreached::Ended,
                 Some(_) => Unreached::Moving,
@@ -293,24 +306,25 @@ impl Switchboard {
 
     /// A supervisor acts on a call, wherever it is; one that is just moving is waited for, and so is
     /// a line that was lost.
-    pub async fn act(&self, call: &CallSid, action: Action) -> Result<(), ApiError> {
-        numbers::unfolded_for(&action).await;
-        let mut why = ApiError::from(Unreached::Moving);
-        for _ in 0..ORDER_TRIES {
-            match self.try_act(call, &action).await {
+    pub async fn act(&self, call: &CallSid, order: Order) -> Result<(), ApiError> {
+        numbers::unfolded_for(&order.action).await;
+        let patience = Patience::of(self, ORDER_LIMIT);
+        loop {
+            let limit = patience.left().max(ORDER_LEAST);
+            match self.try_act(call, &order, limit).await {
                 ControlFlow::Break(done) => return done,
-                ControlFlow::Continue(not_yet) => why = not_yet,
+                ControlFlow::Continue(why) if patience.is_over() => return Err(why),
+                ControlFlow::Continue(_) => sleep(ORDER_TRY).await,
             }
-            sleep(ORDER_TRY).await;
         }
-        Err(why)
     }
 
     /// Goes on, with why, if nothing was done but may be in a moment.
     async fn try_act(
         &self,
         call: &CallSid,
-        action: &Action,
+        order: &Order,
+        limit: Duration,
     ) -> ControlFlow<Result<(), ApiError>, ApiError> {
         let done = |done: Result<(), Refused>| match done {
             Err(lost @ Refused::LineLost) => ControlFlow::Continue(lost.into()),
@@ -318,16 +332,20 @@ impl Switchboard {
         };
         if let Some(handle) = self.find(call)
             && let Some(answer) =
-                handle.ask(|reply| Letter::Act { action: action.clone(), reply }).await
+                handle.ask(|reply| Letter::Act { order: order.clone(), reply }).await
         {
             return done(answer);
         }
         if let Some(cluster) = &self.cluster {
-            return match self.ask_elsewhere(cluster, call, Wish::Act(action.clone())).await {
+            return match self.known_here(call, cluster.order(call, order, limit).await) {
                 Ok(Reply::Done) => done(Ok(())),
                 Ok(Reply::Refused(refused)) => done(Err(refused)),
-                Err(moving @ Unreached::Moving) => ControlFlow::Continue(moving.into()),
-                Ok(Reply::Next(_) | Reply::Token(_) | Reply::Released(_) | Reply::Gone) => {
+                // Nothing was done, and will not be.
+                Ok(Reply::Gone) => ControlFlow::Continue(Unreached::Moving.into()),
+                Err(not_yet @ (Unreached::Moving | Unreached::Silent | Unreached::NoRedis)) => {
+                    ControlFlow::Continue(not_yet.into())
+                }
+                Ok(Reply::Next(_) | Reply::Token(_) | Reply::Released(_)) => {
                     ControlFlow::Break(Err(Unreached::Silent.into()))
                 }
                 Err(unreached) => ControlFlow::Break(Err(unreached.into())),
@@ -473,6 +491,10 @@ impl Patience {
 
     fn is_over(&self) -> bool {
         (self.now)() >= self.until
+    }
+
+    fn left(&self) -> Duration {
+        self.until.saturating_duration_since((self.now)())
     }
 
     /// Waits a moment before the next attempt; `None` if it is too late for one.

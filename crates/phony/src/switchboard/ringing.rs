@@ -140,7 +140,7 @@ impl Switchboard {
             Err(Unreached::Ended) => Some(Known::Past),
             Err(Unreached::NoRedis) => Some(Known::New),
             Err(Unreached::Moving) => None,
-            Err(Unreached::Silent) => {
+            Err(Unreached::Silent | Unreached::Uncertain) => {
                 let was_connected = self.was_connected(call).await;
                 Some(if was_connected { Known::Past } else { Known::LeftBehind })
             }

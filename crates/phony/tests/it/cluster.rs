@@ -1,6 +1,8 @@
 //! Several servers behind a balancer are one, and no call is lost when one of them is.
 
 mod alone;
+mod cut;
+mod holder;
 mod killed;
 mod listed;
 mod one_server;

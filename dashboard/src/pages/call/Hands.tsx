@@ -12,11 +12,13 @@ import { useKeys } from "../../app/keys";
 import { failureText, useToast } from "../../app/toasts";
 import { useAct } from "../../app/useAct";
 import { useGradually } from "../../live/index";
+import { waits } from "../../model/attention";
 import type { Call } from "../../model/call";
 import { grouped } from "../../model/format";
 import { typedNumber } from "../../model/phone";
 import { t } from "../../texts";
 import { Confirm } from "./Confirm";
+import { HolderText, useHolder } from "./Holder";
 import { onEnter, WaitingCards } from "./WaitingCards";
 
 /** What waits and the foot, words, transfer, keypad. */
@@ -32,6 +34,7 @@ export function Hands(props: { call: Call; wide: boolean }) {
   const focus = (name: string) => () =>
     root.current?.querySelector<HTMLElement>(`[data-hand="${name}"]`)?.focus();
 
+  const holder = useHolder(call);
   const takeover = () => void act(() => api.takeover(call.callSid), t.hands.done.takeover);
   const release = () => void act(() => api.release(call.callSid), t.hands.done.release);
   useKeys({
@@ -42,15 +45,15 @@ export function Hands(props: { call: Call; wide: boolean }) {
     w: focus("whisper"),
     t: focus("transfer"),
     d: focus("keypad"),
-    o: call.takenOver ? release : takeover,
+    o: call.takenOver && holder !== "other" ? release : takeover,
     e: () => setEnding(true),
   });
 
   return (
     <Box ref={root} sx={{ minHeight: "100%", display: "flex", flexDirection: "column" }}>
       {props.wide && (
-        <Section label={t.hands.region} marked={Boolean(call.question || call.reply)}>
-          {call.question || call.reply ? (
+        <Section label={t.hands.region} marked={waits(call)}>
+          {waits(call) ? (
             <WaitingCards call={call} />
           ) : (
             <Typography variant="body2" color="textSecondary">
@@ -90,10 +93,15 @@ export function Hands(props: { call: Call; wide: boolean }) {
       )}
       <Box sx={foot}>
         <Typography variant="caption" color="textSecondary" aria-live="polite" sx={footNote}>
-          {call.takenOver ? t.hands.takenOver : t.hands.takeoverHelp}
+          <HolderText call={call} holder={holder} />
         </Typography>
+        {holder === "other" && (
+          <Button variant="outlined" color="warning" disabled={busy} onClick={takeover}>
+            {t.hands.takeoverFrom}
+          </Button>
+        )}
         <Button
-          variant={call.takenOver ? "contained" : "outlined"}
+          variant={call.takenOver && holder !== "other" ? "contained" : "outlined"}
           color="warning"
           disabled={busy}
           onClick={call.takenOver ? release : takeover}

@@ -1,4 +1,4 @@
-/** What keeps a caller waiting: the AI's question, or a reply that is held for approval. */
+/** What keeps a caller waiting: the AI's question, a reply that is held for approval, or nobody. */
 import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
 import TextField from "@mui/material/TextField";
@@ -9,9 +9,11 @@ import { Area } from "../../app/Area";
 import { useToast } from "../../app/toasts";
 import { useAct } from "../../app/useAct";
 import { store, useNow } from "../../live/index";
+import { isAlone } from "../../model/attention";
 import type { Call, Waiting } from "../../model/call";
 import { type Settled, settledQuestion, settledReply } from "../../model/settled";
 import { commandText, t } from "../../texts";
+import { Alone } from "./Holder";
 
 /** `compact` leaves out what the wallboard has no room for. Keys: a new wait is a new card. */
 export function WaitingCards(props: { call: Call; compact?: boolean }) {
@@ -19,6 +21,7 @@ export function WaitingCards(props: { call: Call; compact?: boolean }) {
   const compact = props.compact ?? false;
   return (
     <Box sx={{ display: "grid", gap: 2 }}>
+      {isAlone(props.call) && <Alone call={props.call} />}
       {reply && (
         <Reply
           key={`r${reply.reference ?? reply.since}`}

@@ -126,6 +126,7 @@ function toneOf(event: CallEvent): "bad" | "warn" | "done" | undefined {
     case "query":
     case "pending_response":
     case "takeover":
+    case "takeover_unattended":
     case "command_rejected":
       return "warn";
     case "command_executed":

@@ -15,7 +15,7 @@ import {
 import { follow, paths } from "../../app/router";
 import { hidden } from "../../app/states";
 import { useCall, useGradually, useNow } from "../../live/index";
-import { reasons } from "../../model/attention";
+import { isUrgent, type Reason, reasons } from "../../model/attention";
 import { age } from "../../model/format";
 import { t } from "../../texts";
 import css from "./LiveList.module.css";
@@ -200,7 +200,7 @@ const Row = memo(function Row(props: { callSid: string; at: number; wide: boolea
   );
 });
 
-function levelOf(why: { kind: string }[]): "urgent" | "some" | undefined {
-  if (why.some(({ kind }) => kind === "question" || kind === "reply")) return "urgent";
+function levelOf(why: Reason[]): "urgent" | "some" | undefined {
+  if (why.some(({ kind }) => isUrgent(kind))) return "urgent";
   return why.length > 0 ? "some" : undefined;
 }

@@ -86,7 +86,9 @@ pub(super) fn show(ui: Ui, call: &Value, json: bool) -> anyhow::Result<()> {
     row("asks", &text("question"));
     row("held", &text("heldReply"));
     if call["human"] == true {
-        row("speaks", "a human; /release in `phony calls tail` lets the AI go on");
+        let is_there = call["unattendedSince"].is_null();
+        let who = if is_there { "a human" } else { "a human, who is not there" };
+        row("speaks", &format!("{who}; /release in `phony calls tail` lets the AI go on"));
     }
     row("cost", &format!("${:.4}", call["costUsd"].as_f64().unwrap_or_default()));
     ui.line("");

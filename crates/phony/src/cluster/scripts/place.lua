@@ -7,6 +7,8 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
 redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now - 60000)
 local most, rate = tonumber(ARGV[2]), tonumber(ARGV[3])
+-- Who has it did not get the answer.
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) then return {0, 0} end
 if most > 0 and redis.call('ZCARD', KEYS[1]) >= most then return {1, 0} end
 if rate > 0 and redis.call('ZCARD', KEYS[2]) >= rate then
   local oldest = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')

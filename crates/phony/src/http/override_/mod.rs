@@ -27,6 +27,7 @@ pub(super) use whisper::*;
 use super::auth::Supervisor;
 use super::body::{Fields, Read};
 use crate::error::ApiError;
+use crate::registry::Order;
 
 /// `{"status":"ok"}`.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -62,6 +63,7 @@ async fn act(
     call: &CallSid,
     action: Action,
 ) -> Result<Json<Done>, ApiError> {
-    supervisor.switchboard().act(call, action).await?;
+    let order = Order { action, by: Some(supervisor.id().clone()) };
+    supervisor.switchboard().act(call, order).await?;
     Ok(Done::ok())
 }

@@ -9,6 +9,10 @@ use super::{CallOrder, Done, act};
 use crate::error::{ApiError, ErrorBody};
 
 /// Silences the AI; a human speaks through `/override/text`.
+///
+/// Whoever orders it holds the takeover and is to be seen: by an open `/events/ws`, or by orders. If
+/// they are not, the others are alarmed after 20 s and the AI goes on after 60 s. A takeover that
+/// somebody else holds is taken over from them.
 #[utoipa::path(
     post, path = "/override/takeover", tag = "override", request_body = CallOrder,
     responses(

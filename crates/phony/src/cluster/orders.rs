@@ -1,0 +1,350 @@
+//! Orders of supervisors for calls of other nodes: each is carried out once or not at all, whatever
+//! becomes of the connections to Redis meanwhile.
+//!
+//! An order has an id, and the time at which it lapses, by Redis's clock. Whoever gives it sends it
+//! again and again until there is an answer; the node that has the call takes it in Redis before it
+//! does anything, which works once for each id and not after that time. The answer is kept under the
+//! id as well, so that it is found by whoever did not hear it. Whoever gives up withdraws the order:
+//! what was answered with «not done» is not done later.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use phony_call::CallSid;
+use redis::{Pipeline, RedisError, Script, cmd};
+use tokio::sync::oneshot;
+use tokio::time::{sleep, timeout};
+
+use super::words::{Letter, Reply};
+use super::{Cluster, Unreached, millis, node_channel};
+use crate::registry::{Order, random_token};
+use crate::store::redis::{PREFIX, call_key};
+use crate::switchboard::Switchboard;
+
+/// How long after the last time an order is sent again if there is no answer.
+const SEND_AGAIN: Duration = Duration::from_millis(150);
+/// The same while nobody listens, as when a node has just lost its connection.
+const LISTEN_AGAIN: Duration = Duration::from_millis(50);
+/// How long an order that was taken may go unanswered after its time.
+const LATE_ANSWER: Duration = Duration::from_millis(1500);
+/// How long Redis knows what became of an order. Longer than anybody asks for it.
+const KEPT: Duration = Duration::from_mins(1);
+/// Questions and orders of others whose answers are remembered here.
+const REMEMBERED: usize = 4096;
+/// What stands in the place of a node that takes an order, where it was withdrawn.
+const WITHDRAWN: &str = "withdrawn";
+/// What an answer begins with, where it is kept.
+const DONE: &str = "done ";
+
+static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/order.lua")));
+
+/// Orders that this node gives, and what it was asked by others.
+#[derive(Debug, Default)]
+pub(super) struct Orders {
+    /// Those given here that are not answered yet.
+    waiting: Mutex<HashMap<String, oneshot::Sender<Reply>>>,
+    asked: Mutex<Asked>,
+}
+
+/// What others asked, the oldest forgotten first.
+#[derive(Debug, Default)]
+struct Asked {
+    order: VecDeque<String>,
+    /// The answers; none while it is worked on, or if there is none to give.
+    answers: HashMap<String, Option<Reply>>,
+}
+
+/// What is known of something that another node asks.
+#[derive(Debug)]
+pub(super) enum Known {
+    /// Nothing: it is to be done.
+    New,
+    /// It is being done, or is not to be answered.
+    Working,
+    /// It was done.
+    Answered(Reply),
+}
+
+impl Orders {
+    /// Takes note of something that another node asks.
+    pub(super) fn begin(&self, id: &str) -> Known {
+        let mut asked = lock(&self.asked);
+        match asked.answers.get(id) {
+            Some(Some(reply)) => return Known::Answered(reply.clone()),
+            Some(None) => return Known::Working,
+            None => {}
+        }
+        if asked.order.len() == REMEMBERED
+            && let Some(oldest) = asked.order.pop_front()
+        {
+            asked.answers.remove(&oldest);
+        }
+        asked.order.push_back(id.to_owned());
+        asked.answers.insert(id.to_owned(), None);
+        Known::New
+    }
+
+    /// It was done, with this answer.
+    pub(super) fn answered(&self, id: &str, reply: &Reply) {
+        // The events of a call that was let go are many, and are asked for once.
+        let kept = (!matches!(reply, Reply::Released(_))).then(|| reply.clone());
+        if let Some(answer) = lock(&self.asked).answers.get_mut(id) {
+            *answer = kept;
+        }
+    }
+
+    /// It could not be begun: if it is asked again, it is new.
+    fn forget(&self, id: &str) {
+        let mut asked = lock(&self.asked);
+        asked.answers.remove(id);
+        asked.order.retain(|other| other != id);
+    }
+
+    /// An answer to an order that was given here.
+    pub(super) fn hear(&self, id: &str, reply: Reply) {
+        if let Some(waiting) = lock(&self.waiting).remove(id) {
+            // Whoever asked may have gone away.
+            drop(waiting.send(reply));
+        }
+    }
+}
+
+impl Cluster {
+    /// Has the node that has a call carry out an order. Any error but [`Unreached::Uncertain`] means
+    /// that it was not done and will not be.
+    pub(crate) async fn order(
+        self: &Arc<Self>,
+        call: &CallSid,
+        order: &Order,
+        limit: Duration,
+    ) -> Result<Reply, Unreached> {
+        let (owner, now_ms) = self.owner_and_time(call).await.map_err(|_| Unreached::NoRedis)?;
+        let owner = self.elsewhere(owner)?;
+        let id = random_token()[..32].to_owned();
+        let (reply, mut answer) = oneshot::channel();
+        lock(&self.orders.waiting).insert(id.clone(), reply);
+        let _waiting = Waiting { cluster: self, id: &id };
+        let letter = Letter::Order {
+            id: id.clone(),
+            from: self.node.clone(),
+            call: call.clone(),
+            order: order.clone(),
+            until_ms: now_ms.saturating_add(millis(limit)),
+        };
+        // Begun after Redis has told its time, this ends when the order has lapsed.
+        let why = tokio::select! {
+            Ok(reply) = &mut answer => return Ok(reply),
+            done = timeout(limit, self.deliver(call, owner, &letter, &id)) => match done {
+                Ok(Ok(reply)) => return Ok(reply),
+                Ok(Err(why)) => why,
+                Err(_) => Unreached::Silent,
+            },
+        };
+        self.withdraw(&id, answer, why).await
+    }
+
+    /// Sends an order until there is an answer, wherever the call is by then; an error if nobody can
+    /// be sent it any more.
+    async fn deliver(
+        &self,
+        call: &CallSid,
+        mut owner: String,
+        letter: &Letter,
+        id: &str,
+    ) -> Result<Reply, Unreached> {
+        loop {
+            let listeners = self.tell(&owner, letter).await;
+            let is_heard = !matches!(listeners, Ok(0));
+            if !is_heard && matches!(self.lives(&owner).await, Ok(false)) {
+                return Err(Unreached::Silent);
+            }
+            sleep(if is_heard { SEND_AGAIN } else { LISTEN_AGAIN }).await;
+            let mut get = cmd("GET");
+            get.arg(order_key(id));
+            if let Ok(Some(kept)) = self.command::<Option<String>>(&get).await
+                && let Some(reply) = read(&kept)
+            {
+                return Ok(reply);
+            }
+            if let Ok((now, _)) = self.owner_and_time(call).await {
+                owner = self.elsewhere(now)?;
+            }
+        }
+    }
+
+    /// Sees to it that an order is not carried out any more, unless it was.
+    async fn withdraw(
+        &self,
+        id: &str,
+        mut answer: oneshot::Receiver<Reply>,
+        why: Unreached,
+    ) -> Result<Reply, Unreached> {
+        let settling = async {
+            loop {
+                match self.take(id, WITHDRAWN, u64::MAX).await {
+                    Ok(taken) if taken == WITHDRAWN => return Err(why),
+                    Ok(taken) => {
+                        if let Some(reply) = read(&taken) {
+                            return Ok(reply);
+                        }
+                    }
+                    Err(error) => tracing::debug!(%error, "an order cannot be withdrawn yet"),
+                }
+                sleep(LISTEN_AGAIN).await;
+            }
+        };
+        let settled = timeout(LATE_ANSWER, async {
+            tokio::select! {
+                Ok(reply) = &mut answer => Ok(reply),
+                settled = settling => settled,
+            }
+        });
+        settled.await.unwrap_or(Err(Unreached::Uncertain))
+    }
+
+    /// Another node wants an order carried out: it is, once.
+    pub(super) fn carry_out(
+        self: &Arc<Self>,
+        switchboard: &Arc<Switchboard>,
+        (id, from, until_ms): (String, String, u64),
+        (call, order): (CallSid, Order),
+    ) {
+        let reply = match self.orders.begin(&id) {
+            Known::New => None,
+            Known::Working => return,
+            Known::Answered(reply) => Some(reply),
+        };
+        let (cluster, switchboard) = (Arc::clone(self), Arc::clone(switchboard));
+        self.tasks.spawn(async move {
+            let reply = match reply {
+                Some(reply) => reply,
+                None => match cluster.take(&id, &cluster.node, until_ms).await {
+                    Ok(taken) if taken == cluster.node => {
+                        let reply = super::bus::act(&switchboard, &call, order).await;
+                        cluster.orders.answered(&id, &reply);
+                        reply
+                    }
+                    // It was done where the call was before, has lapsed or was withdrawn.
+                    Ok(taken) => match read(&taken) {
+                        Some(reply) => reply,
+                        None => return,
+                    },
+                    Err(error) => {
+                        tracing::warn!(%error, callSid = %call, "an order cannot be taken");
+                        return cluster.orders.forget(&id);
+                    }
+                },
+            };
+            if let Err(error) = cluster.answer(&id, &from, reply).await {
+                tracing::warn!(%error, callSid = %call, "the answer to an order was not sent");
+            }
+        });
+    }
+
+    /// Keeps an answer where it is found, and sends it.
+    async fn answer(&self, id: &str, from: &str, reply: Reply) -> Result<(), RedisError> {
+        let kept = format!("{DONE}{}", serde_json::to_string(&reply).unwrap_or_default());
+        let letter = Letter::Ordered { id: id.to_owned(), reply };
+        let letter = serde_json::to_string(&letter).unwrap_or_default();
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("SET").arg(order_key(id)).arg(kept).arg("PX").arg(millis(KEPT));
+        pipeline.cmd("PUBLISH").arg(node_channel(from)).arg(letter);
+        pipeline.exec_async(&mut self.connection.clone()).await
+    }
+
+    /// Takes an order for `who`, unless somebody has taken it or its time is over. Gives who has it,
+    /// what became of it, or nothing if it has lapsed.
+    async fn take(&self, id: &str, who: &str, until_ms: u64) -> Result<String, RedisError> {
+        let mut taking = TAKE.key(order_key(id));
+        taking.arg(who).arg(until_ms).arg(millis(KEPT));
+        taking.invoke_async(&mut self.connection.clone()).await
+    }
+
+    /// Who has a call, and the time by Redis's clock in milliseconds.
+    async fn owner_and_time(&self, call: &CallSid) -> Result<(Owner, u64), RedisError> {
+        let mut pipeline = Pipeline::new();
+        pipeline.cmd("HMGET").arg(call_key(call.as_str())).arg("node").arg("end");
+        pipeline.cmd("TIME");
+        let ((node, end), (seconds, micros)): (_, (u64, u64)) =
+            pipeline.query_async(&mut self.connection.clone()).await?;
+        Ok((Owner { node, end }, seconds * 1000 + micros / 1000))
+    }
+
+    /// The node that has a call that is not here.
+    fn elsewhere(&self, owner: Owner) -> Result<String, Unreached> {
+        match owner {
+            Owner { node: None, .. } => Err(Unreached::Unknown),
+            Owner { end: Some(_), .. } => Err(Unreached::Ended),
+            Owner { node: Some(node), .. } if node == self.node => Err(Unreached::Moving),
+            Owner { node: Some(node), .. } => Ok(node),
+        }
+    }
+
+    /// Whether a node is alive.
+    async fn lives(&self, node: &str) -> Result<bool, RedisError> {
+        let mut exists = cmd("EXISTS");
+        exists.arg(format!("{PREFIX}alive:{node}"));
+        self.command(&exists).await
+    }
+}
+
+/// Who has a call, as the store says.
+struct Owner {
+    node: Option<String>,
+    end: Option<String>,
+}
+
+/// An order waits here, until this is dropped.
+struct Waiting<'a> {
+    cluster: &'a Cluster,
+    id: &'a str,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        lock(&self.cluster.orders.waiting).remove(self.id);
+    }
+}
+
+/// An answer that was kept.
+fn read(kept: &str) -> Option<Reply> {
+    serde_json::from_str(kept.strip_prefix(DONE)?).ok()
+}
+
+fn order_key(id: &str) -> String {
+    format!("{PREFIX}act:{id}")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Nothing is done under these locks that could leave the maps half changed.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_twice_is_done_once() {
+        let orders = Orders::default();
+        assert!(matches!(orders.begin("a"), Known::New));
+        assert!(matches!(orders.begin("a"), Known::Working));
+        orders.answered("a", &Reply::Done);
+        assert!(matches!(orders.begin("a"), Known::Answered(Reply::Done)));
+        assert!(matches!(orders.begin("b"), Known::New));
+        orders.forget("b");
+        assert!(matches!(orders.begin("b"), Known::New), "it was not begun");
+    }
+
+    #[test]
+    fn only_so_much_is_remembered() {
+        let orders = Orders::default();
+        for n in 0..=REMEMBERED {
+            assert!(matches!(orders.begin(&n.to_string()), Known::New));
+        }
+        assert_eq!(lock(&orders.asked).answers.len(), REMEMBERED);
+        assert!(matches!(orders.begin("0"), Known::New), "the oldest is forgotten");
+        assert!(matches!(orders.begin("2"), Known::Working));
+    }
+}

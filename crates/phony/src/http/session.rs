@@ -1,0 +1,30 @@
+//! `GET /session`: who asks.
+
+use axum::Json;
+use phony_call::SupervisorId;
+use serde::Serialize;
+
+use super::auth::Supervisor;
+use crate::error::ErrorBody;
+
+/// A log-in.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Session {
+    /// Its name in `holder` of calls and events.
+    #[schema(value_type = String)]
+    session: SupervisorId,
+}
+
+/// Which log-in this is: by that a page knows whether it holds a takeover. All tabs of a browser are
+/// one, and so are all who use the same token.
+#[utoipa::path(
+    get, path = "/session", tag = "session",
+    responses(
+        (status = 200, body = Session), (status = 401, body = ErrorBody),
+        (status = 429, body = ErrorBody),
+    ),
+    security(("token" = []), ("cookie" = []))
+)]
+pub(super) async fn session(supervisor: Supervisor) -> Json<Session> {
+    Json(Session { session: supervisor.id().clone() })
+}

@@ -1,0 +1,175 @@
+//! Redis closes connections while a supervisor orders something at the server that does not have the
+//! call: the order is done, and done once, and a log-in link works, and works once.
+
+use std::time::Duration;
+
+use phony::simulator::callers::{Act, Caller, LiveLine};
+use phony::simulator::openai::Brain;
+use serde_json::{Value, json};
+
+use super::one_server::check;
+use super::town::{Town, bounded, order};
+use crate::house::{CALLED, CALLER, House, house_with};
+use crate::redis_server::RedisServer;
+
+/// Which connections are closed: those for commands, or those on which servers hear each other.
+const KINDS: [&str; 2] = ["normal", "pubsub"];
+/// How long after the order was sent the connections are closed. An order takes a few milliseconds.
+const MOMENTS_MS: [u64; 7] = [0, 1, 2, 3, 5, 8, 20];
+
+/// Closes all connections of a kind.
+async fn cut(redis: &RedisServer, kind: &str) {
+    let mut kill = redis::cmd("CLIENT");
+    kill.arg("KILL").arg("TYPE").arg(kind).arg("SKIPME").arg("yes");
+    let _: i64 = kill.query_async(&mut redis.connection()).await.unwrap();
+}
+
+/// A call that somebody has answered, and who has it.
+pub(super) async fn begin(town: &Town) -> (String, LiveLine, usize) {
+    let (caller, line) = Caller::live();
+    let call = town.twilio.dial_in(CALLER, CALLED, caller).unwrap();
+    let owner = town.owner().await;
+    let mut view = town.view(owner, &format!("?callSid={call}")).await;
+    while bounded(20, view.next()).await.unwrap()["source"] != "greeting" {}
+    // It may have moved to the server that its socket has reached.
+    (call, line, town.owner().await)
+}
+
+/// Gives an order at the server that does not have the call, and closes connections meanwhile.
+async fn order_amid(
+    town: &Town,
+    (call, owner): (&str, usize),
+    (what, body): (&str, &Value),
+    (kind, after_ms): (&str, u64),
+) {
+    let (path, body) = (format!("/override/{what}"), order(call, body));
+    let ordered = town.post(1 - owner, &path, &body);
+    let cutting = async {
+        tokio::time::sleep(Duration::from_millis(after_ms)).await;
+        cut(town.redis(), kind).await;
+    };
+    let ((status, answer), ()) = tokio::join!(ordered, cutting);
+    assert_eq!(status, 200, "{what}, {kind} connections closed after {after_ms} ms: {answer}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_supervisor_orders_is_done_once_whichever_connection_is_closed() {
+    let town = Town::start(2, 8.0, Brain::Echo).await;
+    let (call, line, owner) = begin(&town).await;
+    let mut given = Vec::new();
+    for kind in KINDS {
+        for after_ms in MOMENTS_MS {
+            let name = format!("{}{after_ms}", if kind == "normal" { "1" } else { "2" });
+            let orders = [
+                ("takeover", json!({})),
+                ("text", json!({ "text": format!("word {name}") })),
+                ("whisper", json!({ "text": format!("whisper {name}") })),
+                ("dtmf", json!({ "digits": name })),
+                ("release", json!({})),
+            ];
+            for (what, body) in &orders {
+                order_amid(&town, (&call, owner), (what, body), (kind, after_ms)).await;
+            }
+            given.push(name);
+        }
+    }
+    assert!(line.act(Act::HangUp).await);
+    let events = town.history(owner, &call).await;
+    check(&events);
+    let of = |kind: &str, field: &str, prefix: &str| -> Vec<String> {
+        let events = events.iter().filter(|event| event["type"] == kind);
+        let fields = events.filter_map(|event| event[field].as_str());
+        fields.filter_map(|text| text.strip_prefix(prefix)).map(str::to_owned).collect()
+    };
+    assert_eq!(of("assistant_override", "text", "word "), given, "spoken once");
+    assert_eq!(of("whisper", "text", "whisper "), given, "whispered once");
+    assert_eq!(of("command_executed", "value", ""), given, "pressed once");
+    for kind in ["takeover", "release"] {
+        assert_eq!(of(kind, "by", "").len(), given.len(), "{kind}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_ends_the_call_is_done_whichever_connection_is_closed() {
+    let town = Town::start(2, 8.0, Brain::Echo).await;
+    let cases = [
+        ("end", json!({}), "command_executed"),
+        ("transfer", json!({ "target": "+15005550123" }), "session_transfer"),
+    ];
+    for (what, body, event) in &cases {
+        for kind in KINDS {
+            for after_ms in [0, 2, 5] {
+                let (call, _line, owner) = begin(&town).await;
+                order_amid(&town, (&call, owner), (what, body), (kind, after_ms)).await;
+                let ended = town.twilio.wait_for_end(&call, Duration::from_secs(30));
+                bounded(40, ended).await.unwrap();
+                let events = town.history(owner, &call).await;
+                let done = events.iter().filter(|other| other["type"] == *event).count();
+                assert_eq!(done, 1, "{what}, {kind} after {after_ms} ms: {events:#?}");
+            }
+        }
+    }
+}
+
+/// A server that stands still with an order before it has not refused it: once it was answered with
+/// 503, it must not be carried out any more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_was_answered_with_503_is_not_carried_out_later() {
+    let town = Town::start(2, 8.0, Brain::Echo).await;
+    let (call, line, owner) = begin(&town).await;
+    town.nodes[owner].signal("-STOP");
+    let late = order(&call, &json!({ "text": "too late" }));
+    let (status, answer) = town.post(1 - owner, "/override/text", &late).await;
+    town.nodes[owner].signal("-CONT");
+    assert_eq!((status, &answer["error"]["code"]), (503, &json!("UNAVAILABLE")), "{answer}");
+    // What it found before it when it woke is read before this.
+    let path = "/override/text";
+    let (status, answer) =
+        town.post(1 - owner, path, &order(&call, &json!({ "text": "in time" }))).await;
+    assert_eq!(status, 200, "{answer}");
+    assert!(line.act(Act::HangUp).await);
+    let events = town.history(owner, &call).await;
+    assert_eq!(super::one_server::texts(&events, "assistant_override"), ["in time"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_in_link_works_once_although_connections_are_closed() {
+    let redis = RedisServer::start().await;
+    let url = redis.url();
+    let one = house_with(&[("REDIS_URL", &url)]).await;
+    let two = house_with(&[("REDIS_URL", &url)]).await;
+    for (shown, first, second) in [(&one, &two, &one), (&one, &one, &two), (&two, &one, &two)] {
+        let link = shown.running.login_link().await;
+        let path = &link[link.find("/login").unwrap()..];
+        let opens = async |house: &House| {
+            let answer = house.http.get(house.url(path)).send().await.unwrap();
+            answer.headers().contains_key("set-cookie")
+        };
+        cut(&redis, "normal").await;
+        assert!(opens(first).await, "the first command over a closed connection works");
+        cut(&redis, "normal").await;
+        assert!(!opens(second).await, "it was used on the other server");
+        assert!(!opens(first).await, "and on this one");
+    }
+}
+
+/// A server that cannot ask whether a link that all know was used does not take it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_in_link_is_not_used_twice_while_redis_is_away() {
+    let redis = RedisServer::start().await;
+    let url = redis.url();
+    let one = house_with(&[("REDIS_URL", &url)]).await;
+    let two = house_with(&[("REDIS_URL", &url)]).await;
+    let link = one.running.login_link().await;
+    let path = &link[link.find("/login").unwrap()..];
+    let opens = async |house: &House| {
+        let answer = house.http.get(house.url(path)).send().await.unwrap();
+        answer.headers().contains_key("set-cookie")
+    };
+    redis.pause();
+    let meanwhile = opens(&one).await;
+    redis.go_on();
+    let after = [opens(&two).await, opens(&one).await, opens(&two).await];
+    let times = after.iter().filter(|opened| **opened).count() + usize::from(meanwhile);
+    assert_eq!(times, 1, "{meanwhile} {after:?}");
+}

@@ -1,0 +1,77 @@
+/** Who speaks in the AI's place, and what can be done when nobody does. */
+import Box from "@mui/material/Box";
+import Button from "@mui/material/Button";
+import Typography from "@mui/material/Typography";
+import { useQuery } from "@tanstack/react-query";
+import { api } from "../../api/client";
+import { useAct } from "../../app/useAct";
+import { useNow } from "../../live/index";
+import { isUnanswered } from "../../model/attention";
+import type { Call } from "../../model/call";
+import { t } from "../../texts";
+
+/** `unknown` where the server does not tell who it is: then it may be oneself. */
+export type Holder = "nobody" | "me" | "other" | "unknown";
+
+export function useHolder(call: Call): Holder {
+  const { takenOver, holder } = call;
+  const me = useQuery({
+    // Asked again for each holder: whoever logs in again is another.
+    queryKey: ["me", holder],
+    queryFn: ({ signal }) => api.me(signal),
+    enabled: takenOver && holder !== "",
+    staleTime: Number.POSITIVE_INFINITY,
+    retry: 1,
+  });
+  if (!takenOver) return "nobody";
+  if (holder === "" || me.data === undefined) return "unknown";
+  return me.data === holder ? "me" : "other";
+}
+
+/** Whose the call is, in words. */
+export function HolderText(props: { call: Call; holder: Holder }) {
+  const { call, holder } = props;
+  if (call.unattended) {
+    return (
+      <>
+        {t.hands.takenOverByNobody} <GoesOn until={call.unattended.until} />
+      </>
+    );
+  }
+  if (holder === "nobody") return t.hands.takeoverHelp;
+  return holder === "other" ? t.hands.takenOverByOther : t.hands.takenOver;
+}
+
+/** The caller speaks and nobody answers, or whoever took the call over is not there. */
+export function Alone(props: { call: Call }) {
+  const { call } = props;
+  const holder = useHolder(call);
+  const { act, busy } = useAct();
+  const takeover = () => void act(() => api.takeover(call.callSid), t.hands.done.takeover);
+  const release = () => void act(() => api.release(call.callSid), t.hands.done.release);
+  return (
+    <Box sx={{ display: "grid", gap: 1.25 }}>
+      <Typography variant="body2" role="status">
+        {call.unattended && <HolderText call={call} holder={holder} />}{" "}
+        {isUnanswered(call) && t.hands.unanswered(call.unanswered.times)}
+      </Typography>
+      <Box sx={{ display: "flex", gap: 1, flexWrap: "wrap" }}>
+        {holder !== "me" && (
+          <Button variant="contained" color="warning" disabled={busy} onClick={takeover}>
+            {call.takenOver ? t.hands.takeoverFrom : t.hands.takeover}
+          </Button>
+        )}
+        {call.takenOver && (
+          <Button variant="outlined" color="warning" disabled={busy} onClick={release}>
+            {t.hands.release}
+          </Button>
+        )}
+      </Box>
+    </Box>
+  );
+}
+
+function GoesOn(props: { until: number | undefined }) {
+  const now = useNow();
+  return props.until === undefined ? null : t.hands.goesOn(props.until - now);
+}
