@@ -5,6 +5,7 @@
 //! - `cli` uses `server`, which builds everything from `config`, and `stage`, which puts a server
 //!   between its stand-ins.
 //! - `server` uses `http` and `carriers`, which never use each other; both use `switchboard`.
+//! - `listener` accepts the connections of `server`; `client` says whose a request is.
 //! - `dialer` places calls: it asks `safety`, which has the rules and the ledger, and the carrier.
 //! - `switchboard` uses `session`, the task of one call, on one of the `lanes`; that uses `registry`
 //!   and `events`.
@@ -21,6 +22,7 @@
 pub mod agents;
 pub mod carriers;
 pub mod cli;
+pub mod client;
 pub mod cluster;
 pub mod config;
 pub mod crew;
@@ -31,6 +33,7 @@ pub mod events;
 pub mod history;
 pub mod http;
 pub mod lanes;
+pub mod listener;
 pub mod models;
 mod numbers;
 pub mod registry;

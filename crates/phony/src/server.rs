@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
-use axum::serve::ListenerExt as _;
 use jiff::Timestamp;
 use phony_call::CallSid;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -35,6 +34,7 @@ use crate::events::Hub;
 use crate::history::History;
 use crate::http::{self, Auth, Http};
 use crate::lanes::Lanes;
+use crate::listener::{self, Bounds, Connections};
 use crate::models::realtime::{self, BadSettings, RealtimeSettings, SessionSettings};
 use crate::models::{Tool, call_tools};
 use crate::registry::{Registry, hex, random_token};
@@ -235,15 +235,14 @@ async fn start_parts(
         cluster.joined().await;
     }
     let app = service(&switchboard, &auth);
-    // One frame is one packet: words must not wait for more to fill it.
-    let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
-    let serving = axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(life.kill.clone().cancelled_owned());
+    let bounds = Bounds::of_descriptors(listener::descriptors());
+    let connections = Connections::new(bounds, switchboard.config.trusted_proxies.clone());
+    let serving = listener::serve(listener, app, connections, life.kill.clone());
     if let Some(reason) = switchboard.not_ready() {
         tracing::warn!(%reason, "not ready for calls");
     }
     tracing::info!(%addr, "server started");
-    let run = run(serving.into_future(), Arc::clone(&switchboard), kept, tasks.clone());
+    let run = run(serving, Arc::clone(&switchboard), kept, tasks.clone());
     let served = tasks.spawn(run);
     Ok(Running { addr, switchboard, auth, life, served })
 }
@@ -252,7 +251,7 @@ async fn start_parts(
 /// a limit; they say goodbye, within another; then everything is told to end; then what remains is
 /// waited for, within a limit. False if calls were cut off.
 async fn run(
-    serving: impl Future<Output = io::Result<()>> + Send + 'static,
+    serving: impl Future<Output = ()> + Send + 'static,
     switchboard: Arc<Switchboard>,
     kept: Kept,
     tasks: TaskTracker,
@@ -295,10 +294,8 @@ async fn run(
     switchboard.lanes.stop();
     drop(upkeep.await);
     drop(tokio::time::timeout(END_LIMIT, budget).await);
-    match tokio::time::timeout(END_LIMIT, serving).await {
-        Ok(Ok(Err(error))) => tracing::error!(%error, "serving failed"),
-        Ok(Ok(Ok(())) | Err(_)) => {}
-        Err(_) => tracing::debug!("connections were left open"),
+    if tokio::time::timeout(END_LIMIT, serving).await.is_err() {
+        tracing::debug!("connections were left open");
     }
     tracing::info!("server stopped");
     left == 0
