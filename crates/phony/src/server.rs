@@ -147,7 +147,7 @@ pub fn openapi() -> OpenApi {
     let parts = (agents, models, history, None);
     let (life, safety) = (Life::default(), Safety::closed(&config, CLOCK));
     let switchboard = Arc::new(switchboard(config, 0, parts, calls, life, safety));
-    let auth = Arc::new(Auth::new(SecretString::from(""), false, wall));
+    let auth = Arc::new(Auth::new(SecretString::from(""), wall));
     let http = Http::new(Arc::clone(&switchboard), auth);
     http::document(routes(http, &switchboard).into_openapi())
 }
@@ -220,8 +220,9 @@ async fn start_parts(
     for warning in &config.warnings {
         tracing::warn!(warning, "configuration");
     }
-    let auth = Auth::new(token, config.host.is_some(), wall).shared(cluster.clone());
-    let auth = Arc::new(auth);
+    let auth = Auth::new(token, wall).remember(&config.data_dir).map_err(data_dir)?;
+    let auth = Arc::new(auth.shared(cluster.clone()));
+    tasks.spawn(Arc::clone(&auth).keep_in_step(life.kill.clone()));
     let calls = TaskTracker::new();
     let parts = (agents, models, history, cluster);
     let safety = Safety::open(&config, CLOCK, tasks.clone()).map_err(data_dir)?;
@@ -365,6 +366,11 @@ fn service(switchboard: &Arc<Switchboard>, auth: &Arc<Auth>) -> Router {
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
+        ))
+        // What is told of calls is for whoever asked; the dashboard's files say otherwise.
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("no-store"),
         ))
 }
 

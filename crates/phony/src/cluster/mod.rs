@@ -12,6 +12,7 @@ mod bus;
 pub(crate) mod dialling;
 mod feed;
 mod nodes;
+mod sessions;
 mod shared;
 mod words;
 

@@ -9,6 +9,7 @@ mod command;
 mod config;
 mod demo;
 mod dialogues;
+mod door;
 mod duet;
 mod events;
 mod faults;
