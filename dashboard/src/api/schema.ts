@@ -177,7 +177,7 @@ export interface paths {
         /**
          * A call's events from the first one on, then as they happen; or every call's.
          * @description The socket is closed with 1000 after the call's last event, with 1013 if the viewer was too slow
-         *     (connect again with `after`), with 1001 when the server stops.
+         *     (connect again with `after`), with 1001 when the server stops, with 1008 when the viewer logs out.
          */
         get: operations["events"];
         put?: never;
@@ -213,12 +213,15 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Follows a log-in link: sets the cookie and goes to the dashboard, which asks for the token if
-         *     the link has been used.
+         * Shows a log-in link: a page with one button, which logs in. Looking at it uses nothing up, since
+         *     messengers and scanners look at links before people do.
          */
-        get: operations["redeem"];
+        get: operations["link"];
         put?: never;
-        /** Sets the cookie of a session, in exchange for the token. */
+        /**
+         * Sets the cookie of a session, in exchange for the token or for the code of a log-in link, which
+         *     may stand in the address, too.
+         */
         post: operations["log_in"];
         delete?: never;
         options?: never;
@@ -235,7 +238,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Ends the session of this browser. */
+        /**
+         * Ends the session of this browser: its cookie is worth nothing any more, on any server, and its
+         *     event sockets are closed.
+         */
         post: operations["log_out"];
         delete?: never;
         options?: never;
@@ -509,6 +515,26 @@ export interface paths {
         get: operations["list_scenarios"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Whether this page may act: it is the server's own, and its browser is logged in. A page asks this
+         *     first, since a socket that is refused does not say why.
+         */
+        post: operations["session"];
         delete?: never;
         options?: never;
         head?: never;
@@ -796,10 +822,12 @@ export interface components {
         List: {
             agents: components["schemas"]["Described"][];
         };
-        /** @description The token, as a form or as JSON. */
+        /** @description The token or the code of a link, as a form or as JSON. */
         LogIn: {
+            /** @description The code of a log-in link, in the place of the token. It is used up by this. */
+            code?: string | null;
             /** @description The supervisors' token. */
-            token: string;
+            token?: string | null;
         };
         /** @description Where it runs. */
         Node: {
@@ -1552,6 +1580,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description Too many event sockets, or the store does not answer */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
         };
     };
     healthz: {
@@ -1573,7 +1610,7 @@ export interface operations {
             };
         };
     };
-    redeem: {
+    link: {
         parameters: {
             query?: {
                 /** @description The code of the link that the server printed. */
@@ -1585,26 +1622,28 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description To the dashboard */
+            /** @description A page with a button that logs in */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description To the dashboard, if there is no code */
             303: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            429: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorBody"];
-                };
-            };
         };
     };
     log_in: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The code of the link that the server printed. */
+                code?: string | null;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1648,6 +1687,22 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description A page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description The link has been used: a page that says so */
+            410: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -1667,12 +1722,21 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The cookie is gone */
+            /** @description The session has ended and the cookie is gone */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description A page of another site */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
             };
         };
     };
@@ -2596,6 +2660,50 @@ export interface operations {
                 };
             };
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Logged in */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Not logged in */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            /** @description A page under an address that the server does not know: the message says which to open */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
