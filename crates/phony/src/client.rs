@@ -52,11 +52,9 @@ impl TrustedProxies {
     pub fn scheme(&self, peer: IpAddr, headers: &HeaderMap) -> Option<Scheme> {
         let said = headers.get(FORWARDED_PROTO).filter(|_| self.is_trusted(peer))?;
         // Each proxy may add how it was reached; the client's connection comes first.
-        match said.to_str().ok()?.split(',').next()?.trim() {
-            https if https.eq_ignore_ascii_case("https") => Some(Scheme::Https),
-            https if https.eq_ignore_ascii_case("wss") => Some(Scheme::Https),
-            _ => Some(Scheme::Http),
-        }
+        let said = said.to_str().ok()?.split(',').next()?.trim();
+        let is_tls = ["https", "wss"].iter().any(|tls| said.eq_ignore_ascii_case(tls));
+        Some(if is_tls { Scheme::Https } else { Scheme::Http })
     }
 }
 

@@ -15,7 +15,7 @@
 //!   both.
 //! - `carriers`, `models` and `simulator` are the only ones that know a foreign format.
 //!
-//! Shared and changing are two things only: the registry and the event hub. Everything else is
+//! Calls share two things that change: the registry and the event hub. Everything else of theirs is
 //! owned by one task; a carrier or a model is a future behind a pair of bounded channels, which `crew`
 //! runs in the task of its call.
 

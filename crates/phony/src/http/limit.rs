@@ -112,8 +112,12 @@ impl<K: Copy + Eq + Hash> Buckets<K> {
             return Err(ApiError { retry_after, ..error });
         }
         if take {
-            if full_at.len() >= REMEMBERED {
+            if full_at.len() >= REMEMBERED && !full_at.contains_key(&key) {
                 full_at.retain(|_, full| *full > now);
+                // Nobody pays for so many others: whoever comes now is not counted.
+                if full_at.len() >= REMEMBERED {
+                    return Ok(());
+                }
             }
             full_at.insert(key, full);
         }
@@ -147,5 +151,20 @@ mod tests {
         let now = Instant::now();
         let buckets = Buckets::new(0);
         assert!((0..10_000).all(|_| buckets.take((), now).is_ok()));
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
+    fn only_so_many_are_remembered() {
+        let now = Instant::now();
+        let buckets = Buckets::new(1);
+        for key in 0..REMEMBERED + 10 {
+            assert!(buckets.take(key, now).is_ok());
+        }
+        assert_eq!(buckets.full_at.lock().unwrap().len(), REMEMBERED);
+        assert!(buckets.take(0, now).is_err(), "who was counted still is");
+        let later = now + Duration::from_mins(1);
+        assert!(buckets.take(2 * REMEMBERED, later).is_ok());
+        assert_eq!(buckets.full_at.lock().unwrap().len(), 1);
     }
 }

@@ -142,7 +142,9 @@ impl FromRequestParts<Http> for Client {
         let config = &http.switchboard.config;
         let (peer, headers) = (address.ip(), &parts.headers);
         let network = config.trusted_proxies.client(peer, headers).into();
-        let secure = match config.trusted_proxies.scheme(peer, headers) {
+        let proxies = &config.trusted_proxies;
+        let said = origin::page_scheme(headers).or_else(|| proxies.scheme(peer, headers));
+        let secure = match said {
             Some(scheme) => scheme == Scheme::Https,
             // The public name is reached over TLS alone.
             None => config.host.is_some() && !origin::is_address_without_tls(headers),

@@ -13,7 +13,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
@@ -61,7 +61,7 @@ fn is_own_page(
     scheme: Option<Scheme>,
     switchboard: &Switchboard,
 ) -> bool {
-    let fetched = headers.get(FETCH_SITE).map(|site| site.as_bytes());
+    let fetched = headers.get(FETCH_SITE).map(HeaderValue::as_bytes);
     let is_fetched_here = match fetched {
         None => true,
         Some(b"same-origin" | b"none") => host.is_none_or(|host| is_ours(host, switchboard)),
@@ -111,9 +111,14 @@ fn is_ours(host: &str, switchboard: &Switchboard) -> bool {
         || name == "localhost"
         || name.ends_with(".localhost")
         || configured == Some(name.as_str())
-        || machine_name().is_some_and(|own| {
-            name.strip_suffix(".local").unwrap_or(&name) == own && !own.is_empty()
-        })
+        || machine_name().is_some_and(|own| is_name_of(&name, &own))
+}
+
+/// Whether the browser is on a page that came over TLS, as far as it says so. The page is one of
+/// ours: others do not get here.
+pub(super) fn page_scheme(headers: &HeaderMap) -> Option<Scheme> {
+    let origin = headers.get(header::ORIGIN)?.to_str().ok()?;
+    Some(if origin.starts_with("https://") { Scheme::Https } else { Scheme::Http })
 }
 
 /// Whether this `Host` is an address that is not the machine's own to itself: a browser keeps no
@@ -145,13 +150,19 @@ fn name_of(host: &str) -> &str {
     }
 }
 
-/// The first part of the machine's name.
+/// Whether a name is the machine's: its whole one, or its first part, also as the local network
+/// knows it.
+fn is_name_of(name: &str, machine: &str) -> bool {
+    let first = machine.split('.').next().unwrap_or_default();
+    let bare = name.strip_suffix(".local").unwrap_or(name);
+    !first.is_empty() && (name == machine || bare == first)
+}
+
 fn machine_name() -> Option<String> {
     #[cfg(unix)]
     {
         let system = rustix::system::uname();
-        let name = system.nodename().to_str().ok()?.to_ascii_lowercase();
-        Some(name.split('.').next().unwrap_or_default().to_owned())
+        Some(system.nodename().to_str().ok()?.to_ascii_lowercase())
     }
     #[cfg(not(unix))]
     None
@@ -204,6 +215,17 @@ mod tests {
         ] {
             assert_eq!(name_of(host), name);
         }
+    }
+
+    #[test]
+    fn a_machine_goes_by_its_own_names_alone() {
+        for name in ["nas", "nas.local", "nas.home.example"] {
+            assert!(is_name_of(name, "nas.home.example"), "{name}");
+        }
+        for name in ["nas.evil.example", "evil.example", "", ".local", "home.example"] {
+            assert!(!is_name_of(name, "nas.home.example"), "{name}");
+        }
+        assert!(!is_name_of("", "") && !is_name_of(".local", ""));
     }
 
     #[test]

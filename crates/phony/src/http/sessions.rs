@@ -73,7 +73,7 @@ impl EndedSessions {
     }
 
     /// Ends a session for good.
-    pub(super) async fn end(self: &Arc<Self>, session: &Session, now: i64) {
+    pub(super) async fn end(&self, session: &Session, now: i64) {
         self.learn(vec![(session.key.clone(), session.ends)], now).await;
     }
 
@@ -127,7 +127,7 @@ impl EndedSessions {
         }
     }
 
-    async fn learn(self: &Arc<Self>, sessions: Vec<(String, i64)>, now: i64) {
+    async fn learn(&self, sessions: Vec<(String, i64)>, now: i64) {
         let mut lines = String::new();
         {
             let mut ended = self.lock();

@@ -126,4 +126,8 @@ async fn a_cookie_is_for_tls_where_the_request_came_over_it() {
     let house = house_with(&[("HOST", HOST), ("TWILIO_AUTH_TOKEN", AUTH_TOKEN)]).await;
     assert!(!secure(&house, &lan).await);
     assert!(secure(&house, &[("host", HOST)]).await);
+    // A browser says itself what it is on.
+    let own = format!("http://{}", house.running.addr);
+    assert!(!secure(&house, &[("origin", &own)]).await);
+    assert!(secure(&house, &[("origin", "https://phony.example.com")]).await);
 }
