@@ -5,6 +5,9 @@
 //! new one takes the place of the one that has waited longest, of the client that has the most.
 //! What the server is at work on is never cut off.
 
+mod seat;
+mod watched;
+
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -17,11 +20,10 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::extract::ConnectInfo;
 use axum::http::{Request, StatusCode};
-use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
-use hyper::rt::{Read, ReadBufCursor, Write};
+use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::TokioIo;
@@ -32,14 +34,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::client::{Network, TrustedProxies};
+use seat::{HEAD_LIMIT, Seat, Waiting, now};
+pub(crate) use watched::Connection;
+use watched::{Arriving, Leaving};
 
-/// How long the head of a request may take to come.
-const HEAD_LIMIT: Duration = Duration::from_secs(10);
-/// How long a connection may rest between two requests: longer than proxies keep theirs (60 s, as a
-/// rule), or one would send a request into a connection that is being closed.
-const IDLE_LIMIT: Duration = Duration::from_secs(75);
-/// How long a client may read nothing of its answer.
-const STUCK_LIMIT: Duration = Duration::from_secs(30);
 /// What a connection may hold in memory, the head of a request above all.
 const BUFFER: usize = 64 * 1024;
 /// A connection that has waited for less than this is not yet one client's too many: many calls may
@@ -121,7 +119,7 @@ impl Connections {
         waiting.sort_unstable_by_key(|waiting| waiting.since);
         let now = now();
         while let Some(at) = surplus(&waiting, new, self.bounds, now) {
-            self.close(open, waiting.remove(at).number);
+            close(open, waiting.remove(at).number);
         }
     }
 
@@ -131,23 +129,20 @@ impl Connections {
         let mut waiting: Vec<_> = open.iter().filter_map(|(n, seat)| seat.waiting(*n)).collect();
         waiting.sort_unstable_by_key(|waiting| waiting.since);
         for old in waiting.iter().take(self.bounds.all / 8) {
-            self.close(&mut open, old.number);
-        }
-    }
-
-    fn close(&self, open: &mut HashMap<u64, Arc<Seat>>, number: u64) {
-        if let Some(seat) = open.remove(&number) {
-            metrics::counter!("phony_connections_closed_total", "why" => "crowded").increment(1);
-            tracing::debug!(
-                waiting = open.len(),
-                "a connection that waited was closed for another"
-            );
-            seat.close.cancel();
+            close(&mut open, old.number);
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Seat>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn close(open: &mut HashMap<u64, Arc<Seat>>, number: u64) {
+    if let Some(seat) = open.remove(&number) {
+        metrics::counter!("phony_connections_closed_total", "why" => "crowded").increment(1);
+        tracing::debug!(waiting = open.len(), "a connection that waited was closed for another");
+        seat.close.cancel();
     }
 }
 
@@ -170,122 +165,6 @@ fn surplus(waiting: &[Waiting], new: &Seat, bounds: Bounds, now: Instant) -> Opt
     let most = counts.into_iter().max_by_key(|(_, count)| *count).map(|(network, _)| network);
     let of_most = |other: &Waiting| !other.is_proxy && Some(other.network) == most;
     waiting.iter().position(of_most).or_else(|| (!waiting.is_empty()).then_some(0))
-}
-
-/// A connection that waits for its client.
-#[derive(Debug)]
-struct Waiting {
-    number: u64,
-    network: Network,
-    is_proxy: bool,
-    since: Instant,
-}
-
-/// What is known of a connection.
-#[derive(Debug)]
-struct Seat {
-    network: Network,
-    is_proxy: bool,
-    phase: Mutex<Phase>,
-    /// It has to make room.
-    close: CancellationToken,
-}
-
-/// What a connection is at, and since when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// The head of a request is coming.
-    Head(Instant),
-    /// The body of one is coming.
-    Body(Instant),
-    /// The server is at work.
-    Working,
-    /// The client does not read its answer.
-    Stuck(Instant),
-    /// Nothing is asked.
-    Idle(Instant),
-    /// It carries no requests any more.
-    Upgraded,
-}
-
-impl Seat {
-    fn new(network: Network, is_proxy: bool) -> Self {
-        let phase = Mutex::new(Phase::Head(now()));
-        Self { network, is_proxy, phase, close: CancellationToken::new() }
-    }
-
-    fn phase(&self) -> MutexGuard<'_, Phase> {
-        self.phase.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Since when it waits for its client.
-    fn waits_since(&self) -> Option<Instant> {
-        match *self.phase() {
-            Phase::Head(since) | Phase::Body(since) | Phase::Stuck(since) | Phase::Idle(since) => {
-                Some(since)
-            }
-            Phase::Working | Phase::Upgraded => None,
-        }
-    }
-
-    fn waiting(&self, number: u64) -> Option<Waiting> {
-        let (network, is_proxy) = (self.network, self.is_proxy);
-        self.waits_since().map(|since| Waiting { number, network, is_proxy, since })
-    }
-
-    /// Until when the client must have done something. A body has the time of its request.
-    fn deadline(&self) -> Option<Instant> {
-        match *self.phase() {
-            Phase::Head(since) => Some(since + HEAD_LIMIT),
-            Phase::Stuck(since) => Some(since + STUCK_LIMIT),
-            Phase::Idle(since) => Some(since + IDLE_LIMIT),
-            Phase::Body(_) | Phase::Working | Phase::Upgraded => None,
-        }
-    }
-
-    /// Something was read.
-    fn read(&self) {
-        let mut phase = self.phase();
-        if matches!(*phase, Phase::Idle(_)) {
-            *phase = Phase::Head(now());
-        }
-    }
-
-    /// Something was written, or cannot be.
-    fn wrote(&self, is_done: bool) {
-        let mut phase = self.phase();
-        match *phase {
-            Phase::Working if !is_done => *phase = Phase::Stuck(now()),
-            Phase::Stuck(_) if is_done => *phase = Phase::Working,
-            Phase::Working
-            | Phase::Stuck(_)
-            | Phase::Head(_)
-            | Phase::Body(_)
-            | Phase::Idle(_)
-            | Phase::Upgraded => {}
-        }
-    }
-
-    /// A request is here.
-    fn asked(&self, has_body: bool) {
-        *self.phase() = if has_body { Phase::Body(now()) } else { Phase::Working };
-    }
-
-    /// All of it is.
-    fn arrived(&self) {
-        let mut phase = self.phase();
-        if matches!(*phase, Phase::Body(_)) {
-            *phase = Phase::Working;
-        }
-    }
-
-    /// Its answer has been given.
-    fn answered(&self) {
-        let mut phase = self.phase();
-        if *phase != Phase::Upgraded {
-            *phase = Phase::Idle(now());
-        }
-    }
 }
 
 /// A connection's place among the others; given back when it is dropped.
@@ -356,7 +235,7 @@ async fn carry(
         async move {
             let response = answer.await?;
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                *seat.phase() = Phase::Upgraded;
+                seat.upgraded();
             }
             Ok::<_, Infallible>(response.map(|body| Leaving { body, seat }))
         }
@@ -418,139 +297,6 @@ fn overdue(seat: &Seat, mut timer: Pin<&mut Sleep>, context: &mut Context<'_>) -
             return Poll::Ready(());
         }
     }
-}
-
-/// A connection that notices when its client says something, and when it does not listen.
-#[derive(Debug)]
-pub(crate) struct Connection {
-    io: TokioIo<TcpStream>,
-    seat: Arc<Seat>,
-}
-
-impl Connection {
-    /// The socket itself.
-    pub(crate) fn into_stream(self) -> TcpStream {
-        self.io.into_inner()
-    }
-
-    fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        self.seat.wrote(written.is_ready());
-        written
-    }
-}
-
-impl Read for Connection {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let read = Pin::new(&mut self.io).poll_read(context, buffer);
-        // The end of the stream is taken for a byte, and does no harm: the connection ends by it.
-        if matches!(read, Poll::Ready(Ok(()))) {
-            self.seat.read();
-        }
-        read
-    }
-}
-
-impl Write for Connection {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write(context, bytes);
-        self.wrote(written)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(context)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.io).poll_write_vectored(context, bytes);
-        self.wrote(written)
-    }
-}
-
-/// The body of a request, on its way.
-struct Arriving {
-    body: Incoming,
-    seat: Arc<Seat>,
-}
-
-impl HttpBody for Arriving {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(context);
-        if frame.is_ready() && (self.body.is_end_stream() || matches!(frame, Poll::Ready(None))) {
-            self.seat.arrived();
-        }
-        frame
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-/// The body of an answer; it is dropped when all of it is on its way.
-struct Leaving {
-    body: Body,
-    seat: Arc<Seat>,
-}
-
-impl HttpBody for Leaving {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Drop for Leaving {
-    fn drop(&mut self) {
-        self.seat.answered();
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "connections are no calls: they read the clock here")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 #[cfg(test)]

@@ -247,13 +247,14 @@ impl FromRequestParts<Http> for Supervisor {
                 http.limits.wrong_token(network, now)?;
                 return Err(unauthorized("the token is wrong"));
             }
-            Some(Credential::Cookie(cookie)) => match http.auth.session(cookie) {
-                Some(session) => Some(session),
-                None => {
+            Some(Credential::Cookie(cookie)) => {
+                let session = http.auth.session(cookie);
+                if session.is_none() {
                     http.limits.stranger(network, now)?;
                     return Err(unauthorized("the session has ended; log in"));
                 }
-            },
+                session
+            }
         };
         http.limits.request(network, now)?;
         Ok(Self { http: http.clone(), session })
