@@ -49,6 +49,7 @@ async fn a_head_has_ten_seconds() {
 }
 
 /// How long a connection is kept that begins with this; a byte now and then gains no time.
+#[expect(clippy::disallowed_methods, reason = "the test times the server")]
 async fn held_for(at: SocketAddr, first: &[u8]) -> Duration {
     let opened = Instant::now();
     let mut slow = open(at, first).await;

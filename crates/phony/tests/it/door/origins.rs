@@ -141,7 +141,7 @@ async fn a_strangers_page_changes_nothing() {
             }
         }
         let mut headers = vec![("cookie", cookie.as_str())];
-        headers.extend_from_slice(&stranger.to_vec());
+        headers.extend_from_slice(stranger);
         for path in ["/events/ws", "/softphone/ws"] {
             let refused = house.socket(path, &headers).await.err().map(|(status, _)| status);
             assert_eq!(refused, Some(403), "{path} {stranger:?}");
