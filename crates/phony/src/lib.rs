@@ -6,6 +6,7 @@
 //!   between its stand-ins.
 //! - `server` uses `http` and `carriers`, which never use each other; both use `switchboard`.
 //! - `data_dir` is used by all that keep files there; it uses nothing.
+//! - `listener` accepts the connections of `server`; `client` says whose a request is.
 //! - `dialer` places calls: it asks `safety`, which has the rules and the ledger, and the carrier.
 //! - `switchboard` uses `session`, the task of one call, on one of the `lanes`; that uses `registry`
 //!   and `events`.
@@ -16,13 +17,14 @@
 //!   both.
 //! - `carriers`, `models` and `simulator` are the only ones that know a foreign format.
 //!
-//! Shared and changing are three things only: the registry, the event hub, and who is there. Everything else is
+//! Calls share three things that change: the registry, the event hub, and who is there. Everything else of theirs is
 //! owned by one task; a carrier or a model is a future behind a pair of bounded channels, which `crew`
 //! runs in the task of its call.
 
 pub mod agents;
 pub mod carriers;
 pub mod cli;
+pub mod client;
 pub mod cluster;
 pub mod config;
 pub mod crew;
@@ -35,6 +37,7 @@ mod heartbeat;
 pub mod history;
 pub mod http;
 pub mod lanes;
+pub mod listener;
 pub mod models;
 mod numbers;
 pub mod presence;

@@ -14,7 +14,6 @@ use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
-use axum::serve::ListenerExt as _;
 use jiff::Timestamp;
 use phony_call::CallSid;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -39,6 +38,7 @@ use crate::events::Hub;
 use crate::history::History;
 use crate::http::{self, Auth, Http};
 use crate::lanes::Lanes;
+use crate::listener::{self, Bounds, Connections};
 use crate::models::realtime::{self, BadSettings, RealtimeSettings, SessionSettings};
 use crate::models::{Tool, call_tools};
 use crate::presence::Supervisors;
@@ -157,7 +157,7 @@ pub fn openapi() -> OpenApi {
     let parts = (agents, models, history, None);
     let (life, safety) = (Life::default(), Safety::closed(&config, CLOCK));
     let switchboard = Arc::new(switchboard(config, 0, parts, calls, life, safety));
-    let auth = Arc::new(Auth::new(SecretString::from(""), false, wall));
+    let auth = Arc::new(Auth::new(SecretString::from(""), wall));
     let http = Http::new(Arc::clone(&switchboard), auth);
     http::document(routes(http, &switchboard).into_openapi())
 }
@@ -235,8 +235,9 @@ async fn start_parts(
     for warning in &config.warnings {
         tracing::warn!(warning, "configuration");
     }
-    let auth = Auth::new(token, config.host.is_some(), wall).shared(cluster.clone());
-    let auth = Arc::new(auth);
+    let auth = Auth::new(token, wall).remember(&config.data_dir).map_err(data_dir)?;
+    let auth = Arc::new(auth.shared(cluster.clone()));
+    tasks.spawn(Arc::clone(&auth).keep_in_step(life.kill.clone()));
     let calls = TaskTracker::new();
     let parts = (agents, models, history, cluster);
     let safety = Safety::open(&config, CLOCK, tasks.clone()).map_err(data_dir)?;
@@ -250,15 +251,14 @@ async fn start_parts(
         cluster.joined().await;
     }
     let app = service(&switchboard, &auth);
-    // One frame is one packet: words must not wait for more to fill it.
-    let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
-    let serving = axum::serve(listener, app.into_make_service_with_connect_info::<SocketAddr>())
-        .with_graceful_shutdown(life.kill.clone().cancelled_owned());
+    let bounds = Bounds::of_descriptors(listener::descriptors());
+    let connections = Connections::new(bounds, switchboard.config.trusted_proxies.clone());
+    let serving = listener::serve(listener, app, connections, life.kill.clone());
     if let Some(reason) = switchboard.not_ready() {
         tracing::warn!(%reason, "not ready for calls");
     }
     tracing::info!(%addr, "server started");
-    let run = run(serving.into_future(), Arc::clone(&switchboard), kept, tasks.clone());
+    let run = run(serving, Arc::clone(&switchboard), kept, tasks.clone());
     let served = tasks.spawn(async move {
         let whole = run.await;
         // Everything is written: another server may have the folder.
@@ -272,7 +272,7 @@ async fn start_parts(
 /// a limit; they say goodbye, within another; then everything is told to end; then what remains is
 /// waited for, within a limit. False if calls were cut off.
 async fn run(
-    serving: impl Future<Output = io::Result<()>> + Send + 'static,
+    serving: impl Future<Output = ()> + Send + 'static,
     switchboard: Arc<Switchboard>,
     kept: Kept,
     tasks: TaskTracker,
@@ -315,10 +315,8 @@ async fn run(
     switchboard.lanes.stop();
     drop(upkeep.await);
     drop(tokio::time::timeout(END_LIMIT, budget).await);
-    match tokio::time::timeout(END_LIMIT, serving).await {
-        Ok(Ok(Err(error))) => tracing::error!(%error, "serving failed"),
-        Ok(Ok(Ok(())) | Err(_)) => {}
-        Err(_) => tracing::debug!("connections were left open"),
+    if tokio::time::timeout(END_LIMIT, serving).await.is_err() {
+        tracing::debug!("connections were left open");
     }
     tracing::info!("server stopped");
     left == 0
@@ -391,6 +389,11 @@ fn service(switchboard: &Arc<Switchboard>, auth: &Arc<Auth>) -> Router {
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
+        ))
+        // What is told of calls is for whoever asked; the dashboard's files say otherwise.
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("no-store"),
         ))
 }
 

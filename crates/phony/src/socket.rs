@@ -12,8 +12,6 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
 use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper_util::rt::TokioIo;
-use hyper_util::server::conn::auto::upgrade::downcast;
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
@@ -21,6 +19,7 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_util::task::TaskTracker;
 
 use crate::error::{ApiError, ErrorCode};
+use crate::listener::Connection;
 
 /// A socket that carries a call.
 pub type Socket = WebSocketStream<TcpStream>;
@@ -91,8 +90,8 @@ impl Upgrade {
 }
 
 async fn opened(upgraded: Upgraded) -> Option<Socket> {
-    let connection = downcast::<TokioIo<TcpStream>>(upgraded).ok()?;
-    let (stream, read) = (connection.io.into_inner(), connection.read_buf.to_vec());
+    let connection = upgraded.downcast::<Connection>().ok()?;
+    let (stream, read) = (connection.io.into_stream(), connection.read_buf.to_vec());
     let config = WebSocketConfig::default()
         .read_buffer_size(READ_BUFFER)
         .write_buffer_size(WRITE_BUFFER)

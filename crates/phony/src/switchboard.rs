@@ -351,6 +351,13 @@ impl Switchboard {
         self.config.authority(self.port)
     }
 
+    /// The address of the dashboard.
+    #[must_use]
+    pub fn dashboard(&self) -> String {
+        let scheme = if self.config.host.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}/dashboard/", self.authority())
+    }
+
     /// Our number in a call between these two, for showing it to somebody called on.
     #[must_use]
     pub fn our_number(&self, from: &str, to: &str, direction: Direction) -> Option<PhoneNumber> {

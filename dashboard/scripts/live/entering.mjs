@@ -21,12 +21,18 @@ export const entering = {
   async "the link from the terminal logs in once"() {
     const first = await somebody({ loggedIn: false });
     const page = await first.context.newPage();
+    // Whoever looks at it before uses nothing up.
+    assert.equal((await fetch(phony.login())).status, 200);
     await page.goto(phony.login());
+    await button(page, "Log in").click();
     await page.getByRole("region", { name: "Live calls", exact: true }).waitFor();
     await first.close();
     const second = await somebody({ loggedIn: false });
     const late = await second.context.newPage();
     await late.goto(phony.login());
+    await button(late, "Log in").click();
+    await late.getByText("This link has been used").waitFor();
+    await late.getByRole("link", { name: "Log in with the token" }).click();
     await field(late, "Access token").waitFor();
     await second.close();
   },

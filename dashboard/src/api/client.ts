@@ -65,16 +65,18 @@ const post = <T>(path: string, body: unknown, headers?: Record<string, string>):
   request("POST", path, { body, headers });
 
 export const api = {
-  /** Whether this browser is logged in; throws if the server cannot be reached. */
+  /**
+   * Whether this browser is logged in; throws if the server cannot be reached, or does not know the
+   * address that the page is open at: its message says which to open.
+   */
   async session(): Promise<boolean> {
     try {
-      await request("HEAD", "/openapi.json", {});
+      await post("/session", {});
       return true;
     } catch (error) {
-      if (error instanceof ApiError && error.status > 0 && error.status < 500) {
-        return error.status !== 401;
-      }
-      throw error;
+      if (!(error instanceof ApiError) || error.status === 0 || error.status >= 500) throw error;
+      if (error.status === 403) throw error;
+      return error.status !== 401;
     }
   },
   /** Which log-in this browser has: the `holder` of the takeovers that are its own. */

@@ -48,6 +48,7 @@ export function install(): void {
       return answer({ status: "ok", uptime: 93_784, activeCalls: server.live().length });
     if (path === "/readyz") return answer({});
     if (!loggedIn && isApi(path)) return failure(401, "UNAUTHORIZED", "Log in first.");
+    if (path === "/session") return answer(undefined);
     if (path === "/openapi.json") return answer({ info: { version: "0.1.0" } });
     if (options.has("older") && isApi(path) && !path.startsWith("/override/")) {
       return failure(404, "", "");
@@ -65,5 +66,5 @@ export function install(): void {
 }
 
 function isApi(path: string): boolean {
-  return /^\/(override|calls|agents|scenarios|doctor|nodes|openapi\.json)/.test(path);
+  return /^\/(override|calls|agents|scenarios|doctor|nodes|session|openapi\.json)/.test(path);
 }

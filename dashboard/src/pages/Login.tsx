@@ -84,5 +84,5 @@ function wording(error: unknown): string {
   if (!(error instanceof ApiError)) return t.states.failed;
   if (error.status === 0) return t.login.unreachable;
   if (error.status === 429) return t.login.tooMany(error.retryAfter);
-  return error.status === 401 || error.status === 403 ? t.login.refused : error.message;
+  return error.status === 401 ? t.login.refused : error.message;
 }

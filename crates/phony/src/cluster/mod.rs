@@ -14,6 +14,7 @@ mod feed;
 mod nodes;
 mod orders;
 mod presence;
+mod sessions;
 mod shared;
 mod words;
 

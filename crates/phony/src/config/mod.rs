@@ -26,6 +26,7 @@ pub use parse::{CallingHours, LogFormat, Transport};
 pub use source::{Flags, Sources};
 pub use tables::{RelaySettings, VARIABLES, Variable};
 
+use crate::client::TrustedProxies;
 use crate::store::Retention;
 use source::Reader;
 
@@ -68,6 +69,8 @@ pub struct Config {
     pub dialing: DialingSettings,
     /// Supervisor requests a minute, per token and per address; 0 for no limit.
     pub api_rate: u32,
+    /// The proxies that are believed when they say whose a request is.
+    pub trusted_proxies: TrustedProxies,
     /// The shared store of several nodes.
     pub redis_url: Option<SecretString>,
     /// The supervisors' secret; made at the first start if it is not set.
@@ -227,6 +230,11 @@ impl Config {
             transport,
             dialing,
             api_rate: reader.or("api_rate", 600, parse::whole),
+            trusted_proxies: TrustedProxies::new(reader.or(
+                "trusted_proxies",
+                Vec::new(),
+                parse::networks,
+            )),
             redis_url: reader.read("redis_url", parse::secret),
             admin_token: reader.read("admin_token", parse::admin_token),
             relay: RelaySettings::read(reader),

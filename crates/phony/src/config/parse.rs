@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::{IpNet, Ipv4Net};
 use phony_call::PhoneNumber;
 use secrecy::SecretString;
 use url::Url;
@@ -117,6 +118,28 @@ pub(super) fn port(value: &str) -> Parsed<u16> {
 
 pub(super) fn address(value: &str) -> Parsed<IpAddr> {
     value.parse().map_err(|_| "is not an IP address".into())
+}
+
+/// Addresses and networks, separated by commas.
+pub(super) fn networks(value: &str) -> Parsed<Vec<IpNet>> {
+    let network = |text: &str| {
+        let text = text.trim();
+        let alone = || text.parse::<IpAddr>().ok().map(IpNet::from);
+        text.parse().ok().or_else(alone).map(canonical)
+    };
+    let networks: Option<Vec<_>> = value.split(',').map(network).collect();
+    networks.ok_or_else(|| "is no list of addresses or networks, separated by commas".into())
+}
+
+/// A network of IPv4 addresses as such, however it was written.
+fn canonical(network: IpNet) -> IpNet {
+    let mapped = network.addr().to_canonical();
+    match (network, mapped, network.prefix_len().checked_sub(96)) {
+        (IpNet::V6(_), IpAddr::V4(address), Some(length)) => {
+            Ipv4Net::new(address, length).map_or(network, IpNet::from).trunc()
+        }
+        _ => network.trunc(),
+    }
 }
 
 pub(super) fn whole(value: &str) -> Parsed<u32> {
@@ -300,6 +323,18 @@ mod tests {
             "a%2eb",
         ] {
             assert!(host(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn networks_are_written_in_any_usual_way() {
+        let written = "10.1.2.3/8, 127.0.0.1,::1 , fd00::/8,::ffff:192.0.2.0/120";
+        let read: Vec<_> = networks(written).unwrap().iter().map(ToString::to_string).collect();
+        let wanted = ["10.0.0.0/8", "127.0.0.1/32", "::1/128", "fd00::/8", "192.0.2.0/24"];
+        assert_eq!(read, wanted);
+        for wrong in ["", "10.0.0.0/33", "10.0.0", "proxy.example", "10.0.0.1;10.0.0.2", "a,", ","]
+        {
+            assert!(networks(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -127,6 +127,12 @@ pub const VARIABLES: &[Variable] = &[
         "600",
         "supervisors' requests a minute, by token and by address; 0 for no limit",
     ),
+    variable(
+        "PHONY_TRUSTED_PROXIES",
+        "trusted_proxies",
+        "127.0.0.1, 10.0.0.0/8",
+        "addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are believed",
+    ),
     variable("REDIS_URL", "redis_url", "redis://127.0.0.1:6379", "store and bus of several nodes"),
     variable(
         "PHONY_DATA_DIR",

@@ -2,6 +2,8 @@
 //!
 //! [`Supervisor`] is an extractor: a handler without it has no way to a call.
 
+use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::FromRequestParts;
@@ -13,8 +15,10 @@ use phony_call::SupervisorId;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
+use tokio_util::sync::CancellationToken;
 
-use super::{Http, Peer};
+use super::sessions::{EndedSessions, Session};
+use super::{Client, Http};
 use crate::cluster::Cluster;
 use crate::error::{ApiError, ErrorCode};
 use crate::registry::{hex, random_token};
@@ -35,8 +39,7 @@ pub struct Auth {
     token: SecretString,
     /// Codes of log-in links that nobody has used yet.
     codes: Mutex<Vec<Code>>,
-    /// Whether cookies travel over TLS alone.
-    secure: bool,
+    ended: Arc<EndedSessions>,
     wall: fn() -> Timestamp,
     /// The other servers, on which a link works as well.
     cluster: Option<Arc<Cluster>>,
@@ -50,10 +53,16 @@ struct Code {
 }
 
 impl Auth {
-    /// `secure` is for servers that browsers reach over TLS.
+    /// Log-outs are remembered for as long as this is.
     #[must_use]
-    pub fn new(token: SecretString, secure: bool, wall: fn() -> Timestamp) -> Self {
-        Self { token, codes: Mutex::default(), secure, wall, cluster: None }
+    pub fn new(token: SecretString, wall: fn() -> Timestamp) -> Self {
+        Self { token, codes: Mutex::default(), ended: Arc::default(), wall, cluster: None }
+    }
+
+    /// Remembers log-outs in this folder.
+    pub fn remember(mut self, folder: &Path) -> io::Result<Self> {
+        self.ended = Arc::new(EndedSessions::open(folder, self.now())?);
+        Ok(self)
     }
 
     /// As one of several servers: a link that one of them shows works on all, once.
@@ -61,6 +70,13 @@ impl Auth {
     pub fn shared(mut self, cluster: Option<Arc<Cluster>>) -> Self {
         self.cluster = cluster;
         self
+    }
+
+    /// Shares log-outs with the other servers, if there are any, until the end.
+    pub async fn keep_in_step(self: Arc<Self>, kill: CancellationToken) {
+        let Some(cluster) = self.cluster.clone() else { return };
+        let now = || self.now();
+        Arc::clone(&self.ended).keep_in_step(cluster, now, kill).await;
     }
 
     /// A code that logs in once, for a link that is shown to the operator.
@@ -137,55 +153,89 @@ impl Auth {
         Some(codes.remove(at).is_shared)
     }
 
-    /// The `Set-Cookie` of a new session.
-    pub(super) fn cookie(&self) -> HeaderValue {
-        let ends = (self.wall)().as_second().saturating_add(SESSION.as_secs());
-        let session = format!("{ends}.{}", self.seal(ends));
-        self.set_cookie(&session, SESSION.as_secs())
+    /// The `Set-Cookie` of a new session; `secure` where the browser is reached over TLS.
+    pub(super) fn cookie(&self, secure: bool) -> HeaderValue {
+        let ends = self.now().saturating_add(SESSION.as_secs());
+        let id = &random_token()[..32];
+        let session = format!("{ends}.{id}.{}", self.seal(&[SEAL, id, " until "], ends));
+        set_cookie(&session, SESSION.as_secs(), secure)
     }
 
     /// The `Set-Cookie` that ends a session.
-    pub(super) fn no_cookie(&self) -> HeaderValue {
-        self.set_cookie("", 0)
+    pub(super) fn no_cookie(secure: bool) -> HeaderValue {
+        set_cookie("", 0, secure)
     }
 
-    fn set_cookie(&self, value: &str, max_age: i64) -> HeaderValue {
-        let secure = if self.secure { "; Secure" } else { "" };
-        let cookie = format!(
-            "{COOKIE}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Strict{secure}"
-        );
-        HeaderValue::try_from(cookie).expect("hexadecimal digits fit into a header")
+    /// Ends the session of a request for good, if it has one.
+    pub(super) async fn log_out(&self, headers: &HeaderMap) {
+        let sessions = cookies(headers).filter_map(|cookie| self.session(cookie));
+        for session in sessions.collect::<Vec<_>>() {
+            self.ended.end(&session, self.now()).await;
+        }
     }
 
-    fn is_session(&self, cookie: &str) -> bool {
-        let Some((ends, seal)) = cookie.split_once('.') else { return false };
-        let Ok(ends) = ends.parse::<i64>() else { return false };
-        let sealed: bool = self.seal(ends).as_bytes().ct_eq(seal.as_bytes()).into();
-        sealed && (self.wall)().as_second() < ends
+    /// Waits until whoever came by this session has logged out.
+    pub(super) async fn until_logged_out(&self, session: Option<&Session>) {
+        match session {
+            Some(session) => self.ended.until_ended(session).await,
+            None => std::future::pending().await,
+        }
     }
 
-    fn seal(&self, ends: i64) -> String {
+    /// The session of a cookie, if it is one and has not ended.
+    fn session(&self, cookie: &str) -> Option<Session> {
+        let (ends, rest) = cookie.split_once('.')?;
+        let ends: i64 = ends.parse().ok()?;
+        let (seal, sealed) = match rest.split_once('.') {
+            Some((id, seal)) => (seal, self.seal(&[SEAL, id, " until "], ends)),
+            // As they were before each had a name of its own.
+            None => (rest, self.seal(&["phony session until "], ends)),
+        };
+        let is_sealed: bool = sealed.as_bytes().ct_eq(seal.as_bytes()).into();
+        let key = hex(&Sha256::digest(sealed.as_bytes())[..16]);
+        let session = Session { key, ends };
+        (is_sealed && self.now() < ends && !self.ended.contains(&session)).then_some(session)
+    }
+
+    fn seal(&self, parts: &[&str], ends: i64) -> String {
         let key = self.token.expose_secret().as_bytes();
         let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-        mac.update(b"phony session until ");
+        for part in parts {
+            mac.update(part.as_bytes());
+        }
         mac.update(ends.to_string().as_bytes());
         hex(&mac.finalize().into_bytes())
     }
+
+    fn now(&self) -> i64 {
+        (self.wall)().as_second()
+    }
+}
+
+/// What a session's seal begins with.
+const SEAL: &str = "phony session named ";
+
+fn set_cookie(value: &str, max_age: i64, secure: bool) -> HeaderValue {
+    let secure = if secure { "; Secure" } else { "" };
+    let cookie =
+        format!("{COOKIE}={value}; Path=/; Max-Age={max_age}; HttpOnly; SameSite=Strict{secure}");
+    HeaderValue::try_from(cookie).expect("hexadecimal digits fit into a header")
 }
 
 /// A supervisor, who may look at calls and act on them.
 #[derive(Debug)]
 pub(super) struct Supervisor {
     http: Http,
-    by_cookie: bool,
     id: SupervisorId,
+    /// The session of the cookie, where no token was shown.
+    session: Option<Session>,
 }
 
 impl Supervisor {
     /// Whose hand this is, for the ledger: a short print of the token, from which it cannot be
     /// found, and how it was shown.
     pub(super) fn fingerprint(&self) -> String {
-        let how = if self.by_cookie { "cookie" } else { "token" };
+        let how = if self.session.is_some() { "cookie" } else { "token" };
         format!("{how}:{}", self.http.auth.fingerprint())
     }
 
@@ -203,55 +253,45 @@ impl Supervisor {
     pub(super) fn switchboard(&self) -> &Arc<Switchboard> {
         &self.http.switchboard
     }
+
+    /// Waits until this supervisor has logged out, which ends what they have open.
+    pub(super) async fn until_logged_out(self) {
+        self.http.auth.until_logged_out(self.session.as_ref()).await;
+    }
 }
 
 impl FromRequestParts<Http> for Supervisor {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, ApiError> {
-        let Peer(from) = Peer::from_request_parts(parts, http).await?;
+        let Client { network, .. } = Client::from_request_parts(parts, http).await?;
         let now = (http.switchboard.clock.now)();
-        match presented(&parts.headers) {
+        let session = match presented(&parts.headers) {
             None => {
-                http.limits.stranger(from, now)?;
-                Err(unauthorized("log in, or send the token as Authorization: Bearer"))
+                http.limits.stranger(network, now)?;
+                return Err(unauthorized("log in, or send the token as Authorization: Bearer"));
             }
-            Some(Credential::Bearer(token)) if http.auth.is_token(token) => Ok(()),
-            Some(Credential::Cookie(cookie)) if http.auth.is_session(cookie) => Ok(()),
+            Some(Credential::Bearer(token)) if http.auth.is_token(token) => None,
             Some(Credential::Bearer(_)) => {
-                http.limits.wrong_token(from, now)?;
-                Err(unauthorized("the token is wrong"))
+                http.limits.wrong_token(network, now)?;
+                return Err(unauthorized("the token is wrong"));
             }
-            Some(Credential::Cookie(_)) => {
-                http.limits.stranger(from, now)?;
-                Err(unauthorized("the session has ended; log in"))
+            Some(Credential::Cookie(cookie)) => {
+                let session = http.auth.session(cookie);
+                if session.is_none() {
+                    http.limits.stranger(network, now)?;
+                    return Err(unauthorized("the session has ended; log in"));
+                }
+                session
             }
-        }?;
-        http.limits.request(from, now)?;
+        };
+        http.limits.request(network, now)?;
         let shown = presented(&parts.headers);
-        let by_cookie = matches!(shown, Some(Credential::Cookie(_)));
         let id = http.auth.supervisor(shown.map_or("", Credential::secret));
         if !parts.method.is_safe() {
             http.switchboard.supervisors.ordered(&id);
         }
-        Ok(Self { http: http.clone(), by_cookie, id })
-    }
-}
-
-/// Refuses pages of other sites: a browser sends its cookies with a socket whoever opens it.
-pub(super) fn check_origin(headers: &HeaderMap, switchboard: &Switchboard) -> Result<(), ApiError> {
-    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
-    let port = switchboard.port;
-    let own = [
-        format!("https://{}", switchboard.authority()),
-        format!("http://localhost:{port}"),
-        format!("http://127.0.0.1:{port}"),
-        format!("http://[::1]:{port}"),
-    ];
-    if own.iter().any(|own| origin.as_bytes().eq_ignore_ascii_case(own.as_bytes())) {
-        Ok(())
-    } else {
-        Err(ApiError::new(ErrorCode::Forbidden, "pages of other sites may not connect"))
+        Ok(Self { http: http.clone(), id, session })
     }
 }
 
@@ -274,17 +314,26 @@ impl<'a> Credential<'a> {
 
 /// What a request brings; a token wins over a cookie.
 fn presented(headers: &HeaderMap) -> Option<Credential<'_>> {
-    let bearer = headers.get(header::AUTHORIZATION).and_then(|value| {
-        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| Credential::Bearer(token.trim()))
-    });
-    bearer.or_else(|| {
-        let cookies = headers.get_all(header::COOKIE).iter();
-        let mut pairs = cookies.filter_map(|value| value.to_str().ok()).flat_map(|v| v.split(';'));
-        pairs.find_map(|pair| {
-            let (name, value) = pair.trim().split_once('=')?;
-            (name == COOKIE).then_some(Credential::Cookie(value))
-        })
+    let cookie = || cookies(headers).next().map(Credential::Cookie);
+    bearer(headers).map(Credential::Bearer).or_else(cookie)
+}
+
+/// Whether a request shows a token, right or wrong.
+pub(super) fn has_token(headers: &HeaderMap) -> bool {
+    bearer(headers).is_some()
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// Every cookie of a session, of which a browser may have several.
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(';')).filter_map(|pair| {
+        let (name, value) = pair.trim().split_once('=')?;
+        (name == COOKIE).then_some(value)
     })
 }
 
@@ -293,7 +342,7 @@ mod tests {
     use super::*;
 
     fn auth(wall: fn() -> Timestamp) -> Auth {
-        Auth::new(SecretString::from("correct horse"), true, wall)
+        Auth::new(SecretString::from("correct horse"), wall)
     }
 
     fn early() -> Timestamp {
@@ -311,14 +360,28 @@ mod tests {
 
     #[test]
     fn a_session_lasts_its_time_and_no_longer() {
-        let cookie = value_of(&auth(early).cookie());
-        assert!(auth(early).is_session(&cookie));
-        assert!(!auth(late).is_session(&cookie));
-        let other = Auth::new(SecretString::from("another"), true, early);
-        assert!(!other.is_session(&cookie), "a new token ends all sessions");
-        let (ends, seal) = cookie.split_once('.').unwrap();
-        let longer = format!("{}.{seal}", ends.parse::<i64>().unwrap() + 1);
-        assert!(!auth(early).is_session(&longer), "its end cannot be moved");
+        let cookie = value_of(&auth(early).cookie(true));
+        assert!(auth(early).session(&cookie).is_some());
+        assert!(auth(late).session(&cookie).is_none());
+        let other = Auth::new(SecretString::from("another"), early);
+        assert!(other.session(&cookie).is_none(), "a new token ends all sessions");
+        let (ends, rest) = cookie.split_once('.').unwrap();
+        let longer = format!("{}.{rest}", ends.parse::<i64>().unwrap() + 1);
+        assert!(auth(early).session(&longer).is_none(), "its end cannot be moved");
+        let (_, seal) = rest.split_once('.').unwrap();
+        let renamed = format!("{ends}.another.{seal}");
+        assert!(auth(early).session(&renamed).is_none(), "nor can its name");
+    }
+
+    #[tokio::test]
+    async fn a_session_from_before_they_had_names_goes_on_and_ends() {
+        let auth = auth(early);
+        let ends = auth.now() + 60;
+        let cookie = format!("{ends}.{}", auth.seal(&["phony session until "], ends));
+        assert!(auth.session(&cookie).is_some());
+        let line = format!("{COOKIE}={cookie}").parse().unwrap();
+        auth.log_out(&HeaderMap::from_iter([(header::COOKIE, line)])).await;
+        assert!(auth.session(&cookie).is_none());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use phony_call::CallSid;
 use serde_json::{Map, Value};
 
@@ -25,6 +25,10 @@ impl<T: Read> FromRequest<Http> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, http: &Http) -> Result<Self, ApiError> {
+        if !is_json(request.headers()) {
+            let why = "the body must be JSON, sent with Content-Type: application/json";
+            return Err(ApiError::new(ErrorCode::InvalidRequest, why));
+        }
         let bytes = bytes(request, http).await?;
         let value = serde_json::from_slice(&bytes)
             .map_err(|_| ApiError::new(ErrorCode::InvalidRequest, "the body is not JSON"))?;
@@ -33,6 +37,19 @@ impl<T: Read> FromRequest<Http> for Body<T> {
         };
         T::read(&Fields(fields)).map(Self)
     }
+}
+
+/// Whether a request says that its body is JSON. A page may send any other kind to a server that is
+/// not its own without asking it first.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
+    is_kind(headers, "application/json")
+}
+
+/// Whether a request says that its body is of this kind, whatever its parameters.
+pub(super) fn is_kind(headers: &HeaderMap, wanted: &str) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    let kind = kind.and_then(|kind| kind.split(';').next());
+    kind.is_some_and(|kind| kind.trim().eq_ignore_ascii_case(wanted))
 }
 
 /// The whole body, if it is not too large.

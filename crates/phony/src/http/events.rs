@@ -1,9 +1,10 @@
 //! `WS /events/ws`: what happens in calls, to whoever looks.
 
+use std::sync::Arc;
+
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Query, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use futures_util::SinkExt as _;
 use phony_call::CallSid;
@@ -12,7 +13,7 @@ use tokio::time::{Duration, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Http;
-use super::auth::{Supervisor, check_origin};
+use super::auth::Supervisor;
 use crate::error::{ApiError, ErrorBody, ErrorCode};
 use crate::events::View;
 use crate::heartbeat::{Beat, Heartbeat};
@@ -35,7 +36,7 @@ pub(super) struct Wanted {
 /// A call's events from the first one on, then as they happen; or every call's.
 ///
 /// The socket is closed with 1000 after the call's last event, with 1013 if the viewer was too slow
-/// (connect again with `after`), with 1001 when the server stops.
+/// (connect again with `after`), with 1001 when the server stops, with 1008 when the viewer logs out.
 ///
 /// Every 10 s the server sends a WebSocket ping, which keeps the connection open through proxies. A
 /// client that leaves two in a row without an answer is taken for gone, and its socket is closed.
@@ -52,19 +53,23 @@ pub(super) struct Wanted {
         (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
         (status = 403, description = "A page of another site", body = ErrorBody),
         (status = 404, body = ErrorBody),
+        (status = 503, description = "Too many event sockets, or the store does not answer",
+            body = ErrorBody),
     ),
     security(("token" = []), ("cookie" = []))
 )]
 pub(super) async fn events(
     State(http): State<Http>,
-    headers: HeaderMap,
     supervisor: Supervisor,
     Query(wanted): Query<Wanted>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, ApiError> {
-    check_origin(&headers, supervisor.switchboard())?;
     let upgrade = upgrade.map_err(|_| {
         ApiError::new(ErrorCode::InvalidRequest, "this address is for WebSocket upgrades")
+    })?;
+    let place = Arc::clone(&http.viewers).try_acquire_owned().map_err(|_| {
+        let why = "too many event sockets are open; close some of them and try again";
+        ApiError::new(ErrorCode::Unavailable, why)
     })?;
     let view = view(&supervisor, &wanted).await?;
     let kill = http.switchboard.life.kill.clone();
@@ -74,7 +79,10 @@ pub(super) async fn events(
         .write_buffer_size(4096)
         .max_message_size(4096)
         .max_frame_size(4096);
-    Ok(upgrade.on_upgrade(move |socket| show(socket, view, kill, visit)))
+    Ok(upgrade.on_upgrade(async move |socket| {
+        show(socket, view, kill, visit, supervisor).await;
+        drop(place);
+    }))
 }
 
 async fn view(supervisor: &Supervisor, wanted: &Wanted) -> Result<View, ApiError> {
@@ -102,11 +110,18 @@ async fn view(supervisor: &Supervisor, wanted: &Wanted) -> Result<View, ApiError
     }
 }
 
-async fn show(mut socket: WebSocket, view: View, kill: CancellationToken, visit: Visit) {
+async fn show(
+    mut socket: WebSocket,
+    view: View,
+    kill: CancellationToken,
+    visit: Visit,
+    supervisor: Supervisor,
+) {
     let cut = view.cut.clone();
     let (code, reason) = tokio::select! {
         biased;
         () = kill.cancelled() => (close_code::AWAY, "the server stops"),
+        () = supervisor.until_logged_out() => (close_code::POLICY, "logged out"),
         () = cut.cancelled() => (close_code::AGAIN, "too slow; connect again with after"),
         code = tell(&mut socket, view, &visit) => code,
     };

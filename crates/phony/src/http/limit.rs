@@ -1,11 +1,12 @@
-//! How often supervisors may ask.
+//! How often supervisors may ask. An address is a client's, behind proxies that are trusted too; one
+//! customer's IPv6 network counts as one.
 
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::client::Network;
 use crate::error::{ApiError, ErrorCode};
 
 /// Addresses that are remembered; beyond that, those that have long been quiet are forgotten.
@@ -15,13 +16,15 @@ const REMEMBERED: usize = 10_000;
 /// steadily.
 #[derive(Debug)]
 pub(super) struct Limits {
-    requests: Buckets<IpAddr>,
+    requests: Buckets<Network>,
     /// All requests with the one token.
     token: Buckets<()>,
     /// Requests without a token or session.
-    strangers: Buckets<IpAddr>,
-    wrong_tokens: Buckets<IpAddr>,
-    failed_logins: Buckets<IpAddr>,
+    strangers: Buckets<Network>,
+    wrong_tokens: Buckets<Network>,
+    failed_logins: Buckets<Network>,
+    /// Links that log nobody in. Apart from tokens: who opens an old link again may still log in.
+    wrong_links: Buckets<Network>,
 }
 
 impl Limits {
@@ -33,34 +36,45 @@ impl Limits {
             strangers: Buckets::new(a_minute),
             wrong_tokens: Buckets::new(part(10)),
             failed_logins: Buckets::new(part(60)),
+            wrong_links: Buckets::new(part(60)),
         }
     }
 
     /// Counts a request with the right token.
-    pub(super) fn request(&self, from: IpAddr, now: Instant) -> Result<(), ApiError> {
+    pub(super) fn request(&self, from: Network, now: Instant) -> Result<(), ApiError> {
         self.requests.take(from, now)?;
         self.token.take((), now)
     }
 
     /// Counts a request that does not say who asks. Apart from those that do: whoever shares an
     /// address with a supervisor cannot keep them out.
-    pub(super) fn stranger(&self, from: IpAddr, now: Instant) -> Result<(), ApiError> {
+    pub(super) fn stranger(&self, from: Network, now: Instant) -> Result<(), ApiError> {
         self.strangers.take(from, now)
     }
 
     /// Refuses an address that has tried too many wrong tokens.
-    pub(super) fn wrong_token(&self, from: IpAddr, now: Instant) -> Result<(), ApiError> {
+    pub(super) fn wrong_token(&self, from: Network, now: Instant) -> Result<(), ApiError> {
         self.wrong_tokens.take(from, now)
     }
 
     /// Refuses an address whose log-ins have failed too often.
-    pub(super) fn may_log_in(&self, from: IpAddr, now: Instant) -> Result<(), ApiError> {
+    pub(super) fn may_log_in(&self, from: Network, now: Instant) -> Result<(), ApiError> {
         self.failed_logins.peek(from, now)
     }
 
     /// Counts a log-in that failed.
-    pub(super) fn failed_login(&self, from: IpAddr, now: Instant) {
+    pub(super) fn failed_login(&self, from: Network, now: Instant) {
         drop(self.failed_logins.take(from, now));
+    }
+
+    /// Refuses an address that has tried too many wrong links.
+    pub(super) fn may_follow_link(&self, from: Network, now: Instant) -> Result<(), ApiError> {
+        self.wrong_links.peek(from, now)
+    }
+
+    /// Counts a link that logged nobody in.
+    pub(super) fn wrong_link(&self, from: Network, now: Instant) {
+        drop(self.wrong_links.take(from, now));
     }
 }
 
@@ -98,8 +112,12 @@ impl<K: Copy + Eq + Hash> Buckets<K> {
             return Err(ApiError { retry_after, ..error });
         }
         if take {
-            if full_at.len() >= REMEMBERED {
+            if full_at.len() >= REMEMBERED && !full_at.contains_key(&key) {
                 full_at.retain(|_, full| *full > now);
+                // Nobody pays for so many others: whoever comes now is not counted.
+                if full_at.len() >= REMEMBERED {
+                    return Ok(());
+                }
             }
             full_at.insert(key, full);
         }
@@ -133,5 +151,20 @@ mod tests {
         let now = Instant::now();
         let buckets = Buckets::new(0);
         assert!((0..10_000).all(|_| buckets.take((), now).is_ok()));
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
+    fn only_so_many_are_remembered() {
+        let now = Instant::now();
+        let buckets = Buckets::new(1);
+        for key in 0..REMEMBERED + 10 {
+            assert!(buckets.take(key, now).is_ok());
+        }
+        assert_eq!(buckets.full_at.lock().unwrap().len(), REMEMBERED);
+        assert!(buckets.take(0, now).is_err(), "who was counted still is");
+        let later = now + Duration::from_mins(1);
+        assert!(buckets.take(2 * REMEMBERED, later).is_ok());
+        assert_eq!(buckets.full_at.lock().unwrap().len(), 1);
     }
 }

@@ -2,30 +2,33 @@
 
 use axum::Json;
 use axum::extract::{Query, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use phony_wire::twilio::webhook::Form;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::auth::unauthorized;
-use super::{Http, Peer, body};
+use super::auth::{Auth, Supervisor, unauthorized};
+use super::{Client, Http, body, page};
 use crate::error::{ApiError, ErrorBody, ErrorCode};
 
 /// The page to go to after logging in.
 const DASHBOARD: &str = "/dashboard/";
 
-/// The token, as a form or as JSON.
+/// The token or the code of a link, as a form or as JSON.
 #[derive(Debug, utoipa::ToSchema)]
 #[expect(dead_code, reason = "describes a body that is read by hand")]
 pub(super) struct LogIn {
     /// The supervisors' token.
-    token: String,
+    token: Option<String>,
+    /// The code of a log-in link, in the place of the token. It is used up by this.
+    code: Option<String>,
 }
 
-/// Sets the cookie of a session, in exchange for the token.
+/// Sets the cookie of a session, in exchange for the token or for the code of a log-in link, which
+/// may stand in the address, too.
 #[utoipa::path(
-    post, path = "/login", tag = "session",
+    post, path = "/login", tag = "session", params(Link),
     request_body(content(
         (LogIn = "application/json"), (LogIn = "application/x-www-form-urlencoded")
     )),
@@ -33,38 +36,69 @@ pub(super) struct LogIn {
         (status = 200, description = "Logged in, when asked in JSON", body = Object),
         (status = 303, description = "Logged in, when asked by a form: to the dashboard"),
         (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
+        (status = 403, description = "A page of another site", body = ErrorBody),
+        (status = 410, description = "The link has been used: a page that says so"),
         (status = 429, body = ErrorBody),
     )
 )]
 pub(super) async fn log_in(
     State(http): State<Http>,
-    Peer(from): Peer,
+    client: Client,
+    Query(link): Query<Link>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let now = (http.switchboard.clock.now)();
-    http.limits.may_log_in(from, now)?;
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    let is_form = kind.is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+    if let Some(code) = link.code.filter(|code| !code.is_empty()) {
+        return follow(&http, client, &code).await;
+    }
+    let is_form = body::is_kind(request.headers(), "application/x-www-form-urlencoded");
+    if !is_form && !body::is_json(request.headers()) {
+        let why = "the body must be a form or JSON, with the Content-Type that says so";
+        return Err(ApiError::new(ErrorCode::InvalidRequest, why));
+    }
     let bytes = body::bytes(request, &http).await?;
-    let token = if is_form {
-        Form::parse(&bytes).get("token").map(str::to_owned)
+    let (token, code) = if is_form {
+        let form = Form::parse(&bytes);
+        let field = |name| form.get(name).map(str::to_owned);
+        (field("token"), field("code"))
     } else {
         let value: Value = serde_json::from_slice(&bytes).map_err(|_| {
             ApiError::new(ErrorCode::InvalidRequest, "the body is neither JSON nor a form")
         })?;
-        value["token"].as_str().map(str::to_owned)
+        let field = |name| value[name].as_str().map(str::to_owned);
+        (field("token"), field("code"))
     };
+    if let (None, Some(code)) = (&token, code) {
+        return follow(&http, client, &code).await;
+    }
     let token = token.ok_or_else(|| ApiError::field("token", "is missing"))?;
+    let now = (http.switchboard.clock.now)();
+    http.limits.may_log_in(client.network, now)?;
     if !http.auth.is_token(token.trim()) {
-        http.limits.failed_login(from, now);
+        http.limits.failed_login(client.network, now);
         return Err(unauthorized("the token is wrong"));
     }
-    let cookie = [(header::SET_COOKIE, http.auth.cookie())];
+    let cookie = [(header::SET_COOKIE, http.auth.cookie(client.secure))];
     Ok(if is_form {
         (cookie, Redirect::to(DASHBOARD)).into_response()
     } else {
         (cookie, Json(json!({ "status": "ok" }))).into_response()
     })
+}
+
+/// Logs in by the code of a link, which is used up.
+async fn follow(http: &Http, client: Client, code: &str) -> Result<Response, ApiError> {
+    let now = (http.switchboard.clock.now)();
+    http.limits.may_follow_link(client.network, now)?;
+    if http.auth.redeem(code).await {
+        let cookie = [(header::SET_COOKIE, http.auth.cookie(client.secure))];
+        return Ok((cookie, Redirect::to(DASHBOARD)).into_response());
+    }
+    http.limits.wrong_link(client.network, now);
+    let text = format!(
+        "<p>A log-in link works once, and this one has been used or is too old. A new one is shown \
+         when the server starts.</p><p><a href=\"{DASHBOARD}\">Log in with the token</a></p>"
+    );
+    Ok(page::answer(StatusCode::GONE, "This link has been used", &text))
 }
 
 /// A link that logs in once.
@@ -74,33 +108,59 @@ pub(super) struct Link {
     code: Option<String>,
 }
 
-/// Follows a log-in link: sets the cookie and goes to the dashboard, which asks for the token if
-/// the link has been used.
+/// Shows a log-in link: a page with one button, which logs in. Looking at it uses nothing up, since
+/// messengers and scanners look at links before people do.
 #[utoipa::path(
     get, path = "/login", tag = "session", params(Link),
-    responses((status = 303, description = "To the dashboard"), (status = 429, body = ErrorBody))
+    responses(
+        (status = 200, description = "A page with a button that logs in"),
+        (status = 303, description = "To the dashboard, if there is no code"),
+    )
 )]
-pub(super) async fn redeem(
-    State(http): State<Http>,
-    Peer(from): Peer,
-    Query(link): Query<Link>,
-) -> Result<Response, ApiError> {
-    let Some(code) = link.code else { return Ok(Redirect::to(DASHBOARD).into_response()) };
-    let now = (http.switchboard.clock.now)();
-    http.limits.may_log_in(from, now)?;
-    if http.auth.redeem(&code).await {
-        let cookie = [(header::SET_COOKIE, http.auth.cookie())];
-        return Ok((cookie, Redirect::to(DASHBOARD)).into_response());
-    }
-    http.limits.failed_login(from, now);
-    Ok(Redirect::to(DASHBOARD).into_response())
+pub(super) async fn link(Query(link): Query<Link>) -> Response {
+    let Some(code) = link.code.filter(|code| !code.is_empty()) else {
+        return Redirect::to(DASHBOARD).into_response();
+    };
+    let text = format!(
+        "<p>This link logs this browser in, once.</p><form method=\"post\" action=\"/login\">\
+         <input type=\"hidden\" name=\"code\" value=\"{}\"><button>Log in</button></form>",
+        page::escaped(&code)
+    );
+    page::answer(StatusCode::OK, "Log in to Phony", &text)
 }
 
-/// Ends the session of this browser.
+/// Ends the session of this browser: its cookie is worth nothing any more, on any server, and its
+/// event sockets are closed.
 #[utoipa::path(
     post, path = "/logout", tag = "session",
-    responses((status = 204, description = "The cookie is gone"))
+    responses(
+        (status = 204, description = "The session has ended and the cookie is gone"),
+        (status = 403, description = "A page of another site", body = ErrorBody),
+    )
 )]
-pub(super) async fn log_out(State(http): State<Http>) -> Response {
-    (StatusCode::NO_CONTENT, [(header::SET_COOKIE, http.auth.no_cookie())]).into_response()
+pub(super) async fn log_out(
+    State(http): State<Http>,
+    client: Client,
+    headers: HeaderMap,
+) -> Response {
+    http.auth.log_out(&headers).await;
+    let cookie = [(header::SET_COOKIE, Auth::no_cookie(client.secure))];
+    (StatusCode::NO_CONTENT, cookie).into_response()
+}
+
+/// Whether this page may act: it is the server's own, and its browser is logged in. A page asks this
+/// first, since a socket that is refused does not say why.
+#[utoipa::path(
+    post, path = "/session", tag = "session",
+    responses(
+        (status = 204, description = "Logged in"),
+        (status = 401, description = "Not logged in", body = ErrorBody),
+        (status = 403, description = "A page under an address that the server does not know: \
+            the message says which to open", body = ErrorBody),
+        (status = 429, body = ErrorBody),
+    ),
+    security(("token" = []), ("cookie" = []))
+)]
+pub(super) async fn check_session(_: Supervisor) -> StatusCode {
+    StatusCode::NO_CONTENT
 }

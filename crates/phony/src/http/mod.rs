@@ -12,9 +12,12 @@ mod limit;
 mod login;
 mod nodes;
 mod openapi;
+mod origin;
 mod override_;
+mod page;
 mod place;
 mod session;
+mod sessions;
 mod softphone;
 
 use std::net::SocketAddr;
@@ -23,6 +26,8 @@ use std::sync::{Arc, OnceLock};
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts};
 use axum::http::request::Parts;
+use axum::middleware::from_fn_with_state;
+use tokio::sync::Semaphore;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -30,12 +35,17 @@ use utoipa_axum::routes;
 pub use auth::Auth;
 pub use openapi::document;
 
+use crate::client::{Network, Scheme};
 use crate::error::{ApiError, ErrorCode};
+use crate::listener;
 use crate::switchboard::Switchboard;
 use limit::Limits;
 
 /// The most that a request's body may hold.
 const BODY_LIMIT: usize = 64 * 1024;
+
+/// The most event sockets at once, whatever the system gives.
+const VIEWERS: usize = 65_536;
 
 /// What every handler reaches.
 #[derive(Debug, Clone)]
@@ -44,6 +54,8 @@ pub struct Http {
     auth: Arc<Auth>,
     limits: Arc<Limits>,
     findings: doctor::Kept,
+    /// Places for event sockets, so that calls have descriptors to count on.
+    viewers: Arc<Semaphore>,
     /// Made from all routes, and therefore after them.
     document: Arc<OnceLock<Bytes>>,
 }
@@ -54,7 +66,9 @@ impl Http {
     pub fn new(switchboard: Arc<Switchboard>, auth: Arc<Auth>) -> Self {
         let limits = Arc::new(Limits::new(switchboard.config.api_rate));
         let findings = doctor::Kept::default();
-        Self { switchboard, auth, limits, findings, document: Arc::default() }
+        let places = (listener::descriptors() / 4).clamp(16, VIEWERS);
+        let viewers = Arc::new(Semaphore::new(places));
+        Self { switchboard, auth, limits, findings, viewers, document: Arc::default() }
     }
 
     /// Sets the description of all routes.
@@ -86,9 +100,10 @@ pub fn routes(http: Http) -> OpenApiRouter {
         .routes(routes!(agents::set_default))
         .routes(routes!(events::events))
         .routes(routes!(softphone::softphone))
-        .routes(routes!(login::log_in, login::redeem))
+        .routes(routes!(login::log_in, login::link))
         .routes(routes!(login::log_out))
         .routes(routes!(session::session))
+        .routes(routes!(login::check_session))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))
@@ -97,6 +112,7 @@ pub fn routes(http: Http) -> OpenApiRouter {
         .routes(routes!(openapi::openapi))
         .merge(dashboard::routes())
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(from_fn_with_state(http.clone(), origin::guard))
         .with_state(http)
 }
 
@@ -110,17 +126,31 @@ pub async fn method_not_allowed() -> ApiError {
     ApiError::new(ErrorCode::MethodNotAllowed, "this address has other methods")
 }
 
-/// The address a request comes from.
+/// Whose request it is, and how their browser reaches the server.
 #[derive(Debug, Clone, Copy)]
-struct Peer(std::net::IpAddr);
+struct Client {
+    network: Network,
+    /// Whether cookies shall travel over TLS alone.
+    secure: bool,
+}
 
-impl FromRequestParts<Http> for Peer {
+impl FromRequestParts<Http> for Client {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Http) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, ApiError> {
         let ConnectInfo(address) = ConnectInfo::<SocketAddr>::from_request_parts(parts, &())
             .await
             .map_err(|_| ApiError::new(ErrorCode::Internal, "the connection has no address"))?;
-        Ok(Self(address.ip()))
+        let config = &http.switchboard.config;
+        let (peer, headers) = (address.ip(), &parts.headers);
+        let network = config.trusted_proxies.client(peer, headers).into();
+        let proxies = &config.trusted_proxies;
+        let said = origin::page_scheme(headers).or_else(|| proxies.scheme(peer, headers));
+        let secure = match said {
+            Some(scheme) => scheme == Scheme::Https,
+            // The public name is reached over TLS alone.
+            None => config.host.is_some() && !origin::is_address_without_tls(headers),
+        };
+        Ok(Self { network, secure })
     }
 }

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use serde::Deserialize;
 
 use super::Http;
-use super::auth::{Supervisor, check_origin};
+use super::auth::Supervisor;
 use crate::error::{ApiError, ErrorBody, ErrorCode};
 use crate::socket::Upgrade;
 
@@ -41,13 +40,11 @@ pub(super) struct Wanted {
 )]
 pub(super) async fn softphone(
     State(http): State<Http>,
-    headers: HeaderMap,
     supervisor: Supervisor,
     Query(wanted): Query<Wanted>,
     upgrade: Result<Upgrade, ApiError>,
 ) -> Result<Response, ApiError> {
     let switchboard = supervisor.switchboard();
-    check_origin(&headers, switchboard)?;
     let upgrade = upgrade?;
     let agent = wanted.agent.filter(|id| !id.is_empty());
     if agent.as_ref().is_some_and(|id| switchboard.agents.find(id).is_none()) {

@@ -86,19 +86,6 @@ async fn a_form_log_in_leads_to_the_dashboard() {
 }
 
 #[tokio::test]
-async fn a_log_in_link_works_once() {
-    let house = house().await;
-    let link = house.running.login_link().await;
-    let code = link.split_once("/login?").unwrap().1;
-    let follow = || house.http.get(house.url(&format!("/login?{code}"))).send();
-    let response = follow().await.unwrap();
-    assert_eq!(response.headers()[LOCATION], "/dashboard/");
-    cookie_of(&response);
-    let again = follow().await.unwrap();
-    assert!(!again.headers().contains_key(SET_COOKIE));
-}
-
-#[tokio::test]
 async fn guessing_is_slowed_down() {
     let house = house().await;
     let guess = || house.http.post(house.url("/login")).json(&json!({ "token": "guess" })).send();

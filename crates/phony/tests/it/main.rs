@@ -10,6 +10,7 @@ mod config;
 mod data_folder;
 mod demo;
 mod dialogues;
+mod door;
 mod duet;
 mod endings;
 mod events;

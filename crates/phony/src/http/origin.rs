@@ -1,0 +1,240 @@
+//! Which pages may use a browser's cookie.
+//!
+//! A browser sends its cookies with whatever a page asks of this server, and ports do not keep pages
+//! apart. So whatever changes something, and every socket, must come from a page that this server
+//! has served: browsers say so in `Origin` and `Sec-Fetch-Site`, which no page can forge. Programs
+//! send neither.
+//!
+//! A page's origin is compared with the request's own `Host`, since a machine has many addresses and
+//! a port can be published under others. That is safe only for names that nobody else can point
+//! here: a stranger's name whose address is changed to this machine's while their page is open (DNS
+//! rebinding) looks like the same origin, too.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+
+use super::auth::has_token;
+use super::{Http, page};
+use crate::client::Scheme;
+use crate::error::{ApiError, ErrorCode};
+use crate::switchboard::Switchboard;
+
+const FETCH_SITE: &str = "sec-fetch-site";
+
+/// Lets requests through that do not come from a stranger's page.
+pub(super) async fn guard(State(http): State<Http>, request: Request, next: Next) -> Response {
+    let switchboard = &http.switchboard;
+    let host = own_host(&request);
+    let is_page = request.method().is_safe() && is_for_people(request.uri().path());
+    if is_page && !host.is_none_or(|host| is_ours(host, switchboard)) {
+        return wrong_address(switchboard);
+    }
+    if is_guarded(&request) {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+        let proxies = &switchboard.config.trusted_proxies;
+        let scheme = peer.and_then(|peer| proxies.scheme(peer.0.ip(), request.headers()));
+        if !is_own_page(request.headers(), host, scheme, switchboard) {
+            metrics::counter!("phony_foreign_pages_refused_total").increment(1);
+            return refused(switchboard).into_response();
+        }
+    }
+    next.run(request).await
+}
+
+/// Whether the request may change something, or opens a socket. Who has the token itself is no page
+/// of a stranger's, but sockets are for our own page alone.
+fn is_guarded(request: &Request) -> bool {
+    let headers = request.headers();
+    if request.method().is_safe() {
+        return *request.method() == Method::GET && headers.contains_key(header::UPGRADE);
+    }
+    !has_token(headers)
+}
+
+fn is_own_page(
+    headers: &HeaderMap,
+    host: Option<&str>,
+    scheme: Option<Scheme>,
+    switchboard: &Switchboard,
+) -> bool {
+    let fetched = headers.get(FETCH_SITE).map(HeaderValue::as_bytes);
+    let is_fetched_here = match fetched {
+        None => true,
+        Some(b"same-origin" | b"none") => host.is_none_or(|host| is_ours(host, switchboard)),
+        Some(_) => false,
+    };
+    let is_own_origin = match headers.get(header::ORIGIN) {
+        None => true,
+        Some(origin) => {
+            origin.to_str().is_ok_and(|origin| is_own_origin(origin, host, scheme, switchboard))
+        }
+    };
+    is_fetched_here && is_own_origin
+}
+
+/// Whether a page of this origin is ours.
+fn is_own_origin(
+    origin: &str,
+    host: Option<&str>,
+    scheme: Option<Scheme>,
+    switchboard: &Switchboard,
+) -> bool {
+    let (origin, port) = (origin.to_ascii_lowercase(), switchboard.port);
+    let public = format!("https://{}", switchboard.authority());
+    let local = ["localhost", "127.0.0.1", "[::1]"];
+    if origin == public || local.iter().any(|name| origin == format!("http://{name}:{port}")) {
+        return true;
+    }
+    let Some(host) = host.filter(|host| is_ours(host, switchboard)) else { return false };
+    let host = host.to_ascii_lowercase();
+    // The public name is reached over TLS; anything else directly, unless a proxy says otherwise.
+    let is_public = switchboard.config.host.as_deref() == Some(host.as_str());
+    let scheme = scheme.unwrap_or(if is_public { Scheme::Https } else { Scheme::Http });
+    let (scheme, usual_port) = match scheme {
+        Scheme::Http => ("http://", ":80"),
+        Scheme::Https => ("https://", ":443"),
+    };
+    let bare = |text: &str| text.strip_suffix(usual_port).unwrap_or(text).to_owned();
+    origin.strip_prefix(scheme).is_some_and(|authority| bare(authority) == bare(&host))
+}
+
+/// Whether a request with this `Host` was meant for this server: an address, a name for the machine
+/// itself, or the configured one. Nobody else can make any of them lead here.
+fn is_ours(host: &str, switchboard: &Switchboard) -> bool {
+    let name = name_of(host).to_ascii_lowercase();
+    let configured = switchboard.config.host.as_deref().map(name_of);
+    is_address(&name)
+        || name == "localhost"
+        || name.ends_with(".localhost")
+        || configured == Some(name.as_str())
+        || machine_name().is_some_and(|own| is_name_of(&name, &own))
+}
+
+/// Whether the browser is on a page that came over TLS, as far as it says so. The page is one of
+/// ours: others do not get here.
+pub(super) fn page_scheme(headers: &HeaderMap) -> Option<Scheme> {
+    let origin = headers.get(header::ORIGIN)?.to_str().ok()?;
+    Some(if origin.starts_with("https://") { Scheme::Https } else { Scheme::Http })
+}
+
+/// Whether this `Host` is an address that is not the machine's own to itself: a browser keeps no
+/// cookie for TLS that comes from there without it.
+pub(super) fn is_address_without_tls(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).map(name_of);
+    let address = |name: &str| {
+        let is_loopback =
+            name.parse().is_ok_and(|address: Ipv4Addr| address.is_loopback()) || name == "[::1]";
+        is_address(name) && !is_loopback
+    };
+    host.is_some_and(address)
+}
+
+fn is_address(name: &str) -> bool {
+    let six = |name: &str| {
+        let inner = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+        inner.is_some_and(|inner| inner.parse::<Ipv6Addr>().is_ok())
+    };
+    name.parse::<Ipv4Addr>().is_ok() || six(name)
+}
+
+/// A `Host` without its port.
+fn name_of(host: &str) -> &str {
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    match host.rsplit_once(':') {
+        Some((name, port)) if is_port(port) && !name.ends_with(':') => name,
+        Some(_) | None => host,
+    }
+}
+
+/// Whether a name is the machine's: its whole one, or its first part, also as the local network
+/// knows it.
+fn is_name_of(name: &str, machine: &str) -> bool {
+    let first = machine.split('.').next().unwrap_or_default();
+    let bare = name.strip_suffix(".local").unwrap_or(name);
+    !first.is_empty() && (name == machine || bare == first)
+}
+
+fn machine_name() -> Option<String> {
+    #[cfg(unix)]
+    {
+        let system = rustix::system::uname();
+        Some(system.nodename().to_str().ok()?.to_ascii_lowercase())
+    }
+    #[cfg(not(unix))]
+    None
+}
+
+/// The `Host` of a request; none before HTTP/1.1.
+fn own_host(request: &Request) -> Option<&str> {
+    let named = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or("?"));
+    request.uri().authority().map(axum::http::uri::Authority::as_str).or(named)
+}
+
+/// Whether people see what is at this path.
+fn is_for_people(path: &str) -> bool {
+    matches!(path, "/" | "/login" | "/dashboard") || path.starts_with("/dashboard/")
+}
+
+fn refused(switchboard: &Switchboard) -> ApiError {
+    let address = switchboard.dashboard();
+    let message = format!(
+        "the page that asks is not known as this server's own; open {address} (if it is this \
+         server's under another name, set HOST to that name; behind a proxy set \
+         PHONY_TRUSTED_PROXIES, too)"
+    );
+    ApiError::new(ErrorCode::Forbidden, message)
+}
+
+fn wrong_address(switchboard: &Switchboard) -> Response {
+    let address = page::escaped(&switchboard.dashboard());
+    let text = format!(
+        "<p>This server does not know the name in the address bar, and anybody could have made it \
+         lead here. Open <a href=\"{address}\">{address}</a>, or the address of the machine.</p>\
+         <p>If the name is this server's, start it with <code>HOST</code> set to that name.</p>"
+    );
+    page::answer(StatusCode::MISDIRECTED_REQUEST, "Open another address", &text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_no_part_of_a_name() {
+        for (host, name) in [
+            ("a.example:80", "a.example"),
+            ("a.example", "a.example"),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("a:b", "a:b"),
+            ("::1", "::1"),
+        ] {
+            assert_eq!(name_of(host), name);
+        }
+    }
+
+    #[test]
+    fn a_machine_goes_by_its_own_names_alone() {
+        for name in ["nas", "nas.local", "nas.home.example"] {
+            assert!(is_name_of(name, "nas.home.example"), "{name}");
+        }
+        for name in ["nas.evil.example", "evil.example", "", ".local", "home.example"] {
+            assert!(!is_name_of(name, "nas.home.example"), "{name}");
+        }
+        assert!(!is_name_of("", "") && !is_name_of(".local", ""));
+    }
+
+    #[test]
+    fn an_address_is_written_as_browsers_write_it() {
+        for address in ["10.0.0.1", "[fd00::1]", "127.0.0.1"] {
+            assert!(is_address(address), "{address}");
+        }
+        for name in ["10.0.0.1.evil.example", "10.0.1", "0x7f000001", "fd00::1", "[a]", "", "1"] {
+            assert!(!is_address(name), "{name}");
+        }
+    }
+}
