@@ -118,12 +118,16 @@ export interface paths {
          * Everything about one call.
          * @description Parties, agent, times, `status`, `live`, `endReason`; `turns` with what was said and heard, each
          *     with its `latency` by stage; `commands` and `overrides` with who wanted them; `latencies`,
-         *     `errors`, `usage`, `costUsd`; of a live call also what it is doing and what it waits for.
+         *     `errors`, `usage`, `costUsd`; of a live call also what it is doing and what it waits for. Of an
+         *     order that became no call, by its `orderId`, what the list shows of it.
          */
         get: operations["show"];
         put?: never;
         post?: never;
-        /** Deletes a call that has ended: its record, what was said in it, and all that is found by it. */
+        /**
+         * Deletes a call that has ended: its record, what was said in it, and all that is found by it.
+         * @description An order that became no call is deleted by its `orderId`.
+         */
         delete: operations["delete_call"];
         options?: never;
         head?: never;
@@ -178,6 +182,15 @@ export interface paths {
          * A call's events from the first one on, then as they happen; or every call's.
          * @description The socket is closed with 1000 after the call's last event, with 1013 if the viewer was too slow
          *     (connect again with `after`), with 1001 when the server stops, with 1008 when the viewer logs out.
+         *
+         *     Every 10 s the server sends a WebSocket ping, which keeps the connection open through proxies. A
+         *     client that leaves two in a row without an answer is taken for gone, and its socket is closed.
+         *
+         *     A client that wants to know that the connection still carries events, and the server's clock,
+         *     sends `{"type":"heartbeat"}`. It is answered at once with
+         *     `{"type":"heartbeat","timestamp":"2026-11-23T09:00:00.123Z"}`, the server's time, and from then on
+         *     gets one every 10 s, and before events if the last one is over a second old. It is not an event:
+         *     it has no `callSid` and no `seq`. A client that sends none receives events only.
          */
         get: operations["events"];
         put?: never;
@@ -343,7 +356,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Hangs up. */
+        /**
+         * Hangs up, whatever the call is doing. Where there is no line to do it on, because the call rings, was
+         *     lost or was transferred, the carrier is asked to; 502 if it does not, and it is asked again until
+         *     the call is over.
+         */
         post: operations["end"];
         delete?: never;
         options?: never;
@@ -394,7 +411,12 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Silences the AI; a human speaks through `/override/text`. */
+        /**
+         * Silences the AI; a human speaks through `/override/text`.
+         * @description Whoever orders it holds the takeover and is to be seen: by an open `/events/ws`, or by orders. If
+         *     they are not, the others are alarmed after 20 s and the AI goes on after 60 s. A takeover that
+         *     somebody else holds is taken over from them.
+         */
         post: operations["takeover"];
         delete?: never;
         options?: never;
@@ -528,13 +550,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * Which log-in this is: by that a page knows whether it holds a takeover. All tabs of a browser are
+         *     one, and so are all who use the same token.
+         */
+        get: operations["session"];
         put?: never;
         /**
          * Whether this page may act: it is the server's own, and its browser is logged in. A page asks this
          *     first, since a socket that is refused does not say why.
          */
-        post: operations["session"];
+        post: operations["check_session"];
         delete?: never;
         options?: never;
         head?: never;
@@ -554,6 +580,10 @@ export interface paths {
          * @description The first frame is `setup`; its `callSid` names the call (`CA` and 32 hexadecimal digits of the
          *     page's own making, or empty). Closing with 1000 hangs up; after any other end the same `callSid`
          *     brings the call back, for 30 s.
+         *
+         *     The server pings the socket every 10 s, and takes a page that leaves two pings in a row without an
+         *     answer for gone. A page that sends `{"type":"heartbeat"}` is answered with
+         *     `{"type":"heartbeat","timestamp":"…"}`, as on `/events/ws`, and gets one every 10 s from then on.
          */
         get: operations["softphone"];
         put?: never;
@@ -779,7 +809,13 @@ export interface components {
         /** @description One call of a list. */
         Line: {
             agent: string;
-            callSid: string;
+            /**
+             * @description Of an order that became no call: who gave it, as in the ledger, a fingerprint of the token.
+             * @example token:0011aabb
+             */
+            by?: string | null;
+            /** @description None for an order that became no call. */
+            callSid?: string | null;
             carrier: string;
             /**
              * Format: double
@@ -804,11 +840,26 @@ export interface components {
             /** @description Whether it goes on. */
             live: boolean;
             match?: null | components["schemas"]["Place"];
+            /**
+             * @description Of an order that became no call: by this it is shown and deleted, as a call is by its id.
+             * @example OR0123456789abcdef
+             */
+            orderId?: string | null;
+            /** @description Of an order that became no call: why, in words. */
+            reason?: string | null;
+            /**
+             * @description Of an order that became no call: the rule that forbade it, or the kind of failure.
+             * @example do_not_call
+             */
+            rule?: string | null;
+            /** @description Of an order that became no call: its scenario. */
+            scenario?: string | null;
             /** @description RFC 3339, UTC. */
             startedAt: string;
             /**
              * @description The carrier's word (`queued`, `ringing`, `in-progress`, `completed`, `busy`, `no-answer`,
-             *     `failed`, `canceled`) where it was told, else `live` or `ended`.
+             *     `failed`, `canceled`) where it was told, else `live` or `ended`. Of an order that became no
+             *     call `refused`, `failed` or `unknown`.
              */
             status: string;
             to: string;
@@ -817,6 +868,8 @@ export interface components {
              * @description How many utterances were heard, of either side.
              */
             turns: number;
+            /** @description Of an order that became no call: the name of who gave it, where it is known. */
+            who?: string | null;
         };
         /** @description The agents there are. */
         List: {
@@ -887,7 +940,8 @@ export interface components {
         PlacedCall: {
             callSid: string;
             /**
-             * @description `queued` at first.
+             * @description `queued` at first. In the answer to a repeat the call's state by now, `deleted` if there is no
+             *     record of it any more.
              * @example queued
              */
             status: string;
@@ -921,6 +975,11 @@ export interface components {
         /** @description The scenarios there are. */
         Scenarios: {
             scenarios: components["schemas"]["Errand"][];
+        };
+        /** @description A log-in. */
+        Session: {
+            /** @description Its name in `holder` of calls and events. */
+            session: string;
         };
         /** @description A place in a scenario's texts. */
         Slot: {
@@ -1124,6 +1183,15 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            /** @description Not passed on yet to the server that has the call */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
         };
     };
     list_calls: {
@@ -1144,7 +1212,10 @@ export interface operations {
                 agent?: string | null;
                 /**
                  * @description `live`, `ended`, or the carrier's word: `queued`, `ringing`, `in-progress`, `completed`,
-                 *     `busy`, `no-answer`, `failed`, `canceled`.
+                 *     `busy`, `no-answer`, `failed`, `canceled`. `refused`, `failed` and `unknown` are also orders
+                 *     that became no call, which are listed for no other status: refused by a rule, not taken by
+                 *     the carrier, or of unknown outcome. Of those `q` finds a part of a number, an agent's, a
+                 *     scenario's or an order's id, the rule, the reason, or who ordered it.
                  */
                 status?: string | null;
                 /** @description Begun at this time or later: RFC 3339, or a day, which begins at midnight UTC. */
@@ -1206,6 +1277,8 @@ export interface operations {
         responses: {
             201: {
                 headers: {
+                    /** @description `true` if an earlier order under the same key has placed the call */
+                    "Idempotent-Replay"?: string;
                     [name: string]: unknown;
                 };
                 content: {
@@ -1299,7 +1372,10 @@ export interface operations {
                 agent?: string | null;
                 /**
                  * @description `live`, `ended`, or the carrier's word: `queued`, `ringing`, `in-progress`, `completed`,
-                 *     `busy`, `no-answer`, `failed`, `canceled`.
+                 *     `busy`, `no-answer`, `failed`, `canceled`. `refused`, `failed` and `unknown` are also orders
+                 *     that became no call, which are listed for no other status: refused by a rule, not taken by
+                 *     the carrier, or of unknown outcome. Of those `q` finds a part of a number, an agent's, a
+                 *     scenario's or an order's id, the rule, the reason, or who ordered it.
                  */
                 status?: string | null;
                 /** @description Begun at this time or later: RFC 3339, or a day, which begins at midnight UTC. */
@@ -2057,6 +2133,14 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
+            502: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
         };
     };
     reject: {
@@ -2670,6 +2754,41 @@ export interface operations {
         };
     };
     session: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorBody"];
+                };
+            };
+        };
+    };
+    check_session: {
         parameters: {
             query?: never;
             header?: never;
