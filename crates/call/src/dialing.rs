@@ -77,6 +77,10 @@ pub enum NotDialled {
     /// It belongs to a country that is not allowed.
     #[error("the number is outside the countries that may be dialled")]
     Country,
+    /// It is the caller's or the called number of the very call that is to be transferred: ours
+    /// would be answered by the AI again, and again, and the other one is busy with this call.
+    #[error("the number is one of the two that this call is between")]
+    Party,
 }
 
 impl NotDialled {
@@ -90,6 +94,7 @@ impl NotDialled {
             Self::Withheld => "withheld_number",
             Self::Impossible => "invalid_number",
             Self::Country => "country_not_allowed",
+            Self::Party => "party_of_the_call",
         }
     }
 }

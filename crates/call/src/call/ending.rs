@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use super::acknowledgement::is_acknowledgement;
 use super::reply::Then;
-use super::{Call, Output, State, Unsaid};
+use super::{Call, Identity, Output, State, Unsaid};
 use crate::carrier::{LegEnd, Next, Parting, ToCarrier};
 use crate::deadline::Deadline;
+use crate::dialing::NotDialled;
 use crate::event::{By, CommandName, EndReason, EventBody, Source, ToolRef};
 use crate::ids::PhoneNumber;
 
@@ -118,6 +119,21 @@ impl Call {
 
     pub(super) fn end_by_policy(&mut self, now: Instant, reason: EndReason) {
         self.enter_ending(now, Ending::by_policy(None, reason));
+    }
+
+    /// Whether the caller may be put through to this number.
+    pub(super) fn may_transfer(&self, target: &PhoneNumber) -> Result<(), NotDialled> {
+        let Identity { from, to, .. } = &self.identity;
+        if [from, to].into_iter().any(|party| party == target.as_str()) {
+            return Err(NotDialled::Party);
+        }
+        self.agent.transfers.check(target)
+    }
+
+    /// Where the caller is put through to if nobody names a number.
+    pub(super) fn fallback(&self) -> Option<&PhoneNumber> {
+        let fallback = self.agent.transfers.fallback.as_ref()?;
+        (self.may_transfer(fallback) != Err(NotDialled::Party)).then_some(fallback)
     }
 
     pub(super) fn end_by_transfer(&mut self, now: Instant, to: PhoneNumber, reason: EndReason) {

@@ -66,7 +66,7 @@ impl Call {
             }
             Action::Say { reply: None, .. } | Action::Press(_) => self.is_connected(),
             Action::Transfer(target) => {
-                self.agent.transfers.check(target).map_err(Refused::Forbidden)?;
+                self.may_transfer(target).map_err(Refused::Forbidden)?;
                 self.is_connected()
             }
             Action::Answer { query, .. } => self.is_asked(*query),

@@ -59,7 +59,7 @@ impl Call {
         if *command == Command::DoNotCall {
             return false;
         }
-        let fallback = self.agent.transfers.fallback.clone();
+        let fallback = self.fallback().cloned();
         let same = |before: &Command| is_same(before, command, fallback.as_ref());
         self.reply().is_some_and(|reply| reply.given.iter().any(same))
     }
@@ -68,7 +68,7 @@ impl Call {
     /// same: it takes the place of the words, or is told.
     fn on_repeated(&mut self, now: Instant, command: &Command, tool: Option<ToolRef>) {
         let (name, value) = (command.name(), command.value());
-        let fallback = self.agent.transfers.fallback.clone();
+        let fallback = self.fallback().cloned();
         if let Some(reply) = self.reply()
             && let Some(call) = &tool
         {
@@ -102,9 +102,9 @@ impl Call {
         }
         match command {
             Command::Transfer(Some(target)) => {
-                self.agent.transfers.check(target).map_err(|why| why.to_string())
+                self.may_transfer(target).map_err(|why| why.to_string())
             }
-            Command::Transfer(None) if self.agent.transfers.fallback.is_none() => {
+            Command::Transfer(None) if self.fallback().is_none() => {
                 Err("no transfer number is configured".into())
             }
             Command::Transfer(None)
@@ -131,7 +131,7 @@ impl Call {
         {
             reply.given.push(command.clone());
         }
-        let fallback = self.agent.transfers.fallback.clone();
+        let fallback = self.fallback().cloned();
         match command {
             Command::Press(digits) => {
                 if let Some(reply) = self.reply() {

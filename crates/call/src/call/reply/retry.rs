@@ -160,7 +160,7 @@ impl Call {
     /// The model will not answer: apologise, then transfer or say goodbye.
     pub(in crate::call) fn give_up(&mut self, now: Instant) {
         self.drop_reply(now, "the model failed");
-        if let Some(target) = self.agent.transfers.fallback.clone() {
+        if let Some(target) = self.fallback().cloned() {
             let phrase = self.agent.phrases.apology_transfer.clone();
             self.speak_on(now, Source::Apology, &phrase);
             self.end_by_transfer(now, target, EndReason::ModelFailed);
