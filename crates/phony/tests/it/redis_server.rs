@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
@@ -27,11 +29,14 @@ impl RedisServer {
 
     /// A connection that does not wait long.
     pub(crate) fn connection(&self) -> ConnectionManager {
-        let client = redis::Client::open(self.url()).unwrap();
-        let config = ConnectionManagerConfig::new()
-            .set_response_timeout(Some(Duration::from_secs(1)))
-            .set_connection_timeout(Some(Duration::from_secs(1)));
-        ConnectionManager::new_lazy_with_config(client, config).unwrap()
+        connection(&self.url())
+    }
+
+    /// It becomes a replica of another and takes no writes any more, as after a failover.
+    pub(crate) async fn follow(&self, other: &Self) {
+        let mut demote = redis::cmd("REPLICAOF");
+        demote.arg("127.0.0.1").arg(other.port);
+        let () = demote.query_async(&mut self.connection()).await.unwrap();
     }
 
     /// It takes connections and answers nobody.
@@ -71,10 +76,53 @@ impl RedisServer {
     }
 }
 
+/// A name that leads to one server, and later to another: connections stay where they are.
+pub(crate) struct Name {
+    pub(crate) port: u16,
+    leads_to: Arc<AtomicU16>,
+}
+
+impl Name {
+    pub(crate) async fn of(server: &RedisServer) -> Self {
+        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let leads_to = Arc::new(AtomicU16::new(server.port));
+        let target = Arc::clone(&leads_to);
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                let port = target.load(Ordering::SeqCst);
+                tokio::spawn(async move {
+                    let far = tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await;
+                    if let Ok(mut far) = far {
+                        drop(tokio::io::copy_bidirectional(&mut near, &mut far).await);
+                    }
+                });
+            }
+        });
+        Self { port, leads_to }
+    }
+
+    pub(crate) fn leads_to(&self, server: &RedisServer) {
+        self.leads_to.store(server.port, Ordering::SeqCst);
+    }
+
+    pub(crate) fn connection(&self) -> ConnectionManager {
+        connection(&format!("redis://127.0.0.1:{}", self.port))
+    }
+}
+
 impl Drop for RedisServer {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn connection(url: &str) -> ConnectionManager {
+    let client = redis::Client::open(url).unwrap();
+    let config = ConnectionManagerConfig::new()
+        .set_response_timeout(Some(Duration::from_secs(1)))
+        .set_connection_timeout(Some(Duration::from_secs(1)));
+    ConnectionManager::new_lazy_with_config(client, config).unwrap()
 }
 
 /// Sends a signal to a process.

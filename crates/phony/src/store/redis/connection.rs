@@ -1,8 +1,15 @@
 //! The connection to Redis.
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
 use ::redis::aio::{ConnectionLike, ConnectionManager};
-use ::redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value};
+use ::redis::{Cmd, Pipeline, RedisError, RedisFuture, RedisResult, Value, cmd};
 use futures_util::FutureExt as _;
+use tokio::time::Instant;
+
+/// How long to stay on a connection to a server that takes no writes before another one is made.
+const READ_ONLY: Duration = Duration::from_secs(1);
 
 /// A connection to Redis that is made again when the server closes it, as it does when it restarts,
 /// fails over or drops idle clients.
@@ -11,28 +18,59 @@ use futures_util::FutureExt as _;
 /// answer just then. That command is sent once more over the new connection, so whatever goes
 /// through here must be one that may be carried out twice with the effect and the answer of once.
 /// What may not goes through [`Self::once`].
+///
+/// After a failover the old server may live on as a replica and keep its connections. It refuses
+/// writes with `READONLY` for ever, while its name leads to the new server already. Such a connection
+/// is given up, so that the next one is made to whoever has the name.
 #[derive(Clone)]
-pub struct Connection(ConnectionManager);
+pub struct Connection {
+    manager: ConnectionManager,
+    /// When a connection to a read-only server was given up last.
+    given_up: Arc<Mutex<Option<Instant>>>,
+}
 
 impl Connection {
     /// The same connection for commands that must not be carried out twice. They fail when the
     /// connection was closed.
     pub(crate) fn once(&self) -> ConnectionManager {
-        self.0.clone()
+        self.manager.clone()
+    }
+
+    /// Has the server close the connection, at most once in a while: it may stay read-only.
+    async fn give_up(&mut self) {
+        let now = now();
+        {
+            let mut given_up = self.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+            if given_up.is_some_and(|last| now.duration_since(last) < READ_ONLY) {
+                return;
+            }
+            *given_up = Some(now);
+        }
+        tracing::warn!("Redis takes no writes over this connection, which is made anew");
+        // The manager connects again when it finds its connection closed, by the second command at
+        // the latest.
+        drop(self.manager.send_packed_command(&cmd("QUIT")).await);
+        drop(self.manager.send_packed_command(&cmd("PING")).await);
     }
 }
 
 impl From<ConnectionManager> for Connection {
     fn from(manager: ConnectionManager) -> Self {
-        Self(manager)
+        Self { manager, given_up: Arc::default() }
     }
 }
 
 impl ConnectionLike for Connection {
     fn req_packed_command<'a>(&'a mut self, cmd: &'a Cmd) -> RedisFuture<'a, Value> {
         async move {
-            let answer = self.0.send_packed_command(cmd).await;
-            if was_closed(&answer) { self.0.send_packed_command(cmd).await } else { answer }
+            let answer = self.manager.send_packed_command(cmd).await;
+            if was_closed(&answer) {
+                return self.manager.send_packed_command(cmd).await;
+            }
+            if answer.as_ref().map_or_else(is_read_only, is_refusal_to_write) {
+                self.give_up().await;
+            }
+            answer
         }
         .boxed()
     }
@@ -44,18 +82,24 @@ impl ConnectionLike for Connection {
         count: usize,
     ) -> RedisFuture<'a, Vec<Value>> {
         async move {
-            let answer = self.0.send_packed_commands(cmd, offset, count).await;
+            let answer = self.manager.send_packed_commands(cmd, offset, count).await;
             if was_closed(&answer) {
-                self.0.send_packed_commands(cmd, offset, count).await
-            } else {
-                answer
+                return self.manager.send_packed_commands(cmd, offset, count).await;
             }
+            let read_only = match &answer {
+                Ok(values) => values.iter().any(is_refusal_to_write),
+                Err(error) => is_read_only(error),
+            };
+            if read_only {
+                self.give_up().await;
+            }
+            answer
         }
         .boxed()
     }
 
     fn get_db(&self) -> i64 {
-        self.0.get_db()
+        self.manager.get_db()
     }
 }
 
@@ -66,4 +110,23 @@ fn was_closed<T>(answer: &RedisResult<T>) -> bool {
         error.is_connection_dropped() && !error.is_connection_refusal() && !error.is_timeout()
     };
     answer.as_ref().err().is_some_and(closed)
+}
+
+/// Whether the server is a replica that takes no writes.
+fn is_read_only(error: &RedisError) -> bool {
+    error.code() == Some("READONLY")
+}
+
+/// The same, of an answer among several.
+fn is_refusal_to_write(value: &Value) -> bool {
+    match value {
+        Value::ServerError(error) => error.code() == "READONLY",
+        Value::Array(values) => values.iter().any(is_refusal_to_write),
+        _ => false,
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long a connection is kept concerns no call")]
+fn now() -> Instant {
+    Instant::now()
 }

@@ -14,7 +14,7 @@ use phony_call::{CallSid, Direction};
 
 use super::conformance::{append, at, begins, chunk, conforms, ends, keep, listed, says, sid};
 use super::hundred_thousand::{Chance, call, word};
-use crate::redis_server::RedisServer;
+use crate::redis_server::{Name, RedisServer};
 
 #[tokio::test]
 async fn the_suite_holds_for_redis() {
@@ -392,6 +392,21 @@ async fn a_server_that_lost_everything_is_told_again() {
     let behind = once_it_answers(&store, chunk("CA1", 2, all[2..].to_vec())).await;
     assert_eq!(behind, [Appended::Behind(0)]);
     assert_eq!(append(&store, chunk("CA1", 0, all)).await, Appended::Kept(3));
+}
+
+#[tokio::test]
+async fn after_a_failover_the_new_server_is_written_to() {
+    let (old, new) = (RedisServer::start().await, RedisServer::start().await);
+    let name = Name::of(&old).await;
+    let store = Redis::new(name.connection(), "n1", None);
+    let begun = append(&store, chunk("CA1", 0, vec![begins("CA1", 0)])).await;
+    assert_eq!(begun, Appended::Kept(1));
+    // The old server lives on as a replica and keeps its connections.
+    old.follow(&new).await;
+    name.leads_to(&new);
+    let said = chunk("CA1", 1, vec![says("CA1", 2, "one")]);
+    let behind = once_it_answers(&store, said).await;
+    assert_eq!(behind, [Appended::Behind(0)], "the new one, which knows nothing yet");
 }
 
 #[tokio::test]
