@@ -17,9 +17,9 @@ use crate::cluster::{Cluster, SEEN};
 use crate::crew::Part;
 use crate::registry::{Handle, Letter};
 
-/// For how long a socket counts from which nothing is heard. It is asked every 30 s whether it is
+/// For how long a socket counts from which nothing is heard. It is asked every 10 s whether it is
 /// still there.
-const SILENT: Duration = Duration::from_secs(45);
+const SILENT: Duration = Duration::from_secs(25);
 /// For how long an order counts as if a socket were open: long enough for other servers to be told.
 const ORDERED: Duration = Duration::from_secs(3);
 /// How often a holder is looked for.

@@ -142,7 +142,7 @@ async fn a_log_in_link_works_once_although_connections_are_closed() {
         let link = shown.running.login_link().await;
         let path = &link[link.find("/login").unwrap()..];
         let opens = async |house: &House| {
-            let answer = house.http.get(house.url(path)).send().await.unwrap();
+            let answer = house.http.post(house.url(path)).send().await.unwrap();
             answer.headers().contains_key("set-cookie")
         };
         cut(&redis, "normal").await;
@@ -163,7 +163,7 @@ async fn a_log_in_link_is_not_used_twice_while_redis_is_away() {
     let link = one.running.login_link().await;
     let path = &link[link.find("/login").unwrap()..];
     let opens = async |house: &House| {
-        let answer = house.http.get(house.url(path)).send().await.unwrap();
+        let answer = house.http.post(house.url(path)).send().await.unwrap();
         answer.headers().contains_key("set-cookie")
     };
     redis.pause();
