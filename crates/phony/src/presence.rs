@@ -222,9 +222,9 @@ mod tests {
         drop(one);
         assert_eq!(supervisors.see(&ann), Some(Presence::Here), "another tab is open");
         assert_eq!(supervisors.here(), [ann.clone()]);
-        pass(44);
+        pass(24);
         assert_eq!(supervisors.see(&ann), Some(Presence::Here));
-        let silent = clock() - Duration::from_secs(44);
+        let silent = clock() - Duration::from_secs(24);
         pass(1);
         assert_eq!(supervisors.see(&ann), Some(Presence::GoneSince(silent)), "nothing was heard");
         drop(two);
