@@ -378,8 +378,9 @@ impl Progress {
             EndReason::Canceled => Self::Canceled,
             EndReason::Failed => Self::Failed,
             EndReason::SupervisorEnded | EndReason::Shutdown if !answered => Self::Canceled,
-            EndReason::CallerHungUp
-            | EndReason::AgentEnded
+            // Only an answered call can be hung up on, even if the carrier has not said that it was.
+            EndReason::CallerHungUp => Self::Completed,
+            EndReason::AgentEnded
             | EndReason::SupervisorEnded
             | EndReason::Transferred
             | EndReason::Silence
