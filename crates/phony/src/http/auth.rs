@@ -118,6 +118,11 @@ impl Auth {
         SupervisorId::parse(&id).expect("hexadecimal digits are an id")
     }
 
+    /// Whether a request shows the right token.
+    pub(super) fn shows_token(&self, headers: &HeaderMap) -> bool {
+        bearer(headers).is_some_and(|token| self.is_token(token))
+    }
+
     fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(b"phony fingerprint of ");
@@ -316,11 +321,6 @@ impl<'a> Credential<'a> {
 fn presented(headers: &HeaderMap) -> Option<Credential<'_>> {
     let cookie = || cookies(headers).next().map(Credential::Cookie);
     bearer(headers).map(Credential::Bearer).or_else(cookie)
-}
-
-/// Whether a request shows a token, right or wrong.
-pub(super) fn has_token(headers: &HeaderMap) -> bool {
-    bearer(headers).is_some()
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

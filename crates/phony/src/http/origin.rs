@@ -17,8 +17,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::auth::has_token;
-use super::{Http, page};
+use super::{Auth, Http, page};
 use crate::client::Scheme;
 use crate::error::{ApiError, ErrorCode};
 use crate::switchboard::Switchboard;
@@ -33,7 +32,7 @@ pub(super) async fn guard(State(http): State<Http>, request: Request, next: Next
     if is_page && !host.is_none_or(|host| is_ours(host, switchboard)) {
         return wrong_address(switchboard);
     }
-    if is_guarded(&request) {
+    if is_guarded(&request, &http.auth) {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
         let proxies = &switchboard.config.trusted_proxies;
         let scheme = peer.and_then(|peer| proxies.scheme(peer.0.ip(), request.headers()));
@@ -46,13 +45,14 @@ pub(super) async fn guard(State(http): State<Http>, request: Request, next: Next
 }
 
 /// Whether the request may change something, or opens a socket. Who has the token itself is no page
-/// of a stranger's, but sockets are for our own page alone.
-fn is_guarded(request: &Request) -> bool {
+/// of a stranger's; one that is wrong proves nothing, for a cookie may come beside it. Sockets are
+/// for our own page alone.
+fn is_guarded(request: &Request, auth: &Auth) -> bool {
     let headers = request.headers();
     if request.method().is_safe() {
         return *request.method() == Method::GET && headers.contains_key(header::UPGRADE);
     }
-    !has_token(headers)
+    !auth.shows_token(headers)
 }
 
 fn is_own_page(
@@ -67,12 +67,9 @@ fn is_own_page(
         Some(b"same-origin" | b"none") => host.is_none_or(|host| is_ours(host, switchboard)),
         Some(_) => false,
     };
-    let is_own_origin = match headers.get(header::ORIGIN) {
-        None => true,
-        Some(origin) => {
-            origin.to_str().is_ok_and(|origin| is_own_origin(origin, host, scheme, switchboard))
-        }
-    };
+    let is_own_origin = headers.get_all(header::ORIGIN).iter().all(|origin| {
+        origin.to_str().is_ok_and(|origin| is_own_origin(origin, host, scheme, switchboard))
+    });
     is_fetched_here && is_own_origin
 }
 

@@ -112,7 +112,7 @@ async fn a_strangers_page_changes_nothing() {
     let cookie = log_in(&house).await;
     let own = house.running.addr;
     let other_port = format!("http://127.0.0.1:{}", own.port() ^ 1);
-    let strangers: [&[(&str, &str)]; 10] = [
+    let strangers: [&[(&str, &str)]; 12] = [
         &[("origin", &other_port)],
         &[("origin", "https://evil.example")],
         &[("origin", "null")],
@@ -123,6 +123,8 @@ async fn a_strangers_page_changes_nothing() {
         &[("sec-fetch-site", "cross-site")],
         &[("sec-fetch-site", "same-site"), ("origin", &other_port)],
         &[("sec-fetch-site", "cross-site"), ("origin", "null")],
+        &[("authorization", "Bearer wrong"), ("origin", "https://evil.example")],
+        &[("origin", &format!("http://{own}")), ("origin", "https://evil.example")],
     ];
     let order = json!({ "to": "+14155552671", "consent": true, "scenario": "survey" });
     for stranger in strangers {
