@@ -687,6 +687,8 @@ proptest! {
             (*source != Source::Supervisor).then(|| text.clone())
         });
         (run.call, run.active, run.finished, run.handed_over) = (call, None, false, false);
+        // Whoever holds it looks for it where it is now.
+        run.attended = run.now;
         // A turn that left no trace is asked for under the same number, of another model.
         run.turn = TurnId(0);
         run.take(news);
