@@ -144,24 +144,31 @@ impl Call {
         let reason = if to.is_some() { EndReason::Transferred } else { EndReason::SupervisorEnded };
         self.record_last(now);
         self.drop_reply(now, "a supervisor ended it");
+        self.stop_waiting();
         let by = By::Supervisor;
         self.state = State::Ending(Ending { to, reason, by, tool: None, firm: true });
         self.leave(now);
     }
 
     fn enter_ending(&mut self, now: Instant, ending: Ending) {
+        self.stop_waiting();
+        self.state = State::Ending(ending);
+        self.limit_farewell(now);
+        self.after_playback(now);
+    }
+
+    /// Nobody is waited for any more, neither the caller nor a supervisor.
+    fn stop_waiting(&mut self) {
         for waits in [
             Deadline::Silence,
             Deadline::FalseInterrupt,
             Deadline::HoldLine,
+            Deadline::Filler,
             Deadline::Question,
             Deadline::Approval,
         ] {
             self.deadlines.clear(waits);
         }
-        self.state = State::Ending(ending);
-        self.limit_farewell(now);
-        self.after_playback(now);
     }
 
     /// Somebody speaks during the goodbye: it is called off, if it can be.
