@@ -404,6 +404,11 @@ impl Call {
             self.finish(now, EndReason::ModelFailed);
             return self.apologise();
         }
+        // It ran out while somebody was rung up.
+        if !self.deadlines.is_set(Deadline::MaxCall) {
+            self.finish(now, EndReason::MaxDuration);
+            return Next::Apologise { text: self.agent.phrases.time_goodbye.clone() };
+        }
         let rejected = EventBody::CommandRejected {
             command: CommandName::Transfer.as_str().into(),
             value: target.to_string(),
