@@ -183,6 +183,7 @@ impl Call {
         self.deadlines.clear(Deadline::FalseInterrupt);
         self.unsaid.clear();
         if by == By::Ai {
+            self.withdrawn |= to.is_some();
             let then = match to {
                 Some(target) => Then::Transfer { target, tool },
                 None => Then::EndCall { tool },
