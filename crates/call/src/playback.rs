@@ -224,14 +224,16 @@ impl Playback {
             return None;
         }
         letters(stretch).next()?;
-        if let Some(end) = find_prefix(&self.settled, stretch) {
+        let exact = self.queue.iter().position(|u| find_prefix(u.unheard(), stretch).is_some());
+        // Once the queue sounds, nothing else does, but what was ahead of it.
+        let settled = self.ahead_until.is_some() || self.sounding.is_none() || exact.is_none();
+        if settled && let Some(end) = find_prefix(&self.settled, stretch) {
             self.settled.drain(..end);
             if letters(&self.settled).next().is_none() {
                 self.ahead_until = None;
             }
             return None;
         }
-        let exact = self.queue.iter().position(|u| find_prefix(u.unheard(), stretch).is_some());
         // Without a match the carrier has spelled it differently: it is the first thing unheard.
         let first = || self.queue.iter().position(|u| letters(u.unheard()).next().is_some());
         let at = exact.or_else(first)?;
@@ -289,9 +291,10 @@ impl Playback {
         finished
     }
 
-    /// Takes out everything as heard to its end.
+    /// Takes out everything as heard to its end. The report of it may be late.
     pub(crate) fn take_all_as_heard(&mut self) -> Vec<Spoken> {
         self.forget_settled();
+        self.settled = self.queue.iter().map(Utterance::unheard).collect();
         self.drain(Utterance::all_heard)
     }
 
