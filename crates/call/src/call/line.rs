@@ -400,6 +400,7 @@ impl Call {
             return;
         }
         match &self.state {
+            State::Listening { .. } if self.waits_for_model() => self.settle(now),
             State::Listening { .. } => self.listen(now, false),
             State::Replying(reply) if reply.is_done() => self.reply_heard(now),
             State::Ending(_) => self.leave(now),
@@ -413,6 +414,13 @@ impl Call {
             | State::Gone
             | State::Ended => {}
         }
+    }
+
+    /// Whether nothing but the model is waited for: not what the caller may be about to say or key.
+    pub(super) fn waits_for_model(&self) -> bool {
+        let caller =
+            [Deadline::Opening, Deadline::FalseInterrupt, Deadline::Digits, Deadline::Words];
+        self.owed && !caller.into_iter().any(|waits| self.deadlines.is_set(waits))
     }
 
     fn on_agent_speaking(&mut self, now: Instant, on: bool) {
