@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Call, State, Unsaid};
 use crate::carrier::{EndStatus, FromCarrier, Next, ToCarrier};
 use crate::deadline::Deadline;
-use crate::event::{EndReason, EventBody, Source, Speaker, Stage, Where};
+use crate::event::{By, EndReason, EventBody, Source, Speaker, Stage, Where};
 
 /// How long a key waits for the interruption that it may cause.
 const KEY_INTERRUPTS: Duration = Duration::from_millis(250);
@@ -317,6 +317,9 @@ impl Call {
         let unsaid = cut.iter().filter(|spoken| !spoken.whole);
         let unsaid = unsaid.map(|cut| Unsaid { source: cut.source, text: cut.unsaid.clone() });
         self.unsaid = unsaid.collect();
+        // The model must know that its keys have not been pressed.
+        let mut dropped = cut.iter().flat_map(|spoken| &spoken.dropped);
+        self.owed |= dropped.any(|keys| keys.by == By::Ai);
         self.record(now, cut);
         match &self.state {
             State::Replying(reply) if reply.has_spoken() || reply.is_done() => {
@@ -362,7 +365,7 @@ impl Call {
     fn expect_words(&mut self, now: Instant) {
         let keys = self.deadlines.is_set(Deadline::Digits);
         let wait = match &self.state {
-            State::Listening { .. } => !keys && !self.unsaid.is_empty(),
+            State::Listening { .. } => !keys && (self.owed || !self.unsaid.is_empty()),
             State::OnHold => !self.unsaid.is_empty(),
             State::Ending(_) => true,
             State::Ringing
