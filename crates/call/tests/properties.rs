@@ -6,10 +6,10 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use phony_call::{
-    Action, Agent, Answerer, Approval, By, Call, CallSid, Command, CommandName, Digits, Direction,
-    Event, EventBody, Fault, FromCarrier, FromModel, Identity, Input, Item, ItemBody, LegEnd,
-    Outcome, Output, Parting, Phase, PhoneNumber, Phrases, Piece, Policy, Presence, Scanner,
-    Source, SupervisorId, ToCarrier, ToModel, TurnId,
+    Action, Agent, Answerer, Approval, Budget, By, Call, CallSid, Command, CommandName, Digits,
+    Direction, Event, EventBody, Fault, FromCarrier, FromModel, Identity, Input, Item, ItemBody,
+    LegEnd, NotHungUp, Outcome, Output, Parting, Phase, PhoneNumber, Phrases, Piece, Policy,
+    Presence, Scanner, Source, SupervisorId, ToCarrier, ToModel, TurnId,
 };
 use proptest::prelude::*;
 
@@ -40,6 +40,9 @@ enum Step {
     Answered(Answerer),
     Stop,
     HandOver,
+    Budget(Budget),
+    /// The carrier has ended the call, as it was asked to, or has not.
+    HungUp(bool),
 }
 
 fn words() -> impl Strategy<Value = String> {
@@ -109,6 +112,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(Step::Answered),
         1 => Just(Step::Stop),
         1 => Just(Step::HandOver),
+        1 => prop::sample::select(vec![Budget::Low, Budget::Spent]).prop_map(Step::Budget),
+        1 => any::<bool>().prop_map(Step::HungUp),
     ]
 }
 
@@ -135,6 +140,8 @@ struct Run {
     /// How often the carrier was asked to end the call.
     hang_ups: usize,
     tools: u32,
+    /// The line was left, and no new one has come.
+    left: bool,
     finished: bool,
     handed_over: bool,
     /// The attempt under way, or the reply that came of it, has a command to leave the call.
@@ -190,6 +197,7 @@ impl Run {
             said: Vec::new(),
             hang_ups: 0,
             tools: 0,
+            left: false,
             finished: false,
             handed_over: false,
             leaves: false,
@@ -215,6 +223,7 @@ impl Run {
             assert!(!self.finished, "after the end: {output:?}");
             match output {
                 Output::Carrier(ToCarrier::Say { token, last, preemptible, .. }) => {
+                    assert!(!self.left, "{token:?} into a line that was left");
                     self.sent.push_str(&token);
                     if preemptible {
                         match self.model_sent.last_mut() {
@@ -227,10 +236,15 @@ impl Run {
                         self.sent.clear();
                     }
                 }
-                Output::Carrier(ToCarrier::Press(_)) => {}
+                Output::Carrier(ToCarrier::Press(_)) => {
+                    assert!(!self.left, "keys into a line that was left");
+                }
                 Output::HangUp => self.hang_ups += 1,
                 // A new session begins with no utterance open.
-                Output::Carrier(ToCarrier::Leave(_)) => self.sent.clear(),
+                Output::Carrier(ToCarrier::Leave(_)) => {
+                    self.sent.clear();
+                    self.left = true;
+                }
                 Output::Model(ToModel::Respond { turn, context }) => {
                     assert_eq!(self.active, None, "{turn} asked for while another is under way");
                     assert!(turn > self.turn, "turns only go up");
@@ -255,6 +269,9 @@ impl Run {
         let Some(seq) = event.seq else { return };
         if matches!(event.body, EventBody::Takeover { .. } | EventBody::Release { .. }) {
             self.page_is_open = false;
+        }
+        if matches!(event.body, EventBody::Resumed { .. }) {
+            self.left = false;
         }
         if matches!(event.body, EventBody::Interrupt { .. } | EventBody::Resumed { .. }) {
             // The line forgets the utterance, and with it that it was open.
@@ -384,6 +401,12 @@ impl Run {
             }
             Step::Stop => self.input(Input::Stop),
             Step::HandOver => self.input(Input::HandOver),
+            Step::Budget(budget) => self.input(Input::Budget(*budget)),
+            Step::HungUp(true) => self.input(Input::Carrier(FromCarrier::HungUp)),
+            Step::HungUp(false) => {
+                let why = NotHungUp { code: None, message: "x".into(), unknown: false };
+                self.input(Input::Carrier(FromCarrier::NotHungUp(why)));
+            }
         }
     }
 
@@ -415,7 +438,7 @@ impl Run {
             4 => Action::TakeOver,
             5 => Action::Release,
             6 => Action::Reject { reason: Some(text), reply: None },
-            7 => Action::Transfer(PhoneNumber::parse("+15005550188").unwrap()),
+            7 => Action::Transfer(PhoneNumber::parse("+15005550199").unwrap()),
             8 => {
                 let reply = self.active.or(Some(TurnId(1)));
                 Action::Say { text: format!("SUPERVISOR {text}"), reply }
