@@ -89,9 +89,12 @@ impl Call {
     }
 
     /// Leaves the line as soon as nobody speaks: what is on its way is heard to its end, and what
-    /// the caller has begun to say is understood first.
+    /// the caller has begun to say, or to key in, is understood first.
     pub(super) fn hand_over_if_quiet(&mut self, now: Instant) {
-        if !self.leaving || !self.playback.is_idle() || self.words_due {
+        let more = [Deadline::FalseInterrupt, Deadline::Key, Deadline::Digits];
+        let caller_goes_on =
+            self.words_due || more.into_iter().any(|more| self.deadlines.is_set(more));
+        if !self.leaving || !self.playback.is_idle() || caller_goes_on {
             return;
         }
         match &self.state {
