@@ -76,6 +76,10 @@ impl Deadlines {
         self.0[which as usize].is_some()
     }
 
+    pub(crate) fn at(&self, which: Deadline) -> Option<Instant> {
+        self.0[which as usize]
+    }
+
     /// The time of the soonest.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.0.iter().flatten().min().copied()

@@ -236,7 +236,11 @@ impl Call {
             // The words are kept; the answer comes when the caller is off hold.
             State::OnHold => {
                 self.unsaid.clear();
-                self.deadlines.set(Deadline::HoldLine, now + self.policy.hold_line);
+                // However often they ask whether we are there, they hear that we are.
+                let soon = now + self.policy.filler_after;
+                let due = self.deadlines.at(Deadline::HoldLine);
+                let due = due.map_or(now + self.policy.hold_line, |due| due.max(soon));
+                self.deadlines.set(Deadline::HoldLine, due);
             }
             State::HumanSpeaks => {}
             State::Ringing
