@@ -410,6 +410,8 @@ impl Call {
             State::Listening { .. } if self.waits_for_model() => self.settle(now),
             State::Listening { .. } => self.listen(now, false),
             State::Replying(reply) if reply.is_done() => self.reply_heard(now),
+            // What the caller has begun to say may be that they want to stay.
+            State::Ending(ending) if self.partial.is_some() && ending.can_be_called_off() => {}
             State::Ending(_) => self.leave(now),
             State::Ringing
             | State::Replying(_)
