@@ -46,7 +46,11 @@ enum Step {
 }
 
 fn words() -> impl Strategy<Value = String> {
-    "[a-z]{1,6}( [a-z]{1,6}){0,4}[.?]? "
+    // Some of them let happen what was announced.
+    prop_oneof![
+        4 => "[a-z]{1,6}( [a-z]{1,6}){0,4}[.?]? ",
+        1 => prop::sample::select(vec!["okay. ", "thanks "]).prop_map(str::to_owned),
+    ]
 }
 
 /// Text of a model: words, and commands whose every character is an upper-case letter, a digit or
@@ -90,15 +94,15 @@ fn model_text() -> impl Strategy<Value = String> {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        8 => (0u64..6000).prop_map(Step::Wait),
+        8 => prop_oneof![4 => 0u64..6000, 2 => 0u64..300, 1 => 0u64..70_000].prop_map(Step::Wait),
         1 => Just(Step::Connected),
         6 => words().prop_map(Step::Said),
-        1 => words().prop_map(Step::Partial),
-        1 => prop::sample::select(vec!['1', '#', '*', 'x']).prop_map(Step::Pressed),
+        4 => words().prop_map(Step::Partial),
+        3 => prop::sample::select(vec!['1', '2', '#', '*', 'x']).prop_map(Step::Pressed),
         3 => (0usize..=100).prop_map(Step::Interrupted),
         5 => (0usize..=100).prop_map(Step::Played),
-        1 => any::<bool>().prop_map(Step::AgentOn),
-        1 => any::<bool>().prop_map(Step::CallerOn),
+        4 => any::<bool>().prop_map(Step::AgentOn),
+        3 => any::<bool>().prop_map(Step::CallerOn),
         1 => any::<bool>().prop_map(Step::Closed),
         1 => (0u8..5).prop_map(Step::Leg),
         14 => (model_text(), 0usize..12, prop::bool::weighted(0.9))
@@ -457,6 +461,10 @@ impl Run {
         } else {
             let after = format!("{:?}", self.call.snapshot(self.now));
             assert_eq!(before, after, "a refused action changed the call");
+            // Whoever gave it is there all the same.
+            if who.is_some() && self.call.holder() == who.as_ref() {
+                self.attended = self.now;
+            }
         }
     }
 
