@@ -126,6 +126,7 @@ fn a_call() -> impl Strategy<Value = (Vec<Step>, u8, bool)> {
 }
 
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
 struct Run {
     policy: Policy,
     agent: Agent,
@@ -306,6 +307,7 @@ impl Run {
         self.events.push(event);
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of step, side by side")]
     fn step(&mut self, step: &Step) {
         match step {
             Step::Wait(ms) => self.wait(Duration::from_millis(*ms)),
