@@ -23,6 +23,7 @@ const KEY: Duration = Duration::from_millis(250);
 
 /// The speech and keys on their way to the caller, oldest first.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
 pub(crate) struct Playback {
     /// How many characters a second the line speaks, where it does not say what it has played.
     pace: u32,
@@ -38,6 +39,8 @@ pub(crate) struct Playback {
     reports: bool,
     /// By when all that was sent will have been spoken, by that estimate.
     spoken_by: Option<Instant>,
+    /// The line has said at least once when we were audible: it will say so of every word.
+    tells_voice: bool,
     /// We are audible, as far as the line says.
     audible: bool,
     /// Since when the line has been speaking what is in the queue, or since it last reported a
@@ -103,6 +106,7 @@ impl Playback {
             ahead_until: None,
             reports: false,
             spoken_by: None,
+            tells_voice: false,
             audible: false,
             sounding: None,
             fell_silent: false,
@@ -205,6 +209,7 @@ impl Playback {
     /// is in the queue.
     pub(crate) fn voice(&mut self, now: Instant, on: bool) -> bool {
         self.reports = true;
+        self.tells_voice = true;
         self.audible = on;
         if on {
             self.fell_silent = false;
@@ -234,7 +239,14 @@ impl Playback {
             }
             return None;
         }
-        // Without a match the carrier has spelled it differently: it is the first thing unheard.
+        // Without a match the carrier has spelled it differently: it is what is settled, if nothing
+        // else can have sounded, or the first thing unheard.
+        let old = letters(&self.settled).next().is_some();
+        if old && exact.is_none() && self.tells_voice && self.sounding.is_none() {
+            let end = words_in(&self.settled, count_words(stretch));
+            self.settled.drain(..end);
+            return None;
+        }
         let first = || self.queue.iter().position(|u| letters(u.unheard()).next().is_some());
         let at = exact.or_else(first)?;
         for earlier in self.queue.iter_mut().take(at) {
