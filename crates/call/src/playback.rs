@@ -23,6 +23,7 @@ const KEY: Duration = Duration::from_millis(250);
 
 /// The speech and keys on their way to the caller, oldest first.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
 pub(crate) struct Playback {
     /// How many characters a second the line speaks, where it does not say what it has played.
     pace: u32,
@@ -38,6 +39,8 @@ pub(crate) struct Playback {
     reports: bool,
     /// By when all that was sent will have been spoken, by that estimate.
     spoken_by: Option<Instant>,
+    /// The line has said at least once when we were audible: it will say so of every word.
+    tells_voice: bool,
     /// We are audible, as far as the line says.
     audible: bool,
     /// Since when the line has been speaking what is in the queue, or since it last reported a
@@ -103,6 +106,7 @@ impl Playback {
             ahead_until: None,
             reports: false,
             spoken_by: None,
+            tells_voice: false,
             audible: false,
             sounding: None,
             fell_silent: false,
@@ -205,6 +209,7 @@ impl Playback {
     /// is in the queue.
     pub(crate) fn voice(&mut self, now: Instant, on: bool) -> bool {
         self.reports = true;
+        self.tells_voice = true;
         self.audible = on;
         if on {
             self.fell_silent = false;
@@ -224,15 +229,24 @@ impl Playback {
             return None;
         }
         letters(stretch).next()?;
-        if let Some(end) = find_prefix(&self.settled, stretch) {
+        let exact = self.queue.iter().position(|u| find_prefix(u.unheard(), stretch).is_some());
+        // Once the queue sounds, nothing else does, but what was ahead of it.
+        let settled = self.ahead_until.is_some() || self.sounding.is_none() || exact.is_none();
+        if settled && let Some(end) = find_prefix(&self.settled, stretch) {
             self.settled.drain(..end);
             if letters(&self.settled).next().is_none() {
                 self.ahead_until = None;
             }
             return None;
         }
-        let exact = self.queue.iter().position(|u| find_prefix(u.unheard(), stretch).is_some());
-        // Without a match the carrier has spelled it differently: it is the first thing unheard.
+        // Without a match the carrier has spelled it differently: it is what is settled, if nothing
+        // else can have sounded, or the first thing unheard.
+        let old = letters(&self.settled).next().is_some();
+        if old && exact.is_none() && self.tells_voice && self.sounding.is_none() {
+            let end = words_in(&self.settled, count_words(stretch));
+            self.settled.drain(..end);
+            return None;
+        }
         let first = || self.queue.iter().position(|u| letters(u.unheard()).next().is_some());
         let at = exact.or_else(first)?;
         for earlier in self.queue.iter_mut().take(at) {
@@ -289,9 +303,10 @@ impl Playback {
         finished
     }
 
-    /// Takes out everything as heard to its end.
+    /// Takes out everything as heard to its end. The report of it may be late.
     pub(crate) fn take_all_as_heard(&mut self) -> Vec<Spoken> {
         self.forget_settled();
+        self.settled = self.queue.iter().map(Utterance::unheard).collect();
         self.drain(Utterance::all_heard)
     }
 

@@ -37,6 +37,8 @@ enum Step {
     Pass(usize),
     /// So many bytes are silent; this is said in their place.
     Silent(usize, &'static str),
+    /// Of so many bytes the first and the last are silent.
+    Bare(usize),
     /// What follows decides.
     Wait,
 }
@@ -94,6 +96,7 @@ impl Speakable {
             let (bytes, words) = match self.step(rest, first, end) {
                 Step::Pass(bytes) => (bytes, None),
                 Step::Silent(bytes, instead) => (bytes, Some(instead)),
+                Step::Bare(bytes) => (bytes, Some(&rest[1..bytes - 1])),
                 Step::Wait if end => (first.len_utf8(), Some("")),
                 Step::Wait => break,
             };
@@ -192,7 +195,12 @@ impl Speakable {
             return Step::Pass(1);
         }
         let within = first_bytes(&rest[1..], LONGEST_TAG);
-        match within.find(['<', '>', '\n']).map(|at| (at + 1, &within[at..=at])) {
+        let closes = within.find(['<', '>', '\n']);
+        if second.is_ascii_alphabetic() && is_comparison(within, closes) {
+            return Step::Pass(1);
+        }
+        match closes.map(|at| (at + 1, &within[at..=at])) {
+            Some((close, ">")) if is_address(&rest[1..close]) => Step::Bare(close + 1),
             Some((close, ">")) => {
                 let inside = &rest[1..close];
                 let name = inside.trim_start_matches('/');
@@ -207,7 +215,7 @@ impl Speakable {
             Some(_) => Step::Pass(1),
             None if rest.len() > LONGEST_TAG => Step::Pass(1),
             // The text ends within: a tag if it looks like one.
-            None if end && (within.contains('=') || !within.contains(char::is_whitespace)) => {
+            None if end && (within.contains('=') || within.chars().all(is_of_name)) => {
                 Step::Silent(rest.len(), "")
             }
             None if end => Step::Pass(1),
@@ -246,10 +254,10 @@ impl Speakable {
         let step = run(rest, '_', end, |bytes, next| {
             let in_word = before.is_some_and(char::is_alphanumeric)
                 && next.is_some_and(char::is_alphanumeric);
-            if bytes == 1 && in_word && !open {
+            if bytes == 1 && in_word {
                 return Step::Pass(1);
             }
-            if bytes == 1 && !in_word {
+            if bytes == 1 {
                 now_open = !open && next.is_some_and(char::is_alphanumeric);
             }
             Step::Silent(bytes, "")
@@ -317,6 +325,28 @@ fn run(rest: &str, of: char, end: bool, decide: impl FnOnce(usize, Option<char>)
         None if !end => Step::Wait,
         next => decide(rest.len() - after.len(), next),
     }
+}
+
+/// Whether words follow a `<` as in «a < b and c > d», not the attributes of a tag, of which the
+/// first is known by its `=`. Decided as soon as the first of them is whole.
+fn is_comparison(within: &str, closes: Option<usize>) -> bool {
+    let inside = &within[..closes.unwrap_or(within.len())];
+    let Some((_, behind)) = inside.split_once(char::is_whitespace) else { return false };
+    let behind = behind.trim_start();
+    let first = behind.split(char::is_whitespace).next().unwrap_or_default();
+    let is_whole = closes.is_some() || first.len() < behind.len();
+    is_whole && !first.is_empty() && !first.contains('=') && !first.starts_with('/')
+}
+
+/// Whether what stands between `<` and `>` is an address, to be said as it is.
+fn is_address(inside: &str) -> bool {
+    let is_word = !inside.contains(|c: char| c.is_whitespace() || c == '"');
+    is_word && (inside.contains('@') || inside.contains("://"))
+}
+
+/// Whether the name of a tag may hold it, or what stands before the name.
+fn is_of_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "_-/|!?".contains(c)
 }
 
 /// A sequence for a terminal, such as the one that makes text bold.

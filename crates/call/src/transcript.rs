@@ -391,8 +391,10 @@ impl Transcript {
             EventBody::ResponseApproved { .. } => self.held = None,
             EventBody::ResponseRejected { text, .. } => {
                 let Some(held) = self.held.take() else { return };
-                let because =
-                    if text.is_empty() { String::new() } else { format!(" Reason: {text}") };
+                let because = match text.trim().trim_end_matches('.') {
+                    "" => String::new(),
+                    text => format!(" Reason: {text}."),
+                };
                 self.add(event, note(&format!(
                     "Your supervisor did not let this reply go out: «{}».{because} The caller has \
                      not heard it. Reply again, differently.",

@@ -6,10 +6,10 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use phony_call::{
-    Action, Agent, Answerer, Approval, By, Call, CallSid, Command, CommandName, Digits, Direction,
-    Event, EventBody, Fault, FromCarrier, FromModel, Identity, Input, Item, ItemBody, LegEnd,
-    Outcome, Output, Parting, Phase, PhoneNumber, Phrases, Piece, Policy, Presence, Scanner,
-    Source, SupervisorId, ToCarrier, ToModel, TurnId,
+    Action, Agent, Answerer, Approval, Budget, By, Call, CallSid, Command, CommandName, Digits,
+    Direction, Event, EventBody, Fault, FromCarrier, FromModel, Identity, Input, Item, ItemBody,
+    LegEnd, NotHungUp, Outcome, Output, Parting, Phase, PhoneNumber, Phrases, Piece, Policy,
+    Presence, Scanner, Source, SupervisorId, ToCarrier, ToModel, TurnId,
 };
 use proptest::prelude::*;
 
@@ -40,10 +40,17 @@ enum Step {
     Answered(Answerer),
     Stop,
     HandOver,
+    Budget(Budget),
+    /// The carrier has ended the call, as it was asked to, or has not.
+    HungUp(bool),
 }
 
 fn words() -> impl Strategy<Value = String> {
-    "[a-z]{1,6}( [a-z]{1,6}){0,4}[.?]? "
+    // Some of them let happen what was announced.
+    prop_oneof![
+        4 => "[a-z]{1,6}( [a-z]{1,6}){0,4}[.?]? ",
+        1 => prop::sample::select(vec!["okay. ", "thanks "]).prop_map(str::to_owned),
+    ]
 }
 
 /// Text of a model: words, and commands whose every character is an upper-case letter, a digit or
@@ -87,15 +94,15 @@ fn model_text() -> impl Strategy<Value = String> {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        8 => (0u64..6000).prop_map(Step::Wait),
+        8 => prop_oneof![4 => 0u64..6000, 2 => 0u64..300, 1 => 0u64..70_000].prop_map(Step::Wait),
         1 => Just(Step::Connected),
         6 => words().prop_map(Step::Said),
-        1 => words().prop_map(Step::Partial),
-        1 => prop::sample::select(vec!['1', '#', '*', 'x']).prop_map(Step::Pressed),
+        4 => words().prop_map(Step::Partial),
+        3 => prop::sample::select(vec!['1', '2', '#', '*', 'x']).prop_map(Step::Pressed),
         3 => (0usize..=100).prop_map(Step::Interrupted),
         5 => (0usize..=100).prop_map(Step::Played),
-        1 => any::<bool>().prop_map(Step::AgentOn),
-        1 => any::<bool>().prop_map(Step::CallerOn),
+        4 => any::<bool>().prop_map(Step::AgentOn),
+        3 => any::<bool>().prop_map(Step::CallerOn),
         1 => any::<bool>().prop_map(Step::Closed),
         1 => (0u8..5).prop_map(Step::Leg),
         14 => (model_text(), 0usize..12, prop::bool::weighted(0.9))
@@ -109,6 +116,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(Step::Answered),
         1 => Just(Step::Stop),
         1 => Just(Step::HandOver),
+        1 => prop::sample::select(vec![Budget::Low, Budget::Spent]).prop_map(Step::Budget),
+        1 => any::<bool>().prop_map(Step::HungUp),
     ]
 }
 
@@ -117,6 +126,7 @@ fn a_call() -> impl Strategy<Value = (Vec<Step>, u8, bool)> {
 }
 
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
 struct Run {
     policy: Policy,
     agent: Agent,
@@ -135,6 +145,8 @@ struct Run {
     /// How often the carrier was asked to end the call.
     hang_ups: usize,
     tools: u32,
+    /// The line was left, and no new one has come.
+    left: bool,
     finished: bool,
     handed_over: bool,
     /// The attempt under way, or the reply that came of it, has a command to leave the call.
@@ -190,6 +202,7 @@ impl Run {
             said: Vec::new(),
             hang_ups: 0,
             tools: 0,
+            left: false,
             finished: false,
             handed_over: false,
             leaves: false,
@@ -215,6 +228,7 @@ impl Run {
             assert!(!self.finished, "after the end: {output:?}");
             match output {
                 Output::Carrier(ToCarrier::Say { token, last, preemptible, .. }) => {
+                    assert!(!self.left, "{token:?} into a line that was left");
                     self.sent.push_str(&token);
                     if preemptible {
                         match self.model_sent.last_mut() {
@@ -227,10 +241,15 @@ impl Run {
                         self.sent.clear();
                     }
                 }
-                Output::Carrier(ToCarrier::Press(_)) => {}
+                Output::Carrier(ToCarrier::Press(_)) => {
+                    assert!(!self.left, "keys into a line that was left");
+                }
                 Output::HangUp => self.hang_ups += 1,
                 // A new session begins with no utterance open.
-                Output::Carrier(ToCarrier::Leave(_)) => self.sent.clear(),
+                Output::Carrier(ToCarrier::Leave(_)) => {
+                    self.sent.clear();
+                    self.left = true;
+                }
                 Output::Model(ToModel::Respond { turn, context }) => {
                     assert_eq!(self.active, None, "{turn} asked for while another is under way");
                     assert!(turn > self.turn, "turns only go up");
@@ -255,6 +274,9 @@ impl Run {
         let Some(seq) = event.seq else { return };
         if matches!(event.body, EventBody::Takeover { .. } | EventBody::Release { .. }) {
             self.page_is_open = false;
+        }
+        if matches!(event.body, EventBody::Resumed { .. }) {
+            self.left = false;
         }
         if matches!(event.body, EventBody::Interrupt { .. } | EventBody::Resumed { .. }) {
             // The line forgets the utterance, and with it that it was open.
@@ -285,6 +307,7 @@ impl Run {
         self.events.push(event);
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of step, side by side")]
     fn step(&mut self, step: &Step) {
         match step {
             Step::Wait(ms) => self.wait(Duration::from_millis(*ms)),
@@ -384,6 +407,12 @@ impl Run {
             }
             Step::Stop => self.input(Input::Stop),
             Step::HandOver => self.input(Input::HandOver),
+            Step::Budget(budget) => self.input(Input::Budget(*budget)),
+            Step::HungUp(true) => self.input(Input::Carrier(FromCarrier::HungUp)),
+            Step::HungUp(false) => {
+                let why = NotHungUp { code: None, message: "x".into(), unknown: false };
+                self.input(Input::Carrier(FromCarrier::NotHungUp(why)));
+            }
         }
     }
 
@@ -415,7 +444,7 @@ impl Run {
             4 => Action::TakeOver,
             5 => Action::Release,
             6 => Action::Reject { reason: Some(text), reply: None },
-            7 => Action::Transfer(PhoneNumber::parse("+15005550188").unwrap()),
+            7 => Action::Transfer(PhoneNumber::parse("+15005550199").unwrap()),
             8 => {
                 let reply = self.active.or(Some(TurnId(1)));
                 Action::Say { text: format!("SUPERVISOR {text}"), reply }
@@ -434,6 +463,10 @@ impl Run {
         } else {
             let after = format!("{:?}", self.call.snapshot(self.now));
             assert_eq!(before, after, "a refused action changed the call");
+            // Whoever gave it is there all the same.
+            if who.is_some() && self.call.holder() == who.as_ref() {
+                self.attended = self.now;
+            }
         }
     }
 
@@ -687,6 +720,8 @@ proptest! {
             (*source != Source::Supervisor).then(|| text.clone())
         });
         (run.call, run.active, run.finished, run.handed_over) = (call, None, false, false);
+        // Whoever holds it looks for it where it is now.
+        run.attended = run.now;
         // A turn that left no trace is asked for under the same number, of another model.
         run.turn = TurnId(0);
         run.take(news);

@@ -79,6 +79,9 @@ impl Call {
         if !matches!(self.state, State::Listening { .. }) {
             return;
         }
+        if self.waits_for_model() {
+            return self.settle(now);
+        }
         if self.nudges < self.policy.nudges {
             self.nudges += 1;
             let phrase = self.agent.phrases.nudge.clone();

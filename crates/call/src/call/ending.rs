@@ -160,24 +160,31 @@ impl Call {
         let reason = if to.is_some() { EndReason::Transferred } else { EndReason::SupervisorEnded };
         self.record_last(now);
         self.drop_reply(now, "a supervisor ended it");
+        self.stop_waiting();
         let by = By::Supervisor;
         self.state = State::Ending(Ending { to, reason, by, tool: None, firm: true });
         self.leave(now);
     }
 
     fn enter_ending(&mut self, now: Instant, ending: Ending) {
+        self.stop_waiting();
+        self.state = State::Ending(ending);
+        self.limit_farewell(now);
+        self.after_playback(now);
+    }
+
+    /// Nobody is waited for any more, neither the caller nor a supervisor.
+    fn stop_waiting(&mut self) {
         for waits in [
             Deadline::Silence,
             Deadline::FalseInterrupt,
             Deadline::HoldLine,
+            Deadline::Filler,
             Deadline::Question,
             Deadline::Approval,
         ] {
             self.deadlines.clear(waits);
         }
-        self.state = State::Ending(ending);
-        self.limit_farewell(now);
-        self.after_playback(now);
     }
 
     /// Somebody speaks during the goodbye: it is called off, if it can be.
@@ -192,6 +199,7 @@ impl Call {
         self.deadlines.clear(Deadline::FalseInterrupt);
         self.unsaid.clear();
         if by == By::Ai {
+            self.withdrawn |= to.is_some();
             let then = match to {
                 Some(target) => Then::Transfer { target, tool },
                 None => Then::EndCall { tool },
@@ -412,6 +420,11 @@ impl Call {
         if reason == EndReason::ModelFailed {
             self.finish(now, EndReason::ModelFailed);
             return self.apologise();
+        }
+        // It ran out while somebody was rung up.
+        if !self.deadlines.is_set(Deadline::MaxCall) {
+            self.finish(now, EndReason::MaxDuration);
+            return Next::Apologise { text: self.agent.phrases.time_goodbye.clone() };
         }
         let rejected = EventBody::CommandRejected {
             command: CommandName::Transfer.as_str().into(),

@@ -171,6 +171,8 @@ impl Call {
             self.owed = true;
         }
         self.drop_reply(now, "a human took over");
+        // What the caller was promised is for the human to settle.
+        self.withdrawn = false;
         if self.transcript.held.is_some() {
             let text = "a human took over".to_owned();
             self.emit(now, EventBody::ResponseRejected { text, by: By::Supervisor });

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Call, State, Unsaid};
 use crate::carrier::{EndStatus, FromCarrier, Next, ToCarrier};
 use crate::deadline::Deadline;
-use crate::event::{EndReason, EventBody, Source, Speaker, Stage, Where};
+use crate::event::{By, EndReason, EventBody, Source, Speaker, Stage, Where};
 
 /// How long a key waits for the interruption that it may cause.
 const KEY_INTERRUPTS: Duration = Duration::from_millis(250);
@@ -236,7 +236,11 @@ impl Call {
             // The words are kept; the answer comes when the caller is off hold.
             State::OnHold => {
                 self.unsaid.clear();
-                self.deadlines.set(Deadline::HoldLine, now + self.policy.hold_line);
+                // However often they ask whether we are there, they hear that we are.
+                let soon = now + self.policy.filler_after;
+                let due = self.deadlines.at(Deadline::HoldLine);
+                let due = due.map_or(now + self.policy.hold_line, |due| due.max(soon));
+                self.deadlines.set(Deadline::HoldLine, due);
             }
             State::HumanSpeaks => {}
             State::Ringing
@@ -317,6 +321,9 @@ impl Call {
         let unsaid = cut.iter().filter(|spoken| !spoken.whole);
         let unsaid = unsaid.map(|cut| Unsaid { source: cut.source, text: cut.unsaid.clone() });
         self.unsaid = unsaid.collect();
+        // The model must know that its keys have not been pressed.
+        let mut dropped = cut.iter().flat_map(|spoken| &spoken.dropped);
+        self.owed |= dropped.any(|keys| keys.by == By::Ai);
         self.record(now, cut);
         match &self.state {
             State::Replying(reply) if reply.has_spoken() || reply.is_done() => {
@@ -362,7 +369,7 @@ impl Call {
     fn expect_words(&mut self, now: Instant) {
         let keys = self.deadlines.is_set(Deadline::Digits);
         let wait = match &self.state {
-            State::Listening { .. } => !keys && !self.unsaid.is_empty(),
+            State::Listening { .. } => !keys && (self.owed || !self.unsaid.is_empty()),
             State::OnHold => !self.unsaid.is_empty(),
             State::Ending(_) => true,
             State::Ringing
@@ -400,8 +407,11 @@ impl Call {
             return;
         }
         match &self.state {
+            State::Listening { .. } if self.waits_for_model() => self.settle(now),
             State::Listening { .. } => self.listen(now, false),
             State::Replying(reply) if reply.is_done() => self.reply_heard(now),
+            // What the caller has begun to say may be that they want to stay.
+            State::Ending(ending) if self.partial.is_some() && ending.can_be_called_off() => {}
             State::Ending(_) => self.leave(now),
             State::Ringing
             | State::Replying(_)
@@ -413,6 +423,13 @@ impl Call {
             | State::Gone
             | State::Ended => {}
         }
+    }
+
+    /// Whether nothing but the model is waited for: not what the caller may be about to say or key.
+    pub(super) fn waits_for_model(&self) -> bool {
+        let caller =
+            [Deadline::Opening, Deadline::FalseInterrupt, Deadline::Digits, Deadline::Words];
+        self.owed && !caller.into_iter().any(|waits| self.deadlines.is_set(waits))
     }
 
     fn on_agent_speaking(&mut self, now: Instant, on: bool) {

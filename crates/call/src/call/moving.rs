@@ -36,6 +36,12 @@ impl Call {
         let mut call = Self::bare(policy.into(), agent.into(), identity, transcript, now, wall);
         call.turn = call.transcript.turn;
         call.line_losses = call.transcript.losses;
+        if call.transcript.connected {
+            let age = wall.duration_since(start.at).unsigned_abs();
+            call.deadlines.set(Deadline::MaxCall, now + call.policy.max_call.saturating_sub(age));
+            call.line_since = now.checked_sub(age);
+            call.watch_spend(now);
+        }
         if let Some((reason, by)) = call.transcript.hanging_up {
             call.hangs_up(now, reason, by);
         } else if let Some((target, reason)) = call.transcript.transfer.clone() {
@@ -45,11 +51,7 @@ impl Call {
         } else if call.transcript.connected {
             // Without an opening line the model begins, and nobody has heard it yet.
             call.owed |= call.agent.greeting.is_none() && call.transcript.entries.is_empty();
-            let age = wall.duration_since(start.at).unsigned_abs();
-            call.deadlines.set(Deadline::MaxCall, now + call.policy.max_call.saturating_sub(age));
             call.deadlines.set(Deadline::Reconnect, now + call.policy.reconnect);
-            call.line_since = now.checked_sub(age);
-            call.watch_spend(now);
             let returning = call.transcript.handed_over || call.transcript.returned;
             call.state = State::Lost { since: now, returning };
         } else {
@@ -87,9 +89,12 @@ impl Call {
     }
 
     /// Leaves the line as soon as nobody speaks: what is on its way is heard to its end, and what
-    /// the caller has begun to say is understood first.
+    /// the caller has begun to say, or to key in, is understood first.
     pub(super) fn hand_over_if_quiet(&mut self, now: Instant) {
-        if !self.leaving || !self.playback.is_idle() || self.words_due {
+        let more = [Deadline::FalseInterrupt, Deadline::Key, Deadline::Digits];
+        let caller_goes_on =
+            self.words_due || more.into_iter().any(|more| self.deadlines.is_set(more));
+        if !self.leaving || !self.playback.is_idle() || caller_goes_on {
             return;
         }
         match &self.state {

@@ -499,7 +499,7 @@ impl Call {
         let State::Replying(reply) = &mut self.state else { return };
         self.last_written = Some(reply.written());
         let (turn, done, then) = (reply.turn, reply.done, reply.then.take());
-        let active = reply.active;
+        let (active, spoken) = (reply.active, reply.spoken);
         self.state = State::Listening { greeting: false };
         for of_reply in [Deadline::Filler, Deadline::Answer, Deadline::Retry] {
             self.deadlines.clear(of_reply);
@@ -508,6 +508,8 @@ impl Call {
             self.tell_model(ToModel::Cancel { turn });
         }
         if let Some(then) = then {
+            let told = spoken && matches!(then, Then::Transfer { .. });
+            self.withdrawn |= told;
             self.reject_then(now, then, because);
         }
     }

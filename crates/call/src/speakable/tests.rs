@@ -38,6 +38,10 @@ fn what_is_for_a_page_or_a_machine_is_silent_in_every_split() {
         ),
         ("Sure.<function=transfer>{\"number\": \"+1\"}</function> Yes.", "Sure. Yes."),
         ("<|channel|>Sure.<|end|>", "Sure."),
+        ("One<br />two <!-- a note --> <a href=\"x y\" id=z>three</a>", "One two  three"),
+        // The address is the word.
+        ("Write to <info@example.com>.", "Write to info@example.com."),
+        ("See <https://example.com/a_b>.", "See https://example.com/a_b."),
         // Commands as functions.
         ("One moment. transfer({\"number\": \"+15005550177\"})", "One moment. "),
         ("One moment. transfer({\"number\": \"+1500", "One moment. "),
@@ -78,7 +82,10 @@ fn words_signs_and_numbers_pass_as_they_are() {
         "I can transfer you, or press on. Transfer (free of charge) takes a minute.",
         "We do transfer(s). The press is here. Tools function.",
         "It is < 5 and > 3, a<b, I <3 you.",
+        "If a<b and c>d, then x<y.",
         "Mail first_name@example.com.",
+        "Press (*), \"*\" or '#': C# is 5*3*2, a 4* hotel.",
+        "1. First 2) Second \u{1f468}\u{200d}\u{1f469}\u{200d}\u{1f467} \u{915}\u{94d}\u{200d}\u{937}",
         "R&D & AT&T, 50% - that's $5 + tax.",
         "-5 degrees. +1 500 555 0006. #1",
         "[now] and [1], 7 (seven).",
@@ -91,6 +98,20 @@ fn words_signs_and_numbers_pass_as_they_are() {
         let each: Vec<&str> = each.iter().map(String::as_str).collect();
         assert_eq!(spoken(&each), text);
     }
+}
+
+#[test]
+fn an_underscore_within_a_word_is_said_behind_one_that_opens() {
+    assert_eq!(
+        spoken(&["_id and first_name, _so called_ a_b"]),
+        "id and first_name, so called a_b"
+    );
+}
+
+#[test]
+fn a_comparison_is_not_held_back_to_its_end() {
+    let mut speech = Speakable::default();
+    assert_eq!(speech.push("if a<b then "), "if a<b then ");
 }
 
 #[test]

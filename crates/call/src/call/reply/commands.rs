@@ -179,7 +179,6 @@ impl Call {
             Then::Transfer { target, tool } => (CommandName::Transfer, target.to_string(), tool),
         };
         let (command, reason) = (name.as_str().to_owned(), because.to_owned());
-        self.withdrawn |= name == CommandName::Transfer;
         self.emit(now, EventBody::CommandRejected { command, value, by: By::Ai, reason, tool });
     }
 }

@@ -25,6 +25,11 @@ impl Call {
     pub(super) fn keep_or_send(&mut self, now: Instant, text: String) {
         let Some(reply) = self.reply() else { return };
         let (turn, commands) = (reply.turn, std::mem::take(&mut reply.commands));
+        if text.is_empty() && commands.is_empty() {
+            // There is nothing to approve: what it did has been done, or refused.
+            reply.kept_back = None;
+            return self.reply_done(now);
+        }
         if self.waits(&text, &commands) {
             // A supervisor must see, and be able to send, a reply that has no words at all.
             let text = if text.is_empty() { in_brackets(&commands) } else { text };

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Follows, Reply};
+use super::Follows;
 use crate::call::Call;
 use crate::command::{Command, Scanner};
 use crate::deadline::Deadline;
@@ -18,9 +18,9 @@ const GO_ON: &str = "A technical fault cut your reply off after these words, whi
 /// How often guidance makes a reply begin anew.
 const RETHINKS: u32 = 2;
 
-/// What the model is told whose attempt has done something.
-const ACTED: &str = "Keys that you pressed and questions that you asked before the technical fault \
-                     are noted above and are done: do not repeat them. Nothing else that you \
+/// What the model is told whose earlier attempt has done something.
+const ACTED: &str = "Keys that you pressed and questions that you asked before this reply was begun \
+                     anew are noted above and are done: do not repeat them. Nothing else that you \
                      ordered was carried out.";
 
 impl Call {
@@ -181,24 +181,11 @@ impl Call {
     /// Begins the reply anew, with guidance that came before its first word. Not without end: who
     /// waits gets an answer, and what comes later counts for the next one.
     pub(in crate::call) fn rethink(&mut self, now: Instant) {
-        let waits = |reply: &Reply| {
-            reply.active && !reply.done && !reply.spoken && reply.rethought < RETHINKS
-        };
-        let Some(before) = self.reply().filter(|reply| waits(reply)).cloned() else { return };
-        let filler_at = self.deadlines.at(Deadline::Filler);
-        self.drop_reply(now, "a supervisor gave guidance");
-        self.self_turns = self.self_turns.saturating_sub(1);
-        let hints: Vec<&str> = before.hints.iter().map(String::as_str).collect();
-        self.respond(now, &hints);
         let Some(reply) = self.reply() else { return };
-        reply.rethought = before.rethought + 1;
-        reply.filler = before.filler;
-        (reply.failures, reply.losses, reply.pauses) =
-            (before.failures, before.losses, before.pauses);
-        // The caller has waited since the first of them.
-        match filler_at {
-            Some(at) => self.deadlines.set(Deadline::Filler, at),
-            None => self.deadlines.clear(Deadline::Filler),
+        if reply.active && !reply.done && !reply.spoken && reply.rethought < RETHINKS {
+            reply.rethought += 1;
+            self.forget_attempt();
+            self.ask_again(now);
         }
     }
 }
