@@ -170,6 +170,14 @@ pub(super) fn end_line() -> bool {
     with(Console::finish_growing)
 }
 
+/// Forgets what is typed and not entered, as shells do at Ctrl-C.
+pub(super) fn drop_line() {
+    with(|console| {
+        console.editor.drop_line();
+        console.write("");
+    });
+}
+
 /// Whether somebody types at a console now.
 pub(super) fn is_open() -> bool {
     lock().is_some()
@@ -222,6 +230,8 @@ impl Console {
 fn raw(before: &Termios) -> rustix::io::Result<()> {
     let mut modes = before.clone();
     modes.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::IEXTEN;
+    // Ctrl-C takes nothing away that was typed before it and has not been read yet.
+    modes.local_modes |= LocalModes::NOFLSH;
     modes.special_codes[SpecialCodeIndex::VMIN] = 1;
     modes.special_codes[SpecialCodeIndex::VTIME] = 0;
     // A key like any other, so that the terminal can be left in order first.

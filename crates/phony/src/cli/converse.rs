@@ -144,6 +144,7 @@ pub(super) async fn converse(
             }
             () = &mut stop, if !stopped => {
                 stopped = true;
+                console::drop_line();
                 talk.next = Next::Over;
                 if acts.send(Act::HangUp).await.is_err() {
                     return;

@@ -182,6 +182,12 @@ impl Editor {
         self.remembers = remembers;
     }
 
+    /// Forgets the line; nobody has entered it.
+    pub(super) fn drop_line(&mut self) {
+        self.text.clear();
+        (self.cursor, self.shown) = (0, None);
+    }
+
     pub(super) fn press(&mut self, key: Key) -> Typed {
         match key {
             Key::Letter(c) if self.text.len() + c.len_utf8() <= LONGEST => {

@@ -8,7 +8,7 @@ use phony_call::{CallSid, Event, EventBody};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::cli::console::PROMPT;
+use crate::cli::console::{self, PROMPT};
 use crate::cli::converse::Typed;
 use crate::cli::desk::Desk;
 use crate::cli::serve::Signals;
@@ -130,6 +130,7 @@ impl Show<'_> {
                     if std::mem::replace(&mut stopped, true) {
                         bail!("stopped: the call was dropped");
                     }
+                    console::drop_line();
                     self.note("hanging up");
                     let (desk, call) = (self.desk.clone(), call.clone());
                     supervisor.spawn(async move { desk.end(&call).await });
