@@ -46,10 +46,10 @@ impl Bottom {
         let prompt = end_of(prompt, room / 2);
         let room = room - width(&prompt);
         let (shown, column) = window(editor.text(), editor.before_cursor().len(), room);
-        out.push_str(&format!("{prompt}{shown}\r"));
+        out.extend([prompt.as_str(), shown.as_str(), "\r"]);
         match width(&prompt) + column {
             0 => {}
-            right => out.push_str(&format!("\u{1b}[{right}C")),
+            right => out.extend(["\u{1b}[", &right.to_string(), "C"]),
         }
         out
     }

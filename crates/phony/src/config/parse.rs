@@ -75,10 +75,10 @@ pub(super) fn admin_token(value: &str) -> Parsed<SecretString> {
 /// A public name with a dot, `localhost`, or an address; a port may follow. Some shells export
 /// `HOST` with a name that nobody outside the machine can look up, so anything else is refused.
 pub(super) fn host(value: &str) -> Parsed<String> {
+    const NOT_A_NAME: &str = "is not a host name";
     if value.contains("://") || value.contains(['/', '?', '#', '@', '\\', '%']) {
         return Err("must be a bare host name, without a scheme or a path".into());
     }
-    const NOT_A_NAME: &str = "is not a host name";
     let authority = match value.parse::<Ipv6Addr>() {
         Ok(address) => format!("[{address}]"),
         Err(_) => value.to_owned(),

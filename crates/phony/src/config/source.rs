@@ -42,15 +42,14 @@ impl Sources {
     pub fn of_process(flags: Flags) -> Result<Self, ConfigError> {
         let environment = environment()?;
         let dotenv = read_optional(Path::new(".env"))?;
-        let named = match flags.config {
-            Some(path) => Some(path),
-            None => match value_of(&environment, CONFIG_FILE) {
-                Some(path) => Some(path.into()),
-                None => {
-                    let pairs = dotenv.as_deref().map(parse_dotenv).transpose()?;
-                    value_of(&pairs.unwrap_or_default(), CONFIG_FILE).map(PathBuf::from)
-                }
-            },
+        let in_environment = || value_of(&environment, CONFIG_FILE).map(PathBuf::from);
+        let in_dotenv = || -> Result<Option<PathBuf>, ConfigError> {
+            let pairs = dotenv.as_deref().map(parse_dotenv).transpose()?;
+            Ok(value_of(&pairs.unwrap_or_default(), CONFIG_FILE).map(PathBuf::from))
+        };
+        let named = match flags.config.or_else(in_environment) {
+            None => in_dotenv()?,
+            named => named,
         };
         let file = match &named {
             Some(path) => Some((path.display().to_string(), read(path)?)),
@@ -244,7 +243,9 @@ fn environment() -> Result<Vec<(String, String)>, ConfigError> {
 
 /// A variable of the platform, such as the home folder.
 fn platform_variable(name: &str) -> Option<PathBuf> {
-    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+    let mut variables = std::env::vars_os();
+    let (_, value) = variables.find(|(known, value)| known == name && !value.is_empty())?;
+    Some(value.into())
 }
 
 fn value_of(pairs: &[(String, String)], wanted: &str) -> Option<String> {
@@ -382,11 +383,9 @@ fn read(path: &Path) -> Result<String, ConfigError> {
     };
     let bytes = std::fs::read(path).map_err(|error| problem(format!("cannot be read: {error}")))?;
     String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count();
-        problem(format!("line {}: is not UTF-8 text; save the file as UTF-8", line + 1))
+        let read = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = read.split(|byte| *byte == b'\n').count();
+        problem(format!("line {line}: is not UTF-8 text; save the file as UTF-8"))
     })
 }
 

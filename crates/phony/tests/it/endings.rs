@@ -18,8 +18,8 @@ const TARGET: &str = "+12125550188";
 async fn transferred(world: &mut World, caller: Caller, got: &str) -> (String, FakeModel) {
     let after_ms = if got == "answered" { 500 } else { 25_000 };
     let answers = Answers::Person { after_ms };
-    let callee = Callee { answers, talks_ms: 600_000, ..Callee::person(Caller::silent()) };
-    world.twilio.set_callee(TARGET, callee);
+    let person = Callee { answers, talks_ms: 600_000, ..Callee::person(Caller::silent()) };
+    world.twilio.set_callee(TARGET, person);
     let call = world.twilio.dial_in(THEM, OURS, caller).unwrap();
     let model = world.house.model().await;
     model.ready().await;

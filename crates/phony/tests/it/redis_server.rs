@@ -83,6 +83,7 @@ pub(crate) struct Name {
 }
 
 impl Name {
+    #[expect(clippy::disallowed_methods, reason = "a forwarder that ends with its test")]
     pub(crate) async fn of(server: &RedisServer) -> Self {
         let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();

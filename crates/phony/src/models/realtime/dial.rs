@@ -72,7 +72,7 @@ mod tests {
 
     use super::*;
 
-    /// A proxy that gives one answer to one request, then echoes; and what it was asked.
+    /// A proxy that gives one answer to one request, then says hello; and what it was asked.
     async fn asked(answer: &'static str, url: &str) -> (String, io::Result<TcpStream>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -80,21 +80,18 @@ mod tests {
             .all(format!("http://user:word@{address}"))
             .no("direct.example")
             .build();
-        let served = tokio::spawn(async move {
+        let served = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut request = Vec::new();
             while !request.ends_with(b"\r\n\r\n") {
                 request.push(stream.read_u8().await.unwrap());
             }
             stream.write_all(answer.as_bytes()).await.unwrap();
-            tokio::spawn(async move {
-                let (mut read, mut write) = stream.split();
-                drop(tokio::io::copy(&mut read, &mut write).await);
-            });
+            stream.write_all(b"hello").await.unwrap();
             String::from_utf8(request).unwrap()
-        });
-        let stream = connect(&proxies, &Url::parse(url).unwrap()).await;
-        (served.await.unwrap(), stream)
+        };
+        let url = Url::parse(url).unwrap();
+        tokio::join!(served, connect(&proxies, &url))
     }
 
     #[tokio::test]
@@ -104,11 +101,9 @@ mod tests {
         assert!(request.starts_with("CONNECT model.example:443 HTTP/1.1\r\n"), "{request}");
         let request = request.to_ascii_lowercase();
         assert!(request.contains("proxy-authorization: basic dxnlcjp3b3jk"), "{request}");
-        let mut stream = stream.unwrap();
-        stream.write_all(b"hello").await.unwrap();
-        let mut echo = [0; 5];
-        stream.read_exact(&mut echo).await.unwrap();
-        assert_eq!(&echo, b"hello");
+        let mut behind = [0; 5];
+        stream.unwrap().read_exact(&mut behind).await.unwrap();
+        assert_eq!(&behind, b"hello");
     }
 
     #[tokio::test]

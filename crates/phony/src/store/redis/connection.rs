@@ -119,11 +119,10 @@ fn is_read_only(error: &RedisError) -> bool {
 
 /// The same, of an answer among several.
 fn is_refusal_to_write(value: &Value) -> bool {
-    match value {
-        Value::ServerError(error) => error.code() == "READONLY",
-        Value::Array(values) => values.iter().any(is_refusal_to_write),
-        _ => false,
+    if let Value::Array(values) = value {
+        return values.iter().any(is_refusal_to_write);
     }
+    matches!(value, Value::ServerError(error) if error.code() == "READONLY")
 }
 
 #[expect(clippy::disallowed_methods, reason = "how long a connection is kept concerns no call")]

@@ -158,18 +158,18 @@ async fn an_order_that_becomes_a_call_after_all_is_one() {
     let house = &world.house;
     // Refused twice under one key is one order.
     let never = &house.running.switchboard.safety.do_not_call;
-    let word = |listed: bool| phony::safety::do_not_call::Word {
+    let entry = |listed: bool| phony::safety::do_not_call::Word {
         number: phony_call::PhoneNumber::parse(THEM).unwrap(),
         listed,
         at: "2026-01-01T00:00:00Z".parse().unwrap(),
         by: "test".into(),
     };
-    never.write(&word(true)).unwrap();
+    never.write(&entry(true)).unwrap();
     for _ in 0..2 {
         assert_eq!(keyed(house, "refused", &order()).await.0, 422);
     }
     assert_eq!(listed(house, "status=refused").await.len(), 1);
-    never.write(&word(false)).unwrap();
+    never.write(&entry(false)).unwrap();
     assert_eq!(keyed(house, "refused", &order()).await.0, 201);
     assert_eq!(listed(house, "status=refused").await.len(), 0);
     // An order whose call is found later.
