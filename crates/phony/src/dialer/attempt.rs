@@ -319,6 +319,7 @@ impl<'a> Attempt<'a> {
     async fn failed(mut self, error: ApiError) -> ApiError {
         self.entry.what = What::Failed;
         let outcome = if is_uncertain(&error) { Outcome::Unknown } else { Outcome::Failed };
+        self.entry.outcome = Some(outcome.as_str());
         self.tell(error, outcome).await
     }
 
