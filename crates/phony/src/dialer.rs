@@ -6,6 +6,7 @@
 //! to be opened, here or on another node.
 
 mod attempt;
+mod cut_off;
 mod keys;
 mod lanes;
 mod line;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::order::Order;
 
 use self::attempt::Attempt;
+pub(crate) use self::cut_off::tell_of_cut_off;
 use self::keys::{Keys, Known};
 use self::lanes::Lanes;
 pub(crate) use self::shared::Started;

@@ -32,7 +32,7 @@ use crate::carriers::{softphone, twilio};
 use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::data_dir::{Held, NotHeld, explained, private};
-use crate::dialer::Dials;
+use crate::dialer::{self, Dials};
 use crate::error::{ApiError, ErrorCode};
 use crate::events::Hub;
 use crate::history::History;
@@ -247,6 +247,8 @@ async fn start_parts(
     switchboard.dials = Arc::new(Dials::new(&switchboard.config).remember(&switchboard.config));
     let switchboard = Arc::new(switchboard);
     let kept = keeping.start(&switchboard, &tasks);
+    // Before anybody can order anything: what stands open now was open when the last server ended.
+    dialer::tell_of_cut_off(&switchboard).await;
     if let Some(cluster) = &switchboard.cluster {
         cluster.joined().await;
     }

@@ -158,7 +158,7 @@ impl Held {
 }
 
 /// The last lines of a ledger, oldest first.
-fn last_lines(path: &Path) -> Vec<Value> {
+pub(super) fn last_lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read(path).unwrap_or_default();
     let tail = text.get(text.len().saturating_sub(TAIL)..).unwrap_or_default();
     let lines = tail.split(|byte| *byte == b'\n');
