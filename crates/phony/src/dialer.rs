@@ -6,6 +6,7 @@
 //! to be opened, here or on another node.
 
 mod attempt;
+mod cut_off;
 mod keys;
 mod lanes;
 mod line;
@@ -13,6 +14,7 @@ mod order;
 mod shared;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,10 +27,11 @@ use tokio_util::sync::CancellationToken;
 pub use self::order::Order;
 
 use self::attempt::Attempt;
+pub(crate) use self::cut_off::tell_of_cut_off;
 use self::keys::{Keys, Known};
 use self::lanes::Lanes;
 pub(crate) use self::shared::Started;
-use crate::carriers::twilio::rest::{NoClient, RestClient, RestFailure};
+use crate::carriers::twilio::rest::{NoClient, PATIENCE, RestClient, RestFailure};
 use crate::cluster::dialling::Carried;
 use crate::error::{ApiError, ErrorCode};
 use crate::numbers;
@@ -36,12 +39,27 @@ use crate::registry::Letter;
 use crate::safety::Forbidden;
 use crate::safety::ledger::digest;
 use crate::safety::pace::TooMany;
+use crate::server::REQUEST_LIMIT;
 use crate::switchboard::Switchboard;
 
 /// How long a webhook waits for the call it is about.
 const SETTLING: Duration = Duration::from_secs(8);
 /// How long a repeat waits for the first order under its key.
 const FIRST_ORDER: Duration = Duration::from_secs(20);
+/// How long an order waits for its turn at a number.
+const TURN: Duration = Duration::from_secs(10);
+/// How long a call whose answer was lost is looked for at once.
+const LOOKING: Duration = Duration::from_secs(4);
+/// When whoever gave an order is answered at the latest, whatever still goes on.
+const ANSWER: Duration = Duration::from_secs(29);
+
+// Who is told nothing but that the time is up does not know that the carrier was asked, and might
+// order the call again.
+const _: () = assert!(
+    TURN.as_millis() + PATIENCE.as_millis() + LOOKING.as_millis() <= ANSWER.as_millis()
+        && ANSWER.as_millis() < REQUEST_LIMIT.as_millis(),
+    "an order that has waited and was put to the carrier is answered within a request's time"
+);
 /// The state of a call that was deleted, by a supervisor or for its age.
 const DELETED: &str = "deleted";
 
@@ -211,20 +229,47 @@ pub async fn place(
     key: Option<&str>,
 ) -> Result<Dialled, ApiError> {
     let key = key.map(str::to_owned);
-    let gone = CancellationToken::new();
+    let client = Client::default();
     // Dropped with this future when the client goes away.
-    let _present = gone.clone().drop_guard();
+    let _present = client.gone.clone().drop_guard();
+    let is_asked = Arc::clone(&client.is_asked);
     let work = {
         let switchboard = Arc::clone(switchboard);
         async move {
             numbers::unfolded().await;
             match key {
-                None => Attempt::new(&switchboard, order, orderer, None, gone).run(None).await,
-                Some(key) => carry_out(&switchboard, order, orderer, &key, gone).await,
+                None => Attempt::new(&switchboard, order, orderer, None, client).run(None).await,
+                Some(key) => carry_out(&switchboard, order, orderer, &key, client).await,
             }
         }
     };
-    switchboard.calls.spawn(work).await.unwrap_or_else(|_| Err(internal("was not carried out")))
+    let work = switchboard.calls.spawn(work);
+    let work = async { work.await.unwrap_or_else(|_| Err(internal("was not carried out"))) };
+    answered(work, &is_asked).await
+}
+
+/// What came of an order, or that it is not known yet: it is carried out all the same.
+async fn answered(
+    work: impl Future<Output = Result<Dialled, ApiError>>,
+    is_asked: &AtomicBool,
+) -> Result<Dialled, ApiError> {
+    match timeout(ANSWER, work).await {
+        Ok(done) => done,
+        Err(_) if is_asked.load(Ordering::SeqCst) => {
+            let why = format!("there was no answer within {} s", ANSWER.as_secs());
+            Err(RestFailure::Unknown(why).into())
+        }
+        Err(_) => Err(busy_key()),
+    }
+}
+
+/// Whoever waits for what becomes of an order.
+#[derive(Debug, Clone, Default)]
+struct Client {
+    /// Cancelled when they have gone.
+    gone: CancellationToken,
+    /// Whether the carrier was asked for the call, or may have been by an earlier attempt.
+    is_asked: Arc<AtomicBool>,
 }
 
 /// Carries out an order under a key, if that has not been done.
@@ -233,11 +278,11 @@ async fn carry_out(
     order: Order,
     orderer: Orderer,
     key: &str,
-    gone: CancellationToken,
+    client: Client,
 ) -> Result<Dialled, ApiError> {
     let (name, body) = (digest(key.as_bytes()), order.digest());
     let attempt =
-        Attempt::new(switchboard, order, orderer, Some((name.clone(), body.clone())), gone);
+        Attempt::new(switchboard, order, orderer, Some((name.clone(), body.clone())), client);
     let held = tokio::select! {
         biased;
         held = timeout(FIRST_ORDER, switchboard.dials.keys.hold(&name)) => {
@@ -375,5 +420,24 @@ fn internal(what: &str) -> ApiError {
 impl From<NotDialled> for ApiError {
     fn from(why: NotDialled) -> Self {
         refusal(&Forbidden::Number(why))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waits_too_long_is_told_whether_the_carrier_was_asked() {
+        let work = || async {
+            sleep(REQUEST_LIMIT).await;
+            Err(stopping())
+        };
+        let asked = answered(work(), &AtomicBool::new(true)).await.unwrap_err();
+        assert_eq!(asked.code, ErrorCode::TwilioError);
+        assert!(is_uncertain(&asked), "{asked:?}");
+        let unasked = answered(work(), &AtomicBool::new(false)).await.unwrap_err();
+        assert_eq!(unasked.code, ErrorCode::Unavailable);
+        assert!(!is_uncertain(&unasked), "{unasked:?}");
     }
 }

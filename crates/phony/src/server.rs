@@ -32,7 +32,7 @@ use crate::carriers::{softphone, twilio};
 use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::data_dir::{Held, NotHeld, explained, private};
-use crate::dialer::Dials;
+use crate::dialer::{self, Dials};
 use crate::error::{ApiError, ErrorCode};
 use crate::events::Hub;
 use crate::history::History;
@@ -53,7 +53,7 @@ use keeping::{Keeping, Kept};
 pub use crate::data_dir::make_folder;
 
 /// How long an HTTP request may take; sockets are not requests.
-const REQUEST_LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// How long what remains may take to end once everything was told to.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
@@ -247,6 +247,8 @@ async fn start_parts(
     switchboard.dials = Arc::new(Dials::new(&switchboard.config).remember(&switchboard.config));
     let switchboard = Arc::new(switchboard);
     let kept = keeping.start(&switchboard, &tasks);
+    // Before anybody can order anything: what stands open now was open when the last server ended.
+    dialer::tell_of_cut_off(&switchboard).await;
     if let Some(cluster) = &switchboard.cluster {
         cluster.joined().await;
     }

@@ -1,19 +1,19 @@
 //! One attempt to place a call: the rules, the ledger, the carrier.
 
-use std::time::Duration;
+use std::sync::atomic::Ordering;
 
 use jiff::Timestamp;
 use phony_call::{CallSid, Direction, Identity, Progress};
 use phony_wire::twilio::rest::Call;
-use tokio_util::sync::CancellationToken;
+use tokio::time::timeout;
 
 use super::lanes::Lane;
 use super::order::Understood;
 use super::{
-    Dialled, Order, Orderer, Pending, is_uncertain, number_busy, refusal, still_unknown, stopping,
-    too_many, unshared, withdrawn,
+    Client, Dialled, LOOKING, Order, Orderer, Pending, TURN, is_uncertain, number_busy, refusal,
+    still_unknown, stopping, too_many, unshared, withdrawn,
 };
-use crate::carriers::twilio::rest::RestFailure;
+use crate::carriers::twilio::rest::{PATIENCE, RestFailure};
 use crate::error::{ApiError, ErrorCode};
 use crate::history::{Outcome, UnplacedOrder};
 use crate::registry::{Letter, random_token};
@@ -22,10 +22,6 @@ use crate::safety::pace::Slot;
 use crate::safety::{Forbidden, Question};
 use crate::switchboard::{Placed, Switchboard};
 
-/// How long an order waits for its turn. Whoever gave it is answered within the time that any
-/// request may take, and until then the carrier wants its time as well.
-const TURN: Duration = Duration::from_secs(20);
-
 /// One attempt to place a call.
 pub(super) struct Attempt<'a> {
     pub(super) switchboard: &'a Switchboard,
@@ -33,8 +29,7 @@ pub(super) struct Attempt<'a> {
     pub(super) entry: Entry,
     pub(super) began: Timestamp,
     orderer: Orderer,
-    /// Cancelled when whoever gave the order has gone.
-    gone: CancellationToken,
+    client: Client,
     /// An earlier attempt with the same key may have placed a call, and it was not looked for yet.
     is_doubtful: bool,
 }
@@ -45,7 +40,7 @@ impl<'a> Attempt<'a> {
         order: Order,
         orderer: Orderer,
         key: Option<(String, String)>,
-        gone: CancellationToken,
+        client: Client,
     ) -> Self {
         let began = (switchboard.clock.wall)();
         let entry = Entry {
@@ -57,12 +52,13 @@ impl<'a> Attempt<'a> {
             key,
             ..Entry::new(began, What::Refused, &orderer.by)
         };
-        Self { switchboard, order, entry, began, orderer, gone, is_doubtful: false }
+        Self { switchboard, order, entry, began, orderer, client, is_doubtful: false }
     }
 
     /// `since` is when an earlier attempt with the same key was made whose fate is unknown.
     pub(super) async fn run(mut self, since: Option<Timestamp>) -> Result<Dialled, ApiError> {
         self.is_doubtful = since.is_some();
+        self.client.is_asked.store(self.is_doubtful, Ordering::SeqCst);
         if self.switchboard.life.drain.is_cancelled() {
             return Err(self.refused(stopping()).await);
         }
@@ -98,9 +94,10 @@ impl<'a> Attempt<'a> {
         since: Timestamp,
         mut lane: Lane,
     ) -> Result<Dialled, ApiError> {
-        match self.look(&understood, since, &lane).await {
+        match self.look(PATIENCE, &understood, since, &lane).await {
             Ok(None) => {
                 self.is_doubtful = false;
+                self.client.is_asked.store(false, Ordering::SeqCst);
                 self.permit_and_dial(understood, lane).await
             }
             Ok(Some(call)) => {
@@ -126,8 +123,8 @@ impl<'a> Attempt<'a> {
         tokio::select! {
             biased;
             () = self.switchboard.life.drain.cancelled() => Err(stopping()),
-            () = self.gone.cancelled(), if self.entry.key.is_none() => Err(withdrawn()),
-            lane = tokio::time::timeout(TURN, lane) => lane.map_err(|_| number_busy()),
+            () = self.client.gone.cancelled(), if self.entry.key.is_none() => Err(withdrawn()),
+            lane = timeout(TURN, lane) => lane.map_err(|_| number_busy()),
         }
     }
 
@@ -155,7 +152,7 @@ impl<'a> Attempt<'a> {
         if self.switchboard.life.drain.is_cancelled() {
             return Err(stopping());
         }
-        if self.entry.key.is_none() && self.gone.is_cancelled() {
+        if self.entry.key.is_none() && self.client.gone.is_cancelled() {
             return Err(withdrawn());
         }
         self.ask_rules(understood).map_err(|why| refusal(&why))
@@ -224,10 +221,11 @@ impl<'a> Attempt<'a> {
         let create = self.create(&understood);
         let pending = Pending::of(&self.switchboard.dials, &understood.number);
         self.began = (self.switchboard.clock.wall)();
+        self.client.is_asked.store(true, Ordering::SeqCst);
         let still = || self.still_stands(&understood).is_ok();
         let created = match rest.create_call_while(&create, &still).await {
             Err(RestFailure::Unknown(why)) => {
-                if let Ok(Some(call)) = self.look(&understood, self.began, &lane).await {
+                if let Ok(Some(call)) = self.look(LOOKING, &understood, self.began, &lane).await {
                     Ok(call)
                 } else {
                     lane.doubt((self.switchboard.clock.wall)());
@@ -319,6 +317,7 @@ impl<'a> Attempt<'a> {
     async fn failed(mut self, error: ApiError) -> ApiError {
         self.entry.what = What::Failed;
         let outcome = if is_uncertain(&error) { Outcome::Unknown } else { Outcome::Failed };
+        self.entry.outcome = Some(outcome.as_str());
         self.tell(error, outcome).await
     }
 

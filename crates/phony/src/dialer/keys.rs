@@ -158,32 +158,149 @@ impl Held {
 }
 
 /// The last lines of a ledger, oldest first.
-fn last_lines(path: &Path) -> Vec<Value> {
+pub(super) fn last_lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read(path).unwrap_or_default();
     let tail = text.get(text.len().saturating_sub(TAIL)..).unwrap_or_default();
     let lines = tail.split(|byte| *byte == b'\n');
     lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }
 
-/// The keys in these lines: of calls that were placed, and of those that were about to be when the
-/// server ended.
+/// The keys in these lines: of calls that were placed, and of those of which nobody knows whether
+/// they were. Whatever became of an attempt is what the server knew while it ran.
 fn remembered(lines: &[Value]) -> Vec<(String, Outcome)> {
     let at = |line: &Value| line["at"].as_str()?.parse::<Timestamp>().ok();
     let newest = lines.iter().rev().find_map(at);
     let oldest = newest.and_then(|newest| newest.checked_sub(OLDEST).ok());
-    let outcome = |line: &Value| {
-        let since = at(line).filter(|at| oldest.is_none_or(|oldest| *at >= oldest))?;
-        let text = |place: usize| line["key"][place].as_str().map(str::to_owned);
-        let (name, body) = (text(0)?, text(1)?);
-        let outcome = match line["what"].as_str()? {
-            "placed" => {
-                let call = CallSid::parse(line["callSid"].as_str()?).ok()?;
-                Outcome::Done { body, dialled: Dialled::new(call, "queued") }
-            }
-            "dialling" => Outcome::Uncertain { body, since },
-            _ => return None,
+    let (mut order, mut stories) = (Vec::new(), HashMap::<&str, Story<'_>>::new());
+    for line in lines {
+        let at = at(line).filter(|at| oldest.is_none_or(|oldest| *at >= oldest));
+        let (Some(at), Some(name), Some(body)) =
+            (at, line["key"][0].as_str(), line["key"][1].as_str())
+        else {
+            continue;
         };
-        Some((name, outcome))
-    };
-    lines.iter().filter_map(outcome).collect()
+        let story = stories.entry(name).or_insert_with(|| {
+            order.push(name);
+            Story::default()
+        });
+        story.hear(line, body, at);
+    }
+    let outcome = |name: &str| Some((name.to_owned(), stories.remove(name)?.outcome()?));
+    order.into_iter().filter_map(outcome).collect()
+}
+
+/// What the lines tell of one key.
+#[derive(Default)]
+struct Story<'a> {
+    /// The order that was given under it.
+    body: &'a str,
+    placed: Option<CallSid>,
+    /// Attempts that may have placed a call, and when they were made.
+    doubts: Vec<(&'a str, Timestamp)>,
+}
+
+impl<'a> Story<'a> {
+    fn hear(&mut self, line: &'a Value, body: &'a str, at: Timestamp) {
+        let attempt = line["attempt"].as_str().unwrap_or_default();
+        match (line["what"].as_str(), line["outcome"].as_str()) {
+            (Some("placed"), _) => {
+                let call = line["callSid"].as_str();
+                if let Some(call) = call.and_then(|call| CallSid::parse(call).ok()) {
+                    *self = Self { body, placed: Some(call), doubts: Vec::new() };
+                }
+            }
+            (Some("dialling"), _) => self.doubt(attempt, body, at),
+            (Some("failed"), Some("unknown")) if self.placed.is_none() => {
+                self.doubt(attempt, body, at);
+            }
+            // A failure of which an earlier version has not said what it was is looked into: that
+            // does no harm.
+            (Some("failed"), Some("failed")) | (Some("refused"), _) => {
+                self.doubts.retain(|(whose, _)| *whose != attempt);
+            }
+            _ => {}
+        }
+    }
+
+    fn doubt(&mut self, attempt: &'a str, body: &'a str, at: Timestamp) {
+        self.placed = None;
+        if self.body != body {
+            self.doubts.clear();
+            self.body = body;
+        }
+        if self.doubts.iter().all(|(whose, _)| *whose != attempt) {
+            self.doubts.push((attempt, at));
+        }
+    }
+
+    fn outcome(self) -> Option<Outcome> {
+        let body = self.body.to_owned();
+        if let Some(call) = self.placed {
+            return Some(Outcome::Done { body, dialled: Dialled::new(call, "queued") });
+        }
+        let since = self.doubts.into_iter().map(|(_, at)| at).min()?;
+        Some(Outcome::Uncertain { body, since })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A line of an attempt, so many seconds after noon.
+    fn line(second: u32, what: &str, attempt: &str, more: Value) -> Value {
+        let mut line = json!({
+            "at": format!("2026-01-15T12:00:{second:02}Z"), "what": what, "attempt": attempt,
+            "key": ["k", "order"],
+        });
+        line.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        line
+    }
+
+    /// What is known of the key: nothing, the call, or since when it is not known.
+    fn known(lines: &[Value]) -> Option<Result<String, u32>> {
+        let found = remembered(lines).pop().map(|(_, outcome)| outcome);
+        found.map(|outcome| match outcome {
+            Outcome::Done { dialled, .. } => Ok(dialled.call.to_string()),
+            Outcome::Uncertain { since, .. } => {
+                Err(since.to_string()[17..19].parse::<u32>().unwrap())
+            }
+        })
+    }
+
+    #[test]
+    fn the_ledger_knows_of_a_key_what_the_server_knew() {
+        let of = |second, what, attempt| line(second, what, attempt, json!({}));
+        let came = |second, attempt, outcome| {
+            line(second, "failed", attempt, json!({ "outcome": outcome }))
+        };
+        let placed = |second, attempt| line(second, "placed", attempt, json!({"callSid": "CA1"}));
+        let first = of(1, "dialling", "a");
+        assert_eq!(known(std::slice::from_ref(&first)), Some(Err(1)), "the server was killed");
+        assert_eq!(known(&[first.clone(), placed(2, "a")]), Some(Ok("CA1".to_owned())));
+        // Twilio has said no, or was not asked after all: the key is free.
+        assert_eq!(known(&[first.clone(), came(2, "a", "failed")]), None);
+        assert_eq!(known(&[first.clone(), of(2, "refused", "a")]), None);
+        assert_eq!(known(&[first.clone(), came(2, "a", "unknown")]), Some(Err(1)));
+        // A line of an earlier version, which may mean either.
+        assert_eq!(known(&[first.clone(), of(2, "failed", "a")]), Some(Err(1)));
+        // What becomes of a repeat says nothing about the first attempt.
+        let doubt = [first, came(2, "a", "unknown")];
+        let then = |lines: &[Value]| known(&[&doubt[..], lines].concat());
+        assert_eq!(then(&[of(3, "refused", "b")]), Some(Err(1)));
+        assert_eq!(then(&[of(3, "dialling", "b"), came(4, "b", "failed")]), Some(Err(1)));
+        assert_eq!(then(&[came(3, "b", "unknown")]), Some(Err(1)));
+        let call = Some(Ok("CA1".to_owned()));
+        assert_eq!(then(&[of(3, "dialling", "b"), placed(4, "b")]), call);
+        // Another order under a key of which a call has come was refused.
+        let other = line(5, "refused", "c", json!({ "key": ["k", "other"] }));
+        assert_eq!(then(&[placed(4, "b"), other]), call);
+        // Once the key is free it may stand for another order.
+        let other = line(5, "dialling", "c", json!({ "key": ["k", "other"] }));
+        let lines = [of(1, "dialling", "a"), came(2, "a", "failed"), other];
+        let (_, outcome) = remembered(&lines).pop().unwrap();
+        assert!(matches!(outcome, Outcome::Uncertain { body, .. } if body == "other"));
+    }
 }

@@ -53,8 +53,23 @@ impl Attempt<'_> {
     }
 
     /// Looks whether a call whose fate is unknown was placed after all. One that may be another
-    /// attempt's is nobody's: it stays unknown.
+    /// attempt's is nobody's: it stays unknown, and so does one of which the carrier says nothing
+    /// `within` this time.
     pub(super) async fn look(
+        &self,
+        within: Duration,
+        understood: &Understood,
+        since: Timestamp,
+        lane: &Lane,
+    ) -> Result<Option<Call>, ApiError> {
+        let looked = tokio::time::timeout(within, self.look_again(understood, since, lane)).await;
+        looked.unwrap_or_else(|_| {
+            let why = "Twilio has not said in time whether there is a call";
+            Err(RestFailure::Unknown(why.to_owned()).into())
+        })
+    }
+
+    async fn look_again(
         &self,
         understood: &Understood,
         since: Timestamp,

@@ -58,12 +58,8 @@ impl Order {
     /// By what this order goes among those that became no call: the same for all its attempts under
     /// one key, whose hash is `key`.
     pub(super) fn id(&self, key: Option<&str>, attempt: &str) -> CallSid {
-        match key {
-            None => UnplacedOrder::id_of(attempt),
-            Some(key) => {
-                UnplacedOrder::id_of(&digest(format!("{key} {}", self.digest()).as_bytes()))
-            }
-        }
+        let body = self.digest();
+        order_id(key.map(|key| (key, body.as_str())), attempt)
     }
 
     /// Reads the order; what cannot be read, or is never dialled, is refused.
@@ -115,6 +111,14 @@ impl Order {
         let agent = if agents.answer(&number) { lets_greet(agent) } else { agent };
         let detect_machine = self.detect_machine.unwrap_or(asked);
         Ok(Understood { number, from, agent, detect_machine })
+    }
+}
+
+/// The same, where of the order itself there is only the digest, beside the key's hash.
+pub(super) fn order_id(key: Option<(&str, &str)>, attempt: &str) -> CallSid {
+    match key {
+        None => UnplacedOrder::id_of(attempt),
+        Some((key, body)) => UnplacedOrder::id_of(&digest(format!("{key} {body}").as_bytes())),
     }
 }
 

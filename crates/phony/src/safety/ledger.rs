@@ -92,6 +92,10 @@ pub struct Entry {
     /// Which rule forbade it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
+    /// What became of a call that has failed: `failed`, or `unknown` if the carrier may have taken
+    /// it all the same. Lines of earlier versions do not say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<&'static str>,
     /// In words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -118,6 +122,7 @@ impl Entry {
             by: by.to_owned(),
             call_sid: None,
             rule: None,
+            outcome: None,
             reason: None,
             overrides: Vec::new(),
             key: None,

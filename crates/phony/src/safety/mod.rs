@@ -100,6 +100,7 @@ impl Safety {
         make_folder(folder)?;
         let dialing = &config.dialing;
         let limits = (dialing.day_soft, dialing.day_hard);
+        let spend = Spend::open(folder, config.policy.prices.minute, limits)?;
         let do_not_call = DoNotCall::of(folder);
         do_not_call.recall(ledger::wishes(folder)?);
         do_not_call.keep();
@@ -107,7 +108,7 @@ impl Safety {
             ledger: Ledger::open(folder, (clock.wall)())?,
             do_not_call: Arc::new(do_not_call),
             pace: Pace::new(dialing.rate, dialing.concurrent),
-            spend: Arc::new(Spend::open(folder, config.policy.prices.minute, limits)),
+            spend: Arc::new(spend),
             clock,
             tasks,
         })
@@ -121,7 +122,7 @@ impl Safety {
             ledger: Ledger::closed(),
             do_not_call: Arc::new(DoNotCall::of(nowhere)),
             pace: Pace::new(config.dialing.rate, config.dialing.concurrent),
-            spend: Arc::new(Spend::open(nowhere, 0.0, (0.0, 0.0))),
+            spend: Arc::new(Spend::closed()),
             clock,
             tasks: TaskTracker::new(),
         }

@@ -1,7 +1,8 @@
 //! What calls of ours cost in a day, as far as it can be estimated.
 
 use std::collections::HashMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,6 +12,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use phony_call::{Budget, CallSid};
 use serde::{Deserialize, Serialize};
+
+use crate::data_dir::explained;
 
 /// The file's name in the data folder.
 const FILE: &str = "spend.json";
@@ -55,15 +58,24 @@ struct Day {
 }
 
 impl Spend {
-    /// The costs of today, as they were left.
-    #[must_use]
-    pub fn open(folder: &Path, minute: f64, (soft, hard): (f64, f64)) -> Self {
+    /// The costs of today, as they were left. What was left and cannot be read is an error: a day
+    /// that began with nothing spent would lift the limit.
+    pub fn open(folder: &Path, minute: f64, (soft, hard): (f64, f64)) -> io::Result<Self> {
         let path = folder.join(FILE);
-        let left = std::fs::read(&path).ok();
-        let day = left.and_then(|text| serde_json::from_slice::<Day>(&text).ok());
-        let day = day.unwrap_or_default();
+        let day = match std::fs::read(&path) {
+            Ok(text) => Day::parse(&text).map_err(|problem| unreadable(&path, &problem))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Day::default(),
+            Err(error) => return Err(explained(&path, &error)),
+        };
         let state = State { day, written: day.cost_usd, ..State::default() };
-        Self { path, minute, soft, hard, state: Mutex::new(state) }
+        Ok(Self { path, minute, soft, hard, state: Mutex::new(state) })
+    }
+
+    /// Costs that nobody counts, for a server that is only described.
+    #[must_use]
+    pub fn closed() -> Self {
+        let (path, state) = (PathBuf::from(FILE), Mutex::default());
+        Self { path, minute: 0.0, soft: 0.0, hard: 0.0, state }
     }
 
     /// A call's line is up.
@@ -146,7 +158,10 @@ impl Spend {
             state.day
         };
         let new = self.path.with_extension("json.new");
-        std::fs::write(&new, serde_json::to_vec(&day).map_err(io::Error::other)?)?;
+        let text = serde_json::to_vec(&day).map_err(io::Error::other)?;
+        let mut file = File::create(&new)?;
+        // Half a file would keep the server from starting after a power cut.
+        file.write_all(&text).and_then(|()| file.sync_data())?;
         std::fs::rename(new, &self.path)
     }
 
@@ -157,6 +172,16 @@ impl Spend {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Whatever panicked under it left the sums whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Day {
+    fn parse(text: &[u8]) -> Result<Self, String> {
+        let day = serde_json::from_slice::<Self>(text).map_err(|error| error.to_string())?;
+        if day.cost_usd < 0.0 {
+            return Err("the costs are less than nothing".to_owned());
+        }
+        Ok(day)
     }
 }
 
@@ -176,6 +201,15 @@ impl State {
     }
 }
 
+fn unreadable(path: &Path, problem: &str) -> io::Error {
+    let text = format!(
+        "{}: what calls have cost today cannot be read ({problem}); move the file away, and the \
+         day's costs are counted from zero",
+        path.display()
+    );
+    io::Error::new(io::ErrorKind::InvalidData, text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,7 +218,8 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
     fn a_day_s_money_runs_low_and_out_and_comes_back_at_midnight() {
         let folder = tempfile::tempdir().unwrap();
-        let spend = Spend::open(folder.path(), 0.6, (1.0, 2.0));
+        let open = |folder: &Path| Spend::open(folder, 0.6, (1.0, 2.0)).unwrap();
+        let spend = open(folder.path());
         let call = CallSid::parse("CA1").unwrap();
         let (start, noon) = (Instant::now(), "2026-01-15T12:00:00Z".parse().unwrap());
         let after = |seconds| start + Duration::from_secs(seconds);
@@ -197,14 +232,32 @@ mod tests {
         spend.used(0.5, noon);
         assert_eq!(spend.budget(after(1000), noon).0, Some(Budget::Spent));
         spend.keep().unwrap();
-        let (due, other) =
-            (spend.due(after(1000), noon), Spend::open(Path::new(""), 0.6, (1.0, 2.0)));
+        let empty = tempfile::tempdir().unwrap();
+        let (due, other) = (spend.due(after(1000), noon), open(empty.path()));
         assert!((due.known_usd + due.more_usd - 2.0).abs() < 1e-9, "{due:?}");
         other.learn(other.due(start, noon), 2.0);
         assert_eq!(other.budget(start, noon).0, Some(Budget::Spent), "others' calls count");
-        let again = Spend::open(folder.path(), 0.6, (1.0, 2.0));
+        let again = open(folder.path());
         assert_eq!(again.budget(start, noon).0, Some(Budget::Spent), "a restart forgets nothing");
         let tomorrow = "2026-01-16T00:00:00Z".parse().unwrap();
         assert_eq!(again.budget(start, tomorrow), (None, 0.0));
+    }
+    #[test]
+    fn costs_that_cannot_be_read_are_not_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let open = || Spend::open(folder.path(), 0.6, (1.0, 2.0));
+        assert!(open().is_ok(), "there is no file on the first day");
+        let negative = r#"{"date":"2026-01-15","costUsd":-5.0}"#;
+        for left in ["", "garbage", "{}", r#"{"date":"2026-01-15","cost"#, negative] {
+            std::fs::write(&path, left).unwrap();
+            let error = open().unwrap_err().to_string();
+            assert!(error.contains(&path.display().to_string()), "{left}: {error}");
+            assert!(error.contains("move the file away"), "{left}: {error}");
+            assert!(error.contains("from zero"), "{left}: {error}");
+        }
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        assert!(open().unwrap_err().to_string().contains("move it away"));
     }
 }

@@ -128,6 +128,7 @@ fn a_file_of_somebody_else_is_told_with_its_owner_and_what_helps() {
         "admin-token",
         "phony.lock",
         "do-not-call.jsonl",
+        "spend.json",
     ] {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(name);
@@ -149,4 +150,20 @@ fn a_file_of_somebody_else_is_told_with_its_owner_and_what_helps() {
         assert_eq!(code, Some(1), "{name}: {err}");
         assert_told(&err, &path, folder.path());
     }
+}
+
+#[test]
+fn a_server_that_cannot_read_what_calls_have_cost_does_not_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("spend.json");
+    std::fs::write(&path, "{\"date\":\"2026-01").unwrap();
+    let data = folder.path().display().to_string();
+    let Done { code, err, .. } = serve(&data).done();
+    assert_eq!(code, Some(1), "{err}");
+    for told in [path.display().to_string().as_str(), "move the file away", "from zero"] {
+        assert!(err.contains(told), "{told}: {err}");
+    }
+    // Its advice helps.
+    std::fs::rename(&path, folder.path().join("spend.json.broken")).unwrap();
+    drop(serving(&data));
 }

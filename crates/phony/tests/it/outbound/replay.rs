@@ -91,3 +91,31 @@ async fn a_deleted_call_is_not_placed_again() {
     assert_eq!(again["callSid"], sid);
     assert_eq!(twilio.calls().len(), 1, "nobody was called again");
 }
+
+#[tokio::test]
+async fn a_key_whose_order_has_failed_is_free_after_a_restart_as_before() {
+    let world = world().await;
+    let World { house, twilio, .. } = world;
+    // Twilio says no: 21210, not a number of ours.
+    let failing = order_with(&json!({ "from": "+15005550099" }));
+    for key in ["same", "other"] {
+        let (code, _, answer) = keyed(&house, key, &failing).await;
+        assert_eq!((code, &answer["error"]["details"]["outcome"]), (502, &json!("failed")));
+    }
+    let last = super::world::ledger_of(&house).pop().unwrap();
+    assert_eq!((&last["what"], &last["outcome"]), (&json!("failed"), &json!("failed")));
+    let house = house.restart().await;
+    let (code, _, answer) = keyed(&house, "other", &order()).await;
+    assert_eq!(code, 201, "another order may have the key: {answer}");
+    let (code, _, answer) = keyed(&house, "same", &failing).await;
+    assert_eq!((code, &answer["error"]["details"]["outcome"]), (502, &json!("failed")));
+    // What is not known is looked for, after a restart as well.
+    twilio.fail_next(Fault::CreateFails { call_exists: false });
+    let lost = order_with(&json!({ "to": "+12125550199" }));
+    let (_, _, answer) = keyed(&house, "lost", &lost).await;
+    assert_eq!(answer["error"]["details"]["outcome"], "unknown");
+    assert_eq!(super::world::ledger_of(&house).pop().unwrap()["outcome"], "unknown");
+    let house = house.restart().await;
+    assert_eq!(keyed(&house, "lost", &order()).await.0, 409, "it may have become a call");
+    assert_eq!(keyed(&house, "lost", &lost).await.0, 201);
+}

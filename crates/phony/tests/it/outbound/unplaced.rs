@@ -1,10 +1,18 @@
 //! Orders that became no call are listed, with the reason and who gave them.
 
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::http::StatusCode;
+use axum::response::IntoResponse as _;
 use phony::simulator::twilio::Fault;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
-use super::world::{THEM, World, order, order_with, world};
-use crate::command::Run;
+use super::placing::{ACCOUNT, checked, resource};
+use super::world::{OURS, THEM, World, order, order_with, world};
+use crate::command::{Run, Serving};
 use crate::house::House;
 
 async fn keyed(house: &House, key: &str, body: &Value) -> (u16, Value) {
@@ -206,4 +214,101 @@ async fn the_terminal_lists_them() {
     assert_eq!(gone.code, Some(0), "{}", gone.err);
     let left = run(&["list", "--status", "refused", "--json"]).await.unwrap();
     assert_eq!(serde_json::from_str::<Vec<Value>>(&left.out).unwrap().len(), 2, "{}", left.err);
+}
+
+/// A server as a process of its own, which can be killed, and its address.
+async fn process(data: &Path, api: &str) -> (Serving, String) {
+    let run = Run::new(&["serve"])
+        .with("PORT", "0")
+        .with("PHONY_BIND", "127.0.0.1")
+        .with("PHONY_DATA_DIR", &data.display().to_string())
+        .with("PHONY_ADMIN_TOKEN", &House::token())
+        .with("PHONY_CALLING_HOURS", "off")
+        .with("TWILIO_ACCOUNT_SID", ACCOUNT)
+        .with("TWILIO_AUTH_TOKEN", "12345")
+        .with("TWILIO_PHONE_NUMBER", OURS)
+        .with("TWILIO_API_BASE_URL", api);
+    let serving = tokio::task::spawn_blocking(move || run.serving("Phony listens on"));
+    let (server, lines) = serving.await.unwrap();
+    let line = lines.iter().find(|line| line.contains("Phony listens on")).unwrap();
+    let address = line.split(' ').next_back().unwrap();
+    (server, format!("http://{address}"))
+}
+
+#[tokio::test]
+async fn an_order_that_a_killed_server_was_placing_is_unknown_until_it_is_known() {
+    // The carrier is asked, and answers nothing until the server is dead.
+    let (asked, answers) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+    let (told, now) = (Arc::clone(&asked), Arc::clone(&answers));
+    let create = async move || {
+        if !now.load(Ordering::SeqCst) {
+            told.notify_one();
+            std::future::pending::<()>().await;
+        }
+        let body = resource("CA00000000000000000000000000000009", THEM, OURS).to_string();
+        (StatusCode::CREATED, [("content-type", "application/json")], body).into_response()
+    };
+    let list = async || {
+        let uri = format!("/2010-04-01/Accounts/{ACCOUNT}/Calls.json?PageSize=50&Page=0");
+        let page = json!({
+            "calls": [], "end": 0, "first_page_uri": uri, "next_page_uri": null, "page": 0,
+            "page_size": 50, "previous_page_uri": null, "start": 0, "uri": uri,
+        });
+        ([("content-type", "application/json")], page.to_string())
+    };
+    let path = "/2010-04-01/Accounts/{account}/Calls.json";
+    let app = axum::Router::new().route(path, axum::routing::post(create).get(list));
+    let api = checked(app).await;
+    let data = tempfile::tempdir().unwrap();
+    let http = reqwest::Client::new();
+    let send = |address: &str, key: Option<&str>| {
+        let request = http.post(format!("{address}/calls")).bearer_auth(House::token());
+        let request = match key {
+            Some(key) => request.header("idempotency-key", key),
+            None => request,
+        };
+        request.json(&json!({ "to": THEM, "consent": true })).send()
+    };
+    let unknown = async |address: &str| {
+        let request = http.get(format!("{address}/calls?status=unknown"));
+        let answer = request.bearer_auth(House::token()).send().await.unwrap();
+        answer.json::<Value>().await.unwrap()["calls"].as_array().unwrap().clone()
+    };
+    let mut orders = Vec::new();
+    for (key, count) in [(Some("k"), 1), (None, 2)] {
+        let (mut server, address) = process(data.path(), &api.base_url()).await;
+        tokio::select! {
+            answer = send(&address, key) => panic!("{answer:?}"),
+            () = crate::house::soon(asked.notified()) => {}
+        }
+        server.kill();
+        drop(server);
+        let (_server, address) = process(data.path(), &api.base_url()).await;
+        orders = unknown(&address).await;
+        assert_eq!(orders.len(), count, "{orders:#?}");
+        assert_eq!((&orders[0]["to"], &orders[0]["rule"]), (&json!(THEM), &json!("server_ended")));
+        assert!(orders[0]["by"].as_str().unwrap().starts_with("token:"), "{orders:#?}");
+    }
+    // They are the same over another restart, and the ledger tells of each once.
+    let (mut server, address) = process(data.path(), &api.base_url()).await;
+    assert_eq!(unknown(&address).await, orders);
+    let ledger = std::fs::read_to_string(data.path().join("ledger.jsonl")).unwrap();
+    assert_eq!(ledger.matches("server_ended").count(), 2, "{ledger}");
+    // One becomes a call, the other is deleted.
+    answers.store(true, Ordering::SeqCst);
+    let answer = send(&address, Some("k")).await.unwrap();
+    assert_eq!(answer.status(), 201, "{}", answer.text().await.unwrap());
+    let left = unknown(&address).await;
+    assert_eq!(left, orders[..1], "the one without a key was given last");
+    let id = left[0]["orderId"].as_str().unwrap();
+    let delete = http.delete(format!("{address}/calls/{id}")).bearer_auth(House::token());
+    assert_eq!(delete.send().await.unwrap().status(), 200);
+    server.kill();
+    drop(server);
+    let (_server, address) = process(data.path(), &api.base_url()).await;
+    assert_eq!(unknown(&address).await, [Value::Null; 0], "they do not come back");
+    let verify = Run::new(&["ledger", "verify"]);
+    let verify = verify.with("PHONY_DATA_DIR", &data.path().display().to_string());
+    let done = tokio::task::spawn_blocking(move || verify.done()).await.unwrap();
+    assert_eq!(done.code, Some(0), "{} {}", done.out, done.err);
 }

@@ -215,3 +215,42 @@ async fn who_is_listed_before_the_carrier_is_asked_again_is_not_called() {
     assert_eq!((status, &answer["error"]["details"]["rule"]), (422, &json!("do_not_call")));
     assert_eq!(gone.load(Ordering::SeqCst), 1, "the carrier was not asked again");
 }
+
+#[tokio::test]
+async fn an_order_waits_no_longer_than_leaves_time_for_the_carrier() {
+    let slow = slow().await;
+    let [first, second] = slow.two(None).await;
+    // The carrier has the first for as long as the second waits.
+    let (status, answer) = tokio::time::timeout(SOON, second).await.unwrap().unwrap();
+    assert_eq!((status, &answer["error"]["details"]["rule"]), (503, &json!("number_busy")));
+    assert_eq!(slow.asked.load(Ordering::SeqCst), 1, "the second was not dialled");
+    slow.go.add_permits(10);
+    assert_eq!(soon(first).await.unwrap().0, 201);
+}
+
+#[tokio::test]
+async fn a_call_that_the_carrier_says_nothing_about_is_of_unknown_outcome() {
+    // The answer is lost, and so is every answer to whether there is a call.
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let create = async move || {
+        count.fetch_add(1, Ordering::SeqCst);
+        (StatusCode::INTERNAL_SERVER_ERROR, "<html>500</html>")
+    };
+    let list = async || {
+        std::future::pending::<()>().await;
+        StatusCode::OK
+    };
+    let path = "/2010-04-01/Accounts/{account}/Calls.json";
+    let app = axum::Router::new().route(path, axum::routing::post(create).get(list));
+    let api = checked(app).await;
+    let house = house_at(ACCOUNT, &api.base_url(), &[("PHONY_CALLING_HOURS", "off")]).await;
+    let order = order();
+    let ordered = house.post("/calls", &order);
+    let (status, answer) = tokio::time::timeout(SOON, ordered).await.unwrap();
+    assert_eq!((status, &answer["error"]["code"]), (502, &json!("TWILIO_ERROR")), "{answer}");
+    assert_eq!(answer["error"]["details"]["outcome"], "unknown");
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    let (_, page) = house.get("/calls?status=unknown").await;
+    assert_eq!(page["calls"][0]["rule"], "twilio_error", "{page}");
+}
