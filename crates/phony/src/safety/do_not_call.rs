@@ -146,6 +146,8 @@ impl DoNotCall {
     /// Writes what was said and is not in the file yet, or else looks whether it can be written.
     /// Blocks.
     pub fn keep(&self) {
+        // What was taken from the file is missed now, and not only when somebody is to be called.
+        drop(self.contents());
         let waiting: Vec<_> = lock(&self.said).values().cloned().collect();
         if waiting.is_empty() {
             self.note(&self.check());
@@ -241,20 +243,31 @@ impl DoNotCall {
         if seen == contents.seen {
             return Ok(contents);
         }
-        let Some(_) = seen else {
+        let (words, torn) = match seen {
+            Some(_) => {
+                let bytes = std::fs::read(&self.path);
+                lines::read(&bytes.map_err(|error| explained(&self.path, &error))?)
+            }
             // The folder may be away for a while; nobody may be called because of that.
-            tracing::error!("the do-not-call list was taken away; it is written anew");
+            None => (HashMap::new(), Vec::new()),
+        };
+        // The file only grows. Whoever takes it away, empties it or writes it anew takes no word
+        // back by that.
+        let is_kept = |old: &Word| words.get(&old.number).is_some_and(|new| new.at >= old.at);
+        let lost: Vec<_> = contents.words.drain().filter(|(_, old)| !is_kept(old)).collect();
+        if !lost.is_empty() {
+            let entries = lost.len();
+            tracing::error!(
+                entries,
+                "entries of the do-not-call list were taken away; they are \
+                                      written anew"
+            );
             let mut said = lock(&self.said);
-            for (number, word) in contents.words.drain() {
+            for (number, word) in lost {
                 let newest = later(said.get(&number), Some(&word)).cloned();
                 said.insert(number, newest.unwrap_or(word));
             }
-            drop(said);
-            *contents = Contents::default();
-            return Ok(contents);
-        };
-        let bytes = std::fs::read(&self.path).map_err(|error| explained(&self.path, &error))?;
-        let (words, torn) = lines::read(&bytes);
+        }
         if !torn.is_empty() && torn != contents.torn {
             tracing::error!(lines = ?torn, "lines of the do-not-call list cannot be read");
         }
@@ -389,6 +402,31 @@ mod tests {
         list.keep();
         assert!(DoNotCall::of(folder.path()).contains(&word.number).unwrap());
     }
+    #[test]
+    fn a_list_that_is_emptied_or_cut_short_loses_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let list = DoNotCall::of(folder.path());
+        let (a, b) = (word("+12125550101", true), word("+12125550102", true));
+        list.write_all(&[a.clone(), b.clone()]).unwrap();
+        assert!(list.contains(&a.number).unwrap());
+        let first = std::fs::read_to_string(&path).unwrap().lines().next().unwrap().to_owned();
+        for left in ["", &first, "no list at all, but longer than the list that was here before"] {
+            std::fs::write(&path, left).unwrap();
+            // As a running server does every second.
+            list.keep();
+            assert!(list.contains(&a.number).unwrap() && list.contains(&b.number).unwrap());
+            let again = DoNotCall::of(folder.path());
+            assert!(again.contains(&a.number).unwrap(), "{left}");
+            assert!(again.contains(&b.number).unwrap(), "{left}");
+        }
+        // It is taken off by a word.
+        let off = Word { at: a.at + SignedDuration::from_secs(1), listed: false, ..a.clone() };
+        DoNotCall::of(folder.path()).write(&off).unwrap();
+        list.keep();
+        assert!(!list.contains(&a.number).unwrap());
+    }
+
 
     #[test]
     fn what_the_ledger_knows_is_recalled_unless_somebody_has_thought_better_of_it() {
