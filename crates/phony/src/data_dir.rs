@@ -39,7 +39,12 @@ pub enum NotHeld {
 /// A data folder that this server alone uses, until this is dropped or the process ends, however
 /// it ends.
 #[derive(Debug)]
-pub struct Held(File);
+pub struct Held {
+    /// The file that says who has it.
+    file: File,
+    /// The folder itself, which nobody removes as they do a file that seems to be left over.
+    _folder: Option<File>,
+}
 
 /// Who has a folder, as it stands in the lock's file. Where nobody holds the lock, it says who had
 /// it last.
@@ -56,19 +61,22 @@ impl Held {
         let path = folder.join(LOCK);
         // What stands in it is another server's until the lock is had.
         let file = private(OpenOptions::new().read(true).write(true).create(true)).open(&path);
-        let mut file = file.map_err(|error| explained(&path, &error))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let holder = Holder::read(&mut file);
-                return Err(NotHeld::InUse { folder: folder.to_owned(), holder });
-            }
-            // Not every file system has locks.
-            Err(TryLockError::Error(error)) => {
-                tracing::warn!(%error, "the data folder cannot be locked against other servers");
+        let file = file.map_err(|error| explained(&path, &error))?;
+        let itself = open_folder(folder);
+        for part in [Some(&file), itself.as_ref()].into_iter().flatten() {
+            match part.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let holder = Holder::read(&file);
+                    return Err(NotHeld::InUse { folder: folder.to_owned(), holder });
+                }
+                // Not every file system has locks, or has them for folders.
+                Err(TryLockError::Error(error)) => {
+                    tracing::warn!(%error, "the data folder cannot be locked against all servers");
+                }
             }
         }
-        let mut held = Self(file);
+        let mut held = Self { file, _folder: itself };
         held.write(&Holder { pid: std::process::id(), address: None });
         Ok(held)
     }
@@ -81,13 +89,13 @@ impl Held {
     /// On a full disk others are not told who it is, but are kept out all the same.
     fn write(&mut self, holder: &Holder) {
         let text = serde_json::to_string(holder).unwrap_or_default();
-        let written = self.0.set_len(0).and_then(|()| self.0.rewind());
-        drop(written.and_then(|()| self.0.write_all(text.as_bytes())));
+        let written = self.file.set_len(0).and_then(|()| self.file.rewind());
+        drop(written.and_then(|()| self.file.write_all(text.as_bytes())));
     }
 }
 
 impl Holder {
-    fn read(file: &mut File) -> String {
+    fn read(mut file: &File) -> String {
         let mut text = String::new();
         let read = file.read_to_string(&mut text).ok();
         let holder = read.and_then(|_| serde_json::from_str::<Self>(&text).ok());
@@ -106,6 +114,18 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(folder).map_err(|error| explained_in(folder, folder, &error))
+}
+
+/// A folder as something that can be locked, where that is possible.
+#[cfg(unix)]
+fn open_folder(folder: &Path) -> Option<File> {
+    // A folder that is used without the right to list it is locked by its file alone.
+    File::open(folder).ok()
+}
+
+#[cfg(not(unix))]
+fn open_folder(_: &Path) -> Option<File> {
+    None
 }
 
 /// With these options, a file that is made is its owner's alone.
@@ -236,6 +256,20 @@ mod tests {
         let error = make_folder(&folder.path().join("file").join("data")).unwrap_err().to_string();
         assert!(error.contains("move it away"), "{error}");
         let full = explained(&path, &io::ErrorKind::StorageFull.into()).to_string();
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_stays_held_when_its_lock_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Held::take(folder.path()).unwrap();
+        for _ in 0..2 {
+            std::fs::remove_file(folder.path().join(LOCK)).unwrap();
+            let refused = Held::take(folder.path()).unwrap_err();
+            assert!(matches!(refused, NotHeld::InUse { .. }), "{refused}");
+        }
+        drop(first);
+        drop(Held::take(folder.path()).unwrap());
+    }
+
         assert!(full.contains("make room"), "{full}");
     }
 }

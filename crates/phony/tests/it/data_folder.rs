@@ -45,6 +45,11 @@ fn a_second_server_is_refused_and_told_who_has_the_folder() {
     assert_eq!(run(&["dnc", "add", "+12125550123"]).code, Some(0));
     assert!(run(&["dnc", "list"]).out.contains("+12125550123"));
     assert_eq!(run(&["ledger", "verify"]).code, Some(0));
+    // A lock that seems to be left over keeps them out when somebody has removed it.
+    std::fs::remove_file(folder.path().join("phony.lock")).unwrap();
+    let Done { code, err, .. } = serve(&data).done();
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("in use by another Phony"), "{err}");
     // What has the folder is the process, not the file that it leaves behind.
     first.kill();
     drop(first);
