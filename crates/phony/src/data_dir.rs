@@ -128,6 +128,11 @@ fn open_folder(_: &Path) -> Option<File> {
     None
 }
 
+/// Whether a file is there. That it cannot be seen is an error, and not the same.
+pub(crate) fn is_there(path: &Path) -> io::Result<bool> {
+    path.try_exists().map_err(|error| explained(path, &error))
+}
+
 /// With these options, a file that is made is its owner's alone.
 pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]

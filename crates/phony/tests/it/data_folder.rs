@@ -105,10 +105,17 @@ fn assert_told(err: &str, culprit: &Path, folder: &Path) {
 #[test]
 fn a_folder_of_somebody_else_is_told_with_its_owner_and_what_helps() {
     let folder = tempfile::tempdir().unwrap();
-    let mode = if is_root() { 0o700 } else { 0o500 };
-    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+    let forbid = |mode: u32| {
+        let permissions = std::fs::Permissions::from_mode(if is_root() { 0o700 } else { mode });
+        std::fs::set_permissions(folder.path(), permissions).unwrap();
+    };
     let data = folder.path().display().to_string();
-    for command in [vec!["serve"], vec!["dnc", "add", "+12125550123"]] {
+    for (command, mode) in [
+        (vec!["ledger", "verify"], 0),
+        (vec!["serve"], 0o500),
+        (vec!["dnc", "add", "+12125550123"], 0o500),
+    ] {
+        forbid(mode);
         let run = Run::new(&command).with("PORT", "0").with("PHONY_DATA_DIR", &data);
         let Done { code, err, .. } = as_a_stranger(run);
         assert_eq!(code, Some(1), "{command:?}: {err}");
