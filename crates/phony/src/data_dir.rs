@@ -113,7 +113,7 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(|error| explained_in(folder, folder, &error))
+    builder.create(folder).map_err(|error| explained_in(folder, Some(folder), &error))
 }
 
 /// A folder as something that can be locked, where that is possible.
@@ -167,11 +167,17 @@ pub(crate) fn lock_shortly(file: &File, shared: bool) {
 /// An error that names the file, and says what to do about it.
 pub(crate) fn explained(path: &Path, error: &io::Error) -> io::Error {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    explained_in(path, folder.unwrap_or_else(|| Path::new(".")), error)
+    explained_in(path, Some(folder.unwrap_or_else(|| Path::new("."))), error)
+}
+
+/// As [`explained`], of what stands where its owner has put it, such as a configuration: what is
+/// around it stays as it is.
+pub(crate) fn explained_alone(path: &Path, error: &io::Error) -> io::Error {
+    explained_in(path, None, error)
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "of most errors there is no more to be said")]
-fn explained_in(path: &Path, folder: &Path, error: &io::Error) -> io::Error {
+fn explained_in(path: &Path, folder: Option<&Path>, error: &io::Error) -> io::Error {
     let advice = match error.kind() {
         io::ErrorKind::PermissionDenied => denied(path, folder),
         io::ErrorKind::ReadOnlyFilesystem => {
@@ -194,27 +200,33 @@ fn explained_in(path: &Path, folder: &Path, error: &io::Error) -> io::Error {
 }
 
 /// Whose the file or folder is that keeps this process out of `path`, which is in `folder` or is
-/// that folder; and how it is let in.
+/// that folder, if that is a data folder; and how it is let in.
 #[cfg(unix)]
-fn denied(path: &Path, folder: &Path) -> Option<String> {
+fn denied(path: &Path, folder: Option<&Path>) -> Option<String> {
     use std::os::unix::fs::MetadataExt as _;
 
     let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let path = std::path::absolute(path).ok()?;
-    let folder = std::path::absolute(folder).ok()?;
+    let folder = folder.map(std::path::absolute).transpose().ok()?;
     // The file itself, if it can be seen; else the folder that cannot be looked into.
     let known = |part: &Path| Some((part.to_owned(), std::fs::metadata(part).ok()?));
     let (culprit, found) = path.ancestors().find_map(known)?;
-    let (shown, place) = (culprit.display(), folder.display());
+    let shown = culprit.display();
     let kind = if found.is_dir() { "folder" } else { "file" };
     let (owner, mode) = (found.uid(), found.mode() & 0o777);
     let way = if owner == user {
         format!("chmod {} {shown}", if found.is_dir() { "u+rwx" } else { "u+rw" })
-    } else if culprit.starts_with(&folder) {
-        format!("sudo chown -R {user}:{group} {place}")
     } else {
-        // What is above may be the system's own, and stays as it is.
-        format!("sudo mkdir -p {place} && sudo chown {user}:{group} {place}")
+        match folder.as_ref().map(|folder| (folder.display(), culprit.starts_with(folder))) {
+            Some((place, true)) => format!("sudo chown -R {user}:{group} {place}"),
+            // What is above may be the system's own, and stays as it is.
+            Some((place, false)) => {
+                format!("sudo mkdir -p {place} && sudo chown {user}:{group} {place}")
+            }
+            None if culprit != path => format!("sudo chmod o+x {shown}"),
+            None if found.is_dir() => format!("sudo chown -R {user}:{group} {shown}"),
+            None => format!("sudo chown {user}:{group} {shown}"),
+        }
     };
     Some(format!(
         "the {kind} {shown} belongs to user {owner} (mode {mode:03o}), and this process runs as \
@@ -223,7 +235,7 @@ fn denied(path: &Path, folder: &Path) -> Option<String> {
 }
 
 #[cfg(not(unix))]
-fn denied(_: &Path, _: &Path) -> Option<String> {
+fn denied(_: &Path, _: Option<&Path>) -> Option<String> {
     None
 }
 
@@ -249,18 +261,6 @@ mod tests {
         drop(Held::take(folder.path()).unwrap());
     }
 
-    #[test]
-    fn an_error_says_which_file_and_what_to_do() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("ledger.jsonl");
-        std::fs::create_dir(&path).unwrap();
-        let error = check_file(&path).unwrap_err().to_string();
-        assert!(error.contains("ledger.jsonl") && error.contains("move it away"), "{error}");
-        assert!(check_file(&folder.path().join("nothing")).is_ok());
-        std::fs::write(folder.path().join("file"), "").unwrap();
-        let error = make_folder(&folder.path().join("file").join("data")).unwrap_err().to_string();
-        assert!(error.contains("move it away"), "{error}");
-        let full = explained(&path, &io::ErrorKind::StorageFull.into()).to_string();
     #[cfg(unix)]
     #[test]
     fn a_folder_stays_held_when_its_lock_is_removed() {
@@ -275,6 +275,18 @@ mod tests {
         drop(Held::take(folder.path()).unwrap());
     }
 
+    #[test]
+    fn an_error_says_which_file_and_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger.jsonl");
+        std::fs::create_dir(&path).unwrap();
+        let error = check_file(&path).unwrap_err().to_string();
+        assert!(error.contains("ledger.jsonl") && error.contains("move it away"), "{error}");
+        assert!(check_file(&folder.path().join("nothing")).is_ok());
+        std::fs::write(folder.path().join("file"), "").unwrap();
+        let error = make_folder(&folder.path().join("file").join("data")).unwrap_err().to_string();
+        assert!(error.contains("move it away"), "{error}");
+        let full = explained(&path, &io::ErrorKind::StorageFull.into()).to_string();
         assert!(full.contains("make room"), "{full}");
     }
 }

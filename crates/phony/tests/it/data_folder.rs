@@ -79,9 +79,14 @@ fn a_demonstration_has_a_folder_of_its_own() {
 
 /// Runs a command as somebody who may not use what this test has made. A test that runs as root
 /// becomes somebody else; any other takes its own rights away, which is told in other words.
-fn as_a_stranger(mut run: Run) -> Done {
+fn as_a_stranger(run: Run) -> Done {
+    as_a_stranger_in(run, Path::new("/"))
+}
+
+fn as_a_stranger_in(mut run: Run, place: &Path) -> Done {
+    run.command.current_dir(place);
     if is_root() {
-        run.command.current_dir("/").uid(NOBODY).gid(NOBODY);
+        run.command.uid(NOBODY).gid(NOBODY);
     }
     run.done()
 }
@@ -160,5 +165,48 @@ fn a_file_of_somebody_else_is_told_with_its_owner_and_what_helps() {
         let Done { code, err, .. } = as_a_stranger(run);
         assert_eq!(code, Some(1), "{name}: {err}");
         assert_told(&err, &path, folder.path());
+    }
+}
+
+#[test]
+fn a_configuration_of_somebody_else_is_told_with_its_owner_and_what_helps() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mode = |path: &Path, mode: u32| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let told = |run: Run, culprit: &Path, what: &str| {
+        let Done { code, out, err } = as_a_stranger_in(run, folder.path());
+        let err = out + &err;
+        assert!(code.is_some_and(|code| code != 0), "{what}: {err}");
+        assert!(err.contains(what) && err.contains("ermission denied"), "{what}: {err}");
+        let to = if is_root() { format!("{NOBODY}:{NOBODY} ") } else { String::new() };
+        let helps = format!("{to}{}", culprit.display());
+        assert!(err.contains(&helps) && err.contains("belongs to user"), "{what}: {err}");
+        assert!(!err.contains(&format!("mkdir -p {}", culprit.display())), "{err}");
+    };
+    for name in [".env", "phony.toml"] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, "").unwrap();
+        mode(&path, if is_root() { 0o600 } else { 0 });
+        told(Run::new(&["agents", "check"]), &path, name);
+        std::fs::remove_file(&path).unwrap();
+    }
+    for (table, whole, one) in [
+        ("agents", "folder of agents", "agent's file"),
+        ("scenarios", "folder of scenarios", "scenario's file"),
+    ] {
+        let own = folder.path().join(table);
+        std::fs::create_dir(&own).unwrap();
+        let file = own.join("baker.toml");
+        std::fs::write(&file, "").unwrap();
+        let text = format!("[{table}]\nfolder = '{}'\n", own.display());
+        std::fs::write(folder.path().join("phony.toml"), text).unwrap();
+        mode(&file, if is_root() { 0o600 } else { 0 });
+        mode(&own, 0o755);
+        told(Run::new(&["agents", "check"]), &file, one);
+        mode(&own, if is_root() { 0o700 } else { 0 });
+        told(Run::new(&["agents", "check"]), &own, whole);
+        mode(&own, 0o700);
     }
 }
