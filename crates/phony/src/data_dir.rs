@@ -133,6 +133,44 @@ pub(crate) fn is_there(path: &Path) -> io::Result<bool> {
     path.try_exists().map_err(|error| explained(path, &error))
 }
 
+/// Opens a file for reading and appending, and makes it, for its owner alone, if it is not there. Where
+/// root makes it in somebody else's folder, as by a command beside a server, it is that owner's.
+pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    private(options.read(true).append(true));
+    match options.create_new(true).open(path) {
+        Ok(file) => {
+            // Only what was made here, and nothing that a link leads to.
+            give_to_owner_of_folder(&file, path)?;
+            Ok(file)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            options.create_new(false).create(true).open(path)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(unix)]
+fn give_to_owner_of_folder(file: &File, path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = std::fs::metadata(folder.unwrap_or_else(|| Path::new(".")))?;
+    if folder.uid() == 0 {
+        return Ok(());
+    }
+    std::os::unix::fs::fchown(file, Some(folder.uid()), Some(folder.gid()))
+}
+
+#[cfg(not(unix))]
+fn give_to_owner_of_folder(_: &File, _: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 /// With these options, a file that is made is its owner's alone.
 pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]

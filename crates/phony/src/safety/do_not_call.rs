@@ -9,7 +9,7 @@
 mod lines;
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ use phony_call::PhoneNumber;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use crate::data_dir::{explained, lock_shortly, private};
+use crate::data_dir::{explained, lock_shortly, open_to_append};
 
 /// The file's name in the data folder.
 pub const FILE: &str = "do-not-call.jsonl";
@@ -183,8 +183,7 @@ impl DoNotCall {
     }
 
     fn append(&self, words: &[Word]) -> io::Result<()> {
-        let mut options = OpenOptions::new();
-        let mut file = private(options.create(true).read(true).append(true)).open(&self.path)?;
+        let mut file = open_to_append(&self.path)?;
         // Until the file is closed.
         lock_shortly(&file, false);
         let before = file.metadata()?.len();
@@ -402,6 +401,7 @@ mod tests {
         list.keep();
         assert!(DoNotCall::of(folder.path()).contains(&word.number).unwrap());
     }
+
     #[test]
     fn a_list_that_is_emptied_or_cut_short_loses_nobody() {
         let folder = tempfile::tempdir().unwrap();
@@ -426,7 +426,6 @@ mod tests {
         list.keep();
         assert!(!list.contains(&a.number).unwrap());
     }
-
 
     #[test]
     fn what_the_ledger_knows_is_recalled_unless_somebody_has_thought_better_of_it() {

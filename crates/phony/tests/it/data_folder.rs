@@ -210,3 +210,20 @@ fn a_configuration_of_somebody_else_is_told_with_its_owner_and_what_helps() {
         mode(&own, 0o700);
     }
 }
+
+#[test]
+fn a_list_that_root_makes_belongs_to_the_owner_of_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    if !is_root() {
+        return;
+    }
+    std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let data = folder.path().display().to_string();
+    let run = |arguments: &[&str]| Run::new(arguments).with("PHONY_DATA_DIR", &data);
+    assert_eq!(run(&["dnc", "add", "+12125550123"]).done().code, Some(0));
+    let list = std::fs::metadata(folder.path().join("do-not-call.jsonl")).unwrap();
+    assert_eq!((list.uid(), list.gid(), list.mode() & 0o777), (NOBODY, NOBODY, 0o600));
+    let Done { code, out, err } = as_a_stranger(run(&["dnc", "list"]));
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("+12125550123"), "{out}");
+}
