@@ -39,7 +39,12 @@ pub enum NotHeld {
 /// A data folder that this server alone uses, until this is dropped or the process ends, however
 /// it ends.
 #[derive(Debug)]
-pub struct Held(File);
+pub struct Held {
+    /// The file that says who has it.
+    file: File,
+    /// The folder itself, which nobody removes as they do a file that seems to be left over.
+    _folder: Option<File>,
+}
 
 /// Who has a folder, as it stands in the lock's file. Where nobody holds the lock, it says who had
 /// it last.
@@ -56,19 +61,22 @@ impl Held {
         let path = folder.join(LOCK);
         // What stands in it is another server's until the lock is had.
         let file = private(OpenOptions::new().read(true).write(true).create(true)).open(&path);
-        let mut file = file.map_err(|error| explained(&path, &error))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let holder = Holder::read(&mut file);
-                return Err(NotHeld::InUse { folder: folder.to_owned(), holder });
-            }
-            // Not every file system has locks.
-            Err(TryLockError::Error(error)) => {
-                tracing::warn!(%error, "the data folder cannot be locked against other servers");
+        let file = file.map_err(|error| explained(&path, &error))?;
+        let itself = open_folder(folder);
+        for part in [Some(&file), itself.as_ref()].into_iter().flatten() {
+            match part.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let holder = Holder::read(&file);
+                    return Err(NotHeld::InUse { folder: folder.to_owned(), holder });
+                }
+                // Not every file system has locks, or has them for folders.
+                Err(TryLockError::Error(error)) => {
+                    tracing::warn!(%error, "the data folder cannot be locked against all servers");
+                }
             }
         }
-        let mut held = Self(file);
+        let mut held = Self { file, _folder: itself };
         held.write(&Holder { pid: std::process::id(), address: None });
         Ok(held)
     }
@@ -81,13 +89,13 @@ impl Held {
     /// On a full disk others are not told who it is, but are kept out all the same.
     fn write(&mut self, holder: &Holder) {
         let text = serde_json::to_string(holder).unwrap_or_default();
-        let written = self.0.set_len(0).and_then(|()| self.0.rewind());
-        drop(written.and_then(|()| self.0.write_all(text.as_bytes())));
+        let written = self.file.set_len(0).and_then(|()| self.file.rewind());
+        drop(written.and_then(|()| self.file.write_all(text.as_bytes())));
     }
 }
 
 impl Holder {
-    fn read(file: &mut File) -> String {
+    fn read(mut file: &File) -> String {
         let mut text = String::new();
         let read = file.read_to_string(&mut text).ok();
         let holder = read.and_then(|_| serde_json::from_str::<Self>(&text).ok());
@@ -105,7 +113,62 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
     builder.recursive(true);
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder).map_err(|error| explained_in(folder, folder, &error))
+    builder.create(folder).map_err(|error| explained_in(folder, Some(folder), &error))
+}
+
+/// A folder as something that can be locked, where that is possible.
+#[cfg(unix)]
+fn open_folder(folder: &Path) -> Option<File> {
+    // A folder that is used without the right to list it is locked by its file alone.
+    File::open(folder).ok()
+}
+
+#[cfg(not(unix))]
+fn open_folder(_: &Path) -> Option<File> {
+    None
+}
+
+/// Whether a file is there. That it cannot be seen is an error, and not the same.
+pub(crate) fn is_there(path: &Path) -> io::Result<bool> {
+    path.try_exists().map_err(|error| explained(path, &error))
+}
+
+/// Opens a file for reading and appending, and makes it, for its owner alone, if it is not there. Where
+/// root makes it in somebody else's folder, as by a command beside a server, it is that owner's.
+pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    private(options.read(true).append(true));
+    match options.create_new(true).open(path) {
+        Ok(file) => {
+            // Only what was made here, and nothing that a link leads to.
+            give_to_owner_of_folder(&file, path)?;
+            Ok(file)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            options.create_new(false).create(true).open(path)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(unix)]
+fn give_to_owner_of_folder(file: &File, path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+
+    if !rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = std::fs::metadata(folder.unwrap_or_else(|| Path::new(".")))?;
+    if folder.uid() == 0 {
+        return Ok(());
+    }
+    std::os::unix::fs::fchown(file, Some(folder.uid()), Some(folder.gid()))
+}
+
+#[cfg(not(unix))]
+fn give_to_owner_of_folder(_: &File, _: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// With these options, a file that is made is its owner's alone.
@@ -142,11 +205,17 @@ pub(crate) fn lock_shortly(file: &File, shared: bool) {
 /// An error that names the file, and says what to do about it.
 pub(crate) fn explained(path: &Path, error: &io::Error) -> io::Error {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    explained_in(path, folder.unwrap_or_else(|| Path::new(".")), error)
+    explained_in(path, Some(folder.unwrap_or_else(|| Path::new("."))), error)
+}
+
+/// As [`explained`], of what stands where its owner has put it, such as a configuration: what is
+/// around it stays as it is.
+pub(crate) fn explained_alone(path: &Path, error: &io::Error) -> io::Error {
+    explained_in(path, None, error)
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "of most errors there is no more to be said")]
-fn explained_in(path: &Path, folder: &Path, error: &io::Error) -> io::Error {
+fn explained_in(path: &Path, folder: Option<&Path>, error: &io::Error) -> io::Error {
     let advice = match error.kind() {
         io::ErrorKind::PermissionDenied => denied(path, folder),
         io::ErrorKind::ReadOnlyFilesystem => {
@@ -169,27 +238,33 @@ fn explained_in(path: &Path, folder: &Path, error: &io::Error) -> io::Error {
 }
 
 /// Whose the file or folder is that keeps this process out of `path`, which is in `folder` or is
-/// that folder; and how it is let in.
+/// that folder, if that is a data folder; and how it is let in.
 #[cfg(unix)]
-fn denied(path: &Path, folder: &Path) -> Option<String> {
+fn denied(path: &Path, folder: Option<&Path>) -> Option<String> {
     use std::os::unix::fs::MetadataExt as _;
 
     let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let path = std::path::absolute(path).ok()?;
-    let folder = std::path::absolute(folder).ok()?;
+    let folder = folder.map(std::path::absolute).transpose().ok()?;
     // The file itself, if it can be seen; else the folder that cannot be looked into.
     let known = |part: &Path| Some((part.to_owned(), std::fs::metadata(part).ok()?));
     let (culprit, found) = path.ancestors().find_map(known)?;
-    let (shown, place) = (culprit.display(), folder.display());
+    let shown = culprit.display();
     let kind = if found.is_dir() { "folder" } else { "file" };
     let (owner, mode) = (found.uid(), found.mode() & 0o777);
     let way = if owner == user {
         format!("chmod {} {shown}", if found.is_dir() { "u+rwx" } else { "u+rw" })
-    } else if culprit.starts_with(&folder) {
-        format!("sudo chown -R {user}:{group} {place}")
     } else {
-        // What is above may be the system's own, and stays as it is.
-        format!("sudo mkdir -p {place} && sudo chown {user}:{group} {place}")
+        match folder.as_ref().map(|folder| (folder.display(), culprit.starts_with(folder))) {
+            Some((place, true)) => format!("sudo chown -R {user}:{group} {place}"),
+            // What is above may be the system's own, and stays as it is.
+            Some((place, false)) => {
+                format!("sudo mkdir -p {place} && sudo chown {user}:{group} {place}")
+            }
+            None if culprit != path => format!("sudo chmod o+x {shown}"),
+            None if found.is_dir() => format!("sudo chown -R {user}:{group} {shown}"),
+            None => format!("sudo chown {user}:{group} {shown}"),
+        }
     };
     Some(format!(
         "the {kind} {shown} belongs to user {owner} (mode {mode:03o}), and this process runs as \
@@ -198,7 +273,7 @@ fn denied(path: &Path, folder: &Path) -> Option<String> {
 }
 
 #[cfg(not(unix))]
-fn denied(_: &Path, _: &Path) -> Option<String> {
+fn denied(_: &Path, _: Option<&Path>) -> Option<String> {
     None
 }
 
@@ -220,6 +295,20 @@ mod tests {
         let whose = format!("process {}, on 127.0.0.1:24187", std::process::id());
         assert!(refused.contains(&whose) && refused.contains("PHONY_DATA_DIR"), "{refused}");
         assert!(refused.contains(&folder.path().display().to_string()), "{refused}");
+        drop(first);
+        drop(Held::take(folder.path()).unwrap());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_stays_held_when_its_lock_is_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = Held::take(folder.path()).unwrap();
+        for _ in 0..2 {
+            std::fs::remove_file(folder.path().join(LOCK)).unwrap();
+            let refused = Held::take(folder.path()).unwrap_err();
+            assert!(matches!(refused, NotHeld::InUse { .. }), "{refused}");
+        }
         drop(first);
         drop(Held::take(folder.path()).unwrap());
     }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::AgentError;
 use crate::config::Transport;
+use crate::data_dir::explained_alone;
 
 /// A file that has been read.
 #[derive(Debug, Clone)]
@@ -131,13 +132,15 @@ impl File {
 
 /// Every `.toml` file of a folder, in the order of their names.
 pub(super) fn files_of(folder: &Path, scenario: bool) -> Result<Vec<File>, AgentError> {
-    let failed = |path: &Path| {
-        let file = path.display().to_string();
-        move |source| AgentError::Read { file, source }
+    let (whole, one) = if scenario {
+        ("folder of scenarios", "scenario's file")
+    } else {
+        ("folder of agents", "agent's file")
     };
+    let failed = |error| AgentError::Read { what: whole, source: explained_alone(folder, &error) };
     let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed(folder))? {
-        let path = entry.map_err(failed(folder))?.path();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
         let is_toml = path.extension().is_some_and(|extension| extension == "toml");
         let Some(id) = path.file_stem().and_then(|stem| stem.to_str()).filter(|_| is_toml) else {
             continue;
@@ -148,7 +151,10 @@ pub(super) fn files_of(folder: &Path, scenario: bool) -> Result<Vec<File>, Agent
             let problem = "the file's name is the id: letters, digits, - and _".to_owned();
             return Err(AgentError::Wrong { file: name, problem });
         }
-        let text = std::fs::read_to_string(&path).map_err(failed(&path))?;
+        let text = std::fs::read_to_string(&path).map_err(|error| AgentError::Read {
+            what: one,
+            source: explained_alone(&path, &error),
+        })?;
         files.push(File { id: id.to_owned(), scenario, name, text });
     }
     files.sort_by(|a, b| a.id.cmp(&b.id));

@@ -50,12 +50,12 @@ pub struct Agents {
 /// An agent that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
-    /// Its file cannot be read.
-    #[error("the agent's file {file} cannot be read")]
+    /// Its file, or the folder of such files, cannot be read.
+    #[error("the {what} cannot be read")]
     Read {
-        /// The file.
-        file: String,
-        /// Why.
+        /// What it is.
+        what: &'static str,
+        /// Which one, why, and what helps.
         source: std::io::Error,
     },
     /// Its file is not what it should be.

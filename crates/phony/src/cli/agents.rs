@@ -42,10 +42,13 @@ pub(super) fn run(
             Ok(())
         }
         Err(errors) => {
-            for error in &errors {
-                ui.line(&ui.paint(Style::Bad, &error.to_string()));
+            let wrong = errors.len();
+            for error in errors {
+                // With what it comes from, such as which file it is.
+                let text = format!("{:#}", anyhow::Error::from(error));
+                ui.line(&ui.paint(Style::Bad, &text));
             }
-            bail!("{} of the files cannot be used", errors.len())
+            bail!("{wrong} of the files cannot be used")
         }
     }
 }

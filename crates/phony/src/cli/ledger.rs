@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 
 use super::Settings;
 use super::ui::{Style, Ui};
+use crate::data_dir::is_there;
 use crate::safety::ledger::{FILE, HEAD, verify};
 
 /// The ledger of calls that were placed and refused.
@@ -30,7 +31,7 @@ pub(super) fn run(
 ) -> anyhow::Result<()> {
     let path = settings.load()?.data_dir.join(FILE);
     let ui = Ui::new();
-    if !path.exists() {
+    if !is_there(&path)? {
         ui.line(&format!("{} is not there: no call was ever placed or refused", path.display()));
         return Ok(());
     }

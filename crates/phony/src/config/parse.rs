@@ -88,7 +88,7 @@ pub(super) fn host(value: &str) -> Parsed<String> {
     let name = match url.host().ok_or(NOT_A_NAME)? {
         url::Host::Domain(name) => {
             let labels = || name.split('.');
-            if labels().any(|label| label.is_empty() || label.len() > 63) || name.len() > 253 {
+            if !labels().all(is_label) || name.len() > 253 {
                 return Err(NOT_A_NAME.into());
             }
             if name != "localhost" && labels().count() < 2 {
@@ -110,6 +110,16 @@ pub(super) fn host(value: &str) -> Parsed<String> {
         url::Host::Ipv6(address) => format!("[{address}]"),
     };
     Ok(format!("{name}{port}"))
+}
+
+/// Whether a part of a name is one that a computer can have: a wildcard stands for many. Underscores
+/// are in no standard, but in use.
+fn is_label(label: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    (1..=63).contains(&label.len())
+        && label.chars().all(allowed)
+        && !label.starts_with('-')
+        && !label.ends_with('-')
 }
 
 pub(super) fn port(value: &str) -> Parsed<u16> {
@@ -321,6 +331,13 @@ mod tests {
             "::",
             "[::1",
             "a%2eb",
+            "*.example.com",
+            "phony.*",
+            "-phony.example.com",
+            "phony-.example.com",
+            "phony.example.-com",
+            "phony.example.com-",
+            "phony!.example.com",
         ] {
             assert!(host(wrong).is_err(), "{wrong}");
         }

@@ -1,6 +1,7 @@
 //! The layers of settings, and a reader that remembers where each value came from.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use figment::value::{Dict, Map, Value};
@@ -10,6 +11,7 @@ use super::ConfigError;
 use super::dotenv;
 use super::parse::Parsed;
 use super::tables::{VARIABLES, Variable};
+use crate::data_dir::explained_alone;
 
 /// Names the configuration file.
 const CONFIG_FILE: &str = "PHONY_CONFIG";
@@ -378,10 +380,20 @@ fn is_known(name: &str) -> bool {
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
+    let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+    text(path, bytes)
+}
+
+/// Which file it is, and what helps.
+fn unreadable(path: &Path, error: &io::Error) -> ConfigError {
+    let error = explained_alone(path, error);
+    ConfigError { problems: vec![format!("  cannot be read: {error}")] }
+}
+
+fn text(path: &Path, bytes: Vec<u8>) -> Result<String, ConfigError> {
     let problem = |problem: String| ConfigError {
         problems: vec![format!("  {}: {problem}", path.display())],
     };
-    let bytes = std::fs::read(path).map_err(|error| problem(format!("cannot be read: {error}")))?;
     String::from_utf8(bytes).map_err(|error| {
         let read = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = read.split(|byte| *byte == b'\n').count();
@@ -390,5 +402,10 @@ fn read(path: &Path) -> Result<String, ConfigError> {
 }
 
 fn read_optional(path: &Path) -> Result<Option<String>, ConfigError> {
-    if path.exists() { read(path).map(Some) } else { Ok(None) }
+    match std::fs::read(path) {
+        Ok(bytes) => text(path, bytes).map(Some),
+        // Only what is not there is done without.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unreadable(path, &error)),
+    }
 }

@@ -1,5 +1,6 @@
 //! What is on this machine: the configuration, the data folder, the store.
 
+use std::error::Error as _;
 use std::io;
 use std::path::Path;
 
@@ -42,7 +43,10 @@ pub(super) fn configuration(config: &Config) -> Vec<Finding> {
         }
         Err(error) => {
             let mend = "Correct the file, or PHONY_AGENT.";
-            findings.push(Finding::fail("agents", "Agents", error.to_string(), mend));
+            // With what it comes from, such as which file it is.
+            let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+            let detail = format!("{error}{cause}");
+            findings.push(Finding::fail("agents", "Agents", detail, mend));
         }
     }
     findings

@@ -9,7 +9,7 @@
 mod lines;
 
 use std::collections::{BTreeSet, HashMap};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,7 +20,7 @@ use phony_call::PhoneNumber;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use crate::data_dir::{explained, lock_shortly, private};
+use crate::data_dir::{explained, lock_shortly, open_to_append};
 
 /// The file's name in the data folder.
 pub const FILE: &str = "do-not-call.jsonl";
@@ -146,6 +146,8 @@ impl DoNotCall {
     /// Writes what was said and is not in the file yet, or else looks whether it can be written.
     /// Blocks.
     pub fn keep(&self) {
+        // What was taken from the file is missed now, and not only when somebody is to be called.
+        drop(self.contents());
         let waiting: Vec<_> = lock(&self.said).values().cloned().collect();
         if waiting.is_empty() {
             self.note(&self.check());
@@ -181,8 +183,7 @@ impl DoNotCall {
     }
 
     fn append(&self, words: &[Word]) -> io::Result<()> {
-        let mut options = OpenOptions::new();
-        let mut file = private(options.create(true).read(true).append(true)).open(&self.path)?;
+        let mut file = open_to_append(&self.path)?;
         // Until the file is closed.
         lock_shortly(&file, false);
         let before = file.metadata()?.len();
@@ -241,20 +242,31 @@ impl DoNotCall {
         if seen == contents.seen {
             return Ok(contents);
         }
-        let Some(_) = seen else {
+        let (words, torn) = match seen {
+            Some(_) => {
+                let bytes = std::fs::read(&self.path);
+                lines::read(&bytes.map_err(|error| explained(&self.path, &error))?)
+            }
             // The folder may be away for a while; nobody may be called because of that.
-            tracing::error!("the do-not-call list was taken away; it is written anew");
+            None => (HashMap::new(), Vec::new()),
+        };
+        // The file only grows. Whoever takes it away, empties it or writes it anew takes no word
+        // back by that.
+        let is_kept = |old: &Word| words.get(&old.number).is_some_and(|new| new.at >= old.at);
+        let lost: Vec<_> = contents.words.drain().filter(|(_, old)| !is_kept(old)).collect();
+        if !lost.is_empty() {
+            let entries = lost.len();
+            tracing::error!(
+                entries,
+                "entries of the do-not-call list were taken away; they are \
+                                      written anew"
+            );
             let mut said = lock(&self.said);
-            for (number, word) in contents.words.drain() {
+            for (number, word) in lost {
                 let newest = later(said.get(&number), Some(&word)).cloned();
                 said.insert(number, newest.unwrap_or(word));
             }
-            drop(said);
-            *contents = Contents::default();
-            return Ok(contents);
-        };
-        let bytes = std::fs::read(&self.path).map_err(|error| explained(&self.path, &error))?;
-        let (words, torn) = lines::read(&bytes);
+        }
         if !torn.is_empty() && torn != contents.torn {
             tracing::error!(lines = ?torn, "lines of the do-not-call list cannot be read");
         }
@@ -335,7 +347,7 @@ mod tests {
             list.write(&b).unwrap();
             assert!(list.contains(&b.number).unwrap(), "behind {end} bytes");
             // As much as can be known of the torn one: its number, once that is whole.
-            let known = end > r#"{"number":"+12125550101""#.len() - 1;
+            let known = end >= r#"{"number":"+12125550101"#.len();
             assert_eq!(list.contains(&a.number).unwrap(), known, "behind {end} bytes");
             let torn = if end < whole.len() - 1 { vec![1] } else { Vec::new() };
             assert_eq!(list.torn().unwrap(), torn, "behind {end} bytes");
@@ -388,6 +400,31 @@ mod tests {
         assert!(list.contains(&word.number).unwrap());
         list.keep();
         assert!(DoNotCall::of(folder.path()).contains(&word.number).unwrap());
+    }
+
+    #[test]
+    fn a_list_that_is_emptied_or_cut_short_loses_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let list = DoNotCall::of(folder.path());
+        let (a, b) = (word("+12125550101", true), word("+12125550102", true));
+        list.write_all(&[a.clone(), b.clone()]).unwrap();
+        assert!(list.contains(&a.number).unwrap());
+        let first = std::fs::read_to_string(&path).unwrap().lines().next().unwrap().to_owned();
+        for left in ["", &first, "no list at all, but longer than the list that was here before"] {
+            std::fs::write(&path, left).unwrap();
+            // As a running server does every second.
+            list.keep();
+            assert!(list.contains(&a.number).unwrap() && list.contains(&b.number).unwrap());
+            let again = DoNotCall::of(folder.path());
+            assert!(again.contains(&a.number).unwrap(), "{left}");
+            assert!(again.contains(&b.number).unwrap(), "{left}");
+        }
+        // It is taken off by a word.
+        let off = Word { at: a.at + SignedDuration::from_secs(1), listed: false, ..a.clone() };
+        DoNotCall::of(folder.path()).write(&off).unwrap();
+        list.keep();
+        assert!(!list.contains(&a.number).unwrap());
     }
 
     #[test]

@@ -23,7 +23,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 
 use super::do_not_call::Word;
-use crate::data_dir::{explained, lock_shortly, private};
+use crate::data_dir::{explained, is_there, lock_shortly, private};
 use crate::registry::hex;
 
 /// The file's name in the data folder.
@@ -335,7 +335,7 @@ impl Book {
         if text.is_empty() {
             return Ok(());
         }
-        if !self.path.exists() {
+        if !is_there(&self.path)? {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the file was taken away"));
         }
         // Whoever checks the ledger meanwhile sees whole lines, and the head that belongs to them.

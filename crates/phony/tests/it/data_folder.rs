@@ -45,6 +45,11 @@ fn a_second_server_is_refused_and_told_who_has_the_folder() {
     assert_eq!(run(&["dnc", "add", "+12125550123"]).code, Some(0));
     assert!(run(&["dnc", "list"]).out.contains("+12125550123"));
     assert_eq!(run(&["ledger", "verify"]).code, Some(0));
+    // A lock that seems to be left over keeps them out when somebody has removed it.
+    std::fs::remove_file(folder.path().join("phony.lock")).unwrap();
+    let Done { code, err, .. } = serve(&data).done();
+    assert_eq!(code, Some(1), "{err}");
+    assert!(err.contains("in use by another Phony"), "{err}");
     // What has the folder is the process, not the file that it leaves behind.
     first.kill();
     drop(first);
@@ -74,9 +79,14 @@ fn a_demonstration_has_a_folder_of_its_own() {
 
 /// Runs a command as somebody who may not use what this test has made. A test that runs as root
 /// becomes somebody else; any other takes its own rights away, which is told in other words.
-fn as_a_stranger(mut run: Run) -> Done {
+fn as_a_stranger(run: Run) -> Done {
+    as_a_stranger_in(run, Path::new("/"))
+}
+
+fn as_a_stranger_in(mut run: Run, place: &Path) -> Done {
+    run.command.current_dir(place);
     if is_root() {
-        run.command.current_dir("/").uid(NOBODY).gid(NOBODY);
+        run.command.uid(NOBODY).gid(NOBODY);
     }
     run.done()
 }
@@ -100,10 +110,17 @@ fn assert_told(err: &str, culprit: &Path, folder: &Path) {
 #[test]
 fn a_folder_of_somebody_else_is_told_with_its_owner_and_what_helps() {
     let folder = tempfile::tempdir().unwrap();
-    let mode = if is_root() { 0o700 } else { 0o500 };
-    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+    let forbid = |mode: u32| {
+        let permissions = std::fs::Permissions::from_mode(if is_root() { 0o700 } else { mode });
+        std::fs::set_permissions(folder.path(), permissions).unwrap();
+    };
     let data = folder.path().display().to_string();
-    for command in [vec!["serve"], vec!["dnc", "add", "+12125550123"]] {
+    for (command, mode) in [
+        (vec!["ledger", "verify"], 0),
+        (vec!["serve"], 0o500),
+        (vec!["dnc", "add", "+12125550123"], 0o500),
+    ] {
+        forbid(mode);
         let run = Run::new(&command).with("PORT", "0").with("PHONY_DATA_DIR", &data);
         let Done { code, err, .. } = as_a_stranger(run);
         assert_eq!(code, Some(1), "{command:?}: {err}");
@@ -166,4 +183,64 @@ fn a_server_that_cannot_read_what_calls_have_cost_does_not_start() {
     // Its advice helps.
     std::fs::rename(&path, folder.path().join("spend.json.broken")).unwrap();
     drop(serving(&data));
+}
+
+#[test]
+fn a_configuration_of_somebody_else_is_told_with_its_owner_and_what_helps() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let mode = |path: &Path, mode: u32| {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let told = |run: Run, culprit: &Path, what: &str| {
+        let Done { code, out, err } = as_a_stranger_in(run, folder.path());
+        let err = out + &err;
+        assert!(code.is_some_and(|code| code != 0), "{what}: {err}");
+        assert!(err.contains(what) && err.contains("ermission denied"), "{what}: {err}");
+        let to = if is_root() { format!("{NOBODY}:{NOBODY} ") } else { String::new() };
+        let helps = format!("{to}{}", culprit.display());
+        assert!(err.contains(&helps) && err.contains("belongs to user"), "{what}: {err}");
+        assert!(!err.contains(&format!("mkdir -p {}", culprit.display())), "{err}");
+    };
+    for name in [".env", "phony.toml"] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, "").unwrap();
+        mode(&path, if is_root() { 0o600 } else { 0 });
+        told(Run::new(&["agents", "check"]), &path, name);
+        std::fs::remove_file(&path).unwrap();
+    }
+    for (table, whole, one) in [
+        ("agents", "folder of agents", "agent's file"),
+        ("scenarios", "folder of scenarios", "scenario's file"),
+    ] {
+        let own = folder.path().join(table);
+        std::fs::create_dir(&own).unwrap();
+        let file = own.join("baker.toml");
+        std::fs::write(&file, "").unwrap();
+        let text = format!("[{table}]\nfolder = '{}'\n", own.display());
+        std::fs::write(folder.path().join("phony.toml"), text).unwrap();
+        mode(&file, if is_root() { 0o600 } else { 0 });
+        mode(&own, 0o755);
+        told(Run::new(&["agents", "check"]), &file, one);
+        mode(&own, if is_root() { 0o700 } else { 0 });
+        told(Run::new(&["agents", "check"]), &own, whole);
+        mode(&own, 0o700);
+    }
+}
+
+#[test]
+fn a_list_that_root_makes_belongs_to_the_owner_of_the_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    if !is_root() {
+        return;
+    }
+    std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let data = folder.path().display().to_string();
+    let run = |arguments: &[&str]| Run::new(arguments).with("PHONY_DATA_DIR", &data);
+    assert_eq!(run(&["dnc", "add", "+12125550123"]).done().code, Some(0));
+    let list = std::fs::metadata(folder.path().join("do-not-call.jsonl")).unwrap();
+    assert_eq!((list.uid(), list.gid(), list.mode() & 0o777), (NOBODY, NOBODY, 0o600));
+    let Done { code, out, err } = as_a_stranger(run(&["dnc", "list"]));
+    assert_eq!(code, Some(0), "{err}");
+    assert!(out.contains("+12125550123"), "{out}");
 }

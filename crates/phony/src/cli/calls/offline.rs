@@ -2,6 +2,7 @@
 
 use crate::cli::api::Api;
 use crate::config::Config;
+use crate::data_dir::is_there;
 use crate::history::History;
 use crate::store::{Sqlite, sqlite};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ pub(super) async fn find(
         Err(_) => false,
     };
     let path = config.data_dir.join(sqlite::FILE);
-    if runs || config.redis_url.is_some() || !path.exists() {
+    if runs || config.redis_url.is_some() || !is_there(&path)? {
         return Ok(None);
     }
     let store = Sqlite::open(&path).map_err(|error| anyhow::anyhow!(error.chain()))?;

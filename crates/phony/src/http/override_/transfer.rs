@@ -1,7 +1,7 @@
 //! `POST /override/transfer`.
 
 use axum::Json;
-use phony_call::{Action, CallSid, PhoneNumber};
+use phony_call::{Action, CallSid, NotDialled, PhoneNumber, Unreadable};
 
 use super::super::auth::Supervisor;
 use super::super::body::{Body, Fields, Read};
@@ -28,8 +28,15 @@ impl Read for TransferOrder {
             (None, Some(number)) => ("number", number),
             (None, None) => return Err(ApiError::field("target", "is missing")),
         };
-        let target = PhoneNumber::parse(number)
-            .map_err(|error| ApiError::field(name, &format!("is {error}")))?;
+        let target = PhoneNumber::parse(number).map_err(|error| {
+            match PhoneNumber::typed(number, None) {
+                // It is understood, and against a rule, as in an order to call somebody.
+                Err(Unreadable::Never(why @ (NotDialled::Withheld | NotDialled::Emergency))) => {
+                    why.into()
+                }
+                Ok(_) | Err(_) => ApiError::field(name, &format!("is {error}")),
+            }
+        })?;
         Ok(Self { call_sid, target })
     }
 }

@@ -8,11 +8,22 @@ use serde::Deserialize;
 
 use super::Word;
 
-/// How a word begins.
-const BEGINNING: &str = "{\"number\":\"";
+/// How many digits a number has after its `+`.
+const DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
 
-/// The last word on every number; and the lines that are not whole, by their numbers. Of a torn line
-/// counts what can be known: a whole word that is joined to it, and a number that was to be listed.
+/// A word as it may stand in the file: people write lines, too.
+#[derive(Deserialize)]
+struct Written {
+    number: PhoneNumber,
+    listed: bool,
+    at: Option<Timestamp>,
+    #[serde(default)]
+    by: String,
+}
+
+/// The last word on every number; and the lines that are not whole, by their numbers. Of a line that
+/// cannot be read counts what can be known: a whole word that is joined to it, and every number in
+/// it, unless it was to be taken off the list.
 pub(super) fn read(bytes: &[u8]) -> (HashMap<PhoneNumber, Word>, Vec<usize>) {
     let (mut words, mut torn) = (HashMap::new(), Vec::new());
     for (place, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
@@ -29,10 +40,14 @@ pub(super) fn read(bytes: &[u8]) -> (HashMap<PhoneNumber, Word>, Vec<usize>) {
     (words, torn)
 }
 
-fn add(words: &mut HashMap<PhoneNumber, Word>, word: Word) {
+fn add(words: &mut HashMap<PhoneNumber, Word>, written: Written) {
+    let Written { number, listed, at, by } = written;
+    let known = words.get(&number).map(|known| known.at);
+    // Of what has no time, the lower line is the later one.
+    let at = at.or(known).unwrap_or(Timestamp::UNIX_EPOCH);
     // Other servers' words may come late.
-    if words.get(&word.number).is_none_or(|known| known.at <= word.at) {
-        words.insert(word.number.clone(), word);
+    if known.is_none_or(|known| known <= at) {
+        words.insert(number.clone(), Word { number, listed, at, by });
     }
 }
 
@@ -46,24 +61,47 @@ fn is_of_nobody(line: &[u8]) -> bool {
     read.is_ok_and(|read| PhoneNumber::parse(&read.number) == Err(Invalid::Withheld))
 }
 
+/// Takes apart what is joined: whole words, and scraps between them, each of which begins as a word.
 fn salvage(line: &str, words: &mut HashMap<PhoneNumber, Word>) {
-    let mut begins: Vec<_> = line.match_indices(BEGINNING).map(|(at, _)| at).collect();
-    begins.push(line.len());
-    for piece in begins.windows(2).filter_map(|ends| line.get(ends[0]..ends[1])) {
-        if let Ok(word) = serde_json::from_str(piece.trim()) {
+    let (mut begin, mut at) = (0, 0);
+    while let Some(next) = line[at..].find('{').map(|offset| at + offset) {
+        list_all(&line[begin..next], words);
+        let mut stream = serde_json::Deserializer::from_str(&line[next..]).into_iter::<Written>();
+        if let Some(Ok(word)) = stream.next() {
+            begin = next + stream.byte_offset();
+            at = begin;
             add(words, word);
-            continue;
+        } else {
+            (begin, at) = (next, next + 1);
         }
-        // Half a word that takes a number off the list leaves it there.
-        let number = piece[BEGINNING.len()..]
-            .split_once('"')
-            .filter(|(_, rest)| !rest.contains("\"listed\":false"));
-        let Some(Ok(number)) = number.map(|(number, _)| PhoneNumber::parse(number)) else {
-            continue;
-        };
-        let at = words.get(&number).map_or(Timestamp::UNIX_EPOCH, |known| known.at);
-        add(words, Word { number, listed: true, at, by: "a torn line".into() });
     }
+    list_all(&line[begin..], words);
+}
+
+/// Lists every number of a scrap.
+fn list_all(scrap: &str, words: &mut HashMap<PhoneNumber, Word>) {
+    // Half a word that takes a number off the list leaves it there.
+    let dense: String = scrap.chars().filter(|c| !c.is_whitespace()).collect();
+    if dense.contains("\"listed\":false") {
+        return;
+    }
+    for (plus, _) in scrap.match_indices('+') {
+        if let Some(number) = number_in(&scrap[plus..]) {
+            add(words, Written { number, listed: true, at: None, by: "a torn line".into() });
+        }
+    }
+}
+
+/// The number that a text begins with: its digits, or those of a spelling such as `+1 (212) 555-0123`.
+fn number_in(text: &str) -> Option<PhoneNumber> {
+    let rest = &text[1..];
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    if DIGITS.contains(&end) {
+        return PhoneNumber::parse(&text[..=end]).ok();
+    }
+    let spelled = |c: char| c.is_ascii_digit() || " .-/()".contains(c);
+    let end = rest.find(|c: char| !spelled(c)).unwrap_or(rest.len());
+    PhoneNumber::parse(text[..=end].trim_end_matches(|c: char| !c.is_ascii_digit())).ok()
 }
 
 #[cfg(test)]
@@ -107,6 +145,45 @@ mod tests {
             let text = format!("{on}\n{off}\n{}\n", &on_again[..end]);
             assert_eq!(listed(&text), [("+12125550101".to_owned(), true)], "{end}");
         }
+    }
+
+    #[test]
+    fn keys_may_come_in_any_order_and_time_and_hand_may_be_missing() {
+        let written = r#"{"listed":true,"number":"+12125550198"}"#;
+        assert_eq!(listed(written), [("+12125550198".to_owned(), true)]);
+        let (words, torn) = read(written.as_bytes());
+        assert_eq!((words.len(), torn), (1, Vec::new()), "nothing is wrong with it");
+        let on = line("+12125550198", true, "2026-01-15T12:00:00Z");
+        let off = r#"{ "listed": false, "number": "+12125550198" }"#;
+        assert_eq!(listed(&format!("{on}\n{off}\n")), [("+12125550198".to_owned(), false)]);
+        let again = format!("{on}\n{off}\n{written}\n");
+        assert_eq!(listed(&again), [("+12125550198".to_owned(), true)]);
+    }
+
+    #[test]
+    fn whoever_is_named_in_a_line_that_cannot_be_read_is_listed() {
+        for text in [
+            "+12125550197",
+            "  +12125550197\r",
+            "# asked on the telephone: +12125550197",
+            "+1 (212) 555-0197",
+            r#"{"number":"+12125550197"}"#,
+            r#"{"number":"+12125550197"#,
+            r#"{"at":"yesterday","number":"+12125550197","listed":true}"#,
+            r#"{"by":"x","listed":true,"number":"+12125550197","#,
+            r#"["+12125550197"]"#,
+            r#"{"listed":"false","number":"+12125550197"}"#,
+        ] {
+            assert_eq!(listed(text), [("+12125550197".to_owned(), true)], "{text}");
+            assert_eq!(read(text.as_bytes()).1, [1], "{text}");
+        }
+        let both = [("+12125550197".to_owned(), true), ("+12125550198".to_owned(), true)];
+        assert_eq!(listed("+12125550197, +12125550198"), both);
+        let whole = line("+12125550198", true, "2026-01-15T12:00:00Z");
+        assert_eq!(listed(&format!("+12125550197 {whole}")), both);
+        assert_eq!(listed(&format!("{whole}+12125550197")), both);
+        assert_eq!(listed(r#"{"listed": false, "number":"+12125550197""#), []);
+        assert_eq!(listed("+123 +1234567890123456 +266696687"), [], "no numbers");
     }
 
     #[test]

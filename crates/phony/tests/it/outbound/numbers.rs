@@ -86,7 +86,12 @@ async fn a_withheld_number_is_recorded_as_that_and_never_dialled() {
     }
     let order = json!({ "callSid": "CA8", "target": "+266696687" });
     let (status, answer) = world.house.post("/override/transfer", &order).await;
-    assert_eq!(status, 400, "{answer}");
-    assert!(answer.to_string().contains("withheld"), "{answer}");
+    assert_eq!((status, &answer["error"]["code"]), (422, &json!("REFUSED")), "{answer}");
+    assert_eq!(answer["error"]["details"]["rule"], "withheld_number", "{answer}");
+    for nonsense in ["withheld", "+12", "client:alice"] {
+        let order = json!({ "callSid": "CA8", "target": nonsense });
+        let (status, answer) = world.house.post("/override/transfer", &order).await;
+        assert_eq!(status, 400, "{nonsense}: {answer}");
+    }
     assert!(world.twilio.calls().is_empty(), "nobody was called");
 }

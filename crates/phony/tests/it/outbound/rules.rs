@@ -100,13 +100,19 @@ async fn the_same_numbers_are_not_transferred_to_by_a_supervisor() {
     let twiml = phony_wire::twilio::twiml::Twiml::parse(&twiml).unwrap().twiml;
     let mut line = world.house.connect("CA1", &twiml).await;
     line.utterance().await;
-    for (target, _) in NEVER {
-        // The number as E.164, as far as it has that form; the rest is no target at all.
+    for (target, rule) in NEVER {
+        // The number as E.164, as far as it has that form, and emergency numbers; the rest is no
+        // target at all.
         let order = json!({ "callSid": "CA1", "target": target });
         let (status, answer) = world.house.post("/override/transfer", &order).await;
         assert!(matches!(status, 400 | 422), "{target}: {answer}");
         let whole = phony_call::PhoneNumber::parse(target).is_ok();
-        assert_eq!(status == 422, whole, "{target}: {answer}");
+        let emergency = phony_call::Unreadable::Never(phony_call::NotDialled::Emergency);
+        let emergency = phony_call::PhoneNumber::typed(target, None) == Err(emergency);
+        assert_eq!(status == 422, whole || emergency, "{target}: {answer}");
+        if emergency {
+            assert_eq!(answer["error"]["details"]["rule"], *rule, "{target}: {answer}");
+        }
     }
     let order = json!({ "callSid": "CA1", "target": THEM });
     assert_eq!(world.house.post("/override/transfer", &order).await.0, 200);
