@@ -34,7 +34,7 @@ mod speakable;
 mod transcript;
 
 pub use action::{Action, Refused};
-pub use call::{Budget, Call, Counters, Identity, Input, Output, Presence};
+pub use call::{Budget, Call, Counters, Identity, Input, LeftBehind, Output, Presence};
 pub use carrier::{EndStatus, FromCarrier, LegEnd, Next, NotHungUp, Parting, ToCarrier};
 pub use command::{Command, Malformed, Piece, Scanner};
 pub use deadline::Deadline;
