@@ -383,7 +383,7 @@ impl Cluster {
     }
 
     /// Whether the node that has a call is alive; `None` if nobody has it.
-    async fn owner_lives(&self, call: &CallSid) -> Result<Option<bool>, RedisError> {
+    pub(crate) async fn owner_lives(&self, call: &CallSid) -> Result<Option<bool>, RedisError> {
         let mut get = cmd("HGET");
         get.arg(call_key(call.as_str())).arg("node");
         let Some(node) = self.command::<Option<String>>(&get).await? else { return Ok(None) };

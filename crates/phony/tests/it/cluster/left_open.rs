@@ -167,3 +167,25 @@ async fn a_call_of_ours_that_rings_is_ended_after_a_restart() {
     let record = ended(&town, &call, 10).await;
     assert!(record.sessions.is_empty(), "nobody was reached: {record:#?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transferred_call_of_a_dead_server_is_ended_by_another() {
+    let mut town = Town::start(2, 8.0, Brain::Echo).await;
+    let call = transferred(&town, Answers::Person { after_ms: 500 }, "answered").await;
+    let owner = town.owner().await;
+    town.nodes[owner].kill();
+    let order = json!({ "callSid": call });
+    let mut answers = Vec::new();
+    until(30, async || {
+        let (status, answer) = town.post(1 - owner, "/override/end", &order).await;
+        answers.push((status, answer));
+        // As long as it may be alive, nothing is done.
+        (status != 503).then_some(())
+    })
+    .await;
+    assert_eq!(answers.last().unwrap().0, 200, "{answers:?}");
+    let record = ended(&town, &call, 20).await;
+    assert_eq!(record.end, Some(End::ApiEnded), "{record:#?}");
+    let events = town.history(1 - owner, &call).await;
+    assert_eq!(events.last().unwrap()["reason"], "supervisor_ended", "{events:#?}");
+}
