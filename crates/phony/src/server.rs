@@ -53,7 +53,7 @@ use keeping::{Keeping, Kept};
 pub use crate::data_dir::make_folder;
 
 /// How long an HTTP request may take; sockets are not requests.
-const REQUEST_LIMIT: Duration = Duration::from_secs(30);
+pub(crate) const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// How long what remains may take to end once everything was told to.
 const END_LIMIT: Duration = Duration::from_secs(5);
 

@@ -31,6 +31,7 @@ use crate::safety::Safety;
 use crate::safety::pace::Slot;
 use crate::session::{self, HangUp, Outbound, Start};
 use crate::socket::Socket;
+pub(crate) use adopt::ORDER_LIMIT;
 use pass::Passes;
 pub(crate) use ringing::Ringing;
 

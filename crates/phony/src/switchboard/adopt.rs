@@ -35,7 +35,7 @@ const REPORT_TRIES: u32 = 600;
 const REPORT_AGAIN: Duration = Duration::from_secs(1);
 /// For how long, and how long after each other, an order is tried at a call that moves, whose line is
 /// lost or whose server cannot be reached.
-const ORDER_LIMIT: Duration = Duration::from_secs(3);
+pub(crate) const ORDER_LIMIT: Duration = Duration::from_secs(3);
 const ORDER_TRY: Duration = Duration::from_millis(15);
 /// How long another server has at least to carry out an order.
 const ORDER_LEAST: Duration = Duration::from_millis(500);

@@ -189,3 +189,19 @@ async fn a_transferred_call_of_a_dead_server_is_ended_by_another() {
     let events = town.history(1 - owner, &call).await;
     assert_eq!(events.last().unwrap()["reason"], "supervisor_ended", "{events:#?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_through_another_server_is_answered_as_late_as_the_carrier() {
+    // Whoever connects there is not answered.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let api = format!("http://{}", silent.local_addr().unwrap());
+    let variables = vec![("TWILIO_API_BASE_URL", api)];
+    let town = Town::of(Plan { variables, ..Plan::default() }).await;
+    let call = transferred(&town, Answers::Person { after_ms: 500 }, "answered").await;
+    let owner = town.owner().await;
+    let order = json!({ "callSid": call });
+    let (status, answer) = town.post(1 - owner, "/override/end", &order).await;
+    let error = &answer["error"];
+    assert_eq!((status, &error["code"]), (502, &json!("TWILIO_ERROR")), "{answer}");
+    assert_eq!(error["details"]["retried"], true, "{answer}");
+}
