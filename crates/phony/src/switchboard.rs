@@ -33,6 +33,7 @@ use crate::session::{self, HangUp, Outbound, Start};
 use crate::socket::Socket;
 pub(crate) use adopt::ORDER_LIMIT;
 use pass::Passes;
+pub use ringing::Over;
 pub(crate) use ringing::Ringing;
 
 /// Carriers' reports that are kept until they can be passed on.
@@ -66,6 +67,8 @@ pub struct Switchboard {
     pub reports: Arc<Semaphore>,
     /// Which supervisors are there.
     pub supervisors: Arc<Supervisors>,
+    /// Calls that were reported as over.
+    pub over: Over,
     /// What tokens say by themselves.
     pub passes: Passes,
     /// How a call reaches its model.

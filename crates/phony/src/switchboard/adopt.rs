@@ -225,11 +225,18 @@ impl Switchboard {
             return Ok(());
         }
         let is_end = matches!(report, Report::Over(_));
+        if is_end {
+            self.over.note(call);
+        }
         if let Some(cluster) = &self.cluster {
             match self.ask_elsewhere(cluster, call, Wish::Report(report)).await {
                 Err(Unreached::NoRedis) => return Err(Hitch::Unreached(Unreached::NoRedis)),
                 Err(Unreached::Moving) if !is_end => return Err(Hitch::Gone),
                 Err(Unreached::Silent | Unreached::Uncertain | Unreached::Moving) => {}
+                Err(Unreached::Unknown) if is_end => {
+                    cluster.over_unheard(call).await;
+                    return Ok(());
+                }
                 Ok(_) | Err(Unreached::Unknown | Unreached::Ended) => return Ok(()),
             }
         } else if self.history.line(call).await?.is_none_or(|line| line.end.is_some()) {
