@@ -52,4 +52,4 @@ pub use model::{Fault, FromModel, Item, ItemBody, Outcome, Prices, ToModel, Usag
 pub use party::recorded_party;
 pub use phase::Phase;
 pub use policy::{Agent, Approval, ApprovalRules, ApprovalTimeout, Phrases, Policy};
-pub use snapshot::{Snapshot, Turn, TurnSpeaker};
+pub use snapshot::{Kept, Snapshot, Turn, TurnSpeaker};

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use phony_call::{
-    Action, Agent, Call, CallSid, Country, Direction, Event, FromCarrier, Identity, Input,
-    LeftBehind, NotHungUp, Output, PhoneNumber, Policy, Progress,
+    Action, Agent, Call, CallSid, Country, Direction, Event, FromCarrier, Identity, Input, Kept,
+    LeftBehind, NotHungUp, Output, Phase, PhoneNumber, Policy, Progress, Snapshot,
 };
 
 /// A call, and what it has told.
@@ -56,6 +56,10 @@ impl Told {
     fn left(&self, seconds: u64) -> LeftBehind {
         Call::left_behind(&Policy::default(), &self.events, at(seconds))
     }
+
+    fn phase(&self, kept: Kept) -> Phase {
+        Snapshot::recall(&self.events, kept).unwrap().phase
+    }
 }
 
 fn at(seconds: u64) -> Timestamp {
@@ -103,4 +107,22 @@ fn a_call_of_ours_goes_on_as_long_as_it_may_ring() {
     let ring = Policy::default().connect.as_secs();
     assert_eq!((told.left(3), told.left(2 + ring)), (LeftBehind::GoesOn, LeftBehind::Waits));
     assert_eq!(Told::new(Direction::Inbound).left(1), LeftBehind::Waits, "its caller asks again");
+}
+
+#[test]
+fn a_call_that_is_not_here_is_told_as_its_events_have_it() {
+    let mut told = Told::new(Direction::Inbound);
+    assert_eq!(told.phase(Kept::Elsewhere), Phase::Ringing);
+    told.hears(0, FromCarrier::Connected);
+    assert_eq!(told.phase(Kept::Elsewhere), Phase::Greeting);
+    assert_eq!(told.phase(Kept::ByNobody), Phase::Lost);
+    told.does(5, Action::TakeOver);
+    assert_eq!(told.phase(Kept::Elsewhere), Phase::HumanSpeaks);
+    told = transferred();
+    assert_eq!(told.phase(Kept::Elsewhere), Phase::Transferring);
+    assert_eq!(told.phase(Kept::ByNobody), Phase::Transferring);
+    told.does(20, Action::End);
+    assert_eq!(told.phase(Kept::Elsewhere), Phase::Ending);
+    told.hears(21, FromCarrier::HungUp);
+    assert_eq!(told.phase(Kept::Elsewhere), Phase::Ended);
 }
