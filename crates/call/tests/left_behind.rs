@@ -34,9 +34,9 @@ impl Told {
     }
 
     fn keep(&mut self, outputs: Vec<Output>) {
-        let stored = outputs.into_iter().filter_map(|output| match output {
-            Output::Event(event) if event.seq.is_some() => Some(event),
-            _ => None,
+        let stored = outputs.into_iter().filter_map(|output| {
+            let Output::Event(event) = output else { return None };
+            event.seq.is_some().then_some(event)
         });
         self.events.extend(stored);
     }
