@@ -45,6 +45,25 @@ pub enum Action {
     },
 }
 
+impl Action {
+    /// Whether it can only be done on the call's line. What cannot may be done by any server, for the
+    /// carrier is asked.
+    #[must_use]
+    pub fn needs_line(&self) -> bool {
+        match self {
+            Self::End => false,
+            Self::Say { .. }
+            | Self::Press(_)
+            | Self::Transfer(_)
+            | Self::Answer { .. }
+            | Self::Whisper(_)
+            | Self::TakeOver
+            | Self::Release
+            | Self::Reject { .. } => true,
+        }
+    }
+}
+
 /// Why an action was not done. The call is as it was.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum Refused {

@@ -30,6 +30,7 @@ use jiff::Timestamp;
 use self::ending::Ending;
 use self::hang_up::HangingUp;
 pub use self::holder::Presence;
+pub use self::moving::LeftBehind;
 use self::reply::{Reply, Written};
 use crate::carrier::{FromCarrier, ToCarrier};
 use crate::deadline::{Deadline, Deadlines};

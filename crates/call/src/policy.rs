@@ -84,6 +84,14 @@ pub struct Policy {
     pub hard_cost: f64,
 }
 
+impl Policy {
+    /// The longest that a call can last once it is dialled on: the other party rings, then speaks.
+    #[must_use]
+    pub fn longest_dialled(&self) -> Duration {
+        self.ring + self.max_call
+    }
+}
+
 impl Default for Policy {
     fn default() -> Self {
         Self {

@@ -111,6 +111,15 @@ pub enum TurnSpeaker {
     Keypad,
 }
 
+/// Who has a call that is not live here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// Nobody, until somebody goes on with it.
+    ByNobody,
+    /// Another server, as far as is known.
+    Elsewhere,
+}
+
 impl Call {
     /// The call as it stands at `now`.
     #[must_use]
@@ -121,9 +130,10 @@ impl Call {
 
 impl Snapshot {
     /// A call that is not live here, as its stored events tell it; `None` if they do not begin
-    /// with a start. One that has not ended is shown with its line lost.
+    /// with a start. One that nobody has, and that had a line, is shown with its line lost; one that
+    /// another server has is shown as it was at its last event.
     #[must_use]
-    pub fn recall(events: &[Event]) -> Option<Self> {
+    pub fn recall(events: &[Event], kept: Kept) -> Option<Self> {
         let (start, last) = (events.first()?, events.last()?);
         let EventBody::SessionStart { agent, scenario, .. } = &start.body else { return None };
         let identity = Identity::of_start(start)?;
@@ -137,7 +147,7 @@ impl Snapshot {
         } else {
             u64::try_from(lasted).unwrap_or(0)
         };
-        let phase = if transcript.ended.is_some() { Phase::Ended } else { Phase::Lost };
+        let phase = phase_of(&transcript, kept);
         Some(Self::of(&Parts {
             identity: &identity,
             agent,
@@ -205,6 +215,38 @@ impl Snapshot {
             estimated_cost_usd: parts.estimated_cost_usd,
             last_seq: transcript.seq,
             counters: Counters::default(),
+        }
+    }
+}
+
+/// What a call was doing at its last event.
+fn phase_of(transcript: &Transcript, kept: Kept) -> Phase {
+    if transcript.ended.is_some() {
+        Phase::Ended
+    } else if transcript.hanging_up.is_some() {
+        Phase::Ending
+    } else if transcript.transfer.is_some() {
+        Phase::Transferring
+    } else if !transcript.connected {
+        Phase::Ringing
+    } else if kept == Kept::ByNobody || transcript.handed_over {
+        Phase::Lost
+    } else if transcript.human {
+        Phase::HumanSpeaks
+    } else if transcript.held.is_some() || !transcript.questions.is_empty() {
+        Phase::OnHold
+    } else if transcript.heard.is_some() {
+        Phase::Speaking
+    } else {
+        match transcript.entries.last().map(|entry| &entry.body) {
+            None => Phase::Greeting,
+            Some(EntryBody::Caller(_) | EntryBody::Keys(_)) => Phase::Thinking,
+            Some(
+                EntryBody::Ours { .. }
+                | EntryBody::Note(_)
+                | EntryBody::ToolCall(_)
+                | EntryBody::ToolResult { .. },
+            ) => Phase::Listening,
         }
     }
 }

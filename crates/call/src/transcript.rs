@@ -74,6 +74,8 @@ pub(crate) struct Transcript {
     pub(crate) heard: Option<Heard>,
     /// The carrier is asked to end the call: why, and by whom.
     pub(crate) hanging_up: Option<(EndReason, By)>,
+    /// When that, or the last transfer, began.
+    pub(crate) away_since: Option<Timestamp>,
     /// What was found out first about who answered a call of ours.
     pub(crate) answerer: Option<Answerer>,
     /// The far side converses: it is a person.
@@ -204,7 +206,10 @@ impl Transcript {
                     self.answerer.get_or_insert(*who);
                 }
             }
-            EventBody::HangingUp { reason, by } => self.hanging_up = Some((*reason, *by)),
+            EventBody::HangingUp { reason, by } => {
+                self.hanging_up = Some((*reason, *by));
+                self.away_since = Some(event.at);
+            }
             EventBody::SessionStart { .. }
             | EventBody::AssistantDelta { .. }
             | EventBody::Interrupt { .. }
@@ -215,6 +220,7 @@ impl Transcript {
                 let reason =
                     if self.by_policy { EndReason::ModelFailed } else { EndReason::Transferred };
                 self.transfer = PhoneNumber::parse(target).ok().map(|target| (target, reason));
+                self.away_since = Some(event.at);
             }
             EventBody::AssistantHeard { text, source, turn } => {
                 let heard = Heard { text: text.clone(), source: *source, turn: *turn };

@@ -46,7 +46,7 @@ use crate::registry::{Registry, hex, random_token};
 use crate::safety::{self, Safety};
 use crate::store::{Store, StoreError};
 use crate::switchboard::pass::Passes;
-use crate::switchboard::{Clock, Life, Models, REPORTS, Softphone, Switchboard};
+use crate::switchboard::{Clock, Life, Models, Over, REPORTS, Softphone, Switchboard};
 use crate::telemetry;
 use keeping::{Keeping, Kept};
 
@@ -357,6 +357,7 @@ fn switchboard(
         cluster,
         reports: Arc::new(tokio::sync::Semaphore::new(REPORTS)),
         supervisors,
+        over: Over::default(),
         passes,
         models,
         softphone,

@@ -123,8 +123,19 @@ fn begin(start: Start, crew: Crew) -> Option<Box<Held>> {
         record.goes_on = true;
         return None;
     };
-    // Who may never answer needs no model yet.
-    let asleep = outbound.is_some() && call.phase() == Phase::Ringing;
+    // Who may never answer, or never come back, needs no model yet.
+    let asleep = match call.phase() {
+        Phase::Ringing => outbound.is_some(),
+        Phase::Transferring | Phase::Ending => true,
+        Phase::Greeting
+        | Phase::Listening
+        | Phase::Thinking
+        | Phase::Speaking
+        | Phase::OnHold
+        | Phase::HumanSpeaks
+        | Phase::Lost
+        | Phase::Ended => false,
+    };
     let mut session = Session {
         call,
         publisher: record.publisher.clone(),
@@ -238,7 +249,7 @@ impl Session {
     fn end_at_once(&mut self) {
         (self.killed, self.finished) = (true, true);
         // Cut off, but whoever is asked next goes on with it.
-        self.handed_over |= self.hand_over.is_cancelled();
+        self.handed_over |= self.hand_over.is_cancelled() || self.call.goes_on_by_itself();
     }
 
     /// Lines that come too late are told so, by the closing of their port.

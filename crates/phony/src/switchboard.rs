@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use phony_call::{CallSid, Countries, Direction, Event, Identity, PhoneNumber};
+use phony_call::{CallSid, Countries, Direction, Event, Identity, PhoneNumber, Policy};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -31,7 +31,9 @@ use crate::safety::Safety;
 use crate::safety::pace::Slot;
 use crate::session::{self, HangUp, Outbound, Start};
 use crate::socket::Socket;
+pub(crate) use adopt::ORDER_LIMIT;
 use pass::Passes;
+pub use ringing::Over;
 pub(crate) use ringing::Ringing;
 
 /// Carriers' reports that are kept until they can be passed on.
@@ -65,6 +67,8 @@ pub struct Switchboard {
     pub reports: Arc<Semaphore>,
     /// Which supervisors are there.
     pub supervisors: Arc<Supervisors>,
+    /// Calls that were reported as over.
+    pub over: Over,
     /// What tokens say by themselves.
     pub passes: Passes,
     /// How a call reaches its model.
@@ -286,11 +290,7 @@ impl Switchboard {
             let own = PhoneNumber::parse(ours).map(Countries::of).unwrap_or_default();
             Arc::make_mut(&mut of_call_itself).transfers.countries = own;
         }
-        let mut policy = agent.limits.within(&self.config.policy);
-        if outbound.is_some() {
-            // The carrier ends the ringing; its report may be late.
-            policy.connect = policy.connect.max(self.config.dialing.ring + REPORT);
-        }
+        let policy = self.policy_of(&agent, outbound.is_some());
         let models = self.models.clone();
         let hang_up = (identity.carrier != carriers::SOFTPHONE).then(|| HangUp {
             call: sid.clone(),
@@ -314,6 +314,22 @@ impl Switchboard {
             supervisors: Arc::clone(&self.supervisors),
         };
         self.lanes.spawn(&self.calls, session::run(Box::new(start)));
+    }
+
+    /// The limits and timings of a call that began like this; `None` if it is no beginning.
+    pub(crate) fn policy_of_start(&self, start: &Event) -> Option<Policy> {
+        let identity = Identity::of_start(start)?;
+        let agent = self.agents.of_start(&start.body, &self.config);
+        Some(self.policy_of(&agent, identity.direction == Direction::Outbound))
+    }
+
+    fn policy_of(&self, agent: &Agent, is_ours: bool) -> Policy {
+        let mut policy = agent.limits.within(&self.config.policy);
+        if is_ours {
+            // The carrier ends the ringing; its report may be late.
+            policy.connect = policy.connect.max(self.config.dialing.ring + REPORT);
+        }
+        policy
     }
 
     /// The way to a live call.

@@ -1,6 +1,6 @@
 //! Last words, hanging up, dialling on, and what a carrier is told that asks how to go on.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::acknowledgement::is_acknowledgement;
 use super::reply::Then;
@@ -237,8 +237,13 @@ impl Call {
     fn dialled_on(&mut self, now: Instant, target: PhoneNumber, reason: EndReason) {
         self.state = State::Transferring { target, reason };
         self.deadlines.clear(Deadline::Reconnect);
-        let longest = self.policy.ring + self.policy.max_call;
-        self.deadlines.set(Deadline::Dialled, now + longest);
+        self.dialled_for(now, Duration::ZERO);
+    }
+
+    /// Sets the time by which a call must be over in which somebody else has spoken for so long.
+    pub(super) fn dialled_for(&mut self, now: Instant, so_far: Duration) {
+        let rest = self.policy.longest_dialled().saturating_sub(so_far);
+        self.deadlines.set(Deadline::Dialled, now + rest);
     }
 
     fn executed(
@@ -289,8 +294,9 @@ impl Call {
             State::Ringing | State::Lost { .. } => {
                 self.hang_up_behind(now, EndReason::Shutdown);
             }
-            // The two go on without us.
-            State::Transferring { .. } => self.finish(now, EndReason::Transferred),
+            // The two go on without us, and if nobody answers, the caller comes back to whoever is
+            // there by then.
+            State::Transferring { .. } => self.let_go(),
             State::Ending(_) => self.end_firmly(),
             State::HangingUp(_) | State::Gone | State::Ended => {}
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {

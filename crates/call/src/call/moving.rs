@@ -1,18 +1,54 @@
 //! The call moves: rebuilt from its events after its node died, or handed over by a node that stops.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
 use super::{Call, Identity, Output, State};
 use crate::carrier::{Next, ToCarrier};
 use crate::deadline::Deadline;
-use crate::event::{Event, EventBody};
+use crate::event::{Direction, Event, EventBody};
 use crate::policy::{Agent, Policy};
 use crate::transcript::{Heard, Transcript};
 
+/// What becomes of a call that was open when its process died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeftBehind {
+    /// It needs no line, and whoever is there goes on with it unasked.
+    GoesOn,
+    /// Its line was lost: whoever is asked for it goes on with it, as long as a lost line is waited
+    /// for.
+    Waits,
+}
+
 impl Call {
+    /// What becomes of the call of these events now that its process is dead. One that the carrier is
+    /// to end is ended; one that somebody else speaks in, or of ours that rings, is waited for as long
+    /// as that may last.
+    #[must_use]
+    pub fn left_behind(policy: &Policy, events: &[Event], wall: Timestamp) -> LeftBehind {
+        let (Some(start), Some(last)) = (events.first(), events.last()) else {
+            return LeftBehind::Waits;
+        };
+        let Some(identity) = Identity::of_start(start) else { return LeftBehind::Waits };
+        let mut transcript = Transcript::default();
+        for event in events {
+            transcript.apply(event);
+        }
+        let goes_on = if transcript.ended.is_some() {
+            false
+        } else if transcript.hanging_up.is_some() {
+            true
+        } else if transcript.transfer.is_some() {
+            since(transcript.away_since, wall) < policy.longest_dialled()
+        } else {
+            let is_ours = identity.direction == Direction::Outbound;
+            is_ours && !transcript.connected && since(Some(last.at), wall) < policy.connect
+        };
+        if goes_on { LeftBehind::GoesOn } else { LeftBehind::Waits }
+    }
+
     /// The same call, rebuilt from its stored events. Its line is lost, and it waits for it to come
     /// back; or it still rings, or is being dialled on, as it was. `None` if the events do not begin
     /// with a start or if the call has ended.
@@ -44,9 +80,9 @@ impl Call {
         }
         if let Some((reason, by)) = call.transcript.hanging_up {
             call.hangs_up(now, reason, by);
+            call.dialled_for(now, since(call.transcript.away_since, wall));
         } else if let Some((target, reason)) = call.transcript.transfer.clone() {
-            let longest = call.policy.ring + call.policy.max_call;
-            call.deadlines.set(Deadline::Dialled, now + longest);
+            call.dialled_for(now, since(call.transcript.away_since, wall));
             call.state = State::Transferring { target, reason };
         } else if call.transcript.connected {
             // Without an opening line the model begins, and nobody has heard it yet.
@@ -126,9 +162,33 @@ impl Call {
         }
     }
 
-    fn let_go(&mut self) {
+    /// Whether the call goes on although its process ends at once: it has no line with us, and its
+    /// record must not say that it is over.
+    #[must_use]
+    pub fn goes_on_by_itself(&self) -> bool {
+        match &self.state {
+            State::Transferring { .. } | State::HangingUp(_) => true,
+            State::Ringing
+            | State::Listening { .. }
+            | State::Replying(_)
+            | State::OnHold
+            | State::HumanSpeaks
+            | State::Lost { .. }
+            | State::Ending(_)
+            | State::Gone
+            | State::Ended => false,
+        }
+    }
+
+    pub(super) fn let_go(&mut self) {
         self.state = State::Gone;
         self.deadlines.clear_all();
         self.outputs.push(Output::HandedOver);
     }
+}
+
+/// How long ago that was; nothing for what lies ahead, as after a clock was set back.
+fn since(then: Option<Timestamp>, wall: Timestamp) -> Duration {
+    let ago = then.map(|then| wall.duration_since(then)).unwrap_or_default();
+    Duration::try_from(ago).unwrap_or_default()
 }

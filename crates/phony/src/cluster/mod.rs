@@ -60,6 +60,8 @@ const TOKEN_LIFE: Duration = Duration::from_mins(2);
 /// For how long it is known which node was asked about a call: much longer than it takes to write
 /// its first events.
 const RINGING: Duration = Duration::from_mins(10);
+/// What stands in the place of the node that was asked first, where the call was over before.
+pub(crate) const OVER: &str = "over";
 /// For how long it is known who used up what works once.
 const USED: Duration = Duration::from_mins(1);
 /// How long a link that logs in once is good.
@@ -216,6 +218,13 @@ impl Cluster {
         let mut connection = self.connection.clone();
         let (first,): (Option<String>,) = pipeline.query_async(&mut connection).await?;
         Ok(first.filter(|node| *node != self.node))
+    }
+
+    /// Says that a call that nobody has is over: whoever is asked about it late does not begin it.
+    pub(crate) async fn over_unheard(&self, call: &CallSid) {
+        let mut set = cmd("SET");
+        set.arg(format!("{PREFIX}rings:{call}")).arg(OVER).arg("PX").arg(millis(RINGING));
+        drop(self.command::<Value>(&set).await);
     }
 
     /// Uses a token up, whoever handed it out; if it was good for this call, gives the node that
@@ -383,7 +392,7 @@ impl Cluster {
     }
 
     /// Whether the node that has a call is alive; `None` if nobody has it.
-    async fn owner_lives(&self, call: &CallSid) -> Result<Option<bool>, RedisError> {
+    pub(crate) async fn owner_lives(&self, call: &CallSid) -> Result<Option<bool>, RedisError> {
         let mut get = cmd("HGET");
         get.arg(call_key(call.as_str())).arg("node");
         let Some(node) = self.command::<Option<String>>(&get).await? else { return Ok(None) };

@@ -18,9 +18,11 @@ use tokio::time::{sleep, timeout};
 
 use super::words::{Letter, Reply};
 use super::{Cluster, Unreached, millis, node_channel};
+use crate::dialer::HANG_UP_LIMIT;
 use crate::registry::{Order, random_token};
+use crate::server::REQUEST_LIMIT;
 use crate::store::redis::{PREFIX, call_key};
-use crate::switchboard::Switchboard;
+use crate::switchboard::{ORDER_LIMIT, Switchboard};
 
 /// How long after the last time an order is sent again if there is no answer.
 const SEND_AGAIN: Duration = Duration::from_millis(150);
@@ -28,8 +30,17 @@ const SEND_AGAIN: Duration = Duration::from_millis(150);
 const LISTEN_AGAIN: Duration = Duration::from_millis(50);
 /// How long an order that was taken may go unanswered after its time.
 const LATE_ANSWER: Duration = Duration::from_millis(1500);
+/// The same where the carrier must answer first: an order that was taken in the last moment of its
+/// time is answered as late as the carrier answers.
+const LATE_END: Duration = HANG_UP_LIMIT.saturating_add(LATE_ANSWER);
 /// How long Redis knows what became of an order. Longer than anybody asks for it.
 const KEPT: Duration = Duration::from_mins(1);
+const _: () = {
+    assert!(LATE_END.as_millis() > HANG_UP_LIMIT.as_millis(), "the carrier has its time");
+    let asked = ORDER_LIMIT.as_millis() + LATE_END.as_millis();
+    assert!(asked < KEPT.as_millis(), "an answer is kept as long as it is asked for");
+    assert!(asked < REQUEST_LIMIT.as_millis(), "who ordered it hears the answer");
+};
 /// Questions and orders of others whose answers are remembered here.
 const REMEMBERED: usize = 4096;
 /// What stands in the place of a node that takes an order, where it was withdrawn.
@@ -141,7 +152,8 @@ impl Cluster {
                 Err(_) => Unreached::Silent,
             },
         };
-        self.withdraw(&id, answer, why).await
+        let late = if order.action.needs_line() { LATE_ANSWER } else { LATE_END };
+        self.withdraw(&id, answer, why, late).await
     }
 
     /// Sends an order until there is an answer, wherever the call is by then; an error if nobody can
@@ -173,12 +185,14 @@ impl Cluster {
         }
     }
 
-    /// Sees to it that an order is not carried out any more, unless it was.
+    /// Sees to it that an order is not carried out any more, unless it was; if it was taken, its
+    /// answer is waited for, so long.
     async fn withdraw(
         &self,
         id: &str,
         mut answer: oneshot::Receiver<Reply>,
         why: Unreached,
+        late: Duration,
     ) -> Result<Reply, Unreached> {
         let settling = async {
             loop {
@@ -194,7 +208,7 @@ impl Cluster {
                 sleep(LISTEN_AGAIN).await;
             }
         };
-        let settled = timeout(LATE_ANSWER, async {
+        let settled = timeout(late, async {
             tokio::select! {
                 Ok(reply) = &mut answer => Ok(reply),
                 settled = settling => settled,

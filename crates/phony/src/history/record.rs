@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use axum::extract::ws::Utf8Bytes;
-use phony_call::{By, Event, EventBody, Snapshot, Stage, TurnId};
+use phony_call::{By, Event, EventBody, Kept, Snapshot, Stage, TurnId};
 use serde_json::{Map, Value, json};
 
 use crate::store::CallLine;
 use crate::store::line::word;
 
 /// The document about a call. `snapshot` is the call's own word on itself, if it is live here; else
-/// its events are asked. `None` if the events do not begin with a start.
+/// its events are asked, and who has it. `None` if the events do not begin with a start.
 ///
 /// - `status`, `live`, `endedAt`
 /// - `turns`, each with its `latency` by stage if the model made it
@@ -19,10 +19,15 @@ use crate::store::line::word;
 /// - `overrides`: what supervisors did, questions and answers included
 /// - `latencies`, `errors`, `resumed`
 #[must_use]
-pub fn record(line: &CallLine, snapshot: Option<Value>, events: &[Utf8Bytes]) -> Option<Value> {
+pub fn record(
+    line: &CallLine,
+    snapshot: Option<Value>,
+    events: &[Utf8Bytes],
+    kept: Kept,
+) -> Option<Value> {
     let events: Vec<Event> =
         events.iter().filter_map(|json| serde_json::from_str(json).ok()).collect();
-    let recalled = || serde_json::to_value(Snapshot::recall(&events)?).ok();
+    let recalled = || serde_json::to_value(Snapshot::recall(&events, kept)?).ok();
     let is_live = snapshot.is_some();
     let Value::Object(mut fields) = snapshot.or_else(recalled)? else { return None };
     let state = if line.end.is_none() { "live" } else { "ended" };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use phony_call::{Call, CallSid, Event, LeftBehind};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -118,7 +119,8 @@ async fn tidy(store: Arc<dyn Store>) {
     }
 }
 
-/// Closes the calls that a process left open when it died, once they had time to come back.
+/// Goes on with the calls that a process left open when it died and that need no line, and closes the
+/// others once they had time to come back.
 async fn close_left_open(store: Arc<dyn Store>, switchboard: Arc<Switchboard>) {
     let left = match store.open().await {
         Ok(left) => left,
@@ -130,13 +132,41 @@ async fn close_left_open(store: Arc<dyn Store>, switchboard: Arc<Switchboard>) {
         return;
     }
     tracing::info!(calls = left.len(), "calls were left open; they may be taken up again");
+    let mut waiting = Vec::new();
+    for line in left {
+        if !goes_on(&*store, &switchboard, &line.sid).await
+            || switchboard.adopt(&line.sid).await.is_none()
+        {
+            waiting.push(line);
+        }
+    }
     sleep(switchboard.config.policy.reconnect).await;
     let gone = |line: &CallLine| switchboard.registry.find(&line.sid).is_none();
-    for line in left.into_iter().filter(gone) {
+    for line in waiting.into_iter().filter(gone) {
         match close_abandoned(&*store, &line).await {
             Ok(true) => tracing::info!(callSid = %line.sid, "the call did not come back"),
             Ok(false) => {}
             Err(error) => tracing::warn!(error = error.chain(), "a call stays open"),
         }
+    }
+}
+
+/// Whether a call goes on unasked that was left open.
+async fn goes_on(store: &dyn Store, switchboard: &Switchboard, call: &CallSid) -> bool {
+    let events = match store.events(call, 0).await {
+        Ok(events) => events.unwrap_or_default(),
+        Err(error) => {
+            tracing::warn!(callSid = %call, error = error.chain(), "a call cannot be read");
+            return false;
+        }
+    };
+    let events: Vec<Event> =
+        events.iter().filter_map(|event| serde_json::from_str(event).ok()).collect();
+    let Some(policy) = events.first().and_then(|start| switchboard.policy_of_start(start)) else {
+        return false;
+    };
+    match Call::left_behind(&policy, &events, (switchboard.clock.wall)()) {
+        LeftBehind::GoesOn => true,
+        LeftBehind::Waits => false,
     }
 }

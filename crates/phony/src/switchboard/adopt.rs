@@ -35,7 +35,7 @@ const REPORT_TRIES: u32 = 600;
 const REPORT_AGAIN: Duration = Duration::from_secs(1);
 /// For how long, and how long after each other, an order is tried at a call that moves, whose line is
 /// lost or whose server cannot be reached.
-const ORDER_LIMIT: Duration = Duration::from_secs(3);
+pub(crate) const ORDER_LIMIT: Duration = Duration::from_secs(3);
 const ORDER_TRY: Duration = Duration::from_millis(15);
 /// How long another server has at least to carry out an order.
 const ORDER_LEAST: Duration = Duration::from_millis(500);
@@ -225,11 +225,18 @@ impl Switchboard {
             return Ok(());
         }
         let is_end = matches!(report, Report::Over(_));
+        if is_end {
+            self.over.note(call);
+        }
         if let Some(cluster) = &self.cluster {
             match self.ask_elsewhere(cluster, call, Wish::Report(report)).await {
                 Err(Unreached::NoRedis) => return Err(Hitch::Unreached(Unreached::NoRedis)),
                 Err(Unreached::Moving) if !is_end => return Err(Hitch::Gone),
                 Err(Unreached::Silent | Unreached::Uncertain | Unreached::Moving) => {}
+                Err(Unreached::Unknown) if is_end => {
+                    cluster.over_unheard(call).await;
+                    return Ok(());
+                }
                 Ok(_) | Err(Unreached::Unknown | Unreached::Ended) => return Ok(()),
             }
         } else if self.history.line(call).await?.is_none_or(|line| line.end.is_some()) {
@@ -326,10 +333,6 @@ impl Switchboard {
         order: &Order,
         limit: Duration,
     ) -> ControlFlow<Result<(), ApiError>, ApiError> {
-        let done = |done: Result<(), Refused>| match done {
-            Err(lost @ Refused::LineLost) => ControlFlow::Continue(lost.into()),
-            done => ControlFlow::Break(done.map_err(ApiError::from)),
-        };
         if let Some(handle) = self.find(call)
             && let Some(answer) =
                 handle.ask(|reply| Letter::Act { order: order.clone(), reply }).await
@@ -337,7 +340,15 @@ impl Switchboard {
             return done(answer);
         }
         if let Some(cluster) = &self.cluster {
-            return match self.known_here(call, cluster.order(call, order, limit).await) {
+            let told = self.known_here(call, cluster.order(call, order, limit).await);
+            // A node that may be alive is not robbed.
+            if matches!(told, Err(Unreached::Silent))
+                && !order.action.needs_line()
+                && matches!(cluster.owner_lives(call).await, Ok(Some(false)))
+            {
+                return self.act_on_adopted(call, order).await;
+            }
+            return match told {
                 Ok(Reply::Done) => done(Ok(())),
                 Ok(Reply::Refused(refused)) => done(Err(refused)),
                 // Nothing was done, and will not be.
@@ -355,8 +366,36 @@ impl Switchboard {
             Err(error) => Err(error.into()),
             Ok(None) => Err(ApiError::call_not_found()),
             Ok(Some(line)) if line.end.is_some() => Err(Unreached::Ended.into()),
+            Ok(Some(_)) if !order.action.needs_line() => {
+                return self.act_on_adopted(call, order).await;
+            }
             Ok(Some(_)) => return ControlFlow::Continue(ApiError::lost()),
         })
+    }
+
+    /// Goes on with a call whose process is dead, to do what needs no line.
+    async fn act_on_adopted(
+        &self,
+        call: &CallSid,
+        order: &Order,
+    ) -> ControlFlow<Result<(), ApiError>, ApiError> {
+        // What goes on here now is told to stop at once.
+        if self.life.stop.is_cancelled() {
+            return ControlFlow::Continue(ApiError::lost());
+        }
+        let handle = match self.adopt_from(call, None).await {
+            Ok(handle) => handle,
+            Err(Hitch::Over) => return ControlFlow::Break(Err(Unreached::Ended.into())),
+            Err(Hitch::Unknown) => return ControlFlow::Break(Err(ApiError::call_not_found())),
+            Err(Hitch::Gone) => return ControlFlow::Continue(ApiError::lost()),
+            Err(Hitch::Unreached(why)) => return ControlFlow::Continue(why.into()),
+            Err(Hitch::Redis(_)) => return ControlFlow::Continue(Unreached::NoRedis.into()),
+            Err(Hitch::Store(error)) => return ControlFlow::Continue(error.into()),
+        };
+        match handle.ask(|reply| Letter::Act { order: order.clone(), reply }).await {
+            Some(answer) => done(answer),
+            None => ControlFlow::Continue(ApiError::lost()),
+        }
     }
 
     /// Goes on with a call that is not here. The process that has it, if it still answers, lets go
@@ -451,6 +490,14 @@ impl Switchboard {
         }
         let age = (self.clock.wall)().duration_since(up.at).unsigned_abs();
         Some(now.checked_sub(age).unwrap_or(now))
+    }
+}
+
+/// What the call says to an order; one whose line is lost may take it in a moment.
+fn done(done: Result<(), Refused>) -> ControlFlow<Result<(), ApiError>, ApiError> {
+    match done {
+        Err(lost @ Refused::LineLost) => ControlFlow::Continue(lost.into()),
+        done => ControlFlow::Break(done.map_err(ApiError::from)),
     }
 }
 

@@ -2,7 +2,8 @@
 //! question: a repeat gets the same answer as long as nobody is connected, and none later, or whoever
 //! has seen a question once could begin the call anew with it, or take its line over.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use phony_call::{CallSid, Event, EventBody, Identity};
@@ -10,7 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{Draining, Switchboard};
 use crate::agents::Agent;
-use crate::cluster::{Cluster, Reply, Unreached, Wish};
+use crate::cluster::{Cluster, OVER, Reply, Unreached, Wish};
 
 /// How long it may take to learn whether a call is known. The caller waits for the answer.
 const KNOWN_LIMIT: Duration = Duration::from_secs(1);
@@ -19,6 +20,9 @@ const CLAIM_LIMIT: Duration = Duration::from_millis(150);
 /// How often, and how long apart, a call is looked for that is on its way somewhere.
 const LOOKS: u32 = 5;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+
+/// How many calls are remembered as over.
+const REMEMBERED: usize = 1024;
 
 /// What the carrier is told.
 pub(crate) enum Ringing {
@@ -31,6 +35,29 @@ pub(crate) enum Ringing {
     },
     /// Nothing: somebody was connected already, the call is over, or nobody can take it.
     Nothing,
+}
+
+/// The calls that the carrier has reported as over here, the oldest forgotten first: the question how
+/// to answer one may be slower than that.
+#[derive(Debug, Default)]
+pub struct Over(Mutex<VecDeque<CallSid>>);
+
+impl Over {
+    /// A call is over.
+    pub(super) fn note(&self, call: &CallSid) {
+        let mut over = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if over.contains(call) {
+            return;
+        }
+        if over.len() == REMEMBERED {
+            over.pop_front();
+        }
+        over.push_back(call.clone());
+    }
+
+    fn has(&self, call: &CallSid) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(call)
+    }
 }
 
 /// What is known of a call that is not here.
@@ -53,6 +80,10 @@ impl Switchboard {
         wanted: Option<&str>,
     ) -> Result<Ringing, Draining> {
         let call = identity.sid.clone();
+        if self.over.has(&call) {
+            tracing::info!(callSid = %call, "a call is asked about that was reported as over");
+            return Ok(Ringing::Nothing);
+        }
         if let Some(ringing) = self.ring_here(&call).await {
             return Ok(ringing);
         }
@@ -152,6 +183,7 @@ impl Switchboard {
     async fn claim(&self, cluster: &Cluster, call: &CallSid) -> Option<Known> {
         match timeout(CLAIM_LIMIT, cluster.claim_ringing(call)).await {
             Ok(Ok(None) | Err(_)) | Err(_) => Some(Known::New),
+            Ok(Ok(Some(node))) if node == OVER => Some(Known::Past),
             Ok(Ok(Some(node))) => match cluster.ask_node(&node, call, Wish::Token).await {
                 Ok(reply) => self.told(call, reply),
                 // It takes the call just now, or has ended it and writes that.

@@ -4,6 +4,7 @@ mod alone;
 mod cut;
 mod holder;
 mod killed;
+mod left_open;
 mod listed;
 mod one_server;
 mod ours;

@@ -257,3 +257,27 @@ async fn every_attribute_of_the_relay_can_be_set() {
         assert!(body.contains(attribute), "{attribute} in {body}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_question_about_a_call_that_is_over_begins_none() {
+    let house = house().await;
+    let form = |call, status| {
+        [("CallSid", call), ("From", CALLER), ("To", CALLED), ("CallStatus", status)]
+    };
+    for path in ["/receive_call", "/start_call"] {
+        for status in ["completed", "busy", "failed", "no-answer", "canceled"] {
+            let (code, body) = house.webhook(path, &form("CA1", status)).await;
+            assert_eq!(code, 200, "{body}");
+            assert!(Twiml::parse(&body).unwrap().twiml.verbs.is_empty(), "{path} {status}: {body}");
+        }
+    }
+    // The report was faster than the question.
+    let (code, body) = house.webhook("/call_status", &form("CA2", "completed")).await;
+    assert_eq!(code, 204, "{body}");
+    let (code, body) = house.webhook("/receive_call", &form("CA2", "ringing")).await;
+    assert_eq!(code, 200, "{body}");
+    assert!(Twiml::parse(&body).unwrap().twiml.verbs.is_empty(), "{body}");
+    assert_eq!(house.running.switchboard.registry.count(), 0);
+    let (code, _) = house.get("/calls/CA1").await;
+    assert_eq!(code, 404);
+}

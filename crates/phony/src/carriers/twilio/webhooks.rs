@@ -78,6 +78,9 @@ pub(super) async fn start_call(
     Signed(form): Signed,
 ) -> Result<Document, ApiError> {
     let call = call_of(&form)?;
+    if VoiceRequest::from_form(&form).call_status.is_final() {
+        return Ok(Document::empty());
+    }
     // It may be faster than the answer to our own request, and reach another server.
     match switchboard.find_placed(&call, &VoiceRequest::from_form(&form).to).await {
         Started::Here => {
@@ -178,6 +181,10 @@ async fn answer(
 ) -> Result<Document, ApiError> {
     let call = call_of(form)?;
     let request = VoiceRequest::from_form(form);
+    if request.call_status.is_final() {
+        tracing::info!(callSid = %call, status = %request.call_status, "nobody is there any more");
+        return Ok(Document::empty());
+    }
     if !request.error_code.is_empty()
         && let Some(document) = after_failure(switchboard, &call, form).await?
     {

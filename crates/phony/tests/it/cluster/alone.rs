@@ -44,7 +44,7 @@ async fn stored(town: &Town, call: &str) -> Vec<Value> {
 }
 
 /// Waits until an event of this type is in the file.
-async fn is_stored(town: &Town, call: &str, kind: &str) {
+pub(super) async fn is_stored(town: &Town, call: &str, kind: &str) {
     until(20, async || {
         stored(town, call).await.iter().any(|event| event["type"] == kind).then_some(())
     })

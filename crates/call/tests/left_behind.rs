@@ -1,0 +1,128 @@
+//! What is said, and done, of a call whose process is dead or elsewhere: its events tell.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use phony_call::{
+    Action, Agent, Call, CallSid, Country, Direction, Event, FromCarrier, Identity, Input, Kept,
+    LeftBehind, NotHungUp, Output, Phase, PhoneNumber, Policy, Progress, Snapshot,
+};
+
+/// A call, and what it has told.
+struct Told {
+    call: Call,
+    start: Instant,
+    events: Vec<Event>,
+}
+
+impl Told {
+    #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
+    fn new(direction: Direction) -> Self {
+        let mut agent = Agent::new("assistant");
+        agent.greeting = Some("Hello.".into());
+        agent.transfers.countries = [Country::parse("US").unwrap()].into_iter().collect();
+        let (from, to) = ("+15005550100".to_owned(), "+15005550101".to_owned());
+        let sid = CallSid::parse("CA1").unwrap();
+        let identity = Identity { sid, from, to, direction, carrier: "test".into() };
+        let start = Instant::now();
+        let (call, outputs) = Call::new(Policy::default(), agent, identity, start, at(0));
+        let mut told = Self { call, start, events: Vec::new() };
+        told.keep(outputs);
+        told
+    }
+
+    fn keep(&mut self, outputs: Vec<Output>) {
+        let stored = outputs.into_iter().filter_map(|output| {
+            let Output::Event(event) = output else { return None };
+            event.seq.is_some().then_some(event)
+        });
+        self.events.extend(stored);
+    }
+
+    fn hears(&mut self, seconds: u64, said: FromCarrier) {
+        let now = self.start + Duration::from_secs(seconds);
+        let outputs = self.call.handle(now, Input::Carrier(said));
+        self.keep(outputs);
+    }
+
+    fn does(&mut self, seconds: u64, action: Action) {
+        let now = self.start + Duration::from_secs(seconds);
+        let outputs = self.call.act(now, action).unwrap();
+        self.keep(outputs);
+    }
+
+    fn left(&self, seconds: u64) -> LeftBehind {
+        Call::left_behind(&Policy::default(), &self.events, at(seconds))
+    }
+
+    fn phase(&self, kept: Kept) -> Phase {
+        Snapshot::recall(&self.events, kept).unwrap().phase
+    }
+}
+
+fn at(seconds: u64) -> Timestamp {
+    let start: Timestamp = "2026-01-15T12:00:00Z".parse().unwrap();
+    start + Duration::from_secs(seconds)
+}
+
+fn transferred() -> Told {
+    let mut told = Told::new(Direction::Inbound);
+    told.hears(0, FromCarrier::Connected);
+    told.does(10, Action::Transfer(PhoneNumber::parse("+15005550123").unwrap()));
+    told
+}
+
+#[test]
+fn a_transferred_call_goes_on_as_long_as_it_may_last() {
+    let told = transferred();
+    let longest = Policy::default().longest_dialled().as_secs();
+    assert_eq!(told.left(11), LeftBehind::GoesOn);
+    assert_eq!(told.left(10 + longest - 1), LeftBehind::GoesOn);
+    assert_eq!(told.left(10 + longest), LeftBehind::Waits);
+    // What time it had before counts.
+    let (policy, agent) = (Policy::default(), Agent::new("assistant"));
+    let (call, _) = Call::resume(policy, agent, &told.events, told.start, at(110)).unwrap();
+    assert_eq!(call.deadline(), Some(told.start + Duration::from_secs(longest - 100)));
+}
+
+#[test]
+fn a_call_that_the_carrier_is_to_end_goes_on_however_old_it_is() {
+    let mut told = transferred();
+    told.does(20, Action::End);
+    let why = NotHungUp { code: None, message: "no".into(), unknown: false };
+    told.hears(21, FromCarrier::NotHungUp(why));
+    assert_eq!(told.left(100_000), LeftBehind::GoesOn);
+    let (policy, agent) = (Policy::default(), Agent::new("assistant"));
+    let now = told.start;
+    let (mut call, _) = Call::resume(policy, agent, &told.events, now, at(100_000)).unwrap();
+    assert!(call.handle(now, Input::Deadline).contains(&Output::HangUp), "it is asked at once");
+}
+
+#[test]
+fn a_call_of_ours_goes_on_as_long_as_it_may_ring() {
+    let mut told = Told::new(Direction::Outbound);
+    told.hears(2, FromCarrier::Progress(Progress::Ringing));
+    let ring = Policy::default().connect.as_secs();
+    assert_eq!((told.left(3), told.left(2 + ring)), (LeftBehind::GoesOn, LeftBehind::Waits));
+    assert_eq!(Told::new(Direction::Inbound).left(1), LeftBehind::Waits, "its caller asks again");
+}
+
+#[test]
+fn a_call_that_is_not_here_is_told_as_its_events_have_it() {
+    let mut told = Told::new(Direction::Inbound);
+    assert_eq!(told.phase(Kept::Elsewhere), Phase::Ringing);
+    told.hears(0, FromCarrier::Connected);
+    assert_eq!(told.phase(Kept::Elsewhere), Phase::Greeting);
+    assert_eq!(told.phase(Kept::ByNobody), Phase::Lost);
+    told.does(5, Action::TakeOver);
+    assert_eq!(told.phase(Kept::Elsewhere), Phase::HumanSpeaks);
+    told = transferred();
+    assert_eq!(told.phase(Kept::Elsewhere), Phase::Transferring);
+    assert_eq!(told.phase(Kept::ByNobody), Phase::Transferring);
+    told.does(20, Action::End);
+    assert_eq!(told.phase(Kept::Elsewhere), Phase::Ending);
+    told.hears(21, FromCarrier::HungUp);
+    assert_eq!(told.phase(Kept::Elsewhere), Phase::Ended);
+}
