@@ -250,7 +250,7 @@ mod tests {
     use super::*;
 
     /// A line of an attempt, so many seconds after noon.
-    fn line(second: u32, what: &str, attempt: &str, more: Value) -> Value {
+    fn line(second: u32, what: &str, attempt: &str, more: &Value) -> Value {
         let mut line = json!({
             "at": format!("2026-01-15T12:00:{second:02}Z"), "what": what, "attempt": attempt,
             "key": ["k", "order"],
@@ -272,11 +272,11 @@ mod tests {
 
     #[test]
     fn the_ledger_knows_of_a_key_what_the_server_knew() {
-        let of = |second, what, attempt| line(second, what, attempt, json!({}));
+        let of = |second, what, attempt| line(second, what, attempt, &json!({}));
         let came = |second, attempt, outcome| {
-            line(second, "failed", attempt, json!({ "outcome": outcome }))
+            line(second, "failed", attempt, &json!({ "outcome": outcome }))
         };
-        let placed = |second, attempt| line(second, "placed", attempt, json!({"callSid": "CA1"}));
+        let placed = |second, attempt| line(second, "placed", attempt, &json!({"callSid": "CA1"}));
         let first = of(1, "dialling", "a");
         assert_eq!(known(std::slice::from_ref(&first)), Some(Err(1)), "the server was killed");
         assert_eq!(known(&[first.clone(), placed(2, "a")]), Some(Ok("CA1".to_owned())));
@@ -295,10 +295,10 @@ mod tests {
         let call = Some(Ok("CA1".to_owned()));
         assert_eq!(then(&[of(3, "dialling", "b"), placed(4, "b")]), call);
         // Another order under a key of which a call has come was refused.
-        let other = line(5, "refused", "c", json!({ "key": ["k", "other"] }));
+        let other = line(5, "refused", "c", &json!({ "key": ["k", "other"] }));
         assert_eq!(then(&[placed(4, "b"), other]), call);
         // Once the key is free it may stand for another order.
-        let other = line(5, "dialling", "c", json!({ "key": ["k", "other"] }));
+        let other = line(5, "dialling", "c", &json!({ "key": ["k", "other"] }));
         let lines = [of(1, "dialling", "a"), came(2, "a", "failed"), other];
         let (_, outcome) = remembered(&lines).pop().unwrap();
         assert!(matches!(outcome, Outcome::Uncertain { body, .. } if body == "other"));

@@ -111,11 +111,11 @@ async fn a_key_whose_order_has_failed_is_free_after_a_restart_as_before() {
     assert_eq!((code, &answer["error"]["details"]["outcome"]), (502, &json!("failed")));
     // What is not known is looked for, after a restart as well.
     twilio.fail_next(Fault::CreateFails { call_exists: false });
-    let lost = order_with(&json!({ "to": "+12125550199" }));
-    let (_, _, answer) = keyed(&house, "lost", &lost).await;
+    let other = order_with(&json!({ "to": "+12125550199" }));
+    let (_, _, answer) = keyed(&house, "lost", &other).await;
     assert_eq!(answer["error"]["details"]["outcome"], "unknown");
     assert_eq!(super::world::ledger_of(&house).pop().unwrap()["outcome"], "unknown");
     let house = house.restart().await;
     assert_eq!(keyed(&house, "lost", &order()).await.0, 409, "it may have become a call");
-    assert_eq!(keyed(&house, "lost", &lost).await.0, 201);
+    assert_eq!(keyed(&house, "lost", &other).await.0, 201);
 }
