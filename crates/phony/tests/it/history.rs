@@ -281,7 +281,7 @@ fn what_a_killed_server_was_told_is_there_when_it_starts_again() {
         };
         let call = record().await;
         assert_eq!(call["overrides"].as_array().unwrap().len(), 20, "{call:#}");
-        assert_eq!((&call["live"], &call["phase"]), (&json!(true), &json!("lost")));
+        assert_eq!((&call["live"], &call["phase"]), (&json!(true), &json!("ringing")));
         soon(async {
             while record().await["live"] == true {
                 tokio::time::sleep(Duration::from_millis(20)).await;
