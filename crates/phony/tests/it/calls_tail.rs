@@ -145,7 +145,7 @@ async fn what_is_typed_is_done_and_felt_on_the_line() {
     tail.types("/dance").await;
     tail.prints("there is no command /dance").await;
     tail.types("/transfer 911").await;
-    tail.prints("`target`").await;
+    tail.prints("emergency numbers are never dialled").await;
     tail.types("/transfer +15005550009").await;
     tail.prints("done: transfer").await;
     let end = line.next_of("end").await;

@@ -72,8 +72,9 @@ mod tests {
 
     use super::*;
 
-    /// A proxy that gives one answer to one request, then says hello; and what it was asked.
-    async fn asked(answer: &'static str, url: &str) -> (String, io::Result<TcpStream>) {
+    /// A proxy that gives one answer to one request: what it was asked, its end of the connection,
+    /// and what came of it.
+    async fn asked(answer: &str, url: &str) -> (String, TcpStream, io::Result<TcpStream>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let proxies = Matcher::builder()
@@ -87,20 +88,21 @@ mod tests {
                 request.push(stream.read_u8().await.unwrap());
             }
             stream.write_all(answer.as_bytes()).await.unwrap();
-            stream.write_all(b"hello").await.unwrap();
-            String::from_utf8(request).unwrap()
+            (String::from_utf8(request).unwrap(), stream)
         };
         let url = Url::parse(url).unwrap();
-        tokio::join!(served, connect(&proxies, &url))
+        let ((request, proxy), stream) = tokio::join!(served, connect(&proxies, &url));
+        (request, proxy, stream)
     }
 
     #[tokio::test]
     async fn a_server_behind_a_proxy_is_reached_through_it() {
-        let (request, stream) =
+        let (request, mut proxy, stream) =
             asked("HTTP/1.1 200 Connection established\r\n\r\n", "wss://model.example/v1").await;
         assert!(request.starts_with("CONNECT model.example:443 HTTP/1.1\r\n"), "{request}");
         let request = request.to_ascii_lowercase();
         assert!(request.contains("proxy-authorization: basic dxnlcjp3b3jk"), "{request}");
+        proxy.write_all(b"hello").await.unwrap();
         let mut behind = [0; 5];
         stream.unwrap().read_exact(&mut behind).await.unwrap();
         assert_eq!(&behind, b"hello");
@@ -108,7 +110,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_proxy_that_refuses_is_named_without_its_password() {
-        let (request, stream) =
+        let (request, _proxy, stream) =
             asked("HTTP/1.1 403 Forbidden\r\n\r\n", "ws://model.example:8080/v1").await;
         assert!(request.starts_with("CONNECT model.example:8080 HTTP/1.1\r\n"), "{request}");
         let error = stream.unwrap_err().to_string();
