@@ -22,7 +22,7 @@ async fn a_wrong_field_is_named() {
         ("dtmf", json!({ "callSid": "CA1", "digit": "x" }), 400, "digit"),
         ("dtmf", json!({ "callSid": "CA1", "digits": "1;2" }), 400, "digits"),
         ("transfer", json!({ "callSid": "CA1" }), 400, "target"),
-        ("transfer", json!({ "callSid": "CA1", "target": "911" }), 400, "target"),
+        ("transfer", json!({ "callSid": "CA1", "target": "nobody" }), 400, "target"),
         ("transfer", json!({ "callSid": "CA1", "number": "x" }), 400, "number"),
         ("clarification", json!({ "callSid": "CA1", "response": null }), 400, "response"),
         ("whisper", json!({ "callSid": "CA1", "text": [] }), 400, "text"),
