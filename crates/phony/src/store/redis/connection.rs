@@ -17,7 +17,7 @@ const READ_ONLY: Duration = Duration::from_secs(1);
 /// A closed connection is noticed by the command that is sent next, or by the one that waits for its
 /// answer just then. That command is sent once more over the new connection, so whatever goes
 /// through here must be one that may be carried out twice with the effect and the answer of once.
-/// What may not goes through [`Self::once`].
+/// What may not goes through `once`.
 ///
 /// After a failover the old server may live on as a replica and keep its connections. It refuses
 /// writes with `READONLY` for ever, while its name leads to the new server already. Such a connection
