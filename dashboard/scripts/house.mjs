@@ -95,7 +95,7 @@ export async function house() {
 
   async function serve() {
     server = serving({ PORT: String(port), PHONY_DATA_DIR: join(folder, "data") });
-    login = await said(server, /(http\S+\/login\?code=\S+)/);
+    login = await said(server, /(http[^\s"]+\/login\?code=[0-9a-f]+)/);
   }
 
   /** As a supervisor's script would. */
@@ -150,7 +150,7 @@ export async function house() {
         OPENAI_BASE_URL: `http://127.0.0.1:${modelPort}/v1`,
       };
       const run = serving(env);
-      await said(run, /(http\S+\/login\?code=\S+)/);
+      await said(run, /(http[^\s"]+\/login\?code=[0-9a-f]+)/);
       const from = `http://127.0.0.1:${crowded}`;
       const begin = () =>
         start(

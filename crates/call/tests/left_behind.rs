@@ -83,8 +83,11 @@ fn a_transferred_call_goes_on_as_long_as_it_may_last() {
     assert_eq!(told.left(10 + longest), LeftBehind::Waits);
     // What time it had before counts.
     let (policy, agent) = (Policy::default(), Agent::new("assistant"));
-    let (call, _) = Call::resume(policy, agent, &told.events, told.start, at(110)).unwrap();
-    assert_eq!(call.deadline(), Some(told.start + Duration::from_secs(longest - 100)));
+    let (mut call, _) = Call::resume(policy, agent, &told.events, told.start, at(110)).unwrap();
+    let end = told.start + Duration::from_secs(longest - 100);
+    drop(call.handle(end - Duration::from_secs(1), Input::Deadline));
+    assert_eq!(call.phase(), Phase::Transferring);
+    assert!(call.handle(end, Input::Deadline).contains(&Output::HangUp));
 }
 
 #[test]
