@@ -84,10 +84,10 @@ fn a_transferred_call_goes_on_as_long_as_it_may_last() {
     // What time it had before counts.
     let (policy, agent) = (Policy::default(), Agent::new("assistant"));
     let (mut call, _) = Call::resume(policy, agent, &told.events, told.start, at(110)).unwrap();
-    let end = told.start + Duration::from_secs(longest - 100);
-    drop(call.handle(end - Duration::from_secs(1), Input::Deadline));
+    let later = |seconds| told.start + Duration::from_secs(seconds);
+    drop(call.handle(later(longest - 101), Input::Deadline));
     assert_eq!(call.phase(), Phase::Transferring);
-    assert!(call.handle(end, Input::Deadline).contains(&Output::HangUp));
+    assert!(call.handle(later(longest - 100), Input::Deadline).contains(&Output::HangUp));
 }
 
 #[test]
