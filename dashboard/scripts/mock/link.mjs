@@ -138,16 +138,13 @@ export const link = {
     );
     await page.getByText("Not live", { exact: true }).waitFor({ timeout: 15_500 });
     await page.getByText("The connection to the server was lost").waitFor();
-    await page.evaluate(() => window.phonyMock.stopSockets(false));
-    // The page tries by itself as well: a button that goes away before it is hit means that it is
-    // live again.
-    const live = page.getByText("Live", { exact: true });
-    await page
-      .getByRole("button", { name: "Try now" })
-      .click({ timeout: 5_000 })
-      .catch(() => live.waitFor());
+    // In one step, for the page tries by itself as well and then takes the button away.
+    await page.getByRole("button", { name: "Try now" }).evaluate((button) => {
+      window.phonyMock.stopSockets(false);
+      button.click();
+    });
     await page.locator("[data-who=caller]", { hasText: "Unseen." }).waitFor();
-    await live.waitFor();
+    await page.getByText("Live", { exact: true }).waitFor();
     return page;
   },
 

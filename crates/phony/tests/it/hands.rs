@@ -210,7 +210,7 @@ async fn a_transfer_is_dialled_with_our_number_under_either_name() {
 async fn an_answer_to_the_models_question_is_passed_on() {
     let mut desk = Desk::open(Brain::Receptionist, &[]).await;
     desk.says("can I have a refund").await;
-    desk.hears("check that for you").await;
+    desk.hears("Let me check that for you").await;
     let call = desk.until("question", Value::is_string).await;
     let query = &call["questionSeq"];
     desk.orders("clarification", json!({ "response": "Until Friday.", "query": query })).await;
