@@ -23,11 +23,12 @@ WORKDIR /src
 COPY Cargo.toml Cargo.lock rust-toolchain.toml ./
 COPY crates/call/Cargo.toml crates/call/
 COPY crates/wire/Cargo.toml crates/wire/
+COPY crates/simulator/Cargo.toml crates/simulator/
 COPY crates/phony/Cargo.toml crates/phony/
 ENV PHONY_SKIP_DASHBOARD=1
-RUN mkdir -p crates/call/src crates/call/benches crates/wire/src crates/wire/benches crates/phony/src crates/phony/tests/it \
-    && touch crates/call/src/lib.rs crates/wire/src/lib.rs crates/phony/src/lib.rs \
-        crates/call/benches/call.rs crates/wire/benches/wire.rs crates/phony/tests/it/main.rs \
+RUN mkdir -p crates/call/src crates/call/benches crates/wire/src crates/wire/benches crates/simulator/src crates/simulator/tests/it crates/phony/src crates/phony/tests/it \
+    && touch crates/call/src/lib.rs crates/wire/src/lib.rs crates/simulator/src/lib.rs crates/phony/src/lib.rs \
+        crates/call/benches/call.rs crates/wire/benches/wire.rs crates/simulator/tests/it/main.rs crates/phony/tests/it/main.rs \
     && echo 'fn main() {}' > crates/phony/src/main.rs \
     && cargo build --release --locked --package phony \
     && rm -rf crates

@@ -18,6 +18,11 @@ purity() {
     echo 'phony-call and phony-wire must not know each other' >&2
     return 1
   fi
+  found=$(cargo tree --package phony-simulator --edges normal --depth 1 --prefix none | awk '{print $1}' | grep '^phony' | sort -u | tr '\n' ' ')
+  if [ "$found" != 'phony-simulator phony-wire ' ]; then
+    printf 'phony-simulator must depend on phony-wire and nothing else of ours, not on: %s\n' "$found" >&2
+    return 1
+  fi
 }
 
 # Siblings of the server never import each other; see the module list in crates/phony/src/lib.rs.

@@ -42,6 +42,8 @@ step 'format, lints, purity, docs, generated files' bash scripts/check.sh
 step 'dashboard' dashboard_tests
 step 'containers: the files' bash scripts/containers.sh
 step 'pure crates' rust_tests 'package(phony-call) | package(phony-wire)'
+step 'stand-ins, over real sockets' rust_tests 'package(phony-simulator)'
+step 'examples in the documents' cargo test --quiet --workspace --doc
 step 'server, over real sockets' rust_tests 'package(phony)'
 step 'official SDKs: packages' python_env tests/sdk/requirements-openai.txt tests/sdk/requirements-twilio.txt
 step 'official SDKs against the stand-ins' bash scripts/sdk.sh

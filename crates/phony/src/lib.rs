@@ -15,7 +15,7 @@
 //! - `doctor` tries what `carriers` and `models` would do, for `cli` and `http`.
 //! - `history` is `events` and `store` as one: it writes the one into the other, and answers from
 //!   both.
-//! - `carriers`, `models` and `simulator` are the only ones that know a foreign format.
+//! - `carriers` and `models` are the only ones that know a foreign format.
 //!
 //! Calls share three things that change: the registry, the event hub, and who is there. Everything else of theirs is
 //! owned by one task; a carrier or a model is a future behind a pair of bounded channels, which `crew`
@@ -45,7 +45,6 @@ pub mod registry;
 pub mod safety;
 pub mod server;
 pub mod session;
-pub mod simulator;
 pub mod socket;
 pub mod stage;
 pub mod store;

@@ -11,7 +11,7 @@ use super::console::{self, Opened};
 use super::desk::Seat;
 use super::lines::{HELP, Line};
 use super::ui::{Style, Ui, clean};
-use crate::simulator::callers::{Act, LiveEvent, LiveLine};
+use phony_simulator::callers::{Act, LiveEvent, LiveLine};
 
 /// How long the agent must be quiet before a piped line is said.
 const QUIET: Duration = Duration::from_secs(1);

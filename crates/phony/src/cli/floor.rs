@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 use clap::Args;
 
-use crate::simulator::floor;
+use phony_simulator::floor;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::simulator::callers::{OrElse, Step, What, When};
+use phony_simulator::callers::{OrElse, Step, What, When};
 
 /// How far into the agent's speech a scripted interruption falls.
 const INTO_SPEECH_MS: u64 = 1_500;

@@ -22,11 +22,11 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::Settings;
 use crate::registry::random_token;
-use crate::simulator::openai::{self, Brain, OpenAiOptions, OpenAiRunning, Pace, Watch};
-use crate::simulator::stamps::Stamps;
-use crate::simulator::twilio::crowd::{Callee, Crowd, CrowdOptions};
 use child::Server;
 use figures::{Figures, Latency, Round};
+use phony_simulator::openai::{self, Brain, OpenAiOptions, OpenAiRunning, Pace, Watch};
+use phony_simulator::stamps::Stamps;
+use phony_simulator::twilio::crowd::{Callee, Crowd, CrowdOptions};
 use process::Process;
 use report::Report;
 

@@ -11,12 +11,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::story::clock;
 use super::ui::{Style, Ui, clean};
 use super::{Settings, Usage, block_on, lines, until_stopped};
-use crate::simulator::callers::{Caller, RecordedCall, recorded_calls, words_of};
-use crate::simulator::openai::{self, Brain, DeltaSize, Fault, OpenAiOptions, Pace, Recording};
-use crate::simulator::twilio::{
+use crate::stage::{CALLER, NUMBER};
+use phony_simulator::callers::{Caller, RecordedCall, recorded_calls, words_of};
+use phony_simulator::openai::{self, Brain, DeltaSize, Fault, OpenAiOptions, Pace, Recording};
+use phony_simulator::twilio::{
     self, CallRecord, Callee, End, Fate, PhoneNumber, Reach, TwilioOptions, TwilioRunning,
 };
-use crate::stage::{CALLER, NUMBER};
 
 const TWILIO_PORT: u16 = 24188;
 const OPENAI_PORT: u16 = 24189;
@@ -307,7 +307,7 @@ pub(super) fn recorded(id: &str) -> anyhow::Result<RecordedCall> {
 
 /// The agent's side of a recording.
 pub(super) fn agent_of(call: &RecordedCall) -> Brain {
-    use crate::simulator::callers::recorded::Who;
+    use phony_simulator::callers::recorded::Who;
     let turns = call.turns.iter().map(|turn| openai::RecordedTurn {
         who: match turn.who {
             Who::Caller => openai::Who::Caller,

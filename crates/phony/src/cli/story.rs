@@ -7,8 +7,8 @@ use phony_call::{
 use phony_wire::twilio::relay::{FromTwilio, Info};
 
 use super::ui::{Style, Ui, clean};
-use crate::simulator::twilio::{FrameSeen, Sender};
 use crate::store::line::word;
+use phony_simulator::twilio::{FrameSeen, Sender};
 
 /// A moment on the line that no event of the server tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

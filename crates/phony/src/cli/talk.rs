@@ -14,9 +14,9 @@ use super::story::clock;
 use super::ui::{Style, Ui, clean};
 use super::{Settings, Usage, block_on, until_stopped};
 use crate::config::Config;
-use crate::simulator::callers::Caller;
-use crate::simulator::twilio::{self, CallRecord, End, PhoneNumber, Reach, TwilioOptions};
 use crate::stage::{CALLER, NUMBER};
+use phony_simulator::callers::Caller;
+use phony_simulator::twilio::{self, CallRecord, End, PhoneNumber, Reach, TwilioOptions};
 
 /// How long a server may take to say that it is there.
 const HELLO: Duration = Duration::from_secs(3);

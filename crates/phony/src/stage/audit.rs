@@ -2,8 +2,8 @@
 
 use phony_call::{Event, EventBody};
 
-use crate::simulator::callers::words_of;
-use crate::simulator::twilio::CallRecord;
+use phony_simulator::callers::words_of;
+use phony_simulator::twilio::CallRecord;
 
 /// What was found when a call was looked at from both sides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -19,9 +19,9 @@ use crate::config::Config;
 use crate::events::View;
 use crate::registry::random_token;
 use crate::server::{self, Running, StartError};
-use crate::simulator::callers::Caller;
-use crate::simulator::openai::{self, Brain, DeltaSize, Fault, OpenAiOptions, OpenAiRunning, Pace};
-use crate::simulator::twilio::{
+use phony_simulator::callers::Caller;
+use phony_simulator::openai::{self, Brain, DeltaSize, Fault, OpenAiOptions, OpenAiRunning, Pace};
+use phony_simulator::twilio::{
     self, CallRecord, DialError, PhoneNumber as Number, TwilioOptions, TwilioRunning, Watch,
 };
 

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use phony::simulator::openai::Brain;
-use phony::simulator::twilio::{CallRecord, Sender, Watch};
 use phony::stage::{StageOptions, TempFolder};
+use phony_simulator::openai::Brain;
+use phony_simulator::twilio::{CallRecord, Sender, Watch};
 use phony_wire::twilio::relay::{FromTwilio, Info};
 use serde_json::{Value, json};
 

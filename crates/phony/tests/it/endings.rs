@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use phony::simulator::callers::{Act, Caller};
-use phony::simulator::twilio::{Answers, Callee, End, Fault};
+use phony_simulator::callers::{Act, Caller};
+use phony_simulator::twilio::{Answers, Callee, End, Fault};
 use phony_wire::twilio::twiml::{Twiml, Verb};
 use serde_json::{Value, json};
 

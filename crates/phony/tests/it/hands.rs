@@ -1,9 +1,9 @@
 //! Everything that a supervisor may do, by the routes of the API, on a call between the stand-ins:
 //! what it does is seen where the caller is.
 
-use phony::simulator::callers::{Act, Caller, LiveEvent, LiveLine};
-use phony::simulator::openai::{Brain, ScriptedReply};
-use phony::simulator::twilio::{CallRecord, End};
+use phony_simulator::callers::{Act, Caller, LiveEvent, LiveLine};
+use phony_simulator::openai::{Brain, ScriptedReply};
+use phony_simulator::twilio::{CallRecord, End};
 use serde_json::{Value, json};
 
 use crate::house::{CALLED, CALLER, House, soon};

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use phony::simulator::callers::{Caller, OrElse, Step, What, When};
-use phony::simulator::openai::{Brain, Counted, Fault, FaultKind, ScriptedReply};
-use phony::simulator::twilio::End;
 use phony::stage::{Played, StageOptions, TempFolder, audit, instant};
 use phony_call::{EventBody, Source};
+use phony_simulator::callers::{Caller, OrElse, Step, What, When};
+use phony_simulator::openai::{Brain, Counted, Fault, FaultKind, ScriptedReply};
+use phony_simulator::twilio::End;
 
 use crate::whole_calls::{config, stage};
 

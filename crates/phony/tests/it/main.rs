@@ -36,14 +36,14 @@ mod relay;
 mod sdk;
 mod setup;
 mod sim_cli;
-mod sim_openai;
-mod sim_twilio;
+
 mod softphone;
 mod speech;
 mod store;
 mod talk;
 mod terminal;
 mod twilio_rest;
+#[path = "../../../simulator/tests/it/twilio_spec.rs"]
 mod twilio_spec;
 mod webhooks;
 mod whole_call;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use phony::models::realtime::{self, RealtimeSettings, SessionSettings};
 use phony::models::{ModelPort, call_tools};
-use phony::simulator::openai::{self, Brain, Fault, FaultKind, OpenAiOptions, OpenAiRunning, Pace};
 use phony_call::{FromModel, Item, ItemBody, ItemId, ItemKind, Outcome, ToModel, TurnId, Usage};
+use phony_simulator::openai::{self, Brain, Fault, FaultKind, OpenAiOptions, OpenAiRunning, Pace};
 use serde_json::Value;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use phony::crew::queue::queue;
 use phony::models::FACTS;
-use phony::simulator::openai::{Brain, Counted, Fault, FaultKind};
 use phony_call::{Fault as Why, FromModel, Outcome, ToModel, TurnId};
+use phony_simulator::openai::{Brain, Counted, Fault, FaultKind};
 
 use crate::model_bench::{Bench, assistant, note, quick, slow, user};
 

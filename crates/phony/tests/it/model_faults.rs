@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use phony::simulator::openai::{Brain, Counted, Fault, FaultKind, OpenAiOptions};
 use phony_call::{Fault as Why, FromModel, TurnId};
+use phony_simulator::openai::{Brain, Counted, Fault, FaultKind, OpenAiOptions};
 
 use crate::model_bench::{Bench, assistant, once, quick, user};
 

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use phony::simulator::openai::{Brain, ScriptedReply};
 use phony_call::{FromModel, Item, ItemBody, ToolRef};
+use phony_simulator::openai::{Brain, ScriptedReply};
 use serde_json::json;
 
 use crate::model_bench::{Bench, assistant, item_id, note, quick, slow, user};

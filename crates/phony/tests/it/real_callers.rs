@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use phony::simulator::callers::{Caller, RecordedCall, recorded_calls};
-use phony::simulator::openai::{Brain, RecordedTurn, Recording, Who};
-use phony::simulator::twilio::End;
 use phony::stage::{Audit, Played, StageOptions, TempFolder, audit, instant};
+use phony_simulator::callers::{Caller, RecordedCall, recorded_calls};
+use phony_simulator::openai::{Brain, RecordedTurn, Recording, Who};
+use phony_simulator::twilio::End;
 
 use crate::whole_calls::{config, stage};
 
@@ -19,8 +19,8 @@ const AT_ONCE: usize = 6;
 fn agent_of(call: &RecordedCall) -> Brain {
     let turns = call.turns.iter().map(|turn| RecordedTurn {
         who: match turn.who {
-            phony::simulator::callers::recorded::Who::Caller => Who::Caller,
-            phony::simulator::callers::recorded::Who::Agent => Who::Agent,
+            phony_simulator::callers::recorded::Who::Caller => Who::Caller,
+            phony_simulator::callers::recorded::Who::Agent => Who::Agent,
         },
         text: turn.text.clone(),
     });

@@ -5,10 +5,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use phony::carriers::twilio::rest::{NumberKind, RestClient, RestFailure};
 use phony::config::{Config, Sources, TwilioSettings};
-use phony::simulator::twilio::{
-    self, CallRecord, Fault, PhoneNumber, TwilioOptions, TwilioRunning,
-};
 use phony_call::CallSid;
+use phony_simulator::twilio::{self, CallRecord, Fault, PhoneNumber, TwilioOptions, TwilioRunning};
 use phony_wire::twilio::rest::{
     ConfigureNumber, CreateCall, ListCalls, ListNumbers, SearchNumbers, UpdateCall,
 };

@@ -5,11 +5,9 @@ use std::time::Duration;
 
 use phony::config::{Config, Sources};
 use phony::server::{self, Running};
-use phony::simulator::callers::{Caller, Step};
-use phony::simulator::openai::{self, Brain, OpenAiOptions, OpenAiRunning, ScriptedReply};
-use phony::simulator::twilio::{
-    self, CallRecord, PhoneNumber, Reach, TwilioOptions, TwilioRunning,
-};
+use phony_simulator::callers::{Caller, Step};
+use phony_simulator::openai::{self, Brain, OpenAiOptions, OpenAiRunning, ScriptedReply};
+use phony_simulator::twilio::{self, CallRecord, PhoneNumber, Reach, TwilioOptions, TwilioRunning};
 use serde_json::Value;
 
 use crate::house::{AUTH_TOKEN, CALLED, CALLER, HOST, soon};

@@ -12,9 +12,9 @@ use crate::cli::serve::Signals;
 use crate::cli::story::{Totals, summary};
 use crate::cli::ui::{Style, clean};
 use crate::cli::{sim, until_stopped};
-use crate::simulator::callers::{Caller, OrElse, RecordedCall, Step, What, When, recorded_calls};
-use crate::simulator::openai::Brain;
 use crate::stage::{Audit, CALLER, NUMBER, Stage, StageOptions, audit};
+use phony_simulator::callers::{Caller, OrElse, RecordedCall, Step, What, When, recorded_calls};
+use phony_simulator::openai::Brain;
 
 /// How long a call may take, in its own time.
 const LONGEST: Duration = Duration::from_mins(5);

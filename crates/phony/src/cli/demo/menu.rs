@@ -18,10 +18,10 @@ use crate::cli::ui::{Style, Ui, clean};
 use crate::events::View;
 use crate::registry::random_token;
 use crate::server::{self, Running};
-use crate::simulator::callers::{Caller, Step, What, When};
-use crate::simulator::openai::Brain;
-use crate::simulator::twilio::Callee;
 use crate::stage::{CALLER, Stage, StageOptions, audit, read_event};
+use phony_simulator::callers::{Caller, Step, What, When};
+use phony_simulator::openai::Brain;
+use phony_simulator::twilio::Callee;
 
 /// The longest call that is shown.
 const LONGEST: Duration = Duration::from_hours(1);

@@ -16,9 +16,9 @@ use super::converse::Typed;
 use super::ui::{Style, Ui, has_terminal};
 use super::{Settings, block_on, sim};
 use crate::config::Config;
-use crate::simulator::openai::Brain;
 use crate::stage::{Stage, StageOptions, TempFolder};
 use crate::telemetry;
+use phony_simulator::openai::Brain;
 
 /// How long the first line of a pipe may take.
 const FIRST_LINE: Duration = Duration::from_secs(2);

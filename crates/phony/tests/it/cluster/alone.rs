@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use phony::simulator::callers::Caller;
-use phony::simulator::openai::{Brain, OpenAiOptions, ScriptedReply};
-use phony::simulator::twilio::End;
 use phony::store::{Sqlite, Store as _, sqlite};
 use phony_call::CallSid;
+use phony_simulator::callers::Caller;
+use phony_simulator::openai::{Brain, OpenAiOptions, ScriptedReply};
+use phony_simulator::twilio::End;
 use serde_json::{Value, json};
 
 use super::one_server::{check, greetings, texts};

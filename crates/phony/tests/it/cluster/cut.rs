@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use phony::simulator::callers::{Act, Caller, LiveLine};
-use phony::simulator::openai::Brain;
+use phony_simulator::callers::{Act, Caller, LiveLine};
+use phony_simulator::openai::Brain;
 use serde_json::{Value, json};
 
 use super::one_server::check;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use phony::simulator::callers::Act;
+use phony_simulator::callers::Act;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 

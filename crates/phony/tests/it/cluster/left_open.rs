@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use phony::simulator::callers::Caller;
-use phony::simulator::openai::{Brain, OpenAiOptions};
-use phony::simulator::twilio::{Answers, CallRecord, Callee, End, Fault};
+use phony_simulator::callers::Caller;
+use phony_simulator::openai::{Brain, OpenAiOptions};
+use phony_simulator::twilio::{Answers, CallRecord, Callee, End, Fault};
 use serde_json::{Value, json};
 
 use super::alone::is_stored;

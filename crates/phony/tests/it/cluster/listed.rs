@@ -1,7 +1,7 @@
 //! Every node is listed on every node: what it runs, what it has, and whether it takes calls.
 
-use phony::simulator::callers::{Caller, Step, What, When};
-use phony::simulator::openai::Brain;
+use phony_simulator::callers::{Caller, Step, What, When};
+use phony_simulator::openai::Brain;
 use serde_json::{Value, json};
 
 use super::town::{Town, order, until};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use phony::simulator::callers::{Caller, OrElse, Step, What, When};
-use phony::simulator::openai::Brain;
 use phony_call::CallSid;
+use phony_simulator::callers::{Caller, OrElse, Step, What, When};
+use phony_simulator::openai::Brain;
 use serde_json::{Value, json};
 
 use super::town::{Town, bounded, now, order, until};

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use phony::simulator::callers::Caller;
-use phony::simulator::twilio::Callee;
+use phony_simulator::callers::Caller;
+use phony_simulator::twilio::Callee;
 use serde_json::{Value, json};
 
 use super::town::{Plan, Town, bounded, until};

@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use phony::simulator::callers::{Caller, Step};
-use phony::simulator::openai::{Brain, ScriptedReply};
-use phony::simulator::twilio::{Answers, Callee, Fault};
+use phony_simulator::callers::{Caller, Step};
+use phony_simulator::openai::{Brain, ScriptedReply};
+use phony_simulator::twilio::{Answers, Callee, Fault};
 use serde_json::{Value, json};
 
 use super::one_server::{check, texts};

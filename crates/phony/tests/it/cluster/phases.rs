@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use phony::simulator::openai::{Brain, OpenAiOptions, Pace, ScriptedReply};
-use phony::simulator::twilio::{Answers, CallRecord, Callee};
+use phony_simulator::openai::{Brain, OpenAiOptions, Pace, ScriptedReply};
+use phony_simulator::twilio::{Answers, CallRecord, Callee};
 use serde_json::{Value, json};
 
 use super::one_server::{check, greetings, texts};

@@ -1,7 +1,7 @@
 //! What the carrier asks or says once more, of a server that does not have the call.
 
-use phony::simulator::callers::Caller;
-use phony::simulator::openai::Brain;
+use phony_simulator::callers::Caller;
+use phony_simulator::openai::Brain;
 use phony_wire::twilio::signature;
 
 use super::town::{Town, bounded, until};

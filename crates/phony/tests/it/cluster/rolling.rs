@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use phony::simulator::callers::Caller;
-use phony::simulator::openai::Brain;
+use phony_simulator::callers::Caller;
+use phony_simulator::openai::Brain;
 
 use super::one_server::{answers, check, hangs_up, says, texts};
 use super::town::{Town, bounded, now, until};

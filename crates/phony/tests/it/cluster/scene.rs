@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use phony::simulator::callers::{Act, Caller, LiveEvent, LiveLine};
-use phony::simulator::twilio::CallRecord;
+use phony_simulator::callers::{Act, Caller, LiveEvent, LiveLine};
+use phony_simulator::twilio::CallRecord;
 use serde_json::Value;
 
 use super::town::{TOKEN, Town, View, bounded, order, until};

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use phony::simulator::openai::{self, Brain, OpenAiOptions, OpenAiRunning};
-use phony::simulator::twilio::{self, PhoneNumber, Reach, TwilioOptions, TwilioRunning};
+use phony_simulator::openai::{self, Brain, OpenAiOptions, OpenAiRunning};
+use phony_simulator::twilio::{self, PhoneNumber, Reach, TwilioOptions, TwilioRunning};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};

@@ -1,7 +1,7 @@
 //! `phony call`, with somebody at the keys.
 
-use phony::simulator::callers::{Caller, Step};
-use phony::simulator::twilio::{Answers, Callee};
+use phony_simulator::callers::{Caller, Step};
+use phony_simulator::twilio::{Answers, Callee};
 
 use crate::command::Run;
 use crate::house::House;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
-use phony::simulator::callers::{Caller, Step};
-use phony::simulator::twilio::{Answers, Callee};
+use phony_simulator::callers::{Caller, Step};
+use phony_simulator::twilio::{Answers, Callee};
 use serde_json::{Value, json};
 
 use super::world::{SOON, THEM, World, order, order_with, world, world_with};
@@ -42,7 +42,7 @@ async fn every_one_of_them_has_its_own_errand() {
     });
     for (n, sid) in join_all(people).await {
         let heard =
-            |record: &phony::simulator::twilio::CallRecord| record.heard_text().contains("Shop");
+            |record: &phony_simulator::twilio::CallRecord| record.heard_text().contains("Shop");
         let record = world.twilio.wait_for(&sid, heard, SOON).await.unwrap();
         assert!(record.heard_text().contains(&format!("Shop {n}")), "{}", record.heard_text());
     }

@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use phony::safety::do_not_call::FILE;
-use phony::simulator::callers::{Caller, Step};
-use phony::simulator::twilio::Callee;
+use phony_simulator::callers::{Caller, Step};
+use phony_simulator::twilio::Callee;
 use serde_json::Value;
 
 use super::world::{SOON, THEM, World, ledger_of, order, world_with};

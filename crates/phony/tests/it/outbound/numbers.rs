@@ -1,7 +1,7 @@
 //! Whose number is whose: what is typed is dialled and listed as it is, and what is no number never.
 
-use phony::simulator::callers::Caller;
-use phony::simulator::twilio::Callee;
+use phony_simulator::callers::Caller;
+use phony_simulator::twilio::Callee;
 use serde_json::json;
 
 use super::world::{THEM, order_with, world, world_with};

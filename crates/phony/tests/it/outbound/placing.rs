@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use axum::extract::{Form, State};
 use axum::http::StatusCode;
-use phony::simulator::callers::{Caller, Step};
-use phony::simulator::twilio::{Answers, Callee, Fault};
+use phony_simulator::callers::{Caller, Step};
+use phony_simulator::twilio::{Answers, Callee, Fault};
 use serde_json::{Value, json};
 
 use super::world::{OURS, SOON, THEM, World, house_at, ledger_of, order, order_with, until, world};
@@ -204,7 +204,7 @@ async fn two_orders_for_one_number_whose_answers_are_lost_are_not_swapped() {
         assert_ne!(placed[0].0, placed[1].0, "each order has a call of its own");
         for (sid, business) in &placed {
             let opening = format!("calling for {business} ");
-            let heard = |record: &phony::simulator::twilio::CallRecord| {
+            let heard = |record: &phony_simulator::twilio::CallRecord| {
                 record.heard_text().contains("short survey")
             };
             let record = world.twilio.wait_for(sid, heard, SOON).await.unwrap();

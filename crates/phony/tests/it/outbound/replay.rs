@@ -1,7 +1,7 @@
 //! A repeat under an idempotency key tells how the first call stands now.
 
-use phony::simulator::callers::Caller;
-use phony::simulator::twilio::{Answers, Callee, Fault};
+use phony_simulator::callers::Caller;
+use phony_simulator::twilio::{Answers, Callee, Fault};
 use serde_json::{Value, json};
 
 use super::world::{THEM, World, order, order_with, world};

@@ -1,8 +1,8 @@
 //! What calls may cost: the AI is told to come to an end, then says goodbye, and no more are placed.
 
-use phony::simulator::callers::{Caller, Step};
-use phony::simulator::twilio::Callee;
 use phony_call::Item;
+use phony_simulator::callers::{Caller, Step};
+use phony_simulator::twilio::Callee;
 use serde_json::{Value, json};
 
 use super::world::{SOON, THEM, World, order, order_with, world_with};

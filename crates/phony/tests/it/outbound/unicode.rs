@@ -1,7 +1,7 @@
 //! Words of nine languages and kinds, from the order to the ear, the record and the ledger.
 
-use phony::simulator::callers::{Caller, Step};
-use phony::simulator::twilio::Callee;
+use phony_simulator::callers::{Caller, Step};
+use phony_simulator::twilio::Callee;
 use serde_json::json;
 
 use super::world::{SOON, THEM, order_with, world};

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
-use phony::simulator::twilio::Fault;
+use phony_simulator::twilio::Fault;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
@@ -42,8 +42,8 @@ async fn some(world: &World) {
     assert_eq!(world.order(&strange).await.0, 502);
     world.twilio.fail_next(Fault::CreateFails { call_exists: false });
     assert_eq!(world.order(&order()).await.0, 502);
-    let fails = phony::simulator::twilio::Answers::Fails { sip_code: 404 };
-    world.twilio.set_callee(THEM, phony::simulator::twilio::Callee::absent(fails));
+    let fails = phony_simulator::twilio::Answers::Fails { sip_code: 404 };
+    world.twilio.set_callee(THEM, phony_simulator::twilio::Callee::absent(fails));
     let sid = world.placed(&order()).await;
     world.over(&sid).await;
 }
@@ -95,8 +95,8 @@ async fn orders_that_became_no_call_are_listed_by_what_came_of_them() {
 async fn pages_of_calls_and_orders_lose_nothing_and_repeat_nothing() {
     let world = world().await;
     let strange = order_with(&json!({ "from": "+15005550099" }));
-    let fails = phony::simulator::twilio::Answers::Fails { sip_code: 404 };
-    world.twilio.set_callee(THEM, phony::simulator::twilio::Callee::absent(fails));
+    let fails = phony_simulator::twilio::Answers::Fails { sip_code: 404 };
+    world.twilio.set_callee(THEM, phony_simulator::twilio::Callee::absent(fails));
     for _ in 0..3 {
         assert_eq!(world.order(&strange).await.0, 502);
         let sid = world.placed(&order()).await;

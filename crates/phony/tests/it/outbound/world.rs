@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use phony::safety::ledger;
-use phony::simulator::callers::{Caller, Step};
-use phony::simulator::twilio::{self, Callee, PhoneNumber, Reach, TwilioOptions, TwilioRunning};
+use phony_simulator::callers::{Caller, Step};
+use phony_simulator::twilio::{self, Callee, PhoneNumber, Reach, TwilioOptions, TwilioRunning};
 use serde_json::{Value, json};
 
 use crate::house::{AUTH_TOKEN, HOST, House, house_with};

@@ -1,0 +1,184 @@
+//! Conversations recorded between people, and how their caller speaks to our agent.
+
+use serde::Deserialize;
+
+use super::{OrElse, Step, What, When, words_of};
+
+/// The conversations that come with the program, one JSON object a line; `data/README.md` names
+/// their source.
+const CALLS: &str = include_str!("../../data/phone_calls.jsonl");
+/// How long a recorded caller waits for an agent that says nothing.
+const WAITS_MS: u64 = 12_000;
+/// How long a recorded caller stays once everything is said.
+const LINGERS_MS: u64 = 2_000;
+
+/// One conversation between two people over the telephone.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct RecordedCall {
+    /// Its name in the corpus.
+    pub id: String,
+    /// What was said, in order of time.
+    pub turns: Vec<RecordedTurn>,
+}
+
+/// One stretch of speech.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct RecordedTurn {
+    /// Who spoke.
+    pub who: Who,
+    /// When, in milliseconds from the start of the conversation.
+    pub at_ms: u64,
+    /// How long, in milliseconds.
+    pub for_ms: u64,
+    /// The words, with marks such as `[noise]` and `<unk>`.
+    pub text: String,
+}
+
+/// A party of the conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Who {
+    /// The one who rang.
+    Caller,
+    /// The one who answered.
+    Agent,
+}
+
+/// The conversations that come with the program.
+#[must_use]
+pub fn recorded_calls() -> Vec<RecordedCall> {
+    let lines = CALLS.lines().filter(|line| !line.trim().is_empty());
+    lines.filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// What the agent of the recording said last, without regard to noises in between.
+#[derive(Debug, Clone, Copy)]
+struct AgentTurn {
+    from_ms: u64,
+    until_ms: u64,
+    chars: usize,
+}
+
+impl RecordedCall {
+    /// What a recogniser hears of the caller: every word in order, marks taken out.
+    #[must_use]
+    pub fn caller_words(&self) -> String {
+        let said = self.turns.iter().filter(|turn| turn.who == Who::Caller);
+        let words: Vec<_> = said.map(|turn| words_of(&turn.text)).collect();
+        words_of(&words.join(" "))
+    }
+
+    /// The caller's side as steps. Our agent answers in its own time, so each turn keeps its
+    /// distance to the end of the agent's turn before it; one that began while the agent spoke
+    /// begins after the same part of our agent's speech; turns that follow one another keep the
+    /// pause between them.
+    #[must_use]
+    pub fn steps(&self) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let mut agent: Option<AgentTurn> = None;
+        let mut caller_until_ms: Option<u64> = None;
+        for turn in &self.turns {
+            let until_ms = turn.at_ms + turn.for_ms;
+            match turn.who {
+                Who::Agent => {
+                    agent = Some(extend(agent, turn, caller_until_ms.is_some()));
+                    caller_until_ms = None;
+                }
+                Who::Caller => {
+                    let when = when(turn, agent, caller_until_ms);
+                    let what = What::Say { text: turn.text.clone(), for_ms: Some(turn.for_ms) };
+                    steps.push(Step::new(when, what).or_after(WAITS_MS, OrElse::Go));
+                    caller_until_ms = Some(until_ms);
+                }
+            }
+        }
+        let end = Step::new(When::Silence { ms: LINGERS_MS }, What::HangUp);
+        steps.push(end.or_after(2 * WAITS_MS, OrElse::HangUp));
+        steps
+    }
+}
+
+/// Agent turns that follow one another are one, as our agent's reply is.
+fn extend(before: Option<AgentTurn>, turn: &RecordedTurn, caller_spoke: bool) -> AgentTurn {
+    let chars = turn.text.chars().count();
+    let until_ms = turn.at_ms + turn.for_ms;
+    match before {
+        Some(agent) if !caller_spoke => {
+            AgentTurn { from_ms: agent.from_ms, until_ms, chars: agent.chars + 1 + chars }
+        }
+        Some(_) | None => AgentTurn { from_ms: turn.at_ms, until_ms, chars },
+    }
+}
+
+fn when(turn: &RecordedTurn, agent: Option<AgentTurn>, caller_until_ms: Option<u64>) -> When {
+    if let Some(before_ms) = caller_until_ms {
+        return When::After { ms: turn.at_ms.saturating_sub(before_ms) };
+    }
+    let Some(agent) = agent else { return When::After { ms: turn.at_ms } };
+    if turn.at_ms >= agent.until_ms {
+        return When::AgentFinished { quiet_ms: turn.at_ms - agent.until_ms };
+    }
+    let part = ratio(turn.at_ms.saturating_sub(agent.from_ms), agent.until_ms - agent.from_ms);
+    When::AgentPart { part, least_chars: agent.chars }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "milliseconds of one call")]
+fn ratio(part: u64, whole: u64) -> f64 {
+    part as f64 / whole.max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn turn(who: Who, at_ms: u64, for_ms: u64, text: &str) -> RecordedTurn {
+        RecordedTurn { who, at_ms, for_ms, text: text.to_owned() }
+    }
+
+    fn call(turns: Vec<RecordedTurn>) -> RecordedCall {
+        RecordedCall { id: "test".to_owned(), turns }
+    }
+
+    #[test]
+    fn all_conversations_that_come_along_are_read() {
+        let calls = recorded_calls();
+        assert_eq!(calls.len(), 18);
+        assert!(calls.iter().all(|call| !call.caller_words().is_empty()));
+        let lines = CALLS.lines().count();
+        assert_eq!(lines, calls.len());
+    }
+
+    #[test]
+    fn every_turn_of_the_caller_is_a_step_and_the_last_step_hangs_up() {
+        for call in recorded_calls() {
+            let steps = call.steps();
+            let turns = call.turns.iter().filter(|turn| turn.who == Who::Caller).count();
+            assert_eq!(steps.len(), turns + 1);
+            assert_eq!(steps.last().map(|step| step.what.clone()), Some(What::HangUp));
+        }
+    }
+
+    #[test]
+    fn a_turn_keeps_its_distance_to_the_end_of_the_agents_turn() {
+        let steps = call(vec![
+            turn(Who::Agent, 0, 1000, "hello"),
+            turn(Who::Agent, 1200, 800, "how can i help"),
+            turn(Who::Caller, 2700, 300, "hi"),
+            turn(Who::Caller, 3400, 300, "i lost my card"),
+        ])
+        .steps();
+        assert_eq!(steps[0].when, When::AgentFinished { quiet_ms: 700 });
+        assert_eq!(steps[1].when, When::After { ms: 400 });
+    }
+
+    #[test]
+    fn a_turn_within_the_agents_speech_interrupts_after_the_same_part() {
+        let steps = call(vec![
+            turn(Who::Agent, 1000, 1000, "hello hello"),
+            turn(Who::Agent, 2000, 1000, "how can i help"),
+            turn(Who::Caller, 2500, 300, "hi"),
+        ])
+        .steps();
+        assert_eq!(steps[0].when, When::AgentPart { part: 0.75, least_chars: 26 });
+    }
+}

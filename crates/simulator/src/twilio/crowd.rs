@@ -1,0 +1,407 @@
+//! A thousand callers for a load test: each is one relay socket, one timer and two counters.
+//!
+//! A caller listens to a reply of numbered words (see [`Stamps`]), reports what was played as
+//! Twilio does, waits a moment, and says something again. It follows the relay protocol, or, to
+//! measure what the far side costs without any application, it speaks straight to a model through
+//! a bare copy of two sockets; then every frame has a counterpart of about the same size.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::{SinkExt, StreamExt};
+use phony_wire::openai::realtime::{ClientBody, ClientEvent, Item, Modality, ServerEvent, Session};
+use phony_wire::twilio::relay::{FromTwilio, Info, Setup, ToTwilio};
+use phony_wire::twilio::twiml::{ConnectTo, Relay, Twiml, Verb};
+use phony_wire::twilio::webhook::Form;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, Sleep};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_util::sync::CancellationToken;
+
+use super::calls::new_sid;
+use super::socket::{self, Socket};
+use super::webhooks::{self, Reach, Request};
+use crate::stamps::{Sequence, Stamps};
+
+/// What every caller says.
+const QUESTION: &str = "What are your opening hours on Saturday, please?";
+/// Connections for requests that are kept when idle: they must not count as a call's.
+const SPARE_CONNECTIONS: usize = 4;
+/// Words of a clause: Twilio reports what was played clause by clause.
+const CLAUSE: usize = 8;
+/// Sound about as long as a report, for a model that is spoken to directly: silence in base64.
+const SILENCE: &str = "fn5+fn5+fn5+fn5+fn5+fn5+fn5+fn5+fn5+fn5+";
+
+/// Whom the callers call.
+#[derive(Debug, Clone)]
+pub enum Callee {
+    /// An application: its webhook is asked, and the relay socket that it names opened.
+    Application {
+        /// Where it is reached: `http://127.0.0.1:24187`.
+        origin: String,
+        /// The host that it signs for, and is addressed by in its TwiML.
+        public: String,
+        /// The account's auth token.
+        token: String,
+    },
+    /// A model, through a bare copy at this origin.
+    Model {
+        /// Where the copy is reached: `http://127.0.0.1:24187`.
+        origin: String,
+    },
+}
+
+/// How the callers behave.
+#[derive(Debug, Clone)]
+pub struct CrowdOptions {
+    /// Whom they call.
+    pub callee: Callee,
+    /// From the last word of a reply to the next question, and up to half as long again, so that
+    /// the callers do not speak in step.
+    pub pause: Duration,
+    /// When the words they hear were sent.
+    pub stamps: Arc<Stamps>,
+}
+
+/// Callers that are in a call.
+#[derive(Debug)]
+pub struct Crowd {
+    shared: Arc<Shared>,
+    calls: JoinSet<Result<Tally, String>>,
+    over: CancellationToken,
+}
+
+/// What the callers experienced.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// How long each word was under way, in nanoseconds: those heard while it was measured.
+    pub latencies: Vec<u64>,
+    /// Words that never came.
+    pub lost: u64,
+    /// Words that came twice or out of order.
+    pub doubled: u64,
+    /// Calls that could not be made or did not last, and why.
+    pub failures: BTreeMap<String, usize>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    options: CrowdOptions,
+    client: reqwest::Client,
+    measuring: AtomicBool,
+    up: AtomicUsize,
+    failed: AtomicUsize,
+}
+
+impl Crowd {
+    /// Nobody yet. An error says why no requests can be made.
+    pub fn new(options: CrowdOptions) -> Result<Self, String> {
+        let client = webhooks::client(SPARE_CONNECTIONS).map_err(|error| error.to_string())?;
+        let (up, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let measuring = AtomicBool::new(false);
+        let shared = Arc::new(Shared { options, client, measuring, up, failed });
+        Ok(Self { shared, calls: JoinSet::new(), over: CancellationToken::new() })
+    }
+
+    /// Lets caller number `number` call.
+    pub fn ring(&mut self, number: usize) {
+        let (shared, over) = (Arc::clone(&self.shared), self.over.clone());
+        self.calls.spawn(async move {
+            let phone = Phone::ring(&shared, number).await;
+            let count = if phone.is_ok() { &shared.up } else { &shared.failed };
+            count.fetch_add(1, Ordering::Relaxed);
+            phone?.talk(over).await
+        });
+    }
+
+    /// How many calls have come about.
+    #[must_use]
+    pub fn up(&self) -> usize {
+        self.shared.up.load(Ordering::Relaxed)
+    }
+
+    /// How many calls could not be made.
+    #[must_use]
+    pub fn failed(&self) -> usize {
+        self.shared.failed.load(Ordering::Relaxed)
+    }
+
+    /// Begins or ends measuring.
+    pub fn measure(&self, on: bool) {
+        self.shared.measuring.store(on, Ordering::Relaxed);
+    }
+
+    /// Everybody hangs up.
+    pub async fn hang_up(mut self) -> Tally {
+        self.over.cancel();
+        let mut tally = Tally::default();
+        while let Some(call) = self.calls.join_next().await {
+            match call {
+                Ok(Ok(one)) => tally.add(one),
+                Ok(Err(why)) => *tally.failures.entry(why).or_default() += 1,
+                Err(error) => *tally.failures.entry(error.to_string()).or_default() += 1,
+            }
+        }
+        tally
+    }
+}
+
+impl Tally {
+    fn add(&mut self, other: Self) {
+        self.latencies.extend(other.latencies);
+        self.lost += other.lost;
+        self.doubled += other.doubled;
+    }
+}
+
+/// One caller.
+struct Phone {
+    shared: Arc<Shared>,
+    socket: Socket,
+    pause: Duration,
+    sequence: Sequence,
+    latencies: Vec<u64>,
+    /// Words that have not been reported as played.
+    clause: String,
+    agent_speaks: bool,
+    /// Reused for every frame.
+    frame: String,
+}
+
+impl Phone {
+    async fn ring(shared: &Arc<Shared>, number: usize) -> Result<Self, String> {
+        let (socket, first) = match &shared.options.callee {
+            Callee::Application { origin, public, token } => {
+                let reach = [Reach { public: public.clone(), to: origin.clone() }];
+                let (call, relay) = answered(&shared.client, token, public, &reach).await?;
+                let upgrade = socket::upgrade(relay.url.as_str(), token, &reach)?;
+                let setup = FromTwilio::Setup(Box::new(setup(call, &relay)));
+                (socket::connect(upgrade).await?, setup.to_json())
+            }
+            Callee::Model { origin } => {
+                let upgrade = socket::upgrade(&format!("{origin}/relay/ws"), "", &[])?;
+                let text = Some([Modality::Text]);
+                let session = Session { output_modalities: text, ..Session::default() };
+                let update = ClientEvent::new("s1", ClientBody::session(session));
+                (socket::connect(upgrade).await?, update.to_json())
+            }
+        };
+        let mut phone = Self {
+            shared: Arc::clone(shared),
+            socket,
+            pause: spread(shared.options.pause, number),
+            sequence: shared.options.stamps.sequence(),
+            latencies: Vec::new(),
+            clause: String::new(),
+            agent_speaks: false,
+            frame: String::new(),
+        };
+        phone.send(first).await?;
+        Ok(phone)
+    }
+
+    async fn talk(mut self, over: CancellationToken) -> Result<Tally, String> {
+        // An application greets, and is answered; a model is spoken to first.
+        let mut waits = matches!(self.shared.options.callee, Callee::Model { .. });
+        let timer = tokio::time::sleep(self.pause);
+        tokio::pin!(timer);
+        let over = over.cancelled();
+        tokio::pin!(over);
+        loop {
+            tokio::select! {
+                biased;
+                message = self.socket.next() => match message {
+                    Some(Ok(Message::Text(text))) => if self.hear(&text).await? {
+                        waits = true;
+                        self.wait(timer.as_mut());
+                    },
+                    Some(Ok(Message::Close(frame))) => {
+                        let code = frame.map_or(1005, |frame| frame.code.into());
+                        return Err(format!("the far side closed the call ({code})"));
+                    }
+                    Some(Ok(_)) => {}
+                    Some(Err(error)) => return Err(format!("the call was cut: {error}")),
+                    None => return Err("the call was cut".to_owned()),
+                },
+                () = timer.as_mut(), if waits => {
+                    waits = false;
+                    self.ask().await?;
+                }
+                () = &mut over => break,
+            }
+        }
+        socket::close(&mut self.socket, 1000).await;
+        let Sequence { lost, doubled, .. } = self.sequence;
+        let failures = BTreeMap::new();
+        Ok(Tally { latencies: self.latencies, lost, doubled, failures })
+    }
+
+    fn wait(&self, timer: std::pin::Pin<&mut Sleep>) {
+        let at = now() + self.pause;
+        timer.reset(at);
+    }
+
+    /// Takes a frame; true if it ends a reply.
+    async fn hear(&mut self, frame: &str) -> Result<bool, String> {
+        match &self.shared.options.callee {
+            Callee::Application { .. } => match ToTwilio::parse(frame) {
+                Ok(ToTwilio::Text { token, last, .. }) => self.words(&token, last).await,
+                Ok(ToTwilio::End { .. }) => Err("the application ended the call".to_owned()),
+                Ok(
+                    ToTwilio::Play { .. } | ToTwilio::SendDigits { .. } | ToTwilio::Language { .. },
+                ) => Ok(false),
+                Err(error) => Err(format!("a frame that Twilio would not take: {error}")),
+            },
+            Callee::Model { .. } => match ServerEvent::parse(frame) {
+                Ok(ServerEvent::TextDelta(delta)) => self.words(&delta.text, false).await,
+                Ok(ServerEvent::ResponseDone(_)) => self.words("", true).await,
+                Ok(ServerEvent::Error(error)) => Err(format!("the model: {}", error.message)),
+                Ok(_) => Ok(false),
+                Err(error) => Err(format!("an unreadable event: {error}")),
+            },
+        }
+    }
+
+    async fn words(&mut self, text: &str, last: bool) -> Result<bool, String> {
+        let measuring = self.shared.measuring.load(Ordering::Relaxed);
+        for word in self.shared.options.stamps.heard(text) {
+            self.sequence.heard(word.number);
+            if measuring {
+                self.latencies.push(word.nanos);
+            }
+        }
+        if !self.agent_speaks {
+            self.agent_speaks = true;
+            self.report(Info::AgentSpeaking { on: true, ts: None }).await?;
+        }
+        self.clause.push_str(text);
+        let clause_ends = last || self.clause.split(' ').count() > CLAUSE;
+        if clause_ends && !self.clause.is_empty() {
+            let text = std::mem::take(&mut self.clause);
+            self.report(Info::TokensPlayed { text }).await?;
+        }
+        if last {
+            self.agent_speaks = false;
+            self.sequence.reply_over();
+            self.report(Info::AgentSpeaking { on: false, ts: None }).await?;
+        }
+        Ok(last)
+    }
+
+    /// Says the caller's sentence.
+    async fn ask(&mut self) -> Result<(), String> {
+        self.report(Info::ClientSpeaking { on: true, ts: None }).await?;
+        self.report(Info::ClientSpeaking { on: false, ts: None }).await?;
+        match &self.shared.options.callee {
+            Callee::Application { .. } => {
+                let (voice_prompt, lang) = (QUESTION.to_owned(), "en-US".to_owned());
+                let prompt = FromTwilio::Prompt { voice_prompt, lang, last: true };
+                self.send(prompt.to_json()).await
+            }
+            Callee::Model { .. } => {
+                let item = Item::User { id: None, text: QUESTION.into() };
+                let create = ClientBody::ItemCreate { previous_item_id: None, item };
+                self.send(ClientEvent::new("c1", create).to_json()).await?;
+                self.send(ClientEvent::new("r1", ClientBody::respond()).to_json()).await
+            }
+        }
+    }
+
+    async fn report(&mut self, info: Info) -> Result<(), String> {
+        let mut frame = std::mem::take(&mut self.frame);
+        frame.clear();
+        match &self.shared.options.callee {
+            Callee::Application { .. } => FromTwilio::Info(info).write(&mut frame),
+            Callee::Model { .. } => {
+                // A model takes sound without an answer.
+                frame.push_str(r#"{"type":"input_audio_buffer.append","audio":""#);
+                frame.push_str(SILENCE);
+                frame.push_str("\"}");
+            }
+        }
+        let sent = self.send(frame.as_str()).await;
+        self.frame = frame;
+        sent
+    }
+
+    async fn send(&mut self, frame: impl Into<String>) -> Result<(), String> {
+        let sending = self.socket.send(Message::text(frame.into()));
+        let sent = tokio::time::timeout(socket::PATIENCE, sending).await;
+        let sent = sent.map_err(|_| "the far side takes no frames".to_owned())?;
+        sent.map_err(|error| format!("the call was cut: {error}"))
+    }
+}
+
+/// Asks the application what to do with a new call.
+async fn answered(
+    client: &reqwest::Client,
+    token: &str,
+    public: &str,
+    reach: &[Reach],
+) -> Result<(String, Relay), String> {
+    let call = new_sid("CA");
+    let mut form = Form::default();
+    for (name, value) in [
+        ("CallSid", call.as_str()),
+        ("AccountSid", "AC00000000000000000000000000000000"),
+        ("From", "+15005550100"),
+        ("To", "+15005550101"),
+        ("CallStatus", "ringing"),
+        ("ApiVersion", "2010-04-01"),
+        ("Direction", "inbound"),
+    ] {
+        form.push(name, value);
+    }
+    let url = format!("https://{public}/receive_call");
+    let request = Request { url, method: "POST".to_owned(), form };
+    let answer = webhooks::send(client, token, reach, &request).await?;
+    if answer.status != 200 {
+        return Err(format!("/receive_call answered {}", answer.status));
+    }
+    let verbs = Twiml::parse(&answer.body).map_err(|error| error.to_string())?.twiml.verbs;
+    let relay = verbs.into_iter().find_map(|verb| match verb {
+        Verb::Connect(connect) => match connect.to {
+            ConnectTo::Relay(relay) => Some(*relay),
+            ConnectTo::Stream(_) => None,
+        },
+        Verb::Dial(_)
+        | Verb::Say(_)
+        | Verb::Play(_)
+        | Verb::Pause(_)
+        | Verb::Hangup
+        | Verb::Reject { .. }
+        | Verb::Redirect(_)
+        | Verb::StartRecording(_) => None,
+    });
+    let relay = relay.ok_or_else(|| "/receive_call named no relay socket".to_owned())?;
+    Ok((call, relay))
+}
+
+fn setup(call_sid: String, relay: &Relay) -> Setup {
+    Setup {
+        session_id: new_sid("VX"),
+        account_sid: "AC00000000000000000000000000000000".to_owned(),
+        call_sid,
+        from: "+15005550100".to_owned(),
+        to: "+15005550101".to_owned(),
+        call_type: "PSTN".to_owned(),
+        direction: "inbound".to_owned(),
+        call_status: "RINGING".to_owned(),
+        custom_parameters: relay.parameters.iter().cloned().collect(),
+        ..Setup::default()
+    }
+}
+
+/// The pause, and up to half as long again: even steps of the golden ratio fill the range.
+fn spread(pause: Duration, number: usize) -> Duration {
+    #[expect(clippy::cast_precision_loss, reason = "numbers of callers are small")]
+    let part = (number as f64 * 0.618_033_988_749_895).fract();
+    pause + pause.mul_f64(part / 2.0)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the stand-in is the phone network's clock")]
+fn now() -> Instant {
+    Instant::now()
+}

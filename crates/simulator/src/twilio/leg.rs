@@ -1,0 +1,408 @@
+//! An answered call: it follows TwiML, verb by verb, while its caller does as it likes.
+
+use std::sync::Arc;
+
+use phony_wire::twilio::twiml::{Connect, ConnectTo, Play, Verb};
+use phony_wire::twilio::webhook::{CallStatus, Form, VoiceRequest};
+use tokio::sync::mpsc;
+
+use super::calls::{CallCell, Control, Source, settle};
+use super::document::{Document, fetch};
+use super::line::{Happened, Line, Rules};
+use super::network::Network;
+use super::record::{End, Fate, HeardPiece, Interrupt, Said};
+use super::speech::{Flags, Heard, Input, Sounded};
+use crate::callers::{Act, Caller, LiveEvent, LiveParts, words_of};
+
+/// Documents that one call may follow: a call that goes in circles must end.
+const MOST_DOCUMENTS: usize = 200;
+/// Repetitions of a `<Say>` or `<Play>` that asks for endless ones.
+const ENDLESS: u32 = 50;
+
+/// What ends a verb before it is through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Broken {
+    HungUp,
+    ApiEnded,
+    Redirected(Source),
+    TimeLimit,
+    Stopped,
+    /// The relay session's socket was lost.
+    SocketLost,
+}
+
+/// What comes after a verb.
+pub(crate) enum Next {
+    Verb,
+    Document(Document),
+    Over(End),
+}
+
+/// Something that woke the call.
+#[derive(Debug)]
+pub(crate) enum Tick {
+    Time,
+    Act(Act),
+    LiveGone,
+    Control(Control),
+    Stopped,
+}
+
+pub(crate) struct Leg {
+    pub(crate) net: Arc<Network>,
+    pub(crate) cell: Arc<CallCell>,
+    pub(crate) line: Line,
+    live: Option<LiveParts>,
+    control: mpsc::Receiver<Control>,
+    limit_ms: Option<u64>,
+    /// Asked when an answer that says how the call goes on cannot be used.
+    fallback: Option<Source>,
+    pub(crate) events: Vec<(u64, Happened)>,
+    /// Whether the call has done something else before its first relay session.
+    pub(crate) settled: bool,
+}
+
+impl Leg {
+    /// The call has been answered by this party.
+    pub(crate) fn answered(
+        net: Arc<Network>,
+        cell: Arc<CallCell>,
+        caller: &Caller,
+        control: mpsc::Receiver<Control>,
+        longest_s: Option<u64>,
+        fallback: Option<Source>,
+    ) -> Self {
+        let now_ms = cell.clock.now_ms();
+        let outside = match caller {
+            Caller::Live(live) => live.take(),
+            Caller::Script(_) | Caller::Recorded(_) => None,
+        };
+        let speech = Line::new(caller, net.options.pace(), net.options.ears(), now_ms);
+        let limit_ms = longest_s.map(|seconds| now_ms + seconds * 1000);
+        let leg = Self {
+            net,
+            cell,
+            line: speech,
+            live: outside,
+            control,
+            limit_ms,
+            fallback,
+            events: Vec::new(),
+            settled: false,
+        };
+        leg.tell(LiveEvent::Answered);
+        leg
+    }
+
+    /// Keys pressed as soon as the call is answered (`SendDigits`).
+    pub(crate) async fn press_first(&mut self, digits: String) -> Result<(), Broken> {
+        let now_ms = self.now_ms();
+        self.line.digits(now_ms, digits, &mut self.events);
+        self.until_quiet().await
+    }
+
+    /// Follows a document, and those it leads to, to the end of the call.
+    pub(crate) async fn follow(&mut self, document: Document) -> End {
+        let mut document = document;
+        for _ in 0..MOST_DOCUMENTS {
+            match self.follow_one(&document).await {
+                Next::Document(next) => document = next,
+                Next::Over(end) => return end,
+                Next::Verb => return End::TwimlEnded,
+            }
+        }
+        End::ApplicationError
+    }
+
+    /// The document that a source names.
+    pub(crate) async fn fetch(
+        &mut self,
+        purpose: &str,
+        source: &Source,
+        extra: Form,
+    ) -> Option<Document> {
+        fetch(&self.net, &self.cell, purpose, source, extra).await
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.cell.clock.now_ms()
+    }
+
+    /// Waits until something happens.
+    pub(crate) async fn tick(&mut self, until_ms: Option<u64>) -> Tick {
+        let now_ms = self.cell.clock.now_ms();
+        let due = [self.line.next_ms(now_ms), until_ms, self.limit_ms].into_iter().flatten().min();
+        let live = self.live.as_mut();
+        let act = async move {
+            match live {
+                Some(live) => live.acts.recv().await.map_or(Tick::LiveGone, Tick::Act),
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.net.stop.cancelled() => Tick::Stopped,
+            Some(control) = self.control.recv() => Tick::Control(control),
+            tick = act => tick,
+            () = self.cell.clock.sleep_until(due) => Tick::Time,
+        }
+    }
+
+    /// Does what a tick asks for. What happened on the line is left in `events`.
+    pub(crate) fn handle(&mut self, tick: Tick) -> Result<(), Broken> {
+        let now_ms = self.now_ms();
+        match tick {
+            Tick::Time => self.line.advance(now_ms, &mut self.events),
+            Tick::Act(act) => self.line.act(now_ms, act, &mut self.events),
+            Tick::LiveGone => {
+                self.live = None;
+                self.line.act(now_ms, Act::HangUp, &mut self.events);
+            }
+            Tick::Control(Control::Complete | Control::Cancel) => return Err(Broken::ApiEnded),
+            Tick::Control(Control::DropSocket) => return Err(Broken::SocketLost),
+            Tick::Control(Control::Redirect(source)) => return Err(Broken::Redirected(source)),
+            Tick::Control(Control::TimeLimit { seconds }) => {
+                let from_ms = self.cell.look(|record| record.answered_ms).unwrap_or(now_ms);
+                self.limit_ms = Some(from_ms + seconds * 1000);
+            }
+            Tick::Stopped => return Err(Broken::Stopped),
+        }
+        if self.limit_ms.is_some_and(|limit_ms| limit_ms <= now_ms) {
+            return Err(Broken::TimeLimit);
+        }
+        Ok(())
+    }
+
+    /// Enters what happened into the record, and tells whoever is live on the line. Returns it for
+    /// the relay.
+    pub(crate) fn settle(&mut self) -> Vec<(u64, Happened)> {
+        let events = std::mem::take(&mut self.events);
+        if events.is_empty() {
+            return events;
+        }
+        self.cell.note(|record| {
+            for (at_ms, event) in &events {
+                match event {
+                    Happened::Sounded(Sounded::Played(piece)) => {
+                        if piece.kind == Heard::Digits {
+                            record.digits.push_str(&piece.text);
+                        }
+                        record.heard.push(HeardPiece {
+                            from_ms: piece.from_ms,
+                            until_ms: piece.until_ms,
+                            kind: piece.kind,
+                            text: piece.text.clone(),
+                            cut: piece.cut,
+                        });
+                    }
+                    Happened::CallerBegan { text, for_ms } => record.said.push(Said {
+                        at_ms: *at_ms,
+                        for_ms: *for_ms,
+                        text: text.clone(),
+                        fate: if words_of(text).is_empty() { Fate::Noise } else { Fate::Open },
+                    }),
+                    Happened::Prompt { utterances, .. } => {
+                        settle(&mut record.said, *utterances, Fate::Reported);
+                    }
+                    Happened::Lost { utterances } => {
+                        settle(&mut record.said, *utterances, Fate::Lost);
+                    }
+                    Happened::Interrupted(cut) => record.interrupts.push(Interrupt {
+                        at_ms: *at_ms,
+                        utterance: cut.utterance.clone(),
+                        duration_ms: cut.duration_ms,
+                    }),
+                    Happened::Key { digit, .. } => record.pressed.push(*digit),
+                    Happened::Sounded(Sounded::On { .. } | Sounded::Off { .. })
+                    | Happened::CallerStopped
+                    | Happened::Partial(_)
+                    | Happened::HungUp => {}
+                }
+            }
+        });
+        for (_, event) in &events {
+            match event {
+                Happened::Sounded(Sounded::On { .. }) => self.tell(LiveEvent::AgentSpeaking(true)),
+                Happened::Sounded(Sounded::Off { .. }) => {
+                    self.tell(LiveEvent::AgentSpeaking(false));
+                }
+                Happened::Sounded(Sounded::Played(piece)) => match piece.kind {
+                    Heard::Speech => self.tell(LiveEvent::Heard(piece.text.clone())),
+                    Heard::Digits => self.tell(LiveEvent::Digits(piece.text.clone())),
+                    Heard::Recording => {}
+                },
+                Happened::CallerBegan { .. }
+                | Happened::CallerStopped
+                | Happened::Partial(_)
+                | Happened::Prompt { .. }
+                | Happened::Lost { .. }
+                | Happened::Interrupted(_)
+                | Happened::Key { .. }
+                | Happened::HungUp => {}
+            }
+        }
+        self.net.changed.notify_waiters();
+        events
+    }
+
+    /// The line is over for good.
+    pub(crate) fn close(mut self) {
+        let now_ms = self.now_ms();
+        self.line.silence_agent(now_ms, &mut self.events);
+        self.settle();
+        self.tell(LiveEvent::Ended);
+    }
+
+    /// What a broken verb leads to.
+    pub(crate) async fn after(&mut self, broken: Broken) -> Next {
+        match broken {
+            Broken::HungUp => Next::Over(End::FarEndHungUp),
+            Broken::ApiEnded => Next::Over(End::ApiEnded),
+            Broken::TimeLimit => Next::Over(End::TimeLimit),
+            Broken::Stopped => Next::Over(End::NetworkStopped),
+            // There was none to lose.
+            Broken::SocketLost => Next::Verb,
+            Broken::Redirected(source) => self.go_to("redirect", &source, Form::default()).await,
+        }
+    }
+
+    /// Goes on with the document of that source, or of the fallback.
+    pub(crate) async fn go_to(&mut self, purpose: &str, source: &Source, extra: Form) -> Next {
+        let mut document = self.fetch(purpose, source, extra).await;
+        if document.is_none()
+            && let Some(fallback) = self.fallback.clone()
+        {
+            document = self.fetch("fallback", &fallback, failure_of(source)).await;
+        }
+        document.map_or(Next::Over(End::ApplicationError), Next::Document)
+    }
+
+    /// The state of the call, as `setup` spells it.
+    pub(crate) fn setup_status(&self) -> String {
+        let first = !self.settled && self.cell.look(|record| record.direction == "inbound");
+        let status = if first { CallStatus::Ringing } else { CallStatus::InProgress };
+        status.as_str().to_uppercase().replace('-', "_")
+    }
+
+    async fn follow_one(&mut self, document: &Document) -> Next {
+        for verb in &document.twiml.verbs {
+            let done = match verb {
+                Verb::Connect(connect) => match self.connect(connect, document).await {
+                    Next::Verb => Ok(()),
+                    next @ (Next::Document(_) | Next::Over(_)) => return next,
+                },
+                Verb::Dial(dial) => match self.dial(dial, document).await {
+                    Ok(Next::Verb) => Ok(()),
+                    Ok(next @ (Next::Document(_) | Next::Over(_))) => return next,
+                    Err(broken) => Err(broken),
+                },
+                Verb::Say(say) => self.say(&say.text, say.options.times).await,
+                Verb::Play(play) => self.play(play, document).await,
+                Verb::Pause(pause) => {
+                    let until_ms = self.now_ms() + u64::from(pause.length_s.unwrap_or(1)) * 1000;
+                    self.until(until_ms).await
+                }
+                Verb::Hangup | Verb::Reject { .. } => return Next::Over(End::TwimlEnded),
+                Verb::Redirect(redirect) => {
+                    let source = document.source(&redirect.url, redirect.method.as_deref());
+                    return self.go_to("redirect", &source, Form::default()).await;
+                }
+                Verb::StartRecording(_) => Ok(()),
+            };
+            self.settled = true;
+            if let Err(broken) = done {
+                return self.after(broken).await;
+            }
+        }
+        Next::Verb
+    }
+
+    async fn connect(&mut self, connect: &Connect, document: &Document) -> Next {
+        let action = connect
+            .action
+            .as_ref()
+            .map(|action| document.source(action, connect.method.as_deref()));
+        match &connect.to {
+            ConnectTo::Relay(relay) => self.relay(relay, action).await,
+            // Audio is not part of this network: the verb is passed over, as after a refused
+            // connection.
+            ConnectTo::Stream(_) => Next::Verb,
+        }
+    }
+
+    async fn say(&mut self, text: &str, times: Option<u32>) -> Result<(), Broken> {
+        for _ in 0..repetitions(times) {
+            let now_ms = self.now_ms();
+            self.line.set_rules(Rules { interruptible: Input::None, ..Rules::default() });
+            self.line.text(now_ms, text, true, Flags::default(), &mut self.events);
+            self.until_quiet().await?;
+        }
+        Ok(())
+    }
+
+    async fn play(&mut self, play: &Play, document: &Document) -> Result<(), Broken> {
+        let now_ms = self.now_ms();
+        self.line.set_rules(Rules { interruptible: Input::None, ..Rules::default() });
+        if let Some(digits) = &play.digits {
+            self.line.digits(now_ms, digits.clone(), &mut self.events);
+        } else {
+            let url = document.absolute(&play.url);
+            let times = repetitions(play.times);
+            self.line.recording(now_ms, url, times, Flags::default(), &mut self.events);
+        }
+        self.until_quiet().await
+    }
+
+    async fn until_quiet(&mut self) -> Result<(), Broken> {
+        loop {
+            self.check()?;
+            if !self.line.speaker.pending() {
+                return Ok(());
+            }
+            let tick = self.tick(None).await;
+            self.handle(tick)?;
+        }
+    }
+
+    pub(crate) async fn until(&mut self, until_ms: u64) -> Result<(), Broken> {
+        while self.now_ms() < until_ms {
+            let tick = self.tick(Some(until_ms)).await;
+            self.handle(tick)?;
+            self.check()?;
+        }
+        Ok(())
+    }
+
+    /// Settles what happened; the caller may have hung up.
+    fn check(&mut self) -> Result<(), Broken> {
+        let events = self.settle();
+        if events.iter().any(|(_, event)| *event == Happened::HungUp) {
+            return Err(Broken::HungUp);
+        }
+        Ok(())
+    }
+
+    /// Somebody live who does not listen misses it; the call goes on.
+    fn tell(&self, event: LiveEvent) {
+        if let Some(live) = &self.live {
+            drop(live.events.try_send(event));
+        }
+    }
+}
+
+/// What the fallback is told besides: that the answer of this source could not be used.
+pub(crate) fn failure_of(source: &Source) -> Form {
+    let error_url = match source {
+        Source::Url { url, .. } => url.clone(),
+        Source::Inline(_) => String::new(),
+    };
+    VoiceRequest { error_url, error_code: "11200".to_owned(), ..VoiceRequest::default() }.to_form()
+}
+
+fn repetitions(times: Option<u32>) -> u32 {
+    match times {
+        None => 1,
+        Some(0) => ENDLESS,
+        Some(times) => times.min(ENDLESS),
+    }
+}

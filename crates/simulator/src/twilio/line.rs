@@ -1,0 +1,495 @@
+//! Two parties on one line: the agent's voice and the caller, and what each does to the other.
+//!
+//! A value with time as an argument. It is stepped from event to event in the order of the call's
+//! own time, so a late timer of the machine moves nothing.
+
+use std::collections::VecDeque;
+
+use super::speech::{Cut, Flags, Input, Pace, Sounded, Speaker};
+use crate::callers::{Act, Caller, Driver, Due, Scene, What, words_of};
+
+/// Pace of a caller whose step does not say how long it speaks.
+const CALLER_CHARS_PER_SECOND: u64 = 15;
+const PARTIAL_EVERY_MS: u64 = 250;
+const KEY_EVERY_MS: u64 = 250;
+const KEY_PAUSE_MS: u64 = 500;
+/// What a scripted caller remembers of what it heard since its last step, in bytes.
+const LONGEST_MEMORY: usize = 64 * 1024;
+
+/// How the network listens. Times in milliseconds of the call.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ears {
+    /// From the end of an utterance to its prompt; speech that resumes before belongs to it.
+    pub(crate) prompt_after_ms: u64,
+    /// How long both must speak before the caller's speech cuts the voice off.
+    pub(crate) barge_in_ms: u64,
+    /// Whether noise without words cuts the voice off too.
+    pub(crate) noise_interrupts: bool,
+}
+
+/// What the TwiML asked for, as far as it concerns the line.
+#[expect(clippy::struct_excessive_bools, reason = "each is an attribute of the TwiML")]
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Rules {
+    /// Whether anybody listens to the caller: in a relay session, but not during `<Say>`.
+    pub(crate) listens: bool,
+    pub(crate) interruptible: Input,
+    pub(crate) preemptible: bool,
+    pub(crate) report: Input,
+    pub(crate) dtmf: bool,
+    pub(crate) partial_prompts: bool,
+    pub(crate) partial_on_hangup: bool,
+    /// From the end of an utterance to its prompt, if the session sets it.
+    pub(crate) prompt_after_ms: Option<u64>,
+}
+
+/// What happened on the line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Happened {
+    Sounded(Sounded),
+    /// The caller began to speak; the words as its script has them.
+    CallerBegan {
+        text: String,
+        for_ms: u64,
+    },
+    CallerStopped,
+    Partial(String),
+    /// The words of `utterances` utterances, reported.
+    Prompt {
+        text: String,
+        utterances: usize,
+    },
+    /// The words of `utterances` utterances, which nobody was told.
+    Lost {
+        utterances: usize,
+    },
+    Interrupted(Cut),
+    /// A key was pressed, and whether it is reported.
+    Key {
+        digit: char,
+        reported: bool,
+    },
+    HungUp,
+}
+
+#[derive(Debug)]
+struct Utterance {
+    /// Words of utterances before it that were not yet reported.
+    before: String,
+    words: String,
+    utterances: usize,
+    from_ms: u64,
+    until_ms: u64,
+    next_partial_ms: u64,
+    began_over_agent: bool,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    words: String,
+    utterances: usize,
+    at_ms: u64,
+    began_over_agent: bool,
+}
+
+/// The line of one call.
+#[derive(Debug)]
+pub(crate) struct Line {
+    pub(crate) speaker: Speaker,
+    ears: Ears,
+    rules: Rules,
+    driver: Driver,
+    utterance: Option<Utterance>,
+    waiting: Option<Waiting>,
+    /// Keys still to press and when; then the caller is free again.
+    keys: VecDeque<(u64, char)>,
+    /// What a live caller wants to say next.
+    queued: VecDeque<Act>,
+    heard: String,
+    gone: bool,
+    /// How far time has passed.
+    at_ms: u64,
+}
+
+impl Line {
+    pub(crate) fn new(caller: &Caller, pace: Pace, ears: Ears, now_ms: u64) -> Self {
+        Self {
+            speaker: Speaker::new(pace, now_ms),
+            ears,
+            rules: Rules::default(),
+            driver: Driver::new(caller, now_ms),
+            utterance: None,
+            waiting: None,
+            keys: VecDeque::new(),
+            queued: VecDeque::new(),
+            heard: String::new(),
+            gone: false,
+            at_ms: now_ms,
+        }
+    }
+
+    /// Another verb of the TwiML takes over the line.
+    pub(crate) fn set_rules(&mut self, rules: Rules) {
+        self.rules = rules;
+    }
+
+    /// The agent's text.
+    pub(crate) fn text(
+        &mut self,
+        now_ms: u64,
+        token: &str,
+        last: bool,
+        flags: Flags,
+        out: &mut Vec<(u64, Happened)>,
+    ) {
+        self.advance(now_ms, out);
+        let session = (self.rules.interruptible, self.rules.preemptible);
+        self.voice(now_ms, out, |speaker, out| {
+            speaker.text(now_ms, token, last, session, flags, out);
+        });
+    }
+
+    /// The agent's keys.
+    pub(crate) fn digits(&mut self, now_ms: u64, digits: String, out: &mut Vec<(u64, Happened)>) {
+        self.advance(now_ms, out);
+        let caller_speaks = self.utterance.is_some();
+        let session = self.rules.interruptible;
+        self.voice(now_ms, out, |speaker, out| {
+            speaker.digits(now_ms, digits, session, caller_speaks, out);
+        });
+    }
+
+    /// A recording on the agent's side.
+    pub(crate) fn recording(
+        &mut self,
+        now_ms: u64,
+        source: String,
+        times: u32,
+        flags: Flags,
+        out: &mut Vec<(u64, Happened)>,
+    ) {
+        self.advance(now_ms, out);
+        let session = (self.rules.interruptible, self.rules.preemptible);
+        self.voice(now_ms, out, |speaker, out| {
+            speaker.recording(now_ms, source, times, session, flags, out);
+        });
+    }
+
+    /// The agent falls silent: its session is over.
+    pub(crate) fn silence_agent(&mut self, now_ms: u64, out: &mut Vec<(u64, Happened)>) {
+        self.voice(now_ms, out, |speaker, out| speaker.stop(now_ms, out));
+    }
+
+    /// Somebody live does something; after what it is doing already, but hanging up is at once.
+    pub(crate) fn act(&mut self, now_ms: u64, act: Act, out: &mut Vec<(u64, Happened)>) {
+        if act == Act::HangUp {
+            self.hang_up(now_ms, out);
+            return;
+        }
+        self.advance(now_ms, out);
+        self.queued.push_back(act);
+        self.step(now_ms, out);
+    }
+
+    /// The next moment at which [`Line::advance`] has something to do.
+    pub(crate) fn next_ms(&self, now_ms: u64) -> Option<u64> {
+        if self.gone {
+            return self.speaker.next_ms();
+        }
+        let utterance = self.utterance.as_ref().map(|utterance| utterance.until_ms);
+        [
+            self.speaker.next_ms(),
+            self.barge_ms(),
+            self.partial_ms(),
+            utterance,
+            self.waiting.as_ref().map(|waiting| waiting.at_ms),
+            self.keys.front().map(|(at_ms, _)| *at_ms),
+            self.driver_ms(now_ms),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Lets time pass.
+    pub(crate) fn advance(&mut self, now_ms: u64, out: &mut Vec<(u64, Happened)>) {
+        while let Some(next_ms) = self.next_ms(self.at_ms).filter(|t| *t <= now_ms) {
+            // Something may fall due in the past, when news of it has only just come.
+            self.at_ms = self.at_ms.max(next_ms);
+            self.step(self.at_ms, out);
+        }
+        self.at_ms = self.at_ms.max(now_ms);
+        self.voice(now_ms, out, |speaker, out| speaker.advance(now_ms, out));
+    }
+
+    fn step(&mut self, at_ms: u64, out: &mut Vec<(u64, Happened)>) {
+        self.voice(at_ms, out, |speaker, out| speaker.advance(at_ms, out));
+        if self.gone {
+            return;
+        }
+        if self.barge_ms().is_some_and(|t| t <= at_ms) {
+            self.interrupt(at_ms, Input::Speech, out);
+        }
+        if self.partial_ms().is_some_and(|t| t <= at_ms) {
+            self.partial(at_ms, out);
+        }
+        if self.utterance.as_ref().is_some_and(|utterance| utterance.until_ms <= at_ms) {
+            self.stop_speaking(at_ms, out);
+        }
+        if self.waiting.as_ref().is_some_and(|waiting| waiting.at_ms <= at_ms) {
+            self.report(at_ms, out);
+        }
+        if let Some((_, digit)) = self.keys.pop_front_if(|(t, _)| *t <= at_ms) {
+            self.key(at_ms, digit, out);
+        }
+        if !self.busy()
+            && self.queued.is_empty()
+            && self.driver_ms(at_ms).is_some_and(|t| t <= at_ms)
+        {
+            self.follow_script(at_ms, out);
+        }
+        while !self.busy()
+            && let Some(act) = self.queued.pop_front()
+        {
+            match act {
+                Act::Say(text) => self.say(at_ms, &text, None, out),
+                Act::Pass(text) => {
+                    let chars = words_of(&text).chars().count() as u64;
+                    let for_ms = chars * 1000 / CALLER_CHARS_PER_SECOND / 4;
+                    self.say(at_ms, &text, Some(for_ms), out);
+                }
+                Act::Press(digits) => self.press(at_ms, &digits),
+                Act::HangUp => self.hang_up(at_ms, out),
+            }
+        }
+    }
+
+    fn busy(&self) -> bool {
+        self.utterance.is_some() || !self.keys.is_empty()
+    }
+
+    /// When the caller's speech cuts the voice off, if both go on.
+    fn barge_ms(&self) -> Option<u64> {
+        let utterance = self.utterance.as_ref()?;
+        let cuts = !utterance.words.is_empty() || self.ears.noise_interrupts;
+        let may = cuts && self.rules.listens && self.speaker.may_be_cut(Input::Speech);
+        let both_since_ms = utterance.from_ms.max(self.speaker.sounding_since_ms());
+        may.then(|| (both_since_ms + self.ears.barge_in_ms).min(utterance.until_ms))
+    }
+
+    fn partial_ms(&self) -> Option<u64> {
+        let utterance = self.utterance.as_ref()?;
+        let wanted = self.rules.listens && self.rules.partial_prompts;
+        let speaks = !utterance.words.is_empty() && utterance.next_partial_ms < utterance.until_ms;
+        (wanted && speaks).then_some(utterance.next_partial_ms)
+    }
+
+    fn driver_ms(&self, now_ms: u64) -> Option<u64> {
+        if self.busy() {
+            return None;
+        }
+        let scene = Scene {
+            now_ms,
+            agent_sounding: self.speaker.sounding(),
+            agent_sounding_since_ms: self.speaker.sounding_since_ms(),
+            agent_pending: self.speaker.pending(),
+            agent_quiet_since_ms: self.speaker.quiet_since_ms(),
+            spoken: self.speaker.spoken(now_ms),
+            received: self.speaker.received(),
+            heard: &self.heard,
+        };
+        match self.driver.due(&scene) {
+            Due::At(at_ms) => Some(at_ms),
+            Due::Spoken { chars, .. } if scene.spoken >= chars => Some(now_ms),
+            Due::Spoken { chars, latest_ms } => {
+                Some(self.speaker.when_spoken(chars).map_or(latest_ms, |t| t.min(latest_ms)))
+            }
+            Due::Never => None,
+        }
+    }
+
+    fn follow_script(&mut self, at_ms: u64, out: &mut Vec<(u64, Happened)>) {
+        match self.driver.take(at_ms) {
+            Some(What::Say { text, for_ms }) => self.say(at_ms, &text, for_ms, out),
+            Some(What::Press { digits }) => self.press(at_ms, &digits),
+            Some(What::Wait) => self.step_done(at_ms),
+            Some(What::HangUp) => self.hang_up(at_ms, out),
+            None => {}
+        }
+    }
+
+    fn say(&mut self, at_ms: u64, text: &str, for_ms: Option<u64>, out: &mut Vec<(u64, Happened)>) {
+        let words = words_of(text);
+        let chars = words.chars().count() as u64;
+        let for_ms = for_ms.unwrap_or(chars * 1000 / CALLER_CHARS_PER_SECOND).max(1);
+        // Words that go on before the last ones were reported belong to the same prompt.
+        let before = if words.is_empty() { None } else { self.waiting.take() };
+        self.utterance = Some(Utterance {
+            began_over_agent: before
+                .as_ref()
+                .map_or_else(|| self.speaker.sounding(), |before| before.began_over_agent),
+            utterances: before.as_ref().map_or(0, |before| before.utterances)
+                + usize::from(!words.is_empty()),
+            before: before.map(|before| before.words).unwrap_or_default(),
+            words,
+            from_ms: at_ms,
+            until_ms: at_ms + for_ms,
+            next_partial_ms: at_ms + PARTIAL_EVERY_MS,
+        });
+        out.push((at_ms, Happened::CallerBegan { text: text.to_owned(), for_ms }));
+        if self.barge_ms().is_some_and(|t| t <= at_ms) {
+            self.interrupt(at_ms, Input::Speech, out);
+        }
+    }
+
+    fn press(&mut self, at_ms: u64, digits: &str) {
+        let mut key_ms = at_ms;
+        for digit in digits.chars() {
+            match digit {
+                'w' => key_ms += KEY_PAUSE_MS,
+                '0'..='9' | '*' | '#' => {
+                    self.keys.push_back((key_ms, digit));
+                    key_ms += KEY_EVERY_MS;
+                }
+                _ => {}
+            }
+        }
+        if self.keys.is_empty() {
+            self.step_done(at_ms);
+        }
+    }
+
+    fn hang_up(&mut self, at_ms: u64, out: &mut Vec<(u64, Happened)>) {
+        self.gone = true;
+        self.keys.clear();
+        self.queued.clear();
+        if let Some(utterance) = self.utterance.take() {
+            out.push((at_ms, Happened::CallerStopped));
+            let text = utterance.all_words(utterance.words_until(at_ms));
+            let utterances = utterance.utterances;
+            if self.rules.listens && self.rules.partial_on_hangup && !text.is_empty() {
+                out.push((at_ms, Happened::Prompt { text, utterances }));
+            } else if utterances > 0 {
+                out.push((at_ms, Happened::Lost { utterances }));
+            }
+        } else if let Some(waiting) = self.waiting.take() {
+            out.push((at_ms, Happened::Lost { utterances: waiting.utterances }));
+        }
+        out.push((at_ms, Happened::HungUp));
+    }
+
+    fn interrupt(&mut self, at_ms: u64, by: Input, out: &mut Vec<(u64, Happened)>) {
+        let mut cut = None;
+        self.voice(at_ms, out, |speaker, out| cut = speaker.interrupt(at_ms, by, out));
+        if let Some(cut) = cut {
+            // What the caller says now is no longer said during the agent's speech.
+            if let Some(utterance) = &mut self.utterance {
+                utterance.began_over_agent = false;
+            }
+            out.push((at_ms, Happened::Interrupted(cut)));
+        }
+    }
+
+    fn partial(&mut self, at_ms: u64, out: &mut Vec<(u64, Happened)>) {
+        let Some(utterance) = &mut self.utterance else { return };
+        utterance.next_partial_ms = at_ms + PARTIAL_EVERY_MS;
+        let text = utterance.all_words(utterance.words_until(at_ms));
+        if !text.is_empty() {
+            out.push((at_ms, Happened::Partial(text)));
+        }
+    }
+
+    fn stop_speaking(&mut self, at_ms: u64, out: &mut Vec<(u64, Happened)>) {
+        let Some(utterance) = self.utterance.take() else { return };
+        out.push((at_ms, Happened::CallerStopped));
+        if !utterance.words.is_empty() {
+            self.waiting = Some(Waiting {
+                words: utterance.all_words(&utterance.words),
+                utterances: utterance.utterances,
+                at_ms: at_ms + self.rules.prompt_after_ms.unwrap_or(self.ears.prompt_after_ms),
+                began_over_agent: utterance.began_over_agent,
+            });
+        }
+        self.step_done(at_ms);
+    }
+
+    /// The utterance becomes a prompt, unless it fell into speech during which nothing is
+    /// reported.
+    fn report(&mut self, at_ms: u64, out: &mut Vec<(u64, Happened)>) {
+        let Some(waiting) = self.waiting.take() else { return };
+        let utterances = waiting.utterances;
+        let over_agent = waiting.began_over_agent && self.speaker.sounding();
+        let reported = self.rules.listens && (!over_agent || self.rules.report.has(Input::Speech));
+        out.push((
+            at_ms,
+            if reported {
+                Happened::Prompt { text: waiting.words, utterances }
+            } else {
+                Happened::Lost { utterances }
+            },
+        ));
+    }
+
+    fn key(&mut self, at_ms: u64, digit: char, out: &mut Vec<(u64, Happened)>) {
+        let over_agent = self.speaker.sounding();
+        let before = out.len();
+        if self.rules.listens {
+            self.interrupt(at_ms, Input::Dtmf, out);
+        }
+        let cut = out[before..].iter().any(|(_, what)| matches!(what, Happened::Interrupted(_)));
+        let heard = !over_agent || cut || self.rules.report.has(Input::Dtmf);
+        let reported = self.rules.listens && self.rules.dtmf && heard;
+        out.push((at_ms, Happened::Key { digit, reported }));
+        if self.keys.is_empty() {
+            self.step_done(at_ms);
+        }
+    }
+
+    fn step_done(&mut self, at_ms: u64) {
+        self.driver.done(at_ms, self.speaker.spoken(at_ms));
+        self.heard.clear();
+    }
+
+    /// Lets the voice do something and remembers what the caller heard of it.
+    fn voice(
+        &mut self,
+        at_ms: u64,
+        out: &mut Vec<(u64, Happened)>,
+        what: impl FnOnce(&mut Speaker, &mut Vec<Sounded>),
+    ) {
+        let mut sounded = Vec::new();
+        what(&mut self.speaker, &mut sounded);
+        for sound in sounded {
+            if let Sounded::Played(piece) = &sound
+                && self.heard.len() + piece.text.len() < LONGEST_MEMORY
+            {
+                self.heard.push_str(&piece.text);
+                self.heard.push(' ');
+            }
+            out.push((at_ms, Happened::Sounded(sound)));
+        }
+    }
+}
+
+impl Utterance {
+    fn all_words(&self, words: &str) -> String {
+        let both = [self.before.as_str(), words];
+        both.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" ")
+    }
+
+    /// The words that have been said by then, as a recogniser has them.
+    fn words_until(&self, at_ms: u64) -> &str {
+        let gone_ms = at_ms.saturating_sub(self.from_ms);
+        let all_ms = (self.until_ms - self.from_ms).max(1);
+        let said = usize::try_from(self.words.len() as u64 * gone_ms / all_ms).unwrap_or(0);
+        if said >= self.words.len() {
+            return &self.words;
+        }
+        let end = self.words.char_indices().take_while(|(at, _)| *at <= said);
+        end.filter(|(_, c)| *c == ' ').last().map_or("", |(at, _)| &self.words[..at])
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::wildcard_enum_match_arm, reason = "a test names the events that it expects")]
+mod tests;

@@ -1,0 +1,198 @@
+//! The network: its numbers, its calls, and who answers when it rings.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use phony_wire::twilio::webhook::{CallStatus, VoiceRequest};
+use tokio::sync::{Notify, mpsc};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::TwilioOptions;
+use super::calls::{CallCell, Calls, Control, lock, new_sid};
+use super::clock::Clock;
+use super::numbers::PhoneNumber;
+use super::record::{CallRecord, Webhook};
+use super::rest::Fault;
+use super::webhooks::{self, Answer, Reach, Request};
+use crate::callers::Caller;
+
+/// Requests of the API to one call that may be waiting.
+const CONTROLS: usize = 8;
+
+/// Who is rung by an outbound call, or by `<Dial>`.
+#[derive(Debug, Clone)]
+pub struct Callee {
+    /// What happens when it rings.
+    pub answers: Answers,
+    /// Who speaks once it is answered.
+    pub caller: Caller,
+    /// How long it talks to a caller whom `<Dial>` connected, in milliseconds.
+    pub talks_ms: u64,
+}
+
+/// What happens when a number rings. Times in milliseconds of the call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answers {
+    /// A person answers.
+    Person {
+        /// After so long.
+        after_ms: u64,
+    },
+    /// A machine answers.
+    Machine {
+        /// After so long.
+        after_ms: u64,
+        /// What detection says in the end: `machine_start`, `machine_end_beep`, `fax` and others.
+        kind: String,
+        /// How long detection takes.
+        detected_ms: u64,
+    },
+    /// It is engaged.
+    Busy,
+    /// It rings until the time is up.
+    Nobody,
+    /// The call cannot be put through.
+    Fails {
+        /// The far end's answer in terms of SIP: 404, 603.
+        sip_code: u64,
+    },
+}
+
+impl Callee {
+    /// A person who answers after two seconds: long enough that whoever follows the call sees it ring,
+    /// even at ten times the speed.
+    #[must_use]
+    pub fn person(caller: Caller) -> Self {
+        Self { answers: Answers::Person { after_ms: 2_000 }, caller, talks_ms: 2_000 }
+    }
+
+    /// Nobody to speak with: engaged, absent or not to be reached.
+    #[must_use]
+    pub fn absent(answers: Answers) -> Self {
+        Self { answers, caller: Caller::silent(), talks_ms: 0 }
+    }
+}
+
+/// Shared by the API, the calls and the handle.
+#[derive(Debug)]
+pub(crate) struct Network {
+    pub(crate) options: TwilioOptions,
+    pub(crate) calls: Mutex<Calls>,
+    pub(crate) numbers: Mutex<Vec<PhoneNumber>>,
+    pub(crate) callees: Mutex<BTreeMap<String, Callee>>,
+    pub(crate) faults: Mutex<VecDeque<Fault>>,
+    pub(crate) reach: Mutex<Vec<Reach>>,
+    /// Told whenever a call comes, changes or goes.
+    pub(crate) changed: Notify,
+    pub(crate) http: reqwest::Client,
+    pub(crate) tracker: TaskTracker,
+    pub(crate) stop: CancellationToken,
+}
+
+impl Network {
+    /// A new call, known to the API from now on.
+    pub(crate) fn create(
+        &self,
+        from: &str,
+        to: &str,
+        direction: &str,
+    ) -> (Arc<CallCell>, mpsc::Receiver<Control>) {
+        let record = CallRecord {
+            sid: new_sid("CA"),
+            from: from.to_owned(),
+            to: to.to_owned(),
+            direction: direction.to_owned(),
+            status: CallStatus::Queued.as_str().to_owned(),
+            ..CallRecord::default()
+        };
+        let (control, controls) = mpsc::channel(CONTROLS);
+        let cell = CallCell::new(record, Clock::start(self.options.speed), control);
+        lock(&self.calls).insert(Arc::clone(&cell));
+        self.changed.notify_waiters();
+        (cell, controls)
+    }
+
+    /// The number of the account that is written so.
+    pub(crate) fn number(&self, phone_number: &str) -> Option<PhoneNumber> {
+        let numbers = lock(&self.numbers);
+        numbers.iter().find(|number| number.phone_number == phone_number).cloned()
+    }
+
+    /// Who answers at a number.
+    pub(crate) fn callee(&self, phone_number: &str) -> Option<Callee> {
+        lock(&self.callees).get(phone_number).cloned()
+    }
+
+    /// The parameters that every voice webhook has.
+    pub(crate) fn voice_request(&self, cell: &CallCell) -> VoiceRequest {
+        cell.look(|record| VoiceRequest {
+            call_sid: record.sid.clone(),
+            account_sid: self.options.account_sid.clone(),
+            from: record.from.clone(),
+            to: record.to.clone(),
+            caller: record.from.clone(),
+            called: record.to.clone(),
+            call_status: CallStatus::parse(&record.status),
+            direction: record.direction.clone(),
+            api_version: "2010-04-01".to_owned(),
+            from_country: country(&record.from),
+            to_country: country(&record.to),
+            ..VoiceRequest::default()
+        })
+    }
+
+    /// Waits for so long in a call's time; less if the network is stopped.
+    pub(crate) async fn pause(&self, clock: Clock, for_ms: u64) {
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = clock.sleep(for_ms) => {}
+        }
+    }
+
+    /// Sends a request to the application and keeps it in the call's record. None if there is no
+    /// usable answer.
+    pub(crate) async fn ask(
+        &self,
+        cell: &CallCell,
+        purpose: &str,
+        request: Request,
+    ) -> Option<Answer> {
+        let at_ms = cell.clock.now_ms();
+        let reach = lock(&self.reach).clone();
+        let sending = webhooks::send(&self.http, &self.options.auth_token, &reach, &request);
+        let answer = tokio::select! {
+            answer = sending => answer,
+            () = self.stop.cancelled() => Err("the network was stopped".to_owned()),
+        };
+        let mut webhook = Webhook {
+            at_ms,
+            purpose: purpose.to_owned(),
+            url: request.url,
+            params: request.form.pairs().to_vec(),
+            ..Webhook::default()
+        };
+        let usable = match answer {
+            Ok(answer) => {
+                webhook.status = Some(answer.status);
+                webhook.answer.clone_from(&answer.body);
+                let usable = (200..300).contains(&answer.status);
+                if !usable {
+                    webhook.error = Some(format!("status {}", answer.status));
+                }
+                usable.then_some(answer)
+            }
+            Err(error) => {
+                webhook.error = Some(error);
+                None
+            }
+        };
+        cell.note(|record| record.webhooks.push(webhook));
+        self.changed.notify_waiters();
+        usable
+    }
+}
+
+fn country(number: &str) -> String {
+    if number.starts_with("+1") { "US".to_owned() } else { String::new() }
+}

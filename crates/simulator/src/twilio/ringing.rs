@@ -1,0 +1,356 @@
+//! A call from its first moment: it rings, is answered or not, is held, and is over.
+
+use std::sync::Arc;
+
+use phony_wire::twilio::rest::CreateCall;
+use phony_wire::twilio::twiml::Verb;
+use phony_wire::twilio::webhook::{
+    AmdResult, AnsweredBy, CallStatus, CallStatusUpdate, Form, VoiceRequest,
+};
+use tokio::sync::mpsc;
+
+use super::calls::{CallCell, Control, Source, lock};
+use super::clock;
+use super::document::fetch;
+use super::leg::{Leg, Next, failure_of};
+use super::network::{Answers, Callee, Network};
+use super::numbers::PhoneNumber;
+use super::record::End;
+use super::webhooks::Request;
+use crate::callers::Caller;
+
+/// Ringing time of `POST /Calls` without `Timeout`.
+const DEFAULT_TIMEOUT_S: u64 = 60;
+/// From the creation of an outbound call to the first ring.
+const DIALLING_MS: u64 = 200;
+/// How long it takes to learn that nobody can be reached.
+const REFUSED_MS: u64 = 500;
+
+/// Where the progress of a call is told.
+#[derive(Debug, Clone, Default)]
+struct Callbacks {
+    url: Option<String>,
+    method: String,
+    events: Vec<String>,
+    sent: u64,
+}
+
+/// What came of ringing.
+enum Rang {
+    Answered,
+    Over(End, Option<u64>),
+}
+
+/// Somebody rings a number of the account.
+pub(crate) async fn inbound(
+    net: Arc<Network>,
+    cell: Arc<CallCell>,
+    control: mpsc::Receiver<Control>,
+    number: PhoneNumber,
+    caller: Caller,
+) {
+    cell.set_status(&CallStatus::Ringing);
+    let callbacks = Callbacks {
+        url: some(&number.status_callback),
+        method: number.status_callback_method.clone(),
+        // A number's own callback is told of the end alone.
+        events: vec!["completed".to_owned()],
+        sent: 0,
+    };
+    let source = Source::Url { url: number.voice_url.clone(), method: number.voice_method.clone() };
+    let fallback = some(&number.voice_fallback_url)
+        .map(|url| Source::Url { url, method: number.voice_fallback_method.clone() });
+    let mut document = fetch(&net, &cell, "voice", &source, Form::default()).await;
+    if document.is_none()
+        && let Some(fallback) = &fallback
+    {
+        document = fetch(&net, &cell, "fallback", fallback, failure_of(&source)).await;
+    }
+    let end = match document {
+        None => End::ApplicationError,
+        Some(document) => {
+            if let Some(Verb::Reject { reason }) = document.twiml.verbs.first() {
+                let busy = reason.as_deref() == Some("busy");
+                cell.set_status(if busy { &CallStatus::Busy } else { &CallStatus::NoAnswer });
+                End::Rejected
+            } else {
+                cell.set_status(&CallStatus::InProgress);
+                let (net, cell) = (Arc::clone(&net), Arc::clone(&cell));
+                let mut leg = Leg::answered(net, cell, &caller, control, None, fallback);
+                let end = leg.follow(document).await;
+                leg.close();
+                end
+            }
+        }
+    };
+    finish(&net, &cell, callbacks, end, None).await;
+}
+
+/// The API rings somebody.
+pub(crate) async fn outbound(
+    net: Arc<Network>,
+    cell: Arc<CallCell>,
+    mut control: mpsc::Receiver<Control>,
+    create: CreateCall,
+    callee: Callee,
+) {
+    let mut callbacks = Callbacks::of(&create);
+    cell.set_status(&CallStatus::Initiated);
+    callbacks.tell(&net, &cell, "initiated", None);
+    let rang = ring(&net, &cell, &mut control, &create, &callee, &mut callbacks).await;
+    let (end, sip_code) = match rang {
+        Rang::Over(end, sip_code) => (end, sip_code),
+        Rang::Answered => {
+            cell.set_status(&CallStatus::InProgress);
+            callbacks.tell(&net, &cell, "answered", Some(200));
+            let fallback = create.fallback_url.clone();
+            let fallback = fallback.map(|url| Source::Url { url, method: "POST".to_owned() });
+            let mut leg = Leg::answered(
+                Arc::clone(&net),
+                Arc::clone(&cell),
+                &callee.caller,
+                control,
+                create.time_limit_s,
+                fallback,
+            );
+            let end = talk(&mut leg, &create, &callee).await;
+            leg.close();
+            (end, Some(200))
+        }
+    };
+    finish(&net, &cell, callbacks, end, sip_code).await;
+}
+
+/// Rings until somebody answers, the time is up, or the API gives up.
+async fn ring(
+    net: &Arc<Network>,
+    cell: &Arc<CallCell>,
+    control: &mut mpsc::Receiver<Control>,
+    create: &CreateCall,
+    callee: &Callee,
+    callbacks: &mut Callbacks,
+) -> Rang {
+    if let Some(over) = wait(net, cell, control, DIALLING_MS).await {
+        return over;
+    }
+    let timeout_ms = create.timeout_s.unwrap_or(DEFAULT_TIMEOUT_S) * 1000;
+    if !matches!(callee.answers, Answers::Fails { .. }) {
+        cell.set_status(&CallStatus::Ringing);
+        callbacks.tell(net, cell, "ringing", Some(180));
+    }
+    let (rings_ms, rang) = match callee.answers {
+        Answers::Person { after_ms } | Answers::Machine { after_ms, .. }
+            if after_ms <= timeout_ms =>
+        {
+            (after_ms, Rang::Answered)
+        }
+        Answers::Person { .. } | Answers::Machine { .. } | Answers::Nobody => {
+            (timeout_ms, Rang::Over(End::NoAnswer, Some(487)))
+        }
+        Answers::Busy => (REFUSED_MS, Rang::Over(End::Busy, Some(486))),
+        Answers::Fails { sip_code } => {
+            (REFUSED_MS, Rang::Over(End::CouldNotConnect, Some(sip_code)))
+        }
+    };
+    wait(net, cell, control, rings_ms).await.unwrap_or(rang)
+}
+
+/// Waits before the call is answered; over if the API gives up or the network stops.
+async fn wait(
+    net: &Network,
+    cell: &CallCell,
+    control: &mut mpsc::Receiver<Control>,
+    for_ms: u64,
+) -> Option<Rang> {
+    let until_ms = cell.clock.now_ms() + for_ms;
+    loop {
+        tokio::select! {
+            biased;
+            () = net.stop.cancelled() => return Some(Rang::Over(End::NetworkStopped, None)),
+            Some(wish) = control.recv() => {
+                if matches!(wish, Control::Complete | Control::Cancel) {
+                    return Some(Rang::Over(End::Canceled, Some(487)));
+                }
+            }
+            () = cell.clock.sleep_until(Some(until_ms)) => return None,
+        }
+    }
+}
+
+/// The answered call: digits first, then detection, then the TwiML.
+async fn talk(leg: &mut Leg, create: &CreateCall, callee: &Callee) -> End {
+    if let Some(digits) = create.send_digits.as_ref().filter(|digits| !digits.is_empty())
+        && let Err(broken) = leg.press_first(digits.clone()).await
+    {
+        return match leg.after(broken).await {
+            Next::Over(end) => end,
+            Next::Document(document) => leg.follow(document).await,
+            Next::Verb => End::TwimlEnded,
+        };
+    }
+    let detects = create.machine_detection.is_some() && create.send_digits.is_none();
+    let mut extra = Form::default();
+    if detects {
+        let (kind, detected_ms) = detection(&callee.answers);
+        if create.async_amd == Some(true) {
+            tell_amd(&leg.net, &leg.cell, create, kind, detected_ms);
+        } else {
+            // The TwiML waits for the result.
+            leg.net.pause(leg.cell.clock, detected_ms).await;
+            leg.cell.note(|record| record.answered_by = Some(kind.as_str().to_owned()));
+            let view = VoiceRequest {
+                answered_by: kind,
+                machine_detection_ms: Some(detected_ms),
+                ..VoiceRequest::default()
+            };
+            extra = view.to_form();
+        }
+    }
+    let source = match (&create.url, &create.twiml) {
+        (Some(url), _) => Source::Url {
+            url: url.clone(),
+            method: create.method.clone().unwrap_or_else(|| "POST".to_owned()),
+        },
+        (None, Some(twiml)) => Source::Inline(twiml.clone()),
+        (None, None) => return End::ApplicationError,
+    };
+    match leg.go_to("voice", &source, extra).await {
+        Next::Document(document) => leg.follow(document).await,
+        Next::Over(end) => end,
+        Next::Verb => End::TwimlEnded,
+    }
+}
+
+fn detection(answers: &Answers) -> (AnsweredBy, u64) {
+    match answers {
+        Answers::Machine { kind, detected_ms, .. } => (AnsweredBy::parse(kind), *detected_ms),
+        Answers::Person { .. } | Answers::Busy | Answers::Nobody | Answers::Fails { .. } => {
+            (AnsweredBy::Human, 1_500)
+        }
+    }
+}
+
+/// Tells the result of asynchronous detection when it is there; even after the call's end.
+fn tell_amd(
+    net: &Arc<Network>,
+    cell: &Arc<CallCell>,
+    create: &CreateCall,
+    kind: AnsweredBy,
+    detected_ms: u64,
+) {
+    let Some(url) = create.async_amd_status_callback.clone() else { return };
+    let method =
+        create.async_amd_status_callback_method.clone().unwrap_or_else(|| "POST".to_owned());
+    let (net, cell) = (Arc::clone(net), Arc::clone(cell));
+    let tracker = net.tracker.clone();
+    tracker.spawn(async move {
+        tokio::select! {
+            () = net.stop.cancelled() => return,
+            () = cell.clock.sleep(detected_ms) => {}
+        }
+        cell.note(|record| record.answered_by = Some(kind.as_str().to_owned()));
+        let result = AmdResult {
+            call_sid: cell.sid.clone(),
+            account_sid: net.options.account_sid.clone(),
+            answered_by: kind,
+            machine_detection_ms: Some(detected_ms),
+        };
+        let request = Request { url, method, form: result.to_form() };
+        net.ask(&cell, "amd", request).await;
+    });
+}
+
+/// The call is over: its record says how, and whoever wanted to know is told.
+async fn finish(
+    net: &Arc<Network>,
+    cell: &Arc<CallCell>,
+    mut callbacks: Callbacks,
+    end: End,
+    sip_code: Option<u64>,
+) {
+    if !cell.status().is_final() {
+        cell.set_status(&match end {
+            End::FarEndHungUp | End::TwimlEnded | End::ApiEnded | End::TimeLimit => {
+                CallStatus::Completed
+            }
+            End::Rejected | End::Busy | End::RelayRefused => CallStatus::Busy,
+            End::NoAnswer => CallStatus::NoAnswer,
+            End::Canceled => CallStatus::Canceled,
+            End::ApplicationError | End::CouldNotConnect | End::NetworkStopped => {
+                CallStatus::Failed
+            }
+        });
+    }
+    if end != End::NetworkStopped && callbacks.wants("completed") {
+        tokio::select! {
+            () = net.stop.cancelled() => {}
+            () = cell.clock.sleep(net.options.timings.status_ms) => {
+                if let Some(request) = callbacks.request(net, cell, sip_code) {
+                    net.ask(cell, "status", request).await;
+                }
+            }
+        }
+    }
+    cell.note(|record| record.end = Some(end));
+    lock(&net.calls).retire(&cell.sid, net.options.keep_calls);
+    net.changed.notify_waiters();
+}
+
+impl Callbacks {
+    fn of(create: &CreateCall) -> Self {
+        let mut events: Vec<_> = create
+            .status_callback_event
+            .iter()
+            .flat_map(|events| events.split_whitespace())
+            .map(str::to_owned)
+            .collect();
+        if events.is_empty() {
+            events.push("completed".to_owned());
+        }
+        Self {
+            url: create.status_callback.clone(),
+            method: create.status_callback_method.clone().unwrap_or_else(|| "POST".to_owned()),
+            events,
+            sent: 0,
+        }
+    }
+
+    fn wants(&self, event: &str) -> bool {
+        self.url.is_some() && self.events.iter().any(|wanted| wanted == event)
+    }
+
+    /// Sends a callback without waiting for its answer: the call goes on.
+    fn tell(&mut self, net: &Arc<Network>, cell: &Arc<CallCell>, event: &str, sip: Option<u64>) {
+        if !self.wants(event) {
+            return;
+        }
+        let Some(request) = self.request(net, cell, sip) else { return };
+        let (net, cell) = (Arc::clone(net), Arc::clone(cell));
+        let tracker = net.tracker.clone();
+        tracker.spawn(async move { net.ask(&cell, "status", request).await });
+    }
+
+    /// The next callback, with the state of the call as it is now.
+    fn request(&mut self, net: &Network, cell: &CallCell, sip: Option<u64>) -> Option<Request> {
+        let status = cell.status();
+        let update = CallStatusUpdate {
+            sequence_number: Some(self.sent),
+            call_duration_s: status.is_final().then(|| cell.duration_s()),
+            timestamp: clock::rfc2822(clock::date()),
+            sip_response_code: sip,
+            callback_source: "call-progress-events".to_owned(),
+            answered_by: cell
+                .look(|record| record.answered_by.as_deref().map(AnsweredBy::parse))
+                .unwrap_or_default(),
+            ..CallStatusUpdate::default()
+        };
+        self.sent += 1;
+        let mut form = net.voice_request(cell).to_form();
+        form.append(update.to_form());
+        Some(Request { url: self.url.clone()?, method: self.method.clone(), form })
+    }
+}
+
+fn some(text: &str) -> Option<String> {
+    (!text.is_empty()).then(|| text.to_owned())
+}
