@@ -8,8 +8,8 @@
 mod attempt;
 mod cut_off;
 mod keys;
-mod lanes;
 mod line;
+mod number_locks;
 mod order;
 mod shared;
 
@@ -29,7 +29,7 @@ pub use self::order::Order;
 use self::attempt::Attempt;
 pub(crate) use self::cut_off::tell_of_cut_off;
 use self::keys::{Keys, Known};
-use self::lanes::Lanes;
+use self::number_locks::NumberLocks;
 pub(crate) use self::shared::Started;
 use crate::carriers::twilio::rest::{NoClient, PATIENCE, RestClient, RestFailure};
 use crate::cluster::dialling::Carried;
@@ -74,7 +74,7 @@ const BETWEEN_HANG_UPS: Duration = Duration::from_secs(3);
 pub struct Dials {
     rest: Result<RestClient, NoClient>,
     keys: Keys,
-    lanes: Lanes,
+    number_locks: NumberLocks,
     /// How many calls to a number the carrier has been asked for and has not named yet.
     pending: Mutex<HashMap<String, u32>>,
     /// Changes whenever one of them is named, or is known not to be.
@@ -104,8 +104,8 @@ impl Dials {
     pub fn new(config: &crate::config::Config) -> Self {
         let rest = RestClient::new(&config.twilio);
         let (settled, _) = watch::channel(0);
-        let (keys, lanes) = (Keys::default(), Lanes::default());
-        Self { rest, keys, lanes, pending: Mutex::default(), settled }
+        let (keys, number_locks) = (Keys::default(), NumberLocks::default());
+        Self { rest, keys, number_locks, pending: Mutex::default(), settled }
     }
 
     /// With what the ledger of the data folder knows of earlier calls.
@@ -288,7 +288,7 @@ async fn carry_out(
         held = timeout(FIRST_ORDER, switchboard.dials.keys.hold(&name)) => {
             held.map_err(|_| busy_key())
         }
-        () = switchboard.life.drain.cancelled() => Err(stopping()),
+        () = switchboard.shutdown.drain.cancelled() => Err(stopping()),
     };
     let mut held = match held {
         Ok(held) => held,

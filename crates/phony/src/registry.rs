@@ -15,7 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::agents::Agent;
-use crate::carriers::CarrierPort;
+use crate::ports::CarrierPort;
+use crate::token;
 
 /// Letters that may wait for a call. Its task empties the box at once, so a full one is a fault.
 pub const MAILBOX: usize = 64;
@@ -235,7 +236,7 @@ impl Registry {
     /// the call is gone.
     #[must_use]
     pub fn mint(&self, call: &CallSid) -> Option<String> {
-        self.next_token(call, random_token).map(|(token, _)| token)
+        self.next_token(call, token::random).map(|(token, _)| token)
     }
 
     /// The same, made so if there is none yet, and whether it was.
@@ -296,25 +297,6 @@ impl Registry {
         // Nothing is done under the lock that could leave the map half changed.
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// 256 random bits in hexadecimal.
-///
-/// # Panics
-///
-/// If the operating system has no random bits to give: nothing would be safe then.
-#[must_use]
-pub fn random_token() -> String {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-    hex(&bytes)
-}
-
-/// Bytes in hexadecimal.
-#[must_use]
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble & 15)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
 #[cfg(test)]

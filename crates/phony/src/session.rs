@@ -19,12 +19,13 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::carriers::CarrierPort;
-use crate::crew::{self, Crew, Part, queue};
 use crate::events::Publisher;
-use crate::models::ModelPort;
+use crate::ports::CarrierPort;
+use crate::ports::ModelPort;
 use crate::presence::{Supervisors, Watched};
 use crate::registry::{Handle, Letter, MAILBOX, Order, Registered, Signal};
+use crate::runtime::channel;
+use crate::runtime::task_set::{self, Task, TaskSet};
 use crate::telemetry::of_call;
 pub use hang_up::HangUp;
 pub use outbound::Outbound;
@@ -70,11 +71,11 @@ pub struct Start {
 pub async fn run(start: Box<Start>) {
     metrics::counter!("phony_calls_total").increment(1);
     metrics::gauge!("phony_calls_live").increment(1.0);
-    of_call(start.identity.sid.clone(), crew::run(|crew| hold(start, crew))).await;
+    of_call(start.identity.sid.clone(), task_set::run(|tasks| hold(start, tasks))).await;
 }
 
-async fn hold(start: Box<Start>, crew: Crew) {
-    let Some(mut held) = begin(*start, crew) else { return };
+async fn hold(start: Box<Start>, tasks: TaskSet) {
+    let Some(mut held) = begin(*start, tasks) else { return };
     held.session.turns(&mut held.mailbox).await;
     held.session.close(held.mailbox).await;
     if held.session.killed {
@@ -92,7 +93,7 @@ struct Held {
 
 /// Begins the call, or goes on with it; nothing if it had ended by the time that it was to go on.
 /// Boxed, and not in the future that holds it, for the same reason as what it begins with.
-fn begin(start: Start, crew: Crew) -> Option<Box<Held>> {
+fn begin(start: Start, tasks: TaskSet) -> Option<Box<Held>> {
     let Start {
         policy,
         agent,
@@ -139,7 +140,7 @@ fn begin(start: Start, crew: Crew) -> Option<Box<Held>> {
     let mut session = Session {
         call,
         publisher: record.publisher.clone(),
-        crew,
+        tasks,
         line: None,
         model: None,
         open_model,
@@ -158,7 +159,7 @@ fn begin(start: Start, crew: Crew) -> Option<Box<Held>> {
         supervisors,
         holder: None,
     };
-    session.crew.join(signals);
+    session.tasks.spawn(signals);
     if !session.asleep {
         session.reach_model();
     }
@@ -170,7 +171,7 @@ fn begin(start: Start, crew: Crew) -> Option<Box<Held>> {
 struct Session {
     call: Call,
     publisher: Publisher,
-    crew: Crew,
+    tasks: TaskSet,
     line: Option<CarrierPort>,
     model: Option<ModelPort>,
     open_model: Box<dyn Fn() -> ModelPort + Send>,
@@ -257,7 +258,7 @@ impl Session {
         mailbox.close();
         while let Some(letter) = mailbox.recv().await {
             match *letter {
-                Letter::Attach(mut line) => self.run(line.part.take()),
+                Letter::Attach(mut line) => self.run(line.task.take()),
                 Letter::HungUp(Err(_)) => self.ask_to_hang_up(),
                 Letter::Act { .. }
                 | Letter::LegEnded { .. }
@@ -294,7 +295,7 @@ impl Session {
             }
             Letter::Attach(mut line) => {
                 self.wake();
-                self.run(line.part.take());
+                self.run(line.task.take());
                 if self.line.replace(line).is_some() {
                     self.input(Input::Carrier(FromCarrier::Closed { clean: false }));
                 }
@@ -442,14 +443,14 @@ impl Session {
 
     fn reach_model(&mut self) {
         let mut model = (self.open_model)();
-        self.run(model.part.take());
+        self.run(model.task.take());
         self.model = Some(model);
     }
 
     /// What belongs to the call runs in its task.
-    fn run(&self, part: Option<Part>) {
-        if let Some(part) = part {
-            self.crew.join(part);
+    fn run(&self, task: Option<Task>) {
+        if let Some(task) = task {
+            self.tasks.spawn(task);
         }
     }
 
@@ -473,7 +474,7 @@ impl Session {
 }
 
 /// The next item, or never if there is no channel.
-async fn next_of<T>(channel: Option<&mut queue::Receiver<T>>) -> Option<T> {
+async fn next_of<T>(channel: Option<&mut channel::Receiver<T>>) -> Option<T> {
     match channel {
         Some(channel) => channel.recv().await,
         None => std::future::pending().await,

@@ -10,27 +10,27 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use jiff::Timestamp;
 use phony_call::{CallSid, Countries, Direction, Event, Identity, PhoneNumber, Policy};
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agents::{Agent, Agents, calling};
 use crate::carriers;
+use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::dialer::Dials;
 use crate::events::{Hub, Publisher};
 use crate::history::History;
-use crate::lanes::Lanes;
-use crate::models::ModelPort;
+use crate::ports::ModelPort;
 use crate::presence::Supervisors;
 use crate::registry::{Handle, Registered, Registry};
+use crate::runtime::shutdown::Shutdown;
+use crate::runtime::websocket::Socket;
+use crate::runtime::workers::Workers;
 use crate::safety::Safety;
 use crate::safety::pace::Slot;
 use crate::session::{self, HangUp, Outbound, Start};
-use crate::socket::Socket;
 pub(crate) use adopt::ORDER_LIMIT;
 use pass::Passes;
 pub use ringing::Over;
@@ -78,35 +78,13 @@ pub struct Switchboard {
     /// The tasks of calls and of their lines.
     pub calls: TaskTracker,
     /// The threads that calls run on.
-    pub lanes: Lanes,
+    pub workers: Workers,
     /// The stages of the server's end.
-    pub life: Life,
+    pub shutdown: Shutdown,
     /// What time it is.
     pub clock: Clock,
     /// When the server started.
     pub started: Instant,
-}
-
-/// What time it is.
-#[derive(Debug, Clone, Copy)]
-pub struct Clock {
-    /// Time that only goes forward.
-    pub now: fn() -> Instant,
-    /// The time of day.
-    pub wall: fn() -> Timestamp,
-}
-
-/// The stages of the server's end.
-#[derive(Debug, Clone, Default)]
-pub struct Life {
-    /// Cancelled when no new calls are taken; the live ones go on.
-    pub drain: CancellationToken,
-    /// Cancelled when the live calls are left to other servers.
-    pub hand_over: CancellationToken,
-    /// Cancelled when the live calls say goodbye.
-    pub stop: CancellationToken,
-    /// Cancelled when everything ends at once.
-    pub kill: CancellationToken,
 }
 
 /// Opens a model for a call.
@@ -214,10 +192,10 @@ impl Switchboard {
         if self.registry.find(&identity.sid).is_some() {
             return Ok(());
         }
-        if self.life.drain.is_cancelled() {
+        if self.shutdown.drain.is_cancelled() {
             return Err(Draining);
         }
-        let stop = self.life.stop.child_token();
+        let stop = self.shutdown.stop.child_token();
         let Some(registered) = self.registry.register(&identity.sid, stop) else { return Ok(()) };
         let ours = match identity.direction {
             Direction::Inbound => &identity.to,
@@ -241,7 +219,7 @@ impl Switchboard {
     /// because its webhook was faster, stays as it is.
     pub fn take_placed(&self, placed: Placed) {
         let Placed { identity, agent, slot } = placed;
-        let stop = self.life.stop.child_token();
+        let stop = self.shutdown.stop.child_token();
         let Some(registered) = self.registry.register(&identity.sid, stop) else { return };
         let outbound = self.outbound(&identity, slot);
         let publisher = self.hub.open(&identity.sid);
@@ -296,7 +274,7 @@ impl Switchboard {
             call: sid.clone(),
             dials: Arc::clone(&self.dials),
             tasks: self.calls.clone(),
-            kill: self.life.kill.clone(),
+            kill: self.shutdown.kill.clone(),
         });
         let start = Start {
             policy,
@@ -305,15 +283,15 @@ impl Switchboard {
             past,
             wall: (self.clock.wall)(),
             open_model: Box::new(move || models.open(&agent, &sid)),
-            kill: self.life.kill.clone(),
-            hand_over: self.life.hand_over.clone(),
+            kill: self.shutdown.kill.clone(),
+            hand_over: self.shutdown.hand_over.clone(),
             registered,
             publisher,
             outbound,
             hang_up,
             supervisors: Arc::clone(&self.supervisors),
         };
-        self.lanes.spawn(&self.calls, session::run(Box::new(start)));
+        self.workers.spawn(&self.calls, session::run(Box::new(start)));
     }
 
     /// The limits and timings of a call that began like this; `None` if it is no beginning.
@@ -342,7 +320,7 @@ impl Switchboard {
     #[must_use]
     pub fn not_ready(&self) -> Option<Cow<'static, str>> {
         let config = &self.config;
-        if self.life.drain.is_cancelled() {
+        if self.shutdown.drain.is_cancelled() {
             Some("stopping".into())
         } else if config.twilio.auth_token.is_none() && !config.twilio.insecure_no_signatures {
             let why = "TWILIO_AUTH_TOKEN is not set, so no request of the carrier can be trusted";

@@ -11,16 +11,17 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::SOFTPHONE as CARRIER;
 use super::twilio::relay::{FarEnd, Left, Line, close, first_frame};
-use crate::registry::{Handle, Letter, random_token};
-use crate::socket::Socket;
+use crate::registry::{Handle, Letter};
+use crate::runtime::websocket::Socket;
 use crate::switchboard::Switchboard;
+use crate::token;
 
 /// Carries a call over the socket until it ends; `agent` answers, if it is a new call.
 ///
 /// The page names its call in `callSid` of `setup`, so that it can come back to it when the socket
 /// is lost or the server started again; a call without a name is given one.
 pub async fn carry(switchboard: Arc<Switchboard>, mut socket: Socket, agent: Option<String>) {
-    let kill = switchboard.life.kill.clone();
+    let kill = switchboard.shutdown.kill.clone();
     let Some(setup) = first_frame(&mut socket, &kill).await else {
         return close(&mut socket, CloseCode::Policy, "the first frame must be setup").await;
     };
@@ -49,7 +50,7 @@ async fn place(
 ) -> Result<(Handle, CallSid), (CloseCode, &'static str)> {
     let refused = |reason| (CloseCode::Policy, reason);
     let call = if setup.call_sid.is_empty() {
-        CallSid::parse(&format!("CA{}", &random_token()[..32]))
+        CallSid::parse(&format!("CA{}", &token::random()[..32]))
     } else {
         CallSid::parse(&setup.call_sid)
     };

@@ -33,7 +33,7 @@ const SETTLING: Duration = Duration::from_secs(1);
 impl Cluster {
     /// Works until the server ends.
     pub async fn run(self: Arc<Self>, switchboard: Arc<Switchboard>) {
-        let kill = switchboard.life.kill.clone();
+        let kill = switchboard.shutdown.kill.clone();
         let work = async {
             tokio::join!(
                 self.live(&switchboard),

@@ -35,8 +35,8 @@ use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::dialer::HANG_UP_LIMIT;
-use crate::registry::{hex, random_token};
 use crate::store::redis::{Connection, PREFIX, Redis, call_key};
+use crate::token::{self, hex};
 pub use nodes::{About, Listed};
 use orders::Orders;
 pub(crate) use presence::SEEN;
@@ -136,7 +136,7 @@ impl Cluster {
     /// first needed. Ended calls expire there after `keep`.
     pub fn new(url: &SecretString, keep: Option<Duration>) -> Result<Arc<Self>, RedisError> {
         let (client, connection) = connect(url)?;
-        let node = random_token()[..12].to_owned();
+        let node = token::random()[..12].to_owned();
         let store = Arc::new(Redis::new(connection.clone(), &node, keep));
         Ok(Arc::new(Self {
             node,

@@ -52,7 +52,7 @@ impl About {
             port: switchboard.port,
             started_at: Timestamp::from_second(began).unwrap_or(Timestamp::UNIX_EPOCH),
             active_calls: switchboard.registry.count(),
-            draining: switchboard.life.drain.is_cancelled(),
+            draining: switchboard.shutdown.drain.is_cancelled(),
             not_ready: switchboard.not_ready().map(Cow::into_owned),
         }
     }

@@ -19,10 +19,11 @@ use tokio::time::{sleep, timeout};
 use super::words::{Letter, Reply};
 use super::{Cluster, Unreached, millis, node_channel};
 use crate::dialer::HANG_UP_LIMIT;
-use crate::registry::{Order, random_token};
+use crate::registry::Order;
 use crate::server::REQUEST_LIMIT;
 use crate::store::redis::{PREFIX, call_key};
 use crate::switchboard::{ORDER_LIMIT, Switchboard};
+use crate::token;
 
 /// How long after the last time an order is sent again if there is no answer.
 const SEND_AGAIN: Duration = Duration::from_millis(150);
@@ -132,7 +133,7 @@ impl Cluster {
     ) -> Result<Reply, Unreached> {
         let (owner, now_ms) = self.owner_and_time(call).await.map_err(|_| Unreached::NoRedis)?;
         let owner = self.elsewhere(owner)?;
-        let id = random_token()[..32].to_owned();
+        let id = token::random()[..32].to_owned();
         let (reply, mut answer) = oneshot::channel();
         lock(&self.orders.waiting).insert(id.clone(), reply);
         let _waiting = Waiting { cluster: self, id: &id };

@@ -13,11 +13,11 @@ use secrecy::SecretString;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{CODE_LIFE, Cluster, connect, millis};
-use crate::registry::random_token;
 use crate::safety::Safety;
 use crate::safety::do_not_call::Word;
 use crate::store::redis::{Connection, PREFIX};
 use crate::switchboard::Switchboard;
+use crate::token;
 
 /// How often what is shared is compared.
 const EVERY: Duration = Duration::from_secs(1);
@@ -179,7 +179,7 @@ impl Cluster {
         switchboard: &Switchboard,
         compared: &mut Compared,
     ) -> Result<(), RedisError> {
-        let life = self.share_value("life", &random_token()[..16]).await?;
+        let life = self.share_value("life", &token::random()[..16]).await?;
         if life != compared.life {
             self.tell_keys(&switchboard.dials.carried_out()).await?;
             *compared = Compared { life, ..Compared::default() };

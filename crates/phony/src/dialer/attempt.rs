@@ -7,7 +7,7 @@ use phony_call::{CallSid, Direction, Identity, Progress};
 use phony_wire::twilio::rest::Call;
 use tokio::time::timeout;
 
-use super::lanes::Lane;
+use super::number_locks::NumberLock;
 use super::order::Understood;
 use super::{
     Client, Dialled, LOOKING, Order, Orderer, Pending, TURN, is_uncertain, number_busy, refusal,
@@ -16,11 +16,12 @@ use super::{
 use crate::carriers::twilio::rest::{PATIENCE, RestFailure};
 use crate::error::{ApiError, ErrorCode};
 use crate::history::{Outcome, UnplacedOrder};
-use crate::registry::{Letter, random_token};
+use crate::registry::Letter;
 use crate::safety::ledger::{Entry, What};
 use crate::safety::pace::Slot;
 use crate::safety::{Forbidden, Question};
 use crate::switchboard::{Placed, Switchboard};
+use crate::token;
 
 /// One attempt to place a call.
 pub(super) struct Attempt<'a> {
@@ -44,7 +45,7 @@ impl<'a> Attempt<'a> {
     ) -> Self {
         let began = (switchboard.clock.wall)();
         let entry = Entry {
-            attempt: random_token()[..16].to_owned(),
+            attempt: token::random()[..16].to_owned(),
             to: order.to.chars().take(64).collect(),
             scenario: order.scenario.clone(),
             agent: order.agent.clone(),
@@ -59,7 +60,7 @@ impl<'a> Attempt<'a> {
     pub(super) async fn run(mut self, since: Option<Timestamp>) -> Result<Dialled, ApiError> {
         self.is_doubtful = since.is_some();
         self.client.is_asked.store(self.is_doubtful, Ordering::SeqCst);
-        if self.switchboard.life.drain.is_cancelled() {
+        if self.switchboard.shutdown.drain.is_cancelled() {
             return Err(self.refused(stopping()).await);
         }
         let understood = match self.order.understand(self.switchboard) {
@@ -77,14 +78,14 @@ impl<'a> Attempt<'a> {
         {
             return Err(self.refused(refusal(&why)).await);
         }
-        let lane = match self.turn(&understood).await {
-            Ok(lane) => lane,
+        let lock = match self.turn(&understood).await {
+            Ok(lock) => lock,
             Err(error) => return Err(self.refused(error).await),
         };
         if let Some(since) = since {
-            return self.look_first(understood, since, lane).await;
+            return self.look_first(understood, since, lock).await;
         }
-        self.permit_and_dial(understood, lane).await
+        self.permit_and_dial(understood, lock).await
     }
 
     /// Looks for the call of an earlier attempt; places one if there is none.
@@ -92,16 +93,16 @@ impl<'a> Attempt<'a> {
         mut self,
         understood: Understood,
         since: Timestamp,
-        mut lane: Lane,
+        mut lock: NumberLock,
     ) -> Result<Dialled, ApiError> {
-        match self.look(PATIENCE, &understood, since, &lane).await {
+        match self.look(PATIENCE, &understood, since, &lock).await {
             Ok(None) => {
                 self.is_doubtful = false;
                 self.client.is_asked.store(false, Ordering::SeqCst);
-                self.permit_and_dial(understood, lane).await
+                self.permit_and_dial(understood, lock).await
             }
             Ok(Some(call)) => {
-                lane.known();
+                lock.known();
                 let now = (self.switchboard.clock.now)();
                 let slot = match &self.switchboard.cluster {
                     // It takes its place among those of all servers by being opened.
@@ -116,15 +117,15 @@ impl<'a> Attempt<'a> {
     }
 
     /// The way to the number, once nobody else is at it.
-    async fn turn(&self, understood: &Understood) -> Result<Lane, ApiError> {
+    async fn turn(&self, understood: &Understood) -> Result<NumberLock, ApiError> {
         let key = self.entry.key.as_ref().map(|(name, _)| name);
         let whose = key.unwrap_or(&self.entry.attempt);
-        let lane = self.switchboard.dials.lanes.enter(understood.number.as_str(), whose);
+        let lock = self.switchboard.dials.number_locks.lock(understood.number.as_str(), whose);
         tokio::select! {
             biased;
-            () = self.switchboard.life.drain.cancelled() => Err(stopping()),
+            () = self.switchboard.shutdown.drain.cancelled() => Err(stopping()),
             () = self.client.gone.cancelled(), if self.entry.key.is_none() => Err(withdrawn()),
-            lane = timeout(TURN, lane) => lane.map_err(|_| number_busy()),
+            lock = timeout(TURN, lock) => lock.map_err(|_| number_busy()),
         }
     }
 
@@ -149,7 +150,7 @@ impl<'a> Attempt<'a> {
     /// What may have changed since the rules were asked first: whether the server stops, whether
     /// somebody still wants the call, and every rule.
     fn still_stands(&self, understood: &Understood) -> Result<(), ApiError> {
-        if self.switchboard.life.drain.is_cancelled() {
+        if self.switchboard.shutdown.drain.is_cancelled() {
             return Err(stopping());
         }
         if self.entry.key.is_none() && self.client.gone.is_cancelled() {
@@ -170,10 +171,10 @@ impl<'a> Attempt<'a> {
     async fn permit_and_dial(
         self,
         understood: Understood,
-        lane: Lane,
+        lock: NumberLock,
     ) -> Result<Dialled, ApiError> {
         match self.permit(&understood).await {
-            Ok(slot) => self.dial(understood, slot, lane).await,
+            Ok(slot) => self.dial(understood, slot, lock).await,
             Err(error) => Err(self.refused(error).await),
         }
     }
@@ -192,7 +193,7 @@ impl<'a> Attempt<'a> {
         mut self,
         understood: Understood,
         slot: Option<Slot>,
-        mut lane: Lane,
+        mut lock: NumberLock,
     ) -> Result<Dialled, ApiError> {
         let rest = match &self.switchboard.dials.rest {
             Ok(rest) => rest,
@@ -225,10 +226,10 @@ impl<'a> Attempt<'a> {
         let still = || self.still_stands(&understood).is_ok();
         let created = match rest.create_call_while(&create, &still).await {
             Err(RestFailure::Unknown(why)) => {
-                if let Ok(Some(call)) = self.look(LOOKING, &understood, self.began, &lane).await {
+                if let Ok(Some(call)) = self.look(LOOKING, &understood, self.began, &lock).await {
                     Ok(call)
                 } else {
-                    lane.doubt((self.switchboard.clock.wall)());
+                    lock.doubt((self.switchboard.clock.wall)());
                     Err(RestFailure::Unknown(why))
                 }
             }

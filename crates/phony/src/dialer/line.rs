@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use phony_wire::twilio::rest::{Call, CreateCall};
 
 use super::attempt::Attempt;
-use super::lanes::Lane;
+use super::number_locks::NumberLock;
 use super::order::Understood;
 use crate::carriers::twilio::rest::RestFailure;
 use crate::error::ApiError;
@@ -60,9 +60,9 @@ impl Attempt<'_> {
         within: Duration,
         understood: &Understood,
         since: Timestamp,
-        lane: &Lane,
+        lock: &NumberLock,
     ) -> Result<Option<Call>, ApiError> {
-        let looked = tokio::time::timeout(within, self.look_again(understood, since, lane)).await;
+        let looked = tokio::time::timeout(within, self.look_again(understood, since, lock)).await;
         looked.unwrap_or_else(|_| {
             let why = "Twilio has not said in time whether there is a call";
             Err(RestFailure::Unknown(why.to_owned()).into())
@@ -73,7 +73,7 @@ impl Attempt<'_> {
         &self,
         understood: &Understood,
         since: Timestamp,
-        lane: &Lane,
+        lock: &NumberLock,
     ) -> Result<Option<Call>, ApiError> {
         let Ok(rest) = &self.switchboard.dials.rest else { return Ok(None) };
         let since = since.checked_sub(SKEW).unwrap_or(since);
@@ -87,7 +87,7 @@ impl Attempt<'_> {
                 if self.is_of_another(&call).await? {
                     continue;
                 }
-                if lane.is_doubtful(since) {
+                if lock.is_doubtful(since) {
                     let why = "a call was placed, and it is not known by which of two orders";
                     return Err(RestFailure::Unknown(why.to_owned()).into());
                 }

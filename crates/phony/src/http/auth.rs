@@ -21,8 +21,8 @@ use super::sessions::{EndedSessions, Session};
 use super::{Client, Http};
 use crate::cluster::Cluster;
 use crate::error::{ApiError, ErrorCode};
-use crate::registry::{hex, random_token};
 use crate::switchboard::Switchboard;
+use crate::token::{self, hex};
 
 /// The cookie that a log-in sets.
 pub(super) const COOKIE: &str = "phony_session";
@@ -81,7 +81,7 @@ impl Auth {
 
     /// A code that logs in once, for a link that is shown to the operator.
     pub async fn one_time_code(&self) -> String {
-        let code = random_token();
+        let code = token::random();
         let is_shared = match &self.cluster {
             None => false,
             Some(cluster) => cluster.share_code(&code).await,
@@ -161,7 +161,7 @@ impl Auth {
     /// The `Set-Cookie` of a new session; `secure` where the browser is reached over TLS.
     pub(super) fn cookie(&self, secure: bool) -> HeaderValue {
         let ends = self.now().saturating_add(SESSION.as_secs());
-        let id = &random_token()[..32];
+        let id = &token::random()[..32];
         let session = format!("{ends}.{id}.{}", self.seal(&[SEAL, id, " until "], ends));
         set_cookie(&session, SESSION.as_secs(), secure)
     }

@@ -16,8 +16,8 @@ use super::Http;
 use super::auth::Supervisor;
 use crate::error::{ApiError, ErrorBody, ErrorCode};
 use crate::events::View;
-use crate::heartbeat::{Beat, Heartbeat};
 use crate::presence::Visit;
+use crate::runtime::heartbeat::{Beat, Heartbeat};
 
 /// How long a viewer may take to read what was sent.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
@@ -72,7 +72,7 @@ pub(super) async fn events(
         ApiError::new(ErrorCode::Unavailable, why)
     })?;
     let view = view(&supervisor, &wanted).await?;
-    let kill = http.switchboard.life.kill.clone();
+    let kill = http.switchboard.shutdown.kill.clone();
     let visit = http.switchboard.supervisors.visit(supervisor.id());
     let upgrade = upgrade
         .read_buffer_size(4096)

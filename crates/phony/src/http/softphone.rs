@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::Http;
 use super::auth::Supervisor;
 use crate::error::{ApiError, ErrorBody, ErrorCode};
-use crate::socket::Upgrade;
+use crate::runtime::websocket::Upgrade;
 
 /// With whom to speak.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -50,7 +50,7 @@ pub(super) async fn softphone(
     if agent.as_ref().is_some_and(|id| switchboard.agents.find(id).is_none()) {
         return Err(ApiError::field("agent", "is none of the agents"));
     }
-    if switchboard.life.drain.is_cancelled() {
+    if switchboard.shutdown.drain.is_cancelled() {
         return Err(ApiError::new(ErrorCode::Unavailable, "the server is stopping"));
     }
     let switchboard = Arc::clone(&http.switchboard);

@@ -15,7 +15,7 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// Looks after the budget until the server ends.
 pub async fn watch(switchboard: Arc<Switchboard>) {
-    let kill = switchboard.life.kill.clone();
+    let kill = switchboard.shutdown.kill.clone();
     let safety = &switchboard.safety;
     let mut interval = tokio::time::interval(EVERY);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

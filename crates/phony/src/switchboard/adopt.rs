@@ -17,8 +17,9 @@ use crate::cluster::{Cluster, Reply, Report, Unreached, Wish};
 use crate::error::{ApiError, ErrorCode};
 use crate::history::entries;
 use crate::numbers;
-use crate::registry::{Handle, Letter, Order, Registered, random_token};
+use crate::registry::{Handle, Letter, Order, Registered};
 use crate::store::{FIRST_TERM, StoreError};
+use crate::token;
 
 /// For how long an answer to the carrier is sought, which waits for 15 s.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -52,7 +53,7 @@ impl Switchboard {
             .is_none_or(|line| line.last_seq == 1 && line.direction == Direction::Inbound);
         let agent = self.registry.agent_of(call).filter(|_| is_new);
         let agent = agent.as_ref().map(|agent| agent.call.id.as_str());
-        let token = self.passes.sign(call, random_token(), (self.clock.wall)(), agent);
+        let token = self.passes.sign(call, token::random(), (self.clock.wall)(), agent);
         let is_here = match self.registry.next_token(call, || token.clone()) {
             // Who was told of it first may have used it meanwhile.
             Some((known, false)) => return Some(known),
@@ -81,7 +82,7 @@ impl Switchboard {
             return Some(handle);
         }
         let patience = Patience::of(self, SOCKET_LIMIT);
-        let mark = random_token();
+        let mark = token::random();
         let holder = loop {
             match cluster.redeem_token(call, token, &mark).await {
                 Ok(holder) => {
@@ -118,7 +119,7 @@ impl Switchboard {
         }
         let agent = self.agents.find(pass.agent.as_deref()?)?;
         let identity = inbound?;
-        let registered = self.registry.register(call, self.life.stop.child_token())?;
+        let registered = self.registry.register(call, self.shutdown.stop.child_token())?;
         let publisher = self.hub.reopen(call, Vec::new(), FIRST_TERM + 1, true);
         self.registry.connected(call);
         self.begin(registered, identity, agent, publisher, Before::Nothing);
@@ -173,7 +174,7 @@ impl Switchboard {
                 }
             }
             // Who is about to stop leaves the call to whoever gets the socket.
-            if self.life.drain.is_cancelled() && goes_on {
+            if self.shutdown.drain.is_cancelled() && goes_on {
                 return Ok(Next::Reconnect);
             }
         }
@@ -190,7 +191,7 @@ impl Switchboard {
         if let Ok(place) = Arc::clone(&self.reports).try_acquire_owned() {
             let (this, call) = (Arc::clone(self), call.clone());
             self.calls.spawn(async move {
-                let drain = this.life.drain.clone();
+                let drain = this.shutdown.drain.clone();
                 let told = drain.run_until_cancelled(this.tell_later(&call, report)).await;
                 if told != Some(true) {
                     tracing::error!(callSid = %call, "a carrier's report was not passed on");
@@ -380,7 +381,7 @@ impl Switchboard {
         order: &Order,
     ) -> ControlFlow<Result<(), ApiError>, ApiError> {
         // What goes on here now is told to stop at once.
-        if self.life.stop.is_cancelled() {
+        if self.shutdown.stop.is_cancelled() {
             return ControlFlow::Continue(ApiError::lost());
         }
         let handle = match self.adopt_from(call, None).await {
@@ -416,7 +417,7 @@ impl Switchboard {
         if self.has_ended_here(call) {
             return Err(Hitch::Over);
         }
-        let stop = self.life.stop.child_token();
+        let stop = self.shutdown.stop.child_token();
         // Who comes second finds the call's place taken, and waits in its mailbox.
         let Some(registered) = self.registry.register(call, stop) else {
             return self.find(call).ok_or(Hitch::Gone);

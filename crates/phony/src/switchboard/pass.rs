@@ -16,7 +16,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
-use crate::registry::hex;
+use crate::token::hex;
 
 /// How long a token is good, in seconds.
 const LIFE_S: i64 = 120;

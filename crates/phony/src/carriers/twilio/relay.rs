@@ -19,12 +19,12 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
 
 use super::gate::SignedUpgrade;
-use crate::carriers::{self, CarrierEnd};
-use crate::crew::Part;
 use crate::error::ErrorBody;
-use crate::heartbeat::{Beat, Heartbeat, is_heartbeat};
+use crate::ports::{self, CarrierEnd};
 use crate::registry::Handle;
-use crate::socket::{self, Socket, Upgrade};
+use crate::runtime::heartbeat::{Beat, Heartbeat, is_heartbeat};
+use crate::runtime::task_set::Task;
+use crate::runtime::websocket::{self, Socket, Upgrade};
 use crate::switchboard::Switchboard;
 
 /// The largest text that is put into one frame; longer ones are divided.
@@ -55,7 +55,7 @@ pub(super) async fn relay(
 }
 
 async fn serve(mut socket: Socket, switchboard: Arc<Switchboard>) {
-    let kill = switchboard.life.kill.clone();
+    let kill = switchboard.shutdown.kill.clone();
     let first = first_frame(&mut socket, &kill).await;
     let admitted = match &first {
         Some(setup) => admit(&switchboard, setup).await,
@@ -191,10 +191,10 @@ impl Line {
     {
         let mut kept = Some(socket);
         let line = || {
-            let (mut port, end) = carriers::port();
-            port.part = kept.take().map(|socket| {
+            let (mut port, end) = ports::carrier();
+            port.task = kept.take().map(|socket| {
                 let mut line = Self { socket, far, end, frame: String::new(), left: None };
-                Part::new(async move {
+                Task::new(async move {
                     let left = line.carry(&kill).await;
                     after(left).await;
                 })
@@ -214,7 +214,7 @@ impl Line {
     async fn carry(&mut self, kill: &CancellationToken) -> Option<Left> {
         // Of its own: one that all lines share is a lock that they all want.
         let kill = kill.child_token();
-        if let Err(error) = socket::settle(&mut self.socket) {
+        if let Err(error) = websocket::rebind(&mut self.socket) {
             tracing::warn!(%error, "a line stays on the thread that accepted it, and is slower");
         }
         let over = self.exchange(&kill).await;
@@ -229,12 +229,12 @@ impl Line {
             }
         };
         // Nobody listens if the call ended first.
-        drop(self.end.facts.send(FromCarrier::Closed { clean }).await);
+        drop(self.end.events.send(FromCarrier::Closed { clean }).await);
         self.left.take().map(|next| Left { next, clean: is_answered })
     }
 
     async fn exchange(&mut self, kill: &CancellationToken) -> Over {
-        drop(self.end.facts.send(FromCarrier::Connected).await);
+        drop(self.end.events.send(FromCarrier::Connected).await);
         let mut heartbeat = match self.far {
             FarEnd::Carrier => Heartbeat::of_carrier(),
             FarEnd::Page => Heartbeat::start(),
@@ -242,7 +242,7 @@ impl Line {
         loop {
             tokio::select! {
                 biased;
-                order = self.end.orders.recv() => match order {
+                order = self.end.commands.recv() => match order {
                     Some(ToCarrier::Leave(next)) => return self.leave(&next, kill).await,
                     Some(order) => match self.written(order, kill).await {
                         Ok(Some(next)) => return self.leave(&next, kill).await,
@@ -268,7 +268,7 @@ impl Line {
                     match fact_of(message) {
                         Ok(None) => {}
                         // If the call is over, what it still had to say waits in the queue.
-                        Ok(Some(fact)) => drop(self.end.facts.send(fact).await),
+                        Ok(Some(fact)) => drop(self.end.events.send(fact).await),
                         Err(over) => return over,
                     }
                 }
@@ -362,7 +362,7 @@ impl Line {
                     }
                 }
             }
-            next = self.end.orders.try_recv();
+            next = self.end.commands.try_recv();
         }
         self.socket.flush().await?;
         Ok(None)

@@ -1,7 +1,7 @@
 //! The server's end of a WebSocket that carries a call.
 //!
-//! axum's own keeps its socket where it was accepted. A call lives on one of the
-//! [lanes](crate::lanes), and every frame that came in elsewhere would wake two threads.
+//! axum's WebSocket stays registered with the runtime that accepted it. A call runs on one of the
+//! [workers](super::workers), and every frame received elsewhere would wake two threads.
 
 use std::io;
 use std::os::fd::AsFd as _;
@@ -70,7 +70,7 @@ impl Upgrade {
     {
         let Self { key, upgrade } = self;
         tasks.spawn(async move {
-            // Whoever has gone meanwhile wants nothing any more.
+            // The client may have gone meanwhile.
             let Ok(upgraded) = upgrade.await else { return };
             if let Some(socket) = opened(upgraded).await {
                 carry(socket).await;
@@ -101,14 +101,14 @@ async fn opened(upgraded: Upgraded) -> Option<Socket> {
     Some(WebSocketStream::from_partially_read(stream, read, role, Some(config)).await)
 }
 
-/// Has the socket wake whatever runs this, from now on, and not the thread that accepted it.
-pub(crate) fn settle(socket: &mut Socket) -> io::Result<()> {
+/// Registers the socket with the runtime that this runs on, instead of the one that accepted it.
+pub(crate) fn rebind(socket: &mut Socket) -> io::Result<()> {
     let same = socket.get_ref().as_fd().try_clone_to_owned()?;
     *socket.get_mut() = TcpStream::from_std(same.into())?;
     Ok(())
 }
 
-/// Whether the header is there and has this among its values, in large letters or small.
+/// Whether the comma-separated header has this value, in upper or lower case.
 fn names(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case(wanted))
