@@ -387,7 +387,13 @@ impl Session {
             Err(why) => FromCarrier::NotHungUp(why),
         };
         self.input(Input::Carrier(said));
-        self.answer_ending(&outcome.map_err(Refused::NotHungUp));
+        match (outcome, &self.hang_up) {
+            (Err(why), Some(hang_up)) => {
+                let waiting = std::mem::take(&mut self.ending);
+                hang_up.promise(self.publisher.clone(), waiting, why);
+            }
+            (outcome, _) => self.answer_ending(&outcome.map_err(Refused::NotHungUp)),
+        }
     }
 
     fn answer_ending(&mut self, done: &Result<(), Refused>) {

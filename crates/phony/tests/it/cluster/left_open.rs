@@ -102,6 +102,20 @@ async fn a_call_that_is_being_ended_is_ended_by_the_server_that_starts_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_that_was_promised_is_kept_by_a_server_that_is_killed_right_after() {
+    let mut town = alone(8.0, "").await;
+    let call = transferred(&town, Answers::Person { after_ms: 500 }, "answered").await;
+    town.twilio.fail_next(Fault::ServerError);
+    let (status, answer) = end(&town, &call).await;
+    town.nodes[0].kill();
+    assert_eq!((status, &answer["error"]["details"]["retried"]), (502, &json!(true)), "{answer}");
+    town.again(0);
+    let record = ended(&town, &call, 20).await;
+    assert_eq!(record.end, Some(End::ApiEnded), "{record:#?}");
+    assert_eq!(reason(&town, &call).await, "supervisor_ended");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transferred_call_is_ended_after_a_restart() {
     let mut town = alone(8.0, "").await;
     let call = transferred(&town, Answers::Person { after_ms: 500 }, "answered").await;
