@@ -480,6 +480,11 @@ impl Publisher {
         lock(&self.log).status().map(str::to_owned)
     }
 
+    /// Has what is new in the store at once.
+    pub(crate) fn hurry(&self) {
+        self.hub.hurry.notify_one();
+    }
+
     /// As [`Hub::keep`].
     pub(crate) async fn keep(&self, limit: Duration) -> bool {
         self.hub.keeps(&self.log, limit).await

@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use phony_call::{
-    Agent, Call, Event, Fault, FromCarrier, FromModel, Identity, Input, NotHungUp, Output, Phase,
+    Agent, Call, Event, EventBody, Fault, FromCarrier, FromModel, Identity, Input, NotHungUp, Output, Phase,
     Policy, Progress, Refused, ToCarrier, ToModel,
 };
 use tokio::sync::mpsc::error::TrySendError;
@@ -355,6 +355,10 @@ impl Session {
                         outbound.observe(&event, now());
                     }
                     self.publisher.publish(&event);
+                    if matches!(event.body, EventBody::Connected | EventBody::Resumed { .. }) {
+                        // That a token was used must not be forgotten.
+                        self.publisher.hurry();
+                    }
                 }
                 Output::HangUp => {
                     if self.hang_up.is_some() {

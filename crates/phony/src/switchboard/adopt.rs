@@ -44,7 +44,11 @@ impl Switchboard {
     /// The single-use token of the next socket of this call, good on every node, and the same until
     /// that has come; `None` if nobody could take the socket.
     pub async fn mint(&self, call: &CallSid) -> Option<String> {
-        let Some(cluster) = &self.cluster else { return self.registry.mint(call) };
+        let wall = (self.clock.wall)();
+        let Some(cluster) = &self.cluster else {
+            let make = |next| self.passes.sign_next(call, next, wall);
+            return self.registry.next_token(call, make).map(|(token, _)| token);
+        };
         // One in which nothing has happened yet, or not even its beginning, can begin anywhere.
         let is_new = self
             .hub
@@ -52,8 +56,8 @@ impl Switchboard {
             .is_none_or(|line| line.last_seq == 1 && line.direction == Direction::Inbound);
         let agent = self.registry.agent_of(call).filter(|_| is_new);
         let agent = agent.as_ref().map(|agent| agent.call.id.as_str());
-        let token = self.passes.sign(call, random_token(), (self.clock.wall)(), agent);
-        let is_here = match self.registry.next_token(call, || token.clone()) {
+        let token = self.passes.sign(call, random_token(), wall, agent);
+        let is_here = match self.registry.next_token(call, |_| token.clone()) {
             // Who was told of it first may have used it meanwhile.
             Some((known, false)) => return Some(known),
             known => known.is_some(),
@@ -71,7 +75,7 @@ impl Switchboard {
         token: &str,
         inbound: Option<Identity>,
     ) -> Option<Handle> {
-        let Some(cluster) = &self.cluster else { return self.registry.redeem(call, token) };
+        let Some(cluster) = &self.cluster else { return self.redeem_alone(call, token).await };
         let wall = (self.clock.wall)();
         if let Some(handle) = self.registry.redeem(call, token) {
             // Used is used, also for the time in which it would be believed.
@@ -107,6 +111,27 @@ impl Switchboard {
                 Err(hitch) => patience.with(call, &hitch).await?,
             }
         }
+    }
+
+    /// As [`Self::redeem`], where there are no other servers. The token may be of the process before
+    /// this one; whether it was used is told by how many sockets came to the call, by its record.
+    async fn redeem_alone(&self, call: &CallSid, token: &str) -> Option<Handle> {
+        if let Some(handle) = self.registry.redeem(call, token) {
+            return Some(handle);
+        }
+        let after = self.passes.read_next(call, token, (self.clock.wall)())?;
+        let patience = Patience::of(self, SOCKET_LIMIT);
+        while self.find(call).is_none() {
+            match self.adopt_from(call, None).await {
+                Ok(_) => break,
+                Err(Hitch::Over | Hitch::Unknown) => return None,
+                Err(hitch) => patience.with(call, &hitch).await?,
+            }
+        }
+        self.registry.until_read(call).await;
+        let handle = self.registry.admit(call, after)?;
+        tracing::info!(callSid = %call, "a token of before the restart is believed");
+        Some(handle)
     }
 
     /// The call that a token is for while only the token can tell: one that is here, or one that was
@@ -467,9 +492,6 @@ impl Switchboard {
         // What a living owner told may not be in the store, and he cannot write it there any more.
         let publisher = self.hub.reopen(call, entries(&kept), term, !was_released);
         let line_since = self.line_since(&events);
-        if events.iter().any(|event| matches!(event.body, EventBody::Connected)) {
-            self.registry.connected(call);
-        }
         self.begin(
             registered,
             identity,
