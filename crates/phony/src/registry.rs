@@ -35,6 +35,15 @@ pub struct Order {
     pub by: Option<SupervisorId>,
 }
 
+/// What the carrier says when it asks how a call goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegReport {
+    /// Why it asks.
+    pub end: LegEnd,
+    /// The carrier's name for the line, or for the leg of the party that the call was dialled on to.
+    pub leg: Option<String>,
+}
+
 /// What a call's task can be told from outside.
 #[derive(Debug)]
 pub enum Letter {
@@ -48,10 +57,12 @@ pub enum Letter {
     /// The carrier asks how the call goes on.
     LegEnded {
         /// Why it asks.
-        end: LegEnd,
+        report: LegReport,
         /// The answer.
         reply: oneshot::Sender<Next>,
     },
+    /// Reports that did not say which line they are about have waited long enough for its end.
+    Doubted,
     /// A line for the call's words; an older one is dropped.
     Attach(CarrierPort),
     /// The carrier says that a call of ours has got further.

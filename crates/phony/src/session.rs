@@ -2,6 +2,7 @@
 //! performs what the call says. It decides nothing.
 
 mod hang_up;
+mod legs;
 mod outbound;
 mod record;
 mod signals;
@@ -12,8 +13,8 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use phony_call::{
-    Agent, Call, Event, EventBody, Fault, FromCarrier, FromModel, Identity, Input, NotHungUp, Output, Phase,
-    Policy, Progress, Refused, ToCarrier, ToModel,
+    Agent, Call, Event, EventBody, Fault, FromCarrier, FromModel, Identity, Input, NotHungUp,
+    Output, Phase, Policy, Progress, Refused, ToCarrier, ToModel,
 };
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -27,6 +28,7 @@ use crate::presence::{Supervisors, Watched};
 use crate::registry::{Handle, Letter, MAILBOX, Order, Registered, Signal};
 use crate::telemetry::of_call;
 pub use hang_up::HangUp;
+use legs::{Doubtful, Legs};
 pub use outbound::Outbound;
 use record::Record;
 use signals::Signals;
@@ -141,6 +143,8 @@ fn begin(start: Start, crew: Crew) -> Option<Box<Held>> {
         publisher: record.publisher.clone(),
         crew,
         line: None,
+        legs: Legs::default(),
+        doubtful: Vec::new(),
         model: None,
         open_model,
         reopens: 0,
@@ -172,6 +176,8 @@ struct Session {
     publisher: Publisher,
     crew: Crew,
     line: Option<CarrierPort>,
+    legs: Legs,
+    doubtful: Vec<Doubtful>,
     model: Option<ModelPort>,
     open_model: Box<dyn Fn() -> ModelPort + Send>,
     reopens: u32,
@@ -230,7 +236,11 @@ impl Session {
                             return self.end_at_once();
                         }
                     }
+                    let is_gone = self.line.is_none();
                     self.input(Input::Carrier(said));
+                    if is_gone {
+                        self.believe();
+                    }
                 }
                 said = next_of(self.model.as_mut().map(|model| &mut model.rx)) => match said {
                     Some(said) => {
@@ -261,6 +271,7 @@ impl Session {
                 Letter::HungUp(Err(_)) => self.ask_to_hang_up(),
                 Letter::Act { .. }
                 | Letter::LegEnded { .. }
+                | Letter::Doubted
                 | Letter::Progress(_)
                 | Letter::AnsweredBy(_)
                 | Letter::Budget(_)
@@ -287,13 +298,11 @@ impl Session {
                     drop(reply.send(done));
                 }
             }
-            Letter::LegEnded { end, reply } => {
-                let (next, outputs) = self.call.leg_ended(now(), end);
-                self.perform(outputs);
-                drop(reply.send(next));
-            }
+            Letter::LegEnded { report, reply } => self.leg_ended(report, reply),
+            Letter::Doubted => self.doubt(),
             Letter::Attach(mut line) => {
                 self.wake();
+                self.legs.come(line.leg.take());
                 self.run(line.part.take());
                 if self.line.replace(line).is_some() {
                     self.input(Input::Carrier(FromCarrier::Closed { clean: false }));

@@ -26,6 +26,8 @@ pub struct CarrierPort {
     pub tx: Sender<ToCarrier>,
     /// Facts from the line; closed when it has ended.
     pub rx: Receiver<FromCarrier>,
+    /// The carrier's name for the line, if it has one.
+    pub leg: Option<String>,
     /// What keeps the line going, for the call to run; nothing if something else runs it.
     pub part: Option<Part>,
 }
@@ -44,5 +46,5 @@ pub struct CarrierEnd {
 pub fn port() -> (CarrierPort, CarrierEnd) {
     let (order_tx, orders) = queue(ORDERS);
     let (facts, fact_rx) = queue(FACTS);
-    (CarrierPort { tx: order_tx, rx: fact_rx, part: None }, CarrierEnd { orders, facts })
+    (CarrierPort { tx: order_tx, rx: fact_rx, leg: None, part: None }, CarrierEnd { orders, facts })
 }

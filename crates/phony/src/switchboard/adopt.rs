@@ -17,7 +17,7 @@ use crate::cluster::{Cluster, Reply, Report, Unreached, Wish};
 use crate::error::{ApiError, ErrorCode};
 use crate::history::entries;
 use crate::numbers;
-use crate::registry::{Handle, Letter, Order, Registered, random_token};
+use crate::registry::{Handle, LegReport, Letter, Order, Registered, random_token};
 use crate::store::{FIRST_TERM, StoreError};
 
 /// For how long an answer to the carrier is sought, which waits for 15 s.
@@ -153,13 +153,13 @@ impl Switchboard {
     /// The carrier asks how a call goes on, wherever it is; `None` if nobody knows it. A call whose
     /// process does not answer goes on here. The caller is lost with a wrong answer, so a question
     /// that cannot be answered now is asked again for as long as the carrier waits.
-    pub async fn leg_ended(&self, call: &CallSid, end: &LegEnd) -> Option<Next> {
-        let goes_on = matches!(end, LegEnd::Failed | LegEnd::Left(Parting::Return));
+    pub async fn leg_ended(&self, call: &CallSid, report: &LegReport) -> Option<Next> {
+        let goes_on = matches!(report.end, LegEnd::Failed | LegEnd::Left(Parting::Return));
         let (patience, unheard) =
             (Patience::of(self, ANSWER_LIMIT), Patience::of(self, UNHEARD_LIMIT));
         let blind = Patience::of(self, BLIND_LIMIT);
         loop {
-            let hitch = match self.next_of(call, end, goes_on).await {
+            let hitch = match self.next_of(call, report, goes_on).await {
                 Ok(next) => return Some(next),
                 Err(hitch) => hitch,
             };
@@ -181,14 +181,19 @@ impl Switchboard {
         }
     }
 
-    async fn next_of(&self, call: &CallSid, end: &LegEnd, goes_on: bool) -> Result<Next, Hitch> {
+    async fn next_of(
+        &self,
+        call: &CallSid,
+        report: &LegReport,
+        goes_on: bool,
+    ) -> Result<Next, Hitch> {
         if let Some(handle) = self.find(call)
-            && let Some(next) = ask(&handle, end).await
+            && let Some(next) = ask(&handle, report).await
         {
             return Ok(next);
         }
         if let Some(cluster) = &self.cluster {
-            match self.ask_elsewhere(cluster, call, Wish::LegEnded(end.clone())).await {
+            match self.ask_elsewhere(cluster, call, Wish::LegEnded(report.clone())).await {
                 Ok(Reply::Next(next)) => return Ok(next),
                 Ok(_) | Err(Unreached::Silent | Unreached::Moving) => {}
                 Err(Unreached::Unknown) => return Err(Hitch::Unknown),
@@ -202,7 +207,7 @@ impl Switchboard {
                 return Ok(Next::Reconnect);
             }
         }
-        ask(&self.adopt_from(call, None).await?, end).await.ok_or(Hitch::Gone)
+        ask(&self.adopt_from(call, None).await?, report).await.ok_or(Hitch::Gone)
     }
 
     /// The carrier reports on a call, wherever it is. Of one that nobody has, only its end matters.
@@ -592,6 +597,6 @@ async fn released(
     }
 }
 
-async fn ask(handle: &Handle, end: &LegEnd) -> Option<Next> {
-    handle.ask(|reply| Letter::LegEnded { end: end.clone(), reply }).await
+async fn ask(handle: &Handle, report: &LegReport) -> Option<Next> {
+    handle.ask(|reply| Letter::LegEnded { report: report.clone(), reply }).await
 }
