@@ -20,6 +20,7 @@ mod line;
 mod moving;
 mod outbound;
 mod reply;
+mod report;
 
 use std::borrow::Cow;
 use std::sync::Arc;

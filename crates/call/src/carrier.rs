@@ -158,6 +158,19 @@ pub enum LegEnd {
     },
 }
 
+/// Which line, or which party that the call was dialled on to, a report of the carrier is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reported {
+    /// The one that is on, the one that was on last, or one that never reached us; not reported before.
+    Current,
+    /// The same, reported before.
+    Again,
+    /// One that another has taken the place of.
+    Former,
+    /// The report does not say.
+    Unsaid,
+}
+
 /// What we said when we left the line, as the carrier gives it back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Parting {

@@ -35,7 +35,7 @@ mod transcript;
 
 pub use action::{Action, Refused};
 pub use call::{Budget, Call, Counters, Identity, Input, LeftBehind, Output, Presence};
-pub use carrier::{EndStatus, FromCarrier, LegEnd, Next, NotHungUp, Parting, ToCarrier};
+pub use carrier::{EndStatus, FromCarrier, LegEnd, Next, NotHungUp, Parting, Reported, ToCarrier};
 pub use command::{Command, Malformed, Piece, Scanner};
 pub use deadline::Deadline;
 pub use dialing::{

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use phony_call::{
     Action, Answerer, Budget, CallSid, EndStatus, LegEnd, Next, NotHungUp, Presence, Progress,
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::agents::Agent;
@@ -21,6 +23,9 @@ use crate::token;
 /// Letters that may wait for a call. Its task empties the box at once, so a full one is a fault.
 pub const MAILBOX: usize = 64;
 
+/// How often a call whose record is being read is looked at.
+const READING: Duration = Duration::from_millis(2);
+
 /// What a supervisor orders of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
@@ -29,6 +34,15 @@ pub struct Order {
     /// Whose order it is, if it is known.
     #[serde(default)]
     pub by: Option<SupervisorId>,
+}
+
+/// What the carrier says when it asks how a call goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegReport {
+    /// Why it asks.
+    pub end: LegEnd,
+    /// The carrier's name for the line, or for the leg of the party that the call was dialled on to.
+    pub leg: Option<String>,
 }
 
 /// What a call's task can be told from outside.
@@ -44,10 +58,12 @@ pub enum Letter {
     /// The carrier asks how the call goes on.
     LegEnded {
         /// Why it asks.
-        end: LegEnd,
+        report: LegReport,
         /// The answer.
         reply: oneshot::Sender<Next>,
     },
+    /// Reports that did not say which line they are about have waited long enough for its end.
+    Doubted,
     /// A line for the call's words; an older one is dropped.
     Attach(CarrierPort),
     /// The carrier says that a call of ours has got further.
@@ -137,9 +153,20 @@ struct Entry {
     lost: CancellationToken,
     /// The token of the socket that is to come next.
     token: Option<String>,
-    /// A socket has come.
-    connected: bool,
+    /// How many sockets have come; `None` until the record of a call that goes on here is read.
+    sockets: Option<u32>,
+    /// Until when the token of the first socket is good, in seconds since 1970.
+    first_until: i64,
     agent: Option<Arc<Agent>>,
+}
+
+/// The next socket of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NextSocket {
+    /// How many came before it.
+    pub after: u32,
+    /// Until when it may come if it is the first, in seconds since 1970.
+    pub first_until: i64,
 }
 
 /// What a call's task holds: its mailbox, its stop signal, and its place in the registry.
@@ -177,6 +204,14 @@ impl Drop for Place {
     }
 }
 
+impl Entry {
+    fn takes_socket(&mut self) -> Handle {
+        self.token = None;
+        self.sockets = Some(self.sockets.unwrap_or_default().saturating_add(1));
+        self.handle.clone()
+    }
+}
+
 impl Registry {
     /// Makes a place for a call; `None` if there is one of this id.
     #[must_use]
@@ -192,9 +227,14 @@ impl Registry {
         let (mailbox, letters) = mpsc::channel(MAILBOX);
         let handle = Handle { mailbox, stop: stop.clone() };
         let lost = CancellationToken::new();
-        let (handle_kept, lost_kept) = (handle.clone(), lost.clone());
-        let (token, connected, agent) = (None, false, None);
-        let entry = Entry { handle: handle_kept, lost: lost_kept, token, connected, agent };
+        let entry = Entry {
+            handle: handle.clone(),
+            lost: lost.clone(),
+            token: None,
+            sockets: None,
+            first_until: 0,
+            agent: None,
+        };
         calls.insert(call.clone(), entry);
         let place = Place { registry: Arc::clone(self), call: call.clone() };
         Some(Registered { mailbox: letters, handle, stop, lost, place })
@@ -206,10 +246,14 @@ impl Registry {
         self.lock().get(call).map(|entry| entry.handle.clone())
     }
 
-    /// Says who speaks in a call.
-    pub fn speaks(&self, call: &CallSid, agent: Arc<Agent>) {
+    /// Says who speaks in a call that begins or goes on here, how many sockets have come to it, and
+    /// until when the token of the first is good.
+    pub fn begins(&self, call: &CallSid, agent: Arc<Agent>, sockets: u32, first_until: i64) {
         if let Some(entry) = self.lock().get_mut(call) {
             entry.agent = Some(agent);
+            // One may have come meanwhile.
+            entry.sockets = Some(entry.sockets.map_or(sockets, |come| come.max(sockets)));
+            entry.first_until = first_until;
         }
     }
 
@@ -236,19 +280,20 @@ impl Registry {
     /// the call is gone.
     #[must_use]
     pub fn mint(&self, call: &CallSid) -> Option<String> {
-        self.next_token(call, token::random).map(|(token, _)| token)
+        self.next_token(call, |_| token::random()).map(|(token, _)| token)
     }
 
     /// The same, made so if there is none yet, and whether it was.
     pub fn next_token(
         &self,
         call: &CallSid,
-        make: impl FnOnce() -> String,
+        make: impl FnOnce(NextSocket) -> String,
     ) -> Option<(String, bool)> {
         let mut calls = self.lock();
         let entry = calls.get_mut(call)?;
-        let is_new = entry.token.is_none();
-        let token = entry.token.get_or_insert_with(make).clone();
+        let (is_new, first_until) = (entry.token.is_none(), entry.first_until);
+        let next = NextSocket { after: entry.sockets.unwrap_or_default(), first_until };
+        let token = entry.token.get_or_insert_with(|| make(next)).clone();
         Some((token, is_new))
     }
 
@@ -261,24 +306,36 @@ impl Registry {
         if !bool::from(next.as_bytes().ct_eq(token.as_bytes())) {
             return None;
         }
-        entry.token = None;
-        entry.connected = true;
-        Some(entry.handle.clone())
+        Some(entry.takes_socket())
+    }
+
+    /// The call, if so many sockets have come to it and this is the next.
+    #[must_use]
+    pub fn admit(&self, call: &CallSid, after: u32) -> Option<Handle> {
+        let mut calls = self.lock();
+        let entry = calls.get_mut(call)?;
+        (entry.sockets == Some(after)).then(|| entry.takes_socket())
     }
 
     /// A socket has come to this call, with whatever token; none that was made before is good any
     /// more.
     pub fn connected(&self, call: &CallSid) {
         if let Some(entry) = self.lock().get_mut(call) {
-            entry.token = None;
-            entry.connected = true;
+            entry.takes_socket();
         }
     }
 
     /// Whether a socket has ever come to this call; `None` if the call is gone.
     #[must_use]
     pub fn has_connected(&self, call: &CallSid) -> Option<bool> {
-        self.lock().get(call).map(|entry| entry.connected)
+        self.lock().get(call).map(|entry| entry.sockets.is_some_and(|sockets| sockets > 0))
+    }
+
+    /// Waits until it is known how many sockets have come to a call that goes on here.
+    pub async fn until_read(&self, call: &CallSid) {
+        while self.lock().get(call).is_some_and(|entry| entry.sockets.is_none()) {
+            sleep(READING).await;
+        }
     }
 
     /// How many calls were ended without a goodbye.

@@ -2,6 +2,7 @@
 //! performs what the call says. It decides nothing.
 
 mod hang_up;
+mod legs;
 mod outbound;
 mod record;
 mod signals;
@@ -12,8 +13,8 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use phony_call::{
-    Agent, Call, Event, Fault, FromCarrier, FromModel, Identity, Input, NotHungUp, Output, Phase,
-    Policy, Progress, Refused, ToCarrier, ToModel,
+    Agent, Call, Event, EventBody, Fault, FromCarrier, FromModel, Identity, Input, NotHungUp,
+    Output, Phase, Policy, Progress, Refused, ToCarrier, ToModel,
 };
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
@@ -28,6 +29,7 @@ use crate::runtime::channel;
 use crate::runtime::task_set::{self, Task, TaskSet};
 use crate::telemetry::of_call;
 pub use hang_up::HangUp;
+use legs::{Doubtful, Legs};
 pub use outbound::Outbound;
 use record::Record;
 use signals::Signals;
@@ -142,6 +144,8 @@ fn begin(start: Start, tasks: TaskSet) -> Option<Box<Held>> {
         publisher: record.publisher.clone(),
         tasks,
         line: None,
+        legs: Legs::default(),
+        doubtful: Vec::new(),
         model: None,
         open_model,
         reopens: 0,
@@ -173,6 +177,8 @@ struct Session {
     publisher: Publisher,
     tasks: TaskSet,
     line: Option<CarrierPort>,
+    legs: Legs,
+    doubtful: Vec<Doubtful>,
     model: Option<ModelPort>,
     open_model: Box<dyn Fn() -> ModelPort + Send>,
     reopens: u32,
@@ -231,7 +237,11 @@ impl Session {
                             return self.end_at_once();
                         }
                     }
+                    let is_gone = self.line.is_none();
                     self.input(Input::Carrier(said));
+                    if is_gone {
+                        self.believe();
+                    }
                 }
                 said = next_of(self.model.as_mut().map(|model| &mut model.rx)) => match said {
                     Some(said) => {
@@ -262,6 +272,7 @@ impl Session {
                 Letter::HungUp(Err(_)) => self.ask_to_hang_up(),
                 Letter::Act { .. }
                 | Letter::LegEnded { .. }
+                | Letter::Doubted
                 | Letter::Progress(_)
                 | Letter::AnsweredBy(_)
                 | Letter::Budget(_)
@@ -288,13 +299,11 @@ impl Session {
                     drop(reply.send(done));
                 }
             }
-            Letter::LegEnded { end, reply } => {
-                let (next, outputs) = self.call.leg_ended(now(), end);
-                self.perform(outputs);
-                drop(reply.send(next));
-            }
+            Letter::LegEnded { report, reply } => self.leg_ended(report, reply),
+            Letter::Doubted => self.doubt(),
             Letter::Attach(mut line) => {
                 self.wake();
+                self.legs.come(line.leg.take());
                 self.run(line.task.take());
                 if self.line.replace(line).is_some() {
                     self.input(Input::Carrier(FromCarrier::Closed { clean: false }));
@@ -356,6 +365,10 @@ impl Session {
                         outbound.observe(&event, now());
                     }
                     self.publisher.publish(&event);
+                    if matches!(event.body, EventBody::Connected | EventBody::Resumed { .. }) {
+                        // That a token was used must not be forgotten.
+                        self.publisher.hurry();
+                    }
                 }
                 Output::HangUp => {
                     if self.hang_up.is_some() {
@@ -388,7 +401,13 @@ impl Session {
             Err(why) => FromCarrier::NotHungUp(why),
         };
         self.input(Input::Carrier(said));
-        self.answer_ending(&outcome.map_err(Refused::NotHungUp));
+        match (outcome, &self.hang_up) {
+            (Err(why), Some(hang_up)) => {
+                let waiting = std::mem::take(&mut self.ending);
+                hang_up.promise(self.publisher.clone(), waiting, why);
+            }
+            (outcome, _) => self.answer_ending(&outcome.map_err(Refused::NotHungUp)),
+        }
     }
 
     fn answer_ending(&mut self, done: &Result<(), Refused>) {

@@ -10,7 +10,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
-use phony_call::{CallSid, Countries, Direction, Event, Identity, PhoneNumber, Policy};
+use jiff::Timestamp;
+use phony_call::{CallSid, Countries, Direction, Event, EventBody, Identity, PhoneNumber, Policy};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
@@ -104,6 +105,20 @@ impl Models {
     pub fn open(&self, agent: &Agent, call: &CallSid) -> ModelPort {
         (self.0)(agent, call)
     }
+}
+
+/// How many sockets have come to the call of these events.
+fn sockets_of(events: &[Event]) -> u32 {
+    let is_one =
+        |event: &&Event| matches!(event.body, EventBody::Connected | EventBody::Resumed { .. });
+    u32::try_from(events.iter().filter(is_one).count()).unwrap_or(u32::MAX)
+}
+
+/// Until when the token of the first socket is good of a call that began then, in seconds since 1970:
+/// from when it may be handed out last.
+fn first_until(began: Timestamp, policy: &Policy) -> i64 {
+    let connect = i64::try_from(policy.connect.as_secs()).unwrap_or(i64::MAX);
+    pass::good_from(began.as_second().saturating_add(connect))
 }
 
 impl fmt::Debug for Models {
@@ -257,7 +272,6 @@ impl Switchboard {
             }
         };
         let sid = identity.sid.clone();
-        self.registry.speaks(&sid, Arc::clone(&agent));
         let mut of_call_itself = Arc::clone(&agent.call);
         if agent.dials_own_country {
             // No number of ours is configured; the one that this call uses is ours, too.
@@ -269,6 +283,9 @@ impl Switchboard {
             Arc::make_mut(&mut of_call_itself).transfers.countries = own;
         }
         let policy = self.policy_of(&agent, outbound.is_some());
+        let wall = (self.clock.wall)();
+        let first_until = first_until(past.first().map_or(wall, |start| start.at), &policy);
+        self.registry.begins(&sid, Arc::clone(&agent), sockets_of(&past), first_until);
         let models = self.models.clone();
         let hang_up = (identity.carrier != carriers::SOFTPHONE).then(|| HangUp {
             call: sid.clone(),
@@ -281,7 +298,7 @@ impl Switchboard {
             agent: of_call_itself,
             identity,
             past,
-            wall: (self.clock.wall)(),
+            wall,
             open_model: Box::new(move || models.open(&agent, &sid)),
             kill: self.shutdown.kill.clone(),
             hand_over: self.shutdown.hand_over.clone(),

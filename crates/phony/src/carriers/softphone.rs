@@ -37,7 +37,7 @@ pub async fn carry(switchboard: Arc<Switchboard>, mut socket: Socket, agent: Opt
             call_itself.send(Letter::Over(EndStatus::Completed)).await;
         }
     };
-    if Line::attach(socket, FarEnd::Page, &handle, kill, after).await {
+    if Line::attach(socket, (FarEnd::Page, None), &handle, kill, after).await {
         tracing::debug!(callSid = %call, "softphone up");
     }
 }

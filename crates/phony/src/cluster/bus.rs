@@ -147,7 +147,8 @@ impl Cluster {
             return;
         }
         match serde_json::from_str(&text) {
-            Ok(Letter::Ask { id, from, call, what }) => {
+            Ok(Letter::Ask { id, from, call, what, leg }) => {
+                let what = what.about(leg);
                 let name = format!("{from} {id}");
                 let known = match self.orders.begin(&name) {
                     Known::New => None,
@@ -229,8 +230,8 @@ async fn serve(switchboard: &Switchboard, call: &CallSid, what: Wish) -> Reply {
             Wish::Act(action) => {
                 return act(switchboard, call, Order { action, by: None }).await;
             }
-            Wish::LegEnded(end) => {
-                let next = handle.ask(|reply| registry::Letter::LegEnded { end, reply }).await;
+            Wish::LegEnded(report) => {
+                let next = handle.ask(|reply| registry::Letter::LegEnded { report, reply }).await;
                 next.map(Reply::Next)
             }
             Wish::Token => Some(Reply::Token(switchboard.first_token(call).await)),

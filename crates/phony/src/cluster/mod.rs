@@ -295,7 +295,8 @@ impl Cluster {
         let id = self.last_question.fetch_add(1, Ordering::Relaxed);
         let (reply, answer) = oneshot::channel();
         self.questions().insert(id, reply);
-        let letter = Letter::Ask { id, from: self.node.clone(), call: call.clone(), what };
+        let (from, call, leg) = (self.node.clone(), call.clone(), what.leg().map(str::to_owned));
+        let letter = Letter::Ask { id, from, call, what, leg };
         let answer = async {
             if self.tell(node, &letter).await.map_err(|_| Unreached::NoRedis)? == 0 {
                 return Err(Unreached::Silent);

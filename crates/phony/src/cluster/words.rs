@@ -3,7 +3,7 @@
 use phony_call::{Action, Answerer, CallSid, EndStatus, LegEnd, Next, Progress, Refused};
 use serde::{Deserialize, Serialize};
 
-use crate::registry::{self, Order};
+use crate::registry::{self, LegReport, Order};
 
 /// What comes to one node.
 #[derive(Debug, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub(super) enum Letter {
         call: CallSid,
         /// What.
         what: Wish,
+        /// Which line or leg a question about its end is about.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        leg: Option<String>,
     },
     /// An answer.
     Answer {
@@ -61,14 +64,33 @@ pub(super) enum Letter {
 pub(crate) enum Wish {
     /// A supervisor acts: from a node of before orders had names.
     Act(Action),
-    /// The carrier asks how the call goes on.
-    LegEnded(LegEnd),
+    /// The carrier asks how the call goes on. Which leg it asks about goes beside this, where a node of
+    /// before passes over it.
+    LegEnded(#[serde(with = "leg_end")] LegReport),
     /// The carrier reports on the call.
     Report(Report),
     /// With which token a socket of the call may come, if none has come yet.
     Token,
     /// Let go of the call: its socket has come to the one who asks.
     Release,
+}
+
+impl Wish {
+    /// Which leg this is about, if the carrier has said so.
+    pub(super) fn leg(&self) -> Option<&str> {
+        match self {
+            Self::LegEnded(report) => report.leg.as_deref(),
+            Self::Act(_) | Self::Report(_) | Self::Token | Self::Release => None,
+        }
+    }
+
+    /// The same, about this leg.
+    pub(super) fn about(self, leg: Option<String>) -> Self {
+        match self {
+            Self::LegEnded(LegReport { end, .. }) => Self::LegEnded(LegReport { end, leg }),
+            other @ (Self::Act(_) | Self::Report(_) | Self::Token | Self::Release) => other,
+        }
+    }
 }
 
 /// What a carrier reports on a call.
@@ -111,4 +133,24 @@ pub(crate) enum Reply {
     Released(Vec<String>),
     /// The node does not have the call, or no longer.
     Gone,
+}
+
+/// A report as a node of before reads and writes it.
+mod leg_end {
+    use serde::{Deserializer, Serializer};
+
+    use super::{Deserialize, LegEnd, LegReport, Serialize};
+
+    pub(super) fn serialize<S: Serializer>(
+        report: &LegReport,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        report.end.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<LegReport, D::Error> {
+        Ok(LegReport { end: LegEnd::deserialize(deserializer)?, leg: None })
+    }
 }

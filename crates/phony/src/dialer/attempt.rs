@@ -1,6 +1,7 @@
 //! One attempt to place a call: the rules, the ledger, the carrier.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use phony_call::{CallSid, Direction, Identity, Progress};
@@ -18,6 +19,9 @@ use crate::safety::pace::Slot;
 use crate::safety::{Forbidden, Question};
 use crate::switchboard::{Placed, Switchboard};
 use crate::token;
+
+/// How long the answer to an order waits for the store.
+const WRITING: Duration = Duration::from_millis(500);
 
 /// One attempt to place a call.
 pub(super) struct Attempt<'a> {
@@ -284,6 +288,8 @@ impl<'a> Attempt<'a> {
         self.entry.what = What::Placed;
         self.entry.call_sid = Some(sid.to_string());
         self.write().await;
+        // A server that is killed right after the answer knows when it starts again who is to speak.
+        self.switchboard.hub.keep(&sid, WRITING).await;
         if self.entry.key.is_some() {
             // An earlier attempt may be among the orders that became no call.
             self.switchboard.history.order_was_placed(&self.id());

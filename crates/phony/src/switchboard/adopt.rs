@@ -17,7 +17,7 @@ use crate::cluster::{Cluster, Reply, Report, Unreached, Wish};
 use crate::error::{ApiError, ErrorCode};
 use crate::history::entries;
 use crate::numbers;
-use crate::registry::{Handle, Letter, Order, Registered};
+use crate::registry::{Handle, LegReport, Letter, Order, Registered};
 use crate::store::{FIRST_TERM, StoreError};
 use crate::token;
 
@@ -45,7 +45,11 @@ impl Switchboard {
     /// The single-use token of the next socket of this call, good on every node, and the same until
     /// that has come; `None` if nobody could take the socket.
     pub async fn mint(&self, call: &CallSid) -> Option<String> {
-        let Some(cluster) = &self.cluster else { return self.registry.mint(call) };
+        let wall = (self.clock.wall)();
+        let Some(cluster) = &self.cluster else {
+            let make = |next| self.passes.sign_next(call, next, wall);
+            return self.registry.next_token(call, make).map(|(token, _)| token);
+        };
         // One in which nothing has happened yet, or not even its beginning, can begin anywhere.
         let is_new = self
             .hub
@@ -53,8 +57,8 @@ impl Switchboard {
             .is_none_or(|line| line.last_seq == 1 && line.direction == Direction::Inbound);
         let agent = self.registry.agent_of(call).filter(|_| is_new);
         let agent = agent.as_ref().map(|agent| agent.call.id.as_str());
-        let token = self.passes.sign(call, token::random(), (self.clock.wall)(), agent);
-        let is_here = match self.registry.next_token(call, || token.clone()) {
+        let token = self.passes.sign(call, token::random(), wall, agent);
+        let is_here = match self.registry.next_token(call, |_| token.clone()) {
             // Who was told of it first may have used it meanwhile.
             Some((known, false)) => return Some(known),
             known => known.is_some(),
@@ -72,7 +76,7 @@ impl Switchboard {
         token: &str,
         inbound: Option<Identity>,
     ) -> Option<Handle> {
-        let Some(cluster) = &self.cluster else { return self.registry.redeem(call, token) };
+        let Some(cluster) = &self.cluster else { return self.redeem_alone(call, token).await };
         let wall = (self.clock.wall)();
         if let Some(handle) = self.registry.redeem(call, token) {
             // Used is used, also for the time in which it would be believed.
@@ -110,6 +114,27 @@ impl Switchboard {
         }
     }
 
+    /// As [`Self::redeem`], where there are no other servers. The token may be of the process before
+    /// this one; whether it was used is told by how many sockets came to the call, by its record.
+    async fn redeem_alone(&self, call: &CallSid, token: &str) -> Option<Handle> {
+        if let Some(handle) = self.registry.redeem(call, token) {
+            return Some(handle);
+        }
+        let after = self.passes.read_next(call, token, (self.clock.wall)())?;
+        let patience = Patience::of(self, SOCKET_LIMIT);
+        while self.find(call).is_none() {
+            match self.adopt_from(call, None).await {
+                Ok(_) => break,
+                Err(Hitch::Over | Hitch::Unknown) => return None,
+                Err(hitch) => patience.with(call, &hitch).await?,
+            }
+        }
+        self.registry.until_read(call).await;
+        let handle = self.registry.admit(call, after)?;
+        tracing::info!(callSid = %call, "a token of before the restart is believed");
+        Some(handle)
+    }
+
     /// The call that a token is for while only the token can tell: one that is here, or one that was
     /// just taken elsewhere and begins here. Whoever took it is told as soon as the store is back.
     fn believe(&self, call: &CallSid, pass: &Pass, inbound: Option<Identity>) -> Option<Handle> {
@@ -129,13 +154,13 @@ impl Switchboard {
     /// The carrier asks how a call goes on, wherever it is; `None` if nobody knows it. A call whose
     /// process does not answer goes on here. The caller is lost with a wrong answer, so a question
     /// that cannot be answered now is asked again for as long as the carrier waits.
-    pub async fn leg_ended(&self, call: &CallSid, end: &LegEnd) -> Option<Next> {
-        let goes_on = matches!(end, LegEnd::Failed | LegEnd::Left(Parting::Return));
+    pub async fn leg_ended(&self, call: &CallSid, report: &LegReport) -> Option<Next> {
+        let goes_on = matches!(report.end, LegEnd::Failed | LegEnd::Left(Parting::Return));
         let (patience, unheard) =
             (Patience::of(self, ANSWER_LIMIT), Patience::of(self, UNHEARD_LIMIT));
         let blind = Patience::of(self, BLIND_LIMIT);
         loop {
-            let hitch = match self.next_of(call, end, goes_on).await {
+            let hitch = match self.next_of(call, report, goes_on).await {
                 Ok(next) => return Some(next),
                 Err(hitch) => hitch,
             };
@@ -157,14 +182,19 @@ impl Switchboard {
         }
     }
 
-    async fn next_of(&self, call: &CallSid, end: &LegEnd, goes_on: bool) -> Result<Next, Hitch> {
+    async fn next_of(
+        &self,
+        call: &CallSid,
+        report: &LegReport,
+        goes_on: bool,
+    ) -> Result<Next, Hitch> {
         if let Some(handle) = self.find(call)
-            && let Some(next) = ask(&handle, end).await
+            && let Some(next) = ask(&handle, report).await
         {
             return Ok(next);
         }
         if let Some(cluster) = &self.cluster {
-            match self.ask_elsewhere(cluster, call, Wish::LegEnded(end.clone())).await {
+            match self.ask_elsewhere(cluster, call, Wish::LegEnded(report.clone())).await {
                 Ok(Reply::Next(next)) => return Ok(next),
                 Ok(_) | Err(Unreached::Silent | Unreached::Moving) => {}
                 Err(Unreached::Unknown) => return Err(Hitch::Unknown),
@@ -178,7 +208,7 @@ impl Switchboard {
                 return Ok(Next::Reconnect);
             }
         }
-        ask(&self.adopt_from(call, None).await?, end).await.ok_or(Hitch::Gone)
+        ask(&self.adopt_from(call, None).await?, report).await.ok_or(Hitch::Gone)
     }
 
     /// The carrier reports on a call, wherever it is. Of one that nobody has, only its end matters.
@@ -468,9 +498,6 @@ impl Switchboard {
         // What a living owner told may not be in the store, and he cannot write it there any more.
         let publisher = self.hub.reopen(call, entries(&kept), term, !was_released);
         let line_since = self.line_since(&events);
-        if events.iter().any(|event| matches!(event.body, EventBody::Connected)) {
-            self.registry.connected(call);
-        }
         self.begin(
             registered,
             identity,
@@ -571,6 +598,6 @@ async fn released(
     }
 }
 
-async fn ask(handle: &Handle, end: &LegEnd) -> Option<Next> {
-    handle.ask(|reply| Letter::LegEnded { end: end.clone(), reply }).await
+async fn ask(handle: &Handle, report: &LegReport) -> Option<Next> {
+    handle.ask(|reply| Letter::LegEnded { report: report.clone(), reply }).await
 }

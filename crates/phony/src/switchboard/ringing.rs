@@ -17,6 +17,8 @@ use crate::cluster::{Cluster, OVER, Reply, Unreached, Wish};
 const KNOWN_LIMIT: Duration = Duration::from_secs(1);
 /// How long it may take to write down that this node was asked.
 const CLAIM_LIMIT: Duration = Duration::from_millis(150);
+/// How long the store may take to write that the call has begun.
+const KEEP_LIMIT: Duration = Duration::from_millis(500);
 /// How often, and how long apart, a call is looked for that is on its way somewhere.
 const LOOKS: u32 = 5;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
@@ -106,11 +108,16 @@ impl Switchboard {
 
     /// How a call is connected that is here; `None` if it is not.
     pub(crate) async fn ring_here(&self, call: &CallSid) -> Option<Ringing> {
+        self.registry.until_read(call).await;
         if self.registry.has_connected(call)? {
             return Some(Ringing::Nothing);
         }
         let agent = self.registry.agent_of(call);
         let token = self.mint(call).await?;
+        if self.cluster.is_none() {
+            // By its record the token is known after a restart.
+            self.hub.keep(call, KEEP_LIMIT).await;
+        }
         Some(Ringing::Connect { token, agent })
     }
 

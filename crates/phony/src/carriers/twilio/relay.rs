@@ -61,6 +61,7 @@ async fn serve(mut socket: Socket, switchboard: Arc<Switchboard>) {
         Some(setup) => admit(&switchboard, setup).await,
         None => None,
     };
+    let session = first.as_ref().map(|setup| setup.session_id.clone()).filter(|id| !id.is_empty());
     let Some((handle, call)) = admitted else {
         metrics::counter!("phony_relay_sockets_refused_total").increment(1);
         if first.is_some() {
@@ -81,7 +82,7 @@ async fn serve(mut socket: Socket, switchboard: Arc<Switchboard>) {
             tasks.spawn(async move { dials.hang_up_behind(&of).await });
         }
     };
-    if Line::attach(socket, FarEnd::Carrier, &handle, kill, after).await {
+    if Line::attach(socket, (FarEnd::Carrier, session), &handle, kill, after).await {
         tracing::debug!(callSid = %call, "relay socket up");
     }
 }
@@ -176,12 +177,12 @@ pub(in crate::carriers) struct Line {
 }
 
 impl Line {
-    /// Makes the socket the call's line, which carries it until the socket ends; then comes `after`,
-    /// which is told whether, and how, the call left the line by itself. Closes the socket and is false if the
+    /// Makes the socket the call's line, under the far end's name for it, which carries it until the
+    /// socket ends; then comes `after`, which is told whether, and how, the call left the line by itself. Closes the socket and is false if the
     /// call is over.
     pub(in crate::carriers) async fn attach<F>(
         socket: Socket,
-        far: FarEnd,
+        (far, leg): (FarEnd, Option<String>),
         handle: &Handle,
         kill: CancellationToken,
         after: impl FnOnce(Option<Left>) -> F + Send + 'static,
@@ -192,6 +193,7 @@ impl Line {
         let mut kept = Some(socket);
         let line = || {
             let (mut port, end) = ports::carrier();
+            port.leg = leg;
             port.task = kept.take().map(|socket| {
                 let mut line = Self { socket, far, end, frame: String::new(), left: None };
                 Task::new(async move {
