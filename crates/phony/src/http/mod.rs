@@ -71,6 +71,18 @@ impl Http {
         Self { switchboard, auth, limits, findings, viewers, document: Arc::default() }
     }
 
+    /// Whether somebody at this address shows the right token. Whoever has guessed too often there is
+    /// refused, whatever they show: an answer that differs would tell them when they are right.
+    fn is_right(&self, token: &str, from: Network) -> Result<bool, ApiError> {
+        let now = (self.switchboard.clock.now)();
+        self.limits.may_show_token(from, now)?;
+        let is_right = self.auth.is_token(token);
+        if !is_right {
+            self.limits.wrong_token(from, now);
+        }
+        Ok(is_right)
+    }
+
     /// Sets the description of all routes.
     pub fn describe(&self, document: &OpenApi) {
         let document = serde_json::to_vec(document).unwrap_or_default();

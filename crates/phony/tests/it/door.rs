@@ -1,6 +1,7 @@
 //! Who may come in, from which page, by which way, and for how long.
 
 mod connections;
+mod guesses;
 mod links;
 mod origins;
 mod proxies;
