@@ -30,7 +30,7 @@ use crate::registry::{Handle, Registered, Registry};
 use crate::safety::Safety;
 use crate::safety::pace::Slot;
 use crate::session::{self, HangUp, Outbound, Start};
-use crate::socket::Socket;
+use crate::socket::Newcomer;
 pub(crate) use adopt::ORDER_LIMIT;
 use pass::Passes;
 pub use ringing::Over;
@@ -139,12 +139,12 @@ impl fmt::Debug for Models {
 pub struct Softphone(Arc<Carry>);
 
 type Carry =
-    dyn Fn(Arc<Switchboard>, Socket, Option<String>) -> BoxFuture<'static, ()> + Send + Sync;
+    dyn Fn(Arc<Switchboard>, Newcomer, Option<String>) -> BoxFuture<'static, ()> + Send + Sync;
 
 impl Softphone {
     /// A way to carry a call: it returns when the socket has ended.
     pub fn new<F>(
-        carry: impl Fn(Arc<Switchboard>, Socket, Option<String>) -> F + Send + Sync + 'static,
+        carry: impl Fn(Arc<Switchboard>, Newcomer, Option<String>) -> F + Send + Sync + 'static,
     ) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -158,7 +158,7 @@ impl Softphone {
     pub async fn carry(
         &self,
         switchboard: Arc<Switchboard>,
-        socket: Socket,
+        socket: Newcomer,
         agent: Option<String>,
     ) {
         (self.0)(switchboard, socket, agent).await;

@@ -3,9 +3,11 @@
 mod connections;
 mod guesses;
 mod links;
+mod narrow;
 mod origins;
 mod proxies;
 mod sessions;
+mod silent;
 
 use reqwest::header::{COOKIE, SET_COOKIE};
 use serde_json::json;
