@@ -151,3 +151,34 @@ async fn clients_behind_a_trusted_proxy_are_told_apart() {
     assert_eq!(left, 32, "an eighth of the descriptors is one client's");
     assert_eq!(open, [false, true, true]);
 }
+
+/// The status line of an event socket that is asked for from here, and the socket.
+async fn viewer_from(number: u8, at: SocketAddr) -> (String, TcpStream) {
+    let bearer = bearer();
+    let first = upgrade(at, "/events/ws", &[("Authorization", &bearer)]);
+    let mut stream = open_from(client(number), at, first.as_bytes()).await;
+    let mut answer = [0; 1024];
+    let read = timeout(Duration::from_secs(5), stream.read(&mut answer)).await.unwrap().unwrap();
+    (String::from_utf8_lossy(&answer[9..read.min(12)]).into_owned(), stream)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_client_does_not_take_all_places_for_viewers() {
+    let (_serving, at) = narrow(256);
+    let mut held = Vec::new();
+    let mut refused = 0;
+    for _ in 0..70 {
+        let (status, socket) = viewer_from(2, at).await;
+        refused += usize::from(status == "503");
+        held.push(socket);
+    }
+    assert_eq!(viewer_from(1, at).await.0, "101");
+    assert_eq!(refused, 70 - 32, "half of the places are one client's");
+    held.clear();
+    let again = async {
+        while viewer_from(2, at).await.0 != "101" {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(10), again).await.expect("places are given back");
+}
