@@ -27,7 +27,7 @@ use crate::ports::ModelPort;
 use crate::presence::Supervisors;
 use crate::registry::{Handle, Registered, Registry};
 use crate::runtime::shutdown::Shutdown;
-use crate::runtime::websocket::Socket;
+use crate::runtime::websocket::Newcomer;
 use crate::runtime::workers::Workers;
 use crate::safety::Safety;
 use crate::safety::pace::Slot;
@@ -132,12 +132,12 @@ impl fmt::Debug for Models {
 pub struct Softphone(Arc<Carry>);
 
 type Carry =
-    dyn Fn(Arc<Switchboard>, Socket, Option<String>) -> BoxFuture<'static, ()> + Send + Sync;
+    dyn Fn(Arc<Switchboard>, Newcomer, Option<String>) -> BoxFuture<'static, ()> + Send + Sync;
 
 impl Softphone {
     /// A way to carry a call: it returns when the socket has ended.
     pub fn new<F>(
-        carry: impl Fn(Arc<Switchboard>, Socket, Option<String>) -> F + Send + Sync + 'static,
+        carry: impl Fn(Arc<Switchboard>, Newcomer, Option<String>) -> F + Send + Sync + 'static,
     ) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -151,7 +151,7 @@ impl Softphone {
     pub async fn carry(
         &self,
         switchboard: Arc<Switchboard>,
-        socket: Socket,
+        socket: Newcomer,
         agent: Option<String>,
     ) {
         (self.0)(switchboard, socket, agent).await;

@@ -10,9 +10,9 @@ use phony_wire::twilio::relay::Setup;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::SOFTPHONE as CARRIER;
-use super::twilio::relay::{FarEnd, Left, Line, close, first_frame};
+use super::twilio::relay::{FarEnd, Left, Line, first_frame, refuse};
 use crate::registry::{Handle, Letter};
-use crate::runtime::websocket::Socket;
+use crate::runtime::websocket::Newcomer;
 use crate::switchboard::Switchboard;
 use crate::token;
 
@@ -20,14 +20,14 @@ use crate::token;
 ///
 /// The page names its call in `callSid` of `setup`, so that it can come back to it when the socket
 /// is lost or the server started again; a call without a name is given one.
-pub async fn carry(switchboard: Arc<Switchboard>, mut socket: Socket, agent: Option<String>) {
+pub async fn carry(switchboard: Arc<Switchboard>, mut newcomer: Newcomer, agent: Option<String>) {
     let kill = switchboard.shutdown.kill.clone();
-    let Some(setup) = first_frame(&mut socket, &kill).await else {
-        return close(&mut socket, CloseCode::Policy, "the first frame must be setup").await;
+    let Some(setup) = first_frame(&mut newcomer, &kill).await else {
+        return refuse(newcomer, CloseCode::Policy, "the first frame must be setup").await;
     };
     let (handle, call) = match place(&switchboard, &setup, agent.as_deref()).await {
         Ok(place) => place,
-        Err((code, reason)) => return close(&mut socket, code, reason).await,
+        Err((code, reason)) => return refuse(newcomer, code, reason).await,
     };
     let call_itself = handle.clone();
     let after = move |left: Option<Left>| async move {
@@ -37,7 +37,7 @@ pub async fn carry(switchboard: Arc<Switchboard>, mut socket: Socket, agent: Opt
             call_itself.send(Letter::Over(EndStatus::Completed)).await;
         }
     };
-    if Line::attach(socket, (FarEnd::Page, None), &handle, kill, after).await {
+    if Line::attach(newcomer.socket, (FarEnd::Page, None), &handle, kill, after).await {
         tracing::debug!(callSid = %call, "softphone up");
     }
 }

@@ -118,11 +118,6 @@ impl Auth {
         SupervisorId::parse(&id).expect("hexadecimal digits are an id")
     }
 
-    /// Whether a request shows the right token.
-    pub(super) fn shows_token(&self, headers: &HeaderMap) -> bool {
-        bearer(headers).is_some_and(|token| self.is_token(token))
-    }
-
     fn fingerprint(&self) -> String {
         let mut hash = Sha256::new();
         hash.update(b"phony fingerprint of ");
@@ -276,10 +271,11 @@ impl FromRequestParts<Http> for Supervisor {
                 http.limits.stranger(network, now)?;
                 return Err(unauthorized("log in, or send the token as Authorization: Bearer"));
             }
-            Some(Credential::Bearer(token)) if http.auth.is_token(token) => None,
-            Some(Credential::Bearer(_)) => {
-                http.limits.wrong_token(network, now)?;
-                return Err(unauthorized("the token is wrong"));
+            Some(Credential::Bearer(token)) => {
+                if !http.is_right(token, network)? {
+                    return Err(unauthorized("the token is wrong"));
+                }
+                None
             }
             Some(Credential::Cookie(cookie)) => {
                 let session = http.auth.session(cookie);
@@ -323,7 +319,8 @@ fn presented(headers: &HeaderMap) -> Option<Credential<'_>> {
     bearer(headers).map(Credential::Bearer).or_else(cookie)
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// The token that a request shows.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

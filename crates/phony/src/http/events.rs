@@ -1,7 +1,5 @@
 //! `WS /events/ws`: what happens in calls, to whoever looks.
 
-use std::sync::Arc;
-
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Query, State};
@@ -12,8 +10,8 @@ use serde::Deserialize;
 use tokio::time::{Duration, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::Http;
 use super::auth::Supervisor;
+use super::{Client, Http};
 use crate::error::{ApiError, ErrorBody, ErrorCode};
 use crate::events::View;
 use crate::presence::Visit;
@@ -53,13 +51,14 @@ pub(super) struct Wanted {
         (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
         (status = 403, description = "A page of another site", body = ErrorBody),
         (status = 404, body = ErrorBody),
-        (status = 503, description = "Too many event sockets, or the store does not answer",
+        (status = 503, description = "Too many event sockets, of all or of one client, or the store does not answer",
             body = ErrorBody),
     ),
     security(("token" = []), ("cookie" = []))
 )]
 pub(super) async fn events(
     State(http): State<Http>,
+    client: Client,
     supervisor: Supervisor,
     Query(wanted): Query<Wanted>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -67,10 +66,7 @@ pub(super) async fn events(
     let upgrade = upgrade.map_err(|_| {
         ApiError::new(ErrorCode::InvalidRequest, "this address is for WebSocket upgrades")
     })?;
-    let place = Arc::clone(&http.viewers).try_acquire_owned().map_err(|_| {
-        let why = "too many event sockets are open; close some of them and try again";
-        ApiError::new(ErrorCode::Unavailable, why)
-    })?;
+    let place = http.viewers.admit(client.network)?;
     let view = view(&supervisor, &wanted).await?;
     let kill = http.switchboard.shutdown.kill.clone();
     let visit = http.switchboard.supervisors.visit(supervisor.id());

@@ -53,8 +53,13 @@ impl Limits {
     }
 
     /// Refuses an address that has tried too many wrong tokens.
-    pub(super) fn wrong_token(&self, from: Network, now: Instant) -> Result<(), ApiError> {
-        self.wrong_tokens.take(from, now)
+    pub(super) fn may_show_token(&self, from: Network, now: Instant) -> Result<(), ApiError> {
+        self.wrong_tokens.peek(from, now)
+    }
+
+    /// Counts a wrong token.
+    pub(super) fn wrong_token(&self, from: Network, now: Instant) {
+        drop(self.wrong_tokens.take(from, now));
     }
 
     /// Refuses an address whose log-ins have failed too often.

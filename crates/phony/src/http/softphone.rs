@@ -21,7 +21,7 @@ pub(super) struct Wanted {
 /// A call over this very socket, in which the page does what Twilio does: it sends the frames of
 /// `ConversationRelay` that Twilio sends, and is sent those that Twilio is sent.
 ///
-/// The first frame is `setup`; its `callSid` names the call (`CA` and 32 hexadecimal digits of the
+/// The first frame is `setup`, within 10 s; its `callSid` names the call (`CA` and 32 hexadecimal digits of the
 /// page's own making, or empty). Closing with 1000 hangs up; after any other end the same `callSid`
 /// brings the call back, for 30 s.
 ///

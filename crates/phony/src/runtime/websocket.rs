@@ -5,6 +5,7 @@
 
 use std::io;
 use std::os::fd::AsFd as _;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::FromRequestParts;
@@ -19,10 +20,17 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_util::task::TaskTracker;
 
 use crate::error::{ApiError, ErrorCode};
-use crate::listener::Connection;
+use crate::listener::{Connection, Place};
 
 /// A socket that carries a call.
 pub type Socket = WebSocketStream<TcpStream>;
+
+/// A socket that does not carry a call yet, and makes room for others if there are too many.
+#[derive(Debug)]
+pub struct Newcomer {
+    pub(crate) socket: Socket,
+    pub(crate) place: Arc<Place>,
+}
 
 /// Frames are a few hundred bytes; the library's own buffers of 128 KB would be most of a call's
 /// memory.
@@ -36,7 +44,9 @@ const MAX_MESSAGE: usize = 64 * 1024;
 #[derive(Debug)]
 pub struct Upgrade {
     key: HeaderValue,
-    upgrade: OnUpgrade,
+    connection: OnUpgrade,
+    place: Arc<Place>,
+    headers: HeaderMap,
 }
 
 impl<S: Sync> FromRequestParts<S> for Upgrade {
@@ -49,12 +59,13 @@ impl<S: Sync> FromRequestParts<S> for Upgrade {
             && names(headers, &header::UPGRADE, "websocket")
             && names(headers, &header::SEC_WEBSOCKET_VERSION, "13");
         let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| is_one).cloned();
-        let upgrade = extensions.remove::<OnUpgrade>();
-        let (Some(key), Some(upgrade)) = (key, upgrade) else {
+        let connection = extensions.remove::<OnUpgrade>();
+        let place = extensions.remove::<Arc<Place>>();
+        let (Some(key), Some(connection), Some(place)) = (key, connection, place) else {
             let why = "this address is for WebSocket upgrades";
             return Err(ApiError::new(ErrorCode::InvalidRequest, why));
         };
-        Ok(Self { key, upgrade })
+        Ok(Self { key, connection, place, headers: headers.clone() })
     }
 }
 
@@ -63,17 +74,18 @@ impl Upgrade {
     pub(crate) fn answer<F>(
         self,
         tasks: &TaskTracker,
-        carry: impl FnOnce(Socket) -> F + Send + 'static,
+        carry: impl FnOnce(Newcomer) -> F + Send + 'static,
     ) -> Response
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let Self { key, upgrade } = self;
+        let Self { key, connection, place, headers } = self;
+        place.await_word(&headers);
         tasks.spawn(async move {
             // The client may have gone meanwhile.
-            let Ok(upgraded) = upgrade.await else { return };
+            let Ok(upgraded) = connection.await else { return };
             if let Some(socket) = opened(upgraded).await {
-                carry(socket).await;
+                carry(Newcomer { socket, place }).await;
             } else {
                 tracing::error!("a WebSocket is no TCP connection and cannot be used");
             }

@@ -24,7 +24,7 @@ use crate::ports::{self, CarrierEnd};
 use crate::registry::Handle;
 use crate::runtime::heartbeat::{Beat, Heartbeat, is_heartbeat};
 use crate::runtime::task_set::Task;
-use crate::runtime::websocket::{self, Socket, Upgrade};
+use crate::runtime::websocket::{self, Newcomer, Socket, Upgrade};
 use crate::switchboard::Switchboard;
 
 /// The largest text that is put into one frame; longer ones are divided.
@@ -54,9 +54,9 @@ pub(super) async fn relay(
     upgrade.answer(&tasks, move |socket| serve(socket, switchboard))
 }
 
-async fn serve(mut socket: Socket, switchboard: Arc<Switchboard>) {
+async fn serve(mut newcomer: Newcomer, switchboard: Arc<Switchboard>) {
     let kill = switchboard.shutdown.kill.clone();
-    let first = first_frame(&mut socket, &kill).await;
+    let first = first_frame(&mut newcomer, &kill).await;
     let admitted = match &first {
         Some(setup) => admit(&switchboard, setup).await,
         None => None,
@@ -70,8 +70,7 @@ async fn serve(mut socket: Socket, switchboard: Arc<Switchboard>) {
             // As the doctor does, to see whether sockets come through.
             tracing::debug!("a relay socket that named no call was closed");
         }
-        close(&mut socket, CloseCode::Policy, "no valid token").await;
-        return;
+        return refuse(newcomer, CloseCode::Policy, "no valid token").await;
     };
     let (dials, of) = (Arc::clone(&switchboard.dials), call.clone());
     let tasks = switchboard.calls.clone();
@@ -82,18 +81,18 @@ async fn serve(mut socket: Socket, switchboard: Arc<Switchboard>) {
             tasks.spawn(async move { dials.hang_up_behind(&of).await });
         }
     };
-    if Line::attach(socket, (FarEnd::Carrier, session), &handle, kill, after).await {
+    if Line::attach(newcomer.socket, (FarEnd::Carrier, session), &handle, kill, after).await {
         tracing::debug!(callSid = %call, "relay socket up");
     }
 }
 
 /// The first frame, if it is the `setup` that must come first, and comes in time.
 pub(in crate::carriers) async fn first_frame(
-    socket: &mut Socket,
+    newcomer: &mut Newcomer,
     kill: &CancellationToken,
 ) -> Option<Setup> {
-    let first = timeout(SETUP_LIMIT, setup_frame(socket));
-    kill.run_until_cancelled(first).await?.ok()?
+    let first = newcomer.place.wait(setup_frame(&mut newcomer.socket));
+    kill.run_until_cancelled(timeout(SETUP_LIMIT, first)).await?.ok()??
 }
 
 async fn setup_frame(socket: &mut Socket) -> Option<Setup> {
@@ -487,7 +486,16 @@ fn fitting(text: &str) -> usize {
     text[..end].rfind(' ').map_or(end, |space| space + 1)
 }
 
-pub(in crate::carriers) async fn close(socket: &mut Socket, code: CloseCode, reason: &'static str) {
+/// Closes a socket that carries no call; at once, if it has to make room for another.
+pub(in crate::carriers) async fn refuse(
+    mut newcomer: Newcomer,
+    code: CloseCode,
+    reason: &'static str,
+) {
+    newcomer.place.wait(close(&mut newcomer.socket, code, reason)).await;
+}
+
+async fn close(socket: &mut Socket, code: CloseCode, reason: &'static str) {
     let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
     let closing = async {
         socket.send(Message::Close(Some(frame))).await.ok()?;
