@@ -34,10 +34,10 @@ use self::number_locks::NumberLocks;
 pub(crate) use self::shared::Started;
 use crate::carriers::twilio::rest::{CarrierError, NoClient, PATIENCE, RestClient};
 use crate::cluster::dialling::Carried;
+use crate::limits;
 use crate::numbers;
-use crate::registry::Letter;
+use crate::registry::CallMessage;
 use crate::safety::ledger::digest;
-use crate::server::REQUEST_LIMIT;
 use crate::switchboard::Switchboard;
 
 /// How long a webhook waits for the call it is about.
@@ -55,14 +55,12 @@ const ANSWER: Duration = Duration::from_secs(29);
 // order the call again.
 const _: () = assert!(
     TURN.as_millis() + PATIENCE.as_millis() + LOOKING.as_millis() <= ANSWER.as_millis()
-        && ANSWER.as_millis() < REQUEST_LIMIT.as_millis(),
+        && ANSWER.as_millis() < limits::REQUEST.as_millis(),
     "an order that has waited and was put to the carrier is answered within a request's time"
 );
 /// The state of a call that was deleted, by a supervisor or for its age.
 const DELETED: &str = "deleted";
 
-/// How long the carrier may take to end a call: a supervisor waits for it.
-pub(crate) const HANG_UP_LIMIT: Duration = Duration::from_secs(5);
 /// How often, and how long apart, it is asked to end a call that is over here.
 const HANG_UP_TRIES: u32 = 20;
 const BETWEEN_HANG_UPS: Duration = Duration::from_secs(3);
@@ -141,7 +139,7 @@ impl Dials {
             message: error.to_string(),
             unknown: false,
         })?;
-        let failed = match timeout(HANG_UP_LIMIT, rest.end_call(call)).await {
+        let failed = match timeout(limits::HANG_UP, rest.end_call(call)).await {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(failure)) => NotHungUp {
                 code: failure.code(),
@@ -333,7 +331,7 @@ impl Switchboard {
         let handle = self.find(&call);
         if let Some(handle) = &handle {
             // Once it answers it has begun, and its record with it.
-            handle.ask(Letter::Snapshot).await;
+            handle.ask(CallMessage::Snapshot).await;
         }
         let status = match self.history.line(&call).await? {
             Some(line) => {
@@ -354,7 +352,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_waits_too_long_is_told_whether_the_carrier_was_asked() {
         let work = || async {
-            sleep(REQUEST_LIMIT).await;
+            sleep(limits::REQUEST).await;
             Err(PlaceError::Stopping)
         };
         let asked = answered(work(), &AtomicBool::new(true)).await.unwrap_err();

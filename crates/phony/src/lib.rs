@@ -38,6 +38,7 @@ pub mod events;
 pub mod history;
 pub mod http;
 
+mod limits;
 pub mod listener;
 pub mod models;
 mod numbers;

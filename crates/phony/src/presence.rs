@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::cluster::{Cluster, SEEN};
-use crate::registry::{Handle, Letter};
+use crate::registry::{CallMessage, Handle};
 use crate::runtime::task_set::Task;
 
 /// For how long a socket counts from which nothing is heard. It is asked every 10 s whether it is
@@ -144,7 +144,7 @@ impl Supervisors {
                     Presence::GoneSince(now.checked_sub(SEEN).unwrap_or(now))
                 }
             };
-            if !call.send(Letter::Presence { who: who.clone(), presence }).await {
+            if !call.send(CallMessage::Presence { who: who.clone(), presence }).await {
                 return;
             }
         }

@@ -6,10 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use phony_call::{
-    Action, Answerer, Budget, CallSid, EndStatus, LegEnd, Next, NotHungUp, Presence, Progress,
-    Refused, SupervisorId,
+    Answerer, Budget, CallSid, EndStatus, Next, NotHungUp, Presence, Progress, Refused,
+    SupervisorId,
 };
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::{mpsc, oneshot};
@@ -17,6 +16,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::agents::Agent;
+use crate::cluster::{LegReport, Report, SupervisorAction};
 use crate::ports::CarrierPort;
 use crate::token;
 
@@ -26,32 +26,13 @@ pub const MAILBOX: usize = 64;
 /// How often a call whose record is being read is looked at.
 const READING: Duration = Duration::from_millis(2);
 
-/// What a supervisor orders of a call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Order {
-    /// What to do.
-    pub action: Action,
-    /// Whose order it is, if it is known.
-    #[serde(default)]
-    pub by: Option<SupervisorId>,
-}
-
-/// What the carrier says when it asks how a call goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LegReport {
-    /// Why it asks.
-    pub end: LegEnd,
-    /// The carrier's name for the line, or for the leg of the party that the call was dialled on to.
-    pub leg: Option<String>,
-}
-
 /// What a call's task can be told from outside.
 #[derive(Debug)]
-pub enum Letter {
+pub enum CallMessage {
     /// A supervisor acts.
     Act {
         /// What to do, and who wants it.
-        order: Order,
+        order: SupervisorAction,
         /// Whether it was done.
         reply: oneshot::Sender<Result<(), Refused>>,
     },
@@ -89,6 +70,16 @@ pub enum Letter {
     Signal(Signal),
 }
 
+impl From<Report> for CallMessage {
+    fn from(report: Report) -> Self {
+        match report {
+            Report::Progress(progress) => Self::Progress(progress),
+            Report::AnsweredBy(who) => Self::AnsweredBy(who),
+            Report::Over(status) => Self::Over(status),
+        }
+    }
+}
+
 /// What the server can want of a call; each comes at most once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
@@ -105,25 +96,28 @@ pub enum Signal {
 /// The way to a live call.
 #[derive(Debug, Clone)]
 pub struct Handle {
-    mailbox: mpsc::Sender<Box<Letter>>,
+    mailbox: mpsc::Sender<Box<CallMessage>>,
     stop: CancellationToken,
 }
 
 impl Handle {
     /// Sends a letter; false if the call is gone.
-    pub async fn send(&self, letter: Letter) -> bool {
+    pub async fn send(&self, letter: CallMessage) -> bool {
         self.mailbox.send(Box::new(letter)).await.is_ok()
     }
 
     /// Gives the call a line, which is made if the call is there; false if it is gone.
     pub async fn attach(&self, line: impl FnOnce() -> CarrierPort) -> bool {
         let Ok(place) = self.mailbox.reserve().await else { return false };
-        place.send(Box::new(Letter::Attach(line())));
+        place.send(Box::new(CallMessage::Attach(line())));
         true
     }
 
     /// Asks the call something; `None` if it is gone.
-    pub async fn ask<T>(&self, letter: impl FnOnce(oneshot::Sender<T>) -> Letter) -> Option<T> {
+    pub async fn ask<T>(
+        &self,
+        letter: impl FnOnce(oneshot::Sender<T>) -> CallMessage,
+    ) -> Option<T> {
         let (reply, answer) = oneshot::channel();
         self.mailbox.send(Box::new(letter(reply))).await.ok()?;
         answer.await.ok()
@@ -173,7 +167,7 @@ pub struct NextSocket {
 #[derive(Debug)]
 pub struct Registered {
     /// Letters, boxed: a queue has room for 32 of them from the start, and they are large.
-    pub mailbox: mpsc::Receiver<Box<Letter>>,
+    pub mailbox: mpsc::Receiver<Box<CallMessage>>,
     /// The way into it, for the call's own use.
     pub handle: Handle,
     /// Cancelled when the call shall say goodbye.

@@ -38,6 +38,7 @@ use crate::error::{ApiError, ErrorCode};
 use crate::events::Hub;
 use crate::history::History;
 use crate::http::{self, Auth, Http};
+use crate::limits;
 use crate::listener::{self, Bounds, Connections};
 use crate::models::realtime::{self, BadSettings, RealtimeSettings, SessionSettings};
 use crate::models::{Tool, call_tools};
@@ -55,8 +56,6 @@ use keeping::{Keeping, Kept};
 
 pub use crate::data_dir::make_folder;
 
-/// How long an HTTP request may take; sockets are not requests.
-pub(crate) const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// How long what remains may take to end once everything was told to.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
@@ -410,12 +409,12 @@ async fn answer_in_time(request: Request, next: Next) -> Response {
 }
 
 async fn in_time(answer: impl Future<Output = Response>) -> Response {
-    let answer = tokio::time::timeout(REQUEST_LIMIT, answer).await;
+    let answer = tokio::time::timeout(limits::REQUEST, answer).await;
     answer.unwrap_or_else(|_| {
         let message = format!(
             "there was no answer within {} s. What was asked for may have been done all the same: \
              look before asking again",
-            REQUEST_LIMIT.as_secs()
+            limits::REQUEST.as_secs()
         );
         ApiError::new(ErrorCode::Unavailable, message).into_response()
     })

@@ -20,11 +20,12 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use crate::cluster::SupervisorAction;
 use crate::events::Publisher;
 use crate::ports::CarrierPort;
 use crate::ports::ModelPort;
 use crate::presence::{Supervisors, Watched};
-use crate::registry::{Handle, Letter, MAILBOX, Order, Registered, Signal};
+use crate::registry::{CallMessage, Handle, MAILBOX, Registered, Signal};
 use crate::runtime::channel;
 use crate::runtime::task_set::{self, Task, TaskSet};
 use crate::telemetry::of_call;
@@ -90,7 +91,7 @@ async fn hold(start: Box<Start>, tasks: TaskSet) {
 struct Held {
     session: Session,
     record: Record,
-    mailbox: mpsc::Receiver<Box<Letter>>,
+    mailbox: mpsc::Receiver<Box<CallMessage>>,
 }
 
 /// Begins the call, or goes on with it; nothing if it had ended by the time that it was to go on.
@@ -207,7 +208,7 @@ struct Session {
 }
 
 impl Session {
-    async fn turns(&mut self, mailbox: &mut mpsc::Receiver<Box<Letter>>) {
+    async fn turns(&mut self, mailbox: &mut mpsc::Receiver<Box<CallMessage>>) {
         let timer = tokio::time::sleep_until(now().into());
         tokio::pin!(timer);
         while !self.finished {
@@ -264,31 +265,31 @@ impl Session {
     }
 
     /// Lines that come too late are told so, by the closing of their port.
-    async fn close(&mut self, mut mailbox: mpsc::Receiver<Box<Letter>>) {
+    async fn close(&mut self, mut mailbox: mpsc::Receiver<Box<CallMessage>>) {
         mailbox.close();
         while let Some(letter) = mailbox.recv().await {
             match *letter {
-                Letter::Attach(mut line) => self.run(line.task.take()),
-                Letter::HungUp(Err(_)) => self.ask_to_hang_up(),
-                Letter::Act { .. }
-                | Letter::LegEnded { .. }
-                | Letter::Doubted
-                | Letter::Progress(_)
-                | Letter::AnsweredBy(_)
-                | Letter::Budget(_)
-                | Letter::Presence { .. }
-                | Letter::Over(_)
-                | Letter::HungUp(Ok(()))
-                | Letter::Snapshot(_)
-                | Letter::Signal(_) => {}
+                CallMessage::Attach(mut line) => self.run(line.task.take()),
+                CallMessage::HungUp(Err(_)) => self.ask_to_hang_up(),
+                CallMessage::Act { .. }
+                | CallMessage::LegEnded { .. }
+                | CallMessage::Doubted
+                | CallMessage::Progress(_)
+                | CallMessage::AnsweredBy(_)
+                | CallMessage::Budget(_)
+                | CallMessage::Presence { .. }
+                | CallMessage::Over(_)
+                | CallMessage::HungUp(Ok(()))
+                | CallMessage::Snapshot(_)
+                | CallMessage::Signal(_) => {}
             }
         }
     }
 
-    fn open_letter(&mut self, letter: Letter) {
+    fn open_letter(&mut self, letter: CallMessage) {
         // Whoever asked may have gone away meanwhile; the answer is then nobody's.
         match letter {
-            Letter::Act { order: Order { action, by }, reply } => {
+            CallMessage::Act { order: SupervisorAction { action, by }, reply } => {
                 let done = self.call.act_as(now(), by.as_ref(), action);
                 let asks = matches!(&done, Ok(outputs) if outputs.contains(&Output::HangUp));
                 let done = done.map(|outputs| self.perform(outputs));
@@ -299,9 +300,9 @@ impl Session {
                     drop(reply.send(done));
                 }
             }
-            Letter::LegEnded { report, reply } => self.leg_ended(report, reply),
-            Letter::Doubted => self.doubt(),
-            Letter::Attach(mut line) => {
+            CallMessage::LegEnded { report, reply } => self.leg_ended(report, reply),
+            CallMessage::Doubted => self.doubt(),
+            CallMessage::Attach(mut line) => {
                 self.wake();
                 self.legs.come(line.leg.take());
                 self.run(line.task.take());
@@ -309,28 +310,28 @@ impl Session {
                     self.input(Input::Carrier(FromCarrier::Closed { clean: false }));
                 }
             }
-            Letter::Progress(progress) => {
+            CallMessage::Progress(progress) => {
                 if progress >= Progress::InProgress {
                     self.wake();
                 }
                 self.input(Input::Carrier(FromCarrier::Progress(progress)));
             }
-            Letter::AnsweredBy(who) => {
+            CallMessage::AnsweredBy(who) => {
                 self.input(Input::Carrier(FromCarrier::AnsweredBy(who)));
             }
-            Letter::Budget(budget) => self.input(Input::Budget(budget)),
-            Letter::HungUp(outcome) => self.hung_up(outcome),
-            Letter::Presence { who, presence } => {
+            CallMessage::Budget(budget) => self.input(Input::Budget(budget)),
+            CallMessage::HungUp(outcome) => self.hung_up(outcome),
+            CallMessage::Presence { who, presence } => {
                 self.input(Input::Presence { who, presence });
             }
-            Letter::Over(status) => self.input(Input::Carrier(FromCarrier::Over { status })),
-            Letter::Signal(signal) => match signal {
+            CallMessage::Over(status) => self.input(Input::Carrier(FromCarrier::Over { status })),
+            CallMessage::Signal(signal) => match signal {
                 Signal::Stop => self.input(Input::Stop),
                 Signal::HandOver => self.input(Input::HandOver),
                 Signal::Lost => (self.finished, self.handed_over) = (true, true),
                 Signal::Kill => self.end_at_once(),
             },
-            Letter::Snapshot(reply) => {
+            CallMessage::Snapshot(reply) => {
                 let snapshot = serde_json::to_value(self.call.snapshot(now()));
                 drop(snapshot.map(|snapshot| reply.send(snapshot)));
             }

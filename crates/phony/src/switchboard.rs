@@ -1,6 +1,7 @@
 //! Where calls are taken: finds the agent, reaches for the model, starts the call's task.
 
 mod adopt;
+mod node;
 pub mod pass;
 mod ringing;
 
@@ -32,7 +33,6 @@ use crate::runtime::workers::Workers;
 use crate::safety::Safety;
 use crate::safety::pace::Slot;
 use crate::session::{self, HangUp, Outbound, Start};
-pub(crate) use adopt::ORDER_LIMIT;
 use pass::Passes;
 pub use ringing::Over;
 pub(crate) use ringing::Ringing;

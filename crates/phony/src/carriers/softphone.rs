@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::SOFTPHONE as CARRIER;
 use super::twilio::relay::{FarEnd, Left, Line, first_frame, refuse};
-use crate::registry::{Handle, Letter};
+use crate::registry::{CallMessage, Handle};
 use crate::runtime::websocket::Newcomer;
 use crate::switchboard::Switchboard;
 use crate::token;
@@ -34,7 +34,7 @@ pub async fn carry(switchboard: Arc<Switchboard>, mut newcomer: Newcomer, agent:
         if left.is_some() {
             // There is no network behind it that would ask how the call goes on: it has ended, or
             // it has been transferred, which a softphone can only be told.
-            call_itself.send(Letter::Over(EndStatus::Completed)).await;
+            call_itself.send(CallMessage::Over(EndStatus::Completed)).await;
         }
     };
     if Line::attach(newcomer.socket, (FarEnd::Page, None), &handle, kill, after).await {

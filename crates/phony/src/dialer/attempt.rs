@@ -13,7 +13,7 @@ use super::order::Understood;
 use super::{Client, Dialled, LOOKING, Order, Orderer, Pending, PlaceError, TURN};
 use crate::carriers::twilio::rest::{CarrierError, PATIENCE};
 use crate::history::{Outcome, UnplacedOrder};
-use crate::registry::Letter;
+use crate::registry::CallMessage;
 use crate::safety::ledger::{Entry, What};
 use crate::safety::pace::Slot;
 use crate::safety::{Forbidden, Question};
@@ -280,7 +280,7 @@ impl<'a> Attempt<'a> {
             let agent = understood.agent;
             self.switchboard.take_placed(Placed { identity, agent, slot });
             if let Some(handle) = self.switchboard.find(&sid) {
-                handle.send(Letter::Progress(Progress::Queued)).await;
+                handle.send(CallMessage::Progress(Progress::Queued)).await;
             }
             self.share_name(&sid, understood.number.as_str()).await;
         }

@@ -15,7 +15,7 @@ use crate::agents::Agent;
 use crate::cluster::Cluster;
 use crate::cluster::dialling::{Came, NoPlace, SharedKey, Whose};
 use crate::numbers;
-use crate::registry::Letter;
+use crate::registry::CallMessage;
 use crate::safety::pace::TooMany;
 use crate::switchboard::{Placed, Switchboard};
 
@@ -100,7 +100,7 @@ impl Attempt<'_> {
         }
         if let Some(handle) = self.switchboard.find(call) {
             // Once it answers it has begun, and its record with it.
-            handle.ask(Letter::Snapshot).await;
+            handle.ask(CallMessage::Snapshot).await;
         }
         if !self.switchboard.hub.settled(call, WRITING).await {
             tracing::warn!(callSid = %call, "other servers do not know a call yet");
@@ -215,7 +215,7 @@ impl Switchboard {
         };
         self.take_placed(Placed { identity, agent, slot: None });
         if let Some(handle) = self.find(call) {
-            handle.send(Letter::Progress(Progress::Queued)).await;
+            handle.send(CallMessage::Progress(Progress::Queued)).await;
         }
     }
 

@@ -83,7 +83,6 @@ pub(super) async fn events(
 
 async fn view(supervisor: &Supervisor, wanted: &Wanted) -> Result<View, ApiError> {
     let switchboard = supervisor.switchboard();
-    let (history, cluster) = (&switchboard.history, &switchboard.cluster);
     let after = match wanted.after.as_deref() {
         None | Some("") => 0,
         Some(text) => {
@@ -91,16 +90,10 @@ async fn view(supervisor: &Supervisor, wanted: &Wanted) -> Result<View, ApiError
         }
     };
     match wanted.call_sid.as_deref() {
-        None | Some("") => Ok(match cluster {
-            Some(cluster) => cluster.view_all(switchboard).await,
-            None => history.hub().view_all(),
-        }),
+        None | Some("") => Ok(switchboard.view_all().await),
         Some(call) => {
             let call = CallSid::parse(call).map_err(|_| ApiError::call_not_found())?;
-            let view = match cluster {
-                Some(cluster) => cluster.view(switchboard, &call, after).await?,
-                None => history.view(&call, after).await?,
-            };
+            let view = switchboard.view(&call, after).await?;
             view.ok_or_else(ApiError::call_not_found)
         }
     }

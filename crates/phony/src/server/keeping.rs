@@ -59,7 +59,7 @@ impl Keeping {
         let guard = kill.clone();
         tasks.spawn(async move { guard.run_until_cancelled(lost).await });
         if let Some(cluster) = &switchboard.cluster {
-            tasks.spawn(Arc::clone(cluster).run(Arc::clone(switchboard)));
+            tasks.spawn(Arc::clone(cluster).run(switchboard.clone(), kill.clone()));
         }
         let retention = retain(Arc::clone(&store), Arc::clone(switchboard));
         let guard = kill.clone();

@@ -10,7 +10,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::dialer::Dials;
 use crate::events::Publisher;
-use crate::registry::{Handle, Letter};
+use crate::registry::{CallMessage, Handle};
 
 /// How long an answer waits for the store.
 const WRITING: Duration = Duration::from_secs(1);
@@ -37,7 +37,7 @@ impl HangUp {
             let asking = async {
                 let outcome = dials.hang_up(&call).await;
                 let failed = outcome.is_err();
-                if !handle.send(Letter::HungUp(outcome)).await && failed {
+                if !handle.send(CallMessage::HungUp(outcome)).await && failed {
                     dials.hang_up_behind(&call).await;
                 }
             };

@@ -7,7 +7,8 @@ use phony_call::{LegEnd, Next, Reported};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use crate::registry::{Handle, LegReport, Letter, MAILBOX};
+use crate::cluster::LegReport;
+use crate::registry::{CallMessage, Handle, MAILBOX};
 use crate::runtime::task_set::Task;
 
 use super::Session;
@@ -125,7 +126,7 @@ impl Session {
 
 async fn doubted(call: Handle) {
     sleep(DOUBT).await;
-    call.send(Letter::Doubted).await;
+    call.send(CallMessage::Doubted).await;
 }
 
 #[cfg(test)]

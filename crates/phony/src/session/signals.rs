@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::registry::{Handle, Letter, Signal};
+use crate::registry::{CallMessage, Handle, Signal};
 use crate::runtime::task_set::Task;
 
 /// What is watched. All calls have some of these tokens in common, and each look at one takes a
@@ -43,7 +43,7 @@ impl Signals {
             };
             let last = matches!(signal, Signal::Kill | Signal::Lost);
             // The listener needs no more than it has been told.
-            if !call.send(Letter::Signal(signal)).await || last {
+            if !call.send(CallMessage::Signal(signal)).await || last {
                 return;
             }
         }

@@ -13,11 +13,13 @@ use tokio::time::sleep;
 
 use super::pass::Pass;
 use super::{Before, Past, Switchboard};
-use crate::cluster::{Cluster, Reply, Report, Unreached, Wish};
+use crate::cluster::{Cluster, Reply, Report, Request, Unreached};
+use crate::cluster::{LegReport, SupervisorAction};
 use crate::error::{ApiError, ErrorCode};
 use crate::history::entries;
+use crate::limits;
 use crate::numbers;
-use crate::registry::{Handle, LegReport, Letter, Order, Registered};
+use crate::registry::{CallMessage, Handle, Registered};
 use crate::store::{FIRST_TERM, StoreError};
 use crate::token;
 
@@ -34,9 +36,7 @@ const AGAIN: Duration = Duration::from_millis(50);
 /// How often, and how long after each other, a report of the carrier is passed on that could not be.
 const REPORT_TRIES: u32 = 600;
 const REPORT_AGAIN: Duration = Duration::from_secs(1);
-/// For how long, and how long after each other, an order is tried at a call that moves, whose line is
-/// lost or whose server cannot be reached.
-pub(crate) const ORDER_LIMIT: Duration = Duration::from_secs(3);
+/// How long after each other an order is tried at a call that moves.
 const ORDER_TRY: Duration = Duration::from_millis(15);
 /// How long another server has at least to carry out an order.
 const ORDER_LEAST: Duration = Duration::from_millis(500);
@@ -194,7 +194,7 @@ impl Switchboard {
             return Ok(next);
         }
         if let Some(cluster) = &self.cluster {
-            match self.ask_elsewhere(cluster, call, Wish::LegEnded(report.clone())).await {
+            match self.ask_elsewhere(cluster, call, Request::LegEnded(report.clone())).await {
                 Ok(Reply::Next(next)) => return Ok(next),
                 Ok(_) | Err(Unreached::Silent | Unreached::Moving) => {}
                 Err(Unreached::Unknown) => return Err(Hitch::Unknown),
@@ -247,7 +247,7 @@ impl Switchboard {
 
     async fn try_tell(&self, call: &CallSid, report: Report) -> Result<(), Hitch> {
         if let Some(handle) = self.find(call)
-            && handle.send(report.letter()).await
+            && handle.send(report.into()).await
         {
             return Ok(());
         }
@@ -260,7 +260,7 @@ impl Switchboard {
             self.over.note(call);
         }
         if let Some(cluster) = &self.cluster {
-            match self.ask_elsewhere(cluster, call, Wish::Report(report)).await {
+            match self.ask_elsewhere(cluster, call, Request::Report(report)).await {
                 Err(Unreached::NoRedis) => return Err(Hitch::Unreached(Unreached::NoRedis)),
                 Err(Unreached::Moving) if !is_end => return Err(Hitch::Gone),
                 Err(Unreached::Silent | Unreached::Uncertain | Unreached::Moving) => {}
@@ -277,7 +277,7 @@ impl Switchboard {
             return Ok(());
         }
         match self.adopt_from(call, None).await {
-            Ok(handle) if handle.send(report.letter()).await => Ok(()),
+            Ok(handle) if handle.send(report.into()).await => Ok(()),
             Ok(_) => Err(Hitch::Gone),
             Err(Hitch::Over | Hitch::Unknown) => Ok(()),
             Err(hitch) => Err(hitch),
@@ -289,7 +289,7 @@ impl Switchboard {
         &self,
         cluster: &Cluster,
         call: &CallSid,
-        what: Wish,
+        what: Request,
     ) -> Result<Reply, Unreached> {
         self.known_here(call, cluster.ask(call, what).await)
     }
@@ -344,9 +344,9 @@ impl Switchboard {
 
     /// A supervisor acts on a call, wherever it is; one that is just moving is waited for, and so is
     /// a line that was lost.
-    pub async fn act(&self, call: &CallSid, order: Order) -> Result<(), ApiError> {
+    pub async fn act(&self, call: &CallSid, order: SupervisorAction) -> Result<(), ApiError> {
         numbers::unfolded_for(&order.action).await;
-        let patience = Patience::of(self, ORDER_LIMIT);
+        let patience = Patience::of(self, limits::ORDER);
         loop {
             let limit = patience.left().max(ORDER_LEAST);
             match self.try_act(call, &order, limit).await {
@@ -361,12 +361,12 @@ impl Switchboard {
     async fn try_act(
         &self,
         call: &CallSid,
-        order: &Order,
+        order: &SupervisorAction,
         limit: Duration,
     ) -> ControlFlow<Result<(), ApiError>, ApiError> {
         if let Some(handle) = self.find(call)
             && let Some(answer) =
-                handle.ask(|reply| Letter::Act { order: order.clone(), reply }).await
+                handle.ask(|reply| CallMessage::Act { order: order.clone(), reply }).await
         {
             return done(answer);
         }
@@ -408,7 +408,7 @@ impl Switchboard {
     async fn act_on_adopted(
         &self,
         call: &CallSid,
-        order: &Order,
+        order: &SupervisorAction,
     ) -> ControlFlow<Result<(), ApiError>, ApiError> {
         // What goes on here now is told to stop at once.
         if self.shutdown.stop.is_cancelled() {
@@ -423,7 +423,7 @@ impl Switchboard {
             Err(Hitch::Redis(_)) => return ControlFlow::Continue(Unreached::NoRedis.into()),
             Err(Hitch::Store(error)) => return ControlFlow::Continue(error.into()),
         };
-        match handle.ask(|reply| Letter::Act { order: order.clone(), reply }).await {
+        match handle.ask(|reply| CallMessage::Act { order: order.clone(), reply }).await {
             Some(answer) => done(answer),
             None => ControlFlow::Continue(ApiError::lost()),
         }
@@ -590,14 +590,14 @@ async fn released(
     call: &CallSid,
     holder: Option<&str>,
 ) -> Result<Reply, Unreached> {
-    match (cluster.ask(call, Wish::Release).await, holder) {
+    match (cluster.ask(call, Request::Release).await, holder) {
         (Err(Unreached::Unknown), Some(holder)) => {
-            cluster.ask_node(holder, call, Wish::Release).await
+            cluster.ask_node(holder, call, Request::Release).await
         }
         (answer, _) => answer,
     }
 }
 
 async fn ask(handle: &Handle, report: &LegReport) -> Option<Next> {
-    handle.ask(|reply| Letter::LegEnded { report: report.clone(), reply }).await
+    handle.ask(|reply| CallMessage::LegEnded { report: report.clone(), reply }).await
 }

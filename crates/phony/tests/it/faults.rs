@@ -1,7 +1,7 @@
 //! One call's misfortune is its own.
 
 use phony::ports;
-use phony::registry::Letter;
+use phony::registry::CallMessage;
 use phony_call::{CallSid, FromCarrier, FromModel};
 use serde_json::json;
 
@@ -36,7 +36,7 @@ async fn a_line_that_takes_no_words_is_let_go() {
     let (port, end) = ports::carrier();
     end.events.send(FromCarrier::Connected).await.unwrap();
     let handle = house.running.switchboard.find(&call).unwrap();
-    assert!(handle.send(Letter::Attach(port)).await);
+    assert!(handle.send(CallMessage::Attach(port)).await);
     let press = async || {
         let order = json!({ "callSid": "CA1", "digit": "1" });
         house.post("/override/dtmf", &order).await.0

@@ -17,10 +17,9 @@ use serde::Deserialize;
 
 use super::documents::Document;
 use super::gate::Signed;
-use crate::cluster::Report;
+use crate::cluster::{LegReport, Report};
 use crate::dialer::Started;
 use crate::error::{ApiError, ErrorBody};
-use crate::registry::LegReport;
 use crate::switchboard::{Draining, Ringing, Switchboard};
 
 /// What the URL asks for that is given to the carrier; the signature covers it.
