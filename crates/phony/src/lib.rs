@@ -32,11 +32,12 @@ pub mod config;
 pub mod data_dir;
 pub mod dialer;
 pub mod doctor;
-pub mod error;
+
 pub mod events;
 
 pub mod history;
 pub mod http;
+mod http_client;
 
 mod limits;
 pub mod listener;

@@ -106,11 +106,9 @@ impl Handle {
         self.mailbox.send(Box::new(letter)).await.is_ok()
     }
 
-    /// Gives the call a line, which is made if the call is there; false if it is gone.
-    pub async fn attach(&self, line: impl FnOnce() -> CarrierPort) -> bool {
-        let Ok(place) = self.mailbox.reserve().await else { return false };
-        place.send(Box::new(CallMessage::Attach(line())));
-        true
+    /// Room in the call's mailbox for a line; `None` if the call is gone.
+    pub async fn reserve(&self) -> Option<LinePlace<'_>> {
+        self.mailbox.reserve().await.ok().map(LinePlace)
     }
 
     /// Asks the call something; `None` if it is gone.
@@ -131,6 +129,17 @@ impl Handle {
     /// Asks the call to say goodbye and end.
     pub fn stop(&self) {
         self.stop.cancel();
+    }
+}
+
+/// Room in a call's mailbox for a line.
+#[derive(Debug)]
+pub struct LinePlace<'a>(mpsc::Permit<'a, Box<CallMessage>>);
+
+impl LinePlace<'_> {
+    /// Gives the call a line, which replaces an older one.
+    pub fn attach(self, line: CarrierPort) {
+        self.0.send(Box::new(CallMessage::Attach(line)));
     }
 }
 

@@ -2,7 +2,6 @@
 
 mod keeping;
 
-use std::any::Any;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,10 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse as _, Response};
+use axum::middleware;
+use axum::response::Response;
 use jiff::Timestamp;
 use phony_call::CallSid;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -28,17 +26,14 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::agents::{Agent, AgentError, Agents};
-use crate::carriers::{softphone, twilio};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::data_dir::{Held, NotHeld, explained, private};
 use crate::dialer::{self, Dials};
-use crate::error::{ApiError, ErrorCode};
 use crate::events::Hub;
 use crate::history::History;
 use crate::http::{self, Auth, Http};
-use crate::limits;
 use crate::listener::{self, Bounds, Connections};
 use crate::models::realtime::{self, BadSettings, RealtimeSettings, SessionSettings};
 use crate::models::{Tool, call_tools};
@@ -49,7 +44,7 @@ use crate::runtime::workers::Workers;
 use crate::safety::{self, Safety};
 use crate::store::{Store, StoreError};
 use crate::switchboard::pass::Passes;
-use crate::switchboard::{Models, Over, REPORTS, Softphone, Switchboard};
+use crate::switchboard::{Models, Over, REPORTS, Switchboard};
 use crate::telemetry;
 use crate::token::{self, hex};
 use keeping::{Keeping, Kept};
@@ -344,7 +339,7 @@ fn switchboard(
     safety: Safety,
 ) -> Switchboard {
     let (registry, hub) = (Arc::new(Registry::default()), Arc::clone(history.hub()));
-    let (softphone, started) = (Softphone::new(softphone::carry), now());
+    let started = now();
     let dials = Dials::new(&config);
     let passes = Passes::new(config.twilio.auth_token.clone());
     let supervisors = Supervisors::new(CLOCK.now, cluster.clone());
@@ -363,7 +358,6 @@ fn switchboard(
         over: Over::default(),
         passes,
         models,
-        softphone,
         calls,
         workers: Workers::none(),
         shutdown,
@@ -373,7 +367,7 @@ fn switchboard(
 }
 
 fn routes(http: Http, switchboard: &Arc<Switchboard>) -> OpenApiRouter {
-    http::routes(http).merge(twilio::routes(Arc::clone(switchboard)))
+    http::routes(http).merge(http::twilio::routes(Arc::clone(switchboard)))
 }
 
 fn service(switchboard: &Arc<Switchboard>, auth: &Arc<Auth>) -> Router {
@@ -389,8 +383,8 @@ fn service(switchboard: &Arc<Switchboard>, auth: &Arc<Auth>) -> Router {
     router
         .fallback(http::not_found)
         .method_not_allowed_fallback(http::method_not_allowed)
-        .layer(middleware::from_fn(answer_in_time))
-        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(http::answer_in_time))
+        .layer(CatchPanicLayer::custom(http::panicked))
         .layer(SetResponseHeaderLayer::overriding(header::CONNECTION, close_when_draining))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,
@@ -401,29 +395,6 @@ fn service(switchboard: &Arc<Switchboard>, auth: &Arc<Auth>) -> Router {
             header::CACHE_CONTROL,
             HeaderValue::from_static("no-store"),
         ))
-}
-
-/// Answers for a request that takes too long.
-async fn answer_in_time(request: Request, next: Next) -> Response {
-    in_time(next.run(request)).await
-}
-
-async fn in_time(answer: impl Future<Output = Response>) -> Response {
-    let answer = tokio::time::timeout(limits::REQUEST, answer).await;
-    answer.unwrap_or_else(|_| {
-        let message = format!(
-            "there was no answer within {} s. What was asked for may have been done all the same: \
-             look before asking again",
-            limits::REQUEST.as_secs()
-        );
-        ApiError::new(ErrorCode::Unavailable, message).into_response()
-    })
-}
-
-/// Answers for a handler that panicked.
-fn panicked(_: Box<dyn Any + Send>) -> Response {
-    let message = "the server failed at this request; its log says where";
-    ApiError::new(ErrorCode::Internal, message).into_response()
 }
 
 /// Reaches for the configured model. Without a key it is tried all the same: a stand-in may want
@@ -498,28 +469,4 @@ fn now() -> Instant {
 #[expect(clippy::disallowed_methods, reason = "wall time enters here")]
 fn wall() -> Timestamp {
     Timestamp::now()
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::body::to_bytes;
-
-    use super::*;
-
-    async fn error(response: Response) -> (StatusCode, serde_json::Value) {
-        let status = response.status();
-        let body = to_bytes(response.into_body(), 4096).await.unwrap();
-        (status, serde_json::from_slice(&body).expect("every error is JSON"))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_request_without_an_answer_has_an_error_that_says_so() {
-        let (status, body) = error(in_time(std::future::pending()).await).await;
-        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(body["error"]["code"], "UNAVAILABLE");
-        assert!(body["error"]["message"].as_str().unwrap().contains("within 30 s"), "{body}");
-        let (status, body) = error(panicked(Box::new("as the test wants it"))).await;
-        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
-        assert_eq!(body["error"]["code"], "INTERNAL");
-    }
 }

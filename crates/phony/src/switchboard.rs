@@ -1,6 +1,7 @@
 //! Where calls are taken: finds the agent, reaches for the model, starts the call's task.
 
 mod adopt;
+mod error;
 mod node;
 pub mod pass;
 mod ringing;
@@ -10,7 +11,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use phony_call::{CallSid, Countries, Direction, Event, EventBody, Identity, PhoneNumber, Policy};
 use tokio::sync::Semaphore;
@@ -28,11 +28,11 @@ use crate::ports::ModelPort;
 use crate::presence::Supervisors;
 use crate::registry::{Handle, Registered, Registry};
 use crate::runtime::shutdown::Shutdown;
-use crate::runtime::websocket::Newcomer;
 use crate::runtime::workers::Workers;
 use crate::safety::Safety;
 use crate::safety::pace::Slot;
 use crate::session::{self, HangUp, Outbound, Start};
+pub use error::{ActError, Draining, NotPassedOn};
 use pass::Passes;
 pub use ringing::Over;
 pub(crate) use ringing::Ringing;
@@ -74,8 +74,6 @@ pub struct Switchboard {
     pub passes: Passes,
     /// How a call reaches its model.
     pub models: Models,
-    /// How a supervisor's page carries a call.
-    pub softphone: Softphone,
     /// The tasks of calls and of their lines.
     pub calls: TaskTracker,
     /// The threads that calls run on.
@@ -126,48 +124,6 @@ impl fmt::Debug for Models {
         f.write_str("Models")
     }
 }
-
-/// Carries a call over a socket that a supervisor's page has opened.
-#[derive(Clone)]
-pub struct Softphone(Arc<Carry>);
-
-type Carry =
-    dyn Fn(Arc<Switchboard>, Newcomer, Option<String>) -> BoxFuture<'static, ()> + Send + Sync;
-
-impl Softphone {
-    /// A way to carry a call: it returns when the socket has ended.
-    pub fn new<F>(
-        carry: impl Fn(Arc<Switchboard>, Newcomer, Option<String>) -> F + Send + Sync + 'static,
-    ) -> Self
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        Self(Arc::new(move |switchboard, socket, agent| {
-            Box::pin(carry(switchboard, socket, agent))
-        }))
-    }
-
-    /// Carries a call with the agent of this id, or with the one that answers by default.
-    pub async fn carry(
-        &self,
-        switchboard: Arc<Switchboard>,
-        socket: Newcomer,
-        agent: Option<String>,
-    ) {
-        (self.0)(switchboard, socket, agent).await;
-    }
-}
-
-impl fmt::Debug for Softphone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Softphone")
-    }
-}
-
-/// The server stops and takes no new calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the server is stopping and takes no new calls")]
-pub struct Draining;
 
 /// A call that the carrier has been told to place.
 #[derive(Debug)]

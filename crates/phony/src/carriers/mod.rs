@@ -7,7 +7,6 @@
 //! [`FromCarrier`]: phony_call::FromCarrier
 //! [`ToCarrier`]: phony_call::ToCarrier
 
-pub mod softphone;
 pub mod twilio;
 
 /// The name of the softphone in a call's record: the carrier that has no network behind it.

@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::sessions::{EndedSessions, Session};
 use super::{Client, Http};
 use crate::cluster::Cluster;
-use crate::error::{ApiError, ErrorCode};
+use crate::http::error::{ApiError, ErrorCode};
 use crate::switchboard::Switchboard;
 use crate::token::{self, hex};
 

@@ -12,8 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::auth::Supervisor;
 use super::{Client, Http};
-use crate::error::{ApiError, ErrorBody, ErrorCode};
 use crate::events::View;
+use crate::http::error::{ApiError, ErrorBody, ErrorCode};
 use crate::presence::Visit;
 use crate::runtime::heartbeat::{Beat, Heartbeat};
 

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::client::Network;
-use crate::error::{ApiError, ErrorCode};
+use crate::http::error::{ApiError, ErrorCode};
 
 /// Addresses that are remembered; beyond that, those that have long been quiet are forgotten.
 const REMEMBERED: usize = 10_000;

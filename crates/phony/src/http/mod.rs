@@ -2,10 +2,12 @@
 
 mod agents;
 mod auth;
+mod backstop;
 mod body;
 mod calls;
 mod dashboard;
 mod doctor;
+pub mod error;
 mod events;
 mod health;
 mod limit;
@@ -19,6 +21,8 @@ mod place;
 mod session;
 mod sessions;
 mod softphone;
+pub mod twilio;
+mod upgrade;
 mod viewers;
 
 use std::net::SocketAddr;
@@ -33,12 +37,13 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use auth::Auth;
+pub(crate) use backstop::{answer_in_time, panicked};
 pub use openapi::document;
 
 use crate::client::{Network, Scheme};
-use crate::error::{ApiError, ErrorCode};
 use crate::listener;
 use crate::switchboard::Switchboard;
+use error::{ApiError, ErrorCode};
 use limit::Limits;
 use viewers::Viewers;
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::auth::Supervisor;
 use crate::cluster::{About, Handler as _, Listed};
-use crate::error::ErrorBody;
+use crate::http::error::ErrorBody;
 use crate::switchboard::Switchboard;
 
 /// The servers that are one.

@@ -20,7 +20,7 @@ use axum::response::{IntoResponse as _, Response};
 use super::auth::bearer;
 use super::{Http, page};
 use crate::client::Scheme;
-use crate::error::{ApiError, ErrorCode};
+use crate::http::error::{ApiError, ErrorCode};
 use crate::switchboard::Switchboard;
 
 const FETCH_SITE: &str = "sec-fetch-site";

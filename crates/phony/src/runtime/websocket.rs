@@ -8,7 +8,6 @@ use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
@@ -19,7 +18,6 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_util::task::TaskTracker;
 
-use crate::error::{ApiError, ErrorCode};
 use crate::listener::{Connection, Place};
 
 /// A socket that carries a call.
@@ -40,7 +38,7 @@ const WRITE_BUFFER: usize = 1024;
 /// The largest message that is read. Twilio's largest is a prompt of a minute's speech.
 const MAX_MESSAGE: usize = 64 * 1024;
 
-/// A request to become a WebSocket (RFC 6455 section 4.2.1). What is none is refused with 400.
+/// A request to become a WebSocket (RFC 6455 section 4.2.1).
 #[derive(Debug)]
 pub struct Upgrade {
     key: HeaderValue,
@@ -49,27 +47,20 @@ pub struct Upgrade {
     headers: HeaderMap,
 }
 
-impl<S: Sync> FromRequestParts<S> for Upgrade {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+impl Upgrade {
+    /// The upgrade that a request asks for; `None` if it asks for none.
+    pub(crate) fn of(parts: &mut Parts) -> Option<Self> {
         let Parts { method, headers, extensions, .. } = parts;
-        let is_one = *method == Method::GET
+        let is_upgrade = *method == Method::GET
             && names(headers, &header::CONNECTION, "upgrade")
             && names(headers, &header::UPGRADE, "websocket")
             && names(headers, &header::SEC_WEBSOCKET_VERSION, "13");
-        let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| is_one).cloned();
-        let connection = extensions.remove::<OnUpgrade>();
-        let place = extensions.remove::<Arc<Place>>();
-        let (Some(key), Some(connection), Some(place)) = (key, connection, place) else {
-            let why = "this address is for WebSocket upgrades";
-            return Err(ApiError::new(ErrorCode::InvalidRequest, why));
-        };
-        Ok(Self { key, connection, place, headers: headers.clone() })
+        let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| is_upgrade).cloned()?;
+        let connection = extensions.remove::<OnUpgrade>()?;
+        let place = extensions.remove::<Arc<Place>>()?;
+        Some(Self { key, connection, place, headers: headers.clone() })
     }
-}
 
-impl Upgrade {
     /// The answer that makes the connection a WebSocket; `carry` gets it then.
     pub(crate) fn answer<F>(
         self,

@@ -11,11 +11,11 @@ use phony_call::{
 };
 use tokio::time::sleep;
 
+use super::error::{ActError, NotPassedOn};
 use super::pass::Pass;
 use super::{Before, Past, Switchboard};
 use crate::cluster::{Cluster, Reply, Report, Request, Unreached};
 use crate::cluster::{LegReport, SupervisorAction};
-use crate::error::{ApiError, ErrorCode};
 use crate::history::entries;
 use crate::limits;
 use crate::numbers;
@@ -214,7 +214,7 @@ impl Switchboard {
     /// The carrier reports on a call, wherever it is. Of one that nobody has, only its end matters.
     /// A report that cannot be passed on is kept for a while and passed on when it can; the carrier
     /// is told that it has not been, for this process may not live that long.
-    pub async fn tell(self: &Arc<Self>, call: &CallSid, report: Report) -> Result<(), ApiError> {
+    pub async fn tell(self: &Arc<Self>, call: &CallSid, report: Report) -> Result<(), NotPassedOn> {
         let Err(hitch) = self.try_tell(call, report).await else { return Ok(()) };
         tracing::warn!(callSid = %call, why = %hitch, "a carrier's report is passed on later");
         metrics::counter!("phony_reports_kept_total").increment(1);
@@ -229,9 +229,7 @@ impl Switchboard {
                 drop(place);
             });
         }
-        let message = format!("the report has not been passed on yet: {hitch}; send it again");
-        let error = ApiError::new(ErrorCode::Unavailable, message);
-        Err(ApiError { retry_after: Some(REPORT_AGAIN.as_secs()), ..error })
+        Err(NotPassedOn { why: hitch.to_string(), again: REPORT_AGAIN })
     }
 
     /// Passes a report on when that is possible; false if it has not been for too long.
@@ -344,7 +342,7 @@ impl Switchboard {
 
     /// A supervisor acts on a call, wherever it is; one that is just moving is waited for, and so is
     /// a line that was lost.
-    pub async fn act(&self, call: &CallSid, order: SupervisorAction) -> Result<(), ApiError> {
+    pub async fn act(&self, call: &CallSid, order: SupervisorAction) -> Result<(), ActError> {
         numbers::unfolded_for(&order.action).await;
         let patience = Patience::of(self, limits::ORDER);
         loop {
@@ -363,7 +361,7 @@ impl Switchboard {
         call: &CallSid,
         order: &SupervisorAction,
         limit: Duration,
-    ) -> ControlFlow<Result<(), ApiError>, ApiError> {
+    ) -> ControlFlow<Result<(), ActError>, ActError> {
         if let Some(handle) = self.find(call)
             && let Some(answer) =
                 handle.ask(|reply| CallMessage::Act { order: order.clone(), reply }).await
@@ -395,12 +393,12 @@ impl Switchboard {
         }
         ControlFlow::Break(match self.history.line(call).await {
             Err(error) => Err(error.into()),
-            Ok(None) => Err(ApiError::call_not_found()),
+            Ok(None) => Err(Unreached::Unknown.into()),
             Ok(Some(line)) if line.end.is_some() => Err(Unreached::Ended.into()),
             Ok(Some(_)) if !order.action.needs_line() => {
                 return self.act_on_adopted(call, order).await;
             }
-            Ok(Some(_)) => return ControlFlow::Continue(ApiError::lost()),
+            Ok(Some(_)) => return ControlFlow::Continue(ActError::Lost),
         })
     }
 
@@ -409,23 +407,23 @@ impl Switchboard {
         &self,
         call: &CallSid,
         order: &SupervisorAction,
-    ) -> ControlFlow<Result<(), ApiError>, ApiError> {
+    ) -> ControlFlow<Result<(), ActError>, ActError> {
         // What goes on here now is told to stop at once.
         if self.shutdown.stop.is_cancelled() {
-            return ControlFlow::Continue(ApiError::lost());
+            return ControlFlow::Continue(ActError::Lost);
         }
         let handle = match self.adopt_from(call, None).await {
             Ok(handle) => handle,
             Err(Hitch::Over) => return ControlFlow::Break(Err(Unreached::Ended.into())),
-            Err(Hitch::Unknown) => return ControlFlow::Break(Err(ApiError::call_not_found())),
-            Err(Hitch::Gone) => return ControlFlow::Continue(ApiError::lost()),
+            Err(Hitch::Unknown) => return ControlFlow::Break(Err(Unreached::Unknown.into())),
+            Err(Hitch::Gone) => return ControlFlow::Continue(ActError::Lost),
             Err(Hitch::Unreached(why)) => return ControlFlow::Continue(why.into()),
             Err(Hitch::Redis(_)) => return ControlFlow::Continue(Unreached::NoRedis.into()),
             Err(Hitch::Store(error)) => return ControlFlow::Continue(error.into()),
         };
         match handle.ask(|reply| CallMessage::Act { order: order.clone(), reply }).await {
             Some(answer) => done(answer),
-            None => ControlFlow::Continue(ApiError::lost()),
+            None => ControlFlow::Continue(ActError::Lost),
         }
     }
 
@@ -522,10 +520,10 @@ impl Switchboard {
 }
 
 /// What the call says to an order; one whose line is lost may take it in a moment.
-fn done(done: Result<(), Refused>) -> ControlFlow<Result<(), ApiError>, ApiError> {
+fn done(done: Result<(), Refused>) -> ControlFlow<Result<(), ActError>, ActError> {
     match done {
         Err(lost @ Refused::LineLost) => ControlFlow::Continue(lost.into()),
-        done => ControlFlow::Break(done.map_err(ApiError::from)),
+        done => ControlFlow::Break(done.map_err(ActError::from)),
     }
 }
 

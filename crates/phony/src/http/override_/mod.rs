@@ -27,7 +27,7 @@ pub(super) use whisper::*;
 use super::auth::Supervisor;
 use super::body::{Fields, Read};
 use crate::cluster::SupervisorAction;
-use crate::error::ApiError;
+use crate::http::error::ApiError;
 
 /// `{"status":"ok"}`.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

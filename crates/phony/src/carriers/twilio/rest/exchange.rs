@@ -10,7 +10,7 @@ use secrecy::ExposeSecret as _;
 use url::{Host, Url};
 
 use super::{CarrierError, NoClient, RestClient};
-use crate::error::no_answer;
+use crate::http_client::no_answer;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const TRIES: u32 = 4;

@@ -19,7 +19,7 @@ use super::documents::Document;
 use super::gate::Signed;
 use crate::cluster::{LegReport, Report};
 use crate::dialer::Started;
-use crate::error::{ApiError, ErrorBody};
+use crate::http::error::{ApiError, ErrorBody};
 use crate::switchboard::{Draining, Ringing, Switchboard};
 
 /// What the URL asks for that is given to the carrier; the signature covers it.
@@ -171,7 +171,7 @@ pub(super) async fn call_status(
     for report in [answered, got_to].into_iter().flatten() {
         told = told.and(switchboard.tell(&call, report).await);
     }
-    told.map(|()| StatusCode::NO_CONTENT)
+    told.map(|()| StatusCode::NO_CONTENT).map_err(ApiError::from)
 }
 
 async fn answer(

@@ -1,8 +1,6 @@
 //! Refusals, as every HTTP client sees them:
 //! `{"error":{"code":…,"message":…,"details":…}}`.
 
-use std::error::Error as _;
-
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -16,6 +14,7 @@ use crate::cluster::Unreached;
 use crate::dialer::PlaceError;
 use crate::history::Unclear;
 use crate::store::StoreError;
+use crate::switchboard::{ActError, NotPassedOn};
 
 /// What was wrong, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -165,6 +164,24 @@ impl From<Unclear> for ApiError {
     }
 }
 
+impl From<ActError> for ApiError {
+    fn from(error: ActError) -> Self {
+        match error {
+            ActError::Refused(refused) => refused.into(),
+            ActError::Lost => Self::new(ErrorCode::Conflict, error.to_string()),
+            ActError::Unreached(unreached) => unreached.into(),
+            ActError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<NotPassedOn> for ApiError {
+    fn from(error: NotPassedOn) -> Self {
+        let retry_after = Some(error.again.as_secs());
+        Self { retry_after, ..Self::new(ErrorCode::Unavailable, error.to_string()) }
+    }
+}
+
 impl From<Unreached> for ApiError {
     fn from(unreached: Unreached) -> Self {
         match unreached {
@@ -282,20 +299,6 @@ impl IntoResponse for ApiError {
         }
         response
     }
-}
-
-/// Why a request had no answer, without its URL, which may hold what is secret.
-pub(crate) fn no_answer(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer in time".to_owned();
-    }
-    let mut cause = error.source();
-    let mut last = None;
-    while let Some(inner) = cause {
-        last = Some(inner.to_string());
-        cause = inner.source();
-    }
-    last.unwrap_or_else(|| "the request failed".to_owned())
 }
 
 #[cfg(test)]
