@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+pub mod baseline;
 pub mod callers;
-pub mod floor;
 pub mod openai;
 pub mod stamps;
 pub mod twilio;

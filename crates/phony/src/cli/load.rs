@@ -142,12 +142,12 @@ async fn measure(arguments: &Arguments, existing: Option<Callee>) -> anyhow::Res
     let mut rounds = Vec::new();
     for number in 1..=arguments.rounds {
         let load = Load { arguments, number };
-        let floor = if arguments.floor { Some(load.floor().await?) } else { None };
+        let baseline = if arguments.floor { Some(load.baseline().await?) } else { None };
         let phony = match &existing {
             Some(callee) => load.existing(callee.clone()).await?,
             None => load.phony().await?,
         };
-        rounds.push(Round { phony, floor });
+        rounds.push(Round { phony, baseline });
     }
     Ok(rounds)
 }
@@ -200,7 +200,7 @@ impl Load<'_> {
         Ok(figures)
     }
 
-    async fn floor(&self) -> anyhow::Result<Figures> {
+    async fn baseline(&self) -> anyhow::Result<Figures> {
         let (model, stamps) = self.model().await?;
         let socket = format!("ws://{}/v1/realtime?model=gpt-realtime-2.1", model.addr());
         let server = Server::start(&["floor", &socket], &[]).await?;
