@@ -13,17 +13,17 @@
 //! - `document`, `dial`, `bridge`, `socket`: what these lean on.
 //! - `line` → `speech`: both voices, as a value with time as an argument.
 //! - `calls`, `record`, `clock`, `webhooks`, `network`: what they share.
-//! - [`crowd`]: a thousand callers for a load test, without a voice or a record.
+//! - [`load_generator`]: thousands of callers for a load test, without voices or records.
 
 mod bridge;
 mod calls;
 mod clock;
-pub mod crowd;
 mod dial;
 mod document;
 mod leg;
 mod line;
 mod listener;
+pub mod load_generator;
 mod network;
 mod numbers;
 mod record;

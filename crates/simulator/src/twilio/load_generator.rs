@@ -36,7 +36,7 @@ const SILENCE: &str = "fn5+fn5+fn5+fn5+fn5+fn5+fn5+fn5+fn5+fn5+";
 
 /// Whom the callers call.
 #[derive(Debug, Clone)]
-pub enum Callee {
+pub enum Target {
     /// An application: its webhook is asked, and the relay socket that it names opened.
     Application {
         /// Where it is reached: `http://127.0.0.1:24187`.
@@ -55,9 +55,9 @@ pub enum Callee {
 
 /// How the callers behave.
 #[derive(Debug, Clone)]
-pub struct CrowdOptions {
+pub struct LoadOptions {
     /// Whom they call.
-    pub callee: Callee,
+    pub target: Target,
     /// From the last word of a reply to the next question, and up to half as long again, so that
     /// the callers do not speak in step.
     pub pause: Duration,
@@ -67,7 +67,7 @@ pub struct CrowdOptions {
 
 /// Callers that are in a call.
 #[derive(Debug)]
-pub struct Crowd {
+pub struct LoadGenerator {
     shared: Arc<Shared>,
     calls: JoinSet<Result<Tally, String>>,
     over: CancellationToken,
@@ -88,16 +88,16 @@ pub struct Tally {
 
 #[derive(Debug)]
 struct Shared {
-    options: CrowdOptions,
+    options: LoadOptions,
     client: reqwest::Client,
     measuring: AtomicBool,
     up: AtomicUsize,
     failed: AtomicUsize,
 }
 
-impl Crowd {
+impl LoadGenerator {
     /// Nobody yet. An error says why no requests can be made.
-    pub fn new(options: CrowdOptions) -> Result<Self, String> {
+    pub fn new(options: LoadOptions) -> Result<Self, String> {
         let client = webhooks::client(SPARE_CONNECTIONS).map_err(|error| error.to_string())?;
         let (up, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let measuring = AtomicBool::new(false);
@@ -109,10 +109,10 @@ impl Crowd {
     pub fn ring(&mut self, number: usize) {
         let (shared, over) = (Arc::clone(&self.shared), self.over.clone());
         self.calls.spawn(async move {
-            let phone = Phone::ring(&shared, number).await;
-            let count = if phone.is_ok() { &shared.up } else { &shared.failed };
+            let caller = Caller::ring(&shared, number).await;
+            let count = if caller.is_ok() { &shared.up } else { &shared.failed };
             count.fetch_add(1, Ordering::Relaxed);
-            phone?.talk(over).await
+            caller?.talk(over).await
         });
     }
 
@@ -157,7 +157,7 @@ impl Tally {
 }
 
 /// One caller.
-struct Phone {
+struct Caller {
     shared: Arc<Shared>,
     socket: Socket,
     pause: Duration,
@@ -170,17 +170,17 @@ struct Phone {
     frame: String,
 }
 
-impl Phone {
+impl Caller {
     async fn ring(shared: &Arc<Shared>, number: usize) -> Result<Self, String> {
-        let (socket, first) = match &shared.options.callee {
-            Callee::Application { origin, public, token } => {
+        let (socket, first) = match &shared.options.target {
+            Target::Application { origin, public, token } => {
                 let reach = [Reach { public: public.clone(), to: origin.clone() }];
                 let (call, relay) = answered(&shared.client, token, public, &reach).await?;
                 let upgrade = socket::upgrade(relay.url.as_str(), token, &reach)?;
                 let setup = FromTwilio::Setup(Box::new(setup(call, &relay)));
                 (socket::connect(upgrade).await?, setup.to_json())
             }
-            Callee::Model { origin } => {
+            Target::Model { origin } => {
                 let upgrade = socket::upgrade(&format!("{origin}/relay/ws"), "", &[])?;
                 let text = Some([Modality::Text]);
                 let session = Session { output_modalities: text, ..Session::default() };
@@ -188,7 +188,7 @@ impl Phone {
                 (socket::connect(upgrade).await?, update.to_json())
             }
         };
-        let mut phone = Self {
+        let mut caller = Self {
             shared: Arc::clone(shared),
             socket,
             pause: spread(shared.options.pause, number),
@@ -198,13 +198,13 @@ impl Phone {
             agent_speaks: false,
             frame: String::new(),
         };
-        phone.send(first).await?;
-        Ok(phone)
+        caller.send(first).await?;
+        Ok(caller)
     }
 
     async fn talk(mut self, over: CancellationToken) -> Result<Tally, String> {
         // An application greets, and is answered; a model is spoken to first.
-        let mut waits = matches!(self.shared.options.callee, Callee::Model { .. });
+        let mut waits = matches!(self.shared.options.target, Target::Model { .. });
         let timer = tokio::time::sleep(self.pause);
         tokio::pin!(timer);
         let over = over.cancelled();
@@ -245,8 +245,8 @@ impl Phone {
 
     /// Takes a frame; true if it ends a reply.
     async fn hear(&mut self, frame: &str) -> Result<bool, String> {
-        match &self.shared.options.callee {
-            Callee::Application { .. } => match ToTwilio::parse(frame) {
+        match &self.shared.options.target {
+            Target::Application { .. } => match ToTwilio::parse(frame) {
                 Ok(ToTwilio::Text { token, last, .. }) => self.words(&token, last).await,
                 Ok(ToTwilio::End { .. }) => Err("the application ended the call".to_owned()),
                 Ok(
@@ -254,7 +254,7 @@ impl Phone {
                 ) => Ok(false),
                 Err(error) => Err(format!("a frame that Twilio would not take: {error}")),
             },
-            Callee::Model { .. } => match ServerEvent::parse(frame) {
+            Target::Model { .. } => match ServerEvent::parse(frame) {
                 Ok(ServerEvent::TextDelta(delta)) => self.words(&delta.text, false).await,
                 Ok(ServerEvent::ResponseDone(_)) => self.words("", true).await,
                 Ok(ServerEvent::Error(error)) => Err(format!("the model: {}", error.message)),
@@ -294,13 +294,13 @@ impl Phone {
     async fn ask(&mut self) -> Result<(), String> {
         self.report(Info::ClientSpeaking { on: true, ts: None }).await?;
         self.report(Info::ClientSpeaking { on: false, ts: None }).await?;
-        match &self.shared.options.callee {
-            Callee::Application { .. } => {
+        match &self.shared.options.target {
+            Target::Application { .. } => {
                 let (voice_prompt, lang) = (QUESTION.to_owned(), "en-US".to_owned());
                 let prompt = FromTwilio::Prompt { voice_prompt, lang, last: true };
                 self.send(prompt.to_json()).await
             }
-            Callee::Model { .. } => {
+            Target::Model { .. } => {
                 let item = Item::User { id: None, text: QUESTION.into() };
                 let create = ClientBody::ItemCreate { previous_item_id: None, item };
                 self.send(ClientEvent::new("c1", create).to_json()).await?;
@@ -312,9 +312,9 @@ impl Phone {
     async fn report(&mut self, info: Info) -> Result<(), String> {
         let mut frame = std::mem::take(&mut self.frame);
         frame.clear();
-        match &self.shared.options.callee {
-            Callee::Application { .. } => FromTwilio::Info(info).write(&mut frame),
-            Callee::Model { .. } => {
+        match &self.shared.options.target {
+            Target::Application { .. } => FromTwilio::Info(info).write(&mut frame),
+            Target::Model { .. } => {
                 // A model takes sound without an answer.
                 frame.push_str(r#"{"type":"input_audio_buffer.append","audio":""#);
                 frame.push_str(SILENCE);
@@ -401,7 +401,7 @@ fn spread(pause: Duration, number: usize) -> Duration {
     pause + pause.mul_f64(part / 2.0)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the stand-in is the phone network's clock")]
+#[expect(clippy::disallowed_methods, reason = "the stand-in is the caller network's clock")]
 fn now() -> Instant {
     Instant::now()
 }
