@@ -2,6 +2,6 @@
 
 pub mod baseline;
 pub mod callers;
+pub mod latency_probe;
 pub mod openai;
-pub mod stamps;
 pub mod twilio;

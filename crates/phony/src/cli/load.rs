@@ -24,8 +24,8 @@ use super::Settings;
 use crate::registry::random_token;
 use child::Server;
 use figures::{Figures, Latency, Round};
+use phony_simulator::latency_probe::LatencyProbe;
 use phony_simulator::openai::{self, Brain, OpenAiOptions, OpenAiRunning, Pace, Watch};
-use phony_simulator::stamps::Stamps;
 use phony_simulator::twilio::load_generator::{LoadGenerator, LoadOptions, Target};
 use process::Process;
 use report::Report;
@@ -160,7 +160,7 @@ struct Load<'a> {
 
 impl Load<'_> {
     async fn phony(&self) -> anyhow::Result<Figures> {
-        let (model, stamps) = self.model().await?;
+        let (model, probe) = self.model().await?;
         let (token, key, base_url) = (random_token(), random_token(), model.base_url());
         let settings = [
             ("TWILIO_AUTH_TOKEN", token.as_str()),
@@ -178,7 +178,7 @@ impl Load<'_> {
         let public = format!("localhost:{}", server.addr.port());
         let target = Target::Application { origin: origin.clone(), public, token };
         let process = Process::of(server.pid);
-        let mut figures = self.load("phony", target, &stamps, Some(&process)).await?;
+        let mut figures = self.load("phony", target, &probe, Some(&process)).await?;
         figures.ready_ms = Some(ready_ms);
         figures.left_over = forgotten(&origin).await;
         server.stop().await;
@@ -187,9 +187,9 @@ impl Load<'_> {
     }
 
     async fn existing(&self, target: Target) -> anyhow::Result<Figures> {
-        let (model, stamps) = self.model().await?;
+        let (model, probe) = self.model().await?;
         let process = self.arguments.pid.map(Process::of);
-        let figures = self.load("phony", target, &stamps, process.as_ref()).await?;
+        let figures = self.load("phony", target, &probe, process.as_ref()).await?;
         let connections = model.stats().connections;
         let base_url = model.base_url();
         model.stop().await;
@@ -201,44 +201,44 @@ impl Load<'_> {
     }
 
     async fn baseline(&self) -> anyhow::Result<Figures> {
-        let (model, stamps) = self.model().await?;
+        let (model, probe) = self.model().await?;
         let socket = format!("ws://{}/v1/realtime?model=gpt-realtime-2.1", model.addr());
         let server = Server::start(&["floor", &socket], &[]).await?;
         let target = Target::Model { origin: format!("http://{}", server.addr) };
         let process = Process::of(server.pid);
-        let figures = self.load("floor", target, &stamps, Some(&process)).await?;
+        let figures = self.load("floor", target, &probe, Some(&process)).await?;
         server.stop().await;
         model.stop().await;
         Ok(figures)
     }
 
-    async fn model(&self) -> anyhow::Result<(OpenAiRunning, Arc<Stamps>)> {
-        let stamps = Arc::new(Stamps::new(self.arguments.words));
-        let seen = Arc::clone(&stamps);
+    async fn model(&self) -> anyhow::Result<(OpenAiRunning, Arc<LatencyProbe>)> {
+        let probe = Arc::new(LatencyProbe::new(self.arguments.words));
+        let seen = Arc::clone(&probe);
         let between_deltas = Duration::from_secs_f64(1.0 / self.arguments.rate);
         let options = OpenAiOptions {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, self.arguments.model_port)),
-            brain: Brain::Numbers(Arc::clone(&stamps)),
+            brain: Brain::Numbers(Arc::clone(&probe)),
             pace: Pace { first_token: FIRST_WORD, between_deltas, ..Pace::INSTANT },
             keep_events: 0,
             watch: Some(Watch::new(move |event| seen.sent(event))),
             ..OpenAiOptions::default()
         };
         let model = openai::start(options).await.context("the stand-in cannot listen")?;
-        Ok((model, stamps))
+        Ok((model, probe))
     }
 
     async fn load(
         &self,
         name: &'static str,
         target: Target,
-        stamps: &Arc<Stamps>,
+        probe: &Arc<LatencyProbe>,
         process: Option<&Process>,
     ) -> anyhow::Result<Figures> {
         let progress = Progress::new(name, self);
         let cost = || process.and_then(Process::cost);
         let idle = cost();
-        let options = LoadOptions { target, pause: PAUSE, stamps: Arc::clone(stamps) };
+        let options = LoadOptions { target, pause: PAUSE, probe: Arc::clone(probe) };
         let mut callers = LoadGenerator::new(options).map_err(anyhow::Error::msg)?;
         self.ring_all(&mut callers, &progress).await?;
         if callers.up() == 0 {

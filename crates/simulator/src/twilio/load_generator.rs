@@ -1,6 +1,6 @@
 //! A thousand callers for a load test: each is one relay socket, one timer and two counters.
 //!
-//! A caller listens to a reply of numbered words (see [`Stamps`]), reports what was played as
+//! A caller listens to a reply of numbered words (see [`LatencyProbe`]), reports what was played as
 //! Twilio does, waits a moment, and says something again. It follows the relay protocol, or, to
 //! measure what the far side costs without any application, it speaks straight to a model through
 //! a bare copy of two sockets; then every frame has a counterpart of about the same size.
@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::calls::new_sid;
 use super::socket::{self, Socket};
 use super::webhooks::{self, Reach, Request};
-use crate::stamps::{Sequence, Stamps};
+use crate::latency_probe::{LatencyProbe, Sequence};
 
 /// What every caller says.
 const QUESTION: &str = "What are your opening hours on Saturday, please?";
@@ -62,7 +62,7 @@ pub struct LoadOptions {
     /// the callers do not speak in step.
     pub pause: Duration,
     /// When the words they hear were sent.
-    pub stamps: Arc<Stamps>,
+    pub probe: Arc<LatencyProbe>,
 }
 
 /// Callers that are in a call.
@@ -192,7 +192,7 @@ impl Caller {
             shared: Arc::clone(shared),
             socket,
             pause: spread(shared.options.pause, number),
-            sequence: shared.options.stamps.sequence(),
+            sequence: shared.options.probe.sequence(),
             latencies: Vec::new(),
             clause: String::new(),
             agent_speaks: false,
@@ -266,7 +266,7 @@ impl Caller {
 
     async fn words(&mut self, text: &str, last: bool) -> Result<bool, String> {
         let measuring = self.shared.measuring.load(Ordering::Relaxed);
-        for word in self.shared.options.stamps.heard(text) {
+        for word in self.shared.options.probe.heard(text) {
             self.sequence.heard(word.number);
             if measuring {
                 self.latencies.push(word.nanos);

@@ -18,7 +18,7 @@ pub use recording::{RecordedTurn, Recording, Who};
 pub use script::{ScriptedReply, When};
 
 use super::{DeltaSize, item::Item};
-use crate::stamps::Stamps;
+use crate::latency_probe::LatencyProbe;
 use prompt::{Prompt, Thread};
 
 /// Who decides what the stand-in says.
@@ -39,7 +39,7 @@ pub enum Brain {
     /// Says what the agent said in a recorded call, each time the caller has said their part.
     Transcript(Recording),
     /// Says numbered words whatever is said to it, for a load test.
-    Numbers(Arc<Stamps>),
+    Numbers(Arc<LatencyProbe>),
 }
 
 /// A call of one of the session's functions.
@@ -85,7 +85,7 @@ impl Brain {
             }
             Self::Receptionist => receptionist::reply(context, &thread),
             Self::Transcript(recording) => recording.reply(&thread),
-            Self::Numbers(stamps) => return Reply { text: stamps.words(), calls: Vec::new() },
+            Self::Numbers(probe) => return Reply { text: probe.words(), calls: Vec::new() },
         };
         reply.without_said(&thread.said)
     }

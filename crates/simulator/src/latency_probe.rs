@@ -14,7 +14,7 @@ const REMEMBERED: usize = 1 << 18;
 
 /// The moments at which words were sent.
 #[derive(Debug)]
-pub struct Stamps {
+pub struct LatencyProbe {
     start: Instant,
     /// Words of one reply.
     reply: u64,
@@ -43,7 +43,7 @@ pub struct Sequence {
     pub doubled: u64,
 }
 
-impl Stamps {
+impl LatencyProbe {
     /// For a model whose replies have `reply` words each, at least one.
     #[must_use]
     pub fn new(reply: u32) -> Self {
@@ -129,19 +129,19 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_word_is_as_old_as_the_time_since_it_was_sent() {
-        let stamps = Stamps::new(2);
-        assert_eq!(stamps.words(), ["w0 ", "w1 "]);
-        assert_eq!(stamps.words(), ["w2 ", "w3 "]);
-        stamps.sent(r#"{"type":"response.output_text.delta","delta":"w3 "}"#);
-        stamps.sent(r#"{"type":"response.created"}"#);
+        let probe = LatencyProbe::new(2);
+        assert_eq!(probe.words(), ["w0 ", "w1 "]);
+        assert_eq!(probe.words(), ["w2 ", "w3 "]);
+        probe.sent(r#"{"type":"response.output_text.delta","delta":"w3 "}"#);
+        probe.sent(r#"{"type":"response.created"}"#);
         tokio::time::advance(std::time::Duration::from_micros(70)).await;
-        let heard: Vec<_> = stamps.heard("was ww w3 ").collect();
+        let heard: Vec<_> = probe.heard("was ww w3 ").collect();
         assert_eq!(heard, [HeardWord { number: 3, nanos: 70_000 }]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn lost_and_doubled_words_are_noticed() {
-        let mut sequence = Stamps::new(4).sequence();
+        let mut sequence = LatencyProbe::new(4).sequence();
         let mut hear = |numbers: &[u64]| {
             for number in numbers {
                 sequence.heard(*number);
