@@ -110,7 +110,7 @@ pub enum DeltaSize {
 #[derive(Debug)]
 pub struct OpenAiRunning {
     addr: SocketAddr,
-    house: Arc<House>,
+    shared: Arc<Shared>,
     tasks: TaskTracker,
     stop: DropGuard,
 }
@@ -141,11 +141,11 @@ pub struct Received {
 pub async fn start(options: OpenAiOptions) -> std::io::Result<OpenAiRunning> {
     let listener = TcpListener::bind(options.bind).await?;
     let addr = listener.local_addr()?;
-    let house = Arc::new(House::new(options));
+    let shared = Arc::new(Shared::new(options));
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    let server = server::serve(listener, Arc::clone(&house), tasks.clone(), stop.clone());
+    let server = server::serve(listener, Arc::clone(&shared), tasks.clone(), stop.clone());
     tasks.spawn(server);
-    Ok(OpenAiRunning { addr, house, tasks, stop: stop.drop_guard() })
+    Ok(OpenAiRunning { addr, shared, tasks, stop: stop.drop_guard() })
 }
 
 impl Default for OpenAiOptions {
@@ -246,17 +246,17 @@ impl OpenAiRunning {
     pub fn stats(&self) -> OpenAiStats {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         OpenAiStats {
-            connections: read(&self.house.connections),
-            open: read(&self.house.open),
-            responses: read(&self.house.responses),
-            client_events: read(&self.house.client_events),
+            connections: read(&self.shared.connections),
+            open: read(&self.shared.open),
+            responses: read(&self.shared.responses),
+            client_events: read(&self.shared.client_events),
         }
     }
 
     /// The last events of all clients, in order of arrival.
     #[must_use]
     pub fn received(&self) -> Vec<Received> {
-        let log = self.house.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let log = self.shared.log.lock().unwrap_or_else(PoisonError::into_inner);
         log.iter()
             .map(|(connection, frame)| Received {
                 connection: *connection,
@@ -268,12 +268,12 @@ impl OpenAiRunning {
 
     /// Makes one more thing go wrong, for connections and responses that begin from now on.
     pub fn add_fault(&self, fault: Fault) {
-        self.house.faults.add(fault);
+        self.shared.faults.add(fault);
     }
 
     /// Lets nothing go wrong any more that has not begun to.
     pub fn clear_faults(&self) {
-        self.house.faults.clear();
+        self.shared.faults.clear();
     }
 
     /// Closes every socket (1001) and waits until all has ended.
@@ -286,7 +286,7 @@ impl OpenAiRunning {
 
 /// What the sockets of one stand-in share.
 #[derive(Debug)]
-struct House {
+struct Shared {
     brain: Brain,
     pace: Pace,
     faults: faults::Faults,
@@ -301,7 +301,7 @@ struct House {
     log: Mutex<VecDeque<(u64, Utf8Bytes)>>,
 }
 
-impl House {
+impl Shared {
     fn new(options: OpenAiOptions) -> Self {
         Self {
             brain: options.brain,

@@ -32,7 +32,7 @@ use tokio_util::{
 };
 
 use super::{
-    House, Watch,
+    Shared, Watch,
     error::ApiError,
     models,
     session::{Out, Session},
@@ -49,8 +49,8 @@ const LINGER: Duration = Duration::from_secs(1);
 const LINGER_AT_STOP: Duration = Duration::from_millis(100);
 
 #[derive(Clone)]
-struct Shared {
-    house: Arc<House>,
+struct ServerState {
+    shared: Arc<Shared>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -58,7 +58,7 @@ struct Shared {
 /// Serves until `stop`.
 pub(super) async fn serve(
     listener: TcpListener,
-    house: Arc<House>,
+    shared: Arc<Shared>,
     tasks: TaskTracker,
     stop: CancellationToken,
 ) {
@@ -67,7 +67,7 @@ pub(super) async fn serve(
         .route("/v1/models", get(list_models))
         .route("/v1/models/{id}", get(show_model))
         .fallback(async || not_found("Unknown request URL."))
-        .with_state(Shared { house, tasks, stop: stop.clone() });
+        .with_state(ServerState { shared, tasks, stop: stop.clone() });
     let listener = listener.tap_io(|socket| {
         // A delta waits for nothing; where the option is refused, it is only later.
         let _ = socket.set_nodelay(true);
@@ -89,7 +89,7 @@ struct Target {
 }
 
 async fn realtime(
-    State(shared): State<Shared>,
+    State(state): State<ServerState>,
     Query(target): Query<Target>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -98,11 +98,11 @@ async fn realtime(
         Ok(upgrade) => upgrade,
         Err(rejection) => return rejection.into_response(),
     };
-    let connection = shared.house.connections.fetch_add(1, Ordering::Relaxed);
-    if let Some(status) = shared.house.faults.refusal(connection) {
+    let connection = state.shared.connections.fetch_add(1, Ordering::Relaxed);
+    if let Some(status) = state.shared.faults.refusal(connection) {
         return refused(status);
     }
-    if let Err(error) = authorize(&shared.house, &headers) {
+    if let Err(error) = authorize(&state.shared, &headers) {
         return answer(StatusCode::UNAUTHORIZED, &error);
     }
     let model = match target.model.as_deref() {
@@ -116,8 +116,8 @@ async fn realtime(
         connection,
         model,
         beta: headers.contains_key("openai-beta"),
-        _open: Open::new(&shared.house),
-        _task: shared.tasks.token(),
+        _open: Open::new(&state.shared),
+        _task: state.tasks.token(),
     };
     upgrade
         .protocols(["realtime"])
@@ -126,7 +126,7 @@ async fn realtime(
         .write_buffer_size(4 << 10)
         .max_message_size(LARGEST_FRAME)
         .max_frame_size(LARGEST_FRAME)
-        .on_upgrade(|socket| run(socket, opening, shared.house, shared.stop))
+        .on_upgrade(|socket| run(socket, opening, state.shared, state.stop))
 }
 
 /// What is known of a socket when it opens, and what has to be let go when it has ended.
@@ -139,12 +139,12 @@ struct Opening {
 }
 
 /// Counts an open socket, whichever way it ends.
-struct Open(Arc<House>);
+struct Open(Arc<Shared>);
 
 impl Open {
-    fn new(house: &Arc<House>) -> Self {
-        house.open.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(house))
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(shared))
     }
 }
 
@@ -154,8 +154,13 @@ impl Drop for Open {
     }
 }
 
-async fn run(mut socket: WebSocket, opening: Opening, house: Arc<House>, stop: CancellationToken) {
-    let session = converse(&mut socket, &opening, house);
+async fn run(
+    mut socket: WebSocket,
+    opening: Opening,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+) {
+    let session = converse(&mut socket, &opening, shared);
     // A peer that reads nothing must not keep the stand-in from stopping.
     if stop.run_until_cancelled(session).await.is_none() {
         let farewell = close(&mut socket, Some((1001, "The server is going away.")));
@@ -164,8 +169,8 @@ async fn run(mut socket: WebSocket, opening: Opening, house: Arc<House>, stop: C
     }
 }
 
-async fn converse(socket: &mut WebSocket, opening: &Opening, house: Arc<House>) {
-    if let Some((error, code)) = refusal_after_upgrade(opening, &house) {
+async fn converse(socket: &mut WebSocket, opening: &Opening, shared: Arc<Shared>) {
+    if let Some((error, code)) = refusal_after_upgrade(opening, &shared) {
         let body = json!({
             "type": "error",
             "event_id": format!("event_{}_0", opening.connection),
@@ -177,11 +182,11 @@ async fn converse(socket: &mut WebSocket, opening: &Opening, house: Arc<House>) 
         }
         return;
     }
-    sleep(house.pace.session_created).await;
+    sleep(shared.pace.session_created).await;
     let (connection, model) = (opening.connection, opening.model);
-    let mut session = Session::new(Arc::clone(&house), connection, model, now(), wall_seconds());
+    let mut session = Session::new(Arc::clone(&shared), connection, model, now(), wall_seconds());
     loop {
-        if !deliver(socket, session.take_out(), house.watch.as_ref()).await {
+        if !deliver(socket, session.take_out(), shared.watch.as_ref()).await {
             return;
         }
         let due = session.deadline();
@@ -190,7 +195,7 @@ async fn converse(socket: &mut WebSocket, opening: &Opening, house: Arc<House>) 
             () = sleep_until(due.unwrap_or_else(now)), if due.is_some() => session.tick(now()),
             message = socket.recv() => match message {
                 Some(Ok(Message::Text(frame))) => {
-                    house.note(connection, &frame);
+                    shared.note(connection, &frame);
                     session.handle(now(), &frame);
                 }
                 Some(Ok(Message::Binary(_))) => session.handle_binary(),
@@ -203,8 +208,8 @@ async fn converse(socket: &mut WebSocket, opening: &Opening, house: Arc<House>) 
 
 /// Refusals that come only after 101: those of a fault, and that of the beta dialect (OpenAI,
 /// deprecations), which closes without a status.
-fn refusal_after_upgrade(opening: &Opening, house: &House) -> Option<(ApiError, Option<u16>)> {
-    if let Some((code, close)) = house.faults.error_at_open(opening.connection) {
+fn refusal_after_upgrade(opening: &Opening, shared: &Shared) -> Option<(ApiError, Option<u16>)> {
+    if let Some((code, close)) = shared.faults.error_at_open(opening.connection) {
         return Some((ApiError::of_code(&code), close));
     }
     opening.beta.then(|| (ApiError::of_code("beta_api_shape_disabled"), None))
@@ -248,33 +253,33 @@ async fn close(socket: &mut WebSocket, frame: Option<(u16, &'static str)>) {
     let _ = timeout(LINGER, farewell).await;
 }
 
-async fn list_models(State(shared): State<Shared>, headers: HeaderMap) -> Response {
-    match authorize(&shared.house, &headers) {
+async fn list_models(State(state): State<ServerState>, headers: HeaderMap) -> Response {
+    match authorize(&state.shared, &headers) {
         Ok(()) => Json(models::list()).into_response(),
         Err(error) => answer(StatusCode::UNAUTHORIZED, &error),
     }
 }
 
 async fn show_model(
-    State(shared): State<Shared>,
+    State(state): State<ServerState>,
     headers: HeaderMap,
     Path(id): Path<String>,
 ) -> Response {
-    match (authorize(&shared.house, &headers), models::usable(&id)) {
+    match (authorize(&state.shared, &headers), models::usable(&id)) {
         (Err(error), _) => answer(StatusCode::UNAUTHORIZED, &error),
         (Ok(()), Some(model)) => Json(models::object(model)).into_response(),
         (Ok(()), None) => unknown_model(&id),
     }
 }
 
-fn authorize(house: &House, headers: &HeaderMap) -> Result<(), ApiError> {
+fn authorize(shared: &Shared, headers: &HeaderMap) -> Result<(), ApiError> {
     let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let key = header.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
     let Some(key) = key.filter(|key| !key.is_empty()) else {
         let message = "You didn't provide an API key. Send it as 'Authorization: Bearer KEY'.";
         return Err(ApiError::request("invalid_api_key", None, message.to_owned()));
     };
-    if house.api_key.as_ref().is_some_and(|expected| expected.expose_secret() != key) {
+    if shared.api_key.as_ref().is_some_and(|expected| expected.expose_secret() != key) {
         return Err(ApiError::of_code("invalid_api_key"));
     }
     Ok(())

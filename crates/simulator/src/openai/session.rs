@@ -1,7 +1,7 @@
 //! One socket's session as a value: client events and time in, server events out.
 //!
 //! It owns the session, the conversation and the responses on their way. It reads no clock and
-//! no socket; what it shares with the other sessions of the server is the [`House`].
+//! no socket; what it shares with the other sessions of the server is the [`Shared`].
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    House,
+    Shared,
     config::Config,
     error::ApiError,
     events,
@@ -46,7 +46,7 @@ pub(super) enum Out {
 
 /// The session of one socket.
 pub(super) struct Session {
-    house: Arc<House>,
+    shared: Arc<Shared>,
     connection: u64,
     pub(super) ids: Ids,
     pub(super) config: Config,
@@ -67,14 +67,14 @@ pub(super) struct Session {
 impl Session {
     /// Opens the session at `now`, which is `wall` seconds since 1970.
     pub(super) fn new(
-        house: Arc<House>,
+        shared: Arc<Shared>,
         connection: u64,
         model: &Model,
         now: Instant,
         wall: i64,
     ) -> Self {
         let ids = Ids::new(connection);
-        let lasts = house.faults.expiry(connection).unwrap_or(house.session_max);
+        let lasts = shared.faults.expiry(connection).unwrap_or(shared.session_max);
         let expires_at = wall.saturating_add(i64::try_from(lasts.as_secs()).unwrap_or(i64::MAX));
         let mut session = Self {
             config: Config::new(&ids.session(), model, expires_at),
@@ -84,11 +84,11 @@ impl Session {
             heard: 0,
             spoken: false,
             expires: now + lasts.min(LONGEST_SESSION),
-            breaks: house.faults.socket_break(connection),
+            breaks: shared.faults.socket_break(connection),
             sent: 0,
             out: Vec::new(),
             ended: false,
-            house,
+            shared,
             connection,
             ids,
         };
@@ -270,14 +270,14 @@ impl Session {
     fn respond(&mut self, now: Instant, request: &Request<'_>) -> Result<(), ApiError> {
         self.admit(request)?;
         // Counted only once it is accepted, so that a fault's number means a real response.
-        let number = self.house.responses.fetch_add(1, Ordering::Relaxed);
-        let house = Arc::clone(&self.house);
+        let number = self.shared.responses.fetch_add(1, Ordering::Relaxed);
+        let shared = Arc::clone(&self.shared);
         let order = Order {
             number,
             connection: self.connection,
-            brain: &house.brain,
-            pace: house.pace,
-            faults: &house.faults,
+            brain: &shared.brain,
+            pace: shared.pace,
+            faults: &shared.faults,
         };
         let active = self.plan(now, request, &order);
         self.actives.push(active);
