@@ -255,7 +255,7 @@ impl LiveLine {
 
 /// The conversation as a scripted caller perceives it.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Scene<'a> {
+pub(crate) struct Observation<'a> {
     pub(crate) now_ms: u64,
     pub(crate) agent_sounding: bool,
     pub(crate) agent_sounding_since_ms: u64,
@@ -304,37 +304,39 @@ impl Driver {
     }
 
     /// When the next step is due.
-    pub(crate) fn due(&self, scene: &Scene<'_>) -> Due {
+    pub(crate) fn due(&self, observation: &Observation<'_>) -> Due {
         let Some(step) = self.steps.front() else { return Due::Never };
         let latest_ms = self.base_ms.saturating_add(step.patience_ms);
-        let agent_spoke = scene.spoken > self.base_spoken;
+        let agent_spoke = observation.spoken > self.base_spoken;
         match &step.when {
             When::After { ms } => Due::At(self.base_ms + ms),
             When::At { ms } => Due::At(self.answered_ms + ms),
-            When::AgentFinished { quiet_ms } if agent_spoke && !scene.agent_pending => {
-                Due::At((scene.agent_quiet_since_ms + quiet_ms).min(latest_ms))
+            When::AgentFinished { quiet_ms } if agent_spoke && !observation.agent_pending => {
+                Due::At((observation.agent_quiet_since_ms + quiet_ms).min(latest_ms))
             }
-            When::Silence { ms } if !scene.agent_pending => {
-                Due::At((scene.agent_quiet_since_ms.max(self.base_ms) + ms).min(latest_ms))
+            When::Silence { ms } if !observation.agent_pending => {
+                Due::At((observation.agent_quiet_since_ms.max(self.base_ms) + ms).min(latest_ms))
             }
-            When::AgentSpeaking { ms } if scene.agent_sounding => {
-                let began_ms = scene.agent_sounding_since_ms.max(self.base_ms);
+            When::AgentSpeaking { ms } if observation.agent_sounding => {
+                let began_ms = observation.agent_sounding_since_ms.max(self.base_ms);
                 Due::At((began_ms + ms).min(latest_ms))
             }
             When::AgentSaid { chars } => {
                 Due::Spoken { chars: self.base_spoken + (*chars).max(1), latest_ms }
             }
-            When::AgentPart { .. } if agent_spoke && !scene.agent_pending => {
-                Due::At(scene.agent_quiet_since_ms.max(self.base_ms))
+            When::AgentPart { .. } if agent_spoke && !observation.agent_pending => {
+                Due::At(observation.agent_quiet_since_ms.max(self.base_ms))
             }
             When::AgentPart { part, least_chars } => {
-                let known = scene.received.0.saturating_sub(self.base_spoken);
-                let all = if scene.received.1 { known } else { known.max(*least_chars) };
+                let known = observation.received.0.saturating_sub(self.base_spoken);
+                let all = if observation.received.1 { known } else { known.max(*least_chars) };
                 let chars = self.base_spoken + share(*part, all).max(1);
                 Due::Spoken { chars, latest_ms }
             }
-            When::Hears { text } if scene.heard.to_lowercase().contains(&text.to_lowercase()) => {
-                Due::At(scene.now_ms)
+            When::Hears { text }
+                if observation.heard.to_lowercase().contains(&text.to_lowercase()) =>
+            {
+                Due::At(observation.now_ms)
             }
             When::AgentFinished { .. }
             | When::Silence { .. }
@@ -383,8 +385,8 @@ fn share(part: f64, all: usize) -> usize {
 mod tests {
     use super::*;
 
-    fn scene(now_ms: u64) -> Scene<'static> {
-        Scene {
+    fn observation(now_ms: u64) -> Observation<'static> {
+        Observation {
             now_ms,
             agent_sounding: false,
             agent_sounding_since_ms: 0,
@@ -406,10 +408,10 @@ mod tests {
     #[test]
     fn a_reply_waits_until_the_agent_has_spoken_and_is_quiet() {
         let driver = Driver::new(&Caller::Script(vec![Step::reply("yes")]), 0);
-        assert_eq!(driver.due(&scene(100)), Due::At(PATIENCE_MS));
-        let spoken = Scene { spoken: 5, agent_quiet_since_ms: 900, ..scene(1000) };
+        assert_eq!(driver.due(&observation(100)), Due::At(PATIENCE_MS));
+        let spoken = Observation { spoken: 5, agent_quiet_since_ms: 900, ..observation(1000) };
         assert_eq!(driver.due(&spoken), Due::At(1400));
-        let speaks = Scene { agent_pending: true, agent_sounding: true, ..spoken };
+        let speaks = Observation { agent_pending: true, agent_sounding: true, ..spoken };
         assert_eq!(driver.due(&speaks), Due::At(PATIENCE_MS));
     }
 

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use super::speech::{Cut, Flags, Input, Pace, Sounded, Speaker};
-use crate::callers::{Act, Caller, Driver, Due, Scene, What, words_of};
+use crate::callers::{Act, Caller, Driver, Due, Observation, What, words_of};
 
 /// Pace of a caller whose step does not say how long it speaks.
 const CALLER_CHARS_PER_SECOND: u64 = 15;
@@ -288,7 +288,7 @@ impl Line {
         if self.busy() {
             return None;
         }
-        let scene = Scene {
+        let observation = Observation {
             now_ms,
             agent_sounding: self.speaker.sounding(),
             agent_sounding_since_ms: self.speaker.sounding_since_ms(),
@@ -298,9 +298,9 @@ impl Line {
             received: self.speaker.received(),
             heard: &self.heard,
         };
-        match self.driver.due(&scene) {
+        match self.driver.due(&observation) {
             Due::At(at_ms) => Some(at_ms),
-            Due::Spoken { chars, .. } if scene.spoken >= chars => Some(now_ms),
+            Due::Spoken { chars, .. } if observation.spoken >= chars => Some(now_ms),
             Due::Spoken { chars, latest_ms } => {
                 Some(self.speaker.when_spoken(chars).map_or(latest_ms, |t| t.min(latest_ms)))
             }
