@@ -77,7 +77,7 @@ impl Leg {
             Caller::Live(live) => live.take(),
             Caller::Script(_) | Caller::Recorded(_) => None,
         };
-        let speech = Line::new(caller, net.options.pace(), net.options.ears(), now_ms);
+        let speech = Line::new(caller, net.options.pace(), net.options.recognition(), now_ms);
         let limit_ms = longest_s.map(|seconds| now_ms + seconds * 1000);
         let leg = Self {
             net,

@@ -18,7 +18,7 @@ const LONGEST_MEMORY: usize = 64 * 1024;
 
 /// How the network listens. Times in milliseconds of the call.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ears {
+pub(crate) struct SpeechRecognition {
     /// From the end of an utterance to its prompt; speech that resumes before belongs to it.
     pub(crate) prompt_after_ms: u64,
     /// How long both must speak before the caller's speech cuts the voice off.
@@ -96,7 +96,7 @@ struct Waiting {
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) speaker: Speaker,
-    ears: Ears,
+    recognition: SpeechRecognition,
     rules: Rules,
     driver: Driver,
     utterance: Option<Utterance>,
@@ -112,10 +112,15 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    pub(crate) fn new(caller: &Caller, pace: Pace, ears: Ears, now_ms: u64) -> Self {
+    pub(crate) fn new(
+        caller: &Caller,
+        pace: Pace,
+        recognition: SpeechRecognition,
+        now_ms: u64,
+    ) -> Self {
         Self {
             speaker: Speaker::new(pace, now_ms),
-            ears,
+            recognition,
             rules: Rules::default(),
             driver: Driver::new(caller, now_ms),
             utterance: None,
@@ -271,10 +276,10 @@ impl Line {
     /// When the caller's speech cuts the voice off, if both go on.
     fn barge_ms(&self) -> Option<u64> {
         let utterance = self.utterance.as_ref()?;
-        let cuts = !utterance.words.is_empty() || self.ears.noise_interrupts;
+        let cuts = !utterance.words.is_empty() || self.recognition.noise_interrupts;
         let may = cuts && self.rules.listens && self.speaker.may_be_cut(Input::Speech);
         let both_since_ms = utterance.from_ms.max(self.speaker.sounding_since_ms());
-        may.then(|| (both_since_ms + self.ears.barge_in_ms).min(utterance.until_ms))
+        may.then(|| (both_since_ms + self.recognition.barge_in_ms).min(utterance.until_ms))
     }
 
     fn partial_ms(&self) -> Option<u64> {
@@ -406,7 +411,8 @@ impl Line {
             self.waiting = Some(Waiting {
                 words: utterance.all_words(&utterance.words),
                 utterances: utterance.utterances,
-                at_ms: at_ms + self.rules.prompt_after_ms.unwrap_or(self.ears.prompt_after_ms),
+                at_ms: at_ms
+                    + self.rules.prompt_after_ms.unwrap_or(self.recognition.prompt_after_ms),
                 began_over_agent: utterance.began_over_agent,
             });
         }

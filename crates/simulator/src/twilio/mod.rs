@@ -55,7 +55,7 @@ pub use self::rest::Fault;
 pub use self::webhooks::Reach;
 
 use self::calls::{Calls, Control, lock};
-use self::line::Ears;
+use self::line::SpeechRecognition;
 use self::listener::StoppableListener;
 use self::network::Network;
 use self::speech::Pace;
@@ -383,8 +383,8 @@ impl TwilioOptions {
         }
     }
 
-    fn ears(&self) -> Ears {
-        Ears {
+    fn recognition(&self) -> SpeechRecognition {
+        SpeechRecognition {
             prompt_after_ms: self.timings.prompt_ms,
             barge_in_ms: self.timings.barge_in_ms,
             noise_interrupts: self.noise_interrupts,

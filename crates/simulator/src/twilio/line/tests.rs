@@ -11,7 +11,8 @@ const PACE: Pace = Pace {
     hold_ms: 700,
     play_ms: 3000,
 };
-const EARS: Ears = Ears { prompt_after_ms: 350, barge_in_ms: 150, noise_interrupts: false };
+const RECOGNITION: SpeechRecognition =
+    SpeechRecognition { prompt_after_ms: 350, barge_in_ms: 150, noise_interrupts: false };
 const RULES: Rules = Rules {
     listens: true,
     interruptible: Input::Any,
@@ -26,7 +27,7 @@ const RULES: Rules = Rules {
 type Events = Vec<(u64, Happened)>;
 
 fn line(caller: &Caller, rules: Rules) -> Line {
-    let mut line = Line::new(caller, PACE, EARS, 0);
+    let mut line = Line::new(caller, PACE, RECOGNITION, 0);
     line.set_rules(rules);
     line
 }
