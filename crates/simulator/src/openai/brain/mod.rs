@@ -6,7 +6,7 @@
 //!
 //! To add a brain: a variant of [`Brain`], and what it says to a [`Prompt`].
 
-mod errand;
+mod outbound;
 mod prompt;
 mod receptionist;
 mod recording;
@@ -34,7 +34,7 @@ pub enum Brain {
     /// digits of a phone menu, and hangs up after a goodbye. It does so by the tools `press`,
     /// `transfer`, `end_call` and `request_user` where the session has them, else by
     /// `[[press:1]]`, `[[transfer]]`, `[[end_call]]` and `[[request_user:…]]` in its text. Where it
-    /// is the one who calls, on an errand, it asks instead, and says goodbye.
+    /// places the call (the session has the tool `do_not_call`), it follows a scenario instead.
     Receptionist,
     /// Says what the agent said in a recorded call, each time the caller has said their part.
     Transcript(Recording),
@@ -80,8 +80,8 @@ impl Brain {
         let reply = match self {
             Self::Echo => echo(&thread.prompt),
             Self::Script(replies) => script::reply(replies, &thread),
-            Self::Receptionist if context.tools.contains(&errand::SIGN) => {
-                errand::reply(context, &thread)
+            Self::Receptionist if context.tools.contains(&outbound::TOOL) => {
+                outbound::reply(context, &thread)
             }
             Self::Receptionist => receptionist::reply(context, &thread),
             Self::Transcript(recording) => recording.reply(&thread),

@@ -32,7 +32,7 @@ pub(super) enum Command<'a> {
 type Rule = (&'static [&'static str], &'static str);
 
 const RULES: &[Rule] = &[
-    // To those who call on an errand.
+    // Replies to the scenarios in `outbound`.
     (&["short survey", "two minutes"], "Yes, I have a moment. What would you like to know?"),
     (&["how satisfied", "scale from one to ten"], "I would say nine out of ten."),
     (&["i will wait"], "Thank you."),
