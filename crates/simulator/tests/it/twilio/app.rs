@@ -31,7 +31,7 @@ pub(super) const SOON: Duration = Duration::from_secs(20);
 const TOKEN: &str = "an-auth-token-for-tests-only";
 
 /// The application and the network that calls it.
-pub(super) struct World {
+pub(super) struct Sandbox {
     pub(super) twilio: TwilioRunning,
     /// The way to the network's API; what is asked and answered is held to Twilio's description.
     pub(super) api: Checked,
@@ -59,7 +59,7 @@ struct Answers {
 
 type Shared = (Arc<Answers>, mpsc::Sender<WebSocket>);
 
-impl World {
+impl Sandbox {
     pub(super) async fn start(speed: f64) -> Self {
         Self::start_with(TwilioOptions { speed, ..TwilioOptions::default() }).await
     }
