@@ -36,7 +36,7 @@ pub struct Step {
     /// When, seen from the conversation.
     pub when: When,
     /// What.
-    pub what: What,
+    pub action: Action,
     /// Longest wait for `when`, in milliseconds from the end of the step before.
     pub patience_ms: u64,
     /// What happens when the wait was in vain.
@@ -94,7 +94,7 @@ pub enum When {
 
 /// What a step does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum What {
+pub enum Action {
     /// Says something.
     Say {
         /// The words; marks such as `[noise]` are sounds that no recogniser makes words of.
@@ -125,26 +125,26 @@ pub enum OrElse {
 impl Step {
     /// A step with the usual patience, after which the caller hangs up.
     #[must_use]
-    pub fn new(when: When, what: What) -> Self {
-        Self { when, what, patience_ms: PATIENCE_MS, or_else: OrElse::HangUp }
+    pub fn new(when: When, action: Action) -> Self {
+        Self { when, action, patience_ms: PATIENCE_MS, or_else: OrElse::HangUp }
     }
 
     /// Says it once the agent has finished.
     #[must_use]
     pub fn reply(text: &str) -> Self {
-        Self::new(When::AgentFinished { quiet_ms: 500 }, What::say(text))
+        Self::new(When::AgentFinished { quiet_ms: 500 }, Action::say(text))
     }
 
     /// Talks over the agent after so many characters of its speech.
     #[must_use]
     pub fn interrupt(chars: usize, text: &str) -> Self {
-        Self::new(When::AgentSaid { chars }, What::say(text))
+        Self::new(When::AgentSaid { chars }, Action::say(text))
     }
 
     /// Hangs up once the agent has finished.
     #[must_use]
     pub fn hang_up() -> Self {
-        Self::new(When::AgentFinished { quiet_ms: 500 }, What::HangUp)
+        Self::new(When::AgentFinished { quiet_ms: 500 }, Action::HangUp)
     }
 
     /// The same step with another patience.
@@ -156,7 +156,7 @@ impl Step {
     }
 }
 
-impl What {
+impl Action {
     /// Says it at the usual pace.
     #[must_use]
     pub fn say(text: &str) -> Self {
@@ -346,12 +346,12 @@ impl Driver {
     }
 
     /// Takes the step that is due.
-    pub(crate) fn take(&mut self, now_ms: u64) -> Option<What> {
+    pub(crate) fn take(&mut self, now_ms: u64) -> Option<Action> {
         let step = self.steps.pop_front()?;
         let waited_in_vain = step.or_else == OrElse::HangUp
             && now_ms >= self.base_ms.saturating_add(step.patience_ms)
             && !matches!(step.when, When::After { .. } | When::At { .. });
-        Some(if waited_in_vain { What::HangUp } else { step.what })
+        Some(if waited_in_vain { Action::HangUp } else { step.action })
     }
 
     /// The step is over.
@@ -419,10 +419,10 @@ mod tests {
     fn a_caller_who_waited_in_vain_hangs_up_or_goes_on() {
         let step = Step::reply("yes");
         let mut driver = Driver::new(&Caller::Script(vec![step.clone()]), 0);
-        assert_eq!(driver.take(PATIENCE_MS), Some(What::HangUp));
+        assert_eq!(driver.take(PATIENCE_MS), Some(Action::HangUp));
         let go_on = step.or_after(PATIENCE_MS, OrElse::Go);
         let mut driver = Driver::new(&Caller::Script(vec![go_on]), 0);
-        assert_eq!(driver.take(PATIENCE_MS), Some(What::say("yes")));
+        assert_eq!(driver.take(PATIENCE_MS), Some(Action::say("yes")));
     }
 
     #[test]

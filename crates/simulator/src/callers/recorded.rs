@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{OrElse, Step, What, When, words_of};
+use super::{Action, OrElse, Step, When, words_of};
 
 /// The conversations that come with the program, one JSON object a line; `data/README.md` names
 /// their source.
@@ -86,13 +86,13 @@ impl RecordedCall {
                 }
                 Who::Caller => {
                     let when = when(turn, agent, caller_until_ms);
-                    let what = What::Say { text: turn.text.clone(), for_ms: Some(turn.for_ms) };
-                    steps.push(Step::new(when, what).or_after(WAITS_MS, OrElse::Go));
+                    let action = Action::Say { text: turn.text.clone(), for_ms: Some(turn.for_ms) };
+                    steps.push(Step::new(when, action).or_after(WAITS_MS, OrElse::Go));
                     caller_until_ms = Some(until_ms);
                 }
             }
         }
-        let end = Step::new(When::Silence { ms: LINGERS_MS }, What::HangUp);
+        let end = Step::new(When::Silence { ms: LINGERS_MS }, Action::HangUp);
         steps.push(end.or_after(2 * WAITS_MS, OrElse::HangUp));
         steps
     }
@@ -154,7 +154,7 @@ mod tests {
             let steps = call.steps();
             let turns = call.turns.iter().filter(|turn| turn.who == Who::Caller).count();
             assert_eq!(steps.len(), turns + 1);
-            assert_eq!(steps.last().map(|step| step.what.clone()), Some(What::HangUp));
+            assert_eq!(steps.last().map(|step| step.action.clone()), Some(Action::HangUp));
         }
     }
 

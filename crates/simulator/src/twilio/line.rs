@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use super::speech::{Cut, Flags, Input, Pace, Sounded, Speaker};
-use crate::callers::{Act, Caller, Driver, Due, Observation, What, words_of};
+use crate::callers::{Act, Action, Caller, Driver, Due, Observation, words_of};
 
 /// Pace of a caller whose step does not say how long it speaks.
 const CALLER_CHARS_PER_SECOND: u64 = 15;
@@ -315,10 +315,10 @@ impl Line {
 
     fn follow_script(&mut self, at_ms: u64, out: &mut Vec<(u64, Happened)>) {
         match self.driver.take(at_ms) {
-            Some(What::Say { text, for_ms }) => self.say(at_ms, &text, for_ms, out),
-            Some(What::Press { digits }) => self.press(at_ms, &digits),
-            Some(What::Wait) => self.step_done(at_ms),
-            Some(What::HangUp) => self.hang_up(at_ms, out),
+            Some(Action::Say { text, for_ms }) => self.say(at_ms, &text, for_ms, out),
+            Some(Action::Press { digits }) => self.press(at_ms, &digits),
+            Some(Action::Wait) => self.step_done(at_ms),
+            Some(Action::HangUp) => self.hang_up(at_ms, out),
             None => {}
         }
     }

@@ -53,8 +53,8 @@ fn heard(events: &Events) -> String {
 #[test]
 fn words_that_go_on_before_the_prompt_belong_to_it_and_later_ones_do_not() {
     let say = |ms, text: &str| {
-        let what = What::Say { text: text.to_owned(), for_ms: Some(500) };
-        Step::new(When::After { ms }, what)
+        let action = Action::Say { text: text.to_owned(), for_ms: Some(500) };
+        Step::new(When::After { ms }, action)
     };
     let caller = Caller::Script(vec![say(0, "one"), say(300, "two"), say(400, "three")]);
     let mut line = line(&caller, RULES);
@@ -65,8 +65,8 @@ fn words_that_go_on_before_the_prompt_belong_to_it_and_later_ones_do_not() {
 
 #[test]
 fn an_agent_that_begins_while_the_caller_speaks_is_cut_off_too() {
-    let what = What::Say { text: "let me finish".to_owned(), for_ms: Some(3_000) };
-    let caller = Caller::Script(vec![Step::new(When::After { ms: 0 }, what)]);
+    let action = Action::Say { text: "let me finish".to_owned(), for_ms: Some(3_000) };
+    let caller = Caller::Script(vec![Step::new(When::After { ms: 0 }, action)]);
     let mut line = line(&caller, RULES);
     let mut events = Vec::new();
     line.text(1_000, "Of course, please.", true, Flags::default(), &mut events);

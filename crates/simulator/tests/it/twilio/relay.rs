@@ -1,6 +1,6 @@
 //! A relay session, from the application's side.
 
-use phony_simulator::callers::{Act, Caller, LiveEvent, Step, What, When};
+use phony_simulator::callers::{Act, Action, Caller, LiveEvent, Step, When};
 use phony_simulator::twilio::{End, Fate, TwilioOptions};
 use phony_wire::twilio::relay::{FromTwilio, Info, ToTwilio};
 
@@ -120,8 +120,8 @@ async fn what_is_not_interruptible_is_heard_to_its_end_and_words_over_it_are_los
     sandbox.app.answer_with_relay(r#"interruptible="none" dtmfDetection="true""#);
     let caller = Caller::Script(vec![
         Step::interrupt(10, "Hey!"),
-        Step::new(When::After { ms: 0 }, What::Press { digits: "5".to_owned() }),
-        Step::new(When::AgentFinished { quiet_ms: 300 }, What::Press { digits: "6#".to_owned() }),
+        Step::new(When::After { ms: 0 }, Action::Press { digits: "5".to_owned() }),
+        Step::new(When::AgentFinished { quiet_ms: 300 }, Action::Press { digits: "6#".to_owned() }),
     ]);
     let sid = sandbox.ring(caller);
     let (mut relay, _) = sandbox.app.relay().await;
@@ -145,7 +145,7 @@ async fn input_during_speech_is_reported_where_the_twiml_asks_for_it() {
     sandbox.app.answer_with_relay(
         r#"interruptible="none" reportInputDuringAgentSpeech="any" dtmfDetection="true""#,
     );
-    let press = What::Press { digits: "5".to_owned() };
+    let press = Action::Press { digits: "5".to_owned() };
     let sid = sandbox.ring(Caller::Script(vec![
         Step::interrupt(10, "Hey!"),
         Step::new(When::AgentSaid { chars: 12 }, press),
@@ -166,9 +166,9 @@ async fn noise_is_told_as_speech_without_a_prompt() {
     let sid = sandbox.ring(Caller::Script(vec![
         Step::new(
             When::After { ms: 100 },
-            What::Say { text: "[noise]".to_owned(), for_ms: Some(300) },
+            Action::Say { text: "[noise]".to_owned(), for_ms: Some(300) },
         ),
-        Step::new(When::After { ms: 2_000 }, What::say("hello [noise] there")),
+        Step::new(When::After { ms: 2_000 }, Action::say("hello [noise] there")),
     ]));
     let (mut relay, _) = sandbox.app.relay().await;
     let mut seen = Vec::new();
@@ -193,7 +193,7 @@ async fn partial_prompts_grow_and_the_last_one_repeats_the_whole() {
     sandbox.app.answer_with_relay(r#"partialPrompts="true""#);
     let words = "I would like to move my appointment to Tuesday";
     let sid =
-        sandbox.ring(Caller::Script(vec![Step::new(When::After { ms: 10 }, What::say(words))]));
+        sandbox.ring(Caller::Script(vec![Step::new(When::After { ms: 10 }, Action::say(words))]));
     let (mut relay, _) = sandbox.app.relay().await;
     let mut partials = Vec::new();
     let whole = loop {
@@ -447,7 +447,7 @@ async fn a_preemptible_reply_gives_way_to_the_next_without_an_interruption() {
 async fn a_key_cuts_the_agent_off_where_keys_may() {
     let mut sandbox = Sandbox::start(20.0).await;
     sandbox.app.answer_with_relay(r#"interruptible="dtmf" dtmfDetection="true""#);
-    let press = What::Press { digits: "0".to_owned() };
+    let press = Action::Press { digits: "0".to_owned() };
     let sid = sandbox.ring(Caller::Script(vec![
         Step::interrupt(8, "hello"),
         Step::new(When::AgentSaid { chars: 8 }, press),
