@@ -14,8 +14,8 @@ use tokio::sync::mpsc;
 
 pub use self::recorded::{RecordedCall, RecordedTurn, recorded_calls};
 
-/// How long a caller waits for a step's moment before `or_else` applies.
-pub const PATIENCE_MS: u64 = 30_000;
+/// How long a caller waits for a step's moment before `on_timeout` applies.
+pub const DEFAULT_TIMEOUT_MS: u64 = 30_000;
 /// Events that a live caller may leave unread before further ones are dropped.
 const LIVE_QUEUE: usize = 256;
 
@@ -38,9 +38,9 @@ pub struct Step {
     /// What.
     pub action: Action,
     /// Longest wait for `when`, in milliseconds from the end of the step before.
-    pub patience_ms: u64,
+    pub timeout_ms: u64,
     /// What happens when the wait was in vain.
-    pub or_else: OrElse,
+    pub on_timeout: OnTimeout,
 }
 
 /// When a step is due. «The step before» ends when its words have been said.
@@ -115,9 +115,9 @@ pub enum Action {
 
 /// What a caller does who has waited long enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OrElse {
+pub enum OnTimeout {
     /// Does it all the same.
-    Go,
+    Proceed,
     /// Hangs up.
     HangUp,
 }
@@ -126,7 +126,7 @@ impl Step {
     /// A step with the usual patience, after which the caller hangs up.
     #[must_use]
     pub fn new(when: When, action: Action) -> Self {
-        Self { when, action, patience_ms: PATIENCE_MS, or_else: OrElse::HangUp }
+        Self { when, action, timeout_ms: DEFAULT_TIMEOUT_MS, on_timeout: OnTimeout::HangUp }
     }
 
     /// Says it once the agent has finished.
@@ -149,9 +149,9 @@ impl Step {
 
     /// The same step with another patience.
     #[must_use]
-    pub fn or_after(mut self, patience_ms: u64, or_else: OrElse) -> Self {
-        self.patience_ms = patience_ms;
-        self.or_else = or_else;
+    pub fn with_timeout(mut self, timeout_ms: u64, on_timeout: OnTimeout) -> Self {
+        self.timeout_ms = timeout_ms;
+        self.on_timeout = on_timeout;
         self
     }
 }
@@ -306,7 +306,7 @@ impl Driver {
     /// When the next step is due.
     pub(crate) fn due(&self, observation: &Observation<'_>) -> Due {
         let Some(step) = self.steps.front() else { return Due::Never };
-        let latest_ms = self.base_ms.saturating_add(step.patience_ms);
+        let latest_ms = self.base_ms.saturating_add(step.timeout_ms);
         let agent_spoke = observation.spoken > self.base_spoken;
         match &step.when {
             When::After { ms } => Due::At(self.base_ms + ms),
@@ -348,8 +348,8 @@ impl Driver {
     /// Takes the step that is due.
     pub(crate) fn take(&mut self, now_ms: u64) -> Option<Action> {
         let step = self.steps.pop_front()?;
-        let waited_in_vain = step.or_else == OrElse::HangUp
-            && now_ms >= self.base_ms.saturating_add(step.patience_ms)
+        let waited_in_vain = step.on_timeout == OnTimeout::HangUp
+            && now_ms >= self.base_ms.saturating_add(step.timeout_ms)
             && !matches!(step.when, When::After { .. } | When::At { .. });
         Some(if waited_in_vain { Action::HangUp } else { step.action })
     }
@@ -408,21 +408,21 @@ mod tests {
     #[test]
     fn a_reply_waits_until_the_agent_has_spoken_and_is_quiet() {
         let driver = Driver::new(&Caller::Script(vec![Step::reply("yes")]), 0);
-        assert_eq!(driver.due(&observation(100)), Due::At(PATIENCE_MS));
+        assert_eq!(driver.due(&observation(100)), Due::At(DEFAULT_TIMEOUT_MS));
         let spoken = Observation { spoken: 5, agent_quiet_since_ms: 900, ..observation(1000) };
         assert_eq!(driver.due(&spoken), Due::At(1400));
         let speaks = Observation { agent_pending: true, agent_sounding: true, ..spoken };
-        assert_eq!(driver.due(&speaks), Due::At(PATIENCE_MS));
+        assert_eq!(driver.due(&speaks), Due::At(DEFAULT_TIMEOUT_MS));
     }
 
     #[test]
     fn a_caller_who_waited_in_vain_hangs_up_or_goes_on() {
         let step = Step::reply("yes");
         let mut driver = Driver::new(&Caller::Script(vec![step.clone()]), 0);
-        assert_eq!(driver.take(PATIENCE_MS), Some(Action::HangUp));
-        let go_on = step.or_after(PATIENCE_MS, OrElse::Go);
+        assert_eq!(driver.take(DEFAULT_TIMEOUT_MS), Some(Action::HangUp));
+        let go_on = step.with_timeout(DEFAULT_TIMEOUT_MS, OnTimeout::Proceed);
         let mut driver = Driver::new(&Caller::Script(vec![go_on]), 0);
-        assert_eq!(driver.take(PATIENCE_MS), Some(Action::say("yes")));
+        assert_eq!(driver.take(DEFAULT_TIMEOUT_MS), Some(Action::say("yes")));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use phony_simulator::callers::{Action, OrElse, Step, When};
+use phony_simulator::callers::{Action, OnTimeout, Step, When};
 
 /// How far into the agent's speech a scripted interruption falls.
 const INTO_SPEECH_MS: u64 = 1_500;
@@ -62,7 +62,8 @@ impl Line {
             }
             Self::Wait(time) => {
                 let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-                Step::new(When::Silence { ms }, Action::Wait).or_after(ms + 30_000, OrElse::Go)
+                Step::new(When::Silence { ms }, Action::Wait)
+                    .with_timeout(ms + 30_000, OnTimeout::Proceed)
             }
             // Refused where scripts are read.
             Self::Answer(_) | Self::HangUp => Step::hang_up(),

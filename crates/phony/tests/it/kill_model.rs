@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use phony::stage::{Played, StageOptions, TempFolder, audit, instant};
 use phony_call::{EventBody, Source};
-use phony_simulator::callers::{Action, Caller, OrElse, Step, When};
+use phony_simulator::callers::{Action, Caller, OnTimeout, Step, When};
 use phony_simulator::openai::{Brain, Counted, Fault, FaultKind, ScriptedReply};
 use phony_simulator::twilio::End;
 
@@ -35,13 +35,13 @@ fn caller() -> Caller {
     // the clock's pace, not at the faster one of the line.
     let after = |heard: &str, said: &str| {
         Step::new(When::Hears { text: heard.to_owned() }, Action::say(said))
-            .or_after(PATIENCE_MS, OrElse::HangUp)
+            .with_timeout(PATIENCE_MS, OnTimeout::HangUp)
     };
     Caller::Script(vec![
         after("how can i help you?", "when are you open"),
         after("nine to five.", "thank you bye"),
         Step::new(When::Hears { text: "nice day.".to_owned() }, Action::Wait)
-            .or_after(PATIENCE_MS, OrElse::HangUp),
+            .with_timeout(PATIENCE_MS, OnTimeout::HangUp),
         Step::new(When::Silence { ms: 60_000 }, Action::HangUp),
     ])
 }

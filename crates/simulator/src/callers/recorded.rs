@@ -2,15 +2,15 @@
 
 use serde::Deserialize;
 
-use super::{Action, OrElse, Step, When, words_of};
+use super::{Action, OnTimeout, Step, When, words_of};
 
 /// The conversations that come with the program, one JSON object a line; `data/README.md` names
 /// their source.
 const CALLS: &str = include_str!("../../data/phone_calls.jsonl");
 /// How long a recorded caller waits for an agent that says nothing.
-const WAITS_MS: u64 = 12_000;
+const TIMEOUT_MS: u64 = 12_000;
 /// How long a recorded caller stays once everything is said.
-const LINGERS_MS: u64 = 2_000;
+const GOODBYE_MS: u64 = 2_000;
 
 /// One conversation between two people over the telephone.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -87,13 +87,14 @@ impl RecordedCall {
                 Who::Caller => {
                     let when = when(turn, agent, caller_until_ms);
                     let action = Action::Say { text: turn.text.clone(), for_ms: Some(turn.for_ms) };
-                    steps.push(Step::new(when, action).or_after(WAITS_MS, OrElse::Go));
+                    steps
+                        .push(Step::new(when, action).with_timeout(TIMEOUT_MS, OnTimeout::Proceed));
                     caller_until_ms = Some(until_ms);
                 }
             }
         }
-        let end = Step::new(When::Silence { ms: LINGERS_MS }, Action::HangUp);
-        steps.push(end.or_after(2 * WAITS_MS, OrElse::HangUp));
+        let end = Step::new(When::Silence { ms: GOODBYE_MS }, Action::HangUp);
+        steps.push(end.with_timeout(2 * TIMEOUT_MS, OnTimeout::HangUp));
         steps
     }
 }

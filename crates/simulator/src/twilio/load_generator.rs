@@ -328,7 +328,7 @@ impl Caller {
 
     async fn send(&mut self, frame: impl Into<String>) -> Result<(), String> {
         let sending = self.socket.send(Message::text(frame.into()));
-        let sent = tokio::time::timeout(socket::PATIENCE, sending).await;
+        let sent = tokio::time::timeout(socket::TIMEOUT, sending).await;
         let sent = sent.map_err(|_| "the far side takes no frames".to_owned())?;
         sent.map_err(|error| format!("the call was cut: {error}"))
     }

@@ -15,7 +15,7 @@ use super::calls::{Source, new_sid};
 use super::leg::{Broken, Leg, Next};
 use super::line::{Happened, Rules};
 use super::record::{End, Frame, Sender, Session};
-use super::socket::{self, PATIENCE, Socket};
+use super::socket::{self, Socket, TIMEOUT};
 use super::speech::{Flags, Input, Sounded};
 use super::{FrameSeen, clock};
 
@@ -198,7 +198,7 @@ impl Leg {
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {
                 // The answer to a ping leaves with the next flush.
-                let flushed = tokio::time::timeout(PATIENCE, socket.flush()).await;
+                let flushed = tokio::time::timeout(TIMEOUT, socket.flush()).await;
                 return (!matches!(flushed, Ok(Ok(())))).then(Over::dropped);
             }
             Some(Ok(Message::Close(close))) => {
@@ -269,7 +269,7 @@ impl Leg {
         let json = frame.to_json();
         self.note_frame(Sender::Twilio, &json);
         let sending = socket.send(Message::text(json));
-        match tokio::time::timeout(PATIENCE, sending).await {
+        match tokio::time::timeout(TIMEOUT, sending).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(Over::dropped()),
         }

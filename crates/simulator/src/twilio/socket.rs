@@ -19,9 +19,9 @@ use super::network::Network;
 use super::webhooks::{self, Reach};
 
 /// Time on the clock for a handshake, and for one frame to leave.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 /// Time on the clock for a close to be answered.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Largest frame that an application may send.
 const LARGEST_FRAME: usize = 256 * 1024;
 /// Small, so that a thousand sessions are cheap; frames are far smaller.
@@ -48,7 +48,7 @@ pub(crate) async fn connect(upgrade: Upgrade) -> Result<Socket, String> {
         .max_message_size(Some(LARGEST_FRAME))
         .max_frame_size(Some(LARGEST_FRAME));
     let opening = tokio_tungstenite::connect_async_with_config(upgrade, Some(config), true);
-    let opened = tokio::time::timeout(PATIENCE, opening).await;
+    let opened = tokio::time::timeout(TIMEOUT, opening).await;
     let opened = opened.map_err(|_| "the handshake took too long".to_owned())?;
     opened.map(|(socket, _)| socket).map_err(|error| error.to_string())
 }
@@ -95,5 +95,5 @@ pub(crate) async fn close(socket: &mut Socket, code: u16) {
         Ok::<(), tungstenite::Error>(())
     };
     // Whatever comes of it, the socket is dropped next.
-    drop(tokio::time::timeout(CLOSE_PATIENCE, closing).await);
+    drop(tokio::time::timeout(CLOSE_TIMEOUT, closing).await);
 }

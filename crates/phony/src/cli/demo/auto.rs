@@ -13,7 +13,9 @@ use crate::cli::story::{Totals, summary};
 use crate::cli::ui::{Style, clean};
 use crate::cli::{sim, until_stopped};
 use crate::stage::{Audit, CALLER, NUMBER, Stage, StageOptions, audit};
-use phony_simulator::callers::{Action, Caller, OrElse, RecordedCall, Step, When, recorded_calls};
+use phony_simulator::callers::{
+    Action, Caller, OnTimeout, RecordedCall, Step, When, recorded_calls,
+};
 use phony_simulator::openai::Brain;
 
 /// How long a call may take, in its own time.
@@ -65,7 +67,7 @@ pub(super) fn wish() -> Caller {
         Step::reply("Good morning, when are you open?"),
         Step::reply("I would like to come by. Could I get a discount, as a new customer?"),
         Step::new(answered, Action::say("No thank you, that is all. Goodbye!"))
-            .or_after(120_000, OrElse::Go),
+            .with_timeout(120_000, OnTimeout::Proceed),
         Step::hang_up(),
     ])
 }

@@ -18,7 +18,7 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, client::IntoClientRequest as _, http::Request},
 };
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The types of all server events.
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
@@ -93,7 +93,7 @@ impl Client {
     }
 
     pub(super) async fn with(request: Request<()>) -> Self {
-        let (socket, _) = timeout(PATIENCE, connect_async(request)).await.unwrap().unwrap();
+        let (socket, _) = timeout(TIMEOUT, connect_async(request)).await.unwrap().unwrap();
         Self { socket, events: Vec::new() }
     }
 
@@ -102,7 +102,7 @@ impl Client {
     }
 
     pub(super) async fn send_frame(&mut self, frame: Message) {
-        timeout(PATIENCE, self.socket.send(frame)).await.unwrap().unwrap();
+        timeout(TIMEOUT, self.socket.send(frame)).await.unwrap().unwrap();
     }
 
     /// The next event, which must be there soon and be valid.
@@ -115,7 +115,7 @@ impl Client {
 
     /// The next event, or how the socket ended.
     pub(super) async fn next(&mut self) -> Result<Value, End> {
-        let message = timeout(PATIENCE, self.socket.next()).await.expect("nothing came");
+        let message = timeout(TIMEOUT, self.socket.next()).await.expect("nothing came");
         match message {
             Some(Ok(Message::Text(text))) => {
                 let event: Value = serde_json::from_str(&text).unwrap();
@@ -217,7 +217,7 @@ pub(super) fn done(events: &[Value]) -> &Value {
 
 /// The HTTP status with which a handshake is refused, and the error's code.
 pub(super) async fn refusal(request: Request<()>) -> (u16, Value) {
-    match timeout(PATIENCE, connect_async(request)).await.unwrap() {
+    match timeout(TIMEOUT, connect_async(request)).await.unwrap() {
         Err(tungstenite::Error::Http(response)) => {
             let body: Value = serde_json::from_slice(response.body().as_ref().unwrap()).unwrap();
             (response.status().as_u16(), body["error"]["code"].clone())
