@@ -167,7 +167,7 @@ impl Action {
 /// The network's end of a live caller. It serves one call: the first that uses it.
 #[derive(Debug, Clone)]
 pub struct LiveCaller {
-    parts: Arc<Mutex<Option<LiveParts>>>,
+    channels: Arc<Mutex<Option<LiveChannels>>>,
 }
 
 /// What somebody live does.
@@ -200,13 +200,13 @@ pub enum LiveEvent {
 
 /// The outer end of a live caller.
 #[derive(Debug)]
-pub struct LiveLine {
+pub struct LiveHandle {
     acts: mpsc::Sender<Act>,
     events: mpsc::Receiver<LiveEvent>,
 }
 
 #[derive(Debug)]
-pub(crate) struct LiveParts {
+pub(crate) struct LiveChannels {
     pub(crate) acts: mpsc::Receiver<Act>,
     pub(crate) events: mpsc::Sender<LiveEvent>,
 }
@@ -214,12 +214,12 @@ pub(crate) struct LiveParts {
 impl Caller {
     /// Somebody live, and the line to speak for them.
     #[must_use]
-    pub fn live() -> (Self, LiveLine) {
+    pub fn live() -> (Self, LiveHandle) {
         let (act_tx, act_rx) = mpsc::channel(LIVE_QUEUE);
         let (event_tx, event_rx) = mpsc::channel(LIVE_QUEUE);
-        let parts = LiveParts { acts: act_rx, events: event_tx };
-        let caller = LiveCaller { parts: Arc::new(Mutex::new(Some(parts))) };
-        (Self::Live(caller), LiveLine { acts: act_tx, events: event_rx })
+        let channels = LiveChannels { acts: act_rx, events: event_tx };
+        let caller = LiveCaller { channels: Arc::new(Mutex::new(Some(channels))) };
+        (Self::Live(caller), LiveHandle { acts: act_tx, events: event_rx })
     }
 
     /// Says nothing and stays on the line.
@@ -230,12 +230,12 @@ impl Caller {
 }
 
 impl LiveCaller {
-    pub(crate) fn take(&self) -> Option<LiveParts> {
-        self.parts.lock().unwrap_or_else(PoisonError::into_inner).take()
+    pub(crate) fn take(&self) -> Option<LiveChannels> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }
 
-impl LiveLine {
+impl LiveHandle {
     /// Does something on the line. `false` once the call is over.
     pub async fn act(&self, act: Act) -> bool {
         self.acts.send(act).await.is_ok()

@@ -11,7 +11,7 @@ use super::console::{self, Opened};
 use super::desk::Seat;
 use super::lines::{HELP, Line};
 use super::ui::{Style, Ui, clean};
-use phony_simulator::callers::{Act, LiveEvent, LiveLine};
+use phony_simulator::callers::{Act, LiveEvent, LiveHandle};
 
 /// How long the agent must be quiet before a piped line is said.
 const QUIET: Duration = Duration::from_secs(1);
@@ -94,7 +94,7 @@ enum Next {
 /// agent's supervisor as well. `stop` hangs up.
 pub(super) async fn converse(
     ui: Ui,
-    line: LiveLine,
+    line: LiveHandle,
     typed: &mut Typed,
     speed: f64,
     mut seat: Option<&mut Seat>,

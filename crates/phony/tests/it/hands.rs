@@ -1,7 +1,7 @@
 //! Everything that a supervisor may do, by the routes of the API, on a call between the stand-ins:
 //! what it does is seen where the caller is.
 
-use phony_simulator::callers::{Act, Caller, LiveEvent, LiveLine};
+use phony_simulator::callers::{Act, Caller, LiveEvent, LiveHandle};
 use phony_simulator::openai::{Brain, ScriptedReply};
 use phony_simulator::twilio::{CallRecord, End};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::whole_call::{World, check, of};
 /// A call that is held: a caller who is played by the test, and a supervisor.
 struct Desk {
     world: World,
-    line: LiveLine,
+    line: LiveHandle,
     call: String,
     http: reqwest::Client,
 }

@@ -12,7 +12,7 @@ use super::line::{Happened, Line, Rules};
 use super::network::Network;
 use super::record::{End, Fate, HeardPiece, Interrupt, Said};
 use super::speech::{Flags, Heard, Input, Sounded};
-use crate::callers::{Act, Caller, LiveEvent, LiveParts, words_of};
+use crate::callers::{Act, Caller, LiveChannels, LiveEvent, words_of};
 
 /// Documents that one call may follow: a call that goes in circles must end.
 const MOST_DOCUMENTS: usize = 200;
@@ -52,7 +52,7 @@ pub(crate) struct Leg {
     pub(crate) net: Arc<Network>,
     pub(crate) cell: Arc<CallCell>,
     pub(crate) line: Line,
-    live: Option<LiveParts>,
+    live: Option<LiveChannels>,
     control: mpsc::Receiver<Control>,
     limit_ms: Option<u64>,
     /// Asked when an answer that says how the call goes on cannot be used.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use phony_simulator::callers::{Act, Caller, LiveLine};
+use phony_simulator::callers::{Act, Caller, LiveHandle};
 use phony_simulator::openai::Brain;
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ async fn cut(redis: &RedisServer, kind: &str) {
 }
 
 /// A call that somebody has answered, and who has it.
-pub(super) async fn begin(town: &Town) -> (String, LiveLine, usize) {
+pub(super) async fn begin(town: &Town) -> (String, LiveHandle, usize) {
     let (caller, line) = Caller::live();
     let call = town.twilio.dial_in(CALLER, CALLED, caller).unwrap();
     let owner = town.owner().await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use phony_simulator::callers::{Act, Caller, LiveEvent, LiveLine};
+use phony_simulator::callers::{Act, Caller, LiveEvent, LiveHandle};
 use phony_simulator::twilio::CallRecord;
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ const PATIENCE: u64 = 45;
 pub(super) struct Scene<'a> {
     pub(super) town: &'a mut Town,
     pub(super) call: String,
-    pub(super) line: LiveLine,
+    pub(super) line: LiveHandle,
     /// What a server tells of the call that does not have it, if there is one.
     view: View,
 }
