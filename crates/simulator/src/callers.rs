@@ -172,11 +172,11 @@ pub struct LiveCaller {
 
 /// What somebody live does.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Act {
+pub enum LiveAction {
     /// Says something; the time by the number of characters.
     Say(String),
     /// Says what was spoken elsewhere already, in a quarter of the time.
-    Pass(String),
+    Relay(String),
     /// Presses keys.
     Press(String),
     /// Hangs up.
@@ -201,13 +201,13 @@ pub enum LiveEvent {
 /// The outer end of a live caller.
 #[derive(Debug)]
 pub struct LiveHandle {
-    acts: mpsc::Sender<Act>,
+    acts: mpsc::Sender<LiveAction>,
     events: mpsc::Receiver<LiveEvent>,
 }
 
 #[derive(Debug)]
 pub(crate) struct LiveChannels {
-    pub(crate) acts: mpsc::Receiver<Act>,
+    pub(crate) acts: mpsc::Receiver<LiveAction>,
     pub(crate) events: mpsc::Sender<LiveEvent>,
 }
 
@@ -237,7 +237,7 @@ impl LiveCaller {
 
 impl LiveHandle {
     /// Does something on the line. `false` once the call is over.
-    pub async fn act(&self, act: Act) -> bool {
+    pub async fn act(&self, act: LiveAction) -> bool {
         self.acts.send(act).await.is_ok()
     }
 
@@ -248,7 +248,7 @@ impl LiveHandle {
 
     /// Both halves, for tasks that speak and listen at the same time.
     #[must_use]
-    pub fn split(self) -> (mpsc::Sender<Act>, mpsc::Receiver<LiveEvent>) {
+    pub fn split(self) -> (mpsc::Sender<LiveAction>, mpsc::Receiver<LiveEvent>) {
         (self.acts, self.events)
     }
 }

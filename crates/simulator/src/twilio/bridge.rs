@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::dial_in;
 use super::network::{Callee, Network};
-use crate::callers::{Act, Caller, LiveEvent};
+use crate::callers::{Caller, LiveAction, LiveEvent};
 
 /// If this is a number of the account with TwiML of its own, whoever answers there: another call,
 /// inbound, whose words are heard on this one.
@@ -24,7 +24,7 @@ pub(crate) fn to_own_number(net: &Arc<Network>, from: &str, to: &str) -> Option<
         }
         let (far, far_line) = Caller::live();
         if dial_in(&shared, &from, &to, far).is_err() {
-            drop(near_acts.send(Act::HangUp).await);
+            drop(near_acts.send(LiveAction::HangUp).await);
             return;
         }
         let (far_acts, far_events) = far_line.split();
@@ -44,7 +44,7 @@ pub(crate) fn to_own_number(net: &Arc<Network>, from: &str, to: &str) -> Option<
 async fn carry(
     mut heard: mpsc::Receiver<LiveEvent>,
     speaks: watch::Sender<bool>,
-    said: mpsc::Sender<Act>,
+    said: mpsc::Sender<LiveAction>,
     mut other_speaks: watch::Receiver<bool>,
 ) {
     let mut words = String::new();
@@ -65,13 +65,13 @@ async fn carry(
                     continue;
                 }
                 Some(LiveEvent::Answered) => continue,
-                Some(LiveEvent::Digits(digits)) => Act::Press(digits),
+                Some(LiveEvent::Digits(digits)) => LiveAction::Press(digits),
                 Some(LiveEvent::Ended) | None => {
-                    drop(said.send(Act::HangUp).await);
+                    drop(said.send(LiveAction::HangUp).await);
                     return;
                 }
             },
-            () = silence(&mut other_speaks), if ready => Act::Pass(std::mem::take(&mut words)),
+            () = silence(&mut other_speaks), if ready => LiveAction::Relay(std::mem::take(&mut words)),
         };
         if said.send(act).await.is_err() {
             return;

@@ -12,7 +12,7 @@ use super::line::{Happened, Line, Rules};
 use super::network::Network;
 use super::record::{End, Fate, HeardPiece, Interrupt, Said};
 use super::speech::{Flags, Heard, Input, Sounded};
-use crate::callers::{Act, Caller, LiveChannels, LiveEvent, words_of};
+use crate::callers::{Caller, LiveAction, LiveChannels, LiveEvent, words_of};
 
 /// Documents that one call may follow: a call that goes in circles must end.
 const MOST_DOCUMENTS: usize = 200;
@@ -42,7 +42,7 @@ pub(crate) enum Next {
 #[derive(Debug)]
 pub(crate) enum Tick {
     Time,
-    Act(Act),
+    Action(LiveAction),
     LiveGone,
     Control(Control),
     Stopped,
@@ -135,7 +135,7 @@ impl Leg {
         let live = self.live.as_mut();
         let act = async move {
             match live {
-                Some(live) => live.acts.recv().await.map_or(Tick::LiveGone, Tick::Act),
+                Some(live) => live.acts.recv().await.map_or(Tick::LiveGone, Tick::Action),
                 None => std::future::pending().await,
             }
         };
@@ -153,10 +153,10 @@ impl Leg {
         let now_ms = self.now_ms();
         match tick {
             Tick::Time => self.line.advance(now_ms, &mut self.events),
-            Tick::Act(act) => self.line.act(now_ms, act, &mut self.events),
+            Tick::Action(act) => self.line.act(now_ms, act, &mut self.events),
             Tick::LiveGone => {
                 self.live = None;
-                self.line.act(now_ms, Act::HangUp, &mut self.events);
+                self.line.act(now_ms, LiveAction::HangUp, &mut self.events);
             }
             Tick::Control(Control::Complete | Control::Cancel) => return Err(Broken::ApiEnded),
             Tick::Control(Control::DropSocket) => return Err(Broken::SocketLost),

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use super::speech::{Cut, Flags, Input, Pace, Sounded, Speaker};
-use crate::callers::{Act, Action, Caller, Driver, Due, Observation, words_of};
+use crate::callers::{Action, Caller, Driver, Due, LiveAction, Observation, words_of};
 
 /// Pace of a caller whose step does not say how long it speaks.
 const CALLER_CHARS_PER_SECOND: u64 = 15;
@@ -104,7 +104,7 @@ pub(crate) struct Line {
     /// Keys still to press and when; then the caller is free again.
     keys: VecDeque<(u64, char)>,
     /// What a live caller wants to say next.
-    queued: VecDeque<Act>,
+    queued: VecDeque<LiveAction>,
     heard: String,
     gone: bool,
     /// How far time has passed.
@@ -186,8 +186,8 @@ impl Line {
     }
 
     /// Somebody live does something; after what it is doing already, but hanging up is at once.
-    pub(crate) fn act(&mut self, now_ms: u64, act: Act, out: &mut Vec<(u64, Happened)>) {
-        if act == Act::HangUp {
+    pub(crate) fn act(&mut self, now_ms: u64, act: LiveAction, out: &mut Vec<(u64, Happened)>) {
+        if act == LiveAction::HangUp {
             self.hang_up(now_ms, out);
             return;
         }
@@ -257,14 +257,14 @@ impl Line {
             && let Some(act) = self.queued.pop_front()
         {
             match act {
-                Act::Say(text) => self.say(at_ms, &text, None, out),
-                Act::Pass(text) => {
+                LiveAction::Say(text) => self.say(at_ms, &text, None, out),
+                LiveAction::Relay(text) => {
                     let chars = words_of(&text).chars().count() as u64;
                     let for_ms = chars * 1000 / CALLER_CHARS_PER_SECOND / 4;
                     self.say(at_ms, &text, Some(for_ms), out);
                 }
-                Act::Press(digits) => self.press(at_ms, &digits),
-                Act::HangUp => self.hang_up(at_ms, out),
+                LiveAction::Press(digits) => self.press(at_ms, &digits),
+                LiveAction::HangUp => self.hang_up(at_ms, out),
             }
         }
     }

@@ -98,8 +98,8 @@ fn a_late_timer_moves_nothing() {
 fn hanging_up_loses_what_was_not_reported() {
     let mut line = line(&Caller::silent(), RULES);
     let mut events = Vec::new();
-    line.act(0, Act::Say("I only wanted to".to_owned()), &mut events);
-    line.act(500, Act::HangUp, &mut events);
+    line.act(0, LiveAction::Say("I only wanted to".to_owned()), &mut events);
+    line.act(500, LiveAction::HangUp, &mut events);
     let after: Vec<_> = events.into_iter().map(|(_, event)| event).skip(1).collect();
     let lost = Happened::Lost { utterances: 1 };
     assert_eq!(after, [Happened::CallerStopped, lost, Happened::HungUp]);
@@ -110,7 +110,7 @@ enum Op {
     Text(String, bool, Flags),
     Digits(String),
     Recording,
-    Act(Act),
+    Action(LiveAction),
     Pass(u64),
 }
 
@@ -121,8 +121,8 @@ fn op() -> impl Strategy<Value = Op> {
         4 => ("[a-z ,.!]{0,30}", any::<bool>(), flags).prop_map(|(t, l, f)| Op::Text(t, l, f)),
         1 => "[0-9w*#]{0,4}".prop_map(Op::Digits),
         1 => Just(Op::Recording),
-        2 => "[a-z ]{0,30}".prop_map(|text| Op::Act(Act::Say(text))),
-        1 => "[0-9x]{0,3}".prop_map(|digits| Op::Act(Act::Press(digits))),
+        2 => "[a-z ]{0,30}".prop_map(|text| Op::Action(LiveAction::Say(text))),
+        1 => "[0-9x]{0,3}".prop_map(|digits| Op::Action(LiveAction::Press(digits))),
         4 => (0_u64..3_000).prop_map(Op::Pass),
     ]
 }
@@ -143,8 +143,8 @@ proptest! {
                 Op::Recording => {
                     line.recording(now_ms, "a".to_owned(), 1, Flags::default(), &mut events);
                 }
-                Op::Act(act) => {
-                    said += usize::from(matches!(&act, Act::Say(text) if !words_of(text).is_empty()));
+                Op::Action(act) => {
+                    said += usize::from(matches!(&act, LiveAction::Say(text) if !words_of(text).is_empty()));
                     line.act(now_ms, act, &mut events);
                 }
                 Op::Pass(ms) => {

@@ -1,6 +1,6 @@
 //! A relay session, from the application's side.
 
-use phony_simulator::callers::{Act, Action, Caller, LiveEvent, Step, When};
+use phony_simulator::callers::{Action, Caller, LiveAction, LiveEvent, Step, When};
 use phony_simulator::twilio::{End, Fate, TwilioOptions};
 use phony_wire::twilio::relay::{FromTwilio, Info, ToTwilio};
 
@@ -303,7 +303,7 @@ async fn a_live_caller_speaks_and_listens_from_outside() {
     let sid = sandbox.ring(caller);
     let (mut relay, _) = sandbox.app.relay().await;
     assert_eq!(line.hear().await, Some(LiveEvent::Answered));
-    assert!(line.act(Act::Say("Anybody there?".to_owned())).await);
+    assert!(line.act(LiveAction::Say("Anybody there?".to_owned())).await);
     assert_eq!(relay.prompt().await, "Anybody there?");
     relay.say("Yes, me.").await;
     let mut heard = Vec::new();
@@ -315,7 +315,7 @@ async fn a_live_caller_speaks_and_listens_from_outside() {
         }
     }
     assert_eq!(heard, ["Yes,", "me."]);
-    assert!(line.act(Act::HangUp).await);
+    assert!(line.act(LiveAction::HangUp).await);
     assert_eq!(relay.closed().await, 1000);
     sandbox.end_of(&sid).await;
     while let Some(event) = line.hear().await {
@@ -479,10 +479,10 @@ async fn a_caller_who_hangs_up_in_mid_speech_is_reported_where_the_twiml_asks_fo
     let sid = sandbox.ring(caller);
     let (mut relay, _) = sandbox.app.relay().await;
     let words = "I wanted to tell you about the noise in the night that kept us all awake";
-    assert!(line.act(Act::Say(words.to_owned())).await);
+    assert!(line.act(LiveAction::Say(words.to_owned())).await);
     let partial = relay.next().await;
     assert!(matches!(partial, Some(FromTwilio::Prompt { last: false, .. })), "{partial:?}");
-    assert!(line.act(Act::HangUp).await);
+    assert!(line.act(LiveAction::HangUp).await);
     let prompt = relay.prompt().await;
     assert!(words.starts_with(&prompt) && prompt.len() < words.len(), "{prompt}");
     assert_eq!(relay.closed().await, 1000);
