@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::calls::new_sid;
 use super::socket::{self, Socket};
-use super::webhooks::{self, Reach, Request};
+use super::webhooks::{self, HostOverride, Request};
 use crate::latency_probe::{LatencyProbe, Sequence};
 
 /// What every caller says.
@@ -174,9 +174,9 @@ impl Caller {
     async fn ring(shared: &Arc<Shared>, number: usize) -> Result<Self, String> {
         let (socket, first) = match &shared.options.target {
             Target::Application { origin, public, token } => {
-                let reach = [Reach { public: public.clone(), to: origin.clone() }];
-                let (call, relay) = answered(&shared.client, token, public, &reach).await?;
-                let upgrade = socket::upgrade(relay.url.as_str(), token, &reach)?;
+                let overrides = [HostOverride { public: public.clone(), to: origin.clone() }];
+                let (call, relay) = answered(&shared.client, token, public, &overrides).await?;
+                let upgrade = socket::upgrade(relay.url.as_str(), token, &overrides)?;
                 let setup = FromTwilio::Setup(Box::new(setup(call, &relay)));
                 (socket::connect(upgrade).await?, setup.to_json())
             }
@@ -339,7 +339,7 @@ async fn answered(
     client: &reqwest::Client,
     token: &str,
     public: &str,
-    reach: &[Reach],
+    overrides: &[HostOverride],
 ) -> Result<(String, Relay), String> {
     let call = new_sid("CA");
     let mut form = Form::default();
@@ -356,7 +356,7 @@ async fn answered(
     }
     let url = format!("https://{public}/receive_call");
     let request = Request { url, method: "POST".to_owned(), form };
-    let answer = webhooks::send(client, token, reach, &request).await?;
+    let answer = webhooks::send(client, token, overrides, &request).await?;
     if answer.status != 200 {
         return Err(format!("/receive_call answered {}", answer.status));
     }

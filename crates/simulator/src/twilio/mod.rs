@@ -52,7 +52,7 @@ pub use self::record::{
     Webhook,
 };
 pub use self::rest::Fault;
-pub use self::webhooks::Reach;
+pub use self::webhooks::HostOverride;
 
 use self::calls::{Calls, Control, lock};
 use self::line::SpeechRecognition;
@@ -73,7 +73,7 @@ pub struct TwilioOptions {
     /// The account's numbers.
     pub numbers: Vec<PhoneNumber>,
     /// Where public hosts are found.
-    pub reach: Vec<Reach>,
+    pub host_overrides: Vec<HostOverride>,
     /// Who answers outbound calls to numbers that have no callee of their own.
     pub callee: Callee,
     /// How much faster than the clock a call's time runs; 1 is real.
@@ -159,7 +159,7 @@ impl Default for TwilioOptions {
             account_sid: "AC00000000000000000000000000000001".to_owned(),
             auth_token: "an-auth-token-for-tests-only".to_owned(),
             numbers: Vec::new(),
-            reach: Vec::new(),
+            host_overrides: Vec::new(),
             callee: Callee::person(Caller::silent()),
             speed: 1.0,
             chars_per_second: 15.0,
@@ -202,7 +202,7 @@ pub async fn start(options: TwilioOptions) -> io::Result<TwilioRunning> {
         numbers: Mutex::new(numbers),
         callees: Mutex::default(),
         faults: Mutex::default(),
-        reach: Mutex::new(options.reach.clone()),
+        host_overrides: Mutex::new(options.host_overrides.clone()),
         changed: Notify::new(),
         http: webhooks::client(usize::MAX).map_err(io::Error::other)?,
         tracker: TaskTracker::new(),
@@ -233,8 +233,8 @@ impl TwilioRunning {
     }
 
     /// Lets a public host be found somewhere from now on.
-    pub fn reach(&self, public: impl Into<String>, to: impl Into<String>) {
-        lock(&self.net.reach).push(Reach { public: public.into(), to: to.into() });
+    pub fn override_host(&self, public: impl Into<String>, to: impl Into<String>) {
+        lock(&self.net.host_overrides).push(HostOverride { public: public.into(), to: to.into() });
     }
 
     /// Adds a number, or replaces the one written the same.

@@ -14,7 +14,7 @@ use super::clock::Clock;
 use super::numbers::PhoneNumber;
 use super::record::{CallRecord, Webhook};
 use super::rest::Fault;
-use super::webhooks::{self, Answer, Reach, Request};
+use super::webhooks::{self, Answer, HostOverride, Request};
 use crate::callers::Caller;
 
 /// Requests of the API to one call that may be waiting.
@@ -82,7 +82,7 @@ pub(crate) struct Network {
     pub(crate) numbers: Mutex<Vec<PhoneNumber>>,
     pub(crate) callees: Mutex<BTreeMap<String, Callee>>,
     pub(crate) faults: Mutex<VecDeque<Fault>>,
-    pub(crate) reach: Mutex<Vec<Reach>>,
+    pub(crate) host_overrides: Mutex<Vec<HostOverride>>,
     /// Told whenever a call comes, changes or goes.
     pub(crate) changed: Notify,
     pub(crate) http: reqwest::Client,
@@ -159,8 +159,8 @@ impl Network {
         request: Request,
     ) -> Option<Answer> {
         let at_ms = cell.clock.now_ms();
-        let reach = lock(&self.reach).clone();
-        let sending = webhooks::send(&self.http, &self.options.auth_token, &reach, &request);
+        let overrides = lock(&self.host_overrides).clone();
+        let sending = webhooks::send(&self.http, &self.options.auth_token, &overrides, &request);
         let answer = tokio::select! {
             answer = sending => answer,
             () = self.stop.cancelled() => Err("the network was stopped".to_owned()),

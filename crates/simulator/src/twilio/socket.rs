@@ -16,7 +16,7 @@ use url::Url;
 
 use super::calls::lock;
 use super::network::Network;
-use super::webhooks::{self, Reach};
+use super::webhooks::{self, HostOverride};
 
 /// Time on the clock for a handshake, and for one frame to leave.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,8 +31,8 @@ pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Opens the socket that the TwiML names. An error means that it cannot be opened.
 pub(crate) async fn open(net: &Network, url: &str) -> Result<Socket, ()> {
-    let reach = lock(&net.reach).clone();
-    let upgrade = upgrade(url, &net.options.auth_token, &reach).map_err(drop)?;
+    let overrides = lock(&net.host_overrides).clone();
+    let upgrade = upgrade(url, &net.options.auth_token, &overrides).map_err(drop)?;
     tokio::select! {
         opened = connect(upgrade) => opened.map_err(drop),
         () = net.stop.cancelled() => Err(()),
@@ -55,9 +55,13 @@ pub(crate) async fn connect(upgrade: Upgrade) -> Result<Socket, String> {
 
 /// The handshake's request: signed over the address as the TwiML has it, sent to where the host is
 /// reached.
-pub(crate) fn upgrade(url: &str, token: &str, reach: &[Reach]) -> Result<Upgrade, String> {
+pub(crate) fn upgrade(
+    url: &str,
+    token: &str,
+    overrides: &[HostOverride],
+) -> Result<Upgrade, String> {
     let public = Url::parse(url).map_err(|error| error.to_string())?;
-    let (mut address, host) = webhooks::located(&public, reach)?;
+    let (mut address, host) = webhooks::located(&public, overrides)?;
     let scheme = match address.scheme() {
         "http" => "ws",
         "https" => "wss",

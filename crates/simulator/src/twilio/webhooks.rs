@@ -15,7 +15,7 @@ const LARGEST_ANSWER: usize = 64 * 1024;
 /// Lets the network find an address that the public Internet would have: requests for
 /// `public` go to `to` instead, with their URL, `Host` header and signature unchanged.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reach {
+pub struct HostOverride {
     /// Host, with a port if it has one: `phony.test`, `localhost:24187`.
     pub public: String,
     /// Origin: `http://127.0.0.1:8080`.
@@ -52,7 +52,7 @@ pub(crate) fn client(spare: usize) -> Result<reqwest::Client, reqwest::Error> {
 pub(crate) async fn send(
     client: &reqwest::Client,
     token: &str,
-    reach: &[Reach],
+    overrides: &[HostOverride],
     request: &Request,
 ) -> Result<Answer, String> {
     let mut public = Url::parse(&request.url).map_err(|_| "not a URL".to_owned())?;
@@ -64,7 +64,7 @@ pub(crate) async fn send(
     // The URL is signed as configured, not as a parser spells it.
     let signed = if get { public.as_str() } else { &request.url };
     let pairs = if get { &[][..] } else { request.form.pairs() };
-    let (address, host) = located(&public, reach)?;
+    let (address, host) = located(&public, overrides)?;
     let build = || {
         let builder = if get { client.get(address.clone()) } else { client.post(address.clone()) };
         let builder = builder
@@ -97,10 +97,10 @@ pub(crate) async fn send(
 }
 
 /// The address to connect to, with the public path and query, and the public host.
-pub(crate) fn located(public: &Url, reach: &[Reach]) -> Result<(Url, String), String> {
+pub(crate) fn located(public: &Url, overrides: &[HostOverride]) -> Result<(Url, String), String> {
     let name = public.host_str().ok_or_else(|| "a URL without a host".to_owned())?;
     let host = public.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
-    let Some(found) = reach.iter().rev().find(|reach| reach.public.eq_ignore_ascii_case(&host))
+    let Some(found) = overrides.iter().rev().find(|known| known.public.eq_ignore_ascii_case(&host))
     else {
         return Ok((public.clone(), host));
     };
@@ -128,10 +128,12 @@ mod tests {
 
     #[test]
     fn a_public_address_is_found_where_it_was_said_to_be() {
-        let reach =
-            [Reach { public: "phony.test".to_owned(), to: "http://127.0.0.1:81".to_owned() }];
+        let overrides = [HostOverride {
+            public: "phony.test".to_owned(),
+            to: "http://127.0.0.1:81".to_owned(),
+        }];
         let public = Url::parse("https://phony.test/relay/ws?x=1").expect("url");
-        let (address, host) = located(&public, &reach).expect("located");
+        let (address, host) = located(&public, &overrides).expect("located");
         assert_eq!(address.as_str(), "http://127.0.0.1:81/relay/ws?x=1");
         assert_eq!(host, "phony.test");
     }

@@ -12,7 +12,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use phony_simulator::callers::Caller;
-use phony_simulator::twilio::{self, CallRecord, PhoneNumber, Reach, TwilioOptions, TwilioRunning};
+use phony_simulator::twilio::{
+    self, CallRecord, HostOverride, PhoneNumber, TwilioOptions, TwilioRunning,
+};
 use phony_wire::twilio::relay::{FromTwilio, Info, Setup, ToTwilio};
 use phony_wire::twilio::signature;
 use phony_wire::twilio::webhook::Form;
@@ -88,7 +90,7 @@ impl Sandbox {
                 status_callback: format!("https://{HOST}/number_status"),
                 ..PhoneNumber::new(NUMBER, format!("https://{HOST}/voice"))
             }],
-            reach: vec![Reach { public: HOST.to_owned(), to }],
+            host_overrides: vec![HostOverride { public: HOST.to_owned(), to }],
             ..options
         })
         .await
