@@ -8,10 +8,10 @@ use tokio::sync::mpsc;
 
 use super::calls::{CallCell, Control, Source, settle};
 use super::document::{Document, fetch};
-use super::line::{Happened, Line, Rules};
+use super::line::{Line, LineEvent, Rules};
 use super::network::Network;
 use super::record::{End, Fate, HeardPiece, Interrupt, Said};
-use super::speech::{Flags, Heard, Input, Sounded};
+use super::speech::{Flags, Heard, Input, SpeechEvent};
 use crate::callers::{Caller, LiveAction, LiveChannels, LiveEvent, words_of};
 
 /// Documents that one call may follow: a call that goes in circles must end.
@@ -57,7 +57,7 @@ pub(crate) struct Leg {
     limit_ms: Option<u64>,
     /// Asked when an answer that says how the call goes on cannot be used.
     fallback: Option<Source>,
-    pub(crate) events: Vec<(u64, Happened)>,
+    pub(crate) events: Vec<(u64, LineEvent)>,
     /// Whether the call has done something else before its first relay session.
     pub(crate) settled: bool,
 }
@@ -175,7 +175,7 @@ impl Leg {
 
     /// Enters what happened into the record, and tells whoever is live on the line. Returns it for
     /// the relay.
-    pub(crate) fn settle(&mut self) -> Vec<(u64, Happened)> {
+    pub(crate) fn settle(&mut self) -> Vec<(u64, LineEvent)> {
         let events = std::mem::take(&mut self.events);
         if events.is_empty() {
             return events;
@@ -183,7 +183,7 @@ impl Leg {
         self.cell.note(|record| {
             for (at_ms, event) in &events {
                 match event {
-                    Happened::Sounded(Sounded::Played(piece)) => {
+                    LineEvent::Speech(SpeechEvent::Played(piece)) => {
                         if piece.kind == Heard::Digits {
                             record.digits.push_str(&piece.text);
                         }
@@ -195,50 +195,54 @@ impl Leg {
                             cut: piece.cut,
                         });
                     }
-                    Happened::CallerBegan { text, for_ms } => record.said.push(Said {
+                    LineEvent::CallerBegan { text, for_ms } => record.said.push(Said {
                         at_ms: *at_ms,
                         for_ms: *for_ms,
                         text: text.clone(),
                         fate: if words_of(text).is_empty() { Fate::Noise } else { Fate::Open },
                     }),
-                    Happened::Prompt { utterances, .. } => {
+                    LineEvent::Prompt { utterances, .. } => {
                         settle(&mut record.said, *utterances, Fate::Reported);
                     }
-                    Happened::Lost { utterances } => {
+                    LineEvent::Lost { utterances } => {
                         settle(&mut record.said, *utterances, Fate::Lost);
                     }
-                    Happened::Interrupted(cut) => record.interrupts.push(Interrupt {
+                    LineEvent::Interrupted(cut) => record.interrupts.push(Interrupt {
                         at_ms: *at_ms,
                         utterance: cut.utterance.clone(),
                         duration_ms: cut.duration_ms,
                     }),
-                    Happened::Key { digit, .. } => record.pressed.push(*digit),
-                    Happened::Sounded(Sounded::On { .. } | Sounded::Off { .. })
-                    | Happened::CallerStopped
-                    | Happened::Partial(_)
-                    | Happened::HungUp => {}
+                    LineEvent::Key { digit, .. } => record.pressed.push(*digit),
+                    LineEvent::Speech(
+                        SpeechEvent::Started { .. } | SpeechEvent::Stopped { .. },
+                    )
+                    | LineEvent::CallerStopped
+                    | LineEvent::Partial(_)
+                    | LineEvent::HungUp => {}
                 }
             }
         });
         for (_, event) in &events {
             match event {
-                Happened::Sounded(Sounded::On { .. }) => self.tell(LiveEvent::AgentSpeaking(true)),
-                Happened::Sounded(Sounded::Off { .. }) => {
+                LineEvent::Speech(SpeechEvent::Started { .. }) => {
+                    self.tell(LiveEvent::AgentSpeaking(true))
+                }
+                LineEvent::Speech(SpeechEvent::Stopped { .. }) => {
                     self.tell(LiveEvent::AgentSpeaking(false));
                 }
-                Happened::Sounded(Sounded::Played(piece)) => match piece.kind {
+                LineEvent::Speech(SpeechEvent::Played(piece)) => match piece.kind {
                     Heard::Speech => self.tell(LiveEvent::Heard(piece.text.clone())),
                     Heard::Digits => self.tell(LiveEvent::Digits(piece.text.clone())),
                     Heard::Recording => {}
                 },
-                Happened::CallerBegan { .. }
-                | Happened::CallerStopped
-                | Happened::Partial(_)
-                | Happened::Prompt { .. }
-                | Happened::Lost { .. }
-                | Happened::Interrupted(_)
-                | Happened::Key { .. }
-                | Happened::HungUp => {}
+                LineEvent::CallerBegan { .. }
+                | LineEvent::CallerStopped
+                | LineEvent::Partial(_)
+                | LineEvent::Prompt { .. }
+                | LineEvent::Lost { .. }
+                | LineEvent::Interrupted(_)
+                | LineEvent::Key { .. }
+                | LineEvent::HungUp => {}
             }
         }
         self.net.changed.notify_waiters();
@@ -376,7 +380,7 @@ impl Leg {
     /// Settles what happened; the caller may have hung up.
     fn check(&mut self) -> Result<(), Broken> {
         let events = self.settle();
-        if events.iter().any(|(_, event)| *event == Happened::HungUp) {
+        if events.iter().any(|(_, event)| *event == LineEvent::HungUp) {
             return Err(Broken::HungUp);
         }
         Ok(())

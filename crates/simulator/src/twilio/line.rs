@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use super::speech::{Cut, Flags, Input, Pace, Sounded, Speaker};
+use super::speech::{Cut, Flags, Input, Pace, Speaker, SpeechEvent};
 use crate::callers::{Action, Caller, Driver, Due, LiveAction, Observation, words_of};
 
 /// Pace of a caller whose step does not say how long it speaks.
@@ -45,8 +45,8 @@ pub(crate) struct Rules {
 
 /// What happened on the line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Happened {
-    Sounded(Sounded),
+pub(crate) enum LineEvent {
+    Speech(SpeechEvent),
     /// The caller began to speak; the words as its script has them.
     CallerBegan {
         text: String,
@@ -145,7 +145,7 @@ impl Line {
         token: &str,
         last: bool,
         flags: Flags,
-        out: &mut Vec<(u64, Happened)>,
+        out: &mut Vec<(u64, LineEvent)>,
     ) {
         self.advance(now_ms, out);
         let session = (self.rules.interruptible, self.rules.preemptible);
@@ -155,7 +155,7 @@ impl Line {
     }
 
     /// The agent's keys.
-    pub(crate) fn digits(&mut self, now_ms: u64, digits: String, out: &mut Vec<(u64, Happened)>) {
+    pub(crate) fn digits(&mut self, now_ms: u64, digits: String, out: &mut Vec<(u64, LineEvent)>) {
         self.advance(now_ms, out);
         let caller_speaks = self.utterance.is_some();
         let session = self.rules.interruptible;
@@ -171,7 +171,7 @@ impl Line {
         source: String,
         times: u32,
         flags: Flags,
-        out: &mut Vec<(u64, Happened)>,
+        out: &mut Vec<(u64, LineEvent)>,
     ) {
         self.advance(now_ms, out);
         let session = (self.rules.interruptible, self.rules.preemptible);
@@ -181,12 +181,12 @@ impl Line {
     }
 
     /// The agent falls silent: its session is over.
-    pub(crate) fn silence_agent(&mut self, now_ms: u64, out: &mut Vec<(u64, Happened)>) {
+    pub(crate) fn silence_agent(&mut self, now_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
         self.voice(now_ms, out, |speaker, out| speaker.stop(now_ms, out));
     }
 
     /// Somebody live does something; after what it is doing already, but hanging up is at once.
-    pub(crate) fn act(&mut self, now_ms: u64, act: LiveAction, out: &mut Vec<(u64, Happened)>) {
+    pub(crate) fn act(&mut self, now_ms: u64, act: LiveAction, out: &mut Vec<(u64, LineEvent)>) {
         if act == LiveAction::HangUp {
             self.hang_up(now_ms, out);
             return;
@@ -217,7 +217,7 @@ impl Line {
     }
 
     /// Lets time pass.
-    pub(crate) fn advance(&mut self, now_ms: u64, out: &mut Vec<(u64, Happened)>) {
+    pub(crate) fn advance(&mut self, now_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
         while let Some(next_ms) = self.next_ms(self.at_ms).filter(|t| *t <= now_ms) {
             // Something may fall due in the past, when news of it has only just come.
             self.at_ms = self.at_ms.max(next_ms);
@@ -227,7 +227,7 @@ impl Line {
         self.voice(now_ms, out, |speaker, out| speaker.advance(now_ms, out));
     }
 
-    fn step(&mut self, at_ms: u64, out: &mut Vec<(u64, Happened)>) {
+    fn step(&mut self, at_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
         self.voice(at_ms, out, |speaker, out| speaker.advance(at_ms, out));
         if self.gone {
             return;
@@ -313,7 +313,7 @@ impl Line {
         }
     }
 
-    fn follow_script(&mut self, at_ms: u64, out: &mut Vec<(u64, Happened)>) {
+    fn follow_script(&mut self, at_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
         match self.driver.take(at_ms) {
             Some(Action::Say { text, for_ms }) => self.say(at_ms, &text, for_ms, out),
             Some(Action::Press { digits }) => self.press(at_ms, &digits),
@@ -323,7 +323,13 @@ impl Line {
         }
     }
 
-    fn say(&mut self, at_ms: u64, text: &str, for_ms: Option<u64>, out: &mut Vec<(u64, Happened)>) {
+    fn say(
+        &mut self,
+        at_ms: u64,
+        text: &str,
+        for_ms: Option<u64>,
+        out: &mut Vec<(u64, LineEvent)>,
+    ) {
         let words = words_of(text);
         let chars = words.chars().count() as u64;
         let for_ms = for_ms.unwrap_or(chars * 1000 / CALLER_CHARS_PER_SECOND).max(1);
@@ -341,7 +347,7 @@ impl Line {
             until_ms: at_ms + for_ms,
             next_partial_ms: at_ms + PARTIAL_EVERY_MS,
         });
-        out.push((at_ms, Happened::CallerBegan { text: text.to_owned(), for_ms }));
+        out.push((at_ms, LineEvent::CallerBegan { text: text.to_owned(), for_ms }));
         if self.barge_ms().is_some_and(|t| t <= at_ms) {
             self.interrupt(at_ms, Input::Speech, out);
         }
@@ -364,26 +370,26 @@ impl Line {
         }
     }
 
-    fn hang_up(&mut self, at_ms: u64, out: &mut Vec<(u64, Happened)>) {
+    fn hang_up(&mut self, at_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
         self.gone = true;
         self.keys.clear();
         self.queued.clear();
         if let Some(utterance) = self.utterance.take() {
-            out.push((at_ms, Happened::CallerStopped));
+            out.push((at_ms, LineEvent::CallerStopped));
             let text = utterance.all_words(utterance.words_until(at_ms));
             let utterances = utterance.utterances;
             if self.rules.listens && self.rules.partial_on_hangup && !text.is_empty() {
-                out.push((at_ms, Happened::Prompt { text, utterances }));
+                out.push((at_ms, LineEvent::Prompt { text, utterances }));
             } else if utterances > 0 {
-                out.push((at_ms, Happened::Lost { utterances }));
+                out.push((at_ms, LineEvent::Lost { utterances }));
             }
         } else if let Some(waiting) = self.waiting.take() {
-            out.push((at_ms, Happened::Lost { utterances: waiting.utterances }));
+            out.push((at_ms, LineEvent::Lost { utterances: waiting.utterances }));
         }
-        out.push((at_ms, Happened::HungUp));
+        out.push((at_ms, LineEvent::HungUp));
     }
 
-    fn interrupt(&mut self, at_ms: u64, by: Input, out: &mut Vec<(u64, Happened)>) {
+    fn interrupt(&mut self, at_ms: u64, by: Input, out: &mut Vec<(u64, LineEvent)>) {
         let mut cut = None;
         self.voice(at_ms, out, |speaker, out| cut = speaker.interrupt(at_ms, by, out));
         if let Some(cut) = cut {
@@ -391,22 +397,22 @@ impl Line {
             if let Some(utterance) = &mut self.utterance {
                 utterance.began_over_agent = false;
             }
-            out.push((at_ms, Happened::Interrupted(cut)));
+            out.push((at_ms, LineEvent::Interrupted(cut)));
         }
     }
 
-    fn partial(&mut self, at_ms: u64, out: &mut Vec<(u64, Happened)>) {
+    fn partial(&mut self, at_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
         let Some(utterance) = &mut self.utterance else { return };
         utterance.next_partial_ms = at_ms + PARTIAL_EVERY_MS;
         let text = utterance.all_words(utterance.words_until(at_ms));
         if !text.is_empty() {
-            out.push((at_ms, Happened::Partial(text)));
+            out.push((at_ms, LineEvent::Partial(text)));
         }
     }
 
-    fn stop_speaking(&mut self, at_ms: u64, out: &mut Vec<(u64, Happened)>) {
+    fn stop_speaking(&mut self, at_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
         let Some(utterance) = self.utterance.take() else { return };
-        out.push((at_ms, Happened::CallerStopped));
+        out.push((at_ms, LineEvent::CallerStopped));
         if !utterance.words.is_empty() {
             self.waiting = Some(Waiting {
                 words: utterance.all_words(&utterance.words),
@@ -421,7 +427,7 @@ impl Line {
 
     /// The utterance becomes a prompt, unless it fell into speech during which nothing is
     /// reported.
-    fn report(&mut self, at_ms: u64, out: &mut Vec<(u64, Happened)>) {
+    fn report(&mut self, at_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
         let Some(waiting) = self.waiting.take() else { return };
         let utterances = waiting.utterances;
         let over_agent = waiting.began_over_agent && self.speaker.sounding();
@@ -429,23 +435,23 @@ impl Line {
         out.push((
             at_ms,
             if reported {
-                Happened::Prompt { text: waiting.words, utterances }
+                LineEvent::Prompt { text: waiting.words, utterances }
             } else {
-                Happened::Lost { utterances }
+                LineEvent::Lost { utterances }
             },
         ));
     }
 
-    fn key(&mut self, at_ms: u64, digit: char, out: &mut Vec<(u64, Happened)>) {
+    fn key(&mut self, at_ms: u64, digit: char, out: &mut Vec<(u64, LineEvent)>) {
         let over_agent = self.speaker.sounding();
         let before = out.len();
         if self.rules.listens {
             self.interrupt(at_ms, Input::Dtmf, out);
         }
-        let cut = out[before..].iter().any(|(_, what)| matches!(what, Happened::Interrupted(_)));
+        let cut = out[before..].iter().any(|(_, what)| matches!(what, LineEvent::Interrupted(_)));
         let heard = !over_agent || cut || self.rules.report.has(Input::Dtmf);
         let reported = self.rules.listens && self.rules.dtmf && heard;
-        out.push((at_ms, Happened::Key { digit, reported }));
+        out.push((at_ms, LineEvent::Key { digit, reported }));
         if self.keys.is_empty() {
             self.step_done(at_ms);
         }
@@ -460,19 +466,19 @@ impl Line {
     fn voice(
         &mut self,
         at_ms: u64,
-        out: &mut Vec<(u64, Happened)>,
-        what: impl FnOnce(&mut Speaker, &mut Vec<Sounded>),
+        out: &mut Vec<(u64, LineEvent)>,
+        what: impl FnOnce(&mut Speaker, &mut Vec<SpeechEvent>),
     ) {
         let mut sounded = Vec::new();
         what(&mut self.speaker, &mut sounded);
         for sound in sounded {
-            if let Sounded::Played(piece) = &sound
+            if let SpeechEvent::Played(piece) = &sound
                 && self.heard.len() + piece.text.len() < LONGEST_MEMORY
             {
                 self.heard.push_str(&piece.text);
                 self.heard.push(' ');
             }
-            out.push((at_ms, Happened::Sounded(sound)));
+            out.push((at_ms, LineEvent::Speech(sound)));
         }
     }
 }

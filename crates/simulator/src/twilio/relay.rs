@@ -13,10 +13,10 @@ use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::calls::{Source, new_sid};
 use super::leg::{Broken, Leg, Next};
-use super::line::{Happened, Rules};
+use super::line::{LineEvent, Rules};
 use super::record::{End, Frame, Sender, Session};
 use super::socket::{self, Socket, TIMEOUT};
-use super::speech::{Flags, Input, Sounded};
+use super::speech::{Flags, Input, SpeechEvent};
 use super::{FrameSeen, clock};
 
 /// Twilio's limit for bad frames in a row.
@@ -171,7 +171,7 @@ impl Leg {
     /// Tells the application what happened on the line.
     async fn flush(&mut self, socket: &mut Socket, terms: &Terms) -> Option<Over> {
         for (_, event) in self.settle() {
-            if event == Happened::HungUp {
+            if event == LineEvent::HungUp {
                 return Some(Over::broken(Broken::HungUp));
             }
             if let Some(frame) = terms.frame(event)
@@ -317,7 +317,7 @@ impl Leg {
 
     /// Whether the caller hung up while the session ended.
     fn hung_up(&mut self) -> bool {
-        self.settle().iter().any(|(_, event)| *event == Happened::HungUp)
+        self.settle().iter().any(|(_, event)| *event == LineEvent::HungUp)
     }
 }
 
@@ -368,38 +368,38 @@ impl Terms {
     }
 
     /// The frame that tells the application of it, if it wants to know.
-    fn frame(&self, event: Happened) -> Option<FromTwilio> {
+    fn frame(&self, event: LineEvent) -> Option<FromTwilio> {
         let ts = Some(clock::date().as_millisecond()).and_then(|ms| u64::try_from(ms).ok());
         let prompt = |text, last| {
             Some(FromTwilio::Prompt { voice_prompt: text, lang: self.language.clone(), last })
         };
         match event {
-            Happened::Sounded(Sounded::On { .. }) => {
+            LineEvent::Speech(SpeechEvent::Started { .. }) => {
                 self.speaker_events.then_some(Info::AgentSpeaking { on: true, ts })
             }
-            Happened::Sounded(Sounded::Off { .. }) => {
+            LineEvent::Speech(SpeechEvent::Stopped { .. }) => {
                 self.speaker_events.then_some(Info::AgentSpeaking { on: false, ts })
             }
-            Happened::Sounded(Sounded::Played(piece)) => (self.tokens_played && piece.told)
+            LineEvent::Speech(SpeechEvent::Played(piece)) => (self.tokens_played && piece.told)
                 .then_some(Info::TokensPlayed { text: piece.text }),
-            Happened::CallerBegan { .. } => {
+            LineEvent::CallerBegan { .. } => {
                 self.speaker_events.then_some(Info::ClientSpeaking { on: true, ts })
             }
-            Happened::CallerStopped => {
+            LineEvent::CallerStopped => {
                 self.speaker_events.then_some(Info::ClientSpeaking { on: false, ts })
             }
-            Happened::Partial(text) => return prompt(text, false),
-            Happened::Prompt { text, .. } => return prompt(text, true),
-            Happened::Interrupted(cut) => {
+            LineEvent::Partial(text) => return prompt(text, false),
+            LineEvent::Prompt { text, .. } => return prompt(text, true),
+            LineEvent::Interrupted(cut) => {
                 return Some(FromTwilio::Interrupt {
                     utterance_until_interrupt: cut.utterance,
                     duration_until_interrupt_ms: Some(cut.duration_ms),
                 });
             }
-            Happened::Key { digit, reported } => {
+            LineEvent::Key { digit, reported } => {
                 return reported.then(|| FromTwilio::Dtmf { digit: digit.to_string() });
             }
-            Happened::Lost { .. } | Happened::HungUp => None,
+            LineEvent::Lost { .. } | LineEvent::HungUp => None,
         }
         .map(FromTwilio::Info)
     }

@@ -10,7 +10,7 @@ mod types;
 use std::collections::VecDeque;
 
 pub use self::types::Heard;
-pub(crate) use self::types::{Cut, Flags, Input, Pace, Piece, Sounded};
+pub(crate) use self::types::{Cut, Flags, Input, Pace, Piece, SpeechEvent};
 
 use self::item::{Content, Item};
 
@@ -60,7 +60,7 @@ impl Speaker {
         last: bool,
         (session, preemptible): (Input, bool),
         flags: Flags,
-        out: &mut Vec<Sounded>,
+        out: &mut Vec<SpeechEvent>,
     ) {
         self.advance(now_ms, out);
         if !self.open && !token.is_empty() {
@@ -99,7 +99,7 @@ impl Speaker {
         digits: String,
         session: Input,
         caller_speaks: bool,
-        out: &mut Vec<Sounded>,
+        out: &mut Vec<SpeechEvent>,
     ) {
         self.advance(now_ms, out);
         self.close_back();
@@ -120,7 +120,7 @@ impl Speaker {
         times: u32,
         (session, preemptible): (Input, bool),
         flags: Flags,
-        out: &mut Vec<Sounded>,
+        out: &mut Vec<SpeechEvent>,
     ) {
         self.advance(now_ms, out);
         self.close_back();
@@ -144,7 +144,7 @@ impl Speaker {
         &mut self,
         now_ms: u64,
         by: Input,
-        out: &mut Vec<Sounded>,
+        out: &mut Vec<SpeechEvent>,
     ) -> Option<Cut> {
         self.advance(now_ms, out);
         if !self.may_be_cut(by) {
@@ -158,7 +158,7 @@ impl Speaker {
     }
 
     /// Everything stops: the session or the call is over.
-    pub(crate) fn stop(&mut self, now_ms: u64, out: &mut Vec<Sounded>) {
+    pub(crate) fn stop(&mut self, now_ms: u64, out: &mut Vec<SpeechEvent>) {
         self.advance(now_ms, out);
         if self.sounding() {
             self.stop_front(now_ms, false, out);
@@ -230,11 +230,11 @@ impl Speaker {
     }
 
     /// Lets time pass.
-    pub(crate) fn advance(&mut self, now_ms: u64, out: &mut Vec<Sounded>) {
+    pub(crate) fn advance(&mut self, now_ms: u64, out: &mut Vec<SpeechEvent>) {
         while self.advance_once(now_ms, out) {}
     }
 
-    fn advance_once(&mut self, now_ms: u64, out: &mut Vec<Sounded>) -> bool {
+    fn advance_once(&mut self, now_ms: u64, out: &mut Vec<SpeechEvent>) -> bool {
         let Some(item) = self.queue.front() else {
             if self.sounding() {
                 self.silence(now_ms, out);
@@ -256,7 +256,7 @@ impl Speaker {
             }
             State::Starting { at_ms } if at_ms <= now_ms => {
                 self.sounding_since_ms = at_ms;
-                out.push(Sounded::On { at_ms });
+                out.push(SpeechEvent::Started { at_ms });
                 self.run(at_ms);
                 true
             }
@@ -291,7 +291,7 @@ impl Speaker {
     }
 
     /// The voice has come to a stop it had planned: the end of a clause, an item or the text.
-    fn arrive(&mut self, stop: usize, at_ms: u64, out: &mut Vec<Sounded>) {
+    fn arrive(&mut self, stop: usize, at_ms: u64, out: &mut Vec<SpeechEvent>) {
         let Some(item) = self.queue.front_mut() else { return };
         item.position = stop;
         let over = item.is_over();
@@ -313,7 +313,7 @@ impl Speaker {
     }
 
     /// The front item has been played to its end; the next one follows without a pause.
-    fn finish_front(&mut self, at_ms: u64, out: &mut Vec<Sounded>) {
+    fn finish_front(&mut self, at_ms: u64, out: &mut Vec<SpeechEvent>) {
         self.tell(self.front_position(), at_ms, false, true, out);
         if let Some(item) = self.queue.pop_front()
             && item.is_text()
@@ -339,26 +339,33 @@ impl Speaker {
         self.state = State::Running { since_ms: at_ms, from: item.position };
     }
 
-    fn silence(&mut self, at_ms: u64, out: &mut Vec<Sounded>) {
+    fn silence(&mut self, at_ms: u64, out: &mut Vec<SpeechEvent>) {
         self.quiet_since_ms = at_ms;
         self.state = State::Idle;
-        out.push(Sounded::Off { at_ms });
+        out.push(SpeechEvent::Stopped { at_ms });
     }
 
     /// Reports the front item up to `to`.
-    fn tell(&mut self, to: usize, at_ms: u64, cut: bool, told: bool, out: &mut Vec<Sounded>) {
+    fn tell(&mut self, to: usize, at_ms: u64, cut: bool, told: bool, out: &mut Vec<SpeechEvent>) {
         let Some(item) = self.queue.front_mut() else { return };
         let (kind, text) = item.slice(item.told, to);
         let from_ms = item.told_ms;
         item.told = to;
         item.told_ms = at_ms;
         if !text.is_empty() {
-            out.push(Sounded::Played(Piece { kind, text, from_ms, until_ms: at_ms, cut, told }));
+            out.push(SpeechEvent::Played(Piece {
+                kind,
+                text,
+                from_ms,
+                until_ms: at_ms,
+                cut,
+                told,
+            }));
         }
     }
 
     /// Takes the front item out, reporting what was heard of it.
-    fn stop_front(&mut self, now_ms: u64, told: bool, out: &mut Vec<Sounded>) -> Option<Cut> {
+    fn stop_front(&mut self, now_ms: u64, told: bool, out: &mut Vec<SpeechEvent>) -> Option<Cut> {
         let item = self.queue.front()?;
         let heard = item.word_end(self.position_at(item, now_ms)).max(item.told);
         let (kind, utterance) = item.slice(0, heard);
@@ -374,7 +381,7 @@ impl Speaker {
     }
 
     /// A new talk cycle drops the earlier ones that allow it.
-    fn preempt(&mut self, now_ms: u64, out: &mut Vec<Sounded>) {
+    fn preempt(&mut self, now_ms: u64, out: &mut Vec<SpeechEvent>) {
         let front_goes = self.queue.front().is_some_and(|item| item.preemptible);
         if front_goes && self.sounding() {
             self.stop_front(now_ms, true, out);

@@ -24,7 +24,7 @@ const RULES: Rules = Rules {
     prompt_after_ms: None,
 };
 
-type Events = Vec<(u64, Happened)>;
+type Events = Vec<(u64, LineEvent)>;
 
 fn line(caller: &Caller, rules: Rules) -> Line {
     let mut line = Line::new(caller, PACE, RECOGNITION, 0);
@@ -34,7 +34,7 @@ fn line(caller: &Caller, rules: Rules) -> Line {
 
 fn prompts(events: &Events) -> Vec<(u64, &str)> {
     let prompts = events.iter().filter_map(|(at_ms, event)| match event {
-        Happened::Prompt { text, .. } => Some((*at_ms, text.as_str())),
+        LineEvent::Prompt { text, .. } => Some((*at_ms, text.as_str())),
         _ => None,
     });
     prompts.collect()
@@ -42,7 +42,7 @@ fn prompts(events: &Events) -> Vec<(u64, &str)> {
 
 fn heard(events: &Events) -> String {
     let pieces = events.iter().filter_map(|(_, event)| match event {
-        Happened::Sounded(Sounded::Played(piece)) if piece.kind == Heard::Speech => {
+        LineEvent::Speech(SpeechEvent::Played(piece)) if piece.kind == Heard::Speech => {
             Some(piece.text.as_str())
         }
         _ => None,
@@ -71,7 +71,7 @@ fn an_agent_that_begins_while_the_caller_speaks_is_cut_off_too() {
     let mut events = Vec::new();
     line.text(1_000, "Of course, please.", true, Flags::default(), &mut events);
     line.advance(60_000, &mut events);
-    let cut = events.iter().find(|(_, event)| matches!(event, Happened::Interrupted(_)));
+    let cut = events.iter().find(|(_, event)| matches!(event, LineEvent::Interrupted(_)));
     assert_eq!(cut.map(|(at_ms, _)| *at_ms), Some(1_000 + 330 + 150));
     // 150 ms are two characters.
     assert_eq!(heard(&events), "Of");
@@ -101,8 +101,8 @@ fn hanging_up_loses_what_was_not_reported() {
     line.act(0, LiveAction::Say("I only wanted to".to_owned()), &mut events);
     line.act(500, LiveAction::HangUp, &mut events);
     let after: Vec<_> = events.into_iter().map(|(_, event)| event).skip(1).collect();
-    let lost = Happened::Lost { utterances: 1 };
-    assert_eq!(after, [Happened::CallerStopped, lost, Happened::HungUp]);
+    let lost = LineEvent::Lost { utterances: 1 };
+    assert_eq!(after, [LineEvent::CallerStopped, lost, LineEvent::HungUp]);
 }
 
 #[derive(Debug, Clone)]
@@ -159,7 +159,7 @@ proptest! {
         prop_assert!(!line.speaker.pending());
         prop_assert!(events.windows(2).all(|pair| pair[0].0 <= pair[1].0), "{:?}", events);
         let told: usize = events.iter().map(|(_, event)| match event {
-            Happened::Prompt { utterances, .. } | Happened::Lost { utterances } => *utterances,
+            LineEvent::Prompt { utterances, .. } | LineEvent::Lost { utterances } => *utterances,
             _ => 0,
         }).sum();
         prop_assert_eq!(told, said);

@@ -10,7 +10,7 @@ const PACE: Pace = Pace {
 
 struct Bench {
     speaker: Speaker,
-    out: Vec<Sounded>,
+    out: Vec<SpeechEvent>,
 }
 
 impl Bench {
@@ -40,17 +40,19 @@ impl Bench {
 
     fn played(&self) -> Vec<(u64, u64, &str)> {
         let pieces = self.out.iter().filter_map(|sound| match sound {
-            Sounded::Played(piece) => Some((piece.from_ms, piece.until_ms, piece.text.as_str())),
-            Sounded::On { .. } | Sounded::Off { .. } => None,
+            SpeechEvent::Played(piece) => {
+                Some((piece.from_ms, piece.until_ms, piece.text.as_str()))
+            }
+            SpeechEvent::Started { .. } | SpeechEvent::Stopped { .. } => None,
         });
         pieces.collect()
     }
 
     fn switches(&self) -> Vec<(u64, bool)> {
         let switches = self.out.iter().filter_map(|sound| match sound {
-            Sounded::On { at_ms } => Some((*at_ms, true)),
-            Sounded::Off { at_ms } => Some((*at_ms, false)),
-            Sounded::Played(_) => None,
+            SpeechEvent::Started { at_ms } => Some((*at_ms, true)),
+            SpeechEvent::Stopped { at_ms } => Some((*at_ms, false)),
+            SpeechEvent::Played(_) => None,
         });
         switches.collect()
     }
@@ -160,8 +162,8 @@ fn a_new_cycle_cuts_off_a_preemptible_one_and_its_heard_part_is_reported() {
     let played: Vec<_> = bench.played().iter().map(|piece| piece.2).collect();
     assert_eq!(played, ["One moment", "Done."]);
     assert!(bench.out.iter().all(|sound| match sound {
-        Sounded::Played(piece) => piece.told,
-        Sounded::On { .. } | Sounded::Off { .. } => true,
+        SpeechEvent::Played(piece) => piece.told,
+        SpeechEvent::Started { .. } | SpeechEvent::Stopped { .. } => true,
     }));
 }
 

@@ -61,9 +61,9 @@ pub(crate) struct Piece {
 
 /// What the voice did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Sounded {
-    On { at_ms: u64 },
-    Off { at_ms: u64 },
+pub(crate) enum SpeechEvent {
+    Started { at_ms: u64 },
+    Stopped { at_ms: u64 },
     Played(Piece),
 }
 
