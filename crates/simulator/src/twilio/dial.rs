@@ -5,7 +5,7 @@ use phony_wire::twilio::webhook::{CallStatus, DialResult, DialStatus};
 
 use super::calls::new_sid;
 use super::document::Document;
-use super::leg::{Broken, Leg, Next};
+use super::leg::{Abort, Leg, Next};
 use super::line::Rules;
 use super::network::{Answers, Callee};
 use super::record::Dialled;
@@ -15,7 +15,7 @@ use crate::callers::Caller;
 impl Leg {
     /// Rings the numbers, the first that answers is connected. Whatever ends the caller's leg
     /// meanwhile ends the dialled party's as well, and the action URL is told of both.
-    pub(crate) async fn dial(&mut self, dial: &Dial, document: &Document) -> Result<Next, Broken> {
+    pub(crate) async fn dial(&mut self, dial: &Dial, document: &Document) -> Result<Next, Abort> {
         self.line.set_rules(Rules { interruptible: Input::None, ..Rules::default() });
         let action = dial.options.action.as_ref();
         let action = action.map(|url| document.source(url, dial.options.method.as_deref()));
@@ -28,8 +28,8 @@ impl Leg {
             let rang = self.ring(dial, &number.number, index, &mut result).await;
             let over_ms = self.now_ms();
             self.set_outcome(index, &result.dial_call_status, Some(over_ms));
-            if let Err(broken) = rang {
-                if matches!(broken, Broken::HungUp | Broken::ApiEnded | Broken::TimeLimit)
+            if let Err(abort) = rang {
+                if matches!(abort, Abort::HungUp | Abort::ApiEnded | Abort::TimeLimit)
                     && let Some(action) = &action
                 {
                     // The call is over: nothing comes of the answer.
@@ -37,7 +37,7 @@ impl Leg {
                     self.net.pause(self.cell.clock, self.net.options.timings.action_ms).await;
                     drop(self.fetch("dial-action", action, result.to_form()).await);
                 }
-                return Err(broken);
+                return Err(abort);
             }
             if result.dial_bridged == Some(true) {
                 break;
@@ -54,7 +54,7 @@ impl Leg {
         number: &str,
         index: usize,
         result: &mut DialResult,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), Abort> {
         let callee = self.net.callee(number).unwrap_or_else(|| {
             let default = &self.net.options.callee;
             Callee { caller: Caller::silent(), ..default.clone() }

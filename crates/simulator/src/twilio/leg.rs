@@ -21,7 +21,7 @@ const ENDLESS: u32 = 50;
 
 /// What ends a verb before it is through.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Broken {
+pub(crate) enum Abort {
     HungUp,
     ApiEnded,
     Redirected(Source),
@@ -95,7 +95,7 @@ impl Leg {
     }
 
     /// Keys pressed as soon as the call is answered (`SendDigits`).
-    pub(crate) async fn press_first(&mut self, digits: String) -> Result<(), Broken> {
+    pub(crate) async fn press_first(&mut self, digits: String) -> Result<(), Abort> {
         let now_ms = self.now_ms();
         self.line.digits(now_ms, digits, &mut self.events);
         self.until_quiet().await
@@ -149,7 +149,7 @@ impl Leg {
     }
 
     /// Does what a tick asks for. What happened on the line is left in `events`.
-    pub(crate) fn handle(&mut self, tick: Tick) -> Result<(), Broken> {
+    pub(crate) fn handle(&mut self, tick: Tick) -> Result<(), Abort> {
         let now_ms = self.now_ms();
         match tick {
             Tick::Time => self.line.advance(now_ms, &mut self.events),
@@ -158,17 +158,17 @@ impl Leg {
                 self.live = None;
                 self.line.act(now_ms, LiveAction::HangUp, &mut self.events);
             }
-            Tick::Control(Control::Complete | Control::Cancel) => return Err(Broken::ApiEnded),
-            Tick::Control(Control::DropSocket) => return Err(Broken::SocketLost),
-            Tick::Control(Control::Redirect(source)) => return Err(Broken::Redirected(source)),
+            Tick::Control(Control::Complete | Control::Cancel) => return Err(Abort::ApiEnded),
+            Tick::Control(Control::DropSocket) => return Err(Abort::SocketLost),
+            Tick::Control(Control::Redirect(source)) => return Err(Abort::Redirected(source)),
             Tick::Control(Control::TimeLimit { seconds }) => {
                 let from_ms = self.cell.look(|record| record.answered_ms).unwrap_or(now_ms);
                 self.limit_ms = Some(from_ms + seconds * 1000);
             }
-            Tick::Stopped => return Err(Broken::Stopped),
+            Tick::Stopped => return Err(Abort::Stopped),
         }
         if self.limit_ms.is_some_and(|limit_ms| limit_ms <= now_ms) {
-            return Err(Broken::TimeLimit);
+            return Err(Abort::TimeLimit);
         }
         Ok(())
     }
@@ -257,16 +257,16 @@ impl Leg {
         self.tell(LiveEvent::Ended);
     }
 
-    /// What a broken verb leads to.
-    pub(crate) async fn after(&mut self, broken: Broken) -> Next {
-        match broken {
-            Broken::HungUp => Next::Over(End::FarEndHungUp),
-            Broken::ApiEnded => Next::Over(End::ApiEnded),
-            Broken::TimeLimit => Next::Over(End::TimeLimit),
-            Broken::Stopped => Next::Over(End::NetworkStopped),
+    /// What a abort verb leads to.
+    pub(crate) async fn after(&mut self, abort: Abort) -> Next {
+        match abort {
+            Abort::HungUp => Next::Over(End::FarEndHungUp),
+            Abort::ApiEnded => Next::Over(End::ApiEnded),
+            Abort::TimeLimit => Next::Over(End::TimeLimit),
+            Abort::Stopped => Next::Over(End::NetworkStopped),
             // There was none to lose.
-            Broken::SocketLost => Next::Verb,
-            Broken::Redirected(source) => self.go_to("redirect", &source, Form::default()).await,
+            Abort::SocketLost => Next::Verb,
+            Abort::Redirected(source) => self.go_to("redirect", &source, Form::default()).await,
         }
     }
 
@@ -298,7 +298,7 @@ impl Leg {
                 Verb::Dial(dial) => match self.dial(dial, document).await {
                     Ok(Next::Verb) => Ok(()),
                     Ok(next @ (Next::Document(_) | Next::Over(_))) => return next,
-                    Err(broken) => Err(broken),
+                    Err(abort) => Err(abort),
                 },
                 Verb::Say(say) => self.say(&say.text, say.options.times).await,
                 Verb::Play(play) => self.play(play, document).await,
@@ -314,8 +314,8 @@ impl Leg {
                 Verb::StartRecording(_) => Ok(()),
             };
             self.settled = true;
-            if let Err(broken) = done {
-                return self.after(broken).await;
+            if let Err(abort) = done {
+                return self.after(abort).await;
             }
         }
         Next::Verb
@@ -334,7 +334,7 @@ impl Leg {
         }
     }
 
-    async fn say(&mut self, text: &str, times: Option<u32>) -> Result<(), Broken> {
+    async fn say(&mut self, text: &str, times: Option<u32>) -> Result<(), Abort> {
         for _ in 0..repetitions(times) {
             let now_ms = self.now_ms();
             self.line.set_rules(Rules { interruptible: Input::None, ..Rules::default() });
@@ -344,7 +344,7 @@ impl Leg {
         Ok(())
     }
 
-    async fn play(&mut self, play: &Play, document: &Document) -> Result<(), Broken> {
+    async fn play(&mut self, play: &Play, document: &Document) -> Result<(), Abort> {
         let now_ms = self.now_ms();
         self.line.set_rules(Rules { interruptible: Input::None, ..Rules::default() });
         if let Some(digits) = &play.digits {
@@ -357,7 +357,7 @@ impl Leg {
         self.until_quiet().await
     }
 
-    async fn until_quiet(&mut self) -> Result<(), Broken> {
+    async fn until_quiet(&mut self) -> Result<(), Abort> {
         loop {
             self.check()?;
             if !self.line.speaker.pending() {
@@ -368,7 +368,7 @@ impl Leg {
         }
     }
 
-    pub(crate) async fn until(&mut self, until_ms: u64) -> Result<(), Broken> {
+    pub(crate) async fn until(&mut self, until_ms: u64) -> Result<(), Abort> {
         while self.now_ms() < until_ms {
             let tick = self.tick(Some(until_ms)).await;
             self.handle(tick)?;
@@ -378,10 +378,10 @@ impl Leg {
     }
 
     /// Settles what happened; the caller may have hung up.
-    fn check(&mut self) -> Result<(), Broken> {
+    fn check(&mut self) -> Result<(), Abort> {
         let events = self.settle();
         if events.iter().any(|(_, event)| *event == LineEvent::HungUp) {
-            return Err(Broken::HungUp);
+            return Err(Abort::HungUp);
         }
         Ok(())
     }

@@ -12,7 +12,7 @@ use phony_wire::twilio::webhook::{CallStatus, SessionEnd, SessionStatus};
 use tokio_tungstenite::tungstenite::{self, Message};
 
 use super::calls::{Source, new_sid};
-use super::leg::{Broken, Leg, Next};
+use super::leg::{Abort, Leg, Next};
 use super::line::{LineEvent, Rules};
 use super::record::{End, Frame, Sender, Session};
 use super::socket::{self, Socket, TIMEOUT};
@@ -33,7 +33,7 @@ struct Over {
     handoff_data: Option<String>,
     close_code: u16,
     /// What ended it, if that was not the session itself.
-    broken: Option<Broken>,
+    abort: Option<Abort>,
 }
 
 /// What the session subscribes to, and how it speaks.
@@ -63,9 +63,9 @@ impl Leg {
         self.line.silence_agent(now_ms, &mut self.events);
         self.line.set_rules(Rules::default());
         if self.hung_up() {
-            over.broken = Some(Broken::HungUp);
+            over.abort = Some(Abort::HungUp);
         }
-        if matches!(over.broken, Some(Broken::HungUp | Broken::ApiEnded | Broken::TimeLimit)) {
+        if matches!(over.abort, Some(Abort::HungUp | Abort::ApiEnded | Abort::TimeLimit)) {
             self.cell.set_status(&CallStatus::Completed);
         }
         socket::close(&mut socket, over.close_code).await;
@@ -81,13 +81,13 @@ impl Leg {
         session_id: &str,
         began_ms: u64,
     ) -> Next {
-        let broken = over.broken;
-        if matches!(broken, Some(Broken::Redirected(_) | Broken::Stopped)) {
-            return self.after(broken.unwrap_or(Broken::Stopped)).await;
+        let abort = over.abort;
+        if matches!(abort, Some(Abort::Redirected(_) | Abort::Stopped)) {
+            return self.after(abort.unwrap_or(Abort::Stopped)).await;
         }
         let Some(action) = action else {
-            return match broken {
-                Some(broken) => self.after(broken).await,
+            return match abort {
+                Some(abort) => self.after(abort).await,
                 None => Next::Verb,
             };
         };
@@ -101,10 +101,10 @@ impl Leg {
             ..SessionEnd::default()
         };
         self.net.pause(self.cell.clock, self.net.options.timings.action_ms).await;
-        if let Some(broken) = broken {
+        if let Some(abort) = abort {
             // The call is over: the answer is read, and not followed.
             drop(self.fetch("action", &action, end.to_form()).await);
-            return self.after(broken).await;
+            return self.after(abort).await;
         }
         self.go_to("action", &action, end.to_form()).await
     }
@@ -125,8 +125,8 @@ impl Leg {
             tokio::select! {
                 biased;
                 tick = self.tick(None) => {
-                    if let Err(broken) = self.handle(tick) {
-                        return Over::broken(broken);
+                    if let Err(abort) = self.handle(tick) {
+                        return Over::aborted(abort);
                     }
                 }
                 frame = socket.next() => {
@@ -172,7 +172,7 @@ impl Leg {
     async fn flush(&mut self, socket: &mut Socket, terms: &Terms) -> Option<Over> {
         for (_, event) in self.settle() {
             if event == LineEvent::HungUp {
-                return Some(Over::broken(Broken::HungUp));
+                return Some(Over::aborted(Abort::HungUp));
             }
             if let Some(frame) = terms.frame(event)
                 && let Err(over) = self.send(socket, &frame).await
@@ -242,7 +242,7 @@ impl Leg {
                     error: None,
                     handoff_data: handoff_data.map(Into::into),
                     close_code: 1000,
-                    broken: None,
+                    abort: None,
                 });
             }
         }
@@ -328,7 +328,7 @@ impl Over {
             error: Some((code, text)),
             handoff_data: None,
             close_code,
-            broken: None,
+            abort: None,
         }
     }
 
@@ -336,19 +336,19 @@ impl Over {
         Self::failed(SOCKET_ENDED, "Websocket ended", 1006)
     }
 
-    fn broken(broken: Broken) -> Self {
-        let mut over = match broken {
-            Broken::SocketLost => return Self::dropped(),
-            Broken::TimeLimit => Self::failed(TOO_LONG, "Maximum call duration reached", 1000),
-            Broken::HungUp | Broken::ApiEnded | Broken::Redirected(_) | Broken::Stopped => Self {
+    fn aborted(abort: Abort) -> Self {
+        let mut over = match abort {
+            Abort::SocketLost => return Self::dropped(),
+            Abort::TimeLimit => Self::failed(TOO_LONG, "Maximum call duration reached", 1000),
+            Abort::HungUp | Abort::ApiEnded | Abort::Redirected(_) | Abort::Stopped => Self {
                 status: SessionStatus::Completed,
                 error: None,
                 handoff_data: None,
                 close_code: 1000,
-                broken: None,
+                abort: None,
             },
         };
-        over.broken = Some(broken);
+        over.abort = Some(abort);
         over
     }
 }

@@ -180,9 +180,9 @@ async fn wait(
 /// The answered call: digits first, then detection, then the TwiML.
 async fn talk(leg: &mut Leg, create: &CreateCall, callee: &Callee) -> End {
     if let Some(digits) = create.send_digits.as_ref().filter(|digits| !digits.is_empty())
-        && let Err(broken) = leg.press_first(digits.clone()).await
+        && let Err(abort) = leg.press_first(digits.clone()).await
     {
-        return match leg.after(broken).await {
+        return match leg.after(abort).await {
             Next::Over(end) => end,
             Next::Document(document) => leg.follow(document).await,
             Next::Verb => End::TwimlEnded,
