@@ -26,7 +26,7 @@ const TOO_LONG: u32 = 64_104;
 const SOCKET_ENDED: u32 = 64_105;
 
 /// How a session ended, and what that does to the call.
-struct Over {
+struct SessionOutcome {
     status: SessionStatus,
     /// Code and text of the error, if it failed.
     error: Option<(u32, &'static str)>,
@@ -37,7 +37,7 @@ struct Over {
 }
 
 /// What the session subscribes to, and how it speaks.
-struct Terms {
+struct Subscription {
     speaker_events: bool,
     tokens_played: bool,
     language: String,
@@ -52,36 +52,36 @@ impl Leg {
         let url = relay.url.as_str();
         let Ok(mut socket) = socket::open(&self.net, url).await else {
             self.note_session(&session_id, url);
-            self.note_over(&Over::failed(SOCKET_REFUSED, "Unable to connect", 1006));
+            self.note_outcome(&SessionOutcome::failed(SOCKET_REFUSED, "Unable to connect", 1006));
             return Next::Over(End::RelayRefused);
         };
         self.note_session(&session_id, url);
         let began_ms = self.now_ms();
-        let mut over = self.hold(&mut socket, relay, &session_id).await;
+        let mut outcome = self.hold(&mut socket, relay, &session_id).await;
         self.settled = true;
         let now_ms = self.now_ms();
         self.line.silence_agent(now_ms, &mut self.events);
         self.line.set_rules(Rules::default());
         if self.hung_up() {
-            over.abort = Some(Abort::HungUp);
+            outcome.abort = Some(Abort::HungUp);
         }
-        if matches!(over.abort, Some(Abort::HungUp | Abort::ApiEnded | Abort::TimeLimit)) {
+        if matches!(outcome.abort, Some(Abort::HungUp | Abort::ApiEnded | Abort::TimeLimit)) {
             self.cell.set_status(&CallStatus::Completed);
         }
-        socket::close(&mut socket, over.close_code).await;
+        socket::close(&mut socket, outcome.close_code).await;
         drop(socket);
-        self.note_over(&over);
-        self.next(over, action, &session_id, began_ms).await
+        self.note_outcome(&outcome);
+        self.next(outcome, action, &session_id, began_ms).await
     }
 
     async fn next(
         &mut self,
-        over: Over,
+        outcome: SessionOutcome,
         action: Option<Source>,
         session_id: &str,
         began_ms: u64,
     ) -> Next {
-        let abort = over.abort;
+        let abort = outcome.abort;
         if matches!(abort, Some(Abort::Redirected(_) | Abort::Stopped)) {
             return self.after(abort.unwrap_or(Abort::Stopped)).await;
         }
@@ -93,45 +93,50 @@ impl Leg {
         };
         let end = SessionEnd {
             session_id: session_id.to_owned(),
-            session_status: over.status,
+            session_status: outcome.status,
             session_duration_s: Some(self.now_ms().saturating_sub(began_ms) / 1000),
-            handoff_data: over.handoff_data.unwrap_or_default(),
-            error_code: over.error.map(|(code, _)| code.to_string()).unwrap_or_default(),
-            error_message: over.error.map(|(_, text)| text.to_owned()).unwrap_or_default(),
+            handoff_data: outcome.handoff_data.unwrap_or_default(),
+            error_code: outcome.error.map(|(code, _)| code.to_string()).unwrap_or_default(),
+            error_message: outcome.error.map(|(_, text)| text.to_owned()).unwrap_or_default(),
             ..SessionEnd::default()
         };
         self.net.pause(self.cell.clock, self.net.options.timings.action_ms).await;
         if let Some(abort) = abort {
-            // The call is over: the answer is read, and not followed.
+            // The call is outcome: the answer is read, and not followed.
             drop(self.fetch("action", &action, end.to_form()).await);
             return self.after(abort).await;
         }
         self.go_to("action", &action, end.to_form()).await
     }
 
-    async fn hold(&mut self, socket: &mut Socket, relay: &Relay, session_id: &str) -> Over {
+    async fn hold(
+        &mut self,
+        socket: &mut Socket,
+        relay: &Relay,
+        session_id: &str,
+    ) -> SessionOutcome {
         let options = &relay.options;
-        let mut terms = Terms::of(options);
+        let mut subscription = Subscription::of(options);
         let setup = self.setup(relay, session_id);
-        if let Err(over) = self.send(socket, &FromTwilio::Setup(Box::new(setup))).await {
-            return over;
+        if let Err(outcome) = self.send(socket, &FromTwilio::Setup(Box::new(setup))).await {
+            return outcome;
         }
         self.greet(options);
         self.line.set_rules(rules(options));
         loop {
-            if let Some(over) = self.flush(socket, &terms).await {
-                return over;
+            if let Some(outcome) = self.flush(socket, &subscription).await {
+                return outcome;
             }
             tokio::select! {
                 biased;
                 tick = self.tick(None) => {
                     if let Err(abort) = self.handle(tick) {
-                        return Over::aborted(abort);
+                        return SessionOutcome::aborted(abort);
                     }
                 }
                 frame = socket.next() => {
-                    if let Some(over) = self.receive(socket, &mut terms, frame).await {
-                        return over;
+                    if let Some(outcome) = self.receive(socket, &mut subscription, frame).await {
+                        return outcome;
                     }
                 }
             }
@@ -169,15 +174,19 @@ impl Leg {
     }
 
     /// Tells the application what happened on the line.
-    async fn flush(&mut self, socket: &mut Socket, terms: &Terms) -> Option<Over> {
+    async fn flush(
+        &mut self,
+        socket: &mut Socket,
+        subscription: &Subscription,
+    ) -> Option<SessionOutcome> {
         for (_, event) in self.settle() {
             if event == LineEvent::HungUp {
-                return Some(Over::aborted(Abort::HungUp));
+                return Some(SessionOutcome::aborted(Abort::HungUp));
             }
-            if let Some(frame) = terms.frame(event)
-                && let Err(over) = self.send(socket, &frame).await
+            if let Some(frame) = subscription.frame(event)
+                && let Err(outcome) = self.send(socket, &frame).await
             {
-                return Some(over);
+                return Some(outcome);
             }
         }
         None
@@ -186,37 +195,41 @@ impl Leg {
     async fn receive(
         &mut self,
         socket: &mut Socket,
-        terms: &mut Terms,
+        subscription: &mut Subscription,
         frame: Option<Result<Message, tungstenite::Error>>,
-    ) -> Option<Over> {
+    ) -> Option<SessionOutcome> {
         let text = match frame {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Binary(bytes))) => {
                 let shown = format!("<{} bytes of binary data>", bytes.len());
                 self.note_frame(Sender::Application, &shown);
-                return self.bad_frame(socket, terms, &shown).await;
+                return self.bad_frame(socket, subscription, &shown).await;
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {
                 // The answer to a ping leaves with the next flush.
                 let flushed = tokio::time::timeout(TIMEOUT, socket.flush()).await;
-                return (!matches!(flushed, Ok(Ok(())))).then(Over::dropped);
+                return (!matches!(flushed, Ok(Ok(())))).then(SessionOutcome::dropped);
             }
             Some(Ok(Message::Close(close))) => {
                 let code = close.map_or(1005, |close| close.code.into());
-                return Some(Over::failed(SOCKET_ENDED, "Websocket ended", code));
+                return Some(SessionOutcome::failed(SOCKET_ENDED, "Websocket ended", code));
             }
-            Some(Err(_)) | None => return Some(Over::dropped()),
+            Some(Err(_)) | None => return Some(SessionOutcome::dropped()),
         };
         self.note_frame(Sender::Application, &text);
         let Ok(frame) = ToTwilio::parse(&text) else {
-            return self.bad_frame(socket, terms, &text).await;
+            return self.bad_frame(socket, subscription, &text).await;
         };
-        terms.bad_frames = 0;
-        self.obey(frame, terms)
+        subscription.bad_frames = 0;
+        self.perform(frame, subscription)
     }
 
     /// Does what a frame of the application says.
-    fn obey(&mut self, frame: ToTwilio<'_>, terms: &mut Terms) -> Option<Over> {
+    fn perform(
+        &mut self,
+        frame: ToTwilio<'_>,
+        subscription: &mut Subscription,
+    ) -> Option<SessionOutcome> {
         let now_ms = self.now_ms();
         match frame {
             ToTwilio::Text { token, last, interruptible, preemptible, .. } => {
@@ -233,11 +246,11 @@ impl Leg {
             }
             ToTwilio::Language { transcription_language, .. } => {
                 if let Some(language) = transcription_language {
-                    terms.language = language.into_owned();
+                    subscription.language = language.into_owned();
                 }
             }
             ToTwilio::End { handoff_data } => {
-                return Some(Over {
+                return Some(SessionOutcome {
                     status: SessionStatus::Ended,
                     error: None,
                     handoff_data: handoff_data.map(Into::into),
@@ -253,25 +266,25 @@ impl Leg {
     async fn bad_frame(
         &mut self,
         socket: &mut Socket,
-        terms: &mut Terms,
+        subscription: &mut Subscription,
         shown: &str,
-    ) -> Option<Over> {
-        terms.bad_frames += 1;
+    ) -> Option<SessionOutcome> {
+        subscription.bad_frames += 1;
         let description = format!("Invalid message received, code: 64107, {shown}");
-        if let Err(over) = self.send(socket, &FromTwilio::Error { description }).await {
-            return Some(over);
+        if let Err(outcome) = self.send(socket, &FromTwilio::Error { description }).await {
+            return Some(outcome);
         }
-        (terms.bad_frames >= MOST_BAD_FRAMES)
-            .then(|| Over::failed(SOCKET_ENDED, "Websocket ended", 1007))
+        (subscription.bad_frames >= MOST_BAD_FRAMES)
+            .then(|| SessionOutcome::failed(SOCKET_ENDED, "Websocket ended", 1007))
     }
 
-    async fn send(&self, socket: &mut Socket, frame: &FromTwilio) -> Result<(), Over> {
+    async fn send(&self, socket: &mut Socket, frame: &FromTwilio) -> Result<(), SessionOutcome> {
         let json = frame.to_json();
         self.note_frame(Sender::Twilio, &json);
         let sending = socket.send(Message::text(json));
         match tokio::time::timeout(TIMEOUT, sending).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(Over::dropped()),
+            Ok(Err(_)) | Err(_) => Err(SessionOutcome::dropped()),
         }
     }
 
@@ -302,15 +315,15 @@ impl Leg {
         self.net.changed.notify_waiters();
     }
 
-    fn note_over(&self, over: &Over) {
+    fn note_outcome(&self, outcome: &SessionOutcome) {
         let now_ms = self.now_ms();
         self.cell.note(|record| {
             if let Some(session) = record.sessions.last_mut() {
                 session.ended_ms = Some(now_ms);
-                session.status = Some(over.status.as_str().to_owned());
-                session.error_code = over.error.map(|(code, _)| code);
-                session.close_code = Some(over.close_code);
-                session.handoff_data.clone_from(&over.handoff_data);
+                session.status = Some(outcome.status.as_str().to_owned());
+                session.error_code = outcome.error.map(|(code, _)| code);
+                session.close_code = Some(outcome.close_code);
+                session.handoff_data.clone_from(&outcome.handoff_data);
             }
         });
     }
@@ -321,7 +334,7 @@ impl Leg {
     }
 }
 
-impl Over {
+impl SessionOutcome {
     fn failed(code: u32, text: &'static str, close_code: u16) -> Self {
         Self {
             status: SessionStatus::Failed,
@@ -337,7 +350,7 @@ impl Over {
     }
 
     fn aborted(abort: Abort) -> Self {
-        let mut over = match abort {
+        let mut outcome = match abort {
             Abort::SocketLost => return Self::dropped(),
             Abort::TimeLimit => Self::failed(TOO_LONG, "Maximum call duration reached", 1000),
             Abort::HungUp | Abort::ApiEnded | Abort::Redirected(_) | Abort::Stopped => Self {
@@ -348,12 +361,12 @@ impl Over {
                 abort: None,
             },
         };
-        over.abort = Some(abort);
-        over
+        outcome.abort = Some(abort);
+        outcome
     }
 }
 
-impl Terms {
+impl Subscription {
     fn of(options: &RelayOptions) -> Self {
         let events = options.events.as_deref().unwrap_or_default();
         let debug = options.debug.as_deref().unwrap_or_default();
