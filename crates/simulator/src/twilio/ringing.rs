@@ -36,7 +36,7 @@ struct Callbacks {
 }
 
 /// What came of ringing.
-enum Rang {
+enum RingOutcome {
     Answered,
     Over(End, Option<u64>),
 }
@@ -97,10 +97,10 @@ pub(crate) async fn outbound(
     let mut callbacks = Callbacks::of(&create);
     cell.set_status(&CallStatus::Initiated);
     callbacks.tell(&net, &cell, "initiated", None);
-    let rang = ring(&net, &cell, &mut control, &create, &callee, &mut callbacks).await;
-    let (end, sip_code) = match rang {
-        Rang::Over(end, sip_code) => (end, sip_code),
-        Rang::Answered => {
+    let outcome = ring(&net, &cell, &mut control, &create, &callee, &mut callbacks).await;
+    let (end, sip_code) = match outcome {
+        RingOutcome::Over(end, sip_code) => (end, sip_code),
+        RingOutcome::Answered => {
             cell.set_status(&CallStatus::InProgress);
             callbacks.tell(&net, &cell, "answered", Some(200));
             let fallback = create.fallback_url.clone();
@@ -129,7 +129,7 @@ async fn ring(
     create: &CreateCall,
     callee: &Callee,
     callbacks: &mut Callbacks,
-) -> Rang {
+) -> RingOutcome {
     if let Some(over) = wait(net, cell, control, DIALLING_MS).await {
         return over;
     }
@@ -138,21 +138,21 @@ async fn ring(
         cell.set_status(&CallStatus::Ringing);
         callbacks.tell(net, cell, "ringing", Some(180));
     }
-    let (rings_ms, rang) = match callee.answers {
+    let (rings_ms, outcome) = match callee.answers {
         Answers::Person { after_ms } | Answers::Machine { after_ms, .. }
             if after_ms <= timeout_ms =>
         {
-            (after_ms, Rang::Answered)
+            (after_ms, RingOutcome::Answered)
         }
         Answers::Person { .. } | Answers::Machine { .. } | Answers::Nobody => {
-            (timeout_ms, Rang::Over(End::NoAnswer, Some(487)))
+            (timeout_ms, RingOutcome::Over(End::NoAnswer, Some(487)))
         }
-        Answers::Busy => (REFUSED_MS, Rang::Over(End::Busy, Some(486))),
+        Answers::Busy => (REFUSED_MS, RingOutcome::Over(End::Busy, Some(486))),
         Answers::Fails { sip_code } => {
-            (REFUSED_MS, Rang::Over(End::CouldNotConnect, Some(sip_code)))
+            (REFUSED_MS, RingOutcome::Over(End::CouldNotConnect, Some(sip_code)))
         }
     };
-    wait(net, cell, control, rings_ms).await.unwrap_or(rang)
+    wait(net, cell, control, rings_ms).await.unwrap_or(outcome)
 }
 
 /// Waits before the call is answered; over if the API gives up or the network stops.
@@ -161,15 +161,15 @@ async fn wait(
     cell: &CallCell,
     control: &mut mpsc::Receiver<Control>,
     for_ms: u64,
-) -> Option<Rang> {
+) -> Option<RingOutcome> {
     let until_ms = cell.clock.now_ms() + for_ms;
     loop {
         tokio::select! {
             biased;
-            () = net.stop.cancelled() => return Some(Rang::Over(End::NetworkStopped, None)),
+            () = net.stop.cancelled() => return Some(RingOutcome::Over(End::NetworkStopped, None)),
             Some(wish) = control.recv() => {
                 if matches!(wish, Control::Complete | Control::Cancel) {
-                    return Some(Rang::Over(End::Canceled, Some(487)));
+                    return Some(RingOutcome::Over(End::Canceled, Some(487)));
                 }
             }
             () = cell.clock.sleep_until(Some(until_ms)) => return None,
