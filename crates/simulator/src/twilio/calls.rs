@@ -67,7 +67,7 @@ impl CallCell {
     }
 
     /// Changes the record and tells whoever waits for a change.
-    pub(crate) fn note(&self, change: impl FnOnce(&mut CallRecord)) {
+    pub(crate) fn update(&self, change: impl FnOnce(&mut CallRecord)) {
         change(&mut lock(&self.record));
         self.changed.notify_waiters();
     }
@@ -76,12 +76,12 @@ impl CallCell {
         lock(&self.record).clone()
     }
 
-    pub(crate) fn look<T>(&self, at: impl FnOnce(&CallRecord) -> T) -> T {
+    pub(crate) fn read<T>(&self, at: impl FnOnce(&CallRecord) -> T) -> T {
         at(&lock(&self.record))
     }
 
     pub(crate) fn status(&self) -> CallStatus {
-        self.look(|record| CallStatus::parse(&record.status))
+        self.read(|record| CallStatus::parse(&record.status))
     }
 
     pub(crate) fn set_status(&self, status: &CallStatus) {
@@ -95,7 +95,7 @@ impl CallCell {
                 dates.ended.get_or_insert_with(clock::date);
             }
         }
-        self.note(|record| {
+        self.update(|record| {
             status.as_str().clone_into(&mut record.status);
             if *status == CallStatus::InProgress {
                 record.answered_ms.get_or_insert(now_ms);
@@ -110,7 +110,7 @@ impl CallCell {
     /// Length of the call so far or in all, in seconds of the call's time, rounded up.
     pub(crate) fn duration_s(&self) -> u64 {
         let now_ms = self.clock.now_ms();
-        self.look(|record| {
+        self.read(|record| {
             let Some(answered_ms) = record.answered_ms else { return 0 };
             record.ended_ms.unwrap_or(now_ms).saturating_sub(answered_ms).div_ceil(1000)
         })
@@ -129,7 +129,7 @@ impl CallCell {
         let status = Some(self.status()).filter(|status| *status != CallStatus::Initiated);
         let status = status.unwrap_or(CallStatus::Queued);
         let duration = status.is_final().then(|| self.duration_s());
-        self.look(|record| Call {
+        self.read(|record| Call {
             sid: record.sid.clone(),
             account_sid: account_sid.to_owned(),
             to: record.to.clone(),

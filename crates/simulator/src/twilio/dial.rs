@@ -89,12 +89,12 @@ impl Leg {
             outcome: "ringing".to_owned(),
             over_ms: None,
         };
-        self.cell.note(|record| record.dialled.push(dialled));
-        self.cell.look(|record| record.dialled.len() - 1)
+        self.cell.update(|record| record.dialled.push(dialled));
+        self.cell.read(|record| record.dialled.len() - 1)
     }
 
     fn set_outcome(&self, index: usize, outcome: &DialStatus, over_ms: Option<u64>) {
-        self.cell.note(|record| {
+        self.cell.update(|record| {
             if let Some(dialled) = record.dialled.get_mut(index) {
                 outcome.as_str().clone_into(&mut dialled.outcome);
                 dialled.over_ms = over_ms;

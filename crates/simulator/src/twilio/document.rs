@@ -55,7 +55,7 @@ pub(crate) async fn fetch(
         Twiml::parse(&answer.body)
     };
     let unknown = parsed.as_ref().map(|parsed| parsed.unknown.clone());
-    cell.note(|record| {
+    cell.update(|record| {
         let Some(webhook) = record.webhooks.iter_mut().rev().find(|w| w.purpose == purpose) else {
             return;
         };

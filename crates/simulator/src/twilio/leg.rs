@@ -162,7 +162,7 @@ impl Leg {
             Tick::Control(Control::DropSocket) => return Err(Abort::SocketLost),
             Tick::Control(Control::Redirect(source)) => return Err(Abort::Redirected(source)),
             Tick::Control(Control::TimeLimit { seconds }) => {
-                let from_ms = self.cell.look(|record| record.answered_ms).unwrap_or(now_ms);
+                let from_ms = self.cell.read(|record| record.answered_ms).unwrap_or(now_ms);
                 self.limit_ms = Some(from_ms + seconds * 1000);
             }
             Tick::Stopped => return Err(Abort::Stopped),
@@ -180,7 +180,7 @@ impl Leg {
         if events.is_empty() {
             return events;
         }
-        self.cell.note(|record| {
+        self.cell.update(|record| {
             for (at_ms, event) in &events {
                 match event {
                     LineEvent::Speech(SpeechEvent::Played(piece)) => {
@@ -283,7 +283,7 @@ impl Leg {
 
     /// The state of the call, as `setup` spells it.
     pub(crate) fn setup_status(&self) -> String {
-        let first = !self.settled && self.cell.look(|record| record.direction == "inbound");
+        let first = !self.settled && self.cell.read(|record| record.direction == "inbound");
         let status = if first { CallStatus::Ringing } else { CallStatus::InProgress };
         status.as_str().to_uppercase().replace('-', "_")
     }

@@ -303,7 +303,7 @@ impl TwilioRunning {
                 let changed = cell.changed.notified();
                 tokio::pin!(changed);
                 changed.as_mut().enable();
-                if cell.look(&wanted) {
+                if cell.read(&wanted) {
                     return cell.record();
                 }
                 changed.await;

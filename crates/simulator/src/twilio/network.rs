@@ -126,7 +126,7 @@ impl Network {
 
     /// The parameters that every voice webhook has.
     pub(crate) fn voice_request(&self, cell: &CallCell) -> VoiceRequest {
-        cell.look(|record| VoiceRequest {
+        cell.read(|record| VoiceRequest {
             call_sid: record.sid.clone(),
             account_sid: self.options.account_sid.clone(),
             from: record.from.clone(),
@@ -187,7 +187,7 @@ impl Network {
                 None
             }
         };
-        cell.note(|record| record.webhooks.push(webhook));
+        cell.update(|record| record.webhooks.push(webhook));
         self.changed.notify_waiters();
         usable
     }

@@ -144,7 +144,7 @@ impl Leg {
     }
 
     fn setup(&self, relay: &Relay, session_id: &str) -> Setup {
-        let (from, to, outbound) = self.cell.look(|record| {
+        let (from, to, outbound) = self.cell.read(|record| {
             (record.from.clone(), record.to.clone(), record.direction.starts_with("outbound"))
         });
         Setup {
@@ -296,7 +296,7 @@ impl Leg {
             let at_ms = self.now_ms();
             let clock_us = self.cell.clock.clock_us();
             let frame = Frame { at_ms, clock_us, from, text: text.to_owned() };
-            self.cell.note(|record| record.frames.push(frame));
+            self.cell.update(|record| record.frames.push(frame));
         }
     }
 
@@ -311,13 +311,13 @@ impl Leg {
             close_code: None,
             handoff_data: None,
         };
-        self.cell.note(|record| record.sessions.push(session));
+        self.cell.update(|record| record.sessions.push(session));
         self.net.changed.notify_waiters();
     }
 
     fn note_outcome(&self, outcome: &SessionOutcome) {
         let now_ms = self.now_ms();
-        self.cell.note(|record| {
+        self.cell.update(|record| {
             if let Some(session) = record.sessions.last_mut() {
                 session.ended_ms = Some(now_ms);
                 session.status = Some(outcome.status.as_str().to_owned());

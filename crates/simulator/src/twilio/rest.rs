@@ -267,7 +267,7 @@ async fn list_calls(
     let before = form.get("StartTime<").and_then(instant);
     let cells: Vec<_> = lock(&net.calls).oldest_first().rev().cloned().collect();
     let found = cells.iter().filter(|cell| {
-        let (from, to) = cell.look(|record| (record.from.clone(), record.to.clone()));
+        let (from, to) = cell.read(|record| (record.from.clone(), record.to.clone()));
         filter.to.as_ref().is_none_or(|wanted| *wanted == to)
             && filter.from.as_ref().is_none_or(|wanted| *wanted == from)
             && filter.status.as_ref().is_none_or(|wanted| cell.status().as_str() == wanted)

@@ -197,7 +197,7 @@ async fn talk(leg: &mut Leg, create: &CreateCall, callee: &Callee) -> End {
         } else {
             // The TwiML waits for the result.
             leg.net.pause(leg.cell.clock, detected_ms).await;
-            leg.cell.note(|record| record.answered_by = Some(kind.as_str().to_owned()));
+            leg.cell.update(|record| record.answered_by = Some(kind.as_str().to_owned()));
             let view = VoiceRequest {
                 answered_by: kind,
                 machine_detection_ms: Some(detected_ms),
@@ -248,7 +248,7 @@ fn tell_amd(
             () = net.stop.cancelled() => return,
             () = cell.clock.sleep(detected_ms) => {}
         }
-        cell.note(|record| record.answered_by = Some(kind.as_str().to_owned()));
+        cell.update(|record| record.answered_by = Some(kind.as_str().to_owned()));
         let result = AmdResult {
             call_sid: cell.sid.clone(),
             account_sid: net.options.account_sid.clone(),
@@ -291,7 +291,7 @@ async fn finish(
             }
         }
     }
-    cell.note(|record| record.end = Some(end));
+    cell.update(|record| record.end = Some(end));
     lock(&net.calls).retire(&cell.sid, net.options.keep_calls);
     net.changed.notify_waiters();
 }
@@ -340,7 +340,7 @@ impl Callbacks {
             sip_response_code: sip,
             callback_source: "call-progress-events".to_owned(),
             answered_by: cell
-                .look(|record| record.answered_by.as_deref().map(AnsweredBy::parse))
+                .read(|record| record.answered_by.as_deref().map(AnsweredBy::parse))
                 .unwrap_or_default(),
             ..CallStatusUpdate::default()
         };
