@@ -363,7 +363,7 @@ impl Driver {
 
 /// What a recogniser makes of it: marks taken out, blanks joined. Empty for noise.
 #[must_use]
-pub fn words_of(text: &str) -> String {
+pub fn spoken_words(text: &str) -> String {
     let is_mark = |word: &&str| {
         (word.starts_with('[') && word.ends_with(']'))
             || (word.starts_with('<') && word.ends_with('>'))
@@ -400,9 +400,9 @@ mod tests {
 
     #[test]
     fn marks_are_not_words() {
-        assert_eq!(words_of("[noise] hi my  name is <unk> linda"), "hi my name is linda");
-        assert_eq!(words_of("[noise] <unk>"), "");
-        assert_eq!(words_of(""), "");
+        assert_eq!(spoken_words("[noise] hi my  name is <unk> linda"), "hi my name is linda");
+        assert_eq!(spoken_words("[noise] <unk>"), "");
+        assert_eq!(spoken_words(""), "");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::story::clock;
 use super::ui::{Style, Ui, clean};
 use super::{Settings, Usage, block_on, lines, until_stopped};
 use crate::stage::{CALLER, NUMBER};
-use phony_simulator::callers::{Caller, RecordedCall, recorded_calls, words_of};
+use phony_simulator::callers::{Caller, RecordedCall, recorded_calls, spoken_words};
 use phony_simulator::openai::{self, Brain, DeltaSize, Fault, OpenAiOptions, Pace, Recording};
 use phony_simulator::twilio::{
     self, CallRecord, Callee, End, Fate, HostOverride, PhoneNumber, TwilioOptions, TwilioRunning,
@@ -298,7 +298,7 @@ pub(super) fn recorded(id: &str) -> anyhow::Result<RecordedCall> {
         return Ok(call.clone());
     }
     let ids = calls.iter().map(|call| {
-        let turns = call.turns.iter().filter(|turn| !words_of(&turn.text).is_empty());
+        let turns = call.turns.iter().filter(|turn| !spoken_words(&turn.text).is_empty());
         format!("  {} ({} turns)", call.id, turns.count())
     });
     let ids: Vec<_> = ids.collect();

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Action, OnTimeout, Step, When, words_of};
+use super::{Action, OnTimeout, Step, When, spoken_words};
 
 /// The conversations that come with the program, one JSON object a line; `data/README.md` names
 /// their source.
@@ -64,8 +64,8 @@ impl RecordedCall {
     #[must_use]
     pub fn caller_words(&self) -> String {
         let said = self.turns.iter().filter(|turn| turn.who == Who::Caller);
-        let words: Vec<_> = said.map(|turn| words_of(&turn.text)).collect();
-        words_of(&words.join(" "))
+        let words: Vec<_> = said.map(|turn| spoken_words(&turn.text)).collect();
+        spoken_words(&words.join(" "))
     }
 
     /// The caller's side as steps. Our agent answers in its own time, so each turn keeps its

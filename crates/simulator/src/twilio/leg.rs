@@ -12,7 +12,7 @@ use super::line::{Line, LineEvent, Rules};
 use super::network::Network;
 use super::record::{End, Fate, HeardPiece, Interrupt, Said};
 use super::speech::{Flags, Heard, Input, SpeechEvent};
-use crate::callers::{Caller, LiveAction, LiveChannels, LiveEvent, words_of};
+use crate::callers::{Caller, LiveAction, LiveChannels, LiveEvent, spoken_words};
 
 /// Documents that one call may follow: a call that goes in circles must end.
 const MOST_DOCUMENTS: usize = 200;
@@ -199,7 +199,7 @@ impl Leg {
                         at_ms: *at_ms,
                         for_ms: *for_ms,
                         text: text.clone(),
-                        fate: if words_of(text).is_empty() { Fate::Noise } else { Fate::Open },
+                        fate: if spoken_words(text).is_empty() { Fate::Noise } else { Fate::Open },
                     }),
                     LineEvent::Prompt { utterances, .. } => {
                         settle(&mut record.said, *utterances, Fate::Reported);

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use super::speech::{Cut, Flags, Input, Pace, Speaker, SpeechEvent};
-use crate::callers::{Action, Caller, Driver, Due, LiveAction, Observation, words_of};
+use crate::callers::{Action, Caller, Driver, Due, LiveAction, Observation, spoken_words};
 
 /// Pace of a caller whose step does not say how long it speaks.
 const CALLER_CHARS_PER_SECOND: u64 = 15;
@@ -259,7 +259,7 @@ impl Line {
             match act {
                 LiveAction::Say(text) => self.say(at_ms, &text, None, out),
                 LiveAction::Relay(text) => {
-                    let chars = words_of(&text).chars().count() as u64;
+                    let chars = spoken_words(&text).chars().count() as u64;
                     let for_ms = chars * 1000 / CALLER_CHARS_PER_SECOND / 4;
                     self.say(at_ms, &text, Some(for_ms), out);
                 }
@@ -330,7 +330,7 @@ impl Line {
         for_ms: Option<u64>,
         out: &mut Vec<(u64, LineEvent)>,
     ) {
-        let words = words_of(text);
+        let words = spoken_words(text);
         let chars = words.chars().count() as u64;
         let for_ms = for_ms.unwrap_or(chars * 1000 / CALLER_CHARS_PER_SECOND).max(1);
         // Words that go on before the last ones were reported belong to the same prompt.

@@ -144,7 +144,7 @@ proptest! {
                     line.recording(now_ms, "a".to_owned(), 1, Flags::default(), &mut events);
                 }
                 Op::Action(act) => {
-                    said += usize::from(matches!(&act, LiveAction::Say(text) if !words_of(text).is_empty()));
+                    said += usize::from(matches!(&act, LiveAction::Say(text) if !spoken_words(text).is_empty()));
                     line.act(now_ms, act, &mut events);
                 }
                 Op::Pass(ms) => {
