@@ -16,6 +16,7 @@
 //! bytes and time. What is said comes from a [`Brain`], what goes wrong from [`Fault`]s.
 
 mod brain;
+mod client_events;
 mod config;
 mod error;
 mod events;
@@ -26,10 +27,9 @@ mod models;
 mod plan;
 mod respond;
 mod response;
+mod schema;
 mod server;
 mod session;
-mod shape;
-mod shapes;
 mod usage;
 
 use std::{

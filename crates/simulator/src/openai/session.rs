@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::{
     Shared,
+    client_events::CLIENT_EVENT,
     config::Config,
     error::ApiError,
     events,
@@ -23,7 +24,6 @@ use super::{
     item::{Body, Conversation, Item, Part, Role},
     respond::{Order, Request},
     response::{Active, Next},
-    shapes::CLIENT_EVENT,
     usage::PromptCache,
 };
 

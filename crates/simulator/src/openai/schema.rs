@@ -1,14 +1,14 @@
-//! Shapes of JSON that the service takes, and the refusal when something is not of that shape.
+//! Shapes of JSON that the service takes, and the refusal when something is not of that schema.
 //!
 //! The service refuses unknown parameters and wrong values by name (OpenAI Realtime guide,
-//! errors), so what it takes is written down as tables (`shapes.rs`) and checked by one walk.
+//! errors), so what it takes is written down as tables (`client_events.rs`) and checked by one walk.
 
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
 
 /// What a value may be.
-pub(super) enum Shape {
+pub(super) enum Schema {
     Bool,
     /// At most so many characters.
     Text(usize),
@@ -33,19 +33,19 @@ pub(super) enum Shape {
 pub(super) struct Field {
     name: &'static str,
     required: bool,
-    shape: &'static Shape,
+    schema: &'static Schema,
 }
 
-pub(super) const fn required(name: &'static str, shape: &'static Shape) -> Field {
-    Field { name, required: true, shape }
+pub(super) const fn required(name: &'static str, schema: &'static Schema) -> Field {
+    Field { name, required: true, schema }
 }
 
-pub(super) const fn optional(name: &'static str, shape: &'static Shape) -> Field {
-    Field { name, required: false, shape }
+pub(super) const fn optional(name: &'static str, schema: &'static Schema) -> Field {
+    Field { name, required: false, schema }
 }
 
-impl Shape {
-    /// Holds `value` to this shape; `path` names it in the refusal.
+impl Schema {
+    /// Holds `value` to this schema; `path` names it in the refusal.
     pub(super) fn check(&self, value: &Value, path: &str) -> Result<(), ApiError> {
         self.check_tagged(value, path, &mut Vec::new())
     }
@@ -161,7 +161,7 @@ fn check_object(
     for (name, value) in object {
         let at = join(path, name);
         match fields.iter().find(|field| field.name == name) {
-            Some(field) => field.shape.check(value, &at)?,
+            Some(field) => field.schema.check(value, &at)?,
             None if tags.contains(&name.as_str()) => {}
             None => return Err(ApiError::unknown(&at)),
         }
