@@ -14,14 +14,14 @@ pub(super) const CHARACTERS_PER_TOKEN: u64 = 4;
 /// What a response will make, and how.
 #[derive(Default)]
 pub(super) struct Plan {
-    pub(super) outputs: Vec<Output>,
+    pub(super) outputs: Vec<OutputItem>,
     pub(super) steps: VecDeque<(Duration, Step)>,
     /// The reply was longer than the response may be.
     pub(super) cut: bool,
 }
 
 /// One item that a response makes.
-pub(super) struct Output {
+pub(super) struct OutputItem {
     pub(super) id: String,
     pub(super) kind: Kind,
     /// Text, transcript or arguments so far.
@@ -58,7 +58,7 @@ pub(super) enum Step {
 }
 
 /// What shapes a plan besides the reply.
-pub(super) struct Terms {
+pub(super) struct PlanOptions {
     /// Whether the items join the default conversation.
     pub(super) in_conversation: bool,
     /// The format of the model's sound; `None` in text mode.
@@ -71,21 +71,21 @@ pub(super) struct Terms {
 
 impl Plan {
     /// A response that says `reply`.
-    pub(super) fn reply(reply: Reply, terms: &Terms, ids: &mut Ids) -> Self {
+    pub(super) fn reply(reply: Reply, options: &PlanOptions, ids: &mut Ids) -> Self {
         let mut plan = Self::default();
         plan.add(Duration::ZERO, Step::Created);
-        let (chunks, cut) = within_limit(reply.chunks(terms.pace.delta), terms.max_tokens);
+        let (chunks, cut) = within_limit(reply.chunks(options.pace.delta), options.max_tokens);
         plan.cut = cut;
-        let mut wait = terms.first_token;
+        let mut wait = options.first_token;
         if !chunks.is_empty() {
-            plan.message(chunks, terms, wait, ids);
-            wait = terms.pace.between_deltas;
+            plan.message(chunks, options, wait, ids);
+            wait = options.pace.between_deltas;
         }
         // A response that ran out of tokens gets no further.
         for call in reply.calls.into_iter().filter(|_| !cut) {
             let kind = Kind::Call { call_id: ids.call(), name: call.name };
-            plan.call(kind, &call.arguments, terms, wait, ids);
-            wait = terms.pace.between_deltas;
+            plan.call(kind, &call.arguments, options, wait, ids);
+            wait = options.pace.between_deltas;
         }
         if plan.outputs.is_empty() {
             plan.add(wait, Step::Done);
@@ -97,10 +97,10 @@ impl Plan {
     }
 
     /// A response that ends without having said anything.
-    pub(super) fn nothing(terms: &Terms) -> Self {
+    pub(super) fn nothing(options: &PlanOptions) -> Self {
         let mut plan = Self::default();
         plan.add(Duration::ZERO, Step::Created);
-        plan.add(terms.first_token, Step::Done);
+        plan.add(options.first_token, Step::Done);
         plan.add(Duration::ZERO, Step::RateLimits);
         plan
     }
@@ -142,9 +142,15 @@ impl Plan {
         }
     }
 
-    fn message(&mut self, chunks: Vec<String>, terms: &Terms, wait: Duration, ids: &mut Ids) {
-        let o = self.start(Kind::Message { audio: terms.audio }, terms, wait, ids);
-        let spoken = terms.audio.is_some();
+    fn message(
+        &mut self,
+        chunks: Vec<String>,
+        options: &PlanOptions,
+        wait: Duration,
+        ids: &mut Ids,
+    ) {
+        let o = self.start(Kind::Message { audio: options.audio }, options, wait, ids);
+        let spoken = options.audio.is_some();
         self.add(Duration::ZERO, Step::PartAdded(o));
         let mut gap = Duration::ZERO;
         for chunk in chunks {
@@ -153,30 +159,37 @@ impl Plan {
             if spoken {
                 self.add(Duration::ZERO, Step::Sound(o, ms));
             }
-            gap = terms.pace.between_deltas;
+            gap = options.pace.between_deltas;
         }
         if spoken {
             self.add(Duration::ZERO, Step::SoundDone(o));
         }
         self.add(Duration::ZERO, Step::TextDone(o));
         self.add(Duration::ZERO, Step::PartDone(o));
-        self.end(o, terms);
+        self.end(o, options);
     }
 
-    fn call(&mut self, kind: Kind, args: &str, terms: &Terms, wait: Duration, ids: &mut Ids) {
-        let o = self.start(kind, terms, wait, ids);
+    fn call(
+        &mut self,
+        kind: Kind,
+        args: &str,
+        options: &PlanOptions,
+        wait: Duration,
+        ids: &mut Ids,
+    ) {
+        let o = self.start(kind, options, wait, ids);
         let mut gap = Duration::ZERO;
-        for piece in terms.pace.delta.split(args) {
+        for piece in options.pace.delta.split(args) {
             self.add(gap, Step::Arguments(o, piece));
-            gap = terms.pace.between_deltas;
+            gap = options.pace.between_deltas;
         }
         self.add(Duration::ZERO, Step::ArgumentsDone(o));
-        self.end(o, terms);
+        self.end(o, options);
     }
 
-    fn start(&mut self, kind: Kind, terms: &Terms, wait: Duration, ids: &mut Ids) -> usize {
+    fn start(&mut self, kind: Kind, options: &PlanOptions, wait: Duration, ids: &mut Ids) -> usize {
         let o = self.outputs.len();
-        self.outputs.push(Output {
+        self.outputs.push(OutputItem {
             id: ids.item(),
             kind,
             said: String::new(),
@@ -185,15 +198,15 @@ impl Plan {
             status: "in_progress",
         });
         self.add(wait, Step::OutputAdded(o));
-        if terms.in_conversation {
+        if options.in_conversation {
             self.add(Duration::ZERO, Step::ItemAdded(o));
         }
         o
     }
 
-    fn end(&mut self, o: usize, terms: &Terms) {
+    fn end(&mut self, o: usize, options: &PlanOptions) {
         self.add(Duration::ZERO, Step::OutputDone(o));
-        if terms.in_conversation {
+        if options.in_conversation {
             self.add(Duration::ZERO, Step::ItemDone(o));
         }
     }

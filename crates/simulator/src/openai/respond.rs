@@ -10,8 +10,8 @@ use super::{
     error::ApiError,
     faults::Faults,
     item::Item,
-    plan::{Plan, Terms},
-    response::{Active, Outcome},
+    plan::{Plan, PlanOptions},
+    response::{ActiveResponse, Outcome},
     session::Session,
 };
 
@@ -71,7 +71,8 @@ impl Session {
                 ));
             }
         }
-        let active = self.actives.iter().find(|active| active.in_conversation && !active.finished);
+        let active =
+            self.responses.iter().find(|active| active.in_conversation && !active.finished);
         if let Some(active) = active.filter(|_| request.in_conversation()) {
             return Err(ApiError::request(
                 "conversation_already_has_active_response",
@@ -92,10 +93,10 @@ impl Session {
         now: Instant,
         request: &Request<'_>,
         order: &Order<'_>,
-    ) -> Active {
+    ) -> ActiveResponse {
         let (connection, number) = (order.connection, order.number);
         let header = self.header(request);
-        let terms = Terms {
+        let options = PlanOptions {
             in_conversation: request.in_conversation(),
             audio: spoken_format(&header),
             max_tokens: header["max_output_tokens"].as_u64(),
@@ -112,16 +113,16 @@ impl Session {
             Plan::stall(created)
         } else if let Some(code) = order.faults.failure(connection, number) {
             outcome = Outcome::Failed(ApiError::of_code(&code));
-            Plan::nothing(&terms)
+            Plan::nothing(&options)
         } else {
-            Plan::reply(reply, &terms, &mut self.ids)
+            Plan::reply(reply, &options, &mut self.ids)
         };
         if plan.cut {
             outcome = Outcome::OutOfTokens;
         }
-        Active {
+        ActiveResponse {
             id: self.ids.response(),
-            in_conversation: terms.in_conversation,
+            in_conversation: options.in_conversation,
             header,
             plan,
             outcome,

@@ -11,12 +11,12 @@ use super::{
     faults::Break,
     ids::Ids,
     item::{Body, Conversation, Item, Part, Role},
-    plan::{CHARACTERS_PER_TOKEN, Kind, Output, Plan, Step},
+    plan::{CHARACTERS_PER_TOKEN, Kind, OutputItem, Plan, Step},
     usage::{self, InputUsage},
 };
 
 /// A response that has been accepted.
-pub(super) struct Active {
+pub(super) struct ActiveResponse {
     pub(super) id: String,
     pub(super) in_conversation: bool,
     /// The fields of the response object that never change.
@@ -47,7 +47,7 @@ pub(super) enum Next {
     Break(Break),
 }
 
-impl Active {
+impl ActiveResponse {
     /// Whether there is nothing left to send, ever.
     pub(super) fn is_over(&self) -> bool {
         self.finished && self.plan.steps.is_empty()
@@ -253,7 +253,7 @@ impl Active {
     }
 }
 
-impl Output {
+impl OutputItem {
     /// The item as it is now: empty until it is closed.
     fn item(&self) -> Item {
         let open = self.status == "in_progress";

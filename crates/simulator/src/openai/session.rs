@@ -23,7 +23,7 @@ use super::{
     ids::Ids,
     item::{Body, Conversation, Item, Part, Role},
     respond::{Order, Request},
-    response::{Active, Next},
+    response::{ActiveResponse, Next},
     usage::PromptCache,
 };
 
@@ -51,7 +51,7 @@ pub(super) struct Session {
     pub(super) ids: Ids,
     pub(super) config: Config,
     pub(super) conversation: Conversation,
-    pub(super) actives: Vec<Active>,
+    pub(super) responses: Vec<ActiveResponse>,
     pub(super) cache: PromptCache,
     /// Bytes of the caller's sound that are not committed yet.
     heard: usize,
@@ -79,7 +79,7 @@ impl Session {
         let mut session = Self {
             config: Config::new(&ids.session(), model, expires_at),
             conversation: Conversation::default(),
-            actives: Vec::new(),
+            responses: Vec::new(),
             cache: PromptCache::default(),
             heard: 0,
             spoken: false,
@@ -130,23 +130,23 @@ impl Session {
                 self.end(Out::Close(Some((1001, reason))));
                 return;
             }
-            let due = self.actives.iter().enumerate().filter_map(|(i, a)| Some((a.due?, i)));
+            let due = self.responses.iter().enumerate().filter_map(|(i, a)| Some((a.due?, i)));
             let Some((_, index)) = due.min().filter(|(due, _)| *due <= now) else { return };
-            match self.actives[index].next(&mut self.conversation, &mut self.ids) {
+            match self.responses[index].next(&mut self.conversation, &mut self.ids) {
                 Some(Next::Event(event)) => {
-                    self.spoken |= self.actives[index].has_spoken();
+                    self.spoken |= self.responses[index].has_spoken();
                     self.send(event);
                 }
                 Some(Next::Break(at)) => self.break_off(at),
                 None => {}
             }
-            self.actives.retain(|active| !active.is_over());
+            self.responses.retain(|active| !active.is_over());
         }
     }
 
     /// When [`Session::tick`] has to be called next; never after the end.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let due = self.actives.iter().filter_map(|active| active.due).min();
+        let due = self.responses.iter().filter_map(|active| active.due).min();
         (!self.ended).then(|| due.map_or(self.expires, |due| due.min(self.expires)))
     }
 
@@ -280,13 +280,13 @@ impl Session {
             faults: &shared.faults,
         };
         let active = self.plan(now, request, &order);
-        self.actives.push(active);
+        self.responses.push(active);
         Ok(())
     }
 
     fn cancel(&mut self, now: Instant, event: &Value) -> Result<(), ApiError> {
         let wanted = event.get("response_id").and_then(Value::as_str);
-        let active = self.actives.iter_mut().find(|active| {
+        let active = self.responses.iter_mut().find(|active| {
             active.can_be_cancelled() && wanted.map_or(active.in_conversation, |id| active.id == id)
         });
         let Some(active) = active else {
