@@ -3,7 +3,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::{Pace, brain::Reply, config::AudioFormat, ids::Ids};
+use super::{brain::Reply, config::AudioFormat, ids::Ids, pace::Pace};
 
 /// How long a spoken character takes: about sixteen a second.
 const MS_PER_CHARACTER: u64 = 60;

@@ -32,10 +32,11 @@ use tokio_util::{
 };
 
 use super::{
-    Shared, Watch,
     error::ApiError,
     models,
+    options::Watch,
     session::{Out, Session},
+    shared::Shared,
 };
 
 /// As large as a frame may be: an append carries up to 15 MiB of sound (OpenAI Realtime API
@@ -195,7 +196,7 @@ async fn converse(socket: &mut WebSocket, opening: &Opening, shared: Arc<Shared>
             () = sleep_until(due.unwrap_or_else(now)), if due.is_some() => session.tick(now()),
             message = socket.recv() => match message {
                 Some(Ok(Message::Text(frame))) => {
-                    shared.note(connection, &frame);
+                    shared.record(connection, &frame);
                     session.handle(now(), &frame);
                 }
                 Some(Ok(Message::Binary(_))) => session.handle_binary(),
@@ -221,7 +222,7 @@ async fn deliver(socket: &mut WebSocket, out: Vec<Out>, watch: Option<&Watch>) -
         match out {
             Out::Event(event) => {
                 if let Some(watch) = watch {
-                    (watch.0)(&event);
+                    watch.see(&event);
                 }
                 if socket.feed(Message::Text(event.into())).await.is_err() {
                     return false;

@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    Shared,
     client_events::CLIENT_EVENT,
     config::Config,
     error::ApiError,
@@ -22,8 +21,9 @@ use super::{
     faults::Break,
     ids::Ids,
     item::{Body, Conversation, Item, Part, Role},
-    respond::{Order, Request},
+    respond::{Request, ResponseSettings, SessionParts},
     response::{ActiveResponse, Next},
+    shared::Shared,
     usage::PromptCache,
 };
 
@@ -48,11 +48,11 @@ pub(super) enum Out {
 pub(super) struct Session {
     shared: Arc<Shared>,
     connection: u64,
-    pub(super) ids: Ids,
-    pub(super) config: Config,
-    pub(super) conversation: Conversation,
-    pub(super) responses: Vec<ActiveResponse>,
-    pub(super) cache: PromptCache,
+    ids: Ids,
+    config: Config,
+    conversation: Conversation,
+    responses: Vec<ActiveResponse>,
+    cache: PromptCache,
     /// Bytes of the caller's sound that are not committed yet.
     heard: usize,
     /// The model's sound has been sent.
@@ -268,18 +268,22 @@ impl Session {
     }
 
     fn respond(&mut self, now: Instant, request: &Request<'_>) -> Result<(), ApiError> {
-        self.admit(request)?;
+        request.check(&self.config, &self.conversation, &self.responses)?;
         // Counted only once it is accepted, so that a fault's number means a real response.
-        let number = self.shared.responses.fetch_add(1, Ordering::Relaxed);
-        let shared = Arc::clone(&self.shared);
-        let order = Order {
-            number,
+        let settings = ResponseSettings {
+            number: self.shared.responses.fetch_add(1, Ordering::Relaxed),
             connection: self.connection,
-            brain: &shared.brain,
-            pace: shared.pace,
-            faults: &shared.faults,
+            brain: &self.shared.brain,
+            pace: self.shared.pace,
+            faults: &self.shared.faults,
         };
-        let active = self.plan(now, request, &order);
+        let session = SessionParts {
+            config: &self.config,
+            conversation: &self.conversation,
+            cache: &mut self.cache,
+            ids: &mut self.ids,
+        };
+        let active = request.plan(now, session, &settings);
         self.responses.push(active);
         Ok(())
     }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 pub use recording::{RecordedTurn, Recording, Who};
 pub use script::{ScriptedReply, When};
 
-use super::{DeltaSize, item::Item};
+use super::{item::Item, pace::DeltaSize};
 use crate::latency_probe::LatencyProbe;
 use prompt::{Prompt, Thread};
 
@@ -54,7 +54,7 @@ pub struct ToolCall {
 /// What a brain sees.
 pub(super) struct Context<'a> {
     /// The instructions of this one response, if it has its own.
-    pub(super) order: Option<&'a str>,
+    pub(super) response_instructions: Option<&'a str>,
     /// The instructions that hold, its own or the session's.
     pub(super) instructions: &'a str,
     pub(super) items: &'a [Item],
@@ -73,7 +73,7 @@ pub(super) struct Reply {
 impl Brain {
     /// What it says now: all of it, or the rest of what it has begun to say.
     pub(super) fn reply(&self, context: &Context<'_>) -> Reply {
-        if let Some(text) = context.order.and_then(said_exactly) {
+        if let Some(text) = context.response_instructions.and_then(said_exactly) {
             return Reply::text(text);
         }
         let thread = Thread::read(context.items);

@@ -1,6 +1,6 @@
 //! Reads a conversation for what is asked now, and what has been said to it.
 
-use super::super::item::{Body, Item, Role};
+use crate::openai::item::{Body, Item, Role};
 
 /// What a reply is to.
 #[derive(Clone, Debug, PartialEq, Eq)]
