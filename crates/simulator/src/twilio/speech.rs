@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 pub use self::types::Heard;
 pub(crate) use self::types::{Cut, Flags, Input, Pace, Piece, SpeechEvent};
 
-use self::item::{Content, Item};
+use self::item::{Content, Item, whole};
 
 #[derive(Debug, Clone, Copy)]
 enum State {
@@ -480,10 +480,6 @@ impl Speaker {
     fn chars_in(&self, ms: u64) -> usize {
         (ms as f64 * self.pace.chars_per_second / 1000.0) as usize
     }
-}
-
-fn whole(ms: u64) -> usize {
-    usize::try_from(ms).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

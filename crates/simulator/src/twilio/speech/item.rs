@@ -1,6 +1,6 @@
 //! One thing in the queue of the voice: text, digits or a recording.
 
-use super::{Heard, Input, whole};
+use super::types::{Heard, Input};
 
 /// A clause without punctuation is reported after this many characters.
 const LONGEST_CLAUSE: usize = 100;
@@ -101,4 +101,9 @@ impl Item {
 
 fn key_ms(digit: char) -> u64 {
     if digit == 'w' { KEY_PAUSE_MS } else { KEY_MS }
+}
+
+/// Milliseconds as a position in an item.
+pub(super) fn whole(ms: u64) -> usize {
+    usize::try_from(ms).unwrap_or(usize::MAX)
 }
