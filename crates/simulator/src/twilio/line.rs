@@ -3,9 +3,15 @@
 //! A value with time as an argument. It is stepped from event to event in the order of the call's
 //! own time, so a late timer of the machine moves nothing.
 
+mod types;
+
 use std::collections::VecDeque;
 
-use super::speech::{Cut, Flags, Input, Pace, Speaker, SpeechEvent};
+pub(crate) use self::types::{LineEvent, Rules, SpeechRecognition};
+
+use self::types::{Utterance, Waiting};
+use super::speech::{Flags, Input, Pace, Speaker, SpeechEvent};
+
 use crate::callers::{Action, Caller, Driver, Due, LiveAction, Observation, spoken_words};
 
 /// Pace of a caller whose step does not say how long it speaks.
@@ -15,82 +21,6 @@ const KEY_EVERY_MS: u64 = 250;
 const KEY_PAUSE_MS: u64 = 500;
 /// What a scripted caller remembers of what it heard since its last step, in bytes.
 const LONGEST_MEMORY: usize = 64 * 1024;
-
-/// How the network listens. Times in milliseconds of the call.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct SpeechRecognition {
-    /// From the end of an utterance to its prompt; speech that resumes before belongs to it.
-    pub(crate) prompt_after_ms: u64,
-    /// How long both must speak before the caller's speech cuts the voice off.
-    pub(crate) barge_in_ms: u64,
-    /// Whether noise without words cuts the voice off too.
-    pub(crate) noise_interrupts: bool,
-}
-
-/// What the TwiML asked for, as far as it concerns the line.
-#[expect(clippy::struct_excessive_bools, reason = "each is an attribute of the TwiML")]
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Rules {
-    /// Whether anybody listens to the caller: in a relay session, but not during `<Say>`.
-    pub(crate) listens: bool,
-    pub(crate) interruptible: Input,
-    pub(crate) preemptible: bool,
-    pub(crate) report: Input,
-    pub(crate) dtmf: bool,
-    pub(crate) partial_prompts: bool,
-    pub(crate) partial_on_hangup: bool,
-    /// From the end of an utterance to its prompt, if the session sets it.
-    pub(crate) prompt_after_ms: Option<u64>,
-}
-
-/// What happened on the line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum LineEvent {
-    Speech(SpeechEvent),
-    /// The caller began to speak; the words as its script has them.
-    CallerBegan {
-        text: String,
-        for_ms: u64,
-    },
-    CallerStopped,
-    Partial(String),
-    /// The words of `utterances` utterances, reported.
-    Prompt {
-        text: String,
-        utterances: usize,
-    },
-    /// The words of `utterances` utterances, which nobody was told.
-    Lost {
-        utterances: usize,
-    },
-    Interrupted(Cut),
-    /// A key was pressed, and whether it is reported.
-    Key {
-        digit: char,
-        reported: bool,
-    },
-    HungUp,
-}
-
-#[derive(Debug)]
-struct Utterance {
-    /// Words of utterances before it that were not yet reported.
-    before: String,
-    words: String,
-    utterances: usize,
-    from_ms: u64,
-    until_ms: u64,
-    next_partial_ms: u64,
-    began_over_agent: bool,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    words: String,
-    utterances: usize,
-    at_ms: u64,
-    began_over_agent: bool,
-}
 
 /// The line of one call.
 #[derive(Debug)]
@@ -480,25 +410,6 @@ impl Line {
             }
             out.push((at_ms, LineEvent::Speech(sound)));
         }
-    }
-}
-
-impl Utterance {
-    fn all_words(&self, words: &str) -> String {
-        let both = [self.before.as_str(), words];
-        both.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" ")
-    }
-
-    /// The words that have been said by then, as a recogniser has them.
-    fn words_until(&self, at_ms: u64) -> &str {
-        let gone_ms = at_ms.saturating_sub(self.from_ms);
-        let all_ms = (self.until_ms - self.from_ms).max(1);
-        let said = usize::try_from(self.words.len() as u64 * gone_ms / all_ms).unwrap_or(0);
-        if said >= self.words.len() {
-            return &self.words;
-        }
-        let end = self.words.char_indices().take_while(|(at, _)| *at <= said);
-        end.filter(|(_, c)| *c == ' ').last().map_or("", |(at, _)| &self.words[..at])
     }
 }
 
