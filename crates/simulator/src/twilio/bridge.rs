@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use super::dial_in;
-use super::network::{Callee, Network};
+use super::callee::Callee;
+use super::network::Network;
+use super::ringing::dial_in;
 use crate::callers::{Caller, LiveAction, LiveEvent};
 
 /// If this is a number of the account with TwiML of its own, whoever answers there: another call,

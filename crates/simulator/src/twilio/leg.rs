@@ -1,5 +1,8 @@
 //! An answered call: it follows TwiML, verb by verb, while its caller does as it likes.
 
+mod dial;
+mod relay;
+
 use std::sync::Arc;
 
 use phony_wire::twilio::twiml::{Connect, ConnectTo, Play, Verb};
@@ -282,7 +285,7 @@ impl Leg {
     }
 
     /// The state of the call, as `setup` spells it.
-    pub(crate) fn setup_status(&self) -> String {
+    fn setup_status(&self) -> String {
         let first = !self.settled && self.cell.read(|record| record.direction == "inbound");
         let status = if first { CallStatus::Ringing } else { CallStatus::InProgress };
         status.as_str().to_uppercase().replace('-', "_")

@@ -16,27 +16,27 @@
 //! - [`load_generator`]: thousands of callers for a load test, without voices or records.
 
 mod bridge;
+mod callee;
 mod calls;
 mod clock;
-mod dial;
 mod document;
+mod fault;
 mod leg;
 mod line;
 mod listener;
 pub mod load_generator;
 mod network;
-mod numbers;
+mod options;
+mod phone_number;
 mod record;
-mod relay;
 mod rest;
 mod ringing;
 mod socket;
 mod speech;
 mod webhooks;
 
-use std::fmt;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -45,147 +45,27 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use self::network::{Answers, Callee};
-pub use self::numbers::PhoneNumber;
+pub use self::callee::{Answers, Callee};
+pub use self::fault::Fault;
+pub use self::options::{FrameSeen, Timings, TwilioOptions, Watch};
+pub use self::phone_number::PhoneNumber;
 pub use self::record::{
     CallRecord, Dialled, End, Fate, Frame, Heard, HeardPiece, Interrupt, Said, Sender, Session,
     Webhook,
 };
-pub use self::rest::Fault;
+pub use self::ringing::DialError;
 pub use self::webhooks::HostOverride;
 
 use self::calls::{Calls, Control, lock};
-use self::line::SpeechRecognition;
 use self::listener::StoppableListener;
 use self::network::Network;
-use self::speech::Pace;
 use super::callers::Caller;
-
-/// What the network is like. Times in milliseconds of the call.
-#[derive(Debug, Clone)]
-pub struct TwilioOptions {
-    /// Where the API listens; port 0 picks one.
-    pub bind: SocketAddr,
-    /// User of the API: `AC` and 32 hexadecimal digits.
-    pub account_sid: String,
-    /// Password of the API and key of all signatures.
-    pub auth_token: String,
-    /// The account's numbers.
-    pub numbers: Vec<PhoneNumber>,
-    /// Where public hosts are found.
-    pub host_overrides: Vec<HostOverride>,
-    /// Who answers outbound calls to numbers that have no callee of their own.
-    pub callee: Callee,
-    /// How much faster than the clock a call's time runs; 1 is real.
-    pub speed: f64,
-    /// Pace of the agent's voice.
-    pub chars_per_second: f64,
-    /// How long things take.
-    pub timings: Timings,
-    /// Whether noise without words cuts the agent off, as a cough can.
-    pub noise_interrupts: bool,
-    /// Whether records keep every frame. A load test does without.
-    pub keep_frames: bool,
-    /// How many calls are remembered after their end.
-    pub keep_calls: usize,
-    /// Sees every frame as it is sent or received.
-    pub watch: Option<Watch>,
-}
-
-/// How long things take, in milliseconds of the call. The defaults were seen on live calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Timings {
-    /// From the first token to the first sound: 330.
-    pub first_sound_ms: u64,
-    /// From `setup` to the welcome greeting's first sound: 700.
-    pub greeting_ms: u64,
-    /// From a `sendDigits` on an idle line to the first tone: 2,000.
-    pub digits_ms: u64,
-    /// How long an open reply may stay without new text before the voice falls silent: 700.
-    pub hold_ms: u64,
-    /// Length of every recording: 3,000.
-    pub play_ms: u64,
-    /// From the end of an utterance to its prompt: 350. Speech that resumes before belongs to the
-    /// same prompt. `speechTimeout` overrides it.
-    pub prompt_ms: u64,
-    /// How long both must speak before the caller's speech cuts the agent off: 150.
-    pub barge_in_ms: u64,
-    /// From the end of a session to the request of its action URL: 500.
-    pub action_ms: u64,
-    /// From the end of a call to its last status callback: 400.
-    pub status_ms: u64,
-}
-
-/// One frame on a relay socket, at the moment it is sent or received.
-#[derive(Debug, Clone, Copy)]
-pub struct FrameSeen<'a> {
-    /// The call.
-    pub call_sid: &'a str,
-    /// Who sent it.
-    pub from: Sender,
-    /// The frame.
-    pub text: &'a str,
-}
-
-/// Sees every frame, on the call's own task: it must be quick.
-#[derive(Clone)]
-pub struct Watch(Arc<dyn Fn(&FrameSeen<'_>) + Send + Sync>);
 
 /// A running network.
 #[derive(Debug)]
 pub struct TwilioRunning {
     addr: SocketAddr,
     net: Arc<Network>,
-}
-
-/// Why a number could not be rung.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum DialError {
-    /// The account has no such number.
-    #[error("{0} is not a number of this account")]
-    UnknownNumber(String),
-    /// The number has no `VoiceUrl`, or an application or a trunk takes its calls.
-    #[error("{0} has no VoiceUrl that counts: set one, and clear VoiceApplicationSid and TrunkSid")]
-    NoVoiceUrl(String),
-    /// The network was stopped.
-    #[error("the phone network was stopped")]
-    Stopped,
-}
-
-impl Default for TwilioOptions {
-    fn default() -> Self {
-        Self {
-            bind: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            account_sid: "AC00000000000000000000000000000001".to_owned(),
-            auth_token: "an-auth-token-for-tests-only".to_owned(),
-            numbers: Vec::new(),
-            host_overrides: Vec::new(),
-            callee: Callee::person(Caller::silent()),
-            speed: 1.0,
-            chars_per_second: 15.0,
-            timings: Timings::default(),
-            noise_interrupts: false,
-            keep_frames: true,
-            keep_calls: 10_000,
-            watch: None,
-        }
-    }
-}
-
-impl Default for Timings {
-    fn default() -> Self {
-        Self {
-            first_sound_ms: 330,
-            greeting_ms: 700,
-            digits_ms: 2_000,
-            hold_ms: 700,
-            play_ms: 3_000,
-            prompt_ms: 350,
-            barge_in_ms: 150,
-            action_ms: 500,
-            status_ms: 400,
-        }
-    }
 }
 
 /// Starts the network.
@@ -263,7 +143,7 @@ impl TwilioRunning {
     /// Somebody rings a number of the account. Returns the call's SID at once; the call goes on
     /// by itself.
     pub fn dial_in(&self, from: &str, to: &str, caller: Caller) -> Result<String, DialError> {
-        dial_in(&self.net, from, to, caller)
+        ringing::dial_in(&self.net, from, to, caller)
     }
 
     /// The socket of a call's relay session is lost on the way, as when a network fails: neither
@@ -353,56 +233,4 @@ impl Drop for TwilioRunning {
     fn drop(&mut self) {
         self.net.stop.cancel();
     }
-}
-
-impl Watch {
-    /// Wraps a function.
-    pub fn new(see: impl Fn(&FrameSeen<'_>) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(see))
-    }
-
-    fn see(&self, frame: &FrameSeen<'_>) {
-        (self.0)(frame);
-    }
-}
-
-impl fmt::Debug for Watch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Watch")
-    }
-}
-
-impl TwilioOptions {
-    fn pace(&self) -> Pace {
-        Pace {
-            chars_per_second: self.chars_per_second,
-            first_sound_ms: self.timings.first_sound_ms,
-            digits_ms: self.timings.digits_ms,
-            hold_ms: self.timings.hold_ms,
-            play_ms: self.timings.play_ms,
-        }
-    }
-
-    fn recognition(&self) -> SpeechRecognition {
-        SpeechRecognition {
-            prompt_after_ms: self.timings.prompt_ms,
-            barge_in_ms: self.timings.barge_in_ms,
-            noise_interrupts: self.noise_interrupts,
-        }
-    }
-}
-
-fn dial_in(net: &Arc<Network>, from: &str, to: &str, caller: Caller) -> Result<String, DialError> {
-    if net.stop.is_cancelled() {
-        return Err(DialError::Stopped);
-    }
-    let number = net.number(to).ok_or_else(|| DialError::UnknownNumber(to.to_owned()))?;
-    let elsewhere = !number.voice_application_sid.is_empty() || !number.trunk_sid.is_empty();
-    if number.voice_url.is_empty() || elsewhere {
-        return Err(DialError::NoVoiceUrl(to.to_owned()));
-    }
-    let (cell, control) = net.create(from, to, "inbound");
-    let sid = cell.sid.clone();
-    net.tracker.spawn(ringing::inbound(Arc::clone(net), cell, control, number, caller));
-    Ok(sid)
 }

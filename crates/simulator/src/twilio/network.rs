@@ -8,71 +8,17 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::TwilioOptions;
+use super::callee::Callee;
 use super::calls::{CallCell, Calls, Control, lock, new_sid};
 use super::clock::Clock;
-use super::numbers::PhoneNumber;
+use super::fault::Fault;
+use super::options::TwilioOptions;
+use super::phone_number::PhoneNumber;
 use super::record::{CallRecord, Webhook};
-use super::rest::Fault;
 use super::webhooks::{self, Answer, HostOverride, Request};
-use crate::callers::Caller;
 
 /// Requests of the API to one call that may be waiting.
 const CONTROLS: usize = 8;
-
-/// Who is rung by an outbound call, or by `<Dial>`.
-#[derive(Debug, Clone)]
-pub struct Callee {
-    /// What happens when it rings.
-    pub answers: Answers,
-    /// Who speaks once it is answered.
-    pub caller: Caller,
-    /// How long it talks to a caller whom `<Dial>` connected, in milliseconds.
-    pub talks_ms: u64,
-}
-
-/// What happens when a number rings. Times in milliseconds of the call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answers {
-    /// A person answers.
-    Person {
-        /// After so long.
-        after_ms: u64,
-    },
-    /// A machine answers.
-    Machine {
-        /// After so long.
-        after_ms: u64,
-        /// What detection says in the end: `machine_start`, `machine_end_beep`, `fax` and others.
-        kind: String,
-        /// How long detection takes.
-        detected_ms: u64,
-    },
-    /// It is engaged.
-    Busy,
-    /// It rings until the time is up.
-    Nobody,
-    /// The call cannot be put through.
-    Fails {
-        /// The far end's answer in terms of SIP: 404, 603.
-        sip_code: u64,
-    },
-}
-
-impl Callee {
-    /// A person who answers after two seconds: long enough that whoever follows the call sees it ring,
-    /// even at ten times the speed.
-    #[must_use]
-    pub fn person(caller: Caller) -> Self {
-        Self { answers: Answers::Person { after_ms: 2_000 }, caller, talks_ms: 2_000 }
-    }
-
-    /// Nobody to speak with: engaged, absent or not to be reached.
-    #[must_use]
-    pub fn absent(answers: Answers) -> Self {
-        Self { answers, caller: Caller::silent(), talks_ms: 0 }
-    }
-}
 
 /// Shared by the API, the calls and the handle.
 #[derive(Debug)]
@@ -122,6 +68,13 @@ impl Network {
     /// Who answers at a number.
     pub(crate) fn callee(&self, phone_number: &str) -> Option<Callee> {
         lock(&self.callees).get(phone_number).cloned()
+    }
+
+    /// Takes the first planned fault of this kind.
+    pub(crate) fn take_fault(&self, kind: impl Fn(&Fault) -> bool) -> Option<Fault> {
+        let mut faults = lock(&self.faults);
+        let index = faults.iter().position(kind)?;
+        faults.remove(index)
     }
 
     /// The parameters that every voice webhook has.

@@ -9,12 +9,13 @@ use phony_wire::twilio::webhook::{
 };
 use tokio::sync::mpsc;
 
+use super::callee::{Answers, Callee};
 use super::calls::{CallCell, Control, Source, lock};
 use super::clock;
 use super::document::fetch;
 use super::leg::{Leg, Next, failure_of};
-use super::network::{Answers, Callee, Network};
-use super::numbers::PhoneNumber;
+use super::network::Network;
+use super::phone_number::PhoneNumber;
 use super::record::End;
 use super::webhooks::Request;
 use crate::callers::Caller;
@@ -41,8 +42,43 @@ enum RingOutcome {
     Over(End, Option<u64>),
 }
 
+/// Why a number could not be rung.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DialError {
+    /// The account has no such number.
+    #[error("{0} is not a number of this account")]
+    UnknownNumber(String),
+    /// The number has no `VoiceUrl`, or an application or a trunk takes its calls.
+    #[error("{0} has no VoiceUrl that counts: set one, and clear VoiceApplicationSid and TrunkSid")]
+    NoVoiceUrl(String),
+    /// The network was stopped.
+    #[error("the phone network was stopped")]
+    Stopped,
+}
+
+/// Starts a call from outside to a number of the account and returns its SID.
+pub(crate) fn dial_in(
+    net: &Arc<Network>,
+    from: &str,
+    to: &str,
+    caller: Caller,
+) -> Result<String, DialError> {
+    if net.stop.is_cancelled() {
+        return Err(DialError::Stopped);
+    }
+    let number = net.number(to).ok_or_else(|| DialError::UnknownNumber(to.to_owned()))?;
+    let elsewhere = !number.voice_application_sid.is_empty() || !number.trunk_sid.is_empty();
+    if number.voice_url.is_empty() || elsewhere {
+        return Err(DialError::NoVoiceUrl(to.to_owned()));
+    }
+    let (cell, control) = net.create(from, to, "inbound");
+    let sid = cell.sid.clone();
+    net.tracker.spawn(inbound(Arc::clone(net), cell, control, number, caller));
+    Ok(sid)
+}
+
 /// Somebody rings a number of the account.
-pub(crate) async fn inbound(
+async fn inbound(
     net: Arc<Network>,
     cell: Arc<CallCell>,
     control: mpsc::Receiver<Control>,

@@ -3,14 +3,14 @@
 use phony_wire::twilio::twiml::Dial;
 use phony_wire::twilio::webhook::{CallStatus, DialResult, DialStatus};
 
-use super::calls::new_sid;
-use super::document::Document;
-use super::leg::{Abort, Leg, Next};
-use super::line::Rules;
-use super::network::{Answers, Callee};
-use super::record::Dialled;
-use super::speech::Input;
+use super::{Abort, Leg, Next};
 use crate::callers::Caller;
+use crate::twilio::callee::{Answers, Callee};
+use crate::twilio::calls::new_sid;
+use crate::twilio::document::Document;
+use crate::twilio::line::Rules;
+use crate::twilio::record::Dialled;
+use crate::twilio::speech::Input;
 
 impl Leg {
     /// Rings the numbers, the first that answers is connected. Whatever ends the caller's leg

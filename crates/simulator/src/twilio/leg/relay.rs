@@ -11,13 +11,14 @@ use phony_wire::twilio::twiml::{Inputs, Relay, RelayOptions};
 use phony_wire::twilio::webhook::{CallStatus, SessionEnd, SessionStatus};
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::calls::{Source, new_sid};
-use super::leg::{Abort, Leg, Next};
-use super::line::{LineEvent, Rules};
-use super::record::{End, Frame, Sender, Session};
-use super::socket::{self, Socket, TIMEOUT};
-use super::speech::{Flags, Input, SpeechEvent};
-use super::{FrameSeen, clock};
+use super::{Abort, Leg, Next};
+use crate::twilio::calls::{Source, new_sid};
+use crate::twilio::clock;
+use crate::twilio::line::{LineEvent, Rules};
+use crate::twilio::options::FrameSeen;
+use crate::twilio::record::{End, Frame, Sender, Session};
+use crate::twilio::socket::{self, Socket, TIMEOUT};
+use crate::twilio::speech::{Flags, Input, SpeechEvent};
 
 /// Twilio's limit for bad frames in a row.
 const MOST_BAD_FRAMES: u32 = 10;
