@@ -307,7 +307,7 @@ pub(super) fn recorded(id: &str) -> anyhow::Result<RecordedCall> {
 
 /// The agent's side of a recording.
 pub(super) fn agent_of(call: &RecordedCall) -> Brain {
-    use phony_simulator::callers::recorded::Who;
+    use phony_simulator::callers::Who;
     let turns = call.turns.iter().map(|turn| openai::RecordedTurn {
         who: match turn.who {
             Who::Caller => openai::Who::Caller,

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Action, OnTimeout, Step, When, spoken_words};
+use super::script::{Action, OnTimeout, Step, When, spoken_words};
 
 /// The conversations that come with the program, one JSON object a line; `data/README.md` names
 /// their source.

@@ -138,7 +138,7 @@ impl Leg {
         let live = self.live.as_mut();
         let act = async move {
             match live {
-                Some(live) => live.acts.recv().await.map_or(Tick::LiveGone, Tick::Action),
+                Some(live) => live.actions.recv().await.map_or(Tick::LiveGone, Tick::Action),
                 None => std::future::pending().await,
             }
         };

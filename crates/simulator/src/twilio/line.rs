@@ -52,7 +52,7 @@ impl Line {
             speaker: Speaker::new(pace, now_ms),
             recognition,
             rules: Rules::default(),
-            driver: Driver::new(caller, now_ms),
+            driver: Driver::new(caller.steps(), now_ms),
             utterance: None,
             waiting: None,
             keys: VecDeque::new(),
