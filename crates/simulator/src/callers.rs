@@ -1,8 +1,8 @@
 //! The people at the other end of the line.
 //!
 //! A caller follows a script, speaks one side of a recorded conversation, or is controlled from
-//! outside. Times are in milliseconds of the call's own time, which the network's speed factor makes
-//! shorter in real time.
+//! outside. Times are in milliseconds of the call's own time, which the network's speed factor
+//! makes shorter in real time.
 
 mod driver;
 mod live;

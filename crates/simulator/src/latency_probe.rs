@@ -1,63 +1,63 @@
-//! When each word left the model: what latency is measured with.
+//! Measures the latency of a load test, word by word.
 //!
-//! A load test's model says numbered words, `w0 w1 w2 …`, no number twice. The moment at which a
-//! word is sent is kept under its number; whoever hears the word looks it up. Both ends are in one
-//! process, so there is one clock.
+//! The model says numbered words, `w0 w1 w2 …`, and never repeats a number. The time at which a
+//! word is sent is stored under its number, and looked up when a caller hears the word. Both ends
+//! run in one process and so share a clock.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::time::Instant;
 
-/// Moments that are remembered. At 100,000 words a second a word may be 2.6 s under way before its
-/// moment is taken for another's.
+/// How many send times are kept. At 100,000 words a second a word's slot is reused after 2.6 s, and
+/// longer latencies are measured wrongly.
 const REMEMBERED: usize = 1 << 18;
 
-/// The moments at which words were sent.
+/// When each word was sent.
 #[derive(Debug)]
 pub struct LatencyProbe {
     start: Instant,
-    /// Words of one reply.
+    /// Words in one reply.
     reply: u64,
     next: AtomicU64,
-    /// Nanoseconds since `start`, at the number's place modulo the length.
+    /// Nanoseconds since `start`, indexed by the word's number modulo the length.
     sent: Box<[AtomicU64]>,
 }
 
-/// A word that was heard.
+/// A word that a caller heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeardWord {
     /// Its number.
     pub number: u64,
-    /// How long it was under way, in nanoseconds.
+    /// Time since it was sent, in nanoseconds.
     pub nanos: u64,
 }
 
-/// Whether one listener has heard every word once and in order.
+/// Checks that one caller hears every word once and in order.
 #[derive(Debug)]
 pub struct Sequence {
     reply: u64,
     expected: Option<u64>,
-    /// Words that never came.
+    /// Words that did not arrive.
     pub lost: u64,
-    /// Words that came twice or out of order.
+    /// Words that arrived twice or out of order.
     pub doubled: u64,
 }
 
 impl LatencyProbe {
-    /// For a model whose replies have `reply` words each, at least one.
+    /// A probe for a model whose replies have `reply` words each, at least one.
     #[must_use]
     pub fn new(reply: u32) -> Self {
         let sent = (0..REMEMBERED).map(|_| AtomicU64::new(0)).collect();
         Self { start: now(), reply: u64::from(reply.max(1)), next: AtomicU64::new(0), sent }
     }
 
-    /// The words of a reply, each with its space.
+    /// The words of the next reply, each followed by a space.
     pub(crate) fn words(&self) -> Vec<String> {
         let first = self.next.fetch_add(self.reply, Ordering::Relaxed);
         (first..first + self.reply).map(|number| format!("w{number} ")).collect()
     }
 
-    /// Notes the moment of the word in this event of the model, if there is one.
+    /// Stores the send time of the word in this server event, if it holds one.
     pub fn sent(&self, event: &str) {
         const DELTA: &str = "\"delta\":\"w";
         let Some(at) = event.find(DELTA) else { return };
@@ -66,7 +66,7 @@ impl LatencyProbe {
         }
     }
 
-    /// The numbered words in a text that was heard just now.
+    /// The numbered words in a text that has just been heard, with their latencies.
     pub fn heard<'a>(&'a self, text: &'a str) -> impl Iterator<Item = HeardWord> + 'a {
         let now = self.nanos();
         let numbers = text.split(' ').filter_map(|word| leading_number(word.strip_prefix('w')?));
@@ -76,7 +76,7 @@ impl LatencyProbe {
         })
     }
 
-    /// What one listener has to hear.
+    /// A check of what one caller hears.
     #[must_use]
     pub fn sequence(&self) -> Sequence {
         Sequence { reply: self.reply, expected: None, lost: 0, doubled: 0 }
@@ -93,7 +93,7 @@ impl LatencyProbe {
 }
 
 impl Sequence {
-    /// A word was heard. Replies begin at multiples of their length.
+    /// Notes a word that was heard. Replies begin at multiples of their length.
     pub fn heard(&mut self, number: u64) {
         let begin = number - number % self.reply;
         let expected = self.expected.unwrap_or(begin);
@@ -105,7 +105,7 @@ impl Sequence {
         self.expected = Some(number + 1);
     }
 
-    /// A reply is over.
+    /// Notes the end of a reply.
     pub fn reply_over(&mut self) {
         if let Some(expected) = self.expected.take() {
             self.lost += (self.reply - expected % self.reply) % self.reply;
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_word_is_as_old_as_the_time_since_it_was_sent() {
+    async fn latency_is_the_time_since_a_word_was_sent() {
         let probe = LatencyProbe::new(2);
         assert_eq!(probe.words(), ["w0 ", "w1 "]);
         assert_eq!(probe.words(), ["w2 ", "w3 "]);

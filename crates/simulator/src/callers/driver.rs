@@ -1,32 +1,33 @@
-//! Follows a script: which step is due, and when.
+//! Runs a caller's script: tells when its next step is due.
 
 use std::collections::VecDeque;
 
 use super::script::{Action, OnTimeout, Step, When};
 
-/// The conversation as a scripted caller perceives it.
+/// What a scripted caller knows of the conversation.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Observation<'a> {
     pub(crate) now_ms: u64,
     pub(crate) agent_sounding: bool,
     pub(crate) agent_sounding_since_ms: u64,
-    /// Something is left for the agent to say.
+    /// Whether the agent has something left to say.
     pub(crate) agent_pending: bool,
     pub(crate) agent_quiet_since_ms: u64,
-    /// Characters spoken by the agent in the whole call.
+    /// Characters that the agent has spoken in the whole call.
     pub(crate) spoken: usize,
-    /// Characters that the agent has been given to speak in the whole call, and whether its reply
-    /// is complete.
+    /// Characters that the agent has been given to speak in the whole call, and whether its current
+    /// reply is complete.
     pub(crate) received: (usize, bool),
-    /// What has been heard since the step before.
+    /// What the caller has heard since the previous step.
     pub(crate) heard: &'a str,
 }
 
-/// When a caller will do something, as far as can be known now.
+/// When the next step is due, as far as is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Due {
     At(u64),
-    /// When the agent has spoken so many characters in the whole call; at the latest at a time.
+    /// Once the agent has spoken this many characters in the whole call, but no later than
+    /// `latest_ms`.
     Spoken {
         chars: usize,
         latest_ms: u64,
@@ -34,11 +35,11 @@ pub(crate) enum Due {
     Never,
 }
 
-/// Follows a script.
+/// Runs a script.
 #[derive(Debug)]
 pub(crate) struct Driver {
     steps: VecDeque<Step>,
-    /// When the step before ended, and how much the agent had said by then.
+    /// When the previous step ended, and how many characters the agent had spoken by then.
     base_ms: u64,
     base_spoken: usize,
     answered_ms: u64,
@@ -91,16 +92,16 @@ impl Driver {
         }
     }
 
-    /// Takes the step that is due.
+    /// Takes the step that is due: its action, or hanging up if it timed out.
     pub(crate) fn take(&mut self, now_ms: u64) -> Option<Action> {
         let step = self.steps.pop_front()?;
-        let waited_in_vain = step.on_timeout == OnTimeout::HangUp
+        let timed_out = step.on_timeout == OnTimeout::HangUp
             && now_ms >= self.base_ms.saturating_add(step.timeout_ms)
             && !matches!(step.when, When::After { .. } | When::At { .. });
-        Some(if waited_in_vain { Action::HangUp } else { step.action })
+        Some(if timed_out { Action::HangUp } else { step.action })
     }
 
-    /// The step is over.
+    /// Notes that the step's action has been carried out.
     pub(crate) fn done(&mut self, now_ms: u64, spoken: usize) {
         self.base_ms = now_ms;
         self.base_spoken = spoken;
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_caller_who_waited_in_vain_hangs_up_or_goes_on() {
+    fn a_caller_who_timed_out_hangs_up_or_goes_on() {
         let step = Step::reply("yes");
         let mut driver = Driver::new(vec![step.clone()], 0);
         assert_eq!(driver.take(DEFAULT_TIMEOUT_MS), Some(Action::HangUp));

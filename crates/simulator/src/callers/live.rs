@@ -4,21 +4,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;
 
-/// Events that a live caller may leave unread before further ones are dropped.
+/// How many events a live caller may leave unread before further ones are dropped.
 const LIVE_QUEUE: usize = 256;
 
-/// The network's end of a live caller. It serves one call: the first that uses it.
+/// The network's end of a live caller. It serves only the first call that uses it.
 #[derive(Debug, Clone)]
 pub struct LiveCaller {
     channels: Arc<Mutex<Option<LiveChannels>>>,
 }
 
-/// What somebody live does.
+/// What a live caller does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LiveAction {
-    /// Says something; the time by the number of characters.
+    /// Says something, at 15 characters a second.
     Say(String),
-    /// Says what was spoken elsewhere already, in a quarter of the time.
+    /// Says what has already been spoken on another call, four times as fast.
     Relay(String),
     /// Presses keys.
     Press(String),
@@ -26,22 +26,22 @@ pub enum LiveAction {
     HangUp,
 }
 
-/// What somebody live hears.
+/// What a live caller notices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LiveEvent {
-    /// The line is open.
+    /// The call was answered.
     Answered,
-    /// The agent began or stopped speaking.
+    /// The agent began (`true`) or stopped speaking.
     AgentSpeaking(bool),
-    /// A clause has been heard to its end, or as far as it was spoken.
+    /// A clause was heard, to its end or to where it was cut off.
     Heard(String),
-    /// Tones have been heard.
+    /// Tones of the keypad were heard.
     Digits(String),
     /// The call is over.
     Ended,
 }
 
-/// The outer end of a live caller.
+/// Controls a live caller from outside.
 #[derive(Debug)]
 pub struct LiveHandle {
     actions: mpsc::Sender<LiveAction>,
@@ -69,17 +69,17 @@ impl LiveCaller {
 }
 
 impl LiveHandle {
-    /// Does something on the line. `false` once the call is over.
+    /// Does something on the call; `false` once the call is over.
     pub async fn act(&self, act: LiveAction) -> bool {
         self.actions.send(act).await.is_ok()
     }
 
-    /// What is heard next; `None` once the call is over.
+    /// The next event; `None` once the call is over.
     pub async fn hear(&mut self) -> Option<LiveEvent> {
         self.events.recv().await
     }
 
-    /// Both halves, for tasks that speak and listen at the same time.
+    /// Both halves, for tasks that speak and listen at once.
     #[must_use]
     pub fn split(self) -> (mpsc::Sender<LiveAction>, mpsc::Receiver<LiveEvent>) {
         (self.actions, self.events)

@@ -1,64 +1,65 @@
 //! What a scripted caller does, and when.
 
-/// How long a caller waits for a step's moment before `on_timeout` applies.
+/// How long a caller waits for a step to fall due before its `on_timeout` applies: 30 seconds.
 pub const DEFAULT_TIMEOUT_MS: u64 = 30_000;
 
 /// One thing that a scripted caller does.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// When, seen from the conversation.
+    /// When it is due.
     pub when: When,
-    /// What.
+    /// What the caller does.
     pub action: Action,
-    /// Longest wait for `when`, in milliseconds from the end of the step before.
+    /// The longest wait for `when`, in milliseconds since the previous step ended.
     pub timeout_ms: u64,
-    /// What happens when the wait was in vain.
+    /// What happens once that time is up.
     pub on_timeout: OnTimeout,
 }
 
-/// When a step is due. «The step before» ends when its words have been said.
+/// When a step is due. The previous step ends once its words have been spoken or its keys pressed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum When {
-    /// So long after the step before; the first step counts from the answer.
+    /// A while after the previous step; for the first step, after the call was answered.
     After {
         /// Milliseconds.
         ms: u64,
     },
-    /// At a time since the call was answered.
+    /// At this time since the call was answered.
     At {
         /// Milliseconds.
         ms: u64,
     },
-    /// Once the agent has said something since the step before, has nothing left to say, and has
-    /// been quiet for so long.
+    /// Once the agent has said something since the previous step, has nothing left to say, and has
+    /// been quiet for this long.
     AgentFinished {
         /// Milliseconds.
         quiet_ms: u64,
     },
-    /// Once nobody has spoken for so long, whether the agent has said something or not.
+    /// Once nobody has spoken for this long, whether or not the agent has said anything.
     Silence {
         /// Milliseconds.
         ms: u64,
     },
-    /// In the middle of the agent's speech: after so many characters since the step before.
+    /// During the agent's speech: once it has spoken this many characters since the previous step.
     AgentSaid {
-        /// Characters, at the voice's pace.
+        /// Characters, spoken at the voice's pace.
         chars: usize,
     },
-    /// In the middle of the agent's speech: so long after it began.
+    /// During the agent's speech: this long after it began.
     AgentSpeaking {
         /// Milliseconds.
         ms: u64,
     },
-    /// In the middle of the agent's speech: after this part of what it has to say, where it has
-    /// at least `least_chars` to say. If it ends sooner, at its end.
+    /// During the agent's speech: once this fraction of it has been spoken, or when it ends,
+    /// whichever comes first. While the reply is still arriving, it is taken to have at least
+    /// `least_chars` characters.
     AgentPart {
-        /// 0 to 1.
+        /// A fraction, 0 to 1.
         part: f64,
-        /// Characters that the agent is expected to say at least, while its reply still grows.
+        /// The least length to expect of a reply that is not yet complete, in characters.
         least_chars: usize,
     },
-    /// Once the agent has said this, in any case of letters, since the step before.
+    /// Once the agent has said this since the previous step, in upper or lower case.
     Hears {
         /// The words.
         text: String,
@@ -70,9 +71,9 @@ pub enum When {
 pub enum Action {
     /// Says something.
     Say {
-        /// The words; marks such as `[noise]` are sounds that no recogniser makes words of.
+        /// The words; marks such as `[noise]` are sounds without words.
         text: String,
-        /// How long it takes, in milliseconds; by the number of characters if absent.
+        /// How long it takes, in milliseconds; 15 characters a second if absent.
         for_ms: Option<u64>,
     },
     /// Presses keys, four a second.
@@ -80,35 +81,35 @@ pub enum Action {
         /// `0`–`9`, `*`, `#`; `w` waits half a second.
         digits: String,
     },
-    /// Does nothing: the step is a condition for the next one.
+    /// Does nothing: the step is only a condition for the next one.
     Wait,
     /// Hangs up.
     HangUp,
 }
 
-/// What a caller does who has waited long enough.
+/// What a caller does when a step has not fallen due in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnTimeout {
-    /// Does it all the same.
+    /// Takes the step all the same.
     Proceed,
     /// Hangs up.
     HangUp,
 }
 
 impl Step {
-    /// A step with the usual patience, after which the caller hangs up.
+    /// A step with the default timeout, after which the caller hangs up.
     #[must_use]
     pub fn new(when: When, action: Action) -> Self {
         Self { when, action, timeout_ms: DEFAULT_TIMEOUT_MS, on_timeout: OnTimeout::HangUp }
     }
 
-    /// Says it once the agent has finished.
+    /// Says `text` once the agent has finished.
     #[must_use]
     pub fn reply(text: &str) -> Self {
         Self::new(When::AgentFinished { quiet_ms: 500 }, Action::say(text))
     }
 
-    /// Talks over the agent after so many characters of its speech.
+    /// Talks over the agent once it has spoken this many characters.
     #[must_use]
     pub fn interrupt(chars: usize, text: &str) -> Self {
         Self::new(When::AgentSaid { chars }, Action::say(text))
@@ -120,7 +121,7 @@ impl Step {
         Self::new(When::AgentFinished { quiet_ms: 500 }, Action::HangUp)
     }
 
-    /// The same step with another patience.
+    /// The same step with another timeout, in milliseconds.
     #[must_use]
     pub fn with_timeout(mut self, timeout_ms: u64, on_timeout: OnTimeout) -> Self {
         self.timeout_ms = timeout_ms;
@@ -130,14 +131,15 @@ impl Step {
 }
 
 impl Action {
-    /// Says it at the usual pace.
+    /// Says `text` at the usual pace.
     #[must_use]
     pub fn say(text: &str) -> Self {
         Self::Say { text: text.to_owned(), for_ms: None }
     }
 }
 
-/// What a recogniser makes of it: marks taken out, blanks joined. Empty for noise.
+/// What speech recognition makes of a text: without marks, words joined by single spaces. Empty for
+/// noise.
 #[must_use]
 pub fn spoken_words(text: &str) -> String {
     let is_mark = |word: &&str| {

@@ -1,10 +1,10 @@
-//! The client_events of everything that a client may send (OpenAI Realtime API reference, client events).
+//! The schemas of client events (OpenAI Realtime API reference, client events).
 
 use phony_wire::openai::models::VOICES;
 
 use super::schema::{Field, Schema, optional, required};
 
-/// The eleven events of a client, told apart by `type`.
+/// The eleven client events, told apart by `type`.
 pub(super) const CLIENT_EVENT: Schema = Schema::Tagged(
     "type",
     &[
@@ -41,16 +41,16 @@ const EVENT_ID: Field = optional("event_id", &Schema::Text(512));
 const BARE: Schema = Schema::Object(&[EVENT_ID]);
 const OF_ITEM: Schema = Schema::Object(&[EVENT_ID, required("item_id", &LONG_TEXT)]);
 const LONG_TEXT: Schema = Schema::Text(usize::MAX);
-/// Ids that clients choose are kept to 32 characters.
+/// Ids chosen by clients have at most 32 characters.
 const ID: Schema = Schema::Text(32);
 
-/// The session of `session.update`. Only the conversation kind exists here.
+/// The session of `session.update`. Transcription sessions are not supported.
 const SESSION: Schema = Schema::Tagged(
     "type",
     &[(
         "realtime",
         &Schema::Object(&[
-            // Taken and ignored: the model is that of the URL.
+            // Accepted and ignored: the model is that of the URL.
             optional("model", &LONG_TEXT),
             optional("output_modalities", &MODALITIES),
             optional("instructions", &LONG_TEXT),
@@ -147,10 +147,10 @@ const TURN_DETECTION: Schema = Schema::Tagged(
     ],
 );
 
-/// One of the two, never both.
+/// Text or audio, but not both.
 const MODALITIES: Schema = Schema::List(&Schema::OneOf(&["text", "audio"]), 1, 1);
 
-/// Tools that OpenAI's servers would run (`mcp`) are not part of the stand-in.
+/// MCP tools, which OpenAI's servers run, are not supported.
 const TOOLS: Schema = Schema::List(
     &Schema::Tagged(
         "type",
@@ -211,7 +211,7 @@ const PROMPT: Schema = Schema::Null(&Schema::Object(&[
     optional("variables", &Schema::Null(&Schema::Free)),
 ]));
 
-/// What `response.create` may say about one response.
+/// The parameters of `response.create`.
 const RESPONSE: Schema = Schema::Object(&[
     optional("output_modalities", &MODALITIES),
     optional("instructions", &LONG_TEXT),
@@ -239,7 +239,7 @@ const ITEM: Schema = Schema::Tagged(
     &[("message", &MESSAGE), ("function_call", &CALL), ("function_call_output", &CALL_OUTPUT)],
 );
 
-/// An item in a response's own input, which may also point at one of the conversation.
+/// An item in a response's own input, which may also refer to one of the conversation.
 const INPUT_ITEM: Schema = Schema::Tagged(
     "type",
     &[
@@ -322,7 +322,7 @@ const ASSISTANT_CONTENT: Schema = Schema::List(
         "type",
         &[
             ("output_text", &INPUT_TEXT),
-            // Clients cannot create the model's audio: the service asks for its text instead.
+            // Clients cannot create audio of the model; they give its text instead.
             ("output_audio", &INPUT_TEXT),
         ],
     ),

@@ -1,19 +1,18 @@
 //! A stand-in for the OpenAI Realtime API, by WebSocket (GA dialect).
 //!
 //! It follows the OpenAI Realtime guide and API reference: the handshake, `session.update`, the
-//! conversation with its items, responses in text and in sound, function calls, cancelling,
-//! usage, errors that name the client's event. Unknown parameters and wrong values are refused
-//! as the service refuses them, and nothing of a refused event is applied. Every event it sends
-//! is held to OpenAI's own types by tests.
+//! conversation and its items, responses in text and audio, function calls, cancellation, usage,
+//! and errors that name the client's event. Unknown parameters and invalid values are refused as
+//! the service refuses them, and a refused event changes nothing. Tests check every event that it
+//! sends against OpenAI's own schemas.
 //!
-//! What it does not do: it does not hear (a commit makes an item without a transcript, turn
-//! detection never fires) and its voice is silence of the right length; it runs no MCP tools.
-//! Where the documents name no error code, it uses `item_*_invalid_item_id`,
-//! `item_create_duplicate_item_id`, `invalid_tool_call_id` and `cannot_update_voice`: do not
-//! depend on these.
+//! It does not understand audio: a commit makes an item without a transcript, turn detection never
+//! fires, and its own audio is silence of the right length. It runs no MCP tools. The error codes
+//! `item_*_invalid_item_id`, `item_create_duplicate_item_id`, `invalid_tool_call_id` and
+//! `cannot_update_voice` are not documented by OpenAI: do not depend on them.
 //!
-//! One socket is one `Session`, a value without a socket or a clock; `server` moves
-//! bytes and time. What is said comes from a [`Brain`], what goes wrong from [`Fault`]s.
+//! Each socket has a `Session`, a value that knows neither sockets nor clocks; `server` moves the
+//! bytes and supplies the time. A [`Brain`] decides what is said, and [`Fault`]s what goes wrong.
 
 mod brain;
 mod client_events;
@@ -57,8 +56,8 @@ pub use self::pace::{DeltaSize, Pace};
 
 use self::shared::Shared;
 
-/// A stand-in that is running. It stops when this is dropped; [`OpenAiRunning::stop`] also waits
-/// until everything of it has ended.
+/// A running stand-in. It stops when this is dropped; [`OpenAiRunning::stop`] also waits until
+/// everything has ended.
 #[derive(Debug)]
 pub struct OpenAiRunning {
     addr: SocketAddr,
@@ -70,13 +69,13 @@ pub struct OpenAiRunning {
 /// Counts since the start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenAiStats {
-    /// Handshakes that asked for a socket, refused ones too.
+    /// WebSocket handshakes, including refused ones.
     pub connections: u64,
     /// Sockets open now.
     pub open: u64,
     /// Responses that were accepted.
     pub responses: u64,
-    /// Text frames of clients.
+    /// Text frames received from clients.
     pub client_events: u64,
 }
 
@@ -85,11 +84,11 @@ pub struct OpenAiStats {
 pub struct Received {
     /// The number of its connection, from 0.
     pub connection: u64,
-    /// The event; a JSON string of the frame if that was not JSON.
+    /// The event, or the frame as a JSON string if it was not JSON.
     pub event: Value,
 }
 
-/// Starts a stand-in; fails if it cannot listen at `options.bind`.
+/// Starts a stand-in. Fails if it cannot listen at `options.bind`.
 pub async fn start(options: OpenAiOptions) -> std::io::Result<OpenAiRunning> {
     let listener = TcpListener::bind(options.bind).await?;
     let addr = listener.local_addr()?;
@@ -125,7 +124,7 @@ impl OpenAiRunning {
         }
     }
 
-    /// The last events of all clients, in order of arrival.
+    /// The latest events of all clients, at most `keep_events`, in order of arrival.
     #[must_use]
     pub fn received(&self) -> Vec<Received> {
         let log = self.shared.log.lock().unwrap_or_else(PoisonError::into_inner);
@@ -138,17 +137,17 @@ impl OpenAiRunning {
             .collect()
     }
 
-    /// Makes one more thing go wrong, for connections and responses that begin from now on.
+    /// Adds a fault for connections and responses that begin from now on.
     pub fn add_fault(&self, fault: Fault) {
         self.shared.faults.add(fault);
     }
 
-    /// Lets nothing go wrong any more that has not begun to.
+    /// Removes all faults that have not yet taken effect.
     pub fn clear_faults(&self) {
         self.shared.faults.clear();
     }
 
-    /// Closes every socket (1001) and waits until all has ended.
+    /// Closes every socket with code 1001, and waits until everything has ended.
     pub async fn stop(self) {
         drop(self.stop);
         self.tasks.close();

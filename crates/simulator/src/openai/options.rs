@@ -1,4 +1,4 @@
-//! How a stand-in behaves.
+//! The options of a stand-in.
 
 use std::{
     fmt,
@@ -11,29 +11,30 @@ use secrecy::SecretString;
 
 use super::{brain::Brain, faults::Fault, pace::Pace};
 
-/// How a stand-in behaves.
+/// The options of a stand-in.
 #[derive(Clone, Debug)]
 pub struct OpenAiOptions {
-    /// Where it listens; port 0 takes a free one. Default: `127.0.0.1:0`.
+    /// Where it listens; port 0 picks a free port. Default: `127.0.0.1:0`.
     pub bind: SocketAddr,
-    /// Who decides what it says. Default: [`Brain::Echo`].
+    /// What decides its replies. Default: [`Brain::Echo`].
     pub brain: Brain,
-    /// How fast it says it. Default: like a real model.
+    /// How fast it replies. Default: like a real model.
     pub pace: Pace,
     /// What goes wrong. Default: nothing.
     pub faults: Vec<Fault>,
-    /// The only key that is let in. Default: any.
+    /// The only API key that is accepted. Default: any.
     pub api_key: Option<SecretString>,
-    /// How long a session lasts. Default: 60 minutes, as the service's.
+    /// How long a session may last. Default: 60 minutes, as at the service.
     pub session_max: Duration,
-    /// How many of the clients' last events are kept for [`OpenAiRunning::received`].
-    /// Default: 1,000.
+    /// How many of the clients' latest events are kept, for `OpenAiRunning::received`. Default:
+    /// 1,000.
     pub keep_events: usize,
-    /// Sees every event just before it is sent. Default: nobody.
+    /// Is called with every event just before it is sent. Default: none.
     pub watch: Option<Watch>,
 }
 
-/// Sees every event just before it is sent, on the socket's own task: it must be quick.
+/// A function called with every event just before it is sent, on the socket's own task: it must not
+/// block.
 #[derive(Clone)]
 pub struct Watch(Arc<dyn Fn(&str) + Send + Sync>);
 
@@ -53,7 +54,7 @@ impl Default for OpenAiOptions {
 }
 
 impl Watch {
-    /// A watch that is told the event as it stands in its frame.
+    /// Wraps a function that takes the event's JSON text.
     pub fn new(see: impl Fn(&str) + Send + Sync + 'static) -> Self {
         Self(Arc::new(see))
     }

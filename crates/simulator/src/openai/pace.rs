@@ -1,28 +1,28 @@
-//! How fast a stand-in answers, and in how large pieces.
+//! How fast replies come, and in what pieces.
 
 use std::time::Duration;
 
-/// How fast the stand-in works.
+/// How fast the stand-in answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// From the upgrade to `session.created`.
+    /// From the upgrade to `session.created`. Default: 80 ms.
     pub session_created: Duration,
-    /// From `response.created` to the first item and its first delta.
+    /// From `response.created` to the first item and its first delta. Default: 300 ms.
     pub first_token: Duration,
-    /// Between two deltas.
+    /// Between two deltas. Default: 25 ms.
     pub between_deltas: Duration,
-    /// How much a delta holds.
+    /// How much text a delta holds. Default: a word.
     pub delta: DeltaSize,
 }
 
 /// How much text a delta holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeltaSize {
-    /// So many characters.
+    /// This many characters.
     Chars(usize),
-    /// So many words, each with the white space after it.
+    /// This many words, each with the white space after it.
     Words(usize),
-    /// All there is.
+    /// The whole text.
     Whole,
 }
 
@@ -38,7 +38,7 @@ impl Default for Pace {
 }
 
 impl Pace {
-    /// No waiting anywhere; a word a delta.
+    /// No delays, and a word in each delta.
     pub const INSTANT: Self = Self {
         session_created: Duration::ZERO,
         first_token: Duration::ZERO,
@@ -48,7 +48,7 @@ impl Pace {
 }
 
 impl DeltaSize {
-    /// Cuts a text into deltas; nothing of it is lost.
+    /// Cuts a text into deltas, whose concatenation is the text.
     pub(super) fn split(self, text: &str) -> Vec<String> {
         let (mut pieces, mut piece, mut count) = (Vec::new(), String::new(), 0);
         let mut chars = text.chars().peekable();

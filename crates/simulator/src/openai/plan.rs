@@ -1,32 +1,32 @@
-//! The events of one response in order, each with the pause before it (OpenAI Realtime guide,
-//! conversations: text, audio and function-call responses).
+//! The plan of a response: its events in order, each with the delay before it (OpenAI Realtime
+//! guide, conversations: text, audio and function-call responses).
 
 use std::{collections::VecDeque, time::Duration};
 
 use super::{brain::Reply, config::AudioFormat, ids::Ids, pace::Pace};
 
-/// How long a spoken character takes: about sixteen a second.
+/// Length of the audio of one character: about sixteen characters a second.
 const MS_PER_CHARACTER: u64 = 60;
 
-/// Characters of an estimated token.
+/// Characters in a token, as an estimate.
 pub(super) const CHARACTERS_PER_TOKEN: u64 = 4;
 
-/// What a response will make, and how.
+/// The events of a response, and the items that they describe.
 #[derive(Default)]
 pub(super) struct Plan {
     pub(super) outputs: Vec<OutputItem>,
     pub(super) steps: VecDeque<(Duration, Step)>,
-    /// The reply was longer than the response may be.
+    /// Whether `max_output_tokens` cut the reply.
     pub(super) cut: bool,
 }
 
-/// One item that a response makes.
+/// An output item of a response.
 pub(super) struct OutputItem {
     pub(super) id: String,
     pub(super) kind: Kind,
     /// Text, transcript or arguments so far.
     pub(super) said: String,
-    /// Sound so far, in milliseconds.
+    /// Audio so far, in milliseconds.
     pub(super) ms: u64,
     pub(super) started: bool,
     pub(super) status: &'static str,
@@ -37,14 +37,14 @@ pub(super) enum Kind {
     Call { call_id: String, name: String },
 }
 
-/// One event; the number is that of the output.
+/// An event. The first number is the index of its output item.
 pub(super) enum Step {
     Created,
     OutputAdded(usize),
     ItemAdded(usize),
     PartAdded(usize),
     Text(usize, String),
-    /// So many milliseconds of sound.
+    /// Audio, in milliseconds.
     Sound(usize, u64),
     SoundDone(usize),
     TextDone(usize),
@@ -57,11 +57,11 @@ pub(super) enum Step {
     RateLimits,
 }
 
-/// What shapes a plan besides the reply.
+/// What a plan depends on besides the reply.
 pub(super) struct PlanOptions {
     /// Whether the items join the default conversation.
     pub(super) in_conversation: bool,
-    /// The format of the model's sound; `None` in text mode.
+    /// The format of the model's audio; `None` in text mode.
     pub(super) audio: Option<AudioFormat>,
     pub(super) max_tokens: Option<u64>,
     /// From `response.created` to the first item.
@@ -81,7 +81,7 @@ impl Plan {
             plan.message(chunks, options, wait, ids);
             wait = options.pace.between_deltas;
         }
-        // A response that ran out of tokens gets no further.
+        // A response that ran out of tokens calls no functions.
         for call in reply.calls.into_iter().filter(|_| !cut) {
             let kind = Kind::Call { call_id: ids.call(), name: call.name };
             plan.call(kind, &call.arguments, options, wait, ids);
@@ -96,7 +96,7 @@ impl Plan {
         plan
     }
 
-    /// A response that ends without having said anything.
+    /// A response that ends without output.
     pub(super) fn nothing(options: &PlanOptions) -> Self {
         let mut plan = Self::default();
         plan.add(Duration::ZERO, Step::Created);
@@ -105,7 +105,7 @@ impl Plan {
         plan
     }
 
-    /// A response that never ends; `created` says whether its start is told.
+    /// A response that never ends; `created` says whether `response.created` is sent.
     pub(super) fn stall(created: bool) -> Self {
         let mut plan = Self::default();
         if created {
@@ -114,7 +114,7 @@ impl Plan {
         plan
     }
 
-    /// Closes what was begun and forgets what was not, all of it at once.
+    /// Closes the items that have begun and drops the rest, without further delays.
     pub(super) fn cut_short(&mut self) {
         for output in self.outputs.iter_mut().filter(|output| output.status == "in_progress") {
             output.status = "incomplete";
@@ -216,7 +216,7 @@ impl Plan {
     }
 }
 
-/// As many of the pieces as the limit lets through, and whether it cut anything.
+/// The pieces within the limit, and whether anything was cut.
 fn within_limit(mut chunks: Vec<String>, max_tokens: Option<u64>) -> (Vec<String>, bool) {
     let Some(max) = max_tokens else { return (chunks, false) };
     let mut left = usize::try_from(max.saturating_mul(CHARACTERS_PER_TOKEN)).unwrap_or(usize::MAX);

@@ -1,4 +1,4 @@
-//! From `response.create` to a response on its way.
+//! Makes a response of a `response.create`.
 
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -16,14 +16,14 @@ use super::{
     usage::PromptCache,
 };
 
-/// The parameters of one `response.create`; what is absent is the session's.
+/// The parameters of a `response.create`; those that are absent are the session's.
 pub(super) struct Request<'a> {
     params: Option<&'a Value>,
 }
 
 /// Who answers, how fast, and which faults apply.
 pub(super) struct ResponseSettings<'a> {
-    /// The response's number over the server's life, from 0.
+    /// The response's number since the server's start, from 0.
     pub(super) number: u64,
     pub(super) connection: u64,
     pub(super) brain: &'a Brain,
@@ -44,7 +44,7 @@ impl<'a> Request<'a> {
         Self { params }
     }
 
-    /// Refuses a response that cannot be made now.
+    /// Refuses a response that cannot be made at present.
     pub(super) fn check(
         &self,
         config: &Config,
@@ -85,7 +85,7 @@ impl<'a> Request<'a> {
         Ok(())
     }
 
-    /// Thinks up the whole response; its events come at their times.
+    /// Plans the whole response; its events are sent when they fall due.
     pub(super) fn plan(
         &self,
         now: Instant,
@@ -133,7 +133,7 @@ impl<'a> Request<'a> {
         }
     }
 
-    /// What the brain says, and the pieces of the prompt that it read.
+    /// The brain's reply, and the pieces of the prompt that it has read.
     fn think(
         &self,
         config: &Config,
@@ -174,7 +174,7 @@ impl<'a> Request<'a> {
             own.unwrap_or_else(|| &config.output()[name]).clone()
         };
         let voice = of_output("voice");
-        // A voice of one's own is shown by its id.
+        // A custom voice is shown by its id.
         let voice = voice.get("id").unwrap_or(&voice);
         let conversation = self.in_conversation().then(|| ids.conversation());
         json!({
@@ -201,13 +201,13 @@ impl<'a> Request<'a> {
     }
 }
 
-/// The format of the model's sound; `None` in text mode.
+/// The format of the model's audio; `None` in text mode.
 fn spoken_format(header: &Value) -> Option<AudioFormat> {
     let spoken = header["output_modalities"][0] == "audio";
     spoken.then(|| AudioFormat::read(&header["audio"]["output"]["format"]))
 }
 
-/// Makes the reply do what `tool_choice` demands, whatever the brain would rather.
+/// Changes a reply that `tool_choice` does not allow.
 fn apply_tool_choice(choice: &Value, tools: &[&str], reply: &mut Reply) {
     if *choice == "none" {
         reply.calls.clear();
@@ -229,7 +229,7 @@ fn names(tools: &Value) -> Vec<&str> {
     tools.filter_map(|tool| tool.get("name")?.as_str()).collect()
 }
 
-/// The id that an `item_reference` points at.
+/// The id in an `item_reference`.
 fn reference(item: &Value) -> Option<&str> {
     (item.get("type")? == "item_reference").then(|| item.get("id")?.as_str()).flatten()
 }

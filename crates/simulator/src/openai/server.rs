@@ -1,4 +1,4 @@
-//! The sockets: HTTP, the handshake, and one task for each WebSocket.
+//! The server: HTTP endpoints, the handshake, and a task for each WebSocket.
 
 use std::{
     future::IntoFuture as _,
@@ -39,15 +39,15 @@ use super::{
     shared::Shared,
 };
 
-/// As large as a frame may be: an append carries up to 15 MiB of sound (OpenAI Realtime API
+/// The largest frame, in bytes: an append carries up to 15 MiB of audio (OpenAI Realtime API
 /// reference, `input_audio_buffer.append`), which is 20 MiB of base64.
 const LARGEST_FRAME: usize = 21 << 20;
 
-/// How long a peer may take to answer a close, and an HTTP connection to end.
-const LINGER: Duration = Duration::from_secs(1);
+/// How long the server waits for the answer to a close, and for HTTP connections to end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The same, when the stand-in is asked to stop.
-const LINGER_AT_STOP: Duration = Duration::from_millis(100);
+/// How long it waits for the answer to a close when it stops.
+const CLOSE_TIMEOUT_AT_STOP: Duration = Duration::from_millis(100);
 
 #[derive(Clone)]
 struct ServerState {
@@ -70,17 +70,17 @@ pub(super) async fn serve(
         .fallback(async || not_found("Unknown request URL."))
         .with_state(ServerState { shared, tasks, stop: stop.clone() });
     let listener = listener.tap_io(|socket| {
-        // A delta waits for nothing; where the option is refused, it is only later.
+        // Without TCP_NODELAY, deltas are only later.
         let _ = socket.set_nodelay(true);
     });
     let serving = axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let lingering = async {
+    let timed_out = async {
         stop.cancelled().await;
-        sleep(LINGER).await;
+        sleep(CLOSE_TIMEOUT).await;
     };
     tokio::select! {
         _ = serving.into_future() => {}
-        () = lingering => {}
+        () = timed_out => {}
     }
 }
 
@@ -122,7 +122,7 @@ async fn realtime(
     };
     upgrade
         .protocols(["realtime"])
-        // Small buffers: a thousand sockets are cheap, and events are short.
+        // Small buffers, so that a thousand sockets are cheap; most events are short.
         .read_buffer_size(4 << 10)
         .write_buffer_size(4 << 10)
         .max_message_size(LARGEST_FRAME)
@@ -130,7 +130,7 @@ async fn realtime(
         .on_upgrade(|socket| run(socket, opening, state.shared, state.stop))
 }
 
-/// What is known of a socket when it opens, and what has to be let go when it has ended.
+/// What is known of a socket when it opens, and the guards that are released when it has ended.
 struct Opening {
     connection: u64,
     model: &'static Model,
@@ -139,7 +139,7 @@ struct Opening {
     _task: TaskTrackerToken,
 }
 
-/// Counts an open socket, whichever way it ends.
+/// Counts an open socket until it is dropped.
 struct Open(Arc<Shared>);
 
 impl Open {
@@ -162,11 +162,11 @@ async fn run(
     stop: CancellationToken,
 ) {
     let session = converse(&mut socket, &opening, shared);
-    // A peer that reads nothing must not keep the stand-in from stopping.
+    // A peer that does not read must not keep the stand-in from stopping.
     if stop.run_until_cancelled(session).await.is_none() {
         let farewell = close(&mut socket, Some((1001, "The server is going away.")));
-        // A peer that does not answer is left.
-        let _ = timeout(LINGER_AT_STOP, farewell).await;
+        // The socket is dropped if the peer does not answer.
+        let _ = timeout(CLOSE_TIMEOUT_AT_STOP, farewell).await;
     }
 }
 
@@ -207,8 +207,8 @@ async fn converse(socket: &mut WebSocket, opening: &Opening, shared: Arc<Shared>
     }
 }
 
-/// Refusals that come only after 101: those of a fault, and that of the beta dialect (OpenAI,
-/// deprecations), which closes without a status.
+/// Refusals after the upgrade: those of a fault, and that of the beta dialect (OpenAI,
+/// deprecations), after which the socket closes without a status.
 fn refusal_after_upgrade(opening: &Opening, shared: &Shared) -> Option<(ApiError, Option<u16>)> {
     if let Some((code, close)) = shared.faults.error_at_open(opening.connection) {
         return Some((ApiError::of_code(&code), close));
@@ -216,7 +216,7 @@ fn refusal_after_upgrade(opening: &Opening, shared: &Shared) -> Option<(ApiError
     opening.beta.then(|| (ApiError::of_code("beta_api_shape_disabled"), None))
 }
 
-/// Sends what there is, in as few writes as possible; false when the socket has ended.
+/// Sends the output in as few writes as possible; false when the socket has ended.
 async fn deliver(socket: &mut WebSocket, out: Vec<Out>, watch: Option<&Watch>) -> bool {
     for out in out {
         match out {
@@ -233,7 +233,7 @@ async fn deliver(socket: &mut WebSocket, out: Vec<Out>, watch: Option<&Watch>) -
                 return false;
             }
             Out::Drop => {
-                // What came before the break has been sent; the rest is the break itself.
+                // The events before the break are sent; whether that succeeds does not matter.
                 let _ = socket.flush().await;
                 return false;
             }
@@ -242,7 +242,7 @@ async fn deliver(socket: &mut WebSocket, out: Vec<Out>, watch: Option<&Watch>) -
     socket.flush().await.is_ok()
 }
 
-/// Closes, and waits a moment for the peer to agree, so that it reads all that came before.
+/// Closes the socket and waits for the peer's answer, so that it reads everything sent before.
 async fn close(socket: &mut WebSocket, frame: Option<(u16, &'static str)>) {
     let frame = frame.map(|(code, reason)| CloseFrame { code, reason: reason.into() });
     let farewell = async {
@@ -250,8 +250,8 @@ async fn close(socket: &mut WebSocket, frame: Option<(u16, &'static str)>) {
             while let Some(Ok(_)) = socket.recv().await {}
         }
     };
-    // A peer that does not answer is left.
-    let _ = timeout(LINGER, farewell).await;
+    // The socket is dropped if the peer does not answer.
+    let _ = timeout(CLOSE_TIMEOUT, farewell).await;
 }
 
 async fn list_models(State(state): State<ServerState>, headers: HeaderMap) -> Response {
@@ -286,7 +286,7 @@ fn authorize(shared: &Shared, headers: &HeaderMap) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// The answer of a fault that refuses the handshake.
+/// The response of a fault that refuses the handshake.
 fn refused(status: u16) -> Response {
     let code = match status {
         401 => "invalid_api_key",

@@ -1,7 +1,7 @@
-//! One socket's session as a value: client events and time in, server events out.
+//! The session of one socket, as a value: client events and time in, server events out.
 //!
-//! It owns the session, the conversation and the responses on their way. It reads no clock and
-//! no socket; what it shares with the other sessions of the server is the [`Shared`].
+//! It owns the session object, the conversation and the responses in progress, and reads neither a
+//! clock nor a socket. [`Shared`] is what it shares with other sessions.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -27,20 +27,20 @@ use super::{
     usage::PromptCache,
 };
 
-/// Less sound than this cannot be committed.
+/// Less audio than this cannot be committed.
 const LEAST_COMMIT_MS: usize = 100;
 
-/// Longer than any process runs, and far from the clock's end.
+/// Longer than any process runs, and short enough to be added to any `Instant`.
 const LONGEST_SESSION: Duration = Duration::from_hours(24 * 365);
 
-/// What the socket is told.
+/// An output of a session.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Out {
     /// Send this event.
     Event(String),
     /// Close, with a code and a reason if there are any; nothing follows.
     Close(Option<(u16, &'static str)>),
-    /// Break the connection without a word; nothing follows.
+    /// Break the connection without a close frame; nothing follows.
     Drop,
 }
 
@@ -53,9 +53,9 @@ pub(super) struct Session {
     conversation: Conversation,
     responses: Vec<ActiveResponse>,
     cache: PromptCache,
-    /// Bytes of the caller's sound that are not committed yet.
+    /// Bytes of audio that have been appended and not committed.
     heard: usize,
-    /// The model's sound has been sent.
+    /// Whether audio of the model has been sent.
     spoken: bool,
     expires: Instant,
     breaks: Option<Break>,
@@ -97,7 +97,7 @@ impl Session {
         session
     }
 
-    /// Takes one text frame of the client.
+    /// Handles a text frame of the client.
     pub(super) fn handle(&mut self, now: Instant, frame: &str) {
         if self.ended {
             return;
@@ -115,7 +115,7 @@ impl Session {
         self.tick(now);
     }
 
-    /// Takes a frame that is not text.
+    /// Handles a binary frame.
     pub(super) fn handle_binary(&mut self) {
         let message = "Events are sent as text frames.".to_owned();
         self.error(&ApiError::request("invalid_event", None, message), None);
@@ -144,13 +144,13 @@ impl Session {
         }
     }
 
-    /// When [`Session::tick`] has to be called next; never after the end.
+    /// When [`Session::tick`] must be called next; `None` after the end.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let due = self.responses.iter().filter_map(|active| active.due).min();
         (!self.ended).then(|| due.map_or(self.expires, |due| due.min(self.expires)))
     }
 
-    /// What the socket has to be told by now, in order.
+    /// Takes the outputs so far, in order.
     pub(super) fn take_out(&mut self) -> Vec<Out> {
         std::mem::take(&mut self.out)
     }
@@ -196,7 +196,7 @@ impl Session {
                 self.event("input_audio_buffer.cleared", json!({}));
             }
             _ => {
-                // `output_audio_buffer.clear`: the one event left.
+                // The only other event is `output_audio_buffer.clear`.
                 let message = "The output audio buffer exists for WebRTC and SIP only.".to_owned();
                 return Err(ApiError::invalid("type", message));
             }
@@ -219,8 +219,8 @@ impl Session {
         Ok(())
     }
 
-    /// Turns the sound so far into an item. What was said stays unknown: the stand-in does not
-    /// hear, and says so to a client that asked for a transcription.
+    /// Turns the audio so far into an item without a transcript. A client that asked for
+    /// transcription is told that it failed.
     fn commit(&mut self) -> Result<(), ApiError> {
         let ms = self.heard / self.config.input_format().bytes_per_ms();
         if ms < LEAST_COMMIT_MS {
@@ -258,7 +258,7 @@ impl Session {
         Ok(())
     }
 
-    /// `conversation.item.added` and `conversation.item.done` of an item that is complete.
+    /// Sends `conversation.item.added` and `conversation.item.done` for a complete item.
     fn announce(&mut self, id: &str) {
         let Some(item) = self.conversation.item(id) else { return };
         let fields =
@@ -269,7 +269,7 @@ impl Session {
 
     fn respond(&mut self, now: Instant, request: &Request<'_>) -> Result<(), ApiError> {
         request.check(&self.config, &self.conversation, &self.responses)?;
-        // Counted only once it is accepted, so that a fault's number means a real response.
+        // Counted once it is accepted, so that a fault's number is that of an accepted response.
         let settings = ResponseSettings {
             number: self.shared.responses.fetch_add(1, Ordering::Relaxed),
             connection: self.connection,

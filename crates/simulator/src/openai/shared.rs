@@ -19,7 +19,7 @@ use super::{
     pace::Pace,
 };
 
-/// What the sockets of one stand-in share.
+/// The state that all sockets of a stand-in share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) brain: Brain,
@@ -54,7 +54,7 @@ impl Shared {
         }
     }
 
-    /// Remembers a client's frame, and forgets the oldest where there are too many.
+    /// Keeps a client's frame, and drops the oldest if there are too many.
     pub(super) fn record(&self, connection: u64, frame: &Utf8Bytes) {
         self.client_events.fetch_add(1, Ordering::Relaxed);
         if self.keep_events == 0 {

@@ -1,4 +1,4 @@
-//! Two calls joined: the account rings a number of its own, and each side hears the other.
+//! Joins two calls: one that the account places to a number of its own, and the inbound call there.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use super::network::Network;
 use super::ringing::dial_in;
 use crate::callers::{Caller, LiveAction, LiveEvent};
 
-/// If this is a number of the account with TwiML of its own, whoever answers there: another call,
-/// inbound, whose words are heard on this one.
+/// The callee for a number of the account that has a `VoiceUrl`: an inbound call to it, joined to
+/// the outbound one. `None` for any other number.
 pub(crate) fn to_own_number(net: &Arc<Network>, from: &str, to: &str) -> Option<Callee> {
     net.number(to).filter(|number| !number.voice_url.is_empty())?;
     let (near, near_line) = Caller::live();
@@ -19,7 +19,7 @@ pub(crate) fn to_own_number(net: &Arc<Network>, from: &str, to: &str) -> Option<
     let shared = Arc::clone(net);
     net.tracker.spawn(async move {
         let (near_acts, mut near_events) = near_line.split();
-        // The far side rings when the near one is answered.
+        // The inbound call starts once the outbound one is answered.
         if near_events.recv().await != Some(LiveEvent::Answered) {
             return;
         }
@@ -39,9 +39,9 @@ pub(crate) fn to_own_number(net: &Arc<Network>, from: &str, to: &str) -> Option<
     Some(callee)
 }
 
-/// What is spoken on the one call is said on the other, an utterance at a time and never into the
-/// other's words: two machines that interrupt each other would never stop. Until one of them is
-/// over.
+/// Repeats on one call what is said on the other, an utterance at a time, until one of them ends.
+/// It waits while the other side speaks, since two agents that interrupt each other would never
+/// finish.
 async fn carry(
     mut heard: mpsc::Receiver<LiveEvent>,
     speaks: watch::Sender<bool>,
@@ -80,7 +80,7 @@ async fn carry(
     }
 }
 
-/// Waits until nobody speaks there; a call that is over is silent.
+/// Waits until the other side is silent; a call that is over is.
 async fn silence(speaks: &mut watch::Receiver<bool>) {
     let _ = speaks.wait_for(|speaks| !speaks).await.is_ok();
 }

@@ -2,54 +2,55 @@
 
 use crate::callers::Caller;
 
-/// Who is rung by an outbound call, or by `<Dial>`.
+/// Who is called by an outbound call or by `<Dial>`.
 #[derive(Debug, Clone)]
 pub struct Callee {
-    /// What happens when it rings.
+    /// How the call is answered, if it is.
     pub answers: Answers,
-    /// Who speaks once it is answered.
+    /// Who speaks once the call is answered. Not used by `<Dial>`.
     pub caller: Caller,
-    /// How long it talks to a caller whom `<Dial>` connected, in milliseconds.
+    /// How long they talk to a caller connected by `<Dial>`, in milliseconds of the call.
     pub talks_ms: u64,
 }
 
-/// What happens when a number rings. Times in milliseconds of the call.
+/// How a call is answered, if it is. Times are in milliseconds of the call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answers {
     /// A person answers.
     Person {
-        /// After so long.
+        /// How long it rings.
         after_ms: u64,
     },
     /// A machine answers.
     Machine {
-        /// After so long.
+        /// How long it rings.
         after_ms: u64,
-        /// What detection says in the end: `machine_start`, `machine_end_beep`, `fax` and others.
+        /// The result of answering-machine detection: `machine_start`, `machine_end_beep`, `fax`
+        /// and others.
         kind: String,
         /// How long detection takes.
         detected_ms: u64,
     },
-    /// It is engaged.
+    /// The line is busy.
     Busy,
-    /// It rings until the time is up.
+    /// Nobody answers before the timeout.
     Nobody,
-    /// The call cannot be put through.
+    /// The call fails.
     Fails {
-        /// The far end's answer in terms of SIP: 404, 603.
+        /// The SIP response code, such as 404 or 603.
         sip_code: u64,
     },
 }
 
 impl Callee {
-    /// A person who answers after two seconds: long enough that whoever follows the call sees it ring,
-    /// even at ten times the speed.
+    /// A person who answers after two seconds: long enough for a client that polls to see the call
+    /// ring, even at ten times the speed.
     #[must_use]
     pub fn person(caller: Caller) -> Self {
         Self { answers: Answers::Person { after_ms: 2_000 }, caller, talks_ms: 2_000 }
     }
 
-    /// Nobody to speak with: engaged, absent or not to be reached.
+    /// A callee who cannot be spoken to: busy, absent or out of reach.
     #[must_use]
     pub fn absent(answers: Answers) -> Self {
         Self { answers, caller: Caller::silent(), talks_ms: 0 }

@@ -1,15 +1,15 @@
-//! Faults of the API.
+//! Faults of the REST API.
 
-/// Something that goes wrong with the API, once.
+/// A fault of the REST API, which occurs once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// The next request is answered with 429, code 20429; nothing is done.
+    /// The next request is answered with 429 and code 20429, and has no effect.
     TooManyRequests,
-    /// The next request is answered with 500 and a page that is not JSON; nothing is done.
+    /// The next request is answered with 500 and an HTML page, and has no effect.
     ServerError,
-    /// The next call is answered with 500; it is placed all the same if `call_exists`.
+    /// The next request to place a call is answered with 500.
     CreateFails {
-        /// Whether the call is placed.
+        /// Whether the call is placed all the same.
         call_exists: bool,
     },
 }

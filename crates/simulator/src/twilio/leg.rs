@@ -1,4 +1,5 @@
-//! An answered call: it follows TwiML, verb by verb, while its caller does as it likes.
+//! The leg of an answered call: follows TwiML verb by verb while the caller speaks, listens or
+//! hangs up.
 
 mod dial;
 mod relay;
@@ -17,12 +18,12 @@ use super::record::{End, Fate, HeardPiece, Interrupt, Said};
 use super::speech::{Flags, Heard, Input, SpeechEvent};
 use crate::callers::{Caller, LiveAction, LiveChannels, LiveEvent, spoken_words};
 
-/// Documents that one call may follow: a call that goes in circles must end.
+/// The most documents that one call follows, so that a loop of redirects ends.
 const MOST_DOCUMENTS: usize = 200;
-/// Repetitions of a `<Say>` or `<Play>` that asks for endless ones.
+/// Repetitions of a `<Say>` or `<Play>` with `loop="0"`, which Twilio repeats for ever.
 const ENDLESS: u32 = 50;
 
-/// What ends a verb before it is through.
+/// What ends a verb early.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Abort {
     HungUp,
@@ -34,14 +35,14 @@ pub(crate) enum Abort {
     SocketLost,
 }
 
-/// What comes after a verb.
+/// What follows a verb.
 pub(crate) enum Next {
     Verb,
     Document(Document),
     Over(End),
 }
 
-/// Something that woke the call.
+/// What woke the call's task.
 #[derive(Debug)]
 pub(crate) enum Tick {
     Time,
@@ -58,15 +59,16 @@ pub(crate) struct Leg {
     live: Option<LiveChannels>,
     control: mpsc::Receiver<Control>,
     limit_ms: Option<u64>,
-    /// Asked when an answer that says how the call goes on cannot be used.
+    /// Requested when a document cannot be fetched or used.
     fallback: Option<Source>,
     pub(crate) events: Vec<(u64, LineEvent)>,
-    /// Whether the call has done something else before its first relay session.
+    /// Whether a verb has been carried out: the first relay session's `setup` says `RINGING` only
+    /// if none has.
     pub(crate) settled: bool,
 }
 
 impl Leg {
-    /// The call has been answered by this party.
+    /// The leg of a call that `caller` is on, from the moment of the answer.
     pub(crate) fn answered(
         net: Arc<Network>,
         cell: Arc<CallCell>,
@@ -97,14 +99,14 @@ impl Leg {
         leg
     }
 
-    /// Keys pressed as soon as the call is answered (`SendDigits`).
+    /// Presses keys as soon as the call is answered (`SendDigits`).
     pub(crate) async fn press_first(&mut self, digits: String) -> Result<(), Abort> {
         let now_ms = self.now_ms();
         self.line.digits(now_ms, digits, &mut self.events);
         self.until_quiet().await
     }
 
-    /// Follows a document, and those it leads to, to the end of the call.
+    /// Follows a document, and those that it leads to, until the call ends.
     pub(crate) async fn follow(&mut self, document: Document) -> End {
         let mut document = document;
         for _ in 0..MOST_DOCUMENTS {
@@ -117,7 +119,7 @@ impl Leg {
         End::ApplicationError
     }
 
-    /// The document that a source names.
+    /// Fetches the document that a source names.
     pub(crate) async fn fetch(
         &mut self,
         purpose: &str,
@@ -131,7 +133,7 @@ impl Leg {
         self.cell.clock.now_ms()
     }
 
-    /// Waits until something happens.
+    /// Waits for the next thing to handle, until `until_ms` at the latest.
     pub(crate) async fn tick(&mut self, until_ms: Option<u64>) -> Tick {
         let now_ms = self.cell.clock.now_ms();
         let due = [self.line.next_ms(now_ms), until_ms, self.limit_ms].into_iter().flatten().min();
@@ -151,7 +153,7 @@ impl Leg {
         }
     }
 
-    /// Does what a tick asks for. What happened on the line is left in `events`.
+    /// Handles a tick. Events of the line are left in `events`.
     pub(crate) fn handle(&mut self, tick: Tick) -> Result<(), Abort> {
         let now_ms = self.now_ms();
         match tick {
@@ -176,8 +178,7 @@ impl Leg {
         Ok(())
     }
 
-    /// Enters what happened into the record, and tells whoever is live on the line. Returns it for
-    /// the relay.
+    /// Records the line's events, passes them to a live caller, and returns them.
     pub(crate) fn settle(&mut self) -> Vec<(u64, LineEvent)> {
         let events = std::mem::take(&mut self.events);
         if events.is_empty() {
@@ -252,7 +253,7 @@ impl Leg {
         events
     }
 
-    /// The line is over for good.
+    /// Ends the leg.
     pub(crate) fn close(mut self) {
         let now_ms = self.now_ms();
         self.line.silence_agent(now_ms, &mut self.events);
@@ -260,20 +261,20 @@ impl Leg {
         self.tell(LiveEvent::Ended);
     }
 
-    /// What a abort verb leads to.
+    /// What follows a verb that was aborted.
     pub(crate) async fn after(&mut self, abort: Abort) -> Next {
         match abort {
             Abort::HungUp => Next::Over(End::FarEndHungUp),
             Abort::ApiEnded => Next::Over(End::ApiEnded),
             Abort::TimeLimit => Next::Over(End::TimeLimit),
             Abort::Stopped => Next::Over(End::NetworkStopped),
-            // There was none to lose.
+            // No session, so no socket to lose.
             Abort::SocketLost => Next::Verb,
             Abort::Redirected(source) => self.go_to("redirect", &source, Form::default()).await,
         }
     }
 
-    /// Goes on with the document of that source, or of the fallback.
+    /// Continues with the document of this source, or of the fallback.
     pub(crate) async fn go_to(&mut self, purpose: &str, source: &Source, extra: Form) -> Next {
         let mut document = self.fetch(purpose, source, extra).await;
         if document.is_none()
@@ -284,7 +285,7 @@ impl Leg {
         document.map_or(Next::Over(End::ApplicationError), Next::Document)
     }
 
-    /// The state of the call, as `setup` spells it.
+    /// The call's status in the spelling of `setup`.
     fn setup_status(&self) -> String {
         let first = !self.settled && self.cell.read(|record| record.direction == "inbound");
         let status = if first { CallStatus::Ringing } else { CallStatus::InProgress };
@@ -331,8 +332,7 @@ impl Leg {
             .map(|action| document.source(action, connect.method.as_deref()));
         match &connect.to {
             ConnectTo::Relay(relay) => self.relay(relay, action).await,
-            // Audio is not part of this network: the verb is passed over, as after a refused
-            // connection.
+            // Audio is not simulated: the verb is skipped, as after a refused connection.
             ConnectTo::Stream(_) => Next::Verb,
         }
     }
@@ -380,7 +380,7 @@ impl Leg {
         Ok(())
     }
 
-    /// Settles what happened; the caller may have hung up.
+    /// Settles the line's events; fails if the caller has hung up.
     fn check(&mut self) -> Result<(), Abort> {
         let events = self.settle();
         if events.iter().any(|(_, event)| *event == LineEvent::HungUp) {
@@ -389,7 +389,7 @@ impl Leg {
         Ok(())
     }
 
-    /// Somebody live who does not listen misses it; the call goes on.
+    /// Passes an event to a live caller; one that does not read misses it.
     fn tell(&self, event: LiveEvent) {
         if let Some(live) = &self.live {
             drop(live.events.try_send(event));
@@ -397,7 +397,7 @@ impl Leg {
     }
 }
 
-/// What the fallback is told besides: that the answer of this source could not be used.
+/// The parameters that tell a fallback URL which source failed (error 11200).
 pub(crate) fn failure_of(source: &Source) -> Form {
     let error_url = match source {
         Source::Url { url, .. } => url.clone(),

@@ -1,7 +1,7 @@
-//! Two parties on one line: the agent's voice and the caller, and what each does to the other.
+//! The line of one call: the agent's voice, the caller, and how each affects the other.
 //!
-//! A value with time as an argument. It is stepped from event to event in the order of the call's
-//! own time, so a late timer of the machine moves nothing.
+//! A value that takes time as an argument. It advances from event to event in the order of the
+//! call's time, so a late timer changes nothing.
 
 mod types;
 
@@ -14,12 +14,12 @@ use super::speech::{Flags, Input, Pace, Speaker, SpeechEvent};
 
 use crate::callers::{Action, Caller, Driver, Due, LiveAction, Observation, spoken_words};
 
-/// Pace of a caller whose step does not say how long it speaks.
+/// Pace of a caller whose step gives no duration.
 const CALLER_CHARS_PER_SECOND: u64 = 15;
 const PARTIAL_EVERY_MS: u64 = 250;
 const KEY_EVERY_MS: u64 = 250;
 const KEY_PAUSE_MS: u64 = 500;
-/// What a scripted caller remembers of what it heard since its last step, in bytes.
+/// How much a scripted caller remembers of what it heard since its last step, in bytes.
 const LONGEST_MEMORY: usize = 64 * 1024;
 
 /// The line of one call.
@@ -31,13 +31,13 @@ pub(crate) struct Line {
     driver: Driver,
     utterance: Option<Utterance>,
     waiting: Option<Waiting>,
-    /// Keys still to press and when; then the caller is free again.
+    /// Keys still to press, with their times.
     keys: VecDeque<(u64, char)>,
-    /// What a live caller wants to say next.
+    /// Actions of a live caller that wait for the present one to end.
     queued: VecDeque<LiveAction>,
     heard: String,
-    gone: bool,
-    /// How far time has passed.
+    hung_up: bool,
+    /// The time up to which events have been handled.
     at_ms: u64,
 }
 
@@ -58,17 +58,17 @@ impl Line {
             keys: VecDeque::new(),
             queued: VecDeque::new(),
             heard: String::new(),
-            gone: false,
+            hung_up: false,
             at_ms: now_ms,
         }
     }
 
-    /// Another verb of the TwiML takes over the line.
+    /// Sets the rules of the TwiML verb that takes over.
     pub(crate) fn set_rules(&mut self, rules: Rules) {
         self.rules = rules;
     }
 
-    /// The agent's text.
+    /// Speaks a token of the agent's text.
     pub(crate) fn text(
         &mut self,
         now_ms: u64,
@@ -84,7 +84,7 @@ impl Line {
         });
     }
 
-    /// The agent's keys.
+    /// Presses keys on the agent's side.
     pub(crate) fn digits(&mut self, now_ms: u64, digits: String, out: &mut Vec<(u64, LineEvent)>) {
         self.advance(now_ms, out);
         let caller_speaks = self.utterance.is_some();
@@ -94,7 +94,7 @@ impl Line {
         });
     }
 
-    /// A recording on the agent's side.
+    /// Plays a recording on the agent's side.
     pub(crate) fn recording(
         &mut self,
         now_ms: u64,
@@ -110,12 +110,12 @@ impl Line {
         });
     }
 
-    /// The agent falls silent: its session is over.
+    /// Silences the agent, as its session is over.
     pub(crate) fn silence_agent(&mut self, now_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
         self.voice(now_ms, out, |speaker, out| speaker.stop(now_ms, out));
     }
 
-    /// Somebody live does something; after what it is doing already, but hanging up is at once.
+    /// Takes an action of a live caller. It waits for the present one to end, except hanging up.
     pub(crate) fn act(&mut self, now_ms: u64, act: LiveAction, out: &mut Vec<(u64, LineEvent)>) {
         if act == LiveAction::HangUp {
             self.hang_up(now_ms, out);
@@ -128,7 +128,7 @@ impl Line {
 
     /// The next moment at which [`Line::advance`] has something to do.
     pub(crate) fn next_ms(&self, now_ms: u64) -> Option<u64> {
-        if self.gone {
+        if self.hung_up {
             return self.speaker.next_ms();
         }
         let utterance = self.utterance.as_ref().map(|utterance| utterance.until_ms);
@@ -146,10 +146,10 @@ impl Line {
         .min()
     }
 
-    /// Lets time pass.
+    /// Lets time pass up to `now_ms`.
     pub(crate) fn advance(&mut self, now_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
         while let Some(next_ms) = self.next_ms(self.at_ms).filter(|t| *t <= now_ms) {
-            // Something may fall due in the past, when news of it has only just come.
+            // An event may turn out to have been due in the past.
             self.at_ms = self.at_ms.max(next_ms);
             self.step(self.at_ms, out);
         }
@@ -159,7 +159,7 @@ impl Line {
 
     fn step(&mut self, at_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
         self.voice(at_ms, out, |speaker, out| speaker.advance(at_ms, out));
-        if self.gone {
+        if self.hung_up {
             return;
         }
         if self.barge_ms().is_some_and(|t| t <= at_ms) {
@@ -203,7 +203,7 @@ impl Line {
         self.utterance.is_some() || !self.keys.is_empty()
     }
 
-    /// When the caller's speech cuts the voice off, if both go on.
+    /// When the caller's speech interrupts the agent, if both go on speaking.
     fn barge_ms(&self) -> Option<u64> {
         let utterance = self.utterance.as_ref()?;
         let cuts = !utterance.words.is_empty() || self.recognition.noise_interrupts;
@@ -263,7 +263,7 @@ impl Line {
         let words = spoken_words(text);
         let chars = words.chars().count() as u64;
         let for_ms = for_ms.unwrap_or(chars * 1000 / CALLER_CHARS_PER_SECOND).max(1);
-        // Words that go on before the last ones were reported belong to the same prompt.
+        // Words that follow before the last ones were reported belong to the same prompt.
         let before = if words.is_empty() { None } else { self.waiting.take() };
         self.utterance = Some(Utterance {
             began_over_agent: before
@@ -301,7 +301,7 @@ impl Line {
     }
 
     fn hang_up(&mut self, at_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
-        self.gone = true;
+        self.hung_up = true;
         self.keys.clear();
         self.queued.clear();
         if let Some(utterance) = self.utterance.take() {
@@ -323,7 +323,7 @@ impl Line {
         let mut cut = None;
         self.voice(at_ms, out, |speaker, out| cut = speaker.interrupt(at_ms, by, out));
         if let Some(cut) = cut {
-            // What the caller says now is no longer said during the agent's speech.
+            // From here on the caller no longer speaks during the agent's speech.
             if let Some(utterance) = &mut self.utterance {
                 utterance.began_over_agent = false;
             }
@@ -355,8 +355,8 @@ impl Line {
         self.step_done(at_ms);
     }
 
-    /// The utterance becomes a prompt, unless it fell into speech during which nothing is
-    /// reported.
+    /// Reports the utterance as a prompt, unless it was spoken during agent speech in which nothing
+    /// is reported.
     fn report(&mut self, at_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
         let Some(waiting) = self.waiting.take() else { return };
         let utterances = waiting.utterances;
@@ -392,7 +392,7 @@ impl Line {
         self.heard.clear();
     }
 
-    /// Lets the voice do something and remembers what the caller heard of it.
+    /// Runs the voice, and keeps its events and what the caller heard.
     fn voice(
         &mut self,
         at_ms: u64,

@@ -1,9 +1,9 @@
-//! A thousand callers for a load test: each is one relay socket, one timer and two counters.
+//! Generates the load of thousands of callers, each of which is one relay socket and one timer.
 //!
 //! A caller listens to a reply of numbered words (see [`LatencyProbe`]), reports what was played as
-//! Twilio does, waits a moment, and says something again. It follows the relay protocol, or, to
-//! measure what the far side costs without any application, it speaks straight to a model through
-//! a bare copy of two sockets; then every frame has a counterpart of about the same size.
+//! Twilio does, pauses, and speaks again. It calls an application by the relay protocol. To measure
+//! the baseline it talks to a model through [`crate::baseline`] instead, with frames of about the
+//! same size.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,28 +27,28 @@ use crate::latency_probe::{LatencyProbe, Sequence};
 
 /// What every caller says.
 const QUESTION: &str = "What are your opening hours on Saturday, please?";
-/// Connections for requests that are kept when idle: they must not count as a call's.
+/// Idle HTTP connections that are kept. Few, so that they do not count as memory of the calls.
 const SPARE_CONNECTIONS: usize = 4;
-/// Words of a clause: Twilio reports what was played clause by clause.
+/// Words in a clause; Twilio reports what was played clause by clause.
 const CLAUSE: usize = 8;
-/// Sound about as long as a report, for a model that is spoken to directly: silence in base64.
+/// Base64 of silence, about as long as a report, for a model that is spoken to directly.
 const SILENCE: &str = "fn5+fn5+fn5+fn5+fn5+fn5+fn5+fn5+fn5+fn5+";
 
-/// Whom the callers call.
+/// What the callers call.
 #[derive(Debug, Clone)]
 pub enum Target {
-    /// An application: its webhook is asked, and the relay socket that it names opened.
+    /// An application: its webhook is requested, and the relay socket that it names is opened.
     Application {
-        /// Where it is reached: `http://127.0.0.1:24187`.
+        /// Origin to connect to: `http://127.0.0.1:24187`.
         origin: String,
-        /// The host that it signs for, and is addressed by in its TwiML.
+        /// Its public host, which its signatures and its TwiML use.
         public: String,
         /// The account's auth token.
         token: String,
     },
-    /// A model, through a bare copy at this origin.
+    /// A model, through [`crate::baseline`].
     Model {
-        /// Where the copy is reached: `http://127.0.0.1:24187`.
+        /// Origin of the baseline: `http://127.0.0.1:24187`.
         origin: String,
     },
 }
@@ -56,16 +56,16 @@ pub enum Target {
 /// How the callers behave.
 #[derive(Debug, Clone)]
 pub struct LoadOptions {
-    /// Whom they call.
+    /// What they call.
     pub target: Target,
-    /// From the last word of a reply to the next question, and up to half as long again, so that
-    /// the callers do not speak in step.
+    /// The least pause from the last word of a reply to the next question. Callers pause up to half
+    /// as long again, so that they do not speak in step.
     pub pause: Duration,
-    /// When the words they hear were sent.
+    /// Knows when the words that they hear were sent.
     pub probe: Arc<LatencyProbe>,
 }
 
-/// Callers that are in a call.
+/// The callers of a load test.
 #[derive(Debug)]
 pub struct LoadGenerator {
     shared: Arc<Shared>,
@@ -76,13 +76,13 @@ pub struct LoadGenerator {
 /// What the callers experienced.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// How long each word was under way, in nanoseconds: those heard while it was measured.
+    /// Latencies of the words heard while measuring, in nanoseconds.
     pub latencies: Vec<u64>,
-    /// Words that never came.
+    /// Words that did not arrive.
     pub lost: u64,
-    /// Words that came twice or out of order.
+    /// Words that arrived twice or out of order.
     pub doubled: u64,
-    /// Calls that could not be made or did not last, and why.
+    /// Calls that could not be set up or were lost, by reason.
     pub failures: BTreeMap<String, usize>,
 }
 
@@ -96,7 +96,7 @@ struct Shared {
 }
 
 impl LoadGenerator {
-    /// Nobody yet. An error says why no requests can be made.
+    /// A load generator without callers. The error says why there is no HTTP client.
     pub fn new(options: LoadOptions) -> Result<Self, String> {
         let client = webhooks::client(SPARE_CONNECTIONS).map_err(|error| error.to_string())?;
         let (up, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -105,7 +105,7 @@ impl LoadGenerator {
         Ok(Self { shared, calls: JoinSet::new(), over: CancellationToken::new() })
     }
 
-    /// Lets caller number `number` call.
+    /// Starts the call of caller number `number`.
     pub fn ring(&mut self, number: usize) {
         let (shared, over) = (Arc::clone(&self.shared), self.over.clone());
         self.calls.spawn(async move {
@@ -116,24 +116,24 @@ impl LoadGenerator {
         });
     }
 
-    /// How many calls have come about.
+    /// How many calls have been set up.
     #[must_use]
     pub fn up(&self) -> usize {
         self.shared.up.load(Ordering::Relaxed)
     }
 
-    /// How many calls could not be made.
+    /// How many calls could not be set up.
     #[must_use]
     pub fn failed(&self) -> usize {
         self.shared.failed.load(Ordering::Relaxed)
     }
 
-    /// Begins or ends measuring.
+    /// Starts or stops measuring.
     pub fn measure(&self, on: bool) {
         self.shared.measuring.store(on, Ordering::Relaxed);
     }
 
-    /// Everybody hangs up.
+    /// Ends all calls and returns what the callers experienced.
     pub async fn hang_up(mut self) -> Tally {
         self.over.cancel();
         let mut tally = Tally::default();
@@ -163,7 +163,7 @@ struct Caller {
     pause: Duration,
     sequence: Sequence,
     latencies: Vec<u64>,
-    /// Words that have not been reported as played.
+    /// Words that have not yet been reported as played.
     clause: String,
     agent_speaks: bool,
     /// Reused for every frame.
@@ -203,7 +203,7 @@ impl Caller {
     }
 
     async fn talk(mut self, over: CancellationToken) -> Result<Tally, String> {
-        // An application greets, and is answered; a model is spoken to first.
+        // An application greets first; a model waits for the caller.
         let mut waits = matches!(self.shared.options.target, Target::Model { .. });
         let timer = tokio::time::sleep(self.pause);
         tokio::pin!(timer);
@@ -243,7 +243,7 @@ impl Caller {
         timer.reset(at);
     }
 
-    /// Takes a frame; true if it ends a reply.
+    /// Handles a frame; true if it ends a reply.
     async fn hear(&mut self, frame: &str) -> Result<bool, String> {
         match &self.shared.options.target {
             Target::Application { .. } => match ToTwilio::parse(frame) {
@@ -290,7 +290,7 @@ impl Caller {
         Ok(last)
     }
 
-    /// Says the caller's sentence.
+    /// Asks the caller's question.
     async fn ask(&mut self) -> Result<(), String> {
         self.report(Info::ClientSpeaking { on: true, ts: None }).await?;
         self.report(Info::ClientSpeaking { on: false, ts: None }).await?;
@@ -315,7 +315,7 @@ impl Caller {
         match &self.shared.options.target {
             Target::Application { .. } => FromTwilio::Info(info).write(&mut frame),
             Target::Model { .. } => {
-                // A model takes sound without an answer.
+                // A model does not answer appended audio.
                 frame.push_str(r#"{"type":"input_audio_buffer.append","audio":""#);
                 frame.push_str(SILENCE);
                 frame.push_str("\"}");
@@ -334,7 +334,7 @@ impl Caller {
     }
 }
 
-/// Asks the application what to do with a new call.
+/// Requests the application's webhook for a new call; the call's SID and the relay that it names.
 async fn answered(
     client: &reqwest::Client,
     token: &str,
@@ -394,7 +394,8 @@ fn setup(call_sid: String, relay: &Relay) -> Setup {
     }
 }
 
-/// The pause, and up to half as long again: even steps of the golden ratio fill the range.
+/// The pause of a caller, up to half as long again. Steps of the golden ratio fill the range
+/// evenly.
 fn spread(pause: Duration, number: usize) -> Duration {
     #[expect(clippy::cast_precision_loss, reason = "numbers of callers are small")]
     let part = (number as f64 * 0.618_033_988_749_895).fract();

@@ -1,18 +1,20 @@
 //! A stand-in for Twilio: its REST API and the telephone network behind it.
 //!
-//! It rings numbers by asking their webhooks for TwiML, signed as Twilio signs; follows the TwiML;
-//! opens ConversationRelay sockets and speaks for both sides of the line at the pace of speech;
-//! and remembers everything. What it does was taken from Twilio's documentation and from records
-//! of live calls. Audio (`<Stream>`) is not part of it.
+//! It requests TwiML from the webhooks of its numbers, with Twilio's signatures, and follows it. It
+//! opens ConversationRelay sockets, simulates both voices at the pace of speech, and records
+//! everything that happens. Its behaviour follows Twilio's documentation and observations of live
+//! calls. Audio (`<Stream>`) is not simulated.
 //!
-//! A call runs in its own time, `speed` times as fast as the clock, and is one task with one
-//! timer. Nothing outlives [`TwilioRunning::stop`].
+//! A call runs in its own time, `speed` times as fast as real time, as one task with one timer.
+//! Nothing outlives [`TwilioRunning::stop`].
 //!
-//! - `rest`, `numbers`: the API.
-//! - `ringing` → `leg` → `relay`: a call before it is answered, its TwiML, one relay session.
-//! - `document`, `dial`, `bridge`, `socket`: what these lean on.
-//! - `line` → `speech`: both voices, as a value with time as an argument.
-//! - `calls`, `record`, `clock`, `webhooks`, `network`: what they share.
+//! - `rest`: the REST API.
+//! - `ringing` → `leg`: a call until it is answered, then the TwiML that it follows, with
+//!   `leg::dial` and `leg::relay` for `<Dial>` and `<ConversationRelay>`.
+//! - `document`, `bridge`, `socket`: TwiML documents, calls between two numbers of the account,
+//!   and the WebSocket of a relay session.
+//! - `line` → `speech`: the caller and the agent's voice, as values that take time as an argument.
+//! - `network`: the state that all of these share.
 //! - [`load_generator`]: thousands of callers for a load test, without voices or records.
 
 mod bridge;
@@ -61,14 +63,15 @@ use self::listener::StoppableListener;
 use self::network::Network;
 use super::callers::Caller;
 
-/// A running network.
+/// A running phone network. It stops when this is dropped; [`TwilioRunning::stop`] also waits until
+/// everything has ended.
 #[derive(Debug)]
 pub struct TwilioRunning {
     addr: SocketAddr,
     net: Arc<Network>,
 }
 
-/// Starts the network.
+/// Starts the network. Fails if it cannot listen at `options.bind` or if a speed is not positive.
 pub async fn start(options: TwilioOptions) -> io::Result<TwilioRunning> {
     if !(options.speed.is_finite() && options.speed > 0.0 && options.chars_per_second > 0.0) {
         let problem = "speed and chars_per_second must be above 0";
@@ -93,7 +96,7 @@ pub async fn start(options: TwilioOptions) -> io::Result<TwilioRunning> {
     let listener = StoppableListener::new(listener, net.stop.clone());
     let stopped = net.stop.clone().cancelled_owned();
     net.tracker.spawn(async move {
-        // It ends with the listener, for which nothing else waits.
+        // It fails only with the listener, and then there is nobody to tell.
         drop(axum::serve(listener, app).with_graceful_shutdown(stopped).await);
     });
     Ok(TwilioRunning { addr, net })
@@ -106,69 +109,69 @@ impl TwilioRunning {
         self.addr
     }
 
-    /// The API's address for clients: what `TWILIO_API_BASE_URL` wants.
+    /// The base URL of the REST API, such as `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn base_url(&self) -> String {
         format!("http://{}", self.addr)
     }
 
-    /// Lets a public host be found somewhere from now on.
+    /// Sends requests for the host `public` to the origin `to` from now on; see [`HostOverride`].
     pub fn override_host(&self, public: impl Into<String>, to: impl Into<String>) {
         lock(&self.net.host_overrides).push(HostOverride { public: public.into(), to: to.into() });
     }
 
-    /// Adds a number, or replaces the one written the same.
+    /// Adds a number to the account, or replaces the one with the same `phone_number`.
     pub fn add_number(&self, number: PhoneNumber) {
         let mut numbers = lock(&self.net.numbers);
         numbers.retain(|known| known.phone_number != number.phone_number);
         numbers.push(number.complete());
     }
 
-    /// The account's numbers as they are now.
+    /// The account's numbers with their present settings.
     #[must_use]
     pub fn numbers(&self) -> Vec<PhoneNumber> {
         lock(&self.net.numbers).clone()
     }
 
-    /// Says who answers at a number, for outbound calls and `<Dial>`.
+    /// Sets who answers at a number, for outbound calls and `<Dial>`.
     pub fn set_callee(&self, phone_number: impl Into<String>, callee: Callee) {
         lock(&self.net.callees).insert(phone_number.into(), callee);
     }
 
-    /// Lets the API fail once; faults wait for one another.
+    /// Queues a fault of the API, which occurs once.
     pub fn fail_next(&self, fault: Fault) {
         lock(&self.net.faults).push_back(fault);
     }
 
-    /// Somebody rings a number of the account. Returns the call's SID at once; the call goes on
-    /// by itself.
+    /// Starts a call from `from` to `to`, a number of the account. Returns the call's SID at once;
+    /// the call proceeds in the background.
     pub fn dial_in(&self, from: &str, to: &str, caller: Caller) -> Result<String, DialError> {
         ringing::dial_in(&self.net, from, to, caller)
     }
 
-    /// The socket of a call's relay session is lost on the way, as when a network fails: neither
-    /// side says goodbye. False if there is no such call.
+    /// Drops the socket of a call's relay session without a close frame, as when a network fails.
+    /// False if there is no such call.
     #[must_use]
     pub fn drop_socket(&self, sid: &str) -> bool {
         let calls = lock(&self.net.calls);
         calls.get(sid).is_some_and(|cell| cell.control.try_send(Control::DropSocket).is_ok())
     }
 
-    /// All calls that are remembered, oldest first.
+    /// The records of all calls that are kept, oldest first.
     #[must_use]
     pub fn calls(&self) -> Vec<CallRecord> {
         let cells: Vec<_> = lock(&self.net.calls).oldest_first().cloned().collect();
         cells.iter().map(|cell| cell.record()).collect()
     }
 
-    /// One call.
+    /// The record of one call.
     #[must_use]
     pub fn call(&self, sid: &str) -> Option<CallRecord> {
         lock(&self.net.calls).get(sid).map(|cell| cell.record())
     }
 
-    /// Waits until a call is as wanted. `Err` holds its record as it was when time, by the clock,
-    /// was up; an empty one if there is no such call.
+    /// Waits until a call's record satisfies `wanted`, for at most `timeout` in real time. `Err`
+    /// holds the record at the timeout, or an empty one if there is no such call.
     pub async fn wait_for(
         &self,
         sid: &str,
@@ -192,7 +195,7 @@ impl TwilioRunning {
         tokio::time::timeout(timeout, seen).await.map_err(|_| Box::new(cell.record()))
     }
 
-    /// Waits until a call is over.
+    /// Waits until a call is over, like [`TwilioRunning::wait_for`].
     pub async fn wait_for_end(
         &self,
         sid: &str,
@@ -201,7 +204,8 @@ impl TwilioRunning {
         self.wait_for(sid, CallRecord::is_over, timeout).await
     }
 
-    /// Waits until any call is as wanted, such as one that the API was asked for.
+    /// Waits until the record of any call satisfies `wanted`, such as a call that the application
+    /// placed. `None` at the timeout.
     pub async fn wait_for_any(
         &self,
         wanted: impl Fn(&CallRecord) -> bool,
@@ -221,7 +225,7 @@ impl TwilioRunning {
         tokio::time::timeout(timeout, seen).await.ok()
     }
 
-    /// Ends every call and the API, and waits until all of it is gone.
+    /// Ends every call and the API, and waits until everything has ended.
     pub async fn stop(self) {
         self.net.stop.cancel();
         self.net.tracker.close();

@@ -1,4 +1,4 @@
-//! The network: its numbers, its calls, and who answers when it rings.
+//! The state that the API, the calls and the handle share.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -17,10 +17,10 @@ use super::phone_number::PhoneNumber;
 use super::record::{CallRecord, Webhook};
 use super::webhooks::{self, Answer, HostOverride, Request};
 
-/// Requests of the API to one call that may be waiting.
+/// How many commands of the API may wait for one call.
 const CONTROLS: usize = 8;
 
-/// Shared by the API, the calls and the handle.
+/// The phone network: its numbers, its calls, and who answers them.
 #[derive(Debug)]
 pub(crate) struct Network {
     pub(crate) options: TwilioOptions,
@@ -29,7 +29,7 @@ pub(crate) struct Network {
     pub(crate) callees: Mutex<BTreeMap<String, Callee>>,
     pub(crate) faults: Mutex<VecDeque<Fault>>,
     pub(crate) host_overrides: Mutex<Vec<HostOverride>>,
-    /// Told whenever a call comes, changes or goes.
+    /// Notified when a call is created, changes or ends.
     pub(crate) changed: Notify,
     pub(crate) http: reqwest::Client,
     pub(crate) tracker: TaskTracker,
@@ -37,7 +37,7 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// A new call, known to the API from now on.
+    /// Creates a call, which the API shows from now on.
     pub(crate) fn create(
         &self,
         from: &str,
@@ -59,13 +59,13 @@ impl Network {
         (cell, controls)
     }
 
-    /// The number of the account that is written so.
+    /// The account's number that is written `phone_number`.
     pub(crate) fn number(&self, phone_number: &str) -> Option<PhoneNumber> {
         let numbers = lock(&self.numbers);
         numbers.iter().find(|number| number.phone_number == phone_number).cloned()
     }
 
-    /// Who answers at a number.
+    /// Who answers at a number, if that has been set.
     pub(crate) fn callee(&self, phone_number: &str) -> Option<Callee> {
         lock(&self.callees).get(phone_number).cloned()
     }
@@ -77,7 +77,7 @@ impl Network {
         faults.remove(index)
     }
 
-    /// The parameters that every voice webhook has.
+    /// The parameters common to all voice webhooks.
     pub(crate) fn voice_request(&self, cell: &CallCell) -> VoiceRequest {
         cell.read(|record| VoiceRequest {
             call_sid: record.sid.clone(),
@@ -95,7 +95,7 @@ impl Network {
         })
     }
 
-    /// Waits for so long in a call's time; less if the network is stopped.
+    /// Waits this long in the call's time, or until the network is stopped.
     pub(crate) async fn pause(&self, clock: Clock, for_ms: u64) {
         tokio::select! {
             () = self.stop.cancelled() => {}
@@ -103,8 +103,8 @@ impl Network {
         }
     }
 
-    /// Sends a request to the application and keeps it in the call's record. None if there is no
-    /// usable answer.
+    /// Sends a request to the application and records it. `None` if there is no answer with a 2xx
+    /// status.
     pub(crate) async fn ask(
         &self,
         cell: &CallCell,

@@ -1,4 +1,4 @@
-//! What the network is like: its options and how long things take.
+//! The options of the phone network.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,65 +12,67 @@ use super::speech::Pace;
 use super::webhooks::HostOverride;
 use crate::callers::Caller;
 
-/// What the network is like. Times in milliseconds of the call.
+/// The options of the phone network.
 #[derive(Debug, Clone)]
 pub struct TwilioOptions {
-    /// Where the API listens; port 0 picks one.
+    /// Where the REST API listens; port 0 picks a free port. Default: `127.0.0.1:0`.
     pub bind: SocketAddr,
-    /// User of the API: `AC` and 32 hexadecimal digits.
+    /// The account, and user name of the API: `AC` and 32 hexadecimal digits.
     pub account_sid: String,
-    /// Password of the API and key of all signatures.
+    /// Password of the API, and key of all signatures.
     pub auth_token: String,
     /// The account's numbers.
     pub numbers: Vec<PhoneNumber>,
-    /// Where public hosts are found.
+    /// Where requests to public hosts go instead. Default: nowhere else.
     pub host_overrides: Vec<HostOverride>,
-    /// Who answers outbound calls to numbers that have no callee of their own.
+    /// Who answers outbound calls to numbers without a callee of their own. Default: a silent
+    /// person.
     pub callee: Callee,
-    /// How much faster than the clock a call's time runs; 1 is real.
+    /// How much faster than real time a call runs. Default: 1.
     pub speed: f64,
-    /// Pace of the agent's voice.
+    /// Pace of the agent's voice. Default: 15.
     pub chars_per_second: f64,
-    /// How long things take.
+    /// The network's delays.
     pub timings: Timings,
-    /// Whether noise without words cuts the agent off, as a cough can.
+    /// Whether noise without words interrupts the agent, as a cough can. Default: no.
     pub noise_interrupts: bool,
-    /// Whether records keep every frame. A load test does without.
+    /// Whether records keep every frame. Default: yes.
     pub keep_frames: bool,
-    /// How many calls are remembered after their end.
+    /// How many records are kept of calls that are over. Default: 10,000.
     pub keep_calls: usize,
-    /// Sees every frame as it is sent or received.
+    /// Is called with every frame that is sent or received. Default: none.
     pub watch: Option<Watch>,
 }
 
-/// How long things take, in milliseconds of the call. The defaults were seen on live calls.
+/// The network's delays, in milliseconds of the call's time. The defaults were measured on live
+/// calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timings {
     /// From the first token to the first sound: 330.
     pub first_sound_ms: u64,
     /// From `setup` to the welcome greeting's first sound: 700.
     pub greeting_ms: u64,
-    /// From a `sendDigits` on an idle line to the first tone: 2,000.
+    /// From `sendDigits` on a silent line to the first tone: 2,000.
     pub digits_ms: u64,
-    /// How long an open reply may stay without new text before the voice falls silent: 700.
+    /// How long the voice waits for more text of an unfinished reply before it falls silent: 700.
     pub hold_ms: u64,
     /// Length of every recording: 3,000.
     pub play_ms: u64,
-    /// From the end of an utterance to its prompt: 350. Speech that resumes before belongs to the
-    /// same prompt. `speechTimeout` overrides it.
+    /// From the end of an utterance to its `prompt`: 350. Speech that resumes earlier becomes part
+    /// of the same prompt. `speechTimeout` overrides it.
     pub prompt_ms: u64,
-    /// How long both must speak before the caller's speech cuts the agent off: 150.
+    /// How long both must speak before the caller interrupts the agent: 150.
     pub barge_in_ms: u64,
-    /// From the end of a session to the request of its action URL: 500.
+    /// From the end of a session to the request to its action URL: 500.
     pub action_ms: u64,
     /// From the end of a call to its last status callback: 400.
     pub status_ms: u64,
 }
 
-/// One frame on a relay socket, at the moment it is sent or received.
+/// A frame on a relay socket that is being sent or has just been received.
 #[derive(Debug, Clone, Copy)]
 pub struct FrameSeen<'a> {
-    /// The call.
+    /// The call's SID.
     pub call_sid: &'a str,
     /// Who sent it.
     pub from: Sender,
@@ -78,7 +80,7 @@ pub struct FrameSeen<'a> {
     pub text: &'a str,
 }
 
-/// Sees every frame, on the call's own task: it must be quick.
+/// A function called with every frame, on the call's own task: it must not block.
 #[derive(Clone)]
 pub struct Watch(Arc<dyn Fn(&FrameSeen<'_>) + Send + Sync>);
 

@@ -1,44 +1,45 @@
-//! A phone number of the account.
+//! The account's phone numbers.
 
 use phony_wire::twilio::rest::{ConfigureNumber, IncomingPhoneNumber};
 
 use super::calls::new_sid;
 
-/// A number of the account.
+/// A phone number of the account; see Twilio's IncomingPhoneNumber resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PhoneNumber {
-    /// `PN…`; made up if empty.
+    /// `PN…`; generated if empty.
     pub sid: String,
     /// E.164.
     pub phone_number: String,
-    /// A name for people.
+    /// A name for people; the number in its national form if empty.
     pub friendly_name: String,
-    /// Where the TwiML of inbound calls comes from.
+    /// The webhook that answers inbound calls with TwiML.
     pub voice_url: String,
     /// `GET` or `POST`; the latter if empty.
     pub voice_method: String,
-    /// Asked if `voice_url` fails.
+    /// Requested if `voice_url` fails.
     pub voice_fallback_url: String,
     /// `GET` or `POST`; the latter if empty.
     pub voice_fallback_method: String,
-    /// Told of the end of inbound calls.
+    /// Receives a status callback when an inbound call ends.
     pub status_callback: String,
     /// `GET` or `POST`; the latter if empty.
     pub status_callback_method: String,
-    /// If set, `voice_url` is ignored and calls to the number fail here.
+    /// If set, `voice_url` is ignored, and calls to the number fail in this stand-in.
     pub voice_application_sid: String,
-    /// If set, `voice_url` is ignored and calls to the number fail here.
+    /// If set, `voice_url` is ignored, and calls to the number fail in this stand-in.
     pub trunk_sid: String,
 }
 
 impl PhoneNumber {
-    /// A number that asks this URL for TwiML.
+    /// A number whose webhook is `voice_url`.
     #[must_use]
     pub fn new(phone_number: impl Into<String>, voice_url: impl Into<String>) -> Self {
         Self { phone_number: phone_number.into(), voice_url: voice_url.into(), ..Self::default() }
             .complete()
     }
 
+    /// Fills in the SID, the name and the methods where they are empty.
     pub(crate) fn complete(mut self) -> Self {
         if self.sid.is_empty() {
             self.sid = new_sid("PN");
@@ -58,6 +59,7 @@ impl PhoneNumber {
         self
     }
 
+    /// Changes the settings that are present.
     pub(crate) fn configure(&mut self, change: ConfigureNumber) {
         let ConfigureNumber {
             friendly_name,
@@ -72,7 +74,7 @@ impl PhoneNumber {
             phone_number: _,
             area_code: _,
         } = change;
-        // Setting one of the two clears the other.
+        // An application and a trunk exclude each other.
         let nonempty = |value: &Option<String>| value.as_ref().is_some_and(|v| !v.is_empty());
         if nonempty(&voice_application_sid) {
             self.trunk_sid.clear();
@@ -125,7 +127,7 @@ pub(crate) fn is_e164(number: &str) -> bool {
         && !digits.starts_with('0')
 }
 
-/// As people write it: `(415) 555-0100`.
+/// A North American number in its national form, `(415) 555-0100`; any other as it is.
 pub(crate) fn national(number: &str) -> String {
     match number.strip_prefix("+1").filter(|rest| rest.len() == 10 && rest.is_ascii()) {
         Some(rest) => format!("({}) {}-{}", &rest[..3], &rest[3..6], &rest[6..]),

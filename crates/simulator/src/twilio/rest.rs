@@ -48,7 +48,7 @@ pub(crate) fn router(net: Arc<Network>) -> Router {
         .with_state(net)
 }
 
-/// Refuses whoever does not know the account's secret, and lets planned faults happen.
+/// Refuses requests without the account's credentials, and applies planned faults.
 async fn guard(State(net): State<Arc<Network>>, request: Request, inner: Next) -> Response {
     if !authorized(&net, request.headers()) || !own_account(&net, request.uri().path()) {
         let mut answer = error(401, 20003, "Authenticate");

@@ -1,4 +1,4 @@
-//! A call from its first moment: it rings, is answered or not, is held, and is over.
+//! The life of a call: it rings, is answered or not, and ends.
 
 use std::sync::Arc;
 
@@ -20,14 +20,14 @@ use super::record::End;
 use super::webhooks::Request;
 use crate::callers::Caller;
 
-/// Ringing time of `POST /Calls` without `Timeout`.
+/// How long a call rings without the parameter `Timeout`, in seconds.
 const DEFAULT_TIMEOUT_S: u64 = 60;
-/// From the creation of an outbound call to the first ring.
+/// From the creation of an outbound call to the first ring, in milliseconds of the call.
 const DIALLING_MS: u64 = 200;
-/// How long it takes to learn that nobody can be reached.
+/// How long it takes until a busy or failing number is known, in milliseconds of the call.
 const REFUSED_MS: u64 = 500;
 
-/// Where the progress of a call is told.
+/// The status callbacks of a call.
 #[derive(Debug, Clone, Default)]
 struct Callbacks {
     url: Option<String>,
@@ -36,20 +36,20 @@ struct Callbacks {
     sent: u64,
 }
 
-/// What came of ringing.
+/// How ringing ended.
 enum RingOutcome {
     Answered,
     Over(End, Option<u64>),
 }
 
-/// Why a number could not be rung.
+/// Why a number cannot be called.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DialError {
     /// The account has no such number.
     #[error("{0} is not a number of this account")]
     UnknownNumber(String),
-    /// The number has no `VoiceUrl`, or an application or a trunk takes its calls.
-    #[error("{0} has no VoiceUrl that counts: set one, and clear VoiceApplicationSid and TrunkSid")]
+    /// The number has no `VoiceUrl`, or a TwiML application or a SIP trunk takes its calls.
+    #[error("{0} has no VoiceUrl in use: set one, and clear VoiceApplicationSid and TrunkSid")]
     NoVoiceUrl(String),
     /// The network was stopped.
     #[error("the phone network was stopped")]
@@ -77,7 +77,7 @@ pub(crate) fn dial_in(
     Ok(sid)
 }
 
-/// Somebody rings a number of the account.
+/// Runs an inbound call.
 async fn inbound(
     net: Arc<Network>,
     cell: Arc<CallCell>,
@@ -89,7 +89,7 @@ async fn inbound(
     let callbacks = Callbacks {
         url: some(&number.status_callback),
         method: number.status_callback_method.clone(),
-        // A number's own callback is told of the end alone.
+        // A number's own callback reports only the end.
         events: vec!["completed".to_owned()],
         sent: 0,
     };
@@ -122,7 +122,7 @@ async fn inbound(
     finish(&net, &cell, callbacks, end, None).await;
 }
 
-/// The API rings somebody.
+/// Runs an outbound call.
 pub(crate) async fn outbound(
     net: Arc<Network>,
     cell: Arc<CallCell>,
@@ -157,7 +157,7 @@ pub(crate) async fn outbound(
     finish(&net, &cell, callbacks, end, sip_code).await;
 }
 
-/// Rings until somebody answers, the time is up, or the API gives up.
+/// Rings until the callee answers, the timeout passes, or the API cancels the call.
 async fn ring(
     net: &Arc<Network>,
     cell: &Arc<CallCell>,
@@ -191,7 +191,7 @@ async fn ring(
     wait(net, cell, control, rings_ms).await.unwrap_or(outcome)
 }
 
-/// Waits before the call is answered; over if the API gives up or the network stops.
+/// Waits before the answer; returns an outcome if the API cancels or the network stops.
 async fn wait(
     net: &Network,
     cell: &CallCell,
@@ -203,8 +203,8 @@ async fn wait(
         tokio::select! {
             biased;
             () = net.stop.cancelled() => return Some(RingOutcome::Over(End::NetworkStopped, None)),
-            Some(wish) = control.recv() => {
-                if matches!(wish, Control::Complete | Control::Cancel) {
+            Some(command) = control.recv() => {
+                if matches!(command, Control::Complete | Control::Cancel) {
                     return Some(RingOutcome::Over(End::Canceled, Some(487)));
                 }
             }
@@ -213,7 +213,7 @@ async fn wait(
     }
 }
 
-/// The answered call: digits first, then detection, then the TwiML.
+/// Runs the answered call: first digits, then detection, then the TwiML.
 async fn talk(leg: &mut Leg, create: &CreateCall, callee: &Callee) -> End {
     if let Some(digits) = create.send_digits.as_ref().filter(|digits| !digits.is_empty())
         && let Err(abort) = leg.press_first(digits.clone()).await
@@ -231,7 +231,7 @@ async fn talk(leg: &mut Leg, create: &CreateCall, callee: &Callee) -> End {
         if create.async_amd == Some(true) {
             tell_amd(&leg.net, &leg.cell, create, kind, detected_ms);
         } else {
-            // The TwiML waits for the result.
+            // Synchronous detection delays the TwiML.
             leg.net.pause(leg.cell.clock, detected_ms).await;
             leg.cell.update(|record| record.answered_by = Some(kind.as_str().to_owned()));
             let view = VoiceRequest {
@@ -266,7 +266,7 @@ fn detection(answers: &Answers) -> (AnsweredBy, u64) {
     }
 }
 
-/// Tells the result of asynchronous detection when it is there; even after the call's end.
+/// Reports the result of asynchronous detection once it is known, even after the call's end.
 fn tell_amd(
     net: &Arc<Network>,
     cell: &Arc<CallCell>,
@@ -296,7 +296,7 @@ fn tell_amd(
     });
 }
 
-/// The call is over: its record says how, and whoever wanted to know is told.
+/// Ends the call: sets its status, sends the last callback and closes its record.
 async fn finish(
     net: &Arc<Network>,
     cell: &Arc<CallCell>,
@@ -355,7 +355,7 @@ impl Callbacks {
         self.url.is_some() && self.events.iter().any(|wanted| wanted == event)
     }
 
-    /// Sends a callback without waiting for its answer: the call goes on.
+    /// Sends a callback in the background, if it was asked for.
     fn tell(&mut self, net: &Arc<Network>, cell: &Arc<CallCell>, event: &str, sip: Option<u64>) {
         if !self.wants(event) {
             return;
@@ -366,7 +366,7 @@ impl Callbacks {
         tracker.spawn(async move { net.ask(&cell, "status", request).await });
     }
 
-    /// The next callback, with the state of the call as it is now.
+    /// The next callback, with the call's present state.
     fn request(&mut self, net: &Network, cell: &CallCell, sip: Option<u64>) -> Option<Request> {
         let status = cell.status();
         let update = CallStatusUpdate {

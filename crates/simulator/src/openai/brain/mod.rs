@@ -1,10 +1,10 @@
-//! Who decides what the stand-in says.
+//! Brains: what decides the stand-in's replies.
 //!
-//! A brain keeps nothing: each reply follows from the context alone (instructions, items, tools),
-//! as with a real model. So a conversation that is rebuilt on another socket goes on as before,
-//! and a reply that broke off is continued, not begun again.
+//! A brain has no state. As with a real model, each reply follows from the context alone
+//! (instructions, items and tools), so a conversation that is rebuilt on another socket continues
+//! as before, and a reply that broke off is continued instead of begun again.
 //!
-//! To add a brain: a variant of [`Brain`], and what it says to a [`Prompt`].
+//! To add a brain, add a variant to [`Brain`] and a function from a [`Prompt`] to its reply.
 
 mod outbound;
 mod prompt;
@@ -21,24 +21,24 @@ use super::{item::Item, pace::DeltaSize};
 use crate::latency_probe::LatencyProbe;
 use prompt::{Prompt, Thread};
 
-/// Who decides what the stand-in says.
+/// What decides the stand-in's replies.
 #[derive(Clone, Debug, Default)]
 pub enum Brain {
-    /// Says back what was said: `You said: …`.
+    /// Repeats what was said: `You said: …`.
     #[default]
     Echo,
-    /// Says what is written down for it.
+    /// Says what its script has for each message.
     Script(Vec<ScriptedReply>),
-    /// A front desk that follows a few rules: opening hours, address, appointments, lost cards.
-    /// It asks the supervisor about refunds and discounts, transfers to a human, presses the
-    /// digits of a phone menu, and hangs up after a goodbye. It does so by the tools `press`,
-    /// `transfer`, `end_call` and `request_user` where the session has them, else by
-    /// `[[press:1]]`, `[[transfer]]`, `[[end_call]]` and `[[request_user:…]]` in its text. Where it
-    /// places the call (the session has the tool `do_not_call`), it follows a scenario instead.
+    /// A front desk that follows a few rules: opening hours, address, appointments, lost cards. It
+    /// asks the supervisor about refunds and discounts, transfers to a human, presses the digits of
+    /// a phone menu, and hangs up after a goodbye. It does so by the tools `press`, `transfer`,
+    /// `end_call` and `request_user` where the session has them, else by `[[press:1]]`,
+    /// `[[transfer]]`, `[[end_call]]` and `[[request_user:…]]` in its text. Where it places the
+    /// call (the session has the tool `do_not_call`), it follows a scenario instead.
     Receptionist,
-    /// Says what the agent said in a recorded call, each time the caller has said their part.
+    /// Says what the agent of a recorded call said at the same point of the conversation.
     Transcript(Recording),
-    /// Says numbered words whatever is said to it, for a load test.
+    /// Says numbered words, whatever it is told, for a load test.
     Numbers(Arc<LatencyProbe>),
 }
 
@@ -51,27 +51,27 @@ pub struct ToolCall {
     pub arguments: String,
 }
 
-/// What a brain sees.
+/// What a brain knows.
 pub(super) struct Context<'a> {
     /// The instructions of this one response, if it has its own.
     pub(super) response_instructions: Option<&'a str>,
-    /// The instructions that hold, its own or the session's.
+    /// The instructions in force: the response's own or the session's.
     pub(super) instructions: &'a str,
     pub(super) items: &'a [Item],
     /// The names of the functions that may be called.
     pub(super) tools: Vec<&'a str>,
 }
 
-/// What a brain says.
+/// A brain's reply.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Reply {
-    /// More than one piece: sent just so. One piece: split as the pace says.
+    /// A single piece is split as the pace says; several are sent as they are.
     text: Vec<String>,
     pub(super) calls: Vec<ToolCall>,
 }
 
 impl Brain {
-    /// What it says now: all of it, or the rest of what it has begun to say.
+    /// The reply to this context, or the rest of a reply that has begun.
     pub(super) fn reply(&self, context: &Context<'_>) -> Reply {
         if let Some(text) = context.response_instructions.and_then(said_exactly) {
             return Reply::text(text);
@@ -108,13 +108,13 @@ impl Reply {
         }
     }
 
-    /// The rest of this reply after what was `said` of it already; all of it if that is no
-    /// beginning of it. One that the caller cut off at its very end is followed by a question.
+    /// The rest of this reply after `said`, or all of it if it does not begin with that. A reply
+    /// that the caller interrupted at its very end is followed by a question.
     fn without_said(mut self, said: &str) -> Self {
         if said.trim().is_empty() {
             return self;
         }
-        // Words that were cut off end in a dash, which is none of them.
+        // Interrupted text ends in a dash that was not said.
         let words = said.strip_suffix('—').unwrap_or(said);
         let Some(mut skip) = prompt::prefix_length(&self.text.concat(), words) else { return self };
         for piece in &mut self.text {
@@ -123,7 +123,7 @@ impl Reply {
             skip -= cut;
         }
         self.text.retain(|piece| !piece.is_empty());
-        // Nothing is left to say, unless it was the caller who cut the words off.
+        // Nothing is left to say, except after an interruption.
         if self.text.is_empty() && self.calls.is_empty() && said.ends_with('—') {
             return Self::text("Are you still there?");
         }
@@ -131,7 +131,7 @@ impl Reply {
     }
 }
 
-/// The words that instructions demand: `Say exactly: …` (OpenAI Realtime guide, conversations).
+/// The text after `Say exactly:` in instructions (OpenAI Realtime guide, conversations).
 fn said_exactly(instructions: &str) -> Option<&str> {
     const DEMAND: &str = "say exactly:";
     let place = instructions.to_ascii_lowercase().find(DEMAND)?;

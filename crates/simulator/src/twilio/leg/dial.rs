@@ -1,4 +1,4 @@
-//! `<Dial>`: the caller is connected with somebody else.
+//! `<Dial>`: connects the caller to another party.
 
 use phony_wire::twilio::twiml::Dial;
 use phony_wire::twilio::webhook::{CallStatus, DialResult, DialStatus};
@@ -13,8 +13,8 @@ use crate::twilio::record::Dialled;
 use crate::twilio::speech::Input;
 
 impl Leg {
-    /// Rings the numbers, the first that answers is connected. Whatever ends the caller's leg
-    /// meanwhile ends the dialled party's as well, and the action URL is told of both.
+    /// Rings the numbers in order and connects the first that answers. When the caller's leg ends,
+    /// so does the dialled party's, and the action URL is still requested.
     pub(crate) async fn dial(&mut self, dial: &Dial, document: &Document) -> Result<Next, Abort> {
         self.line.set_rules(Rules { interruptible: Input::None, ..Rules::default() });
         let action = dial.options.action.as_ref();
@@ -32,7 +32,7 @@ impl Leg {
                 if matches!(abort, Abort::HungUp | Abort::ApiEnded | Abort::TimeLimit)
                     && let Some(action) = &action
                 {
-                    // The call is over: nothing comes of the answer.
+                    // The call is over, so the answer is not followed.
                     self.cell.set_status(&CallStatus::Completed);
                     self.net.pause(self.cell.clock, self.net.options.timings.action_ms).await;
                     drop(self.fetch("dial-action", action, result.to_form()).await);
@@ -47,7 +47,7 @@ impl Leg {
         Ok(self.go_to("dial-action", &action, result.to_form()).await)
     }
 
-    /// Rings one number, and lets the two talk if somebody answers.
+    /// Rings one number, and lets the two talk if it is answered.
     async fn ring(
         &mut self,
         dial: &Dial,
@@ -61,7 +61,7 @@ impl Leg {
         });
         let timeout_ms = u64::from(dial.options.timeout_s.unwrap_or(30)) * 1000;
         let (rings_ms, outcome) = outcome(&callee.answers, timeout_ms);
-        // What it is if the caller does not wait for it.
+        // The status if the caller hangs up meanwhile.
         result.dial_call_status = DialStatus::Canceled;
         result.dial_bridged = Some(false);
         let rings_until_ms = self.now_ms() + rings_ms;
@@ -103,7 +103,7 @@ impl Leg {
     }
 }
 
-/// How long it rings, and what comes of it.
+/// How long the number rings, and how that ends.
 fn outcome(answers: &Answers, timeout_ms: u64) -> (u64, DialStatus) {
     match answers {
         Answers::Person { after_ms } | Answers::Machine { after_ms, .. }

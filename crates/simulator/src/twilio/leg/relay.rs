@@ -1,7 +1,7 @@
-//! One ConversationRelay session, from Twilio's side.
+//! `<ConversationRelay>`: one session, from Twilio's side.
 //!
-//! Source: Twilio, "ConversationRelay WebSocket messages" and "TwiML Voice:
-//! `<ConversationRelay>`", and what live calls were seen to do.
+//! Sources: Twilio, "ConversationRelay WebSocket messages" and "TwiML Voice:
+//! `<ConversationRelay>`", and observations of live calls.
 
 use std::collections::BTreeMap;
 
@@ -20,34 +20,34 @@ use crate::twilio::record::{End, Frame, Sender, Session};
 use crate::twilio::socket::{self, Socket, TIMEOUT};
 use crate::twilio::speech::{Flags, Input, SpeechEvent};
 
-/// Twilio's limit for bad frames in a row.
+/// After this many bad frames in a row the session ends.
 const MOST_BAD_FRAMES: u32 = 10;
 const SOCKET_REFUSED: u32 = 64_102;
 const TOO_LONG: u32 = 64_104;
 const SOCKET_ENDED: u32 = 64_105;
 
-/// How a session ended, and what that does to the call.
+/// How a session ended, and what that means for the call.
 struct SessionOutcome {
     status: SessionStatus,
     /// Code and text of the error, if it failed.
     error: Option<(u32, &'static str)>,
     handoff_data: Option<String>,
     close_code: u16,
-    /// What ended it, if that was not the session itself.
+    /// What ended it from outside, if anything did.
     abort: Option<Abort>,
 }
 
-/// What the session subscribes to, and how it speaks.
+/// The reports that the application subscribed to, and the state of the session.
 struct Subscription {
     speaker_events: bool,
     tokens_played: bool,
     language: String,
-    /// In a row.
+    /// Bad frames in a row.
     bad_frames: u32,
 }
 
 impl Leg {
-    /// Opens the socket, holds the session, and asks the action URL what comes next.
+    /// Opens the socket, holds the session, and requests the action URL for what comes next.
     pub(crate) async fn relay(&mut self, relay: &Relay, action: Option<Source>) -> Next {
         let session_id = new_sid("VX");
         let url = relay.url.as_str();
@@ -174,7 +174,7 @@ impl Leg {
         self.line.speaker.not_before(now_ms + self.net.options.timings.greeting_ms);
     }
 
-    /// Tells the application what happened on the line.
+    /// Reports the events of the line to the application.
     async fn flush(
         &mut self,
         socket: &mut Socket,
@@ -207,7 +207,7 @@ impl Leg {
                 return self.bad_frame(socket, subscription, &shown).await;
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {
-                // The answer to a ping leaves with the next flush.
+                // The pong is sent by the next flush.
                 let flushed = tokio::time::timeout(TIMEOUT, socket.flush()).await;
                 return (!matches!(flushed, Ok(Ok(())))).then(SessionOutcome::dropped);
             }
@@ -225,7 +225,7 @@ impl Leg {
         self.perform(frame, subscription)
     }
 
-    /// Does what a frame of the application says.
+    /// Carries out a frame of the application.
     fn perform(
         &mut self,
         frame: ToTwilio<'_>,
@@ -263,7 +263,7 @@ impl Leg {
         None
     }
 
-    /// Error 64107; the tenth in a row ends the session.
+    /// Answers a bad frame with error 64107; the tenth in a row ends the session.
     async fn bad_frame(
         &mut self,
         socket: &mut Socket,
@@ -329,7 +329,7 @@ impl Leg {
         });
     }
 
-    /// Whether the caller hung up while the session ended.
+    /// Whether the caller has hung up while the session was ending.
     fn hung_up(&mut self) -> bool {
         self.settle().iter().any(|(_, event)| *event == LineEvent::HungUp)
     }
@@ -381,7 +381,7 @@ impl Subscription {
         }
     }
 
-    /// The frame that tells the application of it, if it wants to know.
+    /// The frame that reports this event, if the application subscribed to it.
     fn frame(&self, event: LineEvent) -> Option<FromTwilio> {
         let ts = Some(clock::date().as_millisecond()).and_then(|ms| u64::try_from(ms).ok());
         let prompt = |text, last| {

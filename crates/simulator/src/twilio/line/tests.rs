@@ -51,7 +51,7 @@ fn heard(events: &Events) -> String {
 }
 
 #[test]
-fn words_that_go_on_before_the_prompt_belong_to_it_and_later_ones_do_not() {
+fn words_before_the_prompt_belong_to_it_and_later_ones_do_not() {
     let say = |ms, text: &str| {
         let action = Action::Say { text: text.to_owned(), for_ms: Some(500) };
         Step::new(When::After { ms }, action)
@@ -64,7 +64,7 @@ fn words_that_go_on_before_the_prompt_belong_to_it_and_later_ones_do_not() {
 }
 
 #[test]
-fn an_agent_that_begins_while_the_caller_speaks_is_cut_off_too() {
+fn an_agent_that_begins_while_the_caller_speaks_is_interrupted_too() {
     let action = Action::Say { text: "let me finish".to_owned(), for_ms: Some(3_000) };
     let caller = Caller::Script(vec![Step::new(When::After { ms: 0 }, action)]);
     let mut line = line(&caller, RULES);
@@ -73,12 +73,12 @@ fn an_agent_that_begins_while_the_caller_speaks_is_cut_off_too() {
     line.advance(60_000, &mut events);
     let cut = events.iter().find(|(_, event)| matches!(event, LineEvent::Interrupted(_)));
     assert_eq!(cut.map(|(at_ms, _)| *at_ms), Some(1_000 + 330 + 150));
-    // 150 ms are two characters.
+    // Two characters are spoken in 150 ms.
     assert_eq!(heard(&events), "Of");
 }
 
 #[test]
-fn a_late_timer_moves_nothing() {
+fn a_late_timer_changes_nothing() {
     let caller = Caller::Script(vec![Step::interrupt(30, "wait"), Step::reply("go on")]);
     let run = |steps: &[u64]| {
         let mut line = line(&caller, RULES);
@@ -129,7 +129,7 @@ fn op() -> impl Strategy<Value = Op> {
 
 proptest! {
     #[test]
-    fn the_line_always_gets_on_and_nothing_happens_out_of_order(
+    fn the_line_always_finishes_and_events_are_in_order(
         ops in proptest::collection::vec(op(), 0..40),
     ) {
         let rules = Rules { partial_prompts: true, ..RULES };

@@ -1,23 +1,23 @@
-//! How a line behaves, what happens on it, and what a caller says.
+//! The settings and events of a line, and the caller's utterances.
 
 use crate::twilio::speech::{Cut, Input, SpeechEvent};
 
-/// How the network listens. Times in milliseconds of the call.
+/// The settings of simulated speech recognition. Times are in milliseconds of the call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SpeechRecognition {
-    /// From the end of an utterance to its prompt; speech that resumes before belongs to it.
+    /// From the end of an utterance to its prompt; speech that resumes earlier belongs to it.
     pub(crate) prompt_after_ms: u64,
-    /// How long both must speak before the caller's speech cuts the voice off.
+    /// How long both must speak before the caller interrupts the agent.
     pub(crate) barge_in_ms: u64,
-    /// Whether noise without words cuts the voice off too.
+    /// Whether noise without words interrupts the agent too.
     pub(crate) noise_interrupts: bool,
 }
 
-/// What the TwiML asked for, as far as it concerns the line.
+/// What the present TwiML verb asks of the line.
 #[expect(clippy::struct_excessive_bools, reason = "each is an attribute of the TwiML")]
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Rules {
-    /// Whether anybody listens to the caller: in a relay session, but not during `<Say>`.
+    /// Whether the caller's speech is recognised: in a relay session, but not during `<Say>`.
     pub(crate) listens: bool,
     pub(crate) interruptible: Input,
     pub(crate) preemptible: bool,
@@ -29,23 +29,23 @@ pub(crate) struct Rules {
     pub(crate) prompt_after_ms: Option<u64>,
 }
 
-/// What happened on the line.
+/// An event on the line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LineEvent {
     Speech(SpeechEvent),
-    /// The caller began to speak; the words as its script has them.
+    /// The caller began to speak; `text` is as in its script, marks included.
     CallerBegan {
         text: String,
         for_ms: u64,
     },
     CallerStopped,
     Partial(String),
-    /// The words of `utterances` utterances, reported.
+    /// The words of `utterances` utterances, to be reported.
     Prompt {
         text: String,
         utterances: usize,
     },
-    /// The words of `utterances` utterances, which nobody was told.
+    /// `utterances` utterances that are not reported.
     Lost {
         utterances: usize,
     },
@@ -58,9 +58,10 @@ pub(crate) enum LineEvent {
     HungUp,
 }
 
+/// What the caller is saying.
 #[derive(Debug)]
 pub(super) struct Utterance {
-    /// Words of utterances before it that were not yet reported.
+    /// Words of earlier utterances that belong to the same prompt.
     pub(super) before: String,
     pub(super) words: String,
     pub(super) utterances: usize,
@@ -70,6 +71,7 @@ pub(super) struct Utterance {
     pub(super) began_over_agent: bool,
 }
 
+/// What the caller has said and is not yet reported.
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) words: String,
@@ -84,7 +86,7 @@ impl Utterance {
         both.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" ")
     }
 
-    /// The words that have been said by then, as a recogniser has them.
+    /// The whole words that have been spoken by then.
     pub(super) fn words_until(&self, at_ms: u64) -> &str {
         let gone_ms = at_ms.saturating_sub(self.from_ms);
         let all_ms = (self.until_ms - self.from_ms).max(1);

@@ -1,4 +1,4 @@
-//! What the API answers: resources, pages of lists, and errors.
+//! Answers of the API: resources, pages of lists, and errors.
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 const LARGEST_PAGE: usize = 1000;
 const DEFAULT_PAGE: usize = 50;
 
-/// Which part of a list is asked for.
+/// Which page of a list is requested.
 pub(super) struct Paging {
     page: usize,
     size: usize,
@@ -25,7 +25,7 @@ impl Paging {
     }
 }
 
-/// One page of a list, with the ways to its neighbours.
+/// One page of a list, with links to its neighbours.
 pub(super) fn page(
     key: &str,
     items: Vec<Value>,
@@ -85,7 +85,7 @@ pub(super) fn not_found_at(path: &str) -> Response {
     error(404, 20404, &format!("The requested resource {path} was not found"))
 }
 
-/// What a gateway answers in the API's place.
+/// The answer of a failing gateway in front of the API.
 pub(super) fn gateway_error() -> Response {
     let page = "<html><body><h1>500 Internal Server Error</h1></body></html>";
     (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/html")], page).into_response()

@@ -172,13 +172,13 @@ pub(super) async fn list(
     page("calls", found, &Paging::of(&form), &path, &form)
 }
 
-/// A time of a filter: a date, or a date and a time.
+/// The time of a filter, which is a date or a date with a time.
 fn instant(text: &str) -> Option<Timestamp> {
     let day = || text.parse::<Date>().ok()?.to_zoned(TimeZone::UTC).ok();
     text.parse().ok().or_else(|| day().map(|day| day.timestamp()))
 }
 
-/// The resource with the fields that the API also has and no client of ours reads.
+/// The call's resource, with the fields that [`CallCell::resource`] leaves out.
 fn call_json(net: &Network, cell: &CallCell) -> Value {
     let account_sid = &net.options.account_sid;
     let resource = cell.resource(account_sid);

@@ -86,7 +86,7 @@ pub(super) async fn update(
     reply(StatusCode::OK, &number_json(number, &account_sid))
 }
 
-/// Gives a number back.
+/// Releases a number.
 pub(super) async fn release(
     State(net): State<Arc<Network>>,
     Path((_, file)): Path<(String, String)>,
@@ -126,7 +126,7 @@ pub(super) async fn available(
     page("available_phone_numbers", found, &Paging::of(&form), &path, &form)
 }
 
-/// The resource with the fields that the API also has and no client of ours reads.
+/// The number's resource, with the fields that [`PhoneNumber::resource`] leaves out.
 fn number_json(number: &PhoneNumber, account_sid: &str) -> Value {
     let mut value = json!(number.resource(account_sid));
     let rest = json!({
@@ -142,7 +142,7 @@ fn number_json(number: &PhoneNumber, account_sid: &str) -> Value {
         "voice_caller_id_lookup": false, "voice_receive_mode": "voice",
     });
     extend(&mut value, rest);
-    // No application is an empty text, and no trunk is none.
+    // Without an application the field is empty; without a trunk it is null.
     if number.trunk_sid.is_empty() {
         value["trunk_sid"] = Value::Null;
     }
@@ -170,7 +170,7 @@ fn available_json(number: &str, country: &str, search: &SearchNumbers) -> Value 
     value
 }
 
-/// Invented numbers: 555-01xx in the United States, where nobody has them.
+/// Numbers reserved for fiction: 555-01xx in North America.
 fn candidates(country: &str, kind: &str, area: Option<&str>) -> impl Iterator<Item = String> {
     let prefix = match (country, kind) {
         ("US" | "CA", "TollFree") => "+1800".to_owned(),
@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pattern_may_stand_anywhere_in_a_number() {
+    fn a_pattern_matches_anywhere_in_a_number() {
         assert!(contains("+14155550100", "0100"));
         assert!(contains("+14155550100", "415***0100"));
         assert!(!contains("+14155550100", "0101"));
