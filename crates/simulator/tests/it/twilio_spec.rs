@@ -1,8 +1,8 @@
-//! Twilio's own OpenAPI description, between a client and the stand-in: every request must be one
-//! that Twilio knows, and every answer one that Twilio could give.
+//! A proxy between a client and the stand-in that checks both against Twilio's OpenAPI description:
+//! requests must be ones that Twilio accepts, and responses ones that it could give.
 //!
-//! `make twilio-spec` brings the description, and `make test` does so first. Where it is not, one
-//! test says so and fails, and the requests of the others go by unread.
+//! `make twilio-spec` downloads the description, and `make test` does so first. If it is missing,
+//! one test fails and says so, and the other tests run unchecked.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -20,25 +20,25 @@ use tokio::net::TcpListener;
 use url::Url;
 
 const FILE: &str = "../../.cache/twilio/twilio_api_v2010.json";
-/// What a developer is told who has not got it.
+/// The message if the description is missing.
 const MISSING: &str = "Twilio's own description of its API is not at .cache/twilio, so no request \
-                       was held to it: `make twilio-spec` brings it, in seconds";
-/// Patterns of the description forbid what its text asks for: an empty value clears them.
+                       was checked: `make twilio-spec` downloads it in seconds";
+/// Parameters that an empty value clears, by the description's text but against its patterns.
 const CLEARED_BY_NOTHING: [&str; 2] = ["VoiceApplicationSid", "TrunkSid"];
-/// Patterns of the description forbid what its examples have.
+/// Fields that are empty in the description's examples, against its patterns.
 const EMPTY_IN_EXAMPLES: [&str; 2] = ["voice_application_sid", "sms_application_sid"];
 
-/// In the description's examples, and in no schema of it.
+/// Fields that are in the description's examples but not in its schemas.
 const IN_EXAMPLES: [&str; 1] = ["annotation"];
 
-/// The way to an API, with the description in between. Whoever drops it is told what was wrong.
+/// A checking proxy in front of an API. Dropping it fails if it has found anything wrong.
 pub(crate) struct Checked {
     base: String,
     complaints: Arc<Mutex<Vec<String>>>,
 }
 
 impl Checked {
-    /// In front of the API at this address.
+    /// Starts a proxy in front of the API at this URL.
     pub(crate) async fn before(upstream: &str) -> Self {
         let complaints = Arc::default();
         let Some(spec) = spec() else {
@@ -48,7 +48,7 @@ impl Checked {
             }
             return Self { base: upstream.to_owned(), complaints };
         };
-        spec.read_up_on_calls();
+        spec.prepare_validators();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         drop(rustls::crypto::ring::default_provider().install_default());
@@ -125,7 +125,7 @@ async fn pass(
 }
 
 struct Spec {
-    /// With `null` where OpenAPI 3.0 says `nullable`.
+    /// The description, with `nullable` turned into a type `null`.
     root: Value,
     validators: Mutex<HashMap<String, Arc<Validator>>>,
 }
@@ -142,7 +142,7 @@ fn spec() -> Option<&'static Spec> {
     SPEC.get_or_init(load).as_ref()
 }
 
-/// JSON Schema has no `nullable`.
+/// Turns `nullable` of OpenAPI 3.0, which JSON Schema does not have, into a type `null`.
 fn allow_null(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -165,7 +165,7 @@ fn allow_null(value: &mut Value) {
     }
 }
 
-/// One thing that can be asked.
+/// An operation of the API.
 struct Operation {
     spec: &'static Spec,
     id: String,
@@ -174,9 +174,9 @@ struct Operation {
 }
 
 impl Spec {
-    /// Reads what it says of placing calls before the first is placed: it takes a while, in which a
-    /// call would ring and be answered before the answer to its order is through.
-    fn read_up_on_calls(&'static self) {
+    /// Builds the validators for placing calls beforehand. It takes a while, in which a call could
+    /// ring and be answered before the client has its response.
+    fn prepare_validators(&'static self) {
         let path = format!("/2010-04-01/Accounts/AC{:032}/Calls.json", 0);
         let operation = self.operation(&Method::POST, &path).expect("calls can be placed");
         operation.check_path(&path, &|_| {});
@@ -188,7 +188,7 @@ impl Spec {
 
     fn operation(&'static self, method: &Method, path: &str) -> Option<Operation> {
         let paths = self.root["paths"].as_object()?;
-        // The path with the most literal parts is the one that is meant.
+        // Of several matching paths, the one with the most literal parts is right.
         let fitting = paths.iter().filter(|(template, _)| fits(template, path));
         let (template, node) = fitting.min_by_key(|(template, _)| template.matches('{').count())?;
         let method = method.as_str().to_lowercase();
@@ -221,7 +221,7 @@ impl Spec {
     }
 }
 
-/// Whether a path is one of a template's; `{Sid}` stands for a part without a slash.
+/// Whether a path matches a template, in which `{Sid}` stands for a part without a slash.
 fn fits(template: &str, path: &str) -> bool {
     let (template, path): (Vec<_>, Vec<_>) =
         (template.split('/').collect(), path.split('/').collect());
@@ -237,7 +237,7 @@ fn fits(template: &str, path: &str) -> bool {
 }
 
 impl Operation {
-    /// The ids in the path have the form that Twilio's have.
+    /// Checks that the ids in the path match Twilio's patterns.
     fn check_path(&self, path: &str, complain: &dyn Fn(String)) {
         let parameters = self.node["parameters"].as_array().into_iter().flatten();
         for parameter in parameters.filter(|parameter| parameter["in"] == "path") {
@@ -255,7 +255,7 @@ impl Operation {
         }
     }
 
-    /// The schema of the query, as if it were a form.
+    /// The schema of the query, as that of a form.
     fn query(&self) -> Value {
         let mut properties = Map::new();
         let mut required = Vec::new();
@@ -323,7 +323,7 @@ impl Operation {
         self.check_fields(schema, &value, complain);
     }
 
-    /// Twilio gives every field, null or not, and no others.
+    /// Checks that the response has exactly the fields of the schema, null or not.
     fn check_fields(&self, schema: &Value, value: &Value, complain: &dyn Fn(String)) {
         let schema = self.spec.resolve(schema);
         if let (Some(items), Some(values)) = (schema.get("items"), value.as_array()) {
@@ -366,7 +366,7 @@ fn as_in_examples(value: &mut Value) {
     }
 }
 
-/// A form's text as what its schema says it is.
+/// The value of a form's text by the type in its schema.
 fn typed(schema: &Value, text: &str) -> Value {
     let kind = &schema["type"];
     let is = |name: &str| kind == name || kind.as_array().is_some_and(|all| all[0] == name);
@@ -381,12 +381,12 @@ fn typed(schema: &Value, text: &str) -> Value {
 }
 
 #[test]
-fn twilios_description_is_here() {
+fn twilios_description_is_present() {
     assert!(spec().is_some(), "{MISSING}");
 }
 
 #[tokio::test]
-async fn what_twilio_does_not_know_is_complained_of() {
+async fn unknown_requests_are_complained_of() {
     let options = phony_simulator::twilio::TwilioOptions::default();
     let network = phony_simulator::twilio::start(options.clone()).await.unwrap();
     let checked = Checked::before(&network.base_url()).await;

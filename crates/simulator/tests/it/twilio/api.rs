@@ -24,8 +24,8 @@ impl Api {
         }
     }
 
-    /// Past Twilio's description, for what it would complain of.
-    fn unheld(sandbox: &Sandbox) -> Self {
+    /// A client that bypasses the checks, for requests that Twilio's description forbids.
+    fn unchecked(sandbox: &Sandbox) -> Self {
         let base = format!("{}/2010-04-01/Accounts/{ACCOUNT}", sandbox.twilio.base_url());
         Self { base, ..Self::of(sandbox) }
     }
@@ -84,7 +84,7 @@ async fn a_wrong_password_is_refused() {
 #[tokio::test]
 async fn a_call_that_cannot_be_placed_is_refused_with_the_reason() {
     let sandbox = Sandbox::start(50.0).await;
-    let api = Api::unheld(&sandbox);
+    let api = Api::unchecked(&sandbox);
     let cases = [
         (CreateCall { to: String::new(), ..request() }, 21201),
         (CreateCall { to: "12".to_owned(), ..request() }, 21211),
@@ -135,7 +135,7 @@ async fn calls_are_listed_newest_first_filtered_and_in_pages() {
 }
 
 #[tokio::test]
-async fn the_api_fails_as_it_was_told_to() {
+async fn the_api_fails_as_planned() {
     let sandbox = Sandbox::start(50.0).await;
     let api = Api::of(&sandbox);
     sandbox.twilio.fail_next(Fault::TooManyRequests);
@@ -153,7 +153,7 @@ async fn the_api_fails_as_it_was_told_to() {
 }
 
 #[tokio::test]
-async fn numbers_are_found_bought_and_pointed_somewhere() {
+async fn numbers_are_found_bought_and_configured() {
     let sandbox = Sandbox::start(50.0).await;
     let api = Api::of(&sandbox);
     let (_, body) = api.get("AvailablePhoneNumbers/US/Local.json?AreaCode=212").await;

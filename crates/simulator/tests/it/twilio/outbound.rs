@@ -27,7 +27,7 @@ fn statuses(record: &CallRecord) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn an_answered_call_asks_for_twiml_and_tells_its_progress() {
+async fn an_answered_call_requests_twiml_and_reports_its_progress() {
     let mut sandbox = Sandbox::start(50.0).await;
     sandbox.app.answer("/start_call", &relay_twiml(r#"welcomeGreeting="Hello, this is Phony.""#));
     sandbox.app.answer("/action", "<Response/>");
@@ -48,7 +48,7 @@ async fn an_answered_call_asks_for_twiml_and_tells_its_progress() {
 }
 
 #[tokio::test]
-async fn a_call_that_nobody_takes_says_why() {
+async fn a_call_that_is_not_answered_says_why() {
     let sandbox = Sandbox::start(50.0).await;
     for (answers, status, end) in [
         (Answers::Busy, "busy", End::Busy),

@@ -1,4 +1,4 @@
-//! Conversations between people, spoken to an agent.
+//! Recorded conversations, replayed to an agent.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use super::app::{Relay, Sandbox};
 const GREETING: &str = "Hello, this is the bank. How can I help you?";
 const REPLY: &str = "Thank you. I have written that down, what else can I do for you today?";
 
-/// One conversation, held to its end: what was recorded, what the application was told.
+/// A finished conversation: what was recorded, and what the application received.
 struct Held {
     recorded: RecordedCall,
     prompts: Vec<String>,
@@ -70,7 +70,7 @@ async fn every_word_of_every_recorded_caller_reaches_the_application_once_and_in
 }
 
 #[tokio::test]
-async fn recorded_callers_who_talked_over_the_agent_do_so_again() {
+async fn recorded_callers_who_interrupted_the_agent_do_so_again() {
     let mut sandbox = Sandbox::start(50.0).await;
     let held = hold_all(&mut sandbox).await;
     let cut: Vec<_> = held.iter().flat_map(|held| &held.interrupts).collect();

@@ -9,7 +9,7 @@ use super::app::{HOST, NUMBER, PERSON, SOON, Sandbox, relay_twiml};
 const EVENTS: &str = r#"events="speaker-events tokens-played""#;
 
 #[tokio::test]
-async fn a_session_begins_with_who_calls_whom_and_the_parameters_of_the_twiml() {
+async fn a_session_begins_with_the_numbers_and_the_parameters_of_the_twiml() {
     let mut sandbox = Sandbox::start(50.0).await;
     sandbox.app.answer_with_relay("");
     let sid = sandbox.ring(Caller::silent());
@@ -35,7 +35,7 @@ async fn a_session_begins_with_who_calls_whom_and_the_parameters_of_the_twiml() 
 }
 
 #[tokio::test]
-async fn the_application_is_told_of_each_clause_when_it_has_been_heard() {
+async fn each_clause_is_reported_once_it_has_been_heard() {
     let mut sandbox = Sandbox::start(50.0).await;
     sandbox.app.answer_with_relay(&format!(r#"welcomeGreeting="Hello, I am Phony." {EVENTS}"#));
     let sid = sandbox.ring(Caller::silent());
@@ -59,7 +59,7 @@ async fn the_application_is_told_of_each_clause_when_it_has_been_heard() {
 }
 
 #[tokio::test]
-async fn nothing_is_told_of_what_the_twiml_did_not_subscribe_to() {
+async fn nothing_is_reported_that_the_twiml_did_not_subscribe_to() {
     let mut sandbox = Sandbox::start(50.0).await;
     sandbox.app.answer_with_relay("");
     let caller = Caller::Script(vec![Step::reply("Fine."), Step::hang_up()]);
@@ -79,7 +79,7 @@ async fn nothing_is_told_of_what_the_twiml_did_not_subscribe_to() {
 }
 
 #[tokio::test]
-async fn speech_over_the_agent_cuts_it_off_and_tells_how_far_it_was_heard() {
+async fn speech_over_the_agent_interrupts_it_and_reports_how_much_was_heard() {
     let mut sandbox = Sandbox::start(20.0).await;
     sandbox.app.answer_with_relay(EVENTS);
     let caller = Caller::Script(vec![
@@ -100,7 +100,7 @@ async fn speech_over_the_agent_cuts_it_off_and_tells_how_far_it_was_heard() {
             break (utterance_until_interrupt, duration_until_interrupt_ms.expect("a duration"));
         }
     };
-    // 20 characters and 150 ms of talking over each other: 22 characters and a word's beginning.
+    // 20 characters, and 150 ms of both speaking: 22 characters, which end within a word.
     assert_eq!(utterance, "Life is a complex set");
     assert!((1_480..=1_600).contains(&ms), "{ms}");
     assert_eq!(relay.prompt().await, "Stop, I only want a new card.");
@@ -115,7 +115,7 @@ async fn speech_over_the_agent_cuts_it_off_and_tells_how_far_it_was_heard() {
 }
 
 #[tokio::test]
-async fn what_is_not_interruptible_is_heard_to_its_end_and_words_over_it_are_lost() {
+async fn speech_that_is_not_interruptible_is_heard_to_its_end_and_words_over_it_are_lost() {
     let mut sandbox = Sandbox::start(20.0).await;
     sandbox.app.answer_with_relay(r#"interruptible="none" dtmfDetection="true""#);
     let caller = Caller::Script(vec![
@@ -160,7 +160,7 @@ async fn input_during_speech_is_reported_where_the_twiml_asks_for_it() {
 }
 
 #[tokio::test]
-async fn noise_is_told_as_speech_without_a_prompt() {
+async fn noise_is_reported_as_speech_without_a_prompt() {
     let mut sandbox = Sandbox::start(50.0).await;
     sandbox.app.answer_with_relay(EVENTS);
     let sid = sandbox.ring(Caller::Script(vec![
@@ -338,7 +338,7 @@ async fn misspelt_attributes_are_listed_in_the_record() {
 }
 
 #[tokio::test]
-async fn stopping_the_network_ends_calls_that_go_on() {
+async fn stopping_the_network_ends_running_calls() {
     let mut sandbox = Sandbox::start(1.0).await;
     sandbox.app.answer_with_relay("");
     let sid = sandbox.ring(Caller::silent());
@@ -351,7 +351,7 @@ async fn stopping_the_network_ends_calls_that_go_on() {
 }
 
 #[tokio::test]
-async fn a_hundred_calls_are_held_at_once() {
+async fn a_hundred_calls_run_at_once() {
     let mut sandbox = Sandbox::start_with(TwilioOptions {
         speed: 20.0,
         keep_frames: false,
@@ -444,7 +444,7 @@ async fn a_preemptible_reply_gives_way_to_the_next_without_an_interruption() {
 }
 
 #[tokio::test]
-async fn a_key_cuts_the_agent_off_where_keys_may() {
+async fn a_key_interrupts_the_agent_where_keys_may() {
     let mut sandbox = Sandbox::start(20.0).await;
     sandbox.app.answer_with_relay(r#"interruptible="dtmf" dtmfDetection="true""#);
     let press = Action::Press { digits: "0".to_owned() };
@@ -472,7 +472,7 @@ async fn a_key_cuts_the_agent_off_where_keys_may() {
 }
 
 #[tokio::test]
-async fn a_caller_who_hangs_up_in_mid_speech_is_reported_where_the_twiml_asks_for_it() {
+async fn a_caller_who_hangs_up_while_speaking_is_reported_where_the_twiml_asks_for_it() {
     let mut sandbox = Sandbox::start(20.0).await;
     sandbox.app.answer_with_relay(r#"partialPromptOnHangup="true" partialPrompts="true""#);
     let (caller, line) = Caller::live();
