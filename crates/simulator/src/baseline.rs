@@ -1,4 +1,4 @@
-//! The baseline of a load test: a proxy that copies every message between two WebSockets.
+//! The baseline of a load test: a proxy that copies every message between two sockets.
 //!
 //! It parses and keeps nothing, so that what a server costs beyond it is that server's own work;
 //! `phony load --floor` measures both in one run.

@@ -11,7 +11,7 @@ mod script;
 
 pub use self::live::{LiveAction, LiveCaller, LiveEvent, LiveHandle};
 pub use self::recorded::{RecordedCall, RecordedTurn, Who, recorded_calls};
-pub use self::script::{Action, DEFAULT_TIMEOUT_MS, OnTimeout, Step, When, spoken_words};
+pub use self::script::{Action, OnTimeout, Step, When, spoken_words};
 
 pub(crate) use self::driver::{Driver, Due, Observation};
 pub(crate) use self::live::LiveChannels;

@@ -25,22 +25,22 @@ pub struct LatencyProbe {
 
 /// A word that a caller heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HeardWord {
+pub(crate) struct HeardWord {
     /// Its number.
-    pub number: u64,
+    pub(crate) number: u64,
     /// Time since it was sent, in nanoseconds.
-    pub nanos: u64,
+    pub(crate) nanos: u64,
 }
 
 /// Checks that one caller hears every word once and in order.
 #[derive(Debug)]
-pub struct Sequence {
+pub(crate) struct Sequence {
     reply: u64,
     expected: Option<u64>,
     /// Words that did not arrive.
-    pub lost: u64,
+    pub(crate) lost: u64,
     /// Words that arrived twice or out of order.
-    pub doubled: u64,
+    pub(crate) doubled: u64,
 }
 
 impl LatencyProbe {
@@ -67,7 +67,7 @@ impl LatencyProbe {
     }
 
     /// The numbered words in a text that has just been heard, with their latencies.
-    pub fn heard<'a>(&'a self, text: &'a str) -> impl Iterator<Item = HeardWord> + 'a {
+    pub(crate) fn heard<'a>(&'a self, text: &'a str) -> impl Iterator<Item = HeardWord> + 'a {
         let now = self.nanos();
         let numbers = text.split(' ').filter_map(|word| leading_number(word.strip_prefix('w')?));
         numbers.map(move |number| {
@@ -77,8 +77,7 @@ impl LatencyProbe {
     }
 
     /// A check of what one caller hears.
-    #[must_use]
-    pub fn sequence(&self) -> Sequence {
+    pub(crate) fn sequence(&self) -> Sequence {
         Sequence { reply: self.reply, expected: None, lost: 0, doubled: 0 }
     }
 
@@ -94,7 +93,7 @@ impl LatencyProbe {
 
 impl Sequence {
     /// Notes a word that was heard. Replies begin at multiples of their length.
-    pub fn heard(&mut self, number: u64) {
+    pub(crate) fn heard(&mut self, number: u64) {
         let begin = number - number % self.reply;
         let expected = self.expected.unwrap_or(begin);
         if number < expected {
@@ -106,7 +105,7 @@ impl Sequence {
     }
 
     /// Notes the end of a reply.
-    pub fn reply_over(&mut self) {
+    pub(crate) fn reply_over(&mut self) {
         if let Some(expected) = self.expected.take() {
             self.lost += (self.reply - expected % self.reply) % self.reply;
         }

@@ -1,7 +1,7 @@
 //! What a scripted caller does, and when.
 
 /// How long a caller waits for a step to fall due before its `on_timeout` applies: 30 seconds.
-pub const DEFAULT_TIMEOUT_MS: u64 = 30_000;
+pub(super) const DEFAULT_TIMEOUT_MS: u64 = 30_000;
 
 /// One thing that a scripted caller does.
 #[derive(Debug, Clone, PartialEq)]

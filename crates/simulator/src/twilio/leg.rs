@@ -229,7 +229,7 @@ impl Leg {
         for (_, event) in &events {
             match event {
                 LineEvent::Speech(SpeechEvent::Started { .. }) => {
-                    self.tell(LiveEvent::AgentSpeaking(true))
+                    self.tell(LiveEvent::AgentSpeaking(true));
                 }
                 LineEvent::Speech(SpeechEvent::Stopped { .. }) => {
                     self.tell(LiveEvent::AgentSpeaking(false));

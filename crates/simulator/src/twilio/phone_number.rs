@@ -4,7 +4,7 @@ use phony_wire::twilio::rest::{ConfigureNumber, IncomingPhoneNumber};
 
 use super::calls::new_sid;
 
-/// A phone number of the account; see Twilio's IncomingPhoneNumber resource.
+/// A phone number of the account; see Twilio's `IncomingPhoneNumber` resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PhoneNumber {
     /// `PN…`; generated if empty.
