@@ -3,7 +3,7 @@
 
 use super::prompt::{Prompt, Thread};
 use super::receptionist::{Command, act, after_note, after_tool, has, plain};
-use super::{Context, Reply};
+use super::reply::{Context, Reply};
 
 /// The tool that marks an outbound call: no other session has it.
 pub(super) const TOOL: &str = "do_not_call";

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    Context, Reply, ToolCall,
     prompt::{Prompt, Thread},
+    reply::{Context, Reply, ToolCall},
 };
 
 const ANYTHING_ELSE: &str = "Is there anything else I can do for you?";
@@ -128,7 +128,7 @@ pub(super) fn act(context: &Context<'_>, text: &str, command: &Command<'_>) -> R
     if context.tools.contains(&name) {
         let call = ToolCall { name: name.to_owned(), arguments: arguments.to_string() };
         let text = if text.is_empty() { Vec::new() } else { vec![text.to_owned()] };
-        return Reply { text, calls: vec![call] };
+        return Reply::chunked(text, vec![call]);
     }
     Reply::text(format!("{text} {marker}").trim_start())
 }

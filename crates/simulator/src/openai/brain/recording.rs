@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Reply, prompt::Thread};
+use super::{prompt::Thread, reply::Reply};
 
 /// A recorded call between a caller and an agent, as one JSON object:
 /// `{"turns":[{"who":"caller"|"agent","text"}]}`; other fields are ignored.

@@ -1,8 +1,8 @@
 //! Scripted replies.
 
 use super::{
-    Reply, ToolCall,
     prompt::{Prompt, Thread},
+    reply::{Reply, ToolCall},
 };
 
 /// One reply, and what it answers.
@@ -76,7 +76,7 @@ pub(super) fn reply(replies: &[ScriptedReply], thread: &Thread) -> Reply {
         });
     };
     let text = found.chunks.iter().filter(|chunk| !chunk.is_empty()).cloned().collect();
-    Reply { text, calls: found.calls.clone() }
+    Reply::chunked(text, found.calls.clone())
 }
 
 /// The next reply in order: its index is the number of earlier messages that no phrase matched.
