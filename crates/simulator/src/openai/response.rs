@@ -227,7 +227,7 @@ impl ActiveResponse {
     fn usage(&self) -> Value {
         let characters: u64 =
             self.plan.outputs.iter().map(|output| output.said.chars().count() as u64).sum();
-        // A token of the model's sound is 50 ms (OpenAI Realtime guide, costs).
+        // A token of audio is 50 ms (OpenAI Realtime guide, costs).
         let audio: u64 = self.plan.outputs.iter().map(|output| output.ms / 50).sum();
         self.input.with_output(characters.div_ceil(CHARACTERS_PER_TOKEN), audio)
     }

@@ -219,11 +219,11 @@ impl Caller {
                     },
                     Some(Ok(Message::Close(frame))) => {
                         let code = frame.map_or(1005, |frame| frame.code.into());
-                        return Err(format!("the far side closed the call ({code})"));
+                        return Err(format!("the server closed the call ({code})"));
                     }
                     Some(Ok(_)) => {}
-                    Some(Err(error)) => return Err(format!("the call was cut: {error}")),
-                    None => return Err("the call was cut".to_owned()),
+                    Some(Err(error)) => return Err(format!("the connection was lost: {error}")),
+                    None => return Err("the connection was lost".to_owned()),
                 },
                 () = timer.as_mut(), if waits => {
                     waits = false;
@@ -252,12 +252,14 @@ impl Caller {
                 Ok(
                     ToTwilio::Play { .. } | ToTwilio::SendDigits { .. } | ToTwilio::Language { .. },
                 ) => Ok(false),
-                Err(error) => Err(format!("a frame that Twilio would not take: {error}")),
+                Err(error) => Err(format!("a frame that Twilio would refuse: {error}")),
             },
             Target::Model { .. } => match ServerEvent::parse(frame) {
                 Ok(ServerEvent::TextDelta(delta)) => self.words(&delta.text, false).await,
                 Ok(ServerEvent::ResponseDone(_)) => self.words("", true).await,
-                Ok(ServerEvent::Error(error)) => Err(format!("the model: {}", error.message)),
+                Ok(ServerEvent::Error(error)) => {
+                    Err(format!("the model reported an error: {}", error.message))
+                }
                 Ok(_) => Ok(false),
                 Err(error) => Err(format!("an unreadable event: {error}")),
             },
@@ -329,8 +331,8 @@ impl Caller {
     async fn send(&mut self, frame: impl Into<String>) -> Result<(), String> {
         let sending = self.socket.send(Message::text(frame.into()));
         let sent = tokio::time::timeout(socket::TIMEOUT, sending).await;
-        let sent = sent.map_err(|_| "the far side takes no frames".to_owned())?;
-        sent.map_err(|error| format!("the call was cut: {error}"))
+        let sent = sent.map_err(|_| "the server reads no frames".to_owned())?;
+        sent.map_err(|error| format!("the connection was lost: {error}"))
     }
 }
 
@@ -375,7 +377,8 @@ async fn answered(
         | Verb::Redirect(_)
         | Verb::StartRecording(_) => None,
     });
-    let relay = relay.ok_or_else(|| "/receive_call named no relay socket".to_owned())?;
+    let relay =
+        relay.ok_or_else(|| "/receive_call did not connect the call to a relay".to_owned())?;
     Ok((call, relay))
 }
 

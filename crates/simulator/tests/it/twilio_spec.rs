@@ -34,34 +34,34 @@ const IN_EXAMPLES: [&str; 1] = ["annotation"];
 /// A checking proxy in front of an API. Dropping it fails if it has found anything wrong.
 pub(crate) struct Checked {
     base: String,
-    complaints: Arc<Mutex<Vec<String>>>,
+    violations: Arc<Mutex<Vec<String>>>,
 }
 
 impl Checked {
     /// Starts a proxy in front of the API at this URL.
     pub(crate) async fn before(upstream: &str) -> Self {
-        let complaints = Arc::default();
+        let violations = Arc::default();
         let Some(spec) = spec() else {
             #[expect(clippy::print_stderr, reason = "a developer reads it")]
             {
                 eprintln!("{MISSING}");
             }
-            return Self { base: upstream.to_owned(), complaints };
+            return Self { base: upstream.to_owned(), violations };
         };
         spec.prepare_validators();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         drop(rustls::crypto::ring::default_provider().install_default());
-        let gate = Gate {
+        let proxy = Proxy {
             spec,
             upstream: upstream.to_owned(),
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
-            complaints: Arc::clone(&complaints),
+            violations: Arc::clone(&violations),
         };
-        let router = Router::new().fallback(pass).with_state(Arc::new(gate));
+        let router = Router::new().fallback(forward).with_state(Arc::new(proxy));
         #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { base, complaints }
+        Self { base, violations }
     }
 
     pub(crate) fn base_url(&self) -> String {
@@ -71,43 +71,43 @@ impl Checked {
 
 impl Drop for Checked {
     fn drop(&mut self) {
-        let complaints = self.complaints.lock().unwrap();
+        let violations = self.violations.lock().unwrap();
         if !std::thread::panicking() {
-            assert!(complaints.is_empty(), "against Twilio's OpenAPI:\n{}", complaints.join("\n"));
+            assert!(violations.is_empty(), "against Twilio's OpenAPI:\n{}", violations.join("\n"));
         }
     }
 }
 
-struct Gate {
+struct Proxy {
     spec: &'static Spec,
     upstream: String,
     client: reqwest::Client,
-    complaints: Arc<Mutex<Vec<String>>>,
+    violations: Arc<Mutex<Vec<String>>>,
 }
 
-async fn pass(
-    State(gate): State<Arc<Gate>>,
+async fn forward(
+    State(proxy): State<Arc<Proxy>>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let asked = format!("{method} {}", uri.path());
-    let complain = |what: String| gate.complaints.lock().unwrap().push(format!("{asked}: {what}"));
-    let operation = gate.spec.operation(&method, uri.path());
+    let report = |what: String| proxy.violations.lock().unwrap().push(format!("{asked}: {what}"));
+    let operation = proxy.spec.operation(&method, uri.path());
     match &operation {
-        None => complain("Twilio has no such operation".to_owned()),
+        None => report("Twilio has no such operation".to_owned()),
         Some(operation) => {
-            operation.check_path(uri.path(), &complain);
+            operation.check_path(uri.path(), &report);
             let query = Form::parse(uri.query().unwrap_or_default().as_bytes());
-            operation.check_form("query", &operation.query(), &query, &complain);
+            operation.check_form("query", &operation.query(), &query, &report);
             if method == Method::POST {
-                operation.check_form("body", &operation.body(), &Form::parse(&body), &complain);
+                operation.check_form("body", &operation.body(), &Form::parse(&body), &report);
             }
         }
     }
-    let url = format!("{}{uri}", gate.upstream);
-    let mut request = gate.client.request(method, url).body(body);
+    let url = format!("{}{uri}", proxy.upstream);
+    let mut request = proxy.client.request(method, url).body(body);
     for name in [header::AUTHORIZATION, header::CONTENT_TYPE] {
         request = headers.get(&name).into_iter().fold(request, |r, value| r.header(&name, value));
     }
@@ -115,7 +115,7 @@ async fn pass(
     let (status, kept) = (answer.status(), answer.headers().clone());
     let text = answer.text().await.unwrap();
     if let (Some(operation), true) = (&operation, status.is_success()) {
-        operation.check_answer(status, &text, &complain);
+        operation.check_answer(status, &text, &report);
     }
     let mut response = (status, text).into_response();
     for name in [header::CONTENT_TYPE, header::RETRY_AFTER, header::DATE] {
@@ -238,7 +238,7 @@ fn fits(template: &str, path: &str) -> bool {
 
 impl Operation {
     /// Checks that the ids in the path match Twilio's patterns.
-    fn check_path(&self, path: &str, complain: &dyn Fn(String)) {
+    fn check_path(&self, path: &str, report: &dyn Fn(String)) {
         let parameters = self.node["parameters"].as_array().into_iter().flatten();
         for parameter in parameters.filter(|parameter| parameter["in"] == "path") {
             let name = parameter["name"].as_str().unwrap();
@@ -250,7 +250,7 @@ impl Operation {
             });
             let key = format!("{} {slot}", self.id);
             for problem in self.spec.validate(&key, &parameter["schema"], &json!(value)) {
-                complain(format!("in the path, {problem}"));
+                report(format!("in the path, {problem}"));
             }
         }
     }
@@ -274,13 +274,13 @@ impl Operation {
         content["application/x-www-form-urlencoded"]["schema"].clone()
     }
 
-    fn check_form(&self, place: &str, schema: &Value, form: &Form, complain: &dyn Fn(String)) {
+    fn check_form(&self, place: &str, schema: &Value, form: &Form, report: &dyn Fn(String)) {
         let none = Map::new();
         let properties = schema["properties"].as_object().unwrap_or(&none);
         let mut values: BTreeMap<&str, Value> = BTreeMap::new();
         for (name, text) in form.pairs() {
             let Some(property) = properties.get(name) else {
-                complain(format!("the {place} has `{name}`, which Twilio does not know"));
+                report(format!("the {place} has `{name}`, which Twilio does not know"));
                 continue;
             };
             if text.is_empty() && CLEARED_BY_NOTHING.contains(&name.as_str()) {
@@ -288,47 +288,47 @@ impl Operation {
             }
             let property = self.spec.resolve(property);
             if property["format"] == "uri" && !text.is_empty() && Url::parse(text).is_err() {
-                complain(format!("`{name}` is no URL"));
+                report(format!("`{name}` is no URL"));
             }
             if property["type"] == "array" {
                 let list = values.entry(name).or_insert_with(|| json!([]));
                 list.as_array_mut().unwrap().push(json!(text));
             } else if values.insert(name, typed(property, text)).is_some() {
-                complain(format!("`{name}` is given twice"));
+                report(format!("`{name}` is given twice"));
             }
         }
         let key = format!("{} {place}", self.id);
         for problem in self.spec.validate(&key, schema, &json!(values)) {
-            complain(format!("in the {place}, {problem}"));
+            report(format!("in the {place}, {problem}"));
         }
     }
 
-    fn check_answer(&self, status: StatusCode, text: &str, complain: &dyn Fn(String)) {
+    fn check_answer(&self, status: StatusCode, text: &str, report: &dyn Fn(String)) {
         let Some(response) = self.node["responses"].get(status.as_str()) else {
-            return complain(format!("the answer is {status}, which Twilio does not give"));
+            return report(format!("the answer is {status}, which Twilio does not give"));
         };
         let Some(schema) = response.pointer("/content/application~1json/schema") else {
             if !text.is_empty() {
-                complain("the answer has a body".to_owned());
+                report("the answer has a body".to_owned());
             }
             return;
         };
         let Ok(mut value) = serde_json::from_str::<Value>(text) else {
-            return complain("the answer is not JSON".to_owned());
+            return report("the answer is not JSON".to_owned());
         };
         as_in_examples(&mut value);
         for problem in self.spec.validate(&format!("{} {status}", self.id), schema, &value) {
-            complain(format!("in the answer, {problem}"));
+            report(format!("in the answer, {problem}"));
         }
-        self.check_fields(schema, &value, complain);
+        self.check_fields(schema, &value, report);
     }
 
     /// Checks that the response has exactly the fields of the schema, null or not.
-    fn check_fields(&self, schema: &Value, value: &Value, complain: &dyn Fn(String)) {
+    fn check_fields(&self, schema: &Value, value: &Value, report: &dyn Fn(String)) {
         let schema = self.spec.resolve(schema);
         if let (Some(items), Some(values)) = (schema.get("items"), value.as_array()) {
             for value in values {
-                self.check_fields(items, value, complain);
+                self.check_fields(items, value, report);
             }
         }
         let (Some(properties), Some(fields)) =
@@ -338,15 +338,15 @@ impl Operation {
         };
         for (name, property) in properties {
             match fields.get(name) {
-                Some(value) => self.check_fields(property, value, complain),
+                Some(value) => self.check_fields(property, value, report),
                 None if name.starts_with("capabilit") || schema["format"].is_string() => {}
-                None => complain(format!("the answer lacks `{name}`")),
+                None => report(format!("the answer lacks `{name}`")),
             }
         }
         let known =
             |name: &&String| properties.contains_key(*name) || IN_EXAMPLES.contains(&name.as_str());
         for name in fields.keys().filter(|name| !known(name)) {
-            complain(format!("the answer has `{name}`, which Twilio does not give"));
+            report(format!("the answer has `{name}`, which Twilio does not give"));
         }
     }
 }
@@ -386,7 +386,7 @@ fn twilios_description_is_present() {
 }
 
 #[tokio::test]
-async fn unknown_requests_are_complained_of() {
+async fn unknown_requests_are_reported() {
     let options = phony_simulator::twilio::TwilioOptions::default();
     let network = phony_simulator::twilio::start(options.clone()).await.unwrap();
     let checked = Checked::before(&network.base_url()).await;
@@ -401,7 +401,7 @@ async fn unknown_requests_are_complained_of() {
     post("Calls.json", &[("To", "+1"), ("From", "+1"), ("Timeout", "soon")]).await.unwrap();
     post("Numbers.json", &[]).await.unwrap();
     post("Calls/CA1.json", &[("Status", "completed")]).await.unwrap();
-    let complaints = std::mem::take(&mut *checked.complaints.lock().unwrap()).join("\n");
+    let violations = std::mem::take(&mut *checked.violations.lock().unwrap()).join("\n");
     for wanted in [
         "`Form`, which Twilio does not know",
         "\"From\" is a required",
@@ -409,7 +409,7 @@ async fn unknown_requests_are_complained_of() {
         "no such operation",
         "in the path, \"CA1\"",
     ] {
-        assert!(complaints.contains(wanted), "{wanted}: {complaints}");
+        assert!(violations.contains(wanted), "{wanted}: {violations}");
     }
     network.stop().await;
 }
