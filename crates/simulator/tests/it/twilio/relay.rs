@@ -36,7 +36,8 @@ async fn a_session_begins_with_the_numbers_and_the_parameters_of_the_twiml() {
 
 #[tokio::test]
 async fn each_clause_is_reported_once_it_has_been_heard() {
-    let mut sandbox = Sandbox::start(50.0).await;
+    // Slow enough that the tokens of a reply arrive well within the 700 ms that the voice waits.
+    let mut sandbox = Sandbox::start(10.0).await;
     sandbox.app.answer_with_relay(&format!(r#"welcomeGreeting="Hello, I am Phony." {EVENTS}"#));
     let sid = sandbox.ring(Caller::silent());
     let (mut relay, _) = sandbox.app.relay().await;
