@@ -309,14 +309,14 @@ impl Call {
             }
             self.send_kept(now, text, Vec::new());
         } else {
-            self.send_kept(now, &words_of(text), held.commands);
+            self.send_kept(now, &spoken_words(text), held.commands);
         }
         self.owed |= words_kept_meanwhile;
     }
 }
 
 /// What of a held reply is for the caller: all of it, but where it is shown by its commands alone.
-fn words_of(text: &str) -> String {
+fn spoken_words(text: &str) -> String {
     let mut scanner = Scanner::default();
     let mut pieces = scanner.push(text);
     pieces.extend(scanner.finish());

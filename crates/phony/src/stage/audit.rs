@@ -2,7 +2,7 @@
 
 use phony_call::{Event, EventBody};
 
-use phony_simulator::callers::words_of;
+use phony_simulator::callers::spoken_words;
 use phony_simulator::twilio::CallRecord;
 
 /// What was found when a call was looked at from both sides.
@@ -23,7 +23,8 @@ pub struct Audit {
 #[must_use]
 pub fn audit(events: &[Event], record: &CallRecord) -> Audit {
     let mut faults = order(events);
-    let said = record.said.iter().map(|said| words_of(&said.text)).collect::<Vec<_>>().join(" ");
+    let said =
+        record.said.iter().map(|said| spoken_words(&said.text)).collect::<Vec<_>>().join(" ");
     let said = words(&said);
     let heard = record.heard_text();
     let heard = words(&heard);

@@ -162,7 +162,7 @@ impl Stage {
         let server = serve(config).await?;
         let public = server.switchboard.authority();
         let to = format!("http://127.0.0.1:{}", server.addr.port());
-        network.reach(&public, to);
+        network.override_host(&public, to);
         let all = numbers.iter().map(|(number, _)| number.as_str());
         let own = own.iter().map(PhoneNumber::as_str).filter(|own| all.clone().all(|n| n != *own));
         for number in all.clone().chain(own) {

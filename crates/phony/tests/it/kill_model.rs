@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use phony::stage::{Played, StageOptions, TempFolder, audit, instant};
 use phony_call::{EventBody, Source};
-use phony_simulator::callers::{Caller, OrElse, Step, What, When};
+use phony_simulator::callers::{Action, Caller, OnTimeout, Step, When};
 use phony_simulator::openai::{Brain, Counted, Fault, FaultKind, ScriptedReply};
 use phony_simulator::twilio::End;
 
@@ -34,15 +34,15 @@ fn caller() -> Caller {
     // Somebody who waits for the whole answer, however long it takes: a connection is made anew at
     // the clock's pace, not at the faster one of the line.
     let after = |heard: &str, said: &str| {
-        Step::new(When::Hears { text: heard.to_owned() }, What::say(said))
-            .or_after(PATIENCE_MS, OrElse::HangUp)
+        Step::new(When::Hears { text: heard.to_owned() }, Action::say(said))
+            .with_timeout(PATIENCE_MS, OnTimeout::HangUp)
     };
     Caller::Script(vec![
         after("how can i help you?", "when are you open"),
         after("nine to five.", "thank you bye"),
-        Step::new(When::Hears { text: "nice day.".to_owned() }, What::Wait)
-            .or_after(PATIENCE_MS, OrElse::HangUp),
-        Step::new(When::Silence { ms: 60_000 }, What::HangUp),
+        Step::new(When::Hears { text: "nice day.".to_owned() }, Action::Wait)
+            .with_timeout(PATIENCE_MS, OnTimeout::HangUp),
+        Step::new(When::Silence { ms: 60_000 }, Action::HangUp),
     ])
 }
 

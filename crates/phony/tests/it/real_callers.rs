@@ -19,8 +19,8 @@ const AT_ONCE: usize = 6;
 fn agent_of(call: &RecordedCall) -> Brain {
     let turns = call.turns.iter().map(|turn| RecordedTurn {
         who: match turn.who {
-            phony_simulator::callers::recorded::Who::Caller => Who::Caller,
-            phony_simulator::callers::recorded::Who::Agent => Who::Agent,
+            phony_simulator::callers::Who::Caller => Who::Caller,
+            phony_simulator::callers::Who::Agent => Who::Agent,
         },
         text: turn.text.clone(),
     });

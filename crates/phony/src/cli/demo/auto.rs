@@ -13,7 +13,9 @@ use crate::cli::story::{Totals, summary};
 use crate::cli::ui::{Style, clean};
 use crate::cli::{sim, until_stopped};
 use crate::stage::{Audit, CALLER, NUMBER, Stage, StageOptions, audit};
-use phony_simulator::callers::{Caller, OrElse, RecordedCall, Step, What, When, recorded_calls};
+use phony_simulator::callers::{
+    Action, Caller, OnTimeout, RecordedCall, Step, When, recorded_calls,
+};
 use phony_simulator::openai::Brain;
 
 /// How long a call may take, in its own time.
@@ -35,15 +37,15 @@ struct Must {
 
 /// One call: an interruption, a pause, a question that takes a supervisor, a goodbye.
 fn caller() -> Caller {
-    let after = |quiet_ms, text| Step::new(When::AgentFinished { quiet_ms }, What::say(text));
+    let after = |quiet_ms, text| Step::new(When::AgentFinished { quiet_ms }, Action::say(text));
     Caller::Script(vec![
         after(600, "Hi, I lost my debit card."),
         Step::interrupt(66, "Sorry, my name is Linda Brown."),
         after(2_000, "Could I get a discount on the fee?"),
         // The agent asks a colleague first; the answer is what is waited for.
-        Step::new(When::Hears { text: "ten percent".into() }, What::Wait),
+        Step::new(When::Hears { text: "ten percent".into() }, Action::Wait),
         after(600, "That is kind. No thank you, bye!"),
-        Step::new(When::Silence { ms: 6_000 }, What::HangUp),
+        Step::new(When::Silence { ms: 6_000 }, Action::HangUp),
     ])
 }
 
@@ -64,8 +66,8 @@ pub(super) fn wish() -> Caller {
     Caller::Script(vec![
         Step::reply("Good morning, when are you open?"),
         Step::reply("I would like to come by. Could I get a discount, as a new customer?"),
-        Step::new(answered, What::say("No thank you, that is all. Goodbye!"))
-            .or_after(120_000, OrElse::Go),
+        Step::new(answered, Action::say("No thank you, that is all. Goodbye!"))
+            .with_timeout(120_000, OnTimeout::Proceed),
         Step::hang_up(),
     ])
 }

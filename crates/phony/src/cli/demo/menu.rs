@@ -19,7 +19,7 @@ use crate::events::View;
 use crate::server::{self, Running};
 use crate::stage::{CALLER, Stage, StageOptions, audit, read_event};
 use crate::token;
-use phony_simulator::callers::{Caller, Step, What, When};
+use phony_simulator::callers::{Action, Caller, Step, When};
 use phony_simulator::openai::Brain;
 use phony_simulator::twilio::Callee;
 
@@ -385,13 +385,13 @@ fn number_of(stage: &Stage, agent: &str) -> anyhow::Result<String> {
 
 /// Somebody who is called and has a little time.
 fn callee() -> Caller {
-    let after = |text: &str| Step::new(When::AgentFinished { quiet_ms: 700 }, What::say(text));
+    let after = |text: &str| Step::new(When::AgentFinished { quiet_ms: 700 }, Action::say(text));
     Caller::Script(vec![
         after("Yes, this is Ann Miller. What is it about?"),
         after("We are open from nine to five, and I would say nine out of ten."),
         after("Yes, that is fine with me."),
         after("I am well, and everything is as it should be."),
         after("You are welcome."),
-        Step::new(When::Silence { ms: 10_000 }, What::HangUp),
+        Step::new(When::Silence { ms: 10_000 }, Action::HangUp),
     ])
 }

@@ -1,7 +1,7 @@
-//! One ConversationRelay session, from Twilio's side.
+//! `<ConversationRelay>`: one session, from Twilio's side.
 //!
-//! Source: Twilio, "ConversationRelay WebSocket messages" and "TwiML Voice:
-//! `<ConversationRelay>`", and what live calls were seen to do.
+//! Sources: Twilio, "ConversationRelay WebSocket messages" and "TwiML Voice:
+//! `<ConversationRelay>`", and observations of live calls.
 
 use std::collections::BTreeMap;
 
@@ -11,127 +11,133 @@ use phony_wire::twilio::twiml::{Inputs, Relay, RelayOptions};
 use phony_wire::twilio::webhook::{CallStatus, SessionEnd, SessionStatus};
 use tokio_tungstenite::tungstenite::{self, Message};
 
-use super::calls::{Source, new_sid};
-use super::leg::{Broken, Leg, Next};
-use super::line::{Happened, Rules};
-use super::record::{End, Frame, Sender, Session};
-use super::socket::{self, PATIENCE, Socket};
-use super::speech::{Flags, Input, Sounded};
-use super::{FrameSeen, clock};
+use super::{Abort, Leg, Next};
+use crate::twilio::calls::{Source, new_sid};
+use crate::twilio::clock;
+use crate::twilio::line::{LineEvent, Rules};
+use crate::twilio::options::FrameSeen;
+use crate::twilio::record::{End, Frame, Sender, Session};
+use crate::twilio::socket::{self, Socket, TIMEOUT};
+use crate::twilio::speech::{Flags, Input, SpeechEvent};
 
-/// Twilio's limit for bad frames in a row.
+/// After this many bad frames in a row the session ends.
 const MOST_BAD_FRAMES: u32 = 10;
 const SOCKET_REFUSED: u32 = 64_102;
 const TOO_LONG: u32 = 64_104;
 const SOCKET_ENDED: u32 = 64_105;
 
-/// How a session ended, and what that does to the call.
-struct Over {
+/// How a session ended, and what that means for the call.
+struct SessionOutcome {
     status: SessionStatus,
     /// Code and text of the error, if it failed.
     error: Option<(u32, &'static str)>,
     handoff_data: Option<String>,
     close_code: u16,
-    /// What ended it, if that was not the session itself.
-    broken: Option<Broken>,
+    /// What ended it from outside, if anything did.
+    abort: Option<Abort>,
 }
 
-/// What the session subscribes to, and how it speaks.
-struct Terms {
+/// The reports that the application subscribed to, and the state of the session.
+struct Subscription {
     speaker_events: bool,
     tokens_played: bool,
     language: String,
-    /// In a row.
+    /// Bad frames in a row.
     bad_frames: u32,
 }
 
 impl Leg {
-    /// Opens the socket, holds the session, and asks the action URL what comes next.
+    /// Opens the socket, holds the session, and requests the action URL for what comes next.
     pub(crate) async fn relay(&mut self, relay: &Relay, action: Option<Source>) -> Next {
         let session_id = new_sid("VX");
         let url = relay.url.as_str();
         let Ok(mut socket) = socket::open(&self.net, url).await else {
             self.note_session(&session_id, url);
-            self.note_over(&Over::failed(SOCKET_REFUSED, "Unable to connect", 1006));
+            self.note_outcome(&SessionOutcome::failed(SOCKET_REFUSED, "Unable to connect", 1006));
             return Next::Over(End::RelayRefused);
         };
         self.note_session(&session_id, url);
         let began_ms = self.now_ms();
-        let mut over = self.hold(&mut socket, relay, &session_id).await;
+        let mut outcome = self.hold(&mut socket, relay, &session_id).await;
         self.settled = true;
         let now_ms = self.now_ms();
         self.line.silence_agent(now_ms, &mut self.events);
         self.line.set_rules(Rules::default());
         if self.hung_up() {
-            over.broken = Some(Broken::HungUp);
+            outcome.abort = Some(Abort::HungUp);
         }
-        if matches!(over.broken, Some(Broken::HungUp | Broken::ApiEnded | Broken::TimeLimit)) {
+        if matches!(outcome.abort, Some(Abort::HungUp | Abort::ApiEnded | Abort::TimeLimit)) {
             self.cell.set_status(&CallStatus::Completed);
         }
-        socket::close(&mut socket, over.close_code).await;
+        socket::close(&mut socket, outcome.close_code).await;
         drop(socket);
-        self.note_over(&over);
-        self.next(over, action, &session_id, began_ms).await
+        self.note_outcome(&outcome);
+        self.next(outcome, action, &session_id, began_ms).await
     }
 
     async fn next(
         &mut self,
-        over: Over,
+        outcome: SessionOutcome,
         action: Option<Source>,
         session_id: &str,
         began_ms: u64,
     ) -> Next {
-        let broken = over.broken;
-        if matches!(broken, Some(Broken::Redirected(_) | Broken::Stopped)) {
-            return self.after(broken.unwrap_or(Broken::Stopped)).await;
+        let abort = outcome.abort;
+        if matches!(abort, Some(Abort::Redirected(_) | Abort::Stopped)) {
+            return self.after(abort.unwrap_or(Abort::Stopped)).await;
         }
         let Some(action) = action else {
-            return match broken {
-                Some(broken) => self.after(broken).await,
+            return match abort {
+                Some(abort) => self.after(abort).await,
                 None => Next::Verb,
             };
         };
         let end = SessionEnd {
             session_id: session_id.to_owned(),
-            session_status: over.status,
+            session_status: outcome.status,
             session_duration_s: Some(self.now_ms().saturating_sub(began_ms) / 1000),
-            handoff_data: over.handoff_data.unwrap_or_default(),
-            error_code: over.error.map(|(code, _)| code.to_string()).unwrap_or_default(),
-            error_message: over.error.map(|(_, text)| text.to_owned()).unwrap_or_default(),
+            handoff_data: outcome.handoff_data.unwrap_or_default(),
+            error_code: outcome.error.map(|(code, _)| code.to_string()).unwrap_or_default(),
+            error_message: outcome.error.map(|(_, text)| text.to_owned()).unwrap_or_default(),
             ..SessionEnd::default()
         };
         self.net.pause(self.cell.clock, self.net.options.timings.action_ms).await;
-        if let Some(broken) = broken {
-            // The call is over: the answer is read, and not followed.
+        if let Some(abort) = abort {
+            // The call is outcome: the answer is read, and not followed.
             drop(self.fetch("action", &action, end.to_form()).await);
-            return self.after(broken).await;
+            return self.after(abort).await;
         }
         self.go_to("action", &action, end.to_form()).await
     }
 
-    async fn hold(&mut self, socket: &mut Socket, relay: &Relay, session_id: &str) -> Over {
+    async fn hold(
+        &mut self,
+        socket: &mut Socket,
+        relay: &Relay,
+        session_id: &str,
+    ) -> SessionOutcome {
         let options = &relay.options;
-        let mut terms = Terms::of(options);
+        let mut subscription = Subscription::of(options);
         let setup = self.setup(relay, session_id);
-        if let Err(over) = self.send(socket, &FromTwilio::Setup(Box::new(setup))).await {
-            return over;
+        if let Err(outcome) = self.send(socket, &FromTwilio::Setup(Box::new(setup))).await {
+            return outcome;
         }
         self.greet(options);
         self.line.set_rules(rules(options));
         loop {
-            if let Some(over) = self.flush(socket, &terms).await {
-                return over;
+            if let Some(outcome) = self.flush(socket, &subscription).await {
+                return outcome;
             }
             tokio::select! {
                 biased;
                 tick = self.tick(None) => {
-                    if let Err(broken) = self.handle(tick) {
-                        return Over::broken(broken);
+                    if let Err(abort) = self.handle(tick) {
+                        return SessionOutcome::aborted(abort);
                     }
                 }
                 frame = socket.next() => {
-                    if let Some(over) = self.receive(socket, &mut terms, frame).await {
-                        return over;
+                    if let Some(outcome) = self.receive(socket, &mut subscription, frame).await {
+                        return outcome;
                     }
                 }
             }
@@ -139,7 +145,7 @@ impl Leg {
     }
 
     fn setup(&self, relay: &Relay, session_id: &str) -> Setup {
-        let (from, to, outbound) = self.cell.look(|record| {
+        let (from, to, outbound) = self.cell.read(|record| {
             (record.from.clone(), record.to.clone(), record.direction.starts_with("outbound"))
         });
         Setup {
@@ -168,16 +174,20 @@ impl Leg {
         self.line.speaker.not_before(now_ms + self.net.options.timings.greeting_ms);
     }
 
-    /// Tells the application what happened on the line.
-    async fn flush(&mut self, socket: &mut Socket, terms: &Terms) -> Option<Over> {
+    /// Reports the events of the line to the application.
+    async fn flush(
+        &mut self,
+        socket: &mut Socket,
+        subscription: &Subscription,
+    ) -> Option<SessionOutcome> {
         for (_, event) in self.settle() {
-            if event == Happened::HungUp {
-                return Some(Over::broken(Broken::HungUp));
+            if event == LineEvent::HungUp {
+                return Some(SessionOutcome::aborted(Abort::HungUp));
             }
-            if let Some(frame) = terms.frame(event)
-                && let Err(over) = self.send(socket, &frame).await
+            if let Some(frame) = subscription.frame(event)
+                && let Err(outcome) = self.send(socket, &frame).await
             {
-                return Some(over);
+                return Some(outcome);
             }
         }
         None
@@ -186,37 +196,41 @@ impl Leg {
     async fn receive(
         &mut self,
         socket: &mut Socket,
-        terms: &mut Terms,
+        subscription: &mut Subscription,
         frame: Option<Result<Message, tungstenite::Error>>,
-    ) -> Option<Over> {
+    ) -> Option<SessionOutcome> {
         let text = match frame {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Binary(bytes))) => {
                 let shown = format!("<{} bytes of binary data>", bytes.len());
                 self.note_frame(Sender::Application, &shown);
-                return self.bad_frame(socket, terms, &shown).await;
+                return self.bad_frame(socket, subscription, &shown).await;
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {
-                // The answer to a ping leaves with the next flush.
-                let flushed = tokio::time::timeout(PATIENCE, socket.flush()).await;
-                return (!matches!(flushed, Ok(Ok(())))).then(Over::dropped);
+                // The pong is sent by the next flush.
+                let flushed = tokio::time::timeout(TIMEOUT, socket.flush()).await;
+                return (!matches!(flushed, Ok(Ok(())))).then(SessionOutcome::dropped);
             }
             Some(Ok(Message::Close(close))) => {
                 let code = close.map_or(1005, |close| close.code.into());
-                return Some(Over::failed(SOCKET_ENDED, "Websocket ended", code));
+                return Some(SessionOutcome::failed(SOCKET_ENDED, "Websocket ended", code));
             }
-            Some(Err(_)) | None => return Some(Over::dropped()),
+            Some(Err(_)) | None => return Some(SessionOutcome::dropped()),
         };
         self.note_frame(Sender::Application, &text);
         let Ok(frame) = ToTwilio::parse(&text) else {
-            return self.bad_frame(socket, terms, &text).await;
+            return self.bad_frame(socket, subscription, &text).await;
         };
-        terms.bad_frames = 0;
-        self.obey(frame, terms)
+        subscription.bad_frames = 0;
+        self.perform(frame, subscription)
     }
 
-    /// Does what a frame of the application says.
-    fn obey(&mut self, frame: ToTwilio<'_>, terms: &mut Terms) -> Option<Over> {
+    /// Carries out a frame of the application.
+    fn perform(
+        &mut self,
+        frame: ToTwilio<'_>,
+        subscription: &mut Subscription,
+    ) -> Option<SessionOutcome> {
         let now_ms = self.now_ms();
         match frame {
             ToTwilio::Text { token, last, interruptible, preemptible, .. } => {
@@ -233,45 +247,45 @@ impl Leg {
             }
             ToTwilio::Language { transcription_language, .. } => {
                 if let Some(language) = transcription_language {
-                    terms.language = language.into_owned();
+                    subscription.language = language.into_owned();
                 }
             }
             ToTwilio::End { handoff_data } => {
-                return Some(Over {
+                return Some(SessionOutcome {
                     status: SessionStatus::Ended,
                     error: None,
                     handoff_data: handoff_data.map(Into::into),
                     close_code: 1000,
-                    broken: None,
+                    abort: None,
                 });
             }
         }
         None
     }
 
-    /// Error 64107; the tenth in a row ends the session.
+    /// Answers a bad frame with error 64107; the tenth in a row ends the session.
     async fn bad_frame(
         &mut self,
         socket: &mut Socket,
-        terms: &mut Terms,
+        subscription: &mut Subscription,
         shown: &str,
-    ) -> Option<Over> {
-        terms.bad_frames += 1;
+    ) -> Option<SessionOutcome> {
+        subscription.bad_frames += 1;
         let description = format!("Invalid message received, code: 64107, {shown}");
-        if let Err(over) = self.send(socket, &FromTwilio::Error { description }).await {
-            return Some(over);
+        if let Err(outcome) = self.send(socket, &FromTwilio::Error { description }).await {
+            return Some(outcome);
         }
-        (terms.bad_frames >= MOST_BAD_FRAMES)
-            .then(|| Over::failed(SOCKET_ENDED, "Websocket ended", 1007))
+        (subscription.bad_frames >= MOST_BAD_FRAMES)
+            .then(|| SessionOutcome::failed(SOCKET_ENDED, "Websocket ended", 1007))
     }
 
-    async fn send(&self, socket: &mut Socket, frame: &FromTwilio) -> Result<(), Over> {
+    async fn send(&self, socket: &mut Socket, frame: &FromTwilio) -> Result<(), SessionOutcome> {
         let json = frame.to_json();
         self.note_frame(Sender::Twilio, &json);
         let sending = socket.send(Message::text(json));
-        match tokio::time::timeout(PATIENCE, sending).await {
+        match tokio::time::timeout(TIMEOUT, sending).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(Over::dropped()),
+            Ok(Err(_)) | Err(_) => Err(SessionOutcome::dropped()),
         }
     }
 
@@ -283,7 +297,7 @@ impl Leg {
             let at_ms = self.now_ms();
             let clock_us = self.cell.clock.clock_us();
             let frame = Frame { at_ms, clock_us, from, text: text.to_owned() };
-            self.cell.note(|record| record.frames.push(frame));
+            self.cell.update(|record| record.frames.push(frame));
         }
     }
 
@@ -298,37 +312,37 @@ impl Leg {
             close_code: None,
             handoff_data: None,
         };
-        self.cell.note(|record| record.sessions.push(session));
+        self.cell.update(|record| record.sessions.push(session));
         self.net.changed.notify_waiters();
     }
 
-    fn note_over(&self, over: &Over) {
+    fn note_outcome(&self, outcome: &SessionOutcome) {
         let now_ms = self.now_ms();
-        self.cell.note(|record| {
+        self.cell.update(|record| {
             if let Some(session) = record.sessions.last_mut() {
                 session.ended_ms = Some(now_ms);
-                session.status = Some(over.status.as_str().to_owned());
-                session.error_code = over.error.map(|(code, _)| code);
-                session.close_code = Some(over.close_code);
-                session.handoff_data.clone_from(&over.handoff_data);
+                session.status = Some(outcome.status.as_str().to_owned());
+                session.error_code = outcome.error.map(|(code, _)| code);
+                session.close_code = Some(outcome.close_code);
+                session.handoff_data.clone_from(&outcome.handoff_data);
             }
         });
     }
 
-    /// Whether the caller hung up while the session ended.
+    /// Whether the caller has hung up while the session was ending.
     fn hung_up(&mut self) -> bool {
-        self.settle().iter().any(|(_, event)| *event == Happened::HungUp)
+        self.settle().iter().any(|(_, event)| *event == LineEvent::HungUp)
     }
 }
 
-impl Over {
+impl SessionOutcome {
     fn failed(code: u32, text: &'static str, close_code: u16) -> Self {
         Self {
             status: SessionStatus::Failed,
             error: Some((code, text)),
             handoff_data: None,
             close_code,
-            broken: None,
+            abort: None,
         }
     }
 
@@ -336,24 +350,24 @@ impl Over {
         Self::failed(SOCKET_ENDED, "Websocket ended", 1006)
     }
 
-    fn broken(broken: Broken) -> Self {
-        let mut over = match broken {
-            Broken::SocketLost => return Self::dropped(),
-            Broken::TimeLimit => Self::failed(TOO_LONG, "Maximum call duration reached", 1000),
-            Broken::HungUp | Broken::ApiEnded | Broken::Redirected(_) | Broken::Stopped => Self {
+    fn aborted(abort: Abort) -> Self {
+        let mut outcome = match abort {
+            Abort::SocketLost => return Self::dropped(),
+            Abort::TimeLimit => Self::failed(TOO_LONG, "Maximum call duration reached", 1000),
+            Abort::HungUp | Abort::ApiEnded | Abort::Redirected(_) | Abort::Stopped => Self {
                 status: SessionStatus::Completed,
                 error: None,
                 handoff_data: None,
                 close_code: 1000,
-                broken: None,
+                abort: None,
             },
         };
-        over.broken = Some(broken);
-        over
+        outcome.abort = Some(abort);
+        outcome
     }
 }
 
-impl Terms {
+impl Subscription {
     fn of(options: &RelayOptions) -> Self {
         let events = options.events.as_deref().unwrap_or_default();
         let debug = options.debug.as_deref().unwrap_or_default();
@@ -367,39 +381,39 @@ impl Terms {
         }
     }
 
-    /// The frame that tells the application of it, if it wants to know.
-    fn frame(&self, event: Happened) -> Option<FromTwilio> {
+    /// The frame that reports this event, if the application subscribed to it.
+    fn frame(&self, event: LineEvent) -> Option<FromTwilio> {
         let ts = Some(clock::date().as_millisecond()).and_then(|ms| u64::try_from(ms).ok());
         let prompt = |text, last| {
             Some(FromTwilio::Prompt { voice_prompt: text, lang: self.language.clone(), last })
         };
         match event {
-            Happened::Sounded(Sounded::On { .. }) => {
+            LineEvent::Speech(SpeechEvent::Started { .. }) => {
                 self.speaker_events.then_some(Info::AgentSpeaking { on: true, ts })
             }
-            Happened::Sounded(Sounded::Off { .. }) => {
+            LineEvent::Speech(SpeechEvent::Stopped { .. }) => {
                 self.speaker_events.then_some(Info::AgentSpeaking { on: false, ts })
             }
-            Happened::Sounded(Sounded::Played(piece)) => (self.tokens_played && piece.told)
+            LineEvent::Speech(SpeechEvent::Played(piece)) => (self.tokens_played && piece.told)
                 .then_some(Info::TokensPlayed { text: piece.text }),
-            Happened::CallerBegan { .. } => {
+            LineEvent::CallerBegan { .. } => {
                 self.speaker_events.then_some(Info::ClientSpeaking { on: true, ts })
             }
-            Happened::CallerStopped => {
+            LineEvent::CallerStopped => {
                 self.speaker_events.then_some(Info::ClientSpeaking { on: false, ts })
             }
-            Happened::Partial(text) => return prompt(text, false),
-            Happened::Prompt { text, .. } => return prompt(text, true),
-            Happened::Interrupted(cut) => {
+            LineEvent::Partial(text) => return prompt(text, false),
+            LineEvent::Prompt { text, .. } => return prompt(text, true),
+            LineEvent::Interrupted(cut) => {
                 return Some(FromTwilio::Interrupt {
                     utterance_until_interrupt: cut.utterance,
                     duration_until_interrupt_ms: Some(cut.duration_ms),
                 });
             }
-            Happened::Key { digit, reported } => {
+            LineEvent::Key { digit, reported } => {
                 return reported.then(|| FromTwilio::Dtmf { digit: digit.to_string() });
             }
-            Happened::Lost { .. } | Happened::HungUp => None,
+            LineEvent::Lost { .. } | LineEvent::HungUp => None,
         }
         .map(FromTwilio::Info)
     }

@@ -1,63 +1,63 @@
-//! When each word left the model: what latency is measured with.
+//! Measures the latency of a load test, word by word.
 //!
-//! A load test's model says numbered words, `w0 w1 w2 …`, no number twice. The moment at which a
-//! word is sent is kept under its number; whoever hears the word looks it up. Both ends are in one
-//! process, so there is one clock.
+//! The model says numbered words, `w0 w1 w2 …`, and never repeats a number. The time at which a
+//! word is sent is stored under its number, and looked up when a caller hears the word. Both ends
+//! run in one process and so share a clock.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::time::Instant;
 
-/// Moments that are remembered. At 100,000 words a second a word may be 2.6 s under way before its
-/// moment is taken for another's.
+/// How many send times are kept. At 100,000 words a second a word's slot is reused after 2.6 s, and
+/// longer latencies are measured wrongly.
 const REMEMBERED: usize = 1 << 18;
 
-/// The moments at which words were sent.
+/// When each word was sent.
 #[derive(Debug)]
-pub struct Stamps {
+pub struct LatencyProbe {
     start: Instant,
-    /// Words of one reply.
+    /// Words in one reply.
     reply: u64,
     next: AtomicU64,
-    /// Nanoseconds since `start`, at the number's place modulo the length.
+    /// Nanoseconds since `start`, indexed by the word's number modulo the length.
     sent: Box<[AtomicU64]>,
 }
 
-/// A word that was heard.
+/// A word that a caller heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HeardWord {
+pub(crate) struct HeardWord {
     /// Its number.
-    pub number: u64,
-    /// How long it was under way, in nanoseconds.
-    pub nanos: u64,
+    pub(crate) number: u64,
+    /// Time since it was sent, in nanoseconds.
+    pub(crate) nanos: u64,
 }
 
-/// Whether one listener has heard every word once and in order.
+/// Checks that one caller hears every word once and in order.
 #[derive(Debug)]
-pub struct Sequence {
+pub(crate) struct Sequence {
     reply: u64,
     expected: Option<u64>,
-    /// Words that never came.
-    pub lost: u64,
-    /// Words that came twice or out of order.
-    pub doubled: u64,
+    /// Words that did not arrive.
+    pub(crate) lost: u64,
+    /// Words that arrived twice or out of order.
+    pub(crate) doubled: u64,
 }
 
-impl Stamps {
-    /// For a model whose replies have `reply` words each, at least one.
+impl LatencyProbe {
+    /// A probe for a model whose replies have `reply` words each, at least one.
     #[must_use]
     pub fn new(reply: u32) -> Self {
         let sent = (0..REMEMBERED).map(|_| AtomicU64::new(0)).collect();
         Self { start: now(), reply: u64::from(reply.max(1)), next: AtomicU64::new(0), sent }
     }
 
-    /// The words of a reply, each with its space.
+    /// The words of the next reply, each followed by a space.
     pub(crate) fn words(&self) -> Vec<String> {
         let first = self.next.fetch_add(self.reply, Ordering::Relaxed);
         (first..first + self.reply).map(|number| format!("w{number} ")).collect()
     }
 
-    /// Notes the moment of the word in this event of the model, if there is one.
+    /// Stores the send time of the word in this server event, if it holds one.
     pub fn sent(&self, event: &str) {
         const DELTA: &str = "\"delta\":\"w";
         let Some(at) = event.find(DELTA) else { return };
@@ -66,8 +66,8 @@ impl Stamps {
         }
     }
 
-    /// The numbered words in a text that was heard just now.
-    pub fn heard<'a>(&'a self, text: &'a str) -> impl Iterator<Item = HeardWord> + 'a {
+    /// The numbered words in a text that has just been heard, with their latencies.
+    pub(crate) fn heard<'a>(&'a self, text: &'a str) -> impl Iterator<Item = HeardWord> + 'a {
         let now = self.nanos();
         let numbers = text.split(' ').filter_map(|word| leading_number(word.strip_prefix('w')?));
         numbers.map(move |number| {
@@ -76,9 +76,8 @@ impl Stamps {
         })
     }
 
-    /// What one listener has to hear.
-    #[must_use]
-    pub fn sequence(&self) -> Sequence {
+    /// A check of what one caller hears.
+    pub(crate) fn sequence(&self) -> Sequence {
         Sequence { reply: self.reply, expected: None, lost: 0, doubled: 0 }
     }
 
@@ -93,8 +92,8 @@ impl Stamps {
 }
 
 impl Sequence {
-    /// A word was heard. Replies begin at multiples of their length.
-    pub fn heard(&mut self, number: u64) {
+    /// Notes a word that was heard. Replies begin at multiples of their length.
+    pub(crate) fn heard(&mut self, number: u64) {
         let begin = number - number % self.reply;
         let expected = self.expected.unwrap_or(begin);
         if number < expected {
@@ -105,8 +104,8 @@ impl Sequence {
         self.expected = Some(number + 1);
     }
 
-    /// A reply is over.
-    pub fn reply_over(&mut self) {
+    /// Notes the end of a reply.
+    pub(crate) fn reply_over(&mut self) {
         if let Some(expected) = self.expected.take() {
             self.lost += (self.reply - expected % self.reply) % self.reply;
         }
@@ -128,20 +127,20 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_word_is_as_old_as_the_time_since_it_was_sent() {
-        let stamps = Stamps::new(2);
-        assert_eq!(stamps.words(), ["w0 ", "w1 "]);
-        assert_eq!(stamps.words(), ["w2 ", "w3 "]);
-        stamps.sent(r#"{"type":"response.output_text.delta","delta":"w3 "}"#);
-        stamps.sent(r#"{"type":"response.created"}"#);
+    async fn latency_is_the_time_since_a_word_was_sent() {
+        let probe = LatencyProbe::new(2);
+        assert_eq!(probe.words(), ["w0 ", "w1 "]);
+        assert_eq!(probe.words(), ["w2 ", "w3 "]);
+        probe.sent(r#"{"type":"response.output_text.delta","delta":"w3 "}"#);
+        probe.sent(r#"{"type":"response.created"}"#);
         tokio::time::advance(std::time::Duration::from_micros(70)).await;
-        let heard: Vec<_> = stamps.heard("was ww w3 ").collect();
+        let heard: Vec<_> = probe.heard("was ww w3 ").collect();
         assert_eq!(heard, [HeardWord { number: 3, nanos: 70_000 }]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn lost_and_doubled_words_are_noticed() {
-        let mut sequence = Stamps::new(4).sequence();
+        let mut sequence = LatencyProbe::new(4).sequence();
         let mut hear = |numbers: &[u64]| {
             for number in numbers {
                 sequence.heard(*number);

@@ -1,9 +1,9 @@
-//! A thousand callers for a load test: each is one relay socket, one timer and two counters.
+//! Generates the load of thousands of callers, each of which is one relay socket and one timer.
 //!
-//! A caller listens to a reply of numbered words (see [`Stamps`]), reports what was played as
-//! Twilio does, waits a moment, and says something again. It follows the relay protocol, or, to
-//! measure what the far side costs without any application, it speaks straight to a model through
-//! a bare copy of two sockets; then every frame has a counterpart of about the same size.
+//! A caller listens to a reply of numbered words (see [`LatencyProbe`]), reports what was played as
+//! Twilio does, pauses, and speaks again. It calls an application by the relay protocol. To measure
+//! the baseline it talks to a model through [`crate::baseline`] instead, with frames of about the
+//! same size.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,52 +22,52 @@ use tokio_util::sync::CancellationToken;
 
 use super::calls::new_sid;
 use super::socket::{self, Socket};
-use super::webhooks::{self, Reach, Request};
-use crate::stamps::{Sequence, Stamps};
+use super::webhooks::{self, HostOverride, Request};
+use crate::latency_probe::{LatencyProbe, Sequence};
 
 /// What every caller says.
 const QUESTION: &str = "What are your opening hours on Saturday, please?";
-/// Connections for requests that are kept when idle: they must not count as a call's.
+/// Idle HTTP connections that are kept. Few, so that they do not count as memory of the calls.
 const SPARE_CONNECTIONS: usize = 4;
-/// Words of a clause: Twilio reports what was played clause by clause.
+/// Words in a clause; Twilio reports what was played clause by clause.
 const CLAUSE: usize = 8;
-/// Sound about as long as a report, for a model that is spoken to directly: silence in base64.
+/// Base64 of silence, about as long as a report, for a model that is spoken to directly.
 const SILENCE: &str = "fn5+fn5+fn5+fn5+fn5+fn5+fn5+fn5+fn5+fn5+";
 
-/// Whom the callers call.
+/// What the callers call.
 #[derive(Debug, Clone)]
-pub enum Callee {
-    /// An application: its webhook is asked, and the relay socket that it names opened.
+pub enum Target {
+    /// An application: its webhook is requested, and the relay socket that it names is opened.
     Application {
-        /// Where it is reached: `http://127.0.0.1:24187`.
+        /// Origin to connect to: `http://127.0.0.1:24187`.
         origin: String,
-        /// The host that it signs for, and is addressed by in its TwiML.
+        /// Its public host, which its signatures and its TwiML use.
         public: String,
         /// The account's auth token.
         token: String,
     },
-    /// A model, through a bare copy at this origin.
+    /// A model, through [`crate::baseline`].
     Model {
-        /// Where the copy is reached: `http://127.0.0.1:24187`.
+        /// Origin of the baseline: `http://127.0.0.1:24187`.
         origin: String,
     },
 }
 
 /// How the callers behave.
 #[derive(Debug, Clone)]
-pub struct CrowdOptions {
-    /// Whom they call.
-    pub callee: Callee,
-    /// From the last word of a reply to the next question, and up to half as long again, so that
-    /// the callers do not speak in step.
+pub struct LoadOptions {
+    /// What they call.
+    pub target: Target,
+    /// The least pause from the last word of a reply to the next question. Callers pause up to half
+    /// as long again, so that they do not speak in step.
     pub pause: Duration,
-    /// When the words they hear were sent.
-    pub stamps: Arc<Stamps>,
+    /// Knows when the words that they hear were sent.
+    pub probe: Arc<LatencyProbe>,
 }
 
-/// Callers that are in a call.
+/// The callers of a load test.
 #[derive(Debug)]
-pub struct Crowd {
+pub struct LoadGenerator {
     shared: Arc<Shared>,
     calls: JoinSet<Result<Tally, String>>,
     over: CancellationToken,
@@ -76,28 +76,28 @@ pub struct Crowd {
 /// What the callers experienced.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// How long each word was under way, in nanoseconds: those heard while it was measured.
+    /// Latencies of the words heard while measuring, in nanoseconds.
     pub latencies: Vec<u64>,
-    /// Words that never came.
+    /// Words that did not arrive.
     pub lost: u64,
-    /// Words that came twice or out of order.
+    /// Words that arrived twice or out of order.
     pub doubled: u64,
-    /// Calls that could not be made or did not last, and why.
+    /// Calls that could not be set up or were lost, by reason.
     pub failures: BTreeMap<String, usize>,
 }
 
 #[derive(Debug)]
 struct Shared {
-    options: CrowdOptions,
+    options: LoadOptions,
     client: reqwest::Client,
     measuring: AtomicBool,
     up: AtomicUsize,
     failed: AtomicUsize,
 }
 
-impl Crowd {
-    /// Nobody yet. An error says why no requests can be made.
-    pub fn new(options: CrowdOptions) -> Result<Self, String> {
+impl LoadGenerator {
+    /// A load generator without callers. The error says why there is no HTTP client.
+    pub fn new(options: LoadOptions) -> Result<Self, String> {
         let client = webhooks::client(SPARE_CONNECTIONS).map_err(|error| error.to_string())?;
         let (up, failed) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let measuring = AtomicBool::new(false);
@@ -105,35 +105,35 @@ impl Crowd {
         Ok(Self { shared, calls: JoinSet::new(), over: CancellationToken::new() })
     }
 
-    /// Lets caller number `number` call.
+    /// Starts the call of caller number `number`.
     pub fn ring(&mut self, number: usize) {
         let (shared, over) = (Arc::clone(&self.shared), self.over.clone());
         self.calls.spawn(async move {
-            let phone = Phone::ring(&shared, number).await;
-            let count = if phone.is_ok() { &shared.up } else { &shared.failed };
+            let caller = Caller::ring(&shared, number).await;
+            let count = if caller.is_ok() { &shared.up } else { &shared.failed };
             count.fetch_add(1, Ordering::Relaxed);
-            phone?.talk(over).await
+            caller?.talk(over).await
         });
     }
 
-    /// How many calls have come about.
+    /// How many calls have been set up.
     #[must_use]
     pub fn up(&self) -> usize {
         self.shared.up.load(Ordering::Relaxed)
     }
 
-    /// How many calls could not be made.
+    /// How many calls could not be set up.
     #[must_use]
     pub fn failed(&self) -> usize {
         self.shared.failed.load(Ordering::Relaxed)
     }
 
-    /// Begins or ends measuring.
+    /// Starts or stops measuring.
     pub fn measure(&self, on: bool) {
         self.shared.measuring.store(on, Ordering::Relaxed);
     }
 
-    /// Everybody hangs up.
+    /// Ends all calls and returns what the callers experienced.
     pub async fn hang_up(mut self) -> Tally {
         self.over.cancel();
         let mut tally = Tally::default();
@@ -157,30 +157,30 @@ impl Tally {
 }
 
 /// One caller.
-struct Phone {
+struct Caller {
     shared: Arc<Shared>,
     socket: Socket,
     pause: Duration,
     sequence: Sequence,
     latencies: Vec<u64>,
-    /// Words that have not been reported as played.
+    /// Words that have not yet been reported as played.
     clause: String,
     agent_speaks: bool,
     /// Reused for every frame.
     frame: String,
 }
 
-impl Phone {
+impl Caller {
     async fn ring(shared: &Arc<Shared>, number: usize) -> Result<Self, String> {
-        let (socket, first) = match &shared.options.callee {
-            Callee::Application { origin, public, token } => {
-                let reach = [Reach { public: public.clone(), to: origin.clone() }];
-                let (call, relay) = answered(&shared.client, token, public, &reach).await?;
-                let upgrade = socket::upgrade(relay.url.as_str(), token, &reach)?;
+        let (socket, first) = match &shared.options.target {
+            Target::Application { origin, public, token } => {
+                let overrides = [HostOverride { public: public.clone(), to: origin.clone() }];
+                let (call, relay) = answered(&shared.client, token, public, &overrides).await?;
+                let upgrade = socket::upgrade(relay.url.as_str(), token, &overrides)?;
                 let setup = FromTwilio::Setup(Box::new(setup(call, &relay)));
                 (socket::connect(upgrade).await?, setup.to_json())
             }
-            Callee::Model { origin } => {
+            Target::Model { origin } => {
                 let upgrade = socket::upgrade(&format!("{origin}/relay/ws"), "", &[])?;
                 let text = Some([Modality::Text]);
                 let session = Session { output_modalities: text, ..Session::default() };
@@ -188,23 +188,23 @@ impl Phone {
                 (socket::connect(upgrade).await?, update.to_json())
             }
         };
-        let mut phone = Self {
+        let mut caller = Self {
             shared: Arc::clone(shared),
             socket,
             pause: spread(shared.options.pause, number),
-            sequence: shared.options.stamps.sequence(),
+            sequence: shared.options.probe.sequence(),
             latencies: Vec::new(),
             clause: String::new(),
             agent_speaks: false,
             frame: String::new(),
         };
-        phone.send(first).await?;
-        Ok(phone)
+        caller.send(first).await?;
+        Ok(caller)
     }
 
     async fn talk(mut self, over: CancellationToken) -> Result<Tally, String> {
-        // An application greets, and is answered; a model is spoken to first.
-        let mut waits = matches!(self.shared.options.callee, Callee::Model { .. });
+        // An application greets first; a model waits for the caller.
+        let mut waits = matches!(self.shared.options.target, Target::Model { .. });
         let timer = tokio::time::sleep(self.pause);
         tokio::pin!(timer);
         let over = over.cancelled();
@@ -219,11 +219,11 @@ impl Phone {
                     },
                     Some(Ok(Message::Close(frame))) => {
                         let code = frame.map_or(1005, |frame| frame.code.into());
-                        return Err(format!("the far side closed the call ({code})"));
+                        return Err(format!("the server closed the call ({code})"));
                     }
                     Some(Ok(_)) => {}
-                    Some(Err(error)) => return Err(format!("the call was cut: {error}")),
-                    None => return Err("the call was cut".to_owned()),
+                    Some(Err(error)) => return Err(format!("the connection was lost: {error}")),
+                    None => return Err("the connection was lost".to_owned()),
                 },
                 () = timer.as_mut(), if waits => {
                     waits = false;
@@ -243,21 +243,23 @@ impl Phone {
         timer.reset(at);
     }
 
-    /// Takes a frame; true if it ends a reply.
+    /// Handles a frame; true if it ends a reply.
     async fn hear(&mut self, frame: &str) -> Result<bool, String> {
-        match &self.shared.options.callee {
-            Callee::Application { .. } => match ToTwilio::parse(frame) {
+        match &self.shared.options.target {
+            Target::Application { .. } => match ToTwilio::parse(frame) {
                 Ok(ToTwilio::Text { token, last, .. }) => self.words(&token, last).await,
                 Ok(ToTwilio::End { .. }) => Err("the application ended the call".to_owned()),
                 Ok(
                     ToTwilio::Play { .. } | ToTwilio::SendDigits { .. } | ToTwilio::Language { .. },
                 ) => Ok(false),
-                Err(error) => Err(format!("a frame that Twilio would not take: {error}")),
+                Err(error) => Err(format!("a frame that Twilio would refuse: {error}")),
             },
-            Callee::Model { .. } => match ServerEvent::parse(frame) {
+            Target::Model { .. } => match ServerEvent::parse(frame) {
                 Ok(ServerEvent::TextDelta(delta)) => self.words(&delta.text, false).await,
                 Ok(ServerEvent::ResponseDone(_)) => self.words("", true).await,
-                Ok(ServerEvent::Error(error)) => Err(format!("the model: {}", error.message)),
+                Ok(ServerEvent::Error(error)) => {
+                    Err(format!("the model reported an error: {}", error.message))
+                }
                 Ok(_) => Ok(false),
                 Err(error) => Err(format!("an unreadable event: {error}")),
             },
@@ -266,7 +268,7 @@ impl Phone {
 
     async fn words(&mut self, text: &str, last: bool) -> Result<bool, String> {
         let measuring = self.shared.measuring.load(Ordering::Relaxed);
-        for word in self.shared.options.stamps.heard(text) {
+        for word in self.shared.options.probe.heard(text) {
             self.sequence.heard(word.number);
             if measuring {
                 self.latencies.push(word.nanos);
@@ -290,17 +292,17 @@ impl Phone {
         Ok(last)
     }
 
-    /// Says the caller's sentence.
+    /// Asks the caller's question.
     async fn ask(&mut self) -> Result<(), String> {
         self.report(Info::ClientSpeaking { on: true, ts: None }).await?;
         self.report(Info::ClientSpeaking { on: false, ts: None }).await?;
-        match &self.shared.options.callee {
-            Callee::Application { .. } => {
+        match &self.shared.options.target {
+            Target::Application { .. } => {
                 let (voice_prompt, lang) = (QUESTION.to_owned(), "en-US".to_owned());
                 let prompt = FromTwilio::Prompt { voice_prompt, lang, last: true };
                 self.send(prompt.to_json()).await
             }
-            Callee::Model { .. } => {
+            Target::Model { .. } => {
                 let item = Item::User { id: None, text: QUESTION.into() };
                 let create = ClientBody::ItemCreate { previous_item_id: None, item };
                 self.send(ClientEvent::new("c1", create).to_json()).await?;
@@ -312,10 +314,10 @@ impl Phone {
     async fn report(&mut self, info: Info) -> Result<(), String> {
         let mut frame = std::mem::take(&mut self.frame);
         frame.clear();
-        match &self.shared.options.callee {
-            Callee::Application { .. } => FromTwilio::Info(info).write(&mut frame),
-            Callee::Model { .. } => {
-                // A model takes sound without an answer.
+        match &self.shared.options.target {
+            Target::Application { .. } => FromTwilio::Info(info).write(&mut frame),
+            Target::Model { .. } => {
+                // A model does not answer appended audio.
                 frame.push_str(r#"{"type":"input_audio_buffer.append","audio":""#);
                 frame.push_str(SILENCE);
                 frame.push_str("\"}");
@@ -328,18 +330,18 @@ impl Phone {
 
     async fn send(&mut self, frame: impl Into<String>) -> Result<(), String> {
         let sending = self.socket.send(Message::text(frame.into()));
-        let sent = tokio::time::timeout(socket::PATIENCE, sending).await;
-        let sent = sent.map_err(|_| "the far side takes no frames".to_owned())?;
-        sent.map_err(|error| format!("the call was cut: {error}"))
+        let sent = tokio::time::timeout(socket::TIMEOUT, sending).await;
+        let sent = sent.map_err(|_| "the server reads no frames".to_owned())?;
+        sent.map_err(|error| format!("the connection was lost: {error}"))
     }
 }
 
-/// Asks the application what to do with a new call.
+/// Requests the application's webhook for a new call; the call's SID and the relay that it names.
 async fn answered(
     client: &reqwest::Client,
     token: &str,
     public: &str,
-    reach: &[Reach],
+    overrides: &[HostOverride],
 ) -> Result<(String, Relay), String> {
     let call = new_sid("CA");
     let mut form = Form::default();
@@ -356,7 +358,7 @@ async fn answered(
     }
     let url = format!("https://{public}/receive_call");
     let request = Request { url, method: "POST".to_owned(), form };
-    let answer = webhooks::send(client, token, reach, &request).await?;
+    let answer = webhooks::send(client, token, overrides, &request).await?;
     if answer.status != 200 {
         return Err(format!("/receive_call answered {}", answer.status));
     }
@@ -375,7 +377,8 @@ async fn answered(
         | Verb::Redirect(_)
         | Verb::StartRecording(_) => None,
     });
-    let relay = relay.ok_or_else(|| "/receive_call named no relay socket".to_owned())?;
+    let relay =
+        relay.ok_or_else(|| "/receive_call did not connect the call to a relay".to_owned())?;
     Ok((call, relay))
 }
 
@@ -394,14 +397,15 @@ fn setup(call_sid: String, relay: &Relay) -> Setup {
     }
 }
 
-/// The pause, and up to half as long again: even steps of the golden ratio fill the range.
+/// The pause of a caller, up to half as long again. Steps of the golden ratio fill the range
+/// evenly.
 fn spread(pause: Duration, number: usize) -> Duration {
     #[expect(clippy::cast_precision_loss, reason = "numbers of callers are small")]
     let part = (number as f64 * 0.618_033_988_749_895).fract();
     pause + pause.mul_f64(part / 2.0)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the stand-in is the phone network's clock")]
+#[expect(clippy::disallowed_methods, reason = "the stand-in is the caller network's clock")]
 fn now() -> Instant {
     Instant::now()
 }

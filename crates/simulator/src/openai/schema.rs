@@ -1,16 +1,16 @@
-//! Shapes of JSON that the service takes, and the refusal when something is not of that shape.
+//! Schemas of JSON values, and the errors for values that do not fit.
 //!
-//! The service refuses unknown parameters and wrong values by name (OpenAI Realtime guide,
-//! errors), so what it takes is written down as tables (`shapes.rs`) and checked by one walk.
+//! The service's errors name the parameter that is unknown or invalid (OpenAI Realtime guide,
+//! errors), so its events are described as tables, in `client_events`, and checked in one walk.
 
 use serde_json::{Map, Value};
 
 use super::error::ApiError;
 
-/// What a value may be.
-pub(super) enum Shape {
+/// The schema of a value.
+pub(super) enum Schema {
     Bool,
-    /// At most so many characters.
+    /// A string of at most this many characters.
     Text(usize),
     Int(i64, i64),
     Num(f64, f64),
@@ -20,11 +20,11 @@ pub(super) enum Shape {
     Object(&'static [Field]),
     /// An object whose `tag` field chooses what else it holds.
     Tagged(&'static str, &'static [(&'static str, &'static Self)]),
-    /// A list with so many entries at least and at most.
+    /// A list, with its least and greatest length.
     List(&'static Self, usize, usize),
     /// Any object.
     Free,
-    /// At most 16 pairs, keys to 64 and values to 512 characters.
+    /// At most 16 pairs of strings, keys to 64 and values to 512 characters.
     Metadata,
     Either(&'static Self, &'static Self),
 }
@@ -33,24 +33,24 @@ pub(super) enum Shape {
 pub(super) struct Field {
     name: &'static str,
     required: bool,
-    shape: &'static Shape,
+    schema: &'static Schema,
 }
 
-pub(super) const fn required(name: &'static str, shape: &'static Shape) -> Field {
-    Field { name, required: true, shape }
+pub(super) const fn required(name: &'static str, schema: &'static Schema) -> Field {
+    Field { name, required: true, schema }
 }
 
-pub(super) const fn optional(name: &'static str, shape: &'static Shape) -> Field {
-    Field { name, required: false, shape }
+pub(super) const fn optional(name: &'static str, schema: &'static Schema) -> Field {
+    Field { name, required: false, schema }
 }
 
-impl Shape {
-    /// Holds `value` to this shape; `path` names it in the refusal.
+impl Schema {
+    /// Checks `value` against this schema; `path` names it in the error.
     pub(super) fn check(&self, value: &Value, path: &str) -> Result<(), ApiError> {
         self.check_tagged(value, path, &mut Vec::new())
     }
 
-    /// `tags` are the names already read by an enclosing `Tagged`.
+    /// `tags` are the tag fields of the enclosing `Tagged` schemas.
     fn check_tagged(
         &self,
         value: &Value,
@@ -161,7 +161,7 @@ fn check_object(
     for (name, value) in object {
         let at = join(path, name);
         match fields.iter().find(|field| field.name == name) {
-            Some(field) => field.shape.check(value, &at)?,
+            Some(field) => field.schema.check(value, &at)?,
             None if tags.contains(&name.as_str()) => {}
             None => return Err(ApiError::unknown(&at)),
         }

@@ -1,7 +1,7 @@
-//! The floor under all latencies: two sockets, and a copy of every message from each to the other.
+//! The baseline of a load test: a proxy that copies every message between two sockets.
 //!
-//! Nothing is parsed, nothing is kept. What a server costs on top of this is its own; `phony load`
-//! prints both from the same run.
+//! It parses and keeps nothing, so that what a server costs beyond it is that server's own work;
+//! `phony load --floor` measures both in one run.
 
 use std::net::SocketAddr;
 
@@ -18,11 +18,11 @@ use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message as FarMessage};
 
-/// Messages are a few hundred bytes; the libraries' own buffers take 128 KB each.
+/// Bytes. Messages are a few hundred bytes long, and the default buffers take 128 KB each.
 const BUFFER: usize = 4096;
 
-/// Listens at `bind` and gives back the address with the future that serves: each socket to
-/// `/relay/ws` is joined to one of its own at `model`, a `ws://` address.
+/// Listens at `bind` and returns the address and the future that serves it. Each WebSocket that a
+/// client opens at `/relay/ws` is joined to a new one to `model`, a `ws://` URL.
 pub async fn listen(
     bind: SocketAddr,
     model: String,
@@ -41,10 +41,10 @@ async fn join(State(model): State<String>, upgrade: WebSocketUpgrade) -> Respons
         .on_upgrade(async move |socket| drop(copy(socket, &model).await))
 }
 
-/// Copies until one side closes or fails.
+/// Copies messages both ways until one side closes or fails.
 async fn copy(mut near: WebSocket, model: &str) -> Result<(), tungstenite::Error> {
     let mut request = model.into_client_request()?;
-    request.headers_mut().insert("authorization", HeaderValue::from_static("Bearer floor"));
+    request.headers_mut().insert("authorization", HeaderValue::from_static("Bearer baseline"));
     let config = WebSocketConfig::default().read_buffer_size(BUFFER).write_buffer_size(0);
     let connecting = tokio_tungstenite::connect_async_with_config(request, Some(config), true);
     let (mut far, _) = connecting.await?;

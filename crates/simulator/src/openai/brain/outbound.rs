@@ -1,18 +1,18 @@
-//! Somebody who has been sent to call: asks what the errand is about, one thing after another, and
-//! says goodbye. Which errand it is, the instructions say.
+//! An agent that places calls: it asks the questions of its scenario one after another, then says
+//! goodbye. The scenario is recognised by a word in the instructions.
 
 use super::prompt::{Prompt, Thread};
 use super::receptionist::{Command, act, after_note, after_tool, has, plain};
-use super::{Context, Reply};
+use super::reply::{Context, Reply};
 
-/// The function that only calls of ours have.
-pub(super) const SIGN: &str = "do_not_call";
+/// The tool that marks an outbound call: no other session has it.
+pub(super) const TOOL: &str = "do_not_call";
 
-/// What is said, turn by turn; the last one is a goodbye.
-type Moves = &'static [&'static str];
+/// What is said, turn by turn, ending with a goodbye.
+type Sentences = &'static [&'static str];
 
-/// A word of the instructions, and what is said then.
-const ERRANDS: &[(&str, Moves)] = &[
+/// A phrase in the instructions, and the sentences of its scenario.
+const SCENARIOS: &[(&str, Sentences)] = &[
     (
         "survey",
         &[
@@ -39,7 +39,7 @@ const ERRANDS: &[(&str, Moves)] = &[
         ],
     ),
 ];
-const INQUIRY: Moves = &[
+const INQUIRY: Sentences = &[
     "Where can I find you, please?",
     "And would there be a discount for a new customer?",
     "And what does a visit cost?",
@@ -48,7 +48,7 @@ const INQUIRY: Moves = &[
 
 pub(super) fn reply(context: &Context<'_>, thread: &Thread) -> Reply {
     let said = match &thread.prompt {
-        Prompt::Start => return Reply::text(moves(context)[0]),
+        Prompt::Start => return Reply::text(sentences(context)[0]),
         Prompt::Tool { output } => return after_tool(output),
         Prompt::Note { text } => return after_note(text),
         Prompt::Caller { all, .. } => plain(all),
@@ -67,17 +67,17 @@ pub(super) fn reply(context: &Context<'_>, thread: &Thread) -> Reply {
     if says(&["one moment", "let me ask", "let me check", "just a moment"]) {
         return Reply::text("Of course, I will wait.");
     }
-    let moves = moves(context);
-    // Those who ask us to wait have not answered yet.
+    let sentences = sentences(context);
+    // A caller who asks to wait has not answered yet.
     let waits = |said: &&String| ["one moment", "let me ask"].iter().any(|w| has(&plain(said), w));
     let turn = thread.callers.iter().filter(|said| !waits(said)).count();
-    match moves.get(turn.saturating_sub(1)) {
-        Some(text) if turn < moves.len() => Reply::text(*text),
-        _ => act(context, moves[moves.len() - 1], &Command::EndCall),
+    match sentences.get(turn.saturating_sub(1)) {
+        Some(text) if turn < sentences.len() => Reply::text(*text),
+        _ => act(context, sentences[sentences.len() - 1], &Command::EndCall),
     }
 }
 
-fn moves(context: &Context<'_>) -> Moves {
+fn sentences(context: &Context<'_>) -> Sentences {
     let goal = plain(context.instructions);
-    ERRANDS.iter().find(|(word, _)| has(&goal, word)).map_or(INQUIRY, |(_, moves)| moves)
+    SCENARIOS.iter().find(|(word, _)| has(&goal, word)).map_or(INQUIRY, |(_, sentences)| sentences)
 }

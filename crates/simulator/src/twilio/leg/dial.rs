@@ -1,21 +1,21 @@
-//! `<Dial>`: the caller is connected with somebody else.
+//! `<Dial>`: connects the caller to another party.
 
 use phony_wire::twilio::twiml::Dial;
 use phony_wire::twilio::webhook::{CallStatus, DialResult, DialStatus};
 
-use super::calls::new_sid;
-use super::document::Document;
-use super::leg::{Broken, Leg, Next};
-use super::line::Rules;
-use super::network::{Answers, Callee};
-use super::record::Dialled;
-use super::speech::Input;
+use super::{Abort, Leg, Next};
 use crate::callers::Caller;
+use crate::twilio::callee::{Answers, Callee};
+use crate::twilio::calls::new_sid;
+use crate::twilio::document::Document;
+use crate::twilio::line::Rules;
+use crate::twilio::record::Dialled;
+use crate::twilio::speech::Input;
 
 impl Leg {
-    /// Rings the numbers, the first that answers is connected. Whatever ends the caller's leg
-    /// meanwhile ends the dialled party's as well, and the action URL is told of both.
-    pub(crate) async fn dial(&mut self, dial: &Dial, document: &Document) -> Result<Next, Broken> {
+    /// Rings the numbers in order and connects the first that answers. When the caller's leg ends,
+    /// so does the dialled party's, and the action URL is still requested.
+    pub(crate) async fn dial(&mut self, dial: &Dial, document: &Document) -> Result<Next, Abort> {
         self.line.set_rules(Rules { interruptible: Input::None, ..Rules::default() });
         let action = dial.options.action.as_ref();
         let action = action.map(|url| document.source(url, dial.options.method.as_deref()));
@@ -28,16 +28,16 @@ impl Leg {
             let rang = self.ring(dial, &number.number, index, &mut result).await;
             let over_ms = self.now_ms();
             self.set_outcome(index, &result.dial_call_status, Some(over_ms));
-            if let Err(broken) = rang {
-                if matches!(broken, Broken::HungUp | Broken::ApiEnded | Broken::TimeLimit)
+            if let Err(abort) = rang {
+                if matches!(abort, Abort::HungUp | Abort::ApiEnded | Abort::TimeLimit)
                     && let Some(action) = &action
                 {
-                    // The call is over: nothing comes of the answer.
+                    // The call is over, so the answer is not followed.
                     self.cell.set_status(&CallStatus::Completed);
                     self.net.pause(self.cell.clock, self.net.options.timings.action_ms).await;
                     drop(self.fetch("dial-action", action, result.to_form()).await);
                 }
-                return Err(broken);
+                return Err(abort);
             }
             if result.dial_bridged == Some(true) {
                 break;
@@ -47,21 +47,21 @@ impl Leg {
         Ok(self.go_to("dial-action", &action, result.to_form()).await)
     }
 
-    /// Rings one number, and lets the two talk if somebody answers.
+    /// Rings one number, and lets the two talk if it is answered.
     async fn ring(
         &mut self,
         dial: &Dial,
         number: &str,
         index: usize,
         result: &mut DialResult,
-    ) -> Result<(), Broken> {
+    ) -> Result<(), Abort> {
         let callee = self.net.callee(number).unwrap_or_else(|| {
             let default = &self.net.options.callee;
             Callee { caller: Caller::silent(), ..default.clone() }
         });
         let timeout_ms = u64::from(dial.options.timeout_s.unwrap_or(30)) * 1000;
         let (rings_ms, outcome) = outcome(&callee.answers, timeout_ms);
-        // What it is if the caller does not wait for it.
+        // The status if the caller hangs up meanwhile.
         result.dial_call_status = DialStatus::Canceled;
         result.dial_bridged = Some(false);
         let rings_until_ms = self.now_ms() + rings_ms;
@@ -89,12 +89,12 @@ impl Leg {
             outcome: "ringing".to_owned(),
             over_ms: None,
         };
-        self.cell.note(|record| record.dialled.push(dialled));
-        self.cell.look(|record| record.dialled.len() - 1)
+        self.cell.update(|record| record.dialled.push(dialled));
+        self.cell.read(|record| record.dialled.len() - 1)
     }
 
     fn set_outcome(&self, index: usize, outcome: &DialStatus, over_ms: Option<u64>) {
-        self.cell.note(|record| {
+        self.cell.update(|record| {
             if let Some(dialled) = record.dialled.get_mut(index) {
                 outcome.as_str().clone_into(&mut dialled.outcome);
                 dialled.over_ms = over_ms;
@@ -103,7 +103,7 @@ impl Leg {
     }
 }
 
-/// How long it rings, and what comes of it.
+/// How long the number rings, and how that ends.
 fn outcome(answers: &Answers, timeout_ms: u64) -> (u64, DialStatus) {
     match answers {
         Answers::Person { after_ms } | Answers::Machine { after_ms, .. }
