@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::story::clock;
 use super::ui::{Style, Ui, clean};
 use super::{Settings, Usage, block_on, lines, until_stopped};
-use crate::stage::{CALLER, NUMBER};
+use crate::sandbox::{CALLER, NUMBER};
 use phony_simulator::callers::{Caller, RecordedCall, recorded_calls, spoken_words};
 use phony_simulator::openai::{self, Brain, DeltaSize, Fault, OpenAiOptions, Pace, Recording};
 use phony_simulator::twilio::{

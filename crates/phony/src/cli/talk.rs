@@ -14,7 +14,7 @@ use super::story::clock;
 use super::ui::{Style, Ui, clean};
 use super::{Settings, Usage, block_on, until_stopped};
 use crate::config::Config;
-use crate::stage::{CALLER, NUMBER};
+use crate::sandbox::{CALLER, NUMBER};
 use phony_simulator::callers::Caller;
 use phony_simulator::twilio::{self, CallRecord, End, HostOverride, PhoneNumber, TwilioOptions};
 

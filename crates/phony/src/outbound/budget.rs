@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use phony_call::Budget;
 
-use super::Safety;
-use crate::registry::CallMessage;
-use crate::switchboard::Switchboard;
+use crate::calls::Calls;
+use crate::calls::registry::CallMessage;
+use crate::safety::Safety;
 
 /// How often it is looked at.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Looks after the budget until the server ends.
-pub async fn watch(switchboard: Arc<Switchboard>) {
+pub async fn watch(switchboard: Arc<Calls>) {
     let kill = switchboard.shutdown.kill.clone();
     let safety = &switchboard.safety;
     let mut interval = tokio::time::interval(EVERY);
@@ -52,7 +52,7 @@ async fn keep(safety: &Safety) {
 }
 
 /// A call that knows already takes no notice.
-async fn tell(switchboard: &Switchboard, budget: Budget) {
+async fn tell(switchboard: &Calls, budget: Budget) {
     for call in switchboard.safety.spend.live() {
         if let Some(handle) = switchboard.find(&call) {
             handle.send(CallMessage::Budget(budget)).await;

@@ -9,13 +9,13 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use phony_call::{CallSid, SupervisorId};
 
-use super::Switchboard;
+use super::Calls;
+use crate::calls::registry::CallMessage;
 use crate::clock::Clock;
 use crate::cluster::dialling::Carried;
 use crate::cluster::{About, Handler, Reply, Request, SupervisorAction, machine};
 use crate::events::{Hub, View};
 use crate::numbers;
-use crate::registry::CallMessage;
 use crate::safety::Safety;
 use crate::store::StoreError;
 
@@ -23,7 +23,7 @@ use crate::store::StoreError;
 /// have the call.
 const SETTLING: Duration = Duration::from_secs(1);
 
-impl Handler for Switchboard {
+impl Handler for Calls {
     fn clock(&self) -> Clock {
         self.clock
     }
@@ -96,15 +96,15 @@ impl Handler for Switchboard {
         .boxed()
     }
 
-    fn take_over<'a>(self: Arc<Self>, call: &'a CallSid) -> BoxFuture<'a, ()>
+    fn resume<'a>(self: Arc<Self>, call: &'a CallSid) -> BoxFuture<'a, ()>
     where
         Self: 'a,
     {
-        async move { drop(self.adopt(call).await) }.boxed()
+        async move { drop(Self::resume(&self, call).await) }.boxed()
     }
 }
 
-impl Switchboard {
+impl Calls {
     /// Views a call, here or elsewhere, from the event after number `after` on; `None` if there is no
     /// such call.
     pub(crate) async fn view(

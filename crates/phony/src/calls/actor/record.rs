@@ -5,8 +5,8 @@ use std::time::Instant;
 use jiff::{SignedDuration, Timestamp};
 use phony_call::{CallSid, EndReason, Event, EventBody};
 
+use crate::calls::registry::Place;
 use crate::events::Publisher;
-use crate::registry::Place;
 use crate::store::CallLine;
 use crate::store::line::word;
 

@@ -8,11 +8,11 @@ use phony_call::CallSid;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::keys::last_lines;
+use super::idempotency::last_lines;
 use super::order::order_id;
+use crate::calls::Calls;
 use crate::history::{Outcome, UnplacedOrder};
 use crate::safety::ledger::{self, Entry, What};
-use crate::switchboard::Switchboard;
 
 /// Why it is not known what came of such an order.
 const RULE: &str = "server_ended";
@@ -42,8 +42,8 @@ struct Line {
 /// came. The ledger says so too, and each is told of once.
 ///
 /// One that has become a call leaves them, should the last server not have come to it.
-pub(crate) async fn tell_of_cut_off(switchboard: &Switchboard) {
-    let Switchboard { safety, history, config, clock, .. } = switchboard;
+pub(crate) async fn tell_of_cut_off(switchboard: &Calls) {
+    let Calls { safety, history, config, clock, .. } = switchboard;
     let lines = last_lines(&config.data_dir.join(ledger::FILE));
     for order in became_calls(&lines) {
         history.order_was_placed(&order);

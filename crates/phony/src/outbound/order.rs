@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::PlaceError;
 use crate::agents::{Agent, BadVariables, calling};
+use crate::calls::Calls;
 use crate::history::UnplacedOrder;
 use crate::safety::ledger::digest;
-use crate::switchboard::Switchboard;
 
 /// How long an agent of ours may take to greet, and to pause.
 const THEIR_GREETING: Duration = Duration::from_secs(10);
@@ -60,7 +60,7 @@ impl Order {
     }
 
     /// Reads the order; what cannot be read, or is never dialled, is refused.
-    pub(super) fn understand(&self, switchboard: &Switchboard) -> Result<Understood, PlaceError> {
+    pub(super) fn understand(&self, switchboard: &Calls) -> Result<Understood, PlaceError> {
         let Self { to, from, scenario, agent, variables, .. } = self;
         let (config, agents) = (&switchboard.config, &switchboard.agents);
         let home = config.twilio.phone_number.as_ref().and_then(Country::of);

@@ -7,11 +7,11 @@ use phony_call::{LegEnd, Next, Reported};
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
+use crate::calls::registry::{CallMessage, Handle, MAILBOX};
 use crate::cluster::LegReport;
-use crate::registry::{CallMessage, Handle, MAILBOX};
 use crate::runtime::task_set::Task;
 
-use super::Session;
+use super::CallActor;
 
 /// How many former ones are remembered.
 const REMEMBERED: usize = 64;
@@ -78,7 +78,7 @@ fn remember(legs: &mut VecDeque<String>, leg: String) {
     legs.push_back(leg);
 }
 
-impl Session {
+impl CallActor {
     /// The carrier asks how the call goes on.
     pub(super) fn leg_ended(&mut self, report: LegReport, reply: oneshot::Sender<Next>) {
         let about = self.legs.about(&report, self.line.is_some());

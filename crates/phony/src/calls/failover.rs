@@ -12,14 +12,14 @@ use phony_call::{
 use tokio::time::sleep;
 
 use super::error::{ActError, NotPassedOn};
-use super::pass::Pass;
-use super::{Before, Past, Switchboard};
+use super::socket_tokens::TokenClaims;
+use super::{Before, Calls, Past};
+use crate::calls::registry::{CallMessage, Handle, Registered};
 use crate::cluster::{Cluster, Reply, Report, Request, Unreached};
 use crate::cluster::{LegReport, SupervisorAction};
 use crate::history::entries;
 use crate::limits;
 use crate::numbers;
-use crate::registry::{CallMessage, Handle, Registered};
 use crate::store::{FIRST_TERM, StoreError};
 use crate::token;
 
@@ -41,13 +41,13 @@ const ORDER_TRY: Duration = Duration::from_millis(15);
 /// How long another server has at least to carry out an order.
 const ORDER_LEAST: Duration = Duration::from_millis(500);
 
-impl Switchboard {
+impl Calls {
     /// The single-use token of the next socket of this call, good on every node, and the same until
     /// that has come; `None` if nobody could take the socket.
     pub async fn mint(&self, call: &CallSid) -> Option<String> {
         let wall = (self.clock.wall)();
         let Some(cluster) = &self.cluster else {
-            let make = |next| self.passes.sign_next(call, next, wall);
+            let make = |next| self.socket_tokens.sign_next(call, next, wall);
             return self.registry.next_token(call, make).map(|(token, _)| token);
         };
         // One in which nothing has happened yet, or not even its beginning, can begin anywhere.
@@ -57,14 +57,14 @@ impl Switchboard {
             .is_none_or(|line| line.last_seq == 1 && line.direction == Direction::Inbound);
         let agent = self.registry.agent_of(call).filter(|_| is_new);
         let agent = agent.as_ref().map(|agent| agent.call.id.as_str());
-        let token = self.passes.sign(call, token::random(), wall, agent);
+        let token = self.socket_tokens.sign(call, token::random(), wall, agent);
         let is_here = match self.registry.next_token(call, |_| token.clone()) {
             // Who was told of it first may have used it meanwhile.
             Some((known, false)) => return Some(known),
             known => known.is_some(),
         };
         let shared = cluster.share_token(call, &token).await;
-        (is_here || shared || self.passes.are_signed()).then_some(token)
+        (is_here || shared || self.socket_tokens.are_signed()).then_some(token)
     }
 
     /// The call for which a token was made, if it is this one; the token is used up. A call that is
@@ -80,36 +80,36 @@ impl Switchboard {
         let wall = (self.clock.wall)();
         if let Some(handle) = self.registry.redeem(call, token) {
             // Used is used, also for the time in which it would be believed.
-            self.passes.take(call, token, wall);
+            self.socket_tokens.take(call, token, wall);
             let (cluster, token) = (Arc::clone(cluster), token.to_owned());
-            self.calls.spawn(async move { cluster.spend_token(&token).await });
+            self.tasks.spawn(async move { cluster.spend_token(&token).await });
             return Some(handle);
         }
-        let patience = Patience::of(self, SOCKET_LIMIT);
+        let retry = RetryLimit::of(self, SOCKET_LIMIT);
         let mark = token::random();
         let holder = loop {
             match cluster.redeem_token(call, token, &mark).await {
                 Ok(holder) => {
-                    self.passes.take(call, token, wall);
+                    self.socket_tokens.take(call, token, wall);
                     break holder?;
                 }
                 Err(error) => {
-                    if let Some(pass) = self.passes.take(call, token, wall) {
+                    if let Some(claims) = self.socket_tokens.take(call, token, wall) {
                         tracing::warn!(callSid = %call, %error, "a token is believed by itself");
-                        return self.believe(call, &pass, inbound);
+                        return self.believe(call, &claims, inbound);
                     }
-                    patience.with(call, &Hitch::Redis(error)).await?;
+                    retry.with(call, &FailoverError::Redis(error)).await?;
                 }
             }
         };
         loop {
-            match self.adopt_from(call, Some(&holder)).await {
+            match self.resume_from(call, Some(&holder)).await {
                 Ok(handle) => {
                     self.registry.connected(call);
                     return Some(handle);
                 }
-                Err(Hitch::Over) => return None,
-                Err(hitch) => patience.with(call, &hitch).await?,
+                Err(FailoverError::Over) => return None,
+                Err(error) => retry.with(call, &error).await?,
             }
         }
     }
@@ -120,13 +120,13 @@ impl Switchboard {
         if let Some(handle) = self.registry.redeem(call, token) {
             return Some(handle);
         }
-        let after = self.passes.read_next(call, token, (self.clock.wall)())?;
-        let patience = Patience::of(self, SOCKET_LIMIT);
+        let after = self.socket_tokens.read_next(call, token, (self.clock.wall)())?;
+        let retry = RetryLimit::of(self, SOCKET_LIMIT);
         while self.find(call).is_none() {
-            match self.adopt_from(call, None).await {
+            match self.resume_from(call, None).await {
                 Ok(_) => break,
-                Err(Hitch::Over | Hitch::Unknown) => return None,
-                Err(hitch) => patience.with(call, &hitch).await?,
+                Err(FailoverError::Over | FailoverError::Unknown) => return None,
+                Err(error) => retry.with(call, &error).await?,
             }
         }
         self.registry.until_read(call).await;
@@ -137,12 +137,17 @@ impl Switchboard {
 
     /// The call that a token is for while only the token can tell: one that is here, or one that was
     /// just taken elsewhere and begins here. Whoever took it is told as soon as the store is back.
-    fn believe(&self, call: &CallSid, pass: &Pass, inbound: Option<Identity>) -> Option<Handle> {
+    fn believe(
+        &self,
+        call: &CallSid,
+        claims: &TokenClaims,
+        inbound: Option<Identity>,
+    ) -> Option<Handle> {
         if let Some(handle) = self.find(call) {
             self.registry.connected(call);
             return Some(handle);
         }
-        let agent = self.agents.find(pass.agent.as_deref()?)?;
+        let agent = self.agents.find(claims.agent.as_deref()?)?;
         let identity = inbound?;
         let registered = self.registry.register(call, self.shutdown.stop.child_token())?;
         let publisher = self.hub.reopen(call, Vec::new(), FIRST_TERM + 1, true);
@@ -156,27 +161,30 @@ impl Switchboard {
     /// that cannot be answered now is asked again for as long as the carrier waits.
     pub async fn leg_ended(&self, call: &CallSid, report: &LegReport) -> Option<Next> {
         let goes_on = matches!(report.end, LegEnd::Failed | LegEnd::Left(Parting::Return));
-        let (patience, unheard) =
-            (Patience::of(self, ANSWER_LIMIT), Patience::of(self, UNHEARD_LIMIT));
-        let blind = Patience::of(self, BLIND_LIMIT);
+        let (retry, unheard) =
+            (RetryLimit::of(self, ANSWER_LIMIT), RetryLimit::of(self, UNHEARD_LIMIT));
+        let blind = RetryLimit::of(self, BLIND_LIMIT);
         loop {
-            let hitch = match self.next_of(call, report, goes_on).await {
+            let error = match self.next_of(call, report, goes_on).await {
                 Ok(next) => return Some(next),
-                Err(hitch) => hitch,
+                Err(error) => error,
             };
-            match &hitch {
+            match &error {
                 // Who took it may not have written that yet.
-                Hitch::Unknown if goes_on && self.cluster.is_some() => {
-                    unheard.with(call, &hitch).await?;
+                FailoverError::Unknown if goes_on && self.cluster.is_some() => {
+                    unheard.with(call, &error).await?;
                 }
-                Hitch::Over | Hitch::Unknown => return None,
-                Hitch::Unreached(_)
-                    if goes_on && blind.is_over() && self.passes.may_send_blindly(call) =>
+                FailoverError::Over | FailoverError::Unknown => return None,
+                FailoverError::Unreached(_)
+                    if goes_on && blind.is_over() && self.socket_tokens.may_send_blindly(call) =>
                 {
                     return Some(Next::Reconnect);
                 }
-                Hitch::Gone | Hitch::Unreached(_) | Hitch::Redis(_) | Hitch::Store(_) => {
-                    patience.with(call, &hitch).await?;
+                FailoverError::Gone
+                | FailoverError::Unreached(_)
+                | FailoverError::Redis(_)
+                | FailoverError::Store(_) => {
+                    retry.with(call, &error).await?;
                 }
             }
         }
@@ -187,7 +195,7 @@ impl Switchboard {
         call: &CallSid,
         report: &LegReport,
         goes_on: bool,
-    ) -> Result<Next, Hitch> {
+    ) -> Result<Next, FailoverError> {
         if let Some(handle) = self.find(call)
             && let Some(next) = ask(&handle, report).await
         {
@@ -197,10 +205,10 @@ impl Switchboard {
             match self.ask_elsewhere(cluster, call, Request::LegEnded(report.clone())).await {
                 Ok(Reply::Next(next)) => return Ok(next),
                 Ok(_) | Err(Unreached::Silent | Unreached::Moving) => {}
-                Err(Unreached::Unknown) => return Err(Hitch::Unknown),
-                Err(Unreached::Ended) => return Err(Hitch::Over),
+                Err(Unreached::Unknown) => return Err(FailoverError::Unknown),
+                Err(Unreached::Ended) => return Err(FailoverError::Over),
                 Err(why @ (Unreached::NoRedis | Unreached::Uncertain)) => {
-                    return Err(Hitch::Unreached(why));
+                    return Err(FailoverError::Unreached(why));
                 }
             }
             // Who is about to stop leaves the call to whoever gets the socket.
@@ -208,19 +216,19 @@ impl Switchboard {
                 return Ok(Next::Reconnect);
             }
         }
-        ask(&self.adopt_from(call, None).await?, report).await.ok_or(Hitch::Gone)
+        ask(&self.resume_from(call, None).await?, report).await.ok_or(FailoverError::Gone)
     }
 
     /// The carrier reports on a call, wherever it is. Of one that nobody has, only its end matters.
     /// A report that cannot be passed on is kept for a while and passed on when it can; the carrier
     /// is told that it has not been, for this process may not live that long.
     pub async fn tell(self: &Arc<Self>, call: &CallSid, report: Report) -> Result<(), NotPassedOn> {
-        let Err(hitch) = self.try_tell(call, report).await else { return Ok(()) };
-        tracing::warn!(callSid = %call, why = %hitch, "a carrier's report is passed on later");
+        let Err(error) = self.try_tell(call, report).await else { return Ok(()) };
+        tracing::warn!(callSid = %call, why = %error, "a carrier's report is passed on later");
         metrics::counter!("phony_reports_kept_total").increment(1);
         if let Ok(place) = Arc::clone(&self.reports).try_acquire_owned() {
             let (this, call) = (Arc::clone(self), call.clone());
-            self.calls.spawn(async move {
+            self.tasks.spawn(async move {
                 let drain = this.shutdown.drain.clone();
                 let told = drain.run_until_cancelled(this.tell_later(&call, report)).await;
                 if told != Some(true) {
@@ -229,7 +237,7 @@ impl Switchboard {
                 drop(place);
             });
         }
-        Err(NotPassedOn { why: hitch.to_string(), again: REPORT_AGAIN })
+        Err(NotPassedOn { why: error.to_string(), again: REPORT_AGAIN })
     }
 
     /// Passes a report on when that is possible; false if it has not been for too long.
@@ -243,7 +251,7 @@ impl Switchboard {
         false
     }
 
-    async fn try_tell(&self, call: &CallSid, report: Report) -> Result<(), Hitch> {
+    async fn try_tell(&self, call: &CallSid, report: Report) -> Result<(), FailoverError> {
         if let Some(handle) = self.find(call)
             && handle.send(report.into()).await
         {
@@ -259,8 +267,10 @@ impl Switchboard {
         }
         if let Some(cluster) = &self.cluster {
             match self.ask_elsewhere(cluster, call, Request::Report(report)).await {
-                Err(Unreached::NoRedis) => return Err(Hitch::Unreached(Unreached::NoRedis)),
-                Err(Unreached::Moving) if !is_end => return Err(Hitch::Gone),
+                Err(Unreached::NoRedis) => {
+                    return Err(FailoverError::Unreached(Unreached::NoRedis));
+                }
+                Err(Unreached::Moving) if !is_end => return Err(FailoverError::Gone),
                 Err(Unreached::Silent | Unreached::Uncertain | Unreached::Moving) => {}
                 Err(Unreached::Unknown) if is_end => {
                     cluster.over_unheard(call).await;
@@ -274,11 +284,11 @@ impl Switchboard {
         if !is_end {
             return Ok(());
         }
-        match self.adopt_from(call, None).await {
+        match self.resume_from(call, None).await {
             Ok(handle) if handle.send(report.into()).await => Ok(()),
-            Ok(_) => Err(Hitch::Gone),
-            Err(Hitch::Over | Hitch::Unknown) => Ok(()),
-            Err(hitch) => Err(hitch),
+            Ok(_) => Err(FailoverError::Gone),
+            Err(FailoverError::Over | FailoverError::Unknown) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
@@ -344,12 +354,12 @@ impl Switchboard {
     /// a line that was lost.
     pub async fn act(&self, call: &CallSid, order: SupervisorAction) -> Result<(), ActError> {
         numbers::unfolded_for(&order.action).await;
-        let patience = Patience::of(self, limits::ORDER);
+        let retry = RetryLimit::of(self, limits::ORDER);
         loop {
-            let limit = patience.left().max(ORDER_LEAST);
+            let limit = retry.left().max(ORDER_LEAST);
             match self.try_act(call, &order, limit).await {
                 ControlFlow::Break(done) => return done,
-                ControlFlow::Continue(why) if patience.is_over() => return Err(why),
+                ControlFlow::Continue(why) if retry.is_over() => return Err(why),
                 ControlFlow::Continue(_) => sleep(ORDER_TRY).await,
             }
         }
@@ -375,7 +385,7 @@ impl Switchboard {
                 && !order.action.needs_line()
                 && matches!(cluster.owner_lives(call).await, Ok(Some(false)))
             {
-                return self.act_on_adopted(call, order).await;
+                return self.act_on_resumed(call, order).await;
             }
             return match told {
                 Ok(Reply::Done) => done(Ok(())),
@@ -396,14 +406,14 @@ impl Switchboard {
             Ok(None) => Err(Unreached::Unknown.into()),
             Ok(Some(line)) if line.end.is_some() => Err(Unreached::Ended.into()),
             Ok(Some(_)) if !order.action.needs_line() => {
-                return self.act_on_adopted(call, order).await;
+                return self.act_on_resumed(call, order).await;
             }
             Ok(Some(_)) => return ControlFlow::Continue(ActError::Lost),
         })
     }
 
     /// Goes on with a call whose process is dead, to do what needs no line.
-    async fn act_on_adopted(
+    async fn act_on_resumed(
         &self,
         call: &CallSid,
         order: &SupervisorAction,
@@ -412,14 +422,18 @@ impl Switchboard {
         if self.shutdown.stop.is_cancelled() {
             return ControlFlow::Continue(ActError::Lost);
         }
-        let handle = match self.adopt_from(call, None).await {
+        let handle = match self.resume_from(call, None).await {
             Ok(handle) => handle,
-            Err(Hitch::Over) => return ControlFlow::Break(Err(Unreached::Ended.into())),
-            Err(Hitch::Unknown) => return ControlFlow::Break(Err(Unreached::Unknown.into())),
-            Err(Hitch::Gone) => return ControlFlow::Continue(ActError::Lost),
-            Err(Hitch::Unreached(why)) => return ControlFlow::Continue(why.into()),
-            Err(Hitch::Redis(_)) => return ControlFlow::Continue(Unreached::NoRedis.into()),
-            Err(Hitch::Store(error)) => return ControlFlow::Continue(error.into()),
+            Err(FailoverError::Over) => return ControlFlow::Break(Err(Unreached::Ended.into())),
+            Err(FailoverError::Unknown) => {
+                return ControlFlow::Break(Err(Unreached::Unknown.into()));
+            }
+            Err(FailoverError::Gone) => return ControlFlow::Continue(ActError::Lost),
+            Err(FailoverError::Unreached(why)) => return ControlFlow::Continue(why.into()),
+            Err(FailoverError::Redis(_)) => {
+                return ControlFlow::Continue(Unreached::NoRedis.into());
+            }
+            Err(FailoverError::Store(error)) => return ControlFlow::Continue(error.into()),
         };
         match handle.ask(|reply| CallMessage::Act { order: order.clone(), reply }).await {
             Some(answer) => done(answer),
@@ -430,27 +444,31 @@ impl Switchboard {
     /// Goes on with a call that is not here. The process that has it, if it still answers, lets go
     /// of it first; if it does not, what it writes from now on is refused. `None` if the call is
     /// over or unknown.
-    pub async fn adopt(&self, call: &CallSid) -> Option<Handle> {
-        match self.adopt_from(call, None).await {
+    pub async fn resume(&self, call: &CallSid) -> Option<Handle> {
+        match self.resume_from(call, None).await {
             Ok(handle) => Some(handle),
-            Err(hitch) => {
-                tracing::warn!(callSid = %call, why = %hitch, "a call cannot go on here");
+            Err(error) => {
+                tracing::warn!(callSid = %call, why = %error, "a call cannot go on here");
                 None
             }
         }
     }
 
-    /// As [`Self::adopt`]; `holder` is the node that had the call last, as far as we were told.
-    async fn adopt_from(&self, call: &CallSid, holder: Option<&str>) -> Result<Handle, Hitch> {
+    /// As [`Self::resume`]; `holder` is the node that had the call last, as far as we were told.
+    async fn resume_from(
+        &self,
+        call: &CallSid,
+        holder: Option<&str>,
+    ) -> Result<Handle, FailoverError> {
         if self.has_ended_here(call) {
-            return Err(Hitch::Over);
+            return Err(FailoverError::Over);
         }
         let stop = self.shutdown.stop.child_token();
         // Who comes second finds the call's place taken, and waits in its mailbox.
         let Some(registered) = self.registry.register(call, stop) else {
-            return self.find(call).ok_or(Hitch::Gone);
+            return self.find(call).ok_or(FailoverError::Gone);
         };
-        let handle = self.find(call).ok_or(Hitch::Gone)?;
+        let handle = self.find(call).ok_or(FailoverError::Gone)?;
         self.take_up(call, registered, holder).await?;
         Ok(handle)
     }
@@ -460,8 +478,8 @@ impl Switchboard {
         call: &CallSid,
         registered: Registered,
         holder: Option<&str>,
-    ) -> Result<(), Hitch> {
-        let Some(store) = self.history.store() else { return Err(Hitch::Over) };
+    ) -> Result<(), FailoverError> {
+        let Some(store) = self.history.store() else { return Err(FailoverError::Over) };
         let released = match &self.cluster {
             Some(cluster) => match released(cluster, call, holder).await {
                 Ok(Reply::Released(events)) => events,
@@ -479,18 +497,18 @@ impl Switchboard {
         let term = match claimed {
             Some(term) => term,
             None => match store.line(call).await? {
-                Some(line) if line.end.is_some() => return Err(Hitch::Over),
+                Some(line) if line.end.is_some() => return Err(FailoverError::Over),
                 // What its owner wrote last has come in meanwhile.
-                Some(_) => store.claim(call).await?.ok_or(Hitch::Over)?,
-                None if kept.is_empty() => return Err(Hitch::Unknown),
+                Some(_) => store.claim(call).await?.ok_or(FailoverError::Over)?,
+                None if kept.is_empty() => return Err(FailoverError::Unknown),
                 // The store does not know it yet, or has forgotten it; its owner does.
                 None => FIRST_TERM + 1,
             },
         };
         let events: Vec<Event> =
             kept.iter().filter_map(|event| serde_json::from_str(event).ok()).collect();
-        let Some(start) = events.first() else { return Err(Hitch::Over) };
-        let Some(identity) = Identity::of_start(start) else { return Err(Hitch::Over) };
+        let Some(start) = events.first() else { return Err(FailoverError::Over) };
+        let Some(identity) = Identity::of_start(start) else { return Err(FailoverError::Over) };
         let agent = self.agents.of_start(&start.body, &self.config);
         tracing::info!(callSid = %call, term, events = events.len(), "a call goes on here");
         // What a living owner told may not be in the store, and he cannot write it there any more.
@@ -529,7 +547,7 @@ fn done(done: Result<(), Refused>) -> ControlFlow<Result<(), ActError>, ActError
 
 /// Why a call cannot go on here, now or at all.
 #[derive(Debug, thiserror::Error)]
-enum Hitch {
+enum FailoverError {
     /// It is over.
     #[error("the call is over")]
     Over,
@@ -551,13 +569,13 @@ enum Hitch {
 }
 
 /// For how long something is tried again that has somebody waiting.
-struct Patience {
+struct RetryLimit {
     now: fn() -> Instant,
     until: Instant,
 }
 
-impl Patience {
-    fn of(switchboard: &Switchboard, limit: Duration) -> Self {
+impl RetryLimit {
+    fn of(switchboard: &Calls, limit: Duration) -> Self {
         let now = switchboard.clock.now;
         Self { now, until: now() + limit }
     }
@@ -571,12 +589,12 @@ impl Patience {
     }
 
     /// Waits a moment before the next attempt; `None` if it is too late for one.
-    async fn with(&self, call: &CallSid, hitch: &Hitch) -> Option<()> {
+    async fn with(&self, call: &CallSid, error: &FailoverError) -> Option<()> {
         if self.is_over() {
-            tracing::warn!(callSid = %call, why = %hitch, "a call cannot go on here");
+            tracing::warn!(callSid = %call, why = %error, "a call cannot go on here");
             return None;
         }
-        tracing::debug!(callSid = %call, why = %hitch, "once more");
+        tracing::debug!(callSid = %call, why = %error, "once more");
         sleep(AGAIN).await;
         Some(())
     }

@@ -6,9 +6,10 @@
 //! to be opened, here or on another node.
 
 mod attempt;
+pub mod budget;
 mod cut_off;
 mod error;
-mod keys;
+mod idempotency;
 mod line;
 mod number_locks;
 mod order;
@@ -29,16 +30,16 @@ pub use self::order::Order;
 
 use self::attempt::Attempt;
 pub(crate) use self::cut_off::tell_of_cut_off;
-use self::keys::{Keys, Known};
+use self::idempotency::{Keys, Known};
 use self::number_locks::NumberLocks;
 pub(crate) use self::shared::Started;
+use crate::calls::Calls;
+use crate::calls::registry::CallMessage;
 use crate::carriers::twilio::rest::{CarrierError, NoClient, PATIENCE, RestClient};
 use crate::cluster::dialling::Carried;
 use crate::limits;
 use crate::numbers;
-use crate::registry::CallMessage;
 use crate::safety::ledger::digest;
-use crate::switchboard::Switchboard;
 
 /// How long a webhook waits for the call it is about.
 const SETTLING: Duration = Duration::from_secs(8);
@@ -219,7 +220,7 @@ pub struct Orderer {
 /// call: one under a key is carried out, for a repeat hears of it. Once the carrier was asked, the
 /// order is carried out to its end.
 pub async fn place(
-    switchboard: &Arc<Switchboard>,
+    switchboard: &Arc<Calls>,
     order: Order,
     orderer: Orderer,
     key: Option<&str>,
@@ -239,7 +240,7 @@ pub async fn place(
             }
         }
     };
-    let work = switchboard.calls.spawn(work);
+    let work = switchboard.tasks.spawn(work);
     let work = async { work.await.unwrap_or_else(|_| Err(PlaceError::Panicked)) };
     answered(work, &is_asked).await
 }
@@ -270,7 +271,7 @@ struct Client {
 
 /// Carries out an order under a key, if that has not been done.
 async fn carry_out(
-    switchboard: &Switchboard,
+    switchboard: &Calls,
     order: Order,
     orderer: Orderer,
     key: &str,
@@ -324,7 +325,7 @@ async fn carry_out(
     done
 }
 
-impl Switchboard {
+impl Calls {
     /// A call that was placed by an earlier order under the same key, as it stands now.
     async fn replay(&self, dialled: Dialled) -> Result<Dialled, PlaceError> {
         let Dialled { call, status: at_first, .. } = dialled;

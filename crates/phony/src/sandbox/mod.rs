@@ -37,9 +37,9 @@ pub const OURS: &str = "+15005550199";
 /// How long a server may take to close the record of a call that the network has ended.
 const CLOSING: Duration = Duration::from_secs(40);
 
-/// What a stage is made of.
+/// What a sandbox is made of.
 #[derive(Debug)]
-pub struct StageOptions {
+pub struct SandboxOptions {
     /// The server's configuration. Its public host is left out: everything is on this machine.
     pub config: Config,
     /// Who stands in for the model; `None` takes the configured one.
@@ -56,9 +56,9 @@ pub struct StageOptions {
     pub noise_interrupts: bool,
 }
 
-/// A server between its stand-ins. They stop when this is dropped; [`Stage::stop`] waits for it.
+/// A server between its stand-ins. They stop when this is dropped; [`Sandbox::stop`] waits for it.
 #[derive(Debug)]
-pub struct Stage {
+pub struct Sandbox {
     /// The server.
     pub server: Running,
     /// The phone network.
@@ -70,7 +70,7 @@ pub struct Stage {
     numbers: Vec<(String, String)>,
 }
 
-/// Why a stage could not be set up.
+/// Why a sandbox could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
     /// The server could not be started.
@@ -112,7 +112,7 @@ pub enum PlayError {
     Open,
 }
 
-impl StageOptions {
+impl SandboxOptions {
     /// At natural speed, with the model that is configured.
     #[must_use]
     pub fn new(config: Config) -> Self {
@@ -128,10 +128,10 @@ impl StageOptions {
     }
 }
 
-impl Stage {
+impl Sandbox {
     /// Starts everything. The configured port is taken if it is free, else any.
-    pub async fn start(options: StageOptions) -> Result<Self, StageError> {
-        let StageOptions { mut config, brain, pace, faults, speed, watch, noise_interrupts } =
+    pub async fn start(options: SandboxOptions) -> Result<Self, StageError> {
+        let SandboxOptions { mut config, brain, pace, faults, speed, watch, noise_interrupts } =
             options;
         let model = match brain {
             Some(brain) => Some(stand_in(&mut config, brain, hurried(pace, speed), faults).await?),

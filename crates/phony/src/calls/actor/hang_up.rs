@@ -8,9 +8,9 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::dialer::Dials;
+use crate::calls::registry::{CallMessage, Handle};
 use crate::events::Publisher;
-use crate::registry::{CallMessage, Handle};
+use crate::outbound::Dials;
 
 /// How long an answer waits for the store.
 const WRITING: Duration = Duration::from_secs(1);

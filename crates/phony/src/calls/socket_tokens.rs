@@ -17,7 +17,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
-use crate::registry::NextSocket;
+use crate::calls::registry::NextSocket;
 use crate::token::{self, hex};
 
 /// How long a token is good, in seconds.
@@ -30,7 +30,7 @@ const TRIES: (usize, usize) = (10, 1024);
 
 /// Signs tokens, and remembers those that were used on its word alone.
 #[derive(Debug)]
-pub struct Passes {
+pub struct SocketTokens {
     key: Option<SecretString>,
     used: Mutex<VecDeque<String>>,
     tried: Mutex<VecDeque<CallSid>>,
@@ -38,7 +38,7 @@ pub struct Passes {
 
 /// What a signed token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pass {
+pub(super) struct TokenClaims {
     /// Who answers a call that had just been taken; `None` for one that had been spoken in.
     pub(super) agent: Option<String>,
 }
@@ -55,7 +55,7 @@ pub(super) const fn good_from(second: i64) -> i64 {
     second.saturating_add(LIFE_S)
 }
 
-impl Passes {
+impl SocketTokens {
     /// Signed with this secret; without one tokens say nothing.
     #[must_use]
     pub fn new(key: Option<SecretString>) -> Self {
@@ -120,7 +120,7 @@ impl Passes {
 
     /// What a token says, if it was signed for this call, is still good, and was not used here on
     /// its word alone; it has been now.
-    pub(super) fn take(&self, call: &CallSid, token: &str, wall: Timestamp) -> Option<Pass> {
+    pub(super) fn take(&self, call: &CallSid, token: &str, wall: Timestamp) -> Option<TokenClaims> {
         let Read { agent, seal: own, .. } = self.read(call, token, wall)?;
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         if used.iter().any(|seal| *seal == own) {
@@ -130,7 +130,7 @@ impl Passes {
             used.pop_front();
         }
         used.push_back(own);
-        Some(Pass { agent: agent.map(str::to_owned) })
+        Some(TokenClaims { agent: agent.map(str::to_owned) })
     }
 
     fn read<'a>(&self, call: &CallSid, token: &'a str, wall: Timestamp) -> Option<Read<'a>> {
@@ -175,8 +175,9 @@ mod tests {
 
     #[test]
     fn a_token_says_who_answers_once_and_to_those_who_have_the_secret() {
-        let passes = |key: &str| Passes::new(Some(SecretString::from(key)));
-        let (one, two, stranger) = (passes("secret"), passes("secret"), passes("other"));
+        let socket_tokens = |key: &str| SocketTokens::new(Some(SecretString::from(key)));
+        let (one, two, stranger) =
+            (socket_tokens("secret"), socket_tokens("secret"), socket_tokens("other"));
         let (call, other) = (CallSid::parse("CA1").unwrap(), CallSid::parse("CA2").unwrap());
         let now: Timestamp = "2026-01-15T12:00:00Z".parse().unwrap();
         let later: Timestamp = "2026-01-15T12:02:01Z".parse().unwrap();
@@ -186,11 +187,14 @@ mod tests {
         assert_eq!(two.take(&call, &token, later), None, "too old");
         let changed = token.replace("my.clerk", "another");
         assert_eq!(two.take(&call, &changed, now), None, "changed");
-        assert_eq!(two.take(&call, &token, now), Some(Pass { agent: Some("my.clerk".into()) }));
+        assert_eq!(
+            two.take(&call, &token, now),
+            Some(TokenClaims { agent: Some("my.clerk".into()) })
+        );
         assert_eq!(two.take(&call, &token, now), None, "used");
         let token = one.sign(&call, "random".into(), now, None);
         assert_eq!(two.with_seal(&call, one.without_seal(&token)), token);
-        assert_eq!(two.take(&call, &token, now), Some(Pass { agent: None }));
+        assert_eq!(two.take(&call, &token, now), Some(TokenClaims { agent: None }));
         let next = |after| NextSocket { after, first_until: now.as_second() + 120 };
         let token = one.sign_next(&call, next(0), now);
         assert_eq!(one.sign_next(&call, next(0), "2026-01-15T12:01:00Z".parse().unwrap()), token);
@@ -202,7 +206,7 @@ mod tests {
         assert_eq!(stranger.read_next(&call, &token, now), None, "not signed by us");
         assert_eq!(two.read_next(&call, &token, later), None, "too old");
         assert_eq!(two.read_next(&call, "", now), None);
-        let silent = Passes::new(None);
+        let silent = SocketTokens::new(None);
         assert_ne!(silent.sign_next(&call, next(0), now), silent.sign_next(&call, next(0), now));
         assert_eq!(silent.sign(&call, "random".into(), now, None), "random");
         assert_eq!(silent.with_seal(&call, silent.without_seal("random")), "random");

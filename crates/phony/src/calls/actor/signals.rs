@@ -2,7 +2,7 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::registry::{CallMessage, Handle, Signal};
+use crate::calls::registry::{CallMessage, Handle, Signal};
 use crate::runtime::task_set::Task;
 
 /// What is watched. All calls have some of these tokens in common, and each look at one takes a

@@ -13,8 +13,8 @@ use phony_call::{Presence, SupervisorId};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::calls::registry::{CallMessage, Handle};
 use crate::cluster::{Cluster, SEEN};
-use crate::registry::{CallMessage, Handle};
 use crate::runtime::task_set::Task;
 
 /// For how long a socket counts from which nothing is heard. It is asked every 10 s whether it is

@@ -20,7 +20,7 @@ use crate::cluster::{LegReport, Report, SupervisorAction};
 use crate::ports::CarrierPort;
 use crate::token;
 
-/// Letters that may wait for a call. Its task empties the box at once, so a full one is a fault.
+/// Messages that may wait for a call. Its task empties the box at once, so a full one is a fault.
 pub const MAILBOX: usize = 64;
 
 /// How often a call whose record is being read is looked at.
@@ -101,9 +101,9 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Sends a letter; false if the call is gone.
-    pub async fn send(&self, letter: CallMessage) -> bool {
-        self.mailbox.send(Box::new(letter)).await.is_ok()
+    /// Sends a message; false if the call is gone.
+    pub async fn send(&self, message: CallMessage) -> bool {
+        self.mailbox.send(Box::new(message)).await.is_ok()
     }
 
     /// Room in the call's mailbox for a line; `None` if the call is gone.
@@ -114,10 +114,10 @@ impl Handle {
     /// Asks the call something; `None` if it is gone.
     pub async fn ask<T>(
         &self,
-        letter: impl FnOnce(oneshot::Sender<T>) -> CallMessage,
+        message: impl FnOnce(oneshot::Sender<T>) -> CallMessage,
     ) -> Option<T> {
         let (reply, answer) = oneshot::channel();
-        self.mailbox.send(Box::new(letter(reply))).await.ok()?;
+        self.mailbox.send(Box::new(message(reply))).await.ok()?;
         answer.await.ok()
     }
 
@@ -175,7 +175,7 @@ pub struct NextSocket {
 /// What a call's task holds: its mailbox, its stop signal, and its place in the registry.
 #[derive(Debug)]
 pub struct Registered {
-    /// Letters, boxed: a queue has room for 32 of them from the start, and they are large.
+    /// Messages, boxed: a queue has room for 32 of them from the start, and they are large.
     pub mailbox: mpsc::Receiver<Box<CallMessage>>,
     /// The way into it, for the call's own use.
     pub handle: Handle,
@@ -227,7 +227,7 @@ impl Registry {
         if calls.contains_key(call) {
             return None;
         }
-        let (mailbox, letters) = mpsc::channel(MAILBOX);
+        let (mailbox, messages) = mpsc::channel(MAILBOX);
         let handle = Handle { mailbox, stop: stop.clone() };
         let lost = CancellationToken::new();
         let entry = Entry {
@@ -240,7 +240,7 @@ impl Registry {
         };
         calls.insert(call.clone(), entry);
         let place = Place { registry: Arc::clone(self), call: call.clone() };
-        Some(Registered { mailbox: letters, handle, stop, lost, place })
+        Some(Registered { mailbox: messages, handle, stop, lost, place })
     }
 
     /// The way to a call.

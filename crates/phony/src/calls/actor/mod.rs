@@ -20,12 +20,12 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use crate::calls::registry::{CallMessage, Handle, MAILBOX, Registered, Signal};
+use crate::calls::supervisors::{Supervisors, Watched};
 use crate::cluster::SupervisorAction;
 use crate::events::Publisher;
 use crate::ports::CarrierPort;
 use crate::ports::ModelPort;
-use crate::presence::{Supervisors, Watched};
-use crate::registry::{CallMessage, Handle, MAILBOX, Registered, Signal};
 use crate::runtime::channel;
 use crate::runtime::task_set::{self, Task, TaskSet};
 use crate::telemetry::of_call;
@@ -79,17 +79,17 @@ pub async fn run(start: Box<Start>) {
 
 async fn hold(start: Box<Start>, tasks: TaskSet) {
     let Some(mut held) = begin(*start, tasks) else { return };
-    held.session.turns(&mut held.mailbox).await;
-    held.session.close(held.mailbox).await;
-    if held.session.killed {
-        held.record.killed(held.session.handed_over);
+    held.actor.turns(&mut held.mailbox).await;
+    held.actor.close(held.mailbox).await;
+    if held.actor.killed {
+        held.record.killed(held.actor.handed_over);
     }
-    held.record.goes_on = held.session.handed_over;
+    held.record.goes_on = held.actor.handed_over;
 }
 
 /// What a call has to its end.
 struct Held {
-    session: Session,
+    actor: CallActor,
     record: Record,
     mailbox: mpsc::Receiver<Box<CallMessage>>,
 }
@@ -140,7 +140,7 @@ fn begin(start: Start, tasks: TaskSet) -> Option<Box<Held>> {
         | Phase::Lost
         | Phase::Ended => false,
     };
-    let mut session = Session {
+    let mut actor = CallActor {
         call,
         publisher: record.publisher.clone(),
         tasks,
@@ -164,16 +164,16 @@ fn begin(start: Start, tasks: TaskSet) -> Option<Box<Held>> {
         supervisors,
         holder: None,
     };
-    session.tasks.spawn(signals);
-    if !session.asleep {
-        session.reach_model();
+    actor.tasks.spawn(signals);
+    if !actor.asleep {
+        actor.reach_model();
     }
-    session.perform(outputs);
-    Some(Box::new(Held { session, record, mailbox }))
+    actor.perform(outputs);
+    Some(Box::new(Held { actor, record, mailbox }))
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
-struct Session {
+struct CallActor {
     call: Call,
     publisher: Publisher,
     tasks: TaskSet,
@@ -207,7 +207,7 @@ struct Session {
     holder: Option<Watched>,
 }
 
-impl Session {
+impl CallActor {
     async fn turns(&mut self, mailbox: &mut mpsc::Receiver<Box<CallMessage>>) {
         let timer = tokio::time::sleep_until(now().into());
         tokio::pin!(timer);
@@ -221,11 +221,11 @@ impl Session {
             {
                 timer.as_mut().reset(at.into());
             }
-            // Letters come first, so that «hang up» never waits behind words.
+            // Messages come first, so that «hang up» never waits behind words.
             tokio::select! {
                 biased;
-                letter = mailbox.recv() => match letter {
-                    Some(letter) => self.open_letter(*letter),
+                message = mailbox.recv() => match message {
+                    Some(message) => self.receive(*message),
                     // The registry keeps a sender as long as the call has its place.
                     None => return,
                 },
@@ -267,8 +267,8 @@ impl Session {
     /// Lines that come too late are told so, by the closing of their port.
     async fn close(&mut self, mut mailbox: mpsc::Receiver<Box<CallMessage>>) {
         mailbox.close();
-        while let Some(letter) = mailbox.recv().await {
-            match *letter {
+        while let Some(message) = mailbox.recv().await {
+            match *message {
                 CallMessage::Attach(mut line) => self.run(line.task.take()),
                 CallMessage::HungUp(Err(_)) => self.ask_to_hang_up(),
                 CallMessage::Act { .. }
@@ -286,9 +286,9 @@ impl Session {
         }
     }
 
-    fn open_letter(&mut self, letter: CallMessage) {
+    fn receive(&mut self, message: CallMessage) {
         // Whoever asked may have gone away meanwhile; the answer is then nobody's.
-        match letter {
+        match message {
             CallMessage::Act { order: SupervisorAction { action, by }, reply } => {
                 let done = self.call.act_as(now(), by.as_ref(), action);
                 let asks = matches!(&done, Ok(outputs) if outputs.contains(&Output::HangUp));
@@ -501,7 +501,7 @@ async fn next_of<T>(channel: Option<&mut channel::Receiver<T>>) -> Option<T> {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "the session is the clock of its call")]
+#[expect(clippy::disallowed_methods, reason = "the actor is the clock of its call")]
 fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

@@ -1,10 +1,13 @@
 //! Where calls are taken: finds the agent, reaches for the model, starts the call's task.
 
-mod adopt;
+pub mod actor;
 mod error;
+mod failover;
 mod node;
-pub mod pass;
+pub mod registry;
 mod ringing;
+pub mod socket_tokens;
+pub mod supervisors;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -16,24 +19,24 @@ use phony_call::{CallSid, Countries, Direction, Event, EventBody, Identity, Phon
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use self::actor::{HangUp, Outbound, Start};
+use self::socket_tokens::SocketTokens;
 use crate::agents::{Agent, Agents, calling};
+use crate::calls::registry::{Handle, Registered, Registry};
+use crate::calls::supervisors::Supervisors;
 use crate::carriers;
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::config::Config;
-use crate::dialer::Dials;
 use crate::events::{Hub, Publisher};
 use crate::history::History;
+use crate::outbound::Dials;
 use crate::ports::ModelPort;
-use crate::presence::Supervisors;
-use crate::registry::{Handle, Registered, Registry};
 use crate::runtime::shutdown::Shutdown;
 use crate::runtime::workers::Workers;
 use crate::safety::Safety;
 use crate::safety::pace::Slot;
-use crate::session::{self, HangUp, Outbound, Start};
 pub use error::{ActError, Draining, NotPassedOn};
-use pass::Passes;
 pub use ringing::Over;
 pub(crate) use ringing::Ringing;
 
@@ -45,7 +48,7 @@ const REPORT: Duration = Duration::from_secs(15);
 
 /// What carriers and supervisors reach: the calls, and the means to take a new one.
 #[derive(Debug)]
-pub struct Switchboard {
+pub struct Calls {
     /// The configuration.
     pub config: Config,
     /// The port that is really listened on.
@@ -71,11 +74,11 @@ pub struct Switchboard {
     /// Calls that were reported as over.
     pub over: Over,
     /// What tokens say by themselves.
-    pub passes: Passes,
+    pub socket_tokens: SocketTokens,
     /// How a call reaches its model.
     pub models: Models,
     /// The tasks of calls and of their lines.
-    pub calls: TaskTracker,
+    pub tasks: TaskTracker,
     /// The threads that calls run on.
     pub workers: Workers,
     /// The stages of the server's end.
@@ -116,7 +119,7 @@ fn sockets_of(events: &[Event]) -> u32 {
 /// from when it may be handed out last.
 fn first_until(began: Timestamp, policy: &Policy) -> i64 {
     let connect = i64::try_from(policy.connect.as_secs()).unwrap_or(i64::MAX);
-    pass::good_from(began.as_second().saturating_add(connect))
+    socket_tokens::good_from(began.as_second().saturating_add(connect))
 }
 
 impl fmt::Debug for Models {
@@ -153,7 +156,7 @@ struct Past {
     line_since: Option<Instant>,
 }
 
-impl Switchboard {
+impl Calls {
     /// Takes a call whose phone rings, or finds it if it was taken before: carriers ask twice when
     /// an answer is late. The model is reached for at once, so that the first word need not wait.
     ///
@@ -246,7 +249,7 @@ impl Switchboard {
         let hang_up = (identity.carrier != carriers::SOFTPHONE).then(|| HangUp {
             call: sid.clone(),
             dials: Arc::clone(&self.dials),
-            tasks: self.calls.clone(),
+            tasks: self.tasks.clone(),
             kill: self.shutdown.kill.clone(),
         });
         let start = Start {
@@ -264,7 +267,7 @@ impl Switchboard {
             hang_up,
             supervisors: Arc::clone(&self.supervisors),
         };
-        self.workers.spawn(&self.calls, session::run(Box::new(start)));
+        self.workers.spawn(&self.tasks, actor::run(Box::new(start)));
     }
 
     /// The limits and timings of a call that began like this; `None` if it is no beginning.

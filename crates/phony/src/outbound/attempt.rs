@@ -11,13 +11,13 @@ use tokio::time::timeout;
 use super::number_locks::NumberLock;
 use super::order::Understood;
 use super::{Client, Dialled, LOOKING, Order, Orderer, Pending, PlaceError, TURN};
+use crate::calls::registry::CallMessage;
+use crate::calls::{Calls, Placed};
 use crate::carriers::twilio::rest::{CarrierError, PATIENCE};
 use crate::history::{Outcome, UnplacedOrder};
-use crate::registry::CallMessage;
 use crate::safety::ledger::{Entry, What};
 use crate::safety::pace::Slot;
 use crate::safety::{Forbidden, Question};
-use crate::switchboard::{Placed, Switchboard};
 use crate::token;
 
 /// How long the answer to an order waits for the store.
@@ -25,7 +25,7 @@ const WRITING: Duration = Duration::from_millis(500);
 
 /// One attempt to place a call.
 pub(super) struct Attempt<'a> {
-    pub(super) switchboard: &'a Switchboard,
+    pub(super) switchboard: &'a Calls,
     pub(super) order: Order,
     pub(super) entry: Entry,
     pub(super) began: Timestamp,
@@ -37,7 +37,7 @@ pub(super) struct Attempt<'a> {
 
 impl<'a> Attempt<'a> {
     pub(super) fn new(
-        switchboard: &'a Switchboard,
+        switchboard: &'a Calls,
         order: Order,
         orderer: Orderer,
         key: Option<(String, String)>,
@@ -161,7 +161,7 @@ impl<'a> Attempt<'a> {
 
     /// The same, with what other servers know.
     async fn stands(&self, understood: &Understood) -> Result<(), PlaceError> {
-        let Switchboard { safety, cluster, .. } = self.switchboard;
+        let Calls { safety, cluster, .. } = self.switchboard;
         if let Some(cluster) = cluster {
             cluster.consult(safety, &understood.number).await.map_err(|_| PlaceError::Unshared)?;
         }
@@ -182,7 +182,7 @@ impl<'a> Attempt<'a> {
     /// Asks the rules, and takes a place: of this server's, or of those that all servers share.
     async fn permit(&self, understood: &Understood) -> Result<Option<Slot>, PlaceError> {
         self.stands(understood).await?;
-        let Switchboard { safety, cluster, clock, .. } = self.switchboard;
+        let Calls { safety, cluster, clock, .. } = self.switchboard;
         let Some(cluster) = cluster else {
             return safety.pace.take((clock.now)()).map(Some).map_err(PlaceError::TooMany);
         };

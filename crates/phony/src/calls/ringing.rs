@@ -9,7 +9,7 @@ use std::time::Duration;
 use phony_call::{CallSid, Event, EventBody, Identity};
 use tokio::time::{sleep, timeout};
 
-use super::{Draining, Switchboard};
+use super::{Calls, Draining};
 use crate::agents::Agent;
 use crate::cluster::{Cluster, OVER, Reply, Request, Unreached};
 
@@ -74,7 +74,7 @@ enum Known {
     LeftBehind,
 }
 
-impl Switchboard {
+impl Calls {
     /// Takes a call whose phone rings, if it is not known yet, and says how it is connected.
     pub(crate) async fn ring(
         &self,
@@ -95,7 +95,7 @@ impl Switchboard {
                 Ok(self.ring_here(&call).await.unwrap_or(Ringing::Nothing))
             }
             Known::Elsewhere(ringing) => Ok(ringing),
-            Known::LeftBehind if self.adopt(&call).await.is_some() => {
+            Known::LeftBehind if self.resume(&call).await.is_some() => {
                 Ok(self.ring_here(&call).await.unwrap_or(Ringing::Nothing))
             }
             Known::Past | Known::LeftBehind => {
@@ -126,7 +126,7 @@ impl Switchboard {
         let Some(cluster) = &self.cluster else { return Ringing::Nothing };
         match cluster.ask(call, Request::Token).await {
             Ok(Reply::Token(Some((said, _)))) => {
-                let token = self.passes.with_seal(call, &said);
+                let token = self.socket_tokens.with_seal(call, &said);
                 Ringing::Connect { token, agent: Some(agent) }
             }
             Ok(Reply::Token(None)) | Err(Unreached::Ended) => Ringing::Nothing,
@@ -143,7 +143,7 @@ impl Switchboard {
     pub(crate) async fn first_token(&self, call: &CallSid) -> Option<(String, String)> {
         let Ringing::Connect { token, agent } = self.ring_here(call).await? else { return None };
         let agent = agent.map(|agent| agent.call.id.clone()).unwrap_or_default();
-        Some((self.passes.without_seal(&token).to_owned(), agent))
+        Some((self.socket_tokens.without_seal(&token).to_owned(), agent))
     }
 
     /// What is known of a call, as far as that can be learned while a caller waits. A call is taken
@@ -203,7 +203,8 @@ impl Switchboard {
     fn told(&self, call: &CallSid, reply: Reply) -> Option<Known> {
         match reply {
             Reply::Token(Some((said, agent))) => {
-                let (token, agent) = (self.passes.with_seal(call, &said), self.agents.find(&agent));
+                let (token, agent) =
+                    (self.socket_tokens.with_seal(call, &said), self.agents.find(&agent));
                 Some(Known::Elsewhere(Ringing::Connect { token, agent }))
             }
             Reply::Token(None) => Some(Known::Past),

@@ -8,16 +8,16 @@ use phony_call::{CallSid, Direction, EventBody, Identity, PhoneNumber, Progress}
 use phony_wire::twilio::rest::Call;
 
 use super::attempt::Attempt;
-use super::keys::Known;
+use super::idempotency::Known;
 use super::order::Understood;
 use super::{Dialled, Order, PlaceError};
 use crate::agents::Agent;
+use crate::calls::registry::CallMessage;
+use crate::calls::{Calls, Placed};
 use crate::cluster::Cluster;
 use crate::cluster::dialling::{Came, NoPlace, SharedKey, Whose};
 use crate::numbers;
-use crate::registry::CallMessage;
 use crate::safety::pace::TooMany;
-use crate::switchboard::{Placed, Switchboard};
 
 /// For how long a call that was placed is waited for until Redis has it.
 const WRITING: Duration = Duration::from_millis(250);
@@ -135,7 +135,7 @@ impl Attempt<'_> {
 
     /// Whether a call was opened by its webhook already, here or on the node that it reached.
     pub(super) async fn is_opened(&self, call: &CallSid) -> bool {
-        let Switchboard { hub, cluster, .. } = self.switchboard;
+        let Calls { hub, cluster, .. } = self.switchboard;
         if self.switchboard.find(call).is_some() || hub.line(call).is_some() {
             return true;
         }
@@ -162,7 +162,7 @@ pub(crate) enum Started {
     Unreachable,
 }
 
-impl Switchboard {
+impl Calls {
     /// Finds a call of ours by the carrier's name for it, wherever it was placed; one whose node
     /// has not lived to open it is opened here.
     pub(crate) async fn find_placed(&self, call: &CallSid, to: &str) -> Started {
