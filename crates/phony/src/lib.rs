@@ -31,6 +31,7 @@ mod numbers;
 pub mod token;
 
 pub mod agents;
+pub mod app;
 pub mod carriers;
 pub mod config;
 pub mod listener;

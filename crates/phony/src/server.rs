@@ -23,24 +23,21 @@ use tokio_util::task::TaskTracker;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::openapi::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
 
 use crate::agents::{Agent, AgentError, Agents};
-use crate::calls::registry::Registry;
-use crate::calls::socket_tokens::SocketTokens;
-use crate::calls::supervisors::Supervisors;
-use crate::calls::{Calls, Models, Over, REPORTS};
+use crate::app::{App, Parts};
+use crate::calls::Models;
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::data_dir::{Held, NotHeld, explained, private};
 use crate::events::Hub;
 use crate::history::History;
-use crate::http::{self, Auth, Http};
+use crate::http::{self, AppState, Auth};
 use crate::listener::{self, Bounds, Connections};
 use crate::models::realtime::{self, BadSettings, RealtimeSettings, SessionSettings};
 use crate::models::{Tool, call_tools};
-use crate::outbound::{self, Dials};
+use crate::outbound::budget;
 use crate::runtime::shutdown::Shutdown;
 use crate::runtime::workers::Workers;
 use crate::safety::Safety;
@@ -108,8 +105,8 @@ pub enum StartError {
 pub struct Running {
     /// The address it listens on.
     pub addr: SocketAddr,
-    /// The calls, for programs that carry the server in them.
-    pub switchboard: Arc<Calls>,
+    /// Its parts, for programs that carry the server in them.
+    pub app: Arc<App>,
     auth: Arc<Auth>,
     shutdown: Shutdown,
     served: JoinHandle<bool>,
@@ -150,24 +147,31 @@ pub fn openapi() -> OpenApi {
         .expect("the defaults are right by themselves");
     let agents = Agents::load(&config).expect("the built-in agents are right by themselves");
     let models = Models::new(|_, _| crate::ports::model().0);
-    let calls = TaskTracker::new();
     let history = History::in_memory(Arc::new(Hub::default()));
-    let parts = (agents, models, history, None);
-    let (shutdown, safety) = (Shutdown::default(), Safety::closed(&config, CLOCK));
-    let switchboard = Arc::new(switchboard(config, 0, parts, calls, shutdown, safety));
-    let auth = Arc::new(Auth::new(SecretString::from(""), wall));
-    let http = Http::new(Arc::clone(&switchboard), auth);
-    http::document(routes(http, &switchboard).into_openapi())
+    let app = App::new(Parts {
+        port: 0,
+        clock: CLOCK,
+        shutdown: Shutdown::default(),
+        safety: Safety::closed(&config, CLOCK),
+        config,
+        agents,
+        history,
+        cluster: None,
+        models,
+        workers: Workers::none(),
+        remembers: false,
+    });
+    let state = AppState::new(app, Arc::new(Auth::new(SecretString::from(""), wall)));
+    http::document(http::routes(state).into_openapi())
 }
 
 impl Running {
     /// A link that logs a supervisor in once.
     #[must_use]
     pub async fn login_link(&self) -> String {
-        let switchboard = &self.switchboard;
-        let scheme = if switchboard.config.host.is_some() { "https" } else { "http" };
+        let scheme = if self.app.config.host.is_some() { "https" } else { "http" };
         let code = self.auth.one_time_code().await;
-        format!("{scheme}://{}/login?code={code}", switchboard.authority())
+        format!("{scheme}://{}/login?code={code}", self.app.authority())
     }
 
     /// Begins the end: no new calls. Those there are go on on another server, if there is one;
@@ -236,36 +240,41 @@ async fn start_parts(
     let auth = Auth::new(token, wall).remember(&config.data_dir).map_err(data_dir)?;
     let auth = Arc::new(auth.shared(cluster.clone()));
     tasks.spawn(Arc::clone(&auth).keep_in_step(shutdown.kill.clone()));
-    let calls = TaskTracker::new();
-    let parts = (agents, models, history, cluster);
-    let safety = Safety::open(&config, CLOCK, tasks.clone()).map_err(data_dir)?;
-    let port = addr.port();
-    let mut switchboard = switchboard(config, port, parts, calls, shutdown.clone(), safety);
-    switchboard.workers = Workers::start().map_err(StartError::Threads)?;
-    switchboard.dials = Arc::new(Dials::new(&switchboard.config).remember(&switchboard.config));
-    let switchboard = Arc::new(switchboard);
-    let kept = keeping.start(&switchboard, &tasks);
+    let app = App::new(Parts {
+        port: addr.port(),
+        clock: CLOCK,
+        shutdown: shutdown.clone(),
+        safety: Safety::open(&config, CLOCK, tasks.clone()).map_err(data_dir)?,
+        config,
+        agents,
+        history,
+        cluster,
+        models,
+        workers: Workers::start().map_err(StartError::Threads)?,
+        remembers: true,
+    });
+    let kept = keeping.start(&app, &tasks);
     // Before anybody can order anything: what stands open now was open when the last server ended.
-    outbound::tell_of_cut_off(&switchboard).await;
-    if let Some(cluster) = &switchboard.cluster {
+    app.outbound.tell_of_cut_off().await;
+    if let Some(cluster) = &app.cluster {
         cluster.joined().await;
     }
-    let app = service(&switchboard, &auth);
+    let service = service(&app, &auth);
     let bounds = Bounds::of_descriptors(listener::descriptors());
-    let connections = Connections::new(bounds, switchboard.config.trusted_proxies.clone());
-    let serving = listener::serve(listener, app, connections, shutdown.kill.clone());
-    if let Some(reason) = switchboard.not_ready() {
+    let connections = Connections::new(bounds, app.config.trusted_proxies.clone());
+    let serving = listener::serve(listener, service, connections, shutdown.kill.clone());
+    if let Some(reason) = app.not_ready() {
         tracing::warn!(%reason, "not ready for calls");
     }
     tracing::info!(%addr, "server started");
-    let run = run(serving, Arc::clone(&switchboard), kept, tasks.clone());
+    let run = run(serving, Arc::clone(&app), kept, tasks.clone());
     let served = tasks.spawn(async move {
         let whole = run.await;
         // Everything is written: another server may have the folder.
         drop(held);
         whole
     });
-    Ok(Running { addr, switchboard, auth, shutdown, served })
+    Ok(Running { addr, app, auth, shutdown, served })
 }
 
 /// Serves until the end, which goes in stages: the calls are left to others or let finish, within
@@ -273,46 +282,48 @@ async fn start_parts(
 /// waited for, within a limit. False if calls were cut off.
 async fn run(
     serving: impl Future<Output = ()> + Send + 'static,
-    switchboard: Arc<Calls>,
+    app: Arc<App>,
     kept: Kept,
     tasks: TaskTracker,
 ) -> bool {
-    let shutdown = switchboard.shutdown.clone();
+    let shutdown = app.shutdown.clone();
     let upkeep = tasks.spawn(upkeep(shutdown.kill.clone()));
-    let budget = tasks.spawn(outbound::budget::watch(Arc::clone(&switchboard)));
+    let (calls, safety) = (Arc::clone(&app.calls), Arc::clone(&app.safety));
+    let budget = budget::watch(calls, safety, app.clock, shutdown.kill.clone());
+    let budget = tasks.spawn(budget);
     let serving = tasks.spawn(serving);
     shutdown.drain.cancelled().await;
-    switchboard.tasks.close();
-    let elsewhere = match &switchboard.cluster {
+    app.calls.close();
+    let elsewhere = match &app.cluster {
         Some(cluster) => cluster.drain().await,
         None => false,
     };
-    tracing::info!(live = switchboard.registry.count(), elsewhere, "stopping");
+    tracing::info!(live = app.calls.count(), elsewhere, "stopping");
     if elsewhere {
         shutdown.hand_over.cancel();
     }
     let noticed = elsewhere.then(|| tokio::time::sleep(NOTICED));
-    let finish = tokio::time::timeout(switchboard.config.drain, switchboard.tasks.wait());
+    let finish = tokio::time::timeout(app.config.drain, app.calls.wait());
     if let Some(Err(_)) = shutdown.stop.run_until_cancelled(finish).await {
-        tracing::info!(live = switchboard.registry.count(), "calls are told to say goodbye");
+        tracing::info!(live = app.calls.count(), "calls are told to say goodbye");
     }
     shutdown.stop.cancel();
-    let farewell = switchboard.config.policy.farewell + END_LIMIT;
-    let polite = tokio::time::timeout(farewell, switchboard.tasks.wait());
+    let farewell = app.config.policy.farewell + END_LIMIT;
+    let polite = tokio::time::timeout(farewell, app.calls.wait());
     let ended = shutdown.kill.run_until_cancelled(polite).await;
     if let Some(noticed) = noticed {
         let quiet = async { tokio::join!(noticed, tokio::time::sleep(ASKED)) };
         shutdown.kill.run_until_cancelled(quiet).await;
     }
     shutdown.kill.cancel();
-    drop(tokio::time::timeout(END_LIMIT, switchboard.tasks.wait()).await);
-    let left = switchboard.registry.count() + switchboard.registry.cut_off();
+    drop(tokio::time::timeout(END_LIMIT, app.calls.wait()).await);
+    let left = app.calls.count() + app.calls.cut_off();
     if left > 0 {
         let in_time = matches!(ended, Some(Ok(())));
         tracing::warn!(live = left, in_time, "calls did not end in time and were cut off");
     }
     kept.finish().await;
-    switchboard.workers.stop();
+    app.calls.stop_workers();
     drop(upkeep.await);
     drop(tokio::time::timeout(END_LIMIT, budget).await);
     if tokio::time::timeout(END_LIMIT, serving).await.is_err() {
@@ -330,52 +341,12 @@ async fn upkeep(kill: CancellationToken) {
     }
 }
 
-fn switchboard(
-    config: Config,
-    port: u16,
-    (agents, models, history, cluster): (Agents, Models, History, Option<Arc<Cluster>>),
-    calls: TaskTracker,
-    shutdown: Shutdown,
-    safety: Safety,
-) -> Calls {
-    let (registry, hub) = (Arc::new(Registry::default()), Arc::clone(history.hub()));
-    let started = now();
-    let dials = Dials::new(&config);
-    let socket_tokens = SocketTokens::new(config.twilio.auth_token.clone());
-    let supervisors = Supervisors::new(CLOCK.now, cluster.clone());
-    Calls {
-        config,
-        port,
-        agents,
-        registry,
-        hub,
-        history,
-        safety: Arc::new(safety),
-        dials: Arc::new(dials),
-        cluster,
-        reports: Arc::new(tokio::sync::Semaphore::new(REPORTS)),
-        supervisors,
-        over: Over::default(),
-        socket_tokens,
-        models,
-        tasks: calls,
-        workers: Workers::none(),
-        shutdown,
-        clock: CLOCK,
-        started,
-    }
-}
-
-fn routes(http: Http, switchboard: &Arc<Calls>) -> OpenApiRouter {
-    http::routes(http).merge(http::twilio::routes(Arc::clone(switchboard)))
-}
-
-fn service(switchboard: &Arc<Calls>, auth: &Arc<Auth>) -> Router {
-    let http = Http::new(Arc::clone(switchboard), Arc::clone(auth));
-    let (router, collected) = routes(http.clone(), switchboard).split_for_parts();
-    http.describe(&http::document(collected));
+fn service(app: &Arc<App>, auth: &Arc<Auth>) -> Router {
+    let state = AppState::new(Arc::clone(app), Arc::clone(auth));
+    let (router, collected) = http::routes(state.clone()).split_for_parts();
+    state.describe(&http::document(collected));
     // A kept connection would bring the next request here, past any balancer.
-    let drain = switchboard.shutdown.drain.clone();
+    let drain = app.shutdown.drain.clone();
     let close_when_draining = move |response: &Response| {
         let stays = response.status() == StatusCode::SWITCHING_PROTOCOLS || !drain.is_cancelled();
         (!stays).then(|| HeaderValue::from_static("close"))

@@ -9,7 +9,6 @@ mod ringing;
 pub mod socket_tokens;
 pub mod supervisors;
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,6 +16,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use phony_call::{CallSid, Countries, Direction, Event, EventBody, Identity, PhoneNumber, Policy};
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
 use self::actor::{HangUp, Outbound, Start};
@@ -24,69 +24,79 @@ use self::socket_tokens::SocketTokens;
 use crate::agents::{Agent, Agents, calling};
 use crate::calls::registry::{Handle, Registered, Registry};
 use crate::calls::supervisors::Supervisors;
-use crate::carriers;
+use crate::carriers::{self, twilio::account::Account};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::events::{Hub, Publisher};
 use crate::history::History;
-use crate::outbound::Dials;
 use crate::ports::ModelPort;
 use crate::runtime::shutdown::Shutdown;
 use crate::runtime::workers::Workers;
 use crate::safety::Safety;
 use crate::safety::pace::Slot;
 pub use error::{ActError, Draining, NotPassedOn};
-pub use ringing::Over;
+use ringing::Over;
 pub(crate) use ringing::Ringing;
 
 /// Carriers' reports that are kept until they can be passed on.
-pub const REPORTS: usize = 4096;
+const REPORTS: usize = 4096;
 
 /// How late the carrier may report that nobody answered.
 const REPORT: Duration = Duration::from_secs(15);
 
-/// What carriers and supervisors reach: the calls, and the means to take a new one.
+/// The calls of this process, and the means to take new ones.
 #[derive(Debug)]
 pub struct Calls {
-    /// The configuration.
-    pub config: Config,
-    /// The port that is really listened on.
-    pub port: u16,
-    /// Who can answer.
-    pub agents: Agents,
-    /// The live calls.
-    pub registry: Arc<Registry>,
-    /// What happens in calls.
-    pub hub: Arc<Hub>,
-    /// What is known of calls, live and ended.
-    pub history: History,
-    /// The rules of calls that we place, and what they remember.
-    pub safety: Arc<Safety>,
-    /// Calls that are being placed.
-    pub dials: Arc<Dials>,
-    /// The other servers, if this is one of several.
-    pub cluster: Option<Arc<Cluster>>,
+    config: Arc<Config>,
+    clock: Clock,
+    shutdown: Shutdown,
+    agents: Arc<Agents>,
+    registry: Arc<Registry>,
+    hub: Arc<Hub>,
+    history: History,
+    safety: Arc<Safety>,
+    account: Arc<Account>,
+    /// The other nodes, if there are any.
+    cluster: Option<Arc<Cluster>>,
+    supervisors: Arc<Supervisors>,
     /// Places for carriers' reports that cannot be passed on yet.
-    pub reports: Arc<Semaphore>,
-    /// Which supervisors are there.
-    pub supervisors: Arc<Supervisors>,
-    /// Calls that were reported as over.
-    pub over: Over,
-    /// What tokens say by themselves.
-    pub socket_tokens: SocketTokens,
-    /// How a call reaches its model.
-    pub models: Models,
+    reports: Arc<Semaphore>,
+    /// Calls that the carrier reported as over.
+    over: Over,
+    socket_tokens: SocketTokens,
+    models: Models,
     /// The tasks of calls and of their lines.
-    pub tasks: TaskTracker,
+    tasks: TaskTracker,
     /// The threads that calls run on.
-    pub workers: Workers,
-    /// The stages of the server's end.
-    pub shutdown: Shutdown,
+    workers: Workers,
+}
+
+/// What calls are made of.
+#[derive(Debug)]
+pub struct CallsParts {
+    /// The configuration.
+    pub config: Arc<Config>,
     /// What time it is.
     pub clock: Clock,
-    /// When the server started.
-    pub started: Instant,
+    /// The stages of the server's end.
+    pub shutdown: Shutdown,
+    /// Who can answer.
+    pub agents: Arc<Agents>,
+    /// What is known of calls, live and ended.
+    pub history: History,
+    /// The rules of outbound calls.
+    pub safety: Arc<Safety>,
+    /// The account at the carrier.
+    pub account: Arc<Account>,
+    /// The other nodes, if there are any.
+    pub cluster: Option<Arc<Cluster>>,
+    /// Which supervisors are connected.
+    pub supervisors: Arc<Supervisors>,
+    /// How a call reaches its model.
+    pub models: Models,
+    /// The threads that calls run on.
+    pub workers: Workers,
 }
 
 /// Opens a model for a call.
@@ -157,6 +167,32 @@ struct Past {
 }
 
 impl Calls {
+    /// No calls yet.
+    #[must_use]
+    pub fn new(parts: CallsParts) -> Self {
+        let CallsParts { config, clock, shutdown, agents, history, safety, .. } = parts;
+        let CallsParts { account, cluster, supervisors, models, workers, .. } = parts;
+        Self {
+            socket_tokens: SocketTokens::new(config.twilio.auth_token.clone()),
+            hub: Arc::clone(history.hub()),
+            config,
+            clock,
+            shutdown,
+            agents,
+            registry: Arc::default(),
+            history,
+            safety,
+            account,
+            cluster,
+            supervisors,
+            reports: Arc::new(Semaphore::new(REPORTS)),
+            over: Over::default(),
+            models,
+            tasks: TaskTracker::new(),
+            workers,
+        }
+    }
+
     /// Takes a call whose phone rings, or finds it if it was taken before: carriers ask twice when
     /// an answer is late. The model is reached for at once, so that the first word need not wait.
     ///
@@ -248,7 +284,7 @@ impl Calls {
         let models = self.models.clone();
         let hang_up = (identity.carrier != carriers::SOFTPHONE).then(|| HangUp {
             call: sid.clone(),
-            dials: Arc::clone(&self.dials),
+            account: Arc::clone(&self.account),
             tasks: self.tasks.clone(),
             kill: self.shutdown.kill.clone(),
         });
@@ -292,49 +328,71 @@ impl Calls {
         self.registry.find(call)
     }
 
-    /// Why no calls can be taken, if so.
+    /// The live calls.
     #[must_use]
-    pub fn not_ready(&self) -> Option<Cow<'static, str>> {
-        let config = &self.config;
-        if self.shutdown.drain.is_cancelled() {
-            Some("stopping".into())
-        } else if config.twilio.auth_token.is_none() && !config.twilio.insecure_no_signatures {
-            let why = "TWILIO_AUTH_TOKEN is not set, so no request of the carrier can be trusted";
-            Some(why.into())
-        } else if config.openai.api_key.is_none() && config.openai.is_official() {
-            Some("OPENAI_API_KEY is not set".into())
-        } else {
-            let trouble = self.history.trouble().or_else(|| {
-                let gone = self.cluster.as_ref().is_some_and(|cluster| !cluster.is_in_touch());
-                gone.then(|| "Redis does not answer".to_owned())
-            });
-            let unkept = trouble.map(|trouble| format!("calls are taken but not kept: {trouble}"));
-            let list = self.safety.do_not_call.trouble();
-            let reasons: Vec<_> = unkept.into_iter().chain(list).collect();
-            (!reasons.is_empty()).then(|| reasons.join("; ").into())
-        }
+    pub fn live(&self) -> Vec<CallSid> {
+        self.registry.calls()
     }
 
-    /// The host, and the port if it needs one, of every URL given to the carrier.
+    /// How many calls are live.
     #[must_use]
-    pub fn authority(&self) -> String {
-        self.config.authority(self.port)
+    pub fn count(&self) -> usize {
+        self.registry.count()
     }
 
-    /// The address of the dashboard.
+    /// How many calls were ended without a goodbye.
     #[must_use]
-    pub fn dashboard(&self) -> String {
-        let scheme = if self.config.host.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}/dashboard/", self.authority())
+    pub fn cut_off(&self) -> usize {
+        self.registry.cut_off()
     }
 
-    /// Our number in a call between these two, for showing it to somebody called on.
-    #[must_use]
-    pub fn our_number(&self, from: &str, to: &str, direction: Direction) -> Option<PhoneNumber> {
-        let ours = match direction {
-            Direction::Inbound => to,
-            Direction::Outbound => from,
-        };
-        PhoneNumber::parse(ours).ok().or_else(|| self.config.twilio.phone_number.clone())
+    /// Lets go of a call that has another owner: it falls silent at once, without an end.
+    pub fn lose(&self, call: &CallSid) {
+        self.registry.lose(call);
+    }
+
+    /// Who speaks in a live call.
+    pub(crate) fn agent_of(&self, call: &CallSid) -> Option<Arc<Agent>> {
+        self.registry.agent_of(call)
+    }
+
+    /// Whether a socket has ever come to a live call; `None` if there is no such call.
+    pub(crate) fn has_connected(&self, call: &CallSid) -> Option<bool> {
+        self.registry.has_connected(call)
+    }
+
+    /// Asks the carrier to end a call that is over here, until it has; beside the call's own task.
+    pub(crate) fn hang_up_behind(&self, call: &CallSid) {
+        let (account, call) = (Arc::clone(&self.account), call.clone());
+        self.tasks.spawn(async move { account.hang_up_until_done(&call).await });
+    }
+
+    /// Runs something that belongs to a call, and that the server waits for at its end.
+    pub(crate) fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.tasks.spawn(future)
+    }
+
+    /// Where what belongs to calls runs.
+    pub(crate) fn tasks(&self) -> &TaskTracker {
+        &self.tasks
+    }
+
+    /// Says that no more calls will come, so that [`Self::wait`] can end.
+    pub fn close(&self) {
+        self.tasks.close();
+    }
+
+    /// Waits until all calls have ended, once no more will come.
+    pub async fn wait(&self) {
+        self.tasks.wait().await;
+    }
+
+    /// Ends the threads that calls run on.
+    pub(crate) fn stop_workers(&self) {
+        self.workers.stop();
     }
 }

@@ -42,7 +42,7 @@ pub(crate) enum Ringing {
 /// The calls that the carrier has reported as over here, the oldest forgotten first: the question how
 /// to answer one may be slower than that.
 #[derive(Debug, Default)]
-pub struct Over(Mutex<VecDeque<CallSid>>);
+pub(super) struct Over(Mutex<VecDeque<CallSid>>);
 
 impl Over {
     /// A call is over.

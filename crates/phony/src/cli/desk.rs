@@ -36,7 +36,7 @@ impl Desk {
             client: api::client(PATIENCE)?,
             origin: format!("http://127.0.0.1:{}", server.addr.port()),
             token: token.clone(),
-            limit: server.switchboard.config.policy.question_limit,
+            limit: server.app.config.policy.question_limit,
         })
     }
 

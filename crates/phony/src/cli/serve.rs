@@ -40,7 +40,7 @@ pub(super) fn run(settings: Settings) -> anyhow::Result<()> {
 #[expect(clippy::print_stderr, reason = "the command line speaks to people")]
 async fn announce(running: &Running, format: LogFormat) {
     eprintln!("Phony listens on {}", running.addr);
-    if let Some(reason) = running.switchboard.not_ready() {
+    if let Some(reason) = running.app.not_ready() {
         eprintln!("It cannot take calls yet: {reason}");
     }
     let link = running.login_link().await;
@@ -48,7 +48,7 @@ async fn announce(running: &Running, format: LogFormat) {
     if for_people || format == LogFormat::Pretty {
         eprintln!("Dashboard (this link works once): {link}");
     } else {
-        let time = running.switchboard.clock.wall;
+        let time = running.app.clock.wall;
         let event = json!({
             "timestamp": time().to_string(),
             "level": "INFO",
@@ -64,8 +64,8 @@ async fn wait_for_signals(running: &Running) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     signals.next().await;
     running.stop();
-    let kill = running.switchboard.shutdown.kill.clone();
-    running.switchboard.tasks.close();
+    let kill = running.app.shutdown.kill.clone();
+    running.app.calls.close();
     for again in [Running::hurry, Running::kill] {
         if kill.run_until_cancelled(signals.next()).await.is_none() {
             break;

@@ -1,8 +1,11 @@
 //! `GET /agents`, `GET /scenarios`, `PUT /agents/default`.
 
+use crate::agents::Agents;
 use axum::Json;
+use axum::extract::State;
 use phony_call::Transfers;
 use serde::Serialize;
+use std::sync::Arc;
 
 use super::auth::Supervisor;
 use super::body::{Body, Fields, Read};
@@ -73,8 +76,7 @@ struct Slot {
     responses((status = 200, body = List), (status = 401, body = ErrorBody)),
     security(("token" = []), ("cookie" = []))
 )]
-pub(super) async fn list(supervisor: Supervisor) -> Json<List> {
-    let agents = &supervisor.switchboard().agents;
+pub(super) async fn list(_: Supervisor, State(agents): State<Arc<Agents>>) -> Json<List> {
     let default = agents.default();
     let described = agents.iter().map(|(id, agent)| Described {
         id: id.to_owned(),
@@ -104,8 +106,8 @@ fn targets(transfers: &Transfers) -> Vec<Target> {
     responses((status = 200, body = Scenarios), (status = 401, body = ErrorBody)),
     security(("token" = []), ("cookie" = []))
 )]
-pub(super) async fn scenarios(supervisor: Supervisor) -> Json<Scenarios> {
-    let scenarios = supervisor.switchboard().agents.scenarios().map(|scenario| Errand {
+pub(super) async fn scenarios(_: Supervisor, State(agents): State<Arc<Agents>>) -> Json<Scenarios> {
+    let scenarios = agents.scenarios().map(|scenario| Errand {
         id: scenario.id.clone(),
         name: scenario.name.clone(),
         description: scenario.description.clone(),
@@ -157,10 +159,10 @@ pub(super) struct Default {
     security(("token" = []), ("cookie" = []))
 )]
 pub(super) async fn set_default(
-    supervisor: Supervisor,
+    State(agents): State<Arc<Agents>>,
+    _: Supervisor,
     Body(DefaultAgent { agent }): Body<DefaultAgent>,
 ) -> Result<Json<Default>, ApiError> {
-    let agents = &supervisor.switchboard().agents;
     if agents.set_default(&agent) {
         tracing::info!(agent, "another agent answers from now on");
         return Ok(Json(Default { default: agent }));

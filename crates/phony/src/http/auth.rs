@@ -18,8 +18,7 @@ use subtle::ConstantTimeEq as _;
 use tokio_util::sync::CancellationToken;
 
 use super::sessions::{EndedSessions, Session};
-use super::{Client, Http};
-use crate::calls::Calls;
+use super::{AppState, Client};
 use crate::cluster::Cluster;
 use crate::http::error::{ApiError, ErrorCode};
 use crate::token::{self, hex};
@@ -225,7 +224,7 @@ fn set_cookie(value: &str, max_age: i64, secure: bool) -> HeaderValue {
 /// A supervisor, who may look at calls and act on them.
 #[derive(Debug)]
 pub(super) struct Supervisor {
-    http: Http,
+    auth: Arc<Auth>,
     id: SupervisorId,
     /// The session of the cookie, where no token was shown.
     session: Option<Session>,
@@ -236,7 +235,7 @@ impl Supervisor {
     /// found, and how it was shown.
     pub(super) fn fingerprint(&self) -> String {
         let how = if self.session.is_some() { "cookie" } else { "token" };
-        format!("{how}:{}", self.http.auth.fingerprint())
+        format!("{how}:{}", self.auth.fingerprint())
     }
 
     /// Whose hand this is, by name: the token of the configuration is the admin's.
@@ -250,49 +249,45 @@ impl Supervisor {
         &self.id
     }
 
-    pub(super) fn switchboard(&self) -> &Arc<Calls> {
-        &self.http.switchboard
-    }
-
     /// Waits until this supervisor has logged out, which ends what they have open.
     pub(super) async fn until_logged_out(self) {
-        self.http.auth.until_logged_out(self.session.as_ref()).await;
+        self.auth.until_logged_out(self.session.as_ref()).await;
     }
 }
 
-impl FromRequestParts<Http> for Supervisor {
+impl FromRequestParts<AppState> for Supervisor {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, ApiError> {
-        let Client { network, .. } = Client::from_request_parts(parts, http).await?;
-        let now = (http.switchboard.clock.now)();
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        let Client { network, .. } = Client::from_request_parts(parts, state).await?;
+        let now = (state.app.clock.now)();
         let session = match presented(&parts.headers) {
             None => {
-                http.limits.stranger(network, now)?;
+                state.limits.stranger(network, now)?;
                 return Err(unauthorized("log in, or send the token as Authorization: Bearer"));
             }
             Some(Credential::Bearer(token)) => {
-                if !http.is_right(token, network)? {
+                if !state.is_right(token, network)? {
                     return Err(unauthorized("the token is wrong"));
                 }
                 None
             }
             Some(Credential::Cookie(cookie)) => {
-                let session = http.auth.session(cookie);
+                let session = state.auth.session(cookie);
                 if session.is_none() {
-                    http.limits.stranger(network, now)?;
+                    state.limits.stranger(network, now)?;
                     return Err(unauthorized("the session has ended; log in"));
                 }
                 session
             }
         };
-        http.limits.request(network, now)?;
+        state.limits.request(network, now)?;
         let shown = presented(&parts.headers);
-        let id = http.auth.supervisor(shown.map_or("", Credential::secret));
+        let id = state.auth.supervisor(shown.map_or("", Credential::secret));
         if !parts.method.is_safe() {
-            http.switchboard.supervisors.ordered(&id);
+            state.app.supervisors.ordered(&id);
         }
-        Ok(Self { http: http.clone(), id, session })
+        Ok(Self { auth: Arc::clone(&state.auth), id, session })
     }
 }
 

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use phony_call::CallSid;
 use serde_json::{Map, Value};
 
-use super::Http;
+use super::AppState;
 use crate::http::error::{ApiError, ErrorCode};
 
 /// The longest text that is spoken or given to the model, in bytes.
@@ -21,15 +21,15 @@ pub(super) trait Read: Sized {
     fn read(fields: &Fields) -> Result<Self, ApiError>;
 }
 
-impl<T: Read> FromRequest<Http> for Body<T> {
+impl<T: Read> FromRequest<AppState> for Body<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, http: &Http) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
         if !is_json(request.headers()) {
             let why = "the body must be JSON, sent with Content-Type: application/json";
             return Err(ApiError::new(ErrorCode::InvalidRequest, why));
         }
-        let bytes = bytes(request, http).await?;
+        let bytes = bytes(request, state).await?;
         let value = serde_json::from_slice(&bytes)
             .map_err(|_| ApiError::new(ErrorCode::InvalidRequest, "the body is not JSON"))?;
         let Value::Object(fields) = value else {
@@ -53,8 +53,8 @@ pub(super) fn is_kind(headers: &HeaderMap, wanted: &str) -> bool {
 }
 
 /// The whole body, if it is not too large.
-pub(super) async fn bytes(request: Request, http: &Http) -> Result<Bytes, ApiError> {
-    Bytes::from_request(request, http).await.map_err(|rejection| {
+pub(super) async fn bytes(request: Request, state: &AppState) -> Result<Bytes, ApiError> {
+    Bytes::from_request(request, state).await.map_err(|rejection| {
         if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
             ApiError::new(ErrorCode::TooLarge, "the body is larger than 64 KB")
         } else {

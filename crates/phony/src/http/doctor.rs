@@ -8,9 +8,9 @@ use axum::extract::State;
 use serde::Serialize;
 use tokio::sync::Mutex;
 
-use super::Http;
+use super::AppState;
 use super::auth::Supervisor;
-use crate::calls::Calls;
+use crate::app::App;
 use crate::doctor::{self, Doctor, Finding};
 use crate::http::error::ErrorBody;
 
@@ -85,28 +85,28 @@ struct Node {
     responses((status = 200, body = Report), (status = 401, body = ErrorBody)),
     security(("token" = []), ("cookie" = []))
 )]
-pub(super) async fn doctor(supervisor: Supervisor, State(http): State<Http>) -> Json<Report> {
-    let switchboard = supervisor.switchboard();
-    let mut kept = http.findings.lock().await;
-    let now = (switchboard.clock.now)();
+pub(super) async fn doctor(_: Supervisor, State(state): State<AppState>) -> Json<Report> {
+    let app = &*state.app;
+    let mut kept = state.findings.lock().await;
+    let now = (app.clock.now)();
     let findings = match &*kept {
         Some((at, findings)) if now.saturating_duration_since(*at) < FRESH => findings.clone(),
         _ => {
-            let doctor = Doctor::new(&switchboard.config, switchboard.clock.wall);
+            let doctor = Doctor::new(&app.config, app.clock.wall);
             let findings = Box::pin(doctor.examine()).await;
-            *kept = Some(((switchboard.clock.now)(), findings.clone()));
+            *kept = Some(((app.clock.now)(), findings.clone()));
             findings
         }
     };
     drop(kept);
-    Json(report(switchboard, with_list_of_now(switchboard, findings).await))
+    Json(report(app, with_list_of_now(app, findings).await))
 }
 
 /// The findings, with what the do-not-call list is like at this moment: what was said and could not
 /// be written is known to the server alone, and nobody shall wait to be told.
-async fn with_list_of_now(switchboard: &Calls, mut findings: Vec<Finding>) -> Vec<Finding> {
-    let list = Arc::clone(&switchboard.safety.do_not_call);
-    let folder = switchboard.config.data_dir.clone();
+async fn with_list_of_now(app: &App, mut findings: Vec<Finding>) -> Vec<Finding> {
+    let list = Arc::clone(&app.safety.do_not_call);
+    let folder = app.config.data_dir.clone();
     let now = tokio::task::spawn_blocking(move || match list.trouble() {
         Some(trouble) => doctor::do_not_call_fails(trouble),
         None => doctor::do_not_call(&folder),
@@ -118,9 +118,9 @@ async fn with_list_of_now(switchboard: &Calls, mut findings: Vec<Finding>) -> Ve
     findings
 }
 
-fn report(switchboard: &Calls, findings: Vec<Finding>) -> Report {
-    let config = &switchboard.config;
-    let uptime = (switchboard.clock.now)().saturating_duration_since(switchboard.started);
+fn report(app: &App, findings: Vec<Finding>) -> Report {
+    let config = &app.config;
+    let uptime = (app.clock.now)().saturating_duration_since(app.started);
     Report {
         findings,
         versions: Versions { phony: env!("CARGO_PKG_VERSION"), model: config.openai.model.clone() },
@@ -132,14 +132,14 @@ fn report(switchboard: &Calls, findings: Vec<Finding>) -> Report {
             require_supervisor_feedback: config.require_supervisor_feedback,
         },
         node: Node {
-            host: switchboard.authority(),
-            port: switchboard.port,
+            host: app.authority(),
+            port: app.port,
             data_dir: config.data_dir.display().to_string(),
             store: if config.redis_url.is_some() { "redis" } else { "embedded" },
             platform: format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
             uptime: uptime.as_secs(),
-            active_calls: switchboard.registry.count(),
+            active_calls: app.calls.count(),
         },
     }
 }

@@ -1,5 +1,6 @@
 //! `WS /events/ws`: what happens in calls, to whoever looks.
 
+use crate::app::App;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Query, State};
@@ -7,11 +8,12 @@ use axum::response::Response;
 use futures_util::SinkExt as _;
 use phony_call::CallSid;
 use serde::Deserialize;
+use std::sync::Arc;
 use tokio::time::{Duration, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::auth::Supervisor;
-use super::{Client, Http};
+use super::{AppState, Client};
 use crate::calls::supervisors::Visit;
 use crate::events::View;
 use crate::http::error::{ApiError, ErrorBody, ErrorCode};
@@ -57,7 +59,7 @@ pub(super) struct Wanted {
     security(("token" = []), ("cookie" = []))
 )]
 pub(super) async fn events(
-    State(http): State<Http>,
+    State(state): State<AppState>,
     client: Client,
     supervisor: Supervisor,
     Query(wanted): Query<Wanted>,
@@ -66,10 +68,10 @@ pub(super) async fn events(
     let upgrade = upgrade.map_err(|_| {
         ApiError::new(ErrorCode::InvalidRequest, "this address is for WebSocket upgrades")
     })?;
-    let place = http.viewers.admit(client.network)?;
-    let view = view(&supervisor, &wanted).await?;
-    let kill = http.switchboard.shutdown.kill.clone();
-    let visit = http.switchboard.supervisors.visit(supervisor.id());
+    let place = state.viewers.admit(client.network)?;
+    let view = view(&state.app, &wanted).await?;
+    let kill = state.app.shutdown.kill.clone();
+    let visit = state.app.supervisors.visit(supervisor.id());
     let upgrade = upgrade
         .read_buffer_size(4096)
         .write_buffer_size(4096)
@@ -81,8 +83,7 @@ pub(super) async fn events(
     }))
 }
 
-async fn view(supervisor: &Supervisor, wanted: &Wanted) -> Result<View, ApiError> {
-    let switchboard = supervisor.switchboard();
+async fn view(app: &Arc<App>, wanted: &Wanted) -> Result<View, ApiError> {
     let after = match wanted.after.as_deref() {
         None | Some("") => 0,
         Some(text) => {
@@ -90,10 +91,10 @@ async fn view(supervisor: &Supervisor, wanted: &Wanted) -> Result<View, ApiError
         }
     };
     match wanted.call_sid.as_deref() {
-        None | Some("") => Ok(switchboard.view_all().await),
+        None | Some("") => Ok(app.view_all().await),
         Some(call) => {
             let call = CallSid::parse(call).map_err(|_| ApiError::call_not_found())?;
-            let view = switchboard.view(&call, after).await?;
+            let view = app.view(&call, after).await?;
             view.ok_or_else(ApiError::call_not_found)
         }
     }

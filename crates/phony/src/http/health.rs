@@ -6,7 +6,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use serde::Serialize;
 
-use super::Http;
+use super::AppState;
 use super::auth::Supervisor;
 use crate::http::error::{ApiError, ErrorBody, ErrorCode};
 use crate::telemetry;
@@ -25,10 +25,10 @@ pub(super) struct Health {
 
 /// The server lives.
 #[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, body = Health)))]
-pub(super) async fn healthz(State(http): State<Http>) -> Json<Health> {
-    let switchboard = &http.switchboard;
-    let uptime = (switchboard.clock.now)().saturating_duration_since(switchboard.started);
-    let active_calls = switchboard.registry.count();
+pub(super) async fn healthz(State(state): State<AppState>) -> Json<Health> {
+    let app = &state.app;
+    let uptime = (app.clock.now)().saturating_duration_since(app.started);
+    let active_calls = app.calls.count();
     Json(Health { status: "ok", uptime: uptime.as_secs(), active_calls })
 }
 
@@ -47,8 +47,8 @@ pub(super) struct Ready {
         (status = 503, description = "Stopping, not set up for calls, or calls are not kept", body = ErrorBody),
     )
 )]
-pub(super) async fn readyz(State(http): State<Http>) -> Result<Json<Ready>, ApiError> {
-    match http.switchboard.not_ready() {
+pub(super) async fn readyz(State(state): State<AppState>) -> Result<Json<Ready>, ApiError> {
+    match state.app.not_ready() {
         None => Ok(Json(Ready { status: "ready" })),
         Some(reason) => Err(ApiError::new(ErrorCode::Unavailable, reason)),
     }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::auth::{Auth, Supervisor, unauthorized};
-use super::{Client, Http, body, page};
+use super::{AppState, Client, body, page};
 use crate::http::error::{ApiError, ErrorBody, ErrorCode};
 
 /// The page to go to after logging in.
@@ -42,20 +42,20 @@ pub(super) struct LogIn {
     )
 )]
 pub(super) async fn log_in(
-    State(http): State<Http>,
+    State(state): State<AppState>,
     client: Client,
     Query(link): Query<Link>,
     request: Request,
 ) -> Result<Response, ApiError> {
     if let Some(code) = link.code.filter(|code| !code.is_empty()) {
-        return follow(&http, client, &code).await;
+        return follow(&state, client, &code).await;
     }
     let is_form = body::is_kind(request.headers(), "application/x-www-form-urlencoded");
     if !is_form && !body::is_json(request.headers()) {
         let why = "the body must be a form or JSON, with the Content-Type that says so";
         return Err(ApiError::new(ErrorCode::InvalidRequest, why));
     }
-    let bytes = body::bytes(request, &http).await?;
+    let bytes = body::bytes(request, &state).await?;
     let (token, code) = if is_form {
         let form = Form::parse(&bytes);
         let field = |name| form.get(name).map(str::to_owned);
@@ -68,16 +68,16 @@ pub(super) async fn log_in(
         (field("token"), field("code"))
     };
     if let (None, Some(code)) = (&token, code) {
-        return follow(&http, client, &code).await;
+        return follow(&state, client, &code).await;
     }
     let token = token.ok_or_else(|| ApiError::field("token", "is missing"))?;
-    let now = (http.switchboard.clock.now)();
-    http.limits.may_log_in(client.network, now)?;
-    if !http.auth.is_token(token.trim()) {
-        http.limits.failed_login(client.network, now);
+    let now = (state.app.clock.now)();
+    state.limits.may_log_in(client.network, now)?;
+    if !state.auth.is_token(token.trim()) {
+        state.limits.failed_login(client.network, now);
         return Err(unauthorized("the token is wrong"));
     }
-    let cookie = [(header::SET_COOKIE, http.auth.cookie(client.secure))];
+    let cookie = [(header::SET_COOKIE, state.auth.cookie(client.secure))];
     Ok(if is_form {
         (cookie, Redirect::to(DASHBOARD)).into_response()
     } else {
@@ -86,14 +86,14 @@ pub(super) async fn log_in(
 }
 
 /// Logs in by the code of a link, which is used up.
-async fn follow(http: &Http, client: Client, code: &str) -> Result<Response, ApiError> {
-    let now = (http.switchboard.clock.now)();
-    http.limits.may_follow_link(client.network, now)?;
-    if http.auth.redeem(code).await {
-        let cookie = [(header::SET_COOKIE, http.auth.cookie(client.secure))];
+async fn follow(state: &AppState, client: Client, code: &str) -> Result<Response, ApiError> {
+    let now = (state.app.clock.now)();
+    state.limits.may_follow_link(client.network, now)?;
+    if state.auth.redeem(code).await {
+        let cookie = [(header::SET_COOKIE, state.auth.cookie(client.secure))];
         return Ok((cookie, Redirect::to(DASHBOARD)).into_response());
     }
-    http.limits.wrong_link(client.network, now);
+    state.limits.wrong_link(client.network, now);
     let text = format!(
         "<p>A log-in link works once, and this one has been used or is too old. A new one is shown \
          when the server starts.</p><p><a href=\"{DASHBOARD}\">Log in with the token</a></p>"
@@ -139,11 +139,11 @@ pub(super) async fn link(Query(link): Query<Link>) -> Response {
     )
 )]
 pub(super) async fn log_out(
-    State(http): State<Http>,
+    State(state): State<AppState>,
     client: Client,
     headers: HeaderMap,
 ) -> Response {
-    http.auth.log_out(&headers).await;
+    state.auth.log_out(&headers).await;
     let cookie = [(header::SET_COOKIE, Auth::no_cookie(client.secure))];
     (StatusCode::NO_CONTENT, cookie).into_response()
 }

@@ -29,7 +29,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::body::Bytes;
-use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRef, FromRequestParts};
 use axum::http::request::Parts;
 use axum::middleware::from_fn_with_state;
 use utoipa::openapi::OpenApi;
@@ -40,9 +40,13 @@ pub use auth::Auth;
 pub(crate) use backstop::{answer_in_time, panicked};
 pub use openapi::document;
 
+use crate::agents::Agents;
+use crate::app::App;
 use crate::calls::Calls;
 use crate::client::{Network, Scheme};
+use crate::history::History;
 use crate::listener;
+use crate::outbound::Outbound;
 use error::{ApiError, ErrorCode};
 use limit::Limits;
 use viewers::Viewers;
@@ -50,10 +54,10 @@ use viewers::Viewers;
 /// The most that a request's body may hold.
 const BODY_LIMIT: usize = 64 * 1024;
 
-/// What every handler reaches.
+/// The state of all handlers. One that needs a part of it takes that, as `State<Arc<Calls>>`.
 #[derive(Debug, Clone)]
-pub struct Http {
-    switchboard: Arc<Calls>,
+pub struct AppState {
+    app: Arc<App>,
     auth: Arc<Auth>,
     limits: Arc<Limits>,
     findings: doctor::Kept,
@@ -62,20 +66,20 @@ pub struct Http {
     document: Arc<OnceLock<Bytes>>,
 }
 
-impl Http {
-    /// The supervisors' side of a switchboard.
+impl AppState {
+    /// The state of the handlers of a server.
     #[must_use]
-    pub fn new(switchboard: Arc<Calls>, auth: Arc<Auth>) -> Self {
-        let limits = Arc::new(Limits::new(switchboard.config.api_rate));
+    pub fn new(app: Arc<App>, auth: Arc<Auth>) -> Self {
+        let limits = Arc::new(Limits::new(app.config.api_rate));
         let findings = doctor::Kept::default();
         let viewers = Viewers::of_descriptors(listener::descriptors());
-        Self { switchboard, auth, limits, findings, viewers, document: Arc::default() }
+        Self { app, auth, limits, findings, viewers, document: Arc::default() }
     }
 
     /// Whether somebody at this address shows the right token. Whoever has guessed too often there is
     /// refused, whatever they show: an answer that differs would tell them when they are right.
     fn is_right(&self, token: &str, from: Network) -> Result<bool, ApiError> {
-        let now = (self.switchboard.clock.now)();
+        let now = (self.app.clock.now)();
         self.limits.may_show_token(from, now)?;
         let is_right = self.auth.is_token(token);
         if !is_right {
@@ -91,8 +95,38 @@ impl Http {
     }
 }
 
-/// The routes of the supervisors' side.
-pub fn routes(http: Http) -> OpenApiRouter {
+impl FromRef<AppState> for Arc<App> {
+    fn from_ref(state: &AppState) -> Self {
+        Self::clone(&state.app)
+    }
+}
+
+impl FromRef<AppState> for Arc<Calls> {
+    fn from_ref(state: &AppState) -> Self {
+        Self::clone(&state.app.calls)
+    }
+}
+
+impl FromRef<AppState> for Arc<Outbound> {
+    fn from_ref(state: &AppState) -> Self {
+        Self::clone(&state.app.outbound)
+    }
+}
+
+impl FromRef<AppState> for Arc<Agents> {
+    fn from_ref(state: &AppState) -> Self {
+        Self::clone(&state.app.agents)
+    }
+}
+
+impl FromRef<AppState> for History {
+    fn from_ref(state: &AppState) -> Self {
+        state.app.history.clone()
+    }
+}
+
+/// The routes of the server.
+pub fn routes(state: AppState) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(override_::text))
         .routes(routes!(override_::dtmf))
@@ -125,8 +159,9 @@ pub fn routes(http: Http) -> OpenApiRouter {
         .routes(routes!(openapi::openapi))
         .merge(dashboard::routes())
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(from_fn_with_state(http.clone(), origin::guard))
-        .with_state(http)
+        .layer(from_fn_with_state(state.clone(), origin::guard))
+        .merge(twilio::routes())
+        .with_state(state)
 }
 
 /// The answer for paths that are none.
@@ -147,14 +182,14 @@ struct Client {
     secure: bool,
 }
 
-impl FromRequestParts<Http> for Client {
+impl FromRequestParts<AppState> for Client {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, http: &Http) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let ConnectInfo(address) = ConnectInfo::<SocketAddr>::from_request_parts(parts, &())
             .await
             .map_err(|_| ApiError::new(ErrorCode::Internal, "the connection has no address"))?;
-        let config = &http.switchboard.config;
+        let config = &state.app.config;
         let (peer, headers) = (address.ip(), &parts.headers);
         let network = config.trusted_proxies.client(peer, headers).into();
         let proxies = &config.trusted_proxies;

@@ -1,11 +1,13 @@
 //! `GET /nodes`.
 
 use axum::Json;
+use axum::extract::State;
 use jiff::SignedDuration;
 use serde::Serialize;
+use std::sync::Arc;
 
 use super::auth::Supervisor;
-use crate::calls::Calls;
+use crate::app::App;
 use crate::cluster::{About, Handler as _, Listed};
 use crate::http::error::ErrorBody;
 
@@ -64,33 +66,32 @@ enum NodeState {
     responses((status = 200, body = Nodes), (status = 401, body = ErrorBody)),
     security(("token" = []), ("cookie" = []))
 )]
-pub(super) async fn nodes(supervisor: Supervisor) -> Json<Nodes> {
-    let switchboard = supervisor.switchboard();
-    let here = this(switchboard);
-    let listed = match &switchboard.cluster {
+pub(super) async fn nodes(_: Supervisor, State(app): State<Arc<App>>) -> Json<Nodes> {
+    let here = this(&app);
+    let listed = match &app.cluster {
         Some(cluster) => cluster.nodes().await,
         None => Ok(Vec::new()),
     };
     let incomplete = listed.is_err();
     let others = listed.unwrap_or_default().into_iter().filter(|node| node.name != here.name);
-    let mut nodes: Vec<_> = others.map(|node| other(switchboard, node)).collect();
+    let mut nodes: Vec<_> = others.map(|node| other(&app, node)).collect();
     nodes.push(here);
     nodes.sort_by(|a, b| (&a.started_at, &a.name).cmp(&(&b.started_at, &b.name)));
     Json(Nodes { nodes, incomplete })
 }
 
 /// This server, as it is at this moment.
-fn this(switchboard: &Calls) -> ClusterNode {
-    let about = switchboard.about();
-    let name = switchboard.cluster.as_ref().map_or("this", |cluster| cluster.node()).to_owned();
-    let last_seen = (switchboard.clock.wall)().to_string();
+fn this(app: &App) -> ClusterNode {
+    let about = app.about();
+    let name = app.cluster.as_ref().map_or("this", |cluster| cluster.node()).to_owned();
+    let last_seen = (app.clock.wall)().to_string();
     node(name, about, last_seen, NodeState::Ready)
 }
 
-fn other(switchboard: &Calls, listed: Listed) -> ClusterNode {
+fn other(app: &App, listed: Listed) -> ClusterNode {
     let Listed { name, about, silent_for, alive } = listed;
     let silence = SignedDuration::try_from(silent_for).unwrap_or_default();
-    let last_seen = (switchboard.clock.wall)().saturating_sub(silence);
+    let last_seen = (app.clock.wall)().saturating_sub(silence);
     let last_seen = last_seen.map_or_else(|_| String::new(), |at| at.to_string());
     let state = if alive { NodeState::Ready } else { NodeState::Silent };
     ClusterNode { this: false, ..node(name, about, last_seen, state) }

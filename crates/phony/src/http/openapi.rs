@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
-use super::Http;
+use super::AppState;
 use super::auth::{COOKIE, Supervisor};
 use crate::http::error::{ApiError, ErrorBody, ErrorCode};
 
@@ -16,8 +16,8 @@ use crate::http::error::{ApiError, ErrorBody, ErrorCode};
     responses((status = 200, body = Object), (status = 401, body = ErrorBody)),
     security(("token" = []), ("cookie" = []))
 )]
-pub(super) async fn openapi(_supervisor: Supervisor, State(http): State<Http>) -> Response {
-    match http.document.get() {
+pub(super) async fn openapi(_supervisor: Supervisor, State(state): State<AppState>) -> Response {
+    match state.document.get() {
         Some(document) => {
             ([(header::CONTENT_TYPE, "application/json")], document.clone()).into_response()
         }

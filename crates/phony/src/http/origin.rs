@@ -18,31 +18,31 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::auth::bearer;
-use super::{Http, page};
-use crate::calls::Calls;
+use super::{AppState, page};
+use crate::app::App;
 use crate::client::Scheme;
 use crate::http::error::{ApiError, ErrorCode};
 
 const FETCH_SITE: &str = "sec-fetch-site";
 
 /// Lets requests through that do not come from a stranger's page.
-pub(super) async fn guard(State(http): State<Http>, request: Request, next: Next) -> Response {
-    let switchboard = &http.switchboard;
+pub(super) async fn guard(State(state): State<AppState>, request: Request, next: Next) -> Response {
+    let app = &state.app;
     let host = own_host(&request);
     let is_page = request.method().is_safe() && is_for_people(request.uri().path());
-    if is_page && !host.is_none_or(|host| is_ours(host, switchboard)) {
-        return wrong_address(switchboard);
+    if is_page && !host.is_none_or(|host| is_ours(host, app)) {
+        return wrong_address(app);
     }
     if is_guarded(&request) {
         let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
-        let proxies = &switchboard.config.trusted_proxies;
+        let proxies = &app.config.trusted_proxies;
         let scheme = peer.and_then(|peer| proxies.scheme(peer, request.headers()));
-        if !is_own_page(request.headers(), host, scheme, switchboard) {
-            match shows_token(&request, peer, &http) {
+        if !is_own_page(request.headers(), host, scheme, app) {
+            match shows_token(&request, peer, &state) {
                 Ok(true) => {}
                 Ok(false) => {
                     metrics::counter!("phony_foreign_pages_refused_total").increment(1);
-                    return refused(switchboard).into_response();
+                    return refused(app).into_response();
                 }
                 Err(error) => return error.into_response(),
             }
@@ -62,48 +62,43 @@ fn opens_socket(request: &Request) -> bool {
 
 /// Who has the token itself is no page of a stranger's; one that is wrong proves nothing, for a
 /// cookie may come beside it. Sockets are for our own page alone.
-fn shows_token(request: &Request, peer: Option<IpAddr>, http: &Http) -> Result<bool, ApiError> {
+fn shows_token(
+    request: &Request,
+    peer: Option<IpAddr>,
+    state: &AppState,
+) -> Result<bool, ApiError> {
     let token = bearer(request.headers()).filter(|_| !opens_socket(request));
     let (Some(token), Some(peer)) = (token, peer) else { return Ok(false) };
-    let proxies = &http.switchboard.config.trusted_proxies;
-    http.is_right(token, proxies.client(peer, request.headers()).into())
+    let proxies = &state.app.config.trusted_proxies;
+    state.is_right(token, proxies.client(peer, request.headers()).into())
 }
 
-fn is_own_page(
-    headers: &HeaderMap,
-    host: Option<&str>,
-    scheme: Option<Scheme>,
-    switchboard: &Calls,
-) -> bool {
+fn is_own_page(headers: &HeaderMap, host: Option<&str>, scheme: Option<Scheme>, app: &App) -> bool {
     let fetched = headers.get(FETCH_SITE).map(HeaderValue::as_bytes);
     let is_fetched_here = match fetched {
         None => true,
-        Some(b"same-origin" | b"none") => host.is_none_or(|host| is_ours(host, switchboard)),
+        Some(b"same-origin" | b"none") => host.is_none_or(|host| is_ours(host, app)),
         Some(_) => false,
     };
-    let is_own_origin = headers.get_all(header::ORIGIN).iter().all(|origin| {
-        origin.to_str().is_ok_and(|origin| is_own_origin(origin, host, scheme, switchboard))
-    });
+    let is_own_origin = headers
+        .get_all(header::ORIGIN)
+        .iter()
+        .all(|origin| origin.to_str().is_ok_and(|origin| is_own_origin(origin, host, scheme, app)));
     is_fetched_here && is_own_origin
 }
 
 /// Whether a page of this origin is ours.
-fn is_own_origin(
-    origin: &str,
-    host: Option<&str>,
-    scheme: Option<Scheme>,
-    switchboard: &Calls,
-) -> bool {
-    let (origin, port) = (origin.to_ascii_lowercase(), switchboard.port);
-    let public = format!("https://{}", switchboard.authority());
+fn is_own_origin(origin: &str, host: Option<&str>, scheme: Option<Scheme>, app: &App) -> bool {
+    let (origin, port) = (origin.to_ascii_lowercase(), app.port);
+    let public = format!("https://{}", app.authority());
     let local = ["localhost", "127.0.0.1", "[::1]"];
     if origin == public || local.iter().any(|name| origin == format!("http://{name}:{port}")) {
         return true;
     }
-    let Some(host) = host.filter(|host| is_ours(host, switchboard)) else { return false };
+    let Some(host) = host.filter(|host| is_ours(host, app)) else { return false };
     let host = host.to_ascii_lowercase();
     // The public name is reached over TLS; anything else directly, unless a proxy says otherwise.
-    let is_public = switchboard.config.host.as_deref() == Some(host.as_str());
+    let is_public = app.config.host.as_deref() == Some(host.as_str());
     let scheme = scheme.unwrap_or(if is_public { Scheme::Https } else { Scheme::Http });
     let (scheme, usual_port) = match scheme {
         Scheme::Http => ("http://", ":80"),
@@ -115,9 +110,9 @@ fn is_own_origin(
 
 /// Whether a request with this `Host` was meant for this server: an address, a name for the machine
 /// itself, or the configured one. Nobody else can make any of them lead here.
-fn is_ours(host: &str, switchboard: &Calls) -> bool {
+fn is_ours(host: &str, app: &App) -> bool {
     let name = name_of(host).to_ascii_lowercase();
-    let configured = switchboard.config.host.as_deref().map(name_of);
+    let configured = app.config.host.as_deref().map(name_of);
     is_address(&name)
         || name == "localhost"
         || name.ends_with(".localhost")
@@ -190,8 +185,8 @@ fn is_for_people(path: &str) -> bool {
     matches!(path, "/" | "/login" | "/dashboard") || path.starts_with("/dashboard/")
 }
 
-fn refused(switchboard: &Calls) -> ApiError {
-    let address = switchboard.dashboard();
+fn refused(app: &App) -> ApiError {
+    let address = app.dashboard();
     let message = format!(
         "the page that asks is not known as this server's own; open {address} (if it is this \
          server's under another name, set HOST to that name; behind a proxy set \
@@ -200,8 +195,8 @@ fn refused(switchboard: &Calls) -> ApiError {
     ApiError::new(ErrorCode::Forbidden, message)
 }
 
-fn wrong_address(switchboard: &Calls) -> Response {
-    let address = page::escaped(&switchboard.dashboard());
+fn wrong_address(app: &App) -> Response {
+    let address = page::escaped(&app.dashboard());
     let text = format!(
         "<p>This server does not know the name in the address bar, and anybody could have made it \
          lead here. Open <a href=\"{address}\">{address}</a>, or the address of the machine.</p>\

@@ -1,6 +1,8 @@
 //! `POST /calls`.
 
+use axum::extract::State;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -10,7 +12,7 @@ use serde_json::Value;
 use super::auth::Supervisor;
 use super::body::{Body, Fields, Read};
 use crate::http::error::{ApiError, ErrorBody, ErrorCode};
-use crate::outbound::{self, Order, Orderer};
+use crate::outbound::{Order, Orderer, Outbound};
 
 /// The header that makes a repeat return the first call.
 const KEY: &str = "Idempotency-Key";
@@ -97,13 +99,14 @@ impl Read for Ordered {
     security(("token" = []), ("cookie" = []))
 )]
 pub(super) async fn place(
+    State(outbound): State<Arc<Outbound>>,
     supervisor: Supervisor,
     headers: HeaderMap,
     Body(Ordered(order)): Body<Ordered>,
 ) -> Result<(StatusCode, HeaderMap, Json<PlacedCall>), ApiError> {
     let key = key_of(&headers)?;
     let orderer = Orderer { by: supervisor.fingerprint(), who: Some(supervisor.name().to_owned()) };
-    let dialled = outbound::place(supervisor.switchboard(), order, orderer, key).await?;
+    let dialled = outbound.place(order, orderer, key).await?;
     let mut headers = HeaderMap::new();
     if dialled.is_replay {
         headers.insert(REPLAY, HeaderValue::from_static("true"));

@@ -9,9 +9,9 @@ use phony_wire::twilio::relay::Setup;
 use serde::Deserialize;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use super::Http;
+use super::AppState;
 use super::auth::Supervisor;
-use crate::calls::Calls;
+use crate::app::App;
 use crate::calls::registry::{CallMessage, Handle};
 use crate::carriers::SOFTPHONE;
 use crate::carriers::twilio::relay::{FarEnd, Left, first_frame, line, refuse};
@@ -47,35 +47,34 @@ pub(super) struct Wanted {
     security(("token" = []), ("cookie" = []))
 )]
 pub(super) async fn softphone(
-    State(http): State<Http>,
-    supervisor: Supervisor,
+    State(state): State<AppState>,
+    _: Supervisor,
     Query(wanted): Query<Wanted>,
     upgrade: Result<Upgrade, ApiError>,
 ) -> Result<Response, ApiError> {
-    let switchboard = supervisor.switchboard();
+    let app = state.app;
     let upgrade = upgrade?;
     let agent = wanted.agent.filter(|id| !id.is_empty());
-    if agent.as_ref().is_some_and(|id| switchboard.agents.find(id).is_none()) {
+    if agent.as_ref().is_some_and(|id| app.agents.find(id).is_none()) {
         return Err(ApiError::field("agent", "is none of the agents"));
     }
-    if switchboard.shutdown.drain.is_cancelled() {
+    if app.shutdown.drain.is_cancelled() {
         return Err(ApiError::new(ErrorCode::Unavailable, "the server is stopping"));
     }
-    let switchboard = Arc::clone(&http.switchboard);
-    let tasks = switchboard.tasks.clone();
-    Ok(upgrade.answer(&tasks, async move |socket| carry(switchboard, socket, agent).await))
+    let tasks = app.calls.tasks().clone();
+    Ok(upgrade.answer(&tasks, async move |socket| carry(app, socket, agent).await))
 }
 
 /// Carries a call over the socket until it ends; `agent` answers, if it is a new call.
 ///
 /// The page names its call in `callSid` of `setup`, so that it can come back to it when the socket
 /// is lost or the server started again; a call without a name is given one.
-async fn carry(switchboard: Arc<Calls>, mut newcomer: Newcomer, agent: Option<String>) {
-    let kill = switchboard.shutdown.kill.clone();
+async fn carry(app: Arc<App>, mut newcomer: Newcomer, agent: Option<String>) {
+    let kill = app.shutdown.kill.clone();
     let Some(setup) = first_frame(&mut newcomer, &kill).await else {
         return refuse(newcomer, CloseCode::Policy, "the first frame must be setup").await;
     };
-    let (handle, call) = match call_of(&switchboard, &setup, agent.as_deref()).await {
+    let (handle, call) = match call_of(&app, &setup, agent.as_deref()).await {
         Ok(found) => found,
         Err((code, reason)) => return refuse(newcomer, code, reason).await,
     };
@@ -96,7 +95,7 @@ async fn carry(switchboard: Arc<Calls>, mut newcomer: Newcomer, agent: Option<St
 
 /// The call that the socket carries: a new one, or one whose socket was lost.
 async fn call_of(
-    switchboard: &Calls,
+    app: &App,
     setup: &Setup,
     agent: Option<&str>,
 ) -> Result<(Handle, CallSid), (CloseCode, &'static str)> {
@@ -107,7 +106,7 @@ async fn call_of(
         CallSid::parse(&setup.call_sid)
     };
     let call = call.map_err(|_| refused("callSid is not a call's id"))?;
-    let known = switchboard.history.line(&call).await.map_err(|error| {
+    let known = app.history.line(&call).await.map_err(|error| {
         tracing::warn!(callSid = %call, %error, "a softphone's call could not be looked up");
         (CloseCode::Again, "the store does not answer; try again")
     })?;
@@ -116,22 +115,22 @@ async fn call_of(
             return Err(refused("this call has a carrier of its own"));
         }
         // Here, or in a process that is gone, or on another node: from now on it is here.
-        let handle = switchboard.resume(&call).await;
+        let handle = app.calls.resume(&call).await;
         return Ok((handle.ok_or_else(|| refused("the call is over"))?, call));
     }
     let identity = Identity {
         sid: call.clone(),
         from: SOFTPHONE.into(),
-        to: switchboard
+        to: app
             .our_number("", "", Direction::Inbound)
             .map_or_else(|| SOFTPHONE.to_owned(), |number| number.to_string()),
         direction: Direction::Inbound,
         carrier: SOFTPHONE.into(),
     };
     let agent = agent.or_else(|| setup.custom_parameters.get("agent").map(String::as_str));
-    switchboard
+    app.calls
         .take(identity, agent)
         .map_err(|_| (CloseCode::Restart, "the server is stopping and takes no new calls"))?;
-    let handle = switchboard.find(&call).ok_or_else(|| refused("the call is over"))?;
+    let handle = app.calls.find(&call).ok_or_else(|| refused("the call is over"))?;
     Ok((handle, call))
 }

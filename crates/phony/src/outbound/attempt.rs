@@ -10,9 +10,9 @@ use tokio::time::timeout;
 
 use super::number_locks::NumberLock;
 use super::order::Understood;
-use super::{Client, Dialled, LOOKING, Order, Orderer, Pending, PlaceError, TURN};
+use super::{Client, Dialled, LOOKING, Order, Orderer, Outbound, Pending, PlaceError, TURN};
+use crate::calls::Placed;
 use crate::calls::registry::CallMessage;
-use crate::calls::{Calls, Placed};
 use crate::carriers::twilio::rest::{CarrierError, PATIENCE};
 use crate::history::{Outcome, UnplacedOrder};
 use crate::safety::ledger::{Entry, What};
@@ -25,7 +25,7 @@ const WRITING: Duration = Duration::from_millis(500);
 
 /// One attempt to place a call.
 pub(super) struct Attempt<'a> {
-    pub(super) switchboard: &'a Calls,
+    pub(super) outbound: &'a Outbound,
     pub(super) order: Order,
     pub(super) entry: Entry,
     pub(super) began: Timestamp,
@@ -37,13 +37,13 @@ pub(super) struct Attempt<'a> {
 
 impl<'a> Attempt<'a> {
     pub(super) fn new(
-        switchboard: &'a Calls,
+        outbound: &'a Outbound,
         order: Order,
         orderer: Orderer,
         key: Option<(String, String)>,
         client: Client,
     ) -> Self {
-        let began = (switchboard.clock.wall)();
+        let began = (outbound.clock.wall)();
         let entry = Entry {
             attempt: token::random()[..16].to_owned(),
             to: order.to.chars().take(64).collect(),
@@ -53,17 +53,17 @@ impl<'a> Attempt<'a> {
             key,
             ..Entry::new(began, What::Refused, &orderer.by)
         };
-        Self { switchboard, order, entry, began, orderer, client, is_doubtful: false }
+        Self { outbound, order, entry, began, orderer, client, is_doubtful: false }
     }
 
     /// `since` is when an earlier attempt with the same key was made whose fate is unknown.
     pub(super) async fn run(mut self, since: Option<Timestamp>) -> Result<Dialled, PlaceError> {
         self.is_doubtful = since.is_some();
         self.client.is_asked.store(self.is_doubtful, Ordering::SeqCst);
-        if self.switchboard.shutdown.drain.is_cancelled() {
+        if self.outbound.shutdown.drain.is_cancelled() {
             return Err(self.refused(PlaceError::Stopping).await);
         }
-        let understood = match self.order.understand(self.switchboard) {
+        let understood = match self.order.understand(self.outbound) {
             Ok(understood) => understood,
             Err(error) => return Err(self.refused(error).await),
         };
@@ -103,11 +103,11 @@ impl<'a> Attempt<'a> {
             }
             Ok(Some(call)) => {
                 lock.known();
-                let now = (self.switchboard.clock.now)();
-                let slot = match &self.switchboard.cluster {
+                let now = (self.outbound.clock.now)();
+                let slot = match &self.outbound.cluster {
                     // It takes its place among those of all servers by being opened.
                     Some(_) => None,
-                    None => self.switchboard.safety.pace.take(now).ok(),
+                    None => self.outbound.safety.pace.take(now).ok(),
                 };
                 let opened = self.open(call, understood, slot).await;
                 opened.map(|dialled| Dialled { is_replay: true, ..dialled })
@@ -120,10 +120,10 @@ impl<'a> Attempt<'a> {
     async fn turn(&self, understood: &Understood) -> Result<NumberLock, PlaceError> {
         let key = self.entry.key.as_ref().map(|(name, _)| name);
         let whose = key.unwrap_or(&self.entry.attempt);
-        let lock = self.switchboard.dials.number_locks.lock(understood.number.as_str(), whose);
+        let lock = self.outbound.number_locks.lock(understood.number.as_str(), whose);
         tokio::select! {
             biased;
-            () = self.switchboard.shutdown.drain.cancelled() => Err(PlaceError::Stopping),
+            () = self.outbound.shutdown.drain.cancelled() => Err(PlaceError::Stopping),
             () = self.client.gone.cancelled(), if self.entry.key.is_none() => Err(PlaceError::ClientGone),
             lock = timeout(TURN, lock) => lock.map_err(|_| PlaceError::NumberBusy),
         }
@@ -135,12 +135,12 @@ impl<'a> Attempt<'a> {
             consent: self.order.consent,
             at_any_hour: self.order.ignore_calling_hours,
         };
-        self.switchboard.safety.allow(question, &self.switchboard.config)
+        self.outbound.safety.allow(question, &self.outbound.config)
     }
 
     /// Whether other servers may know that what is forbidden here is not.
     fn others_may_know_better(&self, why: &Forbidden) -> bool {
-        self.switchboard.cluster.is_some()
+        self.outbound.cluster.is_some()
             && match why {
                 Forbidden::Consent | Forbidden::Number(_) | Forbidden::Hours(_) => false,
                 Forbidden::DoNotCall | Forbidden::Spend { .. } => true,
@@ -150,7 +150,7 @@ impl<'a> Attempt<'a> {
     /// What may have changed since the rules were asked first: whether the server stops, whether
     /// somebody still wants the call, and every rule.
     fn still_stands(&self, understood: &Understood) -> Result<(), PlaceError> {
-        if self.switchboard.shutdown.drain.is_cancelled() {
+        if self.outbound.shutdown.drain.is_cancelled() {
             return Err(PlaceError::Stopping);
         }
         if self.entry.key.is_none() && self.client.gone.is_cancelled() {
@@ -161,7 +161,7 @@ impl<'a> Attempt<'a> {
 
     /// The same, with what other servers know.
     async fn stands(&self, understood: &Understood) -> Result<(), PlaceError> {
-        let Calls { safety, cluster, .. } = self.switchboard;
+        let Outbound { safety, cluster, .. } = self.outbound;
         if let Some(cluster) = cluster {
             cluster.consult(safety, &understood.number).await.map_err(|_| PlaceError::Unshared)?;
         }
@@ -182,7 +182,7 @@ impl<'a> Attempt<'a> {
     /// Asks the rules, and takes a place: of this server's, or of those that all servers share.
     async fn permit(&self, understood: &Understood) -> Result<Option<Slot>, PlaceError> {
         self.stands(understood).await?;
-        let Calls { safety, cluster, clock, .. } = self.switchboard;
+        let Outbound { safety, cluster, clock, .. } = self.outbound;
         let Some(cluster) = cluster else {
             return safety.pace.take((clock.now)()).map(Some).map_err(PlaceError::TooMany);
         };
@@ -195,7 +195,7 @@ impl<'a> Attempt<'a> {
         slot: Option<Slot>,
         mut lock: NumberLock,
     ) -> Result<Dialled, PlaceError> {
-        let rest = match &self.switchboard.dials.rest {
+        let rest = match self.outbound.account.rest() {
             Ok(rest) => rest,
             Err(error) => {
                 let error = PlaceError::NoCarrier(error.clone());
@@ -205,7 +205,7 @@ impl<'a> Attempt<'a> {
         };
         // The ledger knows of every call before the network does.
         let entry = Entry { what: What::Dialling, ..self.entry.clone() };
-        if let Err(error) = self.switchboard.safety.ledger.write(entry).await {
+        if let Err(error) = self.outbound.safety.ledger.write(entry).await {
             self.not_placed(&understood).await;
             return Err(self.refused(PlaceError::Ledger(error.to_string())).await);
         }
@@ -219,8 +219,8 @@ impl<'a> Attempt<'a> {
             return Err(self.refused(error).await);
         }
         let create = self.create(&understood);
-        let pending = Pending::of(&self.switchboard.dials, &understood.number);
-        self.began = (self.switchboard.clock.wall)();
+        let pending = Pending::of(self.outbound, &understood.number);
+        self.began = (self.outbound.clock.wall)();
         self.client.is_asked.store(true, Ordering::SeqCst);
         let still = || self.still_stands(&understood).is_ok();
         let created = match rest.create_call_while(&create, &still).await {
@@ -228,7 +228,7 @@ impl<'a> Attempt<'a> {
                 if let Ok(Some(call)) = self.look(LOOKING, &understood, self.began, &lock).await {
                     Ok(call)
                 } else {
-                    lock.doubt((self.switchboard.clock.wall)());
+                    lock.doubt((self.outbound.clock.wall)());
                     Err(CarrierError::Unknown(why))
                 }
             }
@@ -275,11 +275,11 @@ impl<'a> Attempt<'a> {
             direction: Direction::Outbound,
             carrier: "twilio".into(),
         };
-        self.switchboard.dials.keys.give(sid.as_str());
+        self.outbound.idempotency.give(sid.as_str());
         if !self.is_opened(&sid).await {
             let agent = understood.agent;
-            self.switchboard.take_placed(Placed { identity, agent, slot });
-            if let Some(handle) = self.switchboard.find(&sid) {
+            self.outbound.calls.take_placed(Placed { identity, agent, slot });
+            if let Some(handle) = self.outbound.calls.find(&sid) {
                 handle.send(CallMessage::Progress(Progress::Queued)).await;
             }
             self.share_name(&sid, understood.number.as_str()).await;
@@ -289,10 +289,10 @@ impl<'a> Attempt<'a> {
         self.entry.call_sid = Some(sid.to_string());
         self.write().await;
         // A server that is killed right after the answer knows when it starts again who is to speak.
-        self.switchboard.hub.keep(&sid, WRITING).await;
+        self.outbound.history.hub().keep(&sid, WRITING).await;
         if self.entry.key.is_some() {
             // An earlier attempt may be among the orders that became no call.
-            self.switchboard.history.order_was_placed(&self.id());
+            self.outbound.history.order_was_placed(&self.id());
         }
         let status = call.status.as_str();
         let status = if matches!(status, "" | "initiated") { "queued" } else { status }.to_owned();
@@ -328,7 +328,7 @@ impl<'a> Attempt<'a> {
         let Entry { to, from, scenario, agent, by, rule, .. } = self.entry.clone();
         let order = UnplacedOrder {
             id: self.id(),
-            at: (self.switchboard.clock.wall)(),
+            at: (self.outbound.clock.wall)(),
             outcome,
             to,
             from,
@@ -339,7 +339,7 @@ impl<'a> Attempt<'a> {
             rule,
             reason: error.to_string(),
         };
-        self.switchboard.history.keep_order(order).await;
+        self.outbound.history.keep_order(order).await;
         error
     }
 
@@ -358,9 +358,9 @@ impl<'a> Attempt<'a> {
     }
 
     async fn write(&self) {
-        let at = (self.switchboard.clock.wall)();
+        let at = (self.outbound.clock.wall)();
         let entry = Entry { at, ..self.entry.clone() };
         // The thread that writes has said why.
-        let _ = self.switchboard.safety.ledger.write(entry).await;
+        let _ = self.outbound.safety.ledger.write(entry).await;
     }
 }

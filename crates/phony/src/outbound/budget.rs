@@ -5,23 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use phony_call::Budget;
+use tokio_util::sync::CancellationToken;
 
 use crate::calls::Calls;
 use crate::calls::registry::CallMessage;
+use crate::clock::Clock;
 use crate::safety::Safety;
 
 /// How often it is looked at.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Looks after the budget until the server ends.
-pub async fn watch(switchboard: Arc<Calls>) {
-    let kill = switchboard.shutdown.kill.clone();
-    let safety = &switchboard.safety;
+pub async fn watch(calls: Arc<Calls>, safety: Arc<Safety>, clock: Clock, kill: CancellationToken) {
+    let safety = &*safety;
     let mut interval = tokio::time::interval(EVERY);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut told = None;
     while kill.run_until_cancelled(interval.tick()).await.is_some() {
-        let clock = switchboard.clock;
         let (budget, spent) = safety.spend.budget((clock.now)(), (clock.wall)());
         metrics::gauge!("phony_outbound_spent_usd").set(spent);
         if budget != told {
@@ -31,7 +31,7 @@ pub async fn watch(switchboard: Arc<Calls>) {
             told = budget;
         }
         if let Some(budget) = budget {
-            tell(&switchboard, budget).await;
+            tell(&calls, safety, budget).await;
         }
         keep(safety).await;
     }
@@ -52,9 +52,9 @@ async fn keep(safety: &Safety) {
 }
 
 /// A call that knows already takes no notice.
-async fn tell(switchboard: &Calls, budget: Budget) {
-    for call in switchboard.safety.spend.live() {
-        if let Some(handle) = switchboard.find(&call) {
+async fn tell(calls: &Calls, safety: &Safety, budget: Budget) {
+    for call in safety.spend.live() {
+        if let Some(handle) = calls.find(&call) {
             handle.send(CallMessage::Budget(budget)).await;
         }
     }

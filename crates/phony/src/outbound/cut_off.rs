@@ -8,9 +8,9 @@ use phony_call::CallSid;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::Outbound;
 use super::idempotency::last_lines;
 use super::order::order_id;
-use crate::calls::Calls;
 use crate::history::{Outcome, UnplacedOrder};
 use crate::safety::ledger::{self, Entry, What};
 
@@ -38,53 +38,55 @@ struct Line {
     key: Option<(String, String)>,
 }
 
-/// Puts the orders that the last server has left open among those of which it is not known what
-/// came. The ledger says so too, and each is told of once.
-///
-/// One that has become a call leaves them, should the last server not have come to it.
-pub(crate) async fn tell_of_cut_off(switchboard: &Calls) {
-    let Calls { safety, history, config, clock, .. } = switchboard;
-    let lines = last_lines(&config.data_dir.join(ledger::FILE));
-    for order in became_calls(&lines) {
-        history.order_was_placed(&order);
-    }
-    for line in cut_off(&lines) {
-        tracing::warn!(
-            attempt = line.attempt,
-            "an order was cut off by the end of the server: it is not known whether Twilio has \
-             placed the call"
-        );
-        let Line { at, attempt, to, from, scenario, agent, by, key, .. } = line;
-        let named = key.as_ref().map(|(name, body)| (name.as_str(), body.as_str()));
-        let entry = Entry {
-            attempt: attempt.clone(),
-            to: to.clone(),
-            from: from.clone(),
-            scenario: scenario.clone(),
-            agent: agent.clone(),
-            rule: Some(RULE.to_owned()),
-            outcome: Some(Outcome::Unknown.as_str()),
-            reason: Some(REASON.to_owned()),
-            key: key.clone(),
-            ..Entry::new((clock.wall)(), What::Failed, &by)
-        };
-        // Before the ledger: who is killed in between does it again, and nothing is there twice.
-        let order = UnplacedOrder {
-            id: order_id(named, &attempt),
-            at,
-            outcome: Outcome::Unknown,
-            to,
-            from,
-            scenario,
-            agent,
-            by,
-            who: None,
-            rule: Some(RULE.to_owned()),
-            reason: REASON.to_owned(),
-        };
-        history.keep_order(order).await;
-        // The thread that writes has said why.
-        let _ = safety.ledger.write(entry).await;
+impl Outbound {
+    /// Puts the orders that the last server has left open among those of which it is not known what
+    /// came. The ledger says so too, and each is told of once.
+    ///
+    /// One that has become a call leaves them, should the last server not have come to it.
+    pub(crate) async fn tell_of_cut_off(&self) {
+        let Self { safety, history, config, clock, .. } = self;
+        let lines = last_lines(&config.data_dir.join(ledger::FILE));
+        for order in became_calls(&lines) {
+            history.order_was_placed(&order);
+        }
+        for line in cut_off(&lines) {
+            tracing::warn!(
+                attempt = line.attempt,
+                "an order was cut off by the end of the server: it is not known whether Twilio has \
+                 placed the call"
+            );
+            let Line { at, attempt, to, from, scenario, agent, by, key, .. } = line;
+            let named = key.as_ref().map(|(name, body)| (name.as_str(), body.as_str()));
+            let entry = Entry {
+                attempt: attempt.clone(),
+                to: to.clone(),
+                from: from.clone(),
+                scenario: scenario.clone(),
+                agent: agent.clone(),
+                rule: Some(RULE.to_owned()),
+                outcome: Some(Outcome::Unknown.as_str()),
+                reason: Some(REASON.to_owned()),
+                key: key.clone(),
+                ..Entry::new((clock.wall)(), What::Failed, &by)
+            };
+            // Before the ledger: who is killed in between does it again, and nothing is there twice.
+            let order = UnplacedOrder {
+                id: order_id(named, &attempt),
+                at,
+                outcome: Outcome::Unknown,
+                to,
+                from,
+                scenario,
+                agent,
+                by,
+                who: None,
+                rule: Some(RULE.to_owned()),
+                reason: REASON.to_owned(),
+            };
+            history.keep_order(order).await;
+            // The thread that writes has said why.
+            let _ = safety.ledger.write(entry).await;
+        }
     }
 }
 

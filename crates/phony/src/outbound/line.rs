@@ -21,10 +21,10 @@ const SKEW: Duration = Duration::from_secs(5);
 
 impl Attempt<'_> {
     pub(super) fn create(&self, understood: &Understood) -> CreateCall {
-        let switchboard = self.switchboard;
-        let authority = switchboard.authority();
+        let outbound = self.outbound;
+        let authority = &outbound.authority;
         let url = |path: &str| format!("https://{authority}{path}");
-        let config = &switchboard.config;
+        let config = &outbound.config;
         let longest = understood.agent.limits.within(&config.policy).max_call + GRACE;
         let detect = understood.detect_machine.then(|| {
             let waits = understood.agent.call.voicemail.is_some();
@@ -75,7 +75,7 @@ impl Attempt<'_> {
         since: Timestamp,
         lock: &NumberLock,
     ) -> Result<Option<Call>, PlaceError> {
-        let Ok(rest) = &self.switchboard.dials.rest else { return Ok(None) };
+        let Ok(rest) = self.outbound.account.rest() else { return Ok(None) };
         let since = since.checked_sub(SKEW).unwrap_or(since);
         let (to, from) = (understood.number.as_str(), understood.from.as_str());
         for look in 0..LOOKS {

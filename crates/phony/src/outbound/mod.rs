@@ -2,7 +2,7 @@
 //!
 //! The call is bound to its scenario by the carrier's name for it, in this process and, where
 //! there are several, in what they share; nothing in a URL says more than where this server is. A
-//! webhook may come before the carrier's own answer does: it [waits](Dials::settled) for the call
+//! webhook may come before the carrier's own answer does: it [waits](Outbound::settled) for the call
 //! to be opened, here or on another node.
 
 mod attempt;
@@ -20,25 +20,32 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use phony_call::{CallSid, NotHungUp, PhoneNumber};
+use phony_call::{CallSid, PhoneNumber};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use self::error::PlaceError;
 pub use self::order::Order;
 
 use self::attempt::Attempt;
-pub(crate) use self::cut_off::tell_of_cut_off;
 use self::idempotency::{Keys, Known};
 use self::number_locks::NumberLocks;
 pub(crate) use self::shared::Started;
+use crate::agents::Agents;
 use crate::calls::Calls;
 use crate::calls::registry::CallMessage;
-use crate::carriers::twilio::rest::{CarrierError, NoClient, PATIENCE, RestClient};
+use crate::carriers::twilio::account::Account;
+use crate::carriers::twilio::rest::{CarrierError, PATIENCE};
+use crate::clock::Clock;
+use crate::cluster::Cluster;
 use crate::cluster::dialling::Carried;
+use crate::config::Config;
+use crate::history::History;
 use crate::limits;
 use crate::numbers;
+use crate::runtime::shutdown::Shutdown;
+use crate::safety::Safety;
 use crate::safety::ledger::digest;
 
 /// How long a webhook waits for the call it is about.
@@ -62,15 +69,21 @@ const _: () = assert!(
 /// The state of a call that was deleted, by a supervisor or for its age.
 const DELETED: &str = "deleted";
 
-/// How often, and how long apart, it is asked to end a call that is over here.
-const HANG_UP_TRIES: u32 = 20;
-const BETWEEN_HANG_UPS: Duration = Duration::from_secs(3);
-
-/// Calls that are being placed, and the keys of those that were.
+/// Places calls.
 #[derive(Debug)]
-pub struct Dials {
-    rest: Result<RestClient, NoClient>,
-    keys: Keys,
+pub struct Outbound {
+    config: Arc<Config>,
+    /// The host, and the port if it needs one, of every URL given to the carrier.
+    authority: String,
+    clock: Clock,
+    shutdown: Shutdown,
+    agents: Arc<Agents>,
+    history: History,
+    safety: Arc<Safety>,
+    cluster: Option<Arc<Cluster>>,
+    calls: Arc<Calls>,
+    account: Arc<Account>,
+    idempotency: Keys,
     number_locks: NumberLocks,
     /// How many calls to a number the carrier has been asked for and has not named yet.
     pending: Mutex<HashMap<String, u32>>,
@@ -95,30 +108,74 @@ impl Dialled {
     }
 }
 
-impl Dials {
-    /// For the account of the configuration.
+/// What calls are placed with.
+#[derive(Debug)]
+pub struct OutboundParts {
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// The host, and the port if it needs one, of every URL given to the carrier.
+    pub authority: String,
+    /// What time it is.
+    pub clock: Clock,
+    /// The stages of the server's end.
+    pub shutdown: Shutdown,
+    /// Who can call.
+    pub agents: Arc<Agents>,
+    /// What is known of calls.
+    pub history: History,
+    /// The rules.
+    pub safety: Arc<Safety>,
+    /// The other nodes, if there are any.
+    pub cluster: Option<Arc<Cluster>>,
+    /// Where calls go that were placed.
+    pub calls: Arc<Calls>,
+    /// The account at the carrier.
+    pub account: Arc<Account>,
+}
+
+impl Outbound {
+    /// Places calls, and remembers from the ledger of the data folder which keys were used.
     #[must_use]
-    pub fn new(config: &crate::config::Config) -> Self {
-        let rest = RestClient::new(&config.twilio);
-        let (settled, _) = watch::channel(0);
-        let (keys, number_locks) = (Keys::default(), NumberLocks::default());
-        Self { rest, keys, number_locks, pending: Mutex::default(), settled }
+    pub fn new(parts: OutboundParts) -> Self {
+        let idempotency = Keys::of(&parts.config.data_dir);
+        Self::with_keys(parts, idempotency)
     }
 
-    /// With what the ledger of the data folder knows of earlier calls.
+    /// Places calls without a memory of earlier ones.
     #[must_use]
-    pub fn remember(mut self, config: &crate::config::Config) -> Self {
-        self.keys = Keys::of(&config.data_dir);
-        self
+    pub fn without_memory(parts: OutboundParts) -> Self {
+        Self::with_keys(parts, Keys::default())
+    }
+
+    fn with_keys(parts: OutboundParts, idempotency: Keys) -> Self {
+        let OutboundParts { config, authority, clock, shutdown, agents, .. } = parts;
+        let OutboundParts { history, safety, cluster, calls, account, .. } = parts;
+        let (settled, _) = watch::channel(0);
+        Self {
+            config,
+            authority,
+            clock,
+            shutdown,
+            agents,
+            history,
+            safety,
+            cluster,
+            calls,
+            account,
+            idempotency,
+            number_locks: NumberLocks::default(),
+            pending: Mutex::default(),
+            settled,
+        }
     }
 
     /// The orders under keys of which calls came here.
     pub(crate) fn carried_out(&self) -> Vec<Carried> {
-        self.keys.carried_out()
+        self.idempotency.carried_out()
     }
 
     /// Waits until no call to this number is without a name, but not for ever.
-    pub async fn settled(&self, to: &str) {
+    async fn settled(&self, to: &str) {
         let mut changes = self.settled.subscribe();
         let named = async {
             while self.lock().contains_key(to) {
@@ -132,45 +189,6 @@ impl Dials {
         }
     }
 
-    /// Asks the carrier once to end a call that has no line of ours to be ended on. One that is over
-    /// already has been ended.
-    pub async fn hang_up(&self, call: &CallSid) -> Result<(), NotHungUp> {
-        let rest = self.rest.as_ref().map_err(|error| NotHungUp {
-            code: None,
-            message: error.to_string(),
-            unknown: false,
-        })?;
-        let failed = match timeout(limits::HANG_UP, rest.end_call(call)).await {
-            Ok(Ok(_)) => return Ok(()),
-            Ok(Err(failure)) => NotHungUp {
-                code: failure.code(),
-                message: failure.to_string(),
-                unknown: matches!(failure, CarrierError::Unknown(_)),
-            },
-            Err(_) => {
-                let message = "Twilio has not answered in time".to_owned();
-                NotHungUp { code: None, message, unknown: true }
-            }
-        };
-        tracing::warn!(callSid = %call, why = failed.message, "the carrier has not ended a call");
-        metrics::counter!("phony_hang_ups_failed_total").increment(1);
-        Err(failed)
-    }
-
-    /// The same, again and again, for a call that is over here: nobody else would ask.
-    pub async fn hang_up_behind(&self, call: &CallSid) {
-        if self.rest.is_err() {
-            return;
-        }
-        for _ in 0..HANG_UP_TRIES {
-            if self.hang_up(call).await.is_ok() {
-                return;
-            }
-            sleep(BETWEEN_HANG_UPS).await;
-        }
-        tracing::error!(callSid = %call, "a call that is over here may go on at the carrier");
-    }
-
     fn lock(&self) -> MutexGuard<'_, HashMap<String, u32>> {
         self.pending.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -178,21 +196,21 @@ impl Dials {
 
 /// A call that has no name yet.
 struct Pending<'a> {
-    dials: &'a Dials,
+    outbound: &'a Outbound,
     to: String,
 }
 
 impl<'a> Pending<'a> {
-    fn of(dials: &'a Dials, to: &PhoneNumber) -> Self {
+    fn of(outbound: &'a Outbound, to: &PhoneNumber) -> Self {
         let to = to.to_string();
-        *dials.lock().entry(to.clone()).or_default() += 1;
-        Self { dials, to }
+        *outbound.lock().entry(to.clone()).or_default() += 1;
+        Self { outbound, to }
     }
 }
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
-        let mut pending = self.dials.lock();
+        let mut pending = self.outbound.lock();
         if let Some(count) = pending.get_mut(&self.to) {
             *count -= 1;
             if *count == 0 {
@@ -200,7 +218,7 @@ impl Drop for Pending<'_> {
             }
         }
         drop(pending);
-        self.dials.settled.send_modify(|changes| *changes += 1);
+        self.outbound.settled.send_modify(|changes| *changes += 1);
     }
 }
 
@@ -211,38 +229,6 @@ pub struct Orderer {
     pub by: String,
     /// The name, if it is known.
     pub who: Option<String>,
-}
-
-/// Places a call, or refuses it; either way the ledger says so. `key` makes a repeat of the same
-/// order return the first call.
-///
-/// An order that waits for its turn is withdrawn with whoever gave it, if nobody could hear of the
-/// call: one under a key is carried out, for a repeat hears of it. Once the carrier was asked, the
-/// order is carried out to its end.
-pub async fn place(
-    switchboard: &Arc<Calls>,
-    order: Order,
-    orderer: Orderer,
-    key: Option<&str>,
-) -> Result<Dialled, PlaceError> {
-    let key = key.map(str::to_owned);
-    let client = Client::default();
-    // Dropped with this future when the client goes away.
-    let _present = client.gone.clone().drop_guard();
-    let is_asked = Arc::clone(&client.is_asked);
-    let work = {
-        let switchboard = Arc::clone(switchboard);
-        async move {
-            numbers::unfolded().await;
-            match key {
-                None => Attempt::new(&switchboard, order, orderer, None, client).run(None).await,
-                Some(key) => carry_out(&switchboard, order, orderer, &key, client).await,
-            }
-        }
-    };
-    let work = switchboard.tasks.spawn(work);
-    let work = async { work.await.unwrap_or_else(|_| Err(PlaceError::Panicked)) };
-    answered(work, &is_asked).await
 }
 
 /// What came of an order, or that it is not known yet: it is carried out all the same.
@@ -269,67 +255,99 @@ struct Client {
     is_asked: Arc<AtomicBool>,
 }
 
-/// Carries out an order under a key, if that has not been done.
-async fn carry_out(
-    switchboard: &Calls,
-    order: Order,
-    orderer: Orderer,
-    key: &str,
-    client: Client,
-) -> Result<Dialled, PlaceError> {
-    let (name, body) = (digest(key.as_bytes()), order.digest());
-    let attempt =
-        Attempt::new(switchboard, order, orderer, Some((name.clone(), body.clone())), client);
-    let held = tokio::select! {
-        biased;
-        held = timeout(FIRST_ORDER, switchboard.dials.keys.hold(&name)) => {
-            held.map_err(|_| PlaceError::InProgress)
-        }
-        () = switchboard.shutdown.drain.cancelled() => Err(PlaceError::Stopping),
-    };
-    let mut held = match held {
-        Ok(held) => held,
-        Err(error) => return Err(attempt.refused_as_repeat(error).await),
-    };
-    let mut since = match held.known(&body) {
-        Known::New => None,
-        Known::Done(dialled) => return switchboard.replay(dialled).await,
-        Known::Uncertain(since) => Some(since),
-        Known::Other => return Err(attempt.refused(PlaceError::OtherOrder).await),
-    };
-    let shared = match attempt.hold_shared_key().await {
-        Err(error) => return Err(attempt.refused_as_repeat(error).await),
-        Ok(None) => None,
-        Ok(Some(Known::Done(dialled))) => {
-            held.done(body, dialled.clone());
-            return switchboard.replay(dialled).await;
-        }
-        Ok(Some(Known::Other)) => return Err(attempt.refused(PlaceError::OtherOrder).await),
-        Ok(Some(Known::New)) => Some(attempt.shared_key()),
-        Ok(Some(Known::Uncertain(at))) => {
-            since = Some(since.map_or(at, |since| since.min(at)));
-            Some(attempt.shared_key())
-        }
-    };
-    let began = attempt.began;
-    let done = attempt.run(since).await;
-    match &done {
-        Ok(dialled) => held.done(body, dialled.clone()),
-        Err(error) if error.is_uncertain() => held.uncertain(body, since.unwrap_or(began)),
-        Err(_) => {}
+impl Outbound {
+    /// Places a call, or refuses it; either way the ledger says so. `key` makes a repeat of the same
+    /// order return the first call.
+    ///
+    /// An order that waits for its turn is withdrawn with whoever gave it, if nobody could hear of the
+    /// call: one under a key is carried out, for a repeat hears of it. Once the carrier was asked, the
+    /// order is carried out to its end.
+    pub async fn place(
+        self: &Arc<Self>,
+        order: Order,
+        orderer: Orderer,
+        key: Option<&str>,
+    ) -> Result<Dialled, PlaceError> {
+        let key = key.map(str::to_owned);
+        let client = Client::default();
+        // Dropped with this future when the client goes away.
+        let _present = client.gone.clone().drop_guard();
+        let is_asked = Arc::clone(&client.is_asked);
+        let work = {
+            let this = Arc::clone(self);
+            async move {
+                numbers::unfolded().await;
+                match key {
+                    None => Attempt::new(&this, order, orderer, None, client).run(None).await,
+                    Some(key) => this.carry_out(order, orderer, &key, client).await,
+                }
+            }
+        };
+        let work = self.calls.spawn(work);
+        let work = async { work.await.unwrap_or_else(|_| Err(PlaceError::Panicked)) };
+        answered(work, &is_asked).await
     }
-    if let Some(shared) = shared {
-        // Who found nothing the second time does not know more than after the first.
-        shared.settle(&done, since.is_some()).await;
-    }
-    done
-}
 
-impl Calls {
+    /// Carries out an order under a key, if that has not been done.
+    async fn carry_out(
+        &self,
+        order: Order,
+        orderer: Orderer,
+        key: &str,
+        client: Client,
+    ) -> Result<Dialled, PlaceError> {
+        let (name, body) = (digest(key.as_bytes()), order.digest());
+        let attempt =
+            Attempt::new(self, order, orderer, Some((name.clone(), body.clone())), client);
+        let held = tokio::select! {
+            biased;
+            held = timeout(FIRST_ORDER, self.idempotency.hold(&name)) => {
+                held.map_err(|_| PlaceError::InProgress)
+            }
+            () = self.shutdown.drain.cancelled() => Err(PlaceError::Stopping),
+        };
+        let mut held = match held {
+            Ok(held) => held,
+            Err(error) => return Err(attempt.refused_as_repeat(error).await),
+        };
+        let mut since = match held.known(&body) {
+            Known::New => None,
+            Known::Done(dialled) => return self.replay(dialled).await,
+            Known::Uncertain(since) => Some(since),
+            Known::Other => return Err(attempt.refused(PlaceError::OtherOrder).await),
+        };
+        let shared = match attempt.hold_shared_key().await {
+            Err(error) => return Err(attempt.refused_as_repeat(error).await),
+            Ok(None) => None,
+            Ok(Some(Known::Done(dialled))) => {
+                held.done(body, dialled.clone());
+                return self.replay(dialled).await;
+            }
+            Ok(Some(Known::Other)) => return Err(attempt.refused(PlaceError::OtherOrder).await),
+            Ok(Some(Known::New)) => Some(attempt.shared_key()),
+            Ok(Some(Known::Uncertain(at))) => {
+                since = Some(since.map_or(at, |since| since.min(at)));
+                Some(attempt.shared_key())
+            }
+        };
+        let began = attempt.began;
+        let done = attempt.run(since).await;
+        match &done {
+            Ok(dialled) => held.done(body, dialled.clone()),
+            Err(error) if error.is_uncertain() => held.uncertain(body, since.unwrap_or(began)),
+            Err(_) => {}
+        }
+        if let Some(shared) = shared {
+            // Who found nothing the second time does not know more than after the first.
+            shared.settle(&done, since.is_some()).await;
+        }
+        done
+    }
+
     /// A call that was placed by an earlier order under the same key, as it stands now.
     async fn replay(&self, dialled: Dialled) -> Result<Dialled, PlaceError> {
         let Dialled { call, status: at_first, .. } = dialled;
-        let handle = self.find(&call);
+        let handle = self.calls.find(&call);
         if let Some(handle) = &handle {
             // Once it answers it has begun, and its record with it.
             handle.ask(CallMessage::Snapshot).await;
@@ -353,7 +371,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_waits_too_long_is_told_whether_the_carrier_was_asked() {
         let work = || async {
-            sleep(limits::REQUEST).await;
+            tokio::time::sleep(limits::REQUEST).await;
             Err(PlaceError::Stopping)
         };
         let asked = answered(work(), &AtomicBool::new(true)).await.unwrap_err();

@@ -7,9 +7,8 @@ use std::time::Duration;
 use phony_call::{CallSid, Country, PhoneNumber, Unreadable};
 use serde::{Deserialize, Serialize};
 
-use super::PlaceError;
+use super::{Outbound, PlaceError};
 use crate::agents::{Agent, BadVariables, calling};
-use crate::calls::Calls;
 use crate::history::UnplacedOrder;
 use crate::safety::ledger::digest;
 
@@ -60,9 +59,9 @@ impl Order {
     }
 
     /// Reads the order; what cannot be read, or is never dialled, is refused.
-    pub(super) fn understand(&self, switchboard: &Calls) -> Result<Understood, PlaceError> {
+    pub(super) fn understand(&self, outbound: &Outbound) -> Result<Understood, PlaceError> {
         let Self { to, from, scenario, agent, variables, .. } = self;
-        let (config, agents) = (&switchboard.config, &switchboard.agents);
+        let (config, agents) = (&outbound.config, &outbound.agents);
         let home = config.twilio.phone_number.as_ref().and_then(Country::of);
         let home = home.or_else(|| config.dialing.countries().iter().next());
         let number = PhoneNumber::typed(to, home).map_err(|why| match why {

@@ -10,10 +10,10 @@ use phony_wire::twilio::rest::Call;
 use super::attempt::Attempt;
 use super::idempotency::Known;
 use super::order::Understood;
-use super::{Dialled, Order, PlaceError};
+use super::{Dialled, Order, Outbound, PlaceError};
 use crate::agents::Agent;
+use crate::calls::Placed;
 use crate::calls::registry::CallMessage;
-use crate::calls::{Calls, Placed};
 use crate::cluster::Cluster;
 use crate::cluster::dialling::{Came, NoPlace, SharedKey, Whose};
 use crate::numbers;
@@ -44,8 +44,7 @@ impl Shared {
 impl Attempt<'_> {
     /// Takes the key for all nodes; `None` if there are no others.
     pub(super) async fn hold_shared_key(&self) -> Result<Option<Known>, PlaceError> {
-        let (Some(cluster), Some((name, body))) = (&self.switchboard.cluster, &self.entry.key)
-        else {
+        let (Some(cluster), Some((name, body))) = (&self.outbound.cluster, &self.entry.key) else {
             return Ok(None);
         };
         let held = cluster.hold_key(name, body, &self.entry.attempt).await;
@@ -64,14 +63,13 @@ impl Attempt<'_> {
     ///
     /// If none was.
     pub(super) fn shared_key(&self) -> Shared {
-        let cluster =
-            self.switchboard.cluster.clone().expect("a shared key has servers to share it");
+        let cluster = self.outbound.cluster.clone().expect("a shared key has servers to share it");
         let (name, _) = self.entry.key.clone().expect("a key that was taken has a name");
         Shared { cluster, name, attempt: self.entry.attempt.clone() }
     }
 
     pub(super) async fn take_shared_place(&self, cluster: &Cluster) -> Result<(), PlaceError> {
-        let dialing = &self.switchboard.config.dialing;
+        let dialing = &self.outbound.config.dialing;
         let (most, rate) = (dialing.concurrent, dialing.rate);
         let taken = cluster.take_place(&self.entry.attempt, most, rate).await;
         taken.map_err(|_| PlaceError::Unshared)?.map_err(|why| {
@@ -84,7 +82,7 @@ impl Attempt<'_> {
 
     /// Lets every node know on which errand the call goes, before the carrier can ask any of them.
     pub(super) async fn share_errand(&self, understood: &Understood) -> Result<(), PlaceError> {
-        let Some(cluster) = &self.switchboard.cluster else { return Ok(()) };
+        let Some(cluster) = &self.outbound.cluster else { return Ok(()) };
         let to = understood.number.as_str();
         let shared = cluster.dialling(to, &self.entry.attempt, self.key(), &self.order).await;
         shared.map_err(|_| PlaceError::Unshared)
@@ -93,28 +91,28 @@ impl Attempt<'_> {
     /// Binds the errand to the carrier's name for the call, for every node, and waits, but not for
     /// long, until every node can find the call: whoever placed it may ask any of them.
     pub(super) async fn share_name(&self, call: &CallSid, to: &str) {
-        let Some(cluster) = &self.switchboard.cluster else { return };
+        let Some(cluster) = &self.outbound.cluster else { return };
         let attempt = (to, self.entry.attempt.as_str());
         if let Err(error) = cluster.named(call, attempt, self.key(), &self.order).await {
             tracing::warn!(callSid = %call, %error, "other servers do not know a call's errand");
         }
-        if let Some(handle) = self.switchboard.find(call) {
+        if let Some(handle) = self.outbound.calls.find(call) {
             // Once it answers it has begun, and its record with it.
             handle.ask(CallMessage::Snapshot).await;
         }
-        if !self.switchboard.hub.settled(call, WRITING).await {
+        if !self.outbound.history.hub().settled(call, WRITING).await {
             tracing::warn!(callSid = %call, "other servers do not know a call yet");
         }
     }
 
     pub(super) async fn not_placed(&self, understood: &Understood) {
-        if let Some(cluster) = &self.switchboard.cluster {
+        if let Some(cluster) = &self.outbound.cluster {
             cluster.not_placed(understood.number.as_str(), &self.entry.attempt).await;
         }
     }
 
     pub(super) async fn perhaps_placed(&self, understood: &Understood) {
-        if let Some(cluster) = &self.switchboard.cluster {
+        if let Some(cluster) = &self.outbound.cluster {
             let to = understood.number.as_str();
             cluster.perhaps_placed(to, &self.entry.attempt, self.key(), &self.order).await;
         }
@@ -123,8 +121,8 @@ impl Attempt<'_> {
     /// Whether a call at the carrier's was placed on another order.
     pub(super) async fn is_of_another(&self, call: &Call) -> Result<bool, PlaceError> {
         let Ok(sid) = CallSid::parse(&call.sid) else { return Ok(true) };
-        let is_given = self.switchboard.dials.keys.is_given(sid.as_str());
-        match &self.switchboard.cluster {
+        let is_given = self.outbound.idempotency.is_given(sid.as_str());
+        match &self.outbound.cluster {
             None => Ok(is_given),
             Some(cluster) => {
                 let others = cluster.is_of_another(&sid, self.key(), is_given).await;
@@ -135,8 +133,8 @@ impl Attempt<'_> {
 
     /// Whether a call was opened by its webhook already, here or on the node that it reached.
     pub(super) async fn is_opened(&self, call: &CallSid) -> bool {
-        let Calls { hub, cluster, .. } = self.switchboard;
-        if self.switchboard.find(call).is_some() || hub.line(call).is_some() {
+        let Outbound { history, cluster, .. } = self.outbound;
+        if self.outbound.calls.find(call).is_some() || history.hub().line(call).is_some() {
             return true;
         }
         let Some(cluster) = cluster else { return false };
@@ -162,18 +160,18 @@ pub(crate) enum Started {
     Unreachable,
 }
 
-impl Calls {
+impl Outbound {
     /// Finds a call of ours by the carrier's name for it, wherever it was placed; one whose node
     /// has not lived to open it is opened here.
     pub(crate) async fn find_placed(&self, call: &CallSid, to: &str) -> Started {
-        self.dials.settled(to).await;
-        if self.find(call).is_some() {
+        self.settled(to).await;
+        if self.calls.find(call).is_some() {
             return Started::Here;
         }
         let Some(cluster) = &self.cluster else { return Started::Unknown };
         match cluster.whose::<Order>(call, to).await {
             Err(_) => Started::Unreachable,
-            Ok(_) if self.find(call).is_some() => Started::Here,
+            Ok(_) if self.calls.find(call).is_some() => Started::Here,
             Ok(Whose::Nobody) => Started::Unknown,
             Ok(Whose::Known) if self.has_ended(call).await => Started::Over,
             Ok(Whose::Known) => match self.start_of(call).await {
@@ -213,8 +211,8 @@ impl Calls {
             direction: Direction::Outbound,
             carrier: "twilio".into(),
         };
-        self.take_placed(Placed { identity, agent, slot: None });
-        if let Some(handle) = self.find(call) {
+        self.calls.take_placed(Placed { identity, agent, slot: None });
+        if let Some(handle) = self.calls.find(call) {
             handle.send(CallMessage::Progress(Progress::Queued)).await;
         }
     }

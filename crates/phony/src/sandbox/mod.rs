@@ -160,7 +160,7 @@ impl Sandbox {
             .map_err(|source| StageError::StandIn { which: "Twilio", source })?;
         config.twilio.api_base_url = url(&network.base_url());
         let server = serve(config).await?;
-        let public = server.switchboard.authority();
+        let public = server.app.authority();
         let to = format!("http://127.0.0.1:{}", server.addr.port());
         network.override_host(&public, to);
         let all = numbers.iter().map(|(number, _)| number.as_str());
@@ -182,7 +182,7 @@ impl Sandbox {
     /// Views every call from now on.
     #[must_use]
     pub fn view(&self) -> View {
-        self.server.switchboard.hub.view_all()
+        self.server.app.history.hub().view_all()
     }
 
     /// Rings the default agent and waits until the call is over, at most so long by the clock.

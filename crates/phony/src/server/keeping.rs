@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::StartError;
-use crate::calls::Calls;
+use crate::app::App;
 use crate::config::Config;
 use crate::history::{History, Writer, close_abandoned};
 use crate::store::{CallLine, Sqlite, Store, sqlite};
@@ -51,25 +51,25 @@ impl Keeping {
     }
 
     /// Begins to write, to forget what is too old, and to close what nobody takes up again.
-    pub(super) fn start(self, switchboard: &Arc<Calls>, tasks: &TaskTracker) -> Kept {
+    pub(super) fn start(self, app: &Arc<App>, tasks: &TaskTracker) -> Kept {
         let Self { store, writer } = self;
-        let (stop, kill) = (CancellationToken::new(), switchboard.shutdown.kill.clone());
+        let (stop, kill) = (CancellationToken::new(), app.shutdown.kill.clone());
         let writer = tasks.spawn(writer.run(stop.clone()));
-        let lost = fall_silent(Arc::clone(switchboard));
+        let lost = fall_silent(Arc::clone(app));
         let guard = kill.clone();
         tasks.spawn(async move { guard.run_until_cancelled(lost).await });
-        if let Some(cluster) = &switchboard.cluster {
-            tasks.spawn(Arc::clone(cluster).run(switchboard.clone(), kill.clone()));
+        if let Some(cluster) = &app.cluster {
+            tasks.spawn(Arc::clone(cluster).run(app.clone(), kill.clone()));
         }
-        let retention = retain(Arc::clone(&store), Arc::clone(switchboard));
+        let retention = retain(Arc::clone(&store), Arc::clone(app));
         let guard = kill.clone();
         tasks.spawn(async move { guard.run_until_cancelled(retention).await });
         let tidying = tidy(Arc::clone(&store));
         let guard = kill.clone();
         tasks.spawn(async move { guard.run_until_cancelled(tidying).await });
         // What others have open is theirs.
-        if switchboard.cluster.is_none() {
-            let abandoned = close_left_open(store, Arc::clone(switchboard));
+        if app.cluster.is_none() {
+            let abandoned = close_left_open(store, Arc::clone(app));
             tasks.spawn(async move { kill.run_until_cancelled(abandoned).await });
         }
         Kept { stop, writer }
@@ -87,19 +87,19 @@ impl Kept {
 }
 
 /// Ends the calls here that turn out to have another owner.
-async fn fall_silent(switchboard: Arc<Calls>) {
-    let mut lost = switchboard.hub.lost();
+async fn fall_silent(app: Arc<App>) {
+    let mut lost = app.history.hub().lost();
     while let Some(call) = lost.recv().await {
-        switchboard.registry.lose(&call);
+        app.calls.lose(&call);
     }
 }
 
-async fn retain(store: Arc<dyn Store>, switchboard: Arc<Calls>) {
-    let retention = switchboard.config.retention;
+async fn retain(store: Arc<dyn Store>, app: Arc<App>) {
+    let retention = app.config.retention;
     let mut interval = interval(RETENTION);
     while retention != crate::config::Retention::default() {
         interval.tick().await;
-        match store.retain(&retention, (switchboard.clock.wall)()).await {
+        match store.retain(&retention, (app.clock.wall)()).await {
             Ok(0) => {}
             Ok(calls) => tracing::info!(calls, "old calls were deleted"),
             Err(error) => tracing::warn!(error = error.chain(), "old calls are not deleted"),
@@ -121,7 +121,7 @@ async fn tidy(store: Arc<dyn Store>) {
 
 /// Goes on with the calls that a process left open when it died and that need no line, and closes the
 /// others once they had time to come back.
-async fn close_left_open(store: Arc<dyn Store>, switchboard: Arc<Calls>) {
+async fn close_left_open(store: Arc<dyn Store>, app: Arc<App>) {
     let left = match store.open().await {
         Ok(left) => left,
         Err(error) => {
@@ -134,14 +134,12 @@ async fn close_left_open(store: Arc<dyn Store>, switchboard: Arc<Calls>) {
     tracing::info!(calls = left.len(), "calls were left open; they may be taken up again");
     let mut waiting = Vec::new();
     for line in left {
-        if !goes_on(&*store, &switchboard, &line.sid).await
-            || switchboard.resume(&line.sid).await.is_none()
-        {
+        if !goes_on(&*store, &app, &line.sid).await || app.calls.resume(&line.sid).await.is_none() {
             waiting.push(line);
         }
     }
-    sleep(switchboard.config.policy.reconnect).await;
-    let gone = |line: &CallLine| switchboard.registry.find(&line.sid).is_none();
+    sleep(app.config.policy.reconnect).await;
+    let gone = |line: &CallLine| app.calls.find(&line.sid).is_none();
     for line in waiting.into_iter().filter(gone) {
         match close_abandoned(&*store, &line).await {
             Ok(true) => tracing::info!(callSid = %line.sid, "the call did not come back"),
@@ -152,7 +150,7 @@ async fn close_left_open(store: Arc<dyn Store>, switchboard: Arc<Calls>) {
 }
 
 /// Whether a call goes on unasked that was left open.
-async fn goes_on(store: &dyn Store, switchboard: &Calls, call: &CallSid) -> bool {
+async fn goes_on(store: &dyn Store, app: &App, call: &CallSid) -> bool {
     let events = match store.events(call, 0).await {
         Ok(events) => events.unwrap_or_default(),
         Err(error) => {
@@ -162,10 +160,10 @@ async fn goes_on(store: &dyn Store, switchboard: &Calls, call: &CallSid) -> bool
     };
     let events: Vec<Event> =
         events.iter().filter_map(|event| serde_json::from_str(event).ok()).collect();
-    let Some(policy) = events.first().and_then(|start| switchboard.policy_of_start(start)) else {
+    let Some(policy) = events.first().and_then(|start| app.calls.policy_of_start(start)) else {
         return false;
     };
-    match Call::left_behind(&policy, &events, (switchboard.clock.wall)()) {
+    match Call::left_behind(&policy, &events, (app.clock.wall)()) {
         LeftBehind::GoesOn => true,
         LeftBehind::Waits => false,
     }

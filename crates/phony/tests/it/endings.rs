@@ -97,7 +97,7 @@ async fn a_call_that_cannot_be_ended_at_the_carrier_ends_when_that_asks() {
     house.ring("CA1").await;
     let (status, answer) = end(&house, "CA1").await;
     assert_eq!((status, answer["error"]["code"].as_str()), (502, Some("TWILIO_ERROR")));
-    assert_eq!(house.running.switchboard.registry.count(), 1, "it is not over");
+    assert_eq!(house.running.app.calls.count(), 1, "it is not over");
     let form = [
         ("CallSid", "CA1"),
         ("From", CALLER),

@@ -35,7 +35,7 @@ async fn a_line_that_takes_no_words_is_let_go() {
     let call = CallSid::parse("CA1").unwrap();
     let (port, end) = ports::carrier();
     end.events.send(FromCarrier::Connected).await.unwrap();
-    let handle = house.running.switchboard.find(&call).unwrap();
+    let handle = house.running.app.calls.find(&call).unwrap();
     assert!(handle.send(CallMessage::Attach(port)).await);
     let press = async || {
         let order = json!({ "callSid": "CA1", "digit": "1" });
@@ -73,7 +73,7 @@ async fn a_killed_server_leaves_no_call_without_an_end() {
     house.ring("CA1").await;
     let model = house.model().await;
     house.running.kill();
-    let hub = std::sync::Arc::clone(&house.running.switchboard.hub);
+    let hub = std::sync::Arc::clone(house.running.app.history.hub());
     soon(house.running.join()).await;
     let events = hub.events(&CallSid::parse("CA1").unwrap(), 0).unwrap();
     let last: serde_json::Value = serde_json::from_str(events.last().unwrap()).unwrap();

@@ -127,7 +127,7 @@ impl House {
 
     /// Waits until the end of a call is in the store.
     pub(crate) async fn until_kept(&self, call: &str) {
-        let store = self.running.switchboard.history.store().unwrap();
+        let store = self.running.app.history.store().unwrap();
         let call = CallSid::parse(call).unwrap();
         let kept = async {
             while store.line(&call).await.unwrap().is_none_or(|line| line.end.is_none()) {
@@ -239,7 +239,7 @@ impl House {
     /// Waits until so many calls are live.
     pub(crate) async fn until_live(&self, count: usize) {
         let live = async {
-            while self.running.switchboard.registry.count() != count {
+            while self.running.app.calls.count() != count {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };

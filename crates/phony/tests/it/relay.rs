@@ -139,7 +139,7 @@ async fn a_frame_beyond_measure_closes_the_socket_but_not_the_call() {
     let (_, body) = house.webhook("/call_ended", &form).await;
     let mut line = house.connect("CA1", &Twiml::parse(&body).unwrap().twiml).await;
     line.utterance().await;
-    assert_eq!(house.running.switchboard.registry.count(), 1);
+    assert_eq!(house.running.app.calls.count(), 1);
 }
 
 #[tokio::test]

@@ -94,7 +94,7 @@ async fn the_loss_of_the_line_that_is_on_is_believed_before_it_is_seen() {
     let mut next = connect(&house, &twiml, SECOND).await;
     assert_eq!(next.utterance().await, BACK);
     is_left_alone(&house).await;
-    assert_eq!(house.running.switchboard.registry.count(), 1);
+    assert_eq!(house.running.app.calls.count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -162,7 +162,7 @@ async fn a_repeated_report_changes_nothing_on_another_server_either() {
         assert_eq!(failed(house, SECOND).await.verbs, []);
         assert_eq!(fallback(house).await.verbs, []);
     }
-    assert_eq!(two.running.switchboard.registry.count(), 1);
+    assert_eq!(two.running.app.calls.count(), 1);
     let (_, call) = two.get("/calls/CA1").await;
     assert_eq!(call["status"], "live");
 }

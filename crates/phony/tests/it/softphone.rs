@@ -56,7 +56,7 @@ async fn it_is_for_supervisors_and_their_own_page_alone() {
     assert!(body.contains("agent"), "{body}");
     let (status, _) = house.get("/softphone/ws").await;
     assert_eq!(status, 400, "not an upgrade");
-    assert_eq!(house.running.switchboard.registry.count(), 0);
+    assert_eq!(house.running.app.calls.count(), 0);
 }
 
 #[tokio::test]
@@ -145,7 +145,7 @@ async fn a_lost_socket_comes_back_to_its_call() {
     events.next_of("resumed").await;
     line.send(&prompt("are you there?")).await;
     assert_eq!(model.asked().await.1, "are you there?");
-    assert_eq!(house.running.switchboard.registry.count(), 1);
+    assert_eq!(house.running.app.calls.count(), 1);
 }
 
 #[tokio::test]
@@ -190,7 +190,7 @@ async fn it_cannot_take_over_a_call_of_the_telephone_network() {
         line.send(&first).await;
         assert_eq!(line.closed().await, Some(1008), "{first}");
     }
-    assert_eq!(house.running.switchboard.registry.count(), 1);
+    assert_eq!(house.running.app.calls.count(), 1);
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ async fn what_is_not_signed_is_refused() {
         let (status, _) = house.post_form(path, &FORM, Some(&of_other_form)).await;
         assert_eq!(status, 403, "{path}");
     }
-    assert_eq!(house.running.switchboard.registry.count(), 0);
+    assert_eq!(house.running.app.calls.count(), 0);
 }
 
 #[tokio::test]
@@ -86,7 +86,7 @@ async fn what_is_asked_for_once_more_after_a_failure_goes_on_or_begins() {
     let back = line.utterance().await;
     assert_ne!(back, greeting, "not greeted again");
     assert_eq!(back, "Sorry, I lost you for a second.");
-    assert_eq!(house.running.switchboard.registry.count(), 1);
+    assert_eq!(house.running.app.calls.count(), 1);
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn a_repeated_request_gets_the_same_answer_until_somebody_is_connected() {
         let (_, first) = house.webhook(path, &FORM).await;
         let (_, second) = house.webhook(path, &FORM).await;
         assert_eq!(first, second, "{path}");
-        assert_eq!(house.running.switchboard.registry.count(), 1);
+        assert_eq!(house.running.app.calls.count(), 1);
         let mut model = house.model().await;
         model.ready().await;
         let (_, calls) = house.get("/calls").await;
@@ -158,7 +158,7 @@ async fn a_repeated_request_gets_the_same_answer_until_somebody_is_connected() {
 async fn is_past(house: House, path: &str, ended: &Value) -> House {
     let (status, body) = house.webhook(path, &FORM).await;
     assert_eq!((status, verbs(&body)), (200, vec![]), "{path}");
-    assert_eq!(house.running.switchboard.registry.count(), 0);
+    assert_eq!(house.running.app.calls.count(), 0);
     let (_, call) = house.get("/calls/CA1").await;
     assert_eq!((&call["lastSeq"], &call["turns"]), (&ended["lastSeq"], &ended["turns"]));
     house
@@ -182,7 +182,7 @@ async fn a_final_status_ends_the_call() {
     let (status, body) =
         house.webhook("/call_status", &[FORM[0], ("CallStatus", "in-progress")]).await;
     assert_eq!((status, body.as_str()), (204, ""));
-    assert_eq!(house.running.switchboard.registry.count(), 1);
+    assert_eq!(house.running.app.calls.count(), 1);
     house.webhook("/call_status", &[FORM[0], ("CallStatus", "completed")]).await;
     house.until_live(0).await;
     let (_, call) = house.get("/calls/CA1").await;
@@ -277,7 +277,7 @@ async fn a_question_about_a_call_that_is_over_begins_none() {
     let (code, body) = house.webhook("/receive_call", &form("CA2", "ringing")).await;
     assert_eq!(code, 200, "{body}");
     assert!(Twiml::parse(&body).unwrap().twiml.verbs.is_empty(), "{body}");
-    assert_eq!(house.running.switchboard.registry.count(), 0);
+    assert_eq!(house.running.app.calls.count(), 0);
     let (code, _) = house.get("/calls/CA1").await;
     assert_eq!(code, 404);
 }

@@ -82,7 +82,7 @@ impl World {
     pub(crate) async fn ended(&self, sid: &str) -> (CallRecord, Vec<Value>) {
         let record = self.twilio.wait_for_end(sid, PATIENCE).await.unwrap();
         let call = phony_call::CallSid::parse(sid).unwrap();
-        let hub = &self.running.switchboard.hub;
+        let hub = self.running.app.history.hub();
         let ended = async {
             while hub.line(&call).unwrap().end.is_none() {
                 tokio::time::sleep(Duration::from_millis(5)).await;

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::calls::registry::{CallMessage, Handle};
+use crate::carriers::twilio::account::Account;
 use crate::events::Publisher;
-use crate::outbound::Dials;
 
 /// How long an answer waits for the store.
 const WRITING: Duration = Duration::from_secs(1);
@@ -20,8 +20,8 @@ const WRITING: Duration = Duration::from_secs(1);
 pub struct HangUp {
     /// The call.
     pub call: CallSid,
-    /// The way to the carrier.
-    pub dials: Arc<Dials>,
+    /// The account at the carrier.
+    pub account: Arc<Account>,
     /// Where what goes on after the call runs.
     pub tasks: TaskTracker,
     /// Ends that at once.
@@ -32,13 +32,13 @@ impl HangUp {
     /// Asks the carrier once, and tells the call what it said. A call that is over by then does not
     /// ask again, so that is done here.
     pub(super) fn ask(&self, handle: Handle) {
-        let Self { call, dials, tasks, kill } = self.clone();
+        let Self { call, account, tasks, kill } = self.clone();
         tasks.spawn(async move {
             let asking = async {
-                let outcome = dials.hang_up(&call).await;
+                let outcome = account.hang_up(&call).await;
                 let failed = outcome.is_err();
                 if !handle.send(CallMessage::HungUp(outcome)).await && failed {
-                    dials.hang_up_behind(&call).await;
+                    account.hang_up_until_done(&call).await;
                 }
             };
             kill.run_until_cancelled(asking).await;

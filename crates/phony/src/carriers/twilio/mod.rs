@@ -1,5 +1,6 @@
 //! Twilio: the line of a call over ConversationRelay, and the REST API.
 
+pub mod account;
 pub mod relay;
 pub mod rest;
 pub mod wiring;

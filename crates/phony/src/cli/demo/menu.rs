@@ -78,7 +78,7 @@ impl Set {
 }
 
 fn offers(scenery: &Scenery, sandbox: &Sandbox) -> anyhow::Result<Offers> {
-    let known = &sandbox.server.switchboard.agents;
+    let known = &sandbox.server.app.agents;
     let name = |id: &str| {
         let found = known.iter().find(|(known, _)| *known == id);
         found.map_or_else(String::new, |(_, agent)| clean(&agent.name))
@@ -321,7 +321,7 @@ impl Menu<'_> {
         let Scenery { ui, speed, .. } = *self.scenery;
         let desk = Desk::new(running, token)?;
         ui.line(&format!("  dashboard      {}", running.login_link().await));
-        let mut view = running.switchboard.hub.view_all();
+        let mut view = running.app.history.hub().view_all();
         let sid = if let Some((to, scenario, variables)) = call {
             desk.place(to.as_str(), scenario, variables).await?
         } else {

@@ -1,10 +1,13 @@
 //! `DELETE /calls/{callSid}`.
 
+use std::sync::Arc;
+
 use axum::Json;
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use phony_call::CallSid;
 
-use crate::history::Deletion;
+use crate::calls::Calls;
+use crate::history::{Deletion, History};
 use crate::http::auth::Supervisor;
 use crate::http::error::{ApiError, ErrorBody, ErrorCode};
 use crate::http::override_::Done;
@@ -24,15 +27,16 @@ use crate::http::override_::Done;
     security(("token" = []), ("cookie" = []))
 )]
 pub(in crate::http) async fn delete(
-    supervisor: Supervisor,
+    State(calls): State<Arc<Calls>>,
+    State(history): State<History>,
+    _: Supervisor,
     Path(call): Path<String>,
 ) -> Result<Json<Done>, ApiError> {
     let call = CallSid::parse(&call).map_err(|_| ApiError::call_not_found())?;
-    let switchboard = supervisor.switchboard();
-    if switchboard.find(&call).is_some() {
+    if calls.find(&call).is_some() {
         return Err(is_live());
     }
-    match switchboard.history.delete(&call).await? {
+    match history.delete(&call).await? {
         Deletion::Done => {
             tracing::info!(callSid = %call, "a supervisor deleted the call");
             Ok(Done::ok())

@@ -1,13 +1,13 @@
 //! `GET /calls/export`.
 
 use axum::body::Body;
-use axum::extract::Query;
+use axum::extract::{Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Deserialize;
 
-use crate::history::{Export, Form, Which};
+use crate::history::{Export, Form, History, Which};
 use crate::http::auth::Supervisor;
 use crate::http::error::{ApiError, ErrorBody};
 
@@ -30,7 +30,8 @@ pub(in crate::http) struct ExportForm {
     security(("token" = []), ("cookie" = []))
 )]
 pub(in crate::http) async fn export(
-    supervisor: Supervisor,
+    State(history): State<History>,
+    _: Supervisor,
     Query(which): Query<Which>,
     Query(form): Query<ExportForm>,
 ) -> Result<Response, ApiError> {
@@ -40,7 +41,7 @@ pub(in crate::http) async fn export(
         Some("txt") => (Form::Text, "text/plain; charset=utf-8"),
         Some(_) => return Err(ApiError::field("format", "is none of jsonl, csv, txt")),
     };
-    let mut export = Export::new(supervisor.switchboard().history.clone(), form, which.read()?);
+    let mut export = Export::new(history, form, which.read()?);
     // The first part tells whether there will be any.
     let first = export.next().await.transpose()?;
     let parts = stream::unfold((first, export), async |(first, mut export)| {

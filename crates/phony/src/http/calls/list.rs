@@ -1,11 +1,11 @@
 //! `GET /calls`.
 
 use axum::Json;
-use axum::extract::Query;
+use axum::extract::{Query, State};
 use phony_call::{Direction, EndReason};
 use serde::{Deserialize, Serialize};
 
-use crate::history::{CallLine, Listing, Match, UnplacedOrder, Wanted, Which};
+use crate::history::{CallLine, History, Listing, Match, UnplacedOrder, Wanted, Which};
 use crate::http::auth::Supervisor;
 use crate::http::error::{ApiError, ErrorBody};
 
@@ -108,7 +108,8 @@ struct Place {
     security(("token" = []), ("cookie" = []))
 )]
 pub(in crate::http) async fn list(
-    supervisor: Supervisor,
+    State(history): State<History>,
+    _: Supervisor,
     Query(which): Query<Which>,
     Query(part): Query<Part>,
 ) -> Result<Json<Page>, ApiError> {
@@ -123,7 +124,7 @@ pub(in crate::http) async fn list(
     let cursor = given(part.cursor.as_ref()).map(str::parse).transpose();
     let after = cursor.map_err(|_| ApiError::field("cursor", "is not `next` of a page"))?;
     let wanted = Wanted { filter, after, limit };
-    let listing = supervisor.switchboard().history.list(&wanted).await;
+    let listing = history.list(&wanted).await;
     Ok(Json(Page {
         next: listing.next.as_ref().map(ToString::to_string),
         incomplete: listing.incomplete,

@@ -1,10 +1,13 @@
 //! `GET /calls/{callSid}`.
 
+use std::sync::Arc;
+
 use axum::Json;
-use axum::extract::Path;
+use axum::extract::{Path, State};
 use phony_call::{CallSid, Kept};
 use serde_json::Value;
 
+use crate::app::App;
 use crate::calls::registry::CallMessage;
 use crate::history;
 use crate::http::auth::Supervisor;
@@ -27,22 +30,22 @@ use crate::http::error::{ApiError, ErrorBody};
     security(("token" = []), ("cookie" = []))
 )]
 pub(in crate::http) async fn show(
-    supervisor: Supervisor,
+    State(app): State<Arc<App>>,
+    _: Supervisor,
     Path(call): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     let call = CallSid::parse(&call).map_err(|_| ApiError::call_not_found())?;
-    let switchboard = supervisor.switchboard();
-    let snapshot = match switchboard.find(&call) {
+    let snapshot = match app.calls.find(&call) {
         Some(handle) => handle.ask(CallMessage::Snapshot).await,
         None => None,
     };
-    let history = &switchboard.history;
+    let history = &app.history;
     let Some(line) = history.line(&call).await? else {
         let order = history.order(&call).await?.ok_or_else(ApiError::call_not_found)?;
         return Ok(Json(order.document()));
     };
     let events = history.events(&call, 0).await?.ok_or_else(ApiError::call_not_found)?;
-    let kept = if switchboard.cluster.is_some() { Kept::Elsewhere } else { Kept::ByNobody };
+    let kept = if app.cluster.is_some() { Kept::Elsewhere } else { Kept::ByNobody };
     let record = history::record(&line, snapshot, &events, kept);
     Ok(Json(record.ok_or_else(ApiError::call_not_found)?))
 }

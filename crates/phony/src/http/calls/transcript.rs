@@ -1,13 +1,16 @@
 //! `GET /calls/{callSid}/transcript`.
 
+use std::sync::Arc;
+
 use axum::Json;
-use axum::extract::{Path, Query};
+use axum::extract::{Path, Query, State};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::show::show;
+use crate::app::App;
 use crate::history;
 use crate::http::auth::Supervisor;
 use crate::http::error::{ApiError, ErrorBody};
@@ -31,11 +34,12 @@ pub(in crate::http) struct Form {
     security(("token" = []), ("cookie" = []))
 )]
 pub(in crate::http) async fn transcript(
+    app: State<Arc<App>>,
     supervisor: Supervisor,
     Path(call): Path<String>,
     Query(form): Query<Form>,
 ) -> Result<Response, ApiError> {
-    let Json(record) = show(supervisor, Path(call)).await?;
+    let Json(record) = show(app, supervisor, Path(call)).await?;
     if record["callSid"].is_null() {
         // An order that became no call.
         return Err(ApiError::call_not_found());

@@ -1,11 +1,15 @@
 //! `POST /override/clarification`.
 
+use std::sync::Arc;
+
 use axum::Json;
+use axum::extract::State;
 use phony_call::{Action, CallSid};
 
 use super::super::auth::Supervisor;
 use super::super::body::{Body, Fields, Read};
 use super::{Done, act};
+use crate::calls::Calls;
 use crate::http::error::{ApiError, ErrorBody};
 
 /// An answer for the AI.
@@ -42,9 +46,10 @@ impl Read for ClarificationOrder {
     security(("token" = []), ("cookie" = []))
 )]
 pub(in super::super) async fn clarification(
+    State(calls): State<Arc<Calls>>,
     supervisor: Supervisor,
     Body(order): Body<ClarificationOrder>,
 ) -> Result<Json<Done>, ApiError> {
     let ClarificationOrder { call_sid, response: text, query } = order;
-    act(&supervisor, &call_sid, Action::Answer { text, query }).await
+    act(&calls, &supervisor, &call_sid, Action::Answer { text, query }).await
 }

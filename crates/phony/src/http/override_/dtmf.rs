@@ -1,11 +1,15 @@
 //! `POST /override/dtmf`.
 
+use std::sync::Arc;
+
 use axum::Json;
+use axum::extract::State;
 use phony_call::{Action, CallSid, Digits};
 
 use super::super::auth::Supervisor;
 use super::super::body::{Body, Fields, Read};
 use super::{Done, act};
+use crate::calls::Calls;
 use crate::http::error::{ApiError, ErrorBody};
 
 /// Keys to press.
@@ -48,8 +52,9 @@ impl Read for DtmfOrder {
     security(("token" = []), ("cookie" = []))
 )]
 pub(in super::super) async fn dtmf(
+    State(calls): State<Arc<Calls>>,
     supervisor: Supervisor,
     Body(order): Body<DtmfOrder>,
 ) -> Result<Json<Done>, ApiError> {
-    act(&supervisor, &order.call_sid, Action::Press(order.digit)).await
+    act(&calls, &supervisor, &order.call_sid, Action::Press(order.digit)).await
 }

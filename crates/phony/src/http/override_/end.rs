@@ -1,11 +1,15 @@
 //! `POST /override/end`.
 
+use std::sync::Arc;
+
 use axum::Json;
+use axum::extract::State;
 use phony_call::Action;
 
 use super::super::auth::Supervisor;
 use super::super::body::Body;
 use super::{CallOrder, Done, act};
+use crate::calls::Calls;
 use crate::http::error::{ApiError, ErrorBody};
 
 /// Hangs up, whatever the call is doing. Where there is no line to do it on, because the call rings, was
@@ -23,8 +27,9 @@ use crate::http::error::{ApiError, ErrorBody};
     security(("token" = []), ("cookie" = []))
 )]
 pub(in super::super) async fn end(
+    State(calls): State<Arc<Calls>>,
     supervisor: Supervisor,
     Body(order): Body<CallOrder>,
 ) -> Result<Json<Done>, ApiError> {
-    act(&supervisor, &order.call_sid, Action::End).await
+    act(&calls, &supervisor, &order.call_sid, Action::End).await
 }

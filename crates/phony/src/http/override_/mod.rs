@@ -26,6 +26,7 @@ pub(super) use whisper::*;
 
 use super::auth::Supervisor;
 use super::body::{Fields, Read};
+use crate::calls::Calls;
 use crate::cluster::SupervisorAction;
 use crate::http::error::ApiError;
 
@@ -59,11 +60,12 @@ impl Read for CallOrder {
 
 /// Gives an action to its call, and waits for the call's word.
 async fn act(
+    calls: &Calls,
     supervisor: &Supervisor,
     call: &CallSid,
     action: Action,
 ) -> Result<Json<Done>, ApiError> {
     let order = SupervisorAction { action, by: Some(supervisor.id().clone()) };
-    supervisor.switchboard().act(call, order).await?;
+    calls.act(call, order).await?;
     Ok(Done::ok())
 }

@@ -1,11 +1,15 @@
 //! `POST /override/reject`.
 
+use std::sync::Arc;
+
 use axum::Json;
+use axum::extract::State;
 use phony_call::{Action, CallSid, TurnId};
 
 use super::super::auth::Supervisor;
 use super::super::body::{Body, Fields, Read};
 use super::{Done, act};
+use crate::calls::Calls;
 use crate::http::error::{ApiError, ErrorBody};
 
 /// A refusal of a held reply.
@@ -43,9 +47,10 @@ impl Read for RejectOrder {
     security(("token" = []), ("cookie" = []))
 )]
 pub(in super::super) async fn reject(
+    State(calls): State<Arc<Calls>>,
     supervisor: Supervisor,
     Body(order): Body<RejectOrder>,
 ) -> Result<Json<Done>, ApiError> {
     let RejectOrder { call_sid, reason, reply } = order;
-    act(&supervisor, &call_sid, Action::Reject { reason, reply }).await
+    act(&calls, &supervisor, &call_sid, Action::Reject { reason, reply }).await
 }

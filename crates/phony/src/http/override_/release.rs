@@ -1,11 +1,15 @@
 //! `POST /override/release`.
 
+use std::sync::Arc;
+
 use axum::Json;
+use axum::extract::State;
 use phony_call::Action;
 
 use super::super::auth::Supervisor;
 use super::super::body::Body;
 use super::{CallOrder, Done, act};
+use crate::calls::Calls;
 use crate::http::error::{ApiError, ErrorBody};
 
 /// Lets the AI go on, knowing what was said.
@@ -21,8 +25,9 @@ use crate::http::error::{ApiError, ErrorBody};
     security(("token" = []), ("cookie" = []))
 )]
 pub(in super::super) async fn release(
+    State(calls): State<Arc<Calls>>,
     supervisor: Supervisor,
     Body(order): Body<CallOrder>,
 ) -> Result<Json<Done>, ApiError> {
-    act(&supervisor, &order.call_sid, Action::Release).await
+    act(&calls, &supervisor, &order.call_sid, Action::Release).await
 }

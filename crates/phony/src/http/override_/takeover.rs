@@ -1,11 +1,15 @@
 //! `POST /override/takeover`.
 
+use std::sync::Arc;
+
 use axum::Json;
+use axum::extract::State;
 use phony_call::Action;
 
 use super::super::auth::Supervisor;
 use super::super::body::Body;
 use super::{CallOrder, Done, act};
+use crate::calls::Calls;
 use crate::http::error::{ApiError, ErrorBody};
 
 /// Silences the AI; a human speaks through `/override/text`.
@@ -25,8 +29,9 @@ use crate::http::error::{ApiError, ErrorBody};
     security(("token" = []), ("cookie" = []))
 )]
 pub(in super::super) async fn takeover(
+    State(calls): State<Arc<Calls>>,
     supervisor: Supervisor,
     Body(order): Body<CallOrder>,
 ) -> Result<Json<Done>, ApiError> {
-    act(&supervisor, &order.call_sid, Action::TakeOver).await
+    act(&calls, &supervisor, &order.call_sid, Action::TakeOver).await
 }

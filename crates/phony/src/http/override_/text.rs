@@ -1,11 +1,15 @@
 //! `POST /override/text`.
 
+use std::sync::Arc;
+
 use axum::Json;
+use axum::extract::State;
 use phony_call::{Action, CallSid, TurnId};
 
 use super::super::auth::Supervisor;
 use super::super::body::{Body, Fields, Read};
 use super::{Done, act};
+use crate::calls::Calls;
 use crate::http::error::{ApiError, ErrorBody};
 
 /// Words for the caller.
@@ -43,9 +47,10 @@ impl Read for TextOrder {
     security(("token" = []), ("cookie" = []))
 )]
 pub(in super::super) async fn text(
+    State(calls): State<Arc<Calls>>,
     supervisor: Supervisor,
     Body(order): Body<TextOrder>,
 ) -> Result<Json<Done>, ApiError> {
     let TextOrder { call_sid, text, reply } = order;
-    act(&supervisor, &call_sid, Action::Say { text, reply }).await
+    act(&calls, &supervisor, &call_sid, Action::Say { text, reply }).await
 }

@@ -1,11 +1,15 @@
 //! `POST /override/transfer`.
 
+use std::sync::Arc;
+
 use axum::Json;
+use axum::extract::State;
 use phony_call::{Action, CallSid, NotDialled, PhoneNumber, Unreadable};
 
 use super::super::auth::Supervisor;
 use super::super::body::{Body, Fields, Read};
 use super::{Done, act};
+use crate::calls::Calls;
 use crate::http::error::{ApiError, ErrorBody};
 
 /// Whom to dial.
@@ -54,8 +58,9 @@ impl Read for TransferOrder {
     security(("token" = []), ("cookie" = []))
 )]
 pub(in super::super) async fn transfer(
+    State(calls): State<Arc<Calls>>,
     supervisor: Supervisor,
     Body(order): Body<TransferOrder>,
 ) -> Result<Json<Done>, ApiError> {
-    act(&supervisor, &order.call_sid, Action::Transfer(order.target)).await
+    act(&calls, &supervisor, &order.call_sid, Action::Transfer(order.target)).await
 }

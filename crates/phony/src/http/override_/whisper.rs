@@ -1,11 +1,15 @@
 //! `POST /override/whisper`.
 
+use std::sync::Arc;
+
 use axum::Json;
+use axum::extract::State;
 use phony_call::{Action, CallSid};
 
 use super::super::auth::Supervisor;
 use super::super::body::{Body, Fields, Read};
 use super::{Done, act};
+use crate::calls::Calls;
 use crate::http::error::{ApiError, ErrorBody};
 
 /// Guidance for the AI.
@@ -38,8 +42,9 @@ impl Read for WhisperOrder {
     security(("token" = []), ("cookie" = []))
 )]
 pub(in super::super) async fn whisper(
+    State(calls): State<Arc<Calls>>,
     supervisor: Supervisor,
     Body(order): Body<WhisperOrder>,
 ) -> Result<Json<Done>, ApiError> {
-    act(&supervisor, &order.call_sid, Action::Whisper(order.text)).await
+    act(&calls, &supervisor, &order.call_sid, Action::Whisper(order.text)).await
 }

@@ -9,7 +9,8 @@ use phony_wire::twilio::twiml::{
 };
 
 use crate::agents::Agent;
-use crate::calls::{Calls, Ringing};
+use crate::app::App;
+use crate::calls::Ringing;
 use crate::config::RelaySettings;
 
 /// A document as a response.
@@ -50,16 +51,16 @@ impl Document {
     }
 
     /// A last sentence, then hang up.
-    pub(super) fn apology(switchboard: &Calls, text: &str) -> Self {
-        let language = Some(switchboard.config.relay.language.clone());
+    pub(super) fn apology(app: &App, text: &str) -> Self {
+        let language = Some(app.config.relay.language.clone());
         let options = SayOptions { language, ..SayOptions::default() };
         let say = Verb::Say(Say { text: text.to_owned(), options });
         Twiml::new().then(say).then(Verb::Hangup).into()
     }
 
     /// Come again, which may reach another server: at once the first time, then a second later.
-    pub(super) fn come_again(switchboard: &Calls, again: u32) -> Self {
-        let authority = switchboard.authority();
+    pub(super) fn come_again(app: &App, again: u32) -> Self {
+        let authority = app.authority();
         let url = format!("https://{authority}/start_call?again={}", again + 1);
         let document = match again {
             0 => Twiml::new(),
@@ -72,31 +73,29 @@ impl Document {
 
     /// Connect the call to our relay socket, with a token made for it alone. A call that is gone
     /// is hung up.
-    pub(super) async fn relay(switchboard: &Calls, call: &CallSid) -> Self {
-        let agent = switchboard.registry.agent_of(call);
-        match switchboard.mint(call).await {
-            Some(token) => Self::connect(switchboard, token, agent.as_deref()),
+    pub(super) async fn relay(app: &App, call: &CallSid) -> Self {
+        let agent = app.calls.agent_of(call);
+        match app.calls.mint(call).await {
+            Some(token) => Self::connect(app, token, agent.as_deref()),
             None => Self::hang_up(),
         }
     }
 
     /// What a call is answered that rings.
-    pub(super) fn of_ringing(switchboard: &Calls, ringing: Ringing) -> Self {
+    pub(super) fn of_ringing(app: &App, ringing: Ringing) -> Self {
         match ringing {
-            Ringing::Connect { token, agent } => {
-                Self::connect(switchboard, token, agent.as_deref())
-            }
+            Ringing::Connect { token, agent } => Self::connect(app, token, agent.as_deref()),
             Ringing::Nothing => Self::empty(),
         }
     }
 
-    fn connect(switchboard: &Calls, token: String, agent: Option<&Agent>) -> Self {
-        let authority = switchboard.authority();
+    fn connect(app: &App, token: String, agent: Option<&Agent>) -> Self {
+        let authority = app.authority();
         let Ok(url) = WssUrl::new(format!("wss://{authority}/relay/ws")) else {
             return Self::hang_up();
         };
         let mut relay = Relay::new(url).parameter("token", token);
-        relay.options = options(&switchboard.config.relay);
+        relay.options = options(&app.config.relay);
         if let Some(agent) = agent {
             speak_as(agent, &mut relay.options);
         }
@@ -105,7 +104,7 @@ impl Document {
 
     /// Connect the caller with somebody else.
     pub(super) fn dial(
-        switchboard: &Calls,
+        app: &App,
         target: &PhoneNumber,
         caller_id: Option<&PhoneNumber>,
         ring: std::time::Duration,
@@ -113,7 +112,7 @@ impl Document {
     ) -> Self {
         let seconds = |length: std::time::Duration| u32::try_from(length.as_secs()).ok();
         let options = DialOptions {
-            action: Some(action(&switchboard.authority())),
+            action: Some(action(&app.authority())),
             timeout_s: seconds(ring),
             time_limit_s: seconds(limit),
             caller_id: caller_id.map(ToString::to_string),
@@ -126,18 +125,16 @@ impl Document {
 
     /// What a call says about how it goes on.
     pub(super) async fn of_next(
-        switchboard: &Calls,
+        app: &App,
         call: &CallSid,
         next: &Next,
         caller_id: Option<&PhoneNumber>,
     ) -> Self {
         match next {
             Next::HangUp => Self::hang_up(),
-            Next::Dial { target, ring, limit } => {
-                Self::dial(switchboard, target, caller_id, *ring, *limit)
-            }
-            Next::Reconnect => Self::relay(switchboard, call).await,
-            Next::Apologise { text } => Self::apology(switchboard, text),
+            Next::Dial { target, ring, limit } => Self::dial(app, target, caller_id, *ring, *limit),
+            Next::Reconnect => Self::relay(app, call).await,
+            Next::Apologise { text } => Self::apology(app, text),
             Next::Nothing => Self::empty(),
         }
     }

@@ -14,19 +14,18 @@ use phony_wire::twilio::signature;
 use phony_wire::twilio::webhook::Form;
 use secrecy::ExposeSecret as _;
 
-use std::sync::Arc;
-
-use crate::calls::Calls;
+use crate::app::App;
+use crate::http::AppState;
 use crate::http::error::{ApiError, ErrorCode};
 
 /// A form that Twilio signed.
 #[derive(Debug)]
 pub(super) struct Signed(pub(super) Form);
 
-impl FromRequest<Arc<Calls>> for Signed {
+impl FromRequest<AppState> for Signed {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, switchboard: &Arc<Calls>) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, state: &AppState) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         let target = target(&parts);
         let headers = parts.headers.clone();
@@ -35,10 +34,10 @@ impl FromRequest<Arc<Calls>> for Signed {
             .map_err(|rejection| unreadable(&rejection))?;
         let form = Form::parse(&body);
         let verify = |token: &str, signature: &str| {
-            let urls = webhook_urls(switchboard, &headers, &target);
+            let urls = webhook_urls(&state.app, &headers, &target);
             urls.iter().any(|url| signature::verify_form(token, signature, url, form.pairs()))
         };
-        check(switchboard, &headers, verify)?;
+        check(&state.app, &headers, verify)?;
         Ok(Self(form))
     }
 }
@@ -47,30 +46,27 @@ impl FromRequest<Arc<Calls>> for Signed {
 #[derive(Debug)]
 pub(super) struct SignedUpgrade;
 
-impl FromRequestParts<Arc<Calls>> for SignedUpgrade {
+impl FromRequestParts<AppState> for SignedUpgrade {
     type Rejection = ApiError;
 
-    async fn from_request_parts(
-        parts: &mut Parts,
-        switchboard: &Arc<Calls>,
-    ) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let target = target(parts);
         let verify = |token: &str, signature: &str| {
-            let hosts = hosts(switchboard, &parts.headers);
+            let hosts = hosts(&state.app, &parts.headers);
             let hosts: Vec<_> = hosts.iter().map(String::as_str).collect();
             signature::verify_upgrade(token, signature, &hosts, &target).is_some()
         };
-        check(switchboard, &parts.headers, verify)?;
+        check(&state.app, &parts.headers, verify)?;
         Ok(Self)
     }
 }
 
 fn check(
-    switchboard: &Calls,
+    app: &App,
     headers: &HeaderMap,
     verify: impl FnOnce(&str, &str) -> bool,
 ) -> Result<(), ApiError> {
-    let twilio = &switchboard.config.twilio;
+    let twilio = &app.config.twilio;
     if twilio.insecure_no_signatures {
         return Ok(());
     }
@@ -91,10 +87,10 @@ fn check(
 }
 
 /// The names under which Twilio may know this server.
-fn hosts(switchboard: &Calls, headers: &HeaderMap) -> Vec<String> {
-    let mut hosts = vec![switchboard.authority()];
-    if switchboard.config.host.is_none() {
-        hosts.push(format!("127.0.0.1:{}", switchboard.port));
+fn hosts(app: &App, headers: &HeaderMap) -> Vec<String> {
+    let mut hosts = vec![app.authority()];
+    if app.config.host.is_none() {
+        hosts.push(format!("127.0.0.1:{}", app.port));
         let own = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         hosts
             .extend(own.filter(|host| !hosts.iter().any(|known| known == host)).map(str::to_owned));
@@ -102,10 +98,9 @@ fn hosts(switchboard: &Calls, headers: &HeaderMap) -> Vec<String> {
     hosts
 }
 
-fn webhook_urls(switchboard: &Calls, headers: &HeaderMap, target: &str) -> Vec<String> {
-    let schemes: &[&str] =
-        if switchboard.config.host.is_some() { &["https"] } else { &["https", "http"] };
-    let hosts = hosts(switchboard, headers);
+fn webhook_urls(app: &App, headers: &HeaderMap, target: &str) -> Vec<String> {
+    let schemes: &[&str] = if app.config.host.is_some() { &["https"] } else { &["https", "http"] };
+    let hosts = hosts(app, headers);
     let urls = hosts
         .iter()
         .flat_map(|host| schemes.iter().map(move |scheme| format!("{scheme}://{host}{target}")));

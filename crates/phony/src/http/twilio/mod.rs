@@ -9,19 +9,17 @@ mod gate;
 mod relay;
 mod webhooks;
 
-use std::sync::Arc;
-
 use axum::extract::DefaultBodyLimit;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::calls::Calls;
+use super::AppState;
 
 /// The largest body of a webhook, in bytes. Twilio sends about 2 KB.
 const BODY_LIMIT: usize = 64 * 1024;
 
 /// The routes that Twilio calls.
-pub fn routes(switchboard: Arc<Calls>) -> OpenApiRouter {
+pub(super) fn routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::new()
         .routes(routes!(webhooks::receive_call))
         .routes(routes!(webhooks::start_call))
@@ -29,5 +27,4 @@ pub fn routes(switchboard: Arc<Calls>) -> OpenApiRouter {
         .routes(routes!(webhooks::call_status))
         .routes(routes!(relay::relay))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .with_state(switchboard)
 }

@@ -9,7 +9,7 @@ use phony_wire::twilio::relay::Setup;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::gate::SignedUpgrade;
-use crate::calls::Calls;
+use crate::app::App;
 use crate::calls::registry::Handle;
 use crate::carriers::twilio::relay::{FarEnd, Left, first_frame, line, refuse};
 use crate::http::error::ErrorBody;
@@ -25,19 +25,19 @@ use crate::runtime::websocket::{Newcomer, Upgrade};
     )
 )]
 pub(super) async fn relay(
-    State(switchboard): State<Arc<Calls>>,
+    State(app): State<Arc<App>>,
     _signed: SignedUpgrade,
     upgrade: Upgrade,
 ) -> Response {
-    let tasks = switchboard.tasks.clone();
-    upgrade.answer(&tasks, move |socket| serve(socket, switchboard))
+    let tasks = app.calls.tasks().clone();
+    upgrade.answer(&tasks, move |socket| serve(socket, app))
 }
 
-async fn serve(mut newcomer: Newcomer, switchboard: Arc<Calls>) {
-    let kill = switchboard.shutdown.kill.clone();
+async fn serve(mut newcomer: Newcomer, app: Arc<App>) {
+    let kill = app.shutdown.kill.clone();
     let first = first_frame(&mut newcomer, &kill).await;
     let admitted = match &first {
-        Some(setup) => admit(&switchboard, setup).await,
+        Some(setup) => admit(&app, setup).await,
         None => None,
     };
     let session = first.as_ref().map(|setup| setup.session_id.clone()).filter(|id| !id.is_empty());
@@ -51,13 +51,12 @@ async fn serve(mut newcomer: Newcomer, switchboard: Arc<Calls>) {
         }
         return refuse(newcomer, CloseCode::Policy, "no valid token").await;
     };
-    let (dials, of) = (Arc::clone(&switchboard.dials), call.clone());
-    let tasks = switchboard.tasks.clone();
+    let (calls, of) = (Arc::clone(&app.calls), call.clone());
     let after = move |left| async move {
         // The far side has not heard the goodbye: its network is told. It may be told for longer than
         // the call's own task lasts.
         if let Some(Left { next: Next::HangUp, clean: false }) = left {
-            tasks.spawn(async move { dials.hang_up_behind(&of).await });
+            calls.hang_up_behind(&of);
         }
     };
     let Some(place) = handle.reserve().await else {
@@ -68,7 +67,7 @@ async fn serve(mut newcomer: Newcomer, switchboard: Arc<Calls>) {
 }
 
 /// The call that the socket may carry: the one that its token was made for.
-async fn admit(switchboard: &Calls, setup: &Setup) -> Option<(Handle, CallSid)> {
+async fn admit(app: &App, setup: &Setup) -> Option<(Handle, CallSid)> {
     let token = setup.custom_parameters.get("token")?;
     let call = CallSid::parse(&setup.call_sid).ok()?;
     let inbound = (setup.direction == "inbound").then(|| Identity {
@@ -78,6 +77,6 @@ async fn admit(switchboard: &Calls, setup: &Setup) -> Option<(Handle, CallSid)> 
         direction: Direction::Inbound,
         carrier: "twilio".into(),
     });
-    let handle = switchboard.redeem(&call, token, inbound).await?;
+    let handle = app.calls.redeem(&call, token, inbound).await?;
     Some((handle, call))
 }

@@ -17,7 +17,8 @@ use serde::Deserialize;
 
 use super::documents::Document;
 use super::gate::Signed;
-use crate::calls::{Calls, Draining, Ringing};
+use crate::app::App;
+use crate::calls::{Draining, Ringing};
 use crate::cluster::{LegReport, Report};
 use crate::http::error::{ApiError, ErrorBody};
 use crate::outbound::Started;
@@ -54,11 +55,11 @@ const COME_AGAIN: u32 = 8;
     )
 )]
 pub(super) async fn receive_call(
-    State(switchboard): State<Arc<Calls>>,
+    State(app): State<Arc<App>>,
     Query(wanted): Query<Wanted>,
     Signed(form): Signed,
 ) -> Result<Document, ApiError> {
-    answer(&switchboard, &wanted, &form, Direction::Inbound).await
+    answer(&app, &wanted, &form, Direction::Inbound).await
 }
 
 /// An outbound call has been answered.
@@ -72,7 +73,7 @@ pub(super) async fn receive_call(
     )
 )]
 pub(super) async fn start_call(
-    State(switchboard): State<Arc<Calls>>,
+    State(app): State<Arc<App>>,
     Query(wanted): Query<Wanted>,
     Query(asked): Query<Asked>,
     Signed(form): Signed,
@@ -82,26 +83,24 @@ pub(super) async fn start_call(
         return Ok(Document::empty());
     }
     // It may be faster than the answer to our own request, and reach another server.
-    match switchboard.find_placed(&call, &VoiceRequest::from_form(&form).to).await {
+    match app.outbound.find_placed(&call, &VoiceRequest::from_form(&form).to).await {
         Started::Here => {
-            let ringing = switchboard.ring_here(&call).await.unwrap_or(Ringing::Nothing);
-            Ok(Document::of_ringing(&switchboard, ringing))
+            let ringing = app.calls.ring_here(&call).await.unwrap_or(Ringing::Nothing);
+            Ok(Document::of_ringing(&app, ringing))
         }
         Started::Elsewhere(agent) => {
-            let ringing = switchboard.ring_elsewhere(&call, agent).await;
-            Ok(Document::of_ringing(&switchboard, ringing))
+            let ringing = app.calls.ring_elsewhere(&call, agent).await;
+            Ok(Document::of_ringing(&app, ringing))
         }
         Started::Over => Ok(Document::hang_up()),
-        Started::Unknown => answer(&switchboard, &wanted, &form, Direction::Outbound).await,
+        Started::Unknown => answer(&app, &wanted, &form, Direction::Outbound).await,
         // Who speaks, and on which errand, is not known here.
         Started::Unreachable if asked.again < COME_AGAIN => {
             let again = asked.again;
             tracing::warn!(callSid = %call, again, "a call of ours is not known here; it is asked again");
-            Ok(Document::come_again(&switchboard, again))
+            Ok(Document::come_again(&app, again))
         }
-        Started::Unreachable => {
-            Ok(Document::apology(&switchboard, &Phrases::default().apology_goodbye))
-        }
+        Started::Unreachable => Ok(Document::apology(&app, &Phrases::default().apology_goodbye)),
     }
 }
 
@@ -116,23 +115,23 @@ pub(super) async fn start_call(
     )
 )]
 pub(super) async fn call_ended(
-    State(switchboard): State<Arc<Calls>>,
+    State(app): State<Arc<App>>,
     Signed(form): Signed,
 ) -> Result<Document, ApiError> {
     let call = call_of(&form)?;
     let report = leg_report(&form);
-    let caller_id = our_number(&switchboard, &form);
+    let caller_id = our_number(&app, &form);
     let session = SessionEnd::from_form(&form);
-    let known = switchboard.leg_ended(&call, &report).await;
+    let known = app.calls.leg_ended(&call, &report).await;
     let end = report.end;
     tracing::info!(
         callSid = %call, ?end, known = known.is_some(), code = session.error_code,
         "the carrier asks how the call goes on"
     );
     Ok(match known {
-        Some(next) => Document::of_next(&switchboard, &call, &next, caller_id.as_ref()).await,
-        None if switchboard.was_ended(&call).await => of_ended(&end),
-        None => of_unknown(&switchboard, &end, caller_id.as_ref()),
+        Some(next) => Document::of_next(&app, &call, &next, caller_id.as_ref()).await,
+        None if app.calls.was_ended(&call).await => of_ended(&end),
+        None => of_unknown(&app, &end, caller_id.as_ref()),
     })
 }
 
@@ -148,7 +147,7 @@ pub(super) async fn call_ended(
     )
 )]
 pub(super) async fn call_status(
-    State(switchboard): State<Arc<Calls>>,
+    State(app): State<Arc<App>>,
     Signed(form): Signed,
 ) -> Result<StatusCode, ApiError> {
     let call = call_of(&form)?;
@@ -158,7 +157,7 @@ pub(super) async fn call_status(
         "call status"
     );
     if update.direction.starts_with("outbound") {
-        switchboard.find_placed(&call, &update.to).await;
+        app.outbound.find_placed(&call, &update.to).await;
     }
     // Reports of a call that is over change nothing.
     let answered = answerer(&update.answered_by).map(Report::AnsweredBy);
@@ -169,13 +168,13 @@ pub(super) async fn call_status(
     };
     let mut told = Ok(());
     for report in [answered, got_to].into_iter().flatten() {
-        told = told.and(switchboard.tell(&call, report).await);
+        told = told.and(app.calls.tell(&call, report).await);
     }
     told.map(|()| StatusCode::NO_CONTENT).map_err(ApiError::from)
 }
 
 async fn answer(
-    switchboard: &Calls,
+    app: &App,
     wanted: &Wanted,
     form: &Form,
     direction: Direction,
@@ -187,7 +186,7 @@ async fn answer(
         return Ok(Document::empty());
     }
     if !request.error_code.is_empty()
-        && let Some(document) = after_failure(switchboard, &call, form).await?
+        && let Some(document) = after_failure(app, &call, form).await?
     {
         return Ok(document);
     }
@@ -198,8 +197,8 @@ async fn answer(
         direction,
         carrier: "twilio".into(),
     };
-    match switchboard.ring(identity, wanted.agent.as_deref()).await {
-        Ok(ringing) => Ok(Document::of_ringing(switchboard, ringing)),
+    match app.calls.ring(identity, wanted.agent.as_deref()).await {
+        Ok(ringing) => Ok(Document::of_ringing(app, ringing)),
         Err(Draining) => Ok(Document::busy()),
     }
 }
@@ -208,23 +207,23 @@ async fn answer(
 /// `VoiceFallbackUrl`): a call that was taken already, here or by another process, goes on. `None`
 /// for one that nobody has taken.
 async fn after_failure(
-    switchboard: &Calls,
+    app: &App,
     call: &CallSid,
     form: &Form,
 ) -> Result<Option<Document>, ApiError> {
     // Nobody was connected yet: the same answer as before.
-    if switchboard.registry.has_connected(call) == Some(false) {
+    if app.calls.has_connected(call) == Some(false) {
         return Ok(None);
     }
     // It does not say which line was lost.
     let report = LegReport { end: LegEnd::Failed, leg: None };
-    let next = switchboard.leg_ended(call, &report).await;
+    let next = app.calls.leg_ended(call, &report).await;
     tracing::warn!(callSid = %call, known = next.is_some(), "an answer was lost");
     if let Some(next) = next {
-        let caller_id = our_number(switchboard, form);
-        return Ok(Some(Document::of_next(switchboard, call, &next, caller_id.as_ref()).await));
+        let caller_id = our_number(app, form);
+        return Ok(Some(Document::of_next(app, call, &next, caller_id.as_ref()).await));
     }
-    let line = switchboard.history.line(call).await?;
+    let line = app.history.line(call).await?;
     Ok(line.filter(|line| line.end.is_some()).map(|_| Document::hang_up()))
 }
 
@@ -283,13 +282,13 @@ fn parting(handoff_data: &str) -> Parting {
 
 /// For a call that nobody knows, or no longer: the frame that ended it may have said how it goes on.
 /// What is not clear ends the call; nobody is left on a silent line.
-fn of_unknown(switchboard: &Calls, end: &LegEnd, caller_id: Option<&PhoneNumber>) -> Document {
-    let policy = &switchboard.config.policy;
+fn of_unknown(app: &App, end: &LegEnd, caller_id: Option<&PhoneNumber>) -> Document {
+    let policy = &app.config.policy;
     match end {
         LegEnd::Completed | LegEnd::Dialled { caller_left: true, .. } => Document::empty(),
-        LegEnd::Failed => Document::apology(switchboard, &Phrases::default().apology_goodbye),
+        LegEnd::Failed => Document::apology(app, &Phrases::default().apology_goodbye),
         LegEnd::Left(Parting::Transfer(target)) => {
-            Document::dial(switchboard, target, caller_id, policy.ring, policy.max_call)
+            Document::dial(app, target, caller_id, policy.ring, policy.max_call)
         }
         LegEnd::Left(_) | LegEnd::Dialled { .. } => Document::hang_up(),
     }
@@ -303,11 +302,11 @@ fn of_ended(end: &LegEnd) -> Document {
     }
 }
 
-fn our_number(switchboard: &Calls, form: &Form) -> Option<PhoneNumber> {
+fn our_number(app: &App, form: &Form) -> Option<PhoneNumber> {
     let request = VoiceRequest::from_form(form);
     let outbound = request.direction.starts_with("outbound");
     let direction = if outbound { Direction::Outbound } else { Direction::Inbound };
-    switchboard.our_number(&request.from, &request.to, direction)
+    app.our_number(&request.from, &request.to, direction)
 }
 
 /// Who answered, where the report says so.

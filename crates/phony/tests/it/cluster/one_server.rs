@@ -183,10 +183,10 @@ async fn an_order_finds_a_call_that_moves_before_it_is_written() {
     };
     // Redis can be read, but what is written waits.
     client(&["PAUSE", "900", "WRITE"]).await;
-    let switchboard = &one.running.switchboard;
+    let app = &one.running.app;
     let leave_and_order = async {
-        until(5, async || switchboard.hub.line(&call)).await;
-        switchboard.registry.lose(&call);
+        until(5, async || app.history.hub().line(&call)).await;
+        app.calls.lose(&call);
         one.until_live(0).await;
         let whisper = order("CA1", &json!({ "text": "be brief" }));
         let order = one.post("/override/whisper", &whisper);
@@ -247,7 +247,7 @@ async fn an_answer_that_was_lost_is_asked_for_on_another_server() {
     two.until_live(0).await;
     let (_, body) = one.webhook("/receive_call", &form).await;
     assert!(body.contains("<Hangup"), "{body}");
-    assert_eq!(one.running.switchboard.registry.count(), 0);
+    assert_eq!(one.running.app.calls.count(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

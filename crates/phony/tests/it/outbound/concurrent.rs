@@ -104,7 +104,7 @@ async fn places_come_back_when_calls_end() {
     for sid in &sids {
         world.over(sid).await;
     }
-    let pace = &world.house.running.switchboard.safety.pace;
+    let pace = &world.house.running.app.safety.pace;
     let given_back = async {
         while pace.live() > 0 {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -167,7 +167,7 @@ async fn orders_and_refusals_mix() {
 #[tokio::test]
 async fn a_number_is_listed_while_it_is_being_called() {
     let world = world().await;
-    let list = &world.house.running.switchboard.safety.do_not_call;
+    let list = &world.house.running.app.safety.do_not_call;
     let number = phony_call::PhoneNumber::parse(THEM).unwrap();
     let at = "2026-01-01T00:00:00Z".parse().unwrap();
     let entry = phony::safety::do_not_call::Word { number, listed: true, at, by: "test".into() };

@@ -183,7 +183,7 @@ async fn the_rate_and_the_number_at_once_are_kept() {
 #[tokio::test]
 async fn a_spent_budget_refuses_new_calls() {
     let world = world().await;
-    let safety = &world.house.running.switchboard.safety;
+    let safety = &world.house.running.app.safety;
     safety.spend.used(99.0, now());
     world.placed(&order()).await;
     safety.spend.used(2.0, now());

@@ -165,7 +165,7 @@ async fn an_order_that_becomes_a_call_after_all_is_one() {
     let world = world().await;
     let house = &world.house;
     // Refused twice under one key is one order.
-    let never = &house.running.switchboard.safety.do_not_call;
+    let never = &house.running.app.safety.do_not_call;
     let entry = |listed: bool| phony::safety::do_not_call::Word {
         number: phony_call::PhoneNumber::parse(THEM).unwrap(),
         listed,

@@ -83,7 +83,7 @@ impl Slow {
             at: "2026-01-01T00:00:00Z".parse().unwrap(),
             by: "test".into(),
         };
-        self.house.running.switchboard.safety.do_not_call.write(&word).unwrap();
+        self.house.running.app.safety.do_not_call.write(&word).unwrap();
     }
 
     /// Waits for a line of the ledger.
