@@ -31,7 +31,7 @@ use self::ending::Ending;
 use self::hang_up::HangingUp;
 pub use self::holder::Presence;
 pub use self::moving::LeftBehind;
-use self::reply::{Reply, Written};
+use self::reply::{Completion, Reply, Written};
 use crate::carrier::{FromCarrier, ToCarrier};
 use crate::deadline::{Deadline, Deadlines};
 use crate::event::{Answerer, CommandName, Direction, EndReason, Event, EventBody, Source, Stage};
@@ -524,7 +524,8 @@ impl Call {
         }
         self.note_disclosure(now, &utterance.text);
         let written = model.then(|| self.written(utterance.turn)).flatten();
-        let whole = utterance.whole && written.as_ref().is_none_or(|written| written.finished);
+        let completion = written.as_ref().map(|written| written.completion);
+        let whole = utterance.whole && completion != Some(Completion::Unfinished);
         let generated = written
             .as_ref()
             .filter(|written| written.text.trim() != utterance.text)
@@ -535,7 +536,7 @@ impl Call {
             source: utterance.source,
             turn: utterance.turn,
             generated,
-            verbatim: whole && written.is_some_and(|written| written.verbatim),
+            verbatim: whole && completion == Some(Completion::Verbatim),
         };
         self.emit(now, body);
     }

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use super::reply::words_of;
 use super::{Call, Output, State, millis};
 use crate::action::{Action, Refused};
-use crate::command::{Piece, Scanner};
 use crate::deadline::Deadline;
 use crate::event::{By, EventBody, Source, ToolRef};
 use crate::ids::{SupervisorId, TurnId};
@@ -313,16 +313,4 @@ impl Call {
         }
         self.owed |= words_kept_meanwhile;
     }
-}
-
-/// What of a held reply is for the caller: all of it, but where it is shown by its commands alone.
-fn words_of(text: &str) -> String {
-    let mut scanner = Scanner::default();
-    let mut pieces = scanner.push(text);
-    pieces.extend(scanner.finish());
-    let words = pieces.into_iter().filter_map(|piece| match piece {
-        Piece::Text(text) => Some(text),
-        Piece::Command(_) | Piece::Malformed(_) => None,
-    });
-    words.collect()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Reply, Then};
+use super::{Delivery, Then};
 use crate::call::Call;
 use crate::carrier::ToCarrier;
 use crate::command::{Command, Malformed, REPEATED};
@@ -39,17 +39,17 @@ impl Call {
         if self.is_repeated(&command) {
             return self.on_repeated(now, &command, tool);
         }
-        let keeping = matches!(self.reply(), Some(Reply { kept_back: Some(_), .. }));
-        // Whoever does not want to be called needs nobody's consent.
-        if keeping && command != Command::DoNotCall {
+        // A request not to be called again needs nobody's approval.
+        if command != Command::DoNotCall
+            && let Some(reply) = self.reply()
+            && let Some(kept) = reply.kept_back()
+        {
             let held = HeldCommand { command: command.name(), value: command.value(), tool };
-            if let Some(reply) = self.reply() {
-                reply.commands.push(held);
-                reply.given.push(command);
-            }
-        } else {
-            self.do_command(now, command, tool);
+            kept.commands.push(held);
+            reply.given.push(command);
+            return;
         }
+        self.do_command(now, command, tool);
     }
 
     /// Whether the reply has given the command before, in its text or as a tool, in whatever
@@ -76,7 +76,12 @@ impl Call {
                 Command::read(held.command.as_str(), &held.value)
                     .is_ok_and(|held| is_same(&held, command, fallback.as_ref()))
             };
-            let held = reply.commands.iter_mut().find(|held| same(held));
+            let (kept, held) = match &mut reply.delivery {
+                Delivery::KeptBack(kept) => {
+                    (true, kept.commands.iter_mut().find(|held| same(held)))
+                }
+                Delivery::Direct(_) => (false, None),
+            };
             let unanswered = match (held, &mut reply.then) {
                 (Some(held), _) => Some(&mut held.tool),
                 (None, Some(Then::EndCall { tool })) if name == CommandName::EndCall => Some(tool),
@@ -89,7 +94,7 @@ impl Call {
                 *unanswered = Some(call.clone());
                 return;
             }
-            reply.again |= reply.then.is_none() && reply.kept_back.is_none();
+            reply.again |= reply.then.is_none() && !kept;
         }
         let (command, reason) = (name.as_str().to_owned(), REPEATED.to_owned());
         self.emit(now, EventBody::CommandRejected { command, value, by: By::Ai, reason, tool });

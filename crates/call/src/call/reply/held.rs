@@ -2,16 +2,18 @@
 
 use std::time::Instant;
 
-use super::Reply;
 use super::commands::in_brackets;
+use super::state::{KeptBack, Reply};
 use crate::call::{Call, State, millis};
 use crate::command::Command;
 use crate::event::{CommandName, EventBody, HeldCommand};
 use crate::ids::TurnId;
 use crate::policy::Approval;
+use crate::speakable::is_audible;
 
 impl Call {
-    pub(super) fn needs_approval_before_it_is_known(&self) -> bool {
+    /// Whether a reply of which nothing is known yet may turn out to need approval.
+    pub(super) fn may_need_approval(&self) -> bool {
         match &self.agent.approval {
             Approval::Never => false,
             Approval::Always => true,
@@ -22,12 +24,16 @@ impl Call {
         }
     }
 
-    pub(super) fn keep_or_send(&mut self, now: Instant, text: String) {
+    /// The model has finished. What was kept back is held for a supervisor, or sent.
+    pub(super) fn keep_or_send(&mut self, now: Instant) {
         let Some(reply) = self.reply() else { return };
-        let (turn, commands) = (reply.turn, std::mem::take(&mut reply.commands));
+        let turn = reply.turn;
+        let Some(KeptBack { words, commands }) = reply.release() else {
+            return self.reply_done(now);
+        };
+        let text = if is_audible(&words) { words.trim().to_owned() } else { String::new() };
         if text.is_empty() && commands.is_empty() {
             // There is nothing to approve: what it did has been done, or refused.
-            reply.kept_back = None;
             return self.reply_done(now);
         }
         if self.waits(&text, &commands) {
@@ -61,9 +67,6 @@ impl Call {
         text: &str,
         commands: Vec<HeldCommand>,
     ) {
-        if let Some(reply) = self.reply() {
-            reply.kept_back = None;
-        }
         if !text.is_empty() {
             // Behind a question comes that we are asking: in the same breath, or it would cut this off.
             let asks = commands.iter().any(|held| held.command == CommandName::RequestUser);
@@ -80,11 +83,6 @@ impl Call {
 
     /// Makes a reply out of one that a supervisor has let go.
     pub(in crate::call) fn revive(&mut self, turn: TurnId, verbatim: bool, text: &str) {
-        let mut reply = Reply::new(turn);
-        reply.begun = true;
-        reply.active = false;
-        reply.verbatim = verbatim;
-        text.clone_into(&mut reply.written);
-        self.state = State::Replying(Box::new(reply));
+        self.state = State::Replying(Box::new(Reply::approved(turn, verbatim, text)));
     }
 }

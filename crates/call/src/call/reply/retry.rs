@@ -2,14 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use super::Follows;
+use super::ReplyPhase;
 use crate::call::Call;
-use crate::command::{Command, Scanner};
 use crate::deadline::Deadline;
 use crate::event::{EndReason, EventBody, Source, Where};
 use crate::ids::{ItemId, ItemKind, TurnId};
 use crate::model::{Fault, Item, ItemBody, ToModel};
-use crate::speakable::Speakable;
 
 /// What the model is told whose words have been heard in part.
 const GO_ON: &str = "A technical fault cut your reply off after these words, which the caller has \
@@ -44,7 +42,7 @@ impl Call {
         self.emit(now, EventBody::Error { r#where: Where::Model, code, message, fatal });
         if concerns {
             if let Some(reply) = self.reply() {
-                reply.active = false;
+                reply.phase = ReplyPhase::Failed;
             }
             self.retry(now, fault);
         }
@@ -53,7 +51,7 @@ impl Call {
     /// The model has been silent for too long.
     pub(in crate::call) fn on_answer_overdue(&mut self, now: Instant) {
         let Some(reply) = self.reply() else { return };
-        if reply.done {
+        if reply.is_done() {
             return;
         }
         self.report(now, "timeout", "the model gave no answer in time");
@@ -66,11 +64,11 @@ impl Call {
         let (retries, reconnects, pause) = (policy.retries, policy.reconnects, policy.busy_pause);
         let Some(reply) = self.reply() else { return };
         match fault {
-            Fault::Passing if reply.failures < retries => self.retry_now(now, fault),
-            Fault::Lost if reply.losses < reconnects => self.retry_now(now, fault),
-            Fault::Busy if reply.pauses < retries + 2 => {
-                let wait = pause * 2u32.saturating_pow(reply.pauses);
-                reply.pauses += 1;
+            Fault::Passing if reply.attempts.failures < retries => self.retry_now(now, fault),
+            Fault::Lost if reply.attempts.losses < reconnects => self.retry_now(now, fault),
+            Fault::Busy if reply.attempts.pauses < retries + 2 => {
+                let wait = pause * 2u32.saturating_pow(reply.attempts.pauses);
+                reply.attempts.pauses += 1;
                 self.deadlines.clear(Deadline::Answer);
                 self.deadlines.set(Deadline::Retry, now + wait.min(Duration::from_secs(30)));
                 self.say_filler(now);
@@ -82,35 +80,16 @@ impl Call {
     pub(super) fn retry_now(&mut self, now: Instant, fault: Fault) {
         let Some(reply) = self.reply() else { return };
         match fault {
-            Fault::Lost => reply.losses += 1,
-            Fault::Passing | Fault::Busy | Fault::Fatal => reply.failures += 1,
+            Fault::Lost => reply.attempts.losses += 1,
+            Fault::Passing | Fault::Busy | Fault::Fatal => reply.attempts.failures += 1,
         }
         self.ask_again(now);
     }
 
-    /// The attempt has failed. Its words that are on the line stay said, and what was done at once
-    /// stays done; nothing else of it is.
+    /// The attempt has failed, or is to be made anew.
     pub(super) fn forget_attempt(&mut self) {
-        let Some(reply) = self.reply() else { return };
-        reply.scanner = Scanner::default();
-        reply.speech = Speakable::default();
-        reply.written.clear();
-        reply.lead.clear();
-        reply.earlier.clone_from(&reply.words);
-        reply.repeating = (!reply.earlier.is_empty()).then(String::new);
-        reply.follows = Follows::Whole;
-        reply.verbatim &= reply.earlier.is_empty();
-        reply.then = None;
-        reply.again = false;
-        reply.commands.clear();
-        let kept_back = reply.kept_back.is_some();
-        reply.given.retain(|command| match command {
-            Command::DoNotCall => true,
-            Command::Press(_) | Command::RequestUser(_) => !kept_back,
-            Command::EndCall | Command::Transfer(_) => false,
-        });
-        if let Some(kept) = &mut reply.kept_back {
-            kept.clear();
+        if let Some(reply) = self.reply() {
+            reply.forget_attempt();
         }
     }
 
@@ -119,12 +98,12 @@ impl Call {
         let turn = self.turn.next();
         let Some(reply) = self.reply() else { return };
         let earlier = std::mem::replace(&mut reply.turn, turn);
-        let stalled = std::mem::replace(&mut reply.active, true);
-        let (said, hints) = (reply.earlier.clone(), reply.hints.clone());
+        let before = std::mem::replace(&mut reply.phase, ReplyPhase::Writing);
+        let (said, hints) = (reply.sent_before().to_owned(), reply.hints.clone());
         let begun = !said.trim().is_empty();
         let acted = !reply.given.is_empty();
         self.turn = turn;
-        if stalled {
+        if before == ReplyPhase::Writing {
             self.tell_model(ToModel::Cancel { turn: earlier });
         }
         let mut context = self.transcript.context();
@@ -150,7 +129,7 @@ impl Call {
     pub(in crate::call) fn say_filler(&mut self, now: Instant) {
         self.deadlines.clear(Deadline::Filler);
         let Some(reply) = self.reply() else { return };
-        if reply.spoken || std::mem::replace(&mut reply.filler, true) {
+        if reply.has_spoken() || std::mem::replace(&mut reply.filler, true) {
             return;
         }
         let phrase = self.agent.phrases.filler.clone();
@@ -182,8 +161,11 @@ impl Call {
     /// waits gets an answer, and what comes later counts for the next one.
     pub(in crate::call) fn rethink(&mut self, now: Instant) {
         let Some(reply) = self.reply() else { return };
-        if reply.active && !reply.done && !reply.spoken && reply.rethought < RETHINKS {
-            reply.rethought += 1;
+        if reply.phase == ReplyPhase::Writing
+            && !reply.has_spoken()
+            && reply.attempts.rethinks < RETHINKS
+        {
+            reply.attempts.rethinks += 1;
             self.forget_attempt();
             self.ask_again(now);
         }

@@ -1,0 +1,384 @@
+//! The state of one reply.
+
+use crate::command::{Command, Piece, Scanner};
+use crate::event::{HeldCommand, ToolRef};
+use crate::ids::{PhoneNumber, TurnId};
+use crate::speakable::{Speakable, is_audible};
+
+/// One reply of the model, across the attempts that it takes.
+#[derive(Debug, Clone)]
+pub(in crate::call) struct Reply {
+    /// The turn of the attempt that was asked for last.
+    pub(super) turn: TurnId,
+    pub(super) phase: ReplyPhase,
+    pub(super) delivery: Delivery,
+    pub(super) reached: Milestone,
+    /// Tells the commands of this attempt from its text.
+    pub(super) scanner: Scanner,
+    /// Tells the words of this attempt that can be spoken from those that cannot.
+    pub(super) speech: Speakable,
+    /// What the model wrote in this attempt, commands included.
+    pub(super) written: String,
+    /// Notes that the model is given for this reply only.
+    pub(super) hints: Vec<String>,
+    /// The caller has heard a filler.
+    pub(super) filler: bool,
+    pub(super) attempts: Attempts,
+    /// The model's memory holds the words as one reply, as they were written.
+    pub(super) verbatim: bool,
+    /// What follows once it has been heard.
+    pub(super) then: Option<Then>,
+    /// The commands that count, whether carried out, to be, or kept back; each once.
+    pub(super) given: Vec<Command>,
+    /// The model must speak again: a tool or a refusal waits for its reaction.
+    pub(super) again: bool,
+}
+
+/// What the model is doing about a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReplyPhase {
+    /// It was asked and has not finished.
+    Writing,
+    /// The attempt failed; the reply is asked for again, or given up.
+    Failed,
+    /// It has finished; the caller may still be listening.
+    Done,
+}
+
+/// The furthest that a reply has come, across its attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Milestone {
+    /// The model was asked.
+    Asked,
+    /// The model has written something.
+    Begun,
+    /// Words have been sent to the line.
+    Spoken,
+}
+
+/// How the words of a reply reach the caller.
+#[derive(Debug, Clone)]
+pub(super) enum Delivery {
+    /// Not before a supervisor has approved them, or nobody needs to.
+    KeptBack(KeptBack),
+    /// As they come.
+    Direct(Sent),
+}
+
+/// What the model wrote, as long as nothing of it is sent.
+#[derive(Debug, Clone, Default)]
+pub(super) struct KeptBack {
+    pub(super) words: String,
+    /// In the order in which they were given.
+    pub(super) commands: Vec<HeldCommand>,
+}
+
+/// What of a reply was sent to the line.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sent {
+    /// By all attempts.
+    words: String,
+    /// By the attempts that failed.
+    earlier: String,
+    follows: Follows,
+    /// Punctuation and spaces in front of the first word: alone they would be silence.
+    lead: String,
+}
+
+/// How an attempt goes on from those that failed before it.
+#[derive(Debug, Clone, Default)]
+enum Follows {
+    /// It is the first to be heard, or begins with all that they said.
+    #[default]
+    Whole,
+    /// It may be about to repeat them: what it has said so far.
+    Repeating(String),
+    /// It goes on from there.
+    On,
+    /// It goes on from there, behind a space.
+    Apart,
+}
+
+/// How often a reply was asked for again, by the reason.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Attempts {
+    /// The attempt failed.
+    pub(super) failures: u32,
+    /// The connection to the model was lost.
+    pub(super) losses: u32,
+    /// The model was busy.
+    pub(super) pauses: u32,
+    /// A supervisor gave guidance.
+    pub(super) rethinks: u32,
+}
+
+/// What follows once the reply has been heard.
+#[derive(Debug, Clone)]
+pub(in crate::call) enum Then {
+    EndCall { tool: Option<ToolRef> },
+    Transfer { target: PhoneNumber, tool: Option<ToolRef> },
+}
+
+/// What the model wrote in one turn.
+#[derive(Debug, Clone)]
+pub(in crate::call) struct Written {
+    pub(super) turn: TurnId,
+    pub(in crate::call) text: String,
+    pub(in crate::call) completion: Completion,
+}
+
+/// Whether the model came to the end of a reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::call) enum Completion {
+    /// It did not, or has not yet.
+    Unfinished,
+    /// It did, but its own memory holds other words, or holds them in pieces.
+    Finished,
+    /// It did, and its own memory holds the text as it is.
+    Verbatim,
+}
+
+impl Reply {
+    /// A reply that the model is asked for.
+    pub(super) fn new(turn: TurnId, delivery: Delivery, hints: &[&str]) -> Self {
+        Self {
+            turn,
+            phase: ReplyPhase::Writing,
+            delivery,
+            reached: Milestone::Asked,
+            scanner: Scanner::default(),
+            speech: Speakable::default(),
+            written: String::new(),
+            hints: hints.iter().map(|hint| (*hint).to_owned()).collect(),
+            filler: false,
+            attempts: Attempts::default(),
+            verbatim: true,
+            then: None,
+            given: Vec::new(),
+            again: false,
+        }
+    }
+
+    /// A reply that was held, and that a supervisor has approved.
+    pub(super) fn approved(turn: TurnId, verbatim: bool, text: &str) -> Self {
+        Self {
+            phase: ReplyPhase::Done,
+            reached: Milestone::Begun,
+            written: text.to_owned(),
+            verbatim,
+            ..Self::new(turn, Delivery::Direct(Sent::default()), &[])
+        }
+    }
+
+    pub(in crate::call) fn is_done(&self) -> bool {
+        self.phase == ReplyPhase::Done
+    }
+
+    pub(in crate::call) fn has_spoken(&self) -> bool {
+        self.reached == Milestone::Spoken
+    }
+
+    /// Whether the caller was told that it takes a moment.
+    pub(in crate::call) fn has_filled(&self) -> bool {
+        self.filler
+    }
+
+    /// What follows once it has been heard.
+    pub(in crate::call) fn then(&self) -> Option<&Then> {
+        self.then.as_ref()
+    }
+
+    /// As [`Self::then`], and forgets it.
+    pub(in crate::call) fn take_then(&mut self) -> Option<Then> {
+        self.then.take()
+    }
+
+    /// Whether the model must speak again after it.
+    pub(in crate::call) fn waits_again(&self) -> bool {
+        self.again
+    }
+
+    /// Whether a tool waits for the model's reaction.
+    pub(in crate::call) fn answer_tool(&mut self, waits: bool) {
+        self.again |= waits;
+    }
+
+    /// Whether the caller has been asked to wait already: by a filler, or by the model in words
+    /// that contain the beginning of the phrase for it.
+    pub(super) fn has_asked_to_wait(&self, phrase: &str) -> bool {
+        self.filler || begins_in(phrase, &words_of(&self.generated()))
+    }
+
+    pub(super) fn written(&self) -> Written {
+        let completion = match (self.phase, self.verbatim) {
+            (ReplyPhase::Done, true) => Completion::Verbatim,
+            (ReplyPhase::Done, false) => Completion::Finished,
+            (ReplyPhase::Writing | ReplyPhase::Failed, _) => Completion::Unfinished,
+        };
+        Written { turn: self.turn, text: self.generated(), completion }
+    }
+
+    /// What the model wrote that counts: of an attempt that failed, what was spoken.
+    fn generated(&self) -> String {
+        let written = self.written.as_str();
+        let Delivery::Direct(Sent { earlier, follows, .. }) = &self.delivery else {
+            return written.to_owned();
+        };
+        match follows {
+            Follows::Repeating(_) => earlier.clone(),
+            Follows::Whole => written.to_owned(),
+            Follows::On => format!("{earlier}{written}"),
+            Follows::Apart => format!("{earlier} {written}"),
+        }
+    }
+
+    pub(super) fn kept_back(&mut self) -> Option<&mut KeptBack> {
+        match &mut self.delivery {
+            Delivery::KeptBack(kept) => Some(kept),
+            Delivery::Direct(_) => None,
+        }
+    }
+
+    /// Keeps nothing back from now on. Returns what was kept back until now, if it was.
+    pub(super) fn release(&mut self) -> Option<KeptBack> {
+        match std::mem::replace(&mut self.delivery, Delivery::Direct(Sent::default())) {
+            Delivery::KeptBack(kept) => Some(kept),
+            sent @ Delivery::Direct(_) => {
+                self.delivery = sent;
+                None
+            }
+        }
+    }
+
+    /// Of new words, those that can be sent now. What an earlier attempt has said is not said
+    /// again; punctuation in front of the first word waits for it. Words that are kept back are
+    /// not sent.
+    pub(super) fn to_send(&mut self, words: String) -> String {
+        match &mut self.delivery {
+            Delivery::KeptBack(kept) => {
+                kept.words.push_str(&words);
+                String::new()
+            }
+            Delivery::Direct(sent) => {
+                let words = sent.unrepeated(words);
+                if self.reached == Milestone::Spoken { words } else { sent.with_lead(words) }
+            }
+        }
+    }
+
+    /// These words go to the line.
+    pub(super) fn note_sent(&mut self, words: &str) {
+        if let Delivery::Direct(sent) = &mut self.delivery {
+            sent.words.push_str(words);
+        }
+    }
+
+    /// What attempts that failed have sent to the line.
+    pub(super) fn sent_before(&self) -> &str {
+        match &self.delivery {
+            Delivery::KeptBack(_) => "",
+            Delivery::Direct(sent) => &sent.earlier,
+        }
+    }
+
+    /// Whether the caller has heard, and will hear, nothing of it.
+    pub(super) fn is_silent(&self) -> bool {
+        match &self.delivery {
+            Delivery::KeptBack(kept) => !is_audible(&kept.words),
+            Delivery::Direct(_) => !self.has_spoken(),
+        }
+    }
+
+    /// Whether it does anything but talk. A request not to be called again still needs an answer.
+    pub(super) fn acts(&self) -> bool {
+        self.then.is_some()
+            || self.again
+            || self.given.iter().any(|command| *command != Command::DoNotCall)
+    }
+
+    /// The attempt has failed. Its words that are on the line stay said, and what was done at once
+    /// stays done; nothing else of it is.
+    pub(super) fn forget_attempt(&mut self) {
+        self.scanner = Scanner::default();
+        self.speech = Speakable::default();
+        self.written.clear();
+        let keeps = match &mut self.delivery {
+            Delivery::KeptBack(kept) => {
+                *kept = KeptBack::default();
+                true
+            }
+            Delivery::Direct(sent) => {
+                sent.begin_anew();
+                self.verbatim &= sent.earlier.is_empty();
+                false
+            }
+        };
+        self.then = None;
+        self.again = false;
+        self.given.retain(|command| match command {
+            Command::DoNotCall => true,
+            Command::Press(_) | Command::RequestUser(_) => !keeps,
+            Command::EndCall | Command::Transfer(_) => false,
+        });
+    }
+}
+
+impl Sent {
+    /// Another attempt begins.
+    fn begin_anew(&mut self) {
+        self.lead.clear();
+        self.earlier.clone_from(&self.words);
+        let heard = !self.earlier.is_empty();
+        self.follows = if heard { Follows::Repeating(String::new()) } else { Follows::Whole };
+    }
+
+    /// Lets through what an earlier attempt has not said already.
+    fn unrepeated(&mut self, text: String) -> String {
+        let Follows::Repeating(so_far) = &mut self.follows else { return text };
+        so_far.push_str(&text);
+        if let Some(rest) = so_far.strip_prefix(self.earlier.as_str()) {
+            let rest = rest.to_owned();
+            self.follows = Follows::Whole;
+            return rest;
+        }
+        if self.earlier.starts_with(so_far.as_str()) {
+            return String::new();
+        }
+        let mut text = std::mem::take(so_far);
+        self.follows = Follows::On;
+        if self.earlier.ends_with(['.', '?', '!', ',', ';', ':']) && !text.starts_with(' ') {
+            self.follows = Follows::Apart;
+            text.insert(0, ' ');
+        }
+        text
+    }
+
+    /// Holds punctuation back until a word follows it.
+    fn with_lead(&mut self, text: String) -> String {
+        self.lead.push_str(&text);
+        if is_audible(&self.lead) { std::mem::take(&mut self.lead) } else { String::new() }
+    }
+}
+
+/// What a text of the model says to the caller: all of it but its commands.
+pub(in crate::call) fn words_of(written: &str) -> String {
+    let mut scanner = Scanner::default();
+    let mut pieces = scanner.push(written);
+    pieces.extend(scanner.finish());
+    let words = pieces.into_iter().filter_map(|piece| match piece {
+        Piece::Text(text) => Some(text),
+        Piece::Command(_) | Piece::Malformed(_) => None,
+    });
+    words.collect()
+}
+
+/// Whether the first two words of a phrase stand somewhere in the text, whatever their case and
+/// punctuation.
+fn begins_in(phrase: &str, text: &str) -> bool {
+    let words = |text: &str| -> Vec<String> {
+        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+        words.map(str::to_lowercase).collect()
+    };
+    let (phrase, text) = (words(phrase), words(text));
+    phrase.get(..2).is_some_and(|opening| text.windows(2).any(|pair| pair == opening))
+}
