@@ -38,7 +38,7 @@ use crate::event::{Answerer, CommandName, Direction, EndReason, Event, EventBody
 use crate::ids::{CallSid, PhoneNumber, SupervisorId, TurnId};
 use crate::model::{FromModel, ToModel};
 use crate::phase::Phase;
-use crate::playback::{Keys, Playback, Spoken};
+use crate::playback::{Keys, Playback, Speech, Spoken};
 use crate::policy::{Agent, Policy};
 use crate::speakable::without_controls;
 use crate::transcript::{KEYS_DROPPED, Transcript};
@@ -433,7 +433,7 @@ impl Call {
             | Source::Goodbye
             | Source::Supervisor => true,
         };
-        self.say(now, source, None, text.to_owned(), true, false, interruptible);
+        self.say(now, Speech::Whole { source, interruptible }, text.to_owned());
     }
 
     /// Speaks an utterance of ours behind a reply that is on the line: in the same talk cycle, or
@@ -445,37 +445,19 @@ impl Call {
         let token = format!(" {}", without_controls(text));
         self.playback.joined(now, source, &token);
         self.words_sent(now);
-        self.tell_line(ToCarrier::Say {
-            token,
-            last: true,
-            preemptible: false,
-            interruptible: true,
-        });
+        self.tell_line(Speech::Whole { source, interruptible: true }.order(token));
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the one door through which all speech leaves")]
-    fn say(
-        &mut self,
-        now: Instant,
-        source: Source,
-        turn: Option<TurnId>,
-        token: String,
-        last: bool,
-        preemptible: bool,
-        interruptible: bool,
-    ) {
-        let token = match without_controls(&token) {
-            Cow::Borrowed(_) => token,
+    /// Hands words to the carrier. All speech passes through here or through
+    /// [`Self::speak_on`].
+    fn say(&mut self, now: Instant, speech: Speech, text: String) {
+        let token = match without_controls(&text) {
+            Cow::Borrowed(_) => text,
             Cow::Owned(token) => token,
         };
-        self.playback.sent(now, source, turn, &token, (last, !preemptible));
+        self.playback.sent(now, speech, &token);
         self.words_sent(now);
-        self.outputs.push(Output::Carrier(ToCarrier::Say {
-            token,
-            last,
-            preemptible,
-            interruptible,
-        }));
+        self.tell_line(speech.order(token));
     }
 
     fn words_sent(&mut self, now: Instant) {

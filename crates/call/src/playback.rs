@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use self::text::{
     count_words, find_prefix, letters, sentence_at, time_of, words_in, words_spoken_in,
 };
+use crate::carrier::ToCarrier;
 use crate::event::{By, Source, ToolRef};
 use crate::ids::TurnId;
 
@@ -23,7 +24,6 @@ const KEY: Duration = Duration::from_millis(250);
 
 /// The speech and keys on their way to the caller, oldest first.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
 pub(crate) struct Playback {
     /// How many characters a second the line speaks, where it does not say what it has played.
     pace: u32,
@@ -34,20 +34,79 @@ pub(crate) struct Playback {
     settled: String,
     /// Until when the line speaks what of it nothing cuts off; the queue follows.
     ahead_until: Option<Instant>,
-    /// The line has said at least once what it played, or when we were audible. Until then what was
-    /// heard is estimated by time.
-    reports: bool,
+    reports: Reports,
     /// By when all that was sent will have been spoken, by that estimate.
     spoken_by: Option<Instant>,
-    /// The line has said at least once when we were audible: it will say so of every word.
-    tells_voice: bool,
-    /// We are audible, as far as the line says.
-    audible: bool,
     /// Since when the line has been speaking what is in the queue, or since it last reported a
     /// stretch of it.
     sounding: Option<Instant>,
-    /// The line fell silent after what is in the queue.
-    fell_silent: bool,
+}
+
+/// What the line reports of our voice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reports {
+    /// Nothing so far: what was heard is estimated by time.
+    Nothing,
+    /// What it has played.
+    Played,
+    /// When it is audible. A line that has done so once will do so for every word.
+    Voice(Voice),
+}
+
+/// Our voice, as the line reported it last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Voice {
+    Audible,
+    Silent,
+    /// Silent, after what is in the queue had sounded.
+    FellSilent,
+}
+
+/// What is handed to the line, and how it may be cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speech {
+    /// A part of the model's reply, and whether it is the last. The next utterance may cut it off,
+    /// and so may the caller.
+    Reply { turn: TurnId, last: bool },
+    /// A whole utterance, which the next one does not cut off.
+    Whole { source: Source, interruptible: bool },
+}
+
+impl Speech {
+    /// The order to speak these words.
+    pub(crate) fn order(self, token: String) -> ToCarrier {
+        let interruptible = match self {
+            Self::Reply { .. } => true,
+            Self::Whole { interruptible, .. } => interruptible,
+        };
+        let (last, preemptible) = (self.is_last(), self.is_preemptible());
+        ToCarrier::Say { token, last, preemptible, interruptible }
+    }
+
+    fn source(self) -> Source {
+        match self {
+            Self::Reply { .. } => Source::Model,
+            Self::Whole { source, .. } => source,
+        }
+    }
+
+    fn turn(self) -> Option<TurnId> {
+        match self {
+            Self::Reply { turn, .. } => Some(turn),
+            Self::Whole { .. } => None,
+        }
+    }
+
+    fn is_last(self) -> bool {
+        match self {
+            Self::Reply { last, .. } => last,
+            Self::Whole { .. } => true,
+        }
+    }
+
+    fn is_preemptible(self) -> bool {
+        matches!(self, Self::Reply { .. })
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -104,44 +163,34 @@ impl Playback {
             lead: String::new(),
             settled: String::new(),
             ahead_until: None,
-            reports: false,
+            reports: Reports::Nothing,
             spoken_by: None,
-            tells_voice: false,
-            audible: false,
             sounding: None,
-            fell_silent: false,
         }
     }
 
     /// Adds text to the utterance that is open, or opens one.
-    pub(crate) fn sent(
-        &mut self,
-        now: Instant,
-        source: Source,
-        turn: Option<TurnId>,
-        text: &str,
-        (last, firm): (bool, bool),
-    ) {
+    pub(crate) fn sent(&mut self, now: Instant, speech: Speech, text: &str) {
+        let (turn, closed, firm) = (speech.turn(), speech.is_last(), !speech.is_preemptible());
         match self.queue.back_mut() {
-            Some(open) if !open.closed && open.source == source => {
+            Some(open) if !open.closed && open.source == speech.source() => {
                 open.text.push_str(text);
                 open.turn = turn;
-                open.closed = last;
+                open.closed = closed;
                 open.firm = firm;
             }
             _ => self.queue.push_back(Utterance {
-                source,
+                source: speech.source(),
                 turn,
                 text: text.to_owned(),
                 heard: 0,
-                closed: last,
+                closed,
                 firm,
                 joined: false,
                 keys: VecDeque::new(),
             }),
         }
-        // That we were silent before says nothing about these words.
-        self.fell_silent = false;
+        self.forget_silence();
         self.will_take(now, self.time_of(text));
     }
 
@@ -154,7 +203,7 @@ impl Playback {
         {
             before.firm = true;
         }
-        self.sent(now, source, None, text, (true, true));
+        self.sent(now, Speech::Whole { source, interruptible: true }, text);
         if let Some(added) = self.queue.back_mut() {
             added.joined = joined;
         }
@@ -190,7 +239,7 @@ impl Playback {
 
     /// Everything on its way has been sent in full, and the line fell silent after it.
     pub(crate) fn fell_silent(&self) -> bool {
-        self.fell_silent && self.is_closed()
+        self.reports == Reports::Voice(Voice::FellSilent) && self.is_closed()
     }
 
     /// How long the rest takes.
@@ -202,28 +251,30 @@ impl Playback {
     /// Until when a line that says that we are audible may take for what is in the queue, at half the
     /// pace. `None` if it does not say so.
     pub(crate) fn audible_until(&self) -> Option<Instant> {
-        self.sounding.filter(|_| self.audible).map(|since| since + self.queued() * 2)
+        let since = self.sounding.filter(|_| self.reports == Reports::Voice(Voice::Audible))?;
+        Some(since + self.queued() * 2)
     }
 
     /// The line says that we became audible, or ceased to be. True if that was the end of all that
     /// is in the queue.
     pub(crate) fn voice(&mut self, now: Instant, on: bool) -> bool {
-        self.reports = true;
-        self.tells_voice = true;
-        self.audible = on;
         if on {
-            self.fell_silent = false;
+            self.reports = Reports::Voice(Voice::Audible);
             self.sounding = (!self.is_idle()).then_some(now);
             return false;
         }
         // A silence before anything of the queue has sounded is the end of what was before it.
-        self.fell_silent = self.sounding.take().is_some();
+        let sounded = self.sounding.take().is_some();
+        let voice = if sounded { Voice::FellSilent } else { Voice::Silent };
+        self.reports = Reports::Voice(voice);
         self.fell_silent() && !self.is_idle()
     }
 
     /// The carrier has played a stretch. Returns the turn it belongs to, if it is one of ours.
     pub(crate) fn played(&mut self, now: Instant, stretch: &str) -> Option<TurnId> {
-        self.reports = true;
+        if self.reports == Reports::Nothing {
+            self.reports = Reports::Played;
+        }
         if self.played_keys(stretch.trim()) {
             self.sounding = Some(now);
             return None;
@@ -242,7 +293,8 @@ impl Playback {
         // Without a match the carrier has spelled it differently: it is what is settled, if nothing
         // else can have sounded, or the first thing unheard.
         let old = letters(&self.settled).next().is_some();
-        if old && exact.is_none() && self.tells_voice && self.sounding.is_none() {
+        let tells_voice = matches!(self.reports, Reports::Voice(_));
+        if old && exact.is_none() && tells_voice && self.sounding.is_none() {
             let end = words_in(&self.settled, count_words(stretch));
             self.settled.drain(..end);
             return None;
@@ -381,7 +433,9 @@ impl Playback {
 
     /// Moves the marks to where the voice must be by now, on a line that does not say it.
     fn estimate(&mut self, now: Instant) {
-        let Some(spoken_by) = self.spoken_by.filter(|_| !self.reports) else { return };
+        let Some(spoken_by) = self.spoken_by.filter(|_| self.reports == Reports::Nothing) else {
+            return;
+        };
         let mut rest = spoken_by.saturating_duration_since(now);
         let pace = self.pace;
         for utterance in self.queue.iter_mut().rev() {
@@ -406,6 +460,13 @@ impl Playback {
         self.queue.iter().map(|u| self.time_of(u.unheard()) + u.keys_time()).sum()
     }
 
+    /// A silence says nothing about what is sent after it.
+    fn forget_silence(&mut self) {
+        if self.reports == Reports::Voice(Voice::FellSilent) {
+            self.reports = Reports::Voice(Voice::Silent);
+        }
+    }
+
     fn forget_settled(&mut self) {
         self.settled.clear();
         self.ahead_until = None;
@@ -427,7 +488,7 @@ impl Playback {
     fn drain(&mut self, mut settle: impl FnMut(&mut Utterance)) -> Vec<Spoken> {
         self.lead.clear();
         self.sounding = None;
-        self.fell_silent = false;
+        self.forget_silence();
         let mut all = Vec::new();
         for mut utterance in std::mem::take(&mut self.queue) {
             settle(&mut utterance);

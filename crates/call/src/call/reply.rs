@@ -16,6 +16,7 @@ use crate::deadline::Deadline;
 use crate::event::{EventBody, Source, Stage, ToolRef};
 use crate::ids::{ItemId, ItemKind, TurnId};
 use crate::model::{Fault, FromModel, Item, ItemBody, Outcome, ToModel, Usage};
+use crate::playback::Speech;
 use crate::speakable::without_invisible;
 
 impl Call {
@@ -179,7 +180,7 @@ impl Call {
             self.measure(now, turn, Stage::FirstSpoken);
         }
         let shown = (!text.is_empty()).then(|| text.clone());
-        self.say(now, Source::Model, Some(turn), text, last, true, true);
+        self.say(now, Speech::Reply { turn, last }, text);
         if let Some(text) = shown {
             self.show(now, EventBody::AssistantDelta { text });
         }
