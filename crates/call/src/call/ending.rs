@@ -14,61 +14,77 @@ use crate::ids::PhoneNumber;
 /// How the call ends once the last words have been heard.
 #[derive(Debug, Clone)]
 pub(super) struct Ending {
-    to: Option<PhoneNumber>,
-    reason: EndReason,
-    by: By,
-    tool: Option<ToolRef>,
-    /// A rule ends the call as well, by now: nobody keeps it any more.
+    decision: Decision,
+    /// A rule ends the call as well by now: the caller cannot keep it any more.
     firm: bool,
 }
 
-impl Ending {
-    /// What the model said that it will do.
-    fn promised(then: Then) -> Self {
-        let (to, reason, tool) = match then {
-            Then::EndCall { tool } => (None, EndReason::AgentEnded, tool),
-            Then::Transfer { target, tool } => (Some(target), EndReason::Transferred, tool),
-        };
-        Self { to, reason, by: By::Ai, tool, firm: false }
-    }
+/// Who ends the call, and how.
+#[derive(Debug, Clone)]
+enum Decision {
+    /// The model, by a command in the reply that is being heard.
+    Model(Then),
+    /// A rule of the call; by a transfer, if to somebody.
+    Policy { to: Option<PhoneNumber>, reason: EndReason },
+    /// A supervisor; by a transfer, if to somebody.
+    Supervisor { to: Option<PhoneNumber> },
+}
 
-    fn by_policy(to: Option<PhoneNumber>, reason: EndReason) -> Self {
-        Self { to, reason, by: By::Policy, tool: None, firm: false }
+impl Ending {
+    fn new(decision: Decision) -> Self {
+        Self { decision, firm: false }
     }
 
     pub(super) fn reason(&self) -> EndReason {
-        self.reason
+        match &self.decision {
+            Decision::Model(Then::EndCall { .. }) => EndReason::AgentEnded,
+            Decision::Supervisor { to: None } => EndReason::SupervisorEnded,
+            Decision::Policy { reason, .. } => *reason,
+            Decision::Model(Then::Transfer { .. }) | Decision::Supervisor { to: Some(_) } => {
+                EndReason::Transferred
+            }
+        }
     }
 
-    /// Who speaks keeps the call, unless a rule ends it.
+    fn is_transfer(&self) -> bool {
+        match &self.decision {
+            Decision::Model(then) => then.is_transfer(),
+            Decision::Policy { to, .. } | Decision::Supervisor { to } => to.is_some(),
+        }
+    }
+
+    /// Whether a caller who speaks, or a supervisor who steps in, keeps the call.
     pub(super) fn can_be_called_off(&self) -> bool {
-        !self.firm && (self.by == By::Ai || self.reason == EndReason::Silence)
+        !self.firm
+            && match &self.decision {
+                Decision::Model(_) => true,
+                Decision::Policy { reason, .. } => *reason == EndReason::Silence,
+                Decision::Supervisor { .. } => false,
+            }
     }
 }
 
 impl Call {
     pub(super) fn end_after_reply(&mut self, now: Instant, then: Then) {
-        self.enter_ending(now, Ending::promised(then));
+        self.enter_ending(now, Decision::Model(then));
     }
 
     /// What was to follow a reply that the caller cut off: it is done, or called off, when it is
     /// known whether they mean it.
     pub(super) fn suspend_ending(&mut self, then: Then) {
-        self.state = State::Ending(Ending::promised(then));
+        self.state = State::Ending(Ending::new(Decision::Model(then)));
     }
 
     /// Whether the words let happen what the model has told the caller: that it puts them through,
     /// or hangs up.
     pub(super) fn is_let_happen(&self, words: &str) -> bool {
         match &self.state {
-            State::Ending(ending) if ending.by == By::Ai => {
-                is_acknowledgement(words, ending.to.is_some())
+            State::Ending(Ending { decision: Decision::Model(then), .. }) => {
+                is_acknowledgement(words, then.is_transfer())
             }
-            State::Replying(reply) if reply.has_spoken() => match reply.then() {
-                Some(Then::Transfer { .. }) => is_acknowledgement(words, true),
-                Some(Then::EndCall { .. }) => is_acknowledgement(words, false),
-                None => false,
-            },
+            State::Replying(reply) if reply.has_spoken() => {
+                reply.then().is_some_and(|then| is_acknowledgement(words, then.is_transfer()))
+            }
             State::Ringing
             | State::Listening { .. }
             | State::Replying(_)
@@ -118,7 +134,7 @@ impl Call {
     }
 
     pub(super) fn end_by_policy(&mut self, now: Instant, reason: EndReason) {
-        self.enter_ending(now, Ending::by_policy(None, reason));
+        self.enter_ending(now, Decision::Policy { to: None, reason });
     }
 
     /// Whether the caller may be put through to this number.
@@ -137,7 +153,7 @@ impl Call {
     }
 
     pub(super) fn end_by_transfer(&mut self, now: Instant, to: PhoneNumber, reason: EndReason) {
-        self.enter_ending(now, Ending::by_policy(Some(to), reason));
+        self.enter_ending(now, Decision::Policy { to: Some(to), reason });
     }
 
     pub(super) fn end_by_supervisor(&mut self, now: Instant, to: Option<PhoneNumber>) {
@@ -157,18 +173,16 @@ impl Call {
         if !has_line {
             return self.hang_up_surely(now, EndReason::SupervisorEnded, By::Supervisor);
         }
-        let reason = if to.is_some() { EndReason::Transferred } else { EndReason::SupervisorEnded };
         self.record_last(now);
         self.drop_reply(now, "a supervisor ended it");
         self.stop_waiting();
-        let by = By::Supervisor;
-        self.state = State::Ending(Ending { to, reason, by, tool: None, firm: true });
+        self.state = State::Ending(Ending::new(Decision::Supervisor { to }));
         self.leave(now);
     }
 
-    fn enter_ending(&mut self, now: Instant, ending: Ending) {
+    fn enter_ending(&mut self, now: Instant, decision: Decision) {
         self.stop_waiting();
-        self.state = State::Ending(ending);
+        self.state = State::Ending(Ending::new(decision));
         self.limit_farewell(now);
         self.after_playback(now);
     }
@@ -193,17 +207,13 @@ impl Call {
         if !ending.can_be_called_off() {
             return;
         }
-        let Ending { to, by, tool, .. } = ending.clone();
+        let decision = ending.decision.clone();
         self.cut_speech(now);
         self.deadlines.clear(Deadline::Farewell);
         self.deadlines.clear(Deadline::FalseInterrupt);
         self.unsaid.clear();
-        if by == By::Ai {
-            self.withdrawn |= to.is_some();
-            let then = match to {
-                Some(target) => Then::Transfer { target, tool },
-                None => Then::EndCall { tool },
-            };
+        if let Decision::Model(then) = decision {
+            self.withdrawn |= then.is_transfer();
             self.reject_then(now, then, because);
         }
         self.listen(now, false);
@@ -215,7 +225,13 @@ impl Call {
         self.record_last(now);
         self.deadlines.clear(Deadline::Farewell);
         self.deadlines.clear(Deadline::FalseInterrupt);
-        let Ending { to, reason, by, tool, .. } = ending;
+        let reason = ending.reason();
+        let (by, to, tool) = match ending.decision {
+            Decision::Model(Then::EndCall { tool }) => (By::Ai, None, tool),
+            Decision::Model(Then::Transfer { target, tool }) => (By::Ai, Some(target), tool),
+            Decision::Policy { to, .. } => (By::Policy, to, None),
+            Decision::Supervisor { to } => (By::Supervisor, to, None),
+        };
         match to {
             None => {
                 if by != By::Policy {
@@ -264,10 +280,7 @@ impl Call {
     /// The caller hung up while the last words were being said.
     pub(super) fn hang_up_during_ending(&mut self, now: Instant) {
         let State::Ending(ending) = &self.state else { return };
-        let reason = match ending.to {
-            Some(_) => EndReason::CallerHungUp,
-            None => ending.reason,
-        };
+        let reason = if ending.is_transfer() { EndReason::CallerHungUp } else { ending.reason() };
         self.finish(now, reason);
     }
 
@@ -324,7 +337,7 @@ impl Call {
         let next = match end {
             LegEnd::Completed => {
                 let reason = match &self.state {
-                    State::Ending(ending) => ending.reason,
+                    State::Ending(ending) => ending.reason(),
                     State::HangingUp(hanging_up) => hanging_up.reason(),
                     // The caller hung up before anybody was dialled.
                     State::Transferring { .. }

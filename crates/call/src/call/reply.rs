@@ -283,8 +283,7 @@ impl Call {
             self.tell_model(ToModel::Cancel { turn });
         }
         if let Some(then) = then {
-            let told = spoken && matches!(then, Then::Transfer { .. });
-            self.withdrawn |= told;
+            self.withdrawn |= spoken && then.is_transfer();
             self.reject_then(now, then, because);
         }
     }

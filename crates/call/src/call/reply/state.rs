@@ -119,6 +119,12 @@ pub(in crate::call) enum Then {
     Transfer { target: PhoneNumber, tool: Option<ToolRef> },
 }
 
+impl Then {
+    pub(in crate::call) fn is_transfer(&self) -> bool {
+        matches!(self, Self::Transfer { .. })
+    }
+}
+
 /// What the model wrote in one turn.
 #[derive(Debug, Clone)]
 pub(in crate::call) struct Written {
