@@ -29,6 +29,7 @@ use jiff::Timestamp;
 
 use self::ending::Ending;
 use self::hang_up::HangingUp;
+use self::holder::HolderPresence;
 pub use self::holder::Presence;
 pub use self::moving::LeftBehind;
 use self::reply::{Completion, Reply, Written};
@@ -128,7 +129,6 @@ pub enum Output {
 
 /// One telephone call.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
 pub struct Call {
     policy: Arc<Policy>,
     agent: Arc<Agent>,
@@ -144,26 +144,11 @@ pub struct Call {
     owed: bool,
     /// Why the model cannot answer at all, if so.
     model_refused: bool,
-    /// The caller is audible.
-    caller_speaks: bool,
-    /// The caller has begun to say something that has not been understood yet.
-    words_due: bool,
-    /// A key that was pressed while we spoke, and waits for the interruption that it may cause.
-    key: Option<char>,
-    /// What has been understood so far of an utterance that still grows.
-    partial: Option<String>,
-    /// A growing utterance that was taken for whole, and until when the whole one may still come.
-    taken: Option<(String, Instant)>,
-    /// What the caller cut off: said again if they say nothing instead.
-    unsaid: Vec<Unsaid>,
-    /// A transfer that the caller was told of has been withdrawn, and they do not know it.
-    withdrawn: bool,
+    caller: CallerInput,
+    untold: Untold,
     /// The call is to be handed over.
     leaving: bool,
-    /// Nudges since the caller last spoke.
-    nudges: u32,
-    /// Turns since the caller last spoke.
-    self_turns: u32,
+    unprompted: Unprompted,
     /// When the caller's last words ended, until the answer is audible.
     asked_at: Option<Instant>,
     /// How often the line was lost.
@@ -174,8 +159,7 @@ pub struct Call {
     answerer: Option<Answerer>,
     /// Since when the line costs money.
     line_since: Option<Instant>,
-    /// Whoever holds the takeover can be seen.
-    holder_is_here: bool,
+    holder_presence: HolderPresence,
     counters: Counters,
     outputs: Vec<Output>,
 }
@@ -199,6 +183,71 @@ pub(crate) struct Parts<'a> {
     pub(crate) phase: Phase,
     pub(crate) duration_ms: u64,
     pub(crate) estimated_cost_usd: f64,
+}
+
+/// What the caller says and keys in, as far as it is not on record yet.
+#[derive(Debug, Clone, Default)]
+struct CallerInput {
+    /// The line says that the caller speaks.
+    audible: bool,
+    words: CallerWords,
+    /// A growing utterance that was taken for whole, and until when the whole one may still come.
+    taken: Option<(String, Instant)>,
+    /// A key that was pressed while we spoke, and waits for the interruption that it may cause.
+    key: Option<char>,
+}
+
+/// The caller's utterance under way.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+enum CallerWords {
+    /// There is none.
+    #[default]
+    Settled,
+    /// It has begun, and nothing of it has been understood.
+    Begun,
+    /// So much of it has been understood.
+    Partial(String),
+}
+
+impl CallerInput {
+    fn set_audible(&mut self, audible: bool) {
+        self.audible = audible;
+        if audible && self.words == CallerWords::Settled {
+            self.words = CallerWords::Begun;
+        }
+    }
+
+    fn is_understood_in_part(&self) -> bool {
+        matches!(self.words, CallerWords::Partial(_))
+    }
+
+    /// Takes what has been understood of the utterance under way, which ends with it.
+    fn take_partial(&mut self) -> Option<String> {
+        match std::mem::take(&mut self.words) {
+            CallerWords::Partial(text) => Some(text),
+            other @ (CallerWords::Settled | CallerWords::Begun) => {
+                self.words = other;
+                None
+            }
+        }
+    }
+}
+
+/// What the caller does not know yet.
+#[derive(Debug, Clone, Default)]
+struct Untold {
+    /// What they cut off: said again if they say nothing instead.
+    unsaid: Vec<Unsaid>,
+    /// A transfer that they were told of has been withdrawn.
+    withdrawn: bool,
+}
+
+/// How often our side has spoken of its own accord since the caller last spoke.
+#[derive(Debug, Clone, Copy, Default)]
+struct Unprompted {
+    nudges: u32,
+    /// Replies, and utterances said again.
+    turns: u32,
 }
 
 /// What was not heard of an utterance that was cut off, from the sentence on in which it was.
@@ -368,22 +417,16 @@ impl Call {
             turn: TurnId::default(),
             owed: false,
             model_refused: false,
-            caller_speaks: false,
-            words_due: false,
-            key: None,
-            partial: None,
-            taken: None,
-            unsaid: Vec::new(),
-            withdrawn: false,
+            caller: CallerInput::default(),
+            untold: Untold::default(),
             leaving: false,
-            nudges: 0,
-            self_turns: 0,
+            unprompted: Unprompted::default(),
             asked_at: None,
             line_losses: 0,
             last_written: None,
             answerer: None,
             line_since: None,
-            holder_is_here: false,
+            holder_presence: HolderPresence::Unseen,
             counters: Counters::default(),
             outputs: Vec::new(),
         }
@@ -464,7 +507,7 @@ impl Call {
         self.deadlines.clear(Deadline::Silence);
         // These words are what goes on; what was cut off before them is not said again.
         self.deadlines.clear(Deadline::FalseInterrupt);
-        self.unsaid.clear();
+        self.untold.unsaid.clear();
         self.expect_playback(now);
     }
 
@@ -612,7 +655,7 @@ impl Call {
         if !self.transcript.questions.is_empty() && !self.deadlines.is_set(Deadline::Question) {
             self.deadlines.set(Deadline::Question, now + self.policy.question_limit);
         }
-        if self.playback.is_idle() && !self.caller_speaks {
+        if self.playback.is_idle() && !self.caller.audible {
             self.deadlines.set(Deadline::Silence, now + self.policy.silence);
         }
     }

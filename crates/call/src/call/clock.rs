@@ -82,8 +82,8 @@ impl Call {
         if self.waits_for_model() {
             return self.settle(now);
         }
-        if self.nudges < self.policy.nudges {
-            self.nudges += 1;
+        if self.unprompted.nudges < self.policy.nudges {
+            self.unprompted.nudges += 1;
             let phrase = self.agent.phrases.nudge.clone();
             self.speak(now, Source::Nudge, &phrase);
         } else {
@@ -94,7 +94,7 @@ impl Call {
     }
 
     fn on_false_interrupt(&mut self, now: Instant) {
-        if self.caller_speaks {
+        if self.caller.audible {
             let later = now + self.policy.false_interrupt;
             return self.deadlines.set(Deadline::FalseInterrupt, later);
         }
@@ -116,23 +116,23 @@ impl Call {
     /// Goes on with what was cut off for nothing: the model with its reply, anything else is said
     /// again.
     fn go_on_speaking(&mut self, now: Instant) {
-        if self.owed || self.unsaid.iter().any(|unsaid| unsaid.source == Source::Model) {
-            self.unsaid.clear();
+        if self.owed || self.untold.unsaid.iter().any(|unsaid| unsaid.source == Source::Model) {
+            self.untold.unsaid.clear();
             let hint = "The caller interrupted you but said nothing that could be understood. Go \
                         on from where you were cut off.";
             return self.respond(now, &[hint]);
         }
-        let greeting = self.unsaid.iter().any(|unsaid| unsaid.source == Source::Greeting);
+        let greeting = self.untold.unsaid.iter().any(|unsaid| unsaid.source == Source::Greeting);
         self.say_again(now);
         self.listen(now, greeting);
     }
 
     fn say_again(&mut self, now: Instant) {
-        let unsaid = std::mem::take(&mut self.unsaid);
-        if self.self_turns >= self.policy.self_turns {
+        let unsaid = std::mem::take(&mut self.untold.unsaid);
+        if self.unprompted.turns >= self.policy.self_turns {
             return;
         }
-        self.self_turns += 1;
+        self.unprompted.turns += 1;
         for Unsaid { source, text } in unsaid.into_iter().filter(|unsaid| !unsaid.text.is_empty()) {
             if source == Source::Supervisor {
                 let (text, by) = (text.clone(), By::Policy);
@@ -160,8 +160,8 @@ impl Call {
 
     /// The words for a caller who waits were cut off: they hear soon that we are still there.
     pub(super) fn hold_line_soon(&mut self, now: Instant) {
-        if self.self_turns <= self.policy.self_turns {
-            self.self_turns += 1;
+        if self.unprompted.turns <= self.policy.self_turns {
+            self.unprompted.turns += 1;
             self.deadlines.set(Deadline::HoldLine, now + self.policy.false_interrupt);
         }
     }

@@ -112,12 +112,12 @@ impl Call {
         if !matches!(self.state, State::Ending(_)) || !self.playback.is_idle() {
             return;
         }
-        let mut unsaid = std::mem::take(&mut self.unsaid);
+        let mut unsaid = std::mem::take(&mut self.untold.unsaid);
         unsaid.retain(|unsaid| !unsaid.text.is_empty());
-        if unsaid.is_empty() || self.self_turns > self.policy.self_turns {
+        if unsaid.is_empty() || self.unprompted.turns > self.policy.self_turns {
             return self.leave(now);
         }
-        self.self_turns += 1;
+        self.unprompted.turns += 1;
         for Unsaid { source, text } in unsaid {
             // What the model wrote is no reply of its own any more.
             let source = if source == Source::Model { Source::Goodbye } else { source };
@@ -211,9 +211,9 @@ impl Call {
         self.cut_speech(now);
         self.deadlines.clear(Deadline::Farewell);
         self.deadlines.clear(Deadline::FalseInterrupt);
-        self.unsaid.clear();
+        self.untold.unsaid.clear();
         if let Decision::Model(then) = decision {
-            self.withdrawn |= then.is_transfer();
+            self.untold.withdrawn |= then.is_transfer();
             self.reject_then(now, then, because);
         }
         self.listen(now, false);

@@ -47,7 +47,7 @@ impl Call {
                 self.emit(now, EventBody::ResponseRejected { text, by: By::Supervisor });
                 self.deadlines.clear(Deadline::Approval);
                 self.owed = true;
-                self.self_turns = 0;
+                self.unprompted.turns = 0;
                 if matches!(self.state, State::OnHold) {
                     self.leave_hold(now);
                 }
@@ -172,7 +172,7 @@ impl Call {
         }
         self.drop_reply(now, "a human took over");
         // What the caller was promised is for the human to settle.
-        self.withdrawn = false;
+        self.untold.withdrawn = false;
         if self.transcript.held.is_some() {
             let text = "a human took over".to_owned();
             self.emit(now, EventBody::ResponseRejected { text, by: By::Supervisor });
@@ -227,7 +227,7 @@ impl Call {
         let by = if answered { By::Supervisor } else { By::Policy };
         self.emit(now, EventBody::QueryResponse { text, answered, by });
         self.owed = true;
-        self.self_turns = 0;
+        self.unprompted.turns = 0;
         if self.transcript.questions.is_empty() {
             self.deadlines.clear(Deadline::Question);
             match self.state {
@@ -240,7 +240,7 @@ impl Call {
                     }
                 }
                 // Nobody speaks and nothing else will make the model speak.
-                State::Listening { .. } if self.playback.is_idle() && !self.caller_speaks => {
+                State::Listening { .. } if self.playback.is_idle() && !self.caller.audible => {
                     self.settle(now);
                 }
                 State::Ringing

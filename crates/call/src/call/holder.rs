@@ -21,6 +21,14 @@ pub enum Presence {
     GoneSince(Instant),
 }
 
+/// Whether the supervisor who holds the takeover can be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum HolderPresence {
+    Seen,
+    /// Not seen, or nobody holds it.
+    Unseen,
+}
+
 impl Call {
     /// Who holds the takeover, if a human speaks and it is known who.
     #[must_use]
@@ -36,12 +44,12 @@ impl Call {
         }
         match presence {
             Presence::Here => {
-                self.holder_is_here = true;
+                self.holder_presence = HolderPresence::Seen;
                 self.clear_holder_deadlines();
                 self.end_alarm(now);
             }
-            Presence::GoneSince(since) if self.holder_is_here => {
-                self.holder_is_here = false;
+            Presence::GoneSince(since) if self.holder_presence == HolderPresence::Seen => {
+                self.holder_presence = HolderPresence::Unseen;
                 self.wait_for_holder(now, now.saturating_duration_since(since));
             }
             Presence::GoneSince(_) => self.unexpected(),
@@ -80,7 +88,7 @@ impl Call {
     pub(super) fn hold_for(&mut self, now: Instant, who: Option<&SupervisorId>) {
         let holder = who.cloned();
         self.emit(now, EventBody::Takeover { by: By::Supervisor, holder });
-        self.holder_is_here = false;
+        self.holder_presence = HolderPresence::Unseen;
         self.wait_for_holder(now, Duration::ZERO);
     }
 
@@ -88,7 +96,7 @@ impl Call {
     pub(super) fn expect_holder(&mut self, now: Instant) {
         let alarm = self.transcript.unattended.is_some();
         let next = if alarm { Deadline::Abandoned } else { Deadline::Unattended };
-        if !self.holder_is_here && !self.deadlines.is_set(next) {
+        if self.holder_presence == HolderPresence::Unseen && !self.deadlines.is_set(next) {
             self.wait_for_holder(now, Duration::ZERO);
         }
     }
@@ -133,7 +141,7 @@ impl Call {
     pub(super) fn release(&mut self, now: Instant, by: By) {
         self.emit(now, EventBody::Release { by });
         self.clear_holder_deadlines();
-        self.holder_is_here = false;
+        self.holder_presence = HolderPresence::Unseen;
         self.owed |= self.transcript.owes();
         if matches!(self.state, State::HumanSpeaks) {
             self.settle(now);
@@ -143,7 +151,7 @@ impl Call {
     /// Whether nobody but the holder would speak with the caller.
     fn caller_depends_on_holder(&self) -> bool {
         self.transcript.human
-            && !self.holder_is_here
+            && self.holder_presence == HolderPresence::Unseen
             && match self.state {
                 State::Ringing | State::HumanSpeaks | State::Lost { .. } => true,
                 // Somebody else speaks with the caller, or nobody does any more.
@@ -160,7 +168,7 @@ impl Call {
 
     /// Somebody has just attended to the call.
     fn seen(&mut self, now: Instant) {
-        if !self.holder_is_here {
+        if self.holder_presence == HolderPresence::Unseen {
             self.wait_for_holder(now, Duration::ZERO);
         }
     }

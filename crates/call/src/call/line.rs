@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Call, State, Unsaid};
+use super::{Call, CallerWords, State, Unprompted, Unsaid};
 use crate::carrier::{EndStatus, FromCarrier, Next, ToCarrier};
 use crate::deadline::Deadline;
 use crate::event::{By, EndReason, EventBody, Source, Speaker, Stage, Where};
@@ -126,9 +126,8 @@ impl Call {
         if !last {
             return self.on_partial(now, text);
         }
-        self.partial = None;
-        self.words_due = false;
-        let taken = self.taken.take().filter(|(_, until)| now < *until);
+        self.caller.words = CallerWords::Settled;
+        let taken = self.caller.taken.take().filter(|(_, until)| now < *until);
         if taken.is_some_and(|(taken, _)| taken == text) {
             // It stands on record already, and is being answered.
             return;
@@ -140,9 +139,8 @@ impl Call {
     fn on_partial(&mut self, now: Instant, text: String) {
         self.deadlines.clear(Deadline::Silence);
         self.deadlines.clear(Deadline::FalseInterrupt);
-        self.words_due = true;
-        self.taken = None;
-        self.partial = Some(text.clone());
+        self.caller.taken = None;
+        self.caller.words = CallerWords::Partial(text.clone());
         self.wait_for_words(now);
         let speaker = Speaker::Caller;
         self.show(now, EventBody::Transcript { speaker, text, r#final: false });
@@ -150,9 +148,9 @@ impl Call {
 
     /// What the caller has begun to say must come to an end: while they are audible, and after it.
     fn wait_for_words(&mut self, now: Instant) {
-        if self.caller_speaks {
+        if self.caller.audible {
             self.deadlines.set(Deadline::Words, now + self.policy.voice_limit);
-        } else if self.partial.is_some() {
+        } else if self.caller.is_understood_in_part() {
             self.deadlines.set(Deadline::Words, now + self.policy.words_limit);
         } else {
             self.deadlines.clear(Deadline::Words);
@@ -161,11 +159,11 @@ impl Call {
 
     /// The line says that the caller speaks, and has said nothing else for too long.
     pub(super) fn on_words_overdue(&mut self, now: Instant) {
-        let partial = self.partial.take();
+        let partial = self.caller.take_partial();
         self.on_caller_speaking(now, false);
-        self.words_due = false;
+        self.caller.words = CallerWords::Settled;
         if let Some(text) = partial {
-            self.taken = Some((text.clone(), now + self.policy.words_limit));
+            self.caller.taken = Some((text.clone(), now + self.policy.words_limit));
             self.on_words(now, text);
         }
     }
@@ -209,33 +207,32 @@ impl Call {
     /// What the caller has begun to say will not be understood any further: it counts as it is.
     pub(super) fn record_partial(&mut self, now: Instant) {
         self.deadlines.clear(Deadline::Key);
-        if let Some(digit) = self.key.take() {
+        if let Some(digit) = self.caller.key.take() {
             self.emit(now, EventBody::Dtmf { digit });
         }
         self.deadlines.clear(Deadline::Words);
-        let Some(text) = self.partial.take() else { return };
+        let Some(text) = self.caller.take_partial() else { return };
         let speaker = Speaker::Caller;
         self.emit(now, EventBody::Transcript { speaker, text, r#final: true });
     }
 
     /// The caller has said or keyed something that is on record by now.
     pub(super) fn caller_has_spoken(&mut self, now: Instant) {
-        self.nudges = 0;
-        self.self_turns = 0;
+        self.unprompted = Unprompted::default();
         self.owed = true;
         match &self.state {
             State::Listening { .. } if self.deadlines.is_set(Deadline::Opening) => self.open(now),
             State::Listening { .. } | State::Replying(_) => {
-                self.unsaid.clear();
+                self.untold.unsaid.clear();
                 self.drop_reply(now, "the caller spoke");
                 self.asked_at = Some(now);
-                let withdrawn = std::mem::take(&mut self.withdrawn);
+                let withdrawn = std::mem::take(&mut self.untold.withdrawn);
                 self.respond(now, if withdrawn { &[WITHDRAWN] } else { &[] });
             }
             State::Ending(_) => self.go_on_ending(now),
             // The words are kept; the answer comes when the caller is off hold.
             State::OnHold => {
-                self.unsaid.clear();
+                self.untold.unsaid.clear();
                 // However often they ask whether we are there, they hear that we are.
                 let soon = now + self.policy.filler_after;
                 let due = self.deadlines.at(Deadline::HoldLine);
@@ -274,14 +271,14 @@ impl Call {
             return self.on_key(now, digit);
         }
         // The interruption that it may cause tells how far the words before it were heard.
-        self.key = Some(digit);
+        self.caller.key = Some(digit);
         self.deadlines.set(Deadline::Key, now + KEY_INTERRUPTS);
     }
 
     /// A key that waited for its interruption waits no longer.
     pub(super) fn key_in(&mut self, now: Instant) {
         self.deadlines.clear(Deadline::Key);
-        if let Some(digit) = self.key.take() {
+        if let Some(digit) = self.caller.key.take() {
             self.on_key(now, digit);
         }
     }
@@ -320,7 +317,7 @@ impl Call {
         self.emit(now, EventBody::Interrupt { heard });
         let unsaid = cut.iter().filter(|spoken| !spoken.whole);
         let unsaid = unsaid.map(|cut| Unsaid { source: cut.source, text: cut.unsaid.clone() });
-        self.unsaid = unsaid.collect();
+        self.untold.unsaid = unsaid.collect();
         // The model must know that its keys have not been pressed.
         let mut dropped = cut.iter().flat_map(|spoken| &spoken.dropped);
         self.owed |= dropped.any(|keys| keys.by == By::Ai);
@@ -333,14 +330,14 @@ impl Call {
             State::Listening { .. } => self.listen(now, false),
             State::Ending(_) => self.deadlines.clear(Deadline::Farewell),
             State::OnHold => {
-                self.unsaid.retain(|unsaid| unsaid.source == Source::Supervisor);
-                if self.unsaid.is_empty() {
+                self.untold.unsaid.retain(|unsaid| unsaid.source == Source::Supervisor);
+                if self.untold.unsaid.is_empty() {
                     self.hold_line_soon(now);
                 }
             }
             // Only a filler was cut off: what is being waited for still comes. A human who speaks
             // decides for himself.
-            State::Replying(_) | State::HumanSpeaks => self.unsaid.clear(),
+            State::Replying(_) | State::HumanSpeaks => self.untold.unsaid.clear(),
             State::Ringing
             | State::Lost { .. }
             | State::Transferring { .. }
@@ -369,8 +366,8 @@ impl Call {
     fn expect_words(&mut self, now: Instant) {
         let keys = self.deadlines.is_set(Deadline::Digits);
         let wait = match &self.state {
-            State::Listening { .. } => !keys && (self.owed || !self.unsaid.is_empty()),
-            State::OnHold => !self.unsaid.is_empty(),
+            State::Listening { .. } => !keys && (self.owed || !self.untold.unsaid.is_empty()),
+            State::OnHold => !self.untold.unsaid.is_empty(),
             State::Ending(_) => true,
             State::Ringing
             | State::Replying(_)
@@ -411,7 +408,8 @@ impl Call {
             State::Listening { .. } => self.listen(now, false),
             State::Replying(reply) if reply.is_done() => self.reply_heard(now),
             // What the caller has begun to say may be that they want to stay.
-            State::Ending(ending) if self.partial.is_some() && ending.can_be_called_off() => {}
+            State::Ending(ending)
+                if self.caller.is_understood_in_part() && ending.can_be_called_off() => {}
             State::Ending(_) => self.leave(now),
             State::Ringing
             | State::Replying(_)
@@ -445,8 +443,7 @@ impl Call {
     }
 
     fn on_caller_speaking(&mut self, now: Instant, on: bool) {
-        self.caller_speaks = on;
-        self.words_due |= on;
+        self.caller.set_audible(on);
         self.wait_for_words(now);
         if !on && self.deadlines.is_set(Deadline::FalseInterrupt) {
             // What they said is still being understood: the wait for it begins now.
@@ -492,11 +489,11 @@ impl Call {
             self.owed = true;
         }
         self.drop_reply(now, "the line was lost");
-        self.caller_speaks = false;
-        self.words_due = false;
+        self.caller.audible = false;
+        self.caller.words = CallerWords::Settled;
         self.asked_at = None;
-        self.unsaid.clear();
-        self.withdrawn = false;
+        self.untold.unsaid.clear();
+        self.untold.withdrawn = false;
         self.owed |= self.transcript.owes();
         for waits in [
             Deadline::Opening,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::{Call, Identity, Output, State};
+use super::{Call, CallerWords, Identity, Output, State};
 use crate::carrier::{Next, ToCarrier};
 use crate::deadline::Deadline;
 use crate::event::{Direction, Event, EventBody};
@@ -128,8 +128,8 @@ impl Call {
     /// the caller has begun to say, or to key in, is understood first.
     pub(super) fn hand_over_if_quiet(&mut self, now: Instant) {
         let more = [Deadline::FalseInterrupt, Deadline::Key, Deadline::Digits];
-        let caller_goes_on =
-            self.words_due || more.into_iter().any(|more| self.deadlines.is_set(more));
+        let caller_goes_on = self.caller.words != CallerWords::Settled
+            || more.into_iter().any(|more| self.deadlines.is_set(more));
         if !self.leaving || !self.playback.is_idle() || caller_goes_on {
             return;
         }

@@ -28,10 +28,10 @@ impl Call {
         if self.model_refused {
             return self.give_up(now);
         }
-        if self.self_turns > self.policy.self_turns {
+        if self.unprompted.turns > self.policy.self_turns {
             return self.listen(now, false);
         }
-        self.self_turns += 1;
+        self.unprompted.turns += 1;
         self.turn = self.turn.next();
         let delivery = if self.may_need_approval() {
             Delivery::KeptBack(KeptBack::default())
@@ -283,7 +283,7 @@ impl Call {
             self.tell_model(ToModel::Cancel { turn });
         }
         if let Some(then) = then {
-            self.withdrawn |= spoken && then.is_transfer();
+            self.untold.withdrawn |= spoken && then.is_transfer();
             self.reject_then(now, then, because);
         }
     }
