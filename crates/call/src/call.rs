@@ -635,7 +635,7 @@ impl Call {
 
     /// Gives the floor to whoever must have it now.
     fn settle(&mut self, now: Instant) {
-        if self.transcript.human {
+        if self.transcript.takeover.is_some() {
             self.state = State::HumanSpeaks;
             self.expect_holder(now);
         } else if self.transcript.held.is_some() {

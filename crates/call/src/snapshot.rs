@@ -10,7 +10,7 @@ use crate::event::{Direction, EndReason, Event, EventBody, Progress, Source};
 use crate::ids::{CallSid, SupervisorId, TurnId};
 use crate::model::Usage;
 use crate::phase::Phase;
-use crate::transcript::{EntryBody, Transcript};
+use crate::transcript::{EntryBody, Transcript, Whereabouts};
 
 /// Everything about one call that a supervisor may want to see at once.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -162,6 +162,7 @@ impl Snapshot {
 
     fn of(parts: &Parts<'_>) -> Self {
         let transcript = parts.transcript;
+        let takeover = transcript.takeover.as_ref();
         let turns = transcript.entries.iter().filter_map(|entry| {
             let said_by = |speaker, text: &str| Turn {
                 seq: entry.seq,
@@ -205,9 +206,9 @@ impl Snapshot {
             further_questions: transcript.questions.len().saturating_sub(1),
             held_reply: transcript.held.as_ref().map(|held| held.text.clone()),
             held_turn: transcript.held.as_ref().map(|held| held.turn),
-            human: transcript.human,
-            holder: transcript.holder.clone(),
-            unattended_since: transcript.unattended,
+            human: takeover.is_some(),
+            holder: takeover.and_then(|takeover| takeover.holder.clone()),
+            unattended_since: takeover.and_then(|takeover| takeover.unattended),
             unanswered: transcript.unanswered,
             turns: turns.collect(),
             usage: transcript.usage,
@@ -222,16 +223,20 @@ impl Snapshot {
 /// What a call was doing at its last event.
 fn phase_of(transcript: &Transcript, kept: Kept) -> Phase {
     if transcript.ended.is_some() {
-        Phase::Ended
-    } else if transcript.hanging_up.is_some() {
-        Phase::Ending
-    } else if transcript.transfer.is_some() {
-        Phase::Transferring
-    } else if !transcript.connected {
-        Phase::Ringing
-    } else if kept == Kept::ByNobody || transcript.handed_over {
+        return Phase::Ended;
+    }
+    match transcript.whereabouts {
+        Whereabouts::HangingUp { .. } => return Phase::Ending,
+        Whereabouts::Transferred { .. } => return Phase::Transferring,
+        Whereabouts::Here | Whereabouts::HandedOver if !transcript.connected => {
+            return Phase::Ringing;
+        }
+        Whereabouts::HandedOver => return Phase::Lost,
+        Whereabouts::Here => {}
+    }
+    if kept == Kept::ByNobody {
         Phase::Lost
-    } else if transcript.human {
+    } else if transcript.takeover.is_some() {
         Phase::HumanSpeaks
     } else if transcript.held.is_some() || !transcript.questions.is_empty() {
         Phase::OnHold

@@ -72,10 +72,10 @@ impl Call {
             Action::Answer { query, .. } => self.is_asked(*query),
             Action::Reject { reply, .. } => self.is_held(*reply),
             // Somebody else may take it from whoever holds it.
-            Action::TakeOver if self.transcript.human && self.holder() == who => {
+            Action::TakeOver if self.transcript.takeover.is_some() && self.holder() == who => {
                 Err(Refused::AlreadyTakenOver)
             }
-            Action::Release if !self.transcript.human => Err(Refused::NotTakenOver),
+            Action::Release if self.transcript.takeover.is_none() => Err(Refused::NotTakenOver),
             Action::TakeOver | Action::Release | Action::End | Action::Whisper(_) => Ok(()),
         }
     }

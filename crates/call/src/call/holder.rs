@@ -6,6 +6,8 @@
 
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
+
 use super::{Call, State, millis};
 use crate::action::Action;
 use crate::deadline::Deadline;
@@ -33,7 +35,7 @@ impl Call {
     /// Who holds the takeover, if a human speaks and it is known who.
     #[must_use]
     pub fn holder(&self) -> Option<&SupervisorId> {
-        self.transcript.holder.as_ref()
+        self.transcript.takeover.as_ref()?.holder.as_ref()
     }
 
     /// The server sees, or sees no more, a supervisor who may be the holder.
@@ -59,12 +61,12 @@ impl Call {
     /// An order of a supervisor shows that they are there; words to the caller show that the caller
     /// is not alone, whoever speaks them.
     pub(super) fn on_order(&mut self, now: Instant, who: Option<&SupervisorId>, action: &Action) {
-        if !self.transcript.human {
+        if self.transcript.takeover.is_none() {
             return;
         }
         let is_holder = who == self.holder();
         let speaks = matches!(action, Action::Say { .. });
-        if speaks && !is_holder && who.is_some() && self.transcript.unattended.is_some() {
+        if speaks && !is_holder && who.is_some() && self.unattended_since().is_some() {
             // Whoever speaks in the place of a holder who has gone holds the call from now on.
             return self.hold_for(now, who);
         }
@@ -79,7 +81,7 @@ impl Call {
     /// A refused order does nothing, but whoever gave it is there.
     pub(super) fn on_refused(&mut self, now: Instant, who: Option<&SupervisorId>) {
         let is_holder = who.is_some() && who == self.holder();
-        if is_holder && self.transcript.human && !self.is_over() {
+        if is_holder && self.transcript.takeover.is_some() && !self.is_over() {
             self.seen(now);
         }
     }
@@ -94,7 +96,7 @@ impl Call {
 
     /// A human has the call again, or still, after it was with somebody else or was lost.
     pub(super) fn expect_holder(&mut self, now: Instant) {
-        let alarm = self.transcript.unattended.is_some();
+        let alarm = self.unattended_since().is_some();
         let next = if alarm { Deadline::Abandoned } else { Deadline::Unattended };
         if self.holder_presence == HolderPresence::Unseen && !self.deadlines.is_set(next) {
             self.wait_for_holder(now, Duration::ZERO);
@@ -103,10 +105,10 @@ impl Call {
 
     /// The call goes on after its node was lost; who holds it may be on another one.
     pub(super) fn resume_holder(&mut self, now: Instant) {
-        if !self.transcript.human {
+        if self.transcript.takeover.is_none() {
             return;
         }
-        let gone_for = self.transcript.unattended.map_or(Duration::ZERO, |since| {
+        let gone_for = self.unattended_since().map_or(Duration::ZERO, |since| {
             let alarmed_for = self.wall(now).duration_since(since).unsigned_abs();
             self.policy.takeover_unattended.saturating_add(alarmed_for)
         });
@@ -150,7 +152,7 @@ impl Call {
 
     /// Whether nobody but the holder would speak with the caller.
     fn caller_depends_on_holder(&self) -> bool {
-        self.transcript.human
+        self.transcript.takeover.is_some()
             && self.holder_presence == HolderPresence::Unseen
             && match self.state {
                 State::Ringing | State::HumanSpeaks | State::Lost { .. } => true,
@@ -166,6 +168,11 @@ impl Call {
             }
     }
 
+    /// Since when the other supervisors have been alarmed, if they are.
+    fn unattended_since(&self) -> Option<Timestamp> {
+        self.transcript.takeover.as_ref()?.unattended
+    }
+
     /// Somebody has just attended to the call.
     fn seen(&mut self, now: Instant) {
         if self.holder_presence == HolderPresence::Unseen {
@@ -174,7 +181,7 @@ impl Call {
     }
 
     fn end_alarm(&mut self, now: Instant) {
-        if self.transcript.unattended.is_some() {
+        if self.unattended_since().is_some() {
             let holder = self.holder().cloned();
             self.emit(now, EventBody::TakeoverAttended { holder });
         }
@@ -184,7 +191,7 @@ impl Call {
     fn wait_for_holder(&mut self, now: Instant, gone_for: Duration) {
         let (alarm, end) = (self.policy.takeover_unattended, self.policy.takeover_abandoned);
         self.deadlines.set(Deadline::Abandoned, now + end.saturating_sub(gone_for));
-        if self.transcript.unattended.is_none() && alarm < end {
+        if self.unattended_since().is_none() && alarm < end {
             self.deadlines.set(Deadline::Unattended, now + alarm.saturating_sub(gone_for));
         } else {
             self.deadlines.clear(Deadline::Unattended);

@@ -49,7 +49,7 @@ impl Call {
                 self.deadlines.set(Deadline::MaxCall, now + self.policy.max_call);
                 self.emit(now, EventBody::Connected);
                 self.line_up(now);
-                if self.transcript.human {
+                if self.transcript.takeover.is_some() {
                     return self.settle(now);
                 }
                 if let Some(who) = self.answerer.take()

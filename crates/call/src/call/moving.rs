@@ -10,7 +10,7 @@ use crate::carrier::{Next, ToCarrier};
 use crate::deadline::Deadline;
 use crate::event::{Direction, Event, EventBody};
 use crate::policy::{Agent, Policy};
-use crate::transcript::{Heard, Transcript};
+use crate::transcript::{Heard, Transcript, Whereabouts};
 
 /// What becomes of a call that was open when its process died.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,15 +36,16 @@ impl Call {
         for event in events {
             transcript.apply(event);
         }
-        let goes_on = if transcript.ended.is_some() {
-            false
-        } else if transcript.hanging_up.is_some() {
-            true
-        } else if transcript.transfer.is_some() {
-            since(transcript.away_since, wall) < policy.longest_dialled()
-        } else {
-            let is_ours = identity.direction == Direction::Outbound;
-            is_ours && !transcript.connected && since(Some(last.at), wall) < policy.connect
+        if transcript.ended.is_some() {
+            return LeftBehind::Waits;
+        }
+        let goes_on = match transcript.whereabouts {
+            Whereabouts::HangingUp { .. } => true,
+            Whereabouts::Transferred { since, .. } => ago(since, wall) < policy.longest_dialled(),
+            Whereabouts::Here | Whereabouts::HandedOver => {
+                let is_ours = identity.direction == Direction::Outbound;
+                is_ours && !transcript.connected && ago(last.at, wall) < policy.connect
+            }
         };
         if goes_on { LeftBehind::GoesOn } else { LeftBehind::Waits }
     }
@@ -78,20 +79,28 @@ impl Call {
             call.line_since = now.checked_sub(age);
             call.watch_spend(now);
         }
-        if let Some((reason, by)) = call.transcript.hanging_up {
-            call.hangs_up(now, reason, by);
-            call.dialled_for(now, since(call.transcript.away_since, wall));
-        } else if let Some((target, reason)) = call.transcript.transfer.clone() {
-            call.dialled_for(now, since(call.transcript.away_since, wall));
-            call.state = State::Transferring { target, reason };
-        } else if call.transcript.connected {
-            // Without an opening line the model begins, and nobody has heard it yet.
-            call.owed |= call.agent.greeting.is_none() && call.transcript.entries.is_empty();
-            call.deadlines.set(Deadline::Reconnect, now + call.policy.reconnect);
-            let returning = call.transcript.handed_over || call.transcript.returned;
-            call.state = State::Lost { since: now, returning };
-        } else {
-            call.deadlines.set(Deadline::Connect, now + call.policy.connect);
+        match call.transcript.whereabouts.clone() {
+            Whereabouts::HangingUp { reason, by, since } => {
+                call.hangs_up(now, reason, by);
+                call.dialled_for(now, ago(since, wall));
+            }
+            Whereabouts::Transferred { target, reason, since } => {
+                call.dialled_for(now, ago(since, wall));
+                call.state = State::Transferring { target, reason };
+            }
+            whereabouts @ (Whereabouts::Here | Whereabouts::HandedOver)
+                if call.transcript.connected =>
+            {
+                // Without an opening line the model begins, and nobody has heard it yet.
+                call.owed |= call.agent.greeting.is_none() && call.transcript.entries.is_empty();
+                call.deadlines.set(Deadline::Reconnect, now + call.policy.reconnect);
+                let handed_over = matches!(whereabouts, Whereabouts::HandedOver);
+                let returning = handed_over || call.transcript.returned;
+                call.state = State::Lost { since: now, returning };
+            }
+            Whereabouts::Here | Whereabouts::HandedOver => {
+                call.deadlines.set(Deadline::Connect, now + call.policy.connect);
+            }
         }
         if let Some(Heard { text, source, turn }) = call.transcript.heard.clone() {
             let (interrupted, generated, verbatim) = (true, None, false);
@@ -188,7 +197,6 @@ impl Call {
 }
 
 /// How long ago that was; nothing for what lies ahead, as after a clock was set back.
-fn since(then: Option<Timestamp>, wall: Timestamp) -> Duration {
-    let ago = then.map(|then| wall.duration_since(then)).unwrap_or_default();
-    Duration::try_from(ago).unwrap_or_default()
+fn ago(then: Timestamp, wall: Timestamp) -> Duration {
+    Duration::try_from(wall.duration_since(then)).unwrap_or_default()
 }

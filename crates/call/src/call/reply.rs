@@ -163,7 +163,7 @@ impl Call {
     /// Says words of the model, or keeps them back. What was said before is not said again.
     fn say_words(&mut self, now: Instant, words: String) {
         let Some(reply) = self.reply() else { return };
-        let words = reply.to_send(words);
+        let words = reply.sendable(words);
         if !words.is_empty() {
             self.say_reply(now, words, false);
         }

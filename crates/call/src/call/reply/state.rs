@@ -259,7 +259,7 @@ impl Reply {
     /// Of new words, those that can be sent now. What an earlier attempt has said is not said
     /// again; punctuation in front of the first word waits for it. Words that are kept back are
     /// not sent.
-    pub(super) fn to_send(&mut self, words: String) -> String {
+    pub(super) fn sendable(&mut self, words: String) -> String {
         match &mut self.delivery {
             Delivery::KeptBack(kept) => {
                 kept.words.push_str(&words);
@@ -361,6 +361,9 @@ impl Sent {
 
     /// Holds punctuation back until a word follows it.
     fn with_lead(&mut self, text: String) -> String {
+        if self.lead.is_empty() && is_audible(&text) {
+            return text;
+        }
         self.lead.push_str(&text);
         if is_audible(&self.lead) { std::mem::take(&mut self.lead) } else { String::new() }
     }
