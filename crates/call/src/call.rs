@@ -13,11 +13,11 @@
 mod acknowledgement;
 mod clock;
 mod ending;
+mod handover;
 mod hands;
 mod hang_up;
 mod holder;
 mod line;
-mod moving;
 mod outbound;
 mod reply;
 
@@ -28,10 +28,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use self::ending::Ending;
+pub use self::handover::LeftBehind;
 use self::hang_up::HangingUp;
 use self::holder::HolderPresence;
 pub use self::holder::Presence;
-pub use self::moving::LeftBehind;
 use self::reply::{Completion, Reply, Written};
 use crate::carrier::{FromCarrier, ToCarrier};
 use crate::deadline::{Deadline, Deadlines};
