@@ -1,7 +1,7 @@
 //! The call itself: its state, and what it does with each input.
 //!
 //! This file holds the surface and the small verbs that everything else is made of. The inputs are
-//! taken in by the files beside it: `line` (carrier), `reply` (model), `hands` and `holder`
+//! taken in by the files beside it: `line` (carrier), `reply` (model), `supervisor` and `holder`
 //! (supervisor), `clock` (deadlines) and `ending`.
 //!
 //! # To add an input or an action
@@ -14,12 +14,12 @@ mod acknowledgement;
 mod clock;
 mod ending;
 mod handover;
-mod hands;
 mod hang_up;
 mod holder;
 mod line;
 mod outbound;
 mod reply;
+mod supervisor;
 
 use std::borrow::Cow;
 use std::sync::Arc;
