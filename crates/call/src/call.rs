@@ -2,7 +2,7 @@
 //!
 //! This file holds the surface and the small verbs that everything else is made of. The inputs are
 //! taken in by the files beside it: `line` (carrier), `reply` (model), `supervisor` and `holder`
-//! (supervisor), `clock` (deadlines) and `ending`.
+//! (supervisor), `timeouts` (deadlines) and `ending`.
 //!
 //! # To add an input or an action
 //!
@@ -11,7 +11,6 @@
 //! what it means goes into `transcript.rs`. Write a golden call.
 
 mod acknowledgement;
-mod clock;
 mod ending;
 mod handover;
 mod hang_up;
@@ -20,6 +19,7 @@ mod line;
 mod outbound;
 mod reply;
 mod supervisor;
+mod timeouts;
 
 use std::borrow::Cow;
 use std::sync::Arc;
