@@ -43,8 +43,8 @@ impl Call {
             Whereabouts::HangingUp { .. } => true,
             Whereabouts::Transferred { since, .. } => ago(since, wall) < policy.longest_dialled(),
             Whereabouts::Here | Whereabouts::HandedOver => {
-                let is_ours = identity.direction == Direction::Outbound;
-                is_ours && !transcript.connected && ago(last.at, wall) < policy.connect
+                let is_outbound = identity.direction == Direction::Outbound;
+                is_outbound && !transcript.connected && ago(last.at, wall) < policy.connect
             }
         };
         if goes_on { LeftBehind::GoesOn } else { LeftBehind::Waits }

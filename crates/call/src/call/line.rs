@@ -61,7 +61,7 @@ impl Call {
                     return self.give_up(now);
                 }
                 match &self.agent.greeting {
-                    Some(_) if self.is_ours() && self.agent.opens_after.is_some() => {
+                    Some(_) if self.is_outbound() && self.agent.opens_after.is_some() => {
                         self.state = State::Listening { greeting: true };
                         self.wait_to_open(now);
                     }

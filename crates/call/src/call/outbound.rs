@@ -14,7 +14,7 @@ const WRAP_UP: &str = "This call has lasted long enough and must come to an end.
                        are at in one or two sentences, say goodbye, and end the call.";
 
 impl Call {
-    pub(super) fn is_ours(&self) -> bool {
+    pub(super) fn is_outbound(&self) -> bool {
         self.identity.direction == Direction::Outbound
     }
 
@@ -33,7 +33,7 @@ impl Call {
 
     /// Reports come in any order and more than once; a call only gets further.
     fn progress(&mut self, now: Instant, status: Progress) {
-        if self.is_ours() && self.transcript.status.is_none_or(|before| before < status) {
+        if self.is_outbound() && self.transcript.status.is_none_or(|before| before < status) {
             self.emit(now, EventBody::Status { status });
         }
     }
@@ -54,7 +54,7 @@ impl Call {
     // Who answered.
 
     pub(super) fn on_answered_by(&mut self, now: Instant, who: Answerer) {
-        if !self.is_ours() {
+        if !self.is_outbound() {
             return self.unexpected();
         }
         let disregarded = self.contradicts(who).map(str::to_owned);
@@ -159,7 +159,7 @@ impl Call {
     // Who must not be called again.
 
     pub(super) fn do_not_call(&mut self, now: Instant, tool: Option<ToolRef>) {
-        let far = if self.is_ours() { &self.identity.to } else { &self.identity.from };
+        let far = if self.is_outbound() { &self.identity.to } else { &self.identity.from };
         let (command, value, by) = (CommandName::DoNotCall, far.clone(), By::Ai);
         if let Some(reply) = self.reply() {
             reply.answer_tool(tool.is_some());

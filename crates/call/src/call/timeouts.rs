@@ -11,7 +11,7 @@ impl Call {
     pub(super) fn on_deadline(&mut self, now: Instant, due: Deadline) {
         match due {
             // One of ours may still ring.
-            Deadline::Connect if self.is_ours() => {
+            Deadline::Connect if self.is_outbound() => {
                 self.hang_up_behind(now, EndReason::NotConnected);
             }
             Deadline::Connect => self.finish(now, EndReason::NotConnected),
