@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::acknowledgement::is_acknowledgement;
-use super::reply::Then;
+use super::reply::Exit;
 use super::{Call, Identity, Output, State, Unsaid};
 use crate::carrier::{LegEnd, Next, Parting, ToCarrier};
 use crate::deadline::Deadline;
@@ -23,7 +23,7 @@ pub(super) struct Ending {
 #[derive(Debug, Clone)]
 enum Decision {
     /// The model, by a command in the reply that is being heard.
-    Model(Then),
+    Model(Exit),
     /// A rule of the call; by a transfer, if to somebody.
     Policy { to: Option<PhoneNumber>, reason: EndReason },
     /// A supervisor; by a transfer, if to somebody.
@@ -37,10 +37,10 @@ impl Ending {
 
     pub(super) fn reason(&self) -> EndReason {
         match &self.decision {
-            Decision::Model(Then::EndCall { .. }) => EndReason::AgentEnded,
+            Decision::Model(Exit::EndCall { .. }) => EndReason::AgentEnded,
             Decision::Supervisor { to: None } => EndReason::SupervisorEnded,
             Decision::Policy { reason, .. } => *reason,
-            Decision::Model(Then::Transfer { .. }) | Decision::Supervisor { to: Some(_) } => {
+            Decision::Model(Exit::Transfer { .. }) | Decision::Supervisor { to: Some(_) } => {
                 EndReason::Transferred
             }
         }
@@ -48,7 +48,7 @@ impl Ending {
 
     fn is_transfer(&self) -> bool {
         match &self.decision {
-            Decision::Model(then) => then.is_transfer(),
+            Decision::Model(exit) => exit.is_transfer(),
             Decision::Policy { to, .. } | Decision::Supervisor { to } => to.is_some(),
         }
     }
@@ -65,25 +65,25 @@ impl Ending {
 }
 
 impl Call {
-    pub(super) fn end_after_reply(&mut self, now: Instant, then: Then) {
-        self.enter_ending(now, Decision::Model(then));
+    pub(super) fn end_after_reply(&mut self, now: Instant, exit: Exit) {
+        self.enter_ending(now, Decision::Model(exit));
     }
 
     /// What was to follow a reply that the caller cut off: it is done, or called off, when it is
     /// known whether they mean it.
-    pub(super) fn suspend_ending(&mut self, then: Then) {
-        self.state = State::Ending(Ending::new(Decision::Model(then)));
+    pub(super) fn suspend_ending(&mut self, exit: Exit) {
+        self.state = State::Ending(Ending::new(Decision::Model(exit)));
     }
 
     /// Whether the words let happen what the model has told the caller: that it puts them through,
     /// or hangs up.
     pub(super) fn is_let_happen(&self, words: &str) -> bool {
         match &self.state {
-            State::Ending(Ending { decision: Decision::Model(then), .. }) => {
-                is_acknowledgement(words, then.is_transfer())
+            State::Ending(Ending { decision: Decision::Model(exit), .. }) => {
+                is_acknowledgement(words, exit.is_transfer())
             }
             State::Replying(reply) if reply.has_spoken() => {
-                reply.then().is_some_and(|then| is_acknowledgement(words, then.is_transfer()))
+                reply.exit().is_some_and(|exit| is_acknowledgement(words, exit.is_transfer()))
             }
             State::Ringing
             | State::Listening { .. }
@@ -212,9 +212,9 @@ impl Call {
         self.deadlines.clear(Deadline::Farewell);
         self.deadlines.clear(Deadline::FalseInterrupt);
         self.untold.unsaid.clear();
-        if let Decision::Model(then) = decision {
-            self.untold.withdrawn |= then.is_transfer();
-            self.reject_then(now, then, because);
+        if let Decision::Model(exit) = decision {
+            self.untold.withdrawn |= exit.is_transfer();
+            self.reject_exit(now, exit, because);
         }
         self.listen(now, false);
     }
@@ -227,8 +227,8 @@ impl Call {
         self.deadlines.clear(Deadline::FalseInterrupt);
         let reason = ending.reason();
         let (by, to, tool) = match ending.decision {
-            Decision::Model(Then::EndCall { tool }) => (By::Ai, None, tool),
-            Decision::Model(Then::Transfer { target, tool }) => (By::Ai, Some(target), tool),
+            Decision::Model(Exit::EndCall { tool }) => (By::Ai, None, tool),
+            Decision::Model(Exit::Transfer { target, tool }) => (By::Ai, Some(target), tool),
             Decision::Policy { to, .. } => (By::Policy, to, None),
             Decision::Supervisor { to } => (By::Supervisor, to, None),
         };

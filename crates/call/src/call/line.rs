@@ -352,11 +352,11 @@ impl Call {
     /// The reply is cut off. What was to follow it is not forgotten: it is done if nothing is said.
     fn cut_reply(&mut self, now: Instant) {
         let Some(reply) = self.reply() else { return };
-        let (then, again) = (reply.take_then(), reply.waits_again());
+        let (exit, again) = (reply.take_exit(), reply.waits_again());
         self.owed |= again;
         self.drop_reply(now, "the caller spoke");
-        match then {
-            Some(then) => self.suspend_ending(then),
+        match exit {
+            Some(exit) => self.suspend_ending(exit),
             None => self.listen(now, false),
         }
     }

@@ -8,7 +8,7 @@ mod state;
 
 use std::time::Instant;
 
-pub(super) use self::state::{Completion, Reply, Then, Written, words_of};
+pub(super) use self::state::{Completion, Exit, Reply, Written, words_of};
 use self::state::{Delivery, KeptBack, Milestone, ReplyPhase, Sent};
 use super::{Call, State};
 use crate::command::Piece;
@@ -242,8 +242,8 @@ impl Call {
     fn reply_done(&mut self, now: Instant) {
         let Some(reply) = self.reply() else { return };
         reply.phase = ReplyPhase::Done;
-        let then = reply.then.take();
-        if then.is_none() && !self.transcript.questions.is_empty() {
+        let exit = reply.exit.take();
+        if exit.is_none() && !self.transcript.questions.is_empty() {
             self.last_written = self.reply().map(|reply| reply.written());
             let phrase = self.agent.phrases.hold.clone();
             // Whoever hears it twice in a row hears a machine. Something is said in any case: what
@@ -254,9 +254,9 @@ impl Call {
             return self.hold_for_answer(now);
         }
         self.close_utterance();
-        if let Some(then) = then {
+        if let Some(exit) = exit {
             self.last_written = self.reply().map(|reply| reply.written());
-            return self.end_after_reply(now, then);
+            return self.end_after_reply(now, exit);
         }
         self.after_playback(now);
     }
@@ -273,7 +273,7 @@ impl Call {
     pub(super) fn drop_reply(&mut self, now: Instant, because: &str) {
         let State::Replying(reply) = &mut self.state else { return };
         self.last_written = Some(reply.written());
-        let (turn, then) = (reply.turn, reply.then.take());
+        let (turn, exit) = (reply.turn, reply.exit.take());
         let (writing, spoken) = (reply.phase == ReplyPhase::Writing, reply.has_spoken());
         self.state = State::Listening { greeting: false };
         for of_reply in [Deadline::Filler, Deadline::Answer, Deadline::Retry] {
@@ -282,9 +282,9 @@ impl Call {
         if writing {
             self.tell_model(ToModel::Cancel { turn });
         }
-        if let Some(then) = then {
-            self.untold.withdrawn |= spoken && then.is_transfer();
-            self.reject_then(now, then, because);
+        if let Some(exit) = exit {
+            self.untold.withdrawn |= spoken && exit.is_transfer();
+            self.reject_exit(now, exit, because);
         }
     }
 

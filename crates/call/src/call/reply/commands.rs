@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Delivery, Then};
+use super::{Delivery, Exit};
 use crate::call::Call;
 use crate::carrier::ToCarrier;
 use crate::command::{Command, Malformed, REPEATED};
@@ -82,10 +82,10 @@ impl Call {
                 }
                 Delivery::Direct(_) => (false, None),
             };
-            let unanswered = match (held, &mut reply.then) {
+            let unanswered = match (held, &mut reply.exit) {
                 (Some(held), _) => Some(&mut held.tool),
-                (None, Some(Then::EndCall { tool })) if name == CommandName::EndCall => Some(tool),
-                (None, Some(Then::Transfer { tool, .. })) if name == CommandName::Transfer => {
+                (None, Some(Exit::EndCall { tool })) if name == CommandName::EndCall => Some(tool),
+                (None, Some(Exit::Transfer { tool, .. })) if name == CommandName::Transfer => {
                     Some(tool)
                 }
                 (None, _) => None,
@@ -94,7 +94,7 @@ impl Call {
                 *unanswered = Some(call.clone());
                 return;
             }
-            reply.again |= reply.then.is_none() && !kept;
+            reply.again |= reply.exit.is_none() && !kept;
         }
         let (command, reason) = (name.as_str().to_owned(), REPEATED.to_owned());
         self.emit(now, EventBody::CommandRejected { command, value, by: By::Ai, reason, tool });
@@ -145,23 +145,23 @@ impl Call {
                 self.press(now, digits, By::Ai, tool);
             }
             Command::RequestUser(prompt) => self.ask(now, prompt, tool),
-            Command::EndCall => self.then(now, Then::EndCall { tool }),
+            Command::EndCall => self.exit(now, Exit::EndCall { tool }),
             Command::DoNotCall => self.do_not_call(now, tool),
             Command::Transfer(target) => {
                 if let Some(target) = target.or(fallback) {
-                    self.then(now, Then::Transfer { target, tool });
+                    self.exit(now, Exit::Transfer { target, tool });
                 }
             }
         }
     }
 
     /// The first of two ways to leave wins.
-    fn then(&mut self, now: Instant, then: Then) {
+    fn exit(&mut self, now: Instant, exit: Exit) {
         let Some(reply) = self.reply() else { return };
-        if reply.then.is_some() {
-            return self.reject_then(now, then, "another command to leave the call came before it");
+        if reply.exit.is_some() {
+            return self.reject_exit(now, exit, "another command to leave the call came before it");
         }
-        reply.then = Some(then);
+        reply.exit = Some(exit);
     }
 
     pub(in crate::call) fn press(
@@ -178,10 +178,10 @@ impl Call {
         self.emit(now, EventBody::CommandExecuted { command: CommandName::Press, value, by, tool });
     }
 
-    pub(in crate::call) fn reject_then(&mut self, now: Instant, then: Then, because: &str) {
-        let (name, value, tool) = match then {
-            Then::EndCall { tool } => (CommandName::EndCall, String::new(), tool),
-            Then::Transfer { target, tool } => (CommandName::Transfer, target.to_string(), tool),
+    pub(in crate::call) fn reject_exit(&mut self, now: Instant, exit: Exit, because: &str) {
+        let (name, value, tool) = match exit {
+            Exit::EndCall { tool } => (CommandName::EndCall, String::new(), tool),
+            Exit::Transfer { target, tool } => (CommandName::Transfer, target.to_string(), tool),
         };
         let (command, reason) = (name.as_str().to_owned(), because.to_owned());
         self.emit(now, EventBody::CommandRejected { command, value, by: By::Ai, reason, tool });

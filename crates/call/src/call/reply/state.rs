@@ -27,7 +27,7 @@ pub(in crate::call) struct Reply {
     /// The model's memory holds the words as one reply, as they were written.
     pub(super) verbatim: bool,
     /// What follows once it has been heard.
-    pub(super) then: Option<Then>,
+    pub(super) exit: Option<Exit>,
     /// The commands that count, whether carried out, to be, or kept back; each once.
     pub(super) given: Vec<Command>,
     /// The model must speak again: a tool or a refusal waits for its reaction.
@@ -114,12 +114,12 @@ pub(super) struct Attempts {
 
 /// What follows once the reply has been heard.
 #[derive(Debug, Clone)]
-pub(in crate::call) enum Then {
+pub(in crate::call) enum Exit {
     EndCall { tool: Option<ToolRef> },
     Transfer { target: PhoneNumber, tool: Option<ToolRef> },
 }
 
-impl Then {
+impl Exit {
     pub(in crate::call) fn is_transfer(&self) -> bool {
         matches!(self, Self::Transfer { .. })
     }
@@ -159,7 +159,7 @@ impl Reply {
             filler: false,
             attempts: Attempts::default(),
             verbatim: true,
-            then: None,
+            exit: None,
             given: Vec::new(),
             again: false,
         }
@@ -190,13 +190,13 @@ impl Reply {
     }
 
     /// What follows once it has been heard.
-    pub(in crate::call) fn then(&self) -> Option<&Then> {
-        self.then.as_ref()
+    pub(in crate::call) fn exit(&self) -> Option<&Exit> {
+        self.exit.as_ref()
     }
 
-    /// As [`Self::then`], and forgets it.
-    pub(in crate::call) fn take_then(&mut self) -> Option<Then> {
-        self.then.take()
+    /// As [`Self::exit`], and forgets it.
+    pub(in crate::call) fn take_exit(&mut self) -> Option<Exit> {
+        self.exit.take()
     }
 
     /// Whether the model must speak again after it.
@@ -297,7 +297,7 @@ impl Reply {
 
     /// Whether it does anything but talk. A request not to be called again still needs an answer.
     pub(super) fn acts(&self) -> bool {
-        self.then.is_some()
+        self.exit.is_some()
             || self.again
             || self.given.iter().any(|command| *command != Command::DoNotCall)
     }
@@ -319,7 +319,7 @@ impl Reply {
                 false
             }
         };
-        self.then = None;
+        self.exit = None;
         self.again = false;
         self.given.retain(|command| match command {
             Command::DoNotCall => true,
