@@ -32,7 +32,7 @@ pub enum Deadline {
     /// A supervisor must have agreed.
     Approval,
     /// The caller who waits for a supervisor hears that we are still there.
-    HoldLine,
+    HoldPhrase,
     /// The lost line must be back.
     Reconnect,
     /// The call must have been handed over.
@@ -112,7 +112,7 @@ impl Deadlines {
         Deadline::Words,
         Deadline::Question,
         Deadline::Approval,
-        Deadline::HoldLine,
+        Deadline::HoldPhrase,
         Deadline::Reconnect,
         Deadline::HandOver,
         Deadline::Dialled,

@@ -57,7 +57,7 @@ pub struct Policy {
     /// How long whoever holds a takeover may not be seen before the model speaks again. Default 60 s.
     pub takeover_abandoned: Duration,
     /// How often a caller who waits for a supervisor hears that we are still there. Default 20 s.
-    pub hold_line: Duration,
+    pub hold_phrase: Duration,
     /// How long a lost line may take to come back. Default 30 s.
     pub reconnect: Duration,
     /// How often a line may be lost and found again in one call. Default 5.
@@ -114,7 +114,7 @@ impl Default for Policy {
             approval_timeout: ApprovalTimeout::AskAgain,
             takeover_unattended: Duration::from_secs(20),
             takeover_abandoned: Duration::from_mins(1),
-            hold_line: Duration::from_secs(20),
+            hold_phrase: Duration::from_secs(20),
             reconnect: Duration::from_secs(30),
             line_losses: 5,
             hand_over: Duration::from_secs(8),

@@ -192,7 +192,7 @@ impl Call {
         for waits in [
             Deadline::Silence,
             Deadline::FalseInterrupt,
-            Deadline::HoldLine,
+            Deadline::HoldPhrase,
             Deadline::Filler,
             Deadline::Question,
             Deadline::Approval,

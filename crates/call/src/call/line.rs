@@ -235,9 +235,9 @@ impl Call {
                 self.untold.unsaid.clear();
                 // However often they ask whether we are there, they hear that we are.
                 let soon = now + self.policy.filler_after;
-                let due = self.deadlines.at(Deadline::HoldLine);
-                let due = due.map_or(now + self.policy.hold_line, |due| due.max(soon));
-                self.deadlines.set(Deadline::HoldLine, due);
+                let due = self.deadlines.at(Deadline::HoldPhrase);
+                let due = due.map_or(now + self.policy.hold_phrase, |due| due.max(soon));
+                self.deadlines.set(Deadline::HoldPhrase, due);
             }
             State::HumanSpeaks => {}
             State::Ringing
@@ -332,7 +332,7 @@ impl Call {
             State::OnHold => {
                 self.untold.unsaid.retain(|unsaid| unsaid.source == Source::Supervisor);
                 if self.untold.unsaid.is_empty() {
-                    self.hold_line_soon(now);
+                    self.hold_phrase_soon(now);
                 }
             }
             // Only a filler was cut off: what is being waited for still comes. A human who speaks
@@ -502,7 +502,7 @@ impl Call {
             Deadline::Digits,
             Deadline::Words,
             Deadline::Key,
-            Deadline::HoldLine,
+            Deadline::HoldPhrase,
             Deadline::Question,
             Deadline::Approval,
         ] {

@@ -187,7 +187,8 @@ impl Call {
                 },
             );
         }
-        for waits in [Deadline::Question, Deadline::Approval, Deadline::HoldLine, Deadline::Filler]
+        for waits in
+            [Deadline::Question, Deadline::Approval, Deadline::HoldPhrase, Deadline::Filler]
         {
             self.deadlines.clear(waits);
         }
@@ -264,11 +265,11 @@ impl Call {
         if !self.deadlines.is_set(Deadline::Question) {
             self.deadlines.set(Deadline::Question, now + self.policy.question_limit);
         }
-        self.deadlines.set(Deadline::HoldLine, now + self.policy.hold_line);
+        self.deadlines.set(Deadline::HoldPhrase, now + self.policy.hold_phrase);
     }
 
     fn leave_hold(&mut self, now: Instant) {
-        self.deadlines.clear(Deadline::HoldLine);
+        self.deadlines.clear(Deadline::HoldPhrase);
         self.deadlines.clear(Deadline::Filler);
         self.settle(now);
     }
@@ -279,7 +280,7 @@ impl Call {
         let heard_filler = matches!(&self.state, State::Replying(reply) if reply.has_filled());
         self.state = State::OnHold;
         self.deadlines.set(Deadline::Approval, now + self.policy.approval_limit);
-        self.deadlines.set(Deadline::HoldLine, now + self.policy.hold_line);
+        self.deadlines.set(Deadline::HoldPhrase, now + self.policy.hold_phrase);
         if !heard_filler {
             self.deadlines.set(Deadline::Filler, now + self.policy.filler_after);
         }
@@ -292,7 +293,7 @@ impl Call {
         let approved = EventBody::ResponseApproved { text: text.to_owned(), by, edited };
         self.emit(now, approved);
         self.deadlines.clear(Deadline::Approval);
-        self.deadlines.clear(Deadline::HoldLine);
+        self.deadlines.clear(Deadline::HoldPhrase);
         self.deadlines.clear(Deadline::Filler);
         let words_kept_meanwhile = self.owed;
         self.revive(held.turn, !edited && held.commands.is_empty(), text);

@@ -27,7 +27,7 @@ impl Call {
             Deadline::Words => self.on_words_overdue(now),
             Deadline::Question => self.close_question(now, None),
             Deadline::Approval => self.on_approval_overdue(now),
-            Deadline::HoldLine => self.on_hold_line(now),
+            Deadline::HoldPhrase => self.on_hold_phrase(now),
             Deadline::Reconnect => self.finish(now, EndReason::LineLost),
             Deadline::HandOver => self.hand_over(now),
             Deadline::Dialled => self.on_dialled_due(now),
@@ -153,24 +153,24 @@ impl Call {
                 let timeout_ms = millis(self.policy.approval_limit);
                 self.emit(now, EventBody::PendingResponse { text, turn, commands, timeout_ms });
                 self.deadlines.set(Deadline::Approval, now + self.policy.approval_limit);
-                self.deadlines.set(Deadline::HoldLine, now + self.policy.hold_line);
+                self.deadlines.set(Deadline::HoldPhrase, now + self.policy.hold_phrase);
             }
         }
     }
 
     /// The words for a caller who waits were cut off: they hear soon that we are still there.
-    pub(super) fn hold_line_soon(&mut self, now: Instant) {
+    pub(super) fn hold_phrase_soon(&mut self, now: Instant) {
         if self.unprompted.turns <= self.policy.self_turns {
             self.unprompted.turns += 1;
-            self.deadlines.set(Deadline::HoldLine, now + self.policy.false_interrupt);
+            self.deadlines.set(Deadline::HoldPhrase, now + self.policy.false_interrupt);
         }
     }
 
-    fn on_hold_line(&mut self, now: Instant) {
+    fn on_hold_phrase(&mut self, now: Instant) {
         if matches!(self.state, State::OnHold) {
             let phrase = self.agent.phrases.still_holding.clone();
             self.speak(now, Source::Hold, &phrase);
-            self.deadlines.set(Deadline::HoldLine, now + self.policy.hold_line);
+            self.deadlines.set(Deadline::HoldPhrase, now + self.policy.hold_phrase);
         }
     }
 
