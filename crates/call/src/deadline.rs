@@ -38,7 +38,7 @@ pub enum Deadline {
     /// The call must have been handed over.
     HandOver,
     /// The party that the call was dialled on to must be done.
-    Dialled,
+    Transfer,
     /// The carrier must have ended the call, or is asked again to end it.
     HangUp,
     /// The goodbye must have been heard.
@@ -115,7 +115,7 @@ impl Deadlines {
         Deadline::HoldPhrase,
         Deadline::Reconnect,
         Deadline::HandOver,
-        Deadline::Dialled,
+        Deadline::Transfer,
         Deadline::HangUp,
         Deadline::Farewell,
         Deadline::MaxCall,

@@ -87,7 +87,7 @@ pub struct Policy {
 impl Policy {
     /// The longest that a call can last once it is dialled on: the other party rings, then speaks.
     #[must_use]
-    pub fn longest_dialled(&self) -> Duration {
+    pub fn longest_transfer(&self) -> Duration {
         self.ring + self.max_call
     }
 }

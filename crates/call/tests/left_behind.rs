@@ -77,7 +77,7 @@ fn transferred() -> Told {
 #[test]
 fn a_transferred_call_goes_on_as_long_as_it_may_last() {
     let told = transferred();
-    let longest = Policy::default().longest_dialled().as_secs();
+    let longest = Policy::default().longest_transfer().as_secs();
     assert_eq!(told.left(11), LeftBehind::GoesOn);
     assert_eq!(told.left(10 + longest - 1), LeftBehind::GoesOn);
     assert_eq!(told.left(10 + longest), LeftBehind::Waits);

@@ -245,21 +245,21 @@ impl Call {
                 self.emit(now, EventBody::SessionTransfer { target: target.to_string() });
                 let dial = self.dial(target.clone());
                 self.tell_line(ToCarrier::Leave(dial));
-                self.dialled_on(now, target, reason);
+                self.begin_transfer(now, target, reason);
             }
         }
     }
 
-    fn dialled_on(&mut self, now: Instant, target: PhoneNumber, reason: EndReason) {
+    fn begin_transfer(&mut self, now: Instant, target: PhoneNumber, reason: EndReason) {
         self.state = State::Transferring { target, reason };
         self.deadlines.clear(Deadline::Reconnect);
-        self.dialled_for(now, Duration::ZERO);
+        self.limit_transfer(now, Duration::ZERO);
     }
 
     /// Sets the time by which a call must be over in which somebody else has spoken for so long.
-    pub(super) fn dialled_for(&mut self, now: Instant, so_far: Duration) {
-        let rest = self.policy.longest_dialled().saturating_sub(so_far);
-        self.deadlines.set(Deadline::Dialled, now + rest);
+    pub(super) fn limit_transfer(&mut self, now: Instant, so_far: Duration) {
+        let rest = self.policy.longest_transfer().saturating_sub(so_far);
+        self.deadlines.set(Deadline::Transfer, now + rest);
     }
 
     fn executed(
@@ -386,7 +386,7 @@ impl Call {
                 Parting::HangUp => self.finish(now, EndReason::AgentEnded),
                 Parting::Transfer(target) => {
                     self.emit(now, EventBody::SessionTransfer { target: target.to_string() });
-                    self.dialled_on(now, target, EndReason::Transferred);
+                    self.begin_transfer(now, target, EndReason::Transferred);
                 }
                 Parting::Return => self.state = State::Lost { since: now, returning: true },
             }
@@ -454,7 +454,7 @@ impl Call {
         };
         self.emit(now, rejected);
         self.owed = true;
-        self.deadlines.clear(Deadline::Dialled);
+        self.deadlines.clear(Deadline::Transfer);
         self.deadlines.set(Deadline::Reconnect, now + self.policy.reconnect);
         self.state = State::Lost { since: now, returning: true };
         Next::Reconnect

@@ -41,7 +41,7 @@ impl Call {
         }
         let goes_on = match transcript.whereabouts {
             Whereabouts::HangingUp { .. } => true,
-            Whereabouts::Transferred { since, .. } => ago(since, wall) < policy.longest_dialled(),
+            Whereabouts::Transferred { since, .. } => ago(since, wall) < policy.longest_transfer(),
             Whereabouts::Here | Whereabouts::HandedOver => {
                 let is_outbound = identity.direction == Direction::Outbound;
                 is_outbound && !transcript.connected && ago(last.at, wall) < policy.connect
@@ -82,10 +82,10 @@ impl Call {
         match call.transcript.whereabouts.clone() {
             Whereabouts::HangingUp { reason, by, since } => {
                 call.hangs_up(now, reason, by);
-                call.dialled_for(now, ago(since, wall));
+                call.limit_transfer(now, ago(since, wall));
             }
             Whereabouts::Transferred { target, reason, since } => {
-                call.dialled_for(now, ago(since, wall));
+                call.limit_transfer(now, ago(since, wall));
                 call.state = State::Transferring { target, reason };
             }
             whereabouts @ (Whereabouts::Here | Whereabouts::HandedOver)

@@ -47,7 +47,7 @@ impl Call {
     /// does.
     pub(super) fn hangs_up(&mut self, now: Instant, reason: EndReason, by: By) {
         self.deadlines.clear_all();
-        self.dialled_for(now, Duration::ZERO);
+        self.limit_transfer(now, Duration::ZERO);
         // A call that goes on here asks at once.
         self.deadlines.set(Deadline::HangUp, now);
         self.state = State::HangingUp(HangingUp { reason, by, failures: 0 });

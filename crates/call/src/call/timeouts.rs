@@ -30,7 +30,7 @@ impl Call {
             Deadline::HoldPhrase => self.on_hold_phrase(now),
             Deadline::Reconnect => self.finish(now, EndReason::LineLost),
             Deadline::HandOver => self.hand_over(now),
-            Deadline::Dialled => self.on_dialled_due(now),
+            Deadline::Transfer => self.on_transfer_overdue(now),
             Deadline::HangUp => self.ask_to_hang_up(now),
             Deadline::Farewell => self.leave(now),
             Deadline::MaxCall => self.on_max_call(now),
@@ -175,7 +175,7 @@ impl Call {
     }
 
     /// Nobody has told that a call that was dialled on is over, or that it could be ended.
-    fn on_dialled_due(&mut self, now: Instant) {
+    fn on_transfer_overdue(&mut self, now: Instant) {
         let reason = match &self.state {
             State::HangingUp(hanging_up) => hanging_up.reason(),
             State::Ringing
