@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 
 use self::ending::Ending;
-pub use self::handover::LeftBehind;
+pub use self::handover::Failover;
 use self::hang_up::HangingUp;
 use self::holder::HolderPresence;
 pub use self::holder::Presence;

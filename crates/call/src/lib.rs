@@ -34,7 +34,7 @@ mod speakable;
 mod transcript;
 
 pub use action::{Action, Refused};
-pub use call::{Budget, Call, Counters, Identity, Input, LeftBehind, Output, Presence};
+pub use call::{Budget, Call, Counters, Failover, Identity, Input, Output, Presence};
 pub use carrier::{EndStatus, FromCarrier, LegEnd, Next, NotHungUp, Parting, ToCarrier};
 pub use command::{Command, Malformed, Piece, Scanner};
 pub use deadline::Deadline;
@@ -52,4 +52,4 @@ pub use model::{Fault, FromModel, Item, ItemBody, Outcome, Prices, ToModel, Usag
 pub use party::recorded_party;
 pub use phase::Phase;
 pub use policy::{Agent, Approval, ApprovalRules, ApprovalTimeout, Phrases, Policy};
-pub use snapshot::{Kept, Snapshot, Turn, TurnSpeaker};
+pub use snapshot::{Owner, Snapshot, Turn, TurnSpeaker};

@@ -113,11 +113,11 @@ pub enum TurnSpeaker {
 
 /// Who has a call that is not live here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
+pub enum Owner {
     /// Nobody, until somebody goes on with it.
-    ByNobody,
+    Nobody,
     /// Another server, as far as is known.
-    Elsewhere,
+    OtherNode,
 }
 
 impl Call {
@@ -133,7 +133,7 @@ impl Snapshot {
     /// with a start. One that nobody has, and that had a line, is shown with its line lost; one that
     /// another server has is shown as it was at its last event.
     #[must_use]
-    pub fn recall(events: &[Event], kept: Kept) -> Option<Self> {
+    pub fn recall(events: &[Event], owner: Owner) -> Option<Self> {
         let (start, last) = (events.first()?, events.last()?);
         let EventBody::SessionStart { agent, scenario, .. } = &start.body else { return None };
         let identity = Identity::of_start(start)?;
@@ -147,7 +147,7 @@ impl Snapshot {
         } else {
             u64::try_from(lasted).unwrap_or(0)
         };
-        let phase = phase_of(&transcript, kept);
+        let phase = phase_of(&transcript, owner);
         Some(Self::of(&Parts {
             identity: &identity,
             agent,
@@ -221,7 +221,7 @@ impl Snapshot {
 }
 
 /// What a call was doing at its last event.
-fn phase_of(transcript: &Transcript, kept: Kept) -> Phase {
+fn phase_of(transcript: &Transcript, owner: Owner) -> Phase {
     if transcript.ended.is_some() {
         return Phase::Ended;
     }
@@ -234,7 +234,7 @@ fn phase_of(transcript: &Transcript, kept: Kept) -> Phase {
         Whereabouts::HandedOver => return Phase::Lost,
         Whereabouts::Here => {}
     }
-    if kept == Kept::ByNobody {
+    if owner == Owner::Nobody {
         Phase::Lost
     } else if transcript.takeover.is_some() {
         Phase::HumanSpeaks

@@ -12,32 +12,34 @@ use crate::event::{Direction, Event, EventBody};
 use crate::policy::{Agent, Policy};
 use crate::transcript::{Heard, Transcript, Whereabouts};
 
-/// What becomes of a call that was open when its process died.
+/// When another process takes over a call whose process has died.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LeftBehind {
-    /// It needs no line, and whoever is there goes on with it unasked.
-    GoesOn,
-    /// Its line was lost: whoever is asked for it goes on with it, as long as a lost line is waited
-    /// for.
-    Waits,
+pub enum Failover {
+    /// At once: the call needs no line, so the carrier will not ask for it.
+    AtOnce,
+    /// When the carrier asks how the call goes on, within the time for which a lost line is waited
+    /// for ([`Policy::reconnect`]).
+    OnRequest,
 }
 
 impl Call {
-    /// What becomes of the call of these events now that its process is dead. One that the carrier is
-    /// to end is ended; one that somebody else speaks in, or of ours that rings, is waited for as long
-    /// as that may last.
+    /// When another process takes over the call of these stored events, whose own process has died.
+    ///
+    /// A call that the carrier is to end is taken over at once. So is one that was transferred, or
+    /// an outbound one that rings, for as long as that can last. An inbound call that was not
+    /// answered yet is asked for by the carrier.
     #[must_use]
-    pub fn left_behind(policy: &Policy, events: &[Event], wall: Timestamp) -> LeftBehind {
+    pub fn failover(policy: &Policy, events: &[Event], wall: Timestamp) -> Failover {
         let (Some(start), Some(last)) = (events.first(), events.last()) else {
-            return LeftBehind::Waits;
+            return Failover::OnRequest;
         };
-        let Some(identity) = Identity::of_start(start) else { return LeftBehind::Waits };
+        let Some(identity) = Identity::of_start(start) else { return Failover::OnRequest };
         let mut transcript = Transcript::default();
         for event in events {
             transcript.apply(event);
         }
         if transcript.ended.is_some() {
-            return LeftBehind::Waits;
+            return Failover::OnRequest;
         }
         let goes_on = match transcript.whereabouts {
             Whereabouts::HangingUp { .. } => true,
@@ -47,7 +49,7 @@ impl Call {
                 is_outbound && !transcript.connected && ago(last.at, wall) < policy.connect
             }
         };
-        if goes_on { LeftBehind::GoesOn } else { LeftBehind::Waits }
+        if goes_on { Failover::AtOnce } else { Failover::OnRequest }
     }
 
     /// The same call, rebuilt from its stored events. Its line is lost, and it waits for it to come

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::Path;
-use phony_call::{CallSid, Kept};
+use phony_call::{CallSid, Owner};
 use serde_json::Value;
 
 use crate::error::{ApiError, ErrorBody};
@@ -42,7 +42,7 @@ pub(in crate::http) async fn show(
         return Ok(Json(order.document()));
     };
     let events = history.events(&call, 0).await?.ok_or_else(ApiError::call_not_found)?;
-    let kept = if switchboard.cluster.is_some() { Kept::Elsewhere } else { Kept::ByNobody };
-    let record = history::record(&line, snapshot, &events, kept);
+    let owner = if switchboard.cluster.is_some() { Owner::OtherNode } else { Owner::Nobody };
+    let record = history::record(&line, snapshot, &events, owner);
     Ok(Json(record.ok_or_else(ApiError::call_not_found)?))
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use phony_call::{
-    Action, Agent, Call, CallSid, Country, Direction, Event, FromCarrier, Identity, Input, Kept,
-    LeftBehind, NotHungUp, Output, Phase, PhoneNumber, Policy, Progress, Snapshot,
+    Action, Agent, Call, CallSid, Country, Direction, Event, Failover, FromCarrier, Identity,
+    Input, NotHungUp, Output, Owner, Phase, PhoneNumber, Policy, Progress, Snapshot,
 };
 
 /// A call, and what it has told.
@@ -53,12 +53,12 @@ impl Told {
         self.keep(outputs);
     }
 
-    fn left(&self, seconds: u64) -> LeftBehind {
-        Call::left_behind(&Policy::default(), &self.events, at(seconds))
+    fn failover(&self, seconds: u64) -> Failover {
+        Call::failover(&Policy::default(), &self.events, at(seconds))
     }
 
-    fn phase(&self, kept: Kept) -> Phase {
-        Snapshot::recall(&self.events, kept).unwrap().phase
+    fn phase(&self, owner: Owner) -> Phase {
+        Snapshot::recall(&self.events, owner).unwrap().phase
     }
 }
 
@@ -78,9 +78,9 @@ fn transferred() -> Told {
 fn a_transferred_call_goes_on_as_long_as_it_may_last() {
     let told = transferred();
     let longest = Policy::default().longest_transfer().as_secs();
-    assert_eq!(told.left(11), LeftBehind::GoesOn);
-    assert_eq!(told.left(10 + longest - 1), LeftBehind::GoesOn);
-    assert_eq!(told.left(10 + longest), LeftBehind::Waits);
+    assert_eq!(told.failover(11), Failover::AtOnce);
+    assert_eq!(told.failover(10 + longest - 1), Failover::AtOnce);
+    assert_eq!(told.failover(10 + longest), Failover::OnRequest);
     // What time it had before counts.
     let (policy, agent) = (Policy::default(), Agent::new("assistant"));
     let (mut call, _) = Call::resume(policy, agent, &told.events, told.start, at(110)).unwrap();
@@ -96,7 +96,7 @@ fn a_call_that_the_carrier_is_to_end_goes_on_however_old_it_is() {
     told.does(20, Action::End);
     let why = NotHungUp { code: None, message: "no".into(), unknown: false };
     told.hears(21, FromCarrier::NotHungUp(why));
-    assert_eq!(told.left(100_000), LeftBehind::GoesOn);
+    assert_eq!(told.failover(100_000), Failover::AtOnce);
     let (policy, agent) = (Policy::default(), Agent::new("assistant"));
     let now = told.start;
     let (mut call, _) = Call::resume(policy, agent, &told.events, now, at(100_000)).unwrap();
@@ -108,24 +108,31 @@ fn a_call_of_ours_goes_on_as_long_as_it_may_ring() {
     let mut told = Told::new(Direction::Outbound);
     told.hears(2, FromCarrier::Progress(Progress::Ringing));
     let ring = Policy::default().connect.as_secs();
-    assert_eq!((told.left(3), told.left(2 + ring)), (LeftBehind::GoesOn, LeftBehind::Waits));
-    assert_eq!(Told::new(Direction::Inbound).left(1), LeftBehind::Waits, "its caller asks again");
+    assert_eq!(
+        (told.failover(3), told.failover(2 + ring)),
+        (Failover::AtOnce, Failover::OnRequest)
+    );
+    assert_eq!(
+        Told::new(Direction::Inbound).failover(1),
+        Failover::OnRequest,
+        "its caller asks again"
+    );
 }
 
 #[test]
 fn a_call_that_is_not_here_is_told_as_its_events_have_it() {
     let mut told = Told::new(Direction::Inbound);
-    assert_eq!(told.phase(Kept::Elsewhere), Phase::Ringing);
+    assert_eq!(told.phase(Owner::OtherNode), Phase::Ringing);
     told.hears(0, FromCarrier::Connected);
-    assert_eq!(told.phase(Kept::Elsewhere), Phase::Greeting);
-    assert_eq!(told.phase(Kept::ByNobody), Phase::Lost);
+    assert_eq!(told.phase(Owner::OtherNode), Phase::Greeting);
+    assert_eq!(told.phase(Owner::Nobody), Phase::Lost);
     told.does(5, Action::TakeOver);
-    assert_eq!(told.phase(Kept::Elsewhere), Phase::HumanSpeaks);
+    assert_eq!(told.phase(Owner::OtherNode), Phase::HumanSpeaks);
     told = transferred();
-    assert_eq!(told.phase(Kept::Elsewhere), Phase::Transferring);
-    assert_eq!(told.phase(Kept::ByNobody), Phase::Transferring);
+    assert_eq!(told.phase(Owner::OtherNode), Phase::Transferring);
+    assert_eq!(told.phase(Owner::Nobody), Phase::Transferring);
     told.does(20, Action::End);
-    assert_eq!(told.phase(Kept::Elsewhere), Phase::Ending);
+    assert_eq!(told.phase(Owner::OtherNode), Phase::Ending);
     told.hears(21, FromCarrier::HungUp);
-    assert_eq!(told.phase(Kept::Elsewhere), Phase::Ended);
+    assert_eq!(told.phase(Owner::OtherNode), Phase::Ended);
 }
