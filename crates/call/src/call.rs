@@ -11,6 +11,7 @@
 //! what it means goes into `transcript.rs`. Write a golden call.
 
 mod acknowledgement;
+mod caller;
 mod ending;
 mod handover;
 mod hang_up;
@@ -18,31 +19,31 @@ mod holder;
 mod line;
 mod outbound;
 mod reply;
+mod speech;
 mod supervisor;
 mod timeouts;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use self::caller::CallerInput;
 use self::ending::Ending;
 pub use self::handover::Failover;
 use self::hang_up::HangingUp;
 use self::holder::HolderPresence;
 pub use self::holder::Presence;
-use self::reply::{Completion, Reply, Written};
+use self::reply::{Reply, Written};
 use crate::carrier::{FromCarrier, ToCarrier};
 use crate::deadline::{Deadline, Deadlines};
-use crate::event::{Answerer, CommandName, Direction, EndReason, Event, EventBody, Source, Stage};
+use crate::event::{Answerer, Direction, EndReason, Event, EventBody, Source, Stage};
 use crate::ids::{CallSid, PhoneNumber, SupervisorId, TurnId};
 use crate::model::{FromModel, ToModel};
 use crate::phase::Phase;
-use crate::playback::{Keys, Playback, Speech, Spoken};
+use crate::playback::Playback;
 use crate::policy::{Agent, Policy};
-use crate::speakable::without_controls;
-use crate::transcript::{KEYS_DROPPED, Transcript};
+use crate::transcript::Transcript;
 
 /// Who speaks with whom, over what.
 #[derive(Debug, Clone)]
@@ -183,54 +184,6 @@ pub(crate) struct Parts<'a> {
     pub(crate) phase: Phase,
     pub(crate) duration_ms: u64,
     pub(crate) estimated_cost_usd: f64,
-}
-
-/// What the caller says and keys in, as far as it is not on record yet.
-#[derive(Debug, Clone, Default)]
-struct CallerInput {
-    /// The line says that the caller speaks.
-    audible: bool,
-    words: CallerWords,
-    /// A growing utterance that was taken for whole, and until when the whole one may still come.
-    taken: Option<(String, Instant)>,
-    /// A key that was pressed while we spoke, and waits for the interruption that it may cause.
-    key: Option<char>,
-}
-
-/// The caller's utterance under way.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-enum CallerWords {
-    /// There is none.
-    #[default]
-    Settled,
-    /// It has begun, and nothing of it has been understood.
-    Begun,
-    /// So much of it has been understood.
-    Partial(String),
-}
-
-impl CallerInput {
-    fn set_audible(&mut self, audible: bool) {
-        self.audible = audible;
-        if audible && self.words == CallerWords::Settled {
-            self.words = CallerWords::Begun;
-        }
-    }
-
-    fn is_understood_in_part(&self) -> bool {
-        matches!(self.words, CallerWords::Partial(_))
-    }
-
-    /// Takes what has been understood of the utterance under way, which ends with it.
-    fn take_partial(&mut self) -> Option<String> {
-        match std::mem::take(&mut self.words) {
-            CallerWords::Partial(text) => Some(text),
-            other @ (CallerWords::Settled | CallerWords::Begun) => {
-                self.words = other;
-                None
-            }
-        }
-    }
 }
 
 /// What the caller does not know yet.
@@ -459,157 +412,6 @@ impl Call {
     fn wall(&self, now: Instant) -> Timestamp {
         let since = now.saturating_duration_since(self.clock.start);
         self.clock.wall.saturating_add(since).unwrap_or(self.clock.wall)
-    }
-
-    /// Speaks one whole utterance of ours.
-    fn speak(&mut self, now: Instant, source: Source, text: &str) {
-        // A filler stands in front of the reply, not in its way: the reply must not cut it off.
-        let interruptible = match source {
-            Source::Greeting => self.agent.greeting_interruptible,
-            // A machine that still makes a sound must not cut the message off.
-            Source::Message => false,
-            Source::Model
-            | Source::Filler
-            | Source::Nudge
-            | Source::Hold
-            | Source::Apology
-            | Source::Goodbye
-            | Source::Supervisor => true,
-        };
-        self.say(now, Speech::Whole { source, interruptible }, text.to_owned());
-    }
-
-    /// Speaks an utterance of ours behind a reply that is on the line: in the same talk cycle, or
-    /// it would cut the reply off.
-    fn speak_on(&mut self, now: Instant, source: Source, text: &str) {
-        if self.playback.is_closed() {
-            return self.speak(now, source, text);
-        }
-        let token = format!(" {}", without_controls(text));
-        self.playback.joined(now, source, &token);
-        self.words_sent(now);
-        self.tell_line(Speech::Whole { source, interruptible: true }.order(token));
-    }
-
-    /// Hands words to the carrier. All speech passes through here or through
-    /// [`Self::speak_on`].
-    fn say(&mut self, now: Instant, speech: Speech, text: String) {
-        let token = match without_controls(&text) {
-            Cow::Borrowed(_) => text,
-            Cow::Owned(token) => token,
-        };
-        self.playback.sent(now, speech, &token);
-        self.words_sent(now);
-        self.tell_line(speech.order(token));
-    }
-
-    fn words_sent(&mut self, now: Instant) {
-        self.deadlines.clear(Deadline::Silence);
-        // These words are what goes on; what was cut off before them is not said again.
-        self.deadlines.clear(Deadline::FalseInterrupt);
-        self.untold.unsaid.clear();
-        self.expect_playback(now);
-    }
-
-    /// Sets the time by which all that was sent must have been heard.
-    fn expect_playback(&mut self, now: Instant) {
-        if self.playback.is_idle() {
-            self.deadlines.clear(Deadline::Playback);
-        } else {
-            let rest = self.playback.remaining(now);
-            self.deadlines.set(Deadline::Playback, now + rest + self.policy.playback_slack);
-        }
-    }
-
-    /// Puts on record what was heard of utterances that will not be heard any further.
-    fn record(&mut self, now: Instant, spoken: Vec<Spoken>) {
-        for mut utterance in spoken {
-            let dropped = std::mem::take(&mut utterance.dropped);
-            self.record_words(now, utterance);
-            for Keys { row, by, tool, .. } in dropped {
-                let (command, value) = (CommandName::Press.as_str().to_owned(), row);
-                let reason = KEYS_DROPPED.to_owned();
-                self.emit(now, EventBody::CommandRejected { command, value, by, reason, tool });
-            }
-        }
-        self.expect_playback(now);
-    }
-
-    fn record_words(&mut self, now: Instant, utterance: Spoken) {
-        let model = utterance.source == Source::Model;
-        if utterance.source == Source::Supervisor && utterance.whole {
-            if self.transcript.heard.is_some() {
-                let (text, source, turn) = (utterance.text, utterance.source, utterance.turn);
-                self.emit(now, EventBody::AssistantHeard { text, source, turn });
-            }
-            return;
-        }
-        if utterance.text.is_empty() {
-            return;
-        }
-        self.note_disclosure(now, &utterance.text);
-        let written = model.then(|| self.written(utterance.turn)).flatten();
-        let completion = written.as_ref().map(|written| written.completion);
-        let whole = utterance.whole && completion != Some(Completion::Unfinished);
-        let generated = written
-            .as_ref()
-            .filter(|written| written.text.trim() != utterance.text)
-            .map(|written| written.text.clone());
-        let body = EventBody::AssistantResponse {
-            text: utterance.text,
-            interrupted: !whole,
-            source: utterance.source,
-            turn: utterance.turn,
-            generated,
-            verbatim: whole && completion == Some(Completion::Verbatim),
-        };
-        self.emit(now, body);
-    }
-
-    /// Cuts off whatever is being spoken: the next utterance will take its place on the line.
-    fn cut_speech(&mut self, now: Instant) {
-        self.close_utterance();
-        let cut = self.playback.take_all_as_cut(now);
-        self.record(now, cut);
-    }
-
-    /// Closes the utterance that is open, or the line would take the next words for more of it.
-    fn close_utterance(&mut self) {
-        if self.playback.close() {
-            self.tell_line(ToCarrier::Say {
-                token: String::new(),
-                last: true,
-                preemptible: true,
-                interruptible: true,
-            });
-        }
-    }
-
-    /// Puts on record that what is on the line will not be heard any further, and what the caller has
-    /// begun to say not understood: the line is given up, or lost.
-    fn record_cut(&mut self, now: Instant) {
-        let cut = self.playback.take_all_as_lost(now);
-        self.record(now, cut);
-        self.record_partial(now);
-    }
-
-    /// As [`Self::record_cut`], for good: nobody needs to know any more which keys were dropped.
-    fn record_last(&mut self, now: Instant) {
-        let mut cut = self.playback.take_all_as_lost(now);
-        for spoken in &mut cut {
-            spoken.dropped.clear();
-        }
-        self.record(now, cut);
-        self.record_partial(now);
-    }
-
-    /// Puts on record how far the utterance on the line has been heard, if that is news.
-    fn note_heard(&mut self, now: Instant) {
-        let known = self.transcript.heard.as_ref().map_or("", |heard| heard.text.as_str());
-        let Some(Spoken { source, turn, text, .. }) = self.playback.under_way() else { return };
-        if !text.is_empty() && text != known {
-            self.emit(now, EventBody::AssistantHeard { text, source, turn });
-        }
     }
 
     fn measure(&mut self, now: Instant, turn: TurnId, stage: Stage) {

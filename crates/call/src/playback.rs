@@ -5,23 +5,22 @@
 //! digits alone, and by counting words where even those differ. What was heard is always a
 //! beginning of what was sent.
 
+mod speech;
 mod text;
+mod utterance;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use self::text::{
-    count_words, find_prefix, letters, sentence_at, time_of, words_in, words_spoken_in,
-};
-use crate::carrier::ToCarrier;
+pub(crate) use self::speech::Speech;
+use self::text::{count_words, find_prefix, letters, time_of, words_in};
+use self::utterance::Utterance;
+pub(crate) use self::utterance::{Keys, Spoken};
 use crate::event::{By, Source, ToolRef};
 use crate::ids::TurnId;
 
 /// From a text to its first sound, where the line does not say.
 const ONSET: Duration = Duration::from_millis(300);
-/// How long one key sounds.
-const KEY: Duration = Duration::from_millis(250);
-
 /// The speech and keys on their way to the caller, oldest first.
 #[derive(Debug, Clone)]
 pub(crate) struct Playback {
@@ -60,98 +59,6 @@ enum Voice {
     Silent,
     /// Silent, after what is in the queue had sounded.
     FellSilent,
-}
-
-/// What is handed to the line, and how it may be cut off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Speech {
-    /// A part of the model's reply, and whether it is the last. The next utterance may cut it off,
-    /// and so may the caller.
-    Reply { turn: TurnId, last: bool },
-    /// A whole utterance, which the next one does not cut off.
-    Whole { source: Source, interruptible: bool },
-}
-
-impl Speech {
-    /// The order to speak these words.
-    pub(crate) fn order(self, token: String) -> ToCarrier {
-        let interruptible = match self {
-            Self::Reply { .. } => true,
-            Self::Whole { interruptible, .. } => interruptible,
-        };
-        let (last, preemptible) = (self.is_last(), self.is_preemptible());
-        ToCarrier::Say { token, last, preemptible, interruptible }
-    }
-
-    fn source(self) -> Source {
-        match self {
-            Self::Reply { .. } => Source::Model,
-            Self::Whole { source, .. } => source,
-        }
-    }
-
-    fn turn(self) -> Option<TurnId> {
-        match self {
-            Self::Reply { turn, .. } => Some(turn),
-            Self::Whole { .. } => None,
-        }
-    }
-
-    fn is_last(self) -> bool {
-        match self {
-            Self::Reply { last, .. } => last,
-            Self::Whole { .. } => true,
-        }
-    }
-
-    fn is_preemptible(self) -> bool {
-        matches!(self, Self::Reply { .. })
-    }
-}
-
-#[derive(Debug, Clone)]
-struct Utterance {
-    source: Source,
-    turn: Option<TurnId>,
-    text: String,
-    /// Bytes of `text` that have been heard.
-    heard: usize,
-    /// No more text will be added.
-    closed: bool,
-    /// The next utterance does not cut it off.
-    firm: bool,
-    /// It goes on in the talk cycle of the one before it: the line knows them as one.
-    joined: bool,
-    /// Keys that are pressed within it, in order.
-    keys: VecDeque<Keys>,
-}
-
-/// Keys on their way to the line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Keys {
-    /// Which, in order.
-    pub(crate) row: String,
-    /// Who ordered them.
-    pub(crate) by: By,
-    /// The tool call that did, if one did.
-    pub(crate) tool: Option<ToolRef>,
-    /// Bytes of the utterance's text before them.
-    behind: usize,
-}
-
-/// An utterance that will not be heard any further.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Spoken {
-    pub(crate) source: Source,
-    pub(crate) turn: Option<TurnId>,
-    /// What was heard of it.
-    pub(crate) text: String,
-    /// Whether that is all that was sent.
-    pub(crate) whole: bool,
-    /// What was not heard, from the beginning of the sentence that was cut.
-    pub(crate) unsaid: String,
-    /// Keys within it that the line has dropped.
-    pub(crate) dropped: Vec<Keys>,
 }
 
 impl Playback {
@@ -507,78 +414,6 @@ impl Playback {
             self.queue.push_back(Utterance::of_keys(keys));
         }
         spoken
-    }
-}
-
-impl Keys {
-    fn time(&self) -> Duration {
-        KEY * u32::try_from(self.row.len()).unwrap_or(u32::MAX)
-    }
-}
-
-impl Utterance {
-    /// Keys without words.
-    fn of_keys(keys: Keys) -> Self {
-        Self {
-            source: Source::Model,
-            turn: None,
-            text: String::new(),
-            heard: 0,
-            closed: true,
-            firm: true,
-            joined: false,
-            keys: VecDeque::from([Keys { behind: 0, ..keys }]),
-        }
-    }
-
-    fn unheard(&self) -> &str {
-        &self.text[self.heard..]
-    }
-
-    fn keys_time(&self) -> Duration {
-        self.keys.iter().map(Keys::time).sum()
-    }
-
-    fn all_heard(&mut self) {
-        self.heard = self.text.len();
-        self.keys.clear();
-    }
-
-    /// Moves the mark on by what is heard in that time: whole words, and keys between them.
-    fn hear(&mut self, mut time: Duration, pace: u32) {
-        loop {
-            let until = self.keys.front().map_or(self.text.len(), |keys| keys.behind);
-            let stretch = &self.text[self.heard.min(until)..until];
-            let takes = time_of(stretch, pace);
-            if takes > time {
-                self.heard += words_spoken_in(stretch, time, pace);
-                return;
-            }
-            self.heard = self.heard.max(until);
-            time = time.saturating_sub(takes);
-            match self.keys.pop_front_if(|keys| keys.time() <= time) {
-                Some(keys) => time = time.saturating_sub(keys.time()),
-                None => return,
-            }
-        }
-    }
-
-    fn is_finished(&self) -> bool {
-        self.closed && self.keys.is_empty() && letters(self.unheard()).next().is_none()
-    }
-
-    fn spoken(self, whole: bool, dropped: Vec<Keys>) -> Spoken {
-        let end = if whole { self.text.len() } else { self.heard };
-        let unsaid =
-            if whole { String::new() } else { self.text[sentence_at(&self.text, end)..].into() };
-        Spoken {
-            source: self.source,
-            turn: self.turn,
-            text: self.text[..end].trim().to_owned(),
-            whole: whole && self.closed,
-            unsaid: unsaid.trim().to_owned(),
-            dropped,
-        }
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::{Call, CallerWords, Identity, Output, State};
+use super::caller::CallerWords;
+use super::{Call, Identity, Output, State};
 use crate::carrier::{Next, ToCarrier};
 use crate::deadline::Deadline;
 use crate::event::{Direction, Event, EventBody};
