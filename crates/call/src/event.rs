@@ -1,7 +1,7 @@
-//! What the world is told of a call.
+//! The events of a call: its record, and what viewers are shown.
 //!
-//! Stored events are numbered without gaps; they alone are enough to rebuild the call, so
-//! whatever the call must remember is in one of them. Live-only events have no number.
+//! Stored events are numbered without gaps, and are enough to rebuild the call: whatever it must
+//! remember is in one of them. Events that are only shown have no number.
 
 mod values;
 
@@ -17,7 +17,7 @@ pub use self::values::{
 use crate::ids::{CallSid, SupervisorId, TurnId};
 use crate::model::Usage;
 
-/// One event, in the form in which it is stored and shown.
+/// One event, as it is stored and shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
     /// What happened.
@@ -29,20 +29,20 @@ pub struct Event {
     /// When, in UTC.
     #[serde(rename = "timestamp")]
     pub at: Timestamp,
-    /// 1, 2, 3 … within the call; absent on events that are shown but not stored.
+    /// 1, 2, 3 … within the call; absent if the event is shown but not stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seq: Option<u64>,
 }
 
 impl Event {
-    /// Whether the event is kept, or only shown to who is looking.
+    /// Whether the event is stored, or only shown to current viewers.
     #[must_use]
     pub fn is_stored(&self) -> bool {
         self.seq.is_some()
     }
 }
 
-/// The kinds of events. New kinds and new fields may be added; readers must skip what they do not
+/// The kinds of events. Kinds and fields may be added, so readers must skip those that they do not
 /// know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case", rename_all_fields = "camelCase")]
@@ -59,36 +59,36 @@ pub enum EventBody {
         agent: String,
         /// The carrier's name.
         carrier: String,
-        /// The errand of a call of ours.
+        /// The scenario of an outbound call.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         scenario: Option<String>,
-        /// What its slots were filled with.
+        /// The values of the scenario's variables.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         variables: BTreeMap<String, String>,
-        /// The agent whose voice and language whoever goes on the errand has.
+        /// The agent whose voice and language the scenario's agent uses.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         companion: Option<String>,
     },
-    /// A call of ours has got further, in the carrier's words.
+    /// An outbound call has progressed.
     Status {
-        /// How far.
+        /// Its status.
         status: Progress,
     },
-    /// Who or what answered a call of ours.
+    /// Who or what answered an outbound call.
     AnsweredBy {
         /// A person or a machine.
         who: Answerer,
-        /// Why nothing is done about it, where it contradicts what is known of them.
+        /// Why the verdict is disregarded, if it contradicts what is known already.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         disregarded: Option<String>,
     },
-    /// The far side has heard that it speaks with a machine.
+    /// The called person has heard that they speak with a machine.
     Disclosure {
         /// The words.
         text: String,
     },
-    /// The carrier is asked to end the call, of which no line is left with us. The `session_end`
-    /// follows when it has.
+    /// The carrier is asked to end the call, to which we have no line. `session_end` follows when
+    /// it has.
     HangingUp {
         /// Why the call ends.
         reason: EndReason,
@@ -99,16 +99,17 @@ pub enum EventBody {
     SessionEnd {
         /// Why it ended.
         reason: EndReason,
-        /// From the first event to this one.
+        /// Milliseconds from the first event to this one.
         duration_ms: u64,
     },
-    /// The line is up for the first time: the caller can hear us.
+    /// The line is up for the first time: the caller can hear the agent.
     Connected,
-    /// The server that had the call stops, and has left the line to whoever is asked next.
+    /// The node that had the call stops, and has left the line to the node that the carrier asks
+    /// next.
     HandedOver,
     /// The line was lost and is back.
     Resumed {
-        /// How long it was gone.
+        /// How long it was gone, in milliseconds.
         gap_ms: u64,
     },
     /// Words of the caller.
@@ -117,31 +118,30 @@ pub enum EventBody {
         speaker: Speaker,
         /// The words.
         text: String,
-        /// False while the utterance grows: shown, not stored.
+        /// False for a partial result, which is shown but not stored.
         r#final: bool,
     },
-    /// One finished utterance of our side, as the caller heard it.
+    /// A finished utterance of the agent or a supervisor, as far as the caller heard it.
     AssistantResponse {
         /// What was heard.
         text: String,
-        /// The caller, a supervisor or a fault cut it off.
+        /// Whether the caller, a supervisor or a fault cut it off.
         interrupted: bool,
         /// Who chose the words.
         source: Source,
         /// The model's turn, if the model chose them.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         turn: Option<TurnId>,
-        /// What the model wrote, where that differs from what was heard: with its commands, and
-        /// with the words that were cut off.
+        /// What the model wrote, if that differs from what was heard: with its commands, and with
+        /// the words that were cut off.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         generated: Option<String>,
-        /// Whether the text stands in the model's own memory just so.
+        /// Whether the model's own memory holds exactly this text.
         #[serde(default)]
         verbatim: bool,
     },
-    /// How far the caller has heard an utterance that is still on the line, told whenever the carrier
-    /// tells us, so that whoever goes on with the call repeats nothing. The `assistant_response`
-    /// that follows takes its place.
+    /// How far the caller has heard an utterance that is still being spoken, so that a node that
+    /// takes over repeats nothing. The `assistant_response` that follows takes its place.
     AssistantHeard {
         /// What was heard of it so far, from its beginning.
         text: String,
@@ -151,7 +151,7 @@ pub enum EventBody {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         turn: Option<TurnId>,
     },
-    /// Words of a reply as they come: shown, not stored.
+    /// Words of a reply as they are sent: shown, not stored.
     AssistantDelta {
         /// The words.
         text: String,
@@ -160,7 +160,7 @@ pub enum EventBody {
     AssistantOverride {
         /// The words.
         text: String,
-        /// Who did it.
+        /// Who ordered it.
         #[serde(default = "supervisor")]
         by: By,
     },
@@ -190,9 +190,9 @@ pub enum EventBody {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tool: Option<ToolRef>,
     },
-    /// The call is being dialled on.
+    /// The call is transferred.
     SessionTransfer {
-        /// To whom.
+        /// The number that is dialled.
         target: String,
     },
     /// The model asks the supervisor something.
@@ -202,7 +202,7 @@ pub enum EventBody {
         /// The tool call that asked it, if it was not written in the text.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tool: Option<ToolRef>,
-        /// How long it waits for an answer, once no other is before it.
+        /// How long it waits for an answer once it is the first, in milliseconds.
         #[serde(default)]
         timeout_ms: u64,
     },
@@ -210,7 +210,7 @@ pub enum EventBody {
     QueryResponse {
         /// The answer; empty when there is none.
         text: String,
-        /// False when nobody answered in time.
+        /// False if nobody answered in time.
         #[serde(default = "yes")]
         answered: bool,
         /// Who settled it: a supervisor, or the time limit.
@@ -224,10 +224,10 @@ pub enum EventBody {
         /// The model's turn.
         #[serde(default)]
         turn: TurnId,
-        /// The commands in it, which are carried out if it is sent as it is.
+        /// The commands in it, carried out if it is sent unedited.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         commands: Vec<HeldCommand>,
-        /// How long it waits for a supervisor.
+        /// How long it waits for a supervisor, in milliseconds.
         #[serde(default)]
         timeout_ms: u64,
     },
@@ -235,18 +235,18 @@ pub enum EventBody {
     ResponseApproved {
         /// The words that were sent.
         text: String,
-        /// Who let it go.
+        /// Who approved it.
         #[serde(default = "supervisor")]
         by: By,
-        /// Whether the words are not the model's.
+        /// Whether they differ from the model's words.
         #[serde(default)]
         edited: bool,
     },
     /// A waiting reply was dropped.
     ResponseRejected {
-        /// Why, in the supervisor's words or ours.
+        /// The reason, from the supervisor or the call's rules.
         text: String,
-        /// Who did it.
+        /// Who ordered it.
         #[serde(default = "supervisor")]
         by: By,
     },
@@ -254,29 +254,29 @@ pub enum EventBody {
     Whisper {
         /// The guidance.
         text: String,
-        /// Who did it.
+        /// Who ordered it.
         #[serde(default = "supervisor")]
         by: By,
     },
     /// A human speaks from now on.
     Takeover {
-        /// Who did it.
+        /// Who ordered it.
         #[serde(default = "supervisor")]
         by: By,
-        /// Who speaks. It comes again when somebody else does.
+        /// Who speaks. The event is repeated when somebody else takes over.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         holder: Option<SupervisorId>,
     },
-    /// Whoever holds the takeover has not been seen for a while.
+    /// The supervisor who holds the takeover has not been seen for a while.
     TakeoverUnattended {
         /// Who holds it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         holder: Option<SupervisorId>,
-        /// When the model speaks again if nobody comes.
+        /// How long until the model speaks again if they do not return, in milliseconds.
         #[serde(default)]
         timeout_ms: u64,
     },
-    /// Whoever holds the takeover is back.
+    /// The supervisor who holds the takeover is back.
     TakeoverAttended {
         /// Who holds it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -284,7 +284,7 @@ pub enum EventBody {
     },
     /// The model speaks again.
     Release {
-        /// Who did it; the call's own rules if whoever spoke has gone.
+        /// Who ended the takeover; the call's own rules if the supervisor has gone.
         #[serde(default = "supervisor")]
         by: By,
     },
@@ -293,18 +293,18 @@ pub enum EventBody {
         /// One of `0-9 * #`.
         digit: char,
     },
-    /// The caller spoke over us.
+    /// The caller interrupted.
     Interrupt {
         /// What was heard of the utterance that was cut off.
         heard: String,
     },
-    /// How long something took that a caller could notice.
+    /// How long a stage of a turn took, as far as the caller could notice.
     Latency {
         /// The turn.
         turn: TurnId,
         /// What.
         stage: Stage,
-        /// How long.
+        /// Milliseconds.
         ms: u64,
     },
     /// What a reply cost.
@@ -315,7 +315,7 @@ pub enum EventBody {
         /// Tokens by kind.
         #[serde(flatten)]
         usage: Usage,
-        /// At the prices of the configuration.
+        /// US dollars, at the configured prices.
         cost_usd: f64,
     },
     /// Something failed.
@@ -326,7 +326,7 @@ pub enum EventBody {
         code: String,
         /// What happened.
         message: String,
-        /// Whether nothing more can be hoped for from there.
+        /// Whether trying again is useless.
         fatal: bool,
     },
 }

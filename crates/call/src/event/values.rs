@@ -6,37 +6,37 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
-    /// Somebody called us.
+    /// Somebody called the agent.
     Inbound,
-    /// We called somebody.
+    /// The agent called somebody.
     Outbound,
 }
 
-/// How far a call of ours has got, in the words that carriers share. Later ones are greater; the
-/// last five are ends.
+/// The status of an outbound call. Carriers share these terms (Twilio: `CallStatus`). Later ones
+/// are greater; the last five are final.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Progress {
-    /// The carrier has taken the order.
+    /// The carrier has accepted the call.
     Queued,
     /// It rings.
     Ringing,
     /// It was answered.
     InProgress,
-    /// It was answered, and is over.
+    /// It was answered and is over.
     Completed,
-    /// The line was engaged.
+    /// The called party was busy.
     Busy,
-    /// Nobody picked up.
+    /// Nobody answered.
     NoAnswer,
     /// It could not be connected.
     Failed,
-    /// It was withdrawn before it was answered.
+    /// It was canceled before it was answered.
     Canceled,
 }
 
 impl Progress {
-    /// How far a call has got that had got so far and ended for this reason.
+    /// The final status of a call that had this status and ended for this reason.
     #[must_use]
     pub fn at_end(self, reason: EndReason) -> Self {
         let answered = self >= Self::InProgress;
@@ -47,7 +47,7 @@ impl Progress {
             EndReason::Canceled => Self::Canceled,
             EndReason::Failed => Self::Failed,
             EndReason::SupervisorEnded | EndReason::Shutdown if !answered => Self::Canceled,
-            // Only an answered call can be hung up on, even if the carrier has not said that it was.
+            // Only an answered call can be hung up by the far side, even if no report said so.
             EndReason::CallerHungUp => Self::Completed,
             EndReason::AgentEnded
             | EndReason::SupervisorEnded
@@ -71,7 +71,7 @@ impl Progress {
         }
     }
 
-    /// The word of a carrier.
+    /// Reads a carrier's term, such as `in-progress`.
     #[must_use]
     pub fn parse(word: &str) -> Option<Self> {
         let all = [
@@ -87,7 +87,7 @@ impl Progress {
         all.into_iter().find(|progress| progress.as_str() == word)
     }
 
-    /// The carriers' word.
+    /// The carriers' term.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -109,13 +109,13 @@ impl Progress {
 pub enum Answerer {
     /// A person.
     Human,
-    /// A machine, which may still be speaking.
+    /// An answering machine, which may still be speaking.
     Machine,
-    /// A machine, which listens now.
+    /// An answering machine that records now.
     MachineReady,
     /// A fax.
     Fax,
-    /// Undecided: to be treated as a person.
+    /// Undecided; treated as a person.
     Unknown,
 }
 
@@ -127,7 +127,7 @@ pub enum Speaker {
     Caller,
 }
 
-/// Who gave a command or let a reply go.
+/// Who gave a command or approved a reply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum By {
@@ -139,15 +139,15 @@ pub enum By {
     Policy,
 }
 
-/// Who chose the words that our side spoke.
+/// Where the words of an utterance come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
     /// The model.
     Model,
-    /// The agent's opening line.
+    /// The agent's greeting.
     Greeting,
-    /// Said because the model is slow, or a supervisor has not yet agreed.
+    /// Said because the model is slow, or a supervisor has not approved yet.
     Filler,
     /// Said because the caller is silent.
     Nudge,
@@ -157,19 +157,19 @@ pub enum Source {
     Apology,
     /// Said because the call ends by rule.
     Goodbye,
-    /// Left with a machine.
+    /// Left on an answering machine.
     Message,
     /// A supervisor.
     Supervisor,
 }
 
-/// The commands. The last is for calls of ours alone.
+/// The commands. The last is for outbound calls only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CommandName {
     /// Press keys.
     Press,
-    /// Dial the call on.
+    /// Transfer the call.
     Transfer,
     /// Hang up.
     EndCall,
@@ -180,7 +180,7 @@ pub enum CommandName {
 }
 
 impl CommandName {
-    /// The name in text and as a tool.
+    /// The name, in text and as a tool.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -193,7 +193,7 @@ impl CommandName {
     }
 }
 
-/// The tool call behind a command, so that its result can name it.
+/// The tool call that gave a command; its result must name it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolRef {
@@ -205,7 +205,7 @@ pub struct ToolRef {
     pub arguments: String,
 }
 
-/// A command of a reply that waits for a supervisor.
+/// A command of a held reply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HeldCommand {
@@ -228,35 +228,35 @@ pub enum EndReason {
     AgentEnded,
     /// A supervisor ended it.
     SupervisorEnded,
-    /// It was dialled on, and that conversation is over.
+    /// It was transferred, and that conversation is over.
     Transferred,
     /// Nobody spoke any more.
     Silence,
     /// It reached the longest time allowed.
     MaxDuration,
-    /// The model could not be made to answer.
+    /// The model did not answer.
     ModelFailed,
     /// The line was lost and did not come back.
     LineLost,
     /// The line never came up.
     NotConnected,
-    /// The called party was engaged.
+    /// The called party was busy.
     Busy,
-    /// The called party did not pick up.
+    /// The called party did not answer.
     NoAnswer,
     /// The carrier could not place or hold it.
     Failed,
-    /// It was withdrawn before it was answered.
+    /// It was canceled before it was answered.
     Canceled,
-    /// It cost as much as it may.
+    /// It reached its spending limit.
     SpendLimit,
-    /// A machine answered, and was hung up on.
+    /// An answering machine answered, and was hung up on.
     Machine,
-    /// A machine answered, and a message was left.
+    /// An answering machine answered, and a message was left.
     VoicemailLeft,
     /// The server stopped.
     Shutdown,
-    /// A fault of ours.
+    /// An internal error.
     Internal,
 }
 
@@ -268,7 +268,7 @@ pub enum Stage {
     FirstToken,
     /// From the end of the caller's words to the first words sent to the carrier.
     FirstSpoken,
-    /// From the end of the caller's words to the first words that the carrier has played.
+    /// From the end of the caller's words to the first words that the carrier reports as played.
     FirstPlayed,
 }
 
@@ -276,9 +276,9 @@ pub enum Stage {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Where {
-    /// The model or the way to it.
+    /// The model, or the connection to it.
     Model,
-    /// The telephone line.
+    /// The carrier.
     Carrier,
     /// The call itself.
     Call,
