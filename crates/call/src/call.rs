@@ -1,14 +1,20 @@
-//! The call itself: its state, and what it does with each input.
+//! The call: its state, and what it does with each input.
 //!
-//! This file holds the surface and the small verbs that everything else is made of. The inputs are
-//! taken in by the files beside it: `line` (carrier), `reply` (model), `supervisor` and `holder`
-//! (supervisor), `timeouts` (deadlines) and `ending`.
+//! This file contains the public surface, the state, and the steps that the rest is made of. Each
+//! kind of input has a file of its own:
 //!
-//! # To add an input or an action
+//! - `line`: the line comes up, is lost, or reports what was played; - `caller`: the caller speaks,
+//!   presses keys, interrupts; - `reply`: the model replies, with its commands, approval and
+//!   retries; - `supervisor`, `holder`: supervisors act, take over, and leave; - `timeouts`:
+//!   deadlines pass; - `ending`, `hang_up`: goodbyes, transfers, and ending a call without a line;
+//!   - `handover`: the call moves to another node; - `outbound`: what only outbound calls have, and
+//!   what calls cost; - `speech`: handing words to the carrier, and recording what was heard.
 //!
-//! Add the variant; the compiler names the match that must know it. Say in every state what happens,
-//! `unexpected` where nothing should. Anything that must survive a lost node goes into an event, and
-//! what it means goes into `transcript.rs`. Write a golden call.
+//! # Adding an input or an action
+//!
+//! Add the variant; the compiler finds the matches that must handle it. Decide for every state what
+//! happens, `unexpected` where nothing should. Anything that must survive the loss of a node goes
+//! into an event, and what the event means goes into `transcript/apply.rs`. Write a golden call.
 
 mod acknowledgement;
 mod caller;
@@ -45,10 +51,10 @@ use crate::playback::Playback;
 use crate::policy::{Agent, Policy};
 use crate::transcript::Transcript;
 
-/// Who speaks with whom, over what.
+/// The parties of a call, and its carrier.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// The carrier's name for the call.
+    /// The carrier's id of the call.
     pub sid: CallSid,
     /// The calling party.
     pub from: String,
@@ -61,7 +67,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Who speaks in the call that begins with this event; `None` if it is not a beginning.
+    /// The identity of the call that this event begins; `None` if it is not a `session_start`.
     #[must_use]
     pub fn of_start(start: &Event) -> Option<Self> {
         let EventBody::SessionStart { from, to, direction, carrier, .. } = &start.body else {
@@ -77,54 +83,55 @@ impl Identity {
     }
 }
 
-/// What can happen to a call.
+/// Something that happens to a call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
-    /// The line has something to say.
+    /// A fact from the carrier.
     Carrier(FromCarrier),
-    /// The model has something to say.
+    /// A fact from the model.
     Model(FromModel),
-    /// The time that [`Call::deadline`] named has come.
+    /// The time given by [`Call::deadline`] has come.
     Deadline,
-    /// The server stops: end politely.
+    /// The server stops: end with a goodbye.
     Stop,
-    /// The server stops, and another goes on with the call: leave the line when nobody speaks.
+    /// The server stops, and another node takes the call over: leave the line when nobody speaks.
     HandOver,
-    /// The money for all calls together runs out.
+    /// The budget that all calls share runs out.
     Budget(Budget),
-    /// A supervisor can be seen, or no more. Only the one who holds the takeover matters.
+    /// A supervisor has come into view or left it. Only the one who holds the takeover matters.
     Presence {
-        /// Who.
+        /// The supervisor.
         who: SupervisorId,
-        /// What is seen of them.
+        /// Whether they are present.
         presence: Presence,
     },
 }
 
-/// How much is left of the money for all calls together.
+/// How much is left of the budget that all calls share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Budget {
-    /// Little: calls shall come to an end.
+    /// Little: the model is told to bring the call to an end.
     Low,
-    /// Nothing: calls end.
+    /// Nothing: the call ends with a goodbye.
     Spent,
 }
 
-/// What must be done.
+/// Something that must be done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
-    /// Tell the line.
+    /// An order to the carrier.
     Carrier(ToCarrier),
-    /// Tell the model.
+    /// An order to the model.
     Model(ToModel),
-    /// Tell the world.
+    /// An event to store, if it is numbered, and to show.
     Event(Event),
-    /// Have the carrier itself end the call: there is no line to do it on. It answers with
+    /// Ask the carrier to end the call, over its API: there is no line to do it on. The answer is
     /// [`FromCarrier::HungUp`] or [`FromCarrier::NotHungUp`], unless the call is over by then.
     HangUp,
-    /// The call is over: perform what came before, then forget it.
+    /// The call is over: perform the outputs before this one, then drop the call.
     Finished,
-    /// Whoever is asked next goes on with the call: perform what came before, then forget it.
+    /// The call goes on at the node that the carrier asks next: perform the outputs before this
+    /// one, then drop the call.
     HandedOver,
 }
 
@@ -139,43 +146,43 @@ pub struct Call {
     deadlines: Deadlines,
     transcript: Transcript,
     playback: Playback,
-    /// The newest turn asked for.
+    /// The latest turn that was asked for.
     turn: TurnId,
-    /// The caller, or a result, waits for words of the model.
+    /// The model must speak next: the caller, or a result, waits for an answer.
     owed: bool,
-    /// Why the model cannot answer at all, if so.
+    /// The model is refused for good, and is not asked again.
     model_refused: bool,
     caller: CallerInput,
     untold: Untold,
-    /// The call is to be handed over.
+    /// The call is to be handed over as soon as nobody speaks.
     leaving: bool,
     unprompted: Unprompted,
-    /// When the caller's last words ended, until the answer is audible.
+    /// When the caller's last words ended; `None` once the answer is audible.
     asked_at: Option<Instant>,
     /// How often the line was lost.
     line_losses: u32,
-    /// What the model wrote in the reply that was under way last.
+    /// What the model wrote in the latest reply that is over.
     last_written: Option<Written>,
-    /// Who answered, as long as the line is not up.
+    /// Who answered, if that is known before the line is up.
     answerer: Option<Answerer>,
-    /// Since when the line costs money.
+    /// When the line came up, from which it costs money.
     line_since: Option<Instant>,
     holder_presence: HolderPresence,
     counters: Counters,
     outputs: Vec<Output>,
 }
 
-/// What came in and was not used.
+/// Inputs that were not used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counters {
-    /// Words of a turn that was over.
+    /// Facts about a turn that was over.
     pub late: u64,
-    /// Inputs that the state had no use for.
+    /// Inputs for which the state had no use.
     pub unexpected: u64,
 }
 
-/// What a snapshot is made of.
+/// The parts of a call that a snapshot shows.
 pub(crate) struct Parts<'a> {
     pub(crate) identity: &'a Identity,
     pub(crate) agent: &'a str,
@@ -189,21 +196,21 @@ pub(crate) struct Parts<'a> {
 /// What the caller does not know yet.
 #[derive(Debug, Clone, Default)]
 struct Untold {
-    /// What they cut off: said again if they say nothing instead.
+    /// What they interrupted: repeated if they say nothing.
     unsaid: Vec<Unsaid>,
     /// A transfer that they were told of has been withdrawn.
     withdrawn: bool,
 }
 
-/// How often our side has spoken of its own accord since the caller last spoke.
+/// How often the agent has spoken without being spoken to, since the caller last spoke.
 #[derive(Debug, Clone, Copy, Default)]
 struct Unprompted {
     nudges: u32,
-    /// Replies, and utterances said again.
+    /// Replies, and repeated utterances.
     turns: u32,
 }
 
-/// What was not heard of an utterance that was cut off, from the sentence on in which it was.
+/// The rest of an utterance that was cut off, from the start of the sentence that was cut.
 #[derive(Debug, Clone)]
 struct Unsaid {
     source: Source,
@@ -216,36 +223,36 @@ struct Clock {
     wall: Timestamp,
 }
 
-/// What the call is doing. Held replies, questions and a human's turn are in the transcript.
+/// What the call is doing. Held replies, questions and the takeover are in the transcript.
 #[derive(Debug, Clone)]
 enum State {
     /// The line is not up yet.
     Ringing,
-    /// The caller has the floor; `greeting` while the opening line plays.
+    /// The caller may speak; `greeting` while the greeting is spoken.
     Listening { greeting: bool },
-    /// The model was asked, and thinks or speaks.
+    /// The model was asked for a reply, or its reply is being spoken.
     Replying(Box<Reply>),
     /// The caller waits for a supervisor.
     OnHold,
     /// A human speaks.
     HumanSpeaks,
-    /// The line is gone and may come back; `returning` when it was we who let it go.
+    /// The line is gone and may come back; `returning` if it was not lost, but left on purpose.
     Lost { since: Instant, returning: bool },
-    /// The last words are on their way.
+    /// The goodbye is being spoken.
     Ending(Ending),
     /// The carrier is asked to end the call.
     HangingUp(HangingUp),
-    /// Somebody else speaks with the caller.
+    /// The call is transferred.
     Transferring { target: PhoneNumber, reason: EndReason },
-    /// Somebody else goes on with the call.
+    /// The call was handed over to another node.
     Gone,
     /// Over.
     Ended,
 }
 
 impl Call {
-    /// A call whose phone rings. `wall` is the wall-clock time at `now`; every later event takes
-    /// its time from the two.
+    /// Creates a call whose line is not up yet. `wall` is the wall-clock time at `now`; the times
+    /// of all events are derived from the two.
     #[must_use]
     pub fn new(
         policy: impl Into<Arc<Policy>>,
@@ -272,7 +279,7 @@ impl Call {
         (call, outputs)
     }
 
-    /// Takes an input in. Whatever it is, the call goes on or ends cleanly.
+    /// Handles an input. Whatever it is, the call goes on or ends in order.
     #[must_use]
     pub fn handle(&mut self, now: Instant, input: Input) -> Vec<Output> {
         match input {
@@ -292,13 +299,14 @@ impl Call {
         self.take_outputs()
     }
 
-    /// When to come back with [`Input::Deadline`]. `None` only when the call is over, here at least.
+    /// When to call [`Call::handle`] with [`Input::Deadline`]. `None` only if the call is over, or
+    /// was handed over.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.deadlines.next()
     }
 
-    /// Whether the call is over, or at least no longer ours.
+    /// Whether the call is over, or was handed over.
     #[must_use]
     pub fn is_over(&self) -> bool {
         matches!(self.state, State::Ended | State::Gone)
@@ -310,7 +318,7 @@ impl Call {
         &self.identity.sid
     }
 
-    /// What came in and was not used.
+    /// Inputs that were not used.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.counters
@@ -334,7 +342,7 @@ impl Call {
         }
     }
 
-    /// What a snapshot is made of.
+    /// The parts of a call that a snapshot shows.
     pub(crate) fn parts(&self, now: Instant) -> Parts<'_> {
         let started = self.transcript.started.unwrap_or(self.clock.wall);
         let lasted = self.wall(now).duration_since(started).as_millis();
@@ -389,9 +397,9 @@ impl Call {
         std::mem::take(&mut self.outputs)
     }
 
-    // The small verbs.
+    // The steps that the rest is made of.
 
-    /// Numbers an event, remembers what it means, and tells the world.
+    /// Emits an event that is stored: numbers it, and applies it to the transcript.
     fn emit(&mut self, now: Instant, body: EventBody) {
         let event = Event {
             body,
@@ -403,7 +411,7 @@ impl Call {
         self.outputs.push(Output::Event(event));
     }
 
-    /// Tells who is looking, and nobody else.
+    /// Emits an event that is only shown.
     fn show(&mut self, now: Instant, body: EventBody) {
         let event = Event { body, call: self.identity.sid.clone(), at: self.wall(now), seq: None };
         self.outputs.push(Output::Event(event));
@@ -430,12 +438,12 @@ impl Call {
         self.outputs.push(Output::Carrier(order));
     }
 
-    /// An input that nothing was waiting for: counted, so that it can be seen.
+    /// Counts an input for which the state has no use.
     fn unexpected(&mut self) {
         self.counters.unexpected += 1;
     }
 
-    /// Gives the floor to whoever must have it now.
+    /// Enters the state that follows from the transcript: human, hold, reply or listening.
     fn settle(&mut self, now: Instant) {
         if self.transcript.takeover.is_some() {
             self.state = State::HumanSpeaks;
@@ -453,7 +461,7 @@ impl Call {
 
     fn listen(&mut self, now: Instant, greeting: bool) {
         self.state = State::Listening { greeting };
-        // A goodbye that was called off has taken the time limit of a question with it.
+        // A goodbye that was called off has cleared the time limit of a question.
         if !self.transcript.questions.is_empty() && !self.deadlines.is_set(Deadline::Question) {
             self.deadlines.set(Deadline::Question, now + self.policy.question_limit);
         }
@@ -467,7 +475,7 @@ impl Call {
     }
 }
 
-/// Whole milliseconds, as events hold them.
+/// Whole milliseconds, as in events.
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,9 +1,9 @@
-//! What has been sent to the line, and what of it has been heard.
+//! What has been sent to the line, and how much of it has been heard.
 //!
-//! A carrier speaks what it is given in order and reports each stretch as it ends, in its own
-//! spelling: «$5» may come back as «five dollars». Positions are therefore found by letters and
-//! digits alone, and by counting words where even those differ. What was heard is always a
-//! beginning of what was sent.
+//! A carrier speaks what it is given in order, and reports each stretch when it ends, in its own
+//! spelling: «$5» may come back as «five dollars». Positions are therefore found by comparing
+//! letters and digits, or by counting words if those differ. What was heard is always a prefix of
+//! what was sent.
 
 mod speech;
 mod text;
@@ -19,29 +19,30 @@ pub(crate) use self::utterance::{Keys, Spoken};
 use crate::event::{By, Source, ToolRef};
 use crate::ids::TurnId;
 
-/// From a text to its first sound, where the line does not say.
+/// The estimated time from sending a text to its first sound.
 const ONSET: Duration = Duration::from_millis(300);
 /// The speech and keys on their way to the caller, oldest first.
 #[derive(Debug, Clone)]
 pub(crate) struct Playback {
-    /// How many characters a second the line speaks, where it does not say what it has played.
+    /// The estimated speed of the voice, in characters per second, for lines that report nothing.
     pace: u32,
     queue: VecDeque<Utterance>,
-    /// What was heard to its end of the talk cycle that goes on in the queue.
+    /// The part of the current talk cycle that was heard and has left the queue.
     lead: String,
-    /// What has been settled and may still be reported as it ends: it counts for nothing any more.
+    /// Text that is recorded already, but may still be reported as played; such reports are
+    /// ignored.
     settled: String,
-    /// Until when the line speaks what of it nothing cuts off; the queue follows.
+    /// Until when the line speaks the part of `settled` that nothing cuts off; the queue follows.
     ahead_until: Option<Instant>,
     reports: Reports,
-    /// By when all that was sent will have been spoken, by that estimate.
+    /// When everything that was sent will have been spoken, by the estimate.
     spoken_by: Option<Instant>,
-    /// Since when the line has been speaking what is in the queue, or since it last reported a
+    /// Since when the line has been speaking what is in the queue, or when it last reported a
     /// stretch of it.
     sounding: Option<Instant>,
 }
 
-/// What the line reports of our voice.
+/// What the line reports about the agent's voice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reports {
     /// Nothing so far: what was heard is estimated by time.
@@ -52,7 +53,7 @@ enum Reports {
     Voice(Voice),
 }
 
-/// Our voice, as the line reported it last.
+/// The agent's voice, as the line last reported it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Voice {
     Audible,
@@ -62,7 +63,7 @@ enum Voice {
 }
 
 impl Playback {
-    /// Nothing is on its way yet, on a line that speaks so many characters a second.
+    /// An empty queue for a voice that is estimated at this speed.
     pub(crate) fn new(chars_per_second: u32) -> Self {
         Self {
             pace: chars_per_second.max(1),
@@ -101,8 +102,8 @@ impl Playback {
         self.will_take(now, self.time_of(text));
     }
 
-    /// Adds a whole utterance of its own to the talk cycle that is open, and closes it. The cycle
-    /// is firm from there on.
+    /// Adds a whole utterance to the open talk cycle, and closes it. The next utterance does not
+    /// cut the cycle off.
     pub(crate) fn joined(&mut self, now: Instant, source: Source, text: &str) {
         let joined = self.close();
         if let Some(before) = self.queue.back_mut()
@@ -116,7 +117,7 @@ impl Playback {
         }
     }
 
-    /// Adds keys. They stand between the words before and after them.
+    /// Adds keys, which are pressed between the words before and after them.
     pub(crate) fn pressed(&mut self, now: Instant, keys: &str, by: By, tool: Option<ToolRef>) {
         let (row, behind) = (keys.to_owned(), 0);
         let added = Keys { row, by, tool, behind };
@@ -129,55 +130,55 @@ impl Playback {
         }
     }
 
-    /// Lets nothing be added to the utterance that is open. Returns whether one was.
+    /// Closes the open utterance. Returns whether one was open.
     pub(crate) fn close(&mut self) -> bool {
         self.queue.back_mut().is_some_and(|last| !std::mem::replace(&mut last.closed, true))
     }
 
-    /// Nothing is on its way.
+    /// Whether the queue is empty.
     pub(crate) fn is_idle(&self) -> bool {
         self.queue.is_empty()
     }
 
-    /// Everything on its way has been sent in full.
+    /// Whether every utterance in the queue is complete.
     pub(crate) fn is_closed(&self) -> bool {
         self.queue.iter().all(|utterance| utterance.closed)
     }
 
-    /// Everything on its way has been sent in full, and the line fell silent after it.
+    /// Whether every utterance in the queue is complete, and the line fell silent after them.
     pub(crate) fn fell_silent(&self) -> bool {
         self.reports == Reports::Voice(Voice::FellSilent) && self.is_closed()
     }
 
-    /// How long the rest takes.
+    /// How long the rest takes, by the estimate.
     pub(crate) fn remaining(&self, now: Instant) -> Duration {
         let ahead = self.ahead_until.map(|until| until.saturating_duration_since(now));
         ahead.unwrap_or_default() + self.queued()
     }
 
-    /// Until when a line that says that we are audible may take for what is in the queue, at half the
-    /// pace. `None` if it does not say so.
+    /// Until when a line that reports the agent as audible may take for the queue, at half the
+    /// estimated speed. `None` if it does not.
     pub(crate) fn audible_until(&self) -> Option<Instant> {
         let since = self.sounding.filter(|_| self.reports == Reports::Voice(Voice::Audible))?;
         Some(since + self.queued() * 2)
     }
 
-    /// The line says that we became audible, or ceased to be. True if that was the end of all that
-    /// is in the queue.
+    /// The line reports that the agent became audible, or fell silent. Returns whether that was the
+    /// end of everything in the queue.
     pub(crate) fn voice(&mut self, now: Instant, on: bool) -> bool {
         if on {
             self.reports = Reports::Voice(Voice::Audible);
             self.sounding = (!self.is_idle()).then_some(now);
             return false;
         }
-        // A silence before anything of the queue has sounded is the end of what was before it.
+        // A silence before the queue has sounded ends what was before it.
         let sounded = self.sounding.take().is_some();
         let voice = if sounded { Voice::FellSilent } else { Voice::Silent };
         self.reports = Reports::Voice(voice);
         self.fell_silent() && !self.is_idle()
     }
 
-    /// The carrier has played a stretch. Returns the turn it belongs to, if it is one of ours.
+    /// The line reports a stretch as played. Returns the turn that it belongs to, if any.
     pub(crate) fn played(&mut self, now: Instant, stretch: &str) -> Option<TurnId> {
         if self.reports == Reports::Nothing {
             self.reports = Reports::Played;
@@ -188,7 +189,7 @@ impl Playback {
         }
         letters(stretch).next()?;
         let exact = self.queue.iter().position(|u| find_prefix(u.unheard(), stretch).is_some());
-        // Once the queue sounds, nothing else does, but what was ahead of it.
+        // Once the queue sounds, only what was ahead of it can still be reported.
         let settled = self.ahead_until.is_some() || self.sounding.is_none() || exact.is_none();
         if settled && let Some(end) = find_prefix(&self.settled, stretch) {
             self.settled.drain(..end);
@@ -197,8 +198,8 @@ impl Playback {
             }
             return None;
         }
-        // Without a match the carrier has spelled it differently: it is what is settled, if nothing
-        // else can have sounded, or the first thing unheard.
+        // Without a match the carrier has spelled it differently. It is settled text if nothing
+        // else can have sounded, or else the first text that is unheard.
         let old = letters(&self.settled).next().is_some();
         let tells_voice = matches!(self.reports, Reports::Voice(_));
         if old && exact.is_none() && tells_voice && self.sounding.is_none() {
@@ -220,8 +221,7 @@ impl Playback {
         utterance.turn
     }
 
-    /// Whether the stretch is keys that were on their way. Whatever stood before them has been
-    /// played, or they could not have been.
+    /// Whether the stretch is keys in the queue. Everything before them has then been played, too.
     fn played_keys(&mut self, stretch: &str) -> bool {
         let holds = |u: &Utterance| u.keys.iter().any(|keys| keys.row == stretch);
         let Some(at) = self.queue.iter().position(holds) else { return false };
@@ -239,13 +239,13 @@ impl Playback {
         true
     }
 
-    /// The utterance that is being heard, as far as it has been.
+    /// The current utterance, as far as it has been heard.
     pub(crate) fn under_way(&self) -> Option<Spoken> {
         let front = self.queue.front().filter(|utterance| utterance.heard > 0)?;
         Some(front.clone().spoken(false, Vec::new()))
     }
 
-    /// Takes out what has been sent in full and heard in full.
+    /// Takes out the utterances that are complete and have been heard in full.
     pub(crate) fn take_finished(&mut self) -> Vec<Spoken> {
         let mut finished = Vec::new();
         while let Some(front) = self.queue.pop_front_if(|u| u.is_finished()) {
@@ -262,22 +262,22 @@ impl Playback {
         finished
     }
 
-    /// Takes out everything as heard to its end. The report of it may be late.
+    /// Takes out everything as heard in full. Reports of it may still come.
     pub(crate) fn take_all_as_heard(&mut self) -> Vec<Spoken> {
         self.forget_settled();
         self.settled = self.queue.iter().map(Utterance::unheard).collect();
         self.drain(Utterance::all_heard)
     }
 
-    /// Takes out all words as what will be heard to its end, though it has not been yet.
+    /// Takes out all words as heard in full, although they are still being spoken.
     pub(crate) fn take_all_as_sent(&mut self, now: Instant) -> Vec<Spoken> {
         let unheard = self.queue.iter().map(Utterance::unheard).collect::<String>();
         self.settle(now, &unheard, self.time_of(&unheard));
         self.drain_words(now, |utterance| utterance.heard = utterance.text.len())
     }
 
-    /// Takes out all words as cut off where they are known to have been heard to: the next words
-    /// take their place on the line, behind those that nothing cuts off.
+    /// Takes out all words as cut off at the point up to which they were heard: the next words
+    /// replace them, after those that nothing cuts off.
     pub(crate) fn take_all_as_cut(&mut self, now: Instant) -> Vec<Spoken> {
         self.estimate(now);
         let cut = self.queue.iter().position(|u| u.heard < u.text.len());
@@ -288,18 +288,19 @@ impl Playback {
         self.drain_words(now, |_| ())
     }
 
-    /// Takes out everything as cut off where it is known to have been heard to: the line is gone,
-    /// and the rest with it.
+    /// Takes out everything as cut off at the point up to which it was heard, because the line is
+    /// gone.
     pub(crate) fn take_all_as_lost(&mut self, now: Instant) -> Vec<Spoken> {
         self.estimate(now);
         self.forget_settled();
         self.drain(|_| ())
     }
 
-    /// The caller spoke over us; `heard` is the carrier's word for what was heard of the utterance
-    /// being played: from its beginning, or from the last stretch that was reported.
+    /// Takes out everything because the caller interrupted. `heard` is what the carrier reports as
+    /// heard of the current utterance: from its beginning, or from the last stretch that was
+    /// reported.
     pub(crate) fn take_interrupted(&mut self, now: Instant, heard: &str) -> Vec<Spoken> {
-        // The carrier says how far the words were heard, and nothing of the keys.
+        // The carrier reports how far the words were heard, but nothing about keys.
         let mut by_time = self.clone();
         by_time.estimate(now);
         for (utterance, estimated) in self.queue.iter_mut().zip(by_time.queue) {
@@ -315,7 +316,7 @@ impl Playback {
         self.drain(|_| ())
     }
 
-    /// Moves the mark within the talk cycle that holds the utterance at `current`.
+    /// Sets what was heard of the talk cycle that contains the utterance at `current`.
     fn move_to(&mut self, current: usize, heard: &str) {
         let first = (0..=current).rev().find(|at| !self.queue[*at].joined).unwrap_or(0);
         let follow = self.queue.iter().skip(first + 1).take_while(|u| u.joined).count();
@@ -338,7 +339,7 @@ impl Playback {
         }
     }
 
-    /// Moves the marks to where the voice must be by now, on a line that does not say it.
+    /// On a line that reports nothing, sets what was heard by the time that has passed.
     fn estimate(&mut self, now: Instant) {
         let Some(spoken_by) = self.spoken_by.filter(|_| self.reports == Reports::Nothing) else {
             return;
@@ -352,7 +353,7 @@ impl Playback {
         }
     }
 
-    /// What was added takes so long, behind what was there.
+    /// Adds to the estimated time that the queue takes.
     fn will_take(&mut self, now: Instant, time: Duration) {
         let from = self.spoken_by.filter(|by| *by > now).unwrap_or(now + ONSET);
         self.spoken_by = Some(from + time);
@@ -362,12 +363,12 @@ impl Playback {
         time_of(text, self.pace)
     }
 
-    /// How long what is in the queue takes.
+    /// How long the queue takes.
     fn queued(&self) -> Duration {
         self.queue.iter().map(|u| self.time_of(u.unheard()) + u.keys_time()).sum()
     }
 
-    /// A silence says nothing about what is sent after it.
+    /// A silence says nothing about words that are sent after it.
     fn forget_silence(&mut self) {
         if self.reports == Reports::Voice(Voice::FellSilent) {
             self.reports = Reports::Voice(Voice::Silent);
@@ -380,7 +381,7 @@ impl Playback {
         self.spoken_by = None;
     }
 
-    /// What the line may still report, and how long it goes on speaking of it.
+    /// Notes what the line may still report, and how long it goes on speaking of that.
     fn settle(&mut self, now: Instant, may_sound: &str, takes: Duration) {
         let ahead = self.ahead_until.filter(|until| *until > now);
         if ahead.is_none() {
@@ -406,7 +407,7 @@ impl Playback {
         all
     }
 
-    /// Takes out the words alone: the line keeps the keys.
+    /// Takes out the words only: the line keeps the keys.
     fn drain_words(&mut self, now: Instant, settle: impl FnMut(&mut Utterance)) -> Vec<Spoken> {
         let mut spoken = self.drain(settle);
         for keys in spoken.iter_mut().flat_map(|spoken| std::mem::take(&mut spoken.dropped)) {

@@ -1,7 +1,7 @@
-//! What the call remembers: a fold over its stored events, and nothing else.
+//! What a call remembers: a fold over its stored events, and nothing else.
 //!
-//! The same fold serves the running call and the one rebuilt from a store, so the two cannot
-//! disagree on what was said, what is pending, or what the model is told.
+//! The running call and one that is rebuilt from a store use the same fold, so they cannot disagree
+//! on what was said, what is pending, or what the model is told.
 
 mod apply;
 mod context;
@@ -15,53 +15,53 @@ use crate::event::{Answerer, By, EndReason, HeldCommand, Progress, Source, ToolR
 use crate::ids::{PhoneNumber, SupervisorId, TurnId};
 use crate::model::Usage;
 
-/// Why keys that were ordered have not been pressed after all: the line dropped them with what was
-/// queued before them. The event that says so takes back the one that said they were.
+/// Why keys that were recorded as pressed were not: the line dropped them with the speech queued
+/// before them. An event with this reason takes back the one that recorded them.
 pub(crate) const KEYS_DROPPED: &str = "the line dropped the keys before they sounded";
 
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Transcript {
     pub(crate) entries: Vec<Entry>,
-    /// The last stored event.
+    /// The number of the last stored event.
     pub(crate) seq: u64,
-    /// The time of the first.
+    /// The time of the first event.
     pub(crate) started: Option<Timestamp>,
-    /// Questions that wait for a supervisor; the first has been published.
+    /// Questions that wait for a supervisor, in the order in which they can be answered.
     pub(crate) questions: VecDeque<Question>,
     /// The reply that waits for a supervisor.
     pub(crate) held: Option<HeldReply>,
     /// The takeover, as long as a human speaks in the model's place.
     pub(crate) takeover: Option<Takeover>,
-    /// How often the caller has spoken since words of ours were heard last.
+    /// How often the caller has spoken since they were last answered.
     pub(crate) unanswered: u32,
     /// Why it ended, once it has.
     pub(crate) ended: Option<EndReason>,
-    /// The newest turn that left a trace.
+    /// The latest turn that an event names.
     pub(crate) turn: TurnId,
-    /// How many replies of the model were finished, for rules about the first ones.
+    /// How many replies of the model were heard, for rules about the first ones.
     pub(crate) replies: u32,
-    /// The caller could hear us.
+    /// The line was up at least once.
     pub(crate) connected: bool,
     pub(crate) whereabouts: Whereabouts,
-    /// How often the line was lost and came back. One that we left ourselves was not lost.
+    /// How often the line was lost and came back; not if we had left it ourselves.
     pub(crate) losses: u32,
-    /// How far the utterance on the line has been heard.
+    /// How far the current utterance has been heard.
     pub(crate) heard: Option<Heard>,
-    /// What was found out first about who answered a call of ours.
+    /// The first verdict about who answered an outbound call.
     pub(crate) answerer: Option<Answerer>,
-    /// The far side converses: it is a person.
+    /// Whether the far side converses, as only a person does.
     pub(crate) converses: Converses,
-    /// A transfer came to nothing, and the model has not spoken since.
+    /// A transfer failed, and the model has not spoken since.
     pub(crate) returned: bool,
     /// Who gave the last command that was carried out.
     last_command_by: Option<By>,
     pub(crate) usage: Usage,
     pub(crate) cost_usd: f64,
-    /// How far a call of ours has got.
+    /// The status of an outbound call.
     pub(crate) status: Option<Progress>,
-    /// When the far side had heard that it speaks with a machine.
+    /// When the called person had heard the disclosure.
     pub(crate) disclosed: Option<Timestamp>,
-    /// The model was told to come to an end.
+    /// The model was told to bring the call to an end.
     pub(crate) wraps_up: bool,
 }
 
@@ -96,23 +96,23 @@ pub(crate) enum Whereabouts {
 
 /// Whether the far side answers what it hears, as no machine does.
 ///
-/// A recorded announcement speaks on whatever is said to it. Whoever hears a reply to its end and
-/// then speaks, or presses a key, has listened; and so has whoever speaks again and again after
+/// A recorded announcement does not react to what is said. Somebody who hears a reply to its end
+/// and then speaks or presses a key has listened, and so has somebody who speaks after several
 /// replies, however much of these was heard.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Converses {
-    /// A reply of the model was heard since they spoke last; whether to its end.
+    /// Whether the reply of the model since they last spoke, if any, was heard to its end.
     reply: Option<bool>,
-    /// How often they have spoken after such a reply.
+    /// How often they have spoken after a reply.
     answers: u32,
     listened: bool,
 }
 
-/// Answers after which it is a person who speaks, although no reply was heard to its end.
+/// The number of answers that show a person, even if no reply was heard to its end.
 const ANSWERS: u32 = 3;
 
 impl Converses {
-    /// A reply of the model is on its way; a line may not report how far it is heard.
+    /// A reply of the model is being spoken; not every line reports how far it is heard.
     fn is_spoken_to(&mut self) {
         self.reply.get_or_insert(false);
     }
@@ -135,7 +135,7 @@ impl Converses {
     }
 }
 
-/// The beginning of an utterance that was on the line when this was stored.
+/// The part of the current utterance that has been heard.
 #[derive(Debug, Clone)]
 pub(crate) struct Heard {
     pub(crate) text: String,
@@ -145,7 +145,7 @@ pub(crate) struct Heard {
 
 #[derive(Debug, Clone)]
 pub(crate) struct Question {
-    /// The number of the event that asked it.
+    /// The number of its `query` event.
     pub(crate) seq: u64,
     pub(crate) prompt: String,
     pub(crate) tool: Option<ToolRef>,
@@ -153,7 +153,7 @@ pub(crate) struct Question {
 
 #[derive(Debug, Clone)]
 pub(crate) struct HeldReply {
-    /// The number of the event that told of it first.
+    /// The number of its first `pending_response` event.
     pub(crate) seq: u64,
     pub(crate) turn: TurnId,
     pub(crate) text: String,
@@ -188,8 +188,8 @@ pub(crate) enum EntryBody {
 }
 
 impl Transcript {
-    /// Whether the caller waits for words of ours, judged by what was stored last. A reply that is
-    /// held answers what was said before it.
+    /// Whether the caller waits for an answer, by the last entries. A held reply answers what was
+    /// said before it.
     pub(crate) fn owes(&self) -> bool {
         let answered = self.held.as_ref().map_or(0, |held| held.seq);
         let since = self.entries.iter().rev().take_while(|entry| entry.seq > answered);
@@ -211,7 +211,7 @@ impl Transcript {
         unanswered || self.returned
     }
 
-    /// The words of a supervisor that were spoken last.
+    /// The last words of a supervisor.
     pub(crate) fn supervisors_words(&self) -> Option<&str> {
         self.entries.iter().rev().find_map(|entry| match &entry.body {
             EntryBody::Ours { source: Source::Supervisor, text, .. } => Some(text.as_ref()),

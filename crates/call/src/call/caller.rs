@@ -6,7 +6,7 @@ use super::{Call, State, Unprompted, Unsaid};
 use crate::deadline::Deadline;
 use crate::event::{By, EventBody, Source, Speaker};
 
-/// How long a key waits for the interruption that it may cause.
+/// How long a key waits for the interruption that it may cause before it is recorded.
 const KEY_INTERRUPTS: Duration = Duration::from_millis(250);
 
 /// What the model is told when a transfer that was announced to the caller has been withdrawn.
@@ -14,15 +14,16 @@ const WITHDRAWN: &str = "You had told the caller that they will be put through, 
                          done. If they still want it, say so and give the command again now. If \
                          not, tell them that they stay with you.";
 
-/// What the caller says and keys in, as far as it is not on record yet.
+/// What the caller says and presses, as far as it is not recorded yet.
 #[derive(Debug, Clone, Default)]
 pub(super) struct CallerInput {
-    /// The line says that the caller speaks.
+    /// The carrier reports that the caller speaks.
     pub(super) audible: bool,
     pub(super) words: CallerWords,
-    /// A growing utterance that was taken for whole, and until when the whole one may still come.
+    /// A partial result that was taken as final, and until when the final one may still come.
     pub(super) taken: Option<(String, Instant)>,
-    /// A key that was pressed while we spoke, and waits for the interruption that it may cause.
+    /// A key that was pressed while the agent spoke, and waits for the interruption that it may
+    /// cause.
     pub(super) key: Option<char>,
 }
 
@@ -32,9 +33,9 @@ pub(super) enum CallerWords {
     /// There is none.
     #[default]
     Settled,
-    /// It has begun, and nothing of it has been understood.
+    /// It has begun, and nothing of it has been recognised.
     Begun,
-    /// So much of it has been understood.
+    /// The latest partial result.
     Partial(String),
 }
 
@@ -50,7 +51,7 @@ impl CallerInput {
         matches!(self.words, CallerWords::Partial(_))
     }
 
-    /// Takes what has been understood of the utterance under way, which ends with it.
+    /// Takes the latest partial result, which ends the utterance.
     pub(super) fn take_partial(&mut self) -> Option<String> {
         match std::mem::take(&mut self.words) {
             CallerWords::Partial(text) => Some(text),
@@ -73,13 +74,13 @@ impl Call {
         self.caller.words = CallerWords::Settled;
         let taken = self.caller.taken.take().filter(|(_, until)| now < *until);
         if taken.is_some_and(|(taken, _)| taken == text) {
-            // It stands on record already, and is being answered.
+            // It is recorded already, and is being answered.
             return;
         }
         self.on_words(now, text);
     }
 
-    /// The caller's utterance grows: it is complete soon, or counts as it is.
+    /// A partial result: the final one follows, or this one is taken as final.
     fn on_partial(&mut self, now: Instant, text: String) {
         self.deadlines.clear(Deadline::Silence);
         self.deadlines.clear(Deadline::FalseInterrupt);
@@ -90,7 +91,7 @@ impl Call {
         self.show(now, EventBody::Transcript { speaker, text, r#final: false });
     }
 
-    /// What the caller has begun to say must come to an end: while they are audible, and after it.
+    /// Limits how long an utterance under way is waited for, while the caller is audible and after.
     fn wait_for_words(&mut self, now: Instant) {
         if self.caller.audible {
             self.deadlines.set(Deadline::Words, now + self.policy.voice_limit);
@@ -101,7 +102,7 @@ impl Call {
         }
     }
 
-    /// The line says that the caller speaks, and has said nothing else for too long.
+    /// The caller's utterance has not been completed in time.
     pub(super) fn on_words_overdue(&mut self, now: Instant) {
         let partial = self.caller.take_partial();
         self.on_caller_speaking(now, false);
@@ -112,12 +113,12 @@ impl Call {
         }
     }
 
-    /// The caller has said something, to its end.
+    /// The caller has said something complete.
     fn on_words(&mut self, now: Instant, text: String) {
         self.deadlines.clear(Deadline::Silence);
         self.deadlines.clear(Deadline::FalseInterrupt);
         self.wait_for_words(now);
-        // They are answered together with the keys before them.
+        // Words are answered together with the keys before them.
         self.key_in(now);
         self.deadlines.clear(Deadline::Digits);
         let speaker = Speaker::Caller;
@@ -130,8 +131,8 @@ impl Call {
         self.caller_has_spoken(now);
     }
 
-    /// Puts on record what was being said when the caller spoke or pressed a key: it came first. What
-    /// was to follow it does not.
+    /// Records what was being spoken when the caller spoke or pressed a key, as it came first, and
+    /// calls off the ending that was to follow it.
     fn make_way(&mut self, now: Instant, because: &str) {
         match &self.state {
             State::Listening { .. } | State::Replying(_) => self.settle_speech_before_words(now),
@@ -148,7 +149,7 @@ impl Call {
         self.call_off_ending(now, because);
     }
 
-    /// What the caller has begun to say will not be understood any further: it counts as it is.
+    /// Records the key and the partial result that wait: nothing more of them will come.
     pub(super) fn record_partial(&mut self, now: Instant) {
         self.deadlines.clear(Deadline::Key);
         if let Some(digit) = self.caller.key.take() {
@@ -160,7 +161,7 @@ impl Call {
         self.emit(now, EventBody::Transcript { speaker, text, r#final: true });
     }
 
-    /// The caller has said or keyed something that is on record by now.
+    /// Answers what the caller has said or pressed, which is recorded by now.
     pub(super) fn caller_has_spoken(&mut self, now: Instant) {
         self.unprompted = Unprompted::default();
         self.owed = true;
@@ -174,10 +175,10 @@ impl Call {
                 self.respond(now, if withdrawn { &[WITHDRAWN] } else { &[] });
             }
             State::Ending(_) => self.go_on_ending(now),
-            // The words are kept; the answer comes when the caller is off hold.
+            // The words are recorded; they are answered when the caller is off hold.
             State::OnHold => {
                 self.untold.unsaid.clear();
-                // However often they ask whether we are there, they hear that we are.
+                // A caller who keeps asking must not postpone the hold phrase for ever.
                 let soon = now + self.policy.filler_after;
                 let due = self.deadlines.at(Deadline::HoldPhrase);
                 let due = due.map_or(now + self.policy.hold_phrase, |due| due.max(soon));
@@ -195,8 +196,8 @@ impl Call {
         }
     }
 
-    /// Words came without an interruption. If we were not audible any more, all was heard; if we
-    /// still are, the next reply will cut this one off.
+    /// The caller spoke without interrupting. If the agent was no longer audible, everything was
+    /// heard; otherwise the next reply cuts this one off.
     fn settle_speech_before_words(&mut self, now: Instant) {
         if self.playback.fell_silent() {
             let spoken = self.playback.take_all_as_heard();
@@ -214,12 +215,12 @@ impl Call {
         if self.playback.is_idle() {
             return self.on_key(now, digit);
         }
-        // The interruption that it may cause tells how far the words before it were heard.
+        // The interruption that it may cause reports how far the words before it were heard.
         self.caller.key = Some(digit);
         self.deadlines.set(Deadline::Key, now + KEY_INTERRUPTS);
     }
 
-    /// A key that waited for its interruption waits no longer.
+    /// Handles the key that waited for an interruption, if there is one.
     pub(super) fn key_in(&mut self, now: Instant) {
         self.deadlines.clear(Deadline::Key);
         if let Some(digit) = self.caller.key.take() {
@@ -229,11 +230,11 @@ impl Call {
 
     fn on_key(&mut self, now: Instant, digit: char) {
         self.deadlines.clear(Deadline::Silence);
-        // More keys are waited for, not words.
+        // What is expected now are more keys, not words.
         self.deadlines.clear(Deadline::FalseInterrupt);
         self.make_way(now, "the caller pressed a key");
         if matches!(self.state, State::Replying(_)) {
-            // Nothing is said into a row of keys; the answer is to all of them.
+            // Nothing is said between keys; the reply answers all of them.
             self.owed = true;
             self.drop_reply(now, "the caller pressed a key");
         }
@@ -252,7 +253,7 @@ impl Call {
 
     pub(super) fn on_interrupted(&mut self, now: Instant, heard: &str) {
         if self.playback.is_idle() {
-            // A key or a cough after the last word: nothing was cut.
+            // A key or a noise after the last word: nothing was cut off.
             return self.unexpected();
         }
         let cut = self.playback.take_interrupted(now, heard);
@@ -279,8 +280,8 @@ impl Call {
                     self.hold_phrase_soon(now);
                 }
             }
-            // Only a filler was cut off: what is being waited for still comes. A human who speaks
-            // decides for himself.
+            // Only a filler was cut off, and the reply still comes. A human repeats what they
+            // choose.
             State::Replying(_) | State::HumanSpeaks => self.untold.unsaid.clear(),
             State::Ringing
             | State::Lost { .. }
@@ -293,7 +294,7 @@ impl Call {
         self.key_in(now);
     }
 
-    /// The reply is cut off. What was to follow it is not forgotten: it is done if nothing is said.
+    /// The reply was interrupted. Its exit is suspended: it happens if the caller says nothing.
     fn cut_reply(&mut self, now: Instant) {
         let Some(reply) = self.reply() else { return };
         let (exit, again) = (reply.take_exit(), reply.waits_again());
@@ -305,8 +306,8 @@ impl Call {
         }
     }
 
-    /// An interruption should be followed by words, or by keys; if it is not, it was a noise, and
-    /// what it cut off goes on.
+    /// An interruption should be followed by words or keys. If it is not, it was a noise, and what
+    /// it cut off is resumed.
     fn expect_words(&mut self, now: Instant) {
         let keys = self.deadlines.is_set(Deadline::Digits);
         let wait = match &self.state {
@@ -332,7 +333,7 @@ impl Call {
         self.caller.set_audible(on);
         self.wait_for_words(now);
         if !on && self.deadlines.is_set(Deadline::FalseInterrupt) {
-            // What they said is still being understood: the wait for it begins now.
+            // What they said is still being recognised: the wait for it begins now.
             self.deadlines.set(Deadline::FalseInterrupt, now + self.policy.false_interrupt);
         }
         if self.deadlines.is_set(Deadline::Opening) {

@@ -1,4 +1,5 @@
-//! Last words, hanging up, dialling on, and what a carrier is told that asks how to go on.
+//! Goodbyes, transfers, the end of a call, and what a carrier is told that asks how the call goes
+//! on.
 
 use std::time::{Duration, Instant};
 
@@ -11,11 +12,11 @@ use crate::dialing::NotDialled;
 use crate::event::{By, CommandName, EndReason, EventBody, Source, ToolRef};
 use crate::ids::PhoneNumber;
 
-/// How the call ends once the last words have been heard.
+/// An ending that waits until the goodbye has been heard.
 #[derive(Debug, Clone)]
 pub(super) struct Ending {
     decision: Decision,
-    /// A rule ends the call as well by now: the caller cannot keep it any more.
+    /// A rule requires the end as well, so that the caller cannot call it off.
     firm: bool,
 }
 
@@ -24,9 +25,9 @@ pub(super) struct Ending {
 enum Decision {
     /// The model, by a command in the reply that is being heard.
     Model(Exit),
-    /// A rule of the call; by a transfer, if to somebody.
+    /// A rule of the call; by a transfer if `to` is set.
     Policy { to: Option<PhoneNumber>, reason: EndReason },
-    /// A supervisor; by a transfer, if to somebody.
+    /// A supervisor; by a transfer if `to` is set.
     Supervisor { to: Option<PhoneNumber> },
 }
 
@@ -69,14 +70,13 @@ impl Call {
         self.enter_ending(now, Decision::Model(exit));
     }
 
-    /// What was to follow a reply that the caller cut off: it is done, or called off, when it is
-    /// known whether they mean it.
+    /// Suspends the exit of a reply that the caller interrupted, until it is known whether they
+    /// object.
     pub(super) fn suspend_ending(&mut self, exit: Exit) {
         self.state = State::Ending(Ending::new(Decision::Model(exit)));
     }
 
-    /// Whether the words let happen what the model has told the caller: that it puts them through,
-    /// or hangs up.
+    /// Whether the words accept the transfer or goodbye that the model has announced.
     pub(super) fn is_let_happen(&self, words: &str) -> bool {
         match &self.state {
             State::Ending(Ending { decision: Decision::Model(exit), .. }) => {
@@ -99,15 +99,14 @@ impl Call {
         }
     }
 
-    /// The last words are being said, and a rule ends the call too: they are not called off any more.
+    /// A rule requires the end as well: the goodbye is not called off any more.
     pub(super) fn end_firmly(&mut self) {
         if let State::Ending(ending) = &mut self.state {
             ending.firm = true;
         }
     }
 
-    /// Last words that were cut off are said again, as often as the model may speak unasked; then we
-    /// leave.
+    /// Repeats a goodbye that was cut off, as often as the model may speak unprompted; then leaves.
     pub(super) fn go_on_ending(&mut self, now: Instant) {
         if !matches!(self.state, State::Ending(_)) || !self.playback.is_idle() {
             return;
@@ -119,15 +118,14 @@ impl Call {
         }
         self.unprompted.turns += 1;
         for Unsaid { source, text } in unsaid {
-            // What the model wrote is no reply of its own any more.
+            // Repeated words are no longer a reply of the model.
             let source = if source == Source::Model { Source::Goodbye } else { source };
             self.speak(now, source, &text);
         }
         self.limit_farewell(now);
     }
 
-    /// The cap on last words follows what there is to say: a voice may take twice as long for it as
-    /// is expected.
+    /// Limits the goodbye by its length: a voice may take twice as long as estimated.
     fn limit_farewell(&mut self, now: Instant) {
         let longest = self.playback.remaining(now) * 2 + self.policy.playback_slack * 2;
         self.deadlines.set(Deadline::Farewell, now + longest.max(self.policy.farewell));
@@ -137,7 +135,7 @@ impl Call {
         self.enter_ending(now, Decision::Policy { to: None, reason });
     }
 
-    /// Whether the caller may be put through to this number.
+    /// Whether the caller may be transferred to this number.
     pub(super) fn may_transfer(&self, target: &PhoneNumber) -> Result<(), NotDialled> {
         let Identity { from, to, .. } = &self.identity;
         if [from, to].into_iter().any(|party| party == target.as_str()) {
@@ -146,7 +144,7 @@ impl Call {
         self.agent.transfers.check(target)
     }
 
-    /// Where the caller is put through to if nobody names a number.
+    /// The number for transfers without one.
     pub(super) fn fallback(&self) -> Option<&PhoneNumber> {
         let fallback = self.agent.transfers.fallback.as_ref()?;
         (self.may_transfer(fallback) != Err(NotDialled::Party)).then_some(fallback)
@@ -187,7 +185,7 @@ impl Call {
         self.after_playback(now);
     }
 
-    /// Nobody is waited for any more, neither the caller nor a supervisor.
+    /// Stops waiting for the caller and for supervisors.
     fn stop_waiting(&mut self) {
         for waits in [
             Deadline::Silence,
@@ -201,7 +199,7 @@ impl Call {
         }
     }
 
-    /// Somebody speaks during the goodbye: it is called off, if it can be.
+    /// Calls the ending off, if it can be, because somebody spoke during the goodbye.
     pub(super) fn call_off_ending(&mut self, now: Instant, because: &str) {
         let State::Ending(ending) = &self.state else { return };
         if !ending.can_be_called_off() {
@@ -219,7 +217,7 @@ impl Call {
         self.listen(now, false);
     }
 
-    /// The last words have been heard, or have had their time.
+    /// Leaves the line: the goodbye has been heard, or its time is over.
     pub(super) fn leave(&mut self, now: Instant) {
         let State::Ending(ending) = self.state.clone() else { return };
         self.record_last(now);
@@ -256,7 +254,7 @@ impl Call {
         self.limit_transfer(now, Duration::ZERO);
     }
 
-    /// Sets the time by which a call must be over in which somebody else has spoken for so long.
+    /// Limits a transfer that has lasted this long already.
     pub(super) fn limit_transfer(&mut self, now: Instant, so_far: Duration) {
         let rest = self.policy.longest_transfer().saturating_sub(so_far);
         self.deadlines.set(Deadline::Transfer, now + rest);
@@ -277,14 +275,14 @@ impl Call {
         Next::Dial { target, ring: self.policy.ring, limit: self.policy.max_call }
     }
 
-    /// The caller hung up while the last words were being said.
+    /// The caller hung up during the goodbye.
     pub(super) fn hang_up_during_ending(&mut self, now: Instant) {
         let State::Ending(ending) = &self.state else { return };
         let reason = if ending.is_transfer() { EndReason::CallerHungUp } else { ending.reason() };
         self.finish(now, reason);
     }
 
-    /// Ends the call. Everything after this is late.
+    /// Ends the call.
     pub(super) fn finish(&mut self, now: Instant, reason: EndReason) {
         if self.is_over() {
             return;
@@ -307,8 +305,7 @@ impl Call {
             State::Ringing | State::Lost { .. } => {
                 self.hang_up_behind(now, EndReason::Shutdown);
             }
-            // The two go on without us, and if nobody answers, the caller comes back to whoever is
-            // there by then.
+            // The transfer goes on without us. If nobody answers, the carrier asks another node.
             State::Transferring { .. } => self.let_go(),
             State::Ending(_) => self.end_firmly(),
             State::HangingUp(_) | State::Gone | State::Ended => {}
@@ -319,7 +316,7 @@ impl Call {
         }
     }
 
-    /// Cuts in with last words.
+    /// Cuts off what is being spoken, and says goodbye.
     pub(super) fn say_goodbye(&mut self, now: Instant, phrase: &str, reason: EndReason) {
         self.cut_speech(now);
         self.drop_reply(now, "the call ends");
@@ -327,7 +324,8 @@ impl Call {
         self.end_by_policy(now, reason);
     }
 
-    /// The carrier asks how the call goes on after the line or a dialled party is done.
+    /// The carrier asks how the call goes on, because the line or a transfer has ended. Returns the
+    /// answer beside the outputs.
     #[must_use]
     pub fn leg_ended(&mut self, now: Instant, end: LegEnd) -> (Next, Vec<Output>) {
         if let State::HangingUp(_) = &self.state {
@@ -339,7 +337,7 @@ impl Call {
                 let reason = match &self.state {
                     State::Ending(ending) => ending.reason(),
                     State::HangingUp(hanging_up) => hanging_up.reason(),
-                    // The caller hung up before anybody was dialled.
+                    // The caller hung up before the target was dialled.
                     State::Transferring { .. }
                     | State::Ringing
                     | State::Listening { .. }
@@ -378,7 +376,8 @@ impl Call {
         (next, std::mem::take(&mut self.outputs))
     }
 
-    /// What we said in parting counts where the call does not remember having left.
+    /// What we said when we left the line counts if the call does not remember leaving it, because
+    /// its node has died since.
     fn after_parting(&mut self, now: Instant, parting: Parting) -> Next {
         if matches!(self.state, State::Lost { .. }) {
             match parting {
@@ -402,7 +401,8 @@ impl Call {
             State::Ended | State::HangingUp(_) => Next::HangUp,
             State::Transferring { target, .. } => self.dial(target.clone()),
             State::Lost { .. } | State::Gone => Next::Reconnect,
-            // The carrier never reached our socket: once more, within the time for connecting.
+            // The carrier never reached our socket. It may try again, within the time for
+            // connecting.
             State::Ringing if self.line_losses < self.policy.line_losses => {
                 self.line_losses += 1;
                 Next::Reconnect
@@ -411,7 +411,7 @@ impl Call {
                 self.finish(now, EndReason::NotConnected);
                 self.apologise()
             }
-            // The carrier knows before we do.
+            // The carrier learns of it before our socket does.
             State::Listening { .. }
             | State::Replying(_)
             | State::OnHold
@@ -440,7 +440,7 @@ impl Call {
             self.finish(now, EndReason::ModelFailed);
             return self.apologise();
         }
-        // It ran out while somebody was rung up.
+        // The time limit of the call passed while the target was ringing.
         if !self.deadlines.is_set(Deadline::MaxCall) {
             self.finish(now, EndReason::MaxDuration);
             return Next::Apologise { text: self.agent.phrases.time_goodbye.clone() };

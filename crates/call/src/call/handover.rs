@@ -1,4 +1,5 @@
-//! The call moves: rebuilt from its events after its node died, or handed over by a node that stops.
+//! Calls that move to another node: rebuilt from their events after a node has died, or handed over
+//! by a node that stops.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -53,9 +54,9 @@ impl Call {
         if goes_on { Failover::AtOnce } else { Failover::OnRequest }
     }
 
-    /// The same call, rebuilt from its stored events. Its line is lost, and it waits for it to come
-    /// back; or it still rings, or is being dialled on, as it was. `None` if the events do not begin
-    /// with a start or if the call has ended.
+    /// Rebuilds a call from its stored events. Its line is lost and it waits for it to come back,
+    /// unless it is still ringing, transferred or being hung up. `None` if the events do not begin
+    /// with `session_start` or if the call has ended.
     #[must_use]
     pub fn resume(
         policy: impl Into<Arc<Policy>>,
@@ -94,7 +95,7 @@ impl Call {
             whereabouts @ (Whereabouts::Here | Whereabouts::HandedOver)
                 if call.transcript.connected =>
             {
-                // Without an opening line the model begins, and nobody has heard it yet.
+                // Without a greeting the model begins, and it has not been heard yet.
                 call.owed |= call.agent.greeting.is_none() && call.transcript.entries.is_empty();
                 call.deadlines.set(Deadline::Reconnect, now + call.policy.reconnect);
                 let handed_over = matches!(whereabouts, Whereabouts::HandedOver);
@@ -123,11 +124,11 @@ impl Call {
         Some((call, outputs))
     }
 
-    /// The server stops, and another can go on with the call.
+    /// The server stops, and another node can take the call over.
     pub(super) fn on_hand_over(&mut self, now: Instant) {
         match &self.state {
             State::Ringing | State::Lost { .. } | State::Transferring { .. } => self.let_go(),
-            // It ends by itself, soon.
+            // It ends soon by itself.
             State::Ending(_) | State::HangingUp(_) | State::Gone | State::Ended => {}
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
                 self.leaving = true;
@@ -136,8 +137,8 @@ impl Call {
         }
     }
 
-    /// Leaves the line as soon as nobody speaks: what is on its way is heard to its end, and what
-    /// the caller has begun to say, or to key in, is understood first.
+    /// Leaves the line once nobody speaks: everything sent has been heard, and what the caller has
+    /// begun to say or press is complete.
     pub(super) fn hand_over_if_quiet(&mut self, now: Instant) {
         let more = [Deadline::FalseInterrupt, Deadline::Key, Deadline::Digits];
         let caller_goes_on = self.caller.words != CallerWords::Settled
@@ -158,7 +159,7 @@ impl Call {
         }
     }
 
-    /// Leaves the line for whoever the carrier asks next.
+    /// Leaves the line to the node that the carrier asks next.
     pub(super) fn hand_over(&mut self, now: Instant) {
         match &self.state {
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
@@ -174,7 +175,7 @@ impl Call {
         }
     }
 
-    /// Whether the call goes on although its process ends at once: it has no line with us, and its
+    /// Whether the call goes on although its process ends now, because it has no line here. Its
     /// record must not say that it is over.
     #[must_use]
     pub fn goes_on_by_itself(&self) -> bool {
@@ -199,7 +200,7 @@ impl Call {
     }
 }
 
-/// How long ago that was; nothing for what lies ahead, as after a clock was set back.
+/// How long ago that was; zero for a time in the future, as after a clock was set back.
 fn ago(then: Timestamp, wall: Timestamp) -> Duration {
     Duration::try_from(wall.duration_since(then)).unwrap_or_default()
 }

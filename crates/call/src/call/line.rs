@@ -1,4 +1,4 @@
-//! What the line says.
+//! The line: it comes up, reports what was played, closes.
 
 use std::time::Instant;
 
@@ -73,7 +73,7 @@ impl Call {
                 }
                 self.settle(now);
             }
-            // There is a line again: it is the shorter way.
+            // There is a line again, and hanging up on it is quicker.
             State::HangingUp(_) => {
                 self.tell_line(ToCarrier::Leave(Next::HangUp));
                 self.on_hung_up(now);
@@ -96,14 +96,14 @@ impl Call {
         }
     }
 
-    /// The callee greets first; from their last sound on it is our turn after a while.
+    /// The callee greets first; the agent follows a while after their last sound.
     pub(super) fn wait_to_open(&mut self, now: Instant) {
         if let Some(wait) = self.agent.opens_after {
             self.deadlines.set(Deadline::Opening, now + wait);
         }
     }
 
-    /// The callee has greeted, or will not: our opening is the answer.
+    /// The callee has greeted, or will not: speaks the greeting.
     pub(super) fn open(&mut self, now: Instant) {
         self.deadlines.clear(Deadline::Opening);
         if matches!(self.state, State::Listening { .. }) {
@@ -126,7 +126,7 @@ impl Call {
         self.after_playback(now);
     }
 
-    /// Goes on if the last words have been heard.
+    /// Continues if everything that was sent has been heard.
     pub(super) fn after_playback(&mut self, now: Instant) {
         if !self.playback.is_idle() {
             return;
@@ -135,7 +135,7 @@ impl Call {
             State::Listening { .. } if self.waits_for_model() => self.settle(now),
             State::Listening { .. } => self.listen(now, false),
             State::Replying(reply) if reply.is_done() => self.reply_heard(now),
-            // What the caller has begun to say may be that they want to stay.
+            // The caller has begun to speak, and may object to the ending.
             State::Ending(ending)
                 if self.caller.is_understood_in_part() && ending.can_be_called_off() => {}
             State::Ending(_) => self.leave(now),
@@ -151,7 +151,7 @@ impl Call {
         }
     }
 
-    /// Whether nothing but the model is waited for: not what the caller may be about to say or key.
+    /// Whether the model must speak, and nothing is expected from the caller before it does.
     pub(super) fn waits_for_model(&self) -> bool {
         let caller =
             [Deadline::Opening, Deadline::FalseInterrupt, Deadline::Digits, Deadline::Words];
@@ -160,12 +160,11 @@ impl Call {
 
     fn on_agent_speaking(&mut self, now: Instant, on: bool) {
         if self.playback.voice(now, on) {
-            // What the carrier has not reported by the time that its last report would take, it will
-            // not report.
+            // A last report may be on its way; if it does not come soon, it never will.
             let soon = now + self.policy.playback_slack / 4;
             self.deadlines.set(Deadline::Playback, soon);
         } else if on {
-            // What sounds is waited for, whatever a silence before it seemed to say.
+            // What is audible is waited for, even if a silence before it seemed to be its end.
             self.expect_playback(now);
         }
     }
@@ -186,7 +185,7 @@ impl Call {
         }
     }
 
-    /// The words on their way are lost with the line; the conversation is not.
+    /// The line is lost: records what was heard, and waits for it to come back.
     pub(super) fn lose_line(&mut self, now: Instant) {
         self.line_losses += 1;
         if self.line_losses > self.policy.line_losses {

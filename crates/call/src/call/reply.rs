@@ -1,5 +1,5 @@
-//! What the model says, from the request to the last word heard. Its commands are in `commands`,
-//! replies that wait for a supervisor in `held`, failed attempts in `retry`.
+//! Replies of the model, from the request to the last word heard. `state` has the state of one,
+//! `commands` its commands, `held` replies that need approval, `retry` failed attempts.
 
 mod commands;
 mod held;
@@ -20,7 +20,7 @@ use crate::playback::Speech;
 use crate::speakable::without_invisible;
 
 impl Call {
-    /// Asks the model for a reply; `hints` are told for this reply only.
+    /// Asks the model for a reply; `hints` are notes for this reply only.
     pub(super) fn respond(&mut self, now: Instant, hints: &[&str]) {
         self.owed = false;
         self.deadlines.clear(Deadline::Silence);
@@ -48,7 +48,7 @@ impl Call {
         self.deadlines.set(Deadline::Answer, now + self.policy.answer_limit);
     }
 
-    /// An item that is told for one reply only.
+    /// A note for one reply only.
     fn hint(&self, at: u32, text: &str) -> Item {
         let id = ItemId::new(ItemKind::Hint, self.turn.0.into(), at);
         Item { id, body: ItemBody::Note(text.into()) }
@@ -84,7 +84,7 @@ impl Call {
         }
     }
 
-    /// Whether words of `turn` are still wanted.
+    /// Whether facts about `turn` are still of use. Counts those that are not.
     fn is_current(&mut self, turn: TurnId) -> bool {
         let current = matches!(
             &self.state,
@@ -123,7 +123,7 @@ impl Call {
         }
     }
 
-    /// The model gives a sign of life.
+    /// The model has written something.
     fn begin(&mut self, now: Instant) {
         self.deadlines.set(Deadline::Answer, now + self.policy.answer_limit);
         let Some(reply) = self.reply() else { return };
@@ -152,7 +152,7 @@ impl Call {
         }
     }
 
-    /// Says what was held back because of what might have followed.
+    /// Says what was held back until it was known what follows.
     fn flush_words(&mut self, now: Instant) {
         if let Some(reply) = self.reply() {
             let words = reply.speech.flush();
@@ -160,7 +160,7 @@ impl Call {
         }
     }
 
-    /// Says words of the model, or keeps them back. What was said before is not said again.
+    /// Says words of the model, unless they are kept back or were said before.
     fn say_words(&mut self, now: Instant, words: String) {
         let Some(reply) = self.reply() else { return };
         let words = reply.sendable(words);
@@ -217,12 +217,12 @@ impl Call {
         self.keep_or_send(now);
     }
 
-    /// The model gave nothing that could be heard.
+    /// The reply contained nothing that could be heard.
     fn on_empty(&mut self, now: Instant, outcome: Outcome) {
         let Some(reply) = self.reply() else { return };
         reply.phase = ReplyPhase::Failed;
         if !reply.given.is_empty() {
-            // It has noted a wish and not said so.
+            // It has noted a wish not to be called again, and not told the caller.
             reply.again = true;
             return self.reply_done(now);
         }
@@ -246,8 +246,8 @@ impl Call {
         if exit.is_none() && !self.transcript.questions.is_empty() {
             self.last_written = self.reply().map(|reply| reply.written());
             let phrase = self.agent.phrases.hold.clone();
-            // Whoever hears it twice in a row hears a machine. Something is said in any case: what
-            // the model has said must not be cut off by the reply to a fast answer.
+            // Hearing the phrase twice in a row sounds like a machine. But something must be said
+            // after the reply, or the reply to a quick answer would cut it off.
             let asked = self.reply().is_some_and(|reply| reply.has_asked_to_wait(&phrase));
             let phrase = if asked { after_opening(&phrase) } else { phrase };
             self.speak_on(now, Source::Hold, &phrase);
@@ -269,7 +269,7 @@ impl Call {
         self.settle(now);
     }
 
-    /// Stops the reply that is under way; what was to follow it does not.
+    /// Stops the current reply, and rejects its command to leave the call.
     pub(super) fn drop_reply(&mut self, now: Instant, because: &str) {
         let State::Replying(reply) = &mut self.state else { return };
         self.last_written = Some(reply.written());
@@ -299,7 +299,7 @@ impl Call {
     }
 }
 
-/// A phrase without its first clause; all of it, if it has but one.
+/// A phrase without its first clause, or all of it if it has only one.
 fn after_opening(phrase: &str) -> String {
     let rest = phrase.split_once([',', '.', ';', '!']).map_or("", |(_, rest)| rest.trim());
     let mut letters = rest.chars();

@@ -1,4 +1,4 @@
-//! What our side says: handing words to the carrier, and recording what was heard of them.
+//! Handing words to the carrier, and recording what was heard of them.
 
 use std::borrow::Cow;
 use std::time::Instant;
@@ -13,12 +13,13 @@ use crate::speakable::without_controls;
 use crate::transcript::KEYS_DROPPED;
 
 impl Call {
-    /// Speaks one whole utterance of ours.
+    /// Speaks a whole utterance.
     pub(super) fn speak(&mut self, now: Instant, source: Source, text: &str) {
-        // A filler stands in front of the reply, not in its way: the reply must not cut it off.
+        // A whole utterance is never preemptible, so that a reply does not cut off the filler
+        // before it.
         let interruptible = match source {
             Source::Greeting => self.agent.greeting_interruptible,
-            // A machine that still makes a sound must not cut the message off.
+            // An answering machine that still makes a sound must not interrupt the message.
             Source::Message => false,
             Source::Model
             | Source::Filler
@@ -31,8 +32,8 @@ impl Call {
         self.say(now, Speech::Whole { source, interruptible }, text.to_owned());
     }
 
-    /// Speaks an utterance of ours behind a reply that is on the line: in the same talk cycle, or
-    /// it would cut the reply off.
+    /// Speaks an utterance after a reply that is still open, in the same talk cycle, or it would
+    /// cut the reply off.
     pub(super) fn speak_on(&mut self, now: Instant, source: Source, text: &str) {
         if self.playback.is_closed() {
             return self.speak(now, source, text);
@@ -57,13 +58,13 @@ impl Call {
 
     pub(super) fn words_sent(&mut self, now: Instant) {
         self.deadlines.clear(Deadline::Silence);
-        // These words are what goes on; what was cut off before them is not said again.
+        // What was cut off before these words is not repeated after them.
         self.deadlines.clear(Deadline::FalseInterrupt);
         self.untold.unsaid.clear();
         self.expect_playback(now);
     }
 
-    /// Sets the time by which all that was sent must have been heard.
+    /// Sets the time by which everything that was sent counts as heard.
     pub(super) fn expect_playback(&mut self, now: Instant) {
         if self.playback.is_idle() {
             self.deadlines.clear(Deadline::Playback);
@@ -73,7 +74,7 @@ impl Call {
         }
     }
 
-    /// Puts on record what was heard of utterances that will not be heard any further.
+    /// Records what was heard of utterances that are over.
     pub(super) fn record(&mut self, now: Instant, spoken: Vec<Spoken>) {
         for mut utterance in spoken {
             let dropped = std::mem::take(&mut utterance.dropped);
@@ -118,14 +119,14 @@ impl Call {
         self.emit(now, body);
     }
 
-    /// Cuts off whatever is being spoken: the next utterance will take its place on the line.
+    /// Records that whatever is being spoken is cut off, as the next utterance will do.
     pub(super) fn cut_speech(&mut self, now: Instant) {
         self.close_utterance();
         let cut = self.playback.take_all_as_cut(now);
         self.record(now, cut);
     }
 
-    /// Closes the utterance that is open, or the line would take the next words for more of it.
+    /// Closes the open utterance, or the carrier would add the next words to it.
     pub(super) fn close_utterance(&mut self) {
         if self.playback.close() {
             self.tell_line(ToCarrier::Say {
@@ -137,15 +138,14 @@ impl Call {
         }
     }
 
-    /// Puts on record that what is on the line will not be heard any further, and what the caller has
-    /// begun to say not understood: the line is given up, or lost.
+    /// Records what was heard and said until now, because the line is left or lost.
     pub(super) fn record_cut(&mut self, now: Instant) {
         let cut = self.playback.take_all_as_lost(now);
         self.record(now, cut);
         self.record_partial(now);
     }
 
-    /// As [`Self::record_cut`], for good: nobody needs to know any more which keys were dropped.
+    /// As [`Self::record_cut`], at the end of a call: dropped keys no longer matter.
     pub(super) fn record_last(&mut self, now: Instant) {
         let mut cut = self.playback.take_all_as_lost(now);
         for spoken in &mut cut {
@@ -155,7 +155,7 @@ impl Call {
         self.record_partial(now);
     }
 
-    /// Puts on record how far the utterance on the line has been heard, if that is news.
+    /// Records how far the current utterance has been heard, if that has changed.
     pub(super) fn note_heard(&mut self, now: Instant) {
         let known = self.transcript.heard.as_ref().map_or("", |heard| heard.text.as_str());
         let Some(Spoken { source, turn, text, .. }) = self.playback.under_way() else { return };

@@ -1,4 +1,4 @@
-//! What a supervisor does.
+//! What supervisors order: their actions, answers and approvals.
 
 use std::time::{Duration, Instant};
 
@@ -11,13 +11,13 @@ use crate::ids::{SupervisorId, TurnId};
 use crate::speakable::without_controls;
 
 impl Call {
-    /// Does what a supervisor orders, or refuses it and leaves the call as it was.
-    /// It is not known who the supervisor is.
+    /// Carries out an action of a supervisor who is not known by name. A refused action leaves the
+    /// call unchanged.
     pub fn act(&mut self, now: Instant, action: Action) -> Result<Vec<Output>, Refused> {
         self.act_as(now, None, action)
     }
 
-    /// The same, for the supervisor who ordered it: whoever takes over holds the takeover.
+    /// As [`Self::act`], for a known supervisor, who becomes the holder if they take over.
     pub fn act_as(
         &mut self,
         now: Instant,
@@ -29,7 +29,7 @@ impl Call {
             return Err(refused);
         }
         self.on_order(now, who, &action);
-        // A human who steps in during the AI's goodbye keeps the call.
+        // A human who steps in during the model's goodbye keeps the call.
         if matches!(action, Action::Say { .. } | Action::TakeOver) {
             self.call_off_ending(now, "a supervisor stepped in");
         }
@@ -56,7 +56,7 @@ impl Call {
         Ok(std::mem::take(&mut self.outputs))
     }
 
-    /// Whether the action can be done. All refusals are here: a refused action changes nothing.
+    /// Whether the action is allowed. All refusals are decided here, before anything changes.
     fn may_act(&self, who: Option<&SupervisorId>, action: &Action) -> Result<(), Refused> {
         self.has_room_for(action)?;
         match action {
@@ -71,7 +71,7 @@ impl Call {
             }
             Action::Answer { query, .. } => self.is_asked(*query),
             Action::Reject { reply, .. } => self.is_held(*reply),
-            // Somebody else may take it from whoever holds it.
+            // Another supervisor may take the call from the one who holds it.
             Action::TakeOver if self.transcript.takeover.is_some() && self.holder() == who => {
                 Err(Refused::AlreadyTakenOver)
             }
@@ -80,7 +80,7 @@ impl Call {
         }
     }
 
-    /// Whether the state leaves room for the action at all.
+    /// Whether the state allows the action.
     fn has_room_for(&self, action: &Action) -> Result<(), Refused> {
         match &self.state {
             State::Gone => Err(Refused::LineLost),
@@ -109,8 +109,8 @@ impl Call {
         }
     }
 
-    /// Whether a question waits, and if one is named, that one. Those behind the first wait for
-    /// their turn.
+    /// Whether a question waits, and is the one that is named, if one is. Only the first can be
+    /// answered.
     fn is_asked(&self, query: Option<u64>) -> Result<(), Refused> {
         match (self.transcript.questions.front(), query) {
             (None, _) => Err(Refused::NoQuestion),
@@ -119,7 +119,7 @@ impl Call {
         }
     }
 
-    /// Whether a reply is held, and if one is named, that one.
+    /// Whether a reply is held, and is the one that is named, if one is.
     fn is_held(&self, reply: Option<TurnId>) -> Result<(), Refused> {
         match (&self.transcript.held, reply) {
             (None, _) => Err(Refused::NoReply),
@@ -165,13 +165,13 @@ impl Call {
     }
 
     fn act_take_over(&mut self, now: Instant, who: Option<&SupervisorId>) {
-        // What is on the line already plays out; nothing is added to it.
+        // What was sent is still spoken; nothing is added to it.
         self.close_utterance();
         if self.is_replying_unfinished() {
             self.owed = true;
         }
         self.drop_reply(now, "a human took over");
-        // What the caller was promised is for the human to settle.
+        // A withdrawn transfer is for the human to explain.
         self.untold.withdrawn = false;
         if self.transcript.held.is_some() {
             let text = "a human took over".to_owned();
@@ -211,14 +211,14 @@ impl Call {
         }
     }
 
-    /// The oldest question is answered, or nobody answered it in time.
+    /// Closes the oldest question, with an answer or because none came in time.
     pub(super) fn close_question(&mut self, now: Instant, answer: Option<String>) {
         if self.transcript.questions.is_empty() {
             return;
         }
         let mut sounds_on = Duration::ZERO;
         if matches!(self.state, State::OnHold) {
-            // Words before the answer that are still sounding play out, and stand before it.
+            // Words that are still being spoken are finished, and recorded before the answer.
             sounds_on = self.playback.remaining(now);
             let sounding = self.playback.take_all_as_sent(now);
             self.record(now, sounding);
@@ -235,12 +235,12 @@ impl Call {
                 State::OnHold => {
                     self.leave_hold(now);
                     if self.deadlines.is_set(Deadline::Filler) {
-                        // A filler is for the silence after those words, not for the end of them.
+                        // The wait for a filler begins when those words have been spoken.
                         let silence = now + sounds_on;
                         self.deadlines.set(Deadline::Filler, silence + self.policy.filler_after);
                     }
                 }
-                // Nobody speaks and nothing else will make the model speak.
+                // Nobody speaks, and nothing else would make the model speak.
                 State::Listening { .. } if self.playback.is_idle() && !self.caller.audible => {
                     self.settle(now);
                 }
@@ -286,7 +286,7 @@ impl Call {
         }
     }
 
-    /// Sends the held reply; edited if the words are not the same.
+    /// Sends the held reply, or other words in its place.
     pub(super) fn send_held(&mut self, now: Instant, text: &str, by: By) {
         let Some(held) = self.transcript.held.clone() else { return };
         let edited = text.trim() != held.text;

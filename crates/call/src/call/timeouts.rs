@@ -1,4 +1,4 @@
-//! What happens when a time has come.
+//! What happens when a deadline passes.
 
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use crate::policy::ApprovalTimeout;
 impl Call {
     pub(super) fn on_deadline(&mut self, now: Instant, due: Deadline) {
         match due {
-            // One of ours may still ring.
+            // An outbound call may still be ringing.
             Deadline::Connect if self.is_outbound() => {
                 self.hang_up_behind(now, EndReason::NotConnected);
             }
@@ -44,7 +44,7 @@ impl Call {
         if self.playback.is_idle() {
             return self.open(now);
         }
-        // Somebody speaks for us just now.
+        // A supervisor is speaking.
         self.wait_to_open(now);
     }
 
@@ -57,13 +57,13 @@ impl Call {
         }
     }
 
-    /// The carrier has not reported the end of what must have ended.
+    /// The carrier has not reported the end of speech that must have ended.
     fn on_playback_due(&mut self, now: Instant) {
         if !self.playback.is_closed() {
-            // More is coming: the reply's own limit decides.
+            // More of the reply is coming, which has a limit of its own.
             return self.expect_playback(now);
         }
-        // The carrier says that we are audible, and has not said that we are not.
+        // The carrier reports that the agent is audible, and has not reported its silence.
         let slack = self.policy.playback_slack * 2;
         if let Some(until) = self.playback.audible_until().map(|until| until + slack)
             && until > now
@@ -113,8 +113,7 @@ impl Call {
         }
     }
 
-    /// Goes on with what was cut off for nothing: the model with its reply, anything else is said
-    /// again.
+    /// Resumes what a noise cut off: the model continues its reply, anything else is repeated.
     fn go_on_speaking(&mut self, now: Instant) {
         if self.owed || self.untold.unsaid.iter().any(|unsaid| unsaid.source == Source::Model) {
             self.untold.unsaid.clear();
@@ -158,7 +157,7 @@ impl Call {
         }
     }
 
-    /// The words for a caller who waits were cut off: they hear soon that we are still there.
+    /// A hold phrase was interrupted: it is repeated soon.
     pub(super) fn hold_phrase_soon(&mut self, now: Instant) {
         if self.unprompted.turns <= self.policy.self_turns {
             self.unprompted.turns += 1;
@@ -174,7 +173,7 @@ impl Call {
         }
     }
 
-    /// Nobody has told that a call that was dialled on is over, or that it could be ended.
+    /// No report has come that the transfer is over, or that the carrier has ended the call.
     fn on_transfer_overdue(&mut self, now: Instant) {
         let reason = match &self.state {
             State::HangingUp(hanging_up) => hanging_up.reason(),
@@ -198,7 +197,7 @@ impl Call {
                 self.hang_up_behind(now, EndReason::MaxDuration);
             }
             State::Ending(_) => self.end_firmly(),
-            // Whoever was dialled has a limit of their own.
+            // A transfer has a limit of its own.
             State::Transferring { .. } | State::HangingUp(_) | State::Gone | State::Ended => {}
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
                 let phrase = self.agent.phrases.time_goodbye.clone();

@@ -1,16 +1,15 @@
-//! The orders by which words are handed to the line.
+//! The two ways in which words are sent to the line.
 
 use crate::carrier::ToCarrier;
 use crate::event::Source;
 use crate::ids::TurnId;
 
-/// What is handed to the line, and how it may be cut off.
+/// What is sent to the line, and what may cut it off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Speech {
-    /// A part of the model's reply, and whether it is the last. The next utterance may cut it off,
-    /// and so may the caller.
+    /// A part of the model's reply. The next utterance may cut it off, and so may the caller.
     Reply { turn: TurnId, last: bool },
-    /// A whole utterance, which the next one does not cut off.
+    /// A whole utterance. The next one does not cut it off.
     Whole { source: Source, interruptible: bool },
 }
 

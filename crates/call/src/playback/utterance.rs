@@ -19,39 +19,39 @@ pub(super) struct Utterance {
     pub(super) heard: usize,
     /// No more text will be added.
     pub(super) closed: bool,
-    /// The next utterance does not cut it off.
+    /// The next utterance does not cut it off: it was not sent as preemptible.
     pub(super) firm: bool,
-    /// It goes on in the talk cycle of the one before it: the line knows them as one.
+    /// It continues the talk cycle of the utterance before it: the line treats them as one.
     pub(super) joined: bool,
-    /// Keys that are pressed within it, in order.
+    /// The keys that are pressed within it, in order.
     pub(super) keys: VecDeque<Keys>,
 }
 
-/// Keys on their way to the line.
+/// Keys that were sent to the line, and not reported as pressed yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Keys {
-    /// Which, in order.
+    /// The keys, in order.
     pub(crate) row: String,
     /// Who ordered them.
     pub(crate) by: By,
-    /// The tool call that did, if one did.
+    /// The tool call that ordered them, if one did.
     pub(crate) tool: Option<ToolRef>,
     /// Bytes of the utterance's text before them.
     pub(super) behind: usize,
 }
 
-/// An utterance that will not be heard any further.
+/// An utterance that is over, or a snapshot of the current one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Spoken {
     pub(crate) source: Source,
     pub(crate) turn: Option<TurnId>,
     /// What was heard of it.
     pub(crate) text: String,
-    /// Whether that is all that was sent.
+    /// Whether that is everything that was sent.
     pub(crate) whole: bool,
-    /// What was not heard, from the beginning of the sentence that was cut.
+    /// What was not heard, from the start of the sentence that was cut off.
     pub(crate) unsaid: String,
-    /// Keys within it that the line has dropped.
+    /// The keys within it that the line has dropped.
     pub(crate) dropped: Vec<Keys>,
 }
 
@@ -89,7 +89,7 @@ impl Utterance {
         self.keys.clear();
     }
 
-    /// Moves the mark on by what is heard in that time: whole words, and keys between them.
+    /// Counts as heard what fits into that time: whole words, and keys between them.
     pub(super) fn hear(&mut self, mut time: Duration, pace: u32) {
         loop {
             let until = self.keys.front().map_or(self.text.len(), |keys| keys.behind);

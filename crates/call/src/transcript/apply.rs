@@ -11,26 +11,26 @@ use crate::event::{
 };
 use crate::ids::{PhoneNumber, TurnId};
 
-/// What the model is told when a line that was lost has come back.
+/// Tells the model that a lost line has come back.
 const LINE_BACK: &str = "The line was lost for a moment and is back. If you were cut off, go on from \
                          there; do not begin again.";
 
-/// What the model is told that has put a number on the list in its text.
+/// Tells the model that its command has put a number on the do-not-call list.
 const NOTED_WISH: &str = "The number is on the list of those that are never called again.";
 
-/// What the model is told when a human takes over.
+/// Tells the model that a human takes over.
 const HUMAN_SPEAKS: &str = "From here on a human colleague speaks with the caller in your place.";
 
-/// What the model is told when the human hands the call back.
+/// Tells the model that the human has handed the call back.
 const HUMAN_DONE: &str = "You speak with the caller again.";
 
-/// What the model is told when the human has gone without that.
+/// Tells the model that the human has left without handing the call back.
 const HUMAN_GONE: &str = "Your human colleague has left without handing the call back, and the caller \
                           may have waited in silence. You speak with the caller again: say sorry \
                           for the wait, and go on with what they need.";
 
-/// For how many more entries room is made at once. Doubling it would leave a long call with as much
-/// room for what is never said as for what was.
+/// How many entries are allocated at once. Doubling the capacity would waste up to half of it for
+/// the rest of a long call.
 const ROOM: usize = 16;
 
 impl Transcript {
@@ -153,10 +153,10 @@ impl Transcript {
 
     fn session_ended(&mut self, reason: EndReason) {
         self.ended = Some(reason);
-        // What still waited for a supervisor has ended with the call.
+        // Nothing waits for a supervisor any more.
         self.questions.clear();
         self.held = None;
-        // The record of a call that was lost may lack its last state.
+        // The record of a call whose node has died may lack its final status.
         self.status = self.status.map(|status| status.at_end(reason));
         if let Some(takeover) = &mut self.takeover {
             *takeover = Takeover::default();
@@ -183,7 +183,7 @@ impl Transcript {
     }
 
     fn heard_so_far(&mut self, heard: Heard) {
-        // A supervisor's words stand there already, in full.
+        // A supervisor's words are recorded in full when they are ordered.
         let is_whole = heard.source == Source::Supervisor
             && self.supervisors_words().is_some_and(|words| words.trim() == heard.text);
         self.heard = (!is_whole).then_some(heard);
@@ -214,7 +214,7 @@ impl Transcript {
             generated: generated.as_deref().map(Into::into),
             verbatim: *verbatim,
         };
-        // A supervisor's words stand there already, in full.
+        // A supervisor's words are recorded in full when they are ordered.
         let said = self.entries.iter_mut().rev().find(|entry| is_supervisors(&entry.body));
         match said {
             Some(entry) if *source == Source::Supervisor => {
@@ -266,7 +266,7 @@ impl Transcript {
     }
 
     fn tool_rejected(&mut self, event: &Event, tool: &ToolRef, reason: &str) {
-        // What was done already is no failure.
+        // A command that was carried out before has not failed.
         let output = if reason == REPEATED {
             serde_json::json!({ "ok": true, "note": reason })
         } else {
@@ -275,7 +275,7 @@ impl Transcript {
         self.tool_done(event, tool, &output.to_string());
     }
 
-    /// Keys that stand as pressed were not: what says so takes the place of what said they were.
+    /// Replaces the entry that recorded keys as pressed: they were not.
     fn take_back_keys(&mut self, event: &Event, by: By, value: &str, tool: Option<&ToolRef>) {
         let pressed = keys_pressed(by, value);
         let told = self.entries.iter_mut().rev().find(|entry| match (&entry.body, tool) {

@@ -1,4 +1,4 @@
-//! What the model is told of a call: its conversation, as items of the context of a request.
+//! The context of a request to the model: the conversation as a list of items.
 
 use std::sync::Arc;
 
@@ -8,11 +8,11 @@ use crate::ids::{ItemId, ItemKind};
 use crate::model::{Item, ItemBody};
 
 impl Transcript {
-    /// The conversation as the model is to know it.
+    /// The conversation as the model is told it.
     pub(crate) fn context(&self) -> Vec<Item> {
         let mut items = Vec::with_capacity(self.entries.len());
         for (place, entry) in (0..).zip(&self.entries) {
-            // One event may leave several entries, and an entry may be replaced by a later event.
+            // One event may make several entries, and a later event may replace an entry.
             let id = |kind| ItemId::new(kind, entry.seq, place);
             match &entry.body {
                 EntryBody::Caller(text) => {
@@ -54,7 +54,7 @@ impl Transcript {
         }
         for (place, question) in (0..).zip(&self.questions) {
             let body = if let Some(tool) = &question.tool {
-                // A model refuses a conversation in which a tool call has no result.
+                // A model refuses a conversation with a tool call that has no result.
                 ItemBody::ToolResult {
                     call_id: tool.call_id.as_str().into(),
                     output: r#"{"status":"pending"}"#.into(),

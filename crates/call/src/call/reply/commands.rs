@@ -1,4 +1,4 @@
-//! What the model orders, in its text or by a tool, and what of it is done.
+//! The model's commands, in its text or by a tool, and which of them are carried out.
 
 use std::time::Instant;
 
@@ -26,7 +26,7 @@ impl Call {
         tool: Option<ToolRef>,
     ) {
         let Malformed { command, value, reason } = malformed;
-        // A tool call must be answered, and the model must see the answer.
+        // The model must see the result of a tool call.
         let again = tool.is_some();
         let reason = reason.to_owned();
         self.emit(now, EventBody::CommandRejected { command, value, by: By::Ai, reason, tool });
@@ -52,10 +52,9 @@ impl Call {
         self.do_command(now, command, tool);
     }
 
-    /// Whether the reply has given the command before, in its text or as a tool, in whatever
-    /// attempt.
+    /// Whether the reply has given the command before, in its text or as a tool, in any attempt.
     fn is_repeated(&mut self, command: &Command) -> bool {
-        // It changes nothing the second time, and its record must never read as a refusal.
+        // Repeating it changes nothing, and its record must never read as a refusal.
         if *command == Command::DoNotCall {
             return false;
         }
@@ -64,8 +63,9 @@ impl Call {
         self.reply().is_some_and(|reply| reply.given.iter().any(same))
     }
 
-    /// A command that the reply has given before counts once. A tool call must be answered all the
-    /// same: it takes the place of the words, or is told.
+    /// A repeated command counts once. A tool call needs a result all the same: it becomes the
+    /// origin of a command that was given in the text and not carried out yet, or its result says
+    /// that it is a repetition.
     fn on_repeated(&mut self, now: Instant, command: &Command, tool: Option<ToolRef>) {
         let (name, value) = (command.name(), command.value());
         let fallback = self.fallback().cloned();
@@ -100,7 +100,7 @@ impl Call {
         self.emit(now, EventBody::CommandRejected { command, value, by: By::Ai, reason, tool });
     }
 
-    /// The firewall: what a talked-into model may not do, it does not do.
+    /// Whether the model may do this, whatever a caller has talked it into.
     fn allow(&self, command: &Command) -> Result<(), String> {
         if !self.agent.commands.contains(&command.name()) {
             return Err(format!("this agent may not use {}", command.name().as_str()));
@@ -155,7 +155,7 @@ impl Call {
         }
     }
 
-    /// The first of two ways to leave wins.
+    /// Notes the command to leave the call. The first of several counts.
     fn exit(&mut self, now: Instant, exit: Exit) {
         let Some(reply) = self.reply() else { return };
         if reply.exit.is_some() {
@@ -188,7 +188,7 @@ impl Call {
     }
 }
 
-/// Commands as the model would have written them.
+/// The commands as the model would write them in its text.
 pub(super) fn in_brackets(commands: &[HeldCommand]) -> String {
     let written = commands.iter().map(|held| match held.value.as_str() {
         "" => format!("[[{}]]", held.command.as_str()),
@@ -197,7 +197,7 @@ pub(super) fn in_brackets(commands: &[HeldCommand]) -> String {
     written.collect()
 }
 
-/// Whether two commands would do the same. A transfer without a number goes to the fallback.
+/// Whether two commands have the same effect. A transfer without a number goes to the fallback.
 fn is_same(a: &Command, b: &Command, fallback: Option<&PhoneNumber>) -> bool {
     match (a, b) {
         (Command::Transfer(a), Command::Transfer(b)) => {
@@ -208,7 +208,7 @@ fn is_same(a: &Command, b: &Command, fallback: Option<&PhoneNumber>) -> bool {
     }
 }
 
-/// Letters and digits alone, for telling whether two questions are the same.
+/// Letters and digits only, for comparing questions.
 fn plain(question: &str) -> String {
     question.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }

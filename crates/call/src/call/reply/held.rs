@@ -1,4 +1,4 @@
-//! Replies that are kept back until a supervisor has seen them.
+//! Replies that need a supervisor's approval.
 
 use std::time::Instant;
 
@@ -12,19 +12,19 @@ use crate::policy::Approval;
 use crate::speakable::is_audible;
 
 impl Call {
-    /// Whether a reply of which nothing is known yet may turn out to need approval.
+    /// Whether a reply that has not begun may turn out to need approval.
     pub(super) fn may_need_approval(&self) -> bool {
         match &self.agent.approval {
             Approval::Never => false,
             Approval::Always => true,
-            // A later word or a command can still make it one that waits.
+            // A word or a command in it can still require approval.
             Approval::When(rules) => {
                 self.transcript.replies < rules.first || rules.commands || !rules.words.is_empty()
             }
         }
     }
 
-    /// The model has finished. What was kept back is held for a supervisor, or sent.
+    /// The model has finished. What was kept back is held for approval, or sent.
     pub(super) fn keep_or_send(&mut self, now: Instant) {
         let Some(reply) = self.reply() else { return };
         let turn = reply.turn;
@@ -33,11 +33,11 @@ impl Call {
         };
         let text = if is_audible(&words) { words.trim().to_owned() } else { String::new() };
         if text.is_empty() && commands.is_empty() {
-            // There is nothing to approve: what it did has been done, or refused.
+            // There is nothing to approve: its commands were carried out, or rejected.
             return self.reply_done(now);
         }
         if self.waits(&text, &commands) {
-            // A supervisor must see, and be able to send, a reply that has no words at all.
+            // A supervisor must see, and be able to send, even a reply without words.
             let text = if text.is_empty() { in_brackets(&commands) } else { text };
             self.last_written = self.reply().map(|reply| reply.written());
             let timeout_ms = millis(self.policy.approval_limit);
@@ -60,7 +60,7 @@ impl Call {
         }
     }
 
-    /// Sends a reply that was kept back, as the one that is under way.
+    /// Sends a reply that was kept back.
     pub(in crate::call) fn send_kept(
         &mut self,
         now: Instant,
@@ -68,7 +68,8 @@ impl Call {
         commands: Vec<HeldCommand>,
     ) {
         if !text.is_empty() {
-            // Behind a question comes that we are asking: in the same breath, or it would cut this off.
+            // The hold phrase follows a question to a supervisor. It must be part of the same
+            // utterance, or it would cut the reply off.
             let asks = commands.iter().any(|held| held.command == CommandName::RequestUser);
             self.say_reply(now, text.to_owned(), !asks);
         }
@@ -81,7 +82,7 @@ impl Call {
         self.reply_done(now);
     }
 
-    /// Makes a reply out of one that a supervisor has let go.
+    /// Makes a held reply that was approved the current one.
     pub(in crate::call) fn revive(&mut self, turn: TurnId, verbatim: bool, text: &str) {
         self.state = State::Replying(Box::new(Reply::approved(turn, verbatim, text)));
     }

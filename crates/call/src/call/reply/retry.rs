@@ -1,4 +1,4 @@
-//! Attempts of the model that failed: what is left of them, and how it is asked again.
+//! Failed attempts at a reply: what remains of them, and how the model is asked again.
 
 use std::time::{Duration, Instant};
 
@@ -9,14 +9,14 @@ use crate::event::{EndReason, EventBody, Source, Where};
 use crate::ids::{ItemId, ItemKind, TurnId};
 use crate::model::{Fault, Item, ItemBody, ToModel};
 
-/// What the model is told whose words have been heard in part.
+/// Tells the model that its words were heard in part.
 const GO_ON: &str = "A technical fault cut your reply off after these words, which the caller has \
                      heard. Go on from exactly there and repeat nothing.";
 
-/// How often guidance makes a reply begin anew.
+/// How often a supervisor's guidance may restart a reply.
 const RETHINKS: u32 = 2;
 
-/// What the model is told whose earlier attempt has done something.
+/// Tells the model that its earlier attempt had effects.
 const ACTED: &str = "Keys that you pressed and questions that you asked before this reply was begun \
                      anew are noted above and are done: do not repeat them. Nothing else that you \
                      ordered was carried out.";
@@ -48,7 +48,7 @@ impl Call {
         }
     }
 
-    /// The model has been silent for too long.
+    /// The model has not written anything for too long.
     pub(in crate::call) fn on_answer_overdue(&mut self, now: Instant) {
         let Some(reply) = self.reply() else { return };
         if reply.is_done() {
@@ -86,14 +86,14 @@ impl Call {
         self.ask_again(now);
     }
 
-    /// The attempt has failed, or is to be made anew.
+    /// Discards the attempt, as [`super::Reply::forget_attempt`] says.
     pub(super) fn forget_attempt(&mut self) {
         if let Some(reply) = self.reply() {
             reply.forget_attempt();
         }
     }
 
-    /// Asks for the reply, or for the rest of it, under a new turn.
+    /// Asks for the reply, or the rest of it, in a new turn.
     pub(in crate::call) fn ask_again(&mut self, now: Instant) {
         let turn = self.turn.next();
         let Some(reply) = self.reply() else { return };
@@ -125,7 +125,7 @@ impl Call {
         self.deadlines.set(Deadline::Answer, now + self.policy.answer_limit);
     }
 
-    /// Says that it takes a moment, once a reply, unless the reply has begun.
+    /// Speaks a filler, once per reply, unless words of the reply have been sent.
     pub(in crate::call) fn say_filler(&mut self, now: Instant) {
         self.deadlines.clear(Deadline::Filler);
         let Some(reply) = self.reply() else { return };
@@ -136,7 +136,7 @@ impl Call {
         self.speak(now, Source::Filler, &phrase);
     }
 
-    /// The model will not answer: apologise, then transfer or say goodbye.
+    /// The model will not answer: apologises, then transfers the call or ends it.
     pub(in crate::call) fn give_up(&mut self, now: Instant) {
         self.drop_reply(now, "the model failed");
         if let Some(target) = self.fallback().cloned() {
@@ -150,15 +150,15 @@ impl Call {
         }
     }
 
-    /// Tells of a fault of the model after which the call goes on.
+    /// Records a fault of the model after which the call goes on.
     pub(super) fn report(&mut self, now: Instant, code: &str, message: &str) {
         let (code, message) = (code.to_owned(), message.to_owned());
         let r#where = Where::Model;
         self.emit(now, EventBody::Error { r#where, code, message, fatal: false });
     }
 
-    /// Begins the reply anew, with guidance that came before its first word. Not without end: who
-    /// waits gets an answer, and what comes later counts for the next one.
+    /// Restarts the reply with guidance that came before its first word. Only a few times, so that
+    /// the caller gets an answer; later guidance applies to the next reply.
     pub(in crate::call) fn rethink(&mut self, now: Instant) {
         let Some(reply) = self.reply() else { return };
         if reply.phase == ReplyPhase::Writing

@@ -13,22 +13,22 @@ pub(in crate::call) struct Reply {
     pub(super) phase: ReplyPhase,
     pub(super) delivery: Delivery,
     pub(super) reached: Milestone,
-    /// Tells the commands of this attempt from its text.
+    /// Separates the commands of this attempt from its text.
     pub(super) scanner: Scanner,
-    /// Tells the words of this attempt that can be spoken from those that cannot.
+    /// Removes what cannot be spoken from the text of this attempt.
     pub(super) speech: Speakable,
     /// What the model wrote in this attempt, commands included.
     pub(super) written: String,
-    /// Notes that the model is given for this reply only.
+    /// Notes to the model for this reply only.
     pub(super) hints: Vec<String>,
     /// The caller has heard a filler.
     pub(super) filler: bool,
     pub(super) attempts: Attempts,
-    /// The model's memory holds the words as one reply, as they were written.
+    /// The model's own memory holds the words as one reply, as written.
     pub(super) verbatim: bool,
-    /// What follows once it has been heard.
+    /// The command to leave the call, which is carried out once the reply has been heard.
     pub(super) exit: Option<Exit>,
-    /// The commands that count, whether carried out, to be, or kept back; each once.
+    /// The commands that count, whether carried out, pending or kept back; each once.
     pub(super) given: Vec<Command>,
     /// The model must speak again: a tool or a refusal waits for its reaction.
     pub(super) again: bool,
@@ -59,13 +59,13 @@ pub(super) enum Milestone {
 /// How the words of a reply reach the caller.
 #[derive(Debug, Clone)]
 pub(super) enum Delivery {
-    /// Not before a supervisor has approved them, or nobody needs to.
+    /// They are kept back until they are approved, or need no approval.
     KeptBack(KeptBack),
-    /// As they come.
+    /// They are sent as they come.
     Direct(Sent),
 }
 
-/// What the model wrote, as long as nothing of it is sent.
+/// What is kept back of a reply.
 #[derive(Debug, Clone, Default)]
 pub(super) struct KeptBack {
     pub(super) words: String,
@@ -76,26 +76,26 @@ pub(super) struct KeptBack {
 /// What of a reply was sent to the line.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sent {
-    /// By all attempts.
+    /// The words of all attempts.
     words: String,
-    /// By the attempts that failed.
+    /// The words of the attempts that failed.
     earlier: String,
     follows: Follows,
-    /// Punctuation and spaces in front of the first word: alone they would be silence.
+    /// Punctuation and spaces before the first word, which alone would be silence.
     lead: String,
 }
 
-/// How an attempt goes on from those that failed before it.
+/// How an attempt continues those that failed before it.
 #[derive(Debug, Clone, Default)]
 enum Follows {
-    /// It is the first to be heard, or begins with all that they said.
+    /// It is the first to be heard, or repeats everything that they said.
     #[default]
     Whole,
-    /// It may be about to repeat them: what it has said so far.
+    /// It repeats them so far; this is what it has said.
     Repeating(String),
-    /// It goes on from there.
+    /// It continues them.
     On,
-    /// It goes on from there, behind a space.
+    /// It continues them after a space.
     Apart,
 }
 
@@ -112,7 +112,7 @@ pub(super) struct Attempts {
     pub(super) rethinks: u32,
 }
 
-/// What follows once the reply has been heard.
+/// A command of the model to leave the call.
 #[derive(Debug, Clone)]
 pub(in crate::call) enum Exit {
     EndCall { tool: Option<ToolRef> },
@@ -184,27 +184,27 @@ impl Reply {
         self.reached == Milestone::Spoken
     }
 
-    /// Whether the caller was told that it takes a moment.
+    /// Whether the caller has heard a filler.
     pub(in crate::call) fn has_filled(&self) -> bool {
         self.filler
     }
 
-    /// What follows once it has been heard.
+    /// The command to leave the call, which is carried out once the reply has been heard.
     pub(in crate::call) fn exit(&self) -> Option<&Exit> {
         self.exit.as_ref()
     }
 
-    /// As [`Self::exit`], and forgets it.
+    /// Takes the command to leave the call.
     pub(in crate::call) fn take_exit(&mut self) -> Option<Exit> {
         self.exit.take()
     }
 
-    /// Whether the model must speak again after it.
+    /// Whether the model must speak again after this reply.
     pub(in crate::call) fn waits_again(&self) -> bool {
         self.again
     }
 
-    /// Whether a tool waits for the model's reaction.
+    /// Notes whether a tool result waits for the model's reaction.
     pub(in crate::call) fn answer_tool(&mut self, waits: bool) {
         self.again |= waits;
     }
@@ -224,7 +224,7 @@ impl Reply {
         Written { turn: self.turn, text: self.generated(), completion }
     }
 
-    /// What the model wrote that counts: of an attempt that failed, what was spoken.
+    /// What the model wrote: in the current attempt, and as far as it was sent, in failed ones.
     fn generated(&self) -> String {
         let written = self.written.as_str();
         let Delivery::Direct(Sent { earlier, follows, .. }) = &self.delivery else {
@@ -245,7 +245,7 @@ impl Reply {
         }
     }
 
-    /// Keeps nothing back from now on. Returns what was kept back until now, if it was.
+    /// Stops keeping words back. Returns what was kept back, if the reply was.
     pub(super) fn release(&mut self) -> Option<KeptBack> {
         match std::mem::replace(&mut self.delivery, Delivery::Direct(Sent::default())) {
             Delivery::KeptBack(kept) => Some(kept),
@@ -256,8 +256,8 @@ impl Reply {
         }
     }
 
-    /// Of new words, those that can be sent now. What an earlier attempt has said is not said
-    /// again; punctuation in front of the first word waits for it. Words that are kept back are
+    /// Takes new words, and returns those to send now. What an earlier attempt has said is not
+    /// repeated, punctuation before the first word waits for it, and words that are kept back are
     /// not sent.
     pub(super) fn sendable(&mut self, words: String) -> String {
         match &mut self.delivery {
@@ -272,14 +272,14 @@ impl Reply {
         }
     }
 
-    /// These words go to the line.
+    /// Notes that these words are sent to the line.
     pub(super) fn note_sent(&mut self, words: &str) {
         if let Delivery::Direct(sent) = &mut self.delivery {
             sent.words.push_str(words);
         }
     }
 
-    /// What attempts that failed have sent to the line.
+    /// What failed attempts have sent to the line.
     pub(super) fn sent_before(&self) -> &str {
         match &self.delivery {
             Delivery::KeptBack(_) => "",
@@ -295,15 +295,16 @@ impl Reply {
         }
     }
 
-    /// Whether it does anything but talk. A request not to be called again still needs an answer.
+    /// Whether it does anything but talk. A noted wish not to be called again does not count, for
+    /// it still needs an answer.
     pub(super) fn acts(&self) -> bool {
         self.exit.is_some()
             || self.again
             || self.given.iter().any(|command| *command != Command::DoNotCall)
     }
 
-    /// The attempt has failed. Its words that are on the line stay said, and what was done at once
-    /// stays done; nothing else of it is.
+    /// Discards the current attempt. Words that were sent and commands that were carried out
+    /// remain; nothing else does.
     pub(super) fn forget_attempt(&mut self) {
         self.scanner = Scanner::default();
         self.speech = Speakable::default();
@@ -330,7 +331,7 @@ impl Reply {
 }
 
 impl Sent {
-    /// Another attempt begins.
+    /// Prepares for another attempt.
     fn begin_anew(&mut self) {
         self.lead.clear();
         self.earlier.clone_from(&self.words);
@@ -338,7 +339,7 @@ impl Sent {
         self.follows = if heard { Follows::Repeating(String::new()) } else { Follows::Whole };
     }
 
-    /// Lets through what an earlier attempt has not said already.
+    /// Returns the words that earlier attempts have not said already.
     fn unrepeated(&mut self, text: String) -> String {
         let Follows::Repeating(so_far) = &mut self.follows else { return text };
         so_far.push_str(&text);
@@ -369,7 +370,7 @@ impl Sent {
     }
 }
 
-/// What a text of the model says to the caller: all of it but its commands.
+/// What the caller hears of a text of the model: all but its commands.
 pub(in crate::call) fn words_of(written: &str) -> String {
     let mut scanner = Scanner::default();
     let mut pieces = scanner.push(written);
