@@ -1,4 +1,4 @@
-//! What is said, and done, of a call whose process is dead or elsewhere: its events tell.
+//! What the stored events tell about a call whose node has died, or that another node has.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
@@ -10,7 +10,7 @@ use phony_call::{
     Input, NotHungUp, Output, Owner, Phase, PhoneNumber, Policy, Progress, Snapshot,
 };
 
-/// A call, and what it has told.
+/// A call, and its stored events.
 struct Told {
     call: Call,
     start: Instant,
@@ -81,7 +81,7 @@ fn a_transferred_call_goes_on_as_long_as_it_may_last() {
     assert_eq!(told.failover(11), Failover::AtOnce);
     assert_eq!(told.failover(10 + longest - 1), Failover::AtOnce);
     assert_eq!(told.failover(10 + longest), Failover::OnRequest);
-    // What time it had before counts.
+    // The time that has passed counts.
     let (policy, agent) = (Policy::default(), Agent::new("assistant"));
     let (mut call, _) = Call::resume(policy, agent, &told.events, told.start, at(110)).unwrap();
     let later = |seconds| told.start + Duration::from_secs(seconds);

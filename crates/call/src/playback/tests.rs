@@ -1,4 +1,4 @@
-//! What was heard, found in what was sent.
+//! Finding what was heard in what was sent.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! What must hold for every call, whatever happens in it.
+//! What must hold for every call, whatever happens.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
@@ -59,7 +59,7 @@ proptest! {
                 }
             }
         }
-        // Left alone, the call ends, and no question stays open.
+        // Left alone, the call ends, and leaves no question open.
         run.wait(Duration::from_secs(100_000));
         prop_assert!(run.end.is_some());
         if run.end == Some(End::HandedOver) {
@@ -119,7 +119,7 @@ proptest! {
         prop_assert_eq!(resumed.is_none(), run.end == Some(End::Finished));
         let Some((mut resumed, news)) = resumed else { return Ok(()) };
         prop_assert_eq!(news, []);
-        // Being transferred is not resumed: who answers is not ours to say.
+        // A transferred call is resumed as transferred, and has nothing to compare.
         if run.end.is_some() || run.call.phase() != Phase::Lost { return Ok(()) }
         let same = |call: &Call| {
             let mut snapshot = serde_json::to_value(call.snapshot(run.now)).unwrap();
@@ -155,15 +155,16 @@ proptest! {
             return Ok(());
         };
         let before = serde_json::to_value(run.call.snapshot(run.now)).unwrap();
-        // The words that were heard stay heard, whoever goes on.
+        // Words that were heard remain heard.
         let heard = run.events.iter().rev().find_map(|event| {
             let EventBody::AssistantHeard { text, source, .. } = &event.body else { return None };
             (*source != Source::Supervisor).then(|| text.clone())
         });
         (run.call, run.active, run.end) = (call, None, None);
-        // Whoever holds it looks for it where it is now.
+        // The holder has just connected to this node.
         run.attended = run.now;
-        // A turn that left no trace is asked for under the same number, of another model.
+        // A turn that is in no event may be asked for again under the same number, from another
+        // connection.
         run.turn = TurnId(0);
         run.take(news);
         let after = serde_json::to_value(run.call.snapshot(run.now)).unwrap();
@@ -196,8 +197,8 @@ proptest! {
         ], 0..12),
         cuts in prop::collection::vec(1usize..7, 0..60),
     ) {
-        // A text part never ends in a bracket, so that parts do not run into one another; two
-        // brackets within one would be the beginning of a command.
+        // Text parts never end in a bracket, so that adjacent parts stay separate, and never
+        // contain two brackets in a row, which would begin a command.
         let parts: Vec<(String, bool)> = parts.into_iter()
             .map(|(t, command)| if command { (t, true) } else { (t.replace("[[", "["), false) })
             .map(|(t, command)| if command { (t, true) } else { (t.replace("[[", "["), false) })

@@ -1,4 +1,4 @@
-//! A call to which things happen, and what is checked after each.
+//! A call under test, and what is checked after each step.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
@@ -21,28 +21,28 @@ pub(crate) struct Run {
     start: Instant,
     wall: jiff::Timestamp,
     pub(crate) events: Vec<Event>,
-    /// The turn that was asked for and is not yet done, cancelled or failed.
+    /// The turn that was asked for, until it is done, cancelled or failed.
     pub(crate) active: Option<TurnId>,
     pub(crate) turn: TurnId,
-    /// What has been sent of the utterance that is open, and everything of the model's so far.
+    /// What was sent of the open utterance, and everything that the model has said, by turn.
     pub(crate) sent: String,
     pub(crate) model_sent: Vec<(TurnId, String)>,
     pub(crate) said: Vec<(String, bool)>,
     /// How often the carrier was asked to end the call.
     hang_ups: usize,
     tools: u32,
-    /// The line was left, and no new one has come.
+    /// The line was left, and has not come back.
     left: bool,
     pub(crate) end: Option<End>,
-    /// The attempt under way, or the reply that came of it, has a command to leave the call.
+    /// The current attempt, or the reply that it became, has a command to leave the call.
     leaves: bool,
-    /// The first supervisor holds the call and has a page open.
+    /// The first supervisor holds the takeover and is present.
     page_is_open: bool,
-    /// When somebody was last known to look after the caller.
+    /// When somebody last attended to the caller.
     pub(crate) attended: Instant,
 }
 
-/// How a call ended, here at least.
+/// How a call ended on this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     Finished,
@@ -62,7 +62,7 @@ impl Run {
         })
     }
 
-    /// A call with what is peculiar to it.
+    /// A call with the given peculiarities.
     #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
     pub(crate) fn of(peculiar: impl FnOnce(&mut Policy, &mut Agent) -> Direction) -> Self {
         let mut agent = Agent::new("assistant");
@@ -136,7 +136,7 @@ impl Run {
                     assert!(!self.left, "keys into a line that was left");
                 }
                 Output::HangUp => self.hang_ups += 1,
-                // A new session begins with no utterance open.
+                // A new line begins without an open utterance.
                 Output::Carrier(ToCarrier::Leave(_)) => {
                     self.sent.clear();
                     self.left = true;
@@ -170,7 +170,7 @@ impl Run {
             self.left = false;
         }
         if matches!(event.body, EventBody::Interrupt { .. } | EventBody::Resumed { .. }) {
-            // The line forgets the utterance, and with it that it was open.
+            // The line drops the open utterance.
             self.sent.clear();
         }
         assert_eq!(seq, self.events.len() as u64 + 1, "numbered without gaps");
@@ -354,7 +354,7 @@ impl Run {
         } else {
             let after = format!("{:?}", self.call.snapshot(self.now));
             assert_eq!(before, after, "a refused action changed the call");
-            // Whoever gave it is there all the same.
+            // A refused action shows that the holder is present, too.
             if who.is_some() && self.call.holder() == who.as_ref() {
                 self.attended = self.now;
             }
@@ -378,10 +378,10 @@ impl Run {
         panic!("the deadlines never end");
     }
 
-    /// A caller who may be waiting is waited for: something happens in less than a minute.
+    /// A caller who may be waiting hears something, or the call ends, within a minute.
     pub(crate) fn caller_is_not_forgotten(&self) {
         let waiting = match self.call.phase() {
-            // With whom they speak is not ours to hurry.
+            // The caller speaks with somebody else.
             Phase::HumanSpeaks | Phase::Transferring | Phase::Ended => false,
             Phase::Ringing
             | Phase::Greeting
@@ -402,8 +402,8 @@ impl Run {
             "{phase:?}: nothing in {:?}",
             due - self.now
         );
-        // And it is not only looked at again and again: left alone, they hear from us, or it is over,
-        // or the carrier is asked once more to end it.
+        // It is not enough that deadlines pass: left alone, the caller hears something, the call
+        // ends, or the carrier is asked again to end it.
         let mut alone = self.clone();
         let done = |run: &Self| {
             run.said.iter().filter(|(text, _)| !text.is_empty()).count() + run.hang_ups
@@ -430,7 +430,7 @@ impl Run {
             .unwrap_or_default()
     }
 
-    /// The call as somebody else finds it in the store.
+    /// The call as another node rebuilds it.
     pub(crate) fn resumed(&self) -> Option<(Call, Vec<Output>)> {
         let (policy, agent) = (self.policy.clone(), self.agent.clone());
         Call::resume(policy, agent, &self.events, self.now, self.wall_now())

@@ -1,9 +1,9 @@
-//! What may happen to a call, in any order.
+//! Random things that happen to a call.
 
 use phony_call::{Answerer, Budget};
 use proptest::prelude::*;
 
-/// One thing that may happen, at any time.
+/// One thing that may happen.
 #[derive(Debug, Clone)]
 pub(crate) enum Step {
     Wait(u64),
@@ -11,40 +11,39 @@ pub(crate) enum Step {
     Said(String),
     Partial(String),
     Pressed(char),
-    /// So many percent of what is being spoken were heard.
+    /// This percentage of what is being spoken was heard.
     Interrupted(usize),
     Played(usize),
     AgentOn(bool),
     CallerOn(bool),
     Closed(bool),
     Leg(u8),
-    /// Words of the model, of the turn that was asked for or of an old one, in two pieces.
+    /// Words of the model, in two pieces, for the current turn or an old one.
     Text(String, usize, bool),
     Tool(u8),
     Done(u8),
     Failed(u8),
-    /// A supervisor orders something: nobody known, or one of two.
+    /// An action of a supervisor: an unknown one, or one of two.
     Act(u8, String, u8),
-    /// The first supervisor opens a page, or closes it.
+    /// The first supervisor opens or closes the dashboard.
     Page(bool),
     Answered(Answerer),
     Stop,
     HandOver,
     Budget(Budget),
-    /// The carrier has ended the call, as it was asked to, or has not.
+    /// The carrier has ended the call, or has failed to.
     HungUp(bool),
 }
 
 pub(crate) fn words() -> impl Strategy<Value = String> {
-    // Some of them let happen what was announced.
+    // Some of them accept an announced goodbye or transfer.
     prop_oneof![
         4 => "[a-z]{1,6}( [a-z]{1,6}){0,4}[.?]? ",
         1 => prop::sample::select(vec!["okay. ", "thanks "]).prop_map(str::to_owned),
     ]
 }
 
-/// Text of a model: words, and commands whose every character is an upper-case letter, a digit or
-/// a sign that the words do not use.
+/// Text of a model: words, and commands made of characters that do not occur in words.
 fn model_text() -> impl Strategy<Value = String> {
     let command = prop_oneof![
         Just("[[press:12#]]".to_owned()),
@@ -56,7 +55,7 @@ fn model_text() -> impl Strategy<Value = String> {
         Just("[[press:".to_owned()),
         Just("1]]".to_owned()),
     ];
-    // What is for a page or a machine, each with signs that the words do not use.
+    // Markup and tool calls, with characters that do not occur in words.
     let silent = prop::sample::select(vec![
         "**",
         " *abc* ",
