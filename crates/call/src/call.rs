@@ -155,7 +155,7 @@ pub struct Call {
     caller: CallerInput,
     untold: Untold,
     /// The call is to be handed over as soon as nobody speaks.
-    leaving: bool,
+    handing_over: bool,
     unprompted: Unprompted,
     /// When the caller's last words ended; `None` once the answer is audible.
     asked_at: Option<Instant>,
@@ -245,7 +245,7 @@ enum State {
     /// The call is transferred.
     Transferring { target: PhoneNumber, reason: EndReason },
     /// The call was handed over to another node.
-    Gone,
+    HandedOver,
     /// Over.
     Ended,
 }
@@ -309,7 +309,7 @@ impl Call {
     /// Whether the call is over, or was handed over.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        matches!(self.state, State::Ended | State::Gone)
+        matches!(self.state, State::Ended | State::HandedOver)
     }
 
     /// The call's id.
@@ -335,7 +335,7 @@ impl Call {
             State::Replying(_) => Phase::Thinking,
             State::OnHold => Phase::OnHold,
             State::HumanSpeaks => Phase::HumanSpeaks,
-            State::Lost { .. } | State::Gone => Phase::Lost,
+            State::Lost { .. } | State::HandedOver => Phase::Lost,
             State::Ending(_) | State::HangingUp(_) => Phase::Ending,
             State::Transferring { .. } => Phase::Transferring,
             State::Ended => Phase::Ended,
@@ -380,7 +380,7 @@ impl Call {
             model_refused: false,
             caller: CallerInput::default(),
             untold: Untold::default(),
-            leaving: false,
+            handing_over: false,
             unprompted: Unprompted::default(),
             asked_at: None,
             line_losses: 0,

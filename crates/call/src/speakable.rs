@@ -22,7 +22,7 @@ pub(crate) struct Speakable {
     held: String,
     /// The character before `held`, as it was written.
     before: Option<char>,
-    /// A line that has begun has nothing but spaces so far.
+    /// The current line contains something other than spaces.
     mid_line: bool,
     /// A `*` or a `_` has opened an emphasis.
     starred: bool,

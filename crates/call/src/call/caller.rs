@@ -122,18 +122,18 @@ impl Call {
         self.key_in(now);
         self.deadlines.clear(Deadline::Digits);
         let speaker = Speaker::Caller;
-        if self.is_let_happen(&text) {
+        if self.is_accepted(&text) {
             self.emit(now, EventBody::Transcript { speaker, text, r#final: true });
             return self.go_on_ending(now);
         }
-        self.make_way(now, "the caller spoke");
+        self.settle_before_input(now, "the caller spoke");
         self.emit(now, EventBody::Transcript { speaker, text, r#final: true });
         self.caller_has_spoken(now);
     }
 
     /// Records what was being spoken when the caller spoke or pressed a key, as it came first, and
     /// calls off the ending that was to follow it.
-    fn make_way(&mut self, now: Instant, because: &str) {
+    fn settle_before_input(&mut self, now: Instant, because: &str) {
         match &self.state {
             State::Listening { .. } | State::Replying(_) => self.settle_speech_before_words(now),
             State::Ringing
@@ -143,7 +143,7 @@ impl Call {
             | State::Ending(_)
             | State::Transferring { .. }
             | State::HangingUp(_)
-            | State::Gone
+            | State::HandedOver
             | State::Ended => {}
         }
         self.call_off_ending(now, because);
@@ -189,7 +189,7 @@ impl Call {
             | State::Lost { .. }
             | State::Transferring { .. }
             | State::HangingUp(_)
-            | State::Gone
+            | State::HandedOver
             | State::Ended => {
                 self.unexpected();
             }
@@ -232,7 +232,7 @@ impl Call {
         self.deadlines.clear(Deadline::Silence);
         // What is expected now are more keys, not words.
         self.deadlines.clear(Deadline::FalseInterrupt);
-        self.make_way(now, "the caller pressed a key");
+        self.settle_before_input(now, "the caller pressed a key");
         if matches!(self.state, State::Replying(_)) {
             // Nothing is said between keys; the reply answers all of them.
             self.owed = true;
@@ -287,7 +287,7 @@ impl Call {
             | State::Lost { .. }
             | State::Transferring { .. }
             | State::HangingUp(_)
-            | State::Gone
+            | State::HandedOver
             | State::Ended => self.unexpected(),
         }
         self.expect_words(now);
@@ -320,7 +320,7 @@ impl Call {
             | State::Lost { .. }
             | State::Transferring { .. }
             | State::HangingUp(_)
-            | State::Gone
+            | State::HandedOver
             | State::Ended => false,
         };
         if wait {

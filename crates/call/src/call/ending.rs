@@ -77,7 +77,7 @@ impl Call {
     }
 
     /// Whether the words accept the transfer or goodbye that the model has announced.
-    pub(super) fn is_let_happen(&self, words: &str) -> bool {
+    pub(super) fn is_accepted(&self, words: &str) -> bool {
         match &self.state {
             State::Ending(Ending { decision: Decision::Model(exit), .. }) => {
                 is_acknowledgement(words, exit.is_transfer())
@@ -94,13 +94,13 @@ impl Call {
             | State::Ending(_)
             | State::Transferring { .. }
             | State::HangingUp(_)
-            | State::Gone
+            | State::HandedOver
             | State::Ended => false,
         }
     }
 
     /// A rule requires the end as well: the goodbye is not called off any more.
-    pub(super) fn end_firmly(&mut self) {
+    pub(super) fn make_ending_firm(&mut self) {
         if let State::Ending(ending) = &mut self.state {
             ending.firm = true;
         }
@@ -165,11 +165,11 @@ impl Call {
             | State::Lost { .. }
             | State::HangingUp(_)
             | State::Transferring { .. }
-            | State::Gone
+            | State::HandedOver
             | State::Ended => false,
         };
         if !has_line {
-            return self.hang_up_surely(now, EndReason::SupervisorEnded, By::Supervisor);
+            return self.keep_hanging_up(now, EndReason::SupervisorEnded, By::Supervisor);
         }
         self.record_last(now);
         self.drop_reply(now, "a supervisor ended it");
@@ -303,12 +303,12 @@ impl Call {
     pub(super) fn on_stop(&mut self, now: Instant) {
         match &self.state {
             State::Ringing | State::Lost { .. } => {
-                self.hang_up_behind(now, EndReason::Shutdown);
+                self.finish_and_hang_up(now, EndReason::Shutdown);
             }
             // The transfer goes on without us. If nobody answers, the carrier asks another node.
-            State::Transferring { .. } => self.let_go(),
-            State::Ending(_) => self.end_firmly(),
-            State::HangingUp(_) | State::Gone | State::Ended => {}
+            State::Transferring { .. } => self.finish_hand_over(),
+            State::Ending(_) => self.make_ending_firm(),
+            State::HangingUp(_) | State::HandedOver | State::Ended => {}
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
                 let phrase = self.agent.phrases.shutdown_goodbye.clone();
                 self.say_goodbye(now, &phrase, EndReason::Shutdown);
@@ -345,7 +345,7 @@ impl Call {
                     | State::OnHold
                     | State::HumanSpeaks
                     | State::Lost { .. }
-                    | State::Gone
+                    | State::HandedOver
                     | State::Ended => EndReason::CallerHungUp,
                 };
                 self.finish(now, reason);
@@ -365,7 +365,7 @@ impl Call {
                     | State::Lost { .. }
                     | State::Ending(_)
                     | State::HangingUp(_)
-                    | State::Gone
+                    | State::HandedOver
                     | State::Ended => EndReason::CallerHungUp,
                 };
                 self.finish(now, reason);
@@ -400,7 +400,7 @@ impl Call {
         match &self.state {
             State::Ended | State::HangingUp(_) => Next::HangUp,
             State::Transferring { target, .. } => self.dial(target.clone()),
-            State::Lost { .. } | State::Gone => Next::Reconnect,
+            State::Lost { .. } | State::HandedOver => Next::Reconnect,
             // The carrier never reached our socket. It may try again, within the time for
             // connecting.
             State::Ringing if self.line_losses < self.policy.line_losses => {

@@ -85,7 +85,7 @@ impl Call {
         }
         match call.transcript.whereabouts.clone() {
             Whereabouts::HangingUp { reason, by, since } => {
-                call.hangs_up(now, reason, by);
+                call.enter_hanging_up(now, reason, by);
                 call.limit_transfer(now, ago(since, wall));
             }
             Whereabouts::Transferred { target, reason, since } => {
@@ -127,11 +127,13 @@ impl Call {
     /// The server stops, and another node can take the call over.
     pub(super) fn on_hand_over(&mut self, now: Instant) {
         match &self.state {
-            State::Ringing | State::Lost { .. } | State::Transferring { .. } => self.let_go(),
+            State::Ringing | State::Lost { .. } | State::Transferring { .. } => {
+                self.finish_hand_over()
+            }
             // It ends soon by itself.
-            State::Ending(_) | State::HangingUp(_) | State::Gone | State::Ended => {}
+            State::Ending(_) | State::HangingUp(_) | State::HandedOver | State::Ended => {}
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
-                self.leaving = true;
+                self.handing_over = true;
                 self.deadlines.set(Deadline::HandOver, now + self.policy.hand_over);
             }
         }
@@ -143,7 +145,7 @@ impl Call {
         let more = [Deadline::FalseInterrupt, Deadline::Key, Deadline::Digits];
         let caller_goes_on = self.caller.words != CallerWords::Settled
             || more.into_iter().any(|more| self.deadlines.is_set(more));
-        if !self.leaving || !self.playback.is_idle() || caller_goes_on {
+        if !self.handing_over || !self.playback.is_idle() || caller_goes_on {
             return;
         }
         match &self.state {
@@ -153,9 +155,11 @@ impl Call {
             State::Replying(_)
             | State::Ending(_)
             | State::HangingUp(_)
-            | State::Gone
+            | State::HandedOver
             | State::Ended => {}
-            State::Ringing | State::Lost { .. } | State::Transferring { .. } => self.let_go(),
+            State::Ringing | State::Lost { .. } | State::Transferring { .. } => {
+                self.finish_hand_over()
+            }
         }
     }
 
@@ -168,10 +172,12 @@ impl Call {
                 self.drop_reply(now, "the call moved");
                 self.emit(now, EventBody::HandedOver);
                 self.tell_line(ToCarrier::Leave(Next::Reconnect));
-                self.let_go();
+                self.finish_hand_over();
             }
-            State::Ringing | State::Lost { .. } | State::Transferring { .. } => self.let_go(),
-            State::Ending(_) | State::HangingUp(_) | State::Gone | State::Ended => {}
+            State::Ringing | State::Lost { .. } | State::Transferring { .. } => {
+                self.finish_hand_over()
+            }
+            State::Ending(_) | State::HangingUp(_) | State::HandedOver | State::Ended => {}
         }
     }
 
@@ -188,13 +194,13 @@ impl Call {
             | State::HumanSpeaks
             | State::Lost { .. }
             | State::Ending(_)
-            | State::Gone
+            | State::HandedOver
             | State::Ended => false,
         }
     }
 
-    pub(super) fn let_go(&mut self) {
-        self.state = State::Gone;
+    pub(super) fn finish_hand_over(&mut self) {
+        self.state = State::HandedOver;
         self.deadlines.clear_all();
         self.outputs.push(Output::HandedOver);
     }

@@ -32,20 +32,20 @@ impl HangingUp {
 impl Call {
     /// Asks the carrier to end the call, again and again until it has, or until the call ends
     /// otherwise. Until then the call is not over.
-    pub(super) fn hang_up_surely(&mut self, now: Instant, reason: EndReason, by: By) {
+    pub(super) fn keep_hanging_up(&mut self, now: Instant, reason: EndReason, by: By) {
         if let State::HangingUp(_) = &self.state {
             return self.ask_to_hang_up(now);
         }
         self.record_cut(now);
         self.drop_reply(now, "the call ends");
         self.emit(now, EventBody::HangingUp { reason, by });
-        self.hangs_up(now, reason, by);
+        self.enter_hanging_up(now, reason, by);
         self.ask_to_hang_up(now);
     }
 
     /// Enters the state in which the carrier is asked to end the call, for at most as long as a
     /// call can last.
-    pub(super) fn hangs_up(&mut self, now: Instant, reason: EndReason, by: By) {
+    pub(super) fn enter_hanging_up(&mut self, now: Instant, reason: EndReason, by: By) {
         self.deadlines.clear_all();
         self.limit_transfer(now, Duration::ZERO);
         // A call that was taken over asks at once.
@@ -54,7 +54,7 @@ impl Call {
     }
 
     /// Ends a call in which nobody is heard, and asks the carrier once to end it as well.
-    pub(super) fn hang_up_behind(&mut self, now: Instant, reason: EndReason) {
+    pub(super) fn finish_and_hang_up(&mut self, now: Instant, reason: EndReason) {
         self.outputs.push(Output::HangUp);
         self.finish(now, reason);
     }

@@ -74,7 +74,7 @@ impl Call {
             self.end_alarm(now);
         }
         if is_holder || speaks {
-            self.seen(now);
+            self.attended(now);
         }
     }
 
@@ -82,7 +82,7 @@ impl Call {
     pub(super) fn on_refused(&mut self, now: Instant, who: Option<&SupervisorId>) {
         let is_holder = who.is_some() && who == self.holder();
         if is_holder && self.transcript.takeover.is_some() && !self.is_over() {
-            self.seen(now);
+            self.attended(now);
         }
     }
 
@@ -163,7 +163,7 @@ impl Call {
                 | State::Ending(_)
                 | State::Transferring { .. }
                 | State::HangingUp(_)
-                | State::Gone
+                | State::HandedOver
                 | State::Ended => false,
             }
     }
@@ -174,7 +174,7 @@ impl Call {
     }
 
     /// Somebody has just attended to the caller, so the wait for an absent holder begins again.
-    fn seen(&mut self, now: Instant) {
+    fn attended(&mut self, now: Instant) {
         if self.holder_presence == HolderPresence::Unseen {
             self.wait_for_holder(now, Duration::ZERO);
         }

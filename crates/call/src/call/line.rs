@@ -84,7 +84,7 @@ impl Call {
             | State::HumanSpeaks
             | State::Ending(_)
             | State::Transferring { .. }
-            | State::Gone
+            | State::HandedOver
             | State::Ended => self.unexpected(),
         }
     }
@@ -146,7 +146,7 @@ impl Call {
             | State::Lost { .. }
             | State::Transferring { .. }
             | State::HangingUp(_)
-            | State::Gone
+            | State::HandedOver
             | State::Ended => {}
         }
     }
@@ -181,7 +181,9 @@ impl Call {
                     self.lose_line(now);
                 }
             }
-            State::Ringing | State::Lost { .. } | State::Gone | State::Ended => self.unexpected(),
+            State::Ringing | State::Lost { .. } | State::HandedOver | State::Ended => {
+                self.unexpected()
+            }
         }
     }
 

@@ -74,7 +74,7 @@ impl Call {
             | State::Ending(_)
             | State::HangingUp(_)
             | State::Transferring { .. }
-            | State::Gone
+            | State::HandedOver
             | State::Ended => {}
         }
     }
@@ -98,7 +98,7 @@ impl Call {
                 | State::Ending(_)
                 | State::HangingUp(_)
                 | State::Transferring { .. }
-                | State::Gone
+                | State::HandedOver
                 | State::Ended => None,
             },
             Answerer::Unknown => None,
@@ -222,14 +222,14 @@ impl Call {
     fn end_for_money(&mut self, now: Instant) {
         match &self.state {
             State::Ringing | State::Lost { .. } => {
-                self.hang_up_behind(now, EndReason::SpendLimit);
+                self.finish_and_hang_up(now, EndReason::SpendLimit);
             }
             // A transfer costs two lines.
             State::Transferring { .. } => {
-                self.hang_up_surely(now, EndReason::SpendLimit, By::Policy);
+                self.keep_hanging_up(now, EndReason::SpendLimit, By::Policy);
             }
-            State::Ending(_) => self.end_firmly(),
-            State::HangingUp(_) | State::Gone | State::Ended => {}
+            State::Ending(_) => self.make_ending_firm(),
+            State::HangingUp(_) | State::HandedOver | State::Ended => {}
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
                 let phrase = self.agent.phrases.cost_goodbye.clone();
                 self.say_goodbye(now, &phrase, EndReason::SpendLimit);

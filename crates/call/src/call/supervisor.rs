@@ -83,7 +83,7 @@ impl Call {
     /// Whether the state allows the action.
     fn has_room_for(&self, action: &Action) -> Result<(), Refused> {
         match &self.state {
-            State::Gone => Err(Refused::LineLost),
+            State::HandedOver => Err(Refused::LineLost),
             State::Ended => Err(Refused::Ending),
             State::HangingUp(_) if *action != Action::End => Err(Refused::Ending),
             State::Ending(ending) => match action {
@@ -139,7 +139,7 @@ impl Call {
             | State::Ending(_)
             | State::HangingUp(_)
             | State::Transferring { .. }
-            | State::Gone
+            | State::HandedOver
             | State::Ended => Ok(()),
         }
     }
@@ -252,7 +252,7 @@ impl Call {
                 | State::Ending(_)
                 | State::Transferring { .. }
                 | State::HangingUp(_)
-                | State::Gone
+                | State::HandedOver
                 | State::Ended => {}
             }
         } else {
@@ -296,7 +296,7 @@ impl Call {
         self.deadlines.clear(Deadline::HoldPhrase);
         self.deadlines.clear(Deadline::Filler);
         let words_kept_meanwhile = self.owed;
-        self.revive(held.turn, !edited && held.commands.is_empty(), text);
+        self.resume_held(held.turn, !edited && held.commands.is_empty(), text);
         if edited {
             for held in held.commands {
                 let rejected = EventBody::CommandRejected {

@@ -12,7 +12,7 @@ impl Call {
         match due {
             // An outbound call may still be ringing.
             Deadline::Connect if self.is_outbound() => {
-                self.hang_up_behind(now, EndReason::NotConnected);
+                self.finish_and_hang_up(now, EndReason::NotConnected);
             }
             Deadline::Connect => self.finish(now, EndReason::NotConnected),
             Deadline::Opening => self.on_opening_due(now),
@@ -108,7 +108,7 @@ impl Call {
             | State::Lost { .. }
             | State::Transferring { .. }
             | State::HangingUp(_)
-            | State::Gone
+            | State::HandedOver
             | State::Ended => {}
         }
     }
@@ -185,20 +185,21 @@ impl Call {
             | State::Lost { .. }
             | State::Ending(_)
             | State::Transferring { .. }
-            | State::Gone
+            | State::HandedOver
             | State::Ended => EndReason::Transferred,
         };
-        self.hang_up_behind(now, reason);
+        self.finish_and_hang_up(now, reason);
     }
 
     fn on_max_call(&mut self, now: Instant) {
         match &self.state {
             State::Ringing | State::Lost { .. } => {
-                self.hang_up_behind(now, EndReason::MaxDuration);
+                self.finish_and_hang_up(now, EndReason::MaxDuration);
             }
-            State::Ending(_) => self.end_firmly(),
+            State::Ending(_) => self.make_ending_firm(),
             // A transfer has a limit of its own.
-            State::Transferring { .. } | State::HangingUp(_) | State::Gone | State::Ended => {}
+            State::Transferring { .. } | State::HangingUp(_) | State::HandedOver | State::Ended => {
+            }
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
                 let phrase = self.agent.phrases.time_goodbye.clone();
                 self.say_goodbye(now, &phrase, EndReason::MaxDuration);

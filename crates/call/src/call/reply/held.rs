@@ -83,7 +83,7 @@ impl Call {
     }
 
     /// Makes a held reply that was approved the current one.
-    pub(in crate::call) fn revive(&mut self, turn: TurnId, verbatim: bool, text: &str) {
+    pub(in crate::call) fn resume_held(&mut self, turn: TurnId, verbatim: bool, text: &str) {
         self.state = State::Replying(Box::new(Reply::approved(turn, verbatim, text)));
     }
 }
