@@ -1,14 +1,17 @@
 //! The call: its state, and what it does with each input.
 //!
-//! This file contains the public surface, the state, and the steps that the rest is made of. Each
+//! This file contains the public surface, the states, and the steps that the rest is made of. Each
 //! kind of input has a file of its own:
 //!
-//! - `line`: the line comes up, is lost, or reports what was played; - `caller`: the caller speaks,
-//!   presses keys, interrupts; - `reply`: the model replies, with its commands, approval and
-//!   retries; - `supervisor`, `holder`: supervisors act, take over, and leave; - `timeouts`:
-//!   deadlines pass; - `ending`, `hang_up`: goodbyes, transfers, and ending a call without a line;
-//!   - `handover`: the call moves to another node; - `outbound`: what only outbound calls have, and
-//!   what calls cost; - `speech`: handing words to the carrier, and recording what was heard.
+//! - `line`: the line comes up, is lost, or reports what was played;
+//! - `caller`: the caller speaks, presses keys, interrupts;
+//! - `reply`: the model replies, with its commands, approval and retries;
+//! - `supervisor`, `holder`: supervisors act, take over, and leave;
+//! - `timeouts`: deadlines pass;
+//! - `ending`, `hang_up`: goodbyes, transfers, and ending a call without a line;
+//! - `handover`: the call moves to another node;
+//! - `outbound`: what only outbound calls have, and what calls cost;
+//! - `speech`: handing words to the carrier, and recording what was heard.
 //!
 //! # Adding an input or an action
 //!

@@ -11,13 +11,13 @@ use phony_call::{
 };
 
 /// A call, and its stored events.
-struct Told {
+struct Recorded {
     call: Call,
     start: Instant,
     events: Vec<Event>,
 }
 
-impl Told {
+impl Recorded {
     #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
     fn new(direction: Direction) -> Self {
         let mut agent = Agent::new("assistant");
@@ -28,9 +28,9 @@ impl Told {
         let identity = Identity { sid, from, to, direction, carrier: "test".into() };
         let start = Instant::now();
         let (call, outputs) = Call::new(Policy::default(), agent, identity, start, at(0));
-        let mut told = Self { call, start, events: Vec::new() };
-        told.keep(outputs);
-        told
+        let mut recorded = Self { call, start, events: Vec::new() };
+        recorded.keep(outputs);
+        recorded
     }
 
     fn keep(&mut self, outputs: Vec<Output>) {
@@ -67,72 +67,73 @@ fn at(seconds: u64) -> Timestamp {
     start + Duration::from_secs(seconds)
 }
 
-fn transferred() -> Told {
-    let mut told = Told::new(Direction::Inbound);
-    told.hears(0, FromCarrier::Connected);
-    told.does(10, Action::Transfer(PhoneNumber::parse("+15005550123").unwrap()));
-    told
+fn transferred() -> Recorded {
+    let mut recorded = Recorded::new(Direction::Inbound);
+    recorded.hears(0, FromCarrier::Connected);
+    recorded.does(10, Action::Transfer(PhoneNumber::parse("+15005550123").unwrap()));
+    recorded
 }
 
 #[test]
-fn a_transferred_call_goes_on_as_long_as_it_may_last() {
-    let told = transferred();
+fn a_transferred_call_is_taken_over_as_long_as_it_may_last() {
+    let recorded = transferred();
     let longest = Policy::default().longest_transfer().as_secs();
-    assert_eq!(told.failover(11), Failover::AtOnce);
-    assert_eq!(told.failover(10 + longest - 1), Failover::AtOnce);
-    assert_eq!(told.failover(10 + longest), Failover::OnRequest);
+    assert_eq!(recorded.failover(11), Failover::AtOnce);
+    assert_eq!(recorded.failover(10 + longest - 1), Failover::AtOnce);
+    assert_eq!(recorded.failover(10 + longest), Failover::OnRequest);
     // The time that has passed counts.
     let (policy, agent) = (Policy::default(), Agent::new("assistant"));
-    let (mut call, _) = Call::resume(policy, agent, &told.events, told.start, at(110)).unwrap();
-    let later = |seconds| told.start + Duration::from_secs(seconds);
+    let (mut call, _) =
+        Call::resume(policy, agent, &recorded.events, recorded.start, at(110)).unwrap();
+    let later = |seconds| recorded.start + Duration::from_secs(seconds);
     drop(call.handle(later(longest - 101), Input::Deadline));
     assert_eq!(call.phase(), Phase::Transferring);
     assert!(call.handle(later(longest - 100), Input::Deadline).contains(&Output::HangUp));
 }
 
 #[test]
-fn a_call_that_the_carrier_is_to_end_goes_on_however_old_it_is() {
-    let mut told = transferred();
-    told.does(20, Action::End);
+fn a_call_that_the_carrier_is_to_end_is_taken_over_however_old_it_is() {
+    let mut recorded = transferred();
+    recorded.does(20, Action::End);
     let why = NotHungUp { code: None, message: "no".into(), unknown: false };
-    told.hears(21, FromCarrier::NotHungUp(why));
-    assert_eq!(told.failover(100_000), Failover::AtOnce);
+    recorded.hears(21, FromCarrier::NotHungUp(why));
+    assert_eq!(recorded.failover(100_000), Failover::AtOnce);
     let (policy, agent) = (Policy::default(), Agent::new("assistant"));
-    let now = told.start;
-    let (mut call, _) = Call::resume(policy, agent, &told.events, now, at(100_000)).unwrap();
+    let now = recorded.start;
+    let (mut call, _) = Call::resume(policy, agent, &recorded.events, now, at(100_000)).unwrap();
     assert!(call.handle(now, Input::Deadline).contains(&Output::HangUp), "it is asked at once");
 }
 
 #[test]
-fn a_call_of_ours_goes_on_as_long_as_it_may_ring() {
-    let mut told = Told::new(Direction::Outbound);
-    told.hears(2, FromCarrier::Progress(Progress::Ringing));
+fn an_outbound_call_is_taken_over_as_long_as_it_may_ring() {
+    let mut recorded = Recorded::new(Direction::Outbound);
+    recorded.hears(2, FromCarrier::Progress(Progress::Ringing));
     let ring = Policy::default().connect.as_secs();
     assert_eq!(
-        (told.failover(3), told.failover(2 + ring)),
+        (recorded.failover(3), recorded.failover(2 + ring)),
         (Failover::AtOnce, Failover::OnRequest)
     );
     assert_eq!(
-        Told::new(Direction::Inbound).failover(1),
+        Recorded::new(Direction::Inbound).failover(1),
         Failover::OnRequest,
         "its caller asks again"
     );
 }
 
 #[test]
-fn a_call_that_is_not_here_is_told_as_its_events_have_it() {
-    let mut told = Told::new(Direction::Inbound);
-    assert_eq!(told.phase(Owner::OtherNode), Phase::Ringing);
-    told.hears(0, FromCarrier::Connected);
-    assert_eq!(told.phase(Owner::OtherNode), Phase::Greeting);
-    assert_eq!(told.phase(Owner::Nobody), Phase::Lost);
-    told.does(5, Action::TakeOver);
-    assert_eq!(told.phase(Owner::OtherNode), Phase::HumanSpeaks);
-    told = transferred();
-    assert_eq!(told.phase(Owner::OtherNode), Phase::Transferring);
-    assert_eq!(told.phase(Owner::Nobody), Phase::Transferring);
-    told.does(20, Action::End);
-    assert_eq!(told.phase(Owner::OtherNode), Phase::Ending);
-    told.hears(21, FromCarrier::HungUp);
-    assert_eq!(told.phase(Owner::OtherNode), Phase::Ended);
+fn a_call_of_another_node_is_shown_as_its_events_tell_it() {
+    let mut recorded = Recorded::new(Direction::Inbound);
+    assert_eq!(recorded.phase(Owner::OtherNode), Phase::Ringing);
+    recorded.hears(0, FromCarrier::Connected);
+    assert_eq!(recorded.phase(Owner::OtherNode), Phase::Greeting);
+    assert_eq!(recorded.phase(Owner::Nobody), Phase::Lost);
+    recorded.does(5, Action::TakeOver);
+    assert_eq!(recorded.phase(Owner::OtherNode), Phase::HumanSpeaks);
+    recorded = transferred();
+    assert_eq!(recorded.phase(Owner::OtherNode), Phase::Transferring);
+    assert_eq!(recorded.phase(Owner::Nobody), Phase::Transferring);
+    recorded.does(20, Action::End);
+    assert_eq!(recorded.phase(Owner::OtherNode), Phase::Ending);
+    recorded.hears(21, FromCarrier::HungUp);
+    assert_eq!(recorded.phase(Owner::OtherNode), Phase::Ended);
 }

@@ -48,29 +48,30 @@ fn every_golden_call_goes_as_written() {
 
 /// Performs the inputs of a script, and returns the script with the outputs that came.
 fn perform(script: &str) -> String {
-    let mut stage = Stage::default();
+    let mut run = Run::default();
     for line in script.lines() {
         let trimmed = line.trim();
         let mut words = trimmed.splitn(2, char::is_whitespace);
         let first = words.next().unwrap_or_default();
         let rest = words.next().unwrap_or_default().trim();
         if trimmed.is_empty() || first.starts_with('#') {
-            stage.text.push_str(line);
-            stage.text.push('\n');
+            run.text.push_str(line);
+            run.text.push('\n');
         } else if first == "agent" || first == "policy" {
-            stage.set(first, rest);
-            stage.text.push_str(line);
-            stage.text.push('\n');
+            run.set(first, rest);
+            run.text.push_str(line);
+            run.text.push('\n');
         } else if rest.starts_with('<') {
             let at = (first.parse::<f64>().expect("a line begins with the time") * 1000.0).round();
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]
-            stage.input(at as u64, rest.trim_start_matches('<').trim(), line);
+            run.input(at as u64, rest.trim_start_matches('<').trim(), line);
         }
     }
-    stage.text
+    run.text
 }
 
-struct Stage {
+/// A call that follows a script, and the script as it is written out again.
+struct Run {
     policy: Policy,
     agent: Agent,
     direction: Direction,
@@ -81,7 +82,7 @@ struct Stage {
     context: Vec<Item>,
 }
 
-impl Default for Stage {
+impl Default for Run {
     #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
     fn default() -> Self {
         let mut agent = Agent::new("assistant");
@@ -99,7 +100,7 @@ impl Default for Stage {
     }
 }
 
-impl Stage {
+impl Run {
     fn set(&mut self, what: &str, rest: &str) {
         let (key, value) = rest.split_once(' ').unwrap_or((rest, ""));
         let value = value.trim();

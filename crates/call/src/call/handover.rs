@@ -128,7 +128,7 @@ impl Call {
     pub(super) fn on_hand_over(&mut self, now: Instant) {
         match &self.state {
             State::Ringing | State::Lost { .. } | State::Transferring { .. } => {
-                self.finish_hand_over()
+                self.finish_hand_over();
             }
             // It ends soon by itself.
             State::Ending(_) | State::HangingUp(_) | State::HandedOver | State::Ended => {}
@@ -158,7 +158,7 @@ impl Call {
             | State::HandedOver
             | State::Ended => {}
             State::Ringing | State::Lost { .. } | State::Transferring { .. } => {
-                self.finish_hand_over()
+                self.finish_hand_over();
             }
         }
     }
@@ -175,7 +175,7 @@ impl Call {
                 self.finish_hand_over();
             }
             State::Ringing | State::Lost { .. } | State::Transferring { .. } => {
-                self.finish_hand_over()
+                self.finish_hand_over();
             }
             State::Ending(_) | State::HangingUp(_) | State::HandedOver | State::Ended => {}
         }

@@ -182,7 +182,7 @@ impl Call {
                 }
             }
             State::Ringing | State::Lost { .. } | State::HandedOver | State::Ended => {
-                self.unexpected()
+                self.unexpected();
             }
         }
     }
