@@ -152,7 +152,7 @@ pub struct Call {
     /// The latest turn that was asked for.
     turn: TurnId,
     /// The model must speak next: the caller, or a result, waits for an answer.
-    owed: bool,
+    reply_due: bool,
     /// The model is refused for good, and is not asked again.
     model_refused: bool,
     caller: CallerInput,
@@ -379,7 +379,7 @@ impl Call {
             transcript,
             playback,
             turn: TurnId::default(),
-            owed: false,
+            reply_due: false,
             model_refused: false,
             caller: CallerInput::default(),
             untold: Untold::default(),
@@ -455,7 +455,7 @@ impl Call {
             self.hold_for_approval(now);
         } else if !self.transcript.questions.is_empty() {
             self.hold_for_answer(now);
-        } else if self.owed {
+        } else if self.reply_due {
             self.respond(now, &[]);
         } else {
             self.listen(now, false);

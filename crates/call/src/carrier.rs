@@ -31,7 +31,8 @@ pub enum FromCarrier {
     },
     /// A stretch of speech, or keys, has been played to its end.
     Played {
-        /// The words as the carrier spoke them; its spelling may differ from ours.
+        /// The words as the carrier spoke them; its spelling may differ from the text that was
+        /// sent.
         text: String,
     },
     /// The agent became audible, or ceased to be.
@@ -142,7 +143,7 @@ pub enum Next {
 pub enum LegEnd {
     /// The caller hung up, or the call ended otherwise.
     Completed,
-    /// We left the line with [`ToCarrier::Leave`], and said this.
+    /// The line was left by [`ToCarrier::Leave`], with this reason.
     Left(Parting),
     /// The socket failed.
     Failed,
@@ -158,15 +159,15 @@ pub enum LegEnd {
     },
 }
 
-/// What we said when we left the line, as the carrier returns it.
+/// Why the line was left, as the carrier returns it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Parting {
-    /// Nothing that could be read.
+    /// The reason could not be read.
     Unsaid,
-    /// That the call is to be hung up.
+    /// To hang up.
     HangUp,
-    /// That the caller is to be connected to somebody else.
+    /// To transfer the caller.
     Transfer(PhoneNumber),
-    /// That the call reconnects.
+    /// To reconnect.
     Return,
 }

@@ -87,8 +87,8 @@ pub enum EventBody {
         /// The words.
         text: String,
     },
-    /// The carrier is asked to end the call, to which we have no line. `session_end` follows when
-    /// it has.
+    /// The carrier is asked to end the call, which has no line to this node. `session_end` follows
+    /// when it has.
     HangingUp {
         /// Why the call ends.
         reason: EndReason,

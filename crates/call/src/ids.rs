@@ -188,7 +188,7 @@ impl ItemId {
         Self { kind, part, of }
     }
 
-    /// Reads an id as [`Self::to_string`] writes it.
+    /// Reads an id as `Display` writes it.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let first = text.chars().next()?;

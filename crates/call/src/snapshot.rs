@@ -177,13 +177,15 @@ impl Snapshot {
             match &entry.body {
                 EntryBody::Caller(text) => Some(said_by(TurnSpeaker::Caller, text)),
                 EntryBody::Keys(keys) => Some(said_by(TurnSpeaker::Keypad, keys)),
-                EntryBody::Ours { text, interrupted, source, turn, generated, .. } => Some(Turn {
-                    said: generated.as_deref().map(str::to_owned),
-                    interrupted: *interrupted,
-                    source: Some(*source),
-                    turn: *turn,
-                    ..said_by(TurnSpeaker::Assistant, text)
-                }),
+                EntryBody::Utterance { text, interrupted, source, turn, generated, .. } => {
+                    Some(Turn {
+                        said: generated.as_deref().map(str::to_owned),
+                        interrupted: *interrupted,
+                        source: Some(*source),
+                        turn: *turn,
+                        ..said_by(TurnSpeaker::Assistant, text)
+                    })
+                }
                 EntryBody::Note(_) | EntryBody::ToolCall(_) | EntryBody::ToolResult { .. } => None,
             }
         });
@@ -247,7 +249,7 @@ fn phase_of(transcript: &Transcript, owner: Owner) -> Phase {
             None => Phase::Greeting,
             Some(EntryBody::Caller(_) | EntryBody::Keys(_)) => Phase::Thinking,
             Some(
-                EntryBody::Ours { .. }
+                EntryBody::Utterance { .. }
                 | EntryBody::Note(_)
                 | EntryBody::ToolCall(_)
                 | EntryBody::ToolResult { .. },

@@ -43,7 +43,7 @@ pub(crate) struct Transcript {
     /// The line was up at least once.
     pub(crate) connected: bool,
     pub(crate) whereabouts: Whereabouts,
-    /// How often the line was lost and came back; not if we had left it ourselves.
+    /// How often the line was lost and came back; not if it had been left on purpose.
     pub(crate) losses: u32,
     /// How far the current utterance has been heard.
     pub(crate) heard: Option<Heard>,
@@ -81,7 +81,7 @@ pub(crate) enum Whereabouts {
     /// On its line, or waiting for it: to come up, or to come back after it was lost.
     #[default]
     Here,
-    /// We left the line so that another node goes on with the call.
+    /// The line was left so that another node goes on with the call.
     HandedOver,
     /// With somebody to whom it was transferred.
     Transferred {
@@ -171,7 +171,7 @@ pub(crate) struct Entry {
 pub(crate) enum EntryBody {
     Caller(Arc<str>),
     Keys(String),
-    Ours {
+    Utterance {
         text: Arc<str>,
         interrupted: bool,
         source: Source,
@@ -190,11 +190,13 @@ pub(crate) enum EntryBody {
 impl Transcript {
     /// Whether the caller waits for an answer, by the last entries. A held reply answers what was
     /// said before it.
-    pub(crate) fn owes(&self) -> bool {
+    pub(crate) fn is_reply_due(&self) -> bool {
         let answered = self.held.as_ref().map_or(0, |held| held.seq);
         let since = self.entries.iter().rev().take_while(|entry| entry.seq > answered);
         let telling = { since }.find(|entry| match &entry.body {
-            EntryBody::Ours { source, .. } => *source != Source::Filler && *source != Source::Hold,
+            EntryBody::Utterance { source, .. } => {
+                *source != Source::Filler && *source != Source::Hold
+            }
             EntryBody::Caller(_)
             | EntryBody::Keys(_)
             | EntryBody::ToolCall(_)
@@ -202,7 +204,7 @@ impl Transcript {
             EntryBody::Note(_) => false,
         });
         let unanswered = match telling.map(|entry| &entry.body) {
-            Some(EntryBody::Ours { interrupted, source, .. }) => {
+            Some(EntryBody::Utterance { interrupted, source, .. }) => {
                 *interrupted && *source == Source::Model
             }
             Some(_) => true,
@@ -214,8 +216,8 @@ impl Transcript {
     /// The last words of a supervisor.
     pub(crate) fn supervisors_words(&self) -> Option<&str> {
         self.entries.iter().rev().find_map(|entry| match &entry.body {
-            EntryBody::Ours { source: Source::Supervisor, text, .. } => Some(text.as_ref()),
-            EntryBody::Ours { .. }
+            EntryBody::Utterance { source: Source::Supervisor, text, .. } => Some(text.as_ref()),
+            EntryBody::Utterance { .. }
             | EntryBody::Caller(_)
             | EntryBody::Keys(_)
             | EntryBody::Note(_)

@@ -164,7 +164,7 @@ impl Call {
     /// Answers what the caller has said or pressed, which is recorded by now.
     pub(super) fn caller_has_spoken(&mut self, now: Instant) {
         self.unprompted = Unprompted::default();
-        self.owed = true;
+        self.reply_due = true;
         match &self.state {
             State::Listening { .. } if self.deadlines.is_set(Deadline::Opening) => self.open(now),
             State::Listening { .. } | State::Replying(_) => {
@@ -235,7 +235,7 @@ impl Call {
         self.settle_before_input(now, "the caller pressed a key");
         if matches!(self.state, State::Replying(_)) {
             // Nothing is said between keys; the reply answers all of them.
-            self.owed = true;
+            self.reply_due = true;
             self.drop_reply(now, "the caller pressed a key");
         }
         self.emit(now, EventBody::Dtmf { digit });
@@ -265,7 +265,7 @@ impl Call {
         self.untold.unsaid = unsaid.collect();
         // The model must know that its keys have not been pressed.
         let mut dropped = cut.iter().flat_map(|spoken| &spoken.dropped);
-        self.owed |= dropped.any(|keys| keys.by == By::Ai);
+        self.reply_due |= dropped.any(|keys| keys.by == By::Ai);
         self.record(now, cut);
         match &self.state {
             State::Replying(reply) if reply.has_spoken() || reply.is_done() => {
@@ -298,7 +298,7 @@ impl Call {
     fn cut_reply(&mut self, now: Instant) {
         let Some(reply) = self.reply() else { return };
         let (exit, again) = (reply.take_exit(), reply.waits_again());
-        self.owed |= again;
+        self.reply_due |= again;
         self.drop_reply(now, "the caller spoke");
         match exit {
             Some(exit) => self.suspend_ending(exit),
@@ -311,7 +311,7 @@ impl Call {
     fn expect_words(&mut self, now: Instant) {
         let keys = self.deadlines.is_set(Deadline::Digits);
         let wait = match &self.state {
-            State::Listening { .. } => !keys && (self.owed || !self.untold.unsaid.is_empty()),
+            State::Listening { .. } => !keys && (self.reply_due || !self.untold.unsaid.is_empty()),
             State::OnHold => !self.untold.unsaid.is_empty(),
             State::Ending(_) => true,
             State::Ringing

@@ -305,7 +305,8 @@ impl Call {
             State::Ringing | State::Lost { .. } => {
                 self.finish_and_hang_up(now, EndReason::Shutdown);
             }
-            // The transfer goes on without us. If nobody answers, the carrier asks another node.
+            // The transfer goes on without this node. If nobody answers, the carrier asks another
+            // node.
             State::Transferring { .. } => self.finish_hand_over(),
             State::Ending(_) => self.make_ending_firm(),
             State::HangingUp(_) | State::HandedOver | State::Ended => {}
@@ -376,8 +377,8 @@ impl Call {
         (next, std::mem::take(&mut self.outputs))
     }
 
-    /// What we said when we left the line counts if the call does not remember leaving it, because
-    /// its node has died since.
+    /// The reason for leaving the line, as the carrier returns it, counts if the call does not
+    /// remember leaving it, because its node has died since.
     fn after_parting(&mut self, now: Instant, parting: Parting) -> Next {
         if matches!(self.state, State::Lost { .. }) {
             match parting {
@@ -401,7 +402,7 @@ impl Call {
             State::Ended | State::HangingUp(_) => Next::HangUp,
             State::Transferring { target, .. } => self.dial(target.clone()),
             State::Lost { .. } | State::HandedOver => Next::Reconnect,
-            // The carrier never reached our socket. It may try again, within the time for
+            // The carrier never reached the socket. It may try again, within the time for
             // connecting.
             State::Ringing if self.line_losses < self.policy.line_losses => {
                 self.line_losses += 1;
@@ -411,7 +412,7 @@ impl Call {
                 self.finish(now, EndReason::NotConnected);
                 self.apologise()
             }
-            // The carrier learns of it before our socket does.
+            // The carrier learns of it before the socket does.
             State::Listening { .. }
             | State::Replying(_)
             | State::OnHold
@@ -453,7 +454,7 @@ impl Call {
             tool: None,
         };
         self.emit(now, rejected);
-        self.owed = true;
+        self.reply_due = true;
         self.deadlines.clear(Deadline::Transfer);
         self.deadlines.set(Deadline::Reconnect, now + self.policy.reconnect);
         self.state = State::Lost { since: now, returning: true };

@@ -96,7 +96,8 @@ impl Call {
                 if call.transcript.connected =>
             {
                 // Without a greeting the model begins, and it has not been heard yet.
-                call.owed |= call.agent.greeting.is_none() && call.transcript.entries.is_empty();
+                call.reply_due |=
+                    call.agent.greeting.is_none() && call.transcript.entries.is_empty();
                 call.deadlines.set(Deadline::Reconnect, now + call.policy.reconnect);
                 let handed_over = matches!(whereabouts, Whereabouts::HandedOver);
                 let returning = handed_over || call.transcript.returned;
@@ -118,7 +119,7 @@ impl Call {
             };
             call.emit(now, cut);
         }
-        call.owed |= call.transcript.owes();
+        call.reply_due |= call.transcript.is_reply_due();
         call.resume_holder(now);
         let outputs = call.take_outputs();
         Some((call, outputs))

@@ -1,5 +1,5 @@
-//! Ending a call to which we have no line: it rings, its line is lost, or it is transferred. The
-//! carrier is asked to end it, over its API, and may fail to.
+//! Ending a call that has no line: it rings, its line is lost, or it is transferred. The carrier is
+//! asked to end it, over its API, and may fail to.
 
 use std::time::{Duration, Instant};
 

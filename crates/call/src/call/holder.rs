@@ -134,7 +134,7 @@ impl Call {
     pub(super) fn on_abandoned(&mut self, now: Instant) {
         if self.caller_depends_on_holder() {
             // Nobody has spoken for a while, so the model speaks even if nothing was asked.
-            self.owed |= self.transcript.connected;
+            self.reply_due |= self.transcript.connected;
             self.release(now, By::Policy);
         }
     }
@@ -144,7 +144,7 @@ impl Call {
         self.emit(now, EventBody::Release { by });
         self.clear_holder_deadlines();
         self.holder_presence = HolderPresence::Unseen;
-        self.owed |= self.transcript.owes();
+        self.reply_due |= self.transcript.is_reply_due();
         if matches!(self.state, State::HumanSpeaks) {
             self.settle(now);
         }

@@ -107,7 +107,7 @@ impl Call {
     pub(super) fn open(&mut self, now: Instant) {
         self.deadlines.clear(Deadline::Opening);
         if matches!(self.state, State::Listening { .. }) {
-            self.owed = false;
+            self.reply_due = false;
             self.greet(now);
         }
     }
@@ -155,7 +155,7 @@ impl Call {
     pub(super) fn waits_for_model(&self) -> bool {
         let caller =
             [Deadline::Opening, Deadline::FalseInterrupt, Deadline::Digits, Deadline::Words];
-        self.owed && !caller.into_iter().any(|waits| self.deadlines.is_set(waits))
+        self.reply_due && !caller.into_iter().any(|waits| self.deadlines.is_set(waits))
     }
 
     fn on_agent_speaking(&mut self, now: Instant, on: bool) {
@@ -195,7 +195,7 @@ impl Call {
         }
         self.record_cut(now);
         if self.is_replying_unfinished() {
-            self.owed = true;
+            self.reply_due = true;
         }
         self.drop_reply(now, "the line was lost");
         self.caller.audible = false;
@@ -203,7 +203,7 @@ impl Call {
         self.asked_at = None;
         self.untold.unsaid.clear();
         self.untold.withdrawn = false;
-        self.owed |= self.transcript.owes();
+        self.reply_due |= self.transcript.is_reply_due();
         for waits in [
             Deadline::Opening,
             Deadline::Silence,

@@ -22,7 +22,7 @@ use crate::speakable::without_invisible;
 impl Call {
     /// Asks the model for a reply; `hints` are notes for this reply only.
     pub(super) fn respond(&mut self, now: Instant, hints: &[&str]) {
-        self.owed = false;
+        self.reply_due = false;
         self.deadlines.clear(Deadline::Silence);
         self.deadlines.clear(Deadline::FalseInterrupt);
         if self.model_refused {
@@ -264,7 +264,7 @@ impl Call {
     /// The reply has been heard to its end.
     pub(super) fn reply_heard(&mut self, now: Instant) {
         let Some(reply) = self.reply() else { return };
-        self.owed |= reply.again;
+        self.reply_due |= reply.again;
         self.last_written = self.reply().map(|reply| reply.written());
         self.settle(now);
     }

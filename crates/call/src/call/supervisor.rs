@@ -46,7 +46,7 @@ impl Call {
                 let text = reason.unwrap_or_default();
                 self.emit(now, EventBody::ResponseRejected { text, by: By::Supervisor });
                 self.deadlines.clear(Deadline::Approval);
-                self.owed = true;
+                self.reply_due = true;
                 self.unprompted.turns = 0;
                 if matches!(self.state, State::OnHold) {
                     self.leave_hold(now);
@@ -151,7 +151,7 @@ impl Call {
         }
         self.cut_speech(now);
         self.drop_reply(now, "a supervisor spoke instead");
-        self.owed = false;
+        self.reply_due = false;
         self.emit(now, EventBody::AssistantOverride { text: text.to_owned(), by: By::Supervisor });
         self.speak(now, Source::Supervisor, text);
         if matches!(self.state, State::Listening { .. }) {
@@ -168,7 +168,7 @@ impl Call {
         // What was sent is still spoken; nothing is added to it.
         self.close_utterance();
         if self.is_replying_unfinished() {
-            self.owed = true;
+            self.reply_due = true;
         }
         self.drop_reply(now, "a human took over");
         // A withdrawn transfer is for the human to explain.
@@ -227,7 +227,7 @@ impl Call {
         let text = answer.unwrap_or_default();
         let by = if answered { By::Supervisor } else { By::Policy };
         self.emit(now, EventBody::QueryResponse { text, answered, by });
-        self.owed = true;
+        self.reply_due = true;
         self.unprompted.turns = 0;
         if self.transcript.questions.is_empty() {
             self.deadlines.clear(Deadline::Question);
@@ -295,7 +295,7 @@ impl Call {
         self.deadlines.clear(Deadline::Approval);
         self.deadlines.clear(Deadline::HoldPhrase);
         self.deadlines.clear(Deadline::Filler);
-        let words_kept_meanwhile = self.owed;
+        let words_kept_meanwhile = self.reply_due;
         self.resume_held(held.turn, !edited && held.commands.is_empty(), text);
         if edited {
             for held in held.commands {
@@ -312,6 +312,6 @@ impl Call {
         } else {
             self.send_kept(now, &words_of(text), held.commands);
         }
-        self.owed |= words_kept_meanwhile;
+        self.reply_due |= words_kept_meanwhile;
     }
 }

@@ -115,7 +115,8 @@ impl Call {
 
     /// Resumes what a noise cut off: the model continues its reply, anything else is repeated.
     fn go_on_speaking(&mut self, now: Instant) {
-        if self.owed || self.untold.unsaid.iter().any(|unsaid| unsaid.source == Source::Model) {
+        if self.reply_due || self.untold.unsaid.iter().any(|unsaid| unsaid.source == Source::Model)
+        {
             self.untold.unsaid.clear();
             let hint = "The caller interrupted you but said nothing that could be understood. Go \
                         on from where you were cut off.";

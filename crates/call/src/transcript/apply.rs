@@ -65,7 +65,7 @@ impl Transcript {
             EventBody::AssistantHeard { text, source, turn } => {
                 self.heard_so_far(Heard { text: text.clone(), source: *source, turn: *turn });
             }
-            EventBody::AssistantResponse { .. } => self.we_spoke(event),
+            EventBody::AssistantResponse { .. } => self.utterance_heard(event),
             EventBody::AssistantOverride { text, .. } => self.supervisor_speaks(event, text),
             EventBody::CommandExecuted { command, value, by, tool } => {
                 self.command_executed(event, *command, value, *by, tool.as_ref());
@@ -189,7 +189,7 @@ impl Transcript {
         self.heard = (!is_whole).then_some(heard);
     }
 
-    fn we_spoke(&mut self, event: &Event) {
+    fn utterance_heard(&mut self, event: &Event) {
         let EventBody::AssistantResponse { text, interrupted, source, turn, generated, verbatim } =
             &event.body
         else {
@@ -206,7 +206,7 @@ impl Transcript {
             self.replies += 1;
             self.returned = false;
         }
-        let body = EntryBody::Ours {
+        let body = EntryBody::Utterance {
             text: text.as_str().into(),
             interrupted: *interrupted,
             source: *source,
@@ -226,7 +226,7 @@ impl Transcript {
 
     fn supervisor_speaks(&mut self, event: &Event, text: &str) {
         self.unanswered = 0;
-        let body = EntryBody::Ours {
+        let body = EntryBody::Utterance {
             text: text.into(),
             interrupted: false,
             source: Source::Supervisor,
@@ -286,7 +286,7 @@ impl Transcript {
                 | EntryBody::ToolResult { .. }
                 | EntryBody::Caller(_)
                 | EntryBody::Keys(_)
-                | EntryBody::Ours { .. }
+                | EntryBody::Utterance { .. }
                 | EntryBody::ToolCall(_),
                 _,
             ) => false,
@@ -394,5 +394,5 @@ fn note(text: &str) -> EntryBody {
 }
 
 fn is_supervisors(body: &EntryBody) -> bool {
-    matches!(body, EntryBody::Ours { source: Source::Supervisor, .. })
+    matches!(body, EntryBody::Utterance { source: Source::Supervisor, .. })
 }

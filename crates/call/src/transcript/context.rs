@@ -25,13 +25,13 @@ impl Transcript {
                         format!("The caller pressed the keys {}.", spaced(keys)).into(),
                     ),
                 }),
-                EntryBody::Ours { source: Source::Filler, .. } => {}
-                EntryBody::Ours { text, .. } if text.is_empty() => {}
-                EntryBody::Ours { text, interrupted: true, .. } => items.push(Item {
+                EntryBody::Utterance { source: Source::Filler, .. } => {}
+                EntryBody::Utterance { text, .. } if text.is_empty() => {}
+                EntryBody::Utterance { text, interrupted: true, .. } => items.push(Item {
                     id: id(ItemKind::Entry),
                     body: ItemBody::Assistant { text: broken_off(text), verbatim: None },
                 }),
-                EntryBody::Ours { text, turn, generated, verbatim, .. } => items.push(Item {
+                EntryBody::Utterance { text, turn, generated, verbatim, .. } => items.push(Item {
                     id: id(ItemKind::Entry),
                     body: ItemBody::Assistant {
                         text: generated.as_ref().unwrap_or(text).clone(),
