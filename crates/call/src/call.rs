@@ -3,7 +3,7 @@
 //! This file contains the public surface, the states, and the steps that the rest is made of. Each
 //! kind of input has a file of its own:
 //!
-//! - `line`: the line comes up, is lost, or reports what was played;
+//! - `line`, `report`: the line comes up, is lost, or reports what was played;
 //! - `caller`: the caller speaks, presses keys, interrupts;
 //! - `reply`: the model replies, with its commands, approval and retries;
 //! - `supervisor`, `holder`: supervisors act, take over, and leave;
@@ -28,6 +28,7 @@ mod holder;
 mod line;
 mod outbound;
 mod reply;
+mod report;
 mod speech;
 mod supervisor;
 mod timeouts;

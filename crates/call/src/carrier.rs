@@ -159,6 +159,19 @@ pub enum LegEnd {
     },
 }
 
+/// Which line, or which transfer, a report of the carrier is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reported {
+    /// The current or latest one, or one that never reached the server. It was not reported before.
+    Current,
+    /// The same, which was reported before.
+    Again,
+    /// One that a later one has replaced.
+    Former,
+    /// The report does not say.
+    Unsaid,
+}
+
 /// Why the line was left, as the carrier returns it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Parting {

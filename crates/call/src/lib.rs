@@ -70,7 +70,7 @@
 //! | when the AI is silent because a human speaks, and for how long the human may be absent | `call/supervisor.rs`, `call/holder.rs` |
 //! | what happens when nobody speaks, answers or reports | `call/timeouts.rs`, `deadline.rs`, `policy.rs` |
 //! | how a call ends or is transferred | `call/ending.rs`, `call/hang_up.rs` |
-//! | what happens when the line is lost | `call/line.rs` |
+//! | what happens when the line is lost, and which reports of it count | `call/line.rs`, `call/report.rs` |
 //! | when a call moves to another node, and what it is rebuilt from | `call/handover.rs`, `transcript/apply.rs` |
 //! | answering machines, disclosure, spending limits | `call/outbound.rs` |
 //! | how much of the speech was heard | `playback.rs` |
@@ -100,7 +100,7 @@ mod transcript;
 
 pub use action::{Action, Refused};
 pub use call::{Budget, Call, Counters, Failover, Identity, Input, Output, Presence};
-pub use carrier::{EndStatus, FromCarrier, LegEnd, Next, NotHungUp, Parting, ToCarrier};
+pub use carrier::{EndStatus, FromCarrier, LegEnd, Next, NotHungUp, Parting, Reported, ToCarrier};
 pub use command::{Command, Malformed, Piece, Scanner};
 pub use deadline::Deadline;
 pub use dialing::{

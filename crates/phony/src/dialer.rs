@@ -7,9 +7,10 @@
 
 mod attempt;
 mod cut_off;
+mod error;
 mod keys;
-mod lanes;
 mod line;
+mod number_locks;
 mod order;
 mod shared;
 
@@ -18,28 +19,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use phony_call::{CallSid, NotDialled, NotHungUp, PhoneNumber};
-use serde_json::json;
+use phony_call::{CallSid, NotHungUp, PhoneNumber};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+pub use self::error::PlaceError;
 pub use self::order::Order;
 
 use self::attempt::Attempt;
 pub(crate) use self::cut_off::tell_of_cut_off;
 use self::keys::{Keys, Known};
-use self::lanes::Lanes;
+use self::number_locks::NumberLocks;
 pub(crate) use self::shared::Started;
-use crate::carriers::twilio::rest::{NoClient, PATIENCE, RestClient, RestFailure};
+use crate::carriers::twilio::rest::{CarrierError, NoClient, PATIENCE, RestClient};
 use crate::cluster::dialling::Carried;
-use crate::error::{ApiError, ErrorCode};
+use crate::limits;
 use crate::numbers;
-use crate::registry::Letter;
-use crate::safety::Forbidden;
+use crate::registry::CallMessage;
 use crate::safety::ledger::digest;
-use crate::safety::pace::TooMany;
-use crate::server::REQUEST_LIMIT;
 use crate::switchboard::Switchboard;
 
 /// How long a webhook waits for the call it is about.
@@ -57,14 +55,12 @@ const ANSWER: Duration = Duration::from_secs(29);
 // order the call again.
 const _: () = assert!(
     TURN.as_millis() + PATIENCE.as_millis() + LOOKING.as_millis() <= ANSWER.as_millis()
-        && ANSWER.as_millis() < REQUEST_LIMIT.as_millis(),
+        && ANSWER.as_millis() < limits::REQUEST.as_millis(),
     "an order that has waited and was put to the carrier is answered within a request's time"
 );
 /// The state of a call that was deleted, by a supervisor or for its age.
 const DELETED: &str = "deleted";
 
-/// How long the carrier may take to end a call: a supervisor waits for it.
-pub(crate) const HANG_UP_LIMIT: Duration = Duration::from_secs(5);
 /// How often, and how long apart, it is asked to end a call that is over here.
 const HANG_UP_TRIES: u32 = 20;
 const BETWEEN_HANG_UPS: Duration = Duration::from_secs(3);
@@ -74,7 +70,7 @@ const BETWEEN_HANG_UPS: Duration = Duration::from_secs(3);
 pub struct Dials {
     rest: Result<RestClient, NoClient>,
     keys: Keys,
-    lanes: Lanes,
+    number_locks: NumberLocks,
     /// How many calls to a number the carrier has been asked for and has not named yet.
     pending: Mutex<HashMap<String, u32>>,
     /// Changes whenever one of them is named, or is known not to be.
@@ -104,8 +100,8 @@ impl Dials {
     pub fn new(config: &crate::config::Config) -> Self {
         let rest = RestClient::new(&config.twilio);
         let (settled, _) = watch::channel(0);
-        let (keys, lanes) = (Keys::default(), Lanes::default());
-        Self { rest, keys, lanes, pending: Mutex::default(), settled }
+        let (keys, number_locks) = (Keys::default(), NumberLocks::default());
+        Self { rest, keys, number_locks, pending: Mutex::default(), settled }
     }
 
     /// With what the ledger of the data folder knows of earlier calls.
@@ -143,12 +139,12 @@ impl Dials {
             message: error.to_string(),
             unknown: false,
         })?;
-        let failed = match timeout(HANG_UP_LIMIT, rest.end_call(call)).await {
+        let failed = match timeout(limits::HANG_UP, rest.end_call(call)).await {
             Ok(Ok(_)) => return Ok(()),
             Ok(Err(failure)) => NotHungUp {
                 code: failure.code(),
                 message: failure.to_string(),
-                unknown: matches!(failure, RestFailure::Unknown(_)),
+                unknown: matches!(failure, CarrierError::Unknown(_)),
             },
             Err(_) => {
                 let message = "Twilio has not answered in time".to_owned();
@@ -227,7 +223,7 @@ pub async fn place(
     order: Order,
     orderer: Orderer,
     key: Option<&str>,
-) -> Result<Dialled, ApiError> {
+) -> Result<Dialled, PlaceError> {
     let key = key.map(str::to_owned);
     let client = Client::default();
     // Dropped with this future when the client goes away.
@@ -244,22 +240,22 @@ pub async fn place(
         }
     };
     let work = switchboard.calls.spawn(work);
-    let work = async { work.await.unwrap_or_else(|_| Err(internal("was not carried out"))) };
+    let work = async { work.await.unwrap_or_else(|_| Err(PlaceError::Panicked)) };
     answered(work, &is_asked).await
 }
 
 /// What came of an order, or that it is not known yet: it is carried out all the same.
 async fn answered(
-    work: impl Future<Output = Result<Dialled, ApiError>>,
+    work: impl Future<Output = Result<Dialled, PlaceError>>,
     is_asked: &AtomicBool,
-) -> Result<Dialled, ApiError> {
+) -> Result<Dialled, PlaceError> {
     match timeout(ANSWER, work).await {
         Ok(done) => done,
         Err(_) if is_asked.load(Ordering::SeqCst) => {
             let why = format!("there was no answer within {} s", ANSWER.as_secs());
-            Err(RestFailure::Unknown(why).into())
+            Err(CarrierError::Unknown(why).into())
         }
-        Err(_) => Err(busy_key()),
+        Err(_) => Err(PlaceError::InProgress),
     }
 }
 
@@ -279,16 +275,16 @@ async fn carry_out(
     orderer: Orderer,
     key: &str,
     client: Client,
-) -> Result<Dialled, ApiError> {
+) -> Result<Dialled, PlaceError> {
     let (name, body) = (digest(key.as_bytes()), order.digest());
     let attempt =
         Attempt::new(switchboard, order, orderer, Some((name.clone(), body.clone())), client);
     let held = tokio::select! {
         biased;
         held = timeout(FIRST_ORDER, switchboard.dials.keys.hold(&name)) => {
-            held.map_err(|_| busy_key())
+            held.map_err(|_| PlaceError::InProgress)
         }
-        () = switchboard.life.drain.cancelled() => Err(stopping()),
+        () = switchboard.shutdown.drain.cancelled() => Err(PlaceError::Stopping),
     };
     let mut held = match held {
         Ok(held) => held,
@@ -298,7 +294,7 @@ async fn carry_out(
         Known::New => None,
         Known::Done(dialled) => return switchboard.replay(dialled).await,
         Known::Uncertain(since) => Some(since),
-        Known::Other => return Err(attempt.refused(another_order()).await),
+        Known::Other => return Err(attempt.refused(PlaceError::OtherOrder).await),
     };
     let shared = match attempt.hold_shared_key().await {
         Err(error) => return Err(attempt.refused_as_repeat(error).await),
@@ -307,7 +303,7 @@ async fn carry_out(
             held.done(body, dialled.clone());
             return switchboard.replay(dialled).await;
         }
-        Ok(Some(Known::Other)) => return Err(attempt.refused(another_order()).await),
+        Ok(Some(Known::Other)) => return Err(attempt.refused(PlaceError::OtherOrder).await),
         Ok(Some(Known::New)) => Some(attempt.shared_key()),
         Ok(Some(Known::Uncertain(at))) => {
             since = Some(since.map_or(at, |since| since.min(at)));
@@ -318,7 +314,7 @@ async fn carry_out(
     let done = attempt.run(since).await;
     match &done {
         Ok(dialled) => held.done(body, dialled.clone()),
-        Err(error) if is_uncertain(error) => held.uncertain(body, since.unwrap_or(began)),
+        Err(error) if error.is_uncertain() => held.uncertain(body, since.unwrap_or(began)),
         Err(_) => {}
     }
     if let Some(shared) = shared {
@@ -330,12 +326,12 @@ async fn carry_out(
 
 impl Switchboard {
     /// A call that was placed by an earlier order under the same key, as it stands now.
-    async fn replay(&self, dialled: Dialled) -> Result<Dialled, ApiError> {
+    async fn replay(&self, dialled: Dialled) -> Result<Dialled, PlaceError> {
         let Dialled { call, status: at_first, .. } = dialled;
         let handle = self.find(&call);
         if let Some(handle) = &handle {
             // Once it answers it has begun, and its record with it.
-            handle.ask(Letter::Snapshot).await;
+            handle.ask(CallMessage::Snapshot).await;
         }
         let status = match self.history.line(&call).await? {
             Some(line) => {
@@ -349,80 +345,6 @@ impl Switchboard {
     }
 }
 
-fn refusal(why: &Forbidden) -> ApiError {
-    let details = json!({ "rule": why.rule() });
-    ApiError { details: Some(details), ..ApiError::new(ErrorCode::Refused, why.to_string()) }
-}
-
-fn is_uncertain(error: &ApiError) -> bool {
-    error.details.as_ref().is_some_and(|details| details["outcome"] == "unknown")
-}
-
-/// An earlier attempt may have placed a call, whatever became of looking for it.
-fn still_unknown(mut error: ApiError) -> ApiError {
-    let details = error.details.get_or_insert_with(|| json!({}));
-    details["outcome"] = json!("unknown");
-    error
-}
-
-fn another_order() -> ApiError {
-    ApiError::new(ErrorCode::Conflict, "this Idempotency-Key was used for another order")
-}
-
-fn busy_key() -> ApiError {
-    let message = "the same order is being carried out; ask again under the same key";
-    let error = ApiError::new(ErrorCode::Unavailable, message);
-    ApiError { retry_after: Some(5), ..error }
-}
-
-fn stopping() -> ApiError {
-    ApiError::new(ErrorCode::Unavailable, "the server is stopping and places no calls")
-}
-
-fn number_busy() -> ApiError {
-    let message = "another order for this number is still being placed, and this one was not \
-                   carried out: order the call again later";
-    let details = Some(json!({ "rule": "number_busy" }));
-    let error = ApiError::new(ErrorCode::Unavailable, message);
-    ApiError { details, retry_after: Some(10), ..error }
-}
-
-/// Nobody reads this but in the ledger and among the orders.
-fn withdrawn() -> ApiError {
-    let message = "whoever ordered the call was gone before its turn came, and gave no \
-                   Idempotency-Key under which they could have heard of it";
-    let details = Some(json!({ "rule": "client_gone" }));
-    ApiError { details, ..ApiError::new(ErrorCode::Unavailable, message) }
-}
-
-fn too_many(why: TooMany) -> ApiError {
-    let (rule, wait) = match why {
-        TooMany::Rate { wait, .. } => ("dial_rate", wait),
-        TooMany::AtOnce { .. } => ("concurrent_calls", Duration::from_secs(10)),
-    };
-    let retry_after = Some(wait.as_secs().max(1));
-    let details = Some(json!({ "rule": rule }));
-    let error = ApiError::new(ErrorCode::RateLimited, why.to_string());
-    ApiError { details, retry_after, ..error }
-}
-
-/// Without Redis nobody knows whether the callee has asked another server not to be called.
-fn unshared() -> ApiError {
-    let message = "the shared store does not answer, and with it the do-not-call list and the \
-                   limits of all servers: nobody is called until it does";
-    ApiError::new(ErrorCode::Unavailable, message)
-}
-
-fn internal(what: &str) -> ApiError {
-    ApiError::new(ErrorCode::Internal, format!("the order {what}"))
-}
-
-impl From<NotDialled> for ApiError {
-    fn from(why: NotDialled) -> Self {
-        refusal(&Forbidden::Number(why))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -430,14 +352,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_waits_too_long_is_told_whether_the_carrier_was_asked() {
         let work = || async {
-            sleep(REQUEST_LIMIT).await;
-            Err(stopping())
+            sleep(limits::REQUEST).await;
+            Err(PlaceError::Stopping)
         };
         let asked = answered(work(), &AtomicBool::new(true)).await.unwrap_err();
-        assert_eq!(asked.code, ErrorCode::TwilioError);
-        assert!(is_uncertain(&asked), "{asked:?}");
+        assert!(asked.is_uncertain(), "{asked:?}");
         let unasked = answered(work(), &AtomicBool::new(false)).await.unwrap_err();
-        assert_eq!(unasked.code, ErrorCode::Unavailable);
-        assert!(!is_uncertain(&unasked), "{unasked:?}");
+        assert!(matches!(unasked, PlaceError::InProgress), "{unasked:?}");
     }
 }

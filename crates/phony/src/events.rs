@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
 use phony_call::{CallSid, Event};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -49,6 +49,8 @@ pub struct Hub {
     inner: Mutex<Inner>,
     /// Calls that have something to be written; `None` where there is no store.
     news: Option<mpsc::Sender<CallSid>>,
+    /// What is new is wanted in the store at once.
+    hurry: Notify,
     /// A call found no place among them.
     overlooked: AtomicBool,
     /// Told of calls that have another owner.
@@ -212,6 +214,40 @@ impl Hub {
             }
         };
         timeout(limit, settle).await.is_ok()
+    }
+
+    /// Has what is known of a call written at once, its beginning at least, and waits for that, but no
+    /// longer than `limit`; false if it is not written.
+    pub(crate) async fn keep(&self, call: &CallSid, limit: Duration) -> bool {
+        match self.log(call) {
+            Some(log) => self.keeps(&log, limit).await,
+            None => true,
+        }
+    }
+
+    async fn keeps(&self, log: &Mutex<Log>, limit: Duration) -> bool {
+        if self.news.is_none() {
+            return true;
+        }
+        let keep = async {
+            loop {
+                let is_kept = {
+                    let log = lock(log);
+                    log.line.is_some() && !log.is_behind()
+                };
+                if is_kept {
+                    return;
+                }
+                self.hurry.notify_one();
+                sleep(SETTLING).await;
+            }
+        };
+        timeout(limit, keep).await.is_ok()
+    }
+
+    /// Waits until what is new is wanted in the store at once.
+    pub(crate) async fn hurried(&self) {
+        self.hurry.notified().await;
     }
 
     /// Forgets the record of a call, with all that is not written of it.
@@ -442,6 +478,16 @@ impl Publisher {
     #[must_use]
     pub fn status(&self) -> Option<String> {
         lock(&self.log).status().map(str::to_owned)
+    }
+
+    /// Has what is new in the store at once.
+    pub(crate) fn hurry(&self) {
+        self.hub.hurry.notify_one();
+    }
+
+    /// As [`Hub::keep`].
+    pub(crate) async fn keep(&self, limit: Duration) -> bool {
+        self.hub.keeps(&self.log, limit).await
     }
 
     /// How many events are stored, and whether the last of them was the call's end.

@@ -25,28 +25,33 @@ pub mod agents;
 pub mod carriers;
 pub mod cli;
 pub mod client;
+pub mod clock;
 pub mod cluster;
 pub mod config;
-pub mod crew;
+
 pub mod data_dir;
 pub mod dialer;
 pub mod doctor;
-pub mod error;
+
 pub mod events;
-mod heartbeat;
+
 pub mod history;
 pub mod http;
-pub mod lanes;
+mod http_client;
+
+mod limits;
 pub mod listener;
 pub mod models;
 mod numbers;
+pub mod ports;
 pub mod presence;
 pub mod registry;
+pub mod runtime;
 pub mod safety;
 pub mod server;
 pub mod session;
-pub mod socket;
 pub mod stage;
 pub mod store;
 pub mod switchboard;
 pub mod telemetry;
+pub mod token;

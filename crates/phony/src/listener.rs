@@ -1,9 +1,10 @@
-//! The server's end of every HTTP connection, until it carries a WebSocket.
+//! The server's end of every HTTP connection, until it carries a call or events.
 //!
 //! Whoever connects and then says nothing costs a descriptor, and every call needs some. So a
 //! connection that waits for its client is bounded in time, and there are only so many of them: a
 //! new one takes the place of the one that has waited longest, of the client that has the most.
-//! What the server is at work on is never cut off.
+//! What the server is at work on is never cut off. A WebSocket that has not said yet whose call it
+//! carries waits like any other.
 
 mod seat;
 mod watched;
@@ -22,7 +23,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::{Request, StatusCode};
+use axum::http::header::UPGRADE;
+use axum::http::{HeaderMap, Request, StatusCode};
 use hyper::body::{Body as _, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -34,13 +36,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::client::{Network, TrustedProxies};
-use seat::{HEAD_LIMIT, Seat, Waiting, now};
+use seat::{HEAD_LIMIT, Owner, Seat, Waiting, now};
 pub(crate) use watched::Connection;
 use watched::{Arriving, Leaving};
 
 /// What a connection may hold in memory, the head of a request above all.
 const BUFFER: usize = 64 * 1024;
-/// A connection that has waited for less than this is not yet one client's too many: many calls may
+/// A connection that has waited for less than this is one too many only in a crowd: many calls may
 /// come at once.
 const YOUNG: Duration = Duration::from_secs(1);
 /// How long to wait when no connection can be accepted.
@@ -53,14 +55,17 @@ pub struct Bounds {
     pub all: usize,
     /// Of one client that is no trusted proxy.
     pub each: usize,
+    /// Of all clients together, with those that have only just begun to wait.
+    pub crowd: usize,
 }
 
 impl Bounds {
-    /// A quarter of the descriptors that this process may have, so that calls have the others.
+    /// A quarter of the descriptors that this process may have, so that calls have the others; for
+    /// a moment half of them, since most of those that have only just come are calls themselves.
     #[must_use]
     pub fn of_descriptors(descriptors: usize) -> Self {
         let all = (descriptors / 4).clamp(16, 4096);
-        Self { all, each: all / 2 }
+        Self { all, each: all / 2, crowd: (descriptors / 2).clamp(32, 16_384) }
     }
 }
 
@@ -100,21 +105,25 @@ impl Connections {
     }
 
     /// A place for a connection from this address, at the cost of others that wait if need be.
-    fn admit(self: &Arc<Self>, from: IpAddr) -> Place {
-        let (network, is_proxy) = (Network::from(from), self.proxies.is_trusted(from));
-        let seat = Arc::new(Seat::new(network, is_proxy));
+    fn admit(self: &Arc<Self>, peer: IpAddr) -> Arc<Place> {
+        let seat = Arc::new(Seat::new(self.owner(peer)));
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         let mut open = self.lock();
-        // Fewer than that cannot be too many.
-        if open.len() >= self.bounds.each {
-            self.make_room(&mut open, &seat);
-        }
+        self.make_room(&mut open, seat.owner());
         open.insert(number, Arc::clone(&seat));
-        Place { connections: Arc::clone(self), number, seat }
+        Arc::new(Place { connections: Arc::clone(self), peer, number, seat })
     }
 
-    /// Closes what waits beyond the bounds, so that one more may come.
-    fn make_room(&self, open: &mut HashMap<u64, Arc<Seat>>, new: &Seat) {
+    fn owner(&self, address: IpAddr) -> Owner {
+        Owner { network: address.into(), is_proxy: self.proxies.is_trusted(address) }
+    }
+
+    /// Closes what waits beyond the bounds, so that one more may wait.
+    fn make_room(&self, open: &mut HashMap<u64, Arc<Seat>>, new: Owner) {
+        // Fewer than that cannot be too many.
+        if open.len() < self.bounds.each {
+            return;
+        }
         let mut waiting: Vec<_> = open.iter().filter_map(|(n, seat)| seat.waiting(*n)).collect();
         waiting.sort_unstable_by_key(|waiting| waiting.since);
         let now = now();
@@ -147,32 +156,70 @@ fn close(open: &mut HashMap<u64, Arc<Seat>>, number: u64) {
 }
 
 /// Which of those that wait, the oldest first, is one too many if another comes.
-fn surplus(waiting: &[Waiting], new: &Seat, bounds: Bounds, now: Instant) -> Option<usize> {
-    let own = |other: &&Waiting| !new.is_proxy && !other.is_proxy && other.network == new.network;
-    if waiting.iter().filter(own).count() >= bounds.each {
-        let old = |other| own(&other) && now.duration_since(other.since) >= YOUNG;
+fn surplus(waiting: &[Waiting], new: Owner, bounds: Bounds, now: Instant) -> Option<usize> {
+    let is_old = |other: &Waiting| now.duration_since(other.since) >= YOUNG;
+    let is_own = |other: &Waiting| !new.is_proxy && other.owner == new;
+    if waiting.iter().filter(|other| is_own(other)).count() >= bounds.each {
+        let old = |other: &Waiting| is_own(other) && is_old(other);
         if let Some(at) = waiting.iter().position(old) {
             return Some(at);
         }
     }
-    if waiting.len() < bounds.all {
+    if waiting.iter().filter(|other| is_old(other)).count() >= bounds.all {
+        return oldest_of_most(waiting, is_old);
+    }
+    if waiting.len() < bounds.crowd {
         return None;
     }
+    // What has been begun is finished within milliseconds, as a rule: a burst of calls does not make
+    // room for what is slow.
+    let is_slow = |other: &Waiting| !other.is_idle && is_old(other);
+    oldest_of_most(waiting, is_slow).or_else(|| oldest_of_most(waiting, |_| true))
+}
+
+/// The oldest of these, of the client that has most of them; of a trusted proxy's only if there are
+/// no others.
+fn oldest_of_most(waiting: &[Waiting], these: impl Fn(&Waiting) -> bool) -> Option<usize> {
     let mut counts: HashMap<Network, usize> = HashMap::new();
-    for other in waiting.iter().filter(|other| !other.is_proxy) {
-        *counts.entry(other.network).or_default() += 1;
+    for other in waiting.iter().filter(|other| these(other) && !other.owner.is_proxy) {
+        *counts.entry(other.owner.network).or_default() += 1;
     }
     let most = counts.into_iter().max_by_key(|(_, count)| *count).map(|(network, _)| network);
-    let of_most = |other: &Waiting| !other.is_proxy && Some(other.network) == most;
-    waiting.iter().position(of_most).or_else(|| (!waiting.is_empty()).then_some(0))
+    let of_most = |other: &Waiting| {
+        !other.owner.is_proxy && Some(other.owner.network) == most && these(other)
+    };
+    waiting.iter().position(of_most).or_else(|| waiting.iter().position(these))
 }
 
 /// A connection's place among the others; given back when it is dropped.
 #[derive(Debug)]
-struct Place {
+pub(crate) struct Place {
     connections: Arc<Connections>,
+    peer: IpAddr,
     number: u64,
     seat: Arc<Seat>,
+}
+
+impl Place {
+    /// The connection has become the WebSocket of whoever sent these headers, and waits for its
+    /// first word.
+    pub(crate) fn await_word(&self, headers: &HeaderMap) {
+        let connections = &self.connections;
+        let client = connections.owner(connections.proxies.client(self.peer, headers));
+        let mut open = connections.lock();
+        connections.make_room(&mut open, client);
+        self.seat.belongs_to(client);
+        self.seat.listens();
+    }
+
+    /// What comes of waiting for the far side of a WebSocket; nothing if it has to make room for
+    /// another meanwhile.
+    pub(crate) async fn wait<T>(&self, waiting: impl Future<Output = T>) -> Option<T> {
+        self.seat.listens();
+        let done = self.seat.close.run_until_cancelled(waiting).await;
+        self.seat.heard();
+        done
+    }
 }
 
 impl Drop for Place {
@@ -221,7 +268,7 @@ async fn carry(
     stream: TcpStream,
     from: SocketAddr,
     app: Router,
-    place: Place,
+    place: Arc<Place>,
     kill: CancellationToken,
 ) {
     let seat = &place.seat;
@@ -231,6 +278,9 @@ async fn carry(
         let seat = Arc::clone(seat);
         let mut request = request.map(|body| Body::new(Arriving { body, seat: Arc::clone(&seat) }));
         request.extensions_mut().insert(ConnectInfo(from));
+        if request.headers().contains_key(UPGRADE) {
+            request.extensions_mut().insert(Arc::clone(&place));
+        }
         let answer = app.call(request);
         async move {
             let response = answer.await?;
@@ -303,28 +353,33 @@ fn overdue(seat: &Seat, mut timer: Pin<&mut Sleep>, context: &mut Context<'_>) -
 mod tests {
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { all: 8, each: 4 };
+    const BOUNDS: Bounds = Bounds { all: 8, each: 4, crowd: 12 };
 
-    fn seat(address: &str) -> Seat {
+    fn owner(address: &str) -> Owner {
         let address: IpAddr = address.parse().unwrap();
-        Seat::new(Network::from(address), address.is_loopback())
+        Owner { network: address.into(), is_proxy: address.is_loopback() }
     }
 
-    /// Those that wait at these addresses, a second apart, the last since just now.
-    fn waiting(addresses: &[&str], now: Instant) -> Vec<Waiting> {
-        let ages = (0..addresses.len() as u64).rev();
+    /// Those that wait at these addresses, each for so many seconds.
+    fn waiting(addresses: &[&str], ages: &[u64], now: Instant) -> Vec<Waiting> {
         let all = addresses.iter().zip(ages).enumerate();
         all.map(|(at, (address, age))| {
-            let Seat { network, is_proxy, .. } = seat(address);
-            let since = now.checked_sub(Duration::from_secs(age)).unwrap();
-            Waiting { number: at as u64, network, is_proxy, since }
+            let since = now.checked_sub(Duration::from_secs(*age)).unwrap();
+            Waiting { number: at as u64, owner: owner(address), is_idle: false, since }
         })
         .collect()
     }
 
+    /// Which of those that wait at these addresses goes; they came a second apart, the last just
+    /// now.
     fn gone(addresses: &[&str], new: &str) -> Option<usize> {
+        let ages: Vec<_> = (0..addresses.len() as u64).rev().collect();
+        gone_of(addresses, &ages, new)
+    }
+
+    fn gone_of(addresses: &[&str], ages: &[u64], new: &str) -> Option<usize> {
         let now = now() + Duration::from_secs(100);
-        surplus(&waiting(addresses, now), &seat(new), BOUNDS, now)
+        surplus(&waiting(addresses, ages, now), owner(new), BOUNDS, now)
     }
 
     #[test]
@@ -338,16 +393,43 @@ mod tests {
 
     #[test]
     fn all_together_have_theirs() {
-        let all = ["3.3.3.3", "1.1.1.1", "2.2.2.2", "2.2.2.2", "2.2.2.2", "127.0.0.1", "127.0.0.1"];
-        assert_eq!(gone(&all, "4.4.4.4"), None);
+        let all = [
+            "3.3.3.3",
+            "1.1.1.1",
+            "2.2.2.2",
+            "2.2.2.2",
+            "2.2.2.2",
+            "127.0.0.1",
+            "127.0.0.1",
+            "127.0.0.1",
+        ];
+        assert_eq!(gone(&all, "4.4.4.4"), None, "seven of them are a second old");
         let full = [&all[..], &["127.0.0.1"]].concat();
         assert_eq!(gone(&full, "4.4.4.4"), Some(2), "the oldest of whoever has most");
-        assert_eq!(gone(&["127.0.0.1"; 8], "4.4.4.4"), Some(0));
+        assert_eq!(gone(&["127.0.0.1"; 9], "4.4.4.4"), Some(0));
+    }
+
+    #[test]
+    fn many_may_come_at_once_but_no_crowd() {
+        let burst = ["1.1.1.1"; 12];
+        assert_eq!(gone_of(&burst[..11], &[0; 11], "1.1.1.1"), None);
+        assert_eq!(gone_of(&burst, &[0; 12], "2.2.2.2"), Some(0));
+        let mixed = [&["2.2.2.2", "2.2.2.2"][..], &burst[..10]].concat();
+        let ages = [&[5, 5][..], &[0; 10]].concat();
+        assert_eq!(gone_of(&mixed, &ages, "1.1.1.1"), Some(0), "who is slow goes first");
+        let now = now() + Duration::from_secs(100);
+        let mut waiting = waiting(&mixed, &ages, now);
+        for idle in &mut waiting[..2] {
+            idle.is_idle = true;
+        }
+        let at = surplus(&waiting, owner("3.3.3.3"), BOUNDS, now);
+        assert_eq!(at, Some(2), "who is idle owes nothing");
     }
 
     #[test]
     fn calls_have_most_of_the_descriptors() {
         assert_eq!(Bounds::of_descriptors(1024).all, 256);
+        assert_eq!(Bounds::of_descriptors(1024).crowd, 512);
         assert_eq!(Bounds::of_descriptors(256).each, 32);
         assert_eq!(Bounds::of_descriptors(usize::MAX).all, 4096);
         assert!(Bounds::of_descriptors(0).each > 0);

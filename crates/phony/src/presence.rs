@@ -14,8 +14,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::cluster::{Cluster, SEEN};
-use crate::crew::Part;
-use crate::registry::{Handle, Letter};
+use crate::registry::{CallMessage, Handle};
+use crate::runtime::task_set::Task;
 
 /// For how long a socket counts from which nothing is heard. It is asked every 10 s whether it is
 /// still there.
@@ -104,13 +104,13 @@ impl Supervisors {
     }
 
     /// Tells a call whether somebody is there, from now on: a part of the call's task.
-    pub(crate) fn watch(self: &Arc<Self>, who: &SupervisorId, call: Handle) -> (Watched, Part) {
+    pub(crate) fn watch(self: &Arc<Self>, who: &SupervisorId, call: Handle) -> (Watched, Task) {
         let over = CancellationToken::new();
         let (telling, cancelled) = (Arc::clone(self).tell(who.clone(), call), over.clone());
         let watching = async move {
             cancelled.run_until_cancelled(telling).await;
         };
-        (Watched { who: who.clone(), _over: over.drop_guard() }, Part::new(watching))
+        (Watched { who: who.clone(), _over: over.drop_guard() }, Task::new(watching))
     }
 
     async fn tell(self: Arc<Self>, who: SupervisorId, call: Handle) {
@@ -144,7 +144,7 @@ impl Supervisors {
                     Presence::GoneSince(now.checked_sub(SEEN).unwrap_or(now))
                 }
             };
-            if !call.send(Letter::Presence { who: who.clone(), presence }).await {
+            if !call.send(CallMessage::Presence { who: who.clone(), presence }).await {
                 return;
             }
         }

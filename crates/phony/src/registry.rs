@@ -3,50 +3,48 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use phony_call::{
-    Action, Answerer, Budget, CallSid, EndStatus, LegEnd, Next, NotHungUp, Presence, Progress,
-    Refused, SupervisorId,
+    Answerer, Budget, CallSid, EndStatus, Next, NotHungUp, Presence, Progress, Refused,
+    SupervisorId,
 };
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use subtle::ConstantTimeEq as _;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::agents::Agent;
-use crate::carriers::CarrierPort;
+use crate::cluster::{LegReport, Report, SupervisorAction};
+use crate::ports::CarrierPort;
+use crate::token;
 
 /// Letters that may wait for a call. Its task empties the box at once, so a full one is a fault.
 pub const MAILBOX: usize = 64;
 
-/// What a supervisor orders of a call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Order {
-    /// What to do.
-    pub action: Action,
-    /// Whose order it is, if it is known.
-    #[serde(default)]
-    pub by: Option<SupervisorId>,
-}
+/// How often a call whose record is being read is looked at.
+const READING: Duration = Duration::from_millis(2);
 
 /// What a call's task can be told from outside.
 #[derive(Debug)]
-pub enum Letter {
+pub enum CallMessage {
     /// A supervisor acts.
     Act {
         /// What to do, and who wants it.
-        order: Order,
+        order: SupervisorAction,
         /// Whether it was done.
         reply: oneshot::Sender<Result<(), Refused>>,
     },
     /// The carrier asks how the call goes on.
     LegEnded {
         /// Why it asks.
-        end: LegEnd,
+        report: LegReport,
         /// The answer.
         reply: oneshot::Sender<Next>,
     },
+    /// Reports that did not say which line they are about have waited long enough for its end.
+    Doubted,
     /// A line for the call's words; an older one is dropped.
     Attach(CarrierPort),
     /// The carrier says that a call of ours has got further.
@@ -72,6 +70,16 @@ pub enum Letter {
     Signal(Signal),
 }
 
+impl From<Report> for CallMessage {
+    fn from(report: Report) -> Self {
+        match report {
+            Report::Progress(progress) => Self::Progress(progress),
+            Report::AnsweredBy(who) => Self::AnsweredBy(who),
+            Report::Over(status) => Self::Over(status),
+        }
+    }
+}
+
 /// What the server can want of a call; each comes at most once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
@@ -88,25 +96,26 @@ pub enum Signal {
 /// The way to a live call.
 #[derive(Debug, Clone)]
 pub struct Handle {
-    mailbox: mpsc::Sender<Box<Letter>>,
+    mailbox: mpsc::Sender<Box<CallMessage>>,
     stop: CancellationToken,
 }
 
 impl Handle {
     /// Sends a letter; false if the call is gone.
-    pub async fn send(&self, letter: Letter) -> bool {
+    pub async fn send(&self, letter: CallMessage) -> bool {
         self.mailbox.send(Box::new(letter)).await.is_ok()
     }
 
-    /// Gives the call a line, which is made if the call is there; false if it is gone.
-    pub async fn attach(&self, line: impl FnOnce() -> CarrierPort) -> bool {
-        let Ok(place) = self.mailbox.reserve().await else { return false };
-        place.send(Box::new(Letter::Attach(line())));
-        true
+    /// Room in the call's mailbox for a line; `None` if the call is gone.
+    pub async fn reserve(&self) -> Option<LinePlace<'_>> {
+        self.mailbox.reserve().await.ok().map(LinePlace)
     }
 
     /// Asks the call something; `None` if it is gone.
-    pub async fn ask<T>(&self, letter: impl FnOnce(oneshot::Sender<T>) -> Letter) -> Option<T> {
+    pub async fn ask<T>(
+        &self,
+        letter: impl FnOnce(oneshot::Sender<T>) -> CallMessage,
+    ) -> Option<T> {
         let (reply, answer) = oneshot::channel();
         self.mailbox.send(Box::new(letter(reply))).await.ok()?;
         answer.await.ok()
@@ -123,6 +132,17 @@ impl Handle {
     }
 }
 
+/// Room in a call's mailbox for a line.
+#[derive(Debug)]
+pub struct LinePlace<'a>(mpsc::Permit<'a, Box<CallMessage>>);
+
+impl LinePlace<'_> {
+    /// Gives the call a line, which replaces an older one.
+    pub fn attach(self, line: CarrierPort) {
+        self.0.send(Box::new(CallMessage::Attach(line)));
+    }
+}
+
 /// The live calls of this process.
 #[derive(Debug, Default)]
 pub struct Registry {
@@ -136,16 +156,27 @@ struct Entry {
     lost: CancellationToken,
     /// The token of the socket that is to come next.
     token: Option<String>,
-    /// A socket has come.
-    connected: bool,
+    /// How many sockets have come; `None` until the record of a call that goes on here is read.
+    sockets: Option<u32>,
+    /// Until when the token of the first socket is good, in seconds since 1970.
+    first_until: i64,
     agent: Option<Arc<Agent>>,
+}
+
+/// The next socket of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NextSocket {
+    /// How many came before it.
+    pub after: u32,
+    /// Until when it may come if it is the first, in seconds since 1970.
+    pub first_until: i64,
 }
 
 /// What a call's task holds: its mailbox, its stop signal, and its place in the registry.
 #[derive(Debug)]
 pub struct Registered {
     /// Letters, boxed: a queue has room for 32 of them from the start, and they are large.
-    pub mailbox: mpsc::Receiver<Box<Letter>>,
+    pub mailbox: mpsc::Receiver<Box<CallMessage>>,
     /// The way into it, for the call's own use.
     pub handle: Handle,
     /// Cancelled when the call shall say goodbye.
@@ -176,6 +207,14 @@ impl Drop for Place {
     }
 }
 
+impl Entry {
+    fn takes_socket(&mut self) -> Handle {
+        self.token = None;
+        self.sockets = Some(self.sockets.unwrap_or_default().saturating_add(1));
+        self.handle.clone()
+    }
+}
+
 impl Registry {
     /// Makes a place for a call; `None` if there is one of this id.
     #[must_use]
@@ -191,9 +230,14 @@ impl Registry {
         let (mailbox, letters) = mpsc::channel(MAILBOX);
         let handle = Handle { mailbox, stop: stop.clone() };
         let lost = CancellationToken::new();
-        let (handle_kept, lost_kept) = (handle.clone(), lost.clone());
-        let (token, connected, agent) = (None, false, None);
-        let entry = Entry { handle: handle_kept, lost: lost_kept, token, connected, agent };
+        let entry = Entry {
+            handle: handle.clone(),
+            lost: lost.clone(),
+            token: None,
+            sockets: None,
+            first_until: 0,
+            agent: None,
+        };
         calls.insert(call.clone(), entry);
         let place = Place { registry: Arc::clone(self), call: call.clone() };
         Some(Registered { mailbox: letters, handle, stop, lost, place })
@@ -205,10 +249,14 @@ impl Registry {
         self.lock().get(call).map(|entry| entry.handle.clone())
     }
 
-    /// Says who speaks in a call.
-    pub fn speaks(&self, call: &CallSid, agent: Arc<Agent>) {
+    /// Says who speaks in a call that begins or goes on here, how many sockets have come to it, and
+    /// until when the token of the first is good.
+    pub fn begins(&self, call: &CallSid, agent: Arc<Agent>, sockets: u32, first_until: i64) {
         if let Some(entry) = self.lock().get_mut(call) {
             entry.agent = Some(agent);
+            // One may have come meanwhile.
+            entry.sockets = Some(entry.sockets.map_or(sockets, |come| come.max(sockets)));
+            entry.first_until = first_until;
         }
     }
 
@@ -235,19 +283,20 @@ impl Registry {
     /// the call is gone.
     #[must_use]
     pub fn mint(&self, call: &CallSid) -> Option<String> {
-        self.next_token(call, random_token).map(|(token, _)| token)
+        self.next_token(call, |_| token::random()).map(|(token, _)| token)
     }
 
     /// The same, made so if there is none yet, and whether it was.
     pub fn next_token(
         &self,
         call: &CallSid,
-        make: impl FnOnce() -> String,
+        make: impl FnOnce(NextSocket) -> String,
     ) -> Option<(String, bool)> {
         let mut calls = self.lock();
         let entry = calls.get_mut(call)?;
-        let is_new = entry.token.is_none();
-        let token = entry.token.get_or_insert_with(make).clone();
+        let (is_new, first_until) = (entry.token.is_none(), entry.first_until);
+        let next = NextSocket { after: entry.sockets.unwrap_or_default(), first_until };
+        let token = entry.token.get_or_insert_with(|| make(next)).clone();
         Some((token, is_new))
     }
 
@@ -260,24 +309,36 @@ impl Registry {
         if !bool::from(next.as_bytes().ct_eq(token.as_bytes())) {
             return None;
         }
-        entry.token = None;
-        entry.connected = true;
-        Some(entry.handle.clone())
+        Some(entry.takes_socket())
+    }
+
+    /// The call, if so many sockets have come to it and this is the next.
+    #[must_use]
+    pub fn admit(&self, call: &CallSid, after: u32) -> Option<Handle> {
+        let mut calls = self.lock();
+        let entry = calls.get_mut(call)?;
+        (entry.sockets == Some(after)).then(|| entry.takes_socket())
     }
 
     /// A socket has come to this call, with whatever token; none that was made before is good any
     /// more.
     pub fn connected(&self, call: &CallSid) {
         if let Some(entry) = self.lock().get_mut(call) {
-            entry.token = None;
-            entry.connected = true;
+            entry.takes_socket();
         }
     }
 
     /// Whether a socket has ever come to this call; `None` if the call is gone.
     #[must_use]
     pub fn has_connected(&self, call: &CallSid) -> Option<bool> {
-        self.lock().get(call).map(|entry| entry.connected)
+        self.lock().get(call).map(|entry| entry.sockets.is_some_and(|sockets| sockets > 0))
+    }
+
+    /// Waits until it is known how many sockets have come to a call that goes on here.
+    pub async fn until_read(&self, call: &CallSid) {
+        while self.lock().get(call).is_some_and(|entry| entry.sockets.is_none()) {
+            sleep(READING).await;
+        }
     }
 
     /// How many calls were ended without a goodbye.
@@ -296,25 +357,6 @@ impl Registry {
         // Nothing is done under the lock that could leave the map half changed.
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// 256 random bits in hexadecimal.
-///
-/// # Panics
-///
-/// If the operating system has no random bits to give: nothing would be safe then.
-#[must_use]
-pub fn random_token() -> String {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
-    hex(&bytes)
-}
-
-/// Bytes in hexadecimal.
-#[must_use]
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble & 15)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
 #[cfg(test)]

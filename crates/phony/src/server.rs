@@ -2,7 +2,6 @@
 
 mod keeping;
 
-use std::any::Any;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -10,10 +9,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{self, Next};
-use axum::response::{IntoResponse as _, Response};
+use axum::middleware;
+use axum::response::Response;
 use jiff::Timestamp;
 use phony_call::CallSid;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -28,32 +26,31 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::agents::{Agent, AgentError, Agents};
-use crate::carriers::{softphone, twilio};
+use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::data_dir::{Held, NotHeld, explained, private};
 use crate::dialer::{self, Dials};
-use crate::error::{ApiError, ErrorCode};
 use crate::events::Hub;
 use crate::history::History;
 use crate::http::{self, Auth, Http};
-use crate::lanes::Lanes;
 use crate::listener::{self, Bounds, Connections};
 use crate::models::realtime::{self, BadSettings, RealtimeSettings, SessionSettings};
 use crate::models::{Tool, call_tools};
 use crate::presence::Supervisors;
-use crate::registry::{Registry, hex, random_token};
+use crate::registry::Registry;
+use crate::runtime::shutdown::Shutdown;
+use crate::runtime::workers::Workers;
 use crate::safety::{self, Safety};
 use crate::store::{Store, StoreError};
 use crate::switchboard::pass::Passes;
-use crate::switchboard::{Clock, Life, Models, Over, REPORTS, Softphone, Switchboard};
+use crate::switchboard::{Models, Over, REPORTS, Switchboard};
 use crate::telemetry;
+use crate::token::{self, hex};
 use keeping::{Keeping, Kept};
 
 pub use crate::data_dir::make_folder;
 
-/// How long an HTTP request may take; sockets are not requests.
-pub(crate) const REQUEST_LIMIT: Duration = Duration::from_secs(30);
 /// How long what remains may take to end once everything was told to.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
@@ -114,16 +111,16 @@ pub struct Running {
     /// The calls, for programs that carry the server in them.
     pub switchboard: Arc<Switchboard>,
     auth: Arc<Auth>,
-    life: Life,
+    shutdown: Shutdown,
     served: JoinHandle<bool>,
 }
 
 /// Starts a server whose calls are held by the configured model.
 pub async fn start(config: Config) -> Result<Running, StartError> {
     let tasks = TaskTracker::new();
-    let life = Life::default();
-    let models = realtime_models(&config, tasks.clone(), life.kill.clone())?;
-    Box::pin(start_parts(config, models, tasks, life, None)).await
+    let shutdown = Shutdown::default();
+    let models = realtime_models(&config, tasks.clone(), shutdown.kill.clone())?;
+    Box::pin(start_parts(config, models, tasks, shutdown, None)).await
 }
 
 /// Starts a server whose calls are held by any model and kept in any store.
@@ -132,12 +129,13 @@ pub async fn start_on(
     models: Models,
     store: Arc<dyn Store>,
 ) -> Result<Running, StartError> {
-    Box::pin(start_parts(config, models, TaskTracker::new(), Life::default(), Some(store))).await
+    Box::pin(start_parts(config, models, TaskTracker::new(), Shutdown::default(), Some(store)))
+        .await
 }
 
 /// Starts a server whose calls are held by any model.
 pub async fn start_with(config: Config, models: Models) -> Result<Running, StartError> {
-    Box::pin(start_parts(config, models, TaskTracker::new(), Life::default(), None)).await
+    Box::pin(start_parts(config, models, TaskTracker::new(), Shutdown::default(), None)).await
 }
 
 /// The description of every route.
@@ -151,12 +149,12 @@ pub fn openapi() -> OpenApi {
     let config = Config::from_sources(crate::config::Sources::default())
         .expect("the defaults are right by themselves");
     let agents = Agents::load(&config).expect("the built-in agents are right by themselves");
-    let models = Models::new(|_, _| crate::models::port().0);
+    let models = Models::new(|_, _| crate::ports::model().0);
     let calls = TaskTracker::new();
     let history = History::in_memory(Arc::new(Hub::default()));
     let parts = (agents, models, history, None);
-    let (life, safety) = (Life::default(), Safety::closed(&config, CLOCK));
-    let switchboard = Arc::new(switchboard(config, 0, parts, calls, life, safety));
+    let (shutdown, safety) = (Shutdown::default(), Safety::closed(&config, CLOCK));
+    let switchboard = Arc::new(switchboard(config, 0, parts, calls, shutdown, safety));
     let auth = Arc::new(Auth::new(SecretString::from(""), wall));
     let http = Http::new(Arc::clone(&switchboard), auth);
     http::document(routes(http, &switchboard).into_openapi())
@@ -175,19 +173,19 @@ impl Running {
     /// Begins the end: no new calls. Those there are go on on another server, if there is one;
     /// otherwise they are let finish, up to a limit, and then say goodbye.
     pub fn stop(&self) {
-        self.life.drain.cancel();
+        self.shutdown.drain.cancel();
     }
 
     /// Ends at once, but politely: every call says goodbye now.
     pub fn hurry(&self) {
-        self.life.drain.cancel();
-        self.life.stop.cancel();
+        self.shutdown.drain.cancel();
+        self.shutdown.stop.cancel();
     }
 
     /// Ends everything at once.
     pub fn kill(&self) {
         self.hurry();
-        self.life.kill.cancel();
+        self.shutdown.kill.cancel();
     }
 
     /// Waits until the server has stopped, which it does not by itself. True if every call came to
@@ -207,7 +205,7 @@ async fn start_parts(
     config: Config,
     models: Models,
     tasks: TaskTracker,
-    life: Life,
+    shutdown: Shutdown,
     store: Option<Arc<dyn Store>>,
 ) -> Result<Running, StartError> {
     telemetry::metrics_handle();
@@ -237,13 +235,13 @@ async fn start_parts(
     }
     let auth = Auth::new(token, wall).remember(&config.data_dir).map_err(data_dir)?;
     let auth = Arc::new(auth.shared(cluster.clone()));
-    tasks.spawn(Arc::clone(&auth).keep_in_step(life.kill.clone()));
+    tasks.spawn(Arc::clone(&auth).keep_in_step(shutdown.kill.clone()));
     let calls = TaskTracker::new();
     let parts = (agents, models, history, cluster);
     let safety = Safety::open(&config, CLOCK, tasks.clone()).map_err(data_dir)?;
     let port = addr.port();
-    let mut switchboard = switchboard(config, port, parts, calls, life.clone(), safety);
-    switchboard.lanes = Lanes::start().map_err(StartError::Threads)?;
+    let mut switchboard = switchboard(config, port, parts, calls, shutdown.clone(), safety);
+    switchboard.workers = Workers::start().map_err(StartError::Threads)?;
     switchboard.dials = Arc::new(Dials::new(&switchboard.config).remember(&switchboard.config));
     let switchboard = Arc::new(switchboard);
     let kept = keeping.start(&switchboard, &tasks);
@@ -255,7 +253,7 @@ async fn start_parts(
     let app = service(&switchboard, &auth);
     let bounds = Bounds::of_descriptors(listener::descriptors());
     let connections = Connections::new(bounds, switchboard.config.trusted_proxies.clone());
-    let serving = listener::serve(listener, app, connections, life.kill.clone());
+    let serving = listener::serve(listener, app, connections, shutdown.kill.clone());
     if let Some(reason) = switchboard.not_ready() {
         tracing::warn!(%reason, "not ready for calls");
     }
@@ -267,7 +265,7 @@ async fn start_parts(
         drop(held);
         whole
     });
-    Ok(Running { addr, switchboard, auth, life, served })
+    Ok(Running { addr, switchboard, auth, shutdown, served })
 }
 
 /// Serves until the end, which goes in stages: the calls are left to others or let finish, within
@@ -279,11 +277,11 @@ async fn run(
     kept: Kept,
     tasks: TaskTracker,
 ) -> bool {
-    let life = switchboard.life.clone();
-    let upkeep = tasks.spawn(upkeep(life.kill.clone()));
+    let shutdown = switchboard.shutdown.clone();
+    let upkeep = tasks.spawn(upkeep(shutdown.kill.clone()));
     let budget = tasks.spawn(safety::watch::watch(Arc::clone(&switchboard)));
     let serving = tasks.spawn(serving);
-    life.drain.cancelled().await;
+    shutdown.drain.cancelled().await;
     switchboard.calls.close();
     let elsewhere = match &switchboard.cluster {
         Some(cluster) => cluster.drain().await,
@@ -291,22 +289,22 @@ async fn run(
     };
     tracing::info!(live = switchboard.registry.count(), elsewhere, "stopping");
     if elsewhere {
-        life.hand_over.cancel();
+        shutdown.hand_over.cancel();
     }
     let noticed = elsewhere.then(|| tokio::time::sleep(NOTICED));
     let finish = tokio::time::timeout(switchboard.config.drain, switchboard.calls.wait());
-    if let Some(Err(_)) = life.stop.run_until_cancelled(finish).await {
+    if let Some(Err(_)) = shutdown.stop.run_until_cancelled(finish).await {
         tracing::info!(live = switchboard.registry.count(), "calls are told to say goodbye");
     }
-    life.stop.cancel();
+    shutdown.stop.cancel();
     let farewell = switchboard.config.policy.farewell + END_LIMIT;
     let polite = tokio::time::timeout(farewell, switchboard.calls.wait());
-    let ended = life.kill.run_until_cancelled(polite).await;
+    let ended = shutdown.kill.run_until_cancelled(polite).await;
     if let Some(noticed) = noticed {
         let quiet = async { tokio::join!(noticed, tokio::time::sleep(ASKED)) };
-        life.kill.run_until_cancelled(quiet).await;
+        shutdown.kill.run_until_cancelled(quiet).await;
     }
-    life.kill.cancel();
+    shutdown.kill.cancel();
     drop(tokio::time::timeout(END_LIMIT, switchboard.calls.wait()).await);
     let left = switchboard.registry.count() + switchboard.registry.cut_off();
     if left > 0 {
@@ -314,7 +312,7 @@ async fn run(
         tracing::warn!(live = left, in_time, "calls did not end in time and were cut off");
     }
     kept.finish().await;
-    switchboard.lanes.stop();
+    switchboard.workers.stop();
     drop(upkeep.await);
     drop(tokio::time::timeout(END_LIMIT, budget).await);
     if tokio::time::timeout(END_LIMIT, serving).await.is_err() {
@@ -337,11 +335,11 @@ fn switchboard(
     port: u16,
     (agents, models, history, cluster): (Agents, Models, History, Option<Arc<Cluster>>),
     calls: TaskTracker,
-    life: Life,
+    shutdown: Shutdown,
     safety: Safety,
 ) -> Switchboard {
     let (registry, hub) = (Arc::new(Registry::default()), Arc::clone(history.hub()));
-    let (softphone, started) = (Softphone::new(softphone::carry), now());
+    let started = now();
     let dials = Dials::new(&config);
     let passes = Passes::new(config.twilio.auth_token.clone());
     let supervisors = Supervisors::new(CLOCK.now, cluster.clone());
@@ -360,17 +358,16 @@ fn switchboard(
         over: Over::default(),
         passes,
         models,
-        softphone,
         calls,
-        lanes: Lanes::none(),
-        life,
+        workers: Workers::none(),
+        shutdown,
         clock: CLOCK,
         started,
     }
 }
 
 fn routes(http: Http, switchboard: &Arc<Switchboard>) -> OpenApiRouter {
-    http::routes(http).merge(twilio::routes(Arc::clone(switchboard)))
+    http::routes(http).merge(http::twilio::routes(Arc::clone(switchboard)))
 }
 
 fn service(switchboard: &Arc<Switchboard>, auth: &Arc<Auth>) -> Router {
@@ -378,7 +375,7 @@ fn service(switchboard: &Arc<Switchboard>, auth: &Arc<Auth>) -> Router {
     let (router, collected) = routes(http.clone(), switchboard).split_for_parts();
     http.describe(&http::document(collected));
     // A kept connection would bring the next request here, past any balancer.
-    let drain = switchboard.life.drain.clone();
+    let drain = switchboard.shutdown.drain.clone();
     let close_when_draining = move |response: &Response| {
         let stays = response.status() == StatusCode::SWITCHING_PROTOCOLS || !drain.is_cancelled();
         (!stays).then(|| HeaderValue::from_static("close"))
@@ -386,8 +383,8 @@ fn service(switchboard: &Arc<Switchboard>, auth: &Arc<Auth>) -> Router {
     router
         .fallback(http::not_found)
         .method_not_allowed_fallback(http::method_not_allowed)
-        .layer(middleware::from_fn(answer_in_time))
-        .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(http::answer_in_time))
+        .layer(CatchPanicLayer::custom(http::panicked))
         .layer(SetResponseHeaderLayer::overriding(header::CONNECTION, close_when_draining))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,
@@ -398,29 +395,6 @@ fn service(switchboard: &Arc<Switchboard>, auth: &Arc<Auth>) -> Router {
             header::CACHE_CONTROL,
             HeaderValue::from_static("no-store"),
         ))
-}
-
-/// Answers for a request that takes too long.
-async fn answer_in_time(request: Request, next: Next) -> Response {
-    in_time(next.run(request)).await
-}
-
-async fn in_time(answer: impl Future<Output = Response>) -> Response {
-    let answer = tokio::time::timeout(REQUEST_LIMIT, answer).await;
-    answer.unwrap_or_else(|_| {
-        let message = format!(
-            "there was no answer within {} s. What was asked for may have been done all the same: \
-             look before asking again",
-            REQUEST_LIMIT.as_secs()
-        );
-        ApiError::new(ErrorCode::Unavailable, message).into_response()
-    })
-}
-
-/// Answers for a handler that panicked.
-fn panicked(_: Box<dyn Any + Send>) -> Response {
-    let message = "the server failed at this request; its log says where";
-    ApiError::new(ErrorCode::Internal, message).into_response()
 }
 
 /// Reaches for the configured model. Without a key it is tried all the same: a stand-in may want
@@ -472,7 +446,7 @@ fn kept_token(folder: &std::path::Path) -> io::Result<SecretString> {
             Err(failed(io::Error::new(io::ErrorKind::InvalidData, problem)))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let token = SecretString::from(random_token());
+            let token = SecretString::from(token::random());
             let mut options = std::fs::OpenOptions::new();
             let file = private(options.write(true).create_new(true)).open(&path);
             let mut file = file.map_err(failed)?;
@@ -495,28 +469,4 @@ fn now() -> Instant {
 #[expect(clippy::disallowed_methods, reason = "wall time enters here")]
 fn wall() -> Timestamp {
     Timestamp::now()
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::body::to_bytes;
-
-    use super::*;
-
-    async fn error(response: Response) -> (StatusCode, serde_json::Value) {
-        let status = response.status();
-        let body = to_bytes(response.into_body(), 4096).await.unwrap();
-        (status, serde_json::from_slice(&body).expect("every error is JSON"))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_request_without_an_answer_has_an_error_that_says_so() {
-        let (status, body) = error(in_time(std::future::pending()).await).await;
-        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(body["error"]["code"], "UNAVAILABLE");
-        assert!(body["error"]["message"].as_str().unwrap().contains("within 30 s"), "{body}");
-        let (status, body) = error(panicked(Box::new("as the test wants it"))).await;
-        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
-        assert_eq!(body["error"]["code"], "INTERNAL");
-    }
 }

@@ -2,6 +2,7 @@
 //! performs what the call says. It decides nothing.
 
 mod hang_up;
+mod legs;
 mod outbound;
 mod record;
 mod signals;
@@ -12,21 +13,24 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use phony_call::{
-    Agent, Call, Event, Fault, FromCarrier, FromModel, Identity, Input, NotHungUp, Output, Phase,
-    Policy, Progress, Refused, ToCarrier, ToModel,
+    Agent, Call, Event, EventBody, Fault, FromCarrier, FromModel, Identity, Input, NotHungUp,
+    Output, Phase, Policy, Progress, Refused, ToCarrier, ToModel,
 };
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::carriers::CarrierPort;
-use crate::crew::{self, Crew, Part, queue};
+use crate::cluster::SupervisorAction;
 use crate::events::Publisher;
-use crate::models::ModelPort;
+use crate::ports::CarrierPort;
+use crate::ports::ModelPort;
 use crate::presence::{Supervisors, Watched};
-use crate::registry::{Handle, Letter, MAILBOX, Order, Registered, Signal};
+use crate::registry::{CallMessage, Handle, MAILBOX, Registered, Signal};
+use crate::runtime::channel;
+use crate::runtime::task_set::{self, Task, TaskSet};
 use crate::telemetry::of_call;
 pub use hang_up::HangUp;
+use legs::{Doubtful, Legs};
 pub use outbound::Outbound;
 use record::Record;
 use signals::Signals;
@@ -70,11 +74,11 @@ pub struct Start {
 pub async fn run(start: Box<Start>) {
     metrics::counter!("phony_calls_total").increment(1);
     metrics::gauge!("phony_calls_live").increment(1.0);
-    of_call(start.identity.sid.clone(), crew::run(|crew| hold(start, crew))).await;
+    of_call(start.identity.sid.clone(), task_set::run(|tasks| hold(start, tasks))).await;
 }
 
-async fn hold(start: Box<Start>, crew: Crew) {
-    let Some(mut held) = begin(*start, crew) else { return };
+async fn hold(start: Box<Start>, tasks: TaskSet) {
+    let Some(mut held) = begin(*start, tasks) else { return };
     held.session.turns(&mut held.mailbox).await;
     held.session.close(held.mailbox).await;
     if held.session.killed {
@@ -87,12 +91,12 @@ async fn hold(start: Box<Start>, crew: Crew) {
 struct Held {
     session: Session,
     record: Record,
-    mailbox: mpsc::Receiver<Box<Letter>>,
+    mailbox: mpsc::Receiver<Box<CallMessage>>,
 }
 
 /// Begins the call, or goes on with it; nothing if it had ended by the time that it was to go on.
 /// Boxed, and not in the future that holds it, for the same reason as what it begins with.
-fn begin(start: Start, crew: Crew) -> Option<Box<Held>> {
+fn begin(start: Start, tasks: TaskSet) -> Option<Box<Held>> {
     let Start {
         policy,
         agent,
@@ -139,8 +143,10 @@ fn begin(start: Start, crew: Crew) -> Option<Box<Held>> {
     let mut session = Session {
         call,
         publisher: record.publisher.clone(),
-        crew,
+        tasks,
         line: None,
+        legs: Legs::default(),
+        doubtful: Vec::new(),
         model: None,
         open_model,
         reopens: 0,
@@ -158,7 +164,7 @@ fn begin(start: Start, crew: Crew) -> Option<Box<Held>> {
         supervisors,
         holder: None,
     };
-    session.crew.join(signals);
+    session.tasks.spawn(signals);
     if !session.asleep {
         session.reach_model();
     }
@@ -170,8 +176,10 @@ fn begin(start: Start, crew: Crew) -> Option<Box<Held>> {
 struct Session {
     call: Call,
     publisher: Publisher,
-    crew: Crew,
+    tasks: TaskSet,
     line: Option<CarrierPort>,
+    legs: Legs,
+    doubtful: Vec<Doubtful>,
     model: Option<ModelPort>,
     open_model: Box<dyn Fn() -> ModelPort + Send>,
     reopens: u32,
@@ -200,7 +208,7 @@ struct Session {
 }
 
 impl Session {
-    async fn turns(&mut self, mailbox: &mut mpsc::Receiver<Box<Letter>>) {
+    async fn turns(&mut self, mailbox: &mut mpsc::Receiver<Box<CallMessage>>) {
         let timer = tokio::time::sleep_until(now().into());
         tokio::pin!(timer);
         while !self.finished {
@@ -230,7 +238,11 @@ impl Session {
                             return self.end_at_once();
                         }
                     }
+                    let is_gone = self.line.is_none();
                     self.input(Input::Carrier(said));
+                    if is_gone {
+                        self.believe();
+                    }
                 }
                 said = next_of(self.model.as_mut().map(|model| &mut model.rx)) => match said {
                     Some(said) => {
@@ -253,30 +265,31 @@ impl Session {
     }
 
     /// Lines that come too late are told so, by the closing of their port.
-    async fn close(&mut self, mut mailbox: mpsc::Receiver<Box<Letter>>) {
+    async fn close(&mut self, mut mailbox: mpsc::Receiver<Box<CallMessage>>) {
         mailbox.close();
         while let Some(letter) = mailbox.recv().await {
             match *letter {
-                Letter::Attach(mut line) => self.run(line.part.take()),
-                Letter::HungUp(Err(_)) => self.ask_to_hang_up(),
-                Letter::Act { .. }
-                | Letter::LegEnded { .. }
-                | Letter::Progress(_)
-                | Letter::AnsweredBy(_)
-                | Letter::Budget(_)
-                | Letter::Presence { .. }
-                | Letter::Over(_)
-                | Letter::HungUp(Ok(()))
-                | Letter::Snapshot(_)
-                | Letter::Signal(_) => {}
+                CallMessage::Attach(mut line) => self.run(line.task.take()),
+                CallMessage::HungUp(Err(_)) => self.ask_to_hang_up(),
+                CallMessage::Act { .. }
+                | CallMessage::LegEnded { .. }
+                | CallMessage::Doubted
+                | CallMessage::Progress(_)
+                | CallMessage::AnsweredBy(_)
+                | CallMessage::Budget(_)
+                | CallMessage::Presence { .. }
+                | CallMessage::Over(_)
+                | CallMessage::HungUp(Ok(()))
+                | CallMessage::Snapshot(_)
+                | CallMessage::Signal(_) => {}
             }
         }
     }
 
-    fn open_letter(&mut self, letter: Letter) {
+    fn open_letter(&mut self, letter: CallMessage) {
         // Whoever asked may have gone away meanwhile; the answer is then nobody's.
         match letter {
-            Letter::Act { order: Order { action, by }, reply } => {
+            CallMessage::Act { order: SupervisorAction { action, by }, reply } => {
                 let done = self.call.act_as(now(), by.as_ref(), action);
                 let asks = matches!(&done, Ok(outputs) if outputs.contains(&Output::HangUp));
                 let done = done.map(|outputs| self.perform(outputs));
@@ -287,40 +300,38 @@ impl Session {
                     drop(reply.send(done));
                 }
             }
-            Letter::LegEnded { end, reply } => {
-                let (next, outputs) = self.call.leg_ended(now(), end);
-                self.perform(outputs);
-                drop(reply.send(next));
-            }
-            Letter::Attach(mut line) => {
+            CallMessage::LegEnded { report, reply } => self.leg_ended(report, reply),
+            CallMessage::Doubted => self.doubt(),
+            CallMessage::Attach(mut line) => {
                 self.wake();
-                self.run(line.part.take());
+                self.legs.come(line.leg.take());
+                self.run(line.task.take());
                 if self.line.replace(line).is_some() {
                     self.input(Input::Carrier(FromCarrier::Closed { clean: false }));
                 }
             }
-            Letter::Progress(progress) => {
+            CallMessage::Progress(progress) => {
                 if progress >= Progress::InProgress {
                     self.wake();
                 }
                 self.input(Input::Carrier(FromCarrier::Progress(progress)));
             }
-            Letter::AnsweredBy(who) => {
+            CallMessage::AnsweredBy(who) => {
                 self.input(Input::Carrier(FromCarrier::AnsweredBy(who)));
             }
-            Letter::Budget(budget) => self.input(Input::Budget(budget)),
-            Letter::HungUp(outcome) => self.hung_up(outcome),
-            Letter::Presence { who, presence } => {
+            CallMessage::Budget(budget) => self.input(Input::Budget(budget)),
+            CallMessage::HungUp(outcome) => self.hung_up(outcome),
+            CallMessage::Presence { who, presence } => {
                 self.input(Input::Presence { who, presence });
             }
-            Letter::Over(status) => self.input(Input::Carrier(FromCarrier::Over { status })),
-            Letter::Signal(signal) => match signal {
+            CallMessage::Over(status) => self.input(Input::Carrier(FromCarrier::Over { status })),
+            CallMessage::Signal(signal) => match signal {
                 Signal::Stop => self.input(Input::Stop),
                 Signal::HandOver => self.input(Input::HandOver),
                 Signal::Lost => (self.finished, self.handed_over) = (true, true),
                 Signal::Kill => self.end_at_once(),
             },
-            Letter::Snapshot(reply) => {
+            CallMessage::Snapshot(reply) => {
                 let snapshot = serde_json::to_value(self.call.snapshot(now()));
                 drop(snapshot.map(|snapshot| reply.send(snapshot)));
             }
@@ -355,6 +366,10 @@ impl Session {
                         outbound.observe(&event, now());
                     }
                     self.publisher.publish(&event);
+                    if matches!(event.body, EventBody::Connected | EventBody::Resumed { .. }) {
+                        // That a token was used must not be forgotten.
+                        self.publisher.hurry();
+                    }
                 }
                 Output::HangUp => {
                     if self.hang_up.is_some() {
@@ -387,7 +402,13 @@ impl Session {
             Err(why) => FromCarrier::NotHungUp(why),
         };
         self.input(Input::Carrier(said));
-        self.answer_ending(&outcome.map_err(Refused::NotHungUp));
+        match (outcome, &self.hang_up) {
+            (Err(why), Some(hang_up)) => {
+                let waiting = std::mem::take(&mut self.ending);
+                hang_up.promise(self.publisher.clone(), waiting, why);
+            }
+            (outcome, _) => self.answer_ending(&outcome.map_err(Refused::NotHungUp)),
+        }
     }
 
     fn answer_ending(&mut self, done: &Result<(), Refused>) {
@@ -442,14 +463,14 @@ impl Session {
 
     fn reach_model(&mut self) {
         let mut model = (self.open_model)();
-        self.run(model.part.take());
+        self.run(model.task.take());
         self.model = Some(model);
     }
 
     /// What belongs to the call runs in its task.
-    fn run(&self, part: Option<Part>) {
-        if let Some(part) = part {
-            self.crew.join(part);
+    fn run(&self, task: Option<Task>) {
+        if let Some(task) = task {
+            self.tasks.spawn(task);
         }
     }
 
@@ -473,7 +494,7 @@ impl Session {
 }
 
 /// The next item, or never if there is no channel.
-async fn next_of<T>(channel: Option<&mut queue::Receiver<T>>) -> Option<T> {
+async fn next_of<T>(channel: Option<&mut channel::Receiver<T>>) -> Option<T> {
     match channel {
         Some(channel) => channel.recv().await,
         None => std::future::pending().await,

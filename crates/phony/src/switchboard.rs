@@ -1,6 +1,8 @@
 //! Where calls are taken: finds the agent, reaches for the model, starts the call's task.
 
 mod adopt;
+mod error;
+mod node;
 pub mod pass;
 mod ringing;
 
@@ -9,29 +11,28 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use phony_call::{CallSid, Countries, Direction, Event, Identity, PhoneNumber, Policy};
+use phony_call::{CallSid, Countries, Direction, Event, EventBody, Identity, PhoneNumber, Policy};
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::agents::{Agent, Agents, calling};
 use crate::carriers;
+use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::dialer::Dials;
 use crate::events::{Hub, Publisher};
 use crate::history::History;
-use crate::lanes::Lanes;
-use crate::models::ModelPort;
+use crate::ports::ModelPort;
 use crate::presence::Supervisors;
 use crate::registry::{Handle, Registered, Registry};
+use crate::runtime::shutdown::Shutdown;
+use crate::runtime::workers::Workers;
 use crate::safety::Safety;
 use crate::safety::pace::Slot;
 use crate::session::{self, HangUp, Outbound, Start};
-use crate::socket::Socket;
-pub(crate) use adopt::ORDER_LIMIT;
+pub use error::{ActError, Draining, NotPassedOn};
 use pass::Passes;
 pub use ringing::Over;
 pub(crate) use ringing::Ringing;
@@ -73,40 +74,16 @@ pub struct Switchboard {
     pub passes: Passes,
     /// How a call reaches its model.
     pub models: Models,
-    /// How a supervisor's page carries a call.
-    pub softphone: Softphone,
     /// The tasks of calls and of their lines.
     pub calls: TaskTracker,
     /// The threads that calls run on.
-    pub lanes: Lanes,
+    pub workers: Workers,
     /// The stages of the server's end.
-    pub life: Life,
+    pub shutdown: Shutdown,
     /// What time it is.
     pub clock: Clock,
     /// When the server started.
     pub started: Instant,
-}
-
-/// What time it is.
-#[derive(Debug, Clone, Copy)]
-pub struct Clock {
-    /// Time that only goes forward.
-    pub now: fn() -> Instant,
-    /// The time of day.
-    pub wall: fn() -> Timestamp,
-}
-
-/// The stages of the server's end.
-#[derive(Debug, Clone, Default)]
-pub struct Life {
-    /// Cancelled when no new calls are taken; the live ones go on.
-    pub drain: CancellationToken,
-    /// Cancelled when the live calls are left to other servers.
-    pub hand_over: CancellationToken,
-    /// Cancelled when the live calls say goodbye.
-    pub stop: CancellationToken,
-    /// Cancelled when everything ends at once.
-    pub kill: CancellationToken,
 }
 
 /// Opens a model for a call.
@@ -128,53 +105,25 @@ impl Models {
     }
 }
 
+/// How many sockets have come to the call of these events.
+fn sockets_of(events: &[Event]) -> u32 {
+    let is_one =
+        |event: &&Event| matches!(event.body, EventBody::Connected | EventBody::Resumed { .. });
+    u32::try_from(events.iter().filter(is_one).count()).unwrap_or(u32::MAX)
+}
+
+/// Until when the token of the first socket is good of a call that began then, in seconds since 1970:
+/// from when it may be handed out last.
+fn first_until(began: Timestamp, policy: &Policy) -> i64 {
+    let connect = i64::try_from(policy.connect.as_secs()).unwrap_or(i64::MAX);
+    pass::good_from(began.as_second().saturating_add(connect))
+}
+
 impl fmt::Debug for Models {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Models")
     }
 }
-
-/// Carries a call over a socket that a supervisor's page has opened.
-#[derive(Clone)]
-pub struct Softphone(Arc<Carry>);
-
-type Carry =
-    dyn Fn(Arc<Switchboard>, Socket, Option<String>) -> BoxFuture<'static, ()> + Send + Sync;
-
-impl Softphone {
-    /// A way to carry a call: it returns when the socket has ended.
-    pub fn new<F>(
-        carry: impl Fn(Arc<Switchboard>, Socket, Option<String>) -> F + Send + Sync + 'static,
-    ) -> Self
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        Self(Arc::new(move |switchboard, socket, agent| {
-            Box::pin(carry(switchboard, socket, agent))
-        }))
-    }
-
-    /// Carries a call with the agent of this id, or with the one that answers by default.
-    pub async fn carry(
-        &self,
-        switchboard: Arc<Switchboard>,
-        socket: Socket,
-        agent: Option<String>,
-    ) {
-        (self.0)(switchboard, socket, agent).await;
-    }
-}
-
-impl fmt::Debug for Softphone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Softphone")
-    }
-}
-
-/// The server stops and takes no new calls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the server is stopping and takes no new calls")]
-pub struct Draining;
 
 /// A call that the carrier has been told to place.
 #[derive(Debug)]
@@ -214,10 +163,10 @@ impl Switchboard {
         if self.registry.find(&identity.sid).is_some() {
             return Ok(());
         }
-        if self.life.drain.is_cancelled() {
+        if self.shutdown.drain.is_cancelled() {
             return Err(Draining);
         }
-        let stop = self.life.stop.child_token();
+        let stop = self.shutdown.stop.child_token();
         let Some(registered) = self.registry.register(&identity.sid, stop) else { return Ok(()) };
         let ours = match identity.direction {
             Direction::Inbound => &identity.to,
@@ -241,7 +190,7 @@ impl Switchboard {
     /// because its webhook was faster, stays as it is.
     pub fn take_placed(&self, placed: Placed) {
         let Placed { identity, agent, slot } = placed;
-        let stop = self.life.stop.child_token();
+        let stop = self.shutdown.stop.child_token();
         let Some(registered) = self.registry.register(&identity.sid, stop) else { return };
         let outbound = self.outbound(&identity, slot);
         let publisher = self.hub.open(&identity.sid);
@@ -279,7 +228,6 @@ impl Switchboard {
             }
         };
         let sid = identity.sid.clone();
-        self.registry.speaks(&sid, Arc::clone(&agent));
         let mut of_call_itself = Arc::clone(&agent.call);
         if agent.dials_own_country {
             // No number of ours is configured; the one that this call uses is ours, too.
@@ -291,29 +239,32 @@ impl Switchboard {
             Arc::make_mut(&mut of_call_itself).transfers.countries = own;
         }
         let policy = self.policy_of(&agent, outbound.is_some());
+        let wall = (self.clock.wall)();
+        let first_until = first_until(past.first().map_or(wall, |start| start.at), &policy);
+        self.registry.begins(&sid, Arc::clone(&agent), sockets_of(&past), first_until);
         let models = self.models.clone();
         let hang_up = (identity.carrier != carriers::SOFTPHONE).then(|| HangUp {
             call: sid.clone(),
             dials: Arc::clone(&self.dials),
             tasks: self.calls.clone(),
-            kill: self.life.kill.clone(),
+            kill: self.shutdown.kill.clone(),
         });
         let start = Start {
             policy,
             agent: of_call_itself,
             identity,
             past,
-            wall: (self.clock.wall)(),
+            wall,
             open_model: Box::new(move || models.open(&agent, &sid)),
-            kill: self.life.kill.clone(),
-            hand_over: self.life.hand_over.clone(),
+            kill: self.shutdown.kill.clone(),
+            hand_over: self.shutdown.hand_over.clone(),
             registered,
             publisher,
             outbound,
             hang_up,
             supervisors: Arc::clone(&self.supervisors),
         };
-        self.lanes.spawn(&self.calls, session::run(Box::new(start)));
+        self.workers.spawn(&self.calls, session::run(Box::new(start)));
     }
 
     /// The limits and timings of a call that began like this; `None` if it is no beginning.
@@ -342,7 +293,7 @@ impl Switchboard {
     #[must_use]
     pub fn not_ready(&self) -> Option<Cow<'static, str>> {
         let config = &self.config;
-        if self.life.drain.is_cancelled() {
+        if self.shutdown.drain.is_cancelled() {
             Some("stopping".into())
         } else if config.twilio.auth_token.is_none() && !config.twilio.insecure_no_signatures {
             let why = "TWILIO_AUTH_TOKEN is not set, so no request of the carrier can be trusted";

@@ -577,7 +577,7 @@ export interface paths {
         /**
          * A call over this very socket, in which the page does what Twilio does: it sends the frames of
          *     `ConversationRelay` that Twilio sends, and is sent those that Twilio is sent.
-         * @description The first frame is `setup`; its `callSid` names the call (`CA` and 32 hexadecimal digits of the
+         * @description The first frame is `setup`, within 10 s; its `callSid` names the call (`CA` and 32 hexadecimal digits of the
          *     page's own making, or empty). Closing with 1000 hangs up; after any other end the same `callSid`
          *     brings the call back, for 30 s.
          *
@@ -1656,7 +1656,7 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorBody"];
                 };
             };
-            /** @description Too many event sockets, or the store does not answer */
+            /** @description Too many event sockets, of all or of one client, or the store does not answer */
             503: {
                 headers: {
                     [name: string]: unknown;

@@ -16,7 +16,7 @@ use super::questions::Questions;
 use super::ui::{Style, Ui, clean};
 use super::{Settings, Usage, block_on, until_stopped};
 use crate::agents;
-use crate::registry::random_token;
+use crate::token;
 
 /// Call somebody through the running server.
 ///
@@ -114,7 +114,7 @@ async fn place_and_follow(api: Api, call: Call, home: Option<Country>) -> anyhow
 /// Gives the order. Who wants to stop meanwhile has to wait for the call's name, or it would go on
 /// without them.
 async fn place(api: &Api, ui: Ui, order: &Value) -> anyhow::Result<(Value, bool)> {
-    let key = random_token();
+    let key = token::random();
     let placing = api.place(order, &key);
     tokio::pin!(placing);
     tokio::select! {

@@ -21,7 +21,7 @@ use secrecy::ExposeSecret as _;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 use super::Settings;
-use crate::registry::random_token;
+use crate::token;
 use child::Server;
 use figures::{Figures, Latency, Round};
 use phony_simulator::openai::{self, Brain, OpenAiOptions, OpenAiRunning, Pace, Watch};
@@ -161,7 +161,7 @@ struct Load<'a> {
 impl Load<'_> {
     async fn phony(&self) -> anyhow::Result<Figures> {
         let (model, stamps) = self.model().await?;
-        let (token, key, base_url) = (random_token(), random_token(), model.base_url());
+        let (token, key, base_url) = (token::random(), token::random(), model.base_url());
         let settings = [
             ("TWILIO_AUTH_TOKEN", token.as_str()),
             ("TWILIO_PHONE_NUMBER", CALLED),

@@ -64,7 +64,7 @@ async fn wait_for_signals(running: &Running) -> anyhow::Result<()> {
     let mut signals = Signals::new()?;
     signals.next().await;
     running.stop();
-    let kill = running.switchboard.life.kill.clone();
+    let kill = running.switchboard.shutdown.kill.clone();
     running.switchboard.calls.close();
     for again in [Running::hurry, Running::kill] {
         if kill.run_until_cancelled(signals.next()).await.is_none() {

@@ -152,7 +152,7 @@ mod tests {
     fn typing(text: &str) -> Editor {
         let mut editor = Editor::default();
         for c in text.chars() {
-            editor.press(Key::Letter(c));
+            editor.press(Key::CallMessage(c));
         }
         editor
     }

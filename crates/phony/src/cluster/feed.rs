@@ -16,12 +16,11 @@ use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::bus::all_nodes;
-use super::words::Letter;
-use super::{Cluster, REDIS_LIMIT};
+use super::protocol::NodeMessage;
+use super::{Cluster, Handler, REDIS_LIMIT};
 use crate::events::{VIEWER_QUEUE, View};
 use crate::store::redis::channel;
 use crate::store::{CallLine, Filter, Store as _, StoreError, Wanted};
-use crate::switchboard::Switchboard;
 
 /// How often a viewer says that he is still looking.
 const LOOKING: Duration = Duration::from_secs(5);
@@ -82,15 +81,15 @@ type Seen = HashMap<CallSid, u64>;
 impl Cluster {
     /// Views a call, wherever it is, from the event after number `after` on; `None` if there is no
     /// such call.
-    pub async fn view(
+    pub(crate) async fn view(
         self: &Arc<Self>,
-        switchboard: &Arc<Switchboard>,
+        handler: &Arc<dyn Handler>,
         call: &CallSid,
         after: u64,
     ) -> Result<Option<View>, StoreError> {
         let looking = self.look().await;
         let feed = self.feed.subscribe();
-        let (past, local) = match switchboard.hub.view(call, after) {
+        let (past, local) = match handler.hub().view(call, after) {
             Some(View { past, live, .. }) => (past, Some(live)),
             None => match self.store.events(call, after).await? {
                 Some(past) => (past, None),
@@ -100,7 +99,7 @@ impl Cluster {
         let last = past.last().and_then(|event| seq_of(event)).unwrap_or(after);
         let seen = Seen::from([(call.clone(), last)]);
         let is_over = past.last().is_some_and(|event| is_end(event));
-        let (viewer, view) = self.viewer(switchboard, Some(call.clone()), seen, past);
+        let (viewer, view) = self.viewer(handler, Some(call.clone()), seen, past);
         if !is_over {
             self.tasks.spawn(async move {
                 viewer.follow(feed, local).await;
@@ -112,10 +111,10 @@ impl Cluster {
 
     /// Views every call, here and elsewhere: the live ones from their first event on, and all that
     /// come.
-    pub async fn view_all(self: &Arc<Self>, switchboard: &Arc<Switchboard>) -> View {
+    pub(crate) async fn view_all(self: &Arc<Self>, handler: &Arc<dyn Handler>) -> View {
         let looking = self.look().await;
         let feed = self.feed.subscribe();
-        let View { mut past, live: local, .. } = switchboard.hub.view_all();
+        let View { mut past, live: local, .. } = handler.hub().view_all();
         let mut seen = Seen::new();
         for event in &past {
             note(&mut seen, event);
@@ -128,7 +127,7 @@ impl Cluster {
                 past.extend(events);
             }
         }
-        let (viewer, view) = self.viewer(switchboard, None, seen, past);
+        let (viewer, view) = self.viewer(handler, None, seen, past);
         self.tasks.spawn(async move {
             viewer.follow(feed, Some(local)).await;
             drop(looking);
@@ -138,25 +137,24 @@ impl Cluster {
 
     fn viewer(
         self: &Arc<Self>,
-        switchboard: &Arc<Switchboard>,
+        handler: &Arc<dyn Handler>,
         of: Option<CallSid>,
         seen: Seen,
         past: Vec<Utf8Bytes>,
     ) -> (Viewer, View) {
         let (queue, live) = mpsc::channel(VIEWER_QUEUE);
         let cut = CancellationToken::new();
-        let (cluster, switchboard) = (Arc::clone(self), Arc::clone(switchboard));
-        let (since, ended) = ((switchboard.clock.wall)(), VecDeque::new());
-        let viewer =
-            Viewer { cluster, switchboard, of, since, seen, ended, queue, cut: cut.clone() };
+        let (cluster, handler) = (Arc::clone(self), Arc::clone(handler));
+        let (since, ended) = ((handler.clock().wall)(), VecDeque::new());
+        let viewer = Viewer { cluster, handler, of, since, seen, ended, queue, cut: cut.clone() };
         (viewer, View { past, live, cut })
     }
 
     /// Publishes what is only shown of a call here, or of all, for a while.
-    pub(super) fn show(self: &Arc<Self>, switchboard: &Arc<Switchboard>, call: Option<CallSid>) {
-        let now = (switchboard.clock.now)();
+    pub(super) fn show(self: &Arc<Self>, handler: &Arc<dyn Handler>, call: Option<CallSid>) {
+        let now = (handler.clock().now)();
         let mut shown = self.feeding.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        if call.as_ref().is_some_and(|call| switchboard.find(call).is_none()) {
+        if call.as_ref().is_some_and(|call| !handler.has(call)) {
             return;
         }
         if shown.insert(call.clone(), now + LOOKED).is_some() {
@@ -164,10 +162,10 @@ impl Cluster {
         }
         drop(shown);
         let view = match &call {
-            Some(call) => switchboard.hub.view(call, u64::MAX),
-            None => Some(switchboard.hub.view_all()),
+            Some(call) => handler.hub().view(call, u64::MAX),
+            None => Some(handler.hub().view_all()),
         };
-        let (cluster, clock) = (Arc::clone(self), switchboard.clock);
+        let (cluster, clock) = (Arc::clone(self), handler.clock());
         self.tasks.spawn(async move {
             if let Some(mut view) = view {
                 let until = || {
@@ -208,7 +206,7 @@ impl Cluster {
 
 struct Viewer {
     cluster: Arc<Cluster>,
-    switchboard: Arc<Switchboard>,
+    handler: Arc<dyn Handler>,
     /// One call; all if none.
     of: Option<CallSid>,
     /// When it began to look.
@@ -245,7 +243,7 @@ impl Viewer {
                     Ok((call, event)) => match &self.of {
                         Some(of) if *of != call => true,
                         // What happens here is told here.
-                        _ if local.is_some() && self.switchboard.find(&call).is_some() => true,
+                        _ if local.is_some() && self.handler.has(&call) => true,
                         _ => self.tell(&event).await,
                     },
                     Err(broadcast::error::RecvError::Lagged(_)) => self.is_too_slow(),
@@ -292,7 +290,7 @@ impl Viewer {
     /// Events after number `last` and before number `seq`. Of a call that has just come here, this
     /// server knows more than the store; of one that has left, less.
     async fn between(&self, call: &CallSid, mut last: u64, seq: u64) -> Vec<Utf8Bytes> {
-        let mut events = self.switchboard.hub.events(call, last).unwrap_or_default();
+        let mut events = self.handler.hub().events(call, last).unwrap_or_default();
         let is_missed = |event: &Utf8Bytes, last| {
             seq_of(event).is_some_and(|number| last < number && number < seq)
         };
@@ -354,7 +352,7 @@ impl Viewer {
     }
 
     async fn say_looking(&self) {
-        let letter = Letter::Watch { call: self.of.clone() };
+        let letter = NodeMessage::Watch { call: self.of.clone() };
         let mut publish = redis::cmd("PUBLISH");
         publish.arg(all_nodes()).arg(serde_json::to_string(&letter).unwrap_or_default());
         drop(self.cluster.command::<redis::Value>(&publish).await);

@@ -11,12 +11,13 @@
 mod bus;
 pub(crate) mod dialling;
 mod feed;
+mod handler;
 mod nodes;
 mod orders;
 mod presence;
+mod protocol;
 mod sessions;
 mod shared;
-mod words;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -34,16 +35,18 @@ use tokio::sync::{broadcast, oneshot, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
-use crate::dialer::HANG_UP_LIMIT;
-use crate::registry::{hex, random_token};
+use crate::limits;
 use crate::store::redis::{Connection, PREFIX, Redis, call_key};
+use crate::token::{self, hex};
+pub(crate) use handler::Handler;
+pub(crate) use nodes::machine;
 pub use nodes::{About, Listed};
 use orders::Orders;
 pub(crate) use presence::SEEN;
+use protocol::NodeMessage;
+pub use protocol::{LegReport, Report, SupervisorAction};
+pub(crate) use protocol::{Reply, Request};
 pub use shared::SharedList;
-use words::Letter;
-pub use words::Report;
-pub(crate) use words::{Reply, Wish};
 
 /// How often a node says that it lives.
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -136,7 +139,7 @@ impl Cluster {
     /// first needed. Ended calls expire there after `keep`.
     pub fn new(url: &SecretString, keep: Option<Duration>) -> Result<Arc<Self>, RedisError> {
         let (client, connection) = connect(url)?;
-        let node = random_token()[..12].to_owned();
+        let node = token::random()[..12].to_owned();
         let store = Arc::new(Redis::new(connection.clone(), &node, keep));
         Ok(Arc::new(Self {
             node,
@@ -267,7 +270,7 @@ impl Cluster {
     }
 
     /// Asks the node that has a call.
-    pub(crate) async fn ask(&self, call: &CallSid, what: Wish) -> Result<Reply, Unreached> {
+    pub(crate) async fn ask(&self, call: &CallSid, what: Request) -> Result<Reply, Unreached> {
         let mut get = cmd("HMGET");
         get.arg(call_key(call.as_str())).arg("node").arg("end");
         let (node, end): (Option<String>, Option<String>) =
@@ -284,18 +287,19 @@ impl Cluster {
         &self,
         node: &str,
         call: &CallSid,
-        what: Wish,
+        what: Request,
     ) -> Result<Reply, Unreached> {
         if node == self.node {
             return Err(Unreached::Moving);
         }
         // Where the carrier must be asked first, the answer is as late as the carrier's.
-        let asks_carrier = matches!(&what, Wish::Act(Action::End));
-        let limit = if asks_carrier { NODE_LIMIT + HANG_UP_LIMIT } else { NODE_LIMIT };
+        let asks_carrier = matches!(&what, Request::Act(Action::End));
+        let limit = if asks_carrier { NODE_LIMIT + limits::HANG_UP } else { NODE_LIMIT };
         let id = self.last_question.fetch_add(1, Ordering::Relaxed);
         let (reply, answer) = oneshot::channel();
         self.questions().insert(id, reply);
-        let letter = Letter::Ask { id, from: self.node.clone(), call: call.clone(), what };
+        let (from, call, leg) = (self.node.clone(), call.clone(), what.leg().map(str::to_owned));
+        let letter = NodeMessage::Ask { id, from, call, what, leg };
         let answer = async {
             if self.tell(node, &letter).await.map_err(|_| Unreached::NoRedis)? == 0 {
                 return Err(Unreached::Silent);
@@ -328,7 +332,7 @@ impl Cluster {
     }
 
     /// Sends a letter; gives how many got it.
-    async fn tell(&self, node: &str, letter: &Letter) -> Result<u64, RedisError> {
+    async fn tell(&self, node: &str, letter: &NodeMessage) -> Result<u64, RedisError> {
         let letter = serde_json::to_string(letter).unwrap_or_default();
         let mut publish = cmd("PUBLISH");
         publish.arg(node_channel(node)).arg(letter);

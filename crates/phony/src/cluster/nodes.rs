@@ -1,6 +1,5 @@
 //! Which nodes there are: each tells of itself with its heartbeat, and any can list them.
 
-use std::borrow::Cow;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -10,7 +9,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Cluster, LEASE, millis, nodes_key};
 use crate::store::redis::PREFIX;
-use crate::switchboard::Switchboard;
 
 /// For how long a node that has fallen silent is still listed.
 const REMEMBERED: Duration = Duration::from_mins(10);
@@ -36,26 +34,6 @@ pub struct About {
     /// Why it takes no calls, if it does not.
     #[serde(default)]
     pub not_ready: Option<String>,
-}
-
-impl About {
-    /// What this server tells of itself.
-    #[must_use]
-    pub fn this(switchboard: &Switchboard) -> Self {
-        let clock = switchboard.clock;
-        let up = (clock.now)().saturating_duration_since(switchboard.started);
-        // Told again and again, it must stay the same.
-        let began = (clock.wall)().as_second().saturating_sub_unsigned(up.as_secs());
-        Self {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            machine: MACHINE.clone(),
-            port: switchboard.port,
-            started_at: Timestamp::from_second(began).unwrap_or(Timestamp::UNIX_EPOCH),
-            active_calls: switchboard.registry.count(),
-            draining: switchboard.life.drain.is_cancelled(),
-            not_ready: switchboard.not_ready().map(Cow::into_owned),
-        }
-    }
 }
 
 /// A node, as another sees it.
@@ -124,7 +102,11 @@ impl Cluster {
     }
 }
 
-/// The machine's own name, where it can be had.
+/// The machine's name, where it can be had.
+pub(crate) fn machine() -> Option<&'static str> {
+    MACHINE.as_deref()
+}
+
 static MACHINE: LazyLock<Option<String>> = LazyLock::new(|| {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
     let name = name.trim();

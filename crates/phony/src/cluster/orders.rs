@@ -16,13 +16,11 @@ use redis::{Pipeline, RedisError, Script, cmd};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
-use super::words::{Letter, Reply};
-use super::{Cluster, Unreached, millis, node_channel};
-use crate::dialer::HANG_UP_LIMIT;
-use crate::registry::{Order, random_token};
-use crate::server::REQUEST_LIMIT;
+use super::protocol::{NodeMessage, Reply, SupervisorAction};
+use super::{Cluster, Handler, Unreached, millis, node_channel};
+use crate::limits;
 use crate::store::redis::{PREFIX, call_key};
-use crate::switchboard::{ORDER_LIMIT, Switchboard};
+use crate::token;
 
 /// How long after the last time an order is sent again if there is no answer.
 const SEND_AGAIN: Duration = Duration::from_millis(150);
@@ -32,14 +30,14 @@ const LISTEN_AGAIN: Duration = Duration::from_millis(50);
 const LATE_ANSWER: Duration = Duration::from_millis(1500);
 /// The same where the carrier must answer first: an order that was taken in the last moment of its
 /// time is answered as late as the carrier answers.
-const LATE_END: Duration = HANG_UP_LIMIT.saturating_add(LATE_ANSWER);
+const LATE_END: Duration = limits::HANG_UP.saturating_add(LATE_ANSWER);
 /// How long Redis knows what became of an order. Longer than anybody asks for it.
 const KEPT: Duration = Duration::from_mins(1);
 const _: () = {
-    assert!(LATE_END.as_millis() > HANG_UP_LIMIT.as_millis(), "the carrier has its time");
-    let asked = ORDER_LIMIT.as_millis() + LATE_END.as_millis();
+    assert!(LATE_END.as_millis() > limits::HANG_UP.as_millis(), "the carrier has its time");
+    let asked = limits::ORDER.as_millis() + LATE_END.as_millis();
     assert!(asked < KEPT.as_millis(), "an answer is kept as long as it is asked for");
-    assert!(asked < REQUEST_LIMIT.as_millis(), "who ordered it hears the answer");
+    assert!(asked < limits::REQUEST.as_millis(), "who ordered it hears the answer");
 };
 /// Questions and orders of others whose answers are remembered here.
 const REMEMBERED: usize = 4096;
@@ -127,16 +125,16 @@ impl Cluster {
     pub(crate) async fn order(
         self: &Arc<Self>,
         call: &CallSid,
-        order: &Order,
+        order: &SupervisorAction,
         limit: Duration,
     ) -> Result<Reply, Unreached> {
         let (owner, now_ms) = self.owner_and_time(call).await.map_err(|_| Unreached::NoRedis)?;
         let owner = self.elsewhere(owner)?;
-        let id = random_token()[..32].to_owned();
+        let id = token::random()[..32].to_owned();
         let (reply, mut answer) = oneshot::channel();
         lock(&self.orders.waiting).insert(id.clone(), reply);
         let _waiting = Waiting { cluster: self, id: &id };
-        let letter = Letter::Order {
+        let letter = NodeMessage::Order {
             id: id.clone(),
             from: self.node.clone(),
             call: call.clone(),
@@ -162,7 +160,7 @@ impl Cluster {
         &self,
         call: &CallSid,
         mut owner: String,
-        letter: &Letter,
+        letter: &NodeMessage,
         id: &str,
     ) -> Result<Reply, Unreached> {
         loop {
@@ -220,22 +218,22 @@ impl Cluster {
     /// Another node wants an order carried out: it is, once.
     pub(super) fn carry_out(
         self: &Arc<Self>,
-        switchboard: &Arc<Switchboard>,
+        handler: &Arc<dyn Handler>,
         (id, from, until_ms): (String, String, u64),
-        (call, order): (CallSid, Order),
+        (call, order): (CallSid, SupervisorAction),
     ) {
         let reply = match self.orders.begin(&id) {
             Known::New => None,
             Known::Working => return,
             Known::Answered(reply) => Some(reply),
         };
-        let (cluster, switchboard) = (Arc::clone(self), Arc::clone(switchboard));
+        let (cluster, handler) = (Arc::clone(self), Arc::clone(handler));
         self.tasks.spawn(async move {
             let reply = match reply {
                 Some(reply) => reply,
                 None => match cluster.take(&id, &cluster.node, until_ms).await {
                     Ok(taken) if taken == cluster.node => {
-                        let reply = super::bus::act(&switchboard, &call, order).await;
+                        let reply = handler.act(&call, order).await;
                         cluster.orders.answered(&id, &reply);
                         reply
                     }
@@ -259,7 +257,7 @@ impl Cluster {
     /// Keeps an answer where it is found, and sends it.
     async fn answer(&self, id: &str, from: &str, reply: Reply) -> Result<(), RedisError> {
         let kept = format!("{DONE}{}", serde_json::to_string(&reply).unwrap_or_default());
-        let letter = Letter::Ordered { id: id.to_owned(), reply };
+        let letter = NodeMessage::Ordered { id: id.to_owned(), reply };
         let letter = serde_json::to_string(&letter).unwrap_or_default();
         let mut pipeline = Pipeline::new();
         pipeline.cmd("SET").arg(order_key(id)).arg(kept).arg("PX").arg(millis(KEPT));

@@ -6,9 +6,8 @@ use phony_call::SupervisorId;
 use redis::{Pipeline, RedisError, cmd};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{Cluster, HEARTBEAT, millis};
+use super::{Cluster, HEARTBEAT, Handler, millis};
 use crate::store::redis::PREFIX;
-use crate::switchboard::Switchboard;
 
 /// For how long somebody counts as seen after a node has said so.
 pub(crate) const SEEN: Duration = Duration::from_secs(4);
@@ -17,12 +16,12 @@ const BATCH: usize = 500;
 
 impl Cluster {
     /// Tells whom this node sees, for ever.
-    pub(super) async fn tell_whom_it_sees(&self, switchboard: &Switchboard) {
+    pub(super) async fn tell_whom_it_sees(&self, handler: &dyn Handler) {
         let mut beat = interval(HEARTBEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             beat.tick().await;
-            for some in switchboard.supervisors.here().chunks(BATCH) {
+            for some in handler.supervisors().chunks(BATCH) {
                 let mut pipeline = Pipeline::new();
                 for who in some {
                     pipeline.cmd("SET").arg(seen_key(who)).arg(&self.node);

@@ -12,12 +12,11 @@ use redis::{RedisError, Script, cmd};
 use secrecy::SecretString;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{CODE_LIFE, Cluster, connect, millis};
-use crate::registry::random_token;
+use super::{CODE_LIFE, Cluster, Handler, connect, millis};
 use crate::safety::Safety;
 use crate::safety::do_not_call::Word;
 use crate::store::redis::{Connection, PREFIX};
-use crate::switchboard::Switchboard;
+use crate::token;
 
 /// How often what is shared is compared.
 const EVERY: Duration = Duration::from_secs(1);
@@ -155,8 +154,8 @@ impl Cluster {
     }
 
     /// Keeps what is shared and what is kept here in step, for ever.
-    pub(super) async fn keep_in_step(&self, switchboard: &Switchboard) {
-        let safety = &switchboard.safety;
+    pub(super) async fn keep_in_step(&self, handler: &dyn Handler) {
+        let safety = handler.safety();
         let mut compared = Compared::default();
         let mut round = interval(EVERY);
         round.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -165,7 +164,7 @@ impl Cluster {
                 _ = round.tick() => {}
                 () = safety.do_not_call.news() => {}
             }
-            if let Err(error) = self.compare_all(switchboard, &mut compared).await {
+            if let Err(error) = self.compare_all(handler, &mut compared).await {
                 tracing::debug!(%error, "the do-not-call list is not compared");
             }
             if let Err(error) = self.add_up(safety).await {
@@ -176,15 +175,15 @@ impl Cluster {
 
     async fn compare_all(
         &self,
-        switchboard: &Switchboard,
+        handler: &dyn Handler,
         compared: &mut Compared,
     ) -> Result<(), RedisError> {
-        let life = self.share_value("life", &random_token()[..16]).await?;
+        let life = self.share_value("life", &token::random()[..16]).await?;
         if life != compared.life {
-            self.tell_keys(&switchboard.dials.carried_out()).await?;
+            self.tell_keys(&handler.carried_out()).await?;
             *compared = Compared { life, ..Compared::default() };
         }
-        self.compare_lists(&switchboard.safety, compared).await
+        self.compare_lists(handler.safety(), compared).await
     }
 
     async fn compare_lists(

@@ -27,7 +27,6 @@ pub use source::{Flags, Sources};
 pub use tables::{RelaySettings, VARIABLES, Variable};
 
 use crate::client::TrustedProxies;
-use crate::store::Retention;
 use source::Reader;
 
 /// The port that the server listens on unless told otherwise.
@@ -87,6 +86,15 @@ pub struct Config {
     pub log: LogSettings,
     /// What was accepted but should be changed, one sentence each.
     pub warnings: Vec<String>,
+}
+
+/// How long calls are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Since their end; `None` for ever.
+    pub age: Option<Duration>,
+    /// Together, in bytes of the store; `None` for as many as fit.
+    pub bytes: Option<u64>,
 }
 
 /// The account at Twilio.

@@ -1,26 +1,27 @@
 //! One attempt to place a call: the rules, the ledger, the carrier.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use phony_call::{CallSid, Direction, Identity, Progress};
 use phony_wire::twilio::rest::Call;
 use tokio::time::timeout;
 
-use super::lanes::Lane;
+use super::number_locks::NumberLock;
 use super::order::Understood;
-use super::{
-    Client, Dialled, LOOKING, Order, Orderer, Pending, TURN, is_uncertain, number_busy, refusal,
-    still_unknown, stopping, too_many, unshared, withdrawn,
-};
-use crate::carriers::twilio::rest::{PATIENCE, RestFailure};
-use crate::error::{ApiError, ErrorCode};
+use super::{Client, Dialled, LOOKING, Order, Orderer, Pending, PlaceError, TURN};
+use crate::carriers::twilio::rest::{CarrierError, PATIENCE};
 use crate::history::{Outcome, UnplacedOrder};
-use crate::registry::{Letter, random_token};
+use crate::registry::CallMessage;
 use crate::safety::ledger::{Entry, What};
 use crate::safety::pace::Slot;
 use crate::safety::{Forbidden, Question};
 use crate::switchboard::{Placed, Switchboard};
+use crate::token;
+
+/// How long the answer to an order waits for the store.
+const WRITING: Duration = Duration::from_millis(500);
 
 /// One attempt to place a call.
 pub(super) struct Attempt<'a> {
@@ -44,7 +45,7 @@ impl<'a> Attempt<'a> {
     ) -> Self {
         let began = (switchboard.clock.wall)();
         let entry = Entry {
-            attempt: random_token()[..16].to_owned(),
+            attempt: token::random()[..16].to_owned(),
             to: order.to.chars().take(64).collect(),
             scenario: order.scenario.clone(),
             agent: order.agent.clone(),
@@ -56,11 +57,11 @@ impl<'a> Attempt<'a> {
     }
 
     /// `since` is when an earlier attempt with the same key was made whose fate is unknown.
-    pub(super) async fn run(mut self, since: Option<Timestamp>) -> Result<Dialled, ApiError> {
+    pub(super) async fn run(mut self, since: Option<Timestamp>) -> Result<Dialled, PlaceError> {
         self.is_doubtful = since.is_some();
         self.client.is_asked.store(self.is_doubtful, Ordering::SeqCst);
-        if self.switchboard.life.drain.is_cancelled() {
-            return Err(self.refused(stopping()).await);
+        if self.switchboard.shutdown.drain.is_cancelled() {
+            return Err(self.refused(PlaceError::Stopping).await);
         }
         let understood = match self.order.understand(self.switchboard) {
             Ok(understood) => understood,
@@ -75,16 +76,16 @@ impl<'a> Attempt<'a> {
             && let Err(why) = self.ask_rules(&understood)
             && !self.others_may_know_better(&why)
         {
-            return Err(self.refused(refusal(&why)).await);
+            return Err(self.refused(why.into()).await);
         }
-        let lane = match self.turn(&understood).await {
-            Ok(lane) => lane,
+        let lock = match self.turn(&understood).await {
+            Ok(lock) => lock,
             Err(error) => return Err(self.refused(error).await),
         };
         if let Some(since) = since {
-            return self.look_first(understood, since, lane).await;
+            return self.look_first(understood, since, lock).await;
         }
-        self.permit_and_dial(understood, lane).await
+        self.permit_and_dial(understood, lock).await
     }
 
     /// Looks for the call of an earlier attempt; places one if there is none.
@@ -92,16 +93,16 @@ impl<'a> Attempt<'a> {
         mut self,
         understood: Understood,
         since: Timestamp,
-        mut lane: Lane,
-    ) -> Result<Dialled, ApiError> {
-        match self.look(PATIENCE, &understood, since, &lane).await {
+        mut lock: NumberLock,
+    ) -> Result<Dialled, PlaceError> {
+        match self.look(PATIENCE, &understood, since, &lock).await {
             Ok(None) => {
                 self.is_doubtful = false;
                 self.client.is_asked.store(false, Ordering::SeqCst);
-                self.permit_and_dial(understood, lane).await
+                self.permit_and_dial(understood, lock).await
             }
             Ok(Some(call)) => {
-                lane.known();
+                lock.known();
                 let now = (self.switchboard.clock.now)();
                 let slot = match &self.switchboard.cluster {
                     // It takes its place among those of all servers by being opened.
@@ -111,20 +112,20 @@ impl<'a> Attempt<'a> {
                 let opened = self.open(call, understood, slot).await;
                 opened.map(|dialled| Dialled { is_replay: true, ..dialled })
             }
-            Err(error) => Err(self.failed(still_unknown(error)).await),
+            Err(error) => Err(self.failed(PlaceError::Uncertain(Box::new(error))).await),
         }
     }
 
     /// The way to the number, once nobody else is at it.
-    async fn turn(&self, understood: &Understood) -> Result<Lane, ApiError> {
+    async fn turn(&self, understood: &Understood) -> Result<NumberLock, PlaceError> {
         let key = self.entry.key.as_ref().map(|(name, _)| name);
         let whose = key.unwrap_or(&self.entry.attempt);
-        let lane = self.switchboard.dials.lanes.enter(understood.number.as_str(), whose);
+        let lock = self.switchboard.dials.number_locks.lock(understood.number.as_str(), whose);
         tokio::select! {
             biased;
-            () = self.switchboard.life.drain.cancelled() => Err(stopping()),
-            () = self.client.gone.cancelled(), if self.entry.key.is_none() => Err(withdrawn()),
-            lane = timeout(TURN, lane) => lane.map_err(|_| number_busy()),
+            () = self.switchboard.shutdown.drain.cancelled() => Err(PlaceError::Stopping),
+            () = self.client.gone.cancelled(), if self.entry.key.is_none() => Err(PlaceError::ClientGone),
+            lock = timeout(TURN, lock) => lock.map_err(|_| PlaceError::NumberBusy),
         }
     }
 
@@ -148,21 +149,21 @@ impl<'a> Attempt<'a> {
 
     /// What may have changed since the rules were asked first: whether the server stops, whether
     /// somebody still wants the call, and every rule.
-    fn still_stands(&self, understood: &Understood) -> Result<(), ApiError> {
-        if self.switchboard.life.drain.is_cancelled() {
-            return Err(stopping());
+    fn still_stands(&self, understood: &Understood) -> Result<(), PlaceError> {
+        if self.switchboard.shutdown.drain.is_cancelled() {
+            return Err(PlaceError::Stopping);
         }
         if self.entry.key.is_none() && self.client.gone.is_cancelled() {
-            return Err(withdrawn());
+            return Err(PlaceError::ClientGone);
         }
-        self.ask_rules(understood).map_err(|why| refusal(&why))
+        self.ask_rules(understood).map_err(PlaceError::from)
     }
 
     /// The same, with what other servers know.
-    async fn stands(&self, understood: &Understood) -> Result<(), ApiError> {
+    async fn stands(&self, understood: &Understood) -> Result<(), PlaceError> {
         let Switchboard { safety, cluster, .. } = self.switchboard;
         if let Some(cluster) = cluster {
-            cluster.consult(safety, &understood.number).await.map_err(|_| unshared())?;
+            cluster.consult(safety, &understood.number).await.map_err(|_| PlaceError::Unshared)?;
         }
         self.still_stands(understood)
     }
@@ -170,20 +171,20 @@ impl<'a> Attempt<'a> {
     async fn permit_and_dial(
         self,
         understood: Understood,
-        lane: Lane,
-    ) -> Result<Dialled, ApiError> {
+        lock: NumberLock,
+    ) -> Result<Dialled, PlaceError> {
         match self.permit(&understood).await {
-            Ok(slot) => self.dial(understood, slot, lane).await,
+            Ok(slot) => self.dial(understood, slot, lock).await,
             Err(error) => Err(self.refused(error).await),
         }
     }
 
     /// Asks the rules, and takes a place: of this server's, or of those that all servers share.
-    async fn permit(&self, understood: &Understood) -> Result<Option<Slot>, ApiError> {
+    async fn permit(&self, understood: &Understood) -> Result<Option<Slot>, PlaceError> {
         self.stands(understood).await?;
         let Switchboard { safety, cluster, clock, .. } = self.switchboard;
         let Some(cluster) = cluster else {
-            return safety.pace.take((clock.now)()).map(Some).map_err(too_many);
+            return safety.pace.take((clock.now)()).map(Some).map_err(PlaceError::TooMany);
         };
         self.take_shared_place(cluster).await.map(|()| None)
     }
@@ -192,12 +193,12 @@ impl<'a> Attempt<'a> {
         mut self,
         understood: Understood,
         slot: Option<Slot>,
-        mut lane: Lane,
-    ) -> Result<Dialled, ApiError> {
+        mut lock: NumberLock,
+    ) -> Result<Dialled, PlaceError> {
         let rest = match &self.switchboard.dials.rest {
             Ok(rest) => rest,
             Err(error) => {
-                let error = ApiError::new(ErrorCode::TwilioError, error.to_string());
+                let error = PlaceError::NoCarrier(error.clone());
                 self.not_placed(&understood).await;
                 return Err(self.failed(error).await);
             }
@@ -205,9 +206,8 @@ impl<'a> Attempt<'a> {
         // The ledger knows of every call before the network does.
         let entry = Entry { what: What::Dialling, ..self.entry.clone() };
         if let Err(error) = self.switchboard.safety.ledger.write(entry).await {
-            let message = format!("{error}, so nobody is called; look after the data folder");
             self.not_placed(&understood).await;
-            return Err(self.refused(ApiError::new(ErrorCode::Unavailable, message)).await);
+            return Err(self.refused(PlaceError::Ledger(error.to_string())).await);
         }
         if let Err(error) = self.share_errand(&understood).await {
             self.not_placed(&understood).await;
@@ -224,12 +224,12 @@ impl<'a> Attempt<'a> {
         self.client.is_asked.store(true, Ordering::SeqCst);
         let still = || self.still_stands(&understood).is_ok();
         let created = match rest.create_call_while(&create, &still).await {
-            Err(RestFailure::Unknown(why)) => {
-                if let Ok(Some(call)) = self.look(LOOKING, &understood, self.began, &lane).await {
+            Err(CarrierError::Unknown(why)) => {
+                if let Ok(Some(call)) = self.look(LOOKING, &understood, self.began, &lock).await {
                     Ok(call)
                 } else {
-                    lane.doubt((self.switchboard.clock.wall)());
-                    Err(RestFailure::Unknown(why))
+                    lock.doubt((self.switchboard.clock.wall)());
+                    Err(CarrierError::Unknown(why))
                 }
             }
             created => created,
@@ -240,17 +240,17 @@ impl<'a> Attempt<'a> {
                 drop(pending);
                 opened
             }
-            Err(failure @ RestFailure::Unknown(_)) => {
+            Err(failure @ CarrierError::Unknown(_)) => {
                 self.perhaps_placed(&understood).await;
                 Err(self.failed(failure.into()).await)
             }
-            Err(RestFailure::Withdrawn) => {
+            Err(CarrierError::Withdrawn) => {
                 self.not_placed(&understood).await;
                 // What forbade the next try may allow it again by now; it was forbidden all the same.
                 let why = self.still_stands(&understood).err();
-                Err(self.refused(why.unwrap_or_else(|| RestFailure::Withdrawn.into())).await)
+                Err(self.refused(why.unwrap_or_else(|| CarrierError::Withdrawn.into())).await)
             }
-            Err(failure @ (RestFailure::Refused(_) | RestFailure::Unreachable(_))) => {
+            Err(failure @ (CarrierError::Refused(_) | CarrierError::Unreachable(_))) => {
                 self.not_placed(&understood).await;
                 Err(self.failed(failure.into()).await)
             }
@@ -263,10 +263,10 @@ impl<'a> Attempt<'a> {
         call: Call,
         understood: Understood,
         slot: Option<Slot>,
-    ) -> Result<Dialled, ApiError> {
+    ) -> Result<Dialled, PlaceError> {
         let Ok(sid) = CallSid::parse(&call.sid) else {
             let message = "Twilio's answer names no call".to_owned();
-            return Err(self.failed(RestFailure::Unknown(message).into()).await);
+            return Err(self.failed(CarrierError::Unknown(message).into()).await);
         };
         let identity = Identity {
             sid: sid.clone(),
@@ -280,7 +280,7 @@ impl<'a> Attempt<'a> {
             let agent = understood.agent;
             self.switchboard.take_placed(Placed { identity, agent, slot });
             if let Some(handle) = self.switchboard.find(&sid) {
-                handle.send(Letter::Progress(Progress::Queued)).await;
+                handle.send(CallMessage::Progress(Progress::Queued)).await;
             }
             self.share_name(&sid, understood.number.as_str()).await;
         }
@@ -288,6 +288,8 @@ impl<'a> Attempt<'a> {
         self.entry.what = What::Placed;
         self.entry.call_sid = Some(sid.to_string());
         self.write().await;
+        // A server that is killed right after the answer knows when it starts again who is to speak.
+        self.switchboard.hub.keep(&sid, WRITING).await;
         if self.entry.key.is_some() {
             // An earlier attempt may be among the orders that became no call.
             self.switchboard.history.order_was_placed(&self.id());
@@ -297,7 +299,7 @@ impl<'a> Attempt<'a> {
         Ok(Dialled { call: sid, status, is_replay: false })
     }
 
-    pub(super) async fn refused(mut self, error: ApiError) -> ApiError {
+    pub(super) async fn refused(mut self, error: PlaceError) -> PlaceError {
         self.entry.what = What::Refused;
         if self.is_doubtful {
             // What came of the order is as unknown as before.
@@ -309,19 +311,19 @@ impl<'a> Attempt<'a> {
 
     /// A repeat that is refused while nobody knows yet what comes of the first order: it is in the
     /// ledger, and is no order of its own.
-    pub(super) async fn refused_as_repeat(mut self, error: ApiError) -> ApiError {
+    pub(super) async fn refused_as_repeat(mut self, error: PlaceError) -> PlaceError {
         self.is_doubtful = true;
         self.refused(error).await
     }
 
-    async fn failed(mut self, error: ApiError) -> ApiError {
+    async fn failed(mut self, error: PlaceError) -> PlaceError {
         self.entry.what = What::Failed;
-        let outcome = if is_uncertain(&error) { Outcome::Unknown } else { Outcome::Failed };
+        let outcome = if error.is_uncertain() { Outcome::Unknown } else { Outcome::Failed };
         self.entry.outcome = Some(outcome.as_str());
         self.tell(error, outcome).await
     }
 
-    async fn tell(&mut self, error: ApiError, outcome: Outcome) -> ApiError {
+    async fn tell(&mut self, error: PlaceError, outcome: Outcome) -> PlaceError {
         self.note(&error).await;
         let Entry { to, from, scenario, agent, by, rule, .. } = self.entry.clone();
         let order = UnplacedOrder {
@@ -335,22 +337,19 @@ impl<'a> Attempt<'a> {
             by,
             who: self.orderer.who.clone(),
             rule,
-            reason: error.message.clone(),
+            reason: error.to_string(),
         };
         self.switchboard.history.keep_order(order).await;
         error
     }
 
     /// Writes into the ledger that there is no call, and why.
-    async fn note(&mut self, error: &ApiError) {
-        let rule = error.details.as_ref().and_then(|details| details["rule"].as_str());
-        let code = serde_json::to_value(error.code).unwrap_or_default();
-        let code = || code.as_str().unwrap_or_default().to_lowercase();
-        let rule = rule.map_or_else(code, str::to_owned);
-        metrics::counter!("phony_calls_refused_total", "rule" => rule.clone()).increment(1);
+    async fn note(&mut self, error: &PlaceError) {
+        let rule = error.name();
+        metrics::counter!("phony_calls_refused_total", "rule" => rule).increment(1);
         tracing::info!(rule, "an outbound call was not placed");
-        self.entry.rule = Some(rule);
-        self.entry.reason = Some(error.message.clone());
+        self.entry.rule = Some(rule.to_owned());
+        self.entry.reason = Some(error.to_string());
         self.write().await;
     }
 

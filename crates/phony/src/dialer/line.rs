@@ -5,11 +5,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use phony_wire::twilio::rest::{Call, CreateCall};
 
+use super::PlaceError;
 use super::attempt::Attempt;
-use super::lanes::Lane;
+use super::number_locks::NumberLock;
 use super::order::Understood;
-use crate::carriers::twilio::rest::RestFailure;
-use crate::error::ApiError;
+use crate::carriers::twilio::rest::CarrierError;
 
 /// How much longer than the call itself the carrier lets it last, so that the goodbye is ours.
 const GRACE: Duration = Duration::from_mins(1);
@@ -60,12 +60,12 @@ impl Attempt<'_> {
         within: Duration,
         understood: &Understood,
         since: Timestamp,
-        lane: &Lane,
-    ) -> Result<Option<Call>, ApiError> {
-        let looked = tokio::time::timeout(within, self.look_again(understood, since, lane)).await;
+        lock: &NumberLock,
+    ) -> Result<Option<Call>, PlaceError> {
+        let looked = tokio::time::timeout(within, self.look_again(understood, since, lock)).await;
         looked.unwrap_or_else(|_| {
             let why = "Twilio has not said in time whether there is a call";
-            Err(RestFailure::Unknown(why.to_owned()).into())
+            Err(CarrierError::Unknown(why.to_owned()).into())
         })
     }
 
@@ -73,8 +73,8 @@ impl Attempt<'_> {
         &self,
         understood: &Understood,
         since: Timestamp,
-        lane: &Lane,
-    ) -> Result<Option<Call>, ApiError> {
+        lock: &NumberLock,
+    ) -> Result<Option<Call>, PlaceError> {
         let Ok(rest) = &self.switchboard.dials.rest else { return Ok(None) };
         let since = since.checked_sub(SKEW).unwrap_or(since);
         let (to, from) = (understood.number.as_str(), understood.from.as_str());
@@ -87,9 +87,9 @@ impl Attempt<'_> {
                 if self.is_of_another(&call).await? {
                     continue;
                 }
-                if lane.is_doubtful(since) {
+                if lock.is_doubtful(since) {
                     let why = "a call was placed, and it is not known by which of two orders";
-                    return Err(RestFailure::Unknown(why.to_owned()).into());
+                    return Err(CarrierError::Unknown(why.to_owned()).into());
                 }
                 tracing::info!(callSid = call.sid, "a call whose placing failed was found");
                 return Ok(Some(call));

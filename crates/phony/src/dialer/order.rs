@@ -6,13 +6,10 @@ use std::time::Duration;
 
 use phony_call::{CallSid, Country, PhoneNumber, Unreadable};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
-use super::refusal;
+use super::PlaceError;
 use crate::agents::{Agent, BadVariables, calling};
-use crate::error::{ApiError, ErrorCode};
 use crate::history::UnplacedOrder;
-use crate::safety::Forbidden;
 use crate::safety::ledger::digest;
 use crate::switchboard::Switchboard;
 
@@ -63,24 +60,25 @@ impl Order {
     }
 
     /// Reads the order; what cannot be read, or is never dialled, is refused.
-    pub(super) fn understand(&self, switchboard: &Switchboard) -> Result<Understood, ApiError> {
+    pub(super) fn understand(&self, switchboard: &Switchboard) -> Result<Understood, PlaceError> {
         let Self { to, from, scenario, agent, variables, .. } = self;
         let (config, agents) = (&switchboard.config, &switchboard.agents);
         let home = config.twilio.phone_number.as_ref().and_then(Country::of);
         let home = home.or_else(|| config.dialing.countries().iter().next());
         let number = PhoneNumber::typed(to, home).map_err(|why| match why {
-            Unreadable::Never(why) => refusal(&Forbidden::Number(why)),
+            Unreadable::Never(why) => why.into(),
             Unreadable::NoDigits
             | Unreadable::TooLong
             | Unreadable::Characters
             | Unreadable::Extension
-            | Unreadable::NoCountry => ApiError::field("to", &why.to_string()),
+            | Unreadable::NoCountry => PlaceError::Field { field: "to", problem: why.to_string() },
         })?;
         let from = match from {
             Some(text) => PhoneNumber::typed(text, home)
-                .map_err(|why| ApiError::field("from", &why.to_string()))?,
+                .map_err(|why| PlaceError::Field { field: "from", problem: why.to_string() })?,
             None => config.twilio.phone_number.clone().ok_or_else(|| {
-                ApiError::field("from", "is missing, and TWILIO_PHONE_NUMBER is not set")
+                let problem = "is missing, and TWILIO_PHONE_NUMBER is not set".to_owned();
+                PlaceError::Field { field: "from", problem }
             })?,
         };
         let companion = match agent {
@@ -88,15 +86,15 @@ impl Order {
             Some(id) => Some(
                 agents
                     .find(id)
-                    .ok_or_else(|| unknown("agent", id, agents.iter().map(|(id, _)| id)))?,
+                    .ok_or_else(|| no_such("agent", id, agents.iter().map(|(id, _)| id)))?,
             ),
         };
         let (agent, asked) = match scenario {
             Some(id) => {
                 let scenario = agents.scenario(id).ok_or_else(|| {
-                    unknown("scenario", id, agents.scenarios().map(|known| known.id.as_str()))
+                    no_such("scenario", id, agents.scenarios().map(|known| known.id.as_str()))
                 })?;
-                let mut filled = scenario.fill(variables, config).map_err(|bad| misfit(&bad))?;
+                let mut filled = scenario.fill(variables, config).map_err(PlaceError::Variables)?;
                 if let Some(companion) = &companion {
                     Arc::make_mut(&mut filled).accompany(companion);
                 }
@@ -104,7 +102,8 @@ impl Order {
             }
             None if !variables.is_empty() => {
                 let unknown = variables.keys().cloned().collect();
-                return Err(misfit(&BadVariables { unknown, ..BadVariables::default() }));
+                let bad = BadVariables { unknown, ..BadVariables::default() };
+                return Err(PlaceError::Variables(bad));
             }
             None => (calling(&companion.unwrap_or_else(|| agents.default())), false),
         };
@@ -128,25 +127,7 @@ fn lets_greet(mut agent: Arc<Agent>) -> Arc<Agent> {
     agent
 }
 
-fn unknown<'a>(field: &str, id: &str, known: impl Iterator<Item = &'a str>) -> ApiError {
-    let known: Vec<_> = known.collect();
-    let problem = format!("is none of {}", known.join(", "));
-    let details = json!({ "field": field, "problem": problem, "allowed": known });
-    let id: String = id.chars().filter(|c| !c.is_control()).take(64).collect();
-    let message = format!("`{field}` {problem}: `{id}`");
-    ApiError { details: Some(details), ..ApiError::new(ErrorCode::InvalidRequest, message) }
-}
-
-fn misfit(bad: &BadVariables) -> ApiError {
-    let BadVariables { missing, unknown, unfit } = bad;
-    let parts = [("missing", missing), ("unknown", unknown), ("not fit to be spoken", unfit)];
-    let parts = parts.iter().filter(|(_, names)| !names.is_empty());
-    let parts: Vec<_> =
-        parts.map(|(what, names)| format!("{what}: {}", names.join(", "))).collect();
-    let details = json!({
-        "field": "variables", "problem": "do not fit the scenario", "missing": missing,
-        "unknown": unknown, "unfit": unfit,
-    });
-    let message = format!("`variables` do not fit the scenario; {}", parts.join("; "));
-    ApiError { details: Some(details), ..ApiError::new(ErrorCode::InvalidRequest, message) }
+fn no_such<'a>(field: &'static str, id: &str, known: impl Iterator<Item = &'a str>) -> PlaceError {
+    let id = id.chars().filter(|c| !c.is_control()).take(64).collect();
+    PlaceError::NoSuch { field, id, known: known.map(str::to_owned).collect() }
 }

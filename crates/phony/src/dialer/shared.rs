@@ -10,13 +10,12 @@ use phony_wire::twilio::rest::Call;
 use super::attempt::Attempt;
 use super::keys::Known;
 use super::order::Understood;
-use super::{Dialled, Order, busy_key, is_uncertain, too_many, unshared};
+use super::{Dialled, Order, PlaceError};
 use crate::agents::Agent;
 use crate::cluster::Cluster;
 use crate::cluster::dialling::{Came, NoPlace, SharedKey, Whose};
-use crate::error::ApiError;
 use crate::numbers;
-use crate::registry::Letter;
+use crate::registry::CallMessage;
 use crate::safety::pace::TooMany;
 use crate::switchboard::{Placed, Switchboard};
 
@@ -32,10 +31,10 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Says what came of the order; `before` if an earlier one under this key may have placed a call.
-    pub(super) async fn settle(self, done: &Result<Dialled, ApiError>, before: bool) {
+    pub(super) async fn settle(self, done: &Result<Dialled, PlaceError>, before: bool) {
         let came = match done {
             Ok(dialled) => Came::Call(&dialled.call, &dialled.status),
-            Err(error) if before || is_uncertain(error) => Came::Unknown,
+            Err(error) if before || error.is_uncertain() => Came::Unknown,
             Err(_) => Came::Nothing,
         };
         self.cluster.settle_key(&self.name, &self.attempt, came).await;
@@ -44,18 +43,18 @@ impl Shared {
 
 impl Attempt<'_> {
     /// Takes the key for all nodes; `None` if there are no others.
-    pub(super) async fn hold_shared_key(&self) -> Result<Option<Known>, ApiError> {
+    pub(super) async fn hold_shared_key(&self) -> Result<Option<Known>, PlaceError> {
         let (Some(cluster), Some((name, body))) = (&self.switchboard.cluster, &self.entry.key)
         else {
             return Ok(None);
         };
         let held = cluster.hold_key(name, body, &self.entry.attempt).await;
-        match held.map_err(|_| unshared())? {
+        match held.map_err(|_| PlaceError::Unshared)? {
             SharedKey::New => Ok(Some(Known::New)),
             SharedKey::Done(call, status) => Ok(Some(Known::Done(Dialled::new(call, status)))),
             SharedKey::Uncertain(since) => Ok(Some(Known::Uncertain(since))),
             SharedKey::Other => Ok(Some(Known::Other)),
-            SharedKey::Busy => Err(busy_key()),
+            SharedKey::Busy => Err(PlaceError::InProgress),
         }
     }
 
@@ -71,12 +70,12 @@ impl Attempt<'_> {
         Shared { cluster, name, attempt: self.entry.attempt.clone() }
     }
 
-    pub(super) async fn take_shared_place(&self, cluster: &Cluster) -> Result<(), ApiError> {
+    pub(super) async fn take_shared_place(&self, cluster: &Cluster) -> Result<(), PlaceError> {
         let dialing = &self.switchboard.config.dialing;
         let (most, rate) = (dialing.concurrent, dialing.rate);
         let taken = cluster.take_place(&self.entry.attempt, most, rate).await;
-        taken.map_err(|_| unshared())?.map_err(|why| {
-            too_many(match why {
+        taken.map_err(|_| PlaceError::Unshared)?.map_err(|why| {
+            PlaceError::TooMany(match why {
                 NoPlace::AtOnce => TooMany::AtOnce { most },
                 NoPlace::Rate(wait) => TooMany::Rate { rate, wait },
             })
@@ -84,11 +83,11 @@ impl Attempt<'_> {
     }
 
     /// Lets every node know on which errand the call goes, before the carrier can ask any of them.
-    pub(super) async fn share_errand(&self, understood: &Understood) -> Result<(), ApiError> {
+    pub(super) async fn share_errand(&self, understood: &Understood) -> Result<(), PlaceError> {
         let Some(cluster) = &self.switchboard.cluster else { return Ok(()) };
         let to = understood.number.as_str();
         let shared = cluster.dialling(to, &self.entry.attempt, self.key(), &self.order).await;
-        shared.map_err(|_| unshared())
+        shared.map_err(|_| PlaceError::Unshared)
     }
 
     /// Binds the errand to the carrier's name for the call, for every node, and waits, but not for
@@ -101,7 +100,7 @@ impl Attempt<'_> {
         }
         if let Some(handle) = self.switchboard.find(call) {
             // Once it answers it has begun, and its record with it.
-            handle.ask(Letter::Snapshot).await;
+            handle.ask(CallMessage::Snapshot).await;
         }
         if !self.switchboard.hub.settled(call, WRITING).await {
             tracing::warn!(callSid = %call, "other servers do not know a call yet");
@@ -122,14 +121,14 @@ impl Attempt<'_> {
     }
 
     /// Whether a call at the carrier's was placed on another order.
-    pub(super) async fn is_of_another(&self, call: &Call) -> Result<bool, ApiError> {
+    pub(super) async fn is_of_another(&self, call: &Call) -> Result<bool, PlaceError> {
         let Ok(sid) = CallSid::parse(&call.sid) else { return Ok(true) };
         let is_given = self.switchboard.dials.keys.is_given(sid.as_str());
         match &self.switchboard.cluster {
             None => Ok(is_given),
             Some(cluster) => {
                 let others = cluster.is_of_another(&sid, self.key(), is_given).await;
-                others.map_err(|_| unshared())
+                others.map_err(|_| PlaceError::Unshared)
             }
         }
     }
@@ -216,7 +215,7 @@ impl Switchboard {
         };
         self.take_placed(Placed { identity, agent, slot: None });
         if let Some(handle) = self.find(call) {
-            handle.send(Letter::Progress(Progress::Queued)).await;
+            handle.send(CallMessage::Progress(Progress::Queued)).await;
         }
     }
 

@@ -10,8 +10,8 @@ use super::{Doctor, Finding, PATIENCE};
 use crate::agents::Agents;
 use crate::config::Config;
 use crate::data_dir::{explained, make_folder};
-use crate::registry::random_token;
 use crate::safety::do_not_call::{DoNotCall, FILE};
+use crate::token;
 
 /// Less free space than this is worth a word: a busy day's record takes some tens of megabytes.
 const LITTLE_SPACE: u64 = 500 * 1024 * 1024;
@@ -147,7 +147,7 @@ async fn ping(url: &str) -> Result<(), redis::RedisError> {
 
 fn written(folder: &Path) -> io::Result<()> {
     make_folder(folder)?;
-    let file = folder.join(format!(".doctor-{}", random_token()));
+    let file = folder.join(format!(".doctor-{}", token::random()));
     let written = std::fs::write(&file, "can be written to");
     drop(std::fs::remove_file(&file));
     written.map_err(|error| explained(&file, &error))

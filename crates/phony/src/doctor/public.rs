@@ -7,7 +7,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
 use super::{Doctor, Finding, PATIENCE};
-use crate::error::no_answer;
+use crate::http_client::no_answer;
 
 const ID: &str = "public_url";
 const TITLE: &str = "Public address";

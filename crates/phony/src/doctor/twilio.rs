@@ -5,7 +5,7 @@ use phony_call::PhoneNumber;
 use phony_wire::twilio::rest::{Account, Balance, IncomingPhoneNumber, ListNumbers};
 
 use super::{Doctor, Finding, PATIENCE};
-use crate::carriers::twilio::rest::{RestClient, RestFailure};
+use crate::carriers::twilio::rest::{CarrierError, RestClient};
 use crate::carriers::twilio::wiring::{Wiring, points_to};
 
 const ACCOUNT: (&str, &str) = ("twilio_account", "Twilio account");
@@ -46,7 +46,7 @@ pub(super) async fn examine(doctor: &Doctor<'_>) -> Vec<Finding> {
     findings
 }
 
-fn failed((id, title): (&'static str, &'static str), failure: &RestFailure) -> Finding {
+fn failed((id, title): (&'static str, &'static str), failure: &CarrierError) -> Finding {
     let mend = failure.advice().unwrap_or("Twilio's message says what it objects to.");
     Finding::fail(id, title, failure.to_string(), mend)
 }

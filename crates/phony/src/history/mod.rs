@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::store::{
-    BadCursor, CallLine, Cursor, End, Filter, Match, Outcome, Page, Query, Retention, StoreError,
+    BadCursor, CallLine, Cursor, End, Filter, Match, Outcome, Page, Query, StoreError,
     UnplacedOrder, Wanted,
 };
 pub use export::{Export, Form};

@@ -1,7 +1,7 @@
 //! The writer: one task that takes what is new from the hub's records and puts it into the store.
 //!
 //! It waits a moment when a call has news, so that many events become one write, and writes in
-//! order. When the store fails, everything stays in the records, which are bounded by
+//! order; it waits no longer when somebody waits for what is written. When the store fails, everything stays in the records, which are bounded by
 //! [`HELD`]; the writer tries again, and says once that it fails and once that it works again.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -78,7 +78,13 @@ impl Writer {
                 // While the store fails, it is tried each round and not for each event.
                 Some(call) = self.news.recv(), if !self.failing => {
                     self.dirty.insert(call);
-                    drop(timeout(self.store.linger(), stop.cancelled()).await);
+                    let interrupted = async {
+                        tokio::select! {
+                            () = stop.cancelled() => {}
+                            () = self.hub.hurried() => {}
+                        }
+                    };
+                    drop(timeout(self.store.linger(), interrupted).await);
                 }
             }
             self.take_news();

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::auth::Supervisor;
 use super::body::{Body, Fields, Read};
-use crate::error::{ApiError, ErrorBody};
+use crate::http::error::{ApiError, ErrorBody};
 
 /// The agents there are.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

@@ -20,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 use super::sessions::{EndedSessions, Session};
 use super::{Client, Http};
 use crate::cluster::Cluster;
-use crate::error::{ApiError, ErrorCode};
-use crate::registry::{hex, random_token};
+use crate::http::error::{ApiError, ErrorCode};
 use crate::switchboard::Switchboard;
+use crate::token::{self, hex};
 
 /// The cookie that a log-in sets.
 pub(super) const COOKIE: &str = "phony_session";
@@ -81,7 +81,7 @@ impl Auth {
 
     /// A code that logs in once, for a link that is shown to the operator.
     pub async fn one_time_code(&self) -> String {
-        let code = random_token();
+        let code = token::random();
         let is_shared = match &self.cluster {
             None => false,
             Some(cluster) => cluster.share_code(&code).await,
@@ -116,11 +116,6 @@ impl Auth {
         mac.update(secret.as_bytes());
         let id = hex(&mac.finalize().into_bytes()[..8]);
         SupervisorId::parse(&id).expect("hexadecimal digits are an id")
-    }
-
-    /// Whether a request shows the right token.
-    pub(super) fn shows_token(&self, headers: &HeaderMap) -> bool {
-        bearer(headers).is_some_and(|token| self.is_token(token))
     }
 
     fn fingerprint(&self) -> String {
@@ -161,7 +156,7 @@ impl Auth {
     /// The `Set-Cookie` of a new session; `secure` where the browser is reached over TLS.
     pub(super) fn cookie(&self, secure: bool) -> HeaderValue {
         let ends = self.now().saturating_add(SESSION.as_secs());
-        let id = &random_token()[..32];
+        let id = &token::random()[..32];
         let session = format!("{ends}.{id}.{}", self.seal(&[SEAL, id, " until "], ends));
         set_cookie(&session, SESSION.as_secs(), secure)
     }
@@ -276,10 +271,11 @@ impl FromRequestParts<Http> for Supervisor {
                 http.limits.stranger(network, now)?;
                 return Err(unauthorized("log in, or send the token as Authorization: Bearer"));
             }
-            Some(Credential::Bearer(token)) if http.auth.is_token(token) => None,
-            Some(Credential::Bearer(_)) => {
-                http.limits.wrong_token(network, now)?;
-                return Err(unauthorized("the token is wrong"));
+            Some(Credential::Bearer(token)) => {
+                if !http.is_right(token, network)? {
+                    return Err(unauthorized("the token is wrong"));
+                }
+                None
             }
             Some(Credential::Cookie(cookie)) => {
                 let session = http.auth.session(cookie);
@@ -323,7 +319,8 @@ fn presented(headers: &HeaderMap) -> Option<Credential<'_>> {
     bearer(headers).map(Credential::Bearer).or_else(cookie)
 }
 
-fn bearer(headers: &HeaderMap) -> Option<&str> {
+/// The token that a request shows.
+pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

@@ -7,7 +7,7 @@ use phony_call::CallSid;
 use serde_json::{Map, Value};
 
 use super::Http;
-use crate::error::{ApiError, ErrorCode};
+use crate::http::error::{ApiError, ErrorCode};
 
 /// The longest text that is spoken or given to the model, in bytes.
 pub(super) const TEXT_LIMIT: usize = 4096;

@@ -7,7 +7,7 @@ use axum::routing::get;
 use utoipa_axum::router::OpenApiRouter;
 
 use super::Http;
-use crate::error::{ApiError, ErrorCode};
+use crate::http::error::{ApiError, ErrorCode};
 
 /// Path and content of every file; `index.html` is always among them.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/dashboard.rs"));

@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 use super::Http;
 use super::auth::Supervisor;
 use crate::doctor::{self, Doctor, Finding};
-use crate::error::ErrorBody;
+use crate::http::error::ErrorBody;
 use crate::switchboard::Switchboard;
 
 /// How long findings are shown again before everything is looked at anew: each look asks Twilio,

@@ -1,7 +1,5 @@
 //! `WS /events/ws`: what happens in calls, to whoever looks.
 
-use std::sync::Arc;
-
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
 use axum::extract::{Query, State};
@@ -12,12 +10,12 @@ use serde::Deserialize;
 use tokio::time::{Duration, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::Http;
 use super::auth::Supervisor;
-use crate::error::{ApiError, ErrorBody, ErrorCode};
+use super::{Client, Http};
 use crate::events::View;
-use crate::heartbeat::{Beat, Heartbeat};
+use crate::http::error::{ApiError, ErrorBody, ErrorCode};
 use crate::presence::Visit;
+use crate::runtime::heartbeat::{Beat, Heartbeat};
 
 /// How long a viewer may take to read what was sent.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
@@ -53,13 +51,14 @@ pub(super) struct Wanted {
         (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
         (status = 403, description = "A page of another site", body = ErrorBody),
         (status = 404, body = ErrorBody),
-        (status = 503, description = "Too many event sockets, or the store does not answer",
+        (status = 503, description = "Too many event sockets, of all or of one client, or the store does not answer",
             body = ErrorBody),
     ),
     security(("token" = []), ("cookie" = []))
 )]
 pub(super) async fn events(
     State(http): State<Http>,
+    client: Client,
     supervisor: Supervisor,
     Query(wanted): Query<Wanted>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -67,12 +66,9 @@ pub(super) async fn events(
     let upgrade = upgrade.map_err(|_| {
         ApiError::new(ErrorCode::InvalidRequest, "this address is for WebSocket upgrades")
     })?;
-    let place = Arc::clone(&http.viewers).try_acquire_owned().map_err(|_| {
-        let why = "too many event sockets are open; close some of them and try again";
-        ApiError::new(ErrorCode::Unavailable, why)
-    })?;
+    let place = http.viewers.admit(client.network)?;
     let view = view(&supervisor, &wanted).await?;
-    let kill = http.switchboard.life.kill.clone();
+    let kill = http.switchboard.shutdown.kill.clone();
     let visit = http.switchboard.supervisors.visit(supervisor.id());
     let upgrade = upgrade
         .read_buffer_size(4096)
@@ -87,7 +83,6 @@ pub(super) async fn events(
 
 async fn view(supervisor: &Supervisor, wanted: &Wanted) -> Result<View, ApiError> {
     let switchboard = supervisor.switchboard();
-    let (history, cluster) = (&switchboard.history, &switchboard.cluster);
     let after = match wanted.after.as_deref() {
         None | Some("") => 0,
         Some(text) => {
@@ -95,16 +90,10 @@ async fn view(supervisor: &Supervisor, wanted: &Wanted) -> Result<View, ApiError
         }
     };
     match wanted.call_sid.as_deref() {
-        None | Some("") => Ok(match cluster {
-            Some(cluster) => cluster.view_all(switchboard).await,
-            None => history.hub().view_all(),
-        }),
+        None | Some("") => Ok(switchboard.view_all().await),
         Some(call) => {
             let call = CallSid::parse(call).map_err(|_| ApiError::call_not_found())?;
-            let view = match cluster {
-                Some(cluster) => cluster.view(switchboard, &call, after).await?,
-                None => history.view(&call, after).await?,
-            };
+            let view = switchboard.view(&call, after).await?;
             view.ok_or_else(ApiError::call_not_found)
         }
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::Http;
 use super::auth::Supervisor;
-use crate::error::{ApiError, ErrorBody, ErrorCode};
+use crate::http::error::{ApiError, ErrorBody, ErrorCode};
 use crate::telemetry;
 
 /// A sign of life.

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::client::Network;
-use crate::error::{ApiError, ErrorCode};
+use crate::http::error::{ApiError, ErrorCode};
 
 /// Addresses that are remembered; beyond that, those that have long been quiet are forgotten.
 const REMEMBERED: usize = 10_000;
@@ -53,8 +53,13 @@ impl Limits {
     }
 
     /// Refuses an address that has tried too many wrong tokens.
-    pub(super) fn wrong_token(&self, from: Network, now: Instant) -> Result<(), ApiError> {
-        self.wrong_tokens.take(from, now)
+    pub(super) fn may_show_token(&self, from: Network, now: Instant) -> Result<(), ApiError> {
+        self.wrong_tokens.peek(from, now)
+    }
+
+    /// Counts a wrong token.
+    pub(super) fn wrong_token(&self, from: Network, now: Instant) {
+        drop(self.wrong_tokens.take(from, now));
     }
 
     /// Refuses an address whose log-ins have failed too often.

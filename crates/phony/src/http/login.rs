@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::auth::{Auth, Supervisor, unauthorized};
 use super::{Client, Http, body, page};
-use crate::error::{ApiError, ErrorBody, ErrorCode};
+use crate::http::error::{ApiError, ErrorBody, ErrorCode};
 
 /// The page to go to after logging in.
 const DASHBOARD: &str = "/dashboard/";

@@ -2,10 +2,12 @@
 
 mod agents;
 mod auth;
+mod backstop;
 mod body;
 mod calls;
 mod dashboard;
 mod doctor;
+pub mod error;
 mod events;
 mod health;
 mod limit;
@@ -19,6 +21,9 @@ mod place;
 mod session;
 mod sessions;
 mod softphone;
+pub mod twilio;
+mod upgrade;
+mod viewers;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -27,25 +32,23 @@ use axum::body::Bytes;
 use axum::extract::{ConnectInfo, DefaultBodyLimit, FromRequestParts};
 use axum::http::request::Parts;
 use axum::middleware::from_fn_with_state;
-use tokio::sync::Semaphore;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use auth::Auth;
+pub(crate) use backstop::{answer_in_time, panicked};
 pub use openapi::document;
 
 use crate::client::{Network, Scheme};
-use crate::error::{ApiError, ErrorCode};
 use crate::listener;
 use crate::switchboard::Switchboard;
+use error::{ApiError, ErrorCode};
 use limit::Limits;
+use viewers::Viewers;
 
 /// The most that a request's body may hold.
 const BODY_LIMIT: usize = 64 * 1024;
-
-/// The most event sockets at once, whatever the system gives.
-const VIEWERS: usize = 65_536;
 
 /// What every handler reaches.
 #[derive(Debug, Clone)]
@@ -54,8 +57,7 @@ pub struct Http {
     auth: Arc<Auth>,
     limits: Arc<Limits>,
     findings: doctor::Kept,
-    /// Places for event sockets, so that calls have descriptors to count on.
-    viewers: Arc<Semaphore>,
+    viewers: Arc<Viewers>,
     /// Made from all routes, and therefore after them.
     document: Arc<OnceLock<Bytes>>,
 }
@@ -66,9 +68,20 @@ impl Http {
     pub fn new(switchboard: Arc<Switchboard>, auth: Arc<Auth>) -> Self {
         let limits = Arc::new(Limits::new(switchboard.config.api_rate));
         let findings = doctor::Kept::default();
-        let places = (listener::descriptors() / 4).clamp(16, VIEWERS);
-        let viewers = Arc::new(Semaphore::new(places));
+        let viewers = Viewers::of_descriptors(listener::descriptors());
         Self { switchboard, auth, limits, findings, viewers, document: Arc::default() }
+    }
+
+    /// Whether somebody at this address shows the right token. Whoever has guessed too often there is
+    /// refused, whatever they show: an answer that differs would tell them when they are right.
+    fn is_right(&self, token: &str, from: Network) -> Result<bool, ApiError> {
+        let now = (self.switchboard.clock.now)();
+        self.limits.may_show_token(from, now)?;
+        let is_right = self.auth.is_token(token);
+        if !is_right {
+            self.limits.wrong_token(from, now);
+        }
+        Ok(is_right)
     }
 
     /// Sets the description of all routes.

@@ -5,8 +5,8 @@ use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::auth::Supervisor;
-use crate::cluster::{About, Listed};
-use crate::error::ErrorBody;
+use crate::cluster::{About, Handler as _, Listed};
+use crate::http::error::ErrorBody;
 use crate::switchboard::Switchboard;
 
 /// The servers that are one.
@@ -81,7 +81,7 @@ pub(super) async fn nodes(supervisor: Supervisor) -> Json<Nodes> {
 
 /// This server, as it is at this moment.
 fn this(switchboard: &Switchboard) -> ClusterNode {
-    let about = About::this(switchboard);
+    let about = switchboard.about();
     let name = switchboard.cluster.as_ref().map_or("this", |cluster| cluster.node()).to_owned();
     let last_seen = (switchboard.clock.wall)().to_string();
     node(name, about, last_seen, NodeState::Ready)

@@ -8,7 +8,7 @@ use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 
 use super::Http;
 use super::auth::{COOKIE, Supervisor};
-use crate::error::{ApiError, ErrorBody, ErrorCode};
+use crate::http::error::{ApiError, ErrorBody, ErrorCode};
 
 /// This description: OpenAPI 3.1.
 #[utoipa::path(

@@ -10,16 +10,17 @@
 //! here: a stranger's name whose address is changed to this machine's while their page is open (DNS
 //! rebinding) looks like the same origin, too.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::{Auth, Http, page};
+use super::auth::bearer;
+use super::{Http, page};
 use crate::client::Scheme;
-use crate::error::{ApiError, ErrorCode};
+use crate::http::error::{ApiError, ErrorCode};
 use crate::switchboard::Switchboard;
 
 const FETCH_SITE: &str = "sec-fetch-site";
@@ -32,27 +33,40 @@ pub(super) async fn guard(State(http): State<Http>, request: Request, next: Next
     if is_page && !host.is_none_or(|host| is_ours(host, switchboard)) {
         return wrong_address(switchboard);
     }
-    if is_guarded(&request, &http.auth) {
-        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    if is_guarded(&request) {
+        let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
         let proxies = &switchboard.config.trusted_proxies;
-        let scheme = peer.and_then(|peer| proxies.scheme(peer.0.ip(), request.headers()));
+        let scheme = peer.and_then(|peer| proxies.scheme(peer, request.headers()));
         if !is_own_page(request.headers(), host, scheme, switchboard) {
-            metrics::counter!("phony_foreign_pages_refused_total").increment(1);
-            return refused(switchboard).into_response();
+            match shows_token(&request, peer, &http) {
+                Ok(true) => {}
+                Ok(false) => {
+                    metrics::counter!("phony_foreign_pages_refused_total").increment(1);
+                    return refused(switchboard).into_response();
+                }
+                Err(error) => return error.into_response(),
+            }
         }
     }
     next.run(request).await
 }
 
-/// Whether the request may change something, or opens a socket. Who has the token itself is no page
-/// of a stranger's; one that is wrong proves nothing, for a cookie may come beside it. Sockets are
-/// for our own page alone.
-fn is_guarded(request: &Request, auth: &Auth) -> bool {
-    let headers = request.headers();
-    if request.method().is_safe() {
-        return *request.method() == Method::GET && headers.contains_key(header::UPGRADE);
-    }
-    !auth.shows_token(headers)
+/// Whether the request may change something, or opens a socket.
+fn is_guarded(request: &Request) -> bool {
+    !request.method().is_safe() || opens_socket(request)
+}
+
+fn opens_socket(request: &Request) -> bool {
+    *request.method() == Method::GET && request.headers().contains_key(header::UPGRADE)
+}
+
+/// Who has the token itself is no page of a stranger's; one that is wrong proves nothing, for a
+/// cookie may come beside it. Sockets are for our own page alone.
+fn shows_token(request: &Request, peer: Option<IpAddr>, http: &Http) -> Result<bool, ApiError> {
+    let token = bearer(request.headers()).filter(|_| !opens_socket(request));
+    let (Some(token), Some(peer)) = (token, peer) else { return Ok(false) };
+    let proxies = &http.switchboard.config.trusted_proxies;
+    http.is_right(token, proxies.client(peer, request.headers()).into())
 }
 
 fn is_own_page(

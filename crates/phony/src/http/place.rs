@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::auth::Supervisor;
 use super::body::{Body, Fields, Read};
 use crate::dialer::{self, Order, Orderer};
-use crate::error::{ApiError, ErrorBody, ErrorCode};
+use crate::http::error::{ApiError, ErrorBody, ErrorCode};
 
 /// The header that makes a repeat return the first call.
 const KEY: &str = "Idempotency-Key";

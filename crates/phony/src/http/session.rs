@@ -5,7 +5,7 @@ use phony_call::SupervisorId;
 use serde::Serialize;
 
 use super::auth::Supervisor;
-use crate::error::ErrorBody;
+use crate::http::error::ErrorBody;
 
 /// A log-in.
 #[derive(Debug, Serialize, utoipa::ToSchema)]

@@ -1,15 +1,23 @@
-//! `WS /softphone/ws`: a call from the page, without a telephone.
+//! `WS /softphone/ws`: a call from the page, which takes the place of a telephone and of Twilio.
 
 use std::sync::Arc;
 
 use axum::extract::{Query, State};
 use axum::response::Response;
+use phony_call::{CallSid, Direction, EndStatus, Identity};
+use phony_wire::twilio::relay::Setup;
 use serde::Deserialize;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::Http;
 use super::auth::Supervisor;
-use crate::error::{ApiError, ErrorBody, ErrorCode};
-use crate::socket::Upgrade;
+use crate::carriers::SOFTPHONE;
+use crate::carriers::twilio::relay::{FarEnd, Left, first_frame, line, refuse};
+use crate::http::error::{ApiError, ErrorBody, ErrorCode};
+use crate::registry::{CallMessage, Handle};
+use crate::runtime::websocket::{Newcomer, Upgrade};
+use crate::switchboard::Switchboard;
+use crate::token;
 
 /// With whom to speak.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -21,7 +29,7 @@ pub(super) struct Wanted {
 /// A call over this very socket, in which the page does what Twilio does: it sends the frames of
 /// `ConversationRelay` that Twilio sends, and is sent those that Twilio is sent.
 ///
-/// The first frame is `setup`; its `callSid` names the call (`CA` and 32 hexadecimal digits of the
+/// The first frame is `setup`, within 10 s; its `callSid` names the call (`CA` and 32 hexadecimal digits of the
 /// page's own making, or empty). Closing with 1000 hangs up; after any other end the same `callSid`
 /// brings the call back, for 30 s.
 ///
@@ -50,11 +58,80 @@ pub(super) async fn softphone(
     if agent.as_ref().is_some_and(|id| switchboard.agents.find(id).is_none()) {
         return Err(ApiError::field("agent", "is none of the agents"));
     }
-    if switchboard.life.drain.is_cancelled() {
+    if switchboard.shutdown.drain.is_cancelled() {
         return Err(ApiError::new(ErrorCode::Unavailable, "the server is stopping"));
     }
     let switchboard = Arc::clone(&http.switchboard);
-    let (softphone, tasks) = (switchboard.softphone.clone(), switchboard.calls.clone());
-    Ok(upgrade
-        .answer(&tasks, async move |socket| softphone.carry(switchboard, socket, agent).await))
+    let tasks = switchboard.calls.clone();
+    Ok(upgrade.answer(&tasks, async move |socket| carry(switchboard, socket, agent).await))
+}
+
+/// Carries a call over the socket until it ends; `agent` answers, if it is a new call.
+///
+/// The page names its call in `callSid` of `setup`, so that it can come back to it when the socket
+/// is lost or the server started again; a call without a name is given one.
+async fn carry(switchboard: Arc<Switchboard>, mut newcomer: Newcomer, agent: Option<String>) {
+    let kill = switchboard.shutdown.kill.clone();
+    let Some(setup) = first_frame(&mut newcomer, &kill).await else {
+        return refuse(newcomer, CloseCode::Policy, "the first frame must be setup").await;
+    };
+    let (handle, call) = match call_of(&switchboard, &setup, agent.as_deref()).await {
+        Ok(found) => found,
+        Err((code, reason)) => return refuse(newcomer, code, reason).await,
+    };
+    let call_itself = handle.clone();
+    let after = move |left: Option<Left>| async move {
+        if left.is_some() {
+            // There is no network behind it that would ask how the call goes on: it has ended, or
+            // it has been transferred, which a softphone can only be told.
+            call_itself.send(CallMessage::Over(EndStatus::Completed)).await;
+        }
+    };
+    let Some(place) = handle.reserve().await else {
+        return refuse(newcomer, CloseCode::Policy, "the call is over").await;
+    };
+    place.attach(line(newcomer.socket, (FarEnd::Page, None), kill, after));
+    tracing::debug!(callSid = %call, "softphone up");
+}
+
+/// The call that the socket carries: a new one, or one whose socket was lost.
+async fn call_of(
+    switchboard: &Switchboard,
+    setup: &Setup,
+    agent: Option<&str>,
+) -> Result<(Handle, CallSid), (CloseCode, &'static str)> {
+    let refused = |reason| (CloseCode::Policy, reason);
+    let call = if setup.call_sid.is_empty() {
+        CallSid::parse(&format!("CA{}", &token::random()[..32]))
+    } else {
+        CallSid::parse(&setup.call_sid)
+    };
+    let call = call.map_err(|_| refused("callSid is not a call's id"))?;
+    let known = switchboard.history.line(&call).await.map_err(|error| {
+        tracing::warn!(callSid = %call, %error, "a softphone's call could not be looked up");
+        (CloseCode::Again, "the store does not answer; try again")
+    })?;
+    if let Some(line) = known {
+        if line.carrier != SOFTPHONE {
+            return Err(refused("this call has a carrier of its own"));
+        }
+        // Here, or in a process that is gone, or on another node: from now on it is here.
+        let handle = switchboard.adopt(&call).await;
+        return Ok((handle.ok_or_else(|| refused("the call is over"))?, call));
+    }
+    let identity = Identity {
+        sid: call.clone(),
+        from: SOFTPHONE.into(),
+        to: switchboard
+            .our_number("", "", Direction::Inbound)
+            .map_or_else(|| SOFTPHONE.to_owned(), |number| number.to_string()),
+        direction: Direction::Inbound,
+        carrier: SOFTPHONE.into(),
+    };
+    let agent = agent.or_else(|| setup.custom_parameters.get("agent").map(String::as_str));
+    switchboard
+        .take(identity, agent)
+        .map_err(|_| (CloseCode::Restart, "the server is stopping and takes no new calls"))?;
+    let handle = switchboard.find(&call).ok_or_else(|| refused("the call is over"))?;
+    Ok((handle, call))
 }

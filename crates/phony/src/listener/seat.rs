@@ -1,6 +1,6 @@
 //! What a connection is at, and how long it may wait for its client.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -16,20 +16,30 @@ const IDLE_LIMIT: Duration = Duration::from_secs(75);
 /// How long a client may read nothing of its answer.
 const STUCK_LIMIT: Duration = Duration::from_secs(30);
 
+/// Whose a connection is, as far as it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) network: Network,
+    /// A trusted proxy, whose connections are many clients'.
+    pub(super) is_proxy: bool,
+}
+
 /// A connection that waits for its client.
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) number: u64,
-    pub(super) network: Network,
-    pub(super) is_proxy: bool,
+    pub(super) owner: Owner,
+    /// Nothing is asked, so that the client owes nothing.
+    pub(super) is_idle: bool,
     pub(super) since: Instant,
 }
 
 /// What is known of a connection.
 #[derive(Debug)]
 pub(super) struct Seat {
-    pub(super) network: Network,
-    pub(super) is_proxy: bool,
+    peer: Owner,
+    /// The client behind the peer, once the connection is that one client's.
+    client: OnceLock<Owner>,
     phase: Mutex<Phase>,
     /// It has to make room.
     pub(super) close: CancellationToken,
@@ -48,14 +58,26 @@ enum Phase {
     Stuck(Instant),
     /// Nothing is asked.
     Idle(Instant),
+    /// It is a WebSocket whose client has not said yet what it is for.
+    Silent(Instant),
     /// It carries no requests any more.
     Upgraded,
 }
 
 impl Seat {
-    pub(super) fn new(network: Network, is_proxy: bool) -> Self {
+    pub(super) fn new(peer: Owner) -> Self {
         let phase = Mutex::new(Phase::Head(now()));
-        Self { network, is_proxy, phase, close: CancellationToken::new() }
+        Self { peer, client: OnceLock::new(), phase, close: CancellationToken::new() }
+    }
+
+    /// Whose it is.
+    pub(super) fn owner(&self) -> Owner {
+        *self.client.get().unwrap_or(&self.peer)
+    }
+
+    /// It is this client's alone from now on.
+    pub(super) fn belongs_to(&self, client: Owner) {
+        self.client.get_or_init(|| client);
     }
 
     fn phase(&self) -> MutexGuard<'_, Phase> {
@@ -65,25 +87,29 @@ impl Seat {
     /// Since when it waits for its client.
     pub(super) fn waits_since(&self) -> Option<Instant> {
         match *self.phase() {
-            Phase::Head(since) | Phase::Body(since) | Phase::Stuck(since) | Phase::Idle(since) => {
-                Some(since)
-            }
+            Phase::Head(since)
+            | Phase::Body(since)
+            | Phase::Stuck(since)
+            | Phase::Idle(since)
+            | Phase::Silent(since) => Some(since),
             Phase::Working | Phase::Upgraded => None,
         }
     }
 
     pub(super) fn waiting(&self, number: u64) -> Option<Waiting> {
-        let (network, is_proxy) = (self.network, self.is_proxy);
-        self.waits_since().map(|since| Waiting { number, network, is_proxy, since })
+        let since = self.waits_since()?;
+        let is_idle = matches!(*self.phase(), Phase::Idle(_));
+        Some(Waiting { number, owner: self.owner(), is_idle, since })
     }
 
-    /// Until when the client must have done something. A body has the time of its request.
+    /// Until when the client must have done something. A body has the time of its request, and a
+    /// WebSocket that of whoever listens to it.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match *self.phase() {
             Phase::Head(since) => Some(since + HEAD_LIMIT),
             Phase::Stuck(since) => Some(since + STUCK_LIMIT),
             Phase::Idle(since) => Some(since + IDLE_LIMIT),
-            Phase::Body(_) | Phase::Working | Phase::Upgraded => None,
+            Phase::Body(_) | Phase::Working | Phase::Silent(_) | Phase::Upgraded => None,
         }
     }
 
@@ -106,6 +132,7 @@ impl Seat {
             | Phase::Head(_)
             | Phase::Body(_)
             | Phase::Idle(_)
+            | Phase::Silent(_)
             | Phase::Upgraded => {}
         }
     }
@@ -125,13 +152,29 @@ impl Seat {
 
     /// It carries a WebSocket from now on.
     pub(super) fn upgraded(&self) {
+        let mut phase = self.phase();
+        if !matches!(*phase, Phase::Silent(_)) {
+            *phase = Phase::Upgraded;
+        }
+    }
+
+    /// It is a WebSocket that waits for its client.
+    pub(super) fn listens(&self) {
+        let mut phase = self.phase();
+        if !matches!(*phase, Phase::Silent(_)) {
+            *phase = Phase::Silent(now());
+        }
+    }
+
+    /// What it waited for has come.
+    pub(super) fn heard(&self) {
         *self.phase() = Phase::Upgraded;
     }
 
     /// Its answer has been given.
     pub(super) fn answered(&self) {
         let mut phase = self.phase();
-        if *phase != Phase::Upgraded {
+        if !matches!(*phase, Phase::Silent(_) | Phase::Upgraded) {
             *phase = Phase::Idle(now());
         }
     }

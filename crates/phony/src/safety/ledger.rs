@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 
 use super::do_not_call::Word;
 use crate::data_dir::{explained, is_there, lock_shortly, private};
-use crate::registry::hex;
+use crate::token::hex;
 
 /// The file's name in the data folder.
 pub const FILE: &str = "ledger.jsonl";

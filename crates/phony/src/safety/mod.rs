@@ -26,9 +26,9 @@ use self::do_not_call::{DoNotCall, Word};
 use self::ledger::{Entry, Ledger, What};
 use self::pace::Pace;
 use self::spend::Spend;
+use crate::clock::Clock;
 use crate::config::Config;
 use crate::data_dir::make_folder;
-use crate::switchboard::Clock;
 
 /// All the rules, and what they remember.
 #[derive(Debug)]

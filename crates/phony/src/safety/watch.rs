@@ -7,7 +7,7 @@ use std::time::Duration;
 use phony_call::Budget;
 
 use super::Safety;
-use crate::registry::Letter;
+use crate::registry::CallMessage;
 use crate::switchboard::Switchboard;
 
 /// How often it is looked at.
@@ -15,7 +15,7 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// Looks after the budget until the server ends.
 pub async fn watch(switchboard: Arc<Switchboard>) {
-    let kill = switchboard.life.kill.clone();
+    let kill = switchboard.shutdown.kill.clone();
     let safety = &switchboard.safety;
     let mut interval = tokio::time::interval(EVERY);
     interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -55,7 +55,7 @@ async fn keep(safety: &Safety) {
 async fn tell(switchboard: &Switchboard, budget: Budget) {
     for call in switchboard.safety.spend.live() {
         if let Some(handle) = switchboard.find(&call) {
-            handle.send(Letter::Budget(budget)).await;
+            handle.send(CallMessage::Budget(budget)).await;
         }
     }
 }

@@ -53,13 +53,13 @@ impl Keeping {
     /// Begins to write, to forget what is too old, and to close what nobody takes up again.
     pub(super) fn start(self, switchboard: &Arc<Switchboard>, tasks: &TaskTracker) -> Kept {
         let Self { store, writer } = self;
-        let (stop, kill) = (CancellationToken::new(), switchboard.life.kill.clone());
+        let (stop, kill) = (CancellationToken::new(), switchboard.shutdown.kill.clone());
         let writer = tasks.spawn(writer.run(stop.clone()));
         let lost = fall_silent(Arc::clone(switchboard));
         let guard = kill.clone();
         tasks.spawn(async move { guard.run_until_cancelled(lost).await });
         if let Some(cluster) = &switchboard.cluster {
-            tasks.spawn(Arc::clone(cluster).run(Arc::clone(switchboard)));
+            tasks.spawn(Arc::clone(cluster).run(switchboard.clone(), kill.clone()));
         }
         let retention = retain(Arc::clone(&store), Arc::clone(switchboard));
         let guard = kill.clone();
@@ -97,7 +97,7 @@ async fn fall_silent(switchboard: Arc<Switchboard>) {
 async fn retain(store: Arc<dyn Store>, switchboard: Arc<Switchboard>) {
     let retention = switchboard.config.retention;
     let mut interval = interval(RETENTION);
-    while retention != crate::store::Retention::default() {
+    while retention != crate::config::Retention::default() {
         interval.tick().await;
         match store.retain(&retention, (switchboard.clock.wall)()).await {
             Ok(0) => {}

@@ -1,13 +1,19 @@
 //! The carrier is asked to end a call of which no line is left here.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use phony_call::CallSid;
+use phony_call::{CallSid, NotHungUp, Refused};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::dialer::Dials;
-use crate::registry::{Handle, Letter};
+use crate::events::Publisher;
+use crate::registry::{CallMessage, Handle};
+
+/// How long an answer waits for the store.
+const WRITING: Duration = Duration::from_secs(1);
 
 /// How a call is ended at its carrier.
 #[derive(Debug, Clone)]
@@ -31,11 +37,33 @@ impl HangUp {
             let asking = async {
                 let outcome = dials.hang_up(&call).await;
                 let failed = outcome.is_err();
-                if !handle.send(Letter::HungUp(outcome)).await && failed {
+                if !handle.send(CallMessage::HungUp(outcome)).await && failed {
                     dials.hang_up_behind(&call).await;
                 }
             };
             kill.run_until_cancelled(asking).await;
+        });
+    }
+
+    /// Tells who waits for the end of the call that the carrier has not ended it and will be asked
+    /// again: once that is written, so that it is done whatever becomes of this process.
+    pub(super) fn promise(
+        &self,
+        record: Publisher,
+        waiting: Vec<oneshot::Sender<Result<(), Refused>>>,
+        why: NotHungUp,
+    ) {
+        if waiting.is_empty() {
+            return;
+        }
+        let call = self.call.clone();
+        self.tasks.spawn(async move {
+            if !record.keep(WRITING).await {
+                tracing::warn!(callSid = %call, "an end that was ordered is not written yet");
+            }
+            for reply in waiting {
+                drop(reply.send(Err(Refused::NotHungUp(why.clone()))));
+            }
         });
     }
 }

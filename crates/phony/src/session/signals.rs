@@ -2,8 +2,8 @@
 
 use tokio_util::sync::CancellationToken;
 
-use crate::crew::Part;
-use crate::registry::{Handle, Letter, Signal};
+use crate::registry::{CallMessage, Handle, Signal};
+use crate::runtime::task_set::Task;
 
 /// What is watched. All calls have some of these tokens in common, and each look at one takes a
 /// lock: they are looked at when they are cancelled, and not with every word.
@@ -20,8 +20,8 @@ pub(super) struct Signals {
 
 impl Signals {
     /// The part that watches, and tells the call what came. It ends with the call's mailbox.
-    pub(super) fn watch(self, call: Handle) -> Part {
-        Part::new(self.tell(call))
+    pub(super) fn watch(self, call: Handle) -> Task {
+        Task::new(self.tell(call))
     }
 
     async fn tell(self, call: Handle) {
@@ -43,7 +43,7 @@ impl Signals {
             };
             let last = matches!(signal, Signal::Kill | Signal::Lost);
             // The listener needs no more than it has been told.
-            if !call.send(Letter::Signal(signal)).await || last {
+            if !call.send(CallMessage::Signal(signal)).await || last {
                 return;
             }
         }

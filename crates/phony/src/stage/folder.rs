@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::registry::random_token;
 use crate::server::make_folder;
+use crate::token;
 
 /// A folder of this process alone, removed with all that is in it when this is dropped.
 #[derive(Debug)]
@@ -13,7 +13,7 @@ pub struct TempFolder(PathBuf);
 impl TempFolder {
     /// Makes one where the system keeps such things.
     pub fn new() -> io::Result<Self> {
-        let folder = std::env::temp_dir().join(format!("phony-{}", random_token()));
+        let folder = std::env::temp_dir().join(format!("phony-{}", token::random()));
         make_folder(&folder)?;
         Ok(Self(folder))
     }

@@ -17,8 +17,8 @@ use url::Url;
 use crate::agents::{AgentError, Agents};
 use crate::config::Config;
 use crate::events::View;
-use crate::registry::random_token;
 use crate::server::{self, Running, StartError};
+use crate::token;
 use phony_simulator::callers::Caller;
 use phony_simulator::openai::{self, Brain, DeltaSize, Fault, OpenAiOptions, OpenAiRunning, Pace};
 use phony_simulator::twilio::{
@@ -141,7 +141,7 @@ impl Stage {
             config.bind = IpAddr::V4(Ipv4Addr::LOCALHOST);
         }
         config.twilio.insecure_no_signatures = false;
-        let secret = || SecretString::from(random_token());
+        let secret = || SecretString::from(token::random());
         let auth_token = config.twilio.auth_token.get_or_insert_with(secret).clone();
         let admin_token = config.admin_token.get_or_insert_with(secret).clone();
         hurry(&mut config, speed);

@@ -24,6 +24,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use phony_call::{CallSid, Event};
 
+use crate::config::Retention;
 pub use line::{BadCursor, CallLine, Cursor, End, Filter, Match, Page, Wanted};
 pub use search::Query;
 pub use sqlite::Sqlite;
@@ -140,15 +141,6 @@ pub enum Appended {
     Behind(u64),
     /// Somebody else owns the call, under this term. Nothing more can be written under the old one.
     Stale(u64),
-}
-
-/// How long calls are kept.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Retention {
-    /// Since their end; `None` for ever.
-    pub age: Option<Duration>,
-    /// Together, in bytes of the store; `None` for as many as fit.
-    pub bytes: Option<u64>,
 }
 
 /// Why a store does not do what it should.

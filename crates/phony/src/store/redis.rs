@@ -26,9 +26,9 @@ use phony_call::{CallSid, Direction};
 pub use self::connection::Connection;
 use self::form::{Share, entries, line, share};
 use super::{
-    Answer, Appended, CallLine, Chunk, Entry, Page, Retention, Store, StoreError, UnplacedOrder,
-    Wanted,
+    Answer, Appended, CallLine, Chunk, Entry, Page, Store, StoreError, UnplacedOrder, Wanted,
 };
+use crate::config::Retention;
 
 /// What every key and channel begins with.
 pub const PREFIX: &str = "phony:";

@@ -11,14 +11,17 @@ use phony_call::{
 };
 use tokio::time::sleep;
 
+use super::error::{ActError, NotPassedOn};
 use super::pass::Pass;
 use super::{Before, Past, Switchboard};
-use crate::cluster::{Cluster, Reply, Report, Unreached, Wish};
-use crate::error::{ApiError, ErrorCode};
+use crate::cluster::{Cluster, Reply, Report, Request, Unreached};
+use crate::cluster::{LegReport, SupervisorAction};
 use crate::history::entries;
+use crate::limits;
 use crate::numbers;
-use crate::registry::{Handle, Letter, Order, Registered, random_token};
+use crate::registry::{CallMessage, Handle, Registered};
 use crate::store::{FIRST_TERM, StoreError};
+use crate::token;
 
 /// For how long an answer to the carrier is sought, which waits for 15 s.
 const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -33,9 +36,7 @@ const AGAIN: Duration = Duration::from_millis(50);
 /// How often, and how long after each other, a report of the carrier is passed on that could not be.
 const REPORT_TRIES: u32 = 600;
 const REPORT_AGAIN: Duration = Duration::from_secs(1);
-/// For how long, and how long after each other, an order is tried at a call that moves, whose line is
-/// lost or whose server cannot be reached.
-pub(crate) const ORDER_LIMIT: Duration = Duration::from_secs(3);
+/// How long after each other an order is tried at a call that moves.
 const ORDER_TRY: Duration = Duration::from_millis(15);
 /// How long another server has at least to carry out an order.
 const ORDER_LEAST: Duration = Duration::from_millis(500);
@@ -44,7 +45,11 @@ impl Switchboard {
     /// The single-use token of the next socket of this call, good on every node, and the same until
     /// that has come; `None` if nobody could take the socket.
     pub async fn mint(&self, call: &CallSid) -> Option<String> {
-        let Some(cluster) = &self.cluster else { return self.registry.mint(call) };
+        let wall = (self.clock.wall)();
+        let Some(cluster) = &self.cluster else {
+            let make = |next| self.passes.sign_next(call, next, wall);
+            return self.registry.next_token(call, make).map(|(token, _)| token);
+        };
         // One in which nothing has happened yet, or not even its beginning, can begin anywhere.
         let is_new = self
             .hub
@@ -52,8 +57,8 @@ impl Switchboard {
             .is_none_or(|line| line.last_seq == 1 && line.direction == Direction::Inbound);
         let agent = self.registry.agent_of(call).filter(|_| is_new);
         let agent = agent.as_ref().map(|agent| agent.call.id.as_str());
-        let token = self.passes.sign(call, random_token(), (self.clock.wall)(), agent);
-        let is_here = match self.registry.next_token(call, || token.clone()) {
+        let token = self.passes.sign(call, token::random(), wall, agent);
+        let is_here = match self.registry.next_token(call, |_| token.clone()) {
             // Who was told of it first may have used it meanwhile.
             Some((known, false)) => return Some(known),
             known => known.is_some(),
@@ -71,7 +76,7 @@ impl Switchboard {
         token: &str,
         inbound: Option<Identity>,
     ) -> Option<Handle> {
-        let Some(cluster) = &self.cluster else { return self.registry.redeem(call, token) };
+        let Some(cluster) = &self.cluster else { return self.redeem_alone(call, token).await };
         let wall = (self.clock.wall)();
         if let Some(handle) = self.registry.redeem(call, token) {
             // Used is used, also for the time in which it would be believed.
@@ -81,7 +86,7 @@ impl Switchboard {
             return Some(handle);
         }
         let patience = Patience::of(self, SOCKET_LIMIT);
-        let mark = random_token();
+        let mark = token::random();
         let holder = loop {
             match cluster.redeem_token(call, token, &mark).await {
                 Ok(holder) => {
@@ -109,6 +114,27 @@ impl Switchboard {
         }
     }
 
+    /// As [`Self::redeem`], where there are no other servers. The token may be of the process before
+    /// this one; whether it was used is told by how many sockets came to the call, by its record.
+    async fn redeem_alone(&self, call: &CallSid, token: &str) -> Option<Handle> {
+        if let Some(handle) = self.registry.redeem(call, token) {
+            return Some(handle);
+        }
+        let after = self.passes.read_next(call, token, (self.clock.wall)())?;
+        let patience = Patience::of(self, SOCKET_LIMIT);
+        while self.find(call).is_none() {
+            match self.adopt_from(call, None).await {
+                Ok(_) => break,
+                Err(Hitch::Over | Hitch::Unknown) => return None,
+                Err(hitch) => patience.with(call, &hitch).await?,
+            }
+        }
+        self.registry.until_read(call).await;
+        let handle = self.registry.admit(call, after)?;
+        tracing::info!(callSid = %call, "a token of before the restart is believed");
+        Some(handle)
+    }
+
     /// The call that a token is for while only the token can tell: one that is here, or one that was
     /// just taken elsewhere and begins here. Whoever took it is told as soon as the store is back.
     fn believe(&self, call: &CallSid, pass: &Pass, inbound: Option<Identity>) -> Option<Handle> {
@@ -118,7 +144,7 @@ impl Switchboard {
         }
         let agent = self.agents.find(pass.agent.as_deref()?)?;
         let identity = inbound?;
-        let registered = self.registry.register(call, self.life.stop.child_token())?;
+        let registered = self.registry.register(call, self.shutdown.stop.child_token())?;
         let publisher = self.hub.reopen(call, Vec::new(), FIRST_TERM + 1, true);
         self.registry.connected(call);
         self.begin(registered, identity, agent, publisher, Before::Nothing);
@@ -128,13 +154,13 @@ impl Switchboard {
     /// The carrier asks how a call goes on, wherever it is; `None` if nobody knows it. A call whose
     /// process does not answer goes on here. The caller is lost with a wrong answer, so a question
     /// that cannot be answered now is asked again for as long as the carrier waits.
-    pub async fn leg_ended(&self, call: &CallSid, end: &LegEnd) -> Option<Next> {
-        let goes_on = matches!(end, LegEnd::Failed | LegEnd::Left(Parting::Return));
+    pub async fn leg_ended(&self, call: &CallSid, report: &LegReport) -> Option<Next> {
+        let goes_on = matches!(report.end, LegEnd::Failed | LegEnd::Left(Parting::Return));
         let (patience, unheard) =
             (Patience::of(self, ANSWER_LIMIT), Patience::of(self, UNHEARD_LIMIT));
         let blind = Patience::of(self, BLIND_LIMIT);
         loop {
-            let hitch = match self.next_of(call, end, goes_on).await {
+            let hitch = match self.next_of(call, report, goes_on).await {
                 Ok(next) => return Some(next),
                 Err(hitch) => hitch,
             };
@@ -156,14 +182,19 @@ impl Switchboard {
         }
     }
 
-    async fn next_of(&self, call: &CallSid, end: &LegEnd, goes_on: bool) -> Result<Next, Hitch> {
+    async fn next_of(
+        &self,
+        call: &CallSid,
+        report: &LegReport,
+        goes_on: bool,
+    ) -> Result<Next, Hitch> {
         if let Some(handle) = self.find(call)
-            && let Some(next) = ask(&handle, end).await
+            && let Some(next) = ask(&handle, report).await
         {
             return Ok(next);
         }
         if let Some(cluster) = &self.cluster {
-            match self.ask_elsewhere(cluster, call, Wish::LegEnded(end.clone())).await {
+            match self.ask_elsewhere(cluster, call, Request::LegEnded(report.clone())).await {
                 Ok(Reply::Next(next)) => return Ok(next),
                 Ok(_) | Err(Unreached::Silent | Unreached::Moving) => {}
                 Err(Unreached::Unknown) => return Err(Hitch::Unknown),
@@ -173,24 +204,24 @@ impl Switchboard {
                 }
             }
             // Who is about to stop leaves the call to whoever gets the socket.
-            if self.life.drain.is_cancelled() && goes_on {
+            if self.shutdown.drain.is_cancelled() && goes_on {
                 return Ok(Next::Reconnect);
             }
         }
-        ask(&self.adopt_from(call, None).await?, end).await.ok_or(Hitch::Gone)
+        ask(&self.adopt_from(call, None).await?, report).await.ok_or(Hitch::Gone)
     }
 
     /// The carrier reports on a call, wherever it is. Of one that nobody has, only its end matters.
     /// A report that cannot be passed on is kept for a while and passed on when it can; the carrier
     /// is told that it has not been, for this process may not live that long.
-    pub async fn tell(self: &Arc<Self>, call: &CallSid, report: Report) -> Result<(), ApiError> {
+    pub async fn tell(self: &Arc<Self>, call: &CallSid, report: Report) -> Result<(), NotPassedOn> {
         let Err(hitch) = self.try_tell(call, report).await else { return Ok(()) };
         tracing::warn!(callSid = %call, why = %hitch, "a carrier's report is passed on later");
         metrics::counter!("phony_reports_kept_total").increment(1);
         if let Ok(place) = Arc::clone(&self.reports).try_acquire_owned() {
             let (this, call) = (Arc::clone(self), call.clone());
             self.calls.spawn(async move {
-                let drain = this.life.drain.clone();
+                let drain = this.shutdown.drain.clone();
                 let told = drain.run_until_cancelled(this.tell_later(&call, report)).await;
                 if told != Some(true) {
                     tracing::error!(callSid = %call, "a carrier's report was not passed on");
@@ -198,9 +229,7 @@ impl Switchboard {
                 drop(place);
             });
         }
-        let message = format!("the report has not been passed on yet: {hitch}; send it again");
-        let error = ApiError::new(ErrorCode::Unavailable, message);
-        Err(ApiError { retry_after: Some(REPORT_AGAIN.as_secs()), ..error })
+        Err(NotPassedOn { why: hitch.to_string(), again: REPORT_AGAIN })
     }
 
     /// Passes a report on when that is possible; false if it has not been for too long.
@@ -216,7 +245,7 @@ impl Switchboard {
 
     async fn try_tell(&self, call: &CallSid, report: Report) -> Result<(), Hitch> {
         if let Some(handle) = self.find(call)
-            && handle.send(report.letter()).await
+            && handle.send(report.into()).await
         {
             return Ok(());
         }
@@ -229,7 +258,7 @@ impl Switchboard {
             self.over.note(call);
         }
         if let Some(cluster) = &self.cluster {
-            match self.ask_elsewhere(cluster, call, Wish::Report(report)).await {
+            match self.ask_elsewhere(cluster, call, Request::Report(report)).await {
                 Err(Unreached::NoRedis) => return Err(Hitch::Unreached(Unreached::NoRedis)),
                 Err(Unreached::Moving) if !is_end => return Err(Hitch::Gone),
                 Err(Unreached::Silent | Unreached::Uncertain | Unreached::Moving) => {}
@@ -246,7 +275,7 @@ impl Switchboard {
             return Ok(());
         }
         match self.adopt_from(call, None).await {
-            Ok(handle) if handle.send(report.letter()).await => Ok(()),
+            Ok(handle) if handle.send(report.into()).await => Ok(()),
             Ok(_) => Err(Hitch::Gone),
             Err(Hitch::Over | Hitch::Unknown) => Ok(()),
             Err(hitch) => Err(hitch),
@@ -258,7 +287,7 @@ impl Switchboard {
         &self,
         cluster: &Cluster,
         call: &CallSid,
-        what: Wish,
+        what: Request,
     ) -> Result<Reply, Unreached> {
         self.known_here(call, cluster.ask(call, what).await)
     }
@@ -313,9 +342,9 @@ impl Switchboard {
 
     /// A supervisor acts on a call, wherever it is; one that is just moving is waited for, and so is
     /// a line that was lost.
-    pub async fn act(&self, call: &CallSid, order: Order) -> Result<(), ApiError> {
+    pub async fn act(&self, call: &CallSid, order: SupervisorAction) -> Result<(), ActError> {
         numbers::unfolded_for(&order.action).await;
-        let patience = Patience::of(self, ORDER_LIMIT);
+        let patience = Patience::of(self, limits::ORDER);
         loop {
             let limit = patience.left().max(ORDER_LEAST);
             match self.try_act(call, &order, limit).await {
@@ -330,12 +359,12 @@ impl Switchboard {
     async fn try_act(
         &self,
         call: &CallSid,
-        order: &Order,
+        order: &SupervisorAction,
         limit: Duration,
-    ) -> ControlFlow<Result<(), ApiError>, ApiError> {
+    ) -> ControlFlow<Result<(), ActError>, ActError> {
         if let Some(handle) = self.find(call)
             && let Some(answer) =
-                handle.ask(|reply| Letter::Act { order: order.clone(), reply }).await
+                handle.ask(|reply| CallMessage::Act { order: order.clone(), reply }).await
         {
             return done(answer);
         }
@@ -364,12 +393,12 @@ impl Switchboard {
         }
         ControlFlow::Break(match self.history.line(call).await {
             Err(error) => Err(error.into()),
-            Ok(None) => Err(ApiError::call_not_found()),
+            Ok(None) => Err(Unreached::Unknown.into()),
             Ok(Some(line)) if line.end.is_some() => Err(Unreached::Ended.into()),
             Ok(Some(_)) if !order.action.needs_line() => {
                 return self.act_on_adopted(call, order).await;
             }
-            Ok(Some(_)) => return ControlFlow::Continue(ApiError::lost()),
+            Ok(Some(_)) => return ControlFlow::Continue(ActError::Lost),
         })
     }
 
@@ -377,24 +406,24 @@ impl Switchboard {
     async fn act_on_adopted(
         &self,
         call: &CallSid,
-        order: &Order,
-    ) -> ControlFlow<Result<(), ApiError>, ApiError> {
+        order: &SupervisorAction,
+    ) -> ControlFlow<Result<(), ActError>, ActError> {
         // What goes on here now is told to stop at once.
-        if self.life.stop.is_cancelled() {
-            return ControlFlow::Continue(ApiError::lost());
+        if self.shutdown.stop.is_cancelled() {
+            return ControlFlow::Continue(ActError::Lost);
         }
         let handle = match self.adopt_from(call, None).await {
             Ok(handle) => handle,
             Err(Hitch::Over) => return ControlFlow::Break(Err(Unreached::Ended.into())),
-            Err(Hitch::Unknown) => return ControlFlow::Break(Err(ApiError::call_not_found())),
-            Err(Hitch::Gone) => return ControlFlow::Continue(ApiError::lost()),
+            Err(Hitch::Unknown) => return ControlFlow::Break(Err(Unreached::Unknown.into())),
+            Err(Hitch::Gone) => return ControlFlow::Continue(ActError::Lost),
             Err(Hitch::Unreached(why)) => return ControlFlow::Continue(why.into()),
             Err(Hitch::Redis(_)) => return ControlFlow::Continue(Unreached::NoRedis.into()),
             Err(Hitch::Store(error)) => return ControlFlow::Continue(error.into()),
         };
-        match handle.ask(|reply| Letter::Act { order: order.clone(), reply }).await {
+        match handle.ask(|reply| CallMessage::Act { order: order.clone(), reply }).await {
             Some(answer) => done(answer),
-            None => ControlFlow::Continue(ApiError::lost()),
+            None => ControlFlow::Continue(ActError::Lost),
         }
     }
 
@@ -416,7 +445,7 @@ impl Switchboard {
         if self.has_ended_here(call) {
             return Err(Hitch::Over);
         }
-        let stop = self.life.stop.child_token();
+        let stop = self.shutdown.stop.child_token();
         // Who comes second finds the call's place taken, and waits in its mailbox.
         let Some(registered) = self.registry.register(call, stop) else {
             return self.find(call).ok_or(Hitch::Gone);
@@ -467,9 +496,6 @@ impl Switchboard {
         // What a living owner told may not be in the store, and he cannot write it there any more.
         let publisher = self.hub.reopen(call, entries(&kept), term, !was_released);
         let line_since = self.line_since(&events);
-        if events.iter().any(|event| matches!(event.body, EventBody::Connected)) {
-            self.registry.connected(call);
-        }
         self.begin(
             registered,
             identity,
@@ -494,10 +520,10 @@ impl Switchboard {
 }
 
 /// What the call says to an order; one whose line is lost may take it in a moment.
-fn done(done: Result<(), Refused>) -> ControlFlow<Result<(), ApiError>, ApiError> {
+fn done(done: Result<(), Refused>) -> ControlFlow<Result<(), ActError>, ActError> {
     match done {
         Err(lost @ Refused::LineLost) => ControlFlow::Continue(lost.into()),
-        done => ControlFlow::Break(done.map_err(ApiError::from)),
+        done => ControlFlow::Break(done.map_err(ActError::from)),
     }
 }
 
@@ -562,14 +588,14 @@ async fn released(
     call: &CallSid,
     holder: Option<&str>,
 ) -> Result<Reply, Unreached> {
-    match (cluster.ask(call, Wish::Release).await, holder) {
+    match (cluster.ask(call, Request::Release).await, holder) {
         (Err(Unreached::Unknown), Some(holder)) => {
-            cluster.ask_node(holder, call, Wish::Release).await
+            cluster.ask_node(holder, call, Request::Release).await
         }
         (answer, _) => answer,
     }
 }
 
-async fn ask(handle: &Handle, end: &LegEnd) -> Option<Next> {
-    handle.ask(|reply| Letter::LegEnded { end: end.clone(), reply }).await
+async fn ask(handle: &Handle, report: &LegReport) -> Option<Next> {
+    handle.ask(|reply| CallMessage::LegEnded { report: report.clone(), reply }).await
 }

@@ -1,4 +1,5 @@
-//! What a token for a socket says by itself, for the time in which Redis cannot say it.
+//! What a token for a socket says by itself: after a restart of a server that is alone, and for the time
+//! in which Redis cannot say it.
 //!
 //! Every node signs its tokens with the carrier's secret, which all have. While Redis is away a node
 //! takes another's word for it: a call that is live here may have the socket, and one that had just
@@ -16,7 +17,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
 
-use crate::registry::hex;
+use crate::registry::NextSocket;
+use crate::token::{self, hex};
 
 /// How long a token is good, in seconds.
 const LIFE_S: i64 = 120;
@@ -39,6 +41,18 @@ pub struct Passes {
 pub(super) struct Pass {
     /// Who answers a call that had just been taken; `None` for one that had been spoken in.
     pub(super) agent: Option<String>,
+}
+
+/// What stands in a token whose seal is right.
+struct Read<'a> {
+    first: &'a str,
+    agent: Option<&'a str>,
+    seal: String,
+}
+
+/// Until when a token is good that is handed out then, both in seconds since 1970.
+pub(super) const fn good_from(second: i64) -> i64 {
+    second.saturating_add(LIFE_S)
 }
 
 impl Passes {
@@ -76,7 +90,7 @@ impl Passes {
         wall: Timestamp,
         agent: Option<&str>,
     ) -> String {
-        let until = wall.as_second().saturating_add(LIFE_S);
+        let until = good_from(wall.as_second());
         let said = format!("{random}.{until}.{}", agent.unwrap_or_default());
         match self.seal(call, &said) {
             Some(seal) => format!("{said}.{seal}"),
@@ -84,20 +98,30 @@ impl Passes {
         }
     }
 
+    /// Makes the token of the next socket of a call of a server that is alone. It says how many sockets
+    /// came before, so the record of the call tells after a restart whether it was used, and the first
+    /// token of a call is the same again.
+    pub(super) fn sign_next(&self, call: &CallSid, next: NextSocket, wall: Timestamp) -> String {
+        let NextSocket { after, first_until } = next;
+        let until = if after == 0 { first_until } else { good_from(wall.as_second()) };
+        let said = format!("{after}.{until}.");
+        match self.seal(call, &said) {
+            Some(seal) => format!("{said}.{seal}"),
+            None => token::random(),
+        }
+    }
+
+    /// How many sockets came before the one that this token is for, if it was signed for this call by a
+    /// server that is alone and is still good.
+    pub(super) fn read_next(&self, call: &CallSid, token: &str, wall: Timestamp) -> Option<u32> {
+        let Read { first, agent, .. } = self.read(call, token, wall)?;
+        if agent.is_some() { None } else { first.parse().ok() }
+    }
+
     /// What a token says, if it was signed for this call, is still good, and was not used here on
     /// its word alone; it has been now.
     pub(super) fn take(&self, call: &CallSid, token: &str, wall: Timestamp) -> Option<Pass> {
-        let (said, seal) = token.rsplit_once('.')?;
-        let own = self.seal(call, said)?;
-        if !bool::from(own.as_bytes().ct_eq(seal.as_bytes())) {
-            return None;
-        }
-        let mut parts = said.splitn(3, '.').skip(1);
-        let until: i64 = parts.next()?.parse().ok()?;
-        let agent = parts.next().filter(|agent| !agent.is_empty());
-        if wall.as_second() > until {
-            return None;
-        }
+        let Read { agent, seal: own, .. } = self.read(call, token, wall)?;
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         if used.iter().any(|seal| *seal == own) {
             return None;
@@ -107,6 +131,19 @@ impl Passes {
         }
         used.push_back(own);
         Some(Pass { agent: agent.map(str::to_owned) })
+    }
+
+    fn read<'a>(&self, call: &CallSid, token: &'a str, wall: Timestamp) -> Option<Read<'a>> {
+        let (said, shown) = token.rsplit_once('.')?;
+        let seal = self.seal(call, said)?;
+        if !bool::from(seal.as_bytes().ct_eq(shown.as_bytes())) {
+            return None;
+        }
+        let mut parts = said.splitn(3, '.');
+        let first = parts.next()?;
+        let until: i64 = parts.next()?.parse().ok()?;
+        let agent = parts.next().filter(|agent| !agent.is_empty());
+        (wall.as_second() <= until).then_some(Read { first, agent, seal })
     }
 
     /// What of a token another server needs that has the secret itself: none can be made of it by
@@ -154,7 +191,19 @@ mod tests {
         let token = one.sign(&call, "random".into(), now, None);
         assert_eq!(two.with_seal(&call, one.without_seal(&token)), token);
         assert_eq!(two.take(&call, &token, now), Some(Pass { agent: None }));
+        let next = |after| NextSocket { after, first_until: now.as_second() + 120 };
+        let token = one.sign_next(&call, next(0), now);
+        assert_eq!(one.sign_next(&call, next(0), "2026-01-15T12:01:00Z".parse().unwrap()), token);
+        assert_ne!(one.sign_next(&call, next(1), now), token);
+        assert_eq!(two.read_next(&call, &token, now), Some(0));
+        assert_eq!(two.read_next(&call, &one.sign_next(&call, next(7), now), now), Some(7));
+        assert_eq!(two.read_next(&other, &token, now), None, "another call's");
+        assert_eq!(two.read_next(&call, &token.replacen('0', "1", 1), now), None, "changed");
+        assert_eq!(stranger.read_next(&call, &token, now), None, "not signed by us");
+        assert_eq!(two.read_next(&call, &token, later), None, "too old");
+        assert_eq!(two.read_next(&call, "", now), None);
         let silent = Passes::new(None);
+        assert_ne!(silent.sign_next(&call, next(0), now), silent.sign_next(&call, next(0), now));
         assert_eq!(silent.sign(&call, "random".into(), now, None), "random");
         assert_eq!(silent.with_seal(&call, silent.without_seal("random")), "random");
         assert_eq!(silent.take(&call, &token, now), None);

@@ -11,12 +11,14 @@ use tokio::time::{sleep, timeout};
 
 use super::{Draining, Switchboard};
 use crate::agents::Agent;
-use crate::cluster::{Cluster, OVER, Reply, Unreached, Wish};
+use crate::cluster::{Cluster, OVER, Reply, Request, Unreached};
 
 /// How long it may take to learn whether a call is known. The caller waits for the answer.
 const KNOWN_LIMIT: Duration = Duration::from_secs(1);
 /// How long it may take to write down that this node was asked.
 const CLAIM_LIMIT: Duration = Duration::from_millis(150);
+/// How long the store may take to write that the call has begun.
+const KEEP_LIMIT: Duration = Duration::from_millis(500);
 /// How often, and how long apart, a call is looked for that is on its way somewhere.
 const LOOKS: u32 = 5;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
@@ -106,18 +108,23 @@ impl Switchboard {
 
     /// How a call is connected that is here; `None` if it is not.
     pub(crate) async fn ring_here(&self, call: &CallSid) -> Option<Ringing> {
+        self.registry.until_read(call).await;
         if self.registry.has_connected(call)? {
             return Some(Ringing::Nothing);
         }
         let agent = self.registry.agent_of(call);
         let token = self.mint(call).await?;
+        if self.cluster.is_none() {
+            // By its record the token is known after a restart.
+            self.hub.keep(call, KEEP_LIMIT).await;
+        }
         Some(Ringing::Connect { token, agent })
     }
 
     /// How a call of ours is connected that is on another node, where this agent speaks.
     pub(crate) async fn ring_elsewhere(&self, call: &CallSid, agent: Arc<Agent>) -> Ringing {
         let Some(cluster) = &self.cluster else { return Ringing::Nothing };
-        match cluster.ask(call, Wish::Token).await {
+        match cluster.ask(call, Request::Token).await {
             Ok(Reply::Token(Some((said, _)))) => {
                 let token = self.passes.with_seal(call, &said);
                 Ringing::Connect { token, agent: Some(agent) }
@@ -166,7 +173,7 @@ impl Switchboard {
             Err(_) => return Some(Known::New),
         }
         let cluster = self.cluster.as_ref()?;
-        match cluster.ask(call, Wish::Token).await {
+        match cluster.ask(call, Request::Token).await {
             Ok(reply) => self.told(call, reply),
             Err(Unreached::Ended) => Some(Known::Past),
             Err(Unreached::NoRedis) => Some(Known::New),
@@ -184,7 +191,7 @@ impl Switchboard {
         match timeout(CLAIM_LIMIT, cluster.claim_ringing(call)).await {
             Ok(Ok(None) | Err(_)) | Err(_) => Some(Known::New),
             Ok(Ok(Some(node))) if node == OVER => Some(Known::Past),
-            Ok(Ok(Some(node))) => match cluster.ask_node(&node, call, Wish::Token).await {
+            Ok(Ok(Some(node))) => match cluster.ask_node(&node, call, Request::Token).await {
                 Ok(reply) => self.told(call, reply),
                 // It takes the call just now, or has ended it and writes that.
                 Err(Unreached::Moving) => None,

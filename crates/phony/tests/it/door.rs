@@ -1,10 +1,13 @@
 //! Who may come in, from which page, by which way, and for how long.
 
 mod connections;
+mod guesses;
 mod links;
+mod narrow;
 mod origins;
 mod proxies;
 mod sessions;
+mod silent;
 
 use reqwest::header::{COOKIE, SET_COOKIE};
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! One call's misfortune is its own.
 
-use phony::carriers;
-use phony::registry::Letter;
+use phony::ports;
+use phony::registry::CallMessage;
 use phony_call::{CallSid, FromCarrier, FromModel};
 use serde_json::json;
 
@@ -33,23 +33,23 @@ async fn a_line_that_takes_no_words_is_let_go() {
     let model = house.model().await;
     model.ready().await;
     let call = CallSid::parse("CA1").unwrap();
-    let (port, end) = carriers::port();
-    end.facts.send(FromCarrier::Connected).await.unwrap();
+    let (port, end) = ports::carrier();
+    end.events.send(FromCarrier::Connected).await.unwrap();
     let handle = house.running.switchboard.find(&call).unwrap();
-    assert!(handle.send(Letter::Attach(port)).await);
+    assert!(handle.send(CallMessage::Attach(port)).await);
     let press = async || {
         let order = json!({ "callSid": "CA1", "digit": "1" });
         house.post("/override/dtmf", &order).await.0
     };
     // The call runs elsewhere: it may not have seen its line yet.
     soon(async { while press().await != 200 {} }).await;
-    for n in 1..carriers::ORDERS * 2 {
+    for n in 1..ports::CARRIER_COMMANDS * 2 {
         if press().await != 200 {
-            assert!(n >= carriers::ORDERS / 2, "let go too early: {n}");
+            assert!(n >= ports::CARRIER_COMMANDS / 2, "let go too early: {n}");
             break;
         }
     }
-    soon(end.facts.closed()).await;
+    soon(end.events.closed()).await;
     let (_, call) = house.get("/calls/CA1").await;
     assert_eq!(call["status"], "live", "its line may come back");
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use phony::config::{Config, Sources};
-use phony::crew::queue::{Receiver, Sender, queue};
-use phony::models::ModelPort;
+use phony::ports::ModelPort;
+use phony::runtime::channel::{Receiver, Sender, channel};
 use phony::server::{self, Running};
 use phony::store::Store;
 use phony::switchboard::Models;
@@ -89,10 +89,10 @@ async fn build(
     let config = Config::from_sources(sources).unwrap();
     let (opened, models) = mpsc::channel(64);
     let open = move |_: &phony::agents::Agent, _: &CallSid| {
-        let (order_tx, orders) = queue(64);
-        let (facts, fact_rx) = queue(256);
+        let (order_tx, orders) = channel(64);
+        let (facts, fact_rx) = channel(256);
         opened.try_send(FakeModel { orders, facts }).unwrap();
-        ModelPort { tx: order_tx, rx: fact_rx, part: None }
+        ModelPort { tx: order_tx, rx: fact_rx, task: None }
     };
     let running = match store {
         None => server::start_with(config, Models::new(open)).await.unwrap(),

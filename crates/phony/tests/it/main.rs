@@ -33,6 +33,7 @@ mod overrides;
 mod real_callers;
 mod redis_server;
 mod relay;
+mod replays;
 mod sdk;
 mod setup;
 mod sim_cli;

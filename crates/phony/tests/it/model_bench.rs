@@ -6,8 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use phony::models::call_tools;
 use phony::models::realtime::{self, RealtimeSettings, SessionSettings};
-use phony::models::{ModelPort, call_tools};
+use phony::ports::ModelPort;
 use phony_call::{FromModel, Item, ItemBody, ItemId, ItemKind, Outcome, ToModel, TurnId, Usage};
 use phony_simulator::openai::{self, Brain, Fault, FaultKind, OpenAiOptions, OpenAiRunning, Pace};
 use serde_json::Value;
@@ -78,7 +79,7 @@ impl Bench {
             ..SessionSettings::default()
         };
         let mut port = realtime::open(Arc::new(settings), session, &tracker, stop.clone());
-        port.part.take().expect("a part").spawn_on(&tracker);
+        port.task.take().expect("a task").spawn_on(&tracker);
         tracker.close();
         Self { sim, port, stop, tracker }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use phony::models::realtime::{self, RealtimeSettings, SessionSettings};
-use phony::models::{FACTS, ModelPort};
+use phony::ports::{MODEL_EVENTS, ModelPort};
 use phony_call::{Fault, FromModel, Item, ItemBody, ItemId, ItemKind, ToModel, TurnId};
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
@@ -45,7 +45,7 @@ impl Hand {
             ..SessionSettings::default()
         };
         let mut port = realtime::open(Arc::new(settings), session, &tracker, stop);
-        port.part.take().expect("a part").spawn_on(&tracker);
+        port.task.take().expect("a task").spawn_on(&tracker);
         tracker.close();
         Self { listener, port, tracker }
     }
@@ -201,7 +201,7 @@ async fn a_call_that_takes_nothing_slows_the_server_down() {
     assert_eq!(hand.next().await, FromModel::Ready);
     hand.respond(1, &["Hello"]).await;
     guest.say(&json!({"type": "response.created", "response": {"id": "r"}})).await;
-    for _ in 0..FACTS + 8 {
+    for _ in 0..MODEL_EVENTS + 8 {
         guest.say(&json!({"type": "response.output_text.delta", "delta": "word "})).await;
     }
     // Each of these alone would be read and dropped.
@@ -215,7 +215,7 @@ async fn a_call_that_takes_nothing_slows_the_server_down() {
         sent += idle.len();
     }
     assert!(sent < MORE_THAN_ANY_BUFFER, "it reads what nobody takes");
-    for _ in 0..FACTS + 8 {
+    for _ in 0..MODEL_EVENTS + 8 {
         assert!(matches!(hand.next().await, FromModel::Text { .. }));
     }
 }
@@ -234,12 +234,12 @@ async fn a_call_that_is_slow_does_not_make_the_server_look_dead() {
     hand.respond(1, &["Hello"]).await;
     guest.say(&json!({"type": "response.created", "response": {"id": "r"}})).await;
     // One more than the port takes: nothing is left that would be heard when it has room again.
-    for _ in 0..=FACTS {
+    for _ in 0..=MODEL_EVENTS {
         guest.say(&json!({"type": "response.output_text.delta", "delta": "word "})).await;
     }
     // The time itself is what must not matter.
     tokio::time::sleep(silence * 2).await;
-    for _ in 0..=FACTS {
+    for _ in 0..=MODEL_EVENTS {
         assert!(matches!(hand.next().await, FromModel::Text { .. }));
     }
     tokio::time::sleep(silence / 10).await;
@@ -401,7 +401,7 @@ async fn a_secure_base_url_is_spoken_to_in_tls_and_a_stranger_is_not_trusted() {
     let settings = Arc::new(crate::model_bench::settings(&base_url));
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let mut port = realtime::open(settings, SessionSettings::default(), &tracker, stop.clone());
-    port.part.take().expect("a part").spawn_on(&tracker);
+    port.task.take().expect("a task").spawn_on(&tracker);
     let (mut stream, _) =
         timeout(PATIENCE, listener.accept()).await.expect("in time").expect("a visitor");
     let mut hello = [0; 512];

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use phony::crew::queue::queue;
-use phony::models::FACTS;
+use phony::ports::MODEL_EVENTS;
+use phony::runtime::channel::channel;
 use phony_call::{Fault as Why, FromModel, Outcome, ToModel, TurnId};
 use phony_simulator::openai::{Brain, Counted, Fault, FaultKind};
 
@@ -135,11 +135,11 @@ async fn a_lost_connection_is_told_and_replaced_and_the_turn_can_be_asked_again(
 async fn a_slow_call_loses_no_word() {
     let mut bench = Bench::start(quick(Brain::Echo, Vec::new())).await;
     bench.ready().await;
-    let words = vec!["word"; FACTS * 3].join(" ");
+    let words = vec!["word"; MODEL_EVENTS * 3].join(" ");
     bench.respond(1, &[user("u1", &words)]).await;
     // The call is busy elsewhere until the port is full, and still gives orders.
     let full = async {
-        while bench.port.rx.len() < FACTS {
+        while bench.port.rx.len() < MODEL_EVENTS {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
@@ -153,8 +153,8 @@ async fn a_dropped_port_ends_the_task_in_the_middle_of_a_turn() {
     bench.ready().await;
     bench.respond(1, &[user("u1", "This takes longer than you would like")]).await;
     bench.first_words(1).await;
-    let ((tx, _), (_, rx)) = (queue(1), queue(1));
-    drop(std::mem::replace(&mut bench.port, phony::models::ModelPort { tx, rx, part: None }));
+    let ((tx, _), (_, rx)) = (channel(1), channel(1));
+    drop(std::mem::replace(&mut bench.port, phony::ports::ModelPort { tx, rx, task: None }));
     bench.ended().await;
     bench.eventually("no open socket", |sim| sim.stats().open == 0).await;
 }

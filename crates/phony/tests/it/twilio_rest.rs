@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use phony::carriers::twilio::rest::{NumberKind, RestClient, RestFailure};
+use phony::carriers::twilio::rest::{CarrierError, NumberKind, RestClient};
 use phony::config::{Config, Sources, TwilioSettings};
 use phony_call::CallSid;
 use phony_simulator::twilio::{self, CallRecord, Fault, PhoneNumber, TwilioOptions, TwilioRunning};
@@ -152,7 +152,7 @@ async fn a_call_whose_fate_is_unknown_is_not_placed_again_but_can_be_looked_for(
         let since = Timestamp::now();
         network.fail_next(Fault::CreateFails { call_exists });
         let failure = client.create_call(&call()).await.unwrap_err();
-        assert!(matches!(failure, RestFailure::Unknown(_)), "{failure}");
+        assert!(matches!(failure, CarrierError::Unknown(_)), "{failure}");
         let found = client.placed_since(PERSON, NUMBER, since).await.unwrap();
         assert_eq!(found.len(), usize::from(call_exists));
         assert_eq!(network.calls().len(), usize::from(call_exists));
@@ -225,7 +225,7 @@ async fn nobody_there_is_known_to_be_nothing_done() {
     drop(listener);
     let client = RestClient::new(&settings(&base, "token")).unwrap();
     let failure = client.create_call(&call()).await.unwrap_err();
-    assert!(matches!(failure, RestFailure::Unreachable(_)), "{failure}");
+    assert!(matches!(failure, CarrierError::Unreachable(_)), "{failure}");
 }
 
 #[tokio::test]
@@ -235,6 +235,6 @@ async fn silence_leaves_it_unknown_whether_a_call_was_placed() {
     let short = Duration::from_millis(300);
     let client = RestClient::with_patience(&settings(&base, "token"), short).unwrap();
     let failure = client.create_call(&call()).await.unwrap_err();
-    let silent = RestFailure::Unknown("Twilio could not be reached: no answer in time".into());
+    let silent = CarrierError::Unknown("Twilio could not be reached: no answer in time".into());
     assert_eq!(failure, silent);
 }

@@ -1,35 +1,5 @@
-//! Twilio: webhooks, the relay socket and the REST API.
-//!
-//! Everything that comes from Twilio is signed with the account's auth token, sockets too, and is
-//! refused with 403 otherwise. A socket must also bring the single-use token that the TwiML of its
-//! call handed out.
+//! Twilio: the line of a call over ConversationRelay, and the REST API.
 
-mod documents;
-mod gate;
-pub(in crate::carriers) mod relay;
+pub mod relay;
 pub mod rest;
-mod webhooks;
 pub mod wiring;
-
-use std::sync::Arc;
-
-use axum::extract::DefaultBodyLimit;
-use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
-
-use crate::switchboard::Switchboard;
-
-/// The most that a webhook's body may hold. Twilio sends about 2 KB.
-const BODY_LIMIT: usize = 64 * 1024;
-
-/// The routes that Twilio calls.
-pub fn routes(switchboard: Arc<Switchboard>) -> OpenApiRouter {
-    OpenApiRouter::new()
-        .routes(routes!(webhooks::receive_call))
-        .routes(routes!(webhooks::start_call))
-        .routes(routes!(webhooks::call_ended))
-        .routes(routes!(webhooks::call_status))
-        .routes(routes!(relay::relay))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .with_state(switchboard)
-}

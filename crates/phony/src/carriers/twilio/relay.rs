@@ -1,14 +1,10 @@
-//! The relay socket: Twilio hears and speaks, the frames carry words (Twilio, "ConversationRelay
-//! WebSocket messages"). The only file that knows both its frames and the call's vocabulary; the
-//! softphone, which speaks the same frames, has its [`Line`] from here.
+//! A line over a ConversationRelay socket: Twilio hears and speaks, the frames carry words (Twilio,
+//! "ConversationRelay WebSocket messages"). The softphone speaks the same frames.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::State;
-use axum::response::Response;
 use futures_util::{SinkExt as _, StreamExt as _};
-use phony_call::{CallSid, Direction, FromCarrier, Identity, Next, ToCarrier, recorded_party};
+use phony_call::{FromCarrier, Next, ToCarrier};
 use phony_wire::twilio::relay::{FromTwilio, Info, Setup, ToTwilio};
 use serde_json::json;
 use tokio::time::timeout;
@@ -18,14 +14,10 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 use tokio_util::sync::CancellationToken;
 
-use super::gate::SignedUpgrade;
-use crate::carriers::{self, CarrierEnd};
-use crate::crew::Part;
-use crate::error::ErrorBody;
-use crate::heartbeat::{Beat, Heartbeat, is_heartbeat};
-use crate::registry::Handle;
-use crate::socket::{self, Socket, Upgrade};
-use crate::switchboard::Switchboard;
+use crate::ports::{self, CarrierEnd, CarrierPort};
+use crate::runtime::heartbeat::{Beat, Heartbeat, is_heartbeat};
+use crate::runtime::task_set::Task;
+use crate::runtime::websocket::{self, Newcomer, Socket};
 
 /// The largest text that is put into one frame; longer ones are divided.
 const MAX_TOKEN: usize = 4096;
@@ -36,63 +28,13 @@ const WRITE_LIMIT: Duration = Duration::from_secs(10);
 /// How long Twilio may take to close the socket after our `end`.
 const GOODBYE_LIMIT: Duration = Duration::from_secs(5);
 
-/// The socket of ConversationRelay.
-#[utoipa::path(
-    get, path = "/relay/ws", tag = "carrier",
-    responses(
-        (status = 101, description = "ConversationRelay frames, both ways"),
-        (status = 400, description = "Not a WebSocket upgrade", body = ErrorBody),
-        (status = 403, description = "Not signed by Twilio", body = ErrorBody),
-    )
-)]
-pub(super) async fn relay(
-    State(switchboard): State<Arc<Switchboard>>,
-    _signed: SignedUpgrade,
-    upgrade: Upgrade,
-) -> Response {
-    let tasks = switchboard.calls.clone();
-    upgrade.answer(&tasks, move |socket| serve(socket, switchboard))
-}
-
-async fn serve(mut socket: Socket, switchboard: Arc<Switchboard>) {
-    let kill = switchboard.life.kill.clone();
-    let first = first_frame(&mut socket, &kill).await;
-    let admitted = match &first {
-        Some(setup) => admit(&switchboard, setup).await,
-        None => None,
-    };
-    let Some((handle, call)) = admitted else {
-        metrics::counter!("phony_relay_sockets_refused_total").increment(1);
-        if first.is_some() {
-            tracing::warn!("a relay socket without the token of its call was refused");
-        } else {
-            // As the doctor does, to see whether sockets come through.
-            tracing::debug!("a relay socket that named no call was closed");
-        }
-        close(&mut socket, CloseCode::Policy, "no valid token").await;
-        return;
-    };
-    let (dials, of) = (Arc::clone(&switchboard.dials), call.clone());
-    let tasks = switchboard.calls.clone();
-    let after = move |left| async move {
-        // The far side has not heard the goodbye: its network is told. It may be told for longer than
-        // the call's own task lasts.
-        if let Some(Left { next: Next::HangUp, clean: false }) = left {
-            tasks.spawn(async move { dials.hang_up_behind(&of).await });
-        }
-    };
-    if Line::attach(socket, FarEnd::Carrier, &handle, kill, after).await {
-        tracing::debug!(callSid = %call, "relay socket up");
-    }
-}
-
 /// The first frame, if it is the `setup` that must come first, and comes in time.
-pub(in crate::carriers) async fn first_frame(
-    socket: &mut Socket,
+pub(crate) async fn first_frame(
+    newcomer: &mut Newcomer,
     kill: &CancellationToken,
 ) -> Option<Setup> {
-    let first = timeout(SETUP_LIMIT, setup_frame(socket));
-    kill.run_until_cancelled(first).await?.ok()?
+    let first = newcomer.place.wait(setup_frame(&mut newcomer.socket));
+    kill.run_until_cancelled(timeout(SETUP_LIMIT, first)).await?.ok()??
 }
 
 async fn setup_frame(socket: &mut Socket) -> Option<Setup> {
@@ -111,21 +53,6 @@ async fn setup_frame(socket: &mut Socket) -> Option<Setup> {
             Message::Binary(_) | Message::Close(_) => None,
         };
     }
-}
-
-/// The call that the socket may carry: the one that its token was made for.
-async fn admit(switchboard: &Switchboard, setup: &Setup) -> Option<(Handle, CallSid)> {
-    let token = setup.custom_parameters.get("token")?;
-    let call = CallSid::parse(&setup.call_sid).ok()?;
-    let inbound = (setup.direction == "inbound").then(|| Identity {
-        sid: call.clone(),
-        from: recorded_party(&setup.from),
-        to: recorded_party(&setup.to),
-        direction: Direction::Inbound,
-        carrier: "twilio".into(),
-    });
-    let handle = switchboard.redeem(&call, token, inbound).await?;
-    Some((handle, call))
 }
 
 /// How a socket ended.
@@ -148,7 +75,7 @@ enum Heard {
 
 /// Who is at the other end of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::carriers) enum FarEnd {
+pub(crate) enum FarEnd {
     /// Twilio. Whether it answers pings is not documented; the proxy in front of this server needs
     /// them all the same, since nothing is said for minutes while a caller is on hold.
     Carrier,
@@ -157,15 +84,15 @@ pub(in crate::carriers) enum FarEnd {
 }
 
 /// The call has left its line by itself.
-pub(in crate::carriers) struct Left {
+pub(crate) struct Left {
     /// How it goes on, or not.
-    next: Next,
+    pub(crate) next: Next,
     /// Whether the far side has closed the socket in answer.
-    clean: bool,
+    pub(crate) clean: bool,
 }
 
 /// A socket that carries a call.
-pub(in crate::carriers) struct Line {
+struct Line {
     socket: Socket,
     far: FarEnd,
     end: CarrierEnd,
@@ -175,46 +102,33 @@ pub(in crate::carriers) struct Line {
     left: Option<Next>,
 }
 
-impl Line {
-    /// Makes the socket the call's line, which carries it until the socket ends; then comes `after`,
-    /// which is told whether, and how, the call left the line by itself. Closes the socket and is false if the
-    /// call is over.
-    pub(in crate::carriers) async fn attach<F>(
-        socket: Socket,
-        far: FarEnd,
-        handle: &Handle,
-        kill: CancellationToken,
-        after: impl FnOnce(Option<Left>) -> F + Send + 'static,
-    ) -> bool
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let mut kept = Some(socket);
-        let line = || {
-            let (mut port, end) = carriers::port();
-            port.part = kept.take().map(|socket| {
-                let mut line = Self { socket, far, end, frame: String::new(), left: None };
-                Part::new(async move {
-                    let left = line.carry(&kill).await;
-                    after(left).await;
-                })
-            });
-            port
-        };
-        if handle.attach(line).await {
-            return true;
-        }
-        if let Some(mut socket) = kept {
-            close(&mut socket, CloseCode::Policy, "the call is over").await;
-        }
-        false
-    }
+/// The line of a call over a socket, which carries the call until the socket ends; then comes
+/// `after`, which is told whether, and how, the call left the line by itself. `leg` is the far end's
+/// id of the line.
+pub(crate) fn line<F>(
+    socket: Socket,
+    (far, leg): (FarEnd, Option<String>),
+    kill: CancellationToken,
+    after: impl FnOnce(Option<Left>) -> F + Send + 'static,
+) -> CarrierPort
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let (port, end) = ports::carrier();
+    let mut line = Line { socket, far, end, frame: String::new(), left: None };
+    let task = Task::new(async move {
+        let left = line.carry(&kill).await;
+        after(left).await;
+    });
+    CarrierPort { leg, task: Some(task), ..port }
+}
 
+impl Line {
     /// Carries the call until the socket ends; gives how the call left the line, if it did by itself.
     async fn carry(&mut self, kill: &CancellationToken) -> Option<Left> {
         // Of its own: one that all lines share is a lock that they all want.
         let kill = kill.child_token();
-        if let Err(error) = socket::settle(&mut self.socket) {
+        if let Err(error) = websocket::rebind(&mut self.socket) {
             tracing::warn!(%error, "a line stays on the thread that accepted it, and is slower");
         }
         let over = self.exchange(&kill).await;
@@ -229,12 +143,12 @@ impl Line {
             }
         };
         // Nobody listens if the call ended first.
-        drop(self.end.facts.send(FromCarrier::Closed { clean }).await);
+        drop(self.end.events.send(FromCarrier::Closed { clean }).await);
         self.left.take().map(|next| Left { next, clean: is_answered })
     }
 
     async fn exchange(&mut self, kill: &CancellationToken) -> Over {
-        drop(self.end.facts.send(FromCarrier::Connected).await);
+        drop(self.end.events.send(FromCarrier::Connected).await);
         let mut heartbeat = match self.far {
             FarEnd::Carrier => Heartbeat::of_carrier(),
             FarEnd::Page => Heartbeat::start(),
@@ -242,7 +156,7 @@ impl Line {
         loop {
             tokio::select! {
                 biased;
-                order = self.end.orders.recv() => match order {
+                order = self.end.commands.recv() => match order {
                     Some(ToCarrier::Leave(next)) => return self.leave(&next, kill).await,
                     Some(order) => match self.written(order, kill).await {
                         Ok(Some(next)) => return self.leave(&next, kill).await,
@@ -268,7 +182,7 @@ impl Line {
                     match fact_of(message) {
                         Ok(None) => {}
                         // If the call is over, what it still had to say waits in the queue.
-                        Ok(Some(fact)) => drop(self.end.facts.send(fact).await),
+                        Ok(Some(fact)) => drop(self.end.events.send(fact).await),
                         Err(over) => return over,
                     }
                 }
@@ -362,7 +276,7 @@ impl Line {
                     }
                 }
             }
-            next = self.end.orders.try_recv();
+            next = self.end.commands.try_recv();
         }
         self.socket.flush().await?;
         Ok(None)
@@ -485,7 +399,12 @@ fn fitting(text: &str) -> usize {
     text[..end].rfind(' ').map_or(end, |space| space + 1)
 }
 
-pub(in crate::carriers) async fn close(socket: &mut Socket, code: CloseCode, reason: &'static str) {
+/// Closes a socket that carries no call; at once, if it has to make room for another.
+pub(crate) async fn refuse(mut newcomer: Newcomer, code: CloseCode, reason: &'static str) {
+    newcomer.place.wait(close(&mut newcomer.socket, code, reason)).await;
+}
+
+async fn close(socket: &mut Socket, code: CloseCode, reason: &'static str) {
     let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
     let closing = async {
         socket.send(Message::Close(Some(frame))).await.ok()?;

@@ -4,7 +4,7 @@
 //! be sent again is (429, which Twilio promises not to have carried out; faults of the server on
 //! what does no harm twice), after pauses that grow. **Placing a call and buying a number are sent
 //! again only when they certainly were not carried out**: the API has no idempotency key, so what
-//! is left is [`RestFailure::Unknown`], and whoever asked looks first
+//! is left is [`CarrierError::Unknown`], and whoever asked looks first
 //! ([`RestClient::placed_since`]) (Twilio, "Error 20429"; "Call resource").
 //!
 //! Nothing here logs a credential, a number or a body.
@@ -22,12 +22,10 @@ use phony_wire::twilio::rest::{
     ListCalls, ListNumbers, Listed, Page, RestError, SearchNumbers, UpdateCall,
 };
 use secrecy::SecretString;
-use serde_json::json;
 use url::Url;
 
 use self::exchange::{Again, Answer};
 use crate::config::TwilioSettings;
-use crate::error::{ApiError, ErrorCode};
 
 /// How long an answer may take, retries not counted.
 pub const PATIENCE: Duration = Duration::from_secs(15);
@@ -60,7 +58,7 @@ pub enum NoClient {
 
 /// What was asked was not done, or is not known to have been done.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RestFailure {
+pub enum CarrierError {
     /// Twilio refused it, or failed at something that changes nothing.
     #[error(transparent)]
     Refused(RestError),
@@ -75,7 +73,7 @@ pub enum RestFailure {
     Withdrawn,
 }
 
-impl RestFailure {
+impl CarrierError {
     /// What a person can do about it.
     #[must_use]
     pub fn advice(&self) -> Option<&'static str> {
@@ -98,32 +96,6 @@ impl RestFailure {
             Self::Refused(error) => error.code,
             Self::Unreachable(_) | Self::Unknown(_) | Self::Withdrawn => None,
         }
-    }
-}
-
-/// 502 `TWILIO_ERROR`; `details` has `status`, `code`, `moreInfo`, `advice`, and `outcome`, which
-/// is `unknown` if it may have been done.
-impl From<RestFailure> for ApiError {
-    fn from(failure: RestFailure) -> Self {
-        let mut details = json!({ "outcome": "failed" });
-        let mut set = |name: &str, value| details[name] = value;
-        if let Some(advice) = failure.advice() {
-            set("advice", json!(advice));
-        }
-        match &failure {
-            RestFailure::Refused(error) => {
-                set("status", json!(error.status));
-                if let Some(code) = error.code {
-                    set("code", json!(code));
-                }
-                if !error.more_info.is_empty() {
-                    set("moreInfo", json!(error.more_info));
-                }
-            }
-            RestFailure::Unreachable(_) | RestFailure::Withdrawn => {}
-            RestFailure::Unknown(_) => set("outcome", json!("unknown")),
-        }
-        Self { details: Some(details), ..Self::new(ErrorCode::TwilioError, failure.to_string()) }
     }
 }
 
@@ -169,18 +141,18 @@ impl RestClient {
     }
 
     /// Places a call; its state is `queued` at first. Never sent twice: after
-    /// [`RestFailure::Unknown`], see [`Self::placed_since`].
-    pub async fn create_call(&self, call: &CreateCall) -> Result<Call, RestFailure> {
+    /// [`CarrierError::Unknown`], see [`Self::placed_since`].
+    pub async fn create_call(&self, call: &CreateCall) -> Result<Call, CarrierError> {
         self.create_call_while(call, &|| true).await
     }
 
     /// The same; where Twilio wants to be asked again later, `still` is asked first, and
-    /// [`RestFailure::Withdrawn`] is the answer if it says no.
+    /// [`CarrierError::Withdrawn`] is the answer if it says no.
     pub async fn create_call_while(
         &self,
         call: &CreateCall,
         still: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Call, RestFailure> {
+    ) -> Result<Call, CarrierError> {
         let answer = self.post_while("Calls.json", call.to_form(), Again::Never, still).await?;
         let call = read(&answer, Call::parse).filter(|call| !call.sid.is_empty());
         call.ok_or_else(|| unreadable("the call was placed, but the answer names none"))
@@ -194,7 +166,7 @@ impl RestClient {
         to: &str,
         from: &str,
         since: Timestamp,
-    ) -> Result<Vec<Call>, RestFailure> {
+    ) -> Result<Vec<Call>, CarrierError> {
         // Not by `StartTime`: a call that is still queued has none.
         let filter = ListCalls {
             to: Some(to.to_owned()),
@@ -213,13 +185,13 @@ impl RestClient {
     }
 
     /// One page of calls, newest first.
-    pub async fn calls(&self, filter: &ListCalls) -> Result<Vec<Call>, RestFailure> {
+    pub async fn calls(&self, filter: &ListCalls) -> Result<Vec<Call>, CarrierError> {
         let query = filter.to_form().encode();
         self.page(&format!("Calls.json?{query}")).await.map(|page| page.items)
     }
 
     /// One call as it is now.
-    pub async fn call(&self, sid: &CallSid) -> Result<Call, RestFailure> {
+    pub async fn call(&self, sid: &CallSid) -> Result<Call, CarrierError> {
         self.fetch(&format!("Calls/{sid}.json"), Call::parse).await
     }
 
@@ -229,7 +201,7 @@ impl RestClient {
         &self,
         sid: &CallSid,
         update: &UpdateCall,
-    ) -> Result<Call, RestFailure> {
+    ) -> Result<Call, CarrierError> {
         let path = format!("Calls/{sid}.json");
         let answer = self.post(&path, update.to_form(), Again::Never).await?;
         read(&answer, Call::parse).ok_or_else(|| unreadable("the answer is not a call"))
@@ -238,12 +210,12 @@ impl RestClient {
     /// Ends a call, whether it rings, is answered or dialled on. A call that is already over, or that
     /// Twilio does not know, is no failure: `false` says so. What failed is not asked again here,
     /// though it would do no harm: somebody waits, and the call asks again by itself.
-    pub async fn end_call(&self, sid: &CallSid) -> Result<bool, RestFailure> {
+    pub async fn end_call(&self, sid: &CallSid) -> Result<bool, CarrierError> {
         let update = UpdateCall { status: Some("completed".to_owned()), ..UpdateCall::default() };
         let path = format!("Calls/{sid}.json");
         match self.post(&path, update.to_form(), Again::Never).await {
             Ok(_) => Ok(true),
-            Err(RestFailure::Refused(error)) if error.is_not_found() => Ok(false),
+            Err(CarrierError::Refused(error)) if error.is_not_found() => Ok(false),
             Err(failure) => Err(failure),
         }
     }
@@ -252,7 +224,7 @@ impl RestClient {
     pub async fn numbers(
         &self,
         filter: &ListNumbers,
-    ) -> Result<Vec<IncomingPhoneNumber>, RestFailure> {
+    ) -> Result<Vec<IncomingPhoneNumber>, CarrierError> {
         let filter = ListNumbers { page_size: Some(PAGE_SIZE), ..filter.clone() };
         let query = filter.to_form().encode();
         let mut page = self.page(&format!("IncomingPhoneNumbers.json?{query}")).await?;
@@ -270,7 +242,7 @@ impl RestClient {
         &self,
         sid: &str,
         change: &ConfigureNumber,
-    ) -> Result<IncomingPhoneNumber, RestFailure> {
+    ) -> Result<IncomingPhoneNumber, CarrierError> {
         let path = format!("IncomingPhoneNumbers/{}.json", plain(sid));
         let answer = self.post(&path, change.to_form(), Again::Harmless).await?;
         let number = read(&answer, IncomingPhoneNumber::parse);
@@ -278,11 +250,11 @@ impl RestClient {
     }
 
     /// Buys a number: the one that is named, or any of the area. Costs money each month. Never sent
-    /// twice: after [`RestFailure::Unknown`], look among [`Self::numbers`].
+    /// twice: after [`CarrierError::Unknown`], look among [`Self::numbers`].
     pub async fn buy_number(
         &self,
         purchase: &ConfigureNumber,
-    ) -> Result<IncomingPhoneNumber, RestFailure> {
+    ) -> Result<IncomingPhoneNumber, CarrierError> {
         let answer =
             self.post("IncomingPhoneNumbers.json", purchase.to_form(), Again::Never).await?;
         let number = read(&answer, IncomingPhoneNumber::parse);
@@ -296,7 +268,7 @@ impl RestClient {
         country: &str,
         kind: NumberKind,
         search: &SearchNumbers,
-    ) -> Result<Vec<AvailablePhoneNumber>, RestFailure> {
+    ) -> Result<Vec<AvailablePhoneNumber>, CarrierError> {
         let (country, kind) = (plain(country), kind.as_str());
         let query = search.to_form().encode();
         let path = format!("AvailablePhoneNumbers/{country}/{kind}.json?{query}");
@@ -304,15 +276,15 @@ impl RestClient {
     }
 
     /// The account, and what time Twilio says it is, if it does.
-    pub async fn account(&self) -> Result<(Account, Option<Timestamp>), RestFailure> {
+    pub async fn account(&self) -> Result<(Account, Option<Timestamp>), CarrierError> {
         let answer = self.get(&self.base_with(".json")).await?;
         let account = Account::parse(&answer.body)
-            .map_err(|_| RestFailure::Unreachable("the answer is not Twilio's".to_owned()))?;
+            .map_err(|_| CarrierError::Unreachable("the answer is not Twilio's".to_owned()))?;
         Ok((account, answer.date.as_deref().and_then(instant)))
     }
 
     /// What is left of the account's money.
-    pub async fn balance(&self) -> Result<Balance, RestFailure> {
+    pub async fn balance(&self) -> Result<Balance, CarrierError> {
         self.fetch("Balance.json", Balance::parse).await
     }
 
@@ -320,20 +292,20 @@ impl RestClient {
         &self,
         path: &str,
         parse: impl Fn(&str) -> Result<T, E>,
-    ) -> Result<T, RestFailure> {
+    ) -> Result<T, CarrierError> {
         let answer = self.get(&self.address(path)).await?;
         parse(&answer.body)
-            .map_err(|_| RestFailure::Unreachable("the answer is not Twilio's".to_owned()))
+            .map_err(|_| CarrierError::Unreachable("the answer is not Twilio's".to_owned()))
     }
 
-    async fn page<T: Listed>(&self, path: &str) -> Result<Page<T>, RestFailure> {
+    async fn page<T: Listed>(&self, path: &str) -> Result<Page<T>, CarrierError> {
         self.fetch(path, Page::parse).await
     }
 
     /// `path` is what a page gives as the way to the next, from the root of the API. It stays at
     /// the same host, for the credentials go with it.
-    async fn next_page<T: Listed>(&self, path: &str) -> Result<Page<T>, RestFailure> {
-        let strange = || RestFailure::Unreachable("the next page is elsewhere".to_owned());
+    async fn next_page<T: Listed>(&self, path: &str) -> Result<Page<T>, CarrierError> {
+        let strange = || CarrierError::Unreachable("the next page is elsewhere".to_owned());
         if !path.starts_with("/2010-04-01/") {
             return Err(strange());
         }
@@ -365,8 +337,8 @@ fn read<T, E>(answer: &Answer, parse: impl Fn(&str) -> Result<T, E>) -> Option<T
     parse(&answer.body).ok()
 }
 
-fn unreadable(what: &str) -> RestFailure {
-    RestFailure::Unknown(what.to_owned())
+fn unreadable(what: &str) -> CarrierError {
+    CarrierError::Unknown(what.to_owned())
 }
 
 /// What may stand in a path as it is; the rest is left out.
@@ -405,25 +377,6 @@ mod tests {
             client.address("Calls.json"),
             "http://127.0.0.1:9/2010-04-01/Accounts/AC1/Calls.json"
         );
-    }
-
-    #[test]
-    fn a_failure_tells_api_clients_what_happened_and_what_to_do() {
-        let error = RestError {
-            status: 400,
-            code: Some(21215),
-            message: "not allowed".into(),
-            more_info: "https://t.example/21215".into(),
-        };
-        let told = ApiError::from(RestFailure::Refused(error));
-        let details = told.details.unwrap();
-        assert_eq!(details["code"], 21215);
-        assert_eq!(details["status"], 400);
-        assert_eq!(details["moreInfo"], "https://t.example/21215");
-        assert_eq!(details["outcome"], "failed");
-        assert!(details["advice"].as_str().unwrap().contains("Geographic Permissions"));
-        let told = ApiError::from(RestFailure::Unknown("no answer".into()));
-        assert_eq!(told.details.unwrap()["outcome"], "unknown");
     }
 
     #[test]

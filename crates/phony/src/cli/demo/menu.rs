@@ -16,9 +16,9 @@ use crate::cli::serve::Signals;
 use crate::cli::story::{Story, summary};
 use crate::cli::ui::{Style, Ui, clean};
 use crate::events::View;
-use crate::registry::random_token;
 use crate::server::{self, Running};
 use crate::stage::{CALLER, Stage, StageOptions, audit, read_event};
+use crate::token;
 use phony_simulator::callers::{Caller, Step, What, When};
 use phony_simulator::openai::Brain;
 use phony_simulator::twilio::Callee;
@@ -302,7 +302,7 @@ impl Menu<'_> {
         if let Some(agent) = agent {
             agent.clone_into(&mut config.agent);
         }
-        let token = config.admin_token.get_or_insert_with(|| SecretString::from(random_token()));
+        let token = config.admin_token.get_or_insert_with(|| SecretString::from(token::random()));
         let token = token.clone();
         let running = server::start(config).await?;
         let done = self.on_real_line(&running, &token, call).await;

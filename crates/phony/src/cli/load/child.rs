@@ -11,8 +11,8 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::registry::random_token;
 use crate::server::make_folder;
+use crate::token;
 
 /// How long it may take to listen.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -48,7 +48,7 @@ impl Server {
         settings: &[(&str, &str)],
     ) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("this program cannot find itself")?;
-        let folder = std::env::temp_dir().join(format!("phony-load-{}", random_token()));
+        let folder = std::env::temp_dir().join(format!("phony-load-{}", token::random()));
         make_folder(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         let folder = Folder(folder);
         let mut child = Command::new(program)

@@ -13,7 +13,7 @@ use super::converse::Typed;
 use super::questions::Questions;
 use super::ui::{Style, Ui, clean, has_terminal};
 use super::{Settings, Usage, block_on};
-use crate::carriers::twilio::rest::{NumberKind, RestClient, RestFailure};
+use crate::carriers::twilio::rest::{CarrierError, NumberKind, RestClient};
 use crate::carriers::twilio::wiring::{self, Difference, Wiring, points_to};
 use crate::config::Config;
 
@@ -199,7 +199,7 @@ impl Setup {
             match self.client.available_numbers(&country, kind, &search).await {
                 Ok(numbers) => found = numbers,
                 // Not every country has every kind.
-                Err(RestFailure::Refused(error)) if error.is_not_found() => {}
+                Err(CarrierError::Refused(error)) if error.is_not_found() => {}
                 Err(failure) => return Err(told(failure)),
             }
             if !found.is_empty() {
@@ -283,7 +283,7 @@ impl Setup {
             ConfigureNumber { phone_number: Some(number.clone()), ..wiring::change(&differences) };
         let bought = match self.client.buy_number(&purchase).await {
             Ok(bought) => bought,
-            Err(RestFailure::Unknown(reason)) => {
+            Err(CarrierError::Unknown(reason)) => {
                 self.look_for(number).await.with_context(|| {
                     format!(
                         "whether {number} was bought is not known ({reason}); look in the console"
@@ -343,7 +343,7 @@ impl Setup {
 }
 
 /// A failure of Twilio's, with what to do about it.
-fn told(failure: RestFailure) -> anyhow::Error {
+fn told(failure: CarrierError) -> anyhow::Error {
     match failure.advice() {
         Some(advice) => anyhow::anyhow!("{failure}\n  {advice}"),
         None => failure.into(),

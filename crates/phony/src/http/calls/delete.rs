@@ -4,9 +4,9 @@ use axum::Json;
 use axum::extract::Path;
 use phony_call::CallSid;
 
-use crate::error::{ApiError, ErrorBody, ErrorCode};
 use crate::history::Deletion;
 use crate::http::auth::Supervisor;
+use crate::http::error::{ApiError, ErrorBody, ErrorCode};
 use crate::http::override_::Done;
 
 /// Deletes a call that has ended: its record, what was said in it, and all that is found by it.

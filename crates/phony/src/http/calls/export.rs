@@ -7,9 +7,9 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream;
 use serde::Deserialize;
 
-use crate::error::{ApiError, ErrorBody};
 use crate::history::{Export, Form, Which};
 use crate::http::auth::Supervisor;
+use crate::http::error::{ApiError, ErrorBody};
 
 /// In which form calls are wanted.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

@@ -5,9 +5,9 @@ use axum::extract::Query;
 use phony_call::{Direction, EndReason};
 use serde::{Deserialize, Serialize};
 
-use crate::error::{ApiError, ErrorBody};
 use crate::history::{CallLine, Listing, Match, UnplacedOrder, Wanted, Which};
 use crate::http::auth::Supervisor;
+use crate::http::error::{ApiError, ErrorBody};
 
 /// How many calls a page holds unless told otherwise, and at most.
 const PAGE: (usize, usize) = (50, 200);

@@ -5,10 +5,10 @@ use axum::extract::Path;
 use phony_call::{CallSid, Owner};
 use serde_json::Value;
 
-use crate::error::{ApiError, ErrorBody};
 use crate::history;
 use crate::http::auth::Supervisor;
-use crate::registry::Letter;
+use crate::http::error::{ApiError, ErrorBody};
+use crate::registry::CallMessage;
 
 /// Everything about one call.
 ///
@@ -33,7 +33,7 @@ pub(in crate::http) async fn show(
     let call = CallSid::parse(&call).map_err(|_| ApiError::call_not_found())?;
     let switchboard = supervisor.switchboard();
     let snapshot = match switchboard.find(&call) {
-        Some(handle) => handle.ask(Letter::Snapshot).await,
+        Some(handle) => handle.ask(CallMessage::Snapshot).await,
         None => None,
     };
     let history = &switchboard.history;

@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::show::show;
-use crate::error::{ApiError, ErrorBody};
 use crate::history;
 use crate::http::auth::Supervisor;
+use crate::http::error::{ApiError, ErrorBody};
 
 /// In which form a transcript is wanted.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

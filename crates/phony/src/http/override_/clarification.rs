@@ -6,7 +6,7 @@ use phony_call::{Action, CallSid};
 use super::super::auth::Supervisor;
 use super::super::body::{Body, Fields, Read};
 use super::{Done, act};
-use crate::error::{ApiError, ErrorBody};
+use crate::http::error::{ApiError, ErrorBody};
 
 /// An answer for the AI.
 #[derive(Debug, utoipa::ToSchema)]

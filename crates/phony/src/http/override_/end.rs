@@ -6,7 +6,7 @@ use phony_call::Action;
 use super::super::auth::Supervisor;
 use super::super::body::Body;
 use super::{CallOrder, Done, act};
-use crate::error::{ApiError, ErrorBody};
+use crate::http::error::{ApiError, ErrorBody};
 
 /// Hangs up, whatever the call is doing. Where there is no line to do it on, because the call rings, was
 /// lost or was transferred, the carrier is asked to; 502 if it does not, and it is asked again until

@@ -26,8 +26,8 @@ pub(super) use whisper::*;
 
 use super::auth::Supervisor;
 use super::body::{Fields, Read};
-use crate::error::ApiError;
-use crate::registry::Order;
+use crate::cluster::SupervisorAction;
+use crate::http::error::ApiError;
 
 /// `{"status":"ok"}`.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -63,7 +63,7 @@ async fn act(
     call: &CallSid,
     action: Action,
 ) -> Result<Json<Done>, ApiError> {
-    let order = Order { action, by: Some(supervisor.id().clone()) };
+    let order = SupervisorAction { action, by: Some(supervisor.id().clone()) };
     supervisor.switchboard().act(call, order).await?;
     Ok(Done::ok())
 }

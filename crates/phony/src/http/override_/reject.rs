@@ -6,7 +6,7 @@ use phony_call::{Action, CallSid, TurnId};
 use super::super::auth::Supervisor;
 use super::super::body::{Body, Fields, Read};
 use super::{Done, act};
-use crate::error::{ApiError, ErrorBody};
+use crate::http::error::{ApiError, ErrorBody};
 
 /// A refusal of a held reply.
 #[derive(Debug, utoipa::ToSchema)]

@@ -6,7 +6,7 @@ use phony_call::Action;
 use super::super::auth::Supervisor;
 use super::super::body::Body;
 use super::{CallOrder, Done, act};
-use crate::error::{ApiError, ErrorBody};
+use crate::http::error::{ApiError, ErrorBody};
 
 /// Lets the AI go on, knowing what was said.
 #[utoipa::path(

@@ -6,7 +6,7 @@ use phony_call::{Action, CallSid, NotDialled, PhoneNumber, Unreadable};
 use super::super::auth::Supervisor;
 use super::super::body::{Body, Fields, Read};
 use super::{Done, act};
-use crate::error::{ApiError, ErrorBody};
+use crate::http::error::{ApiError, ErrorBody};
 
 /// Whom to dial.
 #[derive(Debug, utoipa::ToSchema)]

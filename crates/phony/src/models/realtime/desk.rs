@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use phony_call::{FromModel, ToModel};
 
-use crate::models::ModelEnd;
+use crate::ports::ModelEnd;
 
 /// The task's side of the port: takes orders even while the call is slow to take facts.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Desk {
             self.outbox.push_back(fact);
             return;
         }
-        match self.end.facts.try_send(fact) {
+        match self.end.events.try_send(fact) {
             Ok(()) | Err(TrySendError::Closed(_)) => {}
             Err(TrySendError::Full(fact)) => self.outbox.push_back(fact),
         }
@@ -51,16 +51,16 @@ impl Desk {
     pub(crate) async fn visit(&mut self) -> Visit {
         tokio::select! {
             biased;
-            order = self.end.orders.recv() => {
+            order = self.end.commands.recv() => {
                 order.map_or(Visit::Closed, Visit::Order)
             },
-            room = self.end.facts.room(), if !self.outbox.is_empty() => {
+            room = self.end.events.room(), if !self.outbox.is_empty() => {
                 if !room {
                     return Visit::Closed;
                 }
                 if let Some(fact) = self.outbox.pop_front() {
                     // There is room, and nobody else who could take it.
-                    drop(self.end.facts.try_send(fact));
+                    drop(self.end.events.try_send(fact));
                 }
                 Visit::Taken
             }
@@ -73,20 +73,20 @@ mod tests {
     use phony_call::TurnId;
 
     use super::*;
-    use crate::models::{FACTS, port};
+    use crate::ports::{self, MODEL_EVENTS};
 
     #[tokio::test]
     async fn a_slow_call_loses_no_fact_and_can_still_give_orders() {
-        let (mut port, end) = port();
+        let (mut port, end) = ports::model();
         let mut desk = Desk::new(end);
         let text = |n: usize| FromModel::Text { turn: TurnId(1), text: n.to_string() };
-        for n in 0..FACTS + 2 {
+        for n in 0..MODEL_EVENTS + 2 {
             desk.say(text(n));
         }
         assert!(desk.is_behind());
         port.tx.send(ToModel::Cancel { turn: TurnId(1) }).await.unwrap();
         assert!(matches!(desk.visit().await, Visit::Order(_)));
-        for n in 0..FACTS + 2 {
+        for n in 0..MODEL_EVENTS + 2 {
             assert_eq!(port.rx.recv().await, Some(text(n)));
             if desk.is_behind() {
                 assert!(matches!(desk.visit().await, Visit::Taken));

@@ -40,8 +40,8 @@ use tokio_util::task::TaskTracker;
 
 pub use settings::{BadSettings, RealtimeSettings, SessionSettings, Timing};
 
-use super::{ModelPort, port};
-use crate::crew::Part;
+use crate::ports::{self, ModelPort};
+use crate::runtime::task_set::Task;
 
 /// The model of one call: once its part is run, it connects, and reconnects until the port is
 /// dropped or the server refuses for good. `stop` cuts short what it waits for meanwhile, when
@@ -57,9 +57,9 @@ pub fn open(
     tracker: &TaskTracker,
     stop: CancellationToken,
 ) -> ModelPort {
-    let (mut port, end) = port();
+    let (mut port, end) = ports::model();
     let adapter = run::Adapter::new(settings, Arc::new(session), end, tracker.clone(), stop);
-    port.part = Some(Part::new(adapter.run()));
+    port.task = Some(Task::new(adapter.run()));
     port
 }
 

@@ -17,7 +17,7 @@ use super::exchange::{Asked, End, Exchange, Outcomes, Told};
 use super::link::{Incoming, Link};
 use super::settings::{RealtimeSettings, SessionSettings, Timing};
 use super::trouble::Trouble;
-use crate::models::ModelEnd;
+use crate::ports::ModelEnd;
 
 /// After a failed try to replace a session that is still good.
 const ROLL_OVER_PAUSE: Duration = Duration::from_secs(5);

@@ -13,8 +13,8 @@ use tokio::time::sleep;
 
 use super::segment::Segment;
 use super::{PREFIX, Redis, call_key, entries, events_key, fresh_key, line, restated_key, script};
-use crate::registry::random_token;
 use crate::store::{CallLine, Entry};
+use crate::token;
 
 /// Calls in a part.
 pub(super) const PART: usize = 256;
@@ -47,7 +47,7 @@ impl Lock<'_> {
 
 impl Redis {
     async fn lock(&self) -> Result<Option<Lock<'_>>, RedisError> {
-        let token = random_token();
+        let token = token::random();
         let mut set = cmd("SET");
         set.arg(lock_key()).arg(&token).arg("NX").arg("PX").arg(LOCK.as_secs() * 1000);
         let got = self.one::<Option<String>>(set).await?.is_some();

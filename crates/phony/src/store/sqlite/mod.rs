@@ -25,9 +25,8 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use self::writer::Writer;
-use super::{
-    Answer, Appended, CallLine, Chunk, Page, Retention, Store, StoreError, UnplacedOrder, Wanted,
-};
+use super::{Answer, Appended, CallLine, Chunk, Page, Store, StoreError, UnplacedOrder, Wanted};
+use crate::config::Retention;
 use crate::data_dir::{check_file, explained, private};
 
 /// The file's name in the data folder.

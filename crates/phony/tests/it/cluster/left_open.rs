@@ -102,6 +102,37 @@ async fn a_call_that_is_being_ended_is_ended_by_the_server_that_starts_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_end_that_was_promised_is_kept_by_a_server_that_is_killed_right_after() {
+    let mut town = alone(8.0, "").await;
+    let call = transferred(&town, Answers::Person { after_ms: 500 }, "answered").await;
+    town.twilio.fail_next(Fault::ServerError);
+    let (status, answer) = end(&town, &call).await;
+    town.nodes[0].kill();
+    assert_eq!((status, &answer["error"]["details"]["retried"]), (502, &json!(true)), "{answer}");
+    town.again(0);
+    let record = ended(&town, &call, 20).await;
+    assert_eq!(record.end, Some(End::ApiEnded), "{record:#?}");
+    assert_eq!(reason(&town, &call).await, "supervisor_ended");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_was_placed_is_known_after_its_server_is_killed_right_after_the_answer() {
+    let mut town = alone(8.0, "").await;
+    town.twilio.set_callee(THEM, Callee::person(Caller::silent()));
+    let variables = json!({ "business": "Acme" });
+    let order =
+        json!({ "to": THEM, "scenario": "survey", "consent": true, "variables": variables });
+    let (status, answer) = town.post(0, "/calls", &order).await;
+    town.nodes[0].kill();
+    assert_eq!(status, 201, "{answer}");
+    let call = answer["callSid"].as_str().unwrap();
+    town.again(0);
+    town.until_ready(&town.nodes[0]).await;
+    let (status, known) = town.get(0, &format!("/calls/{call}")).await;
+    assert_eq!((status, &known["scenario"]), (200, &json!("survey")), "{known}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transferred_call_is_ended_after_a_restart() {
     let mut town = alone(8.0, "").await;
     let call = transferred(&town, Answers::Person { after_ms: 500 }, "answered").await;

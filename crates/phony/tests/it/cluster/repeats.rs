@@ -3,9 +3,11 @@
 use phony_simulator::callers::Caller;
 use phony_simulator::openai::Brain;
 use phony_wire::twilio::signature;
+use phony_wire::twilio::twiml::Twiml;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
-use super::town::{Town, bounded, until};
-use crate::house::{AUTH_TOKEN, CALLED, CALLER, HOST};
+use super::town::{Plan, Town, bounded, until};
+use crate::house::{AUTH_TOKEN, CALLED, CALLER, HOST, Line, relay_url, setup, token_of};
 
 async fn webhook(town: &Town, node: usize, path: &str, form: &[(&str, &str)]) -> (u16, String) {
     let signature = signature::sign(AUTH_TOKEN, &format!("https://{HOST}{path}"), form);
@@ -64,4 +66,80 @@ async fn a_report_that_cannot_be_passed_on_is_refused_and_passed_on_later() {
         .await;
     let events = town.history(owner, &call).await;
     assert_eq!(events.last().unwrap()["reason"], "caller_hung_up");
+}
+
+/// A relay socket that shows this token.
+async fn socket(town: &Town, call: &str, token: &str) -> Line {
+    let url = format!("ws://127.0.0.1:{}/relay/ws", town.nodes[0].port);
+    let mut request = url.into_client_request().unwrap();
+    let signature = signature::sign::<&str, &str>(AUTH_TOKEN, &relay_url(), &[]);
+    request.headers_mut().insert(signature::HEADER, signature.parse().unwrap());
+    let mut line = Line(tokio_tungstenite::connect_async(request).await.unwrap().0);
+    line.send(&setup(call, token)).await;
+    line
+}
+
+fn token_in(body: &str) -> String {
+    token_of(&Twiml::parse(body).unwrap().twiml)
+}
+
+async fn killed_and_started(town: &mut Town) {
+    town.nodes[0].kill();
+    town.again(0);
+    town.until_ready(&town.nodes[0]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_server_has_answered_is_good_when_it_is_started_again() {
+    let mut town = Town::of(Plan { servers: 1, redis: false, ..Plan::default() }).await;
+    let (asked, unasked) = ("CA1", "CA2");
+    let (_, first) = webhook(&town, 0, "/receive_call", &form(unasked)).await;
+    let of_unasked = token_in(&first);
+    let (_, first) = webhook(&town, 0, "/receive_call", &form(asked)).await;
+    let token = token_in(&first);
+    killed_and_started(&mut town).await;
+    let mut line = socket(&town, unasked, &of_unasked).await;
+    assert!(line.utterance().await.starts_with("Hello"));
+    for refused in [of_unasked.clone(), token.clone()] {
+        let mut other = socket(&town, unasked, &refused).await;
+        assert_eq!(other.closed().await, Some(1008), "used, or another call's");
+    }
+    // Two at once, of which one comes through; nobody but it gets an answer any more.
+    let (_, again) = webhook(&town, 0, "/receive_call", &form(asked)).await;
+    assert_eq!(again, first, "the same answer");
+    let mut line = socket(&town, asked, &token).await;
+    assert!(line.utterance().await.starts_with("Hello"));
+    let (_, later) = webhook(&town, 0, "/receive_call", &form(asked)).await;
+    assert!(!later.contains("<Connect"), "{later}");
+
+    // The token of a line that was lost is good as well, and the first one is not.
+    super::alone::is_stored(&town, asked, "connected").await;
+    drop(line);
+    let lost = [("SessionStatus", "failed"), ("SessionId", "VX00000000000000000000000000000000")];
+    let (_, body) = webhook(&town, 0, "/call_ended", &[&form(asked)[..], &lost].concat()).await;
+    let next = token_in(&body);
+    killed_and_started(&mut town).await;
+    let mut used = socket(&town, asked, &token).await;
+    assert_eq!(used.closed().await, Some(1008), "used before the server was killed");
+    let mut line = socket(&town, asked, &next).await;
+    assert_eq!(line.utterance().await, "Sorry, I lost you for a second.");
+    let mut other = socket(&town, asked, &next).await;
+    assert_eq!(other.closed().await, Some(1008), "used");
+
+    // After the end there is nothing.
+    let over = [&form(asked)[..], &[("CallStatus", "completed")]].concat();
+    assert_eq!(webhook(&town, 0, "/call_status", &over).await.0, 204);
+    town.history(0, asked).await;
+    for restarted in [false, true] {
+        if restarted {
+            super::alone::is_stored(&town, asked, "session_end").await;
+            killed_and_started(&mut town).await;
+        }
+        for token in [&token, &next] {
+            let mut line = socket(&town, asked, token).await;
+            assert_eq!(line.closed().await, Some(1008));
+        }
+        let (_, later) = webhook(&town, 0, "/receive_call", &form(asked)).await;
+        assert!(!later.contains("<Connect"), "{later}");
+    }
 }

@@ -7,8 +7,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use crate::command::Run;
-use crate::house::{House, house};
+use super::narrow::{a_call_gets_in, narrow};
+use crate::house::house;
 
 /// The beginning of a request whose end never comes.
 const HALF: &[u8] = b"POST /receive_call HTTP/1.1\r\nHost: localhost\r\nX-Half:";
@@ -100,53 +100,9 @@ async fn a_head_has_a_size() {
     assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"), "{answer:?}");
 }
 
-/// A server that may open few files, with its address.
-fn narrow() -> (crate::command::Serving, SocketAddr) {
-    let mut run = Run::new(&["serve"])
-        .with("PORT", "0")
-        .with("PHONY_INSECURE_NO_SIGNATURES", "1")
-        .with("PHONY_ADMIN_TOKEN", &House::token())
-        .with("OPENAI_BASE_URL", "http://127.0.0.1:9/v1");
-    let program = run.command.get_program().to_owned();
-    let mut command = std::process::Command::new("sh");
-    command.args(["-c", "ulimit -n 256; exec \"$0\" serve"]).arg(program);
-    command.current_dir(run.folder.path()).env_clear();
-    command.envs(run.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-    command.stdin(std::process::Stdio::null());
-    run.command = command;
-    let (serving, lines) = run.serving("Phony listens on");
-    let line = lines.iter().find(|line| line.contains("Phony listens on")).unwrap();
-    let at = line.rsplit(' ').next().unwrap().parse().unwrap();
-    (serving, at)
-}
-
-/// A call that rings and connects, all over sockets.
-async fn a_call_gets_in(at: SocketAddr, call: &str) {
-    let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
-    let form = [
-        ("CallSid", call),
-        ("From", "+15005550001"),
-        ("To", "+15005550002"),
-        ("CallStatus", "ringing"),
-        ("AccountSid", "AC0"),
-    ];
-    let answer = http.post(format!("http://{at}/receive_call")).form(&form).send().await.unwrap();
-    assert_eq!(answer.status(), 200);
-    let twiml = answer.text().await.unwrap();
-    let token = twiml.split_once("name=\"token\" value=\"").unwrap().1;
-    let token = token.split_once('"').unwrap().0;
-    let url = format!("ws://{at}/relay/ws");
-    let opened = timeout(Duration::from_secs(10), tokio_tungstenite::connect_async(url));
-    let mut line = crate::house::Line(opened.await.unwrap().unwrap().0);
-    line.send(&crate::house::setup(call, token)).await;
-    assert!(!line.utterance().await.is_empty());
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_gets_in_past_a_thousand_half_sent_requests() {
-    let (_serving, at) = narrow();
-    drop(rustls::crypto::ring::default_provider().install_default());
+    let (_serving, at) = narrow(256);
     let body: &[u8] = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: \
         application/json\r\nContent-Length: 1000\r\n\r\n{";
     for (at_once, first) in [HALF, body, b""].into_iter().enumerate() {

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use phony::config::Retention;
 use phony::store::{
-    Appended, Chunk, Cursor, Entry, FIRST_TERM, Filter, MOST_ORDERS, Outcome, Query, Retention,
-    Store, UnplacedOrder, Wanted,
+    Appended, Chunk, Cursor, Entry, FIRST_TERM, Filter, MOST_ORDERS, Outcome, Query, Store,
+    UnplacedOrder, Wanted,
 };
 use phony_call::{CallSid, Direction, EndReason, Event, EventBody, Source, Speaker};
 

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use jiff::Timestamp;
+use phony::config::Retention;
 use phony::store::{
-    Answer, Appended, CallLine, Chunk, Entry, MOST_ORDERS, Page, Retention, Store, StoreError,
-    UnplacedOrder, Wanted,
+    Answer, Appended, CallLine, Chunk, Entry, MOST_ORDERS, Page, Store, StoreError, UnplacedOrder,
+    Wanted,
 };
 use phony_call::CallSid;
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
 use jiff::Timestamp;
+use phony::config::Retention;
 use phony::store::redis::Redis;
 use phony::store::{
-    Answer, Appended, CallLine, Chunk, Filter, Match, Page, Query, Retention, Sqlite, Store,
-    UnplacedOrder, Wanted,
+    Answer, Appended, CallLine, Chunk, Filter, Match, Page, Query, Sqlite, Store, UnplacedOrder,
+    Wanted,
 };
 use phony_call::{CallSid, Direction};
 

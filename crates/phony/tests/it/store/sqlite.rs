@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use phony::store::{Appended, Filter, Query, Retention, Sqlite, Store, Wanted};
+use phony::config::Retention;
+use phony::store::{Appended, Filter, Query, Sqlite, Store, Wanted};
 
 use super::conformance::{append, at, begins, chunk, conforms, ends, keep, listed, says, sid};
 

@@ -9,8 +9,8 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use secrecy::ExposeSecret as _;
 use url::{Host, Url};
 
-use super::{NoClient, RestClient, RestFailure};
-use crate::error::no_answer;
+use super::{CarrierError, NoClient, RestClient};
+use crate::http_client::no_answer;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const TRIES: u32 = 4;
@@ -42,7 +42,7 @@ pub(super) struct Answer {
 
 /// A try that was not a success.
 struct Failed {
-    failure: RestFailure,
+    failure: CarrierError,
     /// Certainly not carried out.
     undone: bool,
     /// Another try may go better.
@@ -71,7 +71,7 @@ pub(super) fn client(base: &Url, patience: Duration) -> Result<reqwest::Client, 
 }
 
 impl RestClient {
-    pub(super) async fn get(&self, address: &str) -> Result<Answer, RestFailure> {
+    pub(super) async fn get(&self, address: &str) -> Result<Answer, CarrierError> {
         let request = || self.http.request(Method::GET, address);
         self.exchange(request, Again::Reading, &|| true).await
     }
@@ -81,7 +81,7 @@ impl RestClient {
         path: &str,
         form: Form,
         again: Again,
-    ) -> Result<Answer, RestFailure> {
+    ) -> Result<Answer, CarrierError> {
         self.post_while(path, form, again, &|| true).await
     }
 
@@ -92,7 +92,7 @@ impl RestClient {
         form: Form,
         again: Again,
         still: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Answer, RestFailure> {
+    ) -> Result<Answer, CarrierError> {
         let (address, body) = (self.address(path), form.encode());
         let request = || {
             let request = self.http.request(Method::POST, &address);
@@ -107,7 +107,7 @@ impl RestClient {
         request: impl Fn() -> RequestBuilder,
         again: Again,
         still: &(dyn Fn() -> bool + Sync),
-    ) -> Result<Answer, RestFailure> {
+    ) -> Result<Answer, CarrierError> {
         let mut tries = 0;
         // Once a request may have been carried out, a later 429 does not undo that.
         let mut doubt = None;
@@ -121,7 +121,7 @@ impl RestClient {
             tries += 1;
             let wait = retry_after.unwrap_or_else(|| pause(tries));
             if !undone && again != Again::Reading {
-                doubt = Some(RestFailure::Unknown(failure.to_string()));
+                doubt = Some(CarrierError::Unknown(failure.to_string()));
             }
             let repeat = passing && (undone || again != Again::Never);
             if !repeat || tries == TRIES || wait > LONGEST_RETRY_AFTER {
@@ -131,7 +131,7 @@ impl RestClient {
             tracing::debug!(event = "twilio_api_retry", tries, reason = %failure);
             tokio::time::sleep(wait).await;
             if !still() {
-                return Err(doubt.unwrap_or(RestFailure::Withdrawn));
+                return Err(doubt.unwrap_or(CarrierError::Withdrawn));
             }
         }
     }
@@ -157,7 +157,7 @@ async fn once(request: RequestBuilder) -> Result<Answer, Failed> {
 /// No answer, or none that was whole.
 fn unanswered(error: &reqwest::Error) -> Failed {
     Failed {
-        failure: RestFailure::Unreachable(no_answer(error)),
+        failure: CarrierError::Unreachable(no_answer(error)),
         undone: error.is_connect() || error.is_builder(),
         passing: !error.is_builder(),
         retry_after: None,
@@ -175,7 +175,7 @@ fn refused(status: StatusCode, headers: &HeaderMap, body: &str) -> Failed {
     } else {
         (true, false)
     };
-    Failed { failure: RestFailure::Refused(error), undone, passing, retry_after }
+    Failed { failure: CarrierError::Refused(error), undone, passing, retry_after }
 }
 
 fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
@@ -212,7 +212,7 @@ mod tests {
         assert!(of(429).undone && of(429).passing);
         assert!(of(400).undone && !of(400).passing);
         assert!(!of(503).undone && of(503).passing);
-        assert!(matches!(of(404).failure, RestFailure::Refused(_)));
+        assert!(matches!(of(404).failure, CarrierError::Refused(_)));
         let mut headers = HeaderMap::new();
         headers.insert(RETRY_AFTER, "2".parse().unwrap());
         let failed = refused(StatusCode::TOO_MANY_REQUESTS, &headers, "");

@@ -1,9 +1,9 @@
 //! The threads that calls run on. A call stays on its thread to its end.
 //!
-//! A call is a thousand short wake-ups, and all that it has is small: on threads that share their
-//! work each word would wake a second one in vain, or move the call to where nothing of it is in
-//! the processor's cache. So each lane sleeps, polls and counts time by itself, and few calls share
-//! few lanes: waking up costs as much as a word, and one wake-up does for all words that are due.
+//! A call is thousands of short wake-ups over little memory. On a work-stealing runtime each token
+//! would wake a second thread in vain, or move the call away from its cache. So each worker has a
+//! single-threaded runtime of its own, and a worker is filled before the next is used: waking a
+//! thread costs as much as a token, and one wake-up serves all tokens that are due.
 
 use std::io;
 use std::num::NonZero;
@@ -16,88 +16,87 @@ use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Calls on one lane before another is used: at four words a second, a seventh of what a processor
-/// can do.
+/// Calls on one worker before the next is used: at four tokens a second each, a seventh of what a
+/// processor can do.
 const FULL: usize = 1000;
 
-/// Threads for calls. They end when this is dropped or told to stop, and what runs on them with
-/// them.
+/// Threads for calls. They end, with the tasks on them, when this is dropped or stopped.
 #[derive(Debug, Default)]
-pub struct Lanes {
-    threads: Vec<Lane>,
-    /// Calls on one lane before another is used.
+pub struct Workers {
+    threads: Vec<Worker>,
+    /// Calls on one worker before the next is used.
     full: usize,
     end: CancellationToken,
 }
 
 #[derive(Debug)]
-struct Lane {
+struct Worker {
     runtime: Handle,
     calls: Arc<AtomicUsize>,
 }
 
-/// A call's place on its lane, until it is dropped.
-struct OnLane(Arc<AtomicUsize>);
+/// Counts a call on its worker until it is dropped.
+struct CountedCall(Arc<AtomicUsize>);
 
-impl Lanes {
-    /// None of its own: calls run where they are begun.
+impl Workers {
+    /// No threads: calls run on the runtime that spawns them.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// As many lanes as there are processors for this process.
+    /// Starts as many workers as the process has processors.
     pub fn start() -> io::Result<Self> {
         Self::of(thread::available_parallelism().map_or(1, NonZero::get), FULL)
     }
 
     fn of(count: usize, full: usize) -> io::Result<Self> {
         let end = CancellationToken::new();
-        let threads = (0..count).map(|number| Lane::start(number, end.clone()));
+        let threads = (0..count).map(|number| Worker::start(number, end.clone()));
         let threads = threads.collect::<io::Result<_>>()?;
         Ok(Self { threads, full, end })
     }
 
-    /// Runs a call on the first lane that is not full, or on the one that has the fewest.
+    /// Runs a call on the first worker that is not full, else on the one with the fewest calls.
     pub(crate) fn spawn(
         &self,
         tasks: &TaskTracker,
         call: impl Future<Output = ()> + Send + 'static,
     ) {
-        let calls = |lane: &&Lane| lane.calls.load(Ordering::Relaxed);
-        let room = self.threads.iter().find(|lane| calls(lane) < self.full);
-        let Some(lane) = room.or_else(|| self.threads.iter().min_by_key(calls)) else {
+        let calls = |worker: &&Worker| worker.calls.load(Ordering::Relaxed);
+        let room = self.threads.iter().find(|worker| calls(worker) < self.full);
+        let Some(worker) = room.or_else(|| self.threads.iter().min_by_key(calls)) else {
             tasks.spawn(call);
             return;
         };
-        let place = OnLane::new(&lane.calls);
-        let placed = async move {
-            let _place = place;
+        let count = CountedCall::new(&worker.calls);
+        let counted = async move {
+            let _count = count;
             call.await;
         };
-        tasks.spawn_on(placed, &lane.runtime);
+        tasks.spawn_on(counted, &worker.runtime);
     }
 
-    /// Ends the threads. What still runs on them is dropped.
+    /// Ends the threads and drops the tasks on them.
     pub(crate) fn stop(&self) {
         self.end.cancel();
     }
 }
 
-impl Drop for Lanes {
+impl Drop for Workers {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-impl Lane {
+impl Worker {
     fn start(number: usize, end: CancellationToken) -> io::Result<Self> {
         let (tell, told) = mpsc::sync_channel(1);
         let run = move || match Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => {
                 drop(tell.send(Ok(runtime.handle().clone())));
                 runtime.block_on(end.cancelled());
-                // Whoever waits for a file or a name there is not waited for.
+                // Blocking tasks of the runtime, such as name resolution, are not waited for.
                 runtime.shutdown_background();
             }
             Err(error) => drop(tell.send(Err(error))),
@@ -108,14 +107,14 @@ impl Lane {
     }
 }
 
-impl OnLane {
+impl CountedCall {
     fn new(calls: &Arc<AtomicUsize>) -> Self {
         calls.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(calls))
     }
 }
 
-impl Drop for OnLane {
+impl Drop for CountedCall {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -132,7 +131,7 @@ mod tests {
     use super::*;
 
     /// Nothing here takes nearly as long.
-    const PATIENCE: Duration = Duration::from_secs(5);
+    const LIMIT: Duration = Duration::from_secs(5);
 
     /// The name of the thread it runs on, at once and after waits.
     async fn names() -> Vec<Option<String>> {
@@ -145,15 +144,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_stays_on_its_lane_and_the_next_lane_waits_until_one_is_full() {
-        let (lanes, tasks) = (Lanes::of(2, 2).unwrap(), TaskTracker::new());
+    async fn a_call_stays_on_its_worker_and_a_worker_is_filled_before_the_next() {
+        let (workers, tasks) = (Workers::of(2, 2).unwrap(), TaskTracker::new());
         let (tell, mut told) = tokio::sync::mpsc::channel(8);
         for _ in 0..8 {
             let tell = tell.clone();
-            lanes.spawn(&tasks, async move { tell.send(names().await).await.unwrap() });
+            workers.spawn(&tasks, async move { tell.send(names().await).await.unwrap() });
         }
         tasks.close();
-        timeout(PATIENCE, tasks.wait()).await.unwrap();
+        timeout(LIMIT, tasks.wait()).await.unwrap();
         let mut calls = BTreeMap::<_, u32>::new();
         while let Ok(names) = told.try_recv() {
             assert!(names.windows(2).all(|pair| pair[0] == pair[1]), "{names:?}");
@@ -163,29 +162,29 @@ mod tests {
         assert_eq!(calls, [("calls-0".to_owned(), 4), ("calls-1".to_owned(), 4)].into());
         for _ in 0..2 {
             let tell = tell.clone();
-            lanes.spawn(&tasks, async move { tell.send(names().await).await.unwrap() });
-            let names = timeout(PATIENCE, told.recv()).await.unwrap().unwrap();
+            workers.spawn(&tasks, async move { tell.send(names().await).await.unwrap() });
+            let names = timeout(LIMIT, told.recv()).await.unwrap().unwrap();
             assert_eq!(names[0].as_deref(), Some("calls-0"), "it is empty again");
         }
     }
 
     #[tokio::test]
-    async fn what_runs_is_dropped_when_the_lanes_stop() {
-        let (lanes, tasks) = (Lanes::of(1, 1).unwrap(), TaskTracker::new());
+    async fn stopping_drops_running_calls() {
+        let (workers, tasks) = (Workers::of(1, 1).unwrap(), TaskTracker::new());
         let (held, dropped) = oneshot::channel::<()>();
-        lanes.spawn(&tasks, async move {
+        workers.spawn(&tasks, async move {
             let _held = held;
             std::future::pending::<()>().await;
         });
-        lanes.stop();
-        assert!(timeout(PATIENCE, dropped).await.unwrap().is_err());
+        workers.stop();
+        assert!(timeout(LIMIT, dropped).await.unwrap().is_err());
     }
 
     #[tokio::test]
-    async fn without_lanes_a_call_runs_where_it_is_begun() {
-        let (lanes, tasks) = (Lanes::none(), TaskTracker::new());
+    async fn without_workers_a_call_runs_where_it_is_spawned() {
+        let (workers, tasks) = (Workers::none(), TaskTracker::new());
         let (tell, told) = oneshot::channel();
-        lanes.spawn(&tasks, async move { tell.send(thread::current().id()).unwrap() });
-        assert_eq!(timeout(PATIENCE, told).await.unwrap().unwrap(), thread::current().id());
+        workers.spawn(&tasks, async move { tell.send(thread::current().id()).unwrap() });
+        assert_eq!(timeout(LIMIT, told).await.unwrap().unwrap(), thread::current().id());
     }
 }

@@ -16,7 +16,7 @@ use secrecy::ExposeSecret as _;
 
 use std::sync::Arc;
 
-use crate::error::{ApiError, ErrorCode};
+use crate::http::error::{ApiError, ErrorCode};
 use crate::switchboard::Switchboard;
 
 /// A form that Twilio signed.

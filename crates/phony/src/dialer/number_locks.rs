@@ -14,10 +14,10 @@ const MOST_DOUBTS: usize = 16;
 /// How much later than it was asked for the carrier may place a call still.
 const LATE: SignedDuration = SignedDuration::from_secs(15);
 
-/// The way to each number.
+/// One lock a number.
 #[derive(Debug, Default)]
-pub(super) struct Lanes {
-    lanes: StdMutex<HashMap<String, Arc<Mutex<Vec<Doubt>>>>>,
+pub(super) struct NumberLocks {
+    locks: StdMutex<HashMap<String, Arc<Mutex<Vec<Doubt>>>>>,
 }
 
 /// An attempt of which nobody knows whether it has placed a call.
@@ -28,29 +28,29 @@ struct Doubt {
     at: Timestamp,
 }
 
-/// The way to one number, for whoever is at it.
-pub(super) struct Lane {
+/// The lock of one number, held while a call to it is being placed.
+pub(super) struct NumberLock {
     doubts: OwnedMutexGuard<Vec<Doubt>>,
     whose: String,
 }
 
-impl Lanes {
-    /// Waits for the way to a number to be free. `whose` is the attempt's own name: the same for a
+impl NumberLocks {
+    /// Waits until no other call to a number is being placed. `whose` is the attempt's own name: the same for a
     /// repeat of the same order.
-    pub(super) async fn enter(&self, number: &str, whose: &str) -> Lane {
-        let lane = {
-            let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
-            lanes.retain(|_, lane| !is_idle(lane));
-            if lanes.len() >= MOST {
-                lanes.retain(|_, lane| Arc::strong_count(lane) > 1);
+    pub(super) async fn lock(&self, number: &str, whose: &str) -> NumberLock {
+        let lock = {
+            let mut locks = self.locks.lock().unwrap_or_else(PoisonError::into_inner);
+            locks.retain(|_, lock| !is_idle(lock));
+            if locks.len() >= MOST {
+                locks.retain(|_, lock| Arc::strong_count(lock) > 1);
             }
-            Arc::clone(lanes.entry(number.to_owned()).or_default())
+            Arc::clone(locks.entry(number.to_owned()).or_default())
         };
-        Lane { doubts: lane.lock_owned().await, whose: whose.to_owned() }
+        NumberLock { doubts: lock.lock_owned().await, whose: whose.to_owned() }
     }
 }
 
-impl Lane {
+impl NumberLock {
     /// Whether a call that was placed at this time or later might be another attempt's.
     pub(super) fn is_doubtful(&self, since: Timestamp) -> bool {
         let late = |at: Timestamp| at.checked_add(LATE).unwrap_or(at);
@@ -73,9 +73,9 @@ impl Lane {
     }
 }
 
-/// Nobody is at it, and there is no doubt about it.
-fn is_idle(lane: &Arc<Mutex<Vec<Doubt>>>) -> bool {
-    Arc::strong_count(lane) == 1 && lane.try_lock().is_ok_and(|doubts| doubts.is_empty())
+/// Whether nobody holds the lock and no attempt under it is doubtful.
+fn is_idle(lock: &Arc<Mutex<Vec<Doubt>>>) -> bool {
+    Arc::strong_count(lock) == 1 && lock.try_lock().is_ok_and(|doubts| doubts.is_empty())
 }
 
 #[cfg(test)]
@@ -88,34 +88,34 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_is_doubtful_while_another_attempt_may_have_placed_it() {
-        let lanes = Lanes::default();
-        let mut first = lanes.enter("+1", "first").await;
+        let locks = NumberLocks::default();
+        let mut first = locks.lock("+1", "first").await;
         assert!(!first.is_doubtful(at(0)));
         first.doubt(at(10));
         assert!(!first.is_doubtful(at(0)), "its own call is its own");
         drop(first);
-        let second = lanes.enter("+1", "second").await;
+        let second = locks.lock("+1", "second").await;
         assert!(second.is_doubtful(at(12)) && second.is_doubtful(at(25)));
         assert!(!second.is_doubtful(at(26)), "it would be there by now");
         drop(second);
-        assert!(!lanes.enter("+2", "second").await.is_doubtful(at(12)), "another number");
-        lanes.enter("+1", "first").await.known();
-        assert!(!lanes.enter("+1", "second").await.is_doubtful(at(12)));
+        assert!(!locks.lock("+2", "second").await.is_doubtful(at(12)), "another number");
+        locks.lock("+1", "first").await.known();
+        assert!(!locks.lock("+1", "second").await.is_doubtful(at(12)));
     }
 
     #[tokio::test]
     async fn one_at_a_time_and_what_nobody_needs_is_forgotten() {
-        let lanes = Arc::new(Lanes::default());
-        let held = lanes.enter("+1", "first").await;
+        let locks = Arc::new(NumberLocks::default());
+        let held = locks.lock("+1", "first").await;
         let waits = {
-            let lanes = Arc::clone(&lanes);
-            async move { drop(lanes.enter("+1", "second").await) }
+            let locks = Arc::clone(&locks);
+            async move { drop(locks.lock("+1", "second").await) }
         };
         tokio::pin!(waits);
         assert!(futures_util::poll!(&mut waits).is_pending());
         drop(held);
         waits.await;
-        drop(lanes.enter("+2", "third").await);
-        assert_eq!(lanes.lanes.lock().unwrap().len(), 1);
+        drop(locks.lock("+2", "third").await);
+        assert_eq!(locks.locks.lock().unwrap().len(), 1);
     }
 }

@@ -17,9 +17,9 @@ use serde::Deserialize;
 
 use super::documents::Document;
 use super::gate::Signed;
-use crate::cluster::Report;
+use crate::cluster::{LegReport, Report};
 use crate::dialer::Started;
-use crate::error::{ApiError, ErrorBody};
+use crate::http::error::{ApiError, ErrorBody};
 use crate::switchboard::{Draining, Ringing, Switchboard};
 
 /// What the URL asks for that is given to the carrier; the signature covers it.
@@ -120,10 +120,11 @@ pub(super) async fn call_ended(
     Signed(form): Signed,
 ) -> Result<Document, ApiError> {
     let call = call_of(&form)?;
-    let end = leg_end(&form);
+    let report = leg_report(&form);
     let caller_id = our_number(&switchboard, &form);
     let session = SessionEnd::from_form(&form);
-    let known = switchboard.leg_ended(&call, &end).await;
+    let known = switchboard.leg_ended(&call, &report).await;
+    let end = report.end;
     tracing::info!(
         callSid = %call, ?end, known = known.is_some(), code = session.error_code,
         "the carrier asks how the call goes on"
@@ -170,7 +171,7 @@ pub(super) async fn call_status(
     for report in [answered, got_to].into_iter().flatten() {
         told = told.and(switchboard.tell(&call, report).await);
     }
-    told.map(|()| StatusCode::NO_CONTENT)
+    told.map(|()| StatusCode::NO_CONTENT).map_err(ApiError::from)
 }
 
 async fn answer(
@@ -211,7 +212,13 @@ async fn after_failure(
     call: &CallSid,
     form: &Form,
 ) -> Result<Option<Document>, ApiError> {
-    let next = switchboard.leg_ended(call, &LegEnd::Failed).await;
+    // Nobody was connected yet: the same answer as before.
+    if switchboard.registry.has_connected(call) == Some(false) {
+        return Ok(None);
+    }
+    // It does not say which line was lost.
+    let report = LegReport { end: LegEnd::Failed, leg: None };
+    let next = switchboard.leg_ended(call, &report).await;
     tracing::warn!(callSid = %call, known = next.is_some(), "an answer was lost");
     if let Some(next) = next {
         let caller_id = our_number(switchboard, form);
@@ -224,6 +231,16 @@ async fn after_failure(
 fn call_of(form: &Form) -> Result<CallSid, ApiError> {
     let sid = form.get("CallSid").ok_or_else(|| ApiError::field("CallSid", "is missing"))?;
     CallSid::parse(sid).map_err(|error| ApiError::field("CallSid", &format!("is {error}")))
+}
+
+/// Why the carrier asks how a call goes on, and about which of its sessions or dialled legs.
+fn leg_report(form: &Form) -> LegReport {
+    let end = leg_end(form);
+    let leg = match &end {
+        LegEnd::Dialled { .. } => form.get("DialCallSid"),
+        LegEnd::Completed | LegEnd::Left(_) | LegEnd::Failed => form.get("SessionId"),
+    };
+    LegReport { end, leg: leg.filter(|leg| !leg.is_empty()).map(str::to_owned) }
 }
 
 fn leg_end(form: &Form) -> LegEnd {

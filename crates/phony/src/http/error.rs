@@ -1,18 +1,20 @@
 //! Refusals, as every HTTP client sees them:
 //! `{"error":{"code":…,"message":…,"details":…}}`.
 
-use std::error::Error as _;
-
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use phony_call::{NotHungUp, Refused};
+use phony_call::{NotDialled, NotHungUp, Refused};
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use crate::agents::BadVariables;
+use crate::carriers::twilio::rest::CarrierError;
 use crate::cluster::Unreached;
+use crate::dialer::PlaceError;
 use crate::history::Unclear;
 use crate::store::StoreError;
+use crate::switchboard::{ActError, NotPassedOn};
 
 /// What was wrong, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -85,7 +87,7 @@ impl ApiError {
     /// A field that is missing or wrong.
     #[must_use]
     pub fn field(name: &str, problem: &str) -> Self {
-        let details = serde_json::json!({ "field": name, "problem": problem });
+        let details = json!({ "field": name, "problem": problem });
         let message = format!("`{name}` {problem}");
         Self { details: Some(details), ..Self::new(ErrorCode::InvalidRequest, message) }
     }
@@ -121,11 +123,11 @@ impl ApiError {
 }
 
 /// The call is being ended all the same: `details` has `retried`, besides what a
-/// [`RestFailure`](crate::carriers::twilio::rest::RestFailure) has.
+/// [`CarrierError`] has.
 impl From<NotHungUp> for ApiError {
     fn from(why: NotHungUp) -> Self {
         let outcome = if why.unknown { "unknown" } else { "failed" };
-        let mut details = serde_json::json!({ "outcome": outcome, "retried": true });
+        let mut details = json!({ "outcome": outcome, "retried": true });
         if let Some(code) = why.code {
             details["code"] = code.into();
         }
@@ -162,13 +164,31 @@ impl From<Unclear> for ApiError {
     }
 }
 
+impl From<ActError> for ApiError {
+    fn from(error: ActError) -> Self {
+        match error {
+            ActError::Refused(refused) => refused.into(),
+            ActError::Lost => Self::new(ErrorCode::Conflict, error.to_string()),
+            ActError::Unreached(unreached) => unreached.into(),
+            ActError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<NotPassedOn> for ApiError {
+    fn from(error: NotPassedOn) -> Self {
+        let retry_after = Some(error.again.as_secs());
+        Self { retry_after, ..Self::new(ErrorCode::Unavailable, error.to_string()) }
+    }
+}
+
 impl From<Unreached> for ApiError {
     fn from(unreached: Unreached) -> Self {
         match unreached {
             Unreached::Unknown => Self::call_not_found(),
             Unreached::Ended => Self::new(ErrorCode::Conflict, unreached.to_string()),
             Unreached::Uncertain => {
-                let details = serde_json::json!({ "outcome": "unknown" });
+                let details = json!({ "outcome": "unknown" });
                 let message = unreached.to_string();
                 Self { details: Some(details), ..Self::new(ErrorCode::Unavailable, message) }
             }
@@ -176,6 +196,84 @@ impl From<Unreached> for ApiError {
                 Self::new(ErrorCode::Unavailable, unreached.to_string())
             }
         }
+    }
+}
+
+/// 502 `TWILIO_ERROR`; `details` has `status`, `code`, `moreInfo`, `advice`, and `outcome`, which
+/// is `unknown` if it may have been done.
+impl From<CarrierError> for ApiError {
+    fn from(failure: CarrierError) -> Self {
+        let mut details = json!({ "outcome": "failed" });
+        let mut set = |name: &str, value| details[name] = value;
+        if let Some(advice) = failure.advice() {
+            set("advice", json!(advice));
+        }
+        match &failure {
+            CarrierError::Refused(error) => {
+                set("status", json!(error.status));
+                if let Some(code) = error.code {
+                    set("code", json!(code));
+                }
+                if !error.more_info.is_empty() {
+                    set("moreInfo", json!(error.more_info));
+                }
+            }
+            CarrierError::Unreachable(_) | CarrierError::Withdrawn => {}
+            CarrierError::Unknown(_) => set("outcome", json!("unknown")),
+        }
+        Self { details: Some(details), ..Self::new(ErrorCode::TwilioError, failure.to_string()) }
+    }
+}
+
+/// `details` has `rule` for what a rule forbids, `field` and `problem` for what is wrong with the
+/// order, and `outcome`, which is `unknown` if a call may have been placed.
+impl From<PlaceError> for ApiError {
+    fn from(error: PlaceError) -> Self {
+        let message = error.to_string();
+        let retry_after = error.retry_after().map(|wait| wait.as_secs().max(1));
+        let rule = error.rule().map(|rule| json!({ "rule": rule }));
+        let of = |code, details| Self { code, message: message.clone(), details, retry_after };
+        match error {
+            PlaceError::Field { field, problem } => Self::field(field, &problem),
+            PlaceError::NoSuch { field, known, .. } => {
+                let problem = format!("is none of {}", known.join(", "));
+                let details = json!({ "field": field, "problem": problem, "allowed": known });
+                of(ErrorCode::InvalidRequest, Some(details))
+            }
+            PlaceError::Variables(BadVariables { missing, unknown, unfit }) => {
+                let details = json!({
+                    "field": "variables", "problem": "do not fit the scenario",
+                    "missing": missing, "unknown": unknown, "unfit": unfit,
+                });
+                of(ErrorCode::InvalidRequest, Some(details))
+            }
+            PlaceError::Forbidden(_) => of(ErrorCode::Refused, rule),
+            PlaceError::TooMany(_) => of(ErrorCode::RateLimited, rule),
+            PlaceError::OtherOrder => of(ErrorCode::Conflict, None),
+            PlaceError::InProgress
+            | PlaceError::NumberBusy
+            | PlaceError::ClientGone
+            | PlaceError::Stopping
+            | PlaceError::Unshared
+            | PlaceError::Ledger(_) => of(ErrorCode::Unavailable, rule),
+            PlaceError::NoCarrier(_) => of(ErrorCode::TwilioError, None),
+            PlaceError::Store(error) => error.into(),
+            PlaceError::Carrier(error) => error.into(),
+            PlaceError::Uncertain(error) => {
+                let mut error = Self::from(*error);
+                let details = error.details.get_or_insert_with(|| json!({}));
+                details["outcome"] = json!("unknown");
+                error
+            }
+            PlaceError::Panicked => of(ErrorCode::Internal, None),
+        }
+    }
+}
+
+/// 422 with `details.rule`, as for an order.
+impl From<NotDialled> for ApiError {
+    fn from(why: NotDialled) -> Self {
+        PlaceError::from(why).into()
     }
 }
 
@@ -203,16 +301,28 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Why a request had no answer, without its URL, which may hold what is secret.
-pub(crate) fn no_answer(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "no answer in time".to_owned();
+#[cfg(test)]
+mod tests {
+    use phony_wire::twilio::rest::RestError;
+
+    use super::*;
+
+    #[test]
+    fn a_failure_tells_api_clients_what_happened_and_what_to_do() {
+        let error = RestError {
+            status: 400,
+            code: Some(21215),
+            message: "not allowed".into(),
+            more_info: "https://t.example/21215".into(),
+        };
+        let told = ApiError::from(CarrierError::Refused(error));
+        let details = told.details.unwrap();
+        assert_eq!(details["code"], 21215);
+        assert_eq!(details["status"], 400);
+        assert_eq!(details["moreInfo"], "https://t.example/21215");
+        assert_eq!(details["outcome"], "failed");
+        assert!(details["advice"].as_str().unwrap().contains("Geographic Permissions"));
+        let told = ApiError::from(CarrierError::Unknown("no answer".into()));
+        assert_eq!(told.details.unwrap()["outcome"], "unknown");
     }
-    let mut cause = error.source();
-    let mut last = None;
-    while let Some(inner) = cause {
-        last = Some(inner.to_string());
-        cause = inner.source();
-    }
-    last.unwrap_or_else(|| "the request failed".to_owned())
 }

@@ -1,8 +1,8 @@
-//! A bounded queue from one part of a call to another.
+//! A bounded channel between two tasks of one call.
 //!
-//! tokio's has room for 32 messages from the start, and lays its ends out for threads that use them
-//! at the same time: half a kilobyte and a dozen cache lines, of which a call would have four. The
-//! parts of a call take turns, and its memory is cold whenever a word comes (docs/decisions/0012).
+//! tokio's allocates 32 slots at once and pads its ends for threads that use them concurrently: half
+//! a kilobyte and a dozen cache lines, of which a call would have four. The tasks of a call rx
+//! turns, and its memory is cold whenever a token arrives (docs/decisions/0012).
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -11,38 +11,38 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::sync::mpsc::error::TrySendError;
 
-/// A queue with room for so many messages.
+/// A channel that holds up to `room` messages.
 #[must_use]
-pub fn queue<T>(room: usize) -> (Sender<T>, Receiver<T>) {
+pub fn channel<T>(room: usize) -> (Sender<T>, Receiver<T>) {
     let shared = Arc::new(Mutex::new(Shared {
         messages: VecDeque::new(),
         room,
         closed: false,
-        taker: None,
-        giver: None,
+        receiver: None,
+        sender: None,
     }));
     (Sender(Arc::clone(&shared)), Receiver(shared))
 }
 
-/// Puts messages in. Dropping it ends the queue once it is empty.
+/// The sending end. Dropping it closes the channel once it is empty.
 pub struct Sender<T>(Arc<Mutex<Shared<T>>>);
 
-/// Takes messages out. Dropping it drops those that wait.
+/// The receiving end. Dropping it drops the waiting messages.
 pub struct Receiver<T>(Arc<Mutex<Shared<T>>>);
 
 struct Shared<T> {
     messages: VecDeque<T>,
     room: usize,
-    /// One of the ends is gone.
+    /// One end was dropped.
     closed: bool,
-    /// Wants to know of the next message.
-    taker: Option<Waker>,
-    /// Wants to know when there is room.
-    giver: Option<Waker>,
+    /// Wakes the receiver for the next message.
+    receiver: Option<Waker>,
+    /// Wakes the sender when there is room.
+    sender: Option<Waker>,
 }
 
 impl<T> Sender<T> {
-    /// Puts a message in, if there is room.
+    /// Sends a message if there is room.
     pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
         let mut shared = lock(&self.0);
         if shared.closed {
@@ -52,11 +52,11 @@ impl<T> Sender<T> {
             return Err(TrySendError::Full(message));
         }
         shared.messages.push_back(message);
-        wake(shared.taker.take(), shared);
+        wake(shared.receiver.take(), shared);
         Ok(())
     }
 
-    /// Puts a message in as soon as there is room; gives it back if nobody takes any more.
+    /// Sends a message as soon as there is room; returns it if the receiver was dropped.
     pub async fn send(&self, message: T) -> Result<(), T> {
         let mut message = message;
         loop {
@@ -69,7 +69,7 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Waits until there is room; false if nobody takes any more. May be dropped and called again.
+    /// Waits until there is room; false if the receiver was dropped. Safe to cancel.
     pub async fn room(&self) -> bool {
         std::future::poll_fn(|context| {
             let mut shared = lock(&self.0);
@@ -79,20 +79,20 @@ impl<T> Sender<T> {
             if shared.messages.len() < shared.room {
                 return Poll::Ready(true);
             }
-            remember(&mut shared.giver, context);
+            remember(&mut shared.sender, context);
             Poll::Pending
         })
         .await
     }
 
-    /// Waits until nobody takes any more.
+    /// Waits until the receiver is dropped.
     pub async fn closed(&self) {
         std::future::poll_fn(|context| {
             let mut shared = lock(&self.0);
             if shared.closed {
                 return Poll::Ready(());
             }
-            remember(&mut shared.giver, context);
+            remember(&mut shared.sender, context);
             Poll::Pending
         })
         .await;
@@ -100,19 +100,18 @@ impl<T> Sender<T> {
 }
 
 impl<T> Receiver<T> {
-    /// The next message; `None` when there are no more and none will come. May be dropped and
-    /// called again.
+    /// The next message; `None` when the channel is closed and empty. Safe to cancel.
     pub async fn recv(&mut self) -> Option<T> {
         std::future::poll_fn(|context| {
             let mut shared = lock(&self.0);
             match shared.messages.pop_front() {
                 Some(message) => {
-                    wake(shared.giver.take(), shared);
+                    wake(shared.sender.take(), shared);
                     Poll::Ready(Some(message))
                 }
                 None if shared.closed => Poll::Ready(None),
                 None => {
-                    remember(&mut shared.taker, context);
+                    remember(&mut shared.receiver, context);
                     Poll::Pending
                 }
             }
@@ -120,11 +119,11 @@ impl<T> Receiver<T> {
         .await
     }
 
-    /// The next message, if there is one.
+    /// The next message, if one waits.
     pub fn try_recv(&mut self) -> Option<T> {
         let mut shared = lock(&self.0);
         let message = shared.messages.pop_front()?;
-        wake(shared.giver.take(), shared);
+        wake(shared.sender.take(), shared);
         Some(message)
     }
 
@@ -145,7 +144,7 @@ impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
         let mut shared = lock(&self.0);
         shared.closed = true;
-        wake(shared.taker.take(), shared);
+        wake(shared.receiver.take(), shared);
     }
 }
 
@@ -153,9 +152,9 @@ impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         let mut shared = lock(&self.0);
         shared.closed = true;
-        // They may hold what wakes somebody when it is dropped: not under the lock.
+        // Dropping a message may wake a task, so it must not happen under the lock.
         let _waiting = std::mem::take(&mut shared.messages);
-        wake(shared.giver.take(), shared);
+        wake(shared.sender.take(), shared);
     }
 }
 
@@ -171,7 +170,7 @@ impl<T> fmt::Debug for Receiver<T> {
     }
 }
 
-/// Wakes whoever waits, with the lock given back.
+/// Releases the lock, then wakes.
 fn wake<T>(waker: Option<Waker>, shared: MutexGuard<'_, Shared<T>>) {
     drop(shared);
     if let Some(waker) = waker {
@@ -179,9 +178,9 @@ fn wake<T>(waker: Option<Waker>, shared: MutexGuard<'_, Shared<T>>) {
     }
 }
 
-fn remember(place: &mut Option<Waker>, context: &Context<'_>) {
-    if !place.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
-        *place = Some(context.waker().clone());
+fn remember(slot: &mut Option<Waker>, context: &Context<'_>) {
+    if !slot.as_ref().is_some_and(|waker| waker.will_wake(context.waker())) {
+        *slot = Some(context.waker().clone());
     }
 }
 
@@ -200,55 +199,52 @@ mod tests {
     use super::*;
 
     /// Nothing here takes nearly as long.
-    const PATIENCE: Duration = Duration::from_secs(5);
+    const LIMIT: Duration = Duration::from_secs(5);
 
     async fn in_time<T>(future: impl Future<Output = T>) -> T {
-        timeout(PATIENCE, future).await.unwrap()
+        timeout(LIMIT, future).await.unwrap()
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn everything_arrives_once_and_in_order_between_threads() {
+    async fn messages_arrive_once_and_in_order_between_threads() {
         const MESSAGES: usize = 20_000;
-        let (give, mut take) = queue(3);
-        let giving = TaskTracker::new().spawn(async move {
+        let (tx, mut rx) = channel(3);
+        let sending = TaskTracker::new().spawn(async move {
             for number in 0..MESSAGES {
-                give.send(number).await.unwrap();
+                tx.send(number).await.unwrap();
             }
         });
         for number in 0..MESSAGES {
-            assert_eq!(in_time(take.recv()).await, Some(number));
+            assert_eq!(in_time(rx.recv()).await, Some(number));
         }
-        assert_eq!(in_time(take.recv()).await, None);
-        in_time(giving).await.unwrap();
+        assert_eq!(in_time(rx.recv()).await, None);
+        in_time(sending).await.unwrap();
     }
 
     #[tokio::test]
-    async fn it_holds_no_more_than_it_has_room_for() {
-        let (give, mut take) = queue(2);
-        give.try_send(1).unwrap();
-        give.try_send(2).unwrap();
-        assert!(matches!(give.try_send(3), Err(TrySendError::Full(3))));
-        assert!(timeout(Duration::from_millis(10), give.room()).await.is_err());
-        let (room, taken) = tokio::join!(in_time(give.room()), async { take.try_recv() });
-        assert_eq!((room, taken, take.len()), (true, Some(1), 1));
-        give.try_send(3).unwrap();
-        drop(give);
-        assert_eq!(
-            (take.recv().await, take.recv().await, take.recv().await),
-            (Some(2), Some(3), None)
-        );
+    async fn a_full_channel_takes_no_more() {
+        let (tx, mut rx) = channel(2);
+        tx.try_send(1).unwrap();
+        tx.try_send(2).unwrap();
+        assert!(matches!(tx.try_send(3), Err(TrySendError::Full(3))));
+        assert!(timeout(Duration::from_millis(10), tx.room()).await.is_err());
+        let (room, taken) = tokio::join!(in_time(tx.room()), async { rx.try_recv() });
+        assert_eq!((room, taken, rx.len()), (true, Some(1), 1));
+        tx.try_send(3).unwrap();
+        drop(tx);
+        assert_eq!((rx.recv().await, rx.recv().await, rx.recv().await), (Some(2), Some(3), None));
     }
 
     #[tokio::test]
-    async fn each_end_learns_that_the_other_is_gone() {
-        let (give, take) = queue(1);
-        give.try_send("waits").unwrap();
-        let (sent, ()) = tokio::join!(in_time(give.send("late")), async { drop(take) });
+    async fn each_end_learns_that_the_other_was_dropped() {
+        let (tx, rx) = channel(1);
+        tx.try_send("waits").unwrap();
+        let (sent, ()) = tokio::join!(in_time(tx.send("late")), async { drop(rx) });
         assert_eq!(sent, Err("late"));
-        in_time(give.closed()).await;
-        assert!(!give.room().await && matches!(give.try_send("x"), Err(TrySendError::Closed("x"))));
-        let (give, mut take) = queue::<()>(1);
-        let (taken, ()) = tokio::join!(in_time(take.recv()), async { drop(give) });
+        in_time(tx.closed()).await;
+        assert!(!tx.room().await && matches!(tx.try_send("x"), Err(TrySendError::Closed("x"))));
+        let (tx, mut rx) = channel::<()>(1);
+        let (taken, ()) = tokio::join!(in_time(rx.recv()), async { drop(tx) });
         assert_eq!(taken, None);
     }
 }

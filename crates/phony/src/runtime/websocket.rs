@@ -1,13 +1,13 @@
 //! The server's end of a WebSocket that carries a call.
 //!
-//! axum's own keeps its socket where it was accepted. A call lives on one of the
-//! [lanes](crate::lanes), and every frame that came in elsewhere would wake two threads.
+//! axum's WebSocket stays registered with the runtime that accepted it. A call runs on one of the
+//! [workers](super::workers), and every frame received elsewhere would wake two threads.
 
 use std::io;
 use std::os::fd::AsFd as _;
+use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::Response;
@@ -18,11 +18,17 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_util::task::TaskTracker;
 
-use crate::error::{ApiError, ErrorCode};
-use crate::listener::Connection;
+use crate::listener::{Connection, Place};
 
 /// A socket that carries a call.
 pub type Socket = WebSocketStream<TcpStream>;
+
+/// A socket that does not carry a call yet, and makes room for others if there are too many.
+#[derive(Debug)]
+pub struct Newcomer {
+    pub(crate) socket: Socket,
+    pub(crate) place: Arc<Place>,
+}
 
 /// Frames are a few hundred bytes; the library's own buffers of 128 KB would be most of a call's
 /// memory.
@@ -32,48 +38,45 @@ const WRITE_BUFFER: usize = 1024;
 /// The largest message that is read. Twilio's largest is a prompt of a minute's speech.
 const MAX_MESSAGE: usize = 64 * 1024;
 
-/// A request to become a WebSocket (RFC 6455 section 4.2.1). What is none is refused with 400.
+/// A request to become a WebSocket (RFC 6455 section 4.2.1).
 #[derive(Debug)]
 pub struct Upgrade {
     key: HeaderValue,
-    upgrade: OnUpgrade,
-}
-
-impl<S: Sync> FromRequestParts<S> for Upgrade {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
-        let Parts { method, headers, extensions, .. } = parts;
-        let is_one = *method == Method::GET
-            && names(headers, &header::CONNECTION, "upgrade")
-            && names(headers, &header::UPGRADE, "websocket")
-            && names(headers, &header::SEC_WEBSOCKET_VERSION, "13");
-        let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| is_one).cloned();
-        let upgrade = extensions.remove::<OnUpgrade>();
-        let (Some(key), Some(upgrade)) = (key, upgrade) else {
-            let why = "this address is for WebSocket upgrades";
-            return Err(ApiError::new(ErrorCode::InvalidRequest, why));
-        };
-        Ok(Self { key, upgrade })
-    }
+    connection: OnUpgrade,
+    place: Arc<Place>,
+    headers: HeaderMap,
 }
 
 impl Upgrade {
+    /// The upgrade that a request asks for; `None` if it asks for none.
+    pub(crate) fn of(parts: &mut Parts) -> Option<Self> {
+        let Parts { method, headers, extensions, .. } = parts;
+        let is_upgrade = *method == Method::GET
+            && names(headers, &header::CONNECTION, "upgrade")
+            && names(headers, &header::UPGRADE, "websocket")
+            && names(headers, &header::SEC_WEBSOCKET_VERSION, "13");
+        let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| is_upgrade).cloned()?;
+        let connection = extensions.remove::<OnUpgrade>()?;
+        let place = extensions.remove::<Arc<Place>>()?;
+        Some(Self { key, connection, place, headers: headers.clone() })
+    }
+
     /// The answer that makes the connection a WebSocket; `carry` gets it then.
     pub(crate) fn answer<F>(
         self,
         tasks: &TaskTracker,
-        carry: impl FnOnce(Socket) -> F + Send + 'static,
+        carry: impl FnOnce(Newcomer) -> F + Send + 'static,
     ) -> Response
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let Self { key, upgrade } = self;
+        let Self { key, connection, place, headers } = self;
+        place.await_word(&headers);
         tasks.spawn(async move {
-            // Whoever has gone meanwhile wants nothing any more.
-            let Ok(upgraded) = upgrade.await else { return };
+            // The client may have gone meanwhile.
+            let Ok(upgraded) = connection.await else { return };
             if let Some(socket) = opened(upgraded).await {
-                carry(socket).await;
+                carry(Newcomer { socket, place }).await;
             } else {
                 tracing::error!("a WebSocket is no TCP connection and cannot be used");
             }
@@ -101,14 +104,14 @@ async fn opened(upgraded: Upgraded) -> Option<Socket> {
     Some(WebSocketStream::from_partially_read(stream, read, role, Some(config)).await)
 }
 
-/// Has the socket wake whatever runs this, from now on, and not the thread that accepted it.
-pub(crate) fn settle(socket: &mut Socket) -> io::Result<()> {
+/// Registers the socket with the runtime that this runs on, instead of the one that accepted it.
+pub(crate) fn rebind(socket: &mut Socket) -> io::Result<()> {
     let same = socket.get_ref().as_fd().try_clone_to_owned()?;
     *socket.get_mut() = TcpStream::from_std(same.into())?;
     Ok(())
 }
 
-/// Whether the header is there and has this among its values, in large letters or small.
+/// Whether the comma-separated header has this value, in upper or lower case.
 fn names(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case(wanted))

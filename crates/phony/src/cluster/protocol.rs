@@ -1,14 +1,33 @@
-//! What nodes say to each other, as JSON over Redis.
+//! The messages that nodes exchange, as JSON over Redis.
 
-use phony_call::{Action, Answerer, CallSid, EndStatus, LegEnd, Next, Progress, Refused};
+use phony_call::{
+    Action, Answerer, CallSid, EndStatus, LegEnd, Next, Progress, Refused, SupervisorId,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::registry::{self, Order};
+/// What a supervisor orders of a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SupervisorAction {
+    /// What to do.
+    pub action: Action,
+    /// Who ordered it, if that is known.
+    #[serde(default)]
+    pub by: Option<SupervisorId>,
+}
 
-/// What comes to one node.
+/// The carrier's question how a call goes on after a line, or a leg that it dialled, has ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LegReport {
+    /// How it ended.
+    pub end: LegEnd,
+    /// The carrier's id of the line, or of the leg that was dialled.
+    pub leg: Option<String>,
+}
+
+/// A message to one node.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub(super) enum Letter {
+pub(super) enum NodeMessage {
     /// Something is wanted of a call that the node has.
     Ask {
         /// The number of the question, to go with the answer.
@@ -18,7 +37,10 @@ pub(super) enum Letter {
         /// Which call.
         call: CallSid,
         /// What.
-        what: Wish,
+        what: Request,
+        /// Which line or leg a question about its end is about.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        leg: Option<String>,
     },
     /// An answer.
     Answer {
@@ -37,7 +59,7 @@ pub(super) enum Letter {
         /// Which call.
         call: CallSid,
         /// What.
-        order: Order,
+        order: SupervisorAction,
         /// When it lapses, by Redis's clock in milliseconds.
         until_ms: u64,
     },
@@ -58,17 +80,36 @@ pub(super) enum Letter {
 /// What one node wants of a call that another has.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Wish {
+pub(crate) enum Request {
     /// A supervisor acts: from a node of before orders had names.
     Act(Action),
-    /// The carrier asks how the call goes on.
-    LegEnded(LegEnd),
+    /// The carrier asks how the call goes on. Which leg it asks about goes beside this, where a node of
+    /// before passes over it.
+    LegEnded(#[serde(with = "leg_end")] LegReport),
     /// The carrier reports on the call.
     Report(Report),
     /// With which token a socket of the call may come, if none has come yet.
     Token,
     /// Let go of the call: its socket has come to the one who asks.
     Release,
+}
+
+impl Request {
+    /// Which leg this is about, if the carrier has said so.
+    pub(super) fn leg(&self) -> Option<&str> {
+        match self {
+            Self::LegEnded(report) => report.leg.as_deref(),
+            Self::Act(_) | Self::Report(_) | Self::Token | Self::Release => None,
+        }
+    }
+
+    /// The same, about this leg.
+    pub(super) fn about(self, leg: Option<String>) -> Self {
+        match self {
+            Self::LegEnded(LegReport { end, .. }) => Self::LegEnded(LegReport { end, leg }),
+            other @ (Self::Act(_) | Self::Report(_) | Self::Token | Self::Release) => other,
+        }
+    }
 }
 
 /// What a carrier reports on a call.
@@ -81,17 +122,6 @@ pub enum Report {
     AnsweredBy(Answerer),
     /// It is over.
     Over(EndStatus),
-}
-
-impl Report {
-    /// As the call's task is told.
-    pub(crate) fn letter(self) -> registry::Letter {
-        match self {
-            Self::Progress(progress) => registry::Letter::Progress(progress),
-            Self::AnsweredBy(who) => registry::Letter::AnsweredBy(who),
-            Self::Over(status) => registry::Letter::Over(status),
-        }
-    }
 }
 
 /// What became of it.
@@ -111,4 +141,24 @@ pub(crate) enum Reply {
     Released(Vec<String>),
     /// The node does not have the call, or no longer.
     Gone,
+}
+
+/// A report as a node of before reads and writes it.
+mod leg_end {
+    use serde::{Deserializer, Serializer};
+
+    use super::{Deserialize, LegEnd, LegReport, Serialize};
+
+    pub(super) fn serialize<S: Serializer>(
+        report: &LegReport,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        report.end.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<LegReport, D::Error> {
+        Ok(LegReport { end: LegEnd::deserialize(deserializer)?, leg: None })
+    }
 }

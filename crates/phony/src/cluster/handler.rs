@@ -1,0 +1,55 @@
+//! What the cluster needs of the server that it joins to the others.
+
+use std::fmt;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use phony_call::{CallSid, SupervisorId};
+
+use super::dialling::Carried;
+use super::nodes::About;
+use super::protocol::{Reply, Request, SupervisorAction};
+use crate::clock::Clock;
+use crate::events::Hub;
+use crate::safety::Safety;
+
+/// The server behind a node: its calls, and what it knows that the other nodes must know too.
+pub(crate) trait Handler: fmt::Debug + Send + Sync + 'static {
+    /// The server's clock.
+    fn clock(&self) -> Clock;
+
+    /// The events of the calls that are here.
+    fn hub(&self) -> &Hub;
+
+    /// The do-not-call list and the costs, which all nodes share.
+    fn safety(&self) -> &Safety;
+
+    /// What this node tells of itself with every heartbeat.
+    fn about(&self) -> About;
+
+    /// The supervisors who are connected here.
+    fn supervisors(&self) -> Vec<SupervisorId>;
+
+    /// The orders under an idempotency key that this node knows calls of.
+    fn carried_out(&self) -> Vec<Carried>;
+
+    /// Whether a call is here.
+    fn has(&self, call: &CallSid) -> bool;
+
+    /// The calls that are here.
+    fn calls(&self) -> Vec<CallSid>;
+
+    /// Lets go of a call that another node owns, at once and without an end.
+    fn lose(&self, call: &CallSid);
+
+    /// Carries out what a supervisor orders of a call that is here; [`Reply::Gone`] if it is not.
+    fn act<'a>(&'a self, call: &'a CallSid, order: SupervisorAction) -> BoxFuture<'a, Reply>;
+
+    /// Answers another node's request about a call that is here; [`Reply::Gone`] if it is not.
+    fn answer<'a>(&'a self, call: &'a CallSid, request: Request) -> BoxFuture<'a, Reply>;
+
+    /// Takes over a call whose node has been dead for long.
+    fn take_over<'a>(self: Arc<Self>, call: &'a CallSid) -> BoxFuture<'a, ()>
+    where
+        Self: 'a;
+}

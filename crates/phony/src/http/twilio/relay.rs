@@ -1,0 +1,83 @@
+//! `WS /relay/ws`: the socket of ConversationRelay, admitted to its call.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use phony_call::{CallSid, Direction, Identity, Next, recorded_party};
+use phony_wire::twilio::relay::Setup;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+
+use super::gate::SignedUpgrade;
+use crate::carriers::twilio::relay::{FarEnd, Left, first_frame, line, refuse};
+use crate::http::error::ErrorBody;
+use crate::registry::Handle;
+use crate::runtime::websocket::{Newcomer, Upgrade};
+use crate::switchboard::Switchboard;
+
+/// The socket of ConversationRelay.
+#[utoipa::path(
+    get, path = "/relay/ws", tag = "carrier",
+    responses(
+        (status = 101, description = "ConversationRelay frames, both ways"),
+        (status = 400, description = "Not a WebSocket upgrade", body = ErrorBody),
+        (status = 403, description = "Not signed by Twilio", body = ErrorBody),
+    )
+)]
+pub(super) async fn relay(
+    State(switchboard): State<Arc<Switchboard>>,
+    _signed: SignedUpgrade,
+    upgrade: Upgrade,
+) -> Response {
+    let tasks = switchboard.calls.clone();
+    upgrade.answer(&tasks, move |socket| serve(socket, switchboard))
+}
+
+async fn serve(mut newcomer: Newcomer, switchboard: Arc<Switchboard>) {
+    let kill = switchboard.shutdown.kill.clone();
+    let first = first_frame(&mut newcomer, &kill).await;
+    let admitted = match &first {
+        Some(setup) => admit(&switchboard, setup).await,
+        None => None,
+    };
+    let session = first.as_ref().map(|setup| setup.session_id.clone()).filter(|id| !id.is_empty());
+    let Some((handle, call)) = admitted else {
+        metrics::counter!("phony_relay_sockets_refused_total").increment(1);
+        if first.is_some() {
+            tracing::warn!("a relay socket without the token of its call was refused");
+        } else {
+            // As the doctor does, to see whether sockets come through.
+            tracing::debug!("a relay socket that named no call was closed");
+        }
+        return refuse(newcomer, CloseCode::Policy, "no valid token").await;
+    };
+    let (dials, of) = (Arc::clone(&switchboard.dials), call.clone());
+    let tasks = switchboard.calls.clone();
+    let after = move |left| async move {
+        // The far side has not heard the goodbye: its network is told. It may be told for longer than
+        // the call's own task lasts.
+        if let Some(Left { next: Next::HangUp, clean: false }) = left {
+            tasks.spawn(async move { dials.hang_up_behind(&of).await });
+        }
+    };
+    let Some(place) = handle.reserve().await else {
+        return refuse(newcomer, CloseCode::Policy, "the call is over").await;
+    };
+    place.attach(line(newcomer.socket, (FarEnd::Carrier, session), kill, after));
+    tracing::debug!(callSid = %call, "relay socket up");
+}
+
+/// The call that the socket may carry: the one that its token was made for.
+async fn admit(switchboard: &Switchboard, setup: &Setup) -> Option<(Handle, CallSid)> {
+    let token = setup.custom_parameters.get("token")?;
+    let call = CallSid::parse(&setup.call_sid).ok()?;
+    let inbound = (setup.direction == "inbound").then(|| Identity {
+        sid: call.clone(),
+        from: recorded_party(&setup.from),
+        to: recorded_party(&setup.to),
+        direction: Direction::Inbound,
+        carrier: "twilio".into(),
+    });
+    let handle = switchboard.redeem(&call, token, inbound).await?;
+    Some((handle, call))
+}
