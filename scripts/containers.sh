@@ -5,6 +5,13 @@ source "$(dirname "$0")/lib.sh"
 system_package docker-compose docker-compose
 docker-compose config --quiet
 docker-compose --profile human --profile setup config --services | sort | paste -sd' '
+# A data folder is one server's: the demonstration has another than the server.
+folders=$(docker-compose --profile human config |
+  awk '/^  [a-z-]+:$/ { service = $1 } / - [a-z-]+:\/data/ { print service, $2 }')
+[ "$(awk '/^(backend|human-demo):/ { print $2 }' <<<"$folders" | sort -u | wc -l)" = 2 ] || {
+  printf 'the server and the demonstration share a data folder:\n%s\n' "$folders" >&2
+  exit 1
+}
 python_env tests/containers/requirements.txt
 .cache/venv/bin/hadolint Dockerfile
 npm_packages tests/containers

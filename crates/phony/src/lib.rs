@@ -21,37 +21,34 @@
 //! owned by one task; a carrier or a model is a future behind a pair of bounded channels, which `crew`
 //! runs in the task of its call.
 
-pub mod agents;
-pub mod carriers;
-pub mod cli;
+// In this order: each imports only those above it.
 pub mod client;
 pub mod clock;
-pub mod cluster;
-pub mod config;
-
 pub mod data_dir;
-pub mod dialer;
-pub mod doctor;
-
-pub mod events;
-
-pub mod history;
-pub mod http;
 mod http_client;
-
 mod limits;
+mod numbers;
+pub mod token;
+
+pub mod agents;
+pub mod carriers;
+pub mod config;
 pub mod listener;
 pub mod models;
-mod numbers;
 pub mod ports;
-pub mod presence;
-pub mod registry;
 pub mod runtime;
-pub mod safety;
-pub mod server;
-pub mod session;
-pub mod stage;
-pub mod store;
-pub mod switchboard;
 pub mod telemetry;
-pub mod token;
+
+pub mod calls;
+pub mod cluster;
+pub mod doctor;
+pub mod events;
+pub mod history;
+pub mod http;
+pub mod outbound;
+pub mod safety;
+pub mod store;
+
+pub mod cli;
+pub mod sandbox;
+pub mod server;

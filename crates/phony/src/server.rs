@@ -26,25 +26,25 @@ use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::agents::{Agent, AgentError, Agents};
+use crate::calls::registry::Registry;
+use crate::calls::socket_tokens::SocketTokens;
+use crate::calls::supervisors::Supervisors;
+use crate::calls::{Calls, Models, Over, REPORTS};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::config::Config;
 use crate::data_dir::{Held, NotHeld, explained, private};
-use crate::dialer::{self, Dials};
 use crate::events::Hub;
 use crate::history::History;
 use crate::http::{self, Auth, Http};
 use crate::listener::{self, Bounds, Connections};
 use crate::models::realtime::{self, BadSettings, RealtimeSettings, SessionSettings};
 use crate::models::{Tool, call_tools};
-use crate::presence::Supervisors;
-use crate::registry::Registry;
+use crate::outbound::{self, Dials};
 use crate::runtime::shutdown::Shutdown;
 use crate::runtime::workers::Workers;
-use crate::safety::{self, Safety};
+use crate::safety::Safety;
 use crate::store::{Store, StoreError};
-use crate::switchboard::pass::Passes;
-use crate::switchboard::{Models, Over, REPORTS, Switchboard};
 use crate::telemetry;
 use crate::token::{self, hex};
 use keeping::{Keeping, Kept};
@@ -109,7 +109,7 @@ pub struct Running {
     /// The address it listens on.
     pub addr: SocketAddr,
     /// The calls, for programs that carry the server in them.
-    pub switchboard: Arc<Switchboard>,
+    pub switchboard: Arc<Calls>,
     auth: Arc<Auth>,
     shutdown: Shutdown,
     served: JoinHandle<bool>,
@@ -246,7 +246,7 @@ async fn start_parts(
     let switchboard = Arc::new(switchboard);
     let kept = keeping.start(&switchboard, &tasks);
     // Before anybody can order anything: what stands open now was open when the last server ended.
-    dialer::tell_of_cut_off(&switchboard).await;
+    outbound::tell_of_cut_off(&switchboard).await;
     if let Some(cluster) = &switchboard.cluster {
         cluster.joined().await;
     }
@@ -273,16 +273,16 @@ async fn start_parts(
 /// waited for, within a limit. False if calls were cut off.
 async fn run(
     serving: impl Future<Output = ()> + Send + 'static,
-    switchboard: Arc<Switchboard>,
+    switchboard: Arc<Calls>,
     kept: Kept,
     tasks: TaskTracker,
 ) -> bool {
     let shutdown = switchboard.shutdown.clone();
     let upkeep = tasks.spawn(upkeep(shutdown.kill.clone()));
-    let budget = tasks.spawn(safety::watch::watch(Arc::clone(&switchboard)));
+    let budget = tasks.spawn(outbound::budget::watch(Arc::clone(&switchboard)));
     let serving = tasks.spawn(serving);
     shutdown.drain.cancelled().await;
-    switchboard.calls.close();
+    switchboard.tasks.close();
     let elsewhere = match &switchboard.cluster {
         Some(cluster) => cluster.drain().await,
         None => false,
@@ -292,20 +292,20 @@ async fn run(
         shutdown.hand_over.cancel();
     }
     let noticed = elsewhere.then(|| tokio::time::sleep(NOTICED));
-    let finish = tokio::time::timeout(switchboard.config.drain, switchboard.calls.wait());
+    let finish = tokio::time::timeout(switchboard.config.drain, switchboard.tasks.wait());
     if let Some(Err(_)) = shutdown.stop.run_until_cancelled(finish).await {
         tracing::info!(live = switchboard.registry.count(), "calls are told to say goodbye");
     }
     shutdown.stop.cancel();
     let farewell = switchboard.config.policy.farewell + END_LIMIT;
-    let polite = tokio::time::timeout(farewell, switchboard.calls.wait());
+    let polite = tokio::time::timeout(farewell, switchboard.tasks.wait());
     let ended = shutdown.kill.run_until_cancelled(polite).await;
     if let Some(noticed) = noticed {
         let quiet = async { tokio::join!(noticed, tokio::time::sleep(ASKED)) };
         shutdown.kill.run_until_cancelled(quiet).await;
     }
     shutdown.kill.cancel();
-    drop(tokio::time::timeout(END_LIMIT, switchboard.calls.wait()).await);
+    drop(tokio::time::timeout(END_LIMIT, switchboard.tasks.wait()).await);
     let left = switchboard.registry.count() + switchboard.registry.cut_off();
     if left > 0 {
         let in_time = matches!(ended, Some(Ok(())));
@@ -337,13 +337,13 @@ fn switchboard(
     calls: TaskTracker,
     shutdown: Shutdown,
     safety: Safety,
-) -> Switchboard {
+) -> Calls {
     let (registry, hub) = (Arc::new(Registry::default()), Arc::clone(history.hub()));
     let started = now();
     let dials = Dials::new(&config);
-    let passes = Passes::new(config.twilio.auth_token.clone());
+    let socket_tokens = SocketTokens::new(config.twilio.auth_token.clone());
     let supervisors = Supervisors::new(CLOCK.now, cluster.clone());
-    Switchboard {
+    Calls {
         config,
         port,
         agents,
@@ -356,9 +356,9 @@ fn switchboard(
         reports: Arc::new(tokio::sync::Semaphore::new(REPORTS)),
         supervisors,
         over: Over::default(),
-        passes,
+        socket_tokens,
         models,
-        calls,
+        tasks: calls,
         workers: Workers::none(),
         shutdown,
         clock: CLOCK,
@@ -366,11 +366,11 @@ fn switchboard(
     }
 }
 
-fn routes(http: Http, switchboard: &Arc<Switchboard>) -> OpenApiRouter {
+fn routes(http: Http, switchboard: &Arc<Calls>) -> OpenApiRouter {
     http::routes(http).merge(http::twilio::routes(Arc::clone(switchboard)))
 }
 
-fn service(switchboard: &Arc<Switchboard>, auth: &Arc<Auth>) -> Router {
+fn service(switchboard: &Arc<Calls>, auth: &Arc<Auth>) -> Router {
     let http = Http::new(Arc::clone(switchboard), Arc::clone(auth));
     let (router, collected) = routes(http.clone(), switchboard).split_for_parts();
     http.describe(&http::document(collected));

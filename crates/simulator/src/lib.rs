@@ -1,7 +1,8 @@
 #![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
 
+pub mod baseline;
 pub mod callers;
-pub mod floor;
+pub mod latency_probe;
 pub mod openai;
-pub mod stamps;
 pub mod twilio;

@@ -1,4 +1,4 @@
-//! What one frame costs: reading and writing what passes through a call all the time.
+//! Benchmarks of reading and writing the most frequent frames.
 
 use std::hint::black_box;
 

@@ -1,9 +1,9 @@
-//! What can be wrong with a message.
+//! Errors of messages.
 
 /// A message that cannot be used.
 ///
-/// No variant carries more of the message than the name of its kind, cut short: a frame may hold a
-/// caller's words, and errors end in logs.
+/// No variant holds more of the message than the name of its kind, truncated: a frame may hold a
+/// caller's words, and errors end up in logs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadFrame {
     /// The text is not JSON, or not an object.
@@ -21,7 +21,7 @@ pub enum BadFrame {
         /// The kind, at most 40 characters of it.
         kind: String,
     },
-    /// Only from the strict parsers: a field that is required and missing, or of a wrong type.
+    /// Only from the strict parsers: a required field that is missing, or a field of a wrong type.
     #[error("{field} of a `{kind}` message {problem}")]
     Field {
         /// The kind of the message.
@@ -39,11 +39,11 @@ pub enum BadFrame {
 /// What is wrong with one field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Problem {
-    /// It is required and not there.
+    /// It is required and missing.
     Missing,
-    /// It is there, with another type.
+    /// It has another type.
     WrongType,
-    /// Its type is right and its value is not.
+    /// Its type is right but its value is not.
     WrongValue,
 }
 
@@ -58,7 +58,7 @@ impl std::fmt::Display for Problem {
 }
 
 impl BadFrame {
-    /// A kind that nobody knows, cut to a length fit for a log line.
+    /// An unknown kind, truncated for a log line.
     pub(crate) fn unknown_kind(kind: &str) -> Self {
         Self::UnknownKind { kind: kind.chars().take(40).collect() }
     }

@@ -1,7 +1,7 @@
-//! Bodies of the fuzz targets: what must hold for any bytes at all.
+//! The bodies of the fuzz targets: what must hold for any input.
 //!
-//! They live here so that they compile with every build and run over their corpora as plain
-//! tests; `fuzz/` only calls them.
+//! They are part of this crate so that they compile with every build and run over their corpora as
+//! ordinary tests; `fuzz/` only calls them.
 
 use std::borrow::Cow;
 
@@ -32,7 +32,7 @@ pub fn all(data: &[u8]) {
     }
 }
 
-/// What is read from Twilio is read again from its own writing.
+/// What is parsed from Twilio survives being written and parsed again.
 pub fn relay_from_twilio(data: &[u8]) {
     let text = text(data);
     if let Ok(frame) = relay::FromTwilio::parse(&text) {
@@ -45,7 +45,7 @@ pub fn relay_from_twilio(data: &[u8]) {
     }
 }
 
-/// What a stand-in accepts is what we could have written.
+/// What a stand-in accepts survives being written and parsed again.
 pub fn relay_to_twilio(data: &[u8]) {
     let text = text(data);
     if let Ok(frame) = relay::ToTwilio::parse(&text) {
@@ -58,15 +58,15 @@ pub fn relay_to_twilio(data: &[u8]) {
     }
 }
 
-/// Any event is read or refused.
+/// Any input is an event or an error.
 pub fn realtime_server(data: &[u8]) {
     if let Ok(ServerEvent::Error(error)) = ServerEvent::parse(&text(data)) {
         let _severity = of_error(&error);
     }
 }
 
-/// Any body is a form, a view of it is read again from its own writing, and any answer of the
-/// REST API is read or refused.
+/// Any body is a form, its views survive being written and parsed again, and any response of the
+/// REST API is parsed or refused.
 pub fn webhook_form(data: &[u8]) {
     let form = Form::parse(data);
     assert_eq!(Form::parse(form.encode().as_bytes()), form);
@@ -83,7 +83,7 @@ pub fn webhook_form(data: &[u8]) {
     let _calls = (rest::Call::parse(&text), rest::Page::<rest::Call>::parse(&text));
 }
 
-/// What is understood of a document is written and understood in the same way again.
+/// What is understood of a document survives being written and parsed again.
 pub fn twiml_parse(data: &[u8]) {
     if let Ok(parsed) = Twiml::parse(&text(data)) {
         let xml = parsed.twiml.to_xml();
@@ -93,7 +93,8 @@ pub fn twiml_parse(data: &[u8]) {
     }
 }
 
-/// Lines: token, URL, then pairs of a form. What is signed is accepted, by no other token.
+/// Input lines are a token, a URL and the pairs of a form. A signature is accepted with its own
+/// token and no other.
 pub fn signature_url(data: &[u8]) {
     let text = text(data);
     let mut lines = text.lines();

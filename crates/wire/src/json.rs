@@ -1,7 +1,7 @@
-//! JSON read leniently and written strictly.
+//! Lenient reading and strict writing of JSON.
 //!
-//! [`Fields`] is one pass over an object: names, and values still as text. A parser then asks for
-//! what it needs in the type it wants, and nothing in a value it does not ask for can fail it.
+//! [`Fields`] splits an object in one pass into names and values, which stay JSON text. A parser
+//! reads the values that it needs as the types that it wants, so other values cannot fail it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::BadFrame;
 
-/// The members of one JSON object, values unread.
+/// The members of a JSON object, with unparsed values.
 #[derive(Debug, Default)]
 pub(crate) struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
@@ -23,7 +23,7 @@ impl<'a> Fields<'a> {
         serde_json::from_str(text).map_err(|_| BadFrame::NotAnObject)
     }
 
-    /// As [`Fields::parse`]; anything but an object has no members.
+    /// Like [`Fields::parse`], but anything except an object has no members.
     pub(crate) fn parse_or_empty(text: &'a str) -> Self {
         Self::parse(text).unwrap_or_default()
     }
@@ -36,38 +36,38 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The value's JSON text. The last of several members of one name counts; `null` is none.
+    /// The value's JSON text; `None` for `null`. Of several members of one name the last counts.
     pub(crate) fn raw(&self, name: &str) -> Option<&'a str> {
         let (_, value) = self.0.iter().rev().find(|(key, _)| key == name)?;
         Some(value.get()).filter(|text| *text != "null")
     }
 
-    /// A string; numbers and booleans as they are spelt. None for anything else.
+    /// A string, or a number or boolean as it is written. `None` for anything else.
     pub(crate) fn text(&self, name: &str) -> Option<Cow<'a, str>> {
         self.raw(name).and_then(scalar)
     }
 
-    /// As [`Fields::text`], empty for anything else.
+    /// Like [`Fields::text`], but empty instead of `None`.
     pub(crate) fn text_or_empty(&self, name: &str) -> Cow<'a, str> {
         self.text(name).unwrap_or_default()
     }
 
-    /// As [`Fields::text`], owned.
+    /// Like [`Fields::text`], owned.
     pub(crate) fn string(&self, name: &str) -> Option<String> {
         self.text(name).map(Cow::into_owned)
     }
 
-    /// As [`Fields::text_or_empty`], owned.
+    /// Like [`Fields::text_or_empty`], owned.
     pub(crate) fn string_or_empty(&self, name: &str) -> String {
         self.text_or_empty(name).into_owned()
     }
 
-    /// A whole number, also from a string; fractions are cut off, negatives become 0.
+    /// A whole number, also from a string. Fractions are truncated and negatives become 0.
     pub(crate) fn whole(&self, name: &str) -> Option<u64> {
         whole(&self.text(name)?)
     }
 
-    /// As [`Fields::whole`], at most `u32::MAX`.
+    /// Like [`Fields::whole`], at most `u32::MAX`.
     pub(crate) fn whole32(&self, name: &str) -> Option<u32> {
         self.whole(name).map(|n| u32::try_from(n).unwrap_or(u32::MAX))
     }
@@ -90,19 +90,19 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// The members of an object inside; none of anything else.
+    /// The members of an inner object; none for anything else.
     pub(crate) fn object(&self, name: &str) -> Self {
         self.raw(name).map(Self::parse_or_empty).unwrap_or_default()
     }
 
-    /// The elements of an array, each as JSON text; none of anything else.
+    /// The elements of an array, each as JSON text; none for anything else.
     pub(crate) fn array(&self, name: &str) -> Vec<&'a str> {
         let elements: Option<Vec<&'a RawValue>> =
             self.raw(name).and_then(|raw| serde_json::from_str(raw).ok());
         elements.unwrap_or_default().into_iter().map(RawValue::get).collect()
     }
 
-    /// Every member as text: strings as they are, other values as their JSON, `null` as empty.
+    /// Every member as text: strings as they are, `null` as empty, other values as JSON.
     pub(crate) fn to_strings(&self) -> BTreeMap<String, String> {
         let entry = |(name, value): &(Cow<'a, str>, &'a RawValue)| {
             let raw = value.get();
@@ -113,7 +113,7 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The text of a string, the spelling of a number or a boolean; none for anything else.
+/// The text of a string, or a number or boolean as it is written; `None` for anything else.
 pub(crate) fn scalar(raw: &str) -> Option<Cow<'_, str>> {
     match raw.as_bytes().first()? {
         b'"' => Some(unquote(raw)),
@@ -122,7 +122,7 @@ pub(crate) fn scalar(raw: &str) -> Option<Cow<'_, str>> {
     }
 }
 
-/// A whole number out of its spelling; fractions are cut off, negatives become 0.
+/// Parses a whole number. Fractions are truncated and negatives become 0.
 pub(crate) fn whole(text: &str) -> Option<u64> {
     let text = text.trim();
     if let Ok(n) = text.parse() {
@@ -144,7 +144,7 @@ pub(crate) fn append(out: &mut String, value: &impl Serialize) {
     *out = String::from_utf8(bytes).expect("JSON is written as UTF-8");
 }
 
-/// `value` as JSON text.
+/// Returns `value` as JSON text.
 pub(crate) fn to_string(value: &impl Serialize) -> String {
     let mut out = String::with_capacity(128);
     append(&mut out, value);
@@ -153,7 +153,7 @@ pub(crate) fn to_string(value: &impl Serialize) -> String {
 
 /// The content of a JSON string literal, borrowed if it needs no unescaping.
 ///
-/// Half a surrogate pair, which JSON allows and UTF-8 does not, becomes U+FFFD.
+/// An unpaired surrogate, which JSON allows and UTF-8 does not, becomes U+FFFD.
 fn unquote(raw: &str) -> Cow<'_, str> {
     if let Some(inner) = raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'))
         && !inner.contains('\\')
@@ -166,7 +166,7 @@ fn unquote(raw: &str) -> Cow<'_, str> {
     serde_json::from_str::<Lossy>(raw).map_or(Cow::Borrowed(""), |lossy| Cow::Owned(lossy.0))
 }
 
-/// As UTF-8, with one U+FFFD for each half of a surrogate pair.
+/// Unescapes as UTF-8, with one U+FFFD for each unpaired surrogate.
 fn lossy(bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     let mut rest = bytes;
@@ -187,7 +187,7 @@ fn lossy(bytes: &[u8]) -> String {
     }
 }
 
-/// A string with what UTF-8 cannot hold replaced.
+/// A string in which unpaired surrogates are replaced.
 struct Lossy(String);
 
 impl<'de> Deserialize<'de> for Lossy {
@@ -226,7 +226,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     }
 }
 
-/// The name of a member, borrowed where it can be.
+/// The name of a member, borrowed if possible.
 struct Name<'a>(Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {

@@ -1,15 +1,13 @@
-//! Foreign formats, both directions, no I/O.
+//! The message formats of Twilio ([`twilio`]) and OpenAI ([`openai`]), in both directions, without
+//! I/O. Two rules hold throughout:
 //!
-//! [`twilio`] holds what a phone line says and is told; [`openai`] what a voice or text model says
-//! and is told. Two rules hold throughout:
+//! * **Strict in what is written.** Messages are typed and hold only what is documented.
+//! * **Tolerant in what is read.** Only the key that tells messages apart is required. Any other
+//!   field may be missing, `null`, empty, of another type or of an unknown value without failing a
+//!   call. Unknown kinds become `Other`, to be counted and ignored.
 //!
-//! * **Strict where we speak.** What we write is typed; nothing outside the documents leaves.
-//! * **Tolerant where we listen.** Only the key that tells messages apart is required. Any other
-//!   field may be missing, `null`, empty, of another type or of a value nobody has seen before: it
-//!   never costs a call. Unknown kinds become `Other`, to be counted and passed over.
-//!
-//! The stand-ins of the phone network and of the model speak the same types the other way round,
-//! so each format is written once.
+//! The stand-ins of `phony-simulator` use the same types in the opposite direction, so each format
+//! is defined once.
 
 #![warn(missing_docs)]
 

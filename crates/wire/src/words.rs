@@ -1,6 +1,6 @@
-//! Closed sets of words that others may widen.
+//! Enums of known words that also hold unknown ones.
 
-/// Declares an enum of known words and `Other`, with its spelling both ways.
+/// Declares an enum of known words and `Other`, with conversions from and to the wire.
 macro_rules! words {
     ($(#[$meta:meta])* pub enum $name:ident {
         $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)*
@@ -9,12 +9,12 @@ macro_rules! words {
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum $name {
             $(#[doc = concat!("`", $word, "`.")] $(#[$variant_meta])* $variant,)*
-            /// A word unknown here, as it came; empty if there was none.
+            /// An unknown word as received; empty if there was none.
             Other(String),
         }
 
         impl $name {
-            /// Reads the word as it is spelt on the wire.
+            /// Parses the word as on the wire.
             #[must_use]
             pub fn parse(word: &str) -> Self {
                 match word {
@@ -23,7 +23,7 @@ macro_rules! words {
                 }
             }
 
-            /// The word as it is spelt on the wire.
+            /// The word as on the wire.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {

@@ -1,4 +1,4 @@
-//! The corpora of the fuzz targets, replayed: what was found once stays found.
+//! Replays the corpora of the fuzz targets.
 
 use std::path::Path;
 

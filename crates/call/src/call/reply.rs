@@ -8,7 +8,7 @@ mod state;
 
 use std::time::Instant;
 
-pub(super) use self::state::{Completion, Exit, Reply, Written, words_of};
+pub(super) use self::state::{Completion, Exit, Reply, Written, spoken_words};
 use self::state::{Delivery, KeptBack, Milestone, ReplyPhase, Sent};
 use super::{Call, State};
 use crate::command::Piece;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::reply::words_of;
+use super::reply::spoken_words;
 use super::{Call, Output, State, millis};
 use crate::action::{Action, Refused};
 use crate::deadline::Deadline;
@@ -310,7 +310,7 @@ impl Call {
             }
             self.send_kept(now, text, Vec::new());
         } else {
-            self.send_kept(now, &words_of(text), held.commands);
+            self.send_kept(now, &spoken_words(text), held.commands);
         }
         self.reply_due |= words_kept_meanwhile;
     }

@@ -11,7 +11,7 @@ use super::console::{self, Opened};
 use super::desk::Seat;
 use super::lines::{HELP, Line};
 use super::ui::{Style, Ui, clean};
-use phony_simulator::callers::{Act, LiveEvent, LiveLine};
+use phony_simulator::callers::{LiveAction, LiveEvent, LiveHandle};
 
 /// How long the agent must be quiet before a piped line is said.
 const QUIET: Duration = Duration::from_secs(1);
@@ -94,7 +94,7 @@ enum Next {
 /// agent's supervisor as well. `stop` hangs up.
 pub(super) async fn converse(
     ui: Ui,
-    line: LiveLine,
+    line: LiveHandle,
     typed: &mut Typed,
     speed: f64,
     mut seat: Option<&mut Seat>,
@@ -146,7 +146,7 @@ pub(super) async fn converse(
                 stopped = true;
                 console::drop_line();
                 talk.next = Next::Over;
-                if acts.send(Act::HangUp).await.is_err() {
+                if acts.send(LiveAction::HangUp).await.is_err() {
                     return;
                 }
             }
@@ -264,24 +264,24 @@ impl Talk {
         }
     }
 
-    async fn act(&mut self) -> Option<Act> {
+    async fn act(&mut self) -> Option<LiveAction> {
         self.end_line();
         let next = std::mem::replace(&mut self.next, Next::Unknown);
         let act = match next {
-            Next::Line(Line::Say(text) | Line::Interrupt(text)) => Act::Say(text),
-            Next::Line(Line::Press(digits)) => Act::Press(digits),
+            Next::Line(Line::Say(text) | Line::Interrupt(text)) => LiveAction::Say(text),
+            Next::Line(Line::Press(digits)) => LiveAction::Press(digits),
             Next::Line(Line::Wait(time)) => {
                 sleep(time.div_f64(self.speed)).await;
                 return None;
             }
             Next::Line(Line::HangUp) | Next::End => {
                 self.next = Next::Over;
-                return Some(Act::HangUp);
+                return Some(LiveAction::HangUp);
             }
             Next::Unknown | Next::Over | Next::Line(Line::Answer(_)) => return None,
         };
         if !self.by_hand
-            && let Act::Say(text) = &act
+            && let LiveAction::Say(text) = &act
         {
             self.ui.line(&format!("{} {text}", self.ui.paint(Style::Caller, YOU)));
         }

@@ -14,8 +14,8 @@ use super::api;
 use super::story::happening;
 use super::ui::{Style, Ui, clean};
 use crate::events::View;
+use crate::sandbox::read_event;
 use crate::server::Running;
-use crate::stage::read_event;
 
 /// Placing a call may take as long as the carrier does.
 const PATIENCE: Duration = Duration::from_secs(40);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use phony_simulator::callers::{OrElse, Step, What, When};
+use phony_simulator::callers::{Action, OnTimeout, Step, When};
 
 /// How far into the agent's speech a scripted interruption falls.
 const INTO_SPEECH_MS: u64 = 1_500;
@@ -56,13 +56,14 @@ impl Line {
         let quiet = When::AgentFinished { quiet_ms: 500 };
         match self {
             Self::Say(text) => Step::reply(&text),
-            Self::Press(digits) => Step::new(quiet, What::Press { digits }),
+            Self::Press(digits) => Step::new(quiet, Action::Press { digits }),
             Self::Interrupt(text) => {
-                Step::new(When::AgentSpeaking { ms: INTO_SPEECH_MS }, What::say(&text))
+                Step::new(When::AgentSpeaking { ms: INTO_SPEECH_MS }, Action::say(&text))
             }
             Self::Wait(time) => {
                 let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-                Step::new(When::Silence { ms }, What::Wait).or_after(ms + 30_000, OrElse::Go)
+                Step::new(When::Silence { ms }, Action::Wait)
+                    .with_timeout(ms + 30_000, OnTimeout::Proceed)
             }
             // Refused where scripts are read.
             Self::Answer(_) | Self::HangUp => Step::hang_up(),
@@ -80,7 +81,7 @@ pub(super) fn script(text: &str) -> Result<Vec<Step>, String> {
         }
         steps.extend(line.map(Line::step));
     }
-    if steps.last().is_none_or(|step| step.what != What::HangUp) {
+    if steps.last().is_none_or(|step| step.action != Action::HangUp) {
         steps.push(Step::hang_up());
     }
     Ok(steps)
@@ -137,7 +138,7 @@ mod tests {
     fn a_script_ends_by_hanging_up() {
         let steps = script("hi\n\n# note\n/press 1").unwrap();
         assert_eq!(steps.len(), 3);
-        assert_eq!(steps[2].what, What::HangUp);
+        assert_eq!(steps[2].action, Action::HangUp);
         assert_eq!(script("hi\n/hangup").unwrap().len(), 2);
     }
 }

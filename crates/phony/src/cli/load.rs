@@ -24,9 +24,9 @@ use super::Settings;
 use crate::token;
 use child::Server;
 use figures::{Figures, Latency, Round};
+use phony_simulator::latency_probe::LatencyProbe;
 use phony_simulator::openai::{self, Brain, OpenAiOptions, OpenAiRunning, Pace, Watch};
-use phony_simulator::stamps::Stamps;
-use phony_simulator::twilio::crowd::{Callee, Crowd, CrowdOptions};
+use phony_simulator::twilio::load_generator::{LoadGenerator, LoadOptions, Target};
 use process::Process;
 use report::Report;
 
@@ -128,26 +128,26 @@ fn check_files(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// The server that is there already, and whom it trusts.
-fn existing(server: &str, settings: Settings) -> anyhow::Result<Callee> {
+fn existing(server: &str, settings: Settings) -> anyhow::Result<Target> {
     let config = settings.load()?;
     let url = url::Url::parse(server).with_context(|| format!("{server} is not a URL"))?;
     let port = url.port_or_known_default().context("the URL has no port")?;
     let token = config.twilio.auth_token.as_ref();
     let token = token.map(|token| token.expose_secret().to_owned()).unwrap_or_default();
     let origin = url.origin().ascii_serialization();
-    Ok(Callee::Application { origin, public: config.authority(port), token })
+    Ok(Target::Application { origin, public: config.authority(port), token })
 }
 
-async fn measure(arguments: &Arguments, existing: Option<Callee>) -> anyhow::Result<Vec<Round>> {
+async fn measure(arguments: &Arguments, existing: Option<Target>) -> anyhow::Result<Vec<Round>> {
     let mut rounds = Vec::new();
     for number in 1..=arguments.rounds {
         let load = Load { arguments, number };
-        let floor = if arguments.floor { Some(load.floor().await?) } else { None };
+        let baseline = if arguments.floor { Some(load.baseline().await?) } else { None };
         let phony = match &existing {
-            Some(callee) => load.existing(callee.clone()).await?,
+            Some(target) => load.existing(target.clone()).await?,
             None => load.phony().await?,
         };
-        rounds.push(Round { phony, floor });
+        rounds.push(Round { phony, baseline });
     }
     Ok(rounds)
 }
@@ -160,7 +160,7 @@ struct Load<'a> {
 
 impl Load<'_> {
     async fn phony(&self) -> anyhow::Result<Figures> {
-        let (model, stamps) = self.model().await?;
+        let (model, probe) = self.model().await?;
         let (token, key, base_url) = (token::random(), token::random(), model.base_url());
         let settings = [
             ("TWILIO_AUTH_TOKEN", token.as_str()),
@@ -176,9 +176,9 @@ impl Load<'_> {
         ready(&origin).await?;
         let ready_ms = began.elapsed().as_secs_f64() * 1000.0;
         let public = format!("localhost:{}", server.addr.port());
-        let callee = Callee::Application { origin: origin.clone(), public, token };
+        let target = Target::Application { origin: origin.clone(), public, token };
         let process = Process::of(server.pid);
-        let mut figures = self.load("phony", callee, &stamps, Some(&process)).await?;
+        let mut figures = self.load("phony", target, &probe, Some(&process)).await?;
         figures.ready_ms = Some(ready_ms);
         figures.left_over = forgotten(&origin).await;
         server.stop().await;
@@ -186,10 +186,10 @@ impl Load<'_> {
         Ok(figures)
     }
 
-    async fn existing(&self, callee: Callee) -> anyhow::Result<Figures> {
-        let (model, stamps) = self.model().await?;
+    async fn existing(&self, target: Target) -> anyhow::Result<Figures> {
+        let (model, probe) = self.model().await?;
         let process = self.arguments.pid.map(Process::of);
-        let figures = self.load("phony", callee, &stamps, process.as_ref()).await?;
+        let figures = self.load("phony", target, &probe, process.as_ref()).await?;
         let connections = model.stats().connections;
         let base_url = model.base_url();
         model.stop().await;
@@ -200,66 +200,66 @@ impl Load<'_> {
         Ok(figures)
     }
 
-    async fn floor(&self) -> anyhow::Result<Figures> {
-        let (model, stamps) = self.model().await?;
+    async fn baseline(&self) -> anyhow::Result<Figures> {
+        let (model, probe) = self.model().await?;
         let socket = format!("ws://{}/v1/realtime?model=gpt-realtime-2.1", model.addr());
         let server = Server::start(&["floor", &socket], &[]).await?;
-        let callee = Callee::Model { origin: format!("http://{}", server.addr) };
+        let target = Target::Model { origin: format!("http://{}", server.addr) };
         let process = Process::of(server.pid);
-        let figures = self.load("floor", callee, &stamps, Some(&process)).await?;
+        let figures = self.load("floor", target, &probe, Some(&process)).await?;
         server.stop().await;
         model.stop().await;
         Ok(figures)
     }
 
-    async fn model(&self) -> anyhow::Result<(OpenAiRunning, Arc<Stamps>)> {
-        let stamps = Arc::new(Stamps::new(self.arguments.words));
-        let seen = Arc::clone(&stamps);
+    async fn model(&self) -> anyhow::Result<(OpenAiRunning, Arc<LatencyProbe>)> {
+        let probe = Arc::new(LatencyProbe::new(self.arguments.words));
+        let seen = Arc::clone(&probe);
         let between_deltas = Duration::from_secs_f64(1.0 / self.arguments.rate);
         let options = OpenAiOptions {
             bind: SocketAddr::from((Ipv4Addr::LOCALHOST, self.arguments.model_port)),
-            brain: Brain::Numbers(Arc::clone(&stamps)),
+            brain: Brain::Numbers(Arc::clone(&probe)),
             pace: Pace { first_token: FIRST_WORD, between_deltas, ..Pace::INSTANT },
             keep_events: 0,
             watch: Some(Watch::new(move |event| seen.sent(event))),
             ..OpenAiOptions::default()
         };
         let model = openai::start(options).await.context("the stand-in cannot listen")?;
-        Ok((model, stamps))
+        Ok((model, probe))
     }
 
     async fn load(
         &self,
         name: &'static str,
-        callee: Callee,
-        stamps: &Arc<Stamps>,
+        target: Target,
+        probe: &Arc<LatencyProbe>,
         process: Option<&Process>,
     ) -> anyhow::Result<Figures> {
         let progress = Progress::new(name, self);
         let cost = || process.and_then(Process::cost);
         let idle = cost();
-        let options = CrowdOptions { callee, pause: PAUSE, stamps: Arc::clone(stamps) };
-        let mut crowd = Crowd::new(options).map_err(anyhow::Error::msg)?;
-        self.ring_all(&mut crowd, &progress).await?;
-        if crowd.up() == 0 {
-            let failures = crowd.hang_up().await.failures;
+        let options = LoadOptions { target, pause: PAUSE, probe: Arc::clone(probe) };
+        let mut callers = LoadGenerator::new(options).map_err(anyhow::Error::msg)?;
+        self.ring_all(&mut callers, &progress).await?;
+        if callers.up() == 0 {
+            let failures = callers.hang_up().await.failures;
             bail!("no call came about: {}", failures.keys().next().map_or("", String::as_str));
         }
         sleep(WARM_UP).await;
 
         let (began, before, own_before) = (now(), cost(), Process::this().cost());
-        crowd.measure(true);
+        callers.measure(true);
         let mut ticks = interval(Duration::from_secs(1));
         for second in 0..=self.arguments.seconds {
             ticks.tick().await;
             progress.show(&format!("{second} of {} s measured", self.arguments.seconds));
         }
-        crowd.measure(false);
+        callers.measure(false);
         let (lasted, after, own_after) = (began.elapsed(), cost(), Process::this().cost());
 
-        let up = crowd.up();
+        let up = callers.up();
         progress.show("hanging up");
-        let mut tally = crowd.hang_up().await;
+        let mut tally = callers.hang_up().await;
         progress.clear();
         let words = tally.latencies.len();
         Ok(Figures {
@@ -282,19 +282,23 @@ impl Load<'_> {
     }
 
     /// Lets everybody call, at a steady pace, and waits until they have got through or failed to.
-    async fn ring_all(&self, crowd: &mut Crowd, progress: &Progress) -> anyhow::Result<()> {
+    async fn ring_all(
+        &self,
+        callers: &mut LoadGenerator,
+        progress: &Progress,
+    ) -> anyhow::Result<()> {
         let calls = usize::try_from(self.arguments.calls)?;
         let mut ticks = interval(Duration::from_secs_f64(1.0 / self.arguments.ramp));
         ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
         for number in 0..calls {
             ticks.tick().await;
-            crowd.ring(number);
+            callers.ring(number);
             if number % 50 == 0 {
-                progress.show(&format!("{} of {calls} calls up", crowd.up()));
+                progress.show(&format!("{} of {calls} calls up", callers.up()));
             }
         }
         let deadline = now() + SETTLE_LIMIT;
-        while crowd.up() + crowd.failed() < calls && now() < deadline {
+        while callers.up() + callers.failed() < calls && now() < deadline {
             sleep(LOOK_AGAIN).await;
         }
         Ok(())

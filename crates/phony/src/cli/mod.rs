@@ -2,6 +2,7 @@
 
 mod agents;
 mod api;
+mod baseline;
 mod call;
 mod calls;
 #[cfg(unix)]
@@ -17,7 +18,6 @@ mod doctor;
 #[cfg(unix)]
 mod editor;
 mod example;
-mod floor;
 mod health;
 mod ledger;
 mod lines;
@@ -72,9 +72,9 @@ enum Command {
     Sim(sim::Sim),
     /// Hold many calls at once against a server, and print what that costs
     Load(load::Arguments),
-    /// Copy sockets, as the floor that `load` measures against
-    #[command(hide = true)]
-    Floor(floor::Arguments),
+    /// Copy sockets, as the baseline that `load` compares with
+    #[command(name = "floor", hide = true)]
+    Baseline(baseline::Arguments),
     /// Print the description of the HTTP API
     #[command(hide = true)]
     Openapi,
@@ -141,7 +141,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(arguments) => doctor::run(settings, arguments),
         Command::Sim(sim) => sim::run(settings, sim),
         Command::Load(arguments) => load::run(&arguments, settings),
-        Command::Floor(arguments) => floor::run(arguments),
+        Command::Baseline(arguments) => baseline::run(arguments),
         Command::Openapi => openapi::run(),
         Command::Example { form } => example::run(form),
         Command::Health => health::run(settings),

@@ -65,7 +65,7 @@ async fn wait_for_signals(running: &Running) -> anyhow::Result<()> {
     signals.next().await;
     running.stop();
     let kill = running.switchboard.shutdown.kill.clone();
-    running.switchboard.calls.close();
+    running.switchboard.tasks.close();
     for again in [Running::hurry, Running::kill] {
         if kill.run_until_cancelled(signals.next()).await.is_none() {
             break;

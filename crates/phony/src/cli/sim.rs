@@ -11,11 +11,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::story::clock;
 use super::ui::{Style, Ui, clean};
 use super::{Settings, Usage, block_on, lines, until_stopped};
-use crate::stage::{CALLER, NUMBER};
-use phony_simulator::callers::{Caller, RecordedCall, recorded_calls, words_of};
+use crate::sandbox::{CALLER, NUMBER};
+use phony_simulator::callers::{Caller, RecordedCall, recorded_calls, spoken_words};
 use phony_simulator::openai::{self, Brain, DeltaSize, Fault, OpenAiOptions, Pace, Recording};
 use phony_simulator::twilio::{
-    self, CallRecord, Callee, End, Fate, PhoneNumber, Reach, TwilioOptions, TwilioRunning,
+    self, CallRecord, Callee, End, Fate, HostOverride, PhoneNumber, TwilioOptions, TwilioRunning,
 };
 
 const TWILIO_PORT: u16 = 24188;
@@ -60,7 +60,7 @@ struct Twilio {
     status_url: Option<String>,
     /// Where a public name is found: `phony.example.com=http://127.0.0.1:24187`
     #[arg(long, value_name = "NAME=ORIGIN", value_parser = reach)]
-    reach: Vec<Reach>,
+    reach: Vec<HostOverride>,
     /// How much faster than life calls are
     #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = speed)]
     speed: f64,
@@ -152,7 +152,7 @@ fn run_twilio(settings: Settings, of_flags: Twilio) -> anyhow::Result<()> {
         auth_token: secret.or(known_token).unwrap_or(standard.auth_token),
         account_sid: of_flags.account_sid.or(known.account_sid).unwrap_or(standard.account_sid),
         numbers: numbers.collect(),
-        reach: reached(&of_flags.voice_url, of_flags.reach),
+        host_overrides: reached(&of_flags.voice_url, of_flags.reach),
         callee: Callee::person(caller.clone().unwrap_or_else(Caller::silent)),
         speed: of_flags.speed,
         chars_per_second: of_flags.voice,
@@ -298,7 +298,7 @@ pub(super) fn recorded(id: &str) -> anyhow::Result<RecordedCall> {
         return Ok(call.clone());
     }
     let ids = calls.iter().map(|call| {
-        let turns = call.turns.iter().filter(|turn| !words_of(&turn.text).is_empty());
+        let turns = call.turns.iter().filter(|turn| !spoken_words(&turn.text).is_empty());
         format!("  {} ({} turns)", call.id, turns.count())
     });
     let ids: Vec<_> = ids.collect();
@@ -307,7 +307,7 @@ pub(super) fn recorded(id: &str) -> anyhow::Result<RecordedCall> {
 
 /// The agent's side of a recording.
 pub(super) fn agent_of(call: &RecordedCall) -> Brain {
-    use phony_simulator::callers::recorded::Who;
+    use phony_simulator::callers::Who;
     let turns = call.turns.iter().map(|turn| openai::RecordedTurn {
         who: match turn.who {
             Who::Caller => openai::Who::Caller,
@@ -334,22 +334,22 @@ fn brain(name: &str) -> anyhow::Result<Brain> {
 
 /// A server on this machine calls itself localhost in its `TwiML`, and asks for TLS, which it
 /// leaves to a proxy: the network must find it all the same.
-fn reached(voice_url: &str, named: Vec<Reach>) -> Vec<Reach> {
+fn reached(voice_url: &str, named: Vec<HostOverride>) -> Vec<HostOverride> {
     let url = url::Url::parse(voice_url).ok().filter(|url| url.scheme() == "http");
     let local = url.and_then(|url| {
         let to = url.origin().ascii_serialization();
-        Some(Reach { public: format!("localhost:{}", url.port_or_known_default()?), to })
+        Some(HostOverride { public: format!("localhost:{}", url.port_or_known_default()?), to })
     });
     local.into_iter().chain(named).collect()
 }
 
-fn reach(text: &str) -> Result<Reach, String> {
+fn reach(text: &str) -> Result<HostOverride, String> {
     let (public, to) = text.split_once('=').ok_or("write NAME=ORIGIN")?;
     let origin = url::Url::parse(to).map_err(|_| format!("`{to}` is no origin"))?;
     if public.is_empty() || !matches!(origin.scheme(), "http" | "https") {
         return Err("write NAME=ORIGIN, such as phony.example.com=http://127.0.0.1:24187".into());
     }
-    Ok(Reach { public: public.to_owned(), to: origin.origin().ascii_serialization() })
+    Ok(HostOverride { public: public.to_owned(), to: origin.origin().ascii_serialization() })
 }
 
 /// A factor above 0.

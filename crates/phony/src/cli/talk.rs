@@ -14,9 +14,9 @@ use super::story::clock;
 use super::ui::{Style, Ui, clean};
 use super::{Settings, Usage, block_on, until_stopped};
 use crate::config::Config;
-use crate::stage::{CALLER, NUMBER};
+use crate::sandbox::{CALLER, NUMBER};
 use phony_simulator::callers::Caller;
-use phony_simulator::twilio::{self, CallRecord, End, PhoneNumber, Reach, TwilioOptions};
+use phony_simulator::twilio::{self, CallRecord, End, HostOverride, PhoneNumber, TwilioOptions};
 
 /// How long a server may take to say that it is there.
 const HELLO: Duration = Duration::from_secs(3);
@@ -45,7 +45,7 @@ struct Target {
     /// The URL that is rung, and signed.
     voice_url: String,
     /// Names that lead to it.
-    reach: Vec<Reach>,
+    reach: Vec<HostOverride>,
 }
 
 pub(super) fn run(settings: Settings, talk: &Talk) -> anyhow::Result<()> {
@@ -66,7 +66,7 @@ async fn talk_with(config: Config, talk: &Talk) -> anyhow::Result<()> {
     let options = TwilioOptions {
         auth_token: token.map_or("none", |token| token.expose_secret()).to_owned(),
         numbers: vec![PhoneNumber::new(NUMBER, target.voice_url)],
-        reach: target.reach,
+        host_overrides: target.reach,
         noise_interrupts: true,
         ..TwilioOptions::default()
     };
@@ -102,7 +102,7 @@ impl Target {
             .cloned()
             .chain(port.map(|port| format!("localhost:{port}")))
             .chain([format!("localhost:{}", config.port)]);
-        let reach = names.map(|public| Reach { public, to: origin.clone() }).collect();
+        let reach = names.map(|public| HostOverride { public, to: origin.clone() }).collect();
         let mut voice_url = format!("{public}/receive_call");
         if let Some(agent) = agent {
             voice_url = format!("{voice_url}?agent={agent}");

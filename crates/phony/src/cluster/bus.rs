@@ -198,7 +198,7 @@ impl Cluster {
                 let since = *dead.entry(line.sid.clone()).or_insert(now);
                 if now.saturating_duration_since(since) >= ABANDONED {
                     tracing::warn!(callSid = %line.sid, "the call's server is dead");
-                    Arc::clone(handler).take_over(&line.sid).await;
+                    Arc::clone(handler).resume(&line.sid).await;
                 }
             }
         }

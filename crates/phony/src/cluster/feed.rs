@@ -352,9 +352,9 @@ impl Viewer {
     }
 
     async fn say_looking(&self) {
-        let letter = NodeMessage::Watch { call: self.of.clone() };
+        let message = NodeMessage::Watch { call: self.of.clone() };
         let mut publish = redis::cmd("PUBLISH");
-        publish.arg(all_nodes()).arg(serde_json::to_string(&letter).unwrap_or_default());
+        publish.arg(all_nodes()).arg(serde_json::to_string(&message).unwrap_or_default());
         drop(self.cluster.command::<redis::Value>(&publish).await);
     }
 }

@@ -48,8 +48,8 @@ pub(crate) trait Handler: fmt::Debug + Send + Sync + 'static {
     /// Answers another node's request about a call that is here; [`Reply::Gone`] if it is not.
     fn answer<'a>(&'a self, call: &'a CallSid, request: Request) -> BoxFuture<'a, Reply>;
 
-    /// Takes over a call whose node has been dead for long.
-    fn take_over<'a>(self: Arc<Self>, call: &'a CallSid) -> BoxFuture<'a, ()>
+    /// Goes on with a call whose node has been dead for long.
+    fn resume<'a>(self: Arc<Self>, call: &'a CallSid) -> BoxFuture<'a, ()>
     where
         Self: 'a;
 }

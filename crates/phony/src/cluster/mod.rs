@@ -299,9 +299,9 @@ impl Cluster {
         let (reply, answer) = oneshot::channel();
         self.questions().insert(id, reply);
         let (from, call, leg) = (self.node.clone(), call.clone(), what.leg().map(str::to_owned));
-        let letter = NodeMessage::Ask { id, from, call, what, leg };
+        let message = NodeMessage::Ask { id, from, call, what, leg };
         let answer = async {
-            if self.tell(node, &letter).await.map_err(|_| Unreached::NoRedis)? == 0 {
+            if self.tell(node, &message).await.map_err(|_| Unreached::NoRedis)? == 0 {
                 return Err(Unreached::Silent);
             }
             tokio::select! {
@@ -331,11 +331,11 @@ impl Cluster {
         }
     }
 
-    /// Sends a letter; gives how many got it.
-    async fn tell(&self, node: &str, letter: &NodeMessage) -> Result<u64, RedisError> {
-        let letter = serde_json::to_string(letter).unwrap_or_default();
+    /// Sends a message; gives how many got it.
+    async fn tell(&self, node: &str, message: &NodeMessage) -> Result<u64, RedisError> {
+        let message = serde_json::to_string(message).unwrap_or_default();
         let mut publish = cmd("PUBLISH");
-        publish.arg(node_channel(node)).arg(letter);
+        publish.arg(node_channel(node)).arg(message);
         self.command(&publish).await
     }
 

@@ -134,7 +134,7 @@ impl Cluster {
         let (reply, mut answer) = oneshot::channel();
         lock(&self.orders.waiting).insert(id.clone(), reply);
         let _waiting = Waiting { cluster: self, id: &id };
-        let letter = NodeMessage::Order {
+        let message = NodeMessage::Order {
             id: id.clone(),
             from: self.node.clone(),
             call: call.clone(),
@@ -144,7 +144,7 @@ impl Cluster {
         // Begun after Redis has told its time, this ends when the order has lapsed.
         let why = tokio::select! {
             Ok(reply) = &mut answer => return Ok(reply),
-            done = timeout(limit, self.deliver(call, owner, &letter, &id)) => match done {
+            done = timeout(limit, self.deliver(call, owner, &message, &id)) => match done {
                 Ok(Ok(reply)) => return Ok(reply),
                 Ok(Err(why)) => why,
                 Err(_) => Unreached::Silent,
@@ -160,11 +160,11 @@ impl Cluster {
         &self,
         call: &CallSid,
         mut owner: String,
-        letter: &NodeMessage,
+        message: &NodeMessage,
         id: &str,
     ) -> Result<Reply, Unreached> {
         loop {
-            let listeners = self.tell(&owner, letter).await;
+            let listeners = self.tell(&owner, message).await;
             let is_heard = !matches!(listeners, Ok(0));
             if !is_heard && matches!(self.lives(&owner).await, Ok(false)) {
                 return Err(Unreached::Silent);
@@ -257,11 +257,11 @@ impl Cluster {
     /// Keeps an answer where it is found, and sends it.
     async fn answer(&self, id: &str, from: &str, reply: Reply) -> Result<(), RedisError> {
         let kept = format!("{DONE}{}", serde_json::to_string(&reply).unwrap_or_default());
-        let letter = NodeMessage::Ordered { id: id.to_owned(), reply };
-        let letter = serde_json::to_string(&letter).unwrap_or_default();
+        let message = NodeMessage::Ordered { id: id.to_owned(), reply };
+        let message = serde_json::to_string(&message).unwrap_or_default();
         let mut pipeline = Pipeline::new();
         pipeline.cmd("SET").arg(order_key(id)).arg(kept).arg("PX").arg(millis(KEPT));
-        pipeline.cmd("PUBLISH").arg(node_channel(from)).arg(letter);
+        pipeline.cmd("PUBLISH").arg(node_channel(from)).arg(message);
         pipeline.exec_async(&mut self.connection.clone()).await
     }
 

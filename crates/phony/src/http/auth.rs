@@ -19,9 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::sessions::{EndedSessions, Session};
 use super::{Client, Http};
+use crate::calls::Calls;
 use crate::cluster::Cluster;
 use crate::http::error::{ApiError, ErrorCode};
-use crate::switchboard::Switchboard;
 use crate::token::{self, hex};
 
 /// The cookie that a log-in sets.
@@ -250,7 +250,7 @@ impl Supervisor {
         &self.id
     }
 
-    pub(super) fn switchboard(&self) -> &Arc<Switchboard> {
+    pub(super) fn switchboard(&self) -> &Arc<Calls> {
         &self.http.switchboard
     }
 

@@ -10,9 +10,9 @@ use tokio::sync::Mutex;
 
 use super::Http;
 use super::auth::Supervisor;
+use crate::calls::Calls;
 use crate::doctor::{self, Doctor, Finding};
 use crate::http::error::ErrorBody;
-use crate::switchboard::Switchboard;
 
 /// How long findings are shown again before everything is looked at anew: each look asks Twilio,
 /// the model and the public name.
@@ -104,7 +104,7 @@ pub(super) async fn doctor(supervisor: Supervisor, State(http): State<Http>) -> 
 
 /// The findings, with what the do-not-call list is like at this moment: what was said and could not
 /// be written is known to the server alone, and nobody shall wait to be told.
-async fn with_list_of_now(switchboard: &Switchboard, mut findings: Vec<Finding>) -> Vec<Finding> {
+async fn with_list_of_now(switchboard: &Calls, mut findings: Vec<Finding>) -> Vec<Finding> {
     let list = Arc::clone(&switchboard.safety.do_not_call);
     let folder = switchboard.config.data_dir.clone();
     let now = tokio::task::spawn_blocking(move || match list.trouble() {
@@ -118,7 +118,7 @@ async fn with_list_of_now(switchboard: &Switchboard, mut findings: Vec<Finding>)
     findings
 }
 
-fn report(switchboard: &Switchboard, findings: Vec<Finding>) -> Report {
+fn report(switchboard: &Calls, findings: Vec<Finding>) -> Report {
     let config = &switchboard.config;
     let uptime = (switchboard.clock.now)().saturating_duration_since(switchboard.started);
     Report {

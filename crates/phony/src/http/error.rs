@@ -9,12 +9,12 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::agents::BadVariables;
+use crate::calls::{ActError, NotPassedOn};
 use crate::carriers::twilio::rest::CarrierError;
 use crate::cluster::Unreached;
-use crate::dialer::PlaceError;
 use crate::history::Unclear;
+use crate::outbound::PlaceError;
 use crate::store::StoreError;
-use crate::switchboard::{ActError, NotPassedOn};
 
 /// What was wrong, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]

@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::auth::Supervisor;
 use super::{Client, Http};
+use crate::calls::supervisors::Visit;
 use crate::events::View;
 use crate::http::error::{ApiError, ErrorBody, ErrorCode};
-use crate::presence::Visit;
 use crate::runtime::heartbeat::{Beat, Heartbeat};
 
 /// How long a viewer may take to read what was sent.

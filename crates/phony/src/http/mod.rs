@@ -40,9 +40,9 @@ pub use auth::Auth;
 pub(crate) use backstop::{answer_in_time, panicked};
 pub use openapi::document;
 
+use crate::calls::Calls;
 use crate::client::{Network, Scheme};
 use crate::listener;
-use crate::switchboard::Switchboard;
 use error::{ApiError, ErrorCode};
 use limit::Limits;
 use viewers::Viewers;
@@ -53,7 +53,7 @@ const BODY_LIMIT: usize = 64 * 1024;
 /// What every handler reaches.
 #[derive(Debug, Clone)]
 pub struct Http {
-    switchboard: Arc<Switchboard>,
+    switchboard: Arc<Calls>,
     auth: Arc<Auth>,
     limits: Arc<Limits>,
     findings: doctor::Kept,
@@ -65,7 +65,7 @@ pub struct Http {
 impl Http {
     /// The supervisors' side of a switchboard.
     #[must_use]
-    pub fn new(switchboard: Arc<Switchboard>, auth: Arc<Auth>) -> Self {
+    pub fn new(switchboard: Arc<Calls>, auth: Arc<Auth>) -> Self {
         let limits = Arc::new(Limits::new(switchboard.config.api_rate));
         let findings = doctor::Kept::default();
         let viewers = Viewers::of_descriptors(listener::descriptors());

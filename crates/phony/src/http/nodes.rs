@@ -5,9 +5,9 @@ use jiff::SignedDuration;
 use serde::Serialize;
 
 use super::auth::Supervisor;
+use crate::calls::Calls;
 use crate::cluster::{About, Handler as _, Listed};
 use crate::http::error::ErrorBody;
-use crate::switchboard::Switchboard;
 
 /// The servers that are one.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -80,14 +80,14 @@ pub(super) async fn nodes(supervisor: Supervisor) -> Json<Nodes> {
 }
 
 /// This server, as it is at this moment.
-fn this(switchboard: &Switchboard) -> ClusterNode {
+fn this(switchboard: &Calls) -> ClusterNode {
     let about = switchboard.about();
     let name = switchboard.cluster.as_ref().map_or("this", |cluster| cluster.node()).to_owned();
     let last_seen = (switchboard.clock.wall)().to_string();
     node(name, about, last_seen, NodeState::Ready)
 }
 
-fn other(switchboard: &Switchboard, listed: Listed) -> ClusterNode {
+fn other(switchboard: &Calls, listed: Listed) -> ClusterNode {
     let Listed { name, about, silent_for, alive } = listed;
     let silence = SignedDuration::try_from(silent_for).unwrap_or_default();
     let last_seen = (switchboard.clock.wall)().saturating_sub(silence);

@@ -19,9 +19,9 @@ use axum::response::{IntoResponse as _, Response};
 
 use super::auth::bearer;
 use super::{Http, page};
+use crate::calls::Calls;
 use crate::client::Scheme;
 use crate::http::error::{ApiError, ErrorCode};
-use crate::switchboard::Switchboard;
 
 const FETCH_SITE: &str = "sec-fetch-site";
 
@@ -73,7 +73,7 @@ fn is_own_page(
     headers: &HeaderMap,
     host: Option<&str>,
     scheme: Option<Scheme>,
-    switchboard: &Switchboard,
+    switchboard: &Calls,
 ) -> bool {
     let fetched = headers.get(FETCH_SITE).map(HeaderValue::as_bytes);
     let is_fetched_here = match fetched {
@@ -92,7 +92,7 @@ fn is_own_origin(
     origin: &str,
     host: Option<&str>,
     scheme: Option<Scheme>,
-    switchboard: &Switchboard,
+    switchboard: &Calls,
 ) -> bool {
     let (origin, port) = (origin.to_ascii_lowercase(), switchboard.port);
     let public = format!("https://{}", switchboard.authority());
@@ -115,7 +115,7 @@ fn is_own_origin(
 
 /// Whether a request with this `Host` was meant for this server: an address, a name for the machine
 /// itself, or the configured one. Nobody else can make any of them lead here.
-fn is_ours(host: &str, switchboard: &Switchboard) -> bool {
+fn is_ours(host: &str, switchboard: &Calls) -> bool {
     let name = name_of(host).to_ascii_lowercase();
     let configured = switchboard.config.host.as_deref().map(name_of);
     is_address(&name)
@@ -190,7 +190,7 @@ fn is_for_people(path: &str) -> bool {
     matches!(path, "/" | "/login" | "/dashboard") || path.starts_with("/dashboard/")
 }
 
-fn refused(switchboard: &Switchboard) -> ApiError {
+fn refused(switchboard: &Calls) -> ApiError {
     let address = switchboard.dashboard();
     let message = format!(
         "the page that asks is not known as this server's own; open {address} (if it is this \
@@ -200,7 +200,7 @@ fn refused(switchboard: &Switchboard) -> ApiError {
     ApiError::new(ErrorCode::Forbidden, message)
 }
 
-fn wrong_address(switchboard: &Switchboard) -> Response {
+fn wrong_address(switchboard: &Calls) -> Response {
     let address = page::escaped(&switchboard.dashboard());
     let text = format!(
         "<p>This server does not know the name in the address bar, and anybody could have made it \

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::auth::Supervisor;
 use super::body::{Body, Fields, Read};
-use crate::dialer::{self, Order, Orderer};
 use crate::http::error::{ApiError, ErrorBody, ErrorCode};
+use crate::outbound::{self, Order, Orderer};
 
 /// The header that makes a repeat return the first call.
 const KEY: &str = "Idempotency-Key";
@@ -103,7 +103,7 @@ pub(super) async fn place(
 ) -> Result<(StatusCode, HeaderMap, Json<PlacedCall>), ApiError> {
     let key = key_of(&headers)?;
     let orderer = Orderer { by: supervisor.fingerprint(), who: Some(supervisor.name().to_owned()) };
-    let dialled = dialer::place(supervisor.switchboard(), order, orderer, key).await?;
+    let dialled = outbound::place(supervisor.switchboard(), order, orderer, key).await?;
     let mut headers = HeaderMap::new();
     if dialled.is_replay {
         headers.insert(REPLAY, HeaderValue::from_static("true"));

@@ -11,12 +11,12 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::Http;
 use super::auth::Supervisor;
+use crate::calls::Calls;
+use crate::calls::registry::{CallMessage, Handle};
 use crate::carriers::SOFTPHONE;
 use crate::carriers::twilio::relay::{FarEnd, Left, first_frame, line, refuse};
 use crate::http::error::{ApiError, ErrorBody, ErrorCode};
-use crate::registry::{CallMessage, Handle};
 use crate::runtime::websocket::{Newcomer, Upgrade};
-use crate::switchboard::Switchboard;
 use crate::token;
 
 /// With whom to speak.
@@ -62,7 +62,7 @@ pub(super) async fn softphone(
         return Err(ApiError::new(ErrorCode::Unavailable, "the server is stopping"));
     }
     let switchboard = Arc::clone(&http.switchboard);
-    let tasks = switchboard.calls.clone();
+    let tasks = switchboard.tasks.clone();
     Ok(upgrade.answer(&tasks, async move |socket| carry(switchboard, socket, agent).await))
 }
 
@@ -70,7 +70,7 @@ pub(super) async fn softphone(
 ///
 /// The page names its call in `callSid` of `setup`, so that it can come back to it when the socket
 /// is lost or the server started again; a call without a name is given one.
-async fn carry(switchboard: Arc<Switchboard>, mut newcomer: Newcomer, agent: Option<String>) {
+async fn carry(switchboard: Arc<Calls>, mut newcomer: Newcomer, agent: Option<String>) {
     let kill = switchboard.shutdown.kill.clone();
     let Some(setup) = first_frame(&mut newcomer, &kill).await else {
         return refuse(newcomer, CloseCode::Policy, "the first frame must be setup").await;
@@ -96,7 +96,7 @@ async fn carry(switchboard: Arc<Switchboard>, mut newcomer: Newcomer, agent: Opt
 
 /// The call that the socket carries: a new one, or one whose socket was lost.
 async fn call_of(
-    switchboard: &Switchboard,
+    switchboard: &Calls,
     setup: &Setup,
     agent: Option<&str>,
 ) -> Result<(Handle, CallSid), (CloseCode, &'static str)> {
@@ -116,7 +116,7 @@ async fn call_of(
             return Err(refused("this call has a carrier of its own"));
         }
         // Here, or in a process that is gone, or on another node: from now on it is here.
-        let handle = switchboard.adopt(&call).await;
+        let handle = switchboard.resume(&call).await;
         return Ok((handle.ok_or_else(|| refused("the call is over"))?, call));
     }
     let identity = Identity {

@@ -10,7 +10,6 @@ pub mod hours;
 pub mod ledger;
 pub mod pace;
 pub mod spend;
-pub mod watch;
 
 use std::io;
 use std::path::Path;

@@ -10,10 +10,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::StartError;
+use crate::calls::Calls;
 use crate::config::Config;
 use crate::history::{History, Writer, close_abandoned};
 use crate::store::{CallLine, Sqlite, Store, sqlite};
-use crate::switchboard::Switchboard;
 
 /// How often calls that are too old or too many are looked for.
 const RETENTION: Duration = Duration::from_mins(10);
@@ -51,7 +51,7 @@ impl Keeping {
     }
 
     /// Begins to write, to forget what is too old, and to close what nobody takes up again.
-    pub(super) fn start(self, switchboard: &Arc<Switchboard>, tasks: &TaskTracker) -> Kept {
+    pub(super) fn start(self, switchboard: &Arc<Calls>, tasks: &TaskTracker) -> Kept {
         let Self { store, writer } = self;
         let (stop, kill) = (CancellationToken::new(), switchboard.shutdown.kill.clone());
         let writer = tasks.spawn(writer.run(stop.clone()));
@@ -87,14 +87,14 @@ impl Kept {
 }
 
 /// Ends the calls here that turn out to have another owner.
-async fn fall_silent(switchboard: Arc<Switchboard>) {
+async fn fall_silent(switchboard: Arc<Calls>) {
     let mut lost = switchboard.hub.lost();
     while let Some(call) = lost.recv().await {
         switchboard.registry.lose(&call);
     }
 }
 
-async fn retain(store: Arc<dyn Store>, switchboard: Arc<Switchboard>) {
+async fn retain(store: Arc<dyn Store>, switchboard: Arc<Calls>) {
     let retention = switchboard.config.retention;
     let mut interval = interval(RETENTION);
     while retention != crate::config::Retention::default() {
@@ -121,7 +121,7 @@ async fn tidy(store: Arc<dyn Store>) {
 
 /// Goes on with the calls that a process left open when it died and that need no line, and closes the
 /// others once they had time to come back.
-async fn close_left_open(store: Arc<dyn Store>, switchboard: Arc<Switchboard>) {
+async fn close_left_open(store: Arc<dyn Store>, switchboard: Arc<Calls>) {
     let left = match store.open().await {
         Ok(left) => left,
         Err(error) => {
@@ -135,7 +135,7 @@ async fn close_left_open(store: Arc<dyn Store>, switchboard: Arc<Switchboard>) {
     let mut waiting = Vec::new();
     for line in left {
         if !goes_on(&*store, &switchboard, &line.sid).await
-            || switchboard.adopt(&line.sid).await.is_none()
+            || switchboard.resume(&line.sid).await.is_none()
         {
             waiting.push(line);
         }
@@ -152,7 +152,7 @@ async fn close_left_open(store: Arc<dyn Store>, switchboard: Arc<Switchboard>) {
 }
 
 /// Whether a call goes on unasked that was left open.
-async fn goes_on(store: &dyn Store, switchboard: &Switchboard, call: &CallSid) -> bool {
+async fn goes_on(store: &dyn Store, switchboard: &Calls, call: &CallSid) -> bool {
     let events = match store.events(call, 0).await {
         Ok(events) => events.unwrap_or_default(),
         Err(error) => {

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use phony::stage::TempFolder;
+use phony::sandbox::TempFolder;
 
 /// How long a command may take.
 const LIMIT: Duration = Duration::from_mins(1);

@@ -53,6 +53,9 @@ fn a_second_server_is_refused_and_told_who_has_the_folder() {
     // What has the folder is the process, not the file that it leaves behind.
     first.kill();
     drop(first);
+    // The ledger is one server's work.
+    let verify = Run::new(&["ledger", "verify"]).with("PHONY_DATA_DIR", &data).done();
+    assert_eq!(verify.code, Some(0), "{}{}", verify.out, verify.err);
     assert!(folder.path().join("phony.lock").exists());
     drop(serving(&data));
 }

@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use phony::stage::{StageOptions, TempFolder};
+use phony::sandbox::{SandboxOptions, TempFolder};
 use phony_simulator::openai::Brain;
 use phony_simulator::twilio::{CallRecord, Sender, Watch};
 use phony_wire::twilio::relay::{FromTwilio, Info};
 use serde_json::{Value, json};
 
-use crate::whole_calls::{config, stage};
+use crate::whole_calls::{config, sandbox};
 
 /// How much faster than the clock they talk.
 const SPEED: f64 = 8.0;
@@ -55,32 +55,32 @@ async fn whoever_is_called_greets_first_and_nobody_talks_over_the_other() {
     let folder = TempFolder::new().unwrap();
     let sounds = Sounds::default();
     let mut config = config(&folder);
-    let ours = phony_call::PhoneNumber::parse(phony::stage::OURS).ok();
+    let ours = phony_call::PhoneNumber::parse(phony::sandbox::OURS).ok();
     config.dialing.hours.0 = None;
     config.dialing.allow(ours.as_ref().and_then(phony_call::Country::of).expect("a country"));
     config.twilio.phone_number = ours;
-    let options = StageOptions {
+    let options = SandboxOptions {
         brain: Some(Brain::Receptionist),
         speed: SPEED,
         watch: Some(listen(&sounds)),
-        ..StageOptions::new(config)
+        ..SandboxOptions::new(config)
     };
-    let stage = stage(options).await;
+    let sandbox = sandbox(options).await;
     drop(rustls::crypto::ring::default_provider().install_default());
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     for (scenario, agent) in
         [("inquiry", "support"), ("survey", "hotline"), ("appointment", "scheduler")]
     {
         sounds.lock().unwrap().clear();
-        let number = stage.numbers().find(|(_, id)| *id == agent).unwrap().0.to_owned();
+        let number = sandbox.numbers().find(|(_, id)| *id == agent).unwrap().0.to_owned();
         let order = json!({ "to": number, "scenario": scenario, "consent": true });
-        let request = http.post(format!("http://{}/calls", stage.server.addr)).json(&order);
+        let request = http.post(format!("http://{}/calls", sandbox.server.addr)).json(&order);
         let answer = request.bearer_auth("a-token-of-the-tests").send().await.unwrap();
         let answer: Value = answer.json().await.unwrap();
         let sid = answer["callSid"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
         // A few turns show it.
         let talked = |record: &CallRecord| record.said.len() >= 3;
-        let record = stage.network.wait_for(&sid, talked, SOON).await.unwrap();
+        let record = sandbox.network.wait_for(&sid, talked, SOON).await.unwrap();
         let sounds = sounds.lock().unwrap().clone();
         // Who is called sounds first; who calls hears that greeting before it opens.
         assert_ne!(sounds[0].0, sid, "{scenario}: {sounds:?}");
@@ -93,10 +93,10 @@ async fn whoever_is_called_greets_first_and_nobody_talks_over_the_other() {
         let most = Duration::from_millis(150).div_f64(SPEED) + Duration::from_millis(60);
         let overlap = longest_overlap(&sounds, &sid);
         assert!(overlap <= most, "{scenario}: {overlap:?} of {sounds:?}");
-        let end = http.post(format!("http://{}/override/end", stage.server.addr));
+        let end = http.post(format!("http://{}/override/end", sandbox.server.addr));
         let end = end.json(&json!({ "callSid": sid })).bearer_auth("a-token-of-the-tests");
         assert!(end.send().await.unwrap().status().is_success());
-        stage.network.wait_for_end(&sid, SOON).await.unwrap();
+        sandbox.network.wait_for_end(&sid, SOON).await.unwrap();
     }
-    stage.stop().await;
+    sandbox.stop().await;
 }

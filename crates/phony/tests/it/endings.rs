@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use phony_simulator::callers::{Act, Caller};
+use phony_simulator::callers::{Caller, LiveAction};
 use phony_simulator::twilio::{Answers, Callee, End, Fault};
 use phony_wire::twilio::twiml::{Twiml, Verb};
 use serde_json::{Value, json};
@@ -119,7 +119,7 @@ async fn a_caller_who_hangs_up_while_the_transfer_rings_is_not_waited_for() {
     let mut world = world().await;
     let (caller, line) = Caller::live();
     let (call, _model) = transferred(&mut world, caller, "ringing").await;
-    assert!(line.act(Act::HangUp).await);
+    assert!(line.act(LiveAction::HangUp).await);
     // Less than a lost line is waited for.
     let over = tokio::time::timeout(Duration::from_secs(15), world.over(&call)).await;
     assert_eq!(over.expect("it is over soon")["endReason"], "caller_hung_up");

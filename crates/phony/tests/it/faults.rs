@@ -1,7 +1,7 @@
 //! One call's misfortune is its own.
 
+use phony::calls::registry::CallMessage;
 use phony::ports;
-use phony::registry::CallMessage;
 use phony_call::{CallSid, FromCarrier, FromModel};
 use serde_json::json;
 

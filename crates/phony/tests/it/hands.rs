@@ -1,7 +1,7 @@
 //! Everything that a supervisor may do, by the routes of the API, on a call between the stand-ins:
 //! what it does is seen where the caller is.
 
-use phony_simulator::callers::{Act, Caller, LiveEvent, LiveLine};
+use phony_simulator::callers::{Caller, LiveAction, LiveEvent, LiveHandle};
 use phony_simulator::openai::{Brain, ScriptedReply};
 use phony_simulator::twilio::{CallRecord, End};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ use crate::whole_call::{World, check, of};
 /// A call that is held: a caller who is played by the test, and a supervisor.
 struct Desk {
     world: World,
-    line: LiveLine,
+    line: LiveHandle,
     call: String,
     http: reqwest::Client,
 }
@@ -53,7 +53,7 @@ impl Desk {
     }
 
     async fn says(&self, words: &str) {
-        assert!(self.line.act(Act::Say(words.into())).await, "the line is open");
+        assert!(self.line.act(LiveAction::Say(words.into())).await, "the line is open");
     }
 
     /// Waits until the caller has heard these words, all in one clause.
@@ -260,10 +260,10 @@ async fn no_word_is_heard_that_was_not_let_go() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_of_the_caller_reach_the_model_as_one_note() {
     let mut desk = Desk::open(Brain::Echo, &[]).await;
-    assert!(desk.line.act(Act::Press("12#".into())).await);
+    assert!(desk.line.act(LiveAction::Press("12#".into())).await);
     desk.until_told("The caller pressed the keys 1 2 #.").await;
     desk.hears("I was told").await;
-    assert!(desk.line.act(Act::Press("34".into())).await);
+    assert!(desk.line.act(LiveAction::Press("34".into())).await);
     desk.until_told("The caller pressed the keys 3 4.").await;
     desk.orders("end", json!({})).await;
     let (_, events) = desk.closes().await;

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
+use phony::calls::Models;
 use phony::config::{Config, Sources};
 use phony::ports::ModelPort;
 use phony::runtime::channel::{Receiver, Sender, channel};
 use phony::server::{self, Running};
 use phony::store::Store;
-use phony::switchboard::Models;
 use phony_call::{CallSid, FromModel, Item, ItemBody, ToModel, TurnId, Usage};
 use phony_wire::twilio::signature;
 use phony_wire::twilio::twiml::{ConnectTo, Twiml, Verb};

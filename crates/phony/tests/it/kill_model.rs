@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use phony::stage::{Played, StageOptions, TempFolder, audit, instant};
+use phony::sandbox::{Played, SandboxOptions, TempFolder, audit, instant};
 use phony_call::{EventBody, Source};
-use phony_simulator::callers::{Caller, OrElse, Step, What, When};
+use phony_simulator::callers::{Action, Caller, OnTimeout, Step, When};
 use phony_simulator::openai::{Brain, Counted, Fault, FaultKind, ScriptedReply};
 use phony_simulator::twilio::End;
 
-use crate::whole_calls::{config, stage};
+use crate::whole_calls::{config, sandbox};
 
 const SPEED: f64 = 20.0;
 const LIMIT: Duration = Duration::from_mins(1);
@@ -34,15 +34,15 @@ fn caller() -> Caller {
     // Somebody who waits for the whole answer, however long it takes: a connection is made anew at
     // the clock's pace, not at the faster one of the line.
     let after = |heard: &str, said: &str| {
-        Step::new(When::Hears { text: heard.to_owned() }, What::say(said))
-            .or_after(PATIENCE_MS, OrElse::HangUp)
+        Step::new(When::Hears { text: heard.to_owned() }, Action::say(said))
+            .with_timeout(PATIENCE_MS, OnTimeout::HangUp)
     };
     Caller::Script(vec![
         after("how can i help you?", "when are you open"),
         after("nine to five.", "thank you bye"),
-        Step::new(When::Hears { text: "nice day.".to_owned() }, What::Wait)
-            .or_after(PATIENCE_MS, OrElse::HangUp),
-        Step::new(When::Silence { ms: 60_000 }, What::HangUp),
+        Step::new(When::Hears { text: "nice day.".to_owned() }, Action::Wait)
+            .with_timeout(PATIENCE_MS, OnTimeout::HangUp),
+        Step::new(When::Silence { ms: 60_000 }, Action::HangUp),
     ])
 }
 
@@ -51,17 +51,17 @@ fn caller() -> Caller {
 async fn hold(event: u64, close: Option<u16>) -> (Played, bool) {
     let folder = TempFolder::new().expect("a folder");
     let kind = FaultKind::Drop { event, of: Counted::Socket, close };
-    let options = StageOptions {
+    let options = SandboxOptions {
         brain: Some(brain()),
         pace: instant(),
         faults: vec![Fault::always(kind).on_connection(0)],
         speed: SPEED,
-        ..StageOptions::new(config(&folder))
+        ..SandboxOptions::new(config(&folder))
     };
-    let stage = stage(options).await;
-    let played = stage.play(caller(), LIMIT).await.expect("a call");
-    let struck = stage.model.as_ref().is_some_and(|model| model.stats().connections > 1);
-    stage.stop().await;
+    let sandbox = sandbox(options).await;
+    let played = sandbox.play(caller(), LIMIT).await.expect("a call");
+    let struck = sandbox.model.as_ref().is_some_and(|model| model.stats().connections > 1);
+    sandbox.stop().await;
     (played, struck)
 }
 

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use phony::stage::{Audit, Played, StageOptions, TempFolder, audit, instant};
+use phony::sandbox::{Audit, Played, SandboxOptions, TempFolder, audit, instant};
 use phony_simulator::callers::{Caller, RecordedCall, recorded_calls};
 use phony_simulator::openai::{Brain, RecordedTurn, Recording, Who};
 use phony_simulator::twilio::End;
 
-use crate::whole_calls::{config, stage};
+use crate::whole_calls::{config, sandbox};
 
 const SPEED: f64 = 20.0;
 const LIMIT: Duration = Duration::from_secs(90);
@@ -19,8 +19,8 @@ const AT_ONCE: usize = 6;
 fn agent_of(call: &RecordedCall) -> Brain {
     let turns = call.turns.iter().map(|turn| RecordedTurn {
         who: match turn.who {
-            phony_simulator::callers::recorded::Who::Caller => Who::Caller,
-            phony_simulator::callers::recorded::Who::Agent => Who::Agent,
+            phony_simulator::callers::Who::Caller => Who::Caller,
+            phony_simulator::callers::Who::Agent => Who::Agent,
         },
         text: turn.text.clone(),
     });
@@ -29,15 +29,15 @@ fn agent_of(call: &RecordedCall) -> Brain {
 
 async fn hold(call: &RecordedCall) -> (Played, Audit) {
     let folder = TempFolder::new().expect("a folder");
-    let options = StageOptions {
+    let options = SandboxOptions {
         brain: Some(agent_of(call)),
         pace: instant(),
         speed: SPEED,
-        ..StageOptions::new(config(&folder))
+        ..SandboxOptions::new(config(&folder))
     };
-    let stage = stage(options).await;
-    let played = stage.play(Caller::Recorded(call.clone()), LIMIT).await.expect("a call");
-    stage.stop().await;
+    let sandbox = sandbox(options).await;
+    let played = sandbox.play(Caller::Recorded(call.clone()), LIMIT).await.expect("a call");
+    sandbox.stop().await;
     let audit = audit(&played.events, &played.record);
     (played, audit)
 }

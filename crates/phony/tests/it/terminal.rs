@@ -5,7 +5,7 @@ use std::process::Child;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use phony::stage::TempFolder;
+use phony::sandbox::TempFolder;
 use pty_process::blocking::{Command, Pty, open};
 
 use crate::command::{Run, Watched};

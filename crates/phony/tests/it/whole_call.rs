@@ -7,7 +7,9 @@ use phony::config::{Config, Sources};
 use phony::server::{self, Running};
 use phony_simulator::callers::{Caller, Step};
 use phony_simulator::openai::{self, Brain, OpenAiOptions, OpenAiRunning, ScriptedReply};
-use phony_simulator::twilio::{self, CallRecord, PhoneNumber, Reach, TwilioOptions, TwilioRunning};
+use phony_simulator::twilio::{
+    self, CallRecord, HostOverride, PhoneNumber, TwilioOptions, TwilioRunning,
+};
 use serde_json::Value;
 
 use crate::house::{AUTH_TOKEN, CALLED, CALLER, HOST, soon};
@@ -62,7 +64,7 @@ impl World {
         let options = TwilioOptions {
             auth_token: AUTH_TOKEN.into(),
             numbers: vec![number],
-            reach: vec![Reach { public: HOST.into(), to }],
+            host_overrides: vec![HostOverride { public: HOST.into(), to }],
             speed: SPEED,
             ..TwilioOptions::default()
         };

@@ -1,7 +1,7 @@
-//! What tests of whole calls share: a stage with a configuration of its own.
+//! What tests of whole calls share: a sandbox with a configuration of its own.
 
 use phony::config::{Config, Sources};
-use phony::stage::{Stage, StageOptions, TempFolder};
+use phony::sandbox::{Sandbox, SandboxOptions, TempFolder};
 
 /// A configuration that knows nothing of the machine it is on.
 pub(crate) fn config(folder: &TempFolder) -> Config {
@@ -13,6 +13,6 @@ pub(crate) fn config(folder: &TempFolder) -> Config {
     Config::from_sources(Sources { flags, ..Sources::default() }).expect("a configuration")
 }
 
-pub(crate) async fn stage(options: StageOptions) -> Stage {
-    Stage::start(options).await.expect("a stage")
+pub(crate) async fn sandbox(options: SandboxOptions) -> Sandbox {
+    Sandbox::start(options).await.expect("a sandbox")
 }

@@ -1,23 +1,22 @@
-//! Conversations recorded between people, and how their caller speaks to our agent.
+//! Conversations recorded between people, replayed to an agent with their own timing.
 
 use serde::Deserialize;
 
-use super::{OrElse, Step, What, When, words_of};
+use super::script::{Action, OnTimeout, Step, When, spoken_words};
 
-/// The conversations that come with the program, one JSON object a line; `data/README.md` names
-/// their source.
+/// The bundled conversations, one JSON object a line; `data/README.md` names their source.
 const CALLS: &str = include_str!("../../data/phone_calls.jsonl");
-/// How long a recorded caller waits for an agent that says nothing.
-const WAITS_MS: u64 = 12_000;
-/// How long a recorded caller stays once everything is said.
-const LINGERS_MS: u64 = 2_000;
+/// How long a recorded caller waits for a silent agent.
+const TIMEOUT_MS: u64 = 12_000;
+/// How long both must be silent at the end before a recorded caller hangs up.
+const GOODBYE_MS: u64 = 2_000;
 
-/// One conversation between two people over the telephone.
+/// A telephone conversation between two people.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct RecordedCall {
     /// Its name in the corpus.
     pub id: String,
-    /// What was said, in order of time.
+    /// What was said, in chronological order.
     pub turns: Vec<RecordedTurn>,
 }
 
@@ -26,9 +25,9 @@ pub struct RecordedCall {
 pub struct RecordedTurn {
     /// Who spoke.
     pub who: Who,
-    /// When, in milliseconds from the start of the conversation.
+    /// When it began, in milliseconds since the start of the conversation.
     pub at_ms: u64,
-    /// How long, in milliseconds.
+    /// How long it lasted, in milliseconds.
     pub for_ms: u64,
     /// The words, with marks such as `[noise]` and `<unk>`.
     pub text: String,
@@ -38,20 +37,20 @@ pub struct RecordedTurn {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Who {
-    /// The one who rang.
+    /// The one who called.
     Caller,
     /// The one who answered.
     Agent,
 }
 
-/// The conversations that come with the program.
+/// The bundled conversations.
 #[must_use]
 pub fn recorded_calls() -> Vec<RecordedCall> {
     let lines = CALLS.lines().filter(|line| !line.trim().is_empty());
     lines.filter_map(|line| serde_json::from_str(line).ok()).collect()
 }
 
-/// What the agent of the recording said last, without regard to noises in between.
+/// The recorded agent's latest speech: consecutive turns count as one.
 #[derive(Debug, Clone, Copy)]
 struct AgentTurn {
     from_ms: u64,
@@ -60,18 +59,18 @@ struct AgentTurn {
 }
 
 impl RecordedCall {
-    /// What a recogniser hears of the caller: every word in order, marks taken out.
+    /// Every word of the caller in order, without marks.
     #[must_use]
     pub fn caller_words(&self) -> String {
         let said = self.turns.iter().filter(|turn| turn.who == Who::Caller);
-        let words: Vec<_> = said.map(|turn| words_of(&turn.text)).collect();
-        words_of(&words.join(" "))
+        let words: Vec<_> = said.map(|turn| spoken_words(&turn.text)).collect();
+        spoken_words(&words.join(" "))
     }
 
-    /// The caller's side as steps. Our agent answers in its own time, so each turn keeps its
-    /// distance to the end of the agent's turn before it; one that began while the agent spoke
-    /// begins after the same part of our agent's speech; turns that follow one another keep the
-    /// pause between them.
+    /// The caller's side as steps. The agent under test speaks in its own time, so a turn starts as
+    /// long after the end of the agent's speech as it did in the recording. A turn that began
+    /// during the agent's speech begins at the same fraction of it, and consecutive turns of the
+    /// caller keep the pause between them.
     #[must_use]
     pub fn steps(&self) -> Vec<Step> {
         let mut steps = Vec::new();
@@ -86,19 +85,20 @@ impl RecordedCall {
                 }
                 Who::Caller => {
                     let when = when(turn, agent, caller_until_ms);
-                    let what = What::Say { text: turn.text.clone(), for_ms: Some(turn.for_ms) };
-                    steps.push(Step::new(when, what).or_after(WAITS_MS, OrElse::Go));
+                    let action = Action::Say { text: turn.text.clone(), for_ms: Some(turn.for_ms) };
+                    steps
+                        .push(Step::new(when, action).with_timeout(TIMEOUT_MS, OnTimeout::Proceed));
                     caller_until_ms = Some(until_ms);
                 }
             }
         }
-        let end = Step::new(When::Silence { ms: LINGERS_MS }, What::HangUp);
-        steps.push(end.or_after(2 * WAITS_MS, OrElse::HangUp));
+        let end = Step::new(When::Silence { ms: GOODBYE_MS }, Action::HangUp);
+        steps.push(end.with_timeout(2 * TIMEOUT_MS, OnTimeout::HangUp));
         steps
     }
 }
 
-/// Agent turns that follow one another are one, as our agent's reply is.
+/// Joins consecutive turns of the agent, as a reply is one turn.
 fn extend(before: Option<AgentTurn>, turn: &RecordedTurn, caller_spoke: bool) -> AgentTurn {
     let chars = turn.text.chars().count();
     let until_ms = turn.at_ms + turn.for_ms;
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn all_conversations_that_come_along_are_read() {
+    fn all_bundled_conversations_are_read() {
         let calls = recorded_calls();
         assert_eq!(calls.len(), 18);
         assert!(calls.iter().all(|call| !call.caller_words().is_empty()));
@@ -154,12 +154,12 @@ mod tests {
             let steps = call.steps();
             let turns = call.turns.iter().filter(|turn| turn.who == Who::Caller).count();
             assert_eq!(steps.len(), turns + 1);
-            assert_eq!(steps.last().map(|step| step.what.clone()), Some(What::HangUp));
+            assert_eq!(steps.last().map(|step| step.action.clone()), Some(Action::HangUp));
         }
     }
 
     #[test]
-    fn a_turn_keeps_its_distance_to_the_end_of_the_agents_turn() {
+    fn a_turn_keeps_its_pause_after_the_agents_turn() {
         let steps = call(vec![
             turn(Who::Agent, 0, 1000, "hello"),
             turn(Who::Agent, 1200, 800, "how can i help"),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_within_the_agents_speech_interrupts_after_the_same_part() {
+    fn a_turn_during_the_agents_speech_interrupts_at_the_same_fraction() {
         let steps = call(vec![
             turn(Who::Agent, 1000, 1000, "hello hello"),
             turn(Who::Agent, 2000, 1000, "how can i help"),

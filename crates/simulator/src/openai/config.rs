@@ -1,5 +1,5 @@
-//! The effective session: its defaults, and what an update changes (OpenAI Realtime API
-//! reference, session object and `session.update`).
+//! The session object: its defaults, and how an update changes it (OpenAI Realtime API reference,
+//! session object and `session.update`).
 
 use phony_wire::openai::models::Model;
 use serde_json::{Map, Value, json};
@@ -12,7 +12,7 @@ pub(super) struct Config {
     reasons: bool,
 }
 
-/// How sound is written.
+/// An audio format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AudioFormat {
     Pcm,
@@ -59,7 +59,7 @@ impl Config {
         Self { session, reasons: model.reasoning }
     }
 
-    /// Applies an update of the right shape as a whole or not at all. `spoken` says that sound
+    /// Applies an update that fits the schema, as a whole or not at all. `spoken` says that audio
     /// of the model has been sent, after which the voice is fixed.
     pub(super) fn update(&mut self, patch: &Value, spoken: bool) -> Result<(), ApiError> {
         self.admit(patch, spoken)?;
@@ -98,7 +98,7 @@ impl Config {
         !self.session["audio"]["input"]["transcription"].is_null()
     }
 
-    /// Refuses what has the right shape but cannot be had by this session.
+    /// Refuses what fits the schema but not this session.
     fn admit(&self, patch: &Value, spoken: bool) -> Result<(), ApiError> {
         if !self.reasons && patch.get("reasoning").is_some() {
             return Err(ApiError::invalid(
@@ -123,14 +123,14 @@ impl Config {
         Ok(())
     }
 
-    /// Fields within `audio` merge; what is not named stays.
+    /// Merges the fields within `audio`; those not named stay.
     fn update_audio(&mut self, audio: &Map<String, Value>) {
         for (side, fields) in audio {
             for (name, value) in fields.as_object().into_iter().flatten() {
                 let current = &mut self.session["audio"][side][name];
                 *current = match name.as_str() {
                     "format" => full_format(value),
-                    "turn_detection" | "noise_reduction" => completed(value, current),
+                    "turn_detection" | "noise_reduction" => merged(value, current),
                     _ => value.clone(),
                 };
             }
@@ -156,7 +156,7 @@ impl AudioFormat {
         }
     }
 
-    /// The byte that silence is made of.
+    /// The byte that encodes silence.
     pub(super) fn silence(self) -> u8 {
         match self {
             Self::Pcm => 0,
@@ -174,8 +174,8 @@ pub(super) fn full_format(format: &Value) -> Value {
     format
 }
 
-/// `value` over the current one if that is of the same kind, else over the kind's defaults.
-fn completed(value: &Value, current: &Value) -> Value {
+/// Merges `value` into `current` if that is of the same type, else into the type's defaults.
+fn merged(value: &Value, current: &Value) -> Value {
     let Some(fields) = value.as_object() else { return Value::Null };
     let kind = &value["type"];
     let mut full = if *kind == current["type"] {

@@ -1,8 +1,8 @@
-//! What the service answers to a request that it does not take.
+//! The service's errors.
 
 use serde_json::{Value, json};
 
-/// One refusal: the body of an `error` event, or of an HTTP error answer.
+/// An error of the service, as an `error` event or the body of an HTTP response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ApiError {
     kind: &'static str,
@@ -12,7 +12,7 @@ pub(super) struct ApiError {
 }
 
 impl ApiError {
-    /// The caller's mistake; `param` is the path of the field that is wrong.
+    /// A mistake of the client; `param` is the path of the wrong field.
     pub(super) fn request(code: &str, param: impl Into<Option<String>>, message: String) -> Self {
         Self {
             kind: "invalid_request_error",
@@ -42,15 +42,15 @@ impl ApiError {
         )
     }
 
-    /// A refusal known by its code alone, with the kind and words that go with it.
+    /// The error of this code, with its type and message.
     pub(super) fn of_code(code: &str) -> Self {
         let (kind, message) = describe(code);
-        // Trouble of the service itself comes without a code (OpenAI Realtime guide, errors).
+        // The service's own failures have no code (OpenAI Realtime guide, errors).
         let code = (code != "server_error").then(|| code.to_owned());
         Self { kind, code, message: message.to_owned(), param: None }
     }
 
-    /// The `error` object; `event_id` is that of the client's event, if it had one.
+    /// The object in an `error` event; `event_id` is that of the client's event, if it had one.
     pub(super) fn object(&self, event_id: Option<&str>) -> Value {
         json!({
             "type": self.kind,
@@ -61,7 +61,7 @@ impl ApiError {
         })
     }
 
-    /// The body of an HTTP answer.
+    /// The body of an HTTP response.
     pub(super) fn body(&self) -> Value {
         json!({"error": {
             "message": self.message, "type": self.kind, "param": self.param, "code": self.code,

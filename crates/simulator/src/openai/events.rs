@@ -1,4 +1,4 @@
-//! Writes server events (OpenAI Realtime API reference, server events).
+//! Serialises server events (OpenAI Realtime API reference, server events).
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ pub(super) fn error(ids: &mut Ids, error: &ApiError, event_id: Option<&str>) -> 
     event(ids, "error", json!({"error": error.object(event_id)}))
 }
 
-/// Where within a response something belongs.
+/// A place within a response.
 #[derive(Clone, Copy)]
 pub(super) struct Place<'a> {
     pub(super) response_id: &'a str,
@@ -26,7 +26,7 @@ pub(super) struct Place<'a> {
 }
 
 impl Place<'_> {
-    /// The fields that name this place within an item's only content part.
+    /// The fields that name this place and the item's only content part.
     pub(super) fn content(self) -> Value {
         let mut fields = self.item();
         fields["content_index"] = json!(0);
@@ -42,8 +42,8 @@ impl Place<'_> {
     }
 }
 
-/// The event that there are most of: one piece of a text or a transcript. Written without a tree
-/// of values in between, so that a loaded stand-in stays cheap.
+/// A piece of a text or a transcript. This is the most frequent event, so it is serialised without
+/// an intermediate `Value`.
 pub(super) fn delta(ids: &mut Ids, kind: &str, place: Place<'_>, piece: &str) -> String {
     #[derive(Serialize)]
     struct Delta<'a> {
@@ -65,5 +65,5 @@ pub(super) fn delta(ids: &mut Ids, kind: &str, place: Place<'_>, piece: &str) ->
         content_index: 0,
         piece,
     };
-    serde_json::to_string(&event).expect("strings and numbers always become JSON")
+    serde_json::to_string(&event).expect("strings and numbers can be serialised")
 }

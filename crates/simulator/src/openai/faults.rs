@@ -1,4 +1,4 @@
-//! What can be made to go wrong, and when.
+//! Faults: what can be made to go wrong, and when.
 
 use std::{
     str::FromStr,
@@ -6,36 +6,35 @@ use std::{
     time::Duration,
 };
 
-/// One thing that goes wrong.
+/// A fault.
 ///
-/// As a text (for command lines): the kind, then conditions after `@`.
+/// A fault can be written as text: its kind, then conditions after `@`.
 ///
-/// | text | fault |
+/// | Text | Fault |
 /// |---|---|
 /// | `refuse:429` | the handshake is answered with that HTTP status |
 /// | `error:invalid_api_key` | 101, then an `error` of that code, then a close without status |
 /// | `error:invalid_api_key:3000` | the same, closed with that code |
-/// | `drop:12` | the socket is gone instead of its server event 12 (from 0) |
+/// | `drop:12` | the connection breaks in place of its server event 12 (from 0) |
 /// | `drop:12:1011` | the same, with a close frame of that code |
 /// | `drop-response:3` | the same, counting from the `response.created` of each response |
-/// | `stall` | a response is taken and nothing comes, not even `response.created` |
-/// | `stall-created` | `response.created` comes, and no more |
+/// | `stall` | a response is accepted and nothing follows, not even `response.created` |
+/// | `stall-created` | `response.created` follows, and nothing more |
 /// | `fail:rate_limit_exceeded` | `response.done` with status `failed` |
-/// | `slow:4s` | so long until the first token |
-/// | `expire:30s` | `session_expired` and close 1001 after so long (`ms`, `s` or `m`) |
+/// | `slow:4s` | the first token takes this long |
+/// | `expire:30s` | `session_expired` and close 1001 after this long (`ms`, `s` or `m`) |
 ///
-/// Conditions: `@connection=N` and `@response=N`, counted from 0 over the server's life, and
+/// Conditions: `@connection=N` and `@response=N`, counted from 0 since the server's start, and
 /// `@once`: `refuse:503@connection=0`, `fail:server_error@once`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// What happens.
+    /// What goes wrong.
     pub kind: FaultKind,
-    /// Only on this connection, counted from 0 over the server's life in order of arrival.
+    /// Only on this connection, counted from 0 since the server's start.
     pub connection: Option<u64>,
-    /// Only for this response, counted from 0 over the server's life; for kinds that belong to a
-    /// response.
+    /// Only for this response, counted from 0 since the server's start. For faults of responses.
     pub response: Option<u64>,
-    /// Only for the first connection or response that it fits; then never again.
+    /// Only for the first connection or response that fits.
     pub once: bool,
 }
 
@@ -55,39 +54,39 @@ pub enum FaultKind {
         /// The code of the close frame.
         close: Option<u16>,
     },
-    /// The socket goes away instead of sending its event `event`, counted from 0.
+    /// The connection ends in place of the event `event`, counted from 0.
     Drop {
         /// The index of the first event that is not sent.
         event: u64,
-        /// Counted over what.
+        /// Which events are counted.
         of: Counted,
-        /// A close frame with this code comes first; without it the connection just breaks.
+        /// The code of a close frame that is sent first; without it the connection just breaks.
         close: Option<u16>,
     },
-    /// The response is accepted and never answered.
+    /// The response is accepted and never ends.
     Stall {
-        /// Whether `response.created` still comes.
+        /// Whether `response.created` is sent.
         created: bool,
     },
-    /// `response.done` follows `response.created` with status `failed`. `server_error` comes
-    /// with a null code, as the service does it.
+    /// `response.done` follows `response.created` with status `failed`. As at the service, the code
+    /// of a `server_error` is null.
     Fail {
         /// The error's code, such as `rate_limit_exceeded`.
         code: String,
     },
-    /// The first token takes this long, whatever the pace says.
+    /// The first token takes this long, instead of what the pace says.
     SlowFirstToken {
         /// From `response.created` to the first item.
         delay: Duration,
     },
-    /// The session ends by `session_expired` and close 1001.
+    /// The session ends with `session_expired` and close 1001.
     Expire {
-        /// From `session.created` on.
+        /// Counted from `session.created`.
         after: Duration,
     },
 }
 
-/// What event numbers are counted over.
+/// Which events an event number counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Counted {
     /// All events of the socket; `session.created` is 0.
@@ -97,13 +96,13 @@ pub enum Counted {
 }
 
 impl Fault {
-    /// A fault that strikes every time.
+    /// A fault that occurs every time.
     #[must_use]
     pub const fn always(kind: FaultKind) -> Self {
         Self { kind, connection: None, response: None, once: false }
     }
 
-    /// A fault that strikes one time.
+    /// A fault that occurs once.
     #[must_use]
     pub const fn once(kind: FaultKind) -> Self {
         Self { kind, connection: None, response: None, once: true }
@@ -124,10 +123,10 @@ impl Fault {
     }
 }
 
-/// A fault that could not be read from a text.
+/// A text that is not a fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{text:?} is no fault: {problem}; for example drop:12@connection=0 or fail:server_error@once"
+    "{text:?} is not a fault: {problem}; for example drop:12@connection=0 or fail:server_error@once"
 )]
 pub struct FaultError {
     text: String,
@@ -298,7 +297,7 @@ impl Faults {
         })
     }
 
-    /// Whether `response.created` still comes, where the response stalls.
+    /// Whether a response that stalls sends `response.created`; `None` if it does not stall.
     pub(super) fn stall(&self, connection: u64, response: u64) -> Option<bool> {
         self.take(connection, Some(response), |kind| {
             if let FaultKind::Stall { created } = kind { Some(*created) } else { None }
@@ -317,7 +316,7 @@ impl Faults {
         })
     }
 
-    /// The first fault that fits; one that strikes once is gone after it.
+    /// Picks the first fault that fits, and removes it if it occurs once.
     fn take<T>(
         &self,
         connection: u64,

@@ -1,4 +1,4 @@
-//! Ids that a socket hands out: unique within a server, the same in every run.
+//! The ids that a socket assigns: unique within a stand-in, and the same in every run.
 
 /// Counts the ids of one socket.
 pub(super) struct Ids {

@@ -30,7 +30,7 @@ pub(super) enum Role {
 #[derive(Clone, Debug)]
 pub(super) enum Part {
     InputText(String),
-    /// Sound of the caller. Its bytes are not kept: the stand-in does not hear.
+    /// Audio of the caller. Its bytes are not kept, as the stand-in does not understand audio.
     InputAudio {
         transcript: Option<String>,
     },
@@ -39,7 +39,7 @@ pub(super) enum Part {
         detail: Option<String>,
     },
     OutputText(String),
-    /// Sound of the model, this many milliseconds of it.
+    /// `ms` milliseconds of the model's audio.
     OutputAudio {
         transcript: String,
         ms: u64,
@@ -47,7 +47,7 @@ pub(super) enum Part {
 }
 
 impl Item {
-    /// Reads an item that has the right shape already; `id` is used if it names none.
+    /// Reads an item that fits the schema; `id` makes an id if it has none.
     pub(super) fn read(value: &Value, id: impl FnOnce() -> String) -> Self {
         let id = value.get("id").and_then(Value::as_str).map_or_else(id, str::to_owned);
         let body = match value.get("type").and_then(Value::as_str) {
@@ -73,7 +73,7 @@ impl Item {
         Self { id, body, status: "completed" }
     }
 
-    /// The item as events show it: without the bytes of any sound.
+    /// The item as in events: without audio.
     pub(super) fn object(&self) -> Value {
         let mut object = match &self.body {
             Body::Message { role, parts } => json!({
@@ -94,7 +94,7 @@ impl Item {
         object
     }
 
-    /// Everything in it that a model reads, as one text.
+    /// All of its text that a model reads.
     pub(super) fn text(&self) -> String {
         match &self.body {
             Body::Message { parts, .. } => {
@@ -177,7 +177,7 @@ impl Conversation {
         self.items.iter_mut().find(|item| item.id == id)
     }
 
-    /// Puts `item` after `previous`: an id, `"root"` for the front, nothing for the end.
+    /// Inserts `item` after `previous`: an id, `"root"` for the beginning, `None` for the end.
     pub(super) fn insert(&mut self, item: Item, previous: Option<&str>) -> Result<(), ApiError> {
         let place = match previous {
             None => self.items.len(),
@@ -212,7 +212,7 @@ impl Conversation {
         self.item(id).ok_or_else(|| no_item(id, "retrieve", "item_id"))
     }
 
-    /// Cuts the sound of an item to `end_ms`; its transcript goes, as the guide says.
+    /// Truncates the audio of an item to `end_ms` and drops its transcript, as the guide says.
     pub(super) fn truncate(&mut self, id: &str, end_ms: u64) -> Result<(), ApiError> {
         let item = self.item_mut(id).ok_or_else(|| no_item(id, "truncate", "item_id"))?;
         let Body::Message { role: Role::Assistant, parts } = &mut item.body else {

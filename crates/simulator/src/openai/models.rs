@@ -1,9 +1,9 @@
-//! The models that the stand-in has: those that the service has today.
+//! The models of the stand-in: those that the service offers.
 
 use phony_wire::openai::models::{MODELS, Model};
 use serde_json::{Value, json};
 
-/// The model of this name, if it can still be used.
+/// The model of this name, if it is still offered.
 pub(super) fn usable(id: &str) -> Option<&'static Model> {
     phony_wire::openai::models::model(id)
 }

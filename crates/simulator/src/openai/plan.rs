@@ -1,32 +1,32 @@
-//! The events of one response in order, each with the pause before it (OpenAI Realtime guide,
-//! conversations: text, audio and function-call responses).
+//! The plan of a response: its events in order, each with the delay before it (OpenAI Realtime
+//! guide, conversations: text, audio and function-call responses).
 
 use std::{collections::VecDeque, time::Duration};
 
-use super::{Pace, brain::Reply, config::AudioFormat, ids::Ids};
+use super::{brain::Reply, config::AudioFormat, ids::Ids, pace::Pace};
 
-/// How long a spoken character takes: about sixteen a second.
+/// Length of the audio of one character: about sixteen characters a second.
 const MS_PER_CHARACTER: u64 = 60;
 
-/// Characters of an estimated token.
+/// Characters in a token, as an estimate.
 pub(super) const CHARACTERS_PER_TOKEN: u64 = 4;
 
-/// What a response will make, and how.
+/// The events of a response, and the items that they describe.
 #[derive(Default)]
 pub(super) struct Plan {
-    pub(super) outputs: Vec<Output>,
+    pub(super) outputs: Vec<OutputItem>,
     pub(super) steps: VecDeque<(Duration, Step)>,
-    /// The reply was longer than the response may be.
+    /// Whether `max_output_tokens` cut the reply.
     pub(super) cut: bool,
 }
 
-/// One item that a response makes.
-pub(super) struct Output {
+/// An output item of a response.
+pub(super) struct OutputItem {
     pub(super) id: String,
     pub(super) kind: Kind,
     /// Text, transcript or arguments so far.
     pub(super) said: String,
-    /// Sound so far, in milliseconds.
+    /// Audio so far, in milliseconds.
     pub(super) ms: u64,
     pub(super) started: bool,
     pub(super) status: &'static str,
@@ -37,14 +37,14 @@ pub(super) enum Kind {
     Call { call_id: String, name: String },
 }
 
-/// One event; the number is that of the output.
+/// An event. The first number is the index of its output item.
 pub(super) enum Step {
     Created,
     OutputAdded(usize),
     ItemAdded(usize),
     PartAdded(usize),
     Text(usize, String),
-    /// So many milliseconds of sound.
+    /// Audio, in milliseconds.
     Sound(usize, u64),
     SoundDone(usize),
     TextDone(usize),
@@ -57,11 +57,11 @@ pub(super) enum Step {
     RateLimits,
 }
 
-/// What shapes a plan besides the reply.
-pub(super) struct Terms {
+/// What a plan depends on besides the reply.
+pub(super) struct PlanOptions {
     /// Whether the items join the default conversation.
     pub(super) in_conversation: bool,
-    /// The format of the model's sound; `None` in text mode.
+    /// The format of the model's audio; `None` in text mode.
     pub(super) audio: Option<AudioFormat>,
     pub(super) max_tokens: Option<u64>,
     /// From `response.created` to the first item.
@@ -71,21 +71,21 @@ pub(super) struct Terms {
 
 impl Plan {
     /// A response that says `reply`.
-    pub(super) fn reply(reply: Reply, terms: &Terms, ids: &mut Ids) -> Self {
+    pub(super) fn reply(reply: Reply, options: &PlanOptions, ids: &mut Ids) -> Self {
         let mut plan = Self::default();
         plan.add(Duration::ZERO, Step::Created);
-        let (chunks, cut) = within_limit(reply.chunks(terms.pace.delta), terms.max_tokens);
+        let (chunks, cut) = within_limit(reply.chunks(options.pace.delta), options.max_tokens);
         plan.cut = cut;
-        let mut wait = terms.first_token;
+        let mut wait = options.first_token;
         if !chunks.is_empty() {
-            plan.message(chunks, terms, wait, ids);
-            wait = terms.pace.between_deltas;
+            plan.message(chunks, options, wait, ids);
+            wait = options.pace.between_deltas;
         }
-        // A response that ran out of tokens gets no further.
+        // A response that ran out of tokens calls no functions.
         for call in reply.calls.into_iter().filter(|_| !cut) {
             let kind = Kind::Call { call_id: ids.call(), name: call.name };
-            plan.call(kind, &call.arguments, terms, wait, ids);
-            wait = terms.pace.between_deltas;
+            plan.call(kind, &call.arguments, options, wait, ids);
+            wait = options.pace.between_deltas;
         }
         if plan.outputs.is_empty() {
             plan.add(wait, Step::Done);
@@ -96,16 +96,16 @@ impl Plan {
         plan
     }
 
-    /// A response that ends without having said anything.
-    pub(super) fn nothing(terms: &Terms) -> Self {
+    /// A response that ends without output.
+    pub(super) fn nothing(options: &PlanOptions) -> Self {
         let mut plan = Self::default();
         plan.add(Duration::ZERO, Step::Created);
-        plan.add(terms.first_token, Step::Done);
+        plan.add(options.first_token, Step::Done);
         plan.add(Duration::ZERO, Step::RateLimits);
         plan
     }
 
-    /// A response that never ends; `created` says whether its start is told.
+    /// A response that never ends; `created` says whether `response.created` is sent.
     pub(super) fn stall(created: bool) -> Self {
         let mut plan = Self::default();
         if created {
@@ -114,7 +114,7 @@ impl Plan {
         plan
     }
 
-    /// Closes what was begun and forgets what was not, all of it at once.
+    /// Closes the items that have begun and drops the rest, without further delays.
     pub(super) fn cut_short(&mut self) {
         for output in self.outputs.iter_mut().filter(|output| output.status == "in_progress") {
             output.status = "incomplete";
@@ -142,9 +142,15 @@ impl Plan {
         }
     }
 
-    fn message(&mut self, chunks: Vec<String>, terms: &Terms, wait: Duration, ids: &mut Ids) {
-        let o = self.start(Kind::Message { audio: terms.audio }, terms, wait, ids);
-        let spoken = terms.audio.is_some();
+    fn message(
+        &mut self,
+        chunks: Vec<String>,
+        options: &PlanOptions,
+        wait: Duration,
+        ids: &mut Ids,
+    ) {
+        let o = self.start(Kind::Message { audio: options.audio }, options, wait, ids);
+        let spoken = options.audio.is_some();
         self.add(Duration::ZERO, Step::PartAdded(o));
         let mut gap = Duration::ZERO;
         for chunk in chunks {
@@ -153,30 +159,37 @@ impl Plan {
             if spoken {
                 self.add(Duration::ZERO, Step::Sound(o, ms));
             }
-            gap = terms.pace.between_deltas;
+            gap = options.pace.between_deltas;
         }
         if spoken {
             self.add(Duration::ZERO, Step::SoundDone(o));
         }
         self.add(Duration::ZERO, Step::TextDone(o));
         self.add(Duration::ZERO, Step::PartDone(o));
-        self.end(o, terms);
+        self.end(o, options);
     }
 
-    fn call(&mut self, kind: Kind, args: &str, terms: &Terms, wait: Duration, ids: &mut Ids) {
-        let o = self.start(kind, terms, wait, ids);
+    fn call(
+        &mut self,
+        kind: Kind,
+        args: &str,
+        options: &PlanOptions,
+        wait: Duration,
+        ids: &mut Ids,
+    ) {
+        let o = self.start(kind, options, wait, ids);
         let mut gap = Duration::ZERO;
-        for piece in terms.pace.delta.split(args) {
+        for piece in options.pace.delta.split(args) {
             self.add(gap, Step::Arguments(o, piece));
-            gap = terms.pace.between_deltas;
+            gap = options.pace.between_deltas;
         }
         self.add(Duration::ZERO, Step::ArgumentsDone(o));
-        self.end(o, terms);
+        self.end(o, options);
     }
 
-    fn start(&mut self, kind: Kind, terms: &Terms, wait: Duration, ids: &mut Ids) -> usize {
+    fn start(&mut self, kind: Kind, options: &PlanOptions, wait: Duration, ids: &mut Ids) -> usize {
         let o = self.outputs.len();
-        self.outputs.push(Output {
+        self.outputs.push(OutputItem {
             id: ids.item(),
             kind,
             said: String::new(),
@@ -185,15 +198,15 @@ impl Plan {
             status: "in_progress",
         });
         self.add(wait, Step::OutputAdded(o));
-        if terms.in_conversation {
+        if options.in_conversation {
             self.add(Duration::ZERO, Step::ItemAdded(o));
         }
         o
     }
 
-    fn end(&mut self, o: usize, terms: &Terms) {
+    fn end(&mut self, o: usize, options: &PlanOptions) {
         self.add(Duration::ZERO, Step::OutputDone(o));
-        if terms.in_conversation {
+        if options.in_conversation {
             self.add(Duration::ZERO, Step::ItemDone(o));
         }
     }
@@ -203,7 +216,7 @@ impl Plan {
     }
 }
 
-/// As many of the pieces as the limit lets through, and whether it cut anything.
+/// The pieces within the limit, and whether anything was cut.
 fn within_limit(mut chunks: Vec<String>, max_tokens: Option<u64>) -> (Vec<String>, bool) {
     let Some(max) = max_tokens else { return (chunks, false) };
     let mut left = usize::try_from(max.saturating_mul(CHARACTERS_PER_TOKEN)).unwrap_or(usize::MAX);

@@ -1,4 +1,4 @@
-//! One response on its way: performs its plan, event by event, and can be cancelled.
+//! A response in progress: carries out its plan, event by event, and can be cancelled.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -11,12 +11,12 @@ use super::{
     faults::Break,
     ids::Ids,
     item::{Body, Conversation, Item, Part, Role},
-    plan::{CHARACTERS_PER_TOKEN, Kind, Output, Plan, Step},
+    plan::{CHARACTERS_PER_TOKEN, Kind, OutputItem, Plan, Step},
     usage::{self, InputUsage},
 };
 
-/// A response that has been accepted.
-pub(super) struct Active {
+/// A response in progress.
+pub(super) struct ActiveResponse {
     pub(super) id: String,
     pub(super) in_conversation: bool,
     /// The fields of the response object that never change.
@@ -33,7 +33,7 @@ pub(super) struct Active {
     pub(super) finished: bool,
 }
 
-/// How a response ends, unless it is cut short.
+/// How a response ends.
 pub(super) enum Outcome {
     Completed,
     Cancelled,
@@ -41,36 +41,36 @@ pub(super) enum Outcome {
     Failed(ApiError),
 }
 
-/// What a response wants done next.
+/// What a response does next.
 pub(super) enum Next {
     Event(String),
     Break(Break),
 }
 
-impl Active {
-    /// Whether there is nothing left to send, ever.
+impl ActiveResponse {
+    /// Whether everything has been sent.
     pub(super) fn is_over(&self) -> bool {
         self.finished && self.plan.steps.is_empty()
     }
 
-    /// Whether the client knows of it and has not seen its end.
+    /// Whether the client has seen its beginning and not its end.
     pub(super) fn can_be_cancelled(&self) -> bool {
         !self.finished && self.emitted > 0
     }
 
-    /// Ends it at once, with what has been said so far.
+    /// Ends it at once, with the output so far.
     pub(super) fn cancel(&mut self, now: Instant) {
         self.outcome = Outcome::Cancelled;
         self.plan.cut_short();
         self.due = Some(now);
     }
 
-    /// Whether any of its sound has been sent.
+    /// Whether any of its audio has been sent.
     pub(super) fn has_spoken(&self) -> bool {
         self.plan.outputs.iter().any(|output| output.ms > 0)
     }
 
-    /// The event that is due.
+    /// Takes the next event.
     pub(super) fn next(&mut self, conversation: &mut Conversation, ids: &mut Ids) -> Option<Next> {
         if let Some(b) = self.breaks.filter(|b| b.event == self.emitted) {
             return Some(Next::Break(b));
@@ -227,7 +227,7 @@ impl Active {
     fn usage(&self) -> Value {
         let characters: u64 =
             self.plan.outputs.iter().map(|output| output.said.chars().count() as u64).sum();
-        // A token of the model's sound is 50 ms (OpenAI Realtime guide, costs).
+        // A token of audio is 50 ms (OpenAI Realtime guide, costs).
         let audio: u64 = self.plan.outputs.iter().map(|output| output.ms / 50).sum();
         self.input.with_output(characters.div_ceil(CHARACTERS_PER_TOKEN), audio)
     }
@@ -253,8 +253,8 @@ impl Active {
     }
 }
 
-impl Output {
-    /// The item as it is now: empty until it is closed.
+impl OutputItem {
+    /// The item as it is now: without content until it is complete.
     fn item(&self) -> Item {
         let open = self.status == "in_progress";
         let said = if open { String::new() } else { self.said.clone() };
@@ -305,7 +305,7 @@ fn with(ids: &mut Ids, kind: &str, mut fields: Value, more: &[(&str, Value)]) ->
     events::event(ids, kind, fields)
 }
 
-/// So many milliseconds of silence as base64: the stand-in has no voice.
+/// Silence of this many milliseconds, in base64.
 fn silence(format: Option<AudioFormat>, ms: u64) -> String {
     let format = format.unwrap_or(AudioFormat::Pcm);
     let length = usize::try_from(ms).unwrap_or(0) * format.bytes_per_ms();

@@ -1,4 +1,4 @@
-//! The sockets: HTTP, the handshake, and one task for each WebSocket.
+//! The server: HTTP endpoints, the handshake, and a task for each WebSocket.
 
 use std::{
     future::IntoFuture as _,
@@ -32,25 +32,26 @@ use tokio_util::{
 };
 
 use super::{
-    House, Watch,
     error::ApiError,
     models,
+    options::Watch,
     session::{Out, Session},
+    shared::Shared,
 };
 
-/// As large as a frame may be: an append carries up to 15 MiB of sound (OpenAI Realtime API
+/// The largest frame, in bytes: an append carries up to 15 MiB of audio (OpenAI Realtime API
 /// reference, `input_audio_buffer.append`), which is 20 MiB of base64.
 const LARGEST_FRAME: usize = 21 << 20;
 
-/// How long a peer may take to answer a close, and an HTTP connection to end.
-const LINGER: Duration = Duration::from_secs(1);
+/// How long the server waits for the answer to a close, and for HTTP connections to end.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The same, when the stand-in is asked to stop.
-const LINGER_AT_STOP: Duration = Duration::from_millis(100);
+/// How long it waits for the answer to a close when it stops.
+const CLOSE_TIMEOUT_AT_STOP: Duration = Duration::from_millis(100);
 
 #[derive(Clone)]
-struct Shared {
-    house: Arc<House>,
+struct ServerState {
+    shared: Arc<Shared>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -58,7 +59,7 @@ struct Shared {
 /// Serves until `stop`.
 pub(super) async fn serve(
     listener: TcpListener,
-    house: Arc<House>,
+    shared: Arc<Shared>,
     tasks: TaskTracker,
     stop: CancellationToken,
 ) {
@@ -67,19 +68,19 @@ pub(super) async fn serve(
         .route("/v1/models", get(list_models))
         .route("/v1/models/{id}", get(show_model))
         .fallback(async || not_found("Unknown request URL."))
-        .with_state(Shared { house, tasks, stop: stop.clone() });
+        .with_state(ServerState { shared, tasks, stop: stop.clone() });
     let listener = listener.tap_io(|socket| {
-        // A delta waits for nothing; where the option is refused, it is only later.
+        // Without TCP_NODELAY, deltas are only later.
         let _ = socket.set_nodelay(true);
     });
     let serving = axum::serve(listener, app).with_graceful_shutdown(stop.clone().cancelled_owned());
-    let lingering = async {
+    let timed_out = async {
         stop.cancelled().await;
-        sleep(LINGER).await;
+        sleep(CLOSE_TIMEOUT).await;
     };
     tokio::select! {
         _ = serving.into_future() => {}
-        () = lingering => {}
+        () = timed_out => {}
     }
 }
 
@@ -89,7 +90,7 @@ struct Target {
 }
 
 async fn realtime(
-    State(shared): State<Shared>,
+    State(state): State<ServerState>,
     Query(target): Query<Target>,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -98,11 +99,11 @@ async fn realtime(
         Ok(upgrade) => upgrade,
         Err(rejection) => return rejection.into_response(),
     };
-    let connection = shared.house.connections.fetch_add(1, Ordering::Relaxed);
-    if let Some(status) = shared.house.faults.refusal(connection) {
+    let connection = state.shared.connections.fetch_add(1, Ordering::Relaxed);
+    if let Some(status) = state.shared.faults.refusal(connection) {
         return refused(status);
     }
-    if let Err(error) = authorize(&shared.house, &headers) {
+    if let Err(error) = authorize(&state.shared, &headers) {
         return answer(StatusCode::UNAUTHORIZED, &error);
     }
     let model = match target.model.as_deref() {
@@ -116,20 +117,20 @@ async fn realtime(
         connection,
         model,
         beta: headers.contains_key("openai-beta"),
-        _open: Open::new(&shared.house),
-        _task: shared.tasks.token(),
+        _open: Open::new(&state.shared),
+        _task: state.tasks.token(),
     };
     upgrade
         .protocols(["realtime"])
-        // Small buffers: a thousand sockets are cheap, and events are short.
+        // Small buffers, so that a thousand sockets are cheap; most events are short.
         .read_buffer_size(4 << 10)
         .write_buffer_size(4 << 10)
         .max_message_size(LARGEST_FRAME)
         .max_frame_size(LARGEST_FRAME)
-        .on_upgrade(|socket| run(socket, opening, shared.house, shared.stop))
+        .on_upgrade(|socket| run(socket, opening, state.shared, state.stop))
 }
 
-/// What is known of a socket when it opens, and what has to be let go when it has ended.
+/// What is known of a socket when it opens, and the guards that are released when it has ended.
 struct Opening {
     connection: u64,
     model: &'static Model,
@@ -138,13 +139,13 @@ struct Opening {
     _task: TaskTrackerToken,
 }
 
-/// Counts an open socket, whichever way it ends.
-struct Open(Arc<House>);
+/// Counts an open socket until it is dropped.
+struct Open(Arc<Shared>);
 
 impl Open {
-    fn new(house: &Arc<House>) -> Self {
-        house.open.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(house))
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.open.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(shared))
     }
 }
 
@@ -154,18 +155,23 @@ impl Drop for Open {
     }
 }
 
-async fn run(mut socket: WebSocket, opening: Opening, house: Arc<House>, stop: CancellationToken) {
-    let session = converse(&mut socket, &opening, house);
-    // A peer that reads nothing must not keep the stand-in from stopping.
+async fn run(
+    mut socket: WebSocket,
+    opening: Opening,
+    shared: Arc<Shared>,
+    stop: CancellationToken,
+) {
+    let session = converse(&mut socket, &opening, shared);
+    // A peer that does not read must not keep the stand-in from stopping.
     if stop.run_until_cancelled(session).await.is_none() {
         let farewell = close(&mut socket, Some((1001, "The server is going away.")));
-        // A peer that does not answer is left.
-        let _ = timeout(LINGER_AT_STOP, farewell).await;
+        // The socket is dropped if the peer does not answer.
+        let _ = timeout(CLOSE_TIMEOUT_AT_STOP, farewell).await;
     }
 }
 
-async fn converse(socket: &mut WebSocket, opening: &Opening, house: Arc<House>) {
-    if let Some((error, code)) = refusal_after_upgrade(opening, &house) {
+async fn converse(socket: &mut WebSocket, opening: &Opening, shared: Arc<Shared>) {
+    if let Some((error, code)) = refusal_after_upgrade(opening, &shared) {
         let body = json!({
             "type": "error",
             "event_id": format!("event_{}_0", opening.connection),
@@ -177,11 +183,11 @@ async fn converse(socket: &mut WebSocket, opening: &Opening, house: Arc<House>) 
         }
         return;
     }
-    sleep(house.pace.session_created).await;
+    sleep(shared.pace.session_created).await;
     let (connection, model) = (opening.connection, opening.model);
-    let mut session = Session::new(Arc::clone(&house), connection, model, now(), wall_seconds());
+    let mut session = Session::new(Arc::clone(&shared), connection, model, now(), wall_seconds());
     loop {
-        if !deliver(socket, session.take_out(), house.watch.as_ref()).await {
+        if !deliver(socket, session.take_out(), shared.watch.as_ref()).await {
             return;
         }
         let due = session.deadline();
@@ -190,7 +196,7 @@ async fn converse(socket: &mut WebSocket, opening: &Opening, house: Arc<House>) 
             () = sleep_until(due.unwrap_or_else(now)), if due.is_some() => session.tick(now()),
             message = socket.recv() => match message {
                 Some(Ok(Message::Text(frame))) => {
-                    house.note(connection, &frame);
+                    shared.record(connection, &frame);
                     session.handle(now(), &frame);
                 }
                 Some(Ok(Message::Binary(_))) => session.handle_binary(),
@@ -201,22 +207,22 @@ async fn converse(socket: &mut WebSocket, opening: &Opening, house: Arc<House>) 
     }
 }
 
-/// Refusals that come only after 101: those of a fault, and that of the beta dialect (OpenAI,
-/// deprecations), which closes without a status.
-fn refusal_after_upgrade(opening: &Opening, house: &House) -> Option<(ApiError, Option<u16>)> {
-    if let Some((code, close)) = house.faults.error_at_open(opening.connection) {
+/// Refusals after the upgrade: those of a fault, and that of the beta dialect (OpenAI,
+/// deprecations), after which the socket closes without a status.
+fn refusal_after_upgrade(opening: &Opening, shared: &Shared) -> Option<(ApiError, Option<u16>)> {
+    if let Some((code, close)) = shared.faults.error_at_open(opening.connection) {
         return Some((ApiError::of_code(&code), close));
     }
     opening.beta.then(|| (ApiError::of_code("beta_api_shape_disabled"), None))
 }
 
-/// Sends what there is, in as few writes as possible; false when the socket has ended.
+/// Sends the output in as few writes as possible; false when the socket has ended.
 async fn deliver(socket: &mut WebSocket, out: Vec<Out>, watch: Option<&Watch>) -> bool {
     for out in out {
         match out {
             Out::Event(event) => {
                 if let Some(watch) = watch {
-                    (watch.0)(&event);
+                    watch.see(&event);
                 }
                 if socket.feed(Message::Text(event.into())).await.is_err() {
                     return false;
@@ -227,7 +233,7 @@ async fn deliver(socket: &mut WebSocket, out: Vec<Out>, watch: Option<&Watch>) -
                 return false;
             }
             Out::Drop => {
-                // What came before the break has been sent; the rest is the break itself.
+                // The events before the break are sent; whether that succeeds does not matter.
                 let _ = socket.flush().await;
                 return false;
             }
@@ -236,7 +242,7 @@ async fn deliver(socket: &mut WebSocket, out: Vec<Out>, watch: Option<&Watch>) -
     socket.flush().await.is_ok()
 }
 
-/// Closes, and waits a moment for the peer to agree, so that it reads all that came before.
+/// Closes the socket and waits for the peer's answer, so that it reads everything sent before.
 async fn close(socket: &mut WebSocket, frame: Option<(u16, &'static str)>) {
     let frame = frame.map(|(code, reason)| CloseFrame { code, reason: reason.into() });
     let farewell = async {
@@ -244,43 +250,43 @@ async fn close(socket: &mut WebSocket, frame: Option<(u16, &'static str)>) {
             while let Some(Ok(_)) = socket.recv().await {}
         }
     };
-    // A peer that does not answer is left.
-    let _ = timeout(LINGER, farewell).await;
+    // The socket is dropped if the peer does not answer.
+    let _ = timeout(CLOSE_TIMEOUT, farewell).await;
 }
 
-async fn list_models(State(shared): State<Shared>, headers: HeaderMap) -> Response {
-    match authorize(&shared.house, &headers) {
+async fn list_models(State(state): State<ServerState>, headers: HeaderMap) -> Response {
+    match authorize(&state.shared, &headers) {
         Ok(()) => Json(models::list()).into_response(),
         Err(error) => answer(StatusCode::UNAUTHORIZED, &error),
     }
 }
 
 async fn show_model(
-    State(shared): State<Shared>,
+    State(state): State<ServerState>,
     headers: HeaderMap,
     Path(id): Path<String>,
 ) -> Response {
-    match (authorize(&shared.house, &headers), models::usable(&id)) {
+    match (authorize(&state.shared, &headers), models::usable(&id)) {
         (Err(error), _) => answer(StatusCode::UNAUTHORIZED, &error),
         (Ok(()), Some(model)) => Json(models::object(model)).into_response(),
         (Ok(()), None) => unknown_model(&id),
     }
 }
 
-fn authorize(house: &House, headers: &HeaderMap) -> Result<(), ApiError> {
+fn authorize(shared: &Shared, headers: &HeaderMap) -> Result<(), ApiError> {
     let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let key = header.and_then(|value| value.strip_prefix("Bearer ")).map(str::trim);
     let Some(key) = key.filter(|key| !key.is_empty()) else {
         let message = "You didn't provide an API key. Send it as 'Authorization: Bearer KEY'.";
         return Err(ApiError::request("invalid_api_key", None, message.to_owned()));
     };
-    if house.api_key.as_ref().is_some_and(|expected| expected.expose_secret() != key) {
+    if shared.api_key.as_ref().is_some_and(|expected| expected.expose_secret() != key) {
         return Err(ApiError::of_code("invalid_api_key"));
     }
     Ok(())
 }
 
-/// The answer of a fault that refuses the handshake.
+/// The response of a fault that refuses the handshake.
 fn refused(status: u16) -> Response {
     let code = match status {
         401 => "invalid_api_key",

@@ -1,7 +1,7 @@
-//! One socket's session as a value: client events and time in, server events out.
+//! The session of one socket, as a value: client events and time in, server events out.
 //!
-//! It owns the session, the conversation and the responses on their way. It reads no clock and
-//! no socket; what it shares with the other sessions of the server is the [`House`].
+//! It owns the session object, the conversation and the responses in progress, and reads neither a
+//! clock nor a socket. [`Shared`] is what it shares with other sessions.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -14,48 +14,48 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{
-    House,
+    client_events::CLIENT_EVENT,
     config::Config,
     error::ApiError,
     events,
     faults::Break,
     ids::Ids,
     item::{Body, Conversation, Item, Part, Role},
-    respond::{Order, Request},
-    response::{Active, Next},
-    shapes::CLIENT_EVENT,
+    respond::{Request, ResponseSettings, SessionParts},
+    response::{ActiveResponse, Next},
+    shared::Shared,
     usage::PromptCache,
 };
 
-/// Less sound than this cannot be committed.
+/// Less audio than this cannot be committed.
 const LEAST_COMMIT_MS: usize = 100;
 
-/// Longer than any process runs, and far from the clock's end.
+/// Longer than any process runs, and short enough to be added to any `Instant`.
 const LONGEST_SESSION: Duration = Duration::from_hours(24 * 365);
 
-/// What the socket is told.
+/// An output of a session.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Out {
     /// Send this event.
     Event(String),
     /// Close, with a code and a reason if there are any; nothing follows.
     Close(Option<(u16, &'static str)>),
-    /// Break the connection without a word; nothing follows.
+    /// Break the connection without a close frame; nothing follows.
     Drop,
 }
 
 /// The session of one socket.
 pub(super) struct Session {
-    house: Arc<House>,
+    shared: Arc<Shared>,
     connection: u64,
-    pub(super) ids: Ids,
-    pub(super) config: Config,
-    pub(super) conversation: Conversation,
-    pub(super) actives: Vec<Active>,
-    pub(super) cache: PromptCache,
-    /// Bytes of the caller's sound that are not committed yet.
+    ids: Ids,
+    config: Config,
+    conversation: Conversation,
+    responses: Vec<ActiveResponse>,
+    cache: PromptCache,
+    /// Bytes of audio that have been appended and not committed.
     heard: usize,
-    /// The model's sound has been sent.
+    /// Whether audio of the model has been sent.
     spoken: bool,
     expires: Instant,
     breaks: Option<Break>,
@@ -67,28 +67,28 @@ pub(super) struct Session {
 impl Session {
     /// Opens the session at `now`, which is `wall` seconds since 1970.
     pub(super) fn new(
-        house: Arc<House>,
+        shared: Arc<Shared>,
         connection: u64,
         model: &Model,
         now: Instant,
         wall: i64,
     ) -> Self {
         let ids = Ids::new(connection);
-        let lasts = house.faults.expiry(connection).unwrap_or(house.session_max);
+        let lasts = shared.faults.expiry(connection).unwrap_or(shared.session_max);
         let expires_at = wall.saturating_add(i64::try_from(lasts.as_secs()).unwrap_or(i64::MAX));
         let mut session = Self {
             config: Config::new(&ids.session(), model, expires_at),
             conversation: Conversation::default(),
-            actives: Vec::new(),
+            responses: Vec::new(),
             cache: PromptCache::default(),
             heard: 0,
             spoken: false,
             expires: now + lasts.min(LONGEST_SESSION),
-            breaks: house.faults.socket_break(connection),
+            breaks: shared.faults.socket_break(connection),
             sent: 0,
             out: Vec::new(),
             ended: false,
-            house,
+            shared,
             connection,
             ids,
         };
@@ -97,7 +97,7 @@ impl Session {
         session
     }
 
-    /// Takes one text frame of the client.
+    /// Handles a text frame of the client.
     pub(super) fn handle(&mut self, now: Instant, frame: &str) {
         if self.ended {
             return;
@@ -115,7 +115,7 @@ impl Session {
         self.tick(now);
     }
 
-    /// Takes a frame that is not text.
+    /// Handles a binary frame.
     pub(super) fn handle_binary(&mut self) {
         let message = "Events are sent as text frames.".to_owned();
         self.error(&ApiError::request("invalid_event", None, message), None);
@@ -130,27 +130,27 @@ impl Session {
                 self.end(Out::Close(Some((1001, reason))));
                 return;
             }
-            let due = self.actives.iter().enumerate().filter_map(|(i, a)| Some((a.due?, i)));
+            let due = self.responses.iter().enumerate().filter_map(|(i, a)| Some((a.due?, i)));
             let Some((_, index)) = due.min().filter(|(due, _)| *due <= now) else { return };
-            match self.actives[index].next(&mut self.conversation, &mut self.ids) {
+            match self.responses[index].next(&mut self.conversation, &mut self.ids) {
                 Some(Next::Event(event)) => {
-                    self.spoken |= self.actives[index].has_spoken();
+                    self.spoken |= self.responses[index].has_spoken();
                     self.send(event);
                 }
                 Some(Next::Break(at)) => self.break_off(at),
                 None => {}
             }
-            self.actives.retain(|active| !active.is_over());
+            self.responses.retain(|active| !active.is_over());
         }
     }
 
-    /// When [`Session::tick`] has to be called next; never after the end.
+    /// When [`Session::tick`] must be called next; `None` after the end.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let due = self.actives.iter().filter_map(|active| active.due).min();
+        let due = self.responses.iter().filter_map(|active| active.due).min();
         (!self.ended).then(|| due.map_or(self.expires, |due| due.min(self.expires)))
     }
 
-    /// What the socket has to be told by now, in order.
+    /// Takes the outputs so far, in order.
     pub(super) fn take_out(&mut self) -> Vec<Out> {
         std::mem::take(&mut self.out)
     }
@@ -196,7 +196,7 @@ impl Session {
                 self.event("input_audio_buffer.cleared", json!({}));
             }
             _ => {
-                // `output_audio_buffer.clear`: the one event left.
+                // The only other event is `output_audio_buffer.clear`.
                 let message = "The output audio buffer exists for WebRTC and SIP only.".to_owned();
                 return Err(ApiError::invalid("type", message));
             }
@@ -219,8 +219,8 @@ impl Session {
         Ok(())
     }
 
-    /// Turns the sound so far into an item. What was said stays unknown: the stand-in does not
-    /// hear, and says so to a client that asked for a transcription.
+    /// Turns the audio so far into an item without a transcript. A client that asked for
+    /// transcription is told that it failed.
     fn commit(&mut self) -> Result<(), ApiError> {
         let ms = self.heard / self.config.input_format().bytes_per_ms();
         if ms < LEAST_COMMIT_MS {
@@ -258,7 +258,7 @@ impl Session {
         Ok(())
     }
 
-    /// `conversation.item.added` and `conversation.item.done` of an item that is complete.
+    /// Sends `conversation.item.added` and `conversation.item.done` for a complete item.
     fn announce(&mut self, id: &str) {
         let Some(item) = self.conversation.item(id) else { return };
         let fields =
@@ -268,25 +268,29 @@ impl Session {
     }
 
     fn respond(&mut self, now: Instant, request: &Request<'_>) -> Result<(), ApiError> {
-        self.admit(request)?;
-        // Counted only once it is accepted, so that a fault's number means a real response.
-        let number = self.house.responses.fetch_add(1, Ordering::Relaxed);
-        let house = Arc::clone(&self.house);
-        let order = Order {
-            number,
+        request.check(&self.config, &self.conversation, &self.responses)?;
+        // Counted once it is accepted, so that a fault's number is that of an accepted response.
+        let settings = ResponseSettings {
+            number: self.shared.responses.fetch_add(1, Ordering::Relaxed),
             connection: self.connection,
-            brain: &house.brain,
-            pace: house.pace,
-            faults: &house.faults,
+            brain: &self.shared.brain,
+            pace: self.shared.pace,
+            faults: &self.shared.faults,
         };
-        let active = self.plan(now, request, &order);
-        self.actives.push(active);
+        let session = SessionParts {
+            config: &self.config,
+            conversation: &self.conversation,
+            cache: &mut self.cache,
+            ids: &mut self.ids,
+        };
+        let active = request.plan(now, session, &settings);
+        self.responses.push(active);
         Ok(())
     }
 
     fn cancel(&mut self, now: Instant, event: &Value) -> Result<(), ApiError> {
         let wanted = event.get("response_id").and_then(Value::as_str);
-        let active = self.actives.iter_mut().find(|active| {
+        let active = self.responses.iter_mut().find(|active| {
             active.can_be_cancelled() && wanted.map_or(active.in_conversation, |id| active.id == id)
         });
         let Some(active) = active else {

@@ -1,4 +1,4 @@
-//! Estimates of what a response used: a token for every four characters.
+//! Estimates of token usage: a token for every four characters.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use super::plan::CHARACTERS_PER_TOKEN;
 
-/// Remembers the last prompt, to tell how much of the next one repeats it.
+/// Keeps the last prompt, to tell how much of the next one repeats it.
 #[derive(Default)]
 pub(super) struct PromptCache {
     pieces: Vec<(u64, u64)>,
 }
 
-/// What a response read.
+/// The input tokens of a response.
 #[derive(Clone, Copy, Default)]
 pub(super) struct InputUsage {
     tokens: u64,
@@ -20,7 +20,7 @@ pub(super) struct InputUsage {
 }
 
 impl PromptCache {
-    /// Counts a prompt made of these pieces, and keeps it.
+    /// Counts the tokens of a prompt made of these pieces, and keeps it.
     pub(super) fn read(&mut self, pieces: impl Iterator<Item = String>) -> InputUsage {
         let pieces: Vec<(u64, u64)> = pieces.map(|piece| (hash(&piece), tokens(&piece))).collect();
         let same = pieces.iter().zip(&self.pieces).take_while(|(new, old)| new == old);
@@ -32,7 +32,7 @@ impl PromptCache {
 }
 
 impl InputUsage {
-    /// The `usage` object of a response that wrote so many tokens.
+    /// The `usage` object of a response with this many output tokens.
     pub(super) fn with_output(self, text: u64, audio: u64) -> Value {
         json!({
             "total_tokens": self.tokens + text + audio,
@@ -57,7 +57,7 @@ pub(super) fn nothing() -> Value {
     InputUsage::default().with_output(0, 0)
 }
 
-/// The fields of `rate_limits.updated`: limits that never bind.
+/// The fields of `rate_limits.updated`, with limits that are never reached.
 pub(super) fn rate_limits() -> Value {
     json!({"rate_limits": [
         {"name": "requests", "limit": 10_000, "remaining": 9_999, "reset_seconds": 0.006},

@@ -1,15 +1,16 @@
-//! Two calls joined: the account rings a number of its own, and each side hears the other.
+//! Joins two calls: one that the account places to a number of its own, and the inbound call there.
 
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 
-use super::dial_in;
-use super::network::{Callee, Network};
-use crate::callers::{Act, Caller, LiveEvent};
+use super::callee::Callee;
+use super::network::Network;
+use super::ringing::dial_in;
+use crate::callers::{Caller, LiveAction, LiveEvent};
 
-/// If this is a number of the account with TwiML of its own, whoever answers there: another call,
-/// inbound, whose words are heard on this one.
+/// The callee for a number of the account that has a `VoiceUrl`: an inbound call to it, joined to
+/// the outbound one. `None` for any other number.
 pub(crate) fn to_own_number(net: &Arc<Network>, from: &str, to: &str) -> Option<Callee> {
     net.number(to).filter(|number| !number.voice_url.is_empty())?;
     let (near, near_line) = Caller::live();
@@ -18,13 +19,13 @@ pub(crate) fn to_own_number(net: &Arc<Network>, from: &str, to: &str) -> Option<
     let shared = Arc::clone(net);
     net.tracker.spawn(async move {
         let (near_acts, mut near_events) = near_line.split();
-        // The far side rings when the near one is answered.
+        // The inbound call starts once the outbound one is answered.
         if near_events.recv().await != Some(LiveEvent::Answered) {
             return;
         }
         let (far, far_line) = Caller::live();
         if dial_in(&shared, &from, &to, far).is_err() {
-            drop(near_acts.send(Act::HangUp).await);
+            drop(near_acts.send(LiveAction::HangUp).await);
             return;
         }
         let (far_acts, far_events) = far_line.split();
@@ -38,13 +39,13 @@ pub(crate) fn to_own_number(net: &Arc<Network>, from: &str, to: &str) -> Option<
     Some(callee)
 }
 
-/// What is spoken on the one call is said on the other, an utterance at a time and never into the
-/// other's words: two machines that interrupt each other would never stop. Until one of them is
-/// over.
+/// Repeats on one call what is said on the other, an utterance at a time, until one of them ends.
+/// It waits while the other side speaks, since two agents that interrupt each other would never
+/// finish.
 async fn carry(
     mut heard: mpsc::Receiver<LiveEvent>,
     speaks: watch::Sender<bool>,
-    said: mpsc::Sender<Act>,
+    said: mpsc::Sender<LiveAction>,
     mut other_speaks: watch::Receiver<bool>,
 ) {
     let mut words = String::new();
@@ -65,13 +66,13 @@ async fn carry(
                     continue;
                 }
                 Some(LiveEvent::Answered) => continue,
-                Some(LiveEvent::Digits(digits)) => Act::Press(digits),
+                Some(LiveEvent::Digits(digits)) => LiveAction::Press(digits),
                 Some(LiveEvent::Ended) | None => {
-                    drop(said.send(Act::HangUp).await);
+                    drop(said.send(LiveAction::HangUp).await);
                     return;
                 }
             },
-            () = silence(&mut other_speaks), if ready => Act::Pass(std::mem::take(&mut words)),
+            () = silence(&mut other_speaks), if ready => LiveAction::Relay(std::mem::take(&mut words)),
         };
         if said.send(act).await.is_err() {
             return;
@@ -79,7 +80,7 @@ async fn carry(
     }
 }
 
-/// Waits until nobody speaks there; a call that is over is silent.
+/// Waits until the other side is silent; a call that is over is.
 async fn silence(speaks: &mut watch::Receiver<bool>) {
     let _ = speaks.wait_for(|speaks| !speaks).await.is_ok();
 }

@@ -1,4 +1,4 @@
-//! The calls that the network knows.
+//! The calls of the network, and what the API can do to them.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use tokio::sync::{Notify, mpsc};
 use super::clock::{self, Clock};
 use super::record::{CallRecord, Fate, Said};
 
-/// What the API does to a running call.
+/// A command to a running call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Control {
     Complete,
@@ -20,7 +20,7 @@ pub(crate) enum Control {
     TimeLimit {
         seconds: u64,
     },
-    /// The socket of the relay session is lost on the way.
+    /// Drop the socket of the relay session without closing it.
     DropSocket,
 }
 
@@ -31,7 +31,7 @@ pub(crate) enum Source {
     Inline(String),
 }
 
-/// One call, shared between its task, the API and whoever reads the record.
+/// A call, shared between its task, the API and readers of its record.
 #[derive(Debug)]
 pub(crate) struct CallCell {
     pub(crate) sid: String,
@@ -66,8 +66,8 @@ impl CallCell {
         })
     }
 
-    /// Changes the record and tells whoever waits for a change.
-    pub(crate) fn note(&self, change: impl FnOnce(&mut CallRecord)) {
+    /// Changes the record and notifies those who wait for a change.
+    pub(crate) fn update(&self, change: impl FnOnce(&mut CallRecord)) {
         change(&mut lock(&self.record));
         self.changed.notify_waiters();
     }
@@ -76,12 +76,12 @@ impl CallCell {
         lock(&self.record).clone()
     }
 
-    pub(crate) fn look<T>(&self, at: impl FnOnce(&CallRecord) -> T) -> T {
+    pub(crate) fn read<T>(&self, at: impl FnOnce(&CallRecord) -> T) -> T {
         at(&lock(&self.record))
     }
 
     pub(crate) fn status(&self) -> CallStatus {
-        self.look(|record| CallStatus::parse(&record.status))
+        self.read(|record| CallStatus::parse(&record.status))
     }
 
     pub(crate) fn set_status(&self, status: &CallStatus) {
@@ -95,7 +95,7 @@ impl CallCell {
                 dates.ended.get_or_insert_with(clock::date);
             }
         }
-        self.note(|record| {
+        self.update(|record| {
             status.as_str().clone_into(&mut record.status);
             if *status == CallStatus::InProgress {
                 record.answered_ms.get_or_insert(now_ms);
@@ -107,29 +107,30 @@ impl CallCell {
         });
     }
 
-    /// Length of the call so far or in all, in seconds of the call's time, rounded up.
+    /// Duration since the answer, until now or the call's end, in seconds of the call's time,
+    /// rounded up.
     pub(crate) fn duration_s(&self) -> u64 {
         let now_ms = self.clock.now_ms();
-        self.look(|record| {
+        self.read(|record| {
             let Some(answered_ms) = record.answered_ms else { return 0 };
             record.ended_ms.unwrap_or(now_ms).saturating_sub(answered_ms).div_ceil(1000)
         })
     }
 
-    /// When it was answered, or else created.
+    /// When it was answered, or created if it was not.
     pub(crate) fn began(&self) -> Timestamp {
         let dates = lock(&self.dates);
         dates.started.unwrap_or(dates.created)
     }
 
-    /// The call as the API describes it.
+    /// The call's resource in the API.
     pub(crate) fn resource(&self, account_sid: &str) -> Call {
         let dates = *lock(&self.dates);
-        // The resource knows no `initiated`; only callbacks do.
+        // Only callbacks have the status `initiated`.
         let status = Some(self.status()).filter(|status| *status != CallStatus::Initiated);
         let status = status.unwrap_or(CallStatus::Queued);
         let duration = status.is_final().then(|| self.duration_s());
-        self.look(|record| Call {
+        self.read(|record| Call {
             sid: record.sid.clone(),
             account_sid: account_sid.to_owned(),
             to: record.to.clone(),
@@ -137,7 +138,7 @@ impl CallCell {
             status,
             direction: record.direction.clone(),
             duration,
-            // The resource is coarser than the callback.
+            // The resource does not tell kinds of machine apart, as callbacks do.
             answered_by: record.answered_by.as_deref().map(|by| {
                 if by.starts_with("machine") { "machine".to_owned() } else { by.to_owned() }
             }),
@@ -151,7 +152,7 @@ impl CallCell {
     }
 }
 
-/// All calls, oldest first. Those that are over are forgotten when there are too many.
+/// All calls, oldest first. The oldest finished calls are dropped when there are too many.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
     by_sid: HashMap<String, u64>,
@@ -175,7 +176,7 @@ impl Calls {
         self.in_order.values()
     }
 
-    /// A call is over: at most `keep` such calls are remembered.
+    /// Notes that a call is over. At most `keep` such calls are kept.
     pub(crate) fn retire(&mut self, sid: &str, keep: usize) {
         let Some(index) = self.by_sid.get(sid) else { return };
         self.over.push_back(*index);
@@ -188,23 +189,23 @@ impl Calls {
     }
 }
 
-/// Decides what became of the oldest `count` utterances that are still open.
+/// Sets the fate of the oldest `count` utterances that are still open.
 pub(crate) fn settle(said: &mut [Said], count: usize, fate: Fate) {
     for said in said.iter_mut().filter(|said| said.fate == Fate::Open).take(count) {
         said.fate = fate;
     }
 }
 
-/// A poisoned lock means that a task panicked; what it guarded is whole after every statement.
+/// Locks a mutex, poisoned or not: no panic leaves the guarded values half changed.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An identifier of the API: two letters and 32 hexadecimal digits.
+/// A new SID: the prefix and 32 hexadecimal digits.
 pub(crate) fn new_sid(prefix: &str) -> String {
     let mut bytes = [0_u8; 16];
     if getrandom::fill(&mut bytes).is_err() {
-        // Without randomness the identifiers are still different from one another.
+        // Without randomness the SIDs are still distinct.
         static COUNTER: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
         let count = COUNTER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         bytes[8..].copy_from_slice(&count.to_be_bytes());

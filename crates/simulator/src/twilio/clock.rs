@@ -1,11 +1,11 @@
-//! The phone network's clock.
+//! The time of a call.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// Time of one call: milliseconds since it was created, `speed` times as fast as the clock.
+/// The time of one call: milliseconds since it was created, `speed` times as fast as real time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     start: Instant,
@@ -22,12 +22,12 @@ impl Clock {
         scaled(self.clock_us(), self.speed) / 1000
     }
 
-    /// Microseconds by the clock on the wall.
+    /// Microseconds of real time since the call was created.
     pub(crate) fn clock_us(self) -> u64 {
         u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
-    /// Waits for a moment of the call; for ever if there is none.
+    /// Waits until this time of the call; for ever if it is `None`.
     pub(crate) async fn sleep_until(self, at_ms: Option<u64>) {
         match at_ms {
             Some(at_ms) => tokio::time::sleep_until(self.start + self.real(at_ms)).await,
@@ -39,20 +39,19 @@ impl Clock {
         tokio::time::sleep(self.real(for_ms)).await;
     }
 
-    /// The time on the wall that such a time of the call takes; rounded up, so that a timer is
-    /// never early.
+    /// The real time for this much of the call's time, rounded up so that a timer is never early.
     fn real(self, ms: u64) -> Duration {
         Duration::from_micros(scaled(ms.saturating_mul(1000), 1.0 / self.speed).saturating_add(1))
     }
 }
 
-/// The date, for the API.
+/// The present date and time.
 #[expect(clippy::disallowed_methods, reason = "the stand-in is the phone network's clock")]
 pub(crate) fn date() -> Timestamp {
     Timestamp::now()
 }
 
-/// A date as the API writes it: RFC 2822, UTC.
+/// A date in the API's form: RFC 2822, in UTC.
 pub(crate) fn rfc2822(date: Timestamp) -> String {
     date.strftime("%a, %d %b %Y %H:%M:%S +0000").to_string()
 }

@@ -1,4 +1,4 @@
-//! TwiML that a call follows, and where it comes from.
+//! TwiML documents, and how they are fetched.
 
 use phony_wire::twilio::twiml::{Parsed, Twiml};
 use phony_wire::twilio::webhook::Form;
@@ -8,7 +8,7 @@ use super::calls::{CallCell, Source};
 use super::network::Network;
 use super::webhooks::Request;
 
-/// A document and where it came from.
+/// A document, and the URL that it came from.
 #[derive(Debug)]
 pub(crate) struct Document {
     pub(crate) twiml: Twiml,
@@ -16,12 +16,13 @@ pub(crate) struct Document {
 }
 
 impl Document {
-    /// What an address in this document leads to.
+    /// The source that a URL in this document names.
     pub(crate) fn source(&self, url: &str, method: Option<&str>) -> Source {
         Source::Url { url: self.absolute(url), method: method.unwrap_or("POST").to_owned() }
     }
 
-    /// An absolute address stays as it was written: the signature covers its very text.
+    /// Resolves a URL of this document. An absolute one stays as it is written, because the
+    /// signature covers its text.
     pub(crate) fn absolute(&self, url: &str) -> String {
         if url.contains("://") {
             return url.to_owned();
@@ -31,7 +32,7 @@ impl Document {
     }
 }
 
-/// Asks for a document, or reads an inline one. None if it cannot be used; the record says why.
+/// Fetches a document, or parses an inline one. `None` if it cannot be used; the record says why.
 pub(crate) async fn fetch(
     net: &Network,
     cell: &CallCell,
@@ -55,7 +56,7 @@ pub(crate) async fn fetch(
         Twiml::parse(&answer.body)
     };
     let unknown = parsed.as_ref().map(|parsed| parsed.unknown.clone());
-    cell.note(|record| {
+    cell.update(|record| {
         let Some(webhook) = record.webhooks.iter_mut().rev().find(|w| w.purpose == purpose) else {
             return;
         };

@@ -1,4 +1,8 @@
-//! An answered call: it follows TwiML, verb by verb, while its caller does as it likes.
+//! The leg of an answered call: follows TwiML verb by verb while the caller speaks, listens or
+//! hangs up.
+
+mod dial;
+mod relay;
 
 use std::sync::Arc;
 
@@ -8,20 +12,20 @@ use tokio::sync::mpsc;
 
 use super::calls::{CallCell, Control, Source, settle};
 use super::document::{Document, fetch};
-use super::line::{Happened, Line, Rules};
+use super::line::{Line, LineEvent, Rules};
 use super::network::Network;
 use super::record::{End, Fate, HeardPiece, Interrupt, Said};
-use super::speech::{Flags, Heard, Input, Sounded};
-use crate::callers::{Act, Caller, LiveEvent, LiveParts, words_of};
+use super::speech::{Flags, Heard, Input, SpeechEvent};
+use crate::callers::{Caller, LiveAction, LiveChannels, LiveEvent, spoken_words};
 
-/// Documents that one call may follow: a call that goes in circles must end.
+/// The most documents that one call follows, so that a loop of redirects ends.
 const MOST_DOCUMENTS: usize = 200;
-/// Repetitions of a `<Say>` or `<Play>` that asks for endless ones.
+/// Repetitions of a `<Say>` or `<Play>` with `loop="0"`, which Twilio repeats for ever.
 const ENDLESS: u32 = 50;
 
-/// What ends a verb before it is through.
+/// What ends a verb early.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Broken {
+pub(crate) enum Abort {
     HungUp,
     ApiEnded,
     Redirected(Source),
@@ -31,18 +35,18 @@ pub(crate) enum Broken {
     SocketLost,
 }
 
-/// What comes after a verb.
+/// What follows a verb.
 pub(crate) enum Next {
     Verb,
     Document(Document),
     Over(End),
 }
 
-/// Something that woke the call.
+/// What woke the call's task.
 #[derive(Debug)]
 pub(crate) enum Tick {
     Time,
-    Act(Act),
+    Action(LiveAction),
     LiveGone,
     Control(Control),
     Stopped,
@@ -52,18 +56,19 @@ pub(crate) struct Leg {
     pub(crate) net: Arc<Network>,
     pub(crate) cell: Arc<CallCell>,
     pub(crate) line: Line,
-    live: Option<LiveParts>,
+    live: Option<LiveChannels>,
     control: mpsc::Receiver<Control>,
     limit_ms: Option<u64>,
-    /// Asked when an answer that says how the call goes on cannot be used.
+    /// Requested when a document cannot be fetched or used.
     fallback: Option<Source>,
-    pub(crate) events: Vec<(u64, Happened)>,
-    /// Whether the call has done something else before its first relay session.
+    pub(crate) events: Vec<(u64, LineEvent)>,
+    /// Whether a verb has been carried out: the first relay session's `setup` says `RINGING` only
+    /// if none has.
     pub(crate) settled: bool,
 }
 
 impl Leg {
-    /// The call has been answered by this party.
+    /// The leg of a call that `caller` is on, from the moment of the answer.
     pub(crate) fn answered(
         net: Arc<Network>,
         cell: Arc<CallCell>,
@@ -77,7 +82,7 @@ impl Leg {
             Caller::Live(live) => live.take(),
             Caller::Script(_) | Caller::Recorded(_) => None,
         };
-        let speech = Line::new(caller, net.options.pace(), net.options.ears(), now_ms);
+        let speech = Line::new(caller, net.options.pace(), net.options.recognition(), now_ms);
         let limit_ms = longest_s.map(|seconds| now_ms + seconds * 1000);
         let leg = Self {
             net,
@@ -94,14 +99,14 @@ impl Leg {
         leg
     }
 
-    /// Keys pressed as soon as the call is answered (`SendDigits`).
-    pub(crate) async fn press_first(&mut self, digits: String) -> Result<(), Broken> {
+    /// Presses keys as soon as the call is answered (`SendDigits`).
+    pub(crate) async fn press_first(&mut self, digits: String) -> Result<(), Abort> {
         let now_ms = self.now_ms();
         self.line.digits(now_ms, digits, &mut self.events);
         self.until_quiet().await
     }
 
-    /// Follows a document, and those it leads to, to the end of the call.
+    /// Follows a document, and those that it leads to, until the call ends.
     pub(crate) async fn follow(&mut self, document: Document) -> End {
         let mut document = document;
         for _ in 0..MOST_DOCUMENTS {
@@ -114,7 +119,7 @@ impl Leg {
         End::ApplicationError
     }
 
-    /// The document that a source names.
+    /// Fetches the document that a source names.
     pub(crate) async fn fetch(
         &mut self,
         purpose: &str,
@@ -128,14 +133,14 @@ impl Leg {
         self.cell.clock.now_ms()
     }
 
-    /// Waits until something happens.
+    /// Waits for the next thing to handle, until `until_ms` at the latest.
     pub(crate) async fn tick(&mut self, until_ms: Option<u64>) -> Tick {
         let now_ms = self.cell.clock.now_ms();
         let due = [self.line.next_ms(now_ms), until_ms, self.limit_ms].into_iter().flatten().min();
         let live = self.live.as_mut();
         let act = async move {
             match live {
-                Some(live) => live.acts.recv().await.map_or(Tick::LiveGone, Tick::Act),
+                Some(live) => live.actions.recv().await.map_or(Tick::LiveGone, Tick::Action),
                 None => std::future::pending().await,
             }
         };
@@ -148,42 +153,41 @@ impl Leg {
         }
     }
 
-    /// Does what a tick asks for. What happened on the line is left in `events`.
-    pub(crate) fn handle(&mut self, tick: Tick) -> Result<(), Broken> {
+    /// Handles a tick. Events of the line are left in `events`.
+    pub(crate) fn handle(&mut self, tick: Tick) -> Result<(), Abort> {
         let now_ms = self.now_ms();
         match tick {
             Tick::Time => self.line.advance(now_ms, &mut self.events),
-            Tick::Act(act) => self.line.act(now_ms, act, &mut self.events),
+            Tick::Action(act) => self.line.act(now_ms, act, &mut self.events),
             Tick::LiveGone => {
                 self.live = None;
-                self.line.act(now_ms, Act::HangUp, &mut self.events);
+                self.line.act(now_ms, LiveAction::HangUp, &mut self.events);
             }
-            Tick::Control(Control::Complete | Control::Cancel) => return Err(Broken::ApiEnded),
-            Tick::Control(Control::DropSocket) => return Err(Broken::SocketLost),
-            Tick::Control(Control::Redirect(source)) => return Err(Broken::Redirected(source)),
+            Tick::Control(Control::Complete | Control::Cancel) => return Err(Abort::ApiEnded),
+            Tick::Control(Control::DropSocket) => return Err(Abort::SocketLost),
+            Tick::Control(Control::Redirect(source)) => return Err(Abort::Redirected(source)),
             Tick::Control(Control::TimeLimit { seconds }) => {
-                let from_ms = self.cell.look(|record| record.answered_ms).unwrap_or(now_ms);
+                let from_ms = self.cell.read(|record| record.answered_ms).unwrap_or(now_ms);
                 self.limit_ms = Some(from_ms + seconds * 1000);
             }
-            Tick::Stopped => return Err(Broken::Stopped),
+            Tick::Stopped => return Err(Abort::Stopped),
         }
         if self.limit_ms.is_some_and(|limit_ms| limit_ms <= now_ms) {
-            return Err(Broken::TimeLimit);
+            return Err(Abort::TimeLimit);
         }
         Ok(())
     }
 
-    /// Enters what happened into the record, and tells whoever is live on the line. Returns it for
-    /// the relay.
-    pub(crate) fn settle(&mut self) -> Vec<(u64, Happened)> {
+    /// Records the line's events, passes them to a live caller, and returns them.
+    pub(crate) fn settle(&mut self) -> Vec<(u64, LineEvent)> {
         let events = std::mem::take(&mut self.events);
         if events.is_empty() {
             return events;
         }
-        self.cell.note(|record| {
+        self.cell.update(|record| {
             for (at_ms, event) in &events {
                 match event {
-                    Happened::Sounded(Sounded::Played(piece)) => {
+                    LineEvent::Speech(SpeechEvent::Played(piece)) => {
                         if piece.kind == Heard::Digits {
                             record.digits.push_str(&piece.text);
                         }
@@ -195,57 +199,61 @@ impl Leg {
                             cut: piece.cut,
                         });
                     }
-                    Happened::CallerBegan { text, for_ms } => record.said.push(Said {
+                    LineEvent::CallerBegan { text, for_ms } => record.said.push(Said {
                         at_ms: *at_ms,
                         for_ms: *for_ms,
                         text: text.clone(),
-                        fate: if words_of(text).is_empty() { Fate::Noise } else { Fate::Open },
+                        fate: if spoken_words(text).is_empty() { Fate::Noise } else { Fate::Open },
                     }),
-                    Happened::Prompt { utterances, .. } => {
+                    LineEvent::Prompt { utterances, .. } => {
                         settle(&mut record.said, *utterances, Fate::Reported);
                     }
-                    Happened::Lost { utterances } => {
+                    LineEvent::Lost { utterances } => {
                         settle(&mut record.said, *utterances, Fate::Lost);
                     }
-                    Happened::Interrupted(cut) => record.interrupts.push(Interrupt {
+                    LineEvent::Interrupted(cut) => record.interrupts.push(Interrupt {
                         at_ms: *at_ms,
                         utterance: cut.utterance.clone(),
                         duration_ms: cut.duration_ms,
                     }),
-                    Happened::Key { digit, .. } => record.pressed.push(*digit),
-                    Happened::Sounded(Sounded::On { .. } | Sounded::Off { .. })
-                    | Happened::CallerStopped
-                    | Happened::Partial(_)
-                    | Happened::HungUp => {}
+                    LineEvent::Key { digit, .. } => record.pressed.push(*digit),
+                    LineEvent::Speech(
+                        SpeechEvent::Started { .. } | SpeechEvent::Stopped { .. },
+                    )
+                    | LineEvent::CallerStopped
+                    | LineEvent::Partial(_)
+                    | LineEvent::HungUp => {}
                 }
             }
         });
         for (_, event) in &events {
             match event {
-                Happened::Sounded(Sounded::On { .. }) => self.tell(LiveEvent::AgentSpeaking(true)),
-                Happened::Sounded(Sounded::Off { .. }) => {
+                LineEvent::Speech(SpeechEvent::Started { .. }) => {
+                    self.tell(LiveEvent::AgentSpeaking(true));
+                }
+                LineEvent::Speech(SpeechEvent::Stopped { .. }) => {
                     self.tell(LiveEvent::AgentSpeaking(false));
                 }
-                Happened::Sounded(Sounded::Played(piece)) => match piece.kind {
+                LineEvent::Speech(SpeechEvent::Played(piece)) => match piece.kind {
                     Heard::Speech => self.tell(LiveEvent::Heard(piece.text.clone())),
                     Heard::Digits => self.tell(LiveEvent::Digits(piece.text.clone())),
                     Heard::Recording => {}
                 },
-                Happened::CallerBegan { .. }
-                | Happened::CallerStopped
-                | Happened::Partial(_)
-                | Happened::Prompt { .. }
-                | Happened::Lost { .. }
-                | Happened::Interrupted(_)
-                | Happened::Key { .. }
-                | Happened::HungUp => {}
+                LineEvent::CallerBegan { .. }
+                | LineEvent::CallerStopped
+                | LineEvent::Partial(_)
+                | LineEvent::Prompt { .. }
+                | LineEvent::Lost { .. }
+                | LineEvent::Interrupted(_)
+                | LineEvent::Key { .. }
+                | LineEvent::HungUp => {}
             }
         }
         self.net.changed.notify_waiters();
         events
     }
 
-    /// The line is over for good.
+    /// Ends the leg.
     pub(crate) fn close(mut self) {
         let now_ms = self.now_ms();
         self.line.silence_agent(now_ms, &mut self.events);
@@ -253,20 +261,20 @@ impl Leg {
         self.tell(LiveEvent::Ended);
     }
 
-    /// What a broken verb leads to.
-    pub(crate) async fn after(&mut self, broken: Broken) -> Next {
-        match broken {
-            Broken::HungUp => Next::Over(End::FarEndHungUp),
-            Broken::ApiEnded => Next::Over(End::ApiEnded),
-            Broken::TimeLimit => Next::Over(End::TimeLimit),
-            Broken::Stopped => Next::Over(End::NetworkStopped),
-            // There was none to lose.
-            Broken::SocketLost => Next::Verb,
-            Broken::Redirected(source) => self.go_to("redirect", &source, Form::default()).await,
+    /// What follows a verb that was aborted.
+    pub(crate) async fn after(&mut self, abort: Abort) -> Next {
+        match abort {
+            Abort::HungUp => Next::Over(End::FarEndHungUp),
+            Abort::ApiEnded => Next::Over(End::ApiEnded),
+            Abort::TimeLimit => Next::Over(End::TimeLimit),
+            Abort::Stopped => Next::Over(End::NetworkStopped),
+            // No session, so no socket to lose.
+            Abort::SocketLost => Next::Verb,
+            Abort::Redirected(source) => self.go_to("redirect", &source, Form::default()).await,
         }
     }
 
-    /// Goes on with the document of that source, or of the fallback.
+    /// Continues with the document of this source, or of the fallback.
     pub(crate) async fn go_to(&mut self, purpose: &str, source: &Source, extra: Form) -> Next {
         let mut document = self.fetch(purpose, source, extra).await;
         if document.is_none()
@@ -277,9 +285,9 @@ impl Leg {
         document.map_or(Next::Over(End::ApplicationError), Next::Document)
     }
 
-    /// The state of the call, as `setup` spells it.
-    pub(crate) fn setup_status(&self) -> String {
-        let first = !self.settled && self.cell.look(|record| record.direction == "inbound");
+    /// The call's status in the spelling of `setup`.
+    fn setup_status(&self) -> String {
+        let first = !self.settled && self.cell.read(|record| record.direction == "inbound");
         let status = if first { CallStatus::Ringing } else { CallStatus::InProgress };
         status.as_str().to_uppercase().replace('-', "_")
     }
@@ -294,7 +302,7 @@ impl Leg {
                 Verb::Dial(dial) => match self.dial(dial, document).await {
                     Ok(Next::Verb) => Ok(()),
                     Ok(next @ (Next::Document(_) | Next::Over(_))) => return next,
-                    Err(broken) => Err(broken),
+                    Err(abort) => Err(abort),
                 },
                 Verb::Say(say) => self.say(&say.text, say.options.times).await,
                 Verb::Play(play) => self.play(play, document).await,
@@ -310,8 +318,8 @@ impl Leg {
                 Verb::StartRecording(_) => Ok(()),
             };
             self.settled = true;
-            if let Err(broken) = done {
-                return self.after(broken).await;
+            if let Err(abort) = done {
+                return self.after(abort).await;
             }
         }
         Next::Verb
@@ -324,13 +332,12 @@ impl Leg {
             .map(|action| document.source(action, connect.method.as_deref()));
         match &connect.to {
             ConnectTo::Relay(relay) => self.relay(relay, action).await,
-            // Audio is not part of this network: the verb is passed over, as after a refused
-            // connection.
+            // Audio is not simulated: the verb is skipped, as after a refused connection.
             ConnectTo::Stream(_) => Next::Verb,
         }
     }
 
-    async fn say(&mut self, text: &str, times: Option<u32>) -> Result<(), Broken> {
+    async fn say(&mut self, text: &str, times: Option<u32>) -> Result<(), Abort> {
         for _ in 0..repetitions(times) {
             let now_ms = self.now_ms();
             self.line.set_rules(Rules { interruptible: Input::None, ..Rules::default() });
@@ -340,7 +347,7 @@ impl Leg {
         Ok(())
     }
 
-    async fn play(&mut self, play: &Play, document: &Document) -> Result<(), Broken> {
+    async fn play(&mut self, play: &Play, document: &Document) -> Result<(), Abort> {
         let now_ms = self.now_ms();
         self.line.set_rules(Rules { interruptible: Input::None, ..Rules::default() });
         if let Some(digits) = &play.digits {
@@ -353,7 +360,7 @@ impl Leg {
         self.until_quiet().await
     }
 
-    async fn until_quiet(&mut self) -> Result<(), Broken> {
+    async fn until_quiet(&mut self) -> Result<(), Abort> {
         loop {
             self.check()?;
             if !self.line.speaker.pending() {
@@ -364,7 +371,7 @@ impl Leg {
         }
     }
 
-    pub(crate) async fn until(&mut self, until_ms: u64) -> Result<(), Broken> {
+    pub(crate) async fn until(&mut self, until_ms: u64) -> Result<(), Abort> {
         while self.now_ms() < until_ms {
             let tick = self.tick(Some(until_ms)).await;
             self.handle(tick)?;
@@ -373,16 +380,16 @@ impl Leg {
         Ok(())
     }
 
-    /// Settles what happened; the caller may have hung up.
-    fn check(&mut self) -> Result<(), Broken> {
+    /// Settles the line's events; fails if the caller has hung up.
+    fn check(&mut self) -> Result<(), Abort> {
         let events = self.settle();
-        if events.iter().any(|(_, event)| *event == Happened::HungUp) {
-            return Err(Broken::HungUp);
+        if events.iter().any(|(_, event)| *event == LineEvent::HungUp) {
+            return Err(Abort::HungUp);
         }
         Ok(())
     }
 
-    /// Somebody live who does not listen misses it; the call goes on.
+    /// Passes an event to a live caller; one that does not read misses it.
     fn tell(&self, event: LiveEvent) {
         if let Some(live) = &self.live {
             drop(live.events.try_send(event));
@@ -390,7 +397,7 @@ impl Leg {
     }
 }
 
-/// What the fallback is told besides: that the answer of this source could not be used.
+/// The parameters that tell a fallback URL which source failed (error 11200).
 pub(crate) fn failure_of(source: &Source) -> Form {
     let error_url = match source {
         Source::Url { url, .. } => url.clone(),

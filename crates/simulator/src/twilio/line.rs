@@ -1,146 +1,81 @@
-//! Two parties on one line: the agent's voice and the caller, and what each does to the other.
+//! The line of one call: the agent's voice, the caller, and how each affects the other.
 //!
-//! A value with time as an argument. It is stepped from event to event in the order of the call's
-//! own time, so a late timer of the machine moves nothing.
+//! A value that takes time as an argument. It advances from event to event in the order of the
+//! call's time, so a late timer changes nothing.
+
+mod types;
 
 use std::collections::VecDeque;
 
-use super::speech::{Cut, Flags, Input, Pace, Sounded, Speaker};
-use crate::callers::{Act, Caller, Driver, Due, Scene, What, words_of};
+pub(crate) use self::types::{LineEvent, Rules, SpeechRecognition};
 
-/// Pace of a caller whose step does not say how long it speaks.
+use self::types::{Utterance, Waiting};
+use super::speech::{Flags, Input, Pace, Speaker, SpeechEvent};
+
+use crate::callers::{Action, Caller, Driver, Due, LiveAction, Observation, spoken_words};
+
+/// Pace of a caller whose step gives no duration.
 const CALLER_CHARS_PER_SECOND: u64 = 15;
 const PARTIAL_EVERY_MS: u64 = 250;
 const KEY_EVERY_MS: u64 = 250;
 const KEY_PAUSE_MS: u64 = 500;
-/// What a scripted caller remembers of what it heard since its last step, in bytes.
+/// How much a scripted caller remembers of what it heard since its last step, in bytes.
 const LONGEST_MEMORY: usize = 64 * 1024;
-
-/// How the network listens. Times in milliseconds of the call.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Ears {
-    /// From the end of an utterance to its prompt; speech that resumes before belongs to it.
-    pub(crate) prompt_after_ms: u64,
-    /// How long both must speak before the caller's speech cuts the voice off.
-    pub(crate) barge_in_ms: u64,
-    /// Whether noise without words cuts the voice off too.
-    pub(crate) noise_interrupts: bool,
-}
-
-/// What the TwiML asked for, as far as it concerns the line.
-#[expect(clippy::struct_excessive_bools, reason = "each is an attribute of the TwiML")]
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Rules {
-    /// Whether anybody listens to the caller: in a relay session, but not during `<Say>`.
-    pub(crate) listens: bool,
-    pub(crate) interruptible: Input,
-    pub(crate) preemptible: bool,
-    pub(crate) report: Input,
-    pub(crate) dtmf: bool,
-    pub(crate) partial_prompts: bool,
-    pub(crate) partial_on_hangup: bool,
-    /// From the end of an utterance to its prompt, if the session sets it.
-    pub(crate) prompt_after_ms: Option<u64>,
-}
-
-/// What happened on the line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Happened {
-    Sounded(Sounded),
-    /// The caller began to speak; the words as its script has them.
-    CallerBegan {
-        text: String,
-        for_ms: u64,
-    },
-    CallerStopped,
-    Partial(String),
-    /// The words of `utterances` utterances, reported.
-    Prompt {
-        text: String,
-        utterances: usize,
-    },
-    /// The words of `utterances` utterances, which nobody was told.
-    Lost {
-        utterances: usize,
-    },
-    Interrupted(Cut),
-    /// A key was pressed, and whether it is reported.
-    Key {
-        digit: char,
-        reported: bool,
-    },
-    HungUp,
-}
-
-#[derive(Debug)]
-struct Utterance {
-    /// Words of utterances before it that were not yet reported.
-    before: String,
-    words: String,
-    utterances: usize,
-    from_ms: u64,
-    until_ms: u64,
-    next_partial_ms: u64,
-    began_over_agent: bool,
-}
-
-#[derive(Debug)]
-struct Waiting {
-    words: String,
-    utterances: usize,
-    at_ms: u64,
-    began_over_agent: bool,
-}
 
 /// The line of one call.
 #[derive(Debug)]
 pub(crate) struct Line {
     pub(crate) speaker: Speaker,
-    ears: Ears,
+    recognition: SpeechRecognition,
     rules: Rules,
     driver: Driver,
     utterance: Option<Utterance>,
     waiting: Option<Waiting>,
-    /// Keys still to press and when; then the caller is free again.
+    /// Keys still to press, with their times.
     keys: VecDeque<(u64, char)>,
-    /// What a live caller wants to say next.
-    queued: VecDeque<Act>,
+    /// Actions of a live caller that wait for the present one to end.
+    queued: VecDeque<LiveAction>,
     heard: String,
-    gone: bool,
-    /// How far time has passed.
+    hung_up: bool,
+    /// The time up to which events have been handled.
     at_ms: u64,
 }
 
 impl Line {
-    pub(crate) fn new(caller: &Caller, pace: Pace, ears: Ears, now_ms: u64) -> Self {
+    pub(crate) fn new(
+        caller: &Caller,
+        pace: Pace,
+        recognition: SpeechRecognition,
+        now_ms: u64,
+    ) -> Self {
         Self {
             speaker: Speaker::new(pace, now_ms),
-            ears,
+            recognition,
             rules: Rules::default(),
-            driver: Driver::new(caller, now_ms),
+            driver: Driver::new(caller.steps(), now_ms),
             utterance: None,
             waiting: None,
             keys: VecDeque::new(),
             queued: VecDeque::new(),
             heard: String::new(),
-            gone: false,
+            hung_up: false,
             at_ms: now_ms,
         }
     }
 
-    /// Another verb of the TwiML takes over the line.
+    /// Sets the rules of the TwiML verb that takes over.
     pub(crate) fn set_rules(&mut self, rules: Rules) {
         self.rules = rules;
     }
 
-    /// The agent's text.
+    /// Speaks a token of the agent's text.
     pub(crate) fn text(
         &mut self,
         now_ms: u64,
         token: &str,
         last: bool,
         flags: Flags,
-        out: &mut Vec<(u64, Happened)>,
+        out: &mut Vec<(u64, LineEvent)>,
     ) {
         self.advance(now_ms, out);
         let session = (self.rules.interruptible, self.rules.preemptible);
@@ -149,8 +84,8 @@ impl Line {
         });
     }
 
-    /// The agent's keys.
-    pub(crate) fn digits(&mut self, now_ms: u64, digits: String, out: &mut Vec<(u64, Happened)>) {
+    /// Presses keys on the agent's side.
+    pub(crate) fn digits(&mut self, now_ms: u64, digits: String, out: &mut Vec<(u64, LineEvent)>) {
         self.advance(now_ms, out);
         let caller_speaks = self.utterance.is_some();
         let session = self.rules.interruptible;
@@ -159,14 +94,14 @@ impl Line {
         });
     }
 
-    /// A recording on the agent's side.
+    /// Plays a recording on the agent's side.
     pub(crate) fn recording(
         &mut self,
         now_ms: u64,
         source: String,
         times: u32,
         flags: Flags,
-        out: &mut Vec<(u64, Happened)>,
+        out: &mut Vec<(u64, LineEvent)>,
     ) {
         self.advance(now_ms, out);
         let session = (self.rules.interruptible, self.rules.preemptible);
@@ -175,14 +110,14 @@ impl Line {
         });
     }
 
-    /// The agent falls silent: its session is over.
-    pub(crate) fn silence_agent(&mut self, now_ms: u64, out: &mut Vec<(u64, Happened)>) {
+    /// Silences the agent, as its session is over.
+    pub(crate) fn silence_agent(&mut self, now_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
         self.voice(now_ms, out, |speaker, out| speaker.stop(now_ms, out));
     }
 
-    /// Somebody live does something; after what it is doing already, but hanging up is at once.
-    pub(crate) fn act(&mut self, now_ms: u64, act: Act, out: &mut Vec<(u64, Happened)>) {
-        if act == Act::HangUp {
+    /// Takes an action of a live caller. It waits for the present one to end, except hanging up.
+    pub(crate) fn act(&mut self, now_ms: u64, act: LiveAction, out: &mut Vec<(u64, LineEvent)>) {
+        if act == LiveAction::HangUp {
             self.hang_up(now_ms, out);
             return;
         }
@@ -193,7 +128,7 @@ impl Line {
 
     /// The next moment at which [`Line::advance`] has something to do.
     pub(crate) fn next_ms(&self, now_ms: u64) -> Option<u64> {
-        if self.gone {
+        if self.hung_up {
             return self.speaker.next_ms();
         }
         let utterance = self.utterance.as_ref().map(|utterance| utterance.until_ms);
@@ -211,10 +146,10 @@ impl Line {
         .min()
     }
 
-    /// Lets time pass.
-    pub(crate) fn advance(&mut self, now_ms: u64, out: &mut Vec<(u64, Happened)>) {
+    /// Lets time pass up to `now_ms`.
+    pub(crate) fn advance(&mut self, now_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
         while let Some(next_ms) = self.next_ms(self.at_ms).filter(|t| *t <= now_ms) {
-            // Something may fall due in the past, when news of it has only just come.
+            // An event may turn out to have been due in the past.
             self.at_ms = self.at_ms.max(next_ms);
             self.step(self.at_ms, out);
         }
@@ -222,9 +157,9 @@ impl Line {
         self.voice(now_ms, out, |speaker, out| speaker.advance(now_ms, out));
     }
 
-    fn step(&mut self, at_ms: u64, out: &mut Vec<(u64, Happened)>) {
+    fn step(&mut self, at_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
         self.voice(at_ms, out, |speaker, out| speaker.advance(at_ms, out));
-        if self.gone {
+        if self.hung_up {
             return;
         }
         if self.barge_ms().is_some_and(|t| t <= at_ms) {
@@ -252,14 +187,14 @@ impl Line {
             && let Some(act) = self.queued.pop_front()
         {
             match act {
-                Act::Say(text) => self.say(at_ms, &text, None, out),
-                Act::Pass(text) => {
-                    let chars = words_of(&text).chars().count() as u64;
+                LiveAction::Say(text) => self.say(at_ms, &text, None, out),
+                LiveAction::Relay(text) => {
+                    let chars = spoken_words(&text).chars().count() as u64;
                     let for_ms = chars * 1000 / CALLER_CHARS_PER_SECOND / 4;
                     self.say(at_ms, &text, Some(for_ms), out);
                 }
-                Act::Press(digits) => self.press(at_ms, &digits),
-                Act::HangUp => self.hang_up(at_ms, out),
+                LiveAction::Press(digits) => self.press(at_ms, &digits),
+                LiveAction::HangUp => self.hang_up(at_ms, out),
             }
         }
     }
@@ -268,13 +203,13 @@ impl Line {
         self.utterance.is_some() || !self.keys.is_empty()
     }
 
-    /// When the caller's speech cuts the voice off, if both go on.
+    /// When the caller's speech interrupts the agent, if both go on speaking.
     fn barge_ms(&self) -> Option<u64> {
         let utterance = self.utterance.as_ref()?;
-        let cuts = !utterance.words.is_empty() || self.ears.noise_interrupts;
+        let cuts = !utterance.words.is_empty() || self.recognition.noise_interrupts;
         let may = cuts && self.rules.listens && self.speaker.may_be_cut(Input::Speech);
         let both_since_ms = utterance.from_ms.max(self.speaker.sounding_since_ms());
-        may.then(|| (both_since_ms + self.ears.barge_in_ms).min(utterance.until_ms))
+        may.then(|| (both_since_ms + self.recognition.barge_in_ms).min(utterance.until_ms))
     }
 
     fn partial_ms(&self) -> Option<u64> {
@@ -288,7 +223,7 @@ impl Line {
         if self.busy() {
             return None;
         }
-        let scene = Scene {
+        let observation = Observation {
             now_ms,
             agent_sounding: self.speaker.sounding(),
             agent_sounding_since_ms: self.speaker.sounding_since_ms(),
@@ -298,9 +233,9 @@ impl Line {
             received: self.speaker.received(),
             heard: &self.heard,
         };
-        match self.driver.due(&scene) {
+        match self.driver.due(&observation) {
             Due::At(at_ms) => Some(at_ms),
-            Due::Spoken { chars, .. } if scene.spoken >= chars => Some(now_ms),
+            Due::Spoken { chars, .. } if observation.spoken >= chars => Some(now_ms),
             Due::Spoken { chars, latest_ms } => {
                 Some(self.speaker.when_spoken(chars).map_or(latest_ms, |t| t.min(latest_ms)))
             }
@@ -308,21 +243,27 @@ impl Line {
         }
     }
 
-    fn follow_script(&mut self, at_ms: u64, out: &mut Vec<(u64, Happened)>) {
+    fn follow_script(&mut self, at_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
         match self.driver.take(at_ms) {
-            Some(What::Say { text, for_ms }) => self.say(at_ms, &text, for_ms, out),
-            Some(What::Press { digits }) => self.press(at_ms, &digits),
-            Some(What::Wait) => self.step_done(at_ms),
-            Some(What::HangUp) => self.hang_up(at_ms, out),
+            Some(Action::Say { text, for_ms }) => self.say(at_ms, &text, for_ms, out),
+            Some(Action::Press { digits }) => self.press(at_ms, &digits),
+            Some(Action::Wait) => self.step_done(at_ms),
+            Some(Action::HangUp) => self.hang_up(at_ms, out),
             None => {}
         }
     }
 
-    fn say(&mut self, at_ms: u64, text: &str, for_ms: Option<u64>, out: &mut Vec<(u64, Happened)>) {
-        let words = words_of(text);
+    fn say(
+        &mut self,
+        at_ms: u64,
+        text: &str,
+        for_ms: Option<u64>,
+        out: &mut Vec<(u64, LineEvent)>,
+    ) {
+        let words = spoken_words(text);
         let chars = words.chars().count() as u64;
         let for_ms = for_ms.unwrap_or(chars * 1000 / CALLER_CHARS_PER_SECOND).max(1);
-        // Words that go on before the last ones were reported belong to the same prompt.
+        // Words that follow before the last ones were reported belong to the same prompt.
         let before = if words.is_empty() { None } else { self.waiting.take() };
         self.utterance = Some(Utterance {
             began_over_agent: before
@@ -336,7 +277,7 @@ impl Line {
             until_ms: at_ms + for_ms,
             next_partial_ms: at_ms + PARTIAL_EVERY_MS,
         });
-        out.push((at_ms, Happened::CallerBegan { text: text.to_owned(), for_ms }));
+        out.push((at_ms, LineEvent::CallerBegan { text: text.to_owned(), for_ms }));
         if self.barge_ms().is_some_and(|t| t <= at_ms) {
             self.interrupt(at_ms, Input::Speech, out);
         }
@@ -359,63 +300,64 @@ impl Line {
         }
     }
 
-    fn hang_up(&mut self, at_ms: u64, out: &mut Vec<(u64, Happened)>) {
-        self.gone = true;
+    fn hang_up(&mut self, at_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
+        self.hung_up = true;
         self.keys.clear();
         self.queued.clear();
         if let Some(utterance) = self.utterance.take() {
-            out.push((at_ms, Happened::CallerStopped));
+            out.push((at_ms, LineEvent::CallerStopped));
             let text = utterance.all_words(utterance.words_until(at_ms));
             let utterances = utterance.utterances;
             if self.rules.listens && self.rules.partial_on_hangup && !text.is_empty() {
-                out.push((at_ms, Happened::Prompt { text, utterances }));
+                out.push((at_ms, LineEvent::Prompt { text, utterances }));
             } else if utterances > 0 {
-                out.push((at_ms, Happened::Lost { utterances }));
+                out.push((at_ms, LineEvent::Lost { utterances }));
             }
         } else if let Some(waiting) = self.waiting.take() {
-            out.push((at_ms, Happened::Lost { utterances: waiting.utterances }));
+            out.push((at_ms, LineEvent::Lost { utterances: waiting.utterances }));
         }
-        out.push((at_ms, Happened::HungUp));
+        out.push((at_ms, LineEvent::HungUp));
     }
 
-    fn interrupt(&mut self, at_ms: u64, by: Input, out: &mut Vec<(u64, Happened)>) {
+    fn interrupt(&mut self, at_ms: u64, by: Input, out: &mut Vec<(u64, LineEvent)>) {
         let mut cut = None;
         self.voice(at_ms, out, |speaker, out| cut = speaker.interrupt(at_ms, by, out));
         if let Some(cut) = cut {
-            // What the caller says now is no longer said during the agent's speech.
+            // From here on the caller no longer speaks during the agent's speech.
             if let Some(utterance) = &mut self.utterance {
                 utterance.began_over_agent = false;
             }
-            out.push((at_ms, Happened::Interrupted(cut)));
+            out.push((at_ms, LineEvent::Interrupted(cut)));
         }
     }
 
-    fn partial(&mut self, at_ms: u64, out: &mut Vec<(u64, Happened)>) {
+    fn partial(&mut self, at_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
         let Some(utterance) = &mut self.utterance else { return };
         utterance.next_partial_ms = at_ms + PARTIAL_EVERY_MS;
         let text = utterance.all_words(utterance.words_until(at_ms));
         if !text.is_empty() {
-            out.push((at_ms, Happened::Partial(text)));
+            out.push((at_ms, LineEvent::Partial(text)));
         }
     }
 
-    fn stop_speaking(&mut self, at_ms: u64, out: &mut Vec<(u64, Happened)>) {
+    fn stop_speaking(&mut self, at_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
         let Some(utterance) = self.utterance.take() else { return };
-        out.push((at_ms, Happened::CallerStopped));
+        out.push((at_ms, LineEvent::CallerStopped));
         if !utterance.words.is_empty() {
             self.waiting = Some(Waiting {
                 words: utterance.all_words(&utterance.words),
                 utterances: utterance.utterances,
-                at_ms: at_ms + self.rules.prompt_after_ms.unwrap_or(self.ears.prompt_after_ms),
+                at_ms: at_ms
+                    + self.rules.prompt_after_ms.unwrap_or(self.recognition.prompt_after_ms),
                 began_over_agent: utterance.began_over_agent,
             });
         }
         self.step_done(at_ms);
     }
 
-    /// The utterance becomes a prompt, unless it fell into speech during which nothing is
-    /// reported.
-    fn report(&mut self, at_ms: u64, out: &mut Vec<(u64, Happened)>) {
+    /// Reports the utterance as a prompt, unless it was spoken during agent speech in which nothing
+    /// is reported.
+    fn report(&mut self, at_ms: u64, out: &mut Vec<(u64, LineEvent)>) {
         let Some(waiting) = self.waiting.take() else { return };
         let utterances = waiting.utterances;
         let over_agent = waiting.began_over_agent && self.speaker.sounding();
@@ -423,23 +365,23 @@ impl Line {
         out.push((
             at_ms,
             if reported {
-                Happened::Prompt { text: waiting.words, utterances }
+                LineEvent::Prompt { text: waiting.words, utterances }
             } else {
-                Happened::Lost { utterances }
+                LineEvent::Lost { utterances }
             },
         ));
     }
 
-    fn key(&mut self, at_ms: u64, digit: char, out: &mut Vec<(u64, Happened)>) {
+    fn key(&mut self, at_ms: u64, digit: char, out: &mut Vec<(u64, LineEvent)>) {
         let over_agent = self.speaker.sounding();
         let before = out.len();
         if self.rules.listens {
             self.interrupt(at_ms, Input::Dtmf, out);
         }
-        let cut = out[before..].iter().any(|(_, what)| matches!(what, Happened::Interrupted(_)));
+        let cut = out[before..].iter().any(|(_, what)| matches!(what, LineEvent::Interrupted(_)));
         let heard = !over_agent || cut || self.rules.report.has(Input::Dtmf);
         let reported = self.rules.listens && self.rules.dtmf && heard;
-        out.push((at_ms, Happened::Key { digit, reported }));
+        out.push((at_ms, LineEvent::Key { digit, reported }));
         if self.keys.is_empty() {
             self.step_done(at_ms);
         }
@@ -450,43 +392,24 @@ impl Line {
         self.heard.clear();
     }
 
-    /// Lets the voice do something and remembers what the caller heard of it.
+    /// Runs the voice, and keeps its events and what the caller heard.
     fn voice(
         &mut self,
         at_ms: u64,
-        out: &mut Vec<(u64, Happened)>,
-        what: impl FnOnce(&mut Speaker, &mut Vec<Sounded>),
+        out: &mut Vec<(u64, LineEvent)>,
+        what: impl FnOnce(&mut Speaker, &mut Vec<SpeechEvent>),
     ) {
         let mut sounded = Vec::new();
         what(&mut self.speaker, &mut sounded);
         for sound in sounded {
-            if let Sounded::Played(piece) = &sound
+            if let SpeechEvent::Played(piece) = &sound
                 && self.heard.len() + piece.text.len() < LONGEST_MEMORY
             {
                 self.heard.push_str(&piece.text);
                 self.heard.push(' ');
             }
-            out.push((at_ms, Happened::Sounded(sound)));
+            out.push((at_ms, LineEvent::Speech(sound)));
         }
-    }
-}
-
-impl Utterance {
-    fn all_words(&self, words: &str) -> String {
-        let both = [self.before.as_str(), words];
-        both.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" ")
-    }
-
-    /// The words that have been said by then, as a recogniser has them.
-    fn words_until(&self, at_ms: u64) -> &str {
-        let gone_ms = at_ms.saturating_sub(self.from_ms);
-        let all_ms = (self.until_ms - self.from_ms).max(1);
-        let said = usize::try_from(self.words.len() as u64 * gone_ms / all_ms).unwrap_or(0);
-        if said >= self.words.len() {
-            return &self.words;
-        }
-        let end = self.words.char_indices().take_while(|(at, _)| *at <= said);
-        end.filter(|(_, c)| *c == ' ').last().map_or("", |(at, _)| &self.words[..at])
     }
 }
 

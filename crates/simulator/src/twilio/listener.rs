@@ -1,4 +1,4 @@
-//! A listener whose connections end when the network stops, whatever their clients are doing.
+//! A listener whose connections end when the network stops, whatever state they are in.
 
 use std::future::Future as _;
 use std::io;
@@ -44,8 +44,8 @@ impl Listener for StoppableListener {
 }
 
 impl AsyncRead for Stoppable {
-    /// Reads as if the client had closed once the network stops: a request that never ends would
-    /// keep the server waiting.
+    /// Reads an end of file once the network has stopped, since a request that never ends would
+    /// keep the server from stopping.
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

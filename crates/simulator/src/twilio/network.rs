@@ -1,4 +1,4 @@
-//! The network: its numbers, its calls, and who answers when it rings.
+//! The state that the API, the calls and the handle share.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -8,73 +8,19 @@ use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::TwilioOptions;
+use super::callee::Callee;
 use super::calls::{CallCell, Calls, Control, lock, new_sid};
 use super::clock::Clock;
-use super::numbers::PhoneNumber;
+use super::fault::Fault;
+use super::options::TwilioOptions;
+use super::phone_number::PhoneNumber;
 use super::record::{CallRecord, Webhook};
-use super::rest::Fault;
-use super::webhooks::{self, Answer, Reach, Request};
-use crate::callers::Caller;
+use super::webhooks::{self, Answer, HostOverride, Request};
 
-/// Requests of the API to one call that may be waiting.
+/// How many commands of the API may wait for one call.
 const CONTROLS: usize = 8;
 
-/// Who is rung by an outbound call, or by `<Dial>`.
-#[derive(Debug, Clone)]
-pub struct Callee {
-    /// What happens when it rings.
-    pub answers: Answers,
-    /// Who speaks once it is answered.
-    pub caller: Caller,
-    /// How long it talks to a caller whom `<Dial>` connected, in milliseconds.
-    pub talks_ms: u64,
-}
-
-/// What happens when a number rings. Times in milliseconds of the call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answers {
-    /// A person answers.
-    Person {
-        /// After so long.
-        after_ms: u64,
-    },
-    /// A machine answers.
-    Machine {
-        /// After so long.
-        after_ms: u64,
-        /// What detection says in the end: `machine_start`, `machine_end_beep`, `fax` and others.
-        kind: String,
-        /// How long detection takes.
-        detected_ms: u64,
-    },
-    /// It is engaged.
-    Busy,
-    /// It rings until the time is up.
-    Nobody,
-    /// The call cannot be put through.
-    Fails {
-        /// The far end's answer in terms of SIP: 404, 603.
-        sip_code: u64,
-    },
-}
-
-impl Callee {
-    /// A person who answers after two seconds: long enough that whoever follows the call sees it ring,
-    /// even at ten times the speed.
-    #[must_use]
-    pub fn person(caller: Caller) -> Self {
-        Self { answers: Answers::Person { after_ms: 2_000 }, caller, talks_ms: 2_000 }
-    }
-
-    /// Nobody to speak with: engaged, absent or not to be reached.
-    #[must_use]
-    pub fn absent(answers: Answers) -> Self {
-        Self { answers, caller: Caller::silent(), talks_ms: 0 }
-    }
-}
-
-/// Shared by the API, the calls and the handle.
+/// The phone network: its numbers, its calls, and who answers them.
 #[derive(Debug)]
 pub(crate) struct Network {
     pub(crate) options: TwilioOptions,
@@ -82,8 +28,8 @@ pub(crate) struct Network {
     pub(crate) numbers: Mutex<Vec<PhoneNumber>>,
     pub(crate) callees: Mutex<BTreeMap<String, Callee>>,
     pub(crate) faults: Mutex<VecDeque<Fault>>,
-    pub(crate) reach: Mutex<Vec<Reach>>,
-    /// Told whenever a call comes, changes or goes.
+    pub(crate) host_overrides: Mutex<Vec<HostOverride>>,
+    /// Notified when a call is created, changes or ends.
     pub(crate) changed: Notify,
     pub(crate) http: reqwest::Client,
     pub(crate) tracker: TaskTracker,
@@ -91,7 +37,7 @@ pub(crate) struct Network {
 }
 
 impl Network {
-    /// A new call, known to the API from now on.
+    /// Creates a call, which the API shows from now on.
     pub(crate) fn create(
         &self,
         from: &str,
@@ -113,20 +59,27 @@ impl Network {
         (cell, controls)
     }
 
-    /// The number of the account that is written so.
+    /// The account's number that is written `phone_number`.
     pub(crate) fn number(&self, phone_number: &str) -> Option<PhoneNumber> {
         let numbers = lock(&self.numbers);
         numbers.iter().find(|number| number.phone_number == phone_number).cloned()
     }
 
-    /// Who answers at a number.
+    /// Who answers at a number, if that has been set.
     pub(crate) fn callee(&self, phone_number: &str) -> Option<Callee> {
         lock(&self.callees).get(phone_number).cloned()
     }
 
-    /// The parameters that every voice webhook has.
+    /// Takes the first planned fault of this kind.
+    pub(crate) fn take_fault(&self, kind: impl Fn(&Fault) -> bool) -> Option<Fault> {
+        let mut faults = lock(&self.faults);
+        let index = faults.iter().position(kind)?;
+        faults.remove(index)
+    }
+
+    /// The parameters common to all voice webhooks.
     pub(crate) fn voice_request(&self, cell: &CallCell) -> VoiceRequest {
-        cell.look(|record| VoiceRequest {
+        cell.read(|record| VoiceRequest {
             call_sid: record.sid.clone(),
             account_sid: self.options.account_sid.clone(),
             from: record.from.clone(),
@@ -142,7 +95,7 @@ impl Network {
         })
     }
 
-    /// Waits for so long in a call's time; less if the network is stopped.
+    /// Waits this long in the call's time, or until the network is stopped.
     pub(crate) async fn pause(&self, clock: Clock, for_ms: u64) {
         tokio::select! {
             () = self.stop.cancelled() => {}
@@ -150,8 +103,8 @@ impl Network {
         }
     }
 
-    /// Sends a request to the application and keeps it in the call's record. None if there is no
-    /// usable answer.
+    /// Sends a request to the application and records it. `None` if there is no answer with a 2xx
+    /// status.
     pub(crate) async fn ask(
         &self,
         cell: &CallCell,
@@ -159,8 +112,8 @@ impl Network {
         request: Request,
     ) -> Option<Answer> {
         let at_ms = cell.clock.now_ms();
-        let reach = lock(&self.reach).clone();
-        let sending = webhooks::send(&self.http, &self.options.auth_token, &reach, &request);
+        let overrides = lock(&self.host_overrides).clone();
+        let sending = webhooks::send(&self.http, &self.options.auth_token, &overrides, &request);
         let answer = tokio::select! {
             answer = sending => answer,
             () = self.stop.cancelled() => Err("the network was stopped".to_owned()),
@@ -187,7 +140,7 @@ impl Network {
                 None
             }
         };
-        cell.note(|record| record.webhooks.push(webhook));
+        cell.update(|record| record.webhooks.push(webhook));
         self.changed.notify_waiters();
         usable
     }

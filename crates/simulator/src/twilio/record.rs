@@ -1,32 +1,32 @@
-//! What the network remembers of a call, for tests and for people to read.
+//! The record of a call, for tests and for people to read.
 //!
-//! Times are in milliseconds of the call's own time since it was created: the clock times the
+//! Times are in milliseconds of the call's time since its creation: real time multiplied by the
 //! speed factor.
 
 use serde::Serialize;
 
 pub use super::speech::Heard;
 
-/// Everything about one call.
+/// Everything that happened on one call.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct CallRecord {
-    /// `CA…`.
+    /// The call's SID, `CA…`.
     pub sid: String,
-    /// Who rang.
+    /// The calling number.
     pub from: String,
-    /// Who was rung.
+    /// The called number.
     pub to: String,
     /// `inbound` or `outbound-api`.
     pub direction: String,
-    /// State in the words of the API: `queued`, `ringing`, `in-progress`, `completed` and others.
+    /// Status in the API's words: `queued`, `ringing`, `in-progress`, `completed` and others.
     pub status: String,
-    /// Who answered, if detection was asked for.
+    /// Who answered, if answering-machine detection was requested.
     pub answered_by: Option<String>,
     /// When it was answered.
     pub answered_ms: Option<u64>,
-    /// When it was over.
+    /// When it ended.
     pub ended_ms: Option<u64>,
-    /// How it ended.
+    /// How it ended; `None` until then.
     pub end: Option<End>,
     /// What the far end heard, in order.
     pub heard: Vec<HeardPiece>,
@@ -36,15 +36,15 @@ pub struct CallRecord {
     pub digits: String,
     /// Keys that the far end pressed.
     pub pressed: String,
-    /// Times at which the agent was cut off, and what Twilio said was heard.
+    /// Interruptions of the agent, with what Twilio reported as heard.
     pub interrupts: Vec<Interrupt>,
     /// Relay sessions, one after another.
     pub sessions: Vec<Session>,
-    /// Frames of all sessions, both ways. Left out if the network was told to keep none.
+    /// Frames of all sessions, both ways; empty if `keep_frames` is off.
     pub frames: Vec<Frame>,
     /// Requests to the application, with their answers.
     pub webhooks: Vec<Webhook>,
-    /// What `<Dial>` rang.
+    /// Numbers that `<Dial>` rang.
     pub dialled: Vec<Dialled>,
 }
 
@@ -66,30 +66,30 @@ pub enum End {
     Busy,
     /// The call could not be put through.
     CouldNotConnect,
-    /// The API gave it up before anybody answered.
+    /// The API cancelled it before it was answered.
     Canceled,
-    /// A webhook or its TwiML could not be used.
+    /// A webhook failed or its TwiML could not be used.
     ApplicationError,
     /// The relay socket could not be opened (error 64102).
     RelayRefused,
-    /// It had lasted as long as it may.
+    /// It reached its time limit.
     TimeLimit,
     /// The phone network was stopped.
     NetworkStopped,
 }
 
-/// One stretch that the far end heard.
+/// What the far end heard in one stretch: a clause, digits or a recording.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HeardPiece {
     /// When it began.
     pub from_ms: u64,
     /// When it ended.
     pub until_ms: u64,
-    /// What kind of thing.
+    /// What it was.
     pub kind: Heard,
     /// The words, the digits or the URL.
     pub text: String,
-    /// Whether more was to follow when it was cut off.
+    /// Whether it was cut off before its end.
     pub cut: bool,
 }
 
@@ -110,24 +110,24 @@ pub struct Said {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
-    /// It is not over, or not yet reported.
+    /// It has not ended, or has not been reported yet.
     Open,
-    /// There was no word in it.
+    /// It holds no words.
     Noise,
-    /// The application was told, in a `prompt`.
+    /// It was reported to the application in a `prompt`.
     Reported,
-    /// The application was not told: it fell into the agent's speech, or nobody listened.
+    /// It was not reported: it fell into the agent's speech, or speech was not being recognised.
     Lost,
 }
 
-/// The far end cut the agent off.
+/// An interruption of the agent by the far end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Interrupt {
     /// When.
     pub at_ms: u64,
-    /// What had been heard of the utterance.
+    /// How much of the agent's utterance had been heard.
     pub utterance: String,
-    /// How long the utterance had lasted.
+    /// How long that utterance had lasted.
     pub duration_ms: u64,
 }
 
@@ -140,20 +140,19 @@ pub struct Session {
     pub url: String,
     /// When it was opened.
     pub at_ms: u64,
-    /// When it was over.
+    /// When it ended.
     pub ended_ms: Option<u64>,
-    /// `completed`, `ended` or `failed`, once it is over.
+    /// `completed`, `ended` or `failed`, once it has ended.
     pub status: Option<String>,
-    /// The error, if it failed.
+    /// Twilio's error code, if it failed.
     pub error_code: Option<u32>,
-    /// The socket's close code: the application's if it closed, else the network's; 1006 for a
-    /// socket that dropped.
+    /// The close code of the side that closed the socket first; 1006 for a lost socket.
     pub close_code: Option<u16>,
-    /// What the application's `end` frame handed over.
+    /// The `handoffData` of the application's `end` frame.
     pub handoff_data: Option<String>,
 }
 
-/// Who sent something.
+/// The sender of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Sender {
@@ -166,13 +165,13 @@ pub enum Sender {
 /// One frame of a relay socket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Frame {
-    /// When, in the call's time.
+    /// When it was sent, in the call's time.
     pub at_ms: u64,
-    /// When, in microseconds by the clock since the call was created.
+    /// When it was sent, in microseconds of real time since the call's creation.
     pub clock_us: u64,
     /// Who sent it.
     pub from: Sender,
-    /// The frame.
+    /// The frame's text.
     pub text: String,
 }
 
@@ -181,9 +180,9 @@ pub struct Frame {
 pub struct Webhook {
     /// When it was sent.
     pub at_ms: u64,
-    /// What for: `voice`, `action`, `dial-action`, `redirect`, `status`, `amd`, `fallback`.
+    /// Its purpose: `voice`, `action`, `dial-action`, `redirect`, `status`, `amd`, `fallback`.
     pub purpose: String,
-    /// Where to, as configured.
+    /// The URL, as configured.
     pub url: String,
     /// The parameters, in order.
     pub params: Vec<(String, String)>,
@@ -191,7 +190,7 @@ pub struct Webhook {
     pub status: Option<u16>,
     /// Body of the answer.
     pub answer: String,
-    /// Verbs, elements and attributes of the answered TwiML that nobody knows.
+    /// Unknown verbs, elements and attributes of the TwiML in the answer.
     pub unknown: Vec<String>,
     /// Why there is no usable answer.
     pub error: Option<String>,
@@ -202,18 +201,18 @@ pub struct Webhook {
 pub struct Dialled {
     /// When.
     pub at_ms: u64,
-    /// The number.
+    /// The number that was rung.
     pub to: String,
-    /// The caller's number that it showed.
+    /// The caller ID that was shown.
     pub caller_id: Option<String>,
     /// How it ended, in the words of `DialCallStatus`; `ringing` and `answered` until then.
     pub outcome: String,
-    /// When the dialled party's leg was over, however it ended.
+    /// When the dialled party's leg ended.
     pub over_ms: Option<u64>,
 }
 
 impl CallRecord {
-    /// Every word that the far end heard, in order, as it was spoken.
+    /// All speech that the far end heard, in order.
     #[must_use]
     pub fn heard_text(&self) -> String {
         let speech = self.heard.iter().filter(|piece| piece.kind == Heard::Speech);
@@ -221,13 +220,13 @@ impl CallRecord {
         texts.join(" ")
     }
 
-    /// Frames that the application sent.
+    /// The frames that the application sent.
     pub fn from_application(&self) -> impl Iterator<Item = &str> {
         let frames = self.frames.iter().filter(|frame| frame.from == Sender::Application);
         frames.map(|frame| frame.text.as_str())
     }
 
-    /// Frames that the network sent.
+    /// The frames that the network sent.
     pub fn from_twilio(&self) -> impl Iterator<Item = &str> {
         let frames = self.frames.iter().filter(|frame| frame.from == Sender::Twilio);
         frames.map(|frame| frame.text.as_str())
@@ -239,7 +238,7 @@ impl CallRecord {
         self.end.is_some()
     }
 
-    /// The webhooks sent for one purpose.
+    /// The webhooks of one purpose.
     pub fn webhooks_for<'a>(&'a self, purpose: &'a str) -> impl Iterator<Item = &'a Webhook> {
         self.webhooks.iter().filter(move |webhook| webhook.purpose == purpose)
     }

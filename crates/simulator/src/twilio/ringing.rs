@@ -1,4 +1,4 @@
-//! A call from its first moment: it rings, is answered or not, is held, and is over.
+//! The life of a call: it rings, is answered or not, and ends.
 
 use std::sync::Arc;
 
@@ -9,24 +9,25 @@ use phony_wire::twilio::webhook::{
 };
 use tokio::sync::mpsc;
 
+use super::callee::{Answers, Callee};
 use super::calls::{CallCell, Control, Source, lock};
 use super::clock;
 use super::document::fetch;
 use super::leg::{Leg, Next, failure_of};
-use super::network::{Answers, Callee, Network};
-use super::numbers::PhoneNumber;
+use super::network::Network;
+use super::phone_number::PhoneNumber;
 use super::record::End;
 use super::webhooks::Request;
 use crate::callers::Caller;
 
-/// Ringing time of `POST /Calls` without `Timeout`.
+/// How long a call rings without the parameter `Timeout`, in seconds.
 const DEFAULT_TIMEOUT_S: u64 = 60;
-/// From the creation of an outbound call to the first ring.
+/// From the creation of an outbound call to the first ring, in milliseconds of the call.
 const DIALLING_MS: u64 = 200;
-/// How long it takes to learn that nobody can be reached.
+/// How long it takes until a busy or failing number is known, in milliseconds of the call.
 const REFUSED_MS: u64 = 500;
 
-/// Where the progress of a call is told.
+/// The status callbacks of a call.
 #[derive(Debug, Clone, Default)]
 struct Callbacks {
     url: Option<String>,
@@ -35,14 +36,49 @@ struct Callbacks {
     sent: u64,
 }
 
-/// What came of ringing.
-enum Rang {
+/// How ringing ended.
+enum RingOutcome {
     Answered,
     Over(End, Option<u64>),
 }
 
-/// Somebody rings a number of the account.
-pub(crate) async fn inbound(
+/// Why a number cannot be called.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DialError {
+    /// The account has no such number.
+    #[error("{0} is not a number of this account")]
+    UnknownNumber(String),
+    /// The number has no `VoiceUrl`, or a TwiML application or a SIP trunk takes its calls.
+    #[error("{0} has no VoiceUrl in use: set one, and clear VoiceApplicationSid and TrunkSid")]
+    NoVoiceUrl(String),
+    /// The network was stopped.
+    #[error("the phone network was stopped")]
+    Stopped,
+}
+
+/// Starts a call from outside to a number of the account and returns its SID.
+pub(crate) fn dial_in(
+    net: &Arc<Network>,
+    from: &str,
+    to: &str,
+    caller: Caller,
+) -> Result<String, DialError> {
+    if net.stop.is_cancelled() {
+        return Err(DialError::Stopped);
+    }
+    let number = net.number(to).ok_or_else(|| DialError::UnknownNumber(to.to_owned()))?;
+    let elsewhere = !number.voice_application_sid.is_empty() || !number.trunk_sid.is_empty();
+    if number.voice_url.is_empty() || elsewhere {
+        return Err(DialError::NoVoiceUrl(to.to_owned()));
+    }
+    let (cell, control) = net.create(from, to, "inbound");
+    let sid = cell.sid.clone();
+    net.tracker.spawn(inbound(Arc::clone(net), cell, control, number, caller));
+    Ok(sid)
+}
+
+/// Runs an inbound call.
+async fn inbound(
     net: Arc<Network>,
     cell: Arc<CallCell>,
     control: mpsc::Receiver<Control>,
@@ -53,7 +89,7 @@ pub(crate) async fn inbound(
     let callbacks = Callbacks {
         url: some(&number.status_callback),
         method: number.status_callback_method.clone(),
-        // A number's own callback is told of the end alone.
+        // A number's own callback reports only the end.
         events: vec!["completed".to_owned()],
         sent: 0,
     };
@@ -86,7 +122,7 @@ pub(crate) async fn inbound(
     finish(&net, &cell, callbacks, end, None).await;
 }
 
-/// The API rings somebody.
+/// Runs an outbound call.
 pub(crate) async fn outbound(
     net: Arc<Network>,
     cell: Arc<CallCell>,
@@ -97,10 +133,10 @@ pub(crate) async fn outbound(
     let mut callbacks = Callbacks::of(&create);
     cell.set_status(&CallStatus::Initiated);
     callbacks.tell(&net, &cell, "initiated", None);
-    let rang = ring(&net, &cell, &mut control, &create, &callee, &mut callbacks).await;
-    let (end, sip_code) = match rang {
-        Rang::Over(end, sip_code) => (end, sip_code),
-        Rang::Answered => {
+    let outcome = ring(&net, &cell, &mut control, &create, &callee, &mut callbacks).await;
+    let (end, sip_code) = match outcome {
+        RingOutcome::Over(end, sip_code) => (end, sip_code),
+        RingOutcome::Answered => {
             cell.set_status(&CallStatus::InProgress);
             callbacks.tell(&net, &cell, "answered", Some(200));
             let fallback = create.fallback_url.clone();
@@ -121,7 +157,7 @@ pub(crate) async fn outbound(
     finish(&net, &cell, callbacks, end, sip_code).await;
 }
 
-/// Rings until somebody answers, the time is up, or the API gives up.
+/// Rings until the callee answers, the timeout passes, or the API cancels the call.
 async fn ring(
     net: &Arc<Network>,
     cell: &Arc<CallCell>,
@@ -129,7 +165,7 @@ async fn ring(
     create: &CreateCall,
     callee: &Callee,
     callbacks: &mut Callbacks,
-) -> Rang {
+) -> RingOutcome {
     if let Some(over) = wait(net, cell, control, DIALLING_MS).await {
         return over;
     }
@@ -138,38 +174,38 @@ async fn ring(
         cell.set_status(&CallStatus::Ringing);
         callbacks.tell(net, cell, "ringing", Some(180));
     }
-    let (rings_ms, rang) = match callee.answers {
+    let (rings_ms, outcome) = match callee.answers {
         Answers::Person { after_ms } | Answers::Machine { after_ms, .. }
             if after_ms <= timeout_ms =>
         {
-            (after_ms, Rang::Answered)
+            (after_ms, RingOutcome::Answered)
         }
         Answers::Person { .. } | Answers::Machine { .. } | Answers::Nobody => {
-            (timeout_ms, Rang::Over(End::NoAnswer, Some(487)))
+            (timeout_ms, RingOutcome::Over(End::NoAnswer, Some(487)))
         }
-        Answers::Busy => (REFUSED_MS, Rang::Over(End::Busy, Some(486))),
+        Answers::Busy => (REFUSED_MS, RingOutcome::Over(End::Busy, Some(486))),
         Answers::Fails { sip_code } => {
-            (REFUSED_MS, Rang::Over(End::CouldNotConnect, Some(sip_code)))
+            (REFUSED_MS, RingOutcome::Over(End::CouldNotConnect, Some(sip_code)))
         }
     };
-    wait(net, cell, control, rings_ms).await.unwrap_or(rang)
+    wait(net, cell, control, rings_ms).await.unwrap_or(outcome)
 }
 
-/// Waits before the call is answered; over if the API gives up or the network stops.
+/// Waits before the answer; returns an outcome if the API cancels or the network stops.
 async fn wait(
     net: &Network,
     cell: &CallCell,
     control: &mut mpsc::Receiver<Control>,
     for_ms: u64,
-) -> Option<Rang> {
+) -> Option<RingOutcome> {
     let until_ms = cell.clock.now_ms() + for_ms;
     loop {
         tokio::select! {
             biased;
-            () = net.stop.cancelled() => return Some(Rang::Over(End::NetworkStopped, None)),
-            Some(wish) = control.recv() => {
-                if matches!(wish, Control::Complete | Control::Cancel) {
-                    return Some(Rang::Over(End::Canceled, Some(487)));
+            () = net.stop.cancelled() => return Some(RingOutcome::Over(End::NetworkStopped, None)),
+            Some(command) = control.recv() => {
+                if matches!(command, Control::Complete | Control::Cancel) {
+                    return Some(RingOutcome::Over(End::Canceled, Some(487)));
                 }
             }
             () = cell.clock.sleep_until(Some(until_ms)) => return None,
@@ -177,12 +213,12 @@ async fn wait(
     }
 }
 
-/// The answered call: digits first, then detection, then the TwiML.
+/// Runs the answered call: first digits, then detection, then the TwiML.
 async fn talk(leg: &mut Leg, create: &CreateCall, callee: &Callee) -> End {
     if let Some(digits) = create.send_digits.as_ref().filter(|digits| !digits.is_empty())
-        && let Err(broken) = leg.press_first(digits.clone()).await
+        && let Err(abort) = leg.press_first(digits.clone()).await
     {
-        return match leg.after(broken).await {
+        return match leg.after(abort).await {
             Next::Over(end) => end,
             Next::Document(document) => leg.follow(document).await,
             Next::Verb => End::TwimlEnded,
@@ -195,9 +231,9 @@ async fn talk(leg: &mut Leg, create: &CreateCall, callee: &Callee) -> End {
         if create.async_amd == Some(true) {
             tell_amd(&leg.net, &leg.cell, create, kind, detected_ms);
         } else {
-            // The TwiML waits for the result.
+            // Synchronous detection delays the TwiML.
             leg.net.pause(leg.cell.clock, detected_ms).await;
-            leg.cell.note(|record| record.answered_by = Some(kind.as_str().to_owned()));
+            leg.cell.update(|record| record.answered_by = Some(kind.as_str().to_owned()));
             let view = VoiceRequest {
                 answered_by: kind,
                 machine_detection_ms: Some(detected_ms),
@@ -230,7 +266,7 @@ fn detection(answers: &Answers) -> (AnsweredBy, u64) {
     }
 }
 
-/// Tells the result of asynchronous detection when it is there; even after the call's end.
+/// Reports the result of asynchronous detection once it is known, even after the call's end.
 fn tell_amd(
     net: &Arc<Network>,
     cell: &Arc<CallCell>,
@@ -248,7 +284,7 @@ fn tell_amd(
             () = net.stop.cancelled() => return,
             () = cell.clock.sleep(detected_ms) => {}
         }
-        cell.note(|record| record.answered_by = Some(kind.as_str().to_owned()));
+        cell.update(|record| record.answered_by = Some(kind.as_str().to_owned()));
         let result = AmdResult {
             call_sid: cell.sid.clone(),
             account_sid: net.options.account_sid.clone(),
@@ -260,7 +296,7 @@ fn tell_amd(
     });
 }
 
-/// The call is over: its record says how, and whoever wanted to know is told.
+/// Ends the call: sets its status, sends the last callback and closes its record.
 async fn finish(
     net: &Arc<Network>,
     cell: &Arc<CallCell>,
@@ -291,7 +327,7 @@ async fn finish(
             }
         }
     }
-    cell.note(|record| record.end = Some(end));
+    cell.update(|record| record.end = Some(end));
     lock(&net.calls).retire(&cell.sid, net.options.keep_calls);
     net.changed.notify_waiters();
 }
@@ -319,7 +355,7 @@ impl Callbacks {
         self.url.is_some() && self.events.iter().any(|wanted| wanted == event)
     }
 
-    /// Sends a callback without waiting for its answer: the call goes on.
+    /// Sends a callback in the background, if it was asked for.
     fn tell(&mut self, net: &Arc<Network>, cell: &Arc<CallCell>, event: &str, sip: Option<u64>) {
         if !self.wants(event) {
             return;
@@ -330,7 +366,7 @@ impl Callbacks {
         tracker.spawn(async move { net.ask(&cell, "status", request).await });
     }
 
-    /// The next callback, with the state of the call as it is now.
+    /// The next callback, with the call's present state.
     fn request(&mut self, net: &Network, cell: &CallCell, sip: Option<u64>) -> Option<Request> {
         let status = cell.status();
         let update = CallStatusUpdate {
@@ -340,7 +376,7 @@ impl Callbacks {
             sip_response_code: sip,
             callback_source: "call-progress-events".to_owned(),
             answered_by: cell
-                .look(|record| record.answered_by.as_deref().map(AnsweredBy::parse))
+                .read(|record| record.answered_by.as_deref().map(AnsweredBy::parse))
                 .unwrap_or_default(),
             ..CallStatusUpdate::default()
         };

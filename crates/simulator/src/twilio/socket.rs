@@ -1,4 +1,4 @@
-//! The WebSocket of a relay session: how Twilio opens and closes it.
+//! The WebSocket of a relay session, opened and closed as Twilio does.
 
 use std::time::Duration;
 
@@ -16,30 +16,30 @@ use url::Url;
 
 use super::calls::lock;
 use super::network::Network;
-use super::webhooks::{self, Reach};
+use super::webhooks::{self, HostOverride};
 
-/// Time on the clock for a handshake, and for one frame to leave.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
-/// Time on the clock for a close to be answered.
-const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
-/// Largest frame that an application may send.
+/// Limit in real time for a handshake and for sending a frame.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
+/// Limit in real time for the answer to a close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// The largest frame that an application may send, in bytes.
 const LARGEST_FRAME: usize = 256 * 1024;
-/// Small, so that a thousand sessions are cheap; frames are far smaller.
+/// Bytes. Small, so that a thousand sessions are cheap; most frames are far smaller.
 const BUFFER: usize = 4096;
 
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// Opens the socket that the TwiML names. An error means that it cannot be opened.
+/// Opens the socket that the TwiML names.
 pub(crate) async fn open(net: &Network, url: &str) -> Result<Socket, ()> {
-    let reach = lock(&net.reach).clone();
-    let upgrade = upgrade(url, &net.options.auth_token, &reach).map_err(drop)?;
+    let overrides = lock(&net.host_overrides).clone();
+    let upgrade = upgrade(url, &net.options.auth_token, &overrides).map_err(drop)?;
     tokio::select! {
         opened = connect(upgrade) => opened.map_err(drop),
         () = net.stop.cancelled() => Err(()),
     }
 }
 
-/// Opens a socket. An error says why it cannot be opened.
+/// Opens a socket. The error says why that failed.
 pub(crate) async fn connect(upgrade: Upgrade) -> Result<Socket, String> {
     let config = WebSocketConfig::default()
         .read_buffer_size(BUFFER)
@@ -48,23 +48,27 @@ pub(crate) async fn connect(upgrade: Upgrade) -> Result<Socket, String> {
         .max_message_size(Some(LARGEST_FRAME))
         .max_frame_size(Some(LARGEST_FRAME));
     let opening = tokio_tungstenite::connect_async_with_config(upgrade, Some(config), true);
-    let opened = tokio::time::timeout(PATIENCE, opening).await;
+    let opened = tokio::time::timeout(TIMEOUT, opening).await;
     let opened = opened.map_err(|_| "the handshake took too long".to_owned())?;
     opened.map(|(socket, _)| socket).map_err(|error| error.to_string())
 }
 
-/// The handshake's request: signed over the address as the TwiML has it, sent to where the host is
-/// reached.
-pub(crate) fn upgrade(url: &str, token: &str, reach: &[Reach]) -> Result<Upgrade, String> {
+/// The handshake's request: signed over the URL as the TwiML has it, sent to where the overrides
+/// point.
+pub(crate) fn upgrade(
+    url: &str,
+    token: &str,
+    overrides: &[HostOverride],
+) -> Result<Upgrade, String> {
     let public = Url::parse(url).map_err(|error| error.to_string())?;
-    let (mut address, host) = webhooks::located(&public, reach)?;
+    let (mut address, host) = webhooks::resolve(&public, overrides)?;
     let scheme = match address.scheme() {
         "http" => "ws",
         "https" => "wss",
         other => other,
     }
     .to_owned();
-    // Between http and ws the parser allows no change of scheme in place.
+    // `Url::set_scheme` refuses to change http into ws.
     let text = address.as_str().replacen(address.scheme(), &scheme, 1);
     address = Url::parse(&text).map_err(|error| error.to_string())?;
     let mut upgrade = address.as_str().into_client_request().map_err(|error| error.to_string())?;
@@ -76,8 +80,8 @@ pub(crate) fn upgrade(url: &str, token: &str, reach: &[Reach]) -> Result<Upgrade
     Ok(upgrade)
 }
 
-/// Closes as Twilio does and gives the application a moment to answer. A socket that dropped stays
-/// as it is.
+/// Closes the socket as Twilio does and waits for the application's answer. Any code but 1000 and
+/// 1007 means that it is already lost.
 pub(crate) async fn close(socket: &mut Socket, code: u16) {
     let reason = match code {
         1000 => "Closing websocket session",
@@ -94,6 +98,6 @@ pub(crate) async fn close(socket: &mut Socket, code: u16) {
         }
         Ok::<(), tungstenite::Error>(())
     };
-    // Whatever comes of it, the socket is dropped next.
-    drop(tokio::time::timeout(CLOSE_PATIENCE, closing).await);
+    // The socket is dropped next, whether or not the close succeeded.
+    drop(tokio::time::timeout(CLOSE_TIMEOUT, closing).await);
 }

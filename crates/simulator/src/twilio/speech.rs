@@ -1,8 +1,8 @@
 //! The agent's voice: what is queued, what has been heard, and when.
 //!
-//! A value with time as an argument, so that it can be tested to the millisecond. It speaks a
-//! fixed number of characters a second and starts on the first whole words, as Twilio does: the
-//! last token only closes a reply (Twilio, "ConversationRelay WebSocket messages", `text`).
+//! A value that takes time as an argument, so that it can be tested to the millisecond. It speaks a
+//! fixed number of characters a second. As with Twilio, it starts with the first whole words, and
+//! the last token only closes the reply (Twilio, "ConversationRelay WebSocket messages", `text`).
 
 mod item;
 mod types;
@@ -10,9 +10,9 @@ mod types;
 use std::collections::VecDeque;
 
 pub use self::types::Heard;
-pub(crate) use self::types::{Cut, Flags, Input, Pace, Piece, Sounded};
+pub(crate) use self::types::{Cut, Flags, Input, Pace, Piece, SpeechEvent};
 
-use self::item::{Content, Item};
+use self::item::{Content, Item, whole};
 
 #[derive(Debug, Clone, Copy)]
 enum State {
@@ -28,10 +28,10 @@ pub(crate) struct Speaker {
     pace: Pace,
     queue: VecDeque<Item>,
     state: State,
-    /// Counts talk cycles; `open` while the newest one has not had its `last`.
+    /// The number of the newest talk cycle (a reply); `open` until its `last` token has come.
     cycle: u64,
     open: bool,
-    /// Characters of the items that are over.
+    /// Characters spoken of items that have ended.
     past: usize,
     sounding_since_ms: u64,
     quiet_since_ms: u64,
@@ -51,8 +51,8 @@ impl Speaker {
         }
     }
 
-    /// Text of the open talk cycle, or the first of a new one, which cuts off every earlier cycle
-    /// that may be preempted.
+    /// Adds text to the open talk cycle, or begins a new one, which ends every earlier cycle that
+    /// is preemptible.
     pub(crate) fn text(
         &mut self,
         now_ms: u64,
@@ -60,7 +60,7 @@ impl Speaker {
         last: bool,
         (session, preemptible): (Input, bool),
         flags: Flags,
-        out: &mut Vec<Sounded>,
+        out: &mut Vec<SpeechEvent>,
     ) {
         self.advance(now_ms, out);
         if !self.open && !token.is_empty() {
@@ -92,14 +92,14 @@ impl Speaker {
         self.advance(now_ms, out);
     }
 
-    /// Digits behind whatever is queued.
+    /// Queues digits.
     pub(crate) fn digits(
         &mut self,
         now_ms: u64,
         digits: String,
         session: Input,
         caller_speaks: bool,
-        out: &mut Vec<Sounded>,
+        out: &mut Vec<SpeechEvent>,
     ) {
         self.advance(now_ms, out);
         self.close_back();
@@ -112,7 +112,7 @@ impl Speaker {
         self.advance(now_ms, out);
     }
 
-    /// A recording behind whatever is queued.
+    /// Queues a recording, played `times` times.
     pub(crate) fn recording(
         &mut self,
         now_ms: u64,
@@ -120,7 +120,7 @@ impl Speaker {
         times: u32,
         (session, preemptible): (Input, bool),
         flags: Flags,
-        out: &mut Vec<Sounded>,
+        out: &mut Vec<SpeechEvent>,
     ) {
         self.advance(now_ms, out);
         self.close_back();
@@ -131,20 +131,21 @@ impl Speaker {
         self.advance(now_ms, out);
     }
 
-    /// Lets nothing sound before this moment; for the greeting, which comes later than a reply.
+    /// Delays speech that has not begun until this time, for the greeting, which starts later than
+    /// a reply does.
     pub(crate) fn not_before(&mut self, at_ms: u64) {
         if let State::Starting { at_ms: planned } = &mut self.state {
             *planned = at_ms.max(*planned);
         }
     }
 
-    /// The caller cuts the voice off: everything queued is dropped. `None` if nothing sounds or
-    /// what sounds may not be cut off by this.
+    /// Interrupts the voice and drops the queue. `None` if it is silent, or if this input may not
+    /// interrupt it.
     pub(crate) fn interrupt(
         &mut self,
         now_ms: u64,
         by: Input,
-        out: &mut Vec<Sounded>,
+        out: &mut Vec<SpeechEvent>,
     ) -> Option<Cut> {
         self.advance(now_ms, out);
         if !self.may_be_cut(by) {
@@ -157,8 +158,8 @@ impl Speaker {
         cut
     }
 
-    /// Everything stops: the session or the call is over.
-    pub(crate) fn stop(&mut self, now_ms: u64, out: &mut Vec<Sounded>) {
+    /// Stops the voice and drops the queue: the session or the call is over.
+    pub(crate) fn stop(&mut self, now_ms: u64, out: &mut Vec<SpeechEvent>) {
         self.advance(now_ms, out);
         if self.sounding() {
             self.stop_front(now_ms, false, out);
@@ -169,7 +170,7 @@ impl Speaker {
         self.state = State::Idle;
     }
 
-    /// Whether something sounds that this kind of input may cut off.
+    /// Whether the voice is speaking and this input may interrupt it.
     pub(crate) fn may_be_cut(&self, by: Input) -> bool {
         self.sounding() && self.queue.front().is_some_and(|item| item.interruptible.has(by))
     }
@@ -178,7 +179,7 @@ impl Speaker {
         matches!(self.state, State::Running { .. } | State::Starved { .. })
     }
 
-    /// Whether anything is left to be said, of what has come so far.
+    /// Whether anything that has been queued is still to be spoken.
     pub(crate) fn pending(&self) -> bool {
         self.sounding() || self.queue.iter().any(|item| item.position < item.len())
     }
@@ -191,20 +192,21 @@ impl Speaker {
         self.quiet_since_ms
     }
 
-    /// Characters spoken in all, up to now.
+    /// Characters spoken in all, up to `now_ms`.
     pub(crate) fn spoken(&self, now_ms: u64) -> usize {
         let current = self.queue.front().filter(|item| item.is_text());
         self.past + current.map_or(0, |item| self.position_at(item, now_ms))
     }
 
-    /// Characters received in all, less those that were cut off, and whether the reply that is
-    /// being spoken is complete.
+    /// Characters received in all, without those that were cut off, and whether the current reply
+    /// is complete.
     pub(crate) fn received(&self) -> (usize, bool) {
         let queued: usize = self.queue.iter().filter(|item| item.is_text()).map(Item::len).sum();
         (self.past + queued, !self.open)
     }
 
-    /// When that many characters in all will have been spoken, if the voice is on its way there.
+    /// When this many characters in all will have been spoken, if the text at hand reaches that
+    /// far.
     pub(crate) fn when_spoken(&self, chars: usize) -> Option<u64> {
         let State::Running { since_ms, from } = self.state else { return None };
         let item = self.queue.front().filter(|item| item.is_text())?;
@@ -229,12 +231,12 @@ impl Speaker {
         }
     }
 
-    /// Lets time pass.
-    pub(crate) fn advance(&mut self, now_ms: u64, out: &mut Vec<Sounded>) {
+    /// Lets time pass up to `now_ms`.
+    pub(crate) fn advance(&mut self, now_ms: u64, out: &mut Vec<SpeechEvent>) {
         while self.advance_once(now_ms, out) {}
     }
 
-    fn advance_once(&mut self, now_ms: u64, out: &mut Vec<Sounded>) -> bool {
+    fn advance_once(&mut self, now_ms: u64, out: &mut Vec<SpeechEvent>) -> bool {
         let Some(item) = self.queue.front() else {
             if self.sounding() {
                 self.silence(now_ms, out);
@@ -256,7 +258,7 @@ impl Speaker {
             }
             State::Starting { at_ms } if at_ms <= now_ms => {
                 self.sounding_since_ms = at_ms;
-                out.push(Sounded::On { at_ms });
+                out.push(SpeechEvent::Started { at_ms });
                 self.run(at_ms);
                 true
             }
@@ -275,7 +277,7 @@ impl Speaker {
                 true
             }
             State::Starved { since_ms } if item.is_over() => {
-                // It was silent all the time that it waited for more.
+                // The silence began when the text ran out.
                 self.tell(self.front_position(), since_ms, false, true, out);
                 self.finish_front(now_ms, out);
                 true
@@ -290,8 +292,9 @@ impl Speaker {
         }
     }
 
-    /// The voice has come to a stop it had planned: the end of a clause, an item or the text.
-    fn arrive(&mut self, stop: usize, at_ms: u64, out: &mut Vec<Sounded>) {
+    /// The voice has reached a planned stop: the end of a clause, of an item or of the text at
+    /// hand.
+    fn arrive(&mut self, stop: usize, at_ms: u64, out: &mut Vec<SpeechEvent>) {
         let Some(item) = self.queue.front_mut() else { return };
         item.position = stop;
         let over = item.is_over();
@@ -312,8 +315,8 @@ impl Speaker {
         };
     }
 
-    /// The front item has been played to its end; the next one follows without a pause.
-    fn finish_front(&mut self, at_ms: u64, out: &mut Vec<Sounded>) {
+    /// Ends the front item; the next one follows without a pause.
+    fn finish_front(&mut self, at_ms: u64, out: &mut Vec<SpeechEvent>) {
         self.tell(self.front_position(), at_ms, false, true, out);
         if let Some(item) = self.queue.pop_front()
             && item.is_text()
@@ -339,26 +342,33 @@ impl Speaker {
         self.state = State::Running { since_ms: at_ms, from: item.position };
     }
 
-    fn silence(&mut self, at_ms: u64, out: &mut Vec<Sounded>) {
+    fn silence(&mut self, at_ms: u64, out: &mut Vec<SpeechEvent>) {
         self.quiet_since_ms = at_ms;
         self.state = State::Idle;
-        out.push(Sounded::Off { at_ms });
+        out.push(SpeechEvent::Stopped { at_ms });
     }
 
-    /// Reports the front item up to `to`.
-    fn tell(&mut self, to: usize, at_ms: u64, cut: bool, told: bool, out: &mut Vec<Sounded>) {
+    /// Reports the front item as played up to `to`.
+    fn tell(&mut self, to: usize, at_ms: u64, cut: bool, told: bool, out: &mut Vec<SpeechEvent>) {
         let Some(item) = self.queue.front_mut() else { return };
         let (kind, text) = item.slice(item.told, to);
         let from_ms = item.told_ms;
         item.told = to;
         item.told_ms = at_ms;
         if !text.is_empty() {
-            out.push(Sounded::Played(Piece { kind, text, from_ms, until_ms: at_ms, cut, told }));
+            out.push(SpeechEvent::Played(Piece {
+                kind,
+                text,
+                from_ms,
+                until_ms: at_ms,
+                cut,
+                told,
+            }));
         }
     }
 
-    /// Takes the front item out, reporting what was heard of it.
-    fn stop_front(&mut self, now_ms: u64, told: bool, out: &mut Vec<Sounded>) -> Option<Cut> {
+    /// Drops the front item and reports what was heard of it.
+    fn stop_front(&mut self, now_ms: u64, told: bool, out: &mut Vec<SpeechEvent>) -> Option<Cut> {
         let item = self.queue.front()?;
         let heard = item.word_end(self.position_at(item, now_ms)).max(item.told);
         let (kind, utterance) = item.slice(0, heard);
@@ -373,8 +383,8 @@ impl Speaker {
         Some(cut)
     }
 
-    /// A new talk cycle drops the earlier ones that allow it.
-    fn preempt(&mut self, now_ms: u64, out: &mut Vec<Sounded>) {
+    /// Drops the earlier talk cycles that are preemptible.
+    fn preempt(&mut self, now_ms: u64, out: &mut Vec<SpeechEvent>) {
         let front_goes = self.queue.front().is_some_and(|item| item.preemptible);
         if front_goes && self.sounding() {
             self.stop_front(now_ms, true, out);
@@ -403,7 +413,7 @@ impl Speaker {
         });
     }
 
-    /// What follows in the queue ends the text before it.
+    /// Closes the last item, as something else follows it.
     fn close_back(&mut self) {
         if let Some(item) = self.queue.back_mut() {
             item.closed = true;
@@ -421,8 +431,8 @@ impl Speaker {
         (from + gone).min(item.stop())
     }
 
-    /// How far the voice may go with what has come: whole words, and the rest of the text once
-    /// the reply is closed or nothing has come for a while.
+    /// How far the voice may speak for now: whole words, and all of the text once the reply is
+    /// closed or nothing has arrived for a while.
     fn limit(&self, item: &Item, now_ms: u64) -> usize {
         let Content::Text(chars) = &item.content else { return item.len() };
         if item.closed || item.last_token_ms + self.pace.hold_ms <= now_ms {
@@ -439,13 +449,13 @@ impl Speaker {
         }
     }
 
-    /// When the unfinished last word will be spoken all the same.
+    /// When an unfinished last word is spoken all the same.
     fn tail_ms(&self, item: &Item) -> Option<u64> {
         let waits = !item.closed && item.position < item.len();
         waits.then(|| item.last_token_ms + self.pace.hold_ms)
     }
 
-    /// When a voice without text stops waiting for more.
+    /// When a voice that has run out of text stops waiting for more.
     fn gives_up_ms(&self, item: &Item, since_ms: u64) -> u64 {
         since_ms.max(item.last_token_ms) + self.pace.hold_ms
     }
@@ -473,10 +483,6 @@ impl Speaker {
     fn chars_in(&self, ms: u64) -> usize {
         (ms as f64 * self.pace.chars_per_second / 1000.0) as usize
     }
-}
-
-fn whole(ms: u64) -> usize {
-    usize::try_from(ms).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

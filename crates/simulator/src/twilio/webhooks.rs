@@ -9,20 +9,20 @@ use url::Url;
 
 /// Voice webhooks must be answered within 15 s (Twilio, "Webhook connection overrides").
 const TIMEOUT: Duration = Duration::from_secs(15);
-/// Twilio refuses larger documents; this bounds what one answer may take.
+/// The largest body of an answer, in bytes; Twilio refuses larger documents.
 const LARGEST_ANSWER: usize = 64 * 1024;
 
-/// Lets the network find an address that the public Internet would have: requests for
-/// `public` go to `to` instead, with their URL, `Host` header and signature unchanged.
+/// Sends requests for a public host to another origin, so that an application on this machine can
+/// have a public name. The URL, `Host` header and signature stay those of `public`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reach {
-    /// Host, with a port if it has one: `phony.test`, `localhost:24187`.
+pub struct HostOverride {
+    /// Host, with its port if the URLs have one: `phony.test`, `localhost:24187`.
     pub public: String,
-    /// Origin: `http://127.0.0.1:8080`.
+    /// Origin to connect to: `http://127.0.0.1:8080`.
     pub to: String,
 }
 
-/// One request.
+/// A request to the application.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) url: String,
@@ -36,23 +36,23 @@ pub(crate) struct Request {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: String,
-    /// Where the document really came from; relative addresses in it start here.
+    /// The URL of the document, against which relative URLs in it are resolved.
     pub(crate) url: String,
 }
 
-/// A client that keeps up to `spare` idle connections to a host.
+/// An HTTP client that keeps up to `spare` idle connections to a host.
 pub(crate) fn client(spare: usize) -> Result<reqwest::Client, reqwest::Error> {
-    // Fails only if there is one already, which is as good.
+    // Fails if a provider is already installed, which serves as well.
     drop(rustls::crypto::ring::default_provider().install_default());
     let builder = reqwest::Client::builder().timeout(TIMEOUT).no_proxy();
     builder.pool_max_idle_per_host(spare).build()
 }
 
-/// Sends a request. An error says why there is no answer.
+/// Sends a request. The error says why there is no answer.
 pub(crate) async fn send(
     client: &reqwest::Client,
     token: &str,
-    reach: &[Reach],
+    overrides: &[HostOverride],
     request: &Request,
 ) -> Result<Answer, String> {
     let mut public = Url::parse(&request.url).map_err(|_| "not a URL".to_owned())?;
@@ -61,10 +61,10 @@ pub(crate) async fn send(
     if get {
         public.query_pairs_mut().extend_pairs(request.form.pairs());
     }
-    // The URL is signed as configured, not as a parser spells it.
+    // The URL is signed as configured, not as the parser normalises it.
     let signed = if get { public.as_str() } else { &request.url };
     let pairs = if get { &[][..] } else { request.form.pairs() };
-    let (address, host) = located(&public, reach)?;
+    let (address, host) = resolve(&public, overrides)?;
     let build = || {
         let builder = if get { client.get(address.clone()) } else { client.post(address.clone()) };
         let builder = builder
@@ -79,7 +79,7 @@ pub(crate) async fn send(
             .body(request.form.encode())
     };
     let response = match build().send().await {
-        // Tried once more where there was no connection, and only there (`rc=1`, `rp=ct`).
+        // Twilio retries once, and only a failed connection (`rc=1`, `rp=ct`).
         Err(error) if error.is_connect() => build().send().await,
         answered => answered,
     };
@@ -96,11 +96,11 @@ pub(crate) async fn send(
     Ok(Answer { status, body, url: public.into() })
 }
 
-/// The address to connect to, with the public path and query, and the public host.
-pub(crate) fn located(public: &Url, reach: &[Reach]) -> Result<(Url, String), String> {
+/// The URL to connect to, with the public path and query, and the public host.
+pub(crate) fn resolve(public: &Url, overrides: &[HostOverride]) -> Result<(Url, String), String> {
     let name = public.host_str().ok_or_else(|| "a URL without a host".to_owned())?;
     let host = public.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
-    let Some(found) = reach.iter().rev().find(|reach| reach.public.eq_ignore_ascii_case(&host))
+    let Some(found) = overrides.iter().rev().find(|known| known.public.eq_ignore_ascii_case(&host))
     else {
         return Ok((public.clone(), host));
     };
@@ -127,19 +127,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_public_address_is_found_where_it_was_said_to_be() {
-        let reach =
-            [Reach { public: "phony.test".to_owned(), to: "http://127.0.0.1:81".to_owned() }];
+    fn an_overridden_host_is_replaced() {
+        let overrides = [HostOverride {
+            public: "phony.test".to_owned(),
+            to: "http://127.0.0.1:81".to_owned(),
+        }];
         let public = Url::parse("https://phony.test/relay/ws?x=1").expect("url");
-        let (address, host) = located(&public, &reach).expect("located");
+        let (address, host) = resolve(&public, &overrides).expect("resolved");
         assert_eq!(address.as_str(), "http://127.0.0.1:81/relay/ws?x=1");
         assert_eq!(host, "phony.test");
     }
 
     #[test]
-    fn other_addresses_stay_as_they_are() {
+    fn other_hosts_stay_as_they_are() {
         let public = Url::parse("http://localhost:24187/a").expect("url");
-        let (address, host) = located(&public, &[]).expect("located");
+        let (address, host) = resolve(&public, &[]).expect("resolved");
         assert_eq!(address, public);
         assert_eq!(host, "localhost:24187");
     }

@@ -1,4 +1,4 @@
-//! The stand-ins, held to what Twilio and OpenAI publish.
+//! The stand-ins, checked against what Twilio and OpenAI publish.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 mod openai;

@@ -1,8 +1,8 @@
-//! Twilio's own OpenAPI description, between a client and the stand-in: every request must be one
-//! that Twilio knows, and every answer one that Twilio could give.
+//! A proxy between a client and the stand-in that checks both against Twilio's OpenAPI description:
+//! requests must be ones that Twilio accepts, and responses ones that it could give.
 //!
-//! `make twilio-spec` brings the description, and `make test` does so first. Where it is not, one
-//! test says so and fails, and the requests of the others go by unread.
+//! `make twilio-spec` downloads the description, and `make test` does so first. If it is missing,
+//! one test fails and says so, and the other tests run unchecked.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -20,48 +20,48 @@ use tokio::net::TcpListener;
 use url::Url;
 
 const FILE: &str = "../../.cache/twilio/twilio_api_v2010.json";
-/// What a developer is told who has not got it.
+/// The message if the description is missing.
 const MISSING: &str = "Twilio's own description of its API is not at .cache/twilio, so no request \
-                       was held to it: `make twilio-spec` brings it, in seconds";
-/// Patterns of the description forbid what its text asks for: an empty value clears them.
+                       was checked: `make twilio-spec` downloads it in seconds";
+/// Parameters that an empty value clears, by the description's text but against its patterns.
 const CLEARED_BY_NOTHING: [&str; 2] = ["VoiceApplicationSid", "TrunkSid"];
-/// Patterns of the description forbid what its examples have.
+/// Fields that are empty in the description's examples, against its patterns.
 const EMPTY_IN_EXAMPLES: [&str; 2] = ["voice_application_sid", "sms_application_sid"];
 
-/// In the description's examples, and in no schema of it.
+/// Fields that are in the description's examples but not in its schemas.
 const IN_EXAMPLES: [&str; 1] = ["annotation"];
 
-/// The way to an API, with the description in between. Whoever drops it is told what was wrong.
+/// A checking proxy in front of an API. Dropping it fails if it has found anything wrong.
 pub(crate) struct Checked {
     base: String,
-    complaints: Arc<Mutex<Vec<String>>>,
+    violations: Arc<Mutex<Vec<String>>>,
 }
 
 impl Checked {
-    /// In front of the API at this address.
+    /// Starts a proxy in front of the API at this URL.
     pub(crate) async fn before(upstream: &str) -> Self {
-        let complaints = Arc::default();
+        let violations = Arc::default();
         let Some(spec) = spec() else {
             #[expect(clippy::print_stderr, reason = "a developer reads it")]
             {
                 eprintln!("{MISSING}");
             }
-            return Self { base: upstream.to_owned(), complaints };
+            return Self { base: upstream.to_owned(), violations };
         };
-        spec.read_up_on_calls();
+        spec.prepare_validators();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         drop(rustls::crypto::ring::default_provider().install_default());
-        let gate = Gate {
+        let proxy = Proxy {
             spec,
             upstream: upstream.to_owned(),
             client: reqwest::Client::builder().no_proxy().build().unwrap(),
-            complaints: Arc::clone(&complaints),
+            violations: Arc::clone(&violations),
         };
-        let router = Router::new().fallback(pass).with_state(Arc::new(gate));
+        let router = Router::new().fallback(forward).with_state(Arc::new(proxy));
         #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
         tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { base, complaints }
+        Self { base, violations }
     }
 
     pub(crate) fn base_url(&self) -> String {
@@ -71,43 +71,43 @@ impl Checked {
 
 impl Drop for Checked {
     fn drop(&mut self) {
-        let complaints = self.complaints.lock().unwrap();
+        let violations = self.violations.lock().unwrap();
         if !std::thread::panicking() {
-            assert!(complaints.is_empty(), "against Twilio's OpenAPI:\n{}", complaints.join("\n"));
+            assert!(violations.is_empty(), "against Twilio's OpenAPI:\n{}", violations.join("\n"));
         }
     }
 }
 
-struct Gate {
+struct Proxy {
     spec: &'static Spec,
     upstream: String,
     client: reqwest::Client,
-    complaints: Arc<Mutex<Vec<String>>>,
+    violations: Arc<Mutex<Vec<String>>>,
 }
 
-async fn pass(
-    State(gate): State<Arc<Gate>>,
+async fn forward(
+    State(proxy): State<Arc<Proxy>>,
     method: Method,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
     let asked = format!("{method} {}", uri.path());
-    let complain = |what: String| gate.complaints.lock().unwrap().push(format!("{asked}: {what}"));
-    let operation = gate.spec.operation(&method, uri.path());
+    let report = |what: String| proxy.violations.lock().unwrap().push(format!("{asked}: {what}"));
+    let operation = proxy.spec.operation(&method, uri.path());
     match &operation {
-        None => complain("Twilio has no such operation".to_owned()),
+        None => report("Twilio has no such operation".to_owned()),
         Some(operation) => {
-            operation.check_path(uri.path(), &complain);
+            operation.check_path(uri.path(), &report);
             let query = Form::parse(uri.query().unwrap_or_default().as_bytes());
-            operation.check_form("query", &operation.query(), &query, &complain);
+            operation.check_form("query", &operation.query(), &query, &report);
             if method == Method::POST {
-                operation.check_form("body", &operation.body(), &Form::parse(&body), &complain);
+                operation.check_form("body", &operation.body(), &Form::parse(&body), &report);
             }
         }
     }
-    let url = format!("{}{uri}", gate.upstream);
-    let mut request = gate.client.request(method, url).body(body);
+    let url = format!("{}{uri}", proxy.upstream);
+    let mut request = proxy.client.request(method, url).body(body);
     for name in [header::AUTHORIZATION, header::CONTENT_TYPE] {
         request = headers.get(&name).into_iter().fold(request, |r, value| r.header(&name, value));
     }
@@ -115,7 +115,7 @@ async fn pass(
     let (status, kept) = (answer.status(), answer.headers().clone());
     let text = answer.text().await.unwrap();
     if let (Some(operation), true) = (&operation, status.is_success()) {
-        operation.check_answer(status, &text, &complain);
+        operation.check_answer(status, &text, &report);
     }
     let mut response = (status, text).into_response();
     for name in [header::CONTENT_TYPE, header::RETRY_AFTER, header::DATE] {
@@ -125,7 +125,7 @@ async fn pass(
 }
 
 struct Spec {
-    /// With `null` where OpenAPI 3.0 says `nullable`.
+    /// The description, with `nullable` turned into a type `null`.
     root: Value,
     validators: Mutex<HashMap<String, Arc<Validator>>>,
 }
@@ -142,7 +142,7 @@ fn spec() -> Option<&'static Spec> {
     SPEC.get_or_init(load).as_ref()
 }
 
-/// JSON Schema has no `nullable`.
+/// Turns `nullable` of OpenAPI 3.0, which JSON Schema does not have, into a type `null`.
 fn allow_null(value: &mut Value) {
     match value {
         Value::Object(fields) => {
@@ -165,7 +165,7 @@ fn allow_null(value: &mut Value) {
     }
 }
 
-/// One thing that can be asked.
+/// An operation of the API.
 struct Operation {
     spec: &'static Spec,
     id: String,
@@ -174,9 +174,9 @@ struct Operation {
 }
 
 impl Spec {
-    /// Reads what it says of placing calls before the first is placed: it takes a while, in which a
-    /// call would ring and be answered before the answer to its order is through.
-    fn read_up_on_calls(&'static self) {
+    /// Builds the validators for placing calls beforehand. It takes a while, in which a call could
+    /// ring and be answered before the client has its response.
+    fn prepare_validators(&'static self) {
         let path = format!("/2010-04-01/Accounts/AC{:032}/Calls.json", 0);
         let operation = self.operation(&Method::POST, &path).expect("calls can be placed");
         operation.check_path(&path, &|_| {});
@@ -188,7 +188,7 @@ impl Spec {
 
     fn operation(&'static self, method: &Method, path: &str) -> Option<Operation> {
         let paths = self.root["paths"].as_object()?;
-        // The path with the most literal parts is the one that is meant.
+        // Of several matching paths, the one with the most literal parts is right.
         let fitting = paths.iter().filter(|(template, _)| fits(template, path));
         let (template, node) = fitting.min_by_key(|(template, _)| template.matches('{').count())?;
         let method = method.as_str().to_lowercase();
@@ -221,7 +221,7 @@ impl Spec {
     }
 }
 
-/// Whether a path is one of a template's; `{Sid}` stands for a part without a slash.
+/// Whether a path matches a template, in which `{Sid}` stands for a part without a slash.
 fn fits(template: &str, path: &str) -> bool {
     let (template, path): (Vec<_>, Vec<_>) =
         (template.split('/').collect(), path.split('/').collect());
@@ -237,8 +237,8 @@ fn fits(template: &str, path: &str) -> bool {
 }
 
 impl Operation {
-    /// The ids in the path have the form that Twilio's have.
-    fn check_path(&self, path: &str, complain: &dyn Fn(String)) {
+    /// Checks that the ids in the path match Twilio's patterns.
+    fn check_path(&self, path: &str, report: &dyn Fn(String)) {
         let parameters = self.node["parameters"].as_array().into_iter().flatten();
         for parameter in parameters.filter(|parameter| parameter["in"] == "path") {
             let name = parameter["name"].as_str().unwrap();
@@ -250,12 +250,12 @@ impl Operation {
             });
             let key = format!("{} {slot}", self.id);
             for problem in self.spec.validate(&key, &parameter["schema"], &json!(value)) {
-                complain(format!("in the path, {problem}"));
+                report(format!("in the path, {problem}"));
             }
         }
     }
 
-    /// The schema of the query, as if it were a form.
+    /// The schema of the query, as that of a form.
     fn query(&self) -> Value {
         let mut properties = Map::new();
         let mut required = Vec::new();
@@ -274,13 +274,13 @@ impl Operation {
         content["application/x-www-form-urlencoded"]["schema"].clone()
     }
 
-    fn check_form(&self, place: &str, schema: &Value, form: &Form, complain: &dyn Fn(String)) {
+    fn check_form(&self, place: &str, schema: &Value, form: &Form, report: &dyn Fn(String)) {
         let none = Map::new();
         let properties = schema["properties"].as_object().unwrap_or(&none);
         let mut values: BTreeMap<&str, Value> = BTreeMap::new();
         for (name, text) in form.pairs() {
             let Some(property) = properties.get(name) else {
-                complain(format!("the {place} has `{name}`, which Twilio does not know"));
+                report(format!("the {place} has `{name}`, which Twilio does not know"));
                 continue;
             };
             if text.is_empty() && CLEARED_BY_NOTHING.contains(&name.as_str()) {
@@ -288,47 +288,47 @@ impl Operation {
             }
             let property = self.spec.resolve(property);
             if property["format"] == "uri" && !text.is_empty() && Url::parse(text).is_err() {
-                complain(format!("`{name}` is no URL"));
+                report(format!("`{name}` is no URL"));
             }
             if property["type"] == "array" {
                 let list = values.entry(name).or_insert_with(|| json!([]));
                 list.as_array_mut().unwrap().push(json!(text));
             } else if values.insert(name, typed(property, text)).is_some() {
-                complain(format!("`{name}` is given twice"));
+                report(format!("`{name}` is given twice"));
             }
         }
         let key = format!("{} {place}", self.id);
         for problem in self.spec.validate(&key, schema, &json!(values)) {
-            complain(format!("in the {place}, {problem}"));
+            report(format!("in the {place}, {problem}"));
         }
     }
 
-    fn check_answer(&self, status: StatusCode, text: &str, complain: &dyn Fn(String)) {
+    fn check_answer(&self, status: StatusCode, text: &str, report: &dyn Fn(String)) {
         let Some(response) = self.node["responses"].get(status.as_str()) else {
-            return complain(format!("the answer is {status}, which Twilio does not give"));
+            return report(format!("the answer is {status}, which Twilio does not give"));
         };
         let Some(schema) = response.pointer("/content/application~1json/schema") else {
             if !text.is_empty() {
-                complain("the answer has a body".to_owned());
+                report("the answer has a body".to_owned());
             }
             return;
         };
         let Ok(mut value) = serde_json::from_str::<Value>(text) else {
-            return complain("the answer is not JSON".to_owned());
+            return report("the answer is not JSON".to_owned());
         };
         as_in_examples(&mut value);
         for problem in self.spec.validate(&format!("{} {status}", self.id), schema, &value) {
-            complain(format!("in the answer, {problem}"));
+            report(format!("in the answer, {problem}"));
         }
-        self.check_fields(schema, &value, complain);
+        self.check_fields(schema, &value, report);
     }
 
-    /// Twilio gives every field, null or not, and no others.
-    fn check_fields(&self, schema: &Value, value: &Value, complain: &dyn Fn(String)) {
+    /// Checks that the response has exactly the fields of the schema, null or not.
+    fn check_fields(&self, schema: &Value, value: &Value, report: &dyn Fn(String)) {
         let schema = self.spec.resolve(schema);
         if let (Some(items), Some(values)) = (schema.get("items"), value.as_array()) {
             for value in values {
-                self.check_fields(items, value, complain);
+                self.check_fields(items, value, report);
             }
         }
         let (Some(properties), Some(fields)) =
@@ -338,15 +338,15 @@ impl Operation {
         };
         for (name, property) in properties {
             match fields.get(name) {
-                Some(value) => self.check_fields(property, value, complain),
+                Some(value) => self.check_fields(property, value, report),
                 None if name.starts_with("capabilit") || schema["format"].is_string() => {}
-                None => complain(format!("the answer lacks `{name}`")),
+                None => report(format!("the answer lacks `{name}`")),
             }
         }
         let known =
             |name: &&String| properties.contains_key(*name) || IN_EXAMPLES.contains(&name.as_str());
         for name in fields.keys().filter(|name| !known(name)) {
-            complain(format!("the answer has `{name}`, which Twilio does not give"));
+            report(format!("the answer has `{name}`, which Twilio does not give"));
         }
     }
 }
@@ -366,7 +366,7 @@ fn as_in_examples(value: &mut Value) {
     }
 }
 
-/// A form's text as what its schema says it is.
+/// The value of a form's text by the type in its schema.
 fn typed(schema: &Value, text: &str) -> Value {
     let kind = &schema["type"];
     let is = |name: &str| kind == name || kind.as_array().is_some_and(|all| all[0] == name);
@@ -381,12 +381,12 @@ fn typed(schema: &Value, text: &str) -> Value {
 }
 
 #[test]
-fn twilios_description_is_here() {
+fn twilios_description_is_present() {
     assert!(spec().is_some(), "{MISSING}");
 }
 
 #[tokio::test]
-async fn what_twilio_does_not_know_is_complained_of() {
+async fn unknown_requests_are_reported() {
     let options = phony_simulator::twilio::TwilioOptions::default();
     let network = phony_simulator::twilio::start(options.clone()).await.unwrap();
     let checked = Checked::before(&network.base_url()).await;
@@ -401,7 +401,7 @@ async fn what_twilio_does_not_know_is_complained_of() {
     post("Calls.json", &[("To", "+1"), ("From", "+1"), ("Timeout", "soon")]).await.unwrap();
     post("Numbers.json", &[]).await.unwrap();
     post("Calls/CA1.json", &[("Status", "completed")]).await.unwrap();
-    let complaints = std::mem::take(&mut *checked.complaints.lock().unwrap()).join("\n");
+    let violations = std::mem::take(&mut *checked.violations.lock().unwrap()).join("\n");
     for wanted in [
         "`Form`, which Twilio does not know",
         "\"From\" is a required",
@@ -409,7 +409,7 @@ async fn what_twilio_does_not_know_is_complained_of() {
         "no such operation",
         "in the path, \"CA1\"",
     ] {
-        assert!(complaints.contains(wanted), "{wanted}: {complaints}");
+        assert!(violations.contains(wanted), "{wanted}: {violations}");
     }
     network.stop().await;
 }

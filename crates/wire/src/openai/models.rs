@@ -1,14 +1,13 @@
-//! Models and voices of the Realtime API: which there are, until when, what came in place of those
-//! that are gone, and what they cost.
+//! Models and voices of the Realtime API, with shutdown dates, replacements and prices.
 //!
 //! Source: OpenAI, "Models", "Deprecations" and "Pricing", as of November 2026.
 
 use super::realtime::Usage;
 
-/// The model used where none is named.
+/// The default model.
 pub const DEFAULT_MODEL: &str = "gpt-realtime-2.1";
 
-/// The voice used where none is named.
+/// The default voice.
 pub const DEFAULT_VOICE: &str = "alloy";
 
 /// A model of the Realtime API.
@@ -16,36 +15,36 @@ pub const DEFAULT_VOICE: &str = "alloy";
 pub struct Model {
     /// Its name.
     pub id: &'static str,
-    /// The last day it was or will be there, `YYYY-MM-DD`, if one is announced.
+    /// The announced last day, `YYYY-MM-DD`, if there is one.
     pub retires: Option<&'static str>,
     /// What to use instead.
     pub replacement: Option<&'static str>,
-    /// Whether it takes `reasoning` and `parallel_tool_calls`. A model that does not refuses the
-    /// whole session over them.
+    /// Whether it accepts `reasoning` and `parallel_tool_calls`. Any other model refuses a whole
+    /// session update that has them.
     pub reasoning: bool,
-    /// What it costs.
+    /// Its prices.
     pub prices: Prices,
 }
 
-/// US dollars a million tokens.
+/// Prices in US dollars per million tokens.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prices {
-    /// Text in, not from the cache.
+    /// Uncached text input.
     pub text_in: f64,
-    /// Text in, from the cache.
+    /// Cached text input.
     pub text_cached: f64,
-    /// Text out.
+    /// Text output.
     pub text_out: f64,
-    /// Audio in, not from the cache.
+    /// Uncached audio input.
     pub audio_in: f64,
-    /// Audio in, from the cache.
+    /// Cached audio input.
     pub audio_cached: f64,
-    /// Audio out.
+    /// Audio output.
     pub audio_out: f64,
 }
 
 impl Prices {
-    /// What a response cost, in US dollars. Cached tokens whose kind is not told count as text.
+    /// The cost of a response in US dollars. Cached tokens of unknown kind count as text.
     #[must_use]
     pub fn cost_usd(&self, usage: &Usage) -> f64 {
         let cached_audio = usage.cached_audio.min(usage.input_audio);
@@ -84,7 +83,7 @@ const MINI: Prices = Prices {
     audio_out: 20.0,
 };
 
-/// Models that can be used, the best first.
+/// The models on offer, best first.
 pub const MODELS: &[Model] = &[
     current("gpt-realtime-2.1", true, LARGE),
     current("gpt-realtime-2.1-mini", true, MINI),
@@ -96,34 +95,34 @@ pub const MODELS: &[Model] = &[
     ending("gpt-realtime-mini-2025-12-15", "gpt-realtime-2.1-mini", MINI),
 ];
 
-/// Names that are gone, by how they begin, with what came in their place.
+/// Prefixes of retired model names, with their replacements.
 const RETIRED: &[(&str, &str)] = &[
     ("gpt-4o-mini-realtime", "gpt-realtime-2.1-mini"),
     ("gpt-4o-realtime", "gpt-realtime-2.1"),
     ("gpt-realtime-mini-2025-10-06", "gpt-realtime-2.1-mini"),
 ];
 
-/// Voices that can be used, as of November 2026; `marin` and `cedar` are the best.
+/// The voices on offer as of November 2026; `marin` and `cedar` are the best.
 pub const VOICES: &[&str] =
     &["alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar"];
 
-/// Voices of other APIs that are still asked for, with the nearest there is.
+/// Voices of other APIs that are still configured, with the nearest replacement.
 const RETIRED_VOICES: &[(&str, &str)] =
     &[("fable", "ballad"), ("onyx", "cedar"), ("nova", "marin")];
 
-/// What is known of a model; none of one that is gone or new.
+/// A model on offer; `None` for one that is retired or unknown.
 #[must_use]
 pub fn model(id: &str) -> Option<&'static Model> {
     MODELS.iter().find(|model| model.id == id)
 }
 
-/// What came in place of a model that is gone. None if it is not gone, as far as is known.
+/// The replacement of a retired model; `None` if it is not known to be retired.
 #[must_use]
 pub fn replacement_of_retired(id: &str) -> Option<&'static str> {
     RETIRED.iter().find(|(gone, _)| id.starts_with(gone)).map(|(_, new)| *new)
 }
 
-/// The voice to use for a retired one. None if it is not retired.
+/// The replacement of a retired voice; `None` if it is not known to be retired.
 #[must_use]
 pub fn replacement_of_voice(name: &str) -> Option<&'static str> {
     RETIRED_VOICES.iter().find(|(gone, _)| *gone == name).map(|(_, new)| *new)

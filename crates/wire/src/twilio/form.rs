@@ -7,8 +7,8 @@
 pub struct Form(Vec<(String, String)>);
 
 impl Form {
-    /// Reads `application/x-www-form-urlencoded` text, a body or a query. Never fails: what is not
-    /// UTF-8 or badly escaped is replaced or kept as it stands, and then no signature fits it.
+    /// Parses `application/x-www-form-urlencoded` text, a body or a query. Never fails: invalid
+    /// UTF-8 is replaced and invalid escapes are kept, so that no signature matches.
     #[must_use]
     pub fn parse(body: &[u8]) -> Self {
         Self(form_urlencoded::parse(body).into_owned().collect())
@@ -48,7 +48,7 @@ impl Form {
     }
 }
 
-/// Names without values: a form holds phone numbers and more, and `Debug` ends in logs.
+/// Shows names without values: forms hold phone numbers, and `Debug` output ends up in logs.
 impl std::fmt::Debug for Form {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
@@ -121,7 +121,7 @@ impl Field for Option<bool> {
     }
 }
 
-/// Lets a set of words be a field; its empty `Other` stands for absent.
+/// Makes a word enum a field; its empty `Other` stands for absent.
 macro_rules! word_fields {
     ($($name:ty),*) => {$(
         impl $crate::twilio::form::Field for $name {
@@ -137,7 +137,7 @@ macro_rules! word_fields {
     )*};
 }
 
-/// Declares a typed view of a form, with its names on the wire, both ways.
+/// Declares a typed view of a form that can be read and written.
 macro_rules! form_view {
     ($(#[$meta:meta])* pub struct $view:ident {
         $($(#[$field_meta:meta])* $field:ident: $type:ty = $name:literal,)*
@@ -149,13 +149,13 @@ macro_rules! form_view {
         }
 
         impl $view {
-            /// Reads what is there. Never fails: what is missing or unreadable is empty.
+            /// Reads the fields. Never fails: missing or invalid fields are empty.
             #[must_use]
             pub fn from_form(form: &$crate::twilio::form::Form) -> Self {
                 Self { $($field: $crate::twilio::form::Field::read(form, $name),)* }
             }
 
-            /// Writes what is set.
+            /// Writes the fields that are set.
             #[must_use]
             pub fn to_form(&self) -> $crate::twilio::form::Form {
                 let mut form = $crate::twilio::form::Form::default();

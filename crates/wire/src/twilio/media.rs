@@ -1,9 +1,8 @@
 //! Media Streams, both ways: the frames of `<Connect><Stream>`.
 //!
 //! Twilio sends the caller's audio and plays what it is sent. Every frame is one JSON object in a
-//! text frame, told apart by `event`. Audio is base64 of G.711 µ-law, 8 kHz, one channel: 8 bytes
-//! a millisecond, 160 bytes a frame from Twilio. Source: Twilio, "Media Streams: WebSocket
-//! messages".
+//! text frame, told apart by `event`. Audio is base64 of G.711 µ-law, 8 kHz, one channel: 8 bytes a
+//! millisecond, 160 bytes a frame from Twilio. Source: Twilio, "Media Streams: WebSocket messages".
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -48,12 +47,12 @@ pub enum FromTwilio<'a> {
     },
     /// What was queued before the mark of this name has been played, or was dropped by `Clear`.
     Mark {
-        /// The name we gave it.
+        /// The mark's name.
         name: Cow<'a, str>,
     },
     /// The stream is over.
     Stop,
-    /// A kind unknown here. To be counted and passed over.
+    /// An unknown kind, to be counted and ignored.
     Other {
         /// The value of `event`.
         kind: String,
@@ -108,7 +107,7 @@ impl<'a> FromTwilio<'a> {
         })
     }
 
-    /// Appends the frame as Twilio writes it: numbers that count are strings.
+    /// Appends the frame as Twilio writes it, with counters as strings.
     ///
     /// `start` names the stream, `sequence` is the frame's number in it; `connected` has neither.
     pub fn write(&self, start: &Start, sequence: u64, out: &mut String) {
@@ -163,7 +162,7 @@ impl Start {
     }
 }
 
-/// A frame from the application to Twilio. These three are all there are.
+/// A frame from the application to Twilio.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ToTwilio<'a> {
     /// Audio to play after what is queued; any length.
@@ -171,9 +170,9 @@ pub enum ToTwilio<'a> {
         /// Base64 of µ-law audio without a header; see [`encode_audio`].
         payload: Cow<'a, str>,
     },
-    /// To be echoed when everything queued before it has been played or dropped.
+    /// A mark, returned once everything queued before it has been played or dropped.
     Mark {
-        /// A name of ours.
+        /// The mark's name.
         name: Cow<'a, str>,
     },
     /// Drops everything queued.
@@ -229,12 +228,12 @@ impl<'a> ToTwilio<'a> {
     }
 }
 
-/// The bytes of an audio payload.
+/// Decodes an audio payload.
 pub fn decode_audio(payload: &str) -> Result<Vec<u8>, BadFrame> {
     STANDARD.decode(payload).map_err(|_| BadFrame::NotBase64)
 }
 
-/// The payload of some audio.
+/// Encodes audio as a payload.
 #[must_use]
 pub fn encode_audio(audio: &[u8]) -> String {
     STANDARD.encode(audio)

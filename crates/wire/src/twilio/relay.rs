@@ -1,7 +1,7 @@
 //! ConversationRelay: the frames of its WebSocket, both directions.
 //!
-//! Twilio does the speech: it sends what the caller said and speaks what it is sent. Every frame
-//! is one JSON object in a text frame, told apart by `type`. Source: Twilio, "ConversationRelay
+//! Twilio does the speech: it sends what the caller said and speaks what it is sent. Every frame is
+//! one JSON object in a text frame, told apart by `type`. Source: Twilio, "ConversationRelay
 //! WebSocket messages"; the `info` frames are those subscribed to by the TwiML attribute `events`
 //! (Twilio, "TwiML Voice: `<ConversationRelay>`").
 
@@ -34,21 +34,21 @@ pub enum FromTwilio {
         /// `0`–`9`, `*` or `#`.
         digit: String,
     },
-    /// The caller cut the speech off: everything queued at Twilio has been dropped.
+    /// The caller interrupted the agent: everything queued at Twilio has been dropped.
     Interrupt {
         /// Exactly what was heard of the utterance being spoken.
         utterance_until_interrupt: String,
         /// Time from the utterance's start to the interruption, in milliseconds.
         duration_until_interrupt_ms: Option<u64>,
     },
-    /// Twilio could not use a frame of ours, or a provider failed.
+    /// Twilio could not use a frame of the application, or a provider failed.
     Error {
         /// Free text; may hold an error code.
         description: String,
     },
     /// A report that the TwiML subscribed to.
     Info(Info),
-    /// A kind unknown here. To be counted and passed over.
+    /// An unknown kind, to be counted and ignored.
     Other {
         /// The value of `type`.
         kind: String,
@@ -78,7 +78,7 @@ pub struct Setup {
     pub call_type: String,
     /// Name from a caller-name lookup.
     pub caller_name: String,
-    /// `inbound`, or a word that begins with `outbound`; any case.
+    /// `inbound`, or a word that begins with `outbound`, in any case of letters.
     pub direction: String,
     /// State of the call in capitals: `RINGING`, `IN_PROGRESS`.
     pub call_status: String,
@@ -192,7 +192,7 @@ impl Setup {
         }
     }
 
-    /// Whether we placed the call.
+    /// Whether the application placed the call.
     #[must_use]
     pub fn is_outbound(&self) -> bool {
         self.direction.get(..8).is_some_and(|start| start.eq_ignore_ascii_case("outbound"))
@@ -247,10 +247,10 @@ pub enum ToTwilio<'a> {
         /// Language of this token, BCP 47; the session's if absent.
         #[serde(skip_serializing_if = "Option::is_none")]
         lang: Option<Cow<'a, str>>,
-        /// Whether the caller may cut it off; the session's setting if absent.
+        /// Whether the caller may interrupt it; the session's setting if absent.
         #[serde(skip_serializing_if = "Option::is_none")]
         interruptible: Option<bool>,
-        /// Whether a later reply may cut it off; the session's setting if absent.
+        /// Whether a later reply may preempt it; the session's setting if absent.
         #[serde(skip_serializing_if = "Option::is_none")]
         preemptible: Option<bool>,
     },
@@ -261,10 +261,10 @@ pub enum ToTwilio<'a> {
         /// How many times.
         #[serde(rename = "loop", skip_serializing_if = "Option::is_none")]
         times: Option<u32>,
-        /// Whether a later reply may cut it off.
+        /// Whether a later reply may preempt it.
         #[serde(skip_serializing_if = "Option::is_none")]
         preemptible: Option<bool>,
-        /// Whether the caller may cut it off.
+        /// Whether the caller may interrupt it.
         #[serde(skip_serializing_if = "Option::is_none")]
         interruptible: Option<bool>,
     },
@@ -284,7 +284,7 @@ pub enum ToTwilio<'a> {
     },
     /// The end of the session, not of the call: the `action` URL decides what comes next.
     End {
-        /// Given back to the `action` URL word for word.
+        /// Passed to the `action` URL unchanged.
         #[serde(skip_serializing_if = "Option::is_none")]
         handoff_data: Option<Cow<'a, str>>,
     },
@@ -312,7 +312,7 @@ impl<'a> ToTwilio<'a> {
 impl ToTwilio<'static> {
     /// Reads a frame as strictly as Twilio: a kind it does not know, a required field that is
     /// missing and a field of a wrong type are errors, which Twilio reports as 64107 (Twilio,
-    /// "Error 64107: invalid message received"). Fields it does not know are passed over.
+    /// "Error 64107: invalid message received"). Fields it does not know are ignored.
     pub fn parse(text: &str) -> Result<Self, BadFrame> {
         let fields = Fields::parse(text)?;
         let kind = fields.kind("type")?;
@@ -363,7 +363,7 @@ impl ToTwilio<'static> {
     }
 }
 
-/// Fields read without tolerance; `null` counts as absent.
+/// Fields read strictly; `null` counts as absent.
 struct Strict<'a> {
     kind: &'static str,
     fields: Fields<'a>,

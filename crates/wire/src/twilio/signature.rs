@@ -13,13 +13,13 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// The header that carries a signature, in the spelling of HTTP/2 and of WebSocket upgrades.
+/// The header that carries a signature, in lower case as in HTTP/2 and WebSocket upgrades.
 pub const HEADER: &str = "x-twilio-signature";
 
 /// The signature of a URL and the parameters of a form.
 ///
-/// The URL is signed as given but for its fragment. Parameters are sorted by name, then value,
-/// in byte order; a pair that occurs twice counts once.
+/// The URL is signed as given, without its fragment. Parameters are sorted by name, then value, in
+/// byte order; a repeated pair counts once.
 #[must_use]
 pub fn sign<K: AsRef<str>, V: AsRef<str>>(token: &str, url: &str, params: &[(K, V)]) -> String {
     STANDARD.encode(digest(token, url, &sorted(params)))
@@ -45,7 +45,7 @@ pub fn verify_get(token: &str, signature: &str, url: &str) -> bool {
 }
 
 /// Whether a JSON POST is signed: the URL with its `bodySHA256`, and that hash against the raw
-/// bytes. Without the hash the answer is no.
+/// bytes. False without the hash.
 #[must_use]
 pub fn verify_json(token: &str, signature: &str, url: &str, body: &[u8]) -> bool {
     let (_, query) = split_query(url);
@@ -85,8 +85,8 @@ pub fn verify_upgrade(
 /// Every spelling under which Twilio may have signed an upgrade, likeliest first.
 ///
 /// Twilio signs the TwiML's `url` attribute as it was written, so what varies is the scheme, the
-/// port, a trailing slash, and whether a query is signed in place or as parameters. `hosts` are
-/// the public names of this server, each with or without a port; `path_and_query` is the request
+/// port, a trailing slash, and whether a query is signed in place or as parameters. `hosts` are the
+/// public names of this server, each with or without a port; `path_and_query` is the request
 /// line's, raw.
 #[must_use]
 pub fn upgrade_candidates(hosts: &[&str], path_and_query: &str) -> Vec<Matched> {
@@ -133,8 +133,8 @@ fn url_candidates(url: &str) -> Vec<String> {
         let port = port.unwrap_or(standard);
         add(format!("{scheme}://{userinfo}{name}:{port}{rest}"));
     }
-    // The Node SDK's validator also accepts a query re-encoded by its standard library, in which
-    // an apostrophe is escaped.
+    // The Node SDK's validator also accepts a query re-encoded by its standard library, in which an
+    // apostrophe is escaped.
     if let (base, Some(query)) = split_query(url)
         && query.contains('\'')
     {
@@ -170,7 +170,7 @@ fn split_query(url: &str) -> (&str, Option<&str>) {
     url.split_once('?').map_or((url, None), |(base, query)| (base, Some(query)))
 }
 
-/// Connection overrides stand in the fragment, which is not requested and not signed.
+/// Connection overrides are in the fragment, which is neither requested nor signed.
 fn without_fragment(url: &str) -> &str {
     url.split_once('#').map_or(url, |(url, _)| url)
 }
@@ -193,7 +193,7 @@ fn digest(token: &str, url: &str, sorted: &[(&str, &str)]) -> [u8; 20] {
     mac.finalize().into_bytes().into()
 }
 
-/// The bytes that a signature must be; none if it cannot be one.
+/// Decodes a signature; `None` if it is not one.
 fn decode(signature: &str) -> Option<Vec<u8>> {
     STANDARD.decode(signature).ok().filter(|bytes| bytes.len() == 20)
 }

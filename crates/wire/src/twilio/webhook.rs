@@ -1,9 +1,9 @@
-//! What Twilio posts to our URLs, and the same forms the other way round for a stand-in.
+//! Requests that Twilio posts to an application, which a stand-in can also write.
 //!
 //! Absent values are empty strings or `None`. New parameters appear without notice: keep the
 //! [`Form`] for the signature, and read these views out of it. Sources: Twilio, "TwiML Voice:
-//! request parameters"; "Call resource: status callbacks"; "Answering machine detection";
-//! "TwiML Voice: `<ConversationRelay>`", action callback; "TwiML Voice: `<Dial>`", action callback.
+//! request parameters"; "Call resource: status callbacks"; "Answering machine detection"; "TwiML
+//! Voice: `<ConversationRelay>`", action callback; "TwiML Voice: `<Dial>`", action callback.
 
 pub use super::form::Form;
 use super::form::{form_view, word_fields};
@@ -71,7 +71,7 @@ form_view! {
         session_status: SessionStatus = "SessionStatus",
         /// Its length, in seconds.
         session_duration_s: Option<u64> = "SessionDuration",
-        /// Word for word what our `end` frame carried.
+        /// The `handoffData` of the application's `end` frame.
         handoff_data: String = "HandoffData",
         /// Such as `64105`, if it failed.
         error_code: String = "ErrorCode",
@@ -102,11 +102,11 @@ form_view! {
         call_duration_s: Option<u64> = "CallDuration",
         /// RFC 2822, UTC.
         timestamp: String = "Timestamp",
-        /// The far end's answer in terms of SIP: 486 busy, 404 no such number, and so on.
+        /// SIP response code of the far end: 486 busy, 404 no such number, and so on.
         sip_response_code: Option<u64> = "SipResponseCode",
         /// `call-progress-events`.
         callback_source: String = "CallbackSource",
-        /// Who answered, if detection was asked for.
+        /// Who answered, if detection was requested.
         answered_by: AnsweredBy = "AnsweredBy",
     }
 }
@@ -126,8 +126,8 @@ form_view! {
 }
 
 form_view! {
-    /// The `action` of `<Dial>`: the dialled leg is over. The fields of [`VoiceRequest`] come
-    /// with it.
+    /// The `action` of `<Dial>`: the dialled leg is over. The fields of [`VoiceRequest`] come with
+    /// it.
     pub struct DialResult {
         /// The call that dialled.
         call_sid: String = "CallSid",
@@ -160,9 +160,9 @@ words! {
 words! {
     /// How a relay session ended.
     pub enum SessionStatus {
-        /// The caller hung up, or the call ended otherwise.
+        /// The call ended, because the caller hung up or otherwise.
         Completed = "completed",
-        /// Our `end` frame ended it.
+        /// The application's `end` frame ended it.
         Ended = "ended",
         /// An error ended it.
         Failed = "failed",
@@ -190,7 +190,7 @@ words! {
         MachineEndSilence = "machine_end_silence",
         MachineEndOther = "machine_end_other",
         Fax = "fax",
-        /// Undecided; to be treated as a person.
+        /// Undecided; should be treated as a person.
         Unknown = "unknown",
     }
 }

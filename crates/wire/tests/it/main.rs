@@ -1,4 +1,4 @@
-//! The formats against real messages, broken messages, the official schemas and noise.
+//! Tests the formats with real messages, broken messages, the official schemas and random input.
 
 mod fixtures;
 mod properties;

@@ -1,4 +1,4 @@
-//! Noise: whatever comes in, a parser answers and does not panic.
+//! Random input: no parser panics.
 
 use proptest::prelude::*;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use phony_wire::twilio::twiml::{Relay, Twiml, Verb, WssUrl};
 use phony_wire::twilio::webhook::Form;
 use phony_wire::{fuzzing, openai};
 
-/// The kinds and names of the real formats, so that noise gets past the first key.
+/// The kinds and names of the real formats, so that random input gets past the first key.
 const WORDS: &[&str] = &[
     "type",
     "event",

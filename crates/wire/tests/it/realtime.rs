@@ -1,4 +1,4 @@
-//! The Realtime API: what the server says, what its failures mean, models and voices.
+//! The Realtime API: server events, the meaning of failures, models and voices.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Everything we can send is valid by the official schema and holds nothing it does not know.
+//! Every client event is valid by the official schema and has no property unknown to it.
 
 use std::path::Path;
 

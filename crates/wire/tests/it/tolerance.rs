@@ -1,4 +1,4 @@
-//! Every field of every message we listen to may be missing, null or of another type.
+//! Any field of any message that is read may be missing, null or of another type.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What Twilio posts.
+//! Requests that Twilio posts.
 
 use phony_wire::twilio::webhook::{
     AmdResult, AnsweredBy, CallStatus, CallStatusUpdate, DialResult, DialStatus, Form, SessionEnd,

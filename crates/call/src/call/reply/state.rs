@@ -212,7 +212,7 @@ impl Reply {
     /// Whether the caller has been asked to wait already: by a filler, or by the model in words
     /// that contain the beginning of the phrase for it.
     pub(super) fn has_asked_to_wait(&self, phrase: &str) -> bool {
-        self.filler || begins_in(phrase, &words_of(&self.generated()))
+        self.filler || begins_in(phrase, &spoken_words(&self.generated()))
     }
 
     pub(super) fn written(&self) -> Written {
@@ -371,7 +371,7 @@ impl Sent {
 }
 
 /// What the caller hears of a text of the model: all but its commands.
-pub(in crate::call) fn words_of(written: &str) -> String {
+pub(in crate::call) fn spoken_words(written: &str) -> String {
     let mut scanner = Scanner::default();
     let mut pieces = scanner.push(written);
     pieces.extend(scanner.finish());

@@ -19,7 +19,7 @@ use crate::cli::converse::Typed;
 use crate::cli::story::Story;
 use crate::cli::ui::Style;
 use crate::cli::until_stopped;
-use crate::stage::read_event;
+use crate::sandbox::read_event;
 
 /// How long the answer to an order is waited for when the call is over.
 const LAST_ANSWER: Duration = Duration::from_secs(2);

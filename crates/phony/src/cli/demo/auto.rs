@@ -12,8 +12,10 @@ use crate::cli::serve::Signals;
 use crate::cli::story::{Totals, summary};
 use crate::cli::ui::{Style, clean};
 use crate::cli::{sim, until_stopped};
-use crate::stage::{Audit, CALLER, NUMBER, Stage, StageOptions, audit};
-use phony_simulator::callers::{Caller, OrElse, RecordedCall, Step, What, When, recorded_calls};
+use crate::sandbox::{Audit, CALLER, NUMBER, Sandbox, SandboxOptions, audit};
+use phony_simulator::callers::{
+    Action, Caller, OnTimeout, RecordedCall, Step, When, recorded_calls,
+};
 use phony_simulator::openai::Brain;
 
 /// How long a call may take, in its own time.
@@ -35,15 +37,15 @@ struct Must {
 
 /// One call: an interruption, a pause, a question that takes a supervisor, a goodbye.
 fn caller() -> Caller {
-    let after = |quiet_ms, text| Step::new(When::AgentFinished { quiet_ms }, What::say(text));
+    let after = |quiet_ms, text| Step::new(When::AgentFinished { quiet_ms }, Action::say(text));
     Caller::Script(vec![
         after(600, "Hi, I lost my debit card."),
         Step::interrupt(66, "Sorry, my name is Linda Brown."),
         after(2_000, "Could I get a discount on the fee?"),
         // The agent asks a colleague first; the answer is what is waited for.
-        Step::new(When::Hears { text: "ten percent".into() }, What::Wait),
+        Step::new(When::Hears { text: "ten percent".into() }, Action::Wait),
         after(600, "That is kind. No thank you, bye!"),
-        Step::new(When::Silence { ms: 6_000 }, What::HangUp),
+        Step::new(When::Silence { ms: 6_000 }, Action::HangUp),
     ])
 }
 
@@ -64,8 +66,8 @@ pub(super) fn wish() -> Caller {
     Caller::Script(vec![
         Step::reply("Good morning, when are you open?"),
         Step::reply("I would like to come by. Could I get a discount, as a new customer?"),
-        Step::new(answered, What::say("No thank you, that is all. Goodbye!"))
-            .or_after(120_000, OrElse::Go),
+        Step::new(answered, Action::say("No thank you, that is all. Goodbye!"))
+            .with_timeout(120_000, OnTimeout::Proceed),
         Step::hang_up(),
     ])
 }
@@ -102,27 +104,28 @@ async fn play_again(scenery: &Scenery, call: &RecordedCall) -> anyhow::Result<()
         answered: false,
     };
     // The agent's side is the recording's, whatever model is configured.
-    let options = StageOptions { brain: Some(sim::agent_of(call)), ..scenery.options(Brain::Echo) };
+    let options =
+        SandboxOptions { brain: Some(sim::agent_of(call)), ..scenery.options(Brain::Echo) };
     play(scenery, options, Caller::Recorded(call.clone()), &must).await
 }
 
 async fn play(
     scenery: &Scenery,
-    options: StageOptions,
+    options: SandboxOptions,
     caller: Caller,
     must: &Must,
 ) -> anyhow::Result<()> {
     let (watch, mut moments) = ear();
-    let stage = Stage::start(StageOptions { watch: Some(watch), ..options }).await?;
-    scenery.introduce(&stage).await;
+    let sandbox = Sandbox::start(SandboxOptions { watch: Some(watch), ..options }).await?;
+    scenery.introduce(&sandbox).await;
     let (ui, speed) = (scenery.ui, scenery.speed);
-    let desk = Desk::new(&stage.server, &stage.admin_token)?;
+    let desk = Desk::new(&sandbox.server, &sandbox.admin_token)?;
     let mut signals = Signals::new()?;
     let (moments, signals) = (&mut moments, &mut signals);
     let mut show = Show { ui, desk, moments, signals, speed, answer: ANSWER };
     let limit = LONGEST.div_f64(speed) + SLACK;
-    let view = stage.view();
-    let sid = stage.network.dial_in(CALLER, NUMBER, caller)?;
+    let view = sandbox.view();
+    let sid = sandbox.network.dial_in(CALLER, NUMBER, caller)?;
     let shown = tokio::select! {
         shown = show.call(view, Shown::call(&sid, limit), None) => shown,
         () = until_stopped() => Err(anyhow::anyhow!("stopped: the call was dropped")),
@@ -130,13 +133,13 @@ async fn play(
     let (events, story) = match shown {
         Ok(shown) => shown,
         Err(error) => {
-            let record = stage.network.call(&sid).unwrap_or_default();
-            stage.stop().await;
+            let record = sandbox.network.call(&sid).unwrap_or_default();
+            sandbox.stop().await;
             return Err(error.context(format!("the call stood at {:?}", record.status)));
         }
     };
-    let over = stage.network.wait_for_end(&sid, SLACK).await;
-    stage.stop().await;
+    let over = sandbox.network.wait_for_end(&sid, SLACK).await;
+    sandbox.stop().await;
     let record = match over {
         Ok(record) => record,
         Err(record) => bail!("the phone network holds the call still ({})", record.status),

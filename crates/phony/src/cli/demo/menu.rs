@@ -16,10 +16,10 @@ use crate::cli::serve::Signals;
 use crate::cli::story::{Story, summary};
 use crate::cli::ui::{Style, Ui, clean};
 use crate::events::View;
+use crate::sandbox::{CALLER, Sandbox, SandboxOptions, audit, read_event};
 use crate::server::{self, Running};
-use crate::stage::{CALLER, Stage, StageOptions, audit, read_event};
 use crate::token;
-use phony_simulator::callers::{Caller, Step, What, When};
+use phony_simulator::callers::{Action, Caller, Step, When};
 use phony_simulator::openai::Brain;
 use phony_simulator::twilio::Callee;
 
@@ -37,19 +37,19 @@ const SOMEBODY: &str = "+14155550123";
 /// Offers the choices until somebody leaves, or the input ends.
 pub(super) async fn offer(scenery: &Scenery, typed: Typed) -> anyhow::Result<()> {
     let set = Set::build(scenery).await?;
-    let dialogue = Dialogue::new(offers(scenery, &set.stage)?);
+    let dialogue = Dialogue::new(offers(scenery, &set.sandbox)?);
     let signals = Signals::new()?;
     let mut menu = Menu { scenery, typed, dialogue, signals, set: Some(set) };
     let done = menu.run().await;
     if let Some(set) = menu.set.take() {
-        set.stage.stop().await;
+        set.sandbox.stop().await;
     }
     done
 }
 
 /// The stand-ins and the server between them.
 struct Set {
-    stage: Stage,
+    sandbox: Sandbox,
     moments: Moments,
     desk: Desk,
 }
@@ -58,27 +58,27 @@ impl Set {
     async fn build(scenery: &Scenery) -> anyhow::Result<Self> {
         let (watch, moments) = ear();
         // Somebody at a terminal speaks at the clock's pace.
-        let mut options = StageOptions {
+        let mut options = SandboxOptions {
             watch: Some(watch),
             noise_interrupts: true,
             ..scenery.options(Brain::Receptionist)
         };
         // Nobody is really called, so that no hour is a wrong one.
         options.config.dialing.hours.0 = None;
-        let ours = PhoneNumber::parse(crate::stage::OURS).ok();
+        let ours = PhoneNumber::parse(crate::sandbox::OURS).ok();
         if let Some(country) = ours.as_ref().and_then(Country::of) {
             options.config.dialing.allow(country);
         }
         options.config.twilio.phone_number = ours;
-        let stage = Stage::start(options).await?;
-        scenery.introduce(&stage).await;
-        let desk = Desk::new(&stage.server, &stage.admin_token)?;
-        Ok(Self { stage, moments, desk })
+        let sandbox = Sandbox::start(options).await?;
+        scenery.introduce(&sandbox).await;
+        let desk = Desk::new(&sandbox.server, &sandbox.admin_token)?;
+        Ok(Self { sandbox, moments, desk })
     }
 }
 
-fn offers(scenery: &Scenery, stage: &Stage) -> anyhow::Result<Offers> {
-    let known = &stage.server.switchboard.agents;
+fn offers(scenery: &Scenery, sandbox: &Sandbox) -> anyhow::Result<Offers> {
+    let known = &sandbox.server.switchboard.agents;
     let name = |id: &str| {
         let found = known.iter().find(|(known, _)| *known == id);
         found.map_or_else(String::new, |(_, agent)| clean(&agent.name))
@@ -97,8 +97,8 @@ fn offers(scenery: &Scenery, stage: &Stage) -> anyhow::Result<Offers> {
         errand.slots.iter().map(detail).collect()
     });
     let real = scenery.real_number().cloned();
-    let home = real.clone().or_else(|| PhoneNumber::parse(crate::stage::OURS).ok());
-    let mut agents: Vec<_> = stage.numbers().map(|(_, id)| (id.to_owned(), name(id))).collect();
+    let home = real.clone().or_else(|| PhoneNumber::parse(crate::sandbox::OURS).ok());
+    let mut agents: Vec<_> = sandbox.numbers().map(|(_, id)| (id.to_owned(), name(id))).collect();
     // One's own come after those that everybody has.
     agents.sort_by_key(|(id, _)| USUAL.iter().position(|usual| usual == id).unwrap_or(USUAL.len()));
     Ok(Offers {
@@ -196,8 +196,8 @@ impl Menu<'_> {
     ) -> anyhow::Result<()> {
         if !self.somebody_speaks().await {
             let set = self.set.as_mut().context("the stand-ins")?;
-            set.stage.network.set_callee(to.as_str(), Callee::person(callee()));
-            let view = set.stage.view();
+            set.sandbox.network.set_callee(to.as_str(), Callee::person(callee()));
+            let view = set.sandbox.view();
             let sid = set.desk.place(to.as_str(), scenario, variables).await?;
             let names = ("callee".to_owned(), "agent".to_owned());
             return self.show(view, Shown { names, ..Shown::call(&sid, LONGEST) }).await;
@@ -205,8 +205,8 @@ impl Menu<'_> {
         let set = self.set.as_mut().context("the stand-ins")?;
         let ui = self.scenery.ui;
         let (caller, line) = Caller::live();
-        set.stage.network.set_callee(to.as_str(), Callee::person(caller));
-        let mut supervisor = Seat::new(ui, set.desk.clone(), set.stage.view());
+        set.sandbox.network.set_callee(to.as_str(), Callee::person(caller));
+        let mut supervisor = Seat::new(ui, set.desk.clone(), set.sandbox.view());
         ui.line(&format!("You are the one who is called, at {to}."));
         explain(ui, "Ctrl-C");
         let sid = set.desk.place(to.as_str(), scenario, variables).await?;
@@ -222,19 +222,19 @@ impl Menu<'_> {
         let by_hand = self.somebody_speaks().await;
         let set = self.set.as_mut().context("the stand-ins")?;
         let ui = self.scenery.ui;
-        let number = number_of(&set.stage, agent)?;
+        let number = number_of(&set.sandbox, agent)?;
         ui.line(&format!("The stand-in network dials {number} for you: {agent} answers."));
         ui.line("The dashboard calls it too, with your voice or by text: open «Softphone» there.");
         if !by_hand {
-            let view = set.stage.view();
+            let view = set.sandbox.view();
             let caller = if self.scenery.pretends { auto::wish() } else { auto::errand() };
-            let sid = set.stage.network.dial_in(CALLER, &number, caller)?;
+            let sid = set.sandbox.network.dial_in(CALLER, &number, caller)?;
             return self.show(view, Shown::call(&sid, LONGEST)).await;
         }
         explain(ui, "Ctrl-C");
         let (caller, line) = Caller::live();
-        let mut supervisor = Seat::new(ui, set.desk.clone(), set.stage.view());
-        let sid = set.stage.network.dial_in(CALLER, &number, caller)?;
+        let mut supervisor = Seat::new(ui, set.desk.clone(), set.sandbox.view());
+        let sid = set.sandbox.network.dial_in(CALLER, &number, caller)?;
         let speed = self.scenery.speed;
         let stop = self.signals.next();
         converse(ui, line, &mut self.typed, speed, Some(&mut supervisor), stop).await;
@@ -250,8 +250,8 @@ impl Menu<'_> {
         agent: &str,
     ) -> anyhow::Result<()> {
         let set = self.set.as_mut().context("the stand-ins")?;
-        let number = number_of(&set.stage, agent)?;
-        let view = set.stage.view();
+        let number = number_of(&set.sandbox, agent)?;
+        let view = set.sandbox.view();
         let sid = set.desk.place(&number, scenario, variables).await?;
         let names = (agent.to_owned(), scenario.to_owned());
         self.show(view, Shown { names, ..Shown::call(&sid, LONGEST) }).await
@@ -270,7 +270,7 @@ impl Menu<'_> {
         let (moments, signals) = (&mut set.moments, &mut self.signals);
         let mut show = Show { ui, desk, moments, signals, speed, answer: auto::ANSWER };
         let (events, story) = show.call(view, shown, Some(&mut self.typed)).await?;
-        let record = set.stage.network.wait_for_end(&sid, REST).await;
+        let record = set.sandbox.network.wait_for_end(&sid, REST).await;
         let record = record.unwrap_or_else(|record| *record);
         let audit = audit(&events, &record);
         tell(ui, &story, audit.said, audit.heard);
@@ -284,7 +284,7 @@ impl Menu<'_> {
         let ui = self.scenery.ui;
         if let Some(set) = &self.set {
             // What remains is the network's own business.
-            drop(set.stage.network.wait_for_end(sid, Duration::from_secs(5)).await);
+            drop(set.sandbox.network.wait_for_end(sid, Duration::from_secs(5)).await);
         }
         ui.line(&ui.paint(Style::Faint, "· the call is over"));
     }
@@ -296,7 +296,7 @@ impl Menu<'_> {
         call: Option<(&PhoneNumber, &str, &Variables)>,
     ) -> anyhow::Result<()> {
         if let Some(set) = self.set.take() {
-            set.stage.stop().await;
+            set.sandbox.stop().await;
         }
         let mut config = self.scenery.real.clone();
         if let Some(agent) = agent {
@@ -377,21 +377,21 @@ fn tell(ui: Ui, story: &Story, said: usize, heard: usize) {
     }
 }
 
-fn number_of(stage: &Stage, agent: &str) -> anyhow::Result<String> {
-    let mut numbers = stage.numbers();
+fn number_of(sandbox: &Sandbox, agent: &str) -> anyhow::Result<String> {
+    let mut numbers = sandbox.numbers();
     let found = numbers.find(|(_, id)| *id == agent).map(|(number, _)| number.to_owned());
     found.with_context(|| format!("no number leads to {agent}"))
 }
 
 /// Somebody who is called and has a little time.
 fn callee() -> Caller {
-    let after = |text: &str| Step::new(When::AgentFinished { quiet_ms: 700 }, What::say(text));
+    let after = |text: &str| Step::new(When::AgentFinished { quiet_ms: 700 }, Action::say(text));
     Caller::Script(vec![
         after("Yes, this is Ann Miller. What is it about?"),
         after("We are open from nine to five, and I would say nine out of ten."),
         after("Yes, that is fine with me."),
         after("I am well, and everything is as it should be."),
         after("You are welcome."),
-        Step::new(When::Silence { ms: 10_000 }, What::HangUp),
+        Step::new(When::Silence { ms: 10_000 }, Action::HangUp),
     ])
 }

@@ -16,7 +16,7 @@ use super::converse::Typed;
 use super::ui::{Style, Ui, has_terminal};
 use super::{Settings, block_on, sim};
 use crate::config::Config;
-use crate::stage::{Stage, StageOptions, TempFolder};
+use crate::sandbox::{Sandbox, SandboxOptions, TempFolder};
 use crate::telemetry;
 use phony_simulator::openai::Brain;
 
@@ -111,11 +111,11 @@ fn own_folder(config: &mut Config, is_chosen: bool) -> anyhow::Result<Option<Tem
 }
 
 impl Scenery {
-    fn options(&self, brain: Brain) -> StageOptions {
-        StageOptions {
+    fn options(&self, brain: Brain) -> SandboxOptions {
+        SandboxOptions {
             brain: self.pretends.then_some(brain),
             speed: self.speed,
-            ..StageOptions::new(self.config.clone())
+            ..SandboxOptions::new(self.config.clone())
         }
     }
 
@@ -128,18 +128,18 @@ impl Scenery {
     }
 
     /// Says what is there.
-    async fn introduce(&self, stage: &Stage) {
+    async fn introduce(&self, sandbox: &Sandbox) {
         let ui = self.ui;
-        ui.line(&format!("{} on http://{}", ui.paint(Style::Strong, "Phony"), stage.server.addr));
+        ui.line(&format!("{} on http://{}", ui.paint(Style::Strong, "Phony"), sandbox.server.addr));
         ui.line("  phone network  a stand-in on loopback; nobody is really called");
-        if stage.model.is_some() {
+        if sandbox.model.is_some() {
             ui.line("  model          a stand-in; with OPENAI_API_KEY set it is the real one");
         } else {
             let openai = &self.config.openai;
             let host = openai.base_url.host_str().unwrap_or_default();
             ui.line(&format!("  model          {} at {host}, which may cost money", openai.model));
         }
-        ui.line(&format!("  dashboard      {}", stage.server.login_link().await));
+        ui.line(&format!("  dashboard      {}", sandbox.server.login_link().await));
         ui.line("                 (the link works once)");
         ui.line("");
     }

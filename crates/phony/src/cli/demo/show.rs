@@ -15,7 +15,7 @@ use crate::cli::serve::Signals;
 use crate::cli::story::{Moment, Story};
 use crate::cli::ui::{Style, Ui};
 use crate::events::View;
-use crate::stage::read_event;
+use crate::sandbox::read_event;
 use phony_simulator::twilio::Watch;
 
 /// Moments on the line that may wait to be told; more are forgotten.

@@ -11,8 +11,8 @@ use super::process::Cost;
 #[derive(Debug, Serialize)]
 pub(super) struct Round {
     pub(super) phony: Figures,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) floor: Option<Figures>,
+    #[serde(rename = "floor", skip_serializing_if = "Option::is_none")]
+    pub(super) baseline: Option<Figures>,
 }
 
 /// One measurement.

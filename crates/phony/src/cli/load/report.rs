@@ -25,7 +25,8 @@ pub(super) struct Report {
 struct Line {
     name: &'static str,
     phony: Option<f64>,
-    floor: Option<f64>,
+    #[serde(rename = "floor")]
+    baseline: Option<f64>,
     ratio: Option<f64>,
     #[serde(skip)]
     digits: usize,
@@ -75,10 +76,10 @@ impl Report {
             self.seconds,
             self.rounds.len(),
         );
-        let floor = self.rounds.iter().any(|round| round.floor.is_some());
-        let heads = if floor { ["phony", "floor", "ratio"] } else { ["phony", "", ""] };
-        let mut row = |name: &str, [phony, floor, ratio]: [&str; 3]| {
-            let line = format!("{name:<24}{phony:>10}{floor:>10}{ratio:>8}");
+        let baseline = self.rounds.iter().any(|round| round.baseline.is_some());
+        let heads = if baseline { ["phony", "floor", "ratio"] } else { ["phony", "", ""] };
+        let mut row = |name: &str, [phony, baseline, ratio]: [&str; 3]| {
+            let line = format!("{name:<24}{phony:>10}{baseline:>10}{ratio:>8}");
             text.push_str(line.trim_end());
             text.push('\n');
         };
@@ -87,12 +88,13 @@ impl Report {
             let number = |value: Option<f64>, digits: usize| {
                 value.map(|value| format!("{value:.digits$}")).unwrap_or_default()
             };
-            let (phony, floor) = (number(line.phony, line.digits), number(line.floor, line.digits));
-            row(line.name, [&phony, &floor, &number(line.ratio, 2)]);
+            let (phony, baseline) =
+                (number(line.phony, line.digits), number(line.baseline, line.digits));
+            row(line.name, [&phony, &baseline, &number(line.ratio, 2)]);
         }
         let sides = self.rounds.iter().flat_map(|round| {
-            let floor = round.floor.iter().map(|figures| ("floor", figures));
-            std::iter::once(("phony", &round.phony)).chain(floor)
+            let baseline = round.baseline.iter().map(|figures| ("floor", figures));
+            std::iter::once(("phony", &round.phony)).chain(baseline)
         });
         for (side, figures) in sides {
             text.push_str(&troubles(side, figures));
@@ -104,7 +106,7 @@ impl Report {
     /// Everything that must not happen, in all rounds.
     pub(super) fn troubles(&self) -> u64 {
         let of_round = |round: &Round| {
-            round.phony.troubles() + round.floor.as_ref().map_or(0, Figures::troubles)
+            round.phony.troubles() + round.baseline.as_ref().map_or(0, Figures::troubles)
         };
         self.rounds.iter().map(of_round).sum()
     }
@@ -112,15 +114,15 @@ impl Report {
 
 impl Line {
     fn of((name, digits, take): &(&'static str, usize, Take), rounds: &[Round]) -> Self {
-        let floor = |round: &Round| round.floor.as_ref().and_then(take);
+        let baseline = |round: &Round| round.baseline.as_ref().and_then(take);
         let ratio = |round: &Round| {
-            let floor = floor(round).filter(|floor| *floor > 0.0)?;
-            Some(take(&round.phony)? / floor)
+            let baseline = baseline(round).filter(|baseline| *baseline > 0.0)?;
+            Some(take(&round.phony)? / baseline)
         };
         Self {
             name,
             phony: median(rounds.iter().filter_map(|round| take(&round.phony))),
-            floor: median(rounds.iter().filter_map(floor)),
+            baseline: median(rounds.iter().filter_map(baseline)),
             ratio: median(rounds.iter().filter_map(ratio)),
             digits: *digits,
         }

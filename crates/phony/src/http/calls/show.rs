@@ -5,10 +5,10 @@ use axum::extract::Path;
 use phony_call::{CallSid, Owner};
 use serde_json::Value;
 
+use crate::calls::registry::CallMessage;
 use crate::history;
 use crate::http::auth::Supervisor;
 use crate::http::error::{ApiError, ErrorBody};
-use crate::registry::CallMessage;
 
 /// Everything about one call.
 ///

@@ -9,8 +9,8 @@ use phony_wire::twilio::twiml::{
 };
 
 use crate::agents::Agent;
+use crate::calls::{Calls, Ringing};
 use crate::config::RelaySettings;
-use crate::switchboard::{Ringing, Switchboard};
 
 /// A document as a response.
 pub(super) struct Document {
@@ -50,7 +50,7 @@ impl Document {
     }
 
     /// A last sentence, then hang up.
-    pub(super) fn apology(switchboard: &Switchboard, text: &str) -> Self {
+    pub(super) fn apology(switchboard: &Calls, text: &str) -> Self {
         let language = Some(switchboard.config.relay.language.clone());
         let options = SayOptions { language, ..SayOptions::default() };
         let say = Verb::Say(Say { text: text.to_owned(), options });
@@ -58,7 +58,7 @@ impl Document {
     }
 
     /// Come again, which may reach another server: at once the first time, then a second later.
-    pub(super) fn come_again(switchboard: &Switchboard, again: u32) -> Self {
+    pub(super) fn come_again(switchboard: &Calls, again: u32) -> Self {
         let authority = switchboard.authority();
         let url = format!("https://{authority}/start_call?again={}", again + 1);
         let document = match again {
@@ -72,7 +72,7 @@ impl Document {
 
     /// Connect the call to our relay socket, with a token made for it alone. A call that is gone
     /// is hung up.
-    pub(super) async fn relay(switchboard: &Switchboard, call: &CallSid) -> Self {
+    pub(super) async fn relay(switchboard: &Calls, call: &CallSid) -> Self {
         let agent = switchboard.registry.agent_of(call);
         match switchboard.mint(call).await {
             Some(token) => Self::connect(switchboard, token, agent.as_deref()),
@@ -81,7 +81,7 @@ impl Document {
     }
 
     /// What a call is answered that rings.
-    pub(super) fn of_ringing(switchboard: &Switchboard, ringing: Ringing) -> Self {
+    pub(super) fn of_ringing(switchboard: &Calls, ringing: Ringing) -> Self {
         match ringing {
             Ringing::Connect { token, agent } => {
                 Self::connect(switchboard, token, agent.as_deref())
@@ -90,7 +90,7 @@ impl Document {
         }
     }
 
-    fn connect(switchboard: &Switchboard, token: String, agent: Option<&Agent>) -> Self {
+    fn connect(switchboard: &Calls, token: String, agent: Option<&Agent>) -> Self {
         let authority = switchboard.authority();
         let Ok(url) = WssUrl::new(format!("wss://{authority}/relay/ws")) else {
             return Self::hang_up();
@@ -105,7 +105,7 @@ impl Document {
 
     /// Connect the caller with somebody else.
     pub(super) fn dial(
-        switchboard: &Switchboard,
+        switchboard: &Calls,
         target: &PhoneNumber,
         caller_id: Option<&PhoneNumber>,
         ring: std::time::Duration,
@@ -126,7 +126,7 @@ impl Document {
 
     /// What a call says about how it goes on.
     pub(super) async fn of_next(
-        switchboard: &Switchboard,
+        switchboard: &Calls,
         call: &CallSid,
         next: &Next,
         caller_id: Option<&PhoneNumber>,

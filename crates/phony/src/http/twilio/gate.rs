@@ -16,20 +16,17 @@ use secrecy::ExposeSecret as _;
 
 use std::sync::Arc;
 
+use crate::calls::Calls;
 use crate::http::error::{ApiError, ErrorCode};
-use crate::switchboard::Switchboard;
 
 /// A form that Twilio signed.
 #[derive(Debug)]
 pub(super) struct Signed(pub(super) Form);
 
-impl FromRequest<Arc<Switchboard>> for Signed {
+impl FromRequest<Arc<Calls>> for Signed {
     type Rejection = ApiError;
 
-    async fn from_request(
-        request: Request,
-        switchboard: &Arc<Switchboard>,
-    ) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, switchboard: &Arc<Calls>) -> Result<Self, ApiError> {
         let (parts, body) = request.into_parts();
         let target = target(&parts);
         let headers = parts.headers.clone();
@@ -50,12 +47,12 @@ impl FromRequest<Arc<Switchboard>> for Signed {
 #[derive(Debug)]
 pub(super) struct SignedUpgrade;
 
-impl FromRequestParts<Arc<Switchboard>> for SignedUpgrade {
+impl FromRequestParts<Arc<Calls>> for SignedUpgrade {
     type Rejection = ApiError;
 
     async fn from_request_parts(
         parts: &mut Parts,
-        switchboard: &Arc<Switchboard>,
+        switchboard: &Arc<Calls>,
     ) -> Result<Self, ApiError> {
         let target = target(parts);
         let verify = |token: &str, signature: &str| {
@@ -69,7 +66,7 @@ impl FromRequestParts<Arc<Switchboard>> for SignedUpgrade {
 }
 
 fn check(
-    switchboard: &Switchboard,
+    switchboard: &Calls,
     headers: &HeaderMap,
     verify: impl FnOnce(&str, &str) -> bool,
 ) -> Result<(), ApiError> {
@@ -94,7 +91,7 @@ fn check(
 }
 
 /// The names under which Twilio may know this server.
-fn hosts(switchboard: &Switchboard, headers: &HeaderMap) -> Vec<String> {
+fn hosts(switchboard: &Calls, headers: &HeaderMap) -> Vec<String> {
     let mut hosts = vec![switchboard.authority()];
     if switchboard.config.host.is_none() {
         hosts.push(format!("127.0.0.1:{}", switchboard.port));
@@ -105,7 +102,7 @@ fn hosts(switchboard: &Switchboard, headers: &HeaderMap) -> Vec<String> {
     hosts
 }
 
-fn webhook_urls(switchboard: &Switchboard, headers: &HeaderMap, target: &str) -> Vec<String> {
+fn webhook_urls(switchboard: &Calls, headers: &HeaderMap, target: &str) -> Vec<String> {
     let schemes: &[&str] =
         if switchboard.config.host.is_some() { &["https"] } else { &["https", "http"] };
     let hosts = hosts(switchboard, headers);

@@ -15,13 +15,13 @@ use axum::extract::DefaultBodyLimit;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::switchboard::Switchboard;
+use crate::calls::Calls;
 
 /// The largest body of a webhook, in bytes. Twilio sends about 2 KB.
 const BODY_LIMIT: usize = 64 * 1024;
 
 /// The routes that Twilio calls.
-pub fn routes(switchboard: Arc<Switchboard>) -> OpenApiRouter {
+pub fn routes(switchboard: Arc<Calls>) -> OpenApiRouter {
     OpenApiRouter::new()
         .routes(routes!(webhooks::receive_call))
         .routes(routes!(webhooks::start_call))

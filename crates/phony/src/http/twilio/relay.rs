@@ -9,11 +9,11 @@ use phony_wire::twilio::relay::Setup;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::gate::SignedUpgrade;
+use crate::calls::Calls;
+use crate::calls::registry::Handle;
 use crate::carriers::twilio::relay::{FarEnd, Left, first_frame, line, refuse};
 use crate::http::error::ErrorBody;
-use crate::registry::Handle;
 use crate::runtime::websocket::{Newcomer, Upgrade};
-use crate::switchboard::Switchboard;
 
 /// The socket of ConversationRelay.
 #[utoipa::path(
@@ -25,15 +25,15 @@ use crate::switchboard::Switchboard;
     )
 )]
 pub(super) async fn relay(
-    State(switchboard): State<Arc<Switchboard>>,
+    State(switchboard): State<Arc<Calls>>,
     _signed: SignedUpgrade,
     upgrade: Upgrade,
 ) -> Response {
-    let tasks = switchboard.calls.clone();
+    let tasks = switchboard.tasks.clone();
     upgrade.answer(&tasks, move |socket| serve(socket, switchboard))
 }
 
-async fn serve(mut newcomer: Newcomer, switchboard: Arc<Switchboard>) {
+async fn serve(mut newcomer: Newcomer, switchboard: Arc<Calls>) {
     let kill = switchboard.shutdown.kill.clone();
     let first = first_frame(&mut newcomer, &kill).await;
     let admitted = match &first {
@@ -52,7 +52,7 @@ async fn serve(mut newcomer: Newcomer, switchboard: Arc<Switchboard>) {
         return refuse(newcomer, CloseCode::Policy, "no valid token").await;
     };
     let (dials, of) = (Arc::clone(&switchboard.dials), call.clone());
-    let tasks = switchboard.calls.clone();
+    let tasks = switchboard.tasks.clone();
     let after = move |left| async move {
         // The far side has not heard the goodbye: its network is told. It may be told for longer than
         // the call's own task lasts.
@@ -68,7 +68,7 @@ async fn serve(mut newcomer: Newcomer, switchboard: Arc<Switchboard>) {
 }
 
 /// The call that the socket may carry: the one that its token was made for.
-async fn admit(switchboard: &Switchboard, setup: &Setup) -> Option<(Handle, CallSid)> {
+async fn admit(switchboard: &Calls, setup: &Setup) -> Option<(Handle, CallSid)> {
     let token = setup.custom_parameters.get("token")?;
     let call = CallSid::parse(&setup.call_sid).ok()?;
     let inbound = (setup.direction == "inbound").then(|| Identity {

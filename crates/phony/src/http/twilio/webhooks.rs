@@ -17,10 +17,10 @@ use serde::Deserialize;
 
 use super::documents::Document;
 use super::gate::Signed;
+use crate::calls::{Calls, Draining, Ringing};
 use crate::cluster::{LegReport, Report};
-use crate::dialer::Started;
 use crate::http::error::{ApiError, ErrorBody};
-use crate::switchboard::{Draining, Ringing, Switchboard};
+use crate::outbound::Started;
 
 /// What the URL asks for that is given to the carrier; the signature covers it.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -54,7 +54,7 @@ const COME_AGAIN: u32 = 8;
     )
 )]
 pub(super) async fn receive_call(
-    State(switchboard): State<Arc<Switchboard>>,
+    State(switchboard): State<Arc<Calls>>,
     Query(wanted): Query<Wanted>,
     Signed(form): Signed,
 ) -> Result<Document, ApiError> {
@@ -72,7 +72,7 @@ pub(super) async fn receive_call(
     )
 )]
 pub(super) async fn start_call(
-    State(switchboard): State<Arc<Switchboard>>,
+    State(switchboard): State<Arc<Calls>>,
     Query(wanted): Query<Wanted>,
     Query(asked): Query<Asked>,
     Signed(form): Signed,
@@ -116,7 +116,7 @@ pub(super) async fn start_call(
     )
 )]
 pub(super) async fn call_ended(
-    State(switchboard): State<Arc<Switchboard>>,
+    State(switchboard): State<Arc<Calls>>,
     Signed(form): Signed,
 ) -> Result<Document, ApiError> {
     let call = call_of(&form)?;
@@ -148,7 +148,7 @@ pub(super) async fn call_ended(
     )
 )]
 pub(super) async fn call_status(
-    State(switchboard): State<Arc<Switchboard>>,
+    State(switchboard): State<Arc<Calls>>,
     Signed(form): Signed,
 ) -> Result<StatusCode, ApiError> {
     let call = call_of(&form)?;
@@ -175,7 +175,7 @@ pub(super) async fn call_status(
 }
 
 async fn answer(
-    switchboard: &Switchboard,
+    switchboard: &Calls,
     wanted: &Wanted,
     form: &Form,
     direction: Direction,
@@ -208,7 +208,7 @@ async fn answer(
 /// `VoiceFallbackUrl`): a call that was taken already, here or by another process, goes on. `None`
 /// for one that nobody has taken.
 async fn after_failure(
-    switchboard: &Switchboard,
+    switchboard: &Calls,
     call: &CallSid,
     form: &Form,
 ) -> Result<Option<Document>, ApiError> {
@@ -283,11 +283,7 @@ fn parting(handoff_data: &str) -> Parting {
 
 /// For a call that nobody knows, or no longer: the frame that ended it may have said how it goes on.
 /// What is not clear ends the call; nobody is left on a silent line.
-fn of_unknown(
-    switchboard: &Switchboard,
-    end: &LegEnd,
-    caller_id: Option<&PhoneNumber>,
-) -> Document {
+fn of_unknown(switchboard: &Calls, end: &LegEnd, caller_id: Option<&PhoneNumber>) -> Document {
     let policy = &switchboard.config.policy;
     match end {
         LegEnd::Completed | LegEnd::Dialled { caller_left: true, .. } => Document::empty(),
@@ -307,7 +303,7 @@ fn of_ended(end: &LegEnd) -> Document {
     }
 }
 
-fn our_number(switchboard: &Switchboard, form: &Form) -> Option<PhoneNumber> {
+fn our_number(switchboard: &Calls, form: &Form) -> Option<PhoneNumber> {
     let request = VoiceRequest::from_form(form);
     let outbound = request.direction.starts_with("outbound");
     let direction = if outbound { Direction::Outbound } else { Direction::Inbound };

@@ -118,7 +118,7 @@ async fn a_server_that_stops_takes_no_new_calls_and_lets_the_live_one_finish() {
     until(5, async || (scene.town.get(0, "/readyz").await.0 == 503).then_some(())).await;
     // A balancer would send nothing here any more; what comes all the same is told that we are busy.
     let port = scene.town.nodes[0].port;
-    scene.town.twilio.reach(crate::house::HOST, format!("http://127.0.0.1:{port}"));
+    scene.town.twilio.override_host(crate::house::HOST, format!("http://127.0.0.1:{port}"));
     let second = scene.town.twilio.dial_in(CALLER, CALLED, Caller::silent()).unwrap();
     let ended = scene.town.twilio.wait_for_end(&second, Duration::from_secs(10));
     let record = bounded(10, ended).await.unwrap();

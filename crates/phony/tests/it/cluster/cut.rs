@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use phony_simulator::callers::{Act, Caller, LiveLine};
+use phony_simulator::callers::{Caller, LiveAction, LiveHandle};
 use phony_simulator::openai::Brain;
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ async fn cut(redis: &RedisServer, kind: &str) {
 }
 
 /// A call that somebody has answered, and who has it.
-pub(super) async fn begin(town: &Town) -> (String, LiveLine, usize) {
+pub(super) async fn begin(town: &Town) -> (String, LiveHandle, usize) {
     let (caller, line) = Caller::live();
     let call = town.twilio.dial_in(CALLER, CALLED, caller).unwrap();
     let owner = town.owner().await;
@@ -73,7 +73,7 @@ async fn what_a_supervisor_orders_is_done_once_whichever_connection_is_closed() 
             given.push(name);
         }
     }
-    assert!(line.act(Act::HangUp).await);
+    assert!(line.act(LiveAction::HangUp).await);
     let events = town.history(owner, &call).await;
     check(&events);
     let of = |kind: &str, field: &str, prefix: &str| -> Vec<String> {
@@ -127,7 +127,7 @@ async fn an_order_that_was_answered_with_503_is_not_carried_out_later() {
     let (status, answer) =
         town.post(1 - owner, path, &order(&call, &json!({ "text": "in time" }))).await;
     assert_eq!(status, 200, "{answer}");
-    assert!(line.act(Act::HangUp).await);
+    assert!(line.act(LiveAction::HangUp).await);
     let events = town.history(owner, &call).await;
     assert_eq!(super::one_server::texts(&events, "assistant_override"), ["in time"]);
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use phony_simulator::callers::Act;
+use phony_simulator::callers::LiveAction;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
@@ -119,7 +119,7 @@ async fn a_holder_is_seen_on_every_server_and_missed_when_the_last_page_closes()
     // Anybody may give it back.
     assert_eq!(town.post(owner, "/override/release", &of_call).await.0, 200);
     comes(&mut view, "release", &["takeover_unattended"]).await;
-    assert!(line.act(Act::HangUp).await);
+    assert!(line.act(LiveAction::HangUp).await);
     let events = town.history(owner, &call).await;
     check(&events);
 }
@@ -148,7 +148,7 @@ async fn a_holder_is_found_by_the_server_that_goes_on_with_the_call() {
     drop(page);
     comes(&mut view, "takeover_unattended", &["release"]).await;
     comes(&mut view, "release", &[]).await;
-    assert!(line.act(Act::HangUp).await);
+    assert!(line.act(LiveAction::HangUp).await);
     until(20, async || (town.get(other, "/healthz").await.1["activeCalls"] == 0).then_some(()))
         .await;
 }

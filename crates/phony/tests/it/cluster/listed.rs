@@ -1,6 +1,6 @@
 //! Every node is listed on every node: what it runs, what it has, and whether it takes calls.
 
-use phony_simulator::callers::{Caller, Step, What, When};
+use phony_simulator::callers::{Action, Caller, Step, When};
 use phony_simulator::openai::Brain;
 use serde_json::{Value, json};
 
@@ -53,7 +53,7 @@ async fn every_server_lists_all_and_says_how_they_are() {
     }
 
     // A call is seen from every node, wherever its socket has taken it.
-    let never = Step::new(When::AgentFinished { quiet_ms: 1_000_000 }, What::HangUp);
+    let never = Step::new(When::AgentFinished { quiet_ms: 1_000_000 }, Action::HangUp);
     let call = town.twilio.dial_in(CALLER, CALLED, Caller::Script(vec![never])).unwrap();
     let calls = |nodes: &[Value]| -> u64 {
         nodes.iter().map(|node| node["activeCalls"].as_u64().unwrap()).sum()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use phony_call::CallSid;
-use phony_simulator::callers::{Caller, OrElse, Step, What, When};
+use phony_simulator::callers::{Action, Caller, OnTimeout, Step, When};
 use phony_simulator::openai::Brain;
 use serde_json::{Value, json};
 
@@ -19,12 +19,12 @@ const PATIENCE_MS: u64 = 150_000;
 /// Says it when it has been quiet for long enough that nothing more can be on its way.
 pub(super) fn says(text: &str) -> Step {
     let finished = When::AgentFinished { quiet_ms: 3500 };
-    Step::new(finished, What::say(text)).or_after(PATIENCE_MS, OrElse::HangUp)
+    Step::new(finished, Action::say(text)).with_timeout(PATIENCE_MS, OnTimeout::HangUp)
 }
 
 pub(super) fn hangs_up() -> Step {
     let finished = When::AgentFinished { quiet_ms: 3500 };
-    Step::new(finished, What::HangUp).or_after(PATIENCE_MS, OrElse::HangUp)
+    Step::new(finished, Action::HangUp).with_timeout(PATIENCE_MS, OnTimeout::HangUp)
 }
 
 /// The words of events of one type.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use phony_simulator::callers::{Act, Caller, LiveEvent, LiveLine};
+use phony_simulator::callers::{Caller, LiveAction, LiveEvent, LiveHandle};
 use phony_simulator::twilio::CallRecord;
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ const PATIENCE: u64 = 45;
 pub(super) struct Scene<'a> {
     pub(super) town: &'a mut Town,
     pub(super) call: String,
-    pub(super) line: LiveLine,
+    pub(super) line: LiveHandle,
     /// What a server tells of the call that does not have it, if there is one.
     view: View,
 }
@@ -39,7 +39,7 @@ impl<'a> Scene<'a> {
 
     /// Hangs up.
     pub(super) async fn hangs_up(&mut self) -> Box<CallRecord> {
-        assert!(self.line.act(Act::HangUp).await, "the call is over");
+        assert!(self.line.act(LiveAction::HangUp).await, "the call is over");
         self.ends().await
     }
 
@@ -49,7 +49,7 @@ impl<'a> Scene<'a> {
     }
 
     pub(super) async fn says(&self, words: &str) {
-        assert!(self.line.act(Act::Say(words.into())).await, "the call is over");
+        assert!(self.line.act(LiveAction::Say(words.into())).await, "the call is over");
     }
 
     /// Listens until these words have been heard since it was asked last.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use phony_simulator::openai::{self, Brain, OpenAiOptions, OpenAiRunning};
-use phony_simulator::twilio::{self, PhoneNumber, Reach, TwilioOptions, TwilioRunning};
+use phony_simulator::twilio::{self, HostOverride, PhoneNumber, TwilioOptions, TwilioRunning};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
@@ -150,7 +150,10 @@ impl Town {
         let options = TwilioOptions {
             auth_token: AUTH_TOKEN.into(),
             numbers: vec![number],
-            reach: vec![Reach { public: HOST.into(), to: format!("http://{}", balancer.addr) }],
+            host_overrides: vec![HostOverride {
+                public: HOST.into(),
+                to: format!("http://{}", balancer.addr),
+            }],
             speed,
             ..TwilioOptions::default()
         };

@@ -53,6 +53,8 @@ fn somebody_calls_a_personality_and_hangs_up() {
         somebody.answers(question, answer);
         somebody.sees(told);
     }
+    // By the name that the page has in the dashboard.
+    somebody.sees("open «Softphone» there");
     // Typed before anybody has answered, it is said all the same.
     somebody.types("When are you open?");
     somebody.sees("the line is open");

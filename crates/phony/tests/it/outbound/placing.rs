@@ -436,8 +436,8 @@ async fn reports_out_of_order_and_repeated_ones_change_nothing() {
 
 #[tokio::test]
 async fn what_a_restart_must_not_forget_it_finds_in_the_ledger() {
+    use phony::calls::Models;
     use phony::config::{Config, Sources};
-    use phony::switchboard::Models;
 
     let (api, placed) = by_hand(|_| Box::pin(async {})).await;
     let data = tempfile::tempdir().unwrap();

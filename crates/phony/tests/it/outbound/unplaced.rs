@@ -260,6 +260,7 @@ async fn an_order_that_a_killed_server_was_placing_is_unknown_until_it_is_known(
     let app = axum::Router::new().route(path, axum::routing::post(create).get(list));
     let api = checked(app).await;
     let data = tempfile::tempdir().unwrap();
+    drop(rustls::crypto::ring::default_provider().install_default());
     let http = reqwest::Client::new();
     let send = |address: &str, key: Option<&str>| {
         let request = http.post(format!("{address}/calls")).bearer_auth(House::token());

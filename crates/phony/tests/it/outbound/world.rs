@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use phony::safety::ledger;
 use phony_simulator::callers::{Caller, Step};
-use phony_simulator::twilio::{self, Callee, PhoneNumber, Reach, TwilioOptions, TwilioRunning};
+use phony_simulator::twilio::{
+    self, Callee, HostOverride, PhoneNumber, TwilioOptions, TwilioRunning,
+};
 use serde_json::{Value, json};
 
 use crate::house::{AUTH_TOKEN, HOST, House, house_with};
@@ -44,8 +46,8 @@ pub(crate) async fn world_with(variables: &[(&str, &str)]) -> World {
     let twilio = twilio::start(options).await.unwrap();
     let checked = Checked::before(&twilio.base_url()).await;
     let house = house_at(&account, &checked.base_url(), variables).await;
-    let Reach { public, to } = Reach { public: HOST.into(), to: house.url("") };
-    twilio.reach(public, to);
+    let HostOverride { public, to } = HostOverride { public: HOST.into(), to: house.url("") };
+    twilio.override_host(public, to);
     World { house, twilio, _checked: checked }
 }
 

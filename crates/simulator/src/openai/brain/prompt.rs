@@ -1,17 +1,17 @@
-//! Reads a conversation for what is asked now, and what has been said to it.
+//! Reads from a conversation what is to be answered, and what has been answered so far.
 
-use super::super::item::{Body, Item, Role};
+use crate::openai::item::{Body, Item, Role};
 
-/// What a reply is to.
+/// What a reply answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Prompt {
     /// Nobody has said anything.
     Start,
-    /// The caller's last message, and all since the assistant spoke as one text.
+    /// The caller's last message, and all messages since the assistant spoke, joined.
     Caller { last: String, all: String },
     /// What a function returned.
     Tool { output: String },
-    /// A system note that came after the assistant had answered: a supervisor's word, a nudge.
+    /// A system message after the assistant's answer, such as a supervisor's answer or a nudge.
     Note { text: String },
 }
 
@@ -20,9 +20,9 @@ pub(super) struct Thread {
     pub(super) prompt: Prompt,
     /// What the assistant has said since the prompt.
     pub(super) said: String,
-    /// What the assistant said before the prompt, last.
+    /// What the assistant last said before the prompt.
     pub(super) before: String,
-    /// The notes since the prompt: they steer the reply to it.
+    /// System messages since the prompt, which steer the reply.
     pub(super) notes: Vec<String>,
     /// All that callers and functions said, in order.
     pub(super) asked: Vec<String>,
@@ -66,7 +66,7 @@ impl Thread {
                 self.asked.push(output.clone());
                 self.ask(Prompt::Tool { output: output.clone() });
             }
-            // Before an answer, a note only steers it; so does one that says to go on.
+            // A note before the answer only steers it, as does one that says to continue.
             Body::Message { role: Role::System, .. } => {
                 let text = item.text();
                 if self.said.is_empty() || says_go_on(&text) {
@@ -88,14 +88,14 @@ impl Thread {
     }
 }
 
-/// Whether a note tells a model to finish what it has begun to say.
+/// Whether a note tells the model to continue an unfinished reply.
 fn says_go_on(note: &str) -> bool {
     let note = note.to_lowercase();
     ["continue", "go on from", "cut off", "broke off"].iter().any(|words| note.contains(words))
 }
 
-/// How many bytes of `text` the beginning `said` covers, whatever the white space between words;
-/// `None` if it is no beginning of it.
+/// The length in bytes of the prefix of `text` that equals `said` up to white space; `None` if
+/// there is no such prefix.
 pub(super) fn prefix_length(text: &str, said: &str) -> Option<usize> {
     let mut rest = text.trim_start();
     let mut left = said.trim_start();
@@ -106,7 +106,7 @@ pub(super) fn prefix_length(text: &str, said: &str) -> Option<usize> {
             left = left.trim_start();
             let trimmed = rest.trim_start();
             if left.is_empty() {
-                // Said up to and with the white space, which is then not said again.
+                // `said` ends with the white space, which is not repeated.
                 return Some(text.len() - trimmed.len());
             }
             if trimmed.len() == rest.len() {
@@ -127,7 +127,7 @@ mod tests {
     use super::prefix_length;
 
     #[test]
-    fn a_beginning_is_found_whatever_its_white_space() {
+    fn a_prefix_is_found_whatever_its_white_space() {
         assert_eq!(prefix_length("I am sorry to hear", "I am sorry"), Some(10));
         assert_eq!(prefix_length("I am sorry to hear", "I am  sorry "), Some(11));
         assert_eq!(prefix_length("I am sorry", "I am sorry"), Some(10));
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn another_text_is_no_beginning() {
+    fn another_text_is_not_a_prefix() {
         assert_eq!(prefix_length("I am sorry", "You are"), None);
         assert_eq!(prefix_length("I am", "I am sorry"), None);
         assert_eq!(prefix_length("Iam", "I am"), None);

@@ -1,10 +1,10 @@
-//! A front desk that follows rules: enough for a demonstration and for tests of whole calls.
+//! A front desk that follows rules, for demonstrations and tests of whole calls.
 
 use serde_json::{Value, json};
 
 use super::{
-    Context, Reply, ToolCall,
     prompt::{Prompt, Thread},
+    reply::{Context, Reply, ToolCall},
 };
 
 const ANYTHING_ELSE: &str = "Is there anything else I can do for you?";
@@ -19,7 +19,7 @@ pub(super) fn reply(context: &Context<'_>, thread: &Thread) -> Reply {
     }
 }
 
-/// What is done besides speaking.
+/// What the receptionist can do besides speaking.
 pub(super) enum Command<'a> {
     Press(&'a str),
     Transfer,
@@ -28,11 +28,11 @@ pub(super) enum Command<'a> {
     DoNotCall,
 }
 
-/// Phrases, any of which makes the rule fit, and what is said then.
+/// Phrases, any of which triggers the rule, and the reply.
 type Rule = (&'static [&'static str], &'static str);
 
 const RULES: &[Rule] = &[
-    // To those who call on an errand.
+    // Replies to the scenarios in `outbound`.
     (&["short survey", "two minutes"], "Yes, I have a moment. What would you like to know?"),
     (&["how satisfied", "scale from one to ten"], "I would say nine out of ten."),
     (&["i will wait"], "Thank you."),
@@ -73,7 +73,7 @@ const RULES: &[Rule] = &[
     (&["hello", "hi", "hey", "good morning", "good afternoon"], "Hello. How can I help you today?"),
 ];
 
-/// Several, so that a caller who is not understood does not hear the same words twice running.
+/// Several, so that a caller who is not understood does not hear the same reply twice in a row.
 const FALLBACKS: &[&str] = &[
     "I understand. Could you tell me a little more?",
     "Let me make sure that I have this right. What do you need?",
@@ -96,7 +96,7 @@ fn answer(context: &Context<'_>, thread: &Thread, last: &str, all: &str) -> Repl
         return act(context, "Of course. I am putting you through now.", &Command::Transfer);
     }
     if says(&["refund", "discount", "money back", "cheaper"]) {
-        let question = format!("The caller asks: {}", harmless(last));
+        let question = format!("The caller asks: {}", without_brackets(last));
         let text = "Let me ask a colleague about that. One moment, please.";
         return act(context, text, &Command::AskSupervisor(question));
     }
@@ -111,7 +111,7 @@ fn answer(context: &Context<'_>, thread: &Thread, last: &str, all: &str) -> Repl
     Reply::text(text)
 }
 
-/// Says `text` and gives `command`: by a tool if there is one for it, else in the text.
+/// Says `text` and carries out `command`: by its tool if the session has it, else in the text.
 pub(super) fn act(context: &Context<'_>, text: &str, command: &Command<'_>) -> Reply {
     let (name, arguments, marker) = match command {
         Command::Press(digits) => {
@@ -128,12 +128,12 @@ pub(super) fn act(context: &Context<'_>, text: &str, command: &Command<'_>) -> R
     if context.tools.contains(&name) {
         let call = ToolCall { name: name.to_owned(), arguments: arguments.to_string() };
         let text = if text.is_empty() { Vec::new() } else { vec![text.to_owned()] };
-        return Reply { text, calls: vec![call] };
+        return Reply::chunked(text, vec![call]);
     }
     Reply::text(format!("{text} {marker}").trim_start())
 }
 
-/// Passes on what a function returned, if it is something for the caller.
+/// Tells the caller the answer in a function's output, if there is one.
 pub(super) fn after_tool(output: &str) -> Reply {
     let output: Value = serde_json::from_str(output).unwrap_or(Value::Null);
     let answer = ["answer", "response", "text"].iter().find_map(|name| output.get(name)?.as_str());
@@ -144,7 +144,7 @@ pub(super) fn after_tool(output: &str) -> Reply {
     })
 }
 
-/// Passes on what a supervisor answered; to any other note, does what a polite person would.
+/// Tells the caller the supervisor's answer in a note, or reacts to what else the note says.
 pub(super) fn after_note(note: &str) -> Reply {
     let words = plain(note);
     let rule =
@@ -172,8 +172,8 @@ const NOTE_RULES: &[Rule] = &[
     ),
 ];
 
-/// The answer that a note brings: what follows «answer:», or stands in quotation marks, or follows
-/// the name of the supervisor.
+/// The answer in a note: what follows «answer:», is in quotation marks, or follows the supervisor's
+/// name.
 fn answer_in(note: &str) -> Option<&str> {
     let quoted = || Some(note.split_once('"')?.1.rsplit_once('"')?.0);
     let named = || Some(note.strip_prefix("Supervisor")?.split_once(": ")?.1);
@@ -183,13 +183,13 @@ fn answer_in(note: &str) -> Option<&str> {
 }
 
 fn relayed(answer: &str) -> String {
-    let answer = harmless(answer);
+    let answer = without_brackets(answer);
     let end = if answer.ends_with(['.', '!', '?']) { "" } else { "." };
     format!("Thank you for waiting. My colleague says: {answer}{end} {ANYTHING_ELSE}")
 }
 
-/// The digit of a phone menu that leads on: that of an option which the instructions speak of,
-/// else of a human, else the first.
+/// The digit to press in a phone menu: of an option that the instructions mention, else of a human,
+/// else of the first option.
 fn menu_digit(menu: &str, instructions: &str) -> Option<String> {
     let options = options(menu);
     let goal = plain(instructions);
@@ -204,7 +204,7 @@ fn menu_digit(menu: &str, instructions: &str) -> Option<String> {
     chosen.map(|(digit, _)| digit.clone())
 }
 
-/// The digits of a phone menu with what they are for: «press 1 for sales» or «for sales press 1».
+/// The digits of a phone menu with their labels: «press 1 for sales» or «for sales press 1».
 fn options(menu: &str) -> Vec<(String, &str)> {
     let mut pieces = menu.split("press ");
     let mut before = pieces.next().unwrap_or_default();
@@ -274,8 +274,8 @@ pub(super) fn has(plain: &str, phrase: &str) -> bool {
     })
 }
 
-/// Somebody else's words inside our own text: without brackets, so that they cannot command.
-fn harmless(text: &str) -> String {
+/// Quoted text without brackets, so that it cannot contain commands.
+fn without_brackets(text: &str) -> String {
     let words = text.split(|c: char| c.is_whitespace() || c == '[' || c == ']');
     words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ")
 }
@@ -285,7 +285,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_phone_menu_is_answered_with_the_digit_that_leads_on() {
+    fn a_phone_menu_is_answered_with_the_digit_to_press() {
         let menu = plain("For sales, press 1. For billing, press two. Press 0 for an operator.");
         assert_eq!(menu_digit(&menu, "Ask about billing."), Some("2".to_owned()));
         assert_eq!(menu_digit(&menu, ""), Some("0".to_owned()));

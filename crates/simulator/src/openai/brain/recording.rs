@@ -2,17 +2,17 @@
 
 use serde::Deserialize;
 
-use super::{Reply, prompt::Thread};
+use super::{prompt::Thread, reply::Reply};
 
 /// A recorded call between a caller and an agent, as one JSON object:
-/// `{"turns":[{"who":"caller"|"agent","text"}]}`; other fields are passed over.
+/// `{"turns":[{"who":"caller"|"agent","text"}]}`; other fields are ignored.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub struct Recording {
     /// Who said what, in order.
     pub turns: Vec<RecordedTurn>,
 }
 
-/// One thing that one of the two said.
+/// What one party said in one turn.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 pub struct RecordedTurn {
     /// Who said it.
@@ -25,7 +25,7 @@ pub struct RecordedTurn {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]
 pub enum Who {
-    /// The one who rang.
+    /// The one who called.
     Caller,
     /// The one who answered.
     Agent,
@@ -37,7 +37,7 @@ impl Recording {
         serde_json::from_str(text)
     }
 
-    /// What the agent said after as much of the caller's part as has been said now.
+    /// What the recorded agent said after the caller's words so far.
     pub(super) fn reply(&self, thread: &Thread) -> Reply {
         let from = self.place(&thread.callers);
         let spoken = self.turns[from..].iter().map(|turn| (turn.who, words(&turn.text)));
@@ -47,14 +47,14 @@ impl Recording {
             .map(|(_, text)| text)
             .collect();
         if answer.is_empty() {
-            // The caller spoke on in the recording; a model has to say something.
+            // In the recording the caller went on speaking, but a model must say something.
             return Reply::text("mm hm");
         }
         Reply::text(answer.join(". "))
     }
 
-    /// The turn after the caller's last one that has been said. A message may hold several turns
-    /// (when the line took them as one), and one that is in no turn counts as the next.
+    /// The index after the last turn of the caller that has been said. A message may hold several
+    /// turns, if they were recognised as one; a message that matches no turn counts as the next.
     fn place(&self, callers: &[String]) -> usize {
         let mut place = 0;
         for said in callers {

@@ -1,8 +1,8 @@
-//! Replies that are written down beforehand.
+//! Scripted replies.
 
 use super::{
-    Reply, ToolCall,
     prompt::{Prompt, Thread},
+    reply::{Reply, ToolCall},
 };
 
 /// One reply, and what it answers.
@@ -10,7 +10,8 @@ use super::{
 pub struct ScriptedReply {
     /// What it answers.
     pub when: When,
-    /// Its text. One chunk is split into deltas as the pace says; several are the deltas.
+    /// Its text. A single chunk is split into deltas as the pace says; several are sent as they
+    /// are.
     pub chunks: Vec<String>,
     /// The functions it calls after its text.
     pub calls: Vec<ToolCall>,
@@ -19,13 +20,13 @@ pub struct ScriptedReply {
 /// What a scripted reply answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum When {
-    /// The next message in order: the first reply of this kind answers the first message of the
-    /// caller (or function result) that no phrase claims, the second the second, and so on.
+    /// The next message in order. The first such reply answers the first message of the caller (or
+    /// function result) that no phrase matches, the second reply the second, and so on.
     Next,
-    /// A last message (or function result, or system note) that has this in it, in upper or
-    /// lower case. Phrases go before order.
+    /// A message, function result or system note that contains this, in upper or lower case.
+    /// Phrases take precedence over order.
     Says(String),
-    /// A response that is asked for before the caller has said anything: a greeting.
+    /// A response requested before the caller has said anything: a greeting.
     Start,
 }
 
@@ -35,7 +36,7 @@ impl ScriptedReply {
         Self { when: When::Next, chunks: vec![text.into()], calls: Vec::new() }
     }
 
-    /// Answers a message that has `phrase` in it.
+    /// Answers a message that contains `phrase`.
     pub fn on(phrase: impl Into<String>, text: impl Into<String>) -> Self {
         Self { when: When::Says(phrase.into()), ..Self::next(text) }
     }
@@ -45,7 +46,7 @@ impl ScriptedReply {
         Self { when: When::Start, ..Self::next(text) }
     }
 
-    /// Sends the text in just these deltas.
+    /// Sends exactly these deltas.
     #[must_use]
     pub fn in_chunks(mut self, chunks: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.chunks = chunks.into_iter().map(Into::into).collect();
@@ -75,11 +76,10 @@ pub(super) fn reply(replies: &[ScriptedReply], thread: &Thread) -> Reply {
         });
     };
     let text = found.chunks.iter().filter(|chunk| !chunk.is_empty()).cloned().collect();
-    Reply { text, calls: found.calls.clone() }
+    Reply::chunked(text, found.calls.clone())
 }
 
-/// The reply that the order gives: as many before it as messages before this one had to take
-/// theirs from the order.
+/// The next reply in order: its index is the number of earlier messages that no phrase matched.
 fn next<'a>(replies: &'a [ScriptedReply], thread: &Thread) -> Option<&'a ScriptedReply> {
     let unclaimed = thread.asked.iter().filter(|text| on_phrase(replies, text).is_none());
     let place = unclaimed.count().checked_sub(1)?;

@@ -11,7 +11,8 @@ const PACE: Pace = Pace {
     hold_ms: 700,
     play_ms: 3000,
 };
-const EARS: Ears = Ears { prompt_after_ms: 350, barge_in_ms: 150, noise_interrupts: false };
+const RECOGNITION: SpeechRecognition =
+    SpeechRecognition { prompt_after_ms: 350, barge_in_ms: 150, noise_interrupts: false };
 const RULES: Rules = Rules {
     listens: true,
     interruptible: Input::Any,
@@ -23,17 +24,17 @@ const RULES: Rules = Rules {
     prompt_after_ms: None,
 };
 
-type Events = Vec<(u64, Happened)>;
+type Events = Vec<(u64, LineEvent)>;
 
 fn line(caller: &Caller, rules: Rules) -> Line {
-    let mut line = Line::new(caller, PACE, EARS, 0);
+    let mut line = Line::new(caller, PACE, RECOGNITION, 0);
     line.set_rules(rules);
     line
 }
 
 fn prompts(events: &Events) -> Vec<(u64, &str)> {
     let prompts = events.iter().filter_map(|(at_ms, event)| match event {
-        Happened::Prompt { text, .. } => Some((*at_ms, text.as_str())),
+        LineEvent::Prompt { text, .. } => Some((*at_ms, text.as_str())),
         _ => None,
     });
     prompts.collect()
@@ -41,7 +42,7 @@ fn prompts(events: &Events) -> Vec<(u64, &str)> {
 
 fn heard(events: &Events) -> String {
     let pieces = events.iter().filter_map(|(_, event)| match event {
-        Happened::Sounded(Sounded::Played(piece)) if piece.kind == Heard::Speech => {
+        LineEvent::Speech(SpeechEvent::Played(piece)) if piece.kind == Heard::Speech => {
             Some(piece.text.as_str())
         }
         _ => None,
@@ -50,10 +51,10 @@ fn heard(events: &Events) -> String {
 }
 
 #[test]
-fn words_that_go_on_before_the_prompt_belong_to_it_and_later_ones_do_not() {
+fn words_before_the_prompt_belong_to_it_and_later_ones_do_not() {
     let say = |ms, text: &str| {
-        let what = What::Say { text: text.to_owned(), for_ms: Some(500) };
-        Step::new(When::After { ms }, what)
+        let action = Action::Say { text: text.to_owned(), for_ms: Some(500) };
+        Step::new(When::After { ms }, action)
     };
     let caller = Caller::Script(vec![say(0, "one"), say(300, "two"), say(400, "three")]);
     let mut line = line(&caller, RULES);
@@ -63,21 +64,21 @@ fn words_that_go_on_before_the_prompt_belong_to_it_and_later_ones_do_not() {
 }
 
 #[test]
-fn an_agent_that_begins_while_the_caller_speaks_is_cut_off_too() {
-    let what = What::Say { text: "let me finish".to_owned(), for_ms: Some(3_000) };
-    let caller = Caller::Script(vec![Step::new(When::After { ms: 0 }, what)]);
+fn an_agent_that_begins_while_the_caller_speaks_is_interrupted_too() {
+    let action = Action::Say { text: "let me finish".to_owned(), for_ms: Some(3_000) };
+    let caller = Caller::Script(vec![Step::new(When::After { ms: 0 }, action)]);
     let mut line = line(&caller, RULES);
     let mut events = Vec::new();
     line.text(1_000, "Of course, please.", true, Flags::default(), &mut events);
     line.advance(60_000, &mut events);
-    let cut = events.iter().find(|(_, event)| matches!(event, Happened::Interrupted(_)));
+    let cut = events.iter().find(|(_, event)| matches!(event, LineEvent::Interrupted(_)));
     assert_eq!(cut.map(|(at_ms, _)| *at_ms), Some(1_000 + 330 + 150));
-    // 150 ms are two characters.
+    // Two characters are spoken in 150 ms.
     assert_eq!(heard(&events), "Of");
 }
 
 #[test]
-fn a_late_timer_moves_nothing() {
+fn a_late_timer_changes_nothing() {
     let caller = Caller::Script(vec![Step::interrupt(30, "wait"), Step::reply("go on")]);
     let run = |steps: &[u64]| {
         let mut line = line(&caller, RULES);
@@ -97,11 +98,11 @@ fn a_late_timer_moves_nothing() {
 fn hanging_up_loses_what_was_not_reported() {
     let mut line = line(&Caller::silent(), RULES);
     let mut events = Vec::new();
-    line.act(0, Act::Say("I only wanted to".to_owned()), &mut events);
-    line.act(500, Act::HangUp, &mut events);
+    line.act(0, LiveAction::Say("I only wanted to".to_owned()), &mut events);
+    line.act(500, LiveAction::HangUp, &mut events);
     let after: Vec<_> = events.into_iter().map(|(_, event)| event).skip(1).collect();
-    let lost = Happened::Lost { utterances: 1 };
-    assert_eq!(after, [Happened::CallerStopped, lost, Happened::HungUp]);
+    let lost = LineEvent::Lost { utterances: 1 };
+    assert_eq!(after, [LineEvent::CallerStopped, lost, LineEvent::HungUp]);
 }
 
 #[derive(Debug, Clone)]
@@ -109,7 +110,7 @@ enum Op {
     Text(String, bool, Flags),
     Digits(String),
     Recording,
-    Act(Act),
+    Action(LiveAction),
     Pass(u64),
 }
 
@@ -120,15 +121,15 @@ fn op() -> impl Strategy<Value = Op> {
         4 => ("[a-z ,.!]{0,30}", any::<bool>(), flags).prop_map(|(t, l, f)| Op::Text(t, l, f)),
         1 => "[0-9w*#]{0,4}".prop_map(Op::Digits),
         1 => Just(Op::Recording),
-        2 => "[a-z ]{0,30}".prop_map(|text| Op::Act(Act::Say(text))),
-        1 => "[0-9x]{0,3}".prop_map(|digits| Op::Act(Act::Press(digits))),
+        2 => "[a-z ]{0,30}".prop_map(|text| Op::Action(LiveAction::Say(text))),
+        1 => "[0-9x]{0,3}".prop_map(|digits| Op::Action(LiveAction::Press(digits))),
         4 => (0_u64..3_000).prop_map(Op::Pass),
     ]
 }
 
 proptest! {
     #[test]
-    fn the_line_always_gets_on_and_nothing_happens_out_of_order(
+    fn the_line_always_finishes_and_events_are_in_order(
         ops in proptest::collection::vec(op(), 0..40),
     ) {
         let rules = Rules { partial_prompts: true, ..RULES };
@@ -142,8 +143,8 @@ proptest! {
                 Op::Recording => {
                     line.recording(now_ms, "a".to_owned(), 1, Flags::default(), &mut events);
                 }
-                Op::Act(act) => {
-                    said += usize::from(matches!(&act, Act::Say(text) if !words_of(text).is_empty()));
+                Op::Action(act) => {
+                    said += usize::from(matches!(&act, LiveAction::Say(text) if !spoken_words(text).is_empty()));
                     line.act(now_ms, act, &mut events);
                 }
                 Op::Pass(ms) => {
@@ -158,7 +159,7 @@ proptest! {
         prop_assert!(!line.speaker.pending());
         prop_assert!(events.windows(2).all(|pair| pair[0].0 <= pair[1].0), "{:?}", events);
         let told: usize = events.iter().map(|(_, event)| match event {
-            Happened::Prompt { utterances, .. } | Happened::Lost { utterances } => *utterances,
+            LineEvent::Prompt { utterances, .. } | LineEvent::Lost { utterances } => *utterances,
             _ => 0,
         }).sum();
         prop_assert_eq!(told, said);

@@ -1,12 +1,12 @@
-//! One thing in the queue of the voice: text, digits or a recording.
+//! The items in the voice's queue: text, digits and recordings.
 
-use super::{Heard, Input, whole};
+use super::types::{Heard, Input};
 
 /// A clause without punctuation is reported after this many characters.
 const LONGEST_CLAUSE: usize = 100;
 /// One key: the tone and the gap after it.
 const KEY_MS: u64 = 250;
-/// `w` in a string of digits.
+/// The pause of a `w`.
 const KEY_PAUSE_MS: u64 = 500;
 
 #[derive(Debug)]
@@ -26,12 +26,12 @@ pub(super) struct Item {
     pub(super) preemptible: bool,
     pub(super) last_token_ms: u64,
     pub(super) began_ms: Option<u64>,
-    /// Position of the voice: characters of text, milliseconds of anything else.
+    /// Position of the voice: in characters of text, in milliseconds of anything else.
     pub(super) position: usize,
     /// How far it has been reported, and when that point was reached.
     pub(super) told: usize,
     pub(super) told_ms: u64,
-    /// How far the voice may go, of what has come. Never falls.
+    /// How far the voice may speak for now. Never decreases.
     pub(super) allowed: usize,
 }
 
@@ -52,14 +52,14 @@ impl Item {
         self.closed && self.position >= self.len()
     }
 
-    /// Where the voice stops next: the end of the clause, or of what may be spoken.
+    /// Where the voice stops next: at the end of the clause, or of what it may speak for now.
     pub(super) fn stop(&self) -> usize {
         let limit = self.allowed.max(self.position);
         self.clause_end(self.told.max(self.position), limit, false).unwrap_or(limit)
     }
 
-    /// The end of the first clause after `from`, within `limit`. Punctuation ends a clause where
-    /// space follows it, or where the text is known to be over.
+    /// The end of the first clause after `from`, within `limit`. Punctuation ends a clause if white
+    /// space follows it, or if it ends a text that is `over`.
     pub(super) fn clause_end(&self, from: usize, limit: usize, over: bool) -> Option<usize> {
         let Content::Text(chars) = &self.content else { return None };
         (from + 1..=limit).find(|&end| {
@@ -69,7 +69,7 @@ impl Item {
         })
     }
 
-    /// The end of the last word that is whole at this position.
+    /// The end of the last whole word before this position.
     pub(super) fn word_end(&self, position: usize) -> usize {
         let Content::Text(chars) = &self.content else { return position };
         if chars.get(position).is_none_or(|c| c.is_whitespace()) {
@@ -101,4 +101,9 @@ impl Item {
 
 fn key_ms(digit: char) -> u64 {
     if digit == 'w' { KEY_PAUSE_MS } else { KEY_MS }
+}
+
+/// Milliseconds as a position in an item.
+pub(super) fn whole(ms: u64) -> usize {
+    usize::try_from(ms).unwrap_or(usize::MAX)
 }

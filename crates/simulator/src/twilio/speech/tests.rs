@@ -10,7 +10,7 @@ const PACE: Pace = Pace {
 
 struct Bench {
     speaker: Speaker,
-    out: Vec<Sounded>,
+    out: Vec<SpeechEvent>,
 }
 
 impl Bench {
@@ -27,7 +27,7 @@ impl Bench {
         self.speaker.text(now_ms, token, last, (Input::Any, false), flags, &mut self.out);
     }
 
-    /// Steps through every moment that the speaker names, as a timer does.
+    /// Advances to each time that the speaker asks for, as a timer does.
     fn run_to(&mut self, now_ms: u64) {
         for _ in 0..10_000 {
             match self.speaker.next_ms() {
@@ -35,22 +35,24 @@ impl Bench {
                 Some(_) | None => return self.speaker.advance(now_ms, &mut self.out),
             }
         }
-        panic!("the speaker does not get on");
+        panic!("the speaker does not advance");
     }
 
     fn played(&self) -> Vec<(u64, u64, &str)> {
         let pieces = self.out.iter().filter_map(|sound| match sound {
-            Sounded::Played(piece) => Some((piece.from_ms, piece.until_ms, piece.text.as_str())),
-            Sounded::On { .. } | Sounded::Off { .. } => None,
+            SpeechEvent::Played(piece) => {
+                Some((piece.from_ms, piece.until_ms, piece.text.as_str()))
+            }
+            SpeechEvent::Started { .. } | SpeechEvent::Stopped { .. } => None,
         });
         pieces.collect()
     }
 
     fn switches(&self) -> Vec<(u64, bool)> {
         let switches = self.out.iter().filter_map(|sound| match sound {
-            Sounded::On { at_ms } => Some((*at_ms, true)),
-            Sounded::Off { at_ms } => Some((*at_ms, false)),
-            Sounded::Played(_) => None,
+            SpeechEvent::Started { at_ms } => Some((*at_ms, true)),
+            SpeechEvent::Stopped { at_ms } => Some((*at_ms, false)),
+            SpeechEvent::Played(_) => None,
         });
         switches.collect()
     }
@@ -93,7 +95,7 @@ fn many_small_tokens_take_no_longer_than_one_large_one() {
 }
 
 #[test]
-fn a_word_that_is_not_finished_waits_for_its_rest() {
+fn an_unfinished_word_waits_for_its_end() {
     let mut bench = Bench::new();
     bench.say(0, "one tw", false);
     bench.run_to(700);
@@ -114,13 +116,13 @@ fn a_reply_that_is_never_closed_is_spoken_all_the_same() {
 }
 
 #[test]
-fn an_interruption_drops_everything_and_tells_the_words_that_were_heard_to_their_end() {
+fn an_interruption_drops_everything_and_reports_the_whole_words_heard() {
     let mut bench = Bench::new();
     bench.say(0, "Life is a complex set of things.", true);
     bench.say(0, "More.", true);
     bench.run_to(1_550);
     let cut = bench.speaker.interrupt(1_550, Input::Speech, &mut bench.out);
-    // 12.5 characters: «Life is a co»
+    // 12.5 characters are spoken: «Life is a co».
     let expected = Cut { utterance: "Life is a".to_owned(), duration_ms: 1_250 };
     assert_eq!(cut, Some(expected));
     assert_eq!(bench.switches(), [(300, true), (1_550, false)]);
@@ -140,7 +142,7 @@ fn the_heard_part_of_an_interrupted_reply_includes_the_clauses_reported_before()
 }
 
 #[test]
-fn what_may_not_be_interrupted_goes_on() {
+fn speech_that_is_not_interruptible_continues() {
     let mut bench = Bench::new();
     let flags = Flags { interruptible: Some(false), preemptible: None };
     bench.say_with(0, "Please listen.", true, flags);
@@ -160,8 +162,8 @@ fn a_new_cycle_cuts_off_a_preemptible_one_and_its_heard_part_is_reported() {
     let played: Vec<_> = bench.played().iter().map(|piece| piece.2).collect();
     assert_eq!(played, ["One moment", "Done."]);
     assert!(bench.out.iter().all(|sound| match sound {
-        Sounded::Played(piece) => piece.told,
-        Sounded::On { .. } | Sounded::Off { .. } => true,
+        SpeechEvent::Played(piece) => piece.told,
+        SpeechEvent::Started { .. } | SpeechEvent::Stopped { .. } => true,
     }));
 }
 
@@ -186,7 +188,7 @@ fn digits_wait_behind_speech() {
 }
 
 #[test]
-fn digits_on_an_idle_line_come_late_unless_the_caller_speaks() {
+fn digits_on_a_silent_line_are_delayed_unless_the_caller_speaks() {
     for (caller_speaks, from_ms) in [(false, 2_000), (true, 0)] {
         let mut bench = Bench::new();
         bench.speaker.digits(0, "12".to_owned(), Input::Any, caller_speaks, &mut bench.out);
@@ -205,7 +207,7 @@ fn an_empty_last_token_alone_says_nothing() {
 }
 
 #[test]
-fn the_moment_a_character_is_spoken_can_be_foretold() {
+fn the_time_at_which_a_character_is_spoken_is_known() {
     let mut bench = Bench::new();
     bench.say(0, "Hello there you.", true);
     bench.run_to(300);

@@ -1,20 +1,20 @@
-//! What goes into the voice, and what comes out of it.
+//! The settings and events of the agent's voice.
 
-/// How fast the voice is. Times in milliseconds of the call.
+/// The pace of the voice. Times are in milliseconds of the call.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace {
     pub(crate) chars_per_second: f64,
     /// From the first token to the first sound.
     pub(crate) first_sound_ms: u64,
-    /// From a `sendDigits` on an idle line to the first tone.
+    /// From `sendDigits` on a silent line to the first tone.
     pub(crate) digits_ms: u64,
-    /// How long an open reply may stay without new text before the voice gives up waiting.
+    /// How long the voice waits for more text of an open reply.
     pub(crate) hold_ms: u64,
-    /// How long a recording lasts, once.
+    /// The length of a recording.
     pub(crate) play_ms: u64,
 }
 
-/// Who may cut the voice off.
+/// The caller's input that may interrupt the voice, or that is reported during it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Input {
     None,
@@ -34,47 +34,47 @@ impl Input {
     }
 }
 
-/// What kind of thing was heard.
+/// What was heard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Heard {
     /// Speech.
     Speech,
-    /// Tones; the text holds the digits.
+    /// Tones of the keypad; the text holds the digits.
     Digits,
     /// A recording; the text holds its URL.
     Recording,
 }
 
-/// One stretch that the far end heard: a clause, a string of digits, a recording.
+/// What the far end heard in one stretch: a clause, digits or a recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Piece {
     pub(crate) kind: Heard,
     pub(crate) text: String,
     pub(crate) from_ms: u64,
     pub(crate) until_ms: u64,
-    /// Whether more of the item was to follow when it was cut off.
+    /// Whether it was cut off before the end of its item.
     pub(crate) cut: bool,
-    /// Whether Twilio reports it as played: an interrupted clause is told by `interrupt` instead.
+    /// Whether Twilio reports it as played: an interrupted clause is in `interrupt` instead.
     pub(crate) told: bool,
 }
 
-/// What the voice did.
+/// An event of the voice.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Sounded {
-    On { at_ms: u64 },
-    Off { at_ms: u64 },
+pub(crate) enum SpeechEvent {
+    Started { at_ms: u64 },
+    Stopped { at_ms: u64 },
     Played(Piece),
 }
 
-/// How far the item was heard that the caller cut off.
+/// How much was heard of the item that the caller interrupted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Cut {
     pub(crate) utterance: String,
     pub(crate) duration_ms: u64,
 }
 
-/// One message's settings; `None` leaves what the item has.
+/// The settings of one message; `None` keeps those of the item.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Flags {
     pub(crate) interruptible: Option<bool>,

@@ -1,4 +1,4 @@
-//! What the brains say.
+//! The replies of the brains.
 
 use phony_simulator::openai::{
     Brain, OpenAiRunning, RecordedTurn, Recording, ScriptedReply, Who, start,
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::client::{Client, done, instant, message, text_of};
 
-async fn thinking(brain: Brain) -> (OpenAiRunning, Client) {
+async fn connected_to(brain: Brain) -> (OpenAiRunning, Client) {
     let server = start(instant(brain)).await.unwrap();
     let client = Client::text_mode(&server).await;
     (server, client)
@@ -21,7 +21,7 @@ async fn a_script_answers_by_phrase_first_and_then_in_order() {
         ScriptedReply::on("CARD", "About cards.").in_chunks(["About ", "cards."]),
         ScriptedReply::next("Second."),
     ];
-    let (server, mut client) = thinking(Brain::Script(script)).await;
+    let (server, mut client) = connected_to(Brain::Script(script)).await;
     assert_eq!(text_of(&client.respond(json!({})).await), "Good day.");
     assert_eq!(client.ask("one").await, "First.");
     client.say("my card").await;
@@ -39,7 +39,7 @@ async fn a_script_answers_by_phrase_first_and_then_in_order() {
 #[tokio::test]
 async fn a_reply_that_broke_off_is_continued_on_another_socket() {
     let script = vec![ScriptedReply::next("I am sorry to hear that. Which card?")];
-    let (server, mut client) = thinking(Brain::Script(script)).await;
+    let (server, mut client) = connected_to(Brain::Script(script)).await;
     client.say("lost").await;
     client.item(message("assistant", "I am sorry to")).await;
     assert_eq!(text_of(&client.respond(json!({})).await), " hear that. Which card?");
@@ -63,7 +63,7 @@ async fn a_reply_that_broke_off_is_continued_on_another_socket() {
 
 #[tokio::test]
 async fn the_receptionist_holds_a_call() {
-    let (server, mut client) = thinking(Brain::Receptionist).await;
+    let (server, mut client) = connected_to(Brain::Receptionist).await;
     assert!(text_of(&client.respond(json!({})).await).contains("front desk"));
     for (said, expected) in [
         ("hi there", "How can I help"),
@@ -87,7 +87,7 @@ async fn the_receptionist_holds_a_call() {
 
 #[tokio::test]
 async fn the_receptionist_passes_on_what_the_supervisor_says() {
-    let (server, mut client) = thinking(Brain::Receptionist).await;
+    let (server, mut client) = connected_to(Brain::Receptionist).await;
     client.ask("can I have a discount").await;
     client
         .item(message(
@@ -105,7 +105,7 @@ async fn the_receptionist_passes_on_what_the_supervisor_says() {
 
 #[tokio::test]
 async fn the_receptionist_calls_functions_where_it_has_them() {
-    let (server, mut client) = thinking(Brain::Receptionist).await;
+    let (server, mut client) = connected_to(Brain::Receptionist).await;
     client
         .send(json!({"type": "session.update", "session": {"type": "realtime", "tools": [
             {"type": "function", "name": "end_call"}, {"type": "function", "name": "request_user"},
@@ -142,7 +142,7 @@ async fn a_recorded_agent_says_its_part_after_the_callers() {
             turn(Who::Agent, "thank you goodbye"),
         ],
     };
-    let (server, mut client) = thinking(Brain::Transcript(recording)).await;
+    let (server, mut client) = connected_to(Brain::Transcript(recording)).await;
     assert_eq!(text_of(&client.respond(json!({})).await), "hello this is the bank");
     assert_eq!(client.ask("hi").await, "mm hm");
     assert_eq!(client.ask("I lost my card").await, "which card. debit or credit");

@@ -1,4 +1,4 @@
-//! A client that holds every event it gets to OpenAI's own types.
+//! A client that checks every event it receives against OpenAI's schemas.
 
 use std::{
     collections::HashMap,
@@ -18,9 +18,9 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, client::IntoClientRequest as _, http::Request},
 };
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The types of all server events.
+/// The schema of all server events.
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     let path = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -29,10 +29,10 @@ static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
 });
 
-/// The validators made so far, by type of event: making all of them takes seconds.
+/// The validators built so far, by event type: building all of them takes seconds.
 static VALIDATORS: LazyLock<Mutex<HashMap<String, Arc<Validator>>>> = LazyLock::new(Mutex::default);
 
-/// A stand-in that waits for nothing.
+/// Options of a stand-in without delays.
 pub(super) fn instant(brain: Brain) -> OpenAiOptions {
     OpenAiOptions { brain, pace: Pace::INSTANT, ..OpenAiOptions::default() }
 }
@@ -41,7 +41,7 @@ pub(super) async fn echo() -> OpenAiRunning {
     start(instant(Brain::Echo)).await.unwrap()
 }
 
-/// A handshake for `model`, with a key.
+/// A handshake request for `model`, with an API key.
 pub(super) fn request(addr: SocketAddr, model: &str) -> Request<()> {
     let url = format!("ws://{addr}/v1/realtime?model={model}");
     let mut request = url.into_client_request().unwrap();
@@ -52,9 +52,9 @@ pub(super) fn request(addr: SocketAddr, model: &str) -> Request<()> {
 /// How a socket ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// By a close frame; 1005 if that had no code.
+    /// With a close frame of this code; 1005 if it had none.
     Closed(u16),
-    /// Without one.
+    /// Without a close frame.
     Broken,
 }
 
@@ -65,14 +65,14 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Connects, and awaits `session.created`.
+    /// Connects and waits for `session.created`.
     pub(super) async fn connect(server: &OpenAiRunning) -> Self {
         let mut client = Self::open(server).await;
         assert_eq!(client.event().await["type"], "session.created");
         client
     }
 
-    /// Connects and sets the text mode, as a client of a relay call does.
+    /// Connects and switches to text, as a client for a relay call does.
     pub(super) async fn text_mode(server: &OpenAiRunning) -> Self {
         let mut client = Self::connect(server).await;
         client
@@ -87,13 +87,13 @@ impl Client {
         client
     }
 
-    /// Connects only.
+    /// Connects without waiting for an event.
     pub(super) async fn open(server: &OpenAiRunning) -> Self {
         Self::with(request(server.addr(), "gpt-realtime-2.1")).await
     }
 
     pub(super) async fn with(request: Request<()>) -> Self {
-        let (socket, _) = timeout(PATIENCE, connect_async(request)).await.unwrap().unwrap();
+        let (socket, _) = timeout(TIMEOUT, connect_async(request)).await.unwrap().unwrap();
         Self { socket, events: Vec::new() }
     }
 
@@ -102,10 +102,10 @@ impl Client {
     }
 
     pub(super) async fn send_frame(&mut self, frame: Message) {
-        timeout(PATIENCE, self.socket.send(frame)).await.unwrap().unwrap();
+        timeout(TIMEOUT, self.socket.send(frame)).await.unwrap().unwrap();
     }
 
-    /// The next event, which must be there soon and be valid.
+    /// The next event, which must come in time and be valid.
     pub(super) async fn event(&mut self) -> Value {
         match self.next().await {
             Ok(event) => event,
@@ -115,11 +115,11 @@ impl Client {
 
     /// The next event, or how the socket ended.
     pub(super) async fn next(&mut self) -> Result<Value, End> {
-        let message = timeout(PATIENCE, self.socket.next()).await.expect("nothing came");
+        let message = timeout(TIMEOUT, self.socket.next()).await.expect("no event in time");
         match message {
             Some(Ok(Message::Text(text))) => {
                 let event: Value = serde_json::from_str(&text).unwrap();
-                hold_to_schema(&event);
+                check_schema(&event);
                 self.events.push(event.clone());
                 Ok(event)
             }
@@ -131,12 +131,12 @@ impl Client {
         }
     }
 
-    /// Whether nothing comes for a while.
+    /// Whether nothing is received for this long.
     pub(super) async fn is_silent(&mut self, time: Duration) -> bool {
         timeout(time, self.socket.next()).await.is_err()
     }
 
-    /// All events up to the next one of type `kind`, this one the last.
+    /// All events up to and including the next of type `kind`.
     pub(super) async fn until(&mut self, kind: &str) -> Vec<Value> {
         let mut events = Vec::new();
         loop {
@@ -149,7 +149,7 @@ impl Client {
         }
     }
 
-    /// Sends an event that must be refused; its error.
+    /// Sends an event that must be refused, and returns the error.
     pub(super) async fn refused(&mut self, mut event: Value) -> Value {
         event["event_id"] = json!("mine");
         self.send(event.clone()).await;
@@ -159,7 +159,7 @@ impl Client {
         error["error"].clone()
     }
 
-    /// Creates an item, and awaits that it is there.
+    /// Creates an item and waits until it is complete.
     pub(super) async fn item(&mut self, item: Value) -> Value {
         self.send(json!({"type": "conversation.item.create", "item": item})).await;
         self.until("conversation.item.done").await.pop().unwrap()
@@ -170,19 +170,19 @@ impl Client {
         self.item(message("user", text)).await;
     }
 
-    /// Asks for a response; all its events to `rate_limits.updated`.
+    /// Requests a response, and returns its events up to `rate_limits.updated`.
     pub(super) async fn respond(&mut self, params: Value) -> Vec<Value> {
         self.send(json!({"type": "response.create", "response": params})).await;
         self.until("rate_limits.updated").await
     }
 
-    /// Says something, and returns the text of the answer.
+    /// Says something and returns the text of the reply.
     pub(super) async fn ask(&mut self, text: &str) -> String {
         self.say(text).await;
         text_of(&self.respond(json!({})).await)
     }
 
-    /// How the socket ends, whatever comes before.
+    /// Reads until the socket ends, and returns how it did.
     pub(super) async fn end(&mut self) -> End {
         loop {
             if let Err(end) = self.next().await {
@@ -197,27 +197,27 @@ pub(super) fn message(role: &str, text: &str) -> Value {
     json!({"type": "message", "role": role, "content": [{"type": kind, "text": text}]})
 }
 
-/// The types of events, in order, repeated deltas as one.
+/// The types of the events in order, with repetitions removed.
 pub(super) fn kinds(events: &[Value]) -> Vec<&str> {
     let mut kinds: Vec<&str> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
     kinds.dedup();
     kinds
 }
 
-/// All text deltas in one.
+/// The text deltas, joined.
 pub(super) fn text_of(events: &[Value]) -> String {
     let deltas = events.iter().filter(|event| event["type"] == "response.output_text.delta");
     deltas.map(|event| event["delta"].as_str().unwrap()).collect()
 }
 
-/// The `response` of the `response.done` among these.
+/// The `response` in the `response.done` among these events.
 pub(super) fn done(events: &[Value]) -> &Value {
     &events.iter().find(|event| event["type"] == "response.done").unwrap()["response"]
 }
 
-/// The HTTP status with which a handshake is refused, and the error's code.
+/// The HTTP status and error code with which a handshake is refused.
 pub(super) async fn refusal(request: Request<()>) -> (u16, Value) {
-    match timeout(PATIENCE, connect_async(request)).await.unwrap() {
+    match timeout(TIMEOUT, connect_async(request)).await.unwrap() {
         Err(tungstenite::Error::Http(response)) => {
             let body: Value = serde_json::from_slice(response.body().as_ref().unwrap()).unwrap();
             (response.status().as_u16(), body["error"]["code"].clone())
@@ -227,7 +227,7 @@ pub(super) async fn refusal(request: Request<()>) -> (u16, Value) {
     }
 }
 
-fn hold_to_schema(event: &Value) {
+fn check_schema(event: &Value) {
     let kind = event["type"].as_str().expect("an event has a type");
     let known = VALIDATORS.lock().unwrap().get(kind).cloned();
     let validator = known.unwrap_or_else(|| {

@@ -1,4 +1,4 @@
-//! What is made to go wrong goes wrong just so.
+//! Faults occur as they were asked for.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ async fn a_handshake_is_refused_on_the_chosen_connection() {
 }
 
 #[tokio::test]
-async fn a_fault_that_strikes_once_strikes_once() {
+async fn a_fault_that_occurs_once_occurs_once() {
     let server = with(Fault::once(FaultKind::Refuse { status: 429 })).await;
     let answer = refusal(request(server.addr(), "gpt-realtime")).await;
     assert_eq!(answer, (429, json!("rate_limit_exceeded")));
@@ -43,7 +43,7 @@ async fn an_error_comes_instead_of_the_session() {
 
 #[tokio::test]
 async fn a_socket_breaks_at_any_event_of_a_turn() {
-    // Set-up of a session is two events and an item two more; ten and the deltas make a response.
+    // A session begins with two events, an item has two, and a response ten and its deltas.
     let server = start(instant(Brain::Echo)).await.unwrap();
     let mut client = Client::text_mode(&server).await;
     client.ask("one two").await;
@@ -97,7 +97,7 @@ async fn a_stalled_response_says_nothing_and_blocks_the_next() {
     assert!(client.is_silent(Duration::from_millis(100)).await);
     let error = client.refused(json!({"type": "response.create"})).await;
     assert_eq!(error["code"], "conversation_already_has_active_response");
-    // A new socket is the way out.
+    // Only a new socket helps.
     let mut client = Client::text_mode(&server).await;
     assert_eq!(client.ask("hello").await, "You said: hello");
     server.stop().await;

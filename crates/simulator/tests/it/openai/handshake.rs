@@ -1,4 +1,4 @@
-//! Who is let in.
+//! The handshake, and who is refused.
 
 use phony_simulator::openai::{OpenAiOptions, start};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ async fn a_client_without_a_key_is_refused() {
 }
 
 #[tokio::test]
-async fn only_the_right_key_is_let_in_where_one_is_set() {
+async fn only_the_right_key_is_accepted_where_one_is_set() {
     let options = OpenAiOptions { api_key: Some("right".into()), ..OpenAiOptions::default() };
     let server = start(options).await.unwrap();
     let wrong = request(server.addr(), "gpt-realtime-2.1");
@@ -27,7 +27,7 @@ async fn only_the_right_key_is_let_in_where_one_is_set() {
 }
 
 #[tokio::test]
-async fn a_model_that_is_unknown_or_has_ended_is_not_found() {
+async fn a_model_that_is_unknown_or_shut_down_is_not_found() {
     let server = echo().await;
     for model in ["gpt-9", "gpt-4o-realtime-preview", "gpt-realtime-mini-2025-10-06"] {
         let answer = refusal(request(server.addr(), model)).await;
@@ -40,7 +40,7 @@ async fn a_model_that_is_unknown_or_has_ended_is_not_found() {
 }
 
 #[tokio::test]
-async fn the_beta_dialect_is_let_in_and_then_shown_out() {
+async fn the_beta_dialect_is_refused_after_the_upgrade() {
     let server = echo().await;
     let mut beta = request(server.addr(), "gpt-realtime-2.1");
     beta.headers_mut().insert("openai-beta", "realtime=v1".parse().unwrap());
@@ -51,7 +51,7 @@ async fn the_beta_dialect_is_let_in_and_then_shown_out() {
 }
 
 #[tokio::test]
-async fn models_are_listed_with_the_day_they_end() {
+async fn models_are_listed_with_their_shutdown_date() {
     let server = echo().await;
     let _ = rustls::crypto::ring::default_provider().install_default();
     let http = reqwest::Client::new();

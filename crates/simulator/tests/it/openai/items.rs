@@ -1,4 +1,4 @@
-//! The items of a conversation, and the caller's sound.
+//! The items of a conversation, and the caller's audio.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ fn with_id(mut item: Value, id: &str) -> Value {
 }
 
 #[tokio::test]
-async fn items_stand_where_they_are_put() {
+async fn items_keep_their_place() {
     let server = echo().await;
     let mut client = Client::text_mode(&server).await;
     let create = |item: Value, previous: Option<&str>| {
@@ -66,7 +66,7 @@ async fn an_item_can_be_read_and_deleted_once() {
 }
 
 #[tokio::test]
-async fn an_item_of_the_wrong_shape_is_refused_by_name() {
+async fn an_item_that_does_not_fit_the_schema_is_refused_by_name() {
     let server = echo().await;
     let mut client = Client::text_mode(&server).await;
     let content =
@@ -150,7 +150,7 @@ async fn text_cannot_be_truncated() {
 }
 
 #[tokio::test]
-async fn sound_is_committed_when_there_is_some() {
+async fn audio_is_committed_when_there_is_enough() {
     let server = echo().await;
     let mut client = Client::connect(&server).await;
     client

@@ -1,4 +1,4 @@
-//! The stand-in for OpenAI Realtime keeps to the protocol, over real sockets.
+//! The stand-in for OpenAI Realtime, over real sockets.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 

@@ -1,4 +1,4 @@
-//! Responses: their events in order, their ends, their usage.
+//! Responses: the order of their events, how they end, and their usage.
 
 use std::time::Duration;
 
@@ -119,7 +119,7 @@ async fn tool_choice_is_obeyed() {
         "tools": [{"type": "function", "name": "transfer"}],
         "tool_choice": {"type": "function", "name": "transfer"},
     });
-    // The script calls a function already, which is what was demanded: some function.
+    // The script's reply calls a function, as `required` demands, and stays as it is.
     let events = client.respond(forced).await;
     assert_eq!(done(&events)["output"][1]["type"], "function_call");
     server.stop().await;
@@ -236,7 +236,7 @@ async fn wrong_parameters_of_a_response_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_response_ends_where_its_tokens_do() {
+async fn a_response_ends_at_its_token_limit() {
     let server =
         scripted(vec![ScriptedReply::next("Twelve chars and more").with_call("f", "{}")]).await;
     let mut client = Client::text_mode(&server).await;
@@ -252,7 +252,7 @@ async fn a_response_ends_where_its_tokens_do() {
 }
 
 #[tokio::test]
-async fn usage_counts_what_was_read_again_as_cached() {
+async fn usage_counts_a_repeated_prompt_as_cached() {
     let server = echo().await;
     let mut client = Client::text_mode(&server).await;
     client.say("four").await;
@@ -272,7 +272,7 @@ async fn usage_counts_what_was_read_again_as_cached() {
 }
 
 #[tokio::test]
-async fn in_audio_mode_the_transcript_comes_with_sound_of_its_length() {
+async fn in_audio_mode_the_transcript_comes_with_audio_of_its_length() {
     let server = echo().await;
     let mut client = Client::connect(&server).await;
     let format = json!({"type": "audio/pcmu"});
@@ -301,7 +301,7 @@ async fn in_audio_mode_the_transcript_comes_with_sound_of_its_length() {
             base64.len() / 4 * 3 - base64.matches('=').count()
         })
         .sum();
-    // 15 characters of 60 ms, 8 bytes a millisecond.
+    // 15 characters of 60 ms at 8 bytes a millisecond.
     assert_eq!(sound, 15 * 60 * 8);
     let item = done(&events)["output"][0].clone();
     assert_eq!(item["content"][0]["transcript"], "You said: hello");

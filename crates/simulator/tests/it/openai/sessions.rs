@@ -1,4 +1,4 @@
-//! `session.update`, and frames that are no events.
+//! `session.update`, and frames that are not events.
 
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
@@ -139,7 +139,7 @@ async fn reasoning_is_for_models_that_reason() {
 }
 
 #[tokio::test]
-async fn frames_that_are_no_events_are_refused_and_the_session_goes_on() {
+async fn frames_that_are_not_events_are_refused_and_the_session_continues() {
     let server = echo().await;
     let mut client = Client::text_mode(&server).await;
     let frames = [
@@ -168,7 +168,7 @@ async fn frames_that_are_no_events_are_refused_and_the_session_goes_on() {
 }
 
 #[tokio::test]
-async fn what_clients_sent_is_kept_for_tests_to_read() {
+async fn client_events_are_kept_for_tests_to_read() {
     let server = echo().await;
     let mut client = Client::text_mode(&server).await;
     client.send_frame(Message::Text("{".into())).await;

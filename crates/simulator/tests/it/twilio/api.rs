@@ -4,7 +4,7 @@ use phony_simulator::twilio::Fault;
 use phony_wire::twilio::rest::{Call, CreateCall, IncomingPhoneNumber, Page, RestError};
 use serde_json::Value;
 
-use super::app::{HOST, NUMBER, PERSON, World};
+use super::app::{HOST, NUMBER, PERSON, Sandbox};
 
 /// A client with the account's credentials.
 pub(super) struct Api {
@@ -16,18 +16,18 @@ pub(super) struct Api {
 const ACCOUNT: &str = "AC00000000000000000000000000000001";
 
 impl Api {
-    pub(super) fn of(world: &World) -> Self {
+    pub(super) fn of(sandbox: &Sandbox) -> Self {
         Self {
             client: reqwest::Client::builder().no_proxy().build().expect("a client"),
-            base: format!("{}/2010-04-01/Accounts/{ACCOUNT}", world.api.base_url()),
+            base: format!("{}/2010-04-01/Accounts/{ACCOUNT}", sandbox.api.base_url()),
             password: "an-auth-token-for-tests-only",
         }
     }
 
-    /// Past Twilio's description, for what it would complain of.
-    fn unheld(world: &World) -> Self {
-        let base = format!("{}/2010-04-01/Accounts/{ACCOUNT}", world.twilio.base_url());
-        Self { base, ..Self::of(world) }
+    /// A client that bypasses the checks, for requests that Twilio's description forbids.
+    fn unchecked(sandbox: &Sandbox) -> Self {
+        let base = format!("{}/2010-04-01/Accounts/{ACCOUNT}", sandbox.twilio.base_url());
+        Self { base, ..Self::of(sandbox) }
     }
 
     pub(super) async fn create(&self, request: &CreateCall) -> String {
@@ -73,18 +73,18 @@ fn request() -> CreateCall {
 
 #[tokio::test]
 async fn a_wrong_password_is_refused() {
-    let world = World::start(50.0).await;
-    let api = Api { password: "wrong", ..Api::of(&world) };
+    let sandbox = Sandbox::start(50.0).await;
+    let api = Api { password: "wrong", ..Api::of(&sandbox) };
     let (status, body) = api.get("Calls.json").await;
     let error = RestError::parse(status, &body);
     assert_eq!((error.status, error.code), (401, Some(20003)));
-    world.stop().await;
+    sandbox.stop().await;
 }
 
 #[tokio::test]
 async fn a_call_that_cannot_be_placed_is_refused_with_the_reason() {
-    let world = World::start(50.0).await;
-    let api = Api::unheld(&world);
+    let sandbox = Sandbox::start(50.0).await;
+    let api = Api::unchecked(&sandbox);
     let cases = [
         (CreateCall { to: String::new(), ..request() }, 21201),
         (CreateCall { to: "12".to_owned(), ..request() }, 21211),
@@ -98,14 +98,14 @@ async fn a_call_that_cannot_be_placed_is_refused_with_the_reason() {
         let error = RestError::parse(status, &body);
         assert_eq!((error.status, error.code), (400, Some(code)));
     }
-    assert_eq!(world.twilio.calls().len(), 0);
-    world.stop().await;
+    assert_eq!(sandbox.twilio.calls().len(), 0);
+    sandbox.stop().await;
 }
 
 #[tokio::test]
 async fn calls_are_listed_newest_first_filtered_and_in_pages() {
-    let world = World::start(50.0).await;
-    let api = Api::of(&world);
+    let sandbox = Sandbox::start(50.0).await;
+    let api = Api::of(&sandbox);
     let mut sids = Vec::new();
     for _ in 0..5 {
         sids.push(api.create(&request()).await);
@@ -131,31 +131,31 @@ async fn calls_are_listed_newest_first_filtered_and_in_pages() {
     assert_eq!(Page::<Call>::parse(&future).expect("a page").items, []);
     let (_, past) = api.get("Calls.json?StartTime%3E=2020-01-01T00:00:00Z").await;
     assert_eq!(Page::<Call>::parse(&past).expect("a page").items.len(), 5);
-    world.stop().await;
+    sandbox.stop().await;
 }
 
 #[tokio::test]
-async fn the_api_fails_as_it_was_told_to() {
-    let world = World::start(50.0).await;
-    let api = Api::of(&world);
-    world.twilio.fail_next(Fault::TooManyRequests);
+async fn the_api_fails_as_planned() {
+    let sandbox = Sandbox::start(50.0).await;
+    let api = Api::of(&sandbox);
+    sandbox.twilio.fail_next(Fault::TooManyRequests);
     let (status, body) = api.send_form("Calls.json", request().to_form().encode()).await;
     assert_eq!(RestError::parse(status, &body).code, Some(20429));
-    assert_eq!(world.twilio.calls().len(), 0);
+    assert_eq!(sandbox.twilio.calls().len(), 0);
     for (call_exists, calls) in [(false, 0), (true, 1)] {
-        world.twilio.fail_next(Fault::CreateFails { call_exists });
+        sandbox.twilio.fail_next(Fault::CreateFails { call_exists });
         let (status, _) = api.send_form("Calls.json", request().to_form().encode()).await;
         assert_eq!(status, 500);
-        assert_eq!(world.twilio.calls().len(), calls);
+        assert_eq!(sandbox.twilio.calls().len(), calls);
     }
     api.create(&request()).await;
-    world.stop().await;
+    sandbox.stop().await;
 }
 
 #[tokio::test]
-async fn numbers_are_found_bought_and_pointed_somewhere() {
-    let world = World::start(50.0).await;
-    let api = Api::of(&world);
+async fn numbers_are_found_bought_and_configured() {
+    let sandbox = Sandbox::start(50.0).await;
+    let api = Api::of(&sandbox);
     let (_, body) = api.get("AvailablePhoneNumbers/US/Local.json?AreaCode=212").await;
     let found: Value = serde_json::from_str(&body).expect("JSON");
     let wanted = found["available_phone_numbers"][0]["phone_number"].as_str().expect("a number");
@@ -169,7 +169,7 @@ async fn numbers_are_found_bought_and_pointed_somewhere() {
         api.post(&path, &[("TrunkSid", &trunk_sid), ("VoiceUrl", "https://a.test/")]).await;
     assert_eq!(trunk["trunk_sid"], trunk_sid);
     assert!(
-        world.twilio.dial_in(PERSON, wanted, phony_simulator::callers::Caller::silent()).is_err()
+        sandbox.twilio.dial_in(PERSON, wanted, phony_simulator::callers::Caller::silent()).is_err()
     );
     let (_, app) = api.post(&path, &[("VoiceApplicationSid", &app_sid)]).await;
     assert_eq!(
@@ -183,18 +183,18 @@ async fn numbers_are_found_bought_and_pointed_somewhere() {
     assert_eq!(page.items[1].voice_url, "https://a.test/");
     let (_, body) = api.get(&format!("IncomingPhoneNumbers/{nobodys}.json")).await;
     assert_eq!(RestError::parse(404, &body).code, Some(20404));
-    world.stop().await;
+    sandbox.stop().await;
 }
 
 #[tokio::test]
 async fn a_client_that_never_finishes_its_request_does_not_keep_the_network_from_stopping() {
     use tokio::io::AsyncWriteExt as _;
-    let world = World::start(50.0).await;
-    let mut socket = tokio::net::TcpStream::connect(world.twilio.addr()).await.expect("connects");
+    let sandbox = Sandbox::start(50.0).await;
+    let mut socket = tokio::net::TcpStream::connect(sandbox.twilio.addr()).await.expect("connects");
     socket
         .write_all(b"POST /2010-04-01/Accounts/x/Calls.json HTTP/1.1\r\nHost: x\r\nContent-Le")
         .await
         .expect("writes");
-    Api::of(&world).get("Calls.json").await;
-    world.stop().await;
+    Api::of(&sandbox).get("Calls.json").await;
+    sandbox.stop().await;
 }

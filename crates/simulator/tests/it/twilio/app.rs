@@ -1,4 +1,4 @@
-//! An application: answers webhooks from a list and hands its relay sockets to the test.
+//! A test application, which answers webhooks from a list and passes its relay sockets to the test.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get};
 use phony_simulator::callers::Caller;
-use phony_simulator::twilio::{self, CallRecord, PhoneNumber, Reach, TwilioOptions, TwilioRunning};
+use phony_simulator::twilio::{
+    self, CallRecord, HostOverride, PhoneNumber, TwilioOptions, TwilioRunning,
+};
 use phony_wire::twilio::relay::{FromTwilio, Info, Setup, ToTwilio};
 use phony_wire::twilio::signature;
 use phony_wire::twilio::webhook::Form;
@@ -25,15 +27,15 @@ use crate::twilio_spec::Checked;
 pub(super) const HOST: &str = "phony.test";
 pub(super) const NUMBER: &str = "+15005550006";
 pub(super) const PERSON: &str = "+14155550123";
-/// Bound of every wait.
+/// The timeout of every wait.
 pub(super) const SOON: Duration = Duration::from_secs(20);
 
 const TOKEN: &str = "an-auth-token-for-tests-only";
 
 /// The application and the network that calls it.
-pub(super) struct World {
+pub(super) struct Sandbox {
     pub(super) twilio: TwilioRunning,
-    /// The way to the network's API; what is asked and answered is held to Twilio's description.
+    /// The network's API, with every request and response checked against Twilio's description.
     pub(super) api: Checked,
     pub(super) app: App,
 }
@@ -44,14 +46,14 @@ pub(super) struct App {
     stop: CancellationToken,
 }
 
-/// One relay socket, held by the test.
+/// The application's end of a relay socket.
 pub(super) struct Relay {
     socket: WebSocket,
 }
 
 #[derive(Default)]
 struct Answers {
-    /// Answers by path; the last one stays.
+    /// Answers by path; the last of a path stays.
     twiml: Mutex<HashMap<String, VecDeque<String>>>,
     refuses: Mutex<bool>,
     unsigned: Mutex<u32>,
@@ -59,7 +61,7 @@ struct Answers {
 
 type Shared = (Arc<Answers>, mpsc::Sender<WebSocket>);
 
-impl World {
+impl Sandbox {
     pub(super) async fn start(speed: f64) -> Self {
         Self::start_with(TwilioOptions { speed, ..TwilioOptions::default() }).await
     }
@@ -88,7 +90,7 @@ impl World {
                 status_callback: format!("https://{HOST}/number_status"),
                 ..PhoneNumber::new(NUMBER, format!("https://{HOST}/voice"))
             }],
-            reach: vec![Reach { public: HOST.to_owned(), to }],
+            host_overrides: vec![HostOverride { public: HOST.to_owned(), to }],
             ..options
         })
         .await
@@ -97,9 +99,9 @@ impl World {
         Self { twilio, api, app: App { answers, relays, stop } }
     }
 
-    /// Somebody rings the application.
+    /// Calls the application.
     pub(super) fn ring(&self, caller: Caller) -> String {
-        self.twilio.dial_in(PERSON, NUMBER, caller).expect("rings")
+        self.twilio.dial_in(PERSON, NUMBER, caller).expect("the call starts")
     }
 
     pub(super) async fn end_of(&self, sid: &str) -> CallRecord {
@@ -114,13 +116,13 @@ impl World {
 }
 
 impl App {
-    /// What a path answers, one after another; the last answer stays.
+    /// Adds an answer for a path; answers are given in order, and the last one stays.
     pub(super) fn answer(&self, path: &str, twiml: &str) {
         let mut answers = self.answers.twiml.lock().expect("lock");
         answers.entry(path.to_owned()).or_default().push_back(twiml.to_owned());
     }
 
-    /// Answers `/voice` with a relay that has these attributes, and its action with nothing.
+    /// Answers `/voice` with a relay that has these attributes, and its action with no verbs.
     pub(super) fn answer_with_relay(&self, attributes: &str) {
         self.answer("/voice", &relay_twiml(attributes));
         self.answer("/action", "<Response/>");
@@ -130,7 +132,7 @@ impl App {
         *self.answers.refuses.lock().expect("lock") = true;
     }
 
-    /// The next socket, and its setup.
+    /// The next relay socket and its setup.
     pub(super) async fn relay(&mut self) -> (Relay, Setup) {
         let socket = tokio::time::timeout(SOON, self.relays.recv()).await;
         let mut relay = Relay { socket: socket.expect("in time").expect("a socket") };
@@ -151,7 +153,7 @@ impl Relay {
     }
 
     pub(super) async fn send_text(&mut self, text: &str) {
-        // A socket that the far end has closed shows in what is read next.
+        // If the socket is closed, the next read shows it.
         drop(self.socket.send(Message::text(text)).await);
     }
 
@@ -159,7 +161,7 @@ impl Relay {
         drop(self.socket.send(Message::binary(bytes)).await);
     }
 
-    /// The next frame; none when the socket is closed.
+    /// The next frame; `None` when the socket is closed.
     pub(super) async fn next(&mut self) -> Option<FromTwilio> {
         self.next_or_close().await.ok()
     }
@@ -173,7 +175,7 @@ impl Relay {
                     return Ok(FromTwilio::parse(&text).expect("a frame of Twilio's"));
                 }
                 Some(Ok(Message::Close(close))) => {
-                    // Reading on lets the answer to it leave.
+                    // Reading on sends the answer to the close.
                     drop(self.socket.recv().await);
                     return Err(close.map_or(1005, |close| close.code));
                 }
@@ -183,7 +185,7 @@ impl Relay {
         }
     }
 
-    /// The close code, whatever comes before.
+    /// Reads until the socket closes, and returns the close code.
     pub(super) async fn closed(&mut self) -> u16 {
         loop {
             if let Err(code) = self.next_or_close().await {
@@ -192,7 +194,7 @@ impl Relay {
         }
     }
 
-    /// The next prompt; reports are passed over.
+    /// The next final prompt; other frames are skipped.
     pub(super) async fn prompt(&mut self) -> String {
         loop {
             match self.next().await {
@@ -203,7 +205,7 @@ impl Relay {
         }
     }
 
-    /// Reports of what was played, until the agent is silent.
+    /// The clauses reported as played, until the agent is silent.
     pub(super) async fn played(&mut self) -> Vec<String> {
         let mut played = Vec::new();
         loop {

@@ -1,4 +1,4 @@
-//! What a client sends. Nothing that the API does not know can be built.
+//! Client events. Only events that the API knows can be built.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,14 +12,14 @@ use super::session::{
 };
 use crate::json;
 
-/// An event of ours.
+/// A client event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClientEvent<'a> {
     /// What it is.
     #[serde(flatten)]
     pub body: ClientBody<'a>,
-    /// Comes back in `error.event_id` if the event is refused, and in nothing else. To be set on
-    /// everything, at most 512 characters.
+    /// Returned in `error.event_id` if the event is refused, and nowhere else. Should be set on
+    /// every event, at most 512 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_id: Option<Cow<'a, str>>,
 }
@@ -48,7 +48,7 @@ impl<'a> From<ClientBody<'a>> for ClientEvent<'a> {
     }
 }
 
-/// What an event of ours says (OpenAI Realtime reference, "Client events").
+/// The body of a client event (OpenAI Realtime reference, "Client events").
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type")]
 pub enum ClientBody<'a> {
@@ -61,7 +61,7 @@ pub enum ClientBody<'a> {
     /// Adds an item; answered by `conversation.item.added` and `.done`.
     #[serde(rename = "conversation.item.create")]
     ItemCreate {
-        /// The item to stand behind: an id, `root` for the first place, the end if absent.
+        /// The item to insert it after: an id, or `root` for the beginning; the end if absent.
         #[serde(skip_serializing_if = "Option::is_none")]
         previous_item_id: Option<Cow<'a, str>>,
         /// The item.
@@ -97,7 +97,7 @@ pub enum ClientBody<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         response: Option<Box<ResponseParams<'a>>>,
     },
-    /// Stops a response; answered by its `response.done`, or by the harmless error
+    /// Cancels a response; answered by its `response.done`, or by the harmless error
     /// `response_cancel_not_active`.
     #[serde(rename = "response.cancel")]
     ResponseCancel {
@@ -139,42 +139,42 @@ impl<'a> ClientBody<'a> {
     }
 }
 
-/// What one response has of its own (OpenAI Realtime reference, "response.create").
+/// The settings of one response (OpenAI Realtime reference, "response.create").
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ResponseParams<'a> {
     /// Whether the response becomes part of the conversation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conversation: Option<Conversation>,
-    /// The whole context instead of the conversation; empty for none. References to items of the
+    /// The whole context, instead of the conversation; may be empty. References to items of the
     /// conversation, which the guide shows, are not in the schema and cannot be built.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<Vec<Item<'a>>>,
-    /// Instead of the session's, not besides them.
+    /// Instructions that replace the session's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instructions: Option<Cow<'a, str>>,
-    /// The one kind of output.
+    /// The kind of output.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_modalities: Option<[Modality; 1]>,
     /// Format and voice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio: Option<ResponseAudio>,
-    /// Instead of the session's.
+    /// Tools that replace the session's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tools: Option<Vec<Tool>>,
-    /// Whether it may, must or must not call.
+    /// Whether it may, must or must not call functions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_choice: Option<ToolChoice>,
-    /// Whether it may call several at once; reasoning models only.
+    /// Whether it may call several functions at once; reasoning models only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parallel_tool_calls: Option<bool>,
-    /// How hard it thinks; reasoning models only.
+    /// The reasoning effort; reasoning models only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<Reasoning>,
-    /// The longest response.
+    /// The limit of output tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<MaxTokens>,
-    /// Comes back in `response.created` and `response.done`: the only way to tell whose they are.
-    /// At most 16 pairs of 64 and 512 characters.
+    /// Returned in `response.created` and `response.done`: the only way to match them to this
+    /// event. At most 16 pairs of 64 and 512 characters.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub metadata: BTreeMap<String, String>,
 }
@@ -192,9 +192,9 @@ pub enum Conversation {
 /// Audio of one response.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResponseAudio {
-    /// Format of the audio we get.
+    /// Format of the output audio.
     pub format: Option<AudioFormat>,
-    /// The voice. Cannot change once it has been heard.
+    /// The voice. Cannot be changed once audio has been sent.
     pub voice: Option<Voice>,
 }
 

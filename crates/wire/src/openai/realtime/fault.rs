@@ -6,23 +6,23 @@ use super::parts::ApiError;
 /// What to do about a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Severity {
-    /// Trying again cannot help: no key, no money, no such model. To be told to the operator.
+    /// Retrying cannot help: no key, no money, no such model. The operator must be told.
     Fatal,
-    /// Too many requests: the same again after a pause.
+    /// Too many requests: retry after a pause.
     RateLimited,
-    /// The server's trouble: the same again at once, then a new connection.
+    /// A failure of the server: retry at once, then reconnect.
     Transient,
-    /// The session is over and a new one will do.
+    /// The session has ended; open a new one.
     SessionOver,
-    /// We sent something wrong; it had no effect, and the session goes on.
+    /// Something wrong was sent; it had no effect, and the session continues.
     Bug,
-    /// Two messages crossed; nothing is lost.
+    /// Two messages crossed on the way; nothing is lost.
     Benign,
 }
 
 /// What an `error` event or the error of a failed response means.
 ///
-/// The code decides; older paths leave it empty, and then the message or the type does.
+/// The code decides. Where it is empty, as in older errors, the message or the type does.
 #[must_use]
 pub fn of_error(error: &ApiError) -> Severity {
     match error.code.as_str() {
@@ -52,8 +52,8 @@ pub fn of_error(error: &ApiError) -> Severity {
     }
 }
 
-/// What a failed response means: nothing of it was the caller's fault, and one without a reason is
-/// tried again.
+/// What a failed response means. Without a reason, or with one that an `error` event would make a
+/// mistake of the client, it may be retried.
 #[must_use]
 pub fn of_response(error: Option<&ApiError>) -> Severity {
     match error.map(of_error) {
@@ -62,7 +62,7 @@ pub fn of_response(error: Option<&ApiError>) -> Severity {
     }
 }
 
-/// What a close frame means; 1005 and 1006 stand for a socket lost without one.
+/// What a close code means; 1005 and 1006 stand for a socket that was lost without a code.
 #[must_use]
 pub fn of_close(code: u16, reason: &str) -> Severity {
     let says = |words: &str| reason.contains(words);
@@ -72,7 +72,7 @@ pub fn of_close(code: u16, reason: &str) -> Severity {
     match code {
         1000 => Severity::SessionOver,
         1001 if says("maximum duration") || says("session_expired") => Severity::SessionOver,
-        // Protocol error, unacceptable data, too large a message: what we sent was wrong.
+        // Protocol error, unacceptable data, message too large: a mistake of the client.
         1002 | 1003 | 1007 | 1009 | 1010 => Severity::Bug,
         // Policy violation, and the range that OpenAI uses for refusals.
         1008 | 3000..=3999 => Severity::Fatal,
@@ -80,7 +80,7 @@ pub fn of_close(code: u16, reason: &str) -> Severity {
     }
 }
 
-/// What an HTTP status means where an upgrade to a WebSocket was asked for.
+/// What an HTTP status means that answers a WebSocket upgrade.
 #[must_use]
 pub fn of_http(status: u16) -> Severity {
     match status {

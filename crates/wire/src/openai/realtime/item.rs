@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use serde::ser::{Serialize, Serializer};
 
-/// An item. Ids are ours to choose, at most 32 characters, unique in a session.
+/// An item. The client chooses its id: at most 32 characters, unique in a session.
 ///
-/// Each role allows one kind of content, so the role decides it here. Audio cannot be created
+/// Each role allows one kind of content, so the variants differ by role. Audio cannot be created
 /// (OpenAI Realtime reference, "conversation.item.create").
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Item<'a> {
@@ -48,7 +48,7 @@ pub enum Item<'a> {
         id: Option<Cow<'a, str>>,
         /// The call.
         call_id: Cow<'a, str>,
-        /// What it gave, best JSON in a string.
+        /// The output, preferably JSON in a string.
         output: Cow<'a, str>,
     },
 }

@@ -1,9 +1,9 @@
 //! The Realtime API over a WebSocket, GA dialect.
 //!
 //! Every message is one JSON object in a text frame, told apart by `type`; audio is base64 within.
-//! A connection is up only when `session.created` has come: refusals arrive as an `error` event
+//! A connection is established only with `session.created`: refusals arrive as an `error` event
 //! after the upgrade. Sources: OpenAI, "Realtime API" guides and reference; the schemas in
-//! `tests/schemas`, against which every event we send is checked.
+//! `tests/schemas`, against which every client event is checked.
 
 mod client;
 mod fault;

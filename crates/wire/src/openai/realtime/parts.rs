@@ -1,4 +1,4 @@
-//! What the server's events are made of, read leniently.
+//! The parts of server events, read leniently.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -14,9 +14,9 @@ pub struct SessionInfo {
     pub id: String,
     /// End of the session, Unix time in seconds; at most an hour from its start.
     pub expires_at: Option<u64>,
-    /// The model that really answers.
+    /// The model that answers, which may differ from the requested one.
     pub model: String,
-    /// The voice; the id of one of the account's own.
+    /// The voice, or the id of a custom voice.
     pub voice: String,
     /// `text` or `audio`.
     pub output_modalities: Vec<String>,
@@ -56,7 +56,7 @@ pub struct ItemInfo {
     pub call_id: String,
     /// JSON text, of calls.
     pub arguments: String,
-    /// What a call gave, of outputs.
+    /// The output, of outputs.
     pub output: String,
     /// The parts, of messages.
     pub content: Vec<ContentPart>,
@@ -153,7 +153,7 @@ impl<'a> Delta<'a> {
 }
 
 words! {
-    /// How a response stands.
+    /// The status of a response.
     pub enum ResponseStatus {
         InProgress = "in_progress",
         Completed = "completed",
@@ -169,11 +169,11 @@ words! {
     pub enum StatusReason {
         /// The caller spoke.
         TurnDetected = "turn_detected",
-        /// We cancelled it.
+        /// The client cancelled it.
         ClientCancelled = "client_cancelled",
-        /// It was too long.
+        /// It reached its token limit.
         MaxOutputTokens = "max_output_tokens",
-        /// A filter of the server cut it.
+        /// A content filter cut it.
         ContentFilter = "content_filter",
     }
 }
@@ -183,7 +183,7 @@ words! {
 pub struct ResponseInfo {
     /// `resp_…`.
     pub id: String,
-    /// How it stands.
+    /// Its status.
     pub status: ResponseStatus,
     /// Why it is not complete.
     pub reason: Option<StatusReason>,
@@ -191,11 +191,11 @@ pub struct ResponseInfo {
     pub error: Option<ApiError>,
     /// Its items.
     pub output: Vec<ItemInfo>,
-    /// What it cost; never of a response in progress.
+    /// Its usage; absent while in progress.
     pub usage: Option<Usage>,
-    /// What we gave it.
+    /// The client's metadata.
     pub metadata: BTreeMap<String, String>,
-    /// The conversation it is part of; none if it stands apart.
+    /// The conversation that it is part of; `None` if it is out of band.
     pub conversation_id: Option<String>,
 }
 
@@ -217,28 +217,28 @@ impl ResponseInfo {
     }
 }
 
-/// Tokens that a response took. What the server does not say is 0.
+/// The tokens of a response. Absent numbers are 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// All tokens.
     pub total: u64,
-    /// Tokens in, cached ones included.
+    /// Input tokens, cached ones included.
     pub input: u64,
-    /// Tokens out.
+    /// Output tokens.
     pub output: u64,
-    /// Tokens in that are text.
+    /// Text input tokens.
     pub input_text: u64,
-    /// Tokens in that are audio.
+    /// Audio input tokens.
     pub input_audio: u64,
-    /// Tokens in that came from the cache.
+    /// Cached input tokens.
     pub cached: u64,
-    /// Tokens from the cache that are text.
+    /// Cached text tokens.
     pub cached_text: u64,
-    /// Tokens from the cache that are audio.
+    /// Cached audio tokens.
     pub cached_audio: u64,
-    /// Tokens out that are text.
+    /// Text output tokens.
     pub output_text: u64,
-    /// Tokens out that are audio.
+    /// Audio output tokens.
     pub output_audio: u64,
 }
 
@@ -286,9 +286,9 @@ pub struct RateLimit {
     pub name: String,
     /// The limit.
     pub limit: Option<u64>,
-    /// What is left of it.
+    /// How much of it is left.
     pub remaining: Option<u64>,
-    /// Seconds until all of it is there again.
+    /// Seconds until it is fully restored.
     pub reset_seconds: Option<f64>,
 }
 
@@ -311,13 +311,13 @@ impl RateLimit {
 pub struct ApiError {
     /// `invalid_request_error`, `server_error` and others.
     pub kind: String,
-    /// Such as `invalid_value`.
+    /// The error code, such as `invalid_value`.
     pub code: String,
-    /// In words.
+    /// The message.
     pub message: String,
     /// The parameter that is wrong.
     pub param: String,
-    /// The event of ours that is wrong.
+    /// The id of the client event that is wrong.
     pub event_id: String,
 }
 

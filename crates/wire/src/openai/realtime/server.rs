@@ -1,4 +1,4 @@
-//! What the server sends, read leniently.
+//! Server events, read leniently.
 
 use std::borrow::Cow;
 
@@ -11,15 +11,15 @@ use super::parts::{
 use crate::BadFrame;
 use crate::json::Fields;
 
-/// An event of the server (OpenAI Realtime reference, "Server events"). Text and audio of deltas
-/// are borrowed from the frame where they need no unescaping.
+/// A server event (OpenAI Realtime reference, "Server events"). Text and audio of deltas are
+/// borrowed from the frame where they need no unescaping.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ServerEvent<'a> {
-    /// The connection is up.
+    /// The session is established.
     SessionCreated(Box<SessionInfo>),
-    /// Our changes are in force; carries the whole session.
+    /// The session was changed; carries all of it.
     SessionUpdated(Box<SessionInfo>),
-    /// An item is part of the conversation. Items of the model are still empty. Also the older
+    /// An item was added to the conversation. Items of the model are still empty. Also the older
     /// `conversation.item.created`.
     ItemAdded {
         /// The item before it.
@@ -34,12 +34,12 @@ pub enum ServerEvent<'a> {
         /// The item.
         item: Box<ItemInfo>,
     },
-    /// An item we asked for.
+    /// An item that was requested.
     ItemRetrieved {
         /// The item.
         item: Box<ItemInfo>,
     },
-    /// An item is gone.
+    /// An item was deleted.
     ItemDeleted {
         /// The item.
         item_id: String,
@@ -53,7 +53,7 @@ pub enum ServerEvent<'a> {
     },
     /// A response has begun.
     ResponseCreated(Box<ResponseInfo>),
-    /// A response is over, in whatever way; exactly once for each that began.
+    /// A response has ended, in whatever way; sent exactly once for each that began.
     ResponseDone(Box<ResponseInfo>),
     /// A response has begun an item.
     OutputItemAdded {
@@ -106,7 +106,7 @@ pub enum ServerEvent<'a> {
         /// Where, and JSON text.
         delta: Delta<'a>,
     },
-    /// The whole arguments of a call. To be trusted only if the item ends `completed`.
+    /// The whole arguments of a call. Valid only if the item ends `completed`.
     ArgumentsDone {
         /// The call.
         call_id: Cow<'a, str>,
@@ -115,30 +115,30 @@ pub enum ServerEvent<'a> {
         /// Where, and JSON text.
         arguments: Delta<'a>,
     },
-    /// What is left of the account's limits.
+    /// How much is left of the account's rate limits.
     RateLimits(Vec<RateLimit>),
     /// The caller has begun to speak.
     SpeechStarted {
         /// The item that it will become.
         item_id: String,
-        /// Where in the audio we appended, in milliseconds.
+        /// Position in the appended audio, in milliseconds.
         audio_start_ms: Option<u64>,
     },
     /// The caller has stopped.
     SpeechStopped {
         /// The item that it will become.
         item_id: String,
-        /// Where in the audio we appended, in milliseconds.
+        /// Position in the appended audio, in milliseconds.
         audio_end_ms: Option<u64>,
     },
-    /// What was heard is an item now.
+    /// The appended audio has become an item.
     InputCommitted {
         /// The item.
         item_id: String,
         /// The item before it.
         previous_item_id: Option<String>,
     },
-    /// The audio we appended has been dropped.
+    /// The appended audio has been dropped.
     InputCleared,
     /// Nothing was heard for the idle timeout.
     InputTimeout {
@@ -168,7 +168,7 @@ pub enum ServerEvent<'a> {
     },
     /// Something was refused or failed. The session usually goes on; see [`super::of_error`].
     Error(Box<ApiError>),
-    /// A kind unknown here, or of no use. To be counted and passed over.
+    /// An unknown or unused kind, to be counted and ignored.
     Unknown {
         /// The value of `type`.
         kind: String,
@@ -271,8 +271,8 @@ impl<'a> ServerEvent<'a> {
     }
 }
 
-/// The event that comes with every word, in the spelling in which it comes: one pass, and nothing
-/// copied. In any other spelling it is read as every event is.
+/// A fast path for text deltas, the most frequent events, which takes one pass and copies nothing.
+/// It requires `type` to come first, as it does from OpenAI; others are parsed like every event.
 #[derive(Deserialize)]
 struct PlainDelta<'a> {
     #[serde(rename = "type")]
@@ -290,7 +290,7 @@ impl<'a> PlainDelta<'a> {
         if !text.starts_with(r#"{"type":"response.output_text.delta","#) {
             return None;
         }
-        // A member that is there twice, missing or of another type is a mistake to this.
+        // A repeated or missing member, or one of another type, fails this parser.
         let plain: Self = serde_json::from_str(text).ok()?;
         let place = Place {
             response_id: plain.response_id.into(),
@@ -311,7 +311,7 @@ mod tests {
         format!(r#"{{"type":"response.output_text.delta","event_id":"e",{place},"delta":{delta}}}"#)
     }
 
-    /// Another order of the members: read as every event is.
+    /// The event with `type` last, which the fast path refuses.
     fn slowly(event: &str) -> String {
         let rest = event.strip_prefix(r#"{"type":"response.output_text.delta","#).unwrap();
         let rest = rest.strip_suffix('}').unwrap();

@@ -7,32 +7,32 @@
 use serde::ser::{Serialize, Serializer};
 use serde_json::Value;
 
-/// What a session is to be. `type` is always `realtime`.
+/// Changes to a session. `type` is always `realtime`.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 #[serde(tag = "type", rename = "realtime")]
 pub struct Session {
-    /// The one kind of output. Audio comes with its transcript.
+    /// The kind of output. Audio comes with its transcript.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_modalities: Option<[Modality; 1]>,
-    /// What the model is told about itself. Empty clears it.
+    /// The instructions to the model. An empty text clears them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
-    /// Audio of both directions.
+    /// Audio in both directions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub audio: Option<Audio>,
-    /// What the model may call. Empty clears it.
+    /// The functions that the model may call. An empty list clears them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tools: Option<Vec<Tool>>,
-    /// Whether it may, must or must not call.
+    /// Whether it may, must or must not call functions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_choice: Option<ToolChoice>,
-    /// Whether it may call several at once; reasoning models only.
+    /// Whether it may call several functions at once; reasoning models only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parallel_tool_calls: Option<bool>,
-    /// How hard it thinks. A model that does not reason refuses the whole update over it.
+    /// The reasoning effort. A model that does not reason refuses the whole update if it is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<Reasoning>,
-    /// The longest response, in tokens.
+    /// The limit of output tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_output_tokens: Option<MaxTokens>,
     /// What happens when the context is full.
@@ -40,7 +40,7 @@ pub struct Session {
     pub truncation: Option<Truncation>,
 }
 
-/// What a model answers with.
+/// A kind of output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Modality {
@@ -50,10 +50,10 @@ pub enum Modality {
     Audio,
 }
 
-/// A setting that an update keeps, clears or sets.
+/// A setting that an update may keep, clear or set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Clearable<T> {
-    /// Absent: as it was.
+    /// Absent: unchanged.
     #[default]
     Keep,
     /// `null`: off.
@@ -80,46 +80,46 @@ impl<T: Serialize> Serialize for Clearable<T> {
 /// Audio of a session.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct Audio {
-    /// What is heard.
+    /// Input audio.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<AudioInput>,
-    /// What is spoken.
+    /// Output audio.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<AudioOutput>,
 }
 
-/// What is heard.
+/// Input audio.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct AudioInput {
-    /// Format of the audio we append.
+    /// Format of the appended audio.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<AudioFormat>,
-    /// Filter before detection and model.
+    /// Noise reduction before turn detection and the model.
     #[serde(skip_serializing_if = "Clearable::is_keep")]
     pub noise_reduction: Clearable<NoiseReduction>,
-    /// A transcript of what was heard, by a model of its own.
+    /// Transcription of the input, by a separate model.
     #[serde(skip_serializing_if = "Clearable::is_keep")]
     pub transcription: Clearable<Transcription>,
-    /// Who decides that a turn is over; cleared, we do.
+    /// What decides that a turn is over; if cleared, the client does.
     #[serde(skip_serializing_if = "Clearable::is_keep")]
     pub turn_detection: Clearable<TurnDetection>,
 }
 
-/// What is spoken.
+/// Output audio.
 #[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
 pub struct AudioOutput {
-    /// Format of the audio we get.
+    /// Format of the output audio.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<AudioFormat>,
-    /// The voice. Cannot change once it has been heard.
+    /// The voice. Cannot be changed once audio has been sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub voice: Option<Voice>,
-    /// 0.25 to 1.5.
+    /// The speed, 0.25 to 1.5.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub speed: Option<f64>,
 }
 
-/// A format of audio.
+/// An audio format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AudioFormat {
     /// Linear, 16 bits, little endian, one channel, 24 kHz: 48 bytes a millisecond.
@@ -139,7 +139,7 @@ impl Serialize for AudioFormat {
             #[serde(skip_serializing_if = "Option::is_none")]
             rate: Option<u32>,
         }
-        // The two of telephony take no rate: it would be refused.
+        // The two telephony formats take no rate; it would be refused.
         let (kind, rate) = match self {
             Self::Pcm => ("audio/pcm", Some(24_000)),
             Self::Pcmu => ("audio/pcmu", None),
@@ -149,17 +149,17 @@ impl Serialize for AudioFormat {
     }
 }
 
-/// Filter of noise.
+/// Noise reduction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum NoiseReduction {
-    /// A telephone at the ear, a headset.
+    /// For a telephone at the ear or a headset.
     NearField,
-    /// A speakerphone, a room.
+    /// For a speakerphone or a room.
     FarField,
 }
 
-/// A transcript of what was heard.
+/// Transcription of the input.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Transcription {
     /// The model that transcribes.
@@ -176,7 +176,7 @@ pub struct Transcription {
     pub prompt: Option<String>,
 }
 
-/// Who decides that a turn is over.
+/// What decides that a turn is over.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum TurnDetection {
@@ -188,7 +188,7 @@ pub enum TurnDetection {
         /// Audio kept from before speech began, in milliseconds.
         #[serde(skip_serializing_if = "Option::is_none")]
         prefix_padding_ms: Option<u32>,
-        /// Silence that ends a turn, in milliseconds. Defaults differ: always to be given.
+        /// Silence that ends a turn, in milliseconds. Defaults differ, so it should always be set.
         #[serde(skip_serializing_if = "Option::is_none")]
         silence_duration_ms: Option<u32>,
         /// Whether a turn's end makes a response.
@@ -197,11 +197,11 @@ pub enum TurnDetection {
         /// Whether speech cancels the response in progress.
         #[serde(skip_serializing_if = "Option::is_none")]
         interrupt_response: Option<bool>,
-        /// Silence after which the model speaks up, 5,000 to 30,000 milliseconds.
+        /// Silence after which the model speaks, 5,000 to 30,000 milliseconds.
         #[serde(skip_serializing_if = "Clearable::is_keep")]
         idle_timeout_ms: Clearable<u32>,
     },
-    /// The sense of what was said.
+    /// The meaning of what was said.
     SemanticVad {
         /// How soon it answers.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -215,7 +215,7 @@ pub enum TurnDetection {
     },
 }
 
-/// How soon semantic detection takes a turn for over: after 8, 4 or 2 seconds at the latest.
+/// How soon semantic detection takes a turn to be over: after 8, 4 or 2 seconds at the latest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Eagerness {
@@ -235,14 +235,14 @@ pub enum Eagerness {
 pub enum Voice {
     /// One of [`crate::openai::models::VOICES`].
     Name(String),
-    /// One of the account's own.
+    /// A custom voice.
     Custom {
         /// `voice_…`.
         id: String,
     },
 }
 
-/// A function that the model may call; flat, unlike in the chat API.
+/// A function that the model may call; not nested, unlike in the Chat Completions API.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 #[serde(tag = "type", rename = "function")]
 pub struct Tool {
@@ -261,9 +261,9 @@ pub enum ToolChoice {
     Auto,
     /// It must not.
     None,
-    /// It must. For one response only: it would never stop.
+    /// It must. Only for one response, as it would never stop otherwise.
     Required,
-    /// It must call this one. For one response only.
+    /// It must call this function. Only for one response.
     Function {
         /// Its name.
         name: String,
@@ -286,35 +286,35 @@ impl Serialize for ToolChoice {
     }
 }
 
-/// How hard a reasoning model thinks.
+/// The reasoning of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Reasoning {
     /// The effort.
     pub effort: Effort,
 }
 
-/// Effort of reasoning; more takes longer.
+/// The reasoning effort; more takes longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effort {
-    /// Least.
+    /// Minimal.
     Minimal,
     /// The default.
     Low,
-    /// More.
+    /// Medium.
     Medium,
-    /// Much.
+    /// High.
     High,
-    /// Most.
+    /// Very high.
     Xhigh,
 }
 
-/// The longest response.
+/// The limit of output tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MaxTokens {
-    /// At most so many tokens, calls of functions and reasoning included.
+    /// At most this many tokens, function calls and reasoning included.
     Count(u32),
-    /// As long as the model can.
+    /// As many as the model can produce.
     Inf,
 }
 
@@ -330,15 +330,15 @@ impl Serialize for MaxTokens {
 /// What happens when the context is full.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Truncation {
-    /// The oldest goes, as little as possible.
+    /// The oldest items are dropped, as few as possible.
     Auto,
     /// The response fails.
     Disabled,
-    /// The oldest goes, down to a share of the room.
+    /// The oldest items are dropped, down to a fraction of the context.
     Ratio {
-        /// Share kept, 0 to 1. Less than 1 keeps the prompt cache useful for longer.
+        /// The fraction kept, 0 to 1. Less than 1 keeps the prompt cache useful for longer.
         retention_ratio: f64,
-        /// Room for what follows the instructions, in tokens.
+        /// The limit for what follows the instructions, in tokens.
         post_instructions: Option<u32>,
     },
 }

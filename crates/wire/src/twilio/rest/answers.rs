@@ -1,4 +1,4 @@
-//! What the API answers, read leniently and written as it writes it.
+//! Responses of the API, read leniently and written as the API does.
 
 use serde::{Serialize, Serializer};
 
@@ -13,9 +13,9 @@ pub struct Call {
     pub sid: String,
     /// `AC…`.
     pub account_sid: String,
-    /// Called.
+    /// The called number.
     pub to: String,
-    /// Caller.
+    /// The calling number.
     pub from: String,
     /// State of the call; `queued` at first.
     #[serde(serialize_with = "as_word")]
@@ -59,15 +59,15 @@ pub struct IncomingPhoneNumber {
     pub phone_number: String,
     /// The name it was given.
     pub friendly_name: String,
-    /// Where the TwiML of inbound calls comes from.
+    /// The webhook that answers inbound calls with TwiML.
     pub voice_url: String,
     /// `GET` or `POST`.
     pub voice_method: String,
-    /// Asked if `voice_url` fails.
+    /// Requested if `voice_url` fails.
     pub voice_fallback_url: String,
     /// `GET` or `POST`.
     pub voice_fallback_method: String,
-    /// Told of the end of inbound calls.
+    /// Receives a status callback when an inbound call ends.
     pub status_callback: String,
     /// `GET` or `POST`.
     pub status_callback_method: String,
@@ -91,9 +91,9 @@ impl IncomingPhoneNumber {
 pub struct AvailablePhoneNumber {
     /// E.164.
     pub phone_number: String,
-    /// As people of its country write it.
+    /// The number in its national form.
     pub friendly_name: String,
-    /// Town.
+    /// City.
     pub locality: String,
     /// State or province.
     pub region: String,
@@ -129,7 +129,7 @@ impl Account {
     }
 }
 
-/// What is left of an account's money.
+/// The balance of an account.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Balance {
     /// `AC…`.
@@ -155,7 +155,7 @@ impl Balance {
 /// One page of a list.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Page<T> {
-    /// What the page holds.
+    /// The elements of this page.
     pub items: Vec<T>,
     /// Path and query of the next page, if there is one.
     pub next_page_uri: Option<String>,
@@ -179,12 +179,12 @@ impl<T: Listed> Page<T> {
     }
 }
 
-/// What the API lists.
+/// A resource that the API lists.
 pub trait Listed: Serialize {
     /// The key of the list in a page.
     const LIST: &'static str;
 
-    /// Reads one element of a list; what is missing or unreadable is empty.
+    /// Reads one element of a list; missing or invalid fields are empty.
     fn read_element(json: &str) -> Self;
 }
 

@@ -1,10 +1,10 @@
-//! Answers that are not successes, and what a person can do about them.
+//! Error responses, and advice on them.
 
 use serde::Serialize;
 
 use crate::json::{self, Fields};
 
-/// An answer that is not a success.
+/// An error response.
 #[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
 #[error("{}", self.describe())]
 pub struct RestError {
@@ -62,13 +62,13 @@ impl RestError {
         self.status == 429 || self.code == Some(20429)
     }
 
-    /// Whether the thing asked for does not exist, or no longer.
+    /// Whether the requested resource does not exist, or no longer exists.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.status == 404 || self.code == Some(20404)
     }
 
-    /// What a person can do about it.
+    /// Advice on the error.
     #[must_use]
     pub fn advice(&self) -> Option<&'static str> {
         self.code.and_then(advice)
@@ -81,7 +81,7 @@ impl RestError {
     }
 }
 
-/// What a person can do about an error of this code (Twilio, "Error and warning dictionary").
+/// Advice on an error of this code (Twilio, "Error and warning dictionary").
 #[must_use]
 pub fn advice(code: u32) -> Option<&'static str> {
     Some(match code {

@@ -1,7 +1,7 @@
-//! The REST API, version 2010-04-01: what is asked as forms, what is answered as JSON.
+//! The REST API, version 2010-04-01: requests are forms, and responses are JSON.
 //!
-//! Source: Twilio's OpenAPI description of the API and "Twilio API: error responses". Requests
-//! are views of forms and answers can be written, so that a stand-in speaks the same types.
+//! Source: Twilio's OpenAPI description of the API and "Twilio API: error responses". Requests are
+//! views of forms and answers can be written, so that a stand-in speaks the same types.
 
 mod answers;
 mod error;

@@ -1,22 +1,22 @@
-//! What the API is asked: bodies and queries, all of them forms.
+//! Requests to the API: bodies and queries, all of them forms.
 
 use crate::twilio::form::form_view;
 
 form_view! {
-    /// `POST /Calls.json`. `To`, `From` and one of `Url` and `Twiml` are needed. Not to be sent
-    /// again after a timeout: there is no idempotency key.
+    /// `POST /Calls.json`. `To`, `From` and one of `Url` and `Twiml` are needed. Must not be
+    /// repeated after a timeout, as there is no idempotency key.
     pub struct CreateCall {
         /// E.164, `client:…` or `sip:…`.
         to: String = "To",
         /// A number of the account, or a verified one.
         from: String = "From",
-        /// Where the TwiML comes from when the call is answered.
+        /// The webhook that answers with TwiML once the call is answered.
         url: Option<String> = "Url",
         /// `GET` or `POST`, the default.
         method: Option<String> = "Method",
         /// TwiML, at most 4,000 characters.
         twiml: Option<String> = "Twiml",
-        /// Asked if `Url` fails.
+        /// Requested if `Url` fails.
         fallback_url: Option<String> = "FallbackUrl",
         /// Where status callbacks go.
         status_callback: Option<String> = "StatusCallback",
@@ -34,15 +34,15 @@ form_view! {
         machine_detection: Option<String> = "MachineDetection",
         /// How long detection may take, in seconds.
         machine_detection_timeout_s: Option<u64> = "MachineDetectionTimeout",
-        /// Whether the call is connected while detection goes on.
+        /// Whether detection runs while the call proceeds.
         async_amd: Option<bool> = "AsyncAmd",
         /// Where the result of asynchronous detection goes.
         async_amd_status_callback: Option<String> = "AsyncAmdStatusCallback",
         /// `GET` or `POST`, the default.
         async_amd_status_callback_method: Option<String> = "AsyncAmdStatusCallbackMethod",
-        /// Why the call is made, shown to the called where the carriers support it.
+        /// The reason for the call, shown to the called party where carriers support it.
         call_reason: Option<String> = "CallReason",
-        /// Of an inbound call, to pass its caller's number on.
+        /// The token of an inbound call, to show its caller's number.
         call_token: Option<String> = "CallToken",
     }
 }
@@ -50,13 +50,13 @@ form_view! {
 form_view! {
     /// `POST /Calls/{Sid}.json`. New TwiML replaces what the call is doing.
     pub struct UpdateCall {
-        /// Where new TwiML comes from.
+        /// The webhook that answers with new TwiML.
         url: Option<String> = "Url",
         /// `GET` or `POST`, the default.
         method: Option<String> = "Method",
         /// New TwiML; excludes `Url`.
         twiml: Option<String> = "Twiml",
-        /// `completed` hangs up, `canceled` gives up a call not yet answered.
+        /// `completed` hangs up, `canceled` ends a call that is not yet answered.
         status: Option<String> = "Status",
         /// Where status callbacks go.
         status_callback: Option<String> = "StatusCallback",
@@ -78,7 +78,7 @@ form_view! {
         status: Option<String> = "Status",
         /// Calls that started at this time or later, as the API spells it.
         start_time_from: Option<String> = "StartTime>",
-        /// Calls a page: 50 by default, at most 1,000.
+        /// Calls per page: 50 by default, at most 1,000.
         page_size: Option<u64> = "PageSize",
     }
 }
@@ -90,15 +90,15 @@ form_view! {
         phone_number: Option<String> = "PhoneNumber",
         /// The name it was given.
         friendly_name: Option<String> = "FriendlyName",
-        /// Numbers a page: 50 by default, at most 1,000.
+        /// Numbers per page: 50 by default, at most 1,000.
         page_size: Option<u64> = "PageSize",
     }
 }
 
 form_view! {
-    /// `POST /IncomingPhoneNumbers.json` buys a number (by `PhoneNumber` or `AreaCode`), and
-    /// `POST /IncomingPhoneNumbers/{Sid}.json` changes one. An empty text clears a setting; a
-    /// number with an application or a trunk ignores its `VoiceUrl`, so clear both to take it over.
+    /// `POST /IncomingPhoneNumbers.json` buys a number (by `PhoneNumber` or `AreaCode`), and `POST
+    /// /IncomingPhoneNumbers/{Sid}.json` changes one. An empty text clears a setting; a number with
+    /// an application or a trunk ignores its `VoiceUrl`, so clear both to take it over.
     pub struct ConfigureNumber {
         /// The number to buy, E.164.
         phone_number: Option<String> = "PhoneNumber",
@@ -106,19 +106,19 @@ form_view! {
         area_code: Option<String> = "AreaCode",
         /// A name for people.
         friendly_name: Option<String> = "FriendlyName",
-        /// Where the TwiML of inbound calls comes from.
+        /// The webhook that answers inbound calls with TwiML.
         voice_url: Option<String> = "VoiceUrl",
         /// `GET` or `POST`, the default.
         voice_method: Option<String> = "VoiceMethod",
-        /// Asked if `VoiceUrl` fails.
+        /// Requested if `VoiceUrl` fails.
         voice_fallback_url: Option<String> = "VoiceFallbackUrl",
         /// `GET` or `POST`, the default.
         voice_fallback_method: Option<String> = "VoiceFallbackMethod",
-        /// Told of the end of inbound calls.
+        /// Receives a status callback when an inbound call ends.
         status_callback: Option<String> = "StatusCallback",
         /// `GET` or `POST`, the default.
         status_callback_method: Option<String> = "StatusCallbackMethod",
-        /// An application whose URLs count instead.
+        /// An application whose URLs are used instead.
         voice_application_sid: Option<String> = "VoiceApplicationSid",
         /// A SIP trunk that takes the calls instead.
         trunk_sid: Option<String> = "TrunkSid",
@@ -132,15 +132,15 @@ form_view! {
         area_code: Option<String> = "AreaCode",
         /// A pattern of 2 to 16 characters with `*`.
         contains: Option<String> = "Contains",
-        /// Town.
+        /// City.
         in_locality: Option<String> = "InLocality",
         /// State or province.
         in_region: Option<String> = "InRegion",
-        /// Only numbers that can speak.
+        /// Only numbers with voice.
         voice_enabled: Option<bool> = "VoiceEnabled",
         /// Only numbers that need no address.
         exclude_all_address_required: Option<bool> = "ExcludeAllAddressRequired",
-        /// Numbers a page: 50 by default, at most 1,000.
+        /// Numbers per page: 50 by default, at most 1,000.
         page_size: Option<u64> = "PageSize",
     }
 }

@@ -1,6 +1,6 @@
 //! Values of attributes, and tables of them.
 
-/// A value that an attribute holds.
+/// A value of an attribute.
 pub(super) trait Attribute: Sized {
     fn from_text(text: &str) -> Option<Self>;
     fn to_text(&self) -> String;
@@ -33,7 +33,7 @@ impl Attribute for u32 {
     }
 }
 
-/// Which input of the caller counts.
+/// Kinds of the caller's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Inputs {
     /// None of it.
@@ -92,7 +92,7 @@ pub enum BadAttribute {
     Value(&'static str, String),
 }
 
-/// Declares a struct of optional attributes with their names in XML, both ways.
+/// Declares a struct of optional attributes that can be read from XML and written to it.
 macro_rules! attributes {
     ($(#[$meta:meta])* pub struct $table:ident {
         $($(#[$field_meta:meta])* $field:ident: $type:ty = $name:literal,)*
@@ -104,7 +104,7 @@ macro_rules! attributes {
         }
 
         impl $table {
-            /// The names of all attributes, as they are spelt in XML.
+            /// The names of all attributes, as in XML.
             pub const NAMES: &[&str] = &[$($name),*];
 
             /// Sets the attribute of this name from text, such as a line of configuration.

@@ -1,4 +1,4 @@
-//! An XML element as a value: between the typed verbs and the text.
+//! XML elements as values, between the typed verbs and the text.
 
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesDecl, BytesEnd, BytesRef, BytesStart, BytesText, Event};
@@ -7,7 +7,7 @@ use quick_xml::{Reader, Writer, XmlVersion};
 use super::TwimlError;
 use super::attribute::Attribute;
 
-/// TwiML is at most five deep.
+/// Limit of nesting; TwiML is at most five elements deep.
 const MAX_DEPTH: usize = 16;
 
 #[derive(Debug, Default)]
@@ -30,7 +30,7 @@ impl Element {
         }
     }
 
-    /// Takes an attribute out. One that cannot be read stays, to be reported.
+    /// Takes an attribute out. One that is invalid stays, to be reported.
     pub(super) fn take<T: Attribute>(&mut self, name: &str) -> Option<T> {
         let at = self.attributes.iter().position(|(key, _)| key == name)?;
         let value = T::from_text(&self.attributes[at].1)?;
@@ -43,7 +43,7 @@ impl Element {
         self.children.extract_if(.., |child| child.name == name).collect()
     }
 
-    /// Lists what is left: everything that nobody took.
+    /// Lists what is left because it was not taken out.
     pub(super) fn report(&self, unknown: &mut Vec<String>) {
         let name = &self.name;
         unknown.extend(self.attributes.iter().map(|(attribute, _)| format!("{name}@{attribute}")));

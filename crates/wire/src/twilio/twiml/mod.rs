@@ -1,8 +1,8 @@
 //! TwiML: the XML that tells Twilio what to do with a call.
 //!
 //! Written with an XML writer, so text of any kind is safe in it, and read by a stand-in that
-//! follows it. Sources: Twilio, "TwiML for Programmable Voice" and the page of each verb. Names
-//! are case-sensitive, and Twilio passes over those it does not know, so a typo looks applied:
+//! follows it. Sources: Twilio, "TwiML for Programmable Voice" and the page of each verb. Names are
+//! case-sensitive, and Twilio ignores those it does not know, so a typo goes unnoticed:
 //! [`Twiml::parse`] therefore lists what it did not understand.
 
 mod attribute;
@@ -21,7 +21,7 @@ pub use verbs::{
 /// A document: verbs that are carried out one after another.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Twiml {
-    /// The verbs. None at all ends the call, or leaves an ended one as it is.
+    /// The verbs. Without any, the call ends.
     pub verbs: Vec<Verb>,
 }
 
@@ -43,7 +43,7 @@ pub enum TwimlError {
         /// Where reading stopped.
         at: u64,
     },
-    /// Elements within elements without end.
+    /// Elements are nested too deeply.
     #[error("nested too deeply")]
     TooDeep,
     /// The outermost element is not `<Response>`.
@@ -52,7 +52,7 @@ pub enum TwimlError {
     /// The address of a relay or stream is missing or not usable.
     #[error("the url of <{element}> does not begin with wss://, or is not a URL")]
     Url {
-        /// Whose address it is.
+        /// The element.
         element: &'static str,
     },
 }
@@ -71,8 +71,7 @@ impl Twiml {
         self
     }
 
-    /// The document as text, with its XML declaration. Characters that XML cannot hold are left
-    /// out.
+    /// The document as text, with its XML declaration. Characters that XML cannot hold are removed.
     #[must_use]
     pub fn to_xml(&self) -> String {
         let mut response = Element::new("Response");
@@ -80,8 +79,7 @@ impl Twiml {
         response.to_document()
     }
 
-    /// Reads a document. What is unknown in it is passed over and listed; what Twilio refuses is
-    /// an error.
+    /// Parses a document. What is unknown is skipped and listed; what Twilio refuses is an error.
     pub fn parse(xml: &str) -> Result<Parsed, TwimlError> {
         let mut response = Element::parse(xml)?;
         if response.name != "Response" {

@@ -4,13 +4,13 @@ use super::TwimlError;
 use super::attribute::{BadAttribute, Inputs, attributes};
 use super::element::Element;
 
-/// An address that begins with `wss://`. Kept as written: Twilio signs this very text.
+/// A URL that begins with `wss://`, kept as it is written because Twilio signs its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WssUrl(String);
 
 impl WssUrl {
-    /// Checks an address. Twilio refuses `ws://`, and an address without a query avoids every
-    /// question of how a query is signed.
+    ///     /// Checks a URL. Twilio refuses `ws://`. Queries are best avoided, as Twilio signs them in more
+    /// than one way.
     pub fn new(url: impl Into<String>) -> Result<Self, TwimlError> {
         Self::of(url.into(), "ConversationRelay")
     }
@@ -22,7 +22,7 @@ impl WssUrl {
     }
 
     fn of(url: String, element: &'static str) -> Result<Self, TwimlError> {
-        // The standard's parser forgives spaces and control characters; a signature does not.
+        // The parser drops spaces and control characters, which the signature covers.
         let clean = !url.contains(|c: char| c.is_whitespace() || c.is_control());
         let whole = url::Url::parse(&url).is_ok_and(|url| url.has_host());
         let usable = url.starts_with("wss://") && clean && whole;
@@ -40,12 +40,12 @@ pub struct Relay {
     pub options: RelayOptions,
     /// What `setup.customParameters` will hold, in order.
     pub parameters: Vec<(String, String)>,
-    /// Settings for languages that the session may change to.
+    /// Settings for other languages that the session may switch to.
     pub languages: Vec<Language>,
 }
 
 impl Relay {
-    /// A relay with Twilio's own settings.
+    /// A relay with Twilio's default settings.
     #[must_use]
     pub fn new(url: WssUrl) -> Self {
         Self {
@@ -94,9 +94,9 @@ impl Relay {
 }
 
 attributes! {
-    /// The attributes of `<ConversationRelay>` besides `url`; what is absent is as Twilio has it.
+    /// The attributes of `<ConversationRelay>` besides `url`; absent ones have Twilio's defaults.
     pub struct RelayOptions {
-        /// Spoken as soon as the session is there, and again in every later session of the call.
+        /// Spoken at the start of every session of the call.
         welcome_greeting: String = "welcomeGreeting",
         /// What stops the greeting; any input by default.
         welcome_greeting_interruptible: Inputs = "welcomeGreetingInterruptible",
@@ -104,7 +104,7 @@ attributes! {
         language: String = "language",
         /// Language spoken, if another.
         tts_language: String = "ttsLanguage",
-        /// Language heard, if another; `multi` finds out.
+        /// Language heard, if another; `multi` detects it.
         transcription_language: String = "transcriptionLanguage",
         /// `ElevenLabs` (the default), `Google` or `Amazon`.
         tts_provider: String = "ttsProvider",
@@ -132,9 +132,9 @@ attributes! {
         deepgram_smart_format: bool = "deepgramSmartFormat",
         /// Whether numbers, dates and the like are written as such.
         asr_smart_format: bool = "asrSmartFormat",
-        /// Filter of noise before transcription.
+        /// Noise reduction before transcription.
         background_noise_reduction: String = "backgroundNoiseReduction",
-        /// Whether swearing is masked.
+        /// Whether profanity is masked.
         profanity_filter: bool = "profanityFilter",
         /// Phrases to expect, separated by commas.
         hints: String = "hints",
@@ -142,13 +142,13 @@ attributes! {
         interruptible: Inputs = "interruptible",
         /// `low`, `medium` or `high`, the default.
         interrupt_sensitivity: String = "interruptSensitivity",
-        /// Whether sounds of assent do not interrupt.
+        /// Whether backchannel sounds such as «mm hm» are ignored.
         ignore_backchannel: bool = "ignoreBackchannel",
         /// Which input is reported while the agent speaks; none by default.
         report_input_during_agent_speech: Inputs = "reportInputDuringAgentSpeech",
-        /// Whether the agent's own voice, heard back, is left out of prompts.
+        /// Whether echoes of the agent's voice are removed from prompts.
         echo_prompt_filtering: bool = "echoPromptFiltering",
-        /// Whether a later reply may cut an earlier one off.
+        /// Whether a later reply may preempt an earlier one.
         preemptible: bool = "preemptible",
         /// Whether keys are reported.
         dtmf_detection: bool = "dtmfDetection",
@@ -160,7 +160,7 @@ attributes! {
         elevenlabs_text_normalization: String = "elevenlabsTextNormalization",
         /// `auto`, `on` or `off`.
         tts_text_normalization: String = "ttsTextNormalization",
-        /// Whether text is normalised as its language has it.
+        /// Whether text is normalised by the rules of its language.
         tts_language_text_normalization: bool = "ttsLanguageTextNormalization",
         /// Whether Twilio opens the socket again after it was lost.
         application_reconnect: bool = "applicationReconnect",
@@ -195,7 +195,7 @@ attributes! {
         asr_smart_format: bool = "asrSmartFormat",
         /// `auto`, `on` or `off`.
         tts_text_normalization: String = "ttsTextNormalization",
-        /// Whether text is normalised as its language has it.
+        /// Whether text is normalised by the rules of its language.
         tts_language_text_normalization: bool = "ttsLanguageTextNormalization",
     }
 }
@@ -207,7 +207,7 @@ pub struct Stream {
     pub url: WssUrl,
     /// A name, unique in the call.
     pub name: Option<String>,
-    /// Told when the stream starts, stops or fails.
+    /// Receives a status callback when the stream starts, stops or fails.
     pub status_callback: Option<String>,
     /// `GET` or `POST`, the default.
     pub status_callback_method: Option<String>,
@@ -216,7 +216,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A stream with Twilio's own settings.
+    /// A stream with Twilio's default settings.
     #[must_use]
     pub fn new(url: WssUrl) -> Self {
         Self {

@@ -8,9 +8,9 @@ use super::relay::{Relay, Stream};
 /// One step of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verb {
-    /// Hands the call to a socket of ours until it closes.
+    /// Connects the call to a WebSocket until it closes.
     Connect(Connect),
-    /// Connects the caller with somebody else.
+    /// Connects the caller to another party.
     Dial(Dial),
     /// Speaks.
     Say(Say),
@@ -25,16 +25,16 @@ pub enum Verb {
         /// `rejected` or `busy`.
         reason: Option<String>,
     },
-    /// Goes on with another document.
+    /// Continues with another document.
     Redirect(Redirect),
-    /// Starts recording and goes on at once.
+    /// Starts recording and continues at once.
     StartRecording(Recording),
 }
 
 /// `<Connect>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connect {
-    /// Asked for TwiML when the session has ended. Without it a lost socket loses the call.
+    /// Requested for TwiML when the session has ended. Without it a lost socket ends the call.
     pub action: Option<String>,
     /// `GET` or `POST`, the default.
     pub method: Option<String>,
@@ -54,7 +54,7 @@ pub enum ConnectTo {
 attributes! {
     /// `<Dial>` and its attributes; see [`Verb::Dial`] for the numbers.
     pub struct DialOptions {
-        /// Asked for TwiML when the dialled leg is over; the next verb otherwise.
+        /// Requested for TwiML when the dialled leg has ended; without it the next verb follows.
         action: String = "action",
         /// `GET` or `POST`, the default.
         method: String = "method",
@@ -62,9 +62,9 @@ attributes! {
         timeout_s: u32 = "timeout",
         /// The longest the connection may last, in seconds.
         time_limit_s: u32 = "timeLimit",
-        /// The number shown to the called.
+        /// The caller ID shown to the called party.
         caller_id: String = "callerId",
-        /// Whether the caller hears ringing until the called answers.
+        /// Whether the caller hears ringing until the called party answers.
         answer_on_bridge: bool = "answerOnBridge",
         /// Whether `*` ends the connection.
         hangup_on_star: bool = "hangupOnStar",
@@ -98,15 +98,15 @@ pub struct Number {
 attributes! {
     /// The attributes of `<Number>`.
     pub struct NumberOptions {
-        /// Keys pressed when the called answers.
+        /// Keys pressed when the called party answers.
         send_digits: String = "sendDigits",
-        /// TwiML for the called, before the two are connected.
+        /// TwiML for the called party before the two are connected.
         url: String = "url",
         /// `GET` or `POST`, the default.
         method: String = "method",
-        /// Told of the leg's progress.
+        /// Receives status callbacks of the leg.
         status_callback: String = "statusCallback",
-        /// Which progress, separated by spaces.
+        /// The events to report, separated by spaces.
         status_callback_event: String = "statusCallbackEvent",
         /// `GET` or `POST`, the default.
         status_callback_method: String = "statusCallbackMethod",
@@ -129,7 +129,7 @@ attributes! {
         voice: String = "voice",
         /// BCP 47.
         language: String = "language",
-        /// How many times; 0 without end.
+        /// How many times; 0 for ever.
         times: u32 = "loop",
     }
 }
@@ -141,7 +141,7 @@ pub struct Play {
     pub url: String,
     /// Keys to press: `0`–`9`, `*`, `#`, `w` for half a second.
     pub digits: Option<String>,
-    /// How many times; 0 without end.
+    /// How many times; 0 for ever.
     pub times: Option<u32>,
 }
 
@@ -167,7 +167,7 @@ attributes! {
     pub struct Recording {
         /// A name to stop it by.
         name: String = "name",
-        /// Told when the recording is there.
+        /// Receives a callback when the recording is available.
         status_callback: String = "recordingStatusCallback",
         /// `GET` or `POST`, the default.
         status_callback_method: String = "recordingStatusCallbackMethod",
@@ -203,7 +203,7 @@ impl Verb {
         Self::Say(Say { text: text.into(), options: SayOptions::default() })
     }
 
-    /// `<Dial>` to one number, in the caller's ear as an ordinary call.
+    /// `<Dial>` to one number, with `answerOnBridge`, so that the caller hears it ring.
     #[must_use]
     pub fn dial(number: impl Into<String>, action: impl Into<String>) -> Self {
         let options = DialOptions {
@@ -268,7 +268,7 @@ impl Verb {
         }
     }
 
-    /// Reads a verb; none if it is unknown.
+    /// Reads a verb; `None` if it is unknown.
     pub(super) fn from_element(
         mut element: Element,
         unknown: &mut Vec<String>,
@@ -305,7 +305,7 @@ impl Verb {
 }
 
 impl Connect {
-    /// None if it is connected to nothing known.
+    /// `None` if its target is unknown.
     fn from_element(
         element: &mut Element,
         unknown: &mut Vec<String>,

@@ -1,0 +1,173 @@
+//! Which lines and legs a call has had, as the carrier names them.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use phony_call::{LegEnd, Next, Reported};
+use tokio::sync::oneshot;
+use tokio::time::sleep;
+
+use crate::calls::registry::{CallMessage, Handle, MAILBOX};
+use crate::cluster::LegReport;
+use crate::runtime::task_set::Task;
+
+use super::CallActor;
+
+/// How many former ones are remembered.
+const REMEMBERED: usize = 64;
+/// How long the end of a line is waited for after a report that does not say which line it is about.
+/// Another server waits for the answer no longer than 1.5 s.
+const DOUBT: Duration = Duration::from_secs(1);
+
+/// The carrier's names for what a call has been connected by.
+#[derive(Debug, Default)]
+pub(super) struct Legs {
+    /// The line that is on, was on last, or never reached us.
+    last: Option<String>,
+    /// Its end has been reported.
+    reported: bool,
+    former: VecDeque<String>,
+    /// Legs of parties that the call was dialled on to, whose end was reported.
+    dialled: VecDeque<String>,
+}
+
+/// A report that does not say which line it is about, while one is on.
+pub(super) type Doubtful = (LegReport, oneshot::Sender<Next>);
+
+impl Legs {
+    /// A line has come.
+    pub(super) fn come(&mut self, leg: Option<String>) {
+        if let Some(last) = self.last.take().filter(|last| Some(last) != leg.as_ref()) {
+            remember(&mut self.former, last);
+        }
+        (self.last, self.reported) = (leg, false);
+    }
+
+    /// What a report is about, which is known from now on.
+    pub(super) fn about(&mut self, report: &LegReport, is_on: bool) -> Reported {
+        let Some(leg) = &report.leg else { return Reported::Unsaid };
+        if let LegEnd::Dialled { .. } = report.end {
+            if self.dialled.contains(leg) {
+                return Reported::Again;
+            }
+            remember(&mut self.dialled, leg.clone());
+            return Reported::Current;
+        }
+        if self.last.as_ref() == Some(leg) {
+            let again = std::mem::replace(&mut self.reported, true);
+            return if again { Reported::Again } else { Reported::Current };
+        }
+        match &self.last {
+            _ if self.former.contains(leg) => Reported::Former,
+            Some(_) if is_on => Reported::Former,
+            None if is_on => Reported::Unsaid,
+            // Its socket never came here.
+            Some(_) | None => {
+                self.come(Some(leg.clone()));
+                self.reported = true;
+                Reported::Current
+            }
+        }
+    }
+}
+
+fn remember(legs: &mut VecDeque<String>, leg: String) {
+    if legs.len() == REMEMBERED {
+        legs.pop_front();
+    }
+    legs.push_back(leg);
+}
+
+impl CallActor {
+    /// The carrier asks how the call goes on.
+    pub(super) fn leg_ended(&mut self, report: LegReport, reply: oneshot::Sender<Next>) {
+        let about = self.legs.about(&report, self.line.is_some());
+        let answer = self.call.disregards(&report.end, about);
+        let is_loss = matches!(report.end, LegEnd::Failed | LegEnd::Left(_));
+        let in_doubt = about == Reported::Unsaid && answer == Some(Next::Nothing) && is_loss;
+        if in_doubt && self.line.is_some() && self.doubtful.len() < MAILBOX {
+            // Whether it is about this line is seen by whether that ends.
+            self.doubtful.push((report, reply));
+            self.tasks.spawn(Task::new(doubted(self.handle.clone())));
+            return;
+        }
+        self.answer_leg(report.end, answer, reply);
+    }
+
+    /// The line is gone: what was in doubt was about it.
+    pub(super) fn believe(&mut self) {
+        for (report, reply) in std::mem::take(&mut self.doubtful) {
+            let answer = self.call.disregards(&report.end, Reported::Current);
+            self.answer_leg(report.end, answer, reply);
+        }
+    }
+
+    /// It has been waited for the end of the line: if that is still on, what was in doubt was not about
+    /// it.
+    pub(super) fn doubt(&mut self) {
+        if self.line.is_none() {
+            return self.believe();
+        }
+        for (_, reply) in self.doubtful.drain(..) {
+            drop(reply.send(Next::Nothing));
+        }
+    }
+
+    fn answer_leg(&mut self, end: LegEnd, answer: Option<Next>, reply: oneshot::Sender<Next>) {
+        let next = answer.unwrap_or_else(|| {
+            let (next, outputs) = self.call.leg_ended(super::now(), end);
+            self.perform(outputs);
+            next
+        });
+        // Whoever asked may have gone away meanwhile.
+        drop(reply.send(next));
+    }
+}
+
+async fn doubted(call: Handle) {
+    sleep(DOUBT).await;
+    call.send(CallMessage::Doubted).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(leg: &str) -> LegReport {
+        LegReport { end: LegEnd::Failed, leg: Some(leg.to_owned()) }
+    }
+
+    #[test]
+    fn a_line_is_known_by_its_name_and_reported_once() {
+        let mut legs = Legs::default();
+        assert_eq!(
+            legs.about(&LegReport { end: LegEnd::Failed, leg: None }, true),
+            Reported::Unsaid
+        );
+        // One that never came, then one that did.
+        assert_eq!(legs.about(&report("VX0"), false), Reported::Current);
+        assert_eq!(legs.about(&report("VX0"), false), Reported::Again);
+        legs.come(Some("VX1".into()));
+        assert_eq!(legs.about(&report("VX0"), true), Reported::Former);
+        assert_eq!(
+            legs.about(&report("VX9"), true),
+            Reported::Former,
+            "there is one, and not that"
+        );
+        assert_eq!(legs.about(&report("VX1"), true), Reported::Current);
+        assert_eq!(legs.about(&report("VX1"), false), Reported::Again);
+        legs.come(None);
+        assert_eq!(legs.about(&report("VX1"), true), Reported::Former);
+        assert_eq!(legs.about(&report("VX9"), true), Reported::Unsaid, "nobody knows its name");
+    }
+
+    #[test]
+    fn a_dialled_leg_is_reported_once() {
+        let mut legs = Legs::default();
+        let end =
+            LegEnd::Dialled { answered: true, outcome: "completed".into(), caller_left: false };
+        let report = LegReport { end, leg: Some("CA7".into()) };
+        assert_eq!(legs.about(&report, false), Reported::Current);
+        assert_eq!(legs.about(&report, false), Reported::Again);
+    }
+}

@@ -1,0 +1,243 @@
+//! Which supervisors are there: those whose page, or other client, has a socket of events open, and
+//! those who have just ordered something.
+//!
+//! Whoever holds a takeover must be there, or the caller is alone. The call decides what follows from
+//! that; here it is only seen, on this server and, through the cluster, on the others.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use phony_call::{Presence, SupervisorId};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::calls::registry::{CallMessage, Handle};
+use crate::cluster::{Cluster, SEEN};
+use crate::runtime::task_set::Task;
+
+/// For how long a socket counts from which nothing is heard. It is asked every 10 s whether it is
+/// still there.
+const SILENT: Duration = Duration::from_secs(25);
+/// For how long an order counts as if a socket were open: long enough for other servers to be told.
+const ORDERED: Duration = Duration::from_secs(3);
+/// How often a holder is looked for.
+const LOOK: Duration = Duration::from_millis(500);
+/// After how many looks the other servers are asked.
+const ASK_OTHERS: u32 = 2;
+
+/// The supervisors whom this server sees.
+pub struct Supervisors {
+    now: fn() -> Instant,
+    seen: Mutex<HashMap<SupervisorId, Seen>>,
+    cluster: Option<Arc<Cluster>>,
+}
+
+/// What is seen of one supervisor.
+#[derive(Debug, Default)]
+struct Seen {
+    /// When something was last heard from each open socket.
+    sockets: HashMap<u64, Instant>,
+    next_socket: u64,
+    ordered: Option<Instant>,
+    /// When the last socket was closed.
+    left: Option<Instant>,
+}
+
+/// A socket that is open.
+pub(crate) struct Visit {
+    supervisors: Arc<Supervisors>,
+    who: SupervisorId,
+    socket: u64,
+}
+
+/// Somebody who is looked for, until this is dropped.
+pub(crate) struct Watched {
+    pub(crate) who: SupervisorId,
+    _over: DropGuard,
+}
+
+impl fmt::Debug for Supervisors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Supervisors")
+    }
+}
+
+impl Supervisors {
+    /// Nobody yet. With a cluster those whom the other servers see count as well.
+    #[must_use]
+    pub fn new(now: fn() -> Instant, cluster: Option<Arc<Cluster>>) -> Arc<Self> {
+        Arc::new(Self { now, seen: Mutex::default(), cluster })
+    }
+
+    /// Somebody opens a socket.
+    pub(crate) fn visit(self: &Arc<Self>, who: &SupervisorId) -> Visit {
+        let mut all = self.lock();
+        let seen = all.entry(who.clone()).or_default();
+        let socket = seen.next_socket;
+        seen.next_socket += 1;
+        seen.sockets.insert(socket, (self.now)());
+        Visit { supervisors: Arc::clone(self), who: who.clone(), socket }
+    }
+
+    /// Somebody orders something.
+    pub(crate) fn ordered(&self, who: &SupervisorId) {
+        let now = (self.now)();
+        let mut all = self.lock();
+        // Whoever only ever orders leaves nothing else that would be cleared away.
+        all.retain(|_, seen| !seen.sockets.is_empty() || seen.last(now).is_some());
+        all.entry(who.clone()).or_default().ordered = Some(now);
+    }
+
+    /// What this server sees of somebody; nothing if they have not been seen for long.
+    pub(crate) fn see(&self, who: &SupervisorId) -> Option<Presence> {
+        self.lock().get(who)?.last((self.now)())
+    }
+
+    /// Those who are here.
+    pub(crate) fn here(&self) -> Vec<SupervisorId> {
+        let now = (self.now)();
+        let all = self.lock();
+        let here = all.iter().filter(|(_, seen)| seen.last(now) == Some(Presence::Here));
+        here.map(|(who, _)| who.clone()).collect()
+    }
+
+    /// Tells a call whether somebody is there, from now on: a part of the call's task.
+    pub(crate) fn watch(self: &Arc<Self>, who: &SupervisorId, call: Handle) -> (Watched, Task) {
+        let over = CancellationToken::new();
+        let (telling, cancelled) = (Arc::clone(self).tell(who.clone(), call), over.clone());
+        let watching = async move {
+            cancelled.run_until_cancelled(telling).await;
+        };
+        (Watched { who: who.clone(), _over: over.drop_guard() }, Task::new(watching))
+    }
+
+    async fn tell(self: Arc<Self>, who: SupervisorId, call: Handle) {
+        let mut look = interval(LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (mut was_here, mut elsewhere) = (false, false);
+        for round in 0u32.. {
+            tokio::select! {
+                biased;
+                () = call.closed() => return,
+                _ = look.tick() => {}
+            }
+            let seen = self.see(&who);
+            let mut is_here = seen == Some(Presence::Here);
+            if let Some(cluster) = self.cluster.as_ref().filter(|_| !is_here) {
+                if round.is_multiple_of(ASK_OTHERS) {
+                    // Whoever cannot be reached cannot speak with the caller either.
+                    elsewhere = cluster.is_seen(&who).await.unwrap_or(false);
+                }
+                is_here = elsewhere;
+            }
+            if is_here == std::mem::replace(&mut was_here, is_here) {
+                continue;
+            }
+            let now = (self.now)();
+            let presence = match seen {
+                _ if is_here => Presence::Here,
+                Some(gone @ Presence::GoneSince(_)) => gone,
+                // The others tell for a while that they see somebody.
+                Some(Presence::Here) | None => {
+                    Presence::GoneSince(now.checked_sub(SEEN).unwrap_or(now))
+                }
+            };
+            if !call.send(CallMessage::Presence { who: who.clone(), presence }).await {
+                return;
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<SupervisorId, Seen>> {
+        // Nothing is done under the lock that could leave the map half changed.
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Seen {
+    fn last(&self, now: Instant) -> Option<Presence> {
+        let within = |at: &Instant, limit| now.saturating_duration_since(*at) < limit;
+        if self.sockets.values().any(|heard| within(heard, SILENT))
+            || self.ordered.is_some_and(|at| within(&at, ORDERED))
+        {
+            return Some(Presence::Here);
+        }
+        let last = self.sockets.values().copied().chain(self.ordered).chain(self.left).max()?;
+        // Longer than a call waits for whoever has gone.
+        within(&last, Duration::from_hours(1)).then_some(Presence::GoneSince(last))
+    }
+}
+
+impl Visit {
+    /// Something came from the socket.
+    pub(crate) fn heard(&self) {
+        let now = (self.supervisors.now)();
+        if let Some(seen) = self.supervisors.lock().get_mut(&self.who) {
+            seen.sockets.insert(self.socket, now);
+        }
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        let now = (self.supervisors.now)();
+        let mut all = self.supervisors.lock();
+        if let Some(seen) = all.get_mut(&self.who) {
+            seen.sockets.remove(&self.socket);
+            seen.left = Some(now);
+        }
+        all.retain(|_, seen| !seen.sockets.is_empty() || seen.last(now).is_some());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use super::*;
+
+    static PASSED_S: AtomicU64 = AtomicU64::new(0);
+
+    #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
+    fn clock() -> Instant {
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        *START + Duration::from_secs(PASSED_S.load(Ordering::Relaxed))
+    }
+
+    fn pass(seconds: u64) {
+        PASSED_S.fetch_add(seconds, Ordering::Relaxed);
+    }
+
+    #[test]
+    fn one_is_here_as_long_as_a_socket_is_open_and_heard_from_or_orders_come() {
+        let supervisors = Supervisors::new(clock, None);
+        let ann = SupervisorId::parse("ann").unwrap();
+        assert_eq!(supervisors.see(&ann), None);
+        let (one, two) = (supervisors.visit(&ann), supervisors.visit(&ann));
+        pass(30);
+        two.heard();
+        drop(one);
+        assert_eq!(supervisors.see(&ann), Some(Presence::Here), "another tab is open");
+        assert_eq!(supervisors.here(), std::slice::from_ref(&ann));
+        let silent = clock();
+        pass(24);
+        assert_eq!(supervisors.see(&ann), Some(Presence::Here));
+        pass(1);
+        assert_eq!(supervisors.see(&ann), Some(Presence::GoneSince(silent)), "nothing was heard");
+        drop(two);
+        assert_eq!(supervisors.see(&ann), Some(Presence::GoneSince(clock())), "it was closed");
+        pass(10);
+        supervisors.ordered(&ann);
+        let ordered = clock();
+        assert_eq!(supervisors.see(&ann), Some(Presence::Here));
+        pass(3);
+        assert_eq!(supervisors.see(&ann), Some(Presence::GoneSince(ordered)));
+        assert!(supervisors.here().is_empty());
+        pass(4000);
+        supervisors.ordered(&SupervisorId::parse("bob").unwrap());
+        assert_eq!(supervisors.lock().len(), 1, "the first is forgotten");
+    }
+}

@@ -1,0 +1,133 @@
+//! An order to call somebody, as it was given and as it was understood.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use phony_call::{CallSid, Country, PhoneNumber, Unreadable};
+use serde::{Deserialize, Serialize};
+
+use super::PlaceError;
+use crate::agents::{Agent, BadVariables, calling};
+use crate::calls::Calls;
+use crate::history::UnplacedOrder;
+use crate::safety::ledger::digest;
+
+/// How long an agent of ours may take to greet, and to pause.
+const THEIR_GREETING: Duration = Duration::from_secs(10);
+
+/// An order to call somebody.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    /// The number as it was typed.
+    pub to: String,
+    /// Our number, if not the configured one.
+    pub from: Option<String>,
+    /// The errand.
+    pub scenario: Option<String>,
+    /// Who goes, if there is no errand.
+    pub agent: Option<String>,
+    /// What the errand's slots are filled with.
+    pub variables: BTreeMap<String, String>,
+    /// Whether the callee is said to agree.
+    pub consent: bool,
+    /// Whether the hour is no matter.
+    pub ignore_calling_hours: bool,
+    /// Whether to find out if a machine answers; as the errand says if absent.
+    pub detect_machine: Option<bool>,
+}
+
+/// An order that was understood.
+pub(super) struct Understood {
+    pub(super) number: PhoneNumber,
+    pub(super) from: PhoneNumber,
+    pub(super) agent: Arc<Agent>,
+    pub(super) detect_machine: bool,
+}
+
+impl Order {
+    /// What tells this order from others under the same key.
+    pub(super) fn digest(&self) -> String {
+        let body = serde_json::to_vec(self).expect("texts and flags are JSON");
+        digest(&body)
+    }
+
+    /// By what this order goes among those that became no call: the same for all its attempts under
+    /// one key, whose hash is `key`.
+    pub(super) fn id(&self, key: Option<&str>, attempt: &str) -> CallSid {
+        let body = self.digest();
+        order_id(key.map(|key| (key, body.as_str())), attempt)
+    }
+
+    /// Reads the order; what cannot be read, or is never dialled, is refused.
+    pub(super) fn understand(&self, switchboard: &Calls) -> Result<Understood, PlaceError> {
+        let Self { to, from, scenario, agent, variables, .. } = self;
+        let (config, agents) = (&switchboard.config, &switchboard.agents);
+        let home = config.twilio.phone_number.as_ref().and_then(Country::of);
+        let home = home.or_else(|| config.dialing.countries().iter().next());
+        let number = PhoneNumber::typed(to, home).map_err(|why| match why {
+            Unreadable::Never(why) => why.into(),
+            Unreadable::NoDigits
+            | Unreadable::TooLong
+            | Unreadable::Characters
+            | Unreadable::Extension
+            | Unreadable::NoCountry => PlaceError::Field { field: "to", problem: why.to_string() },
+        })?;
+        let from = match from {
+            Some(text) => PhoneNumber::typed(text, home)
+                .map_err(|why| PlaceError::Field { field: "from", problem: why.to_string() })?,
+            None => config.twilio.phone_number.clone().ok_or_else(|| {
+                let problem = "is missing, and TWILIO_PHONE_NUMBER is not set".to_owned();
+                PlaceError::Field { field: "from", problem }
+            })?,
+        };
+        let companion = match agent {
+            None => None,
+            Some(id) => Some(
+                agents
+                    .find(id)
+                    .ok_or_else(|| no_such("agent", id, agents.iter().map(|(id, _)| id)))?,
+            ),
+        };
+        let (agent, asked) = match scenario {
+            Some(id) => {
+                let scenario = agents.scenario(id).ok_or_else(|| {
+                    no_such("scenario", id, agents.scenarios().map(|known| known.id.as_str()))
+                })?;
+                let mut filled = scenario.fill(variables, config).map_err(PlaceError::Variables)?;
+                if let Some(companion) = &companion {
+                    Arc::make_mut(&mut filled).accompany(companion);
+                }
+                (filled, scenario.detect_machine)
+            }
+            None if !variables.is_empty() => {
+                let unknown = variables.keys().cloned().collect();
+                let bad = BadVariables { unknown, ..BadVariables::default() };
+                return Err(PlaceError::Variables(bad));
+            }
+            None => (calling(&companion.unwrap_or_else(|| agents.default())), false),
+        };
+        let agent = if agents.answer(&number) { lets_greet(agent) } else { agent };
+        let detect_machine = self.detect_machine.unwrap_or(asked);
+        Ok(Understood { number, from, agent, detect_machine })
+    }
+}
+
+/// The same, where of the order itself there is only the digest, beside the key's hash.
+pub(super) fn order_id(key: Option<(&str, &str)>, attempt: &str) -> CallSid {
+    match key {
+        None => UnplacedOrder::id_of(attempt),
+        Some((key, body)) => UnplacedOrder::id_of(&digest(format!("{key} {body}").as_bytes())),
+    }
+}
+
+/// An agent who calls one of ours does as people do: whoever is called greets first.
+fn lets_greet(mut agent: Arc<Agent>) -> Arc<Agent> {
+    Arc::make_mut(&mut Arc::make_mut(&mut agent).call).opens_after = Some(THEIR_GREETING);
+    agent
+}
+
+fn no_such<'a>(field: &'static str, id: &str, known: impl Iterator<Item = &'a str>) -> PlaceError {
+    let id = id.chars().filter(|c| !c.is_control()).take(64).collect();
+    PlaceError::NoSuch { field, id, known: known.map(str::to_owned).collect() }
+}
