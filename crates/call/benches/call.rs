@@ -1,4 +1,4 @@
-//! What the call itself costs: `cargo bench -p phony-call`.
+//! What handling a call costs: `cargo bench -p phony-call`.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -36,7 +36,7 @@ fn speaking() -> (Call, Instant) {
     (call, now)
 }
 
-/// One token of the model, from the delta to the order to speak.
+/// One token of the model, from its arrival to the order to speak.
 #[divan::bench]
 fn token(bencher: Bencher<'_, '_>) {
     bencher.with_inputs(speaking).bench_local_values(|(mut call, now)| {
@@ -63,7 +63,7 @@ fn turn(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// Telling text and commands apart.
+/// Separating commands from text.
 #[divan::bench]
 fn scanner() {
     let mut scanner = Scanner::default();

@@ -1,4 +1,4 @@
-//! What a supervisor may do to a call, and why it may be refused.
+//! What a supervisor may order a call to do, and why it may be refused.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,45 +9,45 @@ use crate::ids::{Digits, PhoneNumber, TurnId};
 /// An order of a supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
-    /// Speak words to the caller now, exactly. A held reply is sent by this, too: as it is when the
-    /// words are the same, else edited.
+    /// Speak words to the caller now, exactly. This also sends a held reply: as it is if the words
+    /// are the same, edited otherwise.
     Say {
         /// The words.
         text: String,
-        /// The reply that they are meant to send. If it is not held any more, nothing is spoken.
+        /// The held reply that the words approve. If it is no longer held, nothing is spoken.
         reply: Option<TurnId>,
     },
     /// Press keys.
     Press(Digits),
     /// Hang up.
     End,
-    /// Dial the call on.
+    /// Transfer the call.
     Transfer(PhoneNumber),
     /// Answer the model's question.
     Answer {
         /// The answer.
         text: String,
-        /// The number of the `query` event that it is meant for, if not for whichever waits.
+        /// The number of the `query` event that is answered; if absent, the question that waits.
         query: Option<u64>,
     },
     /// Guide the model; the caller does not hear it.
     Whisper(String),
     /// Silence the model; a human speaks.
     TakeOver,
-    /// Let the model speak again.
+    /// End the takeover: the model speaks again.
     Release,
     /// Drop the held reply; the model tries again, knowing the reason.
     Reject {
-        /// Why, if it is to be told.
+        /// The reason that the model is given.
         reason: Option<String>,
-        /// The reply that is meant, if not whichever is held.
+        /// The reply that is rejected; if absent, the one that is held.
         reply: Option<TurnId>,
     },
 }
 
 impl Action {
-    /// Whether it can only be done on the call's line. What cannot may be done by any server, for the
-    /// carrier is asked.
+    /// Whether the action needs the call's line, and so the node that has it. Any node can do the
+    /// others by asking the carrier.
     #[must_use]
     pub fn needs_line(&self) -> bool {
         match self {
@@ -64,13 +64,14 @@ impl Action {
     }
 }
 
-/// Why an action was not done. The call is as it was.
+/// Why an action was refused. The call is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 pub enum Refused {
     /// The line is not up.
     #[error("the call is not connected")]
     NotConnected,
-    /// The line was lost, or is being moved, and may be back in a moment: it is worth waiting.
+    /// The line was lost, or the call is being handed over. It may be back in a moment, so the
+    /// action is worth retrying.
     #[error("the caller's line is lost and not back yet; try again")]
     LineLost,
     /// The call is over, or about to be.
@@ -79,13 +80,13 @@ pub enum Refused {
     /// The model has asked nothing, or somebody has answered already.
     #[error("no question is waiting for an answer")]
     NoQuestion,
-    /// Somebody has answered already, or it waits behind another.
+    /// The question was answered already, or waits behind another.
     #[error("that question is not the one that waits for an answer")]
     OtherQuestion,
-    /// No reply waits, or somebody has decided already.
+    /// No reply is held, or it was decided already.
     #[error("no reply is waiting for approval")]
     NoReply,
-    /// Somebody has decided already, and the model has written another.
+    /// That reply was decided already, and the model has written another.
     #[error("that reply is not waiting for approval any more; another one is")]
     OtherReply,
     /// A human speaks already.
@@ -94,7 +95,7 @@ pub enum Refused {
     /// The model speaks already.
     #[error("nobody has taken over this call")]
     NotTakenOver,
-    /// The carrier has not ended the call; it is asked again until it has.
+    /// The carrier has not ended the call. It is asked again until it has.
     #[error("the call may still go on, and is being ended again and again until it is over: {}", .0.message)]
     NotHungUp(NotHungUp),
     /// The number may not be dialled.

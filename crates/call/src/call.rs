@@ -1,53 +1,64 @@
-//! The call itself: its state, and what it does with each input.
+//! The call: its state, and what it does with each input.
 //!
-//! This file holds the surface and the small verbs that everything else is made of. The inputs are
-//! taken in by the files beside it: `line` (carrier), `reply` (model), `hands` and `holder`
-//! (supervisor), `clock` (deadlines) and `ending`.
+//! This file contains the public surface, the states, and the steps that the rest is made of. Each
+//! kind of input has a file of its own:
 //!
-//! # To add an input or an action
+//! - `line`, `report`: the line comes up, is lost, or reports what was played;
+//! - `caller`: the caller speaks, presses keys, interrupts;
+//! - `reply`: the model replies, with its commands, approval and retries;
+//! - `supervisor`, `holder`: supervisors act, take over, and leave;
+//! - `timeouts`: deadlines pass;
+//! - `ending`, `hang_up`: goodbyes, transfers, and ending a call without a line;
+//! - `handover`: the call moves to another node;
+//! - `outbound`: what only outbound calls have, and what calls cost;
+//! - `speech`: handing words to the carrier, and recording what was heard.
 //!
-//! Add the variant; the compiler names the match that must know it. Say in every state what happens,
-//! `unexpected` where nothing should. Anything that must survive a lost node goes into an event, and
-//! what it means goes into `transcript.rs`. Write a golden call.
+//! # Adding an input or an action
+//!
+//! Add the variant; the compiler finds the matches that must handle it. Decide for every state what
+//! happens, `unexpected` where nothing should. Anything that must survive the loss of a node goes
+//! into an event, and what the event means goes into `transcript/apply.rs`. Write a golden call.
 
 mod acknowledgement;
-mod clock;
+mod caller;
 mod ending;
-mod hands;
+mod handover;
 mod hang_up;
 mod holder;
 mod line;
-mod moving;
 mod outbound;
 mod reply;
 mod report;
+mod speech;
+mod supervisor;
+mod timeouts;
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use self::caller::CallerInput;
 use self::ending::Ending;
+pub use self::handover::Failover;
 use self::hang_up::HangingUp;
+use self::holder::HolderPresence;
 pub use self::holder::Presence;
-pub use self::moving::LeftBehind;
 use self::reply::{Reply, Written};
 use crate::carrier::{FromCarrier, ToCarrier};
 use crate::deadline::{Deadline, Deadlines};
-use crate::event::{Answerer, CommandName, Direction, EndReason, Event, EventBody, Source, Stage};
+use crate::event::{Answerer, Direction, EndReason, Event, EventBody, Source, Stage};
 use crate::ids::{CallSid, PhoneNumber, SupervisorId, TurnId};
 use crate::model::{FromModel, ToModel};
 use crate::phase::Phase;
-use crate::playback::{Keys, Playback, Spoken};
+use crate::playback::Playback;
 use crate::policy::{Agent, Policy};
-use crate::speakable::without_controls;
-use crate::transcript::{KEYS_DROPPED, Transcript};
+use crate::transcript::Transcript;
 
-/// Who speaks with whom, over what.
+/// The parties of a call, and its carrier.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// The carrier's name for the call.
+    /// The carrier's id of the call.
     pub sid: CallSid,
     /// The calling party.
     pub from: String,
@@ -60,7 +71,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Who speaks in the call that begins with this event; `None` if it is not a beginning.
+    /// The identity of the call that this event begins; `None` if it is not a `session_start`.
     #[must_use]
     pub fn of_start(start: &Event) -> Option<Self> {
         let EventBody::SessionStart { from, to, direction, carrier, .. } = &start.body else {
@@ -76,60 +87,60 @@ impl Identity {
     }
 }
 
-/// What can happen to a call.
+/// Something that happens to a call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
-    /// The line has something to say.
+    /// A fact from the carrier.
     Carrier(FromCarrier),
-    /// The model has something to say.
+    /// A fact from the model.
     Model(FromModel),
-    /// The time that [`Call::deadline`] named has come.
+    /// The time given by [`Call::deadline`] has come.
     Deadline,
-    /// The server stops: end politely.
+    /// The server stops: end with a goodbye.
     Stop,
-    /// The server stops, and another goes on with the call: leave the line when nobody speaks.
+    /// The server stops, and another node takes the call over: leave the line when nobody speaks.
     HandOver,
-    /// The money for all calls together runs out.
+    /// The budget that all calls share runs out.
     Budget(Budget),
-    /// A supervisor can be seen, or no more. Only the one who holds the takeover matters.
+    /// A supervisor has come into view or left it. Only the one who holds the takeover matters.
     Presence {
-        /// Who.
+        /// The supervisor.
         who: SupervisorId,
-        /// What is seen of them.
+        /// Whether they are present.
         presence: Presence,
     },
 }
 
-/// How much is left of the money for all calls together.
+/// How much is left of the budget that all calls share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Budget {
-    /// Little: calls shall come to an end.
+    /// Little: the model is told to bring the call to an end.
     Low,
-    /// Nothing: calls end.
+    /// Nothing: the call ends with a goodbye.
     Spent,
 }
 
-/// What must be done.
+/// Something that must be done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Output {
-    /// Tell the line.
+    /// An order to the carrier.
     Carrier(ToCarrier),
-    /// Tell the model.
+    /// An order to the model.
     Model(ToModel),
-    /// Tell the world.
+    /// An event to store, if it is numbered, and to show.
     Event(Event),
-    /// Have the carrier itself end the call: there is no line to do it on. It answers with
+    /// Ask the carrier to end the call, over its API: there is no line to do it on. The answer is
     /// [`FromCarrier::HungUp`] or [`FromCarrier::NotHungUp`], unless the call is over by then.
     HangUp,
-    /// The call is over: perform what came before, then forget it.
+    /// The call is over: perform the outputs before this one, then drop the call.
     Finished,
-    /// Whoever is asked next goes on with the call: perform what came before, then forget it.
+    /// The call goes on at the node that the carrier asks next: perform the outputs before this
+    /// one, then drop the call.
     HandedOver,
 }
 
 /// One telephone call.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
 pub struct Call {
     policy: Arc<Policy>,
     agent: Arc<Agent>,
@@ -139,59 +150,43 @@ pub struct Call {
     deadlines: Deadlines,
     transcript: Transcript,
     playback: Playback,
-    /// The newest turn asked for.
+    /// The latest turn that was asked for.
     turn: TurnId,
-    /// The caller, or a result, waits for words of the model.
-    owed: bool,
-    /// Why the model cannot answer at all, if so.
+    /// The model must speak next: the caller, or a result, waits for an answer.
+    reply_due: bool,
+    /// The model is refused for good, and is not asked again.
     model_refused: bool,
-    /// The caller is audible.
-    caller_speaks: bool,
-    /// The caller has begun to say something that has not been understood yet.
-    words_due: bool,
-    /// A key that was pressed while we spoke, and waits for the interruption that it may cause.
-    key: Option<char>,
-    /// What has been understood so far of an utterance that still grows.
-    partial: Option<String>,
-    /// A growing utterance that was taken for whole, and until when the whole one may still come.
-    taken: Option<(String, Instant)>,
-    /// What the caller cut off: said again if they say nothing instead.
-    unsaid: Vec<Unsaid>,
-    /// A transfer that the caller was told of has been withdrawn, and they do not know it.
-    withdrawn: bool,
-    /// The call is to be handed over.
-    leaving: bool,
-    /// Nudges since the caller last spoke.
-    nudges: u32,
-    /// Turns since the caller last spoke.
-    self_turns: u32,
-    /// When the caller's last words ended, until the answer is audible.
+    caller: CallerInput,
+    untold: Untold,
+    /// The call is to be handed over as soon as nobody speaks.
+    handing_over: bool,
+    unprompted: Unprompted,
+    /// When the caller's last words ended; `None` once the answer is audible.
     asked_at: Option<Instant>,
     /// How often the line was lost.
     line_losses: u32,
-    /// What the model wrote in the reply that was under way last.
+    /// What the model wrote in the latest reply that is over.
     last_written: Option<Written>,
-    /// Who answered, as long as the line is not up.
+    /// Who answered, if that is known before the line is up.
     answerer: Option<Answerer>,
-    /// Since when the line costs money.
+    /// When the line came up, from which it costs money.
     line_since: Option<Instant>,
-    /// Whoever holds the takeover can be seen.
-    holder_is_here: bool,
+    holder_presence: HolderPresence,
     counters: Counters,
     outputs: Vec<Output>,
 }
 
-/// What came in and was not used.
+/// Inputs that were not used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Counters {
-    /// Words of a turn that was over.
+    /// Facts about a turn that was over.
     pub late: u64,
-    /// Inputs that the state had no use for.
+    /// Inputs for which the state had no use.
     pub unexpected: u64,
 }
 
-/// What a snapshot is made of.
+/// The parts of a call that a snapshot shows.
 pub(crate) struct Parts<'a> {
     pub(crate) identity: &'a Identity,
     pub(crate) agent: &'a str,
@@ -202,7 +197,24 @@ pub(crate) struct Parts<'a> {
     pub(crate) estimated_cost_usd: f64,
 }
 
-/// What was not heard of an utterance that was cut off, from the sentence on in which it was.
+/// What the caller does not know yet.
+#[derive(Debug, Clone, Default)]
+struct Untold {
+    /// What they interrupted: repeated if they say nothing.
+    unsaid: Vec<Unsaid>,
+    /// A transfer that they were told of has been withdrawn.
+    withdrawn: bool,
+}
+
+/// How often the agent has spoken without being spoken to, since the caller last spoke.
+#[derive(Debug, Clone, Copy, Default)]
+struct Unprompted {
+    nudges: u32,
+    /// Replies, and repeated utterances.
+    turns: u32,
+}
+
+/// The rest of an utterance that was cut off, from the start of the sentence that was cut.
 #[derive(Debug, Clone)]
 struct Unsaid {
     source: Source,
@@ -215,36 +227,36 @@ struct Clock {
     wall: Timestamp,
 }
 
-/// What the call is doing. Held replies, questions and a human's turn are in the transcript.
+/// What the call is doing. Held replies, questions and the takeover are in the transcript.
 #[derive(Debug, Clone)]
 enum State {
     /// The line is not up yet.
     Ringing,
-    /// The caller has the floor; `greeting` while the opening line plays.
+    /// The caller may speak; `greeting` while the greeting is spoken.
     Listening { greeting: bool },
-    /// The model was asked, and thinks or speaks.
+    /// The model was asked for a reply, or its reply is being spoken.
     Replying(Box<Reply>),
     /// The caller waits for a supervisor.
     OnHold,
     /// A human speaks.
     HumanSpeaks,
-    /// The line is gone and may come back; `returning` when it was we who let it go.
+    /// The line is gone and may come back; `returning` if it was not lost, but left on purpose.
     Lost { since: Instant, returning: bool },
-    /// The last words are on their way.
+    /// The goodbye is being spoken.
     Ending(Ending),
     /// The carrier is asked to end the call.
     HangingUp(HangingUp),
-    /// Somebody else speaks with the caller.
+    /// The call is transferred.
     Transferring { target: PhoneNumber, reason: EndReason },
-    /// Somebody else goes on with the call.
-    Gone,
+    /// The call was handed over to another node.
+    HandedOver,
     /// Over.
     Ended,
 }
 
 impl Call {
-    /// A call whose phone rings. `wall` is the wall-clock time at `now`; every later event takes
-    /// its time from the two.
+    /// Creates a call whose line is not up yet. `wall` is the wall-clock time at `now`; the times
+    /// of all events are derived from the two.
     #[must_use]
     pub fn new(
         policy: impl Into<Arc<Policy>>,
@@ -271,7 +283,7 @@ impl Call {
         (call, outputs)
     }
 
-    /// Takes an input in. Whatever it is, the call goes on or ends cleanly.
+    /// Handles an input. Whatever it is, the call goes on or ends in order.
     #[must_use]
     pub fn handle(&mut self, now: Instant, input: Input) -> Vec<Output> {
         match input {
@@ -291,16 +303,17 @@ impl Call {
         self.take_outputs()
     }
 
-    /// When to come back with [`Input::Deadline`]. `None` only when the call is over, here at least.
+    /// When to call [`Call::handle`] with [`Input::Deadline`]. `None` only if the call is over, or
+    /// was handed over.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         self.deadlines.next()
     }
 
-    /// Whether the call is over, or at least no longer ours.
+    /// Whether the call is over, or was handed over.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        matches!(self.state, State::Ended | State::Gone)
+        matches!(self.state, State::Ended | State::HandedOver)
     }
 
     /// The call's id.
@@ -309,7 +322,7 @@ impl Call {
         &self.identity.sid
     }
 
-    /// What came in and was not used.
+    /// Inputs that were not used.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.counters
@@ -326,14 +339,14 @@ impl Call {
             State::Replying(_) => Phase::Thinking,
             State::OnHold => Phase::OnHold,
             State::HumanSpeaks => Phase::HumanSpeaks,
-            State::Lost { .. } | State::Gone => Phase::Lost,
+            State::Lost { .. } | State::HandedOver => Phase::Lost,
             State::Ending(_) | State::HangingUp(_) => Phase::Ending,
             State::Transferring { .. } => Phase::Transferring,
             State::Ended => Phase::Ended,
         }
     }
 
-    /// What a snapshot is made of.
+    /// The parts of a call that a snapshot shows.
     pub(crate) fn parts(&self, now: Instant) -> Parts<'_> {
         let started = self.transcript.started.unwrap_or(self.clock.wall);
         let lasted = self.wall(now).duration_since(started).as_millis();
@@ -367,24 +380,18 @@ impl Call {
             transcript,
             playback,
             turn: TurnId::default(),
-            owed: false,
+            reply_due: false,
             model_refused: false,
-            caller_speaks: false,
-            words_due: false,
-            key: None,
-            partial: None,
-            taken: None,
-            unsaid: Vec::new(),
-            withdrawn: false,
-            leaving: false,
-            nudges: 0,
-            self_turns: 0,
+            caller: CallerInput::default(),
+            untold: Untold::default(),
+            handing_over: false,
+            unprompted: Unprompted::default(),
             asked_at: None,
             line_losses: 0,
             last_written: None,
             answerer: None,
             line_since: None,
-            holder_is_here: false,
+            holder_presence: HolderPresence::Unseen,
             counters: Counters::default(),
             outputs: Vec::new(),
         }
@@ -394,9 +401,9 @@ impl Call {
         std::mem::take(&mut self.outputs)
     }
 
-    // The small verbs.
+    // The steps that the rest is made of.
 
-    /// Numbers an event, remembers what it means, and tells the world.
+    /// Emits an event that is stored: numbers it, and applies it to the transcript.
     fn emit(&mut self, now: Instant, body: EventBody) {
         let event = Event {
             body,
@@ -408,7 +415,7 @@ impl Call {
         self.outputs.push(Output::Event(event));
     }
 
-    /// Tells who is looking, and nobody else.
+    /// Emits an event that is only shown.
     fn show(&mut self, now: Instant, body: EventBody) {
         let event = Event { body, call: self.identity.sid.clone(), at: self.wall(now), seq: None };
         self.outputs.push(Output::Event(event));
@@ -417,174 +424,6 @@ impl Call {
     fn wall(&self, now: Instant) -> Timestamp {
         let since = now.saturating_duration_since(self.clock.start);
         self.clock.wall.saturating_add(since).unwrap_or(self.clock.wall)
-    }
-
-    /// Speaks one whole utterance of ours.
-    fn speak(&mut self, now: Instant, source: Source, text: &str) {
-        // A filler stands in front of the reply, not in its way: the reply must not cut it off.
-        let interruptible = match source {
-            Source::Greeting => self.agent.greeting_interruptible,
-            // A machine that still makes a sound must not cut the message off.
-            Source::Message => false,
-            Source::Model
-            | Source::Filler
-            | Source::Nudge
-            | Source::Hold
-            | Source::Apology
-            | Source::Goodbye
-            | Source::Supervisor => true,
-        };
-        self.say(now, source, None, text.to_owned(), true, false, interruptible);
-    }
-
-    /// Speaks an utterance of ours behind a reply that is on the line: in the same talk cycle, or
-    /// it would cut the reply off.
-    fn speak_on(&mut self, now: Instant, source: Source, text: &str) {
-        if self.playback.is_closed() {
-            return self.speak(now, source, text);
-        }
-        let token = format!(" {}", without_controls(text));
-        self.playback.joined(now, source, &token);
-        self.words_sent(now);
-        self.tell_line(ToCarrier::Say {
-            token,
-            last: true,
-            preemptible: false,
-            interruptible: true,
-        });
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "the one door through which all speech leaves")]
-    fn say(
-        &mut self,
-        now: Instant,
-        source: Source,
-        turn: Option<TurnId>,
-        token: String,
-        last: bool,
-        preemptible: bool,
-        interruptible: bool,
-    ) {
-        let token = match without_controls(&token) {
-            Cow::Borrowed(_) => token,
-            Cow::Owned(token) => token,
-        };
-        self.playback.sent(now, source, turn, &token, (last, !preemptible));
-        self.words_sent(now);
-        self.outputs.push(Output::Carrier(ToCarrier::Say {
-            token,
-            last,
-            preemptible,
-            interruptible,
-        }));
-    }
-
-    fn words_sent(&mut self, now: Instant) {
-        self.deadlines.clear(Deadline::Silence);
-        // These words are what goes on; what was cut off before them is not said again.
-        self.deadlines.clear(Deadline::FalseInterrupt);
-        self.unsaid.clear();
-        self.expect_playback(now);
-    }
-
-    /// Sets the time by which all that was sent must have been heard.
-    fn expect_playback(&mut self, now: Instant) {
-        if self.playback.is_idle() {
-            self.deadlines.clear(Deadline::Playback);
-        } else {
-            let rest = self.playback.remaining(now);
-            self.deadlines.set(Deadline::Playback, now + rest + self.policy.playback_slack);
-        }
-    }
-
-    /// Puts on record what was heard of utterances that will not be heard any further.
-    fn record(&mut self, now: Instant, spoken: Vec<Spoken>) {
-        for mut utterance in spoken {
-            let dropped = std::mem::take(&mut utterance.dropped);
-            self.record_words(now, utterance);
-            for Keys { row, by, tool, .. } in dropped {
-                let (command, value) = (CommandName::Press.as_str().to_owned(), row);
-                let reason = KEYS_DROPPED.to_owned();
-                self.emit(now, EventBody::CommandRejected { command, value, by, reason, tool });
-            }
-        }
-        self.expect_playback(now);
-    }
-
-    fn record_words(&mut self, now: Instant, utterance: Spoken) {
-        let model = utterance.source == Source::Model;
-        if utterance.source == Source::Supervisor && utterance.whole {
-            if self.transcript.heard.is_some() {
-                let (text, source, turn) = (utterance.text, utterance.source, utterance.turn);
-                self.emit(now, EventBody::AssistantHeard { text, source, turn });
-            }
-            return;
-        }
-        if utterance.text.is_empty() {
-            return;
-        }
-        self.note_disclosure(now, &utterance.text);
-        let written = model.then(|| self.written(utterance.turn)).flatten();
-        let whole = utterance.whole && written.as_ref().is_none_or(|written| written.finished);
-        let generated = written
-            .as_ref()
-            .filter(|written| written.text.trim() != utterance.text)
-            .map(|written| written.text.clone());
-        let body = EventBody::AssistantResponse {
-            text: utterance.text,
-            interrupted: !whole,
-            source: utterance.source,
-            turn: utterance.turn,
-            generated,
-            verbatim: whole && written.is_some_and(|written| written.verbatim),
-        };
-        self.emit(now, body);
-    }
-
-    /// Cuts off whatever is being spoken: the next utterance will take its place on the line.
-    fn cut_speech(&mut self, now: Instant) {
-        self.close_utterance();
-        let cut = self.playback.take_all_as_cut(now);
-        self.record(now, cut);
-    }
-
-    /// Closes the utterance that is open, or the line would take the next words for more of it.
-    fn close_utterance(&mut self) {
-        if self.playback.close() {
-            self.tell_line(ToCarrier::Say {
-                token: String::new(),
-                last: true,
-                preemptible: true,
-                interruptible: true,
-            });
-        }
-    }
-
-    /// Puts on record that what is on the line will not be heard any further, and what the caller has
-    /// begun to say not understood: the line is given up, or lost.
-    fn record_cut(&mut self, now: Instant) {
-        let cut = self.playback.take_all_as_lost(now);
-        self.record(now, cut);
-        self.record_partial(now);
-    }
-
-    /// As [`Self::record_cut`], for good: nobody needs to know any more which keys were dropped.
-    fn record_last(&mut self, now: Instant) {
-        let mut cut = self.playback.take_all_as_lost(now);
-        for spoken in &mut cut {
-            spoken.dropped.clear();
-        }
-        self.record(now, cut);
-        self.record_partial(now);
-    }
-
-    /// Puts on record how far the utterance on the line has been heard, if that is news.
-    fn note_heard(&mut self, now: Instant) {
-        let known = self.transcript.heard.as_ref().map_or("", |heard| heard.text.as_str());
-        let Some(Spoken { source, turn, text, .. }) = self.playback.under_way() else { return };
-        if !text.is_empty() && text != known {
-            self.emit(now, EventBody::AssistantHeard { text, source, turn });
-        }
     }
 
     fn measure(&mut self, now: Instant, turn: TurnId, stage: Stage) {
@@ -603,21 +442,21 @@ impl Call {
         self.outputs.push(Output::Carrier(order));
     }
 
-    /// An input that nothing was waiting for: counted, so that it can be seen.
+    /// Counts an input for which the state has no use.
     fn unexpected(&mut self) {
         self.counters.unexpected += 1;
     }
 
-    /// Gives the floor to whoever must have it now.
+    /// Enters the state that follows from the transcript: human, hold, reply or listening.
     fn settle(&mut self, now: Instant) {
-        if self.transcript.human {
+        if self.transcript.takeover.is_some() {
             self.state = State::HumanSpeaks;
             self.expect_holder(now);
         } else if self.transcript.held.is_some() {
             self.hold_for_approval(now);
         } else if !self.transcript.questions.is_empty() {
             self.hold_for_answer(now);
-        } else if self.owed {
+        } else if self.reply_due {
             self.respond(now, &[]);
         } else {
             self.listen(now, false);
@@ -626,11 +465,11 @@ impl Call {
 
     fn listen(&mut self, now: Instant, greeting: bool) {
         self.state = State::Listening { greeting };
-        // A goodbye that was called off has taken the time limit of a question with it.
+        // A goodbye that was called off has cleared the time limit of a question.
         if !self.transcript.questions.is_empty() && !self.deadlines.is_set(Deadline::Question) {
             self.deadlines.set(Deadline::Question, now + self.policy.question_limit);
         }
-        if self.playback.is_idle() && !self.caller_speaks {
+        if self.playback.is_idle() && !self.caller.audible {
             self.deadlines.set(Deadline::Silence, now + self.policy.silence);
         }
     }
@@ -640,7 +479,7 @@ impl Call {
     }
 }
 
-/// Whole milliseconds, as events hold them.
+/// Whole milliseconds, as in events.
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! What any telephone line can say, and what it can be told.
+//! Facts from a carrier, and orders to it, in terms that fit any telephone line.
 
 use std::time::Duration;
 
@@ -7,13 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{Digits, PhoneNumber};
 
-/// A fact from the line.
+/// A fact from the carrier.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FromCarrier {
-    /// The line can carry words now; also after it was lost and found again.
+    /// The line is up, for the first time or again after it was lost.
     Connected,
-    /// The caller's words. `last` is false while the utterance is still growing; each growing
-    /// version holds the whole utterance so far.
+    /// The caller's words. Partial results contain the whole utterance so far.
     Said {
         /// What was understood.
         text: String,
@@ -25,19 +24,20 @@ pub enum FromCarrier {
         /// One of `0-9 * #`.
         digit: char,
     },
-    /// The caller spoke over us: everything queued on the line is gone.
+    /// The caller interrupted: everything queued on the line is dropped.
     Interrupted {
         /// What the carrier says was heard of the utterance being played.
         heard: String,
     },
     /// A stretch of speech, or keys, has been played to its end.
     Played {
-        /// The words as the carrier spoke them; its spelling may differ from ours.
+        /// The words as the carrier spoke them; its spelling may differ from the text that was
+        /// sent.
         text: String,
     },
-    /// Our side began or ceased to be audible.
+    /// The agent became audible, or ceased to be.
     AgentSpeaking(bool),
-    /// The caller began or ceased to be audible.
+    /// The caller became audible, or ceased to be.
     CallerSpeaking(bool),
     /// The line reports trouble but stays up.
     Trouble {
@@ -48,25 +48,26 @@ pub enum FromCarrier {
     },
     /// The socket that carried the words is gone.
     Closed {
-        /// True when the far side said goodbye in order (close code 1000).
+        /// True for an orderly close (WebSocket close code 1000, RFC 6455 section 7.4.1).
         clean: bool,
     },
-    /// A call of ours has got further; not its end. Reports may come late, twice and in any order.
+    /// An outbound call has progressed; its end is reported by `Over`. Reports may come late, twice
+    /// and in any order.
     Progress(Progress),
-    /// The carrier has found out who answered a call of ours.
+    /// The carrier has found out who answered an outbound call.
     AnsweredBy(Answerer),
     /// The carrier says that the call itself is over.
     Over {
         /// How it ended.
         status: EndStatus,
     },
-    /// The carrier has ended the call, as it was asked to without a line, or knows of none.
+    /// The carrier has ended the call, as [`crate::Output::HangUp`] asked, or does not know it.
     HungUp,
-    /// The carrier has not ended the call, or has not said so.
+    /// The carrier has not ended the call, or it is not known whether it has.
     NotHungUp(NotHungUp),
 }
 
-/// Why a call that the carrier was asked to end may still go on.
+/// Why a call may still go on although the carrier was asked to end it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotHungUp {
     /// The carrier's code, if it gave one.
@@ -77,22 +78,22 @@ pub struct NotHungUp {
     pub unknown: bool,
 }
 
-/// How a call ended, in the words that carriers share.
+/// How a call ended. Carriers share these terms (Twilio: `CallStatus`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum EndStatus {
     /// Answered, and hung up.
     Completed,
-    /// The line was engaged.
+    /// The called party was busy.
     Busy,
-    /// Nobody picked up.
+    /// Nobody answered.
     NoAnswer,
     /// It could not be connected.
     Failed,
-    /// Withdrawn before it was answered.
+    /// Canceled before it was answered.
     Canceled,
 }
 
-/// An order to the line.
+/// An order to the carrier.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ToCarrier {
     /// Speak. Tokens of one utterance follow each other; the one with `last` closes it.
@@ -108,7 +109,7 @@ pub enum ToCarrier {
     },
     /// Press keys, in order with the speech before them.
     Press(Digits),
-    /// Leave the line: it is hung up, or dialled on, as [`Next`] says when the carrier asks.
+    /// Leave the line. The carrier then asks how the call goes on, and is told [`Next`].
     Leave(Next),
 }
 
@@ -119,21 +120,21 @@ pub enum Next {
     HangUp,
     /// Connect the caller to somebody else.
     Dial {
-        /// Whom.
+        /// The number to dial.
         target: PhoneNumber,
         /// How long it may ring.
         ring: Duration,
         /// How long the conversation may last.
         limit: Duration,
     },
-    /// Open a new socket to us: the call goes on.
+    /// Open a new socket: the call goes on.
     Reconnect,
     /// Speak a last sentence and hang up: the call cannot go on.
     Apologise {
         /// The sentence.
         text: String,
     },
-    /// Nothing: the call is over already.
+    /// Do nothing: the call is over already.
     Nothing,
 }
 
@@ -142,44 +143,44 @@ pub enum Next {
 pub enum LegEnd {
     /// The caller hung up, or the call ended otherwise.
     Completed,
-    /// We left the line, and said this in parting.
+    /// The line was left by [`ToCarrier::Leave`], with this reason.
     Left(Parting),
     /// The socket failed.
     Failed,
-    /// The party that the call was dialled on to is done: `answered` tells whether it ever spoke.
+    /// The call was transferred, and that leg has ended.
     Dialled {
-        /// True when the two were connected.
+        /// Whether the two were connected.
         answered: bool,
         /// The carrier's word for it, such as `no-answer`.
         outcome: String,
-        /// The caller has hung up as well: there is nobody to come back.
+        /// Whether the caller has hung up as well, so that nobody comes back.
         #[serde(default)]
         caller_left: bool,
     },
 }
 
-/// Which line, or which party that the call was dialled on to, a report of the carrier is about.
+/// Which line, or which transfer, a report of the carrier is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reported {
-    /// The one that is on, the one that was on last, or one that never reached us; not reported before.
+    /// The current or latest one, or one that never reached the server. It was not reported before.
     Current,
-    /// The same, reported before.
+    /// The same, which was reported before.
     Again,
-    /// One that another has taken the place of.
+    /// One that a later one has replaced.
     Former,
     /// The report does not say.
     Unsaid,
 }
 
-/// What we said when we left the line, as the carrier gives it back.
+/// Why the line was left, as the carrier returns it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Parting {
-    /// Nothing that can be understood.
+    /// The reason could not be read.
     Unsaid,
-    /// That the call is to be hung up.
+    /// To hang up.
     HangUp,
-    /// That the caller is to be connected to somebody else.
+    /// To transfer the caller.
     Transfer(PhoneNumber),
-    /// That we shall be back.
+    /// To reconnect.
     Return,
 }

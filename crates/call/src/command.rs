@@ -1,22 +1,22 @@
-//! Commands in the model's text: `[[press:1]]`, `[[transfer:+15005550006]]`, `[[end_call]]`,
-//! `[[request_user:May I?]]`, in any split over the stream.
+//! Commands in the model's text, such as `[[press:1]]`, `[[transfer:+15005550006]]`, `[[end_call]]`
+//! and `[[request_user:May I?]]`, however the stream splits them.
 //!
-//! No character between `[[` and `]]` is ever text. Only what could still become a command is held
-//! back: one `[` until the character after it is known, and everything after `[[`.
+//! No character between `[[` and `]]` is ever text. Only what may still become a command is held
+//! back: a `[` until the next character is known, and everything after `[[`.
 
 use crate::event::CommandName;
 use crate::ids::{Digits, PhoneNumber};
 
-/// Why a command is not carried out that the same reply has given before.
+/// Why a command is rejected that the same reply has given before.
 pub(crate) const REPEATED: &str =
     "the same command was given before in this reply, and counts once";
 
-/// What the model orders.
+/// A command of the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// Press keys.
     Press(Digits),
-    /// Dial the call on; without a number, to the agent's fallback.
+    /// Transfer the call; without a number, to the agent's fallback.
     Transfer(Option<PhoneNumber>),
     /// Hang up.
     EndCall,
@@ -27,7 +27,7 @@ pub enum Command {
 }
 
 impl Command {
-    /// Which of them it is.
+    /// The command's name.
     #[must_use]
     pub fn name(&self) -> CommandName {
         match self {
@@ -39,7 +39,7 @@ impl Command {
         }
     }
 
-    /// Its value in words.
+    /// The command's value as text.
     #[must_use]
     pub fn value(&self) -> String {
         match self {
@@ -50,7 +50,7 @@ impl Command {
         }
     }
 
-    /// Reads a command from its name and value, however they were given.
+    /// Reads a command from its name and value.
     pub(crate) fn read(name: &str, value: &str) -> Result<Self, Malformed> {
         let fail = |reason: &'static str| Malformed {
             command: clipped(name),
@@ -76,7 +76,7 @@ impl Command {
         }
     }
 
-    /// Reads a command from a tool call: the same names, their values as JSON.
+    /// Reads a command from a tool call, which has the same names and its value as a JSON argument.
     pub(crate) fn from_tool(name: &str, arguments: &str) -> Result<Self, Malformed> {
         let fail = |reason| Malformed { command: clipped(name), value: clipped(arguments), reason };
         let arguments = if arguments.trim().is_empty() { "{}" } else { arguments };
@@ -101,7 +101,7 @@ impl Command {
     }
 }
 
-/// Something between `[[` and `]]`, or a tool call, that is none of the commands.
+/// Content of `[[…]]`, or a tool call, that is not a valid command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed {
     /// The name as it was written.
@@ -112,18 +112,18 @@ pub struct Malformed {
     pub reason: &'static str,
 }
 
-/// A stretch of the model's text.
+/// A part of the model's text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
-    /// To be spoken.
+    /// Text to speak.
     Text(String),
-    /// To be done.
+    /// A command to carry out.
     Command(Command),
-    /// To be reported.
+    /// An invalid command to reject.
     Malformed(Malformed),
 }
 
-/// Tells text and commands apart as the text comes.
+/// Separates commands from text in a stream.
 #[derive(Debug, Clone, Default)]
 pub struct Scanner {
     state: State,
@@ -135,22 +135,22 @@ enum State {
     Text,
     /// One `[` is held back.
     Bracket,
-    /// After `[[`; the content so far, the last `]` included.
+    /// After `[[`: the content so far, including a last `]`.
     Command(String),
 }
 
-/// The longest value that is kept; the rest of a longer one is dropped, never spoken.
+/// The longest value that is kept, in characters; the rest is dropped, never spoken.
 const LONGEST: usize = 1000;
 
 impl Scanner {
-    /// Whether the next stretch of text holds nothing but words, and none are held back: it may be
-    /// passed on as it is, without [`Scanner::push`].
+    /// Whether nothing is held back and `text` cannot contain a command, so that it may be spoken
+    /// without [`Scanner::push`].
     #[must_use]
     pub fn passes(&self, text: &str) -> bool {
         matches!(self.state, State::Text) && !text.contains('[')
     }
 
-    /// Takes the next stretch of text and returns what is certain by now, in order.
+    /// Takes the next part of the stream, and returns what is complete by now, in order.
     pub fn push(&mut self, text: &str) -> Vec<Piece> {
         let mut pieces = Vec::new();
         let mut spoken = String::new();
@@ -171,7 +171,7 @@ impl Scanner {
                     self.state = State::Text;
                 }
                 State::Command(content) => {
-                    // A name and a value over the limit stay recognisable as too long.
+                    // Some content over the limit is kept, so that it is recognised as too long.
                     if content.len() > LONGEST + 64 && content.ends_with(']') {
                         content.pop();
                     }
@@ -185,7 +185,7 @@ impl Scanner {
         pieces
     }
 
-    /// The text is at its end: a held `[` is text, an unfinished command is none.
+    /// Ends the stream: a `[` that was held back is text, an unfinished command is invalid.
     pub fn finish(&mut self) -> Option<Piece> {
         match std::mem::take(&mut self.state) {
             State::Text => None,

@@ -1,55 +1,55 @@
-//! Named deadlines, soonest first. One of each kind at most: setting it again moves it.
+//! Named deadlines. There is at most one of each kind: setting it again moves it.
 
 use std::time::Instant;
 
-/// Something that happens unless something else happens first.
+/// Something that happens at a set time unless something else happens first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deadline {
     /// The line must come up.
     Connect,
-    /// The callee has let us wait for their first words long enough: we open.
+    /// The callee has not greeted: the agent does.
     Opening,
-    /// The caller hears a filler if the model has not begun.
+    /// The caller hears a filler if none of the model's words have been sent.
     Filler,
-    /// The model must have begun, or gone on.
+    /// The model must have written more of its reply.
     Answer,
     /// A failed reply is asked for again.
     Retry,
-    /// What was sent must have been heard by now, even if the carrier does not say so.
+    /// What was sent counts as heard, even if the carrier has not reported it.
     Playback,
-    /// The caller is silent.
+    /// The caller has been silent for too long.
     Silence,
-    /// The caller cut us off and then said nothing.
+    /// An interruption was followed by no words.
     FalseInterrupt,
-    /// The interruption that a key may cause must have come.
+    /// No interruption has followed a key.
     Key,
-    /// The caller has pressed the last key of a row.
+    /// The caller's sequence of keys is complete.
     Digits,
-    /// What the caller has begun to say must have been understood.
+    /// The caller's utterance must be complete.
     Words,
     /// A supervisor must have answered.
     Question,
-    /// A supervisor must have agreed.
+    /// A supervisor must have decided about the held reply.
     Approval,
-    /// The caller who waits for a supervisor hears that we are still there.
-    HoldLine,
+    /// A caller on hold hears the hold phrase.
+    HoldPhrase,
     /// The lost line must be back.
     Reconnect,
     /// The call must have been handed over.
     HandOver,
-    /// The party that the call was dialled on to must be done.
-    Dialled,
+    /// The transferred call must be over.
+    Transfer,
     /// The carrier must have ended the call, or is asked again to end it.
     HangUp,
-    /// The goodbye must have been heard.
+    /// The goodbye counts as heard.
     Farewell,
-    /// The longest call.
+    /// The call reaches its longest duration.
     MaxCall,
-    /// The call has cost as much as it may.
+    /// The call may have reached a spending limit.
     Spend,
-    /// Whoever holds the takeover must have been seen, or the others are alarmed.
+    /// The holder of the takeover has not been seen: the other supervisors are alarmed.
     Unattended,
-    /// The same, or the model has the call again.
+    /// The holder has not returned: the takeover ends.
     Abandoned,
 }
 
@@ -80,12 +80,12 @@ impl Deadlines {
         self.0[which as usize]
     }
 
-    /// The time of the soonest.
+    /// The time of the earliest.
     pub(crate) fn next(&self) -> Option<Instant> {
         self.0.iter().flatten().min().copied()
     }
 
-    /// Takes the soonest one that is due at `now`.
+    /// Takes the earliest one that is due at `now`.
     pub(crate) fn take_due(&mut self, now: Instant) -> Option<Deadline> {
         let (at, which) = Self::ALL
             .into_iter()
@@ -112,10 +112,10 @@ impl Deadlines {
         Deadline::Words,
         Deadline::Question,
         Deadline::Approval,
-        Deadline::HoldLine,
+        Deadline::HoldPhrase,
         Deadline::Reconnect,
         Deadline::HandOver,
-        Deadline::Dialled,
+        Deadline::Transfer,
         Deadline::HangUp,
         Deadline::Farewell,
         Deadline::MaxCall,

@@ -1,5 +1,5 @@
-//! What may be dialled, and where a call may be dialled on to. What stands here stands between a
-//! talked-into model, or a careless hand, and the telephone bill.
+//! Which numbers may be dialled, and to which a call may be transferred. These rules limit what a
+//! manipulated model, or a mistyped number, can cost.
 
 mod countries;
 mod emergency;
@@ -28,14 +28,14 @@ pub use typed::Unreadable;
 pub struct Country(country::Id);
 
 impl Country {
-    /// Takes an ISO 3166 code of two letters, of any case.
+    /// Reads a two-letter ISO 3166 code, in any case.
     #[must_use]
     pub fn parse(code: &str) -> Option<Self> {
         country::Id::from_str(&code.trim().to_ascii_uppercase()).ok().map(Self)
     }
 
-    /// The country that a number belongs to. Numbers that are not assigned, as those kept for
-    /// examples, count for the main country of their calling code.
+    /// The country that a number belongs to. Unassigned numbers, such as those reserved for
+    /// examples, count as of the main country of their calling code.
     #[must_use]
     pub fn of(number: &PhoneNumber) -> Option<Self> {
         let (code, national) = plan::split(number.digits())?;
@@ -62,29 +62,29 @@ pub enum NotDialled {
     /// It reaches an emergency service.
     #[error("emergency numbers are never dialled")]
     Emergency,
-    /// Calling it costs more than a call.
+    /// Calling it costs more than an ordinary call.
     #[error("premium-rate and shared-cost numbers are never dialled")]
     Premium,
-    /// It reaches a satellite telephone, or a network that is priced like one.
+    /// It reaches a satellite telephone, or a network with similar prices.
     #[error("satellite and international network numbers are never dialled")]
     Satellite,
-    /// It stands for a caller whose number was withheld.
+    /// It is a placeholder for a withheld number.
     #[error("this is what carriers send in place of a withheld number: nobody can be called there")]
     Withheld,
-    /// No such number can be.
+    /// No numbering plan has such a number.
     #[error("this is not a telephone number of any country")]
     Impossible,
-    /// It belongs to a country that is not allowed.
+    /// Its country is not allowed.
     #[error("the number is outside the countries that may be dialled")]
     Country,
-    /// It is the caller's or the called number of the very call that is to be transferred: ours
-    /// would be answered by the AI again, and again, and the other one is busy with this call.
+    /// It is one of the two numbers of the call that is to be transferred: one would be answered by
+    /// the AI again, the other is busy with this call.
     #[error("the number is one of the two that this call is between")]
     Party,
 }
 
 impl NotDialled {
-    /// The rule's name, for programs.
+    /// The rule's name, for clients.
     #[must_use]
     pub fn rule(self) -> &'static str {
         match self {
@@ -99,7 +99,7 @@ impl NotDialled {
     }
 }
 
-/// Whether a number may be dialled, if the ordinary numbers of these countries may be.
+/// Whether a number may be dialled, given the countries whose ordinary numbers are allowed.
 pub fn check_dialled(number: &PhoneNumber, countries: &Countries) -> Result<(), NotDialled> {
     is_affordable(number)?;
     check_exists(number)?;
@@ -107,20 +107,20 @@ pub fn check_dialled(number: &PhoneNumber, countries: &Countries) -> Result<(), 
     if countries.contains(country) { Ok(()) } else { Err(NotDialled::Country) }
 }
 
-/// Where a call may be transferred to.
+/// The numbers that a call may be transferred to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Transfers {
-    /// Where a transfer without a number goes, and a call whose model failed.
+    /// The target of transfers without a number, and of calls whose model has failed.
     pub fallback: Option<PhoneNumber>,
-    /// Numbers that are allowed wherever they are.
+    /// Numbers that are allowed in any country.
     pub listed: Vec<PhoneNumber>,
     /// The countries whose ordinary numbers are allowed.
     pub countries: Countries,
 }
 
 impl Transfers {
-    /// Whether the call may be dialled on to `target`; if not, why. An operator who lists a number
-    /// vouches that it exists, and for its country; for nothing else.
+    /// Whether a call may be transferred to `target`. A listed number is not required to exist or
+    /// to be in an allowed country, but every other rule applies to it.
     pub fn check(&self, target: &PhoneNumber) -> Result<(), NotDialled> {
         if self.fallback.as_ref() == Some(target) || self.listed.contains(target) {
             return is_affordable(target);
@@ -135,7 +135,7 @@ const SATELLITE: [&str; 8] = ["+870", "+871", "+872", "+873", "+874", "+881", "+
 /// Calling codes of services that bill the caller: international premium rate and shared cost.
 const BILLED: [&str; 2] = ["+979", "+808"];
 
-/// Whether a call to the number costs no more than a call, and disturbs no rescue.
+/// Whether the number costs no more than an ordinary call, and is no emergency number.
 fn is_affordable(number: &PhoneNumber) -> Result<(), NotDialled> {
     let text = number.as_str();
     if SATELLITE.iter().any(|code| text.starts_with(code)) {
@@ -147,19 +147,19 @@ fn is_affordable(number: &PhoneNumber) -> Result<(), NotDialled> {
     if typed::hides_an_emergency_number(text) {
         return Err(NotDialled::Emergency);
     }
-    // Exchange 976 bills like 900 in every area of the North American plan.
+    // Exchange 976 is premium-rate in every area of the North American plan, as 900 is.
     if text.len() == 12 && text.starts_with("+1") && text.get(5..8) == Some("976") {
         return Err(NotDialled::Premium);
     }
     match kind(number) {
         Some(Kind::Premium | Kind::SharedCost) => Err(NotDialled::Premium),
-        // In the North American plan, calling somebody who can be reached anywhere is a call.
+        // In the North American plan, personal numbers cost no more than others.
         Some(Kind::Personal) if !text.starts_with("+1") => Err(NotDialled::Premium),
         Some(Kind::Personal | Kind::Ordinary) | None => Ok(()),
     }
 }
 
-/// Whether some numbering plan has such a number, in whatever country and at whatever price.
+/// Whether some numbering plan has such a number, in any country and at any price.
 pub fn check_exists(number: &PhoneNumber) -> Result<(), NotDialled> {
     kind(number).map(drop).ok_or(NotDialled::Impossible)
 }

@@ -1,10 +1,10 @@
-//! Bodies of the fuzz targets, here so that they compile with every build.
+//! Bodies of the fuzz targets, kept here so that every build compiles them.
 
 use crate::command::{Command, Piece, Scanner};
 use crate::speakable::Speakable;
 
-/// Takes the data as a model's text, split at every byte whose value is 0xFF (no byte of UTF-8):
-/// the split must change nothing, and neither `[[` nor a control character may be spoken.
+/// Reads the data as a model's text, split at every byte 0xFF, which UTF-8 never contains.
+/// Splitting must not change the outcome, and neither `[[` nor a control character may be spoken.
 pub fn command_scanner(data: &[u8]) {
     let chunks: Vec<String> =
         data.split(|byte| *byte == 0xFF).map(|c| String::from_utf8_lossy(c).into_owned()).collect();
@@ -25,7 +25,7 @@ fn speak<'a>(chunks: impl Iterator<Item = &'a str>) -> String {
     spoken
 }
 
-/// What is spoken, what is done, and how much was neither.
+/// What is spoken, the commands, and the number of invalid commands.
 pub(crate) fn scan<'a>(chunks: impl Iterator<Item = &'a str>) -> (String, Vec<Command>, usize) {
     let mut scanner = Scanner::default();
     let mut pieces: Vec<Piece> = chunks.flat_map(|chunk| scanner.push(chunk)).collect();

@@ -1,4 +1,4 @@
-//! Names and numbers of a call: parsed once, valid ever after.
+//! Identifiers and numbers that are validated once, when they are parsed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::dialing::spelled_out;
 use crate::party::is_placeholder;
 
-/// A value that could not be what it claims to be.
+/// A value of the wrong form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
     /// Not a call's id: 1 to 64 letters, digits, `:`, `_` or `-`.
@@ -20,10 +20,10 @@ pub enum Invalid {
     /// Not a telephone number in E.164 form.
     #[error("not an E.164 telephone number such as +15005550006")]
     PhoneNumber,
-    /// Not a telephone number, but what carriers send in place of a withheld one.
+    /// Not a telephone number, but a placeholder that carriers send for a withheld one.
     #[error("what carriers send in place of a withheld number; nobody can be called there")]
     Withheld,
-    /// Not keys of a telephone.
+    /// Not a sequence of telephone keys.
     #[error("not telephone keys (1 to 64 of 0-9 * # and w for half a second of pause)")]
     Digits,
 }
@@ -36,7 +36,7 @@ pub enum Invalid {
 pub struct CallSid(Arc<str>);
 
 impl CallSid {
-    /// Takes an id as the carrier wrote it.
+    /// Reads an id as the carrier wrote it.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let sane = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b':' | b'_' | b'-');
         if (1..=64).contains(&text.len()) && text.bytes().all(sane) {
@@ -66,14 +66,14 @@ impl<'de> Deserialize<'de> for CallSid {
     }
 }
 
-/// Which log-in of a supervisor something came from: one for all tabs of a browser, one for all who use
-/// the same token. It tells nothing by which somebody else could log in.
+/// A log-in of a supervisor: all tabs of one browser share it, and so do all users of one token. It
+/// is not a secret: nobody can log in with it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct SupervisorId(Arc<str>);
 
 impl SupervisorId {
-    /// Takes 1 to 64 letters, digits, `_` and `-`.
+    /// Reads 1 to 64 letters, digits, `_` and `-`.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let sane = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
         if (1..=64).contains(&text.len()) && text.bytes().all(sane) {
@@ -83,7 +83,7 @@ impl SupervisorId {
         }
     }
 
-    /// The id as it was made.
+    /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -103,9 +103,9 @@ impl<'de> Deserialize<'de> for SupervisorId {
     }
 }
 
-/// One request for a reply and everything that comes of it, counted from 1 within a call.
+/// One request to the model and the reply to it, counted from 1 within a call.
 ///
-/// A retry is a new turn, so that words of the failed one can be told apart when they come late.
+/// A retry is a new turn, so that late words of the failed attempt can be recognised.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
 )]
@@ -126,10 +126,11 @@ impl fmt::Display for TurnId {
     }
 }
 
-/// The name of an item of the conversation: unique in the call, and never used for two contents.
+/// The id of an item of the conversation: unique within the call, and never reused for other
+/// content.
 ///
-/// Written as text it has at most 32 characters, all of them small letters, digits or `_`, so that
-/// models' servers take it as it is.
+/// As text it has at most 32 characters, all of them lower-case letters, digits or `_`, which is
+/// the limit of item ids in OpenAI's Realtime API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ItemId {
     kind: ItemKind,
@@ -137,22 +138,22 @@ pub struct ItemId {
     of: u64,
 }
 
-/// What an item is made of.
+/// What an item was made from, and thus what its numbers mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ItemKind {
-    /// A stored event of this number; the part is its place in the conversation.
+    /// The stored event of this number; the part is its place in the conversation.
     Entry,
     /// Keys since the event of this number; the part is how many.
     Keys,
-    /// A tool's call, by the event of this number.
+    /// The tool call in the event of this number.
     ToolCall,
-    /// The result of one.
+    /// The result of a tool call.
     ToolResult,
-    /// A result that is not there yet, as of the event of this number.
+    /// A result that is still pending, as of the event of this number.
     Pending,
-    /// A hint for the turn of this number alone.
+    /// A hint for the turn of this number only.
     Hint,
-    /// What has been said already of the reply of the turn of this number.
+    /// What failed attempts of the turn of this number have said.
     SaidBefore,
 }
 
@@ -181,20 +182,20 @@ impl ItemKind {
 }
 
 impl ItemId {
-    /// The item of this kind that comes of an event or a turn, and is this part of it.
+    /// The id of an item of this kind: `of` is the number of an event or a turn.
     #[must_use]
     pub fn new(kind: ItemKind, of: u64, part: u32) -> Self {
         Self { kind, part, of }
     }
 
-    /// The name that was written like this, if it was one.
+    /// Reads an id as `Display` writes it.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let first = text.chars().next()?;
         let kind = ItemKind::ALL.into_iter().find(|kind| kind.letter() == first)?;
         let (of, part) = text[first.len_utf8()..].split_once('_')?;
         let id = Self { kind, of: of.parse().ok()?, part: part.parse().ok()? };
-        // Numbers can be spelt in many ways, and names in one.
+        // A number has many spellings, an id only one.
         (id.to_string() == text).then_some(id)
     }
 }
@@ -213,8 +214,8 @@ impl fmt::Display for ItemId {
 pub struct PhoneNumber(Arc<str>);
 
 impl PhoneNumber {
-    /// Takes a number with its calling code, in any usual spelling; its digits stay as they are.
-    /// What carriers send in place of a withheld number is none.
+    /// Reads a number with its calling code, in any usual spelling. The placeholders that carriers
+    /// send for withheld numbers are refused.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let number = spelled_out(text).map_err(|_| Invalid::PhoneNumber)?;
         let digits = number.strip_prefix('+').ok_or(Invalid::PhoneNumber)?;
@@ -272,10 +273,10 @@ pub fn masked(address: &str) -> String {
 pub struct Digits(Arc<str>);
 
 impl Digits {
-    /// The longest string of keys that one command may press.
+    /// The most keys that one command may press.
     pub const MAX: usize = 64;
 
-    /// Takes a string of keys; spaces and commas between them are dropped, `W` is read as `w`.
+    /// Reads a sequence of keys; spaces and commas are dropped, and `W` is read as `w`.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let mut keys = String::with_capacity(text.len());
         for c in text.chars() {

@@ -1,4 +1,4 @@
-//! What any voice or text model can say, and what it can be told.
+//! Facts from a model, and orders to it, in terms that fit any voice or text model.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,15 +11,15 @@ use crate::ids::{ItemId, TurnId};
 /// An order to the model.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ToModel {
-    /// Give a reply to this conversation. At most one is asked for at a time: an order for a newer
+    /// Reply to this conversation. At most one reply is asked for at a time: an order for a newer
     /// turn replaces an older one that was not cancelled.
     Respond {
-        /// The turn; everything that comes of it carries the same id.
+        /// The turn, which every fact about the reply must name.
         turn: TurnId,
         /// The whole conversation, oldest first.
         context: Vec<Item>,
     },
-    /// Stop the reply of this turn; what still comes of it is dropped.
+    /// Stop the reply of this turn. Facts about it that still come are dropped.
     Cancel {
         /// The turn.
         turn: TurnId,
@@ -35,10 +35,10 @@ pub enum FromModel {
     Text {
         /// The turn they belong to.
         turn: TurnId,
-        /// The words, as they came.
+        /// The words, as the model streamed them.
         text: String,
     },
-    /// A finished call of a tool.
+    /// A complete tool call.
     Tool {
         /// The turn it belongs to.
         turn: TurnId,
@@ -49,13 +49,13 @@ pub enum FromModel {
         /// JSON text.
         arguments: String,
     },
-    /// The reply is complete.
+    /// The reply has ended.
     Done {
         /// The turn.
         turn: TurnId,
-        /// Whether it was cut short.
+        /// How it ended.
         outcome: Outcome,
-        /// What it cost.
+        /// The tokens that it used.
         usage: Option<Usage>,
     },
     /// The reply of a turn failed, or, without a turn, the connection did.
@@ -66,9 +66,9 @@ pub enum FromModel {
         fault: Fault,
         /// The model's code for it, such as `rate_limit_exceeded`.
         code: String,
-        /// The model's words.
+        /// The model's message.
         message: String,
-        /// What it cost all the same.
+        /// The tokens that it used nevertheless.
         usage: Option<Usage>,
     },
 }
@@ -76,18 +76,19 @@ pub enum FromModel {
 /// How a reply ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// To its end.
+    /// Complete.
     Complete,
-    /// At the limit of its length.
+    /// Cut off at the limit of its length.
     TooLong,
-    /// By the provider's content filter.
+    /// Cut off by the provider's content filter.
     Filtered,
 }
 
 /// What can be done about a fault of the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing: the key, the account or the model is refused. Never tried again.
+    /// Nothing: the key, the account or the model is refused. The model is not asked again in this
+    /// call.
     Fatal,
     /// Wait a little, then try again.
     Busy,
@@ -100,7 +101,7 @@ pub enum Fault {
 /// One item of the conversation that the model is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
-    /// Its name.
+    /// Its id.
     pub id: ItemId,
     /// The content.
     pub body: ItemBody,
@@ -111,42 +112,42 @@ pub struct Item {
 pub enum ItemBody {
     /// The caller's words.
     User(Arc<str>),
-    /// Words that the caller heard from our side.
+    /// What the caller heard from the agent.
     Assistant {
         /// The words.
         text: Arc<str>,
-        /// Set when they are exactly what the model said in that turn, so that a model that still
-        /// holds its own copy need not be told again.
+        /// The turn in which the model wrote exactly these words, if it did: a model that still has
+        /// them need not be told again.
         verbatim: Option<TurnId>,
     },
-    /// Something the model must know and the caller did not hear.
+    /// Something that the model must know and the caller did not hear.
     Note(Arc<str>),
     /// The model called a tool.
     ToolCall(Arc<ToolRef>),
-    /// What came of it.
+    /// The result of a tool call.
     ToolResult {
-        /// The call that it answers.
+        /// The id of the tool call.
         call_id: Arc<str>,
         /// JSON text.
         output: Arc<str>,
     },
 }
 
-/// Tokens spent on one reply. Cached tokens are contained in the input tokens.
+/// Tokens used by one reply. Input tokens include the cached ones.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Usage {
-    /// Text given to the model.
+    /// Text input.
     pub input_text_tokens: u64,
-    /// Audio given to the model.
+    /// Audio input.
     pub input_audio_tokens: u64,
-    /// Of the text given, what the model still had.
+    /// The cached part of the text input.
     pub cached_text_tokens: u64,
-    /// Of the audio given, what the model still had.
+    /// The cached part of the audio input.
     pub cached_audio_tokens: u64,
-    /// Text made by the model.
+    /// Text output.
     pub output_text_tokens: u64,
-    /// Audio made by the model.
+    /// Audio output.
     pub output_audio_tokens: u64,
 }
 
@@ -161,27 +162,27 @@ impl std::ops::AddAssign for Usage {
     }
 }
 
-/// What a million tokens of each kind, and a minute of the line, cost, in US dollars.
+/// Prices in US dollars: of a million tokens of each kind, and of a minute of the line.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Prices {
-    /// Text given.
+    /// Text input.
     pub input_text: f64,
-    /// Audio given.
+    /// Audio input.
     pub input_audio: f64,
-    /// Text given that was cached.
+    /// Cached text input.
     pub cached_text: f64,
-    /// Audio given that was cached.
+    /// Cached audio input.
     pub cached_audio: f64,
-    /// Text made.
+    /// Text output.
     pub output_text: f64,
-    /// Audio made.
+    /// Audio output.
     pub output_audio: f64,
     /// A minute of the line.
     pub minute: f64,
 }
 
 impl Prices {
-    /// The cost of a line that has been up for so long, in US dollars.
+    /// The cost, in US dollars, of a line that was up for this long.
     #[must_use]
     pub fn line(&self, up: Duration) -> f64 {
         up.as_secs_f64() / 60.0 * self.minute

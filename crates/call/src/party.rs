@@ -1,15 +1,15 @@
-//! A party of a call as its carrier names it: a number, an address, or nobody.
+//! How a party of a call is recorded: as its carrier names it, or as withheld or unknown.
 
-/// How a caller is recorded whose number was withheld.
+/// Recorded for a caller who withheld their number.
 const WITHHELD: &str = "withheld";
-/// How a caller is recorded of whom the carrier knows no number.
+/// Recorded for a caller whose number the carrier does not know.
 const UNKNOWN: &str = "unknown";
 
-/// The longest name of a party that is kept.
+/// The longest name that is recorded, in characters.
 const LONGEST: usize = 256;
 
-/// Digits that carriers send in place of a number: each spells its word on a telephone's keys
-/// (Twilio, "Why am I receiving calls from these strange numbers?"). No numbering plan has them.
+/// Digits that carriers send instead of a number: each spells a word on a telephone keypad (Twilio,
+/// "Why am I receiving calls from these strange numbers?"). No numbering plan has them.
 const SPELT: [(&str, &str); 6] = [
     ("266696687", WITHHELD),  // ANONYMOUS
     ("7378742833", WITHHELD), // RESTRICTED
@@ -18,10 +18,10 @@ const SPELT: [(&str, &str); 6] = [
     ("86282452253", UNKNOWN), // UNAVAILABLE
     ("8656696", UNKNOWN),     // UNKNOWN
 ];
-/// RESTRICTED behind the code of North America is a number in Texas.
+/// RESTRICTED after the calling code 1 is a valid number in Texas.
 const IN_TEXAS: &str = "17378742833";
 
-/// Words that carriers send in place of a number.
+/// Words that carriers send instead of a number.
 const WORDS: [(&str, &str); 16] = [
     ("anonymous", WITHHELD),
     ("restricted", WITHHELD),
@@ -41,21 +41,20 @@ const WORDS: [(&str, &str); 16] = [
     ("null", UNKNOWN),
 ];
 
-/// A party as it is recorded and shown: as the carrier names it, or `withheld` or `unknown` where
-/// it sends a placeholder. What is recorded so is no number for anybody: it is never dialled, listed
-/// or looked up. A name of unseemly length is cut.
+/// The party as it is recorded and shown: as the carrier names it, cut to 256 characters, or
+/// `withheld` or `unknown` for a placeholder, which is never dialled, listed or looked up.
 #[must_use]
 pub fn recorded_party(named: &str) -> String {
     let named = named.trim();
     let digits = named.trim_start_matches('+');
-    // Without its sign, the word for «restricted» is how a number in Texas is dialled.
+    // Without the `+`, the digits of RESTRICTED are how that number in Texas is dialled.
     let is_signed = digits.len() < named.len() || !IN_TEXAS.ends_with(digits);
     let spelt = placeholder(digits).filter(|_| is_signed);
     let shown = spelt.or_else(|| in_words(named)).unwrap_or(named);
     shown.chars().take(LONGEST).collect()
 }
 
-/// Whether the digits behind a `+` are sent in place of a number.
+/// Whether the digits after a `+` are a placeholder.
 pub(crate) fn is_placeholder(digits: &str) -> bool {
     placeholder(digits).is_some()
 }
@@ -69,7 +68,7 @@ fn placeholder(digits: &str) -> Option<&'static str> {
     SPELT.iter().find(|(spelt, _)| is(spelt)).map(|(_, recorded)| *recorded)
 }
 
-/// A placeholder in words, by itself or as the user of a SIP address.
+/// A placeholder in words, alone or as the user part of a SIP address.
 fn in_words(named: &str) -> Option<&'static str> {
     let named = named.to_lowercase();
     let address = ["sip:", "sips:"].iter().find_map(|scheme| named.strip_prefix(scheme));

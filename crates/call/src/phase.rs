@@ -1,4 +1,4 @@
-//! What a call is doing, in a word.
+//! The phase of a call: what it is doing, as a single word.
 
 use serde::Serialize;
 
@@ -8,11 +8,11 @@ use serde::Serialize;
 pub enum Phase {
     /// The line is not up yet.
     Ringing,
-    /// The opening line is being spoken.
+    /// The greeting is being spoken.
     Greeting,
-    /// The caller has the floor.
+    /// The caller may speak.
     Listening,
-    /// The model was asked and has not begun.
+    /// The model was asked, and none of its words have been sent.
     Thinking,
     /// The model's words are being spoken.
     Speaking,
@@ -20,12 +20,12 @@ pub enum Phase {
     OnHold,
     /// A human speaks in the model's place.
     HumanSpeaks,
-    /// The line is lost and may come back.
+    /// The line is lost, or was left for another node, and may come back.
     Lost,
-    /// Somebody else speaks with the caller.
+    /// The call is transferred.
     Transferring,
-    /// The last words are being spoken.
+    /// The goodbye is being spoken, or the carrier is asked to end the call.
     Ending,
-    /// Over.
+    /// The call is over.
     Ended,
 }

@@ -1,102 +1,69 @@
-//! What has been sent to the line, and what of it has been heard.
+//! What has been sent to the line, and how much of it has been heard.
 //!
-//! A carrier speaks what it is given in order and reports each stretch as it ends, in its own
-//! spelling: «$5» may come back as «five dollars». Positions are therefore found by letters and
-//! digits alone, and by counting words where even those differ. What was heard is always a
-//! beginning of what was sent.
+//! A carrier speaks what it is given in order, and reports each stretch when it ends, in its own
+//! spelling: «$5» may come back as «five dollars». Positions are therefore found by comparing
+//! letters and digits, or by counting words if those differ. What was heard is always a prefix of
+//! what was sent.
 
+mod speech;
 mod text;
+mod utterance;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use self::text::{
-    count_words, find_prefix, letters, sentence_at, time_of, words_in, words_spoken_in,
-};
+pub(crate) use self::speech::Speech;
+use self::text::{count_words, find_prefix, letters, time_of, words_in};
+use self::utterance::Utterance;
+pub(crate) use self::utterance::{Keys, Spoken};
 use crate::event::{By, Source, ToolRef};
 use crate::ids::TurnId;
 
-/// From a text to its first sound, where the line does not say.
+/// The estimated time from sending a text to its first sound.
 const ONSET: Duration = Duration::from_millis(300);
-/// How long one key sounds.
-const KEY: Duration = Duration::from_millis(250);
-
 /// The speech and keys on their way to the caller, oldest first.
 #[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
 pub(crate) struct Playback {
-    /// How many characters a second the line speaks, where it does not say what it has played.
+    /// The estimated speed of the voice, in characters per second, for lines that report nothing.
     pace: u32,
     queue: VecDeque<Utterance>,
-    /// What was heard to its end of the talk cycle that goes on in the queue.
+    /// The part of the current talk cycle that was heard and has left the queue.
     lead: String,
-    /// What has been settled and may still be reported as it ends: it counts for nothing any more.
+    /// Text that is recorded already, but may still be reported as played; such reports are
+    /// ignored.
     settled: String,
-    /// Until when the line speaks what of it nothing cuts off; the queue follows.
+    /// Until when the line speaks the part of `settled` that nothing cuts off; the queue follows.
     ahead_until: Option<Instant>,
-    /// The line has said at least once what it played, or when we were audible. Until then what was
-    /// heard is estimated by time.
-    reports: bool,
-    /// By when all that was sent will have been spoken, by that estimate.
+    reports: Reports,
+    /// When everything that was sent will have been spoken, by the estimate.
     spoken_by: Option<Instant>,
-    /// The line has said at least once when we were audible: it will say so of every word.
-    tells_voice: bool,
-    /// We are audible, as far as the line says.
-    audible: bool,
-    /// Since when the line has been speaking what is in the queue, or since it last reported a
+    /// Since when the line has been speaking what is in the queue, or when it last reported a
     /// stretch of it.
     sounding: Option<Instant>,
-    /// The line fell silent after what is in the queue.
-    fell_silent: bool,
 }
 
-#[derive(Debug, Clone)]
-struct Utterance {
-    source: Source,
-    turn: Option<TurnId>,
-    text: String,
-    /// Bytes of `text` that have been heard.
-    heard: usize,
-    /// No more text will be added.
-    closed: bool,
-    /// The next utterance does not cut it off.
-    firm: bool,
-    /// It goes on in the talk cycle of the one before it: the line knows them as one.
-    joined: bool,
-    /// Keys that are pressed within it, in order.
-    keys: VecDeque<Keys>,
+/// What the line reports about the agent's voice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reports {
+    /// Nothing so far: what was heard is estimated by time.
+    Nothing,
+    /// What it has played.
+    Played,
+    /// When it is audible. A line that has done so once will do so for every word.
+    Voice(Voice),
 }
 
-/// Keys on their way to the line.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Keys {
-    /// Which, in order.
-    pub(crate) row: String,
-    /// Who ordered them.
-    pub(crate) by: By,
-    /// The tool call that did, if one did.
-    pub(crate) tool: Option<ToolRef>,
-    /// Bytes of the utterance's text before them.
-    behind: usize,
-}
-
-/// An utterance that will not be heard any further.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Spoken {
-    pub(crate) source: Source,
-    pub(crate) turn: Option<TurnId>,
-    /// What was heard of it.
-    pub(crate) text: String,
-    /// Whether that is all that was sent.
-    pub(crate) whole: bool,
-    /// What was not heard, from the beginning of the sentence that was cut.
-    pub(crate) unsaid: String,
-    /// Keys within it that the line has dropped.
-    pub(crate) dropped: Vec<Keys>,
+/// The agent's voice, as the line last reported it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Voice {
+    Audible,
+    Silent,
+    /// Silent, after what is in the queue had sounded.
+    FellSilent,
 }
 
 impl Playback {
-    /// Nothing is on its way yet, on a line that speaks so many characters a second.
+    /// An empty queue for a voice that is estimated at this speed.
     pub(crate) fn new(chars_per_second: u32) -> Self {
         Self {
             pace: chars_per_second.max(1),
@@ -104,49 +71,39 @@ impl Playback {
             lead: String::new(),
             settled: String::new(),
             ahead_until: None,
-            reports: false,
+            reports: Reports::Nothing,
             spoken_by: None,
-            tells_voice: false,
-            audible: false,
             sounding: None,
-            fell_silent: false,
         }
     }
 
     /// Adds text to the utterance that is open, or opens one.
-    pub(crate) fn sent(
-        &mut self,
-        now: Instant,
-        source: Source,
-        turn: Option<TurnId>,
-        text: &str,
-        (last, firm): (bool, bool),
-    ) {
+    pub(crate) fn sent(&mut self, now: Instant, speech: Speech, text: &str) {
+        let (turn, closed, firm) = (speech.turn(), speech.is_last(), !speech.is_preemptible());
         match self.queue.back_mut() {
-            Some(open) if !open.closed && open.source == source => {
+            Some(open) if !open.closed && open.source == speech.source() => {
                 open.text.push_str(text);
                 open.turn = turn;
-                open.closed = last;
+                open.closed = closed;
                 open.firm = firm;
             }
             _ => self.queue.push_back(Utterance {
-                source,
+                source: speech.source(),
                 turn,
                 text: text.to_owned(),
                 heard: 0,
-                closed: last,
+                closed,
                 firm,
                 joined: false,
                 keys: VecDeque::new(),
             }),
         }
-        // That we were silent before says nothing about these words.
-        self.fell_silent = false;
+        self.forget_silence();
         self.will_take(now, self.time_of(text));
     }
 
-    /// Adds a whole utterance of its own to the talk cycle that is open, and closes it. The cycle
-    /// is firm from there on.
+    /// Adds a whole utterance to the open talk cycle, and closes it. The next utterance does not
+    /// cut the cycle off.
     pub(crate) fn joined(&mut self, now: Instant, source: Source, text: &str) {
         let joined = self.close();
         if let Some(before) = self.queue.back_mut()
@@ -154,13 +111,13 @@ impl Playback {
         {
             before.firm = true;
         }
-        self.sent(now, source, None, text, (true, true));
+        self.sent(now, Speech::Whole { source, interruptible: true }, text);
         if let Some(added) = self.queue.back_mut() {
             added.joined = joined;
         }
     }
 
-    /// Adds keys. They stand between the words before and after them.
+    /// Adds keys, which are pressed between the words before and after them.
     pub(crate) fn pressed(&mut self, now: Instant, keys: &str, by: By, tool: Option<ToolRef>) {
         let (row, behind) = (keys.to_owned(), 0);
         let added = Keys { row, by, tool, behind };
@@ -173,64 +130,66 @@ impl Playback {
         }
     }
 
-    /// Lets nothing be added to the utterance that is open. Returns whether one was.
+    /// Closes the open utterance. Returns whether one was open.
     pub(crate) fn close(&mut self) -> bool {
         self.queue.back_mut().is_some_and(|last| !std::mem::replace(&mut last.closed, true))
     }
 
-    /// Nothing is on its way.
+    /// Whether the queue is empty.
     pub(crate) fn is_idle(&self) -> bool {
         self.queue.is_empty()
     }
 
-    /// Everything on its way has been sent in full.
+    /// Whether every utterance in the queue is complete.
     pub(crate) fn is_closed(&self) -> bool {
         self.queue.iter().all(|utterance| utterance.closed)
     }
 
-    /// Everything on its way has been sent in full, and the line fell silent after it.
+    /// Whether every utterance in the queue is complete, and the line fell silent after them.
     pub(crate) fn fell_silent(&self) -> bool {
-        self.fell_silent && self.is_closed()
+        self.reports == Reports::Voice(Voice::FellSilent) && self.is_closed()
     }
 
-    /// How long the rest takes.
+    /// How long the rest takes, by the estimate.
     pub(crate) fn remaining(&self, now: Instant) -> Duration {
         let ahead = self.ahead_until.map(|until| until.saturating_duration_since(now));
         ahead.unwrap_or_default() + self.queued()
     }
 
-    /// Until when a line that says that we are audible may take for what is in the queue, at half the
-    /// pace. `None` if it does not say so.
+    /// Until when a line that reports the agent as audible may take for the queue, at half the
+    /// estimated speed. `None` if it does not.
     pub(crate) fn audible_until(&self) -> Option<Instant> {
-        self.sounding.filter(|_| self.audible).map(|since| since + self.queued() * 2)
+        let since = self.sounding.filter(|_| self.reports == Reports::Voice(Voice::Audible))?;
+        Some(since + self.queued() * 2)
     }
 
-    /// The line says that we became audible, or ceased to be. True if that was the end of all that
-    /// is in the queue.
+    /// The line reports that the agent became audible, or fell silent. Returns whether that was the
+    /// end of everything in the queue.
     pub(crate) fn voice(&mut self, now: Instant, on: bool) -> bool {
-        self.reports = true;
-        self.tells_voice = true;
-        self.audible = on;
         if on {
-            self.fell_silent = false;
+            self.reports = Reports::Voice(Voice::Audible);
             self.sounding = (!self.is_idle()).then_some(now);
             return false;
         }
-        // A silence before anything of the queue has sounded is the end of what was before it.
-        self.fell_silent = self.sounding.take().is_some();
+        // A silence before the queue has sounded ends what was before it.
+        let sounded = self.sounding.take().is_some();
+        let voice = if sounded { Voice::FellSilent } else { Voice::Silent };
+        self.reports = Reports::Voice(voice);
         self.fell_silent() && !self.is_idle()
     }
 
-    /// The carrier has played a stretch. Returns the turn it belongs to, if it is one of ours.
+    /// The line reports a stretch as played. Returns the turn that it belongs to, if any.
     pub(crate) fn played(&mut self, now: Instant, stretch: &str) -> Option<TurnId> {
-        self.reports = true;
+        if self.reports == Reports::Nothing {
+            self.reports = Reports::Played;
+        }
         if self.played_keys(stretch.trim()) {
             self.sounding = Some(now);
             return None;
         }
         letters(stretch).next()?;
         let exact = self.queue.iter().position(|u| find_prefix(u.unheard(), stretch).is_some());
-        // Once the queue sounds, nothing else does, but what was ahead of it.
+        // Once the queue sounds, only what was ahead of it can still be reported.
         let settled = self.ahead_until.is_some() || self.sounding.is_none() || exact.is_none();
         if settled && let Some(end) = find_prefix(&self.settled, stretch) {
             self.settled.drain(..end);
@@ -239,10 +198,11 @@ impl Playback {
             }
             return None;
         }
-        // Without a match the carrier has spelled it differently: it is what is settled, if nothing
-        // else can have sounded, or the first thing unheard.
+        // Without a match the carrier has spelled it differently. It is settled text if nothing
+        // else can have sounded, or else the first text that is unheard.
         let old = letters(&self.settled).next().is_some();
-        if old && exact.is_none() && self.tells_voice && self.sounding.is_none() {
+        let tells_voice = matches!(self.reports, Reports::Voice(_));
+        if old && exact.is_none() && tells_voice && self.sounding.is_none() {
             let end = words_in(&self.settled, count_words(stretch));
             self.settled.drain(..end);
             return None;
@@ -261,8 +221,7 @@ impl Playback {
         utterance.turn
     }
 
-    /// Whether the stretch is keys that were on their way. Whatever stood before them has been
-    /// played, or they could not have been.
+    /// Whether the stretch is keys in the queue. Everything before them has then been played, too.
     fn played_keys(&mut self, stretch: &str) -> bool {
         let holds = |u: &Utterance| u.keys.iter().any(|keys| keys.row == stretch);
         let Some(at) = self.queue.iter().position(holds) else { return false };
@@ -280,13 +239,13 @@ impl Playback {
         true
     }
 
-    /// The utterance that is being heard, as far as it has been.
+    /// The current utterance, as far as it has been heard.
     pub(crate) fn under_way(&self) -> Option<Spoken> {
         let front = self.queue.front().filter(|utterance| utterance.heard > 0)?;
         Some(front.clone().spoken(false, Vec::new()))
     }
 
-    /// Takes out what has been sent in full and heard in full.
+    /// Takes out the utterances that are complete and have been heard in full.
     pub(crate) fn take_finished(&mut self) -> Vec<Spoken> {
         let mut finished = Vec::new();
         while let Some(front) = self.queue.pop_front_if(|u| u.is_finished()) {
@@ -303,22 +262,22 @@ impl Playback {
         finished
     }
 
-    /// Takes out everything as heard to its end. The report of it may be late.
+    /// Takes out everything as heard in full. Reports of it may still come.
     pub(crate) fn take_all_as_heard(&mut self) -> Vec<Spoken> {
         self.forget_settled();
         self.settled = self.queue.iter().map(Utterance::unheard).collect();
         self.drain(Utterance::all_heard)
     }
 
-    /// Takes out all words as what will be heard to its end, though it has not been yet.
+    /// Takes out all words as heard in full, although they are still being spoken.
     pub(crate) fn take_all_as_sent(&mut self, now: Instant) -> Vec<Spoken> {
         let unheard = self.queue.iter().map(Utterance::unheard).collect::<String>();
         self.settle(now, &unheard, self.time_of(&unheard));
         self.drain_words(now, |utterance| utterance.heard = utterance.text.len())
     }
 
-    /// Takes out all words as cut off where they are known to have been heard to: the next words
-    /// take their place on the line, behind those that nothing cuts off.
+    /// Takes out all words as cut off at the point up to which they were heard: the next words
+    /// replace them, after those that nothing cuts off.
     pub(crate) fn take_all_as_cut(&mut self, now: Instant) -> Vec<Spoken> {
         self.estimate(now);
         let cut = self.queue.iter().position(|u| u.heard < u.text.len());
@@ -329,18 +288,19 @@ impl Playback {
         self.drain_words(now, |_| ())
     }
 
-    /// Takes out everything as cut off where it is known to have been heard to: the line is gone,
-    /// and the rest with it.
+    /// Takes out everything as cut off at the point up to which it was heard, because the line is
+    /// gone.
     pub(crate) fn take_all_as_lost(&mut self, now: Instant) -> Vec<Spoken> {
         self.estimate(now);
         self.forget_settled();
         self.drain(|_| ())
     }
 
-    /// The caller spoke over us; `heard` is the carrier's word for what was heard of the utterance
-    /// being played: from its beginning, or from the last stretch that was reported.
+    /// Takes out everything because the caller interrupted. `heard` is what the carrier reports as
+    /// heard of the current utterance: from its beginning, or from the last stretch that was
+    /// reported.
     pub(crate) fn take_interrupted(&mut self, now: Instant, heard: &str) -> Vec<Spoken> {
-        // The carrier says how far the words were heard, and nothing of the keys.
+        // The carrier reports how far the words were heard, but nothing about keys.
         let mut by_time = self.clone();
         by_time.estimate(now);
         for (utterance, estimated) in self.queue.iter_mut().zip(by_time.queue) {
@@ -356,7 +316,7 @@ impl Playback {
         self.drain(|_| ())
     }
 
-    /// Moves the mark within the talk cycle that holds the utterance at `current`.
+    /// Sets what was heard of the talk cycle that contains the utterance at `current`.
     fn move_to(&mut self, current: usize, heard: &str) {
         let first = (0..=current).rev().find(|at| !self.queue[*at].joined).unwrap_or(0);
         let follow = self.queue.iter().skip(first + 1).take_while(|u| u.joined).count();
@@ -379,9 +339,11 @@ impl Playback {
         }
     }
 
-    /// Moves the marks to where the voice must be by now, on a line that does not say it.
+    /// On a line that reports nothing, sets what was heard by the time that has passed.
     fn estimate(&mut self, now: Instant) {
-        let Some(spoken_by) = self.spoken_by.filter(|_| !self.reports) else { return };
+        let Some(spoken_by) = self.spoken_by.filter(|_| self.reports == Reports::Nothing) else {
+            return;
+        };
         let mut rest = spoken_by.saturating_duration_since(now);
         let pace = self.pace;
         for utterance in self.queue.iter_mut().rev() {
@@ -391,7 +353,7 @@ impl Playback {
         }
     }
 
-    /// What was added takes so long, behind what was there.
+    /// Adds to the estimated time that the queue takes.
     fn will_take(&mut self, now: Instant, time: Duration) {
         let from = self.spoken_by.filter(|by| *by > now).unwrap_or(now + ONSET);
         self.spoken_by = Some(from + time);
@@ -401,9 +363,16 @@ impl Playback {
         time_of(text, self.pace)
     }
 
-    /// How long what is in the queue takes.
+    /// How long the queue takes.
     fn queued(&self) -> Duration {
         self.queue.iter().map(|u| self.time_of(u.unheard()) + u.keys_time()).sum()
+    }
+
+    /// A silence says nothing about words that are sent after it.
+    fn forget_silence(&mut self) {
+        if self.reports == Reports::Voice(Voice::FellSilent) {
+            self.reports = Reports::Voice(Voice::Silent);
+        }
     }
 
     fn forget_settled(&mut self) {
@@ -412,7 +381,7 @@ impl Playback {
         self.spoken_by = None;
     }
 
-    /// What the line may still report, and how long it goes on speaking of it.
+    /// Notes what the line may still report, and how long it goes on speaking of that.
     fn settle(&mut self, now: Instant, may_sound: &str, takes: Duration) {
         let ahead = self.ahead_until.filter(|until| *until > now);
         if ahead.is_none() {
@@ -427,7 +396,7 @@ impl Playback {
     fn drain(&mut self, mut settle: impl FnMut(&mut Utterance)) -> Vec<Spoken> {
         self.lead.clear();
         self.sounding = None;
-        self.fell_silent = false;
+        self.forget_silence();
         let mut all = Vec::new();
         for mut utterance in std::mem::take(&mut self.queue) {
             settle(&mut utterance);
@@ -438,7 +407,7 @@ impl Playback {
         all
     }
 
-    /// Takes out the words alone: the line keeps the keys.
+    /// Takes out the words only: the line keeps the keys.
     fn drain_words(&mut self, now: Instant, settle: impl FnMut(&mut Utterance)) -> Vec<Spoken> {
         let mut spoken = self.drain(settle);
         for keys in spoken.iter_mut().flat_map(|spoken| std::mem::take(&mut spoken.dropped)) {
@@ -446,78 +415,6 @@ impl Playback {
             self.queue.push_back(Utterance::of_keys(keys));
         }
         spoken
-    }
-}
-
-impl Keys {
-    fn time(&self) -> Duration {
-        KEY * u32::try_from(self.row.len()).unwrap_or(u32::MAX)
-    }
-}
-
-impl Utterance {
-    /// Keys without words.
-    fn of_keys(keys: Keys) -> Self {
-        Self {
-            source: Source::Model,
-            turn: None,
-            text: String::new(),
-            heard: 0,
-            closed: true,
-            firm: true,
-            joined: false,
-            keys: VecDeque::from([Keys { behind: 0, ..keys }]),
-        }
-    }
-
-    fn unheard(&self) -> &str {
-        &self.text[self.heard..]
-    }
-
-    fn keys_time(&self) -> Duration {
-        self.keys.iter().map(Keys::time).sum()
-    }
-
-    fn all_heard(&mut self) {
-        self.heard = self.text.len();
-        self.keys.clear();
-    }
-
-    /// Moves the mark on by what is heard in that time: whole words, and keys between them.
-    fn hear(&mut self, mut time: Duration, pace: u32) {
-        loop {
-            let until = self.keys.front().map_or(self.text.len(), |keys| keys.behind);
-            let stretch = &self.text[self.heard.min(until)..until];
-            let takes = time_of(stretch, pace);
-            if takes > time {
-                self.heard += words_spoken_in(stretch, time, pace);
-                return;
-            }
-            self.heard = self.heard.max(until);
-            time = time.saturating_sub(takes);
-            match self.keys.pop_front_if(|keys| keys.time() <= time) {
-                Some(keys) => time = time.saturating_sub(keys.time()),
-                None => return,
-            }
-        }
-    }
-
-    fn is_finished(&self) -> bool {
-        self.closed && self.keys.is_empty() && letters(self.unheard()).next().is_none()
-    }
-
-    fn spoken(self, whole: bool, dropped: Vec<Keys>) -> Spoken {
-        let end = if whole { self.text.len() } else { self.heard };
-        let unsaid =
-            if whole { String::new() } else { self.text[sentence_at(&self.text, end)..].into() };
-        Spoken {
-            source: self.source,
-            turn: self.turn,
-            text: self.text[..end].trim().to_owned(),
-            whole: whole && self.closed,
-            unsaid: unsaid.trim().to_owned(),
-            dropped,
-        }
     }
 }
 

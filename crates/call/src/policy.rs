@@ -1,4 +1,4 @@
-//! The limits and timings of a call, and the agent that holds it.
+//! The limits and timings of a call, and what it must know of its agent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,11 +7,11 @@ use crate::dialing::Transfers;
 use crate::event::CommandName;
 use crate::model::Prices;
 
-/// Limits and timings. All are durations or counts; the defaults suit a telephone.
+/// Limits and timings of a call. The defaults suit the telephone.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
-    /// How long a call may ring or be set up before its line comes up. Default 60 s. Shorter
-    /// loses callees who are slow to pick up.
+    /// How long a call may ring or be set up before its line comes up. Default 60 s. A shorter
+    /// limit loses people who are slow to answer.
     pub connect: Duration,
     /// How long the model may think before the caller hears a filler. Default 2.5 s.
     pub filler_after: Duration,
@@ -27,67 +27,67 @@ pub struct Policy {
     /// How fast the carrier speaks, for when it does not say what it has played. Default 15
     /// characters a second.
     pub chars_per_second: u32,
-    /// How much longer than that speech may take before it counts as heard. Default 3 s.
+    /// How much longer than estimated an utterance may take before it counts as heard. Default 3 s.
     pub playback_slack: Duration,
-    /// How long the caller may be silent before a nudge, and after it before the goodbye. Default
-    /// 15 s.
+    /// How long the caller may be silent before each nudge, and then before the goodbye. Default 15
+    /// s.
     pub silence: Duration,
     /// How many nudges before the goodbye. Default 1.
     pub nudges: u32,
-    /// How long after an interruption without words the agent goes on. Default 2.5 s.
+    /// How long after an interruption without words the agent resumes. Default 2.5 s.
     pub false_interrupt: Duration,
-    /// How long after the last key a row of keys is complete. Default 2 s; `#` completes it at
+    /// How long after the last key a sequence of keys is complete. Default 2 s; `#` completes it at
     /// once.
     pub digits_pause: Duration,
-    /// How long the line may say that the caller speaks, without a word understood, before that
-    /// counts for nothing. Default 20 s.
+    /// How long the carrier may report that the caller speaks, without a word recognised, before
+    /// that is ignored. Default 20 s.
     pub voice_limit: Duration,
-    /// How long words of the caller that were understood in part may take to be understood whole
-    /// before they count as they are. Default 8 s.
+    /// How long a partial result may wait for the final one before it counts as final. Default 8 s.
     pub words_limit: Duration,
     /// How long a supervisor may take to answer a question. Default 60 s.
     pub question_limit: Duration,
-    /// How long a supervisor may take to agree to a reply. Default 60 s.
+    /// How long a supervisor may take to approve a reply. Default 60 s.
     pub approval_limit: Duration,
-    /// What happens when nobody agreed in time. Default: ask again.
+    /// What happens to a held reply that nobody decided in time. Default: ask again.
     pub approval_timeout: ApprovalTimeout,
-    /// How long whoever holds a takeover may not be seen before the other supervisors are alarmed.
-    /// Default 20 s; a page that is loaded again is gone for a few seconds.
+    /// How long the supervisor who holds a takeover may be unseen before the others are alarmed.
+    /// Default 20 s; reloading the page takes a few seconds.
     pub takeover_unattended: Duration,
-    /// How long whoever holds a takeover may not be seen before the model speaks again. Default 60 s.
+    /// How long the supervisor who holds a takeover may be unseen before the model speaks again.
+    /// Default 60 s.
     pub takeover_abandoned: Duration,
-    /// How often a caller who waits for a supervisor hears that we are still there. Default 20 s.
-    pub hold_line: Duration,
+    /// How often a caller on hold hears the hold phrase. Default 20 s.
+    pub hold_phrase: Duration,
     /// How long a lost line may take to come back. Default 30 s.
     pub reconnect: Duration,
-    /// How often a line may be lost and found again in one call. Default 5.
+    /// How often a line may be lost and come back in one call. Default 5.
     pub line_losses: u32,
-    /// How long a call that is to be handed over to another node may go on until nobody speaks.
-    /// Default 8 s.
+    /// How long a call that is to be handed over to another node waits for a pause in the
+    /// conversation. Default 8 s.
     pub hand_over: Duration,
-    /// How long a party that the call is dialled on to may ring. Default 30 s.
+    /// How long the target of a transfer may ring. Default 30 s.
     pub ring: Duration,
-    /// How long the last words may take to be heard, if they are few; more take longer. Default
-    /// 12 s.
+    /// How long the goodbye may take to be heard; a long one is given more. Default 12 s.
     pub farewell: Duration,
     /// The longest call. Default 1 h.
     pub max_call: Duration,
-    /// How often in a row the model may speak again without the caller having said anything, as
-    /// after a refused command. Default 3.
+    /// How often in a row the model may speak without the caller having said anything, for example
+    /// after a rejected command. Default 3.
     pub self_turns: u32,
     /// What tokens and minutes cost.
     pub prices: Prices,
-    /// The estimated cost of a call, in US dollars, at which the model is told to come to an end.
-    /// Default 0: no limit.
+    /// The estimated cost of a call, in US dollars, at which the model is told to bring it to an
+    /// end. Default 0: no limit.
     pub soft_cost: f64,
-    /// The estimated cost of a call, in US dollars, at which it says goodbye. Default 0: no limit.
+    /// The estimated cost of a call, in US dollars, at which it is ended with a goodbye. Default 0:
+    /// no limit.
     pub hard_cost: f64,
 }
 
 impl Policy {
-    /// The longest that a call can last once it is dialled on: the other party rings, then speaks.
+    /// The longest that a transferred call can last: the target rings, then speaks.
     #[must_use]
-    pub fn longest_dialled(&self) -> Duration {
+    pub fn longest_transfer(&self) -> Duration {
         self.ring + self.max_call
     }
 }
@@ -114,7 +114,7 @@ impl Default for Policy {
             approval_timeout: ApprovalTimeout::AskAgain,
             takeover_unattended: Duration::from_secs(20),
             takeover_abandoned: Duration::from_mins(1),
-            hold_line: Duration::from_secs(20),
+            hold_phrase: Duration::from_secs(20),
             reconnect: Duration::from_secs(30),
             line_losses: 5,
             hand_over: Duration::from_secs(8),
@@ -129,50 +129,50 @@ impl Default for Policy {
     }
 }
 
-/// What happens to a held reply when nobody agreed in time.
+/// What happens to a held reply that nobody decided in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ApprovalTimeout {
-    /// It is sent as it is.
+    /// It is sent.
     Send,
-    /// The caller hears a hold line, and the supervisors are asked again.
+    /// The caller hears the hold phrase, and the supervisors are asked again.
     AskAgain,
 }
 
-/// Who holds the call: what the call itself must know of an agent.
+/// The agent that holds a call, as far as the call must know it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Agent {
     /// Its id, such as `assistant`.
     pub id: String,
     /// What it says first; `None` lets the model, or the caller, begin.
     pub greeting: Option<String>,
-    /// Whether the caller can cut the greeting off.
+    /// Whether the caller can interrupt the greeting.
     pub greeting_interruptible: bool,
-    /// In a call of ours: how long the greeting waits for the callee's first words, where the
-    /// callee is known to greet. `None` speaks at once.
+    /// In an outbound call: how long the greeting waits for the callee to speak first. `None`
+    /// greets at once.
     pub opens_after: Option<Duration>,
     /// The commands it may use.
     pub commands: BTreeSet<CommandName>,
-    /// Where it may transfer to.
+    /// The numbers that it may transfer to.
     pub transfers: Transfers,
-    /// Which replies wait for a supervisor.
+    /// Which replies need a supervisor's approval.
     pub approval: Approval,
-    /// Words for moments in which the model cannot speak.
+    /// Phrases for moments in which the model cannot speak.
     pub phrases: Phrases,
-    /// The errand of a call of ours, such as `survey`.
+    /// The scenario of an outbound call, such as `survey`.
     pub scenario: Option<String>,
-    /// What the errand's slots were filled with.
+    /// The values of the scenario's variables.
     pub variables: BTreeMap<String, String>,
-    /// The agent whose voice and language it has, if it has none of its own.
+    /// The agent whose voice and language it uses, if it has none of its own.
     pub companion: Option<String>,
-    /// The words by which our side says that it is a machine. Until the far side has heard them,
-    /// the model is told to say them.
+    /// The words that disclose that the caller is a machine. Until the called person has heard
+    /// them, the model is told to say them.
     pub disclosure: Option<String>,
-    /// What a machine that answers is told after its tone; `None` hangs up on it.
+    /// The message left on an answering machine; `None` hangs up.
     pub voicemail: Option<String>,
 }
 
 impl Agent {
-    /// An agent with every command of a call, no greeting, and nobody to transfer to.
+    /// An agent with every command of an inbound call, no greeting, and no transfer targets.
     #[must_use]
     pub fn new(id: &str) -> Self {
         Self {
@@ -198,29 +198,29 @@ impl Agent {
     }
 }
 
-/// Which replies wait for a supervisor.
+/// Which replies need a supervisor's approval.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Approval {
     /// None.
     Never,
     /// Every reply.
     Always,
-    /// Those that any of the rules names.
+    /// Those that match any of the rules.
     When(ApprovalRules),
 }
 
-/// Rules that name the replies which wait.
+/// Rules for the replies that need approval.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ApprovalRules {
-    /// The first so many replies of a call.
+    /// The first replies of a call, this many.
     pub first: u32,
     /// Replies that contain a command.
     pub commands: bool,
-    /// Replies that contain any of these, whatever their case.
+    /// Replies that contain any of these, regardless of case.
     pub words: Vec<String>,
 }
 
-/// Words for moments in which the model cannot speak.
+/// Phrases for moments in which the model cannot speak.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Phrases {
     /// The model is slow.
@@ -229,7 +229,7 @@ pub struct Phrases {
     pub nudge: String,
     /// The caller stays silent.
     pub silence_goodbye: String,
-    /// A supervisor is asked.
+    /// A supervisor was asked.
     pub hold: String,
     /// The supervisor takes long.
     pub still_holding: String,
@@ -239,11 +239,11 @@ pub struct Phrases {
     pub apology_goodbye: String,
     /// The longest call is reached.
     pub time_goodbye: String,
-    /// The call has cost as much as it may.
+    /// The spending limit is reached.
     pub cost_goodbye: String,
     /// The line was lost and is back.
     pub back_again: String,
-    /// The model gave no words, or was stopped by a filter.
+    /// The model gave no words, or a content filter stopped it.
     pub say_again: String,
     /// The server stops.
     pub shutdown_goodbye: String,

@@ -1,4 +1,4 @@
-//! A call as it stands, for whoever asks.
+//! A call as it is at one moment, for display.
 
 use std::time::Instant;
 
@@ -10,9 +10,9 @@ use crate::event::{Direction, EndReason, Event, EventBody, Progress, Source};
 use crate::ids::{CallSid, SupervisorId, TurnId};
 use crate::model::Usage;
 use crate::phase::Phase;
-use crate::transcript::{EntryBody, Transcript};
+use crate::transcript::{EntryBody, Transcript, Whereabouts};
 
-/// Everything about one call that a supervisor may want to see at once.
+/// Everything about a call that a supervisor may want to see.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Snapshot {
@@ -26,11 +26,11 @@ pub struct Snapshot {
     pub direction: Direction,
     /// The agent's id.
     pub agent: String,
-    /// The errand of a call of ours.
+    /// The scenario of an outbound call.
     pub scenario: Option<String>,
-    /// How far a call of ours has got.
+    /// The status of an outbound call.
     pub progress: Option<Progress>,
-    /// When the far side had heard that it speaks with a machine.
+    /// When the called person had heard that they speak with a machine.
     pub disclosed_at: Option<Timestamp>,
     /// The carrier's name.
     pub carrier: String,
@@ -46,7 +46,7 @@ pub struct Snapshot {
     pub question: Option<String>,
     /// The number of the event that asked it.
     pub question_seq: Option<u64>,
-    /// How many more wait behind it.
+    /// How many more questions wait behind it.
     pub further_questions: usize,
     /// The reply that waits for approval.
     pub held_reply: Option<String>,
@@ -54,23 +54,23 @@ pub struct Snapshot {
     pub held_turn: Option<TurnId>,
     /// Whether a human has taken over.
     pub human: bool,
-    /// Which log-in of a supervisor holds the takeover, if it is known.
+    /// Which supervisor's log-in holds the takeover, if known.
     pub holder: Option<SupervisorId>,
-    /// Since when the holder has been missed, if the other supervisors were alarmed.
+    /// When the other supervisors were alarmed that the holder is gone, if they are not back.
     pub unattended_since: Option<Timestamp>,
-    /// How often the caller has spoken since our side did.
+    /// How often the caller has spoken since they were last answered.
     pub unanswered: u32,
     /// Who said what.
     pub turns: Vec<Turn>,
-    /// Tokens spent.
+    /// Tokens used.
     pub usage: Usage,
-    /// What they cost.
+    /// Their cost, in US dollars.
     pub cost_usd: f64,
-    /// What they and the minutes of the line cost, by the prices of the configuration.
+    /// Their cost and that of the line, in US dollars, at the configured prices.
     pub estimated_cost_usd: f64,
     /// The number of the last stored event.
     pub last_seq: u64,
-    /// What came in and was not used.
+    /// Inputs that were not used.
     pub counters: Counters,
 }
 
@@ -84,14 +84,14 @@ pub struct Turn {
     pub at: Timestamp,
     /// Who spoke.
     pub speaker: TurnSpeaker,
-    /// The words, as far as they were heard; keys for a caller who pressed some.
+    /// The words, as far as they were heard, or the keys that the caller pressed.
     pub text: String,
-    /// What the model wrote, where that differs from what was heard.
+    /// What the model wrote, if that differs from what was heard.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub said: Option<String>,
     /// Whether it was cut off there.
     pub interrupted: bool,
-    /// Who chose the words, if they are ours.
+    /// Where the words come from, unless from the caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<Source>,
     /// The model's turn, if the model chose them.
@@ -103,25 +103,25 @@ pub struct Turn {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TurnSpeaker {
-    /// The human on the line.
+    /// The caller.
     Caller,
-    /// Our side.
+    /// The agent, or a supervisor.
     Assistant,
-    /// The keys of the caller's telephone.
+    /// The caller, by pressing keys.
     Keypad,
 }
 
-/// Who has a call that is not live here.
+/// Which node has a call that is not live on this one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
-    /// Nobody, until somebody goes on with it.
-    ByNobody,
-    /// Another server, as far as is known.
-    Elsewhere,
+pub enum Owner {
+    /// None, until one takes it over.
+    Nobody,
+    /// Another node, as far as is known.
+    OtherNode,
 }
 
 impl Call {
-    /// The call as it stands at `now`.
+    /// The call as it is at `now`.
     #[must_use]
     pub fn snapshot(&self, now: Instant) -> Snapshot {
         Snapshot { counters: self.counters(), ..Snapshot::of(&self.parts(now)) }
@@ -129,11 +129,11 @@ impl Call {
 }
 
 impl Snapshot {
-    /// A call that is not live here, as its stored events tell it; `None` if they do not begin
-    /// with a start. One that nobody has, and that had a line, is shown with its line lost; one that
-    /// another server has is shown as it was at its last event.
+    /// A call that is not live on this node, from its stored events; `None` if they do not begin
+    /// with `session_start`. A call that no node has is shown with its line lost, if it had one; a
+    /// call that another node has is shown as it was at its last event.
     #[must_use]
-    pub fn recall(events: &[Event], kept: Kept) -> Option<Self> {
+    pub fn recall(events: &[Event], owner: Owner) -> Option<Self> {
         let (start, last) = (events.first()?, events.last()?);
         let EventBody::SessionStart { agent, scenario, .. } = &start.body else { return None };
         let identity = Identity::of_start(start)?;
@@ -147,7 +147,7 @@ impl Snapshot {
         } else {
             u64::try_from(lasted).unwrap_or(0)
         };
-        let phase = phase_of(&transcript, kept);
+        let phase = phase_of(&transcript, owner);
         Some(Self::of(&Parts {
             identity: &identity,
             agent,
@@ -155,13 +155,14 @@ impl Snapshot {
             transcript: &transcript,
             phase,
             duration_ms,
-            // What the minutes of the line cost was not kept.
+            // The cost of the line is not in the events.
             estimated_cost_usd: transcript.cost_usd,
         }))
     }
 
     fn of(parts: &Parts<'_>) -> Self {
         let transcript = parts.transcript;
+        let takeover = transcript.takeover.as_ref();
         let turns = transcript.entries.iter().filter_map(|entry| {
             let said_by = |speaker, text: &str| Turn {
                 seq: entry.seq,
@@ -176,13 +177,15 @@ impl Snapshot {
             match &entry.body {
                 EntryBody::Caller(text) => Some(said_by(TurnSpeaker::Caller, text)),
                 EntryBody::Keys(keys) => Some(said_by(TurnSpeaker::Keypad, keys)),
-                EntryBody::Ours { text, interrupted, source, turn, generated, .. } => Some(Turn {
-                    said: generated.as_deref().map(str::to_owned),
-                    interrupted: *interrupted,
-                    source: Some(*source),
-                    turn: *turn,
-                    ..said_by(TurnSpeaker::Assistant, text)
-                }),
+                EntryBody::Utterance { text, interrupted, source, turn, generated, .. } => {
+                    Some(Turn {
+                        said: generated.as_deref().map(str::to_owned),
+                        interrupted: *interrupted,
+                        source: Some(*source),
+                        turn: *turn,
+                        ..said_by(TurnSpeaker::Assistant, text)
+                    })
+                }
                 EntryBody::Note(_) | EntryBody::ToolCall(_) | EntryBody::ToolResult { .. } => None,
             }
         });
@@ -205,9 +208,9 @@ impl Snapshot {
             further_questions: transcript.questions.len().saturating_sub(1),
             held_reply: transcript.held.as_ref().map(|held| held.text.clone()),
             held_turn: transcript.held.as_ref().map(|held| held.turn),
-            human: transcript.human,
-            holder: transcript.holder.clone(),
-            unattended_since: transcript.unattended,
+            human: takeover.is_some(),
+            holder: takeover.and_then(|takeover| takeover.holder.clone()),
+            unattended_since: takeover.and_then(|takeover| takeover.unattended),
             unanswered: transcript.unanswered,
             turns: turns.collect(),
             usage: transcript.usage,
@@ -219,19 +222,23 @@ impl Snapshot {
     }
 }
 
-/// What a call was doing at its last event.
-fn phase_of(transcript: &Transcript, kept: Kept) -> Phase {
+/// The phase of a call at its last event.
+fn phase_of(transcript: &Transcript, owner: Owner) -> Phase {
     if transcript.ended.is_some() {
-        Phase::Ended
-    } else if transcript.hanging_up.is_some() {
-        Phase::Ending
-    } else if transcript.transfer.is_some() {
-        Phase::Transferring
-    } else if !transcript.connected {
-        Phase::Ringing
-    } else if kept == Kept::ByNobody || transcript.handed_over {
+        return Phase::Ended;
+    }
+    match transcript.whereabouts {
+        Whereabouts::HangingUp { .. } => return Phase::Ending,
+        Whereabouts::Transferred { .. } => return Phase::Transferring,
+        Whereabouts::Here | Whereabouts::HandedOver if !transcript.connected => {
+            return Phase::Ringing;
+        }
+        Whereabouts::HandedOver => return Phase::Lost,
+        Whereabouts::Here => {}
+    }
+    if owner == Owner::Nobody {
         Phase::Lost
-    } else if transcript.human {
+    } else if transcript.takeover.is_some() {
         Phase::HumanSpeaks
     } else if transcript.held.is_some() || !transcript.questions.is_empty() {
         Phase::OnHold
@@ -242,7 +249,7 @@ fn phase_of(transcript: &Transcript, kept: Kept) -> Phase {
             None => Phase::Greeting,
             Some(EntryBody::Caller(_) | EntryBody::Keys(_)) => Phase::Thinking,
             Some(
-                EntryBody::Ours { .. }
+                EntryBody::Utterance { .. }
                 | EntryBody::Note(_)
                 | EntryBody::ToolCall(_)
                 | EntryBody::ToolResult { .. },

@@ -1,12 +1,12 @@
-//! What of a model's text can be spoken, in any split over the stream.
+//! Removes from a model's text what cannot be spoken, however the stream splits it.
 //!
-//! A model that was asked for speech still writes as for a page now and then, and some write the
-//! call of a tool into the text beside the call itself. Kept from the line: control and invisible
-//! characters; Markdown and tags (`**`, `# `, `<b>`, the address of a link); whole elements that hold
-//! thoughts or tool calls (`<think>…</think>`); objects in braces; and the commands as functions,
-//! such as `transfer({"number": "+15005550006"})`. Everything else passes as it is.
+//! Models that are asked for speech sometimes write markup, and some write tool calls into the text
+//! beside the call itself. Removed are control and invisible characters; Markdown and tags (`**`,
+//! `# `, `<b>`, the address of a link); whole elements with thoughts or tool calls
+//! (`<think>…</think>`); JSON objects; and commands written as functions, such as
+//! `transfer({"number": "+15005550006"})`. Everything else passes unchanged.
 //!
-//! Text is held back only while what follows decides about it: a `*`, a word that may turn out to
+//! Text is held back only as long as it depends on what follows: a `*`, a word that may turn out to
 //! be a command, an open brace.
 
 mod machinery;
@@ -15,35 +15,35 @@ use std::borrow::Cow;
 
 use self::machinery::{bracket, function, link, object};
 
-/// Takes a model's text, without its `[[…]]`, and gives what of it is for the ear.
+/// Filters a model's text, from which `[[…]]` has been removed already.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Speakable {
-    /// What is not decided yet.
+    /// Text that is not decided yet.
     held: String,
-    /// The character before it, as it was written.
+    /// The character before `held`, as it was written.
     before: Option<char>,
-    /// A line that has begun has nothing but spaces so far.
+    /// The current line contains something other than spaces.
     mid_line: bool,
     /// A `*` or a `_` has opened an emphasis.
     starred: bool,
     underlined: bool,
-    /// The element that is silent to its end.
+    /// The silent element that has not ended yet.
     within: Option<&'static str>,
 }
 
-/// What becomes of the beginning of what is held.
+/// What to do with the start of the held text.
 enum Step {
-    /// So many bytes pass.
+    /// This many bytes are spoken.
     Pass(usize),
-    /// So many bytes are silent; this is said in their place.
+    /// This many bytes are removed, and replaced by this text.
     Silent(usize, &'static str),
-    /// Of so many bytes the first and the last are silent.
+    /// Of this many bytes, the first and the last are removed.
     Bare(usize),
-    /// What follows decides.
+    /// It depends on what follows.
     Wait,
 }
 
-/// Elements of which nothing is for the ear.
+/// Elements that are removed with their content.
 const SILENT: [&str; 16] = [
     "think",
     "thinking",
@@ -63,28 +63,29 @@ const SILENT: [&str; 16] = [
     "style",
 ];
 
-/// Elements that part words.
+/// Elements that separate words.
 const PARTING: [&str; 12] =
     ["br", "p", "li", "ul", "ol", "tr", "td", "th", "hr", "div", "break", "s"];
 
-/// The longest tag, link, and object, in bytes. What is longer is none.
+/// The longest tag, link and object, in bytes. Anything longer is treated as text.
 const LONGEST_TAG: usize = 200;
 const LONGEST_LINK: usize = 500;
 const LONGEST_OBJECT: usize = 4000;
 
 impl Speakable {
-    /// Takes the next stretch of text and returns what can be spoken by now.
+    /// Takes the next part of the stream, and returns what can be spoken by now.
     pub(crate) fn push(&mut self, text: &str) -> String {
         self.held.push_str(text);
         self.take(false)
     }
 
-    /// Whether what comes now is thought, and not for the caller.
+    /// Whether the stream is within a silent element, such as a thought.
     pub(crate) fn is_thought(&self) -> bool {
         self.within.is_some()
     }
 
-    /// No more text follows what is held, or something stands between the two.
+    /// Decides the held text, because the stream ends or a command follows. Returns what can be
+    /// spoken of it.
     pub(crate) fn flush(&mut self) -> String {
         self.take(true)
     }
@@ -166,12 +167,12 @@ impl Speakable {
         }
     }
 
-    /// Within a silent element: all is silent up to and with its closing tag.
+    /// Within a silent element: removes everything up to its closing tag.
     fn element(&mut self, rest: &str, name: &str) -> Step {
         let lower = rest.to_ascii_lowercase();
         let closing = format!("</{name}");
         let Some(at) = lower.find(&closing) else {
-            // Its beginning may be there already.
+            // Part of the closing tag may have come already.
             let open = lower.rfind('<').filter(|at| closing.starts_with(&lower[*at..]));
             return match open {
                 Some(0) => Step::Wait,
@@ -214,7 +215,7 @@ impl Speakable {
             }
             Some(_) => Step::Pass(1),
             None if rest.len() > LONGEST_TAG => Step::Pass(1),
-            // The text ends within: a tag if it looks like one.
+            // The text ends within it: treated as a tag if it looks like one.
             None if end && (within.contains('=') || within.chars().all(is_of_name)) => {
                 Step::Silent(rest.len(), "")
             }
@@ -223,7 +224,7 @@ impl Speakable {
         }
     }
 
-    /// One `*` is the key unless it stands at the edge of a word.
+    /// A single `*` is the telephone key, unless it is at the edge of a word.
     fn star(&mut self, rest: &str, end: bool) -> Step {
         let (before, mid_line, open) = (self.before, self.mid_line, self.starred);
         let mut now_open = open;
@@ -247,7 +248,7 @@ impl Speakable {
         step
     }
 
-    /// One `_` within a word belongs to it.
+    /// A single `_` within a word belongs to the word.
     fn underline(&mut self, rest: &str, end: bool) -> Step {
         let (before, open) = (self.before, self.underlined);
         let mut now_open = open;
@@ -267,13 +268,13 @@ impl Speakable {
     }
 }
 
-/// Whether a voice would say anything: dots, dashes and pictures alone are silence.
+/// Whether a voice would say anything: punctuation and symbols alone are silence.
 pub(crate) fn is_audible(text: &str) -> bool {
     text.contains(char::is_alphanumeric)
 }
 
-/// The text without what no voice can say and no line may be given: control and invisible
-/// characters. Words that stood on two lines stand on one.
+/// The text without control and invisible characters, which must not be sent to a line. Line ends
+/// become spaces.
 pub(crate) fn without_controls(text: &str) -> Cow<'_, str> {
     let is_bad = |c: char| is_inaudible(c) || is_line_end(c) || c == '\t';
     if !text.contains(is_bad) {
@@ -287,8 +288,8 @@ pub(crate) fn without_controls(text: &str) -> Cow<'_, str> {
     Cow::Owned(kept.collect())
 }
 
-/// The text without characters that could hide a command from whoever looks for it. What decides
-/// about the words, such as ends of lines, stays.
+/// The text without characters that could hide a command from the scanner. Characters that the
+/// filter needs, such as line ends, remain.
 pub(crate) fn without_invisible(text: &str) -> Cow<'_, str> {
     let is_bad = |c: char| is_inaudible(c) && !is_line_end(c) && !matches!(c, '\t' | '\u{1b}');
     if !text.contains(is_bad) {
@@ -301,8 +302,8 @@ fn is_line_end(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{b}' | '\u{c}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Control characters, invisible marks, what stands for something that could not be read, and
-/// characters that mean nothing outside one program. Joiners within words are no such marks.
+/// Control characters, invisible marks, replacement characters, noncharacters and private-use
+/// characters. Joiners within words are not among them.
 fn is_inaudible(c: char) -> bool {
     c.is_control()
         || matches!(c,
@@ -313,12 +314,12 @@ fn is_inaudible(c: char) -> bool {
         || u32::from(c) & 0xfffe == 0xfffe
 }
 
-/// So many of the first bytes, at a boundary of characters.
+/// At most this many of the first bytes, ending at a character boundary.
 fn first_bytes(text: &str, most: usize) -> &str {
     &text[..text.floor_char_boundary(most)]
 }
 
-/// Decides about a run of one character by its length in bytes and by what follows it.
+/// Decides about a run of one character by its length in bytes and the character after it.
 fn run(rest: &str, of: char, end: bool, decide: impl FnOnce(usize, Option<char>) -> Step) -> Step {
     let after = rest.trim_start_matches(of);
     match after.chars().next() {
@@ -327,8 +328,8 @@ fn run(rest: &str, of: char, end: bool, decide: impl FnOnce(usize, Option<char>)
     }
 }
 
-/// Whether words follow a `<` as in «a < b and c > d», not the attributes of a tag, of which the
-/// first is known by its `=`. Decided as soon as the first of them is whole.
+/// Whether a `<` is a comparison, as in «a < b and c > d», not a tag, whose first attribute would
+/// contain `=`. Decided as soon as the first word is complete.
 fn is_comparison(within: &str, closes: Option<usize>) -> bool {
     let inside = &within[..closes.unwrap_or(within.len())];
     let Some((_, behind)) = inside.split_once(char::is_whitespace) else { return false };
@@ -338,18 +339,18 @@ fn is_comparison(within: &str, closes: Option<usize>) -> bool {
     is_whole && !first.is_empty() && !first.contains('=') && !first.starts_with('/')
 }
 
-/// Whether what stands between `<` and `>` is an address, to be said as it is.
+/// Whether the content of `<…>` is an address, which is spoken as it is.
 fn is_address(inside: &str) -> bool {
     let is_word = !inside.contains(|c: char| c.is_whitespace() || c == '"');
     is_word && (inside.contains('@') || inside.contains("://"))
 }
 
-/// Whether the name of a tag may hold it, or what stands before the name.
+/// Whether a tag's name, or what may precede it, can contain the character.
 fn is_of_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || "_-/|!?".contains(c)
 }
 
-/// A sequence for a terminal, such as the one that makes text bold.
+/// A terminal escape sequence, such as the one for bold text (ECMA-48, CSI).
 fn escape(rest: &str, end: bool) -> Step {
     let Some(parameters) = rest.strip_prefix("\u{1b}[") else {
         return if rest.len() == 1 && !end { Step::Wait } else { Step::Silent(1, "") };
@@ -364,7 +365,7 @@ fn escape(rest: &str, end: bool) -> Step {
     }
 }
 
-/// Backticks; behind three of them, the name of a language.
+/// Backticks, and the name of a language after three of them.
 fn fence(rest: &str, end: bool) -> Step {
     run(rest, '`', end, |bytes, _| {
         let after = &rest[bytes..];
@@ -378,7 +379,7 @@ fn fence(rest: &str, end: bool) -> Step {
     })
 }
 
-/// The most common characters by name.
+/// The most common HTML character references.
 fn entity(rest: &str, end: bool) -> Step {
     const KNOWN: [(&str, &str); 8] = [
         ("&amp;", "&"),

@@ -1,4 +1,4 @@
-//! The fuzzers' corpora, replayed as plain tests.
+//! Replays the corpora of the fuzz targets as ordinary tests.
 
 #[test]
 fn the_command_scanner_survives_its_corpus() {

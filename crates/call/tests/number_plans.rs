@@ -1,4 +1,4 @@
-//! The example numbers of every numbering plan in the world, read at home and from everywhere else.
+//! The example numbers of every numbering plan, read within their country and from all others.
 
 use std::collections::HashSet;
 
@@ -20,11 +20,11 @@ const TYPES: [Type; 11] = [
     Type::Unknown,
 ];
 
-/// A number that a plan names as an example.
+/// An example number of a plan.
 struct Example {
-    /// Its region; `001` for numbers of no country.
+    /// Its region; `001` for international services.
     region: &'static str,
-    /// As it stands in the plan, without the calling code.
+    /// The national number, without the calling code.
     national: &'static str,
     kind: Type,
     e164: String,
@@ -39,7 +39,7 @@ fn examples() -> Vec<Example> {
                 continue;
             };
             let e164 = format!("+{}{national}", plan.country_code());
-            // Three plans name a number of two or three digits more than its calling code.
+            // Three plans have an example with only two or three digits after the calling code.
             if e164.len() < 8 {
                 continue;
             }
@@ -88,7 +88,7 @@ fn every_example_exists_and_belongs_to_its_country() {
             assert!(premium, "{e164} of {region}, {kind:?}: {refusal:?}");
         }
         assert_ne!(refusal, Some(NotDialled::Impossible), "{e164} of {region}, {kind:?}");
-        // Islands share the numbers of their main country.
+        // Some islands share the numbers of their main country.
         let country = Country::of(&number).and_then(|country| DATABASE.by_id(country.code()));
         if region != "001" {
             let code = DATABASE.by_id(region).unwrap().country_code();
@@ -109,8 +109,8 @@ fn what_is_dialled_at_home_is_that_number_or_none_but_never_another() {
                 Ok(other) if check_exists(&other).is_ok() => {
                     panic!("{typed} in {region} was read as {other}, not as {e164}")
                 }
-                // Some are dialled without the trunk prefix, some are as short as an emergency
-                // number, and then want their calling code.
+                // Some are dialled without the trunk prefix, and some are as short as an emergency
+                // number and need their calling code.
                 Ok(_) | Err(_) => refused.push(typed),
             }
         }

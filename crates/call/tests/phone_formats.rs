@@ -1,4 +1,4 @@
-//! Telephone numbers as people type them, and what becomes of them.
+//! Telephone numbers as people type them, and how they are read.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
@@ -8,7 +8,7 @@ fn country(code: &str) -> Country {
     Country::parse(code).unwrap()
 }
 
-/// Every spelling gives this number when it is typed in this country.
+/// Every spelling is read as this number when it is typed in this country.
 #[track_caller]
 fn all_give(home: &str, wanted: &str, spellings: &[&str]) {
     for spelling in spellings {

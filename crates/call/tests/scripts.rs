@@ -1,8 +1,8 @@
-//! Golden calls: every file in `scripts/` is a call written as a play. `<` comes in, `>` goes out,
-//! the time stands on the left. The test performs the inputs and compares the outputs to the
-//! letter; `BLESS=1` writes the outputs that came instead, for a human to read.
+//! Golden calls: every file in `scripts/` is the script of a call, with times on the left, inputs
+//! after `<` and outputs after `>`. The test performs the inputs and compares the outputs exactly;
+//! with `BLESS=1` it writes the outputs into the file, for a human to review.
 //!
-//! A new script needs its inputs only. Deadlines fire by themselves at their own times.
+//! A new script needs only its inputs. Deadlines pass by themselves.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail loudly")]
 
@@ -46,31 +46,32 @@ fn every_golden_call_goes_as_written() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Performs the inputs of a play and writes it down again, with the outputs that came.
+/// Performs the inputs of a script, and returns the script with the outputs that came.
 fn perform(script: &str) -> String {
-    let mut stage = Stage::default();
+    let mut run = Run::default();
     for line in script.lines() {
         let trimmed = line.trim();
         let mut words = trimmed.splitn(2, char::is_whitespace);
         let first = words.next().unwrap_or_default();
         let rest = words.next().unwrap_or_default().trim();
         if trimmed.is_empty() || first.starts_with('#') {
-            stage.text.push_str(line);
-            stage.text.push('\n');
+            run.text.push_str(line);
+            run.text.push('\n');
         } else if first == "agent" || first == "policy" {
-            stage.set(first, rest);
-            stage.text.push_str(line);
-            stage.text.push('\n');
+            run.set(first, rest);
+            run.text.push_str(line);
+            run.text.push('\n');
         } else if rest.starts_with('<') {
             let at = (first.parse::<f64>().expect("a line begins with the time") * 1000.0).round();
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small")]
-            stage.input(at as u64, rest.trim_start_matches('<').trim(), line);
+            run.input(at as u64, rest.trim_start_matches('<').trim(), line);
         }
     }
-    stage.text
+    run.text
 }
 
-struct Stage {
+/// A call that follows a script, and the script as it is written out again.
+struct Run {
     policy: Policy,
     agent: Agent,
     direction: Direction,
@@ -81,7 +82,7 @@ struct Stage {
     context: Vec<Item>,
 }
 
-impl Default for Stage {
+impl Default for Run {
     #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
     fn default() -> Self {
         let mut agent = Agent::new("assistant");
@@ -99,7 +100,7 @@ impl Default for Stage {
     }
 }
 
-impl Stage {
+impl Run {
     fn set(&mut self, what: &str, rest: &str) {
         let (key, value) = rest.split_once(' ').unwrap_or((rest, ""));
         let value = value.trim();
@@ -177,7 +178,7 @@ impl Stage {
         self.text.push('\n');
         let now = self.at(ms);
         if input == "resume" {
-            // The node died: what is left are the stored events.
+            // The node has died: the stored events remain.
             let wall = "2026-11-23T09:00:00Z".parse::<jiff::Timestamp>().unwrap()
                 + Duration::from_millis(ms);
             let (policy, agent) = (self.policy.clone(), self.agent.clone());
@@ -283,7 +284,7 @@ fn quoted(text: &str) -> Option<&str> {
     text.trim().strip_prefix('"')?.strip_suffix('"')
 }
 
-/// Words in quotes; with a backslash among them, as JSON writes them.
+/// Words in quotes, which are read as JSON if they contain a backslash.
 fn text_of(text: &str) -> String {
     if text.contains('\\')
         && let Ok(text) = serde_json::from_str(text)
@@ -325,7 +326,7 @@ fn from_carrier(words: &str) -> FromCarrier {
     }
 }
 
-/// A word as events spell it.
+/// A value as events spell it.
 fn word<T: serde::de::DeserializeOwned>(text: &str) -> T {
     serde_json::from_value(text.into()).expect("a word of the events")
 }
@@ -399,7 +400,7 @@ fn action(words: &str) -> Action {
     }
 }
 
-/// The turn or the event that an action is meant for, if it says so, as in `#1 "words"`.
+/// The turn or event that an action names, if it does, as in `#1 "words"`.
 fn meant(rest: &str) -> (Option<u32>, &str) {
     let Some(named) = rest.strip_prefix('#') else { return (None, rest) };
     let (number, rest) = named.split_once(' ').unwrap_or((named, ""));
@@ -468,7 +469,7 @@ fn item_words(item: &Item) -> String {
     }
 }
 
-/// An event in one line: its type, then its fields as they are stored.
+/// An event on one line: its type, then its fields as stored.
 fn event_words(event: &Event) -> String {
     let serde_json::Value::Object(mut fields) = serde_json::to_value(event).unwrap() else {
         panic!("an event is an object");

@@ -1,6 +1,6 @@
-//! Words by which a caller lets what was announced happen.
+//! Recognises words by which a caller accepts an announced transfer or goodbye.
 
-/// Thanks, understanding and parting in the languages of most calls, one language a line.
+/// Thanks, understanding and parting in several languages.
 const PARTING: &[&str] = &[
     "ok|okay|alright|all right|fine|good|great|perfect|lovely|cool|that's all|that is all|that's fine",
     "that is fine|that's great|that's good|thanks|thank you|so much|very much|a lot|mm|mhm|mm-hmm",
@@ -11,17 +11,16 @@ const PARTING: &[&str] = &[
     "tá bem|tá bom|obrigado|obrigada|tchau",
 ];
 
-/// Assent: to be hung up on is nothing to say yes to.
+/// Assent, which accepts a transfer, but not a goodbye.
 const ASSENT: &[&str] = &[
     "yes|yeah|yep|yup|sure|please|please do|do that|right|go ahead|ja|gern|gerne|bitte|sí|si",
     "por favor|oui|s'il vous plaît|sim|per favore",
 ];
 
-/// The longest of them, in words.
+/// The longest phrase, in words.
 const LONGEST: usize = 4;
 
-/// Whether the caller only lets happen what was announced: that they are put through, or, if not
-/// `transfer`, that the call ends.
+/// Whether the words do nothing but accept what was announced: a transfer, or the end of the call.
 pub(super) fn is_acknowledgement(text: &str, transfer: bool) -> bool {
     let words = text.split(|c: char| c.is_whitespace() || ",.!;:…".contains(c));
     let words = words.filter(|word| !word.is_empty());

@@ -1,9 +1,10 @@
-//! Last words, hanging up, dialling on, and what a carrier is told that asks how to go on.
+//! Goodbyes, transfers, the end of a call, and what a carrier is told that asks how the call goes
+//! on.
 
 use std::time::{Duration, Instant};
 
 use super::acknowledgement::is_acknowledgement;
-use super::reply::Then;
+use super::reply::Exit;
 use super::{Call, Identity, Output, State, Unsaid};
 use crate::carrier::{LegEnd, Next, Parting, ToCarrier};
 use crate::deadline::Deadline;
@@ -11,64 +12,79 @@ use crate::dialing::NotDialled;
 use crate::event::{By, CommandName, EndReason, EventBody, Source, ToolRef};
 use crate::ids::PhoneNumber;
 
-/// How the call ends once the last words have been heard.
+/// An ending that waits until the goodbye has been heard.
 #[derive(Debug, Clone)]
 pub(super) struct Ending {
-    to: Option<PhoneNumber>,
-    reason: EndReason,
-    by: By,
-    tool: Option<ToolRef>,
-    /// A rule ends the call as well, by now: nobody keeps it any more.
+    decision: Decision,
+    /// A rule requires the end as well, so that the caller cannot call it off.
     firm: bool,
 }
 
-impl Ending {
-    /// What the model said that it will do.
-    fn promised(then: Then) -> Self {
-        let (to, reason, tool) = match then {
-            Then::EndCall { tool } => (None, EndReason::AgentEnded, tool),
-            Then::Transfer { target, tool } => (Some(target), EndReason::Transferred, tool),
-        };
-        Self { to, reason, by: By::Ai, tool, firm: false }
-    }
+/// Who ends the call, and how.
+#[derive(Debug, Clone)]
+enum Decision {
+    /// The model, by a command in the reply that is being heard.
+    Model(Exit),
+    /// A rule of the call; by a transfer if `to` is set.
+    Policy { to: Option<PhoneNumber>, reason: EndReason },
+    /// A supervisor; by a transfer if `to` is set.
+    Supervisor { to: Option<PhoneNumber> },
+}
 
-    fn by_policy(to: Option<PhoneNumber>, reason: EndReason) -> Self {
-        Self { to, reason, by: By::Policy, tool: None, firm: false }
+impl Ending {
+    fn new(decision: Decision) -> Self {
+        Self { decision, firm: false }
     }
 
     pub(super) fn reason(&self) -> EndReason {
-        self.reason
+        match &self.decision {
+            Decision::Model(Exit::EndCall { .. }) => EndReason::AgentEnded,
+            Decision::Supervisor { to: None } => EndReason::SupervisorEnded,
+            Decision::Policy { reason, .. } => *reason,
+            Decision::Model(Exit::Transfer { .. }) | Decision::Supervisor { to: Some(_) } => {
+                EndReason::Transferred
+            }
+        }
     }
 
-    /// Who speaks keeps the call, unless a rule ends it.
+    fn is_transfer(&self) -> bool {
+        match &self.decision {
+            Decision::Model(exit) => exit.is_transfer(),
+            Decision::Policy { to, .. } | Decision::Supervisor { to } => to.is_some(),
+        }
+    }
+
+    /// Whether a caller who speaks, or a supervisor who steps in, keeps the call.
     pub(super) fn can_be_called_off(&self) -> bool {
-        !self.firm && (self.by == By::Ai || self.reason == EndReason::Silence)
+        !self.firm
+            && match &self.decision {
+                Decision::Model(_) => true,
+                Decision::Policy { reason, .. } => *reason == EndReason::Silence,
+                Decision::Supervisor { .. } => false,
+            }
     }
 }
 
 impl Call {
-    pub(super) fn end_after_reply(&mut self, now: Instant, then: Then) {
-        self.enter_ending(now, Ending::promised(then));
+    pub(super) fn end_after_reply(&mut self, now: Instant, exit: Exit) {
+        self.enter_ending(now, Decision::Model(exit));
     }
 
-    /// What was to follow a reply that the caller cut off: it is done, or called off, when it is
-    /// known whether they mean it.
-    pub(super) fn suspend_ending(&mut self, then: Then) {
-        self.state = State::Ending(Ending::promised(then));
+    /// Suspends the exit of a reply that the caller interrupted, until it is known whether they
+    /// object.
+    pub(super) fn suspend_ending(&mut self, exit: Exit) {
+        self.state = State::Ending(Ending::new(Decision::Model(exit)));
     }
 
-    /// Whether the words let happen what the model has told the caller: that it puts them through,
-    /// or hangs up.
-    pub(super) fn is_let_happen(&self, words: &str) -> bool {
+    /// Whether the words accept the transfer or goodbye that the model has announced.
+    pub(super) fn is_accepted(&self, words: &str) -> bool {
         match &self.state {
-            State::Ending(ending) if ending.by == By::Ai => {
-                is_acknowledgement(words, ending.to.is_some())
+            State::Ending(Ending { decision: Decision::Model(exit), .. }) => {
+                is_acknowledgement(words, exit.is_transfer())
             }
-            State::Replying(reply) if reply.has_spoken() => match reply.then() {
-                Some(Then::Transfer { .. }) => is_acknowledgement(words, true),
-                Some(Then::EndCall { .. }) => is_acknowledgement(words, false),
-                None => false,
-            },
+            State::Replying(reply) if reply.has_spoken() => {
+                reply.exit().is_some_and(|exit| is_acknowledgement(words, exit.is_transfer()))
+            }
             State::Ringing
             | State::Listening { .. }
             | State::Replying(_)
@@ -78,50 +94,48 @@ impl Call {
             | State::Ending(_)
             | State::Transferring { .. }
             | State::HangingUp(_)
-            | State::Gone
+            | State::HandedOver
             | State::Ended => false,
         }
     }
 
-    /// The last words are being said, and a rule ends the call too: they are not called off any more.
-    pub(super) fn end_firmly(&mut self) {
+    /// A rule requires the end as well: the goodbye is not called off any more.
+    pub(super) fn make_ending_firm(&mut self) {
         if let State::Ending(ending) = &mut self.state {
             ending.firm = true;
         }
     }
 
-    /// Last words that were cut off are said again, as often as the model may speak unasked; then we
-    /// leave.
+    /// Repeats a goodbye that was cut off, as often as the model may speak unprompted; then leaves.
     pub(super) fn go_on_ending(&mut self, now: Instant) {
         if !matches!(self.state, State::Ending(_)) || !self.playback.is_idle() {
             return;
         }
-        let mut unsaid = std::mem::take(&mut self.unsaid);
+        let mut unsaid = std::mem::take(&mut self.untold.unsaid);
         unsaid.retain(|unsaid| !unsaid.text.is_empty());
-        if unsaid.is_empty() || self.self_turns > self.policy.self_turns {
+        if unsaid.is_empty() || self.unprompted.turns > self.policy.self_turns {
             return self.leave(now);
         }
-        self.self_turns += 1;
+        self.unprompted.turns += 1;
         for Unsaid { source, text } in unsaid {
-            // What the model wrote is no reply of its own any more.
+            // Repeated words are no longer a reply of the model.
             let source = if source == Source::Model { Source::Goodbye } else { source };
             self.speak(now, source, &text);
         }
         self.limit_farewell(now);
     }
 
-    /// The cap on last words follows what there is to say: a voice may take twice as long for it as
-    /// is expected.
+    /// Limits the goodbye by its length: a voice may take twice as long as estimated.
     fn limit_farewell(&mut self, now: Instant) {
         let longest = self.playback.remaining(now) * 2 + self.policy.playback_slack * 2;
         self.deadlines.set(Deadline::Farewell, now + longest.max(self.policy.farewell));
     }
 
     pub(super) fn end_by_policy(&mut self, now: Instant, reason: EndReason) {
-        self.enter_ending(now, Ending::by_policy(None, reason));
+        self.enter_ending(now, Decision::Policy { to: None, reason });
     }
 
-    /// Whether the caller may be put through to this number.
+    /// Whether the caller may be transferred to this number.
     pub(super) fn may_transfer(&self, target: &PhoneNumber) -> Result<(), NotDialled> {
         let Identity { from, to, .. } = &self.identity;
         if [from, to].into_iter().any(|party| party == target.as_str()) {
@@ -130,14 +144,14 @@ impl Call {
         self.agent.transfers.check(target)
     }
 
-    /// Where the caller is put through to if nobody names a number.
+    /// The number for transfers without one.
     pub(super) fn fallback(&self) -> Option<&PhoneNumber> {
         let fallback = self.agent.transfers.fallback.as_ref()?;
         (self.may_transfer(fallback) != Err(NotDialled::Party)).then_some(fallback)
     }
 
     pub(super) fn end_by_transfer(&mut self, now: Instant, to: PhoneNumber, reason: EndReason) {
-        self.enter_ending(now, Ending::by_policy(Some(to), reason));
+        self.enter_ending(now, Decision::Policy { to: Some(to), reason });
     }
 
     pub(super) fn end_by_supervisor(&mut self, now: Instant, to: Option<PhoneNumber>) {
@@ -151,34 +165,32 @@ impl Call {
             | State::Lost { .. }
             | State::HangingUp(_)
             | State::Transferring { .. }
-            | State::Gone
+            | State::HandedOver
             | State::Ended => false,
         };
         if !has_line {
-            return self.hang_up_surely(now, EndReason::SupervisorEnded, By::Supervisor);
+            return self.keep_hanging_up(now, EndReason::SupervisorEnded, By::Supervisor);
         }
-        let reason = if to.is_some() { EndReason::Transferred } else { EndReason::SupervisorEnded };
         self.record_last(now);
         self.drop_reply(now, "a supervisor ended it");
         self.stop_waiting();
-        let by = By::Supervisor;
-        self.state = State::Ending(Ending { to, reason, by, tool: None, firm: true });
+        self.state = State::Ending(Ending::new(Decision::Supervisor { to }));
         self.leave(now);
     }
 
-    fn enter_ending(&mut self, now: Instant, ending: Ending) {
+    fn enter_ending(&mut self, now: Instant, decision: Decision) {
         self.stop_waiting();
-        self.state = State::Ending(ending);
+        self.state = State::Ending(Ending::new(decision));
         self.limit_farewell(now);
         self.after_playback(now);
     }
 
-    /// Nobody is waited for any more, neither the caller nor a supervisor.
+    /// Stops waiting for the caller and for supervisors.
     fn stop_waiting(&mut self) {
         for waits in [
             Deadline::Silence,
             Deadline::FalseInterrupt,
-            Deadline::HoldLine,
+            Deadline::HoldPhrase,
             Deadline::Filler,
             Deadline::Question,
             Deadline::Approval,
@@ -187,35 +199,37 @@ impl Call {
         }
     }
 
-    /// Somebody speaks during the goodbye: it is called off, if it can be.
+    /// Calls the ending off, if it can be, because somebody spoke during the goodbye.
     pub(super) fn call_off_ending(&mut self, now: Instant, because: &str) {
         let State::Ending(ending) = &self.state else { return };
         if !ending.can_be_called_off() {
             return;
         }
-        let Ending { to, by, tool, .. } = ending.clone();
+        let decision = ending.decision.clone();
         self.cut_speech(now);
         self.deadlines.clear(Deadline::Farewell);
         self.deadlines.clear(Deadline::FalseInterrupt);
-        self.unsaid.clear();
-        if by == By::Ai {
-            self.withdrawn |= to.is_some();
-            let then = match to {
-                Some(target) => Then::Transfer { target, tool },
-                None => Then::EndCall { tool },
-            };
-            self.reject_then(now, then, because);
+        self.untold.unsaid.clear();
+        if let Decision::Model(exit) = decision {
+            self.untold.withdrawn |= exit.is_transfer();
+            self.reject_exit(now, exit, because);
         }
         self.listen(now, false);
     }
 
-    /// The last words have been heard, or have had their time.
+    /// Leaves the line: the goodbye has been heard, or its time is over.
     pub(super) fn leave(&mut self, now: Instant) {
         let State::Ending(ending) = self.state.clone() else { return };
         self.record_last(now);
         self.deadlines.clear(Deadline::Farewell);
         self.deadlines.clear(Deadline::FalseInterrupt);
-        let Ending { to, reason, by, tool, .. } = ending;
+        let reason = ending.reason();
+        let (by, to, tool) = match ending.decision {
+            Decision::Model(Exit::EndCall { tool }) => (By::Ai, None, tool),
+            Decision::Model(Exit::Transfer { target, tool }) => (By::Ai, Some(target), tool),
+            Decision::Policy { to, .. } => (By::Policy, to, None),
+            Decision::Supervisor { to } => (By::Supervisor, to, None),
+        };
         match to {
             None => {
                 if by != By::Policy {
@@ -229,21 +243,21 @@ impl Call {
                 self.emit(now, EventBody::SessionTransfer { target: target.to_string() });
                 let dial = self.dial(target.clone());
                 self.tell_line(ToCarrier::Leave(dial));
-                self.dialled_on(now, target, reason);
+                self.begin_transfer(now, target, reason);
             }
         }
     }
 
-    fn dialled_on(&mut self, now: Instant, target: PhoneNumber, reason: EndReason) {
+    fn begin_transfer(&mut self, now: Instant, target: PhoneNumber, reason: EndReason) {
         self.state = State::Transferring { target, reason };
         self.deadlines.clear(Deadline::Reconnect);
-        self.dialled_for(now, Duration::ZERO);
+        self.limit_transfer(now, Duration::ZERO);
     }
 
-    /// Sets the time by which a call must be over in which somebody else has spoken for so long.
-    pub(super) fn dialled_for(&mut self, now: Instant, so_far: Duration) {
-        let rest = self.policy.longest_dialled().saturating_sub(so_far);
-        self.deadlines.set(Deadline::Dialled, now + rest);
+    /// Limits a transfer that has lasted this long already.
+    pub(super) fn limit_transfer(&mut self, now: Instant, so_far: Duration) {
+        let rest = self.policy.longest_transfer().saturating_sub(so_far);
+        self.deadlines.set(Deadline::Transfer, now + rest);
     }
 
     fn executed(
@@ -261,17 +275,14 @@ impl Call {
         Next::Dial { target, ring: self.policy.ring, limit: self.policy.max_call }
     }
 
-    /// The caller hung up while the last words were being said.
+    /// The caller hung up during the goodbye.
     pub(super) fn hang_up_during_ending(&mut self, now: Instant) {
         let State::Ending(ending) = &self.state else { return };
-        let reason = match ending.to {
-            Some(_) => EndReason::CallerHungUp,
-            None => ending.reason,
-        };
+        let reason = if ending.is_transfer() { EndReason::CallerHungUp } else { ending.reason() };
         self.finish(now, reason);
     }
 
-    /// Ends the call. Everything after this is late.
+    /// Ends the call.
     pub(super) fn finish(&mut self, now: Instant, reason: EndReason) {
         if self.is_over() {
             return;
@@ -292,13 +303,13 @@ impl Call {
     pub(super) fn on_stop(&mut self, now: Instant) {
         match &self.state {
             State::Ringing | State::Lost { .. } => {
-                self.hang_up_behind(now, EndReason::Shutdown);
+                self.finish_and_hang_up(now, EndReason::Shutdown);
             }
-            // The two go on without us, and if nobody answers, the caller comes back to whoever is
-            // there by then.
-            State::Transferring { .. } => self.let_go(),
-            State::Ending(_) => self.end_firmly(),
-            State::HangingUp(_) | State::Gone | State::Ended => {}
+            // The transfer goes on without this node. If nobody answers, the carrier asks another
+            // node.
+            State::Transferring { .. } => self.finish_hand_over(),
+            State::Ending(_) => self.make_ending_firm(),
+            State::HangingUp(_) | State::HandedOver | State::Ended => {}
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
                 let phrase = self.agent.phrases.shutdown_goodbye.clone();
                 self.say_goodbye(now, &phrase, EndReason::Shutdown);
@@ -306,7 +317,7 @@ impl Call {
         }
     }
 
-    /// Cuts in with last words.
+    /// Cuts off what is being spoken, and says goodbye.
     pub(super) fn say_goodbye(&mut self, now: Instant, phrase: &str, reason: EndReason) {
         self.cut_speech(now);
         self.drop_reply(now, "the call ends");
@@ -314,7 +325,8 @@ impl Call {
         self.end_by_policy(now, reason);
     }
 
-    /// The carrier asks how the call goes on after the line or a dialled party is done.
+    /// The carrier asks how the call goes on, because the line or a transfer has ended. Returns the
+    /// answer beside the outputs.
     #[must_use]
     pub fn leg_ended(&mut self, now: Instant, end: LegEnd) -> (Next, Vec<Output>) {
         if let State::HangingUp(_) = &self.state {
@@ -324,9 +336,9 @@ impl Call {
         let next = match end {
             LegEnd::Completed => {
                 let reason = match &self.state {
-                    State::Ending(ending) => ending.reason,
+                    State::Ending(ending) => ending.reason(),
                     State::HangingUp(hanging_up) => hanging_up.reason(),
-                    // The caller hung up before anybody was dialled.
+                    // The caller hung up before the target was dialled.
                     State::Transferring { .. }
                     | State::Ringing
                     | State::Listening { .. }
@@ -334,7 +346,7 @@ impl Call {
                     | State::OnHold
                     | State::HumanSpeaks
                     | State::Lost { .. }
-                    | State::Gone
+                    | State::HandedOver
                     | State::Ended => EndReason::CallerHungUp,
                 };
                 self.finish(now, reason);
@@ -354,7 +366,7 @@ impl Call {
                     | State::Lost { .. }
                     | State::Ending(_)
                     | State::HangingUp(_)
-                    | State::Gone
+                    | State::HandedOver
                     | State::Ended => EndReason::CallerHungUp,
                 };
                 self.finish(now, reason);
@@ -365,7 +377,8 @@ impl Call {
         (next, std::mem::take(&mut self.outputs))
     }
 
-    /// What we said in parting counts where the call does not remember having left.
+    /// The reason for leaving the line, as the carrier returns it, counts if the call does not
+    /// remember leaving it, because its node has died since.
     fn after_parting(&mut self, now: Instant, parting: Parting) -> Next {
         if matches!(self.state, State::Lost { .. }) {
             match parting {
@@ -373,7 +386,7 @@ impl Call {
                 Parting::HangUp => self.finish(now, EndReason::AgentEnded),
                 Parting::Transfer(target) => {
                     self.emit(now, EventBody::SessionTransfer { target: target.to_string() });
-                    self.dialled_on(now, target, EndReason::Transferred);
+                    self.begin_transfer(now, target, EndReason::Transferred);
                 }
                 Parting::Return => self.state = State::Lost { since: now, returning: true },
             }
@@ -388,8 +401,9 @@ impl Call {
         match &self.state {
             State::Ended | State::HangingUp(_) => Next::HangUp,
             State::Transferring { target, .. } => self.dial(target.clone()),
-            State::Lost { .. } | State::Gone => Next::Reconnect,
-            // The carrier never reached our socket: once more, within the time for connecting.
+            State::Lost { .. } | State::HandedOver => Next::Reconnect,
+            // The carrier never reached the socket. It may try again, within the time for
+            // connecting.
             State::Ringing if self.line_losses < self.policy.line_losses => {
                 self.line_losses += 1;
                 Next::Reconnect
@@ -398,7 +412,7 @@ impl Call {
                 self.finish(now, EndReason::NotConnected);
                 self.apologise()
             }
-            // The carrier knows before we do.
+            // The carrier learns of it before the socket does.
             State::Listening { .. }
             | State::Replying(_)
             | State::OnHold
@@ -427,7 +441,7 @@ impl Call {
             self.finish(now, EndReason::ModelFailed);
             return self.apologise();
         }
-        // It ran out while somebody was rung up.
+        // The time limit of the call passed while the target was ringing.
         if !self.deadlines.is_set(Deadline::MaxCall) {
             self.finish(now, EndReason::MaxDuration);
             return Next::Apologise { text: self.agent.phrases.time_goodbye.clone() };
@@ -440,8 +454,8 @@ impl Call {
             tool: None,
         };
         self.emit(now, rejected);
-        self.owed = true;
-        self.deadlines.clear(Deadline::Dialled);
+        self.reply_due = true;
+        self.deadlines.clear(Deadline::Transfer);
         self.deadlines.set(Deadline::Reconnect, now + self.policy.reconnect);
         self.state = State::Lost { since: now, returning: true };
         Next::Reconnect

@@ -1,5 +1,5 @@
-//! Ending a call of which no line is left with us: it rings, its line is lost, or somebody else speaks
-//! with the caller. The carrier itself must end it then, and may fail to.
+//! Ending a call that has no line: it rings, its line is lost, or it is transferred. The carrier is
+//! asked to end it, over its API, and may fail to.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,11 @@ use crate::carrier::{LegEnd, Next, NotHungUp};
 use crate::deadline::Deadline;
 use crate::event::{By, CommandName, EndReason, EventBody, Where};
 
-/// How long to wait before the carrier is asked again; twice as long after each further failure.
+/// How long to wait before the carrier is asked again; doubled after each further failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest such pause.
+/// The longest such wait.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// How long its answer may take.
+/// How long the carrier's answer may take.
 const ANSWER: Duration = Duration::from_secs(15);
 
 /// The carrier is asked to end the call.
@@ -30,31 +30,31 @@ impl HangingUp {
 }
 
 impl Call {
-    /// Asks the carrier to end the call, again and again, until it says that it has or the call ends
-    /// otherwise. As long as it has not, the call is not over.
-    pub(super) fn hang_up_surely(&mut self, now: Instant, reason: EndReason, by: By) {
+    /// Asks the carrier to end the call, again and again until it has, or until the call ends
+    /// otherwise. Until then the call is not over.
+    pub(super) fn keep_hanging_up(&mut self, now: Instant, reason: EndReason, by: By) {
         if let State::HangingUp(_) = &self.state {
             return self.ask_to_hang_up(now);
         }
         self.record_cut(now);
         self.drop_reply(now, "the call ends");
         self.emit(now, EventBody::HangingUp { reason, by });
-        self.hangs_up(now, reason, by);
+        self.enter_hanging_up(now, reason, by);
         self.ask_to_hang_up(now);
     }
 
-    /// The state of a call that the carrier is to end. It does not last for ever: no telephone call
-    /// does.
-    pub(super) fn hangs_up(&mut self, now: Instant, reason: EndReason, by: By) {
+    /// Enters the state in which the carrier is asked to end the call, for at most as long as a
+    /// call can last.
+    pub(super) fn enter_hanging_up(&mut self, now: Instant, reason: EndReason, by: By) {
         self.deadlines.clear_all();
-        self.dialled_for(now, Duration::ZERO);
-        // A call that goes on here asks at once.
+        self.limit_transfer(now, Duration::ZERO);
+        // A call that was taken over asks at once.
         self.deadlines.set(Deadline::HangUp, now);
         self.state = State::HangingUp(HangingUp { reason, by, failures: 0 });
     }
 
-    /// Ends a call that nobody is heard in, and has the carrier end it as well.
-    pub(super) fn hang_up_behind(&mut self, now: Instant, reason: EndReason) {
+    /// Ends a call in which nobody is heard, and asks the carrier once to end it as well.
+    pub(super) fn finish_and_hang_up(&mut self, now: Instant, reason: EndReason) {
         self.outputs.push(Output::HangUp);
         self.finish(now, reason);
     }
@@ -76,7 +76,7 @@ impl Call {
         self.finish(now, reason);
     }
 
-    /// It has not, as far as is known.
+    /// The carrier has not ended the call, as far as is known.
     pub(super) fn on_not_hung_up(&mut self, now: Instant, why: NotHungUp) {
         let State::HangingUp(hanging_up) = &mut self.state else { return self.unexpected() };
         let pause = FIRST_PAUSE.saturating_mul(1 << hanging_up.failures.min(8)).min(LONGEST_PAUSE);
@@ -90,7 +90,7 @@ impl Call {
         }
     }
 
-    /// The carrier asks how a call goes on that it was asked to end.
+    /// The carrier asks how a call goes on that it was to end.
     pub(super) fn hang_up_now(&mut self, now: Instant, end: &LegEnd) -> Next {
         self.on_hung_up(now);
         match end {

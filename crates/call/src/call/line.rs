@@ -1,19 +1,12 @@
-//! What the line says.
+//! The line: it comes up, reports what was played, closes.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::{Call, State, Unsaid};
+use super::caller::CallerWords;
+use super::{Call, State};
 use crate::carrier::{EndStatus, FromCarrier, Next, ToCarrier};
 use crate::deadline::Deadline;
-use crate::event::{By, EndReason, EventBody, Source, Speaker, Stage, Where};
-
-/// How long a key waits for the interruption that it may cause.
-const KEY_INTERRUPTS: Duration = Duration::from_millis(250);
-
-/// What the model is told when a transfer that was announced to the caller has been withdrawn.
-const WITHDRAWN: &str = "You had told the caller that they will be put through, and it has not been \
-                         done. If they still want it, say so and give the command again now. If \
-                         not, tell them that they stay with you.";
+use crate::event::{EndReason, EventBody, Source, Stage, Where};
 
 impl Call {
     pub(super) fn on_carrier(&mut self, now: Instant, said: FromCarrier) {
@@ -49,7 +42,7 @@ impl Call {
                 self.deadlines.set(Deadline::MaxCall, now + self.policy.max_call);
                 self.emit(now, EventBody::Connected);
                 self.line_up(now);
-                if self.transcript.human {
+                if self.transcript.takeover.is_some() {
                     return self.settle(now);
                 }
                 if let Some(who) = self.answerer.take()
@@ -61,7 +54,7 @@ impl Call {
                     return self.give_up(now);
                 }
                 match &self.agent.greeting {
-                    Some(_) if self.is_ours() && self.agent.opens_after.is_some() => {
+                    Some(_) if self.is_outbound() && self.agent.opens_after.is_some() => {
                         self.state = State::Listening { greeting: true };
                         self.wait_to_open(now);
                     }
@@ -80,7 +73,7 @@ impl Call {
                 }
                 self.settle(now);
             }
-            // There is a line again: it is the shorter way.
+            // There is a line again, and hanging up on it is quicker.
             State::HangingUp(_) => {
                 self.tell_line(ToCarrier::Leave(Next::HangUp));
                 self.on_hung_up(now);
@@ -91,7 +84,7 @@ impl Call {
             | State::HumanSpeaks
             | State::Ending(_)
             | State::Transferring { .. }
-            | State::Gone
+            | State::HandedOver
             | State::Ended => self.unexpected(),
         }
     }
@@ -103,287 +96,19 @@ impl Call {
         }
     }
 
-    /// The callee greets first; from their last sound on it is our turn after a while.
+    /// The callee greets first; the agent follows a while after their last sound.
     pub(super) fn wait_to_open(&mut self, now: Instant) {
         if let Some(wait) = self.agent.opens_after {
             self.deadlines.set(Deadline::Opening, now + wait);
         }
     }
 
-    /// The callee has greeted, or will not: our opening is the answer.
+    /// The callee has greeted, or will not: speaks the greeting.
     pub(super) fn open(&mut self, now: Instant) {
         self.deadlines.clear(Deadline::Opening);
         if matches!(self.state, State::Listening { .. }) {
-            self.owed = false;
+            self.reply_due = false;
             self.greet(now);
-        }
-    }
-
-    fn on_said(&mut self, now: Instant, text: String, last: bool) {
-        if text.trim().is_empty() || matches!(self.state, State::Ringing) {
-            return self.unexpected();
-        }
-        if !last {
-            return self.on_partial(now, text);
-        }
-        self.partial = None;
-        self.words_due = false;
-        let taken = self.taken.take().filter(|(_, until)| now < *until);
-        if taken.is_some_and(|(taken, _)| taken == text) {
-            // It stands on record already, and is being answered.
-            return;
-        }
-        self.on_words(now, text);
-    }
-
-    /// The caller's utterance grows: it is complete soon, or counts as it is.
-    fn on_partial(&mut self, now: Instant, text: String) {
-        self.deadlines.clear(Deadline::Silence);
-        self.deadlines.clear(Deadline::FalseInterrupt);
-        self.words_due = true;
-        self.taken = None;
-        self.partial = Some(text.clone());
-        self.wait_for_words(now);
-        let speaker = Speaker::Caller;
-        self.show(now, EventBody::Transcript { speaker, text, r#final: false });
-    }
-
-    /// What the caller has begun to say must come to an end: while they are audible, and after it.
-    fn wait_for_words(&mut self, now: Instant) {
-        if self.caller_speaks {
-            self.deadlines.set(Deadline::Words, now + self.policy.voice_limit);
-        } else if self.partial.is_some() {
-            self.deadlines.set(Deadline::Words, now + self.policy.words_limit);
-        } else {
-            self.deadlines.clear(Deadline::Words);
-        }
-    }
-
-    /// The line says that the caller speaks, and has said nothing else for too long.
-    pub(super) fn on_words_overdue(&mut self, now: Instant) {
-        let partial = self.partial.take();
-        self.on_caller_speaking(now, false);
-        self.words_due = false;
-        if let Some(text) = partial {
-            self.taken = Some((text.clone(), now + self.policy.words_limit));
-            self.on_words(now, text);
-        }
-    }
-
-    /// The caller has said something, to its end.
-    fn on_words(&mut self, now: Instant, text: String) {
-        self.deadlines.clear(Deadline::Silence);
-        self.deadlines.clear(Deadline::FalseInterrupt);
-        self.wait_for_words(now);
-        // They are answered together with the keys before them.
-        self.key_in(now);
-        self.deadlines.clear(Deadline::Digits);
-        let speaker = Speaker::Caller;
-        if self.is_let_happen(&text) {
-            self.emit(now, EventBody::Transcript { speaker, text, r#final: true });
-            return self.go_on_ending(now);
-        }
-        self.make_way(now, "the caller spoke");
-        self.emit(now, EventBody::Transcript { speaker, text, r#final: true });
-        self.caller_has_spoken(now);
-    }
-
-    /// Puts on record what was being said when the caller spoke or pressed a key: it came first. What
-    /// was to follow it does not.
-    fn make_way(&mut self, now: Instant, because: &str) {
-        match &self.state {
-            State::Listening { .. } | State::Replying(_) => self.settle_speech_before_words(now),
-            State::Ringing
-            | State::OnHold
-            | State::HumanSpeaks
-            | State::Lost { .. }
-            | State::Ending(_)
-            | State::Transferring { .. }
-            | State::HangingUp(_)
-            | State::Gone
-            | State::Ended => {}
-        }
-        self.call_off_ending(now, because);
-    }
-
-    /// What the caller has begun to say will not be understood any further: it counts as it is.
-    pub(super) fn record_partial(&mut self, now: Instant) {
-        self.deadlines.clear(Deadline::Key);
-        if let Some(digit) = self.key.take() {
-            self.emit(now, EventBody::Dtmf { digit });
-        }
-        self.deadlines.clear(Deadline::Words);
-        let Some(text) = self.partial.take() else { return };
-        let speaker = Speaker::Caller;
-        self.emit(now, EventBody::Transcript { speaker, text, r#final: true });
-    }
-
-    /// The caller has said or keyed something that is on record by now.
-    pub(super) fn caller_has_spoken(&mut self, now: Instant) {
-        self.nudges = 0;
-        self.self_turns = 0;
-        self.owed = true;
-        match &self.state {
-            State::Listening { .. } if self.deadlines.is_set(Deadline::Opening) => self.open(now),
-            State::Listening { .. } | State::Replying(_) => {
-                self.unsaid.clear();
-                self.drop_reply(now, "the caller spoke");
-                self.asked_at = Some(now);
-                let withdrawn = std::mem::take(&mut self.withdrawn);
-                self.respond(now, if withdrawn { &[WITHDRAWN] } else { &[] });
-            }
-            State::Ending(_) => self.go_on_ending(now),
-            // The words are kept; the answer comes when the caller is off hold.
-            State::OnHold => {
-                self.unsaid.clear();
-                // However often they ask whether we are there, they hear that we are.
-                let soon = now + self.policy.filler_after;
-                let due = self.deadlines.at(Deadline::HoldLine);
-                let due = due.map_or(now + self.policy.hold_line, |due| due.max(soon));
-                self.deadlines.set(Deadline::HoldLine, due);
-            }
-            State::HumanSpeaks => {}
-            State::Ringing
-            | State::Lost { .. }
-            | State::Transferring { .. }
-            | State::HangingUp(_)
-            | State::Gone
-            | State::Ended => {
-                self.unexpected();
-            }
-        }
-    }
-
-    /// Words came without an interruption. If we were not audible any more, all was heard; if we
-    /// still are, the next reply will cut this one off.
-    fn settle_speech_before_words(&mut self, now: Instant) {
-        if self.playback.fell_silent() {
-            let spoken = self.playback.take_all_as_heard();
-            self.record(now, spoken);
-        } else {
-            self.cut_speech(now);
-        }
-    }
-
-    fn on_pressed(&mut self, now: Instant, digit: char) {
-        if !matches!(digit, '0'..='9' | '*' | '#') || matches!(self.state, State::Ringing) {
-            return self.unexpected();
-        }
-        self.key_in(now);
-        if self.playback.is_idle() {
-            return self.on_key(now, digit);
-        }
-        // The interruption that it may cause tells how far the words before it were heard.
-        self.key = Some(digit);
-        self.deadlines.set(Deadline::Key, now + KEY_INTERRUPTS);
-    }
-
-    /// A key that waited for its interruption waits no longer.
-    pub(super) fn key_in(&mut self, now: Instant) {
-        self.deadlines.clear(Deadline::Key);
-        if let Some(digit) = self.key.take() {
-            self.on_key(now, digit);
-        }
-    }
-
-    fn on_key(&mut self, now: Instant, digit: char) {
-        self.deadlines.clear(Deadline::Silence);
-        // More keys are waited for, not words.
-        self.deadlines.clear(Deadline::FalseInterrupt);
-        self.make_way(now, "the caller pressed a key");
-        if matches!(self.state, State::Replying(_)) {
-            // Nothing is said into a row of keys; the answer is to all of them.
-            self.owed = true;
-            self.drop_reply(now, "the caller pressed a key");
-        }
-        self.emit(now, EventBody::Dtmf { digit });
-        if digit == '#' {
-            self.digits_complete(now);
-        } else {
-            self.deadlines.set(Deadline::Digits, now + self.policy.digits_pause);
-        }
-    }
-
-    pub(super) fn digits_complete(&mut self, now: Instant) {
-        self.deadlines.clear(Deadline::Digits);
-        self.caller_has_spoken(now);
-    }
-
-    fn on_interrupted(&mut self, now: Instant, heard: &str) {
-        if self.playback.is_idle() {
-            // A key or a cough after the last word: nothing was cut.
-            return self.unexpected();
-        }
-        let cut = self.playback.take_interrupted(now, heard);
-        let current = cut.iter().find(|spoken| !spoken.whole).or_else(|| cut.last());
-        let heard = current.map(|spoken| spoken.text.clone()).unwrap_or_default();
-        self.emit(now, EventBody::Interrupt { heard });
-        let unsaid = cut.iter().filter(|spoken| !spoken.whole);
-        let unsaid = unsaid.map(|cut| Unsaid { source: cut.source, text: cut.unsaid.clone() });
-        self.unsaid = unsaid.collect();
-        // The model must know that its keys have not been pressed.
-        let mut dropped = cut.iter().flat_map(|spoken| &spoken.dropped);
-        self.owed |= dropped.any(|keys| keys.by == By::Ai);
-        self.record(now, cut);
-        match &self.state {
-            State::Replying(reply) if reply.has_spoken() || reply.is_done() => {
-                self.asked_at = None;
-                self.cut_reply(now);
-            }
-            State::Listening { .. } => self.listen(now, false),
-            State::Ending(_) => self.deadlines.clear(Deadline::Farewell),
-            State::OnHold => {
-                self.unsaid.retain(|unsaid| unsaid.source == Source::Supervisor);
-                if self.unsaid.is_empty() {
-                    self.hold_line_soon(now);
-                }
-            }
-            // Only a filler was cut off: what is being waited for still comes. A human who speaks
-            // decides for himself.
-            State::Replying(_) | State::HumanSpeaks => self.unsaid.clear(),
-            State::Ringing
-            | State::Lost { .. }
-            | State::Transferring { .. }
-            | State::HangingUp(_)
-            | State::Gone
-            | State::Ended => self.unexpected(),
-        }
-        self.expect_words(now);
-        self.key_in(now);
-    }
-
-    /// The reply is cut off. What was to follow it is not forgotten: it is done if nothing is said.
-    fn cut_reply(&mut self, now: Instant) {
-        let Some(reply) = self.reply() else { return };
-        let (then, again) = (reply.take_then(), reply.waits_again());
-        self.owed |= again;
-        self.drop_reply(now, "the caller spoke");
-        match then {
-            Some(then) => self.suspend_ending(then),
-            None => self.listen(now, false),
-        }
-    }
-
-    /// An interruption should be followed by words, or by keys; if it is not, it was a noise, and
-    /// what it cut off goes on.
-    fn expect_words(&mut self, now: Instant) {
-        let keys = self.deadlines.is_set(Deadline::Digits);
-        let wait = match &self.state {
-            State::Listening { .. } => !keys && (self.owed || !self.unsaid.is_empty()),
-            State::OnHold => !self.unsaid.is_empty(),
-            State::Ending(_) => true,
-            State::Ringing
-            | State::Replying(_)
-            | State::HumanSpeaks
-            | State::Lost { .. }
-            | State::Transferring { .. }
-            | State::HangingUp(_)
-            | State::Gone
-            | State::Ended => false,
-        };
-        if wait {
-            self.deadlines.clear(Deadline::Silence);
-            self.deadlines.set(Deadline::FalseInterrupt, now + self.policy.false_interrupt);
         }
     }
 
@@ -401,7 +126,7 @@ impl Call {
         self.after_playback(now);
     }
 
-    /// Goes on if the last words have been heard.
+    /// Continues if everything that was sent has been heard.
     pub(super) fn after_playback(&mut self, now: Instant) {
         if !self.playback.is_idle() {
             return;
@@ -410,8 +135,9 @@ impl Call {
             State::Listening { .. } if self.waits_for_model() => self.settle(now),
             State::Listening { .. } => self.listen(now, false),
             State::Replying(reply) if reply.is_done() => self.reply_heard(now),
-            // What the caller has begun to say may be that they want to stay.
-            State::Ending(ending) if self.partial.is_some() && ending.can_be_called_off() => {}
+            // The caller has begun to speak, and may object to the ending.
+            State::Ending(ending)
+                if self.caller.is_understood_in_part() && ending.can_be_called_off() => {}
             State::Ending(_) => self.leave(now),
             State::Ringing
             | State::Replying(_)
@@ -420,48 +146,26 @@ impl Call {
             | State::Lost { .. }
             | State::Transferring { .. }
             | State::HangingUp(_)
-            | State::Gone
+            | State::HandedOver
             | State::Ended => {}
         }
     }
 
-    /// Whether nothing but the model is waited for: not what the caller may be about to say or key.
+    /// Whether the model must speak, and nothing is expected from the caller before it does.
     pub(super) fn waits_for_model(&self) -> bool {
         let caller =
             [Deadline::Opening, Deadline::FalseInterrupt, Deadline::Digits, Deadline::Words];
-        self.owed && !caller.into_iter().any(|waits| self.deadlines.is_set(waits))
+        self.reply_due && !caller.into_iter().any(|waits| self.deadlines.is_set(waits))
     }
 
     fn on_agent_speaking(&mut self, now: Instant, on: bool) {
         if self.playback.voice(now, on) {
-            // What the carrier has not reported by the time that its last report would take, it will
-            // not report.
+            // A last report may be on its way; if it does not come soon, it never will.
             let soon = now + self.policy.playback_slack / 4;
             self.deadlines.set(Deadline::Playback, soon);
         } else if on {
-            // What sounds is waited for, whatever a silence before it seemed to say.
+            // What is audible is waited for, even if a silence before it seemed to be its end.
             self.expect_playback(now);
-        }
-    }
-
-    fn on_caller_speaking(&mut self, now: Instant, on: bool) {
-        self.caller_speaks = on;
-        self.words_due |= on;
-        self.wait_for_words(now);
-        if !on && self.deadlines.is_set(Deadline::FalseInterrupt) {
-            // What they said is still being understood: the wait for it begins now.
-            self.deadlines.set(Deadline::FalseInterrupt, now + self.policy.false_interrupt);
-        }
-        if self.deadlines.is_set(Deadline::Opening) {
-            self.wait_to_open(now);
-        }
-        if on {
-            self.deadlines.clear(Deadline::Silence);
-        } else if matches!(self.state, State::Listening { .. })
-            && self.playback.is_idle()
-            && !self.deadlines.is_set(Deadline::FalseInterrupt)
-        {
-            self.deadlines.set(Deadline::Silence, now + self.policy.silence);
         }
     }
 
@@ -477,11 +181,13 @@ impl Call {
                     self.lose_line(now);
                 }
             }
-            State::Ringing | State::Lost { .. } | State::Gone | State::Ended => self.unexpected(),
+            State::Ringing | State::Lost { .. } | State::HandedOver | State::Ended => {
+                self.unexpected();
+            }
         }
     }
 
-    /// The words on their way are lost with the line; the conversation is not.
+    /// The line is lost: records what was heard, and waits for it to come back.
     pub(super) fn lose_line(&mut self, now: Instant) {
         self.line_losses += 1;
         if self.line_losses > self.policy.line_losses {
@@ -489,15 +195,15 @@ impl Call {
         }
         self.record_cut(now);
         if self.is_replying_unfinished() {
-            self.owed = true;
+            self.reply_due = true;
         }
         self.drop_reply(now, "the line was lost");
-        self.caller_speaks = false;
-        self.words_due = false;
+        self.caller.audible = false;
+        self.caller.words = CallerWords::Settled;
         self.asked_at = None;
-        self.unsaid.clear();
-        self.withdrawn = false;
-        self.owed |= self.transcript.owes();
+        self.untold.unsaid.clear();
+        self.untold.withdrawn = false;
+        self.reply_due |= self.transcript.is_reply_due();
         for waits in [
             Deadline::Opening,
             Deadline::Silence,
@@ -505,7 +211,7 @@ impl Call {
             Deadline::Digits,
             Deadline::Words,
             Deadline::Key,
-            Deadline::HoldLine,
+            Deadline::HoldPhrase,
             Deadline::Question,
             Deadline::Approval,
         ] {

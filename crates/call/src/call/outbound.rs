@@ -1,5 +1,5 @@
-//! What only calls of ours have: how far they got, who answered, what must be disclosed, who must
-//! not be called again. And what calls of any kind cost.
+//! What only outbound calls have: a status, who answered, disclosure, the do-not-call list. Also
+//! the cost and spending limits of any call.
 
 use std::time::{Duration, Instant};
 
@@ -9,31 +9,31 @@ use crate::event::{
     Answerer, By, CommandName, Direction, EndReason, EventBody, Progress, Source, ToolRef,
 };
 
-/// What the model is told when the money runs out.
+/// Tells the model that the spending limit is near.
 const WRAP_UP: &str = "This call has lasted long enough and must come to an end. Finish what you \
                        are at in one or two sentences, say goodbye, and end the call.";
 
 impl Call {
-    pub(super) fn is_ours(&self) -> bool {
+    pub(super) fn is_outbound(&self) -> bool {
         self.identity.direction == Direction::Outbound
     }
 
-    // How far it got.
+    // Status.
 
     pub(super) fn on_progress(&mut self, now: Instant, progress: Progress) {
         if progress >= Progress::Completed {
             return self.unexpected();
         }
         if progress == Progress::InProgress && matches!(self.state, State::Ringing) {
-            // Answered: what is waited for now is the line alone.
+            // It was answered: only the line is waited for now.
             self.deadlines.set(Deadline::Connect, now + self.policy.connect);
         }
         self.progress(now, progress);
     }
 
-    /// Reports come in any order and more than once; a call only gets further.
+    /// Notes a status. Reports come in any order and repeatedly; a status only advances.
     fn progress(&mut self, now: Instant, status: Progress) {
-        if self.is_ours() && self.transcript.status.is_none_or(|before| before < status) {
+        if self.is_outbound() && self.transcript.status.is_none_or(|before| before < status) {
             self.emit(now, EventBody::Status { status });
         }
     }
@@ -45,16 +45,16 @@ impl Call {
         self.watch_spend(now);
     }
 
-    /// The call is over: so is its progress.
+    /// Notes the final status.
     pub(super) fn close_progress(&mut self, now: Instant, reason: EndReason) {
         let so_far = self.transcript.status.unwrap_or(Progress::Queued);
         self.progress(now, so_far.at_end(reason));
     }
 
-    // Who answered.
+    // Answering machines.
 
     pub(super) fn on_answered_by(&mut self, now: Instant, who: Answerer) {
-        if !self.is_ours() {
+        if !self.is_outbound() {
             return self.unexpected();
         }
         let disregarded = self.contradicts(who).map(str::to_owned);
@@ -68,19 +68,19 @@ impl Call {
             State::Listening { .. } | State::Replying(_) | State::OnHold => {
                 self.is_for_machine(now, who);
             }
-            // A human who speaks hears for himself what answers.
+            // A human who speaks hears what answered.
             State::HumanSpeaks
             | State::Lost { .. }
             | State::Ending(_)
             | State::HangingUp(_)
             | State::Transferring { .. }
-            | State::Gone
+            | State::HandedOver
             | State::Ended => {}
         }
     }
 
-    /// What a verdict contradicts, if it does. Detection listens to the first seconds and may be
-    /// late; who converses is a person, whatever it says.
+    /// What the verdict of answering machine detection contradicts, if anything. Detection judges
+    /// the first seconds and may be late; somebody who converses is a person, whatever it says.
     fn contradicts(&self, who: Answerer) -> Option<&'static str> {
         match who {
             Answerer::Human => match &self.state {
@@ -98,7 +98,7 @@ impl Call {
                 | State::Ending(_)
                 | State::HangingUp(_)
                 | State::Transferring { .. }
-                | State::Gone
+                | State::HandedOver
                 | State::Ended => None,
             },
             Answerer::Unknown => None,
@@ -114,7 +114,7 @@ impl Call {
         }
     }
 
-    /// Does what is to be done with a machine, if it is one.
+    /// If a machine answered, leaves the message or hangs up. Returns whether one did.
     pub(super) fn is_for_machine(&mut self, now: Instant, who: Answerer) -> bool {
         let message = match who {
             Answerer::Human | Answerer::Unknown => return false,
@@ -133,9 +133,9 @@ impl Call {
         true
     }
 
-    // What must be disclosed.
+    // Disclosure.
 
-    /// Notes that the far side has heard that it speaks with a machine.
+    /// Notes that the called person has heard the disclosure.
     pub(super) fn note_disclosure(&mut self, now: Instant, heard: &str) {
         let Some(words) = &self.agent.disclosure else { return };
         if self.transcript.disclosed.is_none() && plain(heard).contains(&plain(words)) {
@@ -143,10 +143,10 @@ impl Call {
         }
     }
 
-    /// What the model is told as long as the far side has not heard it.
+    /// The note that tells the model to disclose, until the called person has heard it.
     pub(super) fn disclosure_hint(&self) -> Option<String> {
         let words = self.agent.disclosure.as_ref()?;
-        // It may be on its way to the far side's ear.
+        // It may be among the words that are still being spoken.
         let due = self.transcript.disclosed.is_none() && self.playback.is_idle();
         due.then(|| {
             format!(
@@ -156,10 +156,10 @@ impl Call {
         })
     }
 
-    // Who must not be called again.
+    // Do not call.
 
     pub(super) fn do_not_call(&mut self, now: Instant, tool: Option<ToolRef>) {
-        let far = if self.is_ours() { &self.identity.to } else { &self.identity.from };
+        let far = if self.is_outbound() { &self.identity.to } else { &self.identity.from };
         let (command, value, by) = (CommandName::DoNotCall, far.clone(), By::Ai);
         if let Some(reply) = self.reply() {
             reply.answer_tool(tool.is_some());
@@ -167,15 +167,15 @@ impl Call {
         self.emit(now, EventBody::CommandExecuted { command, value, by, tool });
     }
 
-    // What it costs.
+    // Cost.
 
-    /// The call's cost so far, in US dollars, as far as it can be estimated.
+    /// The estimated cost of the call so far, in US dollars.
     pub(super) fn cost(&self, now: Instant) -> f64 {
         let up = self.line_since.map(|since| now.saturating_duration_since(since));
         self.transcript.cost_usd + self.policy.prices.line(up.unwrap_or_default())
     }
 
-    /// Sets the time at which the next limit will be reached if nothing but the line is paid for.
+    /// Sets the time at which the next limit is reached if only the line costs money until then.
     pub(super) fn watch_spend(&mut self, now: Instant) {
         let (soft, hard) = (self.policy.soft_cost, self.policy.hard_cost);
         let soft = if self.transcript.wraps_up { 0.0 } else { soft };
@@ -222,14 +222,14 @@ impl Call {
     fn end_for_money(&mut self, now: Instant) {
         match &self.state {
             State::Ringing | State::Lost { .. } => {
-                self.hang_up_behind(now, EndReason::SpendLimit);
+                self.finish_and_hang_up(now, EndReason::SpendLimit);
             }
-            // Two lines are paid for while somebody else speaks with the caller.
+            // A transfer costs two lines.
             State::Transferring { .. } => {
-                self.hang_up_surely(now, EndReason::SpendLimit, By::Policy);
+                self.keep_hanging_up(now, EndReason::SpendLimit, By::Policy);
             }
-            State::Ending(_) => self.end_firmly(),
-            State::HangingUp(_) | State::Gone | State::Ended => {}
+            State::Ending(_) => self.make_ending_firm(),
+            State::HangingUp(_) | State::HandedOver | State::Ended => {}
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
                 let phrase = self.agent.phrases.cost_goodbye.clone();
                 self.say_goodbye(now, &phrase, EndReason::SpendLimit);
@@ -238,7 +238,7 @@ impl Call {
     }
 }
 
-/// Words alone, in small letters, for comparing what was meant with what was heard.
+/// Lower-case words only, for comparison.
 fn plain(text: &str) -> String {
     let letters = text.chars().flat_map(char::to_lowercase);
     let words: String = letters.map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();

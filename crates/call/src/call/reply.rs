@@ -1,261 +1,54 @@
-//! What the model says, from the request to the last word heard. Its commands are in `commands`,
-//! replies that wait for a supervisor in `held`, failed attempts in `retry`.
+//! Replies of the model, from the request to the last word heard. `state` has the state of one,
+//! `commands` its commands, `held` replies that need approval, `retry` failed attempts.
 
 mod commands;
 mod held;
 mod retry;
+mod state;
 
 use std::time::Instant;
 
+pub(super) use self::state::{Completion, Exit, Reply, Written, spoken_words};
+use self::state::{Delivery, KeptBack, Milestone, ReplyPhase, Sent};
 use super::{Call, State};
-use crate::command::{Command, Piece, Scanner};
+use crate::command::Piece;
 use crate::deadline::Deadline;
-use crate::event::{EventBody, HeldCommand, Source, Stage, ToolRef};
-use crate::ids::{ItemId, ItemKind, PhoneNumber, TurnId};
+use crate::event::{EventBody, Source, Stage, ToolRef};
+use crate::ids::{ItemId, ItemKind, TurnId};
 use crate::model::{Fault, FromModel, Item, ItemBody, Outcome, ToModel, Usage};
-use crate::speakable::{Speakable, is_audible, without_invisible};
-
-/// One reply of the model, across the attempts that it takes.
-#[derive(Debug, Clone)]
-#[expect(clippy::struct_excessive_bools, reason = "independent facts, not states of one machine")]
-pub(super) struct Reply {
-    turn: TurnId,
-    scanner: Scanner,
-    speech: Speakable,
-    /// What the model wrote in this attempt, commands included.
-    written: String,
-    /// What all attempts have sent to the line.
-    words: String,
-    /// What attempts that failed have sent to the line.
-    earlier: String,
-    /// What this attempt has said so far, as long as it may be repeating the earlier ones.
-    repeating: Option<String>,
-    /// How this attempt goes on from the earlier ones.
-    follows: Follows,
-    /// Dots, dashes and spaces in front of the first word: alone they would be silence.
-    lead: String,
-    /// What was told for this reply only.
-    hints: Vec<String>,
-    /// What of it is for the caller, while the reply is kept back; afterwards only its presence
-    /// counts.
-    kept_back: Option<String>,
-    /// Words have been sent to the line.
-    spoken: bool,
-    /// The model has begun.
-    begun: bool,
-    done: bool,
-    /// The model is at it.
-    active: bool,
-    /// The caller has heard a filler.
-    filler: bool,
-    failures: u32,
-    losses: u32,
-    pauses: u32,
-    /// How often guidance of a supervisor has made it begin anew.
-    rethought: u32,
-    /// The words stand in the model's memory as one reply, as they were written.
-    verbatim: bool,
-    /// What is to be done when it has been heard.
-    then: Option<Then>,
-    /// Commands of a reply that is kept back, in order.
-    commands: Vec<HeldCommand>,
-    /// The commands that count, whether carried out, to be, or kept back; each once.
-    given: Vec<Command>,
-    /// The model must speak again: a tool or a refusal waits for its reaction.
-    again: bool,
-}
-
-/// How an attempt goes on from those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Follows {
-    /// It is the first to be heard, or begins with all that was said before.
-    Whole,
-    /// It goes on from there.
-    On,
-    /// It goes on from there, behind a space.
-    Apart,
-}
-
-/// What is to be done when the reply has been heard.
-#[derive(Debug, Clone)]
-pub(super) enum Then {
-    EndCall { tool: Option<ToolRef> },
-    Transfer { target: PhoneNumber, tool: Option<ToolRef> },
-}
-
-/// What the model wrote in one turn.
-#[derive(Debug, Clone)]
-pub(super) struct Written {
-    turn: TurnId,
-    pub(super) text: String,
-    pub(super) verbatim: bool,
-    /// The model came to its end.
-    pub(super) finished: bool,
-}
-
-impl Reply {
-    fn new(turn: TurnId) -> Self {
-        Self {
-            turn,
-            scanner: Scanner::default(),
-            speech: Speakable::default(),
-            written: String::new(),
-            words: String::new(),
-            earlier: String::new(),
-            repeating: None,
-            follows: Follows::Whole,
-            lead: String::new(),
-            hints: Vec::new(),
-            kept_back: None,
-            spoken: false,
-            begun: false,
-            done: false,
-            active: true,
-            filler: false,
-            failures: 0,
-            losses: 0,
-            pauses: 0,
-            rethought: 0,
-            verbatim: true,
-            then: None,
-            commands: Vec::new(),
-            given: Vec::new(),
-            again: false,
-        }
-    }
-
-    pub(super) fn is_done(&self) -> bool {
-        self.done
-    }
-
-    pub(super) fn has_spoken(&self) -> bool {
-        self.spoken
-    }
-
-    /// Whether the caller was told that it takes a moment.
-    pub(super) fn has_filled(&self) -> bool {
-        self.filler
-    }
-
-    /// What is to be done when it has been heard.
-    pub(super) fn then(&self) -> Option<&Then> {
-        self.then.as_ref()
-    }
-
-    /// As [`Self::then`], and forgets it.
-    pub(super) fn take_then(&mut self) -> Option<Then> {
-        self.then.take()
-    }
-
-    /// Whether the model must speak again after it.
-    pub(super) fn waits_again(&self) -> bool {
-        self.again
-    }
-
-    /// Whether the caller has been asked to wait already: by a filler, or by the model in words with
-    /// which the phrase for it begins.
-    fn has_asked_to_wait(&self, phrase: &str) -> bool {
-        self.filler || begins_in(phrase, &spoken_of(&self.generated()))
-    }
-
-    /// Whether a tool waits for the model's reaction.
-    pub(super) fn answer_tool(&mut self, waits: bool) {
-        self.again |= waits;
-    }
-
-    fn written(&self) -> Written {
-        let (turn, text, finished) = (self.turn, self.generated(), self.done);
-        Written { turn, text, verbatim: self.verbatim && finished, finished }
-    }
-
-    /// What the model wrote that counts: of an attempt that failed, what was spoken.
-    fn generated(&self) -> String {
-        let (earlier, written) = (self.earlier.as_str(), self.written.as_str());
-        match self.follows {
-            _ if self.repeating.is_some() => earlier.to_owned(),
-            Follows::Whole => written.to_owned(),
-            Follows::On => format!("{earlier}{written}"),
-            Follows::Apart => format!("{earlier} {written}"),
-        }
-    }
-
-    /// Lets through what an earlier attempt has not said already.
-    fn unrepeated(&mut self, text: String) -> String {
-        let Some(so_far) = &mut self.repeating else { return text };
-        so_far.push_str(&text);
-        if let Some(rest) = so_far.strip_prefix(self.earlier.as_str()) {
-            let rest = rest.to_owned();
-            self.repeating = None;
-            self.follows = Follows::Whole;
-            return rest;
-        }
-        if self.earlier.starts_with(so_far.as_str()) {
-            return String::new();
-        }
-        let mut text = std::mem::take(so_far);
-        self.repeating = None;
-        self.follows = Follows::On;
-        if self.earlier.ends_with(['.', '?', '!', ',', ';', ':']) && !text.starts_with(' ') {
-            self.follows = Follows::Apart;
-            text.insert(0, ' ');
-        }
-        text
-    }
-
-    /// Holds signs back until a word follows them.
-    fn with_lead(&mut self, text: String) -> String {
-        if self.spoken {
-            return text;
-        }
-        self.lead.push_str(&text);
-        if is_audible(&self.lead) { std::mem::take(&mut self.lead) } else { String::new() }
-    }
-
-    /// Whether the caller has heard, and will hear, nothing of it.
-    fn is_silent(&self) -> bool {
-        !self.spoken && self.kept_back.as_deref().is_none_or(|kept| !is_audible(kept))
-    }
-
-    /// Whether it does anything but talk. Whoever asks not to be called again must be answered.
-    fn acts(&self) -> bool {
-        self.then.is_some()
-            || self.again
-            || self.given.iter().any(|command| *command != Command::DoNotCall)
-    }
-}
+use crate::playback::Speech;
+use crate::speakable::without_invisible;
 
 impl Call {
-    /// Asks the model for a reply; `hints` are told for this reply only.
+    /// Asks the model for a reply; `hints` are notes for this reply only.
     pub(super) fn respond(&mut self, now: Instant, hints: &[&str]) {
-        self.owed = false;
+        self.reply_due = false;
         self.deadlines.clear(Deadline::Silence);
         self.deadlines.clear(Deadline::FalseInterrupt);
         if self.model_refused {
             return self.give_up(now);
         }
-        if self.self_turns > self.policy.self_turns {
+        if self.unprompted.turns > self.policy.self_turns {
             return self.listen(now, false);
         }
-        self.self_turns += 1;
+        self.unprompted.turns += 1;
         self.turn = self.turn.next();
-        let mut reply = Reply::new(self.turn);
-        if self.needs_approval_before_it_is_known() {
-            reply.kept_back = Some(String::new());
-        }
-        self.state = State::Replying(Box::new(reply));
+        let delivery = if self.may_need_approval() {
+            Delivery::KeptBack(KeptBack::default())
+        } else {
+            Delivery::Direct(Sent::default())
+        };
+        self.state = State::Replying(Box::new(Reply::new(self.turn, delivery, hints)));
         let mut context = self.transcript.context();
         let disclosure = self.disclosure_hint();
         let told = hints.iter().copied().chain(disclosure.as_deref());
         context.extend((0..).zip(told).map(|(at, hint)| self.hint(at, hint)));
-        if let Some(reply) = self.reply() {
-            reply.hints = hints.iter().map(|hint| (*hint).to_owned()).collect();
-        }
         self.tell_model(ToModel::Respond { turn: self.turn, context });
         self.deadlines.set(Deadline::Filler, now + self.policy.filler_after);
         self.deadlines.set(Deadline::Answer, now + self.policy.answer_limit);
     }
 
-    /// An item that is told for one reply only.
+    /// A note for one reply only.
     fn hint(&self, at: u32, text: &str) -> Item {
         let id = ItemId::new(ItemKind::Hint, self.turn.0.into(), at);
         Item { id, body: ItemBody::Note(text.into()) }
@@ -291,10 +84,12 @@ impl Call {
         }
     }
 
-    /// Whether words of `turn` are still wanted.
+    /// Whether facts about `turn` are still of use. Counts those that are not.
     fn is_current(&mut self, turn: TurnId) -> bool {
-        let current =
-            matches!(&self.state, State::Replying(reply) if reply.turn == turn && !reply.done);
+        let current = matches!(
+            &self.state,
+            State::Replying(reply) if reply.turn == turn && reply.phase == ReplyPhase::Writing
+        );
         if !current {
             self.counters.late += 1;
         }
@@ -312,19 +107,7 @@ impl Call {
     }
 
     pub(super) fn reply(&mut self) -> Option<&mut Reply> {
-        match &mut self.state {
-            State::Replying(reply) => Some(reply),
-            State::Ringing
-            | State::Listening { .. }
-            | State::OnHold
-            | State::HumanSpeaks
-            | State::Lost { .. }
-            | State::Ending(_)
-            | State::Transferring { .. }
-            | State::HangingUp(_)
-            | State::Gone
-            | State::Ended => None,
-        }
+        if let State::Replying(reply) = &mut self.state { Some(reply) } else { None }
     }
 
     fn on_text(&mut self, now: Instant, text: &str) {
@@ -340,11 +123,12 @@ impl Call {
         }
     }
 
-    /// The model gives a sign of life.
+    /// The model has written something.
     fn begin(&mut self, now: Instant) {
         self.deadlines.set(Deadline::Answer, now + self.policy.answer_limit);
         let Some(reply) = self.reply() else { return };
-        if !std::mem::replace(&mut reply.begun, true) {
+        if reply.reached == Milestone::Asked {
+            reply.reached = Milestone::Begun;
             let turn = reply.turn;
             self.measure(now, turn, Stage::FirstToken);
         }
@@ -368,7 +152,7 @@ impl Call {
         }
     }
 
-    /// Says what was held back because of what might have followed.
+    /// Says what was held back until it was known what follows.
     fn flush_words(&mut self, now: Instant) {
         if let Some(reply) = self.reply() {
             let words = reply.speech.flush();
@@ -376,14 +160,10 @@ impl Call {
         }
     }
 
-    /// Says words of the model, or keeps them back. What was said before is not said again.
+    /// Says words of the model, unless they are kept back or were said before.
     fn say_words(&mut self, now: Instant, words: String) {
         let Some(reply) = self.reply() else { return };
-        if let Some(kept) = &mut reply.kept_back {
-            return kept.push_str(&words);
-        }
-        let words = reply.unrepeated(words);
-        let words = reply.with_lead(words);
+        let words = reply.sendable(words);
         if !words.is_empty() {
             self.say_reply(now, words, false);
         }
@@ -391,15 +171,16 @@ impl Call {
 
     fn say_reply(&mut self, now: Instant, text: String, last: bool) {
         let Some(reply) = self.reply() else { return };
-        reply.words.push_str(&text);
+        reply.note_sent(&text);
         let turn = reply.turn;
-        let first = !std::mem::replace(&mut reply.spoken, true);
+        let first = !reply.has_spoken();
+        reply.reached = Milestone::Spoken;
         if first {
             self.deadlines.clear(Deadline::Filler);
             self.measure(now, turn, Stage::FirstSpoken);
         }
         let shown = (!text.is_empty()).then(|| text.clone());
-        self.say(now, Source::Model, Some(turn), text, last, true, true);
+        self.say(now, Speech::Reply { turn, last }, text);
         if let Some(text) = shown {
             self.show(now, EventBody::AssistantDelta { text });
         }
@@ -416,8 +197,6 @@ impl Call {
         let Some(reply) = self.reply() else { return };
         reply.verbatim &= outcome == Outcome::Complete;
         let (silent, acts) = (reply.is_silent(), reply.acts());
-        let kept = reply.kept_back.as_ref();
-        let kept = kept.map(|kept| if is_audible(kept) { kept.trim() } else { "" }.to_owned());
         match outcome {
             Outcome::Complete => {}
             Outcome::TooLong => {
@@ -435,19 +214,15 @@ impl Call {
         if silent && !acts && self.transcript.questions.is_empty() {
             return self.on_empty(now, outcome);
         }
-        if let Some(text) = kept {
-            self.keep_or_send(now, text);
-        } else {
-            self.reply_done(now);
-        }
+        self.keep_or_send(now);
     }
 
-    /// The model gave nothing that could be heard.
+    /// The reply contained nothing that could be heard.
     fn on_empty(&mut self, now: Instant, outcome: Outcome) {
         let Some(reply) = self.reply() else { return };
-        reply.active = false;
+        reply.phase = ReplyPhase::Failed;
         if !reply.given.is_empty() {
-            // It has noted a wish and not said so.
+            // It has noted a wish not to be called again, and not told the caller.
             reply.again = true;
             return self.reply_done(now);
         }
@@ -455,7 +230,7 @@ impl Call {
             self.report(now, "empty", "the reply had no words");
         }
         self.forget_attempt();
-        if matches!(self.reply(), Some(reply) if reply.failures < 1) {
+        if matches!(self.reply(), Some(reply) if reply.attempts.failures < 1) {
             return self.retry_now(now, Fault::Passing);
         }
         let phrase = self.agent.phrases.say_again.clone();
@@ -466,22 +241,22 @@ impl Call {
     /// The model has finished; the caller may still be listening.
     fn reply_done(&mut self, now: Instant) {
         let Some(reply) = self.reply() else { return };
-        reply.done = true;
-        let then = reply.then.take();
-        if then.is_none() && !self.transcript.questions.is_empty() {
+        reply.phase = ReplyPhase::Done;
+        let exit = reply.exit.take();
+        if exit.is_none() && !self.transcript.questions.is_empty() {
             self.last_written = self.reply().map(|reply| reply.written());
             let phrase = self.agent.phrases.hold.clone();
-            // Whoever hears it twice in a row hears a machine. Something is said in any case: what
-            // the model has said must not be cut off by the reply to a fast answer.
+            // Hearing the phrase twice in a row sounds like a machine. But something must be said
+            // after the reply, or the reply to a quick answer would cut it off.
             let asked = self.reply().is_some_and(|reply| reply.has_asked_to_wait(&phrase));
             let phrase = if asked { after_opening(&phrase) } else { phrase };
             self.speak_on(now, Source::Hold, &phrase);
             return self.hold_for_answer(now);
         }
         self.close_utterance();
-        if let Some(then) = then {
+        if let Some(exit) = exit {
             self.last_written = self.reply().map(|reply| reply.written());
-            return self.end_after_reply(now, then);
+            return self.end_after_reply(now, exit);
         }
         self.after_playback(now);
     }
@@ -489,28 +264,27 @@ impl Call {
     /// The reply has been heard to its end.
     pub(super) fn reply_heard(&mut self, now: Instant) {
         let Some(reply) = self.reply() else { return };
-        self.owed |= reply.again;
+        self.reply_due |= reply.again;
         self.last_written = self.reply().map(|reply| reply.written());
         self.settle(now);
     }
 
-    /// Stops the reply that is under way; what was to follow it does not.
+    /// Stops the current reply, and rejects its command to leave the call.
     pub(super) fn drop_reply(&mut self, now: Instant, because: &str) {
         let State::Replying(reply) = &mut self.state else { return };
         self.last_written = Some(reply.written());
-        let (turn, done, then) = (reply.turn, reply.done, reply.then.take());
-        let (active, spoken) = (reply.active, reply.spoken);
+        let (turn, exit) = (reply.turn, reply.exit.take());
+        let (writing, spoken) = (reply.phase == ReplyPhase::Writing, reply.has_spoken());
         self.state = State::Listening { greeting: false };
         for of_reply in [Deadline::Filler, Deadline::Answer, Deadline::Retry] {
             self.deadlines.clear(of_reply);
         }
-        if active && !done {
+        if writing {
             self.tell_model(ToModel::Cancel { turn });
         }
-        if let Some(then) = then {
-            let told = spoken && matches!(then, Then::Transfer { .. });
-            self.withdrawn |= told;
-            self.reject_then(now, then, because);
+        if let Some(exit) = exit {
+            self.untold.withdrawn |= spoken && exit.is_transfer();
+            self.reject_exit(now, exit, because);
         }
     }
 
@@ -525,17 +299,7 @@ impl Call {
     }
 }
 
-/// Whether the first two words of a phrase stand somewhere in the text, however they are spelt.
-fn begins_in(phrase: &str, text: &str) -> bool {
-    let words = |text: &str| -> Vec<String> {
-        let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-        words.map(str::to_lowercase).collect()
-    };
-    let (phrase, text) = (words(phrase), words(text));
-    phrase.get(..2).is_some_and(|opening| text.windows(2).any(|pair| pair == opening))
-}
-
-/// A phrase without its first clause; all of it, if it has but one.
+/// A phrase without its first clause, or all of it if it has only one.
 fn after_opening(phrase: &str) -> String {
     let rest = phrase.split_once([',', '.', ';', '!']).map_or("", |(_, rest)| rest.trim());
     let mut letters = rest.chars();
@@ -543,16 +307,4 @@ fn after_opening(phrase: &str) -> String {
         Some(first) => first.to_uppercase().chain(letters).collect(),
         None => phrase.to_owned(),
     }
-}
-
-/// What the caller hears of what the model wrote.
-fn spoken_of(written: &str) -> String {
-    let mut scanner = Scanner::default();
-    let mut pieces = scanner.push(written);
-    pieces.extend(scanner.finish());
-    let spoken = pieces.into_iter().filter_map(|piece| match piece {
-        Piece::Text(text) => Some(text),
-        Piece::Command(_) | Piece::Malformed(_) => None,
-    });
-    spoken.collect()
 }

@@ -3,10 +3,10 @@
 use super::Country;
 use crate::ids::PhoneNumber;
 
-/// Countries by their names, and those of numbers.
+/// A set of countries, given by code or by a number.
 ///
-/// Which country a number belongs to is found out when it is asked for, not before: the numbering
-/// plans of the world take 4 MB and a tenth of a second to unfold, and many a server never dials.
+/// The country of a number is looked up only when it is needed: the numbering plans take 4 MB and a
+/// tenth of a second to load, and many servers never dial.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Countries {
     named: Vec<Country>,
@@ -25,19 +25,19 @@ impl Countries {
         self.named.push(country);
     }
 
-    /// Whether there is nothing that could name a country.
+    /// Whether no country was added.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.named.is_empty() && self.numbers.is_empty()
     }
 
-    /// Whether the country is one of these.
+    /// Whether the country is in the set.
     #[must_use]
     pub fn contains(&self, country: Country) -> bool {
         self.iter().any(|one| one == country)
     }
 
-    /// The countries, some perhaps twice.
+    /// The countries; some may occur twice.
     pub fn iter(&self) -> impl Iterator<Item = Country> {
         self.named.iter().copied().chain(self.numbers.iter().filter_map(Country::of))
     }

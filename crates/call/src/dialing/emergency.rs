@@ -2,7 +2,7 @@
 //!
 //! Source: the short-number metadata of libphonenumber 9.0.33 (Apache-2.0), its `emergency` and
 //! three-digit `expandedEmergency` descriptions, which name the national sources. The crate
-//! `phonenumber` carries that file and does not read it.
+//! `phonenumber` contains that file, but does not read it.
 
 use super::Country;
 
@@ -13,12 +13,12 @@ pub(super) fn is_emergency_in(country: Country, digits: &str) -> bool {
     NUMBERS.iter().filter(of_country).any(|(_, numbers)| numbers.split(' ').any(|n| n == digits))
 }
 
-/// Whether these digits are an emergency number anywhere. Networks pass foreign ones on, too.
+/// Whether these digits are an emergency number of any country. Networks connect foreign ones, too.
 pub(super) fn is_emergency_anywhere(digits: &str) -> bool {
     NUMBERS.iter().any(|(_, numbers)| numbers.split(' ').any(|n| n == digits))
 }
 
-/// Countries, and the numbers they share.
+/// Countries, and the emergency numbers that they share.
 #[rustfmt::skip]
 const NUMBERS: &[(&str, &str)] = &[
     ("AC SH", "911 999"),

@@ -1,8 +1,8 @@
-//! The numbering plans of the world, read by the rules of libphonenumber.
+//! The world's numbering plans, read by the rules of libphonenumber.
 //!
-//! The crate `phonenumber` carries the data. Its parser is not used: it takes the trunk prefix of
-//! the reader's country off numbers that begin with `+`, takes a trunk prefix off twice, and takes
-//! a number for valid whose beginning is.
+//! The crate `phonenumber` contains the data. Its parser is not used, because it removes the trunk
+//! prefix of the reader's country from numbers that begin with `+`, removes a trunk prefix twice,
+//! and accepts a number if only its beginning is valid.
 
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
@@ -12,25 +12,25 @@ use phonenumber::metadata::{DATABASE, Descriptor};
 
 use super::Country;
 
-/// What calling a number costs, as far as its plan says.
+/// The price category of a number, as far as its plan says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// As much as a call.
+    /// An ordinary call.
     Ordinary,
-    /// A service is paid with the call.
+    /// Premium rate: a service is paid with the call.
     Premium,
-    /// Caller and callee share a higher price.
+    /// Shared cost: caller and callee share a higher price.
     SharedCost,
-    /// It follows a person, at a price of the owner's choice.
+    /// A personal number, which may cost more.
     Personal,
 }
 
-/// The calling code that international digits begin with, and the rest of them.
+/// Splits international digits into the calling code and the national digits.
 pub(super) fn split(digits: &str) -> Option<(u16, &str)> {
     if digits.starts_with('0') {
         return None;
     }
-    // No code is the beginning of another.
+    // No calling code is a prefix of another.
     (1..=3).find_map(|length| {
         let (code, national) = digits.split_at_checked(length)?;
         let code = code.parse().ok()?;
@@ -38,7 +38,7 @@ pub(super) fn split(digits: &str) -> Option<(u16, &str)> {
     })
 }
 
-/// The plan that a number belongs to; of several countries with one calling code, that of its own.
+/// The plan of a number's country, which may share its calling code with others.
 pub(super) fn plan_of(code: u16, national: &str) -> Option<&'static Metadata> {
     let regions = DATABASE.region(&code)?;
     if regions.len() == 1 {
@@ -52,7 +52,7 @@ pub(super) fn plan_of(code: u16, national: &str) -> Option<&'static Metadata> {
     })
 }
 
-/// What a number of a plan costs; `None` if the plan has no such number.
+/// The price category of a number in a plan; `None` if the plan has no such number.
 pub(super) fn kind(plan: &Metadata, national: &str) -> Option<Kind> {
     let all = plan.descriptors();
     let is = |one: Option<&Descriptor>| one.is_some_and(|one| describes(one, national));
@@ -74,15 +74,15 @@ pub(super) fn kind(plan: &Metadata, national: &str) -> Option<Kind> {
     }
 }
 
-/// Whether numbers with this calling code leave a zero out that is dialled within the country.
+/// Whether numbers with this calling code omit a zero that is dialled within the country.
 pub(super) fn leaves_zero_out(code: &str) -> bool {
     let Some((code, "")) = split(code) else { return false };
     let plans = DATABASE.by_code(&code).unwrap_or_default();
     plans.iter().any(|plan| plan.national_prefix() == Some("0"))
 }
 
-/// The international digits of what is dialled within a country, be it a number of that country or,
-/// behind the prefix for it, one of another.
+/// The international digits of a number as dialled within a country: a national number, or a
+/// foreign one after the international prefix.
 pub(super) fn dialled_within(home: Country, digits: &str) -> Option<String> {
     let plan = DATABASE.by_id(home.code())?;
     let prefix = plan.international_prefix().and_then(|prefix| prefix.find(digits));
@@ -105,7 +105,7 @@ pub(super) fn dialled_within(home: Country, digits: &str) -> Option<String> {
     Some(code + if lengths.fit(&stripped) { &stripped } else { digits })
 }
 
-/// How many digits the numbers of a plan have: within the country, and within an area of it.
+/// The possible lengths of a plan's numbers: within the country, and within an area.
 struct Lengths {
     national: BTreeSet<usize>,
     local: BTreeSet<usize>,
@@ -140,7 +140,7 @@ impl Lengths {
         self.national.last().is_some_and(|longest| digits.len() > *longest)
     }
 
-    /// Whether a trunk prefix may have been taken off, if so many digits are left.
+    /// Whether removing a trunk prefix may leave this many digits.
     fn fit(&self, digits: &str) -> bool {
         let length = digits.len();
         !self.local.contains(&length)
@@ -148,11 +148,11 @@ impl Lengths {
     }
 }
 
-/// National digits without what is only dialled before them within the country; in the few plans
-/// that say so, with what is only dialled from outside.
+/// The national digits without a trunk prefix; in the few plans that require it, with what is only
+/// dialled from abroad.
 fn without_trunk_prefix(plan: &Metadata, digits: &str) -> String {
     let general = plan.descriptors().general();
-    // What is a number already loses nothing, unless it is one then, too.
+    // A valid number loses no prefix, unless the rest is valid, too.
     let unless_spoilt = |changed: String| {
         let spoilt = matches_whole(general, digits) && !matches_whole(general, &changed);
         if spoilt { digits.to_owned() } else { changed }
@@ -172,14 +172,14 @@ fn without_trunk_prefix(plan: &Metadata, digits: &str) -> String {
     }
 }
 
-/// Whether a number is one of those described, by its length and all of its digits.
+/// Whether a number matches a description in length and in all digits.
 fn describes(descriptor: &Descriptor, national: &str) -> bool {
     let lengths = descriptor.possible_length();
     let length = u16::try_from(national.len()).unwrap_or(u16::MAX);
     (lengths.is_empty() || lengths.contains(&length)) && matches_whole(descriptor, national)
 }
 
-/// Whether a pattern stands for all digits, not only for the first of them.
+/// Whether a pattern matches all digits, not only the first ones.
 fn matches_whole(descriptor: &Descriptor, digits: &str) -> bool {
     let pattern = format!("^(?:{})$", descriptor.national_number().as_str());
     let cache = DATABASE.cache();

@@ -1,11 +1,11 @@
-//! How numbers are spelt: what stands between the digits, and the digits of other scripts.
+//! How numbers are spelt: separators between the digits, and the digits of other scripts.
 
 use super::plan;
 
-/// The longest text that is looked at.
+/// The longest text that is read, in characters.
 const LONGEST: usize = 64;
 
-/// Why a text is not a spelling of a number.
+/// Why a text is not the spelling of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Misspelt {
     TooLong,
@@ -13,8 +13,8 @@ pub(crate) enum Misspelt {
     Extension,
 }
 
-/// `+` and digits, or digits alone: what is left when the spelling is taken away. Every digit
-/// stays, but for a trunk prefix in brackets that must not be dialled: `+44 (0)20 …`.
+/// The number as digits, after a `+` if it has one. Every digit is kept, except a trunk prefix in
+/// brackets that must not be dialled, as in `+44 (0)20 …`.
 pub(crate) fn spelled_out(text: &str) -> Result<String, Misspelt> {
     let text = text.trim();
     if text.chars().count() > LONGEST {
@@ -36,7 +36,7 @@ pub(crate) fn spelled_out(text: &str) -> Result<String, Misspelt> {
         rest = &rest[c.len_utf8()..];
         match c {
             '+' | '\u{ff0b}' if out.is_empty() => out.push('+'),
-            // Spaces, dashes, brackets and marks of direction, as they are typed and copied.
+            // Spaces, dashes, brackets and direction marks, as they are typed and copied.
             ' '
             | '\t'
             | '.'
@@ -67,7 +67,8 @@ pub(crate) fn spelled_out(text: &str) -> Result<String, Misspelt> {
     Ok(out)
 }
 
-/// The digit that a character of any usual script stands for (Unicode, category Nd: ten in a row).
+/// The value of a digit of any common script (Unicode category Nd, in which ten digits are
+/// consecutive).
 fn digit(c: char) -> Option<char> {
     const ZEROS: [char; 12] = [
         '0', '\u{660}', '\u{6f0}', '\u{7c0}', '\u{966}', '\u{9e6}', '\u{a66}', '\u{ae6}',

@@ -1,4 +1,4 @@
-//! Numbers that may, and that must not, be dialled.
+//! Numbers that may be dialled, and numbers that must not.
 
 use super::*;
 

@@ -7,10 +7,10 @@ use super::spelling::{Misspelt, spelled_out};
 use super::{Country, NotDialled, plan};
 use crate::ids::{Invalid, PhoneNumber};
 
-/// The most digits that an emergency number has, zeros before it not counted.
+/// The most digits of an emergency number, without leading zeros.
 const LONGEST_EMERGENCY: usize = 5;
 
-/// Why a text is not read as a number to dial.
+/// Why a text cannot be read as a number to dial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unreadable {
     /// There are no digits in it.
@@ -19,18 +19,18 @@ pub enum Unreadable {
     /// It is longer than any spelling of a number.
     #[error("is too long for a telephone number")]
     TooLong,
-    /// Characters that no usual spelling has.
+    /// It has characters that are not part of a telephone number.
     #[error(
         "has characters in it that a telephone number has not; write digits, such as +14155550123"
     )]
     Characters,
-    /// Extensions and keys are not dialled.
+    /// It has an extension or keys, which are not dialled.
     #[error("has an extension or keys in it; give the number alone")]
     Extension,
-    /// Written as within a country, and it is not known which.
+    /// It has no country code, and the country is not known.
     #[error("has no country code; write it with + and the country code, such as +14155550123")]
     NoCountry,
-    /// It is read, and is one that is never dialled.
+    /// It is a number that is never dialled.
     #[error("cannot be dialled: {0}")]
     Never(NotDialled),
 }
@@ -50,8 +50,8 @@ impl PhoneNumber {
     /// brackets, in the digits of any script, as `tel:`, with a prefix for international calls, or
     /// as it is written within `home`. Digits after a `+` stay as they are, whatever `home` is.
     ///
-    /// Whether it may be dialled is [`super::check_dialled`]'s to say; numbers too short to have an
-    /// E.164 form, as emergency numbers are, are refused here.
+    /// [`super::check_dialled`] decides whether it may be dialled; numbers that are too short for
+    /// E.164, as emergency numbers are, are refused here.
     pub fn typed(text: &str, home: Option<Country>) -> Result<Self, Unreadable> {
         let text = spelled_out(text)?;
         let international = text.starts_with('+');
@@ -77,7 +77,7 @@ impl PhoneNumber {
         Self::international(&international_digits).map_err(Unreadable::Never)
     }
 
-    /// A number by the digits that follow the `+`.
+    /// The number with these digits after the `+`.
     fn international(digits: &str) -> Result<Self, NotDialled> {
         let e164 = format!("+{digits}");
         if hides_an_emergency_number(&e164) {
@@ -93,8 +93,7 @@ impl PhoneNumber {
     }
 }
 
-/// Whether a prefix for other countries, or a country's code, is all that stands before an
-/// emergency number.
+/// Whether the text is an emergency number after an international prefix or a calling code.
 pub(super) fn hides_an_emergency_number(text: &str) -> bool {
     let Some(digits) = text.strip_prefix('+') else {
         let dialled = ["011", "00"].into_iter().find_map(|prefix| text.strip_prefix(prefix));

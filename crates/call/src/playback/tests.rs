@@ -1,4 +1,4 @@
-//! What was heard, found in what was sent.
+//! Finding what was heard in what was sent.
 
 use super::*;
 
@@ -11,11 +11,18 @@ fn empty() -> Playback {
     Playback::new(15)
 }
 
+fn reply(last: bool) -> Speech {
+    Speech::Reply { turn: TurnId(1), last }
+}
+
+fn whole(source: Source) -> Speech {
+    Speech::Whole { source, interruptible: true }
+}
+
 fn speaking(texts: &[&str]) -> Playback {
     let mut playback = empty();
     for (at, text) in texts.iter().enumerate() {
-        let turn = Some(TurnId(1));
-        playback.sent(now(), Source::Model, turn, text, (at + 1 == texts.len(), false));
+        playback.sent(now(), reply(at + 1 == texts.len()), text);
     }
     playback
 }
@@ -69,7 +76,7 @@ fn nothing_heard_is_nothing_heard() {
 fn an_interruption_is_found_across_two_utterances_of_one_cycle() {
     let line = |told: &str, played: Option<&str>| {
         let mut playback = empty();
-        playback.sent(now(), Source::Model, None, "Let me ask. ", (false, false));
+        playback.sent(now(), reply(false), "Let me ask. ");
         playback.joined(now(), Source::Hold, "One moment.");
         let mut all = Vec::new();
         if let Some(stretch) = played {
@@ -90,9 +97,9 @@ fn an_interruption_is_found_across_two_utterances_of_one_cycle() {
 #[test]
 fn keys_are_played_between_words() {
     let mut playback = empty();
-    playback.sent(now(), Source::Model, None, "Pressing. ", (false, false));
+    playback.sent(now(), reply(false), "Pressing. ");
     playback.pressed(now(), "12#", By::Ai, None);
-    playback.sent(now(), Source::Model, None, "Done.", (true, false));
+    playback.sent(now(), reply(true), "Done.");
     playback.played(now(), "Pressing.");
     playback.played(now(), "12#");
     assert!(playback.take_finished().is_empty());
@@ -106,7 +113,7 @@ fn the_last_stretch_of_what_was_cut_does_not_count_for_what_came_after() {
     let mut playback = speaking(&["One two three. Four five six."]);
     playback.played(now(), "One two three.");
     assert_eq!(heard(&playback.take_all_as_cut(now())), [("One two three.", false)]);
-    playback.sent(now(), Source::Supervisor, None, "Seven eight nine.", (true, false));
+    playback.sent(now(), whole(Source::Supervisor), "Seven eight nine.");
     playback.played(now(), "Four");
     playback.played(now(), "five");
     assert_eq!(heard(&playback.take_interrupted(now(), "Seven")), [("Seven", false)]);
@@ -131,10 +138,9 @@ fn without_reports_what_was_heard_is_a_matter_of_time() {
     let at = |ms| sent + Duration::from_millis(ms);
     let said = |cut_at: u64| {
         let mut playback = empty();
-        let turn = Some(TurnId(1));
-        playback.sent(sent, Source::Model, turn, "One two three. ", (false, false));
+        playback.sent(sent, reply(false), "One two three. ");
         playback.pressed(sent, "12", By::Ai, None);
-        playback.sent(sent, Source::Model, turn, "Four five.", (true, false));
+        playback.sent(sent, reply(true), "Four five.");
         let spoken = playback.take_all_as_lost(at(cut_at)).remove(0);
         (spoken.text, spoken.whole, spoken.dropped.len())
     };
@@ -151,7 +157,7 @@ fn a_silence_ends_only_what_has_sounded() {
     let at = |ms| sent + Duration::from_millis(ms);
     let words = "Thank you for the call. Goodbye.";
     let mut playback = empty();
-    playback.sent(sent, Source::Goodbye, None, words, (true, true));
+    playback.sent(sent, whole(Source::Goodbye), words);
     assert!(!playback.voice(at(100), false), "of what was before");
     assert!(!playback.voice(at(300), true));
     assert!(playback.voice(at(700), false));
@@ -159,7 +165,7 @@ fn a_silence_ends_only_what_has_sounded() {
     assert!(!playback.voice(at(900), true), "it was a pause");
     assert!(!playback.fell_silent());
     assert!(playback.voice(at(3000), false));
-    playback.sent(at(3100), Source::Nudge, None, "Hello?", (true, true));
+    playback.sent(at(3100), whole(Source::Nudge), "Hello?");
     assert!(!playback.fell_silent(), "it says nothing about these words");
 }
 
@@ -182,9 +188,9 @@ fn what_was_cut_is_said_again_from_its_sentence_on() {
 fn words_that_nothing_cuts_off_sound_before_those_that_follow() {
     let mut playback = empty();
     let sent = now();
-    playback.sent(sent, Source::Greeting, None, &"word ".repeat(30), (true, true));
+    playback.sent(sent, whole(Source::Greeting), &"word ".repeat(30));
     playback.take_all_as_cut(sent);
-    playback.sent(sent, Source::Message, None, "Please call.", (true, true));
+    playback.sent(sent, whole(Source::Message), "Please call.");
     assert!(playback.remaining(sent) > Duration::from_secs(10));
     playback.played(sent, "Please");
     assert!(playback.remaining(sent) < Duration::from_secs(1), "they are over");

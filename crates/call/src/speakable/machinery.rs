@@ -1,12 +1,12 @@
-//! Commands that a model wrote as functions, objects of JSON, and the addresses of links.
+//! Tool calls written as text, JSON objects, and addresses of links.
 
 use super::{LONGEST_LINK, LONGEST_OBJECT, LONGEST_TAG, Step, first_bytes, is_line_end};
 
-/// The commands as functions, with what some models write in front of them.
+/// What some models write before the name of a command.
 const PREFIXES: [&str; 3] = ["", "functions.", "default_api."];
 const NAMES: [&str; 5] = ["press", "transfer", "end_call", "request_user", "do_not_call"];
 
-/// An object of JSON, or a name in braces that should have been filled in.
+/// A JSON object, or a template variable that was not filled in.
 pub(super) fn object(rest: &str, end: bool) -> Step {
     let inside = rest[1..].trim_start();
     let Some(second) = inside.chars().next() else { return Step::Wait };
@@ -18,8 +18,8 @@ pub(super) fn object(rest: &str, end: bool) -> Step {
     }
 }
 
-/// How many bytes it takes to close the bracket that the text begins with. What is not closed
-/// within the limit, or before the text ends, goes that far, if it is an object or arguments.
+/// The length up to the bracket that closes the first one. An object, or arguments, that are not
+/// closed within the limit, or before the text ends, extend to there.
 fn closing(rest: &str, limit: usize, end: bool) -> Option<usize> {
     let within = first_bytes(rest, limit);
     let (mut depth, mut quoted, mut escaped) = (0_u32, false, false);
@@ -41,7 +41,7 @@ fn closing(rest: &str, limit: usize, end: bool) -> Option<usize> {
     (limit == LONGEST_OBJECT && (end || rest.len() > limit)).then_some(within.len())
 }
 
-/// A link whose words are spoken, or a command in single brackets.
+/// A link, of which the text is spoken, or a command in single brackets.
 pub(super) fn bracket(rest: &str, end: bool) -> Step {
     let inside = &rest[1..];
     match named(inside) {
@@ -77,7 +77,7 @@ pub(super) fn bracket(rest: &str, end: bool) -> Step {
     }
 }
 
-/// From `](` on: the address of a link. `None` if it is none.
+/// The address of a link, from `](` on. `None` if it is not one.
 pub(super) fn link(rest: &str, end: bool) -> Option<Step> {
     const BEGINNINGS: [&str; 7] = ["http", "www.", "mailto:", "tel:", "sms:", "/", "#"];
     let Some(address) = rest.strip_prefix("](") else {
@@ -96,9 +96,9 @@ pub(super) fn link(rest: &str, end: bool) -> Option<Step> {
 }
 
 enum Named {
-    /// The text begins with the name of a command, of so many bytes.
+    /// The text begins with the name of a command, which has this many bytes.
     Whole(usize),
-    /// The text is the beginning of one.
+    /// The text may be the beginning of a name.
     Begun,
     Not,
 }
@@ -124,14 +124,14 @@ fn named(text: &str) -> Named {
     if begun { Named::Begun } else { Named::Not }
 }
 
-/// A command as a function. `None` if it is a word like any other.
+/// A command written as a function. `None` if it is an ordinary word.
 pub(super) fn function(rest: &str, end: bool) -> Option<Step> {
     let name = match named(rest) {
         Named::Whole(name) => name,
         Named::Begun => return (!end).then_some(Step::Wait),
         Named::Not => return None,
     };
-    // Some are names that nobody would say.
+    // Names with `_` or `.` are never ordinary words.
     let unsaid = rest[..name].contains(['_', '.']);
     let after = &rest[name..];
     let gap = after.len() - after.trim_start_matches([' ', ':']).len();
@@ -159,7 +159,7 @@ pub(super) fn function(rest: &str, end: bool) -> Option<Step> {
                 }
             }
         }
-        // A question, say, that is not for the caller: silent to the end of its line.
+        // Its argument, such as a question to a supervisor, is removed to the end of the line.
         Some(_) if unsaid && after.trim_start_matches(' ').starts_with(':') => {
             let within = first_bytes(rest, LONGEST_LINK);
             match within.find(is_line_end) {
@@ -173,7 +173,7 @@ pub(super) fn function(rest: &str, end: bool) -> Option<Step> {
     }
 }
 
-/// The name and its arguments, which begin `at` that byte or behind a space there.
+/// The name and its arguments, which begin at byte `at`, or after spaces there.
 fn arguments_of(rest: &str, at: usize, end: bool) -> Step {
     let arguments = rest[at..].trim_start_matches([' ', ':']);
     let at = rest.len() - arguments.len();

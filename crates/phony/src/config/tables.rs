@@ -267,7 +267,7 @@ pub(super) fn policy(reader: &mut Reader, model: &str) -> Policy {
         ("policy.approval_limit", &mut p.approval_limit),
         ("policy.takeover_unattended", &mut p.takeover_unattended),
         ("policy.takeover_abandoned", &mut p.takeover_abandoned),
-        ("policy.hold_line", &mut p.hold_line),
+        ("policy.hold_line", &mut p.hold_phrase),
         ("policy.reconnect", &mut p.reconnect),
         ("policy.ring", &mut p.ring),
         ("policy.farewell", &mut p.farewell),

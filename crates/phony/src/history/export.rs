@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use phony_call::Kept;
+use phony_call::Owner;
 use serde_json::Value;
 
 use super::{History, StoreError, UnplacedOrder, Wanted, record, transcript};
@@ -111,7 +111,7 @@ impl Export {
 
     async fn whole(&self, text: &mut String, line: &CallLine) -> Result<(), StoreError> {
         let Some(events) = self.history.events(&line.sid, 0).await? else { return Ok(()) };
-        let Some(mut record) = record(line, None, &events, Kept::ByNobody) else { return Ok(()) };
+        let Some(mut record) = record(line, None, &events, Owner::Nobody) else { return Ok(()) };
         if self.form == Form::JsonLines {
             let parsed = events.iter().filter_map(|json| serde_json::from_str::<Value>(json).ok());
             record["events"] = parsed.collect();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use axum::extract::ws::Utf8Bytes;
-use phony_call::{By, Event, EventBody, Kept, Snapshot, Stage, TurnId};
+use phony_call::{By, Event, EventBody, Owner, Snapshot, Stage, TurnId};
 use serde_json::{Map, Value, json};
 
 use crate::store::CallLine;
@@ -23,11 +23,11 @@ pub fn record(
     line: &CallLine,
     snapshot: Option<Value>,
     events: &[Utf8Bytes],
-    kept: Kept,
+    owner: Owner,
 ) -> Option<Value> {
     let events: Vec<Event> =
         events.iter().filter_map(|json| serde_json::from_str(json).ok()).collect();
-    let recalled = || serde_json::to_value(Snapshot::recall(&events, kept)?).ok();
+    let recalled = || serde_json::to_value(Snapshot::recall(&events, owner)?).ok();
     let is_live = snapshot.is_some();
     let Value::Object(mut fields) = snapshot.or_else(recalled)? else { return None };
     let state = if line.end.is_none() { "live" } else { "ended" };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use phony_call::{Call, CallSid, Event, LeftBehind};
+use phony_call::{Call, CallSid, Event, Failover};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
@@ -163,8 +163,8 @@ async fn goes_on(store: &dyn Store, app: &App, call: &CallSid) -> bool {
     let Some(policy) = events.first().and_then(|start| app.calls.policy_of_start(start)) else {
         return false;
     };
-    match Call::left_behind(&policy, &events, (app.clock.wall)()) {
-        LeftBehind::GoesOn => true,
-        LeftBehind::Waits => false,
+    match Call::failover(&policy, &events, (app.clock.wall)()) {
+        Failover::AtOnce => true,
+        Failover::OnRequest => false,
     }
 }

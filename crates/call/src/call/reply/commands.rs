@@ -1,8 +1,8 @@
-//! What the model orders, in its text or by a tool, and what of it is done.
+//! The model's commands, in its text or by a tool, and which of them are carried out.
 
 use std::time::Instant;
 
-use super::{Reply, Then};
+use super::{Delivery, Exit};
 use crate::call::Call;
 use crate::carrier::ToCarrier;
 use crate::command::{Command, Malformed, REPEATED};
@@ -26,7 +26,7 @@ impl Call {
         tool: Option<ToolRef>,
     ) {
         let Malformed { command, value, reason } = malformed;
-        // A tool call must be answered, and the model must see the answer.
+        // The model must see the result of a tool call.
         let again = tool.is_some();
         let reason = reason.to_owned();
         self.emit(now, EventBody::CommandRejected { command, value, by: By::Ai, reason, tool });
@@ -39,23 +39,22 @@ impl Call {
         if self.is_repeated(&command) {
             return self.on_repeated(now, &command, tool);
         }
-        let keeping = matches!(self.reply(), Some(Reply { kept_back: Some(_), .. }));
-        // Whoever does not want to be called needs nobody's consent.
-        if keeping && command != Command::DoNotCall {
+        // A request not to be called again needs nobody's approval.
+        if command != Command::DoNotCall
+            && let Some(reply) = self.reply()
+            && let Some(kept) = reply.kept_back()
+        {
             let held = HeldCommand { command: command.name(), value: command.value(), tool };
-            if let Some(reply) = self.reply() {
-                reply.commands.push(held);
-                reply.given.push(command);
-            }
-        } else {
-            self.do_command(now, command, tool);
+            kept.commands.push(held);
+            reply.given.push(command);
+            return;
         }
+        self.do_command(now, command, tool);
     }
 
-    /// Whether the reply has given the command before, in its text or as a tool, in whatever
-    /// attempt.
+    /// Whether the reply has given the command before, in its text or as a tool, in any attempt.
     fn is_repeated(&mut self, command: &Command) -> bool {
-        // It changes nothing the second time, and its record must never read as a refusal.
+        // Repeating it changes nothing, and its record must never read as a refusal.
         if *command == Command::DoNotCall {
             return false;
         }
@@ -64,8 +63,9 @@ impl Call {
         self.reply().is_some_and(|reply| reply.given.iter().any(same))
     }
 
-    /// A command that the reply has given before counts once. A tool call must be answered all the
-    /// same: it takes the place of the words, or is told.
+    /// A repeated command counts once. A tool call needs a result all the same: it becomes the
+    /// origin of a command that was given in the text and not carried out yet, or its result says
+    /// that it is a repetition.
     fn on_repeated(&mut self, now: Instant, command: &Command, tool: Option<ToolRef>) {
         let (name, value) = (command.name(), command.value());
         let fallback = self.fallback().cloned();
@@ -76,11 +76,16 @@ impl Call {
                 Command::read(held.command.as_str(), &held.value)
                     .is_ok_and(|held| is_same(&held, command, fallback.as_ref()))
             };
-            let held = reply.commands.iter_mut().find(|held| same(held));
-            let unanswered = match (held, &mut reply.then) {
+            let (kept, held) = match &mut reply.delivery {
+                Delivery::KeptBack(kept) => {
+                    (true, kept.commands.iter_mut().find(|held| same(held)))
+                }
+                Delivery::Direct(_) => (false, None),
+            };
+            let unanswered = match (held, &mut reply.exit) {
                 (Some(held), _) => Some(&mut held.tool),
-                (None, Some(Then::EndCall { tool })) if name == CommandName::EndCall => Some(tool),
-                (None, Some(Then::Transfer { tool, .. })) if name == CommandName::Transfer => {
+                (None, Some(Exit::EndCall { tool })) if name == CommandName::EndCall => Some(tool),
+                (None, Some(Exit::Transfer { tool, .. })) if name == CommandName::Transfer => {
                     Some(tool)
                 }
                 (None, _) => None,
@@ -89,13 +94,13 @@ impl Call {
                 *unanswered = Some(call.clone());
                 return;
             }
-            reply.again |= reply.then.is_none() && reply.kept_back.is_none();
+            reply.again |= reply.exit.is_none() && !kept;
         }
         let (command, reason) = (name.as_str().to_owned(), REPEATED.to_owned());
         self.emit(now, EventBody::CommandRejected { command, value, by: By::Ai, reason, tool });
     }
 
-    /// The firewall: what a talked-into model may not do, it does not do.
+    /// Whether the model may do this, whatever a caller has talked it into.
     fn allow(&self, command: &Command) -> Result<(), String> {
         if !self.agent.commands.contains(&command.name()) {
             return Err(format!("this agent may not use {}", command.name().as_str()));
@@ -140,23 +145,23 @@ impl Call {
                 self.press(now, digits, By::Ai, tool);
             }
             Command::RequestUser(prompt) => self.ask(now, prompt, tool),
-            Command::EndCall => self.then(now, Then::EndCall { tool }),
+            Command::EndCall => self.exit(now, Exit::EndCall { tool }),
             Command::DoNotCall => self.do_not_call(now, tool),
             Command::Transfer(target) => {
                 if let Some(target) = target.or(fallback) {
-                    self.then(now, Then::Transfer { target, tool });
+                    self.exit(now, Exit::Transfer { target, tool });
                 }
             }
         }
     }
 
-    /// The first of two ways to leave wins.
-    fn then(&mut self, now: Instant, then: Then) {
+    /// Notes the command to leave the call. The first of several counts.
+    fn exit(&mut self, now: Instant, exit: Exit) {
         let Some(reply) = self.reply() else { return };
-        if reply.then.is_some() {
-            return self.reject_then(now, then, "another command to leave the call came before it");
+        if reply.exit.is_some() {
+            return self.reject_exit(now, exit, "another command to leave the call came before it");
         }
-        reply.then = Some(then);
+        reply.exit = Some(exit);
     }
 
     pub(in crate::call) fn press(
@@ -173,17 +178,17 @@ impl Call {
         self.emit(now, EventBody::CommandExecuted { command: CommandName::Press, value, by, tool });
     }
 
-    pub(in crate::call) fn reject_then(&mut self, now: Instant, then: Then, because: &str) {
-        let (name, value, tool) = match then {
-            Then::EndCall { tool } => (CommandName::EndCall, String::new(), tool),
-            Then::Transfer { target, tool } => (CommandName::Transfer, target.to_string(), tool),
+    pub(in crate::call) fn reject_exit(&mut self, now: Instant, exit: Exit, because: &str) {
+        let (name, value, tool) = match exit {
+            Exit::EndCall { tool } => (CommandName::EndCall, String::new(), tool),
+            Exit::Transfer { target, tool } => (CommandName::Transfer, target.to_string(), tool),
         };
         let (command, reason) = (name.as_str().to_owned(), because.to_owned());
         self.emit(now, EventBody::CommandRejected { command, value, by: By::Ai, reason, tool });
     }
 }
 
-/// Commands as the model would have written them.
+/// The commands as the model would write them in its text.
 pub(super) fn in_brackets(commands: &[HeldCommand]) -> String {
     let written = commands.iter().map(|held| match held.value.as_str() {
         "" => format!("[[{}]]", held.command.as_str()),
@@ -192,7 +197,7 @@ pub(super) fn in_brackets(commands: &[HeldCommand]) -> String {
     written.collect()
 }
 
-/// Whether two commands would do the same. A transfer without a number goes to the fallback.
+/// Whether two commands have the same effect. A transfer without a number goes to the fallback.
 fn is_same(a: &Command, b: &Command, fallback: Option<&PhoneNumber>) -> bool {
     match (a, b) {
         (Command::Transfer(a), Command::Transfer(b)) => {
@@ -203,7 +208,7 @@ fn is_same(a: &Command, b: &Command, fallback: Option<&PhoneNumber>) -> bool {
     }
 }
 
-/// Letters and digits alone, for telling whether two questions are the same.
+/// Letters and digits only, for comparing questions.
 fn plain(question: &str) -> String {
     question.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }

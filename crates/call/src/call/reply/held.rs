@@ -1,37 +1,43 @@
-//! Replies that are kept back until a supervisor has seen them.
+//! Replies that need a supervisor's approval.
 
 use std::time::Instant;
 
-use super::Reply;
 use super::commands::in_brackets;
+use super::state::{KeptBack, Reply};
 use crate::call::{Call, State, millis};
 use crate::command::Command;
 use crate::event::{CommandName, EventBody, HeldCommand};
 use crate::ids::TurnId;
 use crate::policy::Approval;
+use crate::speakable::is_audible;
 
 impl Call {
-    pub(super) fn needs_approval_before_it_is_known(&self) -> bool {
+    /// Whether a reply that has not begun may turn out to need approval.
+    pub(super) fn may_need_approval(&self) -> bool {
         match &self.agent.approval {
             Approval::Never => false,
             Approval::Always => true,
-            // A later word or a command can still make it one that waits.
+            // A word or a command in it can still require approval.
             Approval::When(rules) => {
                 self.transcript.replies < rules.first || rules.commands || !rules.words.is_empty()
             }
         }
     }
 
-    pub(super) fn keep_or_send(&mut self, now: Instant, text: String) {
+    /// The model has finished. What was kept back is held for approval, or sent.
+    pub(super) fn keep_or_send(&mut self, now: Instant) {
         let Some(reply) = self.reply() else { return };
-        let (turn, commands) = (reply.turn, std::mem::take(&mut reply.commands));
+        let turn = reply.turn;
+        let Some(KeptBack { words, commands }) = reply.release() else {
+            return self.reply_done(now);
+        };
+        let text = if is_audible(&words) { words.trim().to_owned() } else { String::new() };
         if text.is_empty() && commands.is_empty() {
-            // There is nothing to approve: what it did has been done, or refused.
-            reply.kept_back = None;
+            // There is nothing to approve: its commands were carried out, or rejected.
             return self.reply_done(now);
         }
         if self.waits(&text, &commands) {
-            // A supervisor must see, and be able to send, a reply that has no words at all.
+            // A supervisor must see, and be able to send, even a reply without words.
             let text = if text.is_empty() { in_brackets(&commands) } else { text };
             self.last_written = self.reply().map(|reply| reply.written());
             let timeout_ms = millis(self.policy.approval_limit);
@@ -54,18 +60,16 @@ impl Call {
         }
     }
 
-    /// Sends a reply that was kept back, as the one that is under way.
+    /// Sends a reply that was kept back.
     pub(in crate::call) fn send_kept(
         &mut self,
         now: Instant,
         text: &str,
         commands: Vec<HeldCommand>,
     ) {
-        if let Some(reply) = self.reply() {
-            reply.kept_back = None;
-        }
         if !text.is_empty() {
-            // Behind a question comes that we are asking: in the same breath, or it would cut this off.
+            // The hold phrase follows a question to a supervisor. It must be part of the same
+            // utterance, or it would cut the reply off.
             let asks = commands.iter().any(|held| held.command == CommandName::RequestUser);
             self.say_reply(now, text.to_owned(), !asks);
         }
@@ -78,13 +82,8 @@ impl Call {
         self.reply_done(now);
     }
 
-    /// Makes a reply out of one that a supervisor has let go.
-    pub(in crate::call) fn revive(&mut self, turn: TurnId, verbatim: bool, text: &str) {
-        let mut reply = Reply::new(turn);
-        reply.begun = true;
-        reply.active = false;
-        reply.verbatim = verbatim;
-        text.clone_into(&mut reply.written);
-        self.state = State::Replying(Box::new(reply));
+    /// Makes a held reply that was approved the current one.
+    pub(in crate::call) fn resume_held(&mut self, turn: TurnId, verbatim: bool, text: &str) {
+        self.state = State::Replying(Box::new(Reply::approved(turn, verbatim, text)));
     }
 }

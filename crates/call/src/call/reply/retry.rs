@@ -1,24 +1,22 @@
-//! Attempts of the model that failed: what is left of them, and how it is asked again.
+//! Failed attempts at a reply: what remains of them, and how the model is asked again.
 
 use std::time::{Duration, Instant};
 
-use super::Follows;
+use super::ReplyPhase;
 use crate::call::Call;
-use crate::command::{Command, Scanner};
 use crate::deadline::Deadline;
 use crate::event::{EndReason, EventBody, Source, Where};
 use crate::ids::{ItemId, ItemKind, TurnId};
 use crate::model::{Fault, Item, ItemBody, ToModel};
-use crate::speakable::Speakable;
 
-/// What the model is told whose words have been heard in part.
+/// Tells the model that its words were heard in part.
 const GO_ON: &str = "A technical fault cut your reply off after these words, which the caller has \
                      heard. Go on from exactly there and repeat nothing.";
 
-/// How often guidance makes a reply begin anew.
+/// How often a supervisor's guidance may restart a reply.
 const RETHINKS: u32 = 2;
 
-/// What the model is told whose earlier attempt has done something.
+/// Tells the model that its earlier attempt had effects.
 const ACTED: &str = "Keys that you pressed and questions that you asked before this reply was begun \
                      anew are noted above and are done: do not repeat them. Nothing else that you \
                      ordered was carried out.";
@@ -44,16 +42,16 @@ impl Call {
         self.emit(now, EventBody::Error { r#where: Where::Model, code, message, fatal });
         if concerns {
             if let Some(reply) = self.reply() {
-                reply.active = false;
+                reply.phase = ReplyPhase::Failed;
             }
             self.retry(now, fault);
         }
     }
 
-    /// The model has been silent for too long.
+    /// The model has not written anything for too long.
     pub(in crate::call) fn on_answer_overdue(&mut self, now: Instant) {
         let Some(reply) = self.reply() else { return };
-        if reply.done {
+        if reply.is_done() {
             return;
         }
         self.report(now, "timeout", "the model gave no answer in time");
@@ -66,11 +64,11 @@ impl Call {
         let (retries, reconnects, pause) = (policy.retries, policy.reconnects, policy.busy_pause);
         let Some(reply) = self.reply() else { return };
         match fault {
-            Fault::Passing if reply.failures < retries => self.retry_now(now, fault),
-            Fault::Lost if reply.losses < reconnects => self.retry_now(now, fault),
-            Fault::Busy if reply.pauses < retries + 2 => {
-                let wait = pause * 2u32.saturating_pow(reply.pauses);
-                reply.pauses += 1;
+            Fault::Passing if reply.attempts.failures < retries => self.retry_now(now, fault),
+            Fault::Lost if reply.attempts.losses < reconnects => self.retry_now(now, fault),
+            Fault::Busy if reply.attempts.pauses < retries + 2 => {
+                let wait = pause * 2u32.saturating_pow(reply.attempts.pauses);
+                reply.attempts.pauses += 1;
                 self.deadlines.clear(Deadline::Answer);
                 self.deadlines.set(Deadline::Retry, now + wait.min(Duration::from_secs(30)));
                 self.say_filler(now);
@@ -82,49 +80,30 @@ impl Call {
     pub(super) fn retry_now(&mut self, now: Instant, fault: Fault) {
         let Some(reply) = self.reply() else { return };
         match fault {
-            Fault::Lost => reply.losses += 1,
-            Fault::Passing | Fault::Busy | Fault::Fatal => reply.failures += 1,
+            Fault::Lost => reply.attempts.losses += 1,
+            Fault::Passing | Fault::Busy | Fault::Fatal => reply.attempts.failures += 1,
         }
         self.ask_again(now);
     }
 
-    /// The attempt has failed. Its words that are on the line stay said, and what was done at once
-    /// stays done; nothing else of it is.
+    /// Discards the attempt, as [`super::Reply::forget_attempt`] says.
     pub(super) fn forget_attempt(&mut self) {
-        let Some(reply) = self.reply() else { return };
-        reply.scanner = Scanner::default();
-        reply.speech = Speakable::default();
-        reply.written.clear();
-        reply.lead.clear();
-        reply.earlier.clone_from(&reply.words);
-        reply.repeating = (!reply.earlier.is_empty()).then(String::new);
-        reply.follows = Follows::Whole;
-        reply.verbatim &= reply.earlier.is_empty();
-        reply.then = None;
-        reply.again = false;
-        reply.commands.clear();
-        let kept_back = reply.kept_back.is_some();
-        reply.given.retain(|command| match command {
-            Command::DoNotCall => true,
-            Command::Press(_) | Command::RequestUser(_) => !kept_back,
-            Command::EndCall | Command::Transfer(_) => false,
-        });
-        if let Some(kept) = &mut reply.kept_back {
-            kept.clear();
+        if let Some(reply) = self.reply() {
+            reply.forget_attempt();
         }
     }
 
-    /// Asks for the reply, or for the rest of it, under a new turn.
+    /// Asks for the reply, or the rest of it, in a new turn.
     pub(in crate::call) fn ask_again(&mut self, now: Instant) {
         let turn = self.turn.next();
         let Some(reply) = self.reply() else { return };
         let earlier = std::mem::replace(&mut reply.turn, turn);
-        let stalled = std::mem::replace(&mut reply.active, true);
-        let (said, hints) = (reply.earlier.clone(), reply.hints.clone());
+        let before = std::mem::replace(&mut reply.phase, ReplyPhase::Writing);
+        let (said, hints) = (reply.sent_before().to_owned(), reply.hints.clone());
         let begun = !said.trim().is_empty();
         let acted = !reply.given.is_empty();
         self.turn = turn;
-        if stalled {
+        if before == ReplyPhase::Writing {
             self.tell_model(ToModel::Cancel { turn: earlier });
         }
         let mut context = self.transcript.context();
@@ -146,18 +125,18 @@ impl Call {
         self.deadlines.set(Deadline::Answer, now + self.policy.answer_limit);
     }
 
-    /// Says that it takes a moment, once a reply, unless the reply has begun.
+    /// Speaks a filler, once per reply, unless words of the reply have been sent.
     pub(in crate::call) fn say_filler(&mut self, now: Instant) {
         self.deadlines.clear(Deadline::Filler);
         let Some(reply) = self.reply() else { return };
-        if reply.spoken || std::mem::replace(&mut reply.filler, true) {
+        if reply.has_spoken() || std::mem::replace(&mut reply.filler, true) {
             return;
         }
         let phrase = self.agent.phrases.filler.clone();
         self.speak(now, Source::Filler, &phrase);
     }
 
-    /// The model will not answer: apologise, then transfer or say goodbye.
+    /// The model will not answer: apologises, then transfers the call or ends it.
     pub(in crate::call) fn give_up(&mut self, now: Instant) {
         self.drop_reply(now, "the model failed");
         if let Some(target) = self.fallback().cloned() {
@@ -171,19 +150,22 @@ impl Call {
         }
     }
 
-    /// Tells of a fault of the model after which the call goes on.
+    /// Records a fault of the model after which the call goes on.
     pub(super) fn report(&mut self, now: Instant, code: &str, message: &str) {
         let (code, message) = (code.to_owned(), message.to_owned());
         let r#where = Where::Model;
         self.emit(now, EventBody::Error { r#where, code, message, fatal: false });
     }
 
-    /// Begins the reply anew, with guidance that came before its first word. Not without end: who
-    /// waits gets an answer, and what comes later counts for the next one.
+    /// Restarts the reply with guidance that came before its first word. Only a few times, so that
+    /// the caller gets an answer; later guidance applies to the next reply.
     pub(in crate::call) fn rethink(&mut self, now: Instant) {
         let Some(reply) = self.reply() else { return };
-        if reply.active && !reply.done && !reply.spoken && reply.rethought < RETHINKS {
-            reply.rethought += 1;
+        if reply.phase == ReplyPhase::Writing
+            && !reply.has_spoken()
+            && reply.attempts.rethinks < RETHINKS
+        {
+            reply.attempts.rethinks += 1;
             self.forget_attempt();
             self.ask_again(now);
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use phony_call::{CallSid, Kept};
+use phony_call::{CallSid, Owner};
 use serde_json::Value;
 
 use crate::app::App;
@@ -45,7 +45,7 @@ pub(in crate::http) async fn show(
         return Ok(Json(order.document()));
     };
     let events = history.events(&call, 0).await?.ok_or_else(ApiError::call_not_found)?;
-    let kept = if app.cluster.is_some() { Kept::Elsewhere } else { Kept::ByNobody };
-    let record = history::record(&line, snapshot, &events, kept);
+    let owner = if app.cluster.is_some() { Owner::OtherNode } else { Owner::Nobody };
+    let record = history::record(&line, snapshot, &events, owner);
     Ok(Json(record.ok_or_else(ApiError::call_not_found)?))
 }

@@ -1,23 +1,23 @@
-//! What a supervisor does.
+//! What supervisors order: their actions, answers and approvals.
 
 use std::time::{Duration, Instant};
 
+use super::reply::spoken_words;
 use super::{Call, Output, State, millis};
 use crate::action::{Action, Refused};
-use crate::command::{Piece, Scanner};
 use crate::deadline::Deadline;
 use crate::event::{By, EventBody, Source, ToolRef};
 use crate::ids::{SupervisorId, TurnId};
 use crate::speakable::without_controls;
 
 impl Call {
-    /// Does what a supervisor orders, or refuses it and leaves the call as it was.
-    /// It is not known who the supervisor is.
+    /// Carries out an action of a supervisor who is not known by name. A refused action leaves the
+    /// call unchanged.
     pub fn act(&mut self, now: Instant, action: Action) -> Result<Vec<Output>, Refused> {
         self.act_as(now, None, action)
     }
 
-    /// The same, for the supervisor who ordered it: whoever takes over holds the takeover.
+    /// As [`Self::act`], for a known supervisor, who becomes the holder if they take over.
     pub fn act_as(
         &mut self,
         now: Instant,
@@ -29,7 +29,7 @@ impl Call {
             return Err(refused);
         }
         self.on_order(now, who, &action);
-        // A human who steps in during the AI's goodbye keeps the call.
+        // A human who steps in during the model's goodbye keeps the call.
         if matches!(action, Action::Say { .. } | Action::TakeOver) {
             self.call_off_ending(now, "a supervisor stepped in");
         }
@@ -46,8 +46,8 @@ impl Call {
                 let text = reason.unwrap_or_default();
                 self.emit(now, EventBody::ResponseRejected { text, by: By::Supervisor });
                 self.deadlines.clear(Deadline::Approval);
-                self.owed = true;
-                self.self_turns = 0;
+                self.reply_due = true;
+                self.unprompted.turns = 0;
                 if matches!(self.state, State::OnHold) {
                     self.leave_hold(now);
                 }
@@ -56,7 +56,7 @@ impl Call {
         Ok(std::mem::take(&mut self.outputs))
     }
 
-    /// Whether the action can be done. All refusals are here: a refused action changes nothing.
+    /// Whether the action is allowed. All refusals are decided here, before anything changes.
     fn may_act(&self, who: Option<&SupervisorId>, action: &Action) -> Result<(), Refused> {
         self.has_room_for(action)?;
         match action {
@@ -71,19 +71,19 @@ impl Call {
             }
             Action::Answer { query, .. } => self.is_asked(*query),
             Action::Reject { reply, .. } => self.is_held(*reply),
-            // Somebody else may take it from whoever holds it.
-            Action::TakeOver if self.transcript.human && self.holder() == who => {
+            // Another supervisor may take the call from the one who holds it.
+            Action::TakeOver if self.transcript.takeover.is_some() && self.holder() == who => {
                 Err(Refused::AlreadyTakenOver)
             }
-            Action::Release if !self.transcript.human => Err(Refused::NotTakenOver),
+            Action::Release if self.transcript.takeover.is_none() => Err(Refused::NotTakenOver),
             Action::TakeOver | Action::Release | Action::End | Action::Whisper(_) => Ok(()),
         }
     }
 
-    /// Whether the state leaves room for the action at all.
+    /// Whether the state allows the action.
     fn has_room_for(&self, action: &Action) -> Result<(), Refused> {
         match &self.state {
-            State::Gone => Err(Refused::LineLost),
+            State::HandedOver => Err(Refused::LineLost),
             State::Ended => Err(Refused::Ending),
             State::HangingUp(_) if *action != Action::End => Err(Refused::Ending),
             State::Ending(ending) => match action {
@@ -109,8 +109,8 @@ impl Call {
         }
     }
 
-    /// Whether a question waits, and if one is named, that one. Those behind the first wait for
-    /// their turn.
+    /// Whether a question waits, and is the one that is named, if one is. Only the first can be
+    /// answered.
     fn is_asked(&self, query: Option<u64>) -> Result<(), Refused> {
         match (self.transcript.questions.front(), query) {
             (None, _) => Err(Refused::NoQuestion),
@@ -119,7 +119,7 @@ impl Call {
         }
     }
 
-    /// Whether a reply is held, and if one is named, that one.
+    /// Whether a reply is held, and is the one that is named, if one is.
     fn is_held(&self, reply: Option<TurnId>) -> Result<(), Refused> {
         match (&self.transcript.held, reply) {
             (None, _) => Err(Refused::NoReply),
@@ -139,7 +139,7 @@ impl Call {
             | State::Ending(_)
             | State::HangingUp(_)
             | State::Transferring { .. }
-            | State::Gone
+            | State::HandedOver
             | State::Ended => Ok(()),
         }
     }
@@ -151,7 +151,7 @@ impl Call {
         }
         self.cut_speech(now);
         self.drop_reply(now, "a supervisor spoke instead");
-        self.owed = false;
+        self.reply_due = false;
         self.emit(now, EventBody::AssistantOverride { text: text.to_owned(), by: By::Supervisor });
         self.speak(now, Source::Supervisor, text);
         if matches!(self.state, State::Listening { .. }) {
@@ -165,14 +165,14 @@ impl Call {
     }
 
     fn act_take_over(&mut self, now: Instant, who: Option<&SupervisorId>) {
-        // What is on the line already plays out; nothing is added to it.
+        // What was sent is still spoken; nothing is added to it.
         self.close_utterance();
         if self.is_replying_unfinished() {
-            self.owed = true;
+            self.reply_due = true;
         }
         self.drop_reply(now, "a human took over");
-        // What the caller was promised is for the human to settle.
-        self.withdrawn = false;
+        // A withdrawn transfer is for the human to explain.
+        self.untold.withdrawn = false;
         if self.transcript.held.is_some() {
             let text = "a human took over".to_owned();
             self.emit(now, EventBody::ResponseRejected { text, by: By::Supervisor });
@@ -187,7 +187,8 @@ impl Call {
                 },
             );
         }
-        for waits in [Deadline::Question, Deadline::Approval, Deadline::HoldLine, Deadline::Filler]
+        for waits in
+            [Deadline::Question, Deadline::Approval, Deadline::HoldPhrase, Deadline::Filler]
         {
             self.deadlines.clear(waits);
         }
@@ -210,14 +211,14 @@ impl Call {
         }
     }
 
-    /// The oldest question is answered, or nobody answered it in time.
+    /// Closes the oldest question, with an answer or because none came in time.
     pub(super) fn close_question(&mut self, now: Instant, answer: Option<String>) {
         if self.transcript.questions.is_empty() {
             return;
         }
         let mut sounds_on = Duration::ZERO;
         if matches!(self.state, State::OnHold) {
-            // Words before the answer that are still sounding play out, and stand before it.
+            // Words that are still being spoken are finished, and recorded before the answer.
             sounds_on = self.playback.remaining(now);
             let sounding = self.playback.take_all_as_sent(now);
             self.record(now, sounding);
@@ -226,21 +227,21 @@ impl Call {
         let text = answer.unwrap_or_default();
         let by = if answered { By::Supervisor } else { By::Policy };
         self.emit(now, EventBody::QueryResponse { text, answered, by });
-        self.owed = true;
-        self.self_turns = 0;
+        self.reply_due = true;
+        self.unprompted.turns = 0;
         if self.transcript.questions.is_empty() {
             self.deadlines.clear(Deadline::Question);
             match self.state {
                 State::OnHold => {
                     self.leave_hold(now);
                     if self.deadlines.is_set(Deadline::Filler) {
-                        // A filler is for the silence after those words, not for the end of them.
+                        // The wait for a filler begins when those words have been spoken.
                         let silence = now + sounds_on;
                         self.deadlines.set(Deadline::Filler, silence + self.policy.filler_after);
                     }
                 }
-                // Nobody speaks and nothing else will make the model speak.
-                State::Listening { .. } if self.playback.is_idle() && !self.caller_speaks => {
+                // Nobody speaks, and nothing else would make the model speak.
+                State::Listening { .. } if self.playback.is_idle() && !self.caller.audible => {
                     self.settle(now);
                 }
                 State::Ringing
@@ -251,7 +252,7 @@ impl Call {
                 | State::Ending(_)
                 | State::Transferring { .. }
                 | State::HangingUp(_)
-                | State::Gone
+                | State::HandedOver
                 | State::Ended => {}
             }
         } else {
@@ -264,11 +265,11 @@ impl Call {
         if !self.deadlines.is_set(Deadline::Question) {
             self.deadlines.set(Deadline::Question, now + self.policy.question_limit);
         }
-        self.deadlines.set(Deadline::HoldLine, now + self.policy.hold_line);
+        self.deadlines.set(Deadline::HoldPhrase, now + self.policy.hold_phrase);
     }
 
     fn leave_hold(&mut self, now: Instant) {
-        self.deadlines.clear(Deadline::HoldLine);
+        self.deadlines.clear(Deadline::HoldPhrase);
         self.deadlines.clear(Deadline::Filler);
         self.settle(now);
     }
@@ -279,23 +280,23 @@ impl Call {
         let heard_filler = matches!(&self.state, State::Replying(reply) if reply.has_filled());
         self.state = State::OnHold;
         self.deadlines.set(Deadline::Approval, now + self.policy.approval_limit);
-        self.deadlines.set(Deadline::HoldLine, now + self.policy.hold_line);
+        self.deadlines.set(Deadline::HoldPhrase, now + self.policy.hold_phrase);
         if !heard_filler {
             self.deadlines.set(Deadline::Filler, now + self.policy.filler_after);
         }
     }
 
-    /// Sends the held reply; edited if the words are not the same.
+    /// Sends the held reply, or other words in its place.
     pub(super) fn send_held(&mut self, now: Instant, text: &str, by: By) {
         let Some(held) = self.transcript.held.clone() else { return };
         let edited = text.trim() != held.text;
         let approved = EventBody::ResponseApproved { text: text.to_owned(), by, edited };
         self.emit(now, approved);
         self.deadlines.clear(Deadline::Approval);
-        self.deadlines.clear(Deadline::HoldLine);
+        self.deadlines.clear(Deadline::HoldPhrase);
         self.deadlines.clear(Deadline::Filler);
-        let words_kept_meanwhile = self.owed;
-        self.revive(held.turn, !edited && held.commands.is_empty(), text);
+        let words_kept_meanwhile = self.reply_due;
+        self.resume_held(held.turn, !edited && held.commands.is_empty(), text);
         if edited {
             for held in held.commands {
                 let rejected = EventBody::CommandRejected {
@@ -311,18 +312,6 @@ impl Call {
         } else {
             self.send_kept(now, &spoken_words(text), held.commands);
         }
-        self.owed |= words_kept_meanwhile;
+        self.reply_due |= words_kept_meanwhile;
     }
-}
-
-/// What of a held reply is for the caller: all of it, but where it is shown by its commands alone.
-fn spoken_words(text: &str) -> String {
-    let mut scanner = Scanner::default();
-    let mut pieces = scanner.push(text);
-    pieces.extend(scanner.finish());
-    let words = pieces.into_iter().filter_map(|piece| match piece {
-        Piece::Text(text) => Some(text),
-        Piece::Command(_) | Piece::Malformed(_) => None,
-    });
-    words.collect()
 }

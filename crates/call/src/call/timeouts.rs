@@ -1,4 +1,4 @@
-//! What happens when a time has come.
+//! What happens when a deadline passes.
 
 use std::time::Instant;
 
@@ -10,9 +10,9 @@ use crate::policy::ApprovalTimeout;
 impl Call {
     pub(super) fn on_deadline(&mut self, now: Instant, due: Deadline) {
         match due {
-            // One of ours may still ring.
-            Deadline::Connect if self.is_ours() => {
-                self.hang_up_behind(now, EndReason::NotConnected);
+            // An outbound call may still be ringing.
+            Deadline::Connect if self.is_outbound() => {
+                self.finish_and_hang_up(now, EndReason::NotConnected);
             }
             Deadline::Connect => self.finish(now, EndReason::NotConnected),
             Deadline::Opening => self.on_opening_due(now),
@@ -27,10 +27,10 @@ impl Call {
             Deadline::Words => self.on_words_overdue(now),
             Deadline::Question => self.close_question(now, None),
             Deadline::Approval => self.on_approval_overdue(now),
-            Deadline::HoldLine => self.on_hold_line(now),
+            Deadline::HoldPhrase => self.on_hold_phrase(now),
             Deadline::Reconnect => self.finish(now, EndReason::LineLost),
             Deadline::HandOver => self.hand_over(now),
-            Deadline::Dialled => self.on_dialled_due(now),
+            Deadline::Transfer => self.on_transfer_overdue(now),
             Deadline::HangUp => self.ask_to_hang_up(now),
             Deadline::Farewell => self.leave(now),
             Deadline::MaxCall => self.on_max_call(now),
@@ -44,7 +44,7 @@ impl Call {
         if self.playback.is_idle() {
             return self.open(now);
         }
-        // Somebody speaks for us just now.
+        // A supervisor is speaking.
         self.wait_to_open(now);
     }
 
@@ -57,13 +57,13 @@ impl Call {
         }
     }
 
-    /// The carrier has not reported the end of what must have ended.
+    /// The carrier has not reported the end of speech that must have ended.
     fn on_playback_due(&mut self, now: Instant) {
         if !self.playback.is_closed() {
-            // More is coming: the reply's own limit decides.
+            // More of the reply is coming, which has a limit of its own.
             return self.expect_playback(now);
         }
-        // The carrier says that we are audible, and has not said that we are not.
+        // The carrier reports that the agent is audible, and has not reported its silence.
         let slack = self.policy.playback_slack * 2;
         if let Some(until) = self.playback.audible_until().map(|until| until + slack)
             && until > now
@@ -82,8 +82,8 @@ impl Call {
         if self.waits_for_model() {
             return self.settle(now);
         }
-        if self.nudges < self.policy.nudges {
-            self.nudges += 1;
+        if self.unprompted.nudges < self.policy.nudges {
+            self.unprompted.nudges += 1;
             let phrase = self.agent.phrases.nudge.clone();
             self.speak(now, Source::Nudge, &phrase);
         } else {
@@ -94,7 +94,7 @@ impl Call {
     }
 
     fn on_false_interrupt(&mut self, now: Instant) {
-        if self.caller_speaks {
+        if self.caller.audible {
             let later = now + self.policy.false_interrupt;
             return self.deadlines.set(Deadline::FalseInterrupt, later);
         }
@@ -108,31 +108,31 @@ impl Call {
             | State::Lost { .. }
             | State::Transferring { .. }
             | State::HangingUp(_)
-            | State::Gone
+            | State::HandedOver
             | State::Ended => {}
         }
     }
 
-    /// Goes on with what was cut off for nothing: the model with its reply, anything else is said
-    /// again.
+    /// Resumes what a noise cut off: the model continues its reply, anything else is repeated.
     fn go_on_speaking(&mut self, now: Instant) {
-        if self.owed || self.unsaid.iter().any(|unsaid| unsaid.source == Source::Model) {
-            self.unsaid.clear();
+        if self.reply_due || self.untold.unsaid.iter().any(|unsaid| unsaid.source == Source::Model)
+        {
+            self.untold.unsaid.clear();
             let hint = "The caller interrupted you but said nothing that could be understood. Go \
                         on from where you were cut off.";
             return self.respond(now, &[hint]);
         }
-        let greeting = self.unsaid.iter().any(|unsaid| unsaid.source == Source::Greeting);
+        let greeting = self.untold.unsaid.iter().any(|unsaid| unsaid.source == Source::Greeting);
         self.say_again(now);
         self.listen(now, greeting);
     }
 
     fn say_again(&mut self, now: Instant) {
-        let unsaid = std::mem::take(&mut self.unsaid);
-        if self.self_turns >= self.policy.self_turns {
+        let unsaid = std::mem::take(&mut self.untold.unsaid);
+        if self.unprompted.turns >= self.policy.self_turns {
             return;
         }
-        self.self_turns += 1;
+        self.unprompted.turns += 1;
         for Unsaid { source, text } in unsaid.into_iter().filter(|unsaid| !unsaid.text.is_empty()) {
             if source == Source::Supervisor {
                 let (text, by) = (text.clone(), By::Policy);
@@ -153,29 +153,29 @@ impl Call {
                 let timeout_ms = millis(self.policy.approval_limit);
                 self.emit(now, EventBody::PendingResponse { text, turn, commands, timeout_ms });
                 self.deadlines.set(Deadline::Approval, now + self.policy.approval_limit);
-                self.deadlines.set(Deadline::HoldLine, now + self.policy.hold_line);
+                self.deadlines.set(Deadline::HoldPhrase, now + self.policy.hold_phrase);
             }
         }
     }
 
-    /// The words for a caller who waits were cut off: they hear soon that we are still there.
-    pub(super) fn hold_line_soon(&mut self, now: Instant) {
-        if self.self_turns <= self.policy.self_turns {
-            self.self_turns += 1;
-            self.deadlines.set(Deadline::HoldLine, now + self.policy.false_interrupt);
+    /// A hold phrase was interrupted: it is repeated soon.
+    pub(super) fn hold_phrase_soon(&mut self, now: Instant) {
+        if self.unprompted.turns <= self.policy.self_turns {
+            self.unprompted.turns += 1;
+            self.deadlines.set(Deadline::HoldPhrase, now + self.policy.false_interrupt);
         }
     }
 
-    fn on_hold_line(&mut self, now: Instant) {
+    fn on_hold_phrase(&mut self, now: Instant) {
         if matches!(self.state, State::OnHold) {
             let phrase = self.agent.phrases.still_holding.clone();
             self.speak(now, Source::Hold, &phrase);
-            self.deadlines.set(Deadline::HoldLine, now + self.policy.hold_line);
+            self.deadlines.set(Deadline::HoldPhrase, now + self.policy.hold_phrase);
         }
     }
 
-    /// Nobody has told that a call that was dialled on is over, or that it could be ended.
-    fn on_dialled_due(&mut self, now: Instant) {
+    /// No report has come that the transfer is over, or that the carrier has ended the call.
+    fn on_transfer_overdue(&mut self, now: Instant) {
         let reason = match &self.state {
             State::HangingUp(hanging_up) => hanging_up.reason(),
             State::Ringing
@@ -186,20 +186,21 @@ impl Call {
             | State::Lost { .. }
             | State::Ending(_)
             | State::Transferring { .. }
-            | State::Gone
+            | State::HandedOver
             | State::Ended => EndReason::Transferred,
         };
-        self.hang_up_behind(now, reason);
+        self.finish_and_hang_up(now, reason);
     }
 
     fn on_max_call(&mut self, now: Instant) {
         match &self.state {
             State::Ringing | State::Lost { .. } => {
-                self.hang_up_behind(now, EndReason::MaxDuration);
+                self.finish_and_hang_up(now, EndReason::MaxDuration);
             }
-            State::Ending(_) => self.end_firmly(),
-            // Whoever was dialled has a limit of their own.
-            State::Transferring { .. } | State::HangingUp(_) | State::Gone | State::Ended => {}
+            State::Ending(_) => self.make_ending_firm(),
+            // A transfer has a limit of its own.
+            State::Transferring { .. } | State::HangingUp(_) | State::HandedOver | State::Ended => {
+            }
             State::Listening { .. } | State::Replying(_) | State::OnHold | State::HumanSpeaks => {
                 let phrase = self.agent.phrases.time_goodbye.clone();
                 self.say_goodbye(now, &phrase, EndReason::MaxDuration);
