@@ -2,7 +2,7 @@
  * Brings the page in piece by piece, each evaluated in a task of its own: on a cold page all at once
  * would keep the browser from painting. The pieces are fetched together (`vite.config.ts`).
  */
-import { guardDom } from "./app/domGuard";
+import { guardDom } from "./lib/domGuard";
 
 const PIECES = [
   () => import("react-dom/client"),

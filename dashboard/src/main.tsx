@@ -7,8 +7,8 @@ import { StrictMode, startTransition } from "react";
 import { createRoot } from "react-dom/client";
 import { ApiError } from "./api/client";
 import { App } from "./app/App";
-import { adoptedStyles } from "./app/adoptedStyles";
 import { theme } from "./app/theme";
+import { adoptedStyles } from "./lib/adoptedStyles";
 
 /** A refusal stays one however often it is asked for; a lost connection may come back. */
 const client = new QueryClient({

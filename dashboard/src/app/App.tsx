@@ -2,15 +2,15 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useDeferredValue, useEffect } from "react";
 import { api, onLoggedOut } from "../api/client";
+import { Failed, Loading, NotFound } from "../components/states";
+import { Toasts } from "../components/toasts";
+import { type Route, useRoute } from "../lib/router";
 import { watch } from "../live/alerts";
 import { store, stream, useWaitingCalls } from "../live/index";
 import { Login } from "../pages/Login";
 import { resumePhone } from "../softphone/index";
 import { t } from "../texts";
-import { type Route, useRoute } from "./router";
 import { Shell } from "./Shell";
-import { Failed, Loading, NotFound } from "./states";
-import { Toasts } from "./toasts";
 
 const Wallboard = lazy(() => import("../pages/Wallboard"));
 const CallPage = lazy(() => import("../pages/CallPage"));

@@ -3,9 +3,9 @@ import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
 import Typography from "@mui/material/Typography";
 import { useEffect, useRef, useState } from "react";
+import { hidden } from "../components/states";
 import { stream, useLink, useMonotonic } from "../live/index";
 import { t } from "../texts";
-import { hidden } from "./states";
 
 /** A stale link shorter than this is not worth a banner. */
 const GRACE_MS = 800;

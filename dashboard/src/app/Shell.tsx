@@ -8,9 +8,6 @@ import Typography from "@mui/material/Typography";
 import { useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { ApiError, api } from "../api/client";
-import { allowAlerts, endAlerts } from "../live/alerts";
-import { phone } from "../softphone/index";
-import { t } from "../texts";
 import {
   AgentsIcon,
   BellIcon,
@@ -26,14 +23,18 @@ import {
   NewCallIcon,
   SoftphoneIcon,
   SunIcon,
-} from "./icons";
-import { KeyHelp, useKeys } from "./keys";
+} from "../components/icons";
+import { hidden } from "../components/states";
+import { failureText, useToast } from "../components/toasts";
+import { follow, go, paths, type Route } from "../lib/router";
+import { change, useSettings } from "../lib/settings";
+import { useKeys } from "../lib/useKeys";
+import { allowAlerts, endAlerts } from "../live/alerts";
+import { phone } from "../softphone/index";
+import { t } from "../texts";
+import { KeyHelp } from "./KeyHelp";
 import { LinkBanner, LinkDot } from "./LinkState";
-import { follow, go, paths, type Route } from "./router";
 import { SoundBanner } from "./SoundBanner";
-import { change, useSettings } from "./settings";
-import { hidden } from "./states";
-import { failureText, useToast } from "./toasts";
 
 const PAGES = [
   { page: "wallboard", Icon: BoardIcon },

@@ -1,6 +1,6 @@
 /** A sound and a notification when a call begins to wait for a human. */
-import { go, paths } from "../app/router";
-import { settings } from "../app/settings";
+import { go, paths } from "../lib/router";
+import { settings } from "../lib/settings";
 import { isUnanswered, waits } from "../model/attention";
 import { t } from "../texts";
 import { store } from "./index";

@@ -1,13 +1,11 @@
 /** The page's one store and one stream, and the hooks by which components read them. */
-import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
+import { useCallback, useSyncExternalStore } from "react";
 import { api, onDate } from "../api/client";
 import { byAttention, isUnanswered, waits } from "../model/attention";
 import type { Call } from "../model/call";
 import { monotonic, serverClock } from "./clock";
 import { CallStore } from "./store";
 import { EventStream, type Link, type SocketLike } from "./stream";
-
-const FRAME_MS = 16;
 
 type Open = (query: Record<string, string>) => SocketLike;
 
@@ -75,30 +73,6 @@ export function useLiveCalls(): string[] {
 /** Those of them that cannot go on without a supervisor. */
 export function useWaitingCalls(): string[] {
   return useSyncExternalStore(waitingRanking.subscribe, waitingRanking.current);
-}
-
-/**
- * So many of the wanted are to be drawn now: a few more with every frame, so that the first sight of
- * many calls is no long task.
- */
-export function useGradually(wanted: number, step: number): number {
-  const [shown, show] = useState(step);
-  useEffect(() => {
-    if (shown >= wanted) return;
-    const timer = setTimeout(() => show(shown + step), FRAME_MS);
-    return () => clearTimeout(timer);
-  }, [shown, wanted, step]);
-  return Math.min(shown, wanted);
-}
-
-/** Waits until a value has been quiet for a while. */
-export function useDebounced<T>(value: T, ms: number): T {
-  const [settled, settle] = useState(value);
-  useEffect(() => {
-    const timer = setTimeout(() => settle(value), ms);
-    return () => clearTimeout(timer);
-  }, [value, ms]);
-  return settled;
 }
 
 /** Ticks once a second, so many milliseconds after the second: work is spread, not heaped. */

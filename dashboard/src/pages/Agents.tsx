@@ -6,9 +6,9 @@ import Typography from "@mui/material/Typography";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { type Agent, api, type Scenario } from "../api/client";
-import { follow, paths } from "../app/router";
-import { Failed, Loading } from "../app/states";
-import { useAct } from "../app/useAct";
+import { Failed, Loading } from "../components/states";
+import { useAct } from "../components/useAct";
+import { follow, paths } from "../lib/router";
 import { grouped } from "../model/format";
 import { t } from "../texts";
 

@@ -10,11 +10,13 @@ import useMediaQuery from "@mui/material/useMediaQuery";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { ApiError, api } from "../api/client";
-import { BackIcon, LinkIcon } from "../app/icons";
-import { Direction, lengthOf, otherParty, PhaseLabel, PhoneNumber } from "../app/parts";
-import { follow, paths } from "../app/router";
-import { hidden, Loading, Notice } from "../app/states";
-import { useToast } from "../app/toasts";
+import { BackIcon, LinkIcon } from "../components/icons";
+import { Direction, lengthOf, otherParty, PhaseLabel, PhoneNumber } from "../components/parts";
+import { hidden, Loading, Notice } from "../components/states";
+import { useToast } from "../components/toasts";
+import { Transcript } from "../components/transcript/Transcript";
+import { WaitingCards } from "../components/WaitingCards";
+import { follow, paths } from "../lib/router";
 import { stream, useCall, useLink, useNow } from "../live/index";
 import { waits } from "../model/attention";
 import type { Call } from "../model/call";
@@ -22,8 +24,6 @@ import { dollars } from "../model/format";
 import { t } from "../texts";
 import { Hands } from "./call/Hands";
 import { Record } from "./call/Record";
-import { Transcript } from "./call/Transcript";
-import { WaitingCards } from "./call/WaitingCards";
 
 /** After so long without a word of it, a call is taken for unknown. */
 const PATIENCE_MS = 6_000;

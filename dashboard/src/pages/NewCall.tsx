@@ -12,10 +12,10 @@ import Typography from "@mui/material/Typography";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { ApiError, api, type Scenario, type NewCall as Wanted } from "../api/client";
-import { go, paths } from "../app/router";
-import { failureText } from "../app/toasts";
+import { failureText } from "../components/toasts";
+import { randomHex } from "../lib/random";
+import { go, paths } from "../lib/router";
 import { typedNumber } from "../model/phone";
-import { randomHex } from "../model/random";
 import { filled, given, label, missing, type Values } from "../model/slots";
 import { t } from "../texts";
 

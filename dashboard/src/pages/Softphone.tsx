@@ -9,15 +9,15 @@ import Typography from "@mui/material/Typography";
 import { useQuery } from "@tanstack/react-query";
 import { useState, useSyncExternalStore } from "react";
 import { api } from "../api/client";
-import { NewCallIcon } from "../app/icons";
-import { follow, paths } from "../app/router";
-import { change, useSettings } from "../app/settings";
+import { NewCallIcon } from "../components/icons";
+import { Transcript } from "../components/transcript/Transcript";
+import { follow, paths } from "../lib/router";
+import { change, useSettings } from "../lib/settings";
 import { useCall } from "../live/index";
 import { phone, usePhone } from "../softphone/index";
 import type { PhoneState } from "../softphone/phone";
 import { onVoices, voices } from "../softphone/voices";
 import { t } from "../texts";
-import { Transcript } from "./call/Transcript";
 import { Handset } from "./softphone/Handset";
 
 export default function Softphone() {

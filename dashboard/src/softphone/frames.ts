@@ -2,7 +2,7 @@
  * The relay's frames, as far as the page sends and takes them. The page stands where Twilio stands:
  * it sends what was said and how much of a reply was played, and is sent what is to be spoken.
  */
-import { randomHex } from "../model/random";
+import { randomHex } from "../lib/random";
 
 /** From the server. */
 export type ToPhone =

@@ -1,6 +1,6 @@
 /** The page's one telephone, and the hooks by which components read it. */
 import { useSyncExternalStore } from "react";
-import { settings } from "../app/settings";
+import { settings } from "../lib/settings";
 import { monotonic } from "../live/clock";
 import { Phone, type PhoneSocket, type PhoneState } from "./phone";
 import { voiceNamed } from "./voices";

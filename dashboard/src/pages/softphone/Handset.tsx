@@ -4,16 +4,16 @@ import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
 import Typography from "@mui/material/Typography";
 import { useEffect, useState } from "react";
-import { Area } from "../../app/Area";
-import { HangUpIcon } from "../../app/icons";
-import { follow, paths } from "../../app/router";
+import { Area } from "../../components/Area";
+import { HangUpIcon } from "../../components/icons";
+import { onEnter } from "../../lib/onEnter";
+import { follow, paths } from "../../lib/router";
 import { useMonotonic } from "../../live/index";
 import { clock } from "../../model/format";
 import { canListen, listen } from "../../softphone/ears";
 import { phone, useCaption } from "../../softphone/index";
 import type { PhoneState } from "../../softphone/phone";
 import { t } from "../../texts";
-import { onEnter } from "../call/WaitingCards";
 
 type On = Extract<PhoneState, { phase: "ringing" | "talking" | "lost" }>;
 

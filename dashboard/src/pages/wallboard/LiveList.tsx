@@ -2,7 +2,6 @@
 import useMediaQuery from "@mui/material/useMediaQuery";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from "react";
-import { observeSize } from "../../app/observeSize";
 import {
   Direction,
   lastWords,
@@ -11,10 +10,12 @@ import {
   PhaseLabel,
   PhoneNumber,
   ReasonChip,
-} from "../../app/parts";
-import { follow, paths } from "../../app/router";
-import { hidden } from "../../app/states";
-import { useCall, useGradually, useNow } from "../../live/index";
+} from "../../components/parts";
+import { hidden } from "../../components/states";
+import { observeSize } from "../../lib/observeSize";
+import { follow, paths } from "../../lib/router";
+import { useGradually } from "../../lib/useGradually";
+import { useCall, useNow } from "../../live/index";
 import { isUrgent, type Reason, reasons } from "../../model/attention";
 import { age } from "../../model/format";
 import { t } from "../../texts";

@@ -4,12 +4,13 @@ import Link from "@mui/material/Link";
 import Paper from "@mui/material/Paper";
 import Typography from "@mui/material/Typography";
 import { useDeferredValue } from "react";
-import { otherParty, PhoneNumber } from "../../app/parts";
-import { follow, paths } from "../../app/router";
-import { useCall, useGradually, useWaitingCalls } from "../../live/index";
+import { otherParty, PhoneNumber } from "../../components/parts";
+import { WaitingCards } from "../../components/WaitingCards";
+import { follow, paths } from "../../lib/router";
+import { useGradually } from "../../lib/useGradually";
+import { useCall, useWaitingCalls } from "../../live/index";
 import { waits } from "../../model/attention";
 import { t } from "../../texts";
-import { WaitingCards } from "../call/WaitingCards";
 
 /** More than these are answered one after the other anyway. */
 const SHOWN = 6;

@@ -6,7 +6,7 @@ import Typography from "@mui/material/Typography";
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { api } from "../../api/client";
-import { useDoctor, useReady } from "../../app/server";
+import { useDoctor, useReady } from "../../lib/queries";
 import { store, useSummaryNow } from "../../live/index";
 import { board, type Condition, conditions } from "../../model/board";
 import { delay } from "../../model/format";

@@ -3,17 +3,18 @@ import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
 import TextField from "@mui/material/TextField";
 import Typography from "@mui/material/Typography";
-import { type KeyboardEvent, useEffect, useRef, useState } from "react";
-import { ApiError, api } from "../../api/client";
-import { Area } from "../../app/Area";
-import { useToast } from "../../app/toasts";
-import { useAct } from "../../app/useAct";
-import { store, useNow } from "../../live/index";
-import { isAlone } from "../../model/attention";
-import type { Call, Waiting } from "../../model/call";
-import { type Settled, settledQuestion, settledReply } from "../../model/settled";
-import { commandText, t } from "../../texts";
+import { useEffect, useRef, useState } from "react";
+import { ApiError, api } from "../api/client";
+import { onEnter } from "../lib/onEnter";
+import { store, useNow } from "../live/index";
+import { isAlone } from "../model/attention";
+import type { Call, Waiting } from "../model/call";
+import { type Settled, settledQuestion, settledReply } from "../model/settled";
+import { commandText, t } from "../texts";
+import { Area } from "./Area";
 import { Alone } from "./Holder";
+import { useToast } from "./toasts";
+import { useAct } from "./useAct";
 
 /** `compact` leaves out what the wallboard has no room for. Keys: a new wait is a new card. */
 export function WaitingCards(props: { call: Call; compact?: boolean }) {
@@ -183,14 +184,4 @@ function Quote(props: { text: string }) {
       {props.text}
     </Typography>
   );
-}
-
-/** Enter sends, Shift and Enter make a line; an input method's own Enter is its own. */
-export function onEnter(send: () => void) {
-  return (event: KeyboardEvent) => {
-    if (event.key === "Escape") (event.target as HTMLElement).blur();
-    if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
-    event.preventDefault();
-    send();
-  };
 }

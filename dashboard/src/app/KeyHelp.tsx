@@ -1,46 +1,10 @@
-/** Keyboard shortcuts: single letters outside of fields, and `g` followed by a letter. */
-
+/** The list of keyboard shortcuts. */
 import Box from "@mui/material/Box";
 import Dialog from "@mui/material/Dialog";
 import DialogContent from "@mui/material/DialogContent";
 import DialogTitle from "@mui/material/DialogTitle";
 import Typography from "@mui/material/Typography";
-import { useEffect, useRef } from "react";
 import { t } from "../texts";
-
-export type Keys = Record<string, () => void>;
-
-const SEQUENCE_MS = 1_200;
-
-/** Binds keys while the component is shown. Keys in fields and dialogs are left alone. */
-export function useKeys(keys: Keys): void {
-  const latest = useRef(keys);
-  latest.current = keys;
-  useEffect(() => {
-    let prefix = "";
-    let at = 0;
-    const pressed = (event: KeyboardEvent) => {
-      if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey) return;
-      if (isTyping(event.target) || document.querySelector("[role=dialog]")) return;
-      const sequence = performance.now() - at < SEQUENCE_MS ? prefix + event.key : event.key;
-      prefix = event.key === "g" ? "g " : "";
-      at = performance.now();
-      const run = latest.current[sequence];
-      if (!run) return;
-      event.preventDefault();
-      run();
-    };
-    window.addEventListener("keydown", pressed);
-    return () => window.removeEventListener("keydown", pressed);
-  }, []);
-}
-
-function isTyping(target: EventTarget | null): boolean {
-  return (
-    target instanceof HTMLElement &&
-    (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
-  );
-}
 
 export function KeyHelp(props: { open: boolean; onClose: () => void }) {
   return (

@@ -1,11 +1,11 @@
 /** Small things that several pages show: a phone number, a phase, a reason, a length. */
 import { useState } from "react";
+import { useSettings } from "../lib/settings";
 import { isUrgent, type Reason } from "../model/attention";
 import type { Call, Phase } from "../model/call";
 import { clock, grouped, masked } from "../model/format";
 import { t } from "../texts";
 import css from "./parts.module.css";
-import { useSettings } from "./settings";
 
 /** The number that is not ours. */
 export function otherParty(call: { from?: string; to?: string; direction?: string }): string {

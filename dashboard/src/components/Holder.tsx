@@ -3,12 +3,12 @@ import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
 import Typography from "@mui/material/Typography";
 import { useQuery } from "@tanstack/react-query";
-import { api } from "../../api/client";
-import { useAct } from "../../app/useAct";
-import { useNow } from "../../live/index";
-import { isUnanswered } from "../../model/attention";
-import type { Call } from "../../model/call";
-import { t } from "../../texts";
+import { api } from "../api/client";
+import { useNow } from "../live/index";
+import { isUnanswered } from "../model/attention";
+import type { Call } from "../model/call";
+import { t } from "../texts";
+import { useAct } from "./useAct";
 
 /** `unknown` where the server does not tell who it is: then it may be oneself. */
 export type Holder = "nobody" | "me" | "other" | "unknown";

@@ -8,14 +8,14 @@ import Paper from "@mui/material/Paper";
 import Typography from "@mui/material/Typography";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useLayoutEffect, useRef, useState } from "react";
-import { DownIcon } from "../../app/icons";
-import { useKeys } from "../../app/keys";
-import { observeSize } from "../../app/observeSize";
-import { hidden } from "../../app/states";
-import { useGradually } from "../../live/index";
+import { observeSize } from "../../lib/observeSize";
+import { useGradually } from "../../lib/useGradually";
+import { useKeys } from "../../lib/useKeys";
 import type { Call, Item } from "../../model/call";
 import { turnLatency } from "../../model/latency";
 import { t } from "../../texts";
+import { DownIcon } from "../icons";
+import { hidden } from "../states";
 import { Chip, DraftLine, HearingLine, TurnLine } from "./lines";
 
 /** Nearer to the end than this counts as being there. Pixels. */

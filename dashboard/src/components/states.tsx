@@ -4,8 +4,8 @@ import Button from "@mui/material/Button";
 import CircularProgress from "@mui/material/CircularProgress";
 import Typography from "@mui/material/Typography";
 import { ApiError } from "../api/client";
+import { follow, paths } from "../lib/router";
 import { t } from "../texts";
-import { follow, paths } from "./router";
 
 export function Loading() {
   return (
