@@ -9,7 +9,7 @@ import { watch } from "../live/alerts";
 import { store, stream, useWaitingCalls } from "../live/index";
 import { Login } from "../pages/Login";
 import { resumePhone } from "../softphone/index";
-import { t } from "../texts";
+import { t } from "../texts/index";
 import { Shell } from "./Shell";
 
 const Wallboard = lazy(() => import("../pages/Wallboard"));

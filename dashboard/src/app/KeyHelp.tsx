@@ -4,7 +4,7 @@ import Dialog from "@mui/material/Dialog";
 import DialogContent from "@mui/material/DialogContent";
 import DialogTitle from "@mui/material/DialogTitle";
 import Typography from "@mui/material/Typography";
-import { t } from "../texts";
+import { t } from "../texts/index";
 
 export function KeyHelp(props: { open: boolean; onClose: () => void }) {
   return (

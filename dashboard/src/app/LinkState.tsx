@@ -5,7 +5,7 @@ import Typography from "@mui/material/Typography";
 import { useEffect, useRef, useState } from "react";
 import { hidden } from "../components/states";
 import { stream, useLink, useMonotonic } from "../live/index";
-import { t } from "../texts";
+import { t } from "../texts/index";
 
 /** A stale link shorter than this is not worth a banner. */
 const GRACE_MS = 800;

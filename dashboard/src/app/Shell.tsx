@@ -31,7 +31,7 @@ import { change, useSettings } from "../lib/settings";
 import { useKeys } from "../lib/useKeys";
 import { allowAlerts, endAlerts } from "../live/alerts";
 import { phone } from "../softphone/index";
-import { t } from "../texts";
+import { t } from "../texts/index";
 import { KeyHelp } from "./KeyHelp";
 import { LinkBanner, LinkDot } from "./LinkState";
 import { SoundBanner } from "./SoundBanner";

@@ -3,7 +3,7 @@ import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
 import Typography from "@mui/material/Typography";
 import { chime, useSoundBlocked } from "../live/sound";
-import { t } from "../texts";
+import { t } from "../texts/index";
 
 export function SoundBanner() {
   if (!useSoundBlocked()) return null;

@@ -7,7 +7,7 @@ import { api } from "../api/client";
 import { useNow } from "../live/index";
 import { isUnanswered } from "../model/attention";
 import type { Call } from "../model/call";
-import { t } from "../texts";
+import { t } from "../texts/index";
 import { useAct } from "./useAct";
 
 /** `unknown` where the server does not tell who it is: then it may be oneself. */

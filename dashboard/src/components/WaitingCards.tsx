@@ -10,7 +10,7 @@ import { store, useNow } from "../live/index";
 import { isAlone } from "../model/attention";
 import type { Call, Waiting } from "../model/call";
 import { type Settled, settledQuestion, settledReply } from "../model/settled";
-import { commandText, t } from "../texts";
+import { commandText, t } from "../texts/index";
 import { Area } from "./Area";
 import { Alone } from "./Holder";
 import { useToast } from "./toasts";

@@ -4,7 +4,7 @@ import { useSettings } from "../lib/settings";
 import { isUrgent, type Reason } from "../model/attention";
 import type { Call, Phase } from "../model/call";
 import { clock, grouped, masked } from "../model/format";
-import { t } from "../texts";
+import { t } from "../texts/index";
 import css from "./parts.module.css";
 
 /** The number that is not ours. */

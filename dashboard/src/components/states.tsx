@@ -5,7 +5,7 @@ import CircularProgress from "@mui/material/CircularProgress";
 import Typography from "@mui/material/Typography";
 import { ApiError } from "../api/client";
 import { follow, paths } from "../lib/router";
-import { t } from "../texts";
+import { t } from "../texts/index";
 
 export function Loading() {
   return (

@@ -3,7 +3,7 @@ import Alert from "@mui/material/Alert";
 import Snackbar from "@mui/material/Snackbar";
 import { createContext, type ReactNode, useCallback, useContext, useState } from "react";
 import { ApiError } from "../api/client";
-import { t } from "../texts";
+import { t } from "../texts/index";
 
 interface Toast {
   key: number;

@@ -2,7 +2,7 @@
 import { go, paths } from "../lib/router";
 import { settings } from "../lib/settings";
 import { isUnanswered, waits } from "../model/attention";
-import { t } from "../texts";
+import { t } from "../texts/index";
 import { store } from "./index";
 import { mayNotify, show } from "./notices";
 import { chime, relyOnSound } from "./sound";

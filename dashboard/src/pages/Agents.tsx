@@ -10,7 +10,7 @@ import { Failed, Loading } from "../components/states";
 import { useAct } from "../components/useAct";
 import { follow, paths } from "../lib/router";
 import { grouped } from "../model/format";
-import { t } from "../texts";
+import { t } from "../texts/index";
 
 export default function Agents() {
   const agents = useQuery({

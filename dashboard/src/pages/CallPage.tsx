@@ -21,7 +21,7 @@ import { stream, useCall, useLink, useNow } from "../live/index";
 import { waits } from "../model/attention";
 import type { Call } from "../model/call";
 import { dollars } from "../model/format";
-import { t } from "../texts";
+import { t } from "../texts/index";
 import { Hands } from "./call/Hands";
 import { Record } from "./call/Record";
 

@@ -11,7 +11,7 @@ import { Failed, Loading } from "../components/states";
 import { useDoctor, useReady } from "../lib/queries";
 import { useLink, useNow } from "../live/index";
 import { age } from "../model/format";
-import { t } from "../texts";
+import { t } from "../texts/index";
 
 const REFRESH_MS = 5_000;
 /** A node that was heard of since then was heard of when this was asked. */

@@ -15,7 +15,7 @@ import { useDebounced } from "../lib/useDebounced";
 import { useKeys } from "../lib/useKeys";
 import { useNow } from "../live/index";
 import { clock, dateAndTime, dollars } from "../model/format";
-import { t } from "../texts";
+import { t } from "../texts/index";
 import { Export } from "./history/Export";
 
 /** Orders that became no call, by what came of them. */

@@ -17,7 +17,7 @@ import { randomHex } from "../lib/random";
 import { go, paths } from "../lib/router";
 import { typedNumber } from "../model/phone";
 import { filled, given, label, missing, type Values } from "../model/slots";
-import { t } from "../texts";
+import { t } from "../texts/index";
 
 export default function NewCall() {
   const asked = new URLSearchParams(location.search).get("scenario") ?? "";

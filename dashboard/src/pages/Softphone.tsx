@@ -17,7 +17,7 @@ import { useCall } from "../live/index";
 import { phone, usePhone } from "../softphone/index";
 import type { PhoneState } from "../softphone/phone";
 import { onVoices, voices } from "../softphone/voices";
-import { t } from "../texts";
+import { t } from "../texts/index";
 import { Handset } from "./softphone/Handset";
 
 export default function Softphone() {

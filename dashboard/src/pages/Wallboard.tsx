@@ -9,7 +9,7 @@ import { useDoctor } from "../lib/queries";
 import { follow, paths } from "../lib/router";
 import { useKeys } from "../lib/useKeys";
 import { useLink, useLiveCalls } from "../live/index";
-import { t } from "../texts";
+import { t } from "../texts/index";
 import { LiveList } from "./wallboard/LiveList";
 import { NeedsYou } from "./wallboard/NeedsYou";
 import { Strip } from "./wallboard/Strip";

@@ -13,7 +13,7 @@ import { useGradually } from "../../lib/useGradually";
 import { useKeys } from "../../lib/useKeys";
 import type { Call, Item } from "../../model/call";
 import { turnLatency } from "../../model/latency";
-import { t } from "../../texts";
+import { t } from "../../texts/index";
 import { DownIcon } from "../icons";
 import { hidden } from "../states";
 import { Chip, DraftLine, HearingLine, TurnLine } from "./lines";

@@ -4,7 +4,7 @@ import type { CallEvent } from "../../api/events";
 import { afterHeard, type Draft, type Note, type Speaker, type Turn } from "../../model/call";
 import { timeOfDay } from "../../model/format";
 import { LATENCY_BUDGET_MS } from "../../model/latency";
-import { authorText, chipText, t } from "../../texts";
+import { authorText, chipText, t } from "../../texts/index";
 import css from "./lines.module.css";
 
 export const TurnLine = memo(function TurnLine(props: {

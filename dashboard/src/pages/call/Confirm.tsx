@@ -6,7 +6,7 @@ import DialogContent from "@mui/material/DialogContent";
 import DialogContentText from "@mui/material/DialogContentText";
 import DialogTitle from "@mui/material/DialogTitle";
 import { useId } from "react";
-import { t } from "../../texts";
+import { t } from "../../texts/index";
 
 export function Confirm(props: {
   open: boolean;

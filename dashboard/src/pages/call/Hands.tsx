@@ -19,7 +19,7 @@ import { waits } from "../../model/attention";
 import type { Call } from "../../model/call";
 import { grouped } from "../../model/format";
 import { typedNumber } from "../../model/phone";
-import { t } from "../../texts";
+import { t } from "../../texts/index";
 import { Confirm } from "./Confirm";
 
 /** What waits and the foot, words, transfer, keypad. */

@@ -3,7 +3,7 @@ import Box from "@mui/material/Box";
 import Typography from "@mui/material/Typography";
 import { delay } from "../../model/format";
 import { LATENCY_BUDGET_MS, percentile, stagesOf, turnLatency } from "../../model/latency";
-import { t } from "../../texts";
+import { t } from "../../texts/index";
 
 const HEIGHT = 120;
 const COLOURS = ["primary.main", "secondary.main", "warning.main", "info.main", "success.main"];

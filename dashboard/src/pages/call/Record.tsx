@@ -9,7 +9,7 @@ import type { Call, Turn } from "../../model/call";
 import { clock, dateAndTime, delay, dollars } from "../../model/format";
 import { percentile, turnLatency } from "../../model/latency";
 import { summary } from "../../model/summary";
-import { t } from "../../texts";
+import { t } from "../../texts/index";
 import { LatencyChart } from "./LatencyChart";
 
 export function Record(props: { call: Call }) {

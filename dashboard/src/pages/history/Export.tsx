@@ -7,7 +7,7 @@ import { useId, useState } from "react";
 import { EXPORT_FORMS, exportUrl } from "../../api/client";
 import { DownIcon } from "../../components/icons";
 import { serverClock } from "../../live/clock";
-import { t } from "../../texts";
+import { t } from "../../texts/index";
 
 export function Export(props: { wanted: Record<string, string> }) {
   const [anchor, setAnchor] = useState<HTMLElement | null>(null);

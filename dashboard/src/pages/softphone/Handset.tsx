@@ -13,7 +13,7 @@ import { clock } from "../../model/format";
 import { canListen, listen } from "../../softphone/ears";
 import { phone, useCaption } from "../../softphone/index";
 import type { PhoneState } from "../../softphone/phone";
-import { t } from "../../texts";
+import { t } from "../../texts/index";
 
 type On = Extract<PhoneState, { phase: "ringing" | "talking" | "lost" }>;
 

@@ -18,7 +18,7 @@ import { useGradually } from "../../lib/useGradually";
 import { useCall, useNow } from "../../live/index";
 import { isUrgent, type Reason, reasons } from "../../model/attention";
 import { age } from "../../model/format";
-import { t } from "../../texts";
+import { t } from "../../texts/index";
 import css from "./LiveList.module.css";
 
 /** Heights of a row in rem: on a wall the letters are larger. */

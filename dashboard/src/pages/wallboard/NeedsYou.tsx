@@ -10,7 +10,7 @@ import { follow, paths } from "../../lib/router";
 import { useGradually } from "../../lib/useGradually";
 import { useCall, useWaitingCalls } from "../../live/index";
 import { waits } from "../../model/attention";
-import { t } from "../../texts";
+import { t } from "../../texts/index";
 
 /** More than these are answered one after the other anyway. */
 const SHOWN = 6;

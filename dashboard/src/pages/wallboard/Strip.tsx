@@ -11,7 +11,7 @@ import { store, useSummaryNow } from "../../live/index";
 import { board, type Condition, conditions } from "../../model/board";
 import { delay } from "../../model/format";
 import { LATENCY_BUDGET_MS } from "../../model/latency";
-import { t } from "../../texts";
+import { t } from "../../texts/index";
 
 const READY_MS = 15_000;
 

@@ -1,6 +1,6 @@
-/** The words for events: chips, authors, commands, the ends of calls. Part of `texts.ts`. */
-import type { CallEvent } from "./api/events";
-import { age, delay, grouped } from "./model/format";
+/** The words for events: chips, authors, commands, the ends of calls. */
+import type { CallEvent } from "../api/events";
+import { age, delay, grouped } from "../model/format";
 
 /** A chip's words: what happened, by whom is shown beside it. */
 export function chipText(event: CallEvent): { label: string; detail: string } {
