@@ -2,8 +2,7 @@
  * The supervisor's HTTP API. Every call of it is here; errors arrive as `ApiError`, so that a page
  * can tell «this server has no such route» from «this call does not exist» and from «not now».
  */
-
-import type { components } from "./schema";
+import type { Agent, CallPage, DoctorReport, Health, NewCall, Nodes, Scenario } from "./types";
 
 /** An answer that is no success, or none at all (`status` 0). */
 export class ApiError extends Error {
@@ -31,33 +30,6 @@ export class ApiError extends Error {
       this.status === 501
     );
   }
-}
-
-export type Direction = "inbound" | "outbound";
-
-type Schemas = components["schemas"];
-
-/** One call in a list. */
-export type CallSummary = Schemas["Line"];
-export type CallPage = Schemas["Page"];
-export type Agent = Schemas["Described"];
-export type Scenario = Schemas["Errand"];
-/** A place in a scenario's texts; one without a default must be filled. */
-export type Slot = Schemas["Slot"];
-/** Whom to call, and on which errand. */
-export type NewCall = Schemas["CallRequest"];
-/** What the doctor says: findings with their mends, versions, limits, and where the server runs. */
-export type DoctorReport = Schemas["Report"];
-export type Finding = Schemas["Finding"];
-/** The servers that share a store, this one among them. */
-export type Nodes = Schemas["Nodes"];
-export type ServerNode = Schemas["ClusterNode"];
-
-export interface Health {
-  status: string;
-  /** Seconds. */
-  uptime: number;
-  activeCalls: number;
 }
 
 const get = <T>(path: string, signal?: AbortSignal): Promise<T> => request("GET", path, { signal });

@@ -3,7 +3,8 @@
  * that stream words cost a few re-renders a second; each row listens to its own call alone.
  */
 import type { CallEvent } from "../api/events";
-import { afterGap, applyAll, type Call, contradicts, hasGap, isLive, newCall } from "../model/call";
+import { type Call, hasGap, isLive, newCall } from "../model/call";
+import { afterGap, applyAll, contradicts } from "../model/reducer";
 
 type Listener = () => void;
 

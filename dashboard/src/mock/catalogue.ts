@@ -1,5 +1,5 @@
 /** Agents, scenarios and findings of the stand-in server. */
-import type { Agent, CallSummary, DoctorReport, Nodes, Scenario } from "../api/client";
+import type { Agent, CallSummary, DoctorReport, Nodes, Scenario } from "../api/types";
 import { serverNow } from "./server";
 
 const COMMANDS = ["press", "transfer", "end_call", "request_user"];

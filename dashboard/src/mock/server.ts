@@ -1,5 +1,5 @@
 /** A server made of recorded events: numbers them, replays them, answers overrides with more. */
-import type { CallSummary } from "../api/client";
+import type { CallSummary } from "../api/types";
 import appointment from "../fixtures/appointment.json";
 import asksForHuman from "../fixtures/asks_for_human.json";
 import debitCard from "../fixtures/debit_card.json";

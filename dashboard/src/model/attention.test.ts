@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import { toEvent } from "../api/events";
 import { byAttention, isUrgent, reasons, waitingSince, waits } from "./attention";
 import { board, conditions } from "./board";
-import { applyAll, type Call, newCall } from "./call";
+import { type Call, newCall } from "./call";
+import { applyAll } from "./reducer";
 
 const T0 = Date.UTC(2026, 10, 23, 9, 0, 0);
 

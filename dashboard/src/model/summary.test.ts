@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import { toEvent } from "../api/events";
 import debitCard from "../fixtures/debit_card.json";
 import parcel from "../fixtures/parcel.json";
-import { applyAll, newCall } from "./call";
+import { newCall } from "./call";
+import { applyAll } from "./reducer";
 import { summary } from "./summary";
 
 function played(recording: unknown[]) {

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { toEvent } from "../api/events";
 import parcel from "../fixtures/parcel.json";
-import { applyAll, newCall } from "../model/call";
+import { newCall } from "../model/call";
+import { applyAll } from "../model/reducer";
 import { summary } from "../model/summary";
 import { t } from "./index";
 

@@ -3,7 +3,8 @@ import { type CallEvent, parseEvent, toEvent } from "../api/events";
 import debitCard from "../fixtures/debit_card.json";
 import parcel from "../fixtures/parcel.json";
 import takeover from "../fixtures/takeover.json";
-import { afterGap, apply, applyAll, type Call, hasGap, newCall, type Turn } from "./call";
+import { type Call, hasGap, newCall, type Turn } from "./call";
+import { afterGap, apply, applyAll } from "./reducer";
 
 const SID = "CA1";
 
