@@ -12,11 +12,11 @@ import { resumePhone } from "../softphone/index";
 import { t } from "../texts/index";
 import { Shell } from "./Shell";
 
-const Wallboard = lazy(() => import("../pages/Wallboard"));
-const CallPage = lazy(() => import("../pages/CallPage"));
-const History = lazy(() => import("../pages/History"));
+const Wallboard = lazy(() => import("../pages/wallboard/Wallboard"));
+const CallPage = lazy(() => import("../pages/call/CallPage"));
+const History = lazy(() => import("../pages/history/History"));
 const NewCall = lazy(() => import("../pages/NewCall"));
-const Softphone = lazy(() => import("../pages/Softphone"));
+const Softphone = lazy(() => import("../pages/softphone/Softphone"));
 const Agents = lazy(() => import("../pages/Agents"));
 const Health = lazy(() => import("../pages/Health"));
 

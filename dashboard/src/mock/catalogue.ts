@@ -1,6 +1,6 @@
 /** Agents, scenarios and findings of the stand-in server. */
 import type { Agent, CallSummary, DoctorReport, Nodes, Scenario } from "../api/types";
-import { serverNow } from "./server";
+import { serverNow } from "./clock";
 
 const COMMANDS = ["press", "transfer", "end_call", "request_user"];
 

@@ -43,12 +43,11 @@ export function install(): void {
       loggedIn = false;
       return answer({ status: "ok" });
     }
-    if (path === "/session") return answer({ session: ME });
     if (path === "/healthz")
       return answer({ status: "ok", uptime: 93_784, activeCalls: server.live().length });
     if (path === "/readyz") return answer({});
     if (!loggedIn && isApi(path)) return failure(401, "UNAUTHORIZED", "Log in first.");
-    if (path === "/session") return answer(undefined);
+    if (path === "/session") return answer({ session: ME });
     if (path === "/openapi.json") return answer({ info: { version: "0.1.0" } });
     if (options.has("older") && isApi(path) && !path.startsWith("/override/")) {
       return failure(404, "", "");

@@ -9,6 +9,7 @@ import survey from "../fixtures/survey.json";
 import takeover from "../fixtures/takeover.json";
 import type { SocketLike } from "../live/stream";
 import { unplaced } from "./catalogue";
+import { serverNow } from "./clock";
 import { answer, failure } from "./http";
 
 export type RawEvent = { type: string; callSid: string; timestamp: string; seq?: number } & Record<
@@ -29,13 +30,6 @@ const RECORDINGS: [events: RawEvent[], endedAgoMs: number][] = [
 
 const REPLAYED_AT_ONCE = 50;
 const HEARTBEAT_MS = 10_000;
-
-/** The server's clock less the browser's as it was when the page began, by the address. */
-const SKEW_MS = Number(new URLSearchParams(location.search).get("skew") ?? 0) * 1_000;
-const epoch = Date.now() + SKEW_MS - performance.now();
-
-/** The server's time, whatever becomes of the browser's clock. */
-export const serverNow = (): number => epoch + performance.now();
 
 /** Which log-in the page has. */
 export const ME = "0123456789abcdef";

@@ -7,17 +7,17 @@ import TextField from "@mui/material/TextField";
 import Typography from "@mui/material/Typography";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
-import { api } from "../api/client";
-import type { CallSummary } from "../api/types";
-import { Direction, otherParty, PhoneNumber } from "../components/parts";
-import { Failed, Loading, Notice } from "../components/states";
-import { follow, paths, remember } from "../lib/router";
-import { useDebounced } from "../lib/useDebounced";
-import { useKeys } from "../lib/useKeys";
-import { useNow } from "../live/index";
-import { clock, dateAndTime, dollars } from "../model/format";
-import { t } from "../texts/index";
-import { Export } from "./history/Export";
+import { api } from "../../api/client";
+import type { CallSummary } from "../../api/types";
+import { Direction, otherParty, PhoneNumber } from "../../components/parts";
+import { Failed, Loading, Notice } from "../../components/states";
+import { follow, paths, remember } from "../../lib/router";
+import { useDebounced } from "../../lib/useDebounced";
+import { useKeys } from "../../lib/useKeys";
+import { useNow } from "../../live/index";
+import { clock, dateAndTime, dollars } from "../../model/format";
+import { t } from "../../texts/index";
+import { Export } from "./Export";
 
 /** Orders that became no call, by what came of them. */
 const NO_CALL = ["refused", "failed", "unknown"] as const;

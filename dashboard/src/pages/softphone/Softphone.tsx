@@ -8,17 +8,17 @@ import TextField from "@mui/material/TextField";
 import Typography from "@mui/material/Typography";
 import { useQuery } from "@tanstack/react-query";
 import { useState, useSyncExternalStore } from "react";
-import { api } from "../api/client";
-import { NewCallIcon } from "../components/icons";
-import { Transcript } from "../components/transcript/Transcript";
-import { follow, paths } from "../lib/router";
-import { change, useSettings } from "../lib/settings";
-import { useCall } from "../live/index";
-import { phone, usePhone } from "../softphone/index";
-import type { PhoneState } from "../softphone/phone";
-import { onVoices, voices } from "../softphone/voices";
-import { t } from "../texts/index";
-import { Handset } from "./softphone/Handset";
+import { api } from "../../api/client";
+import { NewCallIcon } from "../../components/icons";
+import { Transcript } from "../../components/transcript/Transcript";
+import { follow, paths } from "../../lib/router";
+import { change, useSettings } from "../../lib/settings";
+import { useCall } from "../../live/index";
+import { phone, usePhone } from "../../softphone/index";
+import type { PhoneState } from "../../softphone/phone";
+import { onVoices, voices } from "../../softphone/voices";
+import { t } from "../../texts/index";
+import { Handset } from "./Handset";
 
 export default function Softphone() {
   const state = usePhone();

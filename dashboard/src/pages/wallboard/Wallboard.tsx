@@ -4,15 +4,15 @@ import Button from "@mui/material/Button";
 import Paper from "@mui/material/Paper";
 import Typography from "@mui/material/Typography";
 import { useDeferredValue, useRef } from "react";
-import { HealthIcon, NewCallIcon, SoftphoneIcon } from "../components/icons";
-import { useDoctor } from "../lib/queries";
-import { follow, paths } from "../lib/router";
-import { useKeys } from "../lib/useKeys";
-import { useLink, useLiveCalls } from "../live/index";
-import { t } from "../texts/index";
-import { LiveList } from "./wallboard/LiveList";
-import { NeedsYou } from "./wallboard/NeedsYou";
-import { Strip } from "./wallboard/Strip";
+import { HealthIcon, NewCallIcon, SoftphoneIcon } from "../../components/icons";
+import { useDoctor } from "../../lib/queries";
+import { follow, paths } from "../../lib/router";
+import { useKeys } from "../../lib/useKeys";
+import { useLink, useLiveCalls } from "../../live/index";
+import { t } from "../../texts/index";
+import { LiveList } from "./LiveList";
+import { NeedsYou } from "./NeedsYou";
+import { Strip } from "./Strip";
 
 export default function Wallboard() {
   const sids = useDeferredValue(useLiveCalls());
