@@ -13,14 +13,14 @@ export function pressAt([name, when]) {
 }
 
 /** Runs in the page: a browser that listens and speaks, led by the test. */
-export function earsAndVoice() {
-  window.ears = [];
+export function fakeSpeech() {
+  window.recognitions = [];
   window.SpeechRecognition = class {
     on = false;
     started = 0;
     results = [];
     constructor() {
-      window.ears.push(this);
+      window.recognitions.push(this);
     }
     start() {
       this.on = true;

@@ -1,12 +1,12 @@
 // The page as a telephone.
 import assert from "node:assert/strict";
 import { button, chip, field, line, send, somebody, supervisor, transcript } from "./context.mjs";
-import { earsAndVoice } from "./in-page.mjs";
+import { fakeSpeech } from "./in-page.mjs";
 
 export const softphone = {
-  async "the softphone listens and speaks with the browser's own ears and voice"() {
+  async "the softphone listens and speaks with the browser's own speech recognition and synthesis"() {
     const caller = await somebody();
-    await caller.context.addInitScript(earsAndVoice);
+    await caller.context.addInitScript(fakeSpeech);
     const page = await caller.open("/softphone");
     await page.getByRole("combobox", { name: "The AI’s voice" }).click();
     await page.getByRole("option", { name: "A voice of the test" }).click();
@@ -22,9 +22,9 @@ export const softphone = {
 
     // What is recognised goes to the line: as it grows, and once it is final.
     await button(page, "Use the microphone").click();
-    await page.waitForFunction(() => window.ears.length === 1 && window.ears[0].on);
+    await page.waitForFunction(() => window.recognitions.length === 1 && window.recognitions[0].on);
     const hear = (text, final) =>
-      page.evaluate(([words, last]) => window.ears.at(-1).hear(words, last), [text, final]);
+      page.evaluate(([words, last]) => window.recognitions.at(-1).hear(words, last), [text, final]);
     await hear("Where are", false);
     await transcript(watcher)
       .locator("[data-who=caller][data-faint=true]", { hasText: "Where are" })
@@ -47,9 +47,9 @@ export const softphone = {
     assert.match(await page.evaluate(() => window.spoken.join(" ")), /I have noted your name/);
 
     // Browsers stop listening after a silence: it is begun again. What is refused is said.
-    await page.evaluate(() => window.ears[0].onend());
-    assert.equal(await page.evaluate(() => window.ears[0].started), 2);
-    await page.evaluate(() => window.ears[0].onerror({ error: "not-allowed" }));
+    await page.evaluate(() => window.recognitions[0].onend());
+    assert.equal(await page.evaluate(() => window.recognitions[0].started), 2);
+    await page.evaluate(() => window.recognitions[0].onerror({ error: "not-allowed" }));
     await page.getByText("The browser does not let this page listen.").waitFor();
     await button(page, "Use the microphone").waitFor();
     await button(page, "Hang up").click();

@@ -10,9 +10,9 @@ import { onEnter } from "../../lib/onEnter";
 import { follow, paths } from "../../lib/router";
 import { useMonotonic } from "../../live/index";
 import { clock } from "../../model/format";
-import { canListen, listen } from "../../softphone/ears";
 import { phone, useCaption } from "../../softphone/index";
 import type { PhoneState } from "../../softphone/phone";
+import { canListen, listen } from "../../softphone/speechRecognition";
 import { t } from "../../texts/index";
 
 type On = Extract<PhoneState, { phase: "ringing" | "talking" | "lost" }>;

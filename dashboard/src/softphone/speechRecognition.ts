@@ -25,22 +25,22 @@ export interface Heard {
 
 /** Whether this browser can listen. */
 export function canListen(): boolean {
-  return recognition() !== undefined;
+  return recogniser() !== undefined;
 }
 
 /** Listens until it is told to stop; returns how to. */
 export function listen(heard: Heard): () => void {
-  const Make = recognition();
-  if (!Make) {
+  const Recogniser = recogniser();
+  if (!Recogniser) {
     heard.refused();
     return () => {};
   }
   let on = true;
-  const ears = new Make();
-  ears.lang = "en-US";
-  ears.continuous = true;
-  ears.interimResults = true;
-  ears.onresult = (event) => {
+  const recognition = new Recogniser();
+  recognition.lang = "en-US";
+  recognition.continuous = true;
+  recognition.interimResults = true;
+  recognition.onresult = (event) => {
     let partial = "";
     for (let at = event.resultIndex; at < event.results.length; at += 1) {
       const result = event.results[at];
@@ -51,7 +51,7 @@ export function listen(heard: Heard): () => void {
     }
     if (partial.trim() !== "") heard.partial(partial.trim());
   };
-  ears.onerror = ({ error }) => {
+  recognition.onerror = ({ error }) => {
     if (error !== "not-allowed" && error !== "service-not-allowed" && error !== "audio-capture") {
       return;
     }
@@ -59,17 +59,17 @@ export function listen(heard: Heard): () => void {
     heard.refused();
   };
   // Browsers stop listening after a silence.
-  ears.onend = () => {
-    if (on) ears.start();
+  recognition.onend = () => {
+    if (on) recognition.start();
   };
-  ears.start();
+  recognition.start();
   return () => {
     on = false;
-    ears.abort();
+    recognition.abort();
   };
 }
 
-function recognition(): (new () => Recognition) | undefined {
+function recogniser(): (new () => Recognition) | undefined {
   const all = window as unknown as Record<string, (new () => Recognition) | undefined>;
   return all.SpeechRecognition ?? all.webkitSpeechRecognition;
 }
