@@ -3,7 +3,7 @@ import { useSyncExternalStore } from "react";
 import { settings } from "../lib/settings";
 import { monotonic } from "../live/clock";
 import { Phone, type PhoneSocket, type PhoneState } from "./phone";
-import { voiceNamed } from "./voices";
+import { voiceNamed } from "./speechSynthesis";
 
 type Open = (agent: string) => PhoneSocket;
 

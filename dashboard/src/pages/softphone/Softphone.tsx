@@ -16,7 +16,7 @@ import { change, useSettings } from "../../lib/settings";
 import { useCall } from "../../live/index";
 import { phone, usePhone } from "../../softphone/index";
 import type { PhoneState } from "../../softphone/phone";
-import { onVoices, voices } from "../../softphone/voices";
+import { onVoices, voices } from "../../softphone/speechSynthesis";
 import { t } from "../../texts/index";
 import { Handset } from "./Handset";
 
