@@ -11,7 +11,7 @@ import { isAlone } from "../model/attention";
 import type { Call, Waiting } from "../model/call";
 import { type Settled, settledQuestion, settledReply } from "../model/settled";
 import { commandText, t } from "../texts/index";
-import { Area } from "./Area";
+import { AutoGrowField } from "./AutoGrowField";
 import { Alone } from "./Holder";
 import { useToast } from "./toasts";
 import { useAct } from "./useAct";
@@ -62,9 +62,9 @@ function Question(props: { callSid: string; waiting: Waiting }) {
     <Box sx={{ display: "grid", gap: 1.25 }}>
       <Title text={t.hands.question} waiting={waiting} />
       <Quote text={waiting.text} />
-      <Area
+      <AutoGrowField
         label={t.hands.answerField}
-        lines={6}
+        maxRows={6}
         value={text}
         slotProps={{ htmlInput: { "data-hand": "answer" } }}
         onChange={(event) => setText(event.target.value)}
@@ -94,9 +94,9 @@ function Reply(props: { callSid: string; waiting: Waiting; compact: boolean }) {
   return (
     <Box sx={{ display: "grid", gap: 1.25 }}>
       <Title text={t.hands.reply} waiting={waiting} />
-      <Area
+      <AutoGrowField
         label={t.hands.replyField}
-        lines={8}
+        maxRows={8}
         value={text}
         helperText={text === waiting.text ? undefined : t.hands.approveEdited}
         slotProps={{ htmlInput: { "data-hand": "reply" } }}

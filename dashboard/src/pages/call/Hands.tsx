@@ -6,7 +6,7 @@ import Typography from "@mui/material/Typography";
 import { useQuery } from "@tanstack/react-query";
 import { type KeyboardEvent, type ReactNode, useRef, useState } from "react";
 import { api } from "../../api/client";
-import { Area } from "../../components/Area";
+import { AutoGrowField } from "../../components/AutoGrowField";
 import { HolderText, useHolder } from "../../components/Holder";
 import { HangUpIcon } from "../../components/icons";
 import { failureText, useToast } from "../../components/toasts";
@@ -169,10 +169,10 @@ function Words(props: {
   };
   return (
     <Box sx={{ display: "flex", gap: 1, alignItems: "start" }}>
-      <Area
+      <AutoGrowField
         label={props.label}
         helperText={props.help}
-        lines={6}
+        maxRows={6}
         fullWidth
         value={text}
         slotProps={{ htmlInput: { "data-hand": props.hand } }}

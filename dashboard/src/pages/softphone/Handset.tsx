@@ -4,7 +4,7 @@ import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
 import Typography from "@mui/material/Typography";
 import { useEffect, useState } from "react";
-import { Area } from "../../components/Area";
+import { AutoGrowField } from "../../components/AutoGrowField";
 import { HangUpIcon } from "../../components/icons";
 import { onEnter } from "../../lib/onEnter";
 import { follow, paths } from "../../lib/router";
@@ -89,10 +89,10 @@ function Words(props: { enabled: boolean }) {
   };
   return (
     <Box sx={{ display: "flex", gap: 1, alignItems: "start" }}>
-      <Area
+      <AutoGrowField
         label={t.softphone.field}
         helperText={t.softphone.sendHelp}
-        lines={4}
+        maxRows={4}
         fullWidth
         autoFocus
         value={text}

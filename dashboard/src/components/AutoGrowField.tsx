@@ -6,33 +6,35 @@ import type { InputBaseComponentProps } from "@mui/material/InputBase";
 import TextField, { type TextFieldProps } from "@mui/material/TextField";
 import { forwardRef } from "react";
 
-export function Area(props: TextFieldProps & { lines: number }) {
-  const { lines, slotProps, ...rest } = props;
+export function AutoGrowField(props: TextFieldProps & { maxRows: number }) {
+  const { maxRows, slotProps, ...rest } = props;
   return (
     <TextField
       {...rest}
-      slotProps={{ ...slotProps, input: { inputComponent: Lines, sx: grows(lines) } }}
+      slotProps={{ ...slotProps, input: { inputComponent: Textarea, sx: grows(maxRows) } }}
     />
   );
 }
 
-const Lines = forwardRef<HTMLTextAreaElement, InputBaseComponentProps>(function Lines(props, ref) {
-  const { type, ownerState, ...rest } = props;
-  return <textarea {...rest} rows={1} ref={ref} />;
-});
+const Textarea = forwardRef<HTMLTextAreaElement, InputBaseComponentProps>(
+  function Textarea(props, ref) {
+    const { type, ownerState, ...rest } = props;
+    return <textarea {...rest} rows={1} ref={ref} />;
+  },
+);
 
-const LINE_EM = 1.4375;
+const ROW_EM = 1.4375;
 
-function grows(lines: number) {
+function grows(maxRows: number) {
   return {
     "& textarea": {
       fieldSizing: "content",
       boxSizing: "content-box",
       width: "100%",
       height: "auto",
-      minHeight: `${LINE_EM}em`,
-      maxHeight: `${LINE_EM * lines}em`,
-      lineHeight: `${LINE_EM}em`,
+      minHeight: `${ROW_EM}em`,
+      maxHeight: `${ROW_EM * maxRows}em`,
+      lineHeight: `${ROW_EM}em`,
       overflowY: "auto",
       resize: "none",
     },
