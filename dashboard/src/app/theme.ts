@@ -1,4 +1,4 @@
-/** Calm by day and by night: one accent, one colour for «needs you», one for «destroys». */
+/** Calm by day and by night: one accent, one colour for «needs attention», one for «destroys». */
 import { createTheme } from "@mui/material/styles";
 
 const font =

@@ -10,8 +10,8 @@ import { follow, paths } from "../../lib/router";
 import { useKeys } from "../../lib/useKeys";
 import { useLink, useLiveCalls } from "../../live/index";
 import { t } from "../../texts/index";
+import { AttentionQueue } from "./AttentionQueue";
 import { LiveList } from "./LiveList";
-import { NeedsYou } from "./NeedsYou";
 import { Strip } from "./Strip";
 
 export default function Wallboard() {
@@ -31,7 +31,7 @@ export default function Wallboard() {
   return (
     <Box sx={{ px: { xs: 1.5, md: 3 }, pt: 0.75, pb: 3, display: "grid", gap: 2.5 }}>
       <Strip />
-      <NeedsYou />
+      <AttentionQueue />
       <Box component="section" aria-label={t.board.live} ref={list}>
         {sids.length > 0 && <LiveList sids={sids} />}
         {sids.length === 0 && link.state !== "connecting" && <Quiet />}

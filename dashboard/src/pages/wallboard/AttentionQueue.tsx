@@ -15,7 +15,7 @@ import { t } from "../../texts/index";
 /** More than these are answered one after the other anyway. */
 const SHOWN = 6;
 
-export function NeedsYou() {
+export function AttentionQueue() {
   const waiting = useDeferredValue(useWaitingCalls());
   const shown = useGradually(Math.min(waiting.length, SHOWN), 1);
   return (
