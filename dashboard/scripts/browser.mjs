@@ -6,13 +6,13 @@ import { access } from "./mock/access.mjs";
 import { board } from "./mock/board.mjs";
 import { callPage } from "./mock/callPage.mjs";
 import { figures, site } from "./mock/context.mjs";
-import { hands } from "./mock/hands.mjs";
+import { controls } from "./mock/controls.mjs";
 import { keyboard } from "./mock/keyboard.mjs";
 import { link } from "./mock/link.mjs";
 import { smoothness } from "./mock/smoothness.mjs";
 
 const checks = {
-  ...hands,
+  ...controls,
   ...keyboard,
   ...board,
   ...callPage,

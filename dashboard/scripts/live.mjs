@@ -3,9 +3,9 @@
 // An argument chooses the checks whose name matches it.
 import { runChecks } from "./chromium.mjs";
 import { browser, figures, phony, picture, problems } from "./live/context.mjs";
+import { controls } from "./live/controls.mjs";
 import { crowd } from "./live/crowd.mjs";
 import { entering } from "./live/entering.mjs";
-import { hands } from "./live/hands.mjs";
 import { history } from "./live/history.mjs";
 import { link } from "./live/link.mjs";
 import { nodes } from "./live/nodes.mjs";
@@ -16,7 +16,7 @@ import { together } from "./live/together.mjs";
 
 const checks = {
   ...entering,
-  ...hands,
+  ...controls,
   ...together,
   ...softphone,
   ...placing,

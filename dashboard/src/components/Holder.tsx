@@ -34,12 +34,12 @@ export function HolderText(props: { call: Call; holder: Holder }) {
   if (call.unattended) {
     return (
       <>
-        {t.hands.takenOverByNobody} <GoesOn until={call.unattended.until} />
+        {t.controls.takenOverByNobody} <GoesOn until={call.unattended.until} />
       </>
     );
   }
-  if (holder === "nobody") return t.hands.takeoverHelp;
-  return holder === "other" ? t.hands.takenOverByOther : t.hands.takenOver;
+  if (holder === "nobody") return t.controls.takeoverHelp;
+  return holder === "other" ? t.controls.takenOverByOther : t.controls.takenOver;
 }
 
 /** The caller speaks and nobody answers, or whoever took the call over is not there. */
@@ -47,23 +47,23 @@ export function Alone(props: { call: Call }) {
   const { call } = props;
   const holder = useHolder(call);
   const { act, busy } = useAct();
-  const takeover = () => void act(() => api.takeover(call.callSid), t.hands.done.takeover);
-  const release = () => void act(() => api.release(call.callSid), t.hands.done.release);
+  const takeover = () => void act(() => api.takeover(call.callSid), t.controls.done.takeover);
+  const release = () => void act(() => api.release(call.callSid), t.controls.done.release);
   return (
     <Box sx={{ display: "grid", gap: 1.25 }}>
       <Typography variant="body2" role="status">
         {call.unattended && <HolderText call={call} holder={holder} />}{" "}
-        {isUnanswered(call) && t.hands.unanswered(call.unanswered.times)}
+        {isUnanswered(call) && t.controls.unanswered(call.unanswered.times)}
       </Typography>
       <Box sx={{ display: "flex", gap: 1, flexWrap: "wrap" }}>
         {holder !== "me" && (
           <Button variant="contained" color="warning" disabled={busy} onClick={takeover}>
-            {call.takenOver ? t.hands.takeoverFrom : t.hands.takeover}
+            {call.takenOver ? t.controls.takeoverFrom : t.controls.takeover}
           </Button>
         )}
         {call.takenOver && (
           <Button variant="outlined" color="warning" disabled={busy} onClick={release}>
-            {t.hands.release}
+            {t.controls.release}
           </Button>
         )}
       </Box>
@@ -73,5 +73,5 @@ export function Alone(props: { call: Call }) {
 
 function GoesOn(props: { until: number | undefined }) {
   const now = useNow();
-  return props.until === undefined ? null : t.hands.goesOn(props.until - now);
+  return props.until === undefined ? null : t.controls.goesOn(props.until - now);
 }

@@ -40,7 +40,7 @@ export function WaitingCards(props: { call: Call; compact?: boolean }) {
       )}
       {queued.length > 0 && (
         <Typography variant="caption" color="textSecondary">
-          {t.hands.moreQuestions(queued.length)}
+          {t.controls.moreQuestions(queued.length)}
         </Typography>
       )}
     </Box>
@@ -56,22 +56,22 @@ function Question(props: { callSid: string; waiting: Waiting }) {
   });
   const answer = () => {
     if (text.trim() === "") return;
-    settle.by(() => api.answer(callSid, waiting.reference, text.trim()), t.hands.done.answer);
+    settle.by(() => api.answer(callSid, waiting.reference, text.trim()), t.controls.done.answer);
   };
   return (
     <Box sx={{ display: "grid", gap: 1.25 }}>
-      <Title text={t.hands.question} waiting={waiting} />
+      <Title text={t.controls.question} waiting={waiting} />
       <Quote text={waiting.text} />
       <AutoGrowField
-        label={t.hands.answerField}
+        label={t.controls.answerField}
         maxRows={6}
         value={text}
-        slotProps={{ htmlInput: { "data-hand": "answer" } }}
+        slotProps={{ htmlInput: { "data-control": "answer" } }}
         onChange={(event) => setText(event.target.value)}
         onKeyDown={onEnter(answer)}
       />
       <Button variant="contained" disabled={settle.busy || text.trim() === ""} onClick={answer}>
-        {t.hands.answer}
+        {t.controls.answer}
       </Button>
     </Box>
   );
@@ -87,25 +87,25 @@ function Reply(props: { callSid: string; waiting: Waiting; compact: boolean }) {
   });
   const approve = () => {
     if (text.trim() === "") return;
-    settle.by(() => api.approve(callSid, waiting.reference, text), t.hands.done.approve);
+    settle.by(() => api.approve(callSid, waiting.reference, text), t.controls.done.approve);
   };
   const reject = () =>
-    settle.by(() => api.reject(callSid, waiting.reference, reason.trim()), t.hands.done.reject);
+    settle.by(() => api.reject(callSid, waiting.reference, reason.trim()), t.controls.done.reject);
   return (
     <Box sx={{ display: "grid", gap: 1.25 }}>
-      <Title text={t.hands.reply} waiting={waiting} />
+      <Title text={t.controls.reply} waiting={waiting} />
       <AutoGrowField
-        label={t.hands.replyField}
+        label={t.controls.replyField}
         maxRows={8}
         value={text}
-        helperText={text === waiting.text ? undefined : t.hands.approveEdited}
-        slotProps={{ htmlInput: { "data-hand": "reply" } }}
+        helperText={text === waiting.text ? undefined : t.controls.approveEdited}
+        slotProps={{ htmlInput: { "data-control": "reply" } }}
         onChange={(event) => setText(event.target.value)}
         onKeyDown={onEnter(approve)}
       />
       {waiting.commands.length > 0 && (
         <Typography variant="body2" color="textSecondary" sx={{ overflowWrap: "anywhere" }}>
-          {t.hands.besides}{" "}
+          {t.controls.besides}{" "}
           {waiting.commands
             .map(commandText)
             .map(({ label, detail }) => `${label} ${detail}`.trim())
@@ -114,19 +114,19 @@ function Reply(props: { callSid: string; waiting: Waiting; compact: boolean }) {
       )}
       {!props.compact && (
         <TextField
-          label={t.hands.reasonField}
+          label={t.controls.reasonField}
           value={reason}
-          slotProps={{ htmlInput: { "data-hand": "reason" } }}
+          slotProps={{ htmlInput: { "data-control": "reason" } }}
           onChange={(event) => setReason(event.target.value)}
           onKeyDown={onEnter(reject)}
         />
       )}
       <Box sx={{ display: "grid", gridTemplateColumns: "1fr 1fr", gap: 1 }}>
         <Button variant="contained" disabled={settle.busy || text.trim() === ""} onClick={approve}>
-          {t.hands.approve}
+          {t.controls.approve}
         </Button>
         <Button variant="outlined" color="error" disabled={settle.busy} onClick={reject}>
-          {t.hands.reject}
+          {t.controls.reject}
         </Button>
       </Box>
     </Box>
@@ -144,14 +144,14 @@ function useSettling(typed: boolean, settled: () => Settled | undefined) {
   const gone = useRef(() => {});
   gone.current = () => {
     const outcome = settled();
-    if (outcome && !mine.current && (typed || busy)) toast(t.hands.faster(outcome), "error");
+    if (outcome && !mine.current && (typed || busy)) toast(t.controls.faster(outcome), "error");
   };
   useEffect(() => () => gone.current(), []);
   const late = (error: unknown) => {
     mine.current = false;
     if (!(error instanceof ApiError) || error.code !== "CONFLICT") return undefined;
     const outcome = settled();
-    return outcome ? t.hands.faster(outcome) : undefined;
+    return outcome ? t.controls.faster(outcome) : undefined;
   };
   const by = (send: () => Promise<unknown>, done: string) => {
     mine.current = true;
@@ -169,7 +169,7 @@ function Title(props: { text: string; waiting: Waiting }) {
         {props.text}
       </Typography>
       <Typography variant="caption" color="textSecondary" role="timer">
-        {until === undefined ? t.hands.waitsFor(now - since) : t.hands.left(until - now)}
+        {until === undefined ? t.controls.waitsFor(now - since) : t.controls.left(until - now)}
       </Typography>
     </Box>
   );

@@ -90,7 +90,7 @@ export default function NewCall() {
           autoComplete="off"
           value={to}
           error={wrong}
-          helperText={wrong ? t.hands.numberWrong[number.why] : t.newCall.toHelp}
+          helperText={wrong ? t.controls.numberWrong[number.why] : t.newCall.toHelp}
           onChange={(event) => setTo(event.target.value)}
         />
         <TextField

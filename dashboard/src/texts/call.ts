@@ -71,7 +71,7 @@ export const callTexts = {
     share: "Copy link",
     length: "Length",
     cost: "Cost",
-    tabs: { transcript: "Transcript", hands: "Controls" },
+    tabs: { transcript: "Transcript", controls: "Controls" },
     source: {
       greeting: "greeting",
       filler: "filler",
@@ -81,7 +81,7 @@ export const callTexts = {
       goodbye: "goodbye",
     } as Record<string, string>,
   },
-  hands: {
+  controls: {
     region: "Needs a human",
     nothing: "Nothing waits for you on this call.",
     question: "The AI asks",

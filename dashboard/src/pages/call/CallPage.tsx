@@ -1,4 +1,4 @@
-/** One call: the transcript as it happens, and the hands; once ended, its record. */
+/** One call: the transcript as it happens and the supervisor’s controls; once ended, its record. */
 import Box from "@mui/material/Box";
 import IconButton from "@mui/material/IconButton";
 import Paper from "@mui/material/Paper";
@@ -22,8 +22,8 @@ import { waits } from "../../model/attention";
 import type { Call } from "../../model/call";
 import { dollars } from "../../model/format";
 import { t } from "../../texts/index";
-import { Hands } from "./Hands";
 import { Record } from "./Record";
+import { SupervisorControls } from "./SupervisorControls";
 
 /** After so long without a word of it, a call is taken for unknown. */
 const PATIENCE_MS = 6_000;
@@ -66,9 +66,9 @@ function Absent(props: { callSid: string }) {
 function Present(props: { call: Call; seq: number | undefined }) {
   const { call } = props;
   const wide = useMediaQuery("(min-width:900px)", { noSsr: true });
-  const [tab, setTab] = useState<"transcript" | "hands">("transcript");
+  const [tab, setTab] = useState<"transcript" | "controls">("transcript");
   const ended = call.phase === "ended";
-  const side = ended ? <Record call={call} /> : <Hands call={call} wide={wide} />;
+  const side = ended ? <Record call={call} /> : <SupervisorControls call={call} wide={wide} />;
   if (wide) {
     return (
       <Box sx={page}>
@@ -89,7 +89,7 @@ function Present(props: { call: Call; seq: number | undefined }) {
         <Paper
           variant="outlined"
           component="section"
-          aria-label={t.hands.region}
+          aria-label={t.controls.region}
           sx={{ p: 1.5, borderColor: "warning.main" }}
         >
           <WaitingCards call={call} compact />
@@ -97,7 +97,7 @@ function Present(props: { call: Call; seq: number | undefined }) {
       )}
       <Tabs value={tab} onChange={(_, next) => setTab(next)} variant="fullWidth">
         <Tab value="transcript" label={t.call.tabs.transcript} />
-        <Tab value="hands" label={ended ? t.record.title : t.call.tabs.hands} />
+        <Tab value="controls" label={ended ? t.record.title : t.call.tabs.controls} />
       </Tabs>
       {tab === "transcript" ? (
         <Transcript call={call} seq={props.seq} />

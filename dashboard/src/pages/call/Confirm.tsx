@@ -25,7 +25,7 @@ export function Confirm(props: {
       </DialogContent>
       <DialogActions>
         <Button onClick={props.onClose} color="inherit">
-          {t.hands.cancel}
+          {t.controls.cancel}
         </Button>
         <Button
           autoFocus

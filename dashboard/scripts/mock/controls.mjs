@@ -1,8 +1,8 @@
-// Who gets in, what is answered, and what every hand on a call does.
+// Who gets in, what is answered, and what every control on a call does.
 import assert from "node:assert/strict";
 import { call, sidOf, site } from "./context.mjs";
 
-export const hands = {
+export const controls = {
   async "a wrong token is refused, the right one opens the page"() {
     const page = await site.open("/?login", { ready: "form" });
     await page.getByLabel("Access token").fill("wrong");
@@ -27,7 +27,7 @@ export const hands = {
     return page;
   },
 
-  async "every hand on a call does what it says"() {
+  async "every control on a call does what it says"() {
     const page = await site.open(call(6), { ready: "[data-who]" });
     const transcript = page.getByRole("region", { name: "Transcript" });
     await page.getByRole("textbox", { name: "Say to caller" }).fill("One moment please.");

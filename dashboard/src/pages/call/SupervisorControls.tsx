@@ -25,7 +25,7 @@ import { Confirm } from "./Confirm";
 /** What waits and the foot, words, transfer, keypad. */
 const PARTS = 4;
 
-export function Hands(props: { call: Call; wide: boolean }) {
+export function SupervisorControls(props: { call: Call; wide: boolean }) {
   const { call } = props;
   const root = useRef<HTMLDivElement>(null);
   const [ending, setEnding] = useState(false);
@@ -33,14 +33,16 @@ export function Hands(props: { call: Call; wide: boolean }) {
   // Part by part: all of it at once would be a long task on a cold page.
   const drawn = useGradually(PARTS, 1);
   const focus = (name: string) => () =>
-    root.current?.querySelector<HTMLElement>(`[data-hand="${name}"]`)?.focus();
+    root.current?.querySelector<HTMLElement>(`[data-control="${name}"]`)?.focus();
 
   const holder = useHolder(call);
-  const takeover = () => void act(() => api.takeover(call.callSid), t.hands.done.takeover);
-  const release = () => void act(() => api.release(call.callSid), t.hands.done.release);
+  const takeover = () => void act(() => api.takeover(call.callSid), t.controls.done.takeover);
+  const release = () => void act(() => api.release(call.callSid), t.controls.done.release);
   useKeys({
     a: () =>
-      document.querySelector<HTMLElement>('[data-hand="answer"], [data-hand="reply"]')?.focus(),
+      document
+        .querySelector<HTMLElement>('[data-control="answer"], [data-control="reply"]')
+        ?.focus(),
     x: focus("reason"),
     s: focus("say"),
     w: focus("whisper"),
@@ -53,12 +55,12 @@ export function Hands(props: { call: Call; wide: boolean }) {
   return (
     <Box ref={root} sx={{ minHeight: "100%", display: "flex", flexDirection: "column" }}>
       {props.wide && (
-        <Section label={t.hands.region} marked={waits(call)}>
+        <Section label={t.controls.region} marked={waits(call)}>
           {waits(call) ? (
             <WaitingCards call={call} />
           ) : (
             <Typography variant="body2" color="textSecondary">
-              {t.hands.nothing}
+              {t.controls.nothing}
             </Typography>
           )}
         </Section>
@@ -66,19 +68,19 @@ export function Hands(props: { call: Call; wide: boolean }) {
       {drawn > 1 && (
         <Section>
           <Words
-            hand="say"
-            label={t.hands.sayField}
-            help={t.hands.sayHelp}
-            button={t.hands.say}
+            control="say"
+            label={t.controls.sayField}
+            help={t.controls.sayHelp}
+            button={t.controls.say}
             strong
-            send={(text) => act(() => api.say(call.callSid, text), t.hands.done.say)}
+            send={(text) => act(() => api.say(call.callSid, text), t.controls.done.say)}
           />
           <Words
-            hand="whisper"
-            label={t.hands.whisperField}
-            help={t.hands.whisperHelp}
-            button={t.hands.whisper}
-            send={(text) => act(() => api.whisper(call.callSid, text), t.hands.done.whisper)}
+            control="whisper"
+            label={t.controls.whisperField}
+            help={t.controls.whisperHelp}
+            button={t.controls.whisper}
+            send={(text) => act(() => api.whisper(call.callSid, text), t.controls.done.whisper)}
           />
         </Section>
       )}
@@ -98,7 +100,7 @@ export function Hands(props: { call: Call; wide: boolean }) {
         </Typography>
         {holder === "other" && (
           <Button variant="outlined" color="warning" disabled={busy} onClick={takeover}>
-            {t.hands.takeoverFrom}
+            {t.controls.takeoverFrom}
           </Button>
         )}
         <Button
@@ -107,7 +109,7 @@ export function Hands(props: { call: Call; wide: boolean }) {
           disabled={busy}
           onClick={call.takenOver ? release : takeover}
         >
-          {call.takenOver ? t.hands.release : t.hands.takeover}
+          {call.takenOver ? t.controls.release : t.controls.takeover}
         </Button>
         <Button
           color="error"
@@ -115,16 +117,16 @@ export function Hands(props: { call: Call; wide: boolean }) {
           startIcon={<HangUpIcon />}
           onClick={() => setEnding(true)}
         >
-          {t.hands.end}
+          {t.controls.end}
         </Button>
       </Box>
       <Confirm
         open={ending}
-        title={t.hands.endTitle}
-        lead={t.hands.endLead}
-        action={t.hands.end}
+        title={t.controls.endTitle}
+        lead={t.controls.endLead}
+        action={t.controls.end}
         onClose={() => setEnding(false)}
-        onConfirm={() => void act(() => api.end(call.callSid), t.hands.done.end)}
+        onConfirm={() => void act(() => api.end(call.callSid), t.controls.done.end)}
       />
     </Box>
   );
@@ -154,7 +156,7 @@ function Section(props: { label?: string; marked?: boolean; children: ReactNode 
 }
 
 function Words(props: {
-  hand: string;
+  control: string;
   label: string;
   help: string;
   button: string;
@@ -175,7 +177,7 @@ function Words(props: {
         maxRows={6}
         fullWidth
         value={text}
-        slotProps={{ htmlInput: { "data-hand": props.hand } }}
+        slotProps={{ htmlInput: { "data-control": props.control } }}
         onChange={(event) => setText(event.target.value)}
         onKeyDown={onEnter(() => void send())}
       />
@@ -205,16 +207,16 @@ function Transfer(props: { call: Call }) {
     <>
       <Box sx={{ display: "flex", gap: 1, alignItems: "start" }}>
         <TextField
-          label={t.hands.transferField}
+          label={t.controls.transferField}
           type="tel"
           fullWidth
           autoComplete="off"
           value={text}
           error={typed.state === "wrong"}
           helperText={
-            typed.state === "wrong" ? t.hands.numberWrong[typed.why] : t.hands.transferHelp
+            typed.state === "wrong" ? t.controls.numberWrong[typed.why] : t.controls.transferHelp
           }
-          slotProps={{ htmlInput: { "data-hand": "transfer" } }}
+          slotProps={{ htmlInput: { "data-control": "transfer" } }}
           onChange={(event) => setText(event.target.value)}
           onKeyDown={onEnter(ask)}
         />
@@ -224,7 +226,7 @@ function Transfer(props: { call: Call }) {
           onClick={ask}
           sx={{ minWidth: "5.5rem", height: "2.5rem" }}
         >
-          {t.hands.transfer}
+          {t.controls.transfer}
         </Button>
       </Box>
       {targets.length > 0 && (
@@ -238,12 +240,12 @@ function Transfer(props: { call: Call }) {
       )}
       <Confirm
         open={asking}
-        title={t.hands.transferTitle}
-        lead={t.hands.transferLead(number)}
-        action={t.hands.transfer}
+        title={t.controls.transferTitle}
+        lead={t.controls.transferLead(number)}
+        action={t.controls.transfer}
         onClose={() => setAsking(false)}
         onConfirm={() =>
-          void act(() => api.transfer(props.call.callSid, number), t.hands.done.transfer)
+          void act(() => api.transfer(props.call.callSid, number), t.controls.done.transfer)
         }
       />
     </>
@@ -271,7 +273,7 @@ function Keypad(props: { callSid: string }) {
     line.current = line.current.then(async () => {
       try {
         await api.digit(props.callSid, digit);
-        toast(t.hands.done.digit(digit));
+        toast(t.controls.done.digit(digit));
       } catch (error) {
         toast(failureText(error), "error");
       }
@@ -284,14 +286,14 @@ function Keypad(props: { callSid: string }) {
   };
   return (
     // Not a fieldset: digits typed anywhere inside it are pressed.
-    <Box role="group" aria-label={t.hands.keypad} onKeyDown={typed} sx={keypad}>
+    <Box role="group" aria-label={t.controls.keypad} onKeyDown={typed} sx={keypad}>
       {DIGITS.map((digit, at) => (
         <Button
           key={digit}
           variant="outlined"
           color="inherit"
-          data-hand={at === 0 ? "keypad" : undefined}
-          aria-label={t.hands.digit(digit)}
+          data-control={at === 0 ? "keypad" : undefined}
+          aria-label={t.controls.digit(digit)}
           onClick={() => press(digit)}
           sx={{ fontSize: "1rem", minWidth: 0, py: 0.4, borderColor: "divider" }}
         >

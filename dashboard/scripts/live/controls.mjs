@@ -14,8 +14,8 @@ import {
   supervisor,
 } from "./context.mjs";
 
-export const hands = {
-  async "every hand reaches the caller"() {
+export const controls = {
+  async "every control reaches the caller"() {
     const call = await phony.ring(["Where are you?"]);
     const page = await supervisor.open("/");
     const row = page.getByRole("region", { name: "Live calls", exact: true }).getByRole("link");
