@@ -5,10 +5,10 @@ import { runChecks } from "./chromium.mjs";
 import { access } from "./mock/access.mjs";
 import { board } from "./mock/board.mjs";
 import { callPage } from "./mock/callPage.mjs";
+import { connection } from "./mock/connection.mjs";
 import { figures, site } from "./mock/context.mjs";
 import { controls } from "./mock/controls.mjs";
 import { keyboard } from "./mock/keyboard.mjs";
-import { link } from "./mock/link.mjs";
 import { smoothness } from "./mock/smoothness.mjs";
 
 const checks = {
@@ -16,7 +16,7 @@ const checks = {
   ...keyboard,
   ...board,
   ...callPage,
-  ...link,
+  ...connection,
   ...access,
   ...smoothness,
 };

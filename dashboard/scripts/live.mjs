@@ -2,12 +2,12 @@
 // and its effect seen at the far end of the line. `npm run build` and the server's debug build first.
 // An argument chooses the checks whose name matches it.
 import { runChecks } from "./chromium.mjs";
+import { connection } from "./live/connection.mjs";
 import { browser, figures, phony, picture, problems } from "./live/context.mjs";
 import { controls } from "./live/controls.mjs";
 import { crowd } from "./live/crowd.mjs";
 import { entering } from "./live/entering.mjs";
 import { history } from "./live/history.mjs";
-import { link } from "./live/link.mjs";
 import { nodes } from "./live/nodes.mjs";
 import { placing } from "./live/placing.mjs";
 import { restarts } from "./live/restarts.mjs";
@@ -21,7 +21,7 @@ const checks = {
   ...softphone,
   ...placing,
   ...history,
-  ...link,
+  ...connection,
   ...nodes,
   ...restarts,
   ...crowd,

@@ -32,8 +32,8 @@ import { useKeys } from "../lib/useKeys";
 import { allowAlerts, endAlerts } from "../live/alerts";
 import { phone } from "../softphone/index";
 import { t } from "../texts/index";
+import { ConnectionBanner, ConnectionDot } from "./ConnectionState";
 import { KeyHelp } from "./KeyHelp";
-import { LinkBanner, LinkDot } from "./LinkState";
 import { SoundBanner } from "./SoundBanner";
 
 const PAGES = [
@@ -70,7 +70,7 @@ export function Shell(props: { page: Route["page"]; children: ReactNode }) {
         tabIndex={-1}
         sx={{ gridArea: "main", overflow: "auto", outline: "none", minWidth: 0, minHeight: 0 }}
       >
-        <LinkBanner />
+        <ConnectionBanner />
         <SoundBanner />
         {props.children}
       </Box>
@@ -116,7 +116,7 @@ function TopBar(props: { page: Route["page"]; onHelp: () => void }) {
       <Typography variant="h1" sx={props.page === "call" ? hidden : { mr: 1 }}>
         {title}
       </Typography>
-      <LinkDot />
+      <ConnectionDot />
       <Box sx={{ flex: 1 }} />
       <Tool
         label={alerts ? t.shell.alertsOff : t.shell.alertsOn}

@@ -5,7 +5,7 @@ import { byAttention, isUnanswered, waits } from "../model/attention";
 import type { Call } from "../model/call";
 import { monotonic, serverClock } from "./clock";
 import { CallStore } from "./store";
-import { EventStream, type Link, type SocketLike } from "./stream";
+import { type Connection, EventStream, type SocketLike } from "./stream";
 
 type Open = (query: Record<string, string>) => SocketLike;
 
@@ -37,7 +37,7 @@ export const stream = new EventStream(store, {
 
 onDate((date) => serverClock.roughly(date));
 
-export function useLink(): Link {
+export function useConnection(): Connection {
   return useSyncExternalStore(stream.subscribe, stream.current);
 }
 

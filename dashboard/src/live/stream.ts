@@ -18,9 +18,9 @@ export interface SocketLike {
   close(): void;
 }
 
-export interface Link {
+export interface Connection {
   state: "connecting" | "live" | "stale";
-  /** When the link was lost; 0 unless stale. */
+  /** When the connection was lost; 0 unless stale. */
   since: number;
   /** When it is tried again; 0 unless stale. */
   retryAt: number;
@@ -54,7 +54,7 @@ const OVERLAP = 32;
 
 export class EventStream {
   private socket: SocketLike | undefined;
-  private link: Link = { state: "connecting", since: 0, retryAt: 0 };
+  private connection: Connection = { state: "connecting", since: 0, retryAt: 0 };
   private listeners = new Set<() => void>();
   private retry: ReturnType<typeof setTimeout> | undefined;
   private tries = 0;
@@ -104,7 +104,7 @@ export class EventStream {
 
   /** Tries at once instead of at the next appointed time. */
   reconnect(): void {
-    if (this.link.state !== "stale" || this.stopped) return;
+    if (this.connection.state !== "stale" || this.stopped) return;
     clearTimeout(this.retry);
     this.connect();
   }
@@ -123,7 +123,7 @@ export class EventStream {
     void this.lost(this.pulse?.heardAt);
   }
 
-  current = (): Link => this.link;
+  current = (): Connection => this.connection;
 
   subscribe = (listener: () => void): (() => void) => {
     this.listeners.add(listener);
@@ -178,7 +178,7 @@ export class EventStream {
     const wait = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.tries);
     this.tries += 1;
     const jittered = wait * (0.75 + this.wiring.random() / 2);
-    const since = this.link.since || unseenSince;
+    const since = this.connection.since || unseenSince;
     this.set({ state: "stale", since, retryAt: this.wiring.now() + jittered });
     this.store.tear();
     this.retry = setTimeout(() => {
@@ -231,7 +231,7 @@ export class EventStream {
   }
 
   private next(): void {
-    while (this.link.state === "live" && this.running.size < REPLAYS_AT_ONCE) {
+    while (this.connection.state === "live" && this.running.size < REPLAYS_AT_ONCE) {
       const callSid = this.queue.shift();
       if (callSid === undefined) return;
       this.runReplay(callSid);
@@ -284,8 +284,8 @@ export class EventStream {
     for (const abandon of running) abandon();
   }
 
-  private set(link: Link): void {
-    this.link = link;
+  private set(connection: Connection): void {
+    this.connection = connection;
     for (const listener of this.listeners) listener();
   }
 }

@@ -10,7 +10,7 @@ import { api } from "../api/client";
 import type { Finding, ServerNode } from "../api/types";
 import { Failed, Loading } from "../components/states";
 import { useDoctor, useReady } from "../lib/queries";
-import { useLink, useNow } from "../live/index";
+import { useConnection, useNow } from "../live/index";
 import { age } from "../model/format";
 import { t } from "../texts/index";
 
@@ -19,7 +19,7 @@ const REFRESH_MS = 5_000;
 const JUST_NOW_MS = REFRESH_MS + 3_000;
 
 export default function Health() {
-  const link = useLink();
+  const connection = useConnection();
   const health = useQuery({
     queryKey: ["health"],
     queryFn: ({ signal }) => api.health(signal),
@@ -71,8 +71,8 @@ export default function Health() {
                   {ready.data.ready ? t.health.ready : notReady}
                 </Fact>
               )}
-              <Fact name={t.health.stream} good={link.state === "live"}>
-                {t.link[link.state]}
+              <Fact name={t.health.stream} good={connection.state === "live"}>
+                {t.connection[connection.state]}
               </Fact>
               <Fact name={t.health.live}>{health.data.activeCalls}</Fact>
               <Fact name={t.health.uptime}>{age(health.data.uptime * 1000)}</Fact>

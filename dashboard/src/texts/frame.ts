@@ -44,7 +44,7 @@ export const frameTexts = {
     notFound: "There is no such page.",
     toWallboard: "To the wallboard",
   },
-  link: {
+  connection: {
     live: "Live",
     connecting: "Connecting",
     stale: "Not live",

@@ -17,7 +17,7 @@ import { useToast } from "../../components/toasts";
 import { Transcript } from "../../components/transcript/Transcript";
 import { WaitingCards } from "../../components/WaitingCards";
 import { follow, paths } from "../../lib/router";
-import { stream, useCall, useLink, useNow } from "../../live/index";
+import { stream, useCall, useConnection, useNow } from "../../live/index";
 import { waits } from "../../model/attention";
 import type { Call } from "../../model/call";
 import { dollars } from "../../model/format";
@@ -30,7 +30,7 @@ const PATIENCE_MS = 6_000;
 
 export default function CallPage(props: { callSid: string; seq: number | undefined }) {
   const call = useCall(props.callSid);
-  const { state } = useLink();
+  const { state } = useConnection();
   useEffect(() => {
     if (state === "live") stream.want(props.callSid);
   }, [state, props.callSid]);

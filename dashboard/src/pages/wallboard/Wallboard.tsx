@@ -8,7 +8,7 @@ import { HealthIcon, NewCallIcon, SoftphoneIcon } from "../../components/icons";
 import { useDoctor } from "../../lib/queries";
 import { follow, paths } from "../../lib/router";
 import { useKeys } from "../../lib/useKeys";
-import { useLink, useLiveCalls } from "../../live/index";
+import { useConnection, useLiveCalls } from "../../live/index";
 import { t } from "../../texts/index";
 import { AttentionQueue } from "./AttentionQueue";
 import { LiveList } from "./LiveList";
@@ -16,7 +16,7 @@ import { Strip } from "./Strip";
 
 export default function Wallboard() {
   const sids = useDeferredValue(useLiveCalls());
-  const link = useLink();
+  const connection = useConnection();
   const list = useRef<HTMLDivElement>(null);
 
   /** Moves the focus among the rows that are drawn; the list draws more as it scrolls. */
@@ -34,7 +34,7 @@ export default function Wallboard() {
       <AttentionQueue />
       <Box component="section" aria-label={t.board.live} ref={list}>
         {sids.length > 0 && <LiveList sids={sids} />}
-        {sids.length === 0 && link.state !== "connecting" && <Quiet />}
+        {sids.length === 0 && connection.state !== "connecting" && <Quiet />}
       </Box>
     </Box>
   );

@@ -4,14 +4,14 @@ import Button from "@mui/material/Button";
 import Typography from "@mui/material/Typography";
 import { useEffect, useRef, useState } from "react";
 import { hidden } from "../components/states";
-import { stream, useLink, useMonotonic } from "../live/index";
+import { stream, useConnection, useMonotonic } from "../live/index";
 import { t } from "../texts/index";
 
-/** A stale link shorter than this is not worth a banner. */
+/** A loss shorter than this is not worth a banner. */
 const GRACE_MS = 800;
 
-export function LinkDot() {
-  const { state } = useLink();
+export function ConnectionDot() {
+  const { state } = useConnection();
   const colour = { live: "success.main", connecting: "text.secondary", stale: "error.main" }[state];
   return (
     <Box sx={{ display: "flex", alignItems: "center", gap: 0.75, fontSize: "0.8rem" }}>
@@ -19,26 +19,26 @@ export function LinkDot() {
         aria-hidden
         sx={{ width: "0.5rem", height: "0.5rem", borderRadius: "50%", bgcolor: colour }}
       />
-      <span>{t.link[state]}</span>
+      <span>{t.connection[state]}</span>
     </Box>
   );
 }
 
-export function LinkBanner() {
-  const link = useLink();
+export function ConnectionBanner() {
+  const connection = useConnection();
   const now = useMonotonic();
   useSigns();
   const wasStale = useRef(false);
   const [message, setMessage] = useState("");
   useEffect(() => {
-    if (link.state === "stale") wasStale.current = true;
-    if (link.state !== "live" || !wasStale.current) return;
+    if (connection.state === "stale") wasStale.current = true;
+    if (connection.state !== "live" || !wasStale.current) return;
     wasStale.current = false;
-    setMessage(t.link.back);
-  }, [link.state]);
+    setMessage(t.connection.back);
+  }, [connection.state]);
 
-  const lost = now - link.since;
-  if (link.state !== "stale" || lost < GRACE_MS) {
+  const lost = now - connection.since;
+  if (connection.state !== "stale" || lost < GRACE_MS) {
     return (
       <Box role="status" sx={hidden}>
         {message}
@@ -48,12 +48,12 @@ export function LinkBanner() {
   return (
     <Box role="alert" sx={banner}>
       <Typography variant="body2" sx={{ fontWeight: 600 }}>
-        {t.link.banner(lost)}
+        {t.connection.banner(lost)}
       </Typography>
       <Box sx={{ flex: 1 }} />
-      <Typography variant="body2">{t.link.retry(link.retryAt - now)}</Typography>
+      <Typography variant="body2">{t.connection.retry(connection.retryAt - now)}</Typography>
       <Button size="small" color="inherit" variant="outlined" onClick={() => stream.reconnect()}>
-        {t.link.now}
+        {t.connection.now}
       </Button>
     </Box>
   );

@@ -87,7 +87,7 @@ function silentUntilTouched() {
   };
 }
 
-export const link = {
+export const connection = {
   async "lengths and times left are the server's, whatever the browser's clock says"() {
     for (const skew of [SEVEN_MINUTES_S, -SEVEN_MINUTES_S]) {
       const page = await site.open(`${call(5)}?skew=${skew}`, { ready: "[data-who]" });
