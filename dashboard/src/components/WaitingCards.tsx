@@ -7,12 +7,12 @@ import { useEffect, useRef, useState } from "react";
 import { ApiError, api } from "../api/client";
 import { onEnter } from "../lib/onEnter";
 import { store, useNow } from "../live/index";
-import { isAlone } from "../model/attention";
+import { isCallerAlone } from "../model/attention";
 import type { Call, Waiting } from "../model/call";
 import { type Settled, settledQuestion, settledReply } from "../model/settled";
 import { commandText, t } from "../texts/index";
 import { AutoGrowField } from "./AutoGrowField";
-import { Alone } from "./Holder";
+import { CallerAlone } from "./TakeoverHolder";
 import { useToast } from "./toasts";
 import { useAct } from "./useAct";
 
@@ -22,7 +22,7 @@ export function WaitingCards(props: { call: Call; compact?: boolean }) {
   const compact = props.compact ?? false;
   return (
     <Box sx={{ display: "grid", gap: 2 }}>
-      {isAlone(props.call) && <Alone call={props.call} />}
+      {isCallerAlone(props.call) && <CallerAlone call={props.call} />}
       {reply && (
         <Reply
           key={`r${reply.reference ?? reply.since}`}

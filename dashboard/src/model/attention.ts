@@ -72,11 +72,11 @@ export function reasons(call: Call, now: number): Reason[] {
 
 /** Whether the caller waits for a supervisor. */
 export function waits(call: Call): boolean {
-  return call.question !== undefined || call.reply !== undefined || isAlone(call);
+  return call.question !== undefined || call.reply !== undefined || isCallerAlone(call);
 }
 
 /** Whether nobody speaks with the caller: who took over is gone, or nobody answers. */
-export function isAlone(call: Call): boolean {
+export function isCallerAlone(call: Call): boolean {
   return call.unattended !== undefined || isUnanswered(call);
 }
 

@@ -43,7 +43,7 @@ export function HolderText(props: { call: Call; holder: Holder }) {
 }
 
 /** The caller speaks and nobody answers, or whoever took the call over is not there. */
-export function Alone(props: { call: Call }) {
+export function CallerAlone(props: { call: Call }) {
   const { call } = props;
   const holder = useHolder(call);
   const { act, busy } = useAct();
