@@ -22,7 +22,7 @@ import { waits } from "../../model/attention";
 import type { Call } from "../../model/call";
 import { dollars } from "../../model/format";
 import { t } from "../../texts/index";
-import { Record } from "./Record";
+import { CallRecord } from "./CallRecord";
 import { SupervisorControls } from "./SupervisorControls";
 
 /** After so long without a word of it, a call is taken for unknown. */
@@ -68,7 +68,7 @@ function Present(props: { call: Call; seq: number | undefined }) {
   const wide = useMediaQuery("(min-width:900px)", { noSsr: true });
   const [tab, setTab] = useState<"transcript" | "controls">("transcript");
   const ended = call.phase === "ended";
-  const side = ended ? <Record call={call} /> : <SupervisorControls call={call} wide={wide} />;
+  const side = ended ? <CallRecord call={call} /> : <SupervisorControls call={call} wide={wide} />;
   if (wide) {
     return (
       <Box sx={page}>

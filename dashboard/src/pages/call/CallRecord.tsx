@@ -12,7 +12,7 @@ import { summary } from "../../model/summary";
 import { t } from "../../texts/index";
 import { LatencyChart } from "./LatencyChart";
 
-export function Record(props: { call: Call }) {
+export function CallRecord(props: { call: Call }) {
   const { call } = props;
   const turns = call.items.filter((item): item is Turn => item.kind === "turn");
   const delays = Object.values(call.latency)
