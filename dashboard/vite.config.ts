@@ -72,5 +72,23 @@ export default defineConfig({
       "/softphone/ws": { target: server, ws: true },
     },
   },
-  test: { include: ["src/**/*.test.ts"], environment: "node" },
+  test: {
+    projects: [
+      {
+        extends: true,
+        test: { name: "logic", include: ["src/**/*.test.ts"], environment: "node" },
+      },
+      {
+        extends: true,
+        test: {
+          name: "components",
+          include: ["src/**/*.test.tsx"],
+          environment: "jsdom",
+          setupFiles: "src/testing/setup.ts",
+          // A busy machine is no reason to fail.
+          testTimeout: 30_000,
+        },
+      },
+    ],
+  },
 });

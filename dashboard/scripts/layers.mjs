@@ -19,21 +19,23 @@ const LAYERS = [
   "components",
   "pages",
   "app",
+  "testing",
   "mock",
   "main.tsx",
   "boot.ts",
 ];
 
 /** The layers that the product itself leaves alone, and who else may import them besides tests. */
-const ONLY_FOR = { fixtures: ["mock"], mock: ["main.tsx"] };
+const ONLY_FOR = { fixtures: ["mock"], mock: ["main.tsx"], testing: [] };
 
 const isTest = (file) => /\.test\.tsx?$/.test(file);
 const layerOf = (file) => file.split("/")[0];
-/** `pages/call` of `pages/call/Confirm.tsx`. */
-const pageOf = (file) => file.split("/").slice(0, 2).join("/");
+/** `call` of `pages/call/Confirm.tsx`, `Login` of `pages/Login.tsx` and its test. */
+const pageOf = (file) => file.split("/")[1]?.split(".")[0];
 
 function why(from, to) {
   const [above, below] = [layerOf(from), layerOf(to)];
+  if (below === "testing" && isTest(from)) return undefined;
   if (!LAYERS.includes(above)) return "is in no layer";
   if (LAYERS.indexOf(below) > LAYERS.indexOf(above)) return "imports upwards";
   if (above === "pages" && below === "pages" && pageOf(from) !== pageOf(to)) {
@@ -52,7 +54,7 @@ function importsOf(file) {
     .filter(({ fileName }) => fileName.startsWith("."))
     .map(({ fileName }) => {
       const path = join(src, dirname(file), fileName);
-      const found = ["", ".ts", ".tsx", "/index.ts"]
+      const found = ["", ".ts", ".tsx", "/index.ts", "/index.tsx"]
         .map((end) => path + end)
         .find((each) => existsSync(each) && statSync(each).isFile());
       if (!found) throw new Error(`${file} imports ${fileName}, which is not there`);
