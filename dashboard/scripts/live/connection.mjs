@@ -1,7 +1,7 @@
 // The page with a clock that is wrong, and with a connection that dies without a word.
 import assert from "node:assert/strict";
 import { setClock } from "../clock.mjs";
-import { TOKEN } from "../house.mjs";
+import { TOKEN } from "../test-server.mjs";
 import { line, phony, somebody } from "./context.mjs";
 
 const SEVEN_MINUTES_MS = 420_000;

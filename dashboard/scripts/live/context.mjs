@@ -1,9 +1,9 @@
-// The house, the browser, and what every check does with them.
+// The server, the browser, and what every check does with them.
 import assert from "node:assert/strict";
 import { launch, report } from "../chromium.mjs";
-import { house, TOKEN } from "../house.mjs";
+import { startTestServer, TOKEN } from "../test-server.mjs";
 
-export const phony = await house();
+export const phony = await startTestServer();
 export const browser = await launch();
 export const problems = [];
 export const figures = {};

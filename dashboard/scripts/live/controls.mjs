@@ -1,6 +1,6 @@
 // What a supervisor does, and what the caller hears of it.
 import assert from "node:assert/strict";
-import { CAREFUL_NUMBER } from "../house.mjs";
+import { CAREFUL_NUMBER } from "../test-server.mjs";
 import {
   button,
   chip,

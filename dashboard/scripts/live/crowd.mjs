@@ -1,7 +1,7 @@
 // Many calls of a real server at once.
 import assert from "node:assert/strict";
-import { TOKEN } from "../house.mjs";
 import { run, smooth } from "../smooth.mjs";
+import { TOKEN } from "../test-server.mjs";
 import { figures, phony, somebody } from "./context.mjs";
 
 export const crowd = {

@@ -1,6 +1,6 @@
 // Who gets in, how, and how soon something is seen.
 import assert from "node:assert/strict";
-import { TOKEN } from "../house.mjs";
+import { TOKEN } from "../test-server.mjs";
 import { button, field, figures, phony, send, somebody } from "./context.mjs";
 
 export const entering = {

@@ -1,7 +1,7 @@
 // Several servers that are one.
 import assert from "node:assert/strict";
 import { report } from "../chromium.mjs";
-import { TOKEN } from "../house.mjs";
+import { TOKEN } from "../test-server.mjs";
 import { phony, problems, somebody, supervisor } from "./context.mjs";
 
 export const nodes = {

@@ -1,6 +1,6 @@
 // Two supervisors on one call.
 import assert from "node:assert/strict";
-import { CAREFUL_NUMBER } from "../house.mjs";
+import { CAREFUL_NUMBER } from "../test-server.mjs";
 import {
   button,
   chip,

@@ -35,7 +35,7 @@ always = true
 `;
 
 /** Starts the model and the server. */
-export async function house() {
+export async function startTestServer() {
   const folder = mkdtempSync(join(tmpdir(), "phony-browser-"));
   mkdirSync(join(folder, "agents"));
   writeFileSync(join(folder, "phony.toml"), CONFIG);
