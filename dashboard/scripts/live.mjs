@@ -5,9 +5,9 @@ import { runChecks } from "./chromium.mjs";
 import { connection } from "./live/connection.mjs";
 import { browser, figures, phony, picture, problems } from "./live/context.mjs";
 import { controls } from "./live/controls.mjs";
-import { crowd } from "./live/crowd.mjs";
 import { entering } from "./live/entering.mjs";
 import { history } from "./live/history.mjs";
+import { load } from "./live/load.mjs";
 import { nodes } from "./live/nodes.mjs";
 import { placing } from "./live/placing.mjs";
 import { restarts } from "./live/restarts.mjs";
@@ -24,7 +24,7 @@ const checks = {
   ...connection,
   ...nodes,
   ...restarts,
-  ...crowd,
+  ...load,
 };
 
 let failed = 1;

@@ -66,7 +66,7 @@ export async function startTestServer() {
   const modelUrl = await said(model, /OPENAI_BASE_URL=(\S+)/);
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
-  const entrance = await patientEntrance(port);
+  const proxy = await retryingProxy(port);
   writeFileSync(join(folder, "callee.txt"), "Where are you?\n/wait 600s\n");
   const network = start([
     ...["sim", "twilio", "--port", "0", "--auth-token", CARRIER_TOKEN, "--account-sid", ACCOUNT],
@@ -140,18 +140,18 @@ export async function startTestServer() {
       return { nodes, close: () => redis.kill("SIGKILL") };
     },
     /** The same server, loaded with calls that ramp up; its model says words all the time. */
-    async crowd(calls, perSecond, seconds) {
+    async underLoad(calls, perSecond, seconds) {
       const modelPort = await freePort();
-      const crowded = await freePort();
+      const loadedPort = await freePort();
       const env = {
-        PORT: String(crowded),
-        PHONY_DATA_DIR: join(folder, "crowd"),
+        PORT: String(loadedPort),
+        PHONY_DATA_DIR: join(folder, "load"),
         PHONY_DIAL_RATE: "0",
         OPENAI_BASE_URL: `http://127.0.0.1:${modelPort}/v1`,
       };
       const run = serving(env);
       await said(run, /(http[^\s"]+\/login\?code=[0-9a-f]+)/);
-      const from = `http://127.0.0.1:${crowded}`;
+      const from = `http://127.0.0.1:${loadedPort}`;
       const begin = () =>
         start(
           [
@@ -164,20 +164,21 @@ export async function startTestServer() {
     },
     /**
      * Somebody rings, says these lines, and then waits. `sid` comes once the server has the call;
-     * `record` once it is over: all that the network remembers of it. `patient` callers come by an
-     * entrance that waits for a server that is being started again, as a balancer does.
+     * `record` once it is over: all that the network remembers of it. With `retrying`, the carrier
+     * connects through a proxy that waits for a server that is being started again, as a load balancer
+     * does.
      */
-    async ring(lines, number = NUMBER, { patient = false } = {}) {
+    async ring(lines, number = NUMBER, { retrying = false } = {}) {
       const name = `caller-${Math.random().toString(36).slice(2)}.txt`;
       writeFileSync(join(folder, name), [...lines, "/wait 600s"].join("\n"));
       const known = new Set((await this.calls()).map((call) => call.callSid));
       const run = start([
         ...["sim", "twilio", "--call", number, "--caller", name, "--json"],
         ...["--auth-token", CARRIER_TOKEN, ...PACE, "--number", NUMBER],
-        ...(patient
+        ...(retrying
           ? ["--voice-url", `https://localhost:${port}/receive_call`]
           : ["--voice-url", `${origin}/receive_call`]),
-        ...(patient ? ["--reach", `localhost:${port}=${entrance.origin}`] : []),
+        ...(retrying ? ["--reach", `localhost:${port}=${proxy.origin}`] : []),
       ]);
       const sid = await until(async () => {
         if (run.child.exitCode !== null) throw new Error(`the call failed: ${run.out}${run.err}`);
@@ -196,7 +197,7 @@ export async function startTestServer() {
     calls: async () => (await ask("/calls?live=true")).calls,
     log: () => server.err + server.out,
     async stop() {
-      entrance.close();
+      proxy.close();
       const all = [...running];
       for (const child of all) child.kill("SIGKILL");
       await Promise.all(all.map((child) => new Promise((done) => child.once("close", done))));
@@ -238,9 +239,9 @@ async function within(promise, what) {
   }
 }
 
-/** Connections wait here until the server takes them; those of one that dies are cut off. */
-async function patientEntrance(port) {
-  const entrance = createServer((outside) => {
+/** Holds a connection until the server accepts it; closes it when the server dies. */
+async function retryingProxy(port) {
+  const proxy = createServer((outside) => {
     outside.on("error", () => {});
     const end = Date.now() + LIMIT_MS;
     const enter = () => {
@@ -260,10 +261,10 @@ async function patientEntrance(port) {
     };
     enter();
   });
-  await new Promise((done) => entrance.listen(0, "127.0.0.1", done));
+  await new Promise((done) => proxy.listen(0, "127.0.0.1", done));
   return {
-    origin: `http://127.0.0.1:${entrance.address().port}`,
-    close: () => entrance.close(),
+    origin: `http://127.0.0.1:${proxy.address().port}`,
+    close: () => proxy.close(),
   };
 }
 

@@ -14,7 +14,7 @@ import {
 
 export const restarts = {
   async "a call goes on after its server was started again: one call, nothing lost or doubled"() {
-    const call = await phony.ring(["I want a refund."], undefined, { patient: true });
+    const call = await phony.ring(["I want a refund."], undefined, { retrying: true });
     const page = await supervisor.open(`/calls/${call.sid}`);
     const board = await supervisor.open("/");
     const needs = page.getByRole("region", { name: "Needs a human", exact: true });

@@ -4,22 +4,22 @@ import { run, smooth } from "../smooth.mjs";
 import { TOKEN } from "../test-server.mjs";
 import { figures, phony, somebody } from "./context.mjs";
 
-export const crowd = {
+export const load = {
   async "two hundred calls of the real server ramp up, and the page stays smooth"() {
-    const crowd = await phony.crowd(200, 40, 8);
+    const server = await phony.underLoad(200, 40, 8);
     const visitor = await somebody({ loggedIn: false });
-    const answer = await visitor.context.request.post(`${crowd.origin}/login`, {
+    const answer = await visitor.context.request.post(`${server.origin}/login`, {
       data: { token: TOKEN },
     });
     assert.equal(answer.status(), 200);
-    const load = crowd.begin();
-    figures.crowd = await smooth(visitor.context, `${crowd.origin}/dashboard/`, async (page) => {
+    const generator = server.begin();
+    figures.load = await smooth(visitor.context, `${server.origin}/dashboard/`, async (page) => {
       await page.locator("[data-count='200']").waitFor({ timeout: 30_000 });
       await run(page, 4_000);
       await page.getByText("AI speaks").first().waitFor();
     });
-    await load.over;
-    crowd.end();
+    await generator.over;
+    server.end();
     await visitor.close();
   },
 };
