@@ -4,7 +4,9 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { start } from "./mock-page.mjs";
+import { chromium } from "@playwright/test";
+import { CHROMIUM } from "../e2e/support/chromium.mjs";
+import { start } from "../e2e/support/mock-page.mjs";
 
 const all = process.argv[2];
 /** Only those whose name matches, where a second argument is given. */
@@ -64,7 +66,8 @@ const PICTURES = [
 
 const IN_DOCS = ["wallboard-light", "call-light", "softphone-call-dark"];
 
-const site = await start();
+const browser = await chromium.launch(CHROMIUM);
+const site = await start(browser);
 try {
   for (const scheme of ["light", "dark"]) {
     for (const [name, path, size, ready, act] of PICTURES) {
@@ -78,7 +81,8 @@ try {
     }
   }
 } finally {
-  await site.stop();
+  await browser.close();
+  site.stop();
 }
 for (const problem of site.problems) console.error(problem);
 process.exitCode = site.problems.length > 0 ? 1 : 0;

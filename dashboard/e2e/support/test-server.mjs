@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const phony =
-  process.env.PHONY_BIN ?? fileURLToPath(new URL("../../target/debug/phony", import.meta.url));
+  process.env.PHONY_BIN ?? fileURLToPath(new URL("../../../target/debug/phony", import.meta.url));
 
 export const TOKEN = "the-supervisors-token-of-this-test";
 export const NUMBER = "+14155550100";

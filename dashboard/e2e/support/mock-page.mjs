@@ -1,11 +1,11 @@
-// The page with recorded events, served with the policy of README.md, and a Chromium to open it.
+// The page with recorded events, served with the policy of README.md.
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { fileURLToPath } from "node:url";
-import { launch, report } from "./chromium.mjs";
+import { report } from "./chromium.mjs";
 
-const root = fileURLToPath(new URL("../dist-mock/", import.meta.url));
+const root = fileURLToPath(new URL("../../dist-mock/", import.meta.url));
 
 /** The header that the server must send; README.md explains each part. */
 export const POLICY =
@@ -19,8 +19,11 @@ const TYPES = {
   ".woff2": "font/woff2",
 };
 
-/** Starts both. `problems` collects page errors, refused loads and console errors. */
-export async function start() {
+/**
+ * Serves the page and opens it in this browser. `problems` collects page errors, refused loads and
+ * console errors.
+ */
+export async function start(browser) {
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? "/", "http://localhost").pathname;
     const name = normalize(path).replace(/^\/dashboard\//, "");
@@ -38,11 +41,9 @@ export async function start() {
   });
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
 
-  const browser = await launch();
   const problems = [];
   const origin = `http://127.0.0.1:${server.address().port}`;
   return {
-    browser,
     origin,
     problems,
     /** Opens a page of the dashboard and waits until `ready` is there. */
@@ -54,9 +55,6 @@ export async function start() {
       if (ready) await page.locator(ready).first().waitFor({ timeout: 15_000 });
       return page;
     },
-    async stop() {
-      await browser.close();
-      server.close();
-    },
+    stop: () => server.close(),
   };
 }
