@@ -35,7 +35,7 @@ test.each<[string, Answer, string]>([
     "Too many attempts. Try again in 17 s.",
   ],
   ["too many attempts, no time told", { status: 429 }, "Too many attempts. Try again in a while."],
-  ["a server that is gone", "gone", "The server cannot be reached."],
+  ["a server that is gone", "gone", "The server cannot be reached. Is it running?"],
   [
     "another refusal",
     refusal(403, "FORBIDDEN", "Open http://a.example."),
