@@ -46,10 +46,10 @@ export default function Health() {
         {doctor.isError && <Failed error={doctor.error} retry={doctor.refetch} />}
         {report?.findings.length === 0 && <Typography sx={{ p: 2 }}>{t.health.healthy}</Typography>}
         {worstFirst(report?.findings ?? []).map((finding) => (
-          <FindingLine key={`${finding.id} ${finding.detail}`} finding={finding} />
+          <FindingRow key={`${finding.id} ${finding.detail}`} finding={finding} />
         ))}
         {doctor.isSuccess && (
-          <Box sx={{ ...line, py: 0.75 }}>
+          <Box sx={{ ...row, py: 0.75 }}>
             <Button size="small" disabled={doctor.isFetching} onClick={() => void doctor.refetch()}>
               {doctor.isFetching ? t.health.looking : t.health.again}
             </Button>
@@ -134,7 +134,7 @@ function NodeList() {
       {nodes.isPending && <Loading />}
       {nodes.isError && <Failed error={nodes.error} retry={nodes.refetch} />}
       {nodes.data?.incomplete && (
-        <Typography variant="body2" role="status" sx={{ ...line, color: "error.main" }}>
+        <Typography variant="body2" role="status" sx={{ ...row, color: "error.main" }}>
           {t.health.nodesMissing}
         </Typography>
       )}
@@ -148,7 +148,7 @@ function NodeList() {
             ))}
           </Box>
           {nodes.data.nodes.map((node) => (
-            <NodeLine key={node.name} node={node} now={now} />
+            <NodeRow key={node.name} node={node} now={now} />
           ))}
         </Box>
       )}
@@ -166,7 +166,7 @@ const NODE_TONE = {
 /** Cells that do not say of themselves what they are, where the columns have no names. */
 const LABELLED = [2, 3];
 
-function NodeLine(props: { node: ServerNode; now: number }) {
+function NodeRow(props: { node: ServerNode; now: number }) {
   const { name, machine, port, state, reason, version, activeCalls, startedAt, lastSeen } =
     props.node;
   const up = props.now - Date.parse(startedAt);
@@ -187,7 +187,7 @@ function NodeLine(props: { node: ServerNode; now: number }) {
       </Box>
       <Box role="cell" sx={{ minWidth: 0 }}>
         <Box sx={{ display: "flex", gap: 1, alignItems: "center" }}>
-          <Light tone={NODE_TONE[state]} label="" />
+          <StatusDot tone={NODE_TONE[state]} label="" />
           {t.health.nodeState[state]}
         </Box>
         {reason && (
@@ -237,7 +237,7 @@ function Facts(props: { children: ReactNode }) {
 
 function Fact(props: { name: string; good?: boolean; children: ReactNode }) {
   return (
-    <Box sx={line}>
+    <Box sx={row}>
       <Typography
         component="dt"
         variant="body2"
@@ -248,7 +248,7 @@ function Fact(props: { name: string; good?: boolean; children: ReactNode }) {
       </Typography>
       <Box component="dd" sx={value}>
         {props.good !== undefined && (
-          <Light
+          <StatusDot
             tone={props.good ? "success" : "error"}
             label={t.health.level[props.good ? "ok" : "fail"]}
           />
@@ -259,12 +259,12 @@ function Fact(props: { name: string; good?: boolean; children: ReactNode }) {
   );
 }
 
-function FindingLine(props: { finding: Finding }) {
+function FindingRow(props: { finding: Finding }) {
   const { title, detail, mend, level } = props.finding;
   return (
-    <Box sx={{ ...line, alignItems: "start" }}>
+    <Box sx={{ ...row, alignItems: "start" }}>
       <Box sx={{ pt: 0.75 }}>
-        <Light tone={TONE[level]} label={t.health.level[level]} />
+        <StatusDot tone={TONE[level]} label={t.health.level[level]} />
       </Box>
       <Box sx={{ minWidth: 0, overflowWrap: "anywhere" }}>
         <Typography variant="body2" sx={{ fontWeight: 600 }}>
@@ -286,7 +286,7 @@ type Tone = "success" | "warning" | "error";
 const TONE = { ok: "success", warn: "warning", fail: "error" } as const;
 
 /** A label of its own, or none where the words beside it say the same. */
-function Light(props: { tone: Tone; label: string }) {
+function StatusDot(props: { tone: Tone; label: string }) {
   const bgcolor = `${props.tone}.main`;
   const said = props.label !== "";
   return (
@@ -299,7 +299,7 @@ function Light(props: { tone: Tone; label: string }) {
   );
 }
 
-const line = {
+const row = {
   display: "flex",
   gap: 2,
   alignItems: "center",
@@ -309,7 +309,7 @@ const line = {
 } as const;
 
 const nodeRow = {
-  ...line,
+  ...row,
   display: "grid",
   alignItems: "start",
   columnGap: 2,

@@ -1,6 +1,6 @@
 /**
  * What was said and done, in order, with the words being spoken at the end. It stays at the newest
- * line while the reader is there, and never moves under a reader who has scrolled away.
+ * entry while the reader is there, and never moves under a reader who has scrolled away.
  */
 import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
@@ -16,12 +16,12 @@ import { turnLatency } from "../../model/latency";
 import { t } from "../../texts/index";
 import { DownIcon } from "../icons";
 import { hidden } from "../states";
-import { Chip, DraftLine, HearingLine, TurnLine } from "./lines";
+import { Chip, DraftEntry, InterimEntry, TurnEntry } from "./entries";
 
 /** Nearer to the end than this counts as being there. Pixels. */
 const NEAR_END = 60;
-/** So many lines more are drawn with every frame, the newest first. */
-const LINES_AT_ONCE = 5;
+/** How many more entries each frame draws, the newest first. */
+const ENTRIES_PER_FRAME = 5;
 /** Scrolling within this time of a touch is the reader's own. */
 const INTENT_MS = 400;
 
@@ -41,7 +41,7 @@ export function Transcript(props: { call: Call; seq: number | undefined }) {
 
   const extra = (call.hearing ? 1 : 0) + (call.draft ? 1 : 0);
   const width = useRef(800);
-  const lines = useVirtualizer<HTMLElement, Element>({
+  const entries = useVirtualizer<HTMLElement, Element>({
     count: call.items.length + extra,
     getScrollElement: () => scroller.current,
     observeElementRect: (instance, tell) =>
@@ -55,8 +55,8 @@ export function Transcript(props: { call: Call; seq: number | undefined }) {
     overscan: 6,
     useFlushSync: false,
   });
-  const drawn = lines.getVirtualItems();
-  const shown = useGradually(drawn.length, LINES_AT_ONCE);
+  const drawn = entries.getVirtualItems();
+  const shown = useGradually(drawn.length, ENTRIES_PER_FRAME);
 
   const toEnd = () => {
     atEnd.current = true;
@@ -65,7 +65,7 @@ export function Transcript(props: { call: Call; seq: number | undefined }) {
   };
   useKeys({ l: toEnd });
 
-  // Lines are measured after they are drawn; whenever they grow, the end moves.
+  // Entries are measured after they are drawn; whenever one grows, the end moves.
   useLayoutEffect(() => {
     const box = scroller.current;
     if (!box || !inner.current) return;
@@ -77,14 +77,14 @@ export function Transcript(props: { call: Call; seq: number | undefined }) {
     return () => observer.disconnect();
   }, []);
 
-  // A link from a search leads to its line, once that line is here.
+  // A link from a search leads to its entry, once that entry is here.
   const target = seq === undefined ? -1 : call.items.findIndex((item) => item.seq === seq);
   const arrived = useRef(false);
   useEffect(() => {
     if (target < 0 || arrived.current) return;
     arrived.current = true;
-    lines.scrollToIndex(target, { align: "center" });
-  }, [target, lines]);
+    entries.scrollToIndex(target, { align: "center" });
+  }, [target, entries]);
 
   const scrolled = () => {
     const box = scroller.current;
@@ -92,7 +92,7 @@ export function Transcript(props: { call: Call; seq: number | undefined }) {
     const { top, height } = last.current;
     last.current = { top: box.scrollTop, height: box.scrollHeight };
     const near = box.scrollHeight - box.scrollTop - box.clientHeight < NEAR_END;
-    // Lines that change their height move the content a little, too; a reader goes with intent.
+    // Entries that change their height move the content a little, too; a reader means to leave.
     const jump = top - box.scrollTop > box.clientHeight / 2 && box.scrollHeight === height;
     const leaves = !near && (jump || performance.now() - touched.current < INTENT_MS);
     if (atEnd.current ? !leaves : !near) return;
@@ -121,15 +121,15 @@ export function Transcript(props: { call: Call; seq: number | undefined }) {
             {t.call.empty}
           </Typography>
         )}
-        <Box ref={inner} sx={{ position: "relative" }} style={{ height: lines.getTotalSize() }}>
-          {drawn.slice(-shown).map((line) => (
+        <Box ref={inner} sx={{ position: "relative" }} style={{ height: entries.getTotalSize() }}>
+          {drawn.slice(-shown).map((entry) => (
             <div
-              key={line.key}
-              ref={lines.measureElement}
-              data-index={line.index}
-              style={{ ...placed, transform: `translateY(${line.start}px)` }}
+              key={entry.key}
+              ref={entries.measureElement}
+              data-index={entry.index}
+              style={{ ...placed, transform: `translateY(${entry.start}px)` }}
             >
-              <Line call={call} at={line.index} found={line.index === target} />
+              <Entry call={call} at={entry.index} found={entry.index === target} />
             </div>
           ))}
         </Box>
@@ -151,7 +151,7 @@ export function Transcript(props: { call: Call; seq: number | undefined }) {
   );
 }
 
-/** How tall a line will be, about: the nearer, the less moves when it is drawn and measured. */
+/** About how tall an entry will be: the closer, the less moves when it is drawn and measured. */
 function estimate(item: Item | undefined, width: number): number {
   if (item?.kind === "note") return 38;
   const letters = Math.max(20, Math.min(width * 0.76, 680) / 7.8);
@@ -164,19 +164,19 @@ function pin(box: HTMLElement, last: { current: { top: number; height: number } 
   last.current = { top: box.scrollTop, height: box.scrollHeight };
 }
 
-function Line(props: { call: Call; at: number; found: boolean }) {
+function Entry(props: { call: Call; at: number; found: boolean }) {
   const { call, at } = props;
   const item = call.items[at];
   if (item?.kind === "note") return <Chip note={item} />;
   if (item) {
     const ms = item.turn === undefined ? undefined : turnLatency(call.latency[item.turn]);
-    return <TurnLine turn={item} latency={ms} found={props.found} />;
+    return <TurnEntry turn={item} latency={ms} found={props.found} />;
   }
-  if (call.hearing && at === call.items.length) return <HearingLine text={call.hearing} />;
-  return call.draft ? <DraftLine draft={call.draft} /> : null;
+  if (call.hearing && at === call.items.length) return <InterimEntry text={call.hearing} />;
+  return call.draft ? <DraftEntry draft={call.draft} /> : null;
 }
 
-/** Reads each finished line to a screen reader, once; the lines before the page opened are not. */
+/** Reads each finished entry to a screen reader, once, but none from before the page was opened. */
 function Announcer(props: { call: Call }) {
   const { items } = props.call;
   const seen = useRef(items.length);

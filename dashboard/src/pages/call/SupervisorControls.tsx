@@ -267,10 +267,10 @@ const DIGITS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
 
 function Keypad(props: { callSid: string }) {
   const toast = useToast();
-  const line = useRef(Promise.resolve());
+  const queue = useRef(Promise.resolve());
   /** Digits are typed faster than they are sent: each waits for the one before, none is dropped. */
   const press = (digit: string) => {
-    line.current = line.current.then(async () => {
+    queue.current = queue.current.then(async () => {
       try {
         await api.digit(props.callSid, digit);
         toast(t.controls.done.digit(digit));

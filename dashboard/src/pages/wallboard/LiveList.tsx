@@ -149,7 +149,7 @@ const Row = memo(function Row(props: { callSid: string; at: number; wide: boolea
     </div>
   );
   const last = (
-    <div className={css.line} dir="auto">
+    <div className={css.truncated} dir="auto">
       {words.text && (
         <>
           <span className={css.dim}>{words.who} </span>
@@ -170,7 +170,7 @@ const Row = memo(function Row(props: { callSid: string; at: number; wide: boolea
       <a {...shared} className={`${css.row} ${css.columns}`}>
         {mark}
         {party}
-        <div className={`${css.line} ${css.dim}`}>{call.agent || t.noAgent}</div>
+        <div className={`${css.truncated} ${css.dim}`}>{call.agent || t.noAgent}</div>
         <div className={css.phase}>
           <PhaseLabel phase={call.phase} />
           {call.phaseSince > 0 && <div className={css.age}>{age(now - call.phaseSince)}</div>}
@@ -193,7 +193,7 @@ const Row = memo(function Row(props: { callSid: string; at: number; wide: boolea
         </div>
         <div className={css.beside}>
           <PhaseLabel phase={call.phase} />
-          <span className={`${css.line} ${css.dim}`}>{call.agent}</span>
+          <span className={`${css.truncated} ${css.dim}`}>{call.agent}</span>
         </div>
         {chips || last}
       </div>

@@ -1,13 +1,13 @@
-/** The kinds of line in a transcript. Whatever was said is text, never markup. */
+/** The kinds of entry in a transcript. What was said is shown as text, never as markup. */
 import { memo, type ReactNode } from "react";
 import type { CallEvent } from "../../api/events";
 import { afterHeard, type Draft, type Note, type Speaker, type Turn } from "../../model/call";
 import { timeOfDay } from "../../model/format";
 import { LATENCY_BUDGET_MS } from "../../model/latency";
 import { authorText, chipText, t } from "../../texts/index";
-import css from "./lines.module.css";
+import css from "./entries.module.css";
 
-export const TurnLine = memo(function TurnLine(props: {
+export const TurnEntry = memo(function TurnEntry(props: {
   turn: Turn;
   latency: number | undefined;
   found: boolean;
@@ -41,7 +41,7 @@ function named(by: string): boolean {
   return by !== "" && by !== "supervisor";
 }
 
-export function DraftLine(props: { draft: Draft }) {
+export function DraftEntry(props: { draft: Draft }) {
   const { text, heard, torn, played } = props.draft;
   const unheard = heard === undefined ? "" : afterHeard(text, heard);
   const coming = heard === undefined && text.startsWith(played) ? text.slice(played.length) : "";
@@ -60,7 +60,7 @@ export function DraftLine(props: { draft: Draft }) {
   );
 }
 
-export function HearingLine(props: { text: string }) {
+export function InterimEntry(props: { text: string }) {
   return (
     <Bubble who="caller" faint>
       <div className={css.meta}>
