@@ -6,7 +6,7 @@
  */
 import { type CallEvent, parseEvent } from "../api/events";
 import { hasGap } from "../model/call";
-import { HEARTBEAT, heartbeatTime, Pulse } from "./pulse";
+import { HEARTBEAT, HeartbeatMonitor, heartbeatTime } from "./heartbeat";
 import type { CallStore } from "./store";
 
 /** What is needed of a `WebSocket`; the page with recorded events brings its own. */
@@ -58,7 +58,7 @@ export class EventStream {
   private listeners = new Set<() => void>();
   private retry: ReturnType<typeof setTimeout> | undefined;
   private tries = 0;
-  private pulse: Pulse | undefined;
+  private heartbeat: HeartbeatMonitor | undefined;
   private stopped = true;
   private queue: string[] = [];
   private running = new Map<string, () => void>();
@@ -87,7 +87,7 @@ export class EventStream {
   stop(): void {
     this.stopped = true;
     clearTimeout(this.retry);
-    this.pulse?.stop();
+    this.heartbeat?.stop();
     this.unsubscribe?.();
     this.stopReplays();
     const socket = this.socket;
@@ -111,16 +111,16 @@ export class EventStream {
 
   /** Looks at once whether the one socket still brings anything. */
   check(): void {
-    this.pulse?.check();
+    this.heartbeat?.check();
   }
 
-  /** It is dead: its end is not waited for, since a dead one does not come to it for a long time. */
+  /** It is onDead: its end is not waited for, since a dead one does not come to it for a long time. */
   private giveUp(socket: SocketLike): void {
     if (this.socket !== socket || this.stopped) return;
     this.socket = undefined;
     socket.close();
     // Nothing has been seen since then.
-    void this.lost(this.pulse?.heardAt);
+    void this.lost(this.heartbeat?.receivedAt);
   }
 
   current = (): Connection => this.connection;
@@ -141,19 +141,19 @@ export class EventStream {
       clearTimeout(limit);
       if (this.socket !== socket) return;
       this.tries = 0;
-      this.pulse = new Pulse({
+      this.heartbeat = new HeartbeatMonitor({
         now: this.wiring.now,
-        ask: () => socket.send(HEARTBEAT),
-        dead: () => this.giveUp(socket),
+        send: () => socket.send(HEARTBEAT),
+        onDead: () => this.giveUp(socket),
       });
-      this.pulse.ask();
+      this.heartbeat.send();
       this.set({ state: "live", since: 0, retryAt: 0 });
       this.spoken.clear();
       void this.catchUp(socket);
     };
     socket.onmessage = (message) => {
       if (this.socket !== socket) return;
-      this.pulse?.heard();
+      this.heartbeat?.received();
       const event = parsed(message);
       if (!event) return this.tellTime(message.data);
       this.spoken.add(event.callSid);
@@ -172,8 +172,8 @@ export class EventStream {
 
   private async lost(unseenSince = this.wiring.now()): Promise<void> {
     this.socket = undefined;
-    this.pulse?.stop();
-    this.pulse = undefined;
+    this.heartbeat?.stop();
+    this.heartbeat = undefined;
     this.stopReplays();
     const wait = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.tries);
     this.tries += 1;

@@ -2,7 +2,7 @@
  * The telephone itself: its socket, its call, and the way back to it. It belongs to the page and
  * not to the view of it, so the call goes on while the supervisor looks at something else.
  */
-import { HEARTBEAT, Pulse } from "../live/pulse";
+import { HEARTBEAT, HeartbeatMonitor } from "../live/heartbeat";
 import { type FromPhone, newCallSid, newSessionId, parseFrame } from "./frames";
 import { Player, type Voice } from "./player";
 
@@ -46,7 +46,7 @@ export class Phone {
   private socket: PhoneSocket | undefined;
   private player: Player | undefined;
   private retry: ReturnType<typeof setTimeout> | undefined;
-  private pulse: Pulse | undefined;
+  private heartbeat: HeartbeatMonitor | undefined;
   private transferredTo: string | undefined;
   private speaking = false;
   private version = 0;
@@ -157,17 +157,17 @@ export class Phone {
         direction: "inbound",
         callStatus: "IN_PROGRESS",
       });
-      this.pulse = new Pulse({
+      this.heartbeat = new HeartbeatMonitor({
         now: this.wiring.now,
-        ask: () => socket.send(HEARTBEAT),
-        dead: giveUp,
+        send: () => socket.send(HEARTBEAT),
+        onDead: giveUp,
       });
       const since = this.state.phase === "ringing" ? this.wiring.now() : this.since();
       this.set({ phase: "talking", callSid, agent, since });
     };
     socket.onmessage = ({ data }) => {
       if (this.socket !== socket) return;
-      this.pulse?.heard();
+      this.heartbeat?.received();
       this.take(data);
     };
     socket.onclose = ({ code, reason }) => {
@@ -188,7 +188,7 @@ export class Phone {
 
   private closed(code: number, reason: string, opened: boolean): void {
     this.socket = undefined;
-    this.pulse?.stop();
+    this.heartbeat?.stop();
     this.player?.stop();
     const since = this.state.phase === "lost" ? this.since() : this.wiring.now();
     if (code === 1000) this.over("");
@@ -210,7 +210,7 @@ export class Phone {
   private finish(trouble: string): void {
     clearTimeout(this.retry);
     const socket = this.socket;
-    this.pulse?.stop();
+    this.heartbeat?.stop();
     this.player?.stop();
     this.socket = undefined;
     socket?.close(1000);
