@@ -66,8 +66,8 @@ export class CallStore {
     return [...this.calls.values()].filter(isLive);
   }
 
-  /** The connection was lost for a while: words on the way are incomplete. */
-  tear(): void {
+  /** The connection was lost for a while: words were missed. */
+  connectionLost(): void {
     for (const [callSid, call] of this.calls) this.put(callSid, afterGap(call));
     this.changed();
   }

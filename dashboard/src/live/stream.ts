@@ -180,7 +180,7 @@ export class EventStream {
     const jittered = wait * (0.75 + this.wiring.random() / 2);
     const since = this.connection.since || unseenSince;
     this.set({ state: "stale", since, retryAt: this.wiring.now() + jittered });
-    this.store.tear();
+    this.store.connectionLost();
     this.retry = setTimeout(() => {
       // A refused socket does not say why; the probe does, and logs the page out if it must.
       this.wiring.probe().then(

@@ -42,28 +42,28 @@ export interface Note {
 
 export type Item = Turn | Note;
 
-/** Something that waits for a supervisor, since when, and until when if the server said so. */
+/** Something that waits for a supervisor: since when, and until when if the server has told. */
 export interface Waiting {
-  /** By which an order names it: the turn of a reply, the sequence number of a question. */
+  /** What a request names it by: the turn of a reply, the sequence number of a question. */
   reference: number | undefined;
   text: string;
   since: number;
   until: number | undefined;
-  /** How long it may wait; a question's time begins when no other is before it. */
+  /** How long it may wait, in milliseconds; a question's time begins once it is the first. */
   timeoutMs: number | undefined;
-  /** What a held reply does besides being spoken, if it is sent as it is. */
+  /** The commands that a held reply carries, done if it is sent unchanged. */
   commands: HeldCommand[];
 }
 
-/** What is being said at this moment and has no number yet. */
+/** The reply being spoken, not yet a numbered event. */
 export interface Draft {
   text: string;
   turn: number | undefined;
-  /** As far as the caller heard it, once interrupted. */
+  /** How much of it the caller heard, once interrupted. */
   heard: string | undefined;
-  /** Its beginning was missed, because the connection was lost meanwhile. */
-  torn: boolean;
-  /** So much of it has been played to the caller. */
+  /** Its beginning was missed while the connection was lost. */
+  beginningMissed: boolean;
+  /** How much of it has been played to the caller. */
   played: string;
 }
 
@@ -72,9 +72,9 @@ export interface Call {
   /** The last number up to which nothing is missing. */
   seq: number;
   /** Numbered events that came too early: what lies before them is missing. */
-  held: CallEvent[];
-  /** What each number was, so that it is noticed if it becomes something else. */
-  marks: string[];
+  early: CallEvent[];
+  /** Type and time of each numbered event, to notice if a number comes again as another event. */
+  fingerprints: string[];
   from: string;
   to: string;
   direction: string;
@@ -98,9 +98,9 @@ export interface Call {
   takenOver: boolean;
   /** Which log-in holds the takeover; empty if nobody does, or if the server does not tell. */
   holder: string;
-  /** Whoever holds the takeover has not been seen since before then; the AI goes on at `until`. */
+  /** The holder of the takeover has been away since then; the AI goes on at `until`. */
   unattended: { since: number; until: number | undefined } | undefined;
-  /** How often the caller has spoken since our side did, and when that began. */
+  /** How often the caller has spoken since the last reply, and since when. */
   unanswered: { times: number; since: number };
   /** By turn, by stage, in milliseconds. */
   latency: Record<number, Record<string, number>>;
@@ -116,8 +116,8 @@ export function newCall(callSid: string): Call {
   return {
     callSid,
     seq: 0,
-    held: [],
-    marks: [],
+    early: [],
+    fingerprints: [],
     from: "",
     to: "",
     direction: "",
@@ -150,7 +150,7 @@ export function newCall(callSid: string): Call {
 
 /** Whether numbered events are missing: before ones already here, or a call's whole beginning. */
 export function hasGap(call: Call): boolean {
-  return call.held.length > 0 || (call.seq === 0 && call.lastEventAt > 0);
+  return call.early.length > 0 || (call.seq === 0 && call.lastEventAt > 0);
 }
 
 /** What was written after the point where the caller stopped hearing; nothing if they differ. */

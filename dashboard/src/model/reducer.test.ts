@@ -109,12 +109,12 @@ describe("words on the way", () => {
     expect(call.draft?.text).toBe("It arr");
   });
 
-  test("are marked as torn after the connection was lost", () => {
+  test("have lost their beginning after the connection was lost", () => {
     const call = applyAll(newCall(SID), [
       start,
       event(undefined, "assistant_delta", { text: "I am" }),
     ]);
-    expect(afterGap(call).draft?.torn).toBe(true);
+    expect(afterGap(call).draft?.beginningMissed).toBe(true);
     expect(afterGap(apply(newCall(SID), start)).draft).toBeUndefined();
   });
 
@@ -324,7 +324,7 @@ test("what was there before a batch is not touched by it", () => {
   expect(before).toEqual(kept);
   expect(single).toEqual(whole);
   expect(single.items.map((item) => item.seq)).toEqual([1, 3, 5, 6]);
-  expect(single.held).toEqual([]);
+  expect(single.early).toEqual([]);
   const further = apply(single, said(7));
   expect(single.items).toHaveLength(4);
   expect(further.items).toHaveLength(5);
@@ -333,7 +333,7 @@ test("what was there before a batch is not touched by it", () => {
 test("ten thousand events may come before the one that they follow", () => {
   const events = Array.from({ length: 10_000 }, (_, at) => event(at + 1, "dtmf", { digit: "1" }));
   const early = applyAll(newCall(SID), events.slice(1));
-  expect(early.held).toHaveLength(9_999);
+  expect(early.early).toHaveLength(9_999);
   const call = apply(early, events[0] ?? start);
   expect(call.seq).toBe(10_000);
   expect(call.items).toHaveLength(10_000);

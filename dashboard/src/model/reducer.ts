@@ -1,7 +1,7 @@
 /**
- * How a call follows from its events: a pure function. Numbered events count once and in order
- * whatever order they arrive in, so several sources (the live socket, a replay after a lost
- * connection) can feed the same call, and nothing is lost or doubled.
+ * Applies events to a call: a pure function. Numbered events count once and in order, whatever order
+ * they arrive in, so several sources (the live socket, a replay after a lost connection) can feed the
+ * same call without loss or duplicates.
  */
 import type { AssistantResponse, CallEvent, HeldCommand } from "../api/events";
 import {
@@ -53,48 +53,50 @@ class Batch {
 function step(call: Call, event: CallEvent, batch: Batch): Call {
   if (event.seq === undefined) return call.phase === "ended" ? call : live(call, event);
   if (event.seq <= call.seq) return call;
-  if (event.seq > call.seq + 1) return hold(call, event, batch);
+  if (event.seq > call.seq + 1) return keepEarly(call, event, batch);
   let next = numbered(call, event, batch);
-  let held = 0;
-  for (let first = next.held[0]; first?.seq === next.seq + 1; first = next.held[held]) {
+  let applied = 0;
+  for (let first = next.early[0]; first?.seq === next.seq + 1; first = next.early[applied]) {
     next = numbered(next, first, batch);
-    held += 1;
+    applied += 1;
   }
-  return held === 0 ? next : { ...next, held: next.held.slice(held) };
+  return applied === 0 ? next : { ...next, early: next.early.slice(applied) };
 }
 
 /**
- * Whether an event's number was told as something else before. A server that was killed may have told
- * what it had not kept yet; whoever goes on with the call counts on from what was kept.
+ * Whether an event's number belonged to another event before. A server that was killed may have sent
+ * events it had not stored yet; the server that continues the call numbers on from what was stored.
  */
 export function contradicts(call: Call, event: CallEvent): boolean {
   return (
-    event.seq !== undefined && event.seq <= call.seq && call.marks[event.seq - 1] !== mark(event)
+    event.seq !== undefined &&
+    event.seq <= call.seq &&
+    call.fingerprints[event.seq - 1] !== fingerprint(event)
   );
 }
 
-function mark(event: CallEvent): string {
+function fingerprint(event: CallEvent): string {
   return `${event.type} ${event.timestamp}`;
 }
 
-/** The connection is back after a gap: words on the way were lost, so what is shown is torn. */
+/** The connection is back after a gap: words were lost, so drafts have lost their beginning. */
 export function afterGap(call: Call): Call {
   if (call.hearing === "" && call.draft === undefined) return call;
   return {
     ...call,
     hearing: "",
-    draft: call.draft && { ...call.draft, torn: true },
+    draft: call.draft && { ...call.draft, beginningMissed: true },
   };
 }
 
-function hold(call: Call, event: CallEvent, batch: Batch): Call {
-  const { held } = call;
+function keepEarly(call: Call, event: CallEvent, batch: Batch): Call {
+  const { early } = call;
   const seq = event.seq ?? 0;
-  const last = held.at(-1)?.seq ?? 0;
-  // They come in order but for where two sources meet.
-  if (seq > last) return { ...call, held: batch.append(held, event) };
-  const at = held.findIndex((other) => (other.seq ?? 0) >= seq);
-  return held[at]?.seq === seq ? call : { ...call, held: held.toSpliced(at, 0, event) };
+  const last = early.at(-1)?.seq ?? 0;
+  // They come in order, except where two sources meet.
+  if (seq > last) return { ...call, early: batch.append(early, event) };
+  const at = early.findIndex((other) => (other.seq ?? 0) >= seq);
+  return early[at]?.seq === seq ? call : { ...call, early: early.toSpliced(at, 0, event) };
 }
 
 /** Live-only events: words while they are spoken. */
@@ -111,7 +113,13 @@ function live(call: Call, event: CallEvent): Call {
     const draft: Draft =
       same && call.draft
         ? { ...call.draft, text: call.draft.text + event.text }
-        : { text: event.text, turn: event.turn, heard: undefined, torn: false, played: "" };
+        : {
+            text: event.text,
+            turn: event.turn,
+            heard: undefined,
+            beginningMissed: false,
+            played: "",
+          };
     return { ...enter(call, call.takenOver ? "human" : "speaking", at), draft };
   }
   return { ...call, lastEventAt: at };
@@ -123,7 +131,7 @@ function numbered(before: Call, event: CallEvent, batch: Batch): Call {
   const call: Call = {
     ...before,
     seq,
-    marks: batch.append(before.marks, mark(event)),
+    fingerprints: batch.append(before.fingerprints, fingerprint(event)),
     lastEventAt: at,
   };
   const id = `${seq}`;
@@ -141,7 +149,7 @@ function numbered(before: Call, event: CallEvent, batch: Batch): Call {
       by: event.by ?? "",
       ...turn,
     });
-  /** What follows once nobody speaks and nothing waits. */
+  /** The phase once nobody speaks and nothing waits. */
   const rest: Phase = call.takenOver ? "human" : "listening";
 
   switch (event.type) {
@@ -175,7 +183,7 @@ function numbered(before: Call, event: CallEvent, batch: Batch): Call {
       return {
         ...enter(call, call.takenOver ? "human" : "thinking", at),
         hearing: "",
-        // Of a reply that was cut off before its first word nothing more is told.
+        // A reply cut off before its first word gets no event of its own.
         draft: call.draft?.heard === undefined ? call.draft : undefined,
         unanswered: event.speaker === "assistant" ? ANSWERED : oneMore(call.unanswered, at),
         items: said({ who: event.speaker === "assistant" ? "ai" : "caller", text: event.text }),
@@ -192,7 +200,7 @@ function numbered(before: Call, event: CallEvent, batch: Batch): Call {
       return {
         ...enter(call, waitingOr(call, rest), at),
         draft: supervisor ? call.draft : restOfDraft(event, call.draft),
-        // Words that only fill the time answer nothing.
+        // A phrase that only fills the time is no answer.
         unanswered: /^(filler|hold)$/.test(event.source) ? call.unanswered : ANSWERED,
         items:
           (supervisor ? corrected(call.items, spoken) : undefined) ??
@@ -224,7 +232,7 @@ function numbered(before: Call, event: CallEvent, batch: Batch): Call {
     case "pending_response":
       return {
         ...enter(call, "waiting", at),
-        // Asked again, it is the same reply: it has waited since it was held, not since then.
+        // The same reply asked for again has waited since it was first held.
         reply: { ...waiting(event, event.turn, at), ...heldBefore(call.reply, event.turn) },
         items: note(),
       };
@@ -323,7 +331,7 @@ function waiting(
   return begun({ reference, text, since: at, until: undefined, timeoutMs, commands }, at);
 }
 
-/** From now on it has its time. A limit of none is how older servers say that they do not tell. */
+/** Its time limit begins. Older servers send 0 for an unknown limit. */
 function begun(waiting: Waiting, at: number): Waiting {
   return { ...waiting, until: waiting.timeoutMs ? at + waiting.timeoutMs : undefined };
 }
@@ -332,15 +340,15 @@ function heldBefore(before: Waiting | undefined, turn: number | undefined): { si
   return before && turn !== undefined && before.reference === turn ? { since: before.since } : {};
 }
 
-/** What was written and not heard: by the server's account, or by the page's own. */
+/** What was written but not heard, as the server tells it, or else as the page saw it. */
 function unheard(event: AssistantResponse, draft: Draft | undefined): string {
   if (!event.interrupted) return "";
   const written = event.generated.replace(/\[\[[^\]]*(\]\]?)?/g, "").trimEnd();
   if (written !== "") return afterHeard(written, event.text);
-  return draft === undefined || draft.torn ? "" : afterHeard(draft.text, event.text);
+  return draft === undefined || draft.beginningMissed ? "" : afterHeard(draft.text, event.text);
 }
 
-/** Who came while a reply was being spoken has not seen it grow, but sees what was heard of it. */
+/** A page opened while a reply is spoken has not seen it grow, so it shows what was heard of it. */
 function heardSoFar(
   draft: Draft | undefined,
   played: string,
@@ -348,17 +356,23 @@ function heardSoFar(
 ): Draft | undefined {
   if (draft?.heard !== undefined) return draft;
   if (draft && draft.text.length >= played.length) return { ...draft, played };
-  return { text: played, turn: turn ?? draft?.turn, heard: undefined, torn: false, played };
+  return {
+    text: played,
+    turn: turn ?? draft?.turn,
+    heard: undefined,
+    beginningMissed: false,
+    played,
+  };
 }
 
-/** A filler may be followed by the reply before it has been played: that stays a draft. */
+/** The reply may follow a filler before that has been played; the reply then stays a draft. */
 function restOfDraft(event: AssistantResponse, draft: Draft | undefined): Draft | undefined {
   if (event.interrupted || !draft?.text.startsWith(event.text)) return undefined;
   const text = draft.text.slice(event.text.length).trimStart();
   return text === "" ? undefined : { ...draft, text };
 }
 
-/** A supervisor's words stand there from when they were sent; now it is known what was heard. */
+/** A supervisor's words are shown once sent; this corrects them to what was heard. */
 function corrected(items: Item[], spoken: Partial<Turn>): Item[] | undefined {
   const at = items.findLastIndex((item) => item.kind === "turn" && item.who === "supervisor");
   const turn = items[at];

@@ -62,7 +62,7 @@ export const callTexts = {
     supervisor: "Supervisor",
     cut: "interrupted",
     cutHere: "The caller stopped hearing here.",
-    torn: "… ",
+    beginningMissed: "… ",
     newLines: (n: number) => count(n, "new line", "new lines"),
     latest: "Go to the newest line",
     latency: (ms: number) => `answered in ${delay(ms)}`,

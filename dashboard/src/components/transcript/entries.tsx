@@ -42,7 +42,7 @@ function named(by: string): boolean {
 }
 
 export function DraftEntry(props: { draft: Draft }) {
-  const { text, heard, torn, played } = props.draft;
+  const { text, heard, beginningMissed, played } = props.draft;
   const unheard = heard === undefined ? "" : afterHeard(text, heard);
   const coming = heard === undefined && text.startsWith(played) ? text.slice(played.length) : "";
   return (
@@ -52,7 +52,10 @@ export function DraftEntry(props: { draft: Draft }) {
         <span>{heard === undefined ? t.phase.speaking : t.call.cut}</span>
       </div>
       <Spoken
-        text={(torn ? t.call.torn : "") + text.slice(0, text.length - (unheard || coming).length)}
+        text={
+          (beginningMissed ? t.call.beginningMissed : "") +
+          text.slice(0, text.length - (unheard || coming).length)
+        }
         coming={coming}
         unheard={unheard}
       />
