@@ -26,7 +26,7 @@ export interface Connection {
   retryAt: number;
 }
 
-export interface Wiring {
+export interface Dependencies {
   open: (query: Record<string, string>) => SocketLike;
   /** The ids of the calls that are live, as far as the server tells. */
   liveCalls: () => Promise<string[]>;
@@ -69,11 +69,11 @@ export class EventStream {
   private spoken = new Set<string>();
   private unsubscribe: (() => void) | undefined;
   private readonly store: CallStore;
-  private readonly wiring: Wiring;
+  private readonly dependencies: Dependencies;
 
-  constructor(store: CallStore, wiring: Wiring) {
+  constructor(store: CallStore, dependencies: Dependencies) {
     this.store = store;
-    this.wiring = wiring;
+    this.dependencies = dependencies;
   }
 
   start(): void {
@@ -132,7 +132,7 @@ export class EventStream {
 
   private connect(): void {
     const before = this.socket;
-    const socket = this.wiring.open({});
+    const socket = this.dependencies.open({});
     this.socket = socket;
     // One that is still trying has been tried long enough.
     before?.close();
@@ -142,7 +142,7 @@ export class EventStream {
       if (this.socket !== socket) return;
       this.tries = 0;
       this.heartbeat = new HeartbeatMonitor({
-        now: this.wiring.now,
+        now: this.dependencies.now,
         send: () => socket.send(HEARTBEAT),
         onDead: () => this.giveUp(socket),
       });
@@ -167,23 +167,23 @@ export class EventStream {
 
   private tellTime(data: unknown): void {
     const at = heartbeatTime(data);
-    if (at !== undefined) this.wiring.serverTime(at);
+    if (at !== undefined) this.dependencies.serverTime(at);
   }
 
-  private async lost(unseenSince = this.wiring.now()): Promise<void> {
+  private async lost(unseenSince = this.dependencies.now()): Promise<void> {
     this.socket = undefined;
     this.heartbeat?.stop();
     this.heartbeat = undefined;
     this.stopReplays();
     const wait = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.tries);
     this.tries += 1;
-    const jittered = wait * (0.75 + this.wiring.random() / 2);
+    const jittered = wait * (0.75 + this.dependencies.random() / 2);
     const since = this.connection.since || unseenSince;
-    this.set({ state: "stale", since, retryAt: this.wiring.now() + jittered });
+    this.set({ state: "stale", since, retryAt: this.dependencies.now() + jittered });
     this.store.connectionLost();
     this.retry = setTimeout(() => {
       // A refused socket does not say why; the probe does, and logs the page out if it must.
-      this.wiring.probe().then(
+      this.dependencies.probe().then(
         (known) => {
           if (known && !this.stopped && this.socket === undefined) this.connect();
         },
@@ -199,7 +199,7 @@ export class EventStream {
     const known = this.store.live().map((call) => call.callSid);
     let live: string[] = [];
     try {
-      live = await this.wiring.liveCalls();
+      live = await this.dependencies.liveCalls();
     } catch {
       // The list is only a hint: a live call shows itself with its next event.
     }
@@ -241,7 +241,7 @@ export class EventStream {
   private runReplay(callSid: string): void {
     const known = this.store.known(callSid);
     const after = this.doubted.delete(callSid) ? Math.max(0, known - OVERLAP) : known;
-    const socket = this.wiring.open(after > 0 ? { callSid, after: `${after}` } : { callSid });
+    const socket = this.dependencies.open(after > 0 ? { callSid, after: `${after}` } : { callSid });
     let opened = false;
     let quiet = setTimeout(() => socket.close(), OPENING_MS);
     const rest = () => {

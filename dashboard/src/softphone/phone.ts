@@ -27,7 +27,7 @@ export type PhoneState =
       transferredTo: string | undefined;
     };
 
-export interface Wiring {
+export interface Dependencies {
   open: (agent: string) => PhoneSocket;
   voice: () => Voice;
   now: () => number;
@@ -51,10 +51,10 @@ export class Phone {
   private speaking = false;
   private version = 0;
   private listeners = new Set<() => void>();
-  private readonly wiring: Wiring;
+  private readonly dependencies: Dependencies;
 
-  constructor(wiring: Wiring) {
-    this.wiring = wiring;
+  constructor(dependencies: Dependencies) {
+    this.dependencies = dependencies;
   }
 
   current = (): PhoneState => this.state;
@@ -104,7 +104,7 @@ export class Phone {
 
   /** Another voice from the next clause on. */
   changeVoice(): void {
-    if (this.player) this.player.voice = this.wiring.voice();
+    if (this.player) this.player.voice = this.dependencies.voice();
   }
 
   hangUp(): void {
@@ -123,20 +123,20 @@ export class Phone {
 
   private begin(callSid: string, agent: string): void {
     this.transferredTo = undefined;
-    this.wiring.keep({ callSid, agent });
-    this.set({ phase: "ringing", callSid, agent, since: this.wiring.now() });
+    this.dependencies.keep({ callSid, agent });
+    this.set({ phase: "ringing", callSid, agent, since: this.dependencies.now() });
     this.connect(callSid, agent);
   }
 
   private connect(callSid: string, agent: string): void {
-    const socket = this.wiring.open(agent);
+    const socket = this.dependencies.open(agent);
     this.socket = socket;
     this.speaking = false;
     this.player = new Player(
-      this.wiring.voice(),
+      this.dependencies.voice(),
       (frame) => this.send(frame),
       () => this.changed(),
-      this.wiring.now,
+      this.dependencies.now,
     );
     let opened = false;
     /** Its end is not waited for, since a dead one does not come to it for a long time. */
@@ -158,11 +158,11 @@ export class Phone {
         callStatus: "IN_PROGRESS",
       });
       this.heartbeat = new HeartbeatMonitor({
-        now: this.wiring.now,
+        now: this.dependencies.now,
         send: () => socket.send(HEARTBEAT),
         onDead: giveUp,
       });
-      const since = this.state.phase === "ringing" ? this.wiring.now() : this.since();
+      const since = this.state.phase === "ringing" ? this.dependencies.now() : this.since();
       this.set({ phase: "talking", callSid, agent, since });
     };
     socket.onmessage = ({ data }) => {
@@ -190,12 +190,12 @@ export class Phone {
     this.socket = undefined;
     this.heartbeat?.stop();
     this.player?.stop();
-    const since = this.state.phase === "lost" ? this.since() : this.wiring.now();
+    const since = this.state.phase === "lost" ? this.since() : this.dependencies.now();
     if (code === 1000) this.over("");
     // Refused: it would be refused again.
     else if (code === 1008) this.over(reason || "refused");
     else if (this.state.phase === "ringing" && !opened) this.over("unreachable");
-    else if (this.wiring.now() - since > KEPT_MS) this.over("lost");
+    else if (this.dependencies.now() - since > KEPT_MS) this.over("lost");
     else this.lose(since);
   }
 
@@ -220,13 +220,13 @@ export class Phone {
   private over(trouble: string): void {
     if (!this.live()) return;
     const { callSid, agent } = this.state as { callSid: string; agent: string };
-    this.wiring.keep(undefined);
+    this.dependencies.keep(undefined);
     const { transferredTo } = this;
     this.set({ phase: "over", callSid, agent, trouble, transferredTo });
   }
 
   private since(): number {
-    return "since" in this.state ? this.state.since : this.wiring.now();
+    return "since" in this.state ? this.state.since : this.dependencies.now();
   }
 
   private send(frame: FromPhone): void {
