@@ -4,10 +4,10 @@ import { settings } from "../lib/settings";
 import { isUnanswered, waits } from "../model/attention";
 import { t } from "../texts/index";
 import { store } from "./index";
-import { mayNotify, show } from "./notices";
+import { mayNotify, notify } from "./notifications";
 import { chime, relyOnSound } from "./sound";
 
-/** Asks for leave to notify; false if there is none. The sound works without. */
+/** Asks for permission to notify; false if it is refused. The sound works without it. */
 export async function allowAlerts(): Promise<boolean> {
   relyOnSound(true);
   chime();
@@ -16,12 +16,12 @@ export async function allowAlerts(): Promise<boolean> {
   return (await Notification.requestPermission()) === "granted";
 }
 
-/** Nobody wants to be alerted any more. */
+/** Alerts have been switched off. */
 export function endAlerts(): void {
   relyOnSound(false);
 }
 
-/** Watches the calls; returns how to stop. */
+/** Alerts whenever a call begins to wait; returns a function that stops it. */
 export function watch(): () => void {
   let known = waiting();
   relyOnSound(settings().alerts);
@@ -34,10 +34,10 @@ export function watch(): () => void {
     chime();
     const away = document.hidden || !document.hasFocus();
     if (!away || !mayNotify()) return;
-    // One for all that came at once; it leads to the first call.
+    // One for all that came together; it opens the first call.
     const title = fresh.length === 1 ? t.alert.title : t.alert.titles(fresh.length);
     const path = paths.call(first.callSid);
-    void show({ title, body: first.text, tag: "phony-waiting", path }, go);
+    void notify({ title, body: first.text, tag: "phony-waiting", path }, go);
   });
 }
 

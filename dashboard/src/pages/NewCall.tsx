@@ -16,7 +16,7 @@ import type { Scenario, NewCall as Wanted } from "../api/types";
 import { failureText } from "../components/toasts";
 import { randomHex } from "../lib/random";
 import { go, paths } from "../lib/router";
-import { typedNumber } from "../model/phone";
+import { typedNumber } from "../model/phoneNumber";
 import { filled, given, label, missing, type Values } from "../model/slots";
 import { t } from "../texts/index";
 

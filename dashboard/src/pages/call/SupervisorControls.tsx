@@ -18,7 +18,7 @@ import { useKeys } from "../../lib/useKeys";
 import { waits } from "../../model/attention";
 import type { Call } from "../../model/call";
 import { grouped } from "../../model/format";
-import { typedNumber } from "../../model/phone";
+import { typedNumber } from "../../model/phoneNumber";
 import { t } from "../../texts/index";
 import { Confirm } from "./Confirm";
 

@@ -1,24 +1,24 @@
 /**
- * Desktop notifications. Browsers on phones have none that a page may make itself: there a service
- * worker shows them (`public/alerts.js`). Where neither works, the sound and the page's title remain.
+ * Desktop notifications. On phones, browsers do not let a page make them; there a service worker
+ * shows them (`public/alerts.js`). Where neither works, the sound and the page's title remain.
  */
-export interface Notice {
+export interface Message {
   title: string;
   body: string;
-  /** A newer one of the same name takes its place. */
+  /** A newer notification with the same tag replaces it. */
   tag: string;
-  /** The page that a click leads to. */
+  /** The path that a click opens. */
   path: string;
 }
 
-/** Where the page may notify at all. */
+/** Whether the page is allowed to notify. */
 export function mayNotify(): boolean {
   return "Notification" in window && Notification.permission === "granted";
 }
 
-/** Shows it; false if this browser cannot. `open` is called with the path of one that was clicked. */
-export async function show(notice: Notice, open: (path: string) => void): Promise<boolean> {
-  const { title, body, tag, path } = notice;
+/** Shows a notification; false if this browser cannot. `open` gets the path when it is clicked. */
+export async function notify(message: Message, open: (path: string) => void): Promise<boolean> {
+  const { title, body, tag, path } = message;
   try {
     const shown = new Notification(title, { body, tag });
     shown.onclick = () => {
@@ -41,10 +41,10 @@ export async function show(notice: Notice, open: (path: string) => void): Promis
 
 let worker: Promise<ServiceWorkerRegistration> | undefined;
 
-/** The worker, which is asked for only where there is no other way. */
+/** The worker, registered only where there is no other way. */
 function registered(open: (path: string) => void): Promise<ServiceWorkerRegistration> {
   worker ??= register(open).catch((error: unknown) => {
-    // The next notice tries again.
+    // The next notification tries again.
     worker = undefined;
     throw error;
   });

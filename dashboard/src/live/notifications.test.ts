@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 
-const NOTICE = { title: "A call needs you", body: "?", tag: "one", path: "/dashboard/calls/CA1" };
+const MESSAGE = { title: "A call needs you", body: "?", tag: "one", path: "/dashboard/calls/CA1" };
 
 interface Shown {
   title: string;
@@ -52,26 +52,26 @@ afterEach(() => vi.unstubAllGlobals());
 
 test("a page that may notify does it itself", async () => {
   browser(true, true);
-  const { show } = await import("./notices");
-  expect(await show(NOTICE, () => {})).toBe(true);
+  const { notify } = await import("./notifications");
+  expect(await notify(MESSAGE, () => {})).toBe(true);
   expect([byPage.length, byWorker.length]).toEqual([1, 0]);
 });
 
 test("where the page's own throws, the worker notifies, and a click leads to the call", async () => {
   browser(false, true);
-  const { show } = await import("./notices");
+  const { notify } = await import("./notifications");
   const opened: string[] = [];
-  expect(await show(NOTICE, (path) => opened.push(path))).toBe(true);
+  expect(await notify(MESSAGE, (path) => opened.push(path))).toBe(true);
   expect(byWorker).toMatchObject([
-    { title: NOTICE.title, options: { data: { path: NOTICE.path } } },
+    { title: MESSAGE.title, options: { data: { path: MESSAGE.path } } },
   ]);
-  message?.({ data: { open: NOTICE.path } });
+  message?.({ data: { open: MESSAGE.path } });
   message?.({ data: "something else" });
-  expect(opened).toEqual([NOTICE.path]);
+  expect(opened).toEqual([MESSAGE.path]);
 });
 
 test("where neither works nothing is thrown", async () => {
   browser(false, false);
-  const { show } = await import("./notices");
-  expect(await show(NOTICE, () => {})).toBe(false);
+  const { notify } = await import("./notifications");
+  expect(await notify(MESSAGE, () => {})).toBe(false);
 });
