@@ -2,7 +2,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useDeferredValue, useEffect } from "react";
 import { api, onLoggedOut } from "../api/client";
-import { Failed, Loading, NotFound } from "../components/states";
+import { Failed, Loading, NotFound } from "../components/pageStates";
 import { Toasts } from "../components/toasts";
 import { type Route, useRoute } from "../lib/router";
 import { watch } from "../live/alerts";

@@ -3,7 +3,7 @@ import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
 import Typography from "@mui/material/Typography";
 import { useEffect, useRef, useState } from "react";
-import { hidden } from "../components/states";
+import { visuallyHidden } from "../components/pageStates";
 import { stream, useConnection, useMonotonic } from "../live/index";
 import { t } from "../texts/index";
 
@@ -40,7 +40,7 @@ export function ConnectionBanner() {
   const lost = now - connection.since;
   if (connection.state !== "stale" || lost < GRACE_MS) {
     return (
-      <Box role="status" sx={hidden}>
+      <Box role="status" sx={visuallyHidden}>
         {message}
       </Box>
     );

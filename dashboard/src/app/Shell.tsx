@@ -24,7 +24,7 @@ import {
   SoftphoneIcon,
   SunIcon,
 } from "../components/icons";
-import { hidden } from "../components/states";
+import { visuallyHidden } from "../components/pageStates";
 import { failureText, useToast } from "../components/toasts";
 import { follow, go, paths, type Route } from "../lib/router";
 import { change, useSettings } from "../lib/settings";
@@ -113,7 +113,7 @@ function TopBar(props: { page: Route["page"]; onHelp: () => void }) {
   };
   return (
     <Box component="header" sx={topBar}>
-      <Typography variant="h1" sx={props.page === "call" ? hidden : { mr: 1 }}>
+      <Typography variant="h1" sx={props.page === "call" ? visuallyHidden : { mr: 1 }}>
         {title}
       </Typography>
       <ConnectionDot />
@@ -236,7 +236,7 @@ const topBar = {
 } as const;
 
 const skipLink = {
-  ...hidden,
+  ...visuallyHidden,
   "&:focus": {
     ...{ clipPath: "none", width: "auto", height: "auto", zIndex: 10, p: 1, m: 1 },
     ...{ bgcolor: "background.paper", color: "text.primary" },

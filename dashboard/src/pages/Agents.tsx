@@ -7,7 +7,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { api } from "../api/client";
 import type { Agent, Scenario } from "../api/types";
-import { Failed, Loading } from "../components/states";
+import { Failed, Loading } from "../components/pageStates";
 import { useAct } from "../components/useAct";
 import { follow, paths } from "../lib/router";
 import { grouped } from "../model/format";

@@ -8,7 +8,7 @@ import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { api } from "../api/client";
 import type { Finding, ServerNode } from "../api/types";
-import { Failed, Loading } from "../components/states";
+import { Failed, Loading } from "../components/pageStates";
 import { useDoctor, useReady } from "../lib/queries";
 import { useConnection, useNow } from "../live/index";
 import { age } from "../model/format";

@@ -15,7 +15,7 @@ import type { Call, Item } from "../../model/call";
 import { turnLatency } from "../../model/latency";
 import { t } from "../../texts/index";
 import { DownIcon } from "../icons";
-import { hidden } from "../states";
+import { visuallyHidden } from "../pageStates";
 import { Chip, DraftEntry, InterimEntry, TurnEntry } from "./entries";
 
 /** Nearer to the end than this counts as being there. Pixels. */
@@ -188,7 +188,7 @@ function Announcer(props: { call: Call }) {
     if (turn?.kind === "turn") setText(t.announce.said(t.call[turn.who], turn.text));
   }, [items]);
   return (
-    <Box aria-live="polite" sx={hidden}>
+    <Box aria-live="polite" sx={visuallyHidden}>
       {text}
     </Box>
   );

@@ -10,9 +10,15 @@ import useMediaQuery from "@mui/material/useMediaQuery";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { ApiError, api } from "../../api/client";
+import {
+  Direction,
+  lengthOf,
+  otherParty,
+  PhaseLabel,
+  PhoneNumber,
+} from "../../components/callParts";
 import { BackIcon, LinkIcon } from "../../components/icons";
-import { Direction, lengthOf, otherParty, PhaseLabel, PhoneNumber } from "../../components/parts";
-import { hidden, Loading, Notice } from "../../components/states";
+import { Loading, Notice, visuallyHidden } from "../../components/pageStates";
 import { useToast } from "../../components/toasts";
 import { Transcript } from "../../components/transcript/Transcript";
 import { WaitingCards } from "../../components/WaitingCards";
@@ -56,7 +62,7 @@ function Absent(props: { callSid: string }) {
   return (
     <Box>
       <Loading />
-      <Box role="status" sx={hidden}>
+      <Box role="status" sx={visuallyHidden}>
         {t.call.loading}
       </Box>
     </Box>

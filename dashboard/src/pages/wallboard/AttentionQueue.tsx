@@ -4,7 +4,7 @@ import Link from "@mui/material/Link";
 import Paper from "@mui/material/Paper";
 import Typography from "@mui/material/Typography";
 import { useDeferredValue } from "react";
-import { otherParty, PhoneNumber } from "../../components/parts";
+import { otherParty, PhoneNumber } from "../../components/callParts";
 import { WaitingCards } from "../../components/WaitingCards";
 import { follow, paths } from "../../lib/router";
 import { useGradually } from "../../lib/useGradually";

@@ -10,8 +10,8 @@ import {
   PhaseLabel,
   PhoneNumber,
   ReasonChip,
-} from "../../components/parts";
-import { hidden } from "../../components/states";
+} from "../../components/callParts";
+import { visuallyHidden } from "../../components/pageStates";
 import { observeSize } from "../../lib/observeSize";
 import { follow, paths } from "../../lib/router";
 import { useGradually } from "../../lib/useGradually";
@@ -142,7 +142,7 @@ const Row = memo(function Row(props: { callSid: string; at: number; wide: boolea
   );
   const chips = why.length > 0 && (
     <div className={css.reasons}>
-      <span style={hidden}>{t.board.needs}:</span>
+      <span style={visuallyHidden}>{t.board.needs}:</span>
       {why.map((reason) => (
         <ReasonChip key={reason.kind} reason={reason} now={now} />
       ))}

@@ -12,7 +12,7 @@ import { useConnection, useLiveCalls } from "../../live/index";
 import { t } from "../../texts/index";
 import { AttentionQueue } from "./AttentionQueue";
 import { LiveList } from "./LiveList";
-import { Strip } from "./Strip";
+import { StatsBar } from "./StatsBar";
 
 export default function Wallboard() {
   const sids = useDeferredValue(useLiveCalls());
@@ -30,7 +30,7 @@ export default function Wallboard() {
 
   return (
     <Box sx={{ px: { xs: 1.5, md: 3 }, pt: 0.75, pb: 3, display: "grid", gap: 2.5 }}>
-      <Strip />
+      <StatsBar />
       <AttentionQueue />
       <Box component="section" aria-label={t.board.live} ref={list}>
         {sids.length > 0 && <LiveList sids={sids} />}

@@ -1,4 +1,4 @@
-/** The figures above the wallboard, brought up to date once a second. */
+/** The figures above the wallboard, updated once a second. */
 import Box from "@mui/material/Box";
 import Paper from "@mui/material/Paper";
 import Tooltip from "@mui/material/Tooltip";
@@ -8,25 +8,25 @@ import type { ReactNode } from "react";
 import { api } from "../../api/client";
 import { useDoctor, useReady } from "../../lib/queries";
 import { store, useSummaryNow } from "../../live/index";
-import { board, type Condition, conditions } from "../../model/board";
 import { delay } from "../../model/format";
 import { LATENCY_BUDGET_MS } from "../../model/latency";
+import { type Condition, conditions, stats } from "../../model/stats";
 import { t } from "../../texts/index";
 
 const READY_MS = 15_000;
 
-export function Strip() {
+export function StatsBar() {
   const now = useSummaryNow();
-  const figures = board(store.values(), now);
+  const figures = stats(store.values(), now);
   const stored = useToday(now);
   const ready = useReady(READY_MS);
   const doctor = useDoctor();
-  const parts = conditions(figures, ready.data?.reason ?? "", doctor.data?.findings ?? []);
+  const subsystems = conditions(figures, ready.data?.reason ?? "", doctor.data?.findings ?? []);
   const calls = Math.max(figures.today, stored.calls);
   const cost = Math.max(figures.costToday, stored.cost);
   const slow = figures.p95 !== undefined && figures.p95 > LATENCY_BUDGET_MS;
   return (
-    <Paper variant="outlined" sx={strip}>
+    <Paper variant="outlined" sx={bar}>
       <Figure name={t.board.live} value={figures.live} />
       <Figure
         name={t.board.needs}
@@ -46,9 +46,9 @@ export function Strip() {
         name={t.board.health}
         value={
           <Box sx={{ display: "flex", flexDirection: "column", gap: 0.1, fontSize: "0.8rem" }}>
-            <Part name={t.board.parts.model} condition={parts.model} />
-            <Part name={t.board.parts.carrier} condition={parts.carrier} />
-            <Part name={t.board.parts.store} condition={parts.store} />
+            <Subsystem name={t.board.parts.model} condition={subsystems.model} />
+            <Subsystem name={t.board.parts.carrier} condition={subsystems.carrier} />
+            <Subsystem name={t.board.parts.store} condition={subsystems.store} />
           </Box>
         }
       />
@@ -104,7 +104,7 @@ const COLOUR: Record<Condition, string> = {
   unknown: "divider",
 };
 
-function Part(props: { name: string; condition: Condition }) {
+function Subsystem(props: { name: string; condition: Condition }) {
   const words = t.board.condition[props.condition];
   return (
     <Tooltip title={`${props.name}: ${words}`} placement="left">
@@ -125,7 +125,7 @@ function Part(props: { name: string; condition: Condition }) {
   );
 }
 
-const strip = {
+const bar = {
   display: "grid",
   gridTemplateColumns: { xs: "repeat(3, minmax(0, 1fr))", md: "repeat(6, minmax(0, 1fr))" },
   "& > * + *": { borderLeft: { md: 1 }, borderColor: { md: "divider" } },

@@ -5,7 +5,7 @@ import { isUrgent, type Reason } from "../model/attention";
 import type { Call, Phase } from "../model/call";
 import { clock, grouped, masked } from "../model/format";
 import { t } from "../texts/index";
-import css from "./parts.module.css";
+import css from "./callParts.module.css";
 
 /** The number that is not ours. */
 export function otherParty(call: { from?: string; to?: string; direction?: string }): string {

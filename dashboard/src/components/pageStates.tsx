@@ -64,7 +64,7 @@ export function Notice(props: { title: string; lead: string; children?: React.Re
 }
 
 /** For screen readers only. */
-export const hidden = {
+export const visuallyHidden = {
   position: "absolute",
   width: "1px",
   height: "1px",

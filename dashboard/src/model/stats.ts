@@ -1,14 +1,14 @@
-/** The figures of the strip above the wallboard. */
+/** The figures above the wallboard. */
 import { waitingSince, waits } from "./attention";
 import { type Call, isLive } from "./call";
 import { percentile, turnLatency } from "./latency";
 
 export type Condition = "good" | "trouble" | "unknown";
 
-export interface Board {
+export interface Stats {
   live: number;
   waiting: number;
-  /** Since when the oldest waits; infinite if nothing waits. */
+  /** Since when the oldest has waited; infinite if nothing waits. */
   oldest: number;
   today: number;
   costToday: number;
@@ -19,13 +19,13 @@ export interface Board {
 }
 
 const RECENT_MS = 5 * 60_000;
-/** The figure is that of so many turns, those of the calls in which something happened last. */
+/** How many turns the percentile is taken of: those of the calls with the newest events. */
 const TURNS = 200;
 const TURNS_OF_A_CALL = 20;
 
-export function board(calls: Iterable<Call>, now: number): Board {
+export function stats(calls: Iterable<Call>, now: number): Stats {
   const midnight = new Date(now).setHours(0, 0, 0, 0);
-  const result: Board = {
+  const result: Stats = {
     live: 0,
     waiting: 0,
     oldest: Number.POSITIVE_INFINITY,
@@ -52,8 +52,8 @@ export function board(calls: Iterable<Call>, now: number): Board {
       if (call.lastLatencyTurn > 0 && result.model !== "trouble") result.model = "good";
     }
     if (call.fault && now - call.fault.at < RECENT_MS) {
-      const part = culprit(call.fault.where);
-      if (part) result[part] = "trouble";
+      const subsystem = subsystemOf(call.fault.where);
+      if (subsystem) result[subsystem] = "trouble";
     }
     for (const ms of newest(call)) delays.push({ at: call.lastEventAt, ms });
   }
@@ -76,31 +76,31 @@ function newest(call: Call): number[] {
   return found;
 }
 
-export type Part = "model" | "carrier" | "store";
+export type Subsystem = "model" | "carrier" | "store";
 
 /**
- * The parts' conditions with what the server says of itself: it is not ready because of one, or its
- * doctor has found something. What calls have shown in the last minutes is newer than the doctor.
+ * The subsystems' conditions, completed by what the server says of itself: the reason why it is not
+ * ready, and the doctor's findings. What calls have shown in the last minutes is newer than those.
  */
 export function conditions(
-  seen: Record<Part, Condition>,
+  seen: Record<Subsystem, Condition>,
   notReady: string,
   findings: readonly { id: string; level: "ok" | "warn" | "fail" }[],
-): Record<Part, Condition> {
+): Record<Subsystem, Condition> {
   const result = { ...seen };
   for (const { id, level } of findings) {
-    const part = culprit(id);
-    if (part === undefined || seen[part] !== "unknown") continue;
-    if (level === "fail") result[part] = "trouble";
-    else if (result[part] === "unknown") result[part] = "good";
+    const subsystem = subsystemOf(id);
+    if (subsystem === undefined || seen[subsystem] !== "unknown") continue;
+    if (level === "fail") result[subsystem] = "trouble";
+    else if (result[subsystem] === "unknown") result[subsystem] = "good";
   }
-  const blamed = culprit(notReady);
+  const blamed = subsystemOf(notReady);
   if (blamed) result[blamed] = "trouble";
   return result;
 }
 
-/** Which part an error's `where`, a finding's id or a reason means. */
-function culprit(where: string): Part | undefined {
+/** The subsystem that an error's `where`, a finding's id or a reason refers to. */
+function subsystemOf(where: string): Subsystem | undefined {
   if (/model|openai|realtime/i.test(where)) return "model";
   if (/store|redis|sqlite|database|disk|data_folder|do.not.call/i.test(where)) return "store";
   if (/carrier|twilio|relay|media|number|public|signed|socket|webhook/i.test(where)) {
