@@ -1,4 +1,4 @@
-/** What surrounds every page: where to go, whether the page is live, the browser's own choices. */
+/** The frame around every page: navigation, the state of the connection, settings. */
 import Box from "@mui/material/Box";
 import ButtonBase from "@mui/material/ButtonBase";
 import IconButton from "@mui/material/IconButton";
@@ -118,7 +118,7 @@ function TopBar(props: { page: Route["page"]; onHelp: () => void }) {
       </Typography>
       <ConnectionDot />
       <Box sx={{ flex: 1 }} />
-      <Tool
+      <ToolButton
         label={alerts ? t.shell.alertsOff : t.shell.alertsOn}
         onClick={() => {
           change({ alerts: !alerts });
@@ -127,23 +127,23 @@ function TopBar(props: { page: Route["page"]; onHelp: () => void }) {
         }}
       >
         {alerts ? <BellIcon fontSize="small" /> : <BellOffIcon fontSize="small" />}
-      </Tool>
-      <Tool
+      </ToolButton>
+      <ToolButton
         label={masked ? t.shell.unmask : t.shell.mask}
         onClick={() => change({ masked: !masked })}
       >
         {masked ? <EyeOffIcon fontSize="small" /> : <EyeIcon fontSize="small" />}
-      </Tool>
-      <Tool
+      </ToolButton>
+      <ToolButton
         label={dark ? t.shell.light : t.shell.dark}
         onClick={() => setMode(dark ? "light" : "dark")}
       >
         {dark ? <SunIcon fontSize="small" /> : <MoonIcon fontSize="small" />}
-      </Tool>
+      </ToolButton>
       <Box sx={{ display: { xs: "none", sm: "contents" } }}>
-        <Tool label={t.shell.help} onClick={props.onHelp}>
+        <ToolButton label={t.shell.help} onClick={props.onHelp}>
           <HelpIcon fontSize="small" />
-        </Tool>
+        </ToolButton>
       </Box>
       <Logout />
     </Box>
@@ -164,13 +164,13 @@ function Logout() {
     }
   };
   return (
-    <Tool label={t.shell.logout} onClick={() => void leave()}>
+    <ToolButton label={t.shell.logout} onClick={() => void leave()}>
       <ExitIcon fontSize="small" />
-    </Tool>
+    </ToolButton>
   );
 }
 
-function Tool(props: { label: string; onClick: () => void; children: ReactNode }) {
+function ToolButton(props: { label: string; onClick: () => void; children: ReactNode }) {
   return (
     <Tooltip title={props.label}>
       <IconButton aria-label={props.label} onClick={props.onClick} color="inherit">

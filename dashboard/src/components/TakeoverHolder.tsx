@@ -1,4 +1,4 @@
-/** Who speaks in the AI's place, and what can be done when nobody does. */
+/** Who speaks in the AI's place, and what to do when nobody does. */
 import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
 import Typography from "@mui/material/Typography";
@@ -10,13 +10,13 @@ import type { Call } from "../model/call";
 import { t } from "../texts/index";
 import { useAct } from "./useAct";
 
-/** `unknown` where the server does not tell who it is: then it may be oneself. */
+/** `unknown` if the server does not tell: it may then be this supervisor. */
 export type Holder = "nobody" | "me" | "other" | "unknown";
 
 export function useHolder(call: Call): Holder {
   const { takenOver, holder } = call;
   const me = useQuery({
-    // Asked again for each holder: whoever logs in again is another.
+    // Asked again for each holder: a new log-in has a new id.
     queryKey: ["me", holder],
     queryFn: ({ signal }) => api.me(signal),
     enabled: takenOver && holder !== "",
@@ -28,13 +28,13 @@ export function useHolder(call: Call): Holder {
   return me.data === holder ? "me" : "other";
 }
 
-/** Whose the call is, in words. */
+/** Who holds the call, in words. */
 export function HolderText(props: { call: Call; holder: Holder }) {
   const { call, holder } = props;
   if (call.unattended) {
     return (
       <>
-        {t.controls.takenOverByNobody} <GoesOn until={call.unattended.until} />
+        {t.controls.takenOverByNobody} <ResumeCountdown until={call.unattended.until} />
       </>
     );
   }
@@ -42,7 +42,7 @@ export function HolderText(props: { call: Call; holder: Holder }) {
   return holder === "other" ? t.controls.takenOverByOther : t.controls.takenOver;
 }
 
-/** The caller speaks and nobody answers, or whoever took the call over is not there. */
+/** A caller whom nobody answers: the AI is silent, or the supervisor who took over is away. */
 export function CallerAlone(props: { call: Call }) {
   const { call } = props;
   const holder = useHolder(call);
@@ -71,7 +71,7 @@ export function CallerAlone(props: { call: Call }) {
   );
 }
 
-function GoesOn(props: { until: number | undefined }) {
+function ResumeCountdown(props: { until: number | undefined }) {
   const now = useNow();
   return props.until === undefined ? null : t.controls.goesOn(props.until - now);
 }

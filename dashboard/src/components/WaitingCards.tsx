@@ -16,7 +16,7 @@ import { CallerAlone } from "./TakeoverHolder";
 import { useToast } from "./toasts";
 import { useAct } from "./useAct";
 
-/** `compact` leaves out what the wallboard has no room for. Keys: a new wait is a new card. */
+/** `compact` leaves out what the wallboard has no room for. Each wait has a card of its own (`key`). */
 export function WaitingCards(props: { call: Call; compact?: boolean }) {
   const { callSid, question, queued, reply } = props.call;
   const compact = props.compact ?? false;
@@ -60,7 +60,7 @@ function Question(props: { callSid: string; waiting: Waiting }) {
   };
   return (
     <Box sx={{ display: "grid", gap: 1.25 }}>
-      <Title text={t.controls.question} waiting={waiting} />
+      <CardTitle text={t.controls.question} waiting={waiting} />
       <Quote text={waiting.text} />
       <AutoGrowField
         label={t.controls.answerField}
@@ -93,7 +93,7 @@ function Reply(props: { callSid: string; waiting: Waiting; compact: boolean }) {
     settle.by(() => api.reject(callSid, waiting.reference, reason.trim()), t.controls.done.reject);
   return (
     <Box sx={{ display: "grid", gap: 1.25 }}>
-      <Title text={t.controls.reply} waiting={waiting} />
+      <CardTitle text={t.controls.reply} waiting={waiting} />
       <AutoGrowField
         label={t.controls.replyField}
         maxRows={8}
@@ -134,8 +134,8 @@ function Reply(props: { callSid: string; waiting: Waiting; compact: boolean }) {
 }
 
 /**
- * Settles what a card holds, and says so plainly if somebody else was faster: to whoever pressed
- * too late, and to whoever has typed for nothing when the card goes.
+ * Settles what a card holds. If another supervisor was faster, that is said: to one who pressed too
+ * late, and to one whose half-typed answer disappears with the card.
  */
 function useSettling(typed: boolean, settled: () => Settled | undefined) {
   const toast = useToast();
@@ -160,7 +160,7 @@ function useSettling(typed: boolean, settled: () => Settled | undefined) {
   return { by, busy };
 }
 
-function Title(props: { text: string; waiting: Waiting }) {
+function CardTitle(props: { text: string; waiting: Waiting }) {
   const now = useNow();
   const { since, until } = props.waiting;
   return (

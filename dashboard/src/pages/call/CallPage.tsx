@@ -31,8 +31,8 @@ import { t } from "../../texts/index";
 import { CallRecord } from "./CallRecord";
 import { SupervisorControls } from "./SupervisorControls";
 
-/** After so long without a word of it, a call is taken for unknown. */
-const PATIENCE_MS = 6_000;
+/** A call of which nothing has arrived by then is taken for unknown. */
+const UNKNOWN_AFTER_MS = 6_000;
 
 export default function CallPage(props: { callSid: string; seq: number | undefined }) {
   const call = useCall(props.callSid);
@@ -40,11 +40,11 @@ export default function CallPage(props: { callSid: string; seq: number | undefin
   useEffect(() => {
     if (state === "live") stream.want(props.callSid);
   }, [state, props.callSid]);
-  if (!call || call.seq === 0) return <Absent callSid={props.callSid} />;
-  return <Present call={call} seq={props.seq} />;
+  if (!call || call.seq === 0) return <UnknownCall callSid={props.callSid} />;
+  return <KnownCall call={call} seq={props.seq} />;
 }
 
-function Absent(props: { callSid: string }) {
+function UnknownCall(props: { callSid: string }) {
   const details = useQuery({
     queryKey: ["call", props.callSid],
     queryFn: ({ signal }) => api.call(props.callSid, signal),
@@ -52,11 +52,11 @@ function Absent(props: { callSid: string }) {
   });
   const [late, setLate] = useState(false);
   useEffect(() => {
-    const timer = setTimeout(() => setLate(true), PATIENCE_MS);
+    const timer = setTimeout(() => setLate(true), UNKNOWN_AFTER_MS);
     return () => clearTimeout(timer);
   }, []);
   const missing = details.error instanceof ApiError && details.error.code === "CALL_NOT_FOUND";
-  // A call that has been placed, and of which nothing has been told yet, is waited for.
+  // A call that has just been placed may have no events yet.
   if (missing || (late && !details.isSuccess))
     return <Notice title={t.call.unknown} lead={t.call.unknownLead} />;
   return (
@@ -69,7 +69,7 @@ function Absent(props: { callSid: string }) {
   );
 }
 
-function Present(props: { call: Call; seq: number | undefined }) {
+function KnownCall(props: { call: Call; seq: number | undefined }) {
   const { call } = props;
   const wide = useMediaQuery("(min-width:900px)", { noSsr: true });
   const [tab, setTab] = useState<"transcript" | "controls">("transcript");
@@ -78,7 +78,7 @@ function Present(props: { call: Call; seq: number | undefined }) {
   if (wide) {
     return (
       <Box sx={page}>
-        <Head call={call} />
+        <CallHeader call={call} />
         <Box sx={columns}>
           <Transcript call={call} seq={props.seq} />
           <Paper variant="outlined" sx={{ overflow: "auto", minHeight: 0 }}>
@@ -90,7 +90,7 @@ function Present(props: { call: Call; seq: number | undefined }) {
   }
   return (
     <Box sx={page}>
-      <Head call={call} />
+      <CallHeader call={call} />
       {!ended && waits(call) && (
         <Paper
           variant="outlined"
@@ -116,7 +116,7 @@ function Present(props: { call: Call; seq: number | undefined }) {
   );
 }
 
-function Head(props: { call: Call }) {
+function CallHeader(props: { call: Call }) {
   const { call } = props;
   const now = useNow();
   const toast = useToast();
@@ -126,7 +126,7 @@ function Head(props: { call: Call }) {
       await navigator.clipboard.writeText(href);
       toast(t.call.copied);
     } catch {
-      // No leave, or a page without TLS: the link itself can still be marked and copied.
+      // No permission, or a page without TLS: the link can still be selected and copied by hand.
       toast(href);
     }
   };

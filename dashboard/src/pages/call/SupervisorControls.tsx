@@ -22,7 +22,7 @@ import { typedNumber } from "../../model/phoneNumber";
 import { t } from "../../texts/index";
 import { Confirm } from "./Confirm";
 
-/** What waits and the foot, words, transfer, keypad. */
+/** What waits together with the footer, messages, transfer, keypad. */
 const PARTS = 4;
 
 export function SupervisorControls(props: { call: Call; wide: boolean }) {
@@ -30,7 +30,7 @@ export function SupervisorControls(props: { call: Call; wide: boolean }) {
   const root = useRef<HTMLDivElement>(null);
   const [ending, setEnding] = useState(false);
   const { act, busy } = useAct();
-  // Part by part: all of it at once would be a long task on a cold page.
+  // Drawn part by part: all at once would be a long task on a cold page.
   const drawn = useGradually(PARTS, 1);
   const focus = (name: string) => () =>
     root.current?.querySelector<HTMLElement>(`[data-control="${name}"]`)?.focus();
@@ -67,7 +67,7 @@ export function SupervisorControls(props: { call: Call; wide: boolean }) {
       )}
       {drawn > 1 && (
         <Section>
-          <Words
+          <MessageField
             control="say"
             label={t.controls.sayField}
             help={t.controls.sayHelp}
@@ -75,7 +75,7 @@ export function SupervisorControls(props: { call: Call; wide: boolean }) {
             strong
             send={(text) => act(() => api.say(call.callSid, text), t.controls.done.say)}
           />
-          <Words
+          <MessageField
             control="whisper"
             label={t.controls.whisperField}
             help={t.controls.whisperHelp}
@@ -94,8 +94,8 @@ export function SupervisorControls(props: { call: Call; wide: boolean }) {
           <Keypad callSid={call.callSid} />
         </Section>
       )}
-      <Box sx={foot}>
-        <Typography variant="caption" color="textSecondary" aria-live="polite" sx={footNote}>
+      <Box sx={footer}>
+        <Typography variant="caption" color="textSecondary" aria-live="polite" sx={footerNote}>
           <HolderText call={call} holder={holder} />
         </Typography>
         {holder === "other" && (
@@ -155,7 +155,7 @@ function Section(props: { label?: string; marked?: boolean; children: ReactNode 
   );
 }
 
-function Words(props: {
+function MessageField(props: {
   control: string;
   label: string;
   help: string;
@@ -166,7 +166,7 @@ function Words(props: {
   const [text, setText] = useState("");
   const send = async () => {
     if (text.trim() === "") return;
-    // Typed on while it was sent: only what was sent is cleared.
+    // If more was typed while it was sent, it stays.
     if (await props.send(text.trim())) setText((now) => (now === text ? "" : now));
   };
   return (
@@ -252,7 +252,7 @@ function Transfer(props: { call: Call }) {
   );
 }
 
-/** Where this call's agent may transfer to, if the server tells. */
+/** The numbers this call's agent may transfer to. */
 function useTargets(agent: string): { number: string }[] {
   const agents = useQuery({
     queryKey: ["agents"],
@@ -268,7 +268,7 @@ const DIGITS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
 function Keypad(props: { callSid: string }) {
   const toast = useToast();
   const queue = useRef(Promise.resolve());
-  /** Digits are typed faster than they are sent: each waits for the one before, none is dropped. */
+  /** Digits may be typed faster than they are sent: each waits for the one before. */
   const press = (digit: string) => {
     queue.current = queue.current.then(async () => {
       try {
@@ -304,7 +304,7 @@ function Keypad(props: { callSid: string }) {
   );
 }
 
-const foot = {
+const footer = {
   position: "sticky",
   bottom: 0,
   display: "grid",
@@ -318,7 +318,7 @@ const foot = {
   zIndex: 1,
 } as const;
 
-const footNote = { gridColumn: "1 / -1" } as const;
+const footerNote = { gridColumn: "1 / -1" } as const;
 
 const keypad = {
   display: "grid",

@@ -1,4 +1,4 @@
-/** Calls that were: search in what was said, filters, paging, straight to the turn that matched. */
+/** Past calls: full-text search, filters, paging, and links to the turn that matched. */
 import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
 import MenuItem from "@mui/material/MenuItem";
@@ -19,7 +19,7 @@ import { clock, dateAndTime, dollars } from "../../model/format";
 import { t } from "../../texts/index";
 import { Export } from "./Export";
 
-/** Orders that became no call, by what came of them. */
+/** The outcomes of orders that did not become a call. */
 const NO_CALL = ["refused", "failed", "unknown"] as const;
 const SHOWN = ["all", "live", "ended", ...NO_CALL] as const;
 type Show = (typeof SHOWN)[number];
@@ -28,29 +28,29 @@ const PAGE = "50";
 const TYPING_MS = 250;
 
 export default function History() {
-  const [words, setWords] = useState(asked("q"));
+  const [words, setWords] = useState(searchParam("q"));
   const [show, setShow] = useState<Show>(
-    () => SHOWN.find((each) => each === asked("show")) ?? "all",
+    () => SHOWN.find((each) => each === searchParam("show")) ?? "all",
   );
-  const [direction, setDirection] = useState(asked("direction"));
-  const [agent, setAgent] = useState(asked("agent"));
-  const [since, setSince] = useState(() => day(asked("since")));
+  const [direction, setDirection] = useState(searchParam("direction"));
+  const [agent, setAgent] = useState(searchParam("agent"));
+  const [since, setSince] = useState(() => day(searchParam("since")));
   const q = useDebounced(words.trim(), TYPING_MS);
-  // Whoever comes back from a call, or follows a link, finds the same list.
+  // Coming back from a call, or following a link, shows the same list.
   useEffect(() => {
     const shown = show === "all" ? "" : show;
-    remember(given({ q, show: shown, direction, agent, since }));
+    remember(withoutEmpty({ q, show: shown, direction, agent, since }));
   });
   const field = useRef<HTMLInputElement>(null);
   useKeys({ "/": () => field.current?.focus() });
   useEffect(() => field.current?.focus(), []);
 
-  const wanted = given({
+  const wanted = withoutEmpty({
     q,
-    ...which(show),
+    ...queryOf(show),
     direction,
     agent,
-    // A day as it is here, told as a moment.
+    // A day in the local time zone, sent as an instant.
     since: since === "" ? "" : new Date(`${since}T00:00`).toISOString(),
   });
   const found = useInfiniteQuery({
@@ -126,7 +126,7 @@ export default function History() {
           </Box>
           <Paper variant="outlined" component="ul" sx={{ m: 0, p: 0, listStyle: "none" }}>
             {calls.map((call) => (
-              <Entry key={call.callSid ?? call.orderId} call={call} />
+              <HistoryEntry key={call.callSid ?? call.orderId} call={call} />
             ))}
           </Paper>
         </>
@@ -149,7 +149,7 @@ const DIRECTIONS: [id: string, name: string][] = [
   ["outbound", t.direction.outbound],
 ];
 
-/** One of a few, or any. */
+/** A choice of one value, or any. */
 function Choice(props: {
   label: string;
   value: string;
@@ -186,8 +186,8 @@ function AgentChoice(props: { value: string; onChange: (value: string) => void }
   return <Choice {...props} label={t.history.agent} choices={choices} />;
 }
 
-/** Which calls, or orders, are meant, as the server is asked. */
-function which(show: Show): Record<string, string> {
+/** The query for these calls or orders. */
+function queryOf(show: Show): Record<string, string> {
   switch (show) {
     case "all":
       return {};
@@ -201,36 +201,36 @@ function which(show: Show): Record<string, string> {
   }
 }
 
-/** What the address asks for. */
-function asked(name: string): string {
+/** A parameter of the page's address. */
+function searchParam(name: string): string {
   return new URLSearchParams(location.search).get(name) ?? "";
 }
 
-/** A day as a field of dates has it; nothing if it is none. */
+/** A day as a date field has it; empty if it is not one. */
 function day(text: string): string {
   return /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(Date.parse(text)) ? text : "";
 }
 
-/** Without what is empty. */
-function given(query: Record<string, string>): Record<string, string> {
+/** The query without its empty values. */
+function withoutEmpty(query: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(query).filter(([, value]) => value !== ""));
 }
 
-function Entry(props: { call: CallSummary }) {
+function HistoryEntry(props: { call: CallSummary }) {
   const { callSid } = props.call;
   return (
     <Box component="li" sx={{ "& + &": { borderTop: 1, borderColor: "divider" } }}>
       {callSid == null ? (
-        <Order order={props.call} />
+        <UnplacedOrder order={props.call} />
       ) : (
-        <Call call={props.call} callSid={callSid} />
+        <CallEntry call={props.call} callSid={callSid} />
       )}
     </Box>
   );
 }
 
-/** An order that became no call: there is nothing to open, so everything stands here. */
-function Order(props: { order: CallSummary }) {
+/** An order that did not become a call: there is no page to open, so everything is shown here. */
+function UnplacedOrder(props: { order: CallSummary }) {
   const { order } = props;
   const now = useNow();
   const who = order.who ?? order.by ?? "";
@@ -253,7 +253,7 @@ function Order(props: { order: CallSummary }) {
   );
 }
 
-function Call(props: { call: CallSummary; callSid: string }) {
+function CallEntry(props: { call: CallSummary; callSid: string }) {
   const { call, callSid } = props;
   const now = useNow();
   const path = paths.call(callSid, call.match?.seq);

@@ -1,4 +1,4 @@
-/** What the caller holds: words to say, a microphone, keys, and the hook. */
+/** What the caller uses: a field for words, a microphone, a keypad, and hanging up. */
 import Alert from "@mui/material/Alert";
 import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
@@ -33,7 +33,7 @@ export function Handset(props: { state: On }) {
       </Box>
       {phase === "lost" && <Alert severity="warning">{t.softphone.lost}</Alert>}
       <Caption />
-      <Words enabled={phase === "talking"} />
+      <MessageField enabled={phase === "talking"} />
       {canListen() && <Microphone enabled={phase === "talking"} />}
       <Keys enabled={phase === "talking"} />
       <Box sx={{ display: "flex", gap: 1, flexWrap: "wrap" }}>
@@ -59,7 +59,7 @@ export function Handset(props: { state: On }) {
   );
 }
 
-/** What is being spoken now; what of it is out stands out. */
+/** What is being spoken now; the part already spoken stands out. */
 function Caption() {
   const caption = useCaption();
   return (
@@ -80,7 +80,7 @@ function Caption() {
   );
 }
 
-function Words(props: { enabled: boolean }) {
+function MessageField(props: { enabled: boolean }) {
   const [text, setText] = useState("");
   const send = () => {
     if (text.trim() === "" || !props.enabled) return;

@@ -23,7 +23,7 @@ import { Handset } from "./Handset";
 export default function Softphone() {
   const state = usePhone();
   if (state.phase === "idle") return <Dial />;
-  return <Held state={state} />;
+  return <ActiveCall state={state} />;
 }
 
 function Dial() {
@@ -112,7 +112,7 @@ function useVoices(): { uri: string; name: string }[] {
   });
 }
 
-function Held(props: { state: Exclude<PhoneState, { phase: "idle" }> }) {
+function ActiveCall(props: { state: Exclude<PhoneState, { phase: "idle" }> }) {
   const { state } = props;
   const call = useCall(state.callSid);
   return (
@@ -125,13 +125,13 @@ function Held(props: { state: Exclude<PhoneState, { phase: "idle" }> }) {
         </Paper>
       )}
       <Paper variant="outlined" sx={side}>
-        {state.phase === "over" ? <Over state={state} /> : <Handset state={state} />}
+        {state.phase === "over" ? <EndedCall state={state} /> : <Handset state={state} />}
       </Paper>
     </Box>
   );
 }
 
-function Over(props: { state: Extract<PhoneState, { phase: "over" }> }) {
+function EndedCall(props: { state: Extract<PhoneState, { phase: "over" }> }) {
   const { callSid, trouble, transferredTo } = props.state;
   const path = paths.call(callSid);
   return (

@@ -1,4 +1,4 @@
-/** The first page: the state of everything in a strip, who waits for a human, every live call. */
+/** The first page: the figures, who waits for a human, every live call. */
 import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
 import Paper from "@mui/material/Paper";
@@ -34,13 +34,13 @@ export default function Wallboard() {
       <AttentionQueue />
       <Box component="section" aria-label={t.board.live} ref={list}>
         {sids.length > 0 && <LiveList sids={sids} />}
-        {sids.length === 0 && connection.state !== "connecting" && <Quiet />}
+        {sids.length === 0 && connection.state !== "connecting" && <NoLiveCalls />}
       </Box>
     </Box>
   );
 }
 
-function Quiet() {
+function NoLiveCalls() {
   return (
     <Paper variant="outlined" sx={{ p: { xs: 3, md: 6 }, display: "grid", justifyItems: "center" }}>
       <Typography variant="h1" component="h2">
@@ -56,7 +56,7 @@ function Quiet() {
           </Box>
         ))}
       </Box>
-      <Checklist />
+      <SetupChecklist />
       <Box sx={{ display: "flex", gap: 1.5, flexWrap: "wrap", justifyContent: "center" }}>
         <Button
           variant="contained"
@@ -87,8 +87,8 @@ function Quiet() {
   );
 }
 
-/** What the doctor would mend before the first call, or that there is nothing. */
-function Checklist() {
+/** What the doctor would fix before the first call. */
+function SetupChecklist() {
   const doctor = useDoctor();
   if (!doctor.data) return null;
   const open = doctor.data.findings.filter((finding) => finding.level !== "ok");
