@@ -1,4 +1,4 @@
-/** Logged in or not, and which page. */
+/** The root: the log-in, or the page that the address names. */
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useDeferredValue, useEffect } from "react";
 import { api, onLoggedOut } from "../api/client";
@@ -39,7 +39,7 @@ export function App() {
   );
 
   const loggedIn = session.data === true;
-  // The first sight of the page is drawn in slices, as what is less urgent than what moves.
+  // The first render is deferred, so React draws it in slices.
   const known = useDeferredValue(session.data);
   useEffect(() => {
     if (!loggedIn) return;
@@ -71,7 +71,7 @@ function Page() {
   const title = route.page === "unknown" ? t.product : t.pages[route.page];
   const waiting = useWaitingCalls().length;
   useEffect(() => {
-    // Seen in the tab of a page that may neither sound nor notify.
+    // Visible in the tab even where the page may neither make a sound nor notify.
     const count = waiting > 0 ? `(${waiting}) ` : "";
     document.title = `${count}${title} – ${t.product}`;
   }, [title, waiting]);

@@ -1,4 +1,4 @@
-/** Whether what is shown is live, said plainly when it is not. */
+/** Whether the page is live: a dot in the top bar, and a banner while it is not. */
 import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
 import Typography from "@mui/material/Typography";
@@ -27,7 +27,7 @@ export function ConnectionDot() {
 export function ConnectionBanner() {
   const connection = useConnection();
   const now = useMonotonic();
-  useSigns();
+  useBrowserEvents();
   const wasStale = useRef(false);
   const [message, setMessage] = useState("");
   useEffect(() => {
@@ -59,8 +59,8 @@ export function ConnectionBanner() {
   );
 }
 
-/** What the browser knows of the connection: the network is back, somebody looks at the page again. */
-function useSigns(): void {
+/** Reacts to what the browser knows: the network is back, or the page is visible again. */
+function useBrowserEvents(): void {
   useEffect(() => {
     const back = () => stream.reconnect();
     const look = () => stream.check();

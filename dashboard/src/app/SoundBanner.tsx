@@ -1,4 +1,4 @@
-/** Says that the browser holds the sound of alerts back, and lets it sound. */
+/** Says that the browser blocks the sound of alerts, with a button that unblocks it. */
 import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
 import Typography from "@mui/material/Typography";

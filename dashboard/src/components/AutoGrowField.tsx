@@ -1,6 +1,6 @@
 /**
- * A field for several lines that grows with its text, by the browser's own means: measuring the
- * text by script takes seconds for what somebody may paste. Where the browser cannot, it scrolls.
+ * A multi-line field that grows with its text by CSS (`field-sizing`): measuring a long pasted text
+ * by script takes seconds. In browsers without `field-sizing` it scrolls.
  */
 import type { InputBaseComponentProps } from "@mui/material/InputBase";
 import TextField, { type TextFieldProps } from "@mui/material/TextField";

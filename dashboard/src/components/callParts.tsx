@@ -1,4 +1,4 @@
-/** Small things that several pages show: a phone number, a phase, a reason, a length. */
+/** Parts of a call that several pages show: phone number, phase, reason, length. */
 import { useState } from "react";
 import { useSettings } from "../lib/settings";
 import { isUrgent, type Reason } from "../model/attention";
@@ -7,12 +7,12 @@ import { clock, grouped, masked } from "../model/format";
 import { t } from "../texts/index";
 import css from "./callParts.module.css";
 
-/** The number that is not ours. */
+/** The number at the other end of the call. */
 export function otherParty(call: { from?: string; to?: string; direction?: string }): string {
   return (call.direction === "outbound" ? call.to : call.from) || call.from || call.to || "";
 }
 
-/** Hidden but for the last four digits until hovered, if the supervisor wants it so. */
+/** A phone number, masked until hovered if the supervisor has chosen so. */
 export function PhoneNumber(props: { number: string }) {
   const { masked: hide } = useSettings();
   const [over, setOver] = useState(false);
@@ -57,7 +57,7 @@ export function ReasonChip(props: { reason: Reason; now: number }) {
   );
 }
 
-/** How long a call has lasted, or how long it was. */
+/** How long a call has lasted so far, or lasted in all. */
 export function lengthOf(call: Call, now: number): string {
   if (call.startedAt === 0) return "–";
   return clock(call.phase === "ended" ? call.durationMs : now - call.startedAt);
@@ -76,12 +76,12 @@ export function lastWords(call: Call): { who: string; text: string } {
   return { who: "", text: "" };
 }
 
-/** Of words that are still coming the newest matter, and those are at the end. */
+/** The end of a growing text, where the newest words are. */
 function ending(text: string): string {
   if (text.length <= SHOWN) return text;
   const cut = text.slice(-SHOWN);
   return `… ${cut.slice(cut.indexOf(" ") + 1)}`;
 }
 
-/** So many letters fit a row beside the rest. */
+/** How many characters fit into a row. */
 const SHOWN = 80;

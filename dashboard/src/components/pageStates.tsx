@@ -1,4 +1,4 @@
-/** What a page shows when it has nothing to show: loading, failed, not offered, not there. */
+/** What a page shows instead of its content: loading, failed, not available, not found. */
 import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
 import CircularProgress from "@mui/material/CircularProgress";

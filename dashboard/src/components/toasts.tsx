@@ -1,4 +1,4 @@
-/** Short answers to what a supervisor did, said aloud to screen readers as well. */
+/** Brief messages on the outcome of an action, announced to screen readers as well. */
 import Alert from "@mui/material/Alert";
 import Snackbar from "@mui/material/Snackbar";
 import { createContext, type ReactNode, useCallback, useContext, useState } from "react";
@@ -49,7 +49,7 @@ export function useToast(): Show {
   return useContext(Context);
 }
 
-/** A failure in a supervisor's words. */
+/** An error in words for a supervisor. */
 export function failureText(error: unknown): string {
   if (!(error instanceof ApiError)) return t.states.failed;
   if (error.status === 0) return t.states.unreachable;

@@ -1,8 +1,8 @@
-/** One press of a button: sent once, its outcome said. What it did arrives as an event. */
+/** Runs one action at a time and shows its outcome. What it changed arrives as an event. */
 import { useRef, useState } from "react";
 import { failureText, useToast } from "./toasts";
 
-/** `failed` may have better words for a failure than the server's own. */
+/** `failed` may give better words for an error than the server's. */
 export type Act = (
   send: () => Promise<unknown>,
   done: string,
@@ -14,7 +14,7 @@ export function useAct(): { act: Act; busy: boolean } {
   const [busy, setBusy] = useState(false);
   const running = useRef(false);
   const act: Act = async (send, done, failed) => {
-    // State comes a render too late to stop the second click of a double one.
+    // State would change a render too late to stop the second click of a double click.
     if (running.current) return false;
     running.current = true;
     setBusy(true);

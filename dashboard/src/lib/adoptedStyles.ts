@@ -4,7 +4,7 @@
  */
 import createCache, { type EmotionCache } from "@emotion/cache";
 
-/** Stands in for emotion's own style sheet; `Global` styles make further ones by the constructor. */
+/** Replaces emotion's style sheet class; `Global` styles construct further instances of it. */
 class AdoptedSheet {
   readonly key: string;
   readonly isSpeedy = true;
@@ -16,7 +16,7 @@ class AdoptedSheet {
 
   constructor(options: { key: string }) {
     this.key = options.key;
-    // Global styles come first, so that a component's own win.
+    // Global styles come first, so that a component's own styles win.
     document.adoptedStyleSheets = options.key.endsWith("-global")
       ? [this.sheet, ...document.adoptedStyleSheets]
       : [...document.adoptedStyleSheets, this.sheet];

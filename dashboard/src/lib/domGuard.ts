@@ -1,9 +1,9 @@
 /**
  * Keeps the page alive when something else changes its DOM.
  *
- * Translation extensions put elements of their own in the place of text. When React later removes or
- * moves such a text, it is no child any more, the browser throws, and React takes the whole page
- * down. What is gone already need not be removed, and what was to stand before it goes to the end.
+ * Translation extensions replace text nodes by elements of their own. When React later removes or
+ * moves such a text node, it is no longer a child, the browser throws, and React unmounts the whole
+ * page. A node that is already gone need not be removed, and what was to precede it goes to the end.
  */
 export function guardDom(node: Node): void {
   const { removeChild, insertBefore } = node;

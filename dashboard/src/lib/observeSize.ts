@@ -1,7 +1,7 @@
-/** For lists that draw only what is in sight. */
+/** The size of a virtualised list's scroll container. */
 import type { Virtualizer } from "@tanstack/react-virtual";
 
-/** Tells how much is in sight without making the browser lay everything out for the answer. */
+/** Reports the container's size without forcing a layout. */
 export function observeSize(
   instance: Virtualizer<HTMLElement, Element>,
   tell: (rect: { width: number; height: number }) => void,

@@ -1,6 +1,6 @@
 import type { KeyboardEvent } from "react";
 
-/** Enter sends, Shift and Enter make a line; an input method's own Enter is its own. */
+/** Enter sends, Shift+Enter breaks the line; an Enter that belongs to an input method is left alone. */
 export function onEnter(send: () => void) {
   return (event: KeyboardEvent) => {
     if (event.key === "Escape") (event.target as HTMLElement).blur();

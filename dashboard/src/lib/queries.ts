@@ -1,8 +1,8 @@
-/** What the server says of itself, asked for by several pages. */
+/** Queries for the server's state that several pages share. */
 import { useQuery } from "@tanstack/react-query";
 import { api } from "../api/client";
 
-/** Every look of the doctor's goes out to the carrier and the model: not more often than this. */
+/** Each run of the doctor makes requests to the carrier and the model: at most one in this time. */
 const DOCTOR_MS = 10 * 60_000;
 
 export function useDoctor() {

@@ -1,4 +1,4 @@
-/** Which page the address means. Addresses live under the base path, `/dashboard/`. */
+/** Maps addresses to pages. All are under the base path, `/dashboard/`. */
 import { useSyncExternalStore } from "react";
 
 export type Route =
@@ -24,7 +24,7 @@ export const paths = {
     `${base}/calls/${encodeURIComponent(callSid)}${seq === undefined ? "" : `#${seq}`}`,
 };
 
-/** Reads an address; `?callSid=` opens that call from anywhere. */
+/** The route of an address; `?callSid=` opens that call from any page. */
 export function routeOf(pathname: string, search: string, hash: string): Route {
   const asked = new URLSearchParams(search).get("callSid");
   const seq = /^#\d+$/.test(hash) ? Number(hash.slice(1)) : undefined;
@@ -56,7 +56,7 @@ export function go(path: string): void {
   changed();
 }
 
-/** Writes what a page shows into its own address, for whoever comes back or copies it. */
+/** Keeps a page's query in its address, for going back and for copying the link. */
 export function remember(query: Record<string, string>): void {
   const search = new URLSearchParams(query).toString();
   const kept = location.pathname + (search === "" ? "" : `?${search}`) + location.hash;
@@ -65,7 +65,7 @@ export function remember(query: Record<string, string>): void {
   }
 }
 
-/** Follows a click on a link inside the page, unless it was meant for a new tab. */
+/** Handles a click on an internal link, unless it is meant for a new tab. */
 export function follow(event: React.MouseEvent<HTMLElement>, path: string): void {
   if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) {
     return;

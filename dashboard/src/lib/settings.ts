@@ -1,8 +1,8 @@
-/** What a supervisor has chosen for this browser. */
+/** The supervisor's settings, kept in this browser. */
 import { useSyncExternalStore } from "react";
 
 export interface Settings {
-  /** Phone numbers show their last four digits until hovered. */
+  /** Phone numbers show only their last four digits until hovered. */
   masked: boolean;
   /** A sound and a desktop notification when a call starts to wait. */
   alerts: boolean;

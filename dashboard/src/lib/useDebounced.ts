@@ -1,6 +1,6 @@
 import { useEffect, useState } from "react";
 
-/** Waits until a value has been quiet for a while. */
+/** The value once it has not changed for `ms` milliseconds. */
 export function useDebounced<T>(value: T, ms: number): T {
   const [settled, settle] = useState(value);
   useEffect(() => {

@@ -3,8 +3,8 @@ import { useEffect, useState } from "react";
 const FRAME_MS = 16;
 
 /**
- * So many of the wanted are to be drawn now: a few more with every frame, so that the first sight of
- * many calls is no long task.
+ * How many of `wanted` items to draw now: `step` more with each frame, so that the first render of
+ * many is not one long task.
  */
 export function useGradually(wanted: number, step: number): number {
   const [shown, show] = useState(step);

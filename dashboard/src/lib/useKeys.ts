@@ -1,11 +1,11 @@
-/** Keyboard shortcuts: single letters outside of fields, and `g` followed by a letter. */
+/** Keyboard shortcuts: single letters, and `g` followed by a letter. */
 import { useEffect, useRef } from "react";
 
 export type Keys = Record<string, () => void>;
 
 const SEQUENCE_MS = 1_200;
 
-/** Binds keys while the component is shown. Keys in fields and dialogs are left alone. */
+/** Binds keys while the component is mounted, except in fields and dialogs. */
 export function useKeys(keys: Keys): void {
   const latest = useRef(keys);
   latest.current = keys;

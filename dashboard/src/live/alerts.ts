@@ -5,11 +5,11 @@ import { isUnanswered, waits } from "../model/attention";
 import { t } from "../texts/index";
 import { store } from "./index";
 import { mayNotify, notify } from "./notifications";
-import { chime, relyOnSound } from "./sound";
+import { chime, enableSound } from "./sound";
 
 /** Asks for permission to notify; false if it is refused. The sound works without it. */
 export async function allowAlerts(): Promise<boolean> {
-  relyOnSound(true);
+  enableSound(true);
   chime();
   if (!("Notification" in window)) return false;
   if (Notification.permission !== "default") return Notification.permission === "granted";
@@ -18,13 +18,13 @@ export async function allowAlerts(): Promise<boolean> {
 
 /** Alerts have been switched off. */
 export function endAlerts(): void {
-  relyOnSound(false);
+  enableSound(false);
 }
 
 /** Alerts whenever a call begins to wait; returns a function that stops it. */
 export function watch(): () => void {
   let known = waiting();
-  relyOnSound(settings().alerts);
+  enableSound(settings().alerts);
   return store.subscribeAll(() => {
     const now = waiting();
     const fresh = [...now.values()].filter(({ key }) => !known.has(key));

@@ -1,4 +1,4 @@
-/** A phone number while it is typed. The server has the last word; this only saves a round trip. */
+/** Checks a phone number as it is typed. The server decides; this only saves a round trip. */
 
 export type Typed =
   | { state: "empty" }
@@ -6,7 +6,7 @@ export type Typed =
   | { state: "wrong"; why: "plus" | "letters" | "long" }
   | { state: "good"; number: string };
 
-/** E.164 has at most fifteen digits; fewer than eight with a country code is no one's number. */
+/** E.164 allows at most 15 digits; no number with its country code has fewer than 8. */
 const MOST = 15;
 const LEAST = 8;
 

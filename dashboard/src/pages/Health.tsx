@@ -1,4 +1,4 @@
-/** Whether everything works, as the server says it, and what the doctor would do about it. */
+/** The state of the server and its nodes, and the doctor's findings with their fixes. */
 import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
 import Link from "@mui/material/Link";
@@ -15,7 +15,7 @@ import { age } from "../model/format";
 import { t } from "../texts/index";
 
 const REFRESH_MS = 5_000;
-/** A node that was heard of since then was heard of when this was asked. */
+/** A heartbeat more recent than this is shown as «just now». */
 const JUST_NOW_MS = REFRESH_MS + 3_000;
 
 export default function Health() {
@@ -120,7 +120,7 @@ export default function Health() {
   );
 }
 
-/** The servers that are one; with the embedded store the one there is. */
+/** The servers that share the store; with the embedded store only this one. */
 function NodeList() {
   const nodes = useQuery({
     queryKey: ["nodes"],
@@ -163,7 +163,7 @@ const NODE_TONE = {
   silent: "error",
 } as const;
 
-/** Cells that do not say of themselves what they are, where the columns have no names. */
+/** Columns whose cells need a label where the column names are hidden. */
 const LABELLED = [2, 3];
 
 function NodeRow(props: { node: ServerNode; now: number }) {
@@ -285,7 +285,7 @@ type Tone = "success" | "warning" | "error";
 
 const TONE = { ok: "success", warn: "warning", fail: "error" } as const;
 
-/** A label of its own, or none where the words beside it say the same. */
+/** A coloured dot, with a label unless the words beside it say the same. */
 function StatusDot(props: { tone: Tone; label: string }) {
   const bgcolor = `${props.tone}.main`;
   const said = props.label !== "";

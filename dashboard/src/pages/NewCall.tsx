@@ -1,4 +1,4 @@
-/** Placing a call: to whom, about what, and with their consent; then straight to its page. */
+/** The form that places a call: to whom, about what, with their consent. Then its page opens. */
 import Alert from "@mui/material/Alert";
 import AlertTitle from "@mui/material/AlertTitle";
 import Box from "@mui/material/Box";

@@ -1,12 +1,12 @@
 /**
- * The telephone itself: its socket, its call, and the way back to it. It belongs to the page and
- * not to the view of it, so the call goes on while the supervisor looks at something else.
+ * The softphone: its socket, its call, and reconnecting to it. It outlives the page that shows it, so
+ * the call goes on while the supervisor looks at something else.
  */
 import { HEARTBEAT, HeartbeatMonitor } from "../live/heartbeat";
 import { type FromPhone, newCallSid, newSessionId, parseFrame } from "./frames";
 import { Player, type Voice } from "./player";
 
-/** What is needed of a `WebSocket`. */
+/** What the softphone needs of a `WebSocket`. */
 export interface PhoneSocket {
   onopen: (() => void) | null;
   onmessage: ((message: { data: unknown }) => void) | null;
@@ -22,7 +22,7 @@ export type PhoneState =
       phase: "over";
       callSid: string;
       agent: string;
-      /** Empty if the call ended as calls do. */
+      /** Why it failed; empty if it ended normally. */
       trouble: string;
       transferredTo: string | undefined;
     };
@@ -31,11 +31,11 @@ export interface Dependencies {
   open: (agent: string) => PhoneSocket;
   voice: () => Voice;
   now: () => number;
-  /** Keeps the call's name over a reload of the page. */
+  /** Keeps the call's id across a reload of the page. */
   keep: (call: { callSid: string; agent: string } | undefined) => void;
 }
 
-/** A socket that neither opens nor fails is given up. */
+/** After this long a socket that has neither opened nor failed is given up. */
 const OPENING_MS = 8_000;
 /** The server keeps a lost call for half a minute. */
 const KEPT_MS = 30_000;
@@ -59,7 +59,7 @@ export class Phone {
 
   current = (): PhoneState => this.state;
 
-  /** Grows with every change, the words being spoken included. */
+  /** Increases with every change, including those of the caption. */
   changes = (): number => this.version;
 
   subscribe = (listener: () => void): (() => void) => {
@@ -71,13 +71,13 @@ export class Phone {
     return this.player?.caption;
   }
 
-  /** Rings the agent; the one that answers by default if it is empty. */
+  /** Calls an agent; an empty id stands for the default agent. */
   call(agent: string): void {
     if (this.live()) return;
     this.begin(newCallSid(), agent);
   }
 
-  /** Goes back to a call that a reload of the page has cut off. */
+  /** Reconnects to a call that a reload of the page has cut off. */
   resume(call: { callSid: string; agent: string }): void {
     if (this.live()) return;
     this.begin(call.callSid, call.agent);
@@ -102,7 +102,7 @@ export class Phone {
     if (this.state.phase === "talking") this.send({ type: "dtmf", digit });
   }
 
-  /** Another voice from the next clause on. */
+  /** Uses the chosen voice from the next clause on. */
   changeVoice(): void {
     if (this.player) this.player.voice = this.dependencies.voice();
   }
@@ -112,7 +112,7 @@ export class Phone {
     this.finish("");
   }
 
-  /** Back to choosing whom to ring. */
+  /** Goes back to choosing an agent. */
   clear(): void {
     if (this.state.phase === "over") this.set({ phase: "idle" });
   }
@@ -139,7 +139,7 @@ export class Phone {
       this.dependencies.now,
     );
     let opened = false;
-    /** Its end is not waited for, since a dead one does not come to it for a long time. */
+    /** The `close` event of a dead socket is not waited for, as it may take minutes. */
     const giveUp = () => {
       socket.onclose = null;
       socket.close();
@@ -192,7 +192,7 @@ export class Phone {
     this.player?.stop();
     const since = this.state.phase === "lost" ? this.since() : this.dependencies.now();
     if (code === 1000) this.over("");
-    // Refused: it would be refused again.
+    // Refused: another attempt would be refused as well.
     else if (code === 1008) this.over(reason || "refused");
     else if (this.state.phase === "ringing" && !opened) this.over("unreachable");
     else if (this.dependencies.now() - since > KEPT_MS) this.over("lost");
@@ -233,7 +233,7 @@ export class Phone {
     try {
       this.socket?.send(JSON.stringify(frame));
     } catch {
-      // The socket is closing; its end is told by itself.
+      // The socket is closing; its `close` event follows.
     }
   }
 

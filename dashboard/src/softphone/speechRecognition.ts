@@ -19,7 +19,7 @@ interface Recognition {
 export interface Heard {
   partial: (text: string) => void;
   final: (text: string) => void;
-  /** It has stopped and will not go on: the browser or the user refused. */
+  /** It has stopped for good: the browser or the user refused. */
   refused: () => void;
 }
 
@@ -28,7 +28,7 @@ export function canListen(): boolean {
   return recogniser() !== undefined;
 }
 
-/** Listens until it is told to stop; returns how to. */
+/** Listens until the returned function is called. */
 export function listen(heard: Heard): () => void {
   const Recogniser = recogniser();
   if (!Recogniser) {
@@ -58,7 +58,7 @@ export function listen(heard: Heard): () => void {
     on = false;
     heard.refused();
   };
-  // Browsers stop listening after a silence.
+  // Browsers stop listening after a silence, so it is started again.
   recognition.onend = () => {
     if (on) recognition.start();
   };

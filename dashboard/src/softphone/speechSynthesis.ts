@@ -1,11 +1,11 @@
-/** Voices of the page: the browser's own, or none, where words are shown at the pace of reading. */
+/** The softphone's voices: the browser's, or none, which shows the words at reading speed. */
 import type { Voice } from "./player";
 
-/** Letters a second that are shown, and that a voice which does not tell is taken to speak. */
+/** Letters a second: shown without a voice, and assumed for a voice that does not report progress. */
 const READ_PER_SECOND = 25;
 const SPOKEN_PER_SECOND = 15;
 const STEP_MS = 60;
-/** A voice that has not begun by then will not: the browser has lost it. */
+/** A voice that has not begun by then never will: some browsers drop an utterance silently. */
 const BEGIN_MS = 4_000;
 
 /** Shows the words without a sound. */
@@ -32,7 +32,7 @@ export function voices(): SpeechSynthesisVoice[] {
     .sort((a, b) => Number(b.localService) - Number(a.localService));
 }
 
-/** Calls back when the browser has found its voices, which takes a while. */
+/** Calls back when the browser has loaded its voices, which takes a while. */
 export function onVoices(listener: () => void): () => void {
   if (!("speechSynthesis" in window)) return () => {};
   speechSynthesis.addEventListener("voiceschanged", listener);
@@ -63,7 +63,7 @@ function spoken(voice: SpeechSynthesisVoice): Voice {
     const lost = setTimeout(() => {
       if (began === 0) end();
     }, BEGIN_MS);
-    // Not every voice tells where it is.
+    // Not every voice reports its progress.
     const guess = setInterval(() => {
       if (tells || began === 0) return;
       const letters = Math.floor(((performance.now() - began) / 1000) * SPOKEN_PER_SECOND);
@@ -88,7 +88,7 @@ function spoken(voice: SpeechSynthesisVoice): Voice {
   };
 }
 
-/** So many letters, but no half word. */
+/** At most this many letters, but no half word. */
 export function wordsWithin(text: string, letters: number): number {
   if (letters >= text.length) return text.length;
   const space = text.lastIndexOf(" ", letters);

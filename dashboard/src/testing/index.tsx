@@ -1,4 +1,4 @@
-/** What tests of components share: the frame they stand in, a server that answers as told, and calls. */
+/** Shared by the tests of components: the providers around them, a fake server, and calls. */
 import { ThemeProvider } from "@mui/material/styles";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { act, render } from "@testing-library/react";
@@ -35,12 +35,12 @@ export interface Request {
   headers: Headers;
 }
 
-/** What a route answers: a status and a body, or nothing at all, as a server that is gone. */
+/** A route's response: a status and a body, or `gone` for a server that cannot be reached. */
 export type Answer = { status?: number; body?: unknown; headers?: Record<string, string> } | "gone";
 
 /**
- * A server with these routes, by method and path; the others answer 404. Returns the requests that
- * change something, in their order.
+ * A server with these routes, by method and path; any other answers 404. Returns the requests other
+ * than GET, in order.
  */
 export function serve(
   routes: Record<string, Answer | (() => Answer | Promise<Answer>)>,

@@ -1,4 +1,4 @@
-/** Before each test of a component: a fresh page. */
+/** Gives each test of a component a fresh page. */
 import { cleanup } from "@testing-library/react";
 import { afterEach, vi } from "vitest";
 import { store } from "../live/index";

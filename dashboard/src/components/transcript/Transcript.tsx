@@ -18,11 +18,11 @@ import { DownIcon } from "../icons";
 import { visuallyHidden } from "../pageStates";
 import { Chip, DraftEntry, InterimEntry, TurnEntry } from "./entries";
 
-/** Nearer to the end than this counts as being there. Pixels. */
+/** Closer to the end than this counts as being there. Pixels. */
 const NEAR_END = 60;
 /** How many more entries each frame draws, the newest first. */
 const ENTRIES_PER_FRAME = 5;
-/** Scrolling within this time of a touch is the reader's own. */
+/** Scrolling this soon after an input is the reader's own. Milliseconds. */
 const INTENT_MS = 400;
 
 export function Transcript(props: { call: Call; seq: number | undefined }) {

@@ -36,7 +36,7 @@ export const TurnEntry = memo(function TurnEntry(props: {
   );
 });
 
-/** Whether it is told which supervisor. */
+/** Whether the event names the supervisor. */
 function named(by: string): boolean {
   return by !== "" && by !== "supervisor";
 }
@@ -111,7 +111,7 @@ function Bubble(props: { who: Speaker; faint?: boolean; found?: boolean; childre
   );
 }
 
-/** What was heard; what is written and still to be heard; and struck through what never was. */
+/** What was heard, what is still to be heard, and, struck through, what never was. */
 function Spoken(props: { text: string; coming?: string; unheard: string }) {
   return (
     <div className={css.words} dir="auto">

@@ -1,4 +1,4 @@
-/** A call that has ended: its figures, its latencies, what to take away. */
+/** A call that has ended: summary, figures, latencies, downloads. */
 import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
 import Typography from "@mui/material/Typography";

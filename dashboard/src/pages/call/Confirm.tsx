@@ -1,4 +1,4 @@
-/** Asks once more before something that cannot be undone. */
+/** Asks for confirmation of what cannot be undone. */
 import Button from "@mui/material/Button";
 import Dialog from "@mui/material/Dialog";
 import DialogActions from "@mui/material/DialogActions";

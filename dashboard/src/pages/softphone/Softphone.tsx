@@ -1,4 +1,4 @@
-/** A call from the page: choose an agent, be the caller, by typed words or by the browser's speech recognition. */
+/** A call from the page: choose an agent, then be the caller, typing or speaking. */
 import Alert from "@mui/material/Alert";
 import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";

@@ -91,7 +91,7 @@ export function LiveList(props: { sids: string[] }) {
   );
 }
 
-/** The size of the page's letters in pixels: it depends on the width of the window alone. */
+/** The page's font size in pixels. It depends on the width of the window alone. */
 function useLetterSize(): number {
   return useSyncExternalStore(onResize, letterSize);
 }

@@ -56,7 +56,7 @@ export function StatsBar() {
   );
 }
 
-/** Today's calls and cost as stored, for what this page has not seen itself. */
+/** Today's calls and their cost from the store, which has more than this page has seen. */
 function useToday(now: number): { calls: number; cost: number } {
   const midnight = new Date(now).setHours(0, 0, 0, 0);
   const today = useQuery({
