@@ -25,7 +25,7 @@ const LAYERS = [
   "boot.ts",
 ];
 
-/** The layers that the product itself leaves alone, and who else may import them besides tests. */
+/** Layers that only tests and these other layers may import. */
 const ONLY_FOR = { fixtures: ["mock"], mock: ["main.tsx"], testing: [] };
 
 const isTest = (file) => /\.test\.tsx?$/.test(file);

@@ -1,8 +1,8 @@
 /**
- * The page's one event socket, kept open. It carries every live call's events from the first on, and
- * then as they happen; what it leaves out (the past of ended calls, the end of those that ended while
- * it was down, what a gap swallowed) is read call by call over short-lived sockets with `after=`, a
- * few at a time. Numbers make the two meet without loss or doubling (see `model/call`).
+ * The page's event socket, kept open. It carries the events of every live call from the first on. What
+ * it leaves out (the past of ended calls, the end of those that ended while it was down, gaps) is
+ * fetched call by call over short-lived sockets with `after=`, a few at a time. The events' numbers
+ * join the two without loss or duplicates (`model/reducer.ts`).
  */
 import { type CallEvent, parseEvent } from "../api/events";
 import { hasGap } from "../model/call";
@@ -206,8 +206,8 @@ export class EventStream {
     await new Promise((done) => setTimeout(done, SETTLE_MS));
     if (this.socket !== socket) return;
     for (const callSid of live) if (!this.complete(callSid)) this.replay(callSid, false);
-    // What the one socket has not heardFrom of since has ended meanwhile, or is silent.
-    // What was told last is asked for once more: a server that was killed may not have kept it.
+    // A call without events since then has ended meanwhile, or is silent. Its last events are
+    // requested again: a server that was killed may not have stored them.
     for (const callSid of known) {
       if (this.heardFrom.has(callSid)) continue;
       this.recheck.add(callSid);
