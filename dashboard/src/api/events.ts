@@ -39,17 +39,6 @@ export interface Transcript extends Base {
   final: boolean;
 }
 
-/** Why the AI spoke: the model's own answer, or a phrase of the policy. */
-export type Source =
-  | "model"
-  | "greeting"
-  | "filler"
-  | "nudge"
-  | "hold"
-  | "apology"
-  | "goodbye"
-  | "supervisor";
-
 export interface AssistantResponse extends Base {
   type: "assistant_response";
   /** What the caller heard. */
@@ -57,6 +46,7 @@ export interface AssistantResponse extends Base {
   /** What the model wrote, with its commands, where that is not what was heard. */
   generated: string;
   interrupted: boolean;
+  /** Why the AI spoke: `model`, `greeting`, `filler`, `nudge`, `hold`, `apology`, `goodbye`, `supervisor`. */
   source: string;
   turn?: number;
 }

@@ -41,9 +41,6 @@ export const DownIcon = icon("M12 5v14M6 13l6 6 6-6");
 export const LinkIcon = icon(
   "M10 14a4 4 0 0 0 6 .5l3-3a4 4 0 0 0-6-6l-1 1M14 10a4 4 0 0 0-6-.5l-3 3a4 4 0 0 0 6 6l1-1",
 );
-export const SearchIcon = icon(
-  "M10.5 4a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13zM15.5 15.5 20.5 20.5",
-);
 export const HangUpIcon = icon("M3 13.5c5-5 13-5 18 0l-2.5 3-4-1.5v-3a9 9 0 0 0-5 0v3l-4 1.5z");
 export const SoftphoneIcon = icon(
   "M4 13a8 8 0 0 1 16 0M4 13v4a2 2 0 0 0 2 2h1.5v-6H4zM20 13v3.5a3.5 3.5 0 0 1-3.5 3.5H13M20 13h-3.5v6H18",

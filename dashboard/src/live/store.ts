@@ -31,8 +31,6 @@ export class CallStore {
   private gaps = new Set<(callSid: string) => void>();
   private readonly later: (run: () => void) => void;
   private readonly keepEnded: number;
-  /** Counts batches. */
-  version = 0;
 
   constructor(options: Options = {}) {
     this.later = options.later ?? ((run) => setTimeout(run, 50));
@@ -151,7 +149,6 @@ export class CallStore {
   }
 
   private changed(): void {
-    this.version += 1;
     for (const listener of this.all) listener();
   }
 

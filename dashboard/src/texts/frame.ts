@@ -57,7 +57,6 @@ export const frameTexts = {
   },
   help: {
     title: "Keyboard",
-    close: "Close",
     groups: [
       {
         name: "Everywhere",
