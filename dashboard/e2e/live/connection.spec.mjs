@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { setClock } from "../support/clock.mjs";
 import { TOKEN } from "../support/test-server.mjs";
-import { line, test } from "./fixtures.mjs";
+import { entry, test } from "./fixtures.mjs";
 
 const SEVEN_MINUTES_MS = 420_000;
 
@@ -66,7 +66,7 @@ test("a connection that dies without a word is said within 15 s, and nothing is 
   });
   const page = await someone.open(`/calls/${call.sid}`);
   await page.getByText("Live", { exact: true }).waitFor();
-  await line(page, "caller", "Where are you?").waitFor();
+  await entry(page, "caller", "Where are you?").waitFor();
   dead = true;
   const said = await fetch(`${phony.origin}/override/text`, {
     method: "POST",
@@ -79,7 +79,7 @@ test("a connection that dies without a word is said within 15 s, and nothing is 
   dead = false;
   alive();
   await page.getByRole("button", { name: "Try now" }).click();
-  await line(page, "supervisor", "Nobody has seen this.").waitFor();
+  await entry(page, "supervisor", "Nobody has seen this.").waitFor();
   await page.getByText("Live", { exact: true }).waitFor();
   call.hangUp();
   await someone.close();

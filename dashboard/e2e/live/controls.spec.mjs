@@ -1,26 +1,26 @@
 // What a supervisor does, and what the caller hears of it.
 import assert from "node:assert/strict";
 import { CAREFUL_NUMBER } from "../support/test-server.mjs";
-import { button, chip, endCall, field, heard, line, send, sent, test } from "./fixtures.mjs";
+import { button, chip, endCall, entry, field, heard, send, sent, test } from "./fixtures.mjs";
 
 test("every control reaches the caller", async ({ phony, supervisor }) => {
   const call = await phony.ring(["Where are you?"]);
   const page = await supervisor.open("/");
   const live = page.getByRole("region", { name: "Live calls", exact: true });
   await live.locator(`a[href$="${call.sid}"]`).click();
-  await line(page, "caller", "Where are you?").waitFor();
+  await entry(page, "caller", "Where are you?").waitFor();
   for (const digit of "0123456789*#") {
     await button(page, `Digit ${digit}`).click();
     await chip(page, "command_executed", `Press${digit}`).last().waitFor();
   }
   await send(page, "Say to caller", "One moment please, this is a person.", "Say");
-  await line(page, "supervisor", "this is a person").waitFor();
+  await entry(page, "supervisor", "this is a person").waitFor();
   await send(page, "Whisper to AI", "Offer the caller a coffee.", "Whisper");
   await chip(page, "whisper", "Offer the caller a coffee.").waitFor();
   await button(page, "Take over").click();
   await chip(page, "takeover").waitFor();
   await send(page, "Say to caller", "I have taken over.", "Say");
-  await line(page, "supervisor", "I have taken over.").waitFor();
+  await entry(page, "supervisor", "I have taken over.").waitFor();
   await button(page, "Release").click();
   await chip(page, "release").waitFor();
   await button(page, "Take over").waitFor();
@@ -54,7 +54,7 @@ test("a transfer is checked while it is typed, confirmed, and dialled", async ({
 }) => {
   const call = await phony.ring(["Hello."]);
   const page = await supervisor.open(`/calls/${call.sid}`);
-  await line(page, "caller", "Hello.").waitFor();
+  await entry(page, "caller", "Hello.").waitFor();
   await field(page, "Transfer to").fill("4155550171");
   await page.getByText("Begin with + and the country code.").waitFor();
   assert(await button(page, "Transfer").isDisabled());
@@ -82,7 +82,7 @@ test("a question is answered from the wallboard, and the caller hears it", async
   await needs.getByText("Nobody is waiting for you.").waitFor();
   await page.goto(`${phony.origin}/dashboard/calls/${call.sid}`);
   await chip(page, "query_response", "Forty dollars").waitFor();
-  await line(page, "ai", "My colleague says: Forty dollars are on their way.").waitFor();
+  await entry(page, "ai", "My colleague says: Forty dollars are on their way.").waitFor();
   await endCall(page);
   assert.match(heard(await call.record()), /My colleague says/);
 });
@@ -98,10 +98,10 @@ test("a held reply is rejected, edited, and sent as it is", async ({ phony, supe
   await needs.getByText("Let me put it this way.").waitFor();
   await field(needs, "Reply to send").fill("We are at 14 Harbour Street.");
   await button(needs, "Approve").click();
-  await line(page, "ai", "We are at 14 Harbour Street.").waitFor();
+  await entry(page, "ai", "We are at 14 Harbour Street.").waitFor();
   await needs.getByText("nine to five").waitFor();
   await button(needs, "Approve").click();
-  await line(page, "ai", "nine to five").waitFor();
+  await entry(page, "ai", "nine to five").waitFor();
   await endCall(page);
   const words = heard(await call.record());
   assert.match(words, /14 Harbour Street/);

@@ -1,4 +1,4 @@
-// A real server between its stand-ins, the supervisors’ browsers, and what every test does with them.
+// A real server between its stand-ins, and what the tests share.
 import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { test as base } from "@playwright/test";
@@ -10,7 +10,7 @@ const isExpected = (problem) =>
   /status of 4(01|04|09|22)|ERR_CONNECTION_REFUSED|WebSocket/.test(problem);
 
 export const test = base.extend({
-  /** The server, and callers who ring it; one for all tests. */
+  /** The server, shared by all tests, and its callers. */
   phony: [
     // biome-ignore lint/correctness/noEmptyPattern: Playwright reads the names of what it needs from it.
     async ({}, use) => {
@@ -20,7 +20,7 @@ export const test = base.extend({
     },
     { scope: "worker", timeout: 60_000 },
   ],
-  /** What went wrong in any page of the test; nothing may. */
+  /** What went wrong in the test’s pages; any unexpected problem fails the test. */
   problems: [
     async ({ browser, phony }, use, testInfo) => {
       const problems = [];
@@ -37,7 +37,7 @@ export const test = base.extend({
     },
     { auto: true },
   ],
-  /** Makes a browser of its own: cookies, storage and all. */
+  /** Makes a supervisor with a browser context of their own. */
   somebody: async ({ browser, phony, problems }, use) => {
     await use(async ({ loggedIn = true, size = { width: 1440, height: 900 } } = {}) => {
       const context = await browser.newContext({ viewport: size, reducedMotion: "reduce" });
@@ -68,11 +68,11 @@ export const field = (page, name) => page.getByRole("textbox", { name, exact: tr
 export const transcript = (page) => page.getByRole("region", { name: "Transcript", exact: true });
 export const chip = (page, type, text) =>
   transcript(page).locator(`[data-chip=${type}]`, text === undefined ? {} : { hasText: text });
-/** A finished line: its words have been said to their end, or as far as they were heard. */
-export const line = (page, who, text) =>
+/** A finished entry of the transcript: said to its end, or as far as it was heard. */
+export const entry = (page, who, text) =>
   transcript(page).locator(`[data-who=${who}]:not([data-faint=true])`, { hasText: text });
 
-/** Ends the call by its button, and says yes when asked. */
+/** Ends the call by its button, and confirms it. */
 export async function endCall(page) {
   await button(page, "End call").click();
   await page.getByRole("dialog").getByRole("button", { name: "End call" }).click();
@@ -84,9 +84,9 @@ export async function send(page, label, text, press) {
   await button(page, press).click();
 }
 
-/** What the server sent down the line, frame by frame. */
+/** The frames that the server sent to the carrier. */
 export const sent = (record) =>
   record.frames.filter(({ from }) => from === "application").map(({ text }) => JSON.parse(text));
 
-/** What the far end of a call heard, in one text. */
+/** What the caller heard, in one text. */
 export const heard = (record) => record.heard.map((piece) => piece.text).join(" ");

@@ -1,7 +1,7 @@
 // Calls that were.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { until } from "../support/test-server.mjs";
+import { eventually } from "../support/test-server.mjs";
 import { button, test, transcript } from "./fixtures.mjs";
 
 /** Calls to search in: one in which a name is told, and another. */
@@ -9,7 +9,7 @@ async function callsWithAda(phony) {
   for (const words of ["Hello, my name is Ada.", "Where are you?"]) {
     const call = await phony.ring([words]);
     const told = async () => JSON.stringify(await phony.ask(`/calls/${call.sid}/transcript`));
-    await until(async () => (await told()).includes(words), "the caller's words");
+    await eventually(async () => (await told()).includes(words), "the caller's words");
     call.hangUp();
   }
 }

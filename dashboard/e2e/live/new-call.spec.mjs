@@ -1,6 +1,6 @@
 // Who answers, and calls of ours.
 import assert from "node:assert/strict";
-import { button, chip, endCall, field, line, test, transcript } from "./fixtures.mjs";
+import { button, chip, endCall, entry, field, test, transcript } from "./fixtures.mjs";
 
 test("another agent answers by default, and is tried from its card", async ({
   phony,
@@ -40,8 +40,8 @@ test("a call is placed with its scenario filled in, and what is forbidden is exp
   await field(page, "Number to call").fill("(415) 555-2671");
   await place.click();
   await transcript(page).waitFor();
-  await line(page, "ai", "Hello Ada, this is an automated assistant").waitFor();
-  await line(page, "caller", "Where are you?").waitFor();
+  await entry(page, "ai", "Hello Ada, this is an automated assistant").waitFor();
+  await entry(page, "caller", "Where are you?").waitFor();
   await chip(page, "session_start").waitFor();
   await endCall(page);
   await chip(page, "session_end").waitFor();
@@ -59,8 +59,8 @@ test("who places a call chooses whether to look out for an answering machine", a
     await page.getByRole("option", { name: machine, exact: true }).click();
     await page.getByRole("checkbox").check();
     await button(page, "Place call").click();
-    await line(page, "caller", "Where are you?").waitFor();
-    await line(page, "ai", "Where can I find you").waitFor();
+    await entry(page, "caller", "Where are you?").waitFor();
+    await entry(page, "ai", "Where can I find you").waitFor();
   };
   await place("Do not find out");
   assert.equal(await chip(page, "answered_by").count(), 0);

@@ -1,6 +1,6 @@
 // A server that is killed under an open page, and started again.
 import assert from "node:assert/strict";
-import { button, chip, endCall, heard, line, send, test, transcript } from "./fixtures.mjs";
+import { button, chip, endCall, entry, heard, send, test, transcript } from "./fixtures.mjs";
 
 test("a call goes on after its server was started again: one call, nothing lost or doubled", async ({
   phony,
@@ -18,18 +18,18 @@ test("a call goes on after its server was started again: one call, nothing lost 
   await page.getByText("The connection to the server was lost").waitFor({ state: "detached" });
   // The question has outlived the server, and is answered on the same page.
   await send(needs, "Answer for AI", "Forty dollars are on their way.", "Answer");
-  await line(page, "ai", "My colleague says: Forty dollars are on their way.").waitFor();
+  await entry(page, "ai", "My colleague says: Forty dollars are on their way.").waitFor();
   assert.equal(await chip(page, "resumed").count(), 1);
   assert.equal(await chip(page, "session_start").count(), 1);
   assert.equal(await chip(page, "query").count(), 1);
-  assert.equal(await line(page, "caller", "I want a refund.").count(), 1);
-  assert.equal(await line(page, "ai", "greeting").count(), 1);
+  assert.equal(await entry(page, "caller", "I want a refund.").count(), 1);
+  assert.equal(await entry(page, "ai", "greeting").count(), 1);
   const live = board.getByRole("region", { name: "Live calls", exact: true });
   await live.locator(`a[href$="${call.sid}"]`).waitFor();
   assert.equal(await live.locator(`a[href$="${call.sid}"]`).count(), 1);
   // Whoever comes later sees the same.
   const late = await supervisor.open(`/calls/${call.sid}`);
-  await line(late, "ai", "My colleague says").waitFor();
+  await entry(late, "ai", "My colleague says").waitFor();
   const shown = async (of) =>
     of.locator("[data-who]:not([data-faint=true]), [data-chip]").allInnerTexts();
   assert.deepEqual(await shown(transcript(late)), await shown(transcript(page)));
@@ -49,24 +49,24 @@ test("a server that dies under an open page is said to be gone, and found again"
   const board = await supervisor.open("/");
   const softphone = await supervisor.open("/softphone");
   await button(softphone, "Start call").click();
-  await line(softphone, "ai", "Hello").waitFor();
-  await line(page, "ai", "12 Harbour Street").waitFor();
+  await entry(softphone, "ai", "Hello").waitFor();
+  await entry(page, "ai", "12 Harbour Street").waitFor();
   await phony.kill();
   call.hangUp();
   await page.getByText("The connection to the server was lost").waitFor();
   await phony.serve();
   await page.getByText("The connection to the server was lost").waitFor({ state: "detached" });
-  assert.equal(await line(page, "ai", "12 Harbour Street").count(), 1);
+  assert.equal(await entry(page, "ai", "12 Harbour Street").count(), 1);
   await chip(softphone, "resumed").waitFor();
   await send(softphone, "Your words", "Where are you?", "Speak");
-  await line(softphone, "ai", "12 Harbour Street").waitFor();
-  assert.equal(await line(softphone, "ai", "Hello, you are").count(), 1);
+  await entry(softphone, "ai", "12 Harbour Street").waitFor();
+  assert.equal(await entry(softphone, "ai", "Hello, you are").count(), 1);
   await button(softphone, "Hang up").click();
   await softphone.close();
   const next = await phony.ring(["What about prices?"]);
   await board.goto(`${phony.origin}/dashboard/calls/${next.sid}`);
-  await line(board, "caller", "What about prices?").waitFor();
-  assert.equal(await line(board, "caller", "What about prices?").count(), 1);
+  await entry(board, "caller", "What about prices?").waitFor();
+  assert.equal(await entry(board, "caller", "What about prices?").count(), 1);
   next.hangUp();
   await board.close();
 });

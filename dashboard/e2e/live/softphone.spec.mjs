@@ -1,7 +1,7 @@
 // The page as a telephone.
 import assert from "node:assert/strict";
 import { fakeSpeech } from "../support/in-page.mjs";
-import { button, chip, field, line, send, test, transcript } from "./fixtures.mjs";
+import { button, chip, entry, field, send, test, transcript } from "./fixtures.mjs";
 
 test("the softphone listens and speaks with the browser's own speech recognition and synthesis", async ({
   supervisor,
@@ -13,16 +13,16 @@ test("the softphone listens and speaks with the browser's own speech recognition
   await page.getByRole("combobox", { name: "The AI’s voice" }).click();
   await page.getByRole("option", { name: "A voice of the test" }).click();
   await button(page, "Start call").click();
-  await line(page, "ai", "Hello").waitFor();
+  await entry(page, "ai", "Hello").waitFor();
   assert.match(await page.evaluate(() => window.spoken.join(" ")), /automated assistant/);
   const sid = /CA\w+/.exec(
     await page.getByRole("link", { name: "Supervise" }).getAttribute("href"),
   );
   const watcher = await supervisor.open(`/calls/${sid}`);
   // Words that are not final are told to those alone who look at that moment.
-  await line(watcher, "ai", "Hello").waitFor();
+  await entry(watcher, "ai", "Hello").waitFor();
 
-  // What is recognised goes to the line: as it grows, and once it is final.
+  // What is recognised is sent as it grows, and once it is final.
   await button(page, "Use the microphone").click();
   await page.waitForFunction(() => window.recognitions.length === 1 && window.recognitions[0].on);
   const hear = (text, final) =>
@@ -33,7 +33,7 @@ test("the softphone listens and speaks with the browser's own speech recognition
     .waitFor();
   await page.evaluate(() => window.stopSpeakingAt("Harbour"));
   await hear("Where are you?", true);
-  await line(watcher, "caller", "Where are you?").waitFor();
+  await entry(watcher, "caller", "Where are you?").waitFor();
 
   // Talking over the voice cuts it off where it is, and the rest is struck through.
   await page.waitForFunction(() => window.speakingAt === "Harbour");
@@ -41,11 +41,11 @@ test("the softphone listens and speaks with the browser's own speech recognition
   await hear("Sorry", false);
   await page.waitForFunction((before) => window.cancelled > before, cancelled);
   await hear("Sorry, my name is Ada.", true);
-  const cut = line(watcher, "ai", "interrupted");
+  const cut = entry(watcher, "ai", "interrupted");
   await cut.waitFor();
   assert.match(await cut.locator("del").innerText(), /Harbour/);
-  await line(watcher, "caller", "Sorry, my name is Ada.").waitFor();
-  await line(watcher, "ai", "I have noted your name").waitFor();
+  await entry(watcher, "caller", "Sorry, my name is Ada.").waitFor();
+  await entry(watcher, "ai", "I have noted your name").waitFor();
   assert.match(await page.evaluate(() => window.spoken.join(" ")), /I have noted your name/);
 
   // Browsers stop listening after a silence: it is begun again. What is refused is said.
@@ -64,19 +64,19 @@ test("the softphone is a call like any other", async ({ supervisor }) => {
   await page.getByRole("combobox", { name: "Agent" }).click();
   await page.getByRole("option", { name: "Customer Service Rep" }).click();
   await button(page, "Start call").click();
-  await line(page, "ai", "automated customer service").waitFor();
+  await entry(page, "ai", "automated customer service").waitFor();
   const watcher = await supervisor.open("/");
   const row = watcher.getByRole("region", { name: "Live calls", exact: true });
   await row.getByRole("link").filter({ hasText: "support" }).click();
   await send(page, "Your words", "I lost my debit card.", "Speak");
-  await line(watcher, "caller", "I lost my debit card.").waitFor();
+  await entry(watcher, "caller", "I lost my debit card.").waitFor();
   await field(page, "Your words").fill("Stop, my name is Ada.");
   // The word has sounded: it is no longer among those that are still to come.
   const toCome = page.locator("span span", { hasText: "sorry" });
   await page.locator("[data-caption]", { hasText: "sorry", hasNot: toCome }).waitFor();
   await field(page, "Your words").press("Enter");
-  await line(watcher, "ai", "interrupted").waitFor();
-  await line(watcher, "ai", "I have noted your name").waitFor();
+  await entry(watcher, "ai", "interrupted").waitFor();
+  await entry(watcher, "ai", "I have noted your name").waitFor();
   await send(watcher, "Say to caller", "A person steps in.", "Say");
   await page.locator("[data-caption]", { hasText: "A person steps in." }).waitFor();
   await page.getByRole("button", { name: "Press 5" }).click();
@@ -90,15 +90,15 @@ test("the softphone is a call like any other", async ({ supervisor }) => {
 test("hostile text is shown as text", async ({ supervisor }) => {
   const page = await supervisor.open("/softphone");
   await button(page, "Start call").click();
-  await line(page, "ai", "Hello").waitFor();
+  await entry(page, "ai", "Hello").waitFor();
   const hostile =
     "<script>document.title='gone'</script><img src=x onerror=\"document.title='gone'\">";
   await send(page, "Your words", hostile, "Speak");
-  await line(page, "caller", hostile).waitFor();
+  await entry(page, "caller", hostile).waitFor();
   await send(page, "Your words", "\u202Ereversed \u2067marks", "Speak");
-  await line(page, "caller", "reversed").waitFor();
+  await entry(page, "caller", "reversed").waitFor();
   await send(page, "Your words", "W".repeat(10_000), "Speak");
-  await line(page, "caller", "WWWW").waitFor();
+  await entry(page, "caller", "WWWW").waitFor();
   assert.match(await page.title(), /Phony/);
   const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   assert(wide <= 0, `the page is ${wide} px too wide`);

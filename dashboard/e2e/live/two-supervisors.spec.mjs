@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { pressAt } from "../support/in-page.mjs";
 import { CAREFUL_NUMBER } from "../support/test-server.mjs";
-import { button, chip, endCall, field, heard, line, send, test } from "./fixtures.mjs";
+import { button, chip, endCall, entry, field, heard, send, test } from "./fixtures.mjs";
 
 test("two supervisors see at once what the other does, and the first answer counts", async ({
   phony,
@@ -18,7 +18,7 @@ test("two supervisors see at once what the other does, and the first answer coun
   await chip(theirs, "query_response", "Ten percent.").waitFor();
   await field(theirs, "Answer for AI").waitFor({ state: "detached" });
   await send(theirs, "Say to caller", "From the other desk.", "Say");
-  await line(mine, "supervisor", "From the other desk.").waitFor();
+  await entry(mine, "supervisor", "From the other desk.").waitFor();
   await button(mine, "Take over").click();
   await button(theirs, "Release").click();
   await button(mine, "Take over").waitFor();
@@ -54,7 +54,7 @@ test("of two supervisors who press at the same moment one is heard, the other to
     assert.equal(await chip(page, "query_response").count(), 1);
   }
   assert.equal(await pages[1 - told].getByText("another supervisor was faster").count(), 0);
-  await line(pages[0], "ai", `My colleague says: ${winner}`).waitFor();
+  await entry(pages[0], "ai", `My colleague says: ${winner}`).waitFor();
   await endCall(pages[0]);
   const words = heard(await call.record());
   assert.equal(words.split("My colleague says").length - 1, 1);
@@ -94,7 +94,7 @@ test("a decision that comes too late is refused, nothing is spoken twice, and th
     .filter({ hasText: "they sent: “We are at 14 Harbour Street.”" })
     .waitFor();
   assert.deepEqual(statuses, [409]);
-  await line(mine, "ai", "We are at 14 Harbour Street.").waitFor();
+  await entry(mine, "ai", "We are at 14 Harbour Street.").waitFor();
   await endCall(mine);
   const words = heard(await call.record());
   assert.equal(words.split("14 Harbour Street").length - 1, 1);

@@ -12,7 +12,7 @@ const ask = (page, digit, prompt) =>
     [sidOf(digit), prompt],
   );
 
-/** Waits until a time such as `0:57` of so many seconds is shown, and neither more nor less. */
+/** Asserts that a timer shows a time such as `0:57` within these bounds, in seconds. */
 async function shows(timer, from, to) {
   const seconds = async () => {
     const [, minutes, rest] = /(\d+):(\d\d)/.exec(await timer.innerText()) ?? [];

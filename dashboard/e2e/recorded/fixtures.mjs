@@ -1,4 +1,4 @@
-// The page with recorded events, and what every test does with it.
+// The page on recorded events, and what the tests share.
 import assert from "node:assert/strict";
 import { test as base } from "@playwright/test";
 import { pictures, report } from "../support/chromium.mjs";
@@ -11,7 +11,7 @@ export const PHONE = { width: 390, height: 844 };
 export const sidOf = (digit) => `CA${String(digit).repeat(32)}`;
 export const call = (digit) => `/calls/${sidOf(digit)}`;
 
-/** What a test may provoke: a refused log-in, a route that is not there. */
+/** Problems that tests provoke: a refused log-in, a missing route. */
 const isExpected = (problem) => / 40[14] |status of 40/.test(problem);
 
 export const test = base.extend({

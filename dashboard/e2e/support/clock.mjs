@@ -1,6 +1,6 @@
 // A browser whose clock is wrong.
 
-/** Runs in the page: sets its clock so many milliseconds on, or back. */
+/** Runs in the page: moves its clock by this many milliseconds. */
 export function setClock(ms) {
   const Real =
     Object.getPrototypeOf(Date) === Function.prototype ? Date : Object.getPrototypeOf(Date);

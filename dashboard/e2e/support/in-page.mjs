@@ -1,6 +1,6 @@
-// What is run in a page that a check has opened.
+// Functions that tests run inside a page.
 
-/** Runs in the page: presses a button at a moment, if it is still there. */
+/** Runs in the page: clicks a button at a given time, if it is still there. */
 export function pressAt([name, when]) {
   return new Promise((done) => {
     setTimeout(() => {
@@ -12,7 +12,7 @@ export function pressAt([name, when]) {
   });
 }
 
-/** Runs in the page: a browser that listens and speaks, led by the test. */
+/** Runs in the page: fakes speech recognition and synthesis, controlled by the test. */
 export function fakeSpeech() {
   window.recognitions = [];
   window.SpeechRecognition = class {

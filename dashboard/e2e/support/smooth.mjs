@@ -1,12 +1,11 @@
-// How smooth a page is, by the browser's own account: its trace tells how long each task of the
-// page's main thread took, of the processor's time and by the clock, and the page itself is told of
-// those over 50 ms (`longtask`).
+// Measures how smooth a page is. The browser's trace tells the CPU time and the wall-clock time of each
+// task of the page's main thread; the page itself is told of those over 50 ms (`longtask`).
 import assert from "node:assert/strict";
 
-/** A task longer than this is felt. */
+/** Users notice a task longer than this. */
 const LIMIT_MS = 50;
 
-/** Set where nothing else runs on the machine: then the clock counts, too. */
+/** Set if nothing else runs on the machine: then wall-clock time counts, too. */
 const ALONE = process.env.PHONY_MACHINE_IS_IDLE === "1";
 
 /** Runs in the page before anything else does. */
@@ -21,9 +20,9 @@ function observe() {
 }
 
 /**
- * Opens an address on a new page and holds every task to the limit, from the navigation until
- * `work` is done. What other programs take of the processor meanwhile is not the page's fault: the
- * clock is reported, and held to the limit only on a machine that is idle.
+ * Opens an address in a new page and holds every task to the limit, from the navigation until `work`
+ * is done. Other programs slow the page without its fault, so wall-clock time is only reported, and
+ * held to the limit only on an idle machine.
  */
 export async function smooth(context, address, work) {
   const browser = context.browser();
@@ -60,6 +59,6 @@ export async function smooth(context, address, work) {
   return report;
 }
 
-/** Lets the page run for so long. */
+/** Lets the page run for this many milliseconds. */
 export const run = (page, ms) =>
   page.evaluate((wait) => new Promise((done) => setTimeout(done, wait)), ms);

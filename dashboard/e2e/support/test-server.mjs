@@ -1,4 +1,4 @@
-// A real server between its stand-ins, as processes, and callers who ring it over the network.
+// A server and the stand-ins for the carrier and the model, as processes, and callers who call it.
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
@@ -16,7 +16,7 @@ export const CAREFUL_NUMBER = "+14155550101";
 const ACCOUNT = "AC00000000000000000000000000000001";
 const CARRIER_TOKEN = "an-auth-token-for-this-test-only";
 
-/** People on the telephone take their time; nobody is served by waiting for it here. */
+/** Real callers take their time; the tests’ callers speak and listen faster. */
 const PACE = ["--voice", "15", "--speed", "4"];
 
 const CONFIG = `
@@ -42,7 +42,7 @@ export async function startTestServer() {
   writeFileSync(join(folder, "agents", "careful.toml"), CAREFUL);
   const running = new Set();
 
-  /** Starts a process; `said` is what it has written so far. */
+  /** Starts a process; `out` and `err` are what it has printed so far. */
   function start(args, env = {}) {
     const child = spawn(phony, args, {
       cwd: folder,
@@ -63,7 +63,7 @@ export async function startTestServer() {
   }
 
   const model = start(["sim", "openai", "--port", "0"]);
-  const modelUrl = await said(model, /OPENAI_BASE_URL=(\S+)/);
+  const modelUrl = await printed(model, /OPENAI_BASE_URL=(\S+)/);
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
   const proxy = await retryingProxy(port);
@@ -73,11 +73,11 @@ export async function startTestServer() {
     ...["--number", NUMBER, "--caller", "callee.txt", ...PACE],
     ...["--voice-url", `${origin}/receive_call`, "--reach", `localhost:${port}=${origin}`],
   ]);
-  const networkUrl = await said(network, /TWILIO_API_BASE_URL=(\S+)/);
+  const networkUrl = await printed(network, /TWILIO_API_BASE_URL=(\S+)/);
   let server;
   let login = "";
 
-  /** A server as an operator would start it. */
+  /** Starts a server as an operator would. */
   function serving(more) {
     return start(["serve"], {
       PHONY_ADMIN_TOKEN: TOKEN,
@@ -95,10 +95,10 @@ export async function startTestServer() {
 
   async function serve() {
     server = serving({ PORT: String(port), PHONY_DATA_DIR: join(folder, "data") });
-    login = await said(server, /(http[^\s"]+\/login\?code=[0-9a-f]+)/);
+    login = await printed(server, /(http[^\s"]+\/login\?code=[0-9a-f]+)/);
   }
 
-  /** As a supervisor's script would. */
+  /** Requests a resource as a supervisor's script would. */
   async function ask(path) {
     const answer = await fetch(origin + path, { headers: { Authorization: `Bearer ${TOKEN}` } });
     return answer.json();
@@ -109,13 +109,13 @@ export async function startTestServer() {
     origin,
     /** The link that the server printed when it started. */
     login: () => login.replace("localhost", "127.0.0.1"),
-    /** Ends the server as a crash would, and starts it again. */
+    /** Ends the server as a crash would; `serve` starts it again. */
     async kill() {
       server.child.kill("SIGKILL");
       await server.over;
     },
     serve,
-    /** More servers that are one by a Redis of their own; each is asked to stop, or killed. */
+    /** Starts further servers that share a Redis as one cluster; `end` sends a signal to one. */
     async several(count) {
       const store = await freePort();
       const redis = spawn("redis-server", ["--port", `${store}`, "--save", "", "--dir", folder], {
@@ -129,7 +129,7 @@ export async function startTestServer() {
           PHONY_DATA_DIR: join(folder, `node-${at}`),
           REDIS_URL: `redis://127.0.0.1:${store}`,
         });
-        const link = await said(run, /(http\S+)\/login\?code=/);
+        const link = await printed(run, /(http\S+)\/login\?code=/);
         const end = (signal) => {
           run.child.kill(signal);
           return within(run.over, "a node's end");
@@ -139,7 +139,7 @@ export async function startTestServer() {
       const nodes = await Promise.all(Array.from({ length: count }, begin));
       return { nodes, close: () => redis.kill("SIGKILL") };
     },
-    /** The same server, loaded with calls that ramp up; its model says words all the time. */
+    /** A second server, and a load generator whose calls ramp up and whose model streams words. */
     async underLoad(calls, perSecond, seconds) {
       const modelPort = await freePort();
       const loadedPort = await freePort();
@@ -150,7 +150,7 @@ export async function startTestServer() {
         OPENAI_BASE_URL: `http://127.0.0.1:${modelPort}/v1`,
       };
       const run = serving(env);
-      await said(run, /(http[^\s"]+\/login\?code=[0-9a-f]+)/);
+      await printed(run, /(http[^\s"]+\/login\?code=[0-9a-f]+)/);
       const from = `http://127.0.0.1:${loadedPort}`;
       const begin = () =>
         start(
@@ -163,8 +163,8 @@ export async function startTestServer() {
       return { origin: from, begin, end: () => run.child.kill("SIGKILL") };
     },
     /**
-     * Somebody rings, says these lines, and then waits. `sid` comes once the server has the call;
-     * `record` once it is over: all that the network remembers of it. With `retrying`, the carrier
+     * A caller calls, says these lines, and then waits. Resolves with the call’s `sid` once the server
+     * has it; `record` resolves once it is over, with all that the carrier recorded of it. With `retrying`, the carrier
      * connects through a proxy that waits for a server that is being started again, as a load balancer
      * does.
      */
@@ -180,7 +180,7 @@ export async function startTestServer() {
           : ["--voice-url", `${origin}/receive_call`]),
         ...(retrying ? ["--reach", `localhost:${port}=${proxy.origin}`] : []),
       ]);
-      const sid = await until(async () => {
+      const sid = await eventually(async () => {
         if (run.child.exitCode !== null) throw new Error(`the call failed: ${run.out}${run.err}`);
         return (await this.calls()).find((call) => !known.has(call.callSid))?.callSid;
       }, "the call to arrive");
@@ -206,9 +206,9 @@ export async function startTestServer() {
   };
 }
 
-/** Waits until a process has written something. */
-function said(run, pattern) {
-  return until(async () => {
+/** Waits until a process has printed something that matches; resolves with the first group. */
+function printed(run, pattern) {
+  return eventually(async () => {
     if (run.child.exitCode !== null) throw new Error(`it ended: ${run.out}${run.err}`);
     return pattern.exec(run.out + run.err)?.[1];
   }, String(pattern));
@@ -216,21 +216,21 @@ function said(run, pattern) {
 
 const LIMIT_MS = 20_000;
 
-/** Asks until there is an answer. */
-export async function until(ask, what) {
+/** Asks repeatedly until there is a truthy answer. */
+export async function eventually(ask, what) {
   const end = Date.now() + LIMIT_MS;
   while (Date.now() < end) {
     const answer = await ask();
     if (answer) return answer;
     await new Promise((done) => setTimeout(done, 50));
   }
-  throw new Error(`waited in vain for ${what}`);
+  throw new Error(`timed out waiting for ${what}`);
 }
 
 async function within(promise, what) {
   let timer;
   const late = new Promise((_, fail) => {
-    timer = setTimeout(() => fail(new Error(`waited in vain for ${what}`)), LIMIT_MS);
+    timer = setTimeout(() => fail(new Error(`timed out waiting for ${what}`)), LIMIT_MS);
   });
   try {
     return await Promise.race([promise, late]);
