@@ -37,6 +37,15 @@ export const test = base.extend({
     },
     { auto: true },
   ],
+  /** Every test begins without live calls. */
+  noCallsLeft: [
+    async ({ phony }, use, testInfo) => {
+      await use();
+      // After a failure the next test gets a server of its own.
+      if (testInfo.status === testInfo.expectedStatus) await phony.endCalls();
+    },
+    { auto: true },
+  ],
   /** Makes a supervisor with a browser context of their own. */
   somebody: async ({ browser, phony, problems }, use) => {
     await use(async ({ loggedIn = true, size = { width: 1440, height: 900 } } = {}) => {
