@@ -5,7 +5,7 @@ import { defineConfig } from "vitest/config";
 /** Where `npm run dev` finds a running Phony. */
 const server = process.env.PHONY_URL ?? "http://127.0.0.1:24187";
 
-/** The server's routes, so that the development server hands them on. */
+/** The server's routes, which the development server proxies. */
 const routes = [
   "/agents",
   "/calls",
@@ -22,12 +22,12 @@ const routes = [
 ];
 
 /**
- * What `boot.ts` brings in piece by piece, and the first page, is asked for at once: the pieces are
- * evaluated one after the other, but not fetched so.
+ * Preloads what `boot.ts` imports one by one, and the first page: they are evaluated one after the
+ * other, but fetched together.
  */
-function fetchedTogether(): Plugin {
+function preloadTogether(): Plugin {
   return {
-    name: "fetched-together",
+    name: "preload-together",
     transformIndexHtml: {
       order: "post",
       handler(_, { bundle, chunk }) {
@@ -56,7 +56,7 @@ function fetchedTogether(): Plugin {
 
 export default defineConfig({
   base: "/dashboard/",
-  plugins: [react(), fetchedTogether()],
+  plugins: [react(), preloadTogether()],
   build: {
     target: "es2022",
     // Inlined assets would be `data:` addresses, which the content security policy refuses.
@@ -72,5 +72,23 @@ export default defineConfig({
       "/softphone/ws": { target: server, ws: true },
     },
   },
-  test: { include: ["src/**/*.test.ts"], environment: "node" },
+  test: {
+    projects: [
+      {
+        extends: true,
+        test: { name: "logic", include: ["src/**/*.test.ts"], environment: "node" },
+      },
+      {
+        extends: true,
+        test: {
+          name: "components",
+          include: ["src/**/*.test.tsx"],
+          environment: "jsdom",
+          setupFiles: "src/testing/setup.ts",
+          // A busy machine is no reason to fail.
+          testTimeout: 30_000,
+        },
+      },
+    ],
+  },
 });

@@ -1,10 +1,12 @@
-// Pictures of every page, from recorded events, in light, dark and phone size. Any page error or
-// breach of the content security policy fails the run. Without an argument, the few that the
-// documentation shows go to docs/images; with a folder, all of them go there.
+// Takes screenshots of every page from recorded events: light and dark, desktop, phone and wall size.
+// Any page error or violation of the content security policy fails the run. Without an argument, only
+// those that the documentation shows are taken, into docs/images; with a folder, all go there.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { start } from "./mock-page.mjs";
+import { chromium } from "@playwright/test";
+import { CHROMIUM } from "../e2e/support/chromium.mjs";
+import { start } from "../e2e/support/mock-page.mjs";
 
 const all = process.argv[2];
 /** Only those whose name matches, where a second argument is given. */
@@ -17,7 +19,7 @@ const PHONE = { width: 390, height: 844 };
 const WALL = { width: 3840, height: 2160 };
 const call = (digit) => `/calls/CA${String(digit).repeat(32)}`;
 
-/** Rings an agent from the page, talks, and talks over it. */
+/** Calls an agent from the page, talks, and interrupts it. */
 async function talk(page) {
   const say = async (words) => {
     await page.getByRole("textbox", { name: "Your words" }).fill(words);
@@ -32,7 +34,7 @@ async function talk(page) {
   await hears("The new card is on");
 }
 
-/** Name, address, size, what is there once the page has settled, and what is done then. */
+/** Name, address, size, what to wait for, and what to do then. */
 const PICTURES = [
   ["wallboard", "/", DESK, "text=Approve"],
   ["call", call(1), DESK, "[data-chip=query]"],
@@ -64,7 +66,8 @@ const PICTURES = [
 
 const IN_DOCS = ["wallboard-light", "call-light", "softphone-call-dark"];
 
-const site = await start();
+const browser = await chromium.launch(CHROMIUM);
+const site = await start(browser);
 try {
   for (const scheme of ["light", "dark"]) {
     for (const [name, path, size, ready, act] of PICTURES) {
@@ -78,7 +81,8 @@ try {
     }
   }
 } finally {
-  await site.stop();
+  await browser.close();
+  site.stop();
 }
 for (const problem of site.problems) console.error(problem);
 process.exitCode = site.problems.length > 0 ? 1 : 0;

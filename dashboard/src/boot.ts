@@ -1,8 +1,8 @@
 /**
- * Brings the page in piece by piece, each evaluated in a task of its own: on a cold page all at once
- * would keep the browser from painting. The pieces are fetched together (`vite.config.ts`).
+ * Loads the page module by module, each evaluated in a task of its own: evaluating all at once would
+ * keep the browser from painting. They are fetched together (`vite.config.ts`).
  */
-import { guardDom } from "./app/domGuard";
+import { guardDom } from "./lib/domGuard";
 
 const PIECES = [
   () => import("react-dom/client"),

@@ -1,4 +1,4 @@
-/** Starts the page: styles, data, and in the mode with recorded events the stand-in server. */
+/** Starts the page: styles, queries, and, in mock mode, the stand-in server. */
 import { CacheProvider } from "@emotion/react";
 import CssBaseline from "@mui/material/CssBaseline";
 import { ThemeProvider } from "@mui/material/styles";
@@ -7,10 +7,10 @@ import { StrictMode, startTransition } from "react";
 import { createRoot } from "react-dom/client";
 import { ApiError } from "./api/client";
 import { App } from "./app/App";
-import { adoptedStyles } from "./app/adoptedStyles";
 import { theme } from "./app/theme";
+import { adoptedStyles } from "./lib/adoptedStyles";
 
-/** A refusal stays one however often it is asked for; a lost connection may come back. */
+/** A refusal is not retried; a lost connection or a server error is. */
 const client = new QueryClient({
   defaultOptions: {
     queries: {
@@ -38,6 +38,6 @@ export async function start(root: HTMLElement): Promise<void> {
       </CacheProvider>
     </StrictMode>
   );
-  // Drawn in slices that let the browser breathe.
+  // As a transition the first render is sliced, so that the browser can paint in between.
   startTransition(() => createRoot(root).render(page));
 }

@@ -1,11 +1,10 @@
 /**
- * The supervisor's HTTP API. Every call of it is here; errors arrive as `ApiError`, so that a page
- * can tell «this server has no such route» from «this call does not exist» and from «not now».
+ * The supervisor's HTTP API. Every request is made here. Errors are `ApiError`s, which tell «this
+ * server has no such route» from «this call does not exist» and from «not now».
  */
+import type { Agent, CallPage, DoctorReport, Health, NewCall, Nodes, Scenario } from "./types";
 
-import type { components } from "./schema";
-
-/** An answer that is no success, or none at all (`status` 0). */
+/** A response that is not a success, or no response at all (`status` 0). */
 export class ApiError extends Error {
   readonly status: number;
   /** The server's code (`CALL_NOT_FOUND`, `CONFLICT`, …), empty if it sent none. */
@@ -23,7 +22,7 @@ export class ApiError extends Error {
     this.retryAfter = retry;
   }
 
-  /** The route does not exist on this server: an older or a smaller one. */
+  /** Whether the route does not exist on this server, such as an older one. */
   get unavailable(): boolean {
     return (
       (this.status === 404 && this.code !== "CALL_NOT_FOUND") ||
@@ -33,41 +32,14 @@ export class ApiError extends Error {
   }
 }
 
-export type Direction = "inbound" | "outbound";
-
-type Schemas = components["schemas"];
-
-/** One call in a list. */
-export type CallSummary = Schemas["Line"];
-export type CallPage = Schemas["Page"];
-export type Agent = Schemas["Described"];
-export type Scenario = Schemas["Errand"];
-/** A place in a scenario's texts; one without a default must be filled. */
-export type Slot = Schemas["Slot"];
-/** Whom to call, and on which errand. */
-export type NewCall = Schemas["CallRequest"];
-/** What the doctor says: findings with their mends, versions, limits, and where the server runs. */
-export type DoctorReport = Schemas["Report"];
-export type Finding = Schemas["Finding"];
-/** The servers that share a store, this one among them. */
-export type Nodes = Schemas["Nodes"];
-export type ServerNode = Schemas["ClusterNode"];
-
-export interface Health {
-  status: string;
-  /** Seconds. */
-  uptime: number;
-  activeCalls: number;
-}
-
 const get = <T>(path: string, signal?: AbortSignal): Promise<T> => request("GET", path, { signal });
 const post = <T>(path: string, body: unknown, headers?: Record<string, string>): Promise<T> =>
   request("POST", path, { body, headers });
 
 export const api = {
   /**
-   * Whether this browser is logged in; throws if the server cannot be reached, or does not know the
-   * address that the page is open at: its message says which to open.
+   * Whether this browser is logged in. Throws if the server cannot be reached, or does not accept the
+   * address that the page was opened at; its message then says which one to use.
    */
   async session(): Promise<boolean> {
     try {
@@ -79,17 +51,17 @@ export const api = {
       return error.status !== 401;
     }
   },
-  /** Which log-in this browser has: the `holder` of the takeovers that are its own. */
+  /** The id of this browser's log-in: the `holder` of its own takeovers. */
   me: async (signal?: AbortSignal) => (await get<{ session: string }>("/session", signal)).session,
   login: (token: string) => post<void>("/login", { token }),
   logout: () => post<void>("/logout", {}),
 
   say: (callSid: string, text: string) => post<void>("/override/text", { callSid, text }),
-  /** Sends the reply of this turn, as it is or edited; refused once it is decided on. */
+  /** Sends the held reply of this turn, edited or not; refused once it has been settled. */
   approve: (callSid: string, reply: number | undefined, text: string) =>
     post<void>("/override/text", { callSid, text, reply }),
   whisper: (callSid: string, text: string) => post<void>("/override/whisper", { callSid, text }),
-  /** Answers the question with this sequence number; refused once it is answered. */
+  /** Answers the question with this sequence number; refused once it has been settled. */
   answer: (callSid: string, query: number | undefined, response: string) =>
     post<void>("/override/clarification", { callSid, response, query }),
   reject: (callSid: string, reply: number | undefined, reason: string) =>
@@ -101,20 +73,20 @@ export const api = {
   release: (callSid: string) => post<void>("/override/release", { callSid }),
   end: (callSid: string) => post<void>("/override/end", { callSid }),
 
-  /** Places a call; the key makes a repeated click return the first call. */
+  /** Places a call; a second request with the same key returns the first call. */
   place: (call: NewCall, key: string) =>
     post<{ callSid: string; status: string }>("/calls", call, { "Idempotency-Key": key }),
   calls: (query: Record<string, string>, signal?: AbortSignal) =>
     get<CallPage>(`/calls?${new URLSearchParams(query)}`, signal),
   call: (callSid: string, signal?: AbortSignal) =>
     get<Record<string, unknown>>(`/calls/${encodeURIComponent(callSid)}`, signal),
-  /** Lets another agent answer from the next call on. */
+  /** Makes an agent the default from the next call on. */
   answerBy: (agent: string) => request<void>("PUT", "/agents/default", { body: { agent } }),
   agents: async (signal?: AbortSignal) => list<Agent>(await get("/agents", signal), "agents"),
   scenarios: async (signal?: AbortSignal) =>
     list<Scenario>(await get("/scenarios", signal), "scenarios"),
   health: (signal?: AbortSignal) => get<Health>("/healthz", signal),
-  /** Ready, or the reason why not. */
+  /** Whether the server is ready, or the reason why not. */
   async ready(signal?: AbortSignal): Promise<{ ready: boolean; reason: string }> {
     try {
       await get("/readyz", signal);
@@ -133,15 +105,15 @@ export const api = {
     (await get<{ info?: { version?: string } }>("/openapi.json", signal)).info?.version ?? "",
 };
 
-/** Where a call's transcript can be downloaded. */
+/** The address that a call's transcript is downloaded from. */
 export function transcriptUrl(callSid: string, format: "json" | "txt"): string {
   return `/calls/${encodeURIComponent(callSid)}/transcript?format=${format}`;
 }
 
-/** The forms in which calls can be taken away. */
+/** The formats that calls can be exported in. */
 export const EXPORT_FORMS = ["csv", "jsonl", "txt"] as const;
 
-/** Where the calls of a search can be downloaded, all of them. */
+/** The address that all calls of a search are downloaded from. */
 export function exportUrl(
   format: (typeof EXPORT_FORMS)[number],
   wanted: Record<string, string>,
@@ -149,7 +121,7 @@ export function exportUrl(
   return `/calls/export?${new URLSearchParams({ format, ...wanted })}`;
 }
 
-/** A list may come bare or under its name. */
+/** A list may come bare or under a key. */
 function list<T>(body: unknown, key: string): T[] {
   if (Array.isArray(body)) return body as T[];
   const inner = (body as Record<string, unknown> | undefined)?.[key];
@@ -157,7 +129,7 @@ function list<T>(body: unknown, key: string): T[] {
 }
 
 interface Options {
-  /** How long the server may take, in milliseconds. */
+  /** The time limit in milliseconds. */
   limit?: number;
   body?: unknown;
   headers?: Record<string, string>;
@@ -201,7 +173,7 @@ function failure(response: Response, body: string): ApiError {
   try {
     error = (JSON.parse(body) as { error?: typeof error }).error ?? {};
   } catch {
-    // Not JSON, perhaps a proxy's page: the status alone must do.
+    // Not JSON, perhaps a proxy's error page: only the status is known.
   }
   const retry = Number(response.headers.get("Retry-After"));
   const message = typeof error.message === "string" ? error.message : "";
@@ -220,7 +192,7 @@ function failure(response: Response, body: string): ApiError {
 
 const dated = new Set<(date: string | null) => void>();
 
-/** Calls back with the time that the server names in the header of each answer. */
+/** Calls back with the `Date` header of each response. */
 export function onDate(listener: (date: string | null) => void): () => void {
   dated.add(listener);
   return () => dated.delete(listener);
@@ -228,7 +200,7 @@ export function onDate(listener: (date: string | null) => void): () => void {
 
 const loggedOut = new Set<() => void>();
 
-/** Calls back whenever any request is refused for want of a log-in. */
+/** Calls back whenever a request is refused because the browser is not logged in. */
 export function onLoggedOut(listener: () => void): () => void {
   loggedOut.add(listener);
   return () => loggedOut.delete(listener);

@@ -39,17 +39,6 @@ export interface Transcript extends Base {
   final: boolean;
 }
 
-/** Why the AI spoke: the model's own answer, or a phrase of the policy. */
-export type Source =
-  | "model"
-  | "greeting"
-  | "filler"
-  | "nudge"
-  | "hold"
-  | "apology"
-  | "goodbye"
-  | "supervisor";
-
 export interface AssistantResponse extends Base {
   type: "assistant_response";
   /** What the caller heard. */
@@ -57,6 +46,7 @@ export interface AssistantResponse extends Base {
   /** What the model wrote, with its commands, where that is not what was heard. */
   generated: string;
   interrupted: boolean;
+  /** Why the AI spoke: `model`, `greeting`, `filler`, `nudge`, `hold`, `apology`, `goodbye`, `supervisor`. */
   source: string;
   turn?: number;
 }
@@ -118,8 +108,10 @@ export interface Worded extends Base {
   answered?: boolean;
 }
 
-/** A human speaks, has not been seen for a while, or is back. `holder`: which log-in; empty where the
- * server does not tell. `timeoutMs`: after how long the AI goes on. */
+/**
+ * A human has taken over, is away, or is back. `holder` is the id of their log-in, empty if the server
+ * does not tell; `timeoutMs` is the time after which the AI goes on.
+ */
 export interface Takeover extends Base {
   type: "takeover" | "takeover_unattended" | "takeover_attended";
   text: string;
@@ -127,7 +119,7 @@ export interface Takeover extends Base {
   timeoutMs?: number;
 }
 
-/** A command that a held reply carries, done if the reply is sent as it is. */
+/** A command that a held reply carries, executed if the reply is sent unchanged. */
 export interface HeldCommand {
   command: string;
   value: string;
@@ -143,9 +135,10 @@ export interface Waiting extends Base {
   commands: HeldCommand[];
 }
 
-/** A step of the call itself that holds one word, or none: how far a call of ours has got, who
- * answered it, that it was said that a machine speaks, that the line is up, or left to another
- * server. */
+/**
+ * A step of the call with at most one value: the status of an outbound call, who answered it, that the
+ * caller was told that a machine speaks, that the line is connected, or that another server took it.
+ */
 export interface Step extends Base {
   type: "status" | "answered_by" | "disclosure" | "connected" | "handed_over";
   text: string;
@@ -172,7 +165,7 @@ export interface Interrupt extends Base {
   heard: string;
 }
 
-/** A type that this page does not know: shown by its name, never an error. */
+/** An event of a type unknown to this page: shown by its name, never an error. */
 export interface Unknown extends Base {
   type: "unknown";
   name: string;
@@ -199,7 +192,7 @@ export type CallEvent =
   | Interrupt
   | Unknown;
 
-/** Reads one message of the event socket; `undefined` if it is no event at all. */
+/** Parses a message of the event socket; `undefined` if it is not an event. */
 export function parseEvent(message: string): CallEvent | undefined {
   let raw: unknown;
   try {
@@ -210,7 +203,7 @@ export function parseEvent(message: string): CallEvent | undefined {
   return toEvent(raw);
 }
 
-/** Makes an event of parsed JSON; `undefined` if it has no type or belongs to no call. */
+/** Converts parsed JSON to an event; `undefined` if it has no type or belongs to no call. */
 export function toEvent(raw: unknown): CallEvent | undefined {
   if (!isRecord(raw)) return undefined;
   const type = text(raw, "type");
@@ -344,7 +337,7 @@ function read(type: string, base: Base, raw: Raw): CallEvent {
   }
 }
 
-/** Where a step holds its word. */
+/** The field that holds a step's value. */
 const STEP_WORD = {
   status: "status",
   answered_by: "who",
@@ -366,7 +359,7 @@ function isRecord(value: unknown): value is Raw {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** A number is taken as text, too: digits and codes are sometimes numbers. */
+/** Accepts numbers as text, too: digits and codes are sometimes numbers. */
 function text(raw: Raw, key: string): string {
   const value = raw[key];
   if (typeof value === "string") return value;

@@ -1,22 +1,22 @@
-/** Logged in or not, and which page. */
+/** The root: the log-in, or the page that the address names. */
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useDeferredValue, useEffect } from "react";
 import { api, onLoggedOut } from "../api/client";
+import { Failed, Loading, NotFound } from "../components/pageStates";
+import { Toasts } from "../components/toasts";
+import { type Route, useRoute } from "../lib/router";
 import { watch } from "../live/alerts";
 import { store, stream, useWaitingCalls } from "../live/index";
 import { Login } from "../pages/Login";
 import { resumePhone } from "../softphone/index";
-import { t } from "../texts";
-import { type Route, useRoute } from "./router";
+import { t } from "../texts/index";
 import { Shell } from "./Shell";
-import { Failed, Loading, NotFound } from "./states";
-import { Toasts } from "./toasts";
 
-const Wallboard = lazy(() => import("../pages/Wallboard"));
-const CallPage = lazy(() => import("../pages/CallPage"));
-const History = lazy(() => import("../pages/History"));
+const Wallboard = lazy(() => import("../pages/wallboard/Wallboard"));
+const CallPage = lazy(() => import("../pages/call/CallPage"));
+const History = lazy(() => import("../pages/history/History"));
 const NewCall = lazy(() => import("../pages/NewCall"));
-const Softphone = lazy(() => import("../pages/Softphone"));
+const Softphone = lazy(() => import("../pages/softphone/Softphone"));
 const Agents = lazy(() => import("../pages/Agents"));
 const Health = lazy(() => import("../pages/Health"));
 
@@ -39,7 +39,7 @@ export function App() {
   );
 
   const loggedIn = session.data === true;
-  // The first sight of the page is drawn in slices, as what is less urgent than what moves.
+  // The first render is deferred, so React draws it in slices.
   const known = useDeferredValue(session.data);
   useEffect(() => {
     if (!loggedIn) return;
@@ -71,7 +71,7 @@ function Page() {
   const title = route.page === "unknown" ? t.product : t.pages[route.page];
   const waiting = useWaitingCalls().length;
   useEffect(() => {
-    // Seen in the tab of a page that may neither sound nor notify.
+    // Visible in the tab even where the page may neither make a sound nor notify.
     const count = waiting > 0 ? `(${waiting}) ` : "";
     document.title = `${count}${title} – ${t.product}`;
   }, [title, waiting]);

@@ -1,4 +1,4 @@
-/** What surrounds every page: where to go, whether the page is live, the browser's own choices. */
+/** The frame around every page: navigation, the state of the connection, settings. */
 import Box from "@mui/material/Box";
 import ButtonBase from "@mui/material/ButtonBase";
 import IconButton from "@mui/material/IconButton";
@@ -8,9 +8,6 @@ import Typography from "@mui/material/Typography";
 import { useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { ApiError, api } from "../api/client";
-import { allowAlerts, endAlerts } from "../live/alerts";
-import { phone } from "../softphone/index";
-import { t } from "../texts";
 import {
   AgentsIcon,
   BellIcon,
@@ -26,14 +23,18 @@ import {
   NewCallIcon,
   SoftphoneIcon,
   SunIcon,
-} from "./icons";
-import { KeyHelp, useKeys } from "./keys";
-import { LinkBanner, LinkDot } from "./LinkState";
-import { follow, go, paths, type Route } from "./router";
+} from "../components/icons";
+import { visuallyHidden } from "../components/pageStates";
+import { failureText, useToast } from "../components/toasts";
+import { follow, go, paths, type Route } from "../lib/router";
+import { change, useSettings } from "../lib/settings";
+import { useKeys } from "../lib/useKeys";
+import { allowAlerts, endAlerts } from "../live/alerts";
+import { phone } from "../softphone/index";
+import { t } from "../texts/index";
+import { ConnectionBanner, ConnectionDot } from "./ConnectionState";
+import { KeyHelp } from "./KeyHelp";
 import { SoundBanner } from "./SoundBanner";
-import { change, useSettings } from "./settings";
-import { hidden } from "./states";
-import { failureText, useToast } from "./toasts";
 
 const PAGES = [
   { page: "wallboard", Icon: BoardIcon },
@@ -69,7 +70,7 @@ export function Shell(props: { page: Route["page"]; children: ReactNode }) {
         tabIndex={-1}
         sx={{ gridArea: "main", overflow: "auto", outline: "none", minWidth: 0, minHeight: 0 }}
       >
-        <LinkBanner />
+        <ConnectionBanner />
         <SoundBanner />
         {props.children}
       </Box>
@@ -112,12 +113,12 @@ function TopBar(props: { page: Route["page"]; onHelp: () => void }) {
   };
   return (
     <Box component="header" sx={topBar}>
-      <Typography variant="h1" sx={props.page === "call" ? hidden : { mr: 1 }}>
+      <Typography variant="h1" sx={props.page === "call" ? visuallyHidden : { mr: 1 }}>
         {title}
       </Typography>
-      <LinkDot />
+      <ConnectionDot />
       <Box sx={{ flex: 1 }} />
-      <Tool
+      <ToolButton
         label={alerts ? t.shell.alertsOff : t.shell.alertsOn}
         onClick={() => {
           change({ alerts: !alerts });
@@ -126,23 +127,23 @@ function TopBar(props: { page: Route["page"]; onHelp: () => void }) {
         }}
       >
         {alerts ? <BellIcon fontSize="small" /> : <BellOffIcon fontSize="small" />}
-      </Tool>
-      <Tool
+      </ToolButton>
+      <ToolButton
         label={masked ? t.shell.unmask : t.shell.mask}
         onClick={() => change({ masked: !masked })}
       >
         {masked ? <EyeOffIcon fontSize="small" /> : <EyeIcon fontSize="small" />}
-      </Tool>
-      <Tool
+      </ToolButton>
+      <ToolButton
         label={dark ? t.shell.light : t.shell.dark}
         onClick={() => setMode(dark ? "light" : "dark")}
       >
         {dark ? <SunIcon fontSize="small" /> : <MoonIcon fontSize="small" />}
-      </Tool>
+      </ToolButton>
       <Box sx={{ display: { xs: "none", sm: "contents" } }}>
-        <Tool label={t.shell.help} onClick={props.onHelp}>
+        <ToolButton label={t.shell.help} onClick={props.onHelp}>
           <HelpIcon fontSize="small" />
-        </Tool>
+        </ToolButton>
       </Box>
       <Logout />
     </Box>
@@ -163,13 +164,13 @@ function Logout() {
     }
   };
   return (
-    <Tool label={t.shell.logout} onClick={() => void leave()}>
+    <ToolButton label={t.shell.logout} onClick={() => void leave()}>
       <ExitIcon fontSize="small" />
-    </Tool>
+    </ToolButton>
   );
 }
 
-function Tool(props: { label: string; onClick: () => void; children: ReactNode }) {
+function ToolButton(props: { label: string; onClick: () => void; children: ReactNode }) {
   return (
     <Tooltip title={props.label}>
       <IconButton aria-label={props.label} onClick={props.onClick} color="inherit">
@@ -235,7 +236,7 @@ const topBar = {
 } as const;
 
 const skipLink = {
-  ...hidden,
+  ...visuallyHidden,
   "&:focus": {
     ...{ clipPath: "none", width: "auto", height: "auto", zIndex: 10, p: 1, m: 1 },
     ...{ bgcolor: "background.paper", color: "text.primary" },

@@ -1,9 +1,9 @@
-/** Says that the browser holds the sound of alerts back, and lets it sound. */
+/** Says that the browser blocks the sound of alerts, with a button that unblocks it. */
 import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
 import Typography from "@mui/material/Typography";
 import { chime, useSoundBlocked } from "../live/sound";
-import { t } from "../texts";
+import { t } from "../texts/index";
 
 export function SoundBanner() {
   if (!useSoundBlocked()) return null;

@@ -1,4 +1,4 @@
-/** Calm by day and by night: one accent, one colour for «needs you», one for «destroys». */
+/** The theme, light and dark: one accent, one colour for what needs attention, one for what destroys. */
 import { createTheme } from "@mui/material/styles";
 
 const font =
@@ -63,7 +63,7 @@ export const theme = createTheme({
     },
   },
   shape: { borderRadius: 10 },
-  // By the size of the letters, which are larger on a wall.
+  // Relative to the font size, which is larger on a wall display.
   spacing: (factor: number) => `${factor / 2}rem`,
   typography: {
     fontFamily: font,
@@ -90,7 +90,7 @@ export const theme = createTheme({
     MuiPaper: { defaultProps: { elevation: 0 } },
     MuiTooltip: { defaultProps: { enterDelay: 400 } },
     MuiTextField: { defaultProps: { size: "small" } },
-    // What the library gives in pixels grows with the letters, too.
+    // What MUI gives in pixels must scale with the font size, too.
     MuiInputLabel: {
       styleOverrides: {
         root: {

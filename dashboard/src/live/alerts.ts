@@ -1,30 +1,30 @@
 /** A sound and a notification when a call begins to wait for a human. */
-import { go, paths } from "../app/router";
-import { settings } from "../app/settings";
+import { go, paths } from "../lib/router";
+import { settings } from "../lib/settings";
 import { isUnanswered, waits } from "../model/attention";
-import { t } from "../texts";
+import { t } from "../texts/index";
 import { store } from "./index";
-import { mayNotify, show } from "./notices";
-import { chime, relyOnSound } from "./sound";
+import { mayNotify, notify } from "./notifications";
+import { chime, enableSound } from "./sound";
 
-/** Asks for leave to notify; false if there is none. The sound works without. */
+/** Asks for permission to notify; false if it is refused. The sound works without it. */
 export async function allowAlerts(): Promise<boolean> {
-  relyOnSound(true);
+  enableSound(true);
   chime();
   if (!("Notification" in window)) return false;
   if (Notification.permission !== "default") return Notification.permission === "granted";
   return (await Notification.requestPermission()) === "granted";
 }
 
-/** Nobody wants to be alerted any more. */
+/** Alerts have been switched off. */
 export function endAlerts(): void {
-  relyOnSound(false);
+  enableSound(false);
 }
 
-/** Watches the calls; returns how to stop. */
+/** Alerts whenever a call begins to wait; returns a function that stops it. */
 export function watch(): () => void {
   let known = waiting();
-  relyOnSound(settings().alerts);
+  enableSound(settings().alerts);
   return store.subscribeAll(() => {
     const now = waiting();
     const fresh = [...now.values()].filter(({ key }) => !known.has(key));
@@ -34,10 +34,10 @@ export function watch(): () => void {
     chime();
     const away = document.hidden || !document.hasFocus();
     if (!away || !mayNotify()) return;
-    // One for all that came at once; it leads to the first call.
+    // One for all that came together; it opens the first call.
     const title = fresh.length === 1 ? t.alert.title : t.alert.titles(fresh.length);
     const path = paths.call(first.callSid);
-    void show({ title, body: first.text, tag: "phony-waiting", path }, go);
+    void notify({ title, body: first.text, tag: "phony-waiting", path }, go);
   });
 }
 

@@ -1,20 +1,20 @@
 /**
- * The server's clock, as far as the page knows it. Every time that is shown was told by the server,
- * so ages and lengths are counted by its clock and never by the browser's, which may be minutes off
- * and may be set while a call goes on. Time passes by the monotonic clock, which nobody sets.
+ * The page's estimate of the server's clock. Every time on the page comes from the server, so ages
+ * and lengths are measured by its clock and never by the browser's, which may be minutes off and may
+ * be set during a call. The estimate advances by the monotonic clock.
  */
 
-/** A difference that is no delay on the way: a clock was set, or the computer slept. */
+/** A difference too large for a network delay: a clock was set, or the computer slept. */
 const JUMP_MS = 1_500;
-/** How far a later time moves the estimate back: mostly it has only been longer on the way. */
+/** How much of a lag the estimate follows at once: mostly the message was only delayed. */
 const SLOW = 0.05;
-/** The header `Date` has whole seconds. */
+/** The header `Date` is in whole seconds, so on average half a second behind. */
 const HALF_A_SECOND_MS = 500;
 
 export class ServerClock {
-  /** The server's time less the monotonic one; unknown before the server has told its time. */
+  /** The server's time minus the monotonic time; unknown before the server has told its time. */
   private offset: number | undefined;
-  /** It is known from a header alone. */
+  /** Known only from a `Date` header so far. */
   private rough = true;
   private listeners = new Set<() => void>();
   private readonly monotonic: () => number;
@@ -25,7 +25,7 @@ export class ServerClock {
     this.wall = wall;
   }
 
-  /** The server's time, in milliseconds since 1970; the browser's as long as it is unknown. */
+  /** The server's time in milliseconds since 1970; the browser's while that is unknown. */
   now = (): number => (this.offset === undefined ? this.wall() : this.monotonic() + this.offset);
 
   /** The server has just told its time. */
@@ -38,7 +38,7 @@ export class ServerClock {
     else this.offset = told > known ? told : known + (told - known) * SLOW;
   }
 
-  /** An answer had this header `Date`: it will do until the server tells its time. */
+  /** A response had this `Date` header, which serves until the server tells its time. */
   roughly(date: string | null): void {
     const at = Date.parse(date ?? "") + HALF_A_SECOND_MS;
     if (!this.rough || Number.isNaN(at)) return;
@@ -46,7 +46,7 @@ export class ServerClock {
     if (this.offset === undefined || Math.abs(told - this.offset) > JUMP_MS) this.set(told);
   }
 
-  /** Calls back when what is shown must be counted anew. */
+  /** Calls back when the estimate has jumped. */
   onJump(listener: () => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);
@@ -58,7 +58,7 @@ export class ServerClock {
   }
 }
 
-/** Milliseconds since the page began: for lengths that begin and end in this browser. */
+/** Milliseconds since the page was opened, for durations that begin and end in this browser. */
 export const monotonic = (): number => performance.now();
 
 export const serverClock = new ServerClock(monotonic, () => Date.now());

@@ -1,13 +1,11 @@
-/** The page's one store and one stream, and the hooks by which components read them. */
-import { useCallback, useEffect, useState, useSyncExternalStore } from "react";
+/** The page's store and event stream, and the hooks that components read them with. */
+import { useCallback, useSyncExternalStore } from "react";
 import { api, onDate } from "../api/client";
 import { byAttention, isUnanswered, waits } from "../model/attention";
 import type { Call } from "../model/call";
 import { monotonic, serverClock } from "./clock";
 import { CallStore } from "./store";
-import { EventStream, type Link, type SocketLike } from "./stream";
-
-const FRAME_MS = 16;
+import { type Connection, EventStream, type SocketLike } from "./stream";
 
 type Open = (query: Record<string, string>) => SocketLike;
 
@@ -39,7 +37,7 @@ export const stream = new EventStream(store, {
 
 onDate((date) => serverClock.roughly(date));
 
-export function useLink(): Link {
+export function useConnection(): Connection {
   return useSyncExternalStore(stream.subscribe, stream.current);
 }
 
@@ -52,56 +50,32 @@ export function useCall(callSid: string): Call | undefined {
   return useSyncExternalStore(subscribe, () => store.get(callSid));
 }
 
-/** The server's time, once a second: ages and lengths tick together. */
+/** The server's time, updated once a second for all components together. */
 export function useNow(): number {
   return useSyncExternalStore(clock.subscribe, clock.now);
 }
 
-/** Milliseconds since the page began, once a second: for what this browser alone knows of. */
+/** Milliseconds since the page was opened, once a second: for what only this browser knows. */
 export function useMonotonic(): number {
   return useSyncExternalStore(ownClock.subscribe, ownClock.now);
 }
 
-/** The server's time, once a second, for what goes through all calls. */
+/** The server's time, once a second, for figures computed from all calls. */
 export function useSummaryNow(): number {
   return useSyncExternalStore(summaryClock.subscribe, summaryClock.now);
 }
 
-/** The live calls, those who need a human first. Sorted once a second, not at every word. */
+/** The live calls, those that need a human first. Sorted once a second, not at every word. */
 export function useLiveCalls(): string[] {
   return useSyncExternalStore(ranking.subscribe, ranking.current);
 }
 
-/** Those of them that cannot go on without a supervisor. */
+/** The live calls that cannot go on without a supervisor. */
 export function useWaitingCalls(): string[] {
   return useSyncExternalStore(waitingRanking.subscribe, waitingRanking.current);
 }
 
-/**
- * So many of the wanted are to be drawn now: a few more with every frame, so that the first sight of
- * many calls is no long task.
- */
-export function useGradually(wanted: number, step: number): number {
-  const [shown, show] = useState(step);
-  useEffect(() => {
-    if (shown >= wanted) return;
-    const timer = setTimeout(() => show(shown + step), FRAME_MS);
-    return () => clearTimeout(timer);
-  }, [shown, wanted, step]);
-  return Math.min(shown, wanted);
-}
-
-/** Waits until a value has been quiet for a while. */
-export function useDebounced<T>(value: T, ms: number): T {
-  const [settled, settle] = useState(value);
-  useEffect(() => {
-    const timer = setTimeout(() => settle(value), ms);
-    return () => clearTimeout(timer);
-  }, [value, ms]);
-  return settled;
-}
-
-/** Ticks once a second, so many milliseconds after the second: work is spread, not heaped. */
+/** Ticks once a second, `after` milliseconds past the second, so that clocks spread their work. */
 function ticking(after: number, time: () => number) {
   const listeners = new Set<() => void>();
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -112,7 +86,7 @@ function ticking(after: number, time: () => number) {
     timer = setTimeout(tick, rest());
     for (const each of listeners) each();
   };
-  /** Up to the next tick; at most a second, wherever the clock stands. */
+  /** The time until the next tick; at most a second, even for a negative clock. */
   const rest = () => 1_000 - ((((time() - after) % 1_000) + 1_000) % 1_000);
   serverClock.onJump(() => {
     if (timer === undefined) now = time();
@@ -149,7 +123,7 @@ function ranked(wanted: (call: Call) => boolean) {
     if (next.length === sids.length && next.every((sid, at) => sid === sids[at])) return;
     sids = next;
   };
-  /** What must show at once: a call came, went, or began to wait. */
+  /** Changes when the order must be updated at once: a call came, went, or began to wait. */
   const shapeNow = () => {
     let key = "";
     for (const call of store.live()) {

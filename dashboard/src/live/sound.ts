@@ -1,6 +1,6 @@
 /**
- * The page's own sound. Browsers keep a page silent until somebody has touched it: then whoever
- * relies on the sound is told so, and any touch of the page, or a button, lets it sound.
+ * The sound of alerts. Browsers keep a page silent until the user has interacted with it. While that
+ * blocks alerts, the page says so, and any click or key, or a button, unblocks it.
  */
 import { useSyncExternalStore } from "react";
 
@@ -10,17 +10,17 @@ const NOTES = [
   [0.16, 880],
 ] as const;
 const TOUCHES = ["click", "keydown"] as const;
-/** What says that the sound is held back goes after the touch, or it would move what is touched. */
+/** The banner goes this long after the click, or it would move what is being clicked. */
 const AFTER_TOUCH_MS = 400;
 
 let audio: AudioContext | undefined;
 let wanted = false;
 let blocked = false;
-/** A chime waits for the browser to let it sound; more than one would sound at once. */
+/** A chime waits for the browser to unblock sound; several would all sound at once. */
 let waits = false;
 const listeners = new Set<() => void>();
 
-/** Two soft notes, now or as soon as the browser lets them sound. */
+/** Plays two soft notes, now or as soon as the browser allows. */
 export function chime(): void {
   const context = opened();
   if (!context) return;
@@ -41,8 +41,8 @@ export function chime(): void {
   );
 }
 
-/** From now on somebody relies on the sound, or nobody does any more. */
-export function relyOnSound(on: boolean): void {
+/** Switches the sound of alerts on or off. */
+export function enableSound(on: boolean): void {
   wanted = on;
   for (const touch of TOUCHES) {
     if (on) window.addEventListener(touch, wake, { capture: true, passive: true });
@@ -52,7 +52,7 @@ export function relyOnSound(on: boolean): void {
   changed();
 }
 
-/** Whether somebody relies on the sound and the browser holds it back. */
+/** Whether the sound is switched on and the browser blocks it. */
 export function useSoundBlocked(): boolean {
   return useSyncExternalStore(subscribe, () => blocked);
 }
@@ -62,7 +62,7 @@ function subscribe(listener: () => void): () => void {
   return () => listeners.delete(listener);
 }
 
-/** Whether the browser holds the sound back that somebody relies on. */
+/** Whether the sound is switched on and the browser blocks it at this moment. */
 const held = (): boolean => wanted && audio !== undefined && audio.state !== "running";
 
 function changed(): void {

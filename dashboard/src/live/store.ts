@@ -1,28 +1,29 @@
 /**
- * All calls of the page. Events are collected and applied in batches, so that two hundred calls
- * that stream words cost a few re-renders a second; each row listens to its own call alone.
+ * All calls that the page knows. Events are collected and applied in batches, so that two hundred
+ * calls that stream words cost a few re-renders a second. Each row subscribes to its own call.
  */
 import type { CallEvent } from "../api/events";
-import { afterGap, applyAll, type Call, contradicts, hasGap, isLive, newCall } from "../model/call";
+import { type Call, hasGap, isLive, newCall } from "../model/call";
+import { afterGap, applyAll, contradicts } from "../model/reducer";
 
 type Listener = () => void;
 
 export interface Options {
-  /** Puts a batch off; the default waits a twentieth of a second. */
+  /** Schedules a batch; by default 50 ms later. */
   later?: (run: () => void) => void;
-  /** How many ended calls are remembered. */
+  /** How many ended calls are kept. */
   keepEnded?: number;
 }
 
-/** How long one batch may take, in milliseconds: a long replay must not stop the page. */
+/** How long one batch may take, in milliseconds: a long replay must not block the page. */
 const BATCH_MS = 8;
-/** So many events are applied before the time is looked at. */
+/** How many events are applied between two looks at the clock. */
 const SLICE = 32;
 
 export class CallStore {
   private calls = new Map<string, Call>();
-  /** Calls whose past has turned out to be another: made anew beside what is shown, until whole. */
-  private anew = new Map<string, Call>();
+  /** Calls whose past turned out to be different, rebuilt here until they are complete. */
+  private rebuilding = new Map<string, Call>();
   private queue: CallEvent[] = [];
   private scheduled = false;
   private perCall = new Map<string, Set<Listener>>();
@@ -30,8 +31,6 @@ export class CallStore {
   private gaps = new Set<(callSid: string) => void>();
   private readonly later: (run: () => void) => void;
   private readonly keepEnded: number;
-  /** Counts batches; what is computed from all calls listens to this. */
-  version = 0;
 
   constructor(options: Options = {}) {
     this.later = options.later ?? ((run) => setTimeout(run, 50));
@@ -47,12 +46,12 @@ export class CallStore {
     return this.calls.get(callSid);
   }
 
-  /** The number up to which nothing of a call is missing, be it shown already or not. */
+  /** The number up to which a call has no gap, including what is being rebuilt. */
   known(callSid: string): number {
     return this.newest(callSid).seq;
   }
 
-  /** Whether events of a call are missing, be it shown already or not. */
+  /** Whether events of a call are missing, including what is being rebuilt. */
   isIncomplete(callSid: string): boolean {
     return hasGap(this.newest(callSid));
   }
@@ -65,8 +64,8 @@ export class CallStore {
     return [...this.calls.values()].filter(isLive);
   }
 
-  /** The connection was lost for a while: words on the way are incomplete. */
-  tear(): void {
+  /** The connection was lost for a while: words were missed. */
+  connectionLost(): void {
     for (const [callSid, call] of this.calls) this.put(callSid, afterGap(call));
     this.changed();
   }
@@ -85,7 +84,7 @@ export class CallStore {
     return () => this.all.delete(listener);
   }
 
-  /** Calls back with a call whose numbers have a hole, once after each batch that leaves one. */
+  /** Calls back with a call whose numbers have a gap, once after each batch that leaves one. */
   onGap(listener: (callSid: string) => void): () => void {
     this.gaps.add(listener);
     return () => this.gaps.delete(listener);
@@ -93,7 +92,7 @@ export class CallStore {
 
   clear(): void {
     this.calls.clear();
-    this.anew.clear();
+    this.rebuilding.clear();
     this.queue = [];
     this.changed();
     for (const set of this.perCall.values()) for (const listener of set) listener();
@@ -120,9 +119,9 @@ export class CallStore {
     }
     this.queue.splice(0, at);
     for (const [callSid, call] of touched) {
-      if (this.anew.has(callSid) && hasGap(call)) this.anew.set(callSid, call);
+      if (this.rebuilding.has(callSid) && hasGap(call)) this.rebuilding.set(callSid, call);
       else {
-        this.anew.delete(callSid);
+        this.rebuilding.delete(callSid);
         this.put(callSid, call);
       }
       if (hasGap(call)) for (const listener of this.gaps) listener(callSid);
@@ -133,13 +132,13 @@ export class CallStore {
   }
 
   private newest(callSid: string): Call {
-    return this.anew.get(callSid) ?? this.calls.get(callSid) ?? newCall(callSid);
+    return this.rebuilding.get(callSid) ?? this.calls.get(callSid) ?? newCall(callSid);
   }
 
   private applied(call: Call, events: CallEvent[]): Call {
     if (!events.some((event) => contradicts(call, event))) return applyAll(call, events);
     const fresh = newCall(call.callSid);
-    this.anew.set(call.callSid, fresh);
+    this.rebuilding.set(call.callSid, fresh);
     return applyAll(fresh, events);
   }
 
@@ -150,11 +149,10 @@ export class CallStore {
   }
 
   private changed(): void {
-    this.version += 1;
     for (const listener of this.all) listener();
   }
 
-  /** Drops the calls that ended first, but none that somebody looks at. */
+  /** Drops the calls that ended first, except those a component is subscribed to. */
   private forget(): void {
     if (this.calls.size <= this.keepEnded) return;
     const ended = [...this.calls.values()]

@@ -235,9 +235,9 @@ test("tries come ever later, but at least every ten seconds or so", async () => 
   await pass(100);
   server.crash();
   await pass(120_000);
-  const link = stream.current();
-  expect(link.state).toBe("stale");
-  expect(link.retryAt - Date.now()).toBeLessThanOrEqual(12_500);
+  const connection = stream.current();
+  expect(connection.state).toBe("stale");
+  expect(connection.retryAt - Date.now()).toBeLessThanOrEqual(12_500);
   server.up = true;
   await pass(13_000);
   expect(stream.current().state).toBe("live");

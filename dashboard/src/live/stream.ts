@@ -1,15 +1,15 @@
 /**
- * The page's one event socket, kept open. It carries every live call's events from the first on, and
- * then as they happen; what it leaves out (the past of ended calls, the end of those that ended while
- * it was down, what a gap swallowed) is read call by call over short-lived sockets with `after=`, a
- * few at a time. Numbers make the two meet without loss or doubling (see `model/call`).
+ * The page's event socket, kept open. It carries the events of every live call from the first on. What
+ * it leaves out (the past of ended calls, the end of those that ended while it was down, gaps) is
+ * fetched call by call over short-lived sockets with `after=`, a few at a time. The events' numbers
+ * join the two without loss or duplicates (`model/reducer.ts`).
  */
 import { type CallEvent, parseEvent } from "../api/events";
 import { hasGap } from "../model/call";
-import { HEARTBEAT, heartbeatTime, Pulse } from "./pulse";
+import { HEARTBEAT, HeartbeatMonitor, heartbeatTime } from "./heartbeat";
 import type { CallStore } from "./store";
 
-/** What is needed of a `WebSocket`; the page with recorded events brings its own. */
+/** What the stream needs of a `WebSocket`. */
 export interface SocketLike {
   onopen: (() => void) | null;
   onmessage: ((message: { data: unknown }) => void) | null;
@@ -18,62 +18,62 @@ export interface SocketLike {
   close(): void;
 }
 
-export interface Link {
+export interface Connection {
   state: "connecting" | "live" | "stale";
-  /** When the link was lost; 0 unless stale. */
+  /** When the connection was lost; 0 unless stale. */
   since: number;
-  /** When it is tried again; 0 unless stale. */
+  /** When the next attempt is due; 0 unless stale. */
   retryAt: number;
 }
 
-export interface Wiring {
+export interface Dependencies {
   open: (query: Record<string, string>) => SocketLike;
-  /** The ids of the calls that are live, as far as the server tells. */
+  /** The ids of the live calls. */
   liveCalls: () => Promise<string[]>;
-  /** Whether the server still answers and still knows us; false once logged out. */
+  /** Whether this browser is still logged in; rejects if the server does not answer. */
   probe: () => Promise<boolean>;
-  /** Milliseconds by a clock that nobody sets. */
+  /** Milliseconds of a monotonic clock. */
   now: () => number;
-  /** Takes the server's time, whenever it tells it. */
+  /** Called with the server's time at each of its heartbeats. */
   serverTime: (at: number) => void;
   random: () => number;
 }
 
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 10_000;
-/** A socket that neither opens nor fails is given up. */
+/** After this long a socket that has neither opened nor failed is given up. */
 const OPENING_MS = 8_000;
-/** A replay is over when nothing has come for so long: from then on the one socket has it all. */
+/** A replay is over once nothing has come for this long; the main socket has the rest. */
 const QUIET_MS = 500;
-/** A server that replays live calls on the one socket by itself is given so long to do it. */
+/** How long the server is given to replay live calls on the main socket by itself. */
 const SETTLE_MS = 300;
 const REPLAYS_AT_ONCE = 16;
 const REPLAY_TRIES = 4;
-/** So many events that are here already are told again after the connection was lost. */
+/** How many known events are requested again after the connection was lost. */
 const OVERLAP = 32;
 
 export class EventStream {
   private socket: SocketLike | undefined;
-  private link: Link = { state: "connecting", since: 0, retryAt: 0 };
+  private connection: Connection = { state: "connecting", since: 0, retryAt: 0 };
   private listeners = new Set<() => void>();
   private retry: ReturnType<typeof setTimeout> | undefined;
   private tries = 0;
-  private pulse: Pulse | undefined;
+  private heartbeat: HeartbeatMonitor | undefined;
   private stopped = true;
   private queue: string[] = [];
   private running = new Map<string, () => void>();
   private failed = new Map<string, number>();
-  /** Calls of which the last events are asked for once more. */
-  private doubted = new Set<string>();
-  /** The calls of which the one socket has told since it is open. */
-  private spoken = new Set<string>();
+  /** Calls whose last events are to be requested again. */
+  private recheck = new Set<string>();
+  /** The calls that the main socket has sent events of since it was opened. */
+  private heardFrom = new Set<string>();
   private unsubscribe: (() => void) | undefined;
   private readonly store: CallStore;
-  private readonly wiring: Wiring;
+  private readonly dependencies: Dependencies;
 
-  constructor(store: CallStore, wiring: Wiring) {
+  constructor(store: CallStore, dependencies: Dependencies) {
     this.store = store;
-    this.wiring = wiring;
+    this.dependencies = dependencies;
   }
 
   start(): void {
@@ -87,7 +87,7 @@ export class EventStream {
   stop(): void {
     this.stopped = true;
     clearTimeout(this.retry);
-    this.pulse?.stop();
+    this.heartbeat?.stop();
     this.unsubscribe?.();
     this.stopReplays();
     const socket = this.socket;
@@ -95,35 +95,35 @@ export class EventStream {
     socket?.close();
   }
 
-  /** Sees to it that a call's past is here, ended or not. */
+  /** Fetches a call's past if it is not complete, ended or not. */
   want(callSid: string): void {
     if (this.complete(callSid)) return;
     this.failed.delete(callSid);
     this.replay(callSid, true);
   }
 
-  /** Tries at once instead of at the next appointed time. */
+  /** Tries again at once instead of when it is due. */
   reconnect(): void {
-    if (this.link.state !== "stale" || this.stopped) return;
+    if (this.connection.state !== "stale" || this.stopped) return;
     clearTimeout(this.retry);
     this.connect();
   }
 
-  /** Looks at once whether the one socket still brings anything. */
+  /** Checks at once whether the main socket is still alive. */
   check(): void {
-    this.pulse?.check();
+    this.heartbeat?.check();
   }
 
-  /** It is dead: its end is not waited for, since a dead one does not come to it for a long time. */
+  /** The socket is dead. Its `close` event is not waited for, as it may take minutes. */
   private giveUp(socket: SocketLike): void {
     if (this.socket !== socket || this.stopped) return;
     this.socket = undefined;
     socket.close();
-    // Nothing has been seen since then.
-    void this.lost(this.pulse?.heardAt);
+    // The connection has been silent since then.
+    void this.lost(this.heartbeat?.receivedAt);
   }
 
-  current = (): Link => this.link;
+  current = (): Connection => this.connection;
 
   subscribe = (listener: () => void): (() => void) => {
     this.listeners.add(listener);
@@ -132,31 +132,31 @@ export class EventStream {
 
   private connect(): void {
     const before = this.socket;
-    const socket = this.wiring.open({});
+    const socket = this.dependencies.open({});
     this.socket = socket;
-    // One that is still trying has been tried long enough.
+    // An earlier socket that is still connecting is abandoned.
     before?.close();
     const limit = setTimeout(() => this.giveUp(socket), OPENING_MS);
     socket.onopen = () => {
       clearTimeout(limit);
       if (this.socket !== socket) return;
       this.tries = 0;
-      this.pulse = new Pulse({
-        now: this.wiring.now,
-        ask: () => socket.send(HEARTBEAT),
-        dead: () => this.giveUp(socket),
+      this.heartbeat = new HeartbeatMonitor({
+        now: this.dependencies.now,
+        send: () => socket.send(HEARTBEAT),
+        onDead: () => this.giveUp(socket),
       });
-      this.pulse.ask();
+      this.heartbeat.send();
       this.set({ state: "live", since: 0, retryAt: 0 });
-      this.spoken.clear();
+      this.heardFrom.clear();
       void this.catchUp(socket);
     };
     socket.onmessage = (message) => {
       if (this.socket !== socket) return;
-      this.pulse?.heard();
+      this.heartbeat?.received();
       const event = parsed(message);
       if (!event) return this.tellTime(message.data);
-      this.spoken.add(event.callSid);
+      this.heardFrom.add(event.callSid);
       this.store.receive(event);
     };
     socket.onclose = () => {
@@ -167,23 +167,23 @@ export class EventStream {
 
   private tellTime(data: unknown): void {
     const at = heartbeatTime(data);
-    if (at !== undefined) this.wiring.serverTime(at);
+    if (at !== undefined) this.dependencies.serverTime(at);
   }
 
-  private async lost(unseenSince = this.wiring.now()): Promise<void> {
+  private async lost(unseenSince = this.dependencies.now()): Promise<void> {
     this.socket = undefined;
-    this.pulse?.stop();
-    this.pulse = undefined;
+    this.heartbeat?.stop();
+    this.heartbeat = undefined;
     this.stopReplays();
     const wait = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** this.tries);
     this.tries += 1;
-    const jittered = wait * (0.75 + this.wiring.random() / 2);
-    const since = this.link.since || unseenSince;
-    this.set({ state: "stale", since, retryAt: this.wiring.now() + jittered });
-    this.store.tear();
+    const jittered = wait * (0.75 + this.dependencies.random() / 2);
+    const since = this.connection.since || unseenSince;
+    this.set({ state: "stale", since, retryAt: this.dependencies.now() + jittered });
+    this.store.connectionLost();
     this.retry = setTimeout(() => {
-      // A refused socket does not say why; the probe does, and logs the page out if it must.
-      this.wiring.probe().then(
+      // A refused socket gives no reason; the probe does, and logs the page out if need be.
+      this.dependencies.probe().then(
         (known) => {
           if (known && !this.stopped && this.socket === undefined) this.connect();
         },
@@ -194,28 +194,28 @@ export class EventStream {
     }, jittered);
   }
 
-  /** Fills in what the one socket did not bring: live calls' past, and what a gap swallowed. */
+  /** Fills in what the main socket does not send: the past of live calls, and gaps. */
   private async catchUp(socket: SocketLike): Promise<void> {
     const known = this.store.live().map((call) => call.callSid);
     let live: string[] = [];
     try {
-      live = await this.wiring.liveCalls();
+      live = await this.dependencies.liveCalls();
     } catch {
-      // The list is only a hint: a live call shows itself with its next event.
+      // The list is only a hint: a live call appears with its next event.
     }
     await new Promise((done) => setTimeout(done, SETTLE_MS));
     if (this.socket !== socket) return;
     for (const callSid of live) if (!this.complete(callSid)) this.replay(callSid, false);
-    // What the one socket has not spoken of since has ended meanwhile, or is silent.
-    // What was told last is asked for once more: a server that was killed may not have kept it.
+    // A call without events since then has ended meanwhile, or is silent. Its last events are
+    // requested again: a server that was killed may not have stored them.
     for (const callSid of known) {
-      if (this.spoken.has(callSid)) continue;
-      this.doubted.add(callSid);
+      if (this.heardFrom.has(callSid)) continue;
+      this.recheck.add(callSid);
       this.replay(callSid, false);
     }
   }
 
-  /** Whether everything from a call's first event on is here. */
+  /** Whether a call is complete from its first event on. */
   private complete(callSid: string): boolean {
     const call = this.store.get(callSid);
     return call !== undefined && call.seq > 0 && !hasGap(call);
@@ -231,7 +231,7 @@ export class EventStream {
   }
 
   private next(): void {
-    while (this.link.state === "live" && this.running.size < REPLAYS_AT_ONCE) {
+    while (this.connection.state === "live" && this.running.size < REPLAYS_AT_ONCE) {
       const callSid = this.queue.shift();
       if (callSid === undefined) return;
       this.runReplay(callSid);
@@ -240,8 +240,8 @@ export class EventStream {
 
   private runReplay(callSid: string): void {
     const known = this.store.known(callSid);
-    const after = this.doubted.delete(callSid) ? Math.max(0, known - OVERLAP) : known;
-    const socket = this.wiring.open(after > 0 ? { callSid, after: `${after}` } : { callSid });
+    const after = this.recheck.delete(callSid) ? Math.max(0, known - OVERLAP) : known;
+    const socket = this.dependencies.open(after > 0 ? { callSid, after: `${after}` } : { callSid });
     let opened = false;
     let quiet = setTimeout(() => socket.close(), OPENING_MS);
     const rest = () => {
@@ -254,7 +254,7 @@ export class EventStream {
     };
     socket.onmessage = (message) => {
       const event = parsed(message);
-      // Words without a number come over the one socket; here they would be doubled.
+      // Events without a number come over the main socket; here they would be duplicates.
       if (event?.callSid !== callSid || event.seq === undefined) return;
       rest();
       this.store.receive(event);
@@ -267,7 +267,7 @@ export class EventStream {
       const gap = this.store.isIncomplete(callSid);
       if (opened && !gap) this.failed.delete(callSid);
       else this.failed.set(callSid, (this.failed.get(callSid) ?? 0) + 1);
-      // The hole may have opened while this was under way.
+      // The gap may have opened during this replay.
       if (gap) this.replay(callSid, false);
       this.next();
     };
@@ -279,13 +279,13 @@ export class EventStream {
     const running = [...this.running.values()];
     this.running.clear();
     this.queue = [];
-    this.doubted.clear();
+    this.recheck.clear();
     this.failed.clear();
     for (const abandon of running) abandon();
   }
 
-  private set(link: Link): void {
-    this.link = link;
+  private set(connection: Connection): void {
+    this.connection = connection;
     for (const listener of this.listeners) listener();
   }
 }

@@ -1,6 +1,6 @@
 /** Agents, scenarios and findings of the stand-in server. */
-import type { Agent, CallSummary, DoctorReport, Nodes, Scenario } from "../api/client";
-import { serverNow } from "./server";
+import type { Agent, CallSummary, DoctorReport, Nodes, Scenario } from "../api/types";
+import { serverNow } from "./clock";
 
 const COMMANDS = ["press", "transfer", "end_call", "request_user"];
 
@@ -139,7 +139,7 @@ export const report: DoctorReport = {
   },
 };
 
-/** The nodes as they are at this moment: one answers, one stops, one was killed. */
+/** Three nodes: one ready, one draining, one silent. */
 export function nodes(): Nodes {
   const ago = (seconds: number) => new Date(serverNow() - seconds * 1_000).toISOString();
   const node = { version: "0.1.0", port: 24187, reason: null };
@@ -180,7 +180,7 @@ export function nodes(): Nodes {
   };
 }
 
-/** Orders that became no call: one refused by a rule, one that the network has not taken. */
+/** Orders that did not become a call: one refused by a rule, one rejected by the carrier. */
 export function unplaced(): CallSummary[] {
   const at = new Date(Date.now() - 3_600_000).toISOString();
   const order = {

@@ -1,9 +1,14 @@
 /**
- * The page without a server: requests and sockets are answered from recorded events. Asked for by
- * `npm run dev:mock`, and by the screenshots. Options in the address: `quiet` (no calls), `login`
- * (logged out at first; the token is `letmein`), `load=200` (that many calls that stream words),
- * `ramp=5` (and come within so many seconds),
- * `long=2000` (a call of that many turns), `skew=420` (the server's clock is so many seconds ahead), `older` (a server without the newer routes).
+ * The page without a server: requests and sockets are answered from recorded events. Used by
+ * `npm run dev:mock`, the browser tests and the screenshots. Options in the address:
+ *
+ * - `quiet`: no calls
+ * - `login`: logged out at first; the token is `letmein`
+ * - `load=200`: this many calls that stream words
+ * - `ramp=5`: those calls come one by one within this many seconds
+ * - `long=2000`: a call of this many turns
+ * - `skew=420`: the server's clock is this many seconds ahead
+ * - `older`: a server without the newer routes
  */
 import { replaceSocket } from "../live/index";
 import { replacePhone } from "../softphone/index";
@@ -25,7 +30,7 @@ export function install(): void {
 
   replaceSocket((query) => server.open(query));
   replacePhone((agent) => new MockPhone(server, agent));
-  // Taken by tests that pull the plug.
+  // For the browser tests.
   Object.assign(window, { phonyMock: server });
 
   const real = window.fetch.bind(window);
@@ -43,12 +48,11 @@ export function install(): void {
       loggedIn = false;
       return answer({ status: "ok" });
     }
-    if (path === "/session") return answer({ session: ME });
     if (path === "/healthz")
       return answer({ status: "ok", uptime: 93_784, activeCalls: server.live().length });
     if (path === "/readyz") return answer({});
     if (!loggedIn && isApi(path)) return failure(401, "UNAUTHORIZED", "Log in first.");
-    if (path === "/session") return answer(undefined);
+    if (path === "/session") return answer({ session: ME });
     if (path === "/openapi.json") return answer({ info: { version: "0.1.0" } });
     if (options.has("older") && isApi(path) && !path.startsWith("/override/")) {
       return failure(404, "", "");

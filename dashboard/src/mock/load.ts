@@ -1,4 +1,4 @@
-/** Many calls at once, or one very long one: for measuring that the page stays smooth. */
+/** Many calls at once, or a very long one, for measuring how smooth the page stays. */
 import type { MockServer } from "./server";
 
 const WORDS =
@@ -9,8 +9,8 @@ const TOKEN_MS = 100;
 const TOKENS_PER_REPLY = 40;
 
 /**
- * Calls whose replies stream a word every tenth of a second each, forever. They are there at once,
- * or come one by one within so many milliseconds.
+ * Calls that each stream a word every 100 ms, endlessly. All are there at once, or they ramp up over
+ * the given time in milliseconds.
  */
 export function streaming(server: MockServer, count: number, rampMs: number): void {
   const sids: string[] = [];
@@ -49,7 +49,7 @@ export function streaming(server: MockServer, count: number, rampMs: number): vo
   }, TOKEN_MS);
 }
 
-/** So many turns are made up in one task: what a stand-in does must not hold up the page. */
+/** How many turns one task makes: the stand-in must not block the page. */
 const TURNS_AT_ONCE = 50;
 
 /** One call of very many turns. */

@@ -1,6 +1,7 @@
-/** The softphone's far end, made up: it greets, echoes, and tells its call's events. */
+/** The stand-in server's end of the softphone: greets, replies, and publishes the call's events. */
 import type { PhoneSocket } from "../softphone/phone";
-import { type MockServer, serverNow } from "./server";
+import { serverNow } from "./clock";
+import type { MockServer } from "./server";
 
 const TOKEN_MS = 60;
 const REPLIES = [

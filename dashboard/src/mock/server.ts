@@ -1,5 +1,5 @@
-/** A server made of recorded events: numbers them, replays them, answers overrides with more. */
-import type { CallSummary } from "../api/client";
+/** A server made of recorded events: numbers and replays them, and answers overrides with more. */
+import type { CallSummary } from "../api/types";
 import appointment from "../fixtures/appointment.json";
 import asksForHuman from "../fixtures/asks_for_human.json";
 import debitCard from "../fixtures/debit_card.json";
@@ -9,6 +9,7 @@ import survey from "../fixtures/survey.json";
 import takeover from "../fixtures/takeover.json";
 import type { SocketLike } from "../live/stream";
 import { unplaced } from "./catalogue";
+import { serverNow } from "./clock";
 import { answer, failure } from "./http";
 
 export type RawEvent = { type: string; callSid: string; timestamp: string; seq?: number } & Record<
@@ -16,7 +17,7 @@ export type RawEvent = { type: string; callSid: string; timestamp: string; seq?:
   unknown
 >;
 
-/** How long ago a recording ended when the page opens; the rest then waits, as recorded. */
+/** Each recording, and how long ago it ended when the page opens; what is left plays on from there. */
 const RECORDINGS: [events: RawEvent[], endedAgoMs: number][] = [
   [debitCard, 11_000],
   [appointment, 4_000],
@@ -30,14 +31,7 @@ const RECORDINGS: [events: RawEvent[], endedAgoMs: number][] = [
 const REPLAYED_AT_ONCE = 50;
 const HEARTBEAT_MS = 10_000;
 
-/** The server's clock less the browser's as it was when the page began, by the address. */
-const SKEW_MS = Number(new URLSearchParams(location.search).get("skew") ?? 0) * 1_000;
-const epoch = Date.now() + SKEW_MS - performance.now();
-
-/** The server's time, whatever becomes of the browser's clock. */
-export const serverNow = (): number => epoch + performance.now();
-
-/** Which log-in the page has. */
+/** The id of the page's log-in. */
 export const ME = "0123456789abcdef";
 
 class MockSocket implements SocketLike {
@@ -45,7 +39,7 @@ class MockSocket implements SocketLike {
   onmessage: ((message: { data: unknown }) => void) | null = null;
   onclose: ((event: { code: number }) => void) | null = null;
   closed = false;
-  /** What is between here and the page passes nothing on. */
+  /** Nothing passes between the server and the page any more. */
   stopped = false;
   readonly callSid: string | undefined;
   private beats: ReturnType<typeof setInterval> | undefined;
@@ -60,7 +54,7 @@ class MockSocket implements SocketLike {
     if (!this.closed && !this.stopped) this.onmessage?.({ data: JSON.stringify(event) });
   }
 
-  /** From the page: a heartbeat, which is answered and from then on comes by itself. */
+  /** A heartbeat from the page: answered, and from then on repeated by itself. */
   send(_text: string): void {
     const beat = () =>
       this.tell({ type: "heartbeat", timestamp: new Date(serverNow()).toISOString() });
@@ -88,7 +82,7 @@ export class MockServer {
     for (const [events, ago] of RECORDINGS) this.play(events, ago);
   }
 
-  /** What is between page and server passes nothing on, and closes nothing; or does so again. */
+  /** Silences sockets without closing them, or no longer does. */
   stopSockets(on: boolean): void {
     this.deaf = on;
     for (const socket of this.sockets) socket.stopped ||= on;
@@ -107,7 +101,7 @@ export class MockServer {
     return socket;
   }
 
-  /** Tells a call's past, a few events a task, as messages come from a real socket. */
+  /** Sends a call's past, a few events a task, as a real socket would. */
   private replay(socket: MockSocket, after: number): void {
     const events = this.calls.get(socket.callSid ?? "") ?? [];
     const next = events.slice(after, after + REPLAYED_AT_ONCE);
@@ -116,7 +110,7 @@ export class MockServer {
     if (told < events.length) setTimeout(() => this.replay(socket, told));
   }
 
-  /** Sends an event to all who look; one without a number is not kept. */
+  /** Sends an event to all sockets; one without a number is not stored. */
   publish(event: RawEvent): void {
     if (event.seq !== undefined) {
       const events = this.calls.get(event.callSid) ?? [];
@@ -128,13 +122,13 @@ export class MockServer {
     }
   }
 
-  /** The next event of a call, numbered and dated. */
+  /** Publishes a call's next event, numbered and dated. */
   add(callSid: string, type: string, fields: Record<string, unknown> = {}): void {
     const seq = (this.calls.get(callSid)?.length ?? 0) + 1;
     this.publish({ type, callSid, timestamp: new Date(serverNow()).toISOString(), seq, ...fields });
   }
 
-  /** Live-only words. */
+  /** Publishes a live-only event. */
   words(callSid: string, fields: Record<string, unknown>): void {
     this.publish({
       callSid,
@@ -241,13 +235,13 @@ export class MockServer {
       : failure(404, "CALL_NOT_FOUND", "This call is not known.");
   }
 
-  /** Something else may have happened since: a recorded event takes the next number. */
+  /** Gives a recorded event the next number, as others may have come in between. */
   private renumbered(event: RawEvent): RawEvent {
     if (event.seq === undefined) return event;
     return { ...event, seq: (this.calls.get(event.callSid)?.length ?? 0) + 1 };
   }
 
-  /** What lies in the past is there at once, the rest comes at its time. */
+  /** Plays a recording: past events at once, the others when they are due. */
   private play(events: RawEvent[], endedAgoMs: number): void {
     const last = Date.parse(events.at(-1)?.timestamp ?? "");
     const shift = serverNow() - endedAgoMs - last;
@@ -293,7 +287,7 @@ function has(events: RawEvent[], type: string): boolean {
   return events.some((event) => event.type === type);
 }
 
-/** Whether the newest of an asking and its answers is the asking. */
+/** Whether the newest request has not been answered yet. */
 function pending(events: RawEvent[], asking: string, answers: string[]): boolean {
   const last = events.findLast((event) => event.type === asking || answers.includes(event.type));
   return last?.type === asking;

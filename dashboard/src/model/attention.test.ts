@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
 import { toEvent } from "../api/events";
 import { byAttention, isUrgent, reasons, waitingSince, waits } from "./attention";
-import { board, conditions } from "./board";
-import { applyAll, type Call, newCall } from "./call";
+import { type Call, newCall } from "./call";
+import { applyAll } from "./reducer";
+import { conditions, stats } from "./stats";
 
 const T0 = Date.UTC(2026, 10, 23, 9, 0, 0);
 
@@ -130,7 +131,7 @@ test("the strip counts the live, the waiting, the cost and the slowest turns", (
     [3, "query", { prompt: "?" }],
   );
   const two = call("CA2", [1, "error", { where: "store" }], [2, "session_end", { reason: "x" }]);
-  const figures = board([one, two, newCall("CA3")], T0 + 10_000);
+  const figures = stats([one, two, newCall("CA3")], T0 + 10_000);
   expect(figures).toMatchObject({ live: 1, waiting: 1, oldest: T0 + 3_000, p95: 700 });
   expect(figures).toMatchObject({ model: "good", store: "trouble", today: 2, costToday: 0.5 });
 });

@@ -19,7 +19,7 @@ export interface Reason {
   since: number;
 }
 
-/** The heavier, the higher in the list. The first four keep a caller waiting. */
+/** A higher weight comes first in the list. The first four keep a caller waiting. */
 const WEIGHT: Record<ReasonKind, number> = {
   question: 1_000,
   reply: 1_000,
@@ -32,11 +32,11 @@ const WEIGHT: Record<ReasonKind, number> = {
   latency: 50,
 };
 
-/** How often a caller speaks in vain before somebody should look. */
+/** How often a caller may speak without an answer before a supervisor should look. */
 const UNANSWERED = 3;
 const SILENCE_MS = 15_000;
 const RECENT_FAULT_MS = 60_000;
-/** How many of the newest turns are looked at. */
+/** How many of the newest turns are examined. */
 const RECENT_TURNS = 6;
 
 const WANTS_HUMAN =
@@ -72,20 +72,20 @@ export function reasons(call: Call, now: number): Reason[] {
 
 /** Whether the caller waits for a supervisor. */
 export function waits(call: Call): boolean {
-  return call.question !== undefined || call.reply !== undefined || isAlone(call);
+  return call.question !== undefined || call.reply !== undefined || isCallerAlone(call);
 }
 
-/** Whether nobody speaks with the caller: who took over is gone, or nobody answers. */
-export function isAlone(call: Call): boolean {
+/** Whether nobody speaks with the caller: the takeover's holder is away, or nobody answers. */
+export function isCallerAlone(call: Call): boolean {
   return call.unattended !== undefined || isUnanswered(call);
 }
 
-/** Whether the caller has spoken several times in vain. */
+/** Whether the caller has spoken several times without an answer. */
 export function isUnanswered(call: Call): boolean {
   return call.phase !== "ended" && call.unanswered.times >= UNANSWERED;
 }
 
-/** Those who need a human first, the longest waiting among them first; then the longest calls. */
+/** Calls that need a human first, the longest wait first among them; then the longest calls. */
 export function byAttention(calls: readonly Call[], now: number): Call[] {
   return calls
     .map((call) => ({ call, weight: weight(call, now), since: waitingSince(call) }))
@@ -99,7 +99,7 @@ export function byAttention(calls: readonly Call[], now: number): Call[] {
     .map((entry) => entry.call);
 }
 
-/** Since when the caller has waited for a supervisor; infinitely late if they do not. */
+/** Since when the caller has waited for a supervisor; infinity if they do not. */
 export function waitingSince(call: Call): number {
   return Math.min(
     call.question?.since ?? Number.POSITIVE_INFINITY,

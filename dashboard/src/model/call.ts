@@ -1,9 +1,5 @@
-/**
- * One call as the page knows it: a pure function of its events. Numbered events count once and in
- * order whatever order they arrive in, so several sources (the live socket, a replay after a lost
- * connection) can feed the same call, and nothing is lost or doubled.
- */
-import type { AssistantResponse, CallEvent, HeldCommand } from "../api/events";
+/** One call as the page knows it. How it follows from its events is in `reducer.ts`. */
+import type { CallEvent, HeldCommand } from "../api/events";
 
 export type Phase =
   | "starting"
@@ -46,28 +42,28 @@ export interface Note {
 
 export type Item = Turn | Note;
 
-/** Something that waits for a supervisor, since when, and until when if the server said so. */
+/** Something that waits for a supervisor: since when, and until when if the server has told. */
 export interface Waiting {
-  /** By which an order names it: the turn of a reply, the sequence number of a question. */
+  /** What a request names it by: the turn of a reply, the sequence number of a question. */
   reference: number | undefined;
   text: string;
   since: number;
   until: number | undefined;
-  /** How long it may wait; a question's time begins when no other is before it. */
+  /** How long it may wait, in milliseconds; a question's time begins once it is the first. */
   timeoutMs: number | undefined;
-  /** What a held reply does besides being spoken, if it is sent as it is. */
+  /** The commands that a held reply carries, done if it is sent unchanged. */
   commands: HeldCommand[];
 }
 
-/** What is being said at this moment and has no number yet. */
+/** The reply being spoken, not yet a numbered event. */
 export interface Draft {
   text: string;
   turn: number | undefined;
-  /** As far as the caller heard it, once interrupted. */
+  /** How much of it the caller heard, once interrupted. */
   heard: string | undefined;
-  /** Its beginning was missed, because the connection was lost meanwhile. */
-  torn: boolean;
-  /** So much of it has been played to the caller. */
+  /** Its beginning was missed while the connection was lost. */
+  beginningMissed: boolean;
+  /** How much of it has been played to the caller. */
   played: string;
 }
 
@@ -76,9 +72,9 @@ export interface Call {
   /** The last number up to which nothing is missing. */
   seq: number;
   /** Numbered events that came too early: what lies before them is missing. */
-  held: CallEvent[];
-  /** What each number was, so that it is noticed if it becomes something else. */
-  marks: string[];
+  early: CallEvent[];
+  /** Type and time of each numbered event, to notice if a number comes again as another event. */
+  fingerprints: string[];
   from: string;
   to: string;
   direction: string;
@@ -102,9 +98,9 @@ export interface Call {
   takenOver: boolean;
   /** Which log-in holds the takeover; empty if nobody does, or if the server does not tell. */
   holder: string;
-  /** Whoever holds the takeover has not been seen since before then; the AI goes on at `until`. */
+  /** The holder of the takeover has been away since then; the AI goes on at `until`. */
   unattended: { since: number; until: number | undefined } | undefined;
-  /** How often the caller has spoken since our side did, and when that began. */
+  /** How often the caller has spoken since the last reply, and since when. */
   unanswered: { times: number; since: number };
   /** By turn, by stage, in milliseconds. */
   latency: Record<number, Record<string, number>>;
@@ -120,8 +116,8 @@ export function newCall(callSid: string): Call {
   return {
     callSid,
     seq: 0,
-    held: [],
-    marks: [],
+    early: [],
+    fingerprints: [],
     from: "",
     to: "",
     direction: "",
@@ -152,82 +148,9 @@ export function newCall(callSid: string): Call {
   };
 }
 
-/** The call after these events. The same object if they changed nothing. */
-export function applyAll(call: Call, events: readonly CallEvent[]): Call {
-  ours = new WeakSet();
-  const after = events.reduce(step, call);
-  ours = new WeakSet();
-  return after;
-}
-
-export function apply(call: Call, event: CallEvent): Call {
-  return applyAll(call, [event]);
-}
-
-/**
- * Lists and tables that were copied while these events are applied. They may be added to, nobody
- * else has them yet; what was there before is never touched. A long call comes in many events, and
- * a copy for each would cost the square of them.
- */
-let ours = new WeakSet<object>();
-
-function added<T>(list: T[], item: T): T[] {
-  if (ours.has(list)) {
-    list.push(item);
-    return list;
-  }
-  const copy = [...list, item];
-  ours.add(copy);
-  return copy;
-}
-
-function entered<T>(table: Record<number, T>, key: number, value: T): Record<number, T> {
-  const own = ours.has(table) ? table : { ...table };
-  ours.add(own);
-  own[key] = value;
-  return own;
-}
-
-function step(call: Call, event: CallEvent): Call {
-  if (event.seq === undefined) return call.phase === "ended" ? call : live(call, event);
-  if (event.seq <= call.seq) return call;
-  if (event.seq > call.seq + 1) return hold(call, event);
-  let next = numbered(call, event);
-  let held = 0;
-  for (let first = next.held[0]; first?.seq === next.seq + 1; first = next.held[held]) {
-    next = numbered(next, first);
-    held += 1;
-  }
-  return held === 0 ? next : { ...next, held: next.held.slice(held) };
-}
-
-/**
- * Whether an event's number was told as something else before. A server that was killed may have told
- * what it had not kept yet; whoever goes on with the call counts on from what was kept.
- */
-export function contradicts(call: Call, event: CallEvent): boolean {
-  return (
-    event.seq !== undefined && event.seq <= call.seq && call.marks[event.seq - 1] !== mark(event)
-  );
-}
-
-function mark(event: CallEvent): string {
-  return `${event.type} ${event.timestamp}`;
-}
-
-/** The connection is back after a gap: words on the way were lost, so what is shown is torn. */
-export function afterGap(call: Call): Call {
-  if (call.hearing === "" && call.draft === undefined) return call;
-  return {
-    ...call,
-    hearing: "",
-    draft: call.draft && { ...call.draft, torn: true },
-  };
-}
-
 /** Whether numbered events are missing: before ones already here, or a call's whole beginning. */
 export function hasGap(call: Call): boolean {
-  return call.held.length > 0 || (call.seq === 0 && call.lastEventAt > 0);
+  return call.early.length > 0 || (call.seq === 0 && call.lastEventAt > 0);
 }
 
 /** What was written after the point where the caller stopped hearing; nothing if they differ. */
@@ -238,285 +161,4 @@ export function afterHeard(written: string, heard: string): string {
 
 export function isLive(call: Call): boolean {
   return call.phase !== "ended" && call.seq > 0;
-}
-
-function hold(call: Call, event: CallEvent): Call {
-  const { held } = call;
-  const seq = event.seq ?? 0;
-  const last = held.at(-1)?.seq ?? 0;
-  // They come in order but for where two sources meet.
-  if (seq > last) return { ...call, held: added(held, event) };
-  const at = held.findIndex((other) => (other.seq ?? 0) >= seq);
-  return held[at]?.seq === seq ? call : { ...call, held: held.toSpliced(at, 0, event) };
-}
-
-/** Live-only events: words while they are spoken. */
-function live(call: Call, event: CallEvent): Call {
-  const at = time(event, call);
-  if (event.type === "transcript") {
-    return { ...enter(call, call.takenOver ? "human" : "caller", at), hearing: event.text };
-  }
-  if (event.type === "assistant_delta") {
-    const same =
-      call.draft !== undefined &&
-      call.draft.heard === undefined &&
-      (event.turn === undefined || event.turn === call.draft.turn);
-    const draft: Draft =
-      same && call.draft
-        ? { ...call.draft, text: call.draft.text + event.text }
-        : { text: event.text, turn: event.turn, heard: undefined, torn: false, played: "" };
-    return { ...enter(call, call.takenOver ? "human" : "speaking", at), draft };
-  }
-  return { ...call, lastEventAt: at };
-}
-
-function numbered(before: Call, event: CallEvent): Call {
-  const at = time(event, before);
-  const seq = event.seq ?? before.seq;
-  const call: Call = { ...before, seq, marks: added(before.marks, mark(event)), lastEventAt: at };
-  const id = `${seq}`;
-  const note = (): Item[] => added<Item>(call.items, { kind: "note", id, seq, at, event });
-  const said = (turn: Partial<Turn> & Pick<Turn, "who" | "text">): Item[] =>
-    added<Item>(call.items, {
-      kind: "turn",
-      id,
-      seq,
-      at,
-      unheard: "",
-      interrupted: false,
-      source: "",
-      turn: undefined,
-      by: event.by ?? "",
-      ...turn,
-    });
-  /** What follows once nobody speaks and nothing waits. */
-  const rest: Phase = call.takenOver ? "human" : "listening";
-
-  switch (event.type) {
-    case "session_start":
-      return {
-        ...enter(call, "starting", at),
-        from: event.from,
-        to: event.to,
-        direction: event.direction,
-        agent: event.agent,
-        carrier: event.carrier,
-        startedAt: call.startedAt || at,
-        items: note(),
-      };
-    case "session_end":
-      return {
-        ...enter(call, "ended", at),
-        endedAt: at,
-        endReason: event.reason,
-        durationMs: event.durationMs ?? Math.max(0, at - (call.startedAt || at)),
-        hearing: "",
-        draft: undefined,
-        question: undefined,
-        queued: [],
-        reply: undefined,
-        ...FREE,
-        unanswered: ANSWERED,
-        items: note(),
-      };
-    case "transcript":
-      return {
-        ...enter(call, call.takenOver ? "human" : "thinking", at),
-        hearing: "",
-        // Of a reply that was cut off before its first word nothing more is told.
-        draft: call.draft?.heard === undefined ? call.draft : undefined,
-        unanswered: event.speaker === "assistant" ? ANSWERED : oneMore(call.unanswered, at),
-        items: said({ who: event.speaker === "assistant" ? "ai" : "caller", text: event.text }),
-      };
-    case "assistant_response": {
-      const spoken = {
-        text: event.text,
-        unheard: unheard(event, call.draft),
-        interrupted: event.interrupted,
-        source: event.source,
-        turn: event.turn,
-      };
-      const supervisor = event.source === "supervisor";
-      return {
-        ...enter(call, waitingOr(call, rest), at),
-        draft: supervisor ? call.draft : restOfDraft(event, call.draft),
-        // Words that only fill the time answer nothing.
-        unanswered: /^(filler|hold)$/.test(event.source) ? call.unanswered : ANSWERED,
-        items:
-          (supervisor ? corrected(call.items, spoken) : undefined) ??
-          said({ who: supervisor ? "supervisor" : "ai", ...spoken }),
-      };
-    }
-    case "assistant_delta":
-      return call;
-    case "assistant_heard":
-      return { ...call, draft: heardSoFar(call.draft, event.text, event.turn) };
-    case "connected":
-      return call.phase === "starting" ? enter(call, rest, at) : call;
-    case "status":
-    case "answered_by":
-    case "disclosure":
-    case "handed_over":
-      return { ...call, items: note() };
-    case "assistant_override":
-      return {
-        ...enter(call, call.takenOver ? "human" : "speaking", at),
-        unanswered: ANSWERED,
-        items: said({ who: "supervisor", text: event.text }),
-      };
-    case "interrupt":
-      return {
-        ...enter(call, call.takenOver ? "human" : "caller", at),
-        draft: call.draft && { ...call.draft, heard: event.heard },
-      };
-    case "pending_response":
-      return {
-        ...enter(call, "waiting", at),
-        // Asked again, it is the same reply: it has waited since it was held, not since then.
-        reply: { ...waiting(event, event.turn, at), ...heldBefore(call.reply, event.turn) },
-        items: note(),
-      };
-    case "query":
-      return {
-        ...enter(call, "waiting", at),
-        question: call.question ?? waiting(event, seq, at),
-        queued: call.question ? [...call.queued, waiting(event, seq, at)] : call.queued,
-        items: note(),
-      };
-    case "response_approved":
-      return { ...enter(call, "speaking", at), reply: undefined, items: note() };
-    case "response_rejected":
-      return { ...enter(call, "thinking", at), reply: undefined, items: note() };
-    case "query_response":
-      return {
-        ...enter(call, call.queued.length > 0 ? "waiting" : "thinking", at),
-        question: call.queued[0] && begun(call.queued[0], at),
-        queued: call.queued.slice(1),
-        items: note(),
-      };
-    case "takeover":
-      return {
-        ...enter(call, "human", at),
-        takenOver: true,
-        holder: event.holder,
-        unattended: undefined,
-        draft: undefined,
-        items: note(),
-      };
-    case "takeover_unattended": {
-      const until = event.timeoutMs === undefined ? undefined : at + event.timeoutMs;
-      return { ...call, unattended: { since: at, until }, items: note() };
-    }
-    case "takeover_attended":
-      return { ...call, unattended: undefined, items: note() };
-    case "release":
-      return { ...enter(call, "listening", at), ...FREE, items: note() };
-    case "session_transfer":
-      return { ...enter(call, "transferred", at), items: note() };
-    case "latency": {
-      const stages = { ...call.latency[event.turn], [event.stage]: event.ms };
-      return {
-        ...call,
-        latency: entered(call.latency, event.turn, stages),
-        lastLatencyTurn: event.turn,
-      };
-    }
-    case "usage": {
-      const tokens = { ...call.tokens };
-      for (const [kind, count] of Object.entries(event.tokens)) {
-        tokens[kind] = (tokens[kind] ?? 0) + count;
-      }
-      return { ...call, tokens, costUsd: call.costUsd + event.costUsd };
-    }
-    case "error":
-      return {
-        ...call,
-        fault: { at, where: event.where, message: event.message, fatal: event.fatal },
-        items: note(),
-      };
-    case "command_executed":
-    case "command_rejected":
-    case "whisper":
-    case "dtmf":
-    case "resumed":
-    case "unknown":
-      return { ...call, items: note() };
-  }
-}
-
-/** No human has the call. */
-const FREE = { takenOver: false, holder: "", unattended: undefined } as const;
-
-const ANSWERED = { times: 0, since: 0 };
-
-function oneMore(before: Call["unanswered"], at: number): Call["unanswered"] {
-  return { times: before.times + 1, since: before.times === 0 ? at : before.since };
-}
-
-function enter(call: Call, phase: Phase, at: number): Call {
-  const since = call.phase === phase ? call.phaseSince : at;
-  return { ...call, phase, phaseSince: since, lastEventAt: at };
-}
-
-function waitingOr(call: Call, phase: Phase): Phase {
-  return call.question || call.reply ? "waiting" : phase;
-}
-
-function waiting(
-  event: { text: string; timeoutMs?: number; commands: HeldCommand[] },
-  reference: number | undefined,
-  at: number,
-): Waiting {
-  const { text, timeoutMs, commands } = event;
-  return begun({ reference, text, since: at, until: undefined, timeoutMs, commands }, at);
-}
-
-/** From now on it has its time. A limit of none is how older servers say that they do not tell. */
-function begun(waiting: Waiting, at: number): Waiting {
-  return { ...waiting, until: waiting.timeoutMs ? at + waiting.timeoutMs : undefined };
-}
-
-function heldBefore(before: Waiting | undefined, turn: number | undefined): { since?: number } {
-  return before && turn !== undefined && before.reference === turn ? { since: before.since } : {};
-}
-
-/** What was written and not heard: by the server's account, or by the page's own. */
-function unheard(event: AssistantResponse, draft: Draft | undefined): string {
-  if (!event.interrupted) return "";
-  const written = event.generated.replace(/\[\[[^\]]*(\]\]?)?/g, "").trimEnd();
-  if (written !== "") return afterHeard(written, event.text);
-  return draft === undefined || draft.torn ? "" : afterHeard(draft.text, event.text);
-}
-
-/** Who came while a reply was being spoken has not seen it grow, but sees what was heard of it. */
-function heardSoFar(
-  draft: Draft | undefined,
-  played: string,
-  turn: number | undefined,
-): Draft | undefined {
-  if (draft?.heard !== undefined) return draft;
-  if (draft && draft.text.length >= played.length) return { ...draft, played };
-  return { text: played, turn: turn ?? draft?.turn, heard: undefined, torn: false, played };
-}
-
-/** A filler may be followed by the reply before it has been played: that stays a draft. */
-function restOfDraft(event: AssistantResponse, draft: Draft | undefined): Draft | undefined {
-  if (event.interrupted || !draft?.text.startsWith(event.text)) return undefined;
-  const text = draft.text.slice(event.text.length).trimStart();
-  return text === "" ? undefined : { ...draft, text };
-}
-
-/** A supervisor's words stand there from when they were sent; now it is known what was heard. */
-function corrected(items: Item[], spoken: Partial<Turn>): Item[] | undefined {
-  const at = items.findLastIndex((item) => item.kind === "turn" && item.who === "supervisor");
-  const turn = items[at];
-  if (turn?.kind !== "turn") return undefined;
-  const cut = afterHeard(turn.text, spoken.text ?? "");
-  return items.with(at, { ...turn, ...spoken, unheard: cut });
-}
-
-/** An event without a readable time happened when the one before it did. */
-function time(event: CallEvent, call: Call): number {
-  const at = Date.parse(event.timestamp);
-  return Number.isNaN(at) ? call.lastEventAt : at;
 }

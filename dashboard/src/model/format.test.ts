@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { age, clock, delay, dollars, grouped, masked } from "./format";
 import { percentile, stagesOf, turnLatency } from "./latency";
-import { typedNumber } from "./phone";
+import { typedNumber } from "./phoneNumber";
 
 test("lengths are read like a clock and never negative", () => {
   expect([clock(-5), clock(7_900), clock(754_000), clock(3_723_000)]).toEqual([

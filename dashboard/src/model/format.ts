@@ -1,4 +1,4 @@
-/** Numbers, times and lengths as people read them. */
+/** Formats numbers, times and durations. */
 
 /** `0:07`, `12:34`, `1:02:03`. Never negative. */
 export function clock(ms: number): string {
@@ -23,7 +23,7 @@ export function delay(ms: number): string {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
-/** Dollars, with more digits the smaller they are. */
+/** Dollars, with four digits for small amounts. */
 export function dollars(usd: number): string {
   const digits = usd !== 0 && Math.abs(usd) < 0.1 ? 4 : 2;
   return `$${usd.toFixed(digits)}`;

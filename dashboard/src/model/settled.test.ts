@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { toEvent } from "../api/events";
-import { applyAll, newCall } from "./call";
+import { newCall } from "./call";
+import { applyAll } from "./reducer";
 import { settledQuestion, settledReply } from "./settled";
 
 const SID = "CA00000000000000000000000000000001";

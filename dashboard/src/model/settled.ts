@@ -1,15 +1,15 @@
-/** How a question or a held reply came to its end: two supervisors may press at the same moment. */
+/** How a question or a held reply was settled. Two supervisors may act at the same moment. */
 import type { Call, Note } from "./call";
 
 export interface Settled {
   how: "answered" | "unanswered" | "approved" | "rejected";
-  /** `supervisor`, or `policy` where a time limit decided. */
+  /** `supervisor`, or `policy` if a time limit decided. */
   by: string;
   text: string;
   at: number;
 }
 
-/** What became of the question with this number; nothing while it waits. */
+/** How the question with this sequence number was settled; `undefined` while it waits. */
 export function settledQuestion(call: Call, seq: number | undefined): Settled | undefined {
   const notes = notesOf(call);
   // Questions are answered in the order in which they were asked.
@@ -21,7 +21,7 @@ export function settledQuestion(call: Call, seq: number | undefined): Settled | 
   return { how: answered === false ? "unanswered" : "answered", by, text, at: answer.at };
 }
 
-/** What became of the held reply of this turn; nothing while it waits. */
+/** How the held reply of this turn was settled; `undefined` while it waits. */
 export function settledReply(call: Call, turn: number | undefined): Settled | undefined {
   const notes = notesOf(call);
   const held = notes.findLastIndex(

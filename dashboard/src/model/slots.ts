@@ -1,5 +1,5 @@
 /** The slots of a scenario's texts: `{name}`. */
-import type { Slot } from "../api/client";
+import type { Slot } from "../api/types";
 
 export type Values = Record<string, string>;
 

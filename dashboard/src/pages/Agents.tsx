@@ -5,12 +5,13 @@ import Paper from "@mui/material/Paper";
 import Typography from "@mui/material/Typography";
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import type { ReactNode } from "react";
-import { type Agent, api, type Scenario } from "../api/client";
-import { follow, paths } from "../app/router";
-import { Failed, Loading } from "../app/states";
-import { useAct } from "../app/useAct";
+import { api } from "../api/client";
+import type { Agent, Scenario } from "../api/types";
+import { Failed, Loading } from "../components/pageStates";
+import { useAct } from "../components/useAct";
+import { follow, paths } from "../lib/router";
 import { grouped } from "../model/format";
-import { t } from "../texts";
+import { t } from "../texts/index";
 
 export default function Agents() {
   const agents = useQuery({

@@ -1,4 +1,4 @@
-/** Whether everything works, as the server says it, and what the doctor would do about it. */
+/** The state of the server and its nodes, and the doctor's findings with their fixes. */
 import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
 import Link from "@mui/material/Link";
@@ -6,19 +6,20 @@ import Paper from "@mui/material/Paper";
 import Typography from "@mui/material/Typography";
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
-import { api, type Finding, type ServerNode } from "../api/client";
-import { useDoctor, useReady } from "../app/server";
-import { Failed, Loading } from "../app/states";
-import { useLink, useNow } from "../live/index";
+import { api } from "../api/client";
+import type { Finding, ServerNode } from "../api/types";
+import { Failed, Loading } from "../components/pageStates";
+import { useDoctor, useReady } from "../lib/queries";
+import { useConnection, useNow } from "../live/index";
 import { age } from "../model/format";
-import { t } from "../texts";
+import { t } from "../texts/index";
 
 const REFRESH_MS = 5_000;
-/** A node that was heard of since then was heard of when this was asked. */
+/** A heartbeat more recent than this is shown as «just now». */
 const JUST_NOW_MS = REFRESH_MS + 3_000;
 
 export default function Health() {
-  const link = useLink();
+  const connection = useConnection();
   const health = useQuery({
     queryKey: ["health"],
     queryFn: ({ signal }) => api.health(signal),
@@ -45,10 +46,10 @@ export default function Health() {
         {doctor.isError && <Failed error={doctor.error} retry={doctor.refetch} />}
         {report?.findings.length === 0 && <Typography sx={{ p: 2 }}>{t.health.healthy}</Typography>}
         {worstFirst(report?.findings ?? []).map((finding) => (
-          <FindingLine key={`${finding.id} ${finding.detail}`} finding={finding} />
+          <FindingRow key={`${finding.id} ${finding.detail}`} finding={finding} />
         ))}
         {doctor.isSuccess && (
-          <Box sx={{ ...line, py: 0.75 }}>
+          <Box sx={{ ...row, py: 0.75 }}>
             <Button size="small" disabled={doctor.isFetching} onClick={() => void doctor.refetch()}>
               {doctor.isFetching ? t.health.looking : t.health.again}
             </Button>
@@ -70,8 +71,8 @@ export default function Health() {
                   {ready.data.ready ? t.health.ready : notReady}
                 </Fact>
               )}
-              <Fact name={t.health.stream} good={link.state === "live"}>
-                {t.link[link.state]}
+              <Fact name={t.health.stream} good={connection.state === "live"}>
+                {t.connection[connection.state]}
               </Fact>
               <Fact name={t.health.live}>{health.data.activeCalls}</Fact>
               <Fact name={t.health.uptime}>{age(health.data.uptime * 1000)}</Fact>
@@ -119,7 +120,7 @@ export default function Health() {
   );
 }
 
-/** The servers that are one; with the embedded store the one there is. */
+/** The servers that share the store; with the embedded store only this one. */
 function NodeList() {
   const nodes = useQuery({
     queryKey: ["nodes"],
@@ -133,7 +134,7 @@ function NodeList() {
       {nodes.isPending && <Loading />}
       {nodes.isError && <Failed error={nodes.error} retry={nodes.refetch} />}
       {nodes.data?.incomplete && (
-        <Typography variant="body2" role="status" sx={{ ...line, color: "error.main" }}>
+        <Typography variant="body2" role="status" sx={{ ...row, color: "error.main" }}>
           {t.health.nodesMissing}
         </Typography>
       )}
@@ -147,7 +148,7 @@ function NodeList() {
             ))}
           </Box>
           {nodes.data.nodes.map((node) => (
-            <NodeLine key={node.name} node={node} now={now} />
+            <NodeRow key={node.name} node={node} now={now} />
           ))}
         </Box>
       )}
@@ -162,10 +163,10 @@ const NODE_TONE = {
   silent: "error",
 } as const;
 
-/** Cells that do not say of themselves what they are, where the columns have no names. */
+/** Columns whose cells need a label where the column names are hidden. */
 const LABELLED = [2, 3];
 
-function NodeLine(props: { node: ServerNode; now: number }) {
+function NodeRow(props: { node: ServerNode; now: number }) {
   const { name, machine, port, state, reason, version, activeCalls, startedAt, lastSeen } =
     props.node;
   const up = props.now - Date.parse(startedAt);
@@ -186,7 +187,7 @@ function NodeLine(props: { node: ServerNode; now: number }) {
       </Box>
       <Box role="cell" sx={{ minWidth: 0 }}>
         <Box sx={{ display: "flex", gap: 1, alignItems: "center" }}>
-          <Light tone={NODE_TONE[state]} label="" />
+          <StatusDot tone={NODE_TONE[state]} label="" />
           {t.health.nodeState[state]}
         </Box>
         {reason && (
@@ -236,7 +237,7 @@ function Facts(props: { children: ReactNode }) {
 
 function Fact(props: { name: string; good?: boolean; children: ReactNode }) {
   return (
-    <Box sx={line}>
+    <Box sx={row}>
       <Typography
         component="dt"
         variant="body2"
@@ -247,7 +248,7 @@ function Fact(props: { name: string; good?: boolean; children: ReactNode }) {
       </Typography>
       <Box component="dd" sx={value}>
         {props.good !== undefined && (
-          <Light
+          <StatusDot
             tone={props.good ? "success" : "error"}
             label={t.health.level[props.good ? "ok" : "fail"]}
           />
@@ -258,12 +259,12 @@ function Fact(props: { name: string; good?: boolean; children: ReactNode }) {
   );
 }
 
-function FindingLine(props: { finding: Finding }) {
+function FindingRow(props: { finding: Finding }) {
   const { title, detail, mend, level } = props.finding;
   return (
-    <Box sx={{ ...line, alignItems: "start" }}>
+    <Box sx={{ ...row, alignItems: "start" }}>
       <Box sx={{ pt: 0.75 }}>
-        <Light tone={TONE[level]} label={t.health.level[level]} />
+        <StatusDot tone={TONE[level]} label={t.health.level[level]} />
       </Box>
       <Box sx={{ minWidth: 0, overflowWrap: "anywhere" }}>
         <Typography variant="body2" sx={{ fontWeight: 600 }}>
@@ -284,8 +285,8 @@ type Tone = "success" | "warning" | "error";
 
 const TONE = { ok: "success", warn: "warning", fail: "error" } as const;
 
-/** A label of its own, or none where the words beside it say the same. */
-function Light(props: { tone: Tone; label: string }) {
+/** A coloured dot, with a label unless the words beside it say the same. */
+function StatusDot(props: { tone: Tone; label: string }) {
   const bgcolor = `${props.tone}.main`;
   const said = props.label !== "";
   return (
@@ -298,7 +299,7 @@ function Light(props: { tone: Tone; label: string }) {
   );
 }
 
-const line = {
+const row = {
   display: "flex",
   gap: 2,
   alignItems: "center",
@@ -308,7 +309,7 @@ const line = {
 } as const;
 
 const nodeRow = {
-  ...line,
+  ...row,
   display: "grid",
   alignItems: "start",
   columnGap: 2,

@@ -7,7 +7,7 @@ import TextField from "@mui/material/TextField";
 import Typography from "@mui/material/Typography";
 import { type FormEvent, useState } from "react";
 import { ApiError, api } from "../api/client";
-import { t } from "../texts";
+import { t } from "../texts/index";
 
 export function Login(props: { onDone: () => void }) {
   const [token, setToken] = useState("");

@@ -1,4 +1,4 @@
-/** Placing a call: to whom, about what, and with their consent; then straight to its page. */
+/** The form that places a call: to whom, about what, with their consent. Then its page opens. */
 import Alert from "@mui/material/Alert";
 import AlertTitle from "@mui/material/AlertTitle";
 import Box from "@mui/material/Box";
@@ -11,13 +11,14 @@ import TextField from "@mui/material/TextField";
 import Typography from "@mui/material/Typography";
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
-import { ApiError, api, type Scenario, type NewCall as Wanted } from "../api/client";
-import { go, paths } from "../app/router";
-import { failureText } from "../app/toasts";
-import { typedNumber } from "../model/phone";
-import { randomHex } from "../model/random";
+import { ApiError, api } from "../api/client";
+import type { NewCall as NewCallRequest, Scenario } from "../api/types";
+import { failureText } from "../components/toasts";
+import { randomHex } from "../lib/random";
+import { go, paths } from "../lib/router";
+import { typedNumber } from "../model/phoneNumber";
 import { filled, given, label, missing, type Values } from "../model/slots";
-import { t } from "../texts";
+import { t } from "../texts/index";
 
 export default function NewCall() {
   const asked = new URLSearchParams(location.search).get("scenario") ?? "";
@@ -29,7 +30,7 @@ export default function NewCall() {
   const [values, setValues] = useState<Values>({});
   const [anyHour, setAnyHour] = useState(false);
   const [machine, setMachine] = useState<Machine>("");
-  /** One key for one form: pressing twice, or again after a lost answer, places one call. */
+  /** One key for one form: pressing twice, or again after a lost answer, places a single call. */
   const [key, setKey] = useState(() => randomHex(16));
 
   const scenarios = useQuery({
@@ -43,9 +44,9 @@ export default function NewCall() {
     retry: false,
   });
   const placing = useMutation({
-    mutationFn: (call: Wanted) => api.place(call, key),
+    mutationFn: (call: NewCallRequest) => api.place(call, key),
     onSuccess: (placed) => go(paths.call(placed.callSid)),
-    // A refusal is final for this form as it is; the next try is another one.
+    // After a refusal the next attempt is a different call.
     onError: (error) => {
       if (error instanceof ApiError && error.status !== 0) setKey(randomHex(16));
     },
@@ -53,7 +54,7 @@ export default function NewCall() {
 
   const chosen = scenarios.data?.find((each) => each.id === scenario);
   const slots = chosen?.slots ?? [];
-  // Numbers without a country code are of our own country, as the server knows it.
+  // A number without a country code belongs to the server's own country, so the server decides.
   const number = typedNumber(to);
   const wrong = number.state === "wrong" && number.why !== "plus";
   const dialled = number.state === "good" ? number.number : wrong ? "" : to.trim();
@@ -61,7 +62,7 @@ export default function NewCall() {
   const submit = (event: FormEvent) => {
     event.preventDefault();
     if (!ready) return;
-    const call: Wanted = { to: dialled, consent };
+    const call: NewCallRequest = { to: dialled, consent };
     if (scenario !== "") call.scenario = scenario;
     if (agent !== "") call.agent = agent;
     if (from.trim() !== "") call.from = from.trim();
@@ -89,7 +90,7 @@ export default function NewCall() {
           autoComplete="off"
           value={to}
           error={wrong}
-          helperText={wrong ? t.hands.numberWrong[number.why] : t.newCall.toHelp}
+          helperText={wrong ? t.controls.numberWrong[number.why] : t.newCall.toHelp}
           onChange={(event) => setTo(event.target.value)}
         />
         <TextField
@@ -108,7 +109,7 @@ export default function NewCall() {
             </MenuItem>
           ))}
         </TextField>
-        {chosen && <Script scenario={chosen} values={values} onChange={setValues} />}
+        {chosen && <ScenarioFields scenario={chosen} values={values} onChange={setValues} />}
         <TextField
           select
           label={t.newCall.agent}
@@ -123,7 +124,7 @@ export default function NewCall() {
             </MenuItem>
           ))}
         </TextField>
-        <MachineChoice value={machine} scenario={chosen} onChange={setMachine} />
+        <AnsweringMachineChoice value={machine} scenario={chosen} onChange={setMachine} />
         <TextField
           label={t.newCall.from}
           type="tel"
@@ -166,8 +167,12 @@ export default function NewCall() {
   );
 }
 
-/** What will be said first, as it is filled in, and the fields to fill it. */
-function Script(props: { scenario: Scenario; values: Values; onChange: (values: Values) => void }) {
+/** What the AI will say first, and the fields that fill it in. */
+function ScenarioFields(props: {
+  scenario: Scenario;
+  values: Values;
+  onChange: (values: Values) => void;
+}) {
   const { opening, slots = [] } = props.scenario;
   return (
     <Box sx={{ display: "grid", gap: 2 }}>
@@ -200,11 +205,11 @@ function Script(props: { scenario: Scenario; values: Values; onChange: (values: 
   );
 }
 
-/** Whether to find out if a machine answers; empty for what the scenario says. */
+/** Whether to detect answering machines; empty for what the scenario says. */
 type Machine = "" | "detect" | "ignore";
 
-/** Whether a machine that answers is told from a person, and what becomes of it. */
-function MachineChoice(props: {
+/** Whether answering machines are detected, and what happens to one. */
+function AnsweringMachineChoice(props: {
   value: Machine;
   scenario: Scenario | undefined;
   onChange: (value: Machine) => void;

@@ -1,8 +1,8 @@
 /**
- * The relay's frames, as far as the page sends and takes them. The page stands where Twilio stands:
- * it sends what was said and how much of a reply was played, and is sent what is to be spoken.
+ * The frames of Twilio's ConversationRelay that the page sends and understands. The page is in
+ * Twilio's place: it sends what was said and how much of a reply was played, and receives what to say.
  */
-import { randomHex } from "../model/random";
+import { randomHex } from "../lib/random";
 
 /** From the server. */
 export type ToPhone =
@@ -19,7 +19,7 @@ export type FromPhone =
   | { type: "info"; name: "tokensPlayed"; value: string }
   | { type: "info"; name: "agentSpeaking" | "clientSpeaking"; value: "on" | "off" };
 
-/** Reads one message; `undefined` if it is nothing that the page understands. */
+/** Parses a message; `undefined` if the page does not understand it. */
 export function parseFrame(message: unknown): ToPhone | undefined {
   const raw = parsed(message);
   switch (raw?.type) {
@@ -40,12 +40,12 @@ export function parseFrame(message: unknown): ToPhone | undefined {
   }
 }
 
-/** An id for a call, as Twilio makes them. */
+/** A call id in Twilio's form. */
 export function newCallSid(): string {
   return `CA${randomHex(16)}`;
 }
 
-/** An id for a socket. */
+/** A session id in Twilio's form. */
 export function newSessionId(): string {
   return `VX${randomHex(16)}`;
 }

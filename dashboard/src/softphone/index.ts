@@ -1,9 +1,9 @@
-/** The page's one telephone, and the hooks by which components read it. */
+/** The page's softphone, and the hooks that components read it with. */
 import { useSyncExternalStore } from "react";
-import { settings } from "../app/settings";
+import { settings } from "../lib/settings";
 import { monotonic } from "../live/clock";
 import { Phone, type PhoneSocket, type PhoneState } from "./phone";
-import { voiceNamed } from "./voices";
+import { voiceNamed } from "./speechSynthesis";
 
 type Open = (agent: string) => PhoneSocket;
 
@@ -30,12 +30,12 @@ export const phone = new Phone({
       if (call) sessionStorage.setItem(KEY, JSON.stringify(call));
       else sessionStorage.removeItem(KEY);
     } catch {
-      // No storage: a reload then ends the call.
+      // No storage: a reload ends the call.
     }
   },
 });
 
-/** Goes back to the call that was being held when the page was reloaded, if there is one. */
+/** Resumes the call that was live when the page was reloaded, if there is one. */
 export function resumePhone(): void {
   try {
     const kept: unknown = JSON.parse(sessionStorage.getItem(KEY) ?? "null");
@@ -43,7 +43,7 @@ export function resumePhone(): void {
     const { callSid, agent } = kept as { callSid: unknown; agent: unknown };
     if (typeof callSid === "string" && typeof agent === "string") phone.resume({ callSid, agent });
   } catch {
-    // Nothing that could be gone back to.
+    // Nothing to resume.
   }
 }
 

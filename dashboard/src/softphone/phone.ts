@@ -1,12 +1,12 @@
 /**
- * The telephone itself: its socket, its call, and the way back to it. It belongs to the page and
- * not to the view of it, so the call goes on while the supervisor looks at something else.
+ * The softphone: its socket, its call, and reconnecting to it. It outlives the page that shows it, so
+ * the call goes on while the supervisor looks at something else.
  */
-import { HEARTBEAT, Pulse } from "../live/pulse";
+import { HEARTBEAT, HeartbeatMonitor } from "../live/heartbeat";
 import { type FromPhone, newCallSid, newSessionId, parseFrame } from "./frames";
 import { Player, type Voice } from "./player";
 
-/** What is needed of a `WebSocket`. */
+/** What the softphone needs of a `WebSocket`. */
 export interface PhoneSocket {
   onopen: (() => void) | null;
   onmessage: ((message: { data: unknown }) => void) | null;
@@ -22,20 +22,20 @@ export type PhoneState =
       phase: "over";
       callSid: string;
       agent: string;
-      /** Empty if the call ended as calls do. */
+      /** Why it failed; empty if it ended normally. */
       trouble: string;
       transferredTo: string | undefined;
     };
 
-export interface Wiring {
+export interface Dependencies {
   open: (agent: string) => PhoneSocket;
   voice: () => Voice;
   now: () => number;
-  /** Keeps the call's name over a reload of the page. */
+  /** Keeps the call's id across a reload of the page. */
   keep: (call: { callSid: string; agent: string } | undefined) => void;
 }
 
-/** A socket that neither opens nor fails is given up. */
+/** After this long a socket that has neither opened nor failed is given up. */
 const OPENING_MS = 8_000;
 /** The server keeps a lost call for half a minute. */
 const KEPT_MS = 30_000;
@@ -46,20 +46,20 @@ export class Phone {
   private socket: PhoneSocket | undefined;
   private player: Player | undefined;
   private retry: ReturnType<typeof setTimeout> | undefined;
-  private pulse: Pulse | undefined;
+  private heartbeat: HeartbeatMonitor | undefined;
   private transferredTo: string | undefined;
   private speaking = false;
   private version = 0;
   private listeners = new Set<() => void>();
-  private readonly wiring: Wiring;
+  private readonly dependencies: Dependencies;
 
-  constructor(wiring: Wiring) {
-    this.wiring = wiring;
+  constructor(dependencies: Dependencies) {
+    this.dependencies = dependencies;
   }
 
   current = (): PhoneState => this.state;
 
-  /** Grows with every change, the words being spoken included. */
+  /** Increases with every change, including those of the caption. */
   changes = (): number => this.version;
 
   subscribe = (listener: () => void): (() => void) => {
@@ -71,13 +71,13 @@ export class Phone {
     return this.player?.caption;
   }
 
-  /** Rings the agent; the one that answers by default if it is empty. */
+  /** Calls an agent; an empty id stands for the default agent. */
   call(agent: string): void {
     if (this.live()) return;
     this.begin(newCallSid(), agent);
   }
 
-  /** Goes back to a call that a reload of the page has cut off. */
+  /** Reconnects to a call that a reload of the page has cut off. */
   resume(call: { callSid: string; agent: string }): void {
     if (this.live()) return;
     this.begin(call.callSid, call.agent);
@@ -102,9 +102,9 @@ export class Phone {
     if (this.state.phase === "talking") this.send({ type: "dtmf", digit });
   }
 
-  /** Another voice from the next clause on. */
+  /** Uses the chosen voice from the next clause on. */
   changeVoice(): void {
-    if (this.player) this.player.voice = this.wiring.voice();
+    if (this.player) this.player.voice = this.dependencies.voice();
   }
 
   hangUp(): void {
@@ -112,7 +112,7 @@ export class Phone {
     this.finish("");
   }
 
-  /** Back to choosing whom to ring. */
+  /** Goes back to choosing an agent. */
   clear(): void {
     if (this.state.phase === "over") this.set({ phase: "idle" });
   }
@@ -123,23 +123,23 @@ export class Phone {
 
   private begin(callSid: string, agent: string): void {
     this.transferredTo = undefined;
-    this.wiring.keep({ callSid, agent });
-    this.set({ phase: "ringing", callSid, agent, since: this.wiring.now() });
+    this.dependencies.keep({ callSid, agent });
+    this.set({ phase: "ringing", callSid, agent, since: this.dependencies.now() });
     this.connect(callSid, agent);
   }
 
   private connect(callSid: string, agent: string): void {
-    const socket = this.wiring.open(agent);
+    const socket = this.dependencies.open(agent);
     this.socket = socket;
     this.speaking = false;
     this.player = new Player(
-      this.wiring.voice(),
+      this.dependencies.voice(),
       (frame) => this.send(frame),
       () => this.changed(),
-      this.wiring.now,
+      this.dependencies.now,
     );
     let opened = false;
-    /** Its end is not waited for, since a dead one does not come to it for a long time. */
+    /** The `close` event of a dead socket is not waited for, as it may take minutes. */
     const giveUp = () => {
       socket.onclose = null;
       socket.close();
@@ -157,17 +157,17 @@ export class Phone {
         direction: "inbound",
         callStatus: "IN_PROGRESS",
       });
-      this.pulse = new Pulse({
-        now: this.wiring.now,
-        ask: () => socket.send(HEARTBEAT),
-        dead: giveUp,
+      this.heartbeat = new HeartbeatMonitor({
+        now: this.dependencies.now,
+        send: () => socket.send(HEARTBEAT),
+        onDead: giveUp,
       });
-      const since = this.state.phase === "ringing" ? this.wiring.now() : this.since();
+      const since = this.state.phase === "ringing" ? this.dependencies.now() : this.since();
       this.set({ phase: "talking", callSid, agent, since });
     };
     socket.onmessage = ({ data }) => {
       if (this.socket !== socket) return;
-      this.pulse?.heard();
+      this.heartbeat?.received();
       this.take(data);
     };
     socket.onclose = ({ code, reason }) => {
@@ -188,14 +188,14 @@ export class Phone {
 
   private closed(code: number, reason: string, opened: boolean): void {
     this.socket = undefined;
-    this.pulse?.stop();
+    this.heartbeat?.stop();
     this.player?.stop();
-    const since = this.state.phase === "lost" ? this.since() : this.wiring.now();
+    const since = this.state.phase === "lost" ? this.since() : this.dependencies.now();
     if (code === 1000) this.over("");
-    // Refused: it would be refused again.
+    // Refused: another attempt would be refused as well.
     else if (code === 1008) this.over(reason || "refused");
     else if (this.state.phase === "ringing" && !opened) this.over("unreachable");
-    else if (this.wiring.now() - since > KEPT_MS) this.over("lost");
+    else if (this.dependencies.now() - since > KEPT_MS) this.over("lost");
     else this.lose(since);
   }
 
@@ -210,7 +210,7 @@ export class Phone {
   private finish(trouble: string): void {
     clearTimeout(this.retry);
     const socket = this.socket;
-    this.pulse?.stop();
+    this.heartbeat?.stop();
     this.player?.stop();
     this.socket = undefined;
     socket?.close(1000);
@@ -220,20 +220,20 @@ export class Phone {
   private over(trouble: string): void {
     if (!this.live()) return;
     const { callSid, agent } = this.state as { callSid: string; agent: string };
-    this.wiring.keep(undefined);
+    this.dependencies.keep(undefined);
     const { transferredTo } = this;
     this.set({ phase: "over", callSid, agent, trouble, transferredTo });
   }
 
   private since(): number {
-    return "since" in this.state ? this.state.since : this.wiring.now();
+    return "since" in this.state ? this.state.since : this.dependencies.now();
   }
 
   private send(frame: FromPhone): void {
     try {
       this.socket?.send(JSON.stringify(frame));
     } catch {
-      // The socket is closing; its end is told by itself.
+      // The socket is closing; its `close` event follows.
     }
   }
 

@@ -52,70 +52,70 @@ function stage() {
 }
 
 test("a reply is spoken clause by clause and each is reported once it was played", () => {
-  const line = stage();
-  for (const token of ["I am ", "sorry. ", "I can ", "help"]) line.text(token);
-  expect(line.spoken).toEqual(["I am sorry."]);
-  expect(line.played()).toEqual([]);
-  line.done();
-  expect(line.played()).toEqual(["I am sorry."]);
-  line.text("", true);
-  expect(line.spoken).toEqual(["I am sorry.", "I can help"]);
-  line.done();
-  expect(line.played()).toEqual(["I am sorry.", "I can help"]);
-  expect(line.sent.at(0)).toEqual({ type: "info", name: "agentSpeaking", value: "on" });
-  expect(line.sent.at(-1)).toEqual({ type: "info", name: "agentSpeaking", value: "off" });
+  const call = stage();
+  for (const token of ["I am ", "sorry. ", "I can ", "help"]) call.text(token);
+  expect(call.spoken).toEqual(["I am sorry."]);
+  expect(call.played()).toEqual([]);
+  call.done();
+  expect(call.played()).toEqual(["I am sorry."]);
+  call.text("", true);
+  expect(call.spoken).toEqual(["I am sorry.", "I can help"]);
+  call.done();
+  expect(call.played()).toEqual(["I am sorry.", "I can help"]);
+  expect(call.sent.at(0)).toEqual({ type: "info", name: "agentSpeaking", value: "on" });
+  expect(call.sent.at(-1)).toEqual({ type: "info", name: "agentSpeaking", value: "off" });
 });
 
 test("an interruption tells how far the reply was heard, from its first word on", () => {
-  const line = stage();
-  line.text("First this. Then that, and more.", true);
-  line.done();
-  line.pass(900);
-  line.progress(4);
-  expect(line.player.interrupt()).toBe(true);
-  expect(line.sent.find((frame) => frame.type === "interrupt")).toEqual({
+  const call = stage();
+  call.text("First this. Then that, and more.", true);
+  call.done();
+  call.pass(900);
+  call.progress(4);
+  expect(call.player.interrupt()).toBe(true);
+  expect(call.sent.find((frame) => frame.type === "interrupt")).toEqual({
     type: "interrupt",
     utteranceUntilInterrupt: "First this. Then",
     durationUntilInterruptMs: 900,
   });
-  expect(line.player.interrupt()).toBe(false);
-  line.done();
-  expect(line.played()).toEqual(["First this."]);
+  expect(call.player.interrupt()).toBe(false);
+  call.done();
+  expect(call.played()).toEqual(["First this."]);
 });
 
 test("what may not be interrupted is not", () => {
-  const line = stage();
-  line.text("This call is recorded.", true, { interruptible: false });
-  expect(line.player.interrupt()).toBe(false);
-  line.done();
-  expect(line.played()).toEqual(["This call is recorded."]);
+  const call = stage();
+  call.text("This call is recorded.", true, { interruptible: false });
+  expect(call.player.interrupt()).toBe(false);
+  call.done();
+  expect(call.played()).toEqual(["This call is recorded."]);
 });
 
 test("a new reply cuts off one that may be preempted, and tells what was heard of it", () => {
-  const line = stage();
-  line.text("One moment, I am looking it up.", true, { preemptible: true });
-  line.progress(3);
-  line.text("Here it is.", true);
-  expect(line.played()).toEqual(["One"]);
-  expect(line.spoken.at(-1)).toBe("Here it is.");
-  expect(line.sent.some((frame) => frame.type === "interrupt")).toBe(false);
+  const call = stage();
+  call.text("One moment, I am looking it up.", true, { preemptible: true });
+  call.progress(3);
+  call.text("Here it is.", true);
+  expect(call.played()).toEqual(["One"]);
+  expect(call.spoken.at(-1)).toBe("Here it is.");
+  expect(call.sent.some((frame) => frame.type === "interrupt")).toBe(false);
 });
 
 test("keys are pressed after the words before them", () => {
-  const line = stage();
-  line.text("Pressing one.", true);
-  line.player.digits("1");
-  expect(line.played()).toEqual([]);
-  line.done();
-  expect(line.played()).toEqual(["Pressing one.", "1"]);
+  const call = stage();
+  call.text("Pressing one.", true);
+  call.player.digits("1");
+  expect(call.played()).toEqual([]);
+  call.done();
+  expect(call.played()).toEqual(["Pressing one.", "1"]);
 });
 
 test("words that come after an interruption are spoken, as the relay would", () => {
-  const line = stage();
-  line.text("A long story, ");
-  line.player.interrupt();
-  line.text("late.", true);
-  expect(line.spoken.at(-1)).toBe("late.");
+  const call = stage();
+  call.text("A long story, ");
+  call.player.interrupt();
+  call.text("late.", true);
+  expect(call.spoken.at(-1)).toBe("late.");
 });
 
 test("a text without punctuation is divided between words", () => {

@@ -4,7 +4,10 @@
  */
 import type { FromPhone, ToPhone } from "./frames";
 
-/** Speaks one clause. Tells how many letters are out, and when it is done; returns how to stop. */
+/**
+ * Speaks one clause, and reports how many letters have been spoken and when it is done. The returned
+ * function stops it.
+ */
 export type Voice = (
   text: string,
   progress: (letters: number) => void,
@@ -14,9 +17,9 @@ export type Voice = (
 interface Speech {
   kind: "speech";
   text: string;
-  /** So many letters have been played, clause by clause. */
+  /** How many letters have been played, clause by clause. */
   played: number;
-  /** No more of it will come. */
+  /** Its text is complete. */
   closed: boolean;
   interruptible: boolean;
   preemptible: boolean;
@@ -35,7 +38,7 @@ interface Clause {
   stop: () => void;
 }
 
-/** The longest clause that is spoken at once, where a text has no punctuation. */
+/** The longest stretch spoken at once in a text without punctuation, in letters. */
 const LONGEST = 160;
 const CLAUSE_END = /[.!?;:,…—]["')\]]*\s/g;
 
@@ -62,7 +65,7 @@ export class Player {
     this.now = now;
   }
 
-  /** The clause being spoken, as far as it is out, and the rest of it. */
+  /** The clause being spoken: what has been said of it, and the rest. */
   get caption(): { said: string; rest: string } | undefined {
     if (!this.clause) return undefined;
     const { text, progress } = this.clause;
@@ -97,7 +100,7 @@ export class Player {
     this.go();
   }
 
-  /** The caller speaks over it: everything is dropped. Tells whether there was anything to cut. */
+  /** The caller interrupts: everything is dropped. False if nothing was being spoken. */
   interrupt(): boolean {
     const item = this.queue[0];
     const audible = this.clause !== undefined || (item?.kind === "speech" && item.played > 0);
@@ -113,7 +116,7 @@ export class Player {
     return true;
   }
 
-  /** Falls silent; nothing more is reported of what was queued. */
+  /** Falls silent and drops the queue; nothing more is reported of it. */
   stop(): void {
     this.clause?.stop();
     this.clause = undefined;
@@ -123,7 +126,7 @@ export class Player {
     this.changed();
   }
 
-  /** A new reply drops those before it that may be preempted. What of it was heard is told. */
+  /** A new reply drops the preemptible ones before it; what was heard of them is reported. */
   private preempt(): void {
     const current = this.queue[0];
     if (current?.kind === "speech" && current.preemptible) {
@@ -214,7 +217,7 @@ const EMPTY: Speech = {
   since: 0,
 };
 
-/** The next stretch to speak: up to the end of a clause, or all if no more will come. */
+/** The next stretch to speak: up to the end of a clause, or all of a complete text. */
 export function nextClause(rest: string, closed: boolean): string {
   CLAUSE_END.lastIndex = 0;
   const end = CLAUSE_END.exec(rest);

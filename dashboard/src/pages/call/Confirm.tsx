@@ -1,4 +1,4 @@
-/** Asks once more before something that cannot be undone. */
+/** Asks for confirmation of what cannot be undone. */
 import Button from "@mui/material/Button";
 import Dialog from "@mui/material/Dialog";
 import DialogActions from "@mui/material/DialogActions";
@@ -6,7 +6,7 @@ import DialogContent from "@mui/material/DialogContent";
 import DialogContentText from "@mui/material/DialogContentText";
 import DialogTitle from "@mui/material/DialogTitle";
 import { useId } from "react";
-import { t } from "../../texts";
+import { t } from "../../texts/index";
 
 export function Confirm(props: {
   open: boolean;
@@ -25,7 +25,7 @@ export function Confirm(props: {
       </DialogContent>
       <DialogActions>
         <Button onClick={props.onClose} color="inherit">
-          {t.hands.cancel}
+          {t.controls.cancel}
         </Button>
         <Button
           autoFocus

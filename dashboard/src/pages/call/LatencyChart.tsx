@@ -1,13 +1,13 @@
-/** One column a turn, its stages side by side, the budget as a line. */
+/** One column per turn with its stages side by side, and the budget as a horizontal rule. */
 import Box from "@mui/material/Box";
 import Typography from "@mui/material/Typography";
 import { delay } from "../../model/format";
 import { LATENCY_BUDGET_MS, percentile, stagesOf, turnLatency } from "../../model/latency";
-import { t } from "../../texts";
+import { t } from "../../texts/index";
 
 const HEIGHT = 120;
 const COLOURS = ["primary.main", "secondary.main", "warning.main", "info.main", "success.main"];
-/** So many columns can still be told apart; of longer calls the newest are shown. */
+/** How many columns can be told apart; of longer calls the newest turns are shown. */
 const COLUMNS = 48;
 
 export function LatencyChart(props: { latency: Record<number, Record<string, number>> }) {

@@ -5,9 +5,9 @@ import Menu from "@mui/material/Menu";
 import MenuItem from "@mui/material/MenuItem";
 import { useId, useState } from "react";
 import { EXPORT_FORMS, exportUrl } from "../../api/client";
-import { DownIcon } from "../../app/icons";
+import { DownIcon } from "../../components/icons";
 import { serverClock } from "../../live/clock";
-import { t } from "../../texts";
+import { t } from "../../texts/index";
 
 export function Export(props: { wanted: Record<string, string> }) {
   const [anchor, setAnchor] = useState<HTMLElement | null>(null);

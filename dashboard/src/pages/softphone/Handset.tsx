@@ -1,19 +1,19 @@
-/** What the caller holds: words to say, a microphone, keys, and the hook. */
+/** What the caller uses: a field for words, a microphone, a keypad, and hanging up. */
 import Alert from "@mui/material/Alert";
 import Box from "@mui/material/Box";
 import Button from "@mui/material/Button";
 import Typography from "@mui/material/Typography";
 import { useEffect, useState } from "react";
-import { Area } from "../../app/Area";
-import { HangUpIcon } from "../../app/icons";
-import { follow, paths } from "../../app/router";
+import { AutoGrowField } from "../../components/AutoGrowField";
+import { HangUpIcon } from "../../components/icons";
+import { onEnter } from "../../lib/onEnter";
+import { follow, paths } from "../../lib/router";
 import { useMonotonic } from "../../live/index";
 import { clock } from "../../model/format";
-import { canListen, listen } from "../../softphone/ears";
 import { phone, useCaption } from "../../softphone/index";
 import type { PhoneState } from "../../softphone/phone";
-import { t } from "../../texts";
-import { onEnter } from "../call/WaitingCards";
+import { canListen, listen } from "../../softphone/speechRecognition";
+import { t } from "../../texts/index";
 
 type On = Extract<PhoneState, { phase: "ringing" | "talking" | "lost" }>;
 
@@ -33,7 +33,7 @@ export function Handset(props: { state: On }) {
       </Box>
       {phase === "lost" && <Alert severity="warning">{t.softphone.lost}</Alert>}
       <Caption />
-      <Words enabled={phase === "talking"} />
+      <MessageField enabled={phase === "talking"} />
       {canListen() && <Microphone enabled={phase === "talking"} />}
       <Keys enabled={phase === "talking"} />
       <Box sx={{ display: "flex", gap: 1, flexWrap: "wrap" }}>
@@ -59,7 +59,7 @@ export function Handset(props: { state: On }) {
   );
 }
 
-/** What is being spoken now; what of it is out stands out. */
+/** What is being spoken now; the part already spoken stands out. */
 function Caption() {
   const caption = useCaption();
   return (
@@ -80,7 +80,7 @@ function Caption() {
   );
 }
 
-function Words(props: { enabled: boolean }) {
+function MessageField(props: { enabled: boolean }) {
   const [text, setText] = useState("");
   const send = () => {
     if (text.trim() === "" || !props.enabled) return;
@@ -89,10 +89,10 @@ function Words(props: { enabled: boolean }) {
   };
   return (
     <Box sx={{ display: "flex", gap: 1, alignItems: "start" }}>
-      <Area
+      <AutoGrowField
         label={t.softphone.field}
         helperText={t.softphone.sendHelp}
-        lines={4}
+        maxRows={4}
         fullWidth
         autoFocus
         value={text}

@@ -2,7 +2,6 @@
 import useMediaQuery from "@mui/material/useMediaQuery";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { memo, useEffect, useLayoutEffect, useRef, useState, useSyncExternalStore } from "react";
-import { observeSize } from "../../app/observeSize";
 import {
   Direction,
   lastWords,
@@ -11,13 +10,15 @@ import {
   PhaseLabel,
   PhoneNumber,
   ReasonChip,
-} from "../../app/parts";
-import { follow, paths } from "../../app/router";
-import { hidden } from "../../app/states";
-import { useCall, useGradually, useNow } from "../../live/index";
+} from "../../components/callParts";
+import { visuallyHidden } from "../../components/pageStates";
+import { observeSize } from "../../lib/observeSize";
+import { follow, paths } from "../../lib/router";
+import { useGradually } from "../../lib/useGradually";
+import { useCall, useNow } from "../../live/index";
 import { isUrgent, type Reason, reasons } from "../../model/attention";
 import { age } from "../../model/format";
-import { t } from "../../texts";
+import { t } from "../../texts/index";
 import css from "./LiveList.module.css";
 
 /** Heights of a row in rem: on a wall the letters are larger. */
@@ -90,7 +91,7 @@ export function LiveList(props: { sids: string[] }) {
   );
 }
 
-/** The size of the page's letters in pixels: it depends on the width of the window alone. */
+/** The page's font size in pixels. It depends on the width of the window alone. */
 function useLetterSize(): number {
   return useSyncExternalStore(onResize, letterSize);
 }
@@ -141,14 +142,14 @@ const Row = memo(function Row(props: { callSid: string; at: number; wide: boolea
   );
   const chips = why.length > 0 && (
     <div className={css.reasons}>
-      <span style={hidden}>{t.board.needs}:</span>
+      <span style={visuallyHidden}>{t.board.needs}:</span>
       {why.map((reason) => (
         <ReasonChip key={reason.kind} reason={reason} now={now} />
       ))}
     </div>
   );
   const last = (
-    <div className={css.line} dir="auto">
+    <div className={css.truncated} dir="auto">
       {words.text && (
         <>
           <span className={css.dim}>{words.who} </span>
@@ -169,7 +170,7 @@ const Row = memo(function Row(props: { callSid: string; at: number; wide: boolea
       <a {...shared} className={`${css.row} ${css.columns}`}>
         {mark}
         {party}
-        <div className={`${css.line} ${css.dim}`}>{call.agent || t.noAgent}</div>
+        <div className={`${css.truncated} ${css.dim}`}>{call.agent || t.noAgent}</div>
         <div className={css.phase}>
           <PhaseLabel phase={call.phase} />
           {call.phaseSince > 0 && <div className={css.age}>{age(now - call.phaseSince)}</div>}
@@ -192,7 +193,7 @@ const Row = memo(function Row(props: { callSid: string; at: number; wide: boolea
         </div>
         <div className={css.beside}>
           <PhaseLabel phase={call.phase} />
-          <span className={`${css.line} ${css.dim}`}>{call.agent}</span>
+          <span className={`${css.truncated} ${css.dim}`}>{call.agent}</span>
         </div>
         {chips || last}
       </div>

@@ -1,5 +1,0 @@
-/** So many random bytes in hexadecimal; unlike `randomUUID`, also where the page comes without TLS. */
-export function randomHex(bytes: number): string {
-  const random = crypto.getRandomValues(new Uint8Array(bytes));
-  return [...random].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-}
