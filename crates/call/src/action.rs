@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::carrier::NotHungUp;
 use crate::dialing::NotDialled;
-use crate::ids::{Digits, PhoneNumber, TurnId};
+use crate::dialing::PhoneNumber;
+use crate::ids::{Digits, TurnId};
 
 /// An order of a supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

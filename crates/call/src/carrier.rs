@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::event::{Answerer, Progress};
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Digits, PhoneNumber};
+use crate::dialing::PhoneNumber;
+use crate::ids::Digits;
 
 /// A fact from the carrier.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,8 +4,9 @@
 //! No character between `[[` and `]]` is ever text. Only what may still become a command is held
 //! back: a `[` until the next character is known, and everything after `[[`.
 
+use crate::dialing::PhoneNumber;
 use crate::event::CommandName;
-use crate::ids::{Digits, PhoneNumber};
+use crate::ids::Digits;
 
 /// Why a command is rejected that the same reply has given before.
 pub(crate) const REPEATED: &str =

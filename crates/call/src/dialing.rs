@@ -3,6 +3,7 @@
 
 mod countries;
 mod emergency;
+mod number;
 mod plan;
 mod spelling;
 mod typed;
@@ -15,10 +16,9 @@ use phonenumber::metadata::DATABASE;
 use serde::{Deserialize, Serialize};
 
 use self::plan::Kind;
-use crate::ids::PhoneNumber;
 
 pub use countries::Countries;
-pub(crate) use spelling::spelled_out;
+pub use number::PhoneNumber;
 pub use typed::Unreadable;
 
 /// A country or territory, by its ISO 3166 code, such as `US`.

@@ -15,7 +15,7 @@ pub use self::values::{
     ToolRef, Where,
 };
 use crate::ids::{CallSid, SupervisorId, TurnId};
-use crate::model::Usage;
+use crate::usage::Usage;
 
 /// One event, as it is stored and shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

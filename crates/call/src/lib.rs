@@ -97,6 +97,7 @@ mod policy;
 mod snapshot;
 mod speakable;
 mod transcript;
+mod usage;
 
 pub use action::{Action, Refused};
 pub use call::{Budget, Call, Counters, Failover, Identity, Input, Output, Presence};
@@ -104,17 +105,16 @@ pub use carrier::{EndStatus, FromCarrier, LegEnd, Next, NotHungUp, Parting, Repo
 pub use command::{Command, Malformed, Piece, Scanner};
 pub use deadline::Deadline;
 pub use dialing::{
-    Countries, Country, NotDialled, Transfers, Unreadable, check_dialled, check_exists,
+    Countries, Country, NotDialled, PhoneNumber, Transfers, Unreadable, check_dialled, check_exists,
 };
 pub use event::{
     Answerer, By, CommandName, Direction, EndReason, Event, EventBody, HeldCommand, Progress,
     Source, Speaker, Stage, ToolRef, Where,
 };
-pub use ids::{
-    CallSid, Digits, Invalid, ItemId, ItemKind, PhoneNumber, SupervisorId, TurnId, masked,
-};
-pub use model::{Fault, FromModel, Item, ItemBody, Outcome, Prices, ToModel, Usage};
+pub use ids::{CallSid, Digits, Invalid, ItemId, ItemKind, SupervisorId, TurnId, masked};
+pub use model::{Fault, FromModel, Item, ItemBody, Outcome, ToModel};
 pub use party::recorded_party;
 pub use phase::Phase;
 pub use policy::{Agent, Approval, ApprovalRules, ApprovalTimeout, Phrases, Policy};
 pub use snapshot::{Owner, Snapshot, Turn, TurnSpeaker};
+pub use usage::{Prices, Usage};

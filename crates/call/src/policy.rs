@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::dialing::Transfers;
 use crate::event::CommandName;
-use crate::model::Prices;
+use crate::usage::Prices;
 
 /// Limits and timings of a call. The defaults suit the telephone.
 #[derive(Debug, Clone, PartialEq)]

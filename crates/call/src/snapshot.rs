@@ -8,9 +8,9 @@ use serde::Serialize;
 use crate::call::{Call, Counters, Identity, Parts};
 use crate::event::{Direction, EndReason, Event, EventBody, Progress, Source};
 use crate::ids::{CallSid, SupervisorId, TurnId};
-use crate::model::Usage;
 use crate::phase::Phase;
 use crate::transcript::{EntryBody, Transcript, Whereabouts};
+use crate::usage::Usage;
 
 /// Everything about a call that a supervisor may want to see.
 #[derive(Debug, Clone, PartialEq, Serialize)]

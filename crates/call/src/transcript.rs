@@ -11,9 +11,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::dialing::PhoneNumber;
 use crate::event::{Answerer, By, EndReason, HeldCommand, Progress, Source, ToolRef};
-use crate::ids::{PhoneNumber, SupervisorId, TurnId};
-use crate::model::Usage;
+use crate::ids::{SupervisorId, TurnId};
+use crate::usage::Usage;
 
 /// Why keys that were recorded as pressed were not: the line dropped them with the speech queued
 /// before them. An event with this reason takes back the one that recorded them.

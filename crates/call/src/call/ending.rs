@@ -9,8 +9,8 @@ use super::{Call, Identity, Output, State, Unsaid};
 use crate::carrier::{LegEnd, Next, Parting, ToCarrier};
 use crate::deadline::Deadline;
 use crate::dialing::NotDialled;
+use crate::dialing::PhoneNumber;
 use crate::event::{By, CommandName, EndReason, EventBody, Source, ToolRef};
-use crate::ids::PhoneNumber;
 
 /// An ending that waits until the goodbye has been heard.
 #[derive(Debug, Clone)]

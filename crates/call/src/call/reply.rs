@@ -15,9 +15,10 @@ use crate::command::Piece;
 use crate::deadline::Deadline;
 use crate::event::{EventBody, Source, Stage, ToolRef};
 use crate::ids::{ItemId, ItemKind, TurnId};
-use crate::model::{Fault, FromModel, Item, ItemBody, Outcome, ToModel, Usage};
+use crate::model::{Fault, FromModel, Item, ItemBody, Outcome, ToModel};
 use crate::playback::Speech;
 use crate::speakable::without_invisible;
+use crate::usage::Usage;
 
 impl Call {
     /// Asks the model for a reply; `hints` are notes for this reply only.

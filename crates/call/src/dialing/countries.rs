@@ -1,7 +1,7 @@
 //! Countries that may be dialled.
 
 use super::Country;
-use crate::ids::PhoneNumber;
+use super::number::PhoneNumber;
 
 /// A set of countries, given by code or by a number.
 ///

@@ -3,9 +3,10 @@
 use phonenumber::metadata::DATABASE;
 
 use super::emergency::{is_emergency_anywhere, is_emergency_in};
+use super::number::PhoneNumber;
 use super::spelling::{Misspelt, spelled_out};
 use super::{Country, NotDialled, plan};
-use crate::ids::{Invalid, PhoneNumber};
+use crate::ids::Invalid;
 
 /// The most digits of an emergency number, without leading zeros.
 const LONGEST_EMERGENCY: usize = 5;

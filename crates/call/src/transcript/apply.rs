@@ -6,10 +6,11 @@ use super::{
     Entry, EntryBody, Heard, HeldReply, KEYS_DROPPED, Question, Takeover, Transcript, Whereabouts,
 };
 use crate::command::REPEATED;
+use crate::dialing::PhoneNumber;
 use crate::event::{
     Answerer, By, CommandName, EndReason, Event, EventBody, HeldCommand, Source, Stage, ToolRef,
 };
-use crate::ids::{PhoneNumber, TurnId};
+use crate::ids::TurnId;
 
 /// Tells the model that a lost line has come back.
 const LINE_BACK: &str = "The line was lost for a moment and is back. If you were cut off, go on from \

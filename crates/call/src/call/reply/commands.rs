@@ -6,8 +6,9 @@ use super::{Delivery, Exit};
 use crate::call::Call;
 use crate::carrier::ToCarrier;
 use crate::command::{Command, Malformed, REPEATED};
+use crate::dialing::PhoneNumber;
 use crate::event::{By, CommandName, EventBody, HeldCommand, ToolRef};
-use crate::ids::{Digits, PhoneNumber};
+use crate::ids::Digits;
 
 impl Call {
     pub(super) fn on_tool(&mut self, now: Instant, tool: ToolRef) {

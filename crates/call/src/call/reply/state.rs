@@ -1,8 +1,9 @@
 //! The state of one reply.
 
 use crate::command::{Command, Piece, Scanner};
+use crate::dialing::PhoneNumber;
 use crate::event::{HeldCommand, ToolRef};
-use crate::ids::{PhoneNumber, TurnId};
+use crate::ids::TurnId;
 use crate::speakable::{Speakable, is_audible};
 
 /// One reply of the model, across the attempts that it takes.
