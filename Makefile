@@ -19,6 +19,9 @@ twilio-spec: ## bring Twilio's own description of its API, which tests hold ever
 check: ## format, lints, purity of the pure crates, docs, generated files: fast, before every commit
 	bash scripts/check.sh
 
+deny: ## licences, sources, duplicates and advisories of the dependencies (installs cargo-deny: minutes)
+	bash scripts/deny.sh
+
 gen: ## regenerate what is generated: openapi.json, the dashboard's types
 	bash scripts/gen.sh
 
@@ -47,4 +50,4 @@ image-check: ## build the container image without an engine, and run it (needs r
 fuzz: ## fuzz every parser for a minute each (needs a nightly compiler and cargo-fuzz)
 	bash scripts/fuzz.sh
 
-.PHONY: help demo test twilio-spec check gen bless dashboard screenshots bench measure load fuzz image-check
+.PHONY: help demo test twilio-spec check deny gen bless dashboard screenshots bench measure load fuzz image-check
