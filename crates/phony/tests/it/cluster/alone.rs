@@ -10,9 +10,9 @@ use phony_simulator::twilio::End;
 use serde_json::{Value, json};
 
 use super::one_server::{check, greetings, texts};
-use super::scene::Scene;
-use super::town::{Plan, Town, bounded, until};
-use crate::house::{CALLED, CALLER};
+use crate::support::cluster::{Plan, Town, bounded, until};
+use crate::support::manual_call::Scene;
+use crate::support::server::{CALLED, CALLER};
 
 const LONG: &str = "First you need a photograph. Then you fill in the form. After that you come to \
                     us in the morning. You pay at the desk. And in two weeks it is there.";
@@ -118,7 +118,10 @@ async fn a_server_that_stops_takes_no_new_calls_and_lets_the_live_one_finish() {
     until(5, async || (scene.town.get(0, "/readyz").await.0 == 503).then_some(())).await;
     // A balancer would send nothing here any more; what comes all the same is told that we are busy.
     let port = scene.town.nodes[0].port;
-    scene.town.twilio.override_host(crate::house::HOST, format!("http://127.0.0.1:{port}"));
+    scene
+        .town
+        .twilio
+        .override_host(crate::support::server::HOST, format!("http://127.0.0.1:{port}"));
     let second = scene.town.twilio.dial_in(CALLER, CALLED, Caller::silent()).unwrap();
     let ended = scene.town.twilio.wait_for_end(&second, Duration::from_secs(10));
     let record = bounded(10, ended).await.unwrap();

@@ -8,9 +8,9 @@ use phony_simulator::openai::Brain;
 use serde_json::{Value, json};
 
 use super::one_server::check;
-use super::town::{Town, bounded, order};
-use crate::house::{CALLED, CALLER, House, house_with};
-use crate::redis_server::RedisServer;
+use crate::support::cluster::{Town, bounded, order};
+use crate::support::redis::RedisServer;
+use crate::support::server::{CALLED, CALLER, House, house_with};
 
 /// Which connections are closed: those for commands, or those on which servers hear each other.
 const KINDS: [&str; 2] = ["normal", "pubsub"];

@@ -8,8 +8,8 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use super::cut::begin;
 use super::one_server::check;
-use super::town::{Plan, TOKEN, Town, View, bounded, order, until};
-use crate::house::Socket;
+use crate::support::cluster::{Plan, TOKEN, Town, View, bounded, order, until};
+use crate::support::server::Socket;
 
 /// Times that a test can wait for.
 const POLICY: &str = "[policy]\ntakeover_unattended = '3s'\ntakeover_abandoned = '15s'\n";

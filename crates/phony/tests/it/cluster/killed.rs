@@ -6,8 +6,8 @@ use phony_simulator::callers::Caller;
 use phony_simulator::openai::Brain;
 
 use super::one_server::{answers, check, greetings, hangs_up, says, texts};
-use super::town::{Town, bounded};
-use crate::house::{CALLED, CALLER};
+use crate::support::cluster::{Town, bounded};
+use crate::support::server::{CALLED, CALLER};
 
 /// Worlds in which calls are made at the same time.
 const LANES: u64 = 4;

@@ -9,8 +9,8 @@ use phony_simulator::twilio::{Answers, CallRecord, Callee, End, Fault};
 use serde_json::{Value, json};
 
 use super::alone::is_stored;
-use super::town::{Plan, Town, bounded, until};
-use crate::house::{CALLED, CALLER};
+use crate::support::cluster::{Plan, Town, bounded, until};
+use crate::support::server::{CALLED, CALLER};
 
 /// Whom calls are transferred to.
 const TARGET: &str = "+12125550188";

@@ -4,8 +4,8 @@ use phony_simulator::callers::{Action, Caller, Step, When};
 use phony_simulator::openai::Brain;
 use serde_json::{Value, json};
 
-use super::town::{Town, order, until};
-use crate::house::{CALLED, CALLER};
+use crate::support::cluster::{Town, order, until};
+use crate::support::server::{CALLED, CALLER};
 
 /// Waits until the nodes, as one of them lists them, are as they should be.
 async fn listed(town: &Town, on: usize, what: &str, fits: impl Fn(&[Value]) -> bool) -> Vec<Value> {

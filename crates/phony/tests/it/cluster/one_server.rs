@@ -7,11 +7,11 @@ use phony_simulator::callers::{Action, Caller, OnTimeout, Step, When};
 use phony_simulator::openai::Brain;
 use serde_json::{Value, json};
 
-use super::town::{Town, bounded, now, order, until};
+use crate::support::cluster::{Town, bounded, now, order, until};
 use phony_wire::twilio::twiml::Twiml;
 
-use crate::house::{AUTH_TOKEN, CALLED, CALLER, HOST, house_with};
-use crate::redis_server::RedisServer;
+use crate::support::redis::RedisServer;
+use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, HOST, house_with};
 
 /// How long a caller waits for an answer: long, for servers that start under load are slow.
 const PATIENCE_MS: u64 = 150_000;
@@ -132,7 +132,8 @@ async fn every_part_of_a_call_may_reach_another_server() {
     }
     // The log-in of one is good on the other.
     let log_in = town.http.post(town.nodes[0].url("/login"));
-    let answer = log_in.json(&json!({ "token": super::town::TOKEN })).send().await.unwrap();
+    let answer =
+        log_in.json(&json!({ "token": crate::support::cluster::TOKEN })).send().await.unwrap();
     let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap();
     let with_cookie = town.http.get(town.nodes[1].url("/calls")).header("cookie", cookie);
     assert_eq!(with_cookie.send().await.unwrap().status(), 200);

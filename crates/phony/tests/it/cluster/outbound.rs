@@ -9,10 +9,10 @@ use phony_simulator::twilio::{Answers, Callee, Fault};
 use serde_json::{Value, json};
 
 use super::one_server::{check, texts};
-use super::town::{Node, TOKEN, Town, bounded, until};
-use crate::command::{Done, Run};
-use crate::house::{CALLED, house_with};
-use crate::redis_server::RedisServer;
+use crate::support::cluster::{Node, TOKEN, Town, bounded, until};
+use crate::support::program::{Done, Run};
+use crate::support::redis::RedisServer;
+use crate::support::server::{CALLED, house_with};
 
 const THEM: &str = "+12125550123";
 const OTHERS: &str = "+12125550199";
@@ -453,7 +453,7 @@ async fn a_log_in_link_works_once_on_whichever_server_it_reaches() {
     for (shown, opened) in [(&one, &two), (&one, &one), (&two, &one)] {
         let link = shown.running.login_link().await;
         let path = &link[link.find("/login").unwrap()..];
-        let open = async |house: &crate::house::House| {
+        let open = async |house: &crate::support::server::House| {
             // Looking at it uses nothing up, wherever.
             let looked = house.http.get(house.url(path)).send().await.unwrap();
             assert_eq!(looked.status(), 200);

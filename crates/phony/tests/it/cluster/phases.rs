@@ -8,8 +8,8 @@ use phony_simulator::twilio::{Answers, CallRecord, Callee};
 use serde_json::{Value, json};
 
 use super::one_server::{check, greetings, texts};
-use super::scene::Scene;
-use super::town::{Plan, Town};
+use crate::support::cluster::{Plan, Town};
+use crate::support::manual_call::Scene;
 
 const COLLEAGUE: &str = "+15005550199";
 const CLERK: &str = r#"

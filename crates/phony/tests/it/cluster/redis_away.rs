@@ -7,8 +7,8 @@ use phony_simulator::openai::Brain;
 use serde_json::json;
 
 use super::one_server::{check, hangs_up, says, texts};
-use super::town::{Town, bounded, order, until};
-use crate::house::{CALLED, CALLER};
+use crate::support::cluster::{Town, bounded, order, until};
+use crate::support::server::{CALLED, CALLER};
 
 const SAID: [&str; 2] = ["I lost my debit card", "Just send me a new one"];
 

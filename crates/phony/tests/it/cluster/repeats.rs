@@ -6,8 +6,8 @@ use phony_wire::twilio::signature;
 use phony_wire::twilio::twiml::Twiml;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
-use super::town::{Plan, Town, bounded, until};
-use crate::house::{AUTH_TOKEN, CALLED, CALLER, HOST, Line, relay_url, setup, token_of};
+use crate::support::cluster::{Plan, Town, bounded, until};
+use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, HOST, Line, relay_url, setup, token_of};
 
 async fn webhook(town: &Town, node: usize, path: &str, form: &[(&str, &str)]) -> (u16, String) {
     let signature = signature::sign(AUTH_TOKEN, &format!("https://{HOST}{path}"), form);

@@ -6,8 +6,8 @@ use phony_simulator::callers::Caller;
 use phony_simulator::openai::Brain;
 
 use super::one_server::{answers, check, hangs_up, says, texts};
-use super::town::{Town, bounded, now, until};
-use crate::house::{CALLED, CALLER};
+use crate::support::cluster::{Town, bounded, now, until};
+use crate::support::server::{CALLED, CALLER};
 
 const SAID: [&str; 3] = ["I lost my debit card", "Just send me a new one", "That is all"];
 

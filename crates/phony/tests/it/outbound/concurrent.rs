@@ -7,8 +7,8 @@ use phony_simulator::callers::{Caller, Step};
 use phony_simulator::twilio::{Answers, Callee};
 use serde_json::{Value, json};
 
-use super::world::{SOON, THEM, World, order, order_with, world, world_with};
-use crate::house::House;
+use crate::support::outbound::{SOON, THEM, World, order, order_with, world, world_with};
+use crate::support::server::House;
 
 fn number(n: usize) -> String {
     format!("+1212555{n:04}")

@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use super::world::{World, order, order_with, world};
-use crate::house::House;
+use crate::support::outbound::{World, order, order_with, world};
+use crate::support::server::House;
 
 /// The order is refused with this status, and nobody is called.
 async fn refused(world: &World, changes: &Value, wanted: u16) -> Value {

@@ -7,9 +7,9 @@ use phony_simulator::callers::{Caller, Step};
 use phony_simulator::twilio::Callee;
 use serde_json::Value;
 
-use super::world::{SOON, THEM, World, ledger_of, order, world_with};
-use crate::command::Run;
-use crate::house::{House, house_with};
+use crate::support::outbound::{SOON, THEM, World, ledger_of, order, world_with};
+use crate::support::program::Run;
+use crate::support::server::{House, house_with};
 
 /// Where the list belongs is no room, until [`make_room`].
 fn take_room(data: &Path) {

@@ -4,9 +4,9 @@ use phony_simulator::callers::Caller;
 use phony_simulator::twilio::Callee;
 use serde_json::json;
 
-use super::world::{THEM, order_with, world, world_with};
-use crate::command::Run;
-use crate::house::{CALLED, FILE};
+use crate::support::outbound::{THEM, order_with, world, world_with};
+use crate::support::program::Run;
+use crate::support::server::{CALLED, FILE};
 
 #[tokio::test]
 async fn a_number_of_another_country_is_dialled_digit_by_digit() {

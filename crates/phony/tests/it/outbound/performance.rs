@@ -8,8 +8,8 @@ use phony::safety::ledger::{Entry, Ledger, What, verify};
 use phony_call::{Country, PhoneNumber, check_dialled};
 use serde_json::json;
 
-use super::world::{order_with, world_with};
-use crate::command::timed;
+use crate::support::outbound::{order_with, world_with};
+use crate::support::program::timed;
 
 #[tokio::test]
 async fn fifty_orders_are_placed_within_seconds() {

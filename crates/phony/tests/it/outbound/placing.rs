@@ -9,9 +9,11 @@ use phony_simulator::callers::{Caller, Step};
 use phony_simulator::twilio::{Answers, Callee, Fault};
 use serde_json::{Value, json};
 
-use super::world::{OURS, SOON, THEM, World, house_at, ledger_of, order, order_with, until, world};
-use crate::house::House;
-use crate::twilio_spec::Checked;
+use crate::support::outbound::{
+    OURS, SOON, THEM, World, house_at, ledger_of, order, order_with, until, world,
+};
+use crate::support::server::House;
+use crate::support::twilio_spec::Checked;
 
 fn statuses(events: &[Value]) -> Vec<&str> {
     let of_status = events.iter().filter(|event| event["type"] == "status");

@@ -4,8 +4,8 @@ use phony_simulator::callers::Caller;
 use phony_simulator::twilio::{Answers, Callee, Fault};
 use serde_json::{Value, json};
 
-use super::world::{THEM, World, order, order_with, world};
-use crate::house::House;
+use crate::support::outbound::{THEM, World, order, order_with, world};
+use crate::support::server::House;
 
 const REPLAY: &str = "idempotent-replay";
 
@@ -78,7 +78,7 @@ async fn a_deleted_call_is_not_placed_again() {
     twilio.set_callee(THEM, Callee::absent(Answers::Busy));
     let (_, _, first) = keyed(&house, "k", &order()).await;
     let sid = first["callSid"].as_str().unwrap();
-    super::world::until(&house, sid, |call| !call["endReason"].is_null()).await;
+    crate::support::outbound::until(&house, sid, |call| !call["endReason"].is_null()).await;
     house.until_kept(sid).await;
     // What a server has forgotten in memory it finds in its files.
     let house = house.restart().await;
@@ -102,7 +102,7 @@ async fn a_key_whose_order_has_failed_is_free_after_a_restart_as_before() {
         let (code, _, answer) = keyed(&house, key, &failing).await;
         assert_eq!((code, &answer["error"]["details"]["outcome"]), (502, &json!("failed")));
     }
-    let last = super::world::ledger_of(&house).pop().unwrap();
+    let last = crate::support::outbound::ledger_of(&house).pop().unwrap();
     assert_eq!((&last["what"], &last["outcome"]), (&json!("failed"), &json!("failed")));
     let house = house.restart().await;
     let (code, _, answer) = keyed(&house, "other", &order()).await;
@@ -114,7 +114,7 @@ async fn a_key_whose_order_has_failed_is_free_after_a_restart_as_before() {
     let other = order_with(&json!({ "to": "+12125550199" }));
     let (_, _, answer) = keyed(&house, "lost", &other).await;
     assert_eq!(answer["error"]["details"]["outcome"], "unknown");
-    assert_eq!(super::world::ledger_of(&house).pop().unwrap()["outcome"], "unknown");
+    assert_eq!(crate::support::outbound::ledger_of(&house).pop().unwrap()["outcome"], "unknown");
     let house = house.restart().await;
     assert_eq!(keyed(&house, "lost", &order()).await.0, 409, "it may have become a call");
     assert_eq!(keyed(&house, "lost", &other).await.0, 201);

@@ -5,9 +5,9 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::world::{THEM, order, order_with, world, world_with};
-use crate::command::Run;
-use crate::house::{CALLED, CALLER};
+use crate::support::outbound::{THEM, order, order_with, world, world_with};
+use crate::support::program::Run;
+use crate::support::server::{CALLED, CALLER};
 
 /// What is typed as the number, and the rule that forbids it.
 const NEVER: [(&str, &str); 44] = [
@@ -166,8 +166,12 @@ async fn the_rate_and_the_number_at_once_are_kept() {
     world.placed(&order()).await;
     world.placed(&order()).await;
     let request = world.house.http.post(world.house.url("/calls"));
-    let answer =
-        request.bearer_auth(crate::house::House::token()).json(&order()).send().await.unwrap();
+    let answer = request
+        .bearer_auth(crate::support::server::House::token())
+        .json(&order())
+        .send()
+        .await
+        .unwrap();
     assert_eq!(answer.status(), 429);
     let wait: u64 = answer.headers()["retry-after"].to_str().unwrap().parse().unwrap();
     assert!((1..=60).contains(&wait), "{wait}");
@@ -200,7 +204,7 @@ async fn who_is_default_changes_on_a_running_server() {
     let world = world().await;
     let put = async |agent: &str| {
         let request = world.house.http.put(world.house.url("/agents/default"));
-        let request = request.bearer_auth(crate::house::House::token());
+        let request = request.bearer_auth(crate::support::server::House::token());
         request.json(&json!({ "agent": agent })).send().await.unwrap().status().as_u16()
     };
     assert_eq!((put("support").await, put("nobody").await), (200, 400));

@@ -5,8 +5,8 @@ use phony_simulator::callers::{Caller, Step};
 use phony_simulator::twilio::Callee;
 use serde_json::{Value, json};
 
-use super::world::{SOON, THEM, World, order, order_with, world_with};
-use crate::house::{FILE, FakeModel};
+use crate::support::outbound::{SOON, THEM, World, order, order_with, world_with};
+use crate::support::server::{FILE, FakeModel};
 
 const OTHER: &str = "+12125550124";
 /// A thousand tokens are ten cents, the line is free.
@@ -131,7 +131,7 @@ async fn the_day_s_money_ends_every_call_of_ours_and_no_more_are_placed() {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
         }
     };
-    crate::house::soon(kept).await;
+    crate::support::server::soon(kept).await;
     let house = world.house.restart().await;
     let (status, answer) = house.post("/calls", &order()).await;
     assert_eq!((status, &answer["error"]["details"]["rule"]), (422, &json!("spend")), "{answer}");

@@ -4,7 +4,7 @@ use phony_simulator::callers::{Caller, Step};
 use phony_simulator::twilio::Callee;
 use serde_json::json;
 
-use super::world::{SOON, THEM, order_with, world};
+use crate::support::outbound::{SOON, THEM, order_with, world};
 
 /// The name is spoken, the answer understood, and both are in the record as they were.
 async fn survives(name: &str, answer: &str) {

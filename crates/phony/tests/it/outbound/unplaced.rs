@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::placing::{ACCOUNT, checked, resource};
-use super::world::{OURS, THEM, World, order, order_with, world};
-use crate::command::{Run, Serving};
-use crate::house::House;
+use crate::support::outbound::{OURS, THEM, World, order, order_with, world};
+use crate::support::program::{Run, Serving};
+use crate::support::server::House;
 
 async fn keyed(house: &House, key: &str, body: &Value) -> (u16, Value) {
     let request = house.http.post(house.url("/calls")).bearer_auth(House::token());
@@ -280,7 +280,7 @@ async fn an_order_that_a_killed_server_was_placing_is_unknown_until_it_is_known(
         let (mut server, address) = process(data.path(), &api.base_url()).await;
         tokio::select! {
             answer = send(&address, key) => panic!("{answer:?}"),
-            () = crate::house::soon(asked.notified()) => {}
+            () = crate::support::server::soon(asked.notified()) => {}
         }
         server.kill();
         drop(server);

@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 
 use super::placing::{ACCOUNT, by_hand, checked, resource};
-use super::world::{SOON, THEM, house_at, ledger_of, order, order_with};
-use crate::house::{House, soon};
-use crate::twilio_spec::Checked;
+use crate::support::outbound::{SOON, THEM, house_at, ledger_of, order, order_with};
+use crate::support::server::{House, soon};
+use crate::support::twilio_spec::Checked;
 
 /// A server whose carrier takes its time with the first call.
 struct Slow {
@@ -117,7 +117,7 @@ async fn who_is_listed_while_an_order_for_them_waits_is_not_called() {
 async fn the_places_are_counted_when_the_turn_comes() {
     let limit = "[dialing]\nconcurrent = 1\n";
     let off = ("PHONY_CALLING_HOURS", "off");
-    let slow = slow_with(&[off, (crate::house::FILE, limit)]).await;
+    let slow = slow_with(&[off, (crate::support::server::FILE, limit)]).await;
     let [first, second] = slow.two(None).await;
     slow.go.add_permits(10);
     assert_eq!(soon(first).await.unwrap().0, 201);

@@ -10,8 +10,8 @@ use redis::aio::ConnectionManager;
 use serde_json::Value;
 
 use super::conformance::{answers, at, begins_as, chunk, ends, says};
-use crate::house::house_on;
-use crate::redis_server::RedisServer;
+use crate::support::redis::RedisServer;
+use crate::support::server::house_on;
 
 const CALLS: u32 = 100_000;
 /// Words of a language; those in front are said far more often.

@@ -15,7 +15,7 @@ use phony_call::{CallSid, Direction};
 
 use super::conformance::{append, at, begins, chunk, conforms, ends, keep, listed, says, sid};
 use super::hundred_thousand::{Chance, call, word};
-use crate::redis_server::{Name, RedisServer};
+use crate::support::redis::{Name, RedisServer};
 
 #[tokio::test]
 async fn the_suite_holds_for_redis() {

@@ -1,0 +1,272 @@
+//! Everything that a supervisor may do, by the routes of the API, on a call between the stand-ins:
+//! what it does is seen where the caller is.
+
+use phony_simulator::callers::{Caller, LiveAction, LiveEvent, LiveHandle};
+use phony_simulator::openai::{Brain, ScriptedReply};
+use phony_simulator::twilio::{CallRecord, End};
+use serde_json::{Value, json};
+
+use crate::support::app::{World, check, of};
+use crate::support::server::{CALLED, CALLER, House, soon};
+
+/// A call that is held: a caller who is played by the test, and a supervisor.
+struct Desk {
+    world: World,
+    line: LiveHandle,
+    call: String,
+    http: reqwest::Client,
+}
+
+impl Desk {
+    /// The caller has heard the greeting.
+    async fn open(brain: Brain, variables: &[(&str, &str)]) -> Self {
+        let token = House::token();
+        let mut all = vec![("PHONY_ADMIN_TOKEN", token.as_str())];
+        all.extend(variables);
+        let world = World::start_with(brain, &all).await;
+        let (caller, line) = Caller::live();
+        let call = world.twilio.dial_in(CALLER, CALLED, caller).unwrap();
+        let mut desk = Self { world, line, call, http: reqwest::Client::new() };
+        desk.hears("automated assistant").await;
+        desk
+    }
+
+    /// A scripted model, one reply after the other.
+    async fn with_replies(replies: &[&str], variables: &[(&str, &str)]) -> Self {
+        let replies = replies.iter().map(|text| ScriptedReply::next(*text));
+        Self::open(Brain::Script(replies.collect()), variables).await
+    }
+
+    /// Sends an order about this call; the status and the answer.
+    async fn order(&self, what: &str, mut body: Value) -> (u16, Value) {
+        body["callSid"] = self.call.as_str().into();
+        let url = format!("http://{}/override/{what}", self.world.running.addr);
+        let request = self.http.post(url).bearer_auth(House::token()).json(&body);
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    }
+
+    /// The same, done.
+    async fn orders(&self, what: &str, body: Value) {
+        let (status, answer) = self.order(what, body).await;
+        assert_eq!((status, answer), (200, json!({ "status": "ok" })), "{what}");
+    }
+
+    async fn says(&self, words: &str) {
+        assert!(self.line.act(LiveAction::Say(words.into())).await, "the line is open");
+    }
+
+    /// Waits until the caller has heard these words, all in one clause.
+    async fn hears(&mut self, words: &str) {
+        let has =
+            |event: &LiveEvent| matches!(event, LiveEvent::Heard(clause) if clause.contains(words));
+        assert!(self.comes(has).await.is_some(), "the call ended before {words:?} was heard");
+    }
+
+    /// Waits until keys have sounded to their end, and they are these.
+    async fn hears_keys(&mut self, keys: &str) {
+        let sounded = self.comes(|event| matches!(event, LiveEvent::Digits(_))).await;
+        assert_eq!(sounded, Some(LiveEvent::Digits(keys.into())));
+    }
+
+    /// The next of these events; none if the call ends before.
+    async fn comes(&mut self, wanted: impl Fn(&LiveEvent) -> bool) -> Option<LiveEvent> {
+        let came = async {
+            loop {
+                let event = self.line.hear().await?;
+                if wanted(&event) {
+                    return Some(event);
+                }
+            }
+        };
+        soon(came).await
+    }
+
+    /// Waits until something of the call is so, as `GET /calls/{callSid}` tells it.
+    async fn until(&self, field: &str, so: impl Fn(&Value) -> bool) -> Value {
+        let url = format!("http://{}/calls/{}", self.world.running.addr, self.call);
+        let found = async {
+            loop {
+                let request = self.http.get(&url).bearer_auth(House::token());
+                let call: Value = request.send().await.unwrap().json().await.unwrap();
+                if so(&call[field]) {
+                    return call;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        soon(found).await
+    }
+
+    /// Everything that the model was told after its session was set up, in order.
+    fn told(&self) -> String {
+        let received = self.world.openai.received();
+        let after = received.iter().filter(|told| told.event["type"] != "session.update");
+        after.map(|told| told.event.to_string()).collect::<Vec<_>>().join("\n")
+    }
+
+    /// Waits until the model was told this.
+    async fn until_told(&self, words: &str) {
+        let told = async {
+            while !self.told().contains(words) {
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+        };
+        soon(told).await;
+    }
+
+    /// The call is over: what the network and the server know of it.
+    async fn closes(self) -> (CallRecord, Vec<Value>) {
+        let (record, events) = self.world.ended(&self.call).await;
+        check(&record, &events);
+        self.world.stop().await;
+        (record, events)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn words_and_keys_reach_the_caller_and_the_end_is_the_end() {
+    let long = "This is a long reply, that goes on and on, and on, until somebody stops it.";
+    let mut desk = Desk::with_replies(&[long, "Goodbye then"], &[]).await;
+    desk.says("tell me everything").await;
+    desk.hears("This is a long reply").await;
+    desk.orders("text", json!({ "text": "A person is here now." })).await;
+    desk.hears("A person is here now").await;
+    desk.orders("dtmf", json!({ "digits": "1w2#" })).await;
+    desk.orders("dtmf", json!({ "digit": "5" })).await;
+    // A caller who begins to speak would cut them off.
+    desk.hears_keys("1w2#").await;
+    desk.hears_keys("5").await;
+    desk.says("oh good").await;
+    desk.hears("Goodbye then").await;
+    desk.until_told("A person is here now.").await;
+    desk.orders("end", json!({})).await;
+    assert_eq!(desk.order("end", json!({})).await.0, 409);
+    let (record, events) = desk.closes().await;
+    assert_eq!(record.end, Some(End::TwimlEnded));
+    assert_eq!(record.digits, "1w2#5");
+    assert!(!record.heard_text().contains("until somebody stops it"), "{}", record.heard_text());
+    assert_eq!(of(&events, "assistant_override")[0]["by"], "supervisor");
+    let pressed: Vec<_> = of(&events, "command_executed").iter().map(|e| &e["value"]).collect();
+    assert_eq!(pressed, ["1w2#", "5", ""]);
+    assert_eq!(events.last().unwrap()["reason"], "supervisor_ended");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_whisper_guides_the_model_and_is_never_heard() {
+    let mut desk = Desk::open(Brain::Echo, &[]).await;
+    desk.orders("whisper", json!({ "text": "Offer ten percent." })).await;
+    desk.says("can I have a discount").await;
+    desk.hears("You said").await;
+    let told = desk.told();
+    let guidance = told.find("Offer ten percent.").expect("the model was told");
+    assert!(guidance < told.find("response.create").unwrap(), "before its next words");
+    desk.orders("end", json!({})).await;
+    let (record, events) = desk.closes().await;
+    assert!(!record.heard_text().contains("percent"), "{}", record.heard_text());
+    assert_eq!(of(&events, "whisper")[0]["text"], "Offer ten percent.");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_human_speaks_until_the_call_is_given_back() {
+    let mut desk = Desk::open(Brain::Echo, &[]).await;
+    desk.orders("takeover", json!({})).await;
+    assert_eq!(desk.order("takeover", json!({})).await.0, 409);
+    desk.says("who is there").await;
+    desk.until("turns", |turns| turns.to_string().contains("who is there")).await;
+    desk.orders("text", json!({ "text": "I am Ann." })).await;
+    desk.hears("I am Ann").await;
+    desk.says("hello Ann").await;
+    desk.until("turns", |turns| turns.to_string().contains("hello Ann")).await;
+    assert!(!desk.told().contains("response.create"), "the model is not asked");
+    desk.orders("release", json!({})).await;
+    assert_eq!(desk.order("release", json!({})).await.0, 409);
+    desk.hears("You said").await;
+    for words in ["who is there", "I am Ann.", "hello Ann"] {
+        assert!(desk.told().contains(words), "it knows that {words:?} was said");
+    }
+    desk.orders("end", json!({})).await;
+    let (record, events) = desk.closes().await;
+    let heard = record.heard_text();
+    assert!(heard.find("I am Ann").unwrap() < heard.find("You said").unwrap(), "{heard}");
+    assert_eq!((of(&events, "takeover").len(), of(&events, "release").len()), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transfer_is_dialled_with_our_number_under_either_name() {
+    for field in ["target", "number"] {
+        let desk = Desk::open(Brain::Echo, &[]).await;
+        let (status, answer) = desk.order("transfer", json!({ field: "+19005550123" })).await;
+        assert_eq!((status, &answer["error"]["code"]), (422, &json!("REFUSED")), "{answer}");
+        desk.orders("transfer", json!({ field: "+15005550123" })).await;
+        let (record, events) = desk.closes().await;
+        assert_eq!(record.dialled[0].to, "+15005550123");
+        assert_eq!(record.dialled[0].caller_id.as_deref(), Some(CALLED));
+        assert_eq!(of(&events, "session_transfer")[0]["target"], "+15005550123");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_to_the_models_question_is_passed_on() {
+    let mut desk = Desk::open(Brain::Receptionist, &[]).await;
+    desk.says("can I have a refund").await;
+    desk.hears("Let me check that for you").await;
+    let call = desk.until("question", Value::is_string).await;
+    let query = &call["questionSeq"];
+    desk.orders("clarification", json!({ "response": "Until Friday.", "query": query })).await;
+    let again = json!({ "response": "Until Monday.", "query": query });
+    assert_eq!(desk.order("clarification", again).await.0, 409);
+    desk.hears("Friday").await;
+    desk.orders("end", json!({})).await;
+    let (record, events) = desk.closes().await;
+    assert!(!record.heard_text().contains("Monday"));
+    assert_eq!(of(&events, "query_response")[0]["text"], "Until Friday.");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_word_is_heard_that_was_not_let_go() {
+    let approval = [("REQUIRE_SUPERVISOR_FEEDBACK", "true")];
+    let mut desk = Desk::open(Brain::Receptionist, &approval).await;
+    desk.says("are you open").await;
+    let held = desk.until("heldReply", Value::is_string).await;
+    let first = held["heldTurn"].clone();
+    desk.orders("reject", json!({ "reason": "be exact", "reply": first })).await;
+    desk.until_told("be exact").await;
+    let held = desk.until("heldTurn", |turn| turn.is_u64() && *turn != first).await;
+    let second = held["heldReply"].as_str().unwrap();
+    assert!(second.starts_with("Let me put it this way"), "{second}");
+    let as_it_is = json!({ "text": second, "reply": held["heldTurn"] });
+    desk.orders("text", as_it_is.clone()).await;
+    assert_eq!(desk.order("text", as_it_is).await.0, 409, "it is sent once");
+    desk.hears("Monday to Friday").await;
+    desk.hears("come by").await;
+    desk.says("thank you").await;
+    let held = desk.until("heldReply", Value::is_string).await;
+    let edited = json!({ "text": "Come before noon", "reply": held["heldTurn"] });
+    desk.orders("text", edited).await;
+    desk.hears("Come before noon").await;
+    desk.says("bye").await;
+    desk.until_told("Come before noon").await;
+    desk.orders("end", json!({})).await;
+    let (record, events) = desk.closes().await;
+    let heard = record.heard_text();
+    assert_eq!(heard.matches("Monday to Friday").count(), 1, "{heard}");
+    assert!(!heard.contains("welcome"), "{heard}");
+    let edited: Vec<_> = of(&events, "response_approved").iter().map(|e| &e["edited"]).collect();
+    assert_eq!(edited, [&json!(false), &json!(true)]);
+    assert_eq!(of(&events, "response_rejected")[0]["text"], "be exact");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_of_the_caller_reach_the_model_as_one_note() {
+    let mut desk = Desk::open(Brain::Echo, &[]).await;
+    assert!(desk.line.act(LiveAction::Press("12#".into())).await);
+    desk.until_told("The caller pressed the keys 1 2 #.").await;
+    desk.hears("I was told").await;
+    assert!(desk.line.act(LiveAction::Press("34".into())).await);
+    desk.until_told("The caller pressed the keys 3 4.").await;
+    desk.orders("end", json!({})).await;
+    let (_, events) = desk.closes().await;
+    let digits: Vec<_> = of(&events, "dtmf").iter().map(|e| &e["digit"]).collect();
+    assert_eq!(digits, ["1", "2", "#", "3", "4"]);
+}

@@ -1,0 +1,164 @@
+//! One call, played by hand: the test is the caller, and the supervisor.
+
+use std::time::Duration;
+
+use phony_simulator::callers::{Caller, LiveAction, LiveEvent, LiveHandle};
+use phony_simulator::twilio::CallRecord;
+use serde_json::Value;
+
+use crate::support::cluster::{TOKEN, Town, View, bounded, order, until};
+use crate::support::server::{CALLED, CALLER};
+
+/// How long anything in a call may take, in seconds.
+const PATIENCE: u64 = 45;
+
+/// One call, the caller, and what is seen of it.
+pub(crate) struct Scene<'a> {
+    pub(crate) town: &'a mut Town,
+    pub(crate) call: String,
+    pub(crate) line: LiveHandle,
+    /// What a server tells of the call that does not have it, if there is one.
+    view: View,
+}
+
+impl<'a> Scene<'a> {
+    /// Somebody rings.
+    pub(crate) async fn begin(town: &'a mut Town) -> Self {
+        let (caller, line) = Caller::live();
+        let call = town.twilio.dial_in(CALLER, CALLED, caller).unwrap();
+        let owner = owner_of(town, &call).await;
+        let viewer = (owner + 1) % town.nodes.len();
+        let view = town.view(viewer, &format!("?callSid={call}")).await;
+        Self { town, call, line, view }
+    }
+
+    /// The server that has the call.
+    pub(crate) async fn owner(&self) -> usize {
+        owner_of(self.town, &self.call).await
+    }
+
+    /// Hangs up.
+    pub(crate) async fn hangs_up(&mut self) -> Box<CallRecord> {
+        assert!(self.line.act(LiveAction::HangUp).await, "the call is over");
+        self.ends().await
+    }
+
+    pub(crate) async fn ends(&mut self) -> Box<CallRecord> {
+        let ended = self.town.twilio.wait_for_end(&self.call, Duration::from_secs(PATIENCE));
+        Box::new(bounded(PATIENCE, ended).await.unwrap())
+    }
+
+    pub(crate) async fn says(&self, words: &str) {
+        assert!(self.line.act(LiveAction::Say(words.into())).await, "the call is over");
+    }
+
+    /// Listens until these words have been heard since it was asked last.
+    pub(crate) async fn hears(&mut self, words: &str) {
+        let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let wanted = plain(words);
+        let mut heard = String::new();
+        let listening = async {
+            while !plain(&heard).contains(&wanted) {
+                match self.line.hear().await {
+                    Some(LiveEvent::Heard(text)) => {
+                        heard.push(' ');
+                        heard.push_str(&text);
+                    }
+                    Some(
+                        LiveEvent::Answered | LiveEvent::AgentSpeaking(_) | LiveEvent::Digits(_),
+                    ) => {}
+                    Some(LiveEvent::Ended) | None => panic!("the call is over: {heard}"),
+                }
+            }
+        };
+        if tokio::time::timeout(Duration::from_secs(PATIENCE), listening).await.is_err() {
+            let record = self.town.twilio.call(&self.call);
+            panic!("«{words}» was not heard, but «{heard}»: {record:#?}");
+        }
+    }
+
+    /// Looks until there is an event of this type.
+    pub(crate) async fn sees(&mut self, kind: &str) {
+        let seen = async {
+            loop {
+                match self.view.next().await {
+                    Some(event) if event["type"] == kind => return true,
+                    Some(_) => {}
+                    None => return false,
+                }
+            }
+        };
+        assert!(bounded(PATIENCE, seen).await, "no {kind} is seen");
+    }
+
+    /// Waits until the call is in this phase, on whichever server that is.
+    pub(crate) async fn is_in(&mut self, phase: &str) {
+        let (town, call) = (&*self.town, &self.call);
+        let mut last = Value::Null;
+        let waiting = async {
+            loop {
+                for node in 0..town.nodes.len() {
+                    if let Some(snapshot) = live_at(town, node, call).await {
+                        if snapshot["phase"] == phase {
+                            return;
+                        }
+                        last = snapshot;
+                    }
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let is = tokio::time::timeout(Duration::from_secs(PATIENCE), waiting).await.is_ok();
+        assert!(is, "the call is not in {phase}: {last:#} {:#?}", town.twilio.call(call));
+    }
+
+    pub(crate) async fn snapshot(&self) -> Value {
+        let node = self.owner().await;
+        self.town.get(node, &format!("/calls/{}", self.call)).await.1
+    }
+
+    /// A supervisor orders something, not at the server that has the call if there is another.
+    pub(crate) async fn orders(&self, what: &str, body: &Value) {
+        let owner = self.owner().await;
+        let path = format!("/override/{what}");
+        let done = until(20, async || {
+            let answers = (0..self.town.nodes.len()).filter(|node| *node != owner);
+            for node in answers.chain([owner]) {
+                let url = self.town.nodes[node].url(&path);
+                let order = order(&self.call, body);
+                let request = self.town.http.post(url).bearer_auth(TOKEN).json(&order);
+                if let Ok(answer) = request.send().await {
+                    return Some((answer.status().as_u16(), answer.text().await.unwrap()));
+                }
+            }
+            None
+        })
+        .await;
+        assert_eq!(done.0, 200, "{what}: {}", done.1);
+    }
+}
+
+/// The call as the server that has it tells it; nothing if this one does not.
+async fn live_at(town: &Town, node: usize, call: &str) -> Option<Value> {
+    let health = town.http.get(town.nodes[node].url("/healthz")).send().await.ok()?;
+    let health: Value = health.json().await.ok()?;
+    if health["activeCalls"] == 0 {
+        return None;
+    }
+    let url = town.nodes[node].url(&format!("/calls/{call}"));
+    let answer = town.http.get(url).bearer_auth(TOKEN).send().await.ok()?;
+    (answer.status() == 200).then_some(())?;
+    answer.json().await.ok()
+}
+
+async fn owner_of(town: &Town, call: &str) -> usize {
+    until(20, async || {
+        for node in 0..town.nodes.len() {
+            if live_at(town, node, call).await.is_some() {
+                return Some(node);
+            }
+        }
+        None
+    })
+    .await
+}

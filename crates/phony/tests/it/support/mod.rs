@@ -1,0 +1,14 @@
+//! What tests share: servers, clusters, stand-ins, and how to wait for them.
+
+pub(crate) mod app;
+pub(crate) mod cluster;
+pub(crate) mod manual_call;
+pub(crate) mod model;
+pub(crate) mod outbound;
+pub(crate) mod program;
+pub(crate) mod redis;
+pub(crate) mod sandbox;
+pub(crate) mod server;
+pub(crate) mod terminal;
+#[path = "../../../../simulator/tests/it/twilio_spec.rs"]
+pub(crate) mod twilio_spec;

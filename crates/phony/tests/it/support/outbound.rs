@@ -1,0 +1,132 @@
+//! A server between the phone network's stand-in and the test, which has the model's place.
+
+use std::time::Duration;
+
+use phony::safety::ledger;
+use phony_simulator::callers::{Caller, Step};
+use phony_simulator::twilio::{
+    self, Callee, HostOverride, PhoneNumber, TwilioOptions, TwilioRunning,
+};
+use serde_json::{Value, json};
+
+use crate::support::server::{AUTH_TOKEN, HOST, House, house_with};
+use crate::support::twilio_spec::Checked;
+
+/// Our number.
+pub(crate) const OURS: &str = "+15005550006";
+/// Somebody in New York.
+pub(crate) const THEM: &str = "+12125550123";
+/// How long anything may take.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
+/// How much faster than the clock calls are.
+const SPEED: f64 = 20.0;
+
+pub(crate) struct World {
+    pub(crate) house: House,
+    pub(crate) twilio: TwilioRunning,
+    /// Every request of the server's, and every answer, is held to Twilio's description.
+    pub(crate) _checked: Checked,
+}
+
+/// A server that may call the United States at any hour.
+pub(crate) async fn world() -> World {
+    world_with(&[("PHONY_CALLING_HOURS", "off")]).await
+}
+
+/// A server with these variables set besides.
+pub(crate) async fn world_with(variables: &[(&str, &str)]) -> World {
+    let options = TwilioOptions {
+        auth_token: AUTH_TOKEN.into(),
+        numbers: vec![PhoneNumber::new(OURS, format!("https://{HOST}/receive_call"))],
+        speed: SPEED,
+        callee: Callee::person(Caller::Script(vec![Step::hang_up()])),
+        ..TwilioOptions::default()
+    };
+    let account = options.account_sid.clone();
+    let twilio = twilio::start(options).await.unwrap();
+    let checked = Checked::before(&twilio.base_url()).await;
+    let house = house_at(&account, &checked.base_url(), variables).await;
+    let HostOverride { public, to } = HostOverride { public: HOST.into(), to: house.url("") };
+    twilio.override_host(public, to);
+    World { house, twilio, _checked: checked }
+}
+
+/// A server whose REST API is there.
+pub(crate) async fn house_at(account: &str, base: &str, variables: &[(&str, &str)]) -> House {
+    let own = [
+        ("HOST", HOST),
+        ("TWILIO_AUTH_TOKEN", AUTH_TOKEN),
+        ("TWILIO_ACCOUNT_SID", account),
+        ("TWILIO_PHONE_NUMBER", OURS),
+        ("TWILIO_API_BASE_URL", base),
+        ("PHONY_API_RATE", "0"),
+    ];
+    house_with(&[&own[..], variables].concat()).await
+}
+
+impl World {
+    /// Orders a call; the status of the answer and its body.
+    pub(crate) async fn order(&self, body: &Value) -> (u16, Value) {
+        self.house.post("/calls", body).await
+    }
+
+    /// Orders a call that is placed; its id.
+    pub(crate) async fn placed(&self, body: &Value) -> String {
+        let (status, answer) = self.order(body).await;
+        assert_eq!(status, 201, "{answer}");
+        answer["callSid"].as_str().unwrap().to_owned()
+    }
+
+    /// The call as it stands, once it is as wanted.
+    pub(crate) async fn until(&self, sid: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        until(&self.house, sid, wanted).await
+    }
+
+    /// The call once its record is closed.
+    pub(crate) async fn over(&self, sid: &str) -> Value {
+        self.until(sid, |call| !call["endReason"].is_null()).await
+    }
+
+    pub(crate) fn ledger(&self) -> Vec<Value> {
+        ledger_of(&self.house)
+    }
+}
+
+pub(crate) async fn until(house: &House, sid: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    let mut last = Value::Null;
+    let seen = async {
+        loop {
+            let (status, call) = house.get(&format!("/calls/{sid}")).await;
+            if status == 200 && wanted(&call) {
+                return call;
+            }
+            last = call;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let seen = tokio::time::timeout(SOON, seen).await.ok();
+    seen.unwrap_or_else(|| panic!("it did not become so: {last}"))
+}
+
+/// The ledger, which must be whole.
+pub(crate) fn ledger_of(house: &House) -> Vec<Value> {
+    let path = house.data().join(ledger::FILE);
+    let report = ledger::verify(&path, None).unwrap();
+    assert_eq!(report.broken, []);
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// An order to call somebody, for a survey.
+pub(crate) fn order() -> Value {
+    json!({ "to": THEM, "scenario": "survey", "consent": true })
+}
+
+/// An order with some fields changed.
+pub(crate) fn order_with(changes: &Value) -> Value {
+    let mut order = order();
+    for (name, value) in changes.as_object().unwrap() {
+        order[name] = value.clone();
+    }
+    order
+}
