@@ -18,12 +18,12 @@ mod token_guesses;
 use reqwest::header::{COOKIE, SET_COOKIE};
 use serde_json::json;
 
-use crate::support::server::House;
+use crate::support::server::TestServer;
 
 /// Logs in by the token; the cookie as a browser sends it back.
-pub(crate) async fn log_in(house: &House) -> String {
-    let body = json!({ "token": House::token() });
-    let answer = house.http.post(house.url("/login")).json(&body).send().await.unwrap();
+pub(crate) async fn log_in(server: &TestServer) -> String {
+    let body = json!({ "token": TestServer::token() });
+    let answer = server.http.post(server.url("/login")).json(&body).send().await.unwrap();
     assert_eq!(answer.status(), 200);
     pair_of(&answer).expect("a log-in sets a cookie")
 }
@@ -35,7 +35,7 @@ fn pair_of(answer: &reqwest::Response) -> Option<String> {
 }
 
 /// What a list of calls is answered with, to a browser with this cookie.
-async fn calls_with(house: &House, cookie: &str) -> u16 {
-    let request = house.http.get(house.url("/calls")).header(COOKIE, cookie);
+async fn calls_with(server: &TestServer, cookie: &str) -> u16 {
+    let request = server.http.get(server.url("/calls")).header(COOKIE, cookie);
     request.send().await.unwrap().status().as_u16()
 }

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::few_files::{a_call_gets_in, narrow};
-use crate::support::server::house;
+use crate::support::server::TestServer;
 
 /// The beginning of a request whose end never comes.
 const HALF: &[u8] = b"POST /receive_call HTTP/1.1\r\nHost: localhost\r\nX-Half:";
@@ -29,8 +29,8 @@ async fn until_closed(mut stream: TcpStream) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_head_has_ten_seconds() {
-    let house = house().await;
-    let at = house.running.addr;
+    let server = TestServer::start().await;
+    let at = server.running.addr;
     let second: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /heal";
     let secure: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc";
     let (half, next, nothing, tls, wrong) = tokio::join!(
@@ -73,8 +73,8 @@ async fn held_for(at: SocketAddr, first: &[u8]) -> Duration {
 
 #[tokio::test]
 async fn a_kept_connection_may_rest_longer_than_that() {
-    let house = house().await;
-    let mut kept = open(house.running.addr, b"").await;
+    let server = TestServer::start().await;
+    let mut kept = open(server.running.addr, b"").await;
     let mut ask = async || {
         kept.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
         let mut answer = [0; 4096];
@@ -88,8 +88,8 @@ async fn a_kept_connection_may_rest_longer_than_that() {
 
 #[tokio::test]
 async fn a_head_has_a_size() {
-    let house = house().await;
-    let mut large = open(house.running.addr, HALF).await;
+    let server = TestServer::start().await;
+    let mut large = open(server.running.addr, HALF).await;
     let chunk = vec![b'a'; 64 * 1024];
     for _ in 0..16 {
         if large.write_all(&chunk).await.is_err() {

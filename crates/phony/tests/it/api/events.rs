@@ -8,7 +8,7 @@ use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::server::{House, Line, house};
+use crate::support::server::{Line, TestServer};
 
 async fn take(line: &mut Line, count: usize) -> Vec<Value> {
     let mut events = Vec::new();
@@ -21,20 +21,20 @@ async fn take(line: &mut Line, count: usize) -> Vec<Value> {
     events
 }
 
-async fn press(house: &House, digit: &str) {
+async fn press(server: &TestServer, digit: &str) {
     let (status, body) =
-        house.post("/override/whisper", &json!({ "callSid": "CA1", "text": digit })).await;
+        server.post("/override/whisper", &json!({ "callSid": "CA1", "text": digit })).await;
     assert_eq!(status, 200, "{body}");
 }
 
 #[tokio::test]
 async fn any_number_of_viewers_see_the_same_from_the_first_event_on() {
-    let house = house().await;
-    house.ring("CA1").await;
-    let mut early = house.events("?callSid=CA1").await;
-    press(&house, "one").await;
-    let mut late = house.events("?callSid=CA1").await;
-    press(&house, "two").await;
+    let server = TestServer::start().await;
+    server.ring("CA1").await;
+    let mut early = server.events("?callSid=CA1").await;
+    press(&server, "one").await;
+    let mut late = server.events("?callSid=CA1").await;
+    press(&server, "two").await;
     let (early, late) = (take(&mut early, 3).await, take(&mut late, 3).await);
     assert_eq!(early, late);
     let sequence: Vec<_> = early.iter().map(|event| event["seq"].as_u64().unwrap()).collect();
@@ -42,46 +42,46 @@ async fn any_number_of_viewers_see_the_same_from_the_first_event_on() {
     assert_eq!(early[0]["type"], "session_start");
     assert_eq!(early[0]["callSid"], "CA1");
     assert!(early[0]["timestamp"].as_str().unwrap().ends_with('Z'));
-    let mut rest = house.events("?callSid=CA1&after=2").await;
+    let mut rest = server.events("?callSid=CA1&after=2").await;
     assert_eq!(take(&mut rest, 1).await, early[2..3]);
 }
 
 #[tokio::test]
 async fn the_view_of_a_call_closes_after_its_last_event() {
-    let house = house().await;
-    house.ring("CA1").await;
-    let mut line = house.events("?callSid=CA1").await;
-    house.webhook("/call_status", &[("CallSid", "CA1"), ("CallStatus", "no-answer")]).await;
+    let server = TestServer::start().await;
+    server.ring("CA1").await;
+    let mut line = server.events("?callSid=CA1").await;
+    server.webhook("/call_status", &[("CallSid", "CA1"), ("CallStatus", "no-answer")]).await;
     let end = line.next_of("session_end").await;
     assert_eq!(end["reason"], "no_answer");
     assert_eq!(line.closed().await, Some(1000));
-    let mut again = house.events("?callSid=CA1").await;
+    let mut again = server.events("?callSid=CA1").await;
     assert_eq!(take(&mut again, 2).await.last(), Some(&end), "it can be seen again");
     assert_eq!(again.closed().await, Some(1000));
 }
 
 #[tokio::test]
 async fn one_socket_shows_every_call() {
-    let house = house().await;
-    house.ring("CA1").await;
-    let mut line = house.events("").await;
-    house.ring("CA2").await;
+    let server = TestServer::start().await;
+    server.ring("CA1").await;
+    let mut line = server.events("").await;
+    server.ring("CA2").await;
     let calls: Vec<_> = take(&mut line, 2).await;
     assert_eq!((&calls[0]["callSid"], &calls[1]["callSid"]), (&json!("CA1"), &json!("CA2")));
 }
 
 #[tokio::test]
 async fn strangers_and_pages_of_other_sites_are_refused() {
-    let house = house().await;
-    house.ring("CA1").await;
-    let bearer = format!("Bearer {}", House::token());
+    let server = TestServer::start().await;
+    server.ring("CA1").await;
+    let bearer = format!("Bearer {}", TestServer::token());
     let path = "/events/ws?callSid=CA1";
     let refused = |headers: &'static [(&'static str, &'static str)], bearer: Option<String>| {
-        let house = &house;
+        let server = &server;
         async move {
             let mut headers: Vec<(&'static str, &str)> = headers.to_vec();
             headers.extend(bearer.as_deref().map(|bearer| ("authorization", bearer)));
-            house.socket(path, &headers).await.err().map(|(status, _)| status)
+            server.socket(path, &headers).await.err().map(|(status, _)| status)
         }
     };
     assert_eq!(refused(&[], None).await, Some(401));
@@ -90,7 +90,7 @@ async fn strangers_and_pages_of_other_sites_are_refused() {
     assert_eq!(refused(foreign, Some(bearer.clone())).await, Some(403));
     let own = &[("origin", "https://phony.example.com")];
     assert_eq!(refused(own, Some(bearer.clone())).await, None);
-    let unknown = house.socket("/events/ws?callSid=CA9", &[("authorization", &bearer)]).await;
+    let unknown = server.socket("/events/ws?callSid=CA9", &[("authorization", &bearer)]).await;
     let (status, body) = unknown.err().unwrap();
     assert_eq!(status, 404);
     assert!(body.contains("CALL_NOT_FOUND"), "{body}");
@@ -98,10 +98,10 @@ async fn strangers_and_pages_of_other_sites_are_refused() {
 
 #[tokio::test]
 async fn a_viewer_who_sends_heartbeats_is_told_the_servers_time_and_nobody_else_is() {
-    let house = house().await;
-    house.ring("CA1").await;
-    let mut page = house.events("").await;
-    let mut script = house.events("?callSid=CA1").await;
+    let server = TestServer::start().await;
+    server.ring("CA1").await;
+    let mut page = server.events("").await;
+    let mut script = server.events("?callSid=CA1").await;
     let before = now();
     page.send(&json!({ "type": "heartbeat" })).await;
     let beat = page.next_of("heartbeat").await;
@@ -111,7 +111,7 @@ async fn a_viewer_who_sends_heartbeats_is_told_the_servers_time_and_nobody_else_
     // Nothing else that a viewer says is answered, or ends their view.
     page.send_text("hello").await;
     page.send(&json!({ "type": "hello" })).await;
-    press(&house, "one").await;
+    press(&server, "one").await;
     assert_eq!(page.next_of("whisper").await["text"], "one");
     loop {
         let event = script.next().await;
@@ -134,10 +134,10 @@ const GONE: Duration = Duration::from_secs(50);
 
 #[tokio::test]
 async fn a_quiet_socket_is_kept_open_through_proxies_by_pings() {
-    let house = house().await;
-    let viewer = house.events("").await;
-    let bearer = format!("Bearer {}", House::token());
-    let phone = house.socket("/softphone/ws", &[("authorization", &bearer)]).await.unwrap();
+    let server = TestServer::start().await;
+    let viewer = server.events("").await;
+    let bearer = format!("Bearer {}", TestServer::token());
+    let phone = server.socket("/softphone/ws", &[("authorization", &bearer)]).await.unwrap();
     let mut phone = Line(phone);
     phone.send(&json!({ "type": "setup", "direction": "inbound" })).await;
     for mut socket in [viewer.0, phone.0] {
@@ -149,8 +149,8 @@ async fn a_quiet_socket_is_kept_open_through_proxies_by_pings() {
 
 #[tokio::test]
 async fn a_viewer_who_is_gone_without_a_word_is_let_go() {
-    let house = house().await;
-    let mut viewer = house.events("").await;
+    let server = TestServer::start().await;
+    let mut viewer = server.events("").await;
     let tokio_tungstenite::MaybeTlsStream::Plain(stream) = viewer.0.get_mut() else {
         panic!("there is no TLS here")
     };

@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, client_async};
 
 use crate::support::program::{Run, Serving};
-use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, House, Line, setup};
+use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, Line, TestServer, setup};
 
 /// How long a call may take before the test has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -26,7 +26,7 @@ pub(super) fn narrow_with(files: usize, variables: &[(&str, &str)]) -> (Serving,
     let mut run = Run::new(&["serve"])
         .with("PORT", "0")
         .with("TWILIO_AUTH_TOKEN", AUTH_TOKEN)
-        .with("PHONY_ADMIN_TOKEN", &House::token())
+        .with("PHONY_ADMIN_TOKEN", &TestServer::token())
         .with("PHONY_API_RATE", "0")
         .with("OPENAI_API_KEY", "sk-test")
         .with("OPENAI_BASE_URL", "http://127.0.0.1:9/v1");

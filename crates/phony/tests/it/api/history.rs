@@ -9,44 +9,44 @@ use phony_wire::twilio::signature;
 use serde_json::{Value, json};
 
 use crate::support::program::Run;
-use crate::support::server::{AUTH_TOKEN, FakeModel, HOST, House, Line, house, house_on, soon};
+use crate::support::server::{AUTH_TOKEN, FakeModel, HOST, Line, TestServer, soon};
 
 /// A call whose greeting has been sent, and its model.
-async fn call(house: &mut House, sid: &str) -> (Line, FakeModel) {
-    let twiml = house.ring(sid).await;
-    let mut line = house.connect(sid, &twiml).await;
+async fn call(server: &mut TestServer, sid: &str) -> (Line, FakeModel) {
+    let twiml = server.ring(sid).await;
+    let mut line = server.connect(sid, &twiml).await;
     line.utterance().await;
-    let model = house.model().await;
+    let model = server.model().await;
     model.ready().await;
     (line, model)
 }
 
 /// A call in which these words are said and answered.
-async fn hold(house: &mut House, sid: &str, words: &str, answer: &str) {
-    let (mut line, mut model) = call(house, sid).await;
+async fn hold(server: &mut TestServer, sid: &str, words: &str, answer: &str) {
+    let (mut line, mut model) = call(server, sid).await;
     line.prompt(words).await;
     let (turn, _) = model.asked().await;
     model.reply(turn, answer).await;
     assert_eq!(line.utterance().await, answer);
     let played = json!({ "type": "info", "name": "tokensPlayed", "value": answer });
     line.send(&played).await;
-    let mut told = house.events(&format!("?callSid={sid}")).await;
+    let mut told = server.events(&format!("?callSid={sid}")).await;
     while told.next_of("assistant_response").await["text"] != answer {}
     let order = json!({ "callSid": sid, "text": "This is a person." });
-    assert_eq!(house.post("/override/text", &order).await.0, 200);
+    assert_eq!(server.post("/override/text", &order).await.0, 200);
     let order = json!({ "callSid": sid, "digit": "5" });
-    assert_eq!(house.post("/override/dtmf", &order).await.0, 200);
-    house.webhook("/call_status", &[("CallSid", sid), ("CallStatus", "completed")]).await;
-    house.until_live(0).await;
+    assert_eq!(server.post("/override/dtmf", &order).await.0, 200);
+    server.webhook("/call_status", &[("CallSid", sid), ("CallStatus", "completed")]).await;
+    server.until_live(0).await;
 }
 
-async fn delete(house: &House, path: &str) -> u16 {
-    let request = house.http.delete(house.url(path)).bearer_auth(House::token());
+async fn delete(server: &TestServer, path: &str) -> u16 {
+    let request = server.http.delete(server.url(path)).bearer_auth(TestServer::token());
     request.send().await.unwrap().status().as_u16()
 }
 
-async fn text(house: &House, path: &str) -> String {
-    let request = house.http.get(house.url(path)).bearer_auth(House::token());
+async fn text(server: &TestServer, path: &str) -> String {
+    let request = server.http.get(server.url(path)).bearer_auth(TestServer::token());
     request.send().await.unwrap().text().await.unwrap()
 }
 
@@ -56,7 +56,7 @@ fn ids(page: &Value) -> Vec<&str> {
 
 #[tokio::test]
 async fn a_call_is_the_same_after_a_restart_of_the_server() {
-    let mut first = house().await;
+    let mut first = TestServer::start().await;
     hold(&mut first, "CA1", "I lost my debit card", "I am sorry to hear that.").await;
     hold(&mut first, "CA2", "When do you open?", "At nine.").await;
     let (_, before) = first.get("/calls/CA1").await;
@@ -92,18 +92,18 @@ async fn a_call_is_the_same_after_a_restart_of_the_server() {
 
 #[tokio::test]
 async fn calls_are_found_by_what_was_said_and_by_who_and_when() {
-    let mut house = house().await;
-    hold(&mut house, "CA1", "I lost my debit card", "I am sorry to hear that.").await;
-    hold(&mut house, "CA2", "Do you take cards?", "Every kind of card.").await;
-    let (_line, _model) = call(&mut house, "CA3").await;
-    let (_, page) = house.get("/calls").await;
+    let mut server = TestServer::start().await;
+    hold(&mut server, "CA1", "I lost my debit card", "I am sorry to hear that.").await;
+    hold(&mut server, "CA2", "Do you take cards?", "Every kind of card.").await;
+    let (_line, _model) = call(&mut server, "CA3").await;
+    let (_, page) = server.get("/calls").await;
     assert_eq!(ids(&page), ["CA3", "CA2", "CA1"]);
     assert_eq!(
         (&page["calls"][0]["live"], &page["calls"][0]["status"]),
         (&json!(true), &json!("live"))
     );
     let found = async |query: &str| {
-        let (status, page) = house.get(&format!("/calls?{query}")).await;
+        let (status, page) = server.get(&format!("/calls?{query}")).await;
         assert_eq!(status, 200, "{page}");
         ids(&page).join(" ")
     };
@@ -122,18 +122,18 @@ async fn calls_are_found_by_what_was_said_and_by_who_and_when() {
     assert_eq!(found("direction=outbound").await, "");
     assert_eq!(found("number=%2B1+(500)+555-0001&agent=assistant").await, "CA3 CA2 CA1");
     assert_eq!(found("since=2020-01-01&until=2021-01-01").await, "");
-    let (_, page) = house.get("/calls?q=every+card&limit=1").await;
+    let (_, page) = server.get("/calls?q=every+card&limit=1").await;
     assert_eq!(page["calls"][0]["match"]["text"], "Every kind of card.");
     let seq = &page["calls"][0]["match"]["seq"];
-    let (_, record) = house.get("/calls/CA2").await;
+    let (_, record) = server.get("/calls/CA2").await;
     let turns = record["turns"].as_array().unwrap();
     assert!(turns.iter().any(|turn| turn["seq"] == *seq), "it leads to a turn");
-    let (_, page) = house.get("/calls?q=card&limit=1").await;
+    let (_, page) = server.get("/calls?q=card&limit=1").await;
     let next = page["next"].as_str().unwrap();
     assert_eq!(found(&format!("q=card&limit=1&cursor={next}")).await, "CA1");
     for wrong in ["live=perhaps", "limit=0", "cursor=CA1", "direction=up", "status=odd", "since=x"]
     {
-        let (status, body) = house.get(&format!("/calls?{wrong}")).await;
+        let (status, body) = server.get(&format!("/calls?{wrong}")).await;
         let field = wrong.split('=').next().unwrap();
         assert_eq!((status, &body["error"]["details"]["field"]), (400, &json!(field)), "{wrong}");
     }
@@ -141,44 +141,44 @@ async fn calls_are_found_by_what_was_said_and_by_who_and_when() {
 
 #[tokio::test]
 async fn a_deleted_call_is_gone_from_everything_even_the_file() {
-    let mut house = house().await;
+    let mut server = TestServer::start().await;
     let secret = "xylophonecode";
-    hold(&mut house, "CA1", &format!("my password is {secret}"), "Never tell it.").await;
-    hold(&mut house, "CA2", "hello", "Hello.").await;
-    let (_line, _model) = call(&mut house, "CA3").await;
-    assert_eq!(delete(&house, "/calls/CA3").await, 409, "it is live");
-    assert_eq!(delete(&house, "/calls/CA9").await, 404);
-    house.until_kept("CA1").await;
-    assert!(house.files().windows(secret.len()).any(|part| part == secret.as_bytes()));
-    assert_eq!(delete(&house, "/calls/CA1").await, 200);
-    assert_eq!(delete(&house, "/calls/CA1").await, 404);
-    assert_eq!(house.get("/calls/CA1").await.0, 404);
-    assert_eq!(house.get(&format!("/calls?q={secret}")).await.1["calls"], json!([]));
-    let left = house.files();
+    hold(&mut server, "CA1", &format!("my password is {secret}"), "Never tell it.").await;
+    hold(&mut server, "CA2", "hello", "Hello.").await;
+    let (_line, _model) = call(&mut server, "CA3").await;
+    assert_eq!(delete(&server, "/calls/CA3").await, 409, "it is live");
+    assert_eq!(delete(&server, "/calls/CA9").await, 404);
+    server.until_kept("CA1").await;
+    assert!(server.files().windows(secret.len()).any(|part| part == secret.as_bytes()));
+    assert_eq!(delete(&server, "/calls/CA1").await, 200);
+    assert_eq!(delete(&server, "/calls/CA1").await, 404);
+    assert_eq!(server.get("/calls/CA1").await.0, 404);
+    assert_eq!(server.get(&format!("/calls?q={secret}")).await.1["calls"], json!([]));
+    let left = server.files();
     assert!(!left.windows(secret.len()).any(|part| part == secret.as_bytes()), "not a byte of it");
-    let (_, page) = house.get("/calls").await;
+    let (_, page) = server.get("/calls").await;
     assert_eq!(ids(&page), ["CA3", "CA2"]);
 }
 
 #[tokio::test]
 async fn calls_are_exported_whole() {
-    let mut house = house().await;
-    hold(&mut house, "CA1", "I lost my card", "I am sorry.").await;
-    hold(&mut house, "CA2", "hello, \"you\"", "Hello.").await;
-    let lines = text(&house, "/calls/export?format=jsonl").await;
+    let mut server = TestServer::start().await;
+    hold(&mut server, "CA1", "I lost my card", "I am sorry.").await;
+    hold(&mut server, "CA2", "hello, \"you\"", "Hello.").await;
+    let lines = text(&server, "/calls/export?format=jsonl").await;
     let calls: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(calls.len(), 2);
     assert_eq!((&calls[0]["callSid"], &calls[1]["callSid"]), (&json!("CA2"), &json!("CA1")));
     assert_eq!(calls[1]["events"][0]["type"], "session_start");
     assert_eq!(calls[1]["events"].as_array().unwrap().last().unwrap()["type"], "session_end");
-    let table = text(&house, "/calls/export?format=csv").await;
+    let table = text(&server, "/calls/export?format=csv").await;
     let rows: Vec<_> = table.split("\r\n").collect();
     assert!(rows[0].starts_with("callSid,startedAt,endedAt"), "{table}");
     assert!(rows[1].starts_with("CA2,") && rows[1].contains(",caller_hung_up,"), "{table}");
     assert_eq!(rows.len(), 4);
-    let said = text(&house, "/calls/export?format=txt&q=CA1").await;
+    let said = text(&server, "/calls/export?format=txt&q=CA1").await;
     assert!(said.contains("caller: I lost my card") && !said.contains("CA2"), "{said}");
-    let (status, _) = house.get("/calls/export?format=pdf").await;
+    let (status, _) = server.get("/calls/export?format=pdf").await;
     assert_eq!(status, 400);
 }
 
@@ -186,12 +186,12 @@ async fn calls_are_exported_whole() {
 async fn a_full_disk_holds_up_nobody_and_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = Sqlite::open(&folder.path().join(sqlite::FILE)).unwrap();
-    let mut house = house_on(Arc::new(store.clone())).await;
-    hold(&mut house, "CA1", "hello", "Hello.").await;
-    house.until_kept("CA1").await;
+    let mut server = TestServer::on_store(Arc::new(store.clone())).await;
+    hold(&mut server, "CA1", "hello", "Hello.").await;
+    server.until_kept("CA1").await;
     store.cap(Some(0)).await.unwrap();
     let words = "so many words that no page of the file has room for them left ".repeat(60);
-    let (mut line, mut model) = call(&mut house, "CA2").await;
+    let (mut line, mut model) = call(&mut server, "CA2").await;
     for n in 0..5 {
         line.prompt(&format!("{n} {words}")).await;
         let (turn, _) = model.asked().await;
@@ -199,7 +199,7 @@ async fn a_full_disk_holds_up_nobody_and_loses_nothing() {
         assert_eq!(line.utterance().await, "I see.", "the caller notices nothing");
     }
     let ready = async || {
-        let response = house.http.get(house.url("/readyz")).send().await.unwrap();
+        let response = server.http.get(server.url("/readyz")).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     };
     let (_, why) = soon(async {
@@ -213,9 +213,9 @@ async fn a_full_disk_holds_up_nobody_and_loses_nothing() {
     })
     .await;
     assert!(why.contains("full") && !why.contains('/'), "{why}");
-    house.webhook("/call_status", &[("CallSid", "CA2"), ("CallStatus", "completed")]).await;
-    house.until_live(0).await;
-    let (status, held) = house.get("/calls/CA2").await;
+    server.webhook("/call_status", &[("CallSid", "CA2"), ("CallStatus", "completed")]).await;
+    server.until_live(0).await;
+    let (status, held) = server.get("/calls/CA2").await;
     assert_eq!((status, &held["status"]), (200, &json!("ended")), "it is held in memory");
     let sid = CallSid::parse("CA2").unwrap();
     let kept = store.line(&sid).await.unwrap();
@@ -227,7 +227,7 @@ async fn a_full_disk_holds_up_nobody_and_loses_nothing() {
         }
     })
     .await;
-    house.until_kept("CA2").await;
+    server.until_kept("CA2").await;
     let events = store.events(&sid, 0).await.unwrap().unwrap();
     assert_eq!(events.len() as u64, held["lastSeq"].as_u64().unwrap(), "nothing is missing");
 }
@@ -242,7 +242,7 @@ fn what_a_killed_server_was_told_is_there_when_it_starts_again() {
             .with("HOST", HOST)
             .with("PHONY_BIND", "127.0.0.1")
             .with("PHONY_DATA_DIR", &data)
-            .with("PHONY_ADMIN_TOKEN", &House::token())
+            .with("PHONY_ADMIN_TOKEN", &TestServer::token())
             .with("TWILIO_AUTH_TOKEN", AUTH_TOKEN)
             .with("OPENAI_API_KEY", "sk-test")
             .with("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
@@ -266,7 +266,10 @@ fn what_a_killed_server_was_told_is_there_when_it_starts_again() {
         for n in 0..20 {
             let order = json!({ "callSid": "CA1", "text": format!("guidance {n}") });
             let request = http.post(format!("{base}/override/whisper")).json(&order);
-            assert_eq!(request.bearer_auth(House::token()).send().await.unwrap().status(), 200);
+            assert_eq!(
+                request.bearer_auth(TestServer::token()).send().await.unwrap().status(),
+                200
+            );
         }
         // What is older than this is safe.
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -276,7 +279,7 @@ fn what_a_killed_server_was_told_is_there_when_it_starts_again() {
     let base = format!("http://{}", address(&lines));
     runtime.block_on(async {
         let record = async || -> Value {
-            let request = http.get(format!("{base}/calls/CA1")).bearer_auth(House::token());
+            let request = http.get(format!("{base}/calls/CA1")).bearer_auth(TestServer::token());
             request.send().await.unwrap().json().await.unwrap()
         };
         let call = record().await;
@@ -314,19 +317,19 @@ fn a_file_of_a_later_version_is_left_alone_and_the_start_says_why() {
 
 #[tokio::test]
 async fn calls_are_exported_and_deleted_from_the_terminal() {
-    let mut house = house().await;
-    hold(&mut house, "CA0000aaaa", "I lost my card", "I am sorry.").await;
-    hold(&mut house, "CA0000bbbb", "hello", "Hello.").await;
-    house.until_kept("CA0000bbbb").await;
-    let server = house.url("");
+    let mut server = TestServer::start().await;
+    hold(&mut server, "CA0000aaaa", "I lost my card", "I am sorry.").await;
+    hold(&mut server, "CA0000bbbb", "hello", "Hello.").await;
+    server.until_kept("CA0000bbbb").await;
+    let url = server.url("");
     let run = |arguments: &'static [&'static str], online: bool| {
-        let data = house.data().display().to_string();
+        let data = server.data().display().to_string();
         let mut all = vec!["calls"];
         all.extend_from_slice(arguments);
         if online {
-            all.extend_from_slice(&["--server", &server]);
+            all.extend_from_slice(&["--url", &url]);
         }
-        let run = Run::new(&all).with("PHONY_ADMIN_TOKEN", &House::token());
+        let run = Run::new(&all).with("PHONY_ADMIN_TOKEN", &TestServer::token());
         let run = run.with("PHONY_DATA_DIR", &data).with("PORT", "1");
         tokio::task::spawn_blocking(move || run.done())
     };
@@ -336,7 +339,7 @@ async fn calls_are_exported_and_deleted_from_the_terminal() {
     assert_eq!(unsure.code, Some(2), "nobody can be asked: {}", unsure.err);
     let done = run(&["delete", "aaaa", "--yes"], true).await.unwrap();
     assert_eq!((done.code, done.out.trim()), (Some(0), "CA0000aaaa is deleted."), "{}", done.err);
-    assert_eq!(house.get("/calls/CA0000aaaa").await.0, 404);
+    assert_eq!(server.get("/calls/CA0000aaaa").await.0, 404);
     // Nobody listens on port 1, so the folder is read.
     let offline = run(&["export", "--format", "txt"], false).await.unwrap();
     assert!(offline.out.contains("caller: hello") && !offline.out.contains("card"), "{offline:?}");

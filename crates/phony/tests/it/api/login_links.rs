@@ -5,11 +5,11 @@ use reqwest::header::LOCATION;
 use serde_json::json;
 
 use super::{calls_with, pair_of};
-use crate::support::server::{House, house};
+use crate::support::server::TestServer;
 
 /// The path and query of a new link, and its code.
-async fn link(house: &House) -> (String, String) {
-    let link = house.running.login_link().await;
+async fn link(server: &TestServer) -> (String, String) {
+    let link = server.running.login_link().await;
     let path = link[link.find("/login").unwrap()..].to_owned();
     let code = path.split_once("code=").unwrap().1.to_owned();
     (path, code)
@@ -17,11 +17,11 @@ async fn link(house: &House) -> (String, String) {
 
 #[tokio::test]
 async fn looking_at_it_uses_nothing_up() {
-    let house = house().await;
-    let (path, code) = link(&house).await;
+    let server = TestServer::start().await;
+    let (path, code) = link(&server).await;
     for _ in 0..30 {
         for method in [Method::GET, Method::HEAD] {
-            let answer = house.http.request(method, house.url(&path)).send().await.unwrap();
+            let answer = server.http.request(method, server.url(&path)).send().await.unwrap();
             assert_eq!(answer.status(), 200);
             assert_eq!(pair_of(&answer), None);
             assert_eq!(answer.headers()["cache-control"], "no-store");
@@ -29,19 +29,19 @@ async fn looking_at_it_uses_nothing_up() {
             assert_eq!(answer.headers()["referrer-policy"], "same-origin");
         }
     }
-    let page = house.http.get(house.url(&path)).send().await.unwrap().text().await.unwrap();
+    let page = server.http.get(server.url(&path)).send().await.unwrap().text().await.unwrap();
     assert_eq!(page.matches("<button").count(), 1, "{page}");
     assert!(page.contains("method=\"post\"") && page.contains(&code), "{page}");
     // The page's button.
-    let own = format!("http://{}", house.running.addr);
-    let press = house.http.post(house.url("/login")).header("origin", own);
+    let own = format!("http://{}", server.running.addr);
+    let press = server.http.post(server.url("/login")).header("origin", own);
     let answer = press.form(&[("code", code.as_str())]).send().await.unwrap();
     assert_eq!(answer.status(), 303);
     assert_eq!(answer.headers()[LOCATION], "/dashboard/");
     let cookie = pair_of(&answer).expect("it logs in");
-    assert_eq!(calls_with(&house, &cookie).await, 200);
+    assert_eq!(calls_with(&server, &cookie).await, 200);
     // Once.
-    let again = house.http.post(house.url("/login")).form(&[("code", code.as_str())]);
+    let again = server.http.post(server.url("/login")).form(&[("code", code.as_str())]);
     let again = again.send().await.unwrap();
     assert_eq!(again.status(), 410);
     assert_eq!(pair_of(&again), None);
@@ -51,21 +51,21 @@ async fn looking_at_it_uses_nothing_up() {
 
 #[tokio::test]
 async fn it_may_be_sent_to_its_own_address() {
-    let house = house().await;
-    let (path, _) = link(&house).await;
-    let answer = house.http.post(house.url(&path)).send().await.unwrap();
+    let server = TestServer::start().await;
+    let (path, _) = link(&server).await;
+    let answer = server.http.post(server.url(&path)).send().await.unwrap();
     assert_eq!(answer.status(), 303);
     assert!(pair_of(&answer).is_some());
-    assert_eq!(house.http.post(house.url(&path)).send().await.unwrap().status(), 410);
+    assert_eq!(server.http.post(server.url(&path)).send().await.unwrap().status(), 410);
 }
 
 #[tokio::test]
 async fn a_page_puts_nothing_of_the_link_into_itself_as_it_stands() {
-    let house = house().await;
+    let server = TestServer::start().await;
     let path = "/login?code=%22%3E%3Cscript%3Ealert(1)%3C/script%3E";
-    let page = house.http.get(house.url(path)).send().await.unwrap().text().await.unwrap();
+    let page = server.http.get(server.url(path)).send().await.unwrap().text().await.unwrap();
     assert!(!page.contains("<script"), "{page}");
-    let bare = house.http.get(house.url("/login")).send().await.unwrap();
+    let bare = server.http.get(server.url("/login")).send().await.unwrap();
     assert_eq!(
         bare.headers()[LOCATION],
         "/dashboard/",
@@ -75,18 +75,18 @@ async fn a_page_puts_nothing_of_the_link_into_itself_as_it_stands() {
 
 #[tokio::test]
 async fn loads_of_it_count_against_nobodys_token() {
-    let house = house().await;
-    let (path, code) = link(&house).await;
+    let server = TestServer::start().await;
+    let (path, code) = link(&server).await;
     for _ in 0..40 {
-        house.http.get(house.url("/login?code=old")).send().await.unwrap();
-        house.http.post(house.url("/login")).form(&[("code", "old")]).send().await.unwrap();
+        server.http.get(server.url("/login?code=old")).send().await.unwrap();
+        server.http.post(server.url("/login")).form(&[("code", "old")]).send().await.unwrap();
     }
-    let limited = house.http.post(house.url("/login")).form(&[("code", "old")]).send();
+    let limited = server.http.post(server.url("/login")).form(&[("code", "old")]).send();
     assert_eq!(limited.await.unwrap().status(), 429, "guesses are slowed down all the same");
-    let body = json!({ "token": House::token() });
-    let answer = house.http.post(house.url("/login")).json(&body).send().await.unwrap();
+    let body = json!({ "token": TestServer::token() });
+    let answer = server.http.post(server.url("/login")).json(&body).send().await.unwrap();
     assert_eq!(answer.status(), 200);
-    assert_eq!(house.http.get(house.url(&path)).send().await.unwrap().status(), 200);
-    let again = house.http.post(house.url("/login")).form(&[("code", code.as_str())]);
+    assert_eq!(server.http.get(server.url(&path)).send().await.unwrap().status(), 200);
+    let again = server.http.post(server.url("/login")).form(&[("code", code.as_str())]);
     assert_eq!(again.send().await.unwrap().status(), 429, "but not to them that guess links");
 }

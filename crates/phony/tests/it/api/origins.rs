@@ -4,7 +4,7 @@ use reqwest::header::{COOKIE, HOST as HOST_HEADER, ORIGIN};
 use serde_json::json;
 
 use super::log_in;
-use crate::support::server::{AUTH_TOKEN, HOST, House, house, house_with};
+use crate::support::server::{AUTH_TOKEN, HOST, TestServer};
 
 /// Everything that changes something.
 const CHANGING: [(&str, &str); 14] = [
@@ -25,15 +25,15 @@ const CHANGING: [(&str, &str); 14] = [
 ];
 
 /// A server that has no public name.
-async fn unnamed() -> House {
-    house_with(&[("TWILIO_AUTH_TOKEN", AUTH_TOKEN)]).await
+async fn unnamed() -> TestServer {
+    TestServer::with(&[("TWILIO_AUTH_TOKEN", AUTH_TOKEN)]).await
 }
 
 #[tokio::test]
 async fn a_page_of_an_address_of_the_machine_gets_its_socket() {
-    let house = unnamed().await;
-    let cookie = log_in(&house).await;
-    let own = house.running.addr.to_string();
+    let server = unnamed().await;
+    let cookie = log_in(&server).await;
+    let own = server.running.addr.to_string();
     let addresses = [
         own.as_str(),
         "192.168.1.5:24187",
@@ -49,10 +49,10 @@ async fn a_page_of_an_address_of_the_machine_gets_its_socket() {
         let origin = format!("http://{}", host.to_ascii_lowercase());
         let headers = [("cookie", cookie.as_str()), ("host", host), ("origin", origin.as_str())];
         for path in ["/events/ws", "/softphone/ws"] {
-            let refused = house.socket(path, &headers).await.err();
+            let refused = server.socket(path, &headers).await.err();
             assert_eq!(refused, None, "{path} at {host}");
         }
-        let request = house.http.post(house.url("/logout")).header(HOST_HEADER, host);
+        let request = server.http.post(server.url("/logout")).header(HOST_HEADER, host);
         let answer = request.header(ORIGIN, &origin).send().await.unwrap();
         assert_eq!(answer.status(), 204, "{host}");
     }
@@ -60,8 +60,8 @@ async fn a_page_of_an_address_of_the_machine_gets_its_socket() {
 
 #[tokio::test]
 async fn an_address_counts_where_the_server_has_a_name_as_well() {
-    let house = house().await;
-    let cookie = log_in(&house).await;
+    let server = TestServer::start().await;
+    let cookie = log_in(&server).await;
     for (host, origin) in [
         ("10.0.0.7:24187", "http://10.0.0.7:24187"),
         ("localhost:8080", "http://localhost:8080"),
@@ -70,33 +70,35 @@ async fn an_address_counts_where_the_server_has_a_name_as_well() {
         ("127.0.0.1:24187", "https://phony.example.com"),
     ] {
         let headers = [("cookie", cookie.as_str()), ("host", host), ("origin", origin)];
-        assert_eq!(house.socket("/events/ws", &headers).await.err(), None, "{origin} at {host}");
+        assert_eq!(server.socket("/events/ws", &headers).await.err(), None, "{origin} at {host}");
     }
 }
 
 #[tokio::test]
 async fn a_name_that_anybody_may_point_here_is_told_which_address_to_use() {
-    for (house, right) in [(unnamed().await, "http://localhost:"), (house().await, HOST)] {
-        let cookie = log_in(&house).await;
+    for (server, right) in
+        [(unnamed().await, "http://localhost:"), (TestServer::start().await, HOST)]
+    {
+        let cookie = log_in(&server).await;
         for host in ["rebound.example", "rebound.example:24187", "localhost.evil.example"] {
             let origin = format!("http://{host}");
             let headers =
                 [("cookie", cookie.as_str()), ("host", host), ("origin", origin.as_str())];
             for path in ["/events/ws", "/softphone/ws"] {
-                let (status, body) = house.socket(path, &headers).await.unwrap_err();
+                let (status, body) = server.socket(path, &headers).await.unwrap_err();
                 assert_eq!(status, 403, "{path} at {host}");
                 assert!(body.contains("FORBIDDEN") && body.contains(right), "{body}");
             }
             // What a browser says of a page that was served under that name.
             for fetched in [None, Some("same-origin")] {
-                let mut request = house.http.post(house.url("/logout")).header(COOKIE, &cookie);
+                let mut request = server.http.post(server.url("/logout")).header(COOKIE, &cookie);
                 request = request.header(HOST_HEADER, host).header(ORIGIN, &origin);
                 if let Some(fetched) = fetched {
                     request = request.header("sec-fetch-site", fetched);
                 }
                 assert_eq!(request.send().await.unwrap().status(), 403, "{host} {fetched:?}");
             }
-            let page = house.http.get(house.url("/dashboard/")).header(HOST_HEADER, host);
+            let page = server.http.get(server.url("/dashboard/")).header(HOST_HEADER, host);
             let page = page.send().await.unwrap();
             assert_eq!(page.status(), 421, "{host}");
             assert!(page.headers()["content-type"].to_str().unwrap().starts_with("text/html"));
@@ -108,9 +110,9 @@ async fn a_name_that_anybody_may_point_here_is_told_which_address_to_use() {
 
 #[tokio::test]
 async fn a_strangers_page_changes_nothing() {
-    let house = house().await;
-    let cookie = log_in(&house).await;
-    let own = house.running.addr;
+    let server = TestServer::start().await;
+    let cookie = log_in(&server).await;
+    let own = server.running.addr;
     let other_port = format!("http://127.0.0.1:{}", own.port() ^ 1);
     let strangers: [&[(&str, &str)]; 12] = [
         &[("origin", &other_port)],
@@ -130,7 +132,7 @@ async fn a_strangers_page_changes_nothing() {
     for stranger in strangers {
         for (method, path) in CHANGING {
             for kind in ["text/plain", "application/json", "application/x-www-form-urlencoded"] {
-                let mut request = house.http.request(method.parse().unwrap(), house.url(path));
+                let mut request = server.http.request(method.parse().unwrap(), server.url(path));
                 request = request.header(COOKIE, &cookie).header("content-type", kind);
                 for (name, value) in stranger {
                     request = request.header(*name, *value);
@@ -145,20 +147,20 @@ async fn a_strangers_page_changes_nothing() {
         let mut headers = vec![("cookie", cookie.as_str())];
         headers.extend_from_slice(stranger);
         for path in ["/events/ws", "/softphone/ws"] {
-            let refused = house.socket(path, &headers).await.err().map(|(status, _)| status);
+            let refused = server.socket(path, &headers).await.err().map(|(status, _)| status);
             assert_eq!(refused, Some(403), "{path} {stranger:?}");
         }
     }
-    let ledger = std::fs::read_to_string(house.data().join("ledger.jsonl")).unwrap_or_default();
+    let ledger = std::fs::read_to_string(server.data().join("ledger.jsonl")).unwrap_or_default();
     assert_eq!(ledger, "", "nothing was ordered");
-    assert_eq!(super::calls_with(&house, &cookie).await, 200, "nobody was logged out");
+    assert_eq!(super::calls_with(&server, &cookie).await, 200, "nobody was logged out");
 }
 
 #[tokio::test]
 async fn the_servers_own_page_and_programs_change_what_they_want() {
-    let house = house().await;
-    let cookie = log_in(&house).await;
-    let own = format!("http://{}", house.running.addr);
+    let server = TestServer::start().await;
+    let cookie = log_in(&server).await;
+    let own = format!("http://{}", server.running.addr);
     let ours: [&[(&str, &str)]; 6] = [
         &[("origin", &own)],
         &[("origin", &own), ("sec-fetch-site", "same-origin")],
@@ -168,7 +170,7 @@ async fn the_servers_own_page_and_programs_change_what_they_want() {
         &[],
     ];
     for headers in ours {
-        let mut request = house.http.post(house.url("/override/end")).header(COOKIE, &cookie);
+        let mut request = server.http.post(server.url("/override/end")).header(COOKIE, &cookie);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -176,7 +178,7 @@ async fn the_servers_own_page_and_programs_change_what_they_want() {
         assert_eq!(answer.status(), 404, "{headers:?}");
     }
     // Who has the token is no page of a stranger's.
-    let request = house.http.post(house.url("/override/end")).bearer_auth(House::token());
+    let request = server.http.post(server.url("/override/end")).bearer_auth(TestServer::token());
     let request = request.header(ORIGIN, "https://tools.example.com");
     let answer = request.json(&json!({ "callSid": "CA1" })).send().await.unwrap();
     assert_eq!(answer.status(), 404);
@@ -184,10 +186,11 @@ async fn the_servers_own_page_and_programs_change_what_they_want() {
 
 #[tokio::test]
 async fn json_is_taken_as_json_alone() {
-    let house = house().await;
+    let server = TestServer::start().await;
     let body = json!({ "callSid": "CA1" }).to_string();
     let send = async |kind: Option<&str>| {
-        let mut request = house.http.post(house.url("/override/end")).bearer_auth(House::token());
+        let mut request =
+            server.http.post(server.url("/override/end")).bearer_auth(TestServer::token());
         if let Some(kind) = kind {
             request = request.header("content-type", kind);
         }
@@ -204,8 +207,9 @@ async fn json_is_taken_as_json_alone() {
         assert_eq!(status, 400, "{kind:?}");
         assert!(text.contains("Content-Type: application/json"), "{text}");
     }
-    let login = house.http.post(house.url("/login")).header("content-type", "text/plain");
-    let login = login.body(json!({ "token": House::token() }).to_string()).send().await.unwrap();
+    let login = server.http.post(server.url("/login")).header("content-type", "text/plain");
+    let login =
+        login.body(json!({ "token": TestServer::token() }).to_string()).send().await.unwrap();
     assert_eq!(login.status(), 400);
     assert!(!login.headers().contains_key("set-cookie"));
 }

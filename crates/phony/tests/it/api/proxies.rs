@@ -3,17 +3,17 @@
 use reqwest::header::SET_COOKIE;
 use serde_json::json;
 
-use crate::support::server::{AUTH_TOKEN, HOST, House, house_with};
+use crate::support::server::{AUTH_TOKEN, HOST, TestServer};
 
-async fn behind(proxies: &str) -> House {
+async fn behind(proxies: &str) -> TestServer {
     let own =
         [("HOST", HOST), ("TWILIO_AUTH_TOKEN", AUTH_TOKEN), ("PHONY_TRUSTED_PROXIES", proxies)];
-    house_with(&own).await
+    TestServer::with(&own).await
 }
 
 /// A log-in with this token, as it comes through a proxy that says whose it is.
-async fn login(house: &House, token: &str, forwarded: &[&str]) -> u16 {
-    let mut request = house.http.post(house.url("/login")).json(&json!({ "token": token }));
+async fn login(server: &TestServer, token: &str, forwarded: &[&str]) -> u16 {
+    let mut request = server.http.post(server.url("/login")).json(&json!({ "token": token }));
     for forwarded in forwarded {
         request = request.header("x-forwarded-for", *forwarded);
     }
@@ -21,9 +21,9 @@ async fn login(house: &House, token: &str, forwarded: &[&str]) -> u16 {
 }
 
 /// Guesses until it is slowed down.
-async fn guess_from(house: &House, forwarded: &[&str]) {
+async fn guess_from(server: &TestServer, forwarded: &[&str]) {
     for _ in 0..60 {
-        if login(house, "guess", forwarded).await == 429 {
+        if login(server, "guess", forwarded).await == 429 {
             return;
         }
     }
@@ -32,9 +32,9 @@ async fn guess_from(house: &House, forwarded: &[&str]) {
 
 #[tokio::test]
 async fn who_guesses_locks_nobody_else_out() {
-    let house = behind("10.0.0.0/8, 127.0.0.1").await;
-    let token = House::token();
-    guess_from(&house, &["203.0.113.7"]).await;
+    let server = behind("10.0.0.0/8, 127.0.0.1").await;
+    let token = TestServer::token();
+    guess_from(&server, &["203.0.113.7"]).await;
     for same in [
         &["203.0.113.7"][..],
         &["203.0.113.7:4711"],
@@ -43,42 +43,42 @@ async fn who_guesses_locks_nobody_else_out() {
         &["203.0.113.7, 10.1.2.3"],
         &["203.0.113.7", "10.1.2.3, 10.9.9.9"],
     ] {
-        assert_eq!(login(&house, &token, same).await, 429, "{same:?}");
+        assert_eq!(login(&server, &token, same).await, 429, "{same:?}");
     }
     for other in [&["203.0.113.8"][..], &["203.0.113.7, 203.0.113.8"], &["2001:db8::7"], &[]] {
-        assert_eq!(login(&house, &token, other).await, 200, "{other:?}");
+        assert_eq!(login(&server, &token, other).await, 200, "{other:?}");
     }
 }
 
 #[tokio::test]
 async fn a_network_of_ipv6_is_one_client() {
-    let house = behind("127.0.0.1").await;
-    guess_from(&house, &["2001:db8:1:2::3"]).await;
-    let token = House::token();
+    let server = behind("127.0.0.1").await;
+    guess_from(&server, &["2001:db8:1:2::3"]).await;
+    let token = TestServer::token();
     for same in ["2001:db8:1:2::4", "2001:db8:1:2:ffff:ffff:ffff:ffff", "[2001:db8:1:2::9]:443"] {
-        assert_eq!(login(&house, &token, &[same]).await, 429, "{same}");
+        assert_eq!(login(&server, &token, &[same]).await, 429, "{same}");
     }
     for other in ["2001:db8:1:3::3", "2001:db8:2:2::3"] {
-        assert_eq!(login(&house, &token, &[other]).await, 200, "{other}");
+        assert_eq!(login(&server, &token, &[other]).await, 200, "{other}");
     }
 }
 
 #[tokio::test]
 async fn what_nobody_vouches_for_is_ignored() {
     for proxies in ["", "10.0.0.0/8", "127.0.0.2"] {
-        let house = behind(proxies).await;
+        let server = behind(proxies).await;
         let mut refused = 0;
         for client in 1..=60 {
             let forwarded = format!("203.0.113.{client}");
-            refused += u32::from(login(&house, "guess", &[&forwarded]).await == 429);
+            refused += u32::from(login(&server, "guess", &[&forwarded]).await == 429);
         }
         assert!(refused > 20, "each guess counted as another's: {proxies:?}");
     }
     // What a proxy passes on without knowing whose it is counts as the proxy's own.
-    let house = behind("127.0.0.1").await;
-    guess_from(&house, &["203.0.113.7, unknown"]).await;
-    assert_eq!(login(&house, &House::token(), &["203.0.113.9, unknown"]).await, 429);
-    assert_eq!(login(&house, &House::token(), &["203.0.113.7"]).await, 200);
+    let server = behind("127.0.0.1").await;
+    guess_from(&server, &["203.0.113.7, unknown"]).await;
+    assert_eq!(login(&server, &TestServer::token(), &["203.0.113.9, unknown"]).await, 429);
+    assert_eq!(login(&server, &TestServer::token(), &["203.0.113.7"]).await, 200);
 }
 
 #[tokio::test]
@@ -89,9 +89,9 @@ async fn requests_are_counted_by_client_too() {
         ("PHONY_TRUSTED_PROXIES", "127.0.0.1"),
         ("PHONY_API_RATE", "5"),
     ];
-    let house = house_with(&own).await;
+    let server = TestServer::with(&own).await;
     let ask = async |client: &str| {
-        let request = house.http.get(house.url("/calls")).header("x-forwarded-for", client);
+        let request = server.http.get(server.url("/calls")).header("x-forwarded-for", client);
         request.send().await.unwrap().status().as_u16()
     };
     for _ in 0..5 {
@@ -103,9 +103,9 @@ async fn requests_are_counted_by_client_too() {
 
 #[tokio::test]
 async fn a_cookie_is_for_tls_where_the_request_came_over_it() {
-    let secure = async |house: &House, headers: &[(&str, &str)]| {
-        let body = json!({ "token": House::token() });
-        let mut request = house.http.post(house.url("/login")).json(&body);
+    let secure = async |server: &TestServer, headers: &[(&str, &str)]| {
+        let body = json!({ "token": TestServer::token() });
+        let mut request = server.http.post(server.url("/login")).json(&body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -115,19 +115,19 @@ async fn a_cookie_is_for_tls_where_the_request_came_over_it() {
     let https = [("x-forwarded-proto", "https")];
     let lan = [("host", "192.168.1.5:24187")];
     let unnamed = [("TWILIO_AUTH_TOKEN", AUTH_TOKEN), ("PHONY_TRUSTED_PROXIES", "127.0.0.0/8")];
-    let house = house_with(&unnamed).await;
-    assert!(secure(&house, &https).await);
-    assert!(secure(&house, &[("x-forwarded-proto", "HTTPS, http")]).await);
-    assert!(!secure(&house, &[("x-forwarded-proto", "http")]).await);
-    assert!(!secure(&house, &[]).await);
-    let house = house_with(&[("TWILIO_AUTH_TOKEN", AUTH_TOKEN)]).await;
-    assert!(!secure(&house, &https).await, "nobody vouches for it");
+    let server = TestServer::with(&unnamed).await;
+    assert!(secure(&server, &https).await);
+    assert!(secure(&server, &[("x-forwarded-proto", "HTTPS, http")]).await);
+    assert!(!secure(&server, &[("x-forwarded-proto", "http")]).await);
+    assert!(!secure(&server, &[]).await);
+    let server = TestServer::with(&[("TWILIO_AUTH_TOKEN", AUTH_TOKEN)]).await;
+    assert!(!secure(&server, &https).await, "nobody vouches for it");
     // A browser that came by an address without TLS would not keep it.
-    let house = house_with(&[("HOST", HOST), ("TWILIO_AUTH_TOKEN", AUTH_TOKEN)]).await;
-    assert!(!secure(&house, &lan).await);
-    assert!(secure(&house, &[("host", HOST)]).await);
+    let server = TestServer::with(&[("HOST", HOST), ("TWILIO_AUTH_TOKEN", AUTH_TOKEN)]).await;
+    assert!(!secure(&server, &lan).await);
+    assert!(secure(&server, &[("host", HOST)]).await);
     // A browser says itself what it is on.
-    let own = format!("http://{}", house.running.addr);
-    assert!(!secure(&house, &[("origin", &own)]).await);
-    assert!(secure(&house, &[("origin", "https://phony.example.com")]).await);
+    let own = format!("http://{}", server.running.addr);
+    assert!(!secure(&server, &[("origin", &own)]).await);
+    assert!(secure(&server, &[("origin", "https://phony.example.com")]).await);
 }

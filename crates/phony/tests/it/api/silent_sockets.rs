@@ -12,7 +12,7 @@ use super::few_files::{
     a_call_gets_in, client, narrow, narrow_with, open_from, relay_from, relay_signature, token_of,
     upgrade,
 };
-use crate::support::server::{House, setup};
+use crate::support::server::{TestServer, setup};
 
 /// How long a call may take to get in past all others: nobody's time-out has to go by.
 const SOON: Duration = Duration::from_millis(1500);
@@ -28,7 +28,7 @@ fn frame(text: &str) -> Vec<u8> {
 }
 
 fn bearer() -> String {
-    format!("Bearer {}", House::token())
+    format!("Bearer {}", TestServer::token())
 }
 
 /// A signed request for a relay socket, for this client if a proxy sends it.

@@ -6,7 +6,7 @@ use reqwest::header::{COOKIE, ORIGIN, RETRY_AFTER};
 use serde_json::json;
 
 use super::log_in;
-use crate::support::server::{House, house};
+use crate::support::server::TestServer;
 
 /// A client of this address.
 fn client(address: &str) -> reqwest::Client {
@@ -15,16 +15,16 @@ fn client(address: &str) -> reqwest::Client {
 }
 
 /// What a list of calls is answered with to whoever shows this token, and when to ask again.
-async fn shown(house: &House, http: &reqwest::Client, token: &str) -> (u16, Option<u64>) {
-    let answer = http.get(house.url("/calls")).bearer_auth(token).send().await.unwrap();
+async fn shown(server: &TestServer, http: &reqwest::Client, token: &str) -> (u16, Option<u64>) {
+    let answer = http.get(server.url("/calls")).bearer_auth(token).send().await.unwrap();
     let wait = answer.headers().get(RETRY_AFTER).map(|wait| wait.to_str().unwrap().parse());
     (answer.status().as_u16(), wait.transpose().unwrap())
 }
 
 /// Guesses until it is slowed down.
-async fn lock(house: &House, http: &reqwest::Client) {
+async fn lock(server: &TestServer, http: &reqwest::Client) {
     for guess in 0..120 {
-        if shown(house, http, &format!("guess {guess}")).await.0 == 429 {
+        if shown(server, http, &format!("guess {guess}")).await.0 == 429 {
             return;
         }
     }
@@ -33,43 +33,43 @@ async fn lock(house: &House, http: &reqwest::Client) {
 
 #[tokio::test]
 async fn who_has_guessed_too_often_learns_nothing_more() {
-    let house = house().await;
+    let server = TestServer::start().await;
     let guesser = client("127.0.0.2");
-    let token = House::token();
-    assert_eq!(shown(&house, &guesser, &token).await.0, 200);
-    lock(&house, &guesser).await;
-    let wrong = shown(&house, &guesser, "guess").await;
-    let right = shown(&house, &guesser, &token).await;
+    let token = TestServer::token();
+    assert_eq!(shown(&server, &guesser, &token).await.0, 200);
+    lock(&server, &guesser).await;
+    let wrong = shown(&server, &guesser, "guess").await;
+    let right = shown(&server, &guesser, &token).await;
     assert_eq!((wrong.0, right.0), (429, 429), "the right one is answered as any other");
     for wait in [wrong.1, right.1] {
         assert!(wait.is_some_and(|seconds| (1..=60).contains(&seconds)), "{wait:?}");
     }
-    assert_eq!(shown(&house, &client("127.0.0.3"), &token).await.0, 200, "others are unaffected");
+    assert_eq!(shown(&server, &client("127.0.0.3"), &token).await.0, 200, "others are unaffected");
 }
 
 #[tokio::test]
 async fn a_session_goes_on_beside_whoever_guesses() {
-    let house = house().await;
-    let cookie = log_in(&house).await;
-    lock(&house, &house.http).await;
-    assert_eq!(shown(&house, &house.http, &House::token()).await.0, 429);
-    assert_eq!(super::calls_with(&house, &cookie).await, 200);
+    let server = TestServer::start().await;
+    let cookie = log_in(&server).await;
+    lock(&server, &server.http).await;
+    assert_eq!(shown(&server, &server.http, &TestServer::token()).await.0, 429);
+    assert_eq!(super::calls_with(&server, &cookie).await, 200);
     let headers = [("cookie", cookie.as_str())];
-    assert_eq!(house.socket("/events/ws", &headers).await.err(), None);
-    let order = house.http.post(house.url("/override/end")).header(COOKIE, &cookie);
+    assert_eq!(server.socket("/events/ws", &headers).await.err(), None);
+    let order = server.http.post(server.url("/override/end")).header(COOKIE, &cookie);
     let answer = order.json(&json!({ "callSid": "CA1" })).send().await.unwrap();
     assert_eq!(answer.status(), 404);
 }
 
 #[tokio::test]
 async fn a_strangers_origin_tells_no_more_of_a_token() {
-    let house = house().await;
+    let server = TestServer::start().await;
     let asked = async |http: &reqwest::Client, token: &str| {
-        let order = http.post(house.url("/override/end")).bearer_auth(token);
+        let order = http.post(server.url("/override/end")).bearer_auth(token);
         let order = order.header(ORIGIN, "https://evil.example");
         order.json(&json!({ "callSid": "CA1" })).send().await.unwrap().status().as_u16()
     };
-    let token = House::token();
+    let token = TestServer::token();
     let (guesser, other) = (client("127.0.0.2"), client("127.0.0.3"));
     let mut refused = 0;
     loop {
@@ -80,6 +80,6 @@ async fn a_strangers_origin_tells_no_more_of_a_token() {
         assert!(refused < 120, "nothing slows it down");
     }
     assert_eq!(asked(&guesser, &token).await, 429);
-    assert_eq!(shown(&house, &guesser, &token).await.0, 429, "it is the same guessing");
+    assert_eq!(shown(&server, &guesser, &token).await.0, 429, "it is the same guessing");
     assert_eq!(asked(&other, &token).await, 404);
 }

@@ -8,8 +8,8 @@ use phony_simulator::twilio::{Answers, Callee, End, Fault};
 use phony_wire::twilio::twiml::{Twiml, Verb};
 use serde_json::{Value, json};
 
-use crate::support::outbound::{OURS, SOON, THEM, World, house_at, world};
-use crate::support::server::{CALLED, CALLER, FakeModel, House};
+use crate::support::outbound::{OURS, SOON, THEM, World, server_at, world};
+use crate::support::server::{CALLED, CALLER, FakeModel, TestServer};
 
 /// Whom calls are transferred to.
 const TARGET: &str = "+12125550188";
@@ -21,11 +21,11 @@ async fn transferred(world: &mut World, caller: Caller, got: &str) -> (String, F
     let person = Callee { answers, talks_ms: 600_000, ..Callee::person(Caller::silent()) };
     world.twilio.set_callee(TARGET, person);
     let call = world.twilio.dial_in(THEM, OURS, caller).unwrap();
-    let model = world.house.model().await;
+    let model = world.server.model().await;
     model.ready().await;
     world.until(&call, |call| call["phase"] != "ringing").await;
     let order = json!({ "callSid": call, "target": TARGET });
-    let (status, answer) = world.house.post("/override/transfer", &order).await;
+    let (status, answer) = world.server.post("/override/transfer", &order).await;
     assert_eq!(status, 200, "{answer}");
     let dialled = world.twilio.wait_for(
         &call,
@@ -36,12 +36,12 @@ async fn transferred(world: &mut World, caller: Caller, got: &str) -> (String, F
     (call, model)
 }
 
-async fn end(house: &House, call: &str) -> (u16, Value) {
-    house.post("/override/end", &json!({ "callSid": call })).await
+async fn end(server: &TestServer, call: &str) -> (u16, Value) {
+    server.post("/override/end", &json!({ "callSid": call })).await
 }
 
-async fn events_of(house: &House, call: &str) -> Vec<Value> {
-    let mut line = house.events(&format!("?callSid={call}")).await;
+async fn events_of(server: &TestServer, call: &str) -> Vec<Value> {
+    let mut line = server.events(&format!("?callSid={call}")).await;
     let mut events = Vec::new();
     while events.last().is_none_or(|event: &Value| event["type"] != "session_end") {
         events.push(line.next().await);
@@ -54,7 +54,7 @@ async fn the_end_of_a_transferred_call_ends_both_legs() {
     for (got, becomes) in [("answered", "completed"), ("ringing", "canceled")] {
         let mut world = world().await;
         let (call, _model) = transferred(&mut world, Caller::silent(), got).await;
-        let (status, answer) = end(&world.house, &call).await;
+        let (status, answer) = end(&world.server, &call).await;
         assert_eq!((status, answer), (200, json!({ "status": "ok" })));
         let record = world.twilio.wait_for_end(&call, SOON).await.unwrap();
         assert_eq!(record.end, Some(End::ApiEnded));
@@ -64,7 +64,7 @@ async fn the_end_of_a_transferred_call_ends_both_legs() {
         assert_eq!(action.param("CallStatus"), Some("completed"));
         assert_eq!(action.param("DialCallStatus"), Some(becomes));
         assert_eq!(world.over(&call).await["endReason"], "supervisor_ended");
-        assert_eq!(end(&world.house, &call).await.0, 409);
+        assert_eq!(end(&world.server, &call).await.0, 409);
     }
 }
 
@@ -74,16 +74,16 @@ async fn an_end_that_the_carrier_does_not_take_is_said_and_tried_again() {
     let (call, _model) = transferred(&mut world, Caller::silent(), "answered").await;
     world.twilio.fail_next(Fault::ServerError);
     world.twilio.fail_next(Fault::ServerError);
-    let (status, answer) = end(&world.house, &call).await;
+    let (status, answer) = end(&world.server, &call).await;
     let error = &answer["error"];
     assert_eq!((status, error["code"].as_str()), (502, Some("TWILIO_ERROR")), "{answer}");
     assert_eq!(error["details"]["retried"], true, "{answer}");
-    let (_, live) = world.house.get(&format!("/calls/{call}")).await;
+    let (_, live) = world.server.get(&format!("/calls/{call}")).await;
     assert_eq!((&live["endReason"], &live["phase"]), (&Value::Null, &json!("ending")), "{live}");
     let record = world.twilio.wait_for_end(&call, SOON).await.unwrap();
     assert_eq!(record.end, Some(End::ApiEnded), "it is ended behind");
     assert_eq!(world.over(&call).await["endReason"], "supervisor_ended");
-    let events = events_of(&world.house, &call).await;
+    let events = events_of(&world.server, &call).await;
     let errors = events.iter().filter(|event| event["type"] == "error");
     let places: Vec<_> = errors.map(|event| event["where"].as_str().unwrap()).collect();
     assert_eq!(places, ["carrier"]);
@@ -93,11 +93,11 @@ async fn an_end_that_the_carrier_does_not_take_is_said_and_tried_again() {
 async fn a_call_that_cannot_be_ended_at_the_carrier_ends_when_that_asks() {
     let account = "AC00000000000000000000000000000001";
     // Nobody listens there.
-    let house = house_at(account, "http://127.0.0.1:9", &[]).await;
-    house.ring("CA1").await;
-    let (status, answer) = end(&house, "CA1").await;
+    let server = server_at(account, "http://127.0.0.1:9", &[]).await;
+    server.ring("CA1").await;
+    let (status, answer) = end(&server, "CA1").await;
     assert_eq!((status, answer["error"]["code"].as_str()), (502, Some("TWILIO_ERROR")));
-    assert_eq!(house.running.app.calls.count(), 1, "it is not over");
+    assert_eq!(server.running.app.calls.count(), 1, "it is not over");
     let form = [
         ("CallSid", "CA1"),
         ("From", CALLER),
@@ -105,12 +105,12 @@ async fn a_call_that_cannot_be_ended_at_the_carrier_ends_when_that_asks() {
         ("SessionStatus", "failed"),
         ("CallStatus", "in-progress"),
     ];
-    let (_, body) = house.webhook("/call_ended", &form).await;
+    let (_, body) = server.webhook("/call_ended", &form).await;
     assert_eq!(Twiml::parse(&body).unwrap().twiml.verbs, [Verb::Hangup]);
-    house.until_live(0).await;
-    let (_, call) = house.get("/calls/CA1").await;
+    server.until_live(0).await;
+    let (_, call) = server.get("/calls/CA1").await;
     assert_eq!(call["endReason"], "supervisor_ended");
-    let (_, body) = house.webhook("/call_ended", &form).await;
+    let (_, body) = server.webhook("/call_ended", &form).await;
     assert_eq!(Twiml::parse(&body).unwrap().twiml.verbs, [Verb::Hangup], "no apology");
 }
 

@@ -6,7 +6,7 @@ use phony::config::{LogFormat, LogSettings};
 use phony::telemetry;
 use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, House, house};
+use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, TestServer};
 
 /// Every line of this process from now on.
 fn lines() -> Arc<Mutex<Vec<String>>> {
@@ -26,23 +26,23 @@ fn lines() -> Arc<Mutex<Vec<String>>> {
 #[tokio::test]
 async fn no_secret_no_number_and_no_words_reach_a_log_line() {
     let lines = lines();
-    let mut house = house().await;
-    let twiml = house.ring("CAlogged").await;
+    let mut server = TestServer::start().await;
+    let twiml = server.ring("CAlogged").await;
     let token = crate::support::server::token_of(&twiml);
-    let mut line = house.connect("CAlogged", &twiml).await;
+    let mut line = server.connect("CAlogged", &twiml).await;
     line.utterance().await;
-    let mut model = house.model().await;
+    let mut model = server.model().await;
     model.ready().await;
     let words = "my card number is four four two";
     line.send(&serde_json::json!({ "type": "prompt", "voicePrompt": words, "last": true })).await;
     let (turn, _) = model.asked().await;
     model.reply(turn, "Thank you, noted down.").await;
     line.utterance().await;
-    house.post_form("/receive_call", &[("CallSid", "CAother"), ("From", CALLER)], None).await;
+    server.post_form("/receive_call", &[("CallSid", "CAother"), ("From", CALLER)], None).await;
     let end =
         [("CallSid", "CAlogged"), ("From", CALLER), ("To", CALLED), ("SessionStatus", "failed")];
-    house.webhook("/call_ended", &end).await;
-    house.running.stop();
+    server.webhook("/call_ended", &end).await;
+    server.running.stop();
     tracing::info!(number = CALLER, "a number that somebody logs by mistake");
     let lines = lines.lock().unwrap();
     assert!(lines.iter().any(|line| line.contains("CAlogged")), "{lines:?}");
@@ -51,7 +51,8 @@ async fn no_secret_no_number_and_no_words_reach_a_log_line() {
         for name in ["timestamp", "level", "event"] {
             assert!(parsed[name].is_string(), "{name} in {line}");
         }
-        for secret in [token.as_str(), AUTH_TOKEN, &House::token(), "sk-test", CALLER, CALLED] {
+        for secret in [token.as_str(), AUTH_TOKEN, &TestServer::token(), "sk-test", CALLER, CALLED]
+        {
             assert!(!line.contains(secret), "{line}");
         }
         if parsed["level"] != "DEBUG" {

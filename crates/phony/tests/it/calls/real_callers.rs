@@ -1,4 +1,4 @@
-//! Every recorded caller, through the whole house: the phone network, the server, the model.
+//! Every recorded caller, through the whole system: the phone network, the server, the model.
 
 use std::time::Duration;
 

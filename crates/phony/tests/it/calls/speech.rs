@@ -3,14 +3,14 @@
 use phony_call::{Fault, FromModel, TurnId};
 use serde_json::json;
 
-use crate::support::server::{FakeModel, House, Line, house};
+use crate::support::server::{FakeModel, Line, TestServer};
 
 /// A call whose caller has said something, its line, its model, and the turn that is asked for.
-async fn asked(house: &mut House) -> (Line, FakeModel, TurnId) {
-    let twiml = house.ring("CA1").await;
-    let mut line = house.connect("CA1", &twiml).await;
+async fn asked(server: &mut TestServer) -> (Line, FakeModel, TurnId) {
+    let twiml = server.ring("CA1").await;
+    let mut line = server.connect("CA1", &twiml).await;
     line.utterance().await;
-    let mut model = house.model().await;
+    let mut model = server.model().await;
     model.ready().await;
     line.prompt("Hello").await;
     let (turn, _) = model.asked().await;
@@ -28,8 +28,8 @@ async fn tool(model: &FakeModel, turn: TurnId, name: &str, arguments: &str) {
 
 #[tokio::test]
 async fn markup_controls_and_commands_as_functions_are_not_spoken() {
-    let mut house = house().await;
-    let (mut line, model, turn) = asked(&mut house).await;
+    let mut server = TestServer::start().await;
+    let (mut line, model, turn) = asked(&mut server).await;
     for part in ["**Of cou", "rse**, <b", ">one</b> mo\u{0}ment. tran", "sfer({\"number\": \"+1"] {
         text(&model, turn, part).await;
     }
@@ -39,8 +39,8 @@ async fn markup_controls_and_commands_as_functions_are_not_spoken() {
 
 #[tokio::test]
 async fn an_attempt_that_failed_hangs_nobody_up() {
-    let mut house = house().await;
-    let (mut line, mut model, turn) = asked(&mut house).await;
+    let mut server = TestServer::start().await;
+    let (mut line, mut model, turn) = asked(&mut server).await;
     text(&model, turn, "Very well. ").await;
     tool(&model, turn, "end_call", "{}").await;
     let (code, message) = ("server_error".into(), "It failed.".into());
@@ -59,8 +59,8 @@ async fn an_attempt_that_failed_hangs_nobody_up() {
 
 #[tokio::test]
 async fn a_key_in_the_text_and_as_a_tool_is_pressed_once() {
-    let mut house = house().await;
-    let (mut line, model, turn) = asked(&mut house).await;
+    let mut server = TestServer::start().await;
+    let (mut line, model, turn) = asked(&mut server).await;
     text(&model, turn, "[[press:1]]").await;
     tool(&model, turn, "press", r#"{"digits":"1"}"#).await;
     model.reply(turn, "[[press:2]]").await;
@@ -70,14 +70,14 @@ async fn a_key_in_the_text_and_as_a_tool_is_pressed_once() {
 
 #[tokio::test]
 async fn a_question_ends_with_its_call() {
-    let mut house = house().await;
-    let (_line, model, turn) = asked(&mut house).await;
-    let mut events = house.events("?callSid=CA1").await;
+    let mut server = TestServer::start().await;
+    let (_line, model, turn) = asked(&mut server).await;
+    let mut events = server.events("?callSid=CA1").await;
     model.reply(turn, "[[request_user:May I?]]").await;
     events.next_of("query").await;
-    assert_eq!(house.get("/calls/CA1").await.1["question"], "May I?");
-    house.webhook("/call_status", &[("CallSid", "CA1"), ("CallStatus", "completed")]).await;
-    house.until_live(0).await;
-    let call = house.get("/calls/CA1").await.1;
+    assert_eq!(server.get("/calls/CA1").await.1["question"], "May I?");
+    server.webhook("/call_status", &[("CallSid", "CA1"), ("CallStatus", "completed")]).await;
+    server.until_live(0).await;
+    let call = server.get("/calls/CA1").await.1;
     assert!(call["question"].is_null() && call["endReason"].is_string(), "{call}");
 }

@@ -7,7 +7,7 @@ use phony_simulator::twilio::{CallRecord, End};
 use serde_json::{Value, json};
 
 use crate::support::app::{World, check, of};
-use crate::support::server::{CALLED, CALLER, House, soon};
+use crate::support::server::{CALLED, CALLER, TestServer, soon};
 
 /// A call that is held: a caller who is played by the test, and a supervisor.
 struct Desk {
@@ -20,7 +20,7 @@ struct Desk {
 impl Desk {
     /// The caller has heard the greeting.
     async fn open(brain: Brain, variables: &[(&str, &str)]) -> Self {
-        let token = House::token();
+        let token = TestServer::token();
         let mut all = vec![("PHONY_ADMIN_TOKEN", token.as_str())];
         all.extend(variables);
         let world = World::start_with(brain, &all).await;
@@ -41,7 +41,7 @@ impl Desk {
     async fn order(&self, what: &str, mut body: Value) -> (u16, Value) {
         body["callSid"] = self.call.as_str().into();
         let url = format!("http://{}/override/{what}", self.world.running.addr);
-        let request = self.http.post(url).bearer_auth(House::token()).json(&body);
+        let request = self.http.post(url).bearer_auth(TestServer::token()).json(&body);
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
@@ -87,7 +87,7 @@ impl Desk {
         let url = format!("http://{}/calls/{}", self.world.running.addr, self.call);
         let found = async {
             loop {
-                let request = self.http.get(&url).bearer_auth(House::token());
+                let request = self.http.get(&url).bearer_auth(TestServer::token());
                 let call: Value = request.send().await.unwrap().json().await.unwrap();
                 if so(&call[field]) {
                     return call;

@@ -5,9 +5,7 @@ use phony_wire::twilio::twiml::{Twiml, Verb};
 use serde_json::json;
 
 use crate::support::redis::RedisServer;
-use crate::support::server::{
-    AUTH_TOKEN, CALLED, CALLER, HOST, House, Line, house, house_with, setup, token_of,
-};
+use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, HOST, Line, TestServer, setup, token_of};
 
 const CALL: [(&str, &str); 4] =
     [("CallSid", "CA1"), ("From", CALLER), ("To", CALLED), ("CallStatus", "in-progress")];
@@ -17,118 +15,118 @@ const THIRD: &str = "VX00000000000000000000000000000003";
 const BACK: &str = "Sorry, I lost you for a second.";
 
 /// The socket of this session, to the call of this TwiML.
-async fn connect(house: &House, twiml: &Twiml, session: &str) -> Line {
+async fn connect(server: &TestServer, twiml: &Twiml, session: &str) -> Line {
     let mut first = setup("CA1", &token_of(twiml));
     first["sessionId"] = json!(session);
-    let mut line = Line(house.relay_socket().await);
+    let mut line = Line(server.relay_socket().await);
     line.send(&first).await;
     line
 }
 
 /// What is answered when this session is reported as failed.
-async fn failed(house: &House, session: &str) -> Twiml {
+async fn failed(server: &TestServer, session: &str) -> Twiml {
     let failed = [("SessionId", session), ("SessionStatus", "failed"), ("ErrorCode", "64105")];
-    ended(house, &failed).await
+    ended(server, &failed).await
 }
 
-async fn ended(house: &House, more: &[(&str, &str)]) -> Twiml {
-    let (status, body) = house.webhook("/call_ended", &[&CALL[..], more].concat()).await;
+async fn ended(server: &TestServer, more: &[(&str, &str)]) -> Twiml {
+    let (status, body) = server.webhook("/call_ended", &[&CALL[..], more].concat()).await;
     assert_eq!(status, 200, "{body}");
     Twiml::parse(&body).unwrap().twiml
 }
 
 /// What the fallback is answered after an answer of `/call_ended` was lost.
-async fn fallback(house: &House) -> Twiml {
+async fn fallback(server: &TestServer) -> Twiml {
     let lost = [("ErrorCode", "11200"), ("ErrorUrl", "https://phony.example.com/call_ended")];
-    let (status, body) = house.webhook("/receive_call", &[&CALL[..], &lost].concat()).await;
+    let (status, body) = server.webhook("/receive_call", &[&CALL[..], &lost].concat()).await;
     assert_eq!(status, 200, "{body}");
     Twiml::parse(&body).unwrap().twiml
 }
 
 /// Every report that may be repeated after the first line was lost and replaced.
-async fn is_left_alone(house: &House) {
+async fn is_left_alone(server: &TestServer) {
     let back = r#"{"reason":"reconnect"}"#;
     let left = [("SessionId", FIRST), ("SessionStatus", "ended"), ("HandoffData", back)];
     let dialled = [("DialCallStatus", "no-answer"), ("DialCallSid", "CA7")];
-    assert_eq!(failed(house, FIRST).await.verbs, []);
-    assert_eq!(failed(house, THIRD).await.verbs, [], "of a session that there never was");
-    assert_eq!(ended(house, &left).await.verbs, []);
-    assert_eq!(ended(house, &dialled).await.verbs, []);
-    assert_eq!(ended(house, &[("SessionStatus", "failed")]).await.verbs, []);
-    assert_eq!(fallback(house).await.verbs, []);
+    assert_eq!(failed(server, FIRST).await.verbs, []);
+    assert_eq!(failed(server, THIRD).await.verbs, [], "of a session that there never was");
+    assert_eq!(ended(server, &left).await.verbs, []);
+    assert_eq!(ended(server, &dialled).await.verbs, []);
+    assert_eq!(ended(server, &[("SessionStatus", "failed")]).await.verbs, []);
+    assert_eq!(fallback(server).await.verbs, []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_repeated_report_of_a_lost_line_leaves_the_next_one_alone() {
-    let mut house = house().await;
-    let twiml = house.ring("CA1").await;
-    let mut line = connect(&house, &twiml, FIRST).await;
-    let mut model = house.model().await;
+    let mut server = TestServer::start().await;
+    let twiml = server.ring("CA1").await;
+    let mut line = connect(&server, &twiml, FIRST).await;
+    let mut model = server.model().await;
     model.ready().await;
     line.utterance().await;
     drop(line);
-    let twiml = failed(&house, FIRST).await;
-    assert_eq!(failed(&house, FIRST).await, twiml, "the same answer while nobody is connected");
-    assert_eq!(fallback(&house).await, twiml, "and if that was lost");
-    let mut line = connect(&house, &twiml, SECOND).await;
+    let twiml = failed(&server, FIRST).await;
+    assert_eq!(failed(&server, FIRST).await, twiml, "the same answer while nobody is connected");
+    assert_eq!(fallback(&server).await, twiml, "and if that was lost");
+    let mut line = connect(&server, &twiml, SECOND).await;
     assert_eq!(line.utterance().await, BACK);
-    is_left_alone(&house).await;
-    assert_ne!(house.get("/calls/CA1").await.1["phase"], "lost");
+    is_left_alone(&server).await;
+    assert_ne!(server.get("/calls/CA1").await.1["phase"], "lost");
     line.prompt("Are you still there?").await;
     while !model.asked().await.1.ends_with("Are you still there?") {}
     // What is repeated while nobody is connected is worth nothing either, if it is of a line before.
     drop(line);
-    let twiml = failed(&house, SECOND).await;
-    assert_eq!(failed(&house, FIRST).await.verbs, []);
-    let mut line = connect(&house, &twiml, THIRD).await;
+    let twiml = failed(&server, SECOND).await;
+    assert_eq!(failed(&server, FIRST).await.verbs, []);
+    let mut line = connect(&server, &twiml, THIRD).await;
     assert_eq!(line.utterance().await, BACK);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_loss_of_the_line_that_is_on_is_believed_before_it_is_seen() {
-    let house = house().await;
-    let twiml = house.ring("CA1").await;
-    let mut line = connect(&house, &twiml, FIRST).await;
+    let server = TestServer::start().await;
+    let twiml = server.ring("CA1").await;
+    let mut line = connect(&server, &twiml, FIRST).await;
     line.utterance().await;
-    let twiml = failed(&house, FIRST).await;
-    let mut next = connect(&house, &twiml, SECOND).await;
+    let twiml = failed(&server, FIRST).await;
+    let mut next = connect(&server, &twiml, SECOND).await;
     assert_eq!(next.utterance().await, BACK);
-    is_left_alone(&house).await;
-    assert_eq!(house.running.app.calls.count(), 1);
+    is_left_alone(&server).await;
+    assert_eq!(server.running.app.calls.count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_that_never_came_is_tried_again_and_counted_once() {
-    let house = house().await;
-    let twiml = house.ring("CA1").await;
+    let server = TestServer::start().await;
+    let twiml = server.ring("CA1").await;
     for _ in 0..6 {
-        assert_eq!(failed(&house, THIRD).await, twiml);
-        assert_eq!(fallback(&house).await, twiml);
+        assert_eq!(failed(&server, THIRD).await, twiml);
+        assert_eq!(fallback(&server).await, twiml);
     }
-    let mut line = connect(&house, &twiml, FIRST).await;
+    let mut line = connect(&server, &twiml, FIRST).await;
     assert!(line.utterance().await.starts_with("Hello"));
-    is_left_alone_by(&house, THIRD).await;
+    is_left_alone_by(&server, THIRD).await;
     drop(line);
     // The next session does not reach us at all.
-    let twiml = failed(&house, FIRST).await;
-    assert_eq!(failed(&house, SECOND).await, twiml);
-    let mut line = connect(&house, &twiml, THIRD).await;
+    let twiml = failed(&server, FIRST).await;
+    assert_eq!(failed(&server, SECOND).await, twiml);
+    let mut line = connect(&server, &twiml, THIRD).await;
     assert_eq!(line.utterance().await, BACK);
 }
 
-async fn is_left_alone_by(house: &House, session: &str) {
-    assert_eq!(failed(house, session).await.verbs, []);
+async fn is_left_alone_by(server: &TestServer, session: &str) {
+    assert_eq!(failed(server, session).await.verbs, []);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_line_that_comes_back_from_nowhere_is_given_up_in_the_end() {
-    let house = house().await;
-    let mut twiml = house.ring("CA1").await;
+    let server = TestServer::start().await;
+    let mut twiml = server.ring("CA1").await;
     let mut tries = 0;
     while matches!(twiml.verbs.as_slice(), [Verb::Connect(_)]) {
         tries += 1;
         assert!(tries < 20, "for ever");
-        twiml = failed(&house, &format!("VX{tries:032}")).await;
+        twiml = failed(&server, &format!("VX{tries:032}")).await;
     }
     assert!(matches!(twiml.verbs.as_slice(), [Verb::Say(_), Verb::Hangup]), "{twiml:?}");
     assert!(tries > 1);
@@ -139,7 +137,7 @@ async fn a_repeated_report_changes_nothing_on_another_server_either() {
     let redis = RedisServer::start().await;
     let url = redis.url();
     let own = [("HOST", HOST), ("TWILIO_AUTH_TOKEN", AUTH_TOKEN), ("REDIS_URL", url.as_str())];
-    let (mut one, mut two) = (house_with(&own).await, house_with(&own).await);
+    let (mut one, mut two) = (TestServer::with(&own).await, TestServer::with(&own).await);
     let twiml = one.ring("CA1").await;
     let mut line = connect(&one, &twiml, FIRST).await;
     one.model().await.ready().await;
@@ -148,8 +146,8 @@ async fn a_repeated_report_changes_nothing_on_another_server_either() {
     let twiml = failed(&two, FIRST).await;
     let mut line = connect(&one, &twiml, SECOND).await;
     assert_eq!(line.utterance().await, BACK);
-    for house in [&two, &one] {
-        is_left_alone(house).await;
+    for server in [&two, &one] {
+        is_left_alone(server).await;
     }
     drop(line);
     // The call moves, and its lines are known where it goes.
@@ -157,10 +155,10 @@ async fn a_repeated_report_changes_nothing_on_another_server_either() {
     let mut line = connect(&two, &twiml, THIRD).await;
     two.model().await.ready().await;
     assert_eq!(line.utterance().await, BACK);
-    for house in [&two, &one] {
-        assert_eq!(failed(house, FIRST).await.verbs, []);
-        assert_eq!(failed(house, SECOND).await.verbs, []);
-        assert_eq!(fallback(house).await.verbs, []);
+    for server in [&two, &one] {
+        assert_eq!(failed(server, FIRST).await.verbs, []);
+        assert_eq!(failed(server, SECOND).await.verbs, []);
+        assert_eq!(fallback(server).await.verbs, []);
     }
     assert_eq!(two.running.app.calls.count(), 1);
     let (_, call) = two.get("/calls/CA1").await;

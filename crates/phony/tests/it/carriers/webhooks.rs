@@ -4,9 +4,7 @@ use phony_wire::twilio::signature;
 use phony_wire::twilio::twiml::{ConnectTo, Inputs, Twiml, Verb};
 use serde_json::Value;
 
-use crate::support::server::{
-    AUTH_TOKEN, CALLED, CALLER, HOST, House, house, house_with, relay_url,
-};
+use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, HOST, TestServer, relay_url};
 
 const FORM: [(&str, &str); 3] = [("CallSid", "CA1"), ("From", CALLER), ("To", CALLED)];
 const ROUTES: [&str; 4] = ["/receive_call", "/start_call", "/call_ended", "/call_status"];
@@ -24,38 +22,38 @@ fn verbs(body: &str) -> Vec<Verb> {
 
 #[tokio::test]
 async fn what_is_not_signed_is_refused() {
-    let house = house().await;
+    let server = TestServer::start().await;
     for path in ROUTES {
         for signature in [None, Some("WRONG_SIGNATURE"), Some("")] {
-            let (status, body) = house.post_form(path, &FORM, signature).await;
+            let (status, body) = server.post_form(path, &FORM, signature).await;
             assert_eq!((status, code(&body).as_str()), (403, "FORBIDDEN"), "{path}");
         }
         let of_other_form =
             signature::sign(AUTH_TOKEN, &format!("https://{HOST}{path}"), &FORM[..2]);
-        let (status, _) = house.post_form(path, &FORM, Some(&of_other_form)).await;
+        let (status, _) = server.post_form(path, &FORM, Some(&of_other_form)).await;
         assert_eq!(status, 403, "{path}");
     }
-    assert_eq!(house.running.app.calls.count(), 0);
+    assert_eq!(server.running.app.calls.count(), 0);
 }
 
 #[tokio::test]
 async fn without_an_auth_token_nothing_is_accepted() {
-    let house = house_with(&[("HOST", HOST)]).await;
-    let (status, _) = house.webhook("/receive_call", &FORM).await;
+    let server = TestServer::with(&[("HOST", HOST)]).await;
+    let (status, _) = server.webhook("/receive_call", &FORM).await;
     assert_eq!(status, 403);
 }
 
 #[tokio::test]
 async fn while_no_host_is_set_local_urls_are_accepted_too() {
-    let house = house_with(&[("TWILIO_AUTH_TOKEN", AUTH_TOKEN)]).await;
-    let port = house.running.addr.port();
+    let server = TestServer::with(&[("TWILIO_AUTH_TOKEN", AUTH_TOKEN)]).await;
+    let port = server.running.addr.port();
     for base in [
         format!("http://127.0.0.1:{port}"),
         format!("http://localhost:{port}"),
         format!("https://localhost:{port}"),
     ] {
         let signature = signature::sign(AUTH_TOKEN, &format!("{base}/receive_call"), &FORM);
-        let (status, body) = house.post_form("/receive_call", &FORM, Some(&signature)).await;
+        let (status, body) = server.post_form("/receive_call", &FORM, Some(&signature)).await;
         assert_eq!(status, 200, "{base}: {body}");
         assert!(body.contains(&format!("wss://localhost:{port}/relay/ws")), "{body}");
     }
@@ -63,52 +61,52 @@ async fn while_no_host_is_set_local_urls_are_accepted_too() {
 
 #[tokio::test]
 async fn unsigned_requests_can_be_allowed_for_local_use() {
-    let house = house_with(&[("PHONY_INSECURE_NO_SIGNATURES", "1")]).await;
-    let (status, _) = house.post_form("/receive_call", &FORM, None).await;
+    let server = TestServer::with(&[("PHONY_INSECURE_NO_SIGNATURES", "1")]).await;
+    let (status, _) = server.post_form("/receive_call", &FORM, None).await;
     assert_eq!(status, 200);
 }
 
 #[tokio::test]
 async fn what_is_asked_for_once_more_after_a_failure_goes_on_or_begins() {
-    let mut house = house().await;
+    let mut server = TestServer::start().await;
     let failed = |call: &'static str| {
         let error =
             [("ErrorCode", "11200"), ("ErrorUrl", "https://phony.example.com/receive_call")];
         [&[("CallSid", call)], &FORM[1..], &error].concat()
     };
     // Nobody has taken it: it begins now.
-    let (status, body) = house.webhook("/receive_call", &failed("CA1")).await;
+    let (status, body) = server.webhook("/receive_call", &failed("CA1")).await;
     assert_eq!(status, 200, "{body}");
-    let mut line = house.connect("CA1", &Twiml::parse(&body).unwrap().twiml).await;
-    house.model().await.ready().await;
+    let mut line = server.connect("CA1", &Twiml::parse(&body).unwrap().twiml).await;
+    server.model().await.ready().await;
     let greeting = line.utterance().await;
     drop(line);
-    let (_, body) = house.webhook("/receive_call", &failed("CA1")).await;
-    let mut line = house.connect("CA1", &Twiml::parse(&body).unwrap().twiml).await;
+    let (_, body) = server.webhook("/receive_call", &failed("CA1")).await;
+    let mut line = server.connect("CA1", &Twiml::parse(&body).unwrap().twiml).await;
     let back = line.utterance().await;
     assert_ne!(back, greeting, "not greeted again");
     assert_eq!(back, "Sorry, I lost you for a second.");
-    assert_eq!(house.running.app.calls.count(), 1);
+    assert_eq!(server.running.app.calls.count(), 1);
 }
 
 #[tokio::test]
 async fn a_request_without_a_call_is_bad() {
-    let house = house().await;
+    let server = TestServer::start().await;
     for path in ROUTES {
-        let (status, body) = house.webhook(path, &[("From", CALLER)]).await;
+        let (status, body) = server.webhook(path, &[("From", CALLER)]).await;
         assert_eq!((status, code(&body).as_str()), (400, "INVALID_REQUEST"), "{path}");
     }
-    let (status, _) = house.webhook("/receive_call", &[("CallSid", "../etc")]).await;
+    let (status, _) = server.webhook("/receive_call", &[("CallSid", "../etc")]).await;
     assert_eq!(status, 400);
     let huge = "x".repeat(70_000);
-    let (status, body) = house.webhook("/receive_call", &[("CallSid", &huge)]).await;
+    let (status, body) = server.webhook("/receive_call", &[("CallSid", &huge)]).await;
     assert_eq!((status, code(&body).as_str()), (413, "TOO_LARGE"));
 }
 
 #[tokio::test]
 async fn a_ringing_call_is_connected_to_the_relay() {
-    let house = house().await;
-    let request = house.webhook("/receive_call", &FORM).await;
+    let server = TestServer::start().await;
+    let request = server.webhook("/receive_call", &FORM).await;
     let verbs = verbs(&request.1);
     let [Verb::Connect(connect)] = verbs.as_slice() else { panic!("{verbs:?}") };
     assert_eq!(connect.action.as_deref(), Some("https://phony.example.com/call_ended"));
@@ -127,91 +125,91 @@ async fn a_ringing_call_is_connected_to_the_relay() {
 #[tokio::test]
 async fn a_repeated_request_gets_the_same_answer_until_somebody_is_connected() {
     for path in ["/receive_call", "/start_call"] {
-        let mut house = house().await;
-        let (_, first) = house.webhook(path, &FORM).await;
-        let (_, second) = house.webhook(path, &FORM).await;
+        let mut server = TestServer::start().await;
+        let (_, first) = server.webhook(path, &FORM).await;
+        let (_, second) = server.webhook(path, &FORM).await;
         assert_eq!(first, second, "{path}");
-        assert_eq!(house.running.app.calls.count(), 1);
-        let mut model = house.model().await;
+        assert_eq!(server.running.app.calls.count(), 1);
+        let mut model = server.model().await;
         model.ready().await;
-        let (_, calls) = house.get("/calls").await;
+        let (_, calls) = server.get("/calls").await;
         assert_eq!(calls["calls"].as_array().unwrap().len(), 1);
         let twiml = Twiml::parse(&first).unwrap().twiml;
-        let mut line = house.connect("CA1", &twiml).await;
+        let mut line = server.connect("CA1", &twiml).await;
         line.utterance().await;
-        let (status, later) = house.webhook(path, &FORM).await;
+        let (status, later) = server.webhook(path, &FORM).await;
         assert_eq!((status, verbs(&later)), (200, vec![]), "{path}");
         // Neither does the used token take the line over.
-        let mut other = house.connect("CA1", &twiml).await;
+        let mut other = server.connect("CA1", &twiml).await;
         assert_eq!(other.closed().await, Some(1008), "{path}");
         line.prompt("Are you still there?").await;
         assert_eq!(model.asked().await.1, "Are you still there?", "{path}");
-        house.webhook("/call_status", &[FORM[0], ("CallStatus", "completed")]).await;
-        house.until_live(0).await;
-        house.until_kept("CA1").await;
-        let (_, ended) = house.get("/calls/CA1").await;
+        server.webhook("/call_status", &[FORM[0], ("CallStatus", "completed")]).await;
+        server.until_live(0).await;
+        server.until_kept("CA1").await;
+        let (_, ended) = server.get("/calls/CA1").await;
         assert_eq!(ended["endReason"], "caller_hung_up");
-        let house = is_past(house, path, &ended).await;
-        is_past(house.restart().await, path, &ended).await;
+        let server = is_past(server, path, &ended).await;
+        is_past(server.restart().await, path, &ended).await;
     }
 }
 
 /// Nothing comes of a question about a call that has ended, and the call stays as it was.
-async fn is_past(house: House, path: &str, ended: &Value) -> House {
-    let (status, body) = house.webhook(path, &FORM).await;
+async fn is_past(server: TestServer, path: &str, ended: &Value) -> TestServer {
+    let (status, body) = server.webhook(path, &FORM).await;
     assert_eq!((status, verbs(&body)), (200, vec![]), "{path}");
-    assert_eq!(house.running.app.calls.count(), 0);
-    let (_, call) = house.get("/calls/CA1").await;
+    assert_eq!(server.running.app.calls.count(), 0);
+    let (_, call) = server.get("/calls/CA1").await;
     assert_eq!((&call["lastSeq"], &call["turns"]), (&ended["lastSeq"], &ended["turns"]));
-    house
+    server
 }
 
 #[tokio::test]
 async fn an_answered_outbound_call_is_connected_too() {
-    let house = house().await;
+    let server = TestServer::start().await;
     let form = [FORM[0], ("From", CALLED), ("To", CALLER), ("Direction", "outbound-api")];
-    let (status, body) = house.webhook("/start_call", &form).await;
+    let (status, body) = server.webhook("/start_call", &form).await;
     assert_eq!(status, 200);
     assert!(matches!(verbs(&body).as_slice(), [Verb::Connect(_)]));
-    let (_, call) = house.get("/calls/CA1").await;
+    let (_, call) = server.get("/calls/CA1").await;
     assert_eq!(call["direction"], "outbound");
 }
 
 #[tokio::test]
 async fn a_final_status_ends_the_call() {
-    let house = house().await;
-    house.ring("CA1").await;
+    let server = TestServer::start().await;
+    server.ring("CA1").await;
     let (status, body) =
-        house.webhook("/call_status", &[FORM[0], ("CallStatus", "in-progress")]).await;
+        server.webhook("/call_status", &[FORM[0], ("CallStatus", "in-progress")]).await;
     assert_eq!((status, body.as_str()), (204, ""));
-    assert_eq!(house.running.app.calls.count(), 1);
-    house.webhook("/call_status", &[FORM[0], ("CallStatus", "completed")]).await;
-    house.until_live(0).await;
-    let (_, call) = house.get("/calls/CA1").await;
+    assert_eq!(server.running.app.calls.count(), 1);
+    server.webhook("/call_status", &[FORM[0], ("CallStatus", "completed")]).await;
+    server.until_live(0).await;
+    let (_, call) = server.get("/calls/CA1").await;
     assert_eq!(call["status"], "ended");
 }
 
 #[tokio::test]
 async fn a_session_of_an_unknown_call_ends_without_silence() {
-    let house = house().await;
+    let server = TestServer::start().await;
     let end = |status: &'static str, more: &'static [(&str, &str)]| {
         let mut form = vec![FORM[0], FORM[1], FORM[2], ("SessionStatus", status)];
         form.extend(more);
         form
     };
-    let (_, body) = house.webhook("/call_ended", &end("completed", &[])).await;
+    let (_, body) = server.webhook("/call_ended", &end("completed", &[])).await;
     assert_eq!(verbs(&body), []);
-    let (_, body) = house.webhook("/call_ended", &end("failed", &[("ErrorCode", "64105")])).await;
+    let (_, body) = server.webhook("/call_ended", &end("failed", &[("ErrorCode", "64105")])).await;
     assert!(matches!(verbs(&body).as_slice(), [Verb::Say(_), Verb::Hangup]), "{body}");
     for handoff in ["", "{}", "nonsense", "{\"reason\":\"transfer\",\"target\":\"911\"}"] {
         let mut form = end("ended", &[]);
         form.push(("HandoffData", handoff));
-        let (_, body) = house.webhook("/call_ended", &form).await;
+        let (_, body) = server.webhook("/call_ended", &form).await;
         assert_eq!(verbs(&body), [Verb::Hangup], "{handoff}");
     }
     let mut form = end("ended", &[]);
     form.push(("HandoffData", "{\"reason\":\"transfer\",\"target\":\"+15005550009\"}"));
-    let (_, body) = house.webhook("/call_ended", &form).await;
+    let (_, body) = server.webhook("/call_ended", &form).await;
     let verbs = verbs(&body);
     let [Verb::Dial(dial)] = verbs.as_slice() else { panic!("{body}") };
     assert_eq!(dial.numbers[0].number, "+15005550009");
@@ -262,24 +260,24 @@ async fn every_attribute_of_the_relay_can_be_set() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_question_about_a_call_that_is_over_begins_none() {
-    let house = house().await;
+    let server = TestServer::start().await;
     let form = |call, status| {
         [("CallSid", call), ("From", CALLER), ("To", CALLED), ("CallStatus", status)]
     };
     for path in ["/receive_call", "/start_call"] {
         for status in ["completed", "busy", "failed", "no-answer", "canceled"] {
-            let (code, body) = house.webhook(path, &form("CA1", status)).await;
+            let (code, body) = server.webhook(path, &form("CA1", status)).await;
             assert_eq!(code, 200, "{body}");
             assert!(Twiml::parse(&body).unwrap().twiml.verbs.is_empty(), "{path} {status}: {body}");
         }
     }
     // The report was faster than the question.
-    let (code, body) = house.webhook("/call_status", &form("CA2", "completed")).await;
+    let (code, body) = server.webhook("/call_status", &form("CA2", "completed")).await;
     assert_eq!(code, 204, "{body}");
-    let (code, body) = house.webhook("/receive_call", &form("CA2", "ringing")).await;
+    let (code, body) = server.webhook("/receive_call", &form("CA2", "ringing")).await;
     assert_eq!(code, 200, "{body}");
     assert!(Twiml::parse(&body).unwrap().twiml.verbs.is_empty(), "{body}");
-    assert_eq!(house.running.app.calls.count(), 0);
-    let (code, _) = house.get("/calls/CA1").await;
+    assert_eq!(server.running.app.calls.count(), 0);
+    let (code, _) = server.get("/calls/CA1").await;
     assert_eq!(code, 404);
 }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::support::program::free_port;
-use crate::support::server::{AUTH_TOKEN, FakeModel, HOST, House, Line, house, house_with};
+use crate::support::server::{AUTH_TOKEN, FakeModel, HOST, Line, TestServer};
 
 /// How long the program may take to print something or to end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -27,7 +27,7 @@ struct Program {
 
 impl Program {
     fn start(server: &str, arguments: &[&str]) -> Self {
-        Self::with_token(server, &House::token(), arguments)
+        Self::with_token(server, &TestServer::token(), arguments)
     }
 
     fn with_token(server: &str, token: &str, arguments: &[&str]) -> Self {
@@ -77,11 +77,11 @@ impl Program {
 }
 
 /// A call whose greeting has been sent, and its model.
-async fn call(house: &mut House, sid: &str) -> (Line, FakeModel) {
-    let twiml = house.ring(sid).await;
-    let mut line = house.connect(sid, &twiml).await;
+async fn call(server: &mut TestServer, sid: &str) -> (Line, FakeModel) {
+    let twiml = server.ring(sid).await;
+    let mut line = server.connect(sid, &twiml).await;
     line.utterance().await;
-    let model = house.model().await;
+    let model = server.model().await;
     model.ready().await;
     (line, model)
 }
@@ -97,10 +97,10 @@ async fn asked(model: &mut FakeModel) -> TurnId {
 
 #[tokio::test]
 async fn the_transcript_of_a_live_call_is_told_until_its_end() {
-    let mut house = house().await;
-    let (mut line, mut model) = call(&mut house, "CA1").await;
+    let mut server = TestServer::start().await;
+    let (mut line, mut model) = call(&mut server, "CA1").await;
     says(&mut line, "I lost my debit card").await;
-    let mut tail = Program::start(&house.url(""), &["tail"]);
+    let mut tail = Program::start(&server.url(""), &["tail"]);
     tail.prints("calls +15005550002; assistant answers").await;
     tail.prints("caller     I lost my debit card").await;
     let turn = asked(&mut model).await;
@@ -109,16 +109,16 @@ async fn the_transcript_of_a_live_call_is_told_until_its_end() {
     says(&mut line, "Thank you\u{1b}[2J").await;
     let line_of_caller = tail.prints("caller     Thank you").await;
     assert!(!line_of_caller.contains('\u{1b}'), "nobody commands the terminal");
-    house.webhook("/call_status", &[("CallSid", "CA1"), ("CallStatus", "completed")]).await;
+    server.webhook("/call_status", &[("CallSid", "CA1"), ("CallStatus", "completed")]).await;
     tail.prints("the call is over").await;
     assert_eq!(tail.ends().await.0, Some(0));
 }
 
 #[tokio::test]
 async fn what_is_typed_is_done_and_felt_on_the_line() {
-    let mut house = house().await;
-    let (mut line, mut model) = call(&mut house, "CA1").await;
-    let mut tail = Program::start(&house.url(""), &["tail", "CA1"]);
+    let mut server = TestServer::start().await;
+    let (mut line, mut model) = call(&mut server, "CA1").await;
+    let mut tail = Program::start(&server.url(""), &["tail", "CA1"]);
     tail.types("/say A person is here now.").await;
     assert_eq!(line.utterance().await.trim(), "A person is here now.");
     tail.prints("done: text").await;
@@ -150,16 +150,16 @@ async fn what_is_typed_is_done_and_felt_on_the_line() {
     tail.prints("done: transfer").await;
     let end = line.next_of("end").await;
     assert!(end["handoffData"].is_string(), "{end}");
-    assert_eq!(house.get("/calls?live=true").await.1["calls"][0]["callSid"], "CA1");
+    assert_eq!(server.get("/calls?live=true").await.1["calls"][0]["callSid"], "CA1");
     tail.types("/quit").await;
     assert_eq!(tail.ends().await.0, Some(0), "it leaves, and the call goes on");
 }
 
 #[tokio::test]
 async fn a_call_is_hung_up_from_the_terminal() {
-    let mut house = house().await;
-    let (mut line, _model) = call(&mut house, "CA1").await;
-    let mut tail = Program::start(&house.url(""), &["tail"]);
+    let mut server = TestServer::start().await;
+    let (mut line, _model) = call(&mut server, "CA1").await;
+    let mut tail = Program::start(&server.url(""), &["tail"]);
     tail.types("/end").await;
     line.next_of("end").await;
     tail.prints("a supervisor hung up").await;
@@ -168,14 +168,14 @@ async fn a_call_is_hung_up_from_the_terminal() {
 
 #[tokio::test]
 async fn a_held_reply_is_sent_dropped_or_changed() {
-    let mut house = house_with(&[
+    let mut server = TestServer::with(&[
         ("HOST", HOST),
         ("TWILIO_AUTH_TOKEN", AUTH_TOKEN),
         ("REQUIRE_SUPERVISOR_FEEDBACK", "true"),
     ])
     .await;
-    let (mut line, mut model) = call(&mut house, "CA1").await;
-    let mut tail = Program::start(&house.url(""), &["tail"]);
+    let (mut line, mut model) = call(&mut server, "CA1").await;
+    let mut tail = Program::start(&server.url(""), &["tail"]);
     tail.types("/approve Hello").await;
     tail.prints("no reply is waiting for approval").await;
     says(&mut line, "Are you open?").await;
@@ -212,10 +212,10 @@ async fn heard(line: &mut Line, words: &str) -> bool {
 
 #[tokio::test]
 async fn among_several_calls_each_line_says_which_it_is_about() {
-    let mut house = house().await;
-    let (mut one, _model) = call(&mut house, "CA00001a2b").await;
-    let (mut two, _other) = call(&mut house, "CA00003c4d").await;
-    let mut tail = Program::start(&house.url(""), &["tail"]);
+    let mut server = TestServer::start().await;
+    let (mut one, _model) = call(&mut server, "CA00001a2b").await;
+    let (mut two, _other) = call(&mut server, "CA00003c4d").await;
+    let mut tail = Program::start(&server.url(""), &["tail"]);
     assert!(tail.prints("2 calls are live").await.starts_with('·'));
     says(&mut two, "I am the second").await;
     assert!(tail.prints("I am the second").await.starts_with("3c4d "));
@@ -224,19 +224,19 @@ async fn among_several_calls_each_line_says_which_it_is_about() {
     assert!(problem.contains("1a2b") && problem.contains("3c4d"), "{problem}");
     tail.types("1A2B /say Hello").await;
     assert_eq!(one.utterance().await.trim(), "Hello");
-    let mut named = Program::start(&house.url(""), &["tail", "3c4d"]);
+    let mut named = Program::start(&server.url(""), &["tail", "3c4d"]);
     named.types("/press 5").await;
     assert_eq!(two.next_of("sendDigits").await["digits"], "5");
-    let (call, _third) = call(&mut house, "CA00005e6f").await;
+    let (call, _third) = call(&mut server, "CA00005e6f").await;
     assert!(tail.prints("calls +15005550002").await.starts_with("5e6f "), "a call that came later");
     drop(call);
 }
 
 #[tokio::test]
 async fn the_end_of_the_input_ends_the_commands_alone() {
-    let mut house = house().await;
-    let (mut line, mut model) = call(&mut house, "CA1").await;
-    let mut tail = Program::start(&house.url(""), &["tail", "--json"]);
+    let mut server = TestServer::start().await;
+    let (mut line, mut model) = call(&mut server, "CA1").await;
+    let mut tail = Program::start(&server.url(""), &["tail", "--json"]);
     tail.types("/whisper Be brief.").await;
     drop(tail.typed.take());
     tail.prints("\"whisper\"").await;
@@ -245,7 +245,7 @@ async fn the_end_of_the_input_ends_the_commands_alone() {
     let delta = FromModel::Text { turn, text: "Good ".into() };
     model.facts.send(delta).await.unwrap();
     tail.prints("\"hello\"").await;
-    house.webhook("/call_status", &[("CallSid", "CA1"), ("CallStatus", "completed")]).await;
+    server.webhook("/call_status", &[("CallSid", "CA1"), ("CallStatus", "completed")]).await;
     let (code, rest, complaints) = tail.ends().await;
     assert_eq!(code, Some(0), "{complaints}");
     assert!(complaints.contains("done: whisper"), "{complaints}");
@@ -255,31 +255,31 @@ async fn the_end_of_the_input_ends_the_commands_alone() {
 
 #[tokio::test]
 async fn a_socket_that_drops_is_picked_up_where_it_was_lost() {
-    let mut house = house().await;
-    let (_line, _model) = call(&mut house, "CA1").await;
-    let (server, cut) = shaky(&house.running.addr.to_string()).await;
-    let mut tail = Program::start(&server, &["tail", "CA1", "--json"]);
+    let mut server = TestServer::start().await;
+    let (_line, _model) = call(&mut server, "CA1").await;
+    let (address, cut) = shaky(&server.running.addr.to_string()).await;
+    let mut tail = Program::start(&address, &["tail", "CA1", "--json"]);
     let whisper = |text: &'static str| json!({ "callSid": "CA1", "text": text });
-    house.post("/override/whisper", &whisper("first")).await;
+    server.post("/override/whisper", &whisper("first")).await;
     let mut seqs = vec![seq(&tail.prints("\"first\"").await)];
     cut.send(true).unwrap();
-    house.post("/override/whisper", &whisper("while it was gone")).await;
+    server.post("/override/whisper", &whisper("while it was gone")).await;
     cut.send(false).unwrap();
-    house.post("/override/whisper", &whisper("afterwards")).await;
+    server.post("/override/whisper", &whisper("afterwards")).await;
     let next = async { tail.printed.next_line().await.unwrap().unwrap() };
     seqs.push(seq(&timeout(PATIENCE, next).await.unwrap()));
     seqs.push(seq(&tail.prints("\"afterwards\"").await));
     assert_eq!(seqs, [seqs[0], seqs[0] + 1, seqs[0] + 2], "nothing lost and nothing twice");
     tail.types("/quit").await;
     let (_, _, complaints) = tail.ends().await;
-    assert!(complaints.contains("the server is back"), "{complaints}");
+    assert!(complaints.contains("the address is back"), "{complaints}");
 }
 
 fn seq(line: &str) -> u64 {
     serde_json::from_str::<Value>(line).unwrap()["seq"].as_u64().unwrap()
 }
 
-/// A way to the server that can be cut: its URL, and `true` for as long as it is cut.
+/// A way to the address that can be cut: its URL, and `true` for as long as it is cut.
 async fn shaky(to: &str) -> (String, watch::Sender<bool>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -307,24 +307,25 @@ async fn shaky(to: &str) -> (String, watch::Sender<bool>) {
 
 #[tokio::test]
 async fn whoever_may_not_come_in_is_told_what_to_do() {
-    let house = house().await;
+    let server = TestServer::start().await;
     for command in ["list", "tail", "show"] {
         let call: &[&str] = if command == "show" { &["CA1"] } else { &[] };
         let arguments = [&[command], call].concat();
-        let wrong = Program::with_token(&house.url(""), "not-the-token-at-all", &arguments);
+        let wrong = Program::with_token(&server.url(""), "not-the-token-at-all", &arguments);
         let (code, out, complaint) = wrong.ends().await;
         assert_eq!((code, out.len()), (Some(1), 0), "{complaint}");
         assert!(complaint.contains("--token") && complaint.contains("admin-token"), "{complaint}");
         assert!(!complaint.contains("not-the-token"), "{complaint}");
-        let (code, _, complaint) = Program::with_token(&house.url(""), "", &arguments).ends().await;
+        let (code, _, complaint) =
+            Program::with_token(&server.url(""), "", &arguments).ends().await;
         assert_eq!(code, Some(1), "{complaint}");
         assert!(complaint.contains("PHONY_ADMIN_TOKEN"), "{complaint}");
     }
-    let server = format!("http://127.0.0.1:{}", free_port());
-    let (code, _, complaint) = Program::start(&server, &["tail"]).ends().await;
+    let address = format!("http://127.0.0.1:{}", free_port());
+    let (code, _, complaint) = Program::start(&address, &["tail"]).ends().await;
     assert_eq!(code, Some(1));
     assert!(complaint.contains("phony serve"), "{complaint}");
-    let (code, _, complaint) = Program::start(&house.url(""), &["tail", "CA9"]).ends().await;
+    let (code, _, complaint) = Program::start(&server.url(""), &["tail", "CA9"]).ends().await;
     assert_eq!(code, Some(1));
     assert!(complaint.contains("no call `CA9`") && complaint.contains("phony calls list"));
     assert_eq!(Program::start("nonsense", &["list"]).ends().await.0, Some(2));
@@ -332,27 +333,27 @@ async fn whoever_may_not_come_in_is_told_what_to_do() {
 
 #[tokio::test]
 async fn calls_are_listed_and_one_is_shown() {
-    let mut house = house().await;
-    let (_, out, _) = Program::start(&house.url(""), &[]).ends().await;
+    let mut server = TestServer::start().await;
+    let (_, out, _) = Program::start(&server.url(""), &[]).ends().await;
     assert_eq!(out, ["There are no such calls."]);
-    let (mut line, _model) = call(&mut house, "CA0000aaaa").await;
-    house.ring("CA0000bbbb").await;
-    house.webhook("/call_status", &[("CallSid", "CA0000bbbb"), ("CallStatus", "busy")]).await;
-    house.until_live(1).await;
-    let (code, out, _) = Program::start(&house.url(""), &["list"]).ends().await;
+    let (mut line, _model) = call(&mut server, "CA0000aaaa").await;
+    server.ring("CA0000bbbb").await;
+    server.webhook("/call_status", &[("CallSid", "CA0000bbbb"), ("CallStatus", "busy")]).await;
+    server.until_live(1).await;
+    let (code, out, _) = Program::start(&server.url(""), &["list"]).ends().await;
     assert_eq!((code, out.len()), (Some(0), 2), "{out:#?}");
     assert!(out[0].starts_with("CA0000bbbb") && out[0].contains("the line was engaged"), "{out:?}");
     assert!(out[1].starts_with("CA0000aaaa") && out[1].contains("live"), "{out:?}");
-    let (_, now, _) = Program::start(&house.url(""), &["list", "--live"]).ends().await;
+    let (_, now, _) = Program::start(&server.url(""), &["list", "--live"]).ends().await;
     assert_eq!(now, out[1..]);
     says(&mut line, "Is anybody there?").await;
-    let mut tail = Program::start(&house.url(""), &["tail", "aaaa"]);
+    let mut tail = Program::start(&server.url(""), &["tail", "aaaa"]);
     tail.prints("Is anybody there?").await;
-    let (code, out, _) = Program::start(&house.url(""), &["show", "aaaa"]).ends().await;
+    let (code, out, _) = Program::start(&server.url(""), &["show", "aaaa"]).ends().await;
     assert_eq!(code, Some(0));
     let said = out.last().unwrap();
     assert!(said.contains("caller") && said.ends_with("Is anybody there?"), "{out:#?}");
-    let (_, out, _) = Program::start(&house.url(""), &["show", "aaaa", "--json"]).ends().await;
+    let (_, out, _) = Program::start(&server.url(""), &["show", "aaaa", "--json"]).ends().await;
     let whole: Value = serde_json::from_str(&out.concat()).unwrap();
     assert_eq!(whole["callSid"], "CA0000aaaa");
 }

@@ -163,7 +163,7 @@ fn twilios_refusal_comes_with_advice() {
 }
 
 /// Everything that calls need: account, model, server.
-struct World {
+struct Installation {
     account: Account,
     _model: Serving,
     model: String,
@@ -172,7 +172,7 @@ struct World {
     data: tempfile::TempDir,
 }
 
-impl World {
+impl Installation {
     fn start() -> Self {
         let account = Account::start(&[NUMBER]);
         let (model, lines) = Run::new(&["sim", "openai", "--port", "0"]).serving("Ctrl-C");
@@ -209,8 +209,8 @@ fn levels(found: &Value, level: &str) -> Vec<String> {
 
 #[test]
 fn the_doctor_finds_what_keeps_calls_from_working_until_it_is_mended() {
-    let world = World::start();
-    let Done { code, out, err } = world.doctor().done();
+    let installation = Installation::start();
+    let Done { code, out, err } = installation.doctor().done();
     assert_eq!(code, Some(1), "{out}{err}");
     let found: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(levels(&found, "fail"), ["twilio_number"], "{out}");
@@ -218,9 +218,9 @@ fn the_doctor_finds_what_keeps_calls_from_working_until_it_is_mended() {
     assert!(number["detail"].as_str().unwrap().contains("https://old.example/voice"), "{out}");
     assert!(number["mend"].as_str().unwrap().contains("phony setup"), "{out}");
 
-    let Done { code, out, err } = world.account.setup(&["--yes"]);
+    let Done { code, out, err } = installation.account.setup(&["--yes"]);
     assert_eq!(code, Some(0), "{out}{err}");
-    let Done { code, out, err } = world.doctor().done();
+    let Done { code, out, err } = installation.doctor().done();
     assert_eq!(code, Some(0), "{out}{err}");
     let found: Value = serde_json::from_str(&out).unwrap();
     let fine = levels(&found, "ok");
@@ -234,11 +234,11 @@ fn the_doctor_finds_what_keeps_calls_from_working_until_it_is_mended() {
 
 #[test]
 fn what_the_doctor_tries_alarms_nobody() {
-    let world = World::start();
-    assert_eq!(world.account.setup(&["--yes"]).code, Some(0));
-    let Done { code, out, err } = world.doctor().done();
+    let installation = Installation::start();
+    assert_eq!(installation.account.setup(&["--yes"]).code, Some(0));
+    let Done { code, out, err } = installation.doctor().done();
     assert_eq!(code, Some(0), "{out}{err}");
-    let log = || std::fs::read_to_string(world.data.path().join("call.log")).unwrap();
+    let log = || std::fs::read_to_string(installation.data.path().join("call.log")).unwrap();
     // The socket that it opened and left is the last thing that the server sees of it.
     let seen = (0..500).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(20));
@@ -255,8 +255,8 @@ fn what_the_doctor_tries_alarms_nobody() {
 
 #[test]
 fn the_doctor_tells_each_fault_apart() {
-    let world = World::start();
-    let run = world.doctor().with("TWILIO_AUTH_TOKEN", "another-token");
+    let installation = Installation::start();
+    let run = installation.doctor().with("TWILIO_AUTH_TOKEN", "another-token");
     let Done { code, out, err } = run.with("REDIS_URL", "redis://:secret@127.0.0.1:1/").done();
     assert_eq!(code, Some(1), "{out}{err}");
     let found: Value = serde_json::from_str(&out).unwrap();
@@ -269,7 +269,8 @@ fn the_doctor_tells_each_fault_apart() {
     assert!(mend.contains("another TWILIO_AUTH_TOKEN"), "{mend}");
 
     let closed = format!("http://127.0.0.1:{}/v1", free_port());
-    let run = world.doctor().with("OPENAI_BASE_URL", &closed).with("OPENAI_MODEL", "gpt-realtime");
+    let run =
+        installation.doctor().with("OPENAI_BASE_URL", &closed).with("OPENAI_MODEL", "gpt-realtime");
     let Done { code, out, .. } = run.done();
     assert_eq!(code, Some(1), "{out}");
     let found: Value = serde_json::from_str(&out).unwrap();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::one_server::check;
 use crate::support::cluster::{Town, bounded, order};
 use crate::support::redis::RedisServer;
-use crate::support::server::{CALLED, CALLER, House, house_with};
+use crate::support::server::{CALLED, CALLER, TestServer};
 
 /// Which connections are closed: those for commands, or those on which servers hear each other.
 const KINDS: [&str; 2] = ["normal", "pubsub"];
@@ -136,13 +136,13 @@ async fn an_order_that_was_answered_with_503_is_not_carried_out_later() {
 async fn a_log_in_link_works_once_although_connections_are_closed() {
     let redis = RedisServer::start().await;
     let url = redis.url();
-    let one = house_with(&[("REDIS_URL", &url)]).await;
-    let two = house_with(&[("REDIS_URL", &url)]).await;
+    let one = TestServer::with(&[("REDIS_URL", &url)]).await;
+    let two = TestServer::with(&[("REDIS_URL", &url)]).await;
     for (shown, first, second) in [(&one, &two, &one), (&one, &one, &two), (&two, &one, &two)] {
         let link = shown.running.login_link().await;
         let path = &link[link.find("/login").unwrap()..];
-        let opens = async |house: &House| {
-            let answer = house.http.post(house.url(path)).send().await.unwrap();
+        let opens = async |server: &TestServer| {
+            let answer = server.http.post(server.url(path)).send().await.unwrap();
             answer.headers().contains_key("set-cookie")
         };
         cut(&redis, "normal").await;
@@ -158,12 +158,12 @@ async fn a_log_in_link_works_once_although_connections_are_closed() {
 async fn a_log_in_link_is_not_used_twice_while_redis_is_away() {
     let redis = RedisServer::start().await;
     let url = redis.url();
-    let one = house_with(&[("REDIS_URL", &url)]).await;
-    let two = house_with(&[("REDIS_URL", &url)]).await;
+    let one = TestServer::with(&[("REDIS_URL", &url)]).await;
+    let two = TestServer::with(&[("REDIS_URL", &url)]).await;
     let link = one.running.login_link().await;
     let path = &link[link.find("/login").unwrap()..];
-    let opens = async |house: &House| {
-        let answer = house.http.post(house.url(path)).send().await.unwrap();
+    let opens = async |server: &TestServer| {
+        let answer = server.http.post(server.url(path)).send().await.unwrap();
         answer.headers().contains_key("set-cookie")
     };
     redis.pause();

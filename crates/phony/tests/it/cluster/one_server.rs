@@ -11,7 +11,7 @@ use crate::support::cluster::{Town, bounded, now, order, until};
 use phony_wire::twilio::twiml::Twiml;
 
 use crate::support::redis::RedisServer;
-use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, HOST, house_with};
+use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, HOST, TestServer};
 
 /// How long a caller waits for an answer: long, for servers that start under load are slow.
 const PATIENCE_MS: u64 = 150_000;
@@ -176,7 +176,7 @@ async fn an_order_finds_a_call_that_moves_before_it_is_written() {
     let redis = RedisServer::start().await;
     let url = redis.url();
     let own = [("HOST", HOST), ("TWILIO_AUTH_TOKEN", AUTH_TOKEN), ("REDIS_URL", url.as_str())];
-    let (one, mut two) = (house_with(&own).await, house_with(&own).await);
+    let (one, mut two) = (TestServer::with(&own).await, TestServer::with(&own).await);
     let call = CallSid::parse("CA1").unwrap();
     let mut connection = redis.connection();
     let mut client = async |what: &[&str]| {
@@ -220,7 +220,7 @@ async fn an_answer_that_was_lost_is_asked_for_on_another_server() {
     let redis = RedisServer::start().await;
     let url = redis.url();
     let own = [("HOST", HOST), ("TWILIO_AUTH_TOKEN", AUTH_TOKEN), ("REDIS_URL", url.as_str())];
-    let (mut one, mut two) = (house_with(&own).await, house_with(&own).await);
+    let (mut one, mut two) = (TestServer::with(&own).await, TestServer::with(&own).await);
     let twiml = one.ring("CA1").await;
     let mut line = one.connect("CA1", &twiml).await;
     one.model().await.ready().await;

@@ -12,7 +12,7 @@ use super::one_server::{check, texts};
 use crate::support::cluster::{Node, TOKEN, Town, bounded, until};
 use crate::support::program::{Done, Run};
 use crate::support::redis::RedisServer;
-use crate::support::server::{CALLED, house_with};
+use crate::support::server::{CALLED, TestServer};
 
 const THEM: &str = "+12125550123";
 const OTHERS: &str = "+12125550199";
@@ -448,24 +448,24 @@ async fn all_servers_together_keep_the_limits() {
 async fn a_log_in_link_works_once_on_whichever_server_it_reaches() {
     let redis = RedisServer::start().await;
     let url = redis.url();
-    let one = house_with(&[("REDIS_URL", &url)]).await;
-    let two = house_with(&[("REDIS_URL", &url)]).await;
+    let one = TestServer::with(&[("REDIS_URL", &url)]).await;
+    let two = TestServer::with(&[("REDIS_URL", &url)]).await;
     for (shown, opened) in [(&one, &two), (&one, &one), (&two, &one)] {
         let link = shown.running.login_link().await;
         let path = &link[link.find("/login").unwrap()..];
-        let open = async |house: &crate::support::server::House| {
+        let open = async |server: &TestServer| {
             // Looking at it uses nothing up, wherever.
-            let looked = house.http.get(house.url(path)).send().await.unwrap();
+            let looked = server.http.get(server.url(path)).send().await.unwrap();
             assert_eq!(looked.status(), 200);
-            let answer = house.http.post(house.url(path)).send().await.unwrap();
+            let answer = server.http.post(server.url(path)).send().await.unwrap();
             let cookie = answer.headers().get("set-cookie")?.to_str().unwrap().to_owned();
             Some(cookie.split(';').next().unwrap().to_owned())
         };
         let cookie = open(opened).await.expect("it logs in");
-        for house in [&one, &two] {
-            let request = house.http.get(house.url("/calls")).header("cookie", &cookie);
+        for server in [&one, &two] {
+            let request = server.http.get(server.url("/calls")).header("cookie", &cookie);
             assert_eq!(request.send().await.unwrap().status(), 200, "on every server");
-            assert_eq!(open(house).await, None, "once");
+            assert_eq!(open(server).await, None, "once");
         }
     }
     let guess = one.http.post(two.url("/login?code=guess")).send().await.unwrap();

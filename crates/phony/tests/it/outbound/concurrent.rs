@@ -8,7 +8,7 @@ use phony_simulator::twilio::{Answers, Callee};
 use serde_json::{Value, json};
 
 use crate::support::outbound::{SOON, THEM, World, order, order_with, world, world_with};
-use crate::support::server::House;
+use crate::support::server::TestServer;
 
 fn number(n: usize) -> String {
     format!("+1212555{n:04}")
@@ -63,7 +63,8 @@ async fn the_ledger_of_many_orders_is_whole() {
 async fn the_same_key_from_ten_hands_is_one_call() {
     let world = world().await;
     let send = || async {
-        let request = world.house.http.post(world.house.url("/calls")).bearer_auth(House::token());
+        let request =
+            world.server.http.post(world.server.url("/calls")).bearer_auth(TestServer::token());
         let answer = request.header("idempotency-key", "k").json(&order()).send().await.unwrap();
         answer.json::<Value>().await.unwrap()["callSid"].to_string()
     };
@@ -75,7 +76,8 @@ async fn the_same_key_from_ten_hands_is_one_call() {
 async fn different_keys_are_different_calls() {
     let world = world().await;
     let send = |n: usize| {
-        let request = world.house.http.post(world.house.url("/calls")).bearer_auth(House::token());
+        let request =
+            world.server.http.post(world.server.url("/calls")).bearer_auth(TestServer::token());
         let request = request.header("idempotency-key", format!("k{n}")).json(&order());
         async { request.send().await.unwrap().status().as_u16() }
     };
@@ -104,7 +106,7 @@ async fn places_come_back_when_calls_end() {
     for sid in &sids {
         world.over(sid).await;
     }
-    let pace = &world.house.running.app.safety.pace;
+    let pace = &world.server.running.app.safety.pace;
     let given_back = async {
         while pace.live() > 0 {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -141,7 +143,7 @@ async fn supervisors_hang_up_ten_calls_at_once() {
         let world = &world;
         async move {
             world.until(sid, |call| call["progress"] == "in-progress").await;
-            world.house.post("/override/end", &json!({ "callSid": sid })).await.0
+            world.server.post("/override/end", &json!({ "callSid": sid })).await.0
         }
     });
     assert_eq!(join_all(ends).await, [200; 10]);
@@ -167,7 +169,7 @@ async fn orders_and_refusals_mix() {
 #[tokio::test]
 async fn a_number_is_listed_while_it_is_being_called() {
     let world = world().await;
-    let list = &world.house.running.app.safety.do_not_call;
+    let list = &world.server.running.app.safety.do_not_call;
     let number = phony_call::PhoneNumber::parse(THEM).unwrap();
     let at = "2026-01-01T00:00:00Z".parse().unwrap();
     let entry = phony::safety::do_not_call::Word { number, listed: true, at, by: "test".into() };

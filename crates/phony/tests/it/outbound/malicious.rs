@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::support::outbound::{World, order, order_with, world};
-use crate::support::server::House;
+use crate::support::server::TestServer;
 
 /// The order is refused with this status, and nobody is called.
 async fn refused(world: &World, changes: &Value, wanted: u16) -> Value {
@@ -19,7 +19,8 @@ async fn refused(world: &World, changes: &Value, wanted: u16) -> Value {
 async fn a_body_that_is_no_order() {
     let world = world().await;
     for body in ["", "{", "[]", "null", "\"call\"", "{\"to\":", "\u{0}", "to=911&consent=true"] {
-        let request = world.house.http.post(world.house.url("/calls")).bearer_auth(House::token());
+        let request =
+            world.server.http.post(world.server.url("/calls")).bearer_auth(TestServer::token());
         let answer =
             request.header("content-type", "application/json").body(body).send().await.unwrap();
         assert_eq!(answer.status(), 400, "{body:?}");
@@ -141,7 +142,7 @@ async fn texts_without_end() {
 async fn whoever_has_no_token_places_no_call() {
     let world = world().await;
     for token in [None, Some(""), Some("wrong"), Some("let me see the calls")] {
-        let mut request = world.house.http.post(world.house.url("/calls")).json(&order());
+        let mut request = world.server.http.post(world.server.url("/calls")).json(&order());
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
@@ -157,7 +158,7 @@ async fn a_stranger_s_webhook_starts_nothing() {
     let form = [("CallSid", sid.as_str()), ("From", "+15005550006"), ("To", "+12125550123")];
     for path in ["/start_call", "/call_status", "/call_ended"] {
         for signature in [None, Some("aGVsbG8gdGhlcmUgc3RyYW5nZXI=")] {
-            assert_eq!(world.house.post_form(path, &form, signature).await.0, 403, "{path}");
+            assert_eq!(world.server.post_form(path, &form, signature).await.0, 403, "{path}");
         }
     }
 }

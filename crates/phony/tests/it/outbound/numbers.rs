@@ -18,7 +18,7 @@ async fn a_number_of_another_country_is_dialled_digit_by_digit() {
         let sid = world.placed(&order_with(&json!({ "to": typed }))).await;
         let dialled = world.twilio.call(&sid).unwrap().to;
         assert_eq!(dialled, "+4915123456789", "{typed}");
-        assert_eq!(world.house.get(&format!("/calls/{sid}")).await.1["to"], "+4915123456789");
+        assert_eq!(world.server.get(&format!("/calls/{sid}")).await.1["to"], "+4915123456789");
     }
 }
 
@@ -68,9 +68,9 @@ async fn a_withheld_number_is_recorded_as_that_and_never_dialled() {
         ("CA8", THEM, THEM),
     ] {
         let form = [("CallSid", call), ("From", from), ("To", CALLED), ("CallStatus", "ringing")];
-        let (status, body) = world.house.webhook("/receive_call", &form).await;
+        let (status, body) = world.server.webhook("/receive_call", &form).await;
         assert_eq!(status, 200, "{from}: {body}");
-        let record = world.house.get(&format!("/calls/{call}")).await.1;
+        let record = world.server.get(&format!("/calls/{call}")).await.1;
         assert_eq!(record["from"], recorded, "{from}");
     }
     for (to, refused) in [
@@ -85,12 +85,12 @@ async fn a_withheld_number_is_recorded_as_that_and_never_dialled() {
         assert_eq!((status, rule), refused, "{to}: {answer}");
     }
     let order = json!({ "callSid": "CA8", "target": "+266696687" });
-    let (status, answer) = world.house.post("/override/transfer", &order).await;
+    let (status, answer) = world.server.post("/override/transfer", &order).await;
     assert_eq!((status, &answer["error"]["code"]), (422, &json!("REFUSED")), "{answer}");
     assert_eq!(answer["error"]["details"]["rule"], "withheld_number", "{answer}");
     for nonsense in ["withheld", "+12", "client:alice"] {
         let order = json!({ "callSid": "CA8", "target": nonsense });
-        let (status, answer) = world.house.post("/override/transfer", &order).await;
+        let (status, answer) = world.server.post("/override/transfer", &order).await;
         assert_eq!(status, 400, "{nonsense}: {answer}");
     }
     assert!(world.twilio.calls().is_empty(), "nobody was called");

@@ -10,9 +10,9 @@ use phony_simulator::twilio::{Answers, Callee, Fault};
 use serde_json::{Value, json};
 
 use crate::support::outbound::{
-    OURS, SOON, THEM, World, house_at, ledger_of, order, order_with, until, world,
+    OURS, SOON, THEM, World, ledger_of, order, order_with, server_at, until, world,
 };
-use crate::support::server::House;
+use crate::support::server::TestServer;
 use crate::support::twilio_spec::Checked;
 
 fn statuses(events: &[Value]) -> Vec<&str> {
@@ -20,8 +20,8 @@ fn statuses(events: &[Value]) -> Vec<&str> {
     of_status.map(|event| event["status"].as_str().unwrap()).collect()
 }
 
-async fn events_of(house: &House, sid: &str) -> Vec<Value> {
-    let mut line = house.events(&format!("?callSid={sid}")).await;
+async fn events_of(server: &TestServer, sid: &str) -> Vec<Value> {
+    let mut line = server.events(&format!("?callSid={sid}")).await;
     let mut events = Vec::new();
     loop {
         let event = line.next().await;
@@ -44,13 +44,13 @@ async fn the_ai_speaks_first_and_the_call_is_followed_to_its_end() {
     world.twilio.set_callee(THEM, Callee::person(person));
     let variables = json!({ "variables": { "business": "Acme", "name": "Ms. Miller" } });
     let sid = world.placed(&order_with(&variables)).await;
-    let mut model = world.house.model().await;
+    let mut model = world.server.model().await;
     model.ready().await;
     let (turn, words) = model.asked().await;
     assert_eq!(words, "Who is calling?");
     model.reply(turn, "A machine, for Acme.").await;
     let call = world.over(&sid).await;
-    let events = events_of(&world.house, &sid).await;
+    let events = events_of(&world.server, &sid).await;
     assert_eq!(statuses(&events), ["queued", "ringing", "in-progress", "completed"]);
     assert_eq!(call["direction"], "outbound");
     assert_eq!((call["from"].as_str(), call["to"].as_str()), (Some(OURS), Some(THEM)));
@@ -71,8 +71,8 @@ async fn the_ai_speaks_first_and_the_call_is_followed_to_its_end() {
     );
     let by = lines[1]["by"].as_str().unwrap();
     assert!(by.starts_with("token:") && by.len() == 14, "{by}");
-    let text = std::fs::read_to_string(world.house.data().join("ledger.jsonl")).unwrap();
-    assert!(!text.contains(&House::token()), "the token itself is nowhere");
+    let text = std::fs::read_to_string(world.server.data().join("ledger.jsonl")).unwrap();
+    assert!(!text.contains(&TestServer::token()), "the token itself is nowhere");
 }
 
 #[tokio::test]
@@ -91,10 +91,10 @@ async fn a_call_that_nobody_takes_has_a_record_that_says_why() {
             (Some(status), Some(reason))
         );
         assert_eq!(call["status"], status, "{call}");
-        let (_, page) = world.house.get(&format!("/calls?q={sid}")).await;
+        let (_, page) = world.server.get(&format!("/calls?q={sid}")).await;
         assert_eq!(page["calls"][0]["status"], status, "{page}");
         assert_eq!(page["calls"][0]["endReason"], reason, "{page}");
-        assert_eq!(statuses(&events_of(&world.house, &sid).await).last(), Some(&status));
+        assert_eq!(statuses(&events_of(&world.server, &sid).await).last(), Some(&status));
     }
 }
 
@@ -123,7 +123,7 @@ async fn a_supervisor_hangs_up_while_it_rings() {
     world.twilio.set_callee(THEM, Callee::absent(Answers::Nobody));
     let sid = world.placed(&order()).await;
     world.until(&sid, |call| call["progress"] == "ringing").await;
-    let (status, answer) = world.house.post("/override/end", &json!({ "callSid": sid })).await;
+    let (status, answer) = world.server.post("/override/end", &json!({ "callSid": sid })).await;
     assert_eq!(status, 200, "{answer}");
     let call = world.over(&sid).await;
     assert_eq!(
@@ -138,7 +138,8 @@ async fn a_supervisor_hangs_up_while_it_rings() {
 async fn a_repeat_under_the_same_key_is_the_first_call() {
     let world = world().await;
     let send = async |key: &str, body: Value| {
-        let request = world.house.http.post(world.house.url("/calls")).bearer_auth(House::token());
+        let request =
+            world.server.http.post(world.server.url("/calls")).bearer_auth(TestServer::token());
         let answer = request.header("idempotency-key", key).json(&body).send().await.unwrap();
         (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
     };
@@ -170,7 +171,8 @@ async fn a_dial_is_never_repeated_blindly() {
     // The answer is lost, and there is no call: that is said, and nothing is dialled again.
     world.twilio.fail_next(Fault::CreateFails { call_exists: false });
     let request = || {
-        let request = world.house.http.post(world.house.url("/calls")).bearer_auth(House::token());
+        let request =
+            world.server.http.post(world.server.url("/calls")).bearer_auth(TestServer::token());
         request.header("idempotency-key", "lost").json(&order()).send()
     };
     let answer = request().await.unwrap();
@@ -212,9 +214,9 @@ async fn two_orders_for_one_number_whose_answers_are_lost_are_not_swapped() {
             let record = world.twilio.wait_for(sid, heard, SOON).await.unwrap();
             let heard = record.heard_text();
             assert!(heard.contains(&opening), "{business}: {heard}");
-            let (_, call) = world.house.get(&format!("/calls/{sid}")).await;
+            let (_, call) = world.server.get(&format!("/calls/{sid}")).await;
             assert_eq!(call["scenario"], "survey");
-            world.house.post("/override/end", &json!({ "callSid": sid })).await;
+            world.server.post("/override/end", &json!({ "callSid": sid })).await;
             world.over(sid).await;
         }
     }
@@ -226,7 +228,8 @@ async fn a_call_that_may_be_another_orders_is_nobodys() {
     let world = world().await;
     let send = async |key: &str, business: &str| {
         let body = order_with(&json!({ "variables": { "business": business } }));
-        let request = world.house.http.post(world.house.url("/calls")).bearer_auth(House::token());
+        let request =
+            world.server.http.post(world.server.url("/calls")).bearer_auth(TestServer::token());
         let answer = request.header("idempotency-key", key).json(&body).send().await.unwrap();
         (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
     };
@@ -277,9 +280,9 @@ async fn a_call_that_was_answered_before_it_was_found_is_found_and_not_dialled_a
     let path = "/2010-04-01/Accounts/{account}/Calls.json";
     let app = axum::Router::new().route(path, axum::routing::post(create).get(list));
     let api = checked(app).await;
-    let house = house_at(ACCOUNT, &api.base_url(), &[("PHONY_CALLING_HOURS", "off")]).await;
+    let server = server_at(ACCOUNT, &api.base_url(), &[("PHONY_CALLING_HOURS", "off")]).await;
     let send = async || {
-        let request = house.http.post(house.url("/calls")).bearer_auth(House::token());
+        let request = server.http.post(server.url("/calls")).bearer_auth(TestServer::token());
         let answer = request.header("idempotency-key", "k").json(&order()).send().await.unwrap();
         (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
     };
@@ -287,7 +290,7 @@ async fn a_call_that_was_answered_before_it_was_found_is_found_and_not_dialled_a
     assert_eq!((status, &answer["error"]["details"]["outcome"]), (502, &json!("unknown")));
     // It rings all the same, and somebody answers: they are not left with silence.
     let sid = calls.lock().unwrap()[0]["sid"].as_str().unwrap().to_owned();
-    let (status, twiml) = house.webhook("/start_call", &status_form(&sid, "in-progress")).await;
+    let (status, twiml) = server.webhook("/start_call", &status_form(&sid, "in-progress")).await;
     assert_eq!(status, 200, "{twiml}");
     listed.store(true, Ordering::SeqCst);
     let (status, answer) = send().await;
@@ -385,14 +388,14 @@ async fn a_webhook_that_is_faster_than_the_answer_waits_for_the_call() {
         })
     })
     .await;
-    let house = house_at(ACCOUNT, &api.base_url(), &[("PHONY_CALLING_HOURS", "off")]).await;
+    let server = server_at(ACCOUNT, &api.base_url(), &[("PHONY_CALLING_HOURS", "off")]).await;
     let body = order_with(&json!({ "variables": { "business": "Acme" } }));
-    let ordered = house.post("/calls", &body);
+    let ordered = server.post("/calls", &body);
     let webhooks = async {
         let sid = asked.await.unwrap();
         let (ringing, started) = (status_form(&sid, "ringing"), status_form(&sid, "in-progress"));
-        let ring = house.webhook("/call_status", &ringing);
-        let start = house.webhook("/start_call", &started);
+        let ring = server.webhook("/call_status", &ringing);
+        let start = server.webhook("/start_call", &started);
         let answer = async {
             // Both are on their way before the answer is.
             tokio::time::sleep(std::time::Duration::from_millis(200)).await;
@@ -404,33 +407,33 @@ async fn a_webhook_that_is_faster_than_the_answer_waits_for_the_call() {
     };
     let ((status, answer), (sid, twiml)) = tokio::join!(ordered, webhooks);
     assert_eq!((status, answer["callSid"].as_str()), (201, Some(sid.as_str())));
-    let call = until(&house, &sid, |call| call["progress"] == "ringing").await;
+    let call = until(&server, &sid, |call| call["progress"] == "ringing").await;
     assert_eq!(call["scenario"], "survey", "the errand, not whoever answers by default");
     let twiml = phony_wire::twilio::twiml::Twiml::parse(&twiml).unwrap().twiml;
-    let mut line = house.connect(&sid, &twiml).await;
+    let mut line = server.connect(&sid, &twiml).await;
     assert!(line.utterance().await.contains("automated assistant calling for Acme"));
 }
 
 #[tokio::test]
 async fn reports_out_of_order_and_repeated_ones_change_nothing() {
     let (api, _) = by_hand(|_| Box::pin(async {})).await;
-    let house = house_at(ACCOUNT, &api.base_url(), &[("PHONY_CALLING_HOURS", "off")]).await;
-    let (status, answer) = house.post("/calls", &order()).await;
+    let server = server_at(ACCOUNT, &api.base_url(), &[("PHONY_CALLING_HOURS", "off")]).await;
+    let (status, answer) = server.post("/calls", &order()).await;
     assert_eq!((status, answer["status"].as_str()), (201, Some("queued")), "{answer}");
     let sid = answer["callSid"].as_str().unwrap().to_owned();
     for report in ["in-progress", "ringing", "initiated", "in-progress", "ringing"] {
-        assert_eq!(house.webhook("/call_status", &status_form(&sid, report)).await.0, 204);
+        assert_eq!(server.webhook("/call_status", &status_form(&sid, report)).await.0, 204);
     }
-    until(&house, &sid, |call| call["progress"] == "in-progress").await;
+    until(&server, &sid, |call| call["progress"] == "in-progress").await;
     for report in ["no-answer", "no-answer", "ringing", "completed"] {
-        assert_eq!(house.webhook("/call_status", &status_form(&sid, report)).await.0, 204);
+        assert_eq!(server.webhook("/call_status", &status_form(&sid, report)).await.0, 204);
     }
-    let call = until(&house, &sid, |call| !call["endReason"].is_null()).await;
+    let call = until(&server, &sid, |call| !call["endReason"].is_null()).await;
     assert_eq!(
         (call["endReason"].as_str(), call["progress"].as_str()),
         (Some("no_answer"), Some("no-answer"))
     );
-    let events = events_of(&house, &sid).await;
+    let events = events_of(&server, &sid).await;
     assert_eq!(statuses(&events), ["queued", "in-progress", "no-answer"]);
     let seqs: Vec<_> = events.iter().map(|event| event["seq"].as_u64().unwrap()).collect();
     assert_eq!(seqs, (1..=events.len() as u64).collect::<Vec<_>>());
@@ -489,14 +492,14 @@ async fn whoever_asks_not_to_be_called_again_is_not() {
     ]);
     world.twilio.set_callee(THEM, Callee::person(person));
     let sid = world.placed(&order()).await;
-    let mut model = world.house.model().await;
+    let mut model = world.server.model().await;
     model.ready().await;
     let (turn, _) = model.asked().await;
     model.reply(turn, "I am sorry. It is done. [[do_not_call]]").await;
     world.over(&sid).await;
     let (status, answer) = world.order(&order()).await;
     assert_eq!((status, answer["error"]["details"]["rule"].as_str()), (422, Some("do_not_call")));
-    let lines = ledger_of(&world.house);
+    let lines = ledger_of(&world.server);
     let noted = lines.iter().find(|line| line["what"] == "do_not_call").unwrap();
     assert_eq!((noted["to"].as_str(), noted["by"].as_str()), (Some(THEM), Some("callee")));
     assert_eq!(lines.last().unwrap()["rule"], "do_not_call");

@@ -96,15 +96,15 @@ async fn fifty_ways_to_dial_what_must_not_be_dialled_and_none_goes_through() {
 async fn the_same_numbers_are_not_transferred_to_by_a_supervisor() {
     let world = world().await;
     let form = [("CallSid", "CA1"), ("From", CALLER), ("To", CALLED), ("CallStatus", "ringing")];
-    let (_, twiml) = world.house.webhook("/receive_call", &form).await;
+    let (_, twiml) = world.server.webhook("/receive_call", &form).await;
     let twiml = phony_wire::twilio::twiml::Twiml::parse(&twiml).unwrap().twiml;
-    let mut line = world.house.connect("CA1", &twiml).await;
+    let mut line = world.server.connect("CA1", &twiml).await;
     line.utterance().await;
     for (target, rule) in NEVER {
         // The number as E.164, as far as it has that form, and emergency numbers; the rest is no
         // target at all.
         let order = json!({ "callSid": "CA1", "target": target });
-        let (status, answer) = world.house.post("/override/transfer", &order).await;
+        let (status, answer) = world.server.post("/override/transfer", &order).await;
         assert!(matches!(status, 400 | 422), "{target}: {answer}");
         let whole = phony_call::PhoneNumber::parse(target).is_ok();
         let emergency = phony_call::Unreadable::Never(phony_call::NotDialled::Emergency);
@@ -115,7 +115,7 @@ async fn the_same_numbers_are_not_transferred_to_by_a_supervisor() {
         }
     }
     let order = json!({ "callSid": "CA1", "target": THEM });
-    assert_eq!(world.house.post("/override/transfer", &order).await.0, 200);
+    assert_eq!(world.server.post("/override/transfer", &order).await.0, 200);
 }
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn nobody_is_called_at_night_but_by_a_flag_that_is_in_the_ledger() {
 #[tokio::test]
 async fn a_number_on_the_list_is_refused_as_soon_as_a_command_has_put_it_there() {
     let world = world().await;
-    let folder = world.house.data().display().to_string();
+    let folder = world.server.data().display().to_string();
     let run = |arguments: &[&str]| {
         let run = Run::new(arguments).with("PHONY_DATA_DIR", &folder);
         let arguments = run.with("TWILIO_PHONE_NUMBER", "+15005550006");
@@ -165,9 +165,9 @@ async fn the_rate_and_the_number_at_once_are_kept() {
     let world = world_with(&[("PHONY_CALLING_HOURS", "off"), ("PHONY_DIAL_RATE", "2")]).await;
     world.placed(&order()).await;
     world.placed(&order()).await;
-    let request = world.house.http.post(world.house.url("/calls"));
+    let request = world.server.http.post(world.server.url("/calls"));
     let answer = request
-        .bearer_auth(crate::support::server::House::token())
+        .bearer_auth(crate::support::server::TestServer::token())
         .json(&order())
         .send()
         .await
@@ -187,7 +187,7 @@ async fn the_rate_and_the_number_at_once_are_kept() {
 #[tokio::test]
 async fn a_spent_budget_refuses_new_calls() {
     let world = world().await;
-    let safety = &world.house.running.app.safety;
+    let safety = &world.server.running.app.safety;
     safety.spend.used(99.0, now());
     world.placed(&order()).await;
     safety.spend.used(2.0, now());
@@ -203,19 +203,19 @@ async fn a_spent_budget_refuses_new_calls() {
 async fn who_is_default_changes_on_a_running_server() {
     let world = world().await;
     let put = async |agent: &str| {
-        let request = world.house.http.put(world.house.url("/agents/default"));
-        let request = request.bearer_auth(crate::support::server::House::token());
+        let request = world.server.http.put(world.server.url("/agents/default"));
+        let request = request.bearer_auth(crate::support::server::TestServer::token());
         request.json(&json!({ "agent": agent })).send().await.unwrap().status().as_u16()
     };
     assert_eq!((put("support").await, put("nobody").await), (200, 400));
-    let (_, agents) = world.house.get("/agents").await;
+    let (_, agents) = world.server.get("/agents").await;
     let default =
         agents["agents"].as_array().unwrap().iter().find(|agent| agent["default"] == true);
     assert_eq!(default.unwrap()["id"], "support");
     let form = [("CallSid", "CA1"), ("From", CALLER), ("To", CALLED), ("CallStatus", "ringing")];
-    world.house.webhook("/receive_call", &form).await;
-    assert_eq!(world.house.get("/calls/CA1").await.1["agent"], "support");
-    let (_, scenarios) = world.house.get("/scenarios").await;
+    world.server.webhook("/receive_call", &form).await;
+    assert_eq!(world.server.get("/calls/CA1").await.1["agent"], "support");
+    let (_, scenarios) = world.server.get("/scenarios").await;
     let ids = scenarios["scenarios"].as_array().unwrap().iter().map(|s| s["id"].as_str().unwrap());
     assert_eq!(ids.collect::<Vec<_>>(), ["appointment", "check-in", "inquiry", "survey"]);
 }

@@ -31,7 +31,7 @@ fn wraps_up(context: &[Item]) -> bool {
 
 /// Waits until the call's own rules have spoken to its AI.
 async fn whispered(world: &World, sid: &str) -> Value {
-    world.house.events(&format!("?callSid={sid}")).await.next_of("whisper").await
+    world.server.events(&format!("?callSid={sid}")).await.next_of("whisper").await
 }
 
 /// The next words of the callee, answered with a reply that costs so many tokens: before the AI was
@@ -68,13 +68,13 @@ async fn a_call_that_costs_too_much_is_brought_to_an_end_in_two_steps() {
     let mut world = world(&format!("{TOKENS}[spend]\ncall_soft = 0.2\ncall_hard = 0.5\n")).await;
     world.twilio.set_callee(THEM, curious());
     let sid = world.placed(&order()).await;
-    let mut model = world.house.model().await;
+    let mut model = world.server.model().await;
     model.ready().await;
     answer(&mut model, 3_000).await;
     assert_eq!(whispered(&world, &sid).await["by"], "policy");
     answer_once_told(&mut model, 3_000).await;
     ends_for_money(&world, &sid).await;
-    let (_, call) = world.house.get(&format!("/calls/{sid}")).await;
+    let (_, call) = world.server.get(&format!("/calls/{sid}")).await;
     let cost = call["costUsd"].as_f64().unwrap();
     assert!((cost - 0.6).abs() < 1e-9, "{call}");
     // One dear call is not the day's end.
@@ -97,10 +97,10 @@ async fn the_day_s_money_ends_every_call_of_ours_and_no_more_are_placed() {
     world.twilio.set_callee(OTHER, Callee::person(Caller::silent()));
     let bystander = world.placed(&order_with(&json!({ "to": OTHER }))).await;
     world.until(&bystander, |call| call["status"] == "in-progress").await;
-    let _its_model = world.house.model().await;
+    let _its_model = world.server.model().await;
     world.twilio.set_callee(THEM, curious());
     let spender = world.placed(&order()).await;
-    let mut model = world.house.model().await;
+    let mut model = world.server.model().await;
     model.ready().await;
     answer(&mut model, 3_000).await;
     // The soft limit: both are told, one of them has cost nothing.
@@ -119,11 +119,11 @@ async fn the_day_s_money_ends_every_call_of_ours_and_no_more_are_placed() {
     assert_eq!(world.twilio.calls().len(), calls, "nothing was dialled");
     assert_eq!(world.ledger().last().unwrap()["rule"], "spend");
     // Who calls us is answered still.
-    world.house.ring("CA00000000000000000000000000000001").await;
+    world.server.ring("CA00000000000000000000000000000001").await;
     // A restart brings no money.
     let kept = async {
         loop {
-            let text = std::fs::read_to_string(world.house.data().join("spend.json"));
+            let text = std::fs::read_to_string(world.server.data().join("spend.json"));
             let day: Value = serde_json::from_str(&text.unwrap_or_default()).unwrap_or_default();
             if day["costUsd"].as_f64().is_some_and(|cost| cost >= 0.5) {
                 return;
@@ -132,7 +132,7 @@ async fn the_day_s_money_ends_every_call_of_ours_and_no_more_are_placed() {
         }
     };
     crate::support::server::soon(kept).await;
-    let house = world.house.restart().await;
-    let (status, answer) = house.post("/calls", &order()).await;
+    let server = world.server.restart().await;
+    let (status, answer) = server.post("/calls", &order()).await;
     assert_eq!((status, &answer["error"]["details"]["rule"]), (422, &json!("spend")), "{answer}");
 }

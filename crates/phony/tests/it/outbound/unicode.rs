@@ -12,7 +12,7 @@ async fn survives(name: &str, answer: &str) {
     let person = Caller::Script(vec![Step::reply(answer), Step::reply("Bye."), Step::hang_up()]);
     world.twilio.set_callee(THEM, Callee::person(person));
     let sid = world.placed(&order_with(&json!({ "variables": { "business": name } }))).await;
-    let mut model = world.house.model().await;
+    let mut model = world.server.model().await;
     model.ready().await;
     let (turn, words) = model.asked().await;
     assert_eq!(words, answer);

@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 
 use super::placing::{ACCOUNT, by_hand, checked, resource};
-use crate::support::outbound::{SOON, THEM, house_at, ledger_of, order, order_with};
-use crate::support::server::{House, soon};
+use crate::support::outbound::{SOON, THEM, ledger_of, order, order_with, server_at};
+use crate::support::server::{TestServer, soon};
 use crate::support::twilio_spec::Checked;
 
 /// A server whose carrier takes its time with the first call.
 struct Slow {
-    house: House,
+    server: TestServer,
     _api: Checked,
     /// How many calls the carrier was asked for.
     asked: Arc<AtomicUsize>,
@@ -45,14 +45,15 @@ async fn slow_with(variables: &[(&str, &str)]) -> Slow {
         })
     })
     .await;
-    let house = house_at(ACCOUNT, &api.base_url(), variables).await;
-    Slow { house, _api: api, asked, first, go }
+    let server = server_at(ACCOUNT, &api.base_url(), variables).await;
+    Slow { server, _api: api, asked, first, go }
 }
 
 impl Slow {
     /// An order on its way: the answer's status and body.
     fn ordering(&self, key: Option<&str>, body: &Value) -> tokio::task::JoinHandle<(u16, Value)> {
-        let request = self.house.http.post(self.house.url("/calls")).bearer_auth(House::token());
+        let request =
+            self.server.http.post(self.server.url("/calls")).bearer_auth(TestServer::token());
         let request = match key {
             Some(key) => request.header("idempotency-key", key),
             None => request,
@@ -83,14 +84,14 @@ impl Slow {
             at: "2026-01-01T00:00:00Z".parse().unwrap(),
             by: "test".into(),
         };
-        self.house.running.app.safety.do_not_call.write(&word).unwrap();
+        self.server.running.app.safety.do_not_call.write(&word).unwrap();
     }
 
     /// Waits for a line of the ledger.
     async fn noted(&self, what: &str, rule: &str) {
         let noted = async {
             let is_it = |line: &Value| line["what"] == what && line["rule"] == rule;
-            while !ledger_of(&self.house).iter().any(is_it) {
+            while !ledger_of(&self.server).iter().any(is_it) {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
@@ -109,7 +110,7 @@ async fn who_is_listed_while_an_order_for_them_waits_is_not_called() {
     assert_eq!((status, &answer["error"]["details"]["rule"]), (422, &json!("do_not_call")));
     assert_eq!(slow.asked.load(Ordering::SeqCst), 1, "the second was not dialled");
     slow.noted("refused", "do_not_call").await;
-    let (_, page) = slow.house.get("/calls?status=refused").await;
+    let (_, page) = slow.server.get("/calls?status=refused").await;
     assert_eq!(page["calls"][0]["rule"], "do_not_call", "{page}");
 }
 
@@ -131,7 +132,7 @@ async fn a_server_that_stops_dials_nobody_who_waits() {
     let slow = slow().await;
     let [first, second] = slow.two(None).await;
     let keyed = slow.ordering(Some("k"), &order());
-    slow.house.running.stop();
+    slow.server.running.stop();
     // They are told at once, while the first still is on its way.
     for waiting in [second, keyed] {
         let (status, answer) = soon(waiting).await.unwrap();
@@ -155,7 +156,7 @@ async fn an_order_that_waits_is_withdrawn_with_whoever_gave_it() {
     let other = slow.ordering(None, &order());
     assert_eq!(soon(other).await.unwrap().0, 201);
     assert_eq!(slow.asked.load(Ordering::SeqCst), 2, "the withdrawn one was not dialled");
-    let (_, page) = slow.house.get("/calls?status=refused").await;
+    let (_, page) = slow.server.get("/calls?status=refused").await;
     assert_eq!(page["calls"][0]["rule"], "client_gone", "{page}");
 }
 
@@ -205,9 +206,9 @@ async fn who_is_listed_before_the_carrier_is_asked_again_is_not_called() {
     let path = "/2010-04-01/Accounts/{account}/Calls.json";
     let app = axum::Router::new().route(path, axum::routing::post(create));
     let api = checked(app).await;
-    let house = house_at(ACCOUNT, &api.base_url(), &[("PHONY_CALLING_HOURS", "off")]).await;
+    let server = server_at(ACCOUNT, &api.base_url(), &[("PHONY_CALLING_HOURS", "off")]).await;
     let (go, gone) = (Arc::new(Semaphore::new(0)), Arc::clone(&asked));
-    let slow = Slow { house, _api: api, asked, first, go };
+    let slow = Slow { server, _api: api, asked, first, go };
     let ordered = slow.ordering(None, &order());
     soon(slow.first.notified()).await;
     slow.list(THEM);
@@ -244,13 +245,13 @@ async fn a_call_that_the_carrier_says_nothing_about_is_of_unknown_outcome() {
     let path = "/2010-04-01/Accounts/{account}/Calls.json";
     let app = axum::Router::new().route(path, axum::routing::post(create).get(list));
     let api = checked(app).await;
-    let house = house_at(ACCOUNT, &api.base_url(), &[("PHONY_CALLING_HOURS", "off")]).await;
+    let server = server_at(ACCOUNT, &api.base_url(), &[("PHONY_CALLING_HOURS", "off")]).await;
     let order = order();
-    let ordered = house.post("/calls", &order);
+    let ordered = server.post("/calls", &order);
     let (status, answer) = tokio::time::timeout(SOON, ordered).await.unwrap();
     assert_eq!((status, &answer["error"]["code"]), (502, &json!("TWILIO_ERROR")), "{answer}");
     assert_eq!(answer["error"]["details"]["outcome"], "unknown");
     assert_eq!(asked.load(Ordering::SeqCst), 1);
-    let (_, page) = house.get("/calls?status=unknown").await;
+    let (_, page) = server.get("/calls?status=unknown").await;
     assert_eq!(page["calls"][0]["rule"], "twilio_error", "{page}");
 }

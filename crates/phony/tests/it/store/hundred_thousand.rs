@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::conformance::{answers, at, begins_as, chunk, ends, says};
 use crate::support::redis::RedisServer;
-use crate::support::server::house_on;
+use crate::support::server::TestServer;
 
 const CALLS: u32 = 100_000;
 /// Words of a language; those in front are said far more often.
@@ -141,7 +141,7 @@ async fn fill(store: &dyn Store) -> Vec<String> {
 /// Asks all kinds of questions over HTTP.
 #[expect(clippy::print_stdout, reason = "says what was measured")]
 async fn ask(store: Arc<dyn Store>, sids: &[String]) {
-    let house = house_on(store).await;
+    let server = TestServer::on_store(store).await;
     let (day, sid) = (at(i64::from(CALLS) * 30), &sids[4_321][20..]);
     let (common, usual, rare) = (word(1), word(40), word(WORDS as u64 - 1));
     let questions = [
@@ -172,7 +172,7 @@ async fn ask(store: Arc<dyn Store>, sids: &[String]) {
         let mut found = 0;
         for _ in 0..7 {
             let began = now();
-            let (status, page) = house.get(&format!("/calls?{query}")).await;
+            let (status, page) = server.get(&format!("/calls?{query}")).await;
             times.push(began.elapsed());
             assert_eq!(status, 200, "{page}");
             found = page["calls"].as_array().map_or(0, Vec::len);

@@ -9,7 +9,7 @@ use phony_simulator::twilio::{
 };
 use serde_json::{Value, json};
 
-use crate::support::server::{AUTH_TOKEN, HOST, House, house_with};
+use crate::support::server::{AUTH_TOKEN, HOST, TestServer};
 use crate::support::twilio_spec::Checked;
 
 /// Our number.
@@ -22,7 +22,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 const SPEED: f64 = 20.0;
 
 pub(crate) struct World {
-    pub(crate) house: House,
+    pub(crate) server: TestServer,
     pub(crate) twilio: TwilioRunning,
     /// Every request of the server's, and every answer, is held to Twilio's description.
     pub(crate) _checked: Checked,
@@ -45,14 +45,14 @@ pub(crate) async fn world_with(variables: &[(&str, &str)]) -> World {
     let account = options.account_sid.clone();
     let twilio = twilio::start(options).await.unwrap();
     let checked = Checked::before(&twilio.base_url()).await;
-    let house = house_at(&account, &checked.base_url(), variables).await;
-    let HostOverride { public, to } = HostOverride { public: HOST.into(), to: house.url("") };
+    let server = server_at(&account, &checked.base_url(), variables).await;
+    let HostOverride { public, to } = HostOverride { public: HOST.into(), to: server.url("") };
     twilio.override_host(public, to);
-    World { house, twilio, _checked: checked }
+    World { server, twilio, _checked: checked }
 }
 
 /// A server whose REST API is there.
-pub(crate) async fn house_at(account: &str, base: &str, variables: &[(&str, &str)]) -> House {
+pub(crate) async fn server_at(account: &str, base: &str, variables: &[(&str, &str)]) -> TestServer {
     let own = [
         ("HOST", HOST),
         ("TWILIO_AUTH_TOKEN", AUTH_TOKEN),
@@ -61,13 +61,13 @@ pub(crate) async fn house_at(account: &str, base: &str, variables: &[(&str, &str
         ("TWILIO_API_BASE_URL", base),
         ("PHONY_API_RATE", "0"),
     ];
-    house_with(&[&own[..], variables].concat()).await
+    TestServer::with(&[&own[..], variables].concat()).await
 }
 
 impl World {
     /// Orders a call; the status of the answer and its body.
     pub(crate) async fn order(&self, body: &Value) -> (u16, Value) {
-        self.house.post("/calls", body).await
+        self.server.post("/calls", body).await
     }
 
     /// Orders a call that is placed; its id.
@@ -79,7 +79,7 @@ impl World {
 
     /// The call as it stands, once it is as wanted.
     pub(crate) async fn until(&self, sid: &str, wanted: impl Fn(&Value) -> bool) -> Value {
-        until(&self.house, sid, wanted).await
+        until(&self.server, sid, wanted).await
     }
 
     /// The call once its record is closed.
@@ -88,15 +88,19 @@ impl World {
     }
 
     pub(crate) fn ledger(&self) -> Vec<Value> {
-        ledger_of(&self.house)
+        ledger_of(&self.server)
     }
 }
 
-pub(crate) async fn until(house: &House, sid: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn until(
+    server: &TestServer,
+    sid: &str,
+    wanted: impl Fn(&Value) -> bool,
+) -> Value {
     let mut last = Value::Null;
     let seen = async {
         loop {
-            let (status, call) = house.get(&format!("/calls/{sid}")).await;
+            let (status, call) = server.get(&format!("/calls/{sid}")).await;
             if status == 200 && wanted(&call) {
                 return call;
             }
@@ -109,8 +113,8 @@ pub(crate) async fn until(house: &House, sid: &str, wanted: impl Fn(&Value) -> b
 }
 
 /// The ledger, which must be whole.
-pub(crate) fn ledger_of(house: &House) -> Vec<Value> {
-    let path = house.data().join(ledger::FILE);
+pub(crate) fn ledger_of(server: &TestServer) -> Vec<Value> {
+    let path = server.data().join(ledger::FILE);
     let report = ledger::verify(&path, None).unwrap();
     assert_eq!(report.broken, []);
     let text = std::fs::read_to_string(path).unwrap();

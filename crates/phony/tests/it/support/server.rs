@@ -34,7 +34,7 @@ pub(crate) const CALLED: &str = "+15005550002";
 /// How long anything may take before the test has failed.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-pub(crate) struct House {
+pub(crate) struct TestServer {
     pub(crate) running: Running,
     pub(crate) http: reqwest::Client,
     models: mpsc::Receiver<FakeModel>,
@@ -50,61 +50,23 @@ pub(crate) struct FakeModel {
 
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// A server as an operator would set it up.
-pub(crate) async fn house() -> House {
-    house_with(&[("HOST", HOST), ("TWILIO_AUTH_TOKEN", AUTH_TOKEN)]).await
-}
+impl TestServer {
+    /// A server as an operator would set it up.
+    pub(crate) async fn start() -> Self {
+        Self::with(&[("HOST", HOST), ("TWILIO_AUTH_TOKEN", AUTH_TOKEN)]).await
+    }
 
-/// A server with these variables set.
-pub(crate) async fn house_with(variables: &[(&str, &str)]) -> House {
-    let own = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    build(own.collect(), tempfile::tempdir().unwrap(), None).await
-}
+    /// A server with these variables set.
+    pub(crate) async fn with(variables: &[(&str, &str)]) -> Self {
+        build(owned(variables), tempfile::tempdir().unwrap(), None).await
+    }
 
-/// A server as an operator would set it up, which keeps its calls in this store.
-pub(crate) async fn house_on(store: Arc<dyn Store>) -> House {
-    let own = [("HOST", HOST), ("TWILIO_AUTH_TOKEN", AUTH_TOKEN)];
-    let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
-    build(own.into(), tempfile::tempdir().unwrap(), Some(store)).await
-}
+    /// A server as an operator would set it up, which keeps its calls in this store.
+    pub(crate) async fn on_store(store: Arc<dyn Store>) -> Self {
+        let own = owned(&[("HOST", HOST), ("TWILIO_AUTH_TOKEN", AUTH_TOKEN)]);
+        build(own, tempfile::tempdir().unwrap(), Some(store)).await
+    }
 
-async fn build(
-    variables: Vec<(String, String)>,
-    data: tempfile::TempDir,
-    store: Option<Arc<dyn Store>>,
-) -> House {
-    let folder = data.path().display().to_string();
-    let base = [
-        ("PORT", "0"),
-        ("PHONY_BIND", "127.0.0.1"),
-        ("PHONY_DATA_DIR", folder.as_str()),
-        ("PHONY_ADMIN_TOKEN", &ADMIN_TOKEN.replace(' ', "-")),
-        ("OPENAI_API_KEY", "sk-test"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()));
-    let mut environment: Vec<_> = base.into_iter().collect();
-    environment.extend(variables.iter().filter(|(name, _)| name != FILE).cloned());
-    let file = variables.iter().find(|(name, _)| name == FILE).cloned();
-    let sources = Sources { environment, file, ..Sources::default() };
-    let config = Config::from_sources(sources).unwrap();
-    let (opened, models) = mpsc::channel(64);
-    let open = move |_: &phony::agents::Agent, _: &CallSid| {
-        let (order_tx, orders) = channel(64);
-        let (facts, fact_rx) = channel(256);
-        opened.try_send(FakeModel { orders, facts }).unwrap();
-        ModelPort { tx: order_tx, rx: fact_rx, task: None }
-    };
-    let running = match store {
-        None => server::start_with(config, Models::new(open)).await.unwrap(),
-        Some(store) => server::start_on(config, Models::new(open), store).await.unwrap(),
-    };
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let no_redirects = reqwest::redirect::Policy::none();
-    let http = reqwest::Client::builder().redirect(no_redirects).build().unwrap();
-    House { running, http, models, variables, data }
-}
-
-impl House {
     /// Ends the server at once, and starts another in the same folder.
     pub(crate) async fn restart(self) -> Self {
         self.running.kill();
@@ -245,6 +207,46 @@ impl House {
         };
         soon(live).await;
     }
+}
+
+fn owned(variables: &[(&str, &str)]) -> Vec<(String, String)> {
+    variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+async fn build(
+    variables: Vec<(String, String)>,
+    data: tempfile::TempDir,
+    store: Option<Arc<dyn Store>>,
+) -> TestServer {
+    let folder = data.path().display().to_string();
+    let base = [
+        ("PORT", "0"),
+        ("PHONY_BIND", "127.0.0.1"),
+        ("PHONY_DATA_DIR", folder.as_str()),
+        ("PHONY_ADMIN_TOKEN", &ADMIN_TOKEN.replace(' ', "-")),
+        ("OPENAI_API_KEY", "sk-test"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let mut environment: Vec<_> = base.into_iter().collect();
+    environment.extend(variables.iter().filter(|(name, _)| name != FILE).cloned());
+    let file = variables.iter().find(|(name, _)| name == FILE).cloned();
+    let sources = Sources { environment, file, ..Sources::default() };
+    let config = Config::from_sources(sources).unwrap();
+    let (opened, models) = mpsc::channel(64);
+    let open = move |_: &phony::agents::Agent, _: &CallSid| {
+        let (order_tx, orders) = channel(64);
+        let (facts, fact_rx) = channel(256);
+        opened.try_send(FakeModel { orders, facts }).unwrap();
+        ModelPort { tx: order_tx, rx: fact_rx, task: None }
+    };
+    let running = match store {
+        None => server::start_with(config, Models::new(open)).await.unwrap(),
+        Some(store) => server::start_on(config, Models::new(open), store).await.unwrap(),
+    };
+    drop(rustls::crypto::ring::default_provider().install_default());
+    let no_redirects = reqwest::redirect::Policy::none();
+    let http = reqwest::Client::builder().redirect(no_redirects).build().unwrap();
+    TestServer { running, http, models, variables, data }
 }
 
 /// A socket of which every message is JSON.

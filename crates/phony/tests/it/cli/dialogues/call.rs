@@ -5,14 +5,14 @@ use phony_simulator::twilio::{Answers, Callee};
 
 use crate::support::outbound::{SOON, THEM, World, world};
 use crate::support::program::Run;
-use crate::support::server::House;
+use crate::support::server::TestServer;
 use crate::support::terminal::Terminal;
 
 /// The command, told where the server is.
 fn call(world: &World, arguments: &[&str]) -> Terminal {
-    let port = world.house.running.addr.port().to_string();
+    let port = world.server.running.addr.port().to_string();
     let run = Run::new(&[&["call"], arguments].concat());
-    run.with("PORT", &port).with("PHONY_ADMIN_TOKEN", &House::token()).at_terminal()
+    run.with("PORT", &port).with("PHONY_ADMIN_TOKEN", &TestServer::token()).at_terminal()
 }
 
 /// The questions, and answers that lead to a call.
@@ -55,7 +55,7 @@ async fn what_is_missing_is_asked_for_and_a_wrong_answer_is_asked_for_again() {
         somebody.answers(question, wrong);
         somebody.sees(told);
     }
-    let mut model = world.house.model().await;
+    let mut model = world.server.model().await;
     model.ready().await;
     let (turn, words) = model.asked().await;
     assert_eq!(words, "Yes, go on.");
@@ -137,10 +137,10 @@ async fn ctrl_c_hangs_up_while_it_rings_and_while_they_talk() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn by_a_pipe_nothing_is_asked_and_the_flags_must_say_all() {
     let world = world().await;
-    let port = world.house.running.addr.port().to_string();
+    let port = world.server.running.addr.port().to_string();
     let piped = |arguments: &[&str], input: &str| {
         let run = Run::new(&[&["call"], arguments].concat());
-        let run = run.with("PORT", &port).with("PHONY_ADMIN_TOKEN", &House::token());
+        let run = run.with("PORT", &port).with("PHONY_ADMIN_TOKEN", &TestServer::token());
         run.done_with(input)
     };
     let lines = WHOLE.map(|(_, answer)| format!("{answer}\n")).concat();
