@@ -33,10 +33,7 @@ async fn a_wrong_field_is_named() {
         assert_eq!(found, status, "{path} {body}: {answer}");
         assert_eq!(answer["error"]["details"]["field"], field, "{path} {body}");
     }
-    let not_json = server
-        .http
-        .post(server.url("/override/text"))
-        .bearer_auth(TestServer::token());
+    let not_json = server.http.post(server.url("/override/text")).bearer_auth(TestServer::token());
     let response = not_json.body("{").send().await.unwrap();
     assert_eq!(response.status(), 400);
     let large = json!({ "callSid": "CA1", "text": "x".repeat(70_000) });

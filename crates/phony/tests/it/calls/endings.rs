@@ -8,26 +8,26 @@ use phony_simulator::twilio::{Answers, Callee, End, Fault};
 use phony_wire::twilio::twiml::{Twiml, Verb};
 use serde_json::{Value, json};
 
-use crate::support::outbound::{OURS, SOON, THEM, World, server_at, world};
+use crate::support::outbound::{OURS, OutboundApp, SOON, THEM, server_at};
 use crate::support::server::{CALLED, CALLER, FakeModel, TestServer};
 
 /// Whom calls are transferred to.
 const TARGET: &str = "+12125550188";
 
 /// Somebody who rings, and is transferred to somebody who has got so far. The model is to be kept.
-async fn transferred(world: &mut World, caller: Caller, got: &str) -> (String, FakeModel) {
+async fn transferred(app: &mut OutboundApp, caller: Caller, got: &str) -> (String, FakeModel) {
     let after_ms = if got == "answered" { 500 } else { 25_000 };
     let answers = Answers::Person { after_ms };
     let person = Callee { answers, talks_ms: 600_000, ..Callee::person(Caller::silent()) };
-    world.twilio.set_callee(TARGET, person);
-    let call = world.twilio.dial_in(THEM, OURS, caller).unwrap();
-    let model = world.server.model().await;
+    app.twilio.set_callee(TARGET, person);
+    let call = app.twilio.dial_in(THEM, OURS, caller).unwrap();
+    let model = app.server.model().await;
     model.ready().await;
-    world.until(&call, |call| call["phase"] != "ringing").await;
+    app.until(&call, |call| call["phase"] != "ringing").await;
     let order = json!({ "callSid": call, "target": TARGET });
-    let (status, answer) = world.server.post("/override/transfer", &order).await;
+    let (status, answer) = app.server.post("/override/transfer", &order).await;
     assert_eq!(status, 200, "{answer}");
-    let dialled = world.twilio.wait_for(
+    let dialled = app.twilio.wait_for(
         &call,
         |record| record.dialled.first().is_some_and(|dialled| dialled.outcome == got),
         SOON,
@@ -52,38 +52,38 @@ async fn events_of(server: &TestServer, call: &str) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_of_a_transferred_call_ends_both_legs() {
     for (got, becomes) in [("answered", "completed"), ("ringing", "canceled")] {
-        let mut world = world().await;
-        let (call, _model) = transferred(&mut world, Caller::silent(), got).await;
-        let (status, answer) = end(&world.server, &call).await;
+        let mut app = OutboundApp::start().await;
+        let (call, _model) = transferred(&mut app, Caller::silent(), got).await;
+        let (status, answer) = end(&app.server, &call).await;
         assert_eq!((status, answer), (200, json!({ "status": "ok" })));
-        let record = world.twilio.wait_for_end(&call, SOON).await.unwrap();
+        let record = app.twilio.wait_for_end(&call, SOON).await.unwrap();
         assert_eq!(record.end, Some(End::ApiEnded));
         assert_eq!(record.dialled[0].outcome, becomes);
         assert!(record.dialled[0].over_ms.is_some(), "the dialled party's leg is over as well");
         let action = record.webhooks_for("dial-action").next().unwrap();
         assert_eq!(action.param("CallStatus"), Some("completed"));
         assert_eq!(action.param("DialCallStatus"), Some(becomes));
-        assert_eq!(world.over(&call).await["endReason"], "supervisor_ended");
-        assert_eq!(end(&world.server, &call).await.0, 409);
+        assert_eq!(app.over(&call).await["endReason"], "supervisor_ended");
+        assert_eq!(end(&app.server, &call).await.0, 409);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_end_that_the_carrier_does_not_take_is_said_and_tried_again() {
-    let mut world = world().await;
-    let (call, _model) = transferred(&mut world, Caller::silent(), "answered").await;
-    world.twilio.fail_next(Fault::ServerError);
-    world.twilio.fail_next(Fault::ServerError);
-    let (status, answer) = end(&world.server, &call).await;
+    let mut app = OutboundApp::start().await;
+    let (call, _model) = transferred(&mut app, Caller::silent(), "answered").await;
+    app.twilio.fail_next(Fault::ServerError);
+    app.twilio.fail_next(Fault::ServerError);
+    let (status, answer) = end(&app.server, &call).await;
     let error = &answer["error"];
     assert_eq!((status, error["code"].as_str()), (502, Some("TWILIO_ERROR")), "{answer}");
     assert_eq!(error["details"]["retried"], true, "{answer}");
-    let (_, live) = world.server.get(&format!("/calls/{call}")).await;
+    let (_, live) = app.server.get(&format!("/calls/{call}")).await;
     assert_eq!((&live["endReason"], &live["phase"]), (&Value::Null, &json!("ending")), "{live}");
-    let record = world.twilio.wait_for_end(&call, SOON).await.unwrap();
+    let record = app.twilio.wait_for_end(&call, SOON).await.unwrap();
     assert_eq!(record.end, Some(End::ApiEnded), "it is ended behind");
-    assert_eq!(world.over(&call).await["endReason"], "supervisor_ended");
-    let events = events_of(&world.server, &call).await;
+    assert_eq!(app.over(&call).await["endReason"], "supervisor_ended");
+    let events = events_of(&app.server, &call).await;
     let errors = events.iter().filter(|event| event["type"] == "error");
     let places: Vec<_> = errors.map(|event| event["where"].as_str().unwrap()).collect();
     assert_eq!(places, ["carrier"]);
@@ -116,14 +116,14 @@ async fn a_call_that_cannot_be_ended_at_the_carrier_ends_when_that_asks() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_who_hangs_up_while_the_transfer_rings_is_not_waited_for() {
-    let mut world = world().await;
+    let mut app = OutboundApp::start().await;
     let (caller, line) = Caller::live();
-    let (call, _model) = transferred(&mut world, caller, "ringing").await;
+    let (call, _model) = transferred(&mut app, caller, "ringing").await;
     assert!(line.act(LiveAction::HangUp).await);
     // Less than a lost line is waited for.
-    let over = tokio::time::timeout(Duration::from_secs(15), world.over(&call)).await;
+    let over = tokio::time::timeout(Duration::from_secs(15), app.over(&call)).await;
     assert_eq!(over.expect("it is over soon")["endReason"], "caller_hung_up");
-    let record = world.twilio.wait_for_end(&call, SOON).await.unwrap();
+    let record = app.twilio.wait_for_end(&call, SOON).await.unwrap();
     assert_eq!((record.end, record.sessions.len()), (Some(End::FarEndHungUp), 1));
     assert_eq!(record.dialled[0].outcome, "canceled");
 }

@@ -6,12 +6,12 @@ use phony_simulator::openai::{Brain, ScriptedReply};
 use phony_simulator::twilio::{CallRecord, End};
 use serde_json::{Value, json};
 
-use crate::support::app::{World, check, of};
+use crate::support::app::{TestApp, check, of};
 use crate::support::server::{CALLED, CALLER, TestServer, soon};
 
 /// A call that is held: a caller who is played by the test, and a supervisor.
 struct Desk {
-    world: World,
+    app: TestApp,
     line: LiveHandle,
     call: String,
     http: reqwest::Client,
@@ -23,10 +23,10 @@ impl Desk {
         let token = TestServer::token();
         let mut all = vec![("PHONY_ADMIN_TOKEN", token.as_str())];
         all.extend(variables);
-        let world = World::start_with(brain, &all).await;
+        let app = TestApp::start_with(brain, &all).await;
         let (caller, line) = Caller::live();
-        let call = world.twilio.dial_in(CALLER, CALLED, caller).unwrap();
-        let mut desk = Self { world, line, call, http: reqwest::Client::new() };
+        let call = app.twilio.dial_in(CALLER, CALLED, caller).unwrap();
+        let mut desk = Self { app, line, call, http: reqwest::Client::new() };
         desk.hears("automated assistant").await;
         desk
     }
@@ -40,7 +40,7 @@ impl Desk {
     /// Sends an order about this call; the status and the answer.
     async fn order(&self, what: &str, mut body: Value) -> (u16, Value) {
         body["callSid"] = self.call.as_str().into();
-        let url = format!("http://{}/override/{what}", self.world.running.addr);
+        let url = format!("http://{}/override/{what}", self.app.running.addr);
         let request = self.http.post(url).bearer_auth(TestServer::token()).json(&body);
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap())
@@ -84,7 +84,7 @@ impl Desk {
 
     /// Waits until something of the call is so, as `GET /calls/{callSid}` tells it.
     async fn until(&self, field: &str, so: impl Fn(&Value) -> bool) -> Value {
-        let url = format!("http://{}/calls/{}", self.world.running.addr, self.call);
+        let url = format!("http://{}/calls/{}", self.app.running.addr, self.call);
         let found = async {
             loop {
                 let request = self.http.get(&url).bearer_auth(TestServer::token());
@@ -100,7 +100,7 @@ impl Desk {
 
     /// Everything that the model was told after its session was set up, in order.
     fn told(&self) -> String {
-        let received = self.world.openai.received();
+        let received = self.app.openai.received();
         let after = received.iter().filter(|told| told.event["type"] != "session.update");
         after.map(|told| told.event.to_string()).collect::<Vec<_>>().join("\n")
     }
@@ -117,9 +117,9 @@ impl Desk {
 
     /// The call is over: what the network and the server know of it.
     async fn closes(self) -> (CallRecord, Vec<Value>) {
-        let (record, events) = self.world.ended(&self.call).await;
+        let (record, events) = self.app.ended(&self.call).await;
         check(&record, &events);
-        self.world.stop().await;
+        self.app.stop().await;
         (record, events)
     }
 }

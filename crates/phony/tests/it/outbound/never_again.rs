@@ -7,7 +7,7 @@ use phony_simulator::callers::{Caller, Step};
 use phony_simulator::twilio::Callee;
 use serde_json::Value;
 
-use crate::support::outbound::{SOON, THEM, World, ledger_of, order, world_with};
+use crate::support::outbound::{OutboundApp, SOON, THEM, ledger_of, order};
 use crate::support::program::Run;
 use crate::support::server::TestServer;
 
@@ -21,9 +21,9 @@ fn make_room(data: &Path) {
 }
 
 /// A server that may call at any hour; no model is there to be asked after its health.
-async fn world() -> World {
+async fn app() -> OutboundApp {
     let nowhere = ("OPENAI_BASE_URL", "http://127.0.0.1:9/v1");
-    world_with(&[("PHONY_CALLING_HOURS", "off"), nowhere]).await
+    OutboundApp::with(&[("PHONY_CALLING_HOURS", "off"), nowhere]).await
 }
 
 /// Whether an order to call them is refused because they are listed.
@@ -47,59 +47,59 @@ async fn finding(server: &TestServer) -> Value {
 
 #[tokio::test]
 async fn a_wish_that_cannot_be_written_is_kept_told_and_found_again_after_a_restart() {
-    let mut world: World = world().await;
-    take_room(world.server.data());
+    let mut app: OutboundApp = app().await;
+    take_room(app.server.data());
     let person = Caller::Script(vec![
         Step::reply("Never call me again!"),
         Step::reply("Fine."),
         Step::hang_up(),
     ]);
-    world.twilio.set_callee(THEM, Callee::person(person));
-    let sid = world.placed(&order()).await;
-    let mut model = world.server.model().await;
+    app.twilio.set_callee(THEM, Callee::person(person));
+    let sid = app.placed(&order()).await;
+    let mut model = app.server.model().await;
     model.ready().await;
     let (turn, _) = model.asked().await;
     model.reply(turn, "I am sorry. It is done. [[do_not_call]]").await;
-    world.over(&sid).await;
-    assert!(is_listed(&world.server).await, "it is kept in memory");
+    app.over(&sid).await;
+    assert!(is_listed(&app.server).await, "it is kept in memory");
     tokio::time::timeout(SOON, async {
-        while readiness(&world.server).await.0 == 200 {
+        while readiness(&app.server).await.0 == 200 {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     })
     .await
     .unwrap();
-    let (status, reason) = readiness(&world.server).await;
+    let (status, reason) = readiness(&app.server).await;
     assert_eq!(status, 503);
     for told in ["the do-not-call list cannot be written", "make room", "one entry is kept"] {
         assert!(reason.contains(told), "{told}: {reason}");
     }
-    let found = finding(&world.server).await;
+    let found = finding(&app.server).await;
     assert_eq!(found["level"], "fail", "{found}");
-    let lines = ledger_of(&world.server);
+    let lines = ledger_of(&app.server);
     assert!(lines.iter().any(|line| line["what"] == "do_not_call" && line["to"] == THEM));
     // The server ends while there is no room, and another begins.
-    world.server = world.server.restart().await;
-    assert!(is_listed(&world.server).await, "the ledger knows");
-    assert_eq!(readiness(&world.server).await.0, 503);
-    make_room(world.server.data());
+    app.server = app.server.restart().await;
+    assert!(is_listed(&app.server).await, "the ledger knows");
+    assert_eq!(readiness(&app.server).await.0, 503);
+    make_room(app.server.data());
     tokio::time::timeout(SOON, async {
-        while readiness(&world.server).await.0 != 200 {
+        while readiness(&app.server).await.0 != 200 {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     })
     .await
     .unwrap();
-    let written = std::fs::read_to_string(world.server.data().join(FILE)).unwrap();
+    let written = std::fs::read_to_string(app.server.data().join(FILE)).unwrap();
     assert!(written.contains(THEM) && written.ends_with('\n'), "{written}");
-    assert_eq!(finding(&world.server).await["level"], "ok");
-    assert!(is_listed(&world.server).await);
+    assert_eq!(finding(&app.server).await["level"], "ok");
+    assert!(is_listed(&app.server).await);
 }
 
 #[tokio::test]
 async fn a_torn_line_of_the_list_is_told_and_swallows_no_other() {
-    let world: World = world().await;
-    let data = world.server.data();
+    let app: OutboundApp = app().await;
+    let data = app.server.data();
     let half = "{\"number\":\"+12125550199\",\"listed\":true,\"at\":\"2026-01-15T12";
     std::fs::write(data.join(FILE), half).unwrap();
     let folder = data.display().to_string();
@@ -108,24 +108,24 @@ async fn a_torn_line_of_the_list_is_told_and_swallows_no_other() {
         tokio::task::spawn_blocking(move || run.done()).await.unwrap()
     };
     assert_eq!(run(&["dnc", "add", THEM]).await.code, Some(0));
-    assert!(is_listed(&world.server).await, "the torn line has not swallowed it");
+    assert!(is_listed(&app.server).await, "the torn line has not swallowed it");
     let list = run(&["dnc", "list"]).await;
     assert!(list.err.contains("line 1") && list.err.contains("torn"), "{}", list.err);
     assert!(list.out.contains(THEM) && list.out.contains("+12125550199"), "{}", list.out);
-    let found = finding(&world.server).await;
+    let found = finding(&app.server).await;
     assert_eq!(found["level"], "warn", "{found}");
     assert!(found["detail"].as_str().unwrap().contains("line 1"), "{found}");
 }
 
 #[tokio::test]
 async fn a_list_that_cannot_be_read_keeps_everybody_from_being_called() {
-    let world: World = world().await;
-    let path = world.server.data().join(FILE);
+    let app: OutboundApp = app().await;
+    let path = app.server.data().join(FILE);
     std::fs::create_dir(&path).unwrap();
-    assert!(is_listed(&world.server).await);
-    assert_eq!(finding(&world.server).await["level"], "fail");
+    assert!(is_listed(&app.server).await);
+    assert_eq!(finding(&app.server).await["level"], "fail");
     std::fs::remove_dir(&path).unwrap();
-    world.placed(&order()).await;
+    app.placed(&order()).await;
 }
 
 #[tokio::test]

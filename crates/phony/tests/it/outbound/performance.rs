@@ -8,17 +8,17 @@ use phony::safety::ledger::{Entry, Ledger, What, verify};
 use phony_call::{Country, PhoneNumber, check_dialled};
 use serde_json::json;
 
-use crate::support::outbound::{order_with, world_with};
+use crate::support::outbound::{OutboundApp, order_with};
 use crate::support::program::timed;
 
 #[tokio::test]
 async fn fifty_orders_are_placed_within_seconds() {
-    let world = world_with(&[("PHONY_CALLING_HOURS", "off"), ("PHONY_DIAL_RATE", "0")]).await;
-    world.placed(&order_with(&json!({}))).await;
+    let app = OutboundApp::with(&[("PHONY_CALLING_HOURS", "off"), ("PHONY_DIAL_RATE", "0")]).await;
+    app.placed(&order_with(&json!({}))).await;
     let began = tokio::time::Instant::from_std(now());
     let orders = (0..50).map(|n| {
-        let (world, order) = (&world, order_with(&json!({ "to": format!("+1212555{n:04}") })));
-        async move { world.placed(&order).await }
+        let (app, order) = (&app, order_with(&json!({ "to": format!("+1212555{n:04}") })));
+        async move { app.placed(&order).await }
     });
     assert_eq!(join_all(orders).await.len(), 50);
     let took = began.elapsed();
@@ -35,7 +35,7 @@ fn the_rules_of_a_number_cost_next_to_nothing() {
         let allowed = check_dialled(&number, &home.into_iter().collect()).is_ok();
         allowed && may_call(&number, at, phony::config::CallingHours::default()).is_ok()
     };
-    // The plans of the world unfold at the first look.
+    // The numbering plans are parsed at their first use.
     assert!(look(0));
     let (all, took) = timed(|| (0..500).all(look));
     assert!(all && took < Duration::from_secs(5), "{took:?}");

@@ -4,7 +4,7 @@ use phony_simulator::callers::Caller;
 use phony_simulator::twilio::{Answers, Callee, Fault};
 use serde_json::{Value, json};
 
-use crate::support::outbound::{THEM, World, order, order_with, world};
+use crate::support::outbound::{OutboundApp, THEM, order, order_with};
 use crate::support::server::TestServer;
 
 const REPLAY: &str = "idempotent-replay";
@@ -19,63 +19,62 @@ async fn keyed(server: &TestServer, key: &str, body: &Value) -> (u16, bool, Valu
 
 #[tokio::test]
 async fn a_replay_tells_how_the_call_stands_now() {
-    let world = world().await;
+    let app = OutboundApp::start().await;
     for (answers, status) in [
         (Answers::Busy, "busy"),
         (Answers::Nobody, "no-answer"),
         (Answers::Fails { sip_code: 404 }, "failed"),
     ] {
-        world.twilio.set_callee(THEM, Callee::absent(answers));
-        let (code, is_replay, first) = keyed(&world.server, status, &order()).await;
+        app.twilio.set_callee(THEM, Callee::absent(answers));
+        let (code, is_replay, first) = keyed(&app.server, status, &order()).await;
         assert_eq!((code, is_replay, &first["status"]), (201, false, &json!("queued")));
-        world.over(first["callSid"].as_str().unwrap()).await;
-        let (code, is_replay, again) = keyed(&world.server, status, &order()).await;
+        app.over(first["callSid"].as_str().unwrap()).await;
+        let (code, is_replay, again) = keyed(&app.server, status, &order()).await;
         assert_eq!((code, is_replay, &again["status"]), (201, true, &json!(status)), "{again}");
         assert_eq!(again["callSid"], first["callSid"]);
     }
     // One that goes on, and then is over.
-    world.twilio.set_callee(THEM, Callee::person(Caller::silent()));
-    let (_, _, first) = keyed(&world.server, "talks", &order()).await;
+    app.twilio.set_callee(THEM, Callee::person(Caller::silent()));
+    let (_, _, first) = keyed(&app.server, "talks", &order()).await;
     let sid = first["callSid"].as_str().unwrap();
-    world.until(sid, |call| call["status"] == "in-progress").await;
-    let (_, is_replay, again) = keyed(&world.server, "talks", &order()).await;
+    app.until(sid, |call| call["status"] == "in-progress").await;
+    let (_, is_replay, again) = keyed(&app.server, "talks", &order()).await;
     assert_eq!((is_replay, &again["status"]), (true, &json!("in-progress")));
-    world.server.post("/override/end", &json!({ "callSid": sid })).await;
-    world.until(sid, |call| call["status"] == "completed").await;
-    let (_, is_replay, again) = keyed(&world.server, "talks", &order()).await;
+    app.server.post("/override/end", &json!({ "callSid": sid })).await;
+    app.until(sid, |call| call["status"] == "completed").await;
+    let (_, is_replay, again) = keyed(&app.server, "talks", &order()).await;
     assert_eq!((is_replay, &again["status"]), (true, &json!("completed")));
     // Another order under the key is no replay.
     let other = order_with(&json!({ "to": "+12125550199" }));
-    let (code, is_replay, _) = keyed(&world.server, "talks", &other).await;
+    let (code, is_replay, _) = keyed(&app.server, "talks", &other).await;
     assert_eq!((code, is_replay), (409, false));
     // Nor is one without a key.
-    let request =
-        world.server.http.post(world.server.url("/calls")).bearer_auth(TestServer::token());
+    let request = app.server.http.post(app.server.url("/calls")).bearer_auth(TestServer::token());
     let answer = request.json(&order()).send().await.unwrap();
     assert!(answer.headers().get(REPLAY).is_none());
 }
 
 #[tokio::test]
 async fn what_became_no_call_is_judged_anew_and_what_was_found_is_a_replay() {
-    let world = world().await;
+    let app = OutboundApp::start().await;
     let without = order_with(&json!({ "consent": false }));
     for _ in 0..2 {
-        let (code, is_replay, _) = keyed(&world.server, "refused", &without).await;
+        let (code, is_replay, _) = keyed(&app.server, "refused", &without).await;
         assert_eq!((code, is_replay), (422, false));
     }
-    world.twilio.fail_next(Fault::CreateFails { call_exists: false });
-    let (code, is_replay, answer) = keyed(&world.server, "lost", &order()).await;
+    app.twilio.fail_next(Fault::CreateFails { call_exists: false });
+    let (code, is_replay, answer) = keyed(&app.server, "lost", &order()).await;
     assert_eq!((code, is_replay), (502, false));
     assert_eq!(answer["error"]["details"]["outcome"], "unknown");
-    let (code, is_replay, _) = keyed(&world.server, "lost", &order()).await;
+    let (code, is_replay, _) = keyed(&app.server, "lost", &order()).await;
     assert_eq!((code, is_replay), (201, false), "there was none, so it is placed now");
-    assert!(keyed(&world.server, "lost", &order()).await.1);
+    assert!(keyed(&app.server, "lost", &order()).await.1);
 }
 
 #[tokio::test]
 async fn a_deleted_call_is_not_placed_again() {
-    let world = world().await;
-    let World { server, twilio, .. } = world;
+    let app = OutboundApp::start().await;
+    let OutboundApp { server, twilio, .. } = app;
     twilio.set_callee(THEM, Callee::absent(Answers::Busy));
     let (_, _, first) = keyed(&server, "k", &order()).await;
     let sid = first["callSid"].as_str().unwrap();
@@ -95,8 +94,8 @@ async fn a_deleted_call_is_not_placed_again() {
 
 #[tokio::test]
 async fn a_key_whose_order_has_failed_is_free_after_a_restart_as_before() {
-    let world = world().await;
-    let World { server, twilio, .. } = world;
+    let app = OutboundApp::start().await;
+    let OutboundApp { server, twilio, .. } = app;
     // Twilio says no: 21210, not a number of ours.
     let failing = order_with(&json!({ "from": "+15005550099" }));
     for key in ["same", "other"] {

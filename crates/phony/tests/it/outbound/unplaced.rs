@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::placing::{ACCOUNT, checked, resource};
-use crate::support::outbound::{OURS, THEM, World, order, order_with, world};
+use crate::support::outbound::{OURS, OutboundApp, THEM, order, order_with};
 use crate::support::program::{Run, Serving};
 use crate::support::server::TestServer;
 
@@ -33,26 +33,26 @@ async fn text(server: &TestServer, path: &str) -> String {
 }
 
 /// One order of each kind that becomes no call, and a call that the network does not connect.
-async fn some(world: &World) {
+async fn some(app: &OutboundApp) {
     let refused = [json!({ "to": "911" }), json!({ "consent": false }), json!({ "scenario": "x" })];
     for (change, status) in refused.iter().zip([422, 422, 400]) {
-        assert_eq!(world.order(&order_with(change)).await.0, status);
+        assert_eq!(app.order(&order_with(change)).await.0, status);
     }
     let strange = order_with(&json!({ "from": "+15005550099" }));
-    assert_eq!(world.order(&strange).await.0, 502);
-    world.twilio.fail_next(Fault::CreateFails { call_exists: false });
-    assert_eq!(world.order(&order()).await.0, 502);
+    assert_eq!(app.order(&strange).await.0, 502);
+    app.twilio.fail_next(Fault::CreateFails { call_exists: false });
+    assert_eq!(app.order(&order()).await.0, 502);
     let fails = phony_simulator::twilio::Answers::Fails { sip_code: 404 };
-    world.twilio.set_callee(THEM, phony_simulator::twilio::Callee::absent(fails));
-    let sid = world.placed(&order()).await;
-    world.over(&sid).await;
+    app.twilio.set_callee(THEM, phony_simulator::twilio::Callee::absent(fails));
+    let sid = app.placed(&order()).await;
+    app.over(&sid).await;
 }
 
 #[tokio::test]
 async fn orders_that_became_no_call_are_listed_by_what_came_of_them() {
-    let world = world().await;
-    some(&world).await;
-    let server = &world.server;
+    let app = OutboundApp::start().await;
+    some(&app).await;
+    let server = &app.server;
     let refused = listed(server, "status=refused").await;
     let rules: Vec<_> = refused.iter().map(|order| order["rule"].as_str().unwrap()).collect();
     assert_eq!(rules, ["invalid_request", "consent", "emergency_number"], "the newest first");
@@ -93,26 +93,26 @@ async fn orders_that_became_no_call_are_listed_by_what_came_of_them() {
 
 #[tokio::test]
 async fn pages_of_calls_and_orders_lose_nothing_and_repeat_nothing() {
-    let world = world().await;
+    let app = OutboundApp::start().await;
     let strange = order_with(&json!({ "from": "+15005550099" }));
     let fails = phony_simulator::twilio::Answers::Fails { sip_code: 404 };
-    world.twilio.set_callee(THEM, phony_simulator::twilio::Callee::absent(fails));
+    app.twilio.set_callee(THEM, phony_simulator::twilio::Callee::absent(fails));
     for _ in 0..3 {
-        assert_eq!(world.order(&strange).await.0, 502);
-        let sid = world.placed(&order()).await;
-        world.over(&sid).await;
+        assert_eq!(app.order(&strange).await.0, 502);
+        let sid = app.placed(&order()).await;
+        app.over(&sid).await;
     }
     let name = |call: &Value| {
         let id = if call["callSid"].is_null() { &call["orderId"] } else { &call["callSid"] };
         id.as_str().unwrap().to_owned()
     };
-    let all: Vec<_> = listed(&world.server, "status=failed").await.iter().map(name).collect();
+    let all: Vec<_> = listed(&app.server, "status=failed").await.iter().map(name).collect();
     assert_eq!(all.len(), 6);
     for size in 1..=6 {
         let (mut found, mut cursor) = (Vec::new(), String::new());
         loop {
             let path = format!("/calls?status=failed&limit={size}&cursor={cursor}");
-            let (status, page) = world.server.get(&path).await;
+            let (status, page) = app.server.get(&path).await;
             assert_eq!(status, 200, "{page}");
             found.extend(page["calls"].as_array().unwrap().iter().map(name));
             let Some(next) = page["next"].as_str() else { break };
@@ -124,9 +124,9 @@ async fn pages_of_calls_and_orders_lose_nothing_and_repeat_nothing() {
 
 #[tokio::test]
 async fn they_are_kept_exported_and_deleted_as_calls_are() {
-    let world = world().await;
-    some(&world).await;
-    let World { server, twilio, .. } = world;
+    let app = OutboundApp::start().await;
+    some(&app).await;
+    let OutboundApp { server, twilio, .. } = app;
     let before = listed(&server, "status=refused").await;
     let server = server.restart().await;
     assert_eq!(listed(&server, "status=refused").await, before, "over a restart");
@@ -162,8 +162,8 @@ async fn they_are_kept_exported_and_deleted_as_calls_are() {
 
 #[tokio::test]
 async fn an_order_that_becomes_a_call_after_all_is_one() {
-    let world = world().await;
-    let server = &world.server;
+    let app = OutboundApp::start().await;
+    let server = &app.server;
     // Refused twice under one key is one order.
     let never = &server.running.app.safety.do_not_call;
     let entry = |listed: bool| phony::safety::do_not_call::Word {
@@ -181,7 +181,7 @@ async fn an_order_that_becomes_a_call_after_all_is_one() {
     assert_eq!(keyed(server, "refused", &order()).await.0, 201);
     assert_eq!(listed(server, "status=refused").await.len(), 0);
     // An order whose call is found later.
-    world.twilio.fail_next(Fault::CreateFails { call_exists: false });
+    app.twilio.fail_next(Fault::CreateFails { call_exists: false });
     assert_eq!(keyed(server, "lost", &order()).await.0, 502);
     assert_eq!(listed(server, "status=unknown").await.len(), 1);
     assert_eq!(keyed(server, "lost", &order()).await.0, 201);
@@ -194,9 +194,9 @@ async fn an_order_that_becomes_a_call_after_all_is_one() {
 
 #[tokio::test]
 async fn the_terminal_lists_them() {
-    let world = world().await;
-    some(&world).await;
-    let server = world.server.url("");
+    let app = OutboundApp::start().await;
+    some(&app).await;
+    let server = app.server.url("");
     let run = |arguments: &'static [&'static str]| {
         let all = [&["calls"], arguments, &["--server", &server]].concat();
         let run = Run::new(&all).with("PHONY_ADMIN_TOKEN", &TestServer::token());
@@ -257,8 +257,8 @@ async fn an_order_that_a_killed_server_was_placing_is_unknown_until_it_is_known(
         ([("content-type", "application/json")], page.to_string())
     };
     let path = "/2010-04-01/Accounts/{account}/Calls.json";
-    let app = axum::Router::new().route(path, axum::routing::post(create).get(list));
-    let api = checked(app).await;
+    let router = axum::Router::new().route(path, axum::routing::post(create).get(list));
+    let api = checked(router).await;
     let data = tempfile::tempdir().unwrap();
     drop(rustls::crypto::ring::default_provider().install_default());
     let http = reqwest::Client::new();

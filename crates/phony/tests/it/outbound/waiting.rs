@@ -204,8 +204,8 @@ async fn who_is_listed_before_the_carrier_is_asked_again_is_not_called() {
         (StatusCode::CREATED, [("content-type", "application/json")], body).into_response()
     };
     let path = "/2010-04-01/Accounts/{account}/Calls.json";
-    let app = axum::Router::new().route(path, axum::routing::post(create));
-    let api = checked(app).await;
+    let router = axum::Router::new().route(path, axum::routing::post(create));
+    let api = checked(router).await;
     let server = server_at(ACCOUNT, &api.base_url(), &[("PHONY_CALLING_HOURS", "off")]).await;
     let (go, gone) = (Arc::new(Semaphore::new(0)), Arc::clone(&asked));
     let slow = Slow { server, _api: api, asked, first, go };
@@ -243,8 +243,8 @@ async fn a_call_that_the_carrier_says_nothing_about_is_of_unknown_outcome() {
         StatusCode::OK
     };
     let path = "/2010-04-01/Accounts/{account}/Calls.json";
-    let app = axum::Router::new().route(path, axum::routing::post(create).get(list));
-    let api = checked(app).await;
+    let router = axum::Router::new().route(path, axum::routing::post(create).get(list));
+    let api = checked(router).await;
     let server = server_at(ACCOUNT, &api.base_url(), &[("PHONY_CALLING_HOURS", "off")]).await;
     let order = order();
     let ordered = server.post("/calls", &order);

@@ -18,14 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How much faster than the clock people and voices are.
 const SPEED: f64 = 8.0;
 
-pub(crate) struct World {
+pub(crate) struct TestApp {
     pub(crate) running: Running,
     pub(crate) openai: OpenAiRunning,
     pub(crate) twilio: TwilioRunning,
     _data: tempfile::TempDir,
 }
 
-impl World {
+impl TestApp {
     pub(crate) async fn start(brain: Brain) -> Self {
         Self::start_with(brain, &[]).await
     }

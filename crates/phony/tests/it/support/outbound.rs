@@ -21,50 +21,38 @@ pub(crate) const SOON: Duration = Duration::from_secs(20);
 /// How much faster than the clock calls are.
 const SPEED: f64 = 20.0;
 
-pub(crate) struct World {
+/// A server that places calls into the stand-in network.
+pub(crate) struct OutboundApp {
     pub(crate) server: TestServer,
     pub(crate) twilio: TwilioRunning,
     /// Every request of the server's, and every answer, is held to Twilio's description.
     pub(crate) _checked: Checked,
 }
 
-/// A server that may call the United States at any hour.
-pub(crate) async fn world() -> World {
-    world_with(&[("PHONY_CALLING_HOURS", "off")]).await
-}
+impl OutboundApp {
+    /// A server that may call the United States at any hour.
+    pub(crate) async fn start() -> Self {
+        Self::with(&[("PHONY_CALLING_HOURS", "off")]).await
+    }
 
-/// A server with these variables set besides.
-pub(crate) async fn world_with(variables: &[(&str, &str)]) -> World {
-    let options = TwilioOptions {
-        auth_token: AUTH_TOKEN.into(),
-        numbers: vec![PhoneNumber::new(OURS, format!("https://{HOST}/receive_call"))],
-        speed: SPEED,
-        callee: Callee::person(Caller::Script(vec![Step::hang_up()])),
-        ..TwilioOptions::default()
-    };
-    let account = options.account_sid.clone();
-    let twilio = twilio::start(options).await.unwrap();
-    let checked = Checked::before(&twilio.base_url()).await;
-    let server = server_at(&account, &checked.base_url(), variables).await;
-    let HostOverride { public, to } = HostOverride { public: HOST.into(), to: server.url("") };
-    twilio.override_host(public, to);
-    World { server, twilio, _checked: checked }
-}
+    /// A server with these variables set besides.
+    pub(crate) async fn with(variables: &[(&str, &str)]) -> Self {
+        let options = TwilioOptions {
+            auth_token: AUTH_TOKEN.into(),
+            numbers: vec![PhoneNumber::new(OURS, format!("https://{HOST}/receive_call"))],
+            speed: SPEED,
+            callee: Callee::person(Caller::Script(vec![Step::hang_up()])),
+            ..TwilioOptions::default()
+        };
+        let account = options.account_sid.clone();
+        let twilio = twilio::start(options).await.unwrap();
+        let checked = Checked::before(&twilio.base_url()).await;
+        let server = server_at(&account, &checked.base_url(), variables).await;
+        let HostOverride { public, to } = HostOverride { public: HOST.into(), to: server.url("") };
+        twilio.override_host(public, to);
+        Self { server, twilio, _checked: checked }
+    }
 
-/// A server whose REST API is there.
-pub(crate) async fn server_at(account: &str, base: &str, variables: &[(&str, &str)]) -> TestServer {
-    let own = [
-        ("HOST", HOST),
-        ("TWILIO_AUTH_TOKEN", AUTH_TOKEN),
-        ("TWILIO_ACCOUNT_SID", account),
-        ("TWILIO_PHONE_NUMBER", OURS),
-        ("TWILIO_API_BASE_URL", base),
-        ("PHONY_API_RATE", "0"),
-    ];
-    TestServer::with(&[&own[..], variables].concat()).await
-}
-
-impl World {
     /// Orders a call; the status of the answer and its body.
     pub(crate) async fn order(&self, body: &Value) -> (u16, Value) {
         self.server.post("/calls", body).await
@@ -110,6 +98,19 @@ pub(crate) async fn until(
     };
     let seen = tokio::time::timeout(SOON, seen).await.ok();
     seen.unwrap_or_else(|| panic!("it did not become so: {last}"))
+}
+
+/// A server whose REST API is there.
+pub(crate) async fn server_at(account: &str, base: &str, variables: &[(&str, &str)]) -> TestServer {
+    let own = [
+        ("HOST", HOST),
+        ("TWILIO_AUTH_TOKEN", AUTH_TOKEN),
+        ("TWILIO_ACCOUNT_SID", account),
+        ("TWILIO_PHONE_NUMBER", OURS),
+        ("TWILIO_API_BASE_URL", base),
+        ("PHONY_API_RATE", "0"),
+    ];
+    TestServer::with(&[&own[..], variables].concat()).await
 }
 
 /// The ledger, which must be whole.

@@ -3,14 +3,14 @@
 use phony_simulator::callers::{Caller, Step};
 use phony_simulator::twilio::{Answers, Callee};
 
-use crate::support::outbound::{SOON, THEM, World, world};
+use crate::support::outbound::{OutboundApp, SOON, THEM};
 use crate::support::program::Run;
 use crate::support::server::TestServer;
 use crate::support::terminal::Terminal;
 
 /// The command, told where the server is.
-fn call(world: &World, arguments: &[&str]) -> Terminal {
-    let port = world.server.running.addr.port().to_string();
+fn call(app: &OutboundApp, arguments: &[&str]) -> Terminal {
+    let port = app.server.running.addr.port().to_string();
     let run = Run::new(&[&["call"], arguments].concat());
     run.with("PORT", &port).with("PHONY_ADMIN_TOKEN", &TestServer::token()).at_terminal()
 }
@@ -27,11 +27,11 @@ const WHOLE: [(&str, &str); 6] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_missing_is_asked_for_and_a_wrong_answer_is_asked_for_again() {
-    let mut world = world().await;
+    let mut app = OutboundApp::start().await;
     let person =
         Caller::Script(vec![Step::reply("Yes, go on."), Step::reply("Goodbye."), Step::hang_up()]);
-    world.twilio.set_callee(THEM, Callee::person(person));
-    let mut somebody = call(&world, &[]);
+    app.twilio.set_callee(THEM, Callee::person(person));
+    let mut somebody = call(&app, &[]);
     for (question, wrong, told) in [
         (
             "Number to call: ",
@@ -55,7 +55,7 @@ async fn what_is_missing_is_asked_for_and_a_wrong_answer_is_asked_for_again() {
         somebody.answers(question, wrong);
         somebody.sees(told);
     }
-    let mut model = world.server.model().await;
+    let mut model = app.server.model().await;
     model.ready().await;
     let (turn, words) = model.asked().await;
     assert_eq!(words, "Yes, go on.");
@@ -68,14 +68,14 @@ async fn what_is_missing_is_asked_for_and_a_wrong_answer_is_asked_for_again() {
     let (code, all) = somebody.over();
     assert_eq!(code, Some(0), "{all}");
     assert!(all.contains("the call is completed"), "{all}");
-    assert_eq!(world.twilio.calls().len(), 1);
+    assert_eq!(app.twilio.calls().len(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_end_of_the_input_at_any_question_calls_nobody() {
-    let world = world().await;
+    let app = OutboundApp::start().await;
     for answered in 0..WHOLE.len() {
-        let mut somebody = call(&world, &[]);
+        let mut somebody = call(&app, &[]);
         for (question, answer) in &WHOLE[..answered] {
             somebody.answers(question, answer);
         }
@@ -85,59 +85,59 @@ async fn the_end_of_the_input_at_any_question_calls_nobody() {
         let (code, all) = somebody.over();
         assert_eq!(code, Some(0), "{all}");
     }
-    assert!(world.twilio.calls().is_empty());
+    assert!(app.twilio.calls().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_no_or_a_ctrl_c_at_a_question_calls_nobody() {
-    let world = world().await;
+    let app = OutboundApp::start().await;
     let flags =
         ["(212) 555-0123", "--scenario", "survey", "--var", "business=x", "--var", "name=x"];
     for no in ["n", "no", ""] {
-        let mut somebody = call(&world, &flags);
+        let mut somebody = call(&app, &flags);
         somebody.answers("by an AI? [y/N] ", no);
         somebody.sees("Without the callee's consent nobody is called.");
         assert_eq!(somebody.over().0, Some(0));
-        let mut somebody = call(&world, &[&flags[..], &["--consent"]].concat());
+        let mut somebody = call(&app, &[&flags[..], &["--consent"]].concat());
         somebody.answers("Call now? [y/N] ", no);
         somebody.sees("Nobody was called.");
         assert_eq!(somebody.over().0, Some(0));
     }
-    let mut somebody = call(&world, &[]);
+    let mut somebody = call(&app, &[]);
     somebody.sees("Number to call: ");
     somebody.interrupts();
     somebody.sees("Nobody was called.");
     assert_eq!(somebody.over().0, Some(0));
-    assert!(world.twilio.calls().is_empty());
+    assert!(app.twilio.calls().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ctrl_c_hangs_up_while_it_rings_and_while_they_talk() {
-    let world = world().await;
+    let app = OutboundApp::start().await;
     let flags = ["(212) 555-0123", "--scenario", "survey", "--consent", "--yes"];
     let nobody = Callee::absent(Answers::Nobody);
     for (callee, shown) in [
         (nobody, "the call is ringing"),
         (Callee::person(Caller::silent()), "this is an automated assistant"),
     ] {
-        world.twilio.set_callee(THEM, callee);
-        let mut somebody = call(&world, &flags);
+        app.twilio.set_callee(THEM, callee);
+        let mut somebody = call(&app, &flags);
         somebody.sees(shown);
         somebody.interrupts();
         somebody.sees("stopped: the call was hung up");
         assert_eq!(somebody.over().0, Some(1));
-        let record = world.twilio.calls().pop().unwrap();
-        let record = world.twilio.wait_for_end(&record.sid, SOON).await.unwrap();
-        let call = world.over(&record.sid).await;
+        let record = app.twilio.calls().pop().unwrap();
+        let record = app.twilio.wait_for_end(&record.sid, SOON).await.unwrap();
+        let call = app.over(&record.sid).await;
         assert_eq!(call["endReason"], "supervisor_ended", "{call}");
     }
-    assert_eq!(world.twilio.calls().len(), 2);
+    assert_eq!(app.twilio.calls().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn by_a_pipe_nothing_is_asked_and_the_flags_must_say_all() {
-    let world = world().await;
-    let port = world.server.running.addr.port().to_string();
+    let app = OutboundApp::start().await;
+    let port = app.server.running.addr.port().to_string();
     let piped = |arguments: &[&str], input: &str| {
         let run = Run::new(&[&["call"], arguments].concat());
         let run = run.with("PORT", &port).with("PHONY_ADMIN_TOKEN", &TestServer::token());
@@ -153,5 +153,5 @@ async fn by_a_pipe_nothing_is_asked_and_the_flags_must_say_all() {
         assert_eq!(done.code, Some(1), "{}{}", done.out, done.err);
         assert!(done.err.contains("consent"), "{}", done.err);
     }
-    assert!(world.twilio.calls().is_empty());
+    assert!(app.twilio.calls().is_empty());
 }
