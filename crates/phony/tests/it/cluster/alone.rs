@@ -10,7 +10,7 @@ use phony_simulator::twilio::End;
 use serde_json::{Value, json};
 
 use super::one_server::{check, greetings, texts};
-use crate::support::cluster::{Plan, Town, bounded, until};
+use crate::support::cluster::{ClusterOptions, TestCluster, bounded, until};
 use crate::support::manual_call::Scene;
 use crate::support::server::{CALLED, CALLER};
 
@@ -18,7 +18,7 @@ const LONG: &str = "First you need a photograph. Then you fill in the form. Afte
                     us in the morning. You pay at the desk. And in two weeks it is there.";
 const HELD: &str = "Yes, a refund is possible.";
 
-async fn alone(phony_toml: &str) -> Town {
+async fn alone(phony_toml: &str) -> TestCluster {
     let replies = vec![
         ScriptedReply::on("thank you", "You are welcome."),
         ScriptedReply::on("passport", LONG),
@@ -32,21 +32,31 @@ async fn alone(phony_toml: &str) -> Town {
         ("agents/clerk.toml", clerk.to_owned()),
     ];
     let variables = vec![("PHONY_AGENT", "clerk".to_owned())];
-    Town::of(Plan { servers: 1, redis: false, model, files, variables, ..Plan::default() }).await
+    TestCluster::of(ClusterOptions {
+        servers: 1,
+        redis: false,
+        model,
+        files,
+        variables,
+        ..ClusterOptions::default()
+    })
+    .await
 }
 
 /// The events of a call as they are in the file, whatever the server has in memory.
-async fn stored(town: &Town, call: &str) -> Vec<Value> {
-    let Ok(store) = Sqlite::open(&town.nodes[0].data().join(sqlite::FILE)) else { return vec![] };
+async fn stored(cluster: &TestCluster, call: &str) -> Vec<Value> {
+    let Ok(store) = Sqlite::open(&cluster.nodes[0].data().join(sqlite::FILE)) else {
+        return vec![];
+    };
     let events = store.events(&CallSid::parse(call).unwrap(), 0).await.unwrap_or_default();
     let events = events.unwrap_or_default();
     events.iter().map(|event| serde_json::from_str(event).unwrap()).collect()
 }
 
 /// Waits until an event of this type is in the file.
-pub(super) async fn is_stored(town: &Town, call: &str, kind: &str) {
+pub(super) async fn is_stored(cluster: &TestCluster, call: &str, kind: &str) {
     until(20, async || {
-        stored(town, call).await.iter().any(|event| event["type"] == kind).then_some(())
+        stored(cluster, call).await.iter().any(|event| event["type"] == kind).then_some(())
     })
     .await;
 }
@@ -71,13 +81,13 @@ fn judge(events: &[Value], said: &[&str], answers: &[&str]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_server_goes_on_within_an_answer_when_it_is_started_again() {
-    let mut town = alone("").await;
-    let mut scene = Scene::begin(&mut town).await;
+    let mut cluster = alone("").await;
+    let mut scene = Scene::begin(&mut cluster).await;
     scene.is_in("listening").await;
     scene.says("What about my passport?").await;
-    is_stored(scene.town, &scene.call, "assistant_heard").await;
-    scene.town.nodes[0].kill();
-    scene.town.again(0);
+    is_stored(scene.cluster, &scene.call, "assistant_heard").await;
+    scene.cluster.nodes[0].kill();
+    scene.cluster.again(0);
     scene.hears("And in two weeks it is there.").await;
     scene.is_in("listening").await;
     scene.says("Thank you").await;
@@ -85,19 +95,19 @@ async fn a_killed_server_goes_on_within_an_answer_when_it_is_started_again() {
     scene.is_in("listening").await;
     scene.hangs_up().await;
     let call = scene.call.clone();
-    let events = town.history(0, &call).await;
+    let events = cluster.history(0, &call).await;
     judge(&events, &["What about my passport?", "Thank you"], &[LONG, "You are welcome."]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waited_for_a_supervisor_waits_when_a_killed_server_is_started_again() {
-    let mut town = alone("").await;
-    let mut scene = Scene::begin(&mut town).await;
+    let mut cluster = alone("").await;
+    let mut scene = Scene::begin(&mut cluster).await;
     scene.is_in("listening").await;
     scene.says("I want my money back").await;
-    is_stored(scene.town, &scene.call, "pending_response").await;
-    scene.town.nodes[0].kill();
-    scene.town.again(0);
+    is_stored(scene.cluster, &scene.call, "pending_response").await;
+    scene.cluster.nodes[0].kill();
+    scene.cluster.again(0);
     scene.is_in("on_hold").await;
     assert_eq!(scene.snapshot().await["heldReply"], HELD);
     scene.orders("text", &json!({ "text": HELD })).await;
@@ -105,25 +115,25 @@ async fn what_waited_for_a_supervisor_waits_when_a_killed_server_is_started_agai
     scene.is_in("listening").await;
     scene.hangs_up().await;
     let call = scene.call.clone();
-    let events = town.history(0, &call).await;
+    let events = cluster.history(0, &call).await;
     judge(&events, &["I want my money back"], &[HELD]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_stops_takes_no_new_calls_and_lets_the_live_one_finish() {
-    let mut town = alone("drain = '60s'").await;
-    let mut scene = Scene::begin(&mut town).await;
+    let mut cluster = alone("drain = '60s'").await;
+    let mut scene = Scene::begin(&mut cluster).await;
     scene.is_in("listening").await;
-    scene.town.nodes[0].signal("-TERM");
-    until(5, async || (scene.town.get(0, "/readyz").await.0 == 503).then_some(())).await;
+    scene.cluster.nodes[0].signal("-TERM");
+    until(5, async || (scene.cluster.get(0, "/readyz").await.0 == 503).then_some(())).await;
     // A balancer would send nothing here any more; what comes all the same is told that we are busy.
-    let port = scene.town.nodes[0].port;
+    let port = scene.cluster.nodes[0].port;
     scene
-        .town
+        .cluster
         .twilio
         .override_host(crate::support::server::HOST, format!("http://127.0.0.1:{port}"));
-    let second = scene.town.twilio.dial_in(CALLER, CALLED, Caller::silent()).unwrap();
-    let ended = scene.town.twilio.wait_for_end(&second, Duration::from_secs(10));
+    let second = scene.cluster.twilio.dial_in(CALLER, CALLED, Caller::silent()).unwrap();
+    let ended = scene.cluster.twilio.wait_for_end(&second, Duration::from_secs(10));
     let record = bounded(10, ended).await.unwrap();
     assert_eq!(record.end, Some(End::Rejected), "{record:#?}");
     // The live one is answered as ever.
@@ -133,11 +143,11 @@ async fn a_server_that_stops_takes_no_new_calls_and_lets_the_live_one_finish() {
     let record = scene.hangs_up().await;
     assert_eq!(record.sessions.len(), 1, "the line never dropped");
     let call = scene.call.clone();
-    assert_eq!(town.nodes[0].ended(10).await, Some(0));
-    town.again(0);
-    let node = &town.nodes[0];
-    town.until_ready(node).await;
-    let events = town.history(0, &call).await;
+    assert_eq!(cluster.nodes[0].ended(10).await, Some(0));
+    cluster.again(0);
+    let node = &cluster.nodes[0];
+    cluster.until_ready(node).await;
+    let events = cluster.history(0, &call).await;
     check(&events);
     assert_eq!(texts(&events, "transcript"), ["Thank you"]);
     assert_eq!(events.last().unwrap()["reason"], "caller_hung_up");
@@ -155,36 +165,36 @@ async fn at_the_second_signal_a_server_says_goodbye_at_once() {
 
 /// So many signals, and the caller hears goodbye before the line is hung up.
 async fn says_goodbye(phony_toml: &str, signals: u32) {
-    let mut town = alone(phony_toml).await;
-    let mut scene = Scene::begin(&mut town).await;
+    let mut cluster = alone(phony_toml).await;
+    let mut scene = Scene::begin(&mut cluster).await;
     scene.is_in("listening").await;
     for _ in 0..signals {
-        scene.town.nodes[0].signal("-TERM");
-        until(5, async || (scene.town.get(0, "/readyz").await.0 == 503).then_some(())).await;
+        scene.cluster.nodes[0].signal("-TERM");
+        until(5, async || (scene.cluster.get(0, "/readyz").await.0 == 503).then_some(())).await;
     }
     let record = scene.ends().await;
     assert!(record.heard_text().contains("Goodbye"), "{}", record.heard_text());
     let call = scene.call.clone();
-    assert_eq!(town.nodes[0].ended(20).await, Some(0), "it ended in order");
-    let events = stored(&town, &call).await;
+    assert_eq!(cluster.nodes[0].ended(20).await, Some(0), "it ended in order");
+    let events = stored(&cluster, &call).await;
     check(&events);
     assert_eq!(events.last().unwrap()["reason"], "shutdown", "{events:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_the_third_signal_a_server_ends_at_once_and_says_so() {
-    let mut town = alone("drain = '5m'").await;
-    let mut scene = Scene::begin(&mut town).await;
+    let mut cluster = alone("drain = '5m'").await;
+    let mut scene = Scene::begin(&mut cluster).await;
     scene.is_in("listening").await;
     scene.says("What about my passport?").await;
     scene.is_in("speaking").await;
-    scene.town.nodes[0].signal("-TERM");
-    until(5, async || (scene.town.get(0, "/readyz").await.0 == 503).then_some(())).await;
-    scene.town.nodes[0].signal("-TERM");
+    scene.cluster.nodes[0].signal("-TERM");
+    until(5, async || (scene.cluster.get(0, "/readyz").await.0 == 503).then_some(())).await;
+    scene.cluster.nodes[0].signal("-TERM");
     scene.is_in("ending").await;
-    scene.town.nodes[0].signal("-TERM");
+    scene.cluster.nodes[0].signal("-TERM");
     let call = scene.call.clone();
-    assert_eq!(town.nodes[0].ended(10).await, Some(1), "a call was cut off");
-    let events = stored(&town, &call).await;
+    assert_eq!(cluster.nodes[0].ended(10).await, Some(1), "a call was cut off");
+    let events = stored(&cluster, &call).await;
     assert_eq!(events.last().unwrap()["reason"], "shutdown", "{events:#?}");
 }

@@ -8,7 +8,7 @@ use phony_simulator::openai::Brain;
 use serde_json::{Value, json};
 
 use super::one_server::check;
-use crate::support::cluster::{Town, bounded, order};
+use crate::support::cluster::{TestCluster, bounded, order};
 use crate::support::redis::RedisServer;
 use crate::support::server::{CALLED, CALLER, TestServer};
 
@@ -25,28 +25,28 @@ async fn cut(redis: &RedisServer, kind: &str) {
 }
 
 /// A call that somebody has answered, and who has it.
-pub(super) async fn begin(town: &Town) -> (String, LiveHandle, usize) {
+pub(super) async fn begin(cluster: &TestCluster) -> (String, LiveHandle, usize) {
     let (caller, line) = Caller::live();
-    let call = town.twilio.dial_in(CALLER, CALLED, caller).unwrap();
-    let owner = town.owner().await;
-    let mut view = town.view(owner, &format!("?callSid={call}")).await;
+    let call = cluster.twilio.dial_in(CALLER, CALLED, caller).unwrap();
+    let owner = cluster.owner().await;
+    let mut view = cluster.view(owner, &format!("?callSid={call}")).await;
     while bounded(20, view.next()).await.unwrap()["source"] != "greeting" {}
     // It may have moved to the server that its socket has reached.
-    (call, line, town.owner().await)
+    (call, line, cluster.owner().await)
 }
 
 /// Gives an order at the server that does not have the call, and closes connections meanwhile.
 async fn order_amid(
-    town: &Town,
+    cluster: &TestCluster,
     (call, owner): (&str, usize),
     (what, body): (&str, &Value),
     (kind, after_ms): (&str, u64),
 ) {
     let (path, body) = (format!("/override/{what}"), order(call, body));
-    let ordered = town.post(1 - owner, &path, &body);
+    let ordered = cluster.post(1 - owner, &path, &body);
     let cutting = async {
         tokio::time::sleep(Duration::from_millis(after_ms)).await;
-        cut(town.redis(), kind).await;
+        cut(cluster.redis(), kind).await;
     };
     let ((status, answer), ()) = tokio::join!(ordered, cutting);
     assert_eq!(status, 200, "{what}, {kind} connections closed after {after_ms} ms: {answer}");
@@ -54,8 +54,8 @@ async fn order_amid(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_supervisor_orders_is_done_once_whichever_connection_is_closed() {
-    let town = Town::start(2, 8.0, Brain::Echo).await;
-    let (call, line, owner) = begin(&town).await;
+    let cluster = TestCluster::start(2, 8.0, Brain::Echo).await;
+    let (call, line, owner) = begin(&cluster).await;
     let mut given = Vec::new();
     for kind in KINDS {
         for after_ms in MOMENTS_MS {
@@ -68,13 +68,13 @@ async fn what_a_supervisor_orders_is_done_once_whichever_connection_is_closed() 
                 ("release", json!({})),
             ];
             for (what, body) in &orders {
-                order_amid(&town, (&call, owner), (what, body), (kind, after_ms)).await;
+                order_amid(&cluster, (&call, owner), (what, body), (kind, after_ms)).await;
             }
             given.push(name);
         }
     }
     assert!(line.act(LiveAction::HangUp).await);
-    let events = town.history(owner, &call).await;
+    let events = cluster.history(owner, &call).await;
     check(&events);
     let of = |kind: &str, field: &str, prefix: &str| -> Vec<String> {
         let events = events.iter().filter(|event| event["type"] == kind);
@@ -91,7 +91,7 @@ async fn what_a_supervisor_orders_is_done_once_whichever_connection_is_closed() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_that_ends_the_call_is_done_whichever_connection_is_closed() {
-    let town = Town::start(2, 8.0, Brain::Echo).await;
+    let cluster = TestCluster::start(2, 8.0, Brain::Echo).await;
     let cases = [
         ("end", json!({}), "command_executed"),
         ("transfer", json!({ "target": "+15005550123" }), "session_transfer"),
@@ -99,11 +99,11 @@ async fn an_order_that_ends_the_call_is_done_whichever_connection_is_closed() {
     for (what, body, event) in &cases {
         for kind in KINDS {
             for after_ms in [0, 2, 5] {
-                let (call, _line, owner) = begin(&town).await;
-                order_amid(&town, (&call, owner), (what, body), (kind, after_ms)).await;
-                let ended = town.twilio.wait_for_end(&call, Duration::from_secs(30));
+                let (call, _line, owner) = begin(&cluster).await;
+                order_amid(&cluster, (&call, owner), (what, body), (kind, after_ms)).await;
+                let ended = cluster.twilio.wait_for_end(&call, Duration::from_secs(30));
                 bounded(40, ended).await.unwrap();
-                let events = town.history(owner, &call).await;
+                let events = cluster.history(owner, &call).await;
                 let done = events.iter().filter(|other| other["type"] == *event).count();
                 assert_eq!(done, 1, "{what}, {kind} after {after_ms} ms: {events:#?}");
             }
@@ -115,20 +115,20 @@ async fn an_order_that_ends_the_call_is_done_whichever_connection_is_closed() {
 /// 503, it must not be carried out any more.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_that_was_answered_with_503_is_not_carried_out_later() {
-    let town = Town::start(2, 8.0, Brain::Echo).await;
-    let (call, line, owner) = begin(&town).await;
-    town.nodes[owner].signal("-STOP");
+    let cluster = TestCluster::start(2, 8.0, Brain::Echo).await;
+    let (call, line, owner) = begin(&cluster).await;
+    cluster.nodes[owner].signal("-STOP");
     let late = order(&call, &json!({ "text": "too late" }));
-    let (status, answer) = town.post(1 - owner, "/override/text", &late).await;
-    town.nodes[owner].signal("-CONT");
+    let (status, answer) = cluster.post(1 - owner, "/override/text", &late).await;
+    cluster.nodes[owner].signal("-CONT");
     assert_eq!((status, &answer["error"]["code"]), (503, &json!("UNAVAILABLE")), "{answer}");
     // What it found before it when it woke is read before this.
     let path = "/override/text";
     let (status, answer) =
-        town.post(1 - owner, path, &order(&call, &json!({ "text": "in time" }))).await;
+        cluster.post(1 - owner, path, &order(&call, &json!({ "text": "in time" }))).await;
     assert_eq!(status, 200, "{answer}");
     assert!(line.act(LiveAction::HangUp).await);
-    let events = town.history(owner, &call).await;
+    let events = cluster.history(owner, &call).await;
     assert_eq!(super::one_server::texts(&events, "assistant_override"), ["in time"]);
 }
 

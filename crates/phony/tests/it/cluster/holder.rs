@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use super::cut::begin;
 use super::one_server::check;
-use crate::support::cluster::{Plan, TOKEN, Town, View, bounded, order, until};
+use crate::support::cluster::{ClusterOptions, TOKEN, TestCluster, Viewer, bounded, order, until};
 use crate::support::server::Socket;
 
 /// Times that a test can wait for.
@@ -16,43 +16,43 @@ const POLICY: &str = "[policy]\ntakeover_unattended = '3s'\ntakeover_abandoned =
 
 /// A supervisor's browser.
 struct Browser<'a> {
-    town: &'a Town,
+    cluster: &'a TestCluster,
     cookie: String,
 }
 
 impl<'a> Browser<'a> {
-    async fn log_in(town: &'a Town) -> Self {
-        let url = town.nodes[0].url("/login");
-        let answer = town.http.post(url).json(&json!({ "token": TOKEN })).send().await.unwrap();
+    async fn log_in(cluster: &'a TestCluster) -> Self {
+        let url = cluster.nodes[0].url("/login");
+        let answer = cluster.http.post(url).json(&json!({ "token": TOKEN })).send().await.unwrap();
         assert_eq!(answer.status(), 200);
         let cookie = answer.headers()["set-cookie"].to_str().unwrap();
-        Self { town, cookie: cookie.split(';').next().unwrap().to_owned() }
+        Self { cluster, cookie: cookie.split(';').next().unwrap().to_owned() }
     }
 
     /// Opens a page, as far as the server sees it.
     async fn opens(&self, node: usize) -> Socket {
-        let url = format!("ws://127.0.0.1:{}/events/ws", self.town.nodes[node].port);
+        let url = format!("ws://127.0.0.1:{}/events/ws", self.cluster.nodes[node].port);
         let mut request = url.as_str().into_client_request().unwrap();
         request.headers_mut().insert("cookie", self.cookie.parse().unwrap());
         tokio_tungstenite::connect_async(request).await.unwrap().0
     }
 
     async fn orders(&self, node: usize, what: &str, body: &Value) -> u16 {
-        let url = self.town.nodes[node].url(&format!("/override/{what}"));
-        let request = self.town.http.post(url).header("cookie", &self.cookie).json(body);
+        let url = self.cluster.nodes[node].url(&format!("/override/{what}"));
+        let request = self.cluster.http.post(url).header("cookie", &self.cookie).json(body);
         request.send().await.unwrap().status().as_u16()
     }
 
     async fn session(&self, node: usize) -> String {
-        let url = self.town.nodes[node].url("/session");
-        let request = self.town.http.get(url).header("cookie", &self.cookie);
+        let url = self.cluster.nodes[node].url("/session");
+        let request = self.cluster.http.get(url).header("cookie", &self.cookie);
         let answer: Value = request.send().await.unwrap().json().await.unwrap();
         answer["session"].as_str().unwrap().to_owned()
     }
 }
 
 /// Waits for an event of this type, and fails if one of another of these comes before.
-async fn comes(view: &mut View, wanted: &str, not: &[&str]) -> Value {
+async fn comes(view: &mut Viewer, wanted: &str, not: &[&str]) -> Value {
     bounded(30, async {
         loop {
             let event = view.next().await.expect("the call goes on");
@@ -69,11 +69,12 @@ async fn comes(view: &mut View, wanted: &str, not: &[&str]) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_holder_is_seen_on_every_server_and_missed_when_the_last_page_closes() {
     let files = vec![("phony.toml", POLICY.to_owned())];
-    let town = Town::of(Plan { speed: 8.0, files, ..Plan::default() }).await;
-    let (call, line, owner) = begin(&town).await;
+    let cluster =
+        TestCluster::of(ClusterOptions { speed: 8.0, files, ..ClusterOptions::default() }).await;
+    let (call, line, owner) = begin(&cluster).await;
     let other = 1 - owner;
-    let mut view = town.view(owner, &format!("?callSid={call}")).await;
-    let ann = Browser::log_in(&town).await;
+    let mut view = cluster.view(owner, &format!("?callSid={call}")).await;
+    let ann = Browser::log_in(&cluster).await;
     // Neither page is on the server that has the call.
     let (one, two) = (ann.opens(other).await, ann.opens(other).await);
     let of_call = order(&call, &json!({}));
@@ -87,7 +88,7 @@ async fn a_holder_is_seen_on_every_server_and_missed_when_the_last_page_closes()
     drop(two);
     let again = ann.opens(owner).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
-    let (_, record) = town.get(other, &format!("/calls/{call}")).await;
+    let (_, record) = cluster.get(other, &format!("/calls/{call}")).await;
     assert_eq!(record["holder"], taken["holder"], "{record:#}");
     assert_eq!(record["unattendedSince"], Value::Null, "{record:#}");
     drop(again);
@@ -103,12 +104,12 @@ async fn a_holder_is_seen_on_every_server_and_missed_when_the_last_page_closes()
     comes(&mut view, "assistant_response", &[]).await;
     // A client without a socket is there as long as it orders something; another may take over.
     let path = "/override/takeover";
-    assert_eq!(town.post(owner, path, &of_call).await.0, 200);
+    assert_eq!(cluster.post(owner, path, &of_call).await.0, 200);
     let holder = comes(&mut view, "takeover", &[]).await["holder"].clone();
     for n in 0..4 {
         tokio::time::sleep(Duration::from_millis(1500)).await;
         let words = order(&call, &json!({ "text": format!("word {n}") }));
-        assert_eq!(town.post(other, "/override/text", &words).await.0, 200);
+        assert_eq!(cluster.post(other, "/override/text", &words).await.0, 200);
         comes(&mut view, "assistant_override", &["takeover_unattended"]).await;
     }
     let _page = ann.opens(other).await;
@@ -117,30 +118,31 @@ async fn a_holder_is_seen_on_every_server_and_missed_when_the_last_page_closes()
     assert_ne!(next, holder);
     assert_eq!(next, taken["holder"]);
     // Anybody may give it back.
-    assert_eq!(town.post(owner, "/override/release", &of_call).await.0, 200);
+    assert_eq!(cluster.post(owner, "/override/release", &of_call).await.0, 200);
     comes(&mut view, "release", &["takeover_unattended"]).await;
     assert!(line.act(LiveAction::HangUp).await);
-    let events = town.history(owner, &call).await;
+    let events = cluster.history(owner, &call).await;
     check(&events);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_holder_is_found_by_the_server_that_goes_on_with_the_call() {
     let files = vec![("phony.toml", POLICY.to_owned())];
-    let mut town = Town::of(Plan { speed: 8.0, files, ..Plan::default() }).await;
-    let (call, line, owner) = begin(&town).await;
+    let mut cluster =
+        TestCluster::of(ClusterOptions { speed: 8.0, files, ..ClusterOptions::default() }).await;
+    let (call, line, owner) = begin(&cluster).await;
     let other = 1 - owner;
-    let mut view = town.view(other, &format!("?callSid={call}")).await;
+    let mut view = cluster.view(other, &format!("?callSid={call}")).await;
     let (page, ann_cookie) = {
-        let ann = Browser::log_in(&town).await;
+        let ann = Browser::log_in(&cluster).await;
         let page = ann.opens(other).await;
         assert_eq!(ann.orders(other, "takeover", &order(&call, &json!({}))).await, 200);
         (page, ann.cookie)
     };
     comes(&mut view, "takeover", &[]).await;
-    town.nodes[owner].kill();
+    cluster.nodes[owner].kill();
     comes(&mut view, "resumed", &["release"]).await;
-    let ann = Browser { town: &town, cookie: ann_cookie };
+    let ann = Browser { cluster: &cluster, cookie: ann_cookie };
     tokio::time::sleep(Duration::from_secs(5)).await;
     let words = order(&call, &json!({ "text": "I am still here." }));
     assert_eq!(ann.orders(other, "text", &words).await, 200);
@@ -149,6 +151,6 @@ async fn a_holder_is_found_by_the_server_that_goes_on_with_the_call() {
     comes(&mut view, "takeover_unattended", &["release"]).await;
     comes(&mut view, "release", &[]).await;
     assert!(line.act(LiveAction::HangUp).await);
-    until(20, async || (town.get(other, "/healthz").await.1["activeCalls"] == 0).then_some(()))
+    until(20, async || (cluster.get(other, "/healthz").await.1["activeCalls"] == 0).then_some(()))
         .await;
 }

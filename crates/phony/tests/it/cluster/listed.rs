@@ -4,14 +4,19 @@ use phony_simulator::callers::{Action, Caller, Step, When};
 use phony_simulator::openai::Brain;
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Town, order, until};
+use crate::support::cluster::{TestCluster, order, until};
 use crate::support::server::{CALLED, CALLER};
 
 /// Waits until the nodes, as one of them lists them, are as they should be.
-async fn listed(town: &Town, on: usize, what: &str, fits: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+async fn listed(
+    cluster: &TestCluster,
+    on: usize,
+    what: &str,
+    fits: impl Fn(&[Value]) -> bool,
+) -> Vec<Value> {
     let last = std::cell::RefCell::new(Value::Null);
     let asked = until(30, async || {
-        let (status, body) = town.get(on, "/nodes").await;
+        let (status, body) = cluster.get(on, "/nodes").await;
         assert_eq!(status, 200);
         let nodes = body["nodes"].as_array().unwrap().clone();
         last.replace(body);
@@ -32,13 +37,13 @@ fn of(nodes: &[Value], port: u16) -> &Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_server_lists_all_and_says_how_they_are() {
-    let mut town = Town::start(3, 8.0, Brain::Echo).await;
-    let ports: Vec<_> = town.nodes.iter().map(|node| node.port).collect();
+    let mut cluster = TestCluster::start(3, 8.0, Brain::Echo).await;
+    let ports: Vec<_> = cluster.nodes.iter().map(|node| node.port).collect();
     for at in 0..3 {
         // What the first heartbeat told was before the node was in touch with the others.
         let ready = |port: &u16, nodes: &[Value]| of(nodes, *port)["state"] == "ready";
         let all = |nodes: &[Value]| ports.iter().all(|port| ready(port, nodes));
-        let nodes = listed(&town, at, "all three", all).await;
+        let nodes = listed(&cluster, at, "all three", all).await;
         assert_eq!(nodes.len(), 3, "{nodes:#?}");
         for (of_node, port) in ports.iter().enumerate() {
             let node = of(&nodes, *port);
@@ -54,31 +59,31 @@ async fn every_server_lists_all_and_says_how_they_are() {
 
     // A call is seen from every node, wherever its socket has taken it.
     let never = Step::new(When::AgentFinished { quiet_ms: 1_000_000 }, Action::HangUp);
-    let call = town.twilio.dial_in(CALLER, CALLED, Caller::Script(vec![never])).unwrap();
+    let call = cluster.twilio.dial_in(CALLER, CALLED, Caller::Script(vec![never])).unwrap();
     let calls = |nodes: &[Value]| -> u64 {
         nodes.iter().map(|node| node["activeCalls"].as_u64().unwrap()).sum()
     };
     for at in 0..3 {
-        listed(&town, at, "one call", |nodes| calls(nodes) == 1).await;
+        listed(&cluster, at, "one call", |nodes| calls(nodes) == 1).await;
     }
-    let (status, _) = town.post(0, "/override/end", &order(&call, &json!({}))).await;
+    let (status, _) = cluster.post(0, "/override/end", &order(&call, &json!({}))).await;
     assert_eq!(status, 200);
-    listed(&town, 0, "no call", |nodes| calls(nodes) == 0).await;
+    listed(&cluster, 0, "no call", |nodes| calls(nodes) == 0).await;
 
     // One that was killed falls silent, one that is stopped leaves.
-    town.nodes[1].kill();
+    cluster.nodes[1].kill();
     let silent = |nodes: &[Value]| of(nodes, ports[1])["state"] == "silent";
-    let nodes = listed(&town, 0, "silent", silent).await;
+    let nodes = listed(&cluster, 0, "silent", silent).await;
     assert_eq!(of(&nodes, ports[2])["state"], "ready", "{nodes:#?}");
-    town.nodes[2].signal("-TERM");
+    cluster.nodes[2].signal("-TERM");
     let gone = |nodes: &[Value]| of(nodes, ports[2]).is_null();
-    listed(&town, 0, "gone", gone).await;
-    assert_eq!(town.nodes[2].ended(10).await, Some(0));
+    listed(&cluster, 0, "gone", gone).await;
+    assert_eq!(cluster.nodes[2].ended(10).await, Some(0));
 
     // Without the store only the one that is asked is known.
-    town.redis_mut().kill();
+    cluster.redis_mut().kill();
     until(20, async || {
-        let (_, body) = town.get(0, "/nodes").await;
+        let (_, body) = cluster.get(0, "/nodes").await;
         let alone = body["nodes"].as_array().is_some_and(|nodes| nodes.len() == 1);
         let reason = body["nodes"][0]["reason"].as_str().unwrap_or_default().to_owned();
         (alone && body["incomplete"] == true && reason.contains("Redis")).then_some(())

@@ -7,7 +7,7 @@ use phony_simulator::callers::{Action, Caller, OnTimeout, Step, When};
 use phony_simulator::openai::Brain;
 use serde_json::{Value, json};
 
-use crate::support::cluster::{Town, bounded, now, order, until};
+use crate::support::cluster::{TestCluster, bounded, now, order, until};
 use phony_wire::twilio::twiml::Twiml;
 
 use crate::support::redis::RedisServer;
@@ -62,15 +62,15 @@ pub(super) fn check(events: &[Value]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_part_of_a_call_may_reach_another_server() {
-    let town = Town::start(2, 8.0, Brain::Echo).await;
-    let mut everywhere = [town.view(0, "").await, town.view(1, "").await];
+    let cluster = TestCluster::start(2, 8.0, Brain::Echo).await;
+    let mut everywhere = [cluster.view(0, "").await, cluster.view(1, "").await];
     let steps = vec![says("I lost my debit card"), says("Thank you"), hangs_up()];
-    let call = town.twilio.dial_in(CALLER, CALLED, Caller::Script(steps)).unwrap();
-    let owner = town.owner().await;
+    let call = cluster.twilio.dial_in(CALLER, CALLED, Caller::Script(steps)).unwrap();
+    let owner = cluster.owner().await;
     let other = 1 - owner;
     let mut views = [
-        town.view(0, &format!("?callSid={call}")).await,
-        town.view(1, &format!("?callSid={call}")).await,
+        cluster.view(0, &format!("?callSid={call}")).await,
+        cluster.view(1, &format!("?callSid={call}")).await,
     ];
 
     // Orders from the other node: done, refused, or for nobody, as if the call were here.
@@ -78,22 +78,22 @@ async fn every_part_of_a_call_may_reach_another_server() {
     let mut times = Vec::new();
     for _ in 0..40 {
         let began = now();
-        let (status, body) = town.post(other, "/override/whisper", &whisper).await;
+        let (status, body) = cluster.post(other, "/override/whisper", &whisper).await;
         times.push(began.elapsed());
         assert_eq!((status, &body), (200, &json!({ "status": "ok" })));
     }
     times.sort_unstable();
     let middle = times[times.len() / 2];
     assert!(middle < Duration::from_millis(20), "it takes {middle:?}");
-    let (status, body) = town.post(other, "/override/release", &order(&call, &json!({}))).await;
+    let (status, body) = cluster.post(other, "/override/release", &order(&call, &json!({}))).await;
     assert_eq!((status, &body["error"]["code"]), (409, &json!("CONFLICT")));
     let unknown = order("CA404", &json!({ "text": "hello" }));
-    let (status, _) = town.post(other, "/override/text", &unknown).await;
+    let (status, _) = cluster.post(other, "/override/text", &unknown).await;
     assert_eq!(status, 404);
-    let (status, page) = town.get(other, "/calls?live=true").await;
+    let (status, page) = cluster.get(other, "/calls?live=true").await;
     assert_eq!((status, &page["calls"][0]["callSid"]), (200, &json!(call)));
 
-    bounded(60, town.twilio.wait_for_end(&call, Duration::from_mins(1))).await.unwrap();
+    bounded(60, cluster.twilio.wait_for_end(&call, Duration::from_mins(1))).await.unwrap();
     let (mut seen, mut shown) = (Vec::new(), 0);
     for view in &mut views {
         let mut events = Vec::new();
@@ -123,19 +123,19 @@ async fn every_part_of_a_call_may_reach_another_server() {
 
     // Over, everywhere.
     for node in 0..2 {
-        let (status, _) = town.post(node, "/override/whisper", &whisper).await;
+        let (status, _) = cluster.post(node, "/override/whisper", &whisper).await;
         assert_eq!(status, 409);
-        let (_, page) = town.get(node, "/calls").await;
+        let (_, page) = cluster.get(node, "/calls").await;
         assert_eq!(page["calls"][0]["endReason"], "caller_hung_up");
-        let (status, _) = town.get(node, &format!("/calls/{call}/transcript")).await;
+        let (status, _) = cluster.get(node, &format!("/calls/{call}/transcript")).await;
         assert_eq!(status, 200);
     }
     // The log-in of one is good on the other.
-    let log_in = town.http.post(town.nodes[0].url("/login"));
+    let log_in = cluster.http.post(cluster.nodes[0].url("/login"));
     let answer =
         log_in.json(&json!({ "token": crate::support::cluster::TOKEN })).send().await.unwrap();
     let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap();
-    let with_cookie = town.http.get(town.nodes[1].url("/calls")).header("cookie", cookie);
+    let with_cookie = cluster.http.get(cluster.nodes[1].url("/calls")).header("cookie", cookie);
     assert_eq!(with_cookie.send().await.unwrap().status(), 200);
 }
 
@@ -143,21 +143,21 @@ async fn every_part_of_a_call_may_reach_another_server() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "measures"]
 async fn an_order_through_another_server_is_answered_within_20_ms() {
-    let town = Town::start(2, 1.0, Brain::Echo).await;
-    let call = town.twilio.dial_in(CALLER, CALLED, Caller::silent()).unwrap();
+    let cluster = TestCluster::start(2, 1.0, Brain::Echo).await;
+    let call = cluster.twilio.dial_in(CALLER, CALLED, Caller::silent()).unwrap();
     let whisper = order(&call, &json!({ "text": "be brief" }));
     // One that comes before the call has found its place; then it stays where its line is.
-    let (status, _) = town.post(town.owner().await, "/override/whisper", &whisper).await;
+    let (status, _) = cluster.post(cluster.owner().await, "/override/whisper", &whisper).await;
     assert_eq!(status, 200);
-    let mut view = town.view(0, &format!("?callSid={call}")).await;
+    let mut view = cluster.view(0, &format!("?callSid={call}")).await;
     while bounded(20, view.next()).await.unwrap()["type"] != "connected" {}
-    let owner = town.owner().await;
+    let owner = cluster.owner().await;
     let mut middle = [Duration::ZERO; 2];
     for (which, node) in [("its own", owner), ("another", 1 - owner)] {
         let mut times = Vec::new();
         for _ in 0..600 {
             let began = now();
-            let (status, _) = town.post(node, "/override/whisper", &whisper).await;
+            let (status, _) = cluster.post(node, "/override/whisper", &whisper).await;
             times.push(began.elapsed());
             assert_eq!(status, 200);
         }
@@ -253,21 +253,21 @@ async fn an_answer_that_was_lost_is_asked_for_on_another_server() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_socket_on_another_server_takes_its_call_along() {
-    let town = Town::start(2, 8.0, Brain::Echo).await;
+    let cluster = TestCluster::start(2, 8.0, Brain::Echo).await;
     // Webhooks go to the one, sockets to the other.
     let mut moved = 0;
     for _ in 0..4 {
         let steps = vec![says("I lost my debit card"), hangs_up()];
-        let call = town.twilio.dial_in(CALLER, CALLED, Caller::Script(steps)).unwrap();
-        let ended = town.twilio.wait_for_end(&call, Duration::from_mins(1));
+        let call = cluster.twilio.dial_in(CALLER, CALLED, Caller::Script(steps)).unwrap();
+        let ended = cluster.twilio.wait_for_end(&call, Duration::from_mins(1));
         let record = bounded(60, ended).await.unwrap();
-        let events = town.history(0, &call).await;
+        let events = cluster.history(0, &call).await;
         check(&events);
         let said = texts(&events, "transcript");
         assert_eq!(said, ["I lost my debit card"], "{events:#?} {record:#?}");
         assert_eq!(greetings(&events), 1, "greeted once");
         let term = until(5, async || {
-            let mut connection = town.redis().connection();
+            let mut connection = cluster.redis().connection();
             let key = format!("phony:call:{call}");
             redis::cmd("HGET").arg(key).arg("term").query_async::<u64>(&mut connection).await.ok()
         })

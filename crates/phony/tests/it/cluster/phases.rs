@@ -8,7 +8,7 @@ use phony_simulator::twilio::{Answers, CallRecord, Callee};
 use serde_json::{Value, json};
 
 use super::one_server::{check, greetings, texts};
-use crate::support::cluster::{Plan, Town};
+use crate::support::cluster::{ClusterOptions, TestCluster};
 use crate::support::manual_call::Scene;
 
 const COLLEAGUE: &str = "+15005550199";
@@ -131,16 +131,22 @@ fn clerk() -> OpenAiOptions {
     OpenAiOptions { brain: Brain::Script(replies), pace, ..OpenAiOptions::default() }
 }
 
-async fn town(servers: usize) -> Town {
+async fn cluster(servers: usize) -> TestCluster {
     let files = vec![
         ("phony.toml", "[agents]\nfolder = 'agents'\n".to_owned()),
         ("agents/clerk.toml", CLERK.to_owned()),
     ];
     let variables = vec![("PHONY_AGENT", "clerk".to_owned())];
-    let town =
-        Town::of(Plan { servers, model: clerk(), files, variables, ..Plan::default() }).await;
-    town.twilio.set_callee(COLLEAGUE, Callee::absent(Answers::Nobody));
-    town
+    let cluster = TestCluster::of(ClusterOptions {
+        servers,
+        model: clerk(),
+        files,
+        variables,
+        ..ClusterOptions::default()
+    })
+    .await;
+    cluster.twilio.set_callee(COLLEAGUE, Callee::absent(Answers::Nobody));
+    cluster
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -163,36 +169,36 @@ const LANES: usize = 3;
 
 async fn in_every_phase(servers: usize, end: End) {
     let lanes = (0..LANES).map(|lane| async move {
-        let mut town = town(servers).await;
+        let mut cluster = cluster(servers).await;
         for phase in Phase::ALL.into_iter().skip(lane).step_by(LANES) {
-            disturb(&mut town, phase, end).await;
+            disturb(&mut cluster, phase, end).await;
         }
     });
     futures_util::future::join_all(lanes).await;
 }
 
-async fn disturb(town: &mut Town, phase: Phase, end: End) {
-    town.balancer.hold(phase == Phase::Ringing);
-    let mut scene = Scene::begin(town).await;
+async fn disturb(cluster: &mut TestCluster, phase: Phase, end: End) {
+    cluster.balancer.hold(phase == Phase::Ringing);
+    let mut scene = Scene::begin(cluster).await;
     scene.reach(phase).await;
     let gone = scene.owner().await;
     match end {
-        End::Killed => scene.town.nodes[gone].kill(),
-        End::Stopped => scene.town.nodes[gone].signal("-TERM"),
+        End::Killed => scene.cluster.nodes[gone].kill(),
+        End::Stopped => scene.cluster.nodes[gone].signal("-TERM"),
     }
-    scene.town.balancer.hold(false);
+    scene.cluster.balancer.hold(false);
     if how_it_goes_on(phase, end).1 > 0 {
         scene.hears("Sorry, I lost you for a second.").await;
     }
     let record = scene.go_on(phase).await;
-    let Scene { town, call, .. } = scene;
+    let Scene { cluster, call, .. } = scene;
     if end == End::Stopped {
-        assert_eq!(town.nodes[gone].ended(60).await, Some(0), "{phase:?}");
+        assert_eq!(cluster.nodes[gone].ended(60).await, Some(0), "{phase:?}");
     }
-    let node = town.new_node(&[]).await;
-    town.nodes[gone] = node;
-    town.open_to_all();
-    let events = town.history(gone, &call).await;
+    let node = cluster.new_node(&[]).await;
+    cluster.nodes[gone] = node;
+    cluster.open_to_all();
+    let events = cluster.history(gone, &call).await;
     judge(phase, end, &events, &record);
 }
 

@@ -94,8 +94,8 @@ fn log_of(port: u16) -> Stdio {
     std::fs::File::create(std::path::Path::new(&folder).join(name)).unwrap().into()
 }
 
-/// What a town is made of.
-pub(crate) struct Plan {
+/// What a [`TestCluster`] is made of.
+pub(crate) struct ClusterOptions {
     /// How many servers there are from the start.
     pub(crate) servers: usize,
     /// Whether they share a Redis server; without it each keeps its calls itself.
@@ -110,15 +110,15 @@ pub(crate) struct Plan {
     pub(crate) variables: Vec<(&'static str, String)>,
 }
 
-impl Default for Plan {
+impl Default for ClusterOptions {
     fn default() -> Self {
         let model = OpenAiOptions { brain: Brain::Echo, ..OpenAiOptions::default() };
         Self { servers: 2, redis: true, speed: 8.0, model, files: vec![], variables: vec![] }
     }
 }
 
-/// Everything.
-pub(crate) struct Town {
+/// Servers, their balancer, and the stand-ins around them.
+pub(crate) struct TestCluster {
     redis: Option<RedisServer>,
     pub(crate) nodes: Vec<Node>,
     pub(crate) balancer: Balancer,
@@ -131,14 +131,14 @@ pub(crate) struct Town {
     variables: Vec<(&'static str, String)>,
 }
 
-impl Town {
+impl TestCluster {
     pub(crate) async fn start(servers: usize, speed: f64, brain: Brain) -> Self {
         let model = OpenAiOptions { brain, ..OpenAiOptions::default() };
-        Self::of(Plan { servers, speed, model, ..Plan::default() }).await
+        Self::of(ClusterOptions { servers, speed, model, ..ClusterOptions::default() }).await
     }
 
-    pub(crate) async fn of(plan: Plan) -> Self {
-        let Plan { servers, redis, speed, model, files, variables } = plan;
+    pub(crate) async fn of(plan: ClusterOptions) -> Self {
+        let ClusterOptions { servers, redis, speed, model, files, variables } = plan;
         let redis = if redis { Some(RedisServer::start().await) } else { None };
         let openai = openai::start(model).await.unwrap();
         let balancer = Balancer::start().await;
@@ -161,11 +161,12 @@ impl Town {
         let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
         let nodes = Vec::new();
         let api = Checked::before(&twilio.base_url()).await;
-        let mut town = Self { redis, nodes, balancer, twilio, api, http, openai, files, variables };
-        let started = (0..servers).map(|_| town.new_node(&[]));
-        town.nodes = futures_util::future::join_all(started).await;
-        town.open_to_all();
-        town
+        let mut cluster =
+            Self { redis, nodes, balancer, twilio, api, http, openai, files, variables };
+        let started = (0..servers).map(|_| cluster.new_node(&[]));
+        cluster.nodes = futures_util::future::join_all(started).await;
+        cluster.open_to_all();
+        cluster
     }
 
     /// The balancer sends to every node there is.
@@ -292,22 +293,22 @@ impl Town {
         events
     }
 
-    pub(crate) async fn view(&self, node: usize, query: &str) -> View {
+    pub(crate) async fn view(&self, node: usize, query: &str) -> Viewer {
         let url = format!("ws://127.0.0.1:{}/events/ws{query}", self.nodes[node].port);
         until(10, async || {
             let mut request = url.as_str().into_client_request().unwrap();
             let bearer = format!("Bearer {TOKEN}").parse().unwrap();
             request.headers_mut().insert("authorization", bearer);
-            Some(View(tokio_tungstenite::connect_async(request).await.ok()?.0))
+            Some(Viewer(tokio_tungstenite::connect_async(request).await.ok()?.0))
         })
         .await
     }
 }
 
 /// A viewer.
-pub(crate) struct View(Socket);
+pub(crate) struct Viewer(Socket);
 
-impl View {
+impl Viewer {
     pub(crate) async fn next(&mut self) -> Option<Value> {
         loop {
             match self.0.next().await?.ok()? {

@@ -6,7 +6,7 @@ use phony_simulator::callers::{Caller, LiveAction, LiveEvent, LiveHandle};
 use phony_simulator::twilio::CallRecord;
 use serde_json::Value;
 
-use crate::support::cluster::{TOKEN, Town, View, bounded, order, until};
+use crate::support::cluster::{TOKEN, TestCluster, Viewer, bounded, order, until};
 use crate::support::server::{CALLED, CALLER};
 
 /// How long anything in a call may take, in seconds.
@@ -14,27 +14,27 @@ const PATIENCE: u64 = 45;
 
 /// One call, the caller, and what is seen of it.
 pub(crate) struct Scene<'a> {
-    pub(crate) town: &'a mut Town,
+    pub(crate) cluster: &'a mut TestCluster,
     pub(crate) call: String,
     pub(crate) line: LiveHandle,
     /// What a server tells of the call that does not have it, if there is one.
-    view: View,
+    view: Viewer,
 }
 
 impl<'a> Scene<'a> {
     /// Somebody rings.
-    pub(crate) async fn begin(town: &'a mut Town) -> Self {
+    pub(crate) async fn begin(cluster: &'a mut TestCluster) -> Self {
         let (caller, line) = Caller::live();
-        let call = town.twilio.dial_in(CALLER, CALLED, caller).unwrap();
-        let owner = owner_of(town, &call).await;
-        let viewer = (owner + 1) % town.nodes.len();
-        let view = town.view(viewer, &format!("?callSid={call}")).await;
-        Self { town, call, line, view }
+        let call = cluster.twilio.dial_in(CALLER, CALLED, caller).unwrap();
+        let owner = owner_of(cluster, &call).await;
+        let viewer = (owner + 1) % cluster.nodes.len();
+        let view = cluster.view(viewer, &format!("?callSid={call}")).await;
+        Self { cluster, call, line, view }
     }
 
     /// The server that has the call.
     pub(crate) async fn owner(&self) -> usize {
-        owner_of(self.town, &self.call).await
+        owner_of(self.cluster, &self.call).await
     }
 
     /// Hangs up.
@@ -44,7 +44,7 @@ impl<'a> Scene<'a> {
     }
 
     pub(crate) async fn ends(&mut self) -> Box<CallRecord> {
-        let ended = self.town.twilio.wait_for_end(&self.call, Duration::from_secs(PATIENCE));
+        let ended = self.cluster.twilio.wait_for_end(&self.call, Duration::from_secs(PATIENCE));
         Box::new(bounded(PATIENCE, ended).await.unwrap())
     }
 
@@ -72,7 +72,7 @@ impl<'a> Scene<'a> {
             }
         };
         if tokio::time::timeout(Duration::from_secs(PATIENCE), listening).await.is_err() {
-            let record = self.town.twilio.call(&self.call);
+            let record = self.cluster.twilio.call(&self.call);
             panic!("«{words}» was not heard, but «{heard}»: {record:#?}");
         }
     }
@@ -93,12 +93,12 @@ impl<'a> Scene<'a> {
 
     /// Waits until the call is in this phase, on whichever server that is.
     pub(crate) async fn is_in(&mut self, phase: &str) {
-        let (town, call) = (&*self.town, &self.call);
+        let (cluster, call) = (&*self.cluster, &self.call);
         let mut last = Value::Null;
         let waiting = async {
             loop {
-                for node in 0..town.nodes.len() {
-                    if let Some(snapshot) = live_at(town, node, call).await {
+                for node in 0..cluster.nodes.len() {
+                    if let Some(snapshot) = live_at(cluster, node, call).await {
                         if snapshot["phase"] == phase {
                             return;
                         }
@@ -109,12 +109,12 @@ impl<'a> Scene<'a> {
             }
         };
         let is = tokio::time::timeout(Duration::from_secs(PATIENCE), waiting).await.is_ok();
-        assert!(is, "the call is not in {phase}: {last:#} {:#?}", town.twilio.call(call));
+        assert!(is, "the call is not in {phase}: {last:#} {:#?}", cluster.twilio.call(call));
     }
 
     pub(crate) async fn snapshot(&self) -> Value {
         let node = self.owner().await;
-        self.town.get(node, &format!("/calls/{}", self.call)).await.1
+        self.cluster.get(node, &format!("/calls/{}", self.call)).await.1
     }
 
     /// A supervisor orders something, not at the server that has the call if there is another.
@@ -122,11 +122,11 @@ impl<'a> Scene<'a> {
         let owner = self.owner().await;
         let path = format!("/override/{what}");
         let done = until(20, async || {
-            let answers = (0..self.town.nodes.len()).filter(|node| *node != owner);
+            let answers = (0..self.cluster.nodes.len()).filter(|node| *node != owner);
             for node in answers.chain([owner]) {
-                let url = self.town.nodes[node].url(&path);
+                let url = self.cluster.nodes[node].url(&path);
                 let order = order(&self.call, body);
-                let request = self.town.http.post(url).bearer_auth(TOKEN).json(&order);
+                let request = self.cluster.http.post(url).bearer_auth(TOKEN).json(&order);
                 if let Ok(answer) = request.send().await {
                     return Some((answer.status().as_u16(), answer.text().await.unwrap()));
                 }
@@ -139,22 +139,22 @@ impl<'a> Scene<'a> {
 }
 
 /// The call as the server that has it tells it; nothing if this one does not.
-async fn live_at(town: &Town, node: usize, call: &str) -> Option<Value> {
-    let health = town.http.get(town.nodes[node].url("/healthz")).send().await.ok()?;
+async fn live_at(cluster: &TestCluster, node: usize, call: &str) -> Option<Value> {
+    let health = cluster.http.get(cluster.nodes[node].url("/healthz")).send().await.ok()?;
     let health: Value = health.json().await.ok()?;
     if health["activeCalls"] == 0 {
         return None;
     }
-    let url = town.nodes[node].url(&format!("/calls/{call}"));
-    let answer = town.http.get(url).bearer_auth(TOKEN).send().await.ok()?;
+    let url = cluster.nodes[node].url(&format!("/calls/{call}"));
+    let answer = cluster.http.get(url).bearer_auth(TOKEN).send().await.ok()?;
     (answer.status() == 200).then_some(())?;
     answer.json().await.ok()
 }
 
-async fn owner_of(town: &Town, call: &str) -> usize {
+async fn owner_of(cluster: &TestCluster, call: &str) -> usize {
     until(20, async || {
-        for node in 0..town.nodes.len() {
-            if live_at(town, node, call).await.is_some() {
+        for node in 0..cluster.nodes.len() {
+            if live_at(cluster, node, call).await.is_some() {
                 return Some(node);
             }
         }
