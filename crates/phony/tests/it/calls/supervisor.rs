@@ -10,25 +10,25 @@ use crate::support::app::{TestApp, check, of};
 use crate::support::server::{CALLED, CALLER, TestServer, soon};
 
 /// A call that is held: a caller who is played by the test, and a supervisor.
-struct Desk {
+struct SupervisedCall {
     app: TestApp,
-    line: LiveHandle,
-    call: String,
+    caller: LiveHandle,
+    sid: String,
     http: reqwest::Client,
 }
 
-impl Desk {
+impl SupervisedCall {
     /// The caller has heard the greeting.
     async fn open(brain: Brain, variables: &[(&str, &str)]) -> Self {
         let token = TestServer::token();
         let mut all = vec![("PHONY_ADMIN_TOKEN", token.as_str())];
         all.extend(variables);
         let app = TestApp::start_with(brain, &all).await;
-        let (caller, line) = Caller::live();
-        let call = app.twilio.dial_in(CALLER, CALLED, caller).unwrap();
-        let mut desk = Self { app, line, call, http: reqwest::Client::new() };
-        desk.hears("automated assistant").await;
-        desk
+        let (line, caller) = Caller::live();
+        let sid = app.twilio.dial_in(CALLER, CALLED, line).unwrap();
+        let mut call = Self { app, caller, sid, http: reqwest::Client::new() };
+        call.hears("automated assistant").await;
+        call
     }
 
     /// A scripted model, one reply after the other.
@@ -39,7 +39,7 @@ impl Desk {
 
     /// Sends an order about this call; the status and the answer.
     async fn order(&self, what: &str, mut body: Value) -> (u16, Value) {
-        body["callSid"] = self.call.as_str().into();
+        body["callSid"] = self.sid.as_str().into();
         let url = format!("http://{}/override/{what}", self.app.running.addr);
         let request = self.http.post(url).bearer_auth(TestServer::token()).json(&body);
         let answer = request.send().await.unwrap();
@@ -53,7 +53,7 @@ impl Desk {
     }
 
     async fn says(&self, words: &str) {
-        assert!(self.line.act(LiveAction::Say(words.into())).await, "the line is open");
+        assert!(self.caller.act(LiveAction::Say(words.into())).await, "the line is open");
     }
 
     /// Waits until the caller has heard these words, all in one clause.
@@ -73,7 +73,7 @@ impl Desk {
     async fn comes(&mut self, wanted: impl Fn(&LiveEvent) -> bool) -> Option<LiveEvent> {
         let came = async {
             loop {
-                let event = self.line.hear().await?;
+                let event = self.caller.hear().await?;
                 if wanted(&event) {
                     return Some(event);
                 }
@@ -84,7 +84,7 @@ impl Desk {
 
     /// Waits until something of the call is so, as `GET /calls/{callSid}` tells it.
     async fn until(&self, field: &str, so: impl Fn(&Value) -> bool) -> Value {
-        let url = format!("http://{}/calls/{}", self.app.running.addr, self.call);
+        let url = format!("http://{}/calls/{}", self.app.running.addr, self.sid);
         let found = async {
             loop {
                 let request = self.http.get(&url).bearer_auth(TestServer::token());
@@ -117,7 +117,7 @@ impl Desk {
 
     /// The call is over: what the network and the server know of it.
     async fn closes(self) -> (CallRecord, Vec<Value>) {
-        let (record, events) = self.app.ended(&self.call).await;
+        let (record, events) = self.app.ended(&self.sid).await;
         check(&record, &events);
         self.app.stop().await;
         (record, events)
@@ -127,22 +127,22 @@ impl Desk {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn words_and_keys_reach_the_caller_and_the_end_is_the_end() {
     let long = "This is a long reply, that goes on and on, and on, until somebody stops it.";
-    let mut desk = Desk::with_replies(&[long, "Goodbye then"], &[]).await;
-    desk.says("tell me everything").await;
-    desk.hears("This is a long reply").await;
-    desk.orders("text", json!({ "text": "A person is here now." })).await;
-    desk.hears("A person is here now").await;
-    desk.orders("dtmf", json!({ "digits": "1w2#" })).await;
-    desk.orders("dtmf", json!({ "digit": "5" })).await;
+    let mut call = SupervisedCall::with_replies(&[long, "Goodbye then"], &[]).await;
+    call.says("tell me everything").await;
+    call.hears("This is a long reply").await;
+    call.orders("text", json!({ "text": "A person is here now." })).await;
+    call.hears("A person is here now").await;
+    call.orders("dtmf", json!({ "digits": "1w2#" })).await;
+    call.orders("dtmf", json!({ "digit": "5" })).await;
     // A caller who begins to speak would cut them off.
-    desk.hears_keys("1w2#").await;
-    desk.hears_keys("5").await;
-    desk.says("oh good").await;
-    desk.hears("Goodbye then").await;
-    desk.until_told("A person is here now.").await;
-    desk.orders("end", json!({})).await;
-    assert_eq!(desk.order("end", json!({})).await.0, 409);
-    let (record, events) = desk.closes().await;
+    call.hears_keys("1w2#").await;
+    call.hears_keys("5").await;
+    call.says("oh good").await;
+    call.hears("Goodbye then").await;
+    call.until_told("A person is here now.").await;
+    call.orders("end", json!({})).await;
+    assert_eq!(call.order("end", json!({})).await.0, 409);
+    let (record, events) = call.closes().await;
     assert_eq!(record.end, Some(End::TwimlEnded));
     assert_eq!(record.digits, "1w2#5");
     assert!(!record.heard_text().contains("until somebody stops it"), "{}", record.heard_text());
@@ -154,39 +154,39 @@ async fn words_and_keys_reach_the_caller_and_the_end_is_the_end() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_whisper_guides_the_model_and_is_never_heard() {
-    let mut desk = Desk::open(Brain::Echo, &[]).await;
-    desk.orders("whisper", json!({ "text": "Offer ten percent." })).await;
-    desk.says("can I have a discount").await;
-    desk.hears("You said").await;
-    let told = desk.told();
+    let mut call = SupervisedCall::open(Brain::Echo, &[]).await;
+    call.orders("whisper", json!({ "text": "Offer ten percent." })).await;
+    call.says("can I have a discount").await;
+    call.hears("You said").await;
+    let told = call.told();
     let guidance = told.find("Offer ten percent.").expect("the model was told");
     assert!(guidance < told.find("response.create").unwrap(), "before its next words");
-    desk.orders("end", json!({})).await;
-    let (record, events) = desk.closes().await;
+    call.orders("end", json!({})).await;
+    let (record, events) = call.closes().await;
     assert!(!record.heard_text().contains("percent"), "{}", record.heard_text());
     assert_eq!(of(&events, "whisper")[0]["text"], "Offer ten percent.");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_human_speaks_until_the_call_is_given_back() {
-    let mut desk = Desk::open(Brain::Echo, &[]).await;
-    desk.orders("takeover", json!({})).await;
-    assert_eq!(desk.order("takeover", json!({})).await.0, 409);
-    desk.says("who is there").await;
-    desk.until("turns", |turns| turns.to_string().contains("who is there")).await;
-    desk.orders("text", json!({ "text": "I am Ann." })).await;
-    desk.hears("I am Ann").await;
-    desk.says("hello Ann").await;
-    desk.until("turns", |turns| turns.to_string().contains("hello Ann")).await;
-    assert!(!desk.told().contains("response.create"), "the model is not asked");
-    desk.orders("release", json!({})).await;
-    assert_eq!(desk.order("release", json!({})).await.0, 409);
-    desk.hears("You said").await;
+    let mut call = SupervisedCall::open(Brain::Echo, &[]).await;
+    call.orders("takeover", json!({})).await;
+    assert_eq!(call.order("takeover", json!({})).await.0, 409);
+    call.says("who is there").await;
+    call.until("turns", |turns| turns.to_string().contains("who is there")).await;
+    call.orders("text", json!({ "text": "I am Ann." })).await;
+    call.hears("I am Ann").await;
+    call.says("hello Ann").await;
+    call.until("turns", |turns| turns.to_string().contains("hello Ann")).await;
+    assert!(!call.told().contains("response.create"), "the model is not asked");
+    call.orders("release", json!({})).await;
+    assert_eq!(call.order("release", json!({})).await.0, 409);
+    call.hears("You said").await;
     for words in ["who is there", "I am Ann.", "hello Ann"] {
-        assert!(desk.told().contains(words), "it knows that {words:?} was said");
+        assert!(call.told().contains(words), "it knows that {words:?} was said");
     }
-    desk.orders("end", json!({})).await;
-    let (record, events) = desk.closes().await;
+    call.orders("end", json!({})).await;
+    let (record, events) = call.closes().await;
     let heard = record.heard_text();
     assert!(heard.find("I am Ann").unwrap() < heard.find("You said").unwrap(), "{heard}");
     assert_eq!((of(&events, "takeover").len(), of(&events, "release").len()), (1, 1));
@@ -195,11 +195,11 @@ async fn a_human_speaks_until_the_call_is_given_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_transfer_is_dialled_with_our_number_under_either_name() {
     for field in ["target", "number"] {
-        let desk = Desk::open(Brain::Echo, &[]).await;
-        let (status, answer) = desk.order("transfer", json!({ field: "+19005550123" })).await;
+        let call = SupervisedCall::open(Brain::Echo, &[]).await;
+        let (status, answer) = call.order("transfer", json!({ field: "+19005550123" })).await;
         assert_eq!((status, &answer["error"]["code"]), (422, &json!("REFUSED")), "{answer}");
-        desk.orders("transfer", json!({ field: "+15005550123" })).await;
-        let (record, events) = desk.closes().await;
+        call.orders("transfer", json!({ field: "+15005550123" })).await;
+        let (record, events) = call.closes().await;
         assert_eq!(record.dialled[0].to, "+15005550123");
         assert_eq!(record.dialled[0].caller_id.as_deref(), Some(CALLED));
         assert_eq!(of(&events, "session_transfer")[0]["target"], "+15005550123");
@@ -208,17 +208,17 @@ async fn a_transfer_is_dialled_with_our_number_under_either_name() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_to_the_models_question_is_passed_on() {
-    let mut desk = Desk::open(Brain::Receptionist, &[]).await;
-    desk.says("can I have a refund").await;
-    desk.hears("Let me check that for you").await;
-    let call = desk.until("question", Value::is_string).await;
-    let query = &call["questionSeq"];
-    desk.orders("clarification", json!({ "response": "Until Friday.", "query": query })).await;
+    let mut call = SupervisedCall::open(Brain::Receptionist, &[]).await;
+    call.says("can I have a refund").await;
+    call.hears("Let me check that for you").await;
+    let snapshot = call.until("question", Value::is_string).await;
+    let query = &snapshot["questionSeq"];
+    call.orders("clarification", json!({ "response": "Until Friday.", "query": query })).await;
     let again = json!({ "response": "Until Monday.", "query": query });
-    assert_eq!(desk.order("clarification", again).await.0, 409);
-    desk.hears("Friday").await;
-    desk.orders("end", json!({})).await;
-    let (record, events) = desk.closes().await;
+    assert_eq!(call.order("clarification", again).await.0, 409);
+    call.hears("Friday").await;
+    call.orders("end", json!({})).await;
+    let (record, events) = call.closes().await;
     assert!(!record.heard_text().contains("Monday"));
     assert_eq!(of(&events, "query_response")[0]["text"], "Until Friday.");
 }
@@ -226,29 +226,29 @@ async fn an_answer_to_the_models_question_is_passed_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_word_is_heard_that_was_not_let_go() {
     let approval = [("REQUIRE_SUPERVISOR_FEEDBACK", "true")];
-    let mut desk = Desk::open(Brain::Receptionist, &approval).await;
-    desk.says("are you open").await;
-    let held = desk.until("heldReply", Value::is_string).await;
+    let mut call = SupervisedCall::open(Brain::Receptionist, &approval).await;
+    call.says("are you open").await;
+    let held = call.until("heldReply", Value::is_string).await;
     let first = held["heldTurn"].clone();
-    desk.orders("reject", json!({ "reason": "be exact", "reply": first })).await;
-    desk.until_told("be exact").await;
-    let held = desk.until("heldTurn", |turn| turn.is_u64() && *turn != first).await;
+    call.orders("reject", json!({ "reason": "be exact", "reply": first })).await;
+    call.until_told("be exact").await;
+    let held = call.until("heldTurn", |turn| turn.is_u64() && *turn != first).await;
     let second = held["heldReply"].as_str().unwrap();
     assert!(second.starts_with("Let me put it this way"), "{second}");
     let as_it_is = json!({ "text": second, "reply": held["heldTurn"] });
-    desk.orders("text", as_it_is.clone()).await;
-    assert_eq!(desk.order("text", as_it_is).await.0, 409, "it is sent once");
-    desk.hears("Monday to Friday").await;
-    desk.hears("come by").await;
-    desk.says("thank you").await;
-    let held = desk.until("heldReply", Value::is_string).await;
+    call.orders("text", as_it_is.clone()).await;
+    assert_eq!(call.order("text", as_it_is).await.0, 409, "it is sent once");
+    call.hears("Monday to Friday").await;
+    call.hears("come by").await;
+    call.says("thank you").await;
+    let held = call.until("heldReply", Value::is_string).await;
     let edited = json!({ "text": "Come before noon", "reply": held["heldTurn"] });
-    desk.orders("text", edited).await;
-    desk.hears("Come before noon").await;
-    desk.says("bye").await;
-    desk.until_told("Come before noon").await;
-    desk.orders("end", json!({})).await;
-    let (record, events) = desk.closes().await;
+    call.orders("text", edited).await;
+    call.hears("Come before noon").await;
+    call.says("bye").await;
+    call.until_told("Come before noon").await;
+    call.orders("end", json!({})).await;
+    let (record, events) = call.closes().await;
     let heard = record.heard_text();
     assert_eq!(heard.matches("Monday to Friday").count(), 1, "{heard}");
     assert!(!heard.contains("welcome"), "{heard}");
@@ -259,14 +259,14 @@ async fn no_word_is_heard_that_was_not_let_go() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_of_the_caller_reach_the_model_as_one_note() {
-    let mut desk = Desk::open(Brain::Echo, &[]).await;
-    assert!(desk.line.act(LiveAction::Press("12#".into())).await);
-    desk.until_told("The caller pressed the keys 1 2 #.").await;
-    desk.hears("I was told").await;
-    assert!(desk.line.act(LiveAction::Press("34".into())).await);
-    desk.until_told("The caller pressed the keys 3 4.").await;
-    desk.orders("end", json!({})).await;
-    let (_, events) = desk.closes().await;
+    let mut call = SupervisedCall::open(Brain::Echo, &[]).await;
+    assert!(call.caller.act(LiveAction::Press("12#".into())).await);
+    call.until_told("The caller pressed the keys 1 2 #.").await;
+    call.hears("I was told").await;
+    assert!(call.caller.act(LiveAction::Press("34".into())).await);
+    call.until_told("The caller pressed the keys 3 4.").await;
+    call.orders("end", json!({})).await;
+    let (_, events) = call.closes().await;
     let digits: Vec<_> = of(&events, "dtmf").iter().map(|e| &e["digit"]).collect();
     assert_eq!(digits, ["1", "2", "#", "3", "4"]);
 }

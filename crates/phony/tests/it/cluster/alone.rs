@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::one_server::{check, greetings, texts};
 use crate::support::cluster::{ClusterOptions, TestCluster, bounded, until};
-use crate::support::manual_call::Scene;
+use crate::support::manual_call::ManualCall;
 use crate::support::server::{CALLED, CALLER};
 
 const LONG: &str = "First you need a photograph. Then you fill in the form. After that you come to \
@@ -82,72 +82,71 @@ fn judge(events: &[Value], said: &[&str], answers: &[&str]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_killed_server_goes_on_within_an_answer_when_it_is_started_again() {
     let mut cluster = alone("").await;
-    let mut scene = Scene::begin(&mut cluster).await;
-    scene.is_in("listening").await;
-    scene.says("What about my passport?").await;
-    is_stored(scene.cluster, &scene.call, "assistant_heard").await;
-    scene.cluster.nodes[0].kill();
-    scene.cluster.again(0);
-    scene.hears("And in two weeks it is there.").await;
-    scene.is_in("listening").await;
-    scene.says("Thank you").await;
-    scene.hears("You are welcome.").await;
-    scene.is_in("listening").await;
-    scene.hangs_up().await;
-    let call = scene.call.clone();
-    let events = cluster.history(0, &call).await;
+    let mut call = ManualCall::begin(&mut cluster).await;
+    call.is_in("listening").await;
+    call.says("What about my passport?").await;
+    is_stored(call.cluster, &call.sid, "assistant_heard").await;
+    call.cluster.nodes[0].kill();
+    call.cluster.again(0);
+    call.hears("And in two weeks it is there.").await;
+    call.is_in("listening").await;
+    call.says("Thank you").await;
+    call.hears("You are welcome.").await;
+    call.is_in("listening").await;
+    call.hangs_up().await;
+    let sid = call.sid.clone();
+    let events = cluster.history(0, &sid).await;
     judge(&events, &["What about my passport?", "Thank you"], &[LONG, "You are welcome."]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_waited_for_a_supervisor_waits_when_a_killed_server_is_started_again() {
     let mut cluster = alone("").await;
-    let mut scene = Scene::begin(&mut cluster).await;
-    scene.is_in("listening").await;
-    scene.says("I want my money back").await;
-    is_stored(scene.cluster, &scene.call, "pending_response").await;
-    scene.cluster.nodes[0].kill();
-    scene.cluster.again(0);
-    scene.is_in("on_hold").await;
-    assert_eq!(scene.snapshot().await["heldReply"], HELD);
-    scene.orders("text", &json!({ "text": HELD })).await;
-    scene.hears(HELD).await;
-    scene.is_in("listening").await;
-    scene.hangs_up().await;
-    let call = scene.call.clone();
-    let events = cluster.history(0, &call).await;
+    let mut call = ManualCall::begin(&mut cluster).await;
+    call.is_in("listening").await;
+    call.says("I want my money back").await;
+    is_stored(call.cluster, &call.sid, "pending_response").await;
+    call.cluster.nodes[0].kill();
+    call.cluster.again(0);
+    call.is_in("on_hold").await;
+    assert_eq!(call.snapshot().await["heldReply"], HELD);
+    call.orders("text", &json!({ "text": HELD })).await;
+    call.hears(HELD).await;
+    call.is_in("listening").await;
+    call.hangs_up().await;
+    let sid = call.sid.clone();
+    let events = cluster.history(0, &sid).await;
     judge(&events, &["I want my money back"], &[HELD]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_stops_takes_no_new_calls_and_lets_the_live_one_finish() {
     let mut cluster = alone("drain = '60s'").await;
-    let mut scene = Scene::begin(&mut cluster).await;
-    scene.is_in("listening").await;
-    scene.cluster.nodes[0].signal("-TERM");
-    until(5, async || (scene.cluster.get(0, "/readyz").await.0 == 503).then_some(())).await;
+    let mut call = ManualCall::begin(&mut cluster).await;
+    call.is_in("listening").await;
+    call.cluster.nodes[0].signal("-TERM");
+    until(5, async || (call.cluster.get(0, "/readyz").await.0 == 503).then_some(())).await;
     // A balancer would send nothing here any more; what comes all the same is told that we are busy.
-    let port = scene.cluster.nodes[0].port;
-    scene
-        .cluster
+    let port = call.cluster.nodes[0].port;
+    call.cluster
         .twilio
         .override_host(crate::support::server::HOST, format!("http://127.0.0.1:{port}"));
-    let second = scene.cluster.twilio.dial_in(CALLER, CALLED, Caller::silent()).unwrap();
-    let ended = scene.cluster.twilio.wait_for_end(&second, Duration::from_secs(10));
+    let second = call.cluster.twilio.dial_in(CALLER, CALLED, Caller::silent()).unwrap();
+    let ended = call.cluster.twilio.wait_for_end(&second, Duration::from_secs(10));
     let record = bounded(10, ended).await.unwrap();
     assert_eq!(record.end, Some(End::Rejected), "{record:#?}");
     // The live one is answered as ever.
-    scene.says("Thank you").await;
-    scene.hears("You are welcome.").await;
-    scene.is_in("listening").await;
-    let record = scene.hangs_up().await;
+    call.says("Thank you").await;
+    call.hears("You are welcome.").await;
+    call.is_in("listening").await;
+    let record = call.hangs_up().await;
     assert_eq!(record.sessions.len(), 1, "the line never dropped");
-    let call = scene.call.clone();
+    let sid = call.sid.clone();
     assert_eq!(cluster.nodes[0].ended(10).await, Some(0));
     cluster.again(0);
     let node = &cluster.nodes[0];
     cluster.until_ready(node).await;
-    let events = cluster.history(0, &call).await;
+    let events = cluster.history(0, &sid).await;
     check(&events);
     assert_eq!(texts(&events, "transcript"), ["Thank you"]);
     assert_eq!(events.last().unwrap()["reason"], "caller_hung_up");
@@ -166,17 +165,17 @@ async fn at_the_second_signal_a_server_says_goodbye_at_once() {
 /// So many signals, and the caller hears goodbye before the line is hung up.
 async fn says_goodbye(phony_toml: &str, signals: u32) {
     let mut cluster = alone(phony_toml).await;
-    let mut scene = Scene::begin(&mut cluster).await;
-    scene.is_in("listening").await;
+    let mut call = ManualCall::begin(&mut cluster).await;
+    call.is_in("listening").await;
     for _ in 0..signals {
-        scene.cluster.nodes[0].signal("-TERM");
-        until(5, async || (scene.cluster.get(0, "/readyz").await.0 == 503).then_some(())).await;
+        call.cluster.nodes[0].signal("-TERM");
+        until(5, async || (call.cluster.get(0, "/readyz").await.0 == 503).then_some(())).await;
     }
-    let record = scene.ends().await;
+    let record = call.ends().await;
     assert!(record.heard_text().contains("Goodbye"), "{}", record.heard_text());
-    let call = scene.call.clone();
+    let sid = call.sid.clone();
     assert_eq!(cluster.nodes[0].ended(20).await, Some(0), "it ended in order");
-    let events = stored(&cluster, &call).await;
+    let events = stored(&cluster, &sid).await;
     check(&events);
     assert_eq!(events.last().unwrap()["reason"], "shutdown", "{events:#?}");
 }
@@ -184,17 +183,17 @@ async fn says_goodbye(phony_toml: &str, signals: u32) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_the_third_signal_a_server_ends_at_once_and_says_so() {
     let mut cluster = alone("drain = '5m'").await;
-    let mut scene = Scene::begin(&mut cluster).await;
-    scene.is_in("listening").await;
-    scene.says("What about my passport?").await;
-    scene.is_in("speaking").await;
-    scene.cluster.nodes[0].signal("-TERM");
-    until(5, async || (scene.cluster.get(0, "/readyz").await.0 == 503).then_some(())).await;
-    scene.cluster.nodes[0].signal("-TERM");
-    scene.is_in("ending").await;
-    scene.cluster.nodes[0].signal("-TERM");
-    let call = scene.call.clone();
+    let mut call = ManualCall::begin(&mut cluster).await;
+    call.is_in("listening").await;
+    call.says("What about my passport?").await;
+    call.is_in("speaking").await;
+    call.cluster.nodes[0].signal("-TERM");
+    until(5, async || (call.cluster.get(0, "/readyz").await.0 == 503).then_some(())).await;
+    call.cluster.nodes[0].signal("-TERM");
+    call.is_in("ending").await;
+    call.cluster.nodes[0].signal("-TERM");
+    let sid = call.sid.clone();
     assert_eq!(cluster.nodes[0].ended(10).await, Some(1), "a call was cut off");
-    let events = stored(&cluster, &call).await;
+    let events = stored(&cluster, &sid).await;
     assert_eq!(events.last().unwrap()["reason"], "shutdown", "{events:#?}");
 }

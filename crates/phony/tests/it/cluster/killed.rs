@@ -9,25 +9,25 @@ use super::one_server::{answers, check, greetings, hangs_up, says, texts};
 use crate::support::cluster::{TestCluster, bounded};
 use crate::support::server::{CALLED, CALLER};
 
-/// Worlds in which calls are made at the same time.
-const LANES: u64 = 4;
+/// Clusters in which calls are made at the same time.
+const CLUSTERS: u64 = 4;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_every_event_the_call_goes_on_elsewhere() {
-    let lanes = (0..LANES).map(|lane| async move {
+    let clusters = (0..CLUSTERS).map(|first| async move {
         let mut cluster = TestCluster::start(2, 10.0, Brain::Echo).await;
-        let mut at = 1 + lane;
+        let mut at = 1 + first;
         let mut waits = Vec::new();
         // The longest undisturbed call has this many events, or a few less.
         while at <= 16 {
             if let Some(waited_ms) = kill_at(&mut cluster, at).await {
                 waits.push(waited_ms);
             }
-            at += LANES;
+            at += CLUSTERS;
         }
         waits
     });
-    let waits: Vec<_> = futures_util::future::join_all(lanes).await.concat();
+    let waits: Vec<_> = futures_util::future::join_all(clusters).await.concat();
     assert!(waits.len() >= 10, "only {} calls were disturbed", waits.len());
     let longest = waits.iter().max().unwrap();
     println!("callers waited up to {longest} ms of their time");

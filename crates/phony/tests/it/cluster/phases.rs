@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::one_server::{check, greetings, texts};
 use crate::support::cluster::{ClusterOptions, TestCluster};
-use crate::support::manual_call::Scene;
+use crate::support::manual_call::ManualCall;
 
 const COLLEAGUE: &str = "+15005550199";
 const CLERK: &str = r#"
@@ -164,45 +164,45 @@ async fn a_server_of_three_is_stopped_in_every_phase() {
     in_every_phase(3, End::Stopped).await;
 }
 
-/// Worlds in which calls are made at the same time.
-const LANES: usize = 3;
+/// Clusters in which calls are made at the same time.
+const CLUSTERS: usize = 3;
 
 async fn in_every_phase(servers: usize, end: End) {
-    let lanes = (0..LANES).map(|lane| async move {
+    let clusters = (0..CLUSTERS).map(|first| async move {
         let mut cluster = cluster(servers).await;
-        for phase in Phase::ALL.into_iter().skip(lane).step_by(LANES) {
+        for phase in Phase::ALL.into_iter().skip(first).step_by(CLUSTERS) {
             disturb(&mut cluster, phase, end).await;
         }
     });
-    futures_util::future::join_all(lanes).await;
+    futures_util::future::join_all(clusters).await;
 }
 
 async fn disturb(cluster: &mut TestCluster, phase: Phase, end: End) {
     cluster.balancer.hold(phase == Phase::Ringing);
-    let mut scene = Scene::begin(cluster).await;
-    scene.reach(phase).await;
-    let gone = scene.owner().await;
+    let mut call = ManualCall::begin(cluster).await;
+    call.reach(phase).await;
+    let gone = call.owner().await;
     match end {
-        End::Killed => scene.cluster.nodes[gone].kill(),
-        End::Stopped => scene.cluster.nodes[gone].signal("-TERM"),
+        End::Killed => call.cluster.nodes[gone].kill(),
+        End::Stopped => call.cluster.nodes[gone].signal("-TERM"),
     }
-    scene.cluster.balancer.hold(false);
+    call.cluster.balancer.hold(false);
     if how_it_goes_on(phase, end).1 > 0 {
-        scene.hears("Sorry, I lost you for a second.").await;
+        call.hears("Sorry, I lost you for a second.").await;
     }
-    let record = scene.go_on(phase).await;
-    let Scene { cluster, call, .. } = scene;
+    let record = call.go_on(phase).await;
+    let ManualCall { cluster, sid, .. } = call;
     if end == End::Stopped {
         assert_eq!(cluster.nodes[gone].ended(60).await, Some(0), "{phase:?}");
     }
     let node = cluster.new_node(&[]).await;
     cluster.nodes[gone] = node;
     cluster.open_to_all();
-    let events = cluster.history(gone, &call).await;
+    let events = cluster.history(gone, &sid).await;
     judge(phase, end, &events, &record);
 }
 
-impl Scene<'_> {
+impl ManualCall<'_> {
     /// Gets the call into the phase.
     async fn reach(&mut self, phase: Phase) {
         match phase {

@@ -1,4 +1,4 @@
-//! One call, played by hand: the test is the caller, and the supervisor.
+//! One call of a cluster, played by the test as its caller and its supervisor.
 
 use std::time::Duration;
 
@@ -12,44 +12,44 @@ use crate::support::server::{CALLED, CALLER};
 /// How long anything in a call may take, in seconds.
 const PATIENCE: u64 = 45;
 
-/// One call, the caller, and what is seen of it.
-pub(crate) struct Scene<'a> {
+/// A live call, its caller, and a viewer of its events.
+pub(crate) struct ManualCall<'a> {
     pub(crate) cluster: &'a mut TestCluster,
-    pub(crate) call: String,
-    pub(crate) line: LiveHandle,
-    /// What a server tells of the call that does not have it, if there is one.
+    pub(crate) sid: String,
+    pub(crate) caller: LiveHandle,
+    /// At a server that does not hold the call, if there is one.
     view: Viewer,
 }
 
-impl<'a> Scene<'a> {
-    /// Somebody rings.
+impl<'a> ManualCall<'a> {
+    /// The caller dials in.
     pub(crate) async fn begin(cluster: &'a mut TestCluster) -> Self {
-        let (caller, line) = Caller::live();
-        let call = cluster.twilio.dial_in(CALLER, CALLED, caller).unwrap();
-        let owner = owner_of(cluster, &call).await;
+        let (line, caller) = Caller::live();
+        let sid = cluster.twilio.dial_in(CALLER, CALLED, line).unwrap();
+        let owner = owner_of(cluster, &sid).await;
         let viewer = (owner + 1) % cluster.nodes.len();
-        let view = cluster.view(viewer, &format!("?callSid={call}")).await;
-        Self { cluster, call, line, view }
+        let view = cluster.view(viewer, &format!("?callSid={sid}")).await;
+        Self { cluster, sid, caller, view }
     }
 
-    /// The server that has the call.
+    /// Index of the server that holds the call.
     pub(crate) async fn owner(&self) -> usize {
-        owner_of(self.cluster, &self.call).await
+        owner_of(self.cluster, &self.sid).await
     }
 
     /// Hangs up.
     pub(crate) async fn hangs_up(&mut self) -> Box<CallRecord> {
-        assert!(self.line.act(LiveAction::HangUp).await, "the call is over");
+        assert!(self.caller.act(LiveAction::HangUp).await, "the call is over");
         self.ends().await
     }
 
     pub(crate) async fn ends(&mut self) -> Box<CallRecord> {
-        let ended = self.cluster.twilio.wait_for_end(&self.call, Duration::from_secs(PATIENCE));
+        let ended = self.cluster.twilio.wait_for_end(&self.sid, Duration::from_secs(PATIENCE));
         Box::new(bounded(PATIENCE, ended).await.unwrap())
     }
 
     pub(crate) async fn says(&self, words: &str) {
-        assert!(self.line.act(LiveAction::Say(words.into())).await, "the call is over");
+        assert!(self.caller.act(LiveAction::Say(words.into())).await, "the call is over");
     }
 
     /// Listens until these words have been heard since it was asked last.
@@ -59,7 +59,7 @@ impl<'a> Scene<'a> {
         let mut heard = String::new();
         let listening = async {
             while !plain(&heard).contains(&wanted) {
-                match self.line.hear().await {
+                match self.caller.hear().await {
                     Some(LiveEvent::Heard(text)) => {
                         heard.push(' ');
                         heard.push_str(&text);
@@ -72,7 +72,7 @@ impl<'a> Scene<'a> {
             }
         };
         if tokio::time::timeout(Duration::from_secs(PATIENCE), listening).await.is_err() {
-            let record = self.cluster.twilio.call(&self.call);
+            let record = self.cluster.twilio.call(&self.sid);
             panic!("«{words}» was not heard, but «{heard}»: {record:#?}");
         }
     }
@@ -93,7 +93,7 @@ impl<'a> Scene<'a> {
 
     /// Waits until the call is in this phase, on whichever server that is.
     pub(crate) async fn is_in(&mut self, phase: &str) {
-        let (cluster, call) = (&*self.cluster, &self.call);
+        let (cluster, call) = (&*self.cluster, &self.sid);
         let mut last = Value::Null;
         let waiting = async {
             loop {
@@ -114,7 +114,7 @@ impl<'a> Scene<'a> {
 
     pub(crate) async fn snapshot(&self) -> Value {
         let node = self.owner().await;
-        self.cluster.get(node, &format!("/calls/{}", self.call)).await.1
+        self.cluster.get(node, &format!("/calls/{}", self.sid)).await.1
     }
 
     /// A supervisor orders something, not at the server that has the call if there is another.
@@ -125,7 +125,7 @@ impl<'a> Scene<'a> {
             let answers = (0..self.cluster.nodes.len()).filter(|node| *node != owner);
             for node in answers.chain([owner]) {
                 let url = self.cluster.nodes[node].url(&path);
-                let order = order(&self.call, body);
+                let order = order(&self.sid, body);
                 let request = self.cluster.http.post(url).bearer_auth(TOKEN).json(&order);
                 if let Ok(answer) = request.send().await {
                     return Some((answer.status().as_u16(), answer.text().await.unwrap()));
