@@ -8,9 +8,9 @@ use tokio::io::AsyncReadExt as _;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::server::{Line, TestServer};
+use crate::support::server::{JsonSocket, TestServer};
 
-async fn take(line: &mut Line, count: usize) -> Vec<Value> {
+async fn take(line: &mut JsonSocket, count: usize) -> Vec<Value> {
     let mut events = Vec::new();
     while events.len() < count {
         let event = line.next().await;
@@ -138,7 +138,7 @@ async fn a_quiet_socket_is_kept_open_through_proxies_by_pings() {
     let viewer = server.events("").await;
     let bearer = format!("Bearer {}", TestServer::token());
     let phone = server.socket("/softphone/ws", &[("authorization", &bearer)]).await.unwrap();
-    let mut phone = Line(phone);
+    let mut phone = JsonSocket(phone);
     phone.send(&json!({ "type": "setup", "direction": "inbound" })).await;
     for mut socket in [viewer.0, phone.0] {
         let pinged =

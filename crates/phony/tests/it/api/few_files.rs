@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, client_async};
 
 use crate::support::program::{Run, Serving};
-use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, Line, TestServer, setup};
+use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, JsonSocket, TestServer, setup};
 
 /// How long a call may take before the test has failed.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -91,11 +91,11 @@ pub(super) async fn token_of(http: &reqwest::Client, at: SocketAddr, call: &str)
 }
 
 /// A relay socket from this address.
-pub(super) async fn relay_from(from: Ipv4Addr, at: SocketAddr) -> Line {
+pub(super) async fn relay_from(from: Ipv4Addr, at: SocketAddr) -> JsonSocket {
     let mut request = format!("ws://{at}/relay/ws").into_client_request().unwrap();
     request.headers_mut().insert(signature::HEADER, relay_signature(at).parse().unwrap());
     let stream = MaybeTlsStream::Plain(open_from(from, at, b"").await);
-    Line(client_async(request, stream).await.unwrap().0)
+    JsonSocket(client_async(request, stream).await.unwrap().0)
 }
 
 /// How long a call takes that rings, connects and is greeted, all over sockets.

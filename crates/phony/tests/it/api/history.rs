@@ -9,10 +9,10 @@ use phony_wire::twilio::signature;
 use serde_json::{Value, json};
 
 use crate::support::program::Run;
-use crate::support::server::{AUTH_TOKEN, FakeModel, HOST, Line, TestServer, soon};
+use crate::support::server::{AUTH_TOKEN, FakeModel, HOST, JsonSocket, TestServer, soon};
 
 /// A call whose greeting has been sent, and its model.
-async fn call(server: &mut TestServer, sid: &str) -> (Line, FakeModel) {
+async fn call(server: &mut TestServer, sid: &str) -> (JsonSocket, FakeModel) {
     let twiml = server.ring(sid).await;
     let mut line = server.connect(sid, &twiml).await;
     line.utterance().await;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::server::{AUTH_TOKEN, HOST, Line, TestServer};
+use crate::support::server::{AUTH_TOKEN, HOST, JsonSocket, TestServer};
 
 #[tokio::test]
 async fn a_wrong_field_is_named() {
@@ -173,7 +173,7 @@ async fn an_answer_meant_for_one_question_never_answers_the_next() {
     }
 }
 
-async fn said(line: &mut Line, words: &str) -> bool {
+async fn said(line: &mut JsonSocket, words: &str) -> bool {
     line.utterance().await.trim() == words
 }
 

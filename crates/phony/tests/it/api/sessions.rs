@@ -6,7 +6,7 @@ use reqwest::header::{CACHE_CONTROL, COOKIE};
 
 use super::{calls_with, log_in, pair_of};
 use crate::support::redis::RedisServer;
-use crate::support::server::{Line, TestServer};
+use crate::support::server::{JsonSocket, TestServer};
 
 #[tokio::test]
 async fn a_log_out_ends_the_session_on_the_server() {
@@ -14,9 +14,9 @@ async fn a_log_out_ends_the_session_on_the_server() {
     let (one, other) = (log_in(&server).await, log_in(&server).await);
     assert_ne!(one, other, "each log-in is one of its own");
     let headers = [("cookie", one.as_str())];
-    let mut watching = Line(server.socket("/events/ws", &headers).await.unwrap());
+    let mut watching = JsonSocket(server.socket("/events/ws", &headers).await.unwrap());
     let mut others =
-        Line(server.socket("/events/ws", &[("cookie", other.as_str())]).await.unwrap());
+        JsonSocket(server.socket("/events/ws", &[("cookie", other.as_str())]).await.unwrap());
     let out = server.http.post(server.url("/logout")).header(COOKIE, &one).send().await.unwrap();
     assert_eq!(out.status(), 204);
     assert!(pair_of(&out).unwrap().ends_with('='));

@@ -3,10 +3,10 @@
 use phony_call::{Fault, FromModel, TurnId};
 use serde_json::json;
 
-use crate::support::server::{FakeModel, Line, TestServer};
+use crate::support::server::{FakeModel, JsonSocket, TestServer};
 
 /// A call whose caller has said something, its line, its model, and the turn that is asked for.
-async fn asked(server: &mut TestServer) -> (Line, FakeModel, TurnId) {
+async fn asked(server: &mut TestServer) -> (JsonSocket, FakeModel, TurnId) {
     let twiml = server.ring("CA1").await;
     let mut line = server.connect("CA1", &twiml).await;
     line.utterance().await;

@@ -7,13 +7,13 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::support::server::{CALLED, CALLER, Line, TestServer, setup, soon, token_of};
+use crate::support::server::{CALLED, CALLER, JsonSocket, TestServer, setup, soon, token_of};
 use futures_util::{SinkExt as _, StreamExt as _};
 
 const ENDED: [(&str, &str); 3] = [("CallSid", "CA1"), ("From", CALLER), ("To", CALLED)];
 
 /// A call whose greeting has been spoken and heard.
-async fn talking(server: &TestServer, call: &str) -> Line {
+async fn talking(server: &TestServer, call: &str) -> JsonSocket {
     let twiml = server.ring(call).await;
     let mut line = server.connect(call, &twiml).await;
     let greeting = line.utterance().await;
@@ -58,14 +58,14 @@ async fn a_socket_without_the_token_of_its_call_is_closed() {
         prompt("let me in"),
         json!({ "no": "type" }),
     ] {
-        let mut line = Line(server.relay_socket().await);
+        let mut line = JsonSocket(server.relay_socket().await);
         line.send(&first).await;
         assert_eq!(line.closed().await, Some(1008), "{first}");
     }
-    let mut line = Line(server.relay_socket().await);
+    let mut line = JsonSocket(server.relay_socket().await);
     line.send(&setup("CA1", &of_one)).await;
     line.utterance().await;
-    let mut again = Line(server.relay_socket().await);
+    let mut again = JsonSocket(server.relay_socket().await);
     again.send(&setup("CA1", &of_one)).await;
     assert_eq!(again.closed().await, Some(1008), "a token opens one socket");
     assert!(model.orders.try_recv().is_none(), "nothing of this reaches a model");

@@ -5,7 +5,9 @@ use phony_wire::twilio::twiml::{Twiml, Verb};
 use serde_json::json;
 
 use crate::support::redis::RedisServer;
-use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, HOST, Line, TestServer, setup, token_of};
+use crate::support::server::{
+    AUTH_TOKEN, CALLED, CALLER, HOST, JsonSocket, TestServer, setup, token_of,
+};
 
 const CALL: [(&str, &str); 4] =
     [("CallSid", "CA1"), ("From", CALLER), ("To", CALLED), ("CallStatus", "in-progress")];
@@ -15,10 +17,10 @@ const THIRD: &str = "VX00000000000000000000000000000003";
 const BACK: &str = "Sorry, I lost you for a second.";
 
 /// The socket of this session, to the call of this TwiML.
-async fn connect(server: &TestServer, twiml: &Twiml, session: &str) -> Line {
+async fn connect(server: &TestServer, twiml: &Twiml, session: &str) -> JsonSocket {
     let mut first = setup("CA1", &token_of(twiml));
     first["sessionId"] = json!(session);
-    let mut line = Line(server.relay_socket().await);
+    let mut line = JsonSocket(server.relay_socket().await);
     line.send(&first).await;
     line
 }

@@ -5,20 +5,20 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::support::server::{FakeModel, Line, TestServer, soon};
+use crate::support::server::{FakeModel, JsonSocket, TestServer, soon};
 
 const OWN: &str = "CA0123456789abcdef0123456789abcdef";
 
-async fn softphone(server: &TestServer, query: &str, call: &str) -> Line {
+async fn softphone(server: &TestServer, query: &str, call: &str) -> JsonSocket {
     let bearer = format!("Bearer {}", TestServer::token());
     let path = format!("/softphone/ws{query}");
-    let mut line = Line(server.socket(&path, &[("authorization", &bearer)]).await.unwrap());
+    let mut line = JsonSocket(server.socket(&path, &[("authorization", &bearer)]).await.unwrap());
     line.send(&json!({ "type": "setup", "callSid": call, "direction": "inbound" })).await;
     line
 }
 
 /// A call whose greeting has been spoken and heard, and its model.
-async fn talking(server: &mut TestServer) -> (Line, FakeModel) {
+async fn talking(server: &mut TestServer) -> (JsonSocket, FakeModel) {
     let mut line = softphone(server, "", OWN).await;
     let greeting = line.utterance().await;
     line.send(&played(&greeting)).await;
@@ -35,7 +35,7 @@ fn played(words: &str) -> Value {
     json!({ "type": "info", "name": "tokensPlayed", "value": words })
 }
 
-async fn close(line: &mut Line, code: CloseCode) {
+async fn close(line: &mut JsonSocket, code: CloseCode) {
     let frame = CloseFrame { code, reason: "".into() };
     soon(line.0.close(Some(frame))).await.unwrap();
 }
@@ -67,7 +67,7 @@ async fn the_cookie_of_a_log_in_opens_it_too() {
     let cookie = answer.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap();
     let origin = format!("http://{}", server.running.addr);
     let headers = [("cookie", cookie), ("origin", origin.as_str())];
-    let mut line = Line(server.socket("/softphone/ws", &headers).await.unwrap());
+    let mut line = JsonSocket(server.socket("/softphone/ws", &headers).await.unwrap());
     line.send(&json!({ "type": "setup" })).await;
     assert!(line.utterance().await.starts_with("Hello"));
 }
@@ -186,7 +186,7 @@ async fn it_cannot_take_over_a_call_of_the_telephone_network() {
     for first in [prompt("let me in"), json!({}), json!({ "type": "setup", "callSid": "a b" })] {
         let bearer = format!("Bearer {}", TestServer::token());
         let headers = [("authorization", bearer.as_str())];
-        let mut line = Line(server.socket("/softphone/ws", &headers).await.unwrap());
+        let mut line = JsonSocket(server.socket("/softphone/ws", &headers).await.unwrap());
         line.send(&first).await;
         assert_eq!(line.closed().await, Some(1008), "{first}");
     }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::support::program::free_port;
-use crate::support::server::{AUTH_TOKEN, FakeModel, HOST, Line, TestServer};
+use crate::support::server::{AUTH_TOKEN, FakeModel, HOST, JsonSocket, TestServer};
 
 /// How long the program may take to print something or to end.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -77,7 +77,7 @@ impl Program {
 }
 
 /// A call whose greeting has been sent, and its model.
-async fn call(server: &mut TestServer, sid: &str) -> (Line, FakeModel) {
+async fn call(server: &mut TestServer, sid: &str) -> (JsonSocket, FakeModel) {
     let twiml = server.ring(sid).await;
     let mut line = server.connect(sid, &twiml).await;
     line.utterance().await;
@@ -86,7 +86,7 @@ async fn call(server: &mut TestServer, sid: &str) -> (Line, FakeModel) {
     (line, model)
 }
 
-async fn says(line: &mut Line, words: &str) {
+async fn says(line: &mut JsonSocket, words: &str) {
     let prompt = json!({ "type": "prompt", "voicePrompt": words, "lang": "en-US", "last": true });
     line.send(&prompt).await;
 }
@@ -201,7 +201,7 @@ async fn a_held_reply_is_sent_dropped_or_changed() {
 }
 
 /// Whether these words are the next on the line besides fillers.
-async fn heard(line: &mut Line, words: &str) -> bool {
+async fn heard(line: &mut JsonSocket, words: &str) -> bool {
     for _ in 0..4 {
         if line.utterance().await.trim() == words {
             return true;

@@ -7,7 +7,9 @@ use phony_wire::twilio::twiml::Twiml;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use crate::support::cluster::{ClusterOptions, TestCluster, bounded, until};
-use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, HOST, Line, relay_url, setup, token_of};
+use crate::support::server::{
+    AUTH_TOKEN, CALLED, CALLER, HOST, JsonSocket, relay_url, setup, token_of,
+};
 
 async fn webhook(
     cluster: &TestCluster,
@@ -75,12 +77,12 @@ async fn a_report_that_cannot_be_passed_on_is_refused_and_passed_on_later() {
 }
 
 /// A relay socket that shows this token.
-async fn socket(cluster: &TestCluster, call: &str, token: &str) -> Line {
+async fn socket(cluster: &TestCluster, call: &str, token: &str) -> JsonSocket {
     let url = format!("ws://127.0.0.1:{}/relay/ws", cluster.nodes[0].port);
     let mut request = url.into_client_request().unwrap();
     let signature = signature::sign::<&str, &str>(AUTH_TOKEN, &relay_url(), &[]);
     request.headers_mut().insert(signature::HEADER, signature.parse().unwrap());
-    let mut line = Line(tokio_tungstenite::connect_async(request).await.unwrap().0);
+    let mut line = JsonSocket(tokio_tungstenite::connect_async(request).await.unwrap().0);
     line.send(&setup(call, token)).await;
     line
 }

@@ -172,16 +172,16 @@ impl TestServer {
     }
 
     /// Connects the relay socket of a call that rings, and reads the greeting.
-    pub(crate) async fn connect(&self, call: &str, twiml: &Twiml) -> Line {
-        let mut line = Line(self.relay_socket().await);
+    pub(crate) async fn connect(&self, call: &str, twiml: &Twiml) -> JsonSocket {
+        let mut line = JsonSocket(self.relay_socket().await);
         line.send(&setup(call, &token_of(twiml))).await;
         line
     }
 
-    pub(crate) async fn events(&self, query: &str) -> Line {
+    pub(crate) async fn events(&self, query: &str) -> JsonSocket {
         let bearer = format!("Bearer {}", Self::token());
         let path = format!("/events/ws{query}");
-        Line(self.socket(&path, &[("authorization", &bearer)]).await.unwrap())
+        JsonSocket(self.socket(&path, &[("authorization", &bearer)]).await.unwrap())
     }
 
     pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
@@ -250,9 +250,9 @@ async fn build(
 }
 
 /// A socket of which every message is JSON.
-pub(crate) struct Line(pub(crate) Socket);
+pub(crate) struct JsonSocket(pub(crate) Socket);
 
-impl Line {
+impl JsonSocket {
     pub(crate) async fn send(&mut self, frame: &Value) {
         self.send_text(&frame.to_string()).await;
     }
