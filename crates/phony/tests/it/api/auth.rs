@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use reqwest::header::{COOKIE, LOCATION, RETRY_AFTER, SET_COOKIE};
 use serde_json::json;
 
+use crate::support::http;
 use crate::support::server::{AUTH_TOKEN, HOST, TestServer};
 
 const GUARDED: [(&str, &str); 16] = [
@@ -115,7 +116,7 @@ async fn requests_are_limited_unless_the_limit_is_off() {
     let wait: u64 = limited.headers()[RETRY_AFTER].to_str().unwrap().parse().unwrap();
     assert!((1..=13).contains(&wait), "five a minute is one in twelve seconds: {wait}");
     // The token is used up wherever it is used, and one address's strangers are no other's.
-    let elsewhere = reqwest::Client::builder().local_address("127.0.0.2".parse::<IpAddr>().ok());
+    let elsewhere = http::client_builder().local_address("127.0.0.2".parse::<IpAddr>().ok());
     let elsewhere = elsewhere.build().unwrap();
     let request = elsewhere.get(server.url("/calls")).bearer_auth(TestServer::token());
     assert_eq!(request.send().await.unwrap().status(), 429);

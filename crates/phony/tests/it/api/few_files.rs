@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 use phony_wire::twilio::signature;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::{MaybeTlsStream, client_async};
 
+use crate::support::http;
 use crate::support::program::{Run, Serving};
 use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, JsonSocket, TestServer, setup};
+use crate::support::wait::in_time;
 
 /// How long a call may take before the test has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A server that may open so many files, with its address.
 pub(super) fn narrow(files: usize) -> (Serving, SocketAddr) {
@@ -42,7 +42,6 @@ pub(super) fn narrow_with(files: usize, variables: &[(&str, &str)]) -> (Serving,
     let (serving, lines) = run.serving("Phony listens on");
     let line = lines.iter().find(|line| line.contains("Phony listens on")).unwrap();
     let at = line.rsplit(' ').next().unwrap().parse().unwrap();
-    drop(rustls::crypto::ring::default_provider().install_default());
     (serving, at)
 }
 
@@ -103,11 +102,11 @@ pub(super) async fn relay_from(from: Ipv4Addr, at: SocketAddr) -> JsonSocket {
 pub(super) async fn a_call_gets_in(at: SocketAddr, call: &str) -> Duration {
     let began = Instant::now();
     let whole = async {
-        let token = token_of(&reqwest::Client::new(), at, call).await;
+        let token = token_of(&http::client(), at, call).await;
         let mut line = relay_from(client(1), at).await;
         line.send(&setup(call, &token)).await;
         assert!(!line.utterance().await.is_empty());
     };
-    timeout(PATIENCE, whole).await.expect("a call gets in");
+    in_time(whole).await;
     began.elapsed()
 }

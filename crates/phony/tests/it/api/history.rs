@@ -8,8 +8,10 @@ use phony_call::CallSid;
 use phony_wire::twilio::signature;
 use serde_json::{Value, json};
 
+use crate::support::http;
 use crate::support::program::Run;
-use crate::support::server::{AUTH_TOKEN, FakeModel, HOST, JsonSocket, TestServer, soon};
+use crate::support::server::{AUTH_TOKEN, FakeModel, HOST, JsonSocket, TestServer};
+use crate::support::wait::eventually;
 
 /// A call whose greeting has been sent, and its model.
 async fn call(server: &mut TestServer, sid: &str) -> (JsonSocket, FakeModel) {
@@ -108,12 +110,7 @@ async fn calls_are_found_by_what_was_said_and_by_who_and_when() {
         ids(&page).join(" ")
     };
     // What was said a moment ago is on its way to the index.
-    let soon_found = async {
-        while found("q=card").await != "CA2 CA1" {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    soon(soon_found).await;
+    eventually(async || (found("q=card").await == "CA2 CA1").then_some(())).await;
     assert_eq!(found("q=debit+card").await, "CA1");
     assert_eq!(found("q=card&live=true").await, "");
     assert_eq!(found("q=CA3").await, "CA3");
@@ -202,16 +199,7 @@ async fn a_full_disk_holds_up_nobody_and_loses_nothing() {
         let response = server.http.get(server.url("/readyz")).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     };
-    let (_, why) = soon(async {
-        loop {
-            let answer = ready().await;
-            if answer.0 == 503 {
-                return answer;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await;
+    let (_, why) = eventually(async || Some(ready().await).filter(|answer| answer.0 == 503)).await;
     assert!(why.contains("full") && !why.contains('/'), "{why}");
     server.webhook("/call_status", &[("CallSid", "CA2"), ("CallStatus", "completed")]).await;
     server.until_live(0).await;
@@ -221,12 +209,7 @@ async fn a_full_disk_holds_up_nobody_and_loses_nothing() {
     let kept = store.line(&sid).await.unwrap();
     assert!(kept.is_none_or(|line| line.end.is_none()), "and not in the file");
     store.cap(None).await.unwrap();
-    soon(async {
-        while ready().await.0 != 200 {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    })
-    .await;
+    eventually(async || (ready().await.0 == 200).then_some(())).await;
     server.until_kept("CA2").await;
     let events = store.events(&sid, 0).await.unwrap().unwrap();
     assert_eq!(events.len() as u64, held["lastSeq"].as_u64().unwrap(), "nothing is missing");
@@ -255,7 +238,7 @@ fn what_a_killed_server_was_told_is_there_when_it_starts_again() {
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (mut first, lines) = serve();
-    let http = reqwest_client();
+    let http = http::client();
     let base = format!("http://{}", address(&lines));
     runtime.block_on(async {
         let form = [("CallSid", "CA1"), ("From", "+15005550001"), ("To", "+15005550002")];
@@ -285,12 +268,7 @@ fn what_a_killed_server_was_told_is_there_when_it_starts_again() {
         let call = record().await;
         assert_eq!(call["overrides"].as_array().unwrap().len(), 20, "{call:#}");
         assert_eq!((&call["live"], &call["phase"]), (&json!(true), &json!("ringing")));
-        soon(async {
-            while record().await["live"] == true {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        })
-        .await;
+        eventually(async || (record().await["live"] == false).then_some(())).await;
         assert_eq!(record().await["endReason"], "line_lost", "nobody took it up again");
     });
 }
@@ -347,9 +325,4 @@ async fn calls_are_exported_and_deleted_from_the_terminal() {
     assert_eq!(done.code, Some(0), "{}", done.err);
     let left = run(&["export", "--format", "csv"], false).await.unwrap();
     assert_eq!(left.out.lines().count(), 1, "{left:?}");
-}
-
-fn reqwest_client() -> reqwest::Client {
-    drop(rustls::crypto::ring::default_provider().install_default());
-    reqwest::Client::builder().build().unwrap()
 }

@@ -1,12 +1,11 @@
 //! Log-ins that end, and answers that nobody keeps.
 
-use std::time::Duration;
-
 use reqwest::header::{CACHE_CONTROL, COOKIE};
 
 use super::{calls_with, log_in, pair_of};
 use crate::support::redis::RedisServer;
 use crate::support::server::{JsonSocket, TestServer};
+use crate::support::wait::eventually;
 
 #[tokio::test]
 async fn a_log_out_ends_the_session_on_the_server() {
@@ -93,11 +92,5 @@ async fn a_log_out_counts_on_every_server() {
 }
 
 async fn until_refused(server: &TestServer, cookie: &str) {
-    for _ in 0..1000 {
-        if calls_with(server, cookie).await == 401 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    panic!("the cookie still opens everything");
+    eventually(async || (calls_with(server, cookie).await == 401).then_some(())).await;
 }

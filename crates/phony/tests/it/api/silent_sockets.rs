@@ -12,6 +12,7 @@ use super::few_files::{
     a_call_gets_in, client, narrow, narrow_with, open_from, relay_from, relay_signature, token_of,
     upgrade,
 };
+use crate::support::http;
 use crate::support::server::{TestServer, setup};
 
 /// How long a call may take to get in past all others: nobody's time-out has to go by.
@@ -70,7 +71,7 @@ async fn a_call_gets_in_past_a_thousand_softphones_that_say_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_calls_at_once_all_get_in_past_silent_sockets() {
     let (_serving, at) = narrow(512);
-    let http = reqwest::Client::new();
+    let http = http::client();
     let mut calls = Vec::new();
     for number in 0..200 {
         let call = format!("CA{number}");

@@ -6,12 +6,13 @@ use reqwest::header::{COOKIE, ORIGIN, RETRY_AFTER};
 use serde_json::json;
 
 use super::log_in;
+use crate::support::http;
 use crate::support::server::TestServer;
 
 /// A client of this address.
 fn client(address: &str) -> reqwest::Client {
     let address: IpAddr = address.parse().unwrap();
-    reqwest::Client::builder().local_address(address).build().unwrap()
+    http::client_builder().local_address(address).build().unwrap()
 }
 
 /// What a list of calls is answered with to whoever shows this token, and when to ask again.

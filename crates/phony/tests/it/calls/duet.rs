@@ -9,12 +9,13 @@ use phony_simulator::twilio::{CallRecord, Sender, Watch};
 use phony_wire::twilio::relay::{FromTwilio, Info};
 use serde_json::{Value, json};
 
+use crate::support::http;
 use crate::support::sandbox::{config, sandbox};
 
 /// How much faster than the clock they talk.
 const SPEED: f64 = 8.0;
 /// How long anything may take.
-const SOON: Duration = Duration::from_secs(50);
+const TALK: Duration = Duration::from_secs(50);
 
 /// When an AI began to sound or fell silent, and on which call.
 type Sounds = Arc<Mutex<Vec<(String, bool, Instant)>>>;
@@ -66,8 +67,7 @@ async fn whoever_is_called_greets_first_and_nobody_talks_over_the_other() {
         ..SandboxOptions::new(config)
     };
     let sandbox = sandbox(options).await;
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = http::client();
     for (scenario, agent) in
         [("inquiry", "support"), ("survey", "hotline"), ("appointment", "scheduler")]
     {
@@ -80,7 +80,7 @@ async fn whoever_is_called_greets_first_and_nobody_talks_over_the_other() {
         let sid = answer["callSid"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
         // A few turns show it.
         let talked = |record: &CallRecord| record.said.len() >= 3;
-        let record = sandbox.network.wait_for(&sid, talked, SOON).await.unwrap();
+        let record = sandbox.network.wait_for(&sid, talked, TALK).await.unwrap();
         let sounds = sounds.lock().unwrap().clone();
         // Who is called sounds first; who calls hears that greeting before it opens.
         assert_ne!(sounds[0].0, sid, "{scenario}: {sounds:?}");
@@ -96,7 +96,7 @@ async fn whoever_is_called_greets_first_and_nobody_talks_over_the_other() {
         let end = http.post(format!("http://{}/override/end", sandbox.server.addr));
         let end = end.json(&json!({ "callSid": sid })).bearer_auth("a-token-of-the-tests");
         assert!(end.send().await.unwrap().status().is_success());
-        sandbox.network.wait_for_end(&sid, SOON).await.unwrap();
+        sandbox.network.wait_for_end(&sid, TALK).await.unwrap();
     }
     sandbox.stop().await;
 }

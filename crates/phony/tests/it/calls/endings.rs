@@ -8,8 +8,9 @@ use phony_simulator::twilio::{Answers, Callee, End, Fault};
 use phony_wire::twilio::twiml::{Twiml, Verb};
 use serde_json::{Value, json};
 
-use crate::support::outbound::{OURS, OutboundApp, SOON, THEM, server_at};
+use crate::support::outbound::{OURS, OutboundApp, THEM, server_at};
 use crate::support::server::{CALLED, CALLER, FakeModel, TestServer};
+use crate::support::wait::LIMIT;
 
 /// Whom calls are transferred to.
 const TARGET: &str = "+12125550188";
@@ -30,7 +31,7 @@ async fn transferred(app: &mut OutboundApp, caller: Caller, got: &str) -> (Strin
     let dialled = app.twilio.wait_for(
         &call,
         |record| record.dialled.first().is_some_and(|dialled| dialled.outcome == got),
-        SOON,
+        LIMIT,
     );
     dialled.await.unwrap();
     (call, model)
@@ -56,7 +57,7 @@ async fn the_end_of_a_transferred_call_ends_both_legs() {
         let (call, _model) = transferred(&mut app, Caller::silent(), got).await;
         let (status, answer) = end(&app.server, &call).await;
         assert_eq!((status, answer), (200, json!({ "status": "ok" })));
-        let record = app.twilio.wait_for_end(&call, SOON).await.unwrap();
+        let record = app.twilio.wait_for_end(&call, LIMIT).await.unwrap();
         assert_eq!(record.end, Some(End::ApiEnded));
         assert_eq!(record.dialled[0].outcome, becomes);
         assert!(record.dialled[0].over_ms.is_some(), "the dialled party's leg is over as well");
@@ -80,7 +81,7 @@ async fn an_end_that_the_carrier_does_not_take_is_said_and_tried_again() {
     assert_eq!(error["details"]["retried"], true, "{answer}");
     let (_, live) = app.server.get(&format!("/calls/{call}")).await;
     assert_eq!((&live["endReason"], &live["phase"]), (&Value::Null, &json!("ending")), "{live}");
-    let record = app.twilio.wait_for_end(&call, SOON).await.unwrap();
+    let record = app.twilio.wait_for_end(&call, LIMIT).await.unwrap();
     assert_eq!(record.end, Some(End::ApiEnded), "it is ended behind");
     assert_eq!(app.over(&call).await["endReason"], "supervisor_ended");
     let events = events_of(&app.server, &call).await;
@@ -123,7 +124,7 @@ async fn a_caller_who_hangs_up_while_the_transfer_rings_is_not_waited_for() {
     // Less than a lost line is waited for.
     let over = tokio::time::timeout(Duration::from_secs(15), app.over(&call)).await;
     assert_eq!(over.expect("it is over soon")["endReason"], "caller_hung_up");
-    let record = app.twilio.wait_for_end(&call, SOON).await.unwrap();
+    let record = app.twilio.wait_for_end(&call, LIMIT).await.unwrap();
     assert_eq!((record.end, record.sessions.len()), (Some(End::FarEndHungUp), 1));
     assert_eq!(record.dialled[0].outcome, "canceled");
 }

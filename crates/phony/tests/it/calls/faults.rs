@@ -5,7 +5,8 @@ use phony::ports;
 use phony_call::{CallSid, FromCarrier, FromModel};
 use serde_json::json;
 
-use crate::support::server::{CALLED, CALLER, TestServer, soon};
+use crate::support::server::{CALLED, CALLER, TestServer};
+use crate::support::wait::in_time;
 
 #[tokio::test]
 async fn a_call_whose_task_panics_ends_alone_and_with_a_reason() {
@@ -42,14 +43,14 @@ async fn a_line_that_takes_no_words_is_let_go() {
         server.post("/override/dtmf", &order).await.0
     };
     // The call runs elsewhere: it may not have seen its line yet.
-    soon(async { while press().await != 200 {} }).await;
+    in_time(async { while press().await != 200 {} }).await;
     for n in 1..ports::CARRIER_COMMANDS * 2 {
         if press().await != 200 {
             assert!(n >= ports::CARRIER_COMMANDS / 2, "let go too early: {n}");
             break;
         }
     }
-    soon(end.events.closed()).await;
+    in_time(end.events.closed()).await;
     let (_, call) = server.get("/calls/CA1").await;
     assert_eq!(call["status"], "live", "its line may come back");
 }
@@ -74,7 +75,7 @@ async fn a_killed_server_leaves_no_call_without_an_end() {
     let model = server.model().await;
     server.running.kill();
     let hub = std::sync::Arc::clone(server.running.app.history.hub());
-    soon(server.running.join()).await;
+    in_time(server.running.join()).await;
     let events = hub.events(&CallSid::parse("CA1").unwrap(), 0).unwrap();
     let last: serde_json::Value = serde_json::from_str(events.last().unwrap()).unwrap();
     assert_eq!((&last["type"], &last["reason"]), (&json!("session_end"), &json!("shutdown")));

@@ -14,7 +14,7 @@ use crate::support::sandbox::{config, sandbox};
 const SPEED: f64 = 20.0;
 const LIMIT: Duration = Duration::from_mins(1);
 /// How long the caller waits for words, in milliseconds of the call.
-const PATIENCE_MS: u64 = 600_000;
+const STEP_TIMEOUT_MS: u64 = 600_000;
 const AT_ONCE: u64 = 8;
 /// More events than the socket of this call can have.
 const MOST_EVENTS: u64 = 200;
@@ -35,13 +35,13 @@ fn caller() -> Caller {
     // the clock's pace, not at the faster one of the line.
     let after = |heard: &str, said: &str| {
         Step::new(When::Hears { text: heard.to_owned() }, Action::say(said))
-            .with_timeout(PATIENCE_MS, OnTimeout::HangUp)
+            .with_timeout(STEP_TIMEOUT_MS, OnTimeout::HangUp)
     };
     Caller::Script(vec![
         after("how can i help you?", "when are you open"),
         after("nine to five.", "thank you bye"),
         Step::new(When::Hears { text: "nice day.".to_owned() }, Action::Wait)
-            .with_timeout(PATIENCE_MS, OnTimeout::HangUp),
+            .with_timeout(STEP_TIMEOUT_MS, OnTimeout::HangUp),
         Step::new(When::Silence { ms: 60_000 }, Action::HangUp),
     ])
 }

@@ -7,7 +7,9 @@ use phony_simulator::twilio::{CallRecord, End};
 use serde_json::{Value, json};
 
 use crate::support::app::{TestApp, check, of};
-use crate::support::server::{CALLED, CALLER, TestServer, soon};
+use crate::support::http;
+use crate::support::server::{CALLED, CALLER, TestServer};
+use crate::support::wait::{eventually, in_time};
 
 /// A call that is held: a caller who is played by the test, and a supervisor.
 struct SupervisedCall {
@@ -26,7 +28,7 @@ impl SupervisedCall {
         let app = TestApp::start_with(brain, &all).await;
         let (line, caller) = Caller::live();
         let sid = app.twilio.dial_in(CALLER, CALLED, line).unwrap();
-        let mut call = Self { app, caller, sid, http: reqwest::Client::new() };
+        let mut call = Self { app, caller, sid, http: http::client() };
         call.hears("automated assistant").await;
         call
     }
@@ -79,23 +81,18 @@ impl SupervisedCall {
                 }
             }
         };
-        soon(came).await
+        in_time(came).await
     }
 
     /// Waits until something of the call is so, as `GET /calls/{callSid}` tells it.
     async fn until(&self, field: &str, so: impl Fn(&Value) -> bool) -> Value {
         let url = format!("http://{}/calls/{}", self.app.running.addr, self.sid);
-        let found = async {
-            loop {
-                let request = self.http.get(&url).bearer_auth(TestServer::token());
-                let call: Value = request.send().await.unwrap().json().await.unwrap();
-                if so(&call[field]) {
-                    return call;
-                }
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-            }
-        };
-        soon(found).await
+        eventually(async || {
+            let request = self.http.get(&url).bearer_auth(TestServer::token());
+            let call: Value = request.send().await.unwrap().json().await.unwrap();
+            so(&call[field]).then_some(call)
+        })
+        .await
     }
 
     /// Everything that the model was told after its session was set up, in order.
@@ -107,12 +104,7 @@ impl SupervisedCall {
 
     /// Waits until the model was told this.
     async fn until_told(&self, words: &str) {
-        let told = async {
-            while !self.told().contains(words) {
-                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-            }
-        };
-        soon(told).await;
+        eventually(async || self.told().contains(words).then_some(())).await;
     }
 
     /// The call is over: what the network and the server know of it.

@@ -7,8 +7,10 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::support::server::{CALLED, CALLER, JsonSocket, TestServer, setup, soon, token_of};
+use crate::support::server::{CALLED, CALLER, JsonSocket, TestServer, setup, token_of};
 use futures_util::{SinkExt as _, StreamExt as _};
+
+use crate::support::wait::in_time;
 
 const ENDED: [(&str, &str); 3] = [("CallSid", "CA1"), ("From", CALLER), ("To", CALLED)];
 
@@ -163,7 +165,7 @@ async fn a_lost_socket_is_replaced_and_the_call_goes_on() {
 }
 
 async fn is_lost(server: &TestServer) {
-    soon(async { while server.get("/calls/CA1").await.1["phase"] != "lost" {} }).await;
+    in_time(async { while server.get("/calls/CA1").await.1["phase"] != "lost" {} }).await;
 }
 
 #[tokio::test]
@@ -269,7 +271,7 @@ async fn the_server_says_goodbye_before_it_stops() {
     line.next_of("end").await;
     let frame = CloseFrame { code: CloseCode::Normal, reason: "".into() };
     line.0.send(Message::Close(Some(frame))).await.unwrap();
-    soon(server.running.join()).await;
+    in_time(server.running.join()).await;
 }
 
 #[tokio::test]

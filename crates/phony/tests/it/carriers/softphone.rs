@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::support::server::{FakeModel, JsonSocket, TestServer, soon};
+use crate::support::server::{FakeModel, JsonSocket, TestServer};
+use crate::support::wait::in_time;
 
 const OWN: &str = "CA0123456789abcdef0123456789abcdef";
 
@@ -37,7 +38,7 @@ fn played(words: &str) -> Value {
 
 async fn close(line: &mut JsonSocket, code: CloseCode) {
     let frame = CloseFrame { code, reason: "".into() };
-    soon(line.0.close(Some(frame))).await.unwrap();
+    in_time(line.0.close(Some(frame))).await.unwrap();
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use phony_wire::twilio::signature;
 use phony_wire::twilio::twiml::{ConnectTo, Inputs, Twiml, Verb};
 use serde_json::Value;
 
+use crate::support::http;
 use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, HOST, TestServer, relay_url};
 
 const FORM: [(&str, &str); 3] = [("CallSid", "CA1"), ("From", CALLER), ("To", CALLED)];
@@ -238,9 +239,8 @@ async fn every_attribute_of_the_relay_can_be_set() {
     };
     let config = phony::config::Config::from_sources(sources).unwrap();
     let running = phony::server::start(config).await.unwrap();
-    drop(rustls::crypto::ring::default_provider().install_default());
     let url = format!("http://{}/receive_call", running.addr);
-    let body = reqwest::Client::new().post(url).form(&FORM).send().await.unwrap().text().await;
+    let body = http::client().post(url).form(&FORM).send().await.unwrap().text().await;
     let body = body.unwrap();
     for attribute in [
         "language=\"de-DE\"",

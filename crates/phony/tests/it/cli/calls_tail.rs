@@ -1,7 +1,6 @@
 //! `phony calls`, with a server in the test and the program itself as the supervisor.
 
 use std::process::Stdio;
-use std::time::Duration;
 
 use phony_call::{FromModel, TurnId};
 use serde_json::{Value, json};
@@ -13,9 +12,9 @@ use tokio::time::timeout;
 
 use crate::support::program::free_port;
 use crate::support::server::{AUTH_TOKEN, FakeModel, HOST, JsonSocket, TestServer};
+use crate::support::wait::{LIMIT, in_time};
 
 /// How long the program may take to print something or to end.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// `phony calls …` as it runs.
 struct Program {
@@ -54,7 +53,7 @@ impl Program {
     async fn prints(&mut self, sign: &str) -> String {
         let mut before = Vec::new();
         loop {
-            let line = timeout(PATIENCE, self.printed.next_line()).await;
+            let line = timeout(LIMIT, self.printed.next_line()).await;
             let line = line.unwrap_or_else(|_| panic!("no «{sign}» after {before:#?}")).unwrap();
             let line = line.unwrap_or_else(|| panic!("it ended without «{sign}»: {before:#?}"));
             if line.contains(sign) {
@@ -68,10 +67,10 @@ impl Program {
     async fn ends(mut self) -> (Option<i32>, Vec<String>, String) {
         drop(self.typed.take());
         let mut rest = Vec::new();
-        while let Some(line) = timeout(PATIENCE, self.printed.next_line()).await.unwrap().unwrap() {
+        while let Some(line) = in_time(self.printed.next_line()).await.unwrap() {
             rest.push(line);
         }
-        let done = timeout(PATIENCE, self.child.wait_with_output()).await.unwrap().unwrap();
+        let done = in_time(self.child.wait_with_output()).await.unwrap();
         (done.status.code(), rest, String::from_utf8(done.stderr).unwrap())
     }
 }
@@ -267,7 +266,7 @@ async fn a_socket_that_drops_is_picked_up_where_it_was_lost() {
     cut.send(false).unwrap();
     server.post("/override/whisper", &whisper("afterwards")).await;
     let next = async { tail.printed.next_line().await.unwrap().unwrap() };
-    seqs.push(seq(&timeout(PATIENCE, next).await.unwrap()));
+    seqs.push(seq(&in_time(next).await));
     seqs.push(seq(&tail.prints("\"afterwards\"").await));
     assert_eq!(seqs, [seqs[0], seqs[0] + 1, seqs[0] + 2], "nothing lost and nothing twice");
     tail.types("/quit").await;

@@ -4,16 +4,13 @@
 
 use std::net::TcpListener;
 use std::process::Stdio;
-use std::time::Duration;
 
 use phony::config::{Config, Sources};
 use phony::server;
 use serde_json::Value;
 use tokio::process::Command;
-use tokio::time::timeout;
 
-/// Starting, ringing, warming up and measuring take a few seconds each.
-const PATIENCE: Duration = Duration::from_mins(1);
+use crate::support::wait::in_time;
 
 struct Ended {
     code: Option<i32>,
@@ -29,7 +26,7 @@ async fn load(arguments: &str, settings: &[(&str, &str)]) -> Ended {
         .stdin(Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = timeout(PATIENCE, child).await.expect("an end in time").expect("a program");
+    let output = in_time(child).await.expect("a program");
     let text = |bytes| String::from_utf8(bytes).expect("text");
     Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }

@@ -5,6 +5,7 @@ use phony_wire::twilio::rest::IncomingPhoneNumber;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 
+use crate::support::http;
 use crate::support::program::{Done, Run, Serving, free_port, value};
 use crate::support::twilio_spec::Checked;
 
@@ -58,7 +59,7 @@ impl Account {
     }
 
     pub(crate) fn number(&self, wanted: &str) -> IncomingPhoneNumber {
-        let list = self.ask(client().get(self.url("IncomingPhoneNumbers.json")));
+        let list = self.ask(http::client().get(self.url("IncomingPhoneNumbers.json")));
         let list = list["incoming_phone_numbers"].as_array().unwrap().clone();
         let number = list.into_iter().find(|number| number["phone_number"] == wanted);
         let number = number.unwrap_or_else(|| panic!("the account has no {wanted}"));
@@ -69,13 +70,8 @@ impl Account {
     fn change(&self, number: &str, form: &[(&str, &str)]) {
         let sid = self.number(number).sid;
         let url = self.url(&format!("IncomingPhoneNumbers/{sid}.json"));
-        self.ask(client().post(url).form(form));
+        self.ask(http::client().post(url).form(form));
     }
-}
-
-fn client() -> reqwest::Client {
-    drop(rustls::crypto::ring::default_provider().install_default());
-    reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
 #[test]

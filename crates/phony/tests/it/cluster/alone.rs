@@ -10,9 +10,10 @@ use phony_simulator::twilio::End;
 use serde_json::{Value, json};
 
 use super::one_server::{check, greetings, texts};
-use crate::support::cluster::{ClusterOptions, TestCluster, bounded, until};
+use crate::support::cluster::{ClusterOptions, TestCluster};
 use crate::support::manual_call::ManualCall;
 use crate::support::server::{CALLED, CALLER};
+use crate::support::wait::eventually;
 
 const LONG: &str = "First you need a photograph. Then you fill in the form. After that you come to \
                     us in the morning. You pay at the desk. And in two weeks it is there.";
@@ -55,7 +56,7 @@ async fn stored(cluster: &TestCluster, call: &str) -> Vec<Value> {
 
 /// Waits until an event of this type is in the file.
 pub(super) async fn is_stored(cluster: &TestCluster, call: &str, kind: &str) {
-    until(20, async || {
+    eventually(async || {
         stored(cluster, call).await.iter().any(|event| event["type"] == kind).then_some(())
     })
     .await;
@@ -125,7 +126,7 @@ async fn a_server_that_stops_takes_no_new_calls_and_lets_the_live_one_finish() {
     let mut call = ManualCall::begin(&mut cluster).await;
     call.is_in("listening").await;
     call.cluster.nodes[0].signal("-TERM");
-    until(5, async || (call.cluster.get(0, "/readyz").await.0 == 503).then_some(())).await;
+    eventually(async || (call.cluster.get(0, "/readyz").await.0 == 503).then_some(())).await;
     // A balancer would send nothing here any more; what comes all the same is told that we are busy.
     let port = call.cluster.nodes[0].port;
     call.cluster
@@ -133,7 +134,7 @@ async fn a_server_that_stops_takes_no_new_calls_and_lets_the_live_one_finish() {
         .override_host(crate::support::server::HOST, format!("http://127.0.0.1:{port}"));
     let second = call.cluster.twilio.dial_in(CALLER, CALLED, Caller::silent()).unwrap();
     let ended = call.cluster.twilio.wait_for_end(&second, Duration::from_secs(10));
-    let record = bounded(10, ended).await.unwrap();
+    let record = ended.await.unwrap();
     assert_eq!(record.end, Some(End::Rejected), "{record:#?}");
     // The live one is answered as ever.
     call.says("Thank you").await;
@@ -142,7 +143,7 @@ async fn a_server_that_stops_takes_no_new_calls_and_lets_the_live_one_finish() {
     let record = call.hangs_up().await;
     assert_eq!(record.sessions.len(), 1, "the line never dropped");
     let sid = call.sid.clone();
-    assert_eq!(cluster.nodes[0].ended(10).await, Some(0));
+    assert_eq!(cluster.nodes[0].ended().await, Some(0));
     cluster.again(0);
     let node = &cluster.nodes[0];
     cluster.until_ready(node).await;
@@ -169,12 +170,12 @@ async fn says_goodbye(phony_toml: &str, signals: u32) {
     call.is_in("listening").await;
     for _ in 0..signals {
         call.cluster.nodes[0].signal("-TERM");
-        until(5, async || (call.cluster.get(0, "/readyz").await.0 == 503).then_some(())).await;
+        eventually(async || (call.cluster.get(0, "/readyz").await.0 == 503).then_some(())).await;
     }
     let record = call.ends().await;
     assert!(record.heard_text().contains("Goodbye"), "{}", record.heard_text());
     let sid = call.sid.clone();
-    assert_eq!(cluster.nodes[0].ended(20).await, Some(0), "it ended in order");
+    assert_eq!(cluster.nodes[0].ended().await, Some(0), "it ended in order");
     let events = stored(&cluster, &sid).await;
     check(&events);
     assert_eq!(events.last().unwrap()["reason"], "shutdown", "{events:#?}");
@@ -188,12 +189,12 @@ async fn at_the_third_signal_a_server_ends_at_once_and_says_so() {
     call.says("What about my passport?").await;
     call.is_in("speaking").await;
     call.cluster.nodes[0].signal("-TERM");
-    until(5, async || (call.cluster.get(0, "/readyz").await.0 == 503).then_some(())).await;
+    eventually(async || (call.cluster.get(0, "/readyz").await.0 == 503).then_some(())).await;
     call.cluster.nodes[0].signal("-TERM");
     call.is_in("ending").await;
     call.cluster.nodes[0].signal("-TERM");
     let sid = call.sid.clone();
-    assert_eq!(cluster.nodes[0].ended(10).await, Some(1), "a call was cut off");
+    assert_eq!(cluster.nodes[0].ended().await, Some(1), "a call was cut off");
     let events = stored(&cluster, &sid).await;
     assert_eq!(events.last().unwrap()["reason"], "shutdown", "{events:#?}");
 }

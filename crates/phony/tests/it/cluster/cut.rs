@@ -8,9 +8,10 @@ use phony_simulator::openai::Brain;
 use serde_json::{Value, json};
 
 use super::one_server::check;
-use crate::support::cluster::{TestCluster, bounded, order};
+use crate::support::cluster::{TestCluster, order};
 use crate::support::redis::RedisServer;
 use crate::support::server::{CALLED, CALLER, TestServer};
+use crate::support::wait::in_time;
 
 /// Which connections are closed: those for commands, or those on which servers hear each other.
 const KINDS: [&str; 2] = ["normal", "pubsub"];
@@ -30,7 +31,7 @@ pub(super) async fn begin(cluster: &TestCluster) -> (String, LiveHandle, usize) 
     let call = cluster.twilio.dial_in(CALLER, CALLED, caller).unwrap();
     let owner = cluster.owner().await;
     let mut view = cluster.view(owner, &format!("?callSid={call}")).await;
-    while bounded(20, view.next()).await.unwrap()["source"] != "greeting" {}
+    while in_time(view.next()).await.unwrap()["source"] != "greeting" {}
     // It may have moved to the server that its socket has reached.
     (call, line, cluster.owner().await)
 }
@@ -102,7 +103,7 @@ async fn an_order_that_ends_the_call_is_done_whichever_connection_is_closed() {
                 let (call, _line, owner) = begin(&cluster).await;
                 order_amid(&cluster, (&call, owner), (what, body), (kind, after_ms)).await;
                 let ended = cluster.twilio.wait_for_end(&call, Duration::from_secs(30));
-                bounded(40, ended).await.unwrap();
+                ended.await.unwrap();
                 let events = cluster.history(owner, &call).await;
                 let done = events.iter().filter(|other| other["type"] == *event).count();
                 assert_eq!(done, 1, "{what}, {kind} after {after_ms} ms: {events:#?}");

@@ -8,8 +8,9 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use super::cut::begin;
 use super::one_server::check;
-use crate::support::cluster::{ClusterOptions, TOKEN, TestCluster, Viewer, bounded, order, until};
+use crate::support::cluster::{ClusterOptions, TOKEN, TestCluster, Viewer, order};
 use crate::support::server::Socket;
+use crate::support::wait::{eventually, in_time};
 
 /// Times that a test can wait for.
 const POLICY: &str = "[policy]\ntakeover_unattended = '3s'\ntakeover_abandoned = '15s'\n";
@@ -53,7 +54,7 @@ impl<'a> Browser<'a> {
 
 /// Waits for an event of this type, and fails if one of another of these comes before.
 async fn comes(view: &mut Viewer, wanted: &str, not: &[&str]) -> Value {
-    bounded(30, async {
+    in_time(async {
         loop {
             let event = view.next().await.expect("the call goes on");
             if event["type"] == wanted {
@@ -151,6 +152,6 @@ async fn a_holder_is_found_by_the_server_that_goes_on_with_the_call() {
     comes(&mut view, "takeover_unattended", &["release"]).await;
     comes(&mut view, "release", &[]).await;
     assert!(line.act(LiveAction::HangUp).await);
-    until(20, async || (cluster.get(other, "/healthz").await.1["activeCalls"] == 0).then_some(()))
+    eventually(async || (cluster.get(other, "/healthz").await.1["activeCalls"] == 0).then_some(()))
         .await;
 }

@@ -6,8 +6,9 @@ use phony_simulator::callers::Caller;
 use phony_simulator::openai::Brain;
 
 use super::one_server::{answers, check, greetings, hangs_up, says, texts};
-use crate::support::cluster::{TestCluster, bounded};
+use crate::support::cluster::TestCluster;
 use crate::support::server::{CALLED, CALLER};
+use crate::support::wait::in_time;
 
 /// Clusters in which calls are made at the same time.
 const CLUSTERS: u64 = 4;
@@ -43,7 +44,7 @@ async fn kill_at(cluster: &mut TestCluster, at: u64) -> Option<u64> {
     // Both have it: what is killed cannot take it back.
     for view in &mut views {
         loop {
-            let event = bounded(30, view.next()).await.unwrap();
+            let event = in_time(view.next()).await.unwrap();
             if event["callSid"] == call.as_str() && event["type"] == "session_end" {
                 return None;
             }
@@ -54,7 +55,7 @@ async fn kill_at(cluster: &mut TestCluster, at: u64) -> Option<u64> {
     }
     let owner = cluster.owner().await;
     cluster.nodes[owner].kill();
-    let record = bounded(90, cluster.twilio.wait_for_end(&call, Duration::from_secs(90))).await;
+    let record = cluster.twilio.wait_for_end(&call, Duration::from_secs(90)).await;
     let record = record.unwrap();
     let events = cluster.history(1 - owner, &call).await;
     let node = cluster.new_node(&[]).await;

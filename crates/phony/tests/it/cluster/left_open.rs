@@ -9,8 +9,9 @@ use phony_simulator::twilio::{Answers, CallRecord, Callee, End, Fault};
 use serde_json::{Value, json};
 
 use super::alone::is_stored;
-use crate::support::cluster::{ClusterOptions, TestCluster, bounded, until};
+use crate::support::cluster::{ClusterOptions, TestCluster};
 use crate::support::server::{CALLED, CALLER};
+use crate::support::wait::eventually;
 
 /// Whom calls are transferred to.
 const TARGET: &str = "+12125550188";
@@ -43,7 +44,7 @@ async fn transferred(cluster: &TestCluster, answers: Answers, got: &str) -> Stri
     let dialled =
         |record: &CallRecord| record.dialled.first().is_some_and(|dialled| dialled.outcome == got);
     let dialled = cluster.twilio.wait_for(&call, dialled, Duration::from_secs(20));
-    bounded(20, dialled).await.unwrap();
+    dialled.await.unwrap();
     call
 }
 
@@ -56,7 +57,7 @@ async fn rings(cluster: &TestCluster, answers: Answers) -> String {
     let (status, answer) = cluster.post(0, "/calls", &order).await;
     assert_eq!(status, 201, "{answer}");
     let call = answer["callSid"].as_str().unwrap().to_owned();
-    until(20, async || {
+    eventually(async || {
         let call = cluster.get(0, &format!("/calls/{call}")).await.1;
         (call["progress"] == "ringing").then_some(())
     })
@@ -65,7 +66,7 @@ async fn rings(cluster: &TestCluster, answers: Answers) -> String {
 }
 
 async fn in_phase(cluster: &TestCluster, call: &str, phase: &str) {
-    until(20, async || {
+    eventually(async || {
         let at = cluster.owner().await;
         (cluster.get(at, &format!("/calls/{call}")).await.1["phase"] == phase).then_some(())
     })
@@ -84,11 +85,11 @@ async fn killed_and_started(cluster: &mut TestCluster) {
 
 async fn ended(cluster: &TestCluster, call: &str, seconds: u64) -> Box<CallRecord> {
     let ended = cluster.twilio.wait_for_end(call, Duration::from_secs(seconds));
-    Box::new(bounded(seconds + 1, ended).await.unwrap())
+    Box::new(ended.await.unwrap())
 }
 
 async fn reason(cluster: &TestCluster, call: &str) -> Value {
-    until(20, async || {
+    eventually(async || {
         let call = cluster.get(0, &format!("/calls/{call}")).await.1;
         (!call["endReason"].is_null()).then(|| call["endReason"].clone())
     })
@@ -161,7 +162,7 @@ async fn a_caller_whose_transfer_rings_over_a_restart_comes_back() {
         let call = transferred(&cluster, Answers::Nobody, "ringing").await;
         if stopped {
             cluster.nodes[0].signal("-TERM");
-            assert_eq!(cluster.nodes[0].ended(20).await, Some(0), "nobody is cut off");
+            assert_eq!(cluster.nodes[0].ended().await, Some(0), "nobody is cut off");
         } else {
             cluster.nodes[0].kill();
         }
@@ -170,8 +171,8 @@ async fn a_caller_whose_transfer_rings_over_a_restart_comes_back() {
         in_phase(&cluster, &call, "transferring").await;
         let back = |record: &CallRecord| record.sessions.len() > 1;
         let back = cluster.twilio.wait_for(&call, back, Duration::from_secs(30));
-        bounded(31, back).await.unwrap();
-        until(20, async || {
+        back.await.unwrap();
+        eventually(async || {
             let call = cluster.get(0, &format!("/calls/{call}")).await.1;
             (call["resumed"] == 1).then_some(())
         })
@@ -188,8 +189,8 @@ async fn a_callee_who_rings_over_a_restart_is_spoken_to() {
     in_phase(&cluster, &call, "ringing").await;
     let answered = |record: &CallRecord| !record.sessions.is_empty();
     let answered = cluster.twilio.wait_for(&call, answered, Duration::from_secs(20));
-    bounded(21, answered).await.unwrap();
-    until(20, async || {
+    answered.await.unwrap();
+    eventually(async || {
         let call = cluster.get(0, &format!("/calls/{call}")).await.1;
         call["turns"].as_array().is_some_and(|turns| !turns.is_empty()).then_some(())
     })
@@ -215,7 +216,7 @@ async fn a_transferred_call_of_a_dead_server_is_ended_by_another() {
     cluster.nodes[owner].kill();
     let order = json!({ "callSid": call });
     let mut answers = Vec::new();
-    until(30, async || {
+    eventually(async || {
         let (status, answer) = cluster.post(1 - owner, "/override/end", &order).await;
         answers.push((status, answer));
         // As long as it may be alive, nothing is done.

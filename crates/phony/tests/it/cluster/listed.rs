@@ -4,8 +4,9 @@ use phony_simulator::callers::{Action, Caller, Step, When};
 use phony_simulator::openai::Brain;
 use serde_json::{Value, json};
 
-use crate::support::cluster::{TestCluster, order, until};
+use crate::support::cluster::{TestCluster, order};
 use crate::support::server::{CALLED, CALLER};
+use crate::support::wait::eventually;
 
 /// Waits until the nodes, as one of them lists them, are as they should be.
 async fn listed(
@@ -15,7 +16,7 @@ async fn listed(
     fits: impl Fn(&[Value]) -> bool,
 ) -> Vec<Value> {
     let last = std::cell::RefCell::new(Value::Null);
-    let asked = until(30, async || {
+    let asked = eventually(async || {
         let (status, body) = cluster.get(on, "/nodes").await;
         assert_eq!(status, 200);
         let nodes = body["nodes"].as_array().unwrap().clone();
@@ -78,11 +79,11 @@ async fn every_server_lists_all_and_says_how_they_are() {
     cluster.nodes[2].signal("-TERM");
     let gone = |nodes: &[Value]| of(nodes, ports[2]).is_null();
     listed(&cluster, 0, "gone", gone).await;
-    assert_eq!(cluster.nodes[2].ended(10).await, Some(0));
+    assert_eq!(cluster.nodes[2].ended().await, Some(0));
 
     // Without the store only the one that is asked is known.
     cluster.redis_mut().kill();
-    until(20, async || {
+    eventually(async || {
         let (_, body) = cluster.get(0, "/nodes").await;
         let alone = body["nodes"].as_array().is_some_and(|nodes| nodes.len() == 1);
         let reason = body["nodes"][0]["reason"].as_str().unwrap_or_default().to_owned();

@@ -7,24 +7,25 @@ use phony_simulator::callers::{Action, Caller, OnTimeout, Step, When};
 use phony_simulator::openai::Brain;
 use serde_json::{Value, json};
 
-use crate::support::cluster::{TestCluster, bounded, now, order, until};
+use crate::support::cluster::{TestCluster, now, order};
 use phony_wire::twilio::twiml::Twiml;
 
 use crate::support::redis::RedisServer;
 use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, HOST, TestServer};
+use crate::support::wait::{eventually, in_time};
 
 /// How long a caller waits for an answer: long, for servers that start under load are slow.
-const PATIENCE_MS: u64 = 150_000;
+const STEP_TIMEOUT_MS: u64 = 150_000;
 
 /// Says it when it has been quiet for long enough that nothing more can be on its way.
 pub(super) fn says(text: &str) -> Step {
     let finished = When::AgentFinished { quiet_ms: 3500 };
-    Step::new(finished, Action::say(text)).with_timeout(PATIENCE_MS, OnTimeout::HangUp)
+    Step::new(finished, Action::say(text)).with_timeout(STEP_TIMEOUT_MS, OnTimeout::HangUp)
 }
 
 pub(super) fn hangs_up() -> Step {
     let finished = When::AgentFinished { quiet_ms: 3500 };
-    Step::new(finished, Action::HangUp).with_timeout(PATIENCE_MS, OnTimeout::HangUp)
+    Step::new(finished, Action::HangUp).with_timeout(STEP_TIMEOUT_MS, OnTimeout::HangUp)
 }
 
 /// The words of events of one type.
@@ -93,11 +94,11 @@ async fn every_part_of_a_call_may_reach_another_server() {
     let (status, page) = cluster.get(other, "/calls?live=true").await;
     assert_eq!((status, &page["calls"][0]["callSid"]), (200, &json!(call)));
 
-    bounded(60, cluster.twilio.wait_for_end(&call, Duration::from_mins(1))).await.unwrap();
+    cluster.twilio.wait_for_end(&call, Duration::from_mins(1)).await.unwrap();
     let (mut seen, mut shown) = (Vec::new(), 0);
     for view in &mut views {
         let mut events = Vec::new();
-        while let Some(event) = bounded(10, view.next()).await {
+        while let Some(event) = in_time(view.next()).await {
             if event["seq"].is_u64() {
                 events.push(event);
             } else {
@@ -112,7 +113,7 @@ async fn every_part_of_a_call_may_reach_another_server() {
     for view in &mut everywhere {
         let mut events = Vec::new();
         while events.last().is_none_or(|event: &Value| event["type"] != "session_end") {
-            let event = bounded(10, view.next()).await.unwrap();
+            let event = in_time(view.next()).await.unwrap();
             if event["seq"].is_u64() {
                 events.push(event);
             }
@@ -150,7 +151,7 @@ async fn an_order_through_another_server_is_answered_within_20_ms() {
     let (status, _) = cluster.post(cluster.owner().await, "/override/whisper", &whisper).await;
     assert_eq!(status, 200);
     let mut view = cluster.view(0, &format!("?callSid={call}")).await;
-    while bounded(20, view.next()).await.unwrap()["type"] != "connected" {}
+    while in_time(view.next()).await.unwrap()["type"] != "connected" {}
     let owner = cluster.owner().await;
     let mut middle = [Duration::ZERO; 2];
     for (which, node) in [("its own", owner), ("another", 1 - owner)] {
@@ -186,7 +187,7 @@ async fn an_order_finds_a_call_that_moves_before_it_is_written() {
     client(&["PAUSE", "900", "WRITE"]).await;
     let app = &one.running.app;
     let leave_and_order = async {
-        until(5, async || app.history.hub().line(&call)).await;
+        eventually(async || app.history.hub().line(&call)).await;
         app.calls.lose(&call);
         one.until_live(0).await;
         let whisper = order("CA1", &json!({ "text": "be brief" }));
@@ -260,13 +261,13 @@ async fn a_socket_on_another_server_takes_its_call_along() {
         let steps = vec![says("I lost my debit card"), hangs_up()];
         let call = cluster.twilio.dial_in(CALLER, CALLED, Caller::Script(steps)).unwrap();
         let ended = cluster.twilio.wait_for_end(&call, Duration::from_mins(1));
-        let record = bounded(60, ended).await.unwrap();
+        let record = ended.await.unwrap();
         let events = cluster.history(0, &call).await;
         check(&events);
         let said = texts(&events, "transcript");
         assert_eq!(said, ["I lost my debit card"], "{events:#?} {record:#?}");
         assert_eq!(greetings(&events), 1, "greeted once");
-        let term = until(5, async || {
+        let term = eventually(async || {
             let mut connection = cluster.redis().connection();
             let key = format!("phony:call:{call}");
             redis::cmd("HGET").arg(key).arg("term").query_async::<u64>(&mut connection).await.ok()

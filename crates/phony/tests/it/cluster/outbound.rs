@@ -9,10 +9,11 @@ use phony_simulator::twilio::{Answers, Callee, Fault};
 use serde_json::{Value, json};
 
 use super::one_server::{check, texts};
-use crate::support::cluster::{Node, TOKEN, TestCluster, bounded, until};
+use crate::support::cluster::{Node, TOKEN, TestCluster};
 use crate::support::program::{Done, Run};
 use crate::support::redis::RedisServer;
 use crate::support::server::{CALLED, TestServer};
+use crate::support::wait::eventually;
 
 const THEM: &str = "+12125550123";
 const OTHERS: &str = "+12125550199";
@@ -132,7 +133,7 @@ async fn the_same_key_on_two_servers_at_once_calls_once() {
         let keys: Vec<String> = keys.arg("phony:key:*").query_async(&mut connection).await.unwrap();
         (keys.len() >= 6).then_some(())
     };
-    until(10, told).await;
+    eventually(told).await;
     let again = keyed(&cluster, 1, "remembered", &order()).await.1;
     assert_eq!(again["callSid"], first["callSid"]);
     assert_ne!(again["status"], "deleted", "any server knows how it stands");
@@ -163,7 +164,7 @@ async fn any_server_tells_of_orders_that_became_no_call_and_how_a_call_stands_no
         let (_, page) = cluster.get(node, "/calls?status=refused&q=consent").await;
         page["calls"].as_array().cloned().unwrap_or_default()
     };
-    let order_id = until(5, async || {
+    let order_id = eventually(async || {
         let orders = consent(1).await;
         let order = orders.first()?;
         assert_eq!((&order["to"], &order["who"]), (&json!(THEM), &json!("admin")), "{order}");
@@ -194,7 +195,7 @@ async fn any_server_tells_of_orders_that_became_no_call_and_how_a_call_stands_no
             assert_eq!((status, &again["callSid"]), (201, &first["callSid"]));
             (again["status"] == state).then_some(())
         };
-        until(5, until_told).await;
+        eventually(until_told).await;
     }
     assert_eq!(delete(0, &format!("/calls/{call}")).await, 200);
     assert_eq!(keyed(&cluster, 1, "busy", &order()).await.1["status"], "deleted");
@@ -220,7 +221,7 @@ async fn webhooks_and_sockets_of_a_call_of_ours_may_reach_another_server() {
         let (status, line) = cluster.get(1, &format!("/calls/{call}")).await;
         assert_eq!((status, &line["live"]), (200, &json!(true)), "any server knows it at once");
         let ended = cluster.twilio.wait_for_end(&call, Duration::from_secs(30));
-        let record = bounded(40, ended).await.unwrap();
+        let record = ended.await.unwrap();
         let heard = record.heard_text();
         let opening = "Hello, this is an automated assistant calling for Acme";
         assert!(heard.starts_with(opening), "{heard}");
@@ -254,15 +255,15 @@ async fn who_answers_while_redis_is_away_waits_until_the_right_server_is_asked()
         let record = cluster.twilio.call(&call)?;
         record.webhooks.iter().any(|webhook| webhook.purpose == "redirect").then_some(())
     };
-    until(30, told_to_come_again).await;
+    eventually(told_to_come_again).await;
     cluster.balancer.set(vec![cluster.nodes[0].port]);
-    let record = bounded(60, cluster.twilio.wait_for_end(&call, Duration::from_mins(1))).await;
+    let record = cluster.twilio.wait_for_end(&call, Duration::from_mins(1)).await;
     let record = record.unwrap();
     cluster.redis().go_on();
     let heard = record.heard_text();
     let opening = "Hello, this is an automated assistant calling for Acme";
     assert!(heard.starts_with(opening), "{record:#?}");
-    let events = until(20, async || {
+    let events = eventually(async || {
         let events = cluster.history(1, &call).await;
         (events.last()?["type"] == "session_end").then_some(events)
     })
@@ -315,10 +316,9 @@ async fn a_call_whose_server_dies_while_it_rings_keeps_its_errand() {
         let (_, call) = cluster.get(1, &format!("/calls/{call}")).await;
         (call["status"] == "ringing").then_some(())
     };
-    until(10, rings).await;
+    eventually(rings).await;
     cluster.nodes[0].kill();
-    let ended =
-        bounded(40, cluster.twilio.wait_for_end(&call, Duration::from_secs(30))).await.unwrap();
+    let ended = cluster.twilio.wait_for_end(&call, Duration::from_secs(30)).await.unwrap();
     let heard = ended.heard_text();
     assert!(heard.contains("this is an automated assistant calling for Acme"), "{heard}");
     let events = cluster.history(1, &call).await;
@@ -334,13 +334,13 @@ async fn whoever_asks_one_server_not_to_be_called_is_called_by_none() {
     let person = Caller::Script(vec![Step::reply("Never call me again!"), Step::hang_up()]);
     cluster.twilio.set_callee(THEM, Callee::person(person));
     let call = placed(&cluster, 0, &order()).await;
-    bounded(40, cluster.twilio.wait_for_end(&call, Duration::from_secs(30))).await.unwrap();
+    cluster.twilio.wait_for_end(&call, Duration::from_secs(30)).await.unwrap();
     let events = cluster.history(0, &call).await;
     let never = Some((422, "do_not_call".to_owned()));
     let asked = |event: &&Value| event["type"] == "command_executed";
     assert!(events.iter().any(|event| asked(&event)), "{events:#?}");
     for node in 0..2 {
-        until(5, async || (refused(&cluster, node, &order()).await == never).then_some(())).await;
+        eventually(async || (refused(&cluster, node, &order()).await == never).then_some(())).await;
     }
 
     // The command line speaks of the same list, and says which it is.
@@ -380,7 +380,8 @@ async fn whoever_asks_one_server_not_to_be_called_is_called_by_none() {
         ])
         .await;
     cluster.nodes.push(third);
-    until(5, async || (refused(&cluster, 0, &order_to(OTHERS)).await == never).then_some(())).await;
+    eventually(async || (refused(&cluster, 0, &order_to(OTHERS)).await == never).then_some(()))
+        .await;
 
     // An emptied Redis is told again by those who know.
     cluster.redis().empty().await;
@@ -389,7 +390,7 @@ async fn whoever_asks_one_server_not_to_be_called_is_called_by_none() {
             let Done { out, .. } = dnc(&["list"], empty.path()).await;
             out.contains(number).then_some(())
         };
-        until(10, everywhere).await;
+        eventually(everywhere).await;
         for node in 0..3 {
             assert_eq!(refused(&cluster, node, &order_to(number)).await, never);
         }
@@ -431,27 +432,28 @@ async fn all_servers_together_keep_the_limits() {
         let (_, call) = cluster.get(0, &format!("/calls/{}", calls[0])).await;
         (call["status"] == "in-progress").then_some(())
     };
-    until(10, connected).await;
+    eventually(connected).await;
     assert_eq!(cluster.post(1, "/override/end", &end).await.0, 200);
     // The place of one that has ended is free, for whoever comes first.
     let third = async || {
         let (status, answer) = cluster.post(1, "/calls", &order()).await;
         (status == 201).then(|| answer["callSid"].as_str().unwrap().to_owned())
     };
-    let third = until(10, third).await;
+    let third = eventually(third).await;
     // It may have been placed this moment, and not be known everywhere.
     let end = json!({ "callSid": third });
-    until(10, async || (cluster.post(0, "/override/end", &end).await.0 == 200).then_some(())).await;
+    eventually(async || (cluster.post(0, "/override/end", &end).await.0 == 200).then_some(()))
+        .await;
     let rate = Some((429, "dial_rate".to_owned()));
-    until(10, async || (refused(&cluster, 0, &order()).await == rate).then_some(())).await;
+    eventually(async || (refused(&cluster, 0, &order()).await == rate).then_some(())).await;
     assert_eq!(refused(&cluster, 1, &order()).await, rate, "three in a minute, of both");
     // A dollar a second: what the calls of the one cost is gone for the other.
     let spent = Some((422, "spend".to_owned()));
     for node in 0..2 {
-        until(40, async || (refused(&cluster, node, &order()).await == spent).then_some(())).await;
+        eventually(async || (refused(&cluster, node, &order()).await == spent).then_some(())).await;
     }
     // The budget ends the call that is still up, whoever has it.
-    bounded(40, cluster.twilio.wait_for_end(&calls[1], Duration::from_secs(30))).await.unwrap();
+    cluster.twilio.wait_for_end(&calls[1], Duration::from_secs(30)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,8 @@ use phony_simulator::callers::Caller;
 use phony_simulator::twilio::Callee;
 use serde_json::{Value, json};
 
-use crate::support::cluster::{ClusterOptions, TestCluster, bounded, until};
+use crate::support::cluster::{ClusterOptions, TestCluster};
+use crate::support::wait::{eventually, in_time};
 
 const THEM: &str = "+12125550123";
 
@@ -31,7 +32,7 @@ async fn answered(cluster: &TestCluster) -> String {
     assert_eq!(status, 201, "{answer}");
     let call = answer["callSid"].as_str().unwrap().to_owned();
     let mut view = cluster.view(0, &format!("?callSid={call}")).await;
-    while bounded(20, view.next()).await.unwrap()["type"] != "assistant_heard" {}
+    while in_time(view.next()).await.unwrap()["type"] != "assistant_heard" {}
     call
 }
 
@@ -46,13 +47,14 @@ async fn it_keeps_its_place_after_a_restart() {
         let health: Value = events.json().await.ok()?;
         (health["activeCalls"] == 1).then_some(())
     };
-    until(20, resumed).await;
+    eventually(resumed).await;
     let (status, answer) = cluster.post(0, "/calls", &order()).await;
     assert_eq!((status, &answer["error"]["details"]["rule"]), (429, &json!("concurrent_calls")));
     let end = json!({ "callSid": call });
-    until(20, async || (cluster.post(0, "/override/end", &end).await.0 == 200).then_some(())).await;
+    eventually(async || (cluster.post(0, "/override/end", &end).await.0 == 200).then_some(()))
+        .await;
     let free = async || (cluster.post(0, "/calls", &order()).await.0 == 201).then_some(());
-    until(20, free).await;
+    eventually(free).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,7 +67,7 @@ async fn the_budget_ends_it_on_another_server() {
     let owner = cluster.owner().await;
     cluster.nodes[owner].kill();
     let ended = cluster.twilio.wait_for_end(&call, Duration::from_secs(40));
-    let record = bounded(40, ended).await.unwrap();
+    let record = ended.await.unwrap();
     assert!(record.sessions.len() > 1, "it went on elsewhere: {record:#?}");
     let events = cluster.history(1 - owner, &call).await;
     assert_eq!(events.last().unwrap()["reason"], "spend_limit", "{events:#?}");

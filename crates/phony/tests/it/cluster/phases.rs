@@ -193,7 +193,7 @@ async fn disturb(cluster: &mut TestCluster, phase: Phase, end: End) {
     let record = call.go_on(phase).await;
     let ManualCall { cluster, sid, .. } = call;
     if end == End::Stopped {
-        assert_eq!(cluster.nodes[gone].ended(60).await, Some(0), "{phase:?}");
+        assert_eq!(cluster.nodes[gone].ended().await, Some(0), "{phase:?}");
     }
     let node = cluster.new_node(&[]).await;
     cluster.nodes[gone] = node;

@@ -7,8 +7,9 @@ use phony_simulator::openai::Brain;
 use serde_json::json;
 
 use super::one_server::{check, hangs_up, says, texts};
-use crate::support::cluster::{TestCluster, bounded, order, until};
+use crate::support::cluster::{TestCluster, order};
 use crate::support::server::{CALLED, CALLER};
+use crate::support::wait::{eventually, in_time};
 
 const SAID: [&str; 2] = ["I lost my debit card", "Just send me a new one"];
 
@@ -18,17 +19,17 @@ async fn a_call_goes_on_while_redis_is_paused_and_is_written_then() {
     let call = begin(&cluster).await;
     let owner = cluster.owner().await;
     cluster.redis().pause();
-    until(20, async || (cluster.get(owner, "/readyz").await.0 == 503).then_some(())).await;
+    eventually(async || (cluster.get(owner, "/readyz").await.0 == 503).then_some(())).await;
     let whisper = order(&call, &json!({ "text": "be brief" }));
     let (status, body) = cluster.post(1 - owner, "/override/whisper", &whisper).await;
     assert_eq!((status, &body["error"]["code"]), (503, &json!("UNAVAILABLE")));
     let (status, _) = cluster.post(owner, "/override/whisper", &whisper).await;
     assert_eq!(status, 200, "one's own calls are there all the same");
-    let record = bounded(60, cluster.twilio.wait_for_end(&call, Duration::from_mins(1))).await;
+    let record = cluster.twilio.wait_for_end(&call, Duration::from_mins(1)).await;
     assert_eq!(record.unwrap().sessions.len(), 1, "the line never dropped");
     cluster.redis().go_on();
-    until(20, async || (cluster.get(1 - owner, "/readyz").await.0 == 200).then_some(())).await;
-    let events = until(20, async || {
+    eventually(async || (cluster.get(1 - owner, "/readyz").await.0 == 200).then_some(())).await;
+    let events = eventually(async || {
         let events = cluster.history(1 - owner, &call).await;
         (events.last()?["type"] == "session_end").then_some(events)
     })
@@ -43,13 +44,13 @@ async fn live_calls_write_themselves_again_into_an_empty_redis() {
     let call = begin(&cluster).await;
     let owner = cluster.owner().await;
     cluster.redis_mut().restart_empty().await;
-    let (_, line) = until(20, async || {
+    let (_, line) = eventually(async || {
         let found = cluster.get(1 - owner, &format!("/calls/{call}")).await;
         (found.0 == 200).then_some(found)
     })
     .await;
     assert_eq!(line["status"], "live");
-    bounded(60, cluster.twilio.wait_for_end(&call, Duration::from_mins(1))).await.unwrap();
+    cluster.twilio.wait_for_end(&call, Duration::from_mins(1)).await.unwrap();
     let events = cluster.history(1 - owner, &call).await;
     check(&events);
     assert_eq!(texts(&events, "transcript"), SAID);
@@ -61,18 +62,18 @@ async fn a_paused_server_that_lost_its_call_is_silent_when_it_wakes() {
     let call = begin(&cluster).await;
     let owner = cluster.owner().await;
     let mut view = cluster.view(1 - owner, &format!("?callSid={call}")).await;
-    while bounded(20, view.next()).await.unwrap()["type"] != "assistant_response" {}
+    while in_time(view.next()).await.unwrap()["type"] != "assistant_response" {}
     cluster.nodes[owner].signal("-STOP");
     // The carrier gives the line up, and asks whoever answers.
     cluster.balancer.set(vec![cluster.nodes[1 - owner].port]);
     assert!(cluster.twilio.drop_socket(&call));
-    while bounded(20, view.next()).await.unwrap()["type"] != "resumed" {}
+    while in_time(view.next()).await.unwrap()["type"] != "resumed" {}
     cluster.nodes[owner].signal("-CONT");
-    bounded(60, cluster.twilio.wait_for_end(&call, Duration::from_mins(1))).await.unwrap();
+    cluster.twilio.wait_for_end(&call, Duration::from_mins(1)).await.unwrap();
     let events = cluster.history(owner, &call).await;
     check(&events);
     assert_eq!(texts(&events, "transcript"), SAID);
-    until(10, async || {
+    eventually(async || {
         let (_, health) = cluster.get(owner, "/healthz").await;
         (health["activeCalls"] == 0).then_some(())
     })
@@ -87,10 +88,10 @@ async fn who_looks_at_all_calls_is_told_what_was_missed() {
     let call = cluster.twilio.dial_in(CALLER, CALLED, Caller::silent()).unwrap();
     let mut first =
         cluster.view(0, &format!("?callSid={}", until_known(&cluster, &call).await)).await;
-    while bounded(20, first.next()).await.unwrap()["source"] != "greeting" {}
+    while in_time(first.next()).await.unwrap()["source"] != "greeting" {}
     let owner = cluster.owner().await;
     let mut view = cluster.view(1 - owner, "").await;
-    while bounded(20, view.next()).await.unwrap()["source"] != "greeting" {}
+    while in_time(view.next()).await.unwrap()["source"] != "greeting" {}
     // Redis goes, and something happens that is written while the other server does not listen.
     cluster.nodes[1 - owner].signal("-STOP");
     cluster.redis_mut().kill();
@@ -98,7 +99,7 @@ async fn who_looks_at_all_calls_is_told_what_was_missed() {
     let (status, _) = cluster.post(owner, "/override/whisper", &whisper).await;
     assert_eq!(status, 200);
     cluster.redis_mut().restart_empty().await;
-    until(20, async || {
+    eventually(async || {
         let mut connection = cluster.redis().connection();
         let mut read = redis::cmd("XRANGE");
         read.arg(format!("phony:call:{call}:events")).arg("-").arg("+");
@@ -108,7 +109,7 @@ async fn who_looks_at_all_calls_is_told_what_was_missed() {
     .await;
     cluster.nodes[1 - owner].signal("-CONT");
     // Nobody speaks for longer than that: no other event brings it along.
-    while bounded(8, view.next()).await.unwrap()["type"] != "whisper" {}
+    while in_time(view.next()).await.unwrap()["type"] != "whisper" {}
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -116,7 +117,7 @@ async fn without_redis_a_new_call_is_taken_though_its_socket_reaches_another_ser
     let mut cluster = TestCluster::start(2, 8.0, Brain::Echo).await;
     cluster.redis_mut().kill();
     for node in 0..2 {
-        until(20, async || (cluster.get(node, "/readyz").await.0 == 503).then_some(())).await;
+        eventually(async || (cluster.get(node, "/readyz").await.0 == 503).then_some(())).await;
     }
     let ports: Vec<_> = cluster.nodes.iter().map(|node| node.port).collect();
     // The webhook reaches the one, the socket the other.
@@ -129,12 +130,12 @@ async fn without_redis_a_new_call_is_taken_though_its_socket_reaches_another_ser
     cluster.balancer.set(vec![ports[1]]);
     cluster.balancer.hold(false);
     let mut view = cluster.view(1, "").await;
-    while bounded(20, view.next()).await.unwrap()["type"] != "transcript" {}
+    while in_time(view.next()).await.unwrap()["type"] != "transcript" {}
     cluster.redis_mut().restart_empty().await;
-    let record = bounded(60, cluster.twilio.wait_for_end(&call, Duration::from_mins(1))).await;
+    let record = cluster.twilio.wait_for_end(&call, Duration::from_mins(1)).await;
     let record = record.unwrap();
     assert_eq!(record.sessions.len(), 1, "the line never dropped: {record:#?}");
-    let events = until(20, async || {
+    let events = eventually(async || {
         let events = cluster.history(0, &call).await;
         (events.last()?["type"] == "session_end").then_some(events)
     })
@@ -142,7 +143,7 @@ async fn without_redis_a_new_call_is_taken_though_its_socket_reaches_another_ser
     check(&events);
     assert_eq!(texts(&events, "transcript"), SAID, "{events:#?}");
     assert_eq!(events.last().unwrap()["reason"], "caller_hung_up");
-    until(10, async || (cluster.get(0, "/healthz").await.1["activeCalls"] == 0).then_some(()))
+    eventually(async || (cluster.get(0, "/healthz").await.1["activeCalls"] == 0).then_some(()))
         .await;
 }
 
@@ -152,7 +153,7 @@ async fn without_redis_a_line_that_drops_finds_its_call_again() {
     let call = begin(&cluster).await;
     let owner = cluster.owner().await;
     cluster.redis_mut().kill();
-    until(20, async || (cluster.get(1 - owner, "/readyz").await.0 == 503).then_some(())).await;
+    eventually(async || (cluster.get(1 - owner, "/readyz").await.0 == 503).then_some(())).await;
     // Who is asked does not have the call, and cannot ask; then the carrier is let in everywhere.
     cluster.balancer.set(vec![cluster.nodes[1 - owner].port]);
     assert!(cluster.twilio.drop_socket(&call));
@@ -163,10 +164,10 @@ async fn without_redis_a_line_that_drops_finds_its_call_again() {
     );
     asked.await.unwrap();
     cluster.open_to_all();
-    let record = bounded(60, cluster.twilio.wait_for_end(&call, Duration::from_mins(1))).await;
+    let record = cluster.twilio.wait_for_end(&call, Duration::from_mins(1)).await;
     assert!(record.unwrap().sessions.len() > 1);
     cluster.redis_mut().restart_empty().await;
-    let events = until(20, async || {
+    let events = eventually(async || {
         let events = cluster.history(owner, &call).await;
         (events.last()?["type"] == "session_end").then_some(events)
     })
@@ -180,7 +181,7 @@ async fn without_redis_a_line_that_drops_finds_its_call_again() {
 
 /// Waits until the servers know of a call.
 async fn until_known<'a>(cluster: &TestCluster, call: &'a str) -> &'a str {
-    until(20, async || (cluster.get(0, &format!("/calls/{call}")).await.0 == 200).then_some(()))
+    eventually(async || (cluster.get(0, &format!("/calls/{call}")).await.0 == 200).then_some(()))
         .await;
     call
 }
@@ -191,6 +192,6 @@ async fn begin(cluster: &TestCluster) -> String {
     steps.push(hangs_up());
     let call = cluster.twilio.dial_in(CALLER, CALLED, Caller::Script(steps)).unwrap();
     let mut view = cluster.view(0, "").await;
-    while bounded(20, view.next()).await.unwrap()["type"] != "connected" {}
+    while in_time(view.next()).await.unwrap()["type"] != "connected" {}
     call
 }

@@ -6,10 +6,11 @@ use phony_wire::twilio::signature;
 use phony_wire::twilio::twiml::Twiml;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
-use crate::support::cluster::{ClusterOptions, TestCluster, bounded, until};
+use crate::support::cluster::{ClusterOptions, TestCluster};
 use crate::support::server::{
     AUTH_TOKEN, CALLED, CALLER, HOST, JsonSocket, relay_url, setup, token_of,
 };
+use crate::support::wait::{eventually, in_time};
 
 async fn webhook(
     cluster: &TestCluster,
@@ -40,7 +41,7 @@ async fn a_repeated_question_gets_the_same_answer_of_every_server_and_later_none
     let call = cluster.twilio.dial_in(CALLER, CALLED, Caller::silent()).unwrap();
     let mut view = cluster.view(0, "").await;
     loop {
-        let event = bounded(20, view.next()).await.unwrap();
+        let event = in_time(view.next()).await.unwrap();
         if event["type"] == "connected" && event["callSid"] == call.as_str() {
             break;
         }
@@ -63,14 +64,14 @@ async fn a_report_that_cannot_be_passed_on_is_refused_and_passed_on_later() {
     let cluster = TestCluster::start(2, 8.0, Brain::Echo).await;
     let call = cluster.twilio.dial_in(CALLER, CALLED, Caller::silent()).unwrap();
     let mut view = cluster.view(0, "").await;
-    while bounded(20, view.next()).await.unwrap()["type"] != "connected" {}
+    while in_time(view.next()).await.unwrap()["type"] != "connected" {}
     let owner = cluster.owner().await;
     cluster.redis().pause();
     let over = [&form(&call)[..], &[("CallStatus", "completed")]].concat();
     let (status, body) = webhook(&cluster, 1 - owner, "/call_status", &over).await;
     assert_eq!(status, 503, "{body}");
     cluster.redis().go_on();
-    until(20, async || (cluster.get(owner, "/healthz").await.1["activeCalls"] == 0).then_some(()))
+    eventually(async || (cluster.get(owner, "/healthz").await.1["activeCalls"] == 0).then_some(()))
         .await;
     let events = cluster.history(owner, &call).await;
     assert_eq!(events.last().unwrap()["reason"], "caller_hung_up");

@@ -6,8 +6,9 @@ use phony_simulator::callers::Caller;
 use phony_simulator::openai::Brain;
 
 use super::one_server::{answers, check, hangs_up, says, texts};
-use crate::support::cluster::{TestCluster, bounded, now, until};
+use crate::support::cluster::{TestCluster, now};
 use crate::support::server::{CALLED, CALLER};
+use crate::support::wait::eventually;
 
 const SAID: [&str; 3] = ["I lost my debit card", "Just send me a new one", "That is all"];
 
@@ -36,12 +37,12 @@ async fn deploy_under(count: usize, speed: f64) {
         let (_, page) = cluster.get(0, "/calls?live=true&limit=200").await;
         page["calls"].as_array().map_or(0, Vec::len)
     };
-    until(60, async || (live(&cluster).await >= count.min(200)).then_some(())).await;
+    eventually(async || (live(&cluster).await >= count.min(200)).then_some(())).await;
     for node in 0..3 {
         let fresh = cluster.new_node(&[]).await;
         let began = now();
         cluster.nodes[node].signal("-TERM");
-        let code = cluster.nodes[node].ended(60).await;
+        let code = cluster.nodes[node].ended().await;
         println!("server {node} stopped after {:?}", began.elapsed());
         assert_eq!(code, Some(0), "every call was handed over");
         cluster.nodes[node] = fresh;
@@ -50,7 +51,7 @@ async fn deploy_under(count: usize, speed: f64) {
     let (mut moved, mut waits) = (0, Vec::new());
     for call in &calls {
         let ended = cluster.twilio.wait_for_end(call, Duration::from_mins(3));
-        let record = bounded(200, ended).await.unwrap();
+        let record = ended.await.unwrap();
         let events = cluster.history(0, call).await;
         check(&events);
         assert_eq!(texts(&events, "transcript"), SAID, "{record:#?}");

@@ -10,6 +10,7 @@ use phony_call::{Fault as Why, FromModel, Outcome, ToModel, TurnId};
 use phony_simulator::openai::{Brain, Counted, Fault, FaultKind};
 
 use crate::support::model::{Bench, assistant, note, quick, slow, user};
+use crate::support::wait::eventually;
 
 /// One test a promise and a model.
 macro_rules! every_model {
@@ -138,12 +139,7 @@ async fn a_slow_call_loses_no_word() {
     let words = vec!["word"; MODEL_EVENTS * 3].join(" ");
     bench.respond(1, &[user("u1", &words)]).await;
     // The call is busy elsewhere until the port is full, and still gives orders.
-    let full = async {
-        while bench.port.rx.len() < MODEL_EVENTS {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(5), full).await.expect("a full port");
+    eventually(async || (bench.port.rx.len() >= MODEL_EVENTS).then_some(())).await;
     bench.order(ToModel::Cancel { turn: TurnId(9) }).await;
     assert_eq!(bench.reply(1).await.text, format!("You said: {words}"));
 }

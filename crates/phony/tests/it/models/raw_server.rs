@@ -16,7 +16,7 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::support::wait::in_time;
 
 /// A server whose every word is the test's.
 struct Hand {
@@ -51,8 +51,7 @@ impl Hand {
     }
 
     async fn visitor(&self) -> Visitor {
-        let (stream, _) =
-            timeout(PATIENCE, self.listener.accept()).await.expect("in time").expect("a visitor");
+        let (stream, _) = in_time(self.listener.accept()).await.expect("a visitor");
         let mut seen = None;
         #[expect(clippy::result_large_err, reason = "the library's own type")]
         let see = |request: &Request, response: Response| {
@@ -73,7 +72,7 @@ impl Hand {
     }
 
     async fn next(&mut self) -> FromModel {
-        let fact = timeout(PATIENCE, self.port.rx.recv()).await.expect("in time");
+        let fact = in_time(self.port.rx.recv()).await;
         fact.expect("a model that lives")
     }
 
@@ -95,7 +94,7 @@ impl Visitor {
 
     async fn hear(&mut self) -> Value {
         loop {
-            match timeout(PATIENCE, self.socket.next()).await.expect("in time") {
+            match in_time(self.socket.next()).await {
                 Some(Ok(Message::Text(text))) => {
                     return serde_json::from_str(&text).expect("JSON");
                 }
@@ -271,7 +270,7 @@ async fn a_server_that_answers_no_ping_counts_as_lost() {
             pings += usize::from(matches!(guest.socket.next().await, Some(Ok(Message::Ping(_)))));
         }
     };
-    timeout(PATIENCE, pings).await.expect("five pings");
+    in_time(pings).await;
     assert!(hand.port.rx.try_recv().is_none());
 }
 
@@ -352,7 +351,7 @@ async fn a_session_in_doubt_is_replaced_when_it_is_quiet() {
         .await;
     assert!(matches!(hand.next().await, FromModel::Done { turn: TurnId(1), .. }));
     let mut other = hand.guest().await;
-    let left = timeout(PATIENCE, guest.socket.next()).await.expect("in time");
+    let left = in_time(guest.socket.next()).await;
     assert!(matches!(left, Some(Ok(Message::Close(_)))), "{left:?}");
     hand.respond(2, &["Hello"]).await;
     assert_eq!(other.hear().await["type"], "conversation.item.create");
@@ -372,7 +371,7 @@ async fn the_end_of_a_call_closes_the_socket_with_1000() {
     };
     assert_eq!(u16::from(frame.code), 1000);
     while guest.socket.next().await.is_some() {}
-    timeout(PATIENCE, hand.tracker.wait()).await.expect("no task left");
+    in_time(hand.tracker.wait()).await;
     assert_eq!(rx.recv().await, None);
 }
 
@@ -402,18 +401,17 @@ async fn a_secure_base_url_is_spoken_to_in_tls_and_a_stranger_is_not_trusted() {
     let (tracker, stop) = (TaskTracker::new(), CancellationToken::new());
     let mut port = realtime::open(settings, SessionSettings::default(), &tracker, stop.clone());
     port.task.take().expect("a task").spawn_on(&tracker);
-    let (mut stream, _) =
-        timeout(PATIENCE, listener.accept()).await.expect("in time").expect("a visitor");
+    let (mut stream, _) = in_time(listener.accept()).await.expect("a visitor");
     let mut hello = [0; 512];
-    let read = timeout(PATIENCE, stream.read(&mut hello)).await.expect("in time").expect("bytes");
+    let read = in_time(stream.read(&mut hello)).await.expect("bytes");
     assert_eq!(hello[..2], [22, 3], "a handshake record");
     let offers = |name: &[u8]| hello[..read].windows(name.len()).any(|bytes| bytes == name);
     assert!(offers(b"http/1.1") && !offers(b"\x02h2"));
     assert!(!offers(b"sk-not-a-key"));
     stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.expect("a socket");
-    let fact = timeout(PATIENCE, port.rx.recv()).await.expect("in time");
+    let fact = in_time(port.rx.recv()).await;
     assert!(matches!(fact, Some(FromModel::Failed { turn: None, fault: Fault::Lost, .. })));
     stop.cancel();
     tracker.close();
-    timeout(PATIENCE, tracker.wait()).await.expect("no task left");
+    in_time(tracker.wait()).await;
 }

@@ -7,8 +7,9 @@ use phony_simulator::callers::{Caller, Step};
 use phony_simulator::twilio::{Answers, Callee};
 use serde_json::{Value, json};
 
-use crate::support::outbound::{OutboundApp, SOON, THEM, order, order_with};
+use crate::support::outbound::{OutboundApp, THEM, order, order_with};
 use crate::support::server::TestServer;
+use crate::support::wait::{LIMIT, eventually};
 
 fn number(n: usize) -> String {
     format!("+1212555{n:04}")
@@ -43,7 +44,7 @@ async fn every_one_of_them_has_its_own_errand() {
     for (n, sid) in join_all(people).await {
         let heard =
             |record: &phony_simulator::twilio::CallRecord| record.heard_text().contains("Shop");
-        let record = app.twilio.wait_for(&sid, heard, SOON).await.unwrap();
+        let record = app.twilio.wait_for(&sid, heard, LIMIT).await.unwrap();
         assert!(record.heard_text().contains(&format!("Shop {n}")), "{}", record.heard_text());
     }
 }
@@ -107,12 +108,7 @@ async fn places_come_back_when_calls_end() {
         app.over(sid).await;
     }
     let pace = &app.server.running.app.safety.pace;
-    let given_back = async {
-        while pace.live() > 0 {
-            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(SOON, given_back).await.unwrap();
+    eventually(async || (pace.live() == 0).then_some(())).await;
 }
 
 #[tokio::test]

@@ -7,9 +7,10 @@ use phony_simulator::callers::{Caller, Step};
 use phony_simulator::twilio::Callee;
 use serde_json::Value;
 
-use crate::support::outbound::{OutboundApp, SOON, THEM, ledger_of, order};
+use crate::support::outbound::{OutboundApp, THEM, ledger_of, order};
 use crate::support::program::Run;
 use crate::support::server::TestServer;
+use crate::support::wait::eventually;
 
 /// Where the list belongs is no room, until [`make_room`].
 fn take_room(data: &Path) {
@@ -62,13 +63,7 @@ async fn a_wish_that_cannot_be_written_is_kept_told_and_found_again_after_a_rest
     model.reply(turn, "I am sorry. It is done. [[do_not_call]]").await;
     app.over(&sid).await;
     assert!(is_listed(&app.server).await, "it is kept in memory");
-    tokio::time::timeout(SOON, async {
-        while readiness(&app.server).await.0 == 200 {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    })
-    .await
-    .unwrap();
+    eventually(async || (readiness(&app.server).await.0 != 200).then_some(())).await;
     let (status, reason) = readiness(&app.server).await;
     assert_eq!(status, 503);
     for told in ["the do-not-call list cannot be written", "make room", "one entry is kept"] {
@@ -83,13 +78,7 @@ async fn a_wish_that_cannot_be_written_is_kept_told_and_found_again_after_a_rest
     assert!(is_listed(&app.server).await, "the ledger knows");
     assert_eq!(readiness(&app.server).await.0, 503);
     make_room(app.server.data());
-    tokio::time::timeout(SOON, async {
-        while readiness(&app.server).await.0 != 200 {
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
-    })
-    .await
-    .unwrap();
+    eventually(async || (readiness(&app.server).await.0 == 200).then_some(())).await;
     let written = std::fs::read_to_string(app.server.data().join(FILE)).unwrap();
     assert!(written.contains(THEM) && written.ends_with('\n'), "{written}");
     assert_eq!(finding(&app.server).await["level"], "ok");

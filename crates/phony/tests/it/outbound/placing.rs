@@ -9,11 +9,13 @@ use phony_simulator::callers::{Caller, Step};
 use phony_simulator::twilio::{Answers, Callee, Fault};
 use serde_json::{Value, json};
 
+use crate::support::http;
 use crate::support::outbound::{
-    OURS, OutboundApp, SOON, THEM, ledger_of, order, order_with, server_at, until,
+    OURS, OutboundApp, THEM, ledger_of, order, order_with, server_at, until,
 };
 use crate::support::server::TestServer;
 use crate::support::twilio_spec::Checked;
+use crate::support::wait::LIMIT;
 
 fn statuses(events: &[Value]) -> Vec<&str> {
     let of_status = events.iter().filter(|event| event["type"] == "status");
@@ -56,7 +58,7 @@ async fn the_ai_speaks_first_and_the_call_is_followed_to_its_end() {
     assert_eq!((call["from"].as_str(), call["to"].as_str()), (Some(OURS), Some(THEM)));
     assert_eq!(call["scenario"], "survey");
     assert!(call["disclosedAt"].is_string(), "it was heard that it is a machine: {call}");
-    let record = app.twilio.wait_for_end(&sid, SOON).await.unwrap();
+    let record = app.twilio.wait_for_end(&sid, LIMIT).await.unwrap();
     let heard = record.heard_text();
     assert!(heard.starts_with("Hello, this is an automated assistant calling for Acme"), "{heard}");
     let voice = record.webhooks_for("voice").next().unwrap();
@@ -111,7 +113,7 @@ async fn a_machine_is_hung_up_on_or_left_a_message() {
     let sid = app.placed(&order_with(&variables)).await;
     let call = app.over(&sid).await;
     assert_eq!(call["endReason"], "voicemail_left", "{call}");
-    let record = app.twilio.wait_for_end(&sid, SOON).await.unwrap();
+    let record = app.twilio.wait_for_end(&sid, LIMIT).await.unwrap();
     let heard = record.heard_text();
     assert!(heard.ends_with("we will try again later. Goodbye."), "{heard}");
     assert!(heard.contains("this is an automated assistant calling for Jo Lee about"), "{heard}");
@@ -130,7 +132,7 @@ async fn a_supervisor_hangs_up_while_it_rings() {
         (call["endReason"].as_str(), call["progress"].as_str()),
         (Some("supervisor_ended"), Some("canceled"))
     );
-    let record = app.twilio.wait_for_end(&sid, SOON).await.unwrap();
+    let record = app.twilio.wait_for_end(&sid, LIMIT).await.unwrap();
     assert_eq!(record.status, "canceled", "the network was told as well");
 }
 
@@ -211,7 +213,7 @@ async fn two_orders_for_one_number_whose_answers_are_lost_are_not_swapped() {
             let heard = |record: &phony_simulator::twilio::CallRecord| {
                 record.heard_text().contains("short survey")
             };
-            let record = app.twilio.wait_for(sid, heard, SOON).await.unwrap();
+            let record = app.twilio.wait_for(sid, heard, LIMIT).await.unwrap();
             let heard = record.heard_text();
             assert!(heard.contains(&opening), "{business}: {heard}");
             let (_, call) = app.server.get(&format!("/calls/{sid}")).await;
@@ -465,8 +467,7 @@ async fn what_a_restart_must_not_forget_it_finds_in_the_ledger() {
         let models = Models::new(|_, _| unreachable!("nobody answers"));
         phony::server::start_with(config, models).await.unwrap()
     };
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let http = reqwest::Client::new();
+    let http = http::client();
     let mut calls = Vec::new();
     for _ in 0..2 {
         let server = start().await;
@@ -512,7 +513,7 @@ async fn an_agent_of_inbound_calls_can_call_as_well_and_says_what_it_is() {
     let body = json!({ "to": "(212) 555-0123", "agent": "hotline", "consent": true });
     let sid = app.placed(&body).await;
     let record =
-        app.twilio.wait_for(&sid, |record| record.heard_text().contains('.'), SOON).await.unwrap();
+        app.twilio.wait_for(&sid, |record| record.heard_text().contains('.'), LIMIT).await.unwrap();
     assert_eq!(record.to, THEM, "a local spelling was understood");
     let heard = record.heard_text();
     assert!(heard.starts_with("Hello, this is an automated assistant."), "{heard}");

@@ -5,8 +5,9 @@ use phony_simulator::callers::{Caller, Step};
 use phony_simulator::twilio::Callee;
 use serde_json::{Value, json};
 
-use crate::support::outbound::{OutboundApp, SOON, THEM, order, order_with};
+use crate::support::outbound::{OutboundApp, THEM, order, order_with};
 use crate::support::server::{FILE, FakeModel};
+use crate::support::wait::{LIMIT, eventually};
 
 const OTHER: &str = "+12125550124";
 /// A thousand tokens are ten cents, the line is free.
@@ -58,7 +59,7 @@ async fn answer_once_told(model: &mut FakeModel, tokens: u64) {
 async fn ends_for_money(app: &OutboundApp, sid: &str) {
     let call = app.over(sid).await;
     assert_eq!(call["endReason"], "spend_limit", "{call}");
-    let record = app.twilio.wait_for_end(sid, SOON).await.unwrap();
+    let record = app.twilio.wait_for_end(sid, LIMIT).await.unwrap();
     assert!(record.heard_text().ends_with(GOODBYE), "{}", record.heard_text());
     assert_eq!(record.status, "completed");
 }
@@ -121,17 +122,12 @@ async fn the_day_s_money_ends_every_call_of_ours_and_no_more_are_placed() {
     // Who calls us is answered still.
     app.server.ring("CA00000000000000000000000000000001").await;
     // A restart brings no money.
-    let kept = async {
-        loop {
-            let text = std::fs::read_to_string(app.server.data().join("spend.json"));
-            let day: Value = serde_json::from_str(&text.unwrap_or_default()).unwrap_or_default();
-            if day["costUsd"].as_f64().is_some_and(|cost| cost >= 0.5) {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-    };
-    crate::support::server::soon(kept).await;
+    eventually(async || {
+        let text = std::fs::read_to_string(app.server.data().join("spend.json"));
+        let day: Value = serde_json::from_str(&text.unwrap_or_default()).unwrap_or_default();
+        day["costUsd"].as_f64().filter(|cost| *cost >= 0.5)
+    })
+    .await;
     let server = app.server.restart().await;
     let (status, answer) = server.post("/calls", &order()).await;
     assert_eq!((status, &answer["error"]["details"]["rule"]), (422, &json!("spend")), "{answer}");

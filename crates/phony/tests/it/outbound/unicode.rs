@@ -4,7 +4,8 @@ use phony_simulator::callers::{Caller, Step};
 use phony_simulator::twilio::Callee;
 use serde_json::json;
 
-use crate::support::outbound::{OutboundApp, SOON, THEM, order_with};
+use crate::support::outbound::{OutboundApp, THEM, order_with};
+use crate::support::wait::LIMIT;
 
 /// The name is spoken, the answer understood, and both are in the record as they were.
 async fn survives(name: &str, answer: &str) {
@@ -20,7 +21,7 @@ async fn survives(name: &str, answer: &str) {
     let call = app.over(&sid).await;
     let turns = call["turns"].to_string();
     assert!(turns.contains(name) && turns.contains(answer), "{turns}");
-    let record = app.twilio.wait_for_end(&sid, SOON).await.unwrap();
+    let record = app.twilio.wait_for_end(&sid, LIMIT).await.unwrap();
     assert!(record.heard_text().contains(name), "{}", record.heard_text());
     app.ledger();
 }

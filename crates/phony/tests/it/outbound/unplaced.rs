@@ -11,9 +11,11 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use super::placing::{ACCOUNT, checked, resource};
+use crate::support::http;
 use crate::support::outbound::{OURS, OutboundApp, THEM, order, order_with};
 use crate::support::program::{Run, Serving};
 use crate::support::server::TestServer;
+use crate::support::wait::in_time;
 
 async fn keyed(server: &TestServer, key: &str, body: &Value) -> (u16, Value) {
     let request = server.http.post(server.url("/calls")).bearer_auth(TestServer::token());
@@ -260,8 +262,7 @@ async fn an_order_that_a_killed_server_was_placing_is_unknown_until_it_is_known(
     let router = axum::Router::new().route(path, axum::routing::post(create).get(list));
     let api = checked(router).await;
     let data = tempfile::tempdir().unwrap();
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let http = reqwest::Client::new();
+    let http = http::client();
     let send = |address: &str, key: Option<&str>| {
         let request = http.post(format!("{address}/calls")).bearer_auth(TestServer::token());
         let request = match key {
@@ -280,7 +281,7 @@ async fn an_order_that_a_killed_server_was_placing_is_unknown_until_it_is_known(
         let (mut server, address) = process(data.path(), &api.base_url()).await;
         tokio::select! {
             answer = send(&address, key) => panic!("{answer:?}"),
-            () = crate::support::server::soon(asked.notified()) => {}
+            () = in_time(asked.notified()) => {}
         }
         server.kill();
         drop(server);

@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 
 use super::placing::{ACCOUNT, by_hand, checked, resource};
-use crate::support::outbound::{SOON, THEM, ledger_of, order, order_with, server_at};
-use crate::support::server::{TestServer, soon};
+use crate::support::outbound::{THEM, ledger_of, order, order_with, server_at};
+use crate::support::server::TestServer;
 use crate::support::twilio_spec::Checked;
+use crate::support::wait::{eventually, in_time};
 
 /// A server whose carrier takes its time with the first call.
 struct Slow {
@@ -70,7 +71,7 @@ impl Slow {
     /// Two orders for one number: the carrier is asked for the first, and the second waits for it.
     async fn two(&self, key: Option<&str>) -> [tokio::task::JoinHandle<(u16, Value)>; 2] {
         let first = self.ordering(None, &order());
-        soon(self.first.notified()).await;
+        in_time(self.first.notified()).await;
         let second = self.ordering(key, &order());
         // What is expected is the same if it does not wait yet.
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -89,13 +90,8 @@ impl Slow {
 
     /// Waits for a line of the ledger.
     async fn noted(&self, what: &str, rule: &str) {
-        let noted = async {
-            let is_it = |line: &Value| line["what"] == what && line["rule"] == rule;
-            while !ledger_of(&self.server).iter().any(is_it) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(SOON, noted).await.expect("the ledger says so");
+        let is_it = |line: &Value| line["what"] == what && line["rule"] == rule;
+        eventually(async || ledger_of(&self.server).iter().any(is_it).then_some(())).await;
     }
 }
 
@@ -105,8 +101,8 @@ async fn who_is_listed_while_an_order_for_them_waits_is_not_called() {
     let [first, second] = slow.two(None).await;
     slow.list(THEM);
     slow.go.add_permits(10);
-    assert_eq!(soon(first).await.unwrap().0, 201);
-    let (status, answer) = soon(second).await.unwrap();
+    assert_eq!(in_time(first).await.unwrap().0, 201);
+    let (status, answer) = in_time(second).await.unwrap();
     assert_eq!((status, &answer["error"]["details"]["rule"]), (422, &json!("do_not_call")));
     assert_eq!(slow.asked.load(Ordering::SeqCst), 1, "the second was not dialled");
     slow.noted("refused", "do_not_call").await;
@@ -121,8 +117,8 @@ async fn the_places_are_counted_when_the_turn_comes() {
     let slow = slow_with(&[off, (crate::support::server::FILE, limit)]).await;
     let [first, second] = slow.two(None).await;
     slow.go.add_permits(10);
-    assert_eq!(soon(first).await.unwrap().0, 201);
-    let (status, answer) = soon(second).await.unwrap();
+    assert_eq!(in_time(first).await.unwrap().0, 201);
+    let (status, answer) = in_time(second).await.unwrap();
     assert_eq!((status, &answer["error"]["details"]["rule"]), (429, &json!("concurrent_calls")));
     assert_eq!(slow.asked.load(Ordering::SeqCst), 1);
 }
@@ -135,11 +131,11 @@ async fn a_server_that_stops_dials_nobody_who_waits() {
     slow.server.running.stop();
     // They are told at once, while the first still is on its way.
     for waiting in [second, keyed] {
-        let (status, answer) = soon(waiting).await.unwrap();
+        let (status, answer) = in_time(waiting).await.unwrap();
         assert_eq!((status, &answer["error"]["code"]), (503, &json!("UNAVAILABLE")), "{answer}");
     }
     slow.go.add_permits(10);
-    assert_eq!(soon(first).await.unwrap().0, 201, "what the carrier was asked for is a call");
+    assert_eq!(in_time(first).await.unwrap().0, 201, "what the carrier was asked for is a call");
     assert_eq!(slow.asked.load(Ordering::SeqCst), 1);
 }
 
@@ -151,10 +147,10 @@ async fn an_order_that_waits_is_withdrawn_with_whoever_gave_it() {
     second.abort();
     slow.noted("refused", "client_gone").await;
     slow.go.add_permits(10);
-    assert_eq!(soon(first).await.unwrap().0, 201);
+    assert_eq!(in_time(first).await.unwrap().0, 201);
     // Somebody else's turn has come, so the order before it is done with.
     let other = slow.ordering(None, &order());
-    assert_eq!(soon(other).await.unwrap().0, 201);
+    assert_eq!(in_time(other).await.unwrap().0, 201);
     assert_eq!(slow.asked.load(Ordering::SeqCst), 2, "the withdrawn one was not dialled");
     let (_, page) = slow.server.get("/calls?status=refused").await;
     assert_eq!(page["calls"][0]["rule"], "client_gone", "{page}");
@@ -166,9 +162,9 @@ async fn an_order_under_a_key_is_carried_out_and_a_repeat_hears_of_it() {
     let [first, second] = slow.two(Some("k")).await;
     second.abort();
     slow.go.add_permits(10);
-    assert_eq!(soon(first).await.unwrap().0, 201);
+    assert_eq!(in_time(first).await.unwrap().0, 201);
     let again = slow.ordering(Some("k"), &order());
-    assert_eq!(soon(again).await.unwrap().0, 201);
+    assert_eq!(in_time(again).await.unwrap().0, 201);
     assert_eq!(slow.asked.load(Ordering::SeqCst), 2, "one call for each of two orders");
 }
 
@@ -176,14 +172,14 @@ async fn an_order_under_a_key_is_carried_out_and_a_repeat_hears_of_it() {
 async fn a_repeat_waits_for_the_first_and_is_its_call() {
     let slow = slow().await;
     let first = slow.ordering(Some("k"), &order());
-    soon(slow.first.notified()).await;
+    in_time(slow.first.notified()).await;
     let repeat = slow.ordering(Some("k"), &order());
     let other = slow.ordering(Some("k"), &order_with(&json!({ "to": "+12125550199" })));
     slow.go.add_permits(10);
-    let (first, repeat) = (soon(first).await.unwrap(), soon(repeat).await.unwrap());
+    let (first, repeat) = (in_time(first).await.unwrap(), in_time(repeat).await.unwrap());
     assert_eq!((first.0, repeat.0), (201, 201));
     assert_eq!(first.1["callSid"], repeat.1["callSid"]);
-    assert_eq!(soon(other).await.unwrap().0, 409);
+    assert_eq!(in_time(other).await.unwrap().0, 409);
     assert_eq!(slow.asked.load(Ordering::SeqCst), 1);
 }
 
@@ -210,9 +206,9 @@ async fn who_is_listed_before_the_carrier_is_asked_again_is_not_called() {
     let (go, gone) = (Arc::new(Semaphore::new(0)), Arc::clone(&asked));
     let slow = Slow { server, _api: api, asked, first, go };
     let ordered = slow.ordering(None, &order());
-    soon(slow.first.notified()).await;
+    in_time(slow.first.notified()).await;
     slow.list(THEM);
-    let (status, answer) = soon(ordered).await.unwrap();
+    let (status, answer) = in_time(ordered).await.unwrap();
     assert_eq!((status, &answer["error"]["details"]["rule"]), (422, &json!("do_not_call")));
     assert_eq!(gone.load(Ordering::SeqCst), 1, "the carrier was not asked again");
 }
@@ -222,11 +218,11 @@ async fn an_order_waits_no_longer_than_leaves_time_for_the_carrier() {
     let slow = slow().await;
     let [first, second] = slow.two(None).await;
     // The carrier has the first for as long as the second waits.
-    let (status, answer) = tokio::time::timeout(SOON, second).await.unwrap().unwrap();
+    let (status, answer) = in_time(second).await.unwrap();
     assert_eq!((status, &answer["error"]["details"]["rule"]), (503, &json!("number_busy")));
     assert_eq!(slow.asked.load(Ordering::SeqCst), 1, "the second was not dialled");
     slow.go.add_permits(10);
-    assert_eq!(soon(first).await.unwrap().0, 201);
+    assert_eq!(in_time(first).await.unwrap().0, 201);
 }
 
 #[tokio::test]
@@ -248,7 +244,7 @@ async fn a_call_that_the_carrier_says_nothing_about_is_of_unknown_outcome() {
     let server = server_at(ACCOUNT, &api.base_url(), &[("PHONY_CALLING_HOURS", "off")]).await;
     let order = order();
     let ordered = server.post("/calls", &order);
-    let (status, answer) = tokio::time::timeout(SOON, ordered).await.unwrap();
+    let (status, answer) = in_time(ordered).await;
     assert_eq!((status, &answer["error"]["code"]), (502, &json!("TWILIO_ERROR")), "{answer}");
     assert_eq!(answer["error"]["details"]["outcome"], "unknown");
     assert_eq!(asked.load(Ordering::SeqCst), 1);

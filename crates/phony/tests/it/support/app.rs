@@ -1,8 +1,6 @@
 //! A server between the stand-ins for the telephone network and the model, over real sockets, with
 //! nothing replaced.
 
-use std::time::Duration;
-
 use phony::config::{Config, Sources};
 use phony::server::{self, Running};
 use phony_simulator::callers::{Caller, Step};
@@ -12,9 +10,9 @@ use phony_simulator::twilio::{
 };
 use serde_json::Value;
 
-use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, HOST, soon};
+use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, HOST};
+use crate::support::wait::{LIMIT, eventually, in_time};
 
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How much faster than the clock people and voices are.
 const SPEED: f64 = 8.0;
 
@@ -80,15 +78,10 @@ impl TestApp {
 
     /// What the network and the server know of a call, once it is over.
     pub(crate) async fn ended(&self, sid: &str) -> (CallRecord, Vec<Value>) {
-        let record = self.twilio.wait_for_end(sid, PATIENCE).await.unwrap();
+        let record = self.twilio.wait_for_end(sid, LIMIT).await.unwrap();
         let call = phony_call::CallSid::parse(sid).unwrap();
         let hub = self.running.app.history.hub();
-        let ended = async {
-            while hub.line(&call).unwrap().end.is_none() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        soon(ended).await;
+        eventually(async || hub.line(&call).unwrap().end).await;
         let events = hub.events(&call, 0).unwrap();
         let events = events.iter().map(|event| serde_json::from_str(event).unwrap());
         (record, events.collect())
@@ -96,9 +89,9 @@ impl TestApp {
 
     pub(crate) async fn stop(self) {
         self.running.stop();
-        soon(self.running.join()).await;
-        soon(self.twilio.stop()).await;
-        soon(self.openai.stop()).await;
+        in_time(self.running.join()).await;
+        in_time(self.twilio.stop()).await;
+        in_time(self.openai.stop()).await;
     }
 }
 

@@ -18,9 +18,11 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_util::task::TaskTracker;
 
+use crate::support::http;
 use crate::support::redis::{RedisServer, free_port, signal};
 use crate::support::server::{AUTH_TOKEN, CALLED, HOST, Socket};
 use crate::support::twilio_spec::Checked;
+use crate::support::wait::{eventually, in_time, poll};
 
 /// What time it is, for what is measured.
 #[expect(clippy::disallowed_methods, reason = "a test measures how long things take")]
@@ -31,23 +33,8 @@ pub(crate) fn now() -> tokio::time::Instant {
 const ACCOUNT: &str = "AC00000000000000000000000000000001";
 pub(crate) const TOKEN: &str = "everybody-knows-this-one";
 
-/// Waits for something, but not for ever.
-pub(crate) async fn bounded<T>(seconds: u64, work: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(seconds), work).await.expect("it takes too long")
-}
-
-/// Asks again and again until the answer is there.
-pub(crate) async fn until<T>(seconds: u64, mut answer: impl AsyncFnMut() -> Option<T>) -> T {
-    bounded(seconds, async {
-        loop {
-            if let Some(answer) = answer().await {
-                return answer;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-    .await
-}
+/// How long a server may take to stop.
+const STOP: Duration = Duration::from_mins(1);
 
 /// One server.
 pub(crate) struct Node {
@@ -66,9 +53,10 @@ impl Node {
         signal(self.process.id(), name);
     }
 
-    /// Waits for its end and gives its exit code.
-    pub(crate) async fn ended(&mut self, seconds: u64) -> Option<i32> {
-        until(seconds, async || self.process.try_wait().unwrap()).await.code()
+    /// Waits for its end, which comes after that of its calls, and gives its exit code.
+    pub(crate) async fn ended(&mut self) -> Option<i32> {
+        let ended = poll(async || self.process.try_wait().unwrap());
+        timeout(STOP, ended).await.expect("the server stops").code()
     }
 
     pub(crate) fn data(&self) -> &std::path::Path {
@@ -158,7 +146,7 @@ impl TestCluster {
             ..TwilioOptions::default()
         };
         let twilio = twilio::start(options).await.unwrap();
-        let http = reqwest::Client::builder().pool_max_idle_per_host(0).build().unwrap();
+        let http = http::client_builder().pool_max_idle_per_host(0).build().unwrap();
         let nodes = Vec::new();
         let api = Checked::before(&twilio.base_url()).await;
         let mut cluster =
@@ -204,7 +192,7 @@ impl TestCluster {
     }
 
     pub(crate) async fn until_ready(&self, node: &Node) {
-        until(20, async || {
+        eventually(async || {
             let answer = self.http.get(node.url("/readyz")).send().await.ok()?;
             (answer.status() == 200).then_some(())
         })
@@ -260,7 +248,7 @@ impl TestCluster {
 
     /// The node on which a call is live.
     pub(crate) async fn owner(&self) -> usize {
-        until(10, async || {
+        eventually(async || {
             for node in 0..self.nodes.len() {
                 let health = self.http.get(self.nodes[node].url("/healthz")).send().await.ok();
                 let Some(health) = health else { continue };
@@ -278,7 +266,7 @@ impl TestCluster {
     pub(crate) async fn history(&self, node: usize, call: &str) -> Vec<Value> {
         let mut view = self.view(node, &format!("?callSid={call}")).await;
         let mut events = Vec::new();
-        bounded(30, async {
+        in_time(async {
             while let Some(event) = view.next().await {
                 let end = event["type"] == "session_end";
                 if event["seq"].is_u64() {
@@ -295,7 +283,7 @@ impl TestCluster {
 
     pub(crate) async fn view(&self, node: usize, query: &str) -> Viewer {
         let url = format!("ws://127.0.0.1:{}/events/ws{query}", self.nodes[node].port);
-        until(10, async || {
+        eventually(async || {
             let mut request = url.as_str().into_client_request().unwrap();
             let bearer = format!("Bearer {TOKEN}").parse().unwrap();
             request.headers_mut().insert("authorization", bearer);

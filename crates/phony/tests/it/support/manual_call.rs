@@ -1,16 +1,13 @@
 //! One call of a cluster, played by the test as its caller and its supervisor.
 
-use std::time::Duration;
-
 use phony_simulator::callers::{Caller, LiveAction, LiveEvent, LiveHandle};
 use phony_simulator::twilio::CallRecord;
 use serde_json::Value;
+use tokio::time::timeout;
 
-use crate::support::cluster::{TOKEN, TestCluster, Viewer, bounded, order, until};
+use crate::support::cluster::{TOKEN, TestCluster, Viewer, order};
 use crate::support::server::{CALLED, CALLER};
-
-/// How long anything in a call may take, in seconds.
-const PATIENCE: u64 = 45;
+use crate::support::wait::{LIMIT, eventually, in_time, poll};
 
 /// A live call, its caller, and a viewer of its events.
 pub(crate) struct ManualCall<'a> {
@@ -44,8 +41,8 @@ impl<'a> ManualCall<'a> {
     }
 
     pub(crate) async fn ends(&mut self) -> Box<CallRecord> {
-        let ended = self.cluster.twilio.wait_for_end(&self.sid, Duration::from_secs(PATIENCE));
-        Box::new(bounded(PATIENCE, ended).await.unwrap())
+        let ended = self.cluster.twilio.wait_for_end(&self.sid, LIMIT);
+        Box::new(ended.await.unwrap())
     }
 
     pub(crate) async fn says(&self, words: &str) {
@@ -71,7 +68,7 @@ impl<'a> ManualCall<'a> {
                 }
             }
         };
-        if tokio::time::timeout(Duration::from_secs(PATIENCE), listening).await.is_err() {
+        if timeout(LIMIT, listening).await.is_err() {
             let record = self.cluster.twilio.call(&self.sid);
             panic!("«{words}» was not heard, but «{heard}»: {record:#?}");
         }
@@ -88,27 +85,25 @@ impl<'a> ManualCall<'a> {
                 }
             }
         };
-        assert!(bounded(PATIENCE, seen).await, "no {kind} is seen");
+        assert!(in_time(seen).await, "no {kind} is seen");
     }
 
     /// Waits until the call is in this phase, on whichever server that is.
     pub(crate) async fn is_in(&mut self, phase: &str) {
         let (cluster, call) = (&*self.cluster, &self.sid);
         let mut last = Value::Null;
-        let waiting = async {
-            loop {
-                for node in 0..cluster.nodes.len() {
-                    if let Some(snapshot) = live_at(cluster, node, call).await {
-                        if snapshot["phase"] == phase {
-                            return;
-                        }
-                        last = snapshot;
+        let waiting = poll(async || {
+            for node in 0..cluster.nodes.len() {
+                if let Some(snapshot) = live_at(cluster, node, call).await {
+                    if snapshot["phase"] == phase {
+                        return Some(());
                     }
+                    last = snapshot;
                 }
-                tokio::time::sleep(Duration::from_millis(2)).await;
             }
-        };
-        let is = tokio::time::timeout(Duration::from_secs(PATIENCE), waiting).await.is_ok();
+            None
+        });
+        let is = timeout(LIMIT, waiting).await.is_ok();
         assert!(is, "the call is not in {phase}: {last:#} {:#?}", cluster.twilio.call(call));
     }
 
@@ -121,7 +116,7 @@ impl<'a> ManualCall<'a> {
     pub(crate) async fn orders(&self, what: &str, body: &Value) {
         let owner = self.owner().await;
         let path = format!("/override/{what}");
-        let done = until(20, async || {
+        let done = eventually(async || {
             let answers = (0..self.cluster.nodes.len()).filter(|node| *node != owner);
             for node in answers.chain([owner]) {
                 let url = self.cluster.nodes[node].url(&path);
@@ -152,7 +147,7 @@ async fn live_at(cluster: &TestCluster, node: usize, call: &str) -> Option<Value
 }
 
 async fn owner_of(cluster: &TestCluster, call: &str) -> usize {
-    until(20, async || {
+    eventually(async || {
         for node in 0..cluster.nodes.len() {
             if live_at(cluster, node, call).await.is_some() {
                 return Some(node);

@@ -2,6 +2,7 @@
 
 pub(crate) mod app;
 pub(crate) mod cluster;
+pub(crate) mod http;
 pub(crate) mod manual_call;
 pub(crate) mod model;
 pub(crate) mod outbound;
@@ -12,3 +13,4 @@ pub(crate) mod server;
 pub(crate) mod terminal;
 #[path = "../../../../simulator/tests/it/twilio_spec.rs"]
 pub(crate) mod twilio_spec;
+pub(crate) mod wait;

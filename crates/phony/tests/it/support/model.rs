@@ -16,8 +16,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Nothing here takes nearly as long.
-const PATIENCE: Duration = Duration::from_secs(8);
+use crate::support::wait::{LIMIT, in_time, poll};
 
 /// An adapter and its stand-in.
 pub(crate) struct Bench {
@@ -86,7 +85,7 @@ impl Bench {
 
     /// The next fact.
     pub(crate) async fn next(&mut self) -> FromModel {
-        let fact = timeout(PATIENCE, self.port.rx.recv()).await.expect("a fact in time");
+        let fact = in_time(self.port.rx.recv()).await;
         fact.expect("a model that lives")
     }
 
@@ -151,17 +150,13 @@ impl Bench {
 
     /// Waits until `condition` holds.
     pub(crate) async fn eventually(&self, what: &str, condition: impl Fn(&OpenAiRunning) -> bool) {
-        let holds = async {
-            while !condition(&self.sim) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        timeout(PATIENCE, holds).await.unwrap_or_else(|_| panic!("never: {what}"));
+        let holds = poll(async || condition(&self.sim).then_some(()));
+        timeout(LIMIT, holds).await.unwrap_or_else(|_| panic!("never: {what}"));
     }
 
     /// The adapter's task has ended.
     pub(crate) async fn ended(&self) {
-        timeout(PATIENCE, self.tracker.wait()).await.expect("a task that ends");
+        in_time(self.tracker.wait()).await;
     }
 }
 

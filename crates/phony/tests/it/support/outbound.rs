@@ -1,23 +1,21 @@
 //! A server between the phone network's stand-in and the test, which has the model's place.
 
-use std::time::Duration;
-
 use phony::safety::ledger;
 use phony_simulator::callers::{Caller, Step};
 use phony_simulator::twilio::{
     self, Callee, HostOverride, PhoneNumber, TwilioOptions, TwilioRunning,
 };
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::support::server::{AUTH_TOKEN, HOST, TestServer};
 use crate::support::twilio_spec::Checked;
+use crate::support::wait::{LIMIT, poll};
 
 /// Our number.
 pub(crate) const OURS: &str = "+15005550006";
 /// Somebody in New York.
 pub(crate) const THEM: &str = "+12125550123";
-/// How long anything may take.
-pub(crate) const SOON: Duration = Duration::from_secs(20);
 /// How much faster than the clock calls are.
 const SPEED: f64 = 20.0;
 
@@ -86,17 +84,12 @@ pub(crate) async fn until(
     wanted: impl Fn(&Value) -> bool,
 ) -> Value {
     let mut last = Value::Null;
-    let seen = async {
-        loop {
-            let (status, call) = server.get(&format!("/calls/{sid}")).await;
-            if status == 200 && wanted(&call) {
-                return call;
-            }
-            last = call;
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    let seen = tokio::time::timeout(SOON, seen).await.ok();
+    let seen = poll(async || {
+        let (status, call) = server.get(&format!("/calls/{sid}")).await;
+        last.clone_from(&call);
+        (status == 200 && wanted(&call)).then_some(call)
+    });
+    let seen = timeout(LIMIT, seen).await.ok();
     seen.unwrap_or_else(|| panic!("it did not become so: {last}"))
 }
 

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 
+use crate::support::wait::eventually;
+
 pub(crate) struct RedisServer {
     process: Child,
     pub(crate) port: u16,
@@ -65,14 +67,10 @@ impl RedisServer {
     }
 
     async fn answers(&self) {
-        for _ in 0..500 {
-            let ping = redis::cmd("PING").query_async::<String>(&mut self.connection()).await;
-            if ping.is_ok() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("redis-server does not answer");
+        eventually(async || {
+            redis::cmd("PING").query_async::<String>(&mut self.connection()).await.ok()
+        })
+        .await;
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::{SinkExt as _, StreamExt as _};
 use phony::calls::Models;
@@ -17,11 +16,13 @@ use phony_wire::twilio::twiml::{ConnectTo, Twiml, Verb};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+
+use crate::support::http;
+use crate::support::wait::{eventually, in_time};
 
 pub(crate) const AUTH_TOKEN: &str = "12345";
 pub(crate) const ADMIN_TOKEN: &str = "let me see the calls";
@@ -30,9 +31,6 @@ pub(crate) const HOST: &str = "phony.example.com";
 pub(crate) const FILE: &str = "phony.toml";
 pub(crate) const CALLER: &str = "+15005550001";
 pub(crate) const CALLED: &str = "+15005550002";
-
-/// How long anything may take before the test has failed.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(crate) struct TestServer {
     pub(crate) running: Running,
@@ -70,7 +68,7 @@ impl TestServer {
     /// Ends the server at once, and starts another in the same folder.
     pub(crate) async fn restart(self) -> Self {
         self.running.kill();
-        soon(self.running.join()).await;
+        in_time(self.running.join()).await;
         build(self.variables, self.data, None).await
     }
 
@@ -91,12 +89,7 @@ impl TestServer {
     pub(crate) async fn until_kept(&self, call: &str) {
         let store = self.running.app.history.store().unwrap();
         let call = CallSid::parse(call).unwrap();
-        let kept = async {
-            while store.line(&call).await.unwrap().is_none_or(|line| line.end.is_none()) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        soon(kept).await;
+        eventually(async || store.line(&call).await.unwrap()?.end).await;
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -137,7 +130,7 @@ impl TestServer {
 
     /// The model of the call that was taken last.
     pub(crate) async fn model(&mut self) -> FakeModel {
-        soon(self.models.recv()).await.unwrap()
+        in_time(self.models.recv()).await.unwrap()
     }
 
     /// Opening a model panics from now on.
@@ -156,7 +149,7 @@ impl TestServer {
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
-        match soon(tokio_tungstenite::connect_async(request)).await {
+        match in_time(tokio_tungstenite::connect_async(request)).await {
             Ok((socket, _)) => Ok(socket),
             Err(tungstenite::Error::Http(response)) => {
                 let body = response.body().clone().unwrap_or_default();
@@ -200,12 +193,7 @@ impl TestServer {
 
     /// Waits until so many calls are live.
     pub(crate) async fn until_live(&self, count: usize) {
-        let live = async {
-            while self.running.app.calls.count() != count {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        soon(live).await;
+        eventually(async || (self.running.app.calls.count() == count).then_some(())).await;
     }
 }
 
@@ -243,9 +231,8 @@ async fn build(
         None => server::start_with(config, Models::new(open)).await.unwrap(),
         Some(store) => server::start_on(config, Models::new(open), store).await.unwrap(),
     };
-    drop(rustls::crypto::ring::default_provider().install_default());
     let no_redirects = reqwest::redirect::Policy::none();
-    let http = reqwest::Client::builder().redirect(no_redirects).build().unwrap();
+    let http = http::client_builder().redirect(no_redirects).build().unwrap();
     TestServer { running, http, models, variables, data }
 }
 
@@ -258,7 +245,7 @@ impl JsonSocket {
     }
 
     pub(crate) async fn send_text(&mut self, text: &str) {
-        soon(self.0.send(Message::text(text))).await.unwrap();
+        in_time(self.0.send(Message::text(text))).await.unwrap();
     }
 
     /// The caller has said this.
@@ -271,7 +258,7 @@ impl JsonSocket {
     /// The next frame.
     pub(crate) async fn next(&mut self) -> Value {
         loop {
-            match soon(self.0.next()).await.unwrap().unwrap() {
+            match in_time(self.0.next()).await.unwrap().unwrap() {
                 Message::Text(text) => return serde_json::from_str(&text).unwrap(),
                 Message::Ping(_) | Message::Pong(_) => {}
                 other @ (Message::Binary(_) | Message::Close(_) | Message::Frame(_)) => {
@@ -306,7 +293,7 @@ impl JsonSocket {
     /// The code with which the far side closes the socket; what comes before is passed over.
     pub(crate) async fn closed(&mut self) -> Option<u16> {
         loop {
-            match soon(self.0.next()).await {
+            match in_time(self.0.next()).await {
                 Some(Ok(Message::Close(Some(CloseFrame { code, .. })))) => {
                     return Some(code.into());
                 }
@@ -336,7 +323,7 @@ impl FakeModel {
     /// The next request for a reply: its turn and all that the model is to know.
     pub(crate) async fn asked_with(&mut self) -> (TurnId, Vec<Item>) {
         loop {
-            if let ToModel::Respond { turn, context } = soon(self.orders.recv()).await.unwrap() {
+            if let ToModel::Respond { turn, context } = in_time(self.orders.recv()).await.unwrap() {
                 return (turn, context);
             }
         }
@@ -380,9 +367,4 @@ pub(crate) fn token_of(twiml: &Twiml) -> String {
     let ConnectTo::Relay(relay) = &connect.to else { panic!("{connect:?}") };
     let token = relay.parameters.iter().find(|(name, _)| name == "token");
     token.unwrap().1.clone()
-}
-
-/// Waits, but not for ever.
-pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, future).await.expect("it did not happen in time")
 }

@@ -3,15 +3,13 @@
 use std::io::{Read as _, Write as _};
 use std::process::Child;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use phony::sandbox::TempFolder;
 use pty_process::blocking::{Command, Pty, open};
 
 use crate::support::program::{Run, Watched};
+use crate::support::wait::LIMIT;
 
-/// How long anything may take to be shown.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// Ends what is running.
 const INTERRUPT: u8 = 3;
 /// Ends the input.
@@ -95,7 +93,7 @@ impl Terminal {
                 return;
             }
             assert!(!shown.over, "no «{text}» in {rest}\n--- of all ---\n{words}");
-            let waited = self.screen.changed.wait_timeout(shown, PATIENCE).unwrap();
+            let waited = self.screen.changed.wait_timeout(shown, LIMIT).unwrap();
             shown = waited.0;
             assert!(!waited.1.timed_out(), "no «{text}» in {rest}\n--- of all ---\n{words}");
         }

@@ -3,10 +3,11 @@
 use phony_simulator::callers::{Caller, Step};
 use phony_simulator::twilio::{Answers, Callee};
 
-use crate::support::outbound::{OutboundApp, SOON, THEM};
+use crate::support::outbound::{OutboundApp, THEM};
 use crate::support::program::Run;
 use crate::support::server::TestServer;
 use crate::support::terminal::Terminal;
+use crate::support::wait::LIMIT;
 
 /// The command, told where the server is.
 fn call(app: &OutboundApp, arguments: &[&str]) -> Terminal {
@@ -127,7 +128,7 @@ async fn ctrl_c_hangs_up_while_it_rings_and_while_they_talk() {
         somebody.sees("stopped: the call was hung up");
         assert_eq!(somebody.over().0, Some(1));
         let record = app.twilio.calls().pop().unwrap();
-        let record = app.twilio.wait_for_end(&record.sid, SOON).await.unwrap();
+        let record = app.twilio.wait_for_end(&record.sid, LIMIT).await.unwrap();
         let call = app.over(&record.sid).await;
         assert_eq!(call["endReason"], "supervisor_ended", "{call}");
     }

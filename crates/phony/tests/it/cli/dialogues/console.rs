@@ -3,7 +3,7 @@
 use std::io::{Read as _, Write as _};
 use std::process::Child;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use phony::sandbox::TempFolder;
 use pty_process::Size;
@@ -11,9 +11,8 @@ use pty_process::blocking::{Command, Pty, open};
 use rustix::termios::{LocalModes, tcgetattr};
 
 use crate::support::program::Run;
+use crate::support::wait::LIMIT;
 
-/// How long something is waited for.
-const PATIENCE: Duration = Duration::from_secs(15);
 const ROWS: u16 = 40;
 const COLUMNS: u16 = 60;
 
@@ -69,7 +68,7 @@ impl Screen {
             if let Some(found) = look(&rows) {
                 return found;
             }
-            let left = PATIENCE.checked_sub(began.elapsed());
+            let left = LIMIT.checked_sub(began.elapsed());
             let left = left.unwrap_or_else(|| panic!("no {what}:\n{}", rows.join("\n")));
             parser = self.shown.changed.wait_timeout(parser, left).unwrap().0;
         }
