@@ -1,7 +1,6 @@
 //! History: what is known of calls after they have ended, and after the server has.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use phony::store::{Sqlite, Store as _, sqlite};
 use phony_call::CallSid;
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::http;
 use crate::support::program::Run;
-use crate::support::server::{AUTH_TOKEN, FakeModel, HOST, JsonSocket, TestServer};
+use crate::support::server::{AUTH_TOKEN, FakeModel, HOST, JsonSocket, TestServer, stored};
 use crate::support::wait::eventually;
 
 /// A call whose greeting has been sent, and its model.
@@ -254,8 +253,12 @@ fn what_a_killed_server_was_told_is_there_when_it_starts_again() {
                 200
             );
         }
-        // What is older than this is safe.
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        let is_whisper = |event: &&Value| event["type"] == "whisper";
+        eventually(async || {
+            let events = stored(folder.path(), "CA1").await;
+            (events.iter().filter(is_whisper).count() == 20).then_some(())
+        })
+        .await;
     });
     first.kill();
     let (_second, lines) = serve();

@@ -14,7 +14,7 @@ use crate::support::sandbox::{config, sandbox};
 
 /// How much faster than the clock they talk.
 const SPEED: f64 = 8.0;
-/// How long anything may take.
+/// How long their whole conversation may take.
 const TALK: Duration = Duration::from_secs(50);
 
 /// When an AI began to sound or fell silent, and on which call.

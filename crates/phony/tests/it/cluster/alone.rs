@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use phony::store::{Sqlite, Store as _, sqlite};
-use phony_call::CallSid;
 use phony_simulator::callers::Caller;
 use phony_simulator::openai::{Brain, OpenAiOptions, ScriptedReply};
 use phony_simulator::twilio::End;
@@ -12,7 +10,7 @@ use serde_json::{Value, json};
 use super::one_server::{check, greetings, texts};
 use crate::support::cluster::{ClusterOptions, TestCluster};
 use crate::support::manual_call::ManualCall;
-use crate::support::server::{CALLED, CALLER};
+use crate::support::server::{CALLED, CALLER, stored};
 use crate::support::wait::eventually;
 
 const LONG: &str = "First you need a photograph. Then you fill in the form. After that you come to \
@@ -44,20 +42,14 @@ async fn alone(phony_toml: &str) -> TestCluster {
     .await
 }
 
-/// The events of a call as they are in the file, whatever the server has in memory.
-async fn stored(cluster: &TestCluster, call: &str) -> Vec<Value> {
-    let Ok(store) = Sqlite::open(&cluster.nodes[0].data().join(sqlite::FILE)) else {
-        return vec![];
-    };
-    let events = store.events(&CallSid::parse(call).unwrap(), 0).await.unwrap_or_default();
-    let events = events.unwrap_or_default();
-    events.iter().map(|event| serde_json::from_str(event).unwrap()).collect()
-}
-
 /// Waits until an event of this type is in the file.
 pub(super) async fn is_stored(cluster: &TestCluster, call: &str, kind: &str) {
     eventually(async || {
-        stored(cluster, call).await.iter().any(|event| event["type"] == kind).then_some(())
+        stored(cluster.nodes[0].data(), call)
+            .await
+            .iter()
+            .any(|event| event["type"] == kind)
+            .then_some(())
     })
     .await;
 }
@@ -176,7 +168,7 @@ async fn says_goodbye(phony_toml: &str, signals: u32) {
     assert!(record.heard_text().contains("Goodbye"), "{}", record.heard_text());
     let sid = call.sid.clone();
     assert_eq!(cluster.nodes[0].ended().await, Some(0), "it ended in order");
-    let events = stored(&cluster, &sid).await;
+    let events = stored(cluster.nodes[0].data(), &sid).await;
     check(&events);
     assert_eq!(events.last().unwrap()["reason"], "shutdown", "{events:#?}");
 }
@@ -195,6 +187,6 @@ async fn at_the_third_signal_a_server_ends_at_once_and_says_so() {
     call.cluster.nodes[0].signal("-TERM");
     let sid = call.sid.clone();
     assert_eq!(cluster.nodes[0].ended().await, Some(1), "a call was cut off");
-    let events = stored(&cluster, &sid).await;
+    let events = stored(cluster.nodes[0].data(), &sid).await;
     assert_eq!(events.last().unwrap()["reason"], "shutdown", "{events:#?}");
 }

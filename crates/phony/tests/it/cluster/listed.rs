@@ -3,10 +3,11 @@
 use phony_simulator::callers::{Action, Caller, Step, When};
 use phony_simulator::openai::Brain;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use crate::support::cluster::{TestCluster, order};
 use crate::support::server::{CALLED, CALLER};
-use crate::support::wait::eventually;
+use crate::support::wait::{LIMIT, eventually, poll};
 
 /// Waits until the nodes, as one of them lists them, are as they should be.
 async fn listed(
@@ -16,19 +17,15 @@ async fn listed(
     fits: impl Fn(&[Value]) -> bool,
 ) -> Vec<Value> {
     let last = std::cell::RefCell::new(Value::Null);
-    let asked = eventually(async || {
+    let asked = poll(async || {
         let (status, body) = cluster.get(on, "/nodes").await;
         assert_eq!(status, 200);
         let nodes = body["nodes"].as_array().unwrap().clone();
         last.replace(body);
         fits(&nodes).then_some(nodes)
     });
-    tokio::select! {
-        nodes = asked => nodes,
-        () = tokio::time::sleep(std::time::Duration::from_secs(25)) => {
-            panic!("{what}: {:#}", last.borrow())
-        }
-    }
+    let nodes = timeout(LIMIT, asked).await.ok();
+    nodes.unwrap_or_else(|| panic!("{what}: {:#}", last.borrow()))
 }
 
 fn of(nodes: &[Value], port: u16) -> &Value {

@@ -9,7 +9,7 @@ use phony::config::{Config, Sources};
 use phony::ports::ModelPort;
 use phony::runtime::channel::{Receiver, Sender, channel};
 use phony::server::{self, Running};
-use phony::store::Store;
+use phony::store::{Sqlite, Store, sqlite};
 use phony_call::{CallSid, FromModel, Item, ItemBody, ToModel, TurnId, Usage};
 use phony_wire::twilio::signature;
 use phony_wire::twilio::twiml::{ConnectTo, Twiml, Verb};
@@ -367,4 +367,14 @@ pub(crate) fn token_of(twiml: &Twiml) -> String {
     let ConnectTo::Relay(relay) = &connect.to else { panic!("{connect:?}") };
     let token = relay.parameters.iter().find(|(name, _)| name == "token");
     token.unwrap().1.clone()
+}
+
+/// The events of a call in the store of a data folder, whatever its server has in memory.
+pub(crate) async fn stored(data: &Path, call: &str) -> Vec<Value> {
+    let Ok(store) = Sqlite::open(&data.join(sqlite::FILE)) else {
+        return vec![];
+    };
+    let events = store.events(&CallSid::parse(call).unwrap(), 0).await.unwrap_or_default();
+    let events = events.unwrap_or_default();
+    events.iter().map(|event| serde_json::from_str(event).unwrap()).collect()
 }
