@@ -1,4 +1,4 @@
-//! The HTTP API and the event socket: what they answer, and whom they let in.
+//! The HTTP API and the event socket: what they answer, and to whom.
 
 mod auth;
 mod connections;
@@ -20,7 +20,7 @@ use serde_json::json;
 
 use crate::support::server::TestServer;
 
-/// Logs in by the token; the cookie as a browser sends it back.
+/// Logs in with the token; the cookie as a browser sends it back.
 pub(crate) async fn log_in(server: &TestServer) -> String {
     let body = json!({ "token": TestServer::token() });
     let answer = server.http.post(server.url("/login")).json(&body).send().await.unwrap();
@@ -34,7 +34,7 @@ fn pair_of(answer: &reqwest::Response) -> Option<String> {
     Some(cookie.split(';').next().unwrap().to_owned())
 }
 
-/// What a list of calls is answered with, to a browser with this cookie.
+/// The status of a list of calls for a browser with this cookie.
 async fn calls_with(server: &TestServer, cookie: &str) -> u16 {
     let request = server.http.get(server.url("/calls")).header(COOKIE, cookie);
     request.send().await.unwrap().status().as_u16()

@@ -1,4 +1,4 @@
-//! What carriers send, and what they are sent.
+//! The adapters for carriers.
 
 mod relay;
 mod replays;

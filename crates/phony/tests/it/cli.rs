@@ -1,4 +1,4 @@
-//! The program as its user runs it.
+//! The program, as its user runs it.
 
 mod calls_tail;
 mod config;

@@ -1,4 +1,4 @@
-//! Several servers behind a balancer are one, and no call is lost when one of them is.
+//! Several servers behind a balancer act as one, and a call survives the loss of its server.
 
 mod alone;
 mod cut;

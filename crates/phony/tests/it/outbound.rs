@@ -1,4 +1,4 @@
-//! Calls that we place: the rules, the ledger, the carrier, and what is said.
+//! Outbound calls: the rules, the ledger, the carrier, and what is said.
 
 mod concurrent;
 mod environment;

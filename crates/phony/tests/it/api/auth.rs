@@ -1,4 +1,4 @@
-//! Who may see and touch the calls.
+//! Authentication of the API.
 
 use std::net::IpAddr;
 
@@ -125,7 +125,7 @@ async fn requests_are_limited_unless_the_limit_is_off() {
     }
     assert_eq!(server.http.get(server.url("/calls")).send().await.unwrap().status(), 429);
     assert_eq!(elsewhere.get(server.url("/calls")).send().await.unwrap().status(), 401);
-    // Neither the carrier nor whoever watches over the server is turned away.
+    // Neither the carrier nor a health check is turned away.
     for call in 0..10 {
         server.ring(&format!("CA{call}")).await;
         assert_eq!(server.get("/healthz").await.0, 200);

@@ -1,4 +1,4 @@
-//! Connections that are opened and not used.
+//! Connections that are opened and send no request.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::few_files::{a_call_gets_in, narrow};
 use crate::support::server::TestServer;
 
-/// The beginning of a request whose end never comes.
+/// The beginning of a request that is never finished.
 const HALF: &[u8] = b"POST /receive_call HTTP/1.1\r\nHost: localhost\r\nX-Half:";
 
 async fn open(to: SocketAddr, first: &[u8]) -> TcpStream {
@@ -22,7 +22,7 @@ async fn open(to: SocketAddr, first: &[u8]) -> TcpStream {
 /// Reads until the far side closes the connection.
 async fn until_closed(mut stream: TcpStream) -> Vec<u8> {
     let mut all = Vec::new();
-    // A reset is an end, too.
+    // A reset is an end as well.
     drop(timeout(Duration::from_secs(30), stream.read_to_end(&mut all)).await.expect("closed"));
     all
 }
@@ -45,7 +45,7 @@ async fn a_head_has_ten_seconds() {
     }
 }
 
-/// How long a connection is kept that begins with this; a byte now and then gains no time.
+/// How long a connection that sends `first`, then a byte now and then, stays open.
 #[expect(clippy::disallowed_methods, reason = "the test times the server")]
 async fn held_for(at: SocketAddr, first: &[u8]) -> Duration {
     let opened = Instant::now();
@@ -103,7 +103,7 @@ async fn a_call_gets_in_past_a_thousand_half_sent_requests() {
     let body: &[u8] = b"POST /login HTTP/1.1\r\nHost: localhost\r\nContent-Type: \
         application/json\r\nContent-Length: 1000\r\n\r\n{";
     for (at_once, first) in [HALF, body, b""].into_iter().enumerate() {
-        // Held to the end: what the far side closes stays open here.
+        // Kept to the end: this side closes none of them.
         let mut held = Vec::new();
         for _ in 0..400 {
             held.push(open(at, first).await);

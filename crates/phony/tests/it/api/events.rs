@@ -108,7 +108,7 @@ async fn a_viewer_who_sends_heartbeats_is_told_the_servers_time_and_nobody_else_
     let told: jiff::Timestamp = beat["timestamp"].as_str().unwrap().parse().unwrap();
     assert!((told.as_millisecond() - before.as_millisecond()).abs() < 5_000, "{beat}");
     assert_eq!((&beat["callSid"], &beat["seq"]), (&Value::Null, &Value::Null), "it is no event");
-    // Nothing else that a viewer says is answered, or ends their view.
+    // Nothing else that a viewer sends is answered or closes the socket.
     page.send_text("hello").await;
     page.send(&json!({ "type": "hello" })).await;
     press(&server, "one").await;
@@ -127,9 +127,9 @@ fn now() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }
 
-/// Longer than between two pings, by far less than proxies are told to wait.
+/// Longer than the interval of pings, and far shorter than the idle time-outs of proxies.
 const PING: Duration = Duration::from_secs(15);
-/// Two pings without an answer, and some time to spare.
+/// Two unanswered pings, and some time to spare.
 const GONE: Duration = Duration::from_secs(50);
 
 #[tokio::test]
@@ -154,7 +154,7 @@ async fn a_viewer_who_is_gone_without_a_word_is_let_go() {
     let tokio_tungstenite::MaybeTlsStream::Plain(stream) = viewer.0.get_mut() else {
         panic!("there is no TLS here")
     };
-    // Read past the WebSocket: nothing is answered, as by a machine that has lost its network.
+    // Reads below the WebSocket, so pings go unanswered, as from a machine that lost its network.
     let mut bytes = Vec::new();
     timeout(GONE, stream.read_to_end(&mut bytes)).await.expect("the server's end").unwrap();
     let pings = bytes.windows(2).filter(|frame| *frame == [0x89, 0]).count();

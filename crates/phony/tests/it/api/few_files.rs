@@ -1,4 +1,4 @@
-//! A server that may open few files, and clients of any address.
+//! A server with a low limit of open files, and clients with addresses of their own.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -14,9 +14,7 @@ use crate::support::program::{Run, Serving};
 use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, JsonSocket, TestServer, setup};
 use crate::support::wait::in_time;
 
-/// How long a call may take before the test has failed.
-
-/// A server that may open so many files, with its address.
+/// A server that may open `files` files, and its address.
 pub(super) fn narrow(files: usize) -> (Serving, SocketAddr) {
     narrow_with(files, &[])
 }
@@ -45,12 +43,12 @@ pub(super) fn narrow_with(files: usize, variables: &[(&str, &str)]) -> (Serving,
     (serving, at)
 }
 
-/// An address of this machine, the same for the same number.
+/// A loopback address for client number `number`.
 pub(super) fn client(number: u8) -> Ipv4Addr {
     Ipv4Addr::new(127, 0, 0, number)
 }
 
-/// A connection from this address that begins with these bytes.
+/// A connection from the address `from` that sends `first`.
 pub(super) async fn open_from(from: Ipv4Addr, to: SocketAddr, first: &[u8]) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind((from, 0).into()).unwrap();
@@ -59,7 +57,7 @@ pub(super) async fn open_from(from: Ipv4Addr, to: SocketAddr, first: &[u8]) -> T
     stream
 }
 
-/// A request for a WebSocket, with these headers besides.
+/// A request for a WebSocket, with further headers.
 pub(super) fn upgrade(at: SocketAddr, path: &str, headers: &[(&str, &str)]) -> String {
     let mut request = format!(
         "GET {path} HTTP/1.1\r\nHost: {at}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
@@ -76,7 +74,7 @@ pub(super) fn relay_signature(at: SocketAddr) -> String {
     signature::sign::<&str, &str>(AUTH_TOKEN, &format!("wss://{at}/relay/ws"), &[])
 }
 
-/// The token for the socket of a call that rings now.
+/// Rings with a new call; the token for its socket.
 pub(super) async fn token_of(http: &reqwest::Client, at: SocketAddr, call: &str) -> String {
     let form = [("CallSid", call), ("From", CALLER), ("To", CALLED), ("CallStatus", "ringing")];
     let url = format!("http://{at}/receive_call");

@@ -1,4 +1,4 @@
-//! Signs of life, the page, and what there is not.
+//! Health checks, the dashboard page, and paths that do not exist.
 
 use serde_json::json;
 
@@ -64,7 +64,7 @@ async fn what_there_is_not_is_said_in_the_same_form() {
 
 #[tokio::test]
 async fn the_doctor_is_for_supervisors_and_says_what_there_is_to_mend() {
-    // Nobody else is asked.
+    // No other service is asked.
     let server = TestServer::with(&[
         ("TWILIO_AUTH_TOKEN", "12345"),
         ("PHONY_CALLING_HOURS", "09:00-20:30"),

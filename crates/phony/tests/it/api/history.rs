@@ -1,4 +1,4 @@
-//! History: what is known of calls after they have ended, and after the server has.
+//! History: what is known of calls after their end, and after a restart.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ async fn call(server: &mut TestServer, sid: &str) -> (JsonSocket, FakeModel) {
     (line, model)
 }
 
-/// A call in which these words are said and answered.
+/// Holds a call in which `words` are said and answered.
 async fn hold(server: &mut TestServer, sid: &str, words: &str, answer: &str) {
     let (mut line, mut model) = call(server, sid).await;
     line.prompt(words).await;
@@ -108,7 +108,7 @@ async fn calls_are_found_by_what_was_said_and_by_who_and_when() {
         assert_eq!(status, 200, "{page}");
         ids(&page).join(" ")
     };
-    // What was said a moment ago is on its way to the index.
+    // Words are indexed a moment after they are said.
     eventually(async || (found("q=card").await == "CA2 CA1").then_some(())).await;
     assert_eq!(found("q=debit+card").await, "CA1");
     assert_eq!(found("q=card&live=true").await, "");
@@ -308,7 +308,7 @@ async fn calls_are_exported_and_deleted_from_the_terminal() {
         let mut all = vec!["calls"];
         all.extend_from_slice(arguments);
         if online {
-            all.extend_from_slice(&["--url", &url]);
+            all.extend_from_slice(&["--server", &url]);
         }
         let run = Run::new(&all).with("PHONY_ADMIN_TOKEN", &TestServer::token());
         let run = run.with("PHONY_DATA_DIR", &data).with("PORT", "1");
@@ -321,7 +321,7 @@ async fn calls_are_exported_and_deleted_from_the_terminal() {
     let done = run(&["delete", "aaaa", "--yes"], true).await.unwrap();
     assert_eq!((done.code, done.out.trim()), (Some(0), "CA0000aaaa is deleted."), "{}", done.err);
     assert_eq!(server.get("/calls/CA0000aaaa").await.0, 404);
-    // Nobody listens on port 1, so the folder is read.
+    // Nothing listens on port 1, so the folder is read.
     let offline = run(&["export", "--format", "txt"], false).await.unwrap();
     assert!(offline.out.contains("caller: hello") && !offline.out.contains("card"), "{offline:?}");
     let done = run(&["delete", "bbbb", "--yes"], false).await.unwrap();

@@ -1,4 +1,4 @@
-//! Links that log in once.
+//! Log-in links, which work once.
 
 use reqwest::Method;
 use reqwest::header::LOCATION;
@@ -25,14 +25,14 @@ async fn looking_at_it_uses_nothing_up() {
             assert_eq!(answer.status(), 200);
             assert_eq!(pair_of(&answer), None);
             assert_eq!(answer.headers()["cache-control"], "no-store");
-            // A form that is sent under `no-referrer` says that it comes from nowhere.
+            // A form under `no-referrer` is sent with `Origin: null`.
             assert_eq!(answer.headers()["referrer-policy"], "same-origin");
         }
     }
     let page = server.http.get(server.url(&path)).send().await.unwrap().text().await.unwrap();
     assert_eq!(page.matches("<button").count(), 1, "{page}");
     assert!(page.contains("method=\"post\"") && page.contains(&code), "{page}");
-    // The page's button.
+    // What the page's button sends.
     let own = format!("http://{}", server.running.addr);
     let press = server.http.post(server.url("/login")).header("origin", own);
     let answer = press.form(&[("code", code.as_str())]).send().await.unwrap();
@@ -40,7 +40,7 @@ async fn looking_at_it_uses_nothing_up() {
     assert_eq!(answer.headers()[LOCATION], "/dashboard/");
     let cookie = pair_of(&answer).expect("it logs in");
     assert_eq!(calls_with(&server, &cookie).await, 200);
-    // Once.
+    // It works once.
     let again = server.http.post(server.url("/login")).form(&[("code", code.as_str())]);
     let again = again.send().await.unwrap();
     assert_eq!(again.status(), 410);

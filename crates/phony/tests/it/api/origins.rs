@@ -1,4 +1,4 @@
-//! Pages that may use a browser's cookie, and those that may not.
+//! Which pages may use a browser's session cookie.
 
 use reqwest::header::{COOKIE, HOST as HOST_HEADER, ORIGIN};
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use super::log_in;
 use crate::support::server::{AUTH_TOKEN, HOST, TestServer};
 
-/// Everything that changes something.
+/// Every request that changes something.
 const CHANGING: [(&str, &str); 14] = [
     ("POST", "/override/text"),
     ("POST", "/override/dtmf"),
@@ -24,7 +24,7 @@ const CHANGING: [(&str, &str); 14] = [
     ("POST", "/logout"),
 ];
 
-/// A server that has no public name.
+/// A server without a public host name.
 async fn unnamed() -> TestServer {
     TestServer::with(&[("TWILIO_AUTH_TOKEN", AUTH_TOKEN)]).await
 }
@@ -66,7 +66,7 @@ async fn an_address_counts_where_the_server_has_a_name_as_well() {
         ("10.0.0.7:24187", "http://10.0.0.7:24187"),
         ("localhost:8080", "http://localhost:8080"),
         (HOST, "https://phony.example.com"),
-        // A proxy that puts its own address in the place of the name.
+        // A proxy that replaces the host name by its own address.
         ("127.0.0.1:24187", "https://phony.example.com"),
     ] {
         let headers = [("cookie", cookie.as_str()), ("host", host), ("origin", origin)];
@@ -89,7 +89,7 @@ async fn a_name_that_anybody_may_point_here_is_told_which_address_to_use() {
                 assert_eq!(status, 403, "{path} at {host}");
                 assert!(body.contains("FORBIDDEN") && body.contains(right), "{body}");
             }
-            // What a browser says of a page that was served under that name.
+            // The `Origin` that a browser sends for a page under that name.
             for fetched in [None, Some("same-origin")] {
                 let mut request = server.http.post(server.url("/logout")).header(COOKIE, &cookie);
                 request = request.header(HOST_HEADER, host).header(ORIGIN, &origin);
@@ -177,7 +177,7 @@ async fn the_servers_own_page_and_programs_change_what_they_want() {
         let answer = request.json(&json!({ "callSid": "CA1" })).send().await.unwrap();
         assert_eq!(answer.status(), 404, "{headers:?}");
     }
-    // Who has the token is no page of a stranger's.
+    // A client with the token needs no trusted origin.
     let request = server.http.post(server.url("/override/end")).bearer_auth(TestServer::token());
     let request = request.header(ORIGIN, "https://tools.example.com");
     let answer = request.json(&json!({ "callSid": "CA1" })).send().await.unwrap();

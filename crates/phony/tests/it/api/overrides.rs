@@ -1,4 +1,4 @@
-//! What supervisors may ask of a call, and how they are refused.
+//! The actions of supervisors on a call, and how they are refused.
 
 use serde_json::{Value, json};
 
@@ -88,7 +88,7 @@ async fn a_call_that_has_just_ended_is_not_taken_up_again_when_the_carrier_asks(
         line.utterance().await;
         assert_eq!(server.post("/override/end", &json!({ "callSid": call })).await.0, 200);
         let handoff = line.next_of("end").await["handoffData"].clone();
-        // Its last events are on their way to the store still.
+        // Its last events are not in the store yet.
         let asks = [
             ("CallSid", call.as_str()),
             ("SessionStatus", "ended"),
@@ -137,7 +137,7 @@ async fn of_two_supervisors_who_decide_at_once_one_wins_and_nothing_is_said_twic
     assert_eq!((status, &answer["error"]["details"]["field"]), (400, &json!("reply")));
     let winner = if one.0 == 200 { "Yes, from ten." } else { "Yes, from eleven." };
     assert!(said(&mut line, winner).await);
-    // What comes next on the line is what is said next, and not the loser's words.
+    // The next words on the line are new ones, not those of the refused request.
     let next = json!({ "callSid": "CA1", "text": "Goodbye." });
     assert_eq!(server.post("/override/text", &next).await.0, 200);
     assert!(said(&mut line, "Goodbye.").await);

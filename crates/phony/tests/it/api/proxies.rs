@@ -1,4 +1,4 @@
-//! Behind proxies: whose request it is, and over what it came.
+//! Behind proxies: which client a request is from, and whether it came over TLS.
 
 use reqwest::header::SET_COOKIE;
 use serde_json::json;
@@ -11,7 +11,7 @@ async fn behind(proxies: &str) -> TestServer {
     TestServer::with(&own).await
 }
 
-/// A log-in with this token, as it comes through a proxy that says whose it is.
+/// A log-in with this token through a proxy that forwards these addresses.
 async fn login(server: &TestServer, token: &str, forwarded: &[&str]) -> u16 {
     let mut request = server.http.post(server.url("/login")).json(&json!({ "token": token }));
     for forwarded in forwarded {
@@ -20,7 +20,7 @@ async fn login(server: &TestServer, token: &str, forwarded: &[&str]) -> u16 {
     request.send().await.unwrap().status().as_u16()
 }
 
-/// Guesses until it is slowed down.
+/// Guesses until it is refused for a while.
 async fn guess_from(server: &TestServer, forwarded: &[&str]) {
     for _ in 0..60 {
         if login(server, "guess", forwarded).await == 429 {
@@ -74,7 +74,7 @@ async fn what_nobody_vouches_for_is_ignored() {
         }
         assert!(refused > 20, "each guess counted as another's: {proxies:?}");
     }
-    // What a proxy passes on without knowing whose it is counts as the proxy's own.
+    // A request that a proxy forwards without an address counts as the proxy's own.
     let server = behind("127.0.0.1").await;
     guess_from(&server, &["203.0.113.7, unknown"]).await;
     assert_eq!(login(&server, &TestServer::token(), &["203.0.113.9, unknown"]).await, 429);
@@ -122,11 +122,11 @@ async fn a_cookie_is_for_tls_where_the_request_came_over_it() {
     assert!(!secure(&server, &[]).await);
     let server = TestServer::with(&[("TWILIO_AUTH_TOKEN", AUTH_TOKEN)]).await;
     assert!(!secure(&server, &https).await, "nobody vouches for it");
-    // A browser that came by an address without TLS would not keep it.
+    // A browser without TLS would not keep a `Secure` cookie.
     let server = TestServer::with(&[("HOST", HOST), ("TWILIO_AUTH_TOKEN", AUTH_TOKEN)]).await;
     assert!(!secure(&server, &lan).await);
     assert!(secure(&server, &[("host", HOST)]).await);
-    // A browser says itself what it is on.
+    // The browser's `Origin` tells the scheme.
     let own = format!("http://{}", server.running.addr);
     assert!(!secure(&server, &[("origin", &own)]).await);
     assert!(secure(&server, &[("origin", "https://phony.example.com")]).await);

@@ -1,4 +1,4 @@
-//! Log-ins that end, and answers that nobody keeps.
+//! Log-out, and answers that no cache may keep.
 
 use reqwest::header::{CACHE_CONTROL, COOKIE};
 
@@ -24,11 +24,11 @@ async fn a_log_out_ends_the_session_on_the_server() {
     assert_eq!(calls_with(&server, &other).await, 200);
     server.ring("CA1").await;
     others.next_of("session_start").await;
-    // For good: a restart forgets nothing.
+    // It lasts over a restart.
     let server = server.restart().await;
     assert_eq!(calls_with(&server, &one).await, 401);
     assert_eq!(calls_with(&server, &other).await, 200);
-    // Who is not logged in, or brings nonsense, logs nobody out.
+    // A request without a valid session logs no one out.
     for cookie in ["", "phony_session=", "phony_session=1.2", "phony_session=9999999999.00.00"] {
         let out =
             server.http.post(server.url("/logout")).header(COOKIE, cookie).send().await.unwrap();
@@ -82,10 +82,10 @@ async fn a_log_out_counts_on_every_server() {
     assert_eq!(calls_with(&one, &cookie).await, 401);
     until_refused(&two, &cookie).await;
     assert_eq!(calls_with(&two, &other).await, 200);
-    // One that is started later learns of it as well.
+    // A server that starts later knows of it as well.
     let three = TestServer::with(&[("REDIS_URL", &url)]).await;
     until_refused(&three, &cookie).await;
-    // An emptied Redis is told again.
+    // An emptied Redis is filled again.
     redis.empty().await;
     let four = TestServer::with(&[("REDIS_URL", &url)]).await;
     until_refused(&four, &cookie).await;

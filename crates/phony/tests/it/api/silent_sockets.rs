@@ -1,4 +1,4 @@
-//! Sockets that are opened and carry no call.
+//! WebSockets that are opened and carry no call.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::support::wait::eventually;
 /// which must not be what it waits for.
 const ENTRY_LIMIT: Duration = Duration::from_secs(5);
 
-/// A whole frame of text as clients send it.
+/// A masked text frame.
 fn frame(text: &str) -> Vec<u8> {
     let length = u16::try_from(text.len()).unwrap();
     let mut frame = vec![0x81, 0xfe];
@@ -34,17 +34,17 @@ fn bearer() -> String {
     format!("Bearer {}", TestServer::token())
 }
 
-/// A signed request for a relay socket, for this client if a proxy sends it.
+/// A signed request for a relay socket, forwarded for this client.
 fn relay_upgrade(at: SocketAddr, forwarded: &str) -> String {
     let signature = relay_signature(at);
     let headers = [("X-Twilio-Signature", signature.as_str()), ("X-Forwarded-For", forwarded)];
     upgrade(at, "/relay/ws", &headers)
 }
 
-/// Holds a thousand connections that begin like this, each half of another client; a call must get
-/// in past either.
+/// Opens a thousand connections that send `first`, half from each of two clients; a call must get
+/// in after either half.
 async fn a_call_gets_in_past(at: SocketAddr, first: &[u8]) {
-    // Held to the end: what the far side closes stays open here.
+    // Kept to the end: this side closes none of them.
     let mut held = Vec::new();
     for number in [1, 2] {
         for _ in 0..500 {
@@ -86,7 +86,7 @@ async fn two_hundred_calls_at_once_all_get_in_past_silent_sockets() {
         held.push(open_from(client(2), at, silent.as_bytes()).await);
     }
     sleep(Duration::from_millis(1200)).await;
-    // All are open before the first says whose call it carries.
+    // All are open before the first sends its setup frame.
     let lines = join_all(calls.iter().map(|_| relay_from(client(1), at))).await;
     sleep(Duration::from_millis(200)).await;
     let greeted = calls.iter().zip(lines).map(async |((call, token), mut line)| {
@@ -110,8 +110,8 @@ async fn is_closed(stream: &mut TcpStream) -> bool {
     }
 }
 
-/// Forty sockets of one client that begin like this beside another's, then one more: how many of the
-/// one's are left, and whether its oldest, its newest and the other's are.
+/// Opens a socket of one client, then forty of another, then one more: how many of the forty-one
+/// stay open, and whether the oldest and the newest of them and the first client's do.
 async fn left_of_forty(at: SocketAddr, one: (u8, &[u8]), other: (u8, &[u8])) -> (usize, [bool; 3]) {
     let mut beside = open_from(client(other.0), at, other.1).await;
     let mut held = Vec::new();
@@ -159,7 +159,7 @@ async fn clients_behind_a_trusted_proxy_are_told_apart() {
     assert_eq!(open, [false, true, true]);
 }
 
-/// The status line of an event socket that is asked for from here, and the socket.
+/// The status of a request for an event socket from client `number`, and the connection.
 async fn viewer_from(number: u8, at: SocketAddr) -> (String, TcpStream) {
     let bearer = bearer();
     let first = upgrade(at, "/events/ws", &[("Authorization", &bearer)]);

@@ -1,4 +1,4 @@
-//! Whoever guesses the token.
+//! Guesses at the token are slowed down.
 
 use std::net::IpAddr;
 
@@ -9,20 +9,20 @@ use super::log_in;
 use crate::support::http;
 use crate::support::server::TestServer;
 
-/// A client of this address.
+/// A client with this source address.
 fn client(address: &str) -> reqwest::Client {
     let address: IpAddr = address.parse().unwrap();
     http::client_builder().local_address(address).build().unwrap()
 }
 
-/// What a list of calls is answered with to whoever shows this token, and when to ask again.
+/// The status of a list of calls for this token, and the `Retry-After` of a refusal.
 async fn shown(server: &TestServer, http: &reqwest::Client, token: &str) -> (u16, Option<u64>) {
     let answer = http.get(server.url("/calls")).bearer_auth(token).send().await.unwrap();
     let wait = answer.headers().get(RETRY_AFTER).map(|wait| wait.to_str().unwrap().parse());
     (answer.status().as_u16(), wait.transpose().unwrap())
 }
 
-/// Guesses until it is slowed down.
+/// Guesses until it is refused for a while.
 async fn lock(server: &TestServer, http: &reqwest::Client) {
     for guess in 0..120 {
         if shown(server, http, &format!("guess {guess}")).await.0 == 429 {

@@ -1,4 +1,4 @@
-//! Two AIs on the phone with each other: they take turns.
+//! Two AIs on the phone with each other take turns.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -78,7 +78,7 @@ async fn whoever_is_called_greets_first_and_nobody_talks_over_the_other() {
         let answer = request.bearer_auth("a-token-of-the-tests").send().await.unwrap();
         let answer: Value = answer.json().await.unwrap();
         let sid = answer["callSid"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned();
-        // A few turns show it.
+        // A few turns are enough.
         let talked = |record: &CallRecord| record.said.len() >= 3;
         let record = sandbox.network.wait_for(&sid, talked, TALK).await.unwrap();
         let sounds = sounds.lock().unwrap().clone();
@@ -89,7 +89,7 @@ async fn whoever_is_called_greets_first_and_nobody_talks_over_the_other() {
             let began = sounds.iter().filter(|(call, on, _)| *on && (*call == sid) == near);
             assert!(began.count() >= 2, "{scenario}: {sounds:?}");
         }
-        // What a barge-in takes, and what a busy machine is late by.
+        // The time of a barge-in, and the delays of a busy machine.
         let most = Duration::from_millis(150).div_f64(SPEED) + Duration::from_millis(60);
         let overlap = longest_overlap(&sounds, &sid);
         assert!(overlap <= most, "{scenario}: {overlap:?} of {sounds:?}");

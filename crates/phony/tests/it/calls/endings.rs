@@ -1,5 +1,5 @@
-//! A call that is ended is over at the carrier, whatever it was doing; and one that its caller has left
-//! is over here.
+//! A call that is ended here is over at the carrier, in whatever phase, and one that its caller
+//! leaves is over here.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use crate::support::outbound::{OURS, OutboundApp, THEM, server_at};
 use crate::support::server::{CALLED, CALLER, FakeModel, TestServer};
 use crate::support::wait::LIMIT;
 
-/// Whom calls are transferred to.
+/// The number that calls are transferred to.
 const TARGET: &str = "+12125550188";
 
-/// Somebody who rings, and is transferred to somebody who has got so far. The model is to be kept.
+/// A call that was transferred, up to the outcome `got`; and its model, which must be kept alive.
 async fn transferred(app: &mut OutboundApp, caller: Caller, got: &str) -> (String, FakeModel) {
     let after_ms = if got == "answered" { 500 } else { 25_000 };
     let answers = Answers::Person { after_ms };
@@ -93,7 +93,7 @@ async fn an_end_that_the_carrier_does_not_take_is_said_and_tried_again() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_cannot_be_ended_at_the_carrier_ends_when_that_asks() {
     let account = "AC00000000000000000000000000000001";
-    // Nobody listens there.
+    // Nothing listens there.
     let server = server_at(account, "http://127.0.0.1:9", &[]).await;
     server.ring("CA1").await;
     let (status, answer) = end(&server, "CA1").await;
@@ -121,7 +121,7 @@ async fn a_caller_who_hangs_up_while_the_transfer_rings_is_not_waited_for() {
     let (caller, line) = Caller::live();
     let (call, _model) = transferred(&mut app, caller, "ringing").await;
     assert!(line.act(LiveAction::HangUp).await);
-    // Less than a lost line is waited for.
+    // Shorter than the wait for a lost line.
     let over = tokio::time::timeout(Duration::from_secs(15), app.over(&call)).await;
     assert_eq!(over.expect("it is over soon")["endReason"], "caller_hung_up");
     let record = app.twilio.wait_for_end(&call, LIMIT).await.unwrap();

@@ -1,4 +1,4 @@
-//! One call's misfortune is its own.
+//! A fault of one call does not touch the others.
 
 use phony::calls::registry::CallMessage;
 use phony::ports;
@@ -15,7 +15,7 @@ async fn a_call_whose_task_panics_ends_alone_and_with_a_reason() {
     server.ring("CA2").await;
     let (first, _second) = (server.model().await, server.model().await);
     let mut events = server.events("?callSid=CA1").await;
-    // Opening a model fails from now on, with a panic: in the test's own place of the model.
+    // Opening a model panics from now on, in the test's stand-in for it.
     server.no_more_models();
     drop(first);
     let end = events.next_of("session_end").await;
@@ -42,7 +42,7 @@ async fn a_line_that_takes_no_words_is_let_go() {
         let order = json!({ "callSid": "CA1", "digit": "1" });
         server.post("/override/dtmf", &order).await.0
     };
-    // The call runs elsewhere: it may not have seen its line yet.
+    // The call runs on another thread and may not have seen its line yet.
     in_time(async { while press().await != 200 {} }).await;
     for n in 1..ports::CARRIER_COMMANDS * 2 {
         if press().await != 200 {

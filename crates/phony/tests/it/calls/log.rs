@@ -8,7 +8,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, TestServer};
 
-/// Every line of this process from now on.
+/// Collects every log line of this process from now on.
 fn lines() -> Arc<Mutex<Vec<String>>> {
     static LINES: OnceLock<Arc<Mutex<Vec<String>>>> = OnceLock::new();
     let lines = LINES.get_or_init(|| {

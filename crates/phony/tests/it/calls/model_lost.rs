@@ -1,4 +1,4 @@
-//! The model's socket goes away at any moment of a call: the caller is answered all the same.
+//! The model's socket drops at any moment of a call: the caller is answered all the same.
 
 use std::time::Duration;
 
@@ -31,8 +31,8 @@ fn brain() -> Brain {
 }
 
 fn caller() -> Caller {
-    // Somebody who waits for the whole answer, however long it takes: a connection is made anew at
-    // the clock's pace, not at the faster one of the line.
+    // The caller waits for the whole answer, however long it takes: a reconnect takes real time,
+    // not the accelerated time of the call.
     let after = |heard: &str, said: &str| {
         Step::new(When::Hears { text: heard.to_owned() }, Action::say(said))
             .with_timeout(STEP_TIMEOUT_MS, OnTimeout::HangUp)
@@ -46,8 +46,8 @@ fn caller() -> Caller {
     ])
 }
 
-/// A call whose model drops the socket instead of sending its event `event`; and whether it came
-/// to that.
+/// A call whose model drops the socket instead of sending event number `event`, and whether it got
+/// that far.
 async fn hold(event: u64, close: Option<u16>) -> (Played, bool) {
     let folder = TempFolder::new().expect("a folder");
     let kind = FaultKind::Drop { event, of: Counted::Socket, close };
@@ -84,7 +84,7 @@ fn replies(played: &Played) -> String {
     texts.collect::<Vec<_>>().join(" ")
 }
 
-/// Drops the socket at every event of a call, until there is no such event.
+/// Drops the socket at each event of a call in turn.
 async fn at_every_event(close: Option<u16>) {
     let mut struck = 0;
     for from in (0..MOST_EVENTS).step_by(usize::try_from(AT_ONCE).expect("few")) {

@@ -1,11 +1,11 @@
-//! What of a model's words and commands reaches the line.
+//! Which of a model's words and commands reach the line.
 
 use phony_call::{Fault, FromModel, TurnId};
 use serde_json::json;
 
 use crate::support::server::{FakeModel, JsonSocket, TestServer};
 
-/// A call whose caller has said something, its line, its model, and the turn that is asked for.
+/// A call whose caller has spoken: its line, its model, and the requested turn.
 async fn asked(server: &mut TestServer) -> (JsonSocket, FakeModel, TurnId) {
     let twiml = server.ring("CA1").await;
     let mut line = server.connect("CA1", &twiml).await;

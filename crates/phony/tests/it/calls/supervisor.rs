@@ -1,5 +1,5 @@
-//! Everything that a supervisor may do, by the routes of the API, on a call between the stand-ins:
-//! what it does is seen where the caller is.
+//! Every action of a supervisor, by the API, on a call between the stand-ins: its effect is seen on
+//! the caller's side.
 
 use phony_simulator::callers::{Caller, LiveAction, LiveEvent, LiveHandle};
 use phony_simulator::openai::{Brain, ScriptedReply};
@@ -11,7 +11,7 @@ use crate::support::http;
 use crate::support::server::{CALLED, CALLER, TestServer};
 use crate::support::wait::{eventually, in_time};
 
-/// A call that is held: a caller who is played by the test, and a supervisor.
+/// A live call with the test as its caller and its supervisor.
 struct SupervisedCall {
     app: TestApp,
     caller: LiveHandle,
@@ -20,7 +20,7 @@ struct SupervisedCall {
 }
 
 impl SupervisedCall {
-    /// The caller has heard the greeting.
+    /// Begins a call, up to the end of the greeting.
     async fn open(brain: Brain, variables: &[(&str, &str)]) -> Self {
         let token = TestServer::token();
         let mut all = vec![("PHONY_ADMIN_TOKEN", token.as_str())];
@@ -33,13 +33,13 @@ impl SupervisedCall {
         call
     }
 
-    /// A scripted model, one reply after the other.
+    /// The same with a model that gives these replies in turn.
     async fn with_replies(replies: &[&str], variables: &[(&str, &str)]) -> Self {
         let replies = replies.iter().map(|text| ScriptedReply::next(*text));
         Self::open(Brain::Script(replies.collect()), variables).await
     }
 
-    /// Sends an order about this call; the status and the answer.
+    /// Sends an action for this call; the status and the answer.
     async fn order(&self, what: &str, mut body: Value) -> (u16, Value) {
         body["callSid"] = self.sid.as_str().into();
         let url = format!("http://{}/override/{what}", self.app.running.addr);
@@ -48,7 +48,7 @@ impl SupervisedCall {
         (answer.status().as_u16(), answer.json().await.unwrap())
     }
 
-    /// The same, done.
+    /// Sends an action that must succeed.
     async fn orders(&self, what: &str, body: Value) {
         let (status, answer) = self.order(what, body).await;
         assert_eq!((status, answer), (200, json!({ "status": "ok" })), "{what}");
@@ -58,20 +58,20 @@ impl SupervisedCall {
         assert!(self.caller.act(LiveAction::Say(words.into())).await, "the line is open");
     }
 
-    /// Waits until the caller has heard these words, all in one clause.
+    /// Waits until the caller has heard these words within one clause.
     async fn hears(&mut self, words: &str) {
         let has =
             |event: &LiveEvent| matches!(event, LiveEvent::Heard(clause) if clause.contains(words));
         assert!(self.comes(has).await.is_some(), "the call ended before {words:?} was heard");
     }
 
-    /// Waits until keys have sounded to their end, and they are these.
+    /// Waits for the next keypad tones, which must be these.
     async fn hears_keys(&mut self, keys: &str) {
         let sounded = self.comes(|event| matches!(event, LiveEvent::Digits(_))).await;
         assert_eq!(sounded, Some(LiveEvent::Digits(keys.into())));
     }
 
-    /// The next of these events; none if the call ends before.
+    /// The next event that is `wanted`; none if the call ends first.
     async fn comes(&mut self, wanted: impl Fn(&LiveEvent) -> bool) -> Option<LiveEvent> {
         let came = async {
             loop {
@@ -84,7 +84,7 @@ impl SupervisedCall {
         in_time(came).await
     }
 
-    /// Waits until something of the call is so, as `GET /calls/{callSid}` tells it.
+    /// Waits until a field of `GET /calls/{callSid}` fulfils a condition; the whole answer.
     async fn until(&self, field: &str, so: impl Fn(&Value) -> bool) -> Value {
         let url = format!("http://{}/calls/{}", self.app.running.addr, self.sid);
         eventually(async || {
@@ -95,19 +95,19 @@ impl SupervisedCall {
         .await
     }
 
-    /// Everything that the model was told after its session was set up, in order.
+    /// All events that the model was sent after its session was set up, in order.
     fn told(&self) -> String {
         let received = self.app.openai.received();
         let after = received.iter().filter(|told| told.event["type"] != "session.update");
         after.map(|told| told.event.to_string()).collect::<Vec<_>>().join("\n")
     }
 
-    /// Waits until the model was told this.
+    /// Waits until the model was sent these words.
     async fn until_told(&self, words: &str) {
         eventually(async || self.told().contains(words).then_some(())).await;
     }
 
-    /// The call is over: what the network and the server know of it.
+    /// Waits for the end of the call; the network's record and the server's events.
     async fn closes(self) -> (CallRecord, Vec<Value>) {
         let (record, events) = self.app.ended(&self.sid).await;
         check(&record, &events);
@@ -126,7 +126,7 @@ async fn words_and_keys_reach_the_caller_and_the_end_is_the_end() {
     call.hears("A person is here now").await;
     call.orders("dtmf", json!({ "digits": "1w2#" })).await;
     call.orders("dtmf", json!({ "digit": "5" })).await;
-    // A caller who begins to speak would cut them off.
+    // The tones must end first: a caller who speaks would cut them off.
     call.hears_keys("1w2#").await;
     call.hears_keys("5").await;
     call.says("oh good").await;

@@ -50,7 +50,7 @@ async fn a_caller_who_talks_over_the_agent_is_heard() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn last_words_that_cut_a_reply_off_are_heard_to_their_end() {
-    // The old voice stops when the last words come; that silence must not count as their end.
+    // The reply is cut off when the last words come; that silence must not count as their end.
     let file = "[policy]\nmax_call = \"4s\"\nplayback_slack = \"600ms\"\n";
     let long = "This is a long reply, that goes on and on, until the time is up. ".repeat(20);
     let replies = vec![ScriptedReply::next(long.as_str())];

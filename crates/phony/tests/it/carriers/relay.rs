@@ -184,7 +184,7 @@ async fn what_is_ordered_while_the_line_is_lost_is_done_when_it_is_back() {
     };
     let ((status, answer), line) = tokio::join!(server.post("/override/text", &say), comes_back);
     assert_eq!((status, answer), (200, json!({ "status": "ok" })));
-    // It does not come back this time.
+    // The caller does not reconnect this time.
     drop(line);
     is_lost(&server).await;
     let (status, answer) = server.post("/override/text", &say).await;
@@ -278,7 +278,7 @@ async fn the_server_says_goodbye_before_it_stops() {
 async fn a_quiet_line_is_pinged_before_a_proxy_cuts_it() {
     let server = TestServer::start().await;
     let mut line = talking(&server, "CA1").await;
-    // nginx cuts at 60 s, others at 30 s, some are set to 20 s.
+    // Idle time-outs of proxies: nginx 60 s, others 30 s, some are set to 20 s.
     let quiet = async {
         loop {
             match line.0.next().await {

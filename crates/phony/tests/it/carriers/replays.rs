@@ -1,5 +1,5 @@
-//! What a carrier has signed once is good for ever, so a report that is repeated must change nothing:
-//! only the loss of the line that is on brings a new one.
+//! A signed report of the carrier stays valid for ever, so a repeated one must change nothing: only
+//! the loss of the current line brings a new one.
 
 use phony_wire::twilio::twiml::{Twiml, Verb};
 use serde_json::json;
@@ -16,7 +16,7 @@ const SECOND: &str = "VX00000000000000000000000000000002";
 const THIRD: &str = "VX00000000000000000000000000000003";
 const BACK: &str = "Sorry, I lost you for a second.";
 
-/// The socket of this session, to the call of this TwiML.
+/// Connects the socket of this session to the call of this TwiML.
 async fn connect(server: &TestServer, twiml: &Twiml, session: &str) -> JsonSocket {
     let mut first = setup("CA1", &token_of(twiml));
     first["sessionId"] = json!(session);
@@ -25,7 +25,7 @@ async fn connect(server: &TestServer, twiml: &Twiml, session: &str) -> JsonSocke
     line
 }
 
-/// What is answered when this session is reported as failed.
+/// The answer when this session is reported as failed.
 async fn failed(server: &TestServer, session: &str) -> Twiml {
     let failed = [("SessionId", session), ("SessionStatus", "failed"), ("ErrorCode", "64105")];
     ended(server, &failed).await
@@ -37,7 +37,7 @@ async fn ended(server: &TestServer, more: &[(&str, &str)]) -> Twiml {
     Twiml::parse(&body).unwrap().twiml
 }
 
-/// What the fallback is answered after an answer of `/call_ended` was lost.
+/// The answer to the fallback request after an answer to `/call_ended` was lost.
 async fn fallback(server: &TestServer) -> Twiml {
     let lost = [("ErrorCode", "11200"), ("ErrorUrl", "https://phony.example.com/call_ended")];
     let (status, body) = server.webhook("/receive_call", &[&CALL[..], &lost].concat()).await;
@@ -45,7 +45,7 @@ async fn fallback(server: &TestServer) -> Twiml {
     Twiml::parse(&body).unwrap().twiml
 }
 
-/// Every report that may be repeated after the first line was lost and replaced.
+/// Repeats every report after the first line was lost and replaced; none may change anything.
 async fn is_left_alone(server: &TestServer) {
     let back = r#"{"reason":"reconnect"}"#;
     let left = [("SessionId", FIRST), ("SessionStatus", "ended"), ("HandoffData", back)];
@@ -76,7 +76,7 @@ async fn a_repeated_report_of_a_lost_line_leaves_the_next_one_alone() {
     assert_ne!(server.get("/calls/CA1").await.1["phase"], "lost");
     line.prompt("Are you still there?").await;
     while !model.asked().await.1.ends_with("Are you still there?") {}
-    // What is repeated while nobody is connected is worth nothing either, if it is of a line before.
+    // A repeat about an earlier line changes nothing either while no line is connected.
     drop(line);
     let twiml = failed(&server, SECOND).await;
     assert_eq!(failed(&server, FIRST).await.verbs, []);
@@ -109,7 +109,7 @@ async fn a_line_that_never_came_is_tried_again_and_counted_once() {
     assert!(line.utterance().await.starts_with("Hello"));
     is_left_alone_by(&server, THIRD).await;
     drop(line);
-    // The next session does not reach us at all.
+    // The next session does not reach the server.
     let twiml = failed(&server, FIRST).await;
     assert_eq!(failed(&server, SECOND).await, twiml);
     let mut line = connect(&server, &twiml, THIRD).await;
@@ -144,7 +144,7 @@ async fn a_repeated_report_changes_nothing_on_another_server_either() {
     let mut line = connect(&one, &twiml, FIRST).await;
     one.model().await.ready().await;
     line.utterance().await;
-    // Seen by nobody here yet.
+    // This node has not seen it yet.
     let twiml = failed(&two, FIRST).await;
     let mut line = connect(&one, &twiml, SECOND).await;
     assert_eq!(line.utterance().await, BACK);
@@ -152,7 +152,7 @@ async fn a_repeated_report_changes_nothing_on_another_server_either() {
         is_left_alone(server).await;
     }
     drop(line);
-    // The call moves, and its lines are known where it goes.
+    // The call moves, and its earlier lines are known on its new node.
     let twiml = failed(&two, SECOND).await;
     let mut line = connect(&two, &twiml, THIRD).await;
     two.model().await.ready().await;

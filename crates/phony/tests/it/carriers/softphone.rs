@@ -1,4 +1,4 @@
-//! The softphone's socket, with the test in the place of the page.
+//! The softphone's socket, with the test as the page.
 
 use phony_call::FromModel;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! The client of Twilio's REST API, against the stand-in and against worse.
+//! The client of Twilio's REST API, against the stand-in and against servers that misbehave.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ fn settings(base: &str, token: &str) -> TwilioSettings {
     Config::from_sources(Sources { environment, ..Sources::default() }).unwrap().twilio
 }
 
-/// A client of the network, every request and answer of which is held to Twilio's description.
+/// A client of the stand-in; requests and answers are checked against Twilio's description.
 async fn client_of(network: &TwilioRunning) -> (RestClient, Checked) {
     let token = TwilioOptions::default().auth_token;
     let checked = Checked::before(&network.base_url()).await;
@@ -40,7 +40,7 @@ async fn network() -> TwilioRunning {
     twilio::start(TwilioOptions { speed: 50.0, numbers, ..TwilioOptions::default() }).await.unwrap()
 }
 
-/// A call with all that an outbound one needs.
+/// A request for a call with every parameter of an outbound one.
 fn whole_call() -> CreateCall {
     let url = |path: &str| Some(format!("https://phony.example.com{path}"));
     CreateCall {
@@ -89,7 +89,7 @@ async fn a_call_is_placed_read_and_ended() {
     network.wait_for(&placed.sid, answered, Duration::from_secs(10)).await.unwrap();
     assert!(client.end_call(&sid).await.unwrap());
     assert_eq!(client.call(&sid).await.unwrap().status.as_str(), "completed");
-    // Over already is over.
+    // A call that is over already is a success.
     assert!(!client.end_call(&sid).await.unwrap());
     network.stop().await;
 }
@@ -118,7 +118,7 @@ async fn all_that_can_be_asked_of_a_call_is_known_to_twilio() {
         status_callback_method: Some("POST".into()),
         ..UpdateCall::default()
     };
-    // It rings still, so there is nothing to redirect; what counts is what was asked.
+    // It still rings, so there is nothing to redirect; only the request matters.
     drop(client.update_call(&sid, &elsewhere).await);
     for kind in [NumberKind::Local, NumberKind::TollFree, NumberKind::Mobile] {
         let search = SearchNumbers {

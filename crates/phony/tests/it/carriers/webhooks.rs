@@ -1,4 +1,4 @@
-//! What Twilio posts, and what it is answered.
+//! Webhooks of Twilio, and their answers.
 
 use phony_wire::twilio::signature;
 use phony_wire::twilio::twiml::{ConnectTo, Inputs, Twiml, Verb};
@@ -75,7 +75,7 @@ async fn what_is_asked_for_once_more_after_a_failure_goes_on_or_begins() {
             [("ErrorCode", "11200"), ("ErrorUrl", "https://phony.example.com/receive_call")];
         [&[("CallSid", call)], &FORM[1..], &error].concat()
     };
-    // Nobody has taken it: it begins now.
+    // It is not connected yet: it begins now.
     let (status, body) = server.webhook("/receive_call", &failed("CA1")).await;
     assert_eq!(status, 200, "{body}");
     let mut line = server.connect("CA1", &Twiml::parse(&body).unwrap().twiml).await;
@@ -140,7 +140,7 @@ async fn a_repeated_request_gets_the_same_answer_until_somebody_is_connected() {
         line.utterance().await;
         let (status, later) = server.webhook(path, &FORM).await;
         assert_eq!((status, verbs(&later)), (200, vec![]), "{path}");
-        // Neither does the used token take the line over.
+        // The used token does not take over the line.
         let mut other = server.connect("CA1", &twiml).await;
         assert_eq!(other.closed().await, Some(1008), "{path}");
         line.prompt("Are you still there?").await;
@@ -155,7 +155,7 @@ async fn a_repeated_request_gets_the_same_answer_until_somebody_is_connected() {
     }
 }
 
-/// Nothing comes of a question about a call that has ended, and the call stays as it was.
+/// A webhook for a call that has ended changes nothing.
 async fn is_past(server: TestServer, path: &str, ended: &Value) -> TestServer {
     let (status, body) = server.webhook(path, &FORM).await;
     assert_eq!((status, verbs(&body)), (200, vec![]), "{path}");
@@ -220,7 +220,7 @@ async fn a_session_of_an_unknown_call_ends_without_silence() {
 
 #[tokio::test]
 async fn every_attribute_of_the_relay_can_be_set() {
-    // The file's keys; what they do is Twilio's business.
+    // Attributes of the configuration file, passed on to Twilio.
     let file = "[relay]\nlanguage = 'de-DE'\ntts_provider = 'Google'\nvoice = 'de-DE-A'\n\
                 transcription_provider = 'Google'\nspeech_model = 'telephony'\n\
                 interruptible = 'speech'\nreport_input_during_agent_speech = 'none'\n\
@@ -271,7 +271,7 @@ async fn a_question_about_a_call_that_is_over_begins_none() {
             assert!(Twiml::parse(&body).unwrap().twiml.verbs.is_empty(), "{path} {status}: {body}");
         }
     }
-    // The report was faster than the question.
+    // The status report came before the webhook that asks for TwiML.
     let (code, body) = server.webhook("/call_status", &form("CA2", "completed")).await;
     assert_eq!(code, 204, "{body}");
     let (code, body) = server.webhook("/receive_call", &form("CA2", "ringing")).await;

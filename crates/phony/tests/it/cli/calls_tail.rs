@@ -14,9 +14,7 @@ use crate::support::program::free_port;
 use crate::support::server::{AUTH_TOKEN, FakeModel, HOST, JsonSocket, TestServer};
 use crate::support::wait::{LIMIT, in_time};
 
-/// How long the program may take to print something or to end.
-
-/// `phony calls …` as it runs.
+/// A running `phony calls …`.
 struct Program {
     child: Child,
     typed: Option<ChildStdin>,
@@ -49,7 +47,7 @@ impl Program {
         typed.write_all(format!("{line}\n").as_bytes()).await.unwrap();
     }
 
-    /// Waits for a line with this in it; lines before it are passed over.
+    /// Waits for a line that contains `sign`; lines before it are passed over.
     async fn prints(&mut self, sign: &str) -> String {
         let mut before = Vec::new();
         loop {
@@ -63,7 +61,7 @@ impl Program {
         }
     }
 
-    /// Closes its input and waits for its end: the code, what it printed still, its complaints.
+    /// Closes its input and waits for its end: exit code, remaining output, standard error.
     async fn ends(mut self) -> (Option<i32>, Vec<String>, String) {
         drop(self.typed.take());
         let mut rest = Vec::new();
@@ -199,7 +197,7 @@ async fn a_held_reply_is_sent_dropped_or_changed() {
     assert!(heard(&mut line, "On Sundays from ten.").await);
 }
 
-/// Whether these words are the next on the line besides fillers.
+/// Whether these are the next words on the line, fillers aside.
 async fn heard(line: &mut JsonSocket, words: &str) -> bool {
     for _ in 0..4 {
         if line.utterance().await.trim() == words {
@@ -271,14 +269,14 @@ async fn a_socket_that_drops_is_picked_up_where_it_was_lost() {
     assert_eq!(seqs, [seqs[0], seqs[0] + 1, seqs[0] + 2], "nothing lost and nothing twice");
     tail.types("/quit").await;
     let (_, _, complaints) = tail.ends().await;
-    assert!(complaints.contains("the address is back"), "{complaints}");
+    assert!(complaints.contains("the server is back"), "{complaints}");
 }
 
 fn seq(line: &str) -> u64 {
     serde_json::from_str::<Value>(line).unwrap()["seq"].as_u64().unwrap()
 }
 
-/// A way to the address that can be cut: its URL, and `true` for as long as it is cut.
+/// A proxy before the address that can be cut: its URL, and `true` for as long as it is cut.
 async fn shaky(to: &str) -> (String, watch::Sender<bool>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());

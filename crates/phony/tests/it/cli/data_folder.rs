@@ -1,4 +1,4 @@
-//! The data folder: one server's alone, and what is said where it cannot be used.
+//! The data folder: one server at a time, and the errors where it cannot be used.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -14,7 +14,7 @@ fn serve(folder: &str) -> Run {
     Run::new(&["serve"]).with("PORT", "0").with("PHONY_DATA_DIR", folder)
 }
 
-/// A server that runs, and its address.
+/// A running server, and its address.
 fn serving(folder: &str) -> (Serving, String) {
     let (server, lines) = serve(folder).serving("Phony listens on");
     let line = lines.iter().find(|line| line.contains("Phony listens on")).unwrap();
@@ -40,20 +40,20 @@ fn a_second_server_is_refused_and_told_who_has_the_folder() {
     for told in [process.as_str(), &address, &data, "PHONY_DATA_DIR"] {
         assert!(err.contains(told), "{told}: {err}");
     }
-    // Commands beside a server are no second server.
+    // Commands may run beside a server.
     let run = |arguments: &[&str]| Run::new(arguments).with("PHONY_DATA_DIR", &data).done();
     assert_eq!(run(&["dnc", "add", "+12125550123"]).code, Some(0));
     assert!(run(&["dnc", "list"]).out.contains("+12125550123"));
     assert_eq!(run(&["ledger", "verify"]).code, Some(0));
-    // A lock that seems to be left over keeps them out when somebody has removed it.
+    // The lock holds even if its file is removed as left over.
     std::fs::remove_file(folder.path().join("phony.lock")).unwrap();
     let Done { code, err, .. } = serve(&data).done();
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("in use by another Phony"), "{err}");
-    // What has the folder is the process, not the file that it leaves behind.
+    // The process holds the folder, not the file that it leaves behind.
     first.kill();
     drop(first);
-    // The ledger is one server's work.
+    // The ledger is written by one server.
     let verify = Run::new(&["ledger", "verify"]).with("PHONY_DATA_DIR", &data).done();
     assert_eq!(verify.code, Some(0), "{}{}", verify.out, verify.err);
     assert!(folder.path().join("phony.lock").exists());
@@ -80,8 +80,8 @@ fn a_demonstration_has_a_folder_of_its_own() {
     }
 }
 
-/// Runs a command as somebody who may not use what this test has made. A test that runs as root
-/// becomes somebody else; any other takes its own rights away, which is told in other words.
+/// Runs a command as a user without access to what this test has made. A test that runs as root
+/// changes the user; any other takes its own permissions away, which gives another message.
 fn as_a_stranger(run: Run) -> Done {
     as_a_stranger_in(run, Path::new("/"))
 }
@@ -129,7 +129,7 @@ fn a_folder_of_somebody_else_is_told_with_its_owner_and_what_helps() {
         assert_eq!(code, Some(1), "{command:?}: {err}");
         assert_told(&err, folder.path(), folder.path());
     }
-    // One that cannot be made, because what is above it is somebody else's.
+    // One that cannot be created, because its parent belongs to another user.
     let inner = folder.path().join("phony");
     let Done { code, err, .. } = as_a_stranger(serve(&inner.display().to_string()));
     assert_eq!(code, Some(1), "{err}");
@@ -159,7 +159,7 @@ fn a_file_of_somebody_else_is_told_with_its_owner_and_what_helps() {
             std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
         }
         let data = folder.path().display().to_string();
-        // A server without its list takes calls nevertheless, and calls nobody.
+        // A server without its list still takes calls, and places none.
         let run = match name {
             "do-not-call.jsonl" => {
                 Run::new(&["dnc", "add", "+12125550123"]).with("PHONY_DATA_DIR", &data)
@@ -183,7 +183,7 @@ fn a_server_that_cannot_read_what_calls_have_cost_does_not_start() {
     for told in [path.display().to_string().as_str(), "move the file away", "from zero"] {
         assert!(err.contains(told), "{told}: {err}");
     }
-    // Its advice helps.
+    // Its advice works.
     std::fs::rename(&path, folder.path().join("spend.json.broken")).unwrap();
     drop(serving(&data));
 }

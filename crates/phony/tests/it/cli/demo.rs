@@ -31,7 +31,7 @@ fn lines_are_told_in_the_order_in_which_people_spoke() {
     let Done { code, out, .. } = demo(&["--auto", "--speed", "8"]);
     assert_eq!(code, Some(0), "{out}");
     let is_time = |line: &&str| line.as_bytes().get(2) == Some(&b':') && line.contains("  ");
-    // What happens besides is told when it happens, which may be within somebody's line.
+    // Other events are printed when they happen, which may be in the middle of a spoken line.
     let is_said = |line: &&str| line.split_whitespace().nth(1) != Some("·");
     let said: Vec<_> = out.lines().filter(is_time).filter(is_said).collect();
     let times: Vec<_> = said.iter().map(|line| &line[..9]).collect();
@@ -79,7 +79,7 @@ fn a_model_that_cannot_be_reached_fails_the_demonstration() {
     assert!(!out.contains("sk-none") && !err.contains("sk-none"), "{out}{err}");
 }
 
-/// The menu, by lines of a pipe.
+/// The menu, with a pipe as its input.
 fn chosen(lines: &str) -> Done {
     let run = Run::new(&["demo", "--speed", "6"]).with("PORT", "0");
     run.done_with(lines)

@@ -1,4 +1,4 @@
-//! Dialogues at a terminal: what is asked, what a wrong answer leads to, how somebody leaves.
+//! Dialogues at a terminal: the questions, wrong answers, and how to leave.
 
 mod call;
 mod console;

@@ -1,4 +1,4 @@
-//! `phony load`, as a program: it holds calls, and says what they cost.
+//! `phony load`: it holds calls, and reports what they cost.
 
 #![cfg(target_os = "linux")]
 

@@ -1,4 +1,4 @@
-//! `phony call`, `phony sim twilio`, `phony serve` and the ledger, as programs of their own.
+//! `phony call`, `phony sim twilio`, `phony serve` and the ledger, each as a process.
 
 use crate::support::program::{Done, Run, free_port, value};
 use crate::support::twilio_spec::Checked;
@@ -53,7 +53,7 @@ fn a_call_is_placed_answered_talked_through_ended_and_in_the_ledger() {
             Run::new(&all).with("PORT", &port).with("PHONY_ADMIN_TOKEN", "a-token-of-this-test");
         run.done()
     };
-    // The server refuses, whoever asks.
+    // The server refuses every client.
     let Done { code, err, .. } = call(&["911", "--scenario", "survey", "--consent", "--yes"]);
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("emergency"), "{err}");
@@ -81,7 +81,7 @@ fn a_call_is_placed_answered_talked_through_ended_and_in_the_ledger() {
     ] {
         assert!(out.contains(part), "«{part}» in {out}");
     }
-    // The ledger, whole and with a byte changed.
+    // The ledger, intact and with a byte changed.
     let verify = || Run::new(&["ledger", "verify"]).with("PHONY_DATA_DIR", &folder).done();
     let Done { code, out, err } = verify();
     assert_eq!(code, Some(0), "{out}{err}");

@@ -1,5 +1,4 @@
-//! `phony setup` and `phony doctor`, as their user sees them, with the stand-ins for Twilio and
-//! OpenAI.
+//! `phony setup` and `phony doctor`, with the stand-ins for Twilio and OpenAI.
 
 use phony_wire::twilio::rest::IncomingPhoneNumber;
 use serde_json::Value;
@@ -13,11 +12,11 @@ pub(crate) const NUMBER: &str = "+15005550006";
 pub(crate) const OTHER: &str = "+15005550007";
 pub(crate) const HOST: &str = "phony.example.com";
 
-/// The account at Twilio, as a command of its own.
+/// The account at Twilio, as a process.
 pub(crate) struct Account {
     _network: Serving,
     lines: Vec<String>,
-    /// Every request and answer is held to Twilio's description on its way.
+    /// Checks every request and answer against Twilio's description.
     checked: Checked,
     runtime: Runtime,
 }
@@ -34,7 +33,7 @@ impl Account {
         Self { _network: network, lines, checked, runtime }
     }
 
-    /// A command of the account's owner.
+    /// A command with the credentials of the account.
     pub(crate) fn run(&self, arguments: &[&str]) -> Run {
         let mut run = Run::new(arguments);
         for name in ["TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN"] {
@@ -66,7 +65,7 @@ impl Account {
         IncomingPhoneNumber::parse(&number.to_string()).unwrap()
     }
 
-    /// Changes a number behind the back of whoever set it up.
+    /// Changes a number behind the back of `phony setup`.
     fn change(&self, number: &str, form: &[(&str, &str)]) {
         let sid = self.number(number).sid;
         let url = self.url(&format!("IncomingPhoneNumbers/{sid}.json"));
@@ -88,7 +87,7 @@ fn a_number_is_let_ring_here_and_what_overrides_that_is_cleared() {
     assert_eq!(number.status_callback, format!("https://{HOST}/call_status"));
     assert_eq!((number.trunk_sid.as_str(), number.voice_application_sid.as_str()), ("", ""));
     assert_eq!(account.number(OTHER).voice_url, "https://old.example/voice", "not its business");
-    // What was is told, and how to have it again.
+    // The old value is printed, with the way to restore it.
     for told in [
         format!("SIP trunk {trunk}"),
         "was https://old.example/voice".to_owned(),
@@ -235,7 +234,7 @@ fn what_the_doctor_tries_alarms_nobody() {
     let Done { code, out, err } = installation.doctor().done();
     assert_eq!(code, Some(0), "{out}{err}");
     let log = || std::fs::read_to_string(installation.data.path().join("call.log")).unwrap();
-    // The socket that it opened and left is the last thing that the server sees of it.
+    // The socket that it opened and closed is the last that the server sees of it.
     let seen = (0..500).any(|_| {
         std::thread::sleep(std::time::Duration::from_millis(20));
         log().contains("named no call")

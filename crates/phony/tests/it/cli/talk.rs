@@ -1,8 +1,8 @@
-//! `phony talk`, with a server that runs on its own.
+//! `phony talk`, against a server that runs already.
 
 use crate::support::program::{Done, Run, Serving, free_port, value};
 
-/// A server and its model, both as commands.
+/// A server and its model, each as a process.
 struct Setup {
     port: String,
     _model: Serving,

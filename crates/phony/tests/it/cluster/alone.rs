@@ -1,4 +1,4 @@
-//! One server with its own store: killed and started again, and told to stop, with a call live.
+//! One server with its own store, killed and restarted, or stopped, under a live call.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ async fn alone(phony_toml: &str) -> TestCluster {
     .await
 }
 
-/// Waits until an event of this type is in the file.
+/// Waits until an event of this type is in the store.
 pub(super) async fn is_stored(cluster: &TestCluster, call: &str, kind: &str) {
     eventually(async || {
         stored(cluster.nodes[0].data(), call)
@@ -54,7 +54,7 @@ pub(super) async fn is_stored(cluster: &TestCluster, call: &str, kind: &str) {
     .await;
 }
 
-/// What is true of a call that went on after a restart.
+/// Asserts what is true of a call that went on after a restart.
 fn judge(events: &[Value], said: &[&str], answers: &[&str]) {
     check(events);
     assert_eq!(texts(events, "transcript"), said, "{events:#?}");
@@ -119,7 +119,7 @@ async fn a_server_that_stops_takes_no_new_calls_and_lets_the_live_one_finish() {
     call.is_in("listening").await;
     call.cluster.nodes[0].signal("-TERM");
     eventually(async || (call.cluster.get(0, "/readyz").await.0 == 503).then_some(())).await;
-    // A balancer would send nothing here any more; what comes all the same is told that we are busy.
+    // A balancer would send nothing here any more; a call that comes all the same is told busy.
     let port = call.cluster.nodes[0].port;
     call.cluster
         .twilio
@@ -128,7 +128,7 @@ async fn a_server_that_stops_takes_no_new_calls_and_lets_the_live_one_finish() {
     let ended = call.cluster.twilio.wait_for_end(&second, Duration::from_secs(10));
     let record = ended.await.unwrap();
     assert_eq!(record.end, Some(End::Rejected), "{record:#?}");
-    // The live one is answered as ever.
+    // The live one is still answered.
     call.says("Thank you").await;
     call.hears("You are welcome.").await;
     call.is_in("listening").await;
@@ -155,7 +155,7 @@ async fn at_the_second_signal_a_server_says_goodbye_at_once() {
     says_goodbye("drain = '5m'", 2).await;
 }
 
-/// So many signals, and the caller hears goodbye before the line is hung up.
+/// After this many signals the caller hears a goodbye before the line is hung up.
 async fn says_goodbye(phony_toml: &str, signals: u32) {
     let mut cluster = alone(phony_toml).await;
     let mut call = ManualCall::begin(&mut cluster).await;

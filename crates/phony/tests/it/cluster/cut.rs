@@ -1,5 +1,5 @@
-//! Redis closes connections while a supervisor orders something at the server that does not have the
-//! call: the order is done, and done once, and a log-in link works, and works once.
+//! Redis closes connections while a supervisor sends an action to a server that does not hold the
+//! call: the action is done exactly once, and a log-in link works exactly once.
 
 use std::time::Duration;
 
@@ -25,18 +25,18 @@ async fn cut(redis: &RedisServer, kind: &str) {
     let _: i64 = kill.query_async(&mut redis.connection()).await.unwrap();
 }
 
-/// A call that somebody has answered, and who has it.
+/// A call that was greeted: its id, its caller, and the server that holds it.
 pub(super) async fn begin(cluster: &TestCluster) -> (String, LiveHandle, usize) {
     let (caller, line) = Caller::live();
     let call = cluster.twilio.dial_in(CALLER, CALLED, caller).unwrap();
     let owner = cluster.owner().await;
     let mut view = cluster.view(owner, &format!("?callSid={call}")).await;
     while in_time(view.next()).await.unwrap()["source"] != "greeting" {}
-    // It may have moved to the server that its socket has reached.
+    // It may have moved to the server that its socket reached.
     (call, line, cluster.owner().await)
 }
 
-/// Gives an order at the server that does not have the call, and closes connections meanwhile.
+/// Sends an action to the server that does not hold the call, and closes connections meanwhile.
 async fn order_amid(
     cluster: &TestCluster,
     (call, owner): (&str, usize),
@@ -112,8 +112,8 @@ async fn an_order_that_ends_the_call_is_done_whichever_connection_is_closed() {
     }
 }
 
-/// A server that stands still with an order before it has not refused it: once it was answered with
-/// 503, it must not be carried out any more.
+/// An action that waits for a stopped server is answered with 503, and must not be carried out once
+/// the server goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_that_was_answered_with_503_is_not_carried_out_later() {
     let cluster = TestCluster::start(2, 8.0, Brain::Echo).await;
@@ -123,7 +123,7 @@ async fn an_order_that_was_answered_with_503_is_not_carried_out_later() {
     let (status, answer) = cluster.post(1 - owner, "/override/text", &late).await;
     cluster.nodes[owner].signal("-CONT");
     assert_eq!((status, &answer["error"]["code"]), (503, &json!("UNAVAILABLE")), "{answer}");
-    // What it found before it when it woke is read before this.
+    // What waited for it is read before this.
     let path = "/override/text";
     let (status, answer) =
         cluster.post(1 - owner, path, &order(&call, &json!({ "text": "in time" }))).await;
@@ -154,7 +154,7 @@ async fn a_log_in_link_works_once_although_connections_are_closed() {
     }
 }
 
-/// A server that cannot ask whether a link that all know was used does not take it.
+/// A server that cannot ask whether a link was used refuses it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_in_link_is_not_used_twice_while_redis_is_away() {
     let redis = RedisServer::start().await;

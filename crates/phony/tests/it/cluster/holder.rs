@@ -1,4 +1,4 @@
-//! A takeover has a holder: whoever ordered it must be seen, on whichever server their page is.
+//! The holder of a takeover is seen on every server, whichever their page is connected to.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::support::cluster::{ClusterOptions, TOKEN, TestCluster, Viewer, order}
 use crate::support::server::Socket;
 use crate::support::wait::{eventually, in_time};
 
-/// Times that a test can wait for.
+/// Time-outs short enough for a test.
 const POLICY: &str = "[policy]\ntakeover_unattended = '3s'\ntakeover_abandoned = '15s'\n";
 
 /// A supervisor's browser.
@@ -30,7 +30,7 @@ impl<'a> Browser<'a> {
         Self { cluster, cookie: cookie.split(';').next().unwrap().to_owned() }
     }
 
-    /// Opens a page, as far as the server sees it.
+    /// Opens the event socket of a page.
     async fn opens(&self, node: usize) -> Socket {
         let url = format!("ws://127.0.0.1:{}/events/ws", self.cluster.nodes[node].port);
         let mut request = url.as_str().into_client_request().unwrap();
@@ -52,7 +52,7 @@ impl<'a> Browser<'a> {
     }
 }
 
-/// Waits for an event of this type, and fails if one of another of these comes before.
+/// Waits for an event of type `wanted`, and fails if one of the types `not` comes first.
 async fn comes(view: &mut Viewer, wanted: &str, not: &[&str]) -> Value {
     in_time(async {
         loop {
@@ -76,7 +76,7 @@ async fn a_holder_is_seen_on_every_server_and_missed_when_the_last_page_closes()
     let other = 1 - owner;
     let mut view = cluster.view(owner, &format!("?callSid={call}")).await;
     let ann = Browser::log_in(&cluster).await;
-    // Neither page is on the server that has the call.
+    // Neither page is connected to the server that holds the call.
     let (one, two) = (ann.opens(other).await, ann.opens(other).await);
     let of_call = order(&call, &json!({}));
     assert_eq!(ann.orders(other, "takeover", &of_call).await, 200);
@@ -84,7 +84,7 @@ async fn a_holder_is_seen_on_every_server_and_missed_when_the_last_page_closes()
     assert_eq!(taken["holder"], ann.session(owner).await, "on every server the same");
     assert_eq!(ann.orders(other, "takeover", &of_call).await, 409, "they hold it");
     drop(one);
-    // One page is left, for longer than the alarm would take; then it is loaded again.
+    // One page is left, for longer than the alarm takes; then it is reloaded.
     tokio::time::sleep(Duration::from_secs(5)).await;
     drop(two);
     let again = ann.opens(owner).await;
@@ -95,7 +95,7 @@ async fn a_holder_is_seen_on_every_server_and_missed_when_the_last_page_closes()
     drop(again);
     let alarm = comes(&mut view, "takeover_unattended", &["release"]).await;
     assert_eq!((&alarm["holder"], &alarm["timeoutMs"]), (&taken["holder"], &json!(12_000)));
-    // The page is back, on another server.
+    // The page is back on another server.
     let back = ann.opens(other).await;
     comes(&mut view, "takeover_attended", &["release"]).await;
     drop(back);
@@ -103,7 +103,7 @@ async fn a_holder_is_seen_on_every_server_and_missed_when_the_last_page_closes()
     let release = comes(&mut view, "release", &["takeover_attended"]).await;
     assert_eq!(release["by"], "policy");
     comes(&mut view, "assistant_response", &[]).await;
-    // A client without a socket is there as long as it orders something; another may take over.
+    // A client without a socket is present as long as it sends actions; another may take over.
     let path = "/override/takeover";
     assert_eq!(cluster.post(owner, path, &of_call).await.0, 200);
     let holder = comes(&mut view, "takeover", &[]).await["holder"].clone();
@@ -118,7 +118,7 @@ async fn a_holder_is_seen_on_every_server_and_missed_when_the_last_page_closes()
     let next = comes(&mut view, "takeover", &["release"]).await["holder"].clone();
     assert_ne!(next, holder);
     assert_eq!(next, taken["holder"]);
-    // Anybody may give it back.
+    // Any supervisor may release it.
     assert_eq!(cluster.post(owner, "/override/release", &of_call).await.0, 200);
     comes(&mut view, "release", &["takeover_unattended"]).await;
     assert!(line.act(LiveAction::HangUp).await);

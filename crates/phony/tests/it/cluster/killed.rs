@@ -1,4 +1,4 @@
-//! A server is killed: at every event of a call, and the caller is answered on another.
+//! A server is killed at every event of a call: the caller is answered on another.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ async fn at_every_event_the_call_goes_on_elsewhere() {
         let mut cluster = TestCluster::start(2, 10.0, Brain::Echo).await;
         let mut at = 1 + first;
         let mut waits = Vec::new();
-        // The longest undisturbed call has this many events, or a few less.
+        // An undisturbed call has about this many events.
         while at <= 16 {
             if let Some(waited_ms) = kill_at(&mut cluster, at).await {
                 waits.push(waited_ms);
@@ -34,13 +34,13 @@ async fn at_every_event_the_call_goes_on_elsewhere() {
     println!("callers waited up to {longest} ms of their time");
 }
 
-/// Kills the owner of a call when its event of this number is seen on the other node. Gives how
-/// long the caller waited for the new line; nothing if the call ended before.
+/// Kills the owner of a call when event number `at` is seen on the other node; how long the caller
+/// waited for the new line, in ms, or nothing if the call ended first.
 async fn kill_at(cluster: &mut TestCluster, at: u64) -> Option<u64> {
     let mut views = [cluster.view(0, "").await, cluster.view(1, "").await];
     let steps = vec![says("I lost my debit card"), says("Just send me a new one"), hangs_up()];
     let call = cluster.twilio.dial_in(CALLER, CALLED, Caller::Script(steps)).unwrap();
-    // Both have it: what is killed cannot take it back.
+    // Both nodes have the event, so the killed one cannot take it back.
     for view in &mut views {
         loop {
             let event = in_time(view.next()).await.unwrap();

@@ -1,5 +1,5 @@
-//! One server with its own store is killed, or stopped, while a call needs no line of its: the carrier
-//! is to end it, somebody else speaks with the caller, or it rings.
+//! One server with its own store is killed, or stopped, while a call has no line to it: the call is
+//! to be ended at the carrier, was transferred, or rings.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use crate::support::cluster::{ClusterOptions, TestCluster};
 use crate::support::server::{CALLED, CALLER};
 use crate::support::wait::eventually;
 
-/// Whom calls are transferred to.
+/// The number that calls are transferred to.
 const TARGET: &str = "+12125550188";
-/// Whom we call.
+/// The number that is called.
 const THEM: &str = "+12125550123";
 
 async fn alone(speed: f64, phony_toml: &str) -> TestCluster {
@@ -32,7 +32,7 @@ async fn alone(speed: f64, phony_toml: &str) -> TestCluster {
     .await
 }
 
-/// A caller who was put through to somebody who has got so far.
+/// A call that was transferred, up to the outcome `got`.
 async fn transferred(cluster: &TestCluster, answers: Answers, got: &str) -> String {
     let callee = Callee { answers, talks_ms: 6_000_000, ..Callee::person(Caller::silent()) };
     cluster.twilio.set_callee(TARGET, callee);
@@ -48,7 +48,7 @@ async fn transferred(cluster: &TestCluster, answers: Answers, got: &str) -> Stri
     call
 }
 
-/// An order of ours, whose callee rings.
+/// An outbound call that rings.
 async fn rings(cluster: &TestCluster, answers: Answers) -> String {
     cluster.twilio.set_callee(THEM, Callee { answers, ..Callee::person(Caller::silent()) });
     let variables = json!({ "business": "Acme" });
@@ -156,7 +156,7 @@ async fn a_transferred_call_is_ended_after_a_restart() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_whose_transfer_rings_over_a_restart_comes_back() {
     for stopped in [false, true] {
-        // Without more, the record was closed after this time.
+        // Without further events the record used to be closed after this time.
         let settings = "drain = '100ms'\n[policy]\nreconnect = '1s'\n";
         let mut cluster = alone(4.0, settings).await;
         let call = transferred(&cluster, Answers::Nobody, "ringing").await;
@@ -219,7 +219,7 @@ async fn a_transferred_call_of_a_dead_server_is_ended_by_another() {
     eventually(async || {
         let (status, answer) = cluster.post(1 - owner, "/override/end", &order).await;
         answers.push((status, answer));
-        // As long as it may be alive, nothing is done.
+        // As long as the call may be alive, nothing is done.
         (status != 503).then_some(())
     })
     .await;
@@ -232,7 +232,7 @@ async fn a_transferred_call_of_a_dead_server_is_ended_by_another() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_end_through_another_server_is_answered_as_late_as_the_carrier() {
-    // Whoever connects there is not answered.
+    // A client that connects there is not answered.
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let api = format!("http://{}", silent.local_addr().unwrap());
     let variables = vec![("TWILIO_API_BASE_URL", api)];

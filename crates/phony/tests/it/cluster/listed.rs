@@ -1,4 +1,4 @@
-//! Every node is listed on every node: what it runs, what it has, and whether it takes calls.
+//! Every node lists all nodes: their version, their calls, and whether they take more.
 
 use phony_simulator::callers::{Action, Caller, Step, When};
 use phony_simulator::openai::Brain;
@@ -9,7 +9,7 @@ use crate::support::cluster::{TestCluster, order};
 use crate::support::server::{CALLED, CALLER};
 use crate::support::wait::{LIMIT, eventually, poll};
 
-/// Waits until the nodes, as one of them lists them, are as they should be.
+/// Waits until the list of nodes on node `on` is as expected.
 async fn listed(
     cluster: &TestCluster,
     on: usize,
@@ -38,7 +38,7 @@ async fn every_server_lists_all_and_says_how_they_are() {
     let mut cluster = TestCluster::start(3, 8.0, Brain::Echo).await;
     let ports: Vec<_> = cluster.nodes.iter().map(|node| node.port).collect();
     for at in 0..3 {
-        // What the first heartbeat told was before the node was in touch with the others.
+        // The first heartbeat is from before the node had reached the others.
         let ready = |port: &u16, nodes: &[Value]| of(nodes, *port)["state"] == "ready";
         let all = |nodes: &[Value]| ports.iter().all(|port| ready(port, nodes));
         let nodes = listed(&cluster, at, "all three", all).await;
@@ -55,7 +55,7 @@ async fn every_server_lists_all_and_says_how_they_are() {
         }
     }
 
-    // A call is seen from every node, wherever its socket has taken it.
+    // A call is seen on every node, whichever its socket reached.
     let never = Step::new(When::AgentFinished { quiet_ms: 1_000_000 }, Action::HangUp);
     let call = cluster.twilio.dial_in(CALLER, CALLED, Caller::Script(vec![never])).unwrap();
     let calls = |nodes: &[Value]| -> u64 {
@@ -68,7 +68,7 @@ async fn every_server_lists_all_and_says_how_they_are() {
     assert_eq!(status, 200);
     listed(&cluster, 0, "no call", |nodes| calls(nodes) == 0).await;
 
-    // One that was killed falls silent, one that is stopped leaves.
+    // A killed node falls silent, a stopped one signs off.
     cluster.nodes[1].kill();
     let silent = |nodes: &[Value]| of(nodes, ports[1])["state"] == "silent";
     let nodes = listed(&cluster, 0, "silent", silent).await;
@@ -78,7 +78,7 @@ async fn every_server_lists_all_and_says_how_they_are() {
     listed(&cluster, 0, "gone", gone).await;
     assert_eq!(cluster.nodes[2].ended().await, Some(0));
 
-    // Without the store only the one that is asked is known.
+    // Without the store a node knows only itself.
     cluster.redis_mut().kill();
     eventually(async || {
         let (_, body) = cluster.get(0, "/nodes").await;

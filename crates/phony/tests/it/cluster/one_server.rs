@@ -1,4 +1,4 @@
-//! A webhook, a socket, an order and a viewer may each reach another node.
+//! Webhooks, sockets, actions and viewers may each reach another node than the call is on.
 
 use std::time::Duration;
 
@@ -14,10 +14,11 @@ use crate::support::redis::RedisServer;
 use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, HOST, TestServer};
 use crate::support::wait::{eventually, in_time};
 
-/// How long a caller waits for an answer: long, for servers that start under load are slow.
+/// How long a caller waits for an answer, in milliseconds of the call: servers start slowly under
+/// load.
 const STEP_TIMEOUT_MS: u64 = 150_000;
 
-/// Says it when it has been quiet for long enough that nothing more can be on its way.
+/// Says `text` when it has been quiet for so long that nothing more can be coming.
 pub(super) fn says(text: &str) -> Step {
     let finished = When::AgentFinished { quiet_ms: 3500 };
     Step::new(finished, Action::say(text)).with_timeout(STEP_TIMEOUT_MS, OnTimeout::HangUp)
@@ -34,8 +35,8 @@ pub(super) fn texts(events: &[Value], kind: &str) -> Vec<String> {
     of.map(|event| event["text"].as_str().unwrap().to_owned()).collect()
 }
 
-/// How many replies of the model were heard to their end. The stand-in says what it was told last:
-/// the caller's words, or, where it was to go on, that the line was lost.
+/// How many replies of the model were heard to their end. The stand-in repeats what it was told
+/// last: the caller's words or, after a loss, that the line was lost.
 pub(super) fn answers(events: &[Value]) -> usize {
     let whole = |event: &&Value| {
         event["type"] == "assistant_response"
@@ -52,7 +53,7 @@ pub(super) fn greetings(events: &[Value]) -> usize {
     events.iter().filter(greeting).count()
 }
 
-/// What holds for every call, however often it moved.
+/// Asserts what holds for every call, however often it moved.
 pub(super) fn check(events: &[Value]) {
     let seqs: Vec<_> = events.iter().map(|event| event["seq"].as_u64().unwrap()).collect();
     let all: Vec<_> = (1..=events.len() as u64).collect();
@@ -74,7 +75,7 @@ async fn every_part_of_a_call_may_reach_another_server() {
         cluster.view(1, &format!("?callSid={call}")).await,
     ];
 
-    // Orders from the other node: done, refused, or for nobody, as if the call were here.
+    // Actions on the other node are done, refused or not found as if the call were there.
     let whisper = order(&call, &json!({ "text": "be brief" }));
     for _ in 0..40 {
         let (status, body) = cluster.post(other, "/override/whisper", &whisper).await;
@@ -116,7 +117,7 @@ async fn every_part_of_a_call_may_reach_another_server() {
     }
     assert_eq!(texts(&seen[0], "transcript"), ["I lost my debit card", "Thank you"]);
 
-    // Over, everywhere.
+    // It is over on every node.
     for node in 0..2 {
         let (status, _) = cluster.post(node, "/override/whisper", &whisper).await;
         assert_eq!(status, 409);
@@ -125,7 +126,7 @@ async fn every_part_of_a_call_may_reach_another_server() {
         let (status, _) = cluster.get(node, &format!("/calls/{call}/transcript")).await;
         assert_eq!(status, 200);
     }
-    // The log-in of one is good on the other.
+    // A log-in on one node is valid on the other.
     let log_in = cluster.http.post(cluster.nodes[0].url("/login"));
     let answer =
         log_in.json(&json!({ "token": crate::support::cluster::TOKEN })).send().await.unwrap();
@@ -134,14 +135,14 @@ async fn every_part_of_a_call_may_reach_another_server() {
     assert_eq!(with_cookie.send().await.unwrap().status(), 200);
 }
 
-/// Some hundred orders, on a machine of their own: `make measure`.
+/// Some hundred actions on an idle machine: `make measure`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "measures"]
 async fn an_order_through_another_server_is_answered_within_20_ms() {
     let cluster = TestCluster::start(2, 1.0, Brain::Echo).await;
     let call = cluster.twilio.dial_in(CALLER, CALLED, Caller::silent()).unwrap();
     let whisper = order(&call, &json!({ "text": "be brief" }));
-    // One that comes before the call has found its place; then it stays where its line is.
+    // The first one comes before the call has settled; then it stays where its line is.
     let (status, _) = cluster.post(cluster.owner().await, "/override/whisper", &whisper).await;
     assert_eq!(status, 200);
     let mut view = cluster.view(0, &format!("?callSid={call}")).await;
@@ -177,7 +178,7 @@ async fn an_order_finds_a_call_that_moves_before_it_is_written() {
     let mut client = async |what: &[&str]| {
         redis::cmd("CLIENT").arg(what).exec_async(&mut connection).await.unwrap();
     };
-    // Redis can be read, but what is written waits.
+    // Redis can be read, but writes wait.
     client(&["PAUSE", "900", "WRITE"]).await;
     let app = &one.running.app;
     let leave_and_order = async {
@@ -187,7 +188,7 @@ async fn an_order_finds_a_call_that_moves_before_it_is_written() {
         let whisper = order("CA1", &json!({ "text": "be brief" }));
         let order = one.post("/override/whisper", &whisper);
         let connect = async {
-            // The order has been given meanwhile, and finds nothing written.
+            // The action has been sent meanwhile, and finds nothing written.
             tokio::time::sleep(Duration::from_millis(100)).await;
             assert!(!redis_knows(&redis, "CA1").await);
             client(&["UNPAUSE"]).await;
@@ -221,7 +222,7 @@ async fn an_answer_that_was_lost_is_asked_for_on_another_server() {
     one.model().await.ready().await;
     line.utterance().await;
     drop(line);
-    // Whoever was asked how the call goes on died over it: the fallback of the number is asked.
+    // The server that was asked how the call goes on died: the fallback of the number is asked.
     let form = [
         ("CallSid", "CA1"),
         ("From", CALLER),
@@ -237,7 +238,7 @@ async fn an_answer_that_was_lost_is_asked_for_on_another_server() {
     two.model().await.ready().await;
     assert_eq!(line.utterance().await, "Sorry, I lost you for a second.");
     one.until_live(0).await;
-    // Of an ended one there is nothing more to say.
+    // An ended call gets no more instructions.
     let end = json!({ "callSid": "CA1" });
     assert_eq!(one.post("/override/end", &end).await.0, 200);
     two.until_live(0).await;
@@ -249,7 +250,7 @@ async fn an_answer_that_was_lost_is_asked_for_on_another_server() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_socket_on_another_server_takes_its_call_along() {
     let cluster = TestCluster::start(2, 8.0, Brain::Echo).await;
-    // Webhooks go to the one, sockets to the other.
+    // Webhooks go to one server, sockets to the other.
     let mut moved = 0;
     for _ in 0..4 {
         let steps = vec![says("I lost my debit card"), hangs_up()];

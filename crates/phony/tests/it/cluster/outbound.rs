@@ -1,5 +1,4 @@
-//! Calls that one node places and others hear of: keys, errands, lists, limits and log-ins are
-//! everyone's.
+//! Calls that one node places: keys, scenarios, lists, limits and log-ins are shared by all nodes.
 
 use std::time::Duration;
 
@@ -19,7 +18,7 @@ const THEM: &str = "+12125550123";
 const OTHERS: &str = "+12125550199";
 const ACCOUNT: &str = "AC00000000000000000000000000000001";
 
-/// Nodes that may call the United States at any hour, and what else their files say.
+/// Nodes that may call the United States at any hour, with a further configuration.
 async fn cluster_of_callers(
     count: usize,
     brain: Brain,
@@ -28,7 +27,7 @@ async fn cluster_of_callers(
     cluster_at(20.0, count, brain, file).await
 }
 
-/// The same, where a call's time runs so much faster than the clock.
+/// The same with calls at this multiple of real time.
 async fn cluster_at(
     speed: f64,
     count: usize,
@@ -44,8 +43,8 @@ async fn cluster_at(
         cluster.nodes.push(node);
     }
     for node in 0..count {
-        // The first number that a server reads unfolds the numbering plans, which takes long in a
-        // build for tests: none of the calls shall wait for that.
+        // A server parses the numbering plans at the first number, which takes long in a test
+        // build; no call has to wait for that.
         let (status, _) = cluster.post(node, "/calls", &order_to("+1212")).await;
         assert!(status >= 400, "no such number");
     }
@@ -74,7 +73,7 @@ fn order_to(to: &str) -> Value {
     json!({ "to": to, "scenario": "survey", "consent": true, "variables": variables })
 }
 
-/// What a node answers to an order that is given under a key.
+/// The answer of a node to an order under a key.
 async fn keyed(cluster: &TestCluster, node: usize, key: &str, order: &Value) -> (u16, Value) {
     let request = cluster.http.post(cluster.nodes[node].url("/calls")).bearer_auth(TOKEN);
     let answer = request.header("idempotency-key", key).json(order).send().await.unwrap();
@@ -123,7 +122,7 @@ async fn the_same_key_on_two_servers_at_once_calls_once() {
             assert_eq!((status, &answer["error"]["code"]), (409, &json!("CONFLICT")));
         }
     }
-    // An emptied Redis is told again, by whoever placed the call.
+    // An emptied Redis is filled again by the node that placed the call.
     let (_, first) = keyed(&cluster, 0, "remembered", &order()).await;
     let placed = cluster.twilio.calls().len();
     cluster.redis().empty().await;
@@ -138,7 +137,7 @@ async fn the_same_key_on_two_servers_at_once_calls_once() {
     assert_eq!(again["callSid"], first["callSid"]);
     assert_ne!(again["status"], "deleted", "any server knows how it stands");
     assert_eq!(cluster.twilio.calls().len(), placed);
-    // What is not known to have been dialled is looked for, whoever is asked again.
+    // An order with an unknown outcome is looked up, whichever node is asked again.
     cluster.twilio.fail_next(Fault::CreateFails { call_exists: false });
     let before = cluster.twilio.calls().len();
     let (status, answer) = keyed(&cluster, 0, "lost", &order()).await;
@@ -147,7 +146,7 @@ async fn the_same_key_on_two_servers_at_once_calls_once() {
     assert_eq!(status, 201, "{second}");
     assert_eq!(keyed(&cluster, 0, "lost", &order()).await.1["callSid"], second["callSid"]);
     assert_eq!(cluster.twilio.calls().len(), before + 1);
-    // An order that was refused leaves the key free, everywhere.
+    // A refused order leaves the key free on every node.
     let mut without = order();
     without["consent"] = json!(false);
     assert_eq!(keyed(&cluster, 0, "refused", &without).await.0, 422);
@@ -171,7 +170,7 @@ async fn any_server_tells_of_orders_that_became_no_call_and_how_a_call_stands_no
         order["orderId"].as_str().map(str::to_owned)
     })
     .await;
-    // The same order under the same key is the same, wherever it is given again.
+    // The same order under the same key is one order, on whichever node.
     assert_eq!(keyed(&cluster, 1, "k", &without).await.0, 422);
     for node in 0..2 {
         let orders = consent(node).await;
@@ -207,12 +206,12 @@ async fn webhooks_and_sockets_of_a_call_of_ours_may_reach_another_server() {
     let (cluster, _config) = cluster_of_callers(2, Brain::Echo, "").await;
     let person = || {
         let steps = vec![Step::reply("Who is calling?"), Step::reply("Goodbye."), Step::hang_up()];
-        // It rings for longer than a busy machine takes to say which call it is.
+        // It rings for longer than a busy machine takes to announce the call.
         let answers = Answers::Person { after_ms: 12_000 };
         Callee { answers, ..Callee::person(Caller::Script(steps)) }
     };
     cluster.twilio.set_callee(THEM, person());
-    // Everything that Twilio asks reaches the server that has not placed the call.
+    // All requests of Twilio reach the server that did not place the call.
     cluster.balancer.set(vec![cluster.nodes[1].port]);
     let mut order = order();
     order["agent"] = json!("hotline");
@@ -241,13 +240,13 @@ async fn webhooks_and_sockets_of_a_call_of_ours_may_reach_another_server() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_answers_while_redis_is_away_waits_until_the_right_server_is_asked() {
-    // Slow enough for somebody who waits until a server has given up on Redis.
+    // Slow enough to wait until a server has given up on Redis.
     let (cluster, _config) = cluster_at(4.0, 2, Brain::Echo, "").await;
     let steps = vec![Step::reply("Who is calling?"), Step::hang_up()];
     let answers = Answers::Person { after_ms: 4_000 };
     let person = Callee { answers, ..Callee::person(Caller::Script(steps)) };
     cluster.twilio.set_callee(THEM, person);
-    // Connections are kept: from the first on they lead to the server that has not placed it.
+    // Connections are kept alive, so all lead to the server that did not place it.
     cluster.balancer.set(vec![cluster.nodes[1].port]);
     let call = placed(&cluster, 0, &order()).await;
     cluster.redis().pause();
@@ -304,7 +303,7 @@ async fn what_the_network_says_of_a_call_reaches_it_through_any_server() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_whose_server_dies_while_it_rings_keeps_its_errand() {
+async fn a_call_whose_server_dies_while_it_rings_keeps_its_scenario() {
     let (mut cluster, _config) =
         cluster_of_callers(2, Brain::Echo, "[dialing]\nring = \"2m\"\n").await;
     let person = Caller::Script(vec![Step::reply("Who is calling?"), Step::hang_up()]);
@@ -343,7 +342,7 @@ async fn whoever_asks_one_server_not_to_be_called_is_called_by_none() {
         eventually(async || (refused(&cluster, node, &order()).await == never).then_some(())).await;
     }
 
-    // The command line speaks of the same list, and says which it is.
+    // The command line reads the same list, and says which it is.
     let url = cluster.redis().url();
     let dnc = async |arguments: &[&str], data: &std::path::Path| {
         let arguments = [&["dnc"], arguments].concat();
@@ -362,7 +361,7 @@ async fn whoever_asks_one_server_not_to_be_called_is_called_by_none() {
     assert_eq!(code, Some(0));
     placed(&cluster, 1, &order_to(OTHERS)).await;
 
-    // What a file has had all along counts for all, once its server is there.
+    // The entries of a file count for all nodes once its server is up.
     let line = format!(
         r#"{{"number":"{OTHERS}","listed":true,"at":"2099-01-01T00:00:00Z","by":"callee"}}"#
     );
@@ -383,7 +382,7 @@ async fn whoever_asks_one_server_not_to_be_called_is_called_by_none() {
     eventually(async || (refused(&cluster, 0, &order_to(OTHERS)).await == never).then_some(()))
         .await;
 
-    // An emptied Redis is told again by those who know.
+    // An emptied Redis is filled again by the nodes.
     cluster.redis().empty().await;
     for number in [THEM, OTHERS] {
         let everywhere = async || {
@@ -395,12 +394,12 @@ async fn whoever_asks_one_server_not_to_be_called_is_called_by_none() {
             assert_eq!(refused(&cluster, node, &order_to(number)).await, never);
         }
     }
-    // And a new server, on a machine of its own, knows it from the others.
+    // A new server, in a folder of its own, knows it from the others.
     let fresh = caller(&cluster, &config.path().join("phony.toml").display().to_string()).await;
     cluster.nodes.push(fresh);
     assert_eq!(refused(&cluster, 3, &order()).await, never);
 
-    // Without Redis nobody is called: who knows what has been asked of the others?
+    // Without Redis no call is placed: the list of the other nodes is unknown.
     let before = cluster.twilio.calls().len();
     cluster.redis().pause();
     let (status, answer) = cluster.post(1, "/calls", &order_to("+12125550177")).await;
@@ -434,25 +433,25 @@ async fn all_servers_together_keep_the_limits() {
     };
     eventually(connected).await;
     assert_eq!(cluster.post(1, "/override/end", &end).await.0, 200);
-    // The place of one that has ended is free, for whoever comes first.
+    // The place of a call that has ended is free for any node.
     let third = async || {
         let (status, answer) = cluster.post(1, "/calls", &order()).await;
         (status == 201).then(|| answer["callSid"].as_str().unwrap().to_owned())
     };
     let third = eventually(third).await;
-    // It may have been placed this moment, and not be known everywhere.
+    // It may have been placed just now, and not be known on every node yet.
     let end = json!({ "callSid": third });
     eventually(async || (cluster.post(0, "/override/end", &end).await.0 == 200).then_some(()))
         .await;
     let rate = Some((429, "dial_rate".to_owned()));
     eventually(async || (refused(&cluster, 0, &order()).await == rate).then_some(())).await;
     assert_eq!(refused(&cluster, 1, &order()).await, rate, "three in a minute, of both");
-    // A dollar a second: what the calls of the one cost is gone for the other.
+    // A dollar a second: the cost of calls on one node counts on the other.
     let spent = Some((422, "spend".to_owned()));
     for node in 0..2 {
         eventually(async || (refused(&cluster, node, &order()).await == spent).then_some(())).await;
     }
-    // The budget ends the call that is still up, whoever has it.
+    // The budget ends the remaining call on any node.
     cluster.twilio.wait_for_end(&calls[1], Duration::from_secs(30)).await.unwrap();
 }
 
@@ -466,7 +465,7 @@ async fn a_log_in_link_works_once_on_whichever_server_it_reaches() {
         let link = shown.running.login_link().await;
         let path = &link[link.find("/login").unwrap()..];
         let open = async |server: &TestServer| {
-            // Looking at it uses nothing up, wherever.
+            // A look at the link does not use it up.
             let looked = server.http.get(server.url(path)).send().await.unwrap();
             assert_eq!(looked.status(), 200);
             let answer = server.http.post(server.url(path)).send().await.unwrap();

@@ -1,5 +1,5 @@
-//! A call that we placed goes on in another process: it keeps its place among the live ones, and the
-//! day's budget still ends it.
+//! An outbound call that goes on in another process still counts as a live one, and the day's
+//! budget still ends it.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ fn order() -> Value {
     json!({ "to": THEM, "scenario": "survey", "consent": true, "variables": variables })
 }
 
-/// Places a call, and waits until somebody has answered.
+/// Places a call, and waits until it has been answered.
 async fn answered(cluster: &TestCluster) -> String {
     let (status, answer) = cluster.post(0, "/calls", &order()).await;
     assert_eq!(status, 201, "{answer}");

@@ -1,5 +1,5 @@
-//! A server is killed, or told to stop, in every phase of a call: the caller is answered on another,
-//! no turn is lost or doubled, and what waited for a supervisor waits for one still.
+//! A server is killed or stopped in every phase of a call: the caller is answered on another, no turn
+//! is lost or doubled, and what waited for a supervisor still does.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ enum End {
     Stopped,
 }
 
-/// In what a call is disturbed.
+/// The phase in which a call is disturbed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Ringing,
@@ -38,7 +38,7 @@ enum Phase {
     Listening,
     Thinking,
     Speaking,
-    /// In an answer that takes longer than a server waits that stops.
+    /// In an answer that takes longer than a stopping server waits.
     LongAnswer,
     HeldApproval,
     OpenQuestion,
@@ -62,7 +62,7 @@ impl Phase {
         Self::Ending,
     ];
 
-    /// What the caller says to get there, and the answers that are due to it, in order.
+    /// What the caller says to reach the phase, and the expected answers, in order.
     fn words(self) -> (&'static str, Vec<String>) {
         let (says, answers): (_, &[&str]) = match self {
             Self::Ringing | Self::Greeting | Self::Listening | Self::Thinking => {
@@ -126,7 +126,7 @@ fn clerk() -> OpenAiOptions {
     replies.push(ScriptedReply::on("ten percent", "My colleague says ten percent."));
     let nobody = "I am sorry, there is nobody in the office.";
     replies.push(ScriptedReply::on("nobody took the call", nobody));
-    // Thinks for long enough to be killed meanwhile.
+    // Thinks for long enough to be killed before it answers.
     let pace = Pace { first_token: Duration::from_millis(500), ..Pace::default() };
     OpenAiOptions { brain: Brain::Script(replies), pace, ..OpenAiOptions::default() }
 }
@@ -203,7 +203,7 @@ async fn disturb(cluster: &mut TestCluster, phase: Phase, end: End) {
 }
 
 impl ManualCall<'_> {
-    /// Gets the call into the phase.
+    /// Brings the call into the phase.
     async fn reach(&mut self, phase: Phase) {
         match phase {
             Phase::Ringing => return self.sees("session_start").await,
@@ -237,7 +237,7 @@ impl ManualCall<'_> {
             Phase::HeldApproval => self.sees("pending_response").await,
             Phase::OpenQuestion => {
                 self.sees("query").await;
-                // What was said before is on record.
+                // The words before the question are on record.
                 self.sees("assistant_response").await;
             }
             Phase::Transferring => self.sees("session_transfer").await,
@@ -246,7 +246,7 @@ impl ManualCall<'_> {
         }
     }
 
-    /// Goes on after the server is gone, to the end of the call.
+    /// Plays the call to its end after the loss of its server.
     async fn go_on(&mut self, phase: Phase) -> Box<CallRecord> {
         let (says, answers) = phase.words();
         match phase {
@@ -291,18 +291,18 @@ impl ManualCall<'_> {
     }
 }
 
-/// How often the line comes back, and how often we are sorry that it was lost.
+/// How often the line comes back, and how often the AI apologises for its loss.
 fn how_it_goes_on(phase: Phase, end: End) -> (usize, usize) {
     match (phase, end) {
-        // It was not up, or ends by itself.
+        // There was no line yet, or the call ends by itself.
         (Phase::Ringing, _) | (Phase::Ending, End::Stopped) => (0, 0),
-        // The line was with somebody else, or let go of when nobody spoke.
+        // The line was transferred, or handed over in a pause.
         (Phase::Transferring, _) | (_, End::Stopped) => (1, 0),
         (_, End::Killed) => (1, 1),
     }
 }
 
-/// What must be true of the whole call.
+/// Asserts what must be true of the whole call.
 #[expect(clippy::print_stdout, reason = "how long callers wait is worth knowing")]
 fn judge(phase: Phase, end: End, events: &[Value], record: &CallRecord) {
     let why = |what: &str| format!("{phase:?} {end:?}: {what}: {events:#?}\n{record:#?}");

@@ -64,7 +64,7 @@ async fn a_paused_server_that_lost_its_call_is_silent_when_it_wakes() {
     let mut view = cluster.view(1 - owner, &format!("?callSid={call}")).await;
     while in_time(view.next()).await.unwrap()["type"] != "assistant_response" {}
     cluster.nodes[owner].signal("-STOP");
-    // The carrier gives the line up, and asks whoever answers.
+    // The carrier gives the line up, and asks any server.
     cluster.balancer.set(vec![cluster.nodes[1 - owner].port]);
     assert!(cluster.twilio.drop_socket(&call));
     while in_time(view.next()).await.unwrap()["type"] != "resumed" {}
@@ -92,7 +92,7 @@ async fn who_looks_at_all_calls_is_told_what_was_missed() {
     let owner = cluster.owner().await;
     let mut view = cluster.view(1 - owner, "").await;
     while in_time(view.next()).await.unwrap()["source"] != "greeting" {}
-    // Redis goes, and something happens that is written while the other server does not listen.
+    // Redis goes, and an event is written while the other server does not listen.
     cluster.nodes[1 - owner].signal("-STOP");
     cluster.redis_mut().kill();
     let whisper = order(&call, &json!({ "text": "be brief" }));
@@ -108,7 +108,7 @@ async fn who_looks_at_all_calls_is_told_what_was_missed() {
     })
     .await;
     cluster.nodes[1 - owner].signal("-CONT");
-    // Nobody speaks for longer than that: no other event brings it along.
+    // No other event follows within that time that would bring it along.
     while in_time(view.next()).await.unwrap()["type"] != "whisper" {}
 }
 
@@ -120,7 +120,7 @@ async fn without_redis_a_new_call_is_taken_though_its_socket_reaches_another_ser
         eventually(async || (cluster.get(node, "/readyz").await.0 == 503).then_some(())).await;
     }
     let ports: Vec<_> = cluster.nodes.iter().map(|node| node.port).collect();
-    // The webhook reaches the one, the socket the other.
+    // The webhook reaches one server, the socket the other.
     cluster.balancer.set(vec![ports[0]]);
     cluster.balancer.hold(true);
     let mut steps: Vec<_> = SAID.iter().map(|text| says(text)).collect();

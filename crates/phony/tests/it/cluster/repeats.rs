@@ -1,4 +1,4 @@
-//! What the carrier asks or says once more, of a server that does not have the call.
+//! Repeated requests of the carrier, to a server that does not hold the call.
 
 use phony_simulator::callers::Caller;
 use phony_simulator::openai::Brain;
@@ -77,7 +77,7 @@ async fn a_report_that_cannot_be_passed_on_is_refused_and_passed_on_later() {
     assert_eq!(events.last().unwrap()["reason"], "caller_hung_up");
 }
 
-/// A relay socket that shows this token.
+/// A relay socket with this token.
 async fn socket(cluster: &TestCluster, call: &str, token: &str) -> JsonSocket {
     let url = format!("ws://127.0.0.1:{}/relay/ws", cluster.nodes[0].port);
     let mut request = url.into_client_request().unwrap();
@@ -115,7 +115,7 @@ async fn what_a_killed_server_has_answered_is_good_when_it_is_started_again() {
         let mut other = socket(&cluster, unasked, &refused).await;
         assert_eq!(other.closed().await, Some(1008), "used, or another call's");
     }
-    // Two at once, of which one comes through; nobody but it gets an answer any more.
+    // Two at once: one gets through, and only that one is answered from then on.
     let (_, again) = webhook(&cluster, 0, "/receive_call", &form(asked)).await;
     assert_eq!(again, first, "the same answer");
     let mut line = socket(&cluster, asked, &token).await;
@@ -123,7 +123,7 @@ async fn what_a_killed_server_has_answered_is_good_when_it_is_started_again() {
     let (_, later) = webhook(&cluster, 0, "/receive_call", &form(asked)).await;
     assert!(!later.contains("<Connect"), "{later}");
 
-    // The token of a line that was lost is good as well, and the first one is not.
+    // The token of the lost line is valid as well; the first one is not.
     super::alone::is_stored(&cluster, asked, "connected").await;
     drop(line);
     let lost = [("SessionStatus", "failed"), ("SessionId", "VX00000000000000000000000000000000")];
@@ -137,7 +137,7 @@ async fn what_a_killed_server_has_answered_is_good_when_it_is_started_again() {
     let mut other = socket(&cluster, asked, &next).await;
     assert_eq!(other.closed().await, Some(1008), "used");
 
-    // After the end there is nothing.
+    // After the end there is nothing to connect to.
     let over = [&form(asked)[..], &[("CallStatus", "completed")]].concat();
     assert_eq!(webhook(&cluster, 0, "/call_status", &over).await.0, 204);
     cluster.history(0, asked).await;

@@ -17,7 +17,7 @@ async fn a_rolling_restart_loses_no_call() {
     deploy_under(30, 2.0).await;
 }
 
-/// The same with as many calls as a busy day has: `make measure`.
+/// The same with many calls: `make measure`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes"]
 async fn a_rolling_restart_under_300_calls_loses_none() {
@@ -25,7 +25,7 @@ async fn a_rolling_restart_under_300_calls_loses_none() {
     assert!(longest < 10_000, "a caller waited {longest} ms");
 }
 
-/// Replaces every server under so many calls; the longest time that a caller had no line, in ms.
+/// Replaces every server under `count` calls; the longest time that a caller had no line, in ms.
 #[expect(clippy::print_stdout, reason = "how long callers wait is the result")]
 async fn deploy_under(count: usize, speed: f64) -> u64 {
     let mut cluster = TestCluster::start(3, speed, Brain::Echo).await;

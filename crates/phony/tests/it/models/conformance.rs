@@ -1,4 +1,4 @@
-//! What every model adapter promises, whatever it speaks. A new one is added to [`every_model`].
+//! The conformance suite of model adapters. A new adapter is added to [`every_model`].
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "whatever else comes is a failure")]
 
@@ -12,7 +12,7 @@ use phony_simulator::openai::{Brain, Counted, Fault, FaultKind};
 use crate::support::model::{Bench, assistant, note, quick, slow, user};
 use crate::support::wait::eventually;
 
-/// One test a promise and a model.
+/// One test for each promise and model.
 macro_rules! every_model {
     ($($promise:ident),+ $(,)?) => {
         mod realtime {
@@ -99,7 +99,7 @@ async fn a_cancelled_turn_says_no_more_and_the_next_is_answered() {
         match bench.next().await {
             FromModel::Text { turn: TurnId(2), text: words } => text += &words,
             FromModel::Done { turn: TurnId(2), .. } => break,
-            // What was on its way, and the bill.
+            // What was under way, and the usage.
             FromModel::Text { turn: TurnId(1), .. } if text.is_empty() => {}
             FromModel::Done { turn: TurnId(1), usage: Some(_), .. } => {}
             other => panic!("{other:?}"),
@@ -138,7 +138,7 @@ async fn a_slow_call_loses_no_word() {
     bench.ready().await;
     let words = vec!["word"; MODEL_EVENTS * 3].join(" ");
     bench.respond(1, &[user("u1", &words)]).await;
-    // The call is busy elsewhere until the port is full, and still gives orders.
+    // The call does not read until the port is full, and still sends orders.
     eventually(async || (bench.port.rx.len() >= MODEL_EVENTS).then_some(())).await;
     bench.order(ToModel::Cancel { turn: TurnId(9) }).await;
     assert_eq!(bench.reply(1).await.text, format!("You said: {words}"));

@@ -50,11 +50,12 @@ async fn at_whatever_event_of_a_turn_the_socket_drops_the_turn_can_be_asked_agai
                 }
             }
             if !ready {
-                // Nothing of the turn came after its end: every event has had its drop.
+                // Nothing of the turn came after its end: the socket has been dropped at every
+                // event.
                 assert!(event >= 10, "the loop ended at event {event}");
                 break;
             }
-            // Lost in the turn, or, if that was over, without a turn.
+            // Lost in the turn, or, after its end, without a turn.
             assert_eq!(failed, Some((!done).then_some(TurnId(2))), "at event {event}");
             let again = bench.ask(3, &context).await;
             assert_eq!(again.text, "You said: Are you there", "at event {event}");
@@ -76,7 +77,7 @@ async fn at_whatever_event_of_the_setup_the_socket_drops_it_comes_up() {
 
 #[tokio::test]
 async fn a_lost_idle_connection_is_replaced_with_the_context_intact() {
-    // Events 0 and 1 are the session's; the 12th is behind the end of the first turn.
+    // Events 0 and 1 are the session's; the 12th comes after the end of the first turn.
     let mut bench = Bench::start(quick(Brain::Echo, Vec::new())).await;
     bench.ready().await;
     let first = user("u1", "First");
@@ -173,7 +174,7 @@ async fn a_cancel_that_is_not_answered_does_not_hold_up_the_next_turn_for_long()
     bench.respond(1, &[user("u1", "Hello")]).await;
     bench.cancel(1).await;
     bench.respond(2, &[user("u2", "Well")]).await;
-    // Whether the cancel is answered is the server's business; the turn is.
+    // The turn must be answered; the cancel need not be.
     loop {
         match bench.next().await {
             FromModel::Done { turn: TurnId(2), .. } => break,

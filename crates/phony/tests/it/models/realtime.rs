@@ -1,4 +1,4 @@
-//! The Realtime adapter's own ways: what it sends, and how little of it.
+//! What the Realtime adapter sends, and how little.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "whatever else comes is a failure")]
 

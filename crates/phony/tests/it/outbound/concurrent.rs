@@ -1,4 +1,4 @@
-//! Many orders, many calls, many hands at once.
+//! Many orders and calls from many clients at once.
 
 use std::collections::BTreeSet;
 
@@ -32,7 +32,7 @@ async fn twenty_orders_at_once_are_twenty_calls() {
 }
 
 #[tokio::test]
-async fn every_one_of_them_has_its_own_errand() {
+async fn every_one_of_them_has_its_own_scenario() {
     let app = OutboundApp::start().await;
     let people = (0..6).map(|n| {
         let variables =
@@ -61,7 +61,7 @@ async fn the_ledger_of_many_orders_is_whole() {
 }
 
 #[tokio::test]
-async fn the_same_key_from_ten_hands_is_one_call() {
+async fn the_same_key_from_ten_clients_is_one_call() {
     let app = OutboundApp::start().await;
     let send = || async {
         let request =
@@ -87,7 +87,7 @@ async fn different_keys_are_different_calls() {
 }
 
 #[tokio::test]
-async fn the_rate_is_kept_against_many_hands() {
+async fn the_rate_is_kept_against_many_clients() {
     let app = OutboundApp::with(&[("PHONY_CALLING_HOURS", "off"), ("PHONY_DIAL_RATE", "4")]).await;
     let answers = join_all((0..12).map(|n| {
         let order = to(n);

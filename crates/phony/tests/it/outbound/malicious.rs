@@ -1,12 +1,11 @@
-//! Orders that mean harm, or are merely broken: refused with a clear error, never a panic, never a
-//! call.
+//! Malicious and malformed orders: refused with a clear error, without a panic or a call.
 
 use serde_json::{Value, json};
 
 use crate::support::outbound::{OutboundApp, order, order_with};
 use crate::support::server::TestServer;
 
-/// The order is refused with this status, and nobody is called.
+/// Gives an order, which must be refused with this status and place no call.
 async fn refused(app: &OutboundApp, changes: &Value, wanted: u16) -> Value {
     let (status, answer) = app.order(&order_with(changes)).await;
     assert_eq!(status, wanted, "{changes}: {answer}");

@@ -1,4 +1,4 @@
-//! «Never call me again» is kept, whatever becomes of the disk.
+//! A request never to be called again is kept even if the disk is full.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::support::program::Run;
 use crate::support::server::TestServer;
 use crate::support::wait::eventually;
 
-/// Where the list belongs is no room, until [`make_room`].
+/// Makes writes to the list fail with a full disk, until [`make_room`].
 fn take_room(data: &Path) {
     std::os::unix::fs::symlink("/dev/full", data.join(FILE)).unwrap();
 }
@@ -21,13 +21,13 @@ fn make_room(data: &Path) {
     std::fs::remove_file(data.join(FILE)).unwrap();
 }
 
-/// A server that may call at any hour; no model is there to be asked after its health.
+/// A server that may call at any hour, with no model that readiness could depend on.
 async fn app() -> OutboundApp {
     let nowhere = ("OPENAI_BASE_URL", "http://127.0.0.1:9/v1");
     OutboundApp::with(&[("PHONY_CALLING_HOURS", "off"), nowhere]).await
 }
 
-/// Whether an order to call them is refused because they are listed.
+/// Whether an order is refused because its number is listed.
 async fn is_listed(server: &TestServer) -> bool {
     let (status, answer) = server.post("/calls", &order()).await;
     (status, answer["error"]["details"]["rule"].as_str()) == (422, Some("do_not_call"))
@@ -73,7 +73,7 @@ async fn a_wish_that_cannot_be_written_is_kept_told_and_found_again_after_a_rest
     assert_eq!(found["level"], "fail", "{found}");
     let lines = ledger_of(&app.server);
     assert!(lines.iter().any(|line| line["what"] == "do_not_call" && line["to"] == THEM));
-    // The server ends while there is no room, and another begins.
+    // The server restarts while the disk is full.
     app.server = app.server.restart().await;
     assert!(is_listed(&app.server).await, "the ledger knows");
     assert_eq!(readiness(&app.server).await.0, 503);

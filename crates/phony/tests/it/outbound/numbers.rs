@@ -1,4 +1,4 @@
-//! Whose number is whose: what is typed is dialled and listed as it is, and what is no number never.
+//! Telephone numbers: a valid one is dialled and listed as typed, an invalid one never.
 
 use phony_simulator::callers::Caller;
 use phony_simulator::twilio::Callee;

@@ -1,4 +1,4 @@
-//! What placing calls may cost. The limits are wide: a busy machine must keep them, too.
+//! What placing calls may cost; the limits hold on a busy machine as well.
 
 use std::time::Duration;
 

@@ -165,12 +165,12 @@ async fn a_repeat_under_the_same_key_is_the_first_call() {
 #[tokio::test]
 async fn a_dial_is_never_repeated_blindly() {
     let app = OutboundApp::start().await;
-    // The answer is lost, and the call is there: it is found.
+    // The answer is lost, and the call exists: it is found.
     app.twilio.fail_next(Fault::CreateFails { call_exists: true });
     let sid = app.placed(&order()).await;
     assert_eq!(app.twilio.calls().len(), 1);
     app.over(&sid).await;
-    // The answer is lost, and there is no call: that is said, and nothing is dialled again.
+    // The answer is lost, and there is no call: that is reported, and nothing is dialled again.
     app.twilio.fail_next(Fault::CreateFails { call_exists: false });
     let request = || {
         let request =
@@ -185,7 +185,7 @@ async fn a_dial_is_never_repeated_blindly() {
     assert!(answer["error"]["details"]["advice"].is_string());
     assert_eq!(app.twilio.calls().len(), 1);
     assert_eq!(app.ledger().last().unwrap()["what"], "failed");
-    // Who asks again under the same key gets a call, and only one.
+    // A repeat under the same key places one call.
     assert_eq!(request().await.unwrap().status(), 201);
     assert_eq!(request().await.unwrap().status(), 201);
     assert_eq!(app.twilio.calls().len(), 2);
@@ -235,15 +235,15 @@ async fn a_call_that_may_be_another_orders_is_nobodys() {
         let answer = request.header("idempotency-key", key).json(&body).send().await.unwrap();
         (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
     };
-    // The first answer is lost, and no call is to be seen: it may come to be late.
+    // The first answer is lost, and no call is seen: it may still come.
     app.twilio.fail_next(Fault::CreateFails { call_exists: false });
     let (status, answer) = send("first", "Acme").await;
     assert_eq!((status, &answer["error"]["details"]["outcome"]), (502, &json!("unknown")));
-    // The second answer is lost, and there is a call: whose?
+    // The second answer is lost, and there is a call of one of the two.
     app.twilio.fail_next(Fault::CreateFails { call_exists: true });
     let (status, answer) = send("second", "Bolt").await;
     assert_eq!((status, &answer["error"]["details"]["outcome"]), (502, &json!("unknown")));
-    // Neither order takes it for its own, and neither dials again while it is there.
+    // Neither order claims it, and neither dials again while it exists.
     for (key, business) in [("first", "Acme"), ("second", "Bolt")] {
         let (status, answer) = send(key, business).await;
         assert_eq!((status, &answer["error"]["details"]["outcome"]), (502, &json!("unknown")));
@@ -251,7 +251,7 @@ async fn a_call_that_may_be_another_orders_is_nobodys() {
         assert!(message.contains("which of two orders"), "{message}");
     }
     assert_eq!(app.twilio.calls().len(), 1, "nobody was dialled again");
-    // Another number is not concerned.
+    // Other numbers are not affected.
     app.placed(&order_with(&json!({ "to": "+12125550199" }))).await;
 }
 
@@ -290,7 +290,7 @@ async fn a_call_that_was_answered_before_it_was_found_is_found_and_not_dialled_a
     };
     let (status, answer) = send().await;
     assert_eq!((status, &answer["error"]["details"]["outcome"]), (502, &json!("unknown")));
-    // It rings all the same, and somebody answers: they are not left with silence.
+    // It rings all the same, and is answered: the callee must not hear silence.
     let sid = calls.lock().unwrap()[0]["sid"].as_str().unwrap().to_owned();
     let (status, twiml) = server.webhook("/start_call", &status_form(&sid, "in-progress")).await;
     assert_eq!(status, 200, "{twiml}");
@@ -316,12 +316,12 @@ async fn what_twilio_says_comes_through_with_advice() {
 /// A REST API that does as the test says.
 #[derive(Clone)]
 struct ByHand {
-    /// Told of every call, and asked when to answer.
+    /// Called for every request for a call; it decides when to answer.
     hook: Arc<dyn Fn(String) -> futures_util::future::BoxFuture<'static, ()> + Send + Sync>,
     placed: Arc<AtomicUsize>,
 }
 
-/// What is asked of it is held to Twilio's description, and so is what it answers.
+/// Checks requests and answers against Twilio's description.
 pub(super) async fn by_hand(
     hook: impl Fn(String) -> futures_util::future::BoxFuture<'static, ()> + Send + Sync + 'static,
 ) -> (Checked, Arc<AtomicUsize>) {
@@ -340,8 +340,7 @@ pub(super) async fn by_hand(
     (checked(router).await, placed)
 }
 
-/// A REST API of the test's own. What is asked of it is held to Twilio's description, and so is what
-/// it answers.
+/// A REST API of the test, whose requests and answers are checked against Twilio's description.
 pub(super) async fn checked(router: axum::Router) -> Checked {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
@@ -350,7 +349,7 @@ pub(super) async fn checked(router: axum::Router) -> Checked {
     Checked::before(&base).await
 }
 
-/// A call that was just taken, as Twilio describes it.
+/// A call that was just queued, as Twilio returns it.
 pub(super) fn resource(sid: &str, to: &str, from: &str) -> Value {
     json!({
         "account_sid": ACCOUNT, "annotation": null, "answered_by": null,
@@ -399,7 +398,8 @@ async fn a_webhook_that_is_faster_than_the_answer_waits_for_the_call() {
         let ring = server.webhook("/call_status", &ringing);
         let start = server.webhook("/start_call", &started);
         let answer = async {
-            // Both are on their way before the answer is.
+            // Both webhooks are under way before the answer is; the test expects the same if they
+            // are not.
             tokio::time::sleep(std::time::Duration::from_millis(200)).await;
             go.send(()).unwrap();
         };
@@ -410,7 +410,7 @@ async fn a_webhook_that_is_faster_than_the_answer_waits_for_the_call() {
     let ((status, answer), (sid, twiml)) = tokio::join!(ordered, webhooks);
     assert_eq!((status, answer["callSid"].as_str()), (201, Some(sid.as_str())));
     let call = until(&server, &sid, |call| call["progress"] == "ringing").await;
-    assert_eq!(call["scenario"], "survey", "the errand, not whoever answers by default");
+    assert_eq!(call["scenario"], "survey", "the scenario, not the default agent");
     let twiml = phony_wire::twilio::twiml::Twiml::parse(&twiml).unwrap().twiml;
     let mut line = server.connect(&sid, &twiml).await;
     assert!(line.utterance().await.contains("automated assistant calling for Acme"));

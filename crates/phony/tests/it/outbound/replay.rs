@@ -1,4 +1,4 @@
-//! A repeat under an idempotency key tells how the first call stands now.
+//! A repeat under an idempotency key gives the current state of the first call.
 
 use phony_simulator::callers::Caller;
 use phony_simulator::twilio::{Answers, Callee, Fault};
@@ -9,7 +9,7 @@ use crate::support::server::TestServer;
 
 const REPLAY: &str = "idempotent-replay";
 
-/// The answer to an order under a key: its status, whether it says that it is a replay, its body.
+/// The answer to an order under a key: its status, whether it is marked as a replay, its body.
 async fn keyed(server: &TestServer, key: &str, body: &Value) -> (u16, bool, Value) {
     let request = server.http.post(server.url("/calls")).bearer_auth(TestServer::token());
     let answer = request.header("idempotency-key", key).json(body).send().await.unwrap();
@@ -33,7 +33,7 @@ async fn a_replay_tells_how_the_call_stands_now() {
         assert_eq!((code, is_replay, &again["status"]), (201, true, &json!(status)), "{again}");
         assert_eq!(again["callSid"], first["callSid"]);
     }
-    // One that goes on, and then is over.
+    // A call that is live, and then over.
     app.twilio.set_callee(THEM, Callee::person(Caller::silent()));
     let (_, _, first) = keyed(&app.server, "talks", &order()).await;
     let sid = first["callSid"].as_str().unwrap();
@@ -48,7 +48,7 @@ async fn a_replay_tells_how_the_call_stands_now() {
     let other = order_with(&json!({ "to": "+12125550199" }));
     let (code, is_replay, _) = keyed(&app.server, "talks", &other).await;
     assert_eq!((code, is_replay), (409, false));
-    // Nor is one without a key.
+    // Nor is an order without a key.
     let request = app.server.http.post(app.server.url("/calls")).bearer_auth(TestServer::token());
     let answer = request.json(&order()).send().await.unwrap();
     assert!(answer.headers().get(REPLAY).is_none());
@@ -80,7 +80,7 @@ async fn a_deleted_call_is_not_placed_again() {
     let sid = first["callSid"].as_str().unwrap();
     crate::support::outbound::until(&server, sid, |call| !call["endReason"].is_null()).await;
     server.until_kept(sid).await;
-    // What a server has forgotten in memory it finds in its files.
+    // What is no longer in memory is read from the files.
     let server = server.restart().await;
     let (code, is_replay, again) = keyed(&server, "k", &order()).await;
     assert_eq!((code, is_replay, &again["status"]), (201, true, &json!("busy")), "{again}");
@@ -96,7 +96,7 @@ async fn a_deleted_call_is_not_placed_again() {
 async fn a_key_whose_order_has_failed_is_free_after_a_restart_as_before() {
     let app = OutboundApp::start().await;
     let OutboundApp { server, twilio, .. } = app;
-    // Twilio says no: 21210, not a number of ours.
+    // Twilio refuses with 21210: not a number of the account.
     let failing = order_with(&json!({ "from": "+15005550099" }));
     for key in ["same", "other"] {
         let (code, _, answer) = keyed(&server, key, &failing).await;
@@ -109,7 +109,7 @@ async fn a_key_whose_order_has_failed_is_free_after_a_restart_as_before() {
     assert_eq!(code, 201, "another order may have the key: {answer}");
     let (code, _, answer) = keyed(&server, "same", &failing).await;
     assert_eq!((code, &answer["error"]["details"]["outcome"]), (502, &json!("failed")));
-    // What is not known is looked for, after a restart as well.
+    // An unknown outcome is looked up, after a restart as well.
     twilio.fail_next(Fault::CreateFails { call_exists: false });
     let other = order_with(&json!({ "to": "+12125550199" }));
     let (_, _, answer) = keyed(&server, "lost", &other).await;

@@ -1,5 +1,5 @@
-//! Fifty ways to make it dial something that it must not, and more: none of them reaches the network,
-//! each is refused with its rule, and is in the ledger.
+//! More than fifty attempts to dial what must not be dialled: none reaches the network, each is
+//! refused with its rule and is in the ledger.
 
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -9,9 +9,9 @@ use crate::support::outbound::{OutboundApp, THEM, order, order_with};
 use crate::support::program::Run;
 use crate::support::server::{CALLED, CALLER};
 
-/// What is typed as the number, and the rule that forbids it.
+/// The number as typed, and the rule that forbids it.
 const NEVER: [(&str, &str); 44] = [
-    // Emergency, as it is and in disguise.
+    // Emergency numbers, plain and disguised.
     ("911", "emergency_number"),
     ("9-1-1", "emergency_number"),
     ("(911)", "emergency_number"),
@@ -32,7 +32,7 @@ const NEVER: [(&str, &str); 44] = [
     ("٩١١", "emergency_number"),
     ("\u{202e}911\u{202c}", "emergency_number"),
     ("9\u{200b}1\u{200b}1", "emergency_number"),
-    // What bills the caller.
+    // Numbers that bill the caller.
     ("+1 900 555 0100", "premium_number"),
     ("900-555-0100", "premium_number"),
     ("+1 212 976 1234", "premium_number"),
@@ -41,12 +41,12 @@ const NEVER: [(&str, &str); 44] = [
     ("+44 70 0000 0000", "premium_number"),
     ("+979 123 456 789", "premium_number"),
     ("+808 1234 5678", "premium_number"),
-    // Satellites and networks of no country.
+    // Satellites and other networks without a country.
     ("+8816 1234 56789", "satellite_number"),
     ("+870 773 111 632", "satellite_number"),
     ("+882 13 123 456", "satellite_number"),
     ("+883 510 012 345 678", "satellite_number"),
-    // What is no number.
+    // Not a number.
     ("411", "invalid_number"),
     ("12345", "invalid_number"),
     ("+1 212 555 012", "invalid_number"),
@@ -54,7 +54,7 @@ const NEVER: [(&str, &str); 44] = [
     ("+1 911 555 0123", "invalid_number"),
     ("+999 1234 567 890", "invalid_number"),
     ("123456789012345678", "invalid_number"),
-    // What lies elsewhere, next door as well.
+    // Other countries, neighbours as well.
     ("+44 20 7946 0958", "country_not_allowed"),
     ("011 44 20 7946 0958", "country_not_allowed"),
     ("+1 876 555 0100", "country_not_allowed"),
@@ -72,7 +72,7 @@ async fn fifty_ways_to_dial_what_must_not_be_dialled_and_none_goes_through() {
         assert_eq!(answer["error"]["details"]["rule"], rule, "{to}");
         tried += 1;
     }
-    // An agent, a flag or another spelling of the order changes nothing.
+    // Another agent, flag or spelling of the order changes nothing.
     for changes in [
         json!({ "to": "911", "scenario": null, "agent": "assistant" }),
         json!({ "to": "911", "ignoreCallingHours": true }),

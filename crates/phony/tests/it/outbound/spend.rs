@@ -1,4 +1,4 @@
-//! What calls may cost: the AI is told to come to an end, then says goodbye, and no more are placed.
+//! Spending limits: the AI is told to wrap up, then says goodbye, and no more calls are placed.
 
 use phony_call::Item;
 use phony_simulator::callers::{Caller, Step};
@@ -10,27 +10,27 @@ use crate::support::server::{FILE, FakeModel};
 use crate::support::wait::{LIMIT, eventually};
 
 const OTHER: &str = "+12125550124";
-/// A thousand tokens are ten cents, the line is free.
+/// A thousand tokens cost ten cents, minutes are free.
 const TOKENS: &str = "[prices]\noutput_text = 100\nminute = 0\n";
-/// What is left of a goodbye for money.
+/// The goodbye of a call that reached its budget.
 const GOODBYE: &str = "I have to end this call here. Thank you for your time. Goodbye.";
 
 async fn app_with(file: &str) -> OutboundApp {
     OutboundApp::with(&[("PHONY_CALLING_HOURS", "off"), (FILE, file)]).await
 }
 
-/// Somebody who wants to know ever more.
+/// A callee who keeps asking.
 fn curious() -> Callee {
     let steps = (0..40).map(|n| Step::reply(if n == 0 { "Tell me more." } else { "And more." }));
     Callee::person(Caller::Script(steps.collect()))
 }
 
-/// Whether the AI is told to come to an end.
+/// Whether the AI is told to wrap up.
 fn wraps_up(context: &[Item]) -> bool {
     format!("{context:?}").contains("must come to an end")
 }
 
-/// Waits until the call's own rules have spoken to its AI.
+/// Waits until the policy has whispered to the AI.
 async fn whispered(app: &OutboundApp, sid: &str) -> Value {
     app.server.events(&format!("?callSid={sid}")).await.next_of("whisper").await
 }
@@ -55,7 +55,7 @@ async fn answer_once_told(model: &mut FakeModel, tokens: u64) {
     }
 }
 
-/// The call says goodbye for money, and its line is closed.
+/// Waits until the call has said goodbye because of its budget, and has ended.
 async fn ends_for_money(app: &OutboundApp, sid: &str) {
     let call = app.over(sid).await;
     assert_eq!(call["endReason"], "spend_limit", "{call}");
@@ -78,7 +78,7 @@ async fn a_call_that_costs_too_much_is_brought_to_an_end_in_two_steps() {
     let (_, call) = app.server.get(&format!("/calls/{sid}")).await;
     let cost = call["costUsd"].as_f64().unwrap();
     assert!((cost - 0.6).abs() < 1e-9, "{call}");
-    // One dear call is not the day's end.
+    // One expensive call does not use up the day.
     app.placed(&order()).await;
 }
 
@@ -104,13 +104,13 @@ async fn the_day_s_money_ends_every_call_of_ours_and_no_more_are_placed() {
     let mut model = app.server.model().await;
     model.ready().await;
     answer(&mut model, 3_000).await;
-    // The soft limit: both are told, one of them has cost nothing.
+    // The soft limit: both are told, though one has cost nothing.
     for sid in [&spender, &bystander] {
         assert_eq!(whispered(&app, sid).await["by"], "policy");
     }
     app.placed(&order_with(&json!({ "to": "+12125550125" }))).await;
     answer_once_told(&mut model, 3_000).await;
-    // The hard limit: both say goodbye, and nobody else is called.
+    // The hard limit: both say goodbye, and no more calls are placed.
     for sid in [&spender, &bystander] {
         ends_for_money(&app, sid).await;
     }
@@ -119,9 +119,9 @@ async fn the_day_s_money_ends_every_call_of_ours_and_no_more_are_placed() {
     assert_eq!((status, &answer["error"]["details"]["rule"]), (422, &json!("spend")), "{answer}");
     assert_eq!(app.twilio.calls().len(), calls, "nothing was dialled");
     assert_eq!(app.ledger().last().unwrap()["rule"], "spend");
-    // Who calls us is answered still.
+    // Inbound calls are still answered.
     app.server.ring("CA00000000000000000000000000000001").await;
-    // A restart brings no money.
+    // A restart does not reset the budget.
     eventually(async || {
         let text = std::fs::read_to_string(app.server.data().join("spend.json"));
         let day: Value = serde_json::from_str(&text.unwrap_or_default()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Words of nine languages and kinds, from the order to the ear, the record and the ledger.
+//! Words of nine languages and scripts, from the order to the callee, the record and the ledger.
 
 use phony_simulator::callers::{Caller, Step};
 use phony_simulator::twilio::Callee;
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::support::outbound::{OutboundApp, THEM, order_with};
 use crate::support::wait::LIMIT;
 
-/// The name is spoken, the answer understood, and both are in the record as they were.
+/// The name is spoken, the answer is understood, and both are in the record unchanged.
 async fn survives(name: &str, answer: &str) {
     let mut app = OutboundApp::start().await;
     let person = Caller::Script(vec![Step::reply(answer), Step::reply("Bye."), Step::hang_up()]);

@@ -34,7 +34,7 @@ async fn text(server: &TestServer, path: &str) -> String {
     request.send().await.unwrap().text().await.unwrap()
 }
 
-/// One order of each kind that becomes no call, and a call that the network does not connect.
+/// Gives one order of each kind that becomes no call, and one whose call is not connected.
 async fn some(app: &OutboundApp) {
     let refused = [json!({ "to": "911" }), json!({ "consent": false }), json!({ "scenario": "x" })];
     for (change, status) in refused.iter().zip([422, 422, 400]) {
@@ -65,7 +65,7 @@ async fn orders_that_became_no_call_are_listed_by_what_came_of_them() {
     assert!(first["by"].as_str().unwrap().starts_with("token:"), "{first}");
     assert!(first["reason"].as_str().unwrap().contains("emergency"), "{first}");
     assert!(first["startedAt"].is_string() && first["orderId"].is_string(), "{first}");
-    // The network has refused one of these, and could not connect the other.
+    // The network refused one of these, and could not connect the other.
     let failed = listed(server, "status=failed").await;
     assert_eq!(failed.len(), 2, "{failed:#?}");
     assert!(failed[0]["callSid"].is_string() && failed[0]["reason"].is_null(), "{failed:#?}");
@@ -218,7 +218,7 @@ async fn the_terminal_lists_them() {
     assert_eq!(serde_json::from_str::<Vec<Value>>(&left.out).unwrap().len(), 2, "{}", left.err);
 }
 
-/// A server as a process of its own, which can be killed, and its address.
+/// A server as a process, and its address.
 async fn process(data: &Path, api: &str) -> (Serving, String) {
     let run = Run::new(&["serve"])
         .with("PORT", "0")
@@ -239,7 +239,7 @@ async fn process(data: &Path, api: &str) -> (Serving, String) {
 
 #[tokio::test]
 async fn an_order_that_a_killed_server_was_placing_is_unknown_until_it_is_known() {
-    // The carrier is asked, and answers nothing until the server is dead.
+    // The carrier does not answer until the server is dead.
     let (asked, answers) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
     let (told, now) = (Arc::clone(&asked), Arc::clone(&answers));
     let create = async move || {

@@ -1,4 +1,4 @@
-//! Orders that wait behind others: what counts is what is known when their turn comes.
+//! Orders that wait for others: what is known at their turn counts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,13 +18,13 @@ use crate::support::server::TestServer;
 use crate::support::twilio_spec::Checked;
 use crate::support::wait::{eventually, in_time};
 
-/// A server whose carrier takes its time with the first call.
+/// A server whose carrier is slow to take the first call.
 struct Slow {
     server: TestServer,
     _api: Checked,
-    /// How many calls the carrier was asked for.
+    /// Number of calls that the carrier was asked for.
     asked: Arc<AtomicUsize>,
-    /// Told when the carrier is asked for the first.
+    /// Notified when the carrier is asked for the first.
     first: Arc<Notify>,
     /// Lets the carrier answer.
     go: Arc<Semaphore>,
@@ -41,7 +41,7 @@ async fn slow_with(variables: &[(&str, &str)]) -> Slow {
         let (told, held) = (Arc::clone(&told), Arc::clone(&held));
         Box::pin(async move {
             told.notify_one();
-            // Once it may answer it answers to all.
+            // Once it may answer, it answers all.
             drop(held.acquire().await);
         })
     })
@@ -51,7 +51,7 @@ async fn slow_with(variables: &[(&str, &str)]) -> Slow {
 }
 
 impl Slow {
-    /// An order on its way: the answer's status and body.
+    /// Gives an order in the background; status and body of the answer.
     fn ordering(&self, key: Option<&str>, body: &Value) -> tokio::task::JoinHandle<(u16, Value)> {
         let request =
             self.server.http.post(self.server.url("/calls")).bearer_auth(TestServer::token());
@@ -68,12 +68,12 @@ impl Slow {
         })
     }
 
-    /// Two orders for one number: the carrier is asked for the first, and the second waits for it.
+    /// Gives two orders for one number: the second waits while the carrier is asked for the first.
     async fn two(&self, key: Option<&str>) -> [tokio::task::JoinHandle<(u16, Value)>; 2] {
         let first = self.ordering(None, &order());
         in_time(self.first.notified()).await;
         let second = self.ordering(key, &order());
-        // What is expected is the same if it does not wait yet.
+        // A pause to let the second one wait; the test expects the same if it does not yet.
         tokio::time::sleep(Duration::from_millis(300)).await;
         [first, second]
     }
@@ -129,7 +129,7 @@ async fn a_server_that_stops_dials_nobody_who_waits() {
     let [first, second] = slow.two(None).await;
     let keyed = slow.ordering(Some("k"), &order());
     slow.server.running.stop();
-    // They are told at once, while the first still is on its way.
+    // They are answered at once, while the first is still under way.
     for waiting in [second, keyed] {
         let (status, answer) = in_time(waiting).await.unwrap();
         assert_eq!((status, &answer["error"]["code"]), (503, &json!("UNAVAILABLE")), "{answer}");
@@ -143,12 +143,12 @@ async fn a_server_that_stops_dials_nobody_who_waits() {
 async fn an_order_that_waits_is_withdrawn_with_whoever_gave_it() {
     let slow = slow().await;
     let [first, second] = slow.two(None).await;
-    // The connection is closed; nobody will hear of a call.
+    // The connection is closed: the client would not hear of a call.
     second.abort();
     slow.noted("refused", "client_gone").await;
     slow.go.add_permits(10);
     assert_eq!(in_time(first).await.unwrap().0, 201);
-    // Somebody else's turn has come, so the order before it is done with.
+    // The next order has had its turn, so the one before it is done.
     let other = slow.ordering(None, &order());
     assert_eq!(in_time(other).await.unwrap().0, 201);
     assert_eq!(slow.asked.load(Ordering::SeqCst), 2, "the withdrawn one was not dialled");
@@ -217,7 +217,7 @@ async fn who_is_listed_before_the_carrier_is_asked_again_is_not_called() {
 async fn an_order_waits_no_longer_than_leaves_time_for_the_carrier() {
     let slow = slow().await;
     let [first, second] = slow.two(None).await;
-    // The carrier has the first for as long as the second waits.
+    // The carrier has not answered the first for as long as the second waits.
     let (status, answer) = in_time(second).await.unwrap();
     assert_eq!((status, &answer["error"]["details"]["rule"]), (503, &json!("number_busy")));
     assert_eq!(slow.asked.load(Ordering::SeqCst), 1, "the second was not dialled");
@@ -227,7 +227,7 @@ async fn an_order_waits_no_longer_than_leaves_time_for_the_carrier() {
 
 #[tokio::test]
 async fn a_call_that_the_carrier_says_nothing_about_is_of_unknown_outcome() {
-    // The answer is lost, and so is every answer to whether there is a call.
+    // The answer is lost, and so is every answer to the question whether there is a call.
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     let create = async move || {

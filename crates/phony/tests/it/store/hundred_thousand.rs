@@ -14,11 +14,11 @@ use crate::support::redis::RedisServer;
 use crate::support::server::TestServer;
 
 const CALLS: u32 = 100_000;
-/// Words of a language; those in front are said far more often.
+/// Vocabulary; the first words are said far more often.
 const WORDS: usize = 20_000;
 const LIMIT: Duration = Duration::from_millis(50);
 
-/// Numbers that look random and are always the same.
+/// A deterministic pseudo-random generator.
 pub(super) struct Chance(pub(super) u64);
 
 impl Chance {
@@ -138,7 +138,7 @@ async fn fill(store: &dyn Store) -> Vec<String> {
     sids
 }
 
-/// Asks all kinds of questions over HTTP.
+/// Runs queries of all kinds over HTTP.
 #[expect(clippy::print_stdout, reason = "says what was measured")]
 async fn ask(store: Arc<dyn Store>, sids: &[String]) {
     let server = TestServer::on_store(store).await;
@@ -181,7 +181,7 @@ async fn ask(store: Arc<dyn Store>, sids: &[String]) {
         let first = times[0];
         times.sort();
         println!("{what:34} {found:3} calls  median {:?}, first {first:?}", times[3]);
-        // The best of several is what it takes; the rest is the machine's other work.
+        // The best of several runs counts; the rest is other load on the machine.
         if times[0] > LIMIT {
             slow.push(what);
         }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::support::server::{AUTH_TOKEN, CALLED, CALLER, HOST};
 use crate::support::wait::{LIMIT, eventually, in_time};
 
-/// How much faster than the clock people and voices are.
+/// Speed of the callers and voices, as a multiple of real time.
 const SPEED: f64 = 8.0;
 
 pub(crate) struct TestApp {
@@ -70,13 +70,13 @@ impl TestApp {
         Self { running, openai, twilio, _data: data }
     }
 
-    /// A call from its first ring to its end.
+    /// Plays a call from its first ring to its end.
     pub(crate) async fn call(&self, steps: Vec<Step>) -> (CallRecord, Vec<Value>) {
         let sid = self.twilio.dial_in(CALLER, CALLED, Caller::Script(steps)).unwrap();
         self.ended(&sid).await
     }
 
-    /// What the network and the server know of a call, once it is over.
+    /// Waits for the end of a call; the network's record and the server's events.
     pub(crate) async fn ended(&self, sid: &str) -> (CallRecord, Vec<Value>) {
         let record = self.twilio.wait_for_end(sid, LIMIT).await.unwrap();
         let call = phony_call::CallSid::parse(sid).unwrap();
@@ -99,7 +99,7 @@ pub(crate) fn of<'a>(events: &'a [Value], kind: &str) -> Vec<&'a Value> {
     events.iter().filter(|event| event["type"] == kind).collect()
 }
 
-/// What holds for every call.
+/// Asserts what holds for every call.
 pub(crate) fn check(record: &CallRecord, events: &[Value]) {
     for (at, event) in events.iter().enumerate() {
         assert_eq!(event["seq"], at + 1, "numbered without gaps");

@@ -24,7 +24,7 @@ use crate::support::server::{AUTH_TOKEN, CALLED, HOST, Socket};
 use crate::support::twilio_spec::Checked;
 use crate::support::wait::{eventually, in_time, poll};
 
-/// What time it is, for what is measured.
+/// The time, for measurements.
 #[expect(clippy::disallowed_methods, reason = "a test measures how long things take")]
 pub(crate) fn now() -> tokio::time::Instant {
     tokio::time::Instant::now()
@@ -36,7 +36,7 @@ pub(crate) const TOKEN: &str = "everybody-knows-this-one";
 /// How long a server may take to stop.
 const STOP: Duration = Duration::from_mins(1);
 
-/// One server.
+/// A server as a process.
 pub(crate) struct Node {
     process: Child,
     pub(crate) port: u16,
@@ -53,7 +53,7 @@ impl Node {
         signal(self.process.id(), name);
     }
 
-    /// Waits for its end, which comes after that of its calls, and gives its exit code.
+    /// Waits until the process has exited; its exit code.
     pub(crate) async fn ended(&mut self) -> Option<i32> {
         let ended = poll(async || self.process.try_wait().unwrap());
         timeout(STOP, ended).await.expect("the server stops").code()
@@ -74,7 +74,7 @@ impl Drop for Node {
     }
 }
 
-/// Where a server logs to: nowhere, or, for whoever looks for a fault, into a folder.
+/// Where a server logs to: nowhere, or, to look for a fault, into the folder `NODE_LOGS`.
 #[expect(clippy::disallowed_methods, reason = "no setting of the program, but of whoever tests it")]
 fn log_of(port: u16) -> Stdio {
     let Some(folder) = std::env::var_os("NODE_LOGS") else { return Stdio::null() };
@@ -84,17 +84,17 @@ fn log_of(port: u16) -> Stdio {
 
 /// What a [`TestCluster`] is made of.
 pub(crate) struct ClusterOptions {
-    /// How many servers there are from the start.
+    /// Number of servers at the start.
     pub(crate) servers: usize,
-    /// Whether they share a Redis server; without it each keeps its calls itself.
+    /// Whether they share a Redis server; without it each has a store of its own.
     pub(crate) redis: bool,
-    /// How much faster than the clock a call's time runs.
+    /// Speed of the calls, as a multiple of real time.
     pub(crate) speed: f64,
-    /// Who holds the calls.
+    /// The model.
     pub(crate) model: OpenAiOptions,
-    /// Files in each server's folder, `phony.toml` among them.
+    /// Files in each server's folder, such as `phony.toml`.
     pub(crate) files: Vec<(&'static str, String)>,
-    /// Variables besides those that every server here has.
+    /// Further environment variables of each server.
     pub(crate) variables: Vec<(&'static str, String)>,
 }
 
@@ -111,7 +111,8 @@ pub(crate) struct TestCluster {
     pub(crate) nodes: Vec<Node>,
     pub(crate) balancer: Balancer,
     pub(crate) twilio: TwilioRunning,
-    /// The way to the network's API; what is asked and answered is held to Twilio's description.
+    /// A proxy before the network's API that checks requests and answers against Twilio's
+    /// description.
     pub(crate) api: Checked,
     pub(crate) http: reqwest::Client,
     openai: OpenAiRunning,
@@ -157,7 +158,7 @@ impl TestCluster {
         cluster
     }
 
-    /// The balancer sends to every node there is.
+    /// Lets the balancer use every node.
     pub(crate) fn open_to_all(&self) {
         self.balancer.set(self.nodes.iter().map(|node| node.port).collect());
     }
@@ -170,7 +171,7 @@ impl TestCluster {
         self.redis.as_mut().unwrap()
     }
 
-    /// A server that is ready, with these variables besides.
+    /// Starts a server with further variables, and waits until it is ready.
     pub(crate) async fn new_node(&self, more: &[(&str, &str)]) -> Node {
         let data = tempfile::tempdir().unwrap();
         for (name, text) in &self.files {
@@ -183,7 +184,7 @@ impl TestCluster {
         node
     }
 
-    /// A server, in the place and folder of one that has ended; it may not be ready yet.
+    /// Restarts a server that has ended, in its folder; it may not be ready yet.
     pub(crate) fn again(&mut self, at: usize) {
         let mut node = self.nodes.remove(at);
         let data = std::mem::replace(&mut node.data, tempfile::tempdir().unwrap());
@@ -230,7 +231,7 @@ impl TestCluster {
         Node { process, port, data }
     }
 
-    /// What a node answers.
+    /// The answer of a node to a GET request.
     pub(crate) async fn get(&self, node: usize, path: &str) -> (u16, Value) {
         let request = self.http.get(self.nodes[node].url(path)).bearer_auth(TOKEN);
         let answer = request.send().await.unwrap();
@@ -238,7 +239,7 @@ impl TestCluster {
         (status, answer.json().await.unwrap_or_default())
     }
 
-    /// What a node answers to an order.
+    /// The answer of a node to a POST request.
     pub(crate) async fn post(&self, node: usize, path: &str, body: &Value) -> (u16, Value) {
         let request = self.http.post(self.nodes[node].url(path)).bearer_auth(TOKEN).json(body);
         let answer = request.send().await.unwrap();
@@ -262,7 +263,7 @@ impl TestCluster {
         .await
     }
 
-    /// The events of a call, as a node tells them once it has ended.
+    /// The events of a call up to its end, as one node gives them.
     pub(crate) async fn history(&self, node: usize, call: &str) -> Vec<Value> {
         let mut view = self.view(node, &format!("?callSid={call}")).await;
         let mut events = Vec::new();
@@ -293,7 +294,7 @@ impl TestCluster {
     }
 }
 
-/// A viewer.
+/// A viewer of events.
 pub(crate) struct Viewer(Socket);
 
 impl Viewer {
@@ -308,8 +309,8 @@ impl Viewer {
     }
 }
 
-/// A balancer as they are: it asks again and again whether each server is ready, sends each
-/// connection to the next one that is, and to the one after that if there is no connecting.
+/// A load balancer: it polls whether each server is ready, and gives each connection to the next
+/// one that is and that can be reached.
 pub(crate) struct Balancer {
     pub(crate) addr: SocketAddr,
     behind: Arc<Behind>,
@@ -320,17 +321,17 @@ pub(crate) struct Balancer {
 
 #[derive(Default)]
 struct Behind {
-    /// Ports, and whether the server there is ready.
+    /// The port of each server, and whether it is ready.
     servers: Mutex<Vec<(u16, bool)>>,
     turn: AtomicUsize,
     held: AtomicBool,
 }
 
-/// How often a balancer asks a server whether it is ready, and how long that may take.
+/// Interval and time-out of its health checks.
 const CHECK: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
-/// What a socket of the carrier begins with.
+/// The beginning of a request for the carrier's socket.
 const SOCKETS: &[u8; 14] = b"GET /relay/ws ";
-/// For how long it seeks a server for a connection.
+/// How long it looks for a server for one connection.
 const SEEKING: Duration = Duration::from_secs(3);
 
 impl Balancer {
@@ -369,12 +370,12 @@ impl Balancer {
         Self { addr, behind, task, checks, tasks }
     }
 
-    /// The servers from now on, all of them ready.
+    /// Replaces the servers; all of them count as ready.
     pub(crate) fn set(&self, ports: Vec<u16>) {
         *self.behind.servers.lock().unwrap() = ports.into_iter().map(|port| (port, true)).collect();
     }
 
-    /// Lets sockets of the carrier wait at the door, or go on.
+    /// Holds new sockets of the carrier back, or lets them through.
     pub(crate) fn hold(&self, held: bool) {
         self.behind.held.store(held, Ordering::Relaxed);
     }
@@ -396,7 +397,7 @@ impl Behind {
         }
     }
 
-    /// Lets a connection in as soon as it may.
+    /// Waits until a connection may pass.
     async fn let_in(&self, from: &TcpStream) {
         if !self.held.load(Ordering::Relaxed) {
             return;
@@ -415,7 +416,7 @@ impl Behind {
             let servers = self.servers.lock().unwrap().clone();
             let mut ready: Vec<_> = servers.iter().filter(|(_, ready)| *ready).collect();
             if ready.is_empty() {
-                // Better one that says it is not ready than none.
+                // A server that answers that it is not ready is better than none.
                 ready = servers.iter().collect();
             }
             let first = self.turn.fetch_add(1, Ordering::Relaxed);
@@ -443,7 +444,7 @@ async fn is_ready(port: u16) -> bool {
     matches!(timeout(CHECK.1, ask).await, Ok(Some(())))
 }
 
-/// An order for one call.
+/// The body of an action on one call.
 pub(crate) fn order(call: &str, more: &Value) -> Value {
     let mut order = json!({ "callSid": call });
     for (name, value) in more.as_object().into_iter().flatten() {

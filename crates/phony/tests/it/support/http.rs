@@ -1,6 +1,6 @@
 //! HTTP clients.
 
-/// A builder of clients that need no other test to have chosen a TLS provider before.
+/// A client builder that installs the TLS provider, which a test that runs alone has not got.
 pub(crate) fn client_builder() -> reqwest::ClientBuilder {
     drop(rustls::crypto::ring::default_provider().install_default());
     reqwest::Client::builder().no_proxy()

@@ -49,7 +49,7 @@ impl<'a> ManualCall<'a> {
         assert!(self.caller.act(LiveAction::Say(words.into())).await, "the call is over");
     }
 
-    /// Listens until these words have been heard since it was asked last.
+    /// Listens until these words have been heard since the last look.
     pub(crate) async fn hears(&mut self, words: &str) {
         let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
         let wanted = plain(words);
@@ -74,7 +74,7 @@ impl<'a> ManualCall<'a> {
         }
     }
 
-    /// Looks until there is an event of this type.
+    /// Waits for an event of this type.
     pub(crate) async fn sees(&mut self, kind: &str) {
         let seen = async {
             loop {
@@ -88,7 +88,7 @@ impl<'a> ManualCall<'a> {
         assert!(in_time(seen).await, "no {kind} is seen");
     }
 
-    /// Waits until the call is in this phase, on whichever server that is.
+    /// Waits until the call is in this phase, on any server.
     pub(crate) async fn is_in(&mut self, phase: &str) {
         let (cluster, call) = (&*self.cluster, &self.sid);
         let mut last = Value::Null;
@@ -112,7 +112,7 @@ impl<'a> ManualCall<'a> {
         self.cluster.get(node, &format!("/calls/{}", self.sid)).await.1
     }
 
-    /// A supervisor orders something, not at the server that has the call if there is another.
+    /// Sends an action, to a server that does not hold the call if there is one.
     pub(crate) async fn orders(&self, what: &str, body: &Value) {
         let owner = self.owner().await;
         let path = format!("/override/{what}");
@@ -133,7 +133,7 @@ impl<'a> ManualCall<'a> {
     }
 }
 
-/// The call as the server that has it tells it; nothing if this one does not.
+/// The snapshot of a live call; none if this server does not hold it.
 async fn live_at(cluster: &TestCluster, node: usize, call: &str) -> Option<Value> {
     let health = cluster.http.get(cluster.nodes[node].url("/healthz")).send().await.ok()?;
     let health: Value = health.json().await.ok()?;

@@ -1,4 +1,4 @@
-//! What tests share: servers, clusters, stand-ins, and how to wait for them.
+//! What the tests share: servers, clusters, programs, and how to wait.
 
 pub(crate) mod app;
 pub(crate) mod cluster;

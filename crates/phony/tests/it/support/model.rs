@@ -1,5 +1,4 @@
-//! A model on the bench: an adapter whose orders and facts the test holds, and the stand-in that
-//! it talks to.
+//! A model adapter, with the test at its port, and the stand-in that it talks to.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "whatever else comes is a failure")]
 
@@ -26,7 +25,7 @@ pub(crate) struct Bench {
     pub(crate) tracker: TaskTracker,
 }
 
-/// What came of one turn.
+/// The outcome of one turn.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Reply {
     pub(crate) text: String,
@@ -36,18 +35,18 @@ pub(crate) struct Reply {
     pub(crate) usage: Option<Usage>,
 }
 
-/// A stand-in that wastes no time.
+/// A stand-in that answers at once.
 pub(crate) fn quick(brain: Brain, faults: Vec<Fault>) -> OpenAiOptions {
     OpenAiOptions { brain, faults, pace: Pace::INSTANT, ..OpenAiOptions::default() }
 }
 
-/// A stand-in that says one word every so often.
+/// A stand-in that sends one word per interval.
 pub(crate) fn slow(brain: Brain, between: Duration) -> OpenAiOptions {
     let pace = Pace { between_deltas: between, ..Pace::INSTANT };
     OpenAiOptions { pace, ..quick(brain, Vec::new()) }
 }
 
-/// Settings for a server on this machine: short waits.
+/// Settings with short time-outs, for a server on this machine.
 pub(crate) fn settings(base_url: &str) -> RealtimeSettings {
     let mut settings = RealtimeSettings::new(base_url, "sk-not-a-key".into(), "gpt-realtime-2.1")
         .expect("good settings");
@@ -105,7 +104,7 @@ impl Bench {
         self.order(ToModel::Cancel { turn: TurnId(turn) }).await;
     }
 
-    /// Everything of this turn, up to its end.
+    /// Everything of a turn, up to its end.
     pub(crate) async fn reply(&mut self, turn: u32) -> Reply {
         let mut reply = Reply::default();
         let wanted = TurnId(turn);
@@ -154,7 +153,7 @@ impl Bench {
         timeout(LIMIT, holds).await.unwrap_or_else(|_| panic!("never: {what}"));
     }
 
-    /// The adapter's task has ended.
+    /// Waits until the adapter's task has ended.
     pub(crate) async fn ended(&self) {
         in_time(self.tracker.wait()).await;
     }
@@ -178,7 +177,7 @@ pub(crate) fn once(kind: FaultKind) -> Vec<Fault> {
     vec![Fault::once(kind)]
 }
 
-/// The items of these tests go by a letter and a number.
+/// The item with this short name: a letter and a number.
 pub(crate) fn item_id(short: &str) -> ItemId {
     let number = short[1..].parse().expect("a number");
     ItemId::new(ItemKind::Entry, number, u32::from(short.as_bytes()[0]))

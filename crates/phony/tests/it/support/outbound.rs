@@ -1,4 +1,4 @@
-//! A server between the phone network's stand-in and the test, which has the model's place.
+//! A server that places calls, between the stand-in network and the test as the model.
 
 use phony::safety::ledger;
 use phony_simulator::callers::{Caller, Step};
@@ -12,18 +12,18 @@ use crate::support::server::{AUTH_TOKEN, HOST, TestServer};
 use crate::support::twilio_spec::Checked;
 use crate::support::wait::{LIMIT, poll};
 
-/// Our number.
+/// The server's own number.
 pub(crate) const OURS: &str = "+15005550006";
-/// Somebody in New York.
+/// A number in New York.
 pub(crate) const THEM: &str = "+12125550123";
-/// How much faster than the clock calls are.
+/// Speed of the calls, as a multiple of real time.
 const SPEED: f64 = 20.0;
 
 /// A server that places calls into the stand-in network.
 pub(crate) struct OutboundApp {
     pub(crate) server: TestServer,
     pub(crate) twilio: TwilioRunning,
-    /// Every request of the server's, and every answer, is held to Twilio's description.
+    /// Checks every request of the server, and its answer, against Twilio's description.
     pub(crate) _checked: Checked,
 }
 
@@ -33,7 +33,7 @@ impl OutboundApp {
         Self::with(&[("PHONY_CALLING_HOURS", "off")]).await
     }
 
-    /// A server with these variables set besides.
+    /// A server with these variables set as well.
     pub(crate) async fn with(variables: &[(&str, &str)]) -> Self {
         let options = TwilioOptions {
             auth_token: AUTH_TOKEN.into(),
@@ -51,24 +51,24 @@ impl OutboundApp {
         Self { server, twilio, _checked: checked }
     }
 
-    /// Orders a call; the status of the answer and its body.
+    /// Orders a call; status and body of the answer.
     pub(crate) async fn order(&self, body: &Value) -> (u16, Value) {
         self.server.post("/calls", body).await
     }
 
-    /// Orders a call that is placed; its id.
+    /// Orders a call, which must be placed; its id.
     pub(crate) async fn placed(&self, body: &Value) -> String {
         let (status, answer) = self.order(body).await;
         assert_eq!(status, 201, "{answer}");
         answer["callSid"].as_str().unwrap().to_owned()
     }
 
-    /// The call as it stands, once it is as wanted.
+    /// Waits until the call is as wanted; its snapshot.
     pub(crate) async fn until(&self, sid: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         until(&self.server, sid, wanted).await
     }
 
-    /// The call once its record is closed.
+    /// Waits until the record of the call is closed; its snapshot.
     pub(crate) async fn over(&self, sid: &str) -> Value {
         self.until(sid, |call| !call["endReason"].is_null()).await
     }
@@ -93,7 +93,7 @@ pub(crate) async fn until(
     seen.unwrap_or_else(|| panic!("it did not become so: {last}"))
 }
 
-/// A server whose REST API is there.
+/// A server that uses the REST API at `base`.
 pub(crate) async fn server_at(account: &str, base: &str, variables: &[(&str, &str)]) -> TestServer {
     let own = [
         ("HOST", HOST),
@@ -106,7 +106,7 @@ pub(crate) async fn server_at(account: &str, base: &str, variables: &[(&str, &st
     TestServer::with(&[&own[..], variables].concat()).await
 }
 
-/// The ledger, which must be whole.
+/// The lines of the ledger, which must be intact.
 pub(crate) fn ledger_of(server: &TestServer) -> Vec<Value> {
     let path = server.data().join(ledger::FILE);
     let report = ledger::verify(&path, None).unwrap();
@@ -115,7 +115,7 @@ pub(crate) fn ledger_of(server: &TestServer) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// An order to call somebody, for a survey.
+/// An order of a call for a survey.
 pub(crate) fn order() -> Value {
     json!({ "to": THEM, "scenario": "survey", "consent": true })
 }

@@ -9,13 +9,13 @@ use phony::sandbox::TempFolder;
 /// How long a command may take.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// A command in a folder of its own, which knows nothing of the machine it is on.
+/// A command in a folder of its own, without the environment of this machine.
 pub(crate) struct Run {
     pub(crate) folder: TempFolder,
     pub(crate) command: Command,
 }
 
-/// What a command left behind.
+/// Exit code and output of a command.
 #[derive(Debug)]
 pub(crate) struct Done {
     pub(crate) code: Option<i32>,
@@ -53,10 +53,10 @@ impl Run {
         self.done_with("")
     }
 
-    /// Gives it all of this to read.
+    /// Runs it with this standard input.
     pub(crate) fn done_with(mut self, input: &str) -> Done {
         let mut child = self.command.stdin(Stdio::piped()).spawn().unwrap();
-        // A command that has failed reads nothing any more.
+        // A command that has failed does not read its input.
         drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
         let watched = Watched::over(&child);
         let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
@@ -65,7 +65,7 @@ impl Run {
         Done { code: status.code(), out: text(stdout), err: text(stderr) }
     }
 
-    /// Starts it and waits until it has printed a line with this in it; the line comes back.
+    /// Starts it, and waits for a line that contains `sign`; all lines so far.
     pub(crate) fn serving(mut self, sign: &str) -> (Serving, Vec<String>) {
         let mut child = self.command.spawn().unwrap();
         let out = child.stdout.take().unwrap();
@@ -76,7 +76,7 @@ impl Run {
             std::thread::spawn(move || {
                 let lines = std::io::BufRead::lines(std::io::BufReader::new(stream));
                 for line in lines.map_while(Result::ok) {
-                    // Later lines are read all the same, or the command would block.
+                    // Later lines are read as well, or the command would block.
                     drop(tell.try_send(line));
                 }
             });
@@ -94,12 +94,12 @@ impl Run {
 }
 
 impl Serving {
-    /// Its process.
+    /// Its process id.
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// Ends it as the system would, without a word.
+    /// Kills it.
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -113,7 +113,7 @@ impl Drop for Serving {
     }
 }
 
-/// Ends a command that takes too long, so that its test fails instead of waiting for ever.
+/// Kills a command that takes too long, so that its test fails.
 pub(crate) struct Watched {
     done: std::sync::mpsc::SyncSender<()>,
 }
@@ -149,7 +149,7 @@ pub(crate) fn free_port() -> u16 {
     listener.local_addr().unwrap().port()
 }
 
-/// How long it took.
+/// Runs something, and measures how long it takes.
 #[expect(clippy::disallowed_methods, reason = "a test measures the command's own time")]
 pub(crate) fn timed<T>(run: impl FnOnce() -> T) -> (T, Duration) {
     let began = Instant::now();

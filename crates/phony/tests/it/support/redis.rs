@@ -1,4 +1,4 @@
-//! A real redis-server of the test's own, on a free port, to be paused, emptied and killed.
+//! A redis-server on a free port, which can be paused, emptied and killed.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, Command, Stdio};
@@ -29,19 +29,19 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// A connection that does not wait long.
+    /// A connection with short time-outs.
     pub(crate) fn connection(&self) -> ConnectionManager {
         connection(&self.url())
     }
 
-    /// It becomes a replica of another and takes no writes any more, as after a failover.
+    /// Makes it a read-only replica of another, as after a failover.
     pub(crate) async fn follow(&self, other: &Self) {
         let mut demote = redis::cmd("REPLICAOF");
         demote.arg("127.0.0.1").arg(other.port);
         let () = demote.query_async(&mut self.connection()).await.unwrap();
     }
 
-    /// It takes connections and answers nobody.
+    /// Stops the process: it takes connections and does not answer.
     pub(crate) fn pause(&self) {
         signal(self.process.id(), "-STOP");
     }
@@ -54,7 +54,7 @@ impl RedisServer {
         let () = redis::cmd("FLUSHALL").query_async(&mut self.connection()).await.unwrap();
     }
 
-    /// Killed, and started again with nothing in it.
+    /// Kills it, and starts it again with nothing in it.
     pub(crate) async fn restart_empty(&mut self) {
         self.kill();
         self.process = run(self.port, self.folder.path());
@@ -74,7 +74,7 @@ impl RedisServer {
     }
 }
 
-/// A name that leads to one server, and later to another: connections stay where they are.
+/// An address that leads to one server, and later to another: open connections stay where they are.
 pub(crate) struct Name {
     pub(crate) port: u16,
     leads_to: Arc<AtomicU16>,
@@ -130,7 +130,7 @@ pub(crate) fn signal(process: u32, signal: &str) {
     assert!(sent.success());
 }
 
-/// A port that nobody listens on just now.
+/// A port on which nothing listens at the moment.
 pub(crate) fn free_port() -> u16 {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }

@@ -1,9 +1,9 @@
-//! What tests of whole calls share: a sandbox with a configuration of its own.
+//! A sandbox with a configuration of its own.
 
 use phony::config::{Config, Sources};
 use phony::sandbox::{Sandbox, SandboxOptions, TempFolder};
 
-/// A configuration that knows nothing of the machine it is on.
+/// A configuration that reads nothing from this machine.
 pub(crate) fn config(folder: &TempFolder) -> Config {
     let flags = vec![
         ("data_dir", folder.path().display().to_string()),

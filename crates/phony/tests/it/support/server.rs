@@ -1,4 +1,4 @@
-//! A server for tests, on a port of its own, with the test in the place of the model and of Twilio.
+//! A server in the process of the test, with the test as the model and as Twilio.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::support::wait::{eventually, in_time};
 pub(crate) const AUTH_TOKEN: &str = "12345";
 pub(crate) const ADMIN_TOKEN: &str = "let me see the calls";
 pub(crate) const HOST: &str = "phony.example.com";
-/// The variable of this name is the configuration file.
+/// A variable of this name gives the text of the configuration file.
 pub(crate) const FILE: &str = "phony.toml";
 pub(crate) const CALLER: &str = "+15005550001";
 pub(crate) const CALLED: &str = "+15005550002";
@@ -40,7 +40,7 @@ pub(crate) struct TestServer {
     data: tempfile::TempDir,
 }
 
-/// The test in the place of a call's model.
+/// The test's end of a call's model port.
 pub(crate) struct FakeModel {
     pub(crate) orders: Receiver<ToModel>,
     pub(crate) facts: Sender<FromModel>,
@@ -59,13 +59,13 @@ impl TestServer {
         build(owned(variables), tempfile::tempdir().unwrap(), None).await
     }
 
-    /// A server as an operator would set it up, which keeps its calls in this store.
+    /// The same with this store.
     pub(crate) async fn on_store(store: Arc<dyn Store>) -> Self {
         let own = owned(&[("HOST", HOST), ("TWILIO_AUTH_TOKEN", AUTH_TOKEN)]);
         build(own, tempfile::tempdir().unwrap(), Some(store)).await
     }
 
-    /// Ends the server at once, and starts another in the same folder.
+    /// Kills the server, and starts another in the same folder.
     pub(crate) async fn restart(self) -> Self {
         self.running.kill();
         in_time(self.running.join()).await;
@@ -100,7 +100,7 @@ impl TestServer {
         ADMIN_TOKEN.replace(' ', "-")
     }
 
-    /// A webhook, signed as Twilio signs it.
+    /// Sends a webhook, signed as Twilio signs it.
     pub(crate) async fn webhook(&self, path: &str, form: &[(&str, &str)]) -> (u16, String) {
         let signature = signature::sign(AUTH_TOKEN, &format!("https://{HOST}{path}"), form);
         self.post_form(path, form, Some(&signature)).await
@@ -120,7 +120,7 @@ impl TestServer {
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
-    /// The phone rings: the TwiML that we answer with.
+    /// Rings with a new call; the TwiML of the answer.
     pub(crate) async fn ring(&self, call: &str) -> Twiml {
         let form = [("CallSid", call), ("From", CALLER), ("To", CALLED), ("CallStatus", "ringing")];
         let (status, body) = self.webhook("/receive_call", &form).await;
@@ -128,17 +128,17 @@ impl TestServer {
         Twiml::parse(&body).unwrap().twiml
     }
 
-    /// The model of the call that was taken last.
+    /// The model of the next call that opens one.
     pub(crate) async fn model(&mut self) -> FakeModel {
         in_time(self.models.recv()).await.unwrap()
     }
 
-    /// Opening a model panics from now on.
+    /// Lets the opening of a model panic from now on.
     pub(crate) fn no_more_models(&mut self) {
         self.models.close();
     }
 
-    /// Opens a WebSocket; the status of the refusal if it is refused.
+    /// Opens a WebSocket; status and body if it is refused.
     pub(crate) async fn socket(
         &self,
         path: &str,
@@ -191,7 +191,7 @@ impl TestServer {
         (status, serde_json::from_str(&response.text().await.unwrap()).unwrap_or_default())
     }
 
-    /// Waits until so many calls are live.
+    /// Waits until `count` calls are live.
     pub(crate) async fn until_live(&self, count: usize) {
         eventually(async || (self.running.app.calls.count() == count).then_some(())).await;
     }
@@ -236,7 +236,7 @@ async fn build(
     TestServer { running, http, models, variables, data }
 }
 
-/// A socket of which every message is JSON.
+/// A WebSocket whose messages are JSON.
 pub(crate) struct JsonSocket(pub(crate) Socket);
 
 impl JsonSocket {
@@ -248,7 +248,7 @@ impl JsonSocket {
         in_time(self.0.send(Message::text(text))).await.unwrap();
     }
 
-    /// The caller has said this.
+    /// Says this as the caller.
     pub(crate) async fn prompt(&mut self, words: &str) {
         let frame =
             json!({ "type": "prompt", "voicePrompt": words, "lang": "en-US", "last": true });
@@ -278,7 +278,7 @@ impl JsonSocket {
         }
     }
 
-    /// Words up to the end of one utterance.
+    /// The words of one utterance, up to its end.
     pub(crate) async fn utterance(&mut self) -> String {
         let mut words = String::new();
         loop {
@@ -290,7 +290,7 @@ impl JsonSocket {
         }
     }
 
-    /// The code with which the far side closes the socket; what comes before is passed over.
+    /// The code with which the server closes the socket; messages before it are passed over.
     pub(crate) async fn closed(&mut self) -> Option<u16> {
         loop {
             match in_time(self.0.next()).await {
@@ -305,7 +305,7 @@ impl JsonSocket {
 }
 
 impl FakeModel {
-    /// Comes up.
+    /// Reports the model as ready.
     pub(crate) async fn ready(&self) {
         self.facts.send(FromModel::Ready).await.unwrap();
     }
@@ -320,7 +320,7 @@ impl FakeModel {
         (turn, words.unwrap_or_default())
     }
 
-    /// The next request for a reply: its turn and all that the model is to know.
+    /// The next request for a reply: its turn and its whole context.
     pub(crate) async fn asked_with(&mut self) -> (TurnId, Vec<Item>) {
         loop {
             if let ToModel::Respond { turn, context } = in_time(self.orders.recv()).await.unwrap() {
@@ -329,12 +329,12 @@ impl FakeModel {
         }
     }
 
-    /// A whole reply.
+    /// Sends a whole reply.
     pub(crate) async fn reply(&self, turn: TurnId, words: &str) {
         self.finish(turn, words, None).await;
     }
 
-    /// A whole reply that took so many tokens to write.
+    /// Sends a whole reply that used `tokens` output tokens.
     pub(crate) async fn reply_for(&self, turn: TurnId, words: &str, tokens: u64) {
         let usage = Usage { output_text_tokens: tokens, ..Usage::default() };
         self.finish(turn, words, Some(usage)).await;
@@ -361,7 +361,7 @@ pub(crate) fn setup(call: &str, token: &str) -> Value {
     })
 }
 
-/// The token that the TwiML hands out.
+/// The socket token in this TwiML.
 pub(crate) fn token_of(twiml: &Twiml) -> String {
     let [Verb::Connect(connect)] = twiml.verbs.as_slice() else { panic!("{twiml:?}") };
     let ConnectTo::Relay(relay) = &connect.to else { panic!("{connect:?}") };

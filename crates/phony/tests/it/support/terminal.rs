@@ -1,4 +1,4 @@
-//! A command at a terminal, with the test at the keys.
+//! A command at a terminal, with the test as its user.
 
 use std::io::{Read as _, Write as _};
 use std::process::Child;
@@ -10,16 +10,16 @@ use pty_process::blocking::{Command, Pty, open};
 use crate::support::program::{Run, Watched};
 use crate::support::wait::LIMIT;
 
-/// Ends what is running.
+/// Ctrl-C.
 const INTERRUPT: u8 = 3;
-/// Ends the input.
+/// Ctrl-D.
 const END: u8 = 4;
 
 pub(crate) struct Terminal {
     child: Child,
     keys: Arc<Pty>,
     screen: Arc<Screen>,
-    /// How much of what was shown has been looked for.
+    /// Length of the output that was matched already.
     seen: usize,
     _folder: TempFolder,
 }
@@ -33,16 +33,16 @@ struct Screen {
 #[derive(Default)]
 struct Shown {
     bytes: Vec<u8>,
-    /// The command is gone.
+    /// The command has ended.
     over: bool,
 }
 
 impl Run {
-    /// Starts it where somebody sits.
+    /// Starts it at a terminal.
     pub(crate) fn at_terminal(self) -> Terminal {
         let (pty, side) = open().unwrap();
         let Self { folder, mut command } = self;
-        // Words are looked for, not colours.
+        // Tests look for words, not colours.
         command.env("NO_COLOR", "1").env("TERM", "dumb");
         let child = Command::from(command).spawn(side).unwrap();
         let (keys, screen) = (Arc::new(pty), Arc::new(Screen::default()));
@@ -54,12 +54,12 @@ impl Run {
 
 impl Screen {
     fn lock(&self) -> MutexGuard<'_, Shown> {
-        // A test that fails with it in its hands has nothing half done.
+        // A test that panics under the lock leaves nothing half done.
         self.shown.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Keeps what is shown, until nobody shows anything any more.
+/// Collects the output until its end.
 fn watch(from: &Pty, to: &Screen) {
     let mut piece = [0; 4096];
     let mut from = from;
@@ -68,7 +68,7 @@ fn watch(from: &Pty, to: &Screen) {
         let mut shown = to.lock();
         match read {
             Ok(length @ 1..) => shown.bytes.extend_from_slice(&piece[..length]),
-            // A terminal without a command is an error to read.
+            // Reading the terminal fails once the command has ended.
             Ok(0) | Err(_) => shown.over = true,
         }
         let over = shown.over;
@@ -81,7 +81,7 @@ fn watch(from: &Pty, to: &Screen) {
 }
 
 impl Terminal {
-    /// Waits until this is shown, after all that was waited for before.
+    /// Waits until this is shown, after everything that was waited for before.
     #[track_caller]
     pub(crate) fn sees(&mut self, text: &str) {
         let mut shown = self.screen.lock();
@@ -125,7 +125,7 @@ impl Terminal {
         (&*self.keys).write_all(keys).unwrap();
     }
 
-    /// Waits until the command is over: its exit code, and all that was shown.
+    /// Waits for the end of the command: its exit code and all output.
     pub(crate) fn over(mut self) -> (Option<i32>, String) {
         let watched = Watched::over(&self.child);
         let code = self.child.wait().unwrap().code();
@@ -145,7 +145,7 @@ impl Drop for Terminal {
     }
 }
 
-/// What is shown without the movements of the cursor.
+/// The output without escape sequences.
 fn words(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes).replace("\r\n", "\n");
     let mut words = String::with_capacity(text.len());

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
-/// How long anything may take before the test has failed; shorter than nextest's own limit, so that
-/// the test says what did not happen.
+/// How long anything may take before a test fails; shorter than nextest's own limit, so that the
+/// test says what did not happen.
 pub(crate) const LIMIT: Duration = Duration::from_secs(45);
 
 /// How often a condition is looked at.

@@ -1,4 +1,4 @@
-//! `phony call`, with somebody at the keys.
+//! `phony call` at a terminal.
 
 use phony_simulator::callers::{Caller, Step};
 use phony_simulator::twilio::{Answers, Callee};
@@ -9,7 +9,7 @@ use crate::support::server::TestServer;
 use crate::support::terminal::Terminal;
 use crate::support::wait::LIMIT;
 
-/// The command, told where the server is.
+/// The command, with the address of the server.
 fn call(app: &OutboundApp, arguments: &[&str]) -> Terminal {
     let port = app.server.running.addr.port().to_string();
     let run = Run::new(&[&["call"], arguments].concat());

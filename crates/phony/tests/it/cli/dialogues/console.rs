@@ -1,4 +1,4 @@
-//! A terminal that can be drawn on: what is typed and what is said meanwhile stay apart.
+//! The console of a call: what is typed stays apart from what is said meanwhile.
 
 use std::io::{Read as _, Write as _};
 use std::process::Child;
@@ -57,7 +57,7 @@ impl Screen {
         (&*self.pty).write_all(keys.as_bytes()).unwrap();
     }
 
-    /// Waits until the rows are so; they are looked at whenever they have changed.
+    /// Looks at the rows at each change, until it finds something.
     #[track_caller]
     fn until<T>(&self, what: &str, mut look: impl FnMut(&[String]) -> Option<T>) -> T {
         let began = now();
@@ -105,18 +105,18 @@ fn what_is_typed_stays_apart_from_what_is_said_meanwhile() {
     screen.sees("q  leave");
     screen.types("2\r");
     screen.sees("Who shall answer?");
-    // A slip of the finger, mended.
+    // A typing error, corrected.
     screen.types("9\x7f1\r");
     screen.sees("The stand-in network dials");
     screen.sees("the line is open");
     // Half a sentence, typed before the agent has said all that it says.
     screen.types("I need a hair");
     screen.sees("you     I need a hair");
-    // The agent speaks on above the line, which stays as it is.
+    // The agent speaks on above the input line, which does not change.
     let before = screen.until("the agent", |rows| Some(words_of_agent(rows)));
     screen.until("more speech", |rows| {
         let typed: Vec<_> = rows.iter().filter(|row| row.contains("I need")).collect();
-        // Between being wiped and drawn again it may be seen not at all, but never differently.
+        // While it is redrawn it may be missing for a moment, but it never differs.
         assert!(typed.iter().all(|row| *row == "you     I need a hair"), "{rows:#?}");
         (!typed.is_empty() && words_of_agent(rows) > before + 2).then_some(())
     });
@@ -127,7 +127,7 @@ fn what_is_typed_stays_apart_from_what_is_said_meanwhile() {
         let last = rows.iter().rev().find(|row| !row.is_empty())?;
         (last == "you     I need a haircut").then_some(())
     });
-    // What is half typed goes with the call.
+    // Half-typed input ends with the call.
     screen.types("\x03");
     screen.sees("the call is over");
     screen.until("the menu", |rows| {

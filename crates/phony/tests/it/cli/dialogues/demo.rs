@@ -1,4 +1,4 @@
-//! `phony demo`, with somebody at the keys.
+//! `phony demo` at a terminal.
 
 use crate::support::program::Run;
 use crate::support::terminal::Terminal;
@@ -53,9 +53,9 @@ fn somebody_calls_a_personality_and_hangs_up() {
         somebody.answers(question, answer);
         somebody.sees(told);
     }
-    // By the name that the page has in the dashboard.
+    // The page is called as in the dashboard.
     somebody.sees("open «Softphone» there");
-    // Typed before anybody has answered, it is said all the same.
+    // What is typed before the call is answered is said all the same.
     somebody.types("When are you open?");
     somebody.sees("the line is open");
     somebody.sees("from Monday to Friday");
@@ -82,7 +82,7 @@ fn two_ais_are_watched_until_somebody_hangs_up() {
 
 #[test]
 fn every_way_out_is_a_polite_one() {
-    // At the menu there is nothing to be sorry for.
+    // At the menu there is nothing to apologise for.
     let mut somebody = demo();
     somebody.sees("> ");
     somebody.ends_the_input();
@@ -91,7 +91,7 @@ fn every_way_out_is_a_polite_one() {
     somebody.sees("> ");
     somebody.interrupts();
     assert_eq!(somebody.over().0, Some(0));
-    // In the middle of a choice it is told that nothing came of it.
+    // In the middle of a choice it is said that nothing was done.
     let mut somebody = demo();
     somebody.answers("> ", "1");
     somebody.answers("by an AI? [y/N] ", "y");

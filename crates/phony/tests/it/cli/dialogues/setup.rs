@@ -1,4 +1,4 @@
-//! `phony setup`, with somebody at the keys.
+//! `phony setup` at a terminal.
 
 use crate::cli::setup::{Account, HOST, NUMBER, OTHER};
 use crate::support::program::Run;
