@@ -79,6 +79,7 @@ async fn a_kept_connection_may_rest_longer_than_that() {
         assert!(answer[..read].starts_with(b"HTTP/1.1 200"), "{read}");
     };
     ask().await;
+    // Longer than a head may take.
     tokio::time::sleep(Duration::from_secs(12)).await;
     ask().await;
 }

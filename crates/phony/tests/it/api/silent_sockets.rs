@@ -1,4 +1,4 @@
-//! WebSockets that are opened and carry no call.
+//! Sockets that are opened and carry no call.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -85,9 +85,11 @@ async fn two_hundred_calls_at_once_all_get_in_past_silent_sockets() {
     for _ in 0..100 {
         held.push(open_from(client(2), at, silent.as_bytes()).await);
     }
+    // A socket counts as silent after a second.
     sleep(Duration::from_millis(1200)).await;
     // All are open before the first sends its setup frame.
     let lines = join_all(calls.iter().map(|_| relay_from(client(1), at))).await;
+    // The server has time to close any of them by mistake.
     sleep(Duration::from_millis(200)).await;
     let greeted = calls.iter().zip(lines).map(async |((call, token), mut line)| {
         line.send(&setup(call, token)).await;
