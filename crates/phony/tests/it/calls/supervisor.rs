@@ -40,7 +40,7 @@ impl SupervisedCall {
     }
 
     /// Sends an action for this call; the status and the answer.
-    async fn order(&self, what: &str, mut body: Value) -> (u16, Value) {
+    async fn act(&self, what: &str, mut body: Value) -> (u16, Value) {
         body["callSid"] = self.sid.as_str().into();
         let url = format!("http://{}/override/{what}", self.app.running.addr);
         let request = self.http.post(url).bearer_auth(TestServer::token()).json(&body);
@@ -49,8 +49,8 @@ impl SupervisedCall {
     }
 
     /// Sends an action that must succeed.
-    async fn orders(&self, what: &str, body: Value) {
-        let (status, answer) = self.order(what, body).await;
+    async fn acts(&self, what: &str, body: Value) {
+        let (status, answer) = self.act(what, body).await;
         assert_eq!((status, answer), (200, json!({ "status": "ok" })), "{what}");
     }
 
@@ -122,18 +122,18 @@ async fn words_and_keys_reach_the_caller_and_the_end_is_the_end() {
     let mut call = SupervisedCall::with_replies(&[long, "Goodbye then"], &[]).await;
     call.says("tell me everything").await;
     call.hears("This is a long reply").await;
-    call.orders("text", json!({ "text": "A person is here now." })).await;
+    call.acts("text", json!({ "text": "A person is here now." })).await;
     call.hears("A person is here now").await;
-    call.orders("dtmf", json!({ "digits": "1w2#" })).await;
-    call.orders("dtmf", json!({ "digit": "5" })).await;
+    call.acts("dtmf", json!({ "digits": "1w2#" })).await;
+    call.acts("dtmf", json!({ "digit": "5" })).await;
     // The tones must end first: a caller who speaks would cut them off.
     call.hears_keys("1w2#").await;
     call.hears_keys("5").await;
     call.says("oh good").await;
     call.hears("Goodbye then").await;
     call.until_told("A person is here now.").await;
-    call.orders("end", json!({})).await;
-    assert_eq!(call.order("end", json!({})).await.0, 409);
+    call.acts("end", json!({})).await;
+    assert_eq!(call.act("end", json!({})).await.0, 409);
     let (record, events) = call.closes().await;
     assert_eq!(record.end, Some(End::TwimlEnded));
     assert_eq!(record.digits, "1w2#5");
@@ -147,13 +147,13 @@ async fn words_and_keys_reach_the_caller_and_the_end_is_the_end() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_whisper_guides_the_model_and_is_never_heard() {
     let mut call = SupervisedCall::open(Brain::Echo, &[]).await;
-    call.orders("whisper", json!({ "text": "Offer ten percent." })).await;
+    call.acts("whisper", json!({ "text": "Offer ten percent." })).await;
     call.says("can I have a discount").await;
     call.hears("You said").await;
     let told = call.told();
     let guidance = told.find("Offer ten percent.").expect("the model was told");
     assert!(guidance < told.find("response.create").unwrap(), "before its next words");
-    call.orders("end", json!({})).await;
+    call.acts("end", json!({})).await;
     let (record, events) = call.closes().await;
     assert!(!record.heard_text().contains("percent"), "{}", record.heard_text());
     assert_eq!(of(&events, "whisper")[0]["text"], "Offer ten percent.");
@@ -162,22 +162,22 @@ async fn a_whisper_guides_the_model_and_is_never_heard() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_human_speaks_until_the_call_is_given_back() {
     let mut call = SupervisedCall::open(Brain::Echo, &[]).await;
-    call.orders("takeover", json!({})).await;
-    assert_eq!(call.order("takeover", json!({})).await.0, 409);
+    call.acts("takeover", json!({})).await;
+    assert_eq!(call.act("takeover", json!({})).await.0, 409);
     call.says("who is there").await;
     call.until("turns", |turns| turns.to_string().contains("who is there")).await;
-    call.orders("text", json!({ "text": "I am Ann." })).await;
+    call.acts("text", json!({ "text": "I am Ann." })).await;
     call.hears("I am Ann").await;
     call.says("hello Ann").await;
     call.until("turns", |turns| turns.to_string().contains("hello Ann")).await;
     assert!(!call.told().contains("response.create"), "the model is not asked");
-    call.orders("release", json!({})).await;
-    assert_eq!(call.order("release", json!({})).await.0, 409);
+    call.acts("release", json!({})).await;
+    assert_eq!(call.act("release", json!({})).await.0, 409);
     call.hears("You said").await;
     for words in ["who is there", "I am Ann.", "hello Ann"] {
         assert!(call.told().contains(words), "it knows that {words:?} was said");
     }
-    call.orders("end", json!({})).await;
+    call.acts("end", json!({})).await;
     let (record, events) = call.closes().await;
     let heard = record.heard_text();
     assert!(heard.find("I am Ann").unwrap() < heard.find("You said").unwrap(), "{heard}");
@@ -188,9 +188,9 @@ async fn a_human_speaks_until_the_call_is_given_back() {
 async fn a_transfer_is_dialled_with_our_number_under_either_name() {
     for field in ["target", "number"] {
         let call = SupervisedCall::open(Brain::Echo, &[]).await;
-        let (status, answer) = call.order("transfer", json!({ field: "+19005550123" })).await;
+        let (status, answer) = call.act("transfer", json!({ field: "+19005550123" })).await;
         assert_eq!((status, &answer["error"]["code"]), (422, &json!("REFUSED")), "{answer}");
-        call.orders("transfer", json!({ field: "+15005550123" })).await;
+        call.acts("transfer", json!({ field: "+15005550123" })).await;
         let (record, events) = call.closes().await;
         assert_eq!(record.dialled[0].to, "+15005550123");
         assert_eq!(record.dialled[0].caller_id.as_deref(), Some(CALLED));
@@ -205,11 +205,11 @@ async fn an_answer_to_the_models_question_is_passed_on() {
     call.hears("Let me check that for you").await;
     let snapshot = call.until("question", Value::is_string).await;
     let query = &snapshot["questionSeq"];
-    call.orders("clarification", json!({ "response": "Until Friday.", "query": query })).await;
+    call.acts("clarification", json!({ "response": "Until Friday.", "query": query })).await;
     let again = json!({ "response": "Until Monday.", "query": query });
-    assert_eq!(call.order("clarification", again).await.0, 409);
+    assert_eq!(call.act("clarification", again).await.0, 409);
     call.hears("Friday").await;
-    call.orders("end", json!({})).await;
+    call.acts("end", json!({})).await;
     let (record, events) = call.closes().await;
     assert!(!record.heard_text().contains("Monday"));
     assert_eq!(of(&events, "query_response")[0]["text"], "Until Friday.");
@@ -222,24 +222,24 @@ async fn no_word_is_heard_that_was_not_let_go() {
     call.says("are you open").await;
     let held = call.until("heldReply", Value::is_string).await;
     let first = held["heldTurn"].clone();
-    call.orders("reject", json!({ "reason": "be exact", "reply": first })).await;
+    call.acts("reject", json!({ "reason": "be exact", "reply": first })).await;
     call.until_told("be exact").await;
     let held = call.until("heldTurn", |turn| turn.is_u64() && *turn != first).await;
     let second = held["heldReply"].as_str().unwrap();
     assert!(second.starts_with("Let me put it this way"), "{second}");
     let as_it_is = json!({ "text": second, "reply": held["heldTurn"] });
-    call.orders("text", as_it_is.clone()).await;
-    assert_eq!(call.order("text", as_it_is).await.0, 409, "it is sent once");
+    call.acts("text", as_it_is.clone()).await;
+    assert_eq!(call.act("text", as_it_is).await.0, 409, "it is sent once");
     call.hears("Monday to Friday").await;
     call.hears("come by").await;
     call.says("thank you").await;
     let held = call.until("heldReply", Value::is_string).await;
     let edited = json!({ "text": "Come before noon", "reply": held["heldTurn"] });
-    call.orders("text", edited).await;
+    call.acts("text", edited).await;
     call.hears("Come before noon").await;
     call.says("bye").await;
     call.until_told("Come before noon").await;
-    call.orders("end", json!({})).await;
+    call.acts("end", json!({})).await;
     let (record, events) = call.closes().await;
     let heard = record.heard_text();
     assert_eq!(heard.matches("Monday to Friday").count(), 1, "{heard}");
@@ -257,7 +257,7 @@ async fn keys_of_the_caller_reach_the_model_as_one_note() {
     call.hears("I was told").await;
     assert!(call.caller.act(LiveAction::Press("34".into())).await);
     call.until_told("The caller pressed the keys 3 4.").await;
-    call.orders("end", json!({})).await;
+    call.acts("end", json!({})).await;
     let (_, events) = call.closes().await;
     let digits: Vec<_> = of(&events, "dtmf").iter().map(|e| &e["digit"]).collect();
     assert_eq!(digits, ["1", "2", "#", "3", "4"]);

@@ -103,7 +103,7 @@ async fn what_waited_for_a_supervisor_waits_when_a_killed_server_is_started_agai
     call.cluster.again(0);
     call.is_in("on_hold").await;
     assert_eq!(call.snapshot().await["heldReply"], HELD);
-    call.orders("text", &json!({ "text": HELD })).await;
+    call.acts("text", &json!({ "text": HELD })).await;
     call.hears(HELD).await;
     call.is_in("listening").await;
     call.hangs_up().await;

@@ -8,7 +8,7 @@ use phony_simulator::openai::Brain;
 use serde_json::{Value, json};
 
 use super::one_server::check;
-use crate::support::cluster::{TestCluster, order};
+use crate::support::cluster::{TestCluster, action};
 use crate::support::redis::RedisServer;
 use crate::support::server::{CALLED, CALLER, TestServer};
 use crate::support::wait::in_time;
@@ -37,13 +37,13 @@ pub(super) async fn begin(cluster: &TestCluster) -> (String, LiveHandle, usize) 
 }
 
 /// Sends an action to the server that does not hold the call, and closes connections meanwhile.
-async fn order_amid(
+async fn act_amid(
     cluster: &TestCluster,
     (call, owner): (&str, usize),
     (what, body): (&str, &Value),
     (kind, after_ms): (&str, u64),
 ) {
-    let (path, body) = (format!("/override/{what}"), order(call, body));
+    let (path, body) = (format!("/override/{what}"), action(call, body));
     let ordered = cluster.post(1 - owner, &path, &body);
     let cutting = async {
         tokio::time::sleep(Duration::from_millis(after_ms)).await;
@@ -69,7 +69,7 @@ async fn what_a_supervisor_orders_is_done_once_whichever_connection_is_closed() 
                 ("release", json!({})),
             ];
             for (what, body) in &orders {
-                order_amid(&cluster, (&call, owner), (what, body), (kind, after_ms)).await;
+                act_amid(&cluster, (&call, owner), (what, body), (kind, after_ms)).await;
             }
             given.push(name);
         }
@@ -101,7 +101,7 @@ async fn an_order_that_ends_the_call_is_done_whichever_connection_is_closed() {
         for kind in KINDS {
             for after_ms in [0, 2, 5] {
                 let (call, _line, owner) = begin(&cluster).await;
-                order_amid(&cluster, (&call, owner), (what, body), (kind, after_ms)).await;
+                act_amid(&cluster, (&call, owner), (what, body), (kind, after_ms)).await;
                 let ended = cluster.twilio.wait_for_end(&call, Duration::from_secs(30));
                 ended.await.unwrap();
                 let events = cluster.history(owner, &call).await;
@@ -119,14 +119,14 @@ async fn an_order_that_was_answered_with_503_is_not_carried_out_later() {
     let cluster = TestCluster::start(2, 8.0, Brain::Echo).await;
     let (call, line, owner) = begin(&cluster).await;
     cluster.nodes[owner].signal("-STOP");
-    let late = order(&call, &json!({ "text": "too late" }));
+    let late = action(&call, &json!({ "text": "too late" }));
     let (status, answer) = cluster.post(1 - owner, "/override/text", &late).await;
     cluster.nodes[owner].signal("-CONT");
     assert_eq!((status, &answer["error"]["code"]), (503, &json!("UNAVAILABLE")), "{answer}");
     // What waited for it is read before this.
     let path = "/override/text";
     let (status, answer) =
-        cluster.post(1 - owner, path, &order(&call, &json!({ "text": "in time" }))).await;
+        cluster.post(1 - owner, path, &action(&call, &json!({ "text": "in time" }))).await;
     assert_eq!(status, 200, "{answer}");
     assert!(line.act(LiveAction::HangUp).await);
     let events = cluster.history(owner, &call).await;

@@ -8,7 +8,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
 use super::cut::begin;
 use super::one_server::check;
-use crate::support::cluster::{ClusterOptions, TOKEN, TestCluster, Viewer, order};
+use crate::support::cluster::{ClusterOptions, TOKEN, TestCluster, Viewer, action};
 use crate::support::server::Socket;
 use crate::support::wait::{eventually, in_time};
 
@@ -38,7 +38,7 @@ impl<'a> Browser<'a> {
         tokio_tungstenite::connect_async(request).await.unwrap().0
     }
 
-    async fn orders(&self, node: usize, what: &str, body: &Value) -> u16 {
+    async fn acts(&self, node: usize, what: &str, body: &Value) -> u16 {
         let url = self.cluster.nodes[node].url(&format!("/override/{what}"));
         let request = self.cluster.http.post(url).header("cookie", &self.cookie).json(body);
         request.send().await.unwrap().status().as_u16()
@@ -78,11 +78,11 @@ async fn a_holder_is_seen_on_every_server_and_missed_when_the_last_page_closes()
     let ann = Browser::log_in(&cluster).await;
     // Neither page is connected to the server that holds the call.
     let (one, two) = (ann.opens(other).await, ann.opens(other).await);
-    let of_call = order(&call, &json!({}));
-    assert_eq!(ann.orders(other, "takeover", &of_call).await, 200);
+    let of_call = action(&call, &json!({}));
+    assert_eq!(ann.acts(other, "takeover", &of_call).await, 200);
     let taken = comes(&mut view, "takeover", &[]).await;
     assert_eq!(taken["holder"], ann.session(owner).await, "on every server the same");
-    assert_eq!(ann.orders(other, "takeover", &of_call).await, 409, "they hold it");
+    assert_eq!(ann.acts(other, "takeover", &of_call).await, 409, "they hold it");
     drop(one);
     // One page is left, for longer than the alarm takes; then it is reloaded.
     tokio::time::sleep(Duration::from_secs(5)).await;
@@ -109,12 +109,12 @@ async fn a_holder_is_seen_on_every_server_and_missed_when_the_last_page_closes()
     let holder = comes(&mut view, "takeover", &[]).await["holder"].clone();
     for n in 0..4 {
         tokio::time::sleep(Duration::from_millis(1500)).await;
-        let words = order(&call, &json!({ "text": format!("word {n}") }));
+        let words = action(&call, &json!({ "text": format!("word {n}") }));
         assert_eq!(cluster.post(other, "/override/text", &words).await.0, 200);
         comes(&mut view, "assistant_override", &["takeover_unattended"]).await;
     }
     let _page = ann.opens(other).await;
-    assert_eq!(ann.orders(owner, "takeover", &of_call).await, 200);
+    assert_eq!(ann.acts(owner, "takeover", &of_call).await, 200);
     let next = comes(&mut view, "takeover", &["release"]).await["holder"].clone();
     assert_ne!(next, holder);
     assert_eq!(next, taken["holder"]);
@@ -137,16 +137,17 @@ async fn a_holder_is_found_by_the_server_that_goes_on_with_the_call() {
     let (page, ann_cookie) = {
         let ann = Browser::log_in(&cluster).await;
         let page = ann.opens(other).await;
-        assert_eq!(ann.orders(other, "takeover", &order(&call, &json!({}))).await, 200);
+        assert_eq!(ann.acts(other, "takeover", &action(&call, &json!({}))).await, 200);
         (page, ann.cookie)
     };
     comes(&mut view, "takeover", &[]).await;
     cluster.nodes[owner].kill();
     comes(&mut view, "resumed", &["release"]).await;
     let ann = Browser { cluster: &cluster, cookie: ann_cookie };
+    // Longer than the alarm would take.
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let words = order(&call, &json!({ "text": "I am still here." }));
-    assert_eq!(ann.orders(other, "text", &words).await, 200);
+    let words = action(&call, &json!({ "text": "I am still here." }));
+    assert_eq!(ann.acts(other, "text", &words).await, 200);
     comes(&mut view, "assistant_override", &["takeover_unattended", "release"]).await;
     drop(page);
     comes(&mut view, "takeover_unattended", &["release"]).await;

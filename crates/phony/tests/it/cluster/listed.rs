@@ -5,7 +5,7 @@ use phony_simulator::openai::Brain;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::support::cluster::{TestCluster, order};
+use crate::support::cluster::{TestCluster, action};
 use crate::support::server::{CALLED, CALLER};
 use crate::support::wait::{LIMIT, eventually, poll};
 
@@ -64,7 +64,7 @@ async fn every_server_lists_all_and_says_how_they_are() {
     for at in 0..3 {
         listed(&cluster, at, "one call", |nodes| calls(nodes) == 1).await;
     }
-    let (status, _) = cluster.post(0, "/override/end", &order(&call, &json!({}))).await;
+    let (status, _) = cluster.post(0, "/override/end", &action(&call, &json!({}))).await;
     assert_eq!(status, 200);
     listed(&cluster, 0, "no call", |nodes| calls(nodes) == 0).await;
 

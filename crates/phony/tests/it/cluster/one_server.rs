@@ -7,7 +7,7 @@ use phony_simulator::callers::{Action, Caller, OnTimeout, Step, When};
 use phony_simulator::openai::Brain;
 use serde_json::{Value, json};
 
-use crate::support::cluster::{TestCluster, now, order};
+use crate::support::cluster::{TestCluster, action, now};
 use phony_wire::twilio::twiml::Twiml;
 
 use crate::support::redis::RedisServer;
@@ -76,14 +76,14 @@ async fn every_part_of_a_call_may_reach_another_server() {
     ];
 
     // Actions on the other node are done, refused or not found as if the call were there.
-    let whisper = order(&call, &json!({ "text": "be brief" }));
+    let whisper = action(&call, &json!({ "text": "be brief" }));
     for _ in 0..40 {
         let (status, body) = cluster.post(other, "/override/whisper", &whisper).await;
         assert_eq!((status, &body), (200, &json!({ "status": "ok" })));
     }
-    let (status, body) = cluster.post(other, "/override/release", &order(&call, &json!({}))).await;
+    let (status, body) = cluster.post(other, "/override/release", &action(&call, &json!({}))).await;
     assert_eq!((status, &body["error"]["code"]), (409, &json!("CONFLICT")));
-    let unknown = order("CA404", &json!({ "text": "hello" }));
+    let unknown = action("CA404", &json!({ "text": "hello" }));
     let (status, _) = cluster.post(other, "/override/text", &unknown).await;
     assert_eq!(status, 404);
     let (status, page) = cluster.get(other, "/calls?live=true").await;
@@ -141,7 +141,7 @@ async fn every_part_of_a_call_may_reach_another_server() {
 async fn an_order_through_another_server_is_answered_within_20_ms() {
     let cluster = TestCluster::start(2, 1.0, Brain::Echo).await;
     let call = cluster.twilio.dial_in(CALLER, CALLED, Caller::silent()).unwrap();
-    let whisper = order(&call, &json!({ "text": "be brief" }));
+    let whisper = action(&call, &json!({ "text": "be brief" }));
     // The first one comes before the call has settled; then it stays where its line is.
     let (status, _) = cluster.post(cluster.owner().await, "/override/whisper", &whisper).await;
     assert_eq!(status, 200);
@@ -185,7 +185,7 @@ async fn an_order_finds_a_call_that_moves_before_it_is_written() {
         eventually(async || app.history.hub().line(&call)).await;
         app.calls.lose(&call);
         one.until_live(0).await;
-        let whisper = order("CA1", &json!({ "text": "be brief" }));
+        let whisper = action("CA1", &json!({ "text": "be brief" }));
         let order = one.post("/override/whisper", &whisper);
         let connect = async {
             // The action has been sent meanwhile, and finds nothing written.

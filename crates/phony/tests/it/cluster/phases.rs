@@ -222,8 +222,8 @@ impl ManualCall<'_> {
         self.is_in("listening").await;
         let (says, answers) = phase.words();
         if phase == Phase::HumanSpeaks {
-            self.orders("takeover", &json!({})).await;
-            self.orders("text", &json!({ "text": "This is Anna. I take over." })).await;
+            self.acts("takeover", &json!({})).await;
+            self.acts("text", &json!({ "text": "This is Anna. I take over." })).await;
             return self.hears("I take over.").await;
         }
         self.says(says).await;
@@ -265,21 +265,21 @@ impl ManualCall<'_> {
                 self.is_in("on_hold").await;
                 let call = self.snapshot().await;
                 assert_eq!(call["heldReply"], answers[0], "{call:#}");
-                self.orders("text", &json!({ "text": answers[0] })).await;
+                self.acts("text", &json!({ "text": answers[0] })).await;
                 self.hears(&answers[0]).await;
             }
             Phase::OpenQuestion => {
                 self.is_in("on_hold").await;
                 let call = self.snapshot().await;
                 assert_eq!(call["question"], "May I give a discount?", "{call:#}");
-                self.orders("clarification", &json!({ "response": "Ten percent." })).await;
+                self.acts("clarification", &json!({ "response": "Ten percent." })).await;
                 self.hears(&answers[1]).await;
             }
             Phase::HumanSpeaks => {
                 self.is_in("human_speaks").await;
-                self.orders("text", &json!({ "text": "Anna is still here." })).await;
+                self.acts("text", &json!({ "text": "Anna is still here." })).await;
                 self.hears("Anna is still here.").await;
-                self.orders("release", &json!({})).await;
+                self.acts("release", &json!({})).await;
             }
             Phase::Ending => return self.ends().await,
         }

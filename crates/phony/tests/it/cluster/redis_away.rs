@@ -7,7 +7,7 @@ use phony_simulator::openai::Brain;
 use serde_json::json;
 
 use super::one_server::{check, hangs_up, says, texts};
-use crate::support::cluster::{TestCluster, order};
+use crate::support::cluster::{TestCluster, action};
 use crate::support::server::{CALLED, CALLER};
 use crate::support::wait::{eventually, in_time};
 
@@ -20,7 +20,7 @@ async fn a_call_goes_on_while_redis_is_paused_and_is_written_then() {
     let owner = cluster.owner().await;
     cluster.redis().pause();
     eventually(async || (cluster.get(owner, "/readyz").await.0 == 503).then_some(())).await;
-    let whisper = order(&call, &json!({ "text": "be brief" }));
+    let whisper = action(&call, &json!({ "text": "be brief" }));
     let (status, body) = cluster.post(1 - owner, "/override/whisper", &whisper).await;
     assert_eq!((status, &body["error"]["code"]), (503, &json!("UNAVAILABLE")));
     let (status, _) = cluster.post(owner, "/override/whisper", &whisper).await;
@@ -95,7 +95,7 @@ async fn who_looks_at_all_calls_is_told_what_was_missed() {
     // Redis goes, and an event is written while the other server does not listen.
     cluster.nodes[1 - owner].signal("-STOP");
     cluster.redis_mut().kill();
-    let whisper = order(&call, &json!({ "text": "be brief" }));
+    let whisper = action(&call, &json!({ "text": "be brief" }));
     let (status, _) = cluster.post(owner, "/override/whisper", &whisper).await;
     assert_eq!(status, 200);
     cluster.redis_mut().restart_empty().await;

@@ -19,7 +19,8 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_util::task::TaskTracker;
 
 use crate::support::http;
-use crate::support::redis::{RedisServer, free_port, signal};
+use crate::support::program::free_port;
+use crate::support::redis::{RedisServer, signal};
 use crate::support::server::{AUTH_TOKEN, CALLED, HOST, Socket};
 use crate::support::twilio_spec::Checked;
 use crate::support::wait::{eventually, in_time, poll};
@@ -445,10 +446,10 @@ async fn is_ready(port: u16) -> bool {
 }
 
 /// The body of an action on one call.
-pub(crate) fn order(call: &str, more: &Value) -> Value {
-    let mut order = json!({ "callSid": call });
+pub(crate) fn action(call: &str, more: &Value) -> Value {
+    let mut action = json!({ "callSid": call });
     for (name, value) in more.as_object().into_iter().flatten() {
-        order[name] = value.clone();
+        action[name] = value.clone();
     }
-    order
+    action
 }

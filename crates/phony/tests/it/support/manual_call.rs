@@ -5,7 +5,7 @@ use phony_simulator::twilio::CallRecord;
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::support::cluster::{TOKEN, TestCluster, Viewer, order};
+use crate::support::cluster::{TOKEN, TestCluster, Viewer, action};
 use crate::support::server::{CALLED, CALLER};
 use crate::support::wait::{LIMIT, eventually, in_time, poll};
 
@@ -113,15 +113,15 @@ impl<'a> ManualCall<'a> {
     }
 
     /// Sends an action, to a server that does not hold the call if there is one.
-    pub(crate) async fn orders(&self, what: &str, body: &Value) {
+    pub(crate) async fn acts(&self, what: &str, body: &Value) {
         let owner = self.owner().await;
         let path = format!("/override/{what}");
         let done = eventually(async || {
             let answers = (0..self.cluster.nodes.len()).filter(|node| *node != owner);
             for node in answers.chain([owner]) {
                 let url = self.cluster.nodes[node].url(&path);
-                let order = order(&self.sid, body);
-                let request = self.cluster.http.post(url).bearer_auth(TOKEN).json(&order);
+                let action = action(&self.sid, body);
+                let request = self.cluster.http.post(url).bearer_auth(TOKEN).json(&action);
                 if let Ok(answer) = request.send().await {
                     return Some((answer.status().as_u16(), answer.text().await.unwrap()));
                 }

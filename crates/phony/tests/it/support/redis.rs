@@ -1,12 +1,14 @@
 //! A redis-server on a free port, which can be paused, emptied and killed.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
+
+use crate::support::program::free_port;
 
 use crate::support::wait::eventually;
 
@@ -128,11 +130,6 @@ fn connection(url: &str) -> ConnectionManager {
 pub(crate) fn signal(process: u32, signal: &str) {
     let sent = Command::new("kill").args([signal, &process.to_string()]).status().unwrap();
     assert!(sent.success());
-}
-
-/// A port on which nothing listens at the moment.
-pub(crate) fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port()
 }
 
 fn run(port: u16, folder: &std::path::Path) -> Child {
