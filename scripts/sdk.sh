@@ -26,4 +26,4 @@ start() { # start NAME ARGS...
 start openai
 "$python" tests/sdk/openai_realtime.py "$(cat "$logs/openai.url")"
 # This one starts its stand-in itself, with Twilio's own description in front of it.
-cargo nextest run --workspace --run-ignored only --no-capture --filterset 'test(/^sdk::/)'
+cargo nextest run --workspace --run-ignored only --no-capture --filterset 'test(/^carriers::sdk::/)'

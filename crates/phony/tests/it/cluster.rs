@@ -1,4 +1,4 @@
-//! Several servers behind a balancer are one, and no call is lost when one of them is.
+//! Several servers behind a balancer act as one, and a call survives the loss of its server.
 
 mod alone;
 mod cut;
@@ -7,11 +7,9 @@ mod killed;
 mod left_open;
 mod listed;
 mod one_server;
-mod ours;
 mod outbound;
+mod outbound_failover;
 mod phases;
 mod redis_away;
 mod repeats;
 mod rolling;
-mod scene;
-mod town;

@@ -1,6 +1,5 @@
-//! Calls that we place: the rules, the ledger, the carrier, and what is said.
+//! Outbound calls: the rules, the ledger, the carrier, and what is said.
 
-mod command;
 mod concurrent;
 mod environment;
 mod malicious;
@@ -14,4 +13,3 @@ mod spend;
 mod unicode;
 mod unplaced;
 mod waiting;
-pub(crate) mod world;

@@ -1,4 +1,4 @@
-//! Where calls are kept.
+//! The stores of calls.
 
 mod behind;
 mod conformance;

@@ -1,5 +1,5 @@
-//! Redis closes connections while a supervisor orders something at the server that does not have the
-//! call: the order is done, and done once, and a log-in link works, and works once.
+//! Redis closes connections while a supervisor sends an action to a server that does not hold the
+//! call: the action is done exactly once, and a log-in link works exactly once.
 
 use std::time::Duration;
 
@@ -8,9 +8,10 @@ use phony_simulator::openai::Brain;
 use serde_json::{Value, json};
 
 use super::one_server::check;
-use super::town::{Town, bounded, order};
-use crate::house::{CALLED, CALLER, House, house_with};
-use crate::redis_server::RedisServer;
+use crate::support::cluster::{TestCluster, action};
+use crate::support::redis::RedisServer;
+use crate::support::server::{CALLED, CALLER, TestServer};
+use crate::support::wait::in_time;
 
 /// Which connections are closed: those for commands, or those on which servers hear each other.
 const KINDS: [&str; 2] = ["normal", "pubsub"];
@@ -24,29 +25,29 @@ async fn cut(redis: &RedisServer, kind: &str) {
     let _: i64 = kill.query_async(&mut redis.connection()).await.unwrap();
 }
 
-/// A call that somebody has answered, and who has it.
-pub(super) async fn begin(town: &Town) -> (String, LiveHandle, usize) {
+/// A call that was greeted: its id, its caller, and the server that holds it.
+pub(super) async fn begin(cluster: &TestCluster) -> (String, LiveHandle, usize) {
     let (caller, line) = Caller::live();
-    let call = town.twilio.dial_in(CALLER, CALLED, caller).unwrap();
-    let owner = town.owner().await;
-    let mut view = town.view(owner, &format!("?callSid={call}")).await;
-    while bounded(20, view.next()).await.unwrap()["source"] != "greeting" {}
-    // It may have moved to the server that its socket has reached.
-    (call, line, town.owner().await)
+    let call = cluster.twilio.dial_in(CALLER, CALLED, caller).unwrap();
+    let owner = cluster.owner().await;
+    let mut view = cluster.view(owner, &format!("?callSid={call}")).await;
+    while in_time(view.next()).await.unwrap()["source"] != "greeting" {}
+    // It may have moved to the server that its socket reached.
+    (call, line, cluster.owner().await)
 }
 
-/// Gives an order at the server that does not have the call, and closes connections meanwhile.
-async fn order_amid(
-    town: &Town,
+/// Sends an action to the server that does not hold the call, and closes connections meanwhile.
+async fn act_amid(
+    cluster: &TestCluster,
     (call, owner): (&str, usize),
     (what, body): (&str, &Value),
     (kind, after_ms): (&str, u64),
 ) {
-    let (path, body) = (format!("/override/{what}"), order(call, body));
-    let ordered = town.post(1 - owner, &path, &body);
+    let (path, body) = (format!("/override/{what}"), action(call, body));
+    let ordered = cluster.post(1 - owner, &path, &body);
     let cutting = async {
         tokio::time::sleep(Duration::from_millis(after_ms)).await;
-        cut(town.redis(), kind).await;
+        cut(cluster.redis(), kind).await;
     };
     let ((status, answer), ()) = tokio::join!(ordered, cutting);
     assert_eq!(status, 200, "{what}, {kind} connections closed after {after_ms} ms: {answer}");
@@ -54,8 +55,8 @@ async fn order_amid(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_supervisor_orders_is_done_once_whichever_connection_is_closed() {
-    let town = Town::start(2, 8.0, Brain::Echo).await;
-    let (call, line, owner) = begin(&town).await;
+    let cluster = TestCluster::start(2, 8.0, Brain::Echo).await;
+    let (call, line, owner) = begin(&cluster).await;
     let mut given = Vec::new();
     for kind in KINDS {
         for after_ms in MOMENTS_MS {
@@ -68,13 +69,13 @@ async fn what_a_supervisor_orders_is_done_once_whichever_connection_is_closed() 
                 ("release", json!({})),
             ];
             for (what, body) in &orders {
-                order_amid(&town, (&call, owner), (what, body), (kind, after_ms)).await;
+                act_amid(&cluster, (&call, owner), (what, body), (kind, after_ms)).await;
             }
             given.push(name);
         }
     }
     assert!(line.act(LiveAction::HangUp).await);
-    let events = town.history(owner, &call).await;
+    let events = cluster.history(owner, &call).await;
     check(&events);
     let of = |kind: &str, field: &str, prefix: &str| -> Vec<String> {
         let events = events.iter().filter(|event| event["type"] == kind);
@@ -91,7 +92,7 @@ async fn what_a_supervisor_orders_is_done_once_whichever_connection_is_closed() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_that_ends_the_call_is_done_whichever_connection_is_closed() {
-    let town = Town::start(2, 8.0, Brain::Echo).await;
+    let cluster = TestCluster::start(2, 8.0, Brain::Echo).await;
     let cases = [
         ("end", json!({}), "command_executed"),
         ("transfer", json!({ "target": "+15005550123" }), "session_transfer"),
@@ -99,11 +100,11 @@ async fn an_order_that_ends_the_call_is_done_whichever_connection_is_closed() {
     for (what, body, event) in &cases {
         for kind in KINDS {
             for after_ms in [0, 2, 5] {
-                let (call, _line, owner) = begin(&town).await;
-                order_amid(&town, (&call, owner), (what, body), (kind, after_ms)).await;
-                let ended = town.twilio.wait_for_end(&call, Duration::from_secs(30));
-                bounded(40, ended).await.unwrap();
-                let events = town.history(owner, &call).await;
+                let (call, _line, owner) = begin(&cluster).await;
+                act_amid(&cluster, (&call, owner), (what, body), (kind, after_ms)).await;
+                let ended = cluster.twilio.wait_for_end(&call, Duration::from_secs(30));
+                ended.await.unwrap();
+                let events = cluster.history(owner, &call).await;
                 let done = events.iter().filter(|other| other["type"] == *event).count();
                 assert_eq!(done, 1, "{what}, {kind} after {after_ms} ms: {events:#?}");
             }
@@ -111,24 +112,24 @@ async fn an_order_that_ends_the_call_is_done_whichever_connection_is_closed() {
     }
 }
 
-/// A server that stands still with an order before it has not refused it: once it was answered with
-/// 503, it must not be carried out any more.
+/// An action that waits for a stopped server is answered with 503, and must not be carried out once
+/// the server goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_order_that_was_answered_with_503_is_not_carried_out_later() {
-    let town = Town::start(2, 8.0, Brain::Echo).await;
-    let (call, line, owner) = begin(&town).await;
-    town.nodes[owner].signal("-STOP");
-    let late = order(&call, &json!({ "text": "too late" }));
-    let (status, answer) = town.post(1 - owner, "/override/text", &late).await;
-    town.nodes[owner].signal("-CONT");
+    let cluster = TestCluster::start(2, 8.0, Brain::Echo).await;
+    let (call, line, owner) = begin(&cluster).await;
+    cluster.nodes[owner].signal("-STOP");
+    let late = action(&call, &json!({ "text": "too late" }));
+    let (status, answer) = cluster.post(1 - owner, "/override/text", &late).await;
+    cluster.nodes[owner].signal("-CONT");
     assert_eq!((status, &answer["error"]["code"]), (503, &json!("UNAVAILABLE")), "{answer}");
-    // What it found before it when it woke is read before this.
+    // What waited for it is read before this.
     let path = "/override/text";
     let (status, answer) =
-        town.post(1 - owner, path, &order(&call, &json!({ "text": "in time" }))).await;
+        cluster.post(1 - owner, path, &action(&call, &json!({ "text": "in time" }))).await;
     assert_eq!(status, 200, "{answer}");
     assert!(line.act(LiveAction::HangUp).await);
-    let events = town.history(owner, &call).await;
+    let events = cluster.history(owner, &call).await;
     assert_eq!(super::one_server::texts(&events, "assistant_override"), ["in time"]);
 }
 
@@ -136,13 +137,13 @@ async fn an_order_that_was_answered_with_503_is_not_carried_out_later() {
 async fn a_log_in_link_works_once_although_connections_are_closed() {
     let redis = RedisServer::start().await;
     let url = redis.url();
-    let one = house_with(&[("REDIS_URL", &url)]).await;
-    let two = house_with(&[("REDIS_URL", &url)]).await;
+    let one = TestServer::with(&[("REDIS_URL", &url)]).await;
+    let two = TestServer::with(&[("REDIS_URL", &url)]).await;
     for (shown, first, second) in [(&one, &two, &one), (&one, &one, &two), (&two, &one, &two)] {
         let link = shown.running.login_link().await;
         let path = &link[link.find("/login").unwrap()..];
-        let opens = async |house: &House| {
-            let answer = house.http.post(house.url(path)).send().await.unwrap();
+        let opens = async |server: &TestServer| {
+            let answer = server.http.post(server.url(path)).send().await.unwrap();
             answer.headers().contains_key("set-cookie")
         };
         cut(&redis, "normal").await;
@@ -153,17 +154,17 @@ async fn a_log_in_link_works_once_although_connections_are_closed() {
     }
 }
 
-/// A server that cannot ask whether a link that all know was used does not take it.
+/// A server that cannot ask whether a link was used refuses it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_in_link_is_not_used_twice_while_redis_is_away() {
     let redis = RedisServer::start().await;
     let url = redis.url();
-    let one = house_with(&[("REDIS_URL", &url)]).await;
-    let two = house_with(&[("REDIS_URL", &url)]).await;
+    let one = TestServer::with(&[("REDIS_URL", &url)]).await;
+    let two = TestServer::with(&[("REDIS_URL", &url)]).await;
     let link = one.running.login_link().await;
     let path = &link[link.find("/login").unwrap()..];
-    let opens = async |house: &House| {
-        let answer = house.http.post(house.url(path)).send().await.unwrap();
+    let opens = async |server: &TestServer| {
+        let answer = server.http.post(server.url(path)).send().await.unwrap();
         answer.headers().contains_key("set-cookie")
     };
     redis.pause();

@@ -1,28 +1,31 @@
-//! Every node is listed on every node: what it runs, what it has, and whether it takes calls.
+//! Every node lists all nodes: their version, their calls, and whether they take more.
 
 use phony_simulator::callers::{Action, Caller, Step, When};
 use phony_simulator::openai::Brain;
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
-use super::town::{Town, order, until};
-use crate::house::{CALLED, CALLER};
+use crate::support::cluster::{TestCluster, action};
+use crate::support::server::{CALLED, CALLER};
+use crate::support::wait::{LIMIT, eventually, poll};
 
-/// Waits until the nodes, as one of them lists them, are as they should be.
-async fn listed(town: &Town, on: usize, what: &str, fits: impl Fn(&[Value]) -> bool) -> Vec<Value> {
+/// Waits until the list of nodes on node `on` is as expected.
+async fn listed(
+    cluster: &TestCluster,
+    on: usize,
+    what: &str,
+    fits: impl Fn(&[Value]) -> bool,
+) -> Vec<Value> {
     let last = std::cell::RefCell::new(Value::Null);
-    let asked = until(30, async || {
-        let (status, body) = town.get(on, "/nodes").await;
+    let asked = poll(async || {
+        let (status, body) = cluster.get(on, "/nodes").await;
         assert_eq!(status, 200);
         let nodes = body["nodes"].as_array().unwrap().clone();
         last.replace(body);
         fits(&nodes).then_some(nodes)
     });
-    tokio::select! {
-        nodes = asked => nodes,
-        () = tokio::time::sleep(std::time::Duration::from_secs(25)) => {
-            panic!("{what}: {:#}", last.borrow())
-        }
-    }
+    let nodes = timeout(LIMIT, asked).await.ok();
+    nodes.unwrap_or_else(|| panic!("{what}: {:#}", last.borrow()))
 }
 
 fn of(nodes: &[Value], port: u16) -> &Value {
@@ -32,13 +35,13 @@ fn of(nodes: &[Value], port: u16) -> &Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_server_lists_all_and_says_how_they_are() {
-    let mut town = Town::start(3, 8.0, Brain::Echo).await;
-    let ports: Vec<_> = town.nodes.iter().map(|node| node.port).collect();
+    let mut cluster = TestCluster::start(3, 8.0, Brain::Echo).await;
+    let ports: Vec<_> = cluster.nodes.iter().map(|node| node.port).collect();
     for at in 0..3 {
-        // What the first heartbeat told was before the node was in touch with the others.
+        // The first heartbeat is from before the node had reached the others.
         let ready = |port: &u16, nodes: &[Value]| of(nodes, *port)["state"] == "ready";
         let all = |nodes: &[Value]| ports.iter().all(|port| ready(port, nodes));
-        let nodes = listed(&town, at, "all three", all).await;
+        let nodes = listed(&cluster, at, "all three", all).await;
         assert_eq!(nodes.len(), 3, "{nodes:#?}");
         for (of_node, port) in ports.iter().enumerate() {
             let node = of(&nodes, *port);
@@ -52,33 +55,33 @@ async fn every_server_lists_all_and_says_how_they_are() {
         }
     }
 
-    // A call is seen from every node, wherever its socket has taken it.
+    // A call is seen on every node, whichever its socket reached.
     let never = Step::new(When::AgentFinished { quiet_ms: 1_000_000 }, Action::HangUp);
-    let call = town.twilio.dial_in(CALLER, CALLED, Caller::Script(vec![never])).unwrap();
+    let call = cluster.twilio.dial_in(CALLER, CALLED, Caller::Script(vec![never])).unwrap();
     let calls = |nodes: &[Value]| -> u64 {
         nodes.iter().map(|node| node["activeCalls"].as_u64().unwrap()).sum()
     };
     for at in 0..3 {
-        listed(&town, at, "one call", |nodes| calls(nodes) == 1).await;
+        listed(&cluster, at, "one call", |nodes| calls(nodes) == 1).await;
     }
-    let (status, _) = town.post(0, "/override/end", &order(&call, &json!({}))).await;
+    let (status, _) = cluster.post(0, "/override/end", &action(&call, &json!({}))).await;
     assert_eq!(status, 200);
-    listed(&town, 0, "no call", |nodes| calls(nodes) == 0).await;
+    listed(&cluster, 0, "no call", |nodes| calls(nodes) == 0).await;
 
-    // One that was killed falls silent, one that is stopped leaves.
-    town.nodes[1].kill();
+    // A killed node falls silent, a stopped one signs off.
+    cluster.nodes[1].kill();
     let silent = |nodes: &[Value]| of(nodes, ports[1])["state"] == "silent";
-    let nodes = listed(&town, 0, "silent", silent).await;
+    let nodes = listed(&cluster, 0, "silent", silent).await;
     assert_eq!(of(&nodes, ports[2])["state"], "ready", "{nodes:#?}");
-    town.nodes[2].signal("-TERM");
+    cluster.nodes[2].signal("-TERM");
     let gone = |nodes: &[Value]| of(nodes, ports[2]).is_null();
-    listed(&town, 0, "gone", gone).await;
-    assert_eq!(town.nodes[2].ended(10).await, Some(0));
+    listed(&cluster, 0, "gone", gone).await;
+    assert_eq!(cluster.nodes[2].ended().await, Some(0));
 
-    // Without the store only the one that is asked is known.
-    town.redis_mut().kill();
-    until(20, async || {
-        let (_, body) = town.get(0, "/nodes").await;
+    // Without the store a node knows only itself.
+    cluster.redis_mut().kill();
+    eventually(async || {
+        let (_, body) = cluster.get(0, "/nodes").await;
         let alone = body["nodes"].as_array().is_some_and(|nodes| nodes.len() == 1);
         let reason = body["nodes"][0]["reason"].as_str().unwrap_or_default().to_owned();
         (alone && body["incomplete"] == true && reason.contains("Redis")).then_some(())

@@ -1,5 +1,4 @@
-//! Calls that one node places and others hear of: keys, errands, lists, limits and log-ins are
-//! everyone's.
+//! Calls that one node places: keys, scenarios, lists, limits and log-ins are shared by all nodes.
 
 use std::time::Duration;
 
@@ -9,42 +8,52 @@ use phony_simulator::twilio::{Answers, Callee, Fault};
 use serde_json::{Value, json};
 
 use super::one_server::{check, texts};
-use super::town::{Node, TOKEN, Town, bounded, until};
-use crate::command::{Done, Run};
-use crate::house::{CALLED, house_with};
-use crate::redis_server::RedisServer;
+use crate::support::cluster::{Node, TOKEN, TestCluster};
+use crate::support::program::{Done, Run};
+use crate::support::redis::RedisServer;
+use crate::support::server::{CALLED, TestServer};
+use crate::support::wait::eventually;
 
 const THEM: &str = "+12125550123";
 const OTHERS: &str = "+12125550199";
 const ACCOUNT: &str = "AC00000000000000000000000000000001";
 
-/// Nodes that may call the United States at any hour, and what else their files say.
-async fn town_of_callers(count: usize, brain: Brain, file: &str) -> (Town, tempfile::TempDir) {
-    town_at(20.0, count, brain, file).await
+/// Nodes that may call the United States at any hour, with a further configuration.
+async fn cluster_of_callers(
+    count: usize,
+    brain: Brain,
+    file: &str,
+) -> (TestCluster, tempfile::TempDir) {
+    cluster_at(20.0, count, brain, file).await
 }
 
-/// The same, where a call's time runs so much faster than the clock.
-async fn town_at(speed: f64, count: usize, brain: Brain, file: &str) -> (Town, tempfile::TempDir) {
-    let mut town = Town::start(0, speed, brain).await;
+/// The same with calls at this multiple of real time.
+async fn cluster_at(
+    speed: f64,
+    count: usize,
+    brain: Brain,
+    file: &str,
+) -> (TestCluster, tempfile::TempDir) {
+    let mut cluster = TestCluster::start(0, speed, brain).await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("phony.toml");
     std::fs::write(&path, file).unwrap();
     for _ in 0..count {
-        let node = caller(&town, &path.display().to_string()).await;
-        town.nodes.push(node);
+        let node = caller(&cluster, &path.display().to_string()).await;
+        cluster.nodes.push(node);
     }
     for node in 0..count {
-        // The first number that a server reads unfolds the numbering plans, which takes long in a
-        // build for tests: none of the calls shall wait for that.
-        let (status, _) = town.post(node, "/calls", &order_to("+1212")).await;
+        // A server parses the numbering plans at the first number, which takes long in a test
+        // build; no call has to wait for that.
+        let (status, _) = cluster.post(node, "/calls", &order_to("+1212")).await;
         assert!(status >= 400, "no such number");
     }
-    town.open_to_all();
-    (town, folder)
+    cluster.open_to_all();
+    (cluster, folder)
 }
 
-async fn caller(town: &Town, config: &str) -> Node {
-    let base = town.api.base_url();
+async fn caller(cluster: &TestCluster, config: &str) -> Node {
+    let base = cluster.api.base_url();
     let more = [
         ("TWILIO_ACCOUNT_SID", ACCOUNT),
         ("TWILIO_PHONE_NUMBER", CALLED),
@@ -52,7 +61,7 @@ async fn caller(town: &Town, config: &str) -> Node {
         ("PHONY_CALLING_HOURS", "off"),
         ("PHONY_CONFIG", config),
     ];
-    town.new_node(&more).await
+    cluster.new_node(&more).await
 }
 
 fn order() -> Value {
@@ -64,23 +73,23 @@ fn order_to(to: &str) -> Value {
     json!({ "to": to, "scenario": "survey", "consent": true, "variables": variables })
 }
 
-/// What a node answers to an order that is given under a key.
-async fn keyed(town: &Town, node: usize, key: &str, order: &Value) -> (u16, Value) {
-    let request = town.http.post(town.nodes[node].url("/calls")).bearer_auth(TOKEN);
+/// The answer of a node to an order under a key.
+async fn keyed(cluster: &TestCluster, node: usize, key: &str, order: &Value) -> (u16, Value) {
+    let request = cluster.http.post(cluster.nodes[node].url("/calls")).bearer_auth(TOKEN);
     let answer = request.header("idempotency-key", key).json(order).send().await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
 /// Places a call on a node; its id.
-async fn placed(town: &Town, node: usize, order: &Value) -> String {
-    let (status, answer) = town.post(node, "/calls", order).await;
+async fn placed(cluster: &TestCluster, node: usize, order: &Value) -> String {
+    let (status, answer) = cluster.post(node, "/calls", order).await;
     assert_eq!(status, 201, "{answer}");
     answer["callSid"].as_str().unwrap().to_owned()
 }
 
 /// The rule by which a node refuses an order.
-async fn refused(town: &Town, node: usize, order: &Value) -> Option<(u16, String)> {
-    let (status, answer) = town.post(node, "/calls", order).await;
+async fn refused(cluster: &TestCluster, node: usize, order: &Value) -> Option<(u16, String)> {
+    let (status, answer) = cluster.post(node, "/calls", order).await;
     let rule = answer["error"]["details"]["rule"].as_str()?;
     Some((status, rule.to_owned()))
 }
@@ -95,127 +104,127 @@ fn statuses(events: &[Value]) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_key_on_two_servers_at_once_calls_once() {
-    let (town, _config) = town_of_callers(2, Brain::Echo, "").await;
-    town.twilio.set_callee(THEM, Callee::person(Caller::silent()));
+    let (cluster, _config) = cluster_of_callers(2, Brain::Echo, "").await;
+    cluster.twilio.set_callee(THEM, Callee::person(Caller::silent()));
     for round in 0..5 {
         let key = format!("round {round}");
         let order = order();
-        let six = (0..6).map(|n| keyed(&town, n % 2, &key, &order));
+        let six = (0..6).map(|n| keyed(&cluster, n % 2, &key, &order));
         let answers = futures_util::future::join_all(six).await;
         let first = &answers[0].1["callSid"];
         assert!(first.is_string(), "{answers:?}");
         for (status, answer) in &answers {
             assert_eq!((*status, &answer["callSid"]), (201, first), "{answers:?}");
         }
-        assert_eq!(town.twilio.calls().len(), round + 1, "one call for six orders");
+        assert_eq!(cluster.twilio.calls().len(), round + 1, "one call for six orders");
         for node in 0..2 {
-            let (status, answer) = keyed(&town, node, &key, &order_to(OTHERS)).await;
+            let (status, answer) = keyed(&cluster, node, &key, &order_to(OTHERS)).await;
             assert_eq!((status, &answer["error"]["code"]), (409, &json!("CONFLICT")));
         }
     }
-    // An emptied Redis is told again, by whoever placed the call.
-    let (_, first) = keyed(&town, 0, "remembered", &order()).await;
-    let placed = town.twilio.calls().len();
-    town.redis().empty().await;
+    // An emptied Redis is filled again by the node that placed the call.
+    let (_, first) = keyed(&cluster, 0, "remembered", &order()).await;
+    let placed = cluster.twilio.calls().len();
+    cluster.redis().empty().await;
     let told = async || {
-        let mut connection = town.redis().connection();
+        let mut connection = cluster.redis().connection();
         let mut keys = redis::cmd("KEYS");
         let keys: Vec<String> = keys.arg("phony:key:*").query_async(&mut connection).await.unwrap();
         (keys.len() >= 6).then_some(())
     };
-    until(10, told).await;
-    let again = keyed(&town, 1, "remembered", &order()).await.1;
+    eventually(told).await;
+    let again = keyed(&cluster, 1, "remembered", &order()).await.1;
     assert_eq!(again["callSid"], first["callSid"]);
     assert_ne!(again["status"], "deleted", "any server knows how it stands");
-    assert_eq!(town.twilio.calls().len(), placed);
-    // What is not known to have been dialled is looked for, whoever is asked again.
-    town.twilio.fail_next(Fault::CreateFails { call_exists: false });
-    let before = town.twilio.calls().len();
-    let (status, answer) = keyed(&town, 0, "lost", &order()).await;
+    assert_eq!(cluster.twilio.calls().len(), placed);
+    // An order with an unknown outcome is looked up, whichever node is asked again.
+    cluster.twilio.fail_next(Fault::CreateFails { call_exists: false });
+    let before = cluster.twilio.calls().len();
+    let (status, answer) = keyed(&cluster, 0, "lost", &order()).await;
     assert_eq!((status, &answer["error"]["details"]["outcome"]), (502, &json!("unknown")));
-    let (status, second) = keyed(&town, 1, "lost", &order()).await;
+    let (status, second) = keyed(&cluster, 1, "lost", &order()).await;
     assert_eq!(status, 201, "{second}");
-    assert_eq!(keyed(&town, 0, "lost", &order()).await.1["callSid"], second["callSid"]);
-    assert_eq!(town.twilio.calls().len(), before + 1);
-    // An order that was refused leaves the key free, everywhere.
+    assert_eq!(keyed(&cluster, 0, "lost", &order()).await.1["callSid"], second["callSid"]);
+    assert_eq!(cluster.twilio.calls().len(), before + 1);
+    // A refused order leaves the key free on every node.
     let mut without = order();
     without["consent"] = json!(false);
-    assert_eq!(keyed(&town, 0, "refused", &without).await.0, 422);
-    assert_eq!(keyed(&town, 1, "refused", &order()).await.0, 201);
+    assert_eq!(keyed(&cluster, 0, "refused", &without).await.0, 422);
+    assert_eq!(keyed(&cluster, 1, "refused", &order()).await.0, 201);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_server_tells_of_orders_that_became_no_call_and_how_a_call_stands_now() {
-    let (town, _config) = town_of_callers(2, Brain::Echo, "").await;
+    let (cluster, _config) = cluster_of_callers(2, Brain::Echo, "").await;
     let mut without = order();
     without["consent"] = json!(false);
-    assert_eq!(keyed(&town, 0, "k", &without).await.0, 422);
+    assert_eq!(keyed(&cluster, 0, "k", &without).await.0, 422);
     let consent = async |node: usize| {
-        let (_, page) = town.get(node, "/calls?status=refused&q=consent").await;
+        let (_, page) = cluster.get(node, "/calls?status=refused&q=consent").await;
         page["calls"].as_array().cloned().unwrap_or_default()
     };
-    let order_id = until(5, async || {
+    let order_id = eventually(async || {
         let orders = consent(1).await;
         let order = orders.first()?;
         assert_eq!((&order["to"], &order["who"]), (&json!(THEM), &json!("admin")), "{order}");
         order["orderId"].as_str().map(str::to_owned)
     })
     .await;
-    // The same order under the same key is the same, wherever it is given again.
-    assert_eq!(keyed(&town, 1, "k", &without).await.0, 422);
+    // The same order under the same key is one order, on whichever node.
+    assert_eq!(keyed(&cluster, 1, "k", &without).await.0, 422);
     for node in 0..2 {
         let orders = consent(node).await;
         assert_eq!((orders.len(), &orders[0]["orderId"]), (1, &json!(order_id)));
     }
     let delete = async |node: usize, path: &str| {
-        let request = town.http.delete(town.nodes[node].url(path)).bearer_auth(TOKEN);
+        let request = cluster.http.delete(cluster.nodes[node].url(path)).bearer_auth(TOKEN);
         request.send().await.unwrap().status().as_u16()
     };
     assert_eq!(delete(0, &format!("/calls/{order_id}")).await, 200);
     assert!(consent(1).await.is_empty());
 
-    town.twilio.set_callee(THEM, Callee::absent(Answers::Busy));
-    let (status, first) = keyed(&town, 0, "busy", &order()).await;
+    cluster.twilio.set_callee(THEM, Callee::absent(Answers::Busy));
+    let (status, first) = keyed(&cluster, 0, "busy", &order()).await;
     assert_eq!((status, &first["status"]), (201, &json!("queued")));
     let call = first["callSid"].as_str().unwrap();
-    assert_eq!(town.history(1, call).await.last().unwrap()["reason"], "busy");
+    assert_eq!(cluster.history(1, call).await.last().unwrap()["reason"], "busy");
     for (state, node) in [("busy", 1), ("busy", 0)] {
         let until_told = async || {
-            let (status, again) = keyed(&town, node, "busy", &order()).await;
+            let (status, again) = keyed(&cluster, node, "busy", &order()).await;
             assert_eq!((status, &again["callSid"]), (201, &first["callSid"]));
             (again["status"] == state).then_some(())
         };
-        until(5, until_told).await;
+        eventually(until_told).await;
     }
     assert_eq!(delete(0, &format!("/calls/{call}")).await, 200);
-    assert_eq!(keyed(&town, 1, "busy", &order()).await.1["status"], "deleted");
-    assert_eq!(town.twilio.calls().len(), 1, "nobody was called again");
+    assert_eq!(keyed(&cluster, 1, "busy", &order()).await.1["status"], "deleted");
+    assert_eq!(cluster.twilio.calls().len(), 1, "nobody was called again");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn webhooks_and_sockets_of_a_call_of_ours_may_reach_another_server() {
-    let (town, _config) = town_of_callers(2, Brain::Echo, "").await;
+    let (cluster, _config) = cluster_of_callers(2, Brain::Echo, "").await;
     let person = || {
         let steps = vec![Step::reply("Who is calling?"), Step::reply("Goodbye."), Step::hang_up()];
-        // It rings for longer than a busy machine takes to say which call it is.
+        // It rings for longer than a busy machine takes to announce the call.
         let answers = Answers::Person { after_ms: 12_000 };
         Callee { answers, ..Callee::person(Caller::Script(steps)) }
     };
-    town.twilio.set_callee(THEM, person());
-    // Everything that Twilio asks reaches the server that has not placed the call.
-    town.balancer.set(vec![town.nodes[1].port]);
+    cluster.twilio.set_callee(THEM, person());
+    // All requests of Twilio reach the server that did not place the call.
+    cluster.balancer.set(vec![cluster.nodes[1].port]);
     let mut order = order();
     order["agent"] = json!("hotline");
     for _ in 0..3 {
-        let call = placed(&town, 0, &order).await;
-        let (status, line) = town.get(1, &format!("/calls/{call}")).await;
+        let call = placed(&cluster, 0, &order).await;
+        let (status, line) = cluster.get(1, &format!("/calls/{call}")).await;
         assert_eq!((status, &line["live"]), (200, &json!(true)), "any server knows it at once");
-        let ended = town.twilio.wait_for_end(&call, Duration::from_secs(30));
-        let record = bounded(40, ended).await.unwrap();
+        let ended = cluster.twilio.wait_for_end(&call, Duration::from_secs(30));
+        let record = ended.await.unwrap();
         let heard = record.heard_text();
         let opening = "Hello, this is an automated assistant calling for Acme";
         assert!(heard.starts_with(opening), "{heard}");
-        let events = town.history(1, &call).await;
+        let events = cluster.history(1, &call).await;
         check(&events);
         assert_eq!(of_type(&events, "session_start").len(), 1, "one call: {events:#?}");
         assert_eq!(events[0]["scenario"], "survey");
@@ -223,38 +232,38 @@ async fn webhooks_and_sockets_of_a_call_of_ours_may_reach_another_server() {
         assert_eq!(statuses(&events), ["queued", "ringing", "in-progress", "completed"]);
         assert_eq!(of_type(&events, "disclosure").len(), 1, "{events:#?}");
         assert_eq!(texts(&events, "transcript")[0], "Who is calling?");
-        assert_eq!(events, town.history(0, &call).await, "both tell the same");
-        let (_, call) = town.get(0, &format!("/calls/{call}")).await;
+        assert_eq!(events, cluster.history(0, &call).await, "both tell the same");
+        let (_, call) = cluster.get(0, &format!("/calls/{call}")).await;
         assert_eq!((&call["scenario"], &call["status"]), (&json!("survey"), &json!("completed")));
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_answers_while_redis_is_away_waits_until_the_right_server_is_asked() {
-    // Slow enough for somebody who waits until a server has given up on Redis.
-    let (town, _config) = town_at(4.0, 2, Brain::Echo, "").await;
+    // Slow enough to wait until a server has given up on Redis.
+    let (cluster, _config) = cluster_at(4.0, 2, Brain::Echo, "").await;
     let steps = vec![Step::reply("Who is calling?"), Step::hang_up()];
     let answers = Answers::Person { after_ms: 4_000 };
     let person = Callee { answers, ..Callee::person(Caller::Script(steps)) };
-    town.twilio.set_callee(THEM, person);
-    // Connections are kept: from the first on they lead to the server that has not placed it.
-    town.balancer.set(vec![town.nodes[1].port]);
-    let call = placed(&town, 0, &order()).await;
-    town.redis().pause();
+    cluster.twilio.set_callee(THEM, person);
+    // Connections are kept alive, so all lead to the server that did not place it.
+    cluster.balancer.set(vec![cluster.nodes[1].port]);
+    let call = placed(&cluster, 0, &order()).await;
+    cluster.redis().pause();
     let told_to_come_again = async || {
-        let record = town.twilio.call(&call)?;
+        let record = cluster.twilio.call(&call)?;
         record.webhooks.iter().any(|webhook| webhook.purpose == "redirect").then_some(())
     };
-    until(30, told_to_come_again).await;
-    town.balancer.set(vec![town.nodes[0].port]);
-    let record = bounded(60, town.twilio.wait_for_end(&call, Duration::from_mins(1))).await;
+    eventually(told_to_come_again).await;
+    cluster.balancer.set(vec![cluster.nodes[0].port]);
+    let record = cluster.twilio.wait_for_end(&call, Duration::from_mins(1)).await;
     let record = record.unwrap();
-    town.redis().go_on();
+    cluster.redis().go_on();
     let heard = record.heard_text();
     let opening = "Hello, this is an automated assistant calling for Acme";
     assert!(heard.starts_with(opening), "{record:#?}");
-    let events = until(20, async || {
-        let events = town.history(1, &call).await;
+    let events = eventually(async || {
+        let events = cluster.history(1, &call).await;
         (events.last()?["type"] == "session_end").then_some(events)
     })
     .await;
@@ -264,54 +273,54 @@ async fn who_answers_while_redis_is_away_waits_until_the_right_server_is_asked()
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_network_says_of_a_call_reaches_it_through_any_server() {
-    let (town, _config) = town_of_callers(2, Brain::Echo, "").await;
-    town.balancer.set(vec![town.nodes[1].port]);
+    let (cluster, _config) = cluster_of_callers(2, Brain::Echo, "").await;
+    cluster.balancer.set(vec![cluster.nodes[1].port]);
     for (answers, status, reason) in [
         (Answers::Busy, "busy", "busy"),
         (Answers::Nobody, "no-answer", "no_answer"),
         (Answers::Fails { sip_code: 404 }, "failed", "failed"),
     ] {
-        town.twilio.set_callee(THEM, Callee::absent(answers));
-        let call = placed(&town, 0, &order()).await;
-        let events = town.history(1, &call).await;
+        cluster.twilio.set_callee(THEM, Callee::absent(answers));
+        let call = placed(&cluster, 0, &order()).await;
+        let events = cluster.history(1, &call).await;
         assert_eq!(statuses(&events).last(), Some(&status), "{events:#?}");
         assert_eq!(events.last().unwrap()["reason"], reason);
     }
     let kind = "machine_end_beep".to_owned();
     let machine = Answers::Machine { after_ms: 500, kind, detected_ms: 4_000 };
     let callee = Callee { answers: machine, ..Callee::person(Caller::silent()) };
-    town.twilio.set_callee(THEM, callee);
+    cluster.twilio.set_callee(THEM, callee);
     let variables = json!({ "name": "Jo Lee" });
     let order =
         json!({ "to": THEM, "scenario": "appointment", "consent": true, "variables": variables });
-    let call = placed(&town, 0, &order).await;
-    let events = town.history(0, &call).await;
+    let call = placed(&cluster, 0, &order).await;
+    let events = cluster.history(0, &call).await;
     assert_eq!(of_type(&events, "answered_by")[0]["who"], "machine_ready", "{events:#?}");
     assert_eq!(events.last().unwrap()["reason"], "voicemail_left");
-    let ended = town.twilio.wait_for_end(&call, Duration::from_secs(30)).await.unwrap();
+    let ended = cluster.twilio.wait_for_end(&call, Duration::from_secs(30)).await.unwrap();
     let heard = ended.heard_text();
     assert!(heard.contains("this is an automated assistant calling for Jo Lee"), "{heard}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_whose_server_dies_while_it_rings_keeps_its_errand() {
-    let (mut town, _config) = town_of_callers(2, Brain::Echo, "[dialing]\nring = \"2m\"\n").await;
+async fn a_call_whose_server_dies_while_it_rings_keeps_its_scenario() {
+    let (mut cluster, _config) =
+        cluster_of_callers(2, Brain::Echo, "[dialing]\nring = \"2m\"\n").await;
     let person = Caller::Script(vec![Step::reply("Who is calling?"), Step::hang_up()]);
     let callee = Callee { answers: Answers::Person { after_ms: 60_000 }, ..Callee::person(person) };
-    town.twilio.set_callee(THEM, callee);
-    town.balancer.set(vec![town.nodes[1].port]);
-    let call = placed(&town, 0, &order()).await;
+    cluster.twilio.set_callee(THEM, callee);
+    cluster.balancer.set(vec![cluster.nodes[1].port]);
+    let call = placed(&cluster, 0, &order()).await;
     let rings = async || {
-        let (_, call) = town.get(1, &format!("/calls/{call}")).await;
+        let (_, call) = cluster.get(1, &format!("/calls/{call}")).await;
         (call["status"] == "ringing").then_some(())
     };
-    until(10, rings).await;
-    town.nodes[0].kill();
-    let ended =
-        bounded(40, town.twilio.wait_for_end(&call, Duration::from_secs(30))).await.unwrap();
+    eventually(rings).await;
+    cluster.nodes[0].kill();
+    let ended = cluster.twilio.wait_for_end(&call, Duration::from_secs(30)).await.unwrap();
     let heard = ended.heard_text();
     assert!(heard.contains("this is an automated assistant calling for Acme"), "{heard}");
-    let events = town.history(1, &call).await;
+    let events = cluster.history(1, &call).await;
     check(&events);
     assert_eq!(events[0]["scenario"], "survey");
     assert_eq!(texts(&events, "transcript")[0], "Who is calling?");
@@ -320,21 +329,21 @@ async fn a_call_whose_server_dies_while_it_rings_keeps_its_errand() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_asks_one_server_not_to_be_called_is_called_by_none() {
     let replies = vec![ScriptedReply::next("[[do_not_call]] I am sorry. It is done.")];
-    let (mut town, config) = town_of_callers(2, Brain::Script(replies), "").await;
+    let (mut cluster, config) = cluster_of_callers(2, Brain::Script(replies), "").await;
     let person = Caller::Script(vec![Step::reply("Never call me again!"), Step::hang_up()]);
-    town.twilio.set_callee(THEM, Callee::person(person));
-    let call = placed(&town, 0, &order()).await;
-    bounded(40, town.twilio.wait_for_end(&call, Duration::from_secs(30))).await.unwrap();
-    let events = town.history(0, &call).await;
+    cluster.twilio.set_callee(THEM, Callee::person(person));
+    let call = placed(&cluster, 0, &order()).await;
+    cluster.twilio.wait_for_end(&call, Duration::from_secs(30)).await.unwrap();
+    let events = cluster.history(0, &call).await;
     let never = Some((422, "do_not_call".to_owned()));
     let asked = |event: &&Value| event["type"] == "command_executed";
     assert!(events.iter().any(|event| asked(&event)), "{events:#?}");
     for node in 0..2 {
-        until(5, async || (refused(&town, node, &order()).await == never).then_some(())).await;
+        eventually(async || (refused(&cluster, node, &order()).await == never).then_some(())).await;
     }
 
-    // The command line speaks of the same list, and says which it is.
-    let url = town.redis().url();
+    // The command line reads the same list, and says which it is.
+    let url = cluster.redis().url();
     let dnc = async |arguments: &[&str], data: &std::path::Path| {
         let arguments = [&["dnc"], arguments].concat();
         let run = Run::new(&arguments).with("REDIS_URL", &url);
@@ -347,20 +356,20 @@ async fn whoever_asks_one_server_not_to_be_called_is_called_by_none() {
     assert!(err.contains("the do-not-call list of all servers, in Redis at 127.0.0.1:"), "{err}");
     let Done { code, out, .. } = dnc(&["add", OTHERS], empty.path()).await;
     assert_eq!((code, out.contains("never called")), (Some(0), true), "{out}");
-    assert_eq!(refused(&town, 1, &order_to(OTHERS)).await, never, "at once");
+    assert_eq!(refused(&cluster, 1, &order_to(OTHERS)).await, never, "at once");
     let Done { code, .. } = dnc(&["remove", OTHERS], empty.path()).await;
     assert_eq!(code, Some(0));
-    placed(&town, 1, &order_to(OTHERS)).await;
+    placed(&cluster, 1, &order_to(OTHERS)).await;
 
-    // What a file has had all along counts for all, once its server is there.
+    // The entries of a file count for all nodes once its server is up.
     let line = format!(
         r#"{{"number":"{OTHERS}","listed":true,"at":"2099-01-01T00:00:00Z","by":"callee"}}"#
     );
     let data = tempfile::tempdir().unwrap();
     std::fs::write(data.path().join("do-not-call.jsonl"), line + "\n").unwrap();
     let folder = data.path().display().to_string();
-    let base = town.api.base_url();
-    let third = town
+    let base = cluster.api.base_url();
+    let third = cluster
         .new_node(&[
             ("PHONY_DATA_DIR", &folder),
             ("TWILIO_ACCOUNT_SID", ACCOUNT),
@@ -369,36 +378,37 @@ async fn whoever_asks_one_server_not_to_be_called_is_called_by_none() {
             ("PHONY_CALLING_HOURS", "off"),
         ])
         .await;
-    town.nodes.push(third);
-    until(5, async || (refused(&town, 0, &order_to(OTHERS)).await == never).then_some(())).await;
+    cluster.nodes.push(third);
+    eventually(async || (refused(&cluster, 0, &order_to(OTHERS)).await == never).then_some(()))
+        .await;
 
-    // An emptied Redis is told again by those who know.
-    town.redis().empty().await;
+    // An emptied Redis is filled again by the nodes.
+    cluster.redis().empty().await;
     for number in [THEM, OTHERS] {
         let everywhere = async || {
             let Done { out, .. } = dnc(&["list"], empty.path()).await;
             out.contains(number).then_some(())
         };
-        until(10, everywhere).await;
+        eventually(everywhere).await;
         for node in 0..3 {
-            assert_eq!(refused(&town, node, &order_to(number)).await, never);
+            assert_eq!(refused(&cluster, node, &order_to(number)).await, never);
         }
     }
-    // And a new server, on a machine of its own, knows it from the others.
-    let fresh = caller(&town, &config.path().join("phony.toml").display().to_string()).await;
-    town.nodes.push(fresh);
-    assert_eq!(refused(&town, 3, &order()).await, never);
+    // A new server, in a folder of its own, knows it from the others.
+    let fresh = caller(&cluster, &config.path().join("phony.toml").display().to_string()).await;
+    cluster.nodes.push(fresh);
+    assert_eq!(refused(&cluster, 3, &order()).await, never);
 
-    // Without Redis nobody is called: who knows what has been asked of the others?
-    let before = town.twilio.calls().len();
-    town.redis().pause();
-    let (status, answer) = town.post(1, "/calls", &order_to("+12125550177")).await;
-    town.redis().go_on();
+    // Without Redis no call is placed: the list of the other nodes is unknown.
+    let before = cluster.twilio.calls().len();
+    cluster.redis().pause();
+    let (status, answer) = cluster.post(1, "/calls", &order_to("+12125550177")).await;
+    cluster.redis().go_on();
     assert_eq!((status, &answer["error"]["code"]), (503, &json!("UNAVAILABLE")), "{answer}");
     assert!(answer["error"]["message"].as_str().unwrap().contains("do-not-call"), "{answer}");
-    assert_eq!(town.twilio.calls().len(), before);
+    assert_eq!(cluster.twilio.calls().len(), before);
     let Done { code, err, .. } = {
-        town.redis_mut().kill();
+        cluster.redis_mut().kill();
         dnc(&["add", OTHERS], empty.path()).await
     };
     assert_eq!(code, Some(1), "{err}");
@@ -409,63 +419,64 @@ async fn whoever_asks_one_server_not_to_be_called_is_called_by_none() {
 async fn all_servers_together_keep_the_limits() {
     let file = "dial_rate = 3\n[dialing]\nconcurrent = 2\n[prices]\nminute = 60.0\n\
                 [spend]\nday_soft = 0.0\nday_hard = 20.0\ncall_soft = 0.0\ncall_hard = 0.0\n";
-    let (town, _config) = town_of_callers(2, Brain::Echo, file).await;
-    town.twilio.set_callee(THEM, Callee::person(Caller::silent()));
-    let calls = [placed(&town, 0, &order()).await, placed(&town, 1, &order()).await];
+    let (cluster, _config) = cluster_of_callers(2, Brain::Echo, file).await;
+    cluster.twilio.set_callee(THEM, Callee::person(Caller::silent()));
+    let calls = [placed(&cluster, 0, &order()).await, placed(&cluster, 1, &order()).await];
     for node in 0..2 {
-        let busy = refused(&town, node, &order()).await;
+        let busy = refused(&cluster, node, &order()).await;
         assert_eq!(busy, Some((429, "concurrent_calls".to_owned())), "two at once, of both");
     }
     let end = json!({ "callSid": calls[0] });
     let connected = async || {
-        let (_, call) = town.get(0, &format!("/calls/{}", calls[0])).await;
+        let (_, call) = cluster.get(0, &format!("/calls/{}", calls[0])).await;
         (call["status"] == "in-progress").then_some(())
     };
-    until(10, connected).await;
-    assert_eq!(town.post(1, "/override/end", &end).await.0, 200);
-    // The place of one that has ended is free, for whoever comes first.
+    eventually(connected).await;
+    assert_eq!(cluster.post(1, "/override/end", &end).await.0, 200);
+    // The place of a call that has ended is free for any node.
     let third = async || {
-        let (status, answer) = town.post(1, "/calls", &order()).await;
+        let (status, answer) = cluster.post(1, "/calls", &order()).await;
         (status == 201).then(|| answer["callSid"].as_str().unwrap().to_owned())
     };
-    let third = until(10, third).await;
-    // It may have been placed this moment, and not be known everywhere.
+    let third = eventually(third).await;
+    // It may have been placed just now, and not be known on every node yet.
     let end = json!({ "callSid": third });
-    until(10, async || (town.post(0, "/override/end", &end).await.0 == 200).then_some(())).await;
+    eventually(async || (cluster.post(0, "/override/end", &end).await.0 == 200).then_some(()))
+        .await;
     let rate = Some((429, "dial_rate".to_owned()));
-    until(10, async || (refused(&town, 0, &order()).await == rate).then_some(())).await;
-    assert_eq!(refused(&town, 1, &order()).await, rate, "three in a minute, of both");
-    // A dollar a second: what the calls of the one cost is gone for the other.
+    eventually(async || (refused(&cluster, 0, &order()).await == rate).then_some(())).await;
+    assert_eq!(refused(&cluster, 1, &order()).await, rate, "three in a minute, of both");
+    // A dollar a second: the cost of calls on one node counts on the other.
     let spent = Some((422, "spend".to_owned()));
     for node in 0..2 {
-        until(40, async || (refused(&town, node, &order()).await == spent).then_some(())).await;
+        eventually(async || (refused(&cluster, node, &order()).await == spent).then_some(())).await;
     }
-    // The budget ends the call that is still up, whoever has it.
-    bounded(40, town.twilio.wait_for_end(&calls[1], Duration::from_secs(30))).await.unwrap();
+    // The budget ends the remaining call on any node.
+    cluster.twilio.wait_for_end(&calls[1], Duration::from_secs(30)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_in_link_works_once_on_whichever_server_it_reaches() {
     let redis = RedisServer::start().await;
     let url = redis.url();
-    let one = house_with(&[("REDIS_URL", &url)]).await;
-    let two = house_with(&[("REDIS_URL", &url)]).await;
+    let one = TestServer::with(&[("REDIS_URL", &url)]).await;
+    let two = TestServer::with(&[("REDIS_URL", &url)]).await;
     for (shown, opened) in [(&one, &two), (&one, &one), (&two, &one)] {
         let link = shown.running.login_link().await;
         let path = &link[link.find("/login").unwrap()..];
-        let open = async |house: &crate::house::House| {
-            // Looking at it uses nothing up, wherever.
-            let looked = house.http.get(house.url(path)).send().await.unwrap();
+        let open = async |server: &TestServer| {
+            // A look at the link does not use it up.
+            let looked = server.http.get(server.url(path)).send().await.unwrap();
             assert_eq!(looked.status(), 200);
-            let answer = house.http.post(house.url(path)).send().await.unwrap();
+            let answer = server.http.post(server.url(path)).send().await.unwrap();
             let cookie = answer.headers().get("set-cookie")?.to_str().unwrap().to_owned();
             Some(cookie.split(';').next().unwrap().to_owned())
         };
         let cookie = open(opened).await.expect("it logs in");
-        for house in [&one, &two] {
-            let request = house.http.get(house.url("/calls")).header("cookie", &cookie);
+        for server in [&one, &two] {
+            let request = server.http.get(server.url("/calls")).header("cookie", &cookie);
             assert_eq!(request.send().await.unwrap().status(), 200, "on every server");
-            assert_eq!(open(house).await, None, "once");
+            assert_eq!(open(server).await, None, "once");
         }
     }
     let guess = one.http.post(two.url("/login?code=guess")).send().await.unwrap();

@@ -1,5 +1,5 @@
-//! A server is killed, or told to stop, in every phase of a call: the caller is answered on another,
-//! no turn is lost or doubled, and what waited for a supervisor waits for one still.
+//! A server is killed or stopped in every phase of a call: the caller is answered on another, no turn
+//! is lost or doubled, and what waited for a supervisor still does.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use phony_simulator::twilio::{Answers, CallRecord, Callee};
 use serde_json::{Value, json};
 
 use super::one_server::{check, greetings, texts};
-use super::scene::Scene;
-use super::town::{Plan, Town};
+use crate::support::cluster::{ClusterOptions, TestCluster};
+use crate::support::manual_call::ManualCall;
 
 const COLLEAGUE: &str = "+15005550199";
 const CLERK: &str = r#"
@@ -30,7 +30,7 @@ enum End {
     Stopped,
 }
 
-/// In what a call is disturbed.
+/// The phase in which a call is disturbed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Ringing,
@@ -38,7 +38,7 @@ enum Phase {
     Listening,
     Thinking,
     Speaking,
-    /// In an answer that takes longer than a server waits that stops.
+    /// In an answer that takes longer than a stopping server waits.
     LongAnswer,
     HeldApproval,
     OpenQuestion,
@@ -62,7 +62,7 @@ impl Phase {
         Self::Ending,
     ];
 
-    /// What the caller says to get there, and the answers that are due to it, in order.
+    /// What the caller says to reach the phase, and the expected answers, in order.
     fn words(self) -> (&'static str, Vec<String>) {
         let (says, answers): (_, &[&str]) = match self {
             Self::Ringing | Self::Greeting | Self::Listening | Self::Thinking => {
@@ -126,21 +126,27 @@ fn clerk() -> OpenAiOptions {
     replies.push(ScriptedReply::on("ten percent", "My colleague says ten percent."));
     let nobody = "I am sorry, there is nobody in the office.";
     replies.push(ScriptedReply::on("nobody took the call", nobody));
-    // Thinks for long enough to be killed meanwhile.
+    // Thinks for long enough to be killed before it answers.
     let pace = Pace { first_token: Duration::from_millis(500), ..Pace::default() };
     OpenAiOptions { brain: Brain::Script(replies), pace, ..OpenAiOptions::default() }
 }
 
-async fn town(servers: usize) -> Town {
+async fn cluster(servers: usize) -> TestCluster {
     let files = vec![
         ("phony.toml", "[agents]\nfolder = 'agents'\n".to_owned()),
         ("agents/clerk.toml", CLERK.to_owned()),
     ];
     let variables = vec![("PHONY_AGENT", "clerk".to_owned())];
-    let town =
-        Town::of(Plan { servers, model: clerk(), files, variables, ..Plan::default() }).await;
-    town.twilio.set_callee(COLLEAGUE, Callee::absent(Answers::Nobody));
-    town
+    let cluster = TestCluster::of(ClusterOptions {
+        servers,
+        model: clerk(),
+        files,
+        variables,
+        ..ClusterOptions::default()
+    })
+    .await;
+    cluster.twilio.set_callee(COLLEAGUE, Callee::absent(Answers::Nobody));
+    cluster
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -158,46 +164,46 @@ async fn a_server_of_three_is_stopped_in_every_phase() {
     in_every_phase(3, End::Stopped).await;
 }
 
-/// Worlds in which calls are made at the same time.
-const LANES: usize = 3;
+/// Clusters in which calls are made at the same time.
+const CLUSTERS: usize = 3;
 
 async fn in_every_phase(servers: usize, end: End) {
-    let lanes = (0..LANES).map(|lane| async move {
-        let mut town = town(servers).await;
-        for phase in Phase::ALL.into_iter().skip(lane).step_by(LANES) {
-            disturb(&mut town, phase, end).await;
+    let clusters = (0..CLUSTERS).map(|first| async move {
+        let mut cluster = cluster(servers).await;
+        for phase in Phase::ALL.into_iter().skip(first).step_by(CLUSTERS) {
+            disturb(&mut cluster, phase, end).await;
         }
     });
-    futures_util::future::join_all(lanes).await;
+    futures_util::future::join_all(clusters).await;
 }
 
-async fn disturb(town: &mut Town, phase: Phase, end: End) {
-    town.balancer.hold(phase == Phase::Ringing);
-    let mut scene = Scene::begin(town).await;
-    scene.reach(phase).await;
-    let gone = scene.owner().await;
+async fn disturb(cluster: &mut TestCluster, phase: Phase, end: End) {
+    cluster.balancer.hold(phase == Phase::Ringing);
+    let mut call = ManualCall::begin(cluster).await;
+    call.reach(phase).await;
+    let gone = call.owner().await;
     match end {
-        End::Killed => scene.town.nodes[gone].kill(),
-        End::Stopped => scene.town.nodes[gone].signal("-TERM"),
+        End::Killed => call.cluster.nodes[gone].kill(),
+        End::Stopped => call.cluster.nodes[gone].signal("-TERM"),
     }
-    scene.town.balancer.hold(false);
+    call.cluster.balancer.hold(false);
     if how_it_goes_on(phase, end).1 > 0 {
-        scene.hears("Sorry, I lost you for a second.").await;
+        call.hears("Sorry, I lost you for a second.").await;
     }
-    let record = scene.go_on(phase).await;
-    let Scene { town, call, .. } = scene;
+    let record = call.go_on(phase).await;
+    let ManualCall { cluster, sid, .. } = call;
     if end == End::Stopped {
-        assert_eq!(town.nodes[gone].ended(60).await, Some(0), "{phase:?}");
+        assert_eq!(cluster.nodes[gone].ended().await, Some(0), "{phase:?}");
     }
-    let node = town.new_node(&[]).await;
-    town.nodes[gone] = node;
-    town.open_to_all();
-    let events = town.history(gone, &call).await;
+    let node = cluster.new_node(&[]).await;
+    cluster.nodes[gone] = node;
+    cluster.open_to_all();
+    let events = cluster.history(gone, &sid).await;
     judge(phase, end, &events, &record);
 }
 
-impl Scene<'_> {
-    /// Gets the call into the phase.
+impl ManualCall<'_> {
+    /// Brings the call into the phase.
     async fn reach(&mut self, phase: Phase) {
         match phase {
             Phase::Ringing => return self.sees("session_start").await,
@@ -216,8 +222,8 @@ impl Scene<'_> {
         self.is_in("listening").await;
         let (says, answers) = phase.words();
         if phase == Phase::HumanSpeaks {
-            self.orders("takeover", &json!({})).await;
-            self.orders("text", &json!({ "text": "This is Anna. I take over." })).await;
+            self.acts("takeover", &json!({})).await;
+            self.acts("text", &json!({ "text": "This is Anna. I take over." })).await;
             return self.hears("I take over.").await;
         }
         self.says(says).await;
@@ -231,7 +237,7 @@ impl Scene<'_> {
             Phase::HeldApproval => self.sees("pending_response").await,
             Phase::OpenQuestion => {
                 self.sees("query").await;
-                // What was said before is on record.
+                // The words before the question are on record.
                 self.sees("assistant_response").await;
             }
             Phase::Transferring => self.sees("session_transfer").await,
@@ -240,7 +246,7 @@ impl Scene<'_> {
         }
     }
 
-    /// Goes on after the server is gone, to the end of the call.
+    /// Plays the call to its end after the loss of its server.
     async fn go_on(&mut self, phase: Phase) -> Box<CallRecord> {
         let (says, answers) = phase.words();
         match phase {
@@ -259,21 +265,21 @@ impl Scene<'_> {
                 self.is_in("on_hold").await;
                 let call = self.snapshot().await;
                 assert_eq!(call["heldReply"], answers[0], "{call:#}");
-                self.orders("text", &json!({ "text": answers[0] })).await;
+                self.acts("text", &json!({ "text": answers[0] })).await;
                 self.hears(&answers[0]).await;
             }
             Phase::OpenQuestion => {
                 self.is_in("on_hold").await;
                 let call = self.snapshot().await;
                 assert_eq!(call["question"], "May I give a discount?", "{call:#}");
-                self.orders("clarification", &json!({ "response": "Ten percent." })).await;
+                self.acts("clarification", &json!({ "response": "Ten percent." })).await;
                 self.hears(&answers[1]).await;
             }
             Phase::HumanSpeaks => {
                 self.is_in("human_speaks").await;
-                self.orders("text", &json!({ "text": "Anna is still here." })).await;
+                self.acts("text", &json!({ "text": "Anna is still here." })).await;
                 self.hears("Anna is still here.").await;
-                self.orders("release", &json!({})).await;
+                self.acts("release", &json!({})).await;
             }
             Phase::Ending => return self.ends().await,
         }
@@ -285,18 +291,18 @@ impl Scene<'_> {
     }
 }
 
-/// How often the line comes back, and how often we are sorry that it was lost.
+/// How often the line comes back, and how often the AI apologises for its loss.
 fn how_it_goes_on(phase: Phase, end: End) -> (usize, usize) {
     match (phase, end) {
-        // It was not up, or ends by itself.
+        // There was no line yet, or the call ends by itself.
         (Phase::Ringing, _) | (Phase::Ending, End::Stopped) => (0, 0),
-        // The line was with somebody else, or let go of when nobody spoke.
+        // The line was transferred, or handed over in a pause.
         (Phase::Transferring, _) | (_, End::Stopped) => (1, 0),
         (_, End::Killed) => (1, 1),
     }
 }
 
-/// What must be true of the whole call.
+/// Asserts what must be true of the whole call.
 #[expect(clippy::print_stdout, reason = "how long callers wait is worth knowing")]
 fn judge(phase: Phase, end: End, events: &[Value], record: &CallRecord) {
     let why = |what: &str| format!("{phase:?} {end:?}: {what}: {events:#?}\n{record:#?}");

@@ -1,4 +1,4 @@
-//! Environment values of outbound calls: what is right, what is wrong, and what each does.
+//! Settings of outbound calls: valid and invalid values, and what each does.
 
 use phony::agents::Agents;
 use phony::config::{CallingHours, Config, Sources};

@@ -1,24 +1,26 @@
-//! Whose number is whose: what is typed is dialled and listed as it is, and what is no number never.
+//! Telephone numbers: a valid one is dialled and listed as typed, an invalid one never.
 
 use phony_simulator::callers::Caller;
 use phony_simulator::twilio::Callee;
 use serde_json::json;
 
-use super::world::{THEM, order_with, world, world_with};
-use crate::command::Run;
-use crate::house::{CALLED, FILE};
+use crate::support::outbound::{OutboundApp, THEM, order_with};
+use crate::support::program::Run;
+use crate::support::server::{CALLED, FILE};
 
 #[tokio::test]
 async fn a_number_of_another_country_is_dialled_digit_by_digit() {
-    let world =
-        world_with(&[("PHONY_CALLING_HOURS", "off"), (FILE, "[dialing]\ncountries = 'US, DE'\n")])
-            .await;
+    let app = OutboundApp::with(&[
+        ("PHONY_CALLING_HOURS", "off"),
+        (FILE, "[dialing]\ncountries = 'US, DE'\n"),
+    ])
+    .await;
     for typed in ["+4915123456789", "+49 (0)151 23456789", "011 49 151 23456789"] {
-        world.twilio.set_callee("+4915123456789", Callee::person(Caller::silent()));
-        let sid = world.placed(&order_with(&json!({ "to": typed }))).await;
-        let dialled = world.twilio.call(&sid).unwrap().to;
+        app.twilio.set_callee("+4915123456789", Callee::person(Caller::silent()));
+        let sid = app.placed(&order_with(&json!({ "to": typed }))).await;
+        let dialled = app.twilio.call(&sid).unwrap().to;
         assert_eq!(dialled, "+4915123456789", "{typed}");
-        assert_eq!(world.house.get(&format!("/calls/{sid}")).await.1["to"], "+4915123456789");
+        assert_eq!(app.server.get(&format!("/calls/{sid}")).await.1["to"], "+4915123456789");
     }
 }
 
@@ -56,7 +58,7 @@ async fn the_list_holds_numbers_as_they_are_and_none_that_nobody_has() {
 
 #[tokio::test]
 async fn a_withheld_number_is_recorded_as_that_and_never_dialled() {
-    let world = world().await;
+    let app = OutboundApp::start().await;
     for (call, from, recorded) in [
         ("CA1", "+266696687", "withheld"),
         ("CA2", "+86282452253", "unknown"),
@@ -68,9 +70,9 @@ async fn a_withheld_number_is_recorded_as_that_and_never_dialled() {
         ("CA8", THEM, THEM),
     ] {
         let form = [("CallSid", call), ("From", from), ("To", CALLED), ("CallStatus", "ringing")];
-        let (status, body) = world.house.webhook("/receive_call", &form).await;
+        let (status, body) = app.server.webhook("/receive_call", &form).await;
         assert_eq!(status, 200, "{from}: {body}");
-        let record = world.house.get(&format!("/calls/{call}")).await.1;
+        let record = app.server.get(&format!("/calls/{call}")).await.1;
         assert_eq!(record["from"], recorded, "{from}");
     }
     for (to, refused) in [
@@ -80,18 +82,18 @@ async fn a_withheld_number_is_recorded_as_that_and_never_dialled() {
         ("unknown", (400, "")),
         ("client:alice", (400, "")),
     ] {
-        let (status, answer) = world.order(&order_with(&json!({ "to": to }))).await;
+        let (status, answer) = app.order(&order_with(&json!({ "to": to }))).await;
         let rule = answer["error"]["details"]["rule"].as_str().unwrap_or_default();
         assert_eq!((status, rule), refused, "{to}: {answer}");
     }
     let order = json!({ "callSid": "CA8", "target": "+266696687" });
-    let (status, answer) = world.house.post("/override/transfer", &order).await;
+    let (status, answer) = app.server.post("/override/transfer", &order).await;
     assert_eq!((status, &answer["error"]["code"]), (422, &json!("REFUSED")), "{answer}");
     assert_eq!(answer["error"]["details"]["rule"], "withheld_number", "{answer}");
     for nonsense in ["withheld", "+12", "client:alice"] {
         let order = json!({ "callSid": "CA8", "target": nonsense });
-        let (status, answer) = world.house.post("/override/transfer", &order).await;
+        let (status, answer) = app.server.post("/override/transfer", &order).await;
         assert_eq!(status, 400, "{nonsense}: {answer}");
     }
-    assert!(world.twilio.calls().is_empty(), "nobody was called");
+    assert!(app.twilio.calls().is_empty(), "nobody was called");
 }

@@ -1,4 +1,4 @@
-//! What placing calls may cost. The limits are wide: a busy machine must keep them, too.
+//! What placing calls may cost; the limits hold on a busy machine as well.
 
 use std::time::Duration;
 
@@ -8,17 +8,18 @@ use phony::safety::ledger::{Entry, Ledger, What, verify};
 use phony_call::{Country, PhoneNumber, check_dialled};
 use serde_json::json;
 
-use super::world::{order_with, world_with};
-use crate::command::timed;
+use crate::support::outbound::{OutboundApp, order_with};
+use crate::support::program::timed;
 
 #[tokio::test]
+#[ignore = "measures"]
 async fn fifty_orders_are_placed_within_seconds() {
-    let world = world_with(&[("PHONY_CALLING_HOURS", "off"), ("PHONY_DIAL_RATE", "0")]).await;
-    world.placed(&order_with(&json!({}))).await;
+    let app = OutboundApp::with(&[("PHONY_CALLING_HOURS", "off"), ("PHONY_DIAL_RATE", "0")]).await;
+    app.placed(&order_with(&json!({}))).await;
     let began = tokio::time::Instant::from_std(now());
     let orders = (0..50).map(|n| {
-        let (world, order) = (&world, order_with(&json!({ "to": format!("+1212555{n:04}") })));
-        async move { world.placed(&order).await }
+        let (app, order) = (&app, order_with(&json!({ "to": format!("+1212555{n:04}") })));
+        async move { app.placed(&order).await }
     });
     assert_eq!(join_all(orders).await.len(), 50);
     let took = began.elapsed();
@@ -27,6 +28,7 @@ async fn fifty_orders_are_placed_within_seconds() {
 }
 
 #[test]
+#[ignore = "measures"]
 fn the_rules_of_a_number_cost_next_to_nothing() {
     let home = Country::parse("US");
     let at = "2026-01-15T18:00:00Z".parse().unwrap();
@@ -35,7 +37,7 @@ fn the_rules_of_a_number_cost_next_to_nothing() {
         let allowed = check_dialled(&number, &home.into_iter().collect()).is_ok();
         allowed && may_call(&number, at, phony::config::CallingHours::default()).is_ok()
     };
-    // The plans of the world unfold at the first look.
+    // The numbering plans are parsed at their first use.
     assert!(look(0));
     let (all, took) = timed(|| (0..500).all(look));
     assert!(all && took < Duration::from_secs(5), "{took:?}");
@@ -43,6 +45,7 @@ fn the_rules_of_a_number_cost_next_to_nothing() {
 }
 
 #[tokio::test]
+#[ignore = "measures"]
 async fn lines_of_the_ledger_share_their_way_to_the_disk() {
     let folder = tempfile::tempdir().unwrap();
     let at = "2026-01-15T18:00:00Z".parse().unwrap();
@@ -56,6 +59,7 @@ async fn lines_of_the_ledger_share_their_way_to_the_disk() {
 }
 
 #[tokio::test]
+#[ignore = "measures"]
 async fn a_ledger_of_a_year_is_checked_in_a_moment() {
     let folder = tempfile::tempdir().unwrap();
     let at = "2026-01-15T18:00:00Z".parse().unwrap();

@@ -1,17 +1,17 @@
-//! A repeat under an idempotency key tells how the first call stands now.
+//! A repeat under an idempotency key gives the current state of the first call.
 
 use phony_simulator::callers::Caller;
 use phony_simulator::twilio::{Answers, Callee, Fault};
 use serde_json::{Value, json};
 
-use super::world::{THEM, World, order, order_with, world};
-use crate::house::House;
+use crate::support::outbound::{OutboundApp, THEM, order, order_with};
+use crate::support::server::TestServer;
 
 const REPLAY: &str = "idempotent-replay";
 
-/// The answer to an order under a key: its status, whether it says that it is a replay, its body.
-async fn keyed(house: &House, key: &str, body: &Value) -> (u16, bool, Value) {
-    let request = house.http.post(house.url("/calls")).bearer_auth(House::token());
+/// The answer to an order under a key: its status, whether it is marked as a replay, its body.
+async fn keyed(server: &TestServer, key: &str, body: &Value) -> (u16, bool, Value) {
+    let request = server.http.post(server.url("/calls")).bearer_auth(TestServer::token());
     let answer = request.header("idempotency-key", key).json(body).send().await.unwrap();
     let is_replay = answer.headers().get(REPLAY).is_some_and(|value| value == "true");
     (answer.status().as_u16(), is_replay, answer.json().await.unwrap())
@@ -19,74 +19,74 @@ async fn keyed(house: &House, key: &str, body: &Value) -> (u16, bool, Value) {
 
 #[tokio::test]
 async fn a_replay_tells_how_the_call_stands_now() {
-    let world = world().await;
+    let app = OutboundApp::start().await;
     for (answers, status) in [
         (Answers::Busy, "busy"),
         (Answers::Nobody, "no-answer"),
         (Answers::Fails { sip_code: 404 }, "failed"),
     ] {
-        world.twilio.set_callee(THEM, Callee::absent(answers));
-        let (code, is_replay, first) = keyed(&world.house, status, &order()).await;
+        app.twilio.set_callee(THEM, Callee::absent(answers));
+        let (code, is_replay, first) = keyed(&app.server, status, &order()).await;
         assert_eq!((code, is_replay, &first["status"]), (201, false, &json!("queued")));
-        world.over(first["callSid"].as_str().unwrap()).await;
-        let (code, is_replay, again) = keyed(&world.house, status, &order()).await;
+        app.over(first["callSid"].as_str().unwrap()).await;
+        let (code, is_replay, again) = keyed(&app.server, status, &order()).await;
         assert_eq!((code, is_replay, &again["status"]), (201, true, &json!(status)), "{again}");
         assert_eq!(again["callSid"], first["callSid"]);
     }
-    // One that goes on, and then is over.
-    world.twilio.set_callee(THEM, Callee::person(Caller::silent()));
-    let (_, _, first) = keyed(&world.house, "talks", &order()).await;
+    // A call that is live, and then over.
+    app.twilio.set_callee(THEM, Callee::person(Caller::silent()));
+    let (_, _, first) = keyed(&app.server, "talks", &order()).await;
     let sid = first["callSid"].as_str().unwrap();
-    world.until(sid, |call| call["status"] == "in-progress").await;
-    let (_, is_replay, again) = keyed(&world.house, "talks", &order()).await;
+    app.until(sid, |call| call["status"] == "in-progress").await;
+    let (_, is_replay, again) = keyed(&app.server, "talks", &order()).await;
     assert_eq!((is_replay, &again["status"]), (true, &json!("in-progress")));
-    world.house.post("/override/end", &json!({ "callSid": sid })).await;
-    world.until(sid, |call| call["status"] == "completed").await;
-    let (_, is_replay, again) = keyed(&world.house, "talks", &order()).await;
+    app.server.post("/override/end", &json!({ "callSid": sid })).await;
+    app.until(sid, |call| call["status"] == "completed").await;
+    let (_, is_replay, again) = keyed(&app.server, "talks", &order()).await;
     assert_eq!((is_replay, &again["status"]), (true, &json!("completed")));
     // Another order under the key is no replay.
     let other = order_with(&json!({ "to": "+12125550199" }));
-    let (code, is_replay, _) = keyed(&world.house, "talks", &other).await;
+    let (code, is_replay, _) = keyed(&app.server, "talks", &other).await;
     assert_eq!((code, is_replay), (409, false));
-    // Nor is one without a key.
-    let request = world.house.http.post(world.house.url("/calls")).bearer_auth(House::token());
+    // Nor is an order without a key.
+    let request = app.server.http.post(app.server.url("/calls")).bearer_auth(TestServer::token());
     let answer = request.json(&order()).send().await.unwrap();
     assert!(answer.headers().get(REPLAY).is_none());
 }
 
 #[tokio::test]
 async fn what_became_no_call_is_judged_anew_and_what_was_found_is_a_replay() {
-    let world = world().await;
+    let app = OutboundApp::start().await;
     let without = order_with(&json!({ "consent": false }));
     for _ in 0..2 {
-        let (code, is_replay, _) = keyed(&world.house, "refused", &without).await;
+        let (code, is_replay, _) = keyed(&app.server, "refused", &without).await;
         assert_eq!((code, is_replay), (422, false));
     }
-    world.twilio.fail_next(Fault::CreateFails { call_exists: false });
-    let (code, is_replay, answer) = keyed(&world.house, "lost", &order()).await;
+    app.twilio.fail_next(Fault::CreateFails { call_exists: false });
+    let (code, is_replay, answer) = keyed(&app.server, "lost", &order()).await;
     assert_eq!((code, is_replay), (502, false));
     assert_eq!(answer["error"]["details"]["outcome"], "unknown");
-    let (code, is_replay, _) = keyed(&world.house, "lost", &order()).await;
+    let (code, is_replay, _) = keyed(&app.server, "lost", &order()).await;
     assert_eq!((code, is_replay), (201, false), "there was none, so it is placed now");
-    assert!(keyed(&world.house, "lost", &order()).await.1);
+    assert!(keyed(&app.server, "lost", &order()).await.1);
 }
 
 #[tokio::test]
 async fn a_deleted_call_is_not_placed_again() {
-    let world = world().await;
-    let World { house, twilio, .. } = world;
+    let app = OutboundApp::start().await;
+    let OutboundApp { server, twilio, .. } = app;
     twilio.set_callee(THEM, Callee::absent(Answers::Busy));
-    let (_, _, first) = keyed(&house, "k", &order()).await;
+    let (_, _, first) = keyed(&server, "k", &order()).await;
     let sid = first["callSid"].as_str().unwrap();
-    super::world::until(&house, sid, |call| !call["endReason"].is_null()).await;
-    house.until_kept(sid).await;
-    // What a server has forgotten in memory it finds in its files.
-    let house = house.restart().await;
-    let (code, is_replay, again) = keyed(&house, "k", &order()).await;
+    crate::support::outbound::until(&server, sid, |call| !call["endReason"].is_null()).await;
+    server.until_kept(sid).await;
+    // What is no longer in memory is read from the files.
+    let server = server.restart().await;
+    let (code, is_replay, again) = keyed(&server, "k", &order()).await;
     assert_eq!((code, is_replay, &again["status"]), (201, true, &json!("busy")), "{again}");
-    let delete = house.http.delete(house.url(&format!("/calls/{sid}")));
-    assert_eq!(delete.bearer_auth(House::token()).send().await.unwrap().status(), 200);
-    let (code, is_replay, again) = keyed(&house, "k", &order()).await;
+    let delete = server.http.delete(server.url(&format!("/calls/{sid}")));
+    assert_eq!(delete.bearer_auth(TestServer::token()).send().await.unwrap().status(), 200);
+    let (code, is_replay, again) = keyed(&server, "k", &order()).await;
     assert_eq!((code, is_replay, &again["status"]), (201, true, &json!("deleted")), "{again}");
     assert_eq!(again["callSid"], sid);
     assert_eq!(twilio.calls().len(), 1, "nobody was called again");
@@ -94,28 +94,28 @@ async fn a_deleted_call_is_not_placed_again() {
 
 #[tokio::test]
 async fn a_key_whose_order_has_failed_is_free_after_a_restart_as_before() {
-    let world = world().await;
-    let World { house, twilio, .. } = world;
-    // Twilio says no: 21210, not a number of ours.
+    let app = OutboundApp::start().await;
+    let OutboundApp { server, twilio, .. } = app;
+    // Twilio refuses with 21210: not a number of the account.
     let failing = order_with(&json!({ "from": "+15005550099" }));
     for key in ["same", "other"] {
-        let (code, _, answer) = keyed(&house, key, &failing).await;
+        let (code, _, answer) = keyed(&server, key, &failing).await;
         assert_eq!((code, &answer["error"]["details"]["outcome"]), (502, &json!("failed")));
     }
-    let last = super::world::ledger_of(&house).pop().unwrap();
+    let last = crate::support::outbound::ledger_of(&server).pop().unwrap();
     assert_eq!((&last["what"], &last["outcome"]), (&json!("failed"), &json!("failed")));
-    let house = house.restart().await;
-    let (code, _, answer) = keyed(&house, "other", &order()).await;
+    let server = server.restart().await;
+    let (code, _, answer) = keyed(&server, "other", &order()).await;
     assert_eq!(code, 201, "another order may have the key: {answer}");
-    let (code, _, answer) = keyed(&house, "same", &failing).await;
+    let (code, _, answer) = keyed(&server, "same", &failing).await;
     assert_eq!((code, &answer["error"]["details"]["outcome"]), (502, &json!("failed")));
-    // What is not known is looked for, after a restart as well.
+    // An unknown outcome is looked up, after a restart as well.
     twilio.fail_next(Fault::CreateFails { call_exists: false });
     let other = order_with(&json!({ "to": "+12125550199" }));
-    let (_, _, answer) = keyed(&house, "lost", &other).await;
+    let (_, _, answer) = keyed(&server, "lost", &other).await;
     assert_eq!(answer["error"]["details"]["outcome"], "unknown");
-    assert_eq!(super::world::ledger_of(&house).pop().unwrap()["outcome"], "unknown");
-    let house = house.restart().await;
-    assert_eq!(keyed(&house, "lost", &order()).await.0, 409, "it may have become a call");
-    assert_eq!(keyed(&house, "lost", &other).await.0, 201);
+    assert_eq!(crate::support::outbound::ledger_of(&server).pop().unwrap()["outcome"], "unknown");
+    let server = server.restart().await;
+    assert_eq!(keyed(&server, "lost", &order()).await.0, 409, "it may have become a call");
+    assert_eq!(keyed(&server, "lost", &other).await.0, 201);
 }

@@ -1,28 +1,29 @@
-//! Words of nine languages and kinds, from the order to the ear, the record and the ledger.
+//! Words of nine languages and scripts, from the order to the callee, the record and the ledger.
 
 use phony_simulator::callers::{Caller, Step};
 use phony_simulator::twilio::Callee;
 use serde_json::json;
 
-use super::world::{SOON, THEM, order_with, world};
+use crate::support::outbound::{OutboundApp, THEM, order_with};
+use crate::support::wait::LIMIT;
 
-/// The name is spoken, the answer understood, and both are in the record as they were.
+/// The name is spoken, the answer is understood, and both are in the record unchanged.
 async fn survives(name: &str, answer: &str) {
-    let mut world = world().await;
+    let mut app = OutboundApp::start().await;
     let person = Caller::Script(vec![Step::reply(answer), Step::reply("Bye."), Step::hang_up()]);
-    world.twilio.set_callee(THEM, Callee::person(person));
-    let sid = world.placed(&order_with(&json!({ "variables": { "business": name } }))).await;
-    let mut model = world.house.model().await;
+    app.twilio.set_callee(THEM, Callee::person(person));
+    let sid = app.placed(&order_with(&json!({ "variables": { "business": name } }))).await;
+    let mut model = app.server.model().await;
     model.ready().await;
     let (turn, words) = model.asked().await;
     assert_eq!(words, answer);
     model.reply(turn, &format!("{answer} {name}")).await;
-    let call = world.over(&sid).await;
+    let call = app.over(&sid).await;
     let turns = call["turns"].to_string();
     assert!(turns.contains(name) && turns.contains(answer), "{turns}");
-    let record = world.twilio.wait_for_end(&sid, SOON).await.unwrap();
+    let record = app.twilio.wait_for_end(&sid, LIMIT).await.unwrap();
     assert!(record.heard_text().contains(name), "{}", record.heard_text());
-    world.ledger();
+    app.ledger();
 }
 
 #[tokio::test]

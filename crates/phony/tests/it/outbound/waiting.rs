@@ -1,4 +1,4 @@
-//! Orders that wait behind others: what counts is what is known when their turn comes.
+//! Orders that wait for others: what is known at their turn counts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,17 +13,18 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
 
 use super::placing::{ACCOUNT, by_hand, checked, resource};
-use super::world::{SOON, THEM, house_at, ledger_of, order, order_with};
-use crate::house::{House, soon};
-use crate::twilio_spec::Checked;
+use crate::support::outbound::{THEM, ledger_of, order, order_with, server_at};
+use crate::support::server::TestServer;
+use crate::support::twilio_spec::Checked;
+use crate::support::wait::{eventually, in_time};
 
-/// A server whose carrier takes its time with the first call.
+/// A server whose carrier is slow to take the first call.
 struct Slow {
-    house: House,
+    server: TestServer,
     _api: Checked,
-    /// How many calls the carrier was asked for.
+    /// Number of calls that the carrier was asked for.
     asked: Arc<AtomicUsize>,
-    /// Told when the carrier is asked for the first.
+    /// Notified when the carrier is asked for the first.
     first: Arc<Notify>,
     /// Lets the carrier answer.
     go: Arc<Semaphore>,
@@ -40,19 +41,20 @@ async fn slow_with(variables: &[(&str, &str)]) -> Slow {
         let (told, held) = (Arc::clone(&told), Arc::clone(&held));
         Box::pin(async move {
             told.notify_one();
-            // Once it may answer it answers to all.
+            // Once it may answer, it answers all.
             drop(held.acquire().await);
         })
     })
     .await;
-    let house = house_at(ACCOUNT, &api.base_url(), variables).await;
-    Slow { house, _api: api, asked, first, go }
+    let server = server_at(ACCOUNT, &api.base_url(), variables).await;
+    Slow { server, _api: api, asked, first, go }
 }
 
 impl Slow {
-    /// An order on its way: the answer's status and body.
+    /// Gives an order in the background; status and body of the answer.
     fn ordering(&self, key: Option<&str>, body: &Value) -> tokio::task::JoinHandle<(u16, Value)> {
-        let request = self.house.http.post(self.house.url("/calls")).bearer_auth(House::token());
+        let request =
+            self.server.http.post(self.server.url("/calls")).bearer_auth(TestServer::token());
         let request = match key {
             Some(key) => request.header("idempotency-key", key),
             None => request,
@@ -66,12 +68,12 @@ impl Slow {
         })
     }
 
-    /// Two orders for one number: the carrier is asked for the first, and the second waits for it.
+    /// Gives two orders for one number: the second waits while the carrier is asked for the first.
     async fn two(&self, key: Option<&str>) -> [tokio::task::JoinHandle<(u16, Value)>; 2] {
         let first = self.ordering(None, &order());
-        soon(self.first.notified()).await;
+        in_time(self.first.notified()).await;
         let second = self.ordering(key, &order());
-        // What is expected is the same if it does not wait yet.
+        // A pause to let the second one wait; the test expects the same if it does not yet.
         tokio::time::sleep(Duration::from_millis(300)).await;
         [first, second]
     }
@@ -83,18 +85,13 @@ impl Slow {
             at: "2026-01-01T00:00:00Z".parse().unwrap(),
             by: "test".into(),
         };
-        self.house.running.app.safety.do_not_call.write(&word).unwrap();
+        self.server.running.app.safety.do_not_call.write(&word).unwrap();
     }
 
     /// Waits for a line of the ledger.
     async fn noted(&self, what: &str, rule: &str) {
-        let noted = async {
-            let is_it = |line: &Value| line["what"] == what && line["rule"] == rule;
-            while !ledger_of(&self.house).iter().any(is_it) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(SOON, noted).await.expect("the ledger says so");
+        let is_it = |line: &Value| line["what"] == what && line["rule"] == rule;
+        eventually(async || ledger_of(&self.server).iter().any(is_it).then_some(())).await;
     }
 }
 
@@ -104,12 +101,12 @@ async fn who_is_listed_while_an_order_for_them_waits_is_not_called() {
     let [first, second] = slow.two(None).await;
     slow.list(THEM);
     slow.go.add_permits(10);
-    assert_eq!(soon(first).await.unwrap().0, 201);
-    let (status, answer) = soon(second).await.unwrap();
+    assert_eq!(in_time(first).await.unwrap().0, 201);
+    let (status, answer) = in_time(second).await.unwrap();
     assert_eq!((status, &answer["error"]["details"]["rule"]), (422, &json!("do_not_call")));
     assert_eq!(slow.asked.load(Ordering::SeqCst), 1, "the second was not dialled");
     slow.noted("refused", "do_not_call").await;
-    let (_, page) = slow.house.get("/calls?status=refused").await;
+    let (_, page) = slow.server.get("/calls?status=refused").await;
     assert_eq!(page["calls"][0]["rule"], "do_not_call", "{page}");
 }
 
@@ -117,11 +114,11 @@ async fn who_is_listed_while_an_order_for_them_waits_is_not_called() {
 async fn the_places_are_counted_when_the_turn_comes() {
     let limit = "[dialing]\nconcurrent = 1\n";
     let off = ("PHONY_CALLING_HOURS", "off");
-    let slow = slow_with(&[off, (crate::house::FILE, limit)]).await;
+    let slow = slow_with(&[off, (crate::support::server::FILE, limit)]).await;
     let [first, second] = slow.two(None).await;
     slow.go.add_permits(10);
-    assert_eq!(soon(first).await.unwrap().0, 201);
-    let (status, answer) = soon(second).await.unwrap();
+    assert_eq!(in_time(first).await.unwrap().0, 201);
+    let (status, answer) = in_time(second).await.unwrap();
     assert_eq!((status, &answer["error"]["details"]["rule"]), (429, &json!("concurrent_calls")));
     assert_eq!(slow.asked.load(Ordering::SeqCst), 1);
 }
@@ -131,14 +128,14 @@ async fn a_server_that_stops_dials_nobody_who_waits() {
     let slow = slow().await;
     let [first, second] = slow.two(None).await;
     let keyed = slow.ordering(Some("k"), &order());
-    slow.house.running.stop();
-    // They are told at once, while the first still is on its way.
+    slow.server.running.stop();
+    // They are answered at once, while the first is still under way.
     for waiting in [second, keyed] {
-        let (status, answer) = soon(waiting).await.unwrap();
+        let (status, answer) = in_time(waiting).await.unwrap();
         assert_eq!((status, &answer["error"]["code"]), (503, &json!("UNAVAILABLE")), "{answer}");
     }
     slow.go.add_permits(10);
-    assert_eq!(soon(first).await.unwrap().0, 201, "what the carrier was asked for is a call");
+    assert_eq!(in_time(first).await.unwrap().0, 201, "what the carrier was asked for is a call");
     assert_eq!(slow.asked.load(Ordering::SeqCst), 1);
 }
 
@@ -146,16 +143,16 @@ async fn a_server_that_stops_dials_nobody_who_waits() {
 async fn an_order_that_waits_is_withdrawn_with_whoever_gave_it() {
     let slow = slow().await;
     let [first, second] = slow.two(None).await;
-    // The connection is closed; nobody will hear of a call.
+    // The connection is closed: the client would not hear of a call.
     second.abort();
     slow.noted("refused", "client_gone").await;
     slow.go.add_permits(10);
-    assert_eq!(soon(first).await.unwrap().0, 201);
-    // Somebody else's turn has come, so the order before it is done with.
+    assert_eq!(in_time(first).await.unwrap().0, 201);
+    // The next order has had its turn, so the one before it is done.
     let other = slow.ordering(None, &order());
-    assert_eq!(soon(other).await.unwrap().0, 201);
+    assert_eq!(in_time(other).await.unwrap().0, 201);
     assert_eq!(slow.asked.load(Ordering::SeqCst), 2, "the withdrawn one was not dialled");
-    let (_, page) = slow.house.get("/calls?status=refused").await;
+    let (_, page) = slow.server.get("/calls?status=refused").await;
     assert_eq!(page["calls"][0]["rule"], "client_gone", "{page}");
 }
 
@@ -165,9 +162,9 @@ async fn an_order_under_a_key_is_carried_out_and_a_repeat_hears_of_it() {
     let [first, second] = slow.two(Some("k")).await;
     second.abort();
     slow.go.add_permits(10);
-    assert_eq!(soon(first).await.unwrap().0, 201);
+    assert_eq!(in_time(first).await.unwrap().0, 201);
     let again = slow.ordering(Some("k"), &order());
-    assert_eq!(soon(again).await.unwrap().0, 201);
+    assert_eq!(in_time(again).await.unwrap().0, 201);
     assert_eq!(slow.asked.load(Ordering::SeqCst), 2, "one call for each of two orders");
 }
 
@@ -175,14 +172,14 @@ async fn an_order_under_a_key_is_carried_out_and_a_repeat_hears_of_it() {
 async fn a_repeat_waits_for_the_first_and_is_its_call() {
     let slow = slow().await;
     let first = slow.ordering(Some("k"), &order());
-    soon(slow.first.notified()).await;
+    in_time(slow.first.notified()).await;
     let repeat = slow.ordering(Some("k"), &order());
     let other = slow.ordering(Some("k"), &order_with(&json!({ "to": "+12125550199" })));
     slow.go.add_permits(10);
-    let (first, repeat) = (soon(first).await.unwrap(), soon(repeat).await.unwrap());
+    let (first, repeat) = (in_time(first).await.unwrap(), in_time(repeat).await.unwrap());
     assert_eq!((first.0, repeat.0), (201, 201));
     assert_eq!(first.1["callSid"], repeat.1["callSid"]);
-    assert_eq!(soon(other).await.unwrap().0, 409);
+    assert_eq!(in_time(other).await.unwrap().0, 409);
     assert_eq!(slow.asked.load(Ordering::SeqCst), 1);
 }
 
@@ -203,15 +200,15 @@ async fn who_is_listed_before_the_carrier_is_asked_again_is_not_called() {
         (StatusCode::CREATED, [("content-type", "application/json")], body).into_response()
     };
     let path = "/2010-04-01/Accounts/{account}/Calls.json";
-    let app = axum::Router::new().route(path, axum::routing::post(create));
-    let api = checked(app).await;
-    let house = house_at(ACCOUNT, &api.base_url(), &[("PHONY_CALLING_HOURS", "off")]).await;
+    let router = axum::Router::new().route(path, axum::routing::post(create));
+    let api = checked(router).await;
+    let server = server_at(ACCOUNT, &api.base_url(), &[("PHONY_CALLING_HOURS", "off")]).await;
     let (go, gone) = (Arc::new(Semaphore::new(0)), Arc::clone(&asked));
-    let slow = Slow { house, _api: api, asked, first, go };
+    let slow = Slow { server, _api: api, asked, first, go };
     let ordered = slow.ordering(None, &order());
-    soon(slow.first.notified()).await;
+    in_time(slow.first.notified()).await;
     slow.list(THEM);
-    let (status, answer) = soon(ordered).await.unwrap();
+    let (status, answer) = in_time(ordered).await.unwrap();
     assert_eq!((status, &answer["error"]["details"]["rule"]), (422, &json!("do_not_call")));
     assert_eq!(gone.load(Ordering::SeqCst), 1, "the carrier was not asked again");
 }
@@ -220,17 +217,17 @@ async fn who_is_listed_before_the_carrier_is_asked_again_is_not_called() {
 async fn an_order_waits_no_longer_than_leaves_time_for_the_carrier() {
     let slow = slow().await;
     let [first, second] = slow.two(None).await;
-    // The carrier has the first for as long as the second waits.
-    let (status, answer) = tokio::time::timeout(SOON, second).await.unwrap().unwrap();
+    // The carrier has not answered the first for as long as the second waits.
+    let (status, answer) = in_time(second).await.unwrap();
     assert_eq!((status, &answer["error"]["details"]["rule"]), (503, &json!("number_busy")));
     assert_eq!(slow.asked.load(Ordering::SeqCst), 1, "the second was not dialled");
     slow.go.add_permits(10);
-    assert_eq!(soon(first).await.unwrap().0, 201);
+    assert_eq!(in_time(first).await.unwrap().0, 201);
 }
 
 #[tokio::test]
 async fn a_call_that_the_carrier_says_nothing_about_is_of_unknown_outcome() {
-    // The answer is lost, and so is every answer to whether there is a call.
+    // The answer is lost, and so is every answer to the question whether there is a call.
     let asked = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&asked);
     let create = async move || {
@@ -242,15 +239,15 @@ async fn a_call_that_the_carrier_says_nothing_about_is_of_unknown_outcome() {
         StatusCode::OK
     };
     let path = "/2010-04-01/Accounts/{account}/Calls.json";
-    let app = axum::Router::new().route(path, axum::routing::post(create).get(list));
-    let api = checked(app).await;
-    let house = house_at(ACCOUNT, &api.base_url(), &[("PHONY_CALLING_HOURS", "off")]).await;
+    let router = axum::Router::new().route(path, axum::routing::post(create).get(list));
+    let api = checked(router).await;
+    let server = server_at(ACCOUNT, &api.base_url(), &[("PHONY_CALLING_HOURS", "off")]).await;
     let order = order();
-    let ordered = house.post("/calls", &order);
-    let (status, answer) = tokio::time::timeout(SOON, ordered).await.unwrap();
+    let ordered = server.post("/calls", &order);
+    let (status, answer) = in_time(ordered).await;
     assert_eq!((status, &answer["error"]["code"]), (502, &json!("TWILIO_ERROR")), "{answer}");
     assert_eq!(answer["error"]["details"]["outcome"], "unknown");
     assert_eq!(asked.load(Ordering::SeqCst), 1);
-    let (_, page) = house.get("/calls?status=unknown").await;
+    let (_, page) = server.get("/calls?status=unknown").await;
     assert_eq!(page["calls"][0]["rule"], "twilio_error", "{page}");
 }

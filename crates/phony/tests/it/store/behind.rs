@@ -1,4 +1,4 @@
-//! What it costs a call that it is kept.
+//! What persistence costs a call.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::conformance::{at, begins, sid};
 
 const CALLS: usize = 1000;
-/// Stored events of a call in a second: more than a lively conversation has.
+/// Stored events of a call per second: more than a lively conversation has.
 const RATE: u64 = 2;
 const LENGTH: Duration = Duration::from_secs(10);
 

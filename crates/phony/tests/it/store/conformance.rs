@@ -1,4 +1,4 @@
-//! What every store must do, whatever it is made of.
+//! The conformance suite of stores.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -79,7 +79,7 @@ pub(crate) fn says(call: &str, seq: u64, words: &str) -> Entry {
     entry(call, seq, at(0), body)
 }
 
-/// Words of ours.
+/// Words of the agent.
 pub(crate) fn answers(call: &str, seq: u64, words: &str) -> Entry {
     let body = EventBody::AssistantResponse {
         text: words.into(),
@@ -92,7 +92,7 @@ pub(crate) fn answers(call: &str, seq: u64, words: &str) -> Entry {
     entry(call, seq, at(0), body)
 }
 
-/// The end.
+/// The end of a call.
 pub(crate) fn ends(call: &str, seq: u64, second: i64) -> Entry {
     let body = EventBody::SessionEnd { reason: EndReason::CallerHungUp, duration_ms: 1000 };
     entry(call, seq, at(second), body)
@@ -109,7 +109,7 @@ pub(crate) async fn append(store: &dyn Store, chunk: Chunk) -> Appended {
     appended
 }
 
-/// Keeps a whole call, in which the caller says these words.
+/// Stores a whole call, in which the caller says these words.
 pub(crate) async fn keep(store: &dyn Store, call: &str, second: i64, words: &str) {
     let entries = vec![begins(call, second), says(call, 2, words), ends(call, 3, second + 1)];
     assert_eq!(append(store, chunk(call, 0, entries)).await, Appended::Kept(3));
@@ -170,7 +170,7 @@ async fn takes_the_same_again_and_refuses_gaps(store: &dyn Store) {
     assert_eq!(kept(store, "CA1", 0).await.unwrap().len(), 3);
     assert_eq!(store.line(&sid("CA1")).await.unwrap().unwrap().turns, 2, "nothing counts twice");
     assert_eq!(store.line(&sid("CA2")).await.unwrap(), None);
-    // One that is refused does not hinder the others.
+    // A refused chunk does not hold up the others.
     let chunks = vec![
         chunk("CA2", 5, vec![says("CA2", 6, "five")]),
         chunk("CA3", 0, vec![begins("CA3", 1)]),
@@ -254,7 +254,7 @@ async fn filters(store: &dyn Store) {
     assert_eq!(append(store, busy).await, Appended::Kept(2));
     let line = store.line(&sid("CA1")).await.unwrap().unwrap();
     assert_eq!(line.status.as_deref(), Some("busy"));
-    // What begins just then is not before it, and does not end the list.
+    // A call that begins at that very time is not before it, and does not end the list.
     let wanted = Wanted {
         filter: Filter { until: Some(at(20)), ..Filter::default() },
         after: None,
@@ -405,11 +405,11 @@ async fn keeps_orders_that_became_no_call(store: &dyn Store) {
     assert_eq!(orders(store, of("unknown", 10, None)).await, std::slice::from_ref(&unknown));
     assert_eq!(orders(store, of("ended", 10, None)).await, []);
     assert_eq!(orders(store, Wanted { limit: 10, ..Wanted::default() }).await, []);
-    // One more than the page has, if there are more.
+    // One more than the page holds, if there are more.
     assert_eq!(orders(store, of("refused", 2, None)).await, newest[..3]);
     let after = Some(newest[1].cursor());
     assert_eq!(orders(store, of("refused", 10, after)).await, newest[2..]);
-    // An order of the same id takes the place of the one before.
+    // An order with the same id replaces the one before.
     let again = UnplacedOrder { at: at(9), outcome: Outcome::Unknown, ..refused[0].clone() };
     store.put_orders(vec![again.clone()]).await.unwrap();
     assert_eq!(orders(store, of("refused", 10, None)).await, newest[..4]);

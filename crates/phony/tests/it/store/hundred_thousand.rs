@@ -10,15 +10,15 @@ use redis::aio::ConnectionManager;
 use serde_json::Value;
 
 use super::conformance::{answers, at, begins_as, chunk, ends, says};
-use crate::house::house_on;
-use crate::redis_server::RedisServer;
+use crate::support::redis::RedisServer;
+use crate::support::server::TestServer;
 
 const CALLS: u32 = 100_000;
-/// Words of a language; those in front are said far more often.
+/// Vocabulary; the first words are said far more often.
 const WORDS: usize = 20_000;
 const LIMIT: Duration = Duration::from_millis(50);
 
-/// Numbers that look random and are always the same.
+/// A deterministic pseudo-random generator.
 pub(super) struct Chance(pub(super) u64);
 
 impl Chance {
@@ -138,10 +138,10 @@ async fn fill(store: &dyn Store) -> Vec<String> {
     sids
 }
 
-/// Asks all kinds of questions over HTTP.
+/// Runs queries of all kinds over HTTP.
 #[expect(clippy::print_stdout, reason = "says what was measured")]
 async fn ask(store: Arc<dyn Store>, sids: &[String]) {
-    let house = house_on(store).await;
+    let server = TestServer::on_store(store).await;
     let (day, sid) = (at(i64::from(CALLS) * 30), &sids[4_321][20..]);
     let (common, usual, rare) = (word(1), word(40), word(WORDS as u64 - 1));
     let questions = [
@@ -172,7 +172,7 @@ async fn ask(store: Arc<dyn Store>, sids: &[String]) {
         let mut found = 0;
         for _ in 0..7 {
             let began = now();
-            let (status, page) = house.get(&format!("/calls?{query}")).await;
+            let (status, page) = server.get(&format!("/calls?{query}")).await;
             times.push(began.elapsed());
             assert_eq!(status, 200, "{page}");
             found = page["calls"].as_array().map_or(0, Vec::len);
@@ -181,7 +181,7 @@ async fn ask(store: Arc<dyn Store>, sids: &[String]) {
         let first = times[0];
         times.sort();
         println!("{what:34} {found:3} calls  median {:?}, first {first:?}", times[3]);
-        // The best of several is what it takes; the rest is the machine's other work.
+        // The best of several runs counts; the rest is other load on the machine.
         if times[0] > LIMIT {
             slow.push(what);
         }

@@ -1,4 +1,4 @@
-//! A store in memory, which fails when the test says so.
+//! A store in memory, which fails on demand.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,7 +19,7 @@ use super::conforms;
 pub(crate) struct Memory {
     calls: Mutex<BTreeMap<CallSid, Kept>>,
     orders: Mutex<BTreeMap<CallSid, UnplacedOrder>>,
-    /// Nothing can be written or read.
+    /// Set while nothing can be written or read.
     pub(crate) broken: AtomicBool,
 }
 

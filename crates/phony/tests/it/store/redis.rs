@@ -1,4 +1,4 @@
-//! The store of several nodes, on a real server.
+//! The store of several nodes, on a real Redis server.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use phony_call::{CallSid, Direction};
 
 use super::conformance::{append, at, begins, chunk, conforms, ends, keep, listed, says, sid};
 use super::hundred_thousand::{Chance, call, word};
-use crate::redis_server::{Name, RedisServer};
+use crate::support::redis::{Name, RedisServer};
 
 #[tokio::test]
 async fn the_suite_holds_for_redis() {
@@ -27,7 +27,7 @@ async fn the_suite_holds_for_redis() {
     .await;
 }
 
-/// A store whose calls come into the index at once, so few in a part.
+/// A store that indexes calls at once, a few in each part.
 #[derive(Debug)]
 struct Indexed(Redis);
 
@@ -106,7 +106,7 @@ async fn the_suite_holds_for_redis_with_calls_in_the_index() {
     }
 }
 
-/// What is wanted, in all ways: words, beginnings, phrases, names, filters.
+/// Queries of all kinds: words, prefixes, phrases, names, filters.
 fn questions(calls: &[String]) -> Vec<Filter> {
     let query = |typed: &str| Filter { query: Query::parse(typed), ..Filter::default() };
     let (one, two) = (word(1), word(7));
@@ -156,7 +156,7 @@ fn questions(calls: &[String]) -> Vec<Filter> {
     filters
 }
 
-/// All pages of what is wanted: the calls, and where the words are.
+/// All pages of a query: the calls, and where the words are.
 async fn all_pages(store: &dyn Store, filter: &Filter) -> Vec<(CallLine, Option<Match>)> {
     let mut wanted = Wanted { filter: filter.clone(), after: None, limit: 7 };
     let mut all = Vec::new();
@@ -180,7 +180,7 @@ async fn both_stores_give_the_same_answers() {
     let (mut chance, mut sids) = (Chance(3), Vec::new());
     for n in 0..300 {
         let (sid, mut entries) = call(n, &mut chance);
-        // Some are live still, and some of the newest are in no part.
+        // Some are still live, and some of the newest are in no part.
         if n % 40 == 13 {
             entries.pop();
         }
@@ -194,7 +194,7 @@ async fn both_stores_give_the_same_answers() {
         }
         sids.push(sid);
     }
-    // Of some the state changes after they came into the index, and some are deleted.
+    // Some change after they were indexed, and some are deleted.
     for n in [5, 30, 31, 200, 290] {
         for store in stores {
             assert!(store.set_status(&sid(&sids[n]), "busy").await.unwrap());
@@ -289,7 +289,7 @@ async fn what_is_deleted_or_too_old_is_nowhere_any_more() {
     for n in 0..11 {
         assert!(has(n).await, "it is kept: {n}");
     }
-    // Out of a part, and out of none.
+    // From a part, and from none.
     for n in [2, 9] {
         assert!(redis.delete(&sid(&format!("CAnumber{n}end"))).await.unwrap());
         assert!(!has(n).await, "deleted: {n}");
@@ -345,7 +345,7 @@ async fn servers_do_not_spoil_each_other_s_index() {
     }
 }
 
-/// A call comes into the index on one node in the moment in which another deletes it.
+/// One node indexes a call at the moment at which another deletes it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_comes_into_the_index_meanwhile_is_deleted_out_of_it() {
     let server = RedisServer::start().await;
@@ -356,7 +356,7 @@ async fn a_call_that_comes_into_the_index_meanwhile_is_deleted_out_of_it() {
             keep(&one, &format!("CA{n}x{call}end"), n, &format!("secret{n}x{call}word")).await;
         }
         let gone = sid(&format!("CA{n}x0end"));
-        // At another moment of the other's work each time.
+        // Each time at another moment of the other node's work.
         let delete = async {
             tokio::time::sleep(Duration::from_micros(u64::try_from(n).unwrap() * 8)).await;
             other.delete(&gone).await.unwrap()

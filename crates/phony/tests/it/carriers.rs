@@ -1,0 +1,8 @@
+//! The adapters for carriers.
+
+mod relay;
+mod replays;
+mod sdk;
+mod softphone;
+mod twilio_rest;
+mod webhooks;

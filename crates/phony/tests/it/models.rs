@@ -1,0 +1,6 @@
+//! The adapters for models.
+
+mod conformance;
+mod faults;
+mod raw_server;
+mod realtime;
