@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};
 use rustls::pki_types::ServerName;
-use secrecy::{ExposeSecret, SecretString};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -20,7 +19,7 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async};
 
 use super::dial;
-use super::settings::{RealtimeSettings, SessionSettings};
+use super::settings::{RealtimeSettings, SessionSettings, bearer};
 use super::threshold::Threshold;
 use super::trouble::Trouble;
 
@@ -154,13 +153,6 @@ impl Link {
         // Whoever does not answer is left without one.
         let _ = timeout(settings.timing.close, goodbye).await;
     }
-}
-
-/// The value of the `Authorization` header, never shown in a log; none if no header can carry it.
-pub(crate) fn bearer(key: &SecretString) -> Option<HeaderValue> {
-    let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose_secret())).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 /// The upgrade (OpenAI Realtime guide, WebSocket connections). `OpenAI-Beta` must be absent.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use hyper_util::client::proxy::matcher::Matcher;
 use rustls::{ClientConfig, RootCertStore};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio_tungstenite::tungstenite::http::HeaderValue;
 use url::Url;
 
 use crate::models::Tool;
@@ -114,10 +115,18 @@ impl RealtimeSettings {
         }
         url.path_segments_mut().map_err(|()| BadSettings::BaseUrl)?.pop_if_empty().push("realtime");
         url.query_pairs_mut().append_pair("model", model);
-        super::link::bearer(&api_key).ok_or(BadSettings::ApiKey)?;
+        bearer(&api_key).ok_or(BadSettings::ApiKey)?;
         let (tls, proxies, timing) = (tls()?, Matcher::from_env(), Timing::default());
         Ok(Self { url, api_key, tls, proxies, max_output_tokens: None, timing })
     }
+}
+
+/// The value of the `Authorization` header, which no log shows; `None` if the key holds characters
+/// that no header can carry.
+pub(super) fn bearer(key: &SecretString) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose_secret())).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 /// One configuration for all calls: the roots alone take more memory than a call.
