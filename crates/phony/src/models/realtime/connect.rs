@@ -15,13 +15,13 @@ use phony_wire::openai::realtime::{
 };
 use tokio::time::timeout;
 
-use super::link::{Incoming, Link};
+use super::client::{Incoming, Client};
 use super::settings::{RealtimeSettings, SessionSettings};
 use super::trouble::Trouble;
 
 /// A session that can answer.
 pub(crate) struct Connection {
-    pub(crate) link: Link,
+    pub(crate) client: Client,
     /// How long until it should be replaced.
     pub(crate) lasts: Duration,
 }
@@ -34,18 +34,18 @@ pub(crate) async fn connect(
     let patience = settings.timing.connect;
     let late = |_| Trouble::lost("timeout", "the server did not answer in time");
     let admitted = async {
-        let mut link = Link::open(&settings, &session).await?;
-        let info = admitted(&mut link).await?;
-        Ok((link, info))
+        let mut client = Client::open(&settings, &session).await?;
+        let info = admitted(&mut client).await?;
+        Ok((client, info))
     };
-    let (mut link, info) = timeout(patience, admitted).await.map_err(late)??;
-    timeout(patience, configure(&mut link, &settings, &session)).await.map_err(late)??;
-    Ok(Connection { link, lasts: lasts(&settings, &info) })
+    let (mut client, info) = timeout(patience, admitted).await.map_err(late)??;
+    timeout(patience, configure(&mut client, &settings, &session)).await.map_err(late)??;
+    Ok(Connection { client, lasts: lasts(&settings, &info) })
 }
 
-async fn admitted(link: &mut Link) -> Result<SessionInfo, Trouble> {
+async fn admitted(client: &mut Client) -> Result<SessionInfo, Trouble> {
     loop {
-        match answer(link).await? {
+        match answer(client).await? {
             Answer::Created(info) => return Ok(info),
             Answer::Error(error) => return Err(Trouble::of_connection(&error)),
             Answer::Updated => {}
@@ -55,32 +55,32 @@ async fn admitted(link: &mut Link) -> Result<SessionInfo, Trouble> {
 
 /// Sets the session up, with less if the server does not know all of it.
 async fn configure(
-    link: &mut Link,
+    client: &mut Client,
     settings: &RealtimeSettings,
     session: &SessionSettings,
 ) -> Result<(), Trouble> {
     let update = |id: &'static str, session| {
         vec![ClientEvent::new(id, ClientBody::session(session)).to_json()]
     };
-    link.write(&mut update("s1", whole_session(settings, session))).await?;
-    let Err(error) = updated(link).await? else { return Ok(()) };
+    client.write(&mut update("s1", whole_session(settings, session))).await?;
+    let Err(error) = updated(client).await? else { return Ok(()) };
     if of_error(&error) != Severity::Bug {
         return Err(Trouble::of_connection(&error));
     }
     metrics::counter!("phony_model_errors_total", "kind" => "session").increment(1);
     tracing::warn!(event = "model_session_reduced", code = error.code, param = error.param);
     let least = least_session(session, !error.param.starts_with("session.tools"));
-    link.write(&mut update("s2", least)).await?;
-    let Err(error) = updated(link).await? else { return Ok(()) };
+    client.write(&mut update("s2", least)).await?;
+    let Err(error) = updated(client).await? else { return Ok(()) };
     let trouble = Trouble::of_connection(&error);
     // It would be the same on every connection.
     let hopeless = of_error(&error) == Severity::Bug;
     Err(if hopeless { Trouble { fault: Fault::Fatal, ..trouble } } else { trouble })
 }
 
-async fn updated(link: &mut Link) -> Result<Result<(), ApiError>, Trouble> {
+async fn updated(client: &mut Client) -> Result<Result<(), ApiError>, Trouble> {
     loop {
-        match answer(link).await? {
+        match answer(client).await? {
             Answer::Updated => return Ok(Ok(())),
             Answer::Error(error) => return Ok(Err(error)),
             Answer::Created(_) => {}
@@ -95,9 +95,9 @@ enum Answer {
 }
 
 /// The next event that matters while a session is set up.
-async fn answer(link: &mut Link) -> Result<Answer, Trouble> {
+async fn answer(client: &mut Client) -> Result<Answer, Trouble> {
     loop {
-        let text = match link.read().await {
+        let text = match client.read().await {
             Incoming::Text(text) => text,
             Incoming::Alive => continue,
             Incoming::Gone(trouble) => return Err(trouble),

@@ -22,7 +22,7 @@ mod conversation;
 mod desk;
 mod dial;
 mod exchange;
-mod link;
+mod client;
 mod reply;
 mod run;
 mod settings;
@@ -86,7 +86,7 @@ pub async fn probe(
     match connect::connect(Arc::clone(&settings), Arc::new(session)).await {
         Ok(connection) => {
             let took = began.elapsed();
-            connection.link.close(&settings).await;
+            connection.client.close(&settings).await;
             Ok(took)
         }
         Err(trouble) => {

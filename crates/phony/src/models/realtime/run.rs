@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::connect::{Connection, connect};
 use super::desk::{Desk, Visit};
 use super::exchange::{Asked, End, Exchange, Outcomes, Told};
-use super::link::{Incoming, Link};
+use super::client::{Incoming, Client};
 use super::settings::{RealtimeSettings, SessionSettings, Timing};
 use super::trouble::Trouble;
 use crate::ports::ModelEnd;
@@ -167,7 +167,7 @@ impl Adapter {
                     Visit::Taken => life.revive(now(), timing),
                     Visit::Closed => return self.die(life, Parting::Over, born).await,
                 },
-                incoming = life.link.read(), if !behind => {
+                incoming = life.client.read(), if !behind => {
                     life.heard(now(), timing, incoming, &mut out);
                 }
                 result = next(&mut life.rolling) => life.rolled(now(), result),
@@ -199,9 +199,9 @@ impl Adapter {
         }
         let writing = async {
             if std::mem::take(&mut life.ping) {
-                life.link.ping().await?;
+                life.client.ping().await?;
             }
-            life.link.write(&mut out.messages).await
+            life.client.write(&mut out.messages).await
         };
         let late = |_| Err(Trouble::lost("write_stalled", "the server takes nothing"));
         let written = tokio::select! {
@@ -215,20 +215,20 @@ impl Adapter {
 
     /// The end of a session: tells the call what it must know, keeps what can still be asked.
     async fn die(&mut self, life: Life, parting: Parting, born: Instant) -> Ending {
-        let Life { link, exchange, .. } = life;
+        let Life { client, exchange, .. } = life;
         let proven = exchange.is_proven() || now().saturating_duration_since(born) >= GOOD_LIFE;
         let (turn, waiting) = exchange.into_rest();
         self.tries = if proven { 0 } else { self.tries };
         self.waiting = waiting;
         match parting {
             Parting::Over => {
-                link.close(&self.settings).await;
+                client.close(&self.settings).await;
                 Ending::Over
             }
             Parting::End(End::Rebuild) => {
                 metrics::counter!("phony_model_rebuilds_total").increment(1);
                 tracing::warn!(event = "model_rebuild");
-                self.close(link);
+                self.close(client);
                 Ending::Again
             }
             Parting::End(End::Trouble(trouble)) => {
@@ -252,14 +252,14 @@ impl Adapter {
             metrics::counter!("phony_model_reconnects_total").increment(1);
             let timing = &self.settings.timing;
             let old = std::mem::replace(life, Life::new(fresh, None, now(), timing));
-            self.close(old.link);
+            self.close(old.client);
         }
     }
 
     /// Closes a connection that nobody waits for any more.
-    fn close(&self, link: Link) {
+    fn close(&self, client: Client) {
         let settings = Arc::clone(&self.settings);
-        self.tracker.spawn(async move { link.close(&settings).await });
+        self.tracker.spawn(async move { client.close(&settings).await });
     }
 
     /// Answers every order with the same refusal, to the end of the call.
@@ -312,7 +312,7 @@ enum Parting {
 
 /// One session while it is up.
 struct Life {
-    link: Link,
+    client: Client,
     exchange: Exchange,
     /// When a ping is due, or, if one is out, when a sign of life is.
     pulse: Instant,
@@ -328,7 +328,7 @@ struct Life {
 impl Life {
     fn new(connection: Connection, waiting: Option<Asked>, born: Instant, timing: &Timing) -> Self {
         Self {
-            link: connection.link,
+            client: connection.client,
             exchange: Exchange::new(waiting),
             pulse: born + timing.ping,
             pinged: false,

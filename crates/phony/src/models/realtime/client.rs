@@ -33,7 +33,7 @@ const BUFFER: usize = 1024;
 const AGENT: &str = concat!("phony/", env!("CARGO_PKG_VERSION"));
 
 /// An open WebSocket.
-pub(crate) struct Link {
+pub(crate) struct Client {
     /// Boxed: with TLS it takes kilobytes, and would take them in every future that holds it.
     socket: Box<WebSocketStream<MaybeTlsStream<TcpStream>>>,
     /// The message that came last. As long as it is kept, the library cannot use the buffer that it
@@ -52,7 +52,7 @@ pub(crate) enum Incoming {
     Gone(Trouble),
 }
 
-impl Link {
+impl Client {
     /// Opens the socket. The server has not admitted us yet when this succeeds.
     pub(crate) async fn open(
         settings: &RealtimeSettings,
@@ -201,8 +201,8 @@ mod tests {
         let settings = RealtimeSettings::new(&base, "key".into(), "model").unwrap();
         let session = SessionSettings::default();
         let server = async { accept_async(listener.accept().await.unwrap().0).await.unwrap() };
-        let (mut server, link) = tokio::join!(server, Link::open(&settings, &session));
-        let Ok(mut link) = link else { panic!("no link") };
+        let (mut server, client) = tokio::join!(server, Client::open(&settings, &session));
+        let Ok(mut client) = client else { panic!("no connection") };
         let sizes = [10, BUFFER, BUFFER + 1, 3, 70_000, 200, 65_536, 0, 5_000];
         let mut messages: Vec<_> = sizes.map(|size| "é".repeat(size)).into();
         let sent = messages.clone();
@@ -212,7 +212,7 @@ mod tests {
                 assert!(heard == Message::text(message.as_str()), "{} bytes", message.len());
             }
         };
-        let (written, ()) = tokio::join!(link.write(&mut messages), hear);
+        let (written, ()) = tokio::join!(client.write(&mut messages), hear);
         assert!(written.is_ok() && messages.is_empty());
     }
 
@@ -246,10 +246,10 @@ mod tests {
             stream.write_all(&all).await.unwrap();
             stream
         };
-        let (_stream, link) = tokio::join!(serve, Link::open(&settings, &session));
-        let Ok(mut link) = link else { panic!("no link") };
+        let (_stream, client) = tokio::join!(serve, Client::open(&settings, &session));
+        let Ok(mut client) = client else { panic!("no connection") };
         for message in messages {
-            match timeout(PATIENCE, link.read()).await {
+            match timeout(PATIENCE, client.read()).await {
                 Ok(Incoming::Text(text)) => assert_eq!(*text, *message),
                 _ => panic!("no message"),
             }
