@@ -20,7 +20,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async};
 
 use super::dial;
 use super::settings::{RealtimeSettings, SessionSettings, bearer};
-use super::threshold::Threshold;
+use super::handshake::HandshakeReader;
 use super::trouble::Trouble;
 
 /// No event of a text session comes near this.
@@ -76,10 +76,10 @@ impl Client {
             .write_buffer_size(BUFFER)
             .max_message_size(Some(LARGEST_MESSAGE))
             .max_frame_size(Some(LARGEST_MESSAGE));
-        let opened = client_async(request, Threshold::new(stream)).await;
-        let (stream, beyond) = opened.map_err(|error| refusal(&error))?.0.into_inner().into_parts();
-        let mut read = Vec::with_capacity(BUFFER.max(beyond.len()));
-        read.extend(beyond);
+        let opened = client_async(request, HandshakeReader::new(stream)).await;
+        let (stream, rest) = opened.map_err(|error| refusal(&error))?.0.into_inner().into_parts();
+        let mut read = Vec::with_capacity(BUFFER.max(rest.len()));
+        read.extend(rest);
         let role = Role::Client;
         let socket = WebSocketStream::from_partially_read(stream, read, role, Some(config)).await;
         Ok(Self { socket: Box::new(socket), last: Utf8Bytes::default() })

@@ -26,7 +26,7 @@ mod client;
 mod reply;
 mod run;
 mod settings;
-mod threshold;
+mod handshake;
 mod translate;
 mod trouble;
 

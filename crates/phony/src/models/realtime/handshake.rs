@@ -1,7 +1,7 @@
 //! Where the answer to an upgrade ends and messages begin.
 //!
 //! The library reads the answer into a buffer of 4 KiB and goes on with that buffer for messages, to
-//! the end of the connection, however small the one is that it was asked for. Behind a [`Threshold`]
+//! the end of the connection, however small the one is that it was asked for. Behind a [`HandshakeReader`]
 //! it reads the answer and nothing else, so that the connection can be taken over with a buffer of
 //! ours.
 
@@ -17,25 +17,25 @@ const BEGINNING: usize = 12;
 /// A stream that ends behind the answer that makes it a WebSocket. Any other answer is passed on with
 /// all that follows.
 #[derive(Debug)]
-pub(crate) struct Threshold<S> {
+pub(crate) struct HandshakeReader<S> {
     stream: S,
     beginning: Vec<u8>,
     /// The line that is being read is empty so far.
     blank: bool,
     /// What came behind the answer.
-    beyond: Option<Vec<u8>>,
+    rest: Option<Vec<u8>>,
     passes: bool,
 }
 
-impl<S> Threshold<S> {
+impl<S> HandshakeReader<S> {
     pub(crate) fn new(stream: S) -> Self {
         let beginning = Vec::with_capacity(BEGINNING);
-        Self { stream, beginning, blank: false, beyond: None, passes: false }
+        Self { stream, beginning, blank: false, rest: None, passes: false }
     }
 
     /// The stream, and what has been read of it behind the answer.
     pub(crate) fn into_parts(self) -> (S, Vec<u8>) {
-        (self.stream, self.beyond.unwrap_or_default())
+        (self.stream, self.rest.unwrap_or_default())
     }
 
     /// How much of what was read belongs to the answer, if it ends there.
@@ -51,13 +51,13 @@ impl<S> Threshold<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Threshold<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for HandshakeReader<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.beyond.is_some() {
+        if self.rest.is_some() {
             return Poll::Ready(Ok(()));
         }
         let before = buffer.filled().len();
@@ -66,7 +66,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Threshold<S> {
             && let Some(length) = self.end(&buffer.filled()[before..])
         {
             if self.beginning.ends_with(b" 101") {
-                self.beyond = Some(buffer.filled()[before + length..].to_vec());
+                self.rest = Some(buffer.filled()[before + length..].to_vec());
                 buffer.set_filled(before + length);
             } else {
                 self.passes = true;
@@ -76,7 +76,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Threshold<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Threshold<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for HandshakeReader<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -103,7 +103,7 @@ mod tests {
     /// What is read and what is kept, if the answer comes in pieces of this size.
     async fn read(answer: &[u8], piece: usize) -> (Vec<u8>, Vec<u8>) {
         let (mut far, near) = duplex(piece);
-        let mut threshold = Threshold::new(near);
+        let mut reader = HandshakeReader::new(near);
         let mut read = Vec::new();
         let send = async {
             // Whoever does not want the rest has gone.
@@ -111,13 +111,13 @@ mod tests {
             drop(far);
         };
         let hear = async {
-            threshold.read_to_end(&mut read).await.unwrap();
-            let (mut near, mut beyond) = threshold.into_parts();
-            near.read_to_end(&mut beyond).await.unwrap();
-            beyond
+            reader.read_to_end(&mut read).await.unwrap();
+            let (mut near, mut rest) = reader.into_parts();
+            near.read_to_end(&mut rest).await.unwrap();
+            rest
         };
-        let ((), beyond) = tokio::join!(send, hear);
-        (read, beyond)
+        let ((), rest) = tokio::join!(send, hear);
+        (read, rest)
     }
 
     #[tokio::test]
@@ -126,10 +126,10 @@ mod tests {
             [&b"HTTP/1.1 101 Go\r\nUpgrade: websocket\r\n\r\n"[..], b"HTTP/1.1 101 Go\nA: b\n\n"];
         for head in heads {
             for piece in (1..60).chain([4096]) {
-                for beyond in [&b""[..], b"\x81\x02hi", b"\r\n\r\n"] {
-                    let answer = [head, beyond].concat();
+                for rest in [&b""[..], b"\x81\x02hi", b"\r\n\r\n"] {
+                    let answer = [head, rest].concat();
                     let parts = read(&answer, piece).await;
-                    assert_eq!(parts, (head.to_vec(), beyond.to_vec()), "in pieces of {piece}");
+                    assert_eq!(parts, (head.to_vec(), rest.to_vec()), "in pieces of {piece}");
                 }
             }
         }
