@@ -21,7 +21,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async};
 use super::dial;
 use super::settings::{RealtimeSettings, SessionSettings, bearer};
 use super::handshake::HandshakeReader;
-use super::trouble::Trouble;
+use super::error::ModelError;
 
 /// No event of a text session comes near this.
 const LARGEST_MESSAGE: usize = 1 << 20;
@@ -49,7 +49,7 @@ pub(crate) enum Incoming {
     /// No message, but somebody is there.
     Alive,
     /// Nothing more will come.
-    Gone(Trouble),
+    Gone(ModelError),
 }
 
 impl Client {
@@ -57,15 +57,15 @@ impl Client {
     pub(crate) async fn open(
         settings: &RealtimeSettings,
         session: &SessionSettings,
-    ) -> Result<Self, Trouble> {
-        let unreachable = |error: io::Error| Trouble::lost("unreachable", error.to_string());
+    ) -> Result<Self, ModelError> {
+        let unreachable = |error: io::Error| ModelError::lost("unreachable", error.to_string());
         let stream = dial::connect(&settings.proxies, &settings.url).await.map_err(unreachable)?;
         let stream = if settings.url.scheme() == "wss" {
             let host = dial::host(&settings.url).to_owned();
             let name = ServerName::try_from(host).map_err(io::Error::other);
             let tls = TlsConnector::from(Arc::clone(&settings.tls));
             let connected = tls.connect(name.map_err(unreachable)?, stream).await;
-            let failed = |error: io::Error| Trouble::lost("handshake_failed", error.to_string());
+            let failed = |error: io::Error| ModelError::lost("handshake_failed", error.to_string());
             MaybeTlsStream::Rustls(connected.map_err(failed)?)
         } else {
             MaybeTlsStream::Plain(stream)
@@ -97,16 +97,16 @@ impl Client {
                     || (1005, Utf8Bytes::default()),
                     |frame| (u16::from(frame.code), frame.reason),
                 );
-                Incoming::Gone(Trouble::of_close(code, &reason))
+                Incoming::Gone(ModelError::from_close(code, &reason))
             }
             Some(Ok(_)) => Incoming::Alive,
-            Some(Err(error)) => Incoming::Gone(Trouble::lost("disconnected", error.to_string())),
-            None => Incoming::Gone(Trouble::of_close(1006, "")),
+            Some(Err(error)) => Incoming::Gone(ModelError::lost("disconnected", error.to_string())),
+            None => Incoming::Gone(ModelError::from_close(1006, "")),
         }
     }
 
     /// Sends messages, all of them at once.
-    pub(crate) async fn write(&mut self, messages: &mut Vec<String>) -> Result<(), Trouble> {
+    pub(crate) async fn write(&mut self, messages: &mut Vec<String>) -> Result<(), ModelError> {
         for message in messages.drain(..) {
             let written = if message.len() > BUFFER {
                 self.write_past(message).await
@@ -136,7 +136,7 @@ impl Client {
     }
 
     /// Asks for a sign of life.
-    pub(crate) async fn ping(&mut self) -> Result<(), Trouble> {
+    pub(crate) async fn ping(&mut self) -> Result<(), ModelError> {
         self.socket.send(Message::Ping(Bytes::new())).await.map_err(|error| broken(&error))
     }
 
@@ -156,8 +156,8 @@ impl Client {
 }
 
 /// The upgrade (OpenAI Realtime guide, WebSocket connections). `OpenAI-Beta` must be absent.
-fn request(settings: &RealtimeSettings, session: &SessionSettings) -> Result<Request, Trouble> {
-    let bad = || Trouble::lost("bad_request", "the upgrade cannot be written");
+fn request(settings: &RealtimeSettings, session: &SessionSettings) -> Result<Request, ModelError> {
+    let bad = || ModelError::lost("bad_request", "the upgrade cannot be written");
     let mut request = settings.url.as_str().into_client_request().map_err(|_| bad())?;
     let headers = request.headers_mut();
     headers.insert(header::AUTHORIZATION, bearer(&settings.api_key).ok_or_else(bad)?);
@@ -169,16 +169,16 @@ fn request(settings: &RealtimeSettings, session: &SessionSettings) -> Result<Req
     Ok(request)
 }
 
-fn refusal(error: &Error) -> Trouble {
+fn refusal(error: &Error) -> ModelError {
     if let Error::Http(response) = error {
         let body = response.body().as_deref().unwrap_or_default();
-        return Trouble::of_http(response.status().as_u16(), body);
+        return ModelError::from_http(response.status().as_u16(), body);
     }
-    Trouble::lost("handshake_failed", error.to_string())
+    ModelError::lost("handshake_failed", error.to_string())
 }
 
-fn broken(error: &Error) -> Trouble {
-    Trouble::lost("disconnected", error.to_string())
+fn broken(error: &Error) -> ModelError {
+    ModelError::lost("disconnected", error.to_string())
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::client::{Incoming, Client};
 use super::settings::{RealtimeSettings, SessionSettings};
-use super::trouble::Trouble;
+use super::error::ModelError;
 
 /// A session that can answer.
 pub(crate) struct Connection {
@@ -30,9 +30,9 @@ pub(crate) struct Connection {
 pub(crate) async fn connect(
     settings: Arc<RealtimeSettings>,
     session: Arc<SessionSettings>,
-) -> Result<Connection, Trouble> {
+) -> Result<Connection, ModelError> {
     let patience = settings.timing.connect;
-    let late = |_| Trouble::lost("timeout", "the server did not answer in time");
+    let late = |_| ModelError::lost("timeout", "the server did not answer in time");
     let admitted = async {
         let mut client = Client::open(&settings, &session).await?;
         let info = admitted(&mut client).await?;
@@ -43,11 +43,11 @@ pub(crate) async fn connect(
     Ok(Connection { client, lasts: lasts(&settings, &info) })
 }
 
-async fn admitted(client: &mut Client) -> Result<SessionInfo, Trouble> {
+async fn admitted(client: &mut Client) -> Result<SessionInfo, ModelError> {
     loop {
         match answer(client).await? {
             Answer::Created(info) => return Ok(info),
-            Answer::Error(error) => return Err(Trouble::of_connection(&error)),
+            Answer::Error(error) => return Err(ModelError::from_connection(&error)),
             Answer::Updated => {}
         }
     }
@@ -58,27 +58,27 @@ async fn configure(
     client: &mut Client,
     settings: &RealtimeSettings,
     session: &SessionSettings,
-) -> Result<(), Trouble> {
+) -> Result<(), ModelError> {
     let update = |id: &'static str, session| {
         vec![ClientEvent::new(id, ClientBody::session(session)).to_json()]
     };
     client.write(&mut update("s1", whole_session(settings, session))).await?;
     let Err(error) = updated(client).await? else { return Ok(()) };
     if of_error(&error) != Severity::Bug {
-        return Err(Trouble::of_connection(&error));
+        return Err(ModelError::from_connection(&error));
     }
     metrics::counter!("phony_model_errors_total", "kind" => "session").increment(1);
     tracing::warn!(event = "model_session_reduced", code = error.code, param = error.param);
     let least = least_session(session, !error.param.starts_with("session.tools"));
     client.write(&mut update("s2", least)).await?;
     let Err(error) = updated(client).await? else { return Ok(()) };
-    let trouble = Trouble::of_connection(&error);
+    let error = ModelError::from_connection(&error);
     // It would be the same on every connection.
     let hopeless = of_error(&error) == Severity::Bug;
-    Err(if hopeless { Trouble { fault: Fault::Fatal, ..trouble } } else { trouble })
+    Err(if hopeless { ModelError { fault: Fault::Fatal, ..error } } else { error })
 }
 
-async fn updated(client: &mut Client) -> Result<Result<(), ApiError>, Trouble> {
+async fn updated(client: &mut Client) -> Result<Result<(), ApiError>, ModelError> {
     loop {
         match answer(client).await? {
             Answer::Updated => return Ok(Ok(())),
@@ -95,12 +95,12 @@ enum Answer {
 }
 
 /// The next event that matters while a session is set up.
-async fn answer(client: &mut Client) -> Result<Answer, Trouble> {
+async fn answer(client: &mut Client) -> Result<Answer, ModelError> {
     loop {
         let text = match client.read().await {
             Incoming::Text(text) => text,
             Incoming::Alive => continue,
-            Incoming::Gone(trouble) => return Err(trouble),
+            Incoming::Gone(error) => return Err(error),
         };
         match ServerEvent::parse(&text) {
             Ok(ServerEvent::SessionCreated(info)) => return Ok(Answer::Created(*info)),

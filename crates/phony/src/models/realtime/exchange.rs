@@ -15,7 +15,7 @@ use super::conversation::{Edit, Origin, Remote};
 use super::reply::Reply;
 use super::settings::Timing;
 use super::translate::{create, kind, tokens};
-use super::trouble::Trouble;
+use super::error::ModelError;
 
 /// The metadata key that carries the turn of a response. A server gives it back, which tells
 /// which request has begun.
@@ -54,20 +54,20 @@ pub(crate) struct Outcomes {
     pub(crate) end: Option<End>,
 }
 
-/// A fact for the call, or the trouble that one is to be made of.
+/// A fact for the call, or the error that one is to be made of.
 #[derive(Debug)]
 pub(crate) enum Told {
     /// To be passed on as it is.
     Fact(FromModel),
     /// A failed reply.
-    Failed(TurnId, Trouble, Option<Usage>),
+    Failed(TurnId, ModelError, Option<Usage>),
 }
 
 /// Why a connection can go no further.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// It is lost, or refused for good.
-    Trouble(Trouble),
+    Failed(ModelError),
     /// The server's copy of the conversation is not what we think it is, and a reply is wanted.
     Rebuild,
 }
@@ -211,7 +211,7 @@ impl Exchange {
             Stage::Active(_) => "response_stalled",
             Stage::Draining(_) => "cancel_stalled",
         };
-        out.end = Some(End::Trouble(Trouble::lost(code, "the server stopped answering")));
+        out.end = Some(End::Failed(ModelError::lost(code, "the server stopped answering")));
     }
 
     /// Whether the connection can be replaced without anybody noticing.
@@ -438,19 +438,19 @@ impl Exchange {
         let outcome = match (&response.status, &response.reason) {
             (ResponseStatus::Failed, _) => {
                 self.remote.unsay(turn);
-                let trouble = Trouble::of_response(response.error.as_ref());
-                failed(turn, trouble, usage, out);
+                let error = ModelError::from_response(response.error.as_ref());
+                failed(turn, error, usage, out);
                 return;
             }
             // Not by us: what there is of it is no whole reply.
             (ResponseStatus::Cancelled, _) => {
                 self.remote.unsay(turn);
-                let trouble = Trouble {
+                let error = ModelError {
                     fault: Fault::Passing,
                     code: "cancelled".into(),
                     message: "the server cancelled the reply".into(),
                 };
-                failed(turn, trouble, usage, out);
+                failed(turn, error, usage, out);
                 return;
             }
             (ResponseStatus::Incomplete, Some(StatusReason::ContentFilter)) => Outcome::Filtered,
@@ -480,7 +480,7 @@ impl Exchange {
             tracing::warn!(event = "model_error", code, param, answers);
         }
         if matches!(severity, Severity::Fatal | Severity::SessionOver) {
-            out.end = Some(End::Trouble(Trouble::of_connection(error)));
+            out.end = Some(End::Failed(ModelError::from_connection(error)));
             return;
         }
         match std::mem::replace(&mut self.stage, Stage::Idle) {
@@ -491,7 +491,7 @@ impl Exchange {
                     let drain = Drain::new(None, String::new(), now + timing.drain);
                     self.drain(Drain { event_id, blocks: true, ..drain }, out);
                 } else {
-                    failed(asked.turn, Trouble::of_request(error), None, out);
+                    failed(asked.turn, ModelError::from_request(error), None, out);
                     self.resume(now, out);
                 }
             }
@@ -572,13 +572,13 @@ impl Outcomes {
 }
 
 /// The reply of a turn failed; if for good, so did everything.
-fn failed(turn: TurnId, trouble: Trouble, usage: Option<Usage>, out: &mut Outcomes) {
+fn failed(turn: TurnId, error: ModelError, usage: Option<Usage>, out: &mut Outcomes) {
     metrics::counter!("phony_model_errors_total", "kind" => "response").increment(1);
-    tracing::warn!(event = "model_response_failed", %turn, code = trouble.code);
-    if trouble.fault == Fault::Fatal {
-        out.end = Some(End::Trouble(trouble.clone()));
+    tracing::warn!(event = "model_response_failed", %turn, code = error.code);
+    if error.fault == Fault::Fatal {
+        out.end = Some(End::Failed(error.clone()));
     } else {
-        out.facts.push(Told::Failed(turn, trouble, usage));
+        out.facts.push(Told::Failed(turn, error, usage));
     }
 }
 

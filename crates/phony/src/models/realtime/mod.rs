@@ -28,7 +28,7 @@ mod run;
 mod settings;
 mod handshake;
 mod translate;
-mod trouble;
+mod error;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -89,10 +89,10 @@ pub async fn probe(
             connection.client.close(&settings).await;
             Ok(took)
         }
-        Err(trouble) => {
-            let message = trouble.told(settings.api_key.expose_secret());
-            let for_good = trouble.fault == Fault::Fatal;
-            Err(ProbeFailed { message, for_good, code: trouble.code })
+        Err(error) => {
+            let message = error.displayed(settings.api_key.expose_secret());
+            let for_good = error.fault == Fault::Fatal;
+            Err(ProbeFailed { message, for_good, code: error.code })
         }
     }
 }

@@ -16,7 +16,7 @@ use super::desk::{Desk, Visit};
 use super::exchange::{Asked, End, Exchange, Outcomes, Told};
 use super::client::{Incoming, Client};
 use super::settings::{RealtimeSettings, SessionSettings, Timing};
-use super::trouble::Trouble;
+use super::error::ModelError;
 use crate::ports::ModelEnd;
 
 /// After a failed try to replace a session that is still good.
@@ -40,7 +40,7 @@ pub(crate) struct Adapter {
     tracker: TaskTracker,
 }
 
-type Attempt = Pin<Box<dyn Future<Output = Result<Connection, Trouble>> + Send>>;
+type Attempt = Pin<Box<dyn Future<Output = Result<Connection, ModelError>> + Send>>;
 
 /// How a session ended.
 enum Ending {
@@ -49,7 +49,7 @@ enum Ending {
     /// Another one is wanted.
     Again,
     /// There will be no other.
-    Refused(Trouble),
+    Refused(ModelError),
 }
 
 impl Adapter {
@@ -70,7 +70,7 @@ impl Adapter {
         let refused = loop {
             let connection = match self.come_up().await {
                 Ok(connection) => connection,
-                Err(Ending::Refused(trouble)) => break trouble,
+                Err(Ending::Refused(error)) => break error,
                 Err(Ending::Over | Ending::Again) => return,
             };
             let kind = if lives == 0 {
@@ -87,7 +87,7 @@ impl Adapter {
             match self.live(connection).await {
                 Ending::Over => return,
                 Ending::Again => {}
-                Ending::Refused(trouble) => break trouble,
+                Ending::Refused(error) => break error,
             }
         };
         self.refuse(&refused).await;
@@ -114,17 +114,17 @@ impl Adapter {
                     result = &mut attempt => break result,
                 }
             };
-            let trouble = match result {
+            let error = match result {
                 Ok(connection) => return Ok(connection),
-                Err(trouble) => trouble,
+                Err(error) => error,
             };
-            report(&trouble, "connect");
-            if trouble.fault == Fault::Fatal {
-                return Err(Ending::Refused(trouble));
+            report(&error, "connect");
+            if error.fault == Fault::Fatal {
+                return Err(Ending::Refused(error));
             }
             self.tries += 1;
             if self.told_up != Some(false) {
-                self.tell_failed(None, trouble);
+                self.tell_failed(None, error);
             }
         }
     }
@@ -185,9 +185,9 @@ impl Adapter {
         for told in out.facts.drain(..) {
             match told {
                 Told::Fact(fact) => self.desk.say(fact),
-                Told::Failed(turn, trouble, usage) => {
+                Told::Failed(turn, error, usage) => {
                     let secret = self.settings.api_key.expose_secret();
-                    self.desk.say(trouble.fact(Some(turn), usage, secret));
+                    self.desk.say(error.into_event(Some(turn), usage, secret));
                 }
             }
         }
@@ -203,14 +203,14 @@ impl Adapter {
             }
             life.client.write(&mut out.messages).await
         };
-        let late = |_| Err(Trouble::lost("write_stalled", "the server takes nothing"));
+        let late = |_| Err(ModelError::lost("write_stalled", "the server takes nothing"));
         let written = tokio::select! {
             biased;
             written = timeout(self.settings.timing.write, writing) => written.unwrap_or_else(late),
             // Looked at only if the server takes nothing: a call that stops drops its port.
             () = self.stop.cancelled() => return Some(Parting::Over),
         };
-        written.err().map(|trouble| Parting::End(End::Trouble(trouble)))
+        written.err().map(|error| Parting::End(End::Failed(error)))
     }
 
     /// The end of a session: tells the call what it must know, keeps what can still be asked.
@@ -231,14 +231,14 @@ impl Adapter {
                 self.close(client);
                 Ending::Again
             }
-            Parting::End(End::Trouble(trouble)) => {
-                report(&trouble, "lost");
-                if trouble.fault == Fault::Fatal {
+            Parting::End(End::Failed(error)) => {
+                report(&error, "lost");
+                if error.fault == Fault::Fatal {
                     // Said with every turn that is asked for from now on, this one first.
                     self.waiting = self.waiting.take().or_else(|| turn.map(unasked));
-                    return Ending::Refused(trouble);
+                    return Ending::Refused(error);
                 }
-                self.tell_failed(turn, Trouble { fault: Fault::Lost, ..trouble });
+                self.tell_failed(turn, ModelError { fault: Fault::Lost, ..error });
                 self.tries += usize::from(!proven);
                 Ending::Again
             }
@@ -263,9 +263,9 @@ impl Adapter {
     }
 
     /// Answers every order with the same refusal, to the end of the call.
-    async fn refuse(&mut self, trouble: &Trouble) {
+    async fn refuse(&mut self, error: &ModelError) {
         let turn = self.waiting.take().map(|asked| asked.turn);
-        self.tell_failed(turn, trouble.clone());
+        self.tell_failed(turn, error.clone());
         loop {
             let visit = tokio::select! {
                 () = self.stop.cancelled() => return,
@@ -273,7 +273,7 @@ impl Adapter {
             };
             match visit {
                 Visit::Order(ToModel::Respond { turn, .. }) => {
-                    self.tell_failed(Some(turn), trouble.clone());
+                    self.tell_failed(Some(turn), error.clone());
                 }
                 Visit::Order(ToModel::Cancel { .. }) | Visit::Taken => {}
                 Visit::Closed => return,
@@ -281,10 +281,10 @@ impl Adapter {
         }
     }
 
-    fn tell_failed(&mut self, turn: Option<TurnId>, trouble: Trouble) {
+    fn tell_failed(&mut self, turn: Option<TurnId>, error: ModelError) {
         self.told_up = Some(false);
         let secret = self.settings.api_key.expose_secret();
-        self.desk.say(trouble.fact(turn, None, secret));
+        self.desk.say(error.into_event(turn, None, secret));
     }
 
     fn attempt(&self, pause: Duration) -> Attempt {
@@ -355,17 +355,17 @@ impl Life {
                 Err(_) => super::bad_frame(),
             },
             Incoming::Alive => {}
-            Incoming::Gone(trouble) => out.end = Some(End::Trouble(trouble)),
+            Incoming::Gone(error) => out.end = Some(End::Failed(error)),
         }
     }
 
     /// A fresh session is there, or could not be had.
-    fn rolled(&mut self, now: Instant, result: Result<Connection, Trouble>) {
+    fn rolled(&mut self, now: Instant, result: Result<Connection, ModelError>) {
         self.rolling = None;
         match result {
             Ok(connection) => self.spare = Some(connection),
-            Err(trouble) => {
-                report(&trouble, "roll_over");
+            Err(error) => {
+                report(&error, "roll_over");
                 self.ends = now + ROLL_OVER_PAUSE;
             }
         }
@@ -383,8 +383,8 @@ impl Life {
         }
         if self.pulse <= now {
             if self.pinged {
-                let trouble = Trouble::lost("no_pong", "the server does not answer pings");
-                out.end = Some(End::Trouble(trouble));
+                let error = ModelError::lost("no_pong", "the server does not answer pings");
+                out.end = Some(End::Failed(error));
             }
             (self.pinged, self.ping) = (true, true);
             self.pulse = now + timing.pong;
@@ -405,7 +405,7 @@ impl Life {
 }
 
 /// The result of what is under way; never, if nothing is.
-async fn next(attempt: &mut Option<Attempt>) -> Result<Connection, Trouble> {
+async fn next(attempt: &mut Option<Attempt>) -> Result<Connection, ModelError> {
     match attempt {
         Some(attempt) => attempt.await,
         None => std::future::pending().await,
@@ -416,9 +416,9 @@ fn unasked(turn: TurnId) -> Asked {
     Asked { turn, context: Vec::new(), again: true }
 }
 
-fn report(trouble: &Trouble, during: &'static str) {
+fn report(error: &ModelError, during: &'static str) {
     metrics::counter!("phony_model_errors_total", "kind" => during).increment(1);
-    tracing::warn!(event = "model_trouble", during, code = trouble.code, fault = ?trouble.fault);
+    tracing::warn!(event = "model_trouble", during, code = error.code, fault = ?error.fault);
 }
 
 #[expect(clippy::disallowed_methods, reason = "the adapter owns the deadlines of its connection")]

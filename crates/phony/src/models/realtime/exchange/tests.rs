@@ -92,7 +92,7 @@ fn fact(out: &Outcomes) -> &FromModel {
 
 fn failed(out: &Outcomes) -> (u32, Fault, &str) {
     match &out.facts[..] {
-        [Told::Failed(turn, trouble, _)] => (turn.0, trouble.fault, &trouble.code),
+        [Told::Failed(turn, error, _)] => (turn.0, error.fault, &error.code),
         other => panic!("not one failure: {other:?}"),
     }
 }
@@ -340,9 +340,9 @@ fn an_error_about_nothing_of_ours_changes_nothing() {
 #[test]
 fn refusals_for_good_and_expired_sessions_end_the_connection() {
     let out = Play::begun(1).error("invalid_api_key", "");
-    assert!(matches!(out.end, Some(End::Trouble(Trouble { fault: Fault::Fatal, .. }))));
+    assert!(matches!(out.end, Some(End::Failed(ModelError { fault: Fault::Fatal, .. }))));
     let out = Play::begun(1).error("session_expired", "");
-    assert!(matches!(out.end, Some(End::Trouble(Trouble { fault: Fault::Lost, .. }))));
+    assert!(matches!(out.end, Some(End::Failed(ModelError { fault: Fault::Lost, .. }))));
 }
 
 #[test]
@@ -392,7 +392,7 @@ fn silence_counts_as_a_dead_connection() {
     assert_eq!(due - play.now, play.timing.created);
     let mut out = Outcomes::default();
     play.exchange.overdue(&mut out);
-    assert!(matches!(out.end, Some(End::Trouble(Trouble { fault: Fault::Lost, .. }))));
+    assert!(matches!(out.end, Some(End::Failed(ModelError { fault: Fault::Lost, .. }))));
 
     play.cancel(1);
     assert_eq!(play.exchange.due(&play.timing).expect("a deadline") - play.now, play.timing.drain);

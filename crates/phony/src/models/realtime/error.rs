@@ -9,7 +9,7 @@ const LONGEST_MESSAGE: usize = 300;
 
 /// Something that went wrong with the connection or with a reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Trouble {
+pub(crate) struct ModelError {
     /// What can be done about it.
     pub(crate) fault: Fault,
     /// The server's code, or one of ours.
@@ -18,30 +18,30 @@ pub(crate) struct Trouble {
     pub(crate) message: String,
 }
 
-impl Trouble {
+impl ModelError {
     /// The connection is gone or as good as gone.
     pub(crate) fn lost(code: &str, message: impl Into<String>) -> Self {
         Self { fault: Fault::Lost, code: code.into(), message: message.into() }
     }
 
     /// An error that ends a connection, or keeps it from coming up.
-    pub(crate) fn of_connection(error: &ApiError) -> Self {
+    pub(crate) fn from_connection(error: &ApiError) -> Self {
         Self::new(of_error(error), Fault::Lost, error)
     }
 
     /// An error that ends a reply and leaves the connection as it is.
-    pub(crate) fn of_request(error: &ApiError) -> Self {
+    pub(crate) fn from_request(error: &ApiError) -> Self {
         Self::new(of_error(error), Fault::Passing, error)
     }
 
     /// The error of a failed response, where the server gives one.
-    pub(crate) fn of_response(error: Option<&ApiError>) -> Self {
+    pub(crate) fn from_response(error: Option<&ApiError>) -> Self {
         let unnamed = ApiError::default();
         Self::new(of_response(error), Fault::Passing, error.unwrap_or(&unnamed))
     }
 
     /// A close frame.
-    pub(crate) fn of_close(code: u16, reason: &str) -> Self {
+    pub(crate) fn from_close(code: u16, reason: &str) -> Self {
         let fault = match of_close(code, reason) {
             Severity::Fatal => Fault::Fatal,
             Severity::RateLimited => Fault::Busy,
@@ -53,7 +53,7 @@ impl Trouble {
     }
 
     /// A refused upgrade. The body tells an account without money from a busy server.
-    pub(crate) fn of_http(status: u16, body: &[u8]) -> Self {
+    pub(crate) fn from_http(status: u16, body: &[u8]) -> Self {
         let error = error_in(body);
         let fault = match (of_http(status), of_error(&error)) {
             (Severity::Fatal, _) | (_, Severity::Fatal) => Fault::Fatal,
@@ -65,7 +65,7 @@ impl Trouble {
     }
 
     /// As a fact for the call. `secret` is blotted out, should the server quote it.
-    pub(crate) fn fact(
+    pub(crate) fn into_event(
         self,
         turn: Option<TurnId>,
         usage: Option<Usage>,
@@ -77,7 +77,7 @@ impl Trouble {
     }
 
     /// The message for people, with `secret` blotted out.
-    pub(crate) fn told(&self, secret: &str) -> String {
+    pub(crate) fn displayed(&self, secret: &str) -> String {
         let message = presentable(&self.message, secret);
         if message.is_empty() { "it was refused without a word".to_owned() } else { message }
     }
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_status_alone_tells_a_refusal_from_a_busy_server() {
-        let fault = |status| Trouble::of_http(status, b"").fault;
+        let fault = |status| ModelError::from_http(status, b"").fault;
         assert_eq!([401, 403, 404, 400].map(fault), [Fault::Fatal; 4]);
         assert_eq!(fault(429), Fault::Busy);
         assert_eq!([408, 500, 503].map(fault), [Fault::Lost; 3]);
@@ -132,8 +132,8 @@ mod tests {
     #[test]
     fn an_account_without_money_is_not_a_busy_server() {
         let body = br#"{"error":{"code":"insufficient_quota","message":"Pay first."}}"#;
-        let trouble = Trouble::of_http(429, body);
-        assert_eq!((trouble.fault, trouble.code.as_str()), (Fault::Fatal, "insufficient_quota"));
+        let error = ModelError::from_http(429, body);
+        assert_eq!((error.fault, error.code.as_str()), (Fault::Fatal, "insufficient_quota"));
     }
 
     #[test]
