@@ -19,7 +19,7 @@
 
 mod connect;
 mod conversation;
-mod desk;
+mod port_buffer;
 mod dial;
 mod exchange;
 mod client;

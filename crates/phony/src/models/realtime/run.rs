@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::connect::{Connection, connect};
-use super::desk::{Desk, Visit};
+use super::port_buffer::{PortBuffer, PortEvent};
 use super::exchange::{Asked, End, Exchange, Outcomes, Told};
 use super::client::{Incoming, Client};
 use super::settings::{RealtimeSettings, SessionSettings, Timing};
@@ -29,7 +29,7 @@ const GOOD_LIFE: Duration = Duration::from_secs(10);
 pub(crate) struct Adapter {
     settings: Arc<RealtimeSettings>,
     session: Arc<SessionSettings>,
-    desk: Desk,
+    port: PortBuffer,
     stop: CancellationToken,
     /// What the call asked for while no session was up.
     waiting: Option<Asked>,
@@ -60,8 +60,8 @@ impl Adapter {
         tracker: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
-        let (desk, waiting) = (Desk::new(end), None);
-        Self { settings, session, desk, stop, waiting, tries: 0, told_up: None, tracker }
+        let (port, waiting) = (PortBuffer::new(end), None);
+        Self { settings, session, port, stop, waiting, tries: 0, told_up: None, tracker }
     }
 
     /// Runs to the end of the call.
@@ -81,7 +81,7 @@ impl Adapter {
             metrics::counter!(kind).increment(1);
             lives += 1;
             if self.told_up != Some(true) {
-                self.desk.say(FromModel::Ready);
+                self.port.send(FromModel::Ready);
                 self.told_up = Some(true);
             }
             match self.live(connection).await {
@@ -101,15 +101,15 @@ impl Adapter {
                 tokio::select! {
                     biased;
                     () = self.stop.cancelled() => return Err(Ending::Over),
-                    visit = self.desk.visit() => match visit {
-                        Visit::Order(ToModel::Respond { turn, context }) => {
+                    event = self.port.next() => match event {
+                        PortEvent::Command(ToModel::Respond { turn, context }) => {
                             self.waiting = Some(Asked { turn, context, again: false });
                         }
-                        Visit::Order(ToModel::Cancel { turn }) => {
+                        PortEvent::Command(ToModel::Cancel { turn }) => {
                             self.waiting.take_if(|asked| asked.turn == turn);
                         }
-                        Visit::Taken => {}
-                        Visit::Closed => return Err(Ending::Over),
+                        PortEvent::Delivered => {}
+                        PortEvent::Closed => return Err(Ending::Over),
                     },
                     result = &mut attempt => break result,
                 }
@@ -153,19 +153,19 @@ impl Adapter {
             if timer.is_elapsed() || timer.deadline() > due {
                 timer.as_mut().reset(due);
             }
-            let behind = self.desk.is_behind();
+            let behind = self.port.is_behind();
             tokio::select! {
                 biased;
-                visit = self.desk.visit() => match visit {
-                    Visit::Order(ToModel::Respond { turn, context }) => {
+                event = self.port.next() => match event {
+                    PortEvent::Command(ToModel::Respond { turn, context }) => {
                         let asked = Asked { turn, context, again: false };
                         life.exchange.respond(now(), timing, asked, &mut out);
                     }
-                    Visit::Order(ToModel::Cancel { turn }) => {
+                    PortEvent::Command(ToModel::Cancel { turn }) => {
                         life.exchange.cancel(now(), timing, turn, &mut out);
                     }
-                    Visit::Taken => life.revive(now(), timing),
-                    Visit::Closed => return self.die(life, Parting::Over, born).await,
+                    PortEvent::Delivered => life.revive(now(), timing),
+                    PortEvent::Closed => return self.die(life, Parting::Over, born).await,
                 },
                 incoming = life.client.read(), if !behind => {
                     life.heard(now(), timing, incoming, &mut out);
@@ -184,10 +184,10 @@ impl Adapter {
     async fn perform(&mut self, life: &mut Life, out: &mut Outcomes) -> Option<Parting> {
         for told in out.facts.drain(..) {
             match told {
-                Told::Fact(fact) => self.desk.say(fact),
+                Told::Fact(fact) => self.port.send(fact),
                 Told::Failed(turn, error, usage) => {
                     let secret = self.settings.api_key.expose_secret();
-                    self.desk.say(error.into_event(Some(turn), usage, secret));
+                    self.port.send(error.into_event(Some(turn), usage, secret));
                 }
             }
         }
@@ -267,16 +267,16 @@ impl Adapter {
         let turn = self.waiting.take().map(|asked| asked.turn);
         self.tell_failed(turn, error.clone());
         loop {
-            let visit = tokio::select! {
+            let event = tokio::select! {
                 () = self.stop.cancelled() => return,
-                visit = self.desk.visit() => visit,
+                event = self.port.next() => event,
             };
-            match visit {
-                Visit::Order(ToModel::Respond { turn, .. }) => {
+            match event {
+                PortEvent::Command(ToModel::Respond { turn, .. }) => {
                     self.tell_failed(Some(turn), error.clone());
                 }
-                Visit::Order(ToModel::Cancel { .. }) | Visit::Taken => {}
-                Visit::Closed => return,
+                PortEvent::Command(ToModel::Cancel { .. }) | PortEvent::Delivered => {}
+                PortEvent::Closed => return,
             }
         }
     }
@@ -284,7 +284,7 @@ impl Adapter {
     fn tell_failed(&mut self, turn: Option<TurnId>, error: ModelError) {
         self.told_up = Some(false);
         let secret = self.settings.api_key.expose_secret();
-        self.desk.say(error.into_event(turn, None, secret));
+        self.port.send(error.into_event(turn, None, secret));
     }
 
     fn attempt(&self, pause: Duration) -> Attempt {
