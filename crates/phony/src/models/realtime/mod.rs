@@ -5,7 +5,7 @@
 //!
 //! - `connect` brings a session up; `run` keeps one up, replaces it when it is lost or about to
 //!   expire, and carries orders and events between the call and the session.
-//! - `exchange` knows the turns, as pure code: when a response may be asked for, what its events
+//! - `turns` knows the turns, as pure code: when a response may be asked for, what its events
 //!   mean for the call, which errors matter.
 //! - `conversation` makes the server's copy of the conversation what the call says it is.
 //!
@@ -21,7 +21,7 @@ mod connect;
 mod conversation;
 mod port_buffer;
 mod dial;
-mod exchange;
+mod turns;
 mod client;
 mod reply;
 mod run;

@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connect::{Connection, connect};
 use super::port_buffer::{PortBuffer, PortEvent};
-use super::exchange::{Asked, End, Exchange, Outcomes, Told};
+use super::turns::{Asked, End, Turns, Outcomes, Told};
 use super::client::{Incoming, Client};
 use super::settings::{RealtimeSettings, SessionSettings, Timing};
 use super::error::ModelError;
@@ -136,7 +136,7 @@ impl Adapter {
         let timing = &settings.timing;
         let mut life = Life::new(connection, self.waiting.take(), born, timing);
         let mut out = Outcomes::default();
-        life.exchange.resume(born, &mut out);
+        life.turns.resume(born, &mut out);
         let timer = sleep_until(life.due(timing));
         tokio::pin!(timer);
         loop {
@@ -145,7 +145,7 @@ impl Adapter {
             {
                 return self.die(life, end, born).await;
             }
-            if life.spare.is_some() && life.exchange.is_idle() {
+            if life.spare.is_some() && life.turns.is_idle() {
                 self.swap(&mut life);
             }
             let due = life.due(timing);
@@ -159,10 +159,10 @@ impl Adapter {
                 event = self.port.next() => match event {
                     PortEvent::Command(ToModel::Respond { turn, context }) => {
                         let asked = Asked { turn, context, again: false };
-                        life.exchange.respond(now(), timing, asked, &mut out);
+                        life.turns.respond(now(), timing, asked, &mut out);
                     }
                     PortEvent::Command(ToModel::Cancel { turn }) => {
-                        life.exchange.cancel(now(), timing, turn, &mut out);
+                        life.turns.cancel(now(), timing, turn, &mut out);
                     }
                     PortEvent::Delivered => life.revive(now(), timing),
                     PortEvent::Closed => return self.die(life, Parting::Over, born).await,
@@ -215,9 +215,9 @@ impl Adapter {
 
     /// The end of a session: tells the call what it must know, keeps what can still be asked.
     async fn die(&mut self, life: Life, parting: Parting, born: Instant) -> Ending {
-        let Life { client, exchange, .. } = life;
-        let proven = exchange.is_proven() || now().saturating_duration_since(born) >= GOOD_LIFE;
-        let (turn, waiting) = exchange.into_rest();
+        let Life { client, turns, .. } = life;
+        let proven = turns.is_proven() || now().saturating_duration_since(born) >= GOOD_LIFE;
+        let (turn, waiting) = turns.into_rest();
         self.tries = if proven { 0 } else { self.tries };
         self.waiting = waiting;
         match parting {
@@ -313,7 +313,7 @@ enum Parting {
 /// One session while it is up.
 struct Life {
     client: Client,
-    exchange: Exchange,
+    turns: Turns,
     /// When a ping is due, or, if one is out, when a sign of life is.
     pulse: Instant,
     pinged: bool,
@@ -329,7 +329,7 @@ impl Life {
     fn new(connection: Connection, waiting: Option<Asked>, born: Instant, timing: &Timing) -> Self {
         Self {
             client: connection.client,
-            exchange: Exchange::new(waiting),
+            turns: Turns::new(waiting),
             pulse: born + timing.ping,
             pinged: false,
             ping: false,
@@ -347,8 +347,8 @@ impl Life {
         match incoming {
             Incoming::Text(text) => match ServerEvent::parse(&text) {
                 Ok(event) => {
-                    self.exchange.heard(now, timing, event, out);
-                    if self.exchange.takes_doubt() {
+                    self.turns.heard(now, timing, event, out);
+                    if self.turns.takes_doubt() {
                         self.ends = now;
                     }
                 }
@@ -372,14 +372,14 @@ impl Life {
     }
 
     fn due(&self, timing: &Timing) -> Instant {
-        let pulse = self.exchange.due(timing).map_or(self.pulse, |due| due.min(self.pulse));
+        let pulse = self.turns.due(timing).map_or(self.pulse, |due| due.min(self.pulse));
         if self.wants_another() { pulse.min(self.ends) } else { pulse }
     }
 
     /// Sees to what is due; true if it is time for a fresh session.
     fn overdue(&mut self, now: Instant, timing: &Timing, out: &mut Outcomes) -> bool {
-        if self.exchange.due(timing).is_some_and(|due| due <= now) {
-            self.exchange.overdue(out);
+        if self.turns.due(timing).is_some_and(|due| due <= now) {
+            self.turns.overdue(out);
         }
         if self.pulse <= now {
             if self.pinged {
@@ -395,12 +395,12 @@ impl Life {
     /// The call takes facts again. Meanwhile nothing was read, so nothing can be overdue.
     fn revive(&mut self, now: Instant, timing: &Timing) {
         (self.pinged, self.pulse) = (false, now + timing.ping);
-        self.exchange.revive(now, timing);
+        self.turns.revive(now, timing);
     }
 
     /// Whether a fresh session must be seen to: only in a quiet moment.
     fn wants_another(&self) -> bool {
-        self.rolling.is_none() && self.spare.is_none() && self.exchange.is_idle()
+        self.rolling.is_none() && self.spare.is_none() && self.turns.is_idle()
     }
 }
 

@@ -23,7 +23,7 @@ const TURN: &str = "turn";
 
 /// The turns of one connection.
 #[derive(Debug)]
-pub(crate) struct Exchange {
+pub(crate) struct Turns {
     remote: Remote,
     stage: Stage,
     waiting: Option<Asked>,
@@ -109,8 +109,8 @@ impl Drain {
     }
 }
 
-impl Exchange {
-    /// A fresh connection; what has been waiting for it is asked for with [`Exchange::resume`].
+impl Turns {
+    /// A fresh connection; what has been waiting for it is asked for with [`Turns::resume`].
     pub(crate) fn new(waiting: Option<Asked>) -> Self {
         let (remote, stage) = (Remote::default(), Stage::Idle);
         Self { remote, stage, waiting, events: 0, doubt: false, proven: false }
@@ -193,7 +193,7 @@ impl Exchange {
         }
     }
 
-    /// When to come back with [`Exchange::overdue`] if nothing else happens.
+    /// When to come back with [`Turns::overdue`] if nothing else happens.
     pub(crate) fn due(&self, timing: &Timing) -> Option<Instant> {
         match &self.stage {
             Stage::Idle => None,
@@ -203,7 +203,7 @@ impl Exchange {
         }
     }
 
-    /// The time of [`Exchange::due`] has come.
+    /// The time of [`Turns::due`] has come.
     pub(crate) fn overdue(&self, out: &mut Outcomes) {
         let code = match &self.stage {
             Stage::Idle => return,

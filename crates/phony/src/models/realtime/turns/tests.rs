@@ -3,9 +3,9 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// An exchange at a time that stands still unless told otherwise.
+/// An turns at a time that stands still unless told otherwise.
 struct Play {
-    exchange: Exchange,
+    turns: Turns,
     now: Instant,
     timing: Timing,
 }
@@ -14,7 +14,7 @@ impl Play {
     fn new() -> Self {
         #[expect(clippy::disallowed_methods, reason = "any time will do")]
         let now = Instant::now();
-        Self { exchange: Exchange::new(None), now, timing: Timing::default() }
+        Self { turns: Turns::new(None), now, timing: Timing::default() }
     }
 
     /// After this turn has been asked for.
@@ -40,20 +40,20 @@ impl Play {
     fn ask_with(&mut self, turn: u32, context: Vec<Item>) -> Outcomes {
         let asked = Asked { turn: TurnId(turn), context, again: false };
         let mut out = Outcomes::default();
-        self.exchange.respond(self.now, &self.timing, asked, &mut out);
+        self.turns.respond(self.now, &self.timing, asked, &mut out);
         out
     }
 
     fn cancel(&mut self, turn: u32) -> Outcomes {
         let mut out = Outcomes::default();
-        self.exchange.cancel(self.now, &self.timing, TurnId(turn), &mut out);
+        self.turns.cancel(self.now, &self.timing, TurnId(turn), &mut out);
         out
     }
 
     fn hear(&mut self, event: &Value) -> Outcomes {
         let (text, mut out) = (event.to_string(), Outcomes::default());
         let event = ServerEvent::parse(&text).expect("an event");
-        self.exchange.heard(self.now, &self.timing, event, &mut out);
+        self.turns.heard(self.now, &self.timing, event, &mut out);
         out
     }
 
@@ -119,7 +119,7 @@ fn words_of_a_cancelled_turn_are_dropped_and_its_price_is_told() {
         panic!("{out:?}")
     };
     assert_eq!((usage.input_text_tokens, usage.output_text_tokens), (7, 2));
-    assert!(play.exchange.is_idle());
+    assert!(play.turns.is_idle());
 }
 
 #[test]
@@ -177,7 +177,7 @@ fn a_cancel_before_the_beginning_names_no_response() {
         play.hear(&json!({"type": "response.created", "response": {"id": "resp_1"}})).is_empty()
     );
     assert!(play.done(&json!({"id": "resp_1", "status": "cancelled"})).is_empty());
-    assert!(play.exchange.is_idle());
+    assert!(play.turns.is_idle());
 }
 
 #[test]
@@ -201,19 +201,19 @@ fn a_cancel_that_found_nothing_costs_nothing() {
             sent(&out),
             ["conversation.item.delete", "conversation.item.create", "response.create"]
         );
-        assert!(out.end.is_none() && !play.exchange.takes_doubt());
+        assert!(out.end.is_none() && !play.turns.takes_doubt());
     }
     // Nothing is wanted: nothing is under way, so nothing can be overdue.
     let mut play = Play::begun(1);
     play.cancel(1);
     assert!(play.error("response_cancel_not_active", "x3").is_empty());
-    assert!(play.exchange.is_idle());
+    assert!(play.turns.is_idle());
     // An answer to an older cancel says nothing about the one that is out.
     let mut play = Play::asked(1);
     play.cancel(1);
     assert_eq!(sent(&play.ask(2)), Vec::<String>::new());
     assert!(play.error("response_cancel_not_active", "x99").is_empty());
-    assert!(!play.exchange.is_idle());
+    assert!(!play.turns.is_idle());
 }
 
 #[test]
@@ -269,14 +269,14 @@ fn races_about_items_and_sound_cost_nothing() {
     ] {
         for mut play in [Play::new(), Play::asked(1), Play::begun(1)] {
             let out = play.error(code, answers);
-            assert!(out.is_empty() && !play.exchange.takes_doubt(), "{code}");
+            assert!(out.is_empty() && !play.turns.takes_doubt(), "{code}");
         }
     }
     let mut play = Play::new();
     let gone =
         json!({"code": "not_found", "event_id": "d9", "message": "The item does not exist."});
     play.hear(&json!({"type": "error", "error": gone}));
-    assert!(!play.exchange.takes_doubt());
+    assert!(!play.turns.takes_doubt());
 }
 
 #[test]
@@ -303,29 +303,29 @@ fn an_item_that_is_refused_makes_a_new_connection_once() {
     let mut play = Play::asked(1);
     let out = play.error("invalid_value", "c1");
     assert_eq!(out.end, Some(End::Rebuild));
-    let (turn, waiting) = play.exchange.into_rest();
+    let (turn, waiting) = play.turns.into_rest();
     assert_eq!(turn, None);
 
-    let mut play = Play { exchange: Exchange::new(waiting), ..Play::new() };
+    let mut play = Play { turns: Turns::new(waiting), ..Play::new() };
     let mut out = Outcomes::default();
-    play.exchange.resume(play.now, &mut out);
+    play.turns.resume(play.now, &mut out);
     assert_eq!(sent(&out), ["conversation.item.create", "response.create"]);
     assert_eq!(play.error("invalid_value", "c1").end, None);
-    assert!(play.exchange.takes_doubt(), "replaced in a quiet moment instead");
+    assert!(play.turns.takes_doubt(), "replaced in a quiet moment instead");
 }
 
 #[test]
 fn a_deletion_that_is_refused_puts_the_connection_in_doubt() {
     let mut play = Play::begun(1);
     assert!(play.error("invalid_value", "d9").is_empty());
-    assert!(play.exchange.takes_doubt() && !play.exchange.takes_doubt());
+    assert!(play.turns.takes_doubt() && !play.turns.takes_doubt());
 }
 
 #[test]
 fn a_request_that_is_refused_fails_its_turn() {
     let mut play = Play::asked(1);
     assert_eq!(failed(&play.error("invalid_value", "r2")), (1, Fault::Passing, "invalid_value"));
-    assert!(play.exchange.is_idle());
+    assert!(play.turns.is_idle());
     let mut play = Play::asked(1);
     assert_eq!(failed(&play.error("rate_limit_exceeded", "r2")).1, Fault::Busy);
 }
@@ -388,28 +388,28 @@ fn only_whole_calls_of_tools_are_told_and_each_once() {
 #[test]
 fn silence_counts_as_a_dead_connection() {
     let mut play = Play::asked(1);
-    let due = play.exchange.due(&play.timing).expect("a deadline");
+    let due = play.turns.due(&play.timing).expect("a deadline");
     assert_eq!(due - play.now, play.timing.created);
     let mut out = Outcomes::default();
-    play.exchange.overdue(&mut out);
+    play.turns.overdue(&mut out);
     assert!(matches!(out.end, Some(End::Failed(ModelError { fault: Fault::Lost, .. }))));
 
     play.cancel(1);
-    assert_eq!(play.exchange.due(&play.timing).expect("a deadline") - play.now, play.timing.drain);
+    assert_eq!(play.turns.due(&play.timing).expect("a deadline") - play.now, play.timing.drain);
     let mut play = Play::begun(1);
     play.now += play.timing.silence / 2;
     play.delta("Still here");
-    let due = play.exchange.due(&play.timing).expect("a deadline");
+    let due = play.turns.due(&play.timing).expect("a deadline");
     assert_eq!(due - play.now, play.timing.silence);
-    assert_eq!(Play::new().exchange.due(&play.timing), None);
+    assert_eq!(Play::new().turns.due(&play.timing), None);
 }
 
 #[test]
 fn a_turn_that_waits_outlives_the_connection() {
     let mut play = Play::begun(1);
     play.ask(2);
-    let (turn, waiting) = play.exchange.into_rest();
+    let (turn, waiting) = play.turns.into_rest();
     assert_eq!((turn, waiting.map(|asked| asked.turn)), (None, Some(TurnId(2))));
-    let (turn, waiting) = Play::begun(1).exchange.into_rest();
+    let (turn, waiting) = Play::begun(1).turns.into_rest();
     assert_eq!((turn, waiting.is_none()), (Some(TurnId(1)), true));
 }
