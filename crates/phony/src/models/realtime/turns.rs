@@ -25,7 +25,7 @@ const TURN: &str = "turn";
 #[derive(Debug)]
 pub(crate) struct Turns {
     remote: Remote,
-    stage: Stage,
+    phase: Phase,
     waiting: Option<Asked>,
     events: u64,
     /// The server's copy of the conversation may not be what we think.
@@ -74,7 +74,7 @@ pub(crate) enum End {
 
 /// Where the one response is.
 #[derive(Debug)]
-enum Stage {
+enum Phase {
     Idle,
     /// Asked for, not begun.
     Requested {
@@ -112,13 +112,13 @@ impl Drain {
 impl Turns {
     /// A fresh connection; what has been waiting for it is asked for with [`Turns::resume`].
     pub(crate) fn new(waiting: Option<Asked>) -> Self {
-        let (remote, stage) = (Remote::default(), Stage::Idle);
-        Self { remote, stage, waiting, events: 0, doubt: false, proven: false }
+        let (remote, phase) = (Remote::default(), Phase::Idle);
+        Self { remote, phase, waiting, events: 0, doubt: false, proven: false }
     }
 
     /// Asks for what waits, if nothing is in the way.
     pub(crate) fn resume(&mut self, now: Instant, out: &mut Outcomes) {
-        if matches!(self.stage, Stage::Idle)
+        if matches!(self.phase, Phase::Idle)
             && let Some(asked) = self.waiting.take()
         {
             self.request(now, asked, out);
@@ -162,7 +162,7 @@ impl Turns {
         event: ServerEvent<'_>,
         out: &mut Outcomes,
     ) {
-        if let Stage::Active(reply) = &mut self.stage {
+        if let Phase::Active(reply) = &mut self.phase {
             reply.last_heard = now;
         }
         #[expect(
@@ -195,28 +195,28 @@ impl Turns {
 
     /// When to come back with [`Turns::overdue`] if nothing else happens.
     pub(crate) fn due(&self, timing: &Timing) -> Option<Instant> {
-        match &self.stage {
-            Stage::Idle => None,
-            Stage::Requested { since, .. } => Some(*since + timing.created),
-            Stage::Active(reply) => Some(reply.last_heard + timing.silence),
-            Stage::Draining(drain) => Some(drain.until),
+        match &self.phase {
+            Phase::Idle => None,
+            Phase::Requested { since, .. } => Some(*since + timing.created),
+            Phase::Active(reply) => Some(reply.last_heard + timing.silence),
+            Phase::Draining(drain) => Some(drain.until),
         }
     }
 
     /// The time of [`Turns::due`] has come.
     pub(crate) fn overdue(&self, out: &mut Outcomes) {
-        let code = match &self.stage {
-            Stage::Idle => return,
-            Stage::Requested { .. } => "no_response",
-            Stage::Active(_) => "response_stalled",
-            Stage::Draining(_) => "cancel_stalled",
+        let code = match &self.phase {
+            Phase::Idle => return,
+            Phase::Requested { .. } => "no_response",
+            Phase::Active(_) => "response_stalled",
+            Phase::Draining(_) => "cancel_stalled",
         };
         out.end = Some(End::Failed(ModelError::lost(code, "the server stopped answering")));
     }
 
     /// Whether the connection can be replaced without anybody noticing.
     pub(crate) fn is_idle(&self) -> bool {
-        matches!(self.stage, Stage::Idle) && self.waiting.is_none()
+        matches!(self.phase, Phase::Idle) && self.waiting.is_none()
     }
 
     /// Whether the server's copy of the conversation is in doubt; said once.
@@ -226,11 +226,11 @@ impl Turns {
 
     /// The server could not be heard until now.
     pub(crate) fn revive(&mut self, now: Instant, timing: &Timing) {
-        match &mut self.stage {
-            Stage::Idle => {}
-            Stage::Requested { since, .. } => *since = now,
-            Stage::Active(reply) => reply.last_heard = now,
-            Stage::Draining(drain) => drain.until = now + timing.drain,
+        match &mut self.phase {
+            Phase::Idle => {}
+            Phase::Requested { since, .. } => *since = now,
+            Phase::Active(reply) => reply.last_heard = now,
+            Phase::Draining(drain) => drain.until = now + timing.drain,
         }
     }
 
@@ -241,19 +241,19 @@ impl Turns {
 
     /// The turn that dies with the connection, if any, and the request that outlives it.
     pub(crate) fn into_rest(self) -> (Option<TurnId>, Option<Asked>) {
-        let turn = match self.stage {
-            Stage::Requested { asked, .. } => Some(asked.turn),
-            Stage::Active(reply) => Some(reply.turn),
-            Stage::Idle | Stage::Draining(_) => None,
+        let turn = match self.phase {
+            Phase::Requested { asked, .. } => Some(asked.turn),
+            Phase::Active(reply) => Some(reply.turn),
+            Phase::Idle | Phase::Draining(_) => None,
         };
         (turn, self.waiting)
     }
 
     fn turn(&self) -> Option<TurnId> {
-        match &self.stage {
-            Stage::Requested { asked, .. } => Some(asked.turn),
-            Stage::Active(reply) => Some(reply.turn),
-            Stage::Idle | Stage::Draining(_) => None,
+        match &self.phase {
+            Phase::Requested { asked, .. } => Some(asked.turn),
+            Phase::Active(reply) => Some(reply.turn),
+            Phase::Idle | Phase::Draining(_) => None,
         }
     }
 
@@ -274,22 +274,22 @@ impl Turns {
         let params = ResponseParams { metadata, ..ResponseParams::default() };
         let body = ClientBody::respond_with(params);
         out.messages.push(ClientEvent::new(&*event_id, body).to_json());
-        self.stage = Stage::Requested { asked, event_id, since: now };
+        self.phase = Phase::Requested { asked, event_id, since: now };
     }
 
     /// Stops the response that is under way, if any.
     fn abandon(&mut self, now: Instant, timing: &Timing, out: &mut Outcomes) {
         let until = now + timing.drain;
-        let drain = match std::mem::replace(&mut self.stage, Stage::Idle) {
-            Stage::Idle => return,
-            draining @ Stage::Draining(_) => {
-                self.stage = draining;
+        let drain = match std::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Idle => return,
+            draining @ Phase::Draining(_) => {
+                self.phase = draining;
                 return;
             }
-            Stage::Requested { asked, event_id, .. } => {
+            Phase::Requested { asked, event_id, .. } => {
                 Drain { event_id, ..Drain::new(Some(asked.turn), String::new(), until) }
             }
-            Stage::Active(reply) => {
+            Phase::Active(reply) => {
                 self.remote.unsay(reply.turn);
                 Drain::new(Some(reply.turn), reply.response_id, until)
             }
@@ -299,7 +299,7 @@ impl Turns {
 
     fn drain(&mut self, drain: Drain, out: &mut Outcomes) {
         let cancel_id = self.send_cancel(&drain.response_id, out);
-        self.stage = Stage::Draining(Drain { cancel_id, ..drain });
+        self.phase = Phase::Draining(Drain { cancel_id, ..drain });
     }
 
     /// Cancels a response, or without a name the one that is under way.
@@ -319,33 +319,33 @@ impl Turns {
         out: &mut Outcomes,
     ) {
         let id = response.id.clone();
-        match std::mem::replace(&mut self.stage, Stage::Idle) {
+        match std::mem::replace(&mut self.phase, Phase::Idle) {
             // Of a request that was cancelled before it began, and began all the same.
-            requested @ Stage::Requested { .. } if Self::is_of_another(&requested, response) => {
+            requested @ Phase::Requested { .. } if Self::is_of_another(&requested, response) => {
                 self.send_cancel(&id, out);
-                self.stage = requested;
+                self.phase = requested;
             }
-            Stage::Requested { asked, since, .. } => {
-                self.stage = Stage::Active(Reply::new(asked.turn, id, since, now));
+            Phase::Requested { asked, since, .. } => {
+                self.phase = Phase::Active(Reply::new(asked.turn, id, since, now));
             }
-            Stage::Draining(drain) if drain.response_id.is_empty() => {
+            Phase::Draining(drain) if drain.response_id.is_empty() => {
                 let drain = Drain { response_id: id, ..drain };
                 if drain.missed {
                     self.drain(drain, out);
                 } else {
-                    self.stage = Stage::Draining(drain);
+                    self.phase = Phase::Draining(drain);
                 }
             }
             // Nobody asked for it.
-            Stage::Idle => {
+            Phase::Idle => {
                 self.drain(Drain::new(turn_of(response), id, now + timing.drain), out);
             }
-            busy @ (Stage::Active(_) | Stage::Draining(_)) => self.stage = busy,
+            busy @ (Phase::Active(_) | Phase::Draining(_)) => self.phase = busy,
         }
     }
 
     fn text(&mut self, now: Instant, delta: &Delta<'_>, whole: bool, out: &mut Outcomes) {
-        let Stage::Active(reply) = &mut self.stage else { return };
+        let Phase::Active(reply) = &mut self.phase else { return };
         if !reply.is(&delta.place.response_id) {
             return;
         }
@@ -355,7 +355,7 @@ impl Turns {
     }
 
     fn item_begun(&mut self, response_id: &str, item: &ItemInfo) {
-        let origin = if let Stage::Active(reply) = &self.stage
+        let origin = if let Phase::Active(reply) = &self.phase
             && reply.is(response_id)
             && !item.is_function_call()
         {
@@ -367,7 +367,7 @@ impl Turns {
     }
 
     fn item_done(&mut self, response_id: &str, item: &ItemInfo, out: &mut Outcomes) {
-        let Stage::Active(reply) = &mut self.stage else { return };
+        let Phase::Active(reply) = &mut self.phase else { return };
         // A call that was cut short may hold half its arguments.
         let whole = item.status == "completed" || item.status.is_empty();
         if !reply.is(response_id) || !item.is_function_call() || !whole {
@@ -386,9 +386,9 @@ impl Turns {
 
     fn done(&mut self, now: Instant, response: &ResponseInfo, out: &mut Outcomes) {
         let usage = response.usage.map(tokens).filter(|usage| *usage != Usage::default());
-        match &self.stage {
-            Stage::Active(reply) if reply.is(&response.id) => self.finished(response, usage, out),
-            Stage::Draining(drain)
+        match &self.phase {
+            Phase::Active(reply) if reply.is(&response.id) => self.finished(response, usage, out),
+            Phase::Draining(drain)
                 if drain.response_id.is_empty() || drain.response_id == response.id =>
             {
                 if let (Some(turn), Some(_)) = (drain.turn, usage) {
@@ -400,13 +400,13 @@ impl Turns {
                 }
             }
             // It began and failed at once, and the beginning got lost.
-            requested @ Stage::Requested { .. }
+            requested @ Phase::Requested { .. }
                 if response.status == ResponseStatus::Failed
                     && !Self::is_of_another(requested, response) =>
             {
                 self.finished(response, usage, out);
             }
-            Stage::Idle | Stage::Requested { .. } | Stage::Active(_) | Stage::Draining(_) => {
+            Phase::Idle | Phase::Requested { .. } | Phase::Active(_) | Phase::Draining(_) => {
                 // One that was cancelled has its price, too.
                 if let (Some(turn), Some(_)) = (turn_of(response), usage)
                     && self.turn() != Some(turn)
@@ -418,7 +418,7 @@ impl Turns {
             }
         }
         if out.end.is_none() {
-            self.stage = Stage::Idle;
+            self.phase = Phase::Idle;
             self.proven = true;
             self.resume(now, out);
         }
@@ -483,8 +483,8 @@ impl Turns {
             out.end = Some(End::Failed(ModelError::from_connection(error)));
             return;
         }
-        match std::mem::replace(&mut self.stage, Stage::Idle) {
-            Stage::Requested { asked, event_id, .. } if mine(&event_id) => {
+        match std::mem::replace(&mut self.phase, Phase::Idle) {
+            Phase::Requested { asked, event_id, .. } if mine(&event_id) => {
                 if severity == Severity::Benign {
                     // A response that we do not know of is in the way.
                     self.waiting = self.waiting.take().or(Some(asked));
@@ -495,19 +495,19 @@ impl Turns {
                     self.resume(now, out);
                 }
             }
-            Stage::Draining(drain) if mine(&drain.event_id) => self.resume(now, out),
-            Stage::Requested { asked, .. }
+            Phase::Draining(drain) if mine(&drain.event_id) => self.resume(now, out),
+            Phase::Requested { asked, .. }
                 if error.event_id.starts_with('c') && !asked.again && !benign =>
             {
                 // The reply would not know what we meant to tell.
                 self.waiting = Some(Asked { again: true, ..asked });
                 out.end = Some(End::Rebuild);
             }
-            stage @ (Stage::Idle
-            | Stage::Requested { .. }
-            | Stage::Active(_)
-            | Stage::Draining(_)) => {
-                self.stage = stage;
+            phase @ (Phase::Idle
+            | Phase::Requested { .. }
+            | Phase::Active(_)
+            | Phase::Draining(_)) => {
+                self.phase = phase;
                 self.doubt |= error.event_id.starts_with(['c', 'd']) && !benign;
             }
         }
@@ -517,7 +517,7 @@ impl Turns {
     /// is over; one that had not will be stopped if it does begin. Either way nothing is in the way
     /// of what is wanted next, unless the server has just refused that.
     fn not_active(&mut self, now: Instant, error: &ApiError, out: &mut Outcomes) {
-        let Stage::Draining(drain) = &mut self.stage else { return };
+        let Phase::Draining(drain) = &mut self.phase else { return };
         if !error.event_id.is_empty() && error.event_id != drain.cancel_id {
             return;
         }
@@ -525,13 +525,13 @@ impl Turns {
             drain.missed = true;
             return;
         }
-        self.stage = Stage::Idle;
+        self.phase = Phase::Idle;
         self.resume(now, out);
     }
 
     /// Whether the server says that the response is not the one that is asked for.
-    fn is_of_another(stage: &Stage, response: &ResponseInfo) -> bool {
-        let Stage::Requested { asked, .. } = stage else { return false };
+    fn is_of_another(phase: &Phase, response: &ResponseInfo) -> bool {
+        let Phase::Requested { asked, .. } = phase else { return false };
         turn_of(response).is_some_and(|turn| turn != asked.turn)
     }
 
