@@ -75,7 +75,7 @@ async fn configure(
     let error = ModelError::from_connection(&error);
     // It would be the same on every connection.
     let hopeless = of_error(&error) == Severity::Bug;
-    Err(if hopeless { ModelError { fault: Fault::Fatal, ..error } } else { error })
+    Err(if hopeless { ModelError { fault: Fault::Fatal, ..refused } } else { refused })
 }
 
 async fn updated(client: &mut Client) -> Result<Result<(), ApiError>, ModelError> {
