@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connect::{Connection, connect};
 use super::port_buffer::{PortBuffer, PortEvent};
-use super::turns::{Asked, End, Turns, Outcomes, Told};
+use super::turns::{ResponseRequest, End, Turns, Outcomes, Told};
 use super::client::{Incoming, Client};
 use super::settings::{RealtimeSettings, SessionSettings, Timing};
 use super::error::ModelError;
@@ -31,8 +31,8 @@ pub(crate) struct Adapter {
     session: Arc<SessionSettings>,
     port: PortBuffer,
     stop: CancellationToken,
-    /// What the call asked for while no session was up.
-    waiting: Option<Asked>,
+    /// What the call request for while no session was up.
+    waiting: Option<ResponseRequest>,
     /// Failed connections and short lives in a row.
     tries: usize,
     /// What the call was told last: that we are up, that we are down, or nothing yet.
@@ -103,10 +103,10 @@ impl Adapter {
                     () = self.stop.cancelled() => return Err(Ending::Over),
                     event = self.port.next() => match event {
                         PortEvent::Command(ToModel::Respond { turn, context }) => {
-                            self.waiting = Some(Asked { turn, context, again: false });
+                            self.waiting = Some(ResponseRequest { turn, context, again: false });
                         }
                         PortEvent::Command(ToModel::Cancel { turn }) => {
-                            self.waiting.take_if(|asked| asked.turn == turn);
+                            self.waiting.take_if(|request| request.turn == turn);
                         }
                         PortEvent::Delivered => {}
                         PortEvent::Closed => return Err(Ending::Over),
@@ -158,8 +158,8 @@ impl Adapter {
                 biased;
                 event = self.port.next() => match event {
                     PortEvent::Command(ToModel::Respond { turn, context }) => {
-                        let asked = Asked { turn, context, again: false };
-                        life.turns.respond(now(), timing, asked, &mut out);
+                        let request = ResponseRequest { turn, context, again: false };
+                        life.turns.respond(now(), timing, request, &mut out);
                     }
                     PortEvent::Command(ToModel::Cancel { turn }) => {
                         life.turns.cancel(now(), timing, turn, &mut out);
@@ -213,7 +213,7 @@ impl Adapter {
         written.err().map(|error| Parting::End(End::Failed(error)))
     }
 
-    /// The end of a session: tells the call what it must know, keeps what can still be asked.
+    /// The end of a session: tells the call what it must know, keeps what can still be request.
     async fn die(&mut self, life: Life, parting: Parting, born: Instant) -> Ending {
         let Life { client, turns, .. } = life;
         let proven = turns.is_proven() || now().saturating_duration_since(born) >= GOOD_LIFE;
@@ -234,8 +234,8 @@ impl Adapter {
             Parting::End(End::Failed(error)) => {
                 report(&error, "lost");
                 if error.fault == Fault::Fatal {
-                    // Said with every turn that is asked for from now on, this one first.
-                    self.waiting = self.waiting.take().or_else(|| turn.map(unasked));
+                    // Said with every turn that is request for from now on, this one first.
+                    self.waiting = self.waiting.take().or_else(|| turn.map(empty_request));
                     return Ending::Refused(error);
                 }
                 self.tell_failed(turn, ModelError { fault: Fault::Lost, ..error });
@@ -264,7 +264,7 @@ impl Adapter {
 
     /// Answers every order with the same refusal, to the end of the call.
     async fn refuse(&mut self, error: &ModelError) {
-        let turn = self.waiting.take().map(|asked| asked.turn);
+        let turn = self.waiting.take().map(|request| request.turn);
         self.tell_failed(turn, error.clone());
         loop {
             let event = tokio::select! {
@@ -326,7 +326,7 @@ struct Life {
 }
 
 impl Life {
-    fn new(connection: Connection, waiting: Option<Asked>, born: Instant, timing: &Timing) -> Self {
+    fn new(connection: Connection, waiting: Option<ResponseRequest>, born: Instant, timing: &Timing) -> Self {
         Self {
             client: connection.client,
             turns: Turns::new(waiting),
@@ -412,8 +412,8 @@ async fn next(attempt: &mut Option<Attempt>) -> Result<Connection, ModelError> {
     }
 }
 
-fn unasked(turn: TurnId) -> Asked {
-    Asked { turn, context: Vec::new(), again: true }
+fn empty_request(turn: TurnId) -> ResponseRequest {
+    ResponseRequest { turn, context: Vec::new(), again: true }
 }
 
 fn report(error: &ModelError, during: &'static str) {

@@ -1,6 +1,6 @@
 //! Turns on one connection: what to send, what to tell the call. No sockets here.
 //!
-//! At most one response is asked for at a time. Edits of the conversation go out together with the
+//! At most one response is request for at a time. Edits of the conversation go out together with the
 //! request, in one piece, and only when no response is in progress: until then the server may
 //! still add items of its own.
 
@@ -26,7 +26,7 @@ const TURN: &str = "turn";
 pub(crate) struct Turns {
     remote: Remote,
     phase: Phase,
-    waiting: Option<Asked>,
+    waiting: Option<ResponseRequest>,
     events: u64,
     /// The server's copy of the conversation may not be what we think.
     doubt: bool,
@@ -36,10 +36,10 @@ pub(crate) struct Turns {
 
 /// A reply that the call wants.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked {
+pub(crate) struct ResponseRequest {
     pub(crate) turn: TurnId,
     pub(crate) context: Vec<Item>,
-    /// It has been asked for on another connection, which then turned out to be of no use.
+    /// It has been request for on another connection, which then turned out to be of no use.
     pub(crate) again: bool,
 }
 
@@ -76,9 +76,9 @@ pub(crate) enum End {
 #[derive(Debug)]
 enum Phase {
     Idle,
-    /// Asked for, not begun.
+    /// ResponseRequest for, not begun.
     Requested {
-        asked: Asked,
+        request: ResponseRequest,
         event_id: String,
         since: Instant,
     },
@@ -110,8 +110,8 @@ impl Drain {
 }
 
 impl Turns {
-    /// A fresh connection; what has been waiting for it is asked for with [`Turns::resume`].
-    pub(crate) fn new(waiting: Option<Asked>) -> Self {
+    /// A fresh connection; what has been waiting for it is request for with [`Turns::resume`].
+    pub(crate) fn new(waiting: Option<ResponseRequest>) -> Self {
         let (remote, phase) = (Remote::default(), Phase::Idle);
         Self { remote, phase, waiting, events: 0, doubt: false, proven: false }
     }
@@ -119,9 +119,9 @@ impl Turns {
     /// Asks for what waits, if nothing is in the way.
     pub(crate) fn resume(&mut self, now: Instant, out: &mut Outcomes) {
         if matches!(self.phase, Phase::Idle)
-            && let Some(asked) = self.waiting.take()
+            && let Some(request) = self.waiting.take()
         {
-            self.request(now, asked, out);
+            self.request(now, request, out);
         }
     }
 
@@ -130,11 +130,11 @@ impl Turns {
         &mut self,
         now: Instant,
         timing: &Timing,
-        asked: Asked,
+        request: ResponseRequest,
         out: &mut Outcomes,
     ) {
         self.abandon(now, timing, out);
-        self.waiting = Some(asked);
+        self.waiting = Some(request);
         self.resume(now, out);
     }
 
@@ -146,7 +146,7 @@ impl Turns {
         turn: TurnId,
         out: &mut Outcomes,
     ) {
-        if self.waiting.as_ref().is_some_and(|asked| asked.turn == turn) {
+        if self.waiting.as_ref().is_some_and(|request| request.turn == turn) {
             self.waiting = None;
         }
         if self.turn() == Some(turn) {
@@ -240,9 +240,9 @@ impl Turns {
     }
 
     /// The turn that dies with the connection, if any, and the request that outlives it.
-    pub(crate) fn into_rest(self) -> (Option<TurnId>, Option<Asked>) {
+    pub(crate) fn into_rest(self) -> (Option<TurnId>, Option<ResponseRequest>) {
         let turn = match self.phase {
-            Phase::Requested { asked, .. } => Some(asked.turn),
+            Phase::Requested { request, .. } => Some(request.turn),
             Phase::Active(reply) => Some(reply.turn),
             Phase::Idle | Phase::Draining(_) => None,
         };
@@ -251,15 +251,15 @@ impl Turns {
 
     fn turn(&self) -> Option<TurnId> {
         match &self.phase {
-            Phase::Requested { asked, .. } => Some(asked.turn),
+            Phase::Requested { request, .. } => Some(request.turn),
             Phase::Active(reply) => Some(reply.turn),
             Phase::Idle | Phase::Draining(_) => None,
         }
     }
 
     /// Makes the server's copy what the call says, and asks.
-    fn request(&mut self, now: Instant, asked: Asked, out: &mut Outcomes) {
-        for edit in self.remote.reconcile(&asked.context) {
+    fn request(&mut self, now: Instant, request: ResponseRequest, out: &mut Outcomes) {
+        for edit in self.remote.reconcile(&request.context) {
             let (kind, body) = match &edit {
                 Edit::Delete { id } => {
                     ('d', ClientBody::ItemDelete { item_id: id.to_string().into() })
@@ -270,11 +270,11 @@ impl Turns {
             out.messages.push(ClientEvent::new(event_id, body).to_json());
         }
         let event_id = self.event_id('r');
-        let metadata = [(TURN.to_owned(), asked.turn.0.to_string())].into();
+        let metadata = [(TURN.to_owned(), request.turn.0.to_string())].into();
         let params = ResponseParams { metadata, ..ResponseParams::default() };
         let body = ClientBody::respond_with(params);
         out.messages.push(ClientEvent::new(&*event_id, body).to_json());
-        self.phase = Phase::Requested { asked, event_id, since: now };
+        self.phase = Phase::Requested { request, event_id, since: now };
     }
 
     /// Stops the response that is under way, if any.
@@ -286,8 +286,8 @@ impl Turns {
                 self.phase = draining;
                 return;
             }
-            Phase::Requested { asked, event_id, .. } => {
-                Drain { event_id, ..Drain::new(Some(asked.turn), String::new(), until) }
+            Phase::Requested { request, event_id, .. } => {
+                Drain { event_id, ..Drain::new(Some(request.turn), String::new(), until) }
             }
             Phase::Active(reply) => {
                 self.remote.unsay(reply.turn);
@@ -325,8 +325,8 @@ impl Turns {
                 self.send_cancel(&id, out);
                 self.phase = requested;
             }
-            Phase::Requested { asked, since, .. } => {
-                self.phase = Phase::Active(Reply::new(asked.turn, id, since, now));
+            Phase::Requested { request, since, .. } => {
+                self.phase = Phase::Active(Reply::new(request.turn, id, since, now));
             }
             Phase::Draining(drain) if drain.response_id.is_empty() => {
                 let drain = Drain { response_id: id, ..drain };
@@ -336,7 +336,7 @@ impl Turns {
                     self.phase = Phase::Draining(drain);
                 }
             }
-            // Nobody asked for it.
+            // Nobody request for it.
             Phase::Idle => {
                 self.drain(Drain::new(turn_of(response), id, now + timing.drain), out);
             }
@@ -484,23 +484,23 @@ impl Turns {
             return;
         }
         match std::mem::replace(&mut self.phase, Phase::Idle) {
-            Phase::Requested { asked, event_id, .. } if mine(&event_id) => {
+            Phase::Requested { request, event_id, .. } if mine(&event_id) => {
                 if severity == Severity::Benign {
                     // A response that we do not know of is in the way.
-                    self.waiting = self.waiting.take().or(Some(asked));
+                    self.waiting = self.waiting.take().or(Some(request));
                     let drain = Drain::new(None, String::new(), now + timing.drain);
                     self.drain(Drain { event_id, blocks: true, ..drain }, out);
                 } else {
-                    failed(asked.turn, ModelError::from_request(error), None, out);
+                    failed(request.turn, ModelError::from_request(error), None, out);
                     self.resume(now, out);
                 }
             }
             Phase::Draining(drain) if mine(&drain.event_id) => self.resume(now, out),
-            Phase::Requested { asked, .. }
-                if error.event_id.starts_with('c') && !asked.again && !benign =>
+            Phase::Requested { request, .. }
+                if error.event_id.starts_with('c') && !request.again && !benign =>
             {
                 // The reply would not know what we meant to tell.
-                self.waiting = Some(Asked { again: true, ..asked });
+                self.waiting = Some(ResponseRequest { again: true, ..request });
                 out.end = Some(End::Rebuild);
             }
             phase @ (Phase::Idle
@@ -529,10 +529,10 @@ impl Turns {
         self.resume(now, out);
     }
 
-    /// Whether the server says that the response is not the one that is asked for.
+    /// Whether the server says that the response is not the one that is request for.
     fn is_of_another(phase: &Phase, response: &ResponseInfo) -> bool {
-        let Phase::Requested { asked, .. } = phase else { return false };
-        turn_of(response).is_some_and(|turn| turn != asked.turn)
+        let Phase::Requested { request, .. } = phase else { return false };
+        turn_of(response).is_some_and(|turn| turn != request.turn)
     }
 
     /// The first letter tells what an error is about; the rest is a count.

@@ -38,9 +38,9 @@ impl Play {
     }
 
     fn ask_with(&mut self, turn: u32, context: Vec<Item>) -> Outcomes {
-        let asked = Asked { turn: TurnId(turn), context, again: false };
+        let request = ResponseRequest { turn: TurnId(turn), context, again: false };
         let mut out = Outcomes::default();
-        self.turns.respond(self.now, &self.timing, asked, &mut out);
+        self.turns.respond(self.now, &self.timing, request, &mut out);
         out
     }
 
