@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connect::{Connection, connect};
 use super::port_buffer::{PortBuffer, PortEvent};
-use super::turns::{ResponseRequest, End, Turns, Outcomes, Told};
+use super::turns::{ResponseRequest, End, Turns, Output, OutputEvent};
 use super::client::{Incoming, Client};
 use super::settings::{RealtimeSettings, SessionSettings, Timing};
 use super::error::ModelError;
@@ -135,7 +135,7 @@ impl Adapter {
         let settings = Arc::clone(&self.settings);
         let timing = &settings.timing;
         let mut life = Life::new(connection, self.waiting.take(), born, timing);
-        let mut out = Outcomes::default();
+        let mut out = Output::default();
         life.turns.resume(born, &mut out);
         let timer = sleep_until(life.due(timing));
         tokio::pin!(timer);
@@ -181,11 +181,11 @@ impl Adapter {
     }
 
     /// Does what came of an input.
-    async fn perform(&mut self, life: &mut Life, out: &mut Outcomes) -> Option<Parting> {
-        for told in out.facts.drain(..) {
+    async fn perform(&mut self, life: &mut Life, out: &mut Output) -> Option<Parting> {
+        for told in out.events.drain(..) {
             match told {
-                Told::Fact(fact) => self.port.send(fact),
-                Told::Failed(turn, error, usage) => {
+                OutputEvent::Plain(fact) => self.port.send(fact),
+                OutputEvent::Failed(turn, error, usage) => {
                     let secret = self.settings.api_key.expose_secret();
                     self.port.send(error.into_event(Some(turn), usage, secret));
                 }
@@ -339,7 +339,7 @@ impl Life {
         }
     }
 
-    fn heard(&mut self, now: Instant, timing: &Timing, incoming: Incoming, out: &mut Outcomes) {
+    fn heard(&mut self, now: Instant, timing: &Timing, incoming: Incoming, out: &mut Output) {
         if self.pinged {
             self.pinged = false;
             self.pulse = now + timing.ping;
@@ -377,7 +377,7 @@ impl Life {
     }
 
     /// Sees to what is due; true if it is time for a fresh session.
-    fn overdue(&mut self, now: Instant, timing: &Timing, out: &mut Outcomes) -> bool {
+    fn overdue(&mut self, now: Instant, timing: &Timing, out: &mut Output) -> bool {
         if self.turns.due(timing).is_some_and(|due| due <= now) {
             self.turns.overdue(out);
         }

@@ -45,20 +45,20 @@ pub(crate) struct ResponseRequest {
 
 /// What came of an input.
 #[derive(Debug, Default)]
-pub(crate) struct Outcomes {
+pub(crate) struct Output {
     /// Events for the server, to be sent together.
     pub(crate) messages: Vec<String>,
     /// For the call.
-    pub(crate) facts: Vec<Told>,
+    pub(crate) events: Vec<OutputEvent>,
     /// The connection can go no further.
     pub(crate) end: Option<End>,
 }
 
 /// A fact for the call, or the error that one is to be made of.
 #[derive(Debug)]
-pub(crate) enum Told {
+pub(crate) enum OutputEvent {
     /// To be passed on as it is.
-    Fact(FromModel),
+    Plain(FromModel),
     /// A failed reply.
     Failed(TurnId, ModelError, Option<Usage>),
 }
@@ -117,7 +117,7 @@ impl Turns {
     }
 
     /// Asks for what waits, if nothing is in the way.
-    pub(crate) fn resume(&mut self, now: Instant, out: &mut Outcomes) {
+    pub(crate) fn resume(&mut self, now: Instant, out: &mut Output) {
         if matches!(self.phase, Phase::Idle)
             && let Some(request) = self.waiting.take()
         {
@@ -131,7 +131,7 @@ impl Turns {
         now: Instant,
         timing: &Timing,
         request: ResponseRequest,
-        out: &mut Outcomes,
+        out: &mut Output,
     ) {
         self.abandon(now, timing, out);
         self.waiting = Some(request);
@@ -144,7 +144,7 @@ impl Turns {
         now: Instant,
         timing: &Timing,
         turn: TurnId,
-        out: &mut Outcomes,
+        out: &mut Output,
     ) {
         if self.waiting.as_ref().is_some_and(|request| request.turn == turn) {
             self.waiting = None;
@@ -160,7 +160,7 @@ impl Turns {
         now: Instant,
         timing: &Timing,
         event: ServerEvent<'_>,
-        out: &mut Outcomes,
+        out: &mut Output,
     ) {
         if let Phase::Active(reply) = &mut self.phase {
             reply.last_heard = now;
@@ -204,7 +204,7 @@ impl Turns {
     }
 
     /// The time of [`Turns::due`] has come.
-    pub(crate) fn overdue(&self, out: &mut Outcomes) {
+    pub(crate) fn overdue(&self, out: &mut Output) {
         let code = match &self.phase {
             Phase::Idle => return,
             Phase::Requested { .. } => "no_response",
@@ -258,7 +258,7 @@ impl Turns {
     }
 
     /// Makes the server's copy what the call says, and asks.
-    fn request(&mut self, now: Instant, request: ResponseRequest, out: &mut Outcomes) {
+    fn request(&mut self, now: Instant, request: ResponseRequest, out: &mut Output) {
         for edit in self.remote.reconcile(&request.context) {
             let (kind, body) = match &edit {
                 Edit::Delete { id } => {
@@ -278,7 +278,7 @@ impl Turns {
     }
 
     /// Stops the response that is under way, if any.
-    fn abandon(&mut self, now: Instant, timing: &Timing, out: &mut Outcomes) {
+    fn abandon(&mut self, now: Instant, timing: &Timing, out: &mut Output) {
         let until = now + timing.drain;
         let drain = match std::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Idle => return,
@@ -297,13 +297,13 @@ impl Turns {
         self.drain(drain, out);
     }
 
-    fn drain(&mut self, drain: Drain, out: &mut Outcomes) {
+    fn drain(&mut self, drain: Drain, out: &mut Output) {
         let cancel_id = self.send_cancel(&drain.response_id, out);
         self.phase = Phase::Draining(Drain { cancel_id, ..drain });
     }
 
     /// Cancels a response, or without a name the one that is under way.
-    fn send_cancel(&mut self, response_id: &str, out: &mut Outcomes) -> String {
+    fn send_cancel(&mut self, response_id: &str, out: &mut Output) -> String {
         let response_id = Some(response_id).filter(|id| !id.is_empty());
         let body = ClientBody::ResponseCancel { response_id: response_id.map(Into::into) };
         let event_id = self.event_id('x');
@@ -316,7 +316,7 @@ impl Turns {
         now: Instant,
         timing: &Timing,
         response: &ResponseInfo,
-        out: &mut Outcomes,
+        out: &mut Output,
     ) {
         let id = response.id.clone();
         match std::mem::replace(&mut self.phase, Phase::Idle) {
@@ -344,13 +344,13 @@ impl Turns {
         }
     }
 
-    fn text(&mut self, now: Instant, delta: &Delta<'_>, whole: bool, out: &mut Outcomes) {
+    fn text(&mut self, now: Instant, delta: &Delta<'_>, whole: bool, out: &mut Output) {
         let Phase::Active(reply) = &mut self.phase else { return };
         if !reply.is(&delta.place.response_id) {
             return;
         }
         if let Some(text) = reply.text(now, &delta.place.item_id, &delta.text, whole) {
-            out.facts.push(Told::Fact(FromModel::Text { turn: reply.turn, text }));
+            out.events.push(OutputEvent::Plain(FromModel::Text { turn: reply.turn, text }));
         }
     }
 
@@ -366,7 +366,7 @@ impl Turns {
         self.remote.appended(&item.id, origin);
     }
 
-    fn item_done(&mut self, response_id: &str, item: &ItemInfo, out: &mut Outcomes) {
+    fn item_done(&mut self, response_id: &str, item: &ItemInfo, out: &mut Output) {
         let Phase::Active(reply) = &mut self.phase else { return };
         // A call that was cut short may hold half its arguments.
         let whole = item.status == "completed" || item.status.is_empty();
@@ -375,7 +375,7 @@ impl Turns {
         }
         if reply.calls(&item.call_id) {
             self.remote.appended(&item.id, Origin::Called(item.call_id.as_str().into()));
-            out.facts.push(Told::Fact(FromModel::Tool {
+            out.events.push(OutputEvent::Plain(FromModel::Tool {
                 turn: reply.turn,
                 call_id: item.call_id.clone(),
                 name: item.name.clone(),
@@ -384,7 +384,7 @@ impl Turns {
         }
     }
 
-    fn done(&mut self, now: Instant, response: &ResponseInfo, out: &mut Outcomes) {
+    fn done(&mut self, now: Instant, response: &ResponseInfo, out: &mut Output) {
         let usage = response.usage.map(tokens).filter(|usage| *usage != Usage::default());
         match &self.phase {
             Phase::Active(reply) if reply.is(&response.id) => self.finished(response, usage, out),
@@ -393,7 +393,7 @@ impl Turns {
             {
                 if let (Some(turn), Some(_)) = (drain.turn, usage) {
                     let outcome = Outcome::Complete;
-                    out.facts.push(Told::Fact(FromModel::Done { turn, outcome, usage }));
+                    out.events.push(OutputEvent::Plain(FromModel::Done { turn, outcome, usage }));
                 }
                 for item in &response.output {
                     self.remote.met(&item.id);
@@ -412,7 +412,7 @@ impl Turns {
                     && self.turn() != Some(turn)
                 {
                     let outcome = Outcome::Complete;
-                    out.facts.push(Told::Fact(FromModel::Done { turn, outcome, usage }));
+                    out.events.push(OutputEvent::Plain(FromModel::Done { turn, outcome, usage }));
                 }
                 return;
             }
@@ -425,7 +425,7 @@ impl Turns {
     }
 
     /// The response that was wanted is over.
-    fn finished(&mut self, response: &ResponseInfo, usage: Option<Usage>, out: &mut Outcomes) {
+    fn finished(&mut self, response: &ResponseInfo, usage: Option<Usage>, out: &mut Output) {
         let Some(turn) = self.turn() else { return };
         for item in &response.output {
             if !self.remote.knows(&item.id) {
@@ -457,10 +457,10 @@ impl Turns {
             (ResponseStatus::Incomplete, _) => Outcome::TooLong,
             _ => Outcome::Complete,
         };
-        out.facts.push(Told::Fact(FromModel::Done { turn, outcome, usage }));
+        out.events.push(OutputEvent::Plain(FromModel::Done { turn, outcome, usage }));
     }
 
-    fn error(&mut self, now: Instant, timing: &Timing, error: &ApiError, out: &mut Outcomes) {
+    fn error(&mut self, now: Instant, timing: &Timing, error: &ApiError, out: &mut Output) {
         let severity = of_error(error);
         let benign = severity == Severity::Benign || is_gone_already(error);
         if benign && (error.event_id.starts_with('x') || is_cancel_refused(error)) {
@@ -516,7 +516,7 @@ impl Turns {
     /// A cancel found nothing to stop. Events are answered in order, so a response that had begun
     /// is over; one that had not will be stopped if it does begin. Either way nothing is in the way
     /// of what is wanted next, unless the server has just refused that.
-    fn not_active(&mut self, now: Instant, error: &ApiError, out: &mut Outcomes) {
+    fn not_active(&mut self, now: Instant, error: &ApiError, out: &mut Output) {
         let Phase::Draining(drain) = &mut self.phase else { return };
         if !error.event_id.is_empty() && error.event_id != drain.cancel_id {
             return;
@@ -564,21 +564,21 @@ fn is_gone_already(error: &ApiError) -> bool {
     error.event_id.starts_with('d') && (says("does not exist") || says("not found"))
 }
 
-impl Outcomes {
+impl Output {
     /// Whether there is nothing to do.
     pub(crate) fn is_empty(&self) -> bool {
-        self.messages.is_empty() && self.facts.is_empty() && self.end.is_none()
+        self.messages.is_empty() && self.events.is_empty() && self.end.is_none()
     }
 }
 
 /// The reply of a turn failed; if for good, so did everything.
-fn failed(turn: TurnId, error: ModelError, usage: Option<Usage>, out: &mut Outcomes) {
+fn failed(turn: TurnId, error: ModelError, usage: Option<Usage>, out: &mut Output) {
     metrics::counter!("phony_model_errors_total", "kind" => "response").increment(1);
     tracing::warn!(event = "model_response_failed", %turn, code = error.code);
     if error.fault == Fault::Fatal {
         out.end = Some(End::Failed(error.clone()));
     } else {
-        out.facts.push(Told::Failed(turn, error, usage));
+        out.events.push(OutputEvent::Failed(turn, error, usage));
     }
 }
 

@@ -31,42 +31,42 @@ impl Play {
         play
     }
 
-    fn ask(&mut self, turn: u32) -> Outcomes {
+    fn ask(&mut self, turn: u32) -> Output {
         let id = ItemId::new(ItemKind::Entry, turn.into(), 0);
         let body = ItemBody::User("Hello".into());
         self.ask_with(turn, vec![Item { id, body }])
     }
 
-    fn ask_with(&mut self, turn: u32, context: Vec<Item>) -> Outcomes {
+    fn ask_with(&mut self, turn: u32, context: Vec<Item>) -> Output {
         let request = ResponseRequest { turn: TurnId(turn), context, again: false };
-        let mut out = Outcomes::default();
+        let mut out = Output::default();
         self.turns.respond(self.now, &self.timing, request, &mut out);
         out
     }
 
-    fn cancel(&mut self, turn: u32) -> Outcomes {
-        let mut out = Outcomes::default();
+    fn cancel(&mut self, turn: u32) -> Output {
+        let mut out = Output::default();
         self.turns.cancel(self.now, &self.timing, TurnId(turn), &mut out);
         out
     }
 
-    fn hear(&mut self, event: &Value) -> Outcomes {
-        let (text, mut out) = (event.to_string(), Outcomes::default());
+    fn hear(&mut self, event: &Value) -> Output {
+        let (text, mut out) = (event.to_string(), Output::default());
         let event = ServerEvent::parse(&text).expect("an event");
         self.turns.heard(self.now, &self.timing, event, &mut out);
         out
     }
 
-    fn done(&mut self, response: &Value) -> Outcomes {
+    fn done(&mut self, response: &Value) -> Output {
         self.hear(&json!({"type": "response.done", "response": response}))
     }
 
-    fn error(&mut self, code: &str, event_id: &str) -> Outcomes {
+    fn error(&mut self, code: &str, event_id: &str) -> Output {
         let error = json!({"type": "invalid_request_error", "code": code, "event_id": event_id});
         self.hear(&json!({"type": "error", "error": error}))
     }
 
-    fn delta(&mut self, text: &str) -> Outcomes {
+    fn delta(&mut self, text: &str) -> Output {
         self.hear(&json!({
             "type": "response.output_text.delta", "response_id": "resp_1", "item_id": "item_A",
             "delta": text,
@@ -75,7 +75,7 @@ impl Play {
 }
 
 /// The kinds of what is sent.
-fn sent(out: &Outcomes) -> Vec<String> {
+fn sent(out: &Output) -> Vec<String> {
     let kind = |message: &String| {
         let message: Value = serde_json::from_str(message).expect("JSON");
         message["type"].as_str().expect("a type").to_owned()
@@ -83,16 +83,16 @@ fn sent(out: &Outcomes) -> Vec<String> {
     out.messages.iter().map(kind).collect()
 }
 
-fn fact(out: &Outcomes) -> &FromModel {
-    match &out.facts[..] {
-        [Told::Fact(fact)] => fact,
+fn fact(out: &Output) -> &FromModel {
+    match &out.events[..] {
+        [OutputEvent::Plain(fact)] => fact,
         other => panic!("not one fact: {other:?}"),
     }
 }
 
-fn failed(out: &Outcomes) -> (u32, Fault, &str) {
-    match &out.facts[..] {
-        [Told::Failed(turn, error, _)] => (turn.0, error.fault, &error.code),
+fn failed(out: &Output) -> (u32, Fault, &str) {
+    match &out.events[..] {
+        [OutputEvent::Failed(turn, error, _)] => (turn.0, error.fault, &error.code),
         other => panic!("not one failure: {other:?}"),
     }
 }
@@ -138,7 +138,7 @@ fn the_next_turn_is_asked_for_when_the_cancelled_one_is_over_and_half_said_items
         "response.create",
     ];
     assert_eq!(sent(&out), expected);
-    assert!(out.facts.is_empty(), "no price, nothing to tell");
+    assert!(out.events.is_empty(), "no price, nothing to tell");
 }
 
 #[test]
@@ -307,7 +307,7 @@ fn an_item_that_is_refused_makes_a_new_connection_once() {
     assert_eq!(turn, None);
 
     let mut play = Play { turns: Turns::new(waiting), ..Play::new() };
-    let mut out = Outcomes::default();
+    let mut out = Output::default();
     play.turns.resume(play.now, &mut out);
     assert_eq!(sent(&out), ["conversation.item.create", "response.create"]);
     assert_eq!(play.error("invalid_value", "c1").end, None);
@@ -381,8 +381,8 @@ fn only_whole_calls_of_tools_are_told_and_each_once() {
 
     // Also if the only place to learn of it is the end.
     let out = Play::begun(1).done(&response);
-    assert!(matches!(out.facts[0], Told::Fact(FromModel::Tool { .. })));
-    assert!(matches!(out.facts[1], Told::Fact(FromModel::Done { .. })));
+    assert!(matches!(out.events[0], OutputEvent::Plain(FromModel::Tool { .. })));
+    assert!(matches!(out.events[1], OutputEvent::Plain(FromModel::Done { .. })));
 }
 
 #[test]
@@ -390,7 +390,7 @@ fn silence_counts_as_a_dead_connection() {
     let mut play = Play::asked(1);
     let due = play.turns.due(&play.timing).expect("a deadline");
     assert_eq!(due - play.now, play.timing.created);
-    let mut out = Outcomes::default();
+    let mut out = Output::default();
     play.turns.overdue(&mut out);
     assert!(matches!(out.end, Some(End::Failed(ModelError { fault: Fault::Lost, .. }))));
 
