@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::connect::{Connection, connect};
 use super::port_buffer::{PortBuffer, PortEvent};
-use super::turns::{ResponseRequest, End, Turns, Output, OutputEvent};
+use super::turns::{ResponseRequest, ConnectionEnd, Turns, Output, OutputEvent};
 use super::client::{Incoming, Client};
 use super::settings::{RealtimeSettings, SessionSettings, Timing};
 use super::error::ModelError;
@@ -210,7 +210,7 @@ impl Adapter {
             // Looked at only if the server takes nothing: a call that stops drops its port.
             () = self.stop.cancelled() => return Some(Parting::Over),
         };
-        written.err().map(|error| Parting::End(End::Failed(error)))
+        written.err().map(|error| Parting::End(ConnectionEnd::Failed(error)))
     }
 
     /// The end of a session: tells the call what it must know, keeps what can still be request.
@@ -225,13 +225,13 @@ impl Adapter {
                 client.close(&self.settings).await;
                 Ending::Over
             }
-            Parting::End(End::Rebuild) => {
+            Parting::End(ConnectionEnd::Rebuild) => {
                 metrics::counter!("phony_model_rebuilds_total").increment(1);
                 tracing::warn!(event = "model_rebuild");
                 self.close(client);
                 Ending::Again
             }
-            Parting::End(End::Failed(error)) => {
+            Parting::End(ConnectionEnd::Failed(error)) => {
                 report(&error, "lost");
                 if error.fault == Fault::Fatal {
                     // Said with every turn that is request for from now on, this one first.
@@ -307,7 +307,7 @@ impl Adapter {
 /// Why a session is left.
 enum Parting {
     Over,
-    End(End),
+    End(ConnectionEnd),
 }
 
 /// One session while it is up.
@@ -355,7 +355,7 @@ impl Life {
                 Err(_) => super::bad_frame(),
             },
             Incoming::Alive => {}
-            Incoming::Gone(error) => out.end = Some(End::Failed(error)),
+            Incoming::Gone(error) => out.end = Some(ConnectionEnd::Failed(error)),
         }
     }
 
@@ -384,7 +384,7 @@ impl Life {
         if self.pulse <= now {
             if self.pinged {
                 let error = ModelError::lost("no_pong", "the server does not answer pings");
-                out.end = Some(End::Failed(error));
+                out.end = Some(ConnectionEnd::Failed(error));
             }
             (self.pinged, self.ping) = (true, true);
             self.pulse = now + timing.pong;

@@ -51,7 +51,7 @@ pub(crate) struct Output {
     /// For the call.
     pub(crate) events: Vec<OutputEvent>,
     /// The connection can go no further.
-    pub(crate) end: Option<End>,
+    pub(crate) end: Option<ConnectionEnd>,
 }
 
 /// A fact for the call, or the error that one is to be made of.
@@ -65,7 +65,7 @@ pub(crate) enum OutputEvent {
 
 /// Why a connection can go no further.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum ConnectionEnd {
     /// It is lost, or refused for good.
     Failed(ModelError),
     /// The server's copy of the conversation is not what we think it is, and a reply is wanted.
@@ -211,7 +211,7 @@ impl Turns {
             Phase::Active(_) => "response_stalled",
             Phase::Draining(_) => "cancel_stalled",
         };
-        out.end = Some(End::Failed(ModelError::lost(code, "the server stopped answering")));
+        out.end = Some(ConnectionEnd::Failed(ModelError::lost(code, "the server stopped answering")));
     }
 
     /// Whether the connection can be replaced without anybody noticing.
@@ -480,7 +480,7 @@ impl Turns {
             tracing::warn!(event = "model_error", code, param, answers);
         }
         if matches!(severity, Severity::Fatal | Severity::SessionOver) {
-            out.end = Some(End::Failed(ModelError::from_connection(error)));
+            out.end = Some(ConnectionEnd::Failed(ModelError::from_connection(error)));
             return;
         }
         match std::mem::replace(&mut self.phase, Phase::Idle) {
@@ -501,7 +501,7 @@ impl Turns {
             {
                 // The reply would not know what we meant to tell.
                 self.waiting = Some(ResponseRequest { again: true, ..request });
-                out.end = Some(End::Rebuild);
+                out.end = Some(ConnectionEnd::Rebuild);
             }
             phase @ (Phase::Idle
             | Phase::Requested { .. }
@@ -576,7 +576,7 @@ fn failed(turn: TurnId, error: ModelError, usage: Option<Usage>, out: &mut Outpu
     metrics::counter!("phony_model_errors_total", "kind" => "response").increment(1);
     tracing::warn!(event = "model_response_failed", %turn, code = error.code);
     if error.fault == Fault::Fatal {
-        out.end = Some(End::Failed(error.clone()));
+        out.end = Some(ConnectionEnd::Failed(error.clone()));
     } else {
         out.events.push(OutputEvent::Failed(turn, error, usage));
     }

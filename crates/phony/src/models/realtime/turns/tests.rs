@@ -302,7 +302,7 @@ fn a_response_that_nobody_asked_for_is_cancelled() {
 fn an_item_that_is_refused_makes_a_new_connection_once() {
     let mut play = Play::asked(1);
     let out = play.error("invalid_value", "c1");
-    assert_eq!(out.end, Some(End::Rebuild));
+    assert_eq!(out.end, Some(ConnectionEnd::Rebuild));
     let (turn, waiting) = play.turns.into_rest();
     assert_eq!(turn, None);
 
@@ -340,9 +340,9 @@ fn an_error_about_nothing_of_ours_changes_nothing() {
 #[test]
 fn refusals_for_good_and_expired_sessions_end_the_connection() {
     let out = Play::begun(1).error("invalid_api_key", "");
-    assert!(matches!(out.end, Some(End::Failed(ModelError { fault: Fault::Fatal, .. }))));
+    assert!(matches!(out.end, Some(ConnectionEnd::Failed(ModelError { fault: Fault::Fatal, .. }))));
     let out = Play::begun(1).error("session_expired", "");
-    assert!(matches!(out.end, Some(End::Failed(ModelError { fault: Fault::Lost, .. }))));
+    assert!(matches!(out.end, Some(ConnectionEnd::Failed(ModelError { fault: Fault::Lost, .. }))));
 }
 
 #[test]
@@ -392,7 +392,7 @@ fn silence_counts_as_a_dead_connection() {
     assert_eq!(due - play.now, play.timing.created);
     let mut out = Output::default();
     play.turns.overdue(&mut out);
-    assert!(matches!(out.end, Some(End::Failed(ModelError { fault: Fault::Lost, .. }))));
+    assert!(matches!(out.end, Some(ConnectionEnd::Failed(ModelError { fault: Fault::Lost, .. }))));
 
     play.cancel(1);
     assert_eq!(play.turns.due(&play.timing).expect("a deadline") - play.now, play.timing.drain);
