@@ -1,10 +1,10 @@
-//! From nothing to a session that can answer.
+//! Opens a session and sets it up.
 //!
-//! An open socket does not mean that we are admitted: refusals come as an `error` event after the
-//! upgrade. So a connection is up when `session.created` has come, and of use when our own
-//! `session.update` has been answered (OpenAI Realtime guide, WebSocket connections and error
-//! handling).
+//! An open WebSocket is not yet a session: refusals come as an `error` event after the upgrade. The
+//! session exists once `session.created` has come, and is usable once `session.update` has been
+//! answered (OpenAI Realtime guide, WebSocket connections and error handling).
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,35 +15,38 @@ use phony_wire::openai::realtime::{
 };
 use tokio::time::timeout;
 
-use super::client::{Incoming, Client};
-use super::settings::{RealtimeSettings, SessionSettings};
+use super::client::{Client, Incoming};
 use super::error::ModelError;
+use super::settings::{RealtimeSettings, SessionSettings};
 
-/// A session that can answer.
+/// A connection with a session that is set up.
 pub(crate) struct Connection {
     pub(crate) client: Client,
-    /// How long until it should be replaced.
+    /// How long until the session should be replaced.
     pub(crate) lasts: Duration,
 }
 
-/// Connects, is admitted, sets the session up.
+/// An attempt to connect.
+pub(crate) type Attempt = Pin<Box<dyn Future<Output = Result<Connection, ModelError>> + Send>>;
+
+/// Connects, waits for the session, and sets it up.
 pub(crate) async fn connect(
     settings: Arc<RealtimeSettings>,
     session: Arc<SessionSettings>,
 ) -> Result<Connection, ModelError> {
-    let patience = settings.timing.connect;
+    let limit = settings.timing.connect;
     let late = |_| ModelError::lost("timeout", "the server did not answer in time");
-    let admitted = async {
+    let opening = async {
         let mut client = Client::open(&settings, &session).await?;
-        let info = admitted(&mut client).await?;
+        let info = created(&mut client).await?;
         Ok((client, info))
     };
-    let (mut client, info) = timeout(patience, admitted).await.map_err(late)??;
-    timeout(patience, configure(&mut client, &settings, &session)).await.map_err(late)??;
+    let (mut client, info) = timeout(limit, opening).await.map_err(late)??;
+    timeout(limit, configure(&mut client, &settings, &session)).await.map_err(late)??;
     Ok(Connection { client, lasts: lasts(&settings, &info) })
 }
 
-async fn admitted(client: &mut Client) -> Result<SessionInfo, ModelError> {
+async fn created(client: &mut Client) -> Result<SessionInfo, ModelError> {
     loop {
         match answer(client).await? {
             Answer::Created(info) => return Ok(info),
@@ -53,7 +56,7 @@ async fn admitted(client: &mut Client) -> Result<SessionInfo, ModelError> {
     }
 }
 
-/// Sets the session up, with less if the server does not know all of it.
+/// Sets the session up, with fewer settings if the server refuses some.
 async fn configure(
     client: &mut Client,
     settings: &RealtimeSettings,
@@ -62,18 +65,18 @@ async fn configure(
     let update = |id: &'static str, session| {
         vec![ClientEvent::new(id, ClientBody::session(session)).to_json()]
     };
-    client.write(&mut update("s1", whole_session(settings, session))).await?;
+    client.write(&mut update("s1", full_session(settings, session))).await?;
     let Err(error) = updated(client).await? else { return Ok(()) };
     if of_error(&error) != Severity::Bug {
         return Err(ModelError::from_connection(&error));
     }
     metrics::counter!("phony_model_errors_total", "kind" => "session").increment(1);
     tracing::warn!(event = "model_session_reduced", code = error.code, param = error.param);
-    let least = least_session(session, !error.param.starts_with("session.tools"));
-    client.write(&mut update("s2", least)).await?;
+    let minimal = minimal_session(session, !error.param.starts_with("session.tools"));
+    client.write(&mut update("s2", minimal)).await?;
     let Err(error) = updated(client).await? else { return Ok(()) };
-    let error = ModelError::from_connection(&error);
-    // It would be the same on every connection.
+    let refused = ModelError::from_connection(&error);
+    // It would fail the same way on every connection.
     let hopeless = of_error(&error) == Severity::Bug;
     Err(if hopeless { ModelError { fault: Fault::Fatal, ..refused } } else { refused })
 }
@@ -94,13 +97,13 @@ enum Answer {
     Error(ApiError),
 }
 
-/// The next event that matters while a session is set up.
+/// The next event that matters while the session is set up.
 async fn answer(client: &mut Client) -> Result<Answer, ModelError> {
     loop {
         let text = match client.read().await {
             Incoming::Text(text) => text,
-            Incoming::Alive => continue,
-            Incoming::Gone(error) => return Err(error),
+            Incoming::Control => continue,
+            Incoming::Closed(error) => return Err(error),
         };
         match ServerEvent::parse(&text) {
             Ok(ServerEvent::SessionCreated(info)) => return Ok(Answer::Created(*info)),
@@ -112,8 +115,9 @@ async fn answer(client: &mut Client) -> Result<Answer, ModelError> {
     }
 }
 
-/// A text session whose turns are ours to begin (OpenAI Realtime guide, conversations).
-fn whole_session(settings: &RealtimeSettings, session: &SessionSettings) -> Session {
+/// A text session without turn detection: the client begins every turn (OpenAI Realtime guide,
+/// conversations).
+fn full_session(settings: &RealtimeSettings, session: &SessionSettings) -> Session {
     let input = AudioInput { turn_detection: Clearable::Clear, ..AudioInput::default() };
     let voice = session.voice.clone().map(Voice::Name);
     let output = voice.map(|voice| AudioOutput { voice: Some(voice), ..AudioOutput::default() });
@@ -121,12 +125,13 @@ fn whole_session(settings: &RealtimeSettings, session: &SessionSettings) -> Sess
         audio: Some(Audio { input: Some(input), output }),
         tool_choice: Some(ToolChoice::Auto),
         max_output_tokens: settings.max_output_tokens.map(MaxTokens::Count),
-        ..least_session(session, true)
+        ..minimal_session(session, true)
     }
 }
 
-/// What no call can do without. The tools can be: the model may write the same commands.
-fn least_session(session: &SessionSettings, with_tools: bool) -> Session {
+/// The settings that every call needs. The tools are optional, since the model can write the same
+/// commands in its text.
+fn minimal_session(session: &SessionSettings, with_tools: bool) -> Session {
     let tool = |tool: &Arc<crate::models::Tool>| Tool {
         name: tool.name.clone(),
         description: tool.description.clone(),
@@ -140,7 +145,7 @@ fn least_session(session: &SessionSettings, with_tools: bool) -> Session {
     }
 }
 
-/// How long until the session should be replaced: well before the end that the server announces.
+/// How long until the session should be replaced, which is well before its announced end.
 fn lasts(settings: &RealtimeSettings, info: &SessionInfo) -> Duration {
     let timing = &settings.timing;
     let left = info.expires_at.map(|end| Duration::from_secs(end).saturating_sub(since_1970()));
@@ -159,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_lasts_until_well_before_its_end() {
+    fn a_session_is_replaced_well_before_its_end() {
         let settings = RealtimeSettings::new("http://a/v1", "key".into(), "m").unwrap();
         let lasts = |minutes: Option<u64>| {
             let end = |minutes| since_1970().as_secs() + minutes * 60;
@@ -170,7 +175,7 @@ mod tests {
         near(lasts(Some(60)), 55.0);
         near(lasts(Some(30)), 25.0);
         near(lasts(None), 55.0);
-        // Clocks that disagree: an hour is the most there is, and nothing starts at its end.
+        // Clocks that disagree: a session lasts an hour at most, and none opens close to its end.
         near(lasts(Some(600)), 55.0);
         near(lasts(Some(4)), 55.0);
     }

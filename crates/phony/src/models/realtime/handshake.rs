@@ -1,9 +1,8 @@
-//! Where the answer to an upgrade ends and messages begin.
+//! Keeps the WebSocket library's handshake from reading past the response to the upgrade.
 //!
-//! The library reads the answer into a buffer of 4 KiB and goes on with that buffer for messages, to
-//! the end of the connection, however small the one is that it was asked for. Behind a [`HandshakeReader`]
-//! it reads the answer and nothing else, so that the connection can be taken over with a buffer of
-//! ours.
+//! The library reads the response into a buffer of 4 KiB and keeps that buffer for messages to the
+//! end of the connection, even if it is configured with a smaller one. Through a [`HandshakeReader`]
+//! it reads the response and nothing else, and the connection can go on with a smaller buffer.
 
 use std::io;
 use std::pin::Pin;
@@ -11,40 +10,41 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How long the beginning of an answer is: `HTTP/1.1 101` (RFC 9112 §4).
-const BEGINNING: usize = 12;
+/// Bytes of a status line up to the status code, as in `HTTP/1.1 101` (RFC 9112 §4).
+const STATUS: usize = 12;
 
-/// A stream that ends behind the answer that makes it a WebSocket. Any other answer is passed on with
-/// all that follows.
+/// A stream that ends after a `101` response. Any other response is passed on with everything that
+/// follows it.
 #[derive(Debug)]
 pub(crate) struct HandshakeReader<S> {
     stream: S,
-    beginning: Vec<u8>,
+    status: Vec<u8>,
     /// The line that is being read is empty so far.
-    blank: bool,
-    /// What came behind the answer.
+    is_line_empty: bool,
+    /// What was read after the response, once it has ended.
     rest: Option<Vec<u8>>,
-    passes: bool,
+    /// The response has ended and is not a `101`.
+    is_refused: bool,
 }
 
 impl<S> HandshakeReader<S> {
     pub(crate) fn new(stream: S) -> Self {
-        let beginning = Vec::with_capacity(BEGINNING);
-        Self { stream, beginning, blank: false, rest: None, passes: false }
+        let status = Vec::with_capacity(STATUS);
+        Self { stream, status, is_line_empty: false, rest: None, is_refused: false }
     }
 
-    /// The stream, and what has been read of it behind the answer.
+    /// The stream, and what was read of it after the response.
     pub(crate) fn into_parts(self) -> (S, Vec<u8>) {
         (self.stream, self.rest.unwrap_or_default())
     }
 
-    /// How much of what was read belongs to the answer, if it ends there.
+    /// How many of these bytes belong to the response, if it ends in them.
     fn end(&mut self, read: &[u8]) -> Option<usize> {
-        let missing = BEGINNING - self.beginning.len();
-        self.beginning.extend(read.iter().take(missing));
+        let missing = STATUS - self.status.len();
+        self.status.extend(read.iter().take(missing));
         let end = read.iter().position(|byte| {
-            let ends = *byte == b'\n' && self.blank;
-            self.blank = *byte == b'\n' || (*byte == b'\r' && self.blank);
+            let ends = *byte == b'\n' && self.is_line_empty;
+            self.is_line_empty = *byte == b'\n' || (*byte == b'\r' && self.is_line_empty);
             ends
         });
         end.map(|last| last + 1)
@@ -62,14 +62,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for HandshakeReader<S> {
         }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
-        if !self.passes
+        if !self.is_refused
             && let Some(length) = self.end(&buffer.filled()[before..])
         {
-            if self.beginning.ends_with(b" 101") {
+            if self.status.ends_with(b" 101") {
                 self.rest = Some(buffer.filled()[before + length..].to_vec());
                 buffer.set_filled(before + length);
             } else {
-                self.passes = true;
+                self.is_refused = true;
             }
         }
         Poll::Ready(Ok(()))
@@ -100,14 +100,14 @@ mod tests {
 
     use super::*;
 
-    /// What is read and what is kept, if the answer comes in pieces of this size.
-    async fn read(answer: &[u8], piece: usize) -> (Vec<u8>, Vec<u8>) {
+    /// What is read and what follows it, if the response comes in pieces of this size.
+    async fn read(response: &[u8], piece: usize) -> (Vec<u8>, Vec<u8>) {
         let (mut far, near) = duplex(piece);
         let mut reader = HandshakeReader::new(near);
         let mut read = Vec::new();
         let send = async {
-            // Whoever does not want the rest has gone.
-            drop(far.write_all(answer).await);
+            // The reader may have stopped reading.
+            drop(far.write_all(response).await);
             drop(far);
         };
         let hear = async {
@@ -121,14 +121,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_upgrade_ends_with_its_head_however_it_comes() {
+    async fn an_upgrade_ends_with_its_head_whatever_the_pieces() {
         let heads =
             [&b"HTTP/1.1 101 Go\r\nUpgrade: websocket\r\n\r\n"[..], b"HTTP/1.1 101 Go\nA: b\n\n"];
         for head in heads {
             for piece in (1..60).chain([4096]) {
                 for rest in [&b""[..], b"\x81\x02hi", b"\r\n\r\n"] {
-                    let answer = [head, rest].concat();
-                    let parts = read(&answer, piece).await;
+                    let response = [head, rest].concat();
+                    let parts = read(&response, piece).await;
                     assert_eq!(parts, (head.to_vec(), rest.to_vec()), "in pieces of {piece}");
                 }
             }
@@ -136,13 +136,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn any_other_answer_comes_with_all_that_follows() {
-        for answer in
+    async fn any_other_response_comes_with_everything_after_it() {
+        for response in
             [&b"HTTP/1.1 401 No\r\nA: b\r\n\r\n{\"error\":{}}"[..], b"\n\n101", b"", b"HT"]
         {
             for piece in [1, 7, 4096] {
-                let parts = read(answer, piece).await;
-                assert_eq!(parts, (answer.to_vec(), Vec::new()), "in pieces of {piece}");
+                let parts = read(response, piece).await;
+                assert_eq!(parts, (response.to_vec(), Vec::new()), "in pieces of {piece}");
             }
         }
     }

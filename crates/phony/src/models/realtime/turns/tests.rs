@@ -1,16 +1,16 @@
-use phony_call::{Item, ItemBody, ItemId, ItemKind};
+use phony_call::{Fault, FromModel, Item, ItemBody, ItemId, ItemKind, Outcome};
 use serde_json::{Value, json};
 
 use super::*;
 
-/// An turns at a time that stands still unless told otherwise.
-struct Play {
+/// The turns of one connection, at a time that stands still unless a test moves it.
+struct Connection {
     turns: Turns,
     now: Instant,
     timing: Timing,
 }
 
-impl Play {
+impl Connection {
     fn new() -> Self {
         #[expect(clippy::disallowed_methods, reason = "any time will do")]
         let now = Instant::now();
@@ -19,16 +19,16 @@ impl Play {
 
     /// After this turn has been asked for.
     fn asked(turn: u32) -> Self {
-        let mut play = Self::new();
-        play.ask(turn);
-        play
+        let mut connection = Self::new();
+        connection.ask(turn);
+        connection
     }
 
     /// After its response has begun.
     fn begun(turn: u32) -> Self {
-        let mut play = Self::asked(turn);
-        play.hear(&json!({"type": "response.created", "response": {"id": "resp_1"}}));
-        play
+        let mut connection = Self::asked(turn);
+        connection.receive(&json!({"type": "response.created", "response": {"id": "resp_1"}}));
+        connection
     }
 
     fn ask(&mut self, turn: u32) -> Output {
@@ -38,7 +38,7 @@ impl Play {
     }
 
     fn ask_with(&mut self, turn: u32, context: Vec<Item>) -> Output {
-        let request = ResponseRequest { turn: TurnId(turn), context, again: false };
+        let request = ResponseRequest { turn: TurnId(turn), context, is_retry: false };
         let mut out = Output::default();
         self.turns.respond(self.now, &self.timing, request, &mut out);
         out
@@ -50,24 +50,24 @@ impl Play {
         out
     }
 
-    fn hear(&mut self, event: &Value) -> Output {
+    fn receive(&mut self, event: &Value) -> Output {
         let (text, mut out) = (event.to_string(), Output::default());
         let event = ServerEvent::parse(&text).expect("an event");
-        self.turns.heard(self.now, &self.timing, event, &mut out);
+        self.turns.handle(self.now, &self.timing, event, &mut out);
         out
     }
 
     fn done(&mut self, response: &Value) -> Output {
-        self.hear(&json!({"type": "response.done", "response": response}))
+        self.receive(&json!({"type": "response.done", "response": response}))
     }
 
     fn error(&mut self, code: &str, event_id: &str) -> Output {
         let error = json!({"type": "invalid_request_error", "code": code, "event_id": event_id});
-        self.hear(&json!({"type": "error", "error": error}))
+        self.receive(&json!({"type": "error", "error": error}))
     }
 
     fn delta(&mut self, text: &str) -> Output {
-        self.hear(&json!({
+        self.receive(&json!({
             "type": "response.output_text.delta", "response_id": "resp_1", "item_id": "item_A",
             "delta": text,
         }))
@@ -83,10 +83,10 @@ fn sent(out: &Output) -> Vec<String> {
     out.messages.iter().map(kind).collect()
 }
 
-fn fact(out: &Output) -> &FromModel {
+fn event(out: &Output) -> &FromModel {
     match &out.events[..] {
-        [OutputEvent::Plain(fact)] => fact,
-        other => panic!("not one fact: {other:?}"),
+        [OutputEvent::Plain(event)] => event,
+        other => panic!("not one event: {other:?}"),
     }
 }
 
@@ -99,7 +99,7 @@ fn failed(out: &Output) -> (u32, Fault, &str) {
 
 #[test]
 fn items_and_request_go_out_together_each_with_its_own_id() {
-    let out = Play::new().ask(1);
+    let out = Connection::new().ask(1);
     assert_eq!(sent(&out), ["conversation.item.create", "response.create"]);
     assert!(out.messages[0].contains(r#""event_id":"c1""#), "{}", out.messages[0]);
     assert!(out.messages[1].contains(r#""event_id":"r2""#), "{}", out.messages[1]);
@@ -107,30 +107,30 @@ fn items_and_request_go_out_together_each_with_its_own_id() {
 
 #[test]
 fn words_of_a_cancelled_turn_are_dropped_and_its_price_is_told() {
-    let mut play = Play::begun(1);
-    assert!(matches!(fact(&play.delta("Hello")), FromModel::Text { .. }));
-    let out = play.cancel(1);
+    let mut connection = Connection::begun(1);
+    assert!(matches!(event(&connection.delta("Hello")), FromModel::Text { .. }));
+    let out = connection.cancel(1);
     assert_eq!(sent(&out), ["response.cancel"]);
     assert!(out.messages[0].contains("resp_1"));
-    assert!(play.delta(" there").is_empty());
+    assert!(connection.delta(" there").is_empty());
     let usage = json!({"input_tokens": 7, "output_tokens": 2});
-    let out = play.done(&json!({"id": "resp_1", "status": "cancelled", "usage": usage}));
-    let FromModel::Done { turn: TurnId(1), usage: Some(usage), .. } = fact(&out) else {
+    let out = connection.done(&json!({"id": "resp_1", "status": "cancelled", "usage": usage}));
+    let FromModel::Done { turn: TurnId(1), usage: Some(usage), .. } = event(&out) else {
         panic!("{out:?}")
     };
     assert_eq!((usage.input_text_tokens, usage.output_text_tokens), (7, 2));
-    assert!(play.turns.is_idle());
+    assert!(connection.turns.is_idle());
 }
 
 #[test]
 fn the_next_turn_is_asked_for_when_the_cancelled_one_is_over_and_half_said_items_go() {
-    let mut play = Play::begun(1);
-    play.hear(&json!({
+    let mut connection = Connection::begun(1);
+    connection.receive(&json!({
         "type": "response.output_item.added", "response_id": "resp_1",
         "item": {"id": "item_A", "type": "message", "role": "assistant"},
     }));
-    assert_eq!(sent(&play.ask(2)), ["response.cancel"]);
-    let out = play.done(&json!({"id": "resp_1", "status": "cancelled"}));
+    assert_eq!(sent(&connection.ask(2)), ["response.cancel"]);
+    let out = connection.done(&json!({"id": "resp_1", "status": "cancelled"}));
     let expected = [
         "conversation.item.delete",
         "conversation.item.delete",
@@ -148,20 +148,20 @@ fn what_was_said_by_a_cancelled_turn_is_never_taken_for_all_of_it() {
         body: ItemBody::Assistant { text: "Hello".into(), verbatim: Some(TurnId(turn)) },
     };
     for cancelled in [false, true] {
-        let mut play = Play::begun(1);
-        play.hear(&json!({
+        let mut connection = Connection::begun(1);
+        connection.receive(&json!({
             "type": "response.output_item.added", "response_id": "resp_1",
             "item": {"id": "item_A", "type": "message", "role": "assistant"},
         }));
-        play.delta("Hello");
+        connection.delta("Hello");
         if cancelled {
             // The server may have written more before it heard of it.
-            play.cancel(1);
+            connection.cancel(1);
         }
-        play.done(&json!({"id": "resp_1", "status": "completed"}));
+        connection.done(&json!({"id": "resp_1", "status": "completed"}));
         let id = ItemId::new(ItemKind::Entry, 1, 0);
         let user = Item { id, body: ItemBody::User("Hello".into()) };
-        let out = play.ask_with(2, vec![user, said(1)]);
+        let out = connection.ask_with(2, vec![user, said(1)]);
         let replaced = ["conversation.item.delete", "conversation.item.create", "response.create"];
         assert_eq!(sent(&out), if cancelled { &replaced[..] } else { &replaced[2..] });
     }
@@ -169,23 +169,26 @@ fn what_was_said_by_a_cancelled_turn_is_never_taken_for_all_of_it() {
 
 #[test]
 fn a_cancel_before_the_beginning_names_no_response() {
-    let mut play = Play::asked(1);
-    let out = play.cancel(1);
+    let mut connection = Connection::asked(1);
+    let out = connection.cancel(1);
     assert!(!out.messages[0].contains("response_id"), "{}", out.messages[0]);
     // It was heard: the response begins and ends.
     assert!(
-        play.hear(&json!({"type": "response.created", "response": {"id": "resp_1"}})).is_empty()
+        connection
+            .receive(&json!({"type": "response.created", "response": {"id": "resp_1"}}))
+            .is_empty()
     );
-    assert!(play.done(&json!({"id": "resp_1", "status": "cancelled"})).is_empty());
-    assert!(play.turns.is_idle());
+    assert!(connection.done(&json!({"id": "resp_1", "status": "cancelled"})).is_empty());
+    assert!(connection.turns.is_idle());
 }
 
 #[test]
 fn a_cancel_that_came_too_early_is_sent_again() {
-    let mut play = Play::asked(1);
-    play.cancel(1);
-    assert!(play.error("response_cancel_not_active", "x3").is_empty());
-    let out = play.hear(&json!({"type": "response.created", "response": {"id": "resp_1"}}));
+    let mut connection = Connection::asked(1);
+    connection.cancel(1);
+    assert!(connection.error("response_cancel_not_active", "x3").is_empty());
+    let out =
+        connection.receive(&json!({"type": "response.created", "response": {"id": "resp_1"}}));
     assert_eq!(sent(&out), ["response.cancel"]);
     assert!(out.messages[0].contains("resp_1"));
 }
@@ -194,26 +197,26 @@ fn a_cancel_that_came_too_early_is_sent_again() {
 fn a_cancel_that_found_nothing_costs_nothing() {
     // Named or not: the response that had begun is over, and the next one is asked for at once.
     for answers in ["x3", ""] {
-        let mut play = Play::begun(1);
-        assert_eq!(sent(&play.ask(2)), ["response.cancel"]);
-        let out = play.error("response_cancel_not_active", answers);
+        let mut connection = Connection::begun(1);
+        assert_eq!(sent(&connection.ask(2)), ["response.cancel"]);
+        let out = connection.error("response_cancel_not_active", answers);
         assert_eq!(
             sent(&out),
             ["conversation.item.delete", "conversation.item.create", "response.create"]
         );
-        assert!(out.end.is_none() && !play.turns.takes_doubt());
+        assert!(out.end.is_none() && !connection.turns.take_out_of_sync());
     }
     // Nothing is wanted: nothing is under way, so nothing can be overdue.
-    let mut play = Play::begun(1);
-    play.cancel(1);
-    assert!(play.error("response_cancel_not_active", "x3").is_empty());
-    assert!(play.turns.is_idle());
+    let mut connection = Connection::begun(1);
+    connection.cancel(1);
+    assert!(connection.error("response_cancel_not_active", "x3").is_empty());
+    assert!(connection.turns.is_idle());
     // An answer to an older cancel says nothing about the one that is out.
-    let mut play = Play::asked(1);
-    play.cancel(1);
-    assert_eq!(sent(&play.ask(2)), Vec::<String>::new());
-    assert!(play.error("response_cancel_not_active", "x99").is_empty());
-    assert!(!play.turns.is_idle());
+    let mut connection = Connection::asked(1);
+    connection.cancel(1);
+    assert_eq!(sent(&connection.ask(2)), Vec::<String>::new());
+    assert!(connection.error("response_cancel_not_active", "x99").is_empty());
+    assert!(!connection.turns.is_idle());
 }
 
 #[test]
@@ -222,40 +225,41 @@ fn a_response_that_begins_after_its_cancel_is_not_taken_for_the_next_one() {
         let response = json!({"id": id, "metadata": {"turn": turn}});
         json!({"type": "response.created", "response": response})
     };
-    let mut play = Play::asked(1);
-    play.cancel(1);
-    play.error("response_cancel_not_active", "x3");
-    let out = play.ask(2);
+    let mut connection = Connection::asked(1);
+    connection.cancel(1);
+    connection.error("response_cancel_not_active", "x3");
+    let out = connection.ask(2);
     assert!(out.messages.iter().any(|message| message.contains(r#""metadata":{"turn":"2"}"#)));
-    let out = play.hear(&created("resp_1", "1"));
+    let out = connection.receive(&created("resp_1", "1"));
     assert_eq!(sent(&out), ["response.cancel"]);
     assert!(out.messages[0].contains("resp_1"));
     let usage = json!({"input_tokens": 7, "output_tokens": 2});
     let metadata = json!({"turn": "1"});
     let over = json!({"id": "resp_1", "status": "cancelled", "usage": usage, "metadata": metadata});
-    assert!(matches!(fact(&play.done(&over)), FromModel::Done { turn: TurnId(1), .. }));
-    assert!(play.hear(&created("resp_2", "2")).is_empty());
+    assert!(matches!(event(&connection.done(&over)), FromModel::Done { turn: TurnId(1), .. }));
+    assert!(connection.receive(&created("resp_2", "2")).is_empty());
     let delta = json!({
         "type": "response.output_text.delta", "response_id": "resp_2", "item_id": "item_B",
         "delta": "Two",
     });
-    assert!(matches!(fact(&play.hear(&delta)), FromModel::Text { turn: TurnId(2), .. }));
+    assert!(matches!(event(&connection.receive(&delta)), FromModel::Text { turn: TurnId(2), .. }));
 }
 
 #[test]
 fn a_response_that_blocks_before_it_has_begun_is_waited_for_and_stopped() {
-    let mut play = Play::asked(1);
-    play.cancel(1);
-    play.error("response_cancel_not_active", "x3");
-    play.ask(2);
+    let mut connection = Connection::asked(1);
+    connection.cancel(1);
+    connection.error("response_cancel_not_active", "x3");
+    connection.ask(2);
     // Refused because of the first, which has not begun; the answer names no event.
-    let out = play.error("conversation_already_has_active_response", "");
+    let out = connection.error("conversation_already_has_active_response", "");
     assert_eq!(sent(&out), ["response.cancel"]);
-    assert!(play.error("response_cancel_not_active", "").is_empty());
-    let out = play.hear(&json!({"type": "response.created", "response": {"id": "resp_1"}}));
+    assert!(connection.error("response_cancel_not_active", "").is_empty());
+    let out =
+        connection.receive(&json!({"type": "response.created", "response": {"id": "resp_1"}}));
     assert_eq!(sent(&out), ["response.cancel"]);
     assert!(out.messages[0].contains("resp_1"));
-    let out = play.done(&json!({"id": "resp_1", "status": "cancelled"}));
+    let out = connection.done(&json!({"id": "resp_1", "status": "cancelled"}));
     assert_eq!(sent(&out), ["response.create"], "the items are there already");
 }
 
@@ -267,81 +271,85 @@ fn races_about_items_and_sound_cost_nothing() {
         ("item_retrieve_invalid_item_id", ""),
         ("input_audio_buffer_commit_empty", ""),
     ] {
-        for mut play in [Play::new(), Play::asked(1), Play::begun(1)] {
-            let out = play.error(code, answers);
-            assert!(out.is_empty() && !play.turns.takes_doubt(), "{code}");
+        for mut connection in [Connection::new(), Connection::asked(1), Connection::begun(1)] {
+            let out = connection.error(code, answers);
+            assert!(out.is_empty() && !connection.turns.take_out_of_sync(), "{code}");
         }
     }
-    let mut play = Play::new();
+    let mut connection = Connection::new();
     let gone =
         json!({"code": "not_found", "event_id": "d9", "message": "The item does not exist."});
-    play.hear(&json!({"type": "error", "error": gone}));
-    assert!(!play.turns.takes_doubt());
+    connection.receive(&json!({"type": "error", "error": gone}));
+    assert!(!connection.turns.take_out_of_sync());
 }
 
 #[test]
 fn a_request_behind_an_unknown_response_is_sent_again_when_that_is_over() {
-    let mut play = Play::asked(1);
-    let out = play.error("conversation_already_has_active_response", "r2");
+    let mut connection = Connection::asked(1);
+    let out = connection.error("conversation_already_has_active_response", "r2");
     assert_eq!(sent(&out), ["response.cancel"]);
-    let out = play.done(&json!({"id": "resp_0", "status": "cancelled"}));
+    let out = connection.done(&json!({"id": "resp_0", "status": "cancelled"}));
     assert_eq!(sent(&out), ["response.create"], "the items are there already");
 }
 
 #[test]
 fn a_response_that_nobody_asked_for_is_cancelled() {
-    let mut play = Play::new();
-    let out = play.hear(&json!({"type": "response.created", "response": {"id": "resp_9"}}));
+    let mut connection = Connection::new();
+    let out =
+        connection.receive(&json!({"type": "response.created", "response": {"id": "resp_9"}}));
     assert_eq!(sent(&out), ["response.cancel"]);
-    assert_eq!(sent(&play.ask(1)), Vec::<String>::new());
-    let out = play.done(&json!({"id": "resp_9", "status": "cancelled"}));
+    assert_eq!(sent(&connection.ask(1)), Vec::<String>::new());
+    let out = connection.done(&json!({"id": "resp_9", "status": "cancelled"}));
     assert_eq!(sent(&out), ["conversation.item.create", "response.create"]);
 }
 
 #[test]
 fn an_item_that_is_refused_makes_a_new_connection_once() {
-    let mut play = Play::asked(1);
-    let out = play.error("invalid_value", "c1");
+    let mut connection = Connection::asked(1);
+    let out = connection.error("invalid_value", "c1");
     assert_eq!(out.end, Some(ConnectionEnd::Rebuild));
-    let (turn, waiting) = play.turns.into_rest();
+    let (turn, waiting) = connection.turns.into_unfinished();
     assert_eq!(turn, None);
 
-    let mut play = Play { turns: Turns::new(waiting), ..Play::new() };
+    let mut connection = Connection { turns: Turns::new(waiting), ..Connection::new() };
     let mut out = Output::default();
-    play.turns.resume(play.now, &mut out);
+    connection.turns.send_waiting(connection.now, &mut out);
     assert_eq!(sent(&out), ["conversation.item.create", "response.create"]);
-    assert_eq!(play.error("invalid_value", "c1").end, None);
-    assert!(play.turns.takes_doubt(), "replaced in a quiet moment instead");
+    assert_eq!(connection.error("invalid_value", "c1").end, None);
+    assert!(connection.turns.take_out_of_sync(), "replaced in a quiet moment instead");
 }
 
 #[test]
 fn a_deletion_that_is_refused_puts_the_connection_in_doubt() {
-    let mut play = Play::begun(1);
-    assert!(play.error("invalid_value", "d9").is_empty());
-    assert!(play.turns.takes_doubt() && !play.turns.takes_doubt());
+    let mut connection = Connection::begun(1);
+    assert!(connection.error("invalid_value", "d9").is_empty());
+    assert!(connection.turns.take_out_of_sync() && !connection.turns.take_out_of_sync());
 }
 
 #[test]
 fn a_request_that_is_refused_fails_its_turn() {
-    let mut play = Play::asked(1);
-    assert_eq!(failed(&play.error("invalid_value", "r2")), (1, Fault::Passing, "invalid_value"));
-    assert!(play.turns.is_idle());
-    let mut play = Play::asked(1);
-    assert_eq!(failed(&play.error("rate_limit_exceeded", "r2")).1, Fault::Busy);
+    let mut connection = Connection::asked(1);
+    assert_eq!(
+        failed(&connection.error("invalid_value", "r2")),
+        (1, Fault::Passing, "invalid_value")
+    );
+    assert!(connection.turns.is_idle());
+    let mut connection = Connection::asked(1);
+    assert_eq!(failed(&connection.error("rate_limit_exceeded", "r2")).1, Fault::Busy);
 }
 
 #[test]
 fn an_error_about_nothing_of_ours_changes_nothing() {
-    let mut play = Play::begun(1);
-    assert!(play.error("invalid_value", "").is_empty());
-    assert!(matches!(fact(&play.delta("Hello")), FromModel::Text { .. }));
+    let mut connection = Connection::begun(1);
+    assert!(connection.error("invalid_value", "").is_empty());
+    assert!(matches!(event(&connection.delta("Hello")), FromModel::Text { .. }));
 }
 
 #[test]
 fn refusals_for_good_and_expired_sessions_end_the_connection() {
-    let out = Play::begun(1).error("invalid_api_key", "");
+    let out = Connection::begun(1).error("invalid_api_key", "");
     assert!(matches!(out.end, Some(ConnectionEnd::Failed(ModelError { fault: Fault::Fatal, .. }))));
-    let out = Play::begun(1).error("session_expired", "");
+    let out = Connection::begun(1).error("session_expired", "");
     assert!(matches!(out.end, Some(ConnectionEnd::Failed(ModelError { fault: Fault::Lost, .. }))));
 }
 
@@ -351,16 +359,16 @@ fn a_reply_can_be_cut_short_in_several_ways() {
         [("max_output_tokens", Outcome::TooLong), ("content_filter", Outcome::Filtered)]
     {
         let details = json!({"type": "incomplete", "reason": reason});
-        let out = Play::begun(1)
+        let out = Connection::begun(1)
             .done(&json!({"id": "resp_1", "status": "incomplete", "status_details": details}));
-        assert!(matches!(fact(&out), FromModel::Done { outcome, .. } if *outcome == expected));
+        assert!(matches!(event(&out), FromModel::Done { outcome, .. } if *outcome == expected));
     }
     let cancelled = json!({"id": "resp_1", "status": "cancelled"});
-    assert_eq!(failed(&Play::begun(1).done(&cancelled)), (1, Fault::Passing, "cancelled"));
+    assert_eq!(failed(&Connection::begun(1).done(&cancelled)), (1, Fault::Passing, "cancelled"));
     // Words and commands that were cut off by the server are no whole reply.
-    let mut play = Play::begun(1);
-    play.delta("Some words");
-    assert_eq!(failed(&play.done(&cancelled)), (1, Fault::Passing, "cancelled"));
+    let mut connection = Connection::begun(1);
+    connection.delta("Some words");
+    assert_eq!(failed(&connection.done(&cancelled)), (1, Fault::Passing, "cancelled"));
 }
 
 #[test]
@@ -372,44 +380,47 @@ fn only_whole_calls_of_tools_are_told_and_each_once() {
         })
     };
     let item_done = |status: &str| json!({"type": "response.output_item.done", "response_id": "resp_1", "item": call(status)});
-    let mut play = Play::begun(1);
-    assert!(play.hear(&item_done("incomplete")).is_empty());
-    let out = play.hear(&item_done("completed"));
-    assert!(matches!(fact(&out), FromModel::Tool { name, .. } if name == "press"));
+    let mut connection = Connection::begun(1);
+    assert!(connection.receive(&item_done("incomplete")).is_empty());
+    let out = connection.receive(&item_done("completed"));
+    assert!(matches!(event(&out), FromModel::Tool { name, .. } if name == "press"));
     let response = json!({"id": "resp_1", "status": "completed", "output": [call("completed")]});
-    assert!(matches!(fact(&play.done(&response)), FromModel::Done { .. }));
+    assert!(matches!(event(&connection.done(&response)), FromModel::Done { .. }));
 
     // Also if the only place to learn of it is the end.
-    let out = Play::begun(1).done(&response);
+    let out = Connection::begun(1).done(&response);
     assert!(matches!(out.events[0], OutputEvent::Plain(FromModel::Tool { .. })));
     assert!(matches!(out.events[1], OutputEvent::Plain(FromModel::Done { .. })));
 }
 
 #[test]
 fn silence_counts_as_a_dead_connection() {
-    let mut play = Play::asked(1);
-    let due = play.turns.due(&play.timing).expect("a deadline");
-    assert_eq!(due - play.now, play.timing.created);
+    let mut connection = Connection::asked(1);
+    let due = connection.turns.deadline(&connection.timing).expect("a deadline");
+    assert_eq!(due - connection.now, connection.timing.created);
     let mut out = Output::default();
-    play.turns.overdue(&mut out);
+    connection.turns.handle_timeout(&mut out);
     assert!(matches!(out.end, Some(ConnectionEnd::Failed(ModelError { fault: Fault::Lost, .. }))));
 
-    play.cancel(1);
-    assert_eq!(play.turns.due(&play.timing).expect("a deadline") - play.now, play.timing.drain);
-    let mut play = Play::begun(1);
-    play.now += play.timing.silence / 2;
-    play.delta("Still here");
-    let due = play.turns.due(&play.timing).expect("a deadline");
-    assert_eq!(due - play.now, play.timing.silence);
-    assert_eq!(Play::new().turns.due(&play.timing), None);
+    connection.cancel(1);
+    assert_eq!(
+        connection.turns.deadline(&connection.timing).expect("a deadline") - connection.now,
+        connection.timing.drain
+    );
+    let mut connection = Connection::begun(1);
+    connection.now += connection.timing.silence / 2;
+    connection.delta("Still here");
+    let due = connection.turns.deadline(&connection.timing).expect("a deadline");
+    assert_eq!(due - connection.now, connection.timing.silence);
+    assert_eq!(Connection::new().turns.deadline(&connection.timing), None);
 }
 
 #[test]
 fn a_turn_that_waits_outlives_the_connection() {
-    let mut play = Play::begun(1);
-    play.ask(2);
-    let (turn, waiting) = play.turns.into_rest();
+    let mut connection = Connection::begun(1);
+    connection.ask(2);
+    let (turn, waiting) = connection.turns.into_unfinished();
     assert_eq!((turn, waiting.map(|asked| asked.turn)), (None, Some(TurnId(2))));
-    let (turn, waiting) = Play::begun(1).turns.into_rest();
+    let (turn, waiting) = Connection::begun(1).turns.into_unfinished();
     assert_eq!((turn, waiting.is_none()), (Some(TurnId(1)), true));
 }
