@@ -17,16 +17,16 @@ impl Connection {
         Self { turns: Turns::new(None), now, timing: Timing::default() }
     }
 
-    /// After this turn has been asked for.
-    fn asked(turn: u32) -> Self {
+    /// After this turn was requested.
+    fn requested(turn: u32) -> Self {
         let mut connection = Self::new();
         connection.ask(turn);
         connection
     }
 
-    /// After its response has begun.
-    fn begun(turn: u32) -> Self {
-        let mut connection = Self::asked(turn);
+    /// After its response was created.
+    fn created(turn: u32) -> Self {
+        let mut connection = Self::requested(turn);
         connection.receive(&json!({"type": "response.created", "response": {"id": "resp_1"}}));
         connection
     }
@@ -74,7 +74,7 @@ impl Connection {
     }
 }
 
-/// The kinds of what is sent.
+/// The types of the messages.
 fn sent(out: &Output) -> Vec<String> {
     let kind = |message: &String| {
         let message: Value = serde_json::from_str(message).expect("JSON");
@@ -98,7 +98,7 @@ fn failed(out: &Output) -> (u32, Fault, &str) {
 }
 
 #[test]
-fn items_and_request_go_out_together_each_with_its_own_id() {
+fn items_and_request_are_sent_together_each_with_its_own_id() {
     let out = Connection::new().ask(1);
     assert_eq!(sent(&out), ["conversation.item.create", "response.create"]);
     assert!(out.messages[0].contains(r#""event_id":"c1""#), "{}", out.messages[0]);
@@ -106,8 +106,8 @@ fn items_and_request_go_out_together_each_with_its_own_id() {
 }
 
 #[test]
-fn words_of_a_cancelled_turn_are_dropped_and_its_price_is_told() {
-    let mut connection = Connection::begun(1);
+fn text_of_a_cancelled_turn_is_dropped_and_its_usage_reported() {
+    let mut connection = Connection::created(1);
     assert!(matches!(event(&connection.delta("Hello")), FromModel::Text { .. }));
     let out = connection.cancel(1);
     assert_eq!(sent(&out), ["response.cancel"]);
@@ -123,8 +123,8 @@ fn words_of_a_cancelled_turn_are_dropped_and_its_price_is_told() {
 }
 
 #[test]
-fn the_next_turn_is_asked_for_when_the_cancelled_one_is_over_and_half_said_items_go() {
-    let mut connection = Connection::begun(1);
+fn the_next_turn_is_requested_when_the_cancelled_one_is_over_and_its_items_are_deleted() {
+    let mut connection = Connection::created(1);
     connection.receive(&json!({
         "type": "response.output_item.added", "response_id": "resp_1",
         "item": {"id": "item_A", "type": "message", "role": "assistant"},
@@ -138,24 +138,24 @@ fn the_next_turn_is_asked_for_when_the_cancelled_one_is_over_and_half_said_items
         "response.create",
     ];
     assert_eq!(sent(&out), expected);
-    assert!(out.events.is_empty(), "no price, nothing to tell");
+    assert!(out.events.is_empty(), "no usage, no event");
 }
 
 #[test]
-fn what_was_said_by_a_cancelled_turn_is_never_taken_for_all_of_it() {
+fn a_cancelled_reply_is_never_taken_for_a_whole_one() {
     let said = |turn| Item {
         id: ItemId::new(ItemKind::Entry, 2, 1),
         body: ItemBody::Assistant { text: "Hello".into(), verbatim: Some(TurnId(turn)) },
     };
     for cancelled in [false, true] {
-        let mut connection = Connection::begun(1);
+        let mut connection = Connection::created(1);
         connection.receive(&json!({
             "type": "response.output_item.added", "response_id": "resp_1",
             "item": {"id": "item_A", "type": "message", "role": "assistant"},
         }));
         connection.delta("Hello");
         if cancelled {
-            // The server may have written more before it heard of it.
+            // The server may have written more before the cancel arrived.
             connection.cancel(1);
         }
         connection.done(&json!({"id": "resp_1", "status": "completed"}));
@@ -168,11 +168,11 @@ fn what_was_said_by_a_cancelled_turn_is_never_taken_for_all_of_it() {
 }
 
 #[test]
-fn a_cancel_before_the_beginning_names_no_response() {
-    let mut connection = Connection::asked(1);
+fn a_cancel_before_the_response_is_created_names_none() {
+    let mut connection = Connection::requested(1);
     let out = connection.cancel(1);
     assert!(!out.messages[0].contains("response_id"), "{}", out.messages[0]);
-    // It was heard: the response begins and ends.
+    // The cancel was in time: the response is created and ends.
     assert!(
         connection
             .receive(&json!({"type": "response.created", "response": {"id": "resp_1"}}))
@@ -184,7 +184,7 @@ fn a_cancel_before_the_beginning_names_no_response() {
 
 #[test]
 fn a_cancel_that_came_too_early_is_sent_again() {
-    let mut connection = Connection::asked(1);
+    let mut connection = Connection::requested(1);
     connection.cancel(1);
     assert!(connection.error("response_cancel_not_active", "x3").is_empty());
     let out =
@@ -194,10 +194,10 @@ fn a_cancel_that_came_too_early_is_sent_again() {
 }
 
 #[test]
-fn a_cancel_that_found_nothing_costs_nothing() {
-    // Named or not: the response that had begun is over, and the next one is asked for at once.
+fn a_cancel_that_finds_nothing_is_harmless() {
+    // Named or not: the response is over, and the next one is requested at once.
     for answers in ["x3", ""] {
-        let mut connection = Connection::begun(1);
+        let mut connection = Connection::created(1);
         assert_eq!(sent(&connection.ask(2)), ["response.cancel"]);
         let out = connection.error("response_cancel_not_active", answers);
         assert_eq!(
@@ -206,13 +206,13 @@ fn a_cancel_that_found_nothing_costs_nothing() {
         );
         assert!(out.end.is_none() && !connection.turns.take_out_of_sync());
     }
-    // Nothing is wanted: nothing is under way, so nothing can be overdue.
-    let mut connection = Connection::begun(1);
+    // With no waiting request, nothing is under way.
+    let mut connection = Connection::created(1);
     connection.cancel(1);
     assert!(connection.error("response_cancel_not_active", "x3").is_empty());
     assert!(connection.turns.is_idle());
-    // An answer to an older cancel says nothing about the one that is out.
-    let mut connection = Connection::asked(1);
+    // An answer to an older cancel says nothing about the latest one.
+    let mut connection = Connection::requested(1);
     connection.cancel(1);
     assert_eq!(sent(&connection.ask(2)), Vec::<String>::new());
     assert!(connection.error("response_cancel_not_active", "x99").is_empty());
@@ -220,12 +220,12 @@ fn a_cancel_that_found_nothing_costs_nothing() {
 }
 
 #[test]
-fn a_response_that_begins_after_its_cancel_is_not_taken_for_the_next_one() {
+fn a_response_created_after_its_cancel_is_not_taken_for_the_next_one() {
     let created = |id: &str, turn: &str| {
         let response = json!({"id": id, "metadata": {"turn": turn}});
         json!({"type": "response.created", "response": response})
     };
-    let mut connection = Connection::asked(1);
+    let mut connection = Connection::requested(1);
     connection.cancel(1);
     connection.error("response_cancel_not_active", "x3");
     let out = connection.ask(2);
@@ -246,8 +246,8 @@ fn a_response_that_begins_after_its_cancel_is_not_taken_for_the_next_one() {
 }
 
 #[test]
-fn a_response_that_blocks_before_it_has_begun_is_waited_for_and_stopped() {
-    let mut connection = Connection::asked(1);
+fn a_response_that_blocks_before_it_is_created_is_awaited_and_cancelled() {
+    let mut connection = Connection::requested(1);
     connection.cancel(1);
     connection.error("response_cancel_not_active", "x3");
     connection.ask(2);
@@ -264,14 +264,14 @@ fn a_response_that_blocks_before_it_has_begun_is_waited_for_and_stopped() {
 }
 
 #[test]
-fn races_about_items_and_sound_cost_nothing() {
+fn races_about_items_and_audio_are_harmless() {
     for (code, answers) in [
         ("item_delete_invalid_item_id", "d9"),
         ("item_truncate_invalid_item_id", ""),
         ("item_retrieve_invalid_item_id", ""),
         ("input_audio_buffer_commit_empty", ""),
     ] {
-        for mut connection in [Connection::new(), Connection::asked(1), Connection::begun(1)] {
+        for mut connection in [Connection::new(), Connection::requested(1), Connection::created(1)] {
             let out = connection.error(code, answers);
             assert!(out.is_empty() && !connection.turns.take_out_of_sync(), "{code}");
         }
@@ -284,8 +284,8 @@ fn races_about_items_and_sound_cost_nothing() {
 }
 
 #[test]
-fn a_request_behind_an_unknown_response_is_sent_again_when_that_is_over() {
-    let mut connection = Connection::asked(1);
+fn a_request_blocked_by_an_unknown_response_is_sent_again_when_that_is_over() {
+    let mut connection = Connection::requested(1);
     let out = connection.error("conversation_already_has_active_response", "r2");
     assert_eq!(sent(&out), ["response.cancel"]);
     let out = connection.done(&json!({"id": "resp_0", "status": "cancelled"}));
@@ -293,7 +293,7 @@ fn a_request_behind_an_unknown_response_is_sent_again_when_that_is_over() {
 }
 
 #[test]
-fn a_response_that_nobody_asked_for_is_cancelled() {
+fn an_unrequested_response_is_cancelled() {
     let mut connection = Connection::new();
     let out =
         connection.receive(&json!({"type": "response.created", "response": {"id": "resp_9"}}));
@@ -304,8 +304,8 @@ fn a_response_that_nobody_asked_for_is_cancelled() {
 }
 
 #[test]
-fn an_item_that_is_refused_makes_a_new_connection_once() {
-    let mut connection = Connection::asked(1);
+fn a_refused_item_rebuilds_the_connection_once() {
+    let mut connection = Connection::requested(1);
     let out = connection.error("invalid_value", "c1");
     assert_eq!(out.end, Some(ConnectionEnd::Rebuild));
     let (turn, waiting) = connection.turns.into_unfinished();
@@ -316,40 +316,40 @@ fn an_item_that_is_refused_makes_a_new_connection_once() {
     connection.turns.send_waiting(connection.now, &mut out);
     assert_eq!(sent(&out), ["conversation.item.create", "response.create"]);
     assert_eq!(connection.error("invalid_value", "c1").end, None);
-    assert!(connection.turns.take_out_of_sync(), "replaced in a quiet moment instead");
+    assert!(connection.turns.take_out_of_sync(), "replaced when idle instead");
 }
 
 #[test]
-fn a_deletion_that_is_refused_puts_the_connection_in_doubt() {
-    let mut connection = Connection::begun(1);
+fn a_refused_deletion_marks_the_conversation_out_of_sync() {
+    let mut connection = Connection::created(1);
     assert!(connection.error("invalid_value", "d9").is_empty());
     assert!(connection.turns.take_out_of_sync() && !connection.turns.take_out_of_sync());
 }
 
 #[test]
-fn a_request_that_is_refused_fails_its_turn() {
-    let mut connection = Connection::asked(1);
+fn a_refused_request_fails_its_turn() {
+    let mut connection = Connection::requested(1);
     assert_eq!(
         failed(&connection.error("invalid_value", "r2")),
         (1, Fault::Passing, "invalid_value")
     );
     assert!(connection.turns.is_idle());
-    let mut connection = Connection::asked(1);
+    let mut connection = Connection::requested(1);
     assert_eq!(failed(&connection.error("rate_limit_exceeded", "r2")).1, Fault::Busy);
 }
 
 #[test]
-fn an_error_about_nothing_of_ours_changes_nothing() {
-    let mut connection = Connection::begun(1);
+fn an_unrelated_error_changes_nothing() {
+    let mut connection = Connection::created(1);
     assert!(connection.error("invalid_value", "").is_empty());
     assert!(matches!(event(&connection.delta("Hello")), FromModel::Text { .. }));
 }
 
 #[test]
-fn refusals_for_good_and_expired_sessions_end_the_connection() {
-    let out = Connection::begun(1).error("invalid_api_key", "");
+fn fatal_errors_and_expired_sessions_end_the_connection() {
+    let out = Connection::created(1).error("invalid_api_key", "");
     assert!(matches!(out.end, Some(ConnectionEnd::Failed(ModelError { fault: Fault::Fatal, .. }))));
-    let out = Connection::begun(1).error("session_expired", "");
+    let out = Connection::created(1).error("session_expired", "");
     assert!(matches!(out.end, Some(ConnectionEnd::Failed(ModelError { fault: Fault::Lost, .. }))));
 }
 
@@ -359,20 +359,20 @@ fn a_reply_can_be_cut_short_in_several_ways() {
         [("max_output_tokens", Outcome::TooLong), ("content_filter", Outcome::Filtered)]
     {
         let details = json!({"type": "incomplete", "reason": reason});
-        let out = Connection::begun(1)
+        let out = Connection::created(1)
             .done(&json!({"id": "resp_1", "status": "incomplete", "status_details": details}));
         assert!(matches!(event(&out), FromModel::Done { outcome, .. } if *outcome == expected));
     }
     let cancelled = json!({"id": "resp_1", "status": "cancelled"});
-    assert_eq!(failed(&Connection::begun(1).done(&cancelled)), (1, Fault::Passing, "cancelled"));
-    // Words and commands that were cut off by the server are no whole reply.
-    let mut connection = Connection::begun(1);
+    assert_eq!(failed(&Connection::created(1).done(&cancelled)), (1, Fault::Passing, "cancelled"));
+    // Text that the server cut off is not a whole reply.
+    let mut connection = Connection::created(1);
     connection.delta("Some words");
     assert_eq!(failed(&connection.done(&cancelled)), (1, Fault::Passing, "cancelled"));
 }
 
 #[test]
-fn only_whole_calls_of_tools_are_told_and_each_once() {
+fn only_complete_tool_calls_are_reported_and_each_once() {
     let call = |status: &str| {
         json!({
             "id": "item_F", "type": "function_call", "status": status, "call_id": "call_1",
@@ -380,22 +380,22 @@ fn only_whole_calls_of_tools_are_told_and_each_once() {
         })
     };
     let item_done = |status: &str| json!({"type": "response.output_item.done", "response_id": "resp_1", "item": call(status)});
-    let mut connection = Connection::begun(1);
+    let mut connection = Connection::created(1);
     assert!(connection.receive(&item_done("incomplete")).is_empty());
     let out = connection.receive(&item_done("completed"));
     assert!(matches!(event(&out), FromModel::Tool { name, .. } if name == "press"));
     let response = json!({"id": "resp_1", "status": "completed", "output": [call("completed")]});
     assert!(matches!(event(&connection.done(&response)), FromModel::Done { .. }));
 
-    // Also if the only place to learn of it is the end.
-    let out = Connection::begun(1).done(&response);
+    // Also if only `response.done` names it.
+    let out = Connection::created(1).done(&response);
     assert!(matches!(out.events[0], OutputEvent::Plain(FromModel::Tool { .. })));
     assert!(matches!(out.events[1], OutputEvent::Plain(FromModel::Done { .. })));
 }
 
 #[test]
-fn silence_counts_as_a_dead_connection() {
-    let mut connection = Connection::asked(1);
+fn a_silent_connection_counts_as_dead() {
+    let mut connection = Connection::requested(1);
     let due = connection.turns.deadline(&connection.timing).expect("a deadline");
     assert_eq!(due - connection.now, connection.timing.created);
     let mut out = Output::default();
@@ -407,7 +407,7 @@ fn silence_counts_as_a_dead_connection() {
         connection.turns.deadline(&connection.timing).expect("a deadline") - connection.now,
         connection.timing.drain
     );
-    let mut connection = Connection::begun(1);
+    let mut connection = Connection::created(1);
     connection.now += connection.timing.silence / 2;
     connection.delta("Still here");
     let due = connection.turns.deadline(&connection.timing).expect("a deadline");
@@ -416,11 +416,11 @@ fn silence_counts_as_a_dead_connection() {
 }
 
 #[test]
-fn a_turn_that_waits_outlives_the_connection() {
-    let mut connection = Connection::begun(1);
+fn a_waiting_request_outlives_the_connection() {
+    let mut connection = Connection::created(1);
     connection.ask(2);
     let (turn, waiting) = connection.turns.into_unfinished();
     assert_eq!((turn, waiting.map(|asked| asked.turn)), (None, Some(TurnId(2))));
-    let (turn, waiting) = Connection::begun(1).turns.into_unfinished();
+    let (turn, waiting) = Connection::created(1).turns.into_unfinished();
     assert_eq!((turn, waiting.is_none()), (Some(TurnId(1)), true));
 }
