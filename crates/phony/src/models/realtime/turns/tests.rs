@@ -271,7 +271,8 @@ fn races_about_items_and_audio_are_harmless() {
         ("item_retrieve_invalid_item_id", ""),
         ("input_audio_buffer_commit_empty", ""),
     ] {
-        for mut connection in [Connection::new(), Connection::requested(1), Connection::created(1)] {
+        for mut connection in [Connection::new(), Connection::requested(1), Connection::created(1)]
+        {
             let out = connection.error(code, answers);
             assert!(out.is_empty() && !connection.turns.take_out_of_sync(), "{code}");
         }
