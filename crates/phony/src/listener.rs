@@ -6,7 +6,7 @@
 //! What the server is at work on is never cut off. A WebSocket that has not said yet whose call it
 //! carries waits like any other.
 
-mod seat;
+mod state;
 mod watched;
 
 use std::collections::HashMap;
@@ -36,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::client::{Network, TrustedProxies};
-use seat::{HEAD_LIMIT, Owner, Seat, Waiting, now};
+use state::{HEAD_LIMIT, Owner, ConnectionState, Waiting, now};
 pub(crate) use watched::Connection;
 use watched::{Arriving, Leaving};
 
@@ -93,7 +93,7 @@ pub fn descriptors() -> usize {
 pub struct Connections {
     bounds: Bounds,
     proxies: TrustedProxies,
-    open: Mutex<HashMap<u64, Arc<Seat>>>,
+    open: Mutex<HashMap<u64, Arc<ConnectionState>>>,
     last: AtomicU64,
 }
 
@@ -106,12 +106,12 @@ impl Connections {
 
     /// A place for a connection from this address, at the cost of others that wait if need be.
     fn admit(self: &Arc<Self>, peer: IpAddr) -> Arc<Place> {
-        let seat = Arc::new(Seat::new(self.owner(peer)));
+        let state = Arc::new(ConnectionState::new(self.owner(peer)));
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         let mut open = self.lock();
-        self.make_room(&mut open, seat.owner());
-        open.insert(number, Arc::clone(&seat));
-        Arc::new(Place { connections: Arc::clone(self), peer, number, seat })
+        self.make_room(&mut open, state.owner());
+        open.insert(number, Arc::clone(&state));
+        Arc::new(Place { connections: Arc::clone(self), peer, number, state })
     }
 
     fn owner(&self, address: IpAddr) -> Owner {
@@ -119,12 +119,12 @@ impl Connections {
     }
 
     /// Closes what waits beyond the bounds, so that one more may wait.
-    fn make_room(&self, open: &mut HashMap<u64, Arc<Seat>>, new: Owner) {
+    fn make_room(&self, open: &mut HashMap<u64, Arc<ConnectionState>>, new: Owner) {
         // Fewer than that cannot be too many.
         if open.len() < self.bounds.each {
             return;
         }
-        let mut waiting: Vec<_> = open.iter().filter_map(|(n, seat)| seat.waiting(*n)).collect();
+        let mut waiting: Vec<_> = open.iter().filter_map(|(n, state)| state.waiting(*n)).collect();
         waiting.sort_unstable_by_key(|waiting| waiting.since);
         let now = now();
         while let Some(at) = surplus(&waiting, new, self.bounds, now) {
@@ -135,23 +135,23 @@ impl Connections {
     /// Closes those that have waited longest: no descriptor is left for a new connection.
     fn shed(&self) {
         let mut open = self.lock();
-        let mut waiting: Vec<_> = open.iter().filter_map(|(n, seat)| seat.waiting(*n)).collect();
+        let mut waiting: Vec<_> = open.iter().filter_map(|(n, state)| state.waiting(*n)).collect();
         waiting.sort_unstable_by_key(|waiting| waiting.since);
         for old in waiting.iter().take(self.bounds.all / 8) {
             close(&mut open, old.number);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Seat>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<ConnectionState>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn close(open: &mut HashMap<u64, Arc<Seat>>, number: u64) {
-    if let Some(seat) = open.remove(&number) {
+fn close(open: &mut HashMap<u64, Arc<ConnectionState>>, number: u64) {
+    if let Some(state) = open.remove(&number) {
         metrics::counter!("phony_connections_closed_total", "why" => "crowded").increment(1);
         tracing::debug!(waiting = open.len(), "a connection that waited was closed for another");
-        seat.close.cancel();
+        state.close.cancel();
     }
 }
 
@@ -197,7 +197,7 @@ pub(crate) struct Place {
     connections: Arc<Connections>,
     peer: IpAddr,
     number: u64,
-    seat: Arc<Seat>,
+    state: Arc<ConnectionState>,
 }
 
 impl Place {
@@ -208,16 +208,16 @@ impl Place {
         let client = connections.owner(connections.proxies.client(self.peer, headers));
         let mut open = connections.lock();
         connections.make_room(&mut open, client);
-        self.seat.belongs_to(client);
-        self.seat.listens();
+        self.state.belongs_to(client);
+        self.state.listens();
     }
 
     /// What comes of waiting for the far side of a WebSocket; nothing if it has to make room for
     /// another meanwhile.
     pub(crate) async fn wait<T>(&self, waiting: impl Future<Output = T>) -> Option<T> {
-        self.seat.listens();
-        let done = self.seat.close.run_until_cancelled(waiting).await;
-        self.seat.heard();
+        self.state.listens();
+        let done = self.state.close.run_until_cancelled(waiting).await;
+        self.state.heard();
         done
     }
 }
@@ -271,12 +271,12 @@ async fn carry(
     place: Arc<Place>,
     kill: CancellationToken,
 ) {
-    let seat = &place.seat;
+    let state = &place.state;
     let app = TowerToHyperService::new(app);
     let service = service_fn(|request: Request<Incoming>| {
-        seat.asked(!request.body().is_end_stream());
-        let seat = Arc::clone(seat);
-        let mut request = request.map(|body| Body::new(Arriving { body, seat: Arc::clone(&seat) }));
+        state.asked(!request.body().is_end_stream());
+        let state = Arc::clone(state);
+        let mut request = request.map(|body| Body::new(Arriving { body, state: Arc::clone(&state) }));
         request.extensions_mut().insert(ConnectInfo(from));
         if request.headers().contains_key(UPGRADE) {
             request.extensions_mut().insert(Arc::clone(&place));
@@ -285,12 +285,12 @@ async fn carry(
         async move {
             let response = answer.await?;
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                seat.upgraded();
+                state.upgraded();
             }
-            Ok::<_, Infallible>(response.map(|body| Leaving { body, seat }))
+            Ok::<_, Infallible>(response.map(|body| Leaving { body, state }))
         }
     });
-    let connection = Connection { io: TokioIo::new(stream), seat: Arc::clone(seat) };
+    let connection = Connection { io: TokioIo::new(stream), state: Arc::clone(state) };
     let mut http = http1::Builder::new();
     http.max_buf_size(BUFFER);
     let mut serving = pin!(http.serve_connection(connection, service).with_upgrades());
@@ -303,7 +303,7 @@ async fn carry(
             if serving.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Step::Done);
             }
-            overdue(seat, timer.as_mut(), context).map(|()| Step::Overdue)
+            overdue(state, timer.as_mut(), context).map(|()| Step::Overdue)
         });
         tokio::select! {
             biased;
@@ -314,10 +314,10 @@ async fn carry(
                 }
                 return;
             }
-            () = seat.close.cancelled(), if !is_closing => {}
+            () = state.close.cancelled(), if !is_closing => {}
             () = kill.cancelled(), if !is_closing => {}
         }
-        if seat.waits_since().is_some() {
+        if state.waits_since().is_some() {
             return;
         }
         // What the server is at work on is answered yet.
@@ -334,8 +334,8 @@ enum Step {
 
 /// Whether the client has let its deadline pass. The timer is set again only where it is too late,
 /// or has gone off too early.
-fn overdue(seat: &Seat, mut timer: Pin<&mut Sleep>, context: &mut Context<'_>) -> Poll<()> {
-    let Some(deadline) = seat.deadline() else { return Poll::Pending };
+fn overdue(state: &ConnectionState, mut timer: Pin<&mut Sleep>, context: &mut Context<'_>) -> Poll<()> {
+    let Some(deadline) = state.deadline() else { return Poll::Pending };
     loop {
         if timer.deadline() > deadline || timer.is_elapsed() {
             timer.as_mut().reset(deadline);

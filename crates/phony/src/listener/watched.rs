@@ -1,4 +1,4 @@
-//! A connection and its bodies, which tell its seat how far they are.
+//! A connection and its bodies, which tell its state how far they are.
 
 use std::io;
 use std::pin::Pin;
@@ -11,13 +11,13 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::seat::Seat;
+use super::state::ConnectionState;
 
 /// A connection that notices when its client says something, and when it does not listen.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(super) io: TokioIo<TcpStream>,
-    pub(super) seat: Arc<Seat>,
+    pub(super) state: Arc<ConnectionState>,
 }
 
 impl Connection {
@@ -27,7 +27,7 @@ impl Connection {
     }
 
     fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        self.seat.wrote(written.is_ready());
+        self.state.wrote(written.is_ready());
         written
     }
 }
@@ -41,7 +41,7 @@ impl Read for Connection {
         let read = Pin::new(&mut self.io).poll_read(context, buffer);
         // The end of the stream is taken for a byte, and does no harm: the connection ends by it.
         if matches!(read, Poll::Ready(Ok(()))) {
-            self.seat.read();
+            self.state.read();
         }
         read
     }
@@ -82,7 +82,7 @@ impl Write for Connection {
 /// The body of a request, on its way.
 pub(super) struct Arriving {
     pub(super) body: Incoming,
-    pub(super) seat: Arc<Seat>,
+    pub(super) state: Arc<ConnectionState>,
 }
 
 impl HttpBody for Arriving {
@@ -95,7 +95,7 @@ impl HttpBody for Arriving {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         if frame.is_ready() && (self.body.is_end_stream() || matches!(frame, Poll::Ready(None))) {
-            self.seat.arrived();
+            self.state.arrived();
         }
         frame
     }
@@ -112,7 +112,7 @@ impl HttpBody for Arriving {
 /// The body of an answer; it is dropped when all of it is on its way.
 pub(super) struct Leaving {
     pub(super) body: Body,
-    pub(super) seat: Arc<Seat>,
+    pub(super) state: Arc<ConnectionState>,
 }
 
 impl HttpBody for Leaving {
@@ -137,6 +137,6 @@ impl HttpBody for Leaving {
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        self.seat.answered();
+        self.state.answered();
     }
 }

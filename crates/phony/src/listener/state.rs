@@ -36,7 +36,7 @@ pub(super) struct Waiting {
 
 /// What is known of a connection.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct ConnectionState {
     peer: Owner,
     /// The client behind the peer, once the connection is that one client's.
     client: OnceLock<Owner>,
@@ -64,7 +64,7 @@ enum Phase {
     Upgraded,
 }
 
-impl Seat {
+impl ConnectionState {
     pub(super) fn new(peer: Owner) -> Self {
         let phase = Mutex::new(Phase::Head(now()));
         Self { peer, client: OnceLock::new(), phase, close: CancellationToken::new() }
