@@ -7,7 +7,7 @@
 //! carries waits like any other.
 
 mod state;
-mod watched;
+mod connection;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -37,8 +37,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::client::{Network, TrustedProxies};
 use state::{HEAD_LIMIT, Owner, ConnectionState, Waiting, now};
-pub(crate) use watched::Connection;
-use watched::{Arriving, Leaving};
+pub(crate) use connection::Connection;
+use connection::{Arriving, Leaving};
 
 /// What a connection may hold in memory, the head of a request above all.
 const BUFFER: usize = 64 * 1024;
