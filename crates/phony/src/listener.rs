@@ -2,7 +2,7 @@
 //!
 //! Whoever connects and then says nothing costs a descriptor, and every call needs some. So a
 //! connection that waits for its client is bounded in time, and there are only so many of them: a
-//! new one takes the place of the one that has waited longest, of the client that has the most.
+//! new one takes the slot of the one that has waited longest, of the client that has the most.
 //! What the server is at work on is never cut off. A WebSocket that has not said yet whose call it
 //! carries waits like any other.
 
@@ -104,14 +104,14 @@ impl Connections {
         Arc::new(Self { bounds, proxies, open: Mutex::default(), last: AtomicU64::new(0) })
     }
 
-    /// A place for a connection from this address, at the cost of others that wait if need be.
-    fn admit(self: &Arc<Self>, peer: IpAddr) -> Arc<Place> {
+    /// A slot for a connection from this address, at the cost of others that wait if need be.
+    fn admit(self: &Arc<Self>, peer: IpAddr) -> Arc<ConnectionSlot> {
         let state = Arc::new(ConnectionState::new(self.owner(peer)));
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         let mut open = self.lock();
         self.make_room(&mut open, state.owner());
         open.insert(number, Arc::clone(&state));
-        Arc::new(Place { connections: Arc::clone(self), peer, number, state })
+        Arc::new(ConnectionSlot { connections: Arc::clone(self), peer, number, state })
     }
 
     fn owner(&self, address: IpAddr) -> Owner {
@@ -191,16 +191,16 @@ fn oldest_of_most(waiting: &[Waiting], these: impl Fn(&Waiting) -> bool) -> Opti
     waiting.iter().position(of_most).or_else(|| waiting.iter().position(these))
 }
 
-/// A connection's place among the others; given back when it is dropped.
+/// A connection's slot among the others; given back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct ConnectionSlot {
     connections: Arc<Connections>,
     peer: IpAddr,
     number: u64,
     state: Arc<ConnectionState>,
 }
 
-impl Place {
+impl ConnectionSlot {
     /// The connection has become the WebSocket of whoever sent these headers, and waits for its
     /// first word.
     pub(crate) fn await_word(&self, headers: &HeaderMap) {
@@ -222,7 +222,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.connections.lock().remove(&self.number);
     }
@@ -241,8 +241,8 @@ pub async fn serve(
             Ok((stream, from)) => {
                 // One frame is one packet: words must not wait for more to fill it.
                 drop(stream.set_nodelay(true));
-                let place = connections.admit(from.ip());
-                tasks.spawn(carry(stream, from, app.clone(), place, kill.clone()));
+                let slot = connections.admit(from.ip());
+                tasks.spawn(carry(stream, from, app.clone(), slot, kill.clone()));
             }
             Err(error) if is_of_the_client(&error) => {}
             Err(error) => {
@@ -268,10 +268,10 @@ async fn carry(
     stream: TcpStream,
     from: SocketAddr,
     app: Router,
-    place: Arc<Place>,
+    slot: Arc<ConnectionSlot>,
     kill: CancellationToken,
 ) {
-    let state = &place.state;
+    let state = &slot.state;
     let app = TowerToHyperService::new(app);
     let service = service_fn(|request: Request<Incoming>| {
         state.asked(!request.body().is_end_stream());
@@ -279,7 +279,7 @@ async fn carry(
         let mut request = request.map(|body| Body::new(Arriving { body, state: Arc::clone(&state) }));
         request.extensions_mut().insert(ConnectInfo(from));
         if request.headers().contains_key(UPGRADE) {
-            request.extensions_mut().insert(Arc::clone(&place));
+            request.extensions_mut().insert(Arc::clone(&slot));
         }
         let answer = app.call(request);
         async move {

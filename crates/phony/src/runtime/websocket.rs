@@ -18,7 +18,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_util::task::TaskTracker;
 
-use crate::listener::{Connection, Place};
+use crate::listener::{Connection, ConnectionSlot};
 
 /// A socket that carries a call.
 pub type Socket = WebSocketStream<TcpStream>;
@@ -27,7 +27,7 @@ pub type Socket = WebSocketStream<TcpStream>;
 #[derive(Debug)]
 pub struct Newcomer {
     pub(crate) socket: Socket,
-    pub(crate) place: Arc<Place>,
+    pub(crate) slot: Arc<ConnectionSlot>,
 }
 
 /// Frames are a few hundred bytes; the library's own buffers of 128 KB would be most of a call's
@@ -43,7 +43,7 @@ const MAX_MESSAGE: usize = 64 * 1024;
 pub struct Upgrade {
     key: HeaderValue,
     connection: OnUpgrade,
-    place: Arc<Place>,
+    slot: Arc<ConnectionSlot>,
     headers: HeaderMap,
 }
 
@@ -57,8 +57,8 @@ impl Upgrade {
             && names(headers, &header::SEC_WEBSOCKET_VERSION, "13");
         let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| is_upgrade).cloned()?;
         let connection = extensions.remove::<OnUpgrade>()?;
-        let place = extensions.remove::<Arc<Place>>()?;
-        Some(Self { key, connection, place, headers: headers.clone() })
+        let slot = extensions.remove::<Arc<ConnectionSlot>>()?;
+        Some(Self { key, connection, slot, headers: headers.clone() })
     }
 
     /// The answer that makes the connection a WebSocket; `carry` gets it then.
@@ -70,13 +70,13 @@ impl Upgrade {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let Self { key, connection, place, headers } = self;
-        place.await_word(&headers);
+        let Self { key, connection, slot, headers } = self;
+        slot.await_word(&headers);
         tasks.spawn(async move {
             // The client may have gone meanwhile.
             let Ok(upgraded) = connection.await else { return };
             if let Some(socket) = opened(upgraded).await {
-                carry(Newcomer { socket, place }).await;
+                carry(Newcomer { socket, slot }).await;
             } else {
                 tracing::error!("a WebSocket is no TCP connection and cannot be used");
             }

@@ -33,7 +33,7 @@ pub(crate) async fn first_frame(
     newcomer: &mut Newcomer,
     kill: &CancellationToken,
 ) -> Option<Setup> {
-    let first = newcomer.place.wait(setup_frame(&mut newcomer.socket));
+    let first = newcomer.slot.wait(setup_frame(&mut newcomer.socket));
     kill.run_until_cancelled(timeout(SETUP_LIMIT, first)).await?.ok()??
 }
 
@@ -401,7 +401,7 @@ fn fitting(text: &str) -> usize {
 
 /// Closes a socket that carries no call; at once, if it has to make room for another.
 pub(crate) async fn refuse(mut newcomer: Newcomer, code: CloseCode, reason: &'static str) {
-    newcomer.place.wait(close(&mut newcomer.socket, code, reason)).await;
+    newcomer.slot.wait(close(&mut newcomer.socket, code, reason)).await;
 }
 
 async fn close(socket: &mut Socket, code: CloseCode, reason: &'static str) {
