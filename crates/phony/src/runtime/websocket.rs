@@ -25,7 +25,7 @@ pub type Socket = WebSocketStream<TcpStream>;
 
 /// A socket that does not carry a call yet, and makes room for others if there are too many.
 #[derive(Debug)]
-pub struct Newcomer {
+pub struct PendingSocket {
     pub(crate) socket: Socket,
     pub(crate) slot: Arc<ConnectionSlot>,
 }
@@ -65,7 +65,7 @@ impl Upgrade {
     pub(crate) fn answer<F>(
         self,
         tasks: &TaskTracker,
-        carry: impl FnOnce(Newcomer) -> F + Send + 'static,
+        carry: impl FnOnce(PendingSocket) -> F + Send + 'static,
     ) -> Response
     where
         F: Future<Output = ()> + Send + 'static,
@@ -76,7 +76,7 @@ impl Upgrade {
             // The client may have gone meanwhile.
             let Ok(upgraded) = connection.await else { return };
             if let Some(socket) = opened(upgraded).await {
-                carry(Newcomer { socket, slot }).await;
+                carry(PendingSocket { socket, slot }).await;
             } else {
                 tracing::error!("a WebSocket is no TCP connection and cannot be used");
             }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::ports::{self, CarrierEnd, CarrierPort};
 use crate::runtime::heartbeat::{Beat, Heartbeat, is_heartbeat};
 use crate::runtime::task_set::Task;
-use crate::runtime::websocket::{self, Newcomer, Socket};
+use crate::runtime::websocket::{self, PendingSocket, Socket};
 
 /// The largest text that is put into one frame; longer ones are divided.
 const MAX_TOKEN: usize = 4096;
@@ -30,10 +30,10 @@ const GOODBYE_LIMIT: Duration = Duration::from_secs(5);
 
 /// The first frame, if it is the `setup` that must come first, and comes in time.
 pub(crate) async fn first_frame(
-    newcomer: &mut Newcomer,
+    pending: &mut PendingSocket,
     kill: &CancellationToken,
 ) -> Option<Setup> {
-    let first = newcomer.slot.wait(setup_frame(&mut newcomer.socket));
+    let first = pending.slot.wait(setup_frame(&mut pending.socket));
     kill.run_until_cancelled(timeout(SETUP_LIMIT, first)).await?.ok()??
 }
 
@@ -400,8 +400,8 @@ fn fitting(text: &str) -> usize {
 }
 
 /// Closes a socket that carries no call; at once, if it has to make room for another.
-pub(crate) async fn refuse(mut newcomer: Newcomer, code: CloseCode, reason: &'static str) {
-    newcomer.slot.wait(close(&mut newcomer.socket, code, reason)).await;
+pub(crate) async fn refuse(mut pending: PendingSocket, code: CloseCode, reason: &'static str) {
+    pending.slot.wait(close(&mut pending.socket, code, reason)).await;
 }
 
 async fn close(socket: &mut Socket, code: CloseCode, reason: &'static str) {

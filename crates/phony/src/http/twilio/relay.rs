@@ -13,7 +13,7 @@ use crate::app::App;
 use crate::calls::registry::Handle;
 use crate::carriers::twilio::relay::{FarEnd, Left, first_frame, line, refuse};
 use crate::http::error::ErrorBody;
-use crate::runtime::websocket::{Newcomer, Upgrade};
+use crate::runtime::websocket::{PendingSocket, Upgrade};
 
 /// The socket of ConversationRelay.
 #[utoipa::path(
@@ -33,9 +33,9 @@ pub(super) async fn relay(
     upgrade.answer(&tasks, move |socket| serve(socket, app))
 }
 
-async fn serve(mut newcomer: Newcomer, app: Arc<App>) {
+async fn serve(mut pending: PendingSocket, app: Arc<App>) {
     let kill = app.shutdown.kill.clone();
-    let first = first_frame(&mut newcomer, &kill).await;
+    let first = first_frame(&mut pending, &kill).await;
     let admitted = match &first {
         Some(setup) => admit(&app, setup).await,
         None => None,
@@ -49,7 +49,7 @@ async fn serve(mut newcomer: Newcomer, app: Arc<App>) {
             // As the doctor does, to see whether sockets come through.
             tracing::debug!("a relay socket that named no call was closed");
         }
-        return refuse(newcomer, CloseCode::Policy, "no valid token").await;
+        return refuse(pending, CloseCode::Policy, "no valid token").await;
     };
     let (calls, of) = (Arc::clone(&app.calls), call.clone());
     let after = move |left| async move {
@@ -60,9 +60,9 @@ async fn serve(mut newcomer: Newcomer, app: Arc<App>) {
         }
     };
     let Some(place) = handle.reserve().await else {
-        return refuse(newcomer, CloseCode::Policy, "the call is over").await;
+        return refuse(pending, CloseCode::Policy, "the call is over").await;
     };
-    place.attach(line(newcomer.socket, (FarEnd::Carrier, session), kill, after));
+    place.attach(line(pending.socket, (FarEnd::Carrier, session), kill, after));
     tracing::debug!(callSid = %call, "relay socket up");
 }
 
