@@ -14,7 +14,7 @@ use super::auth::Supervisor;
 use crate::app::App;
 use crate::calls::registry::{CallMessage, Handle};
 use crate::carriers::SOFTPHONE;
-use crate::carriers::twilio::relay::{FarEnd, Left, first_frame, line, refuse};
+use crate::carriers::twilio::relay::{Peer, Left, first_frame, line, refuse};
 use crate::http::error::{ApiError, ErrorBody, ErrorCode};
 use crate::runtime::websocket::{PendingSocket, Upgrade};
 use crate::token;
@@ -89,7 +89,7 @@ async fn carry(app: Arc<App>, mut pending: PendingSocket, agent: Option<String>)
     let Some(place) = handle.reserve().await else {
         return refuse(pending, CloseCode::Policy, "the call is over").await;
     };
-    place.attach(line(pending.socket, (FarEnd::Page, None), kill, after));
+    place.attach(line(pending.socket, (Peer::Page, None), kill, after));
     tracing::debug!(callSid = %call, "softphone up");
 }
 

@@ -75,7 +75,7 @@ enum Heard {
 
 /// Who is at the other end of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FarEnd {
+pub(crate) enum Peer {
     /// Twilio. Whether it answers pings is not documented; the proxy in front of this server needs
     /// them all the same, since nothing is said for minutes while a caller is on hold.
     Carrier,
@@ -94,7 +94,7 @@ pub(crate) struct Left {
 /// A socket that carries a call.
 struct Line {
     socket: Socket,
-    far: FarEnd,
+    peer: Peer,
     end: CarrierEnd,
     /// Reused for every frame.
     frame: String,
@@ -107,7 +107,7 @@ struct Line {
 /// id of the line.
 pub(crate) fn line<F>(
     socket: Socket,
-    (far, leg): (FarEnd, Option<String>),
+    (peer, leg): (Peer, Option<String>),
     kill: CancellationToken,
     after: impl FnOnce(Option<Left>) -> F + Send + 'static,
 ) -> CarrierPort
@@ -115,7 +115,7 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let (port, end) = ports::carrier();
-    let mut line = Line { socket, far, end, frame: String::new(), left: None };
+    let mut line = Line { socket, peer, end, frame: String::new(), left: None };
     let task = Task::new(async move {
         let left = line.carry(&kill).await;
         after(left).await;
@@ -149,9 +149,9 @@ impl Line {
 
     async fn exchange(&mut self, kill: &CancellationToken) -> Over {
         drop(self.end.events.send(FromCarrier::Connected).await);
-        let mut heartbeat = match self.far {
-            FarEnd::Carrier => Heartbeat::of_carrier(),
-            FarEnd::Page => Heartbeat::start(),
+        let mut heartbeat = match self.peer {
+            Peer::Carrier => Heartbeat::of_carrier(),
+            Peer::Page => Heartbeat::start(),
         };
         loop {
             tokio::select! {
@@ -205,7 +205,7 @@ impl Line {
     /// Takes note that the far side is there, and tells a page's heartbeats from frames.
     fn beaten(&self, heartbeat: &mut Heartbeat, message: Option<&Result<Message, Error>>) -> Heard {
         match message {
-            Some(Ok(Message::Text(text))) if self.far == FarEnd::Page => {
+            Some(Ok(Message::Text(text))) if self.peer == Peer::Page => {
                 let answer = heartbeat.heard_text(text);
                 return if is_heartbeat(text) { Heard::Heartbeat(answer) } else { Heard::Frame };
             }

@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use super::gate::SignedUpgrade;
 use crate::app::App;
 use crate::calls::registry::Handle;
-use crate::carriers::twilio::relay::{FarEnd, Left, first_frame, line, refuse};
+use crate::carriers::twilio::relay::{Peer, Left, first_frame, line, refuse};
 use crate::http::error::ErrorBody;
 use crate::runtime::websocket::{PendingSocket, Upgrade};
 
@@ -62,7 +62,7 @@ async fn serve(mut pending: PendingSocket, app: Arc<App>) {
     let Some(place) = handle.reserve().await else {
         return refuse(pending, CloseCode::Policy, "the call is over").await;
     };
-    place.attach(line(pending.socket, (FarEnd::Carrier, session), kill, after));
+    place.attach(line(pending.socket, (Peer::Carrier, session), kill, after));
     tracing::debug!(callSid = %call, "relay socket up");
 }
 
