@@ -19,7 +19,7 @@ const ROUND: Duration = Duration::from_millis(10);
 
 /// Why a server may not have a data folder.
 #[derive(Debug, thiserror::Error)]
-pub enum NotHeld {
+pub enum LockError {
     /// Another server has it.
     #[error(
         "the data folder {folder} is in use by another Phony ({holder}): stop that one, or give this \
@@ -39,7 +39,7 @@ pub enum NotHeld {
 /// A data folder that this server alone uses, until this is dropped or the process ends, however
 /// it ends.
 #[derive(Debug)]
-pub struct Held {
+pub struct DataDirLock {
     /// The file that says who has it.
     file: File,
     /// The folder itself, which nobody removes as they do a file that seems to be left over.
@@ -54,9 +54,9 @@ struct Holder {
     address: Option<SocketAddr>,
 }
 
-impl Held {
+impl DataDirLock {
     /// Takes the folder, which is made if it is not there.
-    pub fn take(folder: &Path) -> Result<Self, NotHeld> {
+    pub fn acquire(folder: &Path) -> Result<Self, LockError> {
         make_folder(folder)?;
         let path = folder.join(LOCK);
         // What stands in it is another server's until the lock is had.
@@ -68,7 +68,7 @@ impl Held {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
                     let holder = Holder::read(&file);
-                    return Err(NotHeld::InUse { folder: folder.to_owned(), holder });
+                    return Err(LockError::InUse { folder: folder.to_owned(), holder });
                 }
                 // Not every file system has locks, or has them for folders.
                 Err(TryLockError::Error(error)) => {
@@ -82,7 +82,7 @@ impl Held {
     }
 
     /// Lets others know where this server is reached.
-    pub fn listens_on(&mut self, address: SocketAddr) {
+    pub fn set_address(&mut self, address: SocketAddr) {
         self.write(&Holder { pid: std::process::id(), address: Some(address) });
     }
 
@@ -286,31 +286,31 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         // What a process has left that was killed keeps nobody out.
         std::fs::write(folder.path().join(LOCK), "{\"pid\":1,\"address\":\"10.0.0.1:1\"}").unwrap();
-        let mut first = Held::take(folder.path()).unwrap();
-        let refused = Held::take(folder.path()).unwrap_err().to_string();
+        let mut first = DataDirLock::acquire(folder.path()).unwrap();
+        let refused = DataDirLock::acquire(folder.path()).unwrap_err().to_string();
         let starting = format!("process {}, which is starting", std::process::id());
         assert!(refused.contains(&starting), "{refused}");
-        first.listens_on("127.0.0.1:24187".parse().unwrap());
-        let refused = Held::take(folder.path()).unwrap_err().to_string();
+        first.set_address("127.0.0.1:24187".parse().unwrap());
+        let refused = DataDirLock::acquire(folder.path()).unwrap_err().to_string();
         let whose = format!("process {}, on 127.0.0.1:24187", std::process::id());
         assert!(refused.contains(&whose) && refused.contains("PHONY_DATA_DIR"), "{refused}");
         assert!(refused.contains(&folder.path().display().to_string()), "{refused}");
         drop(first);
-        drop(Held::take(folder.path()).unwrap());
+        drop(DataDirLock::acquire(folder.path()).unwrap());
     }
 
     #[cfg(unix)]
     #[test]
     fn a_folder_stays_held_when_its_lock_is_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let first = Held::take(folder.path()).unwrap();
+        let first = DataDirLock::acquire(folder.path()).unwrap();
         for _ in 0..2 {
             std::fs::remove_file(folder.path().join(LOCK)).unwrap();
-            let refused = Held::take(folder.path()).unwrap_err();
-            assert!(matches!(refused, NotHeld::InUse { .. }), "{refused}");
+            let refused = DataDirLock::acquire(folder.path()).unwrap_err();
+            assert!(matches!(refused, LockError::InUse { .. }), "{refused}");
         }
         drop(first);
-        drop(Held::take(folder.path()).unwrap());
+        drop(DataDirLock::acquire(folder.path()).unwrap());
     }
 
     #[test]
