@@ -276,7 +276,7 @@ impl Outbound {
         let work = {
             let this = Arc::clone(self);
             async move {
-                numbers::unfolded().await;
+                numbers::load().await;
                 match key {
                     None => Attempt::new(&this, order, orderer, None, client).run(None).await,
                     Some(key) => this.carry_out(order, orderer, &key, client).await,

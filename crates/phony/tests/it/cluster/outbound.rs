@@ -34,7 +34,7 @@ async fn town_at(speed: f64, count: usize, brain: Brain, file: &str) -> (Town, t
         town.nodes.push(node);
     }
     for node in 0..count {
-        // The first number that a server reads unfolds the numbering plans, which takes long in a
+        // The first number that a server reads loads the numbering plans, which takes long in a
         // build for tests: none of the calls shall wait for that.
         let (status, _) = town.post(node, "/calls", &order_to("+1212")).await;
         assert!(status >= 400, "no such number");

@@ -35,7 +35,7 @@ fn the_rules_of_a_number_cost_next_to_nothing() {
         let allowed = check_dialled(&number, &home.into_iter().collect()).is_ok();
         allowed && may_call(&number, at, phony::config::CallingHours::default()).is_ok()
     };
-    // The plans of the world unfold at the first look.
+    // The numbering plans are loaded at the first look-up.
     assert!(look(0));
     let (all, took) = timed(|| (0..500).all(look));
     assert!(all && took < Duration::from_secs(5), "{took:?}");
