@@ -285,7 +285,7 @@ mod tests {
             end.send(()).unwrap();
         }
         in_time(running).await.unwrap();
-        assert!(polls.load(Ordering::Relaxed) >= count, "each of them ran to its end");
+        assert!(polls.load(Ordering::Relaxed) >= count, "each of them ran to completion");
     }
 
     #[tokio::test]
