@@ -14,7 +14,7 @@ use super::auth::Supervisor;
 use crate::app::App;
 use crate::calls::registry::{CallMessage, Handle};
 use crate::carriers::SOFTPHONE;
-use crate::carriers::twilio::relay::{Peer, Left, first_frame, line, refuse};
+use crate::carriers::twilio::relay::{Left, Peer, first_frame, line, refuse};
 use crate::http::error::{ApiError, ErrorBody, ErrorCode};
 use crate::runtime::websocket::{PendingSocket, Upgrade};
 use crate::token;

@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use super::gate::SignedUpgrade;
 use crate::app::App;
 use crate::calls::registry::Handle;
-use crate::carriers::twilio::relay::{Peer, Left, first_frame, line, refuse};
+use crate::carriers::twilio::relay::{Left, Peer, first_frame, line, refuse};
 use crate::http::error::ErrorBody;
 use crate::runtime::websocket::{PendingSocket, Upgrade};
 
