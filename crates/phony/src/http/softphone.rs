@@ -14,7 +14,7 @@ use super::auth::Supervisor;
 use crate::app::App;
 use crate::calls::registry::{CallMessage, Handle};
 use crate::carriers::SOFTPHONE;
-use crate::carriers::twilio::relay::{Left, Peer, first_frame, line, refuse};
+use crate::carriers::twilio::relay::{Departure, Peer, first_frame, line, refuse};
 use crate::http::error::{ApiError, ErrorBody, ErrorCode};
 use crate::runtime::websocket::{PendingSocket, Upgrade};
 use crate::token;
@@ -79,7 +79,7 @@ async fn carry(app: Arc<App>, mut pending: PendingSocket, agent: Option<String>)
         Err((code, reason)) => return refuse(pending, code, reason).await,
     };
     let call_itself = handle.clone();
-    let after = move |left: Option<Left>| async move {
+    let after = move |left: Option<Departure>| async move {
         if left.is_some() {
             // There is no network behind it that would ask how the call goes on: it has ended, or
             // it has been transferred, which a softphone can only be told.

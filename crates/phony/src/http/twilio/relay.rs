@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use super::gate::SignedUpgrade;
 use crate::app::App;
 use crate::calls::registry::Handle;
-use crate::carriers::twilio::relay::{Left, Peer, first_frame, line, refuse};
+use crate::carriers::twilio::relay::{Departure, Peer, first_frame, line, refuse};
 use crate::http::error::ErrorBody;
 use crate::runtime::websocket::{PendingSocket, Upgrade};
 
@@ -55,7 +55,7 @@ async fn serve(mut pending: PendingSocket, app: Arc<App>) {
     let after = move |left| async move {
         // The far side has not heard the goodbye: its network is told. It may be told for longer than
         // the call's own task lasts.
-        if let Some(Left { next: Next::HangUp, clean: false }) = left {
+        if let Some(Departure { next: Next::HangUp, clean: false }) = left {
             calls.hang_up_behind(&of);
         }
     };
