@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// How long an HTTP request may take. WebSockets are exempt.
+/// How long an HTTP request may take. Does not apply to a `WebSocket`.
 pub(crate) const REQUEST: Duration = Duration::from_secs(30);
 /// How long the carrier may take to end a call, while a supervisor waits.
 pub(crate) const HANG_UP: Duration = Duration::from_secs(5);

@@ -23,7 +23,7 @@ pub(crate) use self::output::{ConnectionEnd, Output, OutputEvent};
 pub(crate) use self::phase::ResponseRequest;
 
 /// The metadata key that carries the turn of a request. The server returns it with the response,
-/// which tells whose response it is.
+/// which tells the turn that it belongs to.
 const TURN: &str = "turn";
 
 /// The turns of one connection.
@@ -35,7 +35,7 @@ pub(crate) struct Turns {
     waiting: Option<ResponseRequest>,
     /// Events sent, for their ids.
     sent: u64,
-    /// The server's copy of the conversation may differ from ours.
+    /// The server's copy of the conversation may differ from the one here.
     is_out_of_sync: bool,
     /// A whole response has come.
     is_proven: bool,
@@ -158,7 +158,7 @@ impl Turns {
         matches!(self.phase, Phase::Idle) && self.waiting.is_none()
     }
 
-    /// Whether the server's copy of the conversation may differ from ours; true once per doubt.
+    /// Whether the server's copy of the conversation may differ from the one here; resets the flag.
     pub(crate) fn take_out_of_sync(&mut self) -> bool {
         std::mem::take(&mut self.is_out_of_sync)
     }
