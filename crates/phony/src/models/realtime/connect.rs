@@ -23,7 +23,7 @@ use super::settings::{RealtimeSettings, SessionSettings};
 pub(crate) struct Connection {
     pub(crate) client: Client,
     /// How long until the session should be replaced.
-    pub(crate) lasts: Duration,
+    pub(crate) lifetime: Duration,
 }
 
 /// An attempt to connect.
@@ -43,7 +43,7 @@ pub(crate) async fn connect(
     };
     let (mut client, info) = timeout(limit, opening).await.map_err(late)??;
     timeout(limit, configure(&mut client, &settings, &session)).await.map_err(late)??;
-    Ok(Connection { client, lasts: lasts(&settings, &info) })
+    Ok(Connection { client, lifetime: lifetime(&settings, &info) })
 }
 
 async fn created(client: &mut Client) -> Result<SessionInfo, ModelError> {
@@ -146,7 +146,7 @@ fn minimal_session(session: &SessionSettings, with_tools: bool) -> Session {
 }
 
 /// How long until the session should be replaced, which is well before its announced end.
-fn lasts(settings: &RealtimeSettings, info: &SessionInfo) -> Duration {
+fn lifetime(settings: &RealtimeSettings, info: &SessionInfo) -> Duration {
     let timing = &settings.timing;
     let left = info.expires_at.map(|end| Duration::from_secs(end).saturating_sub(since_1970()));
     let left = left.and_then(|left| left.checked_sub(timing.roll_over_before));
@@ -166,17 +166,17 @@ mod tests {
     #[test]
     fn a_session_is_replaced_well_before_its_end() {
         let settings = RealtimeSettings::new("http://a/v1", "key".into(), "m").unwrap();
-        let lasts = |minutes: Option<u64>| {
+        let lifetime = |minutes: Option<u64>| {
             let end = |minutes| since_1970().as_secs() + minutes * 60;
             let info = SessionInfo { expires_at: minutes.map(end), ..SessionInfo::default() };
-            lasts(&settings, &info).as_secs_f64() / 60.0
+            lifetime(&settings, &info).as_secs_f64() / 60.0
         };
         let near = |is: f64, wanted: f64| assert!((is - wanted).abs() < 0.1, "{is} {wanted}");
-        near(lasts(Some(60)), 55.0);
-        near(lasts(Some(30)), 25.0);
-        near(lasts(None), 55.0);
-        // Clocks that disagree: a session lasts an hour at most, and none opens close to its end.
-        near(lasts(Some(600)), 55.0);
-        near(lasts(Some(4)), 55.0);
+        near(lifetime(Some(60)), 55.0);
+        near(lifetime(Some(30)), 25.0);
+        near(lifetime(None), 55.0);
+        // Clocks that disagree: a session lifetime an hour at most, and none opens close to its end.
+        near(lifetime(Some(600)), 55.0);
+        near(lifetime(Some(4)), 55.0);
     }
 }

@@ -48,7 +48,7 @@ pub(crate) enum Edit {
         /// Its id on the server.
         id: Name,
         /// Where.
-        place: Place,
+        position: Position,
         /// The content.
         body: ItemBody,
     },
@@ -56,7 +56,7 @@ pub(crate) enum Edit {
 
 /// Where an item is added.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Position {
     /// At the end.
     Last,
     /// Before all others.
@@ -114,7 +114,7 @@ impl Remote {
     /// The server has a new last item. For a known item, only the origin is changed.
     pub(crate) fn appended(&mut self, id: &str, origin: Origin) {
         let name = Name::of(id);
-        if let Some(known) = self.place_of(&name) {
+        if let Some(known) = self.index_of(&name) {
             self.items[known].origin = origin;
         } else if !id.is_empty() {
             self.items.push(RemoteItem { name, origin });
@@ -124,7 +124,7 @@ impl Remote {
     /// The server mentioned an item. One of unknown origin is taken for a stray.
     pub(crate) fn note(&mut self, id: &str) {
         let name = Name::of(id);
-        if self.place_of(&name).is_none() && !self.deleted.contains(&name) {
+        if self.index_of(&name).is_none() && !self.deleted.contains(&name) {
             self.appended(id, Origin::Stray);
         }
     }
@@ -140,10 +140,10 @@ impl Remote {
 
     /// Whether the server is known to hold this item.
     pub(crate) fn knows(&self, id: &str) -> bool {
-        self.place_of(&Name::of(id)).is_some()
+        self.index_of(&Name::of(id)).is_some()
     }
 
-    fn place_of(&self, name: &Name) -> Option<usize> {
+    fn index_of(&self, name: &Name) -> Option<usize> {
         // The server mostly mentions recent items.
         self.items.iter().rposition(|item| item.name == *name)
     }
@@ -171,13 +171,13 @@ impl Remote {
                 continue;
             }
             let name = self.fresh_name(item.id, &old);
-            let place = if kept_so_far == last_kept {
-                Place::Last
+            let position = if kept_so_far == last_kept {
+                Position::Last
             } else {
                 let before = self.items.last().map(|before| before.name.clone());
-                before.map_or(Place::First, Place::After)
+                before.map_or(Position::First, Position::After)
             };
-            edits.push(Edit::Create { id: name.clone(), place, body: item.body.clone() });
+            edits.push(Edit::Create { id: name.clone(), position, body: item.body.clone() });
             self.items.push(RemoteItem { name, origin: Origin::Created(item.id) });
         }
         edits
@@ -186,15 +186,15 @@ impl Remote {
     /// For each item of the call, the indexes of the server's items that stand for it. An item out of
     /// order counts as missing: it is deleted, and created again in its place.
     fn matched(&self, context: &[Item]) -> Vec<Vec<usize>> {
-        let mut places: HashMap<&Origin, Vec<usize>> = HashMap::with_capacity(self.items.len());
+        let mut by_origin: HashMap<&Origin, Vec<usize>> = HashMap::with_capacity(self.items.len());
         for (index, item) in self.items.iter().enumerate() {
-            places.entry(&item.origin).or_default().push(index);
+            by_origin.entry(&item.origin).or_default().push(index);
         }
         let mut last: Option<usize> = None;
         let mut calls_kept: HashSet<&str> = HashSet::new();
         let mut matched = Vec::with_capacity(context.len());
         for item in context {
-            let indexes = stand_ins(item, &places, &calls_kept);
+            let indexes = stand_ins(item, &by_origin, &calls_kept);
             let in_order =
                 indexes.first().is_some_and(|first| last.is_none_or(|last| *first > last));
             if !in_order {
@@ -224,10 +224,10 @@ impl Remote {
 /// The indexes of the server's items that stand for an item of the call, found by origin.
 fn stand_ins(
     item: &Item,
-    places: &HashMap<&Origin, Vec<usize>>,
+    by_origin: &HashMap<&Origin, Vec<usize>>,
     calls_kept: &HashSet<&str>,
 ) -> Vec<usize> {
-    let found = |origin: &Origin| places.get(origin).cloned().unwrap_or_default();
+    let found = |origin: &Origin| by_origin.get(origin).cloned().unwrap_or_default();
     let created = found(&Origin::Created(item.id));
     let mut indexes = match &item.body {
         // The result of a recreated tool call is recreated too: the server requires the call first.

@@ -46,7 +46,7 @@ impl Session {
             ping_deadline: now + timing.ping,
             awaits_pong: false,
             ping_due: false,
-            replace_at: now + connection.lasts,
+            replace_at: now + connection.lifetime,
             replacing: None,
             replacement: None,
         }

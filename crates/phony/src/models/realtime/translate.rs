@@ -3,14 +3,14 @@
 use phony_call::{ItemBody, Usage};
 use phony_wire::openai::realtime::{self, ClientBody, Severity};
 
-use super::conversation::{Name, Place};
+use super::conversation::{Name, Position};
 
 /// The event that creates an item of the call on the server.
-pub(crate) fn create<'a>(id: &Name, place: &Place, body: &'a ItemBody) -> ClientBody<'a> {
-    let previous_item_id = match place {
-        Place::Last => None,
-        Place::First => Some("root".into()),
-        Place::After(before) => Some(before.to_string().into()),
+pub(crate) fn create<'a>(id: &Name, position: &Position, body: &'a ItemBody) -> ClientBody<'a> {
+    let previous_item_id = match position {
+        Position::Last => None,
+        Position::First => Some("root".into()),
+        Position::After(before) => Some(before.to_string().into()),
     };
     let id = Some(id.to_string().into());
     let item = match body {

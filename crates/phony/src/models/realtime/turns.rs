@@ -180,7 +180,7 @@ impl Turns {
                 Edit::Delete { id } => {
                     ('d', ClientBody::ItemDelete { item_id: id.to_string().into() })
                 }
-                Edit::Create { id, place, body } => ('c', create(id, place, body)),
+                Edit::Create { id, position, body } => ('c', create(id, position, body)),
             };
             let event_id = self.event_id(kind);
             out.messages.push(ClientEvent::new(event_id, body).to_json());

@@ -46,9 +46,9 @@ fn short(edits: &[Edit]) -> Vec<String> {
     };
     let one = |edit: &Edit| match edit {
         Edit::Delete { id } => format!("-{}", name(id)),
-        Edit::Create { id, place: Place::Last, .. } => format!("+{}", name(id)),
-        Edit::Create { id, place: Place::First, .. } => format!("+{}@first", name(id)),
-        Edit::Create { id, place: Place::After(before), .. } => {
+        Edit::Create { id, position: Position::Last, .. } => format!("+{}", name(id)),
+        Edit::Create { id, position: Position::First, .. } => format!("+{}@first", name(id)),
+        Edit::Create { id, position: Position::After(before), .. } => {
             format!("+{}@{}", name(id), name(before))
         }
     };
@@ -173,13 +173,13 @@ impl Server {
                 let at = self.position(&id.to_string());
                 self.items.remove(at);
             }
-            Edit::Create { id, place, body } => {
+            Edit::Create { id, position, body } => {
                 let id = id.to_string();
                 assert!(self.seen.insert(id.clone()), "an id twice");
-                let at = match place {
-                    Place::Last => self.items.len(),
-                    Place::First => 0,
-                    Place::After(before) => self.position(&before.to_string()) + 1,
+                let at = match position {
+                    Position::Last => self.items.len(),
+                    Position::First => 0,
+                    Position::After(before) => self.position(&before.to_string()) + 1,
                 };
                 self.items.insert(at, (id, words(&body)));
             }
