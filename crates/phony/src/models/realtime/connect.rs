@@ -175,7 +175,7 @@ mod tests {
         near(lifetime(Some(60)), 55.0);
         near(lifetime(Some(30)), 25.0);
         near(lifetime(None), 55.0);
-        // Clocks that disagree: a session lifetime an hour at most, and none opens close to its end.
+        // Clocks that disagree: a session lasts an hour at most, and none opens close to its end.
         near(lifetime(Some(600)), 55.0);
         near(lifetime(Some(4)), 55.0);
     }
