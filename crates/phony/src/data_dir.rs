@@ -131,8 +131,9 @@ pub(crate) fn is_there(path: &Path) -> io::Result<bool> {
     path.try_exists().map_err(|error| explained(path, &error))
 }
 
-/// Opens a file for reading and appending, and makes it, private to its owner, if it does not exist.
-/// If root makes it in another user's folder, as with a command beside a server, that user owns it.
+/// Opens a file for reading and appending, and makes it, private to its owner, if it does not
+/// exist. If root makes it in another user's folder, as with a command beside a server, that user
+/// owns it.
 pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     private(options.read(true).append(true));
@@ -184,8 +185,8 @@ pub(crate) fn check_file(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Locks a file briefly, against other processes that write to it. If another process keeps the lock,
-/// as a stopped one does, this returns without it after [`LOCK_TIMEOUT`].
+/// Locks a file briefly, against other processes that write to it. If another process keeps the
+/// lock, as a stopped one does, this returns without it after [`LOCK_TIMEOUT`].
 pub(crate) fn lock_shortly(file: &File, shared: bool) {
     let mut waited = Duration::ZERO;
     loop {
@@ -206,8 +207,8 @@ pub(crate) fn explained(path: &Path, error: &io::Error) -> io::Error {
     explained_in(path, Some(folder.unwrap_or_else(|| Path::new("."))), error)
 }
 
-/// As [`explained`], for a file outside the data folder, such as a configuration: the advice does not
-/// touch its folder.
+/// As [`explained`], for a file outside the data folder, such as a configuration: the advice does
+/// not touch its folder.
 pub(crate) fn explained_alone(path: &Path, error: &io::Error) -> io::Error {
     explained_in(path, None, error)
 }

@@ -2,9 +2,9 @@
 //!
 //! An idle or slow connection costs a file descriptor, and every call needs some. So a connection
 //! that waits for its client has a deadline, and the number of such connections is bounded: a new
-//! one replaces the one that has waited longest, of the client that has the most. A request that the
-//! server is working on is never cut off. A WebSocket that has not named its call yet waits like any
-//! other connection.
+//! one replaces the one that has waited longest, of the client that has the most. A request that
+//! the server is working on is never cut off. A WebSocket that has not named its call yet waits
+//! like any other connection.
 
 mod connection;
 mod state;
@@ -42,8 +42,8 @@ use state::{ConnectionState, HEAD_LIMIT, Owner, Waiting, now};
 
 /// In bytes: what a connection may buffer, mainly the head of a request.
 const BUFFER: usize = 64 * 1024;
-/// A connection that has waited for less than this counts only towards [`Bounds::burst`], since many
-/// calls may arrive at once.
+/// A connection that has waited for less than this counts only towards [`Bounds::burst`], since
+/// many calls may arrive at once.
 const RECENT: Duration = Duration::from_secs(1);
 /// The pause after a connection could not be accepted.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -60,8 +60,8 @@ pub struct Bounds {
 }
 
 impl Bounds {
-    /// A quarter of the file descriptors that this process may have, so that calls have the rest; in
-    /// a burst half of them, since most new connections are calls themselves.
+    /// A quarter of the file descriptors that this process may have, so that calls have the rest;
+    /// in a burst half of them, since most new connections are calls themselves.
     #[must_use]
     pub fn of_descriptors(descriptors: usize) -> Self {
         let all = (descriptors / 4).clamp(16, 4096);
@@ -377,8 +377,8 @@ mod tests {
         .collect()
     }
 
-    /// Which of the connections of these addresses is closed. They came a second apart, the last one
-    /// just now.
+    /// Which of the connections of these addresses is closed. They came a second apart, the last
+    /// one just now.
     fn closed(addresses: &[&str], new: &str) -> Option<usize> {
         let ages: Vec<_> = (0..addresses.len() as u64).rev().collect();
         closed_of(addresses, &ages, new)

@@ -7,8 +7,8 @@ use tokio::sync::OnceCell;
 /// Any valid number.
 const VALID_NUMBER: &str = "+14155552671";
 
-/// Loads the plans on a thread for blocking work, if they are not loaded yet. Awaited before a number
-/// is looked up, so that the tasks of this thread are not delayed.
+/// Loads the plans on a thread for blocking work, if they are not loaded yet. Awaited before a
+/// number is looked up, so that the tasks of this thread are not delayed.
 pub(crate) async fn load() {
     static LOADED: OnceCell<()> = OnceCell::const_new();
     let look_up = || PhoneNumber::parse(VALID_NUMBER).ok().as_ref().and_then(Country::of);

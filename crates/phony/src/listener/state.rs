@@ -102,8 +102,8 @@ impl ConnectionState {
         Some(Waiting { number, owner: self.owner(), is_idle, since })
     }
 
-    /// When the connection is closed if the client does nothing. A body is bounded by the timeout of
-    /// its request, a WebSocket by its own.
+    /// When the connection is closed if the client does nothing. A body is bounded by the timeout
+    /// of its request, a WebSocket by its own.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match *self.phase() {
             Phase::Head(since) => Some(since + HEAD_LIMIT),

@@ -152,8 +152,8 @@ impl Wake for SlotWaker {
 }
 
 impl Slot {
-    /// Polls the task. One that panics is done and leaves the others alone, as a task of the runtime
-    /// would.
+    /// Polls the task. One that panics is done and leaves the others alone, as a task of the
+    /// runtime would.
     fn is_done(&mut self) -> bool {
         let mut context = Context::from_waker(&self.waker);
         let poll = catch_unwind(AssertUnwindSafe(|| self.task.0.as_mut().poll(&mut context)));

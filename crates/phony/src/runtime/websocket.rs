@@ -30,8 +30,8 @@ pub struct PendingSocket {
     pub(crate) slot: Arc<ConnectionSlot>,
 }
 
-/// In bytes. Frames are a few hundred bytes; the library's default buffers of 128 KB would be most of
-/// a call's memory.
+/// In bytes. Frames are a few hundred bytes; the library's default buffers of 128 KB would be most
+/// of a call's memory.
 const READ_BUFFER: usize = 1024;
 /// In bytes: frames that are written together are sent together.
 const WRITE_BUFFER: usize = 1024;

@@ -57,8 +57,8 @@ impl Account {
         Err(failed)
     }
 
-    /// As [`Self::hang_up`], repeated until it succeeds, for a call that is over here and would go on
-    /// at the carrier.
+    /// As [`Self::hang_up`], repeated until it succeeds, for a call that is over here and would go
+    /// on at the carrier.
     pub async fn hang_up_until_done(&self, call: &CallSid) {
         if self.rest.is_err() {
             return;

@@ -76,8 +76,8 @@ enum Incoming {
 /// The peer of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Peer {
-    /// Twilio. It is not documented whether it answers pings; they are sent for the proxy in front of
-    /// this server, since a socket can be silent for minutes while a caller is on hold.
+    /// Twilio. It is not documented whether it answers pings; they are sent for the proxy in front
+    /// of this server, since a socket can be silent for minutes while a caller is on hold.
     Carrier,
     /// A web page, which sends heartbeats among the frames.
     Page,
@@ -246,8 +246,8 @@ impl Line {
         }
     }
 
-    /// Writes a command and those that wait behind it, each as a frame of its own, and flushes once.
-    /// Returns the next step of the call if a command to leave was among them.
+    /// Writes a command and those that wait behind it, each as a frame of its own, and flushes
+    /// once. Returns the next step of the call if a command to leave was among them.
     async fn write(&mut self, command: ToCarrier) -> Result<Option<Next>, Error> {
         let mut next = Some(command);
         while let Some(command) = next {
@@ -319,8 +319,8 @@ impl Line {
     }
 }
 
-/// What happens to the call next, for `/call_ended` to read even if this process no longer knows the
-/// call.
+/// What happens to the call next, for `/call_ended` to read even if this process no longer knows
+/// the call.
 fn handoff(next: &Next) -> serde_json::Value {
     match next {
         Next::Dial { target, .. } => json!({ "reason": "transfer", "target": target }),

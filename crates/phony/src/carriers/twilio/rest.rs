@@ -84,8 +84,8 @@ impl RestClient {
         Ok(Self { http: Http::new(&base, timeout, &sid, token)?, base, account_sid: sid })
     }
 
-    /// Places a call; its state is `queued` at first. Sent again only if it certainly was not carried
-    /// out: after [`CarrierError::Unknown`], see [`Self::placed_since`].
+    /// Places a call; its state is `queued` at first. Sent again only if it certainly was not
+    /// carried out: after [`CarrierError::Unknown`], see [`Self::placed_since`].
     pub async fn create_call(&self, call: &CreateCall) -> Result<Call, CarrierError> {
         self.create_call_while(call, &|| true).await
     }
@@ -105,9 +105,9 @@ impl RestClient {
         call.ok_or_else(|| unreadable("the call was placed, but the answer names none"))
     }
 
-    /// The calls from one number to another that were placed at `since` or later, newest first. They
-    /// tell whether a call was placed after [`CarrierError::Unknown`]. `since` is by this machine's
-    /// clock; a second or two before the request allows for clocks that differ.
+    /// The calls from one number to another that were placed at `since` or later, newest first.
+    /// They tell whether a call was placed after [`CarrierError::Unknown`]. `since` is by this
+    /// machine's clock; a second or two before the request allows for clocks that differ.
     pub async fn placed_since(
         &self,
         to: &str,
@@ -142,8 +142,8 @@ impl RestClient {
         self.fetch(&format!("Calls/{sid}.json"), Call::parse).await
     }
 
-    /// Changes a live call, such as its TwiML or its time limit. Not sent again after a server error,
-    /// since new TwiML starts from its beginning each time.
+    /// Changes a live call, such as its TwiML or its time limit. Not sent again after a server
+    /// error, since new TwiML starts from its beginning each time.
     pub async fn update_call(
         &self,
         sid: &CallSid,
@@ -254,8 +254,8 @@ impl RestClient {
         self.fetch(path, Page::parse).await
     }
 
-    /// `path` is a page's `next_page_uri`, from the root of the API. It stays at the same host, since
-    /// the credentials are sent with it.
+    /// `path` is a page's `next_page_uri`, from the root of the API. It stays at the same host,
+    /// since the credentials are sent with it.
     async fn next_page<T: Listed>(&self, path: &str) -> Result<Page<T>, CarrierError> {
         let elsewhere = || CarrierError::Unreachable("the next page is elsewhere".to_owned());
         if !path.starts_with("/2010-04-01/") {

@@ -1,5 +1,5 @@
-//! The settings that a number of the account needs for its calls to reach this server, and those that
-//! it has.
+//! The settings that a number of the account needs for its calls to reach this server, and those
+//! that it has.
 //!
 //! An application or a SIP trunk bound to a number makes Twilio ignore its voice URL, so both must
 //! be cleared (Twilio, "`IncomingPhoneNumber` resource").
@@ -34,8 +34,9 @@ pub struct Difference {
 }
 
 impl Wiring {
-    /// The routes of the server with this public authority (host and optional port). The fallback is
-    /// the voice URL itself: a second request for a call that was already taken only connects it.
+    /// The routes of the server with this public authority (host and optional port). The fallback
+    /// is the voice URL itself: a second request for a call that was already taken only connects
+    /// it.
     #[must_use]
     pub fn to(authority: &str) -> Self {
         let voice_url = format!("https://{authority}/receive_call");

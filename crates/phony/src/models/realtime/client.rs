@@ -26,8 +26,8 @@ use super::settings::{RealtimeSettings, SessionSettings, bearer};
 /// In bytes; no event of a text session comes near it.
 const LARGEST_MESSAGE: usize = 1 << 20;
 
-/// In bytes. The library's default buffers take 256 KiB a connection, too much for many calls. A few
-/// deltas fit; the buffer grows for larger messages.
+/// In bytes. The library's default buffers take 256 KiB a connection, too much for many calls. A
+/// few deltas fit; the buffer grows for larger messages.
 const BUFFER: usize = 1024;
 
 const USER_AGENT: &str = concat!("phony/", env!("CARGO_PKG_VERSION"));
@@ -156,7 +156,8 @@ impl Client {
     }
 }
 
-/// The upgrade request (OpenAI Realtime guide, WebSocket connections). `OpenAI-Beta` must be absent.
+/// The upgrade request (OpenAI Realtime guide, WebSocket connections). `OpenAI-Beta` must be
+/// absent.
 fn request(settings: &RealtimeSettings, session: &SessionSettings) -> Result<Request, ModelError> {
     let bad = || ModelError::lost("bad_request", "the upgrade cannot be written");
     let mut request = settings.url.as_str().into_client_request().map_err(|_| bad())?;

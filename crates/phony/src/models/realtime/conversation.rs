@@ -1,7 +1,7 @@
 //! The server's copy of the conversation, and how to reconcile it with the call's.
 //!
-//! The call owns the conversation and passes all of it with each request. The server keeps a copy as
-//! a list of items, some of which it created itself. [`Remote::reconcile`] compares the two and
+//! The call owns the conversation and passes all of it with each request. The server keeps a copy
+//! as a list of items, some of which it created itself. [`Remote::reconcile`] compares the two and
 //! returns what to delete and what to create. So a correction to what was really heard, a
 //! supervisor's words, and the whole history on a new connection are one mechanism. In a plain turn
 //! the only difference is the caller's new words.
@@ -183,8 +183,8 @@ impl Remote {
         edits
     }
 
-    /// For each item of the call, the indexes of the server's items that stand for it. An item out of
-    /// order counts as missing: it is deleted, and created again in its place.
+    /// For each item of the call, the indexes of the server's items that stand for it. An item out
+    /// of order counts as missing: it is deleted, and created again in its place.
     fn matched(&self, context: &[Item]) -> Vec<Vec<usize>> {
         let mut by_origin: HashMap<&Origin, Vec<usize>> = HashMap::with_capacity(self.items.len());
         for (index, item) in self.items.iter().enumerate() {

@@ -1,8 +1,8 @@
 //! The TCP connection to the server, through the proxy of the environment where there is one.
 //!
-//! `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` mean what they mean to every HTTP client,
-//! the one of Twilio's REST API included: where a proxy is the only way out of a network, the
-//! model's connection needs it too.
+//! `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` mean what they mean to every HTTP
+//! client, the one of Twilio's REST API included: where a proxy is the only way out of a network,
+//! the model's connection needs it too.
 
 use std::io;
 

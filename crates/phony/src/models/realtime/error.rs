@@ -52,8 +52,8 @@ impl ModelError {
         Self { fault, code: format!("closed_{code}"), message: reason.into() }
     }
 
-    /// A refused upgrade. Status 429 means both an exhausted quota and a busy server; the body tells
-    /// which.
+    /// A refused upgrade. Status 429 means both an exhausted quota and a busy server; the body
+    /// tells which.
     pub(crate) fn from_http(status: u16, body: &[u8]) -> Self {
         let error = error_in(body);
         let fault = match (of_http(status), of_error(&error)) {

@@ -1,8 +1,9 @@
 //! Keeps the WebSocket library's handshake from reading past the response to the upgrade.
 //!
 //! The library reads the response into a buffer of 4 KiB and keeps that buffer for messages to the
-//! end of the connection, even if it is configured with a smaller one. Through a [`HandshakeReader`]
-//! it reads the response and nothing else, and the connection can go on with a smaller buffer.
+//! end of the connection, even if it is configured with a smaller one. Through a
+//! [`HandshakeReader`] it reads the response and nothing else, and the connection can go on with a
+//! smaller buffer.
 
 use std::io;
 use std::pin::Pin;

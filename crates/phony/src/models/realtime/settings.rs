@@ -20,7 +20,8 @@ pub struct RealtimeSettings {
     pub(crate) tls: Arc<ClientConfig>,
     /// The proxies of the environment.
     pub(crate) proxies: Matcher,
-    /// The longest reply in tokens, tool calls and reasoning included; `None` for the server's limit.
+    /// The longest reply in tokens, tool calls and reasoning included; `None` for the server's
+    /// limit.
     pub max_output_tokens: Option<u32>,
     /// Timeouts and intervals.
     pub timing: Timing,
