@@ -8,4 +8,4 @@ pub(crate) const REQUEST: Duration = Duration::from_secs(30);
 pub(crate) const HANG_UP: Duration = Duration::from_secs(5);
 /// How long a supervisor's action is retried while its call is handed over, has lost its line, or
 /// is on a server that cannot be reached.
-pub(crate) const ORDER: Duration = Duration::from_secs(3);
+pub(crate) const ACTION: Duration = Duration::from_secs(3);

@@ -354,7 +354,7 @@ impl Calls {
     /// a line that was lost.
     pub async fn act(&self, call: &CallSid, order: SupervisorAction) -> Result<(), ActError> {
         numbers::load_for(&order.action).await;
-        let retry = RetryLimit::of(self, limits::ORDER);
+        let retry = RetryLimit::of(self, limits::ACTION);
         loop {
             let limit = retry.left().max(ORDER_LEAST);
             match self.try_act(call, &order, limit).await {
