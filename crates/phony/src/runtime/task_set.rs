@@ -1,7 +1,7 @@
 //! The futures of one call as one task of the runtime: the call itself, its line, its model.
 //!
 //! A token passes from the model's future to the call's to the line's. As separate tasks of the
-//! runtime each would be queued, and each might wake a sleeping thread; in a [`TaskSet`] they are
+//! runtime each would be queued, and each might wake a sleeping thread; in a `TaskSet` they are
 //! polled in turn on one thread, and only those that were woken.
 
 use std::fmt;
@@ -21,7 +21,7 @@ const SLOTS: usize = 31;
 /// Rounds of polling before the set yields to other tasks of the runtime.
 const ROUNDS: u32 = 64;
 
-/// A future that runs when it is added to a [`TaskSet`] or spawned.
+/// A future that runs when it is added to a `TaskSet` or spawned.
 pub struct Task(Pin<Box<dyn Future<Output = ()> + Send>>);
 
 /// A handle that adds tasks to a running set.
