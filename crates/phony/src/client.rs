@@ -1,4 +1,4 @@
-//! Whose a request is: the client behind the proxies that are trusted.
+//! The client of a request, behind the trusted proxies.
 
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
@@ -8,24 +8,23 @@ use ipnet::IpNet;
 const FORWARDED_FOR: &str = "x-forwarded-for";
 const FORWARDED_PROTO: &str = "x-forwarded-proto";
 
-/// The proxies that are believed when they say whose a request is. What anybody else says of it is
-/// ignored.
+/// The proxies whose `X-Forwarded-*` headers are believed. Those of other peers are ignored.
 #[derive(Debug, Clone, Default)]
 pub struct TrustedProxies(Vec<IpNet>);
 
-/// What counts as one client: an IPv4 address, or the 64 bits of an IPv6 address that a provider
-/// gives to one customer.
+/// What counts as one client: an IPv4 address, or the /64 network of an IPv6 address, which a
+/// provider assigns to one customer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Network(IpAddr);
 
 impl TrustedProxies {
-    /// These networks.
+    /// Trusts these networks.
     #[must_use]
     pub fn new(networks: Vec<IpNet>) -> Self {
         Self(networks)
     }
 
-    /// Whether what comes from this address is believed.
+    /// Whether this address is a trusted proxy.
     #[must_use]
     pub fn is_trusted(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
@@ -33,12 +32,12 @@ impl TrustedProxies {
     }
 
     /// The client of a request that came from `peer`: the rightmost address of `X-Forwarded-For`
-    /// that is no trusted proxy. What stands left of it anybody may have written.
+    /// that is not a trusted proxy. Any client may have written the addresses left of it.
     #[must_use]
     pub fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
         let lines = headers.get_all(FORWARDED_FOR).iter().rev();
-        // A line that is no text hides who stands in it, and whoever stands left of it.
+        // A header that is not text hides its addresses and all those left of them.
         let mut names = lines.flat_map(|line| line.to_str().unwrap_or("unknown").rsplit(','));
         while self.is_trusted(client) {
             let Some(before) = names.next().and_then(address) else { break };
@@ -47,11 +46,11 @@ impl TrustedProxies {
         client
     }
 
-    /// Whether the client's own connection is TLS, as far as a trusted proxy says so.
+    /// Whether the client's own connection uses TLS, if a trusted proxy says so.
     #[must_use]
     pub fn scheme(&self, peer: IpAddr, headers: &HeaderMap) -> Option<Scheme> {
         let said = headers.get(FORWARDED_PROTO).filter(|_| self.is_trusted(peer))?;
-        // Each proxy may add how it was reached; the client's connection comes first.
+        // Each proxy may append its own; the client's connection comes first.
         let said = said.to_str().ok()?.split(',').next()?.trim();
         let is_tls = ["https", "wss"].iter().any(|tls| said.eq_ignore_ascii_case(tls));
         Some(if is_tls { Scheme::Https } else { Scheme::Http })
@@ -79,7 +78,7 @@ impl From<IpAddr> for Network {
     }
 }
 
-/// An address of `X-Forwarded-For`, which some proxies write with a port.
+/// Parses an address of `X-Forwarded-For`, which some proxies write with a port.
 fn address(text: &str) -> Option<IpAddr> {
     let text = text.trim().trim_matches('"');
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
@@ -105,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn the_client_is_the_rightmost_that_is_no_proxy() {
+    fn the_client_is_the_rightmost_address_that_is_not_a_proxy() {
         assert_eq!(client("127.0.0.1", &["1.1.1.1, 2.2.2.2"]), "2.2.2.2");
         assert_eq!(client("127.0.0.1", &["1.1.1.1,2.2.2.2 , 10.0.0.1"]), "2.2.2.2");
         assert_eq!(client("127.0.0.1", &["1.1.1.1", "2.2.2.2", "10.0.0.1,fd00::1"]), "2.2.2.2");
@@ -116,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn without_one_it_is_the_farthest_proxy_that_is_known() {
+    fn without_one_it_is_the_farthest_known_proxy() {
         assert_eq!(client("127.0.0.1", &[]), "127.0.0.1");
         assert_eq!(client("127.0.0.1", &["10.0.0.2, 10.0.0.1"]), "10.0.0.2");
         assert_eq!(client("127.0.0.1", &["1.1.1.1, unknown, 10.0.0.1"]), "10.0.0.1");
@@ -124,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_is_believed() {
+    fn an_untrusted_peer_is_not_believed() {
         assert_eq!(client("9.9.9.9", &["1.1.1.1"]), "9.9.9.9");
         let headers =
             HeaderMap::from_iter([(FORWARDED_PROTO.parse().unwrap(), "https".parse().unwrap())]);
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_customer_of_ipv6_is_one_client() {
+    fn an_ipv6_customer_is_one_client() {
         let network = |text: &str| Network::from(text.parse::<IpAddr>().unwrap());
         assert_eq!(network("2001:db8:1:2:3::4"), network("2001:db8:1:2::9"));
         assert_ne!(network("2001:db8:1:2::"), network("2001:db8:1:3::"));

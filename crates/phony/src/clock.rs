@@ -1,4 +1,4 @@
-//! What time it is, as functions, so that nothing but the server's start names the system clock.
+//! The clock as functions, so that only the start of the server names the system clock.
 
 use std::time::Instant;
 

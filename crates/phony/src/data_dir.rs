@@ -1,5 +1,5 @@
-//! The data folder: made for its owner alone, held by one server at a time, and what to do where
-//! something in it cannot be used.
+//! The data folder: private to its owner, locked by one server at a time, with errors that say what
+//! to do.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -9,18 +9,18 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The name of the file whose lock means that a server uses the folder.
+/// The name of the lock file.
 pub const LOCK: &str = "phony.lock";
 
-/// How long a file that another process writes to is waited for. It writes for milliseconds.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// How often it is looked at meanwhile.
-const ROUND: Duration = Duration::from_millis(10);
+/// How long to wait for a file's lock. Other processes hold it for milliseconds.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
+/// The pause between two attempts to lock it.
+const LOCK_RETRY: Duration = Duration::from_millis(10);
 
-/// Why a server may not have a data folder.
+/// Why a data folder cannot be locked.
 #[derive(Debug, thiserror::Error)]
-pub enum NotHeld {
-    /// Another server has it.
+pub enum LockError {
+    /// Another server uses it.
     #[error(
         "the data folder {folder} is in use by another Phony ({holder}): stop that one, or give this \
          one a folder of its own with PHONY_DATA_DIR"
@@ -28,38 +28,36 @@ pub enum NotHeld {
     InUse {
         /// The folder.
         folder: PathBuf,
-        /// The other one's process and address.
+        /// The other server's process and address.
         holder: String,
     },
-    /// It cannot be used at all.
+    /// It cannot be used.
     #[error(transparent)]
     Unusable(#[from] io::Error),
 }
 
-/// A data folder that this server alone uses, until this is dropped or the process ends, however
-/// it ends.
+/// The lock of a data folder, held until this is dropped or the process ends, however it ends.
 #[derive(Debug)]
-pub struct Held {
-    /// The file that says who has it.
+pub struct DataDirLock {
+    /// The lock file, which names the holder.
     file: File,
-    /// The folder itself, which nobody removes as they do a file that seems to be left over.
+    /// The folder itself is locked too, in case the lock file is removed as a leftover.
     _folder: Option<File>,
 }
 
-/// Who has a folder, as it stands in the lock's file. Where nobody holds the lock, it says who had
-/// it last.
+/// The holder of a folder, as the lock file names it; if the lock is free, its last holder.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Holder {
     pid: u32,
     address: Option<SocketAddr>,
 }
 
-impl Held {
-    /// Takes the folder, which is made if it is not there.
-    pub fn take(folder: &Path) -> Result<Self, NotHeld> {
+impl DataDirLock {
+    /// Locks the folder, which is made if it does not exist.
+    pub fn acquire(folder: &Path) -> Result<Self, LockError> {
         make_folder(folder)?;
         let path = folder.join(LOCK);
-        // What stands in it is another server's until the lock is had.
+        // Until it is locked, the content is another server's.
         let file = private(OpenOptions::new().read(true).write(true).create(true)).open(&path);
         let file = file.map_err(|error| explained(&path, &error))?;
         let itself = open_folder(folder);
@@ -68,25 +66,25 @@ impl Held {
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) => {
                     let holder = Holder::read(&file);
-                    return Err(NotHeld::InUse { folder: folder.to_owned(), holder });
+                    return Err(LockError::InUse { folder: folder.to_owned(), holder });
                 }
-                // Not every file system has locks, or has them for folders.
+                // Not every file system supports locks, or locks of folders.
                 Err(TryLockError::Error(error)) => {
                     tracing::warn!(%error, "the data folder cannot be locked against all servers");
                 }
             }
         }
-        let mut held = Self { file, _folder: itself };
-        held.write(&Holder { pid: std::process::id(), address: None });
-        Ok(held)
+        let mut lock = Self { file, _folder: itself };
+        lock.write(&Holder { pid: std::process::id(), address: None });
+        Ok(lock)
     }
 
-    /// Lets others know where this server is reached.
-    pub fn listens_on(&mut self, address: SocketAddr) {
+    /// Adds the server's address to the lock file.
+    pub fn set_address(&mut self, address: SocketAddr) {
         self.write(&Holder { pid: std::process::id(), address: Some(address) });
     }
 
-    /// On a full disk others are not told who it is, but are kept out all the same.
+    /// Writes the holder. An error is ignored: on a full disk the folder is locked all the same.
     fn write(&mut self, holder: &Holder) {
         let text = serde_json::to_string(holder).unwrap_or_default();
         let written = self.file.set_len(0).and_then(|()| self.file.rewind());
@@ -107,7 +105,7 @@ impl Holder {
     }
 }
 
-/// The data folder, made for its owner alone if it is not there.
+/// Makes the data folder, private to its owner, if it does not exist.
 pub fn make_folder(folder: &Path) -> io::Result<()> {
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -116,10 +114,10 @@ pub fn make_folder(folder: &Path) -> io::Result<()> {
     builder.create(folder).map_err(|error| explained_in(folder, Some(folder), &error))
 }
 
-/// A folder as something that can be locked, where that is possible.
+/// Opens a folder so that it can be locked, where the system allows it.
 #[cfg(unix)]
 fn open_folder(folder: &Path) -> Option<File> {
-    // A folder that is used without the right to list it is locked by its file alone.
+    // Without the right to read the folder, the lock file must do.
     File::open(folder).ok()
 }
 
@@ -128,19 +126,20 @@ fn open_folder(_: &Path) -> Option<File> {
     None
 }
 
-/// Whether a file is there. That it cannot be seen is an error, and not the same.
+/// Whether a file exists; an error if that cannot be determined.
 pub(crate) fn is_there(path: &Path) -> io::Result<bool> {
     path.try_exists().map_err(|error| explained(path, &error))
 }
 
-/// Opens a file for reading and appending, and makes it, for its owner alone, if it is not there. Where
-/// root makes it in somebody else's folder, as by a command beside a server, it is that owner's.
+/// Opens a file for reading and appending, and makes it, private to its owner, if it does not
+/// exist. If root makes it in another user's folder, as with a command beside a server, that user
+/// owns it.
 pub(crate) fn open_to_append(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     private(options.read(true).append(true));
     match options.create_new(true).open(path) {
         Ok(file) => {
-            // Only what was made here, and nothing that a link leads to.
+            // Only a file made here, never the target of a link.
             give_to_owner_of_folder(&file, path)?;
             Ok(file)
         }
@@ -171,14 +170,14 @@ fn give_to_owner_of_folder(_: &File, _: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// With these options, a file that is made is its owner's alone.
+/// Makes a new file private to its owner.
 pub(crate) fn private(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
     options
 }
 
-/// Whether a file, if it is there, can be read and written.
+/// Checks that a file, if it exists, can be read and written.
 pub(crate) fn check_file(path: &Path) -> io::Result<()> {
     match OpenOptions::new().read(true).append(true).open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -186,16 +185,16 @@ pub(crate) fn check_file(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Locks a file for a moment, against other processes that write to it. One that does not let go of
-/// it, as when it is stopped, is waited for only so long.
+/// Locks a file briefly, against other processes that write to it. If another process keeps the
+/// lock, as a stopped one does, this returns without it after [`LOCK_TIMEOUT`].
 pub(crate) fn lock_shortly(file: &File, shared: bool) {
     let mut waited = Duration::ZERO;
     loop {
         let locked = if shared { file.try_lock_shared() } else { file.try_lock() };
         match locked {
-            Err(TryLockError::WouldBlock) if waited < PATIENCE => {
-                std::thread::sleep(ROUND);
-                waited += ROUND;
+            Err(TryLockError::WouldBlock) if waited < LOCK_TIMEOUT => {
+                std::thread::sleep(LOCK_RETRY);
+                waited += LOCK_RETRY;
             }
             Ok(()) | Err(_) => return,
         }
@@ -208,13 +207,13 @@ pub(crate) fn explained(path: &Path, error: &io::Error) -> io::Error {
     explained_in(path, Some(folder.unwrap_or_else(|| Path::new("."))), error)
 }
 
-/// As [`explained`], of what stands where its owner has put it, such as a configuration: what is
-/// around it stays as it is.
+/// As [`explained`], for a file outside the data folder, such as a configuration: the advice does
+/// not touch its folder.
 pub(crate) fn explained_alone(path: &Path, error: &io::Error) -> io::Error {
     explained_in(path, None, error)
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "of most errors there is no more to be said")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "most errors need no advice")]
 fn explained_in(path: &Path, folder: Option<&Path>, error: &io::Error) -> io::Error {
     let advice = match error.kind() {
         io::ErrorKind::PermissionDenied => denied(path, folder),
@@ -237,8 +236,8 @@ fn explained_in(path: &Path, folder: Option<&Path>, error: &io::Error) -> io::Er
     io::Error::new(error.kind(), text)
 }
 
-/// Whose the file or folder is that keeps this process out of `path`, which is in `folder` or is
-/// that folder, if that is a data folder; and how it is let in.
+/// The file or folder that denies this process access to `path`, its owner, and the command that
+/// gives access. `folder` is the data folder that is or holds `path`, if there is one.
 #[cfg(unix)]
 fn denied(path: &Path, folder: Option<&Path>) -> Option<String> {
     use std::os::unix::fs::MetadataExt as _;
@@ -246,7 +245,7 @@ fn denied(path: &Path, folder: Option<&Path>) -> Option<String> {
     let (user, group) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     let path = std::path::absolute(path).ok()?;
     let folder = folder.map(std::path::absolute).transpose().ok()?;
-    // The file itself, if it can be seen; else the folder that cannot be looked into.
+    // The file itself if it is visible, else the folder that hides it.
     let known = |part: &Path| Some((part.to_owned(), std::fs::metadata(part).ok()?));
     let (culprit, found) = path.ancestors().find_map(known)?;
     let shown = culprit.display();
@@ -257,7 +256,7 @@ fn denied(path: &Path, folder: Option<&Path>) -> Option<String> {
     } else {
         match folder.as_ref().map(|folder| (folder.display(), culprit.starts_with(folder))) {
             Some((place, true)) => format!("sudo chown -R {user}:{group} {place}"),
-            // What is above may be the system's own, and stays as it is.
+            // A folder above the data folder may be the system's, so it stays unchanged.
             Some((place, false)) => {
                 format!("sudo mkdir -p {place} && sudo chown {user}:{group} {place}")
             }
@@ -282,35 +281,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_held_once_and_free_when_its_holder_has_gone() {
+    fn a_folder_is_locked_once_and_free_when_its_holder_is_gone() {
         let folder = tempfile::tempdir().unwrap();
-        // What a process has left that was killed keeps nobody out.
+        // The lock file of a killed process locks nothing.
         std::fs::write(folder.path().join(LOCK), "{\"pid\":1,\"address\":\"10.0.0.1:1\"}").unwrap();
-        let mut first = Held::take(folder.path()).unwrap();
-        let refused = Held::take(folder.path()).unwrap_err().to_string();
+        let mut first = DataDirLock::acquire(folder.path()).unwrap();
+        let refused = DataDirLock::acquire(folder.path()).unwrap_err().to_string();
         let starting = format!("process {}, which is starting", std::process::id());
         assert!(refused.contains(&starting), "{refused}");
-        first.listens_on("127.0.0.1:24187".parse().unwrap());
-        let refused = Held::take(folder.path()).unwrap_err().to_string();
+        first.set_address("127.0.0.1:24187".parse().unwrap());
+        let refused = DataDirLock::acquire(folder.path()).unwrap_err().to_string();
         let whose = format!("process {}, on 127.0.0.1:24187", std::process::id());
         assert!(refused.contains(&whose) && refused.contains("PHONY_DATA_DIR"), "{refused}");
         assert!(refused.contains(&folder.path().display().to_string()), "{refused}");
         drop(first);
-        drop(Held::take(folder.path()).unwrap());
+        drop(DataDirLock::acquire(folder.path()).unwrap());
     }
 
     #[cfg(unix)]
     #[test]
-    fn a_folder_stays_held_when_its_lock_is_removed() {
+    fn a_folder_stays_locked_when_the_lock_file_is_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let first = Held::take(folder.path()).unwrap();
+        let first = DataDirLock::acquire(folder.path()).unwrap();
         for _ in 0..2 {
             std::fs::remove_file(folder.path().join(LOCK)).unwrap();
-            let refused = Held::take(folder.path()).unwrap_err();
-            assert!(matches!(refused, NotHeld::InUse { .. }), "{refused}");
+            let refused = DataDirLock::acquire(folder.path()).unwrap_err();
+            assert!(matches!(refused, LockError::InUse { .. }), "{refused}");
         }
         drop(first);
-        drop(Held::take(folder.path()).unwrap());
+        drop(DataDirLock::acquire(folder.path()).unwrap());
     }
 
     #[test]

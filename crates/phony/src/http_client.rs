@@ -1,8 +1,8 @@
-//! Errors of HTTP clients, in words for people.
+//! Messages for the errors of HTTP clients.
 
 use std::error::Error as _;
 
-/// Why a request had no answer, without its URL, which may hold what is secret.
+/// Why a request had no response, without its URL, which may hold a secret.
 pub(crate) fn no_answer(error: &reqwest::Error) -> String {
     if error.is_timeout() {
         return "no answer in time".to_owned();

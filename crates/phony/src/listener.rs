@@ -1,13 +1,13 @@
-//! The server's end of every HTTP connection, until it carries a call or events.
+//! Accepts HTTP connections and bounds those that wait for their client.
 //!
-//! Whoever connects and then says nothing costs a descriptor, and every call needs some. So a
-//! connection that waits for its client is bounded in time, and there are only so many of them: a
-//! new one takes the place of the one that has waited longest, of the client that has the most.
-//! What the server is at work on is never cut off. A WebSocket that has not said yet whose call it
-//! carries waits like any other.
+//! An idle or slow connection costs a file descriptor, and every call needs some. So a connection
+//! that waits for its client has a deadline, and the number of such connections is bounded: a new
+//! one replaces the one that has waited longest, of the client that has the most. A request that
+//! the server is working on is never cut off. A WebSocket that has not named its call yet waits
+//! like any other connection.
 
-mod seat;
-mod watched;
+mod connection;
+mod state;
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -36,40 +36,41 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::client::{Network, TrustedProxies};
-use seat::{HEAD_LIMIT, Owner, Seat, Waiting, now};
-pub(crate) use watched::Connection;
-use watched::{Arriving, Leaving};
+pub(crate) use connection::Connection;
+use connection::{RequestBody, ResponseBody};
+use state::{ConnectionState, HEAD_LIMIT, Owner, Waiting, now};
 
-/// What a connection may hold in memory, the head of a request above all.
+/// In bytes: what a connection may buffer, mainly the head of a request.
 const BUFFER: usize = 64 * 1024;
-/// A connection that has waited for less than this is one too many only in a crowd: many calls may
-/// come at once.
-const YOUNG: Duration = Duration::from_secs(1);
-/// How long to wait when no connection can be accepted.
+/// A connection that has waited for less than this counts only towards [`Bounds::burst`], since
+/// many calls may arrive at once.
+const RECENT: Duration = Duration::from_secs(1);
+/// The pause after a connection could not be accepted.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// How many connections may wait for their clients.
+/// How many connections may wait for their client.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
     /// Of all clients together.
     pub all: usize,
-    /// Of one client that is no trusted proxy.
+    /// Of one client that is not a trusted proxy.
     pub each: usize,
-    /// Of all clients together, with those that have only just begun to wait.
-    pub crowd: usize,
+    /// Of all clients together, including those that have only just begun to wait.
+    pub burst: usize,
 }
 
 impl Bounds {
-    /// A quarter of the descriptors that this process may have, so that calls have the others; for
-    /// a moment half of them, since most of those that have only just come are calls themselves.
+    /// A quarter of the file descriptors that this process may have, so that calls have the rest;
+    /// in a burst half of them, since most new connections are calls themselves.
     #[must_use]
     pub fn of_descriptors(descriptors: usize) -> Self {
         let all = (descriptors / 4).clamp(16, 4096);
-        Self { all, each: all / 2, crowd: (descriptors / 2).clamp(32, 16_384) }
+        Self { all, each: all / 2, burst: (descriptors / 2).clamp(32, 16_384) }
     }
 }
 
-/// How many descriptors this process may have, after asking the system for as many as it gives.
+/// The number of file descriptors that this process may have, after raising its soft limit to the
+/// hard limit.
 #[cfg(unix)]
 #[must_use]
 pub fn descriptors() -> usize {
@@ -81,50 +82,50 @@ pub fn descriptors() -> usize {
     now.map_or(usize::MAX, |now| usize::try_from(now).unwrap_or(usize::MAX))
 }
 
-/// How many descriptors this process may have.
+/// The number of file descriptors that this process may have.
 #[cfg(not(unix))]
 #[must_use]
 pub fn descriptors() -> usize {
     8192
 }
 
-/// The connections that carry requests.
+/// The open connections that carry requests.
 #[derive(Debug)]
 pub struct Connections {
     bounds: Bounds,
     proxies: TrustedProxies,
-    open: Mutex<HashMap<u64, Arc<Seat>>>,
+    open: Mutex<HashMap<u64, Arc<ConnectionState>>>,
     last: AtomicU64,
 }
 
 impl Connections {
-    /// None yet.
+    /// No connections yet.
     #[must_use]
     pub fn new(bounds: Bounds, proxies: TrustedProxies) -> Arc<Self> {
         Arc::new(Self { bounds, proxies, open: Mutex::default(), last: AtomicU64::new(0) })
     }
 
-    /// A place for a connection from this address, at the cost of others that wait if need be.
-    fn admit(self: &Arc<Self>, peer: IpAddr) -> Arc<Place> {
-        let seat = Arc::new(Seat::new(self.owner(peer)));
+    /// Admits a connection from this address, and closes waiting ones to make room if necessary.
+    fn admit(self: &Arc<Self>, peer: IpAddr) -> Arc<ConnectionSlot> {
+        let state = Arc::new(ConnectionState::new(self.owner(peer)));
         let number = self.last.fetch_add(1, Ordering::Relaxed);
         let mut open = self.lock();
-        self.make_room(&mut open, seat.owner());
-        open.insert(number, Arc::clone(&seat));
-        Arc::new(Place { connections: Arc::clone(self), peer, number, seat })
+        self.make_room(&mut open, state.owner());
+        open.insert(number, Arc::clone(&state));
+        Arc::new(ConnectionSlot { connections: Arc::clone(self), peer, number, state })
     }
 
     fn owner(&self, address: IpAddr) -> Owner {
         Owner { network: address.into(), is_proxy: self.proxies.is_trusted(address) }
     }
 
-    /// Closes what waits beyond the bounds, so that one more may wait.
-    fn make_room(&self, open: &mut HashMap<u64, Arc<Seat>>, new: Owner) {
-        // Fewer than that cannot be too many.
+    /// Closes waiting connections beyond the bounds, so that one more may wait.
+    fn make_room(&self, open: &mut HashMap<u64, Arc<ConnectionState>>, new: Owner) {
+        // None of the bounds is smaller.
         if open.len() < self.bounds.each {
             return;
         }
-        let mut waiting: Vec<_> = open.iter().filter_map(|(n, seat)| seat.waiting(*n)).collect();
+        let mut waiting: Vec<_> = open.iter().filter_map(|(n, state)| state.waiting(*n)).collect();
         waiting.sort_unstable_by_key(|waiting| waiting.since);
         let now = now();
         while let Some(at) = surplus(&waiting, new, self.bounds, now) {
@@ -132,32 +133,33 @@ impl Connections {
         }
     }
 
-    /// Closes those that have waited longest: no descriptor is left for a new connection.
+    /// Closes those that have waited longest, when no descriptor is left for a new connection.
     fn shed(&self) {
         let mut open = self.lock();
-        let mut waiting: Vec<_> = open.iter().filter_map(|(n, seat)| seat.waiting(*n)).collect();
+        let mut waiting: Vec<_> = open.iter().filter_map(|(n, state)| state.waiting(*n)).collect();
         waiting.sort_unstable_by_key(|waiting| waiting.since);
         for old in waiting.iter().take(self.bounds.all / 8) {
             close(&mut open, old.number);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Seat>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<ConnectionState>>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn close(open: &mut HashMap<u64, Arc<Seat>>, number: u64) {
-    if let Some(seat) = open.remove(&number) {
+fn close(open: &mut HashMap<u64, Arc<ConnectionState>>, number: u64) {
+    if let Some(state) = open.remove(&number) {
         metrics::counter!("phony_connections_closed_total", "why" => "crowded").increment(1);
         tracing::debug!(waiting = open.len(), "a connection that waited was closed for another");
-        seat.close.cancel();
+        state.close.cancel();
     }
 }
 
-/// Which of those that wait, the oldest first, is one too many if another comes.
+/// The index of the waiting connection to close before another is admitted. `waiting` is sorted,
+/// oldest first.
 fn surplus(waiting: &[Waiting], new: Owner, bounds: Bounds, now: Instant) -> Option<usize> {
-    let is_old = |other: &Waiting| now.duration_since(other.since) >= YOUNG;
+    let is_old = |other: &Waiting| now.duration_since(other.since) >= RECENT;
     let is_own = |other: &Waiting| !new.is_proxy && other.owner == new;
     if waiting.iter().filter(|other| is_own(other)).count() >= bounds.each {
         let old = |other: &Waiting| is_own(other) && is_old(other);
@@ -168,17 +170,17 @@ fn surplus(waiting: &[Waiting], new: Owner, bounds: Bounds, now: Instant) -> Opt
     if waiting.iter().filter(|other| is_old(other)).count() >= bounds.all {
         return oldest_of_most(waiting, is_old);
     }
-    if waiting.len() < bounds.crowd {
+    if waiting.len() < bounds.burst {
         return None;
     }
-    // What has been begun is finished within milliseconds, as a rule: a burst of calls does not make
-    // room for what is slow.
+    // A request is usually complete within milliseconds, so a burst of calls displaces slow clients
+    // first.
     let is_slow = |other: &Waiting| !other.is_idle && is_old(other);
     oldest_of_most(waiting, is_slow).or_else(|| oldest_of_most(waiting, |_| true))
 }
 
-/// The oldest of these, of the client that has most of them; of a trusted proxy's only if there are
-/// no others.
+/// The index of the oldest of `these`, of the client that has the most of them. A trusted proxy's
+/// connection is chosen only if there are no others.
 fn oldest_of_most(waiting: &[Waiting], these: impl Fn(&Waiting) -> bool) -> Option<usize> {
     let mut counts: HashMap<Network, usize> = HashMap::new();
     for other in waiting.iter().filter(|other| these(other) && !other.owner.is_proxy) {
@@ -191,44 +193,44 @@ fn oldest_of_most(waiting: &[Waiting], these: impl Fn(&Waiting) -> bool) -> Opti
     waiting.iter().position(of_most).or_else(|| waiting.iter().position(these))
 }
 
-/// A connection's place among the others; given back when it is dropped.
+/// A connection's slot in [`Connections`], freed on drop.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct ConnectionSlot {
     connections: Arc<Connections>,
     peer: IpAddr,
     number: u64,
-    seat: Arc<Seat>,
+    state: Arc<ConnectionState>,
 }
 
-impl Place {
-    /// The connection has become the WebSocket of whoever sent these headers, and waits for its
-    /// first word.
-    pub(crate) fn await_word(&self, headers: &HeaderMap) {
+impl ConnectionSlot {
+    /// The connection is now the WebSocket of the client that sent these headers, and waits for its
+    /// first message.
+    pub(crate) fn await_first_message(&self, headers: &HeaderMap) {
         let connections = &self.connections;
         let client = connections.owner(connections.proxies.client(self.peer, headers));
         let mut open = connections.lock();
         connections.make_room(&mut open, client);
-        self.seat.belongs_to(client);
-        self.seat.listens();
+        self.state.belongs_to(client);
+        self.state.wait_for_message();
     }
 
-    /// What comes of waiting for the far side of a WebSocket; nothing if it has to make room for
-    /// another meanwhile.
+    /// Runs a future that waits for the client of a WebSocket; `None` if the connection is closed
+    /// meanwhile to make room for another.
     pub(crate) async fn wait<T>(&self, waiting: impl Future<Output = T>) -> Option<T> {
-        self.seat.listens();
-        let done = self.seat.close.run_until_cancelled(waiting).await;
-        self.seat.heard();
+        self.state.wait_for_message();
+        let done = self.state.close.run_until_cancelled(waiting).await;
+        self.state.message_arrived();
         done
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         self.connections.lock().remove(&self.number);
     }
 }
 
-/// Accepts connections and answers their requests, until it is told to end.
+/// Accepts connections and serves their requests until `kill` is cancelled.
 pub async fn serve(
     listener: TcpListener,
     app: Router,
@@ -239,12 +241,12 @@ pub async fn serve(
     while let Some(accepted) = kill.run_until_cancelled(listener.accept()).await {
         match accepted {
             Ok((stream, from)) => {
-                // One frame is one packet: words must not wait for more to fill it.
+                // Small frames must not wait for more to fill a packet.
                 drop(stream.set_nodelay(true));
-                let place = connections.admit(from.ip());
-                tasks.spawn(carry(stream, from, app.clone(), place, kill.clone()));
+                let slot = connections.admit(from.ip());
+                tasks.spawn(carry(stream, from, app.clone(), slot, kill.clone()));
             }
-            Err(error) if is_of_the_client(&error) => {}
+            Err(error) if is_client_gone(&error) => {}
             Err(error) => {
                 tracing::warn!(%error, "a connection cannot be accepted; some that wait are closed");
                 connections.shed();
@@ -257,53 +259,54 @@ pub async fn serve(
     tasks.wait().await;
 }
 
-/// The client was gone before it was accepted.
-fn is_of_the_client(error: &io::Error) -> bool {
+/// Whether the client closed the connection before it was accepted.
+fn is_client_gone(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// Answers the requests of one connection.
+/// Serves the requests of one connection.
 async fn carry(
     stream: TcpStream,
     from: SocketAddr,
     app: Router,
-    place: Arc<Place>,
+    slot: Arc<ConnectionSlot>,
     kill: CancellationToken,
 ) {
-    let seat = &place.seat;
+    let state = &slot.state;
     let app = TowerToHyperService::new(app);
     let service = service_fn(|request: Request<Incoming>| {
-        seat.asked(!request.body().is_end_stream());
-        let seat = Arc::clone(seat);
-        let mut request = request.map(|body| Body::new(Arriving { body, seat: Arc::clone(&seat) }));
+        state.head_arrived(!request.body().is_end_stream());
+        let state = Arc::clone(state);
+        let mut request =
+            request.map(|body| Body::new(RequestBody { body, state: Arc::clone(&state) }));
         request.extensions_mut().insert(ConnectInfo(from));
         if request.headers().contains_key(UPGRADE) {
-            request.extensions_mut().insert(Arc::clone(&place));
+            request.extensions_mut().insert(Arc::clone(&slot));
         }
         let answer = app.call(request);
         async move {
             let response = answer.await?;
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-                seat.upgraded();
+                state.upgraded();
             }
-            Ok::<_, Infallible>(response.map(|body| Leaving { body, seat }))
+            Ok::<_, Infallible>(response.map(|body| ResponseBody { body, state }))
         }
     });
-    let connection = Connection { io: TokioIo::new(stream), seat: Arc::clone(seat) };
+    let connection = Connection { io: TokioIo::new(stream), state: Arc::clone(state) };
     let mut http = http1::Builder::new();
     http.max_buf_size(BUFFER);
     let mut serving = pin!(http.serve_connection(connection, service).with_upgrades());
     let mut timer = pin!(sleep_until(now() + HEAD_LIMIT));
     let mut is_closing = false;
     loop {
-        // Whatever changes the phase happens while the connection is polled, so that its deadline
-        // is right afterwards.
+        // The phase changes only while the connection is polled, so the deadline read afterwards is
+        // up to date.
         let step = poll_fn(|context| {
             if serving.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Step::Done);
             }
-            overdue(seat, timer.as_mut(), context).map(|()| Step::Overdue)
+            overdue(state, timer.as_mut(), context).map(|()| Step::Overdue)
         });
         tokio::select! {
             biased;
@@ -314,28 +317,32 @@ async fn carry(
                 }
                 return;
             }
-            () = seat.close.cancelled(), if !is_closing => {}
+            () = state.close.cancelled(), if !is_closing => {}
             () = kill.cancelled(), if !is_closing => {}
         }
-        if seat.waits_since().is_some() {
+        if state.waits_since().is_some() {
             return;
         }
-        // What the server is at work on is answered yet.
+        // The request that the server is working on is still answered.
         is_closing = true;
         serving.as_mut().graceful_shutdown();
     }
 }
 
-/// How the serving of a connection ends by itself.
+/// How serving a connection ended.
 enum Step {
     Done,
     Overdue,
 }
 
-/// Whether the client has let its deadline pass. The timer is set again only where it is too late,
-/// or has gone off too early.
-fn overdue(seat: &Seat, mut timer: Pin<&mut Sleep>, context: &mut Context<'_>) -> Poll<()> {
-    let Some(deadline) = seat.deadline() else { return Poll::Pending };
+/// Ready once the client has missed its deadline. The timer is reset only if it would fire too late
+/// or has fired too early.
+fn overdue(
+    state: &ConnectionState,
+    mut timer: Pin<&mut Sleep>,
+    context: &mut Context<'_>,
+) -> Poll<()> {
+    let Some(deadline) = state.deadline() else { return Poll::Pending };
     loop {
         if timer.deadline() > deadline || timer.is_elapsed() {
             timer.as_mut().reset(deadline);
@@ -353,14 +360,14 @@ fn overdue(seat: &Seat, mut timer: Pin<&mut Sleep>, context: &mut Context<'_>) -
 mod tests {
     use super::*;
 
-    const BOUNDS: Bounds = Bounds { all: 8, each: 4, crowd: 12 };
+    const BOUNDS: Bounds = Bounds { all: 8, each: 4, burst: 12 };
 
     fn owner(address: &str) -> Owner {
         let address: IpAddr = address.parse().unwrap();
         Owner { network: address.into(), is_proxy: address.is_loopback() }
     }
 
-    /// Those that wait at these addresses, each for so many seconds.
+    /// Waiting connections of these addresses, each for so many seconds.
     fn waiting(addresses: &[&str], ages: &[u64], now: Instant) -> Vec<Waiting> {
         let all = addresses.iter().zip(ages).enumerate();
         all.map(|(at, (address, age))| {
@@ -370,29 +377,29 @@ mod tests {
         .collect()
     }
 
-    /// Which of those that wait at these addresses goes; they came a second apart, the last just
-    /// now.
-    fn gone(addresses: &[&str], new: &str) -> Option<usize> {
+    /// Which of the connections of these addresses is closed. They came a second apart, the last
+    /// one just now.
+    fn closed(addresses: &[&str], new: &str) -> Option<usize> {
         let ages: Vec<_> = (0..addresses.len() as u64).rev().collect();
-        gone_of(addresses, &ages, new)
+        closed_of(addresses, &ages, new)
     }
 
-    fn gone_of(addresses: &[&str], ages: &[u64], new: &str) -> Option<usize> {
+    fn closed_of(addresses: &[&str], ages: &[u64], new: &str) -> Option<usize> {
         let now = now() + Duration::from_secs(100);
         surplus(&waiting(addresses, ages, now), owner(new), BOUNDS, now)
     }
 
     #[test]
     fn one_client_has_its_share() {
-        assert_eq!(gone(&["1.1.1.1", "2.2.2.2", "2.2.2.2", "2.2.2.2"], "2.2.2.2"), None);
+        assert_eq!(closed(&["1.1.1.1", "2.2.2.2", "2.2.2.2", "2.2.2.2"], "2.2.2.2"), None);
         let four = ["1.1.1.1", "2.2.2.2", "2.2.2.2", "2.2.2.2", "2.2.2.2"];
-        assert_eq!(gone(&four, "2.2.2.2"), Some(1), "its own oldest");
-        assert_eq!(gone(&four, "1.1.1.1"), None);
-        assert_eq!(gone(&["127.0.0.1"; 7], "127.0.0.1"), None, "a proxy has many clients");
+        assert_eq!(closed(&four, "2.2.2.2"), Some(1), "its own oldest");
+        assert_eq!(closed(&four, "1.1.1.1"), None);
+        assert_eq!(closed(&["127.0.0.1"; 7], "127.0.0.1"), None, "a proxy has many clients");
     }
 
     #[test]
-    fn all_together_have_theirs() {
+    fn all_clients_together_have_a_share() {
         let all = [
             "3.3.3.3",
             "1.1.1.1",
@@ -403,33 +410,33 @@ mod tests {
             "127.0.0.1",
             "127.0.0.1",
         ];
-        assert_eq!(gone(&all, "4.4.4.4"), None, "seven of them are a second old");
+        assert_eq!(closed(&all, "4.4.4.4"), None, "seven of them are a second old");
         let full = [&all[..], &["127.0.0.1"]].concat();
-        assert_eq!(gone(&full, "4.4.4.4"), Some(2), "the oldest of whoever has most");
-        assert_eq!(gone(&["127.0.0.1"; 9], "4.4.4.4"), Some(0));
+        assert_eq!(closed(&full, "4.4.4.4"), Some(2), "the oldest of the client that has most");
+        assert_eq!(closed(&["127.0.0.1"; 9], "4.4.4.4"), Some(0));
     }
 
     #[test]
-    fn many_may_come_at_once_but_no_crowd() {
+    fn a_burst_is_admitted_up_to_its_bound() {
         let burst = ["1.1.1.1"; 12];
-        assert_eq!(gone_of(&burst[..11], &[0; 11], "1.1.1.1"), None);
-        assert_eq!(gone_of(&burst, &[0; 12], "2.2.2.2"), Some(0));
+        assert_eq!(closed_of(&burst[..11], &[0; 11], "1.1.1.1"), None);
+        assert_eq!(closed_of(&burst, &[0; 12], "2.2.2.2"), Some(0));
         let mixed = [&["2.2.2.2", "2.2.2.2"][..], &burst[..10]].concat();
         let ages = [&[5, 5][..], &[0; 10]].concat();
-        assert_eq!(gone_of(&mixed, &ages, "1.1.1.1"), Some(0), "who is slow goes first");
+        assert_eq!(closed_of(&mixed, &ages, "1.1.1.1"), Some(0), "slow ones are closed first");
         let now = now() + Duration::from_secs(100);
         let mut waiting = waiting(&mixed, &ages, now);
         for idle in &mut waiting[..2] {
             idle.is_idle = true;
         }
         let at = surplus(&waiting, owner("3.3.3.3"), BOUNDS, now);
-        assert_eq!(at, Some(2), "who is idle owes nothing");
+        assert_eq!(at, Some(2), "idle ones are not slow");
     }
 
     #[test]
-    fn calls_have_most_of_the_descriptors() {
+    fn calls_have_most_descriptors() {
         assert_eq!(Bounds::of_descriptors(1024).all, 256);
-        assert_eq!(Bounds::of_descriptors(1024).crowd, 512);
+        assert_eq!(Bounds::of_descriptors(1024).burst, 512);
         assert_eq!(Bounds::of_descriptors(256).each, 32);
         assert_eq!(Bounds::of_descriptors(usize::MAX).all, 4096);
         assert!(Bounds::of_descriptors(0).each > 0);

@@ -1,28 +1,28 @@
-//! The numbering plans of the world: unfolded when the first number is looked up, and not before,
-//! for they take 4 MB and a tenth of a second.
+//! Loads the numbering plans of the world. They take 4 MB and a tenth of a second, so they are
+//! loaded only when the first number is looked up.
 
 use phony_call::{Action, Country, PhoneNumber};
 use tokio::sync::OnceCell;
 
-/// Any number that there is.
-const SOME_NUMBER: &str = "+14155552671";
+/// Any valid number.
+const VALID_NUMBER: &str = "+14155552671";
 
-/// Unfolds the plans where blocking is allowed, if that has not been done: whatever else runs on
-/// this thread shall not wait for it. To be awaited before a number is looked up.
-pub(crate) async fn unfolded() {
-    static UNFOLDED: OnceCell<()> = OnceCell::const_new();
-    let unfold = || PhoneNumber::parse(SOME_NUMBER).ok().as_ref().and_then(Country::of);
-    UNFOLDED
+/// Loads the plans on a thread for blocking work, if they are not loaded yet. Awaited before a
+/// number is looked up, so that the tasks of this thread are not delayed.
+pub(crate) async fn load() {
+    static LOADED: OnceCell<()> = OnceCell::const_new();
+    let look_up = || PhoneNumber::parse(VALID_NUMBER).ok().as_ref().and_then(Country::of);
+    LOADED
         .get_or_init(|| async {
-            // If it fails it is done by whoever looks a number up.
-            drop(tokio::task::spawn_blocking(unfold).await);
+            // If this fails, the first look-up loads them.
+            drop(tokio::task::spawn_blocking(look_up).await);
         })
         .await;
 }
 
-/// The same, if a call will look a number up to do this.
-pub(crate) async fn unfolded_for(action: &Action) {
+/// As [`load`], if the action makes the call look up a number.
+pub(crate) async fn load_for(action: &Action) {
     if matches!(action, Action::Transfer(_)) {
-        unfolded().await;
+        load().await;
     }
 }

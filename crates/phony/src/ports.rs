@@ -1,18 +1,19 @@
 //! The two ports of a call: a carrier's connection to the caller, and a model.
 //!
-//! A carrier or a model is a future behind a pair of bounded channels. The call holds one end of the
-//! pair, the adapter the other; a test can hold either.
+//! A carrier or a model is a future behind a pair of bounded channels. The call holds one end of
+//! the pair, the adapter the other; a test can hold either.
 
 use phony_call::{FromCarrier, FromModel, ToCarrier, ToModel};
 
 use crate::runtime::channel::{Receiver, Sender, channel};
 use crate::runtime::task_set::Task;
 
-/// Commands that may wait for a carrier. Tokens come in bursts; a full port is a line that is stuck.
+/// Commands that may wait for a carrier. Tokens come in bursts; a full port means a stuck line.
 pub const CARRIER_COMMANDS: usize = 256;
 /// Events that may wait for the call. A full port slows the line down; nothing is lost.
 pub const CARRIER_EVENTS: usize = 64;
-/// Commands that may wait for a model. A call sends a few in a turn; a full port is a dead model.
+/// Commands that may wait for a model. A call sends a few in a turn; a full port means a dead
+/// model.
 pub const MODEL_COMMANDS: usize = 64;
 /// Events that may wait for the call. A full port slows the model down; nothing is lost.
 pub const MODEL_EVENTS: usize = 256;

@@ -30,7 +30,7 @@ use crate::calls::Models;
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::config::Config;
-use crate::data_dir::{Held, NotHeld, explained, private};
+use crate::data_dir::{DataDirLock, LockError, explained, private};
 use crate::events::Hub;
 use crate::history::History;
 use crate::http::{self, AppState, Auth};
@@ -72,7 +72,7 @@ pub enum StartError {
     Model(#[from] BadSettings),
     /// Another server uses the data folder, or nobody can.
     #[error(transparent)]
-    Held(NotHeld),
+    Held(LockError),
     /// The data folder cannot be used.
     #[error("the data folder {folder} cannot be used (PHONY_DATA_DIR names another)")]
     DataDir {
@@ -215,9 +215,9 @@ async fn start_parts(
     telemetry::metrics_handle();
     let agents = Agents::load(&config)?;
     let data_dir = |source| StartError::DataDir { folder: config.data_dir.clone(), source };
-    let mut held = Held::take(&config.data_dir).map_err(|error| match error {
-        NotHeld::Unusable(source) => data_dir(source),
-        in_use @ NotHeld::InUse { .. } => StartError::Held(in_use),
+    let mut lock = DataDirLock::acquire(&config.data_dir).map_err(|error| match error {
+        LockError::Unusable(source) => data_dir(source),
+        in_use @ LockError::InUse { .. } => StartError::Held(in_use),
     })?;
     let token = match &config.admin_token {
         Some(token) => token.clone(),
@@ -233,7 +233,7 @@ async fn start_parts(
     let listen = |source| StartError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(listen)?;
     let addr = listener.local_addr().map_err(listen)?;
-    held.listens_on(addr);
+    lock.set_address(addr);
     for warning in &config.warnings {
         tracing::warn!(warning, "configuration");
     }
@@ -271,7 +271,7 @@ async fn start_parts(
     let served = tasks.spawn(async move {
         let whole = run.await;
         // Everything is written: another server may have the folder.
-        drop(held);
+        drop(lock);
         whole
     });
     Ok(Running { addr, app, auth, shutdown, served })

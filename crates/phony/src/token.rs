@@ -4,7 +4,7 @@
 ///
 /// # Panics
 ///
-/// If the operating system returns no random bytes: nothing would be safe then.
+/// If the operating system returns no random bytes, without which nothing would be secure.
 #[must_use]
 pub fn random() -> String {
     let mut bytes = [0; 32];

@@ -353,8 +353,8 @@ impl Calls {
     /// A supervisor acts on a call, wherever it is; one that is just moving is waited for, and so is
     /// a line that was lost.
     pub async fn act(&self, call: &CallSid, order: SupervisorAction) -> Result<(), ActError> {
-        numbers::unfolded_for(&order.action).await;
-        let retry = RetryLimit::of(self, limits::ORDER);
+        numbers::load_for(&order.action).await;
+        let retry = RetryLimit::of(self, limits::ACTION);
         loop {
             let limit = retry.left().max(ORDER_LEAST);
             match self.try_act(call, &order, limit).await {

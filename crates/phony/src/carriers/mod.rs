@@ -1,7 +1,7 @@
-//! Adapters to what carries a call, each a future behind a [`CarrierPort`].
+//! Adapters to carriers, each a future behind a [`CarrierPort`].
 //!
 //! An adapter translates the messages of its network into [`FromCarrier`] and [`ToCarrier`] into
-//! messages of its network. It decides nothing about the call.
+//! messages of its network. All decisions about the call are the call's.
 //!
 //! [`CarrierPort`]: crate::ports::CarrierPort
 //! [`FromCarrier`]: phony_call::FromCarrier
@@ -9,5 +9,5 @@
 
 pub mod twilio;
 
-/// The name of the softphone in a call's record: the carrier that has no network behind it.
+/// The name of the softphone in a call's record. It is a carrier without a telephone network.
 pub const SOFTPHONE: &str = "softphone";

@@ -35,7 +35,7 @@ const LATE_END: Duration = limits::HANG_UP.saturating_add(LATE_ANSWER);
 const KEPT: Duration = Duration::from_mins(1);
 const _: () = {
     assert!(LATE_END.as_millis() > limits::HANG_UP.as_millis(), "the carrier has its time");
-    let asked = limits::ORDER.as_millis() + LATE_END.as_millis();
+    let asked = limits::ACTION.as_millis() + LATE_END.as_millis();
     assert!(asked < KEPT.as_millis(), "an answer is kept as long as it is asked for");
     assert!(asked < limits::REQUEST.as_millis(), "who ordered it hears the answer");
 };

@@ -20,7 +20,7 @@ const LITTLE_MONEY: f64 = 5.0;
 
 pub(super) async fn examine(doctor: &Doctor<'_>) -> Vec<Finding> {
     let settings = &doctor.config.twilio;
-    let client = match RestClient::with_patience(settings, PATIENCE) {
+    let client = match RestClient::with_timeout(settings, PATIENCE) {
         Ok(client) => client,
         Err(error) => {
             let mend = "Set both, from Twilio's console (https://console.twilio.com).";

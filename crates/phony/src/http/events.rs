@@ -182,7 +182,7 @@ async fn tell(socket: &mut WebSocket, mut view: View, visit: &Visit) -> (u16, &'
                             Some(_) | None => ping,
                         }
                     }
-                    Beat::Silent => false,
+                    Beat::Lost => false,
                 };
                 if !alive {
                     return GONE;

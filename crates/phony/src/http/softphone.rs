@@ -14,9 +14,9 @@ use super::auth::Supervisor;
 use crate::app::App;
 use crate::calls::registry::{CallMessage, Handle};
 use crate::carriers::SOFTPHONE;
-use crate::carriers::twilio::relay::{FarEnd, Left, first_frame, line, refuse};
+use crate::carriers::twilio::relay::{Departure, Peer, first_frame, line, refuse};
 use crate::http::error::{ApiError, ErrorBody, ErrorCode};
-use crate::runtime::websocket::{Newcomer, Upgrade};
+use crate::runtime::websocket::{PendingSocket, Upgrade};
 use crate::token;
 
 /// With whom to speak.
@@ -69,17 +69,17 @@ pub(super) async fn softphone(
 ///
 /// The page names its call in `callSid` of `setup`, so that it can come back to it when the socket
 /// is lost or the server started again; a call without a name is given one.
-async fn carry(app: Arc<App>, mut newcomer: Newcomer, agent: Option<String>) {
+async fn carry(app: Arc<App>, mut pending: PendingSocket, agent: Option<String>) {
     let kill = app.shutdown.kill.clone();
-    let Some(setup) = first_frame(&mut newcomer, &kill).await else {
-        return refuse(newcomer, CloseCode::Policy, "the first frame must be setup").await;
+    let Some(setup) = first_frame(&mut pending, &kill).await else {
+        return refuse(pending, CloseCode::Policy, "the first frame must be setup").await;
     };
     let (handle, call) = match call_of(&app, &setup, agent.as_deref()).await {
         Ok(found) => found,
-        Err((code, reason)) => return refuse(newcomer, code, reason).await,
+        Err((code, reason)) => return refuse(pending, code, reason).await,
     };
     let call_itself = handle.clone();
-    let after = move |left: Option<Left>| async move {
+    let after = move |left: Option<Departure>| async move {
         if left.is_some() {
             // There is no network behind it that would ask how the call goes on: it has ended, or
             // it has been transferred, which a softphone can only be told.
@@ -87,9 +87,9 @@ async fn carry(app: Arc<App>, mut newcomer: Newcomer, agent: Option<String>) {
         }
     };
     let Some(place) = handle.reserve().await else {
-        return refuse(newcomer, CloseCode::Policy, "the call is over").await;
+        return refuse(pending, CloseCode::Policy, "the call is over").await;
     };
-    place.attach(line(newcomer.socket, (FarEnd::Page, None), kill, after));
+    place.attach(line(pending.socket, (Peer::Page, None), kill, after));
     tracing::debug!(callSid = %call, "softphone up");
 }
 

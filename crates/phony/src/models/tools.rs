@@ -1,4 +1,4 @@
-//! The tools every model is given: the in-band commands, once more as functions.
+//! The tools that every model is given: the in-band commands as functions.
 
 use std::sync::Arc;
 
@@ -9,14 +9,13 @@ use serde_json::{Value, json};
 pub struct Tool {
     /// Its name.
     pub name: String,
-    /// When to call it, in words for the model.
+    /// When to call it, for the model.
     pub description: String,
     /// JSON Schema of its arguments.
     pub parameters: Value,
 }
 
-/// What a model can do besides talking: `press`, `transfer`, `end_call`, `request_user`,
-/// and in calls of ours `do_not_call`.
+/// The tools: `press`, `transfer`, `end_call`, `request_user` and `do_not_call`.
 #[must_use]
 pub fn call_tools() -> Vec<Arc<Tool>> {
     let text = |description: &str| json!({"type": "string", "description": description});

@@ -13,7 +13,7 @@ use super::order::Understood;
 use super::{Client, Dialled, LOOKING, Order, Orderer, Outbound, Pending, PlaceError, TURN};
 use crate::calls::Placed;
 use crate::calls::registry::CallMessage;
-use crate::carriers::twilio::rest::{CarrierError, PATIENCE};
+use crate::carriers::twilio::rest::{CarrierError, TIMEOUT};
 use crate::history::{Outcome, UnplacedOrder};
 use crate::safety::ledger::{Entry, What};
 use crate::safety::pace::Slot;
@@ -95,7 +95,7 @@ impl<'a> Attempt<'a> {
         since: Timestamp,
         mut lock: NumberLock,
     ) -> Result<Dialled, PlaceError> {
-        match self.look(PATIENCE, &understood, since, &lock).await {
+        match self.look(TIMEOUT, &understood, since, &lock).await {
             Ok(None) => {
                 self.is_doubtful = false;
                 self.client.is_asked.store(false, Ordering::SeqCst);

@@ -36,7 +36,7 @@ use crate::agents::Agents;
 use crate::calls::Calls;
 use crate::calls::registry::CallMessage;
 use crate::carriers::twilio::account::Account;
-use crate::carriers::twilio::rest::{CarrierError, PATIENCE};
+use crate::carriers::twilio::rest::{CarrierError, TIMEOUT};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
 use crate::cluster::dialling::Carried;
@@ -62,7 +62,7 @@ const ANSWER: Duration = Duration::from_secs(29);
 // Who is told nothing but that the time is up does not know that the carrier was asked, and might
 // order the call again.
 const _: () = assert!(
-    TURN.as_millis() + PATIENCE.as_millis() + LOOKING.as_millis() <= ANSWER.as_millis()
+    TURN.as_millis() + TIMEOUT.as_millis() + LOOKING.as_millis() <= ANSWER.as_millis()
         && ANSWER.as_millis() < limits::REQUEST.as_millis(),
     "an order that has waited and was put to the carrier is answered within a request's time"
 );
@@ -276,7 +276,7 @@ impl Outbound {
         let work = {
             let this = Arc::clone(self);
             async move {
-                numbers::unfolded().await;
+                numbers::load().await;
                 match key {
                     None => Attempt::new(&this, order, orderer, None, client).run(None).await,
                     Some(key) => this.carry_out(order, orderer, &key, client).await,

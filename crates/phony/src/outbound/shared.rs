@@ -179,7 +179,7 @@ impl Outbound {
                 None => Started::Unreachable,
             },
             Ok(Whose::Orphan(errand)) => {
-                numbers::unfolded().await;
+                numbers::load().await;
                 let Ok(Understood { number, from, agent, .. }) = errand.order.understand(self)
                 else {
                     return Started::Unknown;

@@ -1,8 +1,8 @@
 //! A bounded channel between two tasks of one call.
 //!
-//! tokio's allocates 32 slots at once and pads its ends for threads that use them concurrently: half
-//! a kilobyte and a dozen cache lines, of which a call would have four. The tasks of a call rx
-//! turns, and its memory is cold whenever a token arrives (docs/decisions/0012).
+//! tokio's allocates 32 slots at once and pads its ends for threads that use them concurrently:
+//! half a kilobyte and a dozen cache lines, of which a call would have four. The tasks of a call
+//! take turns, and its memory is cold whenever a token arrives (docs/decisions/0012).
 
 use std::collections::VecDeque;
 use std::fmt;

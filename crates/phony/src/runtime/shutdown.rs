@@ -1,15 +1,15 @@
-//! The stages of a server's end.
+//! The stages of a server's shutdown.
 
 use tokio_util::sync::CancellationToken;
 
-/// One token a stage, cancelled in this order.
+/// One token for each stage, cancelled in this order.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
-    /// No new calls are taken; the live ones go on.
+    /// No new calls are accepted; live ones go on.
     pub drain: CancellationToken,
-    /// Live calls are left to other servers.
+    /// Live calls are handed over to other servers.
     pub hand_over: CancellationToken,
-    /// Live calls say goodbye.
+    /// Live calls end, with a goodbye to the caller.
     pub stop: CancellationToken,
     /// Everything ends at once.
     pub kill: CancellationToken,

@@ -1,7 +1,7 @@
 //! The futures of one call as one task of the runtime: the call itself, its line, its model.
 //!
 //! A token passes from the model's future to the call's to the line's. As separate tasks of the
-//! runtime each would be queued, and each might wake a sleeping thread; in a [`TaskSet`] they are
+//! runtime each would be queued, and each might wake a sleeping thread; in a `TaskSet` they are
 //! polled in turn on one thread, and only those that were woken.
 
 use std::fmt;
@@ -21,7 +21,7 @@ const SLOTS: usize = 31;
 /// Rounds of polling before the set yields to other tasks of the runtime.
 const ROUNDS: u32 = 64;
 
-/// A future that runs when it is added to a [`TaskSet`] or spawned.
+/// A future that runs when it is added to a `TaskSet` or spawned.
 pub struct Task(Pin<Box<dyn Future<Output = ()> + Send>>);
 
 /// A handle that adds tasks to a running set.
@@ -152,8 +152,8 @@ impl Wake for SlotWaker {
 }
 
 impl Slot {
-    /// Polls the task. One that panics is done and leaves the others alone, as a task of the runtime
-    /// would.
+    /// Polls the task. One that panics is done and leaves the others alone, as a task of the
+    /// runtime would.
     fn is_done(&mut self) -> bool {
         let mut context = Context::from_waker(&self.waker);
         let poll = catch_unwind(AssertUnwindSafe(|| self.task.0.as_mut().poll(&mut context)));
@@ -285,7 +285,7 @@ mod tests {
             end.send(()).unwrap();
         }
         in_time(running).await.unwrap();
-        assert!(polls.load(Ordering::Relaxed) >= count, "each of them ran to its end");
+        assert!(polls.load(Ordering::Relaxed) >= count, "each of them ran to completion");
     }
 
     #[tokio::test]

@@ -1,7 +1,7 @@
 //! The server's end of a WebSocket that carries a call.
 //!
 //! axum's WebSocket stays registered with the runtime that accepted it. A call runs on one of the
-//! [workers](super::workers), and every frame received elsewhere would wake two threads.
+//! [workers](super::workers), so every frame received elsewhere would wake two threads.
 
 use std::io;
 use std::os::fd::AsFd as _;
@@ -18,37 +18,37 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_util::task::TaskTracker;
 
-use crate::listener::{Connection, Place};
+use crate::listener::{Connection, ConnectionSlot};
 
 /// A socket that carries a call.
 pub type Socket = WebSocketStream<TcpStream>;
 
-/// A socket that does not carry a call yet, and makes room for others if there are too many.
+/// A socket that does not carry a call yet. It may be closed to make room for another.
 #[derive(Debug)]
-pub struct Newcomer {
+pub struct PendingSocket {
     pub(crate) socket: Socket,
-    pub(crate) place: Arc<Place>,
+    pub(crate) slot: Arc<ConnectionSlot>,
 }
 
-/// Frames are a few hundred bytes; the library's own buffers of 128 KB would be most of a call's
-/// memory.
+/// In bytes. Frames are a few hundred bytes; the library's default buffers of 128 KB would be most
+/// of a call's memory.
 const READ_BUFFER: usize = 1024;
-/// Frames that are due together leave together.
+/// In bytes: frames that are written together are sent together.
 const WRITE_BUFFER: usize = 1024;
-/// The largest message that is read. Twilio's largest is a prompt of a minute's speech.
+/// In bytes. Twilio's largest message is a prompt of a minute's speech.
 const MAX_MESSAGE: usize = 64 * 1024;
 
-/// A request to become a WebSocket (RFC 6455 section 4.2.1).
+/// A request to upgrade to a WebSocket (RFC 6455 §4.2.1).
 #[derive(Debug)]
 pub struct Upgrade {
     key: HeaderValue,
     connection: OnUpgrade,
-    place: Arc<Place>,
+    slot: Arc<ConnectionSlot>,
     headers: HeaderMap,
 }
 
 impl Upgrade {
-    /// The upgrade that a request asks for; `None` if it asks for none.
+    /// The upgrade that a request asks for, if any.
     pub(crate) fn of(parts: &mut Parts) -> Option<Self> {
         let Parts { method, headers, extensions, .. } = parts;
         let is_upgrade = *method == Method::GET
@@ -57,26 +57,26 @@ impl Upgrade {
             && names(headers, &header::SEC_WEBSOCKET_VERSION, "13");
         let key = headers.get(header::SEC_WEBSOCKET_KEY).filter(|_| is_upgrade).cloned()?;
         let connection = extensions.remove::<OnUpgrade>()?;
-        let place = extensions.remove::<Arc<Place>>()?;
-        Some(Self { key, connection, place, headers: headers.clone() })
+        let slot = extensions.remove::<Arc<ConnectionSlot>>()?;
+        Some(Self { key, connection, slot, headers: headers.clone() })
     }
 
-    /// The answer that makes the connection a WebSocket; `carry` gets it then.
+    /// The response that makes the connection a WebSocket, which is then passed to `carry`.
     pub(crate) fn answer<F>(
         self,
         tasks: &TaskTracker,
-        carry: impl FnOnce(Newcomer) -> F + Send + 'static,
+        carry: impl FnOnce(PendingSocket) -> F + Send + 'static,
     ) -> Response
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let Self { key, connection, place, headers } = self;
-        place.await_word(&headers);
+        let Self { key, connection, slot, headers } = self;
+        slot.await_first_message(&headers);
         tasks.spawn(async move {
-            // The client may have gone meanwhile.
+            // The client may have disconnected meanwhile.
             let Ok(upgraded) = connection.await else { return };
             if let Some(socket) = opened(upgraded).await {
-                carry(Newcomer { socket, place }).await;
+                carry(PendingSocket { socket, slot }).await;
             } else {
                 tracing::error!("a WebSocket is no TCP connection and cannot be used");
             }
@@ -104,14 +104,14 @@ async fn opened(upgraded: Upgraded) -> Option<Socket> {
     Some(WebSocketStream::from_partially_read(stream, read, role, Some(config)).await)
 }
 
-/// Registers the socket with the runtime that this runs on, instead of the one that accepted it.
+/// Registers the socket with the current runtime instead of the one that accepted it.
 pub(crate) fn rebind(socket: &mut Socket) -> io::Result<()> {
     let same = socket.get_ref().as_fd().try_clone_to_owned()?;
     *socket.get_mut() = TcpStream::from_std(same.into())?;
     Ok(())
 }
 
-/// Whether the comma-separated header has this value, in upper or lower case.
+/// Whether the comma-separated header has this value, ignoring case.
 fn names(headers: &HeaderMap, name: &HeaderName, wanted: &str) -> bool {
     let values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).any(|value| value.trim().eq_ignore_ascii_case(wanted))

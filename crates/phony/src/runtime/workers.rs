@@ -16,8 +16,8 @@ use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-/// Calls on one worker before the next is used: at four tokens a second each, a seventh of what a
-/// processor can do.
+/// Calls on one worker before the next is used: at four tokens a second each, they take a seventh
+/// of a processor.
 const FULL: usize = 1000;
 
 /// Threads for calls. They end, with the tasks on them, when this is dropped or stopped.

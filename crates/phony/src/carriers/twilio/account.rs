@@ -1,4 +1,4 @@
-//! The account at Twilio, which may not be configured, and how a call is ended there.
+//! The account at Twilio, which may not be configured, and how to end a call there.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use super::rest::{CarrierError, NoClient, RestClient};
 use crate::config::TwilioSettings;
 use crate::limits;
 
-/// How often the carrier is asked to end a call that is over here.
+/// How often ending a call is attempted.
 const HANG_UP_TRIES: u32 = 20;
-/// How long apart.
+/// The pause between two attempts.
 const BETWEEN_HANG_UPS: Duration = Duration::from_secs(3);
 
 /// The account at Twilio.
@@ -21,7 +21,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// The account of the configuration.
+    /// The configured account.
     #[must_use]
     pub fn new(settings: &TwilioSettings) -> Self {
         Self { rest: RestClient::new(settings) }
@@ -32,8 +32,8 @@ impl Account {
         self.rest.as_ref()
     }
 
-    /// Asks the carrier once to end a call that has no line of ours to be ended on. One that is over
-    /// already has been ended.
+    /// Asks Twilio once to end a call that has no line here. A call that is already over counts as
+    /// ended.
     pub async fn hang_up(&self, call: &CallSid) -> Result<(), NotHungUp> {
         let rest = self.rest.as_ref().map_err(|error| NotHungUp {
             code: None,
@@ -57,7 +57,8 @@ impl Account {
         Err(failed)
     }
 
-    /// The same, again and again, for a call that is over here: nobody else would ask.
+    /// As [`Self::hang_up`], repeated until it succeeds, for a call that is over here and would go
+    /// on at the carrier.
     pub async fn hang_up_until_done(&self, call: &CallSid) {
         if self.rest.is_err() {
             return;

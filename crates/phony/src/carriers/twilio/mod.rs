@@ -1,4 +1,4 @@
-//! Twilio: the line of a call over ConversationRelay, and the REST API.
+//! Twilio: lines over ConversationRelay, and the REST API.
 
 pub mod account;
 pub mod relay;

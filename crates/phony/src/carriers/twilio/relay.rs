@@ -1,5 +1,5 @@
-//! A line over a ConversationRelay socket: Twilio hears and speaks, the frames carry words (Twilio,
-//! "ConversationRelay WebSocket messages"). The softphone speaks the same frames.
+//! A line over a ConversationRelay socket: Twilio does speech recognition and synthesis, the frames
+//! carry text (Twilio, "ConversationRelay WebSocket messages"). The softphone uses the same frames.
 
 use std::time::Duration;
 
@@ -17,23 +17,23 @@ use tokio_util::sync::CancellationToken;
 use crate::ports::{self, CarrierEnd, CarrierPort};
 use crate::runtime::heartbeat::{Beat, Heartbeat, is_heartbeat};
 use crate::runtime::task_set::Task;
-use crate::runtime::websocket::{self, Newcomer, Socket};
+use crate::runtime::websocket::{self, PendingSocket, Socket};
 
-/// The largest text that is put into one frame; longer ones are divided.
+/// The longest text of one frame, in bytes; longer ones are divided.
 const MAX_TOKEN: usize = 4096;
-/// How long a socket may take to say whose call it carries.
+/// How long a socket may take to send its `setup` frame, which names its call.
 const SETUP_LIMIT: Duration = Duration::from_secs(10);
-/// How long one frame may take to be taken by the far side.
+/// How long writing one frame may take.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
-/// How long Twilio may take to close the socket after our `end`.
-const GOODBYE_LIMIT: Duration = Duration::from_secs(5);
+/// How long Twilio may take to close the socket after the `end` frame.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
-/// The first frame, if it is the `setup` that must come first, and comes in time.
+/// Reads the first frame; `None` unless it is `setup` and comes in time.
 pub(crate) async fn first_frame(
-    newcomer: &mut Newcomer,
+    pending: &mut PendingSocket,
     kill: &CancellationToken,
 ) -> Option<Setup> {
-    let first = newcomer.place.wait(setup_frame(&mut newcomer.socket));
+    let first = pending.slot.wait(setup_frame(&mut pending.socket));
     kill.run_until_cancelled(timeout(SETUP_LIMIT, first)).await?.ok()??
 }
 
@@ -56,145 +56,144 @@ async fn setup_frame(socket: &mut Socket) -> Option<Setup> {
 }
 
 /// How a socket ended.
-enum Over {
-    /// Closed with 1000 by the far side.
+enum SocketEnd {
+    /// Closed by the peer with code 1000.
     Clean,
-    /// Lost, or closed with another code.
+    /// Lost, or closed by the peer with another code.
     Unclean,
-    /// To be closed by us, with this code.
-    Ours(CloseCode),
+    /// To be closed from here with this code.
+    Close(CloseCode),
 }
 
-/// What a message is, besides a sign of life.
-enum Heard {
-    /// A frame of the call, or the end.
+/// The kind of a message.
+enum Incoming {
+    /// A frame of the call, or the end of the socket.
     Frame,
-    /// A page's heartbeat, and what it is answered with.
+    /// A page's heartbeat, and the answer to it.
     Heartbeat(Option<String>),
 }
 
-/// Who is at the other end of a line.
+/// The peer of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum FarEnd {
-    /// Twilio. Whether it answers pings is not documented; the proxy in front of this server needs
-    /// them all the same, since nothing is said for minutes while a caller is on hold.
+pub(crate) enum Peer {
+    /// Twilio. It is not documented whether it answers pings; they are sent for the proxy in front
+    /// of this server, since a socket can be silent for minutes while a caller is on hold.
     Carrier,
     /// A web page, which sends heartbeats among the frames.
     Page,
 }
 
-/// The call has left its line by itself.
-pub(crate) struct Left {
-    /// How it goes on, or not.
+/// The call has ended its line by itself.
+pub(crate) struct Departure {
+    /// What happens to the call next.
     pub(crate) next: Next,
-    /// Whether the far side has closed the socket in answer.
+    /// Whether the peer closed the socket in answer.
     pub(crate) clean: bool,
 }
 
 /// A socket that carries a call.
 struct Line {
     socket: Socket,
-    far: FarEnd,
-    end: CarrierEnd,
+    peer: Peer,
+    port: CarrierEnd,
     /// Reused for every frame.
     frame: String,
-    /// What the call has left the line for.
-    left: Option<Next>,
+    /// Set once the call ends the line.
+    leaving: Option<Next>,
 }
 
-/// The line of a call over a socket, which carries the call until the socket ends; then comes
-/// `after`, which is told whether, and how, the call left the line by itself. `leg` is the far end's
-/// id of the line.
+/// A line over a socket, which carries the call until the socket ends. Then `after` runs, with how
+/// the call ended the line if it did so by itself. `leg` is the peer's id of the line.
 pub(crate) fn line<F>(
     socket: Socket,
-    (far, leg): (FarEnd, Option<String>),
+    (peer, leg): (Peer, Option<String>),
     kill: CancellationToken,
-    after: impl FnOnce(Option<Left>) -> F + Send + 'static,
+    after: impl FnOnce(Option<Departure>) -> F + Send + 'static,
 ) -> CarrierPort
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let (port, end) = ports::carrier();
-    let mut line = Line { socket, far, end, frame: String::new(), left: None };
+    let mut line = Line { socket, peer, port: end, frame: String::new(), leaving: None };
     let task = Task::new(async move {
-        let left = line.carry(&kill).await;
-        after(left).await;
+        let departure = line.carry(&kill).await;
+        after(departure).await;
     });
     CarrierPort { leg, task: Some(task), ..port }
 }
 
 impl Line {
-    /// Carries the call until the socket ends; gives how the call left the line, if it did by itself.
-    async fn carry(&mut self, kill: &CancellationToken) -> Option<Left> {
-        // Of its own: one that all lines share is a lock that they all want.
+    /// Carries the call until the socket ends. Returns how the call ended the line, if it did.
+    async fn carry(&mut self, kill: &CancellationToken) -> Option<Departure> {
+        // A child token, since all lines would contend for the lock of a shared one.
         let kill = kill.child_token();
         if let Err(error) = websocket::rebind(&mut self.socket) {
             tracing::warn!(%error, "a line stays on the thread that accepted it, and is slower");
         }
-        let over = self.exchange(&kill).await;
-        let is_answered = matches!(over, Over::Clean | Over::Ours(CloseCode::Away));
-        let clean = match over {
-            Over::Clean => true,
-            Over::Unclean => false,
-            Over::Ours(code) => {
+        let end = self.relay(&kill).await;
+        let is_answered = matches!(end, SocketEnd::Clean | SocketEnd::Close(CloseCode::Away));
+        let clean = match end {
+            SocketEnd::Clean => true,
+            SocketEnd::Unclean => false,
+            SocketEnd::Close(code) => {
                 let reason = if code == CloseCode::Away { "the server stops" } else { "" };
                 close(&mut self.socket, code, reason).await;
                 code == CloseCode::Normal
             }
         };
-        // Nobody listens if the call ended first.
-        drop(self.end.events.send(FromCarrier::Closed { clean }).await);
-        self.left.take().map(|next| Left { next, clean: is_answered })
+        // This fails if the call ended first.
+        drop(self.port.events.send(FromCarrier::Closed { clean }).await);
+        self.leaving.take().map(|next| Departure { next, clean: is_answered })
     }
 
-    async fn exchange(&mut self, kill: &CancellationToken) -> Over {
-        drop(self.end.events.send(FromCarrier::Connected).await);
-        let mut heartbeat = match self.far {
-            FarEnd::Carrier => Heartbeat::of_carrier(),
-            FarEnd::Page => Heartbeat::start(),
+    async fn relay(&mut self, kill: &CancellationToken) -> SocketEnd {
+        drop(self.port.events.send(FromCarrier::Connected).await);
+        let mut heartbeat = match self.peer {
+            Peer::Carrier => Heartbeat::of_carrier(),
+            Peer::Page => Heartbeat::start(),
         };
         loop {
             tokio::select! {
                 biased;
-                order = self.end.commands.recv() => match order {
+                command = self.port.commands.recv() => match command {
                     Some(ToCarrier::Leave(next)) => return self.leave(&next, kill).await,
-                    Some(order) => match self.written(order, kill).await {
+                    Some(command) => match self.write_in_time(command, kill).await {
                         Ok(Some(next)) => return self.leave(&next, kill).await,
                         Ok(None) => {}
-                        Err(over) => return over,
+                        Err(end) => return end,
                     },
-                    None if kill.is_cancelled() => return Over::Ours(CloseCode::Away),
-                    // The call let go of the line without a word: it failed, or has a newer one.
-                    None => return Over::Ours(CloseCode::Error),
+                    None if kill.is_cancelled() => return SocketEnd::Close(CloseCode::Away),
+                    // The call dropped the line without a command: it failed, or has a newer line.
+                    None => return SocketEnd::Close(CloseCode::Error),
                 },
                 message = self.socket.next() => {
-                    match self.beaten(&mut heartbeat, message.as_ref()) {
-                        Heard::Frame => {}
-                        Heard::Heartbeat(answer) => {
+                    match self.note_alive(&mut heartbeat, message.as_ref()) {
+                        Incoming::Frame => {}
+                        Incoming::Heartbeat(answer) => {
                             if let Some(text) = answer
-                                && !self.beat(Message::text(text), kill).await
+                                && !self.send_control(Message::text(text), kill).await
                             {
-                                return Over::Unclean;
+                                return SocketEnd::Unclean;
                             }
                             continue;
                         }
                     }
-                    match fact_of(message) {
+                    match event_of(message) {
                         Ok(None) => {}
-                        // If the call is over, what it still had to say waits in the queue.
-                        Ok(Some(fact)) => drop(self.end.events.send(fact).await),
-                        Err(over) => return over,
+                        // If the call is over, its last commands still wait in the queue.
+                        Ok(Some(event)) => drop(self.port.events.send(event).await),
+                        Err(end) => return end,
                     }
                 }
                 beat = heartbeat.next() => {
                     let Beat::Due(text) = beat else {
                         metrics::counter!("phony_relay_sockets_dead_total").increment(1);
-                        return Over::Unclean;
+                        return SocketEnd::Unclean;
                     };
                     let ping = Message::Ping(Bytes::new());
                     for message in [ping].into_iter().chain(text.map(Message::text)) {
-                        if !self.beat(message, kill).await {
-                            return Over::Unclean;
+                        if !self.send_control(message, kill).await {
+                            return SocketEnd::Unclean;
                         }
                     }
                 }
@@ -202,49 +201,57 @@ impl Line {
         }
     }
 
-    /// Takes note that the far side is there, and tells a page's heartbeats from frames.
-    fn beaten(&self, heartbeat: &mut Heartbeat, message: Option<&Result<Message, Error>>) -> Heard {
+    /// Notes that the peer is alive, and tells a page's heartbeats from frames.
+    fn note_alive(
+        &self,
+        heartbeat: &mut Heartbeat,
+        message: Option<&Result<Message, Error>>,
+    ) -> Incoming {
         match message {
-            Some(Ok(Message::Text(text))) if self.far == FarEnd::Page => {
+            Some(Ok(Message::Text(text))) if self.peer == Peer::Page => {
                 let answer = heartbeat.heard_text(text);
-                return if is_heartbeat(text) { Heard::Heartbeat(answer) } else { Heard::Frame };
+                return if is_heartbeat(text) {
+                    Incoming::Heartbeat(answer)
+                } else {
+                    Incoming::Frame
+                };
             }
             Some(Ok(Message::Pong(_))) => heartbeat.answered(),
             Some(Ok(_)) => heartbeat.heard(),
             Some(Err(_)) | None => {}
         }
-        Heard::Frame
+        Incoming::Frame
     }
 
-    /// Whether the far side took something that belongs to no call.
-    async fn beat(&mut self, message: Message, kill: &CancellationToken) -> bool {
+    /// Sends a message that belongs to no call; false if the socket is dead.
+    async fn send_control(&mut self, message: Message, kill: &CancellationToken) -> bool {
         let sent = kill.run_until_cancelled(timeout(WRITE_LIMIT, self.socket.send(message)));
         matches!(sent.await, Some(Ok(Ok(()))))
     }
 
-    /// As [`Line::write`], within a limit.
-    async fn written(
+    /// As [`Line::write`], with a timeout.
+    async fn write_in_time(
         &mut self,
-        order: ToCarrier,
+        command: ToCarrier,
         kill: &CancellationToken,
-    ) -> Result<Option<Next>, Over> {
+    ) -> Result<Option<Next>, SocketEnd> {
         tokio::select! {
             biased;
-            written = timeout(WRITE_LIMIT, self.write(order)) => match written {
+            written = timeout(WRITE_LIMIT, self.write(command)) => match written {
                 Ok(Ok(next)) => Ok(next),
-                Ok(Err(_)) | Err(_) => Err(Over::Unclean),
+                Ok(Err(_)) | Err(_) => Err(SocketEnd::Unclean),
             },
-            // Looked at only if the far side takes nothing.
-            () = kill.cancelled() => Err(Over::Unclean),
+            // Only matters while the write is blocked.
+            () = kill.cancelled() => Err(SocketEnd::Unclean),
         }
     }
 
-    /// Writes an order and those that wait behind it, each as a frame of its own, and flushes once.
-    /// Gives back the order to leave, if it was among them.
-    async fn write(&mut self, order: ToCarrier) -> Result<Option<Next>, Error> {
-        let mut next = Some(order);
-        while let Some(order) = next {
-            match order {
+    /// Writes a command and those that wait behind it, each as a frame of its own, and flushes
+    /// once. Returns the next step of the call if a command to leave was among them.
+    async fn write(&mut self, command: ToCarrier) -> Result<Option<Next>, Error> {
+        let mut next = Some(command);
+        while let Some(command) = next {
+            match command {
                 ToCarrier::Leave(next) => {
                     self.socket.flush().await?;
                     return Ok(Some(next));
@@ -253,9 +260,9 @@ impl Line {
                     self.feed(&ToTwilio::SendDigits { digits: digits.as_str().into() }).await?;
                 }
                 ToCarrier::Say { token, last, preemptible, interruptible } => {
-                    // Said each time: within a talk cycle, a firm token follows preemptible ones.
+                    // Sent with each token, since a firm token may follow preemptible ones.
                     let preemptible = Some(preemptible);
-                    // Left out where the TwiML decides.
+                    // Omitted where the TwiML decides.
                     let interruptible = (!interruptible).then_some(false);
                     let mut rest = token.as_str();
                     while !rest.is_empty() || last {
@@ -276,7 +283,7 @@ impl Line {
                     }
                 }
             }
-            next = self.end.commands.try_recv();
+            next = self.port.commands.try_recv();
         }
         self.socket.flush().await?;
         Ok(None)
@@ -289,30 +296,31 @@ impl Line {
     }
 
     /// Ends the session, and waits until Twilio has closed the socket.
-    async fn leave(&mut self, next: &Next, kill: &CancellationToken) -> Over {
-        self.left = Some(next.clone());
+    async fn leave(&mut self, next: &Next, kill: &CancellationToken) -> SocketEnd {
+        self.leaving = Some(next.clone());
         let handoff = handoff(next).to_string();
         let end = ToTwilio::End { handoff_data: Some(handoff.into()) };
-        let goodbye = async {
+        let closing = async {
             self.feed(&end).await.ok()?;
             self.socket.flush().await.ok()?;
             loop {
-                // What comes after the end is read for its closing alone.
-                if let Err(over) = fact_of(self.socket.next().await) {
-                    return Some(over);
+                // Messages after the `end` frame are ignored.
+                if let Err(end) = event_of(self.socket.next().await) {
+                    return Some(end);
                 }
             }
         };
-        match kill.run_until_cancelled(timeout(GOODBYE_LIMIT, goodbye)).await {
-            Some(Ok(Some(over))) => over,
-            Some(Ok(None)) => Over::Unclean,
-            Some(Err(_)) => Over::Ours(CloseCode::Normal),
-            None => Over::Ours(CloseCode::Away),
+        match kill.run_until_cancelled(timeout(CLOSE_LIMIT, closing)).await {
+            Some(Ok(Some(end))) => end,
+            Some(Ok(None)) => SocketEnd::Unclean,
+            Some(Err(_)) => SocketEnd::Close(CloseCode::Normal),
+            None => SocketEnd::Close(CloseCode::Away),
         }
     }
 }
 
-/// How the call goes on, for `/call_ended` to read even if this process has forgotten the call.
+/// What happens to the call next, for `/call_ended` to read even if this process no longer knows
+/// the call.
 fn handoff(next: &Next) -> serde_json::Value {
     match next {
         Next::Dial { target, .. } => json!({ "reason": "transfer", "target": target }),
@@ -321,33 +329,33 @@ fn handoff(next: &Next) -> serde_json::Value {
     }
 }
 
-/// What a message means to the call: a fact, nothing, or the end of the socket.
-fn fact_of(message: Option<Result<Message, Error>>) -> Result<Option<FromCarrier>, Over> {
+/// The event that a message is for the call, if it is one, or the end of the socket.
+fn event_of(message: Option<Result<Message, Error>>) -> Result<Option<FromCarrier>, SocketEnd> {
     match message {
-        None => Err(Over::Unclean),
+        None => Err(SocketEnd::Unclean),
         Some(Err(error)) => {
             tracing::debug!(%error, "relay socket failed");
             if matches!(error, Error::Capacity(CapacityError::MessageTooLong { .. })) {
                 bad_frame("too_large");
-                Err(Over::Ours(CloseCode::Size))
+                Err(SocketEnd::Close(CloseCode::Size))
             } else {
-                Err(Over::Unclean)
+                Err(SocketEnd::Unclean)
             }
         }
         Some(Ok(Message::Close(frame))) => {
             let clean = frame.is_some_and(|frame| frame.code == CloseCode::Normal);
-            Err(if clean { Over::Clean } else { Over::Unclean })
+            Err(if clean { SocketEnd::Clean } else { SocketEnd::Unclean })
         }
         Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(None),
         Some(Ok(Message::Binary(_))) => Ok(bad_frame("binary")),
         Some(Ok(Message::Text(text))) => Ok(match FromTwilio::parse(&text) {
             Err(_) => bad_frame("unreadable"),
-            Ok(frame) => fact_of_frame(frame),
+            Ok(frame) => event_of_frame(frame),
         }),
     }
 }
 
-fn fact_of_frame(frame: FromTwilio) -> Option<FromCarrier> {
+fn event_of_frame(frame: FromTwilio) -> Option<FromCarrier> {
     match frame {
         FromTwilio::Prompt { voice_prompt, last, .. } => {
             Some(FromCarrier::Said { text: voice_prompt, last })
@@ -377,20 +385,20 @@ fn fact_of_frame(frame: FromTwilio) -> Option<FromCarrier> {
     }
 }
 
-/// Counts a frame that is of no use, and passes over it.
+/// Counts a frame that is ignored.
 fn bad_frame(kind: &'static str) -> Option<FromCarrier> {
     metrics::counter!("phony_relay_bad_frames_total", "kind" => kind).increment(1);
     None
 }
 
-/// A code of Twilio's, five digits, in words such as `Invalid message received, code: 64107`.
+/// Twilio's error code, five digits, in a text such as `Invalid message received, code: 64107`.
 fn code_in(description: &str) -> Option<u32> {
     let after = description.split("code:").nth(1)?.trim_start();
     let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
     after[..end].parse().ok()
 }
 
-/// How much of the text goes into one frame: all of it, or as many words as fit.
+/// How many bytes of the text go into one frame: all of it, or as many words as fit.
 fn fitting(text: &str) -> usize {
     if text.len() <= MAX_TOKEN {
         return text.len();
@@ -399,16 +407,16 @@ fn fitting(text: &str) -> usize {
     text[..end].rfind(' ').map_or(end, |space| space + 1)
 }
 
-/// Closes a socket that carries no call; at once, if it has to make room for another.
-pub(crate) async fn refuse(mut newcomer: Newcomer, code: CloseCode, reason: &'static str) {
-    newcomer.place.wait(close(&mut newcomer.socket, code, reason)).await;
+/// Closes a socket that carries no call.
+pub(crate) async fn refuse(mut pending: PendingSocket, code: CloseCode, reason: &'static str) {
+    pending.slot.wait(close(&mut pending.socket, code, reason)).await;
 }
 
 async fn close(socket: &mut Socket, code: CloseCode, reason: &'static str) {
     let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
     let closing = async {
         socket.send(Message::Close(Some(frame))).await.ok()?;
-        // The far side's answer, so that the frame is not lost in a reset.
+        // Waits for the peer's close frame, so that this one is not lost in a reset.
         while let Some(Ok(_)) = socket.next().await {}
         Some(())
     };
@@ -420,7 +428,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_code_is_found_in_twilios_words() {
+    fn a_code_is_found_in_twilios_message() {
         let text = "Invalid message received, code: 64107, {\"type\":\"x\"}";
         assert_eq!(code_in(text), Some(64107));
         assert_eq!(code_in("Invalid message received: { \"foo\" : \"bar\" }"), None);

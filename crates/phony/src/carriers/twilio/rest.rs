@@ -1,15 +1,17 @@
-//! Twilio's REST API, as a client: calls are placed and ended, numbers are bought and pointed here.
+//! A client of Twilio's REST API: places and ends calls, buys and configures numbers.
 //!
-//! Every request has an end: a time to connect, a time for the answer, and a few tries. What may
-//! be sent again is (429, which Twilio promises not to have carried out; faults of the server on
-//! what does no harm twice), after pauses that grow. **Placing a call and buying a number are sent
-//! again only when they certainly were not carried out**: the API has no idempotency key, so what
-//! is left is [`CarrierError::Unknown`], and whoever asked looks first
-//! ([`RestClient::placed_since`]) (Twilio, "Error 20429"; "Call resource").
+//! Every request is bounded by a connect timeout, a timeout for the response and a number of
+//! attempts. It is sent again, after growing pauses, where that is safe: after a 429, which Twilio
+//! guarantees not to have carried out, and after a server error if doing it twice is harmless.
+//! **Placing a call and buying a number are sent again only if they certainly were not carried
+//! out**: the API has no idempotency key, so the alternative is [`CarrierError::Unknown`], after
+//! which the caller looks first ([`RestClient::placed_since`]) (Twilio, "Error 20429"; "Call
+//! resource").
 //!
 //! Nothing here logs a credential, a number or a body.
 
-mod exchange;
+mod error;
+mod http;
 
 use std::fmt;
 use std::time::Duration;
@@ -19,94 +21,41 @@ use jiff::fmt::rfc2822::DateTimeParser;
 use phony_call::CallSid;
 use phony_wire::twilio::rest::{
     Account, AvailablePhoneNumber, Balance, Call, ConfigureNumber, CreateCall, IncomingPhoneNumber,
-    ListCalls, ListNumbers, Listed, Page, RestError, SearchNumbers, UpdateCall,
+    ListCalls, ListNumbers, Listed, Page, SearchNumbers, UpdateCall,
 };
-use secrecy::SecretString;
+use phony_wire::twilio::webhook::Form;
 use url::Url;
 
-use self::exchange::{Again, Answer};
+use self::http::{Answer, Http, Retry};
 use crate::config::TwilioSettings;
 
-/// How long an answer may take, retries not counted.
-pub const PATIENCE: Duration = Duration::from_secs(15);
+pub use self::error::{CarrierError, NoClient};
 
-/// Pages of a list that are followed: 20,000 numbers.
+/// How long a response may take, retries not counted.
+pub const TIMEOUT: Duration = Duration::from_secs(15);
+
+/// The most pages of a list that are read: 20,000 numbers.
 const MOST_PAGES: usize = 20;
 const PAGE_SIZE: u64 = 1000;
-/// Calls between the same two numbers that are looked through.
-const LOOKED_AT: u64 = 50;
+/// The most calls between the same two numbers that are searched.
+const CALLS_SEARCHED: u64 = 50;
 
-/// The account at Twilio. A clone shares its connections.
+/// A client for one account. A clone shares its connections.
 #[derive(Clone)]
 pub struct RestClient {
-    http: reqwest::Client,
+    http: Http,
     base: Url,
     account_sid: String,
-    auth_token: SecretString,
 }
 
-/// There is no client for these settings.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum NoClient {
-    /// The account is not configured.
-    #[error("{0} is not set: Twilio's API needs TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN")]
-    Missing(&'static str),
-    /// The HTTP library cannot be set up.
-    #[error("HTTPS cannot be set up: {0}")]
-    Http(String),
-}
-
-/// What was asked was not done, or is not known to have been done.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum CarrierError {
-    /// Twilio refused it, or failed at something that changes nothing.
-    #[error(transparent)]
-    Refused(RestError),
-    /// Twilio was not reached; nothing was done.
-    #[error("Twilio could not be reached: {0}")]
-    Unreachable(String),
-    /// It may have been done or not: look before asking again.
-    #[error("it is not known whether Twilio did it: {0}")]
-    Unknown(String),
-    /// It was not done when it was asked for, and was not to be asked for again.
-    #[error("it was withdrawn before Twilio took it")]
-    Withdrawn,
-}
-
-impl CarrierError {
-    /// What a person can do about it.
-    #[must_use]
-    pub fn advice(&self) -> Option<&'static str> {
-        match self {
-            Self::Refused(error) => error.advice(),
-            Self::Unreachable(_) => {
-                Some("Check the connection to the internet and TWILIO_API_BASE_URL.")
-            }
-            Self::Unknown(_) => {
-                Some("Look in Twilio's console, or list the calls, before trying again.")
-            }
-            Self::Withdrawn => None,
-        }
-    }
-
-    /// Twilio's own code, if it gave one.
-    #[must_use]
-    pub fn code(&self) -> Option<u32> {
-        match self {
-            Self::Refused(error) => error.code,
-            Self::Unreachable(_) | Self::Unknown(_) | Self::Withdrawn => None,
-        }
-    }
-}
-
-/// Where numbers are looked for.
+/// The kind of a number to search for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NumberKind {
-    /// Of a town or region.
+    /// A number of a town or region.
     Local,
     /// Free for the caller.
     TollFree,
-    /// Of a mobile network.
+    /// A number of a mobile network.
     Mobile,
 }
 
@@ -121,57 +70,55 @@ impl NumberKind {
 }
 
 impl RestClient {
-    /// The account of the configuration.
+    /// A client for the configured account.
     pub fn new(settings: &TwilioSettings) -> Result<Self, NoClient> {
-        Self::with_patience(settings, PATIENCE)
+        Self::with_timeout(settings, TIMEOUT)
     }
 
-    /// With a time for each answer of one's own.
-    pub fn with_patience(settings: &TwilioSettings, patience: Duration) -> Result<Self, NoClient> {
+    /// With another timeout for each response.
+    pub fn with_timeout(settings: &TwilioSettings, timeout: Duration) -> Result<Self, NoClient> {
         let missing = NoClient::Missing;
-        Ok(Self {
-            http: exchange::client(&settings.api_base_url, patience)?,
-            base: settings.api_base_url.clone(),
-            account_sid: settings
-                .account_sid
-                .clone()
-                .ok_or_else(|| missing("TWILIO_ACCOUNT_SID"))?,
-            auth_token: settings.auth_token.clone().ok_or_else(|| missing("TWILIO_AUTH_TOKEN"))?,
-        })
+        let sid = settings.account_sid.clone().ok_or_else(|| missing("TWILIO_ACCOUNT_SID"))?;
+        let token = settings.auth_token.clone().ok_or_else(|| missing("TWILIO_AUTH_TOKEN"))?;
+        let base = settings.api_base_url.clone();
+        Ok(Self { http: Http::new(&base, timeout, &sid, token)?, base, account_sid: sid })
     }
 
-    /// Places a call; its state is `queued` at first. Never sent twice: after
-    /// [`CarrierError::Unknown`], see [`Self::placed_since`].
+    /// Places a call; its state is `queued` at first. Sent again only if it certainly was not
+    /// carried out: after [`CarrierError::Unknown`], see [`Self::placed_since`].
     pub async fn create_call(&self, call: &CreateCall) -> Result<Call, CarrierError> {
         self.create_call_while(call, &|| true).await
     }
 
-    /// The same; where Twilio wants to be asked again later, `still` is asked first, and
-    /// [`CarrierError::Withdrawn`] is the answer if it says no.
+    /// As [`Self::create_call`], but sent again only while `still` returns true; else the result is
+    /// [`CarrierError::Withdrawn`].
     pub async fn create_call_while(
         &self,
         call: &CreateCall,
         still: &(dyn Fn() -> bool + Sync),
     ) -> Result<Call, CarrierError> {
-        let answer = self.post_while("Calls.json", call.to_form(), Again::Never, still).await?;
+        let answer = self
+            .http
+            .post_while(&self.address("Calls.json"), &call.to_form(), Retry::Never, still)
+            .await?;
         let call = read(&answer, Call::parse).filter(|call| !call.sid.is_empty());
         call.ok_or_else(|| unreadable("the call was placed, but the answer names none"))
     }
 
-    /// The calls from one number to another that were placed at this time or later, newest first:
-    /// did the call whose fate is unknown come to be? `since` is by our clock; a second or two
-    /// before the request is a good choice.
+    /// The calls from one number to another that were placed at `since` or later, newest first.
+    /// They tell whether a call was placed after [`CarrierError::Unknown`]. `since` is by this
+    /// machine's clock; a second or two before the request allows for clocks that differ.
     pub async fn placed_since(
         &self,
         to: &str,
         from: &str,
         since: Timestamp,
     ) -> Result<Vec<Call>, CarrierError> {
-        // Not by `StartTime`: a call that is still queued has none.
+        // Not filtered by `StartTime`, which a queued call does not have.
         let filter = ListCalls {
             to: Some(to.to_owned()),
             from: Some(from.to_owned()),
-            page_size: Some(LOOKED_AT),
+            page_size: Some(CALLS_SEARCHED),
             ..ListCalls::default()
         };
         let mut calls = self.calls(&filter).await?;
@@ -190,37 +137,37 @@ impl RestClient {
         self.page(&format!("Calls.json?{query}")).await.map(|page| page.items)
     }
 
-    /// One call as it is now.
+    /// The present state of a call.
     pub async fn call(&self, sid: &CallSid) -> Result<Call, CarrierError> {
         self.fetch(&format!("Calls/{sid}.json"), Call::parse).await
     }
 
-    /// Changes a call that is going on, such as its TwiML or its longest duration. Not sent again
-    /// after a fault, since new TwiML starts from its beginning each time.
+    /// Changes a live call, such as its TwiML or its time limit. Not sent again after a server
+    /// error, since new TwiML starts from its beginning each time.
     pub async fn update_call(
         &self,
         sid: &CallSid,
         update: &UpdateCall,
     ) -> Result<Call, CarrierError> {
         let path = format!("Calls/{sid}.json");
-        let answer = self.post(&path, update.to_form(), Again::Never).await?;
+        let answer = self.post(&path, &update.to_form(), Retry::Never).await?;
         read(&answer, Call::parse).ok_or_else(|| unreadable("the answer is not a call"))
     }
 
-    /// Ends a call, whether it rings, is answered or dialled on. A call that is already over, or that
-    /// Twilio does not know, is no failure: `false` says so. What failed is not asked again here,
-    /// though it would do no harm: somebody waits, and the call asks again by itself.
+    /// Ends a call, whether it is ringing, answered or transferred. Returns `false` if the call is
+    /// already over or unknown to Twilio. Not sent again after a server error, though that would be
+    /// harmless: a supervisor waits for the result, and the call repeats it by itself.
     pub async fn end_call(&self, sid: &CallSid) -> Result<bool, CarrierError> {
         let update = UpdateCall { status: Some("completed".to_owned()), ..UpdateCall::default() };
         let path = format!("Calls/{sid}.json");
-        match self.post(&path, update.to_form(), Again::Never).await {
+        match self.post(&path, &update.to_form(), Retry::Never).await {
             Ok(_) => Ok(true),
             Err(CarrierError::Refused(error)) if error.is_not_found() => Ok(false),
             Err(failure) => Err(failure),
         }
     }
 
-    /// The account's numbers, all of them or those that fit.
+    /// The account's numbers that match a filter.
     pub async fn numbers(
         &self,
         filter: &ListNumbers,
@@ -237,32 +184,33 @@ impl RestClient {
         Ok(numbers)
     }
 
-    /// Changes where a number points.
+    /// Changes the settings of a number.
     pub async fn configure_number(
         &self,
         sid: &str,
         change: &ConfigureNumber,
     ) -> Result<IncomingPhoneNumber, CarrierError> {
         let path = format!("IncomingPhoneNumbers/{}.json", plain(sid));
-        let answer = self.post(&path, change.to_form(), Again::Harmless).await?;
+        let answer = self.post(&path, &change.to_form(), Retry::Harmless).await?;
         let number = read(&answer, IncomingPhoneNumber::parse);
         number.ok_or_else(|| unreadable("the answer is not a number"))
     }
 
-    /// Buys a number: the one that is named, or any of the area. Costs money each month. Never sent
-    /// twice: after [`CarrierError::Unknown`], look among [`Self::numbers`].
+    /// Buys a number, either a given one or any of an area code. It costs money each month. Sent
+    /// again only if it certainly was not carried out: after [`CarrierError::Unknown`], look among
+    /// [`Self::numbers`].
     pub async fn buy_number(
         &self,
         purchase: &ConfigureNumber,
     ) -> Result<IncomingPhoneNumber, CarrierError> {
         let answer =
-            self.post("IncomingPhoneNumbers.json", purchase.to_form(), Again::Never).await?;
+            self.post("IncomingPhoneNumbers.json", &purchase.to_form(), Retry::Never).await?;
         let number = read(&answer, IncomingPhoneNumber::parse);
         let number = number.filter(|number| !number.sid.is_empty());
         number.ok_or_else(|| unreadable("a number was bought, but the answer names none"))
     }
 
-    /// Numbers that can be bought in a country (two letters).
+    /// Numbers that can be bought in a country (ISO 3166-1 alpha-2 code).
     pub async fn available_numbers(
         &self,
         country: &str,
@@ -275,17 +223,21 @@ impl RestClient {
         self.page(&path).await.map(|page| page.items)
     }
 
-    /// The account, and what time Twilio says it is, if it does.
+    /// The account, and the time of Twilio's clock if the response has a `Date` header.
     pub async fn account(&self) -> Result<(Account, Option<Timestamp>), CarrierError> {
-        let answer = self.get(&self.base_with(".json")).await?;
+        let answer = self.http.get(&self.base_with(".json")).await?;
         let account = Account::parse(&answer.body)
             .map_err(|_| CarrierError::Unreachable("the answer is not Twilio's".to_owned()))?;
         Ok((account, answer.date.as_deref().and_then(instant)))
     }
 
-    /// What is left of the account's money.
+    /// The account's balance.
     pub async fn balance(&self) -> Result<Balance, CarrierError> {
         self.fetch("Balance.json", Balance::parse).await
+    }
+
+    async fn post(&self, path: &str, form: &Form, retry: Retry) -> Result<Answer, CarrierError> {
+        self.http.post_while(&self.address(path), form, retry, &|| true).await
     }
 
     async fn fetch<T, E>(
@@ -293,7 +245,7 @@ impl RestClient {
         path: &str,
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Result<T, CarrierError> {
-        let answer = self.get(&self.address(path)).await?;
+        let answer = self.http.get(&self.address(path)).await?;
         parse(&answer.body)
             .map_err(|_| CarrierError::Unreachable("the answer is not Twilio's".to_owned()))
     }
@@ -302,15 +254,15 @@ impl RestClient {
         self.fetch(path, Page::parse).await
     }
 
-    /// `path` is what a page gives as the way to the next, from the root of the API. It stays at
-    /// the same host, for the credentials go with it.
+    /// `path` is a page's `next_page_uri`, from the root of the API. It stays at the same host,
+    /// since the credentials are sent with it.
     async fn next_page<T: Listed>(&self, path: &str) -> Result<Page<T>, CarrierError> {
-        let strange = || CarrierError::Unreachable("the next page is elsewhere".to_owned());
+        let elsewhere = || CarrierError::Unreachable("the next page is elsewhere".to_owned());
         if !path.starts_with("/2010-04-01/") {
-            return Err(strange());
+            return Err(elsewhere());
         }
-        let answer = self.get(&format!("{}{path}", self.root())).await?;
-        Page::parse(&answer.body).map_err(|_| strange())
+        let answer = self.http.get(&format!("{}{path}", self.root())).await?;
+        Page::parse(&answer.body).map_err(|_| elsewhere())
     }
 
     fn root(&self) -> &str {
@@ -341,18 +293,20 @@ fn unreadable(what: &str) -> CarrierError {
     CarrierError::Unknown(what.to_owned())
 }
 
-/// What may stand in a path as it is; the rest is left out.
+/// The ASCII letters and digits of a text, which are safe in a path.
 fn plain(text: &str) -> String {
     text.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
-/// A time as the API and HTTP write it (RFC 2822).
+/// Parses a time as the API and HTTP write it (RFC 2822).
 fn instant(text: &str) -> Option<Timestamp> {
     DateTimeParser::new().parse_timestamp(text).ok()
 }
 
 #[cfg(test)]
 mod tests {
+    use secrecy::SecretString;
+
     use super::*;
 
     fn settings(sid: Option<&str>, token: Option<&str>) -> TwilioSettings {

@@ -1,4 +1,5 @@
-//! Where a number of the account must point for its calls to come here, and where it does.
+//! The settings that a number of the account needs for its calls to reach this server, and those
+//! that it has.
 //!
 //! An application or a SIP trunk bound to a number makes Twilio ignore its voice URL, so both must
 //! be cleared (Twilio, "`IncomingPhoneNumber` resource").
@@ -6,35 +7,36 @@
 use phony_wire::twilio::rest::{ConfigureNumber, IncomingPhoneNumber};
 use url::Url;
 
-/// Where a number must point.
+/// The URLs that a number needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wiring {
-    /// Asked for TwiML when the number is called.
+    /// Requested for TwiML when the number is called.
     pub voice_url: String,
-    /// Asked when that fails.
+    /// Requested when that fails.
     pub fallback_url: String,
-    /// Told when a call is over.
+    /// Requested when a call is over.
     pub status_callback: String,
 }
 
-/// A setting of a number that is not as it must be.
+/// A setting of a number that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference {
     /// Its name in the API.
     pub field: &'static str,
-    /// Its name for people.
+    /// Its name to display.
     pub name: &'static str,
-    /// What it is; empty if it is not set.
+    /// Its value; empty if it is not set.
     pub is: String,
-    /// What it must be; empty to clear it.
+    /// The value that it needs; empty to clear it.
     pub must_be: String,
-    /// Whether calls do not come here because of it.
+    /// Whether it keeps calls from reaching this server.
     pub breaks: bool,
 }
 
 impl Wiring {
-    /// The routes of the server that is known to the world by this name. What fails is asked for
-    /// once more: a call that was taken already is only connected.
+    /// The routes of the server with this public authority (host and optional port). The fallback
+    /// is the voice URL itself: a second request for a call that was already taken only connects
+    /// it.
     #[must_use]
     pub fn to(authority: &str) -> Self {
         let voice_url = format!("https://{authority}/receive_call");
@@ -45,10 +47,10 @@ impl Wiring {
         }
     }
 
-    /// What would have to be changed.
+    /// The settings that must be changed.
     #[must_use]
     pub fn differences(&self, number: &IncomingPhoneNumber) -> Vec<Difference> {
-        // A query, such as one that names an agent, is the operator's own.
+        // A query, such as one that names an agent, is left to the operator.
         let here = same_place(&number.voice_url, &self.voice_url);
         let voice_url = if here { &number.voice_url } else { &self.voice_url };
         let fallback = if same_place(&number.voice_fallback_url, &self.fallback_url) {
@@ -86,7 +88,7 @@ impl Wiring {
     }
 }
 
-/// The change that makes the differences go away.
+/// The change that removes the differences.
 #[must_use]
 pub fn change(differences: &[Difference]) -> ConfigureNumber {
     let must_be = |field: &str| {
@@ -106,7 +108,7 @@ pub fn change(differences: &[Difference]) -> ConfigureNumber {
     }
 }
 
-/// Where a call to the number goes, in a few words.
+/// Where a call to the number goes, to display.
 #[must_use]
 pub fn points_to(number: &IncomingPhoneNumber) -> String {
     if !number.trunk_sid.is_empty() {
@@ -120,7 +122,7 @@ pub fn points_to(number: &IncomingPhoneNumber) -> String {
     }
 }
 
-/// Whether two URLs differ in their query at most.
+/// Whether two URLs are equal but for query and fragment.
 fn same_place(is: &str, wanted: &str) -> bool {
     let bare = |text: &str| {
         let mut url = Url::parse(text).ok()?;
@@ -161,19 +163,19 @@ mod tests {
     }
 
     #[test]
-    fn what_overrides_the_voice_url_is_cleared() {
+    fn settings_that_override_the_voice_url_are_cleared() {
         let bound = IncomingPhoneNumber { trunk_sid: "TK1".into(), ..right() };
         assert_eq!(fields(&bound), ["TrunkSid"]);
         let differences = Wiring::to("phony.example.com").differences(&bound);
         assert!(differences[0].breaks);
         let change = change(&differences);
         assert_eq!(change.trunk_sid.as_deref(), Some(""));
-        assert_eq!(change.voice_url, None, "what is right is not sent");
+        assert_eq!(change.voice_url, None, "correct settings are not sent");
         assert_eq!(points_to(&bound), "SIP trunk TK1");
     }
 
     #[test]
-    fn a_new_number_is_given_all_of_it() {
+    fn a_new_number_gets_all_settings() {
         let new = IncomingPhoneNumber { voice_method: "POST".into(), ..Default::default() };
         let set = fields(&new);
         for field in ["VoiceUrl", "VoiceFallbackUrl", "StatusCallback"] {

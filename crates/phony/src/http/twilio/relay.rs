@@ -11,9 +11,9 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use super::gate::SignedUpgrade;
 use crate::app::App;
 use crate::calls::registry::Handle;
-use crate::carriers::twilio::relay::{FarEnd, Left, first_frame, line, refuse};
+use crate::carriers::twilio::relay::{Departure, Peer, first_frame, line, refuse};
 use crate::http::error::ErrorBody;
-use crate::runtime::websocket::{Newcomer, Upgrade};
+use crate::runtime::websocket::{PendingSocket, Upgrade};
 
 /// The socket of ConversationRelay.
 #[utoipa::path(
@@ -33,9 +33,9 @@ pub(super) async fn relay(
     upgrade.answer(&tasks, move |socket| serve(socket, app))
 }
 
-async fn serve(mut newcomer: Newcomer, app: Arc<App>) {
+async fn serve(mut pending: PendingSocket, app: Arc<App>) {
     let kill = app.shutdown.kill.clone();
-    let first = first_frame(&mut newcomer, &kill).await;
+    let first = first_frame(&mut pending, &kill).await;
     let admitted = match &first {
         Some(setup) => admit(&app, setup).await,
         None => None,
@@ -49,20 +49,20 @@ async fn serve(mut newcomer: Newcomer, app: Arc<App>) {
             // As the doctor does, to see whether sockets come through.
             tracing::debug!("a relay socket that named no call was closed");
         }
-        return refuse(newcomer, CloseCode::Policy, "no valid token").await;
+        return refuse(pending, CloseCode::Policy, "no valid token").await;
     };
     let (calls, of) = (Arc::clone(&app.calls), call.clone());
     let after = move |left| async move {
         // The far side has not heard the goodbye: its network is told. It may be told for longer than
         // the call's own task lasts.
-        if let Some(Left { next: Next::HangUp, clean: false }) = left {
+        if let Some(Departure { next: Next::HangUp, clean: false }) = left {
             calls.hang_up_behind(&of);
         }
     };
     let Some(place) = handle.reserve().await else {
-        return refuse(newcomer, CloseCode::Policy, "the call is over").await;
+        return refuse(pending, CloseCode::Policy, "the call is over").await;
     };
-    place.attach(line(newcomer.socket, (FarEnd::Carrier, session), kill, after));
+    place.attach(line(pending.socket, (Peer::Carrier, session), kill, after));
     tracing::debug!(callSid = %call, "relay socket up");
 }
 

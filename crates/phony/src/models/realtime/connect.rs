@@ -1,10 +1,10 @@
-//! From nothing to a session that can answer.
+//! Opens a session and sets it up.
 //!
-//! An open socket does not mean that we are admitted: refusals come as an `error` event after the
-//! upgrade. So a connection is up when `session.created` has come, and of use when our own
-//! `session.update` has been answered (OpenAI Realtime guide, WebSocket connections and error
-//! handling).
+//! An open WebSocket is not yet a session: refusals come as an `error` event after the upgrade. The
+//! session exists once `session.created` has come, and is usable once `session.update` has been
+//! answered (OpenAI Realtime guide, WebSocket connections and error handling).
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,72 +15,75 @@ use phony_wire::openai::realtime::{
 };
 use tokio::time::timeout;
 
-use super::link::{Incoming, Link};
+use super::client::{Client, Incoming};
+use super::error::ModelError;
 use super::settings::{RealtimeSettings, SessionSettings};
-use super::trouble::Trouble;
 
-/// A session that can answer.
+/// A connection with a session that is set up.
 pub(crate) struct Connection {
-    pub(crate) link: Link,
-    /// How long until it should be replaced.
-    pub(crate) lasts: Duration,
+    pub(crate) client: Client,
+    /// How long until the session should be replaced.
+    pub(crate) lifetime: Duration,
 }
 
-/// Connects, is admitted, sets the session up.
+/// An attempt to connect.
+pub(crate) type Attempt = Pin<Box<dyn Future<Output = Result<Connection, ModelError>> + Send>>;
+
+/// Connects, waits for the session, and sets it up.
 pub(crate) async fn connect(
     settings: Arc<RealtimeSettings>,
     session: Arc<SessionSettings>,
-) -> Result<Connection, Trouble> {
-    let patience = settings.timing.connect;
-    let late = |_| Trouble::lost("timeout", "the server did not answer in time");
-    let admitted = async {
-        let mut link = Link::open(&settings, &session).await?;
-        let info = admitted(&mut link).await?;
-        Ok((link, info))
+) -> Result<Connection, ModelError> {
+    let limit = settings.timing.connect;
+    let late = |_| ModelError::lost("timeout", "the server did not answer in time");
+    let opening = async {
+        let mut client = Client::open(&settings, &session).await?;
+        let info = created(&mut client).await?;
+        Ok((client, info))
     };
-    let (mut link, info) = timeout(patience, admitted).await.map_err(late)??;
-    timeout(patience, configure(&mut link, &settings, &session)).await.map_err(late)??;
-    Ok(Connection { link, lasts: lasts(&settings, &info) })
+    let (mut client, info) = timeout(limit, opening).await.map_err(late)??;
+    timeout(limit, configure(&mut client, &settings, &session)).await.map_err(late)??;
+    Ok(Connection { client, lifetime: lifetime(&settings, &info) })
 }
 
-async fn admitted(link: &mut Link) -> Result<SessionInfo, Trouble> {
+async fn created(client: &mut Client) -> Result<SessionInfo, ModelError> {
     loop {
-        match answer(link).await? {
+        match answer(client).await? {
             Answer::Created(info) => return Ok(info),
-            Answer::Error(error) => return Err(Trouble::of_connection(&error)),
+            Answer::Error(error) => return Err(ModelError::from_connection(&error)),
             Answer::Updated => {}
         }
     }
 }
 
-/// Sets the session up, with less if the server does not know all of it.
+/// Sets the session up, with fewer settings if the server refuses some.
 async fn configure(
-    link: &mut Link,
+    client: &mut Client,
     settings: &RealtimeSettings,
     session: &SessionSettings,
-) -> Result<(), Trouble> {
+) -> Result<(), ModelError> {
     let update = |id: &'static str, session| {
         vec![ClientEvent::new(id, ClientBody::session(session)).to_json()]
     };
-    link.write(&mut update("s1", whole_session(settings, session))).await?;
-    let Err(error) = updated(link).await? else { return Ok(()) };
+    client.write(&mut update("s1", full_session(settings, session))).await?;
+    let Err(error) = updated(client).await? else { return Ok(()) };
     if of_error(&error) != Severity::Bug {
-        return Err(Trouble::of_connection(&error));
+        return Err(ModelError::from_connection(&error));
     }
     metrics::counter!("phony_model_errors_total", "kind" => "session").increment(1);
     tracing::warn!(event = "model_session_reduced", code = error.code, param = error.param);
-    let least = least_session(session, !error.param.starts_with("session.tools"));
-    link.write(&mut update("s2", least)).await?;
-    let Err(error) = updated(link).await? else { return Ok(()) };
-    let trouble = Trouble::of_connection(&error);
-    // It would be the same on every connection.
+    let minimal = minimal_session(session, !error.param.starts_with("session.tools"));
+    client.write(&mut update("s2", minimal)).await?;
+    let Err(error) = updated(client).await? else { return Ok(()) };
+    let refused = ModelError::from_connection(&error);
+    // It would fail the same way on every connection.
     let hopeless = of_error(&error) == Severity::Bug;
-    Err(if hopeless { Trouble { fault: Fault::Fatal, ..trouble } } else { trouble })
+    Err(if hopeless { ModelError { fault: Fault::Fatal, ..refused } } else { refused })
 }
 
-async fn updated(link: &mut Link) -> Result<Result<(), ApiError>, Trouble> {
+async fn updated(client: &mut Client) -> Result<Result<(), ApiError>, ModelError> {
     loop {
-        match answer(link).await? {
+        match answer(client).await? {
             Answer::Updated => return Ok(Ok(())),
             Answer::Error(error) => return Ok(Err(error)),
             Answer::Created(_) => {}
@@ -94,13 +97,13 @@ enum Answer {
     Error(ApiError),
 }
 
-/// The next event that matters while a session is set up.
-async fn answer(link: &mut Link) -> Result<Answer, Trouble> {
+/// The next event that matters while the session is set up.
+async fn answer(client: &mut Client) -> Result<Answer, ModelError> {
     loop {
-        let text = match link.read().await {
+        let text = match client.read().await {
             Incoming::Text(text) => text,
-            Incoming::Alive => continue,
-            Incoming::Gone(trouble) => return Err(trouble),
+            Incoming::Control => continue,
+            Incoming::Closed(error) => return Err(error),
         };
         match ServerEvent::parse(&text) {
             Ok(ServerEvent::SessionCreated(info)) => return Ok(Answer::Created(*info)),
@@ -112,8 +115,9 @@ async fn answer(link: &mut Link) -> Result<Answer, Trouble> {
     }
 }
 
-/// A text session whose turns are ours to begin (OpenAI Realtime guide, conversations).
-fn whole_session(settings: &RealtimeSettings, session: &SessionSettings) -> Session {
+/// A text session without turn detection: the client begins every turn (OpenAI Realtime guide,
+/// conversations).
+fn full_session(settings: &RealtimeSettings, session: &SessionSettings) -> Session {
     let input = AudioInput { turn_detection: Clearable::Clear, ..AudioInput::default() };
     let voice = session.voice.clone().map(Voice::Name);
     let output = voice.map(|voice| AudioOutput { voice: Some(voice), ..AudioOutput::default() });
@@ -121,12 +125,13 @@ fn whole_session(settings: &RealtimeSettings, session: &SessionSettings) -> Sess
         audio: Some(Audio { input: Some(input), output }),
         tool_choice: Some(ToolChoice::Auto),
         max_output_tokens: settings.max_output_tokens.map(MaxTokens::Count),
-        ..least_session(session, true)
+        ..minimal_session(session, true)
     }
 }
 
-/// What no call can do without. The tools can be: the model may write the same commands.
-fn least_session(session: &SessionSettings, with_tools: bool) -> Session {
+/// The settings that every call needs. The tools are optional, since the model can write the same
+/// commands in its text.
+fn minimal_session(session: &SessionSettings, with_tools: bool) -> Session {
     let tool = |tool: &Arc<crate::models::Tool>| Tool {
         name: tool.name.clone(),
         description: tool.description.clone(),
@@ -140,8 +145,8 @@ fn least_session(session: &SessionSettings, with_tools: bool) -> Session {
     }
 }
 
-/// How long until the session should be replaced: well before the end that the server announces.
-fn lasts(settings: &RealtimeSettings, info: &SessionInfo) -> Duration {
+/// How long until the session should be replaced, which is well before its announced end.
+fn lifetime(settings: &RealtimeSettings, info: &SessionInfo) -> Duration {
     let timing = &settings.timing;
     let left = info.expires_at.map(|end| Duration::from_secs(end).saturating_sub(since_1970()));
     let left = left.and_then(|left| left.checked_sub(timing.roll_over_before));
@@ -159,19 +164,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_session_lasts_until_well_before_its_end() {
+    fn a_session_is_replaced_well_before_its_end() {
         let settings = RealtimeSettings::new("http://a/v1", "key".into(), "m").unwrap();
-        let lasts = |minutes: Option<u64>| {
+        let lifetime = |minutes: Option<u64>| {
             let end = |minutes| since_1970().as_secs() + minutes * 60;
             let info = SessionInfo { expires_at: minutes.map(end), ..SessionInfo::default() };
-            lasts(&settings, &info).as_secs_f64() / 60.0
+            lifetime(&settings, &info).as_secs_f64() / 60.0
         };
         let near = |is: f64, wanted: f64| assert!((is - wanted).abs() < 0.1, "{is} {wanted}");
-        near(lasts(Some(60)), 55.0);
-        near(lasts(Some(30)), 25.0);
-        near(lasts(None), 55.0);
-        // Clocks that disagree: an hour is the most there is, and nothing starts at its end.
-        near(lasts(Some(600)), 55.0);
-        near(lasts(Some(4)), 55.0);
+        near(lifetime(Some(60)), 55.0);
+        near(lifetime(Some(30)), 25.0);
+        near(lifetime(None), 55.0);
+        // Clocks that disagree: a session lasts an hour at most, and none opens close to its end.
+        near(lifetime(Some(600)), 55.0);
+        near(lifetime(Some(4)), 55.0);
     }
 }

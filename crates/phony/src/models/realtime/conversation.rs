@@ -1,37 +1,38 @@
-//! The server's copy of the conversation, and how to make it what the call says it is.
+//! The server's copy of the conversation, and how to reconcile it with the call's.
 //!
-//! The call owns the conversation and hands all of it over with each request. The server keeps a
-//! copy, item by item, of which it wrote some itself. [`Remote::reconcile`] compares the two and
-//! says what to delete and what to create, so that a correction to what was really heard, a
-//! supervisor's words, and the whole history after a new connection are one mechanism. In a plain
-//! turn the difference is the caller's new words and nothing else.
+//! The call owns the conversation and passes all of it with each request. The server keeps a copy
+//! as a list of items, some of which it created itself. [`Remote::reconcile`] compares the two and
+//! returns what to delete and what to create. So a correction to what was really heard, a
+//! supervisor's words, and the whole history on a new connection are one mechanism. In a plain turn
+//! the only difference is the caller's new words.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use phony_call::{Item, ItemBody, ItemId, TurnId};
 
-/// How names begin that are made here.
+/// The prefix of names that are made up here.
 const AGAIN: &str = "again_";
 
-/// What the server holds on one connection, in its order.
+/// The items that the server holds on one connection, in its order.
 #[derive(Debug, Default)]
 pub(crate) struct Remote {
     items: Vec<RemoteItem>,
-    /// What was deleted on this connection: its name is not used again.
-    gone: HashSet<Name>,
-    spare: u32,
+    /// Names of deleted items, which are not used again on this connection.
+    deleted: HashSet<Name>,
+    /// How many names were made up.
+    made_up: u32,
 }
 
-/// What the server calls an item. Numbers where it can be: a call of an hour has many items.
+/// An item's id on the server, as numbers where possible, since a long call has many items.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Name {
-    /// As the call calls it.
+    /// The id that the item has in the call.
     Item(ItemId),
-    /// As we had to call it: its own name had been used up on this connection.
+    /// A name made up because the item's id was already used on this connection.
     Again(u32),
-    /// As the server wanted.
-    Theirs(Box<str>),
+    /// An id that the server chose.
+    Server(Box<str>),
 }
 
 /// One change to the server's copy.
@@ -39,15 +40,15 @@ pub(crate) enum Name {
 pub(crate) enum Edit {
     /// Remove an item.
     Delete {
-        /// The server's name for it.
+        /// Its id on the server.
         id: Name,
     },
     /// Add an item.
     Create {
-        /// What the server shall call it.
+        /// Its id on the server.
         id: Name,
         /// Where.
-        place: Place,
+        position: Position,
         /// The content.
         body: ItemBody,
     },
@@ -55,7 +56,7 @@ pub(crate) enum Edit {
 
 /// Where an item is added.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum Position {
     /// At the end.
     Last,
     /// Before all others.
@@ -64,16 +65,16 @@ pub(crate) enum Place {
     After(Name),
 }
 
-/// Whose item it is.
+/// Where an item of the server comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Origin {
-    /// We created it from the call's item of this id.
-    Ours(ItemId),
-    /// The model said it in this turn, to its end, and we passed all of it on.
+    /// Created here from the call's item of this id.
+    Created(ItemId),
+    /// The model's whole reply of this turn, all of which was passed on.
     Said(TurnId),
-    /// The model called a tool; this is the id of the call.
+    /// The model's tool call of this id.
     Called(Box<str>),
-    /// Nothing that the call could want to keep.
+    /// Anything else; it is deleted.
     Stray,
 }
 
@@ -84,7 +85,7 @@ struct RemoteItem {
 }
 
 impl Name {
-    /// What the server calls so.
+    /// Parses an id of the server.
     fn of(text: &str) -> Self {
         let again = || text.strip_prefix(AGAIN)?.parse().ok();
         if let Some(id) = ItemId::parse(text) {
@@ -94,7 +95,7 @@ impl Name {
         {
             again
         } else {
-            Self::Theirs(text.into())
+            Self::Server(text.into())
         }
     }
 }
@@ -104,33 +105,32 @@ impl fmt::Display for Name {
         match self {
             Self::Item(id) => id.fmt(f),
             Self::Again(number) => write!(f, "{AGAIN}{number}"),
-            Self::Theirs(text) => f.write_str(text),
+            Self::Server(text) => f.write_str(text),
         }
     }
 }
 
 impl Remote {
-    /// The server has a new last item. A second telling changes only the origin.
+    /// The server has a new last item. For a known item, only the origin is changed.
     pub(crate) fn appended(&mut self, id: &str, origin: Origin) {
         let name = Name::of(id);
-        if let Some(known) = self.place_of(&name) {
+        if let Some(known) = self.index_of(&name) {
             self.items[known].origin = origin;
         } else if !id.is_empty() {
             self.items.push(RemoteItem { name, origin });
         }
     }
 
-    /// The server spoke of an item. One that neither we nor the model are known to have made is in
-    /// nobody's interest.
-    pub(crate) fn met(&mut self, id: &str) {
+    /// The server mentioned an item. One of unknown origin is taken for a stray.
+    pub(crate) fn note(&mut self, id: &str) {
         let name = Name::of(id);
-        if self.place_of(&name).is_none() && !self.gone.contains(&name) {
+        if self.index_of(&name).is_none() && !self.deleted.contains(&name) {
             self.appended(id, Origin::Stray);
         }
     }
 
-    /// What the model said in this turn no longer counts as said: it was cut short.
-    pub(crate) fn unsay(&mut self, turn: TurnId) {
+    /// The reply of this turn was cut short: its items no longer stand for what the model said.
+    pub(crate) fn discard_reply(&mut self, turn: TurnId) {
         for item in &mut self.items {
             if item.origin == Origin::Said(turn) {
                 item.origin = Origin::Stray;
@@ -138,26 +138,26 @@ impl Remote {
         }
     }
 
-    /// Whether the server is known to hold an item of this id.
+    /// Whether the server is known to hold this item.
     pub(crate) fn knows(&self, id: &str) -> bool {
-        self.place_of(&Name::of(id)).is_some()
+        self.index_of(&Name::of(id)).is_some()
     }
 
-    fn place_of(&self, name: &Name) -> Option<usize> {
-        // It is mostly of the last ones that the server speaks.
+    fn index_of(&self, name: &Name) -> Option<usize> {
+        // The server mostly mentions recent items.
         self.items.iter().rposition(|item| item.name == *name)
     }
 
-    /// What must be changed so that the server holds `context`, in the order to send it. The copy
-    /// is taken to be changed already: events on one connection are processed in order.
+    /// The edits that make the server hold `context`, in the order to send them. They count as done
+    /// at once, since the server processes events in order.
     pub(crate) fn reconcile(&mut self, context: &[Item]) -> Vec<Edit> {
         let kept = self.matched(context);
         let keeps: HashSet<usize> = kept.iter().flatten().copied().collect();
         let old = std::mem::replace(&mut self.items, Vec::with_capacity(context.len() + 1));
-        let gone = (old.iter().enumerate()).filter(|(index, _)| !keeps.contains(index));
-        let gone: Vec<_> = gone.map(|(_, item)| item.name.clone()).collect();
-        self.gone.extend(gone.iter().cloned());
-        let mut edits: Vec<_> = gone.into_iter().map(|id| Edit::Delete { id }).collect();
+        let deleted = (old.iter().enumerate()).filter(|(index, _)| !keeps.contains(index));
+        let deleted: Vec<_> = deleted.map(|(_, item)| item.name.clone()).collect();
+        self.deleted.extend(deleted.iter().cloned());
+        let mut edits: Vec<_> = deleted.into_iter().map(|id| Edit::Delete { id }).collect();
 
         let last_kept = keeps.iter().max().copied();
         let mut kept_so_far: Option<usize> = None;
@@ -171,30 +171,30 @@ impl Remote {
                 continue;
             }
             let name = self.fresh_name(item.id, &old);
-            let place = if kept_so_far == last_kept {
-                Place::Last
+            let position = if kept_so_far == last_kept {
+                Position::Last
             } else {
                 let before = self.items.last().map(|before| before.name.clone());
-                before.map_or(Place::First, Place::After)
+                before.map_or(Position::First, Position::After)
             };
-            edits.push(Edit::Create { id: name.clone(), place, body: item.body.clone() });
-            self.items.push(RemoteItem { name, origin: Origin::Ours(item.id) });
+            edits.push(Edit::Create { id: name.clone(), position, body: item.body.clone() });
+            self.items.push(RemoteItem { name, origin: Origin::Created(item.id) });
         }
         edits
     }
 
-    /// For each item of the call, which of the server's items stand for it already. An item that
-    /// would break the order counts as missing: it is deleted and created again in its place.
+    /// For each item of the call, the indexes of the server's items that stand for it. An item out
+    /// of order counts as missing: it is deleted, and created again in its place.
     fn matched(&self, context: &[Item]) -> Vec<Vec<usize>> {
-        let mut places: HashMap<&Origin, Vec<usize>> = HashMap::with_capacity(self.items.len());
+        let mut by_origin: HashMap<&Origin, Vec<usize>> = HashMap::with_capacity(self.items.len());
         for (index, item) in self.items.iter().enumerate() {
-            places.entry(&item.origin).or_default().push(index);
+            by_origin.entry(&item.origin).or_default().push(index);
         }
         let mut last: Option<usize> = None;
         let mut calls_kept: HashSet<&str> = HashSet::new();
         let mut matched = Vec::with_capacity(context.len());
         for item in context {
-            let indexes = stand_ins(item, &places, &calls_kept);
+            let indexes = stand_ins(item, &by_origin, &calls_kept);
             let in_order =
                 indexes.first().is_some_and(|first| last.is_none_or(|last| *first > last));
             if !in_order {
@@ -210,27 +210,27 @@ impl Remote {
         matched
     }
 
-    /// A name for an item that comes to those that the server had.
+    /// A name for a new item that none of the server's items has or had.
     fn fresh_name(&mut self, wanted: ItemId, old: &[RemoteItem]) -> Name {
         let mut name = Name::Item(wanted);
-        while self.gone.contains(&name) || old.iter().any(|item| item.name == name) {
-            self.spare += 1;
-            name = Name::Again(self.spare);
+        while self.deleted.contains(&name) || old.iter().any(|item| item.name == name) {
+            self.made_up += 1;
+            name = Name::Again(self.made_up);
         }
         name
     }
 }
 
-/// Which of the server's items, by what they come from, stand for an item of the call.
+/// The indexes of the server's items that stand for an item of the call, found by origin.
 fn stand_ins(
     item: &Item,
-    places: &HashMap<&Origin, Vec<usize>>,
+    by_origin: &HashMap<&Origin, Vec<usize>>,
     calls_kept: &HashSet<&str>,
 ) -> Vec<usize> {
-    let found = |origin: &Origin| places.get(origin).cloned().unwrap_or_default();
-    let ours = found(&Origin::Ours(item.id));
-    let mut theirs = match &item.body {
-        // A result whose call is made anew is made anew too: the server checks that it has one.
+    let found = |origin: &Origin| by_origin.get(origin).cloned().unwrap_or_default();
+    let created = found(&Origin::Created(item.id));
+    let mut indexes = match &item.body {
+        // The result of a recreated tool call is recreated too: the server requires the call first.
         ItemBody::ToolResult { call_id, .. } if !calls_kept.contains(&**call_id) => {
             return Vec::new();
         }
@@ -239,14 +239,15 @@ fn stand_ins(
         ItemBody::ToolResult { .. }
         | ItemBody::Assistant { verbatim: None, .. }
         | ItemBody::User(_)
-        | ItemBody::Note(_) => return ours,
+        | ItemBody::Note(_) => return created,
     };
-    theirs.extend(ours);
-    theirs.sort_unstable();
-    theirs
+    indexes.extend(created);
+    indexes.sort_unstable();
+    indexes
 }
 
-/// Empty texts say nothing, and the server refuses the result of a call that it does not know.
+/// Whether the server takes the item: it refuses the result of an unknown tool call, and an empty
+/// text is pointless.
 fn worth_sending(item: &Item, context: &[Item]) -> bool {
     match &item.body {
         ItemBody::User(text) | ItemBody::Note(text) | ItemBody::Assistant { text, .. } => {

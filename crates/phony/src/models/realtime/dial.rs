@@ -1,8 +1,8 @@
 //! The TCP connection to the server, through the proxy of the environment where there is one.
 //!
-//! `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` mean what they mean to every HTTP client,
-//! Twilio's REST API here included: a network whose only way out is a proxy has to carry the
-//! model's socket as well.
+//! `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` mean what they mean to every HTTP
+//! client, the one of Twilio's REST API included: where a proxy is the only way out of a network,
+//! the model's connection needs it too.
 
 use std::io;
 
@@ -25,15 +25,14 @@ pub(super) async fn connect(proxies: &Matcher, url: &Url) -> io::Result<TcpStrea
     Ok(stream)
 }
 
-/// The host's name or address. An IPv6 address stands in brackets in a URL and without them
-/// everywhere else.
+/// The host's name or address; an IPv6 address without the brackets that it has in a URL.
 pub(super) fn host(url: &Url) -> &str {
     url.host_str().unwrap_or_default().trim_start_matches('[').trim_end_matches(']')
 }
 
-/// The proxy in front of the host, and what it is asked for.
+/// The proxy for the host, if there is one, and the address to ask it for.
 fn proxy(proxies: &Matcher, url: &Url, port: u16) -> Option<(Intercept, Uri)> {
-    // A stand-in on this machine is never behind a proxy.
+    // A server on this machine is never behind a proxy.
     let local = match url.host()? {
         Host::Domain(name) => name == "localhost",
         Host::Ipv4(address) => address.is_loopback(),
@@ -72,9 +71,12 @@ mod tests {
 
     use super::*;
 
-    /// A proxy that gives one answer to one request: what it was asked, its end of the connection,
-    /// and what came of it.
-    async fn asked(answer: &str, url: &str) -> (String, TcpStream, io::Result<TcpStream>) {
+    /// Connects through a proxy that gives this answer. Returns the request that the proxy got, its
+    /// end of the connection, and the result.
+    async fn connect_through(
+        answer: &str,
+        url: &str,
+    ) -> (String, TcpStream, io::Result<TcpStream>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let proxies = Matcher::builder()
@@ -97,8 +99,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_behind_a_proxy_is_reached_through_it() {
-        let (request, mut proxy, stream) =
-            asked("HTTP/1.1 200 Connection established\r\n\r\n", "wss://model.example/v1").await;
+        let (request, mut proxy, stream) = connect_through(
+            "HTTP/1.1 200 Connection established\r\n\r\n",
+            "wss://model.example/v1",
+        )
+        .await;
         assert!(request.starts_with("CONNECT model.example:443 HTTP/1.1\r\n"), "{request}");
         let request = request.to_ascii_lowercase();
         assert!(request.contains("proxy-authorization: basic dxnlcjp3b3jk"), "{request}");
@@ -111,7 +116,7 @@ mod tests {
     #[tokio::test]
     async fn a_proxy_that_refuses_is_named_without_its_password() {
         let (request, _proxy, stream) =
-            asked("HTTP/1.1 403 Forbidden\r\n\r\n", "ws://model.example:8080/v1").await;
+            connect_through("HTTP/1.1 403 Forbidden\r\n\r\n", "ws://model.example:8080/v1").await;
         assert!(request.starts_with("CONNECT model.example:8080 HTTP/1.1\r\n"), "{request}");
         let error = stream.unwrap_err().to_string();
         assert!(error.contains("the proxy 127.0.0.1:"), "{error}");

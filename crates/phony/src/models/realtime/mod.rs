@@ -1,34 +1,34 @@
-//! OpenAI's Realtime API, in its text mode: the carrier hears and speaks, the model reads and
-//! writes.
+//! OpenAI's Realtime API in text mode: the carrier hears and speaks, the model reads and writes.
 //!
-//! [`open`] makes a port whose part owns the connection of one call:
+//! [`open`] makes a port whose task owns the connection of one call:
 //!
-//! - `connect` brings a session up; `run` keeps one up, replaces it when it is lost or about to
-//!   expire, and carries orders and events between the call and the session.
-//! - `exchange` knows the turns, as pure code: when a response may be asked for, what its events
-//!   mean for the call, which errors matter.
-//! - `conversation` makes the server's copy of the conversation what the call says it is.
+//! - `connect` opens a session over a `client`; `adapter` keeps a `session` open, replaces it when
+//!   it is lost or about to expire, and carries commands and events between it and the call.
+//! - `turns` holds the turns, as pure code: when a response may be requested, what its events mean
+//!   for the call, which errors matter.
+//! - `conversation` reconciles the server's copy of the conversation with the call's.
 //!
-//! Counted: `phony_model_connects_total`, `phony_model_reconnects_total` (after a loss, before an
-//! expiry), `phony_model_rebuilds_total` (the server's copy of the conversation was not what we
-//! thought), `phony_model_errors_total` by kind, `phony_model_unknown_events_total`. Measured:
-//! `phony_model_first_delta_seconds`, from the request to the first words. Logs name codes and
+//! Counters: `phony_model_connects_total`, `phony_model_reconnects_total` (after a loss, before an
+//! expiry), `phony_model_rebuilds_total` (the server's copy of the conversation was not as
+//! expected), `phony_model_errors_total` by kind, `phony_model_unknown_events_total`. Histogram:
+//! `phony_model_first_delta_seconds`, from the request to the first text. Logs name codes and
 //! parameters, never what was said.
 //!
 //! Facts about the protocol are from OpenAI's Realtime guides and reference as of November 2026.
 
+mod adapter;
+mod client;
 mod connect;
 mod conversation;
-mod desk;
 mod dial;
-mod exchange;
-mod link;
+mod error;
+mod handshake;
+mod port_buffer;
 mod reply;
-mod run;
+mod session;
 mod settings;
-mod threshold;
 mod translate;
-mod trouble;
+mod turns;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,13 +43,13 @@ pub use settings::{BadSettings, RealtimeSettings, SessionSettings, Timing};
 use crate::ports::{self, ModelPort};
 use crate::runtime::task_set::Task;
 
-/// The model of one call: once its part is run, it connects, and reconnects until the port is
-/// dropped or the server refuses for good. `stop` cuts short what it waits for meanwhile, when
-/// there is no time left: a connection that does not come up, a server that takes nothing.
+/// The model of one call. Once its task runs it connects, and reconnects until the port is dropped
+/// or the server refuses for good. `stop` ends what it waits for: a connection that is not up yet,
+/// a server that takes nothing.
 ///
-/// It says [`Ready`](phony_call::FromModel::Ready) each time it has come up, and
-/// [`Failed`](phony_call::FromModel::Failed) without a turn once when it is down. An order to
-/// respond waits for the connection.
+/// It sends [`Ready`](phony_call::FromModel::Ready) when a session is open, and
+/// [`Failed`](phony_call::FromModel::Failed) without a turn once when it is lost. A command to
+/// respond waits for the session.
 #[must_use]
 pub fn open(
     settings: Arc<RealtimeSettings>,
@@ -58,7 +58,7 @@ pub fn open(
     stop: CancellationToken,
 ) -> ModelPort {
     let (mut port, end) = ports::model();
-    let adapter = run::Adapter::new(settings, Arc::new(session), end, tracker.clone(), stop);
+    let adapter = adapter::Adapter::new(settings, Arc::new(session), end, tracker.clone(), stop);
     port.task = Some(Task::new(adapter.run()));
     port
 }
@@ -67,16 +67,16 @@ pub fn open(
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message} ({code})")]
 pub struct ProbeFailed {
-    /// The server's code, or one of ours: `unreachable`, `timeout`, `http_401` …
+    /// The server's code, or one of the adapter's: `unreachable`, `timeout`, `http_401` …
     pub code: String,
-    /// In the server's words, without the key.
+    /// The server's message, without the key.
     pub message: String,
-    /// Whether it would be the same another time.
+    /// Whether another attempt would fail as well.
     pub for_good: bool,
 }
 
-/// Opens a session as a call does, and leaves it: are the network, the key and the model right?
-/// Nothing is generated, so it costs nothing. Returns how long it took.
+/// Opens a session as a call does and closes it, to check the network, the key and the model.
+/// Returns how long opening it took. Nothing is generated, so it costs nothing.
 #[expect(clippy::disallowed_methods, reason = "how long a session takes to open is the answer")]
 pub async fn probe(
     settings: Arc<RealtimeSettings>,
@@ -86,18 +86,18 @@ pub async fn probe(
     match connect::connect(Arc::clone(&settings), Arc::new(session)).await {
         Ok(connection) => {
             let took = began.elapsed();
-            connection.link.close(&settings).await;
+            connection.client.close(&settings).await;
             Ok(took)
         }
-        Err(trouble) => {
-            let message = trouble.told(settings.api_key.expose_secret());
-            let for_good = trouble.fault == Fault::Fatal;
-            Err(ProbeFailed { message, for_good, code: trouble.code })
+        Err(error) => {
+            let message = error.displayed(settings.api_key.expose_secret());
+            let for_good = error.fault == Fault::Fatal;
+            Err(ProbeFailed { message, for_good, code: error.code })
         }
     }
 }
 
-/// A message that could not be read.
+/// Counts and logs a message that could not be parsed.
 fn bad_frame() {
     metrics::counter!("phony_model_errors_total", "kind" => "bad_frame").increment(1);
     tracing::warn!(event = "model_bad_frame");

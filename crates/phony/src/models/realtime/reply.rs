@@ -8,27 +8,32 @@ use tokio::time::Instant;
 pub(crate) struct Reply {
     pub(crate) turn: TurnId,
     pub(crate) response_id: String,
-    pub(crate) last_heard: Instant,
-    asked: Instant,
-    /// The message items that had text, the current one last.
+    pub(crate) last_event: Instant,
+    requested_at: Instant,
+    /// The message items with text, the current one last.
     items: Vec<String>,
     ends_in_space: bool,
-    calls: Vec<String>,
+    tool_calls: Vec<String>,
 }
 
 impl Reply {
-    pub(crate) fn new(turn: TurnId, response_id: String, asked: Instant, now: Instant) -> Self {
-        let (items, ends_in_space, calls) = (Vec::new(), true, Vec::new());
-        Self { turn, response_id, last_heard: now, asked, items, ends_in_space, calls }
+    pub(crate) fn new(
+        turn: TurnId,
+        response_id: String,
+        requested_at: Instant,
+        now: Instant,
+    ) -> Self {
+        let (items, ends_in_space, tool_calls) = (Vec::new(), true, Vec::new());
+        Self { turn, response_id, last_event: now, requested_at, items, ends_in_space, tool_calls }
     }
 
-    /// Whether an event that names this response means us. Some servers name none.
+    /// Whether an event with this response id belongs to the reply. Some servers give no id.
     pub(crate) fn is(&self, response_id: &str) -> bool {
         response_id.is_empty() || self.response_id.is_empty() || response_id == self.response_id
     }
 
-    /// Takes text of an item; gives what is new for the call. The `whole` text of an item is new
-    /// only if none of it came before. Between two items goes a space: they are two sentences.
+    /// Takes text of an item and returns what is new for the call. The `whole` text of an item is
+    /// new only if none of it came before. Two items are separated by a space.
     pub(crate) fn text(
         &mut self,
         now: Instant,
@@ -41,7 +46,7 @@ impl Reply {
             return None;
         }
         if self.items.is_empty() {
-            let waited = now.saturating_duration_since(self.asked);
+            let waited = now.saturating_duration_since(self.requested_at);
             metrics::histogram!("phony_model_first_delta_seconds").record(waited);
         }
         let apart = same || self.ends_in_space || text.starts_with(char::is_whitespace);
@@ -52,11 +57,11 @@ impl Reply {
         Some(if apart { text.to_owned() } else { format!(" {text}") })
     }
 
-    /// Notes a call of a tool; false if it has been noted before.
-    pub(crate) fn calls(&mut self, call_id: &str) -> bool {
-        let new = !self.calls.iter().any(|known| known == call_id);
+    /// Notes a tool call; false if it is known already.
+    pub(crate) fn add_tool_call(&mut self, call_id: &str) -> bool {
+        let new = !self.tool_calls.iter().any(|known| known == call_id);
         if new {
-            self.calls.push(call_id.to_owned());
+            self.tool_calls.push(call_id.to_owned());
         }
         new
     }
@@ -69,7 +74,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn two_messages_of_a_reply_are_two_sentences() {
+    async fn two_messages_of_a_reply_are_separated_by_a_space() {
         tokio::time::advance(Duration::from_millis(1)).await;
         let now = (tokio::time::sleep(Duration::ZERO)).deadline();
         let mut reply = Reply::new(TurnId(1), "resp_1".into(), now, now);
@@ -84,10 +89,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_call_is_told_once() {
+    async fn a_tool_call_is_reported_once() {
         let now = (tokio::time::sleep(Duration::ZERO)).deadline();
         let mut reply = Reply::new(TurnId(1), "resp_1".into(), now, now);
-        assert!(reply.calls("call_1"));
-        assert!(!reply.calls("call_1"));
+        assert!(reply.add_tool_call("call_1"));
+        assert!(!reply.add_tool_call("call_1"));
     }
 }

@@ -1,16 +1,17 @@
-//! What an adapter must know before it can connect.
+//! The settings of the adapter.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::client::proxy::matcher::Matcher;
 use rustls::{ClientConfig, RootCertStore};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio_tungstenite::tungstenite::http::HeaderValue;
 use url::Url;
 
 use crate::models::Tool;
 
-/// The same for every call.
+/// Settings that are the same for every call.
 #[derive(Debug)]
 pub struct RealtimeSettings {
     /// `ws` or `wss`, with the model in its query.
@@ -19,37 +20,38 @@ pub struct RealtimeSettings {
     pub(crate) tls: Arc<ClientConfig>,
     /// The proxies of the environment.
     pub(crate) proxies: Matcher,
-    /// The longest reply in tokens, its tool calls and thoughts included; none is the server's own.
+    /// The longest reply in tokens, tool calls and reasoning included; `None` for the server's
+    /// limit.
     pub max_output_tokens: Option<u32>,
-    /// How long to wait for what.
+    /// Timeouts and intervals.
     pub timing: Timing,
 }
 
-/// How long to wait for what. The defaults are meant for telephone calls.
+/// Timeouts and intervals. The defaults are meant for telephone calls.
 #[derive(Debug, Clone)]
 pub struct Timing {
-    /// From the first byte to `session.created`, and once more to `session.updated`.
+    /// From the start of a connection to `session.created`, and from there to `session.updated`.
     pub connect: Duration,
-    /// Pauses before the tries of a reconnect; the last one repeats.
+    /// Pauses before the attempts to connect; the last one repeats.
     pub retries: Vec<Duration>,
-    /// From `response.create` to `response.created`; after that the connection counts as dead.
+    /// From `response.create` to `response.created`, after which the connection counts as dead.
     pub created: Duration,
-    /// From one event of a reply to the next; after that the connection counts as dead.
+    /// From one event of a reply to the next, after which the connection counts as dead.
     pub silence: Duration,
-    /// From a cancelled reply to its end, which the next one waits for.
+    /// From the cancel of a reply to its end, which the next reply waits for.
     pub drain: Duration,
     /// Between two pings.
     pub ping: Duration,
-    /// From a ping to any sign of life.
+    /// From a ping to the next frame, whatever it is.
     pub pong: Duration,
-    /// For a blocked connection to take what we write; after that it counts as dead.
+    /// For a write, after which the connection counts as dead.
     pub write: Duration,
-    /// For a close to be answered.
+    /// From a close frame to its answer.
     pub close: Duration,
-    /// How long before a session's announced end it is replaced. An end that is announced for
-    /// even sooner is not believed: the clocks disagree.
+    /// How long before its announced end a session is replaced. An end that is nearer than this
+    /// when the session opens is ignored: the clocks disagree.
     pub roll_over_before: Duration,
-    /// The age at which a session is replaced in any case.
+    /// The age at which a session is replaced at the latest.
     pub roll_over_at: Duration,
 }
 
@@ -71,26 +73,26 @@ impl Default for Timing {
     }
 }
 
-/// What differs from call to call.
+/// Settings that differ from call to call.
 #[derive(Debug, Clone, Default)]
 pub struct SessionSettings {
     /// Who the model is and how it behaves.
     pub instructions: Arc<str>,
-    /// The voice, where the model speaks itself.
+    /// The voice, if the model itself speaks.
     pub voice: Option<String>,
     /// What the model may call; see [`crate::models::call_tools`].
     pub tools: Vec<Arc<Tool>>,
-    /// Tells the provider's abuse checks one caller from another without naming him: a hash.
+    /// A hash that lets the provider's abuse checks tell callers apart without identifying them.
     pub safety_identifier: Option<String>,
 }
 
 /// Settings that cannot lead to a connection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadSettings {
-    /// The base URL is not one.
+    /// The base URL is not a URL of a supported scheme.
     #[error("not a URL of http, https, ws or wss such as https://api.openai.com/v1")]
     BaseUrl,
-    /// The API key holds what no header can carry.
+    /// The API key holds characters that no header can carry.
     #[error("the API key holds characters that no HTTP header can carry")]
     ApiKey,
     /// The cryptography library refuses its own defaults.
@@ -114,13 +116,21 @@ impl RealtimeSettings {
         }
         url.path_segments_mut().map_err(|()| BadSettings::BaseUrl)?.pop_if_empty().push("realtime");
         url.query_pairs_mut().append_pair("model", model);
-        super::link::bearer(&api_key).ok_or(BadSettings::ApiKey)?;
+        bearer(&api_key).ok_or(BadSettings::ApiKey)?;
         let (tls, proxies, timing) = (tls()?, Matcher::from_env(), Timing::default());
         Ok(Self { url, api_key, tls, proxies, max_output_tokens: None, timing })
     }
 }
 
-/// One configuration for all calls: the roots alone take more memory than a call.
+/// The value of the `Authorization` header, which no log shows; `None` if the key holds characters
+/// that no header can carry.
+pub(super) fn bearer(key: &SecretString) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose_secret())).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// The TLS configuration that all calls share, since the roots alone take more memory than a call.
 fn tls() -> Result<Arc<ClientConfig>, BadSettings> {
     let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -129,7 +139,7 @@ fn tls() -> Result<Arc<ClientConfig>, BadSettings> {
         .map_err(|error| BadSettings::Tls(error.to_string()))?
         .with_root_certificates(roots)
         .with_no_client_auth();
-    // A WebSocket upgrade over HTTP/2 is another handshake, and the server would choose it.
+    // Without this the server would choose HTTP/2, which has another WebSocket handshake.
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }
@@ -152,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_base_url_is_refused() {
+    fn an_invalid_base_url_is_refused() {
         for base in ["", "api.openai.com", "ftp://api.openai.com/", "mailto:a@b"] {
             assert_eq!(url(base), Err(BadSettings::BaseUrl), "{base}");
         }

@@ -1,16 +1,16 @@
-//! Between the call's words and the server's.
+//! Translates between the call's types and the server's.
 
 use phony_call::{ItemBody, Usage};
 use phony_wire::openai::realtime::{self, ClientBody, Severity};
 
-use super::conversation::{Name, Place};
+use super::conversation::{Name, Position};
 
-/// An item of the call, as the server takes it.
-pub(crate) fn create<'a>(id: &Name, place: &Place, body: &'a ItemBody) -> ClientBody<'a> {
-    let previous_item_id = match place {
-        Place::Last => None,
-        Place::First => Some("root".into()),
-        Place::After(before) => Some(before.to_string().into()),
+/// The event that creates an item of the call on the server.
+pub(crate) fn create<'a>(id: &Name, position: &Position, body: &'a ItemBody) -> ClientBody<'a> {
+    let previous_item_id = match position {
+        Position::Last => None,
+        Position::First => Some("root".into()),
+        Position::After(before) => Some(before.to_string().into()),
     };
     let id = Some(id.to_string().into());
     let item = match body {
@@ -34,9 +34,9 @@ pub(crate) fn create<'a>(id: &Name, place: &Place, body: &'a ItemBody) -> Client
     ClientBody::ItemCreate { previous_item_id, item }
 }
 
-/// What a response cost.
+/// The tokens that a response used.
 pub(crate) fn tokens(usage: realtime::Usage) -> Usage {
-    // A server that does not tell text from audio means text: this is a text session.
+    // Where the server gives only the total, it is text: this is a text session.
     let or_total = |text, audio, total| if text + audio == 0 { total } else { text };
     Usage {
         input_text_tokens: or_total(usage.input_text, usage.input_audio, usage.input),
@@ -48,7 +48,7 @@ pub(crate) fn tokens(usage: realtime::Usage) -> Usage {
     }
 }
 
-/// The label of a count of errors.
+/// The label of the error counter.
 pub(crate) fn kind(severity: Severity) -> &'static str {
     match severity {
         Severity::Fatal => "fatal",

@@ -233,7 +233,7 @@ async fn silence_leaves_it_unknown_whether_a_call_was_placed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     let short = Duration::from_millis(300);
-    let client = RestClient::with_patience(&settings(&base, "token"), short).unwrap();
+    let client = RestClient::with_timeout(&settings(&base, "token"), short).unwrap();
     let failure = client.create_call(&call()).await.unwrap_err();
     let silent = CarrierError::Unknown("Twilio could not be reached: no answer in time".into());
     assert_eq!(failure, silent);

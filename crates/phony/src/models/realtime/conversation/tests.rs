@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The items of these tests go by a letter and a number.
+/// The items of these tests are named by a letter and a number.
 fn id(short: &str) -> ItemId {
     let number = short[1..].parse().expect("a number");
     ItemId::new(ItemKind::Entry, number, u32::from(short.as_bytes()[0]))
@@ -46,9 +46,9 @@ fn short(edits: &[Edit]) -> Vec<String> {
     };
     let one = |edit: &Edit| match edit {
         Edit::Delete { id } => format!("-{}", name(id)),
-        Edit::Create { id, place: Place::Last, .. } => format!("+{}", name(id)),
-        Edit::Create { id, place: Place::First, .. } => format!("+{}@first", name(id)),
-        Edit::Create { id, place: Place::After(before), .. } => {
+        Edit::Create { id, position: Position::Last, .. } => format!("+{}", name(id)),
+        Edit::Create { id, position: Position::First, .. } => format!("+{}@first", name(id)),
+        Edit::Create { id, position: Position::After(before), .. } => {
             format!("+{}@{}", name(id), name(before))
         }
     };
@@ -66,7 +66,7 @@ fn a_plain_turn_adds_only_the_callers_words() {
 }
 
 #[test]
-fn what_was_not_heard_is_replaced_in_its_place() {
+fn an_unheard_reply_is_replaced_in_its_place() {
     let mut remote = Remote::default();
     remote.reconcile(&[user("u1", "Hello")]);
     remote.appended("item_A", Origin::Said(TurnId(1)));
@@ -108,7 +108,7 @@ fn a_tool_call_stays_and_its_result_is_added() {
         result("r1", "call_1"),
     ];
     assert_eq!(short(&remote.reconcile(&context)), ["+r1"]);
-    // Made anew in another order, call and result both move.
+    // In another order, the reply moves and the tool call stays.
     let moved = [
         user("u1", "One please"),
         call("t1", "call_1"),
@@ -133,7 +133,7 @@ fn strays_are_deleted_and_ids_are_never_used_twice() {
     remote.appended("item_X", Origin::Stray);
     let swapped = [user("u2", "B"), user("u1", "A")];
     assert_eq!(short(&remote.reconcile(&swapped)), ["-u1", "-item_X", "+again_1"]);
-    // The server may have an item of such a name itself.
+    // The server may have such a name itself.
     remote.appended("again_2", Origin::Stray);
     assert_eq!(short(&remote.reconcile(&[user("u2", "B"), user("u1", "C")])), ["-again_2"]);
     assert_eq!(short(&remote.reconcile(&[user("u1", "C")])), ["-u2"]);
@@ -142,24 +142,24 @@ fn strays_are_deleted_and_ids_are_never_used_twice() {
 }
 
 #[test]
-fn an_item_is_known_by_what_the_server_calls_it() {
+fn an_item_is_known_by_its_id_on_the_server() {
     let mut remote = Remote::default();
     remote.reconcile(&[user("u1", "A")]);
     let ours = id("u1").to_string();
-    remote.met(&ours);
-    remote.met("item_A");
+    remote.note(&ours);
+    remote.note("item_A");
     remote.appended("item_B", Origin::Said(TurnId(1)));
     assert!(remote.knows(&ours) && remote.knows("item_A") && !remote.knows("item_C"));
     let context = [user("u1", "A"), assistant("a1", "Hi", Some(1))];
     assert_eq!(short(&remote.reconcile(&context)), ["-item_A"]);
-    remote.met("item_A");
-    assert!(remote.reconcile(&context).is_empty(), "what is gone is not met again");
+    remote.note("item_A");
+    assert!(remote.reconcile(&context).is_empty(), "a deleted item is not noted again");
     for text in ["again_1", "again_01", "again_", "item_A", "e1_2", "e01_2", ""] {
         assert_eq!(Name::of(text).to_string(), text);
     }
 }
 
-/// A server that refuses what the real one refuses.
+/// A server with the real one's rules.
 #[derive(Default)]
 struct Server {
     items: Vec<(String, String)>,
@@ -173,13 +173,13 @@ impl Server {
                 let at = self.position(&id.to_string());
                 self.items.remove(at);
             }
-            Edit::Create { id, place, body } => {
+            Edit::Create { id, position, body } => {
                 let id = id.to_string();
                 assert!(self.seen.insert(id.clone()), "an id twice");
-                let at = match place {
-                    Place::Last => self.items.len(),
-                    Place::First => 0,
-                    Place::After(before) => self.position(&before.to_string()) + 1,
+                let at = match position {
+                    Position::Last => self.items.len(),
+                    Position::First => 0,
+                    Position::After(before) => self.position(&before.to_string()) + 1,
                 };
                 self.items.insert(at, (id, words(&body)));
             }

@@ -1,11 +1,10 @@
-//! One WebSocket to the server: opened, read, written, closed.
+//! The WebSocket client: opens, reads, writes and closes one connection to the server.
 
 use std::io;
 use std::sync::Arc;
 
 use futures_util::{SinkExt, StreamExt};
 use rustls::pki_types::ServerName;
-use secrecy::{ExposeSecret, SecretString};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -20,53 +19,53 @@ use tokio_tungstenite::tungstenite::{Bytes, Error, Message, Utf8Bytes};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, client_async};
 
 use super::dial;
-use super::settings::{RealtimeSettings, SessionSettings};
-use super::threshold::Threshold;
-use super::trouble::Trouble;
+use super::error::ModelError;
+use super::handshake::HandshakeReader;
+use super::settings::{RealtimeSettings, SessionSettings, bearer};
 
-/// No event of a text session comes near this.
+/// In bytes; no event of a text session comes near it.
 const LARGEST_MESSAGE: usize = 1 << 20;
 
-/// Small, for there are many calls: the library's own buffers take 256 KiB a connection. A few
-/// deltas fit; for what does not the buffer grows, once.
+/// In bytes. The library's default buffers take 256 KiB a connection, too much for many calls. A
+/// few deltas fit; the buffer grows for larger messages.
 const BUFFER: usize = 1024;
 
-const AGENT: &str = concat!("phony/", env!("CARGO_PKG_VERSION"));
+const USER_AGENT: &str = concat!("phony/", env!("CARGO_PKG_VERSION"));
 
-/// An open WebSocket.
-pub(crate) struct Link {
-    /// Boxed: with TLS it takes kilobytes, and would take them in every future that holds it.
+/// An open connection.
+pub(crate) struct Client {
+    /// Boxed, since with TLS it takes kilobytes, in every future that holds it.
     socket: Box<WebSocketStream<MaybeTlsStream<TcpStream>>>,
-    /// The message that came last. As long as it is kept, the library cannot use the buffer that it
-    /// is in again, and makes a new one of the usual size when that is full: else each would grow to
-    /// twice the most that ever came at once, and stay so.
+    /// The last message. While it is kept, the library cannot reuse the buffer that it is in, and
+    /// allocates a new one of the usual size when that is full. Otherwise each buffer would grow to
+    /// twice the most that ever came at once, and keep that size.
     last: Utf8Bytes,
 }
 
-/// What came over it.
+/// What came over the connection.
 pub(crate) enum Incoming {
-    /// A message.
+    /// A text message.
     Text(Utf8Bytes),
-    /// No message, but somebody is there.
-    Alive,
-    /// Nothing more will come.
-    Gone(Trouble),
+    /// Any other frame: the server is alive.
+    Control,
+    /// The connection is closed or lost.
+    Closed(ModelError),
 }
 
-impl Link {
-    /// Opens the socket. The server has not admitted us yet when this succeeds.
+impl Client {
+    /// Opens the connection. The server may still refuse the session.
     pub(crate) async fn open(
         settings: &RealtimeSettings,
         session: &SessionSettings,
-    ) -> Result<Self, Trouble> {
-        let unreachable = |error: io::Error| Trouble::lost("unreachable", error.to_string());
+    ) -> Result<Self, ModelError> {
+        let unreachable = |error: io::Error| ModelError::lost("unreachable", error.to_string());
         let stream = dial::connect(&settings.proxies, &settings.url).await.map_err(unreachable)?;
         let stream = if settings.url.scheme() == "wss" {
             let host = dial::host(&settings.url).to_owned();
             let name = ServerName::try_from(host).map_err(io::Error::other);
             let tls = TlsConnector::from(Arc::clone(&settings.tls));
             let connected = tls.connect(name.map_err(unreachable)?, stream).await;
-            let failed = |error: io::Error| Trouble::lost("handshake_failed", error.to_string());
+            let failed = |error: io::Error| ModelError::lost("handshake_failed", error.to_string());
             MaybeTlsStream::Rustls(connected.map_err(failed)?)
         } else {
             MaybeTlsStream::Plain(stream)
@@ -77,16 +76,16 @@ impl Link {
             .write_buffer_size(BUFFER)
             .max_message_size(Some(LARGEST_MESSAGE))
             .max_frame_size(Some(LARGEST_MESSAGE));
-        let opened = client_async(request, Threshold::new(stream)).await;
-        let (stream, beyond) = opened.map_err(|error| refusal(&error))?.0.into_inner().into_parts();
-        let mut read = Vec::with_capacity(BUFFER.max(beyond.len()));
-        read.extend(beyond);
+        let opened = client_async(request, HandshakeReader::new(stream)).await;
+        let (stream, rest) = opened.map_err(|error| refusal(&error))?.0.into_inner().into_parts();
+        let mut read = Vec::with_capacity(BUFFER.max(rest.len()));
+        read.extend(rest);
         let role = Role::Client;
         let socket = WebSocketStream::from_partially_read(stream, read, role, Some(config)).await;
         Ok(Self { socket: Box::new(socket), last: Utf8Bytes::default() })
     }
 
-    /// The next message; may be dropped and called again.
+    /// Reads the next message. Safe to cancel.
     pub(crate) async fn read(&mut self) -> Incoming {
         match self.socket.next().await {
             Some(Ok(Message::Text(text))) => {
@@ -98,19 +97,21 @@ impl Link {
                     || (1005, Utf8Bytes::default()),
                     |frame| (u16::from(frame.code), frame.reason),
                 );
-                Incoming::Gone(Trouble::of_close(code, &reason))
+                Incoming::Closed(ModelError::from_close(code, &reason))
             }
-            Some(Ok(_)) => Incoming::Alive,
-            Some(Err(error)) => Incoming::Gone(Trouble::lost("disconnected", error.to_string())),
-            None => Incoming::Gone(Trouble::of_close(1006, "")),
+            Some(Ok(_)) => Incoming::Control,
+            Some(Err(error)) => {
+                Incoming::Closed(ModelError::lost("disconnected", error.to_string()))
+            }
+            None => Incoming::Closed(ModelError::from_close(1006, "")),
         }
     }
 
-    /// Sends messages, all of them at once.
-    pub(crate) async fn write(&mut self, messages: &mut Vec<String>) -> Result<(), Trouble> {
+    /// Writes messages and flushes once.
+    pub(crate) async fn write(&mut self, messages: &mut Vec<String>) -> Result<(), ModelError> {
         for message in messages.drain(..) {
             let written = if message.len() > BUFFER {
-                self.write_past(message).await
+                self.write_unbuffered(message).await
             } else {
                 self.socket.feed(Message::text(message)).await
             };
@@ -119,16 +120,16 @@ impl Link {
         self.socket.flush().await.map_err(|error| broken(&error))
     }
 
-    /// Sends a large message past the library's buffer, which would keep its size for ever: what a
-    /// session is told at its beginning is as large as all else that a call needs here.
-    async fn write_past(&mut self, message: String) -> Result<(), Error> {
+    /// Writes a large message past the library's buffer, which would never shrink again: the first
+    /// message of a session is as large as everything else that a call holds here.
+    async fn write_unbuffered(&mut self, message: String) -> Result<(), Error> {
         let mut frame = Frame::message(message, OpCode::Data(Data::Text), true);
         let mut mask = [0; 4];
         getrandom::fill(&mut mask).map_err(io::Error::other)?;
         frame.header_mut().mask = Some(mask);
         let mut bytes = Vec::new();
         frame.format(&mut bytes)?;
-        // What waits in the buffer comes first.
+        // Whatever is in the buffer goes first.
         self.socket.flush().await?;
         let stream = self.socket.get_mut();
         stream.write_all(&bytes).await?;
@@ -136,40 +137,33 @@ impl Link {
         Ok(())
     }
 
-    /// Asks for a sign of life.
-    pub(crate) async fn ping(&mut self) -> Result<(), Trouble> {
+    /// Sends a ping.
+    pub(crate) async fn ping(&mut self) -> Result<(), ModelError> {
         self.socket.send(Message::Ping(Bytes::new())).await.map_err(|error| broken(&error))
     }
 
-    /// Says goodbye and waits a little for the answer.
+    /// Sends a close frame and waits for the answer, for `timing.close` at most.
     pub(crate) async fn close(mut self, settings: &RealtimeSettings) {
         let frame = CloseFrame { code: CloseCode::Normal, reason: Utf8Bytes::default() };
-        let goodbye = async {
+        let closing = async {
             if self.socket.send(Message::Close(Some(frame))).await.is_ok() {
                 while let Some(Ok(message)) = self.socket.next().await
                     && !message.is_close()
                 {}
             }
         };
-        // Whoever does not answer is left without one.
-        let _ = timeout(settings.timing.close, goodbye).await;
+        drop(timeout(settings.timing.close, closing).await);
     }
 }
 
-/// The value of the `Authorization` header, never shown in a log; none if no header can carry it.
-pub(crate) fn bearer(key: &SecretString) -> Option<HeaderValue> {
-    let mut value = HeaderValue::try_from(format!("Bearer {}", key.expose_secret())).ok()?;
-    value.set_sensitive(true);
-    Some(value)
-}
-
-/// The upgrade (OpenAI Realtime guide, WebSocket connections). `OpenAI-Beta` must be absent.
-fn request(settings: &RealtimeSettings, session: &SessionSettings) -> Result<Request, Trouble> {
-    let bad = || Trouble::lost("bad_request", "the upgrade cannot be written");
+/// The upgrade request (OpenAI Realtime guide, WebSocket connections). `OpenAI-Beta` must be
+/// absent.
+fn request(settings: &RealtimeSettings, session: &SessionSettings) -> Result<Request, ModelError> {
+    let bad = || ModelError::lost("bad_request", "the upgrade cannot be written");
     let mut request = settings.url.as_str().into_client_request().map_err(|_| bad())?;
     let headers = request.headers_mut();
     headers.insert(header::AUTHORIZATION, bearer(&settings.api_key).ok_or_else(bad)?);
-    headers.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
+    headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
     let identifier = session.safety_identifier.as_deref();
     if let Some(identifier) = identifier.and_then(|text| HeaderValue::try_from(text).ok()) {
         headers.insert("OpenAI-Safety-Identifier", identifier);
@@ -177,16 +171,16 @@ fn request(settings: &RealtimeSettings, session: &SessionSettings) -> Result<Req
     Ok(request)
 }
 
-fn refusal(error: &Error) -> Trouble {
+fn refusal(error: &Error) -> ModelError {
     if let Error::Http(response) = error {
         let body = response.body().as_deref().unwrap_or_default();
-        return Trouble::of_http(response.status().as_u16(), body);
+        return ModelError::from_http(response.status().as_u16(), body);
     }
-    Trouble::lost("handshake_failed", error.to_string())
+    ModelError::lost("handshake_failed", error.to_string())
 }
 
-fn broken(error: &Error) -> Trouble {
-    Trouble::lost("disconnected", error.to_string())
+fn broken(error: &Error) -> ModelError {
+    ModelError::lost("disconnected", error.to_string())
 }
 
 #[cfg(test)]
@@ -200,32 +194,32 @@ mod tests {
 
     use super::*;
 
-    const PATIENCE: Duration = Duration::from_secs(5);
+    const LIMIT: Duration = Duration::from_secs(5);
 
     #[tokio::test]
-    async fn messages_of_any_size_arrive_whole_and_in_their_order() {
+    async fn messages_of_any_size_arrive_whole_and_in_order() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}/v1", listener.local_addr().unwrap());
         let settings = RealtimeSettings::new(&base, "key".into(), "model").unwrap();
         let session = SessionSettings::default();
         let server = async { accept_async(listener.accept().await.unwrap().0).await.unwrap() };
-        let (mut server, link) = tokio::join!(server, Link::open(&settings, &session));
-        let Ok(mut link) = link else { panic!("no link") };
+        let (mut server, client) = tokio::join!(server, Client::open(&settings, &session));
+        let Ok(mut client) = client else { panic!("no connection") };
         let sizes = [10, BUFFER, BUFFER + 1, 3, 70_000, 200, 65_536, 0, 5_000];
         let mut messages: Vec<_> = sizes.map(|size| "é".repeat(size)).into();
         let sent = messages.clone();
         let hear = async {
             for message in &sent {
-                let heard = timeout(PATIENCE, server.next()).await.unwrap().unwrap().unwrap();
+                let heard = timeout(LIMIT, server.next()).await.unwrap().unwrap().unwrap();
                 assert!(heard == Message::text(message.as_str()), "{} bytes", message.len());
             }
         };
-        let (written, ()) = tokio::join!(link.write(&mut messages), hear);
+        let (written, ()) = tokio::join!(client.write(&mut messages), hear);
         assert!(written.is_ok() && messages.is_empty());
     }
 
     #[tokio::test]
-    async fn what_comes_with_the_upgrade_and_large_messages_are_heard() {
+    async fn messages_that_come_with_the_upgrade_and_large_ones_are_read() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}/v1", listener.local_addr().unwrap());
         let settings = RealtimeSettings::new(&base, "key".into(), "model").unwrap();
@@ -254,10 +248,10 @@ mod tests {
             stream.write_all(&all).await.unwrap();
             stream
         };
-        let (_stream, link) = tokio::join!(serve, Link::open(&settings, &session));
-        let Ok(mut link) = link else { panic!("no link") };
+        let (_stream, client) = tokio::join!(serve, Client::open(&settings, &session));
+        let Ok(mut client) = client else { panic!("no connection") };
         for message in messages {
-            match timeout(PATIENCE, link.read()).await {
+            match timeout(LIMIT, client.read()).await {
                 Ok(Incoming::Text(text)) => assert_eq!(*text, *message),
                 _ => panic!("no message"),
             }

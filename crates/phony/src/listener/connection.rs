@@ -1,4 +1,4 @@
-//! A connection and its bodies, which tell its seat how far they are.
+//! The stream of a connection and the bodies on it, which keep its state up to date.
 
 use std::io;
 use std::pin::Pin;
@@ -11,23 +11,23 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::seat::Seat;
+use super::state::ConnectionState;
 
-/// A connection that notices when its client says something, and when it does not listen.
+/// A TCP stream that notes when its client sends, and when it does not read.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(super) io: TokioIo<TcpStream>,
-    pub(super) seat: Arc<Seat>,
+    pub(super) state: Arc<ConnectionState>,
 }
 
 impl Connection {
-    /// The socket itself.
+    /// The TCP stream itself.
     pub(crate) fn into_stream(self) -> TcpStream {
         self.io.into_inner()
     }
 
     fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        self.seat.wrote(written.is_ready());
+        self.state.wrote(written.is_ready());
         written
     }
 }
@@ -39,9 +39,9 @@ impl Read for Connection {
         buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.io).poll_read(context, buffer);
-        // The end of the stream is taken for a byte, and does no harm: the connection ends by it.
+        // The end of the stream counts as a read, which is harmless: it ends the connection.
         if matches!(read, Poll::Ready(Ok(()))) {
-            self.seat.read();
+            self.state.read();
         }
         read
     }
@@ -79,13 +79,13 @@ impl Write for Connection {
     }
 }
 
-/// The body of a request, on its way.
-pub(super) struct Arriving {
+/// The body of a request, which notes when all of it has arrived.
+pub(super) struct RequestBody {
     pub(super) body: Incoming,
-    pub(super) seat: Arc<Seat>,
+    pub(super) state: Arc<ConnectionState>,
 }
 
-impl HttpBody for Arriving {
+impl HttpBody for RequestBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
@@ -95,7 +95,7 @@ impl HttpBody for Arriving {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
         if frame.is_ready() && (self.body.is_end_stream() || matches!(frame, Poll::Ready(None))) {
-            self.seat.arrived();
+            self.state.body_arrived();
         }
         frame
     }
@@ -109,13 +109,13 @@ impl HttpBody for Arriving {
     }
 }
 
-/// The body of an answer; it is dropped when all of it is on its way.
-pub(super) struct Leaving {
+/// The body of a response, which is dropped when all of it was sent.
+pub(super) struct ResponseBody {
     pub(super) body: Body,
-    pub(super) seat: Arc<Seat>,
+    pub(super) state: Arc<ConnectionState>,
 }
 
-impl HttpBody for Leaving {
+impl HttpBody for ResponseBody {
     type Data = Bytes;
     type Error = axum::Error;
 
@@ -135,8 +135,8 @@ impl HttpBody for Leaving {
     }
 }
 
-impl Drop for Leaving {
+impl Drop for ResponseBody {
     fn drop(&mut self) {
-        self.seat.answered();
+        self.state.responded();
     }
 }

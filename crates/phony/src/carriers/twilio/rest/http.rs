@@ -1,4 +1,4 @@
-//! One request and its answer: sent, sent again where that does no harm, classified.
+//! Sends a request, again where that is safe, and classifies the response.
 
 use std::time::Duration;
 
@@ -6,111 +6,116 @@ use phony_wire::twilio::rest::RestError;
 use phony_wire::twilio::webhook::Form;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder, StatusCode};
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
-use super::{CarrierError, NoClient, RestClient};
+use super::error::{CarrierError, NoClient};
 use crate::http_client::no_answer;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 const TRIES: u32 = 4;
-/// Before the second try at most; twice as long before each further one.
+/// The longest pause before the second attempt; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
-/// A longer wait than this is the caller's to decide.
+/// A longer `Retry-After` is left to the caller.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(10);
-/// The most of an answer that is read: a page of a thousand numbers has 2 MB.
+/// In bytes; a page of a thousand numbers has 2 MB.
 const LARGEST_ANSWER: usize = 8 * 1024 * 1024;
 
-/// Whether a request may be sent again when it may have been carried out.
+/// The HTTP client, with the credentials of the account.
+#[derive(Clone)]
+pub(super) struct Http {
+    client: reqwest::Client,
+    account_sid: String,
+    auth_token: SecretString,
+}
+
+/// Whether a request that may have been carried out may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Again {
+pub(super) enum Retry {
     /// It changes nothing.
     Reading,
-    /// It does no harm twice.
+    /// Carrying it out twice is harmless.
     Harmless,
-    /// It would be done twice.
+    /// It must not be carried out twice.
     Never,
 }
 
-/// A success.
+/// A successful response.
 pub(super) struct Answer {
     pub(super) body: String,
     /// The `Date` header.
     pub(super) date: Option<String>,
 }
 
-/// A try that was not a success.
+/// A failed attempt.
 struct Failed {
     failure: CarrierError,
-    /// Certainly not carried out.
+    /// The request certainly was not carried out.
     undone: bool,
-    /// Another try may go better.
+    /// Another attempt may succeed.
     passing: bool,
     retry_after: Option<Duration>,
 }
 
-/// A client with limits of time, without redirects, which would carry the credentials elsewhere.
-pub(super) fn client(base: &Url, patience: Duration) -> Result<reqwest::Client, NoClient> {
-    // Another part of the process may have chosen already.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    let builder = reqwest::Client::builder()
-        .connect_timeout(CONNECT_LIMIT.min(patience))
-        .timeout(patience)
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent(concat!("phony/", env!("CARGO_PKG_VERSION")));
-    // A stand-in on this machine is never behind a proxy.
-    let local = match base.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    };
-    let builder = if local { builder.no_proxy() } else { builder };
-    builder.build().map_err(|error| NoClient::Http(no_answer(&error)))
-}
+impl Http {
+    /// A client with timeouts and without redirects, which would send the credentials elsewhere.
+    pub(super) fn new(
+        base: &Url,
+        timeout: Duration,
+        account_sid: &str,
+        auth_token: SecretString,
+    ) -> Result<Self, NoClient> {
+        // Another part of the process may have installed one already.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let builder = reqwest::Client::builder()
+            .connect_timeout(CONNECT_LIMIT.min(timeout))
+            .timeout(timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .user_agent(concat!("phony/", env!("CARGO_PKG_VERSION")));
+        // A server on this machine is never behind a proxy.
+        let local = match base.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        let builder = if local { builder.no_proxy() } else { builder };
+        let client = builder.build().map_err(|error| NoClient::Http(no_answer(&error)))?;
+        Ok(Self { client, account_sid: account_sid.to_owned(), auth_token })
+    }
 
-impl RestClient {
     pub(super) async fn get(&self, address: &str) -> Result<Answer, CarrierError> {
-        let request = || self.http.request(Method::GET, address);
-        self.exchange(request, Again::Reading, &|| true).await
+        let request = || self.client.request(Method::GET, address);
+        self.send(request, Retry::Reading, &|| true).await
     }
 
-    pub(super) async fn post(
-        &self,
-        path: &str,
-        form: Form,
-        again: Again,
-    ) -> Result<Answer, CarrierError> {
-        self.post_while(path, form, again, &|| true).await
-    }
-
-    /// The same; `still` is asked before each further try.
+    /// Posts a form, which is sent again only while `still` returns true.
     pub(super) async fn post_while(
         &self,
-        path: &str,
-        form: Form,
-        again: Again,
+        address: &str,
+        form: &Form,
+        retry: Retry,
         still: &(dyn Fn() -> bool + Sync),
     ) -> Result<Answer, CarrierError> {
-        let (address, body) = (self.address(path), form.encode());
+        let body = form.encode();
         let request = || {
-            let request = self.http.request(Method::POST, &address);
+            let request = self.client.request(Method::POST, address);
             let request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
             request.body(body.clone())
         };
-        self.exchange(request, again, still).await
+        self.send(request, retry, still).await
     }
 
-    async fn exchange(
+    async fn send(
         &self,
         request: impl Fn() -> RequestBuilder,
-        again: Again,
+        retry: Retry,
         still: &(dyn Fn() -> bool + Sync),
     ) -> Result<Answer, CarrierError> {
         let mut tries = 0;
         // Once a request may have been carried out, a later 429 does not undo that.
-        let mut doubt = None;
+        let mut unknown = None;
         loop {
             let token = self.auth_token.expose_secret();
             let request = request().basic_auth(&self.account_sid, Some(token));
@@ -120,18 +125,18 @@ impl RestClient {
             };
             tries += 1;
             let wait = retry_after.unwrap_or_else(|| pause(tries));
-            if !undone && again != Again::Reading {
-                doubt = Some(CarrierError::Unknown(failure.to_string()));
+            if !undone && retry != Retry::Reading {
+                unknown = Some(CarrierError::Unknown(failure.to_string()));
             }
-            let repeat = passing && (undone || again != Again::Never);
+            let repeat = passing && (undone || retry != Retry::Never);
             if !repeat || tries == TRIES || wait > LONGEST_RETRY_AFTER {
-                return Err(if passing { doubt.unwrap_or(failure) } else { failure });
+                return Err(if passing { unknown.unwrap_or(failure) } else { failure });
             }
             metrics::counter!("phony_twilio_api_retries_total").increment(1);
             tracing::debug!(event = "twilio_api_retry", tries, reason = %failure);
             tokio::time::sleep(wait).await;
             if !still() {
-                return Err(doubt.unwrap_or(CarrierError::Withdrawn));
+                return Err(unknown.unwrap_or(CarrierError::Withdrawn));
             }
         }
     }
@@ -154,7 +159,7 @@ async fn once(request: RequestBuilder) -> Result<Answer, Failed> {
     Err(refused(status, &headers, &body))
 }
 
-/// No answer, or none that was whole.
+/// There was no response, or an incomplete one.
 fn unanswered(error: &reqwest::Error) -> Failed {
     Failed {
         failure: CarrierError::Unreachable(no_answer(error)),
@@ -182,11 +187,11 @@ fn text_of(headers: &HeaderMap, name: &str) -> Option<String> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
-/// A random part of a time that doubles with each try, so that many do not come back at once.
+/// A random part of a time that doubles with each attempt, so that many clients spread out.
 fn pause(tries: u32) -> Duration {
     let most = FIRST_PAUSE.saturating_mul(1 << (tries - 1).min(8)).min(LONGEST_PAUSE);
     let mut random = [0xff; 2];
-    // Without randomness the pause is the longest one.
+    // Without random bytes the pause is the longest one.
     getrandom::fill(&mut random).unwrap_or(());
     most.mul_f64(f64::from(u16::from_le_bytes(random)) / f64::from(u16::MAX))
 }
@@ -196,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_but_not_without_end() {
+    fn pauses_grow_to_a_limit() {
         for (tries, most) in [(1, 200), (2, 400), (3, 800), (40, 3000)] {
             assert!((0..50).all(|_| pause(tries) <= Duration::from_millis(most)));
         }
@@ -204,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_refused_and_what_may_have_been_done_are_told_apart() {
+    fn refused_requests_and_those_of_unknown_result_are_told_apart() {
         let of = |status: u16| {
             let status = StatusCode::from_u16(status).unwrap();
             refused(status, &HeaderMap::new(), "{}")

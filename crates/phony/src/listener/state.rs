@@ -1,4 +1,4 @@
-//! What a connection is at, and how long it may wait for its client.
+//! The state of a connection, and how long it may wait for its client.
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -8,19 +8,19 @@ use tokio_util::sync::CancellationToken;
 
 use crate::client::Network;
 
-/// How long the head of a request may take to come.
+/// How long the head of a request may take to arrive.
 pub(super) const HEAD_LIMIT: Duration = Duration::from_secs(10);
-/// How long a connection may rest between two requests: longer than proxies keep theirs (60 s, as a
-/// rule), or one would send a request into a connection that is being closed.
+/// How long a connection may be idle between two requests. Longer than proxies keep theirs (usually
+/// 60 s), or a proxy would send a request into a connection that is being closed.
 const IDLE_LIMIT: Duration = Duration::from_secs(75);
-/// How long a client may read nothing of its answer.
+/// How long a client may read nothing of its response.
 const STUCK_LIMIT: Duration = Duration::from_secs(30);
 
-/// Whose a connection is, as far as it is known.
+/// The client of a connection, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Owner {
     pub(super) network: Network,
-    /// A trusted proxy, whose connections are many clients'.
+    /// It is a trusted proxy, whose connections belong to many clients.
     pub(super) is_proxy: bool,
 }
 
@@ -29,53 +29,53 @@ pub(super) struct Owner {
 pub(super) struct Waiting {
     pub(super) number: u64,
     pub(super) owner: Owner,
-    /// Nothing is asked, so that the client owes nothing.
+    /// No request is under way.
     pub(super) is_idle: bool,
     pub(super) since: Instant,
 }
 
-/// What is known of a connection.
+/// The state of a connection.
 #[derive(Debug)]
-pub(super) struct Seat {
+pub(super) struct ConnectionState {
     peer: Owner,
-    /// The client behind the peer, once the connection is that one client's.
+    /// The client behind a proxy, once the connection belongs to that client alone.
     client: OnceLock<Owner>,
     phase: Mutex<Phase>,
-    /// It has to make room.
+    /// Cancelled when the connection must make room for another.
     pub(super) close: CancellationToken,
 }
 
-/// What a connection is at, and since when.
+/// The phase of a connection, and since when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// The head of a request is coming.
+    /// The head of a request is arriving.
     Head(Instant),
-    /// The body of one is coming.
+    /// The body of a request is arriving.
     Body(Instant),
-    /// The server is at work.
+    /// The server is working on a request.
     Working,
-    /// The client does not read its answer.
+    /// The client does not read its response.
     Stuck(Instant),
-    /// Nothing is asked.
+    /// No request is under way.
     Idle(Instant),
-    /// It is a WebSocket whose client has not said yet what it is for.
+    /// It is a WebSocket whose client has not sent its first message yet.
     Silent(Instant),
-    /// It carries no requests any more.
+    /// It is a WebSocket in use.
     Upgraded,
 }
 
-impl Seat {
+impl ConnectionState {
     pub(super) fn new(peer: Owner) -> Self {
         let phase = Mutex::new(Phase::Head(now()));
         Self { peer, client: OnceLock::new(), phase, close: CancellationToken::new() }
     }
 
-    /// Whose it is.
+    /// The client, or the peer while that is all that is known.
     pub(super) fn owner(&self) -> Owner {
         *self.client.get().unwrap_or(&self.peer)
     }
 
-    /// It is this client's alone from now on.
+    /// It belongs to this client alone from now on.
     pub(super) fn belongs_to(&self, client: Owner) {
         self.client.get_or_init(|| client);
     }
@@ -84,7 +84,7 @@ impl Seat {
         self.phase.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Since when it waits for its client.
+    /// Since when it waits for its client, if it does.
     pub(super) fn waits_since(&self) -> Option<Instant> {
         match *self.phase() {
             Phase::Head(since)
@@ -102,8 +102,8 @@ impl Seat {
         Some(Waiting { number, owner: self.owner(), is_idle, since })
     }
 
-    /// Until when the client must have done something. A body has the time of its request, and a
-    /// WebSocket that of whoever listens to it.
+    /// When the connection is closed if the client does nothing. A body is bounded by the timeout
+    /// of its request, a WebSocket by its own.
     pub(super) fn deadline(&self) -> Option<Instant> {
         match *self.phase() {
             Phase::Head(since) => Some(since + HEAD_LIMIT),
@@ -113,7 +113,7 @@ impl Seat {
         }
     }
 
-    /// Something was read.
+    /// Bytes were read.
     pub(super) fn read(&self) {
         let mut phase = self.phase();
         if matches!(*phase, Phase::Idle(_)) {
@@ -121,7 +121,7 @@ impl Seat {
         }
     }
 
-    /// Something was written, or cannot be.
+    /// Bytes were written, or, unless `is_done`, could not be.
     pub(super) fn wrote(&self, is_done: bool) {
         let mut phase = self.phase();
         match *phase {
@@ -137,20 +137,20 @@ impl Seat {
         }
     }
 
-    /// A request is here.
-    pub(super) fn asked(&self, has_body: bool) {
+    /// The head of a request has arrived.
+    pub(super) fn head_arrived(&self, has_body: bool) {
         *self.phase() = if has_body { Phase::Body(now()) } else { Phase::Working };
     }
 
-    /// All of it is.
-    pub(super) fn arrived(&self) {
+    /// The body of the request has arrived.
+    pub(super) fn body_arrived(&self) {
         let mut phase = self.phase();
         if matches!(*phase, Phase::Body(_)) {
             *phase = Phase::Working;
         }
     }
 
-    /// It carries a WebSocket from now on.
+    /// It is a WebSocket from now on.
     pub(super) fn upgraded(&self) {
         let mut phase = self.phase();
         if !matches!(*phase, Phase::Silent(_)) {
@@ -159,20 +159,20 @@ impl Seat {
     }
 
     /// It is a WebSocket that waits for its client.
-    pub(super) fn listens(&self) {
+    pub(super) fn wait_for_message(&self) {
         let mut phase = self.phase();
         if !matches!(*phase, Phase::Silent(_)) {
             *phase = Phase::Silent(now());
         }
     }
 
-    /// What it waited for has come.
-    pub(super) fn heard(&self) {
+    /// It no longer waits for its client.
+    pub(super) fn message_arrived(&self) {
         *self.phase() = Phase::Upgraded;
     }
 
-    /// Its answer has been given.
-    pub(super) fn answered(&self) {
+    /// The response was sent.
+    pub(super) fn responded(&self) {
         let mut phase = self.phase();
         if !matches!(*phase, Phase::Silent(_) | Phase::Upgraded) {
             *phase = Phase::Idle(now());
@@ -180,7 +180,7 @@ impl Seat {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "connections are no calls: they read the clock here")]
+#[expect(clippy::disallowed_methods, reason = "deadlines of connections concern no call")]
 pub(super) fn now() -> Instant {
     Instant::now()
 }
