@@ -4,7 +4,7 @@ ARG NODE_IMAGE=node:22-bookworm-slim
 ARG RUST_IMAGE=rust:1.95-slim-bookworm
 ARG RUNTIME_IMAGE=debian:12-slim
 
-# The dashboard, which is put into the binary.
+# The dashboard, which is built into the binary.
 FROM ${NODE_IMAGE} AS dashboard
 WORKDIR /src/dashboard
 COPY dashboard/package.json dashboard/package-lock.json ./
@@ -12,9 +12,10 @@ RUN npm ci --no-audit --no-fund
 COPY dashboard ./
 RUN npm run build
 
-# The binary. Dependencies are compiled before the code comes in, so that a change costs little.
+# The binary. Dependencies are compiled before the code is copied, so that a change of the code does
+# not rebuild them.
 FROM ${RUST_IMAGE} AS build
-# SQLite is C.
+# A C compiler, for SQLite.
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends gcc libc6-dev \
@@ -34,10 +35,10 @@ RUN mkdir -p crates/call/src crates/call/benches crates/wire/src crates/wire/ben
     && rm -rf crates
 COPY . .
 COPY --from=dashboard /src/dashboard/dist dashboard/dist
-# Cargo goes by times: what stood in for the code must not look newer than the code.
+# Cargo compares modification times: the placeholders above must not look newer than the code.
 RUN find crates -name '*.rs' -exec touch {} + && cargo build --release --locked --package phony
 
-# Everything that the tests need but what they install themselves.
+# Everything that the tests need and do not install themselves.
 FROM ${NODE_IMAGE} AS node
 
 FROM ${RUST_IMAGE} AS test
@@ -58,7 +59,7 @@ RUN groupadd --gid 10001 phony \
 COPY --from=build /src/target/release/phony /usr/local/bin/phony
 USER 10001:10001
 WORKDIR /data
-# A container is reached from outside: the address to listen on is every one.
+# A container is reached from outside, so the server listens on all addresses.
 ENV PHONY_DATA_DIR=/data PHONY_BIND=0.0.0.0
 VOLUME /data
 EXPOSE 24187
