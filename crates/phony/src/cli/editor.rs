@@ -14,7 +14,7 @@ const LONGEST_KEY: usize = 16;
 /// A key, as far as it means something here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key {
-    CallMessage(char),
+    Char(char),
     Enter,
     Backspace,
     Delete,
@@ -79,7 +79,7 @@ fn next_key(bytes: &[u8]) -> Option<(usize, Option<Key>)> {
         0x05 => Key::End,
         0x06 => Key::Right,
         0x08 | 0x7f => Key::Backspace,
-        b'\t' => Key::CallMessage(' '),
+        b'\t' => Key::Char(' '),
         0x0b => Key::DropAfter,
         0x0c => Key::Redraw,
         0x0e => Key::Down,
@@ -89,7 +89,7 @@ fn next_key(bytes: &[u8]) -> Option<(usize, Option<Key>)> {
         0x1a => Key::Suspend,
         ESCAPE => return escaped(bytes),
         0x00..=0x1f => return Some((1, None)),
-        0x20..=0x7e => Key::CallMessage(char::from(first)),
+        0x20..=0x7e => Key::Char(char::from(first)),
         0x80.. => return letter(bytes),
     };
     Some((1, Some(key)))
@@ -111,7 +111,7 @@ fn letter(bytes: &[u8]) -> Option<(usize, Option<Key>)> {
     match std::str::from_utf8(bytes) {
         Ok(text) => {
             let letter = text.chars().next().filter(|c| !c.is_control());
-            Some((length, letter.map(Key::CallMessage)))
+            Some((length, letter.map(Key::Char)))
         }
         Err(_) => Some((1, None)),
     }
@@ -190,11 +190,11 @@ impl Editor {
 
     pub(super) fn press(&mut self, key: Key) -> Typed {
         match key {
-            Key::CallMessage(c) if self.text.len() + c.len_utf8() <= LONGEST => {
+            Key::Char(c) if self.text.len() + c.len_utf8() <= LONGEST => {
                 self.text.insert(self.cursor, c);
                 self.cursor += c.len_utf8();
             }
-            Key::CallMessage(_) | Key::Redraw | Key::Suspend => {}
+            Key::Char(_) | Key::Redraw | Key::Suspend => {}
             Key::Enter => return Typed::Line(self.take()),
             Key::Backspace => self.drop_range(self.left(), self.cursor),
             Key::EndOfInput if self.text.is_empty() => return Typed::End,
@@ -334,7 +334,7 @@ mod tests {
         assert_eq!(shown(b"one\ntwo\nthr\x1b[A\x1b[A\x1b[A"), "one|");
         assert_eq!(shown(b"one\ntwo\nthr\x1b[A\x1b[A\x1b[B\x1b[B"), "thr|");
         let mut editor = Editor::default();
-        for key in [Key::CallMessage('y'), Key::Enter, Key::Up] {
+        for key in [Key::Char('y'), Key::Enter, Key::Up] {
             editor.press(key);
         }
         assert_eq!(editor.text(), "", "an answer to a question is not called back");

@@ -152,7 +152,7 @@ mod tests {
     fn typing(text: &str) -> Editor {
         let mut editor = Editor::default();
         for c in text.chars() {
-            editor.press(Key::CallMessage(c));
+            editor.press(Key::Char(c));
         }
         editor
     }
