@@ -5,7 +5,7 @@ use std::time::Duration;
 use phony_call::{Countries, Country, PhoneNumber};
 
 use super::parse::{self, CallingHours, Parsed};
-use super::source::Reader;
+use super::reader::Reader;
 
 /// What calls of ours are held to.
 #[derive(Debug, Clone)]

@@ -8,9 +8,14 @@
 
 mod dialing;
 mod dotenv;
+mod error;
+mod model;
 mod parse;
+mod policy;
+mod reader;
+mod relay;
 mod source;
-mod tables;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -22,12 +27,14 @@ use secrecy::SecretString;
 use url::Url;
 
 pub use dialing::DialingSettings;
+pub use error::ConfigError;
 pub use parse::{CallingHours, LogFormat, Transport};
+pub use relay::RelaySettings;
 pub use source::{Flags, Sources};
-pub use tables::{RelaySettings, VARIABLES, Variable};
+pub use variables::{VARIABLES, Variable};
 
 use crate::client::TrustedProxies;
-use source::Reader;
+use reader::Reader;
 
 /// The port that the server listens on unless told otherwise.
 pub const DEFAULT_PORT: u16 = 24187;
@@ -144,14 +151,6 @@ pub struct LogSettings {
     pub numbers: bool,
 }
 
-/// Settings that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the configuration cannot be used:\n{}", .problems.join("\n"))]
-pub struct ConfigError {
-    /// One line for each: the name, what is wrong, an example.
-    pub problems: Vec<String>,
-}
-
 impl Config {
     /// Reads the file, `.env` and the environment of this process.
     pub fn load(flags: Flags) -> Result<Self, ConfigError> {
@@ -184,8 +183,8 @@ impl Config {
                 "leave it unset and set TWILIO_AUTH_TOKEN",
             );
         }
-        let (model, voice) = tables::model_and_voice(reader);
-        let policy = tables::policy(reader, &model);
+        let (model, voice) = model::model_and_voice(reader);
+        let policy = policy::policy(reader, &model);
         let phone_number = reader.read("twilio.phone_number", parse::number);
         let dialing = DialingSettings::read(reader, phone_number.as_ref());
         let transport = reader.or("transport", Transport::Relay, parse::transport);
