@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use figment::value::{Dict, Map, Value};
-use figment::{Figment, Metadata, Profile, Provider};
+use toml::{Table, Value};
 
 use super::error::ConfigError;
 use super::parse::Parsed;
@@ -12,41 +11,46 @@ use super::variables::{VARIABLES, Variable};
 
 /// Gives out values by key, and collects what is wrong.
 pub(super) struct Reader {
-    figment: Figment,
+    /// Later layers win.
+    layers: Vec<Layer>,
     asked: BTreeSet<&'static str>,
     problems: Vec<String>,
     warnings: Vec<String>,
-    file: Option<(String, Dict)>,
+}
+
+/// The settings of one source.
+struct Layer {
+    source: Source,
+    table: Table,
+}
+
+/// Where a setting comes from.
+#[derive(Debug, PartialEq, Eq)]
+enum Source {
+    /// The configuration file, with its path.
+    File(String),
+    Dotenv,
+    Environment,
+    CommandLine,
 }
 
 impl Reader {
     pub(super) fn new(sources: Sources) -> Result<Self, ConfigError> {
-        let mut figment = Figment::new();
-        let mut kept = None;
+        let (mut layers, mut warnings) = (Vec::new(), Vec::new());
         if let Some((name, text)) = sources.file {
             let table = parse_toml(&name, &text)?;
-            kept = Some((name.clone(), table.clone()));
-            figment = figment.merge(Layer { name, table });
+            layers.push(Layer { source: Source::File(name), table });
         }
-        let of_variables = |pairs: Vec<(String, String)>| {
-            let known = pairs.into_iter().filter_map(|(name, value)| {
-                let variable = VARIABLES.iter().find(|variable| variable.name == name)?;
-                Some((variable.key, value))
-            });
-            table_of(known)
-        };
-        let mut warnings = Vec::new();
         if let Some(text) = sources.dotenv {
             let pairs = parse_dotenv(&text)?;
             warnings.extend(pairs.iter().filter_map(|(name, _)| unknown_in_dotenv(name)));
-            let table = of_variables(pairs);
-            figment = figment.merge(Layer { name: ".env".into(), table });
+            layers.push(Layer { source: Source::Dotenv, table: table_of(keyed(pairs)) });
         }
-        let table = of_variables(sources.environment);
-        figment = figment.merge(Layer { name: "environment".into(), table });
+        let table = table_of(keyed(sources.environment));
+        layers.push(Layer { source: Source::Environment, table });
         let table = table_of(sources.flags.into_iter());
-        figment = figment.merge(Layer { name: "command line".into(), table });
-        Ok(Self { figment, asked: BTreeSet::new(), problems: Vec::new(), warnings, file: kept })
+        layers.push(Layer { source: Source::CommandLine, table });
+        Ok(Self { layers, asked: BTreeSet::new(), problems: Vec::new(), warnings })
     }
 
     /// The value under `key`, or nothing if it is not set, empty or wrong.
@@ -56,12 +60,9 @@ impl Reader {
         parse: impl FnOnce(&str) -> Parsed<T>,
     ) -> Option<T> {
         self.asked.insert(key);
-        let value = self.figment.find_value(key).ok()?;
-        let Some(text) = text_of(&value) else {
-            self.problem(key, "must be a single value", &example(key));
-            return None;
-        };
-        match parse(&text) {
+        let (_, value) = self.find(key)?;
+        let text = text_of(value).ok_or_else(|| "must be a single value".to_owned());
+        match text.and_then(|text| parse(&text)) {
             Ok(value) => Some(value),
             Err(problem) => {
                 self.problem(key, &problem, &example(key));
@@ -101,12 +102,12 @@ impl Reader {
     ) -> BTreeMap<K, V> {
         self.asked.insert(key);
         let mut map = BTreeMap::new();
-        let Ok(value) = self.figment.find_value(key) else { return map };
-        let Some(table) = value.as_dict() else {
+        let Some((_, value)) = self.find(key) else { return map };
+        let Some(table) = value.as_table().cloned() else {
             self.problem(key, "must be a table", &example(key));
             return map;
         };
-        for (name, value) in table {
+        for (name, value) in &table {
             let text = text_of(value).ok_or_else(|| "has a value of a wrong type".to_owned());
             let pair = parse_key(name).and_then(|k| Ok((k, parse_value(&text?)?)));
             match pair {
@@ -130,9 +131,10 @@ impl Reader {
         std::mem::take(&mut self.warnings)
     }
 
-    /// Every problem found; also keys of the file that mean nothing.
+    /// All problems found, among them keys of the file that are no settings.
     pub(super) fn finish(mut self) -> Result<(), ConfigError> {
-        if let Some((file, table)) = &self.file {
+        for Layer { source, table } in &self.layers {
+            let Source::File(file) = source else { continue };
             let mut unknown = Vec::new();
             find_unknown(table, "", &self.asked, &mut unknown);
             let lines = unknown.into_iter().map(|key| {
@@ -144,20 +146,28 @@ impl Reader {
         if problems.is_empty() { Ok(()) } else { Err(ConfigError { problems }) }
     }
 
-    /// How the person who set `key` knows it.
+    /// The value that wins, and its source. A dotted key names a setting of a section.
+    fn find(&self, key: &str) -> Option<(&Source, &Value)> {
+        self.layers.iter().rev().find_map(|Layer { source, table }| {
+            let value = match key.split_once('.') {
+                None => table.get(key)?,
+                Some((section, name)) => table.get(section)?.get(name)?,
+            };
+            Some((source, value))
+        })
+    }
+
+    /// The name of a setting, as the person who set it knows it.
     fn name_of(&self, key: &str) -> String {
         let variable = variable(key).map(|variable| variable.name);
-        let layer = self
-            .figment
-            .find_metadata(key)
-            .map(|metadata| metadata.name.to_string())
-            .unwrap_or_default();
-        match (variable, layer.as_str()) {
-            (Some(name), "environment" | ".env") => format!("{name} ({layer})"),
-            (_, "command line") => format!("--{}", key.replace(['_', '.'], "-")),
-            (Some(name), "") => name.to_owned(),
-            (None, "") => format!("`{key}`"),
-            _ => format!("`{key}` in {layer}"),
+        match (variable, self.find(key).map(|(source, _)| source)) {
+            (Some(name), Some(Source::Environment)) => format!("{name} (environment)"),
+            (Some(name), Some(Source::Dotenv)) => format!("{name} (.env)"),
+            (_, Some(Source::CommandLine)) => format!("--{}", key.replace(['_', '.'], "-")),
+            (_, Some(Source::File(file))) => format!("`{key}` in {file}"),
+            (Some(name), None) => name.to_owned(),
+            // Only variables can be set in the environment and in `.env`.
+            (None, _) => format!("`{key}`"),
         }
     }
 }
@@ -185,57 +195,43 @@ fn example(key: &str) -> String {
     }
 }
 
-/// One layer of settings under its name.
-struct Layer {
-    name: String,
-    table: Dict,
-}
-
-impl Provider for Layer {
-    fn metadata(&self) -> Metadata {
-        Metadata::named(self.name.clone())
-    }
-
-    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        Ok(Map::from([(Profile::Default, self.table.clone())]))
-    }
+/// The settings among environment variables, by key.
+fn keyed(pairs: Vec<(String, String)>) -> impl Iterator<Item = (&'static str, String)> {
+    pairs.into_iter().filter_map(|(name, value)| {
+        let variable = VARIABLES.iter().find(|variable| variable.name == name)?;
+        Some((variable.key, value))
+    })
 }
 
 /// Nests dotted keys. Empty values count as not set.
-fn table_of<'a>(pairs: impl Iterator<Item = (&'a str, String)>) -> Dict {
-    let mut table = Dict::new();
+fn table_of(pairs: impl Iterator<Item = (&'static str, String)>) -> Table {
+    let mut table = Table::new();
     for (key, value) in pairs.filter(|(_, value)| !value.trim().is_empty()) {
-        match key.split_once('.') {
-            None => drop(table.insert(key.to_owned(), Value::from(value))),
+        let (section, name) = match key.split_once('.') {
+            None => (&mut table, key),
             Some((section, name)) => {
-                let section =
-                    table.entry(section.to_owned()).or_insert_with(|| Value::from(Dict::new()));
-                if let Value::Dict(_, section) = section {
-                    section.insert(name.to_owned(), Value::from(value));
-                }
+                let section = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
+                let Value::Table(section) = section else { continue };
+                (section, name)
             }
-        }
+        };
+        section.insert(name.to_owned(), Value::String(value));
     }
     table
 }
 
 fn text_of(value: &Value) -> Option<String> {
     match value {
-        Value::String(_, text) => Some(text.trim().to_owned()),
-        Value::Char(_, c) => Some(c.to_string()),
-        Value::Bool(_, yes) => Some(yes.to_string()),
-        Value::Num(_, number) => {
-            let whole = number.to_i128().map(|n| n.to_string());
-            whole
-                .or_else(|| number.to_u128().map(|n| n.to_string()))
-                .or_else(|| number.to_f64().map(|n| n.to_string()))
-        }
-        Value::Empty(..) | Value::Dict(..) | Value::Array(..) => None,
+        Value::String(text) => Some(text.trim().to_owned()),
+        Value::Boolean(yes) => Some(yes.to_string()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Float(number) => Some(number.to_string()),
+        Value::Datetime(_) | Value::Table(_) | Value::Array(_) => None,
     }
 }
 
 fn find_unknown(
-    table: &Dict,
+    table: &Table,
     prefix: &str,
     asked: &BTreeSet<&'static str>,
     unknown: &mut Vec<String>,
@@ -245,23 +241,17 @@ fn find_unknown(
         if asked.contains(key.as_str()) {
             continue;
         }
-        match value {
-            Value::Dict(_, inner) if !inner.is_empty() => {
-                find_unknown(inner, &format!("{key}."), asked, unknown);
+        match value.as_table() {
+            Some(section) if !section.is_empty() => {
+                find_unknown(section, &format!("{key}."), asked, unknown);
             }
-            Value::Dict(..)
-            | Value::String(..)
-            | Value::Char(..)
-            | Value::Bool(..)
-            | Value::Num(..)
-            | Value::Empty(..)
-            | Value::Array(..) => unknown.push(key),
+            Some(_) | None => unknown.push(key),
         }
     }
 }
 
 /// The parser's own message quotes the line, which may hold a secret; ours says where it is.
-fn parse_toml(name: &str, text: &str) -> Result<Dict, ConfigError> {
+fn parse_toml(name: &str, text: &str) -> Result<Table, ConfigError> {
     toml::from_str(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start).min(text.len());
         let line = text[..text.floor_char_boundary(at)].matches('\n').count() + 1;
