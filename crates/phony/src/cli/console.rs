@@ -4,7 +4,7 @@
 //! Keys arrive on one thread and words on others. Both change what is shown under one lock, so that
 //! neither lands in the middle of the other's line.
 
-use std::io::{self, Read, Write as _};
+use std::io::{self, IsTerminal as _, Read, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,7 +48,7 @@ pub(super) struct Opened(());
 
 /// Takes the terminal over; nothing if it is none that can be drawn on, or somebody has it already.
 pub(super) fn open() -> Option<Opened> {
-    if !super::ui::can_draw() {
+    if !can_draw() {
         return None;
     }
     let mut console = lock();
@@ -237,6 +237,13 @@ fn raw(before: &Termios) -> rustix::io::Result<()> {
     // A key like any other, so that the terminal can be left in order first.
     modes.special_codes[SpecialCodeIndex::VSUSP] = 0;
     tcsetattr(io::stdin(), OptionalActions::Drain, &modes)
+}
+
+/// Whether the cursor can be moved: both ends are a terminal, and not a dumb one.
+#[expect(clippy::disallowed_methods, reason = "what the terminal can do is no setting of Phony's")]
+fn can_draw() -> bool {
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    io::stdin().is_terminal() && io::stdout().is_terminal() && !dumb
 }
 
 fn columns() -> usize {

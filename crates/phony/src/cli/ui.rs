@@ -108,13 +108,6 @@ pub(super) fn has_terminal() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
-/// Whether what somebody types can be kept apart from what is printed meanwhile.
-#[expect(clippy::disallowed_methods, reason = "what the terminal can do is no setting of Phony's")]
-pub(super) fn can_draw() -> bool {
-    let simple = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-    has_terminal() && !simple
-}
-
 /// Words of others, fit for a terminal: they must not move the cursor or change colours.
 pub(super) fn clean(text: &str) -> String {
     let flat = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c });
