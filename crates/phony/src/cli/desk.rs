@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::api;
-use super::story::happening;
+use super::printer::describe;
 use super::ui::{Style, Ui, clean};
 use crate::events::View;
 use crate::sandbox::read_event;
@@ -153,7 +153,7 @@ impl Seat {
         } else if matches!(event.body, EventBody::QueryResponse { .. }) {
             self.open = None;
         }
-        let mut lines: Vec<_> = happening(&event.body).iter().map(|text| self.note(text)).collect();
+        let mut lines: Vec<_> = describe(&event.body).iter().map(|text| self.note(text)).collect();
         if is_question {
             let text = self.desk.prompt("/answer TEXT answers; anything else is said on the line");
             lines.push(self.ui.paint(Style::Strong, &text));

@@ -23,11 +23,11 @@ mod ledger;
 mod lines;
 mod load;
 mod openapi;
+mod printer;
 mod questions;
 mod serve;
 mod setup;
 mod sim;
-mod story;
 mod talk;
 mod ui;
 #[cfg(unix)]

@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::story::clock;
+use super::printer::clock;
 use super::ui::{Style, Ui, clean};
 use super::{Settings, Usage, block_on, lines, until_stopped};
 use crate::sandbox::{CALLER, NUMBER};

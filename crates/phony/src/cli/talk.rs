@@ -10,7 +10,7 @@ use url::Url;
 
 use super::api::{admin_token, client, no_server, server_url};
 use super::converse::{Typed, converse, explain};
-use super::story::clock;
+use super::printer::clock;
 use super::ui::{Style, Ui, clean};
 use super::{Settings, Usage, block_on, until_stopped};
 use crate::config::Config;

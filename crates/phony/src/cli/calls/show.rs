@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use phony_call::EndReason;
 use serde_json::Value;
 
-use crate::cli::story::{clock, why};
+use crate::cli::printer::{clock, why};
 use crate::cli::ui::{Style, Ui, clean};
 
 /// One line a call, newest first.

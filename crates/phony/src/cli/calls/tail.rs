@@ -16,7 +16,7 @@ use super::waiting::Waiting;
 use crate::cli::api::{Api, short};
 use crate::cli::console::PROMPT;
 use crate::cli::converse::Typed;
-use crate::cli::story::Story;
+use crate::cli::printer::Printer;
 use crate::cli::ui::Style;
 use crate::cli::until_stopped;
 use crate::sandbox::read_event;
@@ -125,7 +125,7 @@ struct Teller<'a> {
 
 /// A call that is being told.
 struct Told {
-    story: Story,
+    printer: Printer,
     /// What the agent is saying.
     words: String,
 }
@@ -139,7 +139,7 @@ impl<'a> Teller<'a> {
         let front = if self.several { format!("{} ", short(&head.call)) } else { String::new() };
         let ui = self.screen.ui();
         let told = self.calls.entry(head.call.clone());
-        let told = told.or_insert_with(|| Told { story: Story::new(ui), words: String::new() });
+        let told = told.or_insert_with(|| Told { printer: Printer::new(ui), words: String::new() });
         let Some(done) = told.grow(self.screen, &front, event) else { return };
         for line in done {
             self.screen.line(&format!("{}{line}", ui.paint(Style::Strong, &front)));
@@ -169,7 +169,7 @@ impl Told {
             screen.grow(&format!("{front}caller"), text);
             return None;
         }
-        let lines = self.story.tell(event);
+        let lines = self.printer.lines(event);
         if !lines.is_empty() {
             self.words.clear();
         }

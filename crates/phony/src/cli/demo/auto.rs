@@ -8,8 +8,8 @@ use phony_call::EndReason;
 use super::Scenery;
 use super::show::{Show, Shown, ear};
 use crate::cli::desk::Desk;
+use crate::cli::printer::{Totals, summary};
 use crate::cli::serve::Signals;
-use crate::cli::story::{Totals, summary};
 use crate::cli::ui::{Style, clean};
 use crate::cli::{sim, until_stopped};
 use crate::sandbox::{Audit, CALLER, NUMBER, Sandbox, SandboxOptions, audit};
@@ -130,7 +130,7 @@ async fn play(
         shown = show.call(view, Shown::call(&sid, limit), None) => shown,
         () = until_stopped() => Err(anyhow::anyhow!("stopped: the call was dropped")),
     };
-    let (events, story) = match shown {
+    let (events, printer) = match shown {
         Ok(shown) => shown,
         Err(error) => {
             let record = sandbox.network.call(&sid).unwrap_or_default();
@@ -146,10 +146,10 @@ async fn play(
     };
     let audit = audit(&events, &record);
     ui.line("");
-    for line in summary(ui, story.totals(), audit.said, audit.heard) {
+    for line in summary(ui, printer.totals(), audit.said, audit.heard) {
         ui.line(&line);
     }
-    let faults = faults(&audit, story.totals(), must);
+    let faults = faults(&audit, printer.totals(), must);
     if !faults.is_empty() {
         let faults: Vec<_> = faults.iter().map(|fault| format!("\n  {}", clean(fault))).collect();
         bail!("the call did not go as it must:{}", faults.concat());

@@ -12,8 +12,8 @@ use super::show::{Moments, Show, Shown, ear};
 use super::{Scenery, auto};
 use crate::cli::converse::{Typed, converse, explain};
 use crate::cli::desk::{Desk, Seat};
+use crate::cli::printer::{Printer, summary};
 use crate::cli::serve::Signals;
-use crate::cli::story::{Story, summary};
 use crate::cli::ui::{Style, Ui, clean};
 use crate::events::View;
 use crate::sandbox::{CALLER, Sandbox, SandboxOptions, audit, read_event};
@@ -269,11 +269,11 @@ impl Menu<'_> {
         let (desk, sid) = (set.desk.clone(), shown.sid.clone());
         let (moments, signals) = (&mut set.moments, &mut self.signals);
         let mut show = Show { ui, desk, moments, signals, speed, answer: auto::ANSWER };
-        let (events, story) = show.call(view, shown, Some(&mut self.typed)).await?;
+        let (events, printer) = show.call(view, shown, Some(&mut self.typed)).await?;
         let record = set.sandbox.network.wait_for_end(&sid, REST).await;
         let record = record.unwrap_or_else(|record| *record);
         let audit = audit(&events, &record);
-        tell(ui, &story, audit.said, audit.heard);
+        tell(ui, &printer, audit.said, audit.heard);
         for fault in &audit.faults {
             ui.line(&ui.paint(Style::Bad, fault));
         }
@@ -335,9 +335,9 @@ impl Menu<'_> {
         let (moments, signals) = (&mut nothing, &mut self.signals);
         let mut show = Show { ui, desk, moments, signals, speed, answer: auto::ANSWER };
         let shown = Shown::call(&sid, LONGEST);
-        let (events, story) = show.call(view, shown, Some(&mut self.typed)).await?;
+        let (events, printer) = show.call(view, shown, Some(&mut self.typed)).await?;
         let words = words_in(&events);
-        tell(ui, &story, words.0, words.1);
+        tell(ui, &printer, words.0, words.1);
         Ok(())
     }
 }
@@ -371,8 +371,8 @@ fn words_in(events: &[Event]) -> (usize, usize) {
     })
 }
 
-fn tell(ui: Ui, story: &Story, said: usize, heard: usize) {
-    for line in summary(ui, story.totals(), said, heard) {
+fn tell(ui: Ui, printer: &Printer, said: usize, heard: usize) {
+    for line in summary(ui, printer.totals(), said, heard) {
         ui.line(&line);
     }
 }

@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 use crate::cli::console::{self, PROMPT};
 use crate::cli::converse::Typed;
 use crate::cli::desk::Desk;
+use crate::cli::printer::{Moment, Printer};
 use crate::cli::serve::Signals;
-use crate::cli::story::{Moment, Story};
 use crate::cli::ui::{Style, Ui};
 use crate::events::View;
 use crate::sandbox::read_event;
@@ -81,10 +81,10 @@ impl Show<'_> {
         mut view: View,
         shown: Shown,
         mut typed: Option<&mut Typed>,
-    ) -> anyhow::Result<(Vec<Event>, Story)> {
+    ) -> anyhow::Result<(Vec<Event>, Printer)> {
         let Shown { sid, names: (caller, agent), limit } = shown;
         let call = CallSid::parse(&sid).context("the phone network's name of the call")?;
-        let mut story = Story::new(self.ui).named(&caller, &agent);
+        let mut printer = Printer::new(self.ui).named(&caller, &agent);
         let mut events = Vec::new();
         let mut supervisor = JoinSet::new();
         let mut asks = None;
@@ -102,7 +102,7 @@ impl Show<'_> {
                 line = async { past.pop_front() }, if !past.is_empty() => line,
                 Some((sid, moment)) = self.moments.recv() => {
                     if sid == call.as_str() {
-                        story.note(moment);
+                        printer.note(moment);
                     }
                     continue;
                 }
@@ -140,7 +140,7 @@ impl Show<'_> {
             };
             let Some(line) = line else { bail!("the server stopped telling of the call") };
             let Some(event) = read_event(&line) else { continue };
-            self.tell(&mut story, &event, &call);
+            self.tell(&mut printer, &event, &call);
             let is_question = matches!(event.body, EventBody::Query { .. });
             if is_question && by_hand {
                 asks = Some(event.call.clone());
@@ -160,17 +160,17 @@ impl Show<'_> {
             let over = matches!(event.body, EventBody::SessionEnd { .. });
             events.extend(Some(event).filter(Event::is_stored));
             if over {
-                return Ok((events, story));
+                return Ok((events, printer));
             }
         }
     }
 
     /// Of another call, only what concerns the supervisor.
-    fn tell(&self, story: &mut Story, event: &Event, call: &CallSid) {
+    fn tell(&self, printer: &mut Printer, event: &Event, call: &CallSid) {
         let concerns =
             matches!(event.body, EventBody::Query { .. } | EventBody::QueryResponse { .. });
         if event.call == *call || concerns {
-            for line in story.tell(event) {
+            for line in printer.lines(event) {
                 self.ui.line(&line);
             }
         }
