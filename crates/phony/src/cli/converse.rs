@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 use tokio::time::{Sleep, sleep};
 
 use super::console::{self, Opened};
-use super::desk::Seat;
 use super::lines::{HELP, Line};
+use super::supervisor::SupervisorConsole;
 use super::ui::{Style, Ui, clean};
 use phony_simulator::callers::{LiveAction, LiveEvent, LiveHandle};
 
@@ -90,14 +90,14 @@ enum Next {
     Over,
 }
 
-/// Speaks and listens until the call is over. `speed` is the network's; whoever has a `seat` is the
+/// Speaks and listens until the call is over. `speed` is the network's; whoever has a `supervisor` is the
 /// agent's supervisor as well. `stop` hangs up.
 pub(super) async fn converse(
     ui: Ui,
     line: LiveHandle,
     typed: &mut Typed,
     speed: f64,
-    mut seat: Option<&mut Seat>,
+    mut supervisor: Option<&mut SupervisorConsole>,
     stop: impl Future<Output = ()>,
 ) {
     let (acts, mut heard) = line.split();
@@ -117,8 +117,8 @@ pub(super) async fn converse(
         read: String::new(),
     };
     loop {
-        if talk.may_answer(seat.as_deref()) {
-            talk.answer(seat.as_deref_mut());
+        if talk.may_answer(supervisor.as_deref()) {
+            talk.answer(supervisor.as_deref_mut());
         }
         if talk.may_act() {
             let Some(act) = talk.act().await else { continue };
@@ -136,7 +136,7 @@ pub(super) async fn converse(
             },
             line = typed.next(), if matches!(talk.next, Next::Unknown) => talk.read(line),
             () = &mut talk.wait, if !talk.ready => talk.ready = true,
-            lines = told(&mut seat) => {
+            lines = told(&mut supervisor) => {
                 talk.end_line();
                 for line in lines {
                     ui.line(&line);
@@ -243,19 +243,20 @@ impl Talk {
 
     /// Whether the moment has come to answer the agent's question: there is one, or there will be
     /// none.
-    fn may_answer(&self, seat: Option<&Seat>) -> bool {
+    fn may_answer(&self, supervisor: Option<&SupervisorConsole>) -> bool {
         let is_answer = matches!(self.next, Next::Line(Line::Answer(_)));
-        let asked = seat.is_some_and(Seat::is_asked);
-        is_answer && (self.by_hand || seat.is_none() || asked || (self.ready && !self.sounding))
+        let asked = supervisor.is_some_and(SupervisorConsole::is_asked);
+        is_answer
+            && (self.by_hand || supervisor.is_none() || asked || (self.ready && !self.sounding))
     }
 
-    fn answer(&mut self, seat: Option<&mut Seat>) {
+    fn answer(&mut self, supervisor: Option<&mut SupervisorConsole>) {
         let Next::Line(Line::Answer(text)) = std::mem::replace(&mut self.next, Next::Unknown)
         else {
             return;
         };
-        let done = match seat {
-            Some(seat) => seat.answer(&text),
+        let done = match supervisor {
+            Some(supervisor) => supervisor.answer(&text),
             None => Err("· who talks here is the caller alone; a supervisor answers".to_owned()),
         };
         if let Err(problem) = done {
@@ -302,9 +303,9 @@ impl Talk {
 }
 
 /// What the supervisor is to be told; never, without a supervisor.
-async fn told(seat: &mut Option<&mut Seat>) -> Vec<String> {
-    match seat {
-        Some(seat) => seat.next().await,
+async fn told(supervisor: &mut Option<&mut SupervisorConsole>) -> Vec<String> {
+    match supervisor {
+        Some(supervisor) => supervisor.next().await,
         None => std::future::pending().await,
     }
 }

@@ -12,7 +12,6 @@ mod console;
 mod console;
 mod converse;
 mod demo;
-mod desk;
 mod dnc;
 mod doctor;
 #[cfg(unix)]
@@ -28,6 +27,7 @@ mod questions;
 mod serve;
 mod setup;
 mod sim;
+mod supervisor;
 mod talk;
 mod ui;
 #[cfg(unix)]

@@ -7,9 +7,9 @@ use phony_call::EndReason;
 
 use super::Scenery;
 use super::show::{Show, Shown, ear};
-use crate::cli::desk::Desk;
 use crate::cli::printer::{Totals, summary};
 use crate::cli::serve::Signals;
+use crate::cli::supervisor::Supervisor;
 use crate::cli::ui::{Style, clean};
 use crate::cli::{sim, until_stopped};
 use crate::sandbox::{Audit, CALLER, NUMBER, Sandbox, SandboxOptions, audit};
@@ -119,10 +119,10 @@ async fn play(
     let sandbox = Sandbox::start(SandboxOptions { watch: Some(watch), ..options }).await?;
     scenery.introduce(&sandbox).await;
     let (ui, speed) = (scenery.ui, scenery.speed);
-    let desk = Desk::new(&sandbox.server, &sandbox.admin_token)?;
+    let supervisor = Supervisor::new(&sandbox.server, &sandbox.admin_token)?;
     let mut signals = Signals::new()?;
     let (moments, signals) = (&mut moments, &mut signals);
-    let mut show = Show { ui, desk, moments, signals, speed, answer: ANSWER };
+    let mut show = Show { ui, supervisor, moments, signals, speed, answer: ANSWER };
     let limit = LONGEST.div_f64(speed) + SLACK;
     let view = sandbox.view();
     let sid = sandbox.network.dial_in(CALLER, NUMBER, caller)?;

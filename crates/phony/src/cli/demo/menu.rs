@@ -11,9 +11,9 @@ use super::dialogue::{Detail, Dialogue, Offers, Plan, Turn, Variables};
 use super::show::{Moments, Show, Shown, ear};
 use super::{Scenery, auto};
 use crate::cli::converse::{Typed, converse, explain};
-use crate::cli::desk::{Desk, Seat};
 use crate::cli::printer::{Printer, summary};
 use crate::cli::serve::Signals;
+use crate::cli::supervisor::{Supervisor, SupervisorConsole};
 use crate::cli::ui::{Style, Ui, clean};
 use crate::events::View;
 use crate::sandbox::{CALLER, Sandbox, SandboxOptions, audit, read_event};
@@ -51,7 +51,7 @@ pub(super) async fn offer(scenery: &Scenery, typed: Typed) -> anyhow::Result<()>
 struct Set {
     sandbox: Sandbox,
     moments: Moments,
-    desk: Desk,
+    supervisor: Supervisor,
 }
 
 impl Set {
@@ -72,8 +72,8 @@ impl Set {
         options.config.twilio.phone_number = ours;
         let sandbox = Sandbox::start(options).await?;
         scenery.introduce(&sandbox).await;
-        let desk = Desk::new(&sandbox.server, &sandbox.admin_token)?;
-        Ok(Self { sandbox, moments, desk })
+        let supervisor = Supervisor::new(&sandbox.server, &sandbox.admin_token)?;
+        Ok(Self { sandbox, moments, supervisor })
     }
 }
 
@@ -198,7 +198,7 @@ impl Menu<'_> {
             let set = self.set.as_mut().context("the stand-ins")?;
             set.sandbox.network.set_callee(to.as_str(), Callee::person(callee()));
             let view = set.sandbox.view();
-            let sid = set.desk.place(to.as_str(), scenario, variables).await?;
+            let sid = set.supervisor.place(to.as_str(), scenario, variables).await?;
             let names = ("callee".to_owned(), "agent".to_owned());
             return self.show(view, Shown { names, ..Shown::call(&sid, LONGEST) }).await;
         }
@@ -206,13 +206,13 @@ impl Menu<'_> {
         let ui = self.scenery.ui;
         let (caller, line) = Caller::live();
         set.sandbox.network.set_callee(to.as_str(), Callee::person(caller));
-        let mut supervisor = Seat::new(ui, set.desk.clone(), set.sandbox.view());
+        let mut console = SupervisorConsole::new(ui, set.supervisor.clone(), set.sandbox.view());
         ui.line(&format!("You are the one who is called, at {to}."));
         explain(ui, "Ctrl-C");
-        let sid = set.desk.place(to.as_str(), scenario, variables).await?;
+        let sid = set.supervisor.place(to.as_str(), scenario, variables).await?;
         let speed = self.scenery.speed;
         let stop = self.signals.next();
-        converse(ui, line, &mut self.typed, speed, Some(&mut supervisor), stop).await;
+        converse(ui, line, &mut self.typed, speed, Some(&mut console), stop).await;
         self.over(&sid).await;
         Ok(())
     }
@@ -233,11 +233,11 @@ impl Menu<'_> {
         }
         explain(ui, "Ctrl-C");
         let (caller, line) = Caller::live();
-        let mut supervisor = Seat::new(ui, set.desk.clone(), set.sandbox.view());
+        let mut console = SupervisorConsole::new(ui, set.supervisor.clone(), set.sandbox.view());
         let sid = set.sandbox.network.dial_in(CALLER, &number, caller)?;
         let speed = self.scenery.speed;
         let stop = self.signals.next();
-        converse(ui, line, &mut self.typed, speed, Some(&mut supervisor), stop).await;
+        converse(ui, line, &mut self.typed, speed, Some(&mut console), stop).await;
         self.over(&sid).await;
         Ok(())
     }
@@ -252,7 +252,7 @@ impl Menu<'_> {
         let set = self.set.as_mut().context("the stand-ins")?;
         let number = number_of(&set.sandbox, agent)?;
         let view = set.sandbox.view();
-        let sid = set.desk.place(&number, scenario, variables).await?;
+        let sid = set.supervisor.place(&number, scenario, variables).await?;
         let names = (agent.to_owned(), scenario.to_owned());
         self.show(view, Shown { names, ..Shown::call(&sid, LONGEST) }).await
     }
@@ -266,9 +266,9 @@ impl Menu<'_> {
     async fn show(&mut self, view: View, shown: Shown) -> anyhow::Result<()> {
         let set = self.set.as_mut().context("the stand-ins")?;
         let Scenery { ui, speed, .. } = *self.scenery;
-        let (desk, sid) = (set.desk.clone(), shown.sid.clone());
+        let (supervisor, sid) = (set.supervisor.clone(), shown.sid.clone());
         let (moments, signals) = (&mut set.moments, &mut self.signals);
-        let mut show = Show { ui, desk, moments, signals, speed, answer: auto::ANSWER };
+        let mut show = Show { ui, supervisor, moments, signals, speed, answer: auto::ANSWER };
         let (events, printer) = show.call(view, shown, Some(&mut self.typed)).await?;
         let record = set.sandbox.network.wait_for_end(&sid, REST).await;
         let record = record.unwrap_or_else(|record| *record);
@@ -319,11 +319,11 @@ impl Menu<'_> {
         call: Option<(&PhoneNumber, &str, &Variables)>,
     ) -> anyhow::Result<()> {
         let Scenery { ui, speed, .. } = *self.scenery;
-        let desk = Desk::new(running, token)?;
+        let supervisor = Supervisor::new(running, token)?;
         ui.line(&format!("  dashboard      {}", running.login_link().await));
         let mut view = running.app.history.hub().view_all();
         let sid = if let Some((to, scenario, variables)) = call {
-            desk.place(to.as_str(), scenario, variables).await?
+            supervisor.place(to.as_str(), scenario, variables).await?
         } else {
             let number = self.scenery.real_number().map(ToString::to_string);
             ui.line(&format!("Dial {} now. Ctrl-C leaves.", number.unwrap_or_default()));
@@ -333,7 +333,7 @@ impl Menu<'_> {
         };
         let (_, mut nothing) = mpsc::channel(1);
         let (moments, signals) = (&mut nothing, &mut self.signals);
-        let mut show = Show { ui, desk, moments, signals, speed, answer: auto::ANSWER };
+        let mut show = Show { ui, supervisor, moments, signals, speed, answer: auto::ANSWER };
         let shown = Shown::call(&sid, LONGEST);
         let (events, printer) = show.call(view, shown, Some(&mut self.typed)).await?;
         let words = words_in(&events);

@@ -10,9 +10,9 @@ use tokio::task::JoinSet;
 
 use crate::cli::console::{self, PROMPT};
 use crate::cli::converse::Typed;
-use crate::cli::desk::Desk;
 use crate::cli::printer::{Moment, Printer};
 use crate::cli::serve::Signals;
+use crate::cli::supervisor::Supervisor;
 use crate::cli::ui::{Style, Ui};
 use crate::events::View;
 use crate::sandbox::read_event;
@@ -45,7 +45,7 @@ pub(super) fn ear() -> (Watch, Moments) {
 /// Shows calls, one after another.
 pub(super) struct Show<'a> {
     pub(super) ui: Ui,
-    pub(super) desk: Desk,
+    pub(super) supervisor: Supervisor,
     pub(super) moments: &'a mut Moments,
     /// Ctrl-C.
     pub(super) signals: &'a mut Signals,
@@ -86,7 +86,7 @@ impl Show<'_> {
         let call = CallSid::parse(&sid).context("the phone network's name of the call")?;
         let mut printer = Printer::new(self.ui).named(&caller, &agent);
         let mut events = Vec::new();
-        let mut supervisor = JoinSet::new();
+        let mut requests = JoinSet::new();
         let mut asks = None;
         let mut past: VecDeque<_> = std::mem::take(&mut view.past).into();
         let by_hand = typed.as_ref().is_some_and(|typed| typed.is_by_hand());
@@ -107,7 +107,7 @@ impl Show<'_> {
                     continue;
                 }
                 line = view.live.recv() => line,
-                Some(done) = supervisor.join_next() => {
+                Some(done) = requests.join_next() => {
                     match done.context("the supervisor failed")? {
                         Err(problem) if typed.is_none() => return Err(problem),
                         Err(problem) => self.note(&format!("{problem:#}")),
@@ -120,7 +120,7 @@ impl Show<'_> {
                         ("", asked) => asks = asked,
                         (text, Some(asked)) => {
                             let text = text.strip_prefix(ANSWER).unwrap_or(text).to_owned();
-                            supervisor.spawn(self.desk.clone().answer(asked, text, Duration::ZERO));
+                            requests.spawn(self.supervisor.clone().answer(asked, text, Duration::ZERO));
                         }
                         (_, None) => self.note("the agent asks nothing just now"),
                     }
@@ -132,8 +132,8 @@ impl Show<'_> {
                     }
                     console::drop_line();
                     self.note("hanging up");
-                    let (desk, call) = (self.desk.clone(), call.clone());
-                    supervisor.spawn(async move { desk.end(&call).await });
+                    let (supervisor, call) = (self.supervisor.clone(), call.clone());
+                    requests.spawn(async move { supervisor.end(&call).await });
                     continue;
                 }
                 () = &mut too_late => bail!("the call was not over after {limit:?}"),
@@ -144,13 +144,13 @@ impl Show<'_> {
             let is_question = matches!(event.body, EventBody::Query { .. });
             if is_question && by_hand {
                 asks = Some(event.call.clone());
-                let text = self.desk.prompt("type the answer and press Enter");
+                let text = self.supervisor.prompt("type the answer and press Enter");
                 self.ui.line(&self.ui.paint(Style::Strong, &text));
             } else if is_question {
                 let answer = self.prepared(&mut typed).await;
                 let thinks = THINKS.div_f64(self.speed);
                 let asked = event.call.clone();
-                supervisor.spawn(self.desk.clone().answer(asked, answer, thinks));
+                requests.spawn(self.supervisor.clone().answer(asked, answer, thinks));
             } else if matches!(event.body, EventBody::QueryResponse { .. }) {
                 asks = None;
             }
