@@ -27,10 +27,10 @@ use crate::token;
 pub(super) struct Call {
     /// The number, in any usual spelling
     number: Option<String>,
-    /// The errand: inquiry, survey, appointment, check-in, or one of your own
+    /// The scenario: inquiry, survey, appointment, check-in, or one of your own
     #[arg(long, value_name = "ID")]
     scenario: Option<String>,
-    /// Who speaks, if there is no errand
+    /// The agent that speaks, if there is no scenario
     #[arg(long, value_name = "ID")]
     agent: Option<String>,
     /// Fill a slot of the scenario; may be given several times
@@ -137,7 +137,7 @@ fn given(call: &Call) -> anyhow::Result<Value> {
         return Err(Usage("name the number to call, such as +14155552671".into()).into());
     };
     if call.scenario.is_none() && call.agent.is_none() {
-        return Err(Usage("name the errand: --scenario ID, or --agent ID".into()).into());
+        return Err(Usage("say what the call is for: --scenario ID, or --agent ID".into()).into());
     }
     let variables = call.variables.iter().cloned();
     let variables: Map<_, _> = variables.map(|(name, text)| (name, text.into())).collect();
@@ -169,8 +169,8 @@ async fn asked(
                 let about = ui.paint(Style::Faint, &text(scenario, "description"));
                 ui.line(&format!("  {number}  {:<26} {about}", text(scenario, "name")));
             }
-            match questions.ask("Errand: ", |line| errand(line, &scenarios)).await {
-                Some(errand) => Some(errand),
+            match questions.ask("Errand: ", |line| chosen(line, &scenarios)).await {
+                Some(scenario) => Some(scenario),
                 None => return Ok(None),
             }
         }
@@ -224,8 +224,8 @@ fn number(line: &str, home: Option<Country>) -> Result<String, String> {
     }
 }
 
-/// The id of the scenario of this place or id.
-fn errand(line: &str, scenarios: &[Value]) -> Result<String, String> {
+/// The id of the scenario that was chosen by its place in the list or by its id.
+fn chosen(line: &str, scenarios: &[Value]) -> Result<String, String> {
     let place = line.parse::<usize>().ok().and_then(|place| place.checked_sub(1));
     let of_place = place.and_then(|place| scenarios.get(place));
     let chosen = of_place.or_else(|| scenarios.iter().find(|known| known["id"] == line));

@@ -49,8 +49,8 @@ fn caller() -> Caller {
     ])
 }
 
-/// A caller with an errand that needs nobody else: an appointment.
-pub(super) fn errand() -> Caller {
+/// A caller who makes an appointment, which needs no supervisor.
+pub(super) fn appointment_caller() -> Caller {
     Caller::Script(vec![
         Step::reply("Good morning, this is the assistant of Linda Brown. When are you open?"),
         Step::reply("Yes, I would like to book an appointment for her."),
@@ -60,8 +60,8 @@ pub(super) fn errand() -> Caller {
     ])
 }
 
-/// A caller who asks for something that only the supervisor can grant.
-pub(super) fn wish() -> Caller {
+/// A caller who asks for a discount, which only the supervisor can grant.
+pub(super) fn discount_caller() -> Caller {
     let answered = When::Hears { text: "else I can do for you?".to_owned() };
     Caller::Script(vec![
         Step::reply("Good morning, when are you open?"),

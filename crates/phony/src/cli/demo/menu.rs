@@ -7,7 +7,7 @@ use phony_call::{Country, Event, EventBody, PhoneNumber};
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 
-use super::dialogue::{Detail, Dialogue, Offers, Plan, Turn, Variables};
+use super::dialogue::{Choices, Dialogue, Plan, Slot, Turn, Variables};
 use super::show::{Moments, Show, Shown, ear};
 use super::{Scenery, auto};
 use crate::cli::converse::{Typed, converse, explain};
@@ -30,14 +30,14 @@ const REST: Duration = Duration::from_secs(10);
 /// The personalities that come with Phony, in the order in which they are offered.
 const USUAL: [&str; 5] = ["assistant", "support", "scheduler", "hotline", "surveyor"];
 /// The scenarios that come with Phony, likewise.
-const ERRANDS: [&str; 4] = ["inquiry", "survey", "appointment", "check-in"];
+const SCENARIOS: [&str; 4] = ["inquiry", "survey", "appointment", "check-in"];
 /// Who is called where no number is given.
 const SOMEBODY: &str = "+14155550123";
 
-/// Offers the choices until somebody leaves, or the input ends.
+/// Choices the choices until somebody leaves, or the input ends.
 pub(super) async fn offer(scenery: &Scenery, typed: Typed) -> anyhow::Result<()> {
     let set = Set::build(scenery).await?;
-    let dialogue = Dialogue::new(offers(scenery, &set.sandbox)?);
+    let dialogue = Dialogue::new(choices(scenery, &set.sandbox)?);
     let signals = Signals::new()?;
     let mut menu = Menu { scenery, typed, dialogue, signals, set: Some(set) };
     let done = menu.run().await;
@@ -77,34 +77,36 @@ impl Set {
     }
 }
 
-fn offers(scenery: &Scenery, sandbox: &Sandbox) -> anyhow::Result<Offers> {
+fn choices(scenery: &Scenery, sandbox: &Sandbox) -> anyhow::Result<Choices> {
     let known = &sandbox.server.app.agents;
     let name = |id: &str| {
         let found = known.iter().find(|(known, _)| *known == id);
         found.map_or_else(String::new, |(_, agent)| clean(&agent.name))
     };
-    let mut errands: Vec<_> = known.scenarios().collect();
-    errands.sort_by_key(|errand| {
-        ERRANDS.iter().position(|id| *id == errand.id).unwrap_or(ERRANDS.len())
+    let mut scenarios: Vec<_> = known.scenarios().collect();
+    scenarios.sort_by_key(|scenario| {
+        SCENARIOS.iter().position(|id| *id == scenario.id).unwrap_or(SCENARIOS.len())
     });
-    let scenarios = errands.iter().map(|errand| (errand.id.clone(), clean(&errand.name))).collect();
-    let details = errands.iter().map(|errand| {
-        let detail = |(name, default): (&String, &Option<String>)| Detail {
+    let slots = scenarios.iter().map(|scenario| {
+        let slot = |(name, default): (&String, &Option<String>)| Slot {
             name: name.clone(),
             default: default.clone(),
-            example: errand.examples.get(name).cloned(),
+            example: scenario.examples.get(name).cloned(),
         };
-        errand.slots.iter().map(detail).collect()
+        scenario.slots.iter().map(slot).collect()
     });
+    let slots = slots.collect();
+    let names = scenarios.iter().map(|known| (known.id.clone(), clean(&known.name)));
+    let scenarios = names.collect();
     let real = scenery.real_number().cloned();
     let home = real.clone().or_else(|| PhoneNumber::parse(crate::sandbox::OURS).ok());
     let mut agents: Vec<_> = sandbox.numbers().map(|(_, id)| (id.to_owned(), name(id))).collect();
     // One's own come after those that everybody has.
     agents.sort_by_key(|(id, _)| USUAL.iter().position(|usual| usual == id).unwrap_or(USUAL.len()));
-    Ok(Offers {
+    Ok(Choices {
         agents,
         scenarios,
-        details: details.collect(),
+        slots,
         home: home.as_ref().and_then(Country::of),
         example: PhoneNumber::parse(SOMEBODY).context("the example of a number")?,
         real,
@@ -132,8 +134,8 @@ impl Menu<'_> {
                     self.call(&to, &scenario, &variables).await
                 }
                 Plan::AnswerHuman { agent, real: false } => self.be_called(&agent).await,
-                Plan::Duet { scenario, variables, agent } => {
-                    self.duet(&scenario, &variables, &agent).await
+                Plan::TwoAgents { scenario, variables, agent } => {
+                    self.two_agents(&scenario, &variables, &agent).await
                 }
                 Plan::CallHuman { to, scenario, variables, real: true } => {
                     self.really(None, Some((&to, &scenario, &variables))).await
@@ -155,11 +157,11 @@ impl Menu<'_> {
     /// Asks until something is decided; nothing, if the input ends at the menu.
     async fn decide(&mut self) -> anyhow::Result<Option<Plan>> {
         let ui = self.scenery.ui;
-        let mut turn = self.dialogue.open();
+        let mut next = self.dialogue.open();
         loop {
-            let (say, prompt) = match turn {
-                Turn::Do { plan } => return Ok(Some(plan)),
-                Turn::Ask { say, prompt } => (say, prompt),
+            let (say, prompt) = match next {
+                Next::Do { plan } => return Ok(Some(plan)),
+                Next::Ask { say, prompt } => (say, prompt),
             };
             for line in say {
                 ui.line(&line);
@@ -183,7 +185,7 @@ impl Menu<'_> {
                 // As if it had been typed.
                 ui.line(&clean(&line));
             }
-            turn = self.dialogue.take(&line);
+            next = self.dialogue.take(&line);
         }
     }
 
@@ -227,7 +229,11 @@ impl Menu<'_> {
         ui.line("The dashboard calls it too, with your voice or by text: open «Softphone» there.");
         if !by_hand {
             let view = set.sandbox.view();
-            let caller = if self.scenery.pretends { auto::wish() } else { auto::errand() };
+            let caller = if self.scenery.pretends {
+                auto::discount_caller()
+            } else {
+                auto::appointment_caller()
+            };
             let sid = set.sandbox.network.dial_in(CALLER, &number, caller)?;
             return self.show(view, Shown::call(&sid, LONGEST)).await;
         }
@@ -242,8 +248,8 @@ impl Menu<'_> {
         Ok(())
     }
 
-    /// Two AIs: one calls on an errand, the other answers.
-    async fn duet(
+    /// Two AIs: one calls with a scenario, the other answers.
+    async fn two_agents(
         &mut self,
         scenario: &str,
         variables: &Variables,
