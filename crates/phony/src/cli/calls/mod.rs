@@ -1,11 +1,10 @@
 //! `phony calls`: the calls of a running server, in the terminal.
 
+mod actions;
 mod delete;
 mod export;
 mod feed;
-mod hands;
 mod offline;
-mod order;
 mod screen;
 mod show;
 mod tail;
@@ -53,7 +52,7 @@ enum What {
     ///
     /// Without SID it is the only live call, or all of them, with the end of each call's id in
     /// front. Lines of standard input are commands; the end of the input only ends the commands.
-    #[command(after_help = order::HELP)]
+    #[command(after_help = actions::HELP)]
     Tail {
         /// The call
         #[arg(value_name = "SID")]

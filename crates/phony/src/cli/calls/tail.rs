@@ -9,8 +9,8 @@ use phony_call::{CallSid, Event, EventBody};
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 
+use super::actions::{self, Actions};
 use super::feed::{Feed, Head};
-use super::hands::{Hands, act};
 use super::screen::Screen;
 use super::waiting::Waiting;
 use crate::cli::api::{Api, short};
@@ -21,7 +21,7 @@ use crate::cli::ui::Style;
 use crate::cli::until_stopped;
 use crate::sandbox::read_event;
 
-/// How long the answer to an order is waited for when the call is over.
+/// How long to wait for the answer to an action once the call is over.
 const LAST_ANSWER: Duration = Duration::from_secs(2);
 
 /// How it came that a call is shown no more.
@@ -82,19 +82,19 @@ async fn watch(
             None => {}
         }
     };
-    let at_work = Mutex::default();
-    let hands = Hands { api, screen, waiting: &waiting, call, at_work: &at_work };
+    let busy = Mutex::default();
+    let actions = Actions { api, screen, waiting: &waiting, call, busy: &busy };
     let feed = Feed::new(api, screen, call, show);
-    let mut acting = pin!(act(hands, typed));
+    let mut acting = pin!(actions::run(actions, typed));
     let ended = tokio::select! {
         done = feed.follow() => done,
         () = &mut acting => return Ok(Followed::Left),
         () = until_stopped() => return Ok(Followed::Stopped),
     };
-    // Whoever gave an order just before the end is told what came of it.
+    // The result of an action given just before the end is still shown.
     tokio::select! {
         () = acting => {}
-        _ = at_work.lock() => {}
+        _ = busy.lock() => {}
         () = sleep(LAST_ANSWER) => {}
         () = until_stopped() => {}
     }

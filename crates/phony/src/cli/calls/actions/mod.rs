@@ -1,0 +1,116 @@
+//! The supervisor's actions: lines of standard input, carried out through the server's API.
+
+mod parse;
+
+use anyhow::bail;
+use phony_call::CallSid;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use super::screen::Screen;
+use super::waiting::Waiting;
+use crate::cli::api::Api;
+use crate::cli::converse::Typed;
+
+pub(super) use self::parse::HELP;
+use self::parse::{Action, addressed};
+
+/// Carries out what is typed until the supervisor quits. The end of the input does not return: the
+/// call is shown on.
+pub(super) async fn run(actions: Actions<'_>, mut typed: Typed) {
+    while let Some(line) = typed.next().await {
+        let _busy = actions.busy.lock().await;
+        match perform(&actions, &line).await {
+            Ok(Next::Stay) => {}
+            Ok(Next::Leave) => return,
+            Err(problem) => actions.screen.problem(&format!("{problem:#}")),
+        }
+    }
+    std::future::pending::<()>().await;
+}
+
+/// What actions need.
+pub(super) struct Actions<'a> {
+    pub(super) api: &'a Api,
+    pub(super) screen: &'a Screen,
+    pub(super) waiting: &'a Waiting,
+    /// The call that all actions are for, if only one is shown.
+    pub(super) call: Option<&'a CallSid>,
+    /// Locked while an action is carried out.
+    pub(super) busy: &'a Mutex<()>,
+}
+
+enum Next {
+    Leave,
+    Stay,
+}
+
+async fn perform(actions: &Actions<'_>, line: &str) -> anyhow::Result<Next> {
+    let Actions { api, screen, call, .. } = *actions;
+    let read = |line| Action::read(line).map_err(anyhow::Error::msg);
+    match read_local(line) {
+        Some(Action::Quit) => return Ok(Next::Leave),
+        Some(Action::Help) => {
+            HELP.lines().for_each(|line| screen.note(line));
+            return Ok(Next::Stay);
+        }
+        _ if line.trim().is_empty() => return Ok(Next::Stay),
+        _ => {}
+    }
+    let (call, line) = match call {
+        Some(call) => (call.clone(), line),
+        None => addressed(line, &api.live().await?).map_err(anyhow::Error::msg)?,
+    };
+    let Some(action) = read(line)? else { bail!("say what to do; /help shows the commands") };
+    let (path, mut body) = request(actions, &call, action).await?;
+    body["callSid"] = call.as_str().into();
+    api.post(&["override", path], &body).await?;
+    screen.note(&format!("done: {path}"));
+    Ok(Next::Stay)
+}
+
+fn read_local(line: &str) -> Option<Action> {
+    Action::read(line).ok().flatten().filter(Action::is_local)
+}
+
+/// The endpoint of an action and the body of its request. What has not been seen to wait in the
+/// call is looked up.
+async fn request(
+    actions: &Actions<'_>,
+    call: &CallSid,
+    action: Action,
+) -> anyhow::Result<(&'static str, Value)> {
+    let (question, reply) = (actions.waiting.question(call), actions.waiting.reply(call));
+    let shown = || actions.api.call(call);
+    Ok(match action {
+        Action::Answer(text) => ("clarification", json!({ "response": text, "query": question })),
+        Action::Approve(text) => {
+            let call = shown().await?;
+            let Some(held) = call["heldReply"].as_str() else {
+                bail!("no reply is waiting for approval; /say speaks to the caller");
+            };
+            let turn = reply.map_or_else(|| call["heldTurn"].clone(), |turn| json!(turn));
+            let text = text.unwrap_or_else(|| held.to_owned());
+            ("text", json!({ "text": text, "reply": turn }))
+        }
+        Action::End => ("end", json!({})),
+        Action::Plain(text) => {
+            let call = shown().await?;
+            if !call["question"].is_string() {
+                bail!(
+                    "no question waits for this: /say speaks to the caller, /help shows the rest"
+                );
+            }
+            let query = question.map_or_else(|| call["questionSeq"].clone(), |seq| json!(seq));
+            ("clarification", json!({ "response": text, "query": query }))
+        }
+        Action::Press(keys) => ("dtmf", json!({ "digits": keys })),
+        Action::Reject(reason) => ("reject", json!({ "reason": reason, "reply": reply })),
+        Action::Release => ("release", json!({})),
+        Action::Say(text) => ("text", json!({ "text": text })),
+        Action::TakeOver => ("takeover", json!({})),
+        Action::Transfer(number) => ("transfer", json!({ "target": number })),
+        Action::Whisper(text) => ("whisper", json!({ "text": text })),
+        Action::Help | Action::Quit => bail!("this is about no call; leave the call's id away"),
+    })
+}
