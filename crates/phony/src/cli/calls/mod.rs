@@ -2,8 +2,8 @@
 
 mod actions;
 mod delete;
+mod event_stream;
 mod export;
-mod feed;
 mod offline;
 mod screen;
 mod show;
