@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Sleep, sleep};
 
 use super::console::{self, Opened};
-use super::lines::{HELP, Line};
+use super::script::{Entry, HELP};
 use super::supervisor::SupervisorConsole;
 use super::ui::{Style, Ui, clean};
 use phony_simulator::callers::{LiveAction, LiveEvent, LiveHandle};
@@ -83,7 +83,7 @@ impl Typed {
 enum Next {
     /// Nothing has been typed yet.
     Unknown,
-    Line(Line),
+    Entry(Entry),
     /// There is no more input.
     End,
     /// They have hung up.
@@ -211,9 +211,9 @@ impl Talk {
             self.next = Next::End;
             return;
         };
-        match Line::read(&line) {
+        match Entry::read(&line) {
             Ok(Some(next)) => {
-                self.next = Next::Line(next);
+                self.next = Next::Entry(next);
                 self.read = line;
             }
             Ok(None) => {}
@@ -228,30 +228,30 @@ impl Talk {
     /// waits until the agent has finished, as a polite caller does.
     fn may_act(&self) -> bool {
         match &self.next {
-            Next::Unknown | Next::Over | Next::Line(Line::Answer(_)) => false,
-            Next::Line(_) if self.by_hand => self.open,
-            Next::Line(Line::Interrupt(_)) => self.ready,
-            Next::Line(_) | Next::End => self.ready && !self.sounding,
+            Next::Unknown | Next::Over | Next::Entry(Entry::Answer(_)) => false,
+            Next::Entry(_) if self.by_hand => self.open,
+            Next::Entry(Entry::Interrupt(_)) => self.ready,
+            Next::Entry(_) | Next::End => self.ready && !self.sounding,
         }
     }
 
     /// A line that came too late for this call; whoever is next may have use for it.
     fn unsaid(&mut self) -> Option<String> {
-        let unsaid = matches!(self.next, Next::Line(_));
+        let unsaid = matches!(self.next, Next::Entry(_));
         unsaid.then(|| std::mem::take(&mut self.read))
     }
 
     /// Whether the moment has come to answer the agent's question: there is one, or there will be
     /// none.
     fn may_answer(&self, supervisor: Option<&SupervisorConsole>) -> bool {
-        let is_answer = matches!(self.next, Next::Line(Line::Answer(_)));
+        let is_answer = matches!(self.next, Next::Entry(Entry::Answer(_)));
         let asked = supervisor.is_some_and(SupervisorConsole::is_asked);
         is_answer
             && (self.by_hand || supervisor.is_none() || asked || (self.ready && !self.sounding))
     }
 
     fn answer(&mut self, supervisor: Option<&mut SupervisorConsole>) {
-        let Next::Line(Line::Answer(text)) = std::mem::replace(&mut self.next, Next::Unknown)
+        let Next::Entry(Entry::Answer(text)) = std::mem::replace(&mut self.next, Next::Unknown)
         else {
             return;
         };
@@ -269,17 +269,17 @@ impl Talk {
         self.end_line();
         let next = std::mem::replace(&mut self.next, Next::Unknown);
         let act = match next {
-            Next::Line(Line::Say(text) | Line::Interrupt(text)) => LiveAction::Say(text),
-            Next::Line(Line::Press(digits)) => LiveAction::Press(digits),
-            Next::Line(Line::Wait(time)) => {
+            Next::Entry(Entry::Say(text) | Entry::Interrupt(text)) => LiveAction::Say(text),
+            Next::Entry(Entry::Press(digits)) => LiveAction::Press(digits),
+            Next::Entry(Entry::Wait(time)) => {
                 sleep(time.div_f64(self.speed)).await;
                 return None;
             }
-            Next::Line(Line::HangUp) | Next::End => {
+            Next::Entry(Entry::HangUp) | Next::End => {
                 self.next = Next::Over;
                 return Some(LiveAction::HangUp);
             }
-            Next::Unknown | Next::Over | Next::Line(Line::Answer(_)) => return None,
+            Next::Unknown | Next::Over | Next::Entry(Entry::Answer(_)) => return None,
         };
         if !self.by_hand
             && let LiveAction::Say(text) = &act

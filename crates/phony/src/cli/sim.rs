@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 use super::printer::clock;
 use super::ui::{Style, Ui, clean};
-use super::{Settings, Usage, block_on, lines, until_stopped};
+use super::{Settings, Usage, block_on, script, until_stopped};
 use crate::sandbox::{CALLER, NUMBER};
 use phony_simulator::callers::{Caller, RecordedCall, recorded_calls, spoken_words};
 use phony_simulator::openai::{self, Brain, DeltaSize, Fault, OpenAiOptions, Pace, Recording};
@@ -94,10 +94,10 @@ struct Openai {
     #[arg(long, value_enum, default_value = "real")]
     pace: PaceName,
     /// Time until the first token, such as 250ms
-    #[arg(long, value_name = "TIME", value_parser = lines::duration)]
+    #[arg(long, value_name = "TIME", value_parser = script::duration)]
     first_token: Option<Duration>,
     /// Time between two deltas
-    #[arg(long, value_name = "TIME", value_parser = lines::duration)]
+    #[arg(long, value_name = "TIME", value_parser = script::duration)]
     between_deltas: Option<Duration>,
     /// Characters in a delta; a word if it is not given
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
@@ -110,7 +110,7 @@ struct Openai {
     #[arg(long, value_name = "KEY")]
     api_key: Option<String>,
     /// How long a session lasts
-    #[arg(long, value_name = "TIME", default_value = "60m", value_parser = lines::duration)]
+    #[arg(long, value_name = "TIME", default_value = "60m", value_parser = script::duration)]
     session_max: Duration,
 }
 
@@ -286,7 +286,7 @@ fn caller(who: &str) -> anyhow::Result<Caller> {
     let path = PathBuf::from(who);
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("{who} cannot be read; recorded:ID plays a recording"))?;
-    let steps = lines::script(&text).map_err(|problem| Usage(format!("{who}, {problem}")))?;
+    let steps = script::steps(&text).map_err(|problem| Usage(format!("{who}, {problem}")))?;
     Ok(Caller::Script(steps))
 }
 
