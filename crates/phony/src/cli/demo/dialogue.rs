@@ -25,7 +25,7 @@ pub(super) struct Choices {
     /// The account's own number, if the real phone network can be used.
     pub(super) real: Option<PhoneNumber>,
     /// Whether the model is a stand-in.
-    pub(super) pretends: bool,
+    pub(super) has_stand_in_model: bool,
 }
 
 /// A slot of a scenario's texts.
@@ -273,7 +273,7 @@ impl Dialogue {
             }
             _ => "a stand-in on this machine; nobody is really called".to_owned(),
         };
-        let model = if self.choices.pretends { "a stand-in" } else { "the real one" };
+        let model = if self.choices.has_stand_in_model { "a stand-in" } else { "the real one" };
         let mut say = vec![
             String::new(),
             format!("  calls      {to}"),

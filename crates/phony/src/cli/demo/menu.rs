@@ -1,4 +1,4 @@
-//! The demonstration for somebody who chooses: at a terminal, or by lines in a pipe.
+//! The menu of the demonstration, at a terminal or by lines of a pipe.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use secrecy::SecretString;
 use tokio::sync::mpsc;
 
 use super::dialogue::{Choices, Dialogue, Plan, Slot, Turn, Variables};
-use super::show::{Moments, Show, Shown, ear};
-use super::{Scenery, auto};
+use super::viewer::{Moments, ViewedCall, Viewer, watch_lines};
+use super::{DemoContext, auto};
 use crate::cli::converse::{Typed, converse, explain};
 use crate::cli::printer::{Printer, summary};
 use crate::cli::serve::Signals;
@@ -25,45 +25,44 @@ use phony_simulator::twilio::Callee;
 
 /// The longest call that is shown.
 const LONGEST: Duration = Duration::from_hours(1);
-/// How long what remains of a call may take once it is over for those on it.
-const REST: Duration = Duration::from_secs(10);
-/// The personalities that come with Phony, in the order in which they are offered.
-const USUAL: [&str; 5] = ["assistant", "support", "scheduler", "hotline", "surveyor"];
-/// The scenarios that come with Phony, likewise.
+/// How long the network may take to close its record of a call that is over.
+const CLOSING_LIMIT: Duration = Duration::from_secs(10);
+/// The built-in agents, in the order of the menu.
+const AGENTS: [&str; 5] = ["assistant", "support", "scheduler", "hotline", "surveyor"];
+/// The built-in scenarios, in the order of the menu.
 const SCENARIOS: [&str; 4] = ["inquiry", "survey", "appointment", "check-in"];
-/// Who is called where no number is given.
-const SOMEBODY: &str = "+14155550123";
+/// The number that is called by default.
+const DEFAULT_CALLEE: &str = "+14155550123";
 
 /// Choices the choices until somebody leaves, or the input ends.
-pub(super) async fn offer(scenery: &Scenery, typed: Typed) -> anyhow::Result<()> {
-    let set = Set::build(scenery).await?;
-    let dialogue = Dialogue::new(choices(scenery, &set.sandbox)?);
+pub(super) async fn offer(context: &Context, typed: Typed) -> anyhow::Result<()> {
+    let handle = SandboxHandle::start(context).await?;
+    let dialogue = Dialogue::new(choices(context, &handle.sandbox)?);
     let signals = Signals::new()?;
-    let mut menu = Menu { scenery, typed, dialogue, signals, set: Some(set) };
+    let mut menu = Menu { context, typed, dialogue, signals, sandbox: Some(handle) };
     let done = menu.run().await;
-    if let Some(set) = menu.set.take() {
-        set.sandbox.stop().await;
+    if let Some(handle) = menu.sandbox.take() {
+        handle.sandbox.stop().await;
     }
     done
 }
 
-/// The stand-ins and the server between them.
-struct Set {
+/// The running sandbox, with access to its moments and its supervisor's API.
+struct SandboxHandle {
     sandbox: Sandbox,
     moments: Moments,
     supervisor: Supervisor,
 }
 
-impl Set {
-    async fn build(scenery: &Scenery) -> anyhow::Result<Self> {
-        let (watch, moments) = ear();
-        // Somebody at a terminal speaks at the clock's pace.
+impl SandboxHandle {
+    async fn start(context: &Context) -> anyhow::Result<Self> {
+        let (watch, moments) = watch_lines();
         let mut options = SandboxOptions {
             watch: Some(watch),
             noise_interrupts: true,
-            ..scenery.options(Brain::Receptionist)
+            ..context.options(Brain::Receptionist)
         };
-        // Nobody is really called, so that no hour is a wrong one.
+        // Nobody is really called, so any hour will do.
         options.config.dialing.hours.0 = None;
         let ours = PhoneNumber::parse(crate::sandbox::OURS).ok();
         if let Some(country) = ours.as_ref().and_then(Country::of) {
@@ -71,13 +70,13 @@ impl Set {
         }
         options.config.twilio.phone_number = ours;
         let sandbox = Sandbox::start(options).await?;
-        scenery.introduce(&sandbox).await;
+        context.introduce(&sandbox).await;
         let supervisor = Supervisor::new(&sandbox.server, &sandbox.admin_token)?;
         Ok(Self { sandbox, moments, supervisor })
     }
 }
 
-fn choices(scenery: &Scenery, sandbox: &Sandbox) -> anyhow::Result<Choices> {
+fn choices(context: &Context, sandbox: &Sandbox) -> anyhow::Result<Choices> {
     let known = &sandbox.server.app.agents;
     let name = |id: &str| {
         let found = known.iter().find(|(known, _)| *known == id);
@@ -98,30 +97,30 @@ fn choices(scenery: &Scenery, sandbox: &Sandbox) -> anyhow::Result<Choices> {
     let slots = slots.collect();
     let names = scenarios.iter().map(|known| (known.id.clone(), clean(&known.name)));
     let scenarios = names.collect();
-    let real = scenery.real_number().cloned();
+    let real = context.real_number().cloned();
     let home = real.clone().or_else(|| PhoneNumber::parse(crate::sandbox::OURS).ok());
     let mut agents: Vec<_> = sandbox.numbers().map(|(_, id)| (id.to_owned(), name(id))).collect();
-    // One's own come after those that everybody has.
-    agents.sort_by_key(|(id, _)| USUAL.iter().position(|usual| usual == id).unwrap_or(USUAL.len()));
+    // The operator's own agents come after the built-in ones.
+    agents.sort_by_key(|(id, _)| AGENTS.iter().position(|built_in| built_in == id).unwrap_or(AGENTS.len()));
     Ok(Choices {
         agents,
         scenarios,
         slots,
         home: home.as_ref().and_then(Country::of),
-        example: PhoneNumber::parse(SOMEBODY).context("the example of a number")?,
+        example: PhoneNumber::parse(DEFAULT_CALLEE).context("the example of a number")?,
         real,
-        pretends: scenery.pretends,
+        has_stand_in_model: context.has_stand_in_model,
     })
 }
 
 struct Menu<'a> {
-    scenery: &'a Scenery,
+    context: &'a DemoContext,
     typed: Typed,
     dialogue: Dialogue,
-    /// Ctrl-C, from before the first question on: none is lost between two things.
+    /// Ctrl-C; listened for from the start, so that none is lost between two steps.
     signals: Signals,
-    /// None while the real phone network is used: both listen on the same port.
-    set: Option<Set>,
+    /// None while the real phone network is used: both servers listen on the same port.
+    sandbox: Option<SandboxHandle>,
 }
 
 impl Menu<'_> {
@@ -143,20 +142,20 @@ impl Menu<'_> {
                 Plan::AnswerHuman { agent, real: true } => self.really(Some(&agent), None).await,
             };
             match done {
-                // Whoever is there can choose again; a script must learn of it.
+                // A person can choose again; a script must fail.
                 Err(problem) if self.typed.is_by_hand() => {
-                    let ui = self.scenery.ui;
+                    let ui = self.context.ui;
                     ui.line(&ui.paint(Style::Bad, &format!("{problem:#}")));
                 }
                 done => done?,
             }
-            self.scenery.ui.line("");
+            self.context.ui.line("");
         }
     }
 
-    /// Asks until something is decided; nothing, if the input ends at the menu.
+    /// Asks until there is a plan; nothing if the input ends at the menu.
     async fn decide(&mut self) -> anyhow::Result<Option<Plan>> {
-        let ui = self.scenery.ui;
+        let ui = self.context.ui;
         let mut next = self.dialogue.open();
         loop {
             let (say, prompt) = match next {
@@ -182,14 +181,14 @@ impl Menu<'_> {
                 return Ok(None);
             };
             if !self.typed.is_by_hand() {
-                // As if it had been typed.
+                // Echoed, as a terminal would.
                 ui.line(&clean(&line));
             }
             next = self.dialogue.take(&line);
         }
     }
 
-    /// The AI calls a human: whoever types, or somebody who follows a script where nobody does.
+    /// The AI calls a human: the one who types, or a scripted callee.
     async fn call(
         &mut self,
         to: &PhoneNumber,
@@ -197,51 +196,51 @@ impl Menu<'_> {
         variables: &Variables,
     ) -> anyhow::Result<()> {
         if !self.somebody_speaks().await {
-            let set = self.set.as_mut().context("the stand-ins")?;
-            set.sandbox.network.set_callee(to.as_str(), Callee::person(callee()));
-            let view = set.sandbox.view();
-            let sid = set.supervisor.place(to.as_str(), scenario, variables).await?;
+            let handle = self.sandbox.as_mut().context("the stand-ins")?;
+            handle.sandbox.network.set_callee(to.as_str(), Callee::person(callee()));
+            let view = handle.sandbox.view();
+            let sid = handle.supervisor.place(to.as_str(), scenario, variables).await?;
             let names = ("callee".to_owned(), "agent".to_owned());
-            return self.show(view, Shown { names, ..Shown::call(&sid, LONGEST) }).await;
+            return self.show(view, ViewedCall { names, ..ViewedCall::new(&sid, LONGEST) }).await;
         }
-        let set = self.set.as_mut().context("the stand-ins")?;
-        let ui = self.scenery.ui;
+        let handle = self.sandbox.as_mut().context("the stand-ins")?;
+        let ui = self.context.ui;
         let (caller, line) = Caller::live();
-        set.sandbox.network.set_callee(to.as_str(), Callee::person(caller));
-        let mut console = SupervisorConsole::new(ui, set.supervisor.clone(), set.sandbox.view());
+        handle.sandbox.network.set_callee(to.as_str(), Callee::person(caller));
+        let mut console = SupervisorConsole::new(ui, handle.supervisor.clone(), handle.sandbox.view());
         ui.line(&format!("You are the one who is called, at {to}."));
         explain(ui, "Ctrl-C");
-        let sid = set.supervisor.place(to.as_str(), scenario, variables).await?;
-        let speed = self.scenery.speed;
+        let sid = handle.supervisor.place(to.as_str(), scenario, variables).await?;
+        let speed = self.context.speed;
         let stop = self.signals.next();
         converse(ui, line, &mut self.typed, speed, Some(&mut console), stop).await;
         self.over(&sid).await;
         Ok(())
     }
 
-    /// A human calls the AI, from here or from the dashboard.
+    /// A human calls the AI, from the terminal or from the dashboard.
     async fn be_called(&mut self, agent: &str) -> anyhow::Result<()> {
         let by_hand = self.somebody_speaks().await;
-        let set = self.set.as_mut().context("the stand-ins")?;
-        let ui = self.scenery.ui;
-        let number = number_of(&set.sandbox, agent)?;
+        let handle = self.sandbox.as_mut().context("the stand-ins")?;
+        let ui = self.context.ui;
+        let number = number_of(&handle.sandbox, agent)?;
         ui.line(&format!("The stand-in network dials {number} for you: {agent} answers."));
         ui.line("The dashboard calls it too, with your voice or by text: open «Softphone» there.");
         if !by_hand {
-            let view = set.sandbox.view();
-            let caller = if self.scenery.pretends {
+            let view = handle.sandbox.view();
+            let caller = if self.context.has_stand_in_model {
                 auto::discount_caller()
             } else {
                 auto::appointment_caller()
             };
-            let sid = set.sandbox.network.dial_in(CALLER, &number, caller)?;
-            return self.show(view, Shown::call(&sid, LONGEST)).await;
+            let sid = handle.sandbox.network.dial_in(CALLER, &number, caller)?;
+            return self.show(view, ViewedCall::new(&sid, LONGEST)).await;
         }
         explain(ui, "Ctrl-C");
         let (caller, line) = Caller::live();
-        let mut console = SupervisorConsole::new(ui, set.supervisor.clone(), set.sandbox.view());
-        let sid = set.sandbox.network.dial_in(CALLER, &number, caller)?;
-        let speed = self.scenery.speed;
+        let mut console = SupervisorConsole::new(ui, handle.supervisor.clone(), handle.sandbox.view());
+        let sid = handle.sandbox.network.dial_in(CALLER, &number, caller)?;
+        let speed = self.context.speed;
         let stop = self.signals.next();
         converse(ui, line, &mut self.typed, speed, Some(&mut console), stop).await;
         self.over(&sid).await;
@@ -255,28 +254,28 @@ impl Menu<'_> {
         variables: &Variables,
         agent: &str,
     ) -> anyhow::Result<()> {
-        let set = self.set.as_mut().context("the stand-ins")?;
-        let number = number_of(&set.sandbox, agent)?;
-        let view = set.sandbox.view();
-        let sid = set.supervisor.place(&number, scenario, variables).await?;
+        let handle = self.sandbox.as_mut().context("the stand-ins")?;
+        let number = number_of(&handle.sandbox, agent)?;
+        let view = handle.sandbox.view();
+        let sid = handle.supervisor.place(&number, scenario, variables).await?;
         let names = (agent.to_owned(), scenario.to_owned());
-        self.show(view, Shown { names, ..Shown::call(&sid, LONGEST) }).await
+        self.show(view, ViewedCall { names, ..ViewedCall::new(&sid, LONGEST) }).await
     }
 
-    /// Whether there is somebody to speak: at a terminal, or the next lines of a pipe.
+    /// Whether somebody speaks: at a terminal, or by the next lines of a pipe.
     async fn somebody_speaks(&mut self) -> bool {
         self.typed.is_by_hand() || self.typed.peek().await.is_some()
     }
 
     /// Shows a call between stand-ins to its end.
-    async fn show(&mut self, view: View, shown: Shown) -> anyhow::Result<()> {
-        let set = self.set.as_mut().context("the stand-ins")?;
-        let Scenery { ui, speed, .. } = *self.scenery;
-        let (supervisor, sid) = (set.supervisor.clone(), shown.sid.clone());
-        let (moments, signals) = (&mut set.moments, &mut self.signals);
-        let mut show = Show { ui, supervisor, moments, signals, speed, answer: auto::ANSWER };
-        let (events, printer) = show.call(view, shown, Some(&mut self.typed)).await?;
-        let record = set.sandbox.network.wait_for_end(&sid, REST).await;
+    async fn show(&mut self, view: View, shown: ViewedCall) -> anyhow::Result<()> {
+        let handle = self.sandbox.as_mut().context("the stand-ins")?;
+        let DemoContext { ui, speed, .. } = *self.context;
+        let (supervisor, sid) = (handle.supervisor.clone(), shown.sid.clone());
+        let (moments, signals) = (&mut handle.moments, &mut self.signals);
+        let mut viewer = Viewer { ui, supervisor, moments, signals, speed, answer: auto::ANSWER };
+        let (events, printer) = viewer.view(view, shown, Some(&mut self.typed)).await?;
+        let record = handle.sandbox.network.wait_for_end(&sid, CLOSING_LIMIT).await;
         let record = record.unwrap_or_else(|record| *record);
         let audit = audit(&events, &record);
         tell(ui, &printer, audit.said, audit.heard);
@@ -287,24 +286,24 @@ impl Menu<'_> {
     }
 
     async fn over(&self, sid: &str) {
-        let ui = self.scenery.ui;
-        if let Some(set) = &self.set {
-            // What remains is the network's own business.
-            drop(set.sandbox.network.wait_for_end(sid, Duration::from_secs(5)).await);
+        let ui = self.context.ui;
+        if let Some(handle) = &self.sandbox {
+            // The network's record is not needed any more.
+            drop(handle.sandbox.network.wait_for_end(sid, Duration::from_secs(5)).await);
         }
         ui.line(&ui.paint(Style::Faint, "· the call is over"));
     }
 
-    /// Over the real phone network, with a server that listens where the public name leads.
+    /// A call over the real phone network, with a server behind the public name.
     async fn really(
         &mut self,
         agent: Option<&str>,
         call: Option<(&PhoneNumber, &str, &Variables)>,
     ) -> anyhow::Result<()> {
-        if let Some(set) = self.set.take() {
-            set.sandbox.stop().await;
+        if let Some(handle) = self.sandbox.take() {
+            handle.sandbox.stop().await;
         }
-        let mut config = self.scenery.real.clone();
+        let mut config = self.context.real.clone();
         if let Some(agent) = agent {
             agent.clone_into(&mut config.agent);
         }
@@ -314,7 +313,7 @@ impl Menu<'_> {
         let done = self.on_real_line(&running, &token, call).await;
         running.kill();
         running.join().await;
-        self.set = Some(Set::build(self.scenery).await?);
+        self.sandbox = Some(SandboxHandle::start(self.context).await?);
         done
     }
 
@@ -324,14 +323,14 @@ impl Menu<'_> {
         token: &SecretString,
         call: Option<(&PhoneNumber, &str, &Variables)>,
     ) -> anyhow::Result<()> {
-        let Scenery { ui, speed, .. } = *self.scenery;
+        let DemoContext { ui, speed, .. } = *self.context;
         let supervisor = Supervisor::new(running, token)?;
         ui.line(&format!("  dashboard      {}", running.login_link().await));
         let mut view = running.app.history.hub().view_all();
         let sid = if let Some((to, scenario, variables)) = call {
             supervisor.place(to.as_str(), scenario, variables).await?
         } else {
-            let number = self.scenery.real_number().map(ToString::to_string);
+            let number = self.context.real_number().map(ToString::to_string);
             ui.line(&format!("Dial {} now. Ctrl-C leaves.", number.unwrap_or_default()));
             ui.line("If it does not ring here, `phony doctor` says why.");
             let Some(sid) = first_call(&mut view, &mut self.signals).await else { return Ok(()) };
@@ -339,16 +338,16 @@ impl Menu<'_> {
         };
         let (_, mut nothing) = mpsc::channel(1);
         let (moments, signals) = (&mut nothing, &mut self.signals);
-        let mut show = Show { ui, supervisor, moments, signals, speed, answer: auto::ANSWER };
-        let shown = Shown::call(&sid, LONGEST);
-        let (events, printer) = show.call(view, shown, Some(&mut self.typed)).await?;
+        let mut viewer = Viewer { ui, supervisor, moments, signals, speed, answer: auto::ANSWER };
+        let shown = ViewedCall::new(&sid, LONGEST);
+        let (events, printer) = viewer.view(view, shown, Some(&mut self.typed)).await?;
         let words = words_in(&events);
         tell(ui, &printer, words.0, words.1);
         Ok(())
     }
 }
 
-/// The first call that comes in; none, if somebody leaves before.
+/// The id of the first call that comes in; none if the user leaves first.
 async fn first_call(view: &mut View, signals: &mut Signals) -> Option<String> {
     loop {
         let line = tokio::select! {
@@ -356,7 +355,7 @@ async fn first_call(view: &mut View, signals: &mut Signals) -> Option<String> {
             () = signals.next() => return None,
         };
         let event = read_event(&line);
-        // It is shown again, from the beginning.
+        // Kept, so that the call is shown from its beginning.
         view.past.push(line);
         if let Some(event) = event
             && matches!(event.body, EventBody::SessionStart { .. })
@@ -366,7 +365,7 @@ async fn first_call(view: &mut View, signals: &mut Signals) -> Option<String> {
     }
 }
 
-/// How many words the far side said and heard, by the record.
+/// How many words the far side said and heard, by the stored events.
 fn words_in(events: &[Event]) -> (usize, usize) {
     let words = |text: &str| text.split_whitespace().count();
     #[expect(clippy::wildcard_enum_match_arm, reason = "no other event holds words")]
@@ -389,7 +388,7 @@ fn number_of(sandbox: &Sandbox, agent: &str) -> anyhow::Result<String> {
     found.with_context(|| format!("no number leads to {agent}"))
 }
 
-/// Somebody who is called and has a little time.
+/// A scripted callee who has a little time.
 fn callee() -> Caller {
     let after = |text: &str| Step::new(When::AgentFinished { quiet_ms: 700 }, Action::say(text));
     Caller::Script(vec![

@@ -1,10 +1,10 @@
-//! `phony demo`: a whole call with nothing prepared. The server, a stand-in for the phone network
-//! and, without a key, a stand-in for the model, in one process, over real sockets.
+//! `phony demo`: whole calls without any setup. The server, a stand-in for the phone network and,
+//! without an API key, a stand-in for the model run in one process and talk over real sockets.
 
 mod auto;
 mod dialogue;
 mod menu;
-mod show;
+mod viewer;
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::sandbox::{Sandbox, SandboxOptions, TempFolder};
 use crate::telemetry;
 use phony_simulator::openai::Brain;
 
-/// How long the first line of a pipe may take.
+/// How long to wait for the first line of a pipe.
 const FIRST_LINE: Duration = Duration::from_secs(2);
 
 /// A whole call with no credentials, and the dashboard to watch it in.
@@ -46,40 +46,40 @@ pub(super) struct Demo {
     recorded: Option<String>,
 }
 
-/// What every kind of demonstration has.
-struct Scenery {
+/// What every kind of demonstration needs.
+struct DemoContext {
     ui: Ui,
     /// For calls between stand-ins.
     config: Config,
     /// For calls over the real phone network.
     real: Config,
     speed: f64,
-    /// Whether a stand-in is the model.
-    pretends: bool,
+    /// Whether the model is a stand-in.
+    has_stand_in_model: bool,
 }
 
 pub(super) fn run(settings: Settings, demo: &Demo) -> anyhow::Result<()> {
     let is_chosen = settings.data_dir.is_some();
     let mut config = settings.load()?;
     let real = config.clone();
-    // What happens between stand-ins is none of the business of servers that are real.
+    // Calls between stand-ins must not reach the store and the bus of real servers.
     config.redis_url = None;
     let folder = own_folder(&mut config, is_chosen)?;
     let log = config.data_dir.join("call.log");
     let log = telemetry::start(config.log, Some(&log), false)?;
-    let pretends = config.openai.api_key.is_none() && config.openai.is_official();
-    let scenery = Scenery { ui: Ui::new(), config, real, speed: demo.speed, pretends };
+    let has_stand_in_model = config.openai.api_key.is_none() && config.openai.is_official();
+    let context = DemoContext { ui: Ui::new(), config, real, speed: demo.speed, has_stand_in_model };
     let done = block_on(async {
         if let Some(id) = &demo.recorded {
-            Box::pin(auto::recorded(&scenery, id)).await
+            Box::pin(auto::recorded(&context, id)).await
         } else if demo.auto {
-            Box::pin(auto::scripted(&scenery)).await
+            Box::pin(auto::scripted(&context)).await
         } else if has_terminal() {
-            menu::offer(&scenery, Typed::start(true)?).await
+            menu::offer(&context, Typed::start(true)?).await
         } else if let Some(typed) = piped().await? {
-            menu::offer(&scenery, typed).await
+            menu::offer(&context, typed).await
         } else {
-            Box::pin(auto::scripted(&scenery)).await
+            Box::pin(auto::scripted(&context)).await
         }
     });
     drop(log);
@@ -87,7 +87,7 @@ pub(super) fn run(settings: Settings, demo: &Demo) -> anyhow::Result<()> {
     done
 }
 
-/// The lines of a pipe, if they are meant for the menu: the first one comes soon, and is a choice.
+/// The lines of a pipe, if they are for the menu: the first one comes soon and is a choice.
 async fn piped() -> anyhow::Result<Option<Typed>> {
     if std::io::stdin().is_terminal() {
         return Ok(None);
@@ -98,8 +98,8 @@ async fn piped() -> anyhow::Result<Option<Typed>> {
     Ok(chosen.then_some(typed))
 }
 
-/// A folder for this demonstration alone, unless one was chosen for it: the configured one is that of
-/// the server, which may run beside it.
+/// A folder for this demonstration alone, unless a flag names one: the configured folder belongs to
+/// the server, which may be running.
 fn own_folder(config: &mut Config, is_chosen: bool) -> anyhow::Result<Option<TempFolder>> {
     if is_chosen {
         crate::server::make_folder(&config.data_dir)?;
@@ -110,24 +110,24 @@ fn own_folder(config: &mut Config, is_chosen: bool) -> anyhow::Result<Option<Tem
     Ok(Some(folder))
 }
 
-impl Scenery {
+impl DemoContext {
     fn options(&self, brain: Brain) -> SandboxOptions {
         SandboxOptions {
-            brain: self.pretends.then_some(brain),
+            brain: self.has_stand_in_model.then_some(brain),
             speed: self.speed,
             ..SandboxOptions::new(self.config.clone())
         }
     }
 
-    /// Our number, if the real phone network and the real model can be used.
+    /// The account's number, if the real phone network and the real model can be used.
     fn real_number(&self) -> Option<&PhoneNumber> {
         let Config { twilio, host, .. } = &self.real;
         let account = twilio.account_sid.is_some() && twilio.auth_token.is_some();
-        let ready = account && host.is_some() && !self.pretends;
+        let ready = account && host.is_some() && !self.has_stand_in_model;
         twilio.phone_number.as_ref().filter(|_| ready)
     }
 
-    /// Says what is there.
+    /// Prints what the demonstration runs on.
     async fn introduce(&self, sandbox: &Sandbox) {
         let ui = self.ui;
         ui.line(&format!("{} on http://{}", ui.paint(Style::Strong, "Phony"), sandbox.server.addr));

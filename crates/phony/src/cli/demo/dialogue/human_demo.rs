@@ -29,7 +29,7 @@ fn choices() -> Choices {
         home: Country::parse("US"),
         example: PhoneNumber::parse("+14155550123").unwrap(),
         real: None,
-        pretends: true,
+        has_stand_in_model: true,
     }
 }
 
@@ -39,7 +39,7 @@ fn slot(name: &str, default: Option<&str>, example: Option<&str>) -> Slot {
 }
 
 fn real() -> Choices {
-    Choices { real: PhoneNumber::parse("+15005550006").ok(), pretends: false, ..choices() }
+    Choices { real: PhoneNumber::parse("+15005550006").ok(), has_stand_in_model: false, ..choices() }
 }
 
 /// What is decided after these lines, and all that was said on the way.
