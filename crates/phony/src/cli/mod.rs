@@ -17,6 +17,8 @@ mod doctor;
 #[cfg(unix)]
 mod editor;
 mod example;
+#[cfg(unix)]
+mod footer;
 mod health;
 mod ledger;
 mod load;
@@ -30,8 +32,6 @@ mod sim;
 mod supervisor;
 mod talk;
 mod ui;
-#[cfg(unix)]
-mod view;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

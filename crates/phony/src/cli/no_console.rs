@@ -13,11 +13,11 @@ pub(super) fn open() -> Option<Opened> {
 
 pub(super) fn read(_: impl FnMut(String) -> bool) {}
 
-pub(super) fn line(_: &str) -> bool {
+pub(super) fn print_line(_: &str) -> bool {
     false
 }
 
-pub(super) fn grow(_: &str) -> bool {
+pub(super) fn append(_: &str) -> bool {
     false
 }
 

@@ -136,9 +136,9 @@ mod tests {
 
     #[test]
     fn a_script_ends_by_hanging_up() {
-        let steps = steps("hi\n\n# note\n/press 1").unwrap();
-        assert_eq!(steps.len(), 3);
-        assert_eq!(steps[2].action, Action::HangUp);
+        let read = steps("hi\n\n# note\n/press 1").unwrap();
+        assert_eq!(read.len(), 3);
+        assert_eq!(read[2].action, Action::HangUp);
         assert_eq!(steps("hi\n/hangup").unwrap().len(), 2);
     }
 }

@@ -139,7 +139,8 @@ impl<'a> CallPrinters<'a> {
         let front = if self.several { format!("{} ", short(&head.call)) } else { String::new() };
         let ui = self.screen.ui();
         let printed = self.calls.entry(head.call.clone());
-        let printed = printed.or_insert_with(|| PrintedCall { printer: Printer::new(ui), words: String::new() });
+        let printed = printed
+            .or_insert_with(|| PrintedCall { printer: Printer::new(ui), words: String::new() });
         let Some(done) = printed.grow(self.screen, &front, event) else { return };
         for line in done {
             self.screen.line(&format!("{}{line}", ui.paint(Style::Strong, &front)));

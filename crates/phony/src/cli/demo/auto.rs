@@ -73,7 +73,7 @@ pub(super) fn discount_caller() -> Caller {
 }
 
 /// Plays the scripted call.
-pub(super) async fn scripted(context: &Context) -> anyhow::Result<()> {
+pub(super) async fn scripted(context: &DemoContext) -> anyhow::Result<()> {
     let expected = Expected {
         interruptions: 1,
         ends: &[EndReason::AgentEnded, EndReason::CallerHungUp],
@@ -83,7 +83,7 @@ pub(super) async fn scripted(context: &Context) -> anyhow::Result<()> {
 }
 
 /// Replays one recorded conversation between people, or all of them.
-pub(super) async fn recorded(context: &Context, id: &str) -> anyhow::Result<()> {
+pub(super) async fn recorded(context: &DemoContext, id: &str) -> anyhow::Result<()> {
     let calls = if id == "all" { recorded_calls() } else { vec![sim::recorded(id)?] };
     for call in &calls {
         let title = format!("Recording {}", call.id);
@@ -97,7 +97,7 @@ pub(super) async fn recorded(context: &Context, id: &str) -> anyhow::Result<()> 
     Ok(())
 }
 
-async fn replay(context: &Context, call: &RecordedCall) -> anyhow::Result<()> {
+async fn replay(context: &DemoContext, call: &RecordedCall) -> anyhow::Result<()> {
     let expected = Expected {
         interruptions: 0,
         ends: &[EndReason::AgentEnded, EndReason::CallerHungUp],

@@ -7,7 +7,7 @@ use phony_call::{Country, Event, EventBody, PhoneNumber};
 use secrecy::SecretString;
 use tokio::sync::mpsc;
 
-use super::dialogue::{Choices, Dialogue, Plan, Slot, Turn, Variables};
+use super::dialogue::{Choices, Dialogue, Next, Plan, Slot, Variables};
 use super::viewer::{Moments, ViewedCall, Viewer, watch_lines};
 use super::{DemoContext, auto};
 use crate::cli::converse::{Typed, converse, explain};
@@ -34,8 +34,8 @@ const SCENARIOS: [&str; 4] = ["inquiry", "survey", "appointment", "check-in"];
 /// The number that is called by default.
 const DEFAULT_CALLEE: &str = "+14155550123";
 
-/// Choices the choices until somebody leaves, or the input ends.
-pub(super) async fn offer(context: &Context, typed: Typed) -> anyhow::Result<()> {
+/// Shows the menu until the user leaves or the input ends.
+pub(super) async fn offer(context: &DemoContext, typed: Typed) -> anyhow::Result<()> {
     let handle = SandboxHandle::start(context).await?;
     let dialogue = Dialogue::new(choices(context, &handle.sandbox)?);
     let signals = Signals::new()?;
@@ -55,7 +55,7 @@ struct SandboxHandle {
 }
 
 impl SandboxHandle {
-    async fn start(context: &Context) -> anyhow::Result<Self> {
+    async fn start(context: &DemoContext) -> anyhow::Result<Self> {
         let (watch, moments) = watch_lines();
         let mut options = SandboxOptions {
             watch: Some(watch),
@@ -76,7 +76,7 @@ impl SandboxHandle {
     }
 }
 
-fn choices(context: &Context, sandbox: &Sandbox) -> anyhow::Result<Choices> {
+fn choices(context: &DemoContext, sandbox: &Sandbox) -> anyhow::Result<Choices> {
     let known = &sandbox.server.app.agents;
     let name = |id: &str| {
         let found = known.iter().find(|(known, _)| *known == id);
@@ -101,7 +101,9 @@ fn choices(context: &Context, sandbox: &Sandbox) -> anyhow::Result<Choices> {
     let home = real.clone().or_else(|| PhoneNumber::parse(crate::sandbox::OURS).ok());
     let mut agents: Vec<_> = sandbox.numbers().map(|(_, id)| (id.to_owned(), name(id))).collect();
     // The operator's own agents come after the built-in ones.
-    agents.sort_by_key(|(id, _)| AGENTS.iter().position(|built_in| built_in == id).unwrap_or(AGENTS.len()));
+    agents.sort_by_key(|(id, _)| {
+        AGENTS.iter().position(|built_in| built_in == id).unwrap_or(AGENTS.len())
+    });
     Ok(Choices {
         agents,
         scenarios,
@@ -207,7 +209,8 @@ impl Menu<'_> {
         let ui = self.context.ui;
         let (caller, line) = Caller::live();
         handle.sandbox.network.set_callee(to.as_str(), Callee::person(caller));
-        let mut console = SupervisorConsole::new(ui, handle.supervisor.clone(), handle.sandbox.view());
+        let mut console =
+            SupervisorConsole::new(ui, handle.supervisor.clone(), handle.sandbox.view());
         ui.line(&format!("You are the one who is called, at {to}."));
         explain(ui, "Ctrl-C");
         let sid = handle.supervisor.place(to.as_str(), scenario, variables).await?;
@@ -238,7 +241,8 @@ impl Menu<'_> {
         }
         explain(ui, "Ctrl-C");
         let (caller, line) = Caller::live();
-        let mut console = SupervisorConsole::new(ui, handle.supervisor.clone(), handle.sandbox.view());
+        let mut console =
+            SupervisorConsole::new(ui, handle.supervisor.clone(), handle.sandbox.view());
         let sid = handle.sandbox.network.dial_in(CALLER, &number, caller)?;
         let speed = self.context.speed;
         let stop = self.signals.next();

@@ -68,7 +68,8 @@ pub(super) fn run(settings: Settings, demo: &Demo) -> anyhow::Result<()> {
     let log = config.data_dir.join("call.log");
     let log = telemetry::start(config.log, Some(&log), false)?;
     let has_stand_in_model = config.openai.api_key.is_none() && config.openai.is_official();
-    let context = DemoContext { ui: Ui::new(), config, real, speed: demo.speed, has_stand_in_model };
+    let context =
+        DemoContext { ui: Ui::new(), config, real, speed: demo.speed, has_stand_in_model };
     let done = block_on(async {
         if let Some(id) = &demo.recorded {
             Box::pin(auto::recorded(&context, id)).await

@@ -5,7 +5,7 @@ use phony_call::CallSid;
 use crate::cli::api::{named, short};
 
 /// The commands, for `--help` and for `/help`.
-pub(super) const HELP: &str = "\
+pub(in crate::cli::calls) const HELP: &str = "\
 Commands:
   /say TEXT        speak to the caller now, exactly these words
   /whisper TEXT    guide the AI; the caller does not hear it

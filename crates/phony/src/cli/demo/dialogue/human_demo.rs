@@ -39,7 +39,11 @@ fn slot(name: &str, default: Option<&str>, example: Option<&str>) -> Slot {
 }
 
 fn real() -> Choices {
-    Choices { real: PhoneNumber::parse("+15005550006").ok(), has_stand_in_model: false, ..choices() }
+    Choices {
+        real: PhoneNumber::parse("+15005550006").ok(),
+        has_stand_in_model: false,
+        ..choices()
+    }
 }
 
 /// What is decided after these lines, and all that was said on the way.
