@@ -11,7 +11,7 @@ use url::Url;
 
 use super::api::{Api, server_url};
 use super::calls::{Followed, follow};
-use super::converse::Typed;
+use super::converse::InputLines;
 use super::questions::Questions;
 use super::ui::{Style, Ui, clean};
 use super::{Settings, Usage, block_on, until_stopped};
@@ -73,7 +73,7 @@ pub(super) fn run(settings: Settings, call: Call) -> anyhow::Result<()> {
 async fn place_and_follow(api: Api, call: Call, home: Option<Country>) -> anyhow::Result<()> {
     let ui = Ui::new();
     let attended = std::io::stdin().is_terminal() && !call.json;
-    let mut typed = if attended { Some(Typed::start(true)?) } else { None };
+    let mut typed = if attended { Some(InputLines::start(true)?) } else { None };
     let order = match &mut typed {
         None => Some(given(&call)?),
         Some(typed) => tokio::select! {

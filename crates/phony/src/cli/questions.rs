@@ -1,12 +1,12 @@
 //! Questions at a terminal: asked until the answer is one, or the input ends.
 
-use super::converse::Typed;
+use super::converse::InputLines;
 use super::ui::{Style, Ui, clean};
 
 /// Asks somebody who types.
 pub(super) struct Questions<'a> {
     pub(super) ui: Ui,
-    pub(super) typed: &'a mut Typed,
+    pub(super) typed: &'a mut InputLines,
 }
 
 impl Questions<'_> {

@@ -9,7 +9,7 @@ use secrecy::ExposeSecret as _;
 use url::Url;
 
 use super::api::{admin_token, client, no_server, server_url};
-use super::converse::{Typed, converse, explain};
+use super::converse::{InputLines, converse, explain};
 use super::printer::clock;
 use super::ui::{Style, Ui, clean};
 use super::{Settings, Usage, block_on, until_stopped};
@@ -76,7 +76,7 @@ async fn talk_with(config: Config, talk: &Talk) -> anyhow::Result<()> {
     }
     let (caller, line) = Caller::live();
     let sid = network.dial_in(CALLER, NUMBER, caller)?;
-    let mut typed = Typed::start(by_hand)?;
+    let mut typed = InputLines::start(by_hand)?;
     tokio::select! {
         () = converse(ui, line, &mut typed, 1.0, None, std::future::pending()) => {}
         () = until_stopped() => bail!("stopped: the call was dropped"),

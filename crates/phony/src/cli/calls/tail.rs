@@ -15,7 +15,7 @@ use super::screen::Screen;
 use super::waiting::Waiting;
 use crate::cli::api::{Api, short};
 use crate::cli::console::PROMPT;
-use crate::cli::converse::Typed;
+use crate::cli::converse::InputLines;
 use crate::cli::printer::Printer;
 use crate::cli::ui::Style;
 use crate::cli::until_stopped;
@@ -50,7 +50,7 @@ pub(in crate::cli) async fn follow(
     api: &Api,
     call: &CallSid,
     json: bool,
-    typed: Option<Typed>,
+    typed: Option<InputLines>,
 ) -> anyhow::Result<Followed> {
     Box::pin(watch(api, &Screen::new(json), Some(call), json, typed)).await
 }
@@ -60,14 +60,14 @@ async fn watch(
     screen: &Screen,
     call: Option<&CallSid>,
     json: bool,
-    typed: Option<Typed>,
+    typed: Option<InputLines>,
 ) -> anyhow::Result<Followed> {
     let waiting = Waiting::default();
     let by_hand = std::io::stdin().is_terminal();
     if by_hand {
         screen.note("type /help for what you can do here, /quit to leave the call alone");
     }
-    let typed = typed.map_or_else(|| Typed::start(by_hand), Ok)?;
+    let typed = typed.map_or_else(|| InputLines::start(by_hand), Ok)?;
     screen.ui().listen(PROMPT);
     let mut printers = CallPrinters::new(screen, call.is_none(), by_hand);
     let show = |head: &Head, line: &str| {

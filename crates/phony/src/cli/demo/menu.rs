@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::dialogue::{Choices, Dialogue, Next, Plan, Slot, Variables};
 use super::viewer::{Moments, ViewedCall, Viewer, watch_lines};
 use super::{DemoContext, auto};
-use crate::cli::converse::{Typed, converse, explain};
+use crate::cli::converse::{InputLines, converse, explain};
 use crate::cli::printer::{Printer, summary};
 use crate::cli::serve::Signals;
 use crate::cli::supervisor::{Supervisor, SupervisorConsole};
@@ -35,7 +35,7 @@ const SCENARIOS: [&str; 4] = ["inquiry", "survey", "appointment", "check-in"];
 const DEFAULT_CALLEE: &str = "+14155550123";
 
 /// Shows the menu until the user leaves or the input ends.
-pub(super) async fn offer(context: &DemoContext, typed: Typed) -> anyhow::Result<()> {
+pub(super) async fn offer(context: &DemoContext, typed: InputLines) -> anyhow::Result<()> {
     let handle = SandboxHandle::start(context).await?;
     let dialogue = Dialogue::new(choices(context, &handle.sandbox)?);
     let signals = Signals::new()?;
@@ -117,7 +117,7 @@ fn choices(context: &DemoContext, sandbox: &Sandbox) -> anyhow::Result<Choices> 
 
 struct Menu<'a> {
     context: &'a DemoContext,
-    typed: Typed,
+    typed: InputLines,
     dialogue: Dialogue,
     /// Ctrl-C; listened for from the start, so that none is lost between two steps.
     signals: Signals,

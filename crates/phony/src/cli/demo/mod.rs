@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::Args;
 use phony_call::PhoneNumber;
 
-use super::converse::Typed;
+use super::converse::InputLines;
 use super::ui::{Style, Ui, has_terminal};
 use super::{Settings, block_on, sim};
 use crate::config::Config;
@@ -76,7 +76,7 @@ pub(super) fn run(settings: Settings, demo: &Demo) -> anyhow::Result<()> {
         } else if demo.auto {
             Box::pin(auto::scripted(&context)).await
         } else if has_terminal() {
-            menu::offer(&context, Typed::start(true)?).await
+            menu::offer(&context, InputLines::start(true)?).await
         } else if let Some(typed) = piped().await? {
             menu::offer(&context, typed).await
         } else {
@@ -89,11 +89,11 @@ pub(super) fn run(settings: Settings, demo: &Demo) -> anyhow::Result<()> {
 }
 
 /// The lines of a pipe, if they are for the menu: the first one comes soon and is a choice.
-async fn piped() -> anyhow::Result<Option<Typed>> {
+async fn piped() -> anyhow::Result<Option<InputLines>> {
     if std::io::stdin().is_terminal() {
         return Ok(None);
     }
-    let mut typed = Typed::start(false)?;
+    let mut typed = InputLines::start(false)?;
     let first = tokio::time::timeout(FIRST_LINE, typed.peek()).await.ok().flatten();
     let chosen = first.is_some_and(|line| matches!(line.trim(), "1" | "2" | "3" | "q"));
     Ok(chosen.then_some(typed))

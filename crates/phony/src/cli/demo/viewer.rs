@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::cli::console::{self, PROMPT};
-use crate::cli::converse::Typed;
+use crate::cli::converse::InputLines;
 use crate::cli::printer::{Moment, Printer};
 use crate::cli::serve::Signals;
 use crate::cli::supervisor::Supervisor;
@@ -74,13 +74,13 @@ impl ViewedCall {
 
 impl Viewer<'_> {
     /// Shows a call until the server has closed its record; returns its stored events and the
-    /// printer with its totals. Typed lines answer the AI's questions, of this call and of any
+    /// printer with its totals. InputLines lines answer the AI's questions, of this call and of any
     /// other. The first Ctrl-C hangs up.
     pub(super) async fn view(
         &mut self,
         mut view: View,
         shown: ViewedCall,
-        mut typed: Option<&mut Typed>,
+        mut typed: Option<&mut InputLines>,
     ) -> anyhow::Result<(Vec<Event>, Printer)> {
         let ViewedCall { sid, names: (caller, agent), limit } = shown;
         let call = CallSid::parse(&sid).context("the phone network's id of the call")?;
@@ -177,7 +177,7 @@ impl Viewer<'_> {
     }
 
     /// The answer that a script has next, or the usual one.
-    async fn prepared_answer(&self, typed: &mut Option<&mut Typed>) -> String {
+    async fn prepared_answer(&self, typed: &mut Option<&mut InputLines>) -> String {
         let usual = || self.answer.to_owned();
         let Some(typed) = typed else { return usual() };
         let next = tokio::time::timeout(PIPED_LINE_LIMIT, typed.peek()).await.ok().flatten();
@@ -194,7 +194,7 @@ impl Viewer<'_> {
 }
 
 /// The next typed line; never, if nobody types or the input has ended.
-async fn next_line(typed: &mut Option<&mut Typed>) -> String {
+async fn next_line(typed: &mut Option<&mut InputLines>) -> String {
     if let Some(typed) = typed
         && let Some(line) = typed.next().await
     {

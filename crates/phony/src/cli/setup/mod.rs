@@ -9,7 +9,7 @@ use phony_wire::twilio::rest::{
     AvailablePhoneNumber, ConfigureNumber, IncomingPhoneNumber, ListNumbers, SearchNumbers,
 };
 
-use super::converse::Typed;
+use super::converse::InputLines;
 use super::questions::Questions;
 use super::ui::{Style, Ui, clean, has_terminal};
 use super::{Settings, Usage, block_on};
@@ -69,7 +69,7 @@ struct Setup {
     wiring: Wiring,
     arguments: Arguments,
     /// Somebody who can be asked.
-    typed: Option<Typed>,
+    typed: Option<InputLines>,
 }
 
 pub(super) fn run(settings: Settings, arguments: Arguments) -> anyhow::Result<()> {
@@ -87,7 +87,7 @@ pub(super) fn run(settings: Settings, arguments: Arguments) -> anyhow::Result<()
     };
     let client = RestClient::new(&config.twilio)?;
     block_on(async move {
-        let typed = if attended { Some(Typed::start(true)?) } else { None };
+        let typed = if attended { Some(InputLines::start(true)?) } else { None };
         let wiring = Wiring::to(&host);
         let ui = Ui::new();
         let mut setup = Setup { ui, config, client, wiring, arguments, typed };

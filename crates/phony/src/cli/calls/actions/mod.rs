@@ -10,14 +10,14 @@ use tokio::sync::Mutex;
 use super::screen::Screen;
 use super::waiting::Waiting;
 use crate::cli::api::Api;
-use crate::cli::converse::Typed;
+use crate::cli::converse::InputLines;
 
 pub(super) use self::parse::HELP;
 use self::parse::{Action, addressed};
 
 /// Carries out what is typed until the supervisor quits. The end of the input does not return: the
 /// call is shown on.
-pub(super) async fn run(actions: Actions<'_>, mut typed: Typed) {
+pub(super) async fn run(actions: Actions<'_>, mut typed: InputLines) {
     while let Some(line) = typed.next().await {
         let _busy = actions.busy.lock().await;
         match perform(&actions, &line).await {
