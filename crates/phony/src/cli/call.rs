@@ -1,4 +1,4 @@
-//! `phony call`: calls somebody through a running server, and shows the call.
+//! `phony call`: places a call through a running server, and shows it.
 
 use std::io::IsTerminal as _;
 
@@ -20,12 +20,12 @@ use crate::token;
 
 /// Call somebody through the running server.
 ///
-/// The server's rules decide whether it may be; every order is in its ledger. At a terminal what is
-/// missing is asked for. Ctrl-C hangs up.
+/// The server's rules decide whether the number may be called, and its ledger records every order.
+/// At a terminal you are asked for whatever is missing. Ctrl-C hangs up.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct Call {
-    /// The number, in any usual spelling
+    /// The number to call, in any usual notation
     number: Option<String>,
     /// The scenario: inquiry, survey, appointment, check-in, or one of your own
     #[arg(long, value_name = "ID")]
@@ -39,13 +39,13 @@ pub(super) struct Call {
     /// The callee agrees to be called by an AI
     #[arg(long)]
     consent: bool,
-    /// Do not ask whether all is right
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
-    /// The number that calls [default: `TWILIO_PHONE_NUMBER` of the server]
+    /// The number to call from [default: the server's `TWILIO_PHONE_NUMBER`]
     #[arg(long, value_name = "NUMBER")]
     from: Option<String>,
-    /// Call at any hour of the callee's day; the ledger says so
+    /// Call outside the calling hours too; the ledger records this
     #[arg(long)]
     ignore_calling_hours: bool,
     /// Only place the call and print its id
@@ -57,7 +57,7 @@ pub(super) struct Call {
     /// The supervisors' token [default: `PHONY_ADMIN_TOKEN`, else the one in the data folder]
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
-    /// The call's events as JSON
+    /// Print the call's events as JSON
     #[arg(long)]
     json: bool,
 }
@@ -111,8 +111,8 @@ async fn place_and_follow(api: Api, call: Call, home: Option<Country>) -> anyhow
     }
 }
 
-/// Gives the order. Who wants to stop meanwhile has to wait for the call's name, or it would go on
-/// without them.
+/// Places the order. A stop meanwhile waits for the call's id, without which the call could not be
+/// hung up.
 async fn place(api: &Api, ui: Ui, order: &Value) -> anyhow::Result<(Value, bool)> {
     let key = token::random();
     let placing = api.place(order, &key);
@@ -131,7 +131,7 @@ async fn hang_up(api: &Api, sid: &CallSid) -> anyhow::Result<()> {
     bail!("stopped: the call was hung up")
 }
 
-/// The order as the flags give it.
+/// The order from the flags alone.
 fn given(call: &Call) -> anyhow::Result<Value> {
     let Some(number) = &call.number else {
         return Err(Usage("name the number to call, such as +14155552671".into()).into());
@@ -144,7 +144,7 @@ fn given(call: &Call) -> anyhow::Result<Value> {
     Ok(order(call, number, call.scenario.as_deref(), &variables, call.consent))
 }
 
-/// The order, with what is missing asked for; nothing if somebody thinks better of it.
+/// The order, after questions for what is missing; nothing if the user decides against it.
 async fn asked(
     api: &Api,
     mut questions: Questions<'_>,
@@ -152,7 +152,7 @@ async fn asked(
     home: Option<Country>,
 ) -> anyhow::Result<Option<Value>> {
     let ui = questions.ui;
-    // Before anything is asked: is there a server?
+    // Before any question, so that a missing server is noticed first.
     let scenarios = api.get(&["scenarios"], &[]).await?;
     let scenarios = scenarios["scenarios"].as_array().cloned().unwrap_or_default();
     let number = match &call.number {
@@ -214,11 +214,11 @@ fn text(value: &Value, name: &str) -> String {
     clean(value[name].as_str().unwrap_or_default())
 }
 
-/// The number as it was typed. Whether it may be called the server says, but what is none is seen
-/// here.
+/// The number as it was typed. The server decides whether it may be called, but what is no number at
+/// all is refused here.
 fn number(line: &str, home: Option<Country>) -> Result<String, String> {
     match PhoneNumber::typed(line, home) {
-        // The server may know which country is meant.
+        // The server may know the country.
         Ok(_) | Err(Unreadable::NoCountry) => Ok(line.to_owned()),
         Err(problem) => Err(format!("«{line}» {problem}.")),
     }
@@ -234,7 +234,7 @@ fn chosen(line: &str, scenarios: &[Value]) -> Result<String, String> {
         .ok_or_else(|| format!("Type a number from 1 to {}, or an errand's id.", scenarios.len()))
 }
 
-/// What a slot is filled with; nothing where it need not be.
+/// The text for a slot; it may be empty if the slot has a default.
 fn fills(slot: &str, line: &str, may_be_empty: bool) -> Result<String, String> {
     if line.is_empty() && !may_be_empty {
         return Err(format!("{slot} must be something."));

@@ -14,7 +14,7 @@ pub(super) struct Arguments {
     /// The calls
     #[arg(value_name = "SID", required = true)]
     calls: Vec<String>,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
 }

@@ -15,10 +15,10 @@ use crate::history::{Export, Form, History};
 pub(super) struct Arguments {
     #[command(flatten)]
     which: Which,
-    /// jsonl: a JSON object a line, all there is about a call; csv: a table; txt: what was said
+    /// jsonl: one JSON object a call, with everything about it; csv: a table; txt: transcripts
     #[arg(long, value_enum, default_value = "jsonl")]
     format: Format,
-    /// Into this file, which must not be there yet [default: standard output]
+    /// Write to this file, which must not exist yet [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -69,7 +69,7 @@ impl Arguments {
         let Some(path) = &self.output else { return Ok(Box::new(io::stdout())) };
         let mut options = File::options();
         options.write(true).create_new(true);
-        // What people said is for its owner alone.
+        // What people said is readable for the owner only.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(path);

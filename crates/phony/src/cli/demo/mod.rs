@@ -23,25 +23,24 @@ use phony_simulator::openai::Brain;
 /// How long to wait for the first line of a pipe.
 const FIRST_LINE: Duration = Duration::from_secs(2);
 
-/// A whole call with no credentials, and the dashboard to watch it in.
+/// Try whole calls without an account, and watch them in the dashboard.
 ///
-/// With a terminal it offers a menu, and takes the same answers as lines of a pipe; without either
-/// it plays one call to its end. The real model is used where `OPENAI_API_KEY` is set, the real
-/// phone network where Twilio is configured, `HOST` is set and somebody says so. Calls between
-/// stand-ins are kept in a folder that goes when the demonstration ends; `--data-dir` names one that
-/// stays.
+/// At a terminal there is a menu; the same answers can be piped in, one a line. With neither, one
+/// call is played to its end. The real model is used if `OPENAI_API_KEY` is set; the real phone
+/// network if Twilio and `HOST` are configured and you choose it. Calls between stand-ins are stored
+/// in a folder that is deleted at the end, unless `--data-dir` names one.
 ///
-/// Ctrl-C hangs up. The end of the input leaves: with 0 at the menu, with 1 in the middle of a
-/// choice, and then nothing was dialled.
+/// Ctrl-C hangs up. At the end of the input the demonstration ends: with status 0 at the menu, with
+/// status 1 in the middle of a choice, and then nothing was dialled.
 #[derive(Debug, Args)]
 pub(super) struct Demo {
-    /// Play one call to its end, and fail if it does not go as it must
+    /// Play one call to its end, and fail if it does not go as expected
     #[arg(long)]
     auto: bool,
-    /// How much faster than life
+    /// How much faster than natural
     #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = sim::speed)]
     speed: f64,
-    /// Play conversations recorded between people: one by its ID, or `all`
+    /// Replay recorded conversations between people: one by its ID, or `all`
     #[arg(long, value_name = "ID")]
     recorded: Option<String>,
 }
