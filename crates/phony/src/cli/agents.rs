@@ -1,4 +1,4 @@
-//! `phony agents check`: whether the agents' and scenarios' files can be used.
+//! `phony agents check`: checks the files of agents and scenarios.
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
@@ -7,7 +7,7 @@ use super::Settings;
 use super::ui::{Style, Ui};
 use crate::agents::Agents;
 
-/// The agents, who answer calls, and the scenarios, on which people are called.
+/// Check the agents, which answer calls, and the scenarios of outbound calls.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -16,7 +16,7 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Read every file, and say what is wrong with which
+    /// Read every file, and report what is wrong with it
     Check,
 }
 
@@ -44,7 +44,7 @@ pub(super) fn run(
         Err(errors) => {
             let wrong = errors.len();
             for error in errors {
-                // With what it comes from, such as which file it is.
+                // With its sources, which name the file.
                 let text = format!("{:#}", anyhow::Error::from(error));
                 ui.line(&ui.paint(Style::Bad, &text));
             }

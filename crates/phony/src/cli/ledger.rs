@@ -1,4 +1,4 @@
-//! `phony ledger verify`: whether the ledger is as it was written.
+//! `phony ledger verify`: checks that the ledger has not been changed.
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
@@ -8,7 +8,7 @@ use super::ui::{Style, Ui};
 use crate::data_dir::is_there;
 use crate::safety::ledger::{FILE, HEAD, verify};
 
-/// The ledger of calls that were placed and refused.
+/// Verify the ledger of calls that were placed or refused.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -17,9 +17,9 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Check every line, and say which was changed, or that some were cut off the end
+    /// Check every line, and report changed lines and lines missing at the end
     Verify {
-        /// A hash that was noted earlier, elsewhere: the line that has it must be there
+        /// The hash of a line, noted elsewhere earlier: the line must still be there
         #[arg(long, value_name = "HASH")]
         noted: Option<String>,
     },

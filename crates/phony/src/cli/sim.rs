@@ -1,4 +1,4 @@
-//! `phony sim`: the stand-ins as servers of their own, for anybody's tests.
+//! `phony sim`: runs a stand-in as a server of its own, for any program's tests.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -21,12 +21,12 @@ use phony_simulator::twilio::{
 const TWILIO_PORT: u16 = 24188;
 const OPENAI_PORT: u16 = 24189;
 const VOICE_URL: &str = "http://127.0.0.1:24187/receive_call";
-/// A simulated call that takes longer than this, by the clock, has gone wrong.
+/// The longest simulated call, in real time.
 const LONGEST_CALL: Duration = Duration::from_hours(1);
 
-/// The stand-ins for the phone network and for the model, as servers of their own.
+/// Run a stand-in for the phone network or for the model.
 ///
-/// --port and --bind say where they listen; --port 0 takes any free port.
+/// --port and --bind say where it listens; --port 0 takes any free port.
 #[derive(Debug, Args)]
 pub(super) struct Sim {
     #[command(subcommand)]
@@ -35,62 +35,62 @@ pub(super) struct Sim {
 
 #[derive(Debug, Subcommand)]
 enum Which {
-    /// The telephone network: REST API, webhooks, `ConversationRelay`
+    /// Stand in for Twilio: REST API, webhooks, `ConversationRelay`
     Twilio(Twilio),
-    /// The Realtime model
+    /// Stand in for OpenAI: the Realtime API
     Openai(Openai),
 }
 
 #[derive(Debug, Args)]
 struct Twilio {
-    /// Password of the API and key of all signatures [default: `TWILIO_AUTH_TOKEN`]
+    /// Auth token: the password of the API and the key of signatures [default: `TWILIO_AUTH_TOKEN`]
     #[arg(long, value_name = "TOKEN")]
     auth_token: Option<String>,
-    /// User of the API [default: `TWILIO_ACCOUNT_SID`]
+    /// Account SID: the user of the API [default: `TWILIO_ACCOUNT_SID`]
     #[arg(long, value_name = "SID")]
     account_sid: Option<String>,
     /// A number of the account; may be given several times
     #[arg(long = "number", value_name = "NUMBER", default_value = NUMBER)]
     numbers: Vec<String>,
-    /// Where those numbers ask for `TwiML`
+    /// The voice URL of these numbers, which returns `TwiML`
     #[arg(long, value_name = "URL", default_value = VOICE_URL)]
     voice_url: String,
-    /// Where the ends of calls are told
+    /// The status callback URL of these numbers
     #[arg(long, value_name = "URL")]
     status_url: Option<String>,
-    /// Where a public name is found: `phony.example.com=http://127.0.0.1:24187`
+    /// Where to reach a public name, such as `phony.example.com=http://127.0.0.1:24187`
     #[arg(long, value_name = "NAME=ORIGIN", value_parser = reach)]
     reach: Vec<HostOverride>,
-    /// How much faster than life calls are
+    /// How much faster than natural calls are
     #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = speed)]
     speed: f64,
-    /// Characters that the agent's voice speaks in a second
+    /// Characters a second that the agent's voice speaks
     #[arg(long, value_name = "N", default_value = "15", value_parser = speed)]
     voice: f64,
-    /// Sounds without words interrupt the agent
+    /// Let sounds without words interrupt the agent
     #[arg(long)]
     noise_interrupts: bool,
-    /// Who answers outbound calls, and who rings with --call: a file with what they say, a line
-    /// for a turn, or `recorded:ID`
+    /// The person at the other end, who answers outbound calls or makes the one of --call: a file
+    /// with one line a turn, or `recorded:ID`
     #[arg(long, value_name = "WHO")]
     caller: Option<String>,
-    /// Ring this number, print what was heard, and end
+    /// Call this number, print what was said and heard, and exit
     #[arg(long, value_name = "NUMBER")]
     call: Option<String>,
-    /// The number that rings
+    /// The number to call from
     #[arg(long, value_name = "NUMBER", default_value = CALLER)]
     from: String,
-    /// With --call: print all that is remembered of the call, as JSON
+    /// With --call: print the whole record of the call as JSON
     #[arg(long, requires = "call")]
     json: bool,
 }
 
 #[derive(Debug, Args)]
 struct Openai {
-    /// Who decides what is said: `echo`, `receptionist`, `recorded:ID`
+    /// What the model says: `echo`, `receptionist` or `recorded:ID`
     #[arg(long, value_name = "WHO", default_value = "receptionist")]
     brain: String,
-    /// How fast it is said
+    /// How fast the model says it
     #[arg(long, value_enum, default_value = "real")]
     pace: PaceName,
     /// Time until the first token, such as 250ms
@@ -99,17 +99,17 @@ struct Openai {
     /// Time between two deltas
     #[arg(long, value_name = "TIME", value_parser = script::duration)]
     between_deltas: Option<Duration>,
-    /// Characters in a delta; a word if it is not given
+    /// Characters in a delta [default: one word]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     delta_chars: Option<u16>,
-    /// What goes wrong: `drop:12`, `fail:server_error@once`, `stall@response=1` …; may be given
+    /// A fault to inject: `drop:12`, `fail:server_error@once`, `stall@response=1` …; may be given
     /// several times
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<Fault>,
-    /// The only key that is let in [default: any]
+    /// The only API key that is accepted [default: any]
     #[arg(long, value_name = "KEY")]
     api_key: Option<String>,
-    /// How long a session lasts
+    /// The longest session
     #[arg(long, value_name = "TIME", default_value = "60m", value_parser = script::duration)]
     session_max: Duration,
 }
@@ -134,7 +134,7 @@ pub(super) fn run(settings: Settings, sim: Sim) -> anyhow::Result<()> {
 
 fn run_twilio(settings: Settings, of_flags: Twilio) -> anyhow::Result<()> {
     let ui = Ui::new();
-    // A port of one's own: a call rung from here must not collide with a network that runs.
+    // Any free port, so that a single call does not collide with a running stand-in.
     let port = if of_flags.call.is_some() { 0 } else { TWILIO_PORT };
     let bind = settings.address(port)?;
     let known = settings.load()?.twilio;
@@ -221,7 +221,7 @@ async fn serve_openai(bind: SocketAddr, of_flags: Openai) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Rings a number, and tells what was heard and said.
+/// Calls a number, and prints what was heard and said.
 async fn ring(
     ui: Ui,
     network: TwilioRunning,
@@ -239,7 +239,7 @@ async fn ring(
     if json {
         ui.line(&serde_json::to_string_pretty(&record)?);
     } else {
-        tell(ui, &record);
+        print(ui, &record);
     }
     let failed = matches!(
         record.end,
@@ -255,7 +255,7 @@ async fn ring(
     Ok(())
 }
 
-fn tell(ui: Ui, record: &CallRecord) {
+fn print(ui: Ui, record: &CallRecord) {
     let heard = record.heard.iter().map(|piece| {
         let mark = if piece.cut { " —" } else { "" };
         let text = format!("{}{mark}", clean(&piece.text));
@@ -278,7 +278,7 @@ fn tell(ui: Ui, record: &CallRecord) {
     }
 }
 
-/// Who a name or a file stands for.
+/// The caller of a recording's id or a script's path.
 fn caller(who: &str) -> anyhow::Result<Caller> {
     if let Some(id) = who.strip_prefix("recorded:") {
         return Ok(Caller::Recorded(recorded(id)?));
@@ -290,7 +290,7 @@ fn caller(who: &str) -> anyhow::Result<Caller> {
     Ok(Caller::Script(steps))
 }
 
-/// A recorded conversation by its id, or by the beginning of it.
+/// A recorded conversation, by its id or by the beginning of it.
 pub(super) fn recorded(id: &str) -> anyhow::Result<RecordedCall> {
     let calls = recorded_calls();
     let mut fitting = calls.iter().filter(|call| call.id.starts_with(id));
@@ -332,8 +332,8 @@ fn brain(name: &str) -> anyhow::Result<Brain> {
     }
 }
 
-/// A server on this machine calls itself localhost in its `TwiML`, and asks for TLS, which it
-/// leaves to a proxy: the network must find it all the same.
+/// The host overrides. A server on this machine has `wss://localhost` URLs in its `TwiML` although it
+/// leaves TLS to a proxy, so an override leads these to its plain port.
 fn reached(voice_url: &str, named: Vec<HostOverride>) -> Vec<HostOverride> {
     let url = url::Url::parse(voice_url).ok().filter(|url| url.scheme() == "http");
     let local = url.and_then(|url| {
@@ -359,7 +359,7 @@ pub(super) fn speed(text: &str) -> Result<f64, String> {
 }
 
 impl Settings {
-    /// Where a stand-in listens: as the flags say, else on loopback.
+    /// The address that a stand-in listens on: as the flags say, else on loopback.
     fn address(&self, port: u16) -> anyhow::Result<SocketAddr> {
         let wrong = |name: &str, example: &str| {
             Usage(format!("--{name} cannot be used; example: --{name} {example}"))

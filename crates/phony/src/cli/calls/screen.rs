@@ -1,4 +1,4 @@
-//! Where lines of calls and answers to commands are printed.
+//! The output of `phony calls tail`: lines of calls, and notes about actions.
 
 use std::cell::Cell;
 use std::io::IsTerminal as _;
@@ -6,17 +6,17 @@ use std::io::IsTerminal as _;
 use crate::cli::console;
 use crate::cli::ui::{Style, Ui, clean};
 
-/// The most that is shown of words that still grow, so that they stay on one line.
-const ROOM: usize = 68;
+/// How many characters of an utterance in progress are shown, so that it stays on one line.
+const DRAFT_WIDTH: usize = 68;
 
-/// Standard output: whole lines, and on a terminal below them the words that are being spoken.
+/// Standard output: whole lines and, on a terminal, the utterance in progress below them.
 #[derive(Debug)]
 pub(super) struct Screen {
     ui: Ui,
     terminal: bool,
     /// Standard output is for events alone.
     json: bool,
-    /// Growing words are there, to be wiped away before anything else is printed.
+    /// Whether an utterance in progress is shown, which must be erased before anything is printed.
     growing: Cell<bool>,
 }
 
@@ -30,7 +30,7 @@ impl Screen {
         self.ui
     }
 
-    /// Whether growing words are shown.
+    /// Whether utterances in progress are shown.
     pub(super) fn is_live(&self) -> bool {
         self.terminal
     }
@@ -40,25 +40,25 @@ impl Screen {
         self.ui.line(text);
     }
 
-    /// Words that still grow; the end of them.
+    /// Shows the end of an utterance in progress.
     pub(super) fn grow(&self, who: &str, words: &str) {
         if !self.terminal {
             return;
         }
         let words = clean(words);
-        let skip = words.chars().count().saturating_sub(ROOM);
+        let skip = words.chars().count().saturating_sub(DRAFT_WIDTH);
         let end: String = words.chars().skip(skip).collect();
         let cut = if skip == 0 { "" } else { "…" };
         self.ui.draft(&self.ui.paint(Style::Faint, &format!("{who} {cut}{end}")));
         self.growing.set(true);
     }
 
-    /// Something about the watching itself.
+    /// Prints a note about the command itself.
     pub(super) fn note(&self, text: &str) {
         self.aside(Style::Faint, &format!("· {text}"));
     }
 
-    /// What was not done, and why.
+    /// Prints why an action failed.
     pub(super) fn problem(&self, text: &str) {
         self.aside(Style::Bad, &format!("! {text}"));
     }

@@ -1,4 +1,4 @@
-//! Lists of calls, and one call at a glance.
+//! Prints lists of calls, and single calls.
 
 use jiff::Timestamp;
 use phony_call::EndReason;
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::cli::printer::{clock, why};
 use crate::cli::ui::{Style, Ui, clean};
 
-/// One line a call, newest first.
+/// Prints a page of calls, one line each.
 pub(super) fn list(ui: Ui, page: &(Vec<Value>, bool), json: bool) -> anyhow::Result<()> {
     let (calls, more) = page;
     if json {
@@ -55,7 +55,7 @@ pub(super) fn list(ui: Ui, page: &(Vec<Value>, bool), json: bool) -> anyhow::Res
     Ok(())
 }
 
-/// Who, when, how it went, and what was said.
+/// Prints one call: who, when, how it went, and what was said.
 pub(super) fn show(ui: Ui, call: &Value, json: bool) -> anyhow::Result<()> {
     if json {
         ui.line(&serde_json::to_string_pretty(call)?);
@@ -111,12 +111,12 @@ pub(super) fn show(ui: Ui, call: &Value, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether it is an order that became no call.
+/// Whether it is an order that led to no call.
 fn is_order(call: &Value) -> bool {
     call["orderId"].is_string()
 }
 
-/// Who gave an order: the name, or the token's fingerprint.
+/// Who placed an order: the name, or the token's fingerprint.
 fn orderer(order: &Value) -> String {
     let who = order["who"].as_str().or_else(|| order["by"].as_str());
     clean(who.unwrap_or("nobody known"))

@@ -1,4 +1,4 @@
-//! A server as a process of its own, so that what it costs is its alone.
+//! A server in a process of its own, so that its cost can be measured apart.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -14,15 +14,15 @@ use tokio::time::timeout;
 use crate::server::make_folder;
 use crate::token;
 
-/// How long it may take to listen.
+/// How long the server may take to listen.
 const START_LIMIT: Duration = Duration::from_secs(20);
 
-/// A process of this program that listens.
+/// A child process of this program that listens on a socket.
 #[derive(Debug)]
 pub(super) struct Server {
-    /// Where it listens.
+    /// The address that it listens on.
     pub(super) addr: SocketAddr,
-    /// Its number.
+    /// Its process id.
     pub(super) pid: u32,
     child: Child,
     _rest: JoinSet<()>,
@@ -41,8 +41,8 @@ impl Drop for Folder {
 }
 
 impl Server {
-    /// Starts this program with these arguments and settings and none of ours, in a folder of its
-    /// own, and waits until it says on standard error where it listens.
+    /// Starts this program with these arguments and environment variables only, in a folder of its
+    /// own, and waits until it prints its address on standard error.
     pub(super) async fn start(
         arguments: &[&str],
         settings: &[(&str, &str)],
@@ -68,19 +68,19 @@ impl Server {
         let said = timeout(START_LIMIT, address(&mut lines)).await;
         let addr = said.context("the server did not start in time")??;
         let pid = child.id().context("the server has ended")?;
-        // Nothing more is expected; what comes must not fill the pipe.
+        // Drained, so that further output does not block the server on a full pipe.
         let mut rest = JoinSet::new();
         rest.spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(Self { addr, pid, child, _rest: rest, _folder: folder })
     }
 
-    /// Ends it.
+    /// Kills it.
     pub(super) async fn stop(mut self) {
         drop(self.child.kill().await);
     }
 }
 
-/// The address at the end of the line that tells it.
+/// The address at the end of the line that announces it.
 async fn address(lines: &mut Lines<BufReader<ChildStderr>>) -> anyhow::Result<SocketAddr> {
     let mut said = String::new();
     while let Some(line) = lines.next_line().await? {
