@@ -1,9 +1,9 @@
-//! What is wrong with the configuration.
+//! Errors of the configuration.
 
-/// Settings that cannot be used.
+/// Settings that are invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the configuration cannot be used:\n{}", .problems.join("\n"))]
 pub struct ConfigError {
-    /// One line for each: the name, what is wrong, an example.
+    /// One line a problem: the setting's name, the reason, an example.
     pub problems: Vec<String>,
 }

@@ -6,8 +6,8 @@ use phony_wire::openai::models;
 use super::parse;
 use super::reader::Reader;
 
-/// A minute of a relayed call, in US dollars: ConversationRelay, and a local call in the United
-/// States (Twilio, "Voice pricing").
+/// The price of a minute of a relayed call, in US dollars: `ConversationRelay` and a local call in
+/// the United States (Twilio, "Voice pricing").
 const LINE_MINUTE: f64 = 0.07 + 0.014;
 
 /// The policy: the built-in one and the model's prices, changed by the sections `[policy]` and
@@ -72,7 +72,7 @@ pub(super) fn policy(reader: &mut Reader, model: &str) -> Policy {
     policy
 }
 
-/// What the model's tokens cost; nothing if it is not known here.
+/// The prices of the model's tokens; 0 for an unknown model.
 fn prices_of(model: &str) -> Prices {
     let Some(model) = models::model(model) else { return Prices::default() };
     Prices {

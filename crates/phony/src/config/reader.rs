@@ -9,7 +9,7 @@ use super::parse::Parsed;
 use super::source::{Sources, is_known, parse_dotenv};
 use super::variables::{VARIABLES, Variable};
 
-/// Gives out values by key, and collects what is wrong.
+/// Parses settings by key, and collects problems.
 pub(super) struct Reader {
     /// Later layers win.
     layers: Vec<Layer>,
@@ -53,7 +53,7 @@ impl Reader {
         Ok(Self { layers, asked: BTreeSet::new(), problems: Vec::new(), warnings })
     }
 
-    /// The value under `key`, or nothing if it is not set, empty or wrong.
+    /// The value of `key`; nothing if it is not set or is wrong.
     pub(super) fn read<T>(
         &mut self,
         key: &'static str,
@@ -71,7 +71,7 @@ impl Reader {
         }
     }
 
-    /// The value under `key`, or `default`.
+    /// The value of `key`, or `default`.
     pub(super) fn or<T>(
         &mut self,
         key: &'static str,
@@ -93,7 +93,7 @@ impl Reader {
         }
     }
 
-    /// The table under `key`, its keys and values parsed.
+    /// The table of `key`, with its keys and values parsed.
     pub(super) fn map<K: Ord, V>(
         &mut self,
         key: &'static str,
@@ -176,7 +176,7 @@ fn variable(key: &str) -> Option<&'static Variable> {
     VARIABLES.iter().find(|variable| variable.key == key)
 }
 
-/// A right value, in the form in which a person would write it.
+/// A valid setting, as a person would write it.
 fn example(key: &str) -> String {
     match variable(key) {
         Some(variable) => format!("{}={}", variable.name, variable.example),
@@ -250,7 +250,8 @@ fn find_unknown(
     }
 }
 
-/// The parser's own message quotes the line, which may hold a secret; ours says where it is.
+/// Parses a file. The TOML parser's message quotes the line, which may contain a secret, so only the
+/// line's number is reported.
 fn parse_toml(name: &str, text: &str) -> Result<Table, ConfigError> {
     toml::from_str(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start).min(text.len());
@@ -259,8 +260,8 @@ fn parse_toml(name: &str, text: &str) -> Result<Table, ConfigError> {
     })
 }
 
-/// A name in `.env` that was probably meant for this program. Other programs read the file, too, so
-/// it is no error.
+/// A warning about a name in `.env` that was probably meant for this program. It is no error, since
+/// other programs read the file too.
 fn unknown_in_dotenv(name: &str) -> Option<String> {
     let unknown = name.starts_with("PHONY_") && !is_known(name);
     unknown.then(|| format!("{name} in .env is no variable of Phony's and does nothing"))

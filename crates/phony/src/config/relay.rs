@@ -12,29 +12,29 @@ use super::reader::Reader;
 pub struct RelaySettings {
     /// Language of both directions, BCP 47.
     pub language: String,
-    /// Who speaks: `ElevenLabs`, `Google` or `Amazon`.
+    /// The provider of speech synthesis: `ElevenLabs`, `Google` or `Amazon`.
     pub tts_provider: String,
-    /// The provider's name of a voice; its default if absent.
+    /// The provider's name of a voice; its default voice if absent.
     pub voice: Option<String>,
-    /// Who listens: `Deepgram` or `Google`.
+    /// The provider of speech recognition: `Deepgram` or `Google`.
     pub transcription_provider: String,
-    /// The provider's model; its default if absent.
+    /// The provider's recognition model; its default if absent.
     pub speech_model: Option<String>,
-    /// What stops our speech.
+    /// The kinds of input that interrupt the agent.
     pub interruptible: Inputs,
-    /// What is reported while we speak. We want what is said over the agent.
+    /// The kinds of input that are reported while the agent speaks.
     pub report_input_during_agent_speech: Inputs,
     /// `low`, `medium` or `high`.
     pub interrupt_sensitivity: Option<String>,
     /// Whether key presses are reported.
     pub dtmf_detection: bool,
-    /// Whether "uh-huh" is passed over.
+    /// Whether interjections such as "uh-huh" are ignored.
     pub ignore_backchannel: Option<bool>,
     /// Whether partial transcripts are sent.
     pub partial_prompts: Option<bool>,
-    /// Silence before an utterance is final: `auto` or milliseconds.
+    /// The silence after which an utterance is final: `auto`, or 600 to 5000 milliseconds.
     pub speech_timeout: Option<String>,
-    /// Phrases to expect, separated by commas.
+    /// Phrases that recognition should expect, separated by commas.
     pub hints: Option<String>,
     /// The reports to subscribe to, separated by spaces.
     pub events: String,

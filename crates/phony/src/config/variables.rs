@@ -1,19 +1,19 @@
 //! The environment variables: names, keys, examples and meanings.
 
-/// An environment variable and the key it sets.
+/// An environment variable and the setting that it sets.
 #[derive(Debug, Clone, Copy)]
 pub struct Variable {
     /// The variable.
     pub name: &'static str,
     /// The key in `phony.toml`.
     pub key: &'static str,
-    /// A right value.
+    /// A valid value, or a description in angle brackets for a secret.
     pub example: &'static str,
-    /// What it does, in a line.
+    /// What it sets, in a line.
     pub meaning: &'static str,
 }
 
-/// Every variable that is read, but `PHONY_CONFIG`, which names the file.
+/// Every variable that is read, except `PHONY_CONFIG`, which names the configuration file.
 pub const VARIABLES: &[Variable] = &[
     variable(
         "TWILIO_ACCOUNT_SID",
