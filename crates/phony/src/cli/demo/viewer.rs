@@ -74,7 +74,7 @@ impl ViewedCall {
 
 impl Viewer<'_> {
     /// Shows a call until the server has closed its record; returns its stored events and the
-    /// printer with its totals. InputLines lines answer the AI's questions, of this call and of any
+    /// printer with its totals. Typed lines answer the AI's questions, of this call and of any
     /// other. The first Ctrl-C hangs up.
     pub(super) async fn view(
         &mut self,
