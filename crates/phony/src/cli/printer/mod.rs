@@ -32,7 +32,7 @@ pub(super) struct Printer {
 /// The latency of the current turn, in milliseconds, as far as it is known.
 #[derive(Debug, Default)]
 struct Timing {
-    told: Option<u64>,
+    prompt: Option<u64>,
     token: Option<u64>,
     frame: Option<u64>,
     sound: Option<u64>,
@@ -80,7 +80,7 @@ impl Printer {
             LineEvent::Prompted => {
                 self.prompted = Some(at);
                 self.turn = Timing {
-                    told: self.caller_until.take().map(|until| since(until, at)),
+                    prompt: self.caller_until.take().map(|until| since(until, at)),
                     ..Timing::default()
                 };
             }
@@ -176,7 +176,7 @@ impl Printer {
         let all = &mut self.totals.latencies;
         let mut parts = Vec::new();
         for (name, ms, kept) in [
-            ("told after", turn.told, &mut all.told),
+            ("told after", turn.prompt, &mut all.prompt),
             ("model's first token", turn.token, &mut all.token),
             ("first frame out", turn.frame, &mut all.frame),
             ("first sound", turn.sound, &mut all.sound),

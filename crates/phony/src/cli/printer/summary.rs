@@ -9,7 +9,7 @@ use crate::cli::ui::{Style, Ui};
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::cli) struct Latencies {
     /// From the caller's last word until the prompt was sent to the server.
-    pub(in crate::cli) told: Vec<u64>,
+    pub(in crate::cli) prompt: Vec<u64>,
     /// From the prompt until the model's first token.
     pub(in crate::cli) token: Vec<u64>,
     /// From the prompt until the first frame for the line.
@@ -43,7 +43,7 @@ pub(in crate::cli) fn summary(ui: Ui, totals: &Totals, said: usize, heard: usize
         row("interruptions", &interruptions.to_string()),
     ];
     for (name, values) in [
-        ("told after", &latencies.told),
+        ("told after", &latencies.prompt),
         ("first token", &latencies.token),
         ("first frame", &latencies.frame),
         ("first sound", &latencies.sound),
