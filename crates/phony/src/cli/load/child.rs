@@ -1,7 +1,6 @@
 //! A server in a process of its own, so that its cost can be measured apart.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -11,8 +10,7 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::server::make_folder;
-use crate::token;
+use crate::sandbox::TempFolder;
 
 /// How long the server may take to listen.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -26,18 +24,7 @@ pub(super) struct Server {
     pub(super) pid: u32,
     child: Child,
     _rest: JoinSet<()>,
-    _folder: Folder,
-}
-
-/// A folder that is gone when this is.
-#[derive(Debug)]
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What cannot be removed is left to the system, which clears its temporary files.
-        drop(std::fs::remove_dir_all(&self.0));
-    }
+    _folder: TempFolder,
 }
 
 impl Server {
@@ -48,15 +35,13 @@ impl Server {
         settings: &[(&str, &str)],
     ) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("this program cannot find itself")?;
-        let folder = std::env::temp_dir().join(format!("phony-load-{}", token::random()));
-        make_folder(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-        let folder = Folder(folder);
+        let folder = TempFolder::new().context("a temporary folder cannot be made")?;
         let mut child = Command::new(program)
             .args(arguments)
             .env_clear()
             .envs(settings.iter().copied())
-            .env("PHONY_DATA_DIR", &folder.0)
-            .current_dir(&folder.0)
+            .env("PHONY_DATA_DIR", folder.path())
+            .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
