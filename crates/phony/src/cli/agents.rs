@@ -11,18 +11,18 @@ use crate::agents::Agents;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
-    what: What,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum Command {
     /// Read every file, and report what is wrong with it
     Check,
 }
 
 pub(super) fn run(
     settings: Settings,
-    Arguments { what: What::Check }: &Arguments,
+    Arguments { command: Command::Check }: &Arguments,
 ) -> anyhow::Result<()> {
     let config = settings.load()?;
     let ui = Ui::new();

@@ -23,11 +23,11 @@ use crate::server::make_folder;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
-    what: What,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum Command {
     /// Put numbers on the list
     Add {
         /// The numbers, in any usual notation
@@ -52,10 +52,10 @@ pub(super) fn run(settings: Settings, arguments: &Arguments) -> anyhow::Result<(
     let config = settings.load()?;
     let list = List::of(&config)?;
     let failed = || list.name.clone();
-    match &arguments.what {
-        What::Add { numbers } => say(&config, &list, numbers, true).with_context(failed),
-        What::Remove { numbers } => say(&config, &list, numbers, false).with_context(failed),
-        What::List { json } => {
+    match &arguments.command {
+        Command::Add { numbers } => say(&config, &list, numbers, true).with_context(failed),
+        Command::Remove { numbers } => say(&config, &list, numbers, false).with_context(failed),
+        Command::List { json } => {
             let words = list.all().with_context(failed)?;
             let ui = Ui::new();
             note(&list.name);

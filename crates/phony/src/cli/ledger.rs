@@ -12,11 +12,11 @@ use crate::safety::ledger::{FILE, HEAD, verify};
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
-    what: What,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum Command {
     /// Check every line, and report changed lines and lines missing at the end
     Verify {
         /// The hash of a line, noted elsewhere earlier: the line must still be there
@@ -27,7 +27,7 @@ enum What {
 
 pub(super) fn run(
     settings: Settings,
-    Arguments { what: What::Verify { noted } }: &Arguments,
+    Arguments { command: Command::Verify { noted } }: &Arguments,
 ) -> anyhow::Result<()> {
     let path = settings.load()?.data_dir.join(FILE);
     let ui = Ui::new();

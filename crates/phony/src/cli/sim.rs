@@ -30,11 +30,11 @@ const LONGEST_CALL: Duration = Duration::from_hours(1);
 #[derive(Debug, Args)]
 pub(super) struct Sim {
     #[command(subcommand)]
-    which: Which,
+    stand_in: StandIn,
 }
 
 #[derive(Debug, Subcommand)]
-enum Which {
+enum StandIn {
     /// Stand in for Twilio: REST API, webhooks, `ConversationRelay`
     Twilio(Twilio),
     /// Stand in for OpenAI: the Realtime API
@@ -123,9 +123,9 @@ enum PaceName {
 }
 
 pub(super) fn run(settings: Settings, sim: Sim) -> anyhow::Result<()> {
-    match sim.which {
-        Which::Twilio(options) => run_twilio(settings, options),
-        Which::Openai(options) => {
+    match sim.stand_in {
+        StandIn::Twilio(options) => run_twilio(settings, options),
+        StandIn::Openai(options) => {
             let bind = settings.address(OPENAI_PORT)?;
             block_on(serve_openai(bind, options))
         }

@@ -26,7 +26,7 @@ use crate::history::{self, Filter, Unclear};
 #[derive(Debug, Args)]
 pub(super) struct Calls {
     #[command(subcommand)]
-    what: Option<What>,
+    command: Option<Command>,
     /// The server [default: the one on this machine]
     #[arg(long, global = true, value_name = "URL", value_parser = server_url)]
     server: Option<Url>,
@@ -39,7 +39,7 @@ pub(super) struct Calls {
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum Command {
     /// List calls, newest first; the default
     List(List),
     /// Show everything about one call: who, when, how it went, what was said
@@ -71,7 +71,7 @@ enum What {
 
 /// Which calls to list.
 #[derive(Debug, Default, Args)]
-struct Which {
+struct Filters {
     /// Only calls that are live
     #[arg(long)]
     live: bool,
@@ -99,7 +99,7 @@ struct Which {
     until: String,
 }
 
-impl Which {
+impl Filters {
     /// The filter of a store.
     fn filter(&self) -> Result<Filter, Unclear> {
         let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
@@ -135,7 +135,7 @@ impl Which {
 #[derive(Debug, Args)]
 struct List {
     #[command(flatten)]
-    which: Which,
+    filters: Filters,
     /// How many at most
     #[arg(long, value_name = "COUNT", default_value = "20",
         value_parser = clap::value_parser!(u16).range(1..=200))]
@@ -144,36 +144,40 @@ struct List {
 
 pub(super) fn run(settings: Settings, calls: Calls) -> anyhow::Result<()> {
     let config = settings.load()?;
-    let Calls { what, server, token, json } = calls;
+    let Calls { command, server, token, json } = calls;
     let is_here = server.is_none();
     let api = Api::new(&config, server.as_ref(), token);
-    let everything = List { which: Which::default(), limit: 20 };
+    let everything = List { filters: Filters::default(), limit: 20 };
     block_on(async {
         // A stopped server's calls are in its data folder.
-        let offline = match (&what, is_here) {
-            (Some(What::Export(_) | What::Delete(_)), true) => offline::find(&config, &api).await?,
+        let offline = match (&command, is_here) {
+            (Some(Command::Export(_) | Command::Delete(_)), true) => {
+                offline::find(&config, &api).await?
+            }
             _ => None,
         };
         if let Some(history) = offline {
-            return match what {
-                Some(What::Export(arguments)) => export::offline(history, &arguments).await,
-                Some(What::Delete(arguments)) => delete::offline(&history, &arguments).await,
-                Some(What::List(_) | What::Show { .. } | What::Tail { .. }) | None => Ok(()),
+            return match command {
+                Some(Command::Export(arguments)) => export::offline(history, &arguments).await,
+                Some(Command::Delete(arguments)) => delete::offline(&history, &arguments).await,
+                Some(Command::List(_) | Command::Show { .. } | Command::Tail { .. }) | None => {
+                    Ok(())
+                }
             };
         }
         let api = api?;
-        match what.unwrap_or(What::List(everything)) {
-            What::List(wanted) => {
-                let List { which, limit } = wanted;
-                show::list(Ui::new(), &api.calls(&which.query(), limit).await?, json)
+        match command.unwrap_or(Command::List(everything)) {
+            Command::List(wanted) => {
+                let List { filters, limit } = wanted;
+                show::list(Ui::new(), &api.calls(&filters.query(), limit).await?, json)
             }
-            What::Show { call } => {
+            Command::Show { call } => {
                 let call = api.find(&call).await?;
                 show::show(Ui::new(), &api.call(&call).await?, json)
             }
-            What::Export(arguments) => export::export(&api, &arguments).await,
-            What::Delete(arguments) => delete::delete(&api, &arguments).await,
-            What::Tail { call } => Box::pin(tail::tail(&api, call.as_deref(), json)).await,
+            Command::Export(arguments) => export::export(&api, &arguments).await,
+            Command::Delete(arguments) => delete::delete(&api, &arguments).await,
+            Command::Tail { call } => Box::pin(tail::tail(&api, call.as_deref(), json)).await,
         }
     })
 }

@@ -17,13 +17,13 @@ pub(super) struct Screen {
     /// Standard output is for events alone.
     json: bool,
     /// Whether an utterance in progress is shown, which must be erased before anything is printed.
-    growing: Cell<bool>,
+    drafted: Cell<bool>,
 }
 
 impl Screen {
     pub(super) fn new(json: bool) -> Self {
         let terminal = std::io::stdout().is_terminal() && !json;
-        Self { ui: Ui::new(), terminal, json, growing: Cell::new(false) }
+        Self { ui: Ui::new(), terminal, json, drafted: Cell::new(false) }
     }
 
     pub(super) fn ui(&self) -> Ui {
@@ -36,12 +36,12 @@ impl Screen {
     }
 
     pub(super) fn line(&self, text: &str) {
-        self.wipe();
+        self.erase_draft();
         self.ui.line(text);
     }
 
     /// Shows the end of an utterance in progress.
-    pub(super) fn grow(&self, who: &str, words: &str) {
+    pub(super) fn draft(&self, who: &str, words: &str) {
         if !self.terminal {
             return;
         }
@@ -50,7 +50,7 @@ impl Screen {
         let end: String = words.chars().skip(skip).collect();
         let cut = if skip == 0 { "" } else { "…" };
         self.ui.draft(&self.ui.paint(Style::Faint, &format!("{who} {cut}{end}")));
-        self.growing.set(true);
+        self.drafted.set(true);
     }
 
     /// Prints a note about the command itself.
@@ -74,8 +74,8 @@ impl Screen {
         }
     }
 
-    fn wipe(&self) {
-        if self.growing.take() {
+    fn erase_draft(&self) {
+        if self.drafted.take() {
             self.ui.draft("");
         }
     }

@@ -141,8 +141,8 @@ impl<'a> CallPrinters<'a> {
         let printed = self.calls.entry(head.call.clone());
         let printed = printed
             .or_insert_with(|| PrintedCall { printer: Printer::new(ui), words: String::new() });
-        let Some(done) = printed.grow(self.screen, &front, event) else { return };
-        for line in done {
+        let Some(lines) = printed.lines(self.screen, &front, event) else { return };
+        for line in lines {
             self.screen.line(&format!("{}{line}", ui.paint(Style::Strong, &front)));
         }
         if self.hints
@@ -158,16 +158,16 @@ impl<'a> CallPrinters<'a> {
 
 impl PrintedCall {
     /// The lines of an event; none if it only adds words to the line in progress.
-    fn grow(&mut self, screen: &Screen, front: &str, event: &Event) -> Option<Vec<String>> {
+    fn lines(&mut self, screen: &Screen, front: &str, event: &Event) -> Option<Vec<String>> {
         if let EventBody::AssistantDelta { text } = &event.body {
             if screen.is_live() {
                 self.words.push_str(text);
-                screen.grow(&format!("{front}agent"), &self.words);
+                screen.draft(&format!("{front}agent"), &self.words);
             }
             return None;
         }
         if let EventBody::Transcript { text, r#final: false, .. } = &event.body {
-            screen.grow(&format!("{front}caller"), text);
+            screen.draft(&format!("{front}caller"), text);
             return None;
         }
         let lines = self.printer.lines(event);

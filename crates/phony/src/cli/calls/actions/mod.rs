@@ -12,8 +12,24 @@ use super::waiting::Waiting;
 use crate::cli::api::Api;
 use crate::cli::converse::InputLines;
 
-pub(super) use self::parse::HELP;
 use self::parse::{Action, addressed};
+
+/// The commands, for `--help` and for `/help`.
+pub(super) const HELP: &str = "\
+Commands:
+  /say TEXT        speak to the caller now, exactly these words
+  /whisper TEXT    guide the AI; the caller does not hear it
+  /answer TEXT     answer the AI's question; so does a line without a slash while one waits
+  /approve [TEXT]  send the reply that waits, as it is or as TEXT
+  /reject [WHY]    drop the reply that waits; the AI tries again
+  /takeover        silence the AI; speak with /say
+  /release         let the AI go on
+  /press KEYS      press 0-9 * #, w waits half a second
+  /transfer NUMBER put the caller through to +…
+  /end             hang up
+  /help            show this
+  /quit            stop watching; the call goes on
+With several calls, the end of a call's id goes in front: 1a2b /say One moment, please.";
 
 /// Carries out what is typed until the supervisor quits. The end of the input does not return: the
 /// call is shown on.
