@@ -106,7 +106,12 @@ pub const VARIABLES: &[Variable] = &[
         "assistant",
         "agent that answers: assistant, support, scheduler, hotline, surveyor, or one of your own",
     ),
-    variable("PHONY_TRANSPORT", "transport", "relay", "relay: Twilio recognises and synthesises speech"),
+    variable(
+        "PHONY_TRANSPORT",
+        "transport",
+        "relay",
+        "relay: Twilio recognises and synthesises speech",
+    ),
     variable("PHONY_DIAL_RATE", "dial_rate", "60", "outbound calls a minute; 0 for no limit"),
     variable(
         "PHONY_CALLING_HOURS",
