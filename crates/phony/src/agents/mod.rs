@@ -23,7 +23,7 @@ use crate::config::Config;
 pub use self::agent::{Agent, Limits, calling};
 pub use self::disclosure::DISCLOSURE;
 pub use self::error::AgentError;
-pub(crate) use self::scenario::fits;
+pub(crate) use self::scenario::fits_slot;
 pub use self::scenario::{BadVariables, Scenario};
 
 const BUILT_IN: [(&str, &str); 5] = [

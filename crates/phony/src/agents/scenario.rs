@@ -97,7 +97,7 @@ impl Scenario {
             let given = variables.get(slot).map(|value| value.trim()).filter(|v| !v.is_empty());
             match given.or(default.as_deref()) {
                 None => bad.missing.push(slot.clone()),
-                Some(value) if !fits(value) => bad.unfit.push(slot.clone()),
+                Some(value) if !fits_slot(value) => bad.unfit.push(slot.clone()),
                 Some(value) => drop(values.insert(slot.as_str(), value)),
             }
         }
@@ -125,7 +125,7 @@ impl Scenario {
 
 /// Whether a value can be part of a sentence: at most 200 characters, without control characters,
 /// brackets or braces.
-pub(crate) fn fits(value: &str) -> bool {
+pub(crate) fn fits_slot(value: &str) -> bool {
     let sane = |c: char| !c.is_control() && !matches!(c, '[' | ']' | '{' | '}' | '<' | '>');
     value.chars().count() <= LONGEST && value.chars().all(sane)
 }

@@ -239,7 +239,7 @@ fn fills(slot: &str, line: &str, may_be_empty: bool) -> Result<String, String> {
     if line.is_empty() && !may_be_empty {
         return Err(format!("{slot} must be something."));
     }
-    if !agents::fits(line) {
+    if !agents::fits_slot(line) {
         return Err(format!("{slot} must be one short sentence without brackets or braces."));
     }
     Ok(line.to_owned())

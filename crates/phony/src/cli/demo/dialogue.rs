@@ -358,7 +358,7 @@ fn put(mut draft: Draft, slot: &str, text: &str) -> Result<Draft, String> {
     if text.is_empty() {
         return Err(format!("{slot} must be something, or q to leave."));
     }
-    if !agents::fits(text) {
+    if !agents::fits_slot(text) {
         return Err(format!("{slot} must be one short sentence without brackets or braces."));
     }
     draft.variables.insert(slot.to_owned(), text.to_owned());
