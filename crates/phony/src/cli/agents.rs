@@ -31,13 +31,13 @@ pub(super) fn run(
             let default = agents.default();
             for (id, agent) in agents.iter() {
                 let mark = if id == default.call.id { " (answers)" } else { "" };
-                ui.line(&format!("agent     {id:<14} {}{mark}", agent.name));
+                ui.print_line(&format!("agent     {id:<14} {}{mark}", agent.name));
             }
             for scenario in agents.scenarios() {
                 let slots: Vec<_> =
                     scenario.slots.keys().map(|slot| format!("{{{slot}}}")).collect();
                 let slots = ui.paint(Style::Faint, &slots.join(" "));
-                ui.line(&format!("scenario  {:<14} {} {slots}", scenario.id, scenario.name));
+                ui.print_line(&format!("scenario  {:<14} {} {slots}", scenario.id, scenario.name));
             }
             Ok(())
         }
@@ -46,7 +46,7 @@ pub(super) fn run(
             for error in errors {
                 // With its sources, which name the file.
                 let text = format!("{:#}", anyhow::Error::from(error));
-                ui.line(&ui.paint(Style::Bad, &text));
+                ui.print_line(&ui.paint(Style::Bad, &text));
             }
             bail!("{wrong} of the files cannot be used")
         }

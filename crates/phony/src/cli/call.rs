@@ -79,13 +79,13 @@ async fn place_and_follow(api: Api, call: Call, home: Option<Country>) -> anyhow
         Some(typed) => tokio::select! {
             order = asked(&api, Questions { ui, typed }, &call, home) => order?,
             () = until_stopped() => {
-                ui.line("");
+                ui.print_line("");
                 None
             }
         },
     };
     let Some(order) = order else {
-        ui.line("Nobody was called.");
+        ui.print_line("Nobody was called.");
         return Ok(());
     };
     let (placed, stopped) = place(&api, ui, &order).await?;
@@ -96,7 +96,7 @@ async fn place_and_follow(api: Api, call: Call, home: Option<Country>) -> anyhow
         return hang_up(&api, &sid).await;
     }
     if call.detach {
-        ui.line(&if call.json { placed.to_string() } else { sid.to_string() });
+        ui.print_line(&if call.json { placed.to_string() } else { sid.to_string() });
         return Ok(());
     }
     match Box::pin(follow(&api, &sid, call.json, typed)).await? {
@@ -120,7 +120,7 @@ async fn place(api: &Api, ui: Ui, order: &Value) -> anyhow::Result<(Value, bool)
     tokio::select! {
         placed = &mut placing => Ok((placed?, false)),
         () = until_stopped() => {
-            ui.line(&ui.paint(Style::Faint, "· the call is being placed; it will be hung up"));
+            ui.print_line(&ui.paint(Style::Faint, "· the call is being placed; it will be hung up"));
             Ok((placing.await?, true))
         }
     }
@@ -167,7 +167,7 @@ async fn asked(
             for (place, scenario) in scenarios.iter().enumerate() {
                 let number = ui.paint(Style::Strong, &format!("{}", place + 1));
                 let about = ui.paint(Style::Faint, &text(scenario, "description"));
-                ui.line(&format!("  {number}  {:<26} {about}", text(scenario, "name")));
+                ui.print_line(&format!("  {number}  {:<26} {about}", text(scenario, "name")));
             }
             match questions.ask("Errand: ", |line| chosen(line, &scenarios)).await {
                 Some(scenario) => Some(scenario),
@@ -197,13 +197,13 @@ async fn asked(
     }
     let agrees = "Does the callee agree to be called by an AI?";
     if !call.consent && !questions.agreed(agrees).await {
-        ui.line("Without the callee's consent nobody is called.");
+        ui.print_line("Without the callee's consent nobody is called.");
         return Ok(None);
     }
     let about = chosen.map(|chosen| text(chosen, "name"));
     let about = about.or_else(|| scenario.clone()).or_else(|| call.agent.clone());
     let summary = format!("Call {} for: {}", clean(&number), clean(&about.unwrap_or_default()));
-    ui.line(&ui.paint(Style::Strong, &summary));
+    ui.print_line(&ui.paint(Style::Strong, &summary));
     if !call.yes && !questions.agreed("Call now?").await {
         return Ok(None);
     }

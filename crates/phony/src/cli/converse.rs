@@ -101,7 +101,7 @@ pub(super) async fn converse(
     stop: impl Future<Output = ()>,
 ) {
     let (acts, mut heard) = line.split();
-    ui.listen(&format!("{} ", ui.paint(Style::Caller, YOU)));
+    ui.set_prompt(&format!("{} ", ui.paint(Style::Caller, YOU)));
     tokio::pin!(stop);
     let mut stopped = false;
     let mut talk = Talk {
@@ -139,7 +139,7 @@ pub(super) async fn converse(
             lines = supervisor_lines(&mut supervisor) => {
                 talk.end_line();
                 for line in lines {
-                    ui.line(&line);
+                    ui.print_line(&line);
                 }
             }
             () = &mut stop, if !stopped => {
@@ -178,7 +178,7 @@ impl Talk {
         match event {
             LiveEvent::Answered => {
                 self.open = true;
-                self.ui.line(&self.ui.paint(Style::Faint, "· the line is open"));
+                self.ui.print_line(&self.ui.paint(Style::Faint, "· the line is open"));
                 self.wait_for(SILENCE_LIMIT);
             }
             LiveEvent::AgentSpeaking(true) => {
@@ -192,15 +192,15 @@ impl Talk {
             }
             LiveEvent::Heard(text) => {
                 if !self.in_line {
-                    self.ui.piece(&self.ui.paint(Style::Agent, "agent  "));
+                    self.ui.print(&self.ui.paint(Style::Agent, "agent  "));
                     self.in_line = true;
                 }
-                self.ui.piece(&format!(" {}", clean(&text)));
+                self.ui.print(&format!(" {}", clean(&text)));
             }
             LiveEvent::Digits(digits) => {
                 self.end_line();
                 let text = format!("· the agent presses {}", clean(&digits));
-                self.ui.line(&self.ui.paint(Style::Event, &text));
+                self.ui.print_line(&self.ui.paint(Style::Event, &text));
             }
             LiveEvent::Ended => {}
         }
@@ -219,7 +219,7 @@ impl Talk {
             Ok(None) => {}
             Err(problem) => {
                 self.end_line();
-                self.ui.line(&self.ui.paint(Style::Bad, &problem));
+                self.ui.print_line(&self.ui.paint(Style::Bad, &problem));
             }
         }
     }
@@ -260,7 +260,7 @@ impl Talk {
         };
         if let Err(problem) = done {
             self.end_line();
-            self.ui.line(&problem);
+            self.ui.print_line(&problem);
         }
     }
 
@@ -283,7 +283,7 @@ impl Talk {
         if !self.by_hand
             && let LiveAction::Say(text) = &act
         {
-            self.ui.line(&format!("{} {text}", self.ui.paint(Style::Caller, YOU)));
+            self.ui.print_line(&format!("{} {text}", self.ui.paint(Style::Caller, YOU)));
         }
         self.wait_for(SILENCE_LIMIT);
         Some(act)
@@ -311,9 +311,9 @@ async fn supervisor_lines(supervisor: &mut Option<&mut SupervisorConsole>) -> Ve
 
 /// Explains how to talk; `key` hangs up.
 pub(super) fn explain(ui: Ui, key: &str) {
-    ui.line(&ui.paint(
+    ui.print_line(&ui.paint(
         Style::Faint,
         "Type what you say and press Enter; typing while the agent speaks interrupts it.",
     ));
-    ui.line(&ui.paint(Style::Faint, &format!("{key} hangs up. In a script, {HELP}.")));
+    ui.print_line(&ui.paint(Style::Faint, &format!("{key} hangs up. In a script, {HELP}.")));
 }

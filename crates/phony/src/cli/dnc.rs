@@ -64,7 +64,7 @@ pub(super) fn run(settings: Settings, arguments: &Arguments) -> anyhow::Result<(
             }
             for word in words {
                 let Word { number, at, by, .. } = &word;
-                ui.line(&if *json {
+                ui.print_line(&if *json {
                     serde_json::to_string(&word)?
                 } else {
                     format!("{number:<17} {} {}", at.strftime("%Y-%m-%d %H:%M"), clean(by))
@@ -184,7 +184,7 @@ fn say(config: &Config, list: &List, typed: &[String], listed: bool) -> anyhow::
     for number in numbers {
         if list.contains(&number)? == listed {
             let state = if listed { "on the list already" } else { "not on the list" };
-            ui.line(&format!("{number} is {state}"));
+            ui.print_line(&format!("{number} is {state}"));
             continue;
         }
         let word = Word { number, listed, at: now(), by: "command line".into() };
@@ -193,7 +193,7 @@ fn say(config: &Config, list: &List, typed: &[String], listed: bool) -> anyhow::
             bail!("{} could not be written", word.number);
         }
         let done = if listed { "is never called from now on" } else { "may be called again" };
-        ui.line(&format!("{} {done}", word.number));
+        ui.print_line(&format!("{} {done}", word.number));
     }
     Ok(())
 }

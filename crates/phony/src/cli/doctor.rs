@@ -36,10 +36,10 @@ pub(super) fn run(settings: Settings, arguments: Arguments) -> anyhow::Result<()
         Err(error) => doctor::of_configuration(&error.downcast::<ConfigError>()?),
     };
     if arguments.json {
-        ui.line(&serde_json::to_string_pretty(&json!({ "findings": findings }))?);
+        ui.print_line(&serde_json::to_string_pretty(&json!({ "findings": findings }))?);
     } else {
         for line in lines(ui, &findings) {
-            ui.line(&line);
+            ui.print_line(&line);
         }
     }
     match findings.iter().filter(|finding| finding.level == Level::Fail).count() {

@@ -32,26 +32,29 @@ pub(super) fn run(
     let path = settings.load()?.data_dir.join(FILE);
     let ui = Ui::new();
     if !is_there(&path)? {
-        ui.line(&format!("{} is not there: no call was ever placed or refused", path.display()));
+        ui.print_line(&format!(
+            "{} is not there: no call was ever placed or refused",
+            path.display()
+        ));
         return Ok(());
     }
     let report = verify(&path, noted.as_deref())
         .with_context(|| format!("{} cannot be read", path.display()))?;
     for line in &report.torn {
-        ui.line(&format!("line {line}: torn by a crash, as a later line says"));
+        ui.print_line(&format!("line {line}: torn by a crash, as a later line says"));
     }
     if report.broken.is_empty() {
-        ui.line(&format!("{} lines, every one as it was written", report.lines));
+        ui.print_line(&format!("{} lines, every one as it was written", report.lines));
         if !report.has_head {
-            ui.line(&format!(
+            ui.print_line(&format!(
                 "There is no {HEAD} beside it: lines cut off its end are not missed."
             ));
         }
-        ui.line(&format!("The last one's hash, to note elsewhere: {}", report.last));
+        ui.print_line(&format!("The last one's hash, to note elsewhere: {}", report.last));
         return Ok(());
     }
     for (line, why) in &report.broken {
-        ui.line(&ui.paint(Style::Bad, &format!("line {line}: {why}")));
+        ui.print_line(&ui.paint(Style::Bad, &format!("line {line}: {why}")));
     }
     bail!("{} was changed, first in line {}", path.display(), report.broken[0].0)
 }

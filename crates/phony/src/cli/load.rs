@@ -312,7 +312,7 @@ async fn ready(origin: &str) -> anyhow::Result<()> {
         let answer = reqwest::Client::new().get(format!("{origin}/readyz")).send().await;
         match answer.and_then(reqwest::Response::error_for_status) {
             Ok(_) => return Ok(()),
-            Err(error) if now() > deadline => bail!("the server does not get ready: {error}"),
+            Err(error) if now() > deadline => bail!("the server did not become ready: {error}"),
             Err(_) => sleep(POLL_INTERVAL).await,
         }
     }

@@ -19,12 +19,12 @@ impl Questions<'_> {
         loop {
             self.ui.prompt(question);
             let Some(line) = self.typed.next().await else {
-                self.ui.line("");
+                self.ui.print_line("");
                 return None;
             };
             match read(line.trim()) {
                 Ok(answer) => return Some(answer),
-                Err(problem) => self.ui.line(&self.ui.paint(Style::Bad, &clean(&problem))),
+                Err(problem) => self.ui.print_line(&self.ui.paint(Style::Bad, &clean(&problem))),
             }
         }
     }

@@ -172,13 +172,13 @@ fn run_twilio(settings: Settings, of_flags: Twilio) -> anyhow::Result<()> {
             let caller = caller.unwrap_or_else(Caller::silent);
             return ring(ui, network, &of_flags.from, &to, caller, of_flags.json).await;
         }
-        ui.line(&format!("The stand-in for Twilio listens on {}", network.base_url()));
-        ui.line("A server uses it with");
-        ui.line(&format!("  TWILIO_API_BASE_URL={}", network.base_url()));
+        ui.print_line(&format!("The stand-in for Twilio listens on {}", network.base_url()));
+        ui.print_line("A server uses it with");
+        ui.print_line(&format!("  TWILIO_API_BASE_URL={}", network.base_url()));
         for (name, value) in environment {
-            ui.line(&format!("  {name}={value}"));
+            ui.print_line(&format!("  {name}={value}"));
         }
-        ui.line(&format!("Its numbers ring {}. Ctrl-C stops it.", of_flags.voice_url));
+        ui.print_line(&format!("Its numbers ring {}. Ctrl-C stops it.", of_flags.voice_url));
         until_stopped().await;
         network.stop().await;
         Ok(())
@@ -209,15 +209,15 @@ async fn serve_openai(bind: SocketAddr, of_flags: Openai) -> anyhow::Result<()> 
     let model = openai::start(options)
         .await
         .with_context(|| format!("{bind} cannot be listened on; --port names another"))?;
-    ui.line(&format!("The stand-in for OpenAI listens on {}", model.base_url()));
-    ui.line("A server uses it with");
-    ui.line(&format!("  OPENAI_BASE_URL={}", model.base_url()));
-    ui.line(&format!("  OPENAI_API_KEY={key}"));
-    ui.line("Ctrl-C stops it.");
+    ui.print_line(&format!("The stand-in for OpenAI listens on {}", model.base_url()));
+    ui.print_line("A server uses it with");
+    ui.print_line(&format!("  OPENAI_BASE_URL={}", model.base_url()));
+    ui.print_line(&format!("  OPENAI_API_KEY={key}"));
+    ui.print_line("Ctrl-C stops it.");
     until_stopped().await;
     let stats = model.stats();
     model.stop().await;
-    ui.line(&format!("{} connections, {} responses", stats.connections, stats.responses));
+    ui.print_line(&format!("{} connections, {} responses", stats.connections, stats.responses));
     Ok(())
 }
 
@@ -237,7 +237,7 @@ async fn ring(
     };
     network.stop().await;
     if json {
-        ui.line(&serde_json::to_string_pretty(&record)?);
+        ui.print_line(&serde_json::to_string_pretty(&record)?);
     } else {
         print(ui, &record);
     }
@@ -270,11 +270,11 @@ fn print(ui: Ui, record: &CallRecord) {
     let answered_ms = record.answered_ms.unwrap_or(0);
     for (at_ms, who, style, text) in all {
         let time = ui.paint(Style::Faint, &clock(at_ms.saturating_sub(answered_ms)));
-        ui.line(&format!("{time} {} {text}", ui.paint(style, &format!("{who:<7}"))));
+        ui.print_line(&format!("{time} {} {text}", ui.paint(style, &format!("{who:<7}"))));
     }
     if let (Some(end), Some(ended_ms)) = (record.end, record.ended_ms) {
         let time = clock(ended_ms.saturating_sub(answered_ms));
-        ui.line(&ui.paint(Style::Faint, &format!("{time} ·       {end:?}")));
+        ui.print_line(&ui.paint(Style::Faint, &format!("{time} ·       {end:?}")));
     }
 }
 

@@ -171,7 +171,7 @@ fn conclude(ui: Ui, record: &CallRecord, has_token: bool) -> anyhow::Result<()> 
                 _ => "the call is over",
             };
             let lasted = clock(record.ended_ms.unwrap_or(0));
-            ui.line(&ui.paint(Style::Faint, &format!("· {who} after {lasted}")));
+            ui.print_line(&ui.paint(Style::Faint, &format!("· {who} after {lasted}")));
             Ok(())
         }
     }

@@ -40,7 +40,7 @@ impl Ui {
 
     /// Prints a line.
     #[expect(clippy::unused_self, reason = "only holders of a Ui may print")]
-    pub(super) fn line(self, text: &str) {
+    pub(super) fn print_line(self, text: &str) {
         if console::print_line(text) {
             return;
         }
@@ -50,7 +50,7 @@ impl Ui {
 
     /// Prints a part of a line, without delay.
     #[expect(clippy::unused_self, reason = "only holders of a Ui may print")]
-    pub(super) fn piece(self, text: &str) {
+    pub(super) fn print(self, text: &str) {
         if console::append(text) {
             return;
         }
@@ -61,27 +61,27 @@ impl Ui {
     /// Ends a line that was printed in pieces.
     pub(super) fn end_line(self) {
         if !console::end_line() {
-            self.line("");
+            self.print_line("");
         }
     }
 
     /// Prints a draft in the place of the last one; the next line replaces it.
     pub(super) fn draft(self, text: &str) {
         if !console::draft(text) {
-            self.piece(&format!("\r\u{1b}[2K{text}"));
+            self.print(&format!("\r\u{1b}[2K{text}"));
         }
     }
 
     /// Prints a question, to be answered on the same line.
     pub(super) fn prompt(self, question: &str) {
         if !console::ask(question, false) {
-            self.piece(question);
+            self.print(question);
         }
     }
 
     /// Shows a mark in front of the line being typed, if there is a console.
     #[expect(clippy::unused_self, reason = "only holders of a Ui may print")]
-    pub(super) fn listen(self, mark: &str) {
+    pub(super) fn set_prompt(self, mark: &str) {
         console::ask(mark, true);
     }
 

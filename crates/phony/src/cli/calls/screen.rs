@@ -37,7 +37,7 @@ impl Screen {
 
     pub(super) fn line(&self, text: &str) {
         self.erase_draft();
-        self.ui.line(text);
+        self.ui.print_line(text);
     }
 
     /// Shows the end of an utterance in progress.

@@ -87,12 +87,14 @@ pub(super) async fn recorded(context: &DemoContext, id: &str) -> anyhow::Result<
     let calls = if id == "all" { recorded_calls() } else { vec![sim::recorded(id)?] };
     for call in &calls {
         let title = format!("Recording {}", call.id);
-        context.ui.line(&context.ui.paint(Style::Strong, &title));
+        context.ui.print_line(&context.ui.paint(Style::Strong, &title));
         Box::pin(replay(context, call)).await?;
-        context.ui.line("");
+        context.ui.print_line("");
     }
     if calls.len() > 1 {
-        context.ui.line(&format!("All {} recordings were played, word for word.", calls.len()));
+        context
+            .ui
+            .print_line(&format!("All {} recordings were played, word for word.", calls.len()));
     }
     Ok(())
 }
@@ -145,16 +147,16 @@ async fn play(
         Err(record) => bail!("the phone network holds the call still ({})", record.status),
     };
     let audit = audit(&events, &record);
-    ui.line("");
+    ui.print_line("");
     for line in summary(ui, printer.totals(), audit.said, audit.heard) {
-        ui.line(&line);
+        ui.print_line(&line);
     }
     let faults = faults(&audit, printer.totals(), expected);
     if !faults.is_empty() {
         let faults: Vec<_> = faults.iter().map(|fault| format!("\n  {}", clean(fault))).collect();
         bail!("the call did not go as it must:{}", faults.concat());
     }
-    ui.line(
+    ui.print_line(
         &ui.paint(
             Style::Strong,
             "  Every word said and heard is in the record, once and in order.",

@@ -147,11 +147,11 @@ impl Menu<'_> {
                 // A person can choose again; a script must fail.
                 Err(problem) if self.typed.is_by_hand() => {
                     let ui = self.context.ui;
-                    ui.line(&ui.paint(Style::Bad, &format!("{problem:#}")));
+                    ui.print_line(&ui.paint(Style::Bad, &format!("{problem:#}")));
                 }
                 done => done?,
             }
-            self.context.ui.line("");
+            self.context.ui.print_line("");
         }
     }
 
@@ -165,18 +165,18 @@ impl Menu<'_> {
                 Next::Ask { say, prompt } => (say, prompt),
             };
             for line in say {
-                ui.line(&line);
+                ui.print_line(&line);
             }
             ui.prompt(&prompt);
             let line = tokio::select! {
                 line = self.typed.next() => line,
                 () = self.signals.next() => {
-                    ui.line("");
+                    ui.print_line("");
                     return Ok(None);
                 }
             };
             let Some(line) = line else {
-                ui.line("");
+                ui.print_line("");
                 if self.dialogue.is_underway() {
                     bail!("the input ended before everything was answered: nothing was dialled");
                 }
@@ -184,7 +184,7 @@ impl Menu<'_> {
             };
             if !self.typed.is_by_hand() {
                 // Echoed, as a terminal would.
-                ui.line(&clean(&line));
+                ui.print_line(&clean(&line));
             }
             next = self.dialogue.take(&line);
         }
@@ -211,7 +211,7 @@ impl Menu<'_> {
         handle.sandbox.network.set_callee(to.as_str(), Callee::person(caller));
         let mut console =
             SupervisorConsole::new(ui, handle.supervisor.clone(), handle.sandbox.view());
-        ui.line(&format!("You are the one who is called, at {to}."));
+        ui.print_line(&format!("You are the one who is called, at {to}."));
         explain(ui, "Ctrl-C");
         let sid = handle.supervisor.place(to.as_str(), scenario, variables).await?;
         let speed = self.context.speed;
@@ -227,8 +227,10 @@ impl Menu<'_> {
         let handle = self.sandbox.as_mut().context("the stand-ins")?;
         let ui = self.context.ui;
         let number = number_of(&handle.sandbox, agent)?;
-        ui.line(&format!("The stand-in network dials {number} for you: {agent} answers."));
-        ui.line("The dashboard calls it too, with your voice or by text: open «Softphone» there.");
+        ui.print_line(&format!("The stand-in network dials {number} for you: {agent} answers."));
+        ui.print_line(
+            "The dashboard calls it too, with your voice or by text: open «Softphone» there.",
+        );
         if !by_hand {
             let view = handle.sandbox.view();
             let caller = if self.context.has_stand_in_model {
@@ -282,9 +284,9 @@ impl Menu<'_> {
         let record = handle.sandbox.network.wait_for_end(&sid, CLOSING_LIMIT).await;
         let record = record.unwrap_or_else(|record| *record);
         let audit = audit(&events, &record);
-        tell(ui, &printer, audit.said, audit.heard);
+        print_summary(ui, &printer, audit.said, audit.heard);
         for fault in &audit.faults {
-            ui.line(&ui.paint(Style::Bad, fault));
+            ui.print_line(&ui.paint(Style::Bad, fault));
         }
         Ok(())
     }
@@ -295,7 +297,7 @@ impl Menu<'_> {
             // The network's record is not needed any more.
             drop(handle.sandbox.network.wait_for_end(sid, Duration::from_secs(5)).await);
         }
-        ui.line(&ui.paint(Style::Faint, "· the call is over"));
+        ui.print_line(&ui.paint(Style::Faint, "· the call is over"));
     }
 
     /// A call over the real phone network, with a server behind the public name.
@@ -329,14 +331,14 @@ impl Menu<'_> {
     ) -> anyhow::Result<()> {
         let DemoContext { ui, speed, .. } = *self.context;
         let supervisor = Supervisor::new(running, token)?;
-        ui.line(&format!("  dashboard      {}", running.login_link().await));
+        ui.print_line(&format!("  dashboard      {}", running.login_link().await));
         let mut view = running.app.history.hub().view_all();
         let sid = if let Some((to, scenario, variables)) = call {
             supervisor.place(to.as_str(), scenario, variables).await?
         } else {
             let number = self.context.real_number().map(ToString::to_string);
-            ui.line(&format!("Dial {} now. Ctrl-C leaves.", number.unwrap_or_default()));
-            ui.line("If it does not ring here, `phony doctor` says why.");
+            ui.print_line(&format!("Dial {} now. Ctrl-C leaves.", number.unwrap_or_default()));
+            ui.print_line("If it does not ring here, `phony doctor` says why.");
             let Some(sid) = first_call(&mut view, &mut self.signals).await else { return Ok(()) };
             sid
         };
@@ -346,7 +348,7 @@ impl Menu<'_> {
         let shown = ViewedCall::new(&sid, LONGEST);
         let (events, printer) = viewer.view(view, shown, Some(&mut self.typed)).await?;
         let words = words_in(&events);
-        tell(ui, &printer, words.0, words.1);
+        print_summary(ui, &printer, words.0, words.1);
         Ok(())
     }
 }
@@ -380,9 +382,9 @@ fn words_in(events: &[Event]) -> (usize, usize) {
     })
 }
 
-fn tell(ui: Ui, printer: &Printer, said: usize, heard: usize) {
+fn print_summary(ui: Ui, printer: &Printer, said: usize, heard: usize) {
     for line in summary(ui, printer.totals(), said, heard) {
-        ui.line(&line);
+        ui.print_line(&line);
     }
 }
 

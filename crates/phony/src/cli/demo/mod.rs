@@ -130,17 +130,26 @@ impl DemoContext {
     /// Prints what the demonstration runs on.
     async fn introduce(&self, sandbox: &Sandbox) {
         let ui = self.ui;
-        ui.line(&format!("{} on http://{}", ui.paint(Style::Strong, "Phony"), sandbox.server.addr));
-        ui.line("  phone network  a stand-in on loopback; nobody is really called");
+        ui.print_line(&format!(
+            "{} on http://{}",
+            ui.paint(Style::Strong, "Phony"),
+            sandbox.server.addr
+        ));
+        ui.print_line("  phone network  a stand-in on loopback; nobody is really called");
         if sandbox.model.is_some() {
-            ui.line("  model          a stand-in; with OPENAI_API_KEY set it is the real one");
+            ui.print_line(
+                "  model          a stand-in; with OPENAI_API_KEY set it is the real one",
+            );
         } else {
             let openai = &self.config.openai;
             let host = openai.base_url.host_str().unwrap_or_default();
-            ui.line(&format!("  model          {} at {host}, which may cost money", openai.model));
+            ui.print_line(&format!(
+                "  model          {} at {host}, which may cost money",
+                openai.model
+            ));
         }
-        ui.line(&format!("  dashboard      {}", sandbox.server.login_link().await));
-        ui.line("                 (the link works once)");
-        ui.line("");
+        ui.print_line(&format!("  dashboard      {}", sandbox.server.login_link().await));
+        ui.print_line("                 (the link works once)");
+        ui.print_line("");
     }
 }

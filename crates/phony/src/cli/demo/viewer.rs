@@ -91,7 +91,7 @@ impl Viewer<'_> {
         let mut past: VecDeque<_> = std::mem::take(&mut view.past).into();
         let by_hand = typed.as_ref().is_some_and(|typed| typed.is_by_hand());
         if by_hand {
-            self.ui.listen(PROMPT);
+            self.ui.set_prompt(PROMPT);
         }
         let too_late = tokio::time::sleep(limit);
         tokio::pin!(too_late);
@@ -145,7 +145,7 @@ impl Viewer<'_> {
             if is_question && by_hand {
                 asked = Some(event.call.clone());
                 let text = self.supervisor.prompt("type the answer and press Enter");
-                self.ui.line(&self.ui.paint(Style::Strong, &text));
+                self.ui.print_line(&self.ui.paint(Style::Strong, &text));
             } else if is_question {
                 let answer = self.prepared_answer(&mut typed).await;
                 let delay = ANSWER_DELAY.div_f64(self.speed);
@@ -171,7 +171,7 @@ impl Viewer<'_> {
             matches!(event.body, EventBody::Query { .. } | EventBody::QueryResponse { .. });
         if event.call == *call || concerns {
             for line in printer.lines(event) {
-                self.ui.line(&line);
+                self.ui.print_line(&line);
             }
         }
     }
@@ -189,7 +189,7 @@ impl Viewer<'_> {
     }
 
     fn note(&self, text: &str) {
-        self.ui.line(&self.ui.paint(Style::Faint, &format!("· {text}")));
+        self.ui.print_line(&self.ui.paint(Style::Faint, &format!("· {text}")));
     }
 }
 

@@ -106,13 +106,13 @@ impl Setup {
         let numbers = numbers.map_err(with_advice)?;
         let name = self.ui.paint(Style::Strong, &clean(&account.friendly_name));
         let kind = if account.kind == "Trial" { ", on trial" } else { "" };
-        self.ui.line(&format!("Twilio account {name} ({}{kind})", clean(&account.status)));
+        self.ui.print_line(&format!("Twilio account {name} ({}{kind})", clean(&account.status)));
         self.show(&numbers);
         match self.choose(numbers).await? {
             Chosen::Own(number) => self.wire(&number).await,
             Chosen::ToBuy(offer) => self.buy(&offer).await,
             Chosen::Nothing => {
-                self.ui.line("Nothing was changed.");
+                self.ui.print_line("Nothing was changed.");
                 Ok(())
             }
         }
@@ -120,13 +120,13 @@ impl Setup {
 
     fn show(&self, numbers: &[IncomingPhoneNumber]) {
         if numbers.is_empty() {
-            self.ui.line("It has no number.");
+            self.ui.print_line("It has no number.");
         }
         for (place, number) in (1..).zip(numbers) {
             let breaks = self.wiring.differences(number).iter().any(|found| found.breaks);
             let target = clean(&points_to(number));
             let target = if breaks { target } else { format!("{target} (this server)") };
-            self.ui.line(&format!(
+            self.ui.print_line(&format!(
                 "  {place}  {:<16} {:<20} → {}",
                 number.phone_number,
                 clean(&number.friendly_name),
@@ -214,10 +214,10 @@ impl Setup {
             );
         }
         let Some(typed) = &mut self.typed else { return Ok(Chosen::ToBuy(found.swap_remove(0))) };
-        self.ui.line(&format!("For sale in {country}:"));
+        self.ui.print_line(&format!("For sale in {country}:"));
         for (place, number) in (1..).zip(&found) {
             let town = clean(&format!("{} {}", number.locality, number.region));
-            self.ui.line(&format!("  {place}  {:<16} {town}", number.phone_number));
+            self.ui.print_line(&format!("  {place}  {:<16} {town}", number.phone_number));
         }
         let read = |line: &str| match if line.is_empty() { "1" } else { line } {
             "q" => Ok(None),
@@ -238,28 +238,33 @@ impl Setup {
         let ui = self.ui;
         let differences = self.wiring.differences(number);
         if differences.is_empty() {
-            ui.line(&format!("{} rings here already; nothing was changed.", number.phone_number));
+            ui.print_line(&format!(
+                "{} rings here already; nothing was changed.",
+                number.phone_number
+            ));
             self.print_next_steps(&number.phone_number);
             return Ok(());
         }
-        ui.line(&format!("{} would change:", number.phone_number));
+        ui.print_line(&format!("{} would change:", number.phone_number));
         self.show_changes(&differences);
         if self.arguments.dry_run {
-            ui.line("Nothing was changed (--dry-run).");
+            ui.print_line("Nothing was changed (--dry-run).");
             return Ok(());
         }
         if !self.agreed("Change it?").await {
-            ui.line("Nothing was changed.");
+            ui.print_line("Nothing was changed.");
             return Ok(());
         }
         let change = wiring::change(&differences);
         let changed =
             self.client.configure_number(&number.sid, &change).await.map_err(with_advice)?;
         self.check_applied(&changed)?;
-        ui.line(&ui.paint(Style::Strong, &format!("{} rings here now.", number.phone_number)));
+        ui.print_line(
+            &ui.paint(Style::Strong, &format!("{} rings here now.", number.phone_number)),
+        );
         let base = self.config.twilio.api_base_url.as_str();
-        ui.line("To undo it:");
-        ui.line(&undo::of_change(base, number, &differences));
+        ui.print_line("To undo it:");
+        ui.print_line(&undo::of_change(base, number, &differences));
         self.print_next_steps(&number.phone_number);
         Ok(())
     }
@@ -270,14 +275,16 @@ impl Setup {
         let number = &offer.phone_number;
         let new = IncomingPhoneNumber::default();
         let differences = self.wiring.differences(&new);
-        ui.line(&format!("{number} would be bought, which costs money each month, and set up:"));
+        ui.print_line(&format!(
+            "{number} would be bought, which costs money each month, and set up:"
+        ));
         self.show_changes(&differences);
         if self.arguments.dry_run {
-            ui.line("Nothing was bought (--dry-run).");
+            ui.print_line("Nothing was bought (--dry-run).");
             return Ok(());
         }
         if !self.agreed(&format!("Buy {number}? It costs money each month.")).await {
-            ui.line("Nothing was bought.");
+            ui.print_line("Nothing was bought.");
             return Ok(());
         }
         let purchase =
@@ -294,10 +301,10 @@ impl Setup {
             Err(failure) => return Err(with_advice(failure)),
         };
         self.check_applied(&bought)?;
-        ui.line(&ui.paint(Style::Strong, &format!("{number} was bought and rings here.")));
-        ui.line("To undo it (the number is given back, and may be gone for good):");
+        ui.print_line(&ui.paint(Style::Strong, &format!("{number} was bought and rings here.")));
+        ui.print_line("To undo it (the number is given back, and may be gone for good):");
         let base = self.config.twilio.api_base_url.as_str();
-        ui.line(&undo::of_purchase(base, &bought));
+        ui.print_line(&undo::of_purchase(base, &bought));
         self.print_next_steps(number);
         Ok(())
     }
@@ -324,7 +331,7 @@ impl Setup {
                 value => clean(value),
             };
             let was = self.ui.paint(Style::Faint, &format!("(was {})", named(is)));
-            self.ui.line(&format!("  {field:<22} {} {was}", named(must_be)));
+            self.ui.print_line(&format!("  {field:<22} {} {was}", named(must_be)));
         }
     }
 
@@ -337,9 +344,10 @@ impl Setup {
     fn print_next_steps(&self, number: &str) {
         let known = self.config.twilio.phone_number.as_ref();
         if known.is_none_or(|known| known.as_str() != number) {
-            self.ui.line(&format!("Set TWILIO_PHONE_NUMBER={number} for calls out."));
+            self.ui.print_line(&format!("Set TWILIO_PHONE_NUMBER={number} for calls out."));
         }
-        self.ui.line("`phony doctor` says whether calls will work; `phony serve` takes them.");
+        self.ui
+            .print_line("`phony doctor` says whether calls will work; `phony serve` takes them.");
     }
 }
 

@@ -127,6 +127,8 @@ async fn request(
         Action::TakeOver => ("takeover", json!({})),
         Action::Transfer(number) => ("transfer", json!({ "target": number })),
         Action::Whisper(text) => ("whisper", json!({ "text": text })),
-        Action::Help | Action::Quit => bail!("this is about no call; leave the call's id away"),
+        Action::Help | Action::Quit => {
+            bail!("this command is for no call; leave out the call's id")
+        }
     })
 }
