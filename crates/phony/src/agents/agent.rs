@@ -35,8 +35,8 @@ pub struct Agent {
     pub limits: Limits,
     /// What the pure call needs to know of it; shared by its calls.
     pub call: Arc<phony_call::Agent>,
-    /// Neither the file nor the configuration names countries, so transfers may go to the country of
-    /// the server's number that a call uses.
+    /// Neither the file nor the configuration names countries, so transfers may go to the country
+    /// of the server's number that a call uses.
     pub dials_own_country: bool,
 }
 

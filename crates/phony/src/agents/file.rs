@@ -1,5 +1,5 @@
-//! The TOML file of an agent or a scenario, parsed strictly. Errors name the file, the line, the key
-//! and what is allowed.
+//! The TOML file of an agent or a scenario, parsed strictly. Errors name the file, the line, the
+//! key and what is allowed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

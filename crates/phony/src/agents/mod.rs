@@ -119,7 +119,8 @@ impl Agents {
         self.all.get(id).cloned()
     }
 
-    /// The server's numbers that are assigned to the agent of this id, whichever agent is the default.
+    /// The server's numbers that are assigned to the agent of this id, whichever agent is the
+    /// default.
     pub fn numbers_of(&self, id: &str) -> impl Iterator<Item = &PhoneNumber> {
         let own = self.of_number.iter().filter(move |(_, agent)| agent.call.id == id);
         own.map(|(number, _)| number)
@@ -132,7 +133,7 @@ impl Agents {
 
     /// Whether this number of the server's has an agent of its own.
     #[must_use]
-    pub fn answer(&self, number: &PhoneNumber) -> bool {
+    pub fn has_own_agent(&self, number: &PhoneNumber) -> bool {
         self.of_number.contains_key(number)
     }
 

@@ -1,5 +1,5 @@
-//! Scenarios of outbound calls. A scenario is an agent whose texts have slots, which are filled when
-//! a call is placed.
+//! Scenarios of outbound calls. A scenario is an agent whose texts have slots, which are filled
+//! when a call is placed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -214,8 +214,8 @@ fn text(value: &Value, name: &str) -> String {
     clean(value[name].as_str().unwrap_or_default())
 }
 
-/// The number as it was typed. The server decides whether it may be called, but what is no number at
-/// all is refused here.
+/// The number as it was typed. The server decides whether it may be called, but what is no number
+/// at all is refused here.
 fn number(line: &str, home: Option<Country>) -> Result<String, String> {
     match PhoneNumber::typed(line, home) {
         // The server may know the country.

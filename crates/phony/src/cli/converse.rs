@@ -37,7 +37,8 @@ pub(super) struct InputLines {
 }
 
 impl InputLines {
-    /// Reads standard input from now on, on its own thread, since a blocked read cannot be cancelled.
+    /// Reads standard input from now on, on its own thread, since a blocked read cannot be
+    /// cancelled.
     pub(super) fn start(by_hand: bool) -> std::io::Result<Self> {
         let (typed, lines) = mpsc::channel(QUEUE);
         let console = if by_hand { console::open() } else { None };

@@ -89,8 +89,8 @@ enum Kind {
 }
 
 impl List {
-    /// The shared list, into which the file of this data folder is merged first; without Redis, that
-    /// file.
+    /// The shared list, into which the file of this data folder is merged first; without Redis,
+    /// that file.
     fn of(config: &Config) -> anyhow::Result<Self> {
         let file = DoNotCall::of(&config.data_dir);
         let Some(url) = &config.redis_url else {

@@ -283,7 +283,8 @@ impl Editor {
 mod tests {
     use super::*;
 
-    /// What stands there after these bytes, with a bar at the cursor, and the lines that came of them.
+    /// What stands there after these bytes, with a bar at the cursor, and the lines that came of
+    /// them.
     fn after(bytes: &[u8]) -> (String, Vec<String>) {
         let (mut keys, mut editor) = (Keys::default(), Editor::default());
         editor.remember(true);

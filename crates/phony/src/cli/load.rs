@@ -1,8 +1,8 @@
 //! `phony load`: puts many calls on a server at once, and measures their cost.
 //!
 //! The network and the model run in this process, the server in one of its own. The model sends
-//! numbered words at a steady rate; latency is the time from the sending of a word by the model to its
-//! receipt at the caller's end of the relay. With `--floor` a bare copy between two sockets is
+//! numbered words at a steady rate; latency is the time from the sending of a word by the model to
+//! its receipt at the caller's end of the relay. With `--floor` a bare copy between two sockets is
 //! measured as well, in alternate rounds, so that the ratios hold on any machine.
 
 mod child;

@@ -163,8 +163,8 @@ pub fn main() -> ExitCode {
 #[error("{0}")]
 struct Usage(String);
 
-/// Runs an asynchronous command. Tasks that it leaves behind, such as a blocked read of the terminal,
-/// do not keep the process alive.
+/// Runs an asynchronous command. Tasks that it leaves behind, such as a blocked read of the
+/// terminal, do not keep the process alive.
 fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(command);

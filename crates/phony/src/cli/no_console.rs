@@ -1,4 +1,5 @@
-//! The console of platforms without a Unix terminal: never open, so that the platform edits the line.
+//! The console of platforms without a Unix terminal: never open, so that the platform edits the
+//! line.
 
 /// The mark in front of a typed line that answers no question.
 pub(super) const PROMPT: &str = "> ";

@@ -332,8 +332,8 @@ fn brain(name: &str) -> anyhow::Result<Brain> {
     }
 }
 
-/// The host overrides. A server on this machine has `wss://localhost` URLs in its `TwiML` although it
-/// leaves TLS to a proxy, so an override leads these to its plain port.
+/// The host overrides. A server on this machine has `wss://localhost` URLs in its `TwiML` although
+/// it leaves TLS to a proxy, so an override leads these to its plain port.
 fn reached(voice_url: &str, named: Vec<HostOverride>) -> Vec<HostOverride> {
     let url = url::Url::parse(voice_url).ok().filter(|url| url.scheme() == "http");
     let local = url.and_then(|url| {

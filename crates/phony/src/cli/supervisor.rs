@@ -1,5 +1,5 @@
-//! A supervisor at the terminal of a demonstration: acts through the HTTP API, as the dashboard does,
-//! and answers the questions of the AI.
+//! A supervisor at the terminal of a demonstration: acts through the HTTP API, as the dashboard
+//! does, and answers the questions of the AI.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -40,7 +40,8 @@ impl Supervisor {
         })
     }
 
-    /// Places a call; the callee's consent has been confirmed at the terminal. Returns the call's id.
+    /// Places a call; the callee's consent has been confirmed at the terminal. Returns the call's
+    /// id.
     pub(super) async fn place(
         &self,
         to: &str,

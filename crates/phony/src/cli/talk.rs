@@ -26,7 +26,8 @@ const CLOSING: Duration = Duration::from_secs(10);
 /// Call any Phony server from the terminal, by text.
 ///
 /// Each line of standard input is said by the caller. The call is signed with `TWILIO_AUTH_TOKEN`,
-/// which must be the server's; --host gives the server's public name, where that is not its address.
+/// which must be the server's; --host gives the server's public name, where that is not its
+/// address.
 #[derive(Debug, Args)]
 pub(super) struct Talk {
     /// The agent to speak with [default: the server's default agent]

@@ -2,8 +2,8 @@
 //!
 //! The syntax is what the dotenv packages of Node, Python and Ruby and Docker Compose agree on: one
 //! `NAME=value` a line, with an optional `export`; `#` at the start of a value or after a space
-//! begins a comment; quoted values may span lines. Variables in values are not expanded. A line that
-//! cannot be parsed is an error, which does not quote the line, since it may contain a secret.
+//! begins a comment; quoted values may span lines. Variables in values are not expanded. A line
+//! that cannot be parsed is an error, which does not quote the line, since it may contain a secret.
 
 use std::fmt;
 

@@ -1,8 +1,8 @@
 //! The configuration: layers of settings, read once at the start and parsed into types.
 //!
 //! Later layers win: built-in defaults, `phony.toml`, `.env` in the working folder, the
-//! environment, flags. All problems are reported before anything is started, each with the setting's
-//! name, the reason and an example. No message contains a value, which may be secret.
+//! environment, flags. All problems are reported before anything is started, each with the
+//! setting's name, the reason and an example. No message contains a value, which may be secret.
 //!
 //! This is the only module that reads the environment.
 

@@ -112,7 +112,8 @@ pub(super) fn host(value: &str) -> Parsed<String> {
     Ok(format!("{name}{port}"))
 }
 
-/// Whether a label is that of a host name, not a wildcard. Underscores are in no standard, but used.
+/// Whether a label is that of a host name, not a wildcard. Underscores are in no standard, but
+/// used.
 fn is_label(label: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     (1..=63).contains(&label.len())

@@ -250,8 +250,8 @@ fn find_unknown(
     }
 }
 
-/// Parses a file. The TOML parser's message quotes the line, which may contain a secret, so only the
-/// line's number is reported.
+/// Parses a file. The TOML parser's message quotes the line, which may contain a secret, so only
+/// the line's number is reported.
 fn parse_toml(name: &str, text: &str) -> Result<Table, ConfigError> {
     toml::from_str(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start).min(text.len());

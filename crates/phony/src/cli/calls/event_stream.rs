@@ -96,8 +96,8 @@ impl<'a, Show: FnMut(&Head, &str)> EventStream<'a, Show> {
         }
     }
 
-    /// Shows the rest of calls that ended while the server was out of reach: the socket of all calls
-    /// has live ones alone.
+    /// Shows the rest of calls that ended while the server was out of reach: the socket of all
+    /// calls has live ones alone.
     async fn catch_up(&mut self) {
         if self.call.is_some() {
             return;

@@ -50,9 +50,9 @@ enum Command {
     },
     /// Watch a call live and act in it
     ///
-    /// Without SID, the only live call is shown, or all live calls, with the end of the call's id in
-    /// front of each line. Lines of standard input are commands; when the input ends, the call is still
-    /// shown.
+    /// Without SID, the only live call is shown, or all live calls, with the end of the call's id
+    /// in front of each line. Lines of standard input are commands; when the input ends, the call
+    /// is still shown.
     #[command(after_help = actions::HELP)]
     Tail {
         /// The call

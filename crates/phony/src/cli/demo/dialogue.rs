@@ -1,7 +1,7 @@
 //! The dialogue of the menu as a value: a line goes in, the next question or a plan comes out.
 //!
-//! Before a person is called, the user reads a notice, confirms the callee's consent, and confirms a
-//! summary. `q` leaves at every question, and nothing is dialled then.
+//! Before a person is called, the user reads a notice, confirms the callee's consent, and confirms
+//! a summary. `q` leaves at every question, and nothing is dialled then.
 
 use std::collections::BTreeMap;
 

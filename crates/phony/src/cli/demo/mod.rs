@@ -27,8 +27,8 @@ const FIRST_LINE: Duration = Duration::from_secs(2);
 ///
 /// At a terminal there is a menu; the same answers can be piped in, one a line. With neither, one
 /// call is played to its end. The real model is used if `OPENAI_API_KEY` is set; the real phone
-/// network if Twilio and `HOST` are configured and you choose it. Calls between stand-ins are stored
-/// in a folder that is deleted at the end, unless `--data-dir` names one.
+/// network if Twilio and `HOST` are configured and you choose it. Calls between stand-ins are
+/// stored in a folder that is deleted at the end, unless `--data-dir` names one.
 ///
 /// Ctrl-C hangs up. At the end of the input the demonstration ends: with status 0 at the menu, with
 /// status 1 in the middle of a choice, and then nothing was dialled.

@@ -24,7 +24,8 @@ const OFFERED: usize = 5;
 ///
 /// Lists the account's numbers and where each of them points. Sets the voice URL, its fallback and
 /// the status callback of the chosen number, and clears an application or a SIP trunk that would
-/// override them. Prints what has changed and how to undo it. Without a terminal, --yes is required.
+/// override them. Prints what has changed and how to undo it. Without a terminal, --yes is
+/// required.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The number, in E.164 form [default: `TWILIO_PHONE_NUMBER`, else the account's only number]
@@ -33,7 +34,8 @@ pub(super) struct Arguments {
     /// Buy a number, which costs money each month
     #[arg(long)]
     buy: bool,
-    /// Country of the number to buy, as two letters [default: that of `TWILIO_PHONE_NUMBER`, else US]
+    /// Country of the number to buy, as two letters [default: that of `TWILIO_PHONE_NUMBER`, else
+    /// US]
     #[arg(long, value_name = "CC", value_parser = country)]
     country: Option<String>,
     /// Area code of the number to buy, in the United States and Canada
