@@ -107,7 +107,7 @@ async fn place_and_follow(api: Api, call: Call, home: Option<Country>) -> anyhow
     let call = api.call(&sid).await?;
     match call["progress"].as_str() {
         None | Some("completed") => Ok(()),
-        Some(how) => bail!("the call was not held: {}", clean(how)),
+        Some(how) => bail!("the call did not take place: {}", clean(how)),
     }
 }
 

@@ -257,7 +257,7 @@ impl Talk {
         };
         let done = match supervisor {
             Some(supervisor) => supervisor.answer(&text),
-            None => Err("· who talks here is the caller alone; a supervisor answers".to_owned()),
+            None => Err("· you are only the caller here; a supervisor answers".to_owned()),
         };
         if let Err(problem) = done {
             self.end_line();

@@ -254,7 +254,7 @@ impl Editor {
         self.cursor = from;
     }
 
-    /// One letter to the left, with the marks that stand on it.
+    /// One character to the left, together with its combining marks.
     fn left(&self) -> usize {
         let mut letters = self.text[..self.cursor].char_indices().rev();
         letters.find(|(_, c)| c.width().unwrap_or(0) > 0).map_or(0, |(at, _)| at)
@@ -283,13 +283,12 @@ impl Editor {
 mod tests {
     use super::*;
 
-    /// What stands there after these bytes, with a bar at the cursor, and the lines that came of
-    /// them.
+    /// The line after these bytes, with a bar at the cursor, and the lines entered.
     fn after(bytes: &[u8]) -> (String, Vec<String>) {
         let (mut keys, mut editor) = (Keys::default(), Editor::default());
         editor.remember(true);
         let mut lines = Vec::new();
-        // One byte at a time, as slow lines bring them.
+        // One byte at a time, as over a slow connection.
         for byte in bytes {
             for key in keys.read(&[*byte]) {
                 match editor.press(key) {
@@ -315,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_move_and_drop() {
+    fn keys_move_the_cursor_and_delete() {
         assert_eq!(shown(b"abc\x1b[D\x1b[DX"), "aX|bc");
         assert_eq!(shown(b"abc\x1b[HX\x1b[F."), "Xabc.|");
         assert_eq!(shown(b"abc\x7f\x7f"), "a|");
@@ -330,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn earlier_lines_come_back_and_what_was_begun_is_kept() {
+    fn earlier_lines_are_recalled_and_the_unfinished_line_is_kept() {
         assert_eq!(shown(b"one\ntwo\nthr\x1b[A"), "two|");
         assert_eq!(shown(b"one\ntwo\nthr\x1b[A\x1b[A\x1b[A"), "one|");
         assert_eq!(shown(b"one\ntwo\nthr\x1b[A\x1b[A\x1b[B\x1b[B"), "thr|");
@@ -338,11 +337,11 @@ mod tests {
         for key in [Key::Char('y'), Key::Enter, Key::Up] {
             editor.press(key);
         }
-        assert_eq!(editor.text(), "", "an answer to a question is not called back");
+        assert_eq!(editor.text(), "", "an answer to a question is not recalled");
     }
 
     #[test]
-    fn whatever_else_arrives_is_no_part_of_the_line() {
+    fn unknown_sequences_are_no_part_of_the_line() {
         assert_eq!(shown(b"a\x1b[99;99~\x1b[200~b\x00\x07c"), "abc|");
         assert_eq!(shown(b"a\xff\xc3(b"), "a(b|");
         assert_eq!(shown(b"a\x1b\x1b[Db"), "b|a");

@@ -250,7 +250,7 @@ async fn ring(
             Some(format!("{} {}: {}", webhook.purpose, webhook.url, webhook.error.as_ref()?))
         });
         let errors: Vec<_> = errors.map(|error| clean(&error)).collect();
-        bail!("the call was not held ({:?}) {}", record.end, errors.join("; "));
+        bail!("the call did not take place ({:?}) {}", record.end, errors.join("; "));
     }
     Ok(())
 }

@@ -72,7 +72,7 @@ impl Arguments {
             return Ok(());
         }
         if !has_terminal() {
-            return Err(Usage("deleting cannot be undone: say --yes".to_owned()).into());
+            return Err(Usage("deleting cannot be undone: confirm with --yes".to_owned()).into());
         }
         let names: Vec<_> = calls.iter().map(ToString::to_string).collect();
         Ui::new().print(&format!("Delete {} for good? [y/N] ", names.join(", ")));

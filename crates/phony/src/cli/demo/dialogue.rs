@@ -106,8 +106,8 @@ const NOTICE: [&str; 6] = [
     "  - Call only people who have agreed to be called by an automated voice. In many countries",
     "    anything else is against the law.",
     "  - The AI says at the beginning that it is an automated assistant, and never denies it.",
-    "  - Who asks not to be called again is not called again. Emergency and premium numbers are",
-    "    never dialled. Every call, and every one that is refused, is written in the ledger.",
+    "  - Anyone who asks not to be called again is not called again. Emergency and premium numbers",
+    "    are never dialled. Every call, and every one that is refused, is written in the ledger.",
 ];
 const NOTHING: &str = "Nothing was dialled.";
 
