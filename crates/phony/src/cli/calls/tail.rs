@@ -68,7 +68,7 @@ async fn watch(
         screen.note("type /help for what you can do here, /quit to leave the call alone");
     }
     let typed = typed.map_or_else(|| InputLines::start(by_hand), Ok)?;
-    screen.ui().listen(PROMPT);
+    screen.ui().set_prompt(PROMPT);
     let mut printers = CallPrinters::new(screen, call.is_none(), by_hand);
     let show = |head: &Head, line: &str| {
         // None for a kind of event that is newer than this program.
