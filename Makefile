@@ -6,41 +6,41 @@ SHELL := bash
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-demo: ## play a whole call: no account, no network, nothing to set up (DEMO="--auto" plays one to its end)
+demo: ## try whole calls without account, network or setup (DEMO="--auto" plays one to its end)
 	cargo build --release --package phony
 	target/release/phony demo $(DEMO)
 
 test: ## install what the tests need and run everything
 	bash scripts/test.sh
 
-twilio-spec: ## bring Twilio's own description of its API, which tests hold every request to
+twilio-spec: ## download Twilio's own description of its API, against which tests check every request
 	bash -c 'source scripts/lib.sh && twilio_description'
 
-check: ## format, lints, purity of the pure crates, docs, generated files: fast, before every commit
+check: ## check format, lints, purity of the pure crates, docs, generated files: fast, before every commit
 	bash scripts/check.sh
 
-deny: ## licences, sources, duplicates and advisories of the dependencies (installs cargo-deny: minutes)
+deny: ## check the dependencies' licences, sources, duplicates and advisories (installs cargo-deny: minutes)
 	bash scripts/deny.sh
 
-gen: ## regenerate what is generated: openapi.json, the dashboard's types
+gen: ## regenerate openapi.json, the dashboard's types and the .env examples
 	bash scripts/gen.sh
 
-bless: ## accept the outputs of the golden calls as they are now, then read the diff
+bless: ## accept the current outputs of the golden calls; then read the diff
 	BLESS=1 cargo test --package phony-call --test scripts
 
-dashboard: ## build the dashboard alone
+dashboard: ## build only the dashboard
 	cd dashboard && npm ci --no-audit --no-fund && npm run build
 
-screenshots: ## the pictures of the documentation, from recorded events (PICTURES=FOLDER makes all of them, of every page, there)
+screenshots: ## take the pictures of the documentation, from recorded events (PICTURES=FOLDER: every page, into that folder)
 	bash scripts/screenshots.sh $(PICTURES)
 
-bench: ## time the call, the parsers and writers
+bench: ## benchmark the call, the parsers and the writers
 	cargo bench --package phony-call --package phony-wire
 
-measure: ## what takes minutes: 100,000 kept calls, 1,000 calls with a store, a rolling restart under 300
+measure: ## run the tests that take minutes: 100,000 stored calls, 1,000 calls with a store, a rolling restart under 300
 	cargo nextest run --release --package phony --profile measure --run-ignored only --no-capture
 
-load: ## 1,000 relay calls on loopback, beside a bare two-socket copy
+load: ## measure 1,000 relay calls on loopback, and a bare two-socket copy as the baseline
 	cargo build --release --package phony
 	target/release/phony load --floor $(LOAD)
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything that needs no test run. Fast once built: run it before every commit.
+# All checks that need no test run. Fast once everything is built; run it before every commit.
 source "$(dirname "$0")/lib.sh"
 
 # The pure crates must stay pure: no sockets, no clocks, no randomness, no environment.
@@ -15,12 +15,12 @@ purity() {
   done
   if cargo tree --package phony-call --edges normal --prefix none | grep -q '^phony-wire' ||
     cargo tree --package phony-wire --edges normal --prefix none | grep -q '^phony-call'; then
-    echo 'phony-call and phony-wire must not know each other' >&2
+    echo 'phony-call and phony-wire must not depend on each other' >&2
     return 1
   fi
   found=$(cargo tree --package phony-simulator --edges normal --depth 1 --prefix none | awk '{print $1}' | grep '^phony' | sort -u | tr '\n' ' ')
   if [ "$found" != 'phony-simulator phony-wire ' ]; then
-    printf 'phony-simulator must depend on phony-wire and nothing else of ours, not on: %s\n' "$found" >&2
+    printf 'phony-simulator must depend on no crate of the workspace but phony-wire, not on: %s\n' "$found" >&2
     return 1
   fi
 }
@@ -50,7 +50,7 @@ docs() { RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --quiet; }
 step 'format' cargo fmt --all --check
 step 'lints' cargo clippy --workspace --all-targets --quiet -- -D warnings
 step 'purity of the pure crates' purity
-step 'who may use whom' layers
+step 'imports between layers' layers
 step 'file sizes' sizes
 step 'documentation' docs
 step 'generated files' bash scripts/gen.sh --check

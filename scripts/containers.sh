@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The files for containers, without an engine: Compose understands them, the linters find nothing.
+# Checks the container files without an engine: Compose can parse them, and the linters find nothing.
 source "$(dirname "$0")/lib.sh"
 
 system_package docker-compose docker-compose
 docker-compose config --quiet
 docker-compose --profile human --profile setup config --services | sort | paste -sd' '
-# A data folder is one server's: the demonstration has another than the server.
+# A data folder belongs to one server, so the demonstration must have its own.
 folders=$(docker-compose --profile human config |
   awk '/^  [a-z-]+:$/ { service = $1 } / - [a-z-]+:\/data/ { print service, $2 }')
 [ "$(awk '/^(backend|human-demo):/ { print $2 }' <<<"$folders" | sort -u | wc -l)" = 2 ] || {

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Regenerates what is generated from code; with --check, fails where that would change anything.
+# Regenerates the files generated from code; with --check, fails if that would change any of them.
 source "$(dirname "$0")/lib.sh"
 
 openapi=$(mktemp) schema=$(mktemp) dotenv=$(mktemp) envrc=$(mktemp)
 trap 'rm -f "$openapi" "$schema" "$dotenv" "$envrc"' EXIT
-# As the tests build it, so that nothing is built twice.
+# With the features of the test build, so that nothing is built twice.
 cargo build --quiet --workspace --bins --tests
 target/debug/phony openapi >"$openapi"
 target/debug/phony example env >"$dotenv"
@@ -18,7 +18,7 @@ fi
 
 place() { # place GENERATED TARGET
   if [ "${check:-}" = 1 ]; then
-    diff -u "$2" "$1" >/dev/null || { echo "$2 is not what the code says: run 'make gen'" >&2; exit 1; }
+    diff -u "$2" "$1" >/dev/null || { echo "$2 is not up to date: run 'make gen'" >&2; exit 1; }
   else
     cp "$1" "$2"
     chmod 644 "$2"

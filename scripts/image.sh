@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the image and runs it where there is no container engine and nothing can be pulled: the base
-# is a Debian made here, with this machine's Rust and Node in the place of the official images.
+# Builds the image and runs it without a container engine and without pulling images: the base is a
+# Debian made by debootstrap, and this machine's Rust and Node replace the official images.
 source "$(dirname "$0")/lib.sh"
 
 system_package buildah buildah
@@ -9,7 +9,7 @@ system_package curl curl
 
 store=${PHONY_IMAGE_STORE:-$PWD/.cache/image}
 mkdir -p "$store"
-# Those of this machine, for whoever reaches the world through a proxy.
+# This machine's certificates, so that a proxy's are trusted in the containers too.
 certificates=/etc/ssl/certs/ca-certificates.crt
 image() { buildah --root "$store/storage" --runroot "$store/run" --storage-driver vfs "$@"; }
 
@@ -45,7 +45,7 @@ build() {
     --build-arg RUNTIME_IMAGE=localhost/phony-base .
 }
 
-# The image's own words about itself, then its program: as its user, with its health check.
+# Checks the image's configuration, then runs its program as its user, with its health check.
 runs() {
   local container port=24199 pid
   image inspect --type image localhost/phony >"$store/inspect.json"
@@ -64,7 +64,7 @@ runs() {
   inside env PORT=$port phony health
   curl --silent --fail --output /dev/null "http://127.0.0.1:$port/dashboard/"
   if inside touch /usr/local/bin/phony 2>/dev/null; then
-    echo 'the user of the image may write where it must not' >&2
+    echo 'the user of the image can write to /usr/local/bin' >&2
     return 1
   fi
   inside sh -c 'kill -TERM $(cat /proc/[0-9]*/stat 2>/dev/null | sed -n "s/^\([0-9]*\) (phony) .*/\1/p")' || true
@@ -73,8 +73,8 @@ runs() {
   image images --format '{{.Name}} {{.Size}}' | grep '/phony '
 }
 
-step 'a Debian to begin with' base
-step 'Rust and Node on it' toolchain
+step 'base: a Debian' base
+step 'toolchain: Rust and Node' toolchain
 step 'the image' build
 step 'the image runs' runs
 printf '\nsteps: %s passed, 0 failed\n' "$steps_passed"

@@ -1,4 +1,4 @@
-# Shared by the scripts: steps with their times, and installers that do nothing where nothing is missing.
+# Shared by the scripts: timed steps, and installers that do nothing if nothing is missing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -19,7 +19,7 @@ step() { # step NAME COMMAND...
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
-# The system's packages, installed once, and only those whose command is missing.
+# Installs system packages if the command is missing.
 system_package() { # system_package COMMAND PACKAGE...
   local command=$1
   shift
@@ -35,7 +35,7 @@ nextest() {
   have cargo-nextest || cargo install --locked cargo-nextest
 }
 
-# A Python environment of its own for the vendors' official SDKs.
+# Makes a Python environment for the vendors' official SDKs.
 python_env() { # python_env REQUIREMENTS...
   have python3 || system_package python3 python3 python3-venv
   if [ ! -x .cache/venv/bin/python ]; then
@@ -50,14 +50,14 @@ python_env() { # python_env REQUIREMENTS...
   touch "$stamp"
 }
 
-# A folder's npm packages, installed when its lock file has changed.
+# Installs a folder's npm packages if its lock file has changed.
 npm_packages() { # npm_packages FOLDER
   [ "$1/node_modules/.package-lock.json" -nt "$1/package-lock.json" ] && return 0
   (cd "$1" && npm ci --no-audit --no-fund)
   touch "$1/node_modules/.package-lock.json"
 }
 
-# Twilio's own OpenAPI description, out of the package that carries it. Nothing of it is run.
+# Downloads Twilio's own OpenAPI description, from an npm package that contains it. No code of it is run.
 twilio_description() {
   local folder=.cache/twilio package=@twilio-alpha/mcp@0.7.0
   local sum=475b69553e34e797af05d34679cdad3bc3b8b4b8b92e6ac044fa6ebc255bf052

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The pictures of the documentation, or with a folder all pictures: every page in light, dark and phone size.
+# Takes the pictures of the documentation or, given a folder, of every page: light, dark and phone size.
 where=${1:+$(realpath -m "$1")}
 source "$(dirname "$0")/lib.sh"
 

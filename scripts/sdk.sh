@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The vendors' official SDKs against the stand-ins: they must find nothing to object to.
+# Runs the vendors' official SDKs against the stand-ins; they must report no errors.
 source "$(dirname "$0")/lib.sh"
 
 pids=()
@@ -8,7 +8,7 @@ phony=${PHONY_BIN:-target/debug/phony}
 python=.cache/venv/bin/python
 logs=$(mktemp -d)
 
-# Starts a stand-in on a free port and prints the base URL that it says it has.
+# Starts a stand-in on a free port, and writes the base URL that it prints to a file.
 start() { # start NAME ARGS...
   local name=$1
   shift
@@ -25,5 +25,5 @@ start() { # start NAME ARGS...
 
 start openai
 "$python" tests/sdk/openai_realtime.py "$(cat "$logs/openai.url")"
-# This one starts its stand-in itself, with Twilio's own description in front of it.
+# These start their stand-in themselves, behind a check against Twilio's own description.
 cargo nextest run --workspace --run-ignored only --no-capture --filterset 'test(/^carriers::sdk::/)'

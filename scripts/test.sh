@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Everything, cheap first. Installs what it needs where it is missing, and nothing else.
+# Runs all checks and tests, cheap ones first. Installs what it needs if it is missing.
 source "$(dirname "$0")/lib.sh"
 
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
@@ -11,21 +11,21 @@ dashboard_tests() {
 }
 
 rust_tests() { # rust_tests FILTER
-  # Most wait for what takes its time, such as speech: two on each of two processors do not disturb.
+  # Most tests wait, as for speech, so two on each of two processors do not slow each other down.
   local processors
   processors=$(getconf _NPROCESSORS_ONLN)
   cargo nextest run --workspace --profile "$profile" --filterset "$1" \
     --test-threads $((processors < 4 ? 4 : processors))
 }
 
-# The page in a browser: on recorded events, then against the server between its stand-ins.
+# The dashboard in a browser: on recorded events, then against the server between its stand-ins.
 browser() {
   [ -n "${CHROMIUM:-}" ] || system_package chromium chromium
   cargo build --quiet --workspace --bins --tests
   (cd dashboard && npm run --silent test:browser && npm run --silent test:live)
 }
 
-# One whole call with nothing prepared, by the same command that a newcomer types.
+# One whole call without any setup, by the command that a newcomer types.
 demo() {
   local out
   out=$(mktemp)

@@ -1,6 +1,6 @@
-//! Puts the dashboard into the binary: every file of `dashboard/dist`, built first if Node is there
-//! and its sources are newer. Without Node, a page that says how to build it takes its place; the
-//! Rust build never fails over it. `PHONY_SKIP_DASHBOARD=1` skips building.
+//! Embeds the dashboard in the binary: every file of `dashboard/dist`, which is built first if its
+//! sources are newer and Node is installed. If there is no such folder, a page with instructions is
+//! embedded instead; the Rust build never fails over it. `PHONY_SKIP_DASHBOARD=1` skips building.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,7 +16,7 @@ fn main() {
     println!("cargo::rerun-if-env-changed=PHONY_SKIP_DASHBOARD");
     println!("cargo::rerun-if-changed=build.rs");
     if dashboard.join("package.json").exists() {
-        // A path that is not there would have this run at every build.
+        // Watching a path that does not exist would run this script at every build.
         let watched =
             SOURCES.into_iter().chain(["dist/index.html"]).map(|name| dashboard.join(name));
         for path in watched.filter(|path| path.exists()) {
@@ -34,7 +34,7 @@ fn main() {
     let out = PathBuf::from(variable("OUT_DIR"));
     if files.is_empty() {
         let page = out.join("index.html");
-        fs::write(&page, INSTEAD).expect("the output folder can be written to");
+        fs::write(&page, PLACEHOLDER).expect("the output folder can be written to");
         files.push(("index.html".into(), page));
     }
     files.sort();
@@ -45,7 +45,7 @@ fn main() {
     fs::write(out.join("dashboard.rs"), table).expect("the output folder can be written to");
 }
 
-const INSTEAD: &str =
+const PLACEHOLDER: &str =
     "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Phony</title>
 <h1>The dashboard is not in this binary</h1>
 <p>Install Node 20 or newer, then build again: <code>cargo build</code> builds the page in
@@ -57,7 +57,7 @@ fn variable(name: &str) -> String {
     env::var(name).unwrap_or_default()
 }
 
-/// Whether the page is older than its sources, or not there.
+/// Whether the built page is missing or older than its sources.
 fn is_stale(dashboard: &Path) -> bool {
     let built = fs::metadata(dashboard.join("dist/index.html")).and_then(|page| page.modified());
     let Ok(built) = built else { return true };

@@ -1,4 +1,4 @@
-//! The program.
+//! The program's entry point.
 
 use std::process::ExitCode;
 

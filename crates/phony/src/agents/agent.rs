@@ -1,4 +1,4 @@
-//! One agent, made of what its file says.
+//! One agent, built from its file.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,41 +6,43 @@ use std::time::Duration;
 use phony_call::{Approval, ApprovalRules, Country, Phrases, Policy, Transfers};
 use phony_wire::openai::models;
 
+use super::disclosure::disclose;
+use super::error::AgentError;
 use super::file::{self, File, Persona};
-use super::instructions::told;
-use super::{AgentError, scenario};
+use super::instructions::instructions_of;
 use crate::config::{Config, Transport};
 
-/// Somebody who can hold a call.
+/// An AI that can hold a call.
 #[derive(Debug, Clone)]
 pub struct Agent {
-    /// What people call it.
+    /// The name for people.
     pub name: String,
-    /// Everything the model is told before the conversation.
+    /// The whole of the model's instructions.
     pub instructions: Arc<str>,
-    /// What it is for, in a sentence.
+    /// Its purpose, in a sentence.
     pub description: String,
-    /// Who it is, in the words of its file.
+    /// The instructions of its file alone.
     pub character: Arc<str>,
-    /// A voice: one of the model's, where it speaks for itself, or one of the carrier's.
+    /// A voice: one of the model's, which is used where the model speaks, or one of the carrier's.
     pub voice: Option<String>,
-    /// Whose voice that is, where the carrier speaks.
+    /// The provider of the voice, where the carrier speaks.
     pub tts_provider: Option<String>,
     /// The language that is heard and spoken, such as `en-US`.
     pub language: Option<String>,
-    /// How its calls' words travel; the configured way if absent.
+    /// The transport of its calls; the configured one if absent.
     pub transport: Option<Transport>,
     /// Limits of its calls.
     pub limits: Limits,
-    /// What the call must know of it; shared by its calls.
+    /// What the pure call needs to know of it; shared by its calls.
     pub call: Arc<phony_call::Agent>,
-    /// Transfers go to the country of whichever number of ours a call uses: nothing else is said.
+    /// Neither the file nor the configuration names countries, so transfers may go to the country
+    /// of the server's number that a call uses.
     pub dials_own_country: bool,
 }
 
 impl Agent {
-    /// Gives an agent that goes on an errand the voice and the language of another, where it has
-    /// none of its own.
+    /// Gives a scenario's agent the voice and the language of another agent, where it has none of
+    /// its own.
     pub fn accompany(&mut self, companion: &Self) {
         if self.voice.is_none() {
             self.voice.clone_from(&companion.voice);
@@ -51,31 +53,31 @@ impl Agent {
     }
 }
 
-/// Limits of one agent's calls; the configured ones where they are absent.
+/// Limits of one agent's calls; where one is absent, the configured limit holds.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Limits {
     /// The longest call.
     pub max_call: Option<Duration>,
-    /// How long the far side may be silent.
+    /// How long the caller may be silent.
     pub silence: Option<Duration>,
-    /// How often it is asked whether it is still there.
+    /// How often a silent caller is asked whether they are still there.
     pub nudges: Option<u32>,
-    /// At which estimated cost, in US dollars, it is told to come to an end.
+    /// The estimated cost, in US dollars, at which the model is told to come to an end.
     pub soft_cost: Option<f64>,
-    /// At which it says goodbye.
+    /// The estimated cost, in US dollars, at which the agent says goodbye.
     pub hard_cost: Option<f64>,
 }
 
-/// The same agent, as one that calls people.
+/// The same agent, prepared for outbound calls.
 #[must_use]
 pub fn calling(agent: &Agent) -> Arc<Agent> {
     let mut agent = agent.clone();
-    scenario::outbound(Arc::make_mut(&mut agent.call), None);
-    agent.instructions = told(&agent.character, &agent.call.commands);
+    disclose(Arc::make_mut(&mut agent.call), None);
+    agent.instructions = instructions_of(&agent.character, &agent.call.commands);
     Arc::new(agent)
 }
 
-/// An agent for calls that come in.
+/// An agent that answers inbound calls.
 pub(super) fn inbound(file: &File, config: &Config) -> Result<Agent, AgentError> {
     let persona = file.parse()?;
     if let Some(key) = file::for_scenarios_only(&persona) {
@@ -84,7 +86,7 @@ pub(super) fn inbound(file: &File, config: &Config) -> Result<Agent, AgentError>
     build(file, persona, config)
 }
 
-/// Makes an agent of what its file says.
+/// Builds an agent from a parsed file.
 pub(super) fn build(file: &File, persona: Persona, config: &Config) -> Result<Agent, AgentError> {
     let scenario = file.scenario;
     for (key, text) in [("name", &persona.name), ("instructions", &persona.instructions)] {
@@ -134,11 +136,11 @@ pub(super) fn build(file: &File, persona: Persona, config: &Config) -> Result<Ag
     let language = persona.language.map(|text| language(file, text)).transpose()?;
     call.voicemail = persona.voicemail.filter(|text| !text.trim().is_empty());
     if scenario {
-        scenario::outbound(&mut call, persona.disclosure.as_deref());
+        disclose(&mut call, persona.disclosure.as_deref());
     }
     let own = config.system_prompt.as_ref().filter(|_| !scenario && file.id == config.agent);
     let character: Arc<str> = own.unwrap_or(&persona.instructions).trim().into();
-    let instructions = told(&character, &call.commands);
+    let instructions = instructions_of(&character, &call.commands);
     Ok(Agent {
         name: persona.name,
         description: persona.description,
@@ -154,7 +156,7 @@ pub(super) fn build(file: &File, persona: Persona, config: &Config) -> Result<Ag
     })
 }
 
-/// A language as BCP 47 has it, such as `en-US`.
+/// Checks a language tag of BCP 47, such as `en-US`; or `multi` for several languages.
 fn language(file: &File, text: String) -> Result<String, AgentError> {
     let mut parts = text.split('-');
     let first = parts.next().unwrap_or_default();
@@ -180,7 +182,7 @@ impl Limits {
         Ok(Self { max_call, silence, nudges, soft_cost, hard_cost })
     }
 
-    /// The policy with these limits in it.
+    /// The policy with these limits applied.
     #[must_use]
     pub fn within(&self, policy: &Policy) -> Policy {
         let policy = policy.clone();
@@ -196,13 +198,13 @@ impl Limits {
 }
 
 impl Agent {
-    /// The model's own voice, if the file names one of those.
+    /// The voice, if it is one of the model's.
     #[must_use]
     pub fn model_voice(&self) -> Option<&String> {
         self.voice.as_ref().filter(|voice| models::VOICES.contains(&voice.as_str()))
     }
 
-    /// The voice of the carrier's speech, if the file names one of those.
+    /// The voice, if it is one of the carrier's.
     #[must_use]
     pub fn line_voice(&self) -> Option<&String> {
         self.voice.as_ref().filter(|voice| !models::VOICES.contains(&voice.as_str()))

@@ -1,4 +1,4 @@
-//! The file of an agent or of a scenario: TOML, read strictly, with errors that name the file, the
+//! The TOML file of an agent or a scenario, parsed strictly. Errors name the file, the line, the
 //! key and what is allowed.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,23 +8,23 @@ use std::time::Duration;
 use phony_call::{CommandName, PhoneNumber};
 use serde::{Deserialize, Deserializer};
 
-use super::AgentError;
+use super::error::AgentError;
 use crate::config::Transport;
 use crate::data_dir::explained_alone;
 
-/// A file that has been read.
+/// A file's content, not yet parsed.
 #[derive(Debug, Clone)]
 pub(super) struct File {
-    /// What it is called by: its name without the ending.
+    /// The file's name without the extension.
     pub(super) id: String,
-    /// Of a scenario, not of an agent.
+    /// Whether it is a scenario's, not an agent's.
     pub(super) scenario: bool,
-    /// Where it is, for errors.
+    /// The path, for errors.
     pub(super) name: String,
     pub(super) text: String,
 }
 
-/// What agents and scenarios have in common, and what only scenarios have.
+/// The keys of both kinds of file; some are for scenarios only.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Persona {
@@ -50,15 +50,15 @@ pub(super) struct Persona {
     pub(super) limits: Limits,
     #[serde(default)]
     pub(super) phrases: BTreeMap<String, String>,
-    /// Scenarios: the words by which it says that it is a machine; empty for none.
+    /// Scenarios only: the words with which it says that it is a machine; empty for none.
     pub(super) disclosure: Option<String>,
-    /// Scenarios: what a machine that answers is told after its tone.
+    /// Scenarios only: the message left on an answering machine, after its tone.
     pub(super) voicemail: Option<String>,
-    /// Scenarios: whether to find out if a machine answers.
+    /// Scenarios only: whether to detect answering machines.
     pub(super) detect_machine: Option<bool>,
-    /// Scenarios: slots that need not be filled, and what stands there then.
+    /// Scenarios only: defaults of slots, which then need not be filled.
     pub(super) slots: Option<BTreeMap<String, String>>,
-    /// Scenarios: what slots may be filled with, for those who want to see the scenario at work.
+    /// Scenarios only: example values of slots, for demonstrations.
     pub(super) examples: Option<BTreeMap<String, String>>,
 }
 
@@ -67,7 +67,7 @@ pub(super) struct Persona {
 pub(super) struct Transfers {
     pub(super) fallback: Option<PhoneNumber>,
     pub(super) listed: Vec<PhoneNumber>,
-    /// ISO 3166 codes; the countries that may be dialled at all if absent.
+    /// ISO 3166 codes; if absent, the countries that outbound calls may be placed to.
     pub(super) countries: Option<Vec<String>>,
 }
 
@@ -80,7 +80,7 @@ pub(super) struct Approval {
     pub(super) words: Vec<String>,
 }
 
-/// Limits of this one's calls, in place of the configured ones.
+/// Limits of this agent's calls, in place of the configured ones.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Limits {
@@ -93,7 +93,7 @@ pub(super) struct Limits {
     pub(super) hard_cost: Option<f64>,
 }
 
-/// The keys that only a scenario may have, as far as they are set.
+/// The first key that is set although only scenarios may have it.
 pub(super) fn for_scenarios_only(persona: &Persona) -> Option<&'static str> {
     let set = [
         ("disclosure", persona.disclosure.is_some()),
@@ -106,7 +106,7 @@ pub(super) fn for_scenarios_only(persona: &Persona) -> Option<&'static str> {
 }
 
 impl File {
-    /// Reads it; an error says where and what is allowed.
+    /// Parses the file; an error says where it is wrong and what is allowed.
     pub(super) fn parse(&self) -> Result<Persona, AgentError> {
         toml::from_str(&self.text).map_err(|error| {
             let at = error.span().map_or(0, |span| span.start).min(self.text.len());
@@ -130,7 +130,7 @@ impl File {
     }
 }
 
-/// Every `.toml` file of a folder, in the order of their names.
+/// Every `.toml` file of a folder, sorted by id.
 pub(super) fn files_of(folder: &Path, scenario: bool) -> Result<Vec<File>, AgentError> {
     let (whole, one) = if scenario {
         ("folder of scenarios", "scenario's file")

@@ -1,10 +1,12 @@
-//! The agents, who answer calls, and the scenarios, on which they call people; and how they are told
-//! to behave.
+//! The agents that answer calls, the scenarios of outbound calls, and the instructions that a model
+//! is given for either.
 //!
-//! Each is a TOML file. Five agents and four scenarios are built in; a file of the same name in the
-//! operator's own folder replaces one, and any other file adds one.
+//! Each is a TOML file. Five agents and four scenarios are built in. A file of the same name in the
+//! operator's folder replaces a built-in one; a file of another name adds one.
 
 mod agent;
+mod disclosure;
+mod error;
 mod file;
 mod instructions;
 mod scenario;
@@ -19,8 +21,10 @@ use self::file::{File, files_of};
 use crate::config::Config;
 
 pub use self::agent::{Agent, Limits, calling};
-pub(crate) use self::scenario::fits;
-pub use self::scenario::{BadVariables, DISCLOSURE, Scenario};
+pub use self::disclosure::DISCLOSURE;
+pub use self::error::AgentError;
+pub(crate) use self::scenario::fits_slot;
+pub use self::scenario::{BadVariables, Scenario};
 
 const BUILT_IN: [(&str, &str); 5] = [
     ("assistant", include_str!("../../../../agents/assistant.toml")),
@@ -42,38 +46,9 @@ const SCENARIOS: [(&str, &str); 4] = [
 pub struct Agents {
     all: BTreeMap<String, Arc<Agent>>,
     scenarios: BTreeMap<String, Arc<Scenario>>,
-    /// Changes on a running server.
+    /// May be changed while the server runs.
     default: Arc<RwLock<Arc<Agent>>>,
     of_number: BTreeMap<PhoneNumber, Arc<Agent>>,
-}
-
-/// An agent that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum AgentError {
-    /// Its file, or the folder of such files, cannot be read.
-    #[error("the {what} cannot be read")]
-    Read {
-        /// What it is.
-        what: &'static str,
-        /// Which one, why, and what helps.
-        source: std::io::Error,
-    },
-    /// Its file is not what it should be.
-    #[error("the agent's file {file} is wrong: {problem}")]
-    Wrong {
-        /// The file.
-        file: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// The configuration names one that there is not.
-    #[error("there is no agent `{id}`; there are: {known}")]
-    Unknown {
-        /// The id.
-        id: String,
-        /// All there are.
-        known: String,
-    },
 }
 
 impl Agents {
@@ -82,7 +57,7 @@ impl Agents {
         Self::read(config).map_err(|mut errors| errors.swap_remove(0))
     }
 
-    /// As [`Agents::load`], but goes on after a wrong file: every one is told.
+    /// Like [`Agents::load`], but reports every file that is wrong, not only the first.
     pub fn read(config: &Config) -> Result<Self, Vec<AgentError>> {
         let (mut all, mut scenarios) = (BTreeMap::new(), BTreeMap::new());
         let mut errors = Vec::new();
@@ -116,7 +91,7 @@ impl Agents {
         }
     }
 
-    /// Who answers when `number` of ours is called.
+    /// The agent that answers when this number of the server's is called.
     #[must_use]
     pub fn for_number(&self, number: &str) -> Arc<Agent> {
         let number = PhoneNumber::parse(number).ok();
@@ -124,13 +99,13 @@ impl Agents {
         own.unwrap_or_else(|| self.default())
     }
 
-    /// Who answers calls to numbers that have no agent of their own.
+    /// The agent that answers calls to numbers without an agent of their own.
     #[must_use]
     pub fn default(&self) -> Arc<Agent> {
         Arc::clone(&self.default.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Lets another agent answer from the next call on; false if there is none of this id.
+    /// Makes another agent the default from the next call on; false if there is none of this id.
     #[must_use]
     pub fn set_default(&self, id: &str) -> bool {
         let Some(agent) = self.find(id) else { return false };
@@ -144,7 +119,8 @@ impl Agents {
         self.all.get(id).cloned()
     }
 
-    /// The numbers of ours whose calls are answered by the agent of this id, whoever is the default.
+    /// The server's numbers that are assigned to the agent of this id, whichever agent is the
+    /// default.
     pub fn numbers_of(&self, id: &str) -> impl Iterator<Item = &PhoneNumber> {
         let own = self.of_number.iter().filter(move |(_, agent)| agent.call.id == id);
         own.map(|(number, _)| number)
@@ -155,9 +131,9 @@ impl Agents {
         self.all.iter().map(|(id, agent)| (id.as_str(), agent.as_ref()))
     }
 
-    /// Whether an agent answers when this number of ours is called.
+    /// Whether this number of the server's has an agent of its own.
     #[must_use]
-    pub fn answer(&self, number: &PhoneNumber) -> bool {
+    pub fn has_own_agent(&self, number: &PhoneNumber) -> bool {
         self.of_number.contains_key(number)
     }
 
@@ -172,8 +148,8 @@ impl Agents {
         self.scenarios.values().map(AsRef::as_ref)
     }
 
-    /// Who held a call that began with this event: the scenario with its slots filled again, or
-    /// the agent; who answers by default if it is gone.
+    /// The agent of a call that began with this event: its scenario with the slots filled again, or
+    /// the agent itself; the default agent if neither exists any more.
     #[must_use]
     pub fn of_start(&self, start: &EventBody, config: &Config) -> Arc<Agent> {
         let EventBody::SessionStart { agent, scenario, variables, companion, direction, .. } =
@@ -181,8 +157,9 @@ impl Agents {
         else {
             return self.default();
         };
-        let errand = scenario.as_ref().and_then(|id| self.scenario(id));
-        if let Some(mut filled) = errand.and_then(|errand| errand.fill(variables, config).ok()) {
+        let scenario = scenario.as_ref().and_then(|id| self.scenario(id));
+        let filled = scenario.and_then(|scenario| scenario.fill(variables, config).ok());
+        if let Some(mut filled) = filled {
             if let Some(companion) = companion.as_ref().and_then(|id| self.find(id)) {
                 Arc::make_mut(&mut filled).accompany(&companion);
             }
@@ -196,7 +173,7 @@ impl Agents {
     }
 }
 
-/// The files of a folder, and the built-in ones that none of them replaces.
+/// The files of a folder, and the built-in ones that they do not replace.
 fn files(
     built_in: &[(&str, &str)],
     scenario: bool,

@@ -1,41 +1,35 @@
-//! Scenarios: the errands on which we call people. A scenario is an agent with slots in its texts,
-//! which are filled when a call is placed.
+//! Scenarios of outbound calls. A scenario is an agent whose texts have slots, which are filled
+//! when a call is placed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use phony_call::CommandName;
-
-use super::AgentError;
 use super::agent::{Agent, build};
+use super::error::AgentError;
 use super::file::{File, Persona};
 use crate::config::Config;
-
-/// The words by which a call of ours says that it is a machine, unless the scenario has its own.
-pub const DISCLOSURE: &str = "this is an automated assistant";
 
 /// The longest text that a slot takes, in characters.
 const LONGEST: usize = 200;
 
-/// An errand.
+/// What an outbound call is for, and how the agent conducts it.
 #[derive(Debug)]
 pub struct Scenario {
     /// Its id, such as `survey`.
     pub id: String,
-    /// What people call it.
+    /// The name for people.
     pub name: String,
-    /// What it is for, in a sentence.
+    /// Its purpose, in a sentence.
     pub description: String,
     /// The opening line, with its slots.
     pub opening: Option<String>,
-    /// The slots of its texts, and what stands there if they are not filled; those without must
-    /// be.
+    /// The slots of its texts and their defaults; a slot without a default must be filled.
     pub slots: BTreeMap<String, Option<String>>,
-    /// What slots may be filled with, for a demonstration.
+    /// Example values of slots, for demonstrations.
     pub examples: BTreeMap<String, String>,
-    /// Whether to find out if a machine answers.
+    /// Whether to detect answering machines.
     pub detect_machine: bool,
-    /// Whether a machine is left a message.
+    /// Whether an answering machine is left a message.
     pub leaves_message: bool,
     file: File,
 }
@@ -73,7 +67,7 @@ impl Scenario {
         if let Some(slot) = examples.keys().find(|slot| !slots.contains_key(*slot)) {
             return Err(file.wrong(format!("`examples.{slot}`: no text has {{{slot}}} in it")));
         }
-        // What the file says besides its texts must be right now, not when somebody is called.
+        // Errors outside the texts must show now, not when somebody is called.
         build(&file, file.parse()?, config)?;
         Ok(Self {
             id: file.id.clone(),
@@ -88,7 +82,7 @@ impl Scenario {
         })
     }
 
-    /// Whoever goes on this errand, with the slots filled.
+    /// The agent of this scenario, with the slots filled.
     pub fn fill(
         &self,
         variables: &BTreeMap<String, String>,
@@ -103,14 +97,14 @@ impl Scenario {
             let given = variables.get(slot).map(|value| value.trim()).filter(|v| !v.is_empty());
             match given.or(default.as_deref()) {
                 None => bad.missing.push(slot.clone()),
-                Some(value) if !fits(value) => bad.unfit.push(slot.clone()),
+                Some(value) if !fits_slot(value) => bad.unfit.push(slot.clone()),
                 Some(value) => drop(values.insert(slot.as_str(), value)),
             }
         }
         if bad != BadVariables::default() {
             return Err(bad);
         }
-        // The file was read before: it can be read again.
+        // The file was parsed when it was loaded.
         let persona = self.file.parse().ok();
         let agent = persona.and_then(|persona| {
             let persona = Persona {
@@ -129,35 +123,14 @@ impl Scenario {
     }
 }
 
-/// Makes an agent one that calls people: it says that it is a machine, and can take people off the
-/// list of those who are called.
-pub(super) fn outbound(agent: &mut phony_call::Agent, disclosure: Option<&str>) {
-    agent.commands.insert(CommandName::DoNotCall);
-    let words = disclosure.unwrap_or(DISCLOSURE).trim();
-    if words.is_empty() {
-        agent.disclosure = None;
-        return;
-    }
-    let said_in = |text: &str| text.to_lowercase().contains(&words.to_lowercase());
-    for text in [&mut agent.greeting, &mut agent.voicemail].into_iter().flatten() {
-        if !said_in(text) {
-            *text = format!("Hello, {words}. {text}");
-        }
-    }
-    if agent.greeting.is_none() {
-        agent.greeting = Some(format!("Hello, {words}."));
-    }
-    agent.disclosure = Some(words.to_owned());
-}
-
-/// Whether a value can stand in a sentence: neither too long nor with control characters, brackets
-/// or braces in it.
-pub(crate) fn fits(value: &str) -> bool {
+/// Whether a value can be part of a sentence: at most 200 characters, without control characters,
+/// brackets or braces.
+pub(crate) fn fits_slot(value: &str) -> bool {
     let sane = |c: char| !c.is_control() && !matches!(c, '[' | ']' | '{' | '}' | '<' | '>');
     value.chars().count() <= LONGEST && value.chars().all(sane)
 }
 
-/// The names in braces.
+/// The names in braces, as in `{name}`.
 fn slots_in(text: &str) -> BTreeSet<String> {
     let parts = text.split('{').skip(1).filter_map(|part| Some(part.split_once('}')?.0));
     parts.filter(|name| is_name(name)).map(str::to_owned).collect()
@@ -195,20 +168,5 @@ mod tests {
         let values = BTreeMap::from([("a", "{b}"), ("b", "two")]);
         assert_eq!(filled("{a} and {b}, {c} {", &values), "{b} and two, {c} {");
         assert_eq!(slots_in("{a} {not a slot} {b_2} {} {"), ["a", "b_2"].map(String::from).into());
-    }
-
-    #[test]
-    fn an_opening_always_says_that_it_is_a_machine() {
-        let mut agent = phony_call::Agent::new("x");
-        agent.greeting = Some("Do you have a minute?".into());
-        outbound(&mut agent, None);
-        let opening = "Hello, this is an automated assistant. Do you have a minute?";
-        assert_eq!(agent.greeting.as_deref(), Some(opening));
-        let mut own = phony_call::Agent::new("x");
-        own.greeting = Some("I am the robot of the bakery.".into());
-        outbound(&mut own, Some("I am the robot"));
-        assert_eq!(own.greeting.as_deref(), Some("I am the robot of the bakery."));
-        outbound(&mut own, Some(""));
-        assert_eq!(own.disclosure, None, "unless the scenario says otherwise");
     }
 }

@@ -1,4 +1,4 @@
-//! `phony agents check`: whether the agents' and scenarios' files can be used.
+//! `phony agents check`: checks the files of agents and scenarios.
 
 use anyhow::bail;
 use clap::{Args, Subcommand};
@@ -7,22 +7,22 @@ use super::Settings;
 use super::ui::{Style, Ui};
 use crate::agents::Agents;
 
-/// The agents, who answer calls, and the scenarios, on which people are called.
+/// Check the agents, which answer calls, and the scenarios of outbound calls.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
-    what: What,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// Read every file, and say what is wrong with which
+enum Command {
+    /// Read every file, and report what is wrong with it
     Check,
 }
 
 pub(super) fn run(
     settings: Settings,
-    Arguments { what: What::Check }: &Arguments,
+    Arguments { command: Command::Check }: &Arguments,
 ) -> anyhow::Result<()> {
     let config = settings.load()?;
     let ui = Ui::new();
@@ -31,22 +31,22 @@ pub(super) fn run(
             let default = agents.default();
             for (id, agent) in agents.iter() {
                 let mark = if id == default.call.id { " (answers)" } else { "" };
-                ui.line(&format!("agent     {id:<14} {}{mark}", agent.name));
+                ui.print_line(&format!("agent     {id:<14} {}{mark}", agent.name));
             }
             for scenario in agents.scenarios() {
                 let slots: Vec<_> =
                     scenario.slots.keys().map(|slot| format!("{{{slot}}}")).collect();
                 let slots = ui.paint(Style::Faint, &slots.join(" "));
-                ui.line(&format!("scenario  {:<14} {} {slots}", scenario.id, scenario.name));
+                ui.print_line(&format!("scenario  {:<14} {} {slots}", scenario.id, scenario.name));
             }
             Ok(())
         }
         Err(errors) => {
             let wrong = errors.len();
             for error in errors {
-                // With what it comes from, such as which file it is.
+                // With its sources, which name the file.
                 let text = format!("{:#}", anyhow::Error::from(error));
-                ui.line(&ui.paint(Style::Bad, &text));
+                ui.print_line(&ui.paint(Style::Bad, &text));
             }
             bail!("{wrong} of the files cannot be used")
         }

@@ -1,4 +1,4 @@
-//! The supervisors' API of a running server, as commands use it.
+//! A client of a server's HTTP API, for the commands.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -15,16 +15,16 @@ use url::Url;
 use super::ui::clean;
 use crate::config::Config;
 
-/// How long a server may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// How long an answer may take that is read as it comes.
-const STREAM: Duration = Duration::from_hours(1);
-/// How long it may take to place a call: the server looks after one whose fate is unknown.
-const DIALLING: Duration = Duration::from_mins(1);
-/// The fewest last characters of a call's id by which it may be named.
-const FEWEST: usize = 4;
+/// The timeout of a request.
+const TIMEOUT: Duration = Duration::from_secs(5);
+/// The timeout of an answer that is streamed.
+const STREAM_TIMEOUT: Duration = Duration::from_hours(1);
+/// The timeout of placing a call; the server itself resolves a call whose fate is unknown.
+const DIAL_TIMEOUT: Duration = Duration::from_mins(1);
+/// The fewest last characters of its id that name a call.
+const SHORT_ID: usize = 4;
 
-/// A supervisor's way to a server.
+/// A client with a supervisors' token.
 #[derive(Debug)]
 pub(super) struct Api {
     client: reqwest::Client,
@@ -33,7 +33,7 @@ pub(super) struct Api {
 }
 
 impl Api {
-    /// For a server, or the one on this machine; `token` goes before the configured one.
+    /// For a server, by default the one on this machine; `token` overrides the configured one.
     pub(super) fn new(
         config: &Config,
         server: Option<&Url>,
@@ -49,31 +49,31 @@ impl Api {
                 origin(&server)
             )
         })?;
-        Ok(Self { client: client(PATIENCE)?, server, token })
+        Ok(Self { client: client(TIMEOUT)?, server, token })
     }
 
-    /// What is at this path, with these query parameters.
+    /// Sends a GET request, and returns the JSON of the answer.
     pub(super) async fn get(&self, path: &[&str], query: &[(&str, &str)]) -> anyhow::Result<Value> {
         self.answer(self.client.get(self.url(path, query)?)).await
     }
 
-    /// Gives an order.
+    /// Sends a POST request with a JSON body.
     pub(super) async fn post(&self, path: &[&str], body: &Value) -> anyhow::Result<()> {
         self.answer(self.client.post(self.url(path, &[])?).json(body)).await.map(drop)
     }
 
-    /// Asks for something to be deleted.
+    /// Sends a DELETE request.
     pub(super) async fn delete(&self, path: &[&str]) -> anyhow::Result<()> {
         self.answer(self.client.delete(self.url(path, &[])?)).await.map(drop)
     }
 
-    /// What is at this path, as it comes, however long it takes.
+    /// Sends a GET request, and returns the answer with its body still to be read.
     pub(super) async fn stream(
         &self,
         path: &[&str],
         query: &[(&str, &str)],
     ) -> anyhow::Result<reqwest::Response> {
-        let request = self.client.get(self.url(path, query)?).timeout(STREAM);
+        let request = self.client.get(self.url(path, query)?).timeout(STREAM_TIMEOUT);
         let answer = request.bearer_auth(self.token.expose_secret()).send().await;
         let answer = answer.map_err(|_| anyhow::anyhow!(self.nobody()))?;
         let status = answer.status();
@@ -90,13 +90,13 @@ impl Api {
         self.client.get(url).send().await.is_ok()
     }
 
-    /// Orders a call, under a key by which a repeat is known.
+    /// Places a call; `key` is the idempotency key.
     pub(super) async fn place(&self, order: &Value, key: &str) -> anyhow::Result<Value> {
-        let request = self.client.post(self.url(&["calls"], &[])?).timeout(DIALLING);
+        let request = self.client.post(self.url(&["calls"], &[])?).timeout(DIAL_TIMEOUT);
         self.answer(request.header("Idempotency-Key", key).json(order)).await
     }
 
-    /// Calls, newest first, and whether there are more.
+    /// A page of calls, newest first, and whether there are more.
     pub(super) async fn calls(
         &self,
         which: &[(&str, &str)],
@@ -119,12 +119,12 @@ impl Api {
         Ok(calls.iter().filter_map(sid_of).collect())
     }
 
-    /// The call of this id, or of these last characters of one.
+    /// The call of this id, or with these last characters of its id.
     pub(super) async fn find(&self, wanted: &str) -> anyhow::Result<CallSid> {
         let (calls, _) = self.calls(&[("q", wanted)], 200).await?;
         let mut calls: Vec<_> = calls.iter().filter_map(sid_of).collect();
         if named(wanted, &calls).is_empty() {
-            // It may be an order that became no call.
+            // It may be an order that led to no call.
             for status in ["refused", "failed", "unknown"] {
                 let (orders, _) = self.calls(&[("q", wanted), ("status", status)], 200).await?;
                 let id = |order: &Value| CallSid::parse(order["orderId"].as_str()?).ok();
@@ -150,7 +150,7 @@ impl Api {
         self.get(&["calls", call.as_str()], &[]).await
     }
 
-    /// The handshake of the event socket.
+    /// The handshake of the event socket, for events after sequence number `after`.
     pub(super) fn events(
         &self,
         call: Option<&CallSid>,
@@ -160,7 +160,7 @@ impl Api {
         let query = call.map(|call| [("callSid", call.as_str()), ("after", &after)]);
         let mut url = self.url(&["events", "ws"], query.as_ref().map_or(&[], |query| query))?;
         let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
-        // Both are schemes that a URL of the web may be given.
+        // Cannot fail: both are special schemes of the URL standard.
         let _ = url.set_scheme(scheme);
         let mut request = url.as_str().into_client_request().context("the server's address")?;
         let bearer = format!("Bearer {}", self.token.expose_secret());
@@ -169,7 +169,7 @@ impl Api {
         Ok(request)
     }
 
-    /// What an answer that is no success means, for people.
+    /// The error of an answer that is no success.
     pub(super) fn refusal(&self, status: u16, body: &[u8]) -> Refusal {
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
         let message = match body["error"]["message"].as_str() {
@@ -188,7 +188,7 @@ impl Api {
         Refusal { status, message }
     }
 
-    /// That nobody answers, and what to do.
+    /// The message that no server answers.
     pub(super) fn nobody(&self) -> String {
         no_server(&origin(&self.server))
     }
@@ -219,7 +219,7 @@ impl Api {
     }
 }
 
-/// The server did not do it.
+/// The server refused a request.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub(super) struct Refusal {
@@ -227,16 +227,16 @@ pub(super) struct Refusal {
     pub(super) message: String,
 }
 
-/// A client for servers on this machine and elsewhere.
-pub(super) fn client(patience: Duration) -> anyhow::Result<reqwest::Client> {
-    // Fails only if there is one already, which is as good.
+/// An HTTP client without redirects and proxies; `timeout` holds for each request.
+pub(super) fn client(timeout: Duration) -> anyhow::Result<reqwest::Client> {
+    // Fails only if a provider is installed already.
     drop(rustls::crypto::ring::default_provider().install_default());
     let no_redirects = reqwest::redirect::Policy::none();
-    Ok(reqwest::Client::builder().timeout(patience).redirect(no_redirects).no_proxy().build()?)
+    Ok(reqwest::Client::builder().timeout(timeout).redirect(no_redirects).no_proxy().build()?)
 }
 
-/// The supervisors' token of a server, as far as this machine knows it: the configured one, or
-/// the one in the data folder, which is for this machine's own server alone.
+/// The supervisors' token: the configured one, or the one in the data folder, which is only for the
+/// server on this machine.
 pub(super) fn admin_token(config: &Config, server: &Url) -> Option<SecretString> {
     let kept = || {
         let token = std::fs::read_to_string(config.data_dir.join("admin-token")).ok()?;
@@ -245,7 +245,7 @@ pub(super) fn admin_token(config: &Config, server: &Url) -> Option<SecretString>
     config.admin_token.clone().or_else(|| is_here(server).then(kept).flatten())
 }
 
-/// That no server answers at an address, and what to do.
+/// The message that no server answers at an address, with advice.
 pub(super) fn no_server(origin: &str) -> String {
     format!(
         "no Phony server answers at {origin}. Start one with `phony serve`, name another with \
@@ -253,26 +253,26 @@ pub(super) fn no_server(origin: &str) -> String {
     )
 }
 
-/// Reads a server's address.
+/// Parses a server's address.
 pub(super) fn server_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
     url.filter(Url::has_host)
         .ok_or_else(|| "give its address, such as http://127.0.0.1:24187".to_owned())
 }
 
-/// The calls that go by this name: an id, or the last characters of one.
+/// The calls named so: by their id, or by the last characters of it.
 pub(super) fn named<'a>(name: &str, calls: &'a [CallSid]) -> Vec<&'a CallSid> {
     let name = name.to_ascii_lowercase();
     let fits = |call: &&CallSid| {
         let id = call.as_str().to_ascii_lowercase();
-        id == name || (name.len() >= FEWEST && id.ends_with(&name))
+        id == name || (name.len() >= SHORT_ID && id.ends_with(&name))
     };
     calls.iter().filter(fits).collect()
 }
 
-/// The last characters of a call's id, by which people tell calls apart.
+/// The last characters of a call's id, for people.
 pub(super) fn short(call: &str) -> &str {
-    let at = call.char_indices().rev().nth(FEWEST - 1).map_or(0, |(at, _)| at);
+    let at = call.char_indices().rev().nth(SHORT_ID - 1).map_or(0, |(at, _)| at);
     &call[at..]
 }
 
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_goes_by_its_id_or_by_the_end_of_it() {
+    fn a_call_is_named_by_its_id_or_the_end_of_it() {
         let calls = [sid("CA1"), sid("CA00aaBB"), sid("CA11aaBB")];
         assert_eq!(named("ca1", &calls), [&calls[0]]);
         assert_eq!(named("0aabb", &calls), [&calls[1]]);
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_of_this_machine_is_kept_from_others() {
+    fn the_token_in_the_data_folder_is_for_this_machine_only() {
         let here = |text| is_here(&Url::parse(text).unwrap());
         assert!(here("http://localhost:1") && here("http://127.0.0.1:1") && here("http://[::1]:1"));
         assert!(!here("http://localhost.example.com") && !here("http://192.0.2.1"));

@@ -1,4 +1,4 @@
-//! `phony floor`: a proxy that only copies, the baseline of `phony load`.
+//! `phony floor`: a proxy that only copies; the baseline of `phony load`.
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -9,7 +9,7 @@ use phony_simulator::baseline;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The model's socket, `ws://…`
+    /// The URL of the model's socket, `ws://…`
     model: String,
 }
 

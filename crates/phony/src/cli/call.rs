@@ -1,4 +1,4 @@
-//! `phony call`: calls somebody through a running server, and shows the call.
+//! `phony call`: places a call through a running server, and shows it.
 
 use std::io::IsTerminal as _;
 
@@ -11,7 +11,7 @@ use url::Url;
 
 use super::api::{Api, server_url};
 use super::calls::{Followed, follow};
-use super::converse::Typed;
+use super::converse::InputLines;
 use super::questions::Questions;
 use super::ui::{Style, Ui, clean};
 use super::{Settings, Usage, block_on, until_stopped};
@@ -20,17 +20,17 @@ use crate::token;
 
 /// Call somebody through the running server.
 ///
-/// The server's rules decide whether it may be; every order is in its ledger. At a terminal what is
-/// missing is asked for. Ctrl-C hangs up.
+/// The server's rules decide whether the number may be called, and its ledger records every order.
+/// At a terminal you are asked for whatever is missing. Ctrl-C hangs up.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(super) struct Call {
-    /// The number, in any usual spelling
+    /// The number to call, in any usual notation
     number: Option<String>,
-    /// The errand: inquiry, survey, appointment, check-in, or one of your own
+    /// The scenario: inquiry, survey, appointment, check-in, or one of your own
     #[arg(long, value_name = "ID")]
     scenario: Option<String>,
-    /// Who speaks, if there is no errand
+    /// The agent that speaks, if there is no scenario
     #[arg(long, value_name = "ID")]
     agent: Option<String>,
     /// Fill a slot of the scenario; may be given several times
@@ -39,13 +39,13 @@ pub(super) struct Call {
     /// The callee agrees to be called by an AI
     #[arg(long)]
     consent: bool,
-    /// Do not ask whether all is right
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
-    /// The number that calls [default: `TWILIO_PHONE_NUMBER` of the server]
+    /// The number to call from [default: the server's `TWILIO_PHONE_NUMBER`]
     #[arg(long, value_name = "NUMBER")]
     from: Option<String>,
-    /// Call at any hour of the callee's day; the ledger says so
+    /// Call outside the calling hours too; the ledger records this
     #[arg(long)]
     ignore_calling_hours: bool,
     /// Only place the call and print its id
@@ -57,7 +57,7 @@ pub(super) struct Call {
     /// The supervisors' token [default: `PHONY_ADMIN_TOKEN`, else the one in the data folder]
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
-    /// The call's events as JSON
+    /// Print the call's events as JSON
     #[arg(long)]
     json: bool,
 }
@@ -73,19 +73,19 @@ pub(super) fn run(settings: Settings, call: Call) -> anyhow::Result<()> {
 async fn place_and_follow(api: Api, call: Call, home: Option<Country>) -> anyhow::Result<()> {
     let ui = Ui::new();
     let attended = std::io::stdin().is_terminal() && !call.json;
-    let mut typed = if attended { Some(Typed::start(true)?) } else { None };
+    let mut typed = if attended { Some(InputLines::start(true)?) } else { None };
     let order = match &mut typed {
         None => Some(given(&call)?),
         Some(typed) => tokio::select! {
             order = asked(&api, Questions { ui, typed }, &call, home) => order?,
             () = until_stopped() => {
-                ui.line("");
+                ui.print_line("");
                 None
             }
         },
     };
     let Some(order) = order else {
-        ui.line("Nobody was called.");
+        ui.print_line("Nobody was called.");
         return Ok(());
     };
     let (placed, stopped) = place(&api, ui, &order).await?;
@@ -96,7 +96,7 @@ async fn place_and_follow(api: Api, call: Call, home: Option<Country>) -> anyhow
         return hang_up(&api, &sid).await;
     }
     if call.detach {
-        ui.line(&if call.json { placed.to_string() } else { sid.to_string() });
+        ui.print_line(&if call.json { placed.to_string() } else { sid.to_string() });
         return Ok(());
     }
     match Box::pin(follow(&api, &sid, call.json, typed)).await? {
@@ -107,12 +107,12 @@ async fn place_and_follow(api: Api, call: Call, home: Option<Country>) -> anyhow
     let call = api.call(&sid).await?;
     match call["progress"].as_str() {
         None | Some("completed") => Ok(()),
-        Some(how) => bail!("the call was not held: {}", clean(how)),
+        Some(how) => bail!("the call did not take place: {}", clean(how)),
     }
 }
 
-/// Gives the order. Who wants to stop meanwhile has to wait for the call's name, or it would go on
-/// without them.
+/// Places the order. A stop meanwhile waits for the call's id, without which the call could not be
+/// hung up.
 async fn place(api: &Api, ui: Ui, order: &Value) -> anyhow::Result<(Value, bool)> {
     let key = token::random();
     let placing = api.place(order, &key);
@@ -120,7 +120,7 @@ async fn place(api: &Api, ui: Ui, order: &Value) -> anyhow::Result<(Value, bool)
     tokio::select! {
         placed = &mut placing => Ok((placed?, false)),
         () = until_stopped() => {
-            ui.line(&ui.paint(Style::Faint, "· the call is being placed; it will be hung up"));
+            ui.print_line(&ui.paint(Style::Faint, "· the call is being placed; it will be hung up"));
             Ok((placing.await?, true))
         }
     }
@@ -131,20 +131,20 @@ async fn hang_up(api: &Api, sid: &CallSid) -> anyhow::Result<()> {
     bail!("stopped: the call was hung up")
 }
 
-/// The order as the flags give it.
+/// The order from the flags alone.
 fn given(call: &Call) -> anyhow::Result<Value> {
     let Some(number) = &call.number else {
         return Err(Usage("name the number to call, such as +14155552671".into()).into());
     };
     if call.scenario.is_none() && call.agent.is_none() {
-        return Err(Usage("name the errand: --scenario ID, or --agent ID".into()).into());
+        return Err(Usage("say what the call is for: --scenario ID, or --agent ID".into()).into());
     }
     let variables = call.variables.iter().cloned();
     let variables: Map<_, _> = variables.map(|(name, text)| (name, text.into())).collect();
     Ok(order(call, number, call.scenario.as_deref(), &variables, call.consent))
 }
 
-/// The order, with what is missing asked for; nothing if somebody thinks better of it.
+/// The order, after questions for what is missing; nothing if the user decides against it.
 async fn asked(
     api: &Api,
     mut questions: Questions<'_>,
@@ -152,7 +152,7 @@ async fn asked(
     home: Option<Country>,
 ) -> anyhow::Result<Option<Value>> {
     let ui = questions.ui;
-    // Before anything is asked: is there a server?
+    // Before any question, so that a missing server is noticed first.
     let scenarios = api.get(&["scenarios"], &[]).await?;
     let scenarios = scenarios["scenarios"].as_array().cloned().unwrap_or_default();
     let number = match &call.number {
@@ -167,10 +167,10 @@ async fn asked(
             for (place, scenario) in scenarios.iter().enumerate() {
                 let number = ui.paint(Style::Strong, &format!("{}", place + 1));
                 let about = ui.paint(Style::Faint, &text(scenario, "description"));
-                ui.line(&format!("  {number}  {:<26} {about}", text(scenario, "name")));
+                ui.print_line(&format!("  {number}  {:<26} {about}", text(scenario, "name")));
             }
-            match questions.ask("Errand: ", |line| errand(line, &scenarios)).await {
-                Some(errand) => Some(errand),
+            match questions.ask("Errand: ", |line| chosen(line, &scenarios)).await {
+                Some(scenario) => Some(scenario),
                 None => return Ok(None),
             }
         }
@@ -197,13 +197,13 @@ async fn asked(
     }
     let agrees = "Does the callee agree to be called by an AI?";
     if !call.consent && !questions.agreed(agrees).await {
-        ui.line("Without the callee's consent nobody is called.");
+        ui.print_line("Without the callee's consent nobody is called.");
         return Ok(None);
     }
     let about = chosen.map(|chosen| text(chosen, "name"));
     let about = about.or_else(|| scenario.clone()).or_else(|| call.agent.clone());
     let summary = format!("Call {} for: {}", clean(&number), clean(&about.unwrap_or_default()));
-    ui.line(&ui.paint(Style::Strong, &summary));
+    ui.print_line(&ui.paint(Style::Strong, &summary));
     if !call.yes && !questions.agreed("Call now?").await {
         return Ok(None);
     }
@@ -214,18 +214,18 @@ fn text(value: &Value, name: &str) -> String {
     clean(value[name].as_str().unwrap_or_default())
 }
 
-/// The number as it was typed. Whether it may be called the server says, but what is none is seen
-/// here.
+/// The number as it was typed. The server decides whether it may be called, but what is no number
+/// at all is refused here.
 fn number(line: &str, home: Option<Country>) -> Result<String, String> {
     match PhoneNumber::typed(line, home) {
-        // The server may know which country is meant.
+        // The server may know the country.
         Ok(_) | Err(Unreadable::NoCountry) => Ok(line.to_owned()),
         Err(problem) => Err(format!("«{line}» {problem}.")),
     }
 }
 
-/// The id of the scenario of this place or id.
-fn errand(line: &str, scenarios: &[Value]) -> Result<String, String> {
+/// The id of the scenario that was chosen by its place in the list or by its id.
+fn chosen(line: &str, scenarios: &[Value]) -> Result<String, String> {
     let place = line.parse::<usize>().ok().and_then(|place| place.checked_sub(1));
     let of_place = place.and_then(|place| scenarios.get(place));
     let chosen = of_place.or_else(|| scenarios.iter().find(|known| known["id"] == line));
@@ -234,12 +234,12 @@ fn errand(line: &str, scenarios: &[Value]) -> Result<String, String> {
         .ok_or_else(|| format!("Type a number from 1 to {}, or an errand's id.", scenarios.len()))
 }
 
-/// What a slot is filled with; nothing where it need not be.
+/// The text for a slot; it may be empty if the slot has a default.
 fn fills(slot: &str, line: &str, may_be_empty: bool) -> Result<String, String> {
     if line.is_empty() && !may_be_empty {
         return Err(format!("{slot} must be something."));
     }
-    if !agents::fits(line) {
+    if !agents::fits_slot(line) {
         return Err(format!("{slot} must be one short sentence without brackets or braces."));
     }
     Ok(line.to_owned())

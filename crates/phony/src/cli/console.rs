@@ -1,10 +1,10 @@
-//! The terminal while somebody types at it: the line that is being typed stays at the bottom, and
-//! whatever is printed meanwhile appears above it.
+//! The terminal while somebody types at it: the line being typed stays at the bottom, and output
+//! appears above it.
 //!
-//! Keys arrive on one thread and words on others. Both change what is shown under one lock, so that
-//! neither lands in the middle of the other's line.
+//! Keys are read on one thread and output comes from others. Both draw under one lock, so that
+//! neither breaks into the other's line.
 
-use std::io::{self, Read, Write as _};
+use std::io::{self, IsTerminal as _, Read, Write as _};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,42 +13,42 @@ use rustix::termios::{
     LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcgetwinsize, tcsetattr,
 };
 
-use super::editor::{Editor, Key, Keys, Typed};
-use super::view::{Bottom, rows, width};
+use super::editor::{Editor, Key, Keys, Outcome};
+use super::footer::{Footer, rows, width};
 
-/// The columns of a terminal that does not say how many it has.
+/// The width assumed for a terminal that does not report one.
 const COLUMNS: usize = 80;
-/// What stands in front of a line that answers no question.
+/// The mark in front of a typed line that answers no question.
 pub(super) const PROMPT: &str = "> ";
 
-/// As wide as the name in front of what somebody says.
+/// As wide as a speaker's name.
 const INDENT: &str = "       ";
 
-/// How long a signal to stop may take.
-const STOPPED: Duration = Duration::from_millis(50);
+/// How long a stop signal may take to be delivered.
+const STOP_SIGNAL_LIMIT: Duration = Duration::from_millis(50);
 
 static CONSOLE: Mutex<Option<Console>> = Mutex::new(None);
 
 struct Console {
-    /// How the terminal was before.
+    /// The terminal's settings before.
     before: Termios,
     editor: Editor,
     prompt: String,
-    /// Words above the line being typed that still grow.
-    growing: String,
-    /// They are told again when they are whole.
+    /// Output in progress, above the line being typed.
+    pending: String,
+    /// Whether `pending` is only a draft, which is printed again when it is complete.
     draft: bool,
-    /// The rows at the bottom as they were last drawn.
-    bottom: Bottom,
+    /// The rows at the bottom, as last drawn.
+    footer: Footer,
 }
 
-/// The console in use; the terminal is as it was before once this is dropped.
+/// The open console. Restores the terminal when dropped.
 #[derive(Debug)]
 pub(super) struct Opened(());
 
-/// Takes the terminal over; nothing if it is none that can be drawn on, or somebody has it already.
+/// Takes over the terminal; nothing if it cannot be drawn on, or a console is open already.
 pub(super) fn open() -> Option<Opened> {
-    if !super::ui::can_draw() {
+    if !can_draw() {
         return None;
     }
     let mut console = lock();
@@ -61,9 +61,9 @@ pub(super) fn open() -> Option<Opened> {
         before,
         editor: Editor::default(),
         prompt: PROMPT.to_owned(),
-        growing: String::new(),
+        pending: String::new(),
         draft: false,
-        bottom: Bottom::default(),
+        footer: Footer::default(),
     };
     opened.write("");
     *console = Some(opened);
@@ -73,18 +73,18 @@ pub(super) fn open() -> Option<Opened> {
 impl Drop for Opened {
     fn drop(&mut self) {
         let Some(mut console) = lock().take() else { return };
-        let mut out = console.bottom.wiped();
-        if !console.growing.is_empty() {
-            out.push_str(&console.growing);
+        let mut out = console.footer.erased();
+        if !console.pending.is_empty() {
+            out.push_str(&console.pending);
             out.push('\n');
         }
         put(&out);
-        // What cannot be set back now could not be set before.
+        // A terminal that cannot be restored could not have been changed either.
         let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &console.before);
     }
 }
 
-/// Reads keys until the input ends or nobody wants the lines any more.
+/// Reads keys, and passes on each line entered, until the input ends or `take` returns false.
 pub(super) fn read(mut take: impl FnMut(String) -> bool) {
     let mut keys = Keys::default();
     let mut bytes = [0; 256];
@@ -98,79 +98,79 @@ pub(super) fn read(mut take: impl FnMut(String) -> bool) {
         };
         for key in keys.read(&bytes[..length]) {
             match press(key) {
-                Typed::Nothing => {}
-                Typed::Line(line) => {
+                Outcome::Nothing => {}
+                Outcome::Line(line) => {
                     if !take(line) {
                         return;
                     }
                 }
-                Typed::End => return,
+                Outcome::End => return,
             }
         }
     }
 }
 
-fn press(key: Key) -> Typed {
+fn press(key: Key) -> Outcome {
     let mut console = lock();
-    // Whoever closed it has no use for what is typed.
-    let Some(console) = console.as_mut() else { return Typed::End };
+    // The console is closed, so nobody wants what is typed.
+    let Some(console) = console.as_mut() else { return Outcome::End };
     if key == Key::Suspend {
         console.suspend();
-        return Typed::Nothing;
+        return Outcome::Nothing;
     }
     let typed = console.editor.press(key);
     match &typed {
-        Typed::Line(line) => {
+        Outcome::Line(line) => {
             let line = format!("{}{line}", console.prompt);
             if !console.draft {
-                console.finish_growing();
+                console.finish_pending();
             }
             console.write(&format!("{line}\n"));
         }
-        Typed::Nothing | Typed::End => console.write(""),
+        Outcome::Nothing | Outcome::End => console.write(""),
     }
     typed
 }
 
-/// Prints a line, the end of what grows if something does; false if there is no console.
-pub(super) fn line(text: &str) -> bool {
+/// Ends the output in progress with this text and a line break; false if there is no console.
+pub(super) fn print_line(text: &str) -> bool {
     with(|console| {
-        let growing = std::mem::take(&mut console.growing);
-        console.write(&format!("{growing}{text}\n"));
+        let pending = std::mem::take(&mut console.pending);
+        console.write(&format!("{pending}{text}\n"));
     })
 }
 
-/// Adds words to what grows; false if there is no console.
-pub(super) fn grow(text: &str) -> bool {
+/// Adds to the output in progress; false if there is no console.
+pub(super) fn append(text: &str) -> bool {
     with(|console| {
         console.draft = false;
-        if console.growing.is_empty() && text.starts_with(' ') {
-            // It goes on after a line that was typed.
-            console.growing.push_str(INDENT);
+        if console.pending.is_empty() && text.starts_with(' ') {
+            // It continues after a line that was typed.
+            console.pending.push_str(INDENT);
         }
-        console.growing.push_str(text);
-        let mut full = rows(&console.growing, columns());
-        console.growing = full.pop().unwrap_or_default();
+        console.pending.push_str(text);
+        let mut full = rows(&console.pending, columns());
+        console.pending = full.pop().unwrap_or_default();
         let full: String = full.into_iter().map(|row| row + "\n").collect();
         console.write(&full);
     })
 }
 
-/// Shows these words in the place of what grows; false if there is no console.
+/// Replaces the output in progress with a draft; false if there is no console.
 pub(super) fn draft(text: &str) -> bool {
     with(|console| {
-        text.clone_into(&mut console.growing);
+        text.clone_into(&mut console.pending);
         console.draft = true;
         console.write("");
     })
 }
 
-/// Ends the line of what grows, if something does; false if there is no console.
+/// Ends the output in progress with a line break, if there is any; false if there is no console.
 pub(super) fn end_line() -> bool {
-    with(Console::finish_growing)
+    with(Console::finish_pending)
 }
 
-/// Forgets what is typed and not entered, as shells do at Ctrl-C.
+/// Discards what has been typed but not entered, as shells do at Ctrl-C.
 pub(super) fn drop_line() {
     with(|console| {
         console.editor.drop_line();
@@ -178,17 +178,18 @@ pub(super) fn drop_line() {
     });
 }
 
-/// Whether somebody types at a console now.
+/// Whether a console is open.
 pub(super) fn is_open() -> bool {
     lock().is_some()
 }
 
-/// Asks by what stands in front of the line being typed; false if there is no console.
+/// Sets the prompt in front of the line being typed, and whether lines are kept for recall; false
+/// if there is no console.
 pub(super) fn ask(prompt: &str, history: bool) -> bool {
     with(|console| {
-        console.finish_growing();
+        console.finish_pending();
         console.editor.remember(history);
-        // A long question would leave no room for its answer.
+        // A long question goes above, to leave room for its answer.
         let long = width(prompt) > columns() / 3;
         let line = if long { format!("{}\n", prompt.trim_end()) } else { String::new() };
         let mark = if long { PROMPT } else { prompt };
@@ -198,45 +199,52 @@ pub(super) fn ask(prompt: &str, history: bool) -> bool {
 }
 
 impl Console {
-    /// Writes whole lines above the bottom, and draws that again.
+    /// Writes whole lines above the footer, and draws the footer again.
     fn write(&mut self, lines: &str) {
-        let mut out = self.bottom.wiped();
+        let mut out = self.footer.erased();
         out.push_str(lines);
-        out.push_str(&self.bottom.drawn(&self.growing, &self.prompt, &self.editor, columns()));
+        out.push_str(&self.footer.drawn(&self.pending, &self.prompt, &self.editor, columns()));
         put(&out);
     }
 
-    fn finish_growing(&mut self) {
-        let mut growing = std::mem::take(&mut self.growing);
-        if !growing.is_empty() {
-            growing.push('\n');
-            self.write(&growing);
+    fn finish_pending(&mut self) {
+        let mut pending = std::mem::take(&mut self.pending);
+        if !pending.is_empty() {
+            pending.push('\n');
+            self.write(&pending);
         }
     }
 
-    /// Stops the program, as Ctrl-Z does elsewhere; returns when it goes on.
+    /// Suspends the program, as Ctrl-Z does; returns when it is resumed.
     fn suspend(&mut self) {
-        put(&self.bottom.wiped());
+        put(&self.footer.erased());
         let _ = tcsetattr(io::stdin(), OptionalActions::Drain, &self.before);
         let _ = kill_current_process_group(Signal::TSTP);
-        // Another thread may take the signal: it has stopped this one by then.
-        std::thread::sleep(STOPPED);
+        // Another thread may receive the signal, which stops this one a little later.
+        std::thread::sleep(STOP_SIGNAL_LIMIT);
         let _ = raw(&self.before);
         self.write("");
     }
 }
 
-/// Every key at once and none shown by the terminal itself; Ctrl-C stays a signal.
+/// Switches to reading single keys without echo; Ctrl-C stays a signal.
 fn raw(before: &Termios) -> rustix::io::Result<()> {
     let mut modes = before.clone();
     modes.local_modes -= LocalModes::ICANON | LocalModes::ECHO | LocalModes::IEXTEN;
-    // Ctrl-C takes nothing away that was typed before it and has not been read yet.
+    // Keep what was typed before Ctrl-C and has not been read yet.
     modes.local_modes |= LocalModes::NOFLSH;
     modes.special_codes[SpecialCodeIndex::VMIN] = 1;
     modes.special_codes[SpecialCodeIndex::VTIME] = 0;
-    // A key like any other, so that the terminal can be left in order first.
+    // Ctrl-Z is read as a key, so that the terminal can be restored first.
     modes.special_codes[SpecialCodeIndex::VSUSP] = 0;
     tcsetattr(io::stdin(), OptionalActions::Drain, &modes)
+}
+
+/// Whether the cursor can be moved: both ends are a terminal, and not a dumb one.
+#[expect(clippy::disallowed_methods, reason = "what the terminal can do is no setting of Phony's")]
+fn can_draw() -> bool {
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    io::stdin().is_terminal() && io::stdout().is_terminal() && !dumb
 }
 
 fn columns() -> usize {
@@ -250,7 +258,7 @@ fn with(act: impl FnOnce(&mut Console)) -> bool {
 }
 
 fn lock() -> MutexGuard<'static, Option<Console>> {
-    // Whoever failed with it has at worst left a row half drawn.
+    // A panic under the lock leaves at worst a row half drawn.
     CONSOLE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -1,4 +1,4 @@
-//! Somebody at a terminal, or a program at the other end of a pipe, as the caller.
+//! The caller's side of a call, typed at a terminal or read from a pipe.
 
 use std::io::BufRead as _;
 use std::pin::Pin;
@@ -8,38 +8,39 @@ use tokio::sync::mpsc;
 use tokio::time::{Sleep, sleep};
 
 use super::console::{self, Opened};
-use super::desk::Seat;
-use super::lines::{HELP, Line};
+use super::script::{Entry, HELP};
+use super::supervisor::SupervisorConsole;
 use super::ui::{Style, Ui, clean};
 use phony_simulator::callers::{LiveAction, LiveEvent, LiveHandle};
 
 /// How long the agent must be quiet before a piped line is said.
 const QUIET: Duration = Duration::from_secs(1);
 /// How long to wait for an agent that says nothing.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// How far into the agent's speech a piped interruption falls.
+const SILENCE_LIMIT: Duration = Duration::from_secs(15);
+/// How far into the agent's speech a piped interruption comes.
 const INTO_SPEECH: Duration = Duration::from_millis(1_200);
-/// Stands in front of what the caller says.
+/// The name in front of what the caller says.
 const YOU: &str = "you    ";
-/// Lines that may wait to be said.
-const WAITING: usize = 64;
+/// The most lines that wait to be said.
+const QUEUE: usize = 64;
 
-/// Lines as they are typed or piped in; `None` at the end of the input.
+/// The lines of standard input, typed or piped.
 #[derive(Debug)]
-pub(super) struct Typed {
+pub(super) struct InputLines {
     lines: mpsc::Receiver<String>,
-    /// What was looked at and not taken yet.
+    /// A line that was peeked at.
     ahead: Option<String>,
-    /// Whether somebody types them, who knows when to speak.
+    /// Whether a person types the lines, and so chooses the moment of each.
     by_hand: bool,
-    /// What keeps their line apart from what is printed.
+    /// Keeps the line being typed apart from output.
     _console: Option<Opened>,
 }
 
-impl Typed {
-    /// Reads standard input from now on, on a thread of its own: a read cannot be called off.
+impl InputLines {
+    /// Reads standard input from now on, on its own thread, since a blocked read cannot be
+    /// cancelled.
     pub(super) fn start(by_hand: bool) -> std::io::Result<Self> {
-        let (typed, lines) = mpsc::channel(WAITING);
+        let (typed, lines) = mpsc::channel(QUEUE);
         let console = if by_hand { console::open() } else { None };
         let edited = console.is_some();
         std::thread::Builder::new().name("phony-typed".into()).spawn(move || {
@@ -56,7 +57,7 @@ impl Typed {
         Ok(Self { lines, ahead: None, by_hand, _console: console })
     }
 
-    /// The next line. May be dropped and called again.
+    /// The next line; none at the end of the input. Cancel-safe.
     pub(super) async fn next(&mut self) -> Option<String> {
         match self.ahead.take() {
             Some(line) => Some(line),
@@ -64,7 +65,7 @@ impl Typed {
         }
     }
 
-    /// Looks at the next line, which stays. May be dropped and called again.
+    /// The next line, without taking it. Cancel-safe.
     pub(super) async fn peek(&mut self) -> Option<&str> {
         if self.ahead.is_none() {
             self.ahead = self.lines.recv().await;
@@ -72,36 +73,36 @@ impl Typed {
         self.ahead.as_deref()
     }
 
-    /// Whether somebody types, who can be asked and answered.
+    /// Whether a person types, who can be asked questions.
     pub(super) fn is_by_hand(&self) -> bool {
         self.by_hand
     }
 }
 
-/// What somebody does next.
+/// What the caller does next.
 #[derive(Debug)]
 enum Next {
-    /// Nothing has been typed yet.
+    /// No line has come yet.
     Unknown,
-    Line(Line),
-    /// There is no more input.
+    Entry(Entry),
+    /// The input has ended.
     End,
-    /// They have hung up.
+    /// The caller has hung up.
     Over,
 }
 
-/// Speaks and listens until the call is over. `speed` is the network's; whoever has a `seat` is the
-/// agent's supervisor as well. `stop` hangs up.
+/// Speaks and listens until the call is over. `speed` is the network's. With a `supervisor`, the
+/// caller also answers the agent's questions. When `stop` completes, the caller hangs up.
 pub(super) async fn converse(
     ui: Ui,
     line: LiveHandle,
-    typed: &mut Typed,
+    typed: &mut InputLines,
     speed: f64,
-    mut seat: Option<&mut Seat>,
+    mut supervisor: Option<&mut SupervisorConsole>,
     stop: impl Future<Output = ()>,
 ) {
     let (acts, mut heard) = line.split();
-    ui.listen(&format!("{} ", ui.paint(Style::Caller, YOU)));
+    ui.set_prompt(&format!("{} ", ui.paint(Style::Caller, YOU)));
     tokio::pin!(stop);
     let mut stopped = false;
     let mut talk = Talk {
@@ -112,13 +113,13 @@ pub(super) async fn converse(
         sounding: false,
         in_line: false,
         ready: false,
-        wait: Box::pin(sleep(PATIENCE.div_f64(speed))),
+        wait: Box::pin(sleep(SILENCE_LIMIT.div_f64(speed))),
         next: Next::Unknown,
         read: String::new(),
     };
     loop {
-        if talk.may_answer(seat.as_deref()) {
-            talk.answer(seat.as_deref_mut());
+        if talk.may_answer(supervisor.as_deref()) {
+            talk.answer(supervisor.as_deref_mut());
         }
         if talk.may_act() {
             let Some(act) = talk.act().await else { continue };
@@ -136,10 +137,10 @@ pub(super) async fn converse(
             },
             line = typed.next(), if matches!(talk.next, Next::Unknown) => talk.read(line),
             () = &mut talk.wait, if !talk.ready => talk.ready = true,
-            lines = told(&mut seat) => {
+            lines = supervisor_lines(&mut supervisor) => {
                 talk.end_line();
                 for line in lines {
-                    ui.line(&line);
+                    ui.print_line(&line);
                 }
             }
             () = &mut stop, if !stopped => {
@@ -154,22 +155,22 @@ pub(super) async fn converse(
     }
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the line")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent fact about the call")]
 struct Talk {
     ui: Ui,
     by_hand: bool,
     speed: f64,
-    /// Somebody has answered; before that, nobody hears.
+    /// The call has been answered; before that, nobody hears.
     open: bool,
     /// The agent speaks.
     sounding: bool,
-    /// The line on the terminal has begun.
+    /// A line of output has been begun.
     in_line: bool,
     /// The moment for which a piped line waits has come.
     ready: bool,
     wait: Pin<Box<Sleep>>,
     next: Next,
-    /// The line that `next` was made of.
+    /// The text that `next` was parsed from.
     read: String,
 }
 
@@ -178,8 +179,8 @@ impl Talk {
         match event {
             LiveEvent::Answered => {
                 self.open = true;
-                self.ui.line(&self.ui.paint(Style::Faint, "· the line is open"));
-                self.wait_for(PATIENCE);
+                self.ui.print_line(&self.ui.paint(Style::Faint, "· the line is open"));
+                self.wait_for(SILENCE_LIMIT);
             }
             LiveEvent::AgentSpeaking(true) => {
                 self.sounding = true;
@@ -192,15 +193,15 @@ impl Talk {
             }
             LiveEvent::Heard(text) => {
                 if !self.in_line {
-                    self.ui.piece(&self.ui.paint(Style::Agent, "agent  "));
+                    self.ui.print(&self.ui.paint(Style::Agent, "agent  "));
                     self.in_line = true;
                 }
-                self.ui.piece(&format!(" {}", clean(&text)));
+                self.ui.print(&format!(" {}", clean(&text)));
             }
             LiveEvent::Digits(digits) => {
                 self.end_line();
                 let text = format!("· the agent presses {}", clean(&digits));
-                self.ui.line(&self.ui.paint(Style::Event, &text));
+                self.ui.print_line(&self.ui.paint(Style::Event, &text));
             }
             LiveEvent::Ended => {}
         }
@@ -211,56 +212,56 @@ impl Talk {
             self.next = Next::End;
             return;
         };
-        match Line::read(&line) {
+        match Entry::read(&line) {
             Ok(Some(next)) => {
-                self.next = Next::Line(next);
+                self.next = Next::Entry(next);
                 self.read = line;
             }
             Ok(None) => {}
             Err(problem) => {
                 self.end_line();
-                self.ui.line(&self.ui.paint(Style::Bad, &problem));
+                self.ui.print_line(&self.ui.paint(Style::Bad, &problem));
             }
         }
     }
 
-    /// Whether the moment has come for what is to be done next. Who types chooses it; a piped line
-    /// waits until the agent has finished, as a polite caller does.
+    /// Whether it is time for the next entry. A person who types chooses the moment; a piped line
+    /// waits until the agent has finished.
     fn may_act(&self) -> bool {
         match &self.next {
-            Next::Unknown | Next::Over | Next::Line(Line::Answer(_)) => false,
-            Next::Line(_) if self.by_hand => self.open,
-            Next::Line(Line::Interrupt(_)) => self.ready,
-            Next::Line(_) | Next::End => self.ready && !self.sounding,
+            Next::Unknown | Next::Over | Next::Entry(Entry::Answer(_)) => false,
+            Next::Entry(_) if self.by_hand => self.open,
+            Next::Entry(Entry::Interrupt(_)) => self.ready,
+            Next::Entry(_) | Next::End => self.ready && !self.sounding,
         }
     }
 
-    /// A line that came too late for this call; whoever is next may have use for it.
+    /// A line that came too late for this call, and may be for what follows.
     fn unsaid(&mut self) -> Option<String> {
-        let unsaid = matches!(self.next, Next::Line(_));
+        let unsaid = matches!(self.next, Next::Entry(_));
         unsaid.then(|| std::mem::take(&mut self.read))
     }
 
-    /// Whether the moment has come to answer the agent's question: there is one, or there will be
-    /// none.
-    fn may_answer(&self, seat: Option<&Seat>) -> bool {
-        let is_answer = matches!(self.next, Next::Line(Line::Answer(_)));
-        let asked = seat.is_some_and(Seat::is_asked);
-        is_answer && (self.by_hand || seat.is_none() || asked || (self.ready && !self.sounding))
+    /// Whether it is time to carry out an answer: a question waits, or none will come.
+    fn may_answer(&self, supervisor: Option<&SupervisorConsole>) -> bool {
+        let is_answer = matches!(self.next, Next::Entry(Entry::Answer(_)));
+        let asked = supervisor.is_some_and(SupervisorConsole::is_asked);
+        is_answer
+            && (self.by_hand || supervisor.is_none() || asked || (self.ready && !self.sounding))
     }
 
-    fn answer(&mut self, seat: Option<&mut Seat>) {
-        let Next::Line(Line::Answer(text)) = std::mem::replace(&mut self.next, Next::Unknown)
+    fn answer(&mut self, supervisor: Option<&mut SupervisorConsole>) {
+        let Next::Entry(Entry::Answer(text)) = std::mem::replace(&mut self.next, Next::Unknown)
         else {
             return;
         };
-        let done = match seat {
-            Some(seat) => seat.answer(&text),
-            None => Err("· who talks here is the caller alone; a supervisor answers".to_owned()),
+        let done = match supervisor {
+            Some(supervisor) => supervisor.answer(&text),
+            None => Err("· you are only the caller here; a supervisor answers".to_owned()),
         };
         if let Err(problem) = done {
             self.end_line();
-            self.ui.line(&problem);
+            self.ui.print_line(&problem);
         }
     }
 
@@ -268,24 +269,24 @@ impl Talk {
         self.end_line();
         let next = std::mem::replace(&mut self.next, Next::Unknown);
         let act = match next {
-            Next::Line(Line::Say(text) | Line::Interrupt(text)) => LiveAction::Say(text),
-            Next::Line(Line::Press(digits)) => LiveAction::Press(digits),
-            Next::Line(Line::Wait(time)) => {
+            Next::Entry(Entry::Say(text) | Entry::Interrupt(text)) => LiveAction::Say(text),
+            Next::Entry(Entry::Press(digits)) => LiveAction::Press(digits),
+            Next::Entry(Entry::Wait(time)) => {
                 sleep(time.div_f64(self.speed)).await;
                 return None;
             }
-            Next::Line(Line::HangUp) | Next::End => {
+            Next::Entry(Entry::HangUp) | Next::End => {
                 self.next = Next::Over;
                 return Some(LiveAction::HangUp);
             }
-            Next::Unknown | Next::Over | Next::Line(Line::Answer(_)) => return None,
+            Next::Unknown | Next::Over | Next::Entry(Entry::Answer(_)) => return None,
         };
         if !self.by_hand
             && let LiveAction::Say(text) = &act
         {
-            self.ui.line(&format!("{} {text}", self.ui.paint(Style::Caller, YOU)));
+            self.ui.print_line(&format!("{} {text}", self.ui.paint(Style::Caller, YOU)));
         }
-        self.wait_for(PATIENCE);
+        self.wait_for(SILENCE_LIMIT);
         Some(act)
     }
 
@@ -301,19 +302,19 @@ impl Talk {
     }
 }
 
-/// What the supervisor is to be told; never, without a supervisor.
-async fn told(seat: &mut Option<&mut Seat>) -> Vec<String> {
-    match seat {
-        Some(seat) => seat.next().await,
+/// The lines for the supervisor; never ready without one.
+async fn supervisor_lines(supervisor: &mut Option<&mut SupervisorConsole>) -> Vec<String> {
+    match supervisor {
+        Some(supervisor) => supervisor.next().await,
         None => std::future::pending().await,
     }
 }
 
-/// How to talk, for somebody at a terminal; `leave` hangs up.
-pub(super) fn explain(ui: Ui, leave: &str) {
-    ui.line(&ui.paint(
+/// Explains how to talk; `key` hangs up.
+pub(super) fn explain(ui: Ui, key: &str) {
+    ui.print_line(&ui.paint(
         Style::Faint,
         "Type what you say and press Enter; typing while the agent speaks interrupts it.",
     ));
-    ui.line(&ui.paint(Style::Faint, &format!("{leave} hangs up. In a script, {HELP}.")));
+    ui.print_line(&ui.paint(Style::Faint, &format!("{key} hangs up. In a script, {HELP}.")));
 }

@@ -1,5 +1,5 @@
-//! `phony dnc`: the do-not-call list of the data folder, or of all servers where there are several.
-//! A running server sees a change at once.
+//! `phony dnc`: the do-not-call list of the data folder, or the list that several servers share. A
+//! running server sees a change at once.
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
@@ -17,31 +17,32 @@ use crate::config::Config;
 use crate::safety::do_not_call::{DoNotCall, FILE, Word};
 use crate::server::make_folder;
 
-/// The do-not-call list: numbers that are never called. With `REDIS_URL` it is the list of all
-/// servers, otherwise that of the data folder.
+/// Change or print the do-not-call list.
+///
+/// With `REDIS_URL` it is the list that all servers share, otherwise the one in the data folder.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
-    what: What,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum Command {
     /// Put numbers on the list
     Add {
-        /// The numbers, in any usual spelling
+        /// The numbers, in any usual notation
         #[arg(required = true, value_name = "NUMBER")]
         numbers: Vec<String>,
     },
     /// Take numbers off the list
     Remove {
-        /// The numbers, in any usual spelling
+        /// The numbers, in any usual notation
         #[arg(required = true, value_name = "NUMBER")]
         numbers: Vec<String>,
     },
     /// Print the list
     List {
-        /// As JSON, with when and by whom
+        /// Print JSON, with the time and the author of each entry
         #[arg(long)]
         json: bool,
     },
@@ -51,10 +52,10 @@ pub(super) fn run(settings: Settings, arguments: &Arguments) -> anyhow::Result<(
     let config = settings.load()?;
     let list = List::of(&config)?;
     let failed = || list.name.clone();
-    match &arguments.what {
-        What::Add { numbers } => say(&config, &list, numbers, true).with_context(failed),
-        What::Remove { numbers } => say(&config, &list, numbers, false).with_context(failed),
-        What::List { json } => {
+    match &arguments.command {
+        Command::Add { numbers } => say(&config, &list, numbers, true).with_context(failed),
+        Command::Remove { numbers } => say(&config, &list, numbers, false).with_context(failed),
+        Command::List { json } => {
             let words = list.all().with_context(failed)?;
             let ui = Ui::new();
             note(&list.name);
@@ -63,7 +64,7 @@ pub(super) fn run(settings: Settings, arguments: &Arguments) -> anyhow::Result<(
             }
             for word in words {
                 let Word { number, at, by, .. } = &word;
-                ui.line(&if *json {
+                ui.print_line(&if *json {
                     serde_json::to_string(&word)?
                 } else {
                     format!("{number:<17} {} {}", at.strftime("%Y-%m-%d %H:%M"), clean(by))
@@ -74,21 +75,21 @@ pub(super) fn run(settings: Settings, arguments: &Arguments) -> anyhow::Result<(
     }
 }
 
-/// The list that counts.
+/// The list to change or print.
 struct List {
-    /// Which it is, for people.
+    /// Its name, for people.
     name: String,
     kind: Kind,
 }
 
 enum Kind {
     File(DoNotCall),
-    /// That of all servers, and what asks them.
+    /// The shared list, and the runtime for its requests.
     Shared(SharedList, Runtime),
 }
 
 impl List {
-    /// The list of all servers, which is told first what the file of this data folder says; or
+    /// The shared list, into which the file of this data folder is merged first; without Redis,
     /// that file.
     fn of(config: &Config) -> anyhow::Result<Self> {
         let file = DoNotCall::of(&config.data_dir);
@@ -117,7 +118,7 @@ impl List {
         })
     }
 
-    /// The lines of the file that cannot be read.
+    /// The numbers of the file's lines that cannot be parsed.
     fn torn(&self) -> anyhow::Result<Vec<usize>> {
         match &self.kind {
             Kind::File(file) => Ok(file.torn()?),
@@ -145,13 +146,13 @@ impl List {
     }
 }
 
-/// Which list it is goes to standard error: standard output holds numbers.
+/// Notes go to standard error, since standard output is for the numbers.
 #[expect(clippy::print_stderr, reason = "the command line speaks to people")]
 fn note(text: &str) {
     eprintln!("({text})");
 }
 
-/// Where a Redis is, without the password.
+/// Host and port of a Redis URL, without the password.
 fn place(url: &SecretString) -> String {
     let url = Url::parse(url.expose_secret()).ok();
     let place = url.and_then(|url| {
@@ -166,8 +167,8 @@ fn say(config: &Config, list: &List, typed: &[String], listed: bool) -> anyhow::
     let home = home.or_else(|| config.dialing.countries().iter().next());
     let read = |text: &String| {
         let number = PhoneNumber::typed(text, home).map_err(|why| why.to_string())?;
-        // A number that nobody has is a slip of the hand: the one that is meant would be called.
-        // What was listed nevertheless can be taken off.
+        // A number that cannot exist is a typing error, and the intended number would still be
+        // called. Such a number can be removed, though.
         if listed {
             check_exists(&number).map_err(|why| format!("is read as {number}: {why}"))?;
         }
@@ -175,7 +176,7 @@ fn say(config: &Config, list: &List, typed: &[String], listed: bool) -> anyhow::
     };
     let read =
         |text: &String| read(text).map_err(|why: String| Usage(format!("`{}` {why}", clean(text))));
-    // All or none: a slip of the hand must not leave half of them done.
+    // All or none, so that a typing error does not leave half of them done.
     let numbers = typed.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     make_folder(&config.data_dir)?;
     let ui = Ui::new();
@@ -183,7 +184,7 @@ fn say(config: &Config, list: &List, typed: &[String], listed: bool) -> anyhow::
     for number in numbers {
         if list.contains(&number)? == listed {
             let state = if listed { "on the list already" } else { "not on the list" };
-            ui.line(&format!("{number} is {state}"));
+            ui.print_line(&format!("{number} is {state}"));
             continue;
         }
         let word = Word { number, listed, at: now(), by: "command line".into() };
@@ -192,7 +193,7 @@ fn say(config: &Config, list: &List, typed: &[String], listed: bool) -> anyhow::
             bail!("{} could not be written", word.number);
         }
         let done = if listed { "is never called from now on" } else { "may be called again" };
-        ui.line(&format!("{} {done}", word.number));
+        ui.print_line(&format!("{} {done}", word.number));
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use super::{Settings, api, block_on};
 use crate::config::ConfigError;
 use crate::doctor::{self, Finding, Level};
 
-/// Look for what keeps calls from working, and say what to do about it.
+/// Look for what keeps calls from working, and print how to fix it.
 ///
 /// Fetches the account at Twilio, opens a session with the model (nothing is generated), sends a
 /// signed request to the public name, and looks at the data folder. Changes nothing. Exits with 1
@@ -21,7 +21,7 @@ pub(super) struct Arguments {
     /// Print the findings as JSON
     #[arg(long)]
     json: bool,
-    /// Where the public name is found from here, if not at `https://HOST`
+    /// The address of the public name from this machine [default: `https://HOST`]
     #[arg(long, value_name = "URL", value_parser = api::server_url)]
     public_at: Option<Url>,
 }
@@ -36,10 +36,10 @@ pub(super) fn run(settings: Settings, arguments: Arguments) -> anyhow::Result<()
         Err(error) => doctor::of_configuration(&error.downcast::<ConfigError>()?),
     };
     if arguments.json {
-        ui.line(&serde_json::to_string_pretty(&json!({ "findings": findings }))?);
+        ui.print_line(&serde_json::to_string_pretty(&json!({ "findings": findings }))?);
     } else {
         for line in lines(ui, &findings) {
-            ui.line(&line);
+            ui.print_line(&line);
         }
     }
     match findings.iter().filter(|finding| finding.level == Level::Fail).count() {
@@ -67,7 +67,7 @@ fn lines(ui: Ui, findings: &[Finding]) -> Vec<String> {
     lines
 }
 
-#[expect(clippy::disallowed_methods, reason = "the clock of this machine is looked at")]
+#[expect(clippy::disallowed_methods, reason = "the doctor examines the clock of this machine")]
 fn wall() -> Timestamp {
     Timestamp::now()
 }

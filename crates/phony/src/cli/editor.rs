@@ -1,20 +1,20 @@
-//! A line that is being typed: keys, and what they do to it.
+//! The line being typed: keys, and what they do to it.
 
 use unicode_width::UnicodeWidthChar as _;
 
-/// Lines that can be called back.
+/// The most lines kept for recall.
 const REMEMBERED: usize = 200;
 /// The longest line; what is typed beyond it is ignored.
 const LONGEST: usize = 4096;
-/// Starts a key of several bytes.
+/// The first byte of an escape sequence.
 const ESCAPE: u8 = 0x1b;
-/// The longest sequence of bytes that is taken for one key.
+/// The longest escape sequence, in bytes.
 const LONGEST_KEY: usize = 16;
 
-/// A key, as far as it means something here.
+/// A key that does something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key {
-    CallMessage(char),
+    Char(char),
     Enter,
     Backspace,
     Delete,
@@ -26,35 +26,35 @@ pub(super) enum Key {
     End,
     Up,
     Down,
-    /// Drops the word before the cursor.
+    /// Deletes the word before the cursor.
     DropWord,
-    /// Drops what is before the cursor.
+    /// Deletes up to the cursor.
     DropBefore,
-    /// Drops what is after the cursor.
+    /// Deletes from the cursor on.
     DropAfter,
-    /// Ends the input, or drops the letter at the cursor.
+    /// Ends the input, or deletes the character at the cursor.
     EndOfInput,
     Redraw,
     Suspend,
 }
 
-/// What came of a key.
+/// What a key leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Typed {
+pub(super) enum Outcome {
     Nothing,
     Line(String),
-    /// There will be no more.
+    /// The input has ended.
     End,
 }
 
-/// Makes keys of bytes, however they are cut.
+/// Decodes keys from bytes, however the bytes are split.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     rest: Vec<u8>,
 }
 
 impl Keys {
-    /// The keys in these bytes, and in what was left of those before.
+    /// The keys that these bytes complete.
     pub(super) fn read(&mut self, bytes: &[u8]) -> Vec<Key> {
         self.rest.extend_from_slice(bytes);
         let mut keys = Vec::new();
@@ -68,7 +68,7 @@ impl Keys {
     }
 }
 
-/// The first key and how many bytes it takes; nothing if more bytes are needed.
+/// The first key and its length in bytes; nothing if more bytes are needed.
 fn next_key(bytes: &[u8]) -> Option<(usize, Option<Key>)> {
     let first = *bytes.first()?;
     let key = match first {
@@ -79,7 +79,7 @@ fn next_key(bytes: &[u8]) -> Option<(usize, Option<Key>)> {
         0x05 => Key::End,
         0x06 => Key::Right,
         0x08 | 0x7f => Key::Backspace,
-        b'\t' => Key::CallMessage(' '),
+        b'\t' => Key::Char(' '),
         0x0b => Key::DropAfter,
         0x0c => Key::Redraw,
         0x0e => Key::Down,
@@ -89,14 +89,14 @@ fn next_key(bytes: &[u8]) -> Option<(usize, Option<Key>)> {
         0x1a => Key::Suspend,
         ESCAPE => return escaped(bytes),
         0x00..=0x1f => return Some((1, None)),
-        0x20..=0x7e => Key::CallMessage(char::from(first)),
-        0x80.. => return letter(bytes),
+        0x20..=0x7e => Key::Char(char::from(first)),
+        0x80.. => return character(bytes),
     };
     Some((1, Some(key)))
 }
 
-/// A letter of several bytes.
-fn letter(bytes: &[u8]) -> Option<(usize, Option<Key>)> {
+/// A character of several bytes.
+fn character(bytes: &[u8]) -> Option<(usize, Option<Key>)> {
     let length = match bytes[0] {
         0xc0..=0xdf => 2,
         0xe0..=0xef => 3,
@@ -104,14 +104,14 @@ fn letter(bytes: &[u8]) -> Option<(usize, Option<Key>)> {
         _ => return Some((1, None)),
     };
     let Some(bytes) = bytes.get(..length) else {
-        // What follows may be missing, or may be no part of it.
+        // The rest may still come, or the bytes may be invalid.
         let broken = bytes[1..].iter().any(|byte| byte & 0xc0 != 0x80);
         return broken.then_some((1, None));
     };
     match std::str::from_utf8(bytes) {
         Ok(text) => {
             let letter = text.chars().next().filter(|c| !c.is_control());
-            Some((length, letter.map(Key::CallMessage)))
+            Some((length, letter.map(Key::Char)))
         }
         Err(_) => Some((1, None)),
     }
@@ -153,16 +153,16 @@ fn escaped(bytes: &[u8]) -> Option<(usize, Option<Key>)> {
     Some((3 + end, key))
 }
 
-/// The line, the place in it, and the lines before.
+/// The line being typed, the cursor in it, and earlier lines.
 #[derive(Debug, Default)]
 pub(super) struct Editor {
     text: String,
     /// In bytes.
     cursor: usize,
     before: Vec<String>,
-    /// Which of them is shown, counted from the newest; none while a new one is typed.
+    /// The earlier line that is shown, counted from the newest; none while a new one is typed.
     shown: Option<usize>,
-    /// What was being typed when an earlier line was called back.
+    /// The unfinished line, while an earlier one is shown.
     aside: String,
     remembers: bool,
 }
@@ -177,27 +177,27 @@ impl Editor {
         &self.text[..self.cursor]
     }
 
-    /// Whether lines can be called back from now on: answers to questions are not.
+    /// Whether lines are kept for recall from now on; answers to questions are not.
     pub(super) fn remember(&mut self, remembers: bool) {
         self.remembers = remembers;
     }
 
-    /// Forgets the line; nobody has entered it.
+    /// Discards the line, which has not been entered.
     pub(super) fn drop_line(&mut self) {
         self.text.clear();
         (self.cursor, self.shown) = (0, None);
     }
 
-    pub(super) fn press(&mut self, key: Key) -> Typed {
+    pub(super) fn press(&mut self, key: Key) -> Outcome {
         match key {
-            Key::CallMessage(c) if self.text.len() + c.len_utf8() <= LONGEST => {
+            Key::Char(c) if self.text.len() + c.len_utf8() <= LONGEST => {
                 self.text.insert(self.cursor, c);
                 self.cursor += c.len_utf8();
             }
-            Key::CallMessage(_) | Key::Redraw | Key::Suspend => {}
-            Key::Enter => return Typed::Line(self.take()),
+            Key::Char(_) | Key::Redraw | Key::Suspend => {}
+            Key::Enter => return Outcome::Line(self.take()),
             Key::Backspace => self.drop_range(self.left(), self.cursor),
-            Key::EndOfInput if self.text.is_empty() => return Typed::End,
+            Key::EndOfInput if self.text.is_empty() => return Outcome::End,
             Key::Delete | Key::EndOfInput => self.drop_range(self.cursor, self.right()),
             Key::Left => self.cursor = self.left(),
             Key::Right => self.cursor = self.right(),
@@ -205,20 +205,20 @@ impl Editor {
             Key::WordRight => self.cursor = self.word_right(),
             Key::Home => self.cursor = 0,
             Key::End => self.cursor = self.text.len(),
-            Key::Up => self.call_back(self.shown.map_or(0, |shown| shown + 1)),
+            Key::Up => self.recall(self.shown.map_or(0, |shown| shown + 1)),
             Key::Down => match self.shown {
                 Some(0) => {
                     self.shown = None;
                     self.show(self.aside.clone());
                 }
-                Some(shown) => self.call_back(shown - 1),
+                Some(shown) => self.recall(shown - 1),
                 None => {}
             },
             Key::DropWord => self.drop_range(self.word_left(), self.cursor),
             Key::DropBefore => self.drop_range(0, self.cursor),
             Key::DropAfter => self.drop_range(self.cursor, self.text.len()),
         }
-        Typed::Nothing
+        Outcome::Nothing
     }
 
     fn take(&mut self) -> String {
@@ -233,7 +233,7 @@ impl Editor {
         line
     }
 
-    fn call_back(&mut self, which: usize) {
+    fn recall(&mut self, which: usize) {
         let Some(at) = self.before.len().checked_sub(which + 1).filter(|_| self.remembers) else {
             return;
         };
@@ -254,7 +254,7 @@ impl Editor {
         self.cursor = from;
     }
 
-    /// One letter to the left, with the marks that stand on it.
+    /// One character to the left, together with its combining marks.
     fn left(&self) -> usize {
         let mut letters = self.text[..self.cursor].char_indices().rev();
         letters.find(|(_, c)| c.width().unwrap_or(0) > 0).map_or(0, |(at, _)| at)
@@ -283,18 +283,18 @@ impl Editor {
 mod tests {
     use super::*;
 
-    /// What stands there after these bytes, with a bar at the cursor, and the lines that came of them.
+    /// The line after these bytes, with a bar at the cursor, and the lines entered.
     fn after(bytes: &[u8]) -> (String, Vec<String>) {
         let (mut keys, mut editor) = (Keys::default(), Editor::default());
         editor.remember(true);
         let mut lines = Vec::new();
-        // One byte at a time, as slow lines bring them.
+        // One byte at a time, as over a slow connection.
         for byte in bytes {
             for key in keys.read(&[*byte]) {
                 match editor.press(key) {
-                    Typed::Nothing => {}
-                    Typed::Line(line) => lines.push(line),
-                    Typed::End => lines.push("(end)".into()),
+                    Outcome::Nothing => {}
+                    Outcome::Line(line) => lines.push(line),
+                    Outcome::End => lines.push("(end)".into()),
                 }
             }
         }
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_move_and_drop() {
+    fn keys_move_the_cursor_and_delete() {
         assert_eq!(shown(b"abc\x1b[D\x1b[DX"), "aX|bc");
         assert_eq!(shown(b"abc\x1b[HX\x1b[F."), "Xabc.|");
         assert_eq!(shown(b"abc\x7f\x7f"), "a|");
@@ -329,19 +329,19 @@ mod tests {
     }
 
     #[test]
-    fn earlier_lines_come_back_and_what_was_begun_is_kept() {
+    fn earlier_lines_are_recalled_and_the_unfinished_line_is_kept() {
         assert_eq!(shown(b"one\ntwo\nthr\x1b[A"), "two|");
         assert_eq!(shown(b"one\ntwo\nthr\x1b[A\x1b[A\x1b[A"), "one|");
         assert_eq!(shown(b"one\ntwo\nthr\x1b[A\x1b[A\x1b[B\x1b[B"), "thr|");
         let mut editor = Editor::default();
-        for key in [Key::CallMessage('y'), Key::Enter, Key::Up] {
+        for key in [Key::Char('y'), Key::Enter, Key::Up] {
             editor.press(key);
         }
-        assert_eq!(editor.text(), "", "an answer to a question is not called back");
+        assert_eq!(editor.text(), "", "an answer to a question is not recalled");
     }
 
     #[test]
-    fn whatever_else_arrives_is_no_part_of_the_line() {
+    fn unknown_sequences_are_no_part_of_the_line() {
         assert_eq!(shown(b"a\x1b[99;99~\x1b[200~b\x00\x07c"), "abc|");
         assert_eq!(shown(b"a\xff\xc3(b"), "a(b|");
         assert_eq!(shown(b"a\x1b\x1b[Db"), "b|a");

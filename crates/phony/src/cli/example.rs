@@ -1,4 +1,4 @@
-//! `phony example`: prints what is committed as `.env.example` and `.envrc.example`.
+//! `phony example`: prints the contents of `.env.example` and `.envrc.example`.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 use crate::config::{VARIABLES, Variable};
 
-/// For whom the variables are written down.
+/// The format of the file.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub(super) enum Form {
     /// A `.env` file, as the server and Compose read it.
@@ -22,7 +22,7 @@ pub(super) fn run(form: Form) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The file.
+/// The contents of the file.
 pub(super) fn text(form: Form) -> String {
     let (head, before) = match form {
         Form::Env => (
@@ -37,13 +37,13 @@ pub(super) fn text(form: Form) -> String {
     };
     let mut text = head.to_owned();
     for Variable { name, example, meaning, .. } in VARIABLES {
-        // A secret has no example: its place is left empty, and what belongs there is said above.
+        // A secret has no example: its value is left empty, and the comment describes it.
         let secret = example.strip_prefix('<').and_then(|example| example.strip_suffix('>'));
         let meaning = match secret {
             Some(what) => format!("{meaning} ({what})"),
             None => (*meaning).to_owned(),
         };
-        // Both readers would break a bare value at its spaces.
+        // Unquoted values must not contain spaces.
         let plain = |c: char| c.is_ascii_alphanumeric() || "+-._:/".contains(c);
         let value = match secret {
             Some(_) => String::new(),

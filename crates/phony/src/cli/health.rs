@@ -1,4 +1,4 @@
-//! `phony health`: whether the server on this machine answers, for supervisors of processes.
+//! `phony health`: whether the server on this machine answers, for process supervisors.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -8,14 +8,14 @@ use anyhow::{Context as _, bail};
 use super::{Settings, api};
 
 /// Shorter than any health check's own limit.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Asks for `/healthz`, prints the answer; fails unless it is one.
+/// Requests `/healthz` and prints the answer; fails if it is no success.
 pub(super) fn run(settings: Settings) -> anyhow::Result<()> {
     let port = settings.load()?.port;
     super::block_on(async move {
         let url = format!("http://127.0.0.1:{port}/healthz");
-        let asked = api::client(PATIENCE)?.get(&url).send().await;
+        let asked = api::client(TIMEOUT)?.get(&url).send().await;
         let answer =
             asked.with_context(|| format!("no server answers at {url}; start it: phony serve"))?;
         let status = answer.status();

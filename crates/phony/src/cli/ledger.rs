@@ -1,4 +1,4 @@
-//! `phony ledger verify`: whether the ledger is as it was written.
+//! `phony ledger verify`: checks that the ledger has not been changed.
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
@@ -8,18 +8,18 @@ use super::ui::{Style, Ui};
 use crate::data_dir::is_there;
 use crate::safety::ledger::{FILE, HEAD, verify};
 
-/// The ledger of calls that were placed and refused.
+/// Verify the ledger of calls that were placed or refused.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
-    what: What,
+    command: Command,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// Check every line, and say which was changed, or that some were cut off the end
+enum Command {
+    /// Check every line, and report changed lines and lines missing at the end
     Verify {
-        /// A hash that was noted earlier, elsewhere: the line that has it must be there
+        /// The hash of a line, noted elsewhere earlier: the line must still be there
         #[arg(long, value_name = "HASH")]
         noted: Option<String>,
     },
@@ -27,31 +27,34 @@ enum What {
 
 pub(super) fn run(
     settings: Settings,
-    Arguments { what: What::Verify { noted } }: &Arguments,
+    Arguments { command: Command::Verify { noted } }: &Arguments,
 ) -> anyhow::Result<()> {
     let path = settings.load()?.data_dir.join(FILE);
     let ui = Ui::new();
     if !is_there(&path)? {
-        ui.line(&format!("{} is not there: no call was ever placed or refused", path.display()));
+        ui.print_line(&format!(
+            "{} is not there: no call was ever placed or refused",
+            path.display()
+        ));
         return Ok(());
     }
     let report = verify(&path, noted.as_deref())
         .with_context(|| format!("{} cannot be read", path.display()))?;
     for line in &report.torn {
-        ui.line(&format!("line {line}: torn by a crash, as a later line says"));
+        ui.print_line(&format!("line {line}: torn by a crash, as a later line says"));
     }
     if report.broken.is_empty() {
-        ui.line(&format!("{} lines, every one as it was written", report.lines));
+        ui.print_line(&format!("{} lines, every one as it was written", report.lines));
         if !report.has_head {
-            ui.line(&format!(
+            ui.print_line(&format!(
                 "There is no {HEAD} beside it: lines cut off its end are not missed."
             ));
         }
-        ui.line(&format!("The last one's hash, to note elsewhere: {}", report.last));
+        ui.print_line(&format!("The last one's hash, to note elsewhere: {}", report.last));
         return Ok(());
     }
     for (line, why) in &report.broken {
-        ui.line(&ui.paint(Style::Bad, &format!("line {line}: {why}")));
+        ui.print_line(&ui.paint(Style::Bad, &format!("line {line}: {why}")));
     }
     bail!("{} was changed, first in line {}", path.display(), report.broken[0].0)
 }

@@ -1,9 +1,9 @@
-//! `phony load`: many calls at once against a server, and what that costs it.
+//! `phony load`: puts many calls on a server at once, and measures their cost.
 //!
-//! The far ends run in this process, the server in one of its own. The model says numbered words
-//! at a steady pace; latency is from the moment at which it sends a word to the moment at which
-//! the caller's end of the relay has it. With `--floor` the same is done to a bare copy of two
-//! sockets, turn and turn about, so that the ratios hold on any machine.
+//! The network and the model run in this process, the server in one of its own. The model sends
+//! numbered words at a steady rate; latency is the time from the sending of a word by the model to
+//! its receipt at the caller's end of the relay. With `--floor` a bare copy between two sockets is
+//! measured as well, in alternate rounds, so that the ratios hold on any machine.
 
 mod child;
 mod figures;
@@ -30,21 +30,21 @@ use phony_simulator::twilio::load_generator::{LoadGenerator, LoadOptions, Target
 use process::Process;
 use report::Report;
 
-/// How long the last callers may take to get through.
+/// How long the last calls may take to be set up.
 const SETTLE_LIMIT: Duration = Duration::from_secs(20);
-/// From the last caller to the first measurement: every call is in its first reply by then.
+/// From the last call's setup to the measurement; by then every call is in its first reply.
 const WARM_UP: Duration = Duration::from_secs(2);
-/// How long the server may take to forget calls that were hung up.
+/// How long the server may take to drop calls that were hung up.
 const FORGET_LIMIT: Duration = Duration::from_secs(5);
-/// From one answer about the server to the next question.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// The interval of polling.
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 /// The model's pause before a reply.
 const FIRST_WORD: Duration = Duration::from_millis(150);
 /// The caller's pause before the next question.
 const PAUSE: Duration = Duration::from_millis(500);
-/// The number that is called; the server has one, as any that takes calls.
+/// The server's number, which is called.
 const CALLED: &str = "+15005550101";
-/// Files that are open besides the sockets of calls.
+/// Open files besides the sockets of calls.
 const OTHER_FILES: u64 = 100;
 
 #[derive(Debug, Args)]
@@ -52,32 +52,32 @@ pub(super) struct Arguments {
     /// How many calls to hold at once
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     calls: u32,
-    /// How long to measure, once all calls are up
+    /// Seconds to measure, once all calls are up
     #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
     /// Words a second that the model says in each call; one word is one frame
     #[arg(long, alias = "frames-per-second", default_value_t = 4.0, value_parser = positive)]
     rate: f64,
-    /// Words of a reply
+    /// Words in a reply
     #[arg(long, default_value_t = 40, value_parser = clap::value_parser!(u32).range(1..))]
     words: u32,
-    /// Calls a second while they are made
+    /// Calls a second to set up
     #[arg(long, default_value_t = 200.0, value_parser = positive)]
     ramp: f64,
-    /// Load this server instead of starting one. It must know this model by `OPENAI_BASE_URL`; see
-    /// `--model-port`
+    /// Load this server instead of starting one. Its `OPENAI_BASE_URL` must lead to the stand-in
+    /// model; see `--model-port`
     #[arg(long, value_name = "URL", requires = "model_port")]
     server: Option<String>,
-    /// Process to look at with --server, if it is on this machine
+    /// With --server: the server's process on this machine, to measure its cost
     #[arg(long, requires = "server")]
     pid: Option<u32>,
     /// Port of the stand-in for the model
     #[arg(long, default_value_t = 0)]
     model_port: u16,
-    /// Load a bare copy of two sockets too, and compare
+    /// Load a bare copy between two sockets too, and compare
     #[arg(long, conflicts_with = "server")]
     floor: bool,
-    /// How often to measure; the medians count
+    /// How often to measure; the medians are reported
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Print JSON
@@ -94,7 +94,7 @@ fn positive(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Loads, prints, and fails if a call or a word was lost.
+/// Runs the measurement and prints it; fails if a call or a word was lost.
 pub(super) fn run(arguments: &Arguments, settings: Settings) -> anyhow::Result<()> {
     check_files(arguments)?;
     let existing = arguments.server.as_deref().map(|server| existing(server, settings));
@@ -114,7 +114,7 @@ pub(super) fn run(arguments: &Arguments, settings: Settings) -> anyhow::Result<(
     Ok(())
 }
 
-/// Both far ends of a call, and both of the server's, are sockets.
+/// Fails if the open-file limit is too low: each process has two sockets a call.
 fn check_files(arguments: &Arguments) -> anyhow::Result<()> {
     let needed = u64::from(arguments.calls) * 2 + OTHER_FILES;
     let Some(limit) = Process::this().open_files() else { return Ok(()) };
@@ -127,7 +127,7 @@ fn check_files(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The server that is there already, and whom it trusts.
+/// A server that is running already, and the token that it trusts.
 fn existing(server: &str, settings: Settings) -> anyhow::Result<Target> {
     let config = settings.load()?;
     let url = url::Url::parse(server).with_context(|| format!("{server} is not a URL"))?;
@@ -281,7 +281,7 @@ impl Load<'_> {
         })
     }
 
-    /// Lets everybody call, at a steady pace, and waits until they have got through or failed to.
+    /// Sets up all calls, at a steady rate, and waits until each of them is up or has failed.
     async fn ring_all(
         &self,
         callers: &mut LoadGenerator,
@@ -299,26 +299,26 @@ impl Load<'_> {
         }
         let deadline = now() + SETTLE_LIMIT;
         while callers.up() + callers.failed() < calls && now() < deadline {
-            sleep(LOOK_AGAIN).await;
+            sleep(POLL_INTERVAL).await;
         }
         Ok(())
     }
 }
 
-/// Waits until the server answers that it is ready.
+/// Waits until the server is ready.
 async fn ready(origin: &str) -> anyhow::Result<()> {
     let deadline = now() + SETTLE_LIMIT;
     loop {
         let answer = reqwest::Client::new().get(format!("{origin}/readyz")).send().await;
         match answer.and_then(reqwest::Response::error_for_status) {
             Ok(_) => return Ok(()),
-            Err(error) if now() > deadline => bail!("the server does not get ready: {error}"),
-            Err(_) => sleep(LOOK_AGAIN).await,
+            Err(error) if now() > deadline => bail!("the server did not become ready: {error}"),
+            Err(_) => sleep(POLL_INTERVAL).await,
         }
     }
 }
 
-/// How many calls the server still holds a while after all were hung up.
+/// How many calls the server still has some time after all were hung up.
 async fn forgotten(origin: &str) -> Option<u64> {
     let deadline = now() + FORGET_LIMIT;
     loop {
@@ -328,11 +328,11 @@ async fn forgotten(origin: &str) -> Option<u64> {
         if active == 0 || now() > deadline {
             return Some(active);
         }
-        sleep(LOOK_AGAIN).await;
+        sleep(POLL_INTERVAL).await;
     }
 }
 
-/// A line that tells somebody at a terminal how far it is.
+/// Progress on standard error, if that is a terminal.
 struct Progress {
     head: Option<String>,
 }

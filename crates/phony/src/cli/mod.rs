@@ -1,4 +1,4 @@
-//! The command line: one file a command.
+//! The command line; each command has a file of its own.
 
 mod agents;
 mod api;
@@ -12,26 +12,26 @@ mod console;
 mod console;
 mod converse;
 mod demo;
-mod desk;
 mod dnc;
 mod doctor;
 #[cfg(unix)]
 mod editor;
 mod example;
+#[cfg(unix)]
+mod footer;
 mod health;
 mod ledger;
-mod lines;
 mod load;
 mod openapi;
+mod printer;
 mod questions;
+mod script;
 mod serve;
 mod setup;
 mod sim;
-mod story;
+mod supervisor;
 mod talk;
 mod ui;
-#[cfg(unix)]
-mod view;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -70,28 +70,28 @@ enum Command {
     Setup(setup::Arguments),
     Doctor(doctor::Arguments),
     Sim(sim::Sim),
-    /// Hold many calls at once against a server, and print what that costs
+    /// Put many calls on a server at once, and print what they cost
     Load(load::Arguments),
-    /// Copy sockets, as the baseline that `load` compares with
+    /// Copy between two sockets: the baseline that `load` compares with
     #[command(name = "floor", hide = true)]
     Baseline(baseline::Arguments),
     /// Print the description of the HTTP API
     #[command(hide = true)]
     Openapi,
-    /// Print every environment variable with its meaning, as a file to begin with
+    /// Print every environment variable with its meaning, as a template file
     #[command(hide = true)]
     Example {
-        /// For whom
+        /// The file's format
         form: example::Form,
     },
-    /// Ask the server on this machine whether it is there; exits with 1 if it is not
+    /// Check that the server on this machine answers; exits with 1 if it does not
     Health,
 }
 
-/// Settings that every command takes; see the guide for all of them.
+/// Settings that every command takes.
 #[derive(Debug, Default, Args)]
 struct Settings {
-    /// Configuration file; `phony.toml` in the working folder if it is there
+    /// Configuration file [default: `phony.toml` in the working folder, if it exists]
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Public host name, in every URL given to the carrier
@@ -106,7 +106,7 @@ struct Settings {
     /// Folder of the store, the log and the supervisors' token
     #[arg(long, global = true, value_name = "FOLDER")]
     data_dir: Option<String>,
-    /// Log for people instead of machines
+    /// Write the log for people, not as JSON
     #[arg(long, global = true)]
     pretty: bool,
 }
@@ -126,7 +126,7 @@ fn environment() -> String {
 #[must_use]
 pub fn main() -> ExitCode {
     let Cli { command, settings } = Cli::parse();
-    // For whichever client a command opens; a server brings its own.
+    // For the clients that commands open; fails only if there is a provider already.
     drop(rustls::crypto::ring::default_provider().install_default());
     let done = match command {
         Command::Serve => serve::run(settings),
@@ -158,13 +158,13 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// The command was used wrongly: the process exits with 2, not 1.
+/// A command was used wrongly: the process exits with 2 instead of 1.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Usage(String);
 
-/// Runs a command that waits for others. What it leaves behind, such as a read of the terminal that
-/// cannot be called off, does not keep the process.
+/// Runs an asynchronous command. Tasks that it leaves behind, such as a blocked read of the
+/// terminal, do not keep the process alive.
 fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(command);
@@ -172,17 +172,17 @@ fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Resu
     done
 }
 
-/// Waits for Ctrl-C, or for a polite request to end.
+/// Waits for Ctrl-C or SIGTERM.
 async fn until_stopped() {
     match serve::Signals::new() {
         Ok(mut signals) => signals.next().await,
-        // Without signals the process is ended from outside.
+        // Without signal handlers the default action ends the process.
         Err(_) => std::future::pending().await,
     }
 }
 
 impl Settings {
-    /// The configuration of this process, these settings last.
+    /// The configuration of this process; these settings override all others.
     fn load(self) -> anyhow::Result<Config> {
         let pretty = self.pretty.then(|| "pretty".to_owned());
         let values = [

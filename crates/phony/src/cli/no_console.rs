@@ -1,9 +1,10 @@
-//! Where the terminal cannot be taken over, lines are typed as it lets them be typed.
+//! The console of platforms without a Unix terminal: never open, so that the platform edits the
+//! line.
 
-/// What stands in front of a line that answers no question.
+/// The mark in front of a typed line that answers no question.
 pub(super) const PROMPT: &str = "> ";
 
-/// Never there.
+/// Never made.
 #[derive(Debug)]
 pub(super) enum Opened {}
 
@@ -13,11 +14,11 @@ pub(super) fn open() -> Option<Opened> {
 
 pub(super) fn read(_: impl FnMut(String) -> bool) {}
 
-pub(super) fn line(_: &str) -> bool {
+pub(super) fn print_line(_: &str) -> bool {
     false
 }
 
-pub(super) fn grow(_: &str) -> bool {
+pub(super) fn append(_: &str) -> bool {
     false
 }
 
@@ -32,6 +33,8 @@ pub(super) fn ask(_: &str, _: bool) -> bool {
 pub(super) fn end_line() -> bool {
     false
 }
+
+pub(super) fn drop_line() {}
 
 pub(super) fn is_open() -> bool {
     false

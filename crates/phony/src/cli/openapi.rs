@@ -1,4 +1,4 @@
-//! `phony openapi`: prints what is committed as `openapi.json`.
+//! `phony openapi`: prints the contents of `openapi.json`.
 
 use std::io::Write as _;
 

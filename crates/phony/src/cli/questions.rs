@@ -1,16 +1,16 @@
-//! Questions at a terminal: asked until the answer is one, or the input ends.
+//! Questions to the user, repeated until the answer is valid or the input ends.
 
-use super::converse::Typed;
+use super::converse::InputLines;
 use super::ui::{Style, Ui, clean};
 
-/// Asks somebody who types.
+/// Asks questions, and reads the answers from standard input.
 pub(super) struct Questions<'a> {
     pub(super) ui: Ui,
-    pub(super) typed: &'a mut Typed,
+    pub(super) typed: &'a mut InputLines,
 }
 
 impl Questions<'_> {
-    /// Asks until `read` can make something of the line; nothing if there are no more lines.
+    /// Asks until `read` accepts the line; nothing if the input ends.
     pub(super) async fn ask<T>(
         &mut self,
         question: &str,
@@ -19,23 +19,23 @@ impl Questions<'_> {
         loop {
             self.ui.prompt(question);
             let Some(line) = self.typed.next().await else {
-                self.ui.line("");
+                self.ui.print_line("");
                 return None;
             };
             match read(line.trim()) {
                 Ok(answer) => return Some(answer),
-                Err(problem) => self.ui.line(&self.ui.paint(Style::Bad, &clean(&problem))),
+                Err(problem) => self.ui.print_line(&self.ui.paint(Style::Bad, &clean(&problem))),
             }
         }
     }
 
-    /// Asks for a yes; nothing typed is a no, and so is the end of the input.
+    /// Asks for a yes or a no; an empty line or the end of the input is a no.
     pub(super) async fn agreed(&mut self, question: &str) -> bool {
         self.ask(&format!("{question} [y/N] "), yes_or_no).await.unwrap_or(false)
     }
 }
 
-/// Nothing typed is a no: nothing is done by mistake.
+/// An empty line is a no, so that nothing is done by mistake.
 pub(super) fn yes_or_no(line: &str) -> Result<bool, String> {
     match line.to_ascii_lowercase().as_str() {
         "y" | "yes" => Ok(true),

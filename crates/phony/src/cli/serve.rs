@@ -1,4 +1,4 @@
-//! `phony serve`.
+//! `phony serve`: runs the server.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -11,8 +11,8 @@ use crate::config::LogFormat;
 use crate::server::{self, Running};
 use crate::telemetry;
 
-/// Runs the server until it is told to stop. By the first signal its calls are left to another
-/// server or let finish, by the second they say goodbye, by the third they are cut off.
+/// Runs the server until it is stopped. On the first signal its calls move to another server or may
+/// finish; on the second they say goodbye; on the third they are cut off.
 pub(super) fn run(settings: Settings) -> anyhow::Result<()> {
     let config = settings.load()?;
     server::make_folder(&config.data_dir)
@@ -34,9 +34,9 @@ pub(super) fn run(settings: Settings) -> anyhow::Result<()> {
     done
 }
 
-/// Standard error is for people; standard output holds the log alone, so that whoever reads lines
-/// from a pipe finds the log-in link as an event there. The link opens the dashboard to whoever has
-/// it, so it goes to one of the two only, and never into `call.log`.
+/// Prints the address and the log-in link. Standard error is for people, and standard output is the
+/// log: a program that reads it finds the link there as an event. Whoever has the link can open the
+/// dashboard, so it goes to one of the two only, and never into `call.log`.
 #[expect(clippy::print_stderr, reason = "the command line speaks to people")]
 async fn announce(running: &Running, format: LogFormat) {
     eprintln!("Phony listens on {}", running.addr);
@@ -55,7 +55,7 @@ async fn announce(running: &Running, format: LogFormat) {
             "event": "log-in link",
             "url": link,
         });
-        // Nobody reads any more: the log has the same fate.
+        // If standard output is closed, the log is lost as well.
         drop(writeln!(io::stdout(), "{event}"));
     }
 }
@@ -75,7 +75,7 @@ async fn wait_for_signals(running: &Running) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The signals that mean stop.
+/// The signals that stop the process.
 #[cfg(unix)]
 pub(super) struct Signals {
     interrupt: signal::unix::Signal,

@@ -1,4 +1,4 @@
-//! `phony sim`: the stand-ins as servers of their own, for anybody's tests.
+//! `phony sim`: runs a stand-in as a server of its own, for any program's tests.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -8,9 +8,9 @@ use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::story::clock;
+use super::printer::clock;
 use super::ui::{Style, Ui, clean};
-use super::{Settings, Usage, block_on, lines, until_stopped};
+use super::{Settings, Usage, block_on, script, until_stopped};
 use crate::sandbox::{CALLER, NUMBER};
 use phony_simulator::callers::{Caller, RecordedCall, recorded_calls, spoken_words};
 use phony_simulator::openai::{self, Brain, DeltaSize, Fault, OpenAiOptions, Pace, Recording};
@@ -21,96 +21,96 @@ use phony_simulator::twilio::{
 const TWILIO_PORT: u16 = 24188;
 const OPENAI_PORT: u16 = 24189;
 const VOICE_URL: &str = "http://127.0.0.1:24187/receive_call";
-/// A simulated call that takes longer than this, by the clock, has gone wrong.
+/// The longest simulated call, in real time.
 const LONGEST_CALL: Duration = Duration::from_hours(1);
 
-/// The stand-ins for the phone network and for the model, as servers of their own.
+/// Run a stand-in for the phone network or for the model.
 ///
-/// --port and --bind say where they listen; --port 0 takes any free port.
+/// --port and --bind say where it listens; --port 0 takes any free port.
 #[derive(Debug, Args)]
 pub(super) struct Sim {
     #[command(subcommand)]
-    which: Which,
+    stand_in: StandIn,
 }
 
 #[derive(Debug, Subcommand)]
-enum Which {
-    /// The telephone network: REST API, webhooks, `ConversationRelay`
+enum StandIn {
+    /// Stand in for Twilio: REST API, webhooks, `ConversationRelay`
     Twilio(Twilio),
-    /// The Realtime model
+    /// Stand in for OpenAI: the Realtime API
     Openai(Openai),
 }
 
 #[derive(Debug, Args)]
 struct Twilio {
-    /// Password of the API and key of all signatures [default: `TWILIO_AUTH_TOKEN`]
+    /// Auth token: the password of the API and the key of signatures [default: `TWILIO_AUTH_TOKEN`]
     #[arg(long, value_name = "TOKEN")]
     auth_token: Option<String>,
-    /// User of the API [default: `TWILIO_ACCOUNT_SID`]
+    /// Account SID: the user of the API [default: `TWILIO_ACCOUNT_SID`]
     #[arg(long, value_name = "SID")]
     account_sid: Option<String>,
     /// A number of the account; may be given several times
     #[arg(long = "number", value_name = "NUMBER", default_value = NUMBER)]
     numbers: Vec<String>,
-    /// Where those numbers ask for `TwiML`
+    /// The voice URL of these numbers, which returns `TwiML`
     #[arg(long, value_name = "URL", default_value = VOICE_URL)]
     voice_url: String,
-    /// Where the ends of calls are told
+    /// The status callback URL of these numbers
     #[arg(long, value_name = "URL")]
     status_url: Option<String>,
-    /// Where a public name is found: `phony.example.com=http://127.0.0.1:24187`
+    /// Where to reach a public name, such as `phony.example.com=http://127.0.0.1:24187`
     #[arg(long, value_name = "NAME=ORIGIN", value_parser = reach)]
     reach: Vec<HostOverride>,
-    /// How much faster than life calls are
+    /// How much faster than natural calls are
     #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = speed)]
     speed: f64,
-    /// Characters that the agent's voice speaks in a second
+    /// Characters a second that the agent's voice speaks
     #[arg(long, value_name = "N", default_value = "15", value_parser = speed)]
     voice: f64,
-    /// Sounds without words interrupt the agent
+    /// Let sounds without words interrupt the agent
     #[arg(long)]
     noise_interrupts: bool,
-    /// Who answers outbound calls, and who rings with --call: a file with what they say, a line
-    /// for a turn, or `recorded:ID`
+    /// The person at the other end, who answers outbound calls or makes the one of --call: a file
+    /// with one line a turn, or `recorded:ID`
     #[arg(long, value_name = "WHO")]
     caller: Option<String>,
-    /// Ring this number, print what was heard, and end
+    /// Call this number, print what was said and heard, and exit
     #[arg(long, value_name = "NUMBER")]
     call: Option<String>,
-    /// The number that rings
+    /// The number to call from
     #[arg(long, value_name = "NUMBER", default_value = CALLER)]
     from: String,
-    /// With --call: print all that is remembered of the call, as JSON
+    /// With --call: print the whole record of the call as JSON
     #[arg(long, requires = "call")]
     json: bool,
 }
 
 #[derive(Debug, Args)]
 struct Openai {
-    /// Who decides what is said: `echo`, `receptionist`, `recorded:ID`
+    /// What the model says: `echo`, `receptionist` or `recorded:ID`
     #[arg(long, value_name = "WHO", default_value = "receptionist")]
     brain: String,
-    /// How fast it is said
+    /// How fast the model says it
     #[arg(long, value_enum, default_value = "real")]
     pace: PaceName,
     /// Time until the first token, such as 250ms
-    #[arg(long, value_name = "TIME", value_parser = lines::duration)]
+    #[arg(long, value_name = "TIME", value_parser = script::duration)]
     first_token: Option<Duration>,
     /// Time between two deltas
-    #[arg(long, value_name = "TIME", value_parser = lines::duration)]
+    #[arg(long, value_name = "TIME", value_parser = script::duration)]
     between_deltas: Option<Duration>,
-    /// Characters in a delta; a word if it is not given
+    /// Characters in a delta [default: one word]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     delta_chars: Option<u16>,
-    /// What goes wrong: `drop:12`, `fail:server_error@once`, `stall@response=1` …; may be given
+    /// A fault to inject: `drop:12`, `fail:server_error@once`, `stall@response=1` …; may be given
     /// several times
     #[arg(long = "fault", value_name = "FAULT")]
     faults: Vec<Fault>,
-    /// The only key that is let in [default: any]
+    /// The only API key that is accepted [default: any]
     #[arg(long, value_name = "KEY")]
     api_key: Option<String>,
-    /// How long a session lasts
-    #[arg(long, value_name = "TIME", default_value = "60m", value_parser = lines::duration)]
+    /// The longest session
+    #[arg(long, value_name = "TIME", default_value = "60m", value_parser = script::duration)]
     session_max: Duration,
 }
 
@@ -123,9 +123,9 @@ enum PaceName {
 }
 
 pub(super) fn run(settings: Settings, sim: Sim) -> anyhow::Result<()> {
-    match sim.which {
-        Which::Twilio(options) => run_twilio(settings, options),
-        Which::Openai(options) => {
+    match sim.stand_in {
+        StandIn::Twilio(options) => run_twilio(settings, options),
+        StandIn::Openai(options) => {
             let bind = settings.address(OPENAI_PORT)?;
             block_on(serve_openai(bind, options))
         }
@@ -134,7 +134,7 @@ pub(super) fn run(settings: Settings, sim: Sim) -> anyhow::Result<()> {
 
 fn run_twilio(settings: Settings, of_flags: Twilio) -> anyhow::Result<()> {
     let ui = Ui::new();
-    // A port of one's own: a call rung from here must not collide with a network that runs.
+    // Any free port, so that a single call does not collide with a running stand-in.
     let port = if of_flags.call.is_some() { 0 } else { TWILIO_PORT };
     let bind = settings.address(port)?;
     let known = settings.load()?.twilio;
@@ -172,13 +172,13 @@ fn run_twilio(settings: Settings, of_flags: Twilio) -> anyhow::Result<()> {
             let caller = caller.unwrap_or_else(Caller::silent);
             return ring(ui, network, &of_flags.from, &to, caller, of_flags.json).await;
         }
-        ui.line(&format!("The stand-in for Twilio listens on {}", network.base_url()));
-        ui.line("A server uses it with");
-        ui.line(&format!("  TWILIO_API_BASE_URL={}", network.base_url()));
+        ui.print_line(&format!("The stand-in for Twilio listens on {}", network.base_url()));
+        ui.print_line("A server uses it with");
+        ui.print_line(&format!("  TWILIO_API_BASE_URL={}", network.base_url()));
         for (name, value) in environment {
-            ui.line(&format!("  {name}={value}"));
+            ui.print_line(&format!("  {name}={value}"));
         }
-        ui.line(&format!("Its numbers ring {}. Ctrl-C stops it.", of_flags.voice_url));
+        ui.print_line(&format!("Its numbers ring {}. Ctrl-C stops it.", of_flags.voice_url));
         until_stopped().await;
         network.stop().await;
         Ok(())
@@ -209,19 +209,19 @@ async fn serve_openai(bind: SocketAddr, of_flags: Openai) -> anyhow::Result<()> 
     let model = openai::start(options)
         .await
         .with_context(|| format!("{bind} cannot be listened on; --port names another"))?;
-    ui.line(&format!("The stand-in for OpenAI listens on {}", model.base_url()));
-    ui.line("A server uses it with");
-    ui.line(&format!("  OPENAI_BASE_URL={}", model.base_url()));
-    ui.line(&format!("  OPENAI_API_KEY={key}"));
-    ui.line("Ctrl-C stops it.");
+    ui.print_line(&format!("The stand-in for OpenAI listens on {}", model.base_url()));
+    ui.print_line("A server uses it with");
+    ui.print_line(&format!("  OPENAI_BASE_URL={}", model.base_url()));
+    ui.print_line(&format!("  OPENAI_API_KEY={key}"));
+    ui.print_line("Ctrl-C stops it.");
     until_stopped().await;
     let stats = model.stats();
     model.stop().await;
-    ui.line(&format!("{} connections, {} responses", stats.connections, stats.responses));
+    ui.print_line(&format!("{} connections, {} responses", stats.connections, stats.responses));
     Ok(())
 }
 
-/// Rings a number, and tells what was heard and said.
+/// Calls a number, and prints what was heard and said.
 async fn ring(
     ui: Ui,
     network: TwilioRunning,
@@ -237,9 +237,9 @@ async fn ring(
     };
     network.stop().await;
     if json {
-        ui.line(&serde_json::to_string_pretty(&record)?);
+        ui.print_line(&serde_json::to_string_pretty(&record)?);
     } else {
-        tell(ui, &record);
+        print(ui, &record);
     }
     let failed = matches!(
         record.end,
@@ -250,12 +250,12 @@ async fn ring(
             Some(format!("{} {}: {}", webhook.purpose, webhook.url, webhook.error.as_ref()?))
         });
         let errors: Vec<_> = errors.map(|error| clean(&error)).collect();
-        bail!("the call was not held ({:?}) {}", record.end, errors.join("; "));
+        bail!("the call did not take place ({:?}) {}", record.end, errors.join("; "));
     }
     Ok(())
 }
 
-fn tell(ui: Ui, record: &CallRecord) {
+fn print(ui: Ui, record: &CallRecord) {
     let heard = record.heard.iter().map(|piece| {
         let mark = if piece.cut { " —" } else { "" };
         let text = format!("{}{mark}", clean(&piece.text));
@@ -270,15 +270,15 @@ fn tell(ui: Ui, record: &CallRecord) {
     let answered_ms = record.answered_ms.unwrap_or(0);
     for (at_ms, who, style, text) in all {
         let time = ui.paint(Style::Faint, &clock(at_ms.saturating_sub(answered_ms)));
-        ui.line(&format!("{time} {} {text}", ui.paint(style, &format!("{who:<7}"))));
+        ui.print_line(&format!("{time} {} {text}", ui.paint(style, &format!("{who:<7}"))));
     }
     if let (Some(end), Some(ended_ms)) = (record.end, record.ended_ms) {
         let time = clock(ended_ms.saturating_sub(answered_ms));
-        ui.line(&ui.paint(Style::Faint, &format!("{time} ·       {end:?}")));
+        ui.print_line(&ui.paint(Style::Faint, &format!("{time} ·       {end:?}")));
     }
 }
 
-/// Who a name or a file stands for.
+/// The caller of a recording's id or a script's path.
 fn caller(who: &str) -> anyhow::Result<Caller> {
     if let Some(id) = who.strip_prefix("recorded:") {
         return Ok(Caller::Recorded(recorded(id)?));
@@ -286,11 +286,11 @@ fn caller(who: &str) -> anyhow::Result<Caller> {
     let path = PathBuf::from(who);
     let text = std::fs::read_to_string(&path)
         .with_context(|| format!("{who} cannot be read; recorded:ID plays a recording"))?;
-    let steps = lines::script(&text).map_err(|problem| Usage(format!("{who}, {problem}")))?;
+    let steps = script::steps(&text).map_err(|problem| Usage(format!("{who}, {problem}")))?;
     Ok(Caller::Script(steps))
 }
 
-/// A recorded conversation by its id, or by the beginning of it.
+/// A recorded conversation, by its id or by the beginning of it.
 pub(super) fn recorded(id: &str) -> anyhow::Result<RecordedCall> {
     let calls = recorded_calls();
     let mut fitting = calls.iter().filter(|call| call.id.starts_with(id));
@@ -332,8 +332,8 @@ fn brain(name: &str) -> anyhow::Result<Brain> {
     }
 }
 
-/// A server on this machine calls itself localhost in its `TwiML`, and asks for TLS, which it
-/// leaves to a proxy: the network must find it all the same.
+/// The host overrides. A server on this machine has `wss://localhost` URLs in its `TwiML` although
+/// it leaves TLS to a proxy, so an override leads these to its plain port.
 fn reached(voice_url: &str, named: Vec<HostOverride>) -> Vec<HostOverride> {
     let url = url::Url::parse(voice_url).ok().filter(|url| url.scheme() == "http");
     let local = url.and_then(|url| {
@@ -359,7 +359,7 @@ pub(super) fn speed(text: &str) -> Result<f64, String> {
 }
 
 impl Settings {
-    /// Where a stand-in listens: as the flags say, else on loopback.
+    /// The address that a stand-in listens on: as the flags say, else on loopback.
     fn address(&self, port: u16) -> anyhow::Result<SocketAddr> {
         let wrong = |name: &str, example: &str| {
             Usage(format!("--{name} cannot be used; example: --{name} {example}"))

@@ -1,4 +1,4 @@
-//! `phony talk`: be the caller, by text.
+//! `phony talk`: call any Phony server, by text.
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use secrecy::ExposeSecret as _;
 use url::Url;
 
 use super::api::{admin_token, client, no_server, server_url};
-use super::converse::{Typed, converse, explain};
-use super::story::clock;
+use super::converse::{InputLines, converse, explain};
+use super::printer::clock;
 use super::ui::{Style, Ui, clean};
 use super::{Settings, Usage, block_on, until_stopped};
 use crate::config::Config;
@@ -18,18 +18,19 @@ use crate::sandbox::{CALLER, NUMBER};
 use phony_simulator::callers::Caller;
 use phony_simulator::twilio::{self, CallRecord, End, HostOverride, PhoneNumber, TwilioOptions};
 
-/// How long a server may take to say that it is there.
-const HELLO: Duration = Duration::from_secs(3);
-/// How long the network may take to write down the end of a call.
+/// The timeout of requests to the server.
+const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+/// How long the network may take to record the end of a call.
 const CLOSING: Duration = Duration::from_secs(10);
 
-/// Be the caller from the terminal, by text, with any Phony server.
+/// Call any Phony server from the terminal, by text.
 ///
-/// Lines of standard input are what the caller says. The call is signed with `TWILIO_AUTH_TOKEN`,
-/// as the server knows it; a server with another public name than its address is found with --host.
+/// Each line of standard input is said by the caller. The call is signed with `TWILIO_AUTH_TOKEN`,
+/// which must be the server's; --host gives the server's public name, where that is not its
+/// address.
 #[derive(Debug, Args)]
 pub(super) struct Talk {
-    /// The agent to speak with, if not the one that answers by default
+    /// The agent to speak with [default: the server's default agent]
     #[arg(long, value_name = "ID", value_parser = agent_id)]
     agent: Option<String>,
     /// The server [default: the one on this machine]
@@ -37,14 +38,14 @@ pub(super) struct Talk {
     server: Option<Url>,
 }
 
-/// Where the server is, and under what name.
+/// The server's address and names.
 #[derive(Debug)]
 struct Target {
-    /// Where it is reached: `http://127.0.0.1:24187`.
+    /// Its address, such as `http://127.0.0.1:24187`.
     origin: String,
-    /// The URL that is rung, and signed.
+    /// The URL of the voice webhook, as it is signed.
     voice_url: String,
-    /// Names that lead to it.
+    /// The names that lead to this address.
     reach: Vec<HostOverride>,
 }
 
@@ -56,8 +57,8 @@ pub(super) fn run(settings: Settings, talk: &Talk) -> anyhow::Result<()> {
 async fn talk_with(config: Config, talk: &Talk) -> anyhow::Result<()> {
     let ui = Ui::new();
     let target = Target::new(&config, talk.server.as_ref(), talk.agent.as_deref());
-    let client = client(HELLO)?;
-    greet(&client, &target.origin).await?;
+    let client = client(CONNECT_LIMIT)?;
+    check_server(&client, &target.origin).await?;
     if let Some(agent) = &talk.agent {
         check_agent(&client, &config, &target.origin, agent).await?;
     }
@@ -76,7 +77,7 @@ async fn talk_with(config: Config, talk: &Talk) -> anyhow::Result<()> {
     }
     let (caller, line) = Caller::live();
     let sid = network.dial_in(CALLER, NUMBER, caller)?;
-    let mut typed = Typed::start(by_hand)?;
+    let mut typed = InputLines::start(by_hand)?;
     tokio::select! {
         () = converse(ui, line, &mut typed, 1.0, None, std::future::pending()) => {}
         () = until_stopped() => bail!("stopped: the call was dropped"),
@@ -94,7 +95,7 @@ impl Target {
             Some(host) => format!("https://{host}"),
             None => origin.clone(),
         };
-        // A server without a public name calls itself localhost.
+        // A server without a public name uses localhost in its URLs.
         let port = server.map_or(Some(config.port), Url::port_or_known_default);
         let names = config
             .host
@@ -111,8 +112,8 @@ impl Target {
     }
 }
 
-/// Finds out whether there is a server before anything is rung.
-async fn greet(client: &reqwest::Client, origin: &str) -> anyhow::Result<()> {
+/// Fails unless a Phony server answers.
+async fn check_server(client: &reqwest::Client, origin: &str) -> anyhow::Result<()> {
     let answer = client.get(format!("{origin}/healthz")).send().await;
     let body = match answer {
         Ok(answer) if answer.status().is_success() => answer.text().await.unwrap_or_default(),
@@ -124,7 +125,7 @@ async fn greet(client: &reqwest::Client, origin: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Holds the agent's name to the server's list, where the supervisors' token is at hand.
+/// Fails if the server does not list the agent; without a supervisors' token nothing is checked.
 async fn check_agent(
     client: &reqwest::Client,
     config: &Config,
@@ -145,7 +146,7 @@ async fn check_agent(
     Err(Usage(format!("the server has no agent `{agent}`; it has: {known}")).into())
 }
 
-/// Says how the call went, and fails if there was none.
+/// Prints how the call ended, or fails if it was never answered.
 fn conclude(ui: Ui, record: &CallRecord, has_token: bool) -> anyhow::Result<()> {
     let answered = !record.heard.is_empty() || !record.said.is_empty();
     let voice = record.webhooks_for("voice").next();
@@ -171,7 +172,7 @@ fn conclude(ui: Ui, record: &CallRecord, has_token: bool) -> anyhow::Result<()> 
                 _ => "the call is over",
             };
             let lasted = clock(record.ended_ms.unwrap_or(0));
-            ui.line(&ui.paint(Style::Faint, &format!("· {who} after {lasted}")));
+            ui.print_line(&ui.paint(Style::Faint, &format!("· {who} after {lasted}")));
             Ok(())
         }
     }

@@ -1,16 +1,16 @@
-//! What people see: all that the commands print goes through here.
+//! What the commands print for people.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
 use super::console;
 
-/// Prints to standard output; in colour only where it is a terminal and nobody objects.
+/// Prints to standard output; in colour if that is a terminal and `NO_COLOR` is not set.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ui {
     colour: bool,
 }
 
-/// How something looks.
+/// How text looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
     Strong,
@@ -23,12 +23,12 @@ pub(super) enum Style {
 }
 
 impl Ui {
-    /// For standard output as it is.
+    /// Coloured if standard output can be.
     pub(super) fn new() -> Self {
-        Self { colour: io::stdout().is_terminal() && !refused("NO_COLOR") }
+        Self { colour: io::stdout().is_terminal() && !is_set("NO_COLOR") }
     }
 
-    /// Without any colour.
+    /// Without colours.
     #[cfg(test)]
     pub(super) fn plain() -> Self {
         Self { colour: false }
@@ -38,54 +38,54 @@ impl Ui {
         self.colour
     }
 
-    /// One line.
-    #[expect(clippy::unused_self, reason = "whoever prints has been given the means to")]
-    pub(super) fn line(self, text: &str) {
-        if console::line(text) {
+    /// Prints a line.
+    #[expect(clippy::unused_self, reason = "only holders of a Ui may print")]
+    pub(super) fn print_line(self, text: &str) {
+        if console::print_line(text) {
             return;
         }
-        // A reader that went away is no fault of the command.
+        // A closed pipe is no failure of the command.
         drop(writeln!(io::stdout().lock(), "{text}"));
     }
 
-    /// A part of a line, seen at once.
-    #[expect(clippy::unused_self, reason = "whoever prints has been given the means to")]
-    pub(super) fn piece(self, text: &str) {
-        if console::grow(text) {
+    /// Prints a part of a line, without delay.
+    #[expect(clippy::unused_self, reason = "only holders of a Ui may print")]
+    pub(super) fn print(self, text: &str) {
+        if console::append(text) {
             return;
         }
         let mut out = io::stdout().lock();
         drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
     }
 
-    /// The end of a line that was begun by pieces.
+    /// Ends a line that was printed in pieces.
     pub(super) fn end_line(self) {
         if !console::end_line() {
-            self.line("");
+            self.print_line("");
         }
     }
 
-    /// Words in the place of those that were shown so last, until the next line.
+    /// Prints a draft in the place of the last one; the next line replaces it.
     pub(super) fn draft(self, text: &str) {
         if !console::draft(text) {
-            self.piece(&format!("\r\u{1b}[2K{text}"));
+            self.print(&format!("\r\u{1b}[2K{text}"));
         }
     }
 
-    /// Asks a question, to be answered behind it.
+    /// Prints a question, to be answered on the same line.
     pub(super) fn prompt(self, question: &str) {
         if !console::ask(question, false) {
-            self.piece(question);
+            self.print(question);
         }
     }
 
-    /// Lets somebody type whatever they like behind a mark; at a console, where the mark stays.
-    #[expect(clippy::unused_self, reason = "whoever prints has been given the means to")]
-    pub(super) fn listen(self, mark: &str) {
+    /// Shows a mark in front of the line being typed, if there is a console.
+    #[expect(clippy::unused_self, reason = "only holders of a Ui may print")]
+    pub(super) fn set_prompt(self, mark: &str) {
         console::ask(mark, true);
     }
 
-    /// The text in a style, if there are any.
+    /// The text in a style, or as it is without colours.
     pub(super) fn paint(self, style: Style, text: &str) -> String {
         if !self.colour || text.is_empty() {
             return text.to_owned();
@@ -103,19 +103,12 @@ impl Ui {
     }
 }
 
-/// Whether somebody can be asked: both ends of the terminal are there.
+/// Whether somebody can be asked: standard input and output are terminals.
 pub(super) fn has_terminal() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
-/// Whether what somebody types can be kept apart from what is printed meanwhile.
-#[expect(clippy::disallowed_methods, reason = "what the terminal can do is no setting of Phony's")]
-pub(super) fn can_draw() -> bool {
-    let simple = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-    has_terminal() && !simple
-}
-
-/// Words of others, fit for a terminal: they must not move the cursor or change colours.
+/// Text from outside, made safe for a terminal: it cannot move the cursor or change colours.
 pub(super) fn clean(text: &str) -> String {
     let flat = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c });
     let shown: String = flat.filter(|c| !c.is_control()).collect();
@@ -123,7 +116,7 @@ pub(super) fn clean(text: &str) -> String {
 }
 
 #[expect(clippy::disallowed_methods, reason = "how the terminal looks is no setting of Phony's")]
-fn refused(name: &str) -> bool {
+fn is_set(name: &str) -> bool {
     std::env::var_os(name).is_some_and(|value| !value.is_empty())
 }
 
@@ -132,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_of_others_cannot_command_the_terminal() {
+    fn text_from_outside_cannot_control_the_terminal() {
         assert_eq!(clean("  hi\u{1b}[2Jthere\r\nyou "), "hi[2Jthere  you");
     }
 

@@ -1,13 +1,13 @@
-//! The rules of calls that we place, and what calls may cost.
+//! The rules of outbound calls, and the limits of their cost.
 
 use std::time::Duration;
 
 use phony_call::{Countries, Country, PhoneNumber};
 
 use super::parse::{self, CallingHours, Parsed};
-use super::source::Reader;
+use super::reader::Reader;
 
-/// What calls of ours are held to.
+/// The rules of outbound calls.
 #[derive(Debug, Clone)]
 pub struct DialingSettings {
     /// Outbound calls a minute; 0 for no limit.
@@ -16,24 +16,24 @@ pub struct DialingSettings {
     pub concurrent: u32,
     /// When outbound calls may start.
     pub hours: CallingHours,
-    /// How long it may ring. Default 30 s, at most 10 min.
+    /// How long a call may ring, from 5 s to 10 min. Default 30 s.
     pub ring: Duration,
     /// The estimated cost of all outbound calls of a day (UTC), in US dollars, at which they are
     /// told to come to an end; 0 for no limit. Default 80.
     pub day_soft: f64,
-    /// At which they end and no more are placed; 0 for no limit. Default 100.
+    /// The cost at which they are ended and no more are placed; 0 for no limit. Default 100.
     pub day_hard: f64,
     countries: Countries,
 }
 
 impl DialingSettings {
-    /// The countries that may be dialled: the configured ones, or that of our number.
+    /// The countries that may be called: the configured ones, or that of the account's number.
     #[must_use]
     pub fn countries(&self) -> &Countries {
         &self.countries
     }
 
-    /// Lets a country be dialled besides, as between stand-ins, where nobody is really called.
+    /// Adds a country that may be called, as for stand-ins.
     pub fn allow(&mut self, country: Country) {
         self.countries.add(country);
     }

@@ -1,14 +1,13 @@
 //! `.env` files.
 //!
-//! The rules are those on which the dotenv packages of Node, Python and Ruby and Docker Compose
-//! agree: one `NAME=value` a line, `export` may stand before it, `#` at the start of a value or
-//! after a space begins a comment, values in quotes may go over several lines. Nothing in a value is
-//! replaced by other variables. A line that cannot be read is an error; no error quotes the line,
-//! which may hold a secret.
+//! The syntax is what the dotenv packages of Node, Python and Ruby and Docker Compose agree on: one
+//! `NAME=value` a line, with an optional `export`; `#` at the start of a value or after a space
+//! begins a comment; quoted values may span lines. Variables in values are not expanded. A line
+//! that cannot be parsed is an error, which does not quote the line, since it may contain a secret.
 
 use std::fmt;
 
-/// A line that cannot be read.
+/// A line that cannot be parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct LineError {
     /// Counted from 1.
@@ -44,7 +43,7 @@ impl fmt::Display for LineError {
     }
 }
 
-/// The names and values in their order, or every line that cannot be read.
+/// The names and values in their order, or all lines that cannot be parsed.
 pub(super) fn parse(text: &str) -> Result<Vec<(String, String)>, Vec<LineError>> {
     // Some editors write a byte-order mark before the first name.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -59,14 +58,14 @@ pub(super) fn parse(text: &str) -> Result<Vec<(String, String)>, Vec<LineError>>
     if errors.is_empty() { Ok(pairs) } else { Err(errors) }
 }
 
-/// What has not been read yet, and the number of its first line.
+/// The text that is still to be parsed, and the number of its first line.
 struct Rest<'a> {
     text: &'a str,
     line: usize,
 }
 
 impl Rest<'_> {
-    /// Takes one assignment with all its lines, or a line without one.
+    /// Parses one assignment, or skips a line without one.
     fn assignment(&mut self) -> Result<Option<(String, String)>, LineError> {
         let line = self.line;
         let error = |problem| LineError { line, problem };
@@ -109,7 +108,7 @@ impl Rest<'_> {
         }
     }
 
-    /// Goes on with `after`, an end of the text.
+    /// Continues at `after`, a suffix of the text.
     fn skip_to(&mut self, after: &str) {
         let (read, rest) = self.text.split_at(self.text.len() - after.len());
         self.line += line_ends(read);
@@ -146,7 +145,7 @@ fn without_comment(value: &str) -> &str {
     comment.map_or(value, |(at, _)| &value[..at])
 }
 
-/// The value up to the closing quote, and what follows it.
+/// The value up to the closing quote, and the text behind it.
 fn quoted(text: &str, quote: char) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut chars = text.char_indices();

@@ -1,16 +1,21 @@
-//! Configuration: layers of settings, read once at the start, typed ever after.
+//! The configuration: layers of settings, read once at the start and parsed into types.
 //!
 //! Later layers win: built-in defaults, `phony.toml`, `.env` in the working folder, the
-//! environment, flags. Every problem is found before anything is started, and is told with the
-//! setting's name, what is wrong and an example; no message holds a value, since it may be secret.
+//! environment, flags. All problems are reported before anything is started, each with the
+//! setting's name, the reason and an example. No message contains a value, which may be secret.
 //!
 //! This is the only module that reads the environment.
 
 mod dialing;
 mod dotenv;
+mod error;
+mod model;
 mod parse;
+mod policy;
+mod reader;
+mod relay;
 mod source;
-mod tables;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -22,17 +27,19 @@ use secrecy::SecretString;
 use url::Url;
 
 pub use dialing::DialingSettings;
+pub use error::ConfigError;
 pub use parse::{CallingHours, LogFormat, Transport};
+pub use relay::RelaySettings;
 pub use source::{Flags, Sources};
-pub use tables::{RelaySettings, VARIABLES, Variable};
+pub use variables::{VARIABLES, Variable};
 
 use crate::client::TrustedProxies;
-use source::Reader;
+use reader::Reader;
 
-/// The port that the server listens on unless told otherwise.
+/// The default port.
 pub const DEFAULT_PORT: u16 = 24187;
 
-/// Everything that can be set.
+/// All settings.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The public host name, in every URL given to the carrier; `None` while the server is only
@@ -44,37 +51,37 @@ pub struct Config {
     pub bind: IpAddr,
     /// The folder of the store, the ledger, the log and the supervisors' token.
     pub data_dir: PathBuf,
-    /// The telephone network.
+    /// The account at the carrier.
     pub twilio: TwilioSettings,
-    /// The model.
+    /// The account at the model's provider.
     pub openai: OpenAiSettings,
-    /// The id of the agent that answers.
+    /// The id of the default agent.
     pub agent: String,
-    /// The id of the agent that answers a certain number of ours.
+    /// The ids of the agents that answer certain numbers of the account.
     pub agent_of: BTreeMap<PhoneNumber, String>,
-    /// A folder with agents of one's own.
+    /// The folder of the operator's own agents.
     pub agents_dir: Option<PathBuf>,
-    /// A folder with scenarios of one's own.
+    /// The folder of the operator's own scenarios.
     pub scenarios_dir: Option<PathBuf>,
     /// Replaces the default agent's instructions.
     pub system_prompt: Option<String>,
     /// Whether every reply waits for a supervisor.
     pub require_supervisor_feedback: bool,
-    /// Where a transfer without a number goes.
+    /// The target of a transfer without a number.
     pub transfer_number: Option<PhoneNumber>,
-    /// How a call's words travel.
+    /// How speech travels between carrier and model.
     pub transport: Transport,
-    /// The rules of calls that we place.
+    /// The rules of outbound calls.
     pub dialing: DialingSettings,
     /// Supervisor requests a minute, per token and per address; 0 for no limit.
     pub api_rate: u32,
-    /// The proxies that are believed when they say whose a request is.
+    /// The proxies whose forwarding headers are trusted.
     pub trusted_proxies: TrustedProxies,
-    /// The shared store of several nodes.
+    /// The shared store and bus of several nodes.
     pub redis_url: Option<SecretString>,
     /// The supervisors' secret; made at the first start if it is not set.
     pub admin_token: Option<SecretString>,
-    /// The attributes of the relay in TwiML.
+    /// The attributes of `<ConversationRelay>` in TwiML.
     pub relay: RelaySettings,
     /// Limits and timings of calls.
     pub policy: Policy,
@@ -84,16 +91,16 @@ pub struct Config {
     pub drain: Duration,
     /// What is logged, and how.
     pub log: LogSettings,
-    /// What was accepted but should be changed, one sentence each.
+    /// Settings that were accepted but should be changed, one sentence each.
     pub warnings: Vec<String>,
 }
 
 /// How long calls are kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// Since their end; `None` for ever.
+    /// The time since their end; `None` for ever.
     pub age: Option<Duration>,
-    /// Together, in bytes of the store; `None` for as many as fit.
+    /// The size of all of them in the store, in bytes; `None` for no limit.
     pub bytes: Option<u64>,
 }
 
@@ -104,24 +111,24 @@ pub struct TwilioSettings {
     pub account_sid: Option<String>,
     /// The account's primary auth token; it signs every request from Twilio.
     pub auth_token: Option<SecretString>,
-    /// Our number.
+    /// The account's number, from which outbound calls are placed.
     pub phone_number: Option<PhoneNumber>,
-    /// Where the REST API is.
+    /// The base URL of the REST API.
     pub api_base_url: Url,
-    /// Accept unsigned requests. Only on a machine that nobody else reaches.
+    /// Whether unsigned requests are accepted; only for a machine that nobody else can reach.
     pub insecure_no_signatures: bool,
 }
 
 /// The account at OpenAI.
 #[derive(Debug, Clone)]
 pub struct OpenAiSettings {
-    /// The key.
+    /// The API key.
     pub api_key: Option<SecretString>,
     /// The model's name.
     pub model: String,
     /// The voice, for speech to speech.
     pub voice: String,
-    /// Where the API is; the Realtime socket is found from it.
+    /// The base URL of the API, from which that of the Realtime socket is made.
     pub base_url: Url,
 }
 
@@ -136,20 +143,12 @@ impl OpenAiSettings {
 /// What is logged, and how.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogSettings {
-    /// For machines or for people.
+    /// JSON or text.
     pub format: LogFormat,
-    /// Everything down to DEBUG.
+    /// Whether DEBUG is logged.
     pub debug: bool,
-    /// Phone numbers in full.
+    /// Whether phone numbers are logged in full.
     pub numbers: bool,
-}
-
-/// Settings that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the configuration cannot be used:\n{}", .problems.join("\n"))]
-pub struct ConfigError {
-    /// One line for each: the name, what is wrong, an example.
-    pub problems: Vec<String>,
 }
 
 impl Config {
@@ -158,7 +157,7 @@ impl Config {
         Self::from_sources(Sources::of_process(flags)?)
     }
 
-    /// Reads the given layers; nothing else.
+    /// Reads the given layers only.
     pub fn from_sources(sources: Sources) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(sources)?;
         let config = Self::read(&mut reader);
@@ -166,7 +165,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The public authority for URLs, given the port that is really listened on.
+    /// The authority (host and port) of public URLs; `port` is the one listened on.
     #[must_use]
     pub fn authority(&self, port: u16) -> String {
         self.host.clone().unwrap_or_else(|| format!("localhost:{port}"))
@@ -184,8 +183,8 @@ impl Config {
                 "leave it unset and set TWILIO_AUTH_TOKEN",
             );
         }
-        let (model, voice) = tables::model_and_voice(reader);
-        let policy = tables::policy(reader, &model);
+        let (model, voice) = model::model_and_voice(reader);
+        let policy = policy::policy(reader, &model);
         let phone_number = reader.read("twilio.phone_number", parse::number);
         let dialing = DialingSettings::read(reader, phone_number.as_ref());
         let transport = reader.or("transport", Transport::Relay, parse::transport);
@@ -264,7 +263,7 @@ impl Config {
     }
 }
 
-/// A length of time as the configuration spells it, such as `250ms`, `4s`, `10m`.
+/// Parses a length of time in the configuration's notation, such as `250ms`, `4s` or `10m`.
 pub(crate) fn length_of_time(text: &str) -> Result<Duration, String> {
     parse::duration(text)
 }

@@ -1,4 +1,4 @@
-//! Readers of single values: text in; a typed value, or what is wrong, out.
+//! Parsers of single values.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -10,15 +10,15 @@ use phony_call::PhoneNumber;
 use secrecy::SecretString;
 use url::Url;
 
-/// What a reader gives back: the value, or what is wrong with it, to be read after a name.
+/// A value, or what is wrong with it as the predicate of a sentence, such as `is not a port`.
 pub(super) type Parsed<T> = Result<T, String>;
 
-/// How a call's words travel.
+/// How speech travels between carrier and model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Transport {
-    /// The carrier hears and speaks; the model reads and writes.
+    /// As text: the carrier recognises and synthesises speech.
     Relay,
-    /// The model hears and speaks.
+    /// As sound: the model hears and speaks.
     Media,
 }
 
@@ -27,11 +27,11 @@ pub enum Transport {
 pub enum LogFormat {
     /// One JSON object a line.
     Json,
-    /// For people.
+    /// Text for people.
     Pretty,
 }
 
-/// The callee's local time in which outbound calls may start: minutes since midnight, the end
+/// When outbound calls may start, in the callee's local time: minutes since midnight, the end
 /// excluded; `None` for any time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CallingHours(pub Option<(u16, u16)>);
@@ -72,8 +72,8 @@ pub(super) fn admin_token(value: &str) -> Parsed<SecretString> {
     secret(value)
 }
 
-/// A public name with a dot, `localhost`, or an address; a port may follow. Some shells export
-/// `HOST` with a name that nobody outside the machine can look up, so anything else is refused.
+/// A public name with a dot, `localhost`, or an address, and possibly a port. Anything else is
+/// refused, since some shells export a `HOST` that nobody outside the machine can resolve.
 pub(super) fn host(value: &str) -> Parsed<String> {
     const NOT_A_NAME: &str = "is not a host name";
     if value.contains("://") || value.contains(['/', '?', '#', '@', '\\', '%']) {
@@ -98,7 +98,7 @@ pub(super) fn host(value: &str) -> Parsed<String> {
             }
             name.to_owned()
         }
-        // A short form such as `127.1`, or a plain number, is a mistake more often than an address.
+        // A short form such as `127.1` or a plain number is more often a mistake than an address.
         url::Host::Ipv4(address) => {
             let written = authority.strip_suffix(port.as_str()).unwrap_or(&authority);
             if address.is_unspecified() || written != address.to_string() {
@@ -112,8 +112,8 @@ pub(super) fn host(value: &str) -> Parsed<String> {
     Ok(format!("{name}{port}"))
 }
 
-/// Whether a part of a name is one that a computer can have: a wildcard stands for many. Underscores
-/// are in no standard, but in use.
+/// Whether a label is that of a host name, not a wildcard. Underscores are in no standard, but
+/// used.
 fn is_label(label: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     (1..=63).contains(&label.len())
@@ -141,7 +141,7 @@ pub(super) fn networks(value: &str) -> Parsed<Vec<IpNet>> {
     networks.ok_or_else(|| "is no list of addresses or networks, separated by commas".into())
 }
 
-/// A network of IPv4 addresses as such, however it was written.
+/// The network without host bits, and IPv4-mapped networks as IPv4.
 fn canonical(network: IpNet) -> IpNet {
     let mapped = network.addr().to_canonical();
     match (network, mapped, network.prefix_len().checked_sub(96)) {

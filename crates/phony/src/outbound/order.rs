@@ -106,7 +106,7 @@ impl Order {
             }
             None => (calling(&companion.unwrap_or_else(|| agents.default())), false),
         };
-        let agent = if agents.answer(&number) { lets_greet(agent) } else { agent };
+        let agent = if agents.has_own_agent(&number) { lets_greet(agent) } else { agent };
         let detect_machine = self.detect_machine.unwrap_or(asked);
         Ok(Understood { number, from, agent, detect_machine })
     }

@@ -1,21 +1,21 @@
-//! Holds what the server told of a call to what the phone network remembers of it.
+//! Compares the server's events of a call with the phone network's record of it.
 
 use phony_call::{Event, EventBody};
 
 use phony_simulator::callers::spoken_words;
 use phony_simulator::twilio::CallRecord;
 
-/// What was found when a call was looked at from both sides.
+/// The result of the comparison.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Audit {
-    /// Words that the caller said.
+    /// How many words the caller said.
     pub said: usize,
-    /// Words that the caller heard.
+    /// How many words the caller heard.
     pub heard: usize,
-    /// Turns of the caller after which nothing was said to them, though they stayed on the line:
-    /// they neither spoke on nor hung up.
+    /// The caller's turns that nothing was said to before the end of the call, although the caller
+    /// neither spoke on nor hung up.
     pub unanswered: Vec<String>,
-    /// What is wrong: lost or doubled words, events out of order.
+    /// Lost or doubled words, and events out of order.
     pub faults: Vec<String>,
 }
 
@@ -33,7 +33,7 @@ pub fn audit(events: &[Event], record: &CallRecord) -> Audit {
     Audit { said: said.len(), heard: heard.len(), unanswered: unanswered(events), faults }
 }
 
-/// Numbers without gaps, times that do not go back, one beginning and one end.
+/// Checks that numbers have no gaps, times do not go back, and there is one start and one end.
 fn order(events: &[Event]) -> Vec<String> {
     let mut faults = Vec::new();
     for (expected, event) in (1..).zip(events) {

@@ -1,4 +1,4 @@
-//! A folder that goes when its owner goes.
+//! A temporary folder.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 use crate::server::make_folder;
 use crate::token;
 
-/// A folder of this process alone, removed with all that is in it when this is dropped.
+/// A folder of this process alone, removed with its content when dropped.
 #[derive(Debug)]
 pub struct TempFolder(PathBuf);
 
 impl TempFolder {
-    /// Makes one where the system keeps such things.
+    /// Makes one in the system's temporary folder.
     pub fn new() -> io::Result<Self> {
         let folder = std::env::temp_dir().join(format!("phony-{}", token::random()));
         make_folder(&folder)?;
         Ok(Self(folder))
     }
 
-    /// Where it is.
+    /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.0
@@ -27,7 +27,7 @@ impl TempFolder {
 
 impl Drop for TempFolder {
     fn drop(&mut self) {
-        // What cannot be removed is left to the system.
+        // What cannot be removed is left to the system, which clears its temporary files.
         drop(std::fs::remove_dir_all(&self.0));
     }
 }

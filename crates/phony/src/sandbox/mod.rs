@@ -1,7 +1,7 @@
-//! A server between its stand-ins, all in one process: a phone network, Phony, a model.
+//! A server between stand-ins for the phone network and the model, all in one process.
 //!
-//! They speak with each other over real sockets on loopback, with signatures, tokens and all. The
-//! demonstration runs on it, and so do the tests of whole calls.
+//! They talk over real sockets on loopback, with signatures and tokens. The demonstration and the
+//! tests of whole calls run on it.
 
 mod audit;
 mod folder;
@@ -28,35 +28,36 @@ use phony_simulator::twilio::{
 pub use audit::{Audit, audit};
 pub use folder::TempFolder;
 
-/// Who rings.
+/// The number of the caller.
 pub const CALLER: &str = "+15005550100";
-/// The number of the agent that answers by default; those of the others follow.
+/// The number of the default agent; those of the other agents follow.
 pub const NUMBER: &str = "+15005550101";
-/// Our number in calls that the agents place.
+/// The account's number, from which agents place calls.
 pub const OURS: &str = "+15005550199";
-/// How long a server may take to close the record of a call that the network has ended.
+/// How long the server may take to close its record of a call that has ended.
 const CLOSING: Duration = Duration::from_secs(40);
 
-/// What a sandbox is made of.
+/// The settings of a sandbox.
 #[derive(Debug)]
 pub struct SandboxOptions {
-    /// The server's configuration. Its public host is left out: everything is on this machine.
+    /// The server's configuration. Its public host is ignored, since everything is on this machine.
     pub config: Config,
-    /// Who stands in for the model; `None` takes the configured one.
+    /// What the stand-in for the model says; `None` for the configured model.
     pub brain: Option<Brain>,
-    /// How fast the stand-in for the model is, at the usual speed.
+    /// How fast the stand-in for the model is, at natural speed.
     pub pace: Pace,
-    /// What goes wrong with it.
+    /// The faults of the stand-in for the model.
     pub faults: Vec<Fault>,
-    /// How much faster than life everything runs; 1 is natural.
+    /// How much faster than natural everything runs; 1 is natural.
     pub speed: f64,
-    /// Sees every frame between the network and the server.
+    /// Is called with every frame between the network and the server.
     pub watch: Option<Watch>,
-    /// Whether a sound without words cuts the agent off.
+    /// Whether a sound without words interrupts the agent.
     pub noise_interrupts: bool,
 }
 
-/// A server between its stand-ins. They stop when this is dropped; [`Sandbox::stop`] waits for it.
+/// A server between its stand-ins. Dropping it stops them; [`Sandbox::stop`] also waits until they
+/// have stopped.
 #[derive(Debug)]
 pub struct Sandbox {
     /// The server.
@@ -65,24 +66,24 @@ pub struct Sandbox {
     pub network: TwilioRunning,
     /// The model, if a stand-in is used.
     pub model: Option<OpenAiRunning>,
-    /// The supervisors' secret, for those who act as one.
+    /// The supervisors' token, for requests to the server's API.
     pub admin_token: SecretString,
     numbers: Vec<(String, String)>,
 }
 
-/// Why a sandbox could not be set up.
+/// Why a sandbox could not be started.
 #[derive(Debug, thiserror::Error)]
-pub enum StageError {
+pub enum SandboxError {
     /// The server could not be started.
     #[error(transparent)]
     Server(#[from] StartError),
-    /// An agent cannot be used.
+    /// An agent's file is wrong.
     #[error(transparent)]
     Agent(#[from] AgentError),
     /// A stand-in could not be started.
     #[error("the stand-in for {which} could not be started")]
     StandIn {
-        /// Twilio or OpenAI.
+        /// `Twilio` or `OpenAI`.
         which: &'static str,
         /// Why.
         source: io::Error,
@@ -92,19 +93,19 @@ pub enum StageError {
 /// A call that was played to its end.
 #[derive(Debug)]
 pub struct Played {
-    /// What the server told of it: the stored events, in order.
+    /// The events that the server stored, in order.
     pub events: Vec<Event>,
-    /// What the network remembers of it.
+    /// The network's record.
     pub record: CallRecord,
 }
 
 /// Why a call was not played to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum PlayError {
-    /// It could not be rung.
+    /// The network could not dial the number.
     #[error("the number could not be rung")]
     Dial(#[from] DialError),
-    /// It did not end in time.
+    /// The call did not end in time.
     #[error("the call was not over after {0:?}")]
     Endless(Duration),
     /// The server did not close its record.
@@ -113,7 +114,7 @@ pub enum PlayError {
 }
 
 impl SandboxOptions {
-    /// At natural speed, with the model that is configured.
+    /// Natural speed and the configured model.
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self {
@@ -129,12 +130,12 @@ impl SandboxOptions {
 }
 
 impl Sandbox {
-    /// Starts everything. The configured port is taken if it is free, else any.
-    pub async fn start(options: SandboxOptions) -> Result<Self, StageError> {
+    /// Starts everything, on the configured port if it is free, else on any.
+    pub async fn start(options: SandboxOptions) -> Result<Self, SandboxError> {
         let SandboxOptions { mut config, brain, pace, faults, speed, watch, noise_interrupts } =
             options;
         let model = match brain {
-            Some(brain) => Some(stand_in(&mut config, brain, hurried(pace, speed), faults).await?),
+            Some(brain) => Some(stand_in(&mut config, brain, speed_up(pace, speed), faults).await?),
             None => None,
         };
         if config.host.take().is_some() {
@@ -144,7 +145,7 @@ impl Sandbox {
         let secret = || SecretString::from(token::random());
         let auth_token = config.twilio.auth_token.get_or_insert_with(secret).clone();
         let admin_token = config.admin_token.get_or_insert_with(secret).clone();
-        hurry(&mut config, speed);
+        speed_up_policy(&mut config, speed);
         let numbers = numbers(&mut config)?;
         let network = TwilioOptions {
             auth_token: auth_token.expose_secret().to_owned(),
@@ -157,7 +158,7 @@ impl Sandbox {
         let own = config.twilio.phone_number.clone();
         let network = twilio::start(network)
             .await
-            .map_err(|source| StageError::StandIn { which: "Twilio", source })?;
+            .map_err(|source| SandboxError::StandIn { which: "Twilio", source })?;
         config.twilio.api_base_url = url(&network.base_url());
         let server = serve(config).await?;
         let public = server.app.authority();
@@ -174,7 +175,7 @@ impl Sandbox {
         Ok(Self { server, network, model, admin_token, numbers })
     }
 
-    /// The numbers, and who answers there; the default agent comes first.
+    /// The numbers with the ids of their agents; the default agent comes first.
     pub fn numbers(&self) -> impl Iterator<Item = (&str, &str)> {
         self.numbers.iter().map(|(number, agent)| (number.as_str(), agent.as_str()))
     }
@@ -185,7 +186,7 @@ impl Sandbox {
         self.server.app.history.hub().view_all()
     }
 
-    /// Rings the default agent and waits until the call is over, at most so long by the clock.
+    /// Calls the default agent and waits until the call is over, at most `limit` in real time.
     pub async fn play(&self, caller: Caller, limit: Duration) -> Result<Played, PlayError> {
         let view = self.view();
         let sid = self.network.dial_in(CALLER, NUMBER, caller)?;
@@ -196,7 +197,7 @@ impl Sandbox {
         Ok(Played { events, record })
     }
 
-    /// Stops everything at once and waits until all of it is gone.
+    /// Stops everything at once, and waits until it has stopped.
     pub async fn stop(self) {
         self.network.stop().await;
         self.server.kill();
@@ -207,7 +208,7 @@ impl Sandbox {
     }
 }
 
-/// One line of a view.
+/// Parses a line of a view; none if its kind of event is unknown.
 #[must_use]
 pub fn read_event(line: &str) -> Option<Event> {
     serde_json::from_str(line).ok()
@@ -218,11 +219,11 @@ async fn stand_in(
     brain: Brain,
     pace: Pace,
     faults: Vec<Fault>,
-) -> Result<OpenAiRunning, StageError> {
+) -> Result<OpenAiRunning, SandboxError> {
     let options = OpenAiOptions { brain, pace, faults, ..OpenAiOptions::default() };
     let model = openai::start(options)
         .await
-        .map_err(|source| StageError::StandIn { which: "OpenAI", source })?;
+        .map_err(|source| SandboxError::StandIn { which: "OpenAI", source })?;
     config.openai.base_url = url(&model.base_url());
     config.openai.api_key = Some(SecretString::from("stand-in"));
     Ok(model)
@@ -241,7 +242,7 @@ async fn serve(config: Config) -> Result<Running, StartError> {
     }
 }
 
-/// Gives every agent a number.
+/// Assigns a number to every agent.
 fn numbers(config: &mut Config) -> Result<Vec<(String, String)>, AgentError> {
     let agents = Agents::load(config)?;
     let others = agents.iter().map(|(id, _)| id).filter(|id| *id != config.agent);
@@ -255,7 +256,7 @@ fn numbers(config: &mut Config) -> Result<Vec<(String, String)>, AgentError> {
     Ok(numbers)
 }
 
-/// The stored events of a call, once its record is closed; for ever if it never is.
+/// The stored events of a call, once its record is closed; never returns if it is not.
 async fn closed_record(mut view: View, sid: &str) -> Vec<Event> {
     let ours = CallSid::parse(sid).ok();
     let mut events = Vec::new();
@@ -276,20 +277,20 @@ async fn closed_record(mut view: View, sid: &str) -> Vec<Event> {
     std::future::pending().await
 }
 
-/// What the call measures against the voice's pace, where that is faster than life.
-fn hurry(config: &mut Config, speed: f64) {
+/// Adapts the policy's durations that depend on the speed of the voice.
+fn speed_up_policy(config: &mut Config, speed: f64) {
     let policy = &mut config.policy;
     policy.chars_per_second = faster(policy.chars_per_second, speed);
     policy.false_interrupt = policy.false_interrupt.div_f64(speed.max(1.0));
 }
 
-fn hurried(pace: Pace, speed: f64) -> Pace {
+fn speed_up(pace: Pace, speed: f64) -> Pace {
     let Pace { session_created, first_token, between_deltas, delta } = pace;
-    let hurry = |time: Duration| time.div_f64(speed);
+    let faster = |time: Duration| time.div_f64(speed);
     Pace {
-        session_created: hurry(session_created),
-        first_token: hurry(first_token),
-        between_deltas: hurry(between_deltas),
+        session_created: faster(session_created),
+        first_token: faster(first_token),
+        between_deltas: faster(between_deltas),
         delta,
     }
 }
@@ -303,7 +304,7 @@ fn faster(chars_per_second: u32, speed: f64) -> u32 {
     (f64::from(chars_per_second) * speed).clamp(1.0, 1e6) as u32
 }
 
-/// A model that answers at once, a word a delta, for tests.
+/// The pace of a model that answers at once, with one word a delta; for tests.
 #[must_use]
 pub fn instant() -> Pace {
     Pace { delta: DeltaSize::Words(1), ..Pace::INSTANT }

@@ -14,7 +14,7 @@ pub(super) struct Arguments {
     /// The calls
     #[arg(value_name = "SID", required = true)]
     calls: Vec<String>,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
 }
@@ -28,7 +28,7 @@ pub(super) async fn delete(api: &Api, arguments: &Arguments) -> anyhow::Result<(
     arguments.ask(&calls)?;
     for call in &calls {
         api.delete(&["calls", call.as_str()]).await?;
-        Ui::new().line(&format!("{call} is deleted."));
+        Ui::new().print_line(&format!("{call} is deleted."));
     }
     Ok(())
 }
@@ -56,7 +56,7 @@ pub(super) async fn offline(history: &History, arguments: &Arguments) -> anyhow:
     arguments.ask(&calls)?;
     for call in &calls {
         match history.delete(call).await.map_err(|error| anyhow::anyhow!(error.chain()))? {
-            Deletion::Done => Ui::new().line(&format!("{call} is deleted.")),
+            Deletion::Done => Ui::new().print_line(&format!("{call} is deleted.")),
             Deletion::Unknown => bail!("{call} is not there any more"),
             Deletion::Live => bail!(
                 "{call} has not ended; start `phony serve`, which closes it if nobody takes it up"
@@ -72,10 +72,10 @@ impl Arguments {
             return Ok(());
         }
         if !has_terminal() {
-            return Err(Usage("deleting cannot be undone: say --yes".to_owned()).into());
+            return Err(Usage("deleting cannot be undone: confirm with --yes".to_owned()).into());
         }
         let names: Vec<_> = calls.iter().map(ToString::to_string).collect();
-        Ui::new().piece(&format!("Delete {} for good? [y/N] ", names.join(", ")));
+        Ui::new().print(&format!("Delete {} for good? [y/N] ", names.join(", ")));
         let mut answer = String::new();
         std::io::stdin().read_line(&mut answer)?;
         if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {

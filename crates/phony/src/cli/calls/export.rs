@@ -7,18 +7,18 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
-use super::Which;
+use super::Filters;
 use crate::cli::api::Api;
 use crate::history::{Export, Form, History};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
-    which: Which,
-    /// jsonl: a JSON object a line, all there is about a call; csv: a table; txt: what was said
+    filters: Filters,
+    /// jsonl: one JSON object a call, with everything about it; csv: a table; txt: transcripts
     #[arg(long, value_enum, default_value = "jsonl")]
     format: Format,
-    /// Into this file, which must not be there yet [default: standard output]
+    /// Write to this file, which must not exist yet [default: standard output]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -32,7 +32,7 @@ enum Format {
 
 /// From a running server.
 pub(super) async fn export(api: &Api, arguments: &Arguments) -> anyhow::Result<()> {
-    let mut query = arguments.which.query();
+    let mut query = arguments.filters.query();
     let format = match arguments.format {
         Format::Jsonl => "jsonl",
         Format::Csv => "csv",
@@ -49,7 +49,7 @@ pub(super) async fn export(api: &Api, arguments: &Arguments) -> anyhow::Result<(
 
 /// From the data folder.
 pub(super) async fn offline(history: History, arguments: &Arguments) -> anyhow::Result<()> {
-    let filter = arguments.which.filter()?;
+    let filter = arguments.filters.filter()?;
     let form = match arguments.format {
         Format::Jsonl => Form::JsonLines,
         Format::Csv => Form::Csv,
@@ -69,7 +69,7 @@ impl Arguments {
         let Some(path) = &self.output else { return Ok(Box::new(io::stdout())) };
         let mut options = File::options();
         options.write(true).create_new(true);
-        // What people said is for its owner alone.
+        // What people said is readable for the owner only.
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let file = options.open(path);

@@ -1,11 +1,10 @@
-//! `phony calls`: the calls of a running server, in the terminal.
+//! `phony calls`: the calls of a server, in the terminal.
 
+mod actions;
 mod delete;
+mod event_stream;
 mod export;
-mod feed;
-mod hands;
 mod offline;
-mod order;
 mod screen;
 mod show;
 mod tail;
@@ -21,29 +20,29 @@ use super::ui::Ui;
 use super::{Settings, block_on};
 use crate::history::{self, Filter, Unclear};
 
-/// Calls of a running server: list them, look at one, or watch it live and act in it.
+/// List the calls of a running server, show one, or watch one live and act in it.
 ///
-/// A call goes by its id or by the last characters of it, at least four.
+/// A call is named by its id or by the last four or more characters of it.
 #[derive(Debug, Args)]
 pub(super) struct Calls {
     #[command(subcommand)]
-    what: Option<What>,
+    command: Option<Command>,
     /// The server [default: the one on this machine]
     #[arg(long, global = true, value_name = "URL", value_parser = server_url)]
     server: Option<Url>,
     /// The supervisors' token [default: `PHONY_ADMIN_TOKEN`, else the one in the data folder]
     #[arg(long, global = true, value_name = "TOKEN", value_parser = secret)]
     token: Option<SecretString>,
-    /// JSON instead of lines for people
+    /// Print JSON
     #[arg(long, global = true)]
     json: bool,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
-    /// The calls, newest first; this is what `phony calls` alone does
+enum Command {
+    /// List calls, newest first; the default
     List(List),
-    /// Everything about one call: who, when, how it went, what was said
+    /// Show everything about one call: who, when, how it went, what was said
     Show {
         /// The call
         #[arg(value_name = "SID")]
@@ -51,31 +50,32 @@ enum What {
     },
     /// Watch a call live and act in it
     ///
-    /// Without SID it is the only live call, or all of them, with the end of each call's id in
-    /// front. Lines of standard input are commands; the end of the input only ends the commands.
-    #[command(after_help = order::HELP)]
+    /// Without SID, the only live call is shown, or all live calls, with the end of the call's id
+    /// in front of each line. Lines of standard input are commands; when the input ends, the call
+    /// is still shown.
+    #[command(after_help = actions::HELP)]
     Tail {
         /// The call
         #[arg(value_name = "SID")]
         call: Option<String>,
     },
-    /// Take calls away: as JSON Lines, as a table, or what was said
+    /// Export calls as JSON Lines, as CSV, or as transcripts
     ///
-    /// Where no server runs on this machine, the calls in its data folder are read.
+    /// If no server runs on this machine, the calls are read from its data folder.
     Export(export::Arguments),
     /// Delete calls that have ended, for good
     ///
-    /// Where no server runs on this machine, they are deleted from its data folder.
+    /// If no server runs on this machine, the calls are deleted from its data folder.
     Delete(delete::Arguments),
 }
 
-/// Which calls.
+/// Which calls to list.
 #[derive(Debug, Default, Args)]
-struct Which {
+struct Filters {
     /// Only calls that are live
     #[arg(long)]
     live: bool,
-    /// Only calls in which this was said, or with it in their id, their numbers or their agent
+    /// Only calls in which this was said, or with this in their id, numbers or agent
     #[arg(long, value_name = "TEXT", default_value = "")]
     search: String,
     /// Only `inbound` or `outbound` calls
@@ -87,20 +87,20 @@ struct Which {
     /// Only calls of this agent
     #[arg(long, value_name = "ID", default_value = "")]
     agent: String,
-    /// Only calls of this status: live, ended, completed, busy, no-answer, failed, canceled …; for
-    /// refused, failed and unknown also the orders that became no call, with the reason
+    /// Only calls of this status: live, ended, completed, busy, no-answer, failed, canceled …;
+    /// refused, failed and unknown also list orders that led to no call, with the reason
     #[arg(long, value_name = "STATUS", default_value = "")]
     status: String,
-    /// Only calls begun then or later, such as 2026-08-01 or 2026-08-01T09:00:00Z
+    /// Only calls that began at this time or later, such as 2026-08-01 or 2026-08-01T09:00:00Z
     #[arg(long, value_name = "TIME", default_value = "")]
     since: String,
-    /// Only calls begun before then
+    /// Only calls that began before this time
     #[arg(long, value_name = "TIME", default_value = "")]
     until: String,
 }
 
-impl Which {
-    /// As a store takes it.
+impl Filters {
+    /// The filter of a store.
     fn filter(&self) -> Result<Filter, Unclear> {
         let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
         let which = history::Which {
@@ -116,7 +116,7 @@ impl Which {
         which.read()
     }
 
-    /// As the server's API takes it.
+    /// The query of the server's API.
     fn query(&self) -> Vec<(&str, &str)> {
         let all = [
             ("live", if self.live { "true" } else { "" }),
@@ -135,7 +135,7 @@ impl Which {
 #[derive(Debug, Args)]
 struct List {
     #[command(flatten)]
-    which: Which,
+    filters: Filters,
     /// How many at most
     #[arg(long, value_name = "COUNT", default_value = "20",
         value_parser = clap::value_parser!(u16).range(1..=200))]
@@ -144,41 +144,45 @@ struct List {
 
 pub(super) fn run(settings: Settings, calls: Calls) -> anyhow::Result<()> {
     let config = settings.load()?;
-    let Calls { what, server, token, json } = calls;
+    let Calls { command, server, token, json } = calls;
     let is_here = server.is_none();
     let api = Api::new(&config, server.as_ref(), token);
-    let everything = List { which: Which::default(), limit: 20 };
+    let everything = List { filters: Filters::default(), limit: 20 };
     block_on(async {
-        // A server of this machine that does not run has left its calls in its folder.
-        let offline = match (&what, is_here) {
-            (Some(What::Export(_) | What::Delete(_)), true) => offline::find(&config, &api).await?,
+        // A stopped server's calls are in its data folder.
+        let offline = match (&command, is_here) {
+            (Some(Command::Export(_) | Command::Delete(_)), true) => {
+                offline::find(&config, &api).await?
+            }
             _ => None,
         };
         if let Some(history) = offline {
-            return match what {
-                Some(What::Export(arguments)) => export::offline(history, &arguments).await,
-                Some(What::Delete(arguments)) => delete::offline(&history, &arguments).await,
-                Some(What::List(_) | What::Show { .. } | What::Tail { .. }) | None => Ok(()),
+            return match command {
+                Some(Command::Export(arguments)) => export::offline(history, &arguments).await,
+                Some(Command::Delete(arguments)) => delete::offline(&history, &arguments).await,
+                Some(Command::List(_) | Command::Show { .. } | Command::Tail { .. }) | None => {
+                    Ok(())
+                }
             };
         }
         let api = api?;
-        match what.unwrap_or(What::List(everything)) {
-            What::List(wanted) => {
-                let List { which, limit } = wanted;
-                show::list(Ui::new(), &api.calls(&which.query(), limit).await?, json)
+        match command.unwrap_or(Command::List(everything)) {
+            Command::List(wanted) => {
+                let List { filters, limit } = wanted;
+                show::list(Ui::new(), &api.calls(&filters.query(), limit).await?, json)
             }
-            What::Show { call } => {
+            Command::Show { call } => {
                 let call = api.find(&call).await?;
                 show::show(Ui::new(), &api.call(&call).await?, json)
             }
-            What::Export(arguments) => export::export(&api, &arguments).await,
-            What::Delete(arguments) => delete::delete(&api, &arguments).await,
-            What::Tail { call } => Box::pin(tail::tail(&api, call.as_deref(), json)).await,
+            Command::Export(arguments) => export::export(&api, &arguments).await,
+            Command::Delete(arguments) => delete::delete(&api, &arguments).await,
+            Command::Tail { call } => Box::pin(tail::tail(&api, call.as_deref(), json)).await,
         }
     })
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the form that clap wants")]
+#[expect(clippy::unnecessary_wraps, reason = "the signature that clap expects")]
 fn secret(text: &str) -> Result<SecretString, String> {
     Ok(SecretString::from(text.trim()))
 }

@@ -1,4 +1,4 @@
-//! The calls in the data folder of a server that does not run.
+//! The calls in the data folder of a stopped server.
 
 use crate::cli::api::Api;
 use crate::config::Config;
@@ -7,7 +7,7 @@ use crate::history::History;
 use crate::store::{Sqlite, sqlite};
 use std::sync::Arc;
 
-/// The calls of this machine's server, if it does not run and has kept some.
+/// The calls of this machine's server, if it is stopped and has stored any.
 pub(super) async fn find(
     config: &Config,
     api: &anyhow::Result<Api>,
@@ -21,7 +21,7 @@ pub(super) async fn find(
         return Ok(None);
     }
     let store = Sqlite::open(&path).map_err(|error| anyhow::anyhow!(error.chain()))?;
-    // Nothing happens in calls here, so there is nothing to write.
+    // No call is live here, so there is nothing to write.
     let (history, _writer) = History::new(Arc::new(store));
     Ok(Some(history))
 }

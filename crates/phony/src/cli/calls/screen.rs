@@ -1,4 +1,4 @@
-//! Where lines of calls and answers to commands are printed.
+//! The output of `phony calls tail`: lines of calls, and notes about actions.
 
 use std::cell::Cell;
 use std::io::IsTerminal as _;
@@ -6,59 +6,59 @@ use std::io::IsTerminal as _;
 use crate::cli::console;
 use crate::cli::ui::{Style, Ui, clean};
 
-/// The most that is shown of words that still grow, so that they stay on one line.
-const ROOM: usize = 68;
+/// How many characters of an utterance in progress are shown, so that it stays on one line.
+const DRAFT_WIDTH: usize = 68;
 
-/// Standard output: whole lines, and on a terminal below them the words that are being spoken.
+/// Standard output: whole lines and, on a terminal, the utterance in progress below them.
 #[derive(Debug)]
 pub(super) struct Screen {
     ui: Ui,
     terminal: bool,
     /// Standard output is for events alone.
     json: bool,
-    /// Growing words are there, to be wiped away before anything else is printed.
-    growing: Cell<bool>,
+    /// Whether an utterance in progress is shown, which must be erased before anything is printed.
+    drafted: Cell<bool>,
 }
 
 impl Screen {
     pub(super) fn new(json: bool) -> Self {
         let terminal = std::io::stdout().is_terminal() && !json;
-        Self { ui: Ui::new(), terminal, json, growing: Cell::new(false) }
+        Self { ui: Ui::new(), terminal, json, drafted: Cell::new(false) }
     }
 
     pub(super) fn ui(&self) -> Ui {
         self.ui
     }
 
-    /// Whether growing words are shown.
+    /// Whether utterances in progress are shown.
     pub(super) fn is_live(&self) -> bool {
         self.terminal
     }
 
     pub(super) fn line(&self, text: &str) {
-        self.wipe();
-        self.ui.line(text);
+        self.erase_draft();
+        self.ui.print_line(text);
     }
 
-    /// Words that still grow; the end of them.
-    pub(super) fn grow(&self, who: &str, words: &str) {
+    /// Shows the end of an utterance in progress.
+    pub(super) fn draft(&self, who: &str, words: &str) {
         if !self.terminal {
             return;
         }
         let words = clean(words);
-        let skip = words.chars().count().saturating_sub(ROOM);
+        let skip = words.chars().count().saturating_sub(DRAFT_WIDTH);
         let end: String = words.chars().skip(skip).collect();
         let cut = if skip == 0 { "" } else { "…" };
         self.ui.draft(&self.ui.paint(Style::Faint, &format!("{who} {cut}{end}")));
-        self.growing.set(true);
+        self.drafted.set(true);
     }
 
-    /// Something about the watching itself.
+    /// Prints a note about the command itself.
     pub(super) fn note(&self, text: &str) {
         self.aside(Style::Faint, &format!("· {text}"));
     }
 
-    /// What was not done, and why.
+    /// Prints why an action failed.
     pub(super) fn problem(&self, text: &str) {
         self.aside(Style::Bad, &format!("! {text}"));
     }
@@ -74,8 +74,8 @@ impl Screen {
         }
     }
 
-    fn wipe(&self) {
-        if self.growing.take() {
+    fn erase_draft(&self) {
+        if self.drafted.take() {
             self.ui.draft("");
         }
     }

@@ -1,24 +1,24 @@
-//! Lists of calls, and one call at a glance.
+//! Prints lists of calls, and single calls.
 
 use jiff::Timestamp;
 use phony_call::EndReason;
 use serde_json::Value;
 
-use crate::cli::story::{clock, why};
+use crate::cli::printer::{clock, why};
 use crate::cli::ui::{Style, Ui, clean};
 
-/// One line a call, newest first.
+/// Prints a page of calls, one line each.
 pub(super) fn list(ui: Ui, page: &(Vec<Value>, bool), json: bool) -> anyhow::Result<()> {
     let (calls, more) = page;
     if json {
-        ui.line(&serde_json::to_string_pretty(calls)?);
+        ui.print_line(&serde_json::to_string_pretty(calls)?);
         return Ok(());
     }
     for call in calls {
         let text = |name: &str| clean(call[name].as_str().unwrap_or_default());
         if is_order(call) {
             let about = if call["scenario"].is_null() { "agent" } else { "scenario" };
-            ui.line(&format!(
+            ui.print_line(&format!(
                 "{}  {}  {}  {} → {}  {}  {}, ordered by {}",
                 ui.paint(Style::Strong, &text("orderId")),
                 date(&text("startedAt")),
@@ -33,7 +33,7 @@ pub(super) fn list(ui: Ui, page: &(Vec<Value>, bool), json: bool) -> anyhow::Res
         }
         let style = if call["live"] == true { Style::Agent } else { Style::Faint };
         let lasted = call["durationMs"].as_u64().map_or_else(String::new, clock);
-        ui.line(&format!(
+        ui.print_line(&format!(
             "{}  {}  {}  {lasted:>9}  {} → {}  {}  {}",
             ui.paint(Style::Strong, &text("callSid")),
             date(&text("startedAt")),
@@ -44,27 +44,29 @@ pub(super) fn list(ui: Ui, page: &(Vec<Value>, bool), json: bool) -> anyhow::Res
             ui.paint(Style::Faint, reason(&call["endReason"])),
         ));
         if let Some(words) = call["match"]["text"].as_str() {
-            ui.line(&format!("    «{}»", clean(words)));
+            ui.print_line(&format!("    «{}»", clean(words)));
         }
     }
     if calls.is_empty() {
-        ui.line("There are no such calls.");
+        ui.print_line("There are no such calls.");
     } else if *more {
-        ui.line(&ui.paint(Style::Faint, "There are more: --limit COUNT, --search TEXT, --live"));
+        ui.print_line(
+            &ui.paint(Style::Faint, "There are more: --limit COUNT, --search TEXT, --live"),
+        );
     }
     Ok(())
 }
 
-/// Who, when, how it went, and what was said.
+/// Prints one call: who, when, how it went, and what was said.
 pub(super) fn show(ui: Ui, call: &Value, json: bool) -> anyhow::Result<()> {
     if json {
-        ui.line(&serde_json::to_string_pretty(call)?);
+        ui.print_line(&serde_json::to_string_pretty(call)?);
         return Ok(());
     }
     let text = |name: &str| clean(call[name].as_str().unwrap_or_default());
     let row = |name: &str, value: &str| {
         if !value.trim().is_empty() {
-            ui.line(&format!("{} {value}", ui.paint(Style::Faint, &format!("{name:<9}"))));
+            ui.print_line(&format!("{} {value}", ui.paint(Style::Faint, &format!("{name:<9}"))));
         }
     };
     if is_order(call) {
@@ -91,7 +93,7 @@ pub(super) fn show(ui: Ui, call: &Value, json: bool) -> anyhow::Result<()> {
         row("speaks", &format!("{who}; /release in `phony calls tail` lets the AI go on"));
     }
     row("cost", &format!("${:.4}", call["costUsd"].as_f64().unwrap_or_default()));
-    ui.line("");
+    ui.print_line("");
     let began = call["startedAt"].as_str().and_then(time);
     for turn in call["turns"].as_array().into_iter().flatten() {
         let part = |name: &str| clean(turn[name].as_str().unwrap_or_default());
@@ -106,17 +108,21 @@ pub(super) fn show(ui: Ui, call: &Value, json: bool) -> anyhow::Result<()> {
         let style =
             if who == "agent" || who == "supervisor" { Style::Agent } else { Style::Caller };
         let cut = if turn["interrupted"] == true { " (interrupted)" } else { "" };
-        ui.line(&format!("{at} {} {}{cut}", ui.paint(style, &format!("{who:<10}")), part("text")));
+        ui.print_line(&format!(
+            "{at} {} {}{cut}",
+            ui.paint(style, &format!("{who:<10}")),
+            part("text")
+        ));
     }
     Ok(())
 }
 
-/// Whether it is an order that became no call.
+/// Whether it is an order that led to no call.
 fn is_order(call: &Value) -> bool {
     call["orderId"].is_string()
 }
 
-/// Who gave an order: the name, or the token's fingerprint.
+/// Who placed an order: the name, or the token's fingerprint.
 fn orderer(order: &Value) -> String {
     let who = order["who"].as_str().or_else(|| order["by"].as_str());
     clean(who.unwrap_or("nobody known"))

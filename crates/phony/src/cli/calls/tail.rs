@@ -9,33 +9,33 @@ use phony_call::{CallSid, Event, EventBody};
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 
-use super::feed::{Feed, Head};
-use super::hands::{Hands, act};
+use super::actions::{self, Actions};
+use super::event_stream::{EventStream, Head};
 use super::screen::Screen;
 use super::waiting::Waiting;
 use crate::cli::api::{Api, short};
 use crate::cli::console::PROMPT;
-use crate::cli::converse::Typed;
-use crate::cli::story::Story;
+use crate::cli::converse::InputLines;
+use crate::cli::printer::Printer;
 use crate::cli::ui::Style;
 use crate::cli::until_stopped;
 use crate::sandbox::read_event;
 
-/// How long the answer to an order is waited for when the call is over.
+/// How long to wait for the answer to an action once the call is over.
 const LAST_ANSWER: Duration = Duration::from_secs(2);
 
-/// How it came that a call is shown no more.
+/// Why a call is no longer shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cli) enum Followed {
     /// It has ended.
     ToItsEnd,
-    /// Somebody left it alone.
+    /// The user quit, and the call goes on.
     Left,
-    /// Somebody stopped the command.
+    /// The command was stopped.
     Stopped,
 }
 
-/// Shows the call of this name until it ends; without one, the only live call or all of them.
+/// Shows a call until it ends; without a name, the only live call or all of them.
 pub(super) async fn tail(api: &Api, wanted: Option<&str>, json: bool) -> anyhow::Result<()> {
     let screen = Screen::new(json);
     let call = match wanted {
@@ -45,12 +45,12 @@ pub(super) async fn tail(api: &Api, wanted: Option<&str>, json: bool) -> anyhow:
     Box::pin(watch(api, &screen, call.as_ref(), json, None)).await.map(drop)
 }
 
-/// Shows a call until it ends. Who has `typed` before goes on typing.
+/// Shows a call until it ends. `typed` is the input of a command that has read some of it before.
 pub(in crate::cli) async fn follow(
     api: &Api,
     call: &CallSid,
     json: bool,
-    typed: Option<Typed>,
+    typed: Option<InputLines>,
 ) -> anyhow::Result<Followed> {
     Box::pin(watch(api, &Screen::new(json), Some(call), json, typed)).await
 }
@@ -60,48 +60,48 @@ async fn watch(
     screen: &Screen,
     call: Option<&CallSid>,
     json: bool,
-    typed: Option<Typed>,
+    typed: Option<InputLines>,
 ) -> anyhow::Result<Followed> {
     let waiting = Waiting::default();
     let by_hand = std::io::stdin().is_terminal();
     if by_hand {
         screen.note("type /help for what you can do here, /quit to leave the call alone");
     }
-    let typed = typed.map_or_else(|| Typed::start(by_hand), Ok)?;
-    screen.ui().listen(PROMPT);
-    let mut teller = Teller::new(screen, call.is_none(), by_hand);
+    let typed = typed.map_or_else(|| InputLines::start(by_hand), Ok)?;
+    screen.ui().set_prompt(PROMPT);
+    let mut printers = CallPrinters::new(screen, call.is_none(), by_hand);
     let show = |head: &Head, line: &str| {
-        // None: a kind of event that is newer than this program.
+        // None for a kind of event that is newer than this program.
         let event = read_event(line);
         if let Some(event) = &event {
             waiting.shown(event);
         }
         match event {
             _ if json => screen.line(line),
-            Some(event) => teller.tell(head, &event),
+            Some(event) => printers.print(head, &event),
             None => {}
         }
     };
-    let at_work = Mutex::default();
-    let hands = Hands { api, screen, waiting: &waiting, call, at_work: &at_work };
-    let feed = Feed::new(api, screen, call, show);
-    let mut acting = pin!(act(hands, typed));
+    let busy = Mutex::default();
+    let actions = Actions { api, screen, waiting: &waiting, call, busy: &busy };
+    let stream = EventStream::new(api, screen, call, show);
+    let mut acting = pin!(actions::run(actions, typed));
     let ended = tokio::select! {
-        done = feed.follow() => done,
+        done = stream.follow() => done,
         () = &mut acting => return Ok(Followed::Left),
         () = until_stopped() => return Ok(Followed::Stopped),
     };
-    // Whoever gave an order just before the end is told what came of it.
+    // The result of an action given just before the end is still shown.
     tokio::select! {
         () = acting => {}
-        _ = at_work.lock() => {}
+        _ = busy.lock() => {}
         () = sleep(LAST_ANSWER) => {}
         () = until_stopped() => {}
     }
     ended.map(|()| Followed::ToItsEnd)
 }
 
-/// The live call, if there is but one.
+/// The live call, if there is exactly one.
 async fn only_one(api: &Api, screen: &Screen) -> anyhow::Result<Option<CallSid>> {
     let mut live = api.live().await?;
     let call = if live.len() == 1 { live.pop() } else { None };
@@ -113,35 +113,36 @@ async fn only_one(api: &Api, screen: &Screen) -> anyhow::Result<Option<CallSid>>
     Ok(call)
 }
 
-/// Tells calls in lines.
-struct Teller<'a> {
+/// Prints calls as lines.
+struct CallPrinters<'a> {
     screen: &'a Screen,
-    /// Lines say which call they are about.
+    /// Whether lines name their call.
     several: bool,
-    /// Somebody at a terminal is told what they can do.
+    /// Whether hints are shown, as for somebody at a terminal.
     hints: bool,
-    calls: BTreeMap<String, Told>,
+    calls: BTreeMap<String, PrintedCall>,
 }
 
-/// A call that is being told.
-struct Told {
-    story: Story,
-    /// What the agent is saying.
+/// A call that is printed.
+struct PrintedCall {
+    printer: Printer,
+    /// What the agent has said of the current reply.
     words: String,
 }
 
-impl<'a> Teller<'a> {
+impl<'a> CallPrinters<'a> {
     fn new(screen: &'a Screen, several: bool, hints: bool) -> Self {
         Self { screen, several, hints, calls: BTreeMap::new() }
     }
 
-    fn tell(&mut self, head: &Head, event: &Event) {
+    fn print(&mut self, head: &Head, event: &Event) {
         let front = if self.several { format!("{} ", short(&head.call)) } else { String::new() };
         let ui = self.screen.ui();
-        let told = self.calls.entry(head.call.clone());
-        let told = told.or_insert_with(|| Told { story: Story::new(ui), words: String::new() });
-        let Some(done) = told.grow(self.screen, &front, event) else { return };
-        for line in done {
+        let printed = self.calls.entry(head.call.clone());
+        let printed = printed
+            .or_insert_with(|| PrintedCall { printer: Printer::new(ui), words: String::new() });
+        let Some(lines) = printed.lines(self.screen, &front, event) else { return };
+        for line in lines {
             self.screen.line(&format!("{}{line}", ui.paint(Style::Strong, &front)));
         }
         if self.hints
@@ -155,21 +156,21 @@ impl<'a> Teller<'a> {
     }
 }
 
-impl Told {
-    /// The lines of an event; none if it only lets words grow.
-    fn grow(&mut self, screen: &Screen, front: &str, event: &Event) -> Option<Vec<String>> {
+impl PrintedCall {
+    /// The lines of an event; none if it only adds words to the line in progress.
+    fn lines(&mut self, screen: &Screen, front: &str, event: &Event) -> Option<Vec<String>> {
         if let EventBody::AssistantDelta { text } = &event.body {
             if screen.is_live() {
                 self.words.push_str(text);
-                screen.grow(&format!("{front}agent"), &self.words);
+                screen.draft(&format!("{front}agent"), &self.words);
             }
             return None;
         }
         if let EventBody::Transcript { text, r#final: false, .. } = &event.body {
-            screen.grow(&format!("{front}caller"), text);
+            screen.draft(&format!("{front}caller"), text);
             return None;
         }
-        let lines = self.story.tell(event);
+        let lines = self.printer.lines(event);
         if !lines.is_empty() {
             self.words.clear();
         }
@@ -177,7 +178,7 @@ impl Told {
     }
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "only what waits for somebody needs a hint")]
+#[expect(clippy::wildcard_enum_match_arm, reason = "only what waits for a supervisor needs a hint")]
 fn hint(body: &EventBody) -> Option<&'static str> {
     match body {
         EventBody::Query { .. } => Some("type the answer, or /answer TEXT"),

@@ -1,12 +1,12 @@
-//! What waits for a supervisor, as far as it has been shown.
+//! The questions and replies that have been shown and wait for a supervisor.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 
 use phony_call::{CallSid, Event, EventBody, TurnId};
 
-/// What waits in each call. An order names what its supervisor has seen, so that it does not meet
-/// what has come up since.
+/// What waits in each call. An action names the question or reply that its supervisor has seen, so
+/// that it is not applied to a newer one.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     calls: RefCell<BTreeMap<CallSid, Waits>>,
@@ -14,17 +14,17 @@ pub(super) struct Waiting {
 
 #[derive(Debug, Default)]
 struct Waits {
-    /// Numbers of the events that asked, oldest first.
+    /// The sequence numbers of the questions' events, oldest first.
     questions: VecDeque<u64>,
-    /// The turn of the reply that is held.
+    /// The turn of the held reply.
     reply: Option<TurnId>,
 }
 
 impl Waiting {
-    /// Takes in an event that has been shown.
+    /// Takes note of an event that has been shown.
     pub(super) fn shown(&self, event: &Event) {
         let mut calls = self.calls.borrow_mut();
-        #[expect(clippy::wildcard_enum_match_arm, reason = "most events wait for nobody")]
+        #[expect(clippy::wildcard_enum_match_arm, reason = "no other event waits for a supervisor")]
         match &event.body {
             EventBody::Query { .. } => {
                 calls.entry(event.call.clone()).or_default().questions.extend(event.seq);
@@ -43,12 +43,12 @@ impl Waiting {
         }
     }
 
-    /// The question that waits for an answer.
+    /// The sequence number of the question that waits for an answer.
     pub(super) fn question(&self, call: &CallSid) -> Option<u64> {
         self.calls.borrow().get(call)?.questions.front().copied()
     }
 
-    /// The reply that is held.
+    /// The turn of the held reply.
     pub(super) fn reply(&self, call: &CallSid) -> Option<TurnId> {
         self.calls.borrow().get(call)?.reply
     }

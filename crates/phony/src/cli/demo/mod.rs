@@ -1,10 +1,10 @@
-//! `phony demo`: a whole call with nothing prepared. The server, a stand-in for the phone network
-//! and, without a key, a stand-in for the model, in one process, over real sockets.
+//! `phony demo`: whole calls without any setup. The server, a stand-in for the phone network and,
+//! without an API key, a stand-in for the model run in one process and talk over real sockets.
 
 mod auto;
 mod dialogue;
 mod menu;
-mod show;
+mod viewer;
 
 use std::io::IsTerminal as _;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use clap::Args;
 use phony_call::PhoneNumber;
 
-use super::converse::Typed;
+use super::converse::InputLines;
 use super::ui::{Style, Ui, has_terminal};
 use super::{Settings, block_on, sim};
 use crate::config::Config;
@@ -20,66 +20,66 @@ use crate::sandbox::{Sandbox, SandboxOptions, TempFolder};
 use crate::telemetry;
 use phony_simulator::openai::Brain;
 
-/// How long the first line of a pipe may take.
+/// How long to wait for the first line of a pipe.
 const FIRST_LINE: Duration = Duration::from_secs(2);
 
-/// A whole call with no credentials, and the dashboard to watch it in.
+/// Try whole calls without an account, and watch them in the dashboard.
 ///
-/// With a terminal it offers a menu, and takes the same answers as lines of a pipe; without either
-/// it plays one call to its end. The real model is used where `OPENAI_API_KEY` is set, the real
-/// phone network where Twilio is configured, `HOST` is set and somebody says so. Calls between
-/// stand-ins are kept in a folder that goes when the demonstration ends; `--data-dir` names one that
-/// stays.
+/// At a terminal there is a menu; the same answers can be piped in, one a line. With neither, one
+/// call is played to its end. The real model is used if `OPENAI_API_KEY` is set; the real phone
+/// network if Twilio and `HOST` are configured and you choose it. Calls between stand-ins are
+/// stored in a folder that is deleted at the end, unless `--data-dir` names one.
 ///
-/// Ctrl-C hangs up. The end of the input leaves: with 0 at the menu, with 1 in the middle of a
-/// choice, and then nothing was dialled.
+/// Ctrl-C hangs up. At the end of the input the demonstration ends: with status 0 at the menu, with
+/// status 1 in the middle of a choice, and then nothing was dialled.
 #[derive(Debug, Args)]
 pub(super) struct Demo {
-    /// Play one call to its end, and fail if it does not go as it must
+    /// Play one call to its end, and fail if it does not go as expected
     #[arg(long)]
     auto: bool,
-    /// How much faster than life
+    /// How much faster than natural
     #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = sim::speed)]
     speed: f64,
-    /// Play conversations recorded between people: one by its ID, or `all`
+    /// Replay recorded conversations between people: one by its ID, or `all`
     #[arg(long, value_name = "ID")]
     recorded: Option<String>,
 }
 
-/// What every kind of demonstration has.
-struct Scenery {
+/// What every kind of demonstration needs.
+struct DemoContext {
     ui: Ui,
     /// For calls between stand-ins.
     config: Config,
     /// For calls over the real phone network.
     real: Config,
     speed: f64,
-    /// Whether a stand-in is the model.
-    pretends: bool,
+    /// Whether the model is a stand-in.
+    has_stand_in_model: bool,
 }
 
 pub(super) fn run(settings: Settings, demo: &Demo) -> anyhow::Result<()> {
     let is_chosen = settings.data_dir.is_some();
     let mut config = settings.load()?;
     let real = config.clone();
-    // What happens between stand-ins is none of the business of servers that are real.
+    // Calls between stand-ins must not reach the store and the bus of real servers.
     config.redis_url = None;
     let folder = own_folder(&mut config, is_chosen)?;
     let log = config.data_dir.join("call.log");
     let log = telemetry::start(config.log, Some(&log), false)?;
-    let pretends = config.openai.api_key.is_none() && config.openai.is_official();
-    let scenery = Scenery { ui: Ui::new(), config, real, speed: demo.speed, pretends };
+    let has_stand_in_model = config.openai.api_key.is_none() && config.openai.is_official();
+    let context =
+        DemoContext { ui: Ui::new(), config, real, speed: demo.speed, has_stand_in_model };
     let done = block_on(async {
         if let Some(id) = &demo.recorded {
-            Box::pin(auto::recorded(&scenery, id)).await
+            Box::pin(auto::recorded(&context, id)).await
         } else if demo.auto {
-            Box::pin(auto::scripted(&scenery)).await
+            Box::pin(auto::scripted(&context)).await
         } else if has_terminal() {
-            menu::offer(&scenery, Typed::start(true)?).await
+            menu::offer(&context, InputLines::start(true)?).await
         } else if let Some(typed) = piped().await? {
-            menu::offer(&scenery, typed).await
+            menu::offer(&context, typed).await
         } else {
-            Box::pin(auto::scripted(&scenery)).await
+            Box::pin(auto::scripted(&context)).await
         }
     });
     drop(log);
@@ -87,19 +87,19 @@ pub(super) fn run(settings: Settings, demo: &Demo) -> anyhow::Result<()> {
     done
 }
 
-/// The lines of a pipe, if they are meant for the menu: the first one comes soon, and is a choice.
-async fn piped() -> anyhow::Result<Option<Typed>> {
+/// The lines of a pipe, if they are for the menu: the first one comes soon and is a choice.
+async fn piped() -> anyhow::Result<Option<InputLines>> {
     if std::io::stdin().is_terminal() {
         return Ok(None);
     }
-    let mut typed = Typed::start(false)?;
+    let mut typed = InputLines::start(false)?;
     let first = tokio::time::timeout(FIRST_LINE, typed.peek()).await.ok().flatten();
     let chosen = first.is_some_and(|line| matches!(line.trim(), "1" | "2" | "3" | "q"));
     Ok(chosen.then_some(typed))
 }
 
-/// A folder for this demonstration alone, unless one was chosen for it: the configured one is that of
-/// the server, which may run beside it.
+/// A folder for this demonstration alone, unless a flag names one: the configured folder belongs to
+/// the server, which may be running.
 fn own_folder(config: &mut Config, is_chosen: bool) -> anyhow::Result<Option<TempFolder>> {
     if is_chosen {
         crate::server::make_folder(&config.data_dir)?;
@@ -110,37 +110,46 @@ fn own_folder(config: &mut Config, is_chosen: bool) -> anyhow::Result<Option<Tem
     Ok(Some(folder))
 }
 
-impl Scenery {
+impl DemoContext {
     fn options(&self, brain: Brain) -> SandboxOptions {
         SandboxOptions {
-            brain: self.pretends.then_some(brain),
+            brain: self.has_stand_in_model.then_some(brain),
             speed: self.speed,
             ..SandboxOptions::new(self.config.clone())
         }
     }
 
-    /// Our number, if the real phone network and the real model can be used.
+    /// The account's number, if the real phone network and the real model can be used.
     fn real_number(&self) -> Option<&PhoneNumber> {
         let Config { twilio, host, .. } = &self.real;
         let account = twilio.account_sid.is_some() && twilio.auth_token.is_some();
-        let ready = account && host.is_some() && !self.pretends;
+        let ready = account && host.is_some() && !self.has_stand_in_model;
         twilio.phone_number.as_ref().filter(|_| ready)
     }
 
-    /// Says what is there.
+    /// Prints what the demonstration runs on.
     async fn introduce(&self, sandbox: &Sandbox) {
         let ui = self.ui;
-        ui.line(&format!("{} on http://{}", ui.paint(Style::Strong, "Phony"), sandbox.server.addr));
-        ui.line("  phone network  a stand-in on loopback; nobody is really called");
+        ui.print_line(&format!(
+            "{} on http://{}",
+            ui.paint(Style::Strong, "Phony"),
+            sandbox.server.addr
+        ));
+        ui.print_line("  phone network  a stand-in on loopback; nobody is really called");
         if sandbox.model.is_some() {
-            ui.line("  model          a stand-in; with OPENAI_API_KEY set it is the real one");
+            ui.print_line(
+                "  model          a stand-in; with OPENAI_API_KEY set it is the real one",
+            );
         } else {
             let openai = &self.config.openai;
             let host = openai.base_url.host_str().unwrap_or_default();
-            ui.line(&format!("  model          {} at {host}, which may cost money", openai.model));
+            ui.print_line(&format!(
+                "  model          {} at {host}, which may cost money",
+                openai.model
+            ));
         }
-        ui.line(&format!("  dashboard      {}", sandbox.server.login_link().await));
-        ui.line("                 (the link works once)");
-        ui.line("");
+        ui.print_line(&format!("  dashboard      {}", sandbox.server.login_link().await));
+        ui.print_line("                 (the link works once)");
+        ui.print_line("");
     }
 }

@@ -1,7 +1,6 @@
-//! A server as a process of its own, so that what it costs is its alone.
+//! A server in a process of its own, so that its cost can be measured apart.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -11,52 +10,38 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::server::make_folder;
-use crate::token;
+use crate::sandbox::TempFolder;
 
-/// How long it may take to listen.
+/// How long the server may take to listen.
 const START_LIMIT: Duration = Duration::from_secs(20);
 
-/// A process of this program that listens.
+/// A child process of this program that listens on a socket.
 #[derive(Debug)]
 pub(super) struct Server {
-    /// Where it listens.
+    /// The address that it listens on.
     pub(super) addr: SocketAddr,
-    /// Its number.
+    /// Its process id.
     pub(super) pid: u32,
     child: Child,
     _rest: JoinSet<()>,
-    _folder: Folder,
-}
-
-/// A folder that is gone when this is.
-#[derive(Debug)]
-struct Folder(PathBuf);
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What cannot be removed is left to the system, which clears its temporary files.
-        drop(std::fs::remove_dir_all(&self.0));
-    }
+    _folder: TempFolder,
 }
 
 impl Server {
-    /// Starts this program with these arguments and settings and none of ours, in a folder of its
-    /// own, and waits until it says on standard error where it listens.
+    /// Starts this program with these arguments and environment variables only, in a folder of its
+    /// own, and waits until it prints its address on standard error.
     pub(super) async fn start(
         arguments: &[&str],
         settings: &[(&str, &str)],
     ) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("this program cannot find itself")?;
-        let folder = std::env::temp_dir().join(format!("phony-load-{}", token::random()));
-        make_folder(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
-        let folder = Folder(folder);
+        let folder = TempFolder::new().context("a temporary folder cannot be made")?;
         let mut child = Command::new(program)
             .args(arguments)
             .env_clear()
             .envs(settings.iter().copied())
-            .env("PHONY_DATA_DIR", &folder.0)
-            .current_dir(&folder.0)
+            .env("PHONY_DATA_DIR", folder.path())
+            .current_dir(folder.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -68,19 +53,19 @@ impl Server {
         let said = timeout(START_LIMIT, address(&mut lines)).await;
         let addr = said.context("the server did not start in time")??;
         let pid = child.id().context("the server has ended")?;
-        // Nothing more is expected; what comes must not fill the pipe.
+        // Drained, so that further output does not block the server on a full pipe.
         let mut rest = JoinSet::new();
         rest.spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(Self { addr, pid, child, _rest: rest, _folder: folder })
     }
 
-    /// Ends it.
+    /// Kills it.
     pub(super) async fn stop(mut self) {
         drop(self.child.kill().await);
     }
 }
 
-/// The address at the end of the line that tells it.
+/// The address at the end of the line that announces it.
 async fn address(lines: &mut Lines<BufReader<ChildStderr>>) -> anyhow::Result<SocketAddr> {
     let mut said = String::new();
     while let Some(line) = lines.next_line().await? {

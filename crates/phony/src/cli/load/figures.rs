@@ -1,4 +1,4 @@
-//! What was measured.
+//! The figures of a measurement.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::process::Cost;
 
-/// One measurement of each side.
+/// One measurement of each server.
 #[derive(Debug, Serialize)]
 pub(super) struct Round {
     pub(super) phony: Figures,
@@ -19,36 +19,36 @@ pub(super) struct Round {
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Figures {
-    /// Calls that came about.
+    /// Calls that were set up.
     pub(super) calls: usize,
-    /// Words heard while it was measured.
+    /// Words received during the measurement.
     pub(super) words: usize,
     pub(super) words_a_second: f64,
     pub(super) latency: Latency,
-    /// Time of a processor that the server took for a word, in microseconds.
+    /// CPU time of the server for a word, in microseconds.
     pub(super) cpu_us_a_word: Option<f64>,
-    /// Processors that the server kept busy.
+    /// How many cores the server kept busy.
     pub(super) cores: Option<f64>,
-    /// The same of the load itself.
+    /// How many cores the load generator kept busy.
     pub(super) load_cores: Option<f64>,
-    /// Memory of the server before the first call.
+    /// The server's memory before the first call, in KB.
     pub(super) idle_kb: Option<u64>,
-    /// Memory of the server with all calls up, at the end.
+    /// The server's memory with all calls up, at the end, in KB.
     pub(super) busy_kb: Option<u64>,
     pub(super) kb_a_call: Option<f64>,
-    /// From the start of the process to its first answer.
+    /// From the start of the process to its first answer, in milliseconds.
     pub(super) ready_ms: Option<f64>,
-    /// Words that never came.
+    /// Words that were never received.
     pub(super) lost: u64,
-    /// Words that came twice or out of order.
+    /// Words received twice or out of order.
     pub(super) doubled: u64,
-    /// Calls that the server held on to after they were hung up.
+    /// Calls that the server still had after they were hung up.
     pub(super) left_over: Option<u64>,
-    /// Calls that did not come about or did not last, by reason.
+    /// Calls that were not set up or broke off, by reason.
     pub(super) failures: BTreeMap<String, usize>,
 }
 
-/// From the model's sending of a word to the caller's having it, in microseconds.
+/// From the sending of a word by the model to its receipt by the caller, in microseconds.
 #[derive(Debug, Clone, Copy, Default, Serialize)]
 pub(super) struct Latency {
     #[serde(rename = "p50Us")]
@@ -62,7 +62,7 @@ pub(super) struct Latency {
 }
 
 impl Latency {
-    /// Sorts the measurements, which are in nanoseconds.
+    /// The percentiles of measurements in nanoseconds, which are sorted in place.
     pub(super) fn of(nanos: &mut [u64]) -> Self {
         nanos.sort_unstable();
         let at = |percent: usize| {
@@ -75,7 +75,7 @@ impl Latency {
 }
 
 impl Figures {
-    /// Everything that must not happen.
+    /// How many calls and words were lost, doubled or left over.
     pub(super) fn troubles(&self) -> u64 {
         let failures: usize = self.failures.values().sum();
         self.lost + self.doubled + self.left_over.unwrap_or(0) + failures as u64
@@ -110,7 +110,7 @@ fn count(count: usize) -> f64 {
     count as f64
 }
 
-/// The middle one, or the mean of the middle two; nothing if there is none.
+/// The median: the middle value, or the mean of the middle two; nothing without values.
 pub(super) fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn the_median_is_in_the_middle() {
+    fn the_median_is_the_middle_value_or_the_mean_of_two() {
         let median = |values: &[f64]| median(values.iter().copied()).map(|value| value.to_string());
         assert_eq!(median(&[9.0, 1.0, 5.0]).as_deref(), Some("5"));
         assert_eq!(median(&[9.0, 1.0, 5.0, 3.0]).as_deref(), Some("4"));

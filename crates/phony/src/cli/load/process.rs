@@ -1,22 +1,22 @@
-//! What a process costs, as Linux counts it; elsewhere nothing is known.
+//! The cost of a process, from Linux's `/proc` (proc(5)); unknown on other platforms.
 
 use std::time::Duration;
 
-/// Ticks of a second in `/proc`: the same on every architecture that Phony runs on.
+/// Clock ticks a second in `/proc`: the same on every architecture that Phony runs on.
 const TICKS_PER_SECOND: u64 = 100;
 
-/// A process that is looked at.
+/// A process to measure.
 #[derive(Debug, Clone)]
 pub(super) struct Process {
     folder: String,
 }
 
-/// What a process has cost so far.
+/// The cost of a process so far.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cost {
-    /// Time on a processor, in user and system mode.
+    /// CPU time, in user and system mode.
     pub(super) cpu: Duration,
-    /// Memory that is resident, in KB of 1,024 bytes.
+    /// Resident memory, in KB of 1,024 bytes.
     pub(super) resident_kb: u64,
 }
 
@@ -29,14 +29,14 @@ impl Process {
         Self { folder: "/proc/self".to_owned() }
     }
 
-    /// What it has cost so far, if that can be known.
+    /// Its cost so far, if that is known.
     pub(super) fn cost(&self) -> Option<Cost> {
         let cpu = cpu(&self.read("stat")?)?;
         let resident_kb = resident(&self.read("status")?)?;
         Some(Cost { cpu, resident_kb })
     }
 
-    /// How many files it may have open, sockets included.
+    /// Its limit of open files, sockets included.
     pub(super) fn open_files(&self) -> Option<u64> {
         let limits = self.read("limits")?;
         let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;

@@ -1,4 +1,4 @@
-//! What was measured, for people and for programs.
+//! The report of all measurements, for people and as JSON.
 
 use std::fmt::Write as _;
 
@@ -17,12 +17,12 @@ pub(super) struct Report {
     seconds: u64,
     rounds: Vec<Round>,
     /// The medians over the rounds; a ratio is the median of the rounds' ratios.
-    median: Vec<Line>,
+    median: Vec<Row>,
 }
 
-/// One figure of both sides.
+/// One figure of both servers.
 #[derive(Debug, Serialize)]
-struct Line {
+struct Row {
     name: &'static str,
     phony: Option<f64>,
     #[serde(rename = "floor")]
@@ -34,8 +34,8 @@ struct Line {
 
 type Take = fn(&Figures) -> Option<f64>;
 
-/// Name, digits after the point, and where to find it.
-const LINES: [(&str, usize, Take); 12] = [
+/// Name, digits after the decimal point, and the figure.
+const ROWS: [(&str, usize, Take); 12] = [
     ("words a second", 0, |f| Some(f.words_a_second)),
     ("latency p50, µs", 0, |f| Some(f.latency.p50)),
     ("latency p90, µs", 0, |f| Some(f.latency.p90)),
@@ -52,7 +52,7 @@ const LINES: [(&str, usize, Take); 12] = [
 
 impl Report {
     pub(super) fn new(arguments: &Arguments, rounds: Vec<Round>) -> Self {
-        let median = LINES.iter().map(|line| Line::of(line, &rounds)).collect();
+        let median = ROWS.iter().map(|row| Row::of(row, &rounds)).collect();
         Self {
             calls: arguments.calls,
             words_a_second_and_call: arguments.rate,
@@ -103,7 +103,7 @@ impl Report {
         text
     }
 
-    /// Everything that must not happen, in all rounds.
+    /// How many calls and words were lost, doubled or left over, in all rounds.
     pub(super) fn troubles(&self) -> u64 {
         let of_round = |round: &Round| {
             round.phony.troubles() + round.baseline.as_ref().map_or(0, Figures::troubles)
@@ -112,7 +112,7 @@ impl Report {
     }
 }
 
-impl Line {
+impl Row {
     fn of((name, digits, take): &(&'static str, usize, Take), rounds: &[Round]) -> Self {
         let baseline = |round: &Round| round.baseline.as_ref().and_then(take);
         let ratio = |round: &Round| {
@@ -139,7 +139,7 @@ fn troubles(side: &str, figures: &Figures) -> String {
     let counts = counts.into_iter().filter(|(_, count)| *count > 0);
     let failures = figures.failures.iter().map(|(why, count)| (why.as_str(), *count as u64));
     for (what, count) in counts.chain(failures) {
-        // A string takes everything.
+        // Writing to a string cannot fail.
         let _ = writeln!(text, "{side}: {count} × {what}");
     }
     text

@@ -1,4 +1,4 @@
-//! `phony setup`: lets a number of the account at Twilio ring here.
+//! `phony setup`: points a number of the Twilio account at this server.
 
 mod undo;
 
@@ -9,7 +9,7 @@ use phony_wire::twilio::rest::{
     AvailablePhoneNumber, ConfigureNumber, IncomingPhoneNumber, ListNumbers, SearchNumbers,
 };
 
-use super::converse::Typed;
+use super::converse::InputLines;
 use super::questions::Questions;
 use super::ui::{Style, Ui, clean, has_terminal};
 use super::{Settings, Usage, block_on};
@@ -17,23 +17,25 @@ use crate::carriers::twilio::rest::{CarrierError, NumberKind, RestClient};
 use crate::carriers::twilio::wiring::{self, Difference, Wiring, points_to};
 use crate::config::Config;
 
-/// Numbers that are offered for sale at once.
+/// How many numbers are offered for sale at once.
 const OFFERED: usize = 5;
 
-/// Let a number of the Twilio account ring here.
+/// Point a number of the Twilio account at this server.
 ///
-/// Shows the account's numbers and where each points; sets voice URL, fallback and status callback
-/// of the chosen one, and clears an application or a SIP trunk that would override them. Says what
-/// it changed and how to undo it. Without a terminal, --yes must say that nobody needs to be asked.
+/// Lists the account's numbers and where each of them points. Sets the voice URL, its fallback and
+/// the status callback of the chosen number, and clears an application or a SIP trunk that would
+/// override them. Prints what has changed and how to undo it. Without a terminal, --yes is
+/// required.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// The number, in E.164 form; else `TWILIO_PHONE_NUMBER`, else the only one there is
+    /// The number, in E.164 form [default: `TWILIO_PHONE_NUMBER`, else the account's only number]
     #[arg(long, value_name = "NUMBER", conflicts_with = "buy", value_parser = number)]
     number: Option<PhoneNumber>,
     /// Buy a number, which costs money each month
     #[arg(long)]
     buy: bool,
-    /// Country of the number to buy, two letters [default: that of `TWILIO_PHONE_NUMBER`, else US]
+    /// Country of the number to buy, as two letters [default: that of `TWILIO_PHONE_NUMBER`, else
+    /// US]
     #[arg(long, value_name = "CC", value_parser = country)]
     country: Option<String>,
     /// Area code of the number to buy, in the United States and Canada
@@ -42,20 +44,20 @@ pub(super) struct Arguments {
     /// Ask nothing
     #[arg(long, short)]
     yes: bool,
-    /// Show what would be done, and do nothing
+    /// Show what would be done, without doing it
     #[arg(long)]
     dry_run: bool,
 }
 
-/// What is to be wired.
+/// The number to set up.
 enum Chosen {
     Own(IncomingPhoneNumber),
     ToBuy(AvailablePhoneNumber),
-    /// They left.
+    /// The user left.
     Nothing,
 }
 
-/// What was answered to the list of numbers.
+/// The answer to the list of numbers.
 enum Pick {
     Place(usize),
     Buy,
@@ -68,8 +70,8 @@ struct Setup {
     client: RestClient,
     wiring: Wiring,
     arguments: Arguments,
-    /// Somebody who can be asked.
-    typed: Option<Typed>,
+    /// The user's answers, if somebody can be asked.
+    typed: Option<InputLines>,
 }
 
 pub(super) fn run(settings: Settings, arguments: Arguments) -> anyhow::Result<()> {
@@ -87,7 +89,7 @@ pub(super) fn run(settings: Settings, arguments: Arguments) -> anyhow::Result<()
     };
     let client = RestClient::new(&config.twilio)?;
     block_on(async move {
-        let typed = if attended { Some(Typed::start(true)?) } else { None };
+        let typed = if attended { Some(InputLines::start(true)?) } else { None };
         let wiring = Wiring::to(&host);
         let ui = Ui::new();
         let mut setup = Setup { ui, config, client, wiring, arguments, typed };
@@ -102,17 +104,17 @@ impl Setup {
     async fn run(&mut self) -> anyhow::Result<()> {
         let all = ListNumbers::default();
         let (account, numbers) = tokio::join!(self.client.account(), self.client.numbers(&all));
-        let (account, _) = account.map_err(told)?;
-        let numbers = numbers.map_err(told)?;
+        let (account, _) = account.map_err(with_advice)?;
+        let numbers = numbers.map_err(with_advice)?;
         let name = self.ui.paint(Style::Strong, &clean(&account.friendly_name));
         let kind = if account.kind == "Trial" { ", on trial" } else { "" };
-        self.ui.line(&format!("Twilio account {name} ({}{kind})", clean(&account.status)));
+        self.ui.print_line(&format!("Twilio account {name} ({}{kind})", clean(&account.status)));
         self.show(&numbers);
         match self.choose(numbers).await? {
             Chosen::Own(number) => self.wire(&number).await,
             Chosen::ToBuy(offer) => self.buy(&offer).await,
             Chosen::Nothing => {
-                self.ui.line("Nothing was changed.");
+                self.ui.print_line("Nothing was changed.");
                 Ok(())
             }
         }
@@ -120,13 +122,13 @@ impl Setup {
 
     fn show(&self, numbers: &[IncomingPhoneNumber]) {
         if numbers.is_empty() {
-            self.ui.line("It has no number.");
+            self.ui.print_line("It has no number.");
         }
         for (place, number) in (1..).zip(numbers) {
             let breaks = self.wiring.differences(number).iter().any(|found| found.breaks);
             let target = clean(&points_to(number));
             let target = if breaks { target } else { format!("{target} (this server)") };
-            self.ui.line(&format!(
+            self.ui.print_line(&format!(
                 "  {place}  {:<16} {:<20} → {}",
                 number.phone_number,
                 clean(&number.friendly_name),
@@ -198,9 +200,9 @@ impl Setup {
         for kind in [NumberKind::Local, NumberKind::Mobile] {
             match self.client.available_numbers(&country, kind, &search).await {
                 Ok(numbers) => found = numbers,
-                // Not every country has every kind.
+                // Not every country has numbers of every kind.
                 Err(CarrierError::Refused(error)) if error.is_not_found() => {}
-                Err(failure) => return Err(told(failure)),
+                Err(failure) => return Err(with_advice(failure)),
             }
             if !found.is_empty() {
                 break;
@@ -214,10 +216,10 @@ impl Setup {
             );
         }
         let Some(typed) = &mut self.typed else { return Ok(Chosen::ToBuy(found.swap_remove(0))) };
-        self.ui.line(&format!("For sale in {country}:"));
+        self.ui.print_line(&format!("For sale in {country}:"));
         for (place, number) in (1..).zip(&found) {
             let town = clean(&format!("{} {}", number.locality, number.region));
-            self.ui.line(&format!("  {place}  {:<16} {town}", number.phone_number));
+            self.ui.print_line(&format!("  {place}  {:<16} {town}", number.phone_number));
         }
         let read = |line: &str| match if line.is_empty() { "1" } else { line } {
             "q" => Ok(None),
@@ -233,50 +235,58 @@ impl Setup {
         }
     }
 
-    /// Lets a number of the account ring here.
+    /// Points a number of the account at this server.
     async fn wire(&mut self, number: &IncomingPhoneNumber) -> anyhow::Result<()> {
         let ui = self.ui;
         let differences = self.wiring.differences(number);
         if differences.is_empty() {
-            ui.line(&format!("{} rings here already; nothing was changed.", number.phone_number));
-            self.go_on(&number.phone_number);
+            ui.print_line(&format!(
+                "{} rings here already; nothing was changed.",
+                number.phone_number
+            ));
+            self.print_next_steps(&number.phone_number);
             return Ok(());
         }
-        ui.line(&format!("{} would change:", number.phone_number));
+        ui.print_line(&format!("{} would change:", number.phone_number));
         self.show_changes(&differences);
         if self.arguments.dry_run {
-            ui.line("Nothing was changed (--dry-run).");
+            ui.print_line("Nothing was changed (--dry-run).");
             return Ok(());
         }
         if !self.agreed("Change it?").await {
-            ui.line("Nothing was changed.");
+            ui.print_line("Nothing was changed.");
             return Ok(());
         }
         let change = wiring::change(&differences);
-        let changed = self.client.configure_number(&number.sid, &change).await.map_err(told)?;
-        self.hold_to_it(&changed)?;
-        ui.line(&ui.paint(Style::Strong, &format!("{} rings here now.", number.phone_number)));
+        let changed =
+            self.client.configure_number(&number.sid, &change).await.map_err(with_advice)?;
+        self.check_applied(&changed)?;
+        ui.print_line(
+            &ui.paint(Style::Strong, &format!("{} rings here now.", number.phone_number)),
+        );
         let base = self.config.twilio.api_base_url.as_str();
-        ui.line("To undo it:");
-        ui.line(&undo::of_change(base, number, &differences));
-        self.go_on(&number.phone_number);
+        ui.print_line("To undo it:");
+        ui.print_line(&undo::of_change(base, number, &differences));
+        self.print_next_steps(&number.phone_number);
         Ok(())
     }
 
-    /// Buys a number that rings here from the beginning.
+    /// Buys a number that points at this server from the start.
     async fn buy(&mut self, offer: &AvailablePhoneNumber) -> anyhow::Result<()> {
         let ui = self.ui;
         let number = &offer.phone_number;
         let new = IncomingPhoneNumber::default();
         let differences = self.wiring.differences(&new);
-        ui.line(&format!("{number} would be bought, which costs money each month, and set up:"));
+        ui.print_line(&format!(
+            "{number} would be bought, which costs money each month, and set up:"
+        ));
         self.show_changes(&differences);
         if self.arguments.dry_run {
-            ui.line("Nothing was bought (--dry-run).");
+            ui.print_line("Nothing was bought (--dry-run).");
             return Ok(());
         }
         if !self.agreed(&format!("Buy {number}? It costs money each month.")).await {
-            ui.line("Nothing was bought.");
+            ui.print_line("Nothing was bought.");
             return Ok(());
         }
         let purchase =
@@ -290,27 +300,27 @@ impl Setup {
                     )
                 })?
             }
-            Err(failure) => return Err(told(failure)),
+            Err(failure) => return Err(with_advice(failure)),
         };
-        self.hold_to_it(&bought)?;
-        ui.line(&ui.paint(Style::Strong, &format!("{number} was bought and rings here.")));
-        ui.line("To undo it (the number is given back, and may be gone for good):");
+        self.check_applied(&bought)?;
+        ui.print_line(&ui.paint(Style::Strong, &format!("{number} was bought and rings here.")));
+        ui.print_line("To undo it (the number is given back, and may be gone for good):");
         let base = self.config.twilio.api_base_url.as_str();
-        ui.line(&undo::of_purchase(base, &bought));
-        self.go_on(number);
+        ui.print_line(&undo::of_purchase(base, &bought));
+        self.print_next_steps(number);
         Ok(())
     }
 
-    /// The number, if it is the account's by now.
+    /// The number, if the account has it by now.
     async fn look_for(&self, number: &str) -> anyhow::Result<IncomingPhoneNumber> {
         let filter =
             ListNumbers { phone_number: Some(number.to_owned()), ..ListNumbers::default() };
-        let found = self.client.numbers(&filter).await.map_err(told)?;
+        let found = self.client.numbers(&filter).await.map_err(with_advice)?;
         found.into_iter().next().context("the account does not have it")
     }
 
-    /// Twilio's answer says what is the case; it is not taken for granted.
-    fn hold_to_it(&self, number: &IncomingPhoneNumber) -> anyhow::Result<()> {
+    /// Fails if the number, as Twilio returned it, still does not point at this server.
+    fn check_applied(&self, number: &IncomingPhoneNumber) -> anyhow::Result<()> {
         let left = self.wiring.differences(number);
         let Some(first) = left.iter().find(|difference| difference.breaks) else { return Ok(()) };
         bail!("Twilio took the change, but {} is still «{}»", first.field, clean(&first.is))
@@ -323,34 +333,35 @@ impl Setup {
                 value => clean(value),
             };
             let was = self.ui.paint(Style::Faint, &format!("(was {})", named(is)));
-            self.ui.line(&format!("  {field:<22} {} {was}", named(must_be)));
+            self.ui.print_line(&format!("  {field:<22} {} {was}", named(must_be)));
         }
     }
 
-    /// Whether it may be done. Who cannot be asked has said yes by a flag.
+    /// Asks for consent; without a terminal, --yes gives it.
     async fn agreed(&mut self, question: &str) -> bool {
         let Some(typed) = &mut self.typed else { return self.arguments.yes };
         Questions { ui: self.ui, typed }.agreed(question).await
     }
 
-    fn go_on(&self, number: &str) {
+    fn print_next_steps(&self, number: &str) {
         let known = self.config.twilio.phone_number.as_ref();
         if known.is_none_or(|known| known.as_str() != number) {
-            self.ui.line(&format!("Set TWILIO_PHONE_NUMBER={number} for calls out."));
+            self.ui.print_line(&format!("Set TWILIO_PHONE_NUMBER={number} for calls out."));
         }
-        self.ui.line("`phony doctor` says whether calls will work; `phony serve` takes them.");
+        self.ui
+            .print_line("`phony doctor` says whether calls will work; `phony serve` takes them.");
     }
 }
 
-/// A failure of Twilio's, with what to do about it.
-fn told(failure: CarrierError) -> anyhow::Error {
+/// An error of Twilio's, with advice.
+fn with_advice(failure: CarrierError) -> anyhow::Error {
     match failure.advice() {
         Some(advice) => anyhow::anyhow!("{failure}\n  {advice}"),
         None => failure.into(),
     }
 }
 
-/// The place that was typed, counted from 0, if there is one.
+/// The index of the place that was typed, if it is in the list.
 fn place_in(line: &str, count: usize) -> Option<usize> {
     let place = line.parse::<usize>().ok().and_then(|place| place.checked_sub(1));
     place.filter(|place| *place < count)

@@ -1,4 +1,4 @@
-//! Commands that undo what was done, for a shell where the credentials are set.
+//! Shell commands that undo a setup, for a shell with the credentials in its environment.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use crate::carriers::twilio::wiring::Difference;
 
 const CREDENTIALS: &str = "\"$TWILIO_ACCOUNT_SID:$TWILIO_AUTH_TOKEN\"";
 
-/// Sets everything back to what it was.
+/// The command that restores the former settings.
 pub(super) fn of_change(
     base: &str,
     number: &IncomingPhoneNumber,
@@ -22,7 +22,7 @@ pub(super) fn of_change(
     command
 }
 
-/// Gives the number back.
+/// The command that releases a bought number.
 pub(super) fn of_purchase(base: &str, number: &IncomingPhoneNumber) -> String {
     format!("  curl -sS -X DELETE -u {CREDENTIALS} {}", quoted(&address(base, number)))
 }
@@ -33,7 +33,7 @@ fn address(base: &str, number: &IncomingPhoneNumber) -> String {
     format!("{base}/2010-04-01/Accounts/{account_sid}/IncomingPhoneNumbers/{sid}.json")
 }
 
-/// One word for a shell, whatever is in it.
+/// Quotes text as one word for a POSIX shell.
 fn quoted(text: &str) -> String {
     let shown: String = text.chars().filter(|c| !c.is_control()).collect();
     format!("'{}'", shown.replace('\'', "'\\''"))
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_is_one_word_for_the_shell_whatever_it_holds() {
+    fn former_values_are_quoted_whatever_they_contain() {
         let number = IncomingPhoneNumber {
             sid: "PN1".into(),
             account_sid: "AC1".into(),

@@ -2,11 +2,11 @@
 
 use super::*;
 
-fn offers() -> Offers {
+fn choices() -> Choices {
     let pairs = |pairs: &[(&str, &str)]| {
         pairs.iter().map(|(id, name)| ((*id).to_owned(), (*name).to_owned())).collect()
     };
-    Offers {
+    Choices {
         agents: pairs(&[
             ("assistant", "Professional Assistant"),
             ("support", "Customer Service Rep"),
@@ -20,40 +20,44 @@ fn offers() -> Offers {
             ("appointment", "Appointment Scheduling"),
             ("check-in", "Friendly Check-in"),
         ]),
-        details: vec![
-            vec![detail("name", Some("a customer"), Some("Linda Brown"))],
-            vec![detail("business", Some("a business you know"), Some("the Harbour Bakery"))],
+        slots: vec![
+            vec![slot("name", Some("a customer"), Some("Linda Brown"))],
+            vec![slot("business", Some("a business you know"), Some("the Harbour Bakery"))],
             Vec::new(),
-            vec![detail("what", None, None), detail("when", None, Some("soon"))],
+            vec![slot("what", None, None), slot("when", None, Some("soon"))],
         ],
         home: Country::parse("US"),
         example: PhoneNumber::parse("+14155550123").unwrap(),
         real: None,
-        pretends: true,
+        has_stand_in_model: true,
     }
 }
 
-fn detail(name: &str, default: Option<&str>, example: Option<&str>) -> Detail {
+fn slot(name: &str, default: Option<&str>, example: Option<&str>) -> Slot {
     let [default, example] = [default, example].map(|text| text.map(str::to_owned));
-    Detail { name: name.to_owned(), default, example }
+    Slot { name: name.to_owned(), default, example }
 }
 
-fn real() -> Offers {
-    Offers { real: PhoneNumber::parse("+15005550006").ok(), pretends: false, ..offers() }
+fn real() -> Choices {
+    Choices {
+        real: PhoneNumber::parse("+15005550006").ok(),
+        has_stand_in_model: false,
+        ..choices()
+    }
 }
 
 /// What is decided after these lines, and all that was said on the way.
-fn after(offers: Offers, lines: &[&str]) -> (Option<Plan>, String) {
-    let mut dialogue = Dialogue::new(offers);
+fn after(choices: Choices, lines: &[&str]) -> (Option<Plan>, String) {
+    let mut dialogue = Dialogue::new(choices);
     let mut said = String::new();
-    let mut hear = |turn: Turn| match turn {
-        Turn::Ask { say, prompt } => {
+    let mut hear = |next: Next| match next {
+        Next::Ask { say, prompt } => {
             said.push_str(&say.join("\n"));
             said.push('\n');
             said.push_str(&prompt);
             None
         }
-        Turn::Do { plan } => Some(plan),
+        Next::Do { plan } => Some(plan),
     };
     let mut plan = hear(dialogue.open());
     for line in lines {
@@ -84,7 +88,7 @@ fn filled(variables: &[(&str, &str)]) -> Variables {
 
 #[test]
 fn somebody_is_called_after_notice_consent_number_scenario_summary_and_yes() {
-    let (plan, said) = after(offers(), &["1", "y", "(415) 555-0199", "2", "yes"]);
+    let (plan, said) = after(choices(), &["1", "y", "(415) 555-0199", "2", "yes"]);
     assert_eq!(plan, call("+14155550199", "survey", false));
     let place = |text: &str| said.find(text).unwrap_or_else(|| panic!("no «{text}»: {said}"));
     let order = [
@@ -103,7 +107,7 @@ fn somebody_is_called_after_notice_consent_number_scenario_summary_and_yes() {
 #[test]
 fn without_consent_nobody_is_asked_for_a_number() {
     for no in ["n", "no", "N", ""] {
-        let (plan, said) = after(offers(), &["1", no]);
+        let (plan, said) = after(choices(), &["1", no]);
         assert_eq!(plan, None);
         assert!(said.contains("Without consent nobody is called."), "{said}");
         assert!(!said.contains("Number to call"), "{said}");
@@ -113,21 +117,21 @@ fn without_consent_nobody_is_asked_for_a_number() {
 #[test]
 fn only_a_clear_yes_is_a_yes() {
     for unclear in ["maybe", "1", "ja", "yeah", "y y", "✓"] {
-        let (plan, said) = after(offers(), &["1", unclear]);
+        let (plan, said) = after(choices(), &["1", unclear]);
         assert_eq!(plan, None);
         assert!(said.contains("Type y or n."), "{unclear}: {said}");
     }
-    let (plan, _) = after(offers(), &["1", " YES ", "", "", ""]);
+    let (plan, _) = after(choices(), &["1", " YES ", "", "", ""]);
     assert_eq!(plan, None, "nothing typed is a no, to the last question too");
 }
 
 #[test]
 fn a_number_is_taken_in_any_usual_spelling_and_asked_for_again_otherwise() {
     for spelled in ["415 555 0199", "+1 (415) 555-0199", "tel:+1-415-555-0199", "1.415.555.0199"] {
-        let (plan, said) = after(offers(), &["1", "y", spelled, "1", "y"]);
+        let (plan, said) = after(choices(), &["1", "y", spelled, "1", "y"]);
         assert_eq!(plan, call("+14155550199", "inquiry", false), "{spelled}: {said}");
     }
-    let (plan, said) = after(offers(), &["1", "y", "my mum", "12", "4155550199", "1", "y"]);
+    let (plan, said) = after(choices(), &["1", "y", "my mum", "12", "4155550199", "1", "y"]);
     assert_eq!(plan, call("+14155550199", "inquiry", false));
     assert_eq!(said.matches("Number to call").count(), 3, "{said}");
 }
@@ -135,7 +139,7 @@ fn a_number_is_taken_in_any_usual_spelling_and_asked_for_again_otherwise() {
 #[test]
 fn an_emergency_number_is_refused_before_anything_is_dialled() {
     for number in ["911", "112", "999", "+1911", "9-1-1"] {
-        let (plan, said) = after(offers(), &["1", "y", number]);
+        let (plan, said) = after(choices(), &["1", "y", number]);
         assert_eq!(plan, None);
         assert!(said.contains("cannot be dialled"), "{number}: {said}");
     }
@@ -144,25 +148,25 @@ fn an_emergency_number_is_refused_before_anything_is_dialled() {
 #[test]
 fn a_scenario_and_a_personality_go_by_number_or_by_name() {
     for (line, id) in [("3", "appointment"), ("appointment", "appointment"), ("", "inquiry")] {
-        let (plan, _) = after(offers(), &["1", "y", "", line, "y"]);
+        let (plan, _) = after(choices(), &["1", "y", "", line, "y"]);
         assert_eq!(plan, call("+14155550123", id, false));
     }
     for wrong in ["0", "5", "-1", "lottery"] {
-        let (plan, said) = after(offers(), &["1", "y", "", wrong]);
+        let (plan, said) = after(choices(), &["1", "y", "", wrong]);
         assert_eq!(plan, None);
         assert!(said.contains("from 1 to 4"), "{wrong}: {said}");
     }
     let agent = "hotline".to_owned();
-    let (plan, _) = after(offers(), &["2", "4"]);
+    let (plan, _) = after(choices(), &["2", "4"]);
     assert_eq!(plan, Some(Plan::AnswerHuman { agent: agent.clone(), real: false }));
     let variables = filled(&[("business", "the Harbour Bakery")]);
-    let (plan, _) = after(offers(), &["3", "survey", "4"]);
-    assert_eq!(plan, Some(Plan::Duet { scenario: "survey".into(), variables, agent }));
+    let (plan, _) = after(choices(), &["3", "survey", "4"]);
+    assert_eq!(plan, Some(Plan::TwoAgents { scenario: "survey".into(), variables, agent }));
 }
 
 #[test]
 fn the_real_network_is_used_only_where_it_can_be_and_somebody_says_so() {
-    let (plan, said) = after(offers(), &["1", "y", "4155550199", "1", "y"]);
+    let (plan, said) = after(choices(), &["1", "y", "4155550199", "1", "y"]);
     assert_eq!(plan, call("+14155550199", "inquiry", false));
     assert!(!said.contains("real phone network"), "{said}");
     let (plan, _) = after(real(), &["1", "y", "4155550199", "1", "n", "y"]);
@@ -188,13 +192,13 @@ fn every_question_can_be_left_and_nothing_is_dialled() {
         assert_eq!(plan, None);
         assert!(said.contains(NOTHING), "{lines:?}: {said}");
     }
-    assert_eq!(after(offers(), &["1", "y", "", "1", "no"]).0, None);
-    assert_eq!(after(offers(), &["q"]).0, Some(Plan::Leave));
+    assert_eq!(after(choices(), &["1", "y", "", "1", "no"]).0, None);
+    assert_eq!(after(choices(), &["q"]).0, Some(Plan::Leave));
 }
 
 #[test]
 fn the_end_of_the_input_is_known_to_fall_into_a_choice_or_not() {
-    let mut dialogue = Dialogue::new(offers());
+    let mut dialogue = Dialogue::new(choices());
     dialogue.open();
     assert!(!dialogue.is_underway());
     dialogue.take("nonsense");
@@ -206,8 +210,8 @@ fn the_end_of_the_input_is_known_to_fall_into_a_choice_or_not() {
 }
 
 #[test]
-fn what_the_errand_says_is_shown_and_can_be_changed_before_anybody_is_called() {
-    let (plan, said) = after(offers(), &["1", "y", "", "2", "business = Acme & Sons", "y"]);
+fn what_the_scenario_says_is_shown_and_can_be_changed_before_anybody_is_called() {
+    let (plan, said) = after(choices(), &["1", "y", "", "2", "business = Acme & Sons", "y"]);
     assert_eq!(plan, call_with("+14155550123", "survey", &[("business", "Acme & Sons")], false));
     let place = |text: &str| said.find(text).unwrap_or_else(|| panic!("no «{text}»: {said}"));
     assert!(place("business the Harbour Bakery") < place("business Acme & Sons"), "{said}");
@@ -217,7 +221,7 @@ fn what_the_errand_says_is_shown_and_can_be_changed_before_anybody_is_called() {
         ("weather=fine", "one of business with = and a text"),
         ("maybe", "one of business with = and a text"),
     ] {
-        let (plan, said) = after(offers(), &["1", "y", "", "2", wrong]);
+        let (plan, said) = after(choices(), &["1", "y", "", "2", wrong]);
         assert_eq!(plan, None);
         assert!(said.contains(told), "{wrong}: {said}");
         assert!(said.ends_with("Call now? [y/N] "), "{wrong}: {said}");
@@ -225,9 +229,9 @@ fn what_the_errand_says_is_shown_and_can_be_changed_before_anybody_is_called() {
 }
 
 #[test]
-fn what_an_errand_cannot_do_without_is_asked_for_until_it_is_there() {
+fn what_a_scenario_cannot_do_without_is_asked_for_until_it_is_there() {
     let lines = ["1", "y", "", "4", "", "{when}", "a parcel", "y"];
-    let (plan, said) = after(offers(), &lines);
+    let (plan, said) = after(choices(), &lines);
     let both = [("what", "a parcel"), ("when", "soon")];
     assert_eq!(plan, call_with("+14155550123", "check-in", &both, false));
     assert_eq!(said.matches("what: ").count(), 3, "{said}");
@@ -236,8 +240,9 @@ fn what_an_errand_cannot_do_without_is_asked_for_until_it_is_there() {
     let (plan, _) = after(real(), &lines);
     let both = [("what", "a parcel"), ("when", "on Monday")];
     assert_eq!(plan, call_with("+14155550199", "check-in", &both, true));
-    let (plan, _) = after(offers(), &["3", "4", "a parcel", "1"]);
+    let (plan, _) = after(choices(), &["3", "4", "a parcel", "1"]);
     let (variables, agent) = (filled(&[("what", "a parcel"), ("when", "soon")]), "assistant");
-    let duet = Plan::Duet { scenario: "check-in".into(), variables, agent: agent.into() };
-    assert_eq!(plan, Some(duet));
+    let two_agents =
+        Plan::TwoAgents { scenario: "check-in".into(), variables, agent: agent.into() };
+    assert_eq!(plan, Some(two_agents));
 }

@@ -1,33 +1,33 @@
-//! What a caller does, written as lines: for scripts in files and for people who type.
+//! What a caller does, written as lines of text: scripts in files, and what people type.
 
 use std::time::Duration;
 
 use phony_simulator::callers::{Action, OnTimeout, Step, When};
 
-/// How far into the agent's speech a scripted interruption falls.
+/// How far into the agent's speech a scripted interruption comes.
 const INTO_SPEECH_MS: u64 = 1_500;
-/// A sound without words.
+/// The text of a sound without words.
 pub(super) const SOUND: &str = "[noise]";
 
-/// What the lines may be, for help and for errors.
+/// The syntax of the lines, for help and for errors.
 pub(super) const HELP: &str = "a line is said once the agent has finished; /press 1# presses keys, \
                                /interrupt [WORDS] talks over the agent, /wait 2s is silent, \
                                /hangup hangs up";
 
-/// One line.
+/// What one line of text asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Line {
+pub(super) enum Entry {
     Say(String),
     Press(String),
-    /// Talks over the agent; without words it is only a sound.
+    /// Talks over the agent, with words or only a sound.
     Interrupt(String),
     Wait(Duration),
-    /// Answers the agent's question, as its supervisor.
+    /// Answers the agent's question in the supervisor's place.
     Answer(String),
     HangUp,
 }
 
-impl Line {
+impl Entry {
     /// Reads a line; nothing if it is empty or a comment.
     pub(super) fn read(text: &str) -> Result<Option<Self>, String> {
         let text = text.trim();
@@ -65,21 +65,21 @@ impl Line {
                 Step::new(When::Silence { ms }, Action::Wait)
                     .with_timeout(ms + 30_000, OnTimeout::Proceed)
             }
-            // Refused where scripts are read.
+            // An answer was refused when the script was read.
             Self::Answer(_) | Self::HangUp => Step::hang_up(),
         }
     }
 }
 
-/// A script: its steps, and a polite end if it has none of its own.
-pub(super) fn script(text: &str) -> Result<Vec<Step>, String> {
+/// The steps of a script; the caller hangs up at the end in any case.
+pub(super) fn steps(text: &str) -> Result<Vec<Step>, String> {
     let mut steps = Vec::new();
     for (number, line) in (1..).zip(text.lines()) {
-        let line = Line::read(line).map_err(|problem| format!("line {number}: {problem}"))?;
-        if matches!(line, Some(Line::Answer(_))) {
+        let line = Entry::read(line).map_err(|problem| format!("line {number}: {problem}"))?;
+        if matches!(line, Some(Entry::Answer(_))) {
             return Err(format!("line {number}: a caller cannot answer for the supervisor"));
         }
-        steps.extend(line.map(Line::step));
+        steps.extend(line.map(Entry::step));
     }
     if steps.last().is_none_or(|step| step.action != Action::HangUp) {
         steps.push(Step::hang_up());
@@ -115,30 +115,30 @@ mod tests {
 
     #[test]
     fn a_line_is_words_or_a_command() {
-        assert_eq!(Line::read("  hi there "), Ok(Some(Line::Say("hi there".into()))));
-        assert_eq!(Line::read("/press 1#"), Ok(Some(Line::Press("1#".into()))));
-        assert_eq!(Line::read("/interrupt no"), Ok(Some(Line::Interrupt("no".into()))));
-        assert_eq!(Line::read("/interrupt"), Ok(Some(Line::Interrupt(SOUND.into()))));
-        assert_eq!(Line::read("/wait 1.5s"), Ok(Some(Line::Wait(Duration::from_millis(1500)))));
-        assert_eq!(Line::read("/hangup"), Ok(Some(Line::HangUp)));
-        assert_eq!(Line::read("# a comment"), Ok(None));
-        assert_eq!(Line::read(""), Ok(None));
+        assert_eq!(Entry::read("  hi there "), Ok(Some(Entry::Say("hi there".into()))));
+        assert_eq!(Entry::read("/press 1#"), Ok(Some(Entry::Press("1#".into()))));
+        assert_eq!(Entry::read("/interrupt no"), Ok(Some(Entry::Interrupt("no".into()))));
+        assert_eq!(Entry::read("/interrupt"), Ok(Some(Entry::Interrupt(SOUND.into()))));
+        assert_eq!(Entry::read("/wait 1.5s"), Ok(Some(Entry::Wait(Duration::from_millis(1500)))));
+        assert_eq!(Entry::read("/hangup"), Ok(Some(Entry::HangUp)));
+        assert_eq!(Entry::read("# a comment"), Ok(None));
+        assert_eq!(Entry::read(""), Ok(None));
     }
 
     #[test]
     fn a_wrong_line_says_what_is_right() {
-        assert!(Line::read("/press x").unwrap_err().contains("0-9"));
-        assert!(Line::read("/dance").unwrap_err().contains("/hangup"));
-        assert!(Line::read("/wait long").unwrap_err().contains("2s"));
-        assert!(script("hi\n/wait x").unwrap_err().starts_with("line 2"));
-        assert!(script("/answer yes").unwrap_err().contains("supervisor"));
+        assert!(Entry::read("/press x").unwrap_err().contains("0-9"));
+        assert!(Entry::read("/dance").unwrap_err().contains("/hangup"));
+        assert!(Entry::read("/wait long").unwrap_err().contains("2s"));
+        assert!(steps("hi\n/wait x").unwrap_err().starts_with("line 2"));
+        assert!(steps("/answer yes").unwrap_err().contains("supervisor"));
     }
 
     #[test]
     fn a_script_ends_by_hanging_up() {
-        let steps = script("hi\n\n# note\n/press 1").unwrap();
-        assert_eq!(steps.len(), 3);
-        assert_eq!(steps[2].action, Action::HangUp);
-        assert_eq!(script("hi\n/hangup").unwrap().len(), 2);
+        let read = steps("hi\n\n# note\n/press 1").unwrap();
+        assert_eq!(read.len(), 3);
+        assert_eq!(read[2].action, Action::HangUp);
+        assert_eq!(steps("hi\n/hangup").unwrap().len(), 2);
     }
 }

@@ -1,26 +1,26 @@
-//! The bottom of the terminal: words that still grow, and below them the line that is being typed.
-//! Neither takes more than a row, so that both can be wiped whatever the terminal does at its edge.
+//! The bottom rows of the terminal: output in progress and, below it, the line being typed. Each
+//! takes one row at most, so that both can be erased however the terminal wraps.
 
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 use super::editor::Editor;
 
-/// What follows on in the next row stands under the words of the first, behind the speaker's name.
+/// Indents the further rows of wrapped speech, past the speaker's name.
 const INDENT: &str = "        ";
-/// Stands where something was cut off.
-const CUT: char = '…';
+/// Marks where text was cut off.
+const ELLIPSIS: char = '…';
 
-/// What is drawn at the bottom.
+/// The bottom rows, as far as they are drawn.
 #[derive(Debug, Default)]
-pub(super) struct Bottom {
+pub(super) struct Footer {
     drawn: bool,
-    /// There is a row above the one with the cursor.
+    /// Whether there is a row above the one with the cursor.
     two_rows: bool,
 }
 
-impl Bottom {
-    /// What wipes it.
-    pub(super) fn wiped(&mut self) -> String {
+impl Footer {
+    /// The sequence that erases the rows.
+    pub(super) fn erased(&mut self) -> String {
         if !std::mem::take(&mut self.drawn) {
             return String::new();
         }
@@ -28,19 +28,19 @@ impl Bottom {
         format!("\r{up}\u{1b}[J")
     }
 
-    /// What draws it, on a row of its own, once it has been wiped.
+    /// The sequence that draws the rows, once they have been erased.
     pub(super) fn drawn(
         &mut self,
-        growing: &str,
+        pending: &str,
         prompt: &str,
         editor: &Editor,
         columns: usize,
     ) -> String {
-        (self.drawn, self.two_rows) = (true, !growing.is_empty());
+        (self.drawn, self.two_rows) = (true, !pending.is_empty());
         let room = columns.saturating_sub(1).max(8);
         let mut out = String::new();
         if self.two_rows {
-            out.push_str(&end_of(growing, room));
+            out.push_str(&end_of(pending, room));
             out.push('\n');
         }
         let prompt = end_of(prompt, room / 2);
@@ -55,14 +55,14 @@ impl Bottom {
     }
 }
 
-/// Rows of text that fit: whole words where they do, and the last row may grow on.
+/// Wraps text into rows, between words where possible; the last row may be added to.
 pub(super) fn rows(text: &str, columns: usize) -> Vec<String> {
     let room = columns.saturating_sub(1).max(INDENT.len() * 2);
     let mut rows = Vec::new();
     let mut row = text.to_owned();
     while width(&row) > room {
         let end = fitting(&row, room);
-        // Not in the indentation, which would be no progress.
+        // A break within the indentation would make no progress.
         let space = row[..end].rfind(' ').filter(|at| !row[..*at].trim().is_empty());
         let (first, rest) = row.split_at(space.unwrap_or(end));
         let rest = format!("{INDENT}{}", rest.trim_start());
@@ -73,18 +73,18 @@ pub(super) fn rows(text: &str, columns: usize) -> Vec<String> {
     rows
 }
 
-/// The part of a line that is shown in so many columns, and in which of them the cursor is.
+/// The part of a line around the cursor that fits into `room` columns, and the cursor's column.
 fn window(text: &str, cursor: usize, room: usize) -> (String, usize) {
     if text.width() < room {
         return (text.to_owned(), text[..cursor].width());
     }
-    // The cursor stands in the last third, or where the text leaves it.
+    // In a long line the cursor stays left of the last third.
     let mut from = 0;
     while text[from..cursor].width() + 2 > room * 2 / 3 {
         from += text[from..].chars().next().map_or(1, char::len_utf8);
     }
     let cut = from > 0;
-    let mut shown = if cut { CUT.to_string() } else { String::new() };
+    let mut shown = if cut { ELLIPSIS.to_string() } else { String::new() };
     let column = shown.width() + text[from..cursor].width();
     for c in text[from..].chars() {
         if shown.width() + c.width().unwrap_or(0) + 1 > room {
@@ -95,7 +95,7 @@ fn window(text: &str, cursor: usize, room: usize) -> (String, usize) {
     (shown, column)
 }
 
-/// The text, or as much of its end as fits.
+/// The text, or the part of its end that fits into `room` columns.
 fn end_of(text: &str, room: usize) -> String {
     if width(text) <= room {
         return text.to_owned();
@@ -105,10 +105,10 @@ fn end_of(text: &str, room: usize) -> String {
     while plain[from..].width() + 1 > room {
         from += plain[from..].chars().next().map_or(1, char::len_utf8);
     }
-    format!("{CUT}{}", &plain[from..])
+    format!("{ELLIPSIS}{}", &plain[from..])
 }
 
-/// The bytes of a text that fit into so many columns.
+/// How many bytes of the text fit into `room` columns.
 fn fitting(text: &str, room: usize) -> usize {
     let (mut columns, mut colours) = (0, false);
     for (at, c) in text.char_indices() {
@@ -120,7 +120,7 @@ fn fitting(text: &str, room: usize) -> usize {
     text.len()
 }
 
-/// The columns that a text takes; colours take none.
+/// The columns that a text takes; colour sequences take none.
 pub(super) fn width(text: &str) -> usize {
     text.chars().fold((0, false), |(columns, colours), c| after(c, columns, colours)).0
 }
@@ -152,7 +152,7 @@ mod tests {
     fn typing(text: &str) -> Editor {
         let mut editor = Editor::default();
         for c in text.chars() {
-            editor.press(Key::CallMessage(c));
+            editor.press(Key::Char(c));
         }
         editor
     }
@@ -177,7 +177,7 @@ mod tests {
             let (shown, column) = window(text, cursor, 20);
             assert!(shown.width() < 20 && column < 20, "{shown} {column}");
             let left: String = shown.chars().take(column).collect();
-            let seen = left.trim_start_matches(CUT);
+            let seen = left.trim_start_matches(ELLIPSIS);
             assert!(text[..cursor].ends_with(seen), "{cursor}: {shown} {column}");
         }
         let wide = "日本語日本語日本語日本語";
@@ -186,14 +186,14 @@ mod tests {
     }
 
     #[test]
-    fn the_bottom_is_wiped_before_it_is_drawn_again() {
-        let mut bottom = Bottom::default();
-        assert_eq!(bottom.wiped(), "");
-        assert_eq!(bottom.drawn("", "> ", &typing("hi"), 80), "> hi\r\u{1b}[4C");
-        assert_eq!(bottom.wiped(), "\r\u{1b}[J");
-        assert_eq!(bottom.drawn("agent", "", &typing(""), 80), "agent\n\r");
-        assert_eq!(bottom.wiped(), "\r\u{1b}[1A\u{1b}[J");
-        let narrow = bottom.drawn("", &"a long question ".repeat(9), &typing("yes"), 20);
-        assert!(narrow.contains("yes") && narrow.starts_with(CUT), "{narrow:?}");
+    fn the_footer_is_erased_before_it_is_drawn_again() {
+        let mut footer = Footer::default();
+        assert_eq!(footer.erased(), "");
+        assert_eq!(footer.drawn("", "> ", &typing("hi"), 80), "> hi\r\u{1b}[4C");
+        assert_eq!(footer.erased(), "\r\u{1b}[J");
+        assert_eq!(footer.drawn("agent", "", &typing(""), 80), "agent\n\r");
+        assert_eq!(footer.erased(), "\r\u{1b}[1A\u{1b}[J");
+        let narrow = footer.drawn("", &"a long question ".repeat(9), &typing("yes"), 20);
+        assert!(narrow.contains("yes") && narrow.starts_with(ELLIPSIS), "{narrow:?}");
     }
 }

@@ -1,31 +1,14 @@
-//! What a supervisor types while a call is shown.
+//! The lines that a supervisor types while a call is shown.
 
 use phony_call::CallSid;
 
 use crate::cli::api::{named, short};
 
-/// The commands, for `--help` and for `/help`.
-pub(super) const HELP: &str = "\
-Commands:
-  /say TEXT        speak to the caller now, exactly these words
-  /whisper TEXT    guide the AI; the caller does not hear it
-  /answer TEXT     answer the AI's question; so does a line without a slash while one waits
-  /approve [TEXT]  send the reply that waits, as it is or as TEXT
-  /reject [WHY]    drop the reply that waits; the AI tries again
-  /takeover        silence the AI; speak with /say
-  /release         let the AI go on
-  /press KEYS      press 0-9 * #, w waits half a second
-  /transfer NUMBER put the caller through to +…
-  /end             hang up
-  /help            show this
-  /quit            stop watching; the call goes on
-With several calls, the end of a call's id goes in front: 1a2b /say One moment, please.";
-
-/// Something that a supervisor wants done.
+/// What a line asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Order {
+pub(super) enum Action {
     Answer(String),
-    /// The reply that waits; as it is without words of one's own.
+    /// Sends the reply that waits, with this text in its place if there is one.
     Approve(Option<String>),
     End,
     Help,
@@ -41,7 +24,7 @@ pub(super) enum Order {
     Whisper(String),
 }
 
-impl Order {
+impl Action {
     /// Reads a line; nothing if it is empty.
     pub(super) fn read(line: &str) -> Result<Option<Self>, String> {
         let line = line.trim();
@@ -59,11 +42,11 @@ impl Order {
             }
             Ok(rest.clone())
         };
-        let none = |order: Self| {
+        let none = |action: Self| {
             if !rest.is_empty() {
                 return Err(format!("/{name} stands alone; nothing was done"));
             }
-            Ok(order)
+            Ok(action)
         };
         let maybe = || Some(rest.clone()).filter(|rest| !rest.is_empty());
         Ok(Some(match name {
@@ -83,13 +66,13 @@ impl Order {
         }))
     }
 
-    /// Whether it is about no call.
-    pub(super) fn is_ours(&self) -> bool {
+    /// Whether it is about this command and not about a call.
+    pub(super) fn is_local(&self) -> bool {
         matches!(self, Self::Help | Self::Quit)
     }
 }
 
-/// Which of the live calls a line is for, and the rest of the line. A single call needs no name.
+/// The live call that a line is for, and the rest of the line. An only call need not be named.
 pub(super) fn addressed<'a>(
     line: &'a str,
     calls: &[CallSid],
@@ -124,21 +107,21 @@ mod tests {
 
     #[test]
     fn a_line_is_a_command_or_perhaps_an_answer() {
-        let read = |line| Order::read(line).unwrap().unwrap();
-        assert_eq!(read(" /say Hello  there "), Order::Say("Hello  there".into()));
-        assert_eq!(read("/approve"), Order::Approve(None));
-        assert_eq!(read("/approve Yes."), Order::Approve(Some("Yes.".into())));
-        assert_eq!(read("/takeover"), Order::TakeOver);
-        assert_eq!(read("yes, of course"), Order::Plain("yes, of course".into()));
-        assert_eq!(Order::read("   "), Ok(None));
+        let read = |line| Action::read(line).unwrap().unwrap();
+        assert_eq!(read(" /say Hello  there "), Action::Say("Hello  there".into()));
+        assert_eq!(read("/approve"), Action::Approve(None));
+        assert_eq!(read("/approve Yes."), Action::Approve(Some("Yes.".into())));
+        assert_eq!(read("/takeover"), Action::TakeOver);
+        assert_eq!(read("yes, of course"), Action::Plain("yes, of course".into()));
+        assert_eq!(Action::read("   "), Ok(None));
     }
 
     #[test]
     fn a_wrong_line_does_nothing_and_says_what_is_right() {
-        assert!(Order::read("/say").unwrap_err().contains("/say One moment"));
-        assert!(Order::read("/press ").unwrap_err().contains("12#"));
-        assert!(Order::read("/end the call nicely").unwrap_err().contains("nothing was done"));
-        assert!(Order::read("/sya hello").unwrap_err().contains("/help"));
+        assert!(Action::read("/say").unwrap_err().contains("/say One moment"));
+        assert!(Action::read("/press ").unwrap_err().contains("12#"));
+        assert!(Action::read("/end the call nicely").unwrap_err().contains("nothing was done"));
+        assert!(Action::read("/sya hello").unwrap_err().contains("/help"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The event socket of a server, picked up again where it was lost.
+//! The events of a server's socket, resumed after the last one seen when the socket is lost.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,17 +17,17 @@ use super::screen::Screen;
 use crate::cli::api::Api;
 
 /// How long a server may take to open the socket.
-const PATIENCE: Duration = Duration::from_secs(5);
+const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a socket may be silent; the server pings it every 10 s.
 const SILENCE: Duration = Duration::from_secs(15);
-/// The first wait before a lost socket is opened again; each one is twice as long, up to the last.
+/// The first and the longest wait before a lost socket is opened again; waits double.
 const WAITS: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
-/// How often in a row it is tried, which takes about a minute and a half.
+/// The most attempts in a row; they take about a minute and a half.
 const TRIES: u32 = 20;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
-/// What must be known of an event of whatever kind.
+/// The fields that every event has, of known or unknown kind.
 #[derive(Debug, Deserialize)]
 pub(super) struct Head {
     #[serde(rename = "type")]
@@ -39,7 +39,7 @@ pub(super) struct Head {
 }
 
 /// Events of one call or of all, each of them once.
-pub(super) struct Feed<'a, Show> {
+pub(super) struct EventStream<'a, Show> {
     api: &'a Api,
     screen: &'a Screen,
     call: Option<&'a CallSid>,
@@ -49,14 +49,14 @@ pub(super) struct Feed<'a, Show> {
     tries: u32,
 }
 
-/// Why there is no socket.
+/// Why the socket could not be opened.
 enum Closed {
-    /// It may be there again soon.
+    /// It may be worth another try.
     ForNow,
     ForGood(anyhow::Error),
 }
 
-impl<'a, Show: FnMut(&Head, &str)> Feed<'a, Show> {
+impl<'a, Show: FnMut(&Head, &str)> EventStream<'a, Show> {
     pub(super) fn new(
         api: &'a Api,
         screen: &'a Screen,
@@ -74,14 +74,14 @@ impl<'a, Show: FnMut(&Head, &str)> Feed<'a, Show> {
                 Ok(socket) => {
                     if std::mem::take(&mut lost) {
                         self.screen.note("the server is back");
-                        self.make_up().await;
+                        self.catch_up().await;
                     }
                     if self.read(socket, self.call).await {
                         return Ok(());
                     }
                 }
                 Err(Closed::ForGood(error)) => return Err(error),
-                // The server was there a moment ago, or this would be no time to wait for it.
+                // Only a server that has answered before is waited for.
                 Err(Closed::ForNow) if !lost => bail!(self.api.nobody()),
                 Err(Closed::ForNow) => {}
             }
@@ -96,9 +96,9 @@ impl<'a, Show: FnMut(&Head, &str)> Feed<'a, Show> {
         }
     }
 
-    /// What came of calls that ended while the server was out of reach: the socket of all calls
-    /// tells of live ones alone.
-    async fn make_up(&mut self) {
+    /// Shows the rest of calls that ended while the server was out of reach: the socket of all
+    /// calls has live ones alone.
+    async fn catch_up(&mut self) {
         if self.call.is_some() {
             return;
         }
@@ -116,7 +116,7 @@ impl<'a, Show: FnMut(&Head, &str)> Feed<'a, Show> {
         let seen = call.and_then(|call| self.seen.get(call.as_str()));
         let request = self.api.events(call, seen.map_or(0, |(seq, _)| *seq));
         let request = request.map_err(Closed::ForGood)?;
-        match timeout(PATIENCE, tokio_tungstenite::connect_async(request)).await {
+        match timeout(OPEN_TIMEOUT, tokio_tungstenite::connect_async(request)).await {
             Ok(Ok((socket, _))) => Ok(socket),
             Ok(Err(Error::Http(answer))) => {
                 let status = answer.status().as_u16();
@@ -130,7 +130,7 @@ impl<'a, Show: FnMut(&Head, &str)> Feed<'a, Show> {
         }
     }
 
-    /// Whether the one call that was asked for has ended; else the socket was lost.
+    /// Reads until the socket closes. True if it is of one call and that call has ended.
     async fn read(&mut self, mut socket: Socket, call: Option<&CallSid>) -> bool {
         while let Ok(Some(Ok(message))) = timeout(SILENCE, socket.next()).await {
             match message {
@@ -149,7 +149,7 @@ impl<'a, Show: FnMut(&Head, &str)> Feed<'a, Show> {
         false
     }
 
-    /// Shows an event, if it has not been shown; whether it was its call's last.
+    /// Shows an event that has not been shown yet. True if it ends its call.
     fn take(&mut self, line: &str) -> bool {
         let Ok(head) = serde_json::from_str::<Head>(line) else { return false };
         self.tries = 0;

@@ -1,5 +1,5 @@
-//! The supervisor's place at the terminal: acts by the same routes as the dashboard, and hears the
-//! questions of the AI.
+//! A supervisor at the terminal of a demonstration: acts through the HTTP API, as the dashboard
+//! does, and answers the questions of the AI.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,36 +11,37 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::api;
-use super::story::happening;
+use super::printer::describe;
 use super::ui::{Style, Ui, clean};
 use crate::events::View;
 use crate::sandbox::read_event;
 use crate::server::Running;
 
-/// Placing a call may take as long as the carrier does.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// The timeout of a request; placing a call takes as long as the carrier does.
+const TIMEOUT: Duration = Duration::from_secs(40);
 
-/// Gives orders to a server in this process.
+/// Acts on the calls of a server in this process.
 #[derive(Debug, Clone)]
-pub(super) struct Desk {
+pub(super) struct Supervisor {
     client: reqwest::Client,
     origin: String,
     token: SecretString,
-    /// How long the AI waits for an answer.
-    limit: Duration,
+    /// How long the AI waits for an answer to a question.
+    question_limit: Duration,
 }
 
-impl Desk {
+impl Supervisor {
     pub(super) fn new(server: &Running, token: &SecretString) -> anyhow::Result<Self> {
         Ok(Self {
-            client: api::client(PATIENCE)?,
+            client: api::client(TIMEOUT)?,
             origin: format!("http://127.0.0.1:{}", server.addr.port()),
             token: token.clone(),
-            limit: server.app.config.policy.question_limit,
+            question_limit: server.app.config.policy.question_limit,
         })
     }
 
-    /// Calls somebody on an errand; the one at the terminal has said that they agree.
+    /// Places a call; the callee's consent has been confirmed at the terminal. Returns the call's
+    /// id.
     pub(super) async fn place(
         &self,
         to: &str,
@@ -54,14 +55,14 @@ impl Desk {
         Ok(sid.to_owned())
     }
 
-    /// Answers the AI's question, after a while.
+    /// Answers the AI's question, after a delay.
     pub(super) async fn answer(
         self,
         call: CallSid,
         text: String,
-        thinks: Duration,
+        delay: Duration,
     ) -> anyhow::Result<()> {
-        tokio::time::sleep(thinks).await;
+        tokio::time::sleep(delay).await;
         let answer = json!({ "callSid": call.as_str(), "response": text });
         self.post("override/clarification", &answer).await.map(drop)
     }
@@ -71,9 +72,9 @@ impl Desk {
         self.post("override/end", &json!({ "callSid": call.as_str() })).await.map(drop)
     }
 
-    /// Says that it is the supervisor's turn.
+    /// The line that asks the supervisor for an answer; `how` says how to give one.
     pub(super) fn prompt(&self, how: &str) -> String {
-        let limit = self.limit.as_secs();
+        let limit = self.question_limit.as_secs();
         format!(
             "? You are the supervisor: {how}. Without an answer the agent goes on after {limit} s."
         )
@@ -94,27 +95,28 @@ impl Desk {
     }
 }
 
-/// Hears the questions of the AI while somebody is on the line themselves.
-pub(super) struct Seat {
+/// Lets the person who speaks on the line answer the AI's questions as well.
+pub(super) struct SupervisorConsole {
     ui: Ui,
-    desk: Desk,
+    supervisor: Supervisor,
     view: View,
-    open: Option<CallSid>,
+    /// The call whose question waits for an answer.
+    asked: Option<CallSid>,
     sent: JoinSet<anyhow::Result<()>>,
 }
 
-impl Seat {
-    /// From now on; `view` is of every call.
-    pub(super) fn new(ui: Ui, desk: Desk, view: View) -> Self {
-        Self { ui, desk, view, open: None, sent: JoinSet::new() }
+impl SupervisorConsole {
+    /// Starts with the events that come now; `view` is of every call.
+    pub(super) fn new(ui: Ui, supervisor: Supervisor, view: View) -> Self {
+        Self { ui, supervisor, view, asked: None, sent: JoinSet::new() }
     }
 
-    /// Whether the AI waits for an answer.
+    /// Whether a question waits for an answer.
     pub(super) fn is_asked(&self) -> bool {
-        self.open.is_some()
+        self.asked.is_some()
     }
 
-    /// Waits for something that is to be told. May be dropped and called again.
+    /// Waits for lines to print. Cancel-safe.
     pub(super) async fn next(&mut self) -> Vec<String> {
         loop {
             let event = tokio::select! {
@@ -130,32 +132,33 @@ impl Seat {
                 }
             };
             let Some(event) = event else { continue };
-            let lines = self.tell(&event);
+            let lines = self.lines(&event);
             if !lines.is_empty() {
                 return lines;
             }
         }
     }
 
-    /// Answers; a sentence says why that cannot be.
+    /// Answers the question; an error is the line to print when there is none.
     pub(super) fn answer(&mut self, text: &str) -> Result<(), String> {
-        let Some(call) = self.open.take() else {
+        let Some(call) = self.asked.take() else {
             return Err(self.note("the agent asks nothing just now"));
         };
-        self.sent.spawn(self.desk.clone().answer(call, text.to_owned(), Duration::ZERO));
+        self.sent.spawn(self.supervisor.clone().answer(call, text.to_owned(), Duration::ZERO));
         Ok(())
     }
 
-    fn tell(&mut self, event: &Event) -> Vec<String> {
+    fn lines(&mut self, event: &Event) -> Vec<String> {
         let is_question = matches!(event.body, EventBody::Query { .. });
         if is_question {
-            self.open = Some(event.call.clone());
+            self.asked = Some(event.call.clone());
         } else if matches!(event.body, EventBody::QueryResponse { .. }) {
-            self.open = None;
+            self.asked = None;
         }
-        let mut lines: Vec<_> = happening(&event.body).iter().map(|text| self.note(text)).collect();
+        let mut lines: Vec<_> = describe(&event.body).iter().map(|text| self.note(text)).collect();
         if is_question {
-            let text = self.desk.prompt("/answer TEXT answers; anything else is said on the line");
+            let text =
+                self.supervisor.prompt("/answer TEXT answers; anything else is said on the line");
             lines.push(self.ui.paint(Style::Strong, &text));
         }
         lines
