@@ -1,5 +1,5 @@
 //! What nodes share about calls of ours that are being placed: the keys that make a repeat return
-//! the first call, the errand that goes with a call, and the places among the live ones.
+//! the first call, the shared that goes with a call, and the places among the live ones.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -21,7 +21,7 @@ const HOLD: Duration = Duration::from_secs(90);
 const FIRST_ORDER: Duration = Duration::from_secs(20);
 /// How often it looks.
 const LOOK: Duration = Duration::from_millis(25);
-/// How long a key is remembered, and the errand of a call.
+/// How long a key is remembered, and the shared of a call.
 const DAY: Duration = Duration::from_hours(24);
 /// How long the carrier may take to name a call. A webhook for it may come as late.
 const NAMING: Duration = Duration::from_mins(3);
@@ -87,7 +87,7 @@ pub(crate) enum NoPlace {
 
 /// What a call of ours is for, for the node that its webhooks reach.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Errand<T> {
+pub(crate) struct SharedOrder<T> {
     /// The node that places the call; none if it does not know whether it did.
     pub(crate) node: Option<String>,
     /// The attempt to place it.
@@ -106,7 +106,7 @@ pub(crate) enum Whose<T> {
     /// A node has it, or had it: the store knows it.
     Known,
     /// Whoever placed it has not lived to open it.
-    Orphan(Errand<T>),
+    Orphan(SharedOrder<T>),
 }
 
 impl Cluster {
@@ -176,8 +176,8 @@ impl Cluster {
             // Whose these calls are must be known, so that no lost order takes one for its own.
             let mut pipeline = Pipeline::new();
             for Carried { key, call, .. } in some {
-                let errand = self.errand("", Some(key), &());
-                let set = pipeline.cmd("SET").arg(placed_key(call)).arg(errand);
+                let shared = self.shared_order("", Some(key), &());
+                let set = pipeline.cmd("SET").arg(placed_key(call)).arg(shared);
                 set.arg("NX").arg("PX").arg(millis(DAY));
             }
             pipeline.exec_async(&mut self.connection.clone()).await?;
@@ -208,7 +208,7 @@ impl Cluster {
         })
     }
 
-    /// Says that a call to this number is about to be placed, and on which errand.
+    /// Says that a call to this number is about to be placed, and on which shared.
     pub(crate) async fn dialling<T: Serialize>(
         &self,
         to: &str,
@@ -216,22 +216,22 @@ impl Cluster {
         key: Option<&str>,
         order: &T,
     ) -> Result<(), RedisError> {
-        let errand = self.errand(attempt, key, order);
+        let shared = self.shared_order(attempt, key, order);
         let mut pipeline = Pipeline::new();
         pipeline
             .atomic()
             .cmd("HSET")
             .arg(dialling_key(to))
             .arg(attempt)
-            .arg(errand)
+            .arg(shared)
             .cmd("PEXPIRE")
             .arg(dialling_key(to))
             .arg(millis(NAMING));
         pipeline.exec_async(&mut self.connection.clone()).await
     }
 
-    /// The carrier has named the call: from now on every node finds its errand. False if somebody
-    /// else has bound that errand to a call.
+    /// The carrier has named the call: from now on every node finds its shared. False if somebody
+    /// else has bound that shared to a call.
     pub(crate) async fn named<T: Serialize>(
         &self,
         call: &CallSid,
@@ -246,7 +246,7 @@ impl Cluster {
             .key(call_key(call.as_str()))
             .arg(attempt)
             .arg(call.as_str())
-            .arg(self.errand(attempt, key, order))
+            .arg(self.shared_order(attempt, key, order))
             .arg(millis(DAY))
             .arg(millis(LONGEST_OUTBOUND))
             .invoke_async(&mut self.connection.clone())
@@ -272,10 +272,10 @@ impl Cluster {
         order: &T,
     ) {
         let key = key.map(str::to_owned);
-        let errand = Errand { node: None, attempt: attempt.to_owned(), key, order };
+        let shared = SharedOrder { node: None, attempt: attempt.to_owned(), key, order };
         let mut set = cmd("HSET");
-        let errand = serde_json::to_string(&errand).unwrap_or_default();
-        set.arg(dialling_key(to)).arg(attempt).arg(errand);
+        let shared = serde_json::to_string(&shared).unwrap_or_default();
+        set.arg(dialling_key(to)).arg(attempt).arg(shared);
         drop(self.command::<redis::Value>(&set).await);
     }
 
@@ -302,17 +302,17 @@ impl Cluster {
             if known {
                 return Ok(Whose::Known);
             }
-            let read = |json: &String| serde_json::from_str::<Errand<T>>(json).ok();
-            let mut errands: Vec<_> = match &placed {
+            let read = |json: &String| serde_json::from_str::<SharedOrder<T>>(json).ok();
+            let mut orders: Vec<_> = match &placed {
                 Some(placed) => read(placed).into_iter().collect(),
                 None => under_way.iter().filter_map(read).collect(),
             };
-            if errands.is_empty() {
+            if orders.is_empty() {
                 return Ok(Whose::Nobody);
             }
-            if !self.any_lives(&errands).await? {
+            if !self.any_lives(&orders).await? {
                 // Of several that might be meant none is taken for another.
-                let only = errands.pop().filter(|_| errands.is_empty());
+                let only = orders.pop().filter(|_| orders.is_empty());
                 return Ok(only.map_or(Whose::Nobody, Whose::Orphan));
             }
             sleep(LOOK).await;
@@ -321,7 +321,7 @@ impl Cluster {
         Ok(Whose::Nobody)
     }
 
-    /// Whether a call was placed on another order than that under this key: its errand says so, or,
+    /// Whether a call was placed on another order than that under this key: its shared says so, or,
     /// where that is forgotten, that it was given to an order here.
     pub(crate) async fn is_of_another(
         &self,
@@ -333,14 +333,14 @@ impl Cluster {
         get.arg(placed_key(call));
         let placed: Option<String> = self.command(&get).await?;
         let placed =
-            placed.and_then(|json| serde_json::from_str::<Errand<serde_json::Value>>(&json).ok());
-        Ok(placed.map_or(is_given, |errand| key.is_none() || errand.key.as_deref() != key))
+            placed.and_then(|json| serde_json::from_str::<SharedOrder<serde_json::Value>>(&json).ok());
+        Ok(placed.map_or(is_given, |shared| key.is_none() || shared.key.as_deref() != key))
     }
 
-    async fn any_lives<T>(&self, errands: &[Errand<T>]) -> Result<bool, RedisError> {
+    async fn any_lives<T>(&self, orders: &[SharedOrder<T>]) -> Result<bool, RedisError> {
         let mut pipeline = Pipeline::new();
         let nodes: BTreeSet<_> =
-            errands.iter().filter_map(|errand| errand.node.as_deref()).collect();
+            orders.iter().filter_map(|shared| shared.node.as_deref()).collect();
         for node in &nodes {
             pipeline.cmd("EXISTS").arg(format!("{PREFIX}alive:{node}"));
         }
@@ -351,10 +351,10 @@ impl Cluster {
         Ok(lives.contains(&true))
     }
 
-    fn errand<T: Serialize>(&self, attempt: &str, key: Option<&str>, order: &T) -> String {
+    fn shared_order<T: Serialize>(&self, attempt: &str, key: Option<&str>, order: &T) -> String {
         let (node, key) = (Some(self.node.clone()), key.map(str::to_owned));
-        let errand = Errand { node, attempt: attempt.to_owned(), key, order };
-        serde_json::to_string(&errand).unwrap_or_default()
+        let shared = SharedOrder { node, attempt: attempt.to_owned(), key, order };
+        serde_json::to_string(&shared).unwrap_or_default()
     }
 }
 

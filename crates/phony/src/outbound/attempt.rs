@@ -209,7 +209,7 @@ impl<'a> Attempt<'a> {
             self.not_placed(&understood).await;
             return Err(self.refused(PlaceError::Ledger(error.to_string())).await);
         }
-        if let Err(error) = self.share_errand(&understood).await {
+        if let Err(error) = self.share_order(&understood).await {
             self.not_placed(&understood).await;
             return Err(self.failed(error).await);
         }
@@ -282,7 +282,7 @@ impl<'a> Attempt<'a> {
             if let Some(handle) = self.outbound.calls.find(&sid) {
                 handle.send(CallMessage::Progress(Progress::Queued)).await;
             }
-            self.share_name(&sid, understood.number.as_str()).await;
+            self.share_call_sid(&sid, understood.number.as_str()).await;
         }
         metrics::counter!("phony_calls_placed_total").increment(1);
         self.entry.what = What::Placed;

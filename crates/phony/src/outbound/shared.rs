@@ -80,21 +80,21 @@ impl Attempt<'_> {
         })
     }
 
-    /// Lets every node know on which errand the call goes, before the carrier can ask any of them.
-    pub(super) async fn share_errand(&self, understood: &Understood) -> Result<(), PlaceError> {
+    /// Lets every node know on which shared the call goes, before the carrier can ask any of them.
+    pub(super) async fn share_order(&self, understood: &Understood) -> Result<(), PlaceError> {
         let Some(cluster) = &self.outbound.cluster else { return Ok(()) };
         let to = understood.number.as_str();
         let shared = cluster.dialling(to, &self.entry.attempt, self.key(), &self.order).await;
         shared.map_err(|_| PlaceError::Unshared)
     }
 
-    /// Binds the errand to the carrier's name for the call, for every node, and waits, but not for
+    /// Binds the shared to the carrier's name for the call, for every node, and waits, but not for
     /// long, until every node can find the call: whoever placed it may ask any of them.
-    pub(super) async fn share_name(&self, call: &CallSid, to: &str) {
+    pub(super) async fn share_call_sid(&self, call: &CallSid, to: &str) {
         let Some(cluster) = &self.outbound.cluster else { return };
         let attempt = (to, self.entry.attempt.as_str());
         if let Err(error) = cluster.named(call, attempt, self.key(), &self.order).await {
-            tracing::warn!(callSid = %call, %error, "other servers do not know a call's errand");
+            tracing::warn!(callSid = %call, %error, "other servers do not know a call's shared");
         }
         if let Some(handle) = self.outbound.calls.find(call) {
             // Once it answers it has begun, and its record with it.
@@ -178,21 +178,21 @@ impl Outbound {
                 Some(start) => Started::Elsewhere(self.agents.of_start(&start, &self.config)),
                 None => Started::Unreachable,
             },
-            Ok(Whose::Orphan(errand)) => {
+            Ok(Whose::Orphan(shared)) => {
                 numbers::unfolded().await;
-                let Ok(Understood { number, from, agent, .. }) = errand.order.understand(self)
+                let Ok(Understood { number, from, agent, .. }) = shared.order.understand(self)
                 else {
                     return Started::Unknown;
                 };
                 tracing::warn!(callSid = %call, "a call is opened that another server has placed");
                 self.open_placed(call, (&from, &number), agent).await;
-                let attempt = (number.as_str(), errand.attempt.as_str());
+                let attempt = (number.as_str(), shared.attempt.as_str());
                 let named =
-                    cluster.named(call, attempt, errand.key.as_deref(), &errand.order).await;
+                    cluster.named(call, attempt, shared.key.as_deref(), &shared.order).await;
                 drop(named);
                 // Who placed it may not have known whether it did.
-                let key = errand.key.as_deref();
-                self.history.order_was_placed(&errand.order.id(key, &errand.attempt));
+                let key = shared.key.as_deref();
+                self.history.order_was_placed(&shared.order.id(key, &shared.attempt));
                 Started::Here
             }
         }
