@@ -100,13 +100,13 @@ pub(crate) struct SharedOrder<T> {
 
 /// Whose a call of ours is that this node does not have.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Whose<T> {
+pub(crate) enum CallOwner<T> {
     /// Nobody here has placed it.
-    Nobody,
+    Unknown,
     /// A node has it, or had it: the store knows it.
-    Known,
+    Stored,
     /// Whoever placed it has not lived to open it.
-    Orphan(SharedOrder<T>),
+    Orphaned(SharedOrder<T>),
 }
 
 impl Cluster {
@@ -281,7 +281,7 @@ impl Cluster {
 
     /// Whose a call to this number is that this node does not have. Waits, but not for ever, for a
     /// call that is just being named.
-    pub(crate) async fn whose<T>(&self, call: &CallSid, to: &str) -> Result<Whose<T>, RedisError>
+    pub(crate) async fn find_owner<T>(&self, call: &CallSid, to: &str) -> Result<CallOwner<T>, RedisError>
     where
         T: for<'de> Deserialize<'de>,
     {
@@ -300,7 +300,7 @@ impl Cluster {
             let (under_way, placed, known): (Vec<String>, Option<String>, bool) =
                 pipeline.query_async(&mut self.connection.clone()).await?;
             if known {
-                return Ok(Whose::Known);
+                return Ok(CallOwner::Stored);
             }
             let read = |json: &String| serde_json::from_str::<SharedOrder<T>>(json).ok();
             let mut orders: Vec<_> = match &placed {
@@ -308,17 +308,17 @@ impl Cluster {
                 None => under_way.iter().filter_map(read).collect(),
             };
             if orders.is_empty() {
-                return Ok(Whose::Nobody);
+                return Ok(CallOwner::Unknown);
             }
             if !self.any_lives(&orders).await? {
                 // Of several that might be meant none is taken for another.
                 let only = orders.pop().filter(|_| orders.is_empty());
-                return Ok(only.map_or(Whose::Nobody, Whose::Orphan));
+                return Ok(only.map_or(CallOwner::Unknown, CallOwner::Orphaned));
             }
             sleep(LOOK).await;
         }
         tracing::warn!(callSid = %call, "a webhook came for a call whose placing takes too long");
-        Ok(Whose::Nobody)
+        Ok(CallOwner::Unknown)
     }
 
     /// Whether a call was placed on another order than that under this key: its shared says so, or,

@@ -15,7 +15,7 @@ use crate::agents::Agent;
 use crate::calls::Placed;
 use crate::calls::registry::CallMessage;
 use crate::cluster::Cluster;
-use crate::cluster::dialling::{Came, NoPlace, SharedKey, Whose};
+use crate::cluster::dialling::{Came, NoPlace, SharedKey, CallOwner};
 use crate::numbers;
 use crate::safety::pace::TooMany;
 
@@ -169,16 +169,16 @@ impl Outbound {
             return Started::Here;
         }
         let Some(cluster) = &self.cluster else { return Started::Unknown };
-        match cluster.whose::<Order>(call, to).await {
+        match cluster.find_owner::<Order>(call, to).await {
             Err(_) => Started::Unreachable,
             Ok(_) if self.calls.find(call).is_some() => Started::Here,
-            Ok(Whose::Nobody) => Started::Unknown,
-            Ok(Whose::Known) if self.has_ended(call).await => Started::Over,
-            Ok(Whose::Known) => match self.start_of(call).await {
+            Ok(CallOwner::Unknown) => Started::Unknown,
+            Ok(CallOwner::Stored) if self.has_ended(call).await => Started::Over,
+            Ok(CallOwner::Stored) => match self.start_of(call).await {
                 Some(start) => Started::Elsewhere(self.agents.of_start(&start, &self.config)),
                 None => Started::Unreachable,
             },
-            Ok(Whose::Orphan(shared)) => {
+            Ok(CallOwner::Orphaned(shared)) => {
                 numbers::unfolded().await;
                 let Ok(Understood { number, from, agent, .. }) = shared.order.understand(self)
                 else {
