@@ -67,13 +67,13 @@ pub(crate) struct Carried {
 
 /// What came of an order under a key.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Came<'a> {
+pub(crate) enum OrderResult<'a> {
     /// A call.
-    Call(&'a CallSid, &'a str),
+    Placed(&'a CallSid, &'a str),
     /// Perhaps a call.
     Unknown,
     /// Nothing.
-    Nothing,
+    NotPlaced,
 }
 
 /// There is no place for another call of ours.
@@ -149,11 +149,11 @@ impl Cluster {
     }
 
     /// Says what came of an order, for all nodes.
-    pub(crate) async fn settle_key(&self, name: &str, attempt: &str, came: Came<'_>) {
-        let (what, call, status) = match came {
-            Came::Call(call, status) => ("done", call.as_str(), status),
-            Came::Unknown => ("uncertain", "", ""),
-            Came::Nothing => ("nothing", "", ""),
+    pub(crate) async fn settle_key(&self, name: &str, attempt: &str, result: OrderResult<'_>) {
+        let (what, call, status) = match result {
+            OrderResult::Placed(call, status) => ("done", call.as_str(), status),
+            OrderResult::Unknown => ("uncertain", "", ""),
+            OrderResult::NotPlaced => ("nothing", "", ""),
         };
         let mut invocation = SETTLE_KEY.key(key(name));
         invocation.arg(attempt).arg(what).arg(call).arg(status);

@@ -15,7 +15,7 @@ use crate::agents::Agent;
 use crate::calls::Placed;
 use crate::calls::registry::CallMessage;
 use crate::cluster::Cluster;
-use crate::cluster::dialling::{Came, NoPlace, SharedKey, CallOwner};
+use crate::cluster::dialling::{OrderResult, NoPlace, SharedKey, CallOwner};
 use crate::numbers;
 use crate::safety::pace::TooMany;
 
@@ -32,12 +32,12 @@ pub(super) struct Shared {
 impl Shared {
     /// Says what came of the order; `before` if an earlier one under this key may have placed a call.
     pub(super) async fn settle(self, done: &Result<Dialled, PlaceError>, before: bool) {
-        let came = match done {
-            Ok(dialled) => Came::Call(&dialled.call, &dialled.status),
-            Err(error) if before || error.is_uncertain() => Came::Unknown,
-            Err(_) => Came::Nothing,
+        let result = match done {
+            Ok(dialled) => OrderResult::Placed(&dialled.call, &dialled.status),
+            Err(error) if before || error.is_uncertain() => OrderResult::Unknown,
+            Err(_) => OrderResult::NotPlaced,
         };
-        self.cluster.settle_key(&self.name, &self.attempt, came).await;
+        self.cluster.settle_key(&self.name, &self.attempt, result).await;
     }
 }
 
