@@ -14,7 +14,7 @@ use crate::calls::supervisors::Supervisors;
 use crate::calls::{Calls, CallsParts, Models};
 use crate::carriers::twilio::account::Account;
 use crate::clock::Clock;
-use crate::cluster::dialling::Carried;
+use crate::cluster::dialling::CompletedOrder;
 use crate::cluster::{About, Cluster, Handler, Reply, Request, SupervisorAction, machine};
 use crate::config::Config;
 use crate::events::{Hub, View};
@@ -232,8 +232,8 @@ impl Handler for App {
         self.supervisors.here()
     }
 
-    fn carried_out(&self) -> Vec<Carried> {
-        self.outbound.carried_out()
+    fn completed_orders(&self) -> Vec<CompletedOrder> {
+        self.outbound.completed_orders()
     }
 
     fn has(&self, call: &CallSid) -> bool {

@@ -54,7 +54,7 @@ pub(crate) enum SharedKey {
 
 /// An order that was carried out under a key.
 #[derive(Debug, Clone)]
-pub(crate) struct Carried {
+pub(crate) struct CompletedOrder {
     /// The key's hash.
     pub(crate) key: String,
     /// The order's hash.
@@ -165,17 +165,17 @@ impl Cluster {
     }
 
     /// Says again what came of orders that were carried out here, to a Redis that was emptied.
-    pub(super) async fn tell_keys(&self, done: &[Carried]) -> Result<(), RedisError> {
+    pub(super) async fn tell_keys(&self, done: &[CompletedOrder]) -> Result<(), RedisError> {
         for some in done.chunks(BATCH) {
             let mut script = KNOWN.prepare_invoke();
             script.arg(millis(DAY));
-            for Carried { key: name, body, call, status } in some {
+            for CompletedOrder { key: name, body, call, status } in some {
                 script.key(key(name)).arg(body).arg(call.as_str()).arg(status);
             }
             script.invoke_async::<u64>(&mut self.connection.clone()).await?;
             // Whose these calls are must be known, so that no lost order takes one for its own.
             let mut pipeline = Pipeline::new();
-            for Carried { key, call, .. } in some {
+            for CompletedOrder { key, call, .. } in some {
                 let shared = self.shared_order("", Some(key), &());
                 let set = pipeline.cmd("SET").arg(placed_key(call)).arg(shared);
                 set.arg("NX").arg("PX").arg(millis(DAY));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use phony_call::{CallSid, SupervisorId};
 
-use super::dialling::Carried;
+use super::dialling::CompletedOrder;
 use super::nodes::About;
 use super::protocol::{Reply, Request, SupervisorAction};
 use crate::clock::Clock;
@@ -31,7 +31,7 @@ pub(crate) trait Handler: fmt::Debug + Send + Sync + 'static {
     fn supervisors(&self) -> Vec<SupervisorId>;
 
     /// The orders under an idempotency key that this node knows calls of.
-    fn carried_out(&self) -> Vec<Carried>;
+    fn completed_orders(&self) -> Vec<CompletedOrder>;
 
     /// Whether a call is here.
     fn has(&self, call: &CallSid) -> bool;

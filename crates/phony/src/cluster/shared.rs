@@ -180,7 +180,7 @@ impl Cluster {
     ) -> Result<(), RedisError> {
         let life = self.share_value("life", &token::random()[..16]).await?;
         if life != compared.life {
-            self.tell_keys(&handler.carried_out()).await?;
+            self.tell_keys(&handler.completed_orders()).await?;
             *compared = Compared { life, ..Compared::default() };
         }
         self.compare_lists(handler.safety(), compared).await

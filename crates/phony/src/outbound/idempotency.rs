@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::Dialled;
-use crate::cluster::dialling::Carried;
+use crate::cluster::dialling::CompletedOrder;
 use crate::safety::ledger;
 
 /// The most keys, and calls, that are remembered; the oldest are forgotten first.
@@ -108,15 +108,15 @@ impl Keys {
     }
 
     /// The orders of which calls came; those that are being carried out are told of later.
-    pub(super) fn carried_out(&self) -> Vec<Carried> {
+    pub(super) fn completed_orders(&self) -> Vec<CompletedOrder> {
         let inner = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let carried = inner.order.iter().filter_map(|name| {
+        let completed = inner.order.iter().filter_map(|name| {
             let entry = inner.entries.get(name)?.try_lock().ok()?;
             let Some(Outcome::Done { body, dialled }) = &*entry else { return None };
             let Dialled { call, status, .. } = dialled.clone();
-            Some(Carried { key: name.clone(), body: body.clone(), call, status })
+            Some(CompletedOrder { key: name.clone(), body: body.clone(), call, status })
         });
-        carried.collect()
+        completed.collect()
     }
 
     fn entry(&self, name: &str) -> Arc<Mutex<Option<Outcome>>> {

@@ -39,7 +39,7 @@ use crate::carriers::twilio::account::Account;
 use crate::carriers::twilio::rest::{CarrierError, PATIENCE};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
-use crate::cluster::dialling::Carried;
+use crate::cluster::dialling::CompletedOrder;
 use crate::config::Config;
 use crate::history::History;
 use crate::limits;
@@ -170,8 +170,8 @@ impl Outbound {
     }
 
     /// The orders under keys of which calls came here.
-    pub(crate) fn carried_out(&self) -> Vec<Carried> {
-        self.idempotency.carried_out()
+    pub(crate) fn completed_orders(&self) -> Vec<CompletedOrder> {
+        self.idempotency.completed_orders()
     }
 
     /// Waits until no call to this number is without a name, but not for ever.
