@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
 use super::{Cluster, millis};
-use crate::store::redis::{LONGEST_OUTBOUND, PREFIX, call_key, placing_key};
+use crate::store::redis::{LONGEST_OUTBOUND, PREFIX, call_key, slots_key};
 
 /// How long a key is held for an order that is carried out: longer than that takes at worst. Only
 /// then is whoever holds it taken for dead.
@@ -78,7 +78,7 @@ pub(crate) enum OrderResult<'a> {
 
 /// There is no place for another call of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NoPlace {
+pub(crate) enum NoSlot {
     /// Too many at once.
     AtOnce,
     /// Too many in a minute; there is room after this time.
@@ -186,14 +186,14 @@ impl Cluster {
     }
 
     /// Takes the place of one call among those of all nodes.
-    pub(crate) async fn take_place(
+    pub(crate) async fn take_slot(
         &self,
         attempt: &str,
         most: u32,
         rate: u32,
-    ) -> Result<Result<(), NoPlace>, RedisError> {
+    ) -> Result<Result<(), NoSlot>, RedisError> {
         let (what, wait): (u8, i64) = PLACE
-            .key(placing_key())
+            .key(slots_key())
             .key(dialled_key())
             .arg(attempt)
             .arg(most)
@@ -203,8 +203,8 @@ impl Cluster {
             .await?;
         Ok(match what {
             0 => Ok(()),
-            1 => Err(NoPlace::AtOnce),
-            _ => Err(NoPlace::Rate(Duration::from_millis(u64::try_from(wait).unwrap_or(0)))),
+            1 => Err(NoSlot::AtOnce),
+            _ => Err(NoSlot::Rate(Duration::from_millis(u64::try_from(wait).unwrap_or(0)))),
         })
     }
 
@@ -240,7 +240,7 @@ impl Cluster {
         order: &T,
     ) -> Result<bool, RedisError> {
         NAMED
-            .key(placing_key())
+            .key(slots_key())
             .key(dialling_key(to))
             .key(placed_key(call))
             .key(call_key(call.as_str()))
@@ -256,7 +256,7 @@ impl Cluster {
     /// Nothing came of an attempt: its place is free.
     pub(crate) async fn not_placed(&self, to: &str, attempt: &str) {
         let mut pipeline = Pipeline::new();
-        pipeline.cmd("ZREM").arg(placing_key()).arg(attempt);
+        pipeline.cmd("ZREM").arg(slots_key()).arg(attempt);
         pipeline.cmd("HDEL").arg(dialling_key(to)).arg(attempt);
         // What is not taken away expires.
         drop(pipeline.exec_async(&mut self.connection.clone()).await);

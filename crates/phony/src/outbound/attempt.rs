@@ -186,7 +186,7 @@ impl<'a> Attempt<'a> {
         let Some(cluster) = cluster else {
             return safety.pace.take((clock.now)()).map(Some).map_err(PlaceError::TooMany);
         };
-        self.take_shared_place(cluster).await.map(|()| None)
+        self.take_shared_slot(cluster).await.map(|()| None)
     }
 
     async fn dial(

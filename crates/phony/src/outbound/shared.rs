@@ -15,7 +15,7 @@ use crate::agents::Agent;
 use crate::calls::Placed;
 use crate::calls::registry::CallMessage;
 use crate::cluster::Cluster;
-use crate::cluster::dialling::{OrderResult, NoPlace, SharedKey, CallOwner};
+use crate::cluster::dialling::{OrderResult, NoSlot, SharedKey, CallOwner};
 use crate::numbers;
 use crate::safety::pace::TooMany;
 
@@ -68,14 +68,14 @@ impl Attempt<'_> {
         Shared { cluster, name, attempt: self.entry.attempt.clone() }
     }
 
-    pub(super) async fn take_shared_place(&self, cluster: &Cluster) -> Result<(), PlaceError> {
+    pub(super) async fn take_shared_slot(&self, cluster: &Cluster) -> Result<(), PlaceError> {
         let dialing = &self.outbound.config.dialing;
         let (most, rate) = (dialing.concurrent, dialing.rate);
-        let taken = cluster.take_place(&self.entry.attempt, most, rate).await;
+        let taken = cluster.take_slot(&self.entry.attempt, most, rate).await;
         taken.map_err(|_| PlaceError::Unshared)?.map_err(|why| {
             PlaceError::TooMany(match why {
-                NoPlace::AtOnce => TooMany::AtOnce { most },
-                NoPlace::Rate(wait) => TooMany::Rate { rate, wait },
+                NoSlot::AtOnce => TooMany::AtOnce { most },
+                NoSlot::Rate(wait) => TooMany::Rate { rate, wait },
             })
         })
     }
