@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::number_locks::NumberLock;
 use super::order::Understood;
-use super::{Client, Dialled, LOOKING, Order, Orderer, Outbound, Pending, PlaceError, TURN};
+use super::{Client, PlacedCall, LOOKING, Order, Orderer, Outbound, Pending, PlaceError, TURN};
 use crate::calls::Placed;
 use crate::calls::registry::CallMessage;
 use crate::carriers::twilio::rest::{CarrierError, PATIENCE};
@@ -57,7 +57,7 @@ impl<'a> Attempt<'a> {
     }
 
     /// `since` is when an earlier attempt with the same key was made whose fate is unknown.
-    pub(super) async fn run(mut self, since: Option<Timestamp>) -> Result<Dialled, PlaceError> {
+    pub(super) async fn run(mut self, since: Option<Timestamp>) -> Result<PlacedCall, PlaceError> {
         self.is_doubtful = since.is_some();
         self.client.is_asked.store(self.is_doubtful, Ordering::SeqCst);
         if self.outbound.shutdown.drain.is_cancelled() {
@@ -94,7 +94,7 @@ impl<'a> Attempt<'a> {
         understood: Understood,
         since: Timestamp,
         mut lock: NumberLock,
-    ) -> Result<Dialled, PlaceError> {
+    ) -> Result<PlacedCall, PlaceError> {
         match self.look(PATIENCE, &understood, since, &lock).await {
             Ok(None) => {
                 self.is_doubtful = false;
@@ -110,7 +110,7 @@ impl<'a> Attempt<'a> {
                     None => self.outbound.safety.pace.take(now).ok(),
                 };
                 let opened = self.open(call, understood, slot).await;
-                opened.map(|dialled| Dialled { is_replay: true, ..dialled })
+                opened.map(|placed| PlacedCall { is_replay: true, ..placed })
             }
             Err(error) => Err(self.failed(PlaceError::Uncertain(Box::new(error))).await),
         }
@@ -172,7 +172,7 @@ impl<'a> Attempt<'a> {
         self,
         understood: Understood,
         lock: NumberLock,
-    ) -> Result<Dialled, PlaceError> {
+    ) -> Result<PlacedCall, PlaceError> {
         match self.permit(&understood).await {
             Ok(slot) => self.dial(understood, slot, lock).await,
             Err(error) => Err(self.refused(error).await),
@@ -194,7 +194,7 @@ impl<'a> Attempt<'a> {
         understood: Understood,
         slot: Option<Slot>,
         mut lock: NumberLock,
-    ) -> Result<Dialled, PlaceError> {
+    ) -> Result<PlacedCall, PlaceError> {
         let rest = match self.outbound.account.rest() {
             Ok(rest) => rest,
             Err(error) => {
@@ -263,7 +263,7 @@ impl<'a> Attempt<'a> {
         call: Call,
         understood: Understood,
         slot: Option<Slot>,
-    ) -> Result<Dialled, PlaceError> {
+    ) -> Result<PlacedCall, PlaceError> {
         let Ok(sid) = CallSid::parse(&call.sid) else {
             let message = "Twilio's answer names no call".to_owned();
             return Err(self.failed(CarrierError::Unknown(message).into()).await);
@@ -296,7 +296,7 @@ impl<'a> Attempt<'a> {
         }
         let status = call.status.as_str();
         let status = if matches!(status, "" | "initiated") { "queued" } else { status }.to_owned();
-        Ok(Dialled { call: sid, status, is_replay: false })
+        Ok(PlacedCall { call: sid, status, is_replay: false })
     }
 
     pub(super) async fn refused(mut self, error: PlaceError) -> PlaceError {

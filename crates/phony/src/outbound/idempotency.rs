@@ -12,7 +12,7 @@ use phony_call::CallSid;
 use serde_json::Value;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::Dialled;
+use super::PlacedCall;
 use crate::cluster::dialling::CompletedOrder;
 use crate::safety::ledger;
 
@@ -46,7 +46,7 @@ struct Inner {
 /// What became of the order.
 #[derive(Debug, Clone)]
 enum Outcome {
-    Done { body: String, dialled: Dialled },
+    Done { body: String, placed: PlacedCall },
     Uncertain { body: String, since: Timestamp },
 }
 
@@ -58,7 +58,7 @@ pub(super) enum Known {
     /// Nothing, or nothing came of it.
     New,
     /// The same order placed this call.
-    Done(Dialled),
+    Done(PlacedCall),
     /// The same order may have placed a call, at this time.
     Uncertain(Timestamp),
     /// It stands for another order.
@@ -112,8 +112,8 @@ impl Keys {
         let inner = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let completed = inner.order.iter().filter_map(|name| {
             let entry = inner.entries.get(name)?.try_lock().ok()?;
-            let Some(Outcome::Done { body, dialled }) = &*entry else { return None };
-            let Dialled { call, status, .. } = dialled.clone();
+            let Some(Outcome::Done { body, placed }) = &*entry else { return None };
+            let PlacedCall { call, status, .. } = placed.clone();
             Some(CompletedOrder { key: name.clone(), body: body.clone(), call, status })
         });
         completed.collect()
@@ -143,13 +143,13 @@ impl Held {
             Some(Outcome::Done { body, .. } | Outcome::Uncertain { body, .. }) if body != order => {
                 Known::Other
             }
-            Some(Outcome::Done { dialled, .. }) => Known::Done(dialled.clone()),
+            Some(Outcome::Done { placed, .. }) => Known::Done(placed.clone()),
             Some(Outcome::Uncertain { since, .. }) => Known::Uncertain(*since),
         }
     }
 
-    pub(super) fn done(&mut self, body: String, dialled: Dialled) {
-        *self.0 = Some(Outcome::Done { body, dialled });
+    pub(super) fn done(&mut self, body: String, placed: PlacedCall) {
+        *self.0 = Some(Outcome::Done { body, placed });
     }
 
     pub(super) fn uncertain(&mut self, body: String, since: Timestamp) {
@@ -236,7 +236,7 @@ impl<'a> Story<'a> {
     fn outcome(self) -> Option<Outcome> {
         let body = self.body.to_owned();
         if let Some(call) = self.placed {
-            return Some(Outcome::Done { body, dialled: Dialled::new(call, "queued") });
+            return Some(Outcome::Done { body, placed: PlacedCall::new(call, "queued") });
         }
         let since = self.doubts.into_iter().map(|(_, at)| at).min()?;
         Some(Outcome::Uncertain { body, since })
@@ -263,7 +263,7 @@ mod tests {
     fn known(lines: &[Value]) -> Option<Result<String, u32>> {
         let found = remembered(lines).pop().map(|(_, outcome)| outcome);
         found.map(|outcome| match outcome {
-            Outcome::Done { dialled, .. } => Ok(dialled.call.to_string()),
+            Outcome::Done { placed, .. } => Ok(placed.call.to_string()),
             Outcome::Uncertain { since, .. } => {
                 Err(since.to_string()[17..19].parse::<u32>().unwrap())
             }

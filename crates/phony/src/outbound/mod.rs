@@ -93,7 +93,7 @@ pub struct Outbound {
 
 /// What was done about an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dialled {
+pub struct PlacedCall {
     /// The carrier's name for the call.
     pub call: CallSid,
     /// How far it has got.
@@ -102,7 +102,7 @@ pub struct Dialled {
     pub is_replay: bool,
 }
 
-impl Dialled {
+impl PlacedCall {
     fn new(call: CallSid, status: impl Into<String>) -> Self {
         Self { call, status: status.into(), is_replay: false }
     }
@@ -233,9 +233,9 @@ pub struct Orderer {
 
 /// What came of an order, or that it is not known yet: it is carried out all the same.
 async fn answered(
-    work: impl Future<Output = Result<Dialled, PlaceError>>,
+    work: impl Future<Output = Result<PlacedCall, PlaceError>>,
     is_asked: &AtomicBool,
-) -> Result<Dialled, PlaceError> {
+) -> Result<PlacedCall, PlaceError> {
     match timeout(ANSWER, work).await {
         Ok(done) => done,
         Err(_) if is_asked.load(Ordering::SeqCst) => {
@@ -267,7 +267,7 @@ impl Outbound {
         order: Order,
         orderer: Orderer,
         key: Option<&str>,
-    ) -> Result<Dialled, PlaceError> {
+    ) -> Result<PlacedCall, PlaceError> {
         let key = key.map(str::to_owned);
         let client = Client::default();
         // Dropped with this future when the client goes away.
@@ -295,7 +295,7 @@ impl Outbound {
         orderer: Orderer,
         key: &str,
         client: Client,
-    ) -> Result<Dialled, PlaceError> {
+    ) -> Result<PlacedCall, PlaceError> {
         let (name, body) = (digest(key.as_bytes()), order.digest());
         let attempt =
             Attempt::new(self, order, orderer, Some((name.clone(), body.clone())), client);
@@ -312,16 +312,16 @@ impl Outbound {
         };
         let mut since = match held.known(&body) {
             Known::New => None,
-            Known::Done(dialled) => return self.replay(dialled).await,
+            Known::Done(placed) => return self.replay(placed).await,
             Known::Uncertain(since) => Some(since),
             Known::Other => return Err(attempt.refused(PlaceError::OtherOrder).await),
         };
         let shared = match attempt.hold_shared_key().await {
             Err(error) => return Err(attempt.refused_as_repeat(error).await),
             Ok(None) => None,
-            Ok(Some(Known::Done(dialled))) => {
-                held.done(body, dialled.clone());
-                return self.replay(dialled).await;
+            Ok(Some(Known::Done(placed))) => {
+                held.done(body, placed.clone());
+                return self.replay(placed).await;
             }
             Ok(Some(Known::Other)) => return Err(attempt.refused(PlaceError::OtherOrder).await),
             Ok(Some(Known::New)) => Some(attempt.shared_key()),
@@ -333,7 +333,7 @@ impl Outbound {
         let began = attempt.began;
         let done = attempt.run(since).await;
         match &done {
-            Ok(dialled) => held.done(body, dialled.clone()),
+            Ok(placed) => held.done(body, placed.clone()),
             Err(error) if error.is_uncertain() => held.uncertain(body, since.unwrap_or(began)),
             Err(_) => {}
         }
@@ -345,8 +345,8 @@ impl Outbound {
     }
 
     /// A call that was placed by an earlier order under the same key, as it stands now.
-    async fn replay(&self, dialled: Dialled) -> Result<Dialled, PlaceError> {
-        let Dialled { call, status: at_first, .. } = dialled;
+    async fn replay(&self, placed: PlacedCall) -> Result<PlacedCall, PlaceError> {
+        let PlacedCall { call, status: at_first, .. } = placed;
         let handle = self.calls.find(&call);
         if let Some(handle) = &handle {
             // Once it answers it has begun, and its record with it.
@@ -360,7 +360,7 @@ impl Outbound {
             None if handle.is_some() => at_first,
             None => DELETED.to_owned(),
         };
-        Ok(Dialled { call, status, is_replay: true })
+        Ok(PlacedCall { call, status, is_replay: true })
     }
 }
 

@@ -10,7 +10,7 @@ use phony_wire::twilio::rest::Call;
 use super::attempt::Attempt;
 use super::idempotency::Known;
 use super::order::Understood;
-use super::{Dialled, Order, Outbound, PlaceError};
+use super::{PlacedCall, Order, Outbound, PlaceError};
 use crate::agents::Agent;
 use crate::calls::Placed;
 use crate::calls::registry::CallMessage;
@@ -31,9 +31,9 @@ pub(super) struct Shared {
 
 impl Shared {
     /// Says what came of the order; `before` if an earlier one under this key may have placed a call.
-    pub(super) async fn settle(self, done: &Result<Dialled, PlaceError>, before: bool) {
+    pub(super) async fn settle(self, done: &Result<PlacedCall, PlaceError>, before: bool) {
         let result = match done {
-            Ok(dialled) => OrderResult::Placed(&dialled.call, &dialled.status),
+            Ok(placed) => OrderResult::Placed(&placed.call, &placed.status),
             Err(error) if before || error.is_uncertain() => OrderResult::Unknown,
             Err(_) => OrderResult::NotPlaced,
         };
@@ -50,7 +50,7 @@ impl Attempt<'_> {
         let held = cluster.hold_key(name, body, &self.entry.attempt).await;
         match held.map_err(|_| PlaceError::Unshared)? {
             SharedKey::New => Ok(Some(Known::New)),
-            SharedKey::Done(call, status) => Ok(Some(Known::Done(Dialled::new(call, status)))),
+            SharedKey::Done(call, status) => Ok(Some(Known::Done(PlacedCall::new(call, status)))),
             SharedKey::Uncertain(since) => Ok(Some(Known::Uncertain(since))),
             SharedKey::Other => Ok(Some(Known::Other)),
             SharedKey::Busy => Err(PlaceError::InProgress),
