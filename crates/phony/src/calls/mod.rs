@@ -140,7 +140,7 @@ impl fmt::Debug for Models {
 
 /// A call that the carrier has been told to place.
 #[derive(Debug)]
-pub struct Placed {
+pub struct NewOutbound {
     /// Who calls whom.
     pub identity: Identity,
     /// Who speaks, with the slots of its errand filled.
@@ -198,7 +198,7 @@ impl Calls {
     ///
     /// `wanted` names the agent; if there is none of that name, the number's own answers: whoever
     /// calls is better served by another agent than by none.
-    pub fn take(&self, identity: Identity, wanted: Option<&str>) -> Result<(), Draining> {
+    pub fn open(&self, identity: Identity, wanted: Option<&str>) -> Result<(), Draining> {
         if self.registry.find(&identity.sid).is_some() {
             return Ok(());
         }
@@ -227,8 +227,8 @@ impl Calls {
 
     /// Takes a call that the carrier was told to place; it rings now. One that is known already,
     /// because its webhook was faster, stays as it is.
-    pub fn take_placed(&self, placed: Placed) {
-        let Placed { identity, agent, slot } = placed;
+    pub fn open_outbound(&self, call: NewOutbound) {
+        let NewOutbound { identity, agent, slot } = call;
         let stop = self.shutdown.stop.child_token();
         let Some(registered) = self.registry.register(&identity.sid, stop) else { return };
         let outbound = self.outbound(&identity, slot);

@@ -91,7 +91,7 @@ impl Calls {
         }
         match self.known(&call).await {
             Known::New => {
-                self.take(identity, wanted)?;
+                self.open(identity, wanted)?;
                 Ok(self.ring_here(&call).await.unwrap_or(Ringing::Nothing))
             }
             Known::Elsewhere(ringing) => Ok(ringing),

@@ -11,7 +11,7 @@ use tokio::time::timeout;
 use super::number_locks::NumberLock;
 use super::order::Understood;
 use super::{Client, PlacedCall, LOOKING, Order, Orderer, Outbound, Pending, PlaceError, TURN};
-use crate::calls::Placed;
+use crate::calls::NewOutbound;
 use crate::calls::registry::CallMessage;
 use crate::carriers::twilio::rest::{CarrierError, PATIENCE};
 use crate::history::{Outcome, UnplacedOrder};
@@ -278,7 +278,7 @@ impl<'a> Attempt<'a> {
         self.outbound.idempotency.give(sid.as_str());
         if !self.is_opened(&sid).await {
             let agent = understood.agent;
-            self.outbound.calls.take_placed(Placed { identity, agent, slot });
+            self.outbound.calls.open_outbound(NewOutbound { identity, agent, slot });
             if let Some(handle) = self.outbound.calls.find(&sid) {
                 handle.send(CallMessage::Progress(Progress::Queued)).await;
             }

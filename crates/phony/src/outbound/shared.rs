@@ -12,7 +12,7 @@ use super::idempotency::Known;
 use super::order::Understood;
 use super::{PlacedCall, Order, Outbound, PlaceError};
 use crate::agents::Agent;
-use crate::calls::Placed;
+use crate::calls::NewOutbound;
 use crate::calls::registry::CallMessage;
 use crate::cluster::Cluster;
 use crate::cluster::dialling::{OrderResult, NoSlot, SharedKey, CallOwner};
@@ -211,7 +211,7 @@ impl Outbound {
             direction: Direction::Outbound,
             carrier: "twilio".into(),
         };
-        self.calls.take_placed(Placed { identity, agent, slot: None });
+        self.calls.open_outbound(NewOutbound { identity, agent, slot: None });
         if let Some(handle) = self.calls.find(call) {
             handle.send(CallMessage::Progress(Progress::Queued)).await;
         }
