@@ -19,7 +19,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
-use self::actor::{HangUp, Outbound, Start};
+use self::actor::{HangUp, OutboundGuard, Start};
 use self::socket_tokens::SocketTokens;
 use crate::agents::{Agent, Agents, calling};
 use crate::calls::registry::{Handle, Registered, Registry};
@@ -154,7 +154,7 @@ enum Before {
     /// Nothing: it rings.
     Nothing,
     /// We place it.
-    Placed(Outbound),
+    Placed(OutboundGuard),
     /// It began elsewhere.
     Kept(Past),
 }
@@ -231,14 +231,14 @@ impl Calls {
         let NewOutbound { identity, agent, slot } = call;
         let stop = self.shutdown.stop.child_token();
         let Some(registered) = self.registry.register(&identity.sid, stop) else { return };
-        let outbound = self.outbound(&identity, slot);
+        let outbound = self.outbound_guard(&identity, slot);
         let publisher = self.hub.open(&identity.sid);
         self.begin(registered, identity, agent, publisher, Before::Placed(outbound));
     }
 
     /// What holds a call of ours to the rules.
-    fn outbound(&self, identity: &Identity, slot: Option<Slot>) -> Outbound {
-        Outbound { call: identity.sid.clone(), safety: Arc::clone(&self.safety), slot }
+    fn outbound_guard(&self, identity: &Identity, slot: Option<Slot>) -> OutboundGuard {
+        OutboundGuard { call: identity.sid.clone(), safety: Arc::clone(&self.safety), slot }
     }
 
     /// Starts the task of a call.
@@ -261,7 +261,7 @@ impl Calls {
                     }
                     // Among several servers its place is where its record is.
                     let slot = self.cluster.is_none().then(|| self.safety.pace.take_over());
-                    self.outbound(&identity, slot)
+                    self.outbound_guard(&identity, slot)
                 });
                 (outbound, events)
             }

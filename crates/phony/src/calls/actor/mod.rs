@@ -31,7 +31,7 @@ use crate::runtime::task_set::{self, Task, TaskSet};
 use crate::telemetry::of_call;
 pub use hang_up::HangUp;
 use legs::{Doubtful, Legs};
-pub use outbound::Outbound;
+pub use outbound::OutboundGuard;
 use record::Record;
 use signals::Signals;
 
@@ -61,7 +61,7 @@ pub struct Start {
     /// The call's record.
     pub publisher: Publisher,
     /// What a call has that was placed by us. Its model is reached for when it is answered.
-    pub outbound: Option<Outbound>,
+    pub outbound: Option<OutboundGuard>,
     /// How the call is ended while it has no line; nothing where there is no network behind it.
     pub hang_up: Option<HangUp>,
     /// Which supervisors are there.
@@ -188,7 +188,7 @@ struct CallActor {
     finished: bool,
     /// The model has not been reached for yet.
     asleep: bool,
-    outbound: Option<Outbound>,
+    outbound: Option<OutboundGuard>,
     hang_up: Option<HangUp>,
     /// The way to this call, for whoever is asked something on its behalf.
     handle: Handle,

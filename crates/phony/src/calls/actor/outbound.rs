@@ -9,7 +9,7 @@ use crate::safety::Safety;
 use crate::safety::pace::Slot;
 
 /// What a call of ours is held to.
-pub struct Outbound {
+pub struct OutboundGuard {
     /// The call.
     pub call: CallSid,
     /// The rules.
@@ -18,14 +18,14 @@ pub struct Outbound {
     pub slot: Option<Slot>,
 }
 
-impl Outbound {
+impl OutboundGuard {
     /// Lets the rules see what happens.
     pub(super) fn observe(&self, event: &Event, now: Instant) {
         self.safety.observe(event, now);
     }
 }
 
-impl Drop for Outbound {
+impl Drop for OutboundGuard {
     /// It may go on elsewhere; what it costs there is counted there.
     fn drop(&mut self) {
         self.safety.leaves(&self.call);
