@@ -31,7 +31,7 @@ pub use self::order::Order;
 use self::attempt::Attempt;
 use self::idempotency::{Keys, Known};
 use self::number_locks::NumberLocks;
-pub(crate) use self::shared::Started;
+pub(crate) use self::shared::CallLocation;
 use crate::agents::Agents;
 use crate::calls::Calls;
 use crate::calls::registry::CallMessage;

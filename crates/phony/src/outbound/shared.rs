@@ -147,13 +147,13 @@ impl Attempt<'_> {
 }
 
 /// A call of ours that was answered, as this node finds it.
-pub(crate) enum Started {
+pub(crate) enum CallLocation {
     /// It is here.
     Here,
     /// It is on another node, and this is who speaks in it.
     Elsewhere(Arc<Agent>),
     /// It has ended.
-    Over,
+    Ended,
     /// Nobody has placed it.
     Unknown,
     /// Nobody can be asked.
@@ -163,26 +163,26 @@ pub(crate) enum Started {
 impl Outbound {
     /// Finds a call of ours by the carrier's name for it, wherever it was placed; one whose node
     /// has not lived to open it is opened here.
-    pub(crate) async fn find_placed(&self, call: &CallSid, to: &str) -> Started {
+    pub(crate) async fn locate(&self, call: &CallSid, to: &str) -> CallLocation {
         self.settled(to).await;
         if self.calls.find(call).is_some() {
-            return Started::Here;
+            return CallLocation::Here;
         }
-        let Some(cluster) = &self.cluster else { return Started::Unknown };
+        let Some(cluster) = &self.cluster else { return CallLocation::Unknown };
         match cluster.find_owner::<Order>(call, to).await {
-            Err(_) => Started::Unreachable,
-            Ok(_) if self.calls.find(call).is_some() => Started::Here,
-            Ok(CallOwner::Unknown) => Started::Unknown,
-            Ok(CallOwner::Stored) if self.has_ended(call).await => Started::Over,
+            Err(_) => CallLocation::Unreachable,
+            Ok(_) if self.calls.find(call).is_some() => CallLocation::Here,
+            Ok(CallOwner::Unknown) => CallLocation::Unknown,
+            Ok(CallOwner::Stored) if self.has_ended(call).await => CallLocation::Ended,
             Ok(CallOwner::Stored) => match self.start_of(call).await {
-                Some(start) => Started::Elsewhere(self.agents.of_start(&start, &self.config)),
-                None => Started::Unreachable,
+                Some(start) => CallLocation::Elsewhere(self.agents.of_start(&start, &self.config)),
+                None => CallLocation::Unreachable,
             },
             Ok(CallOwner::Orphaned(shared)) => {
                 numbers::unfolded().await;
                 let Ok(Understood { number, from, agent, .. }) = shared.order.understand(self)
                 else {
-                    return Started::Unknown;
+                    return CallLocation::Unknown;
                 };
                 tracing::warn!(callSid = %call, "a call is opened that another server has placed");
                 self.open_placed(call, (&from, &number), agent).await;
@@ -193,7 +193,7 @@ impl Outbound {
                 // Who placed it may not have known whether it did.
                 let key = shared.key.as_deref();
                 self.history.order_was_placed(&shared.order.id(key, &shared.attempt));
-                Started::Here
+                CallLocation::Here
             }
         }
     }
