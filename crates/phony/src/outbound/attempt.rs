@@ -9,7 +9,7 @@ use phony_wire::twilio::rest::Call;
 use tokio::time::timeout;
 
 use super::number_locks::NumberLock;
-use super::order::Understood;
+use super::order::ResolvedOrder;
 use super::{Client, PlacedCall, LOOKING, Order, Orderer, Outbound, Pending, PlaceError, TURN};
 use crate::calls::NewOutbound;
 use crate::calls::registry::CallMessage;
@@ -63,43 +63,43 @@ impl<'a> Attempt<'a> {
         if self.outbound.shutdown.drain.is_cancelled() {
             return Err(self.refused(PlaceError::Stopping).await);
         }
-        let understood = match self.order.understand(self.outbound) {
-            Ok(understood) => understood,
+        let resolved = match self.order.resolve(self.outbound) {
+            Ok(resolved) => resolved,
             Err(error) => return Err(self.refused(error).await),
         };
-        self.entry.to = understood.number.to_string();
-        self.entry.from = Some(understood.from.to_string());
-        self.entry.agent = Some(understood.agent.call.id.clone());
+        self.entry.to = resolved.number.to_string();
+        self.entry.from = Some(resolved.from.to_string());
+        self.entry.agent = Some(resolved.agent.call.id.clone());
         // What is forbidden now need not wait for its turn to be told so. An order that may have
         // placed a call already is looked for, whatever the rules say.
         if since.is_none()
-            && let Err(why) = self.ask_rules(&understood)
+            && let Err(why) = self.ask_rules(&resolved)
             && !self.others_may_know_better(&why)
         {
             return Err(self.refused(why.into()).await);
         }
-        let lock = match self.turn(&understood).await {
+        let lock = match self.turn(&resolved).await {
             Ok(lock) => lock,
             Err(error) => return Err(self.refused(error).await),
         };
         if let Some(since) = since {
-            return self.look_first(understood, since, lock).await;
+            return self.look_first(resolved, since, lock).await;
         }
-        self.permit_and_dial(understood, lock).await
+        self.permit_and_dial(resolved, lock).await
     }
 
     /// Looks for the call of an earlier attempt; places one if there is none.
     async fn look_first(
         mut self,
-        understood: Understood,
+        resolved: ResolvedOrder,
         since: Timestamp,
         mut lock: NumberLock,
     ) -> Result<PlacedCall, PlaceError> {
-        match self.look(PATIENCE, &understood, since, &lock).await {
+        match self.look(PATIENCE, &resolved, since, &lock).await {
             Ok(None) => {
                 self.is_doubtful = false;
                 self.client.is_asked.store(false, Ordering::SeqCst);
-                self.permit_and_dial(understood, lock).await
+                self.permit_and_dial(resolved, lock).await
             }
             Ok(Some(call)) => {
                 lock.known();
@@ -109,7 +109,7 @@ impl<'a> Attempt<'a> {
                     Some(_) => None,
                     None => self.outbound.safety.pace.take(now).ok(),
                 };
-                let opened = self.open(call, understood, slot).await;
+                let opened = self.open(call, resolved, slot).await;
                 opened.map(|placed| PlacedCall { is_replay: true, ..placed })
             }
             Err(error) => Err(self.failed(PlaceError::Uncertain(Box::new(error))).await),
@@ -117,10 +117,10 @@ impl<'a> Attempt<'a> {
     }
 
     /// The way to the number, once nobody else is at it.
-    async fn turn(&self, understood: &Understood) -> Result<NumberLock, PlaceError> {
+    async fn turn(&self, resolved: &ResolvedOrder) -> Result<NumberLock, PlaceError> {
         let key = self.entry.key.as_ref().map(|(name, _)| name);
         let whose = key.unwrap_or(&self.entry.attempt);
-        let lock = self.outbound.number_locks.lock(understood.number.as_str(), whose);
+        let lock = self.outbound.number_locks.lock(resolved.number.as_str(), whose);
         tokio::select! {
             biased;
             () = self.outbound.shutdown.drain.cancelled() => Err(PlaceError::Stopping),
@@ -129,9 +129,9 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    fn ask_rules(&self, understood: &Understood) -> Result<(), Forbidden> {
+    fn ask_rules(&self, resolved: &ResolvedOrder) -> Result<(), Forbidden> {
         let question = Question {
-            number: &understood.number,
+            number: &resolved.number,
             consent: self.order.consent,
             at_any_hour: self.order.ignore_calling_hours,
         };
@@ -149,39 +149,39 @@ impl<'a> Attempt<'a> {
 
     /// What may have changed since the rules were asked first: whether the server stops, whether
     /// somebody still wants the call, and every rule.
-    fn still_stands(&self, understood: &Understood) -> Result<(), PlaceError> {
+    fn still_stands(&self, resolved: &ResolvedOrder) -> Result<(), PlaceError> {
         if self.outbound.shutdown.drain.is_cancelled() {
             return Err(PlaceError::Stopping);
         }
         if self.entry.key.is_none() && self.client.gone.is_cancelled() {
             return Err(PlaceError::ClientGone);
         }
-        self.ask_rules(understood).map_err(PlaceError::from)
+        self.ask_rules(resolved).map_err(PlaceError::from)
     }
 
     /// The same, with what other servers know.
-    async fn stands(&self, understood: &Understood) -> Result<(), PlaceError> {
+    async fn stands(&self, resolved: &ResolvedOrder) -> Result<(), PlaceError> {
         let Outbound { safety, cluster, .. } = self.outbound;
         if let Some(cluster) = cluster {
-            cluster.consult(safety, &understood.number).await.map_err(|_| PlaceError::Unshared)?;
+            cluster.consult(safety, &resolved.number).await.map_err(|_| PlaceError::Unshared)?;
         }
-        self.still_stands(understood)
+        self.still_stands(resolved)
     }
 
     async fn permit_and_dial(
         self,
-        understood: Understood,
+        resolved: ResolvedOrder,
         lock: NumberLock,
     ) -> Result<PlacedCall, PlaceError> {
-        match self.permit(&understood).await {
-            Ok(slot) => self.dial(understood, slot, lock).await,
+        match self.permit(&resolved).await {
+            Ok(slot) => self.dial(resolved, slot, lock).await,
             Err(error) => Err(self.refused(error).await),
         }
     }
 
     /// Asks the rules, and takes a place: of this server's, or of those that all servers share.
-    async fn permit(&self, understood: &Understood) -> Result<Option<Slot>, PlaceError> {
-        self.stands(understood).await?;
+    async fn permit(&self, resolved: &ResolvedOrder) -> Result<Option<Slot>, PlaceError> {
+        self.stands(resolved).await?;
         let Outbound { safety, cluster, clock, .. } = self.outbound;
         let Some(cluster) = cluster else {
             return safety.pace.take((clock.now)()).map(Some).map_err(PlaceError::TooMany);
@@ -191,7 +191,7 @@ impl<'a> Attempt<'a> {
 
     async fn dial(
         mut self,
-        understood: Understood,
+        resolved: ResolvedOrder,
         slot: Option<Slot>,
         mut lock: NumberLock,
     ) -> Result<PlacedCall, PlaceError> {
@@ -199,33 +199,33 @@ impl<'a> Attempt<'a> {
             Ok(rest) => rest,
             Err(error) => {
                 let error = PlaceError::NoCarrier(error.clone());
-                self.not_placed(&understood).await;
+                self.not_placed(&resolved).await;
                 return Err(self.failed(error).await);
             }
         };
         // The ledger knows of every call before the network does.
         let entry = Entry { what: What::Dialling, ..self.entry.clone() };
         if let Err(error) = self.outbound.safety.ledger.write(entry).await {
-            self.not_placed(&understood).await;
+            self.not_placed(&resolved).await;
             return Err(self.refused(PlaceError::Ledger(error.to_string())).await);
         }
-        if let Err(error) = self.share_order(&understood).await {
-            self.not_placed(&understood).await;
+        if let Err(error) = self.share_order(&resolved).await {
+            self.not_placed(&resolved).await;
             return Err(self.failed(error).await);
         }
         // The disk and other servers may have taken their time.
-        if let Err(error) = self.stands(&understood).await {
-            self.not_placed(&understood).await;
+        if let Err(error) = self.stands(&resolved).await {
+            self.not_placed(&resolved).await;
             return Err(self.refused(error).await);
         }
-        let create = self.create(&understood);
-        let pending = Pending::of(self.outbound, &understood.number);
+        let create = self.create(&resolved);
+        let pending = Pending::of(self.outbound, &resolved.number);
         self.began = (self.outbound.clock.wall)();
         self.client.is_asked.store(true, Ordering::SeqCst);
-        let still = || self.still_stands(&understood).is_ok();
+        let still = || self.still_stands(&resolved).is_ok();
         let created = match rest.create_call_while(&create, &still).await {
             Err(CarrierError::Unknown(why)) => {
-                if let Ok(Some(call)) = self.look(LOOKING, &understood, self.began, &lock).await {
+                if let Ok(Some(call)) = self.look(LOOKING, &resolved, self.began, &lock).await {
                     Ok(call)
                 } else {
                     lock.doubt((self.outbound.clock.wall)());
@@ -236,22 +236,22 @@ impl<'a> Attempt<'a> {
         };
         match created {
             Ok(call) => {
-                let opened = self.open(call, understood, slot).await;
+                let opened = self.open(call, resolved, slot).await;
                 drop(pending);
                 opened
             }
             Err(failure @ CarrierError::Unknown(_)) => {
-                self.perhaps_placed(&understood).await;
+                self.perhaps_placed(&resolved).await;
                 Err(self.failed(failure.into()).await)
             }
             Err(CarrierError::Withdrawn) => {
-                self.not_placed(&understood).await;
+                self.not_placed(&resolved).await;
                 // What forbade the next try may allow it again by now; it was forbidden all the same.
-                let why = self.still_stands(&understood).err();
+                let why = self.still_stands(&resolved).err();
                 Err(self.refused(why.unwrap_or_else(|| CarrierError::Withdrawn.into())).await)
             }
             Err(failure @ (CarrierError::Refused(_) | CarrierError::Unreachable(_))) => {
-                self.not_placed(&understood).await;
+                self.not_placed(&resolved).await;
                 Err(self.failed(failure.into()).await)
             }
         }
@@ -261,7 +261,7 @@ impl<'a> Attempt<'a> {
     async fn open(
         mut self,
         call: Call,
-        understood: Understood,
+        resolved: ResolvedOrder,
         slot: Option<Slot>,
     ) -> Result<PlacedCall, PlaceError> {
         let Ok(sid) = CallSid::parse(&call.sid) else {
@@ -270,19 +270,19 @@ impl<'a> Attempt<'a> {
         };
         let identity = Identity {
             sid: sid.clone(),
-            from: understood.from.to_string(),
-            to: understood.number.to_string(),
+            from: resolved.from.to_string(),
+            to: resolved.number.to_string(),
             direction: Direction::Outbound,
             carrier: "twilio".into(),
         };
         self.outbound.idempotency.give(sid.as_str());
         if !self.is_opened(&sid).await {
-            let agent = understood.agent;
+            let agent = resolved.agent;
             self.outbound.calls.open_outbound(NewOutbound { identity, agent, slot });
             if let Some(handle) = self.outbound.calls.find(&sid) {
                 handle.send(CallMessage::Progress(Progress::Queued)).await;
             }
-            self.share_call_sid(&sid, understood.number.as_str()).await;
+            self.share_call_sid(&sid, resolved.number.as_str()).await;
         }
         metrics::counter!("phony_calls_placed_total").increment(1);
         self.entry.what = What::Placed;

@@ -8,7 +8,7 @@ use phony_wire::twilio::rest::{Call, CreateCall};
 use super::PlaceError;
 use super::attempt::Attempt;
 use super::number_locks::NumberLock;
-use super::order::Understood;
+use super::order::ResolvedOrder;
 use crate::carriers::twilio::rest::CarrierError;
 
 /// How much longer than the call itself the carrier lets it last, so that the goodbye is ours.
@@ -20,19 +20,19 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(700);
 const SKEW: Duration = Duration::from_secs(5);
 
 impl Attempt<'_> {
-    pub(super) fn create(&self, understood: &Understood) -> CreateCall {
+    pub(super) fn create(&self, resolved: &ResolvedOrder) -> CreateCall {
         let outbound = self.outbound;
         let authority = &outbound.authority;
         let url = |path: &str| format!("https://{authority}{path}");
         let config = &outbound.config;
-        let longest = understood.agent.limits.within(&config.policy).max_call + GRACE;
-        let detect = understood.detect_machine.then(|| {
-            let waits = understood.agent.call.voicemail.is_some();
+        let longest = resolved.agent.limits.within(&config.policy).max_call + GRACE;
+        let detect = resolved.detect_machine.then(|| {
+            let waits = resolved.agent.call.voicemail.is_some();
             if waits { "DetectMessageEnd" } else { "Enable" }.to_owned()
         });
         CreateCall {
-            to: understood.number.to_string(),
-            from: understood.from.to_string(),
+            to: resolved.number.to_string(),
+            from: resolved.from.to_string(),
             url: Some(url("/start_call")),
             method: Some("POST".into()),
             // Asked when any answer to this call fails.
@@ -58,11 +58,11 @@ impl Attempt<'_> {
     pub(super) async fn look(
         &self,
         within: Duration,
-        understood: &Understood,
+        resolved: &ResolvedOrder,
         since: Timestamp,
         lock: &NumberLock,
     ) -> Result<Option<Call>, PlaceError> {
-        let looked = tokio::time::timeout(within, self.look_again(understood, since, lock)).await;
+        let looked = tokio::time::timeout(within, self.look_again(resolved, since, lock)).await;
         looked.unwrap_or_else(|_| {
             let why = "Twilio has not said in time whether there is a call";
             Err(CarrierError::Unknown(why.to_owned()).into())
@@ -71,13 +71,13 @@ impl Attempt<'_> {
 
     async fn look_again(
         &self,
-        understood: &Understood,
+        resolved: &ResolvedOrder,
         since: Timestamp,
         lock: &NumberLock,
     ) -> Result<Option<Call>, PlaceError> {
         let Ok(rest) = self.outbound.account.rest() else { return Ok(None) };
         let since = since.checked_sub(SKEW).unwrap_or(since);
-        let (to, from) = (understood.number.as_str(), understood.from.as_str());
+        let (to, from) = (resolved.number.as_str(), resolved.from.as_str());
         for look in 0..LOOKS {
             if look > 0 {
                 tokio::time::sleep(BETWEEN_LOOKS).await;

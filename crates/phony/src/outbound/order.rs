@@ -1,4 +1,4 @@
-//! An order to call somebody, as it was given and as it was understood.
+//! An order to call somebody, as it was given and as it was resolved.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,8 +36,8 @@ pub struct Order {
     pub detect_machine: Option<bool>,
 }
 
-/// An order that was understood.
-pub(super) struct Understood {
+/// An order that was resolved.
+pub(super) struct ResolvedOrder {
     pub(super) number: PhoneNumber,
     pub(super) from: PhoneNumber,
     pub(super) agent: Arc<Agent>,
@@ -59,7 +59,7 @@ impl Order {
     }
 
     /// Reads the order; what cannot be read, or is never dialled, is refused.
-    pub(super) fn understand(&self, outbound: &Outbound) -> Result<Understood, PlaceError> {
+    pub(super) fn resolve(&self, outbound: &Outbound) -> Result<ResolvedOrder, PlaceError> {
         let Self { to, from, scenario, agent, variables, .. } = self;
         let (config, agents) = (&outbound.config, &outbound.agents);
         let home = config.twilio.phone_number.as_ref().and_then(Country::of);
@@ -108,7 +108,7 @@ impl Order {
         };
         let agent = if agents.answer(&number) { lets_greet(agent) } else { agent };
         let detect_machine = self.detect_machine.unwrap_or(asked);
-        Ok(Understood { number, from, agent, detect_machine })
+        Ok(ResolvedOrder { number, from, agent, detect_machine })
     }
 }
 

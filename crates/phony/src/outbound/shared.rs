@@ -9,7 +9,7 @@ use phony_wire::twilio::rest::Call;
 
 use super::attempt::Attempt;
 use super::idempotency::Known;
-use super::order::Understood;
+use super::order::ResolvedOrder;
 use super::{PlacedCall, Order, Outbound, PlaceError};
 use crate::agents::Agent;
 use crate::calls::NewOutbound;
@@ -81,9 +81,9 @@ impl Attempt<'_> {
     }
 
     /// Lets every node know on which shared the call goes, before the carrier can ask any of them.
-    pub(super) async fn share_order(&self, understood: &Understood) -> Result<(), PlaceError> {
+    pub(super) async fn share_order(&self, resolved: &ResolvedOrder) -> Result<(), PlaceError> {
         let Some(cluster) = &self.outbound.cluster else { return Ok(()) };
-        let to = understood.number.as_str();
+        let to = resolved.number.as_str();
         let shared = cluster.dialling(to, &self.entry.attempt, self.key(), &self.order).await;
         shared.map_err(|_| PlaceError::Unshared)
     }
@@ -105,15 +105,15 @@ impl Attempt<'_> {
         }
     }
 
-    pub(super) async fn not_placed(&self, understood: &Understood) {
+    pub(super) async fn not_placed(&self, resolved: &ResolvedOrder) {
         if let Some(cluster) = &self.outbound.cluster {
-            cluster.not_placed(understood.number.as_str(), &self.entry.attempt).await;
+            cluster.not_placed(resolved.number.as_str(), &self.entry.attempt).await;
         }
     }
 
-    pub(super) async fn perhaps_placed(&self, understood: &Understood) {
+    pub(super) async fn perhaps_placed(&self, resolved: &ResolvedOrder) {
         if let Some(cluster) = &self.outbound.cluster {
-            let to = understood.number.as_str();
+            let to = resolved.number.as_str();
             cluster.perhaps_placed(to, &self.entry.attempt, self.key(), &self.order).await;
         }
     }
@@ -180,7 +180,7 @@ impl Outbound {
             },
             Ok(CallOwner::Orphaned(shared)) => {
                 numbers::unfolded().await;
-                let Ok(Understood { number, from, agent, .. }) = shared.order.understand(self)
+                let Ok(ResolvedOrder { number, from, agent, .. }) = shared.order.resolve(self)
                 else {
                     return CallLocation::Unknown;
                 };
