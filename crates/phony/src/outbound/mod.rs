@@ -10,7 +10,7 @@ pub mod budget;
 mod cut_off;
 mod error;
 mod idempotency;
-mod line;
+mod carrier;
 mod number_locks;
 mod order;
 mod shared;
