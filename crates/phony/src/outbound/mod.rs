@@ -13,7 +13,7 @@ mod idempotency;
 mod carrier;
 mod number_locks;
 mod order;
-mod shared;
+mod nodes;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,7 +31,7 @@ pub use self::order::Order;
 use self::attempt::Attempt;
 use self::idempotency::{Keys, Known};
 use self::number_locks::NumberLocks;
-pub(crate) use self::shared::CallLocation;
+pub(crate) use self::nodes::CallLocation;
 use crate::agents::Agents;
 use crate::calls::Calls;
 use crate::calls::registry::CallMessage;

@@ -23,13 +23,13 @@ use crate::safety::pace::TooMany;
 const WRITING: Duration = Duration::from_millis(250);
 
 /// An idempotency key that is held for all nodes.
-pub(super) struct Shared {
+pub(super) struct HeldKey {
     cluster: Arc<Cluster>,
     name: String,
     attempt: String,
 }
 
-impl Shared {
+impl HeldKey {
     /// Says what came of the order; `before` if an earlier one under this key may have placed a call.
     pub(super) async fn settle(self, done: &Result<PlacedCall, PlaceError>, before: bool) {
         let result = match done {
@@ -62,10 +62,10 @@ impl Attempt<'_> {
     /// # Panics
     ///
     /// If none was.
-    pub(super) fn shared_key(&self) -> Shared {
+    pub(super) fn shared_key(&self) -> HeldKey {
         let cluster = self.outbound.cluster.clone().expect("a shared key has servers to share it");
         let (name, _) = self.entry.key.clone().expect("a key that was taken has a name");
-        Shared { cluster, name, attempt: self.entry.attempt.clone() }
+        HeldKey { cluster, name, attempt: self.entry.attempt.clone() }
     }
 
     pub(super) async fn take_shared_slot(&self, cluster: &Cluster) -> Result<(), PlaceError> {
