@@ -255,7 +255,7 @@ async fn start_parts(
     });
     let kept = keeping.start(&app, &tasks);
     // Before anybody can order anything: what stands open now was open when the last server ended.
-    app.outbound.tell_of_cut_off().await;
+    app.outbound.report_interrupted().await;
     if let Some(cluster) = &app.cluster {
         cluster.joined().await;
     }

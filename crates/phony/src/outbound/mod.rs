@@ -7,7 +7,7 @@
 
 mod attempt;
 pub mod budget;
-mod cut_off;
+mod interrupted;
 mod error;
 mod idempotency;
 mod carrier;

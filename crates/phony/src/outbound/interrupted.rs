@@ -23,7 +23,7 @@ const REASON: &str = "the server ended while the call was being placed: it is no
 /// A line of the ledger, as far as it tells of an order.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Line {
+struct LedgerLine {
     at: Timestamp,
     what: String,
     #[serde(default)]
@@ -43,19 +43,19 @@ impl Outbound {
     /// came. The ledger says so too, and each is told of once.
     ///
     /// One that has become a call leaves them, should the last server not have come to it.
-    pub(crate) async fn tell_of_cut_off(&self) {
+    pub(crate) async fn report_interrupted(&self) {
         let Self { safety, history, config, clock, .. } = self;
         let lines = last_lines(&config.data_dir.join(ledger::FILE));
-        for order in became_calls(&lines) {
+        for order in later_placed(&lines) {
             history.order_was_placed(&order);
         }
-        for line in cut_off(&lines) {
+        for line in interrupted(&lines) {
             tracing::warn!(
                 attempt = line.attempt,
                 "an order was cut off by the end of the server: it is not known whether Twilio has \
                  placed the call"
             );
-            let Line { at, attempt, to, from, scenario, agent, by, key, .. } = line;
+            let LedgerLine { at, attempt, to, from, scenario, agent, by, key, .. } = line;
             let named = key.as_ref().map(|(name, body)| (name.as_str(), body.as_str()));
             let entry = Entry {
                 attempt: attempt.clone(),
@@ -92,10 +92,10 @@ impl Outbound {
 
 /// The attempts that were begun and of which the ledger does not say what came. Attempts under one
 /// key are one order.
-fn cut_off(lines: &[Value]) -> Vec<Line> {
-    let mut open: Vec<Line> = Vec::new();
-    for line in lines.iter().filter_map(|line| Line::deserialize(line).ok()) {
-        let is_same_order = |before: &Line| {
+fn interrupted(lines: &[Value]) -> Vec<LedgerLine> {
+    let mut open: Vec<LedgerLine> = Vec::new();
+    for line in lines.iter().filter_map(|line| LedgerLine::deserialize(line).ok()) {
+        let is_same_order = |before: &LedgerLine| {
             before.attempt == line.attempt || (before.key.is_some() && before.key == line.key)
         };
         match line.what.as_str() {
@@ -112,7 +112,7 @@ fn cut_off(lines: &[Value]) -> Vec<Line> {
 }
 
 /// The orders that had become no call at first, and then were placed under the same key.
-fn became_calls(lines: &[Value]) -> Vec<CallSid> {
+fn later_placed(lines: &[Value]) -> Vec<CallSid> {
     let mut orders = HashMap::new();
     for line in lines {
         let (Some(name), Some(body)) = (line["key"][0].as_str(), line["key"][1].as_str()) else {
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn an_order_is_cut_off_if_nothing_says_what_came_of_it() {
         let of = |lines: &[Value]| {
-            cut_off(lines).into_iter().map(|line| line.attempt).collect::<Vec<_>>()
+            interrupted(lines).into_iter().map(|line| line.attempt).collect::<Vec<_>>()
         };
         let [a, b] = ["a", "b"].map(|attempt| line("dialling", attempt, None));
         assert_eq!(of(&[a.clone(), b.clone()]), ["a", "b"], "orders without a key are their own");
@@ -175,10 +175,10 @@ mod tests {
         let of = |what: &str, body| line(what, "a", Some(["k", body]));
         let id = order_id(Some(("k", "order")), "");
         let lines = [of("failed", "order"), of("dialling", "order"), of("placed", "order")];
-        assert_eq!(became_calls(&lines), [id]);
-        assert!(became_calls(&lines[1..]).is_empty(), "it was one from the first");
-        assert!(became_calls(&[of("failed", "order"), of("placed", "other")]).is_empty());
+        assert_eq!(later_placed(&lines), [id]);
+        assert!(later_placed(&lines[1..]).is_empty(), "it was one from the first");
+        assert!(later_placed(&[of("failed", "order"), of("placed", "other")]).is_empty());
         let again = [&lines[..], &[of("refused", "order")]].concat();
-        assert!(became_calls(&again).is_empty(), "the key was used anew");
+        assert!(later_placed(&again).is_empty(), "the key was used anew");
     }
 }
