@@ -14,7 +14,7 @@ use crate::calls::supervisors::Supervisors;
 use crate::calls::{Calls, CallsParts, Models};
 use crate::carriers::twilio::account::Account;
 use crate::clock::Clock;
-use crate::cluster::dialling::CompletedOrder;
+use crate::cluster::outbound::CompletedOrder;
 use crate::cluster::{About, Cluster, Handler, Reply, Request, SupervisorAction, machine};
 use crate::config::Config;
 use crate::events::{Hub, View};

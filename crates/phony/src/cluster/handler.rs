@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use phony_call::{CallSid, SupervisorId};
 
-use super::dialling::CompletedOrder;
+use super::outbound::CompletedOrder;
 use super::nodes::About;
 use super::protocol::{Reply, Request, SupervisorAction};
 use crate::clock::Clock;

@@ -9,7 +9,7 @@
 //! asked to let go, and fenced by a new term if it does not answer.
 
 mod bus;
-pub(crate) mod dialling;
+pub(crate) mod outbound;
 mod feed;
 mod handler;
 mod nodes;

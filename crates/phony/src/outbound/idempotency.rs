@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::PlacedCall;
-use crate::cluster::dialling::CompletedOrder;
+use crate::cluster::outbound::CompletedOrder;
 use crate::safety::ledger;
 
 /// The most keys, and calls, that are remembered; the oldest are forgotten first.

@@ -39,7 +39,7 @@ use crate::carriers::twilio::account::Account;
 use crate::carriers::twilio::rest::{CarrierError, PATIENCE};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
-use crate::cluster::dialling::CompletedOrder;
+use crate::cluster::outbound::CompletedOrder;
 use crate::config::Config;
 use crate::history::History;
 use crate::limits;

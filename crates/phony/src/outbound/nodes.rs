@@ -15,7 +15,7 @@ use crate::agents::Agent;
 use crate::calls::NewOutbound;
 use crate::calls::registry::CallMessage;
 use crate::cluster::Cluster;
-use crate::cluster::dialling::{OrderResult, NoSlot, SharedKey, CallOwner};
+use crate::cluster::outbound::{OrderResult, NoSlot, SharedKey, CallOwner};
 use crate::numbers;
 use crate::safety::pace::TooMany;
 
