@@ -6,8 +6,8 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use phony_call::{CallSid, SupervisorId};
 
-use super::outbound::CompletedOrder;
 use super::nodes::About;
+use super::outbound::CompletedOrder;
 use super::protocol::{Reply, Request, SupervisorAction};
 use crate::clock::Clock;
 use crate::events::Hub;

@@ -9,11 +9,11 @@
 //! asked to let go, and fenced by a new term if it does not answer.
 
 mod bus;
-pub(crate) mod outbound;
 mod feed;
 mod handler;
 mod nodes;
 mod orders;
+pub(crate) mod outbound;
 mod presence;
 mod protocol;
 mod sessions;

@@ -281,7 +281,11 @@ impl Cluster {
 
     /// Whose a call to this number is that this node does not have. Waits, but not for ever, for a
     /// call that is just being named.
-    pub(crate) async fn find_owner<T>(&self, call: &CallSid, to: &str) -> Result<CallOwner<T>, RedisError>
+    pub(crate) async fn find_owner<T>(
+        &self,
+        call: &CallSid,
+        to: &str,
+    ) -> Result<CallOwner<T>, RedisError>
     where
         T: for<'de> Deserialize<'de>,
     {
@@ -332,8 +336,8 @@ impl Cluster {
         let mut get = cmd("GET");
         get.arg(placed_key(call));
         let placed: Option<String> = self.command(&get).await?;
-        let placed =
-            placed.and_then(|json| serde_json::from_str::<SharedOrder<serde_json::Value>>(&json).ok());
+        let placed = placed
+            .and_then(|json| serde_json::from_str::<SharedOrder<serde_json::Value>>(&json).ok());
         Ok(placed.map_or(is_given, |shared| key.is_none() || shared.key.as_deref() != key))
     }
 

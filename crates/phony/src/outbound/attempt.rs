@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::number_locks::NumberLock;
 use super::order::ResolvedOrder;
-use super::{Client, PlacedCall, LOOKING, Order, Orderer, Outbound, Pending, PlaceError, TURN};
+use super::{Client, LOOKING, Order, Orderer, Outbound, Pending, PlaceError, PlacedCall, TURN};
 use crate::calls::NewOutbound;
 use crate::calls::registry::CallMessage;
 use crate::carriers::twilio::rest::{CarrierError, PATIENCE};

@@ -7,13 +7,13 @@
 
 mod attempt;
 pub mod budget;
-mod interrupted;
+mod carrier;
 mod error;
 mod idempotency;
-mod carrier;
+mod interrupted;
+mod nodes;
 mod number_locks;
 mod order;
-mod nodes;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,8 +30,8 @@ pub use self::order::Order;
 
 use self::attempt::Attempt;
 use self::idempotency::{Keys, Known};
-use self::number_locks::NumberLocks;
 pub(crate) use self::nodes::CallLocation;
+use self::number_locks::NumberLocks;
 use crate::agents::Agents;
 use crate::calls::Calls;
 use crate::calls::registry::CallMessage;

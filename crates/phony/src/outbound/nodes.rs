@@ -10,12 +10,12 @@ use phony_wire::twilio::rest::Call;
 use super::attempt::Attempt;
 use super::idempotency::Known;
 use super::order::ResolvedOrder;
-use super::{PlacedCall, Order, Outbound, PlaceError};
+use super::{Order, Outbound, PlaceError, PlacedCall};
 use crate::agents::Agent;
 use crate::calls::NewOutbound;
 use crate::calls::registry::CallMessage;
 use crate::cluster::Cluster;
-use crate::cluster::outbound::{OrderResult, NoSlot, SharedKey, CallOwner};
+use crate::cluster::outbound::{CallOwner, NoSlot, OrderResult, SharedKey};
 use crate::numbers;
 use crate::safety::pace::TooMany;
 

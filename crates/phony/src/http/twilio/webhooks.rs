@@ -100,7 +100,9 @@ pub(super) async fn start_call(
             tracing::warn!(callSid = %call, again, "a call of ours is not known here; it is asked again");
             Ok(Document::come_again(&app, again))
         }
-        CallLocation::Unreachable => Ok(Document::apology(&app, &Phrases::default().apology_goodbye)),
+        CallLocation::Unreachable => {
+            Ok(Document::apology(&app, &Phrases::default().apology_goodbye))
+        }
     }
 }
 
