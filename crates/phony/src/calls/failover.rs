@@ -379,7 +379,7 @@ impl Calls {
             return done(answer);
         }
         if let Some(cluster) = &self.cluster {
-            let told = self.known_here(call, cluster.order(call, order, limit).await);
+            let told = self.known_here(call, cluster.act(call, order, limit).await);
             // A node that may be alive is not robbed.
             if matches!(told, Err(Unreached::Silent))
                 && !order.action.needs_line()

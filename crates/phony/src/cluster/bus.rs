@@ -12,7 +12,7 @@ use redis::{Msg, RedisError};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::orders::Known;
+use super::actions::Known;
 use super::protocol::NodeMessage;
 use super::{Cluster, HEARTBEAT, Handler, LEASE, REDIS_LIMIT, node_channel};
 use crate::store::Store as _;
@@ -141,7 +141,7 @@ impl Cluster {
             Ok(NodeMessage::Ask { id, from, call, what, leg }) => {
                 let what = what.about(leg);
                 let name = format!("{from} {id}");
-                let known = match self.orders.begin(&name) {
+                let known = match self.actions.begin(&name) {
                     Known::New => None,
                     Known::Working => return,
                     Known::Answered(reply) => Some(reply),
@@ -152,7 +152,7 @@ impl Cluster {
                         Some(reply) => reply,
                         None => handler.answer(&call, what).await,
                     };
-                    cluster.orders.answered(&name, &reply);
+                    cluster.actions.answered(&name, &reply);
                     if let Err(error) =
                         cluster.tell(&from, &NodeMessage::Answer { id, reply }).await
                     {
@@ -166,10 +166,10 @@ impl Cluster {
                     drop(waiting.send(reply));
                 }
             }
-            Ok(NodeMessage::Order { id, from, call, order, until_ms }) => {
-                self.carry_out(handler, (id, from, until_ms), (call, order));
+            Ok(NodeMessage::Action { id, from, call, order: action, until_ms }) => {
+                self.perform_action(handler, (id, from, until_ms), (call, action));
             }
-            Ok(NodeMessage::Ordered { id, reply }) => self.orders.hear(&id, reply),
+            Ok(NodeMessage::ActionResult { id, reply }) => self.actions.hear(&id, reply),
             Ok(NodeMessage::Watch { call }) => self.show(handler, call),
             Err(error) => tracing::warn!(%error, "another server says what is not understood"),
         }

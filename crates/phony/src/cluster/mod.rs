@@ -12,7 +12,7 @@ mod bus;
 mod feed;
 mod handler;
 mod nodes;
-mod orders;
+mod actions;
 pub(crate) mod outbound;
 mod presence;
 mod protocol;
@@ -41,7 +41,7 @@ use crate::token::{self, hex};
 pub(crate) use handler::Handler;
 pub(crate) use nodes::machine;
 pub use nodes::{About, Listed};
-use orders::Orders;
+use actions::Actions;
 pub(crate) use presence::SEEN;
 use protocol::NodeMessage;
 pub use protocol::{LegReport, Report, SupervisorAction};
@@ -92,7 +92,7 @@ pub struct Cluster {
     questions: Mutex<HashMap<u64, oneshot::Sender<Reply>>>,
     last_question: AtomicU64,
     /// Orders that are given here, and what was asked by others.
-    orders: Orders,
+    actions: Actions,
     /// Links that were used here, the oldest forgotten first.
     used_links: Mutex<VecDeque<String>>,
     /// What happens in calls, here and elsewhere, to viewers of calls elsewhere.
@@ -151,7 +151,7 @@ impl Cluster {
             draining: AtomicBool::new(false),
             questions: Mutex::default(),
             last_question: AtomicU64::new(0),
-            orders: Orders::default(),
+            actions: Actions::default(),
             used_links: Mutex::default(),
             feed: broadcast::channel(FEED).0,
             feeding: feed::Feeding::default(),

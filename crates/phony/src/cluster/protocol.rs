@@ -51,7 +51,8 @@ pub(super) enum NodeMessage {
     },
     /// A supervisor orders something of a call that the node has. It comes again until it is
     /// answered.
-    Order {
+    #[serde(rename = "order")]
+    Action {
         /// The order's own name.
         id: String,
         /// Who is to be answered.
@@ -64,7 +65,8 @@ pub(super) enum NodeMessage {
         until_ms: u64,
     },
     /// An answer to an order.
-    Ordered {
+    #[serde(rename = "ordered")]
+    ActionResult {
         /// The order's name.
         id: String,
         /// What became of it.

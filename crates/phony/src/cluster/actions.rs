@@ -1,4 +1,4 @@
-//! Orders of supervisors for calls of other nodes: each is carried out once or not at all, whatever
+//! Actions of supervisors for calls of other nodes: each is carried out once or not at all, whatever
 //! becomes of the connections to Redis meanwhile.
 //!
 //! An order has an id, and the time at which it lapses, by Redis's clock. Whoever gives it sends it
@@ -46,11 +46,11 @@ const WITHDRAWN: &str = "withdrawn";
 /// What an answer begins with, where it is kept.
 const DONE: &str = "done ";
 
-static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/order.lua")));
+static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/take_action.lua")));
 
-/// Orders that this node gives, and what it was asked by others.
+/// Actions that this node gives, and what it was asked by others.
 #[derive(Debug, Default)]
-pub(super) struct Orders {
+pub(super) struct Actions {
     /// Those given here that are not answered yet.
     waiting: Mutex<HashMap<String, oneshot::Sender<Reply>>>,
     asked: Mutex<Asked>,
@@ -75,7 +75,7 @@ pub(super) enum Known {
     Answered(Reply),
 }
 
-impl Orders {
+impl Actions {
     /// Takes note of something that another node asks.
     pub(super) fn begin(&self, id: &str) -> Known {
         let mut asked = lock(&self.asked);
@@ -122,23 +122,23 @@ impl Orders {
 impl Cluster {
     /// Has the node that has a call carry out an order. Any error but [`Unreached::Uncertain`] means
     /// that it was not done and will not be.
-    pub(crate) async fn order(
+    pub(crate) async fn act(
         self: &Arc<Self>,
         call: &CallSid,
-        order: &SupervisorAction,
+        action: &SupervisorAction,
         limit: Duration,
     ) -> Result<Reply, Unreached> {
         let (owner, now_ms) = self.owner_and_time(call).await.map_err(|_| Unreached::NoRedis)?;
         let owner = self.elsewhere(owner)?;
         let id = token::random()[..32].to_owned();
         let (reply, mut answer) = oneshot::channel();
-        lock(&self.orders.waiting).insert(id.clone(), reply);
+        lock(&self.actions.waiting).insert(id.clone(), reply);
         let _waiting = Waiting { cluster: self, id: &id };
-        let message = NodeMessage::Order {
+        let message = NodeMessage::Action {
             id: id.clone(),
             from: self.node.clone(),
             call: call.clone(),
-            order: order.clone(),
+            order: action.clone(),
             until_ms: now_ms.saturating_add(millis(limit)),
         };
         // Begun after Redis has told its time, this ends when the order has lapsed.
@@ -150,7 +150,7 @@ impl Cluster {
                 Err(_) => Unreached::Silent,
             },
         };
-        let late = if order.action.needs_line() { LATE_ANSWER } else { LATE_END };
+        let late = if action.action.needs_line() { LATE_ANSWER } else { LATE_END };
         self.withdraw(&id, answer, why, late).await
     }
 
@@ -171,7 +171,7 @@ impl Cluster {
             }
             sleep(if is_heard { SEND_AGAIN } else { LISTEN_AGAIN }).await;
             let mut get = cmd("GET");
-            get.arg(order_key(id));
+            get.arg(action_key(id));
             if let Ok(Some(kept)) = self.command::<Option<String>>(&get).await
                 && let Some(reply) = read(&kept)
             {
@@ -216,13 +216,13 @@ impl Cluster {
     }
 
     /// Another node wants an order carried out: it is, once.
-    pub(super) fn carry_out(
+    pub(super) fn perform_action(
         self: &Arc<Self>,
         handler: &Arc<dyn Handler>,
         (id, from, until_ms): (String, String, u64),
-        (call, order): (CallSid, SupervisorAction),
+        (call, action): (CallSid, SupervisorAction),
     ) {
-        let reply = match self.orders.begin(&id) {
+        let reply = match self.actions.begin(&id) {
             Known::New => None,
             Known::Working => return,
             Known::Answered(reply) => Some(reply),
@@ -233,8 +233,8 @@ impl Cluster {
                 Some(reply) => reply,
                 None => match cluster.take(&id, &cluster.node, until_ms).await {
                     Ok(taken) if taken == cluster.node => {
-                        let reply = handler.act(&call, order).await;
-                        cluster.orders.answered(&id, &reply);
+                        let reply = handler.act(&call, action).await;
+                        cluster.actions.answered(&id, &reply);
                         reply
                     }
                     // It was done where the call was before, has lapsed or was withdrawn.
@@ -244,7 +244,7 @@ impl Cluster {
                     },
                     Err(error) => {
                         tracing::warn!(%error, callSid = %call, "an order cannot be taken");
-                        return cluster.orders.forget(&id);
+                        return cluster.actions.forget(&id);
                     }
                 },
             };
@@ -257,10 +257,10 @@ impl Cluster {
     /// Keeps an answer where it is found, and sends it.
     async fn answer(&self, id: &str, from: &str, reply: Reply) -> Result<(), RedisError> {
         let kept = format!("{DONE}{}", serde_json::to_string(&reply).unwrap_or_default());
-        let message = NodeMessage::Ordered { id: id.to_owned(), reply };
+        let message = NodeMessage::ActionResult { id: id.to_owned(), reply };
         let message = serde_json::to_string(&message).unwrap_or_default();
         let mut pipeline = Pipeline::new();
-        pipeline.cmd("SET").arg(order_key(id)).arg(kept).arg("PX").arg(millis(KEPT));
+        pipeline.cmd("SET").arg(action_key(id)).arg(kept).arg("PX").arg(millis(KEPT));
         pipeline.cmd("PUBLISH").arg(node_channel(from)).arg(message);
         pipeline.exec_async(&mut self.connection.clone()).await
     }
@@ -268,7 +268,7 @@ impl Cluster {
     /// Takes an order for `who`, unless somebody has taken it or its time is over. Gives who has it,
     /// what became of it, or nothing if it has lapsed.
     async fn take(&self, id: &str, who: &str, until_ms: u64) -> Result<String, RedisError> {
-        let mut taking = TAKE.key(order_key(id));
+        let mut taking = TAKE.key(action_key(id));
         taking.arg(who).arg(until_ms).arg(millis(KEPT));
         taking.invoke_async(&mut self.connection.clone()).await
     }
@@ -315,7 +315,7 @@ struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        lock(&self.cluster.orders.waiting).remove(self.id);
+        lock(&self.cluster.actions.waiting).remove(self.id);
     }
 }
 
@@ -324,7 +324,7 @@ fn read(kept: &str) -> Option<Reply> {
     serde_json::from_str(kept.strip_prefix(DONE)?).ok()
 }
 
-fn order_key(id: &str) -> String {
+fn action_key(id: &str) -> String {
     format!("{PREFIX}act:{id}")
 }
 
@@ -339,24 +339,24 @@ mod tests {
 
     #[test]
     fn what_is_asked_twice_is_done_once() {
-        let orders = Orders::default();
-        assert!(matches!(orders.begin("a"), Known::New));
-        assert!(matches!(orders.begin("a"), Known::Working));
-        orders.answered("a", &Reply::Done);
-        assert!(matches!(orders.begin("a"), Known::Answered(Reply::Done)));
-        assert!(matches!(orders.begin("b"), Known::New));
-        orders.forget("b");
-        assert!(matches!(orders.begin("b"), Known::New), "it was not begun");
+        let actions = Actions::default();
+        assert!(matches!(actions.begin("a"), Known::New));
+        assert!(matches!(actions.begin("a"), Known::Working));
+        actions.answered("a", &Reply::Done);
+        assert!(matches!(actions.begin("a"), Known::Answered(Reply::Done)));
+        assert!(matches!(actions.begin("b"), Known::New));
+        actions.forget("b");
+        assert!(matches!(actions.begin("b"), Known::New), "it was not begun");
     }
 
     #[test]
     fn only_so_much_is_remembered() {
-        let orders = Orders::default();
+        let actions = Actions::default();
         for n in 0..=REMEMBERED {
-            assert!(matches!(orders.begin(&n.to_string()), Known::New));
+            assert!(matches!(actions.begin(&n.to_string()), Known::New));
         }
         assert_eq!(lock(&orders.asked).answers.len(), REMEMBERED);
-        assert!(matches!(orders.begin("0"), Known::New), "the oldest is forgotten");
-        assert!(matches!(orders.begin("2"), Known::Working));
+        assert!(matches!(actions.begin("0"), Known::New), "the oldest is forgotten");
+        assert!(matches!(actions.begin("2"), Known::Working));
     }
 }
