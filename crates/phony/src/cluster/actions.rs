@@ -66,22 +66,22 @@ struct Asked {
 
 /// What is known of something that another node asks.
 #[derive(Debug)]
-pub(super) enum Known {
+pub(super) enum Seen {
     /// Nothing: it is to be done.
     New,
     /// It is being done, or is not to be answered.
-    Working,
+    InProgress,
     /// It was done.
     Answered(Reply),
 }
 
 impl Actions {
     /// Takes note of something that another node asks.
-    pub(super) fn begin(&self, id: &str) -> Known {
+    pub(super) fn begin(&self, id: &str) -> Seen {
         let mut asked = lock(&self.asked);
         match asked.answers.get(id) {
-            Some(Some(reply)) => return Known::Answered(reply.clone()),
-            Some(None) => return Known::Working,
+            Some(Some(reply)) => return Seen::Answered(reply.clone()),
+            Some(None) => return Seen::InProgress,
             None => {}
         }
         if asked.order.len() == REMEMBERED
@@ -91,7 +91,7 @@ impl Actions {
         }
         asked.order.push_back(id.to_owned());
         asked.answers.insert(id.to_owned(), None);
-        Known::New
+        Seen::New
     }
 
     /// It was done, with this answer.
@@ -223,9 +223,9 @@ impl Cluster {
         (call, action): (CallSid, SupervisorAction),
     ) {
         let reply = match self.actions.begin(&id) {
-            Known::New => None,
-            Known::Working => return,
-            Known::Answered(reply) => Some(reply),
+            Seen::New => None,
+            Seen::InProgress => return,
+            Seen::Answered(reply) => Some(reply),
         };
         let (cluster, handler) = (Arc::clone(self), Arc::clone(handler));
         self.tasks.spawn(async move {
@@ -340,23 +340,23 @@ mod tests {
     #[test]
     fn what_is_asked_twice_is_done_once() {
         let actions = Actions::default();
-        assert!(matches!(actions.begin("a"), Known::New));
-        assert!(matches!(actions.begin("a"), Known::Working));
+        assert!(matches!(actions.begin("a"), Seen::New));
+        assert!(matches!(actions.begin("a"), Seen::InProgress));
         actions.answered("a", &Reply::Done);
-        assert!(matches!(actions.begin("a"), Known::Answered(Reply::Done)));
-        assert!(matches!(actions.begin("b"), Known::New));
+        assert!(matches!(actions.begin("a"), Seen::Answered(Reply::Done)));
+        assert!(matches!(actions.begin("b"), Seen::New));
         actions.forget("b");
-        assert!(matches!(actions.begin("b"), Known::New), "it was not begun");
+        assert!(matches!(actions.begin("b"), Seen::New), "it was not begun");
     }
 
     #[test]
     fn only_so_much_is_remembered() {
         let actions = Actions::default();
         for n in 0..=REMEMBERED {
-            assert!(matches!(actions.begin(&n.to_string()), Known::New));
+            assert!(matches!(actions.begin(&n.to_string()), Seen::New));
         }
         assert_eq!(lock(&orders.asked).answers.len(), REMEMBERED);
-        assert!(matches!(actions.begin("0"), Known::New), "the oldest is forgotten");
-        assert!(matches!(actions.begin("2"), Known::Working));
+        assert!(matches!(actions.begin("0"), Seen::New), "the oldest is forgotten");
+        assert!(matches!(actions.begin("2"), Seen::InProgress));
     }
 }

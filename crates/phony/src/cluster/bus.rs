@@ -12,7 +12,7 @@ use redis::{Msg, RedisError};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::actions::Known;
+use super::actions::Seen;
 use super::protocol::NodeMessage;
 use super::{Cluster, HEARTBEAT, Handler, LEASE, REDIS_LIMIT, node_channel};
 use crate::store::Store as _;
@@ -142,9 +142,9 @@ impl Cluster {
                 let what = what.about(leg);
                 let name = format!("{from} {id}");
                 let known = match self.actions.begin(&name) {
-                    Known::New => None,
-                    Known::Working => return,
-                    Known::Answered(reply) => Some(reply),
+                    Seen::New => None,
+                    Seen::InProgress => return,
+                    Seen::Answered(reply) => Some(reply),
                 };
                 let (cluster, handler) = (Arc::clone(self), Arc::clone(handler));
                 self.tasks.spawn(async move {
