@@ -248,8 +248,8 @@ impl Handler for App {
         self.calls.lose(call);
     }
 
-    fn act<'a>(&'a self, call: &'a CallSid, order: SupervisorAction) -> BoxFuture<'a, Reply> {
-        self.calls.act_here(call, order).boxed()
+    fn act<'a>(&'a self, call: &'a CallSid, action: SupervisorAction) -> BoxFuture<'a, Reply> {
+        self.calls.act_here(call, action).boxed()
     }
 
     fn answer<'a>(&'a self, call: &'a CallSid, request: Request) -> BoxFuture<'a, Reply> {

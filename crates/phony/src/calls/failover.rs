@@ -37,9 +37,9 @@ const AGAIN: Duration = Duration::from_millis(50);
 const REPORT_TRIES: u32 = 600;
 const REPORT_AGAIN: Duration = Duration::from_secs(1);
 /// How long after each other an order is tried at a call that moves.
-const ORDER_TRY: Duration = Duration::from_millis(15);
+const ACTION_INTERVAL: Duration = Duration::from_millis(15);
 /// How long another server has at least to carry out an order.
-const ORDER_LEAST: Duration = Duration::from_millis(500);
+const ACTION_LEAST: Duration = Duration::from_millis(500);
 
 impl Calls {
     /// The single-use token of the next socket of this call, good on every node, and the same until
@@ -352,15 +352,15 @@ impl Calls {
 
     /// A supervisor acts on a call, wherever it is; one that is just moving is waited for, and so is
     /// a line that was lost.
-    pub async fn act(&self, call: &CallSid, order: SupervisorAction) -> Result<(), ActError> {
-        numbers::unfolded_for(&order.action).await;
+    pub async fn act(&self, call: &CallSid, action: SupervisorAction) -> Result<(), ActError> {
+        numbers::unfolded_for(&action.action).await;
         let retry = RetryLimit::of(self, limits::ORDER);
         loop {
-            let limit = retry.left().max(ORDER_LEAST);
-            match self.try_act(call, &order, limit).await {
+            let limit = retry.left().max(ACTION_LEAST);
+            match self.try_act(call, &action, limit).await {
                 ControlFlow::Break(done) => return done,
                 ControlFlow::Continue(why) if retry.is_over() => return Err(why),
-                ControlFlow::Continue(_) => sleep(ORDER_TRY).await,
+                ControlFlow::Continue(_) => sleep(ACTION_INTERVAL).await,
             }
         }
     }
@@ -369,23 +369,23 @@ impl Calls {
     async fn try_act(
         &self,
         call: &CallSid,
-        order: &SupervisorAction,
+        action: &SupervisorAction,
         limit: Duration,
     ) -> ControlFlow<Result<(), ActError>, ActError> {
         if let Some(handle) = self.find(call)
             && let Some(answer) =
-                handle.ask(|reply| CallMessage::Act { order: order.clone(), reply }).await
+                handle.ask(|reply| CallMessage::Act { action: action.clone(), reply }).await
         {
             return done(answer);
         }
         if let Some(cluster) = &self.cluster {
-            let told = self.known_here(call, cluster.act(call, order, limit).await);
+            let told = self.known_here(call, cluster.act(call, action, limit).await);
             // A node that may be alive is not robbed.
             if matches!(told, Err(Unreached::Silent))
-                && !order.action.needs_line()
+                && !action.action.needs_line()
                 && matches!(cluster.owner_lives(call).await, Ok(Some(false)))
             {
-                return self.act_on_resumed(call, order).await;
+                return self.act_on_resumed(call, action).await;
             }
             return match told {
                 Ok(Reply::Done) => done(Ok(())),
@@ -405,8 +405,8 @@ impl Calls {
             Err(error) => Err(error.into()),
             Ok(None) => Err(Unreached::Unknown.into()),
             Ok(Some(line)) if line.end.is_some() => Err(Unreached::Ended.into()),
-            Ok(Some(_)) if !order.action.needs_line() => {
-                return self.act_on_resumed(call, order).await;
+            Ok(Some(_)) if !action.action.needs_line() => {
+                return self.act_on_resumed(call, action).await;
             }
             Ok(Some(_)) => return ControlFlow::Continue(ActError::Lost),
         })
@@ -416,7 +416,7 @@ impl Calls {
     async fn act_on_resumed(
         &self,
         call: &CallSid,
-        order: &SupervisorAction,
+        action: &SupervisorAction,
     ) -> ControlFlow<Result<(), ActError>, ActError> {
         // What goes on here now is told to stop at once.
         if self.shutdown.stop.is_cancelled() {
@@ -435,7 +435,7 @@ impl Calls {
             }
             Err(FailoverError::Store(error)) => return ControlFlow::Continue(error.into()),
         };
-        match handle.ask(|reply| CallMessage::Act { order: order.clone(), reply }).await {
+        match handle.ask(|reply| CallMessage::Act { action: action.clone(), reply }).await {
             Some(answer) => done(answer),
             None => ControlFlow::Continue(ActError::Lost),
         }

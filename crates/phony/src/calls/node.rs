@@ -15,10 +15,10 @@ const SETTLING: Duration = Duration::from_secs(1);
 
 impl Calls {
     /// Carries out what a supervisor orders on another node; [`Reply::Gone`] if the call is not here.
-    pub(crate) async fn act_here(&self, call: &CallSid, order: SupervisorAction) -> Reply {
-        numbers::unfolded_for(&order.action).await;
+    pub(crate) async fn act_here(&self, call: &CallSid, action: SupervisorAction) -> Reply {
+        numbers::unfolded_for(&action.action).await;
         let done = match self.find(call) {
-            Some(handle) => handle.ask(|reply| CallMessage::Act { order, reply }).await,
+            Some(handle) => handle.ask(|reply| CallMessage::Act { action, reply }).await,
             None => None,
         };
         match done {

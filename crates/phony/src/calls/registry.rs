@@ -32,7 +32,7 @@ pub enum CallMessage {
     /// A supervisor acts.
     Act {
         /// What to do, and who wants it.
-        order: SupervisorAction,
+        action: SupervisorAction,
         /// Whether it was done.
         reply: oneshot::Sender<Result<(), Refused>>,
     },

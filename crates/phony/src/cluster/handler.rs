@@ -43,7 +43,7 @@ pub(crate) trait Handler: fmt::Debug + Send + Sync + 'static {
     fn lose(&self, call: &CallSid);
 
     /// Carries out what a supervisor orders of a call that is here; [`Reply::Gone`] if it is not.
-    fn act<'a>(&'a self, call: &'a CallSid, order: SupervisorAction) -> BoxFuture<'a, Reply>;
+    fn act<'a>(&'a self, call: &'a CallSid, action: SupervisorAction) -> BoxFuture<'a, Reply>;
 
     /// Answers another node's request about a call that is here; [`Reply::Gone`] if it is not.
     fn answer<'a>(&'a self, call: &'a CallSid, request: Request) -> BoxFuture<'a, Reply>;

@@ -289,7 +289,7 @@ impl CallActor {
     fn receive(&mut self, message: CallMessage) {
         // Whoever asked may have gone away meanwhile; the answer is then nobody's.
         match message {
-            CallMessage::Act { order: SupervisorAction { action, by }, reply } => {
+            CallMessage::Act { action: SupervisorAction { action, by }, reply } => {
                 let done = self.call.act_as(now(), by.as_ref(), action);
                 let asks = matches!(&done, Ok(outputs) if outputs.contains(&Output::HangUp));
                 let done = done.map(|outputs| self.perform(outputs));
