@@ -32,7 +32,7 @@ pub enum ActError {
 /// A carrier's report that could not be passed on to its call yet.
 #[derive(Debug, thiserror::Error)]
 #[error("the report has not been passed on yet: {why}; send it again")]
-pub struct NotPassedOn {
+pub struct ReportNotDelivered {
     /// What stood in the way.
     pub(crate) why: String,
     /// When the carrier should send it again.

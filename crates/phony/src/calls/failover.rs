@@ -11,7 +11,7 @@ use phony_call::{
 };
 use tokio::time::sleep;
 
-use super::error::{ActError, NotPassedOn};
+use super::error::{ActError, ReportNotDelivered};
 use super::socket_tokens::TokenClaims;
 use super::{Before, Calls, Past};
 use crate::calls::registry::{CallMessage, Handle, Registered};
@@ -222,36 +222,36 @@ impl Calls {
     /// The carrier reports on a call, wherever it is. Of one that nobody has, only its end matters.
     /// A report that cannot be passed on is kept for a while and passed on when it can; the carrier
     /// is told that it has not been, for this process may not live that long.
-    pub async fn tell(self: &Arc<Self>, call: &CallSid, report: Report) -> Result<(), NotPassedOn> {
-        let Err(error) = self.try_tell(call, report).await else { return Ok(()) };
+    pub async fn deliver(self: &Arc<Self>, call: &CallSid, report: Report) -> Result<(), ReportNotDelivered> {
+        let Err(error) = self.try_deliver(call, report).await else { return Ok(()) };
         tracing::warn!(callSid = %call, why = %error, "a carrier's report is passed on later");
         metrics::counter!("phony_reports_kept_total").increment(1);
         if let Ok(place) = Arc::clone(&self.reports).try_acquire_owned() {
             let (this, call) = (Arc::clone(self), call.clone());
             self.tasks.spawn(async move {
                 let drain = this.shutdown.drain.clone();
-                let told = drain.run_until_cancelled(this.tell_later(&call, report)).await;
+                let told = drain.run_until_cancelled(this.deliver_later(&call, report)).await;
                 if told != Some(true) {
                     tracing::error!(callSid = %call, "a carrier's report was not passed on");
                 }
                 drop(place);
             });
         }
-        Err(NotPassedOn { why: error.to_string(), again: REPORT_AGAIN })
+        Err(ReportNotDelivered { why: error.to_string(), again: REPORT_AGAIN })
     }
 
     /// Passes a report on when that is possible; false if it has not been for too long.
-    async fn tell_later(&self, call: &CallSid, report: Report) -> bool {
+    async fn deliver_later(&self, call: &CallSid, report: Report) -> bool {
         for _ in 0..REPORT_TRIES {
             sleep(REPORT_AGAIN).await;
-            if self.try_tell(call, report).await.is_ok() {
+            if self.try_deliver(call, report).await.is_ok() {
                 return true;
             }
         }
         false
     }
 
-    async fn try_tell(&self, call: &CallSid, report: Report) -> Result<(), FailoverError> {
+    async fn try_deliver(&self, call: &CallSid, report: Report) -> Result<(), FailoverError> {
         if let Some(handle) = self.find(call)
             && handle.send(report.into()).await
         {

@@ -35,7 +35,7 @@ use crate::runtime::shutdown::Shutdown;
 use crate::runtime::workers::Workers;
 use crate::safety::Safety;
 use crate::safety::pace::Slot;
-pub use error::{ActError, Draining, NotPassedOn};
+pub use error::{ActError, Draining, ReportNotDelivered};
 use ringing::Over;
 pub(crate) use ringing::Ringing;
 
