@@ -44,7 +44,7 @@ const ACTION_LEAST: Duration = Duration::from_millis(500);
 impl Calls {
     /// The single-use token of the next socket of this call, good on every node, and the same until
     /// that has come; `None` if nobody could take the socket.
-    pub async fn mint(&self, call: &CallSid) -> Option<String> {
+    pub async fn next_token(&self, call: &CallSid) -> Option<String> {
         let wall = (self.clock.wall)();
         let Some(cluster) = &self.cluster else {
             let make = |next| self.socket_tokens.sign_next(call, next, wall);
@@ -76,7 +76,7 @@ impl Calls {
         token: &str,
         inbound: Option<Identity>,
     ) -> Option<Handle> {
-        let Some(cluster) = &self.cluster else { return self.redeem_alone(call, token).await };
+        let Some(cluster) = &self.cluster else { return self.redeem_single_node(call, token).await };
         let wall = (self.clock.wall)();
         if let Some(handle) = self.registry.redeem(call, token) {
             // Used is used, also for the time in which it would be believed.
@@ -85,7 +85,7 @@ impl Calls {
             self.tasks.spawn(async move { cluster.spend_token(&token).await });
             return Some(handle);
         }
-        let retry = RetryLimit::of(self, SOCKET_LIMIT);
+        let retry = RetryLimit::new(self, SOCKET_LIMIT);
         let mark = token::random();
         let holder = loop {
             match cluster.redeem_token(call, token, &mark).await {
@@ -96,9 +96,9 @@ impl Calls {
                 Err(error) => {
                     if let Some(claims) = self.socket_tokens.take(call, token, wall) {
                         tracing::warn!(callSid = %call, %error, "a token is believed by itself");
-                        return self.believe(call, &claims, inbound);
+                        return self.trust(call, &claims, inbound);
                     }
-                    retry.with(call, &FailoverError::Redis(error)).await?;
+                    retry.wait(call, &FailoverError::Redis(error)).await?;
                 }
             }
         };
@@ -109,24 +109,24 @@ impl Calls {
                     return Some(handle);
                 }
                 Err(FailoverError::Over) => return None,
-                Err(error) => retry.with(call, &error).await?,
+                Err(error) => retry.wait(call, &error).await?,
             }
         }
     }
 
     /// As [`Self::redeem`], where there are no other servers. The token may be of the process before
     /// this one; whether it was used is told by how many sockets came to the call, by its record.
-    async fn redeem_alone(&self, call: &CallSid, token: &str) -> Option<Handle> {
+    async fn redeem_single_node(&self, call: &CallSid, token: &str) -> Option<Handle> {
         if let Some(handle) = self.registry.redeem(call, token) {
             return Some(handle);
         }
         let after = self.socket_tokens.read_next(call, token, (self.clock.wall)())?;
-        let retry = RetryLimit::of(self, SOCKET_LIMIT);
+        let retry = RetryLimit::new(self, SOCKET_LIMIT);
         while self.find(call).is_none() {
             match self.resume_from(call, None).await {
                 Ok(_) => break,
                 Err(FailoverError::Over | FailoverError::Unknown) => return None,
-                Err(error) => retry.with(call, &error).await?,
+                Err(error) => retry.wait(call, &error).await?,
             }
         }
         self.registry.until_read(call).await;
@@ -137,7 +137,7 @@ impl Calls {
 
     /// The call that a token is for while only the token can tell: one that is here, or one that was
     /// just taken elsewhere and begins here. Whoever took it is told as soon as the store is back.
-    fn believe(
+    fn trust(
         &self,
         call: &CallSid,
         claims: &TokenClaims,
@@ -162,8 +162,8 @@ impl Calls {
     pub async fn leg_ended(&self, call: &CallSid, report: &LegReport) -> Option<Next> {
         let goes_on = matches!(report.end, LegEnd::Failed | LegEnd::Left(Parting::Return));
         let (retry, unheard) =
-            (RetryLimit::of(self, ANSWER_LIMIT), RetryLimit::of(self, UNHEARD_LIMIT));
-        let blind = RetryLimit::of(self, BLIND_LIMIT);
+            (RetryLimit::new(self, ANSWER_LIMIT), RetryLimit::new(self, UNHEARD_LIMIT));
+        let blind = RetryLimit::new(self, BLIND_LIMIT);
         loop {
             let error = match self.next_of(call, report, goes_on).await {
                 Ok(next) => return Some(next),
@@ -172,7 +172,7 @@ impl Calls {
             match &error {
                 // Who took it may not have written that yet.
                 FailoverError::Unknown if goes_on && self.cluster.is_some() => {
-                    unheard.with(call, &error).await?;
+                    unheard.wait(call, &error).await?;
                 }
                 FailoverError::Over | FailoverError::Unknown => return None,
                 FailoverError::Unreached(_)
@@ -184,7 +184,7 @@ impl Calls {
                 | FailoverError::Unreached(_)
                 | FailoverError::Redis(_)
                 | FailoverError::Store(_) => {
-                    retry.with(call, &error).await?;
+                    retry.wait(call, &error).await?;
                 }
             }
         }
@@ -354,9 +354,9 @@ impl Calls {
     /// a line that was lost.
     pub async fn act(&self, call: &CallSid, action: SupervisorAction) -> Result<(), ActError> {
         numbers::unfolded_for(&action.action).await;
-        let retry = RetryLimit::of(self, limits::ORDER);
+        let retry = RetryLimit::new(self, limits::ORDER);
         loop {
-            let limit = retry.left().max(ACTION_LEAST);
+            let limit = retry.remaining().max(ACTION_LEAST);
             match self.try_act(call, &action, limit).await {
                 ControlFlow::Break(done) => return done,
                 ControlFlow::Continue(why) if retry.is_over() => return Err(why),
@@ -575,8 +575,8 @@ struct RetryLimit {
 }
 
 impl RetryLimit {
-    fn of(switchboard: &Calls, limit: Duration) -> Self {
-        let now = switchboard.clock.now;
+    fn new(calls: &Calls, limit: Duration) -> Self {
+        let now = calls.clock.now;
         Self { now, until: now() + limit }
     }
 
@@ -584,12 +584,12 @@ impl RetryLimit {
         (self.now)() >= self.until
     }
 
-    fn left(&self) -> Duration {
+    fn remaining(&self) -> Duration {
         self.until.saturating_duration_since((self.now)())
     }
 
     /// Waits a moment before the next attempt; `None` if it is too late for one.
-    async fn with(&self, call: &CallSid, error: &FailoverError) -> Option<()> {
+    async fn wait(&self, call: &CallSid, error: &FailoverError) -> Option<()> {
         if self.is_over() {
             tracing::warn!(callSid = %call, why = %error, "a call cannot go on here");
             return None;

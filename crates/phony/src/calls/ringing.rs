@@ -113,7 +113,7 @@ impl Calls {
             return Some(Ringing::Nothing);
         }
         let agent = self.registry.agent_of(call);
-        let token = self.mint(call).await?;
+        let token = self.next_token(call).await?;
         if self.cluster.is_none() {
             // By its record the token is known after a restart.
             self.hub.keep(call, KEEP_LIMIT).await;
@@ -131,7 +131,7 @@ impl Calls {
             }
             Ok(Reply::Token(None)) | Err(Unreached::Ended) => Ringing::Nothing,
             // Whoever gets the socket goes on with the call.
-            Ok(_) | Err(_) => match self.mint(call).await {
+            Ok(_) | Err(_) => match self.next_token(call).await {
                 Some(token) => Ringing::Connect { token, agent: Some(agent) },
                 None => Ringing::Nothing,
             },

@@ -355,7 +355,7 @@ mod tests {
         for n in 0..=REMEMBERED {
             assert!(matches!(actions.begin(&n.to_string()), Seen::New));
         }
-        assert_eq!(lock(&orders.asked).answers.len(), REMEMBERED);
+        assert_eq!(lock(&actions.asked).answers.len(), REMEMBERED);
         assert!(matches!(actions.begin("0"), Seen::New), "the oldest is forgotten");
         assert!(matches!(actions.begin("2"), Seen::InProgress));
     }

@@ -75,7 +75,7 @@ impl Document {
     /// is hung up.
     pub(super) async fn relay(app: &App, call: &CallSid) -> Self {
         let agent = app.calls.agent_of(call);
-        match app.calls.mint(call).await {
+        match app.calls.next_token(call).await {
             Some(token) => Self::connect(app, token, agent.as_deref()),
             None => Self::hang_up(),
         }

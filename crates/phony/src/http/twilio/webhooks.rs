@@ -170,7 +170,7 @@ pub(super) async fn call_status(
     };
     let mut told = Ok(());
     for report in [answered, got_to].into_iter().flatten() {
-        told = told.and(app.calls.tell(&call, report).await);
+        told = told.and(app.calls.deliver(&call, report).await);
     }
     told.map(|()| StatusCode::NO_CONTENT).map_err(ApiError::from)
 }
