@@ -263,7 +263,7 @@ impl Calls {
         }
         let is_end = matches!(report, Report::Over(_));
         if is_end {
-            self.over.note(call);
+            self.ended.note(call);
         }
         if let Some(cluster) = &self.cluster {
             match self.ask_elsewhere(cluster, call, Request::Report(report)).await {

@@ -36,7 +36,7 @@ use crate::runtime::workers::Workers;
 use crate::safety::Safety;
 use crate::safety::pace::Slot;
 pub use error::{ActError, Draining, ReportNotDelivered};
-use ringing::Over;
+use ringing::EndedCalls;
 pub(crate) use ringing::Ringing;
 
 /// Carriers' reports that are kept until they can be passed on.
@@ -63,7 +63,7 @@ pub struct Calls {
     /// Places for carriers' reports that cannot be passed on yet.
     reports: Arc<Semaphore>,
     /// Calls that the carrier reported as over.
-    over: Over,
+    ended: EndedCalls,
     socket_tokens: SocketTokens,
     models: Models,
     /// The tasks of calls and of their lines.
@@ -186,7 +186,7 @@ impl Calls {
             cluster,
             supervisors,
             reports: Arc::new(Semaphore::new(REPORTS)),
-            over: Over::default(),
+            ended: EndedCalls::default(),
             models,
             tasks: TaskTracker::new(),
             workers,

@@ -42,9 +42,9 @@ pub(crate) enum Ringing {
 /// The calls that the carrier has reported as over here, the oldest forgotten first: the question how
 /// to answer one may be slower than that.
 #[derive(Debug, Default)]
-pub(super) struct Over(Mutex<VecDeque<CallSid>>);
+pub(super) struct EndedCalls(Mutex<VecDeque<CallSid>>);
 
-impl Over {
+impl EndedCalls {
     /// A call is over.
     pub(super) fn note(&self, call: &CallSid) {
         let mut over = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,15 +63,15 @@ impl Over {
 }
 
 /// What is known of a call that is not here.
-enum Known {
+enum Lookup {
     /// Nothing: it begins.
     New,
     /// Another node has it, or has had it.
     Elsewhere(Ringing),
     /// It is over, or has been connected.
-    Past,
+    Answered,
     /// It was begun by a process that has gone.
-    LeftBehind,
+    Orphaned,
 }
 
 impl Calls {
@@ -82,23 +82,23 @@ impl Calls {
         wanted: Option<&str>,
     ) -> Result<Ringing, Draining> {
         let call = identity.sid.clone();
-        if self.over.has(&call) {
+        if self.ended.has(&call) {
             tracing::info!(callSid = %call, "a call is asked about that was reported as over");
             return Ok(Ringing::Nothing);
         }
         if let Some(ringing) = self.ring_here(&call).await {
             return Ok(ringing);
         }
-        match self.known(&call).await {
-            Known::New => {
+        match self.look_up(&call).await {
+            Lookup::New => {
                 self.open(identity, wanted)?;
                 Ok(self.ring_here(&call).await.unwrap_or(Ringing::Nothing))
             }
-            Known::Elsewhere(ringing) => Ok(ringing),
-            Known::LeftBehind if self.resume(&call).await.is_some() => {
+            Lookup::Elsewhere(ringing) => Ok(ringing),
+            Lookup::Orphaned if self.resume(&call).await.is_some() => {
                 Ok(self.ring_here(&call).await.unwrap_or(Ringing::Nothing))
             }
-            Known::Past | Known::LeftBehind => {
+            Lookup::Answered | Lookup::Orphaned => {
                 tracing::warn!(callSid = %call, "a call is asked about that has been answered");
                 metrics::counter!("phony_repeated_webhooks_total").increment(1);
                 Ok(Ringing::Nothing)
@@ -148,69 +148,69 @@ impl Calls {
 
     /// What is known of a call, as far as that can be learned while a caller waits. A call is taken
     /// rather than refused.
-    async fn known(&self, call: &CallSid) -> Known {
+    async fn look_up(&self, call: &CallSid) -> Lookup {
         for _ in 0..LOOKS {
-            let Ok(look) = timeout(KNOWN_LIMIT, self.look(call)).await else { break };
+            let Ok(look) = timeout(KNOWN_LIMIT, self.try_look_up(call)).await else { break };
             if let Some(known) = look {
                 return known;
             }
             sleep(BETWEEN_LOOKS).await;
         }
-        Known::New
+        Lookup::New
     }
 
     /// `None` if it is on its way.
-    async fn look(&self, call: &CallSid) -> Option<Known> {
+    async fn try_look_up(&self, call: &CallSid) -> Option<Lookup> {
         match self.history.line(call).await {
-            Ok(Some(line)) if line.end.is_some() => return Some(Known::Past),
+            Ok(Some(line)) if line.end.is_some() => return Some(Lookup::Answered),
             Ok(Some(_)) if self.cluster.is_none() => {
                 let was_connected = self.was_connected(call).await;
-                return Some(if was_connected { Known::Past } else { Known::LeftBehind });
+                return Some(if was_connected { Lookup::Answered } else { Lookup::Orphaned });
             }
-            Ok(None) | Err(_) if self.cluster.is_none() => return Some(Known::New),
+            Ok(None) | Err(_) if self.cluster.is_none() => return Some(Lookup::New),
             Ok(_) => {}
             // Neither can anybody else be asked.
-            Err(_) => return Some(Known::New),
+            Err(_) => return Some(Lookup::New),
         }
         let cluster = self.cluster.as_ref()?;
         match cluster.ask(call, Request::Token).await {
-            Ok(reply) => self.told(call, reply),
-            Err(Unreached::Ended) => Some(Known::Past),
-            Err(Unreached::NoRedis) => Some(Known::New),
+            Ok(reply) => self.lookup_of(call, reply),
+            Err(Unreached::Ended) => Some(Lookup::Answered),
+            Err(Unreached::NoRedis) => Some(Lookup::New),
             Err(Unreached::Moving) => None,
             Err(Unreached::Silent | Unreached::Uncertain) => {
                 let was_connected = self.was_connected(call).await;
-                Some(if was_connected { Known::Past } else { Known::LeftBehind })
+                Some(if was_connected { Lookup::Answered } else { Lookup::Orphaned })
             }
             Err(Unreached::Unknown) => self.claim(cluster, call).await,
         }
     }
 
     /// Nobody has written of the call yet; whoever is asked first begins it.
-    async fn claim(&self, cluster: &Cluster, call: &CallSid) -> Option<Known> {
+    async fn claim(&self, cluster: &Cluster, call: &CallSid) -> Option<Lookup> {
         match timeout(CLAIM_LIMIT, cluster.claim_ringing(call)).await {
-            Ok(Ok(None) | Err(_)) | Err(_) => Some(Known::New),
-            Ok(Ok(Some(node))) if node == OVER => Some(Known::Past),
+            Ok(Ok(None) | Err(_)) | Err(_) => Some(Lookup::New),
+            Ok(Ok(Some(node))) if node == OVER => Some(Lookup::Answered),
             Ok(Ok(Some(node))) => match cluster.ask_node(&node, call, Request::Token).await {
-                Ok(reply) => self.told(call, reply),
+                Ok(reply) => self.lookup_of(call, reply),
                 // It takes the call just now, or has ended it and writes that.
                 Err(Unreached::Moving) => None,
-                Err(_) => Some(Known::New),
+                Err(_) => Some(Lookup::New),
             },
         }
     }
 
-    fn told(&self, call: &CallSid, reply: Reply) -> Option<Known> {
+    fn lookup_of(&self, call: &CallSid, reply: Reply) -> Option<Lookup> {
         match reply {
             Reply::Token(Some((said, agent))) => {
                 let (token, agent) =
                     (self.socket_tokens.with_seal(call, &said), self.agents.find(&agent));
-                Some(Known::Elsewhere(Ringing::Connect { token, agent }))
+                Some(Lookup::Elsewhere(Ringing::Connect { token, agent }))
             }
-            Reply::Token(None) => Some(Known::Past),
+            Reply::Token(None) => Some(Lookup::Answered),
             Reply::Gone => None,
             Reply::Done | Reply::Refused(_) | Reply::Next(_) | Reply::Released(_) => {
-                Some(Known::New)
+                Some(Lookup::New)
             }
         }
     }
