@@ -76,7 +76,9 @@ impl Calls {
         token: &str,
         inbound: Option<Identity>,
     ) -> Option<Handle> {
-        let Some(cluster) = &self.cluster else { return self.redeem_single_node(call, token).await };
+        let Some(cluster) = &self.cluster else {
+            return self.redeem_single_node(call, token).await;
+        };
         let wall = (self.clock.wall)();
         if let Some(handle) = self.registry.redeem(call, token) {
             // Used is used, also for the time in which it would be believed.
@@ -222,7 +224,11 @@ impl Calls {
     /// The carrier reports on a call, wherever it is. Of one that nobody has, only its end matters.
     /// A report that cannot be passed on is kept for a while and passed on when it can; the carrier
     /// is told that it has not been, for this process may not live that long.
-    pub async fn deliver(self: &Arc<Self>, call: &CallSid, report: Report) -> Result<(), ReportNotDelivered> {
+    pub async fn deliver(
+        self: &Arc<Self>,
+        call: &CallSid,
+        report: Report,
+    ) -> Result<(), ReportNotDelivered> {
         let Err(error) = self.try_deliver(call, report).await else { return Ok(()) };
         tracing::warn!(callSid = %call, why = %error, "a carrier's report is passed on later");
         metrics::counter!("phony_reports_kept_total").increment(1);

@@ -37,7 +37,7 @@ use crate::safety::Safety;
 use crate::safety::pace::Slot;
 pub use error::{ActError, Draining, ReportNotDelivered};
 use ringing::EndedCalls;
-pub(crate) use ringing::Ringing;
+pub(crate) use ringing::RingResponse;
 
 /// Carriers' reports that are kept until they can be passed on.
 const REPORTS: usize = 4096;

@@ -27,7 +27,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 const REMEMBERED: usize = 1024;
 
 /// What the carrier is told.
-pub(crate) enum Ringing {
+pub(crate) enum RingResponse {
     /// To connect the call to this server, with this token, in the voice of this agent.
     Connect {
         /// The token.
@@ -67,7 +67,7 @@ enum Lookup {
     /// Nothing: it begins.
     New,
     /// Another node has it, or has had it.
-    Elsewhere(Ringing),
+    Elsewhere(RingResponse),
     /// It is over, or has been connected.
     Answered,
     /// It was begun by a process that has gone.
@@ -80,11 +80,11 @@ impl Calls {
         &self,
         identity: Identity,
         wanted: Option<&str>,
-    ) -> Result<Ringing, Draining> {
+    ) -> Result<RingResponse, Draining> {
         let call = identity.sid.clone();
         if self.ended.has(&call) {
             tracing::info!(callSid = %call, "a call is asked about that was reported as over");
-            return Ok(Ringing::Nothing);
+            return Ok(RingResponse::Nothing);
         }
         if let Some(ringing) = self.ring_here(&call).await {
             return Ok(ringing);
@@ -92,25 +92,25 @@ impl Calls {
         match self.look_up(&call).await {
             Lookup::New => {
                 self.open(identity, wanted)?;
-                Ok(self.ring_here(&call).await.unwrap_or(Ringing::Nothing))
+                Ok(self.ring_here(&call).await.unwrap_or(RingResponse::Nothing))
             }
             Lookup::Elsewhere(ringing) => Ok(ringing),
             Lookup::Orphaned if self.resume(&call).await.is_some() => {
-                Ok(self.ring_here(&call).await.unwrap_or(Ringing::Nothing))
+                Ok(self.ring_here(&call).await.unwrap_or(RingResponse::Nothing))
             }
             Lookup::Answered | Lookup::Orphaned => {
                 tracing::warn!(callSid = %call, "a call is asked about that has been answered");
                 metrics::counter!("phony_repeated_webhooks_total").increment(1);
-                Ok(Ringing::Nothing)
+                Ok(RingResponse::Nothing)
             }
         }
     }
 
     /// How a call is connected that is here; `None` if it is not.
-    pub(crate) async fn ring_here(&self, call: &CallSid) -> Option<Ringing> {
+    pub(crate) async fn ring_here(&self, call: &CallSid) -> Option<RingResponse> {
         self.registry.until_read(call).await;
         if self.registry.has_connected(call)? {
-            return Some(Ringing::Nothing);
+            return Some(RingResponse::Nothing);
         }
         let agent = self.registry.agent_of(call);
         let token = self.next_token(call).await?;
@@ -118,22 +118,22 @@ impl Calls {
             // By its record the token is known after a restart.
             self.hub.keep(call, KEEP_LIMIT).await;
         }
-        Some(Ringing::Connect { token, agent })
+        Some(RingResponse::Connect { token, agent })
     }
 
     /// How a call of ours is connected that is on another node, where this agent speaks.
-    pub(crate) async fn ring_elsewhere(&self, call: &CallSid, agent: Arc<Agent>) -> Ringing {
-        let Some(cluster) = &self.cluster else { return Ringing::Nothing };
+    pub(crate) async fn ring_elsewhere(&self, call: &CallSid, agent: Arc<Agent>) -> RingResponse {
+        let Some(cluster) = &self.cluster else { return RingResponse::Nothing };
         match cluster.ask(call, Request::Token).await {
             Ok(Reply::Token(Some((said, _)))) => {
                 let token = self.socket_tokens.with_seal(call, &said);
-                Ringing::Connect { token, agent: Some(agent) }
+                RingResponse::Connect { token, agent: Some(agent) }
             }
-            Ok(Reply::Token(None)) | Err(Unreached::Ended) => Ringing::Nothing,
+            Ok(Reply::Token(None)) | Err(Unreached::Ended) => RingResponse::Nothing,
             // Whoever gets the socket goes on with the call.
             Ok(_) | Err(_) => match self.next_token(call).await {
-                Some(token) => Ringing::Connect { token, agent: Some(agent) },
-                None => Ringing::Nothing,
+                Some(token) => RingResponse::Connect { token, agent: Some(agent) },
+                None => RingResponse::Nothing,
             },
         }
     }
@@ -141,7 +141,9 @@ impl Calls {
     /// The token of the first socket of a call that is here, without its seal, and who speaks; `None`
     /// if a socket has come.
     pub(crate) async fn first_token(&self, call: &CallSid) -> Option<(String, String)> {
-        let Ringing::Connect { token, agent } = self.ring_here(call).await? else { return None };
+        let RingResponse::Connect { token, agent } = self.ring_here(call).await? else {
+            return None;
+        };
         let agent = agent.map(|agent| agent.call.id.clone()).unwrap_or_default();
         Some((self.socket_tokens.without_seal(&token).to_owned(), agent))
     }
@@ -205,7 +207,7 @@ impl Calls {
             Reply::Token(Some((said, agent))) => {
                 let (token, agent) =
                     (self.socket_tokens.with_seal(call, &said), self.agents.find(&agent));
-                Some(Lookup::Elsewhere(Ringing::Connect { token, agent }))
+                Some(Lookup::Elsewhere(RingResponse::Connect { token, agent }))
             }
             Reply::Token(None) => Some(Lookup::Answered),
             Reply::Gone => None,

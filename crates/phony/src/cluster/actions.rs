@@ -46,7 +46,8 @@ const WITHDRAWN: &str = "withdrawn";
 /// What an answer begins with, where it is kept.
 const DONE: &str = "done ";
 
-static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/take_action.lua")));
+static TAKE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/take_action.lua")));
 
 /// Actions that this node gives, and what it was asked by others.
 #[derive(Debug, Default)]

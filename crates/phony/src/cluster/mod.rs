@@ -8,11 +8,11 @@
 //! silent alone: a call moves when the carrier asks for it elsewhere, and then the former owner is
 //! asked to let go, and fenced by a new term if it does not answer.
 
+mod actions;
 mod bus;
 mod feed;
 mod handler;
 mod nodes;
-mod actions;
 pub(crate) mod outbound;
 mod presence;
 mod protocol;
@@ -38,10 +38,10 @@ use tokio_util::task::TaskTracker;
 use crate::limits;
 use crate::store::redis::{Connection, PREFIX, Redis, call_key};
 use crate::token::{self, hex};
+use actions::Actions;
 pub(crate) use handler::Handler;
 pub(crate) use nodes::machine;
 pub use nodes::{About, Listed};
-use actions::Actions;
 pub(crate) use presence::SEEN;
 use protocol::NodeMessage;
 pub use protocol::{LegReport, Report, SupervisorAction};

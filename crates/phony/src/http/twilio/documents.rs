@@ -10,7 +10,7 @@ use phony_wire::twilio::twiml::{
 
 use crate::agents::Agent;
 use crate::app::App;
-use crate::calls::Ringing;
+use crate::calls::RingResponse;
 use crate::config::RelaySettings;
 
 /// A document as a response.
@@ -82,10 +82,10 @@ impl Document {
     }
 
     /// What a call is answered that rings.
-    pub(super) fn of_ringing(app: &App, ringing: Ringing) -> Self {
+    pub(super) fn of_ringing(app: &App, ringing: RingResponse) -> Self {
         match ringing {
-            Ringing::Connect { token, agent } => Self::connect(app, token, agent.as_deref()),
-            Ringing::Nothing => Self::empty(),
+            RingResponse::Connect { token, agent } => Self::connect(app, token, agent.as_deref()),
+            RingResponse::Nothing => Self::empty(),
         }
     }
 

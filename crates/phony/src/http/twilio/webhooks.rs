@@ -18,7 +18,7 @@ use serde::Deserialize;
 use super::documents::Document;
 use super::gate::Signed;
 use crate::app::App;
-use crate::calls::{Draining, Ringing};
+use crate::calls::{Draining, RingResponse};
 use crate::cluster::{LegReport, Report};
 use crate::http::error::{ApiError, ErrorBody};
 use crate::outbound::CallLocation;
@@ -85,7 +85,7 @@ pub(super) async fn start_call(
     // It may be faster than the answer to our own request, and reach another server.
     match app.outbound.locate(&call, &VoiceRequest::from_form(&form).to).await {
         CallLocation::Here => {
-            let ringing = app.calls.ring_here(&call).await.unwrap_or(Ringing::Nothing);
+            let ringing = app.calls.ring_here(&call).await.unwrap_or(RingResponse::Nothing);
             Ok(Document::of_ringing(&app, ringing))
         }
         CallLocation::Elsewhere(agent) => {
