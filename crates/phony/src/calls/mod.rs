@@ -1,10 +1,14 @@
 //! Where calls are taken: finds the agent, reaches for the model, starts the call's task.
 
+mod act;
 pub mod actor;
+mod attach;
 mod error;
 mod failover;
+mod leg_ended;
 mod node;
 pub mod registry;
+mod reports;
 mod ringing;
 pub mod socket_tokens;
 pub mod supervisors;
@@ -150,17 +154,17 @@ pub struct NewOutbound {
 }
 
 /// What has been of a call before its task begins.
-enum Before {
+enum CallOrigin {
     /// Nothing: it rings.
-    Nothing,
+    New,
     /// We place it.
     Placed(OutboundGuard),
     /// It began elsewhere.
-    Kept(Past),
+    Resumed(ResumedCall),
 }
 
 /// What has been of a call that goes on here.
-struct Past {
+struct ResumedCall {
     events: Vec<Event>,
     /// Since when its line costs money that nobody has counted, if it is up.
     line_since: Option<Instant>,
@@ -221,7 +225,7 @@ impl Calls {
             agent = calling(&agent);
         }
         let publisher = self.hub.open(&identity.sid);
-        self.begin(registered, identity, agent, publisher, Before::Nothing);
+        self.begin(registered, identity, agent, publisher, CallOrigin::New);
         Ok(())
     }
 
@@ -233,7 +237,7 @@ impl Calls {
         let Some(registered) = self.registry.register(&identity.sid, stop) else { return };
         let outbound = self.outbound_guard(&identity, slot);
         let publisher = self.hub.open(&identity.sid);
-        self.begin(registered, identity, agent, publisher, Before::Placed(outbound));
+        self.begin(registered, identity, agent, publisher, CallOrigin::Placed(outbound));
     }
 
     /// What holds a call of ours to the rules.
@@ -248,12 +252,12 @@ impl Calls {
         identity: Identity,
         agent: Arc<Agent>,
         publisher: Publisher,
-        before: Before,
+        origin: CallOrigin,
     ) {
-        let (outbound, past) = match before {
-            Before::Nothing => (None, Vec::new()),
-            Before::Placed(outbound) => (Some(outbound), Vec::new()),
-            Before::Kept(Past { events, line_since }) => {
+        let (outbound, past) = match origin {
+            CallOrigin::New => (None, Vec::new()),
+            CallOrigin::Placed(outbound) => (Some(outbound), Vec::new()),
+            CallOrigin::Resumed(ResumedCall { events, line_since }) => {
                 let is_ours = identity.direction == Direction::Outbound;
                 let outbound = is_ours.then(|| {
                     if let Some(since) = line_since {
