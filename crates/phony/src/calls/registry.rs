@@ -44,7 +44,7 @@ pub enum CallMessage {
         reply: oneshot::Sender<Next>,
     },
     /// Reports that did not say which line they are about have waited long enough for its end.
-    Doubted,
+    AmbiguityTimeout,
     /// A line for the call's words; an older one is dropped.
     Attach(CarrierPort),
     /// The carrier says that a call of ours has got further.

@@ -17,7 +17,7 @@ use super::CallActor;
 const REMEMBERED: usize = 64;
 /// How long the end of a line is waited for after a report that does not say which line it is about.
 /// Another server waits for the answer no longer than 1.5 s.
-const DOUBT: Duration = Duration::from_secs(1);
+const AMBIGUITY_LIMIT: Duration = Duration::from_secs(1);
 
 /// The carrier's names for what a call has been connected by.
 #[derive(Debug, Default)]
@@ -32,11 +32,11 @@ pub(super) struct Legs {
 }
 
 /// A report that does not say which line it is about, while one is on.
-pub(super) type Doubtful = (LegReport, oneshot::Sender<Next>);
+pub(super) type AmbiguousReport = (LegReport, oneshot::Sender<Next>);
 
 impl Legs {
     /// A line has come.
-    pub(super) fn come(&mut self, leg: Option<String>) {
+    pub(super) fn connect(&mut self, leg: Option<String>) {
         if let Some(last) = self.last.take().filter(|last| Some(last) != leg.as_ref()) {
             remember(&mut self.former, last);
         }
@@ -63,7 +63,7 @@ impl Legs {
             None if is_on => Reported::Unsaid,
             // Its socket never came here.
             Some(_) | None => {
-                self.come(Some(leg.clone()));
+                self.connect(Some(leg.clone()));
                 self.reported = true;
                 Reported::Current
             }
@@ -84,19 +84,19 @@ impl CallActor {
         let about = self.legs.about(&report, self.line.is_some());
         let answer = self.call.disregards(&report.end, about);
         let is_loss = matches!(report.end, LegEnd::Failed | LegEnd::Left(_));
-        let in_doubt = about == Reported::Unsaid && answer == Some(Next::Nothing) && is_loss;
-        if in_doubt && self.line.is_some() && self.doubtful.len() < MAILBOX {
+        let is_ambiguous = about == Reported::Unsaid && answer == Some(Next::Nothing) && is_loss;
+        if is_ambiguous && self.line.is_some() && self.ambiguous.len() < MAILBOX {
             // Whether it is about this line is seen by whether that ends.
-            self.doubtful.push((report, reply));
-            self.tasks.spawn(Task::new(doubted(self.handle.clone())));
+            self.ambiguous.push((report, reply));
+            self.tasks.spawn(Task::new(ambiguity_timeout(self.handle.clone())));
             return;
         }
         self.answer_leg(report.end, answer, reply);
     }
 
     /// The line is gone: what was in doubt was about it.
-    pub(super) fn believe(&mut self) {
-        for (report, reply) in std::mem::take(&mut self.doubtful) {
+    pub(super) fn accept_ambiguous(&mut self) {
+        for (report, reply) in std::mem::take(&mut self.ambiguous) {
             let answer = self.call.disregards(&report.end, Reported::Current);
             self.answer_leg(report.end, answer, reply);
         }
@@ -104,11 +104,11 @@ impl CallActor {
 
     /// It has been waited for the end of the line: if that is still on, what was in doubt was not about
     /// it.
-    pub(super) fn doubt(&mut self) {
+    pub(super) fn reject_ambiguous(&mut self) {
         if self.line.is_none() {
-            return self.believe();
+            return self.accept_ambiguous();
         }
-        for (_, reply) in self.doubtful.drain(..) {
+        for (_, reply) in self.ambiguous.drain(..) {
             drop(reply.send(Next::Nothing));
         }
     }
@@ -124,9 +124,9 @@ impl CallActor {
     }
 }
 
-async fn doubted(call: Handle) {
-    sleep(DOUBT).await;
-    call.send(CallMessage::Doubted).await;
+async fn ambiguity_timeout(call: Handle) {
+    sleep(AMBIGUITY_LIMIT).await;
+    call.send(CallMessage::AmbiguityTimeout).await;
 }
 
 #[cfg(test)]
@@ -147,7 +147,7 @@ mod tests {
         // One that never came, then one that did.
         assert_eq!(legs.about(&report("VX0"), false), Reported::Current);
         assert_eq!(legs.about(&report("VX0"), false), Reported::Again);
-        legs.come(Some("VX1".into()));
+        legs.connect(Some("VX1".into()));
         assert_eq!(legs.about(&report("VX0"), true), Reported::Former);
         assert_eq!(
             legs.about(&report("VX9"), true),
@@ -156,7 +156,7 @@ mod tests {
         );
         assert_eq!(legs.about(&report("VX1"), true), Reported::Current);
         assert_eq!(legs.about(&report("VX1"), false), Reported::Again);
-        legs.come(None);
+        legs.connect(None);
         assert_eq!(legs.about(&report("VX1"), true), Reported::Former);
         assert_eq!(legs.about(&report("VX9"), true), Reported::Unsaid, "nobody knows its name");
     }

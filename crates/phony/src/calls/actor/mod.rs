@@ -30,7 +30,7 @@ use crate::runtime::channel;
 use crate::runtime::task_set::{self, Task, TaskSet};
 use crate::telemetry::of_call;
 pub use hang_up::HangUp;
-use legs::{Doubtful, Legs};
+use legs::{AmbiguousReport, Legs};
 pub use outbound::OutboundGuard;
 use record::Record;
 use signals::Signals;
@@ -146,7 +146,7 @@ fn begin(start: Start, tasks: TaskSet) -> Option<Box<Held>> {
         tasks,
         line: None,
         legs: Legs::default(),
-        doubtful: Vec::new(),
+        ambiguous: Vec::new(),
         model: None,
         open_model,
         reopens: 0,
@@ -179,7 +179,7 @@ struct CallActor {
     tasks: TaskSet,
     line: Option<CarrierPort>,
     legs: Legs,
-    doubtful: Vec<Doubtful>,
+    ambiguous: Vec<AmbiguousReport>,
     model: Option<ModelPort>,
     open_model: Box<dyn Fn() -> ModelPort + Send>,
     reopens: u32,
@@ -241,7 +241,7 @@ impl CallActor {
                     let is_gone = self.line.is_none();
                     self.input(Input::Carrier(said));
                     if is_gone {
-                        self.believe();
+                        self.accept_ambiguous();
                     }
                 }
                 said = next_of(self.model.as_mut().map(|model| &mut model.rx)) => match said {
@@ -273,7 +273,7 @@ impl CallActor {
                 CallMessage::HungUp(Err(_)) => self.ask_to_hang_up(),
                 CallMessage::Act { .. }
                 | CallMessage::LegEnded { .. }
-                | CallMessage::Doubted
+                | CallMessage::AmbiguityTimeout
                 | CallMessage::Progress(_)
                 | CallMessage::AnsweredBy(_)
                 | CallMessage::Budget(_)
@@ -301,10 +301,10 @@ impl CallActor {
                 }
             }
             CallMessage::LegEnded { report, reply } => self.leg_ended(report, reply),
-            CallMessage::Doubted => self.doubt(),
+            CallMessage::AmbiguityTimeout => self.reject_ambiguous(),
             CallMessage::Attach(mut line) => {
                 self.wake();
-                self.legs.come(line.leg.take());
+                self.legs.connect(line.leg.take());
                 self.run(line.task.take());
                 if self.line.replace(line).is_some() {
                     self.input(Input::Carrier(FromCarrier::Closed { clean: false }));
