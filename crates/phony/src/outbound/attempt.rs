@@ -32,7 +32,7 @@ pub(super) struct Attempt<'a> {
     orderer: Orderer,
     client: Client,
     /// An earlier attempt with the same key may have placed a call, and it was not looked for yet.
-    is_doubtful: bool,
+    is_repeat_of_unknown: bool,
 }
 
 impl<'a> Attempt<'a> {
@@ -53,13 +53,13 @@ impl<'a> Attempt<'a> {
             key,
             ..Entry::new(began, What::Refused, &orderer.by)
         };
-        Self { outbound, order, entry, began, orderer, client, is_doubtful: false }
+        Self { outbound, order, entry, began, orderer, client, is_repeat_of_unknown: false }
     }
 
     /// `since` is when an earlier attempt with the same key was made whose fate is unknown.
     pub(super) async fn run(mut self, since: Option<Timestamp>) -> Result<PlacedCall, PlaceError> {
-        self.is_doubtful = since.is_some();
-        self.client.is_asked.store(self.is_doubtful, Ordering::SeqCst);
+        self.is_repeat_of_unknown = since.is_some();
+        self.client.is_asked.store(self.is_repeat_of_unknown, Ordering::SeqCst);
         if self.outbound.shutdown.drain.is_cancelled() {
             return Err(self.refused(PlaceError::Stopping).await);
         }
@@ -97,12 +97,12 @@ impl<'a> Attempt<'a> {
     ) -> Result<PlacedCall, PlaceError> {
         match self.look(PATIENCE, &resolved, since, &lock).await {
             Ok(None) => {
-                self.is_doubtful = false;
+                self.is_repeat_of_unknown = false;
                 self.client.is_asked.store(false, Ordering::SeqCst);
                 self.permit_and_dial(resolved, lock).await
             }
             Ok(Some(call)) => {
-                lock.known();
+                lock.mark_known();
                 let now = (self.outbound.clock.now)();
                 let slot = match &self.outbound.cluster {
                     // It takes its place among those of all servers by being opened.
@@ -119,8 +119,8 @@ impl<'a> Attempt<'a> {
     /// The way to the number, once nobody else is at it.
     async fn turn(&self, resolved: &ResolvedOrder) -> Result<NumberLock, PlaceError> {
         let key = self.entry.key.as_ref().map(|(name, _)| name);
-        let whose = key.unwrap_or(&self.entry.attempt);
-        let lock = self.outbound.number_locks.lock(resolved.number.as_str(), whose);
+        let owner = key.unwrap_or(&self.entry.attempt);
+        let lock = self.outbound.number_locks.lock(resolved.number.as_str(), owner);
         tokio::select! {
             biased;
             () = self.outbound.shutdown.drain.cancelled() => Err(PlaceError::Stopping),
@@ -228,7 +228,7 @@ impl<'a> Attempt<'a> {
                 if let Ok(Some(call)) = self.look(LOOKING, &resolved, self.began, &lock).await {
                     Ok(call)
                 } else {
-                    lock.doubt((self.outbound.clock.wall)());
+                    lock.mark_unknown((self.outbound.clock.wall)());
                     Err(CarrierError::Unknown(why))
                 }
             }
@@ -301,7 +301,7 @@ impl<'a> Attempt<'a> {
 
     pub(super) async fn refused(mut self, error: PlaceError) -> PlaceError {
         self.entry.what = What::Refused;
-        if self.is_doubtful {
+        if self.is_repeat_of_unknown {
             // What came of the order is as unknown as before.
             self.note(&error).await;
             return error;
@@ -312,7 +312,7 @@ impl<'a> Attempt<'a> {
     /// A repeat that is refused while nobody knows yet what comes of the first order: it is in the
     /// ledger, and is no order of its own.
     pub(super) async fn refused_as_repeat(mut self, error: PlaceError) -> PlaceError {
-        self.is_doubtful = true;
+        self.is_repeat_of_unknown = true;
         self.refused(error).await
     }
 

@@ -87,7 +87,7 @@ impl Attempt<'_> {
                 if self.is_of_another(&call).await? {
                     continue;
                 }
-                if lock.is_doubtful(since) {
+                if lock.is_ambiguous(since) {
                     let why = "a call was placed, and it is not known by which of two orders";
                     return Err(CarrierError::Unknown(why.to_owned()).into());
                 }
