@@ -331,14 +331,14 @@ impl Cluster {
         &self,
         call: &CallSid,
         key: Option<&str>,
-        is_given: bool,
+        is_claimed: bool,
     ) -> Result<bool, RedisError> {
         let mut get = cmd("GET");
         get.arg(placed_key(call));
         let placed: Option<String> = self.command(&get).await?;
         let placed = placed
             .and_then(|json| serde_json::from_str::<SharedOrder<serde_json::Value>>(&json).ok());
-        Ok(placed.map_or(is_given, |shared| key.is_none() || shared.key.as_deref() != key))
+        Ok(placed.map_or(is_claimed, |shared| key.is_none() || shared.key.as_deref() != key))
     }
 
     async fn any_lives<T>(&self, orders: &[SharedOrder<T>]) -> Result<bool, RedisError> {

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::number_locks::NumberLock;
 use super::order::ResolvedOrder;
-use super::{Client, LOOKING, Order, Orderer, Outbound, Pending, PlaceError, PlacedCall, TURN};
+use super::{Client, LOOKING, Order, Outbound, Pending, PlaceError, PlacedCall, Requester, TURN};
 use crate::calls::NewOutbound;
 use crate::calls::registry::CallMessage;
 use crate::carriers::twilio::rest::{CarrierError, PATIENCE};
@@ -29,7 +29,7 @@ pub(super) struct Attempt<'a> {
     pub(super) order: Order,
     pub(super) entry: Entry,
     pub(super) began: Timestamp,
-    orderer: Orderer,
+    requester: Requester,
     client: Client,
     /// An earlier attempt with the same key may have placed a call, and it was not looked for yet.
     is_repeat_of_unknown: bool,
@@ -39,7 +39,7 @@ impl<'a> Attempt<'a> {
     pub(super) fn new(
         outbound: &'a Outbound,
         order: Order,
-        orderer: Orderer,
+        requester: Requester,
         key: Option<(String, String)>,
         client: Client,
     ) -> Self {
@@ -51,9 +51,9 @@ impl<'a> Attempt<'a> {
             agent: order.agent.clone(),
             overrides: if order.ignore_calling_hours { vec!["calling_hours"] } else { Vec::new() },
             key,
-            ..Entry::new(began, What::Refused, &orderer.by)
+            ..Entry::new(began, What::Refused, &requester.by)
         };
-        Self { outbound, order, entry, began, orderer, client, is_repeat_of_unknown: false }
+        Self { outbound, order, entry, began, requester, client, is_repeat_of_unknown: false }
     }
 
     /// `since` is when an earlier attempt with the same key was made whose fate is unknown.
@@ -275,7 +275,7 @@ impl<'a> Attempt<'a> {
             direction: Direction::Outbound,
             carrier: "twilio".into(),
         };
-        self.outbound.idempotency.give(sid.as_str());
+        self.outbound.idempotency.claim(sid.as_str());
         if !self.is_opened(&sid).await {
             let agent = resolved.agent;
             self.outbound.calls.open_outbound(NewOutbound { identity, agent, slot });
@@ -335,7 +335,7 @@ impl<'a> Attempt<'a> {
             scenario,
             agent,
             by,
-            who: self.orderer.who.clone(),
+            who: self.requester.who.clone(),
             rule,
             reason: error.to_string(),
         };

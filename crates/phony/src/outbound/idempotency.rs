@@ -25,14 +25,14 @@ const OLDEST: SignedDuration = SignedDuration::from_hours(24);
 
 /// All keys.
 #[derive(Debug, Default)]
-pub(super) struct Keys {
+pub(super) struct IdempotencyKeys {
     known: StdMutex<Inner>,
-    given: StdMutex<Given>,
+    claimed: StdMutex<ClaimedCalls>,
 }
 
 /// Calls that are some order's.
 #[derive(Debug, Default)]
-struct Given {
+struct ClaimedCalls {
     calls: HashSet<String>,
     order: VecDeque<String>,
 }
@@ -51,10 +51,10 @@ enum Outcome {
 }
 
 /// A key while an order is carried out under it: repeats wait.
-pub(super) struct Held(OwnedMutexGuard<Option<Outcome>>);
+pub(super) struct KeyGuard(OwnedMutexGuard<Option<Outcome>>);
 
 /// What is known of a key.
-pub(super) enum Known {
+pub(super) enum KeyState {
     /// Nothing, or nothing came of it.
     New,
     /// The same order placed this call.
@@ -65,16 +65,16 @@ pub(super) enum Known {
     Other,
 }
 
-impl Keys {
+impl IdempotencyKeys {
     /// The keys that the ledger of a data folder knows.
     pub(super) fn of(folder: &Path) -> Self {
         let keys = Self::default();
         let lines = last_lines(&folder.join(ledger::FILE));
         let placed = lines.iter().filter(|line| line["what"] == "placed");
         for call in placed.filter_map(|line| line["callSid"].as_str()) {
-            keys.give(call);
+            keys.claim(call);
         }
-        for (name, outcome) in remembered(&lines) {
+        for (name, outcome) in replay(&lines) {
             let entry = keys.entry(&name);
             if let Ok(mut entry) = entry.try_lock() {
                 *entry = Some(outcome);
@@ -84,27 +84,27 @@ impl Keys {
     }
 
     /// A call is an order's from now on.
-    pub(super) fn give(&self, call: &str) {
-        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
-        if given.order.len() >= MOST
-            && let Some(oldest) = given.order.pop_front()
+    pub(super) fn claim(&self, call: &str) {
+        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        if claimed.order.len() >= MOST
+            && let Some(oldest) = claimed.order.pop_front()
         {
-            given.calls.remove(&oldest);
+            claimed.calls.remove(&oldest);
         }
-        if given.calls.insert(call.to_owned()) {
-            given.order.push_back(call.to_owned());
+        if claimed.calls.insert(call.to_owned()) {
+            claimed.order.push_back(call.to_owned());
         }
     }
 
     /// Whether a call is an order's. One that was merely answered here is not: nobody knew why it
     /// rang.
-    pub(super) fn is_given(&self, call: &str) -> bool {
-        self.given.lock().unwrap_or_else(PoisonError::into_inner).calls.contains(call)
+    pub(super) fn is_claimed(&self, call: &str) -> bool {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner).calls.contains(call)
     }
 
     /// Takes a key; whoever has it goes first.
-    pub(super) async fn hold(&self, name: &str) -> Held {
-        Held(self.entry(name).lock_owned().await)
+    pub(super) async fn hold(&self, name: &str) -> KeyGuard {
+        KeyGuard(self.entry(name).lock_owned().await)
     }
 
     /// The orders of which calls came; those that are being carried out are told of later.
@@ -136,15 +136,15 @@ impl Keys {
     }
 }
 
-impl Held {
-    pub(super) fn known(&self, order: &str) -> Known {
+impl KeyGuard {
+    pub(super) fn state(&self, order: &str) -> KeyState {
         match &*self.0 {
-            None => Known::New,
+            None => KeyState::New,
             Some(Outcome::Done { body, .. } | Outcome::Uncertain { body, .. }) if body != order => {
-                Known::Other
+                KeyState::Other
             }
-            Some(Outcome::Done { placed, .. }) => Known::Done(placed.clone()),
-            Some(Outcome::Uncertain { since, .. }) => Known::Uncertain(*since),
+            Some(Outcome::Done { placed, .. }) => KeyState::Done(placed.clone()),
+            Some(Outcome::Uncertain { since, .. }) => KeyState::Uncertain(*since),
         }
     }
 
@@ -167,11 +167,11 @@ pub(super) fn last_lines(path: &Path) -> Vec<Value> {
 
 /// The keys in these lines: of calls that were placed, and of those of which nobody knows whether
 /// they were. Whatever became of an attempt is what the server knew while it ran.
-fn remembered(lines: &[Value]) -> Vec<(String, Outcome)> {
+fn replay(lines: &[Value]) -> Vec<(String, Outcome)> {
     let at = |line: &Value| line["at"].as_str()?.parse::<Timestamp>().ok();
     let newest = lines.iter().rev().find_map(at);
     let oldest = newest.and_then(|newest| newest.checked_sub(OLDEST).ok());
-    let (mut order, mut stories) = (Vec::new(), HashMap::<&str, Story<'_>>::new());
+    let (mut order, mut histories) = (Vec::new(), HashMap::<&str, KeyHistory<'_>>::new());
     for line in lines {
         let at = at(line).filter(|at| oldest.is_none_or(|oldest| *at >= oldest));
         let (Some(at), Some(name), Some(body)) =
@@ -179,57 +179,57 @@ fn remembered(lines: &[Value]) -> Vec<(String, Outcome)> {
         else {
             continue;
         };
-        let story = stories.entry(name).or_insert_with(|| {
+        let history = histories.entry(name).or_insert_with(|| {
             order.push(name);
-            Story::default()
+            KeyHistory::default()
         });
-        story.hear(line, body, at);
+        history.apply(line, body, at);
     }
-    let outcome = |name: &str| Some((name.to_owned(), stories.remove(name)?.outcome()?));
+    let outcome = |name: &str| Some((name.to_owned(), histories.remove(name)?.outcome()?));
     order.into_iter().filter_map(outcome).collect()
 }
 
 /// What the lines tell of one key.
 #[derive(Default)]
-struct Story<'a> {
+struct KeyHistory<'a> {
     /// The order that was given under it.
     body: &'a str,
     placed: Option<CallSid>,
     /// Attempts that may have placed a call, and when they were made.
-    doubts: Vec<(&'a str, Timestamp)>,
+    unknown: Vec<(&'a str, Timestamp)>,
 }
 
-impl<'a> Story<'a> {
-    fn hear(&mut self, line: &'a Value, body: &'a str, at: Timestamp) {
+impl<'a> KeyHistory<'a> {
+    fn apply(&mut self, line: &'a Value, body: &'a str, at: Timestamp) {
         let attempt = line["attempt"].as_str().unwrap_or_default();
         match (line["what"].as_str(), line["outcome"].as_str()) {
             (Some("placed"), _) => {
                 let call = line["callSid"].as_str();
                 if let Some(call) = call.and_then(|call| CallSid::parse(call).ok()) {
-                    *self = Self { body, placed: Some(call), doubts: Vec::new() };
+                    *self = Self { body, placed: Some(call), unknown: Vec::new() };
                 }
             }
-            (Some("dialling"), _) => self.doubt(attempt, body, at),
+            (Some("dialling"), _) => self.attempted(attempt, body, at),
             (Some("failed"), Some("unknown")) if self.placed.is_none() => {
-                self.doubt(attempt, body, at);
+                self.attempted(attempt, body, at);
             }
             // A failure of which an earlier version has not said what it was is looked into: that
             // does no harm.
             (Some("failed"), Some("failed")) | (Some("refused"), _) => {
-                self.doubts.retain(|(whose, _)| *whose != attempt);
+                self.unknown.retain(|(whose, _)| *whose != attempt);
             }
             _ => {}
         }
     }
 
-    fn doubt(&mut self, attempt: &'a str, body: &'a str, at: Timestamp) {
+    fn attempted(&mut self, attempt: &'a str, body: &'a str, at: Timestamp) {
         self.placed = None;
         if self.body != body {
-            self.doubts.clear();
+            self.unknown.clear();
             self.body = body;
         }
-        if self.doubts.iter().all(|(whose, _)| *whose != attempt) {
-            self.doubts.push((attempt, at));
+        if self.unknown.iter().all(|(whose, _)| *whose != attempt) {
+            self.unknown.push((attempt, at));
         }
     }
 
@@ -238,7 +238,7 @@ impl<'a> Story<'a> {
         if let Some(call) = self.placed {
             return Some(Outcome::Done { body, placed: PlacedCall::new(call, "queued") });
         }
-        let since = self.doubts.into_iter().map(|(_, at)| at).min()?;
+        let since = self.unknown.into_iter().map(|(_, at)| at).min()?;
         Some(Outcome::Uncertain { body, since })
     }
 }
@@ -261,7 +261,7 @@ mod tests {
 
     /// What is known of the key: nothing, the call, or since when it is not known.
     fn known(lines: &[Value]) -> Option<Result<String, u32>> {
-        let found = remembered(lines).pop().map(|(_, outcome)| outcome);
+        let found = replay(lines).pop().map(|(_, outcome)| outcome);
         found.map(|outcome| match outcome {
             Outcome::Done { placed, .. } => Ok(placed.call.to_string()),
             Outcome::Uncertain { since, .. } => {
@@ -300,7 +300,7 @@ mod tests {
         // Once the key is free it may stand for another order.
         let other = line(5, "dialling", "c", &json!({ "key": ["k", "other"] }));
         let lines = [of(1, "dialling", "a"), came(2, "a", "failed"), other];
-        let (_, outcome) = remembered(&lines).pop().unwrap();
+        let (_, outcome) = replay(&lines).pop().unwrap();
         assert!(matches!(outcome, Outcome::Uncertain { body, .. } if body == "other"));
     }
 }

@@ -29,7 +29,7 @@ pub use self::error::PlaceError;
 pub use self::order::Order;
 
 use self::attempt::Attempt;
-use self::idempotency::{Keys, Known};
+use self::idempotency::{IdempotencyKeys, KeyState};
 pub(crate) use self::nodes::CallLocation;
 use self::number_locks::NumberLocks;
 use crate::agents::Agents;
@@ -83,7 +83,7 @@ pub struct Outbound {
     cluster: Option<Arc<Cluster>>,
     calls: Arc<Calls>,
     account: Arc<Account>,
-    idempotency: Keys,
+    idempotency: IdempotencyKeys,
     number_locks: NumberLocks,
     /// How many calls to a number the carrier has been asked for and has not named yet.
     pending: Mutex<HashMap<String, u32>>,
@@ -137,17 +137,17 @@ impl Outbound {
     /// Places calls, and remembers from the ledger of the data folder which keys were used.
     #[must_use]
     pub fn new(parts: OutboundParts) -> Self {
-        let idempotency = Keys::of(&parts.config.data_dir);
+        let idempotency = IdempotencyKeys::of(&parts.config.data_dir);
         Self::with_keys(parts, idempotency)
     }
 
     /// Places calls without a memory of earlier ones.
     #[must_use]
     pub fn without_memory(parts: OutboundParts) -> Self {
-        Self::with_keys(parts, Keys::default())
+        Self::with_keys(parts, IdempotencyKeys::default())
     }
 
-    fn with_keys(parts: OutboundParts, idempotency: Keys) -> Self {
+    fn with_keys(parts: OutboundParts, idempotency: IdempotencyKeys) -> Self {
         let OutboundParts { config, authority, clock, shutdown, agents, .. } = parts;
         let OutboundParts { history, safety, cluster, calls, account, .. } = parts;
         let (settled, _) = watch::channel(0);
@@ -224,7 +224,7 @@ impl Drop for Pending<'_> {
 
 /// Who gives an order.
 #[derive(Debug, Clone)]
-pub struct Orderer {
+pub struct Requester {
     /// As the ledger has it: a token's fingerprint.
     pub by: String,
     /// The name, if it is known.
@@ -265,7 +265,7 @@ impl Outbound {
     pub async fn place(
         self: &Arc<Self>,
         order: Order,
-        orderer: Orderer,
+        requester: Requester,
         key: Option<&str>,
     ) -> Result<PlacedCall, PlaceError> {
         let key = key.map(str::to_owned);
@@ -278,8 +278,8 @@ impl Outbound {
             async move {
                 numbers::unfolded().await;
                 match key {
-                    None => Attempt::new(&this, order, orderer, None, client).run(None).await,
-                    Some(key) => this.carry_out(order, orderer, &key, client).await,
+                    None => Attempt::new(&this, order, requester, None, client).run(None).await,
+                    Some(key) => this.carry_out(order, requester, &key, client).await,
                 }
             }
         };
@@ -292,13 +292,13 @@ impl Outbound {
     async fn carry_out(
         &self,
         order: Order,
-        orderer: Orderer,
+        requester: Requester,
         key: &str,
         client: Client,
     ) -> Result<PlacedCall, PlaceError> {
         let (name, body) = (digest(key.as_bytes()), order.digest());
         let attempt =
-            Attempt::new(self, order, orderer, Some((name.clone(), body.clone())), client);
+            Attempt::new(self, order, requester, Some((name.clone(), body.clone())), client);
         let held = tokio::select! {
             biased;
             held = timeout(FIRST_ORDER, self.idempotency.hold(&name)) => {
@@ -310,22 +310,22 @@ impl Outbound {
             Ok(held) => held,
             Err(error) => return Err(attempt.refused_as_repeat(error).await),
         };
-        let mut since = match held.known(&body) {
-            Known::New => None,
-            Known::Done(placed) => return self.replay(placed).await,
-            Known::Uncertain(since) => Some(since),
-            Known::Other => return Err(attempt.refused(PlaceError::OtherOrder).await),
+        let mut since = match held.state(&body) {
+            KeyState::New => None,
+            KeyState::Done(placed) => return self.replay(placed).await,
+            KeyState::Uncertain(since) => Some(since),
+            KeyState::Other => return Err(attempt.refused(PlaceError::OtherOrder).await),
         };
         let shared = match attempt.hold_shared_key().await {
             Err(error) => return Err(attempt.refused_as_repeat(error).await),
             Ok(None) => None,
-            Ok(Some(Known::Done(placed))) => {
+            Ok(Some(KeyState::Done(placed))) => {
                 held.done(body, placed.clone());
                 return self.replay(placed).await;
             }
-            Ok(Some(Known::Other)) => return Err(attempt.refused(PlaceError::OtherOrder).await),
-            Ok(Some(Known::New)) => Some(attempt.shared_key()),
-            Ok(Some(Known::Uncertain(at))) => {
+            Ok(Some(KeyState::Other)) => return Err(attempt.refused(PlaceError::OtherOrder).await),
+            Ok(Some(KeyState::New)) => Some(attempt.shared_key()),
+            Ok(Some(KeyState::Uncertain(at))) => {
                 since = Some(since.map_or(at, |since| since.min(at)));
                 Some(attempt.shared_key())
             }

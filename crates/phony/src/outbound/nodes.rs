@@ -8,7 +8,7 @@ use phony_call::{CallSid, Direction, EventBody, Identity, PhoneNumber, Progress}
 use phony_wire::twilio::rest::Call;
 
 use super::attempt::Attempt;
-use super::idempotency::Known;
+use super::idempotency::KeyState;
 use super::order::ResolvedOrder;
 use super::{Order, Outbound, PlaceError, PlacedCall};
 use crate::agents::Agent;
@@ -43,16 +43,18 @@ impl HeldKey {
 
 impl Attempt<'_> {
     /// Takes the key for all nodes; `None` if there are no others.
-    pub(super) async fn hold_shared_key(&self) -> Result<Option<Known>, PlaceError> {
+    pub(super) async fn hold_shared_key(&self) -> Result<Option<KeyState>, PlaceError> {
         let (Some(cluster), Some((name, body))) = (&self.outbound.cluster, &self.entry.key) else {
             return Ok(None);
         };
         let held = cluster.hold_key(name, body, &self.entry.attempt).await;
         match held.map_err(|_| PlaceError::Unshared)? {
-            SharedKey::New => Ok(Some(Known::New)),
-            SharedKey::Done(call, status) => Ok(Some(Known::Done(PlacedCall::new(call, status)))),
-            SharedKey::Uncertain(since) => Ok(Some(Known::Uncertain(since))),
-            SharedKey::Other => Ok(Some(Known::Other)),
+            SharedKey::New => Ok(Some(KeyState::New)),
+            SharedKey::Done(call, status) => {
+                Ok(Some(KeyState::Done(PlacedCall::new(call, status))))
+            }
+            SharedKey::Uncertain(since) => Ok(Some(KeyState::Uncertain(since))),
+            SharedKey::Other => Ok(Some(KeyState::Other)),
             SharedKey::Busy => Err(PlaceError::InProgress),
         }
     }
@@ -121,11 +123,11 @@ impl Attempt<'_> {
     /// Whether a call at the carrier's was placed on another order.
     pub(super) async fn is_of_another(&self, call: &Call) -> Result<bool, PlaceError> {
         let Ok(sid) = CallSid::parse(&call.sid) else { return Ok(true) };
-        let is_given = self.outbound.idempotency.is_given(sid.as_str());
+        let is_claimed = self.outbound.idempotency.is_claimed(sid.as_str());
         match &self.outbound.cluster {
-            None => Ok(is_given),
+            None => Ok(is_claimed),
             Some(cluster) => {
-                let others = cluster.is_of_another(&sid, self.key(), is_given).await;
+                let others = cluster.is_of_another(&sid, self.key(), is_claimed).await;
                 others.map_err(|_| PlaceError::Unshared)
             }
         }
