@@ -229,7 +229,7 @@ impl Handler for App {
     }
 
     fn supervisors(&self) -> Vec<SupervisorId> {
-        self.supervisors.here()
+        self.supervisors.connected()
     }
 
     fn completed_orders(&self) -> Vec<CompletedOrder> {

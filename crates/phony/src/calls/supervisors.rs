@@ -21,7 +21,7 @@ use crate::runtime::task_set::Task;
 /// still there.
 const SILENT: Duration = Duration::from_secs(25);
 /// For how long an order counts as if a socket were open: long enough for other servers to be told.
-const ORDERED: Duration = Duration::from_secs(3);
+const ACTED: Duration = Duration::from_secs(3);
 /// How often a holder is looked for.
 const LOOK: Duration = Duration::from_millis(500);
 /// After how many looks the other servers are asked.
@@ -40,20 +40,20 @@ struct Seen {
     /// When something was last heard from each open socket.
     sockets: HashMap<u64, Instant>,
     next_socket: u64,
-    ordered: Option<Instant>,
+    acted: Option<Instant>,
     /// When the last socket was closed.
     left: Option<Instant>,
 }
 
 /// A socket that is open.
-pub(crate) struct Visit {
+pub(crate) struct SupervisorConnection {
     supervisors: Arc<Supervisors>,
     who: SupervisorId,
     socket: u64,
 }
 
 /// Somebody who is looked for, until this is dropped.
-pub(crate) struct Watched {
+pub(crate) struct PresenceWatch {
     pub(crate) who: SupervisorId,
     _over: DropGuard,
 }
@@ -72,31 +72,31 @@ impl Supervisors {
     }
 
     /// Somebody opens a socket.
-    pub(crate) fn visit(self: &Arc<Self>, who: &SupervisorId) -> Visit {
+    pub(crate) fn connect(self: &Arc<Self>, who: &SupervisorId) -> SupervisorConnection {
         let mut all = self.lock();
         let seen = all.entry(who.clone()).or_default();
         let socket = seen.next_socket;
         seen.next_socket += 1;
         seen.sockets.insert(socket, (self.now)());
-        Visit { supervisors: Arc::clone(self), who: who.clone(), socket }
+        SupervisorConnection { supervisors: Arc::clone(self), who: who.clone(), socket }
     }
 
     /// Somebody orders something.
-    pub(crate) fn ordered(&self, who: &SupervisorId) {
+    pub(crate) fn acted(&self, who: &SupervisorId) {
         let now = (self.now)();
         let mut all = self.lock();
         // Whoever only ever orders leaves nothing else that would be cleared away.
         all.retain(|_, seen| !seen.sockets.is_empty() || seen.last(now).is_some());
-        all.entry(who.clone()).or_default().ordered = Some(now);
+        all.entry(who.clone()).or_default().acted = Some(now);
     }
 
     /// What this server sees of somebody; nothing if they have not been seen for long.
-    pub(crate) fn see(&self, who: &SupervisorId) -> Option<Presence> {
+    pub(crate) fn presence_of(&self, who: &SupervisorId) -> Option<Presence> {
         self.lock().get(who)?.last((self.now)())
     }
 
     /// Those who are here.
-    pub(crate) fn here(&self) -> Vec<SupervisorId> {
+    pub(crate) fn connected(&self) -> Vec<SupervisorId> {
         let now = (self.now)();
         let all = self.lock();
         let here = all.iter().filter(|(_, seen)| seen.last(now) == Some(Presence::Here));
@@ -104,13 +104,17 @@ impl Supervisors {
     }
 
     /// Tells a call whether somebody is there, from now on: a part of the call's task.
-    pub(crate) fn watch(self: &Arc<Self>, who: &SupervisorId, call: Handle) -> (Watched, Task) {
+    pub(crate) fn watch(
+        self: &Arc<Self>,
+        who: &SupervisorId,
+        call: Handle,
+    ) -> (PresenceWatch, Task) {
         let over = CancellationToken::new();
         let (telling, cancelled) = (Arc::clone(self).tell(who.clone(), call), over.clone());
         let watching = async move {
             cancelled.run_until_cancelled(telling).await;
         };
-        (Watched { who: who.clone(), _over: over.drop_guard() }, Task::new(watching))
+        (PresenceWatch { who: who.clone(), _over: over.drop_guard() }, Task::new(watching))
     }
 
     async fn tell(self: Arc<Self>, who: SupervisorId, call: Handle) {
@@ -123,7 +127,7 @@ impl Supervisors {
                 () = call.closed() => return,
                 _ = look.tick() => {}
             }
-            let seen = self.see(&who);
+            let seen = self.presence_of(&who);
             let mut is_here = seen == Some(Presence::Here);
             if let Some(cluster) = self.cluster.as_ref().filter(|_| !is_here) {
                 if round.is_multiple_of(ASK_OTHERS) {
@@ -160,17 +164,17 @@ impl Seen {
     fn last(&self, now: Instant) -> Option<Presence> {
         let within = |at: &Instant, limit| now.saturating_duration_since(*at) < limit;
         if self.sockets.values().any(|heard| within(heard, SILENT))
-            || self.ordered.is_some_and(|at| within(&at, ORDERED))
+            || self.acted.is_some_and(|at| within(&at, ACTED))
         {
             return Some(Presence::Here);
         }
-        let last = self.sockets.values().copied().chain(self.ordered).chain(self.left).max()?;
+        let last = self.sockets.values().copied().chain(self.acted).chain(self.left).max()?;
         // Longer than a call waits for whoever has gone.
         within(&last, Duration::from_hours(1)).then_some(Presence::GoneSince(last))
     }
 }
 
-impl Visit {
+impl SupervisorConnection {
     /// Something came from the socket.
     pub(crate) fn heard(&self) {
         let now = (self.supervisors.now)();
@@ -180,7 +184,7 @@ impl Visit {
     }
 }
 
-impl Drop for Visit {
+impl Drop for SupervisorConnection {
     fn drop(&mut self) {
         let now = (self.supervisors.now)();
         let mut all = self.supervisors.lock();
@@ -215,29 +219,37 @@ mod tests {
     fn one_is_here_as_long_as_a_socket_is_open_and_heard_from_or_orders_come() {
         let supervisors = Supervisors::new(clock, None);
         let ann = SupervisorId::parse("ann").unwrap();
-        assert_eq!(supervisors.see(&ann), None);
-        let (one, two) = (supervisors.visit(&ann), supervisors.visit(&ann));
+        assert_eq!(supervisors.presence_of(&ann), None);
+        let (one, two) = (supervisors.connect(&ann), supervisors.connect(&ann));
         pass(30);
         two.heard();
         drop(one);
-        assert_eq!(supervisors.see(&ann), Some(Presence::Here), "another tab is open");
-        assert_eq!(supervisors.here(), std::slice::from_ref(&ann));
+        assert_eq!(supervisors.presence_of(&ann), Some(Presence::Here), "another tab is open");
+        assert_eq!(supervisors.connected(), std::slice::from_ref(&ann));
         let silent = clock();
         pass(24);
-        assert_eq!(supervisors.see(&ann), Some(Presence::Here));
+        assert_eq!(supervisors.presence_of(&ann), Some(Presence::Here));
         pass(1);
-        assert_eq!(supervisors.see(&ann), Some(Presence::GoneSince(silent)), "nothing was heard");
+        assert_eq!(
+            supervisors.presence_of(&ann),
+            Some(Presence::GoneSince(silent)),
+            "nothing was heard"
+        );
         drop(two);
-        assert_eq!(supervisors.see(&ann), Some(Presence::GoneSince(clock())), "it was closed");
+        assert_eq!(
+            supervisors.presence_of(&ann),
+            Some(Presence::GoneSince(clock())),
+            "it was closed"
+        );
         pass(10);
-        supervisors.ordered(&ann);
-        let ordered = clock();
-        assert_eq!(supervisors.see(&ann), Some(Presence::Here));
+        supervisors.acted(&ann);
+        let acted = clock();
+        assert_eq!(supervisors.presence_of(&ann), Some(Presence::Here));
         pass(3);
-        assert_eq!(supervisors.see(&ann), Some(Presence::GoneSince(ordered)));
-        assert!(supervisors.here().is_empty());
+        assert_eq!(supervisors.presence_of(&ann), Some(Presence::GoneSince(acted)));
+        assert!(supervisors.connected().is_empty());
         pass(4000);
-        supervisors.ordered(&SupervisorId::parse("bob").unwrap());
+        supervisors.acted(&SupervisorId::parse("bob").unwrap());
         assert_eq!(supervisors.lock().len(), 1, "the first is forgotten");
     }
 }

@@ -21,7 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::calls::registry::{CallMessage, Handle, MAILBOX, Registered, Signal};
-use crate::calls::supervisors::{Supervisors, Watched};
+use crate::calls::supervisors::{PresenceWatch, Supervisors};
 use crate::cluster::SupervisorAction;
 use crate::events::Publisher;
 use crate::ports::CarrierPort;
@@ -204,7 +204,7 @@ struct CallActor {
     killed: bool,
     supervisors: Arc<Supervisors>,
     /// Who holds the takeover and is looked for.
-    holder: Option<Watched>,
+    holder: Option<PresenceWatch>,
 }
 
 impl CallActor {
@@ -452,7 +452,7 @@ impl CallActor {
     /// Looks for whoever holds the takeover, and for nobody else.
     fn watch_holder(&mut self) {
         let holder = self.call.holder();
-        if holder == self.holder.as_ref().map(|watched| &watched.who) {
+        if holder == self.holder.as_ref().map(|watch| &watch.who) {
             return;
         }
         let watched = holder.map(|who| self.supervisors.watch(who, self.handle.clone()));
