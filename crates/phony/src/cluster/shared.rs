@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::{CODE_LIFE, Cluster, Handler, connect, millis};
 use crate::safety::Safety;
-use crate::safety::do_not_call::Word;
+use crate::safety::do_not_call::DoNotCallEntry;
 use crate::store::redis::{Connection, PREFIX};
 use crate::token;
 
@@ -27,7 +27,8 @@ const LINKS: usize = 64;
 /// How long the costs of a day are kept.
 const COSTS: Duration = Duration::from_hours(72);
 
-static WORDS: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/words.lua")));
+static ENTRIES: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/do_not_call.lua")));
 static SPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/spend.lua")));
 
 /// The do-not-call list of all nodes.
@@ -66,21 +67,21 @@ impl SharedList {
     }
 
     /// What was said last about a number.
-    pub async fn word(&self, number: &PhoneNumber) -> Result<Option<Word>, RedisError> {
+    pub async fn entry(&self, number: &PhoneNumber) -> Result<Option<DoNotCallEntry>, RedisError> {
         let mut get = cmd("HGET");
         get.arg(list_key()).arg(number.as_str());
-        let word: Option<String> = get.query_async(&mut self.connection.clone()).await?;
-        Ok(word.as_deref().and_then(read))
+        let entry: Option<String> = get.query_async(&mut self.connection.clone()).await?;
+        Ok(entry.as_deref().and_then(read))
     }
 
     /// Says something about numbers; of two words on one number the later counts.
-    pub async fn say(&self, words: &[Word]) -> Result<(), RedisError> {
-        for words in words.chunks(BATCH) {
-            let mut script = WORDS.key(list_key());
+    pub async fn publish(&self, entries: &[DoNotCallEntry]) -> Result<(), RedisError> {
+        for entries in entries.chunks(BATCH) {
+            let mut script = ENTRIES.key(list_key());
             script.key(order_key()).key(changes_key());
-            for word in words {
-                let json = serde_json::to_string(word).unwrap_or_default();
-                script.arg(word.number.as_str()).arg(word.at.as_millisecond()).arg(json);
+            for entry in entries {
+                let json = serde_json::to_string(entry).unwrap_or_default();
+                script.arg(entry.number.as_str()).arg(entry.at.as_millisecond()).arg(json);
             }
             script.invoke_async::<u64>(&mut self.connection.clone()).await?;
         }
@@ -88,18 +89,18 @@ impl SharedList {
     }
 
     /// The numbers that must not be called, in their order.
-    pub async fn list(&self) -> Result<Vec<Word>, RedisError> {
+    pub async fn list(&self) -> Result<Vec<DoNotCallEntry>, RedisError> {
         let mut all = cmd("HVALS");
         all.arg(list_key());
         let all: Vec<String> = all.query_async(&mut self.connection.clone()).await?;
         let mut listed: Vec<_> =
-            all.iter().filter_map(|word| read(word)).filter(|word| word.listed).collect();
+            all.iter().filter_map(|entry| read(entry)).filter(|entry| entry.listed).collect();
         listed.sort_by(|a, b| a.number.cmp(&b.number));
         Ok(listed)
     }
 
     /// What has changed since a change, and which was the last; 0 for the beginning.
-    async fn since(&self, change: u64) -> Result<(u64, Vec<Word>), RedisError> {
+    async fn since(&self, change: u64) -> Result<(u64, Vec<DoNotCallEntry>), RedisError> {
         let mut range = cmd("ZRANGEBYSCORE");
         range.arg(order_key()).arg(format!("({change}")).arg("+inf").arg("WITHSCORES");
         range.arg("LIMIT").arg(0).arg(BATCH);
@@ -110,8 +111,8 @@ impl SharedList {
         for (number, _) in &changed {
             get.arg(number);
         }
-        let words: Vec<Option<String>> = get.query_async(&mut self.connection.clone()).await?;
-        Ok((*last, words.iter().flatten().filter_map(|word| read(word)).collect()))
+        let entries: Vec<Option<String>> = get.query_async(&mut self.connection.clone()).await?;
+        Ok((*last, entries.iter().flatten().filter_map(|entry| read(entry)).collect()))
     }
 }
 
@@ -129,9 +130,9 @@ impl Cluster {
         safety: &Safety,
         number: &PhoneNumber,
     ) -> Result<(), RedisError> {
-        if let Some(word) = self.do_not_call().word(number).await? {
+        if let Some(entry) = self.do_not_call().entry(number).await? {
             // A list that cannot be read forbids every call.
-            drop(safety.do_not_call.learn(word));
+            drop(safety.do_not_call.merge(entry));
         }
         self.add_up(safety).await
     }
@@ -162,7 +163,7 @@ impl Cluster {
         loop {
             tokio::select! {
                 _ = round.tick() => {}
-                () = safety.do_not_call.news() => {}
+                () = safety.do_not_call.changed() => {}
             }
             if let Err(error) = self.compare_all(handler, &mut compared).await {
                 tracing::debug!(%error, "the do-not-call list is not compared");
@@ -193,44 +194,45 @@ impl Cluster {
     ) -> Result<(), RedisError> {
         let list = self.do_not_call();
         loop {
-            let (change, words) = list.since(compared.change).await?;
+            let (change, entries) = list.since(compared.change).await?;
             if change == compared.change {
                 break;
             }
             compared.change = change;
             let mut news = Vec::new();
-            for word in words {
-                compared.told.insert(word.number.clone(), (word.at, word.listed));
-                if safety.do_not_call.learn(word.clone()).unwrap_or(false) {
-                    news.push(word);
+            for entry in entries {
+                compared.told.insert(entry.number.clone(), (entry.at, entry.listed));
+                if safety.do_not_call.merge(entry.clone()).unwrap_or(false) {
+                    news.push(entry);
                 }
             }
-            self.keep_words(safety, news).await;
+            self.save_entries(safety, news).await;
         }
-        let known = match safety.do_not_call.words() {
+        let known = match safety.do_not_call.entries() {
             Ok(known) => known,
             Err(error) => {
                 tracing::error!(%error, "the do-not-call list cannot be read");
                 return Ok(());
             }
         };
-        let is_news =
-            |word: &Word| compared.told.get(&word.number).is_none_or(|(at, _)| *at < word.at);
+        let is_news = |entry: &DoNotCallEntry| {
+            compared.told.get(&entry.number).is_none_or(|(at, _)| *at < entry.at)
+        };
         let news: Vec<_> = known.into_iter().filter(is_news).collect();
-        list.say(&news).await?;
-        for word in news {
-            compared.told.insert(word.number, (word.at, word.listed));
+        list.publish(&news).await?;
+        for entry in news {
+            compared.told.insert(entry.number, (entry.at, entry.listed));
         }
         Ok(())
     }
 
     /// Writes what others said into the file here, too.
-    async fn keep_words(&self, safety: &Safety, words: Vec<Word>) {
-        if words.is_empty() {
+    async fn save_entries(&self, safety: &Safety, entries: Vec<DoNotCallEntry>) {
+        if entries.is_empty() {
             return;
         }
         let list = Arc::clone(&safety.do_not_call);
-        let written = self.tasks.spawn_blocking(move || list.write_all(&words)).await;
+        let written = self.tasks.spawn_blocking(move || list.write_all(&entries)).await;
         if let Ok(Err(error)) = written {
             tracing::error!(%error, "the do-not-call list cannot be written");
         }
@@ -284,7 +286,7 @@ impl Cluster {
 }
 
 /// A word as the list has it: when in milliseconds, and the word as JSON.
-fn read(text: &str) -> Option<Word> {
+fn read(text: &str) -> Option<DoNotCallEntry> {
     serde_json::from_str(text.split_once(' ')?.1).ok()
 }
 

@@ -27,7 +27,7 @@ pub const FILE: &str = "do-not-call.jsonl";
 
 /// What was said about a number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Word {
+pub struct DoNotCallEntry {
     /// The number.
     pub number: PhoneNumber,
     /// Whether it is on the list from then on.
@@ -45,7 +45,7 @@ pub struct DoNotCall {
     /// The file, as it was read last. Held while the file is read; no call waits for it.
     file: Mutex<Contents>,
     /// Said here, and perhaps not in the file yet. Held for moments only: calls say words.
-    said: Mutex<HashMap<PhoneNumber, Word>>,
+    unsaved: Mutex<HashMap<PhoneNumber, DoNotCallEntry>>,
     /// Why the file cannot be written, if so.
     trouble: Mutex<Option<String>>,
     news: Notify,
@@ -55,7 +55,7 @@ pub struct DoNotCall {
 struct Contents {
     /// The file's length and time when it was read.
     seen: Option<(u64, Option<SystemTime>)>,
-    words: HashMap<PhoneNumber, Word>,
+    entries: HashMap<PhoneNumber, DoNotCallEntry>,
     /// The lines that are no words, by their numbers.
     torn: Vec<usize>,
 }
@@ -67,7 +67,7 @@ impl DoNotCall {
         Self {
             path: folder.join(FILE),
             file: Mutex::default(),
-            said: Mutex::default(),
+            unsaved: Mutex::default(),
             trouble: Mutex::default(),
             news: Notify::new(),
         }
@@ -75,20 +75,20 @@ impl DoNotCall {
 
     /// Whether a number must not be called.
     pub fn contains(&self, number: &PhoneNumber) -> io::Result<bool> {
-        Ok(self.word(number)?.is_some_and(|word| word.listed))
+        Ok(self.entry(number)?.is_some_and(|entry| entry.listed))
     }
 
     /// The numbers that must not be called, in their order.
-    pub fn list(&self) -> io::Result<Vec<Word>> {
-        Ok(self.words()?.into_iter().filter(|word| word.listed).collect())
+    pub fn list(&self) -> io::Result<Vec<DoNotCallEntry>> {
+        Ok(self.entries()?.into_iter().filter(|entry| entry.listed).collect())
     }
 
     /// The last word on every number, those that may be called again among them, in their order.
-    pub fn words(&self) -> io::Result<Vec<Word>> {
+    pub fn entries(&self) -> io::Result<Vec<DoNotCallEntry>> {
         let contents = self.contents()?;
-        let said = lock(&self.said);
-        let numbers: BTreeSet<_> = contents.words.keys().chain(said.keys()).collect();
-        let last = |number| later(said.get(number), contents.words.get(number)).cloned();
+        let unsaved = lock(&self.unsaved);
+        let numbers: BTreeSet<_> = contents.entries.keys().chain(unsaved.keys()).collect();
+        let last = |number| later(unsaved.get(number), contents.entries.get(number)).cloned();
         Ok(numbers.into_iter().filter_map(last).collect())
     }
 
@@ -101,7 +101,7 @@ impl DoNotCall {
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         let why = lock(&self.trouble).clone()?;
-        let waiting = match lock(&self.said).len() {
+        let waiting = match lock(&self.unsaved).len() {
             0 => String::new(),
             1 => " (one entry is kept in memory until it can be written)".to_owned(),
             many => format!(" ({many} entries are kept in memory until they can be written)"),
@@ -110,20 +110,22 @@ impl DoNotCall {
     }
 
     /// Takes in a word that was said elsewhere; true if it is later than what is known here.
-    pub fn learn(&self, word: Word) -> io::Result<bool> {
-        if self.word(&word.number)?.is_some_and(|known| known.at >= word.at) {
+    pub fn merge(&self, entry: DoNotCallEntry) -> io::Result<bool> {
+        if self.entry(&entry.number)?.is_some_and(|known| known.at >= entry.at) {
             return Ok(false);
         }
-        lock(&self.said).insert(word.number.clone(), word);
+        lock(&self.unsaved).insert(entry.number.clone(), entry);
         Ok(true)
     }
 
     /// Takes in what the ledger knows, where the list does not have it: it could not be written.
-    pub fn recall(&self, words: Vec<Word>) {
-        let recalled = words.into_iter().map(|word| match self.learn(word.clone()) {
+    pub fn restore(&self, entries: Vec<DoNotCallEntry>) {
+        let recalled = entries.into_iter().map(|entry| match self.merge(entry.clone()) {
             Ok(news) => usize::from(news),
             // What a list says that cannot be read is not known, and nobody is called until it is.
-            Err(_) => usize::from(lock(&self.said).insert(word.number.clone(), word).is_none()),
+            Err(_) => {
+                usize::from(lock(&self.unsaved).insert(entry.number.clone(), entry).is_none())
+            }
         });
         let entries: usize = recalled.sum();
         if entries > 0 {
@@ -132,14 +134,14 @@ impl DoNotCall {
     }
 
     /// Waits until something is said here.
-    pub async fn news(&self) {
+    pub async fn changed(&self) {
         self.news.notified().await;
     }
 
     /// Puts a number on the list or takes it off: in force at once; [`DoNotCall::keep`] makes it
     /// last.
-    pub fn say(&self, word: Word) {
-        lock(&self.said).insert(word.number.clone(), word);
+    pub fn set(&self, entry: DoNotCallEntry) {
+        lock(&self.unsaved).insert(entry.number.clone(), entry);
         self.news.notify_one();
     }
 
@@ -148,7 +150,7 @@ impl DoNotCall {
     pub fn keep(&self) {
         // What was taken from the file is missed now, and not only when somebody is to be called.
         drop(self.contents());
-        let waiting: Vec<_> = lock(&self.said).values().cloned().collect();
+        let waiting: Vec<_> = lock(&self.unsaved).values().cloned().collect();
         if waiting.is_empty() {
             self.note(&self.check());
         } else {
@@ -163,18 +165,18 @@ impl DoNotCall {
     }
 
     /// Writes a word to the file. Blocks.
-    pub fn write(&self, word: &Word) -> io::Result<()> {
-        self.write_all(std::slice::from_ref(word))
+    pub fn write(&self, entry: &DoNotCallEntry) -> io::Result<()> {
+        self.write_all(std::slice::from_ref(entry))
     }
 
     /// Writes words to the file. Blocks.
-    pub fn write_all(&self, words: &[Word]) -> io::Result<()> {
-        let written = self.append(words).map_err(|error| explained(&self.path, &error));
+    pub fn write_all(&self, entries: &[DoNotCallEntry]) -> io::Result<()> {
+        let written = self.append(entries).map_err(|error| explained(&self.path, &error));
         if written.is_ok() {
-            let mut said = lock(&self.said);
-            for word in words {
-                if said.get(&word.number) == Some(word) {
-                    said.remove(&word.number);
+            let mut unsaved = lock(&self.unsaved);
+            for entry in entries {
+                if unsaved.get(&entry.number) == Some(entry) {
+                    unsaved.remove(&entry.number);
                 }
             }
         }
@@ -182,7 +184,7 @@ impl DoNotCall {
         written
     }
 
-    fn append(&self, words: &[Word]) -> io::Result<()> {
+    fn append(&self, entries: &[DoNotCallEntry]) -> io::Result<()> {
         let mut file = open_to_append(&self.path)?;
         // Until the file is closed.
         lock_shortly(&file, false);
@@ -192,8 +194,8 @@ impl DoNotCall {
             // A line that was torn stays by itself.
             text.push('\n');
         }
-        for word in words {
-            text.push_str(&serde_json::to_string(word).map_err(io::Error::other)?);
+        for entry in entries {
+            text.push_str(&serde_json::to_string(entry).map_err(io::Error::other)?);
             text.push('\n');
         }
         let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_data());
@@ -222,11 +224,11 @@ impl DoNotCall {
         }
     }
 
-    fn word(&self, number: &PhoneNumber) -> io::Result<Option<Word>> {
+    fn entry(&self, number: &PhoneNumber) -> io::Result<Option<DoNotCallEntry>> {
         let contents = self.contents()?;
-        let said = lock(&self.said);
+        let unsaved = lock(&self.unsaved);
         // A file that another process has written to since may know better.
-        Ok(later(said.get(number), contents.words.get(number)).cloned())
+        Ok(later(unsaved.get(number), contents.entries.get(number)).cloned())
     }
 
     /// The file, which is read again if it is not as it was.
@@ -242,7 +244,7 @@ impl DoNotCall {
         if seen == contents.seen {
             return Ok(contents);
         }
-        let (words, torn) = match seen {
+        let (entries, torn) = match seen {
             Some(_) => {
                 let bytes = std::fs::read(&self.path);
                 lines::read(&bytes.map_err(|error| explained(&self.path, &error))?)
@@ -252,8 +254,9 @@ impl DoNotCall {
         };
         // The file only grows. Whoever takes it away, empties it or writes it anew takes no word
         // back by that.
-        let is_kept = |old: &Word| words.get(&old.number).is_some_and(|new| new.at >= old.at);
-        let lost: Vec<_> = contents.words.drain().filter(|(_, old)| !is_kept(old)).collect();
+        let is_kept =
+            |old: &DoNotCallEntry| entries.get(&old.number).is_some_and(|new| new.at >= old.at);
+        let lost: Vec<_> = contents.entries.drain().filter(|(_, old)| !is_kept(old)).collect();
         if !lost.is_empty() {
             let entries = lost.len();
             tracing::error!(
@@ -261,22 +264,25 @@ impl DoNotCall {
                 "entries of the do-not-call list were taken away; they are \
                                       written anew"
             );
-            let mut said = lock(&self.said);
-            for (number, word) in lost {
-                let newest = later(said.get(&number), Some(&word)).cloned();
-                said.insert(number, newest.unwrap_or(word));
+            let mut unsaved = lock(&self.unsaved);
+            for (number, entry) in lost {
+                let newest = later(unsaved.get(&number), Some(&entry)).cloned();
+                unsaved.insert(number, newest.unwrap_or(entry));
             }
         }
         if !torn.is_empty() && torn != contents.torn {
             tracing::error!(lines = ?torn, "lines of the do-not-call list cannot be read");
         }
-        *contents = Contents { seen, words, torn };
+        *contents = Contents { seen, entries, torn };
         Ok(contents)
     }
 }
 
 /// The later of two words on a number; of two at the same time, the first.
-fn later<'a>(one: Option<&'a Word>, other: Option<&'a Word>) -> Option<&'a Word> {
+fn later<'a>(
+    one: Option<&'a DoNotCallEntry>,
+    other: Option<&'a DoNotCallEntry>,
+) -> Option<&'a DoNotCallEntry> {
     match (one, other) {
         (Some(one), Some(other)) => Some(if other.at > one.at { other } else { one }),
         (one, other) => one.or(other),
@@ -303,9 +309,14 @@ mod tests {
 
     use super::*;
 
-    fn word(number: &str, listed: bool) -> Word {
+    fn entry(number: &str, listed: bool) -> DoNotCallEntry {
         let at = "2026-01-15T12:00:00Z".parse().unwrap();
-        Word { number: PhoneNumber::parse(number).unwrap(), listed, at, by: "callee".into() }
+        DoNotCallEntry {
+            number: PhoneNumber::parse(number).unwrap(),
+            listed,
+            at,
+            by: "callee".into(),
+        }
     }
 
     #[test]
@@ -314,10 +325,10 @@ mod tests {
         let (server, command) = (DoNotCall::of(folder.path()), DoNotCall::of(folder.path()));
         let number = PhoneNumber::parse("+12125550123").unwrap();
         assert!(!server.contains(&number).unwrap());
-        command.write(&word("+12125550123", true)).unwrap();
+        command.write(&entry("+12125550123", true)).unwrap();
         assert!(server.contains(&number).unwrap());
-        assert_eq!(server.list().unwrap(), [word("+12125550123", true)]);
-        server.write(&word("+12125550123", false)).unwrap();
+        assert_eq!(server.list().unwrap(), [entry("+12125550123", true)]);
+        server.write(&entry("+12125550123", false)).unwrap();
         assert!(!command.contains(&number).unwrap());
     }
 
@@ -325,11 +336,14 @@ mod tests {
     fn a_word_counts_before_it_is_written_and_a_torn_line_spoils_no_other() {
         let folder = tempfile::tempdir().unwrap();
         let list = DoNotCall::of(folder.path());
-        let (a, b) = (word("+12125550101", true), word("+12125550102", true));
-        list.say(a.clone());
+        let (a, b) = (entry("+12125550101", true), entry("+12125550102", true));
+        list.set(a.clone());
         assert!(list.contains(&a.number).unwrap());
-        let late = Word { at: a.at - SignedDuration::from_secs(1), ..word("+12125550101", false) };
-        assert!(!list.learn(late).unwrap(), "what comes late changes nothing");
+        let late = DoNotCallEntry {
+            at: a.at - SignedDuration::from_secs(1),
+            ..entry("+12125550101", false)
+        };
+        assert!(!list.merge(late).unwrap(), "what comes late changes nothing");
         let text = format!("{{\"number\":\"+1212\n{}\n", serde_json::to_string(&b).unwrap());
         std::fs::write(folder.path().join(FILE), text).unwrap();
         assert!(list.contains(&b.number).unwrap() && list.contains(&a.number).unwrap());
@@ -339,7 +353,7 @@ mod tests {
     fn a_last_line_that_was_torn_swallows_no_other() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
-        let (a, b) = (word("+12125550101", true), word("+12125550102", true));
+        let (a, b) = (entry("+12125550101", true), entry("+12125550102", true));
         let whole = serde_json::to_string(&a).unwrap() + "\n";
         for end in 1..whole.len() {
             std::fs::write(&path, &whole[..end]).unwrap();
@@ -362,18 +376,18 @@ mod tests {
         #[cfg(unix)]
         std::os::unix::fs::symlink(away.join(FILE), folder.path().join(FILE)).unwrap();
         let list = DoNotCall::of(folder.path());
-        let word = word("+12125550101", true);
-        list.say(word.clone());
+        let entry = entry("+12125550101", true);
+        list.set(entry.clone());
         for _ in 0..2 {
             list.keep();
-            assert!(list.contains(&word.number).unwrap());
+            assert!(list.contains(&entry.number).unwrap());
             let trouble = list.trouble().unwrap();
             assert!(trouble.contains("one entry is kept in memory"), "{trouble}");
         }
         std::fs::create_dir(&away).unwrap();
         list.keep();
         assert_eq!(list.trouble(), None);
-        assert!(DoNotCall::of(folder.path()).contains(&word.number).unwrap(), "it is in the file");
+        assert!(DoNotCall::of(folder.path()).contains(&entry.number).unwrap(), "it is in the file");
     }
 
     #[cfg(target_os = "linux")]
@@ -382,7 +396,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("/dev/full", folder.path().join(FILE)).unwrap();
         let list = DoNotCall::of(folder.path());
-        list.say(word("+12125550101", true));
+        list.set(entry("+12125550101", true));
         list.keep();
         let trouble = list.trouble().unwrap();
         assert!(trouble.contains("the disk is full: make room"), "{trouble}");
@@ -393,13 +407,13 @@ mod tests {
     fn a_list_that_is_taken_away_is_written_anew() {
         let folder = tempfile::tempdir().unwrap();
         let list = DoNotCall::of(folder.path());
-        let word = word("+12125550101", true);
-        list.write(&word).unwrap();
-        assert!(list.contains(&word.number).unwrap());
+        let entry = entry("+12125550101", true);
+        list.write(&entry).unwrap();
+        assert!(list.contains(&entry.number).unwrap());
         std::fs::remove_file(folder.path().join(FILE)).unwrap();
-        assert!(list.contains(&word.number).unwrap());
+        assert!(list.contains(&entry.number).unwrap());
         list.keep();
-        assert!(DoNotCall::of(folder.path()).contains(&word.number).unwrap());
+        assert!(DoNotCall::of(folder.path()).contains(&entry.number).unwrap());
     }
 
     #[test]
@@ -407,7 +421,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
         let list = DoNotCall::of(folder.path());
-        let (a, b) = (word("+12125550101", true), word("+12125550102", true));
+        let (a, b) = (entry("+12125550101", true), entry("+12125550102", true));
         list.write_all(&[a.clone(), b.clone()]).unwrap();
         assert!(list.contains(&a.number).unwrap());
         let first = std::fs::read_to_string(&path).unwrap().lines().next().unwrap().to_owned();
@@ -421,7 +435,8 @@ mod tests {
             assert!(again.contains(&b.number).unwrap(), "{left}");
         }
         // It is taken off by a word.
-        let off = Word { at: a.at + SignedDuration::from_secs(1), listed: false, ..a.clone() };
+        let off =
+            DoNotCallEntry { at: a.at + SignedDuration::from_secs(1), listed: false, ..a.clone() };
         DoNotCall::of(folder.path()).write(&off).unwrap();
         list.keep();
         assert!(!list.contains(&a.number).unwrap());
@@ -431,11 +446,11 @@ mod tests {
     fn what_the_ledger_knows_is_recalled_unless_somebody_has_thought_better_of_it() {
         let folder = tempfile::tempdir().unwrap();
         let list = DoNotCall::of(folder.path());
-        let (a, b) = (word("+12125550101", true), word("+12125550102", true));
+        let (a, b) = (entry("+12125550101", true), entry("+12125550102", true));
         let taken_off =
-            Word { at: b.at + SignedDuration::from_secs(1), listed: false, ..b.clone() };
+            DoNotCallEntry { at: b.at + SignedDuration::from_secs(1), listed: false, ..b.clone() };
         list.write(&taken_off).unwrap();
-        list.recall(vec![a.clone(), b.clone()]);
+        list.restore(vec![a.clone(), b.clone()]);
         list.keep();
         let again = DoNotCall::of(folder.path());
         assert!(again.contains(&a.number).unwrap() && !again.contains(&b.number).unwrap());
@@ -450,7 +465,7 @@ mod tests {
                 scope.spawn(move || {
                     let list = DoNotCall::of(folder);
                     for n in 0..25 {
-                        list.write(&word(&format!("+1212555{:04}", writer * 100 + n), true))
+                        list.write(&entry(&format!("+1212555{:04}", writer * 100 + n), true))
                             .unwrap();
                     }
                 });

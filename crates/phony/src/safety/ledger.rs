@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 
-use super::do_not_call::Word;
+use super::do_not_call::DoNotCallEntry;
 use crate::data_dir::{explained, is_there, lock_shortly, private};
 use crate::token::hex;
 
@@ -248,9 +248,9 @@ fn forget_some(owed: &mut VecDeque<Entry>) {
 }
 
 /// Who asked not to be called again, as the ledger of a data folder knows.
-pub fn wishes(folder: &Path) -> io::Result<Vec<Word>> {
+pub fn do_not_call_entries(folder: &Path) -> io::Result<Vec<DoNotCallEntry>> {
     #[derive(Deserialize)]
-    struct Wish {
+    struct Request {
         at: Timestamp,
         to: String,
         by: String,
@@ -263,10 +263,10 @@ pub fn wishes(folder: &Path) -> io::Result<Vec<Word>> {
     };
     let sign = br#""what":"do_not_call""#;
     let lines = text.split(|byte| *byte == b'\n');
-    let wishes = lines.filter(|line| line.windows(sign.len()).any(|part| part == sign));
-    let wishes = wishes.filter_map(|line| serde_json::from_slice::<Wish>(line).ok());
-    let words = wishes.filter_map(|Wish { at, to, by }| {
-        Some(Word { number: PhoneNumber::parse(&to).ok()?, listed: true, at, by })
+    let requests = lines.filter(|line| line.windows(sign.len()).any(|part| part == sign));
+    let requests = requests.filter_map(|line| serde_json::from_slice::<Request>(line).ok());
+    let words = requests.filter_map(|Request { at, to, by }| {
+        Some(DoNotCallEntry { number: PhoneNumber::parse(&to).ok()?, listed: true, at, by })
     });
     Ok(words.collect())
 }

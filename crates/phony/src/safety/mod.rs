@@ -21,7 +21,7 @@ use phony_call::{
 };
 use tokio_util::task::TaskTracker;
 
-use self::do_not_call::{DoNotCall, Word};
+use self::do_not_call::{DoNotCall, DoNotCallEntry};
 use self::ledger::{Entry, Ledger, What};
 use self::pace::Pace;
 use self::spend::Spend;
@@ -101,7 +101,7 @@ impl Safety {
         let limits = (dialing.day_soft, dialing.day_hard);
         let spend = Spend::open(folder, config.policy.prices.minute, limits)?;
         let do_not_call = DoNotCall::of(folder);
-        do_not_call.recall(ledger::wishes(folder)?);
+        do_not_call.restore(ledger::do_not_call_entries(folder)?);
         do_not_call.keep();
         Ok(Self {
             ledger: Ledger::open(folder, (clock.wall)())?,
@@ -175,14 +175,14 @@ impl Safety {
         let Ok(number) = PhoneNumber::parse(number) else {
             return tracing::warn!(callSid = %event.call, "who is not to be called has no number");
         };
-        let word = Word { number, listed: true, at: event.at, by: "callee".into() };
+        let entry = DoNotCallEntry { number, listed: true, at: event.at, by: "callee".into() };
         self.ledger.note(Entry {
-            to: word.number.to_string(),
+            to: entry.number.to_string(),
             call_sid: Some(event.call.to_string()),
             reason: Some("the callee asked not to be called again".into()),
             ..Entry::new(event.at, What::DoNotCall, "callee")
         });
-        self.do_not_call.say(word);
+        self.do_not_call.set(entry);
         let list = Arc::clone(&self.do_not_call);
         // If it cannot be written now, it is tried again every second.
         self.tasks.spawn_blocking(move || list.keep());

@@ -114,13 +114,13 @@ async fn what_has_happened_is_written_when_the_disk_takes_it_again() {
     ledger.note(wish.clone());
     let dialling = Entry { what: What::Dialling, ..entry("+12125550102") };
     assert_eq!(ledger.write(dialling).await, Err(Unwritten), "nobody is called");
-    assert_eq!(wishes(folder.path()).unwrap(), []);
+    assert_eq!(do_not_call_entries(folder.path()).unwrap(), []);
     std::fs::rename(&away, &path).unwrap();
     // Whether or not anything else is to be written.
     ledger.flush().await;
     let report = verify(&path, None).unwrap();
     assert_eq!((report.lines, report.broken), (2, vec![]));
-    let known = wishes(folder.path()).unwrap();
+    let known = do_not_call_entries(folder.path()).unwrap();
     let known: Vec<_> = known.iter().map(|word| (word.number.as_str(), word.at)).collect();
     assert_eq!(known, [("+12125550101", now())]);
 }

@@ -170,7 +170,8 @@ async fn a_number_is_listed_while_it_is_being_called() {
     let list = &world.house.running.app.safety.do_not_call;
     let number = phony_call::PhoneNumber::parse(THEM).unwrap();
     let at = "2026-01-01T00:00:00Z".parse().unwrap();
-    let entry = phony::safety::do_not_call::Word { number, listed: true, at, by: "test".into() };
+    let entry =
+        phony::safety::do_not_call::DoNotCallEntry { number, listed: true, at, by: "test".into() };
     let orders = (0..10).map(|n| {
         let (world, entry) = (&world, &entry);
         async move {
