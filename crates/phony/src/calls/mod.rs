@@ -38,7 +38,7 @@ use crate::ports::ModelPort;
 use crate::runtime::shutdown::Shutdown;
 use crate::runtime::workers::Workers;
 use crate::safety::Safety;
-use crate::safety::pace::Slot;
+use crate::safety::dial_limits::Slot;
 pub use error::{ActError, Draining, ReportNotDelivered};
 use ringing::EndedCalls;
 pub(crate) use ringing::RingResponse;
@@ -264,7 +264,7 @@ impl Calls {
                         self.safety.spend.begun(&identity.sid, since);
                     }
                     // Among several servers its place is where its record is.
-                    let slot = self.cluster.is_none().then(|| self.safety.pace.take_over());
+                    let slot = self.cluster.is_none().then(|| self.safety.dial_limits.take_over());
                     self.outbound_guard(&identity, slot)
                 });
                 (outbound, events)

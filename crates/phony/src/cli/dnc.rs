@@ -22,11 +22,11 @@ use crate::server::make_folder;
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(subcommand)]
-    what: What,
+    what: EntryKind,
 }
 
 #[derive(Debug, Subcommand)]
-enum What {
+enum EntryKind {
     /// Put numbers on the list
     Add {
         /// The numbers, in any usual spelling
@@ -52,9 +52,9 @@ pub(super) fn run(settings: Settings, arguments: &Arguments) -> anyhow::Result<(
     let list = List::of(&config)?;
     let failed = || list.name.clone();
     match &arguments.what {
-        What::Add { numbers } => say(&config, &list, numbers, true).with_context(failed),
-        What::Remove { numbers } => say(&config, &list, numbers, false).with_context(failed),
-        What::List { json } => {
+        EntryKind::Add { numbers } => say(&config, &list, numbers, true).with_context(failed),
+        EntryKind::Remove { numbers } => say(&config, &list, numbers, false).with_context(failed),
+        EntryKind::List { json } => {
             let words = list.all().with_context(failed)?;
             let ui = Ui::new();
             note(&list.name);

@@ -139,7 +139,7 @@ impl Cluster {
 
     /// Tells what calls here cost, and learns what all do.
     async fn add_up(&self, safety: &Safety) -> Result<(), RedisError> {
-        let due = safety.spend.due((safety.clock.now)(), (safety.clock.wall)());
+        let due = safety.spend.unshared((safety.clock.now)(), (safety.clock.wall)());
         let sum: String = SPEND
             .key(format!("{PREFIX}spend:{}", due.date))
             .arg(due.known_usd)
@@ -149,7 +149,7 @@ impl Cluster {
             .invoke_async(&mut self.connection.once())
             .await?;
         if let Ok(sum) = sum.parse() {
-            safety.spend.learn(due, sum);
+            safety.spend.set_shared(due, sum);
         }
         Ok(())
     }

@@ -15,9 +15,9 @@ use crate::calls::NewOutbound;
 use crate::calls::registry::CallMessage;
 use crate::carriers::twilio::rest::{CarrierError, PATIENCE};
 use crate::history::{Outcome, UnplacedOrder};
-use crate::safety::ledger::{Entry, What};
-use crate::safety::pace::Slot;
-use crate::safety::{Forbidden, Question};
+use crate::safety::dial_limits::Slot;
+use crate::safety::ledger::{Entry, EntryKind};
+use crate::safety::{DialRequest, Forbidden};
 use crate::token;
 
 /// How long the answer to an order waits for the store.
@@ -51,7 +51,7 @@ impl<'a> Attempt<'a> {
             agent: order.agent.clone(),
             overrides: if order.ignore_calling_hours { vec!["calling_hours"] } else { Vec::new() },
             key,
-            ..Entry::new(began, What::Refused, &requester.by)
+            ..Entry::new(began, EntryKind::Refused, &requester.by)
         };
         Self { outbound, order, entry, began, requester, client, is_repeat_of_unknown: false }
     }
@@ -107,7 +107,7 @@ impl<'a> Attempt<'a> {
                 let slot = match &self.outbound.cluster {
                     // It takes its place among those of all servers by being opened.
                     Some(_) => None,
-                    None => self.outbound.safety.pace.take(now).ok(),
+                    None => self.outbound.safety.dial_limits.take(now).ok(),
                 };
                 let opened = self.open(call, resolved, slot).await;
                 opened.map(|placed| PlacedCall { is_replay: true, ..placed })
@@ -130,12 +130,12 @@ impl<'a> Attempt<'a> {
     }
 
     fn ask_rules(&self, resolved: &ResolvedOrder) -> Result<(), Forbidden> {
-        let question = Question {
+        let request = DialRequest {
             number: &resolved.number,
             consent: self.order.consent,
             at_any_hour: self.order.ignore_calling_hours,
         };
-        self.outbound.safety.allow(question, &self.outbound.config)
+        self.outbound.safety.allow(request, &self.outbound.config)
     }
 
     /// Whether other servers may know that what is forbidden here is not.
@@ -184,7 +184,7 @@ impl<'a> Attempt<'a> {
         self.stands(resolved).await?;
         let Outbound { safety, cluster, clock, .. } = self.outbound;
         let Some(cluster) = cluster else {
-            return safety.pace.take((clock.now)()).map(Some).map_err(PlaceError::TooMany);
+            return safety.dial_limits.take((clock.now)()).map(Some).map_err(PlaceError::TooMany);
         };
         self.take_shared_slot(cluster).await.map(|()| None)
     }
@@ -204,7 +204,7 @@ impl<'a> Attempt<'a> {
             }
         };
         // The ledger knows of every call before the network does.
-        let entry = Entry { what: What::Dialling, ..self.entry.clone() };
+        let entry = Entry { what: EntryKind::Dialling, ..self.entry.clone() };
         if let Err(error) = self.outbound.safety.ledger.write(entry).await {
             self.not_placed(&resolved).await;
             return Err(self.refused(PlaceError::Ledger(error.to_string())).await);
@@ -285,7 +285,7 @@ impl<'a> Attempt<'a> {
             self.share_call_sid(&sid, resolved.number.as_str()).await;
         }
         metrics::counter!("phony_calls_placed_total").increment(1);
-        self.entry.what = What::Placed;
+        self.entry.what = EntryKind::Placed;
         self.entry.call_sid = Some(sid.to_string());
         self.write().await;
         // A server that is killed right after the answer knows when it starts again who is to speak.
@@ -300,7 +300,7 @@ impl<'a> Attempt<'a> {
     }
 
     pub(super) async fn refused(mut self, error: PlaceError) -> PlaceError {
-        self.entry.what = What::Refused;
+        self.entry.what = EntryKind::Refused;
         if self.is_repeat_of_unknown {
             // What came of the order is as unknown as before.
             self.note(&error).await;
@@ -317,7 +317,7 @@ impl<'a> Attempt<'a> {
     }
 
     async fn failed(mut self, error: PlaceError) -> PlaceError {
-        self.entry.what = What::Failed;
+        self.entry.what = EntryKind::Failed;
         let outcome = if error.is_uncertain() { Outcome::Unknown } else { Outcome::Failed };
         self.entry.outcome = Some(outcome.as_str());
         self.tell(error, outcome).await

@@ -7,7 +7,7 @@ use phony_call::NotDialled;
 use crate::agents::BadVariables;
 use crate::carriers::twilio::rest::{CarrierError, NoClient};
 use crate::safety::Forbidden;
-use crate::safety::pace::TooMany;
+use crate::safety::dial_limits::TooMany;
 use crate::store::StoreError;
 
 /// Why an order became no call, by culprit.

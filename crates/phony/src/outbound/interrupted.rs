@@ -12,7 +12,7 @@ use super::Outbound;
 use super::idempotency::last_lines;
 use super::order::order_id;
 use crate::history::{Outcome, UnplacedOrder};
-use crate::safety::ledger::{self, Entry, What};
+use crate::safety::ledger::{self, Entry, EntryKind};
 
 /// Why it is not known what came of such an order.
 const RULE: &str = "server_ended";
@@ -67,7 +67,7 @@ impl Outbound {
                 outcome: Some(Outcome::Unknown.as_str()),
                 reason: Some(REASON.to_owned()),
                 key: key.clone(),
-                ..Entry::new((clock.wall)(), What::Failed, &by)
+                ..Entry::new((clock.wall)(), EntryKind::Failed, &by)
             };
             // Before the ledger: who is killed in between does it again, and nothing is there twice.
             let order = UnplacedOrder {

@@ -17,7 +17,7 @@ use crate::calls::registry::CallMessage;
 use crate::cluster::Cluster;
 use crate::cluster::outbound::{CallOwner, NoSlot, OrderResult, SharedKey};
 use crate::numbers;
-use crate::safety::pace::TooMany;
+use crate::safety::dial_limits::TooMany;
 
 /// For how long a call that was placed is waited for until Redis has it.
 const WRITING: Duration = Duration::from_millis(250);

@@ -35,7 +35,7 @@ pub const HEAD: &str = "ledger.head";
 /// Lines that may wait for the disk.
 const WAITING: usize = 1024;
 /// Lines that are kept in memory while the disk takes none.
-const OWED: usize = 4096;
+const MOST_UNWRITTEN: usize = 4096;
 /// How soon they are tried again.
 const AGAIN: Duration = Duration::from_secs(1);
 /// What the first line has for the hash of the one before.
@@ -44,7 +44,7 @@ const BEGINNING: &str = "0000000000000000000000000000000000000000000000000000000
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum What {
+pub enum EntryKind {
     /// A call is about to be placed.
     Dialling,
     /// The carrier has taken it.
@@ -68,7 +68,7 @@ pub struct Entry {
     /// When.
     pub at: Timestamp,
     /// What.
-    pub what: What,
+    pub what: EntryKind,
     /// One attempt has one id in all its lines.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub attempt: String,
@@ -110,7 +110,7 @@ pub struct Entry {
 impl Entry {
     /// A line about nothing yet.
     #[must_use]
-    pub fn new(at: Timestamp, what: What, by: &str) -> Self {
+    pub fn new(at: Timestamp, what: EntryKind, by: &str) -> Self {
         Self {
             at,
             what,
@@ -151,9 +151,9 @@ impl Ledger {
     /// Opens the ledger of a data folder, or begins it. A last line that a crash has torn is left as
     /// it is, and the next line says so.
     pub fn open(folder: &Path, now: Timestamp) -> io::Result<Self> {
-        let book = Book::open(folder.join(FILE), now)?;
+        let file = LedgerFile::open(folder.join(FILE), now)?;
         let (lines, written) = sync_channel(WAITING);
-        std::thread::Builder::new().name("ledger".into()).spawn(move || keep(book, &written))?;
+        std::thread::Builder::new().name("ledger".into()).spawn(move || keep(file, &written))?;
         Ok(Self { lines })
     }
 
@@ -188,10 +188,10 @@ impl Ledger {
 }
 
 /// The thread that writes: all that waits is written, then synced once.
-fn keep(mut book: Book, lines: &Receiver<Write>) {
-    let mut owed: VecDeque<Entry> = VecDeque::new();
+fn keep(mut file: LedgerFile, lines: &Receiver<Write>) {
+    let mut unwritten: VecDeque<Entry> = VecDeque::new();
     loop {
-        let first = if owed.is_empty() {
+        let first = if unwritten.is_empty() {
             lines.recv().map_err(|_| RecvTimeoutError::Disconnected)
         } else {
             lines.recv_timeout(AGAIN)
@@ -203,11 +203,11 @@ fn keep(mut book: Book, lines: &Receiver<Write>) {
         };
         batch.extend(std::iter::from_fn(|| lines.try_recv().ok()).take(WAITING));
         let entries = batch.iter().filter_map(|write| write.entry.as_ref());
-        let written = book.append(owed.iter().chain(entries));
+        let written = file.append(unwritten.iter().chain(entries));
         match &written {
-            Ok(()) if !owed.is_empty() => {
-                tracing::info!(lines = owed.len(), "the ledger can be written again");
-                owed.clear();
+            Ok(()) if !unwritten.is_empty() => {
+                tracing::info!(lines = unwritten.len(), "the ledger can be written again");
+                unwritten.clear();
             }
             Ok(()) => {}
             Err(error) => {
@@ -216,8 +216,8 @@ fn keep(mut book: Book, lines: &Receiver<Write>) {
                 }
                 let entries = batch.iter_mut().filter_map(|write| write.entry.take());
                 // A call that is not in the ledger is not placed: nothing has happened.
-                owed.extend(entries.filter(|entry| entry.what != What::Dialling));
-                forget_some(&mut owed);
+                unwritten.extend(entries.filter(|entry| entry.what != EntryKind::Dialling));
+                drop_oldest(&mut unwritten);
             }
         }
         for done in batch.into_iter().filter_map(|write| write.done) {
@@ -228,19 +228,19 @@ fn keep(mut book: Book, lines: &Receiver<Write>) {
 }
 
 /// Forgets lines that are too many to be kept in memory; who must not be called is among the last.
-fn forget_some(owed: &mut VecDeque<Entry>) {
-    let excess = owed.len().saturating_sub(OWED);
+fn drop_oldest(unwritten: &mut VecDeque<Entry>) {
+    let excess = unwritten.len().saturating_sub(MOST_UNWRITTEN);
     if excess == 0 {
         return;
     }
     let mut forgotten = 0;
-    owed.retain(|entry| {
-        let stays = entry.what == What::DoNotCall || forgotten == excess;
+    unwritten.retain(|entry| {
+        let stays = entry.what == EntryKind::DoNotCall || forgotten == excess;
         forgotten += usize::from(!stays);
         stays
     });
-    while owed.len() > OWED {
-        owed.pop_front();
+    while unwritten.len() > MOST_UNWRITTEN {
+        unwritten.pop_front();
         forgotten += 1;
     }
     metrics::counter!("phony_ledger_lines_lost_total").increment(forgotten as u64);
@@ -273,7 +273,7 @@ pub fn do_not_call_entries(folder: &Path) -> io::Result<Vec<DoNotCallEntry>> {
 
 /// The file, and the end of its chain.
 #[derive(Debug)]
-struct Book {
+struct LedgerFile {
     path: PathBuf,
     file: File,
     last: String,
@@ -282,7 +282,7 @@ struct Book {
     end: Option<u64>,
 }
 
-impl Book {
+impl LedgerFile {
     fn open(path: PathBuf, now: Timestamp) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         let file = private(options.create(true).append(true).read(true)).open(&path);
@@ -304,15 +304,16 @@ impl Book {
             book.line += 1;
             let entry = Entry {
                 reason: Some(format!("line {} was torn: sha256 {}", book.line, digest(torn))),
-                ..Entry::new(now, What::Repaired, "server")
+                ..Entry::new(now, EntryKind::Repaired, "server")
             };
-            book.append([&entry])?;
+            file.append([&entry])?;
         }
         if let Some(head) = missing {
             let reason = head.missed(lines.len());
             tracing::error!(reason, "the ledger was tampered with");
-            let entry = Entry { reason: Some(reason), ..Entry::new(now, What::Missing, "server") };
-            book.append([&entry])?;
+            let entry =
+                Entry { reason: Some(reason), ..Entry::new(now, EntryKind::Missing, "server") };
+            file.append([&entry])?;
         } else if book.line > 0 {
             book.note_head();
         }

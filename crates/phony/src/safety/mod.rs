@@ -5,10 +5,10 @@
 //! may be dialled at all is the core's to say ([`phony_call::check_dialled`]), for transfers as for
 //! calls; so is what becomes of a live call that has cost too much.
 
+pub mod dial_limits;
 pub mod do_not_call;
 pub mod hours;
 pub mod ledger;
-pub mod pace;
 pub mod spend;
 
 use std::io;
@@ -21,9 +21,9 @@ use phony_call::{
 };
 use tokio_util::task::TaskTracker;
 
+use self::dial_limits::DialLimits;
 use self::do_not_call::{DoNotCall, DoNotCallEntry};
-use self::ledger::{Entry, Ledger, What};
-use self::pace::Pace;
+use self::ledger::{Entry, EntryKind, Ledger};
 use self::spend::Spend;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -37,7 +37,7 @@ pub struct Safety {
     /// Who must not be called.
     pub do_not_call: Arc<DoNotCall>,
     /// How fast, and how many at once.
-    pub pace: Pace,
+    pub dial_limits: DialLimits,
     /// What it costs.
     pub spend: Arc<Spend>,
     pub(crate) clock: Clock,
@@ -83,7 +83,7 @@ impl Forbidden {
 
 /// What is asked of the rules.
 #[derive(Debug, Clone, Copy)]
-pub struct Question<'a> {
+pub struct DialRequest<'a> {
     /// Whom to call.
     pub number: &'a PhoneNumber,
     /// Whether the callee is said to agree.
@@ -106,7 +106,7 @@ impl Safety {
         Ok(Self {
             ledger: Ledger::open(folder, (clock.wall)())?,
             do_not_call: Arc::new(do_not_call),
-            pace: Pace::new(dialing.rate, dialing.concurrent),
+            dial_limits: DialLimits::new(dialing.rate, dialing.concurrent),
             spend: Arc::new(spend),
             clock,
             tasks,
@@ -120,7 +120,7 @@ impl Safety {
         Self {
             ledger: Ledger::closed(),
             do_not_call: Arc::new(DoNotCall::of(nowhere)),
-            pace: Pace::new(config.dialing.rate, config.dialing.concurrent),
+            dial_limits: DialLimits::new(config.dialing.rate, config.dialing.concurrent),
             spend: Arc::new(Spend::closed()),
             clock,
             tasks: TaskTracker::new(),
@@ -128,8 +128,8 @@ impl Safety {
     }
 
     /// Whether a call may be placed; if not, the first rule that forbids it.
-    pub fn allow(&self, question: Question<'_>, config: &Config) -> Result<(), Forbidden> {
-        let Question { number, consent, at_any_hour } = question;
+    pub fn allow(&self, request: DialRequest<'_>, config: &Config) -> Result<(), Forbidden> {
+        let DialRequest { number, consent, at_any_hour } = request;
         if !consent {
             return Err(Forbidden::Consent);
         }
@@ -159,19 +159,19 @@ impl Safety {
             EventBody::Usage { cost_usd, .. } => self.spend.used(*cost_usd, event.at),
             EventBody::SessionEnd { .. } => self.spend.ended(&event.call, now, event.at),
             EventBody::CommandExecuted { command: CommandName::DoNotCall, value, .. } => {
-                self.never_again(value, event);
+                self.add_to_do_not_call(value, event);
             }
             _ => {}
         }
     }
 
     /// A call of ours is not here any more: its line costs nothing here from now on.
-    pub fn leaves(&self, call: &CallSid) {
+    pub fn call_left(&self, call: &CallSid) {
         self.spend.ended(call, (self.clock.now)(), (self.clock.wall)());
     }
 
     /// The callee has asked not to be called again.
-    fn never_again(&self, number: &str, event: &Event) {
+    fn add_to_do_not_call(&self, number: &str, event: &Event) {
         let Ok(number) = PhoneNumber::parse(number) else {
             return tracing::warn!(callSid = %event.call, "who is not to be called has no number");
         };
@@ -180,7 +180,7 @@ impl Safety {
             to: entry.number.to_string(),
             call_sid: Some(event.call.to_string()),
             reason: Some("the callee asked not to be called again".into()),
-            ..Entry::new(event.at, What::DoNotCall, "callee")
+            ..Entry::new(event.at, EntryKind::DoNotCall, "callee")
         });
         self.do_not_call.set(entry);
         let list = Arc::clone(&self.do_not_call);

@@ -36,12 +36,12 @@ struct State {
     live: HashMap<CallSid, Instant>,
     written: f64,
     /// What of the sum other servers have not been told.
-    untold: f64,
+    unshared: f64,
 }
 
 /// What other servers are told of a day's costs.
 #[derive(Debug, Clone, Copy)]
-pub struct Due {
+pub struct UnsharedCosts {
     /// The day.
     pub date: Date,
     /// What all were known to have cost together, in US dollars.
@@ -101,7 +101,7 @@ impl Spend {
 
     /// What other servers are to be told now; the lines that are up are counted so far.
     #[must_use]
-    pub fn due(&self, now: Instant, wall: Timestamp) -> Due {
+    pub fn unshared(&self, now: Instant, wall: Timestamp) -> UnsharedCosts {
         let mut state = self.lock();
         state.turn(wall);
         let lines = state
@@ -110,16 +110,16 @@ impl Spend {
             .map(|since| now.saturating_duration_since(std::mem::replace(since, now.max(*since))));
         let up = lines.sum::<Duration>();
         state.add(self.line(up));
-        let (date, more_usd) = (state.day.date, state.untold);
-        Due { date, known_usd: state.day.cost_usd - more_usd, more_usd }
+        let (date, more_usd) = (state.day.date, state.unshared);
+        UnsharedCosts { date, known_usd: state.day.cost_usd - more_usd, more_usd }
     }
 
     /// Others were told what was due; together it is this much now.
-    pub fn learn(&self, told: Due, sum_usd: f64) {
+    pub fn set_shared(&self, told: UnsharedCosts, sum_usd: f64) {
         let mut state = self.lock();
         if state.day.date == told.date {
-            state.untold -= told.more_usd;
-            state.day.cost_usd = sum_usd + state.untold;
+            state.unshared -= told.more_usd;
+            state.day.cost_usd = sum_usd + state.unshared;
         }
     }
 
@@ -191,13 +191,13 @@ impl State {
         let today = wall.to_zoned(TimeZone::UTC).date();
         if self.day.date != today {
             self.day = Day { date: today, cost_usd: 0.0 };
-            self.untold = 0.0;
+            self.unshared = 0.0;
         }
     }
 
     fn add(&mut self, cost_usd: f64) {
         self.day.cost_usd += cost_usd;
-        self.untold += cost_usd;
+        self.unshared += cost_usd;
     }
 }
 
@@ -233,9 +233,9 @@ mod tests {
         assert_eq!(spend.budget(after(1000), noon).0, Some(Budget::Spent));
         spend.keep().unwrap();
         let empty = tempfile::tempdir().unwrap();
-        let (due, other) = (spend.due(after(1000), noon), open(empty.path()));
+        let (due, other) = (spend.unshared(after(1000), noon), open(empty.path()));
         assert!((due.known_usd + due.more_usd - 2.0).abs() < 1e-9, "{due:?}");
-        other.learn(other.due(start, noon), 2.0);
+        other.set_shared(other.unshared(start, noon), 2.0);
         assert_eq!(other.budget(start, noon).0, Some(Budget::Spent), "others' calls count");
         let again = open(folder.path());
         assert_eq!(again.budget(start, noon).0, Some(Budget::Spent), "a restart forgets nothing");

@@ -6,7 +6,7 @@ use std::time::Instant;
 use phony_call::{CallSid, Event};
 
 use crate::safety::Safety;
-use crate::safety::pace::Slot;
+use crate::safety::dial_limits::Slot;
 
 /// What a call of ours is held to.
 pub struct OutboundGuard {
@@ -28,6 +28,6 @@ impl OutboundGuard {
 impl Drop for OutboundGuard {
     /// It may go on elsewhere; what it costs there is counted there.
     fn drop(&mut self) {
-        self.safety.leaves(&self.call);
+        self.safety.call_left(&self.call);
     }
 }

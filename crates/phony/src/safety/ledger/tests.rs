@@ -7,7 +7,7 @@ fn now() -> Timestamp {
 }
 
 fn entry(to: &str) -> Entry {
-    Entry { to: to.into(), ..Entry::new(now(), What::Placed, "token:0011aabb") }
+    Entry { to: to.into(), ..Entry::new(now(), EntryKind::Placed, "token:0011aabb") }
 }
 
 async fn ledger(count: usize) -> (tempfile::TempDir, PathBuf) {
@@ -110,9 +110,9 @@ async fn what_has_happened_is_written_when_the_disk_takes_it_again() {
     let ledger = Ledger::open(folder.path(), now()).unwrap();
     let away = folder.path().join("away");
     std::fs::rename(&path, &away).unwrap();
-    let wish = Entry { what: What::DoNotCall, ..entry("+12125550101") };
+    let wish = Entry { what: EntryKind::DoNotCall, ..entry("+12125550101") };
     ledger.note(wish.clone());
-    let dialling = Entry { what: What::Dialling, ..entry("+12125550102") };
+    let dialling = Entry { what: EntryKind::Dialling, ..entry("+12125550102") };
     assert_eq!(ledger.write(dialling).await, Err(Unwritten), "nobody is called");
     assert_eq!(do_not_call_entries(folder.path()).unwrap(), []);
     std::fs::rename(&away, &path).unwrap();
@@ -127,11 +127,11 @@ async fn what_has_happened_is_written_when_the_disk_takes_it_again() {
 
 #[test]
 fn of_lines_that_are_too_many_those_about_wishes_are_kept() {
-    let wish = Entry { what: What::DoNotCall, ..entry("+12125550101") };
-    let mut owed: VecDeque<_> = std::iter::once(wish).collect();
-    owed.extend(std::iter::repeat_n(entry("+12125550102"), OWED + 5));
-    forget_some(&mut owed);
-    assert_eq!((owed.len(), owed[0].what), (OWED, What::DoNotCall));
+    let wish = Entry { what: EntryKind::DoNotCall, ..entry("+12125550101") };
+    let mut unwritten: VecDeque<_> = std::iter::once(wish).collect();
+    unwritten.extend(std::iter::repeat_n(entry("+12125550102"), MOST_UNWRITTEN + 5));
+    drop_oldest(&mut unwritten);
+    assert_eq!((unwritten.len(), unwritten[0].what), (MOST_UNWRITTEN, EntryKind::DoNotCall));
 }
 
 #[tokio::test]

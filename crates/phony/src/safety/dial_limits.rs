@@ -10,7 +10,7 @@ const WINDOW: Duration = Duration::from_mins(1);
 
 /// The dial rate and the number of calls of ours that are live.
 #[derive(Debug)]
-pub struct Pace {
+pub struct DialLimits {
     /// Calls a minute; 0 for no limit.
     rate: u32,
     /// Calls at once; 0 for no limit.
@@ -44,7 +44,7 @@ pub enum TooMany {
     },
 }
 
-impl Pace {
+impl DialLimits {
     /// At most so many a minute, and so many at once; 0 for no limit.
     #[must_use]
     pub fn new(rate: u32, most: u32) -> Self {
@@ -104,29 +104,32 @@ mod tests {
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
     fn a_minute_has_so_many_calls_and_no_more() {
-        let (pace, start) = (Pace::new(2, 0), Instant::now());
+        let (limits, start) = (DialLimits::new(2, 0), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
-        let _calls = (pace.take(at(0)).unwrap(), pace.take(at(10)).unwrap());
+        let _calls = (limits.take(at(0)).unwrap(), limits.take(at(10)).unwrap());
         let wait = Duration::from_secs(40);
-        assert_eq!(pace.take(at(20)).map(drop), Err(TooMany::Rate { rate: 2, wait }));
-        assert!(pace.take(at(60)).is_ok(), "the first is out of the window");
-        assert!(pace.take(at(61)).is_err());
+        assert_eq!(limits.take(at(20)).map(drop), Err(TooMany::Rate { rate: 2, wait }));
+        assert!(limits.take(at(60)).is_ok(), "the first is out of the window");
+        assert!(limits.take(at(61)).is_err());
     }
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
     fn a_place_is_given_back_whatever_becomes_of_the_call() {
-        let (pace, now) = (Pace::new(3, 2), Instant::now());
-        let (one, two) = (pace.take(now).unwrap(), pace.take(now).unwrap());
-        assert_eq!(pace.take(now).map(drop), Err(TooMany::AtOnce { most: 2 }));
+        let (limits, now) = (DialLimits::new(3, 2), Instant::now());
+        let (one, two) = (limits.take(now).unwrap(), limits.take(now).unwrap());
+        assert_eq!(limits.take(now).map(drop), Err(TooMany::AtOnce { most: 2 }));
         drop(one);
-        drop(pace.take(now).unwrap());
-        assert!(matches!(pace.take(now), Err(TooMany::Rate { .. })), "the rate counts ended ones");
-        assert_eq!(pace.live(), 1);
-        let (here, there) = (pace.take_over(), pace.take_over());
-        assert_eq!(pace.live(), 3, "those that come from elsewhere are live beyond the limit");
-        assert_eq!(pace.take(now).map(drop), Err(TooMany::AtOnce { most: 2 }));
+        drop(limits.take(now).unwrap());
+        assert!(
+            matches!(limits.take(now), Err(TooMany::Rate { .. })),
+            "the rate counts ended ones"
+        );
+        assert_eq!(limits.live(), 1);
+        let (here, there) = (limits.take_over(), limits.take_over());
+        assert_eq!(limits.live(), 3, "those that come from elsewhere are live beyond the limit");
+        assert_eq!(limits.take(now).map(drop), Err(TooMany::AtOnce { most: 2 }));
         drop((two, here, there));
-        assert_eq!(pace.live(), 0);
+        assert_eq!(limits.live(), 0);
     }
 }
