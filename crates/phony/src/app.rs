@@ -15,7 +15,7 @@ use crate::calls::{Calls, CallsParts, Models};
 use crate::carriers::twilio::account::Account;
 use crate::clock::Clock;
 use crate::cluster::outbound::CompletedOrder;
-use crate::cluster::{About, Cluster, Handler, Reply, Request, SupervisorAction, machine};
+use crate::cluster::{Cluster, Handler, NodeInfo, Reply, Request, SupervisorAction, machine};
 use crate::config::Config;
 use crate::events::{Hub, View};
 use crate::history::History;
@@ -213,11 +213,11 @@ impl Handler for App {
         &self.safety
     }
 
-    fn about(&self) -> About {
+    fn node_info(&self) -> NodeInfo {
         let up = (self.clock.now)().saturating_duration_since(self.started);
         // In whole seconds, so that it is the same in every heartbeat.
         let began = (self.clock.wall)().as_second().saturating_sub_unsigned(up.as_secs());
-        About {
+        NodeInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             machine: machine().map(str::to_owned),
             port: self.port,

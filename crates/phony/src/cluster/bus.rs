@@ -55,7 +55,7 @@ impl Cluster {
             if silent || round.is_multiple_of(COMPARE) {
                 self.compare(handler).await;
             }
-            if self.say_alive(Some(&handler.about())).await.is_ok() {
+            if self.say_alive(Some(&handler.node_info())).await.is_ok() {
                 last = now;
             }
         }

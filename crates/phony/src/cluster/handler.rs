@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use phony_call::{CallSid, SupervisorId};
 
-use super::nodes::About;
+use super::nodes::NodeInfo;
 use super::outbound::CompletedOrder;
 use super::protocol::{Reply, Request, SupervisorAction};
 use crate::clock::Clock;
@@ -25,7 +25,7 @@ pub(crate) trait Handler: fmt::Debug + Send + Sync + 'static {
     fn safety(&self) -> &Safety;
 
     /// What this node tells of itself with every heartbeat.
-    fn about(&self) -> About;
+    fn node_info(&self) -> NodeInfo;
 
     /// The supervisors who are connected here.
     fn supervisors(&self) -> Vec<SupervisorId>;

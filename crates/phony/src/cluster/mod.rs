@@ -41,7 +41,7 @@ use crate::token::{self, hex};
 use actions::Actions;
 pub(crate) use handler::Handler;
 pub(crate) use nodes::machine;
-pub use nodes::{About, Listed};
+pub use nodes::{NodeInfo, NodeStatus};
 pub(crate) use presence::SEEN;
 use protocol::NodeMessage;
 pub use protocol::{LegReport, Report, SupervisorAction};
@@ -340,7 +340,7 @@ impl Cluster {
     }
 
     /// Says that this node lives, whether it can take calls, and what it tells of itself.
-    async fn say_alive(&self, about: Option<&About>) -> Result<(), RedisError> {
+    async fn say_alive(&self, about: Option<&NodeInfo>) -> Result<(), RedisError> {
         let state = if self.draining.load(Ordering::Relaxed) { "draining" } else { "ready" };
         let mut pipeline = Pipeline::new();
         pipeline

@@ -16,7 +16,7 @@ const REMEMBERED: Duration = Duration::from_mins(10);
 /// What a node tells of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct About {
+pub struct NodeInfo {
     /// The server's version.
     pub version: String,
     /// The name of the machine, where it has one.
@@ -38,11 +38,11 @@ pub struct About {
 
 /// A node, as another sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct NodeStatus {
     /// The name of the process, made anew at each start.
     pub name: String,
     /// What it told last.
-    pub about: About,
+    pub about: NodeInfo,
     /// How long ago it told it.
     pub silent_for: Duration,
     /// Whether it counts as alive.
@@ -57,7 +57,7 @@ impl Cluster {
     }
 
     /// Every node that lives or has fallen silent not long ago, by name.
-    pub async fn nodes(&self) -> Result<Vec<Listed>, RedisError> {
+    pub async fn nodes(&self) -> Result<Vec<NodeStatus>, RedisError> {
         let mut members = redis::cmd("SMEMBERS");
         members.arg(nodes_key());
         let mut names: Vec<String> = self.command(&members).await?;
@@ -82,13 +82,13 @@ impl Cluster {
             };
             let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
             let silent_for = REMEMBERED.saturating_sub(left);
-            listed.push(Listed { name, about, silent_for, alive });
+            listed.push(NodeStatus { name, about, silent_for, alive });
         }
         Ok(listed)
     }
 
     /// Tells of this node; said with every heartbeat.
-    pub(super) fn introduce(&self, pipeline: &mut Pipeline, about: &About) {
+    pub(super) fn introduce(&self, pipeline: &mut Pipeline, about: &NodeInfo) {
         let about = serde_json::to_string(about).unwrap_or_default();
         pipeline.cmd("SET").arg(about_key(&self.node)).arg(about).arg("PX").arg(millis(REMEMBERED));
     }
