@@ -147,7 +147,7 @@ impl App {
             Some("OPENAI_API_KEY is not set".into())
         } else {
             let trouble = self.history.trouble().or_else(|| {
-                let gone = self.cluster.as_ref().is_some_and(|cluster| !cluster.is_in_touch());
+                let gone = self.cluster.as_ref().is_some_and(|cluster| !cluster.is_connected());
                 gone.then(|| "Redis does not answer".to_owned())
             });
             let unkept = trouble.map(|trouble| format!("calls are taken but not kept: {trouble}"));

@@ -55,7 +55,7 @@ impl Calls {
             // No call is taken from a node that may be alive.
             if matches!(told, Err(Unreached::Silent))
                 && !action.action.needs_line()
-                && matches!(cluster.owner_lives(call).await, Ok(Some(false)))
+                && matches!(cluster.is_owner_alive(call).await, Ok(Some(false)))
             {
                 return self.act_on_resumed(call, action).await;
             }

@@ -61,7 +61,7 @@ impl Calls {
             // It must not work a second time while Redis is away.
             self.socket_tokens.take(call, token, wall);
             let (cluster, token) = (Arc::clone(cluster), token.to_owned());
-            self.tasks.spawn(async move { cluster.spend_token(&token).await });
+            self.tasks.spawn(async move { cluster.delete_token(&token).await });
             return Some(handle);
         }
         let retry = RetryLimit::new(self, SOCKET_LIMIT);

@@ -78,7 +78,7 @@ impl Calls {
                 Err(Unreached::Moving) if !is_end => return Err(FailoverError::Gone),
                 Err(Unreached::Silent | Unreached::Uncertain | Unreached::Moving) => {}
                 Err(Unreached::Unknown) if is_end => {
-                    cluster.over_unheard(call).await;
+                    cluster.mark_ended(call).await;
                     return Ok(());
                 }
                 Ok(_) | Err(Unreached::Unknown | Unreached::Ended) => return Ok(()),

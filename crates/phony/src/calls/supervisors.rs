@@ -132,7 +132,7 @@ impl Supervisors {
             if let Some(cluster) = self.cluster.as_ref().filter(|_| !is_here) {
                 if round.is_multiple_of(ASK_OTHERS) {
                     // Whoever cannot be reached cannot speak with the caller either.
-                    elsewhere = cluster.is_seen(&who).await.unwrap_or(false);
+                    elsewhere = cluster.is_present(&who).await.unwrap_or(false);
                 }
                 is_here = elsewhere;
             }

@@ -112,7 +112,7 @@ impl Actions {
     }
 
     /// An answer to an order that was given here.
-    pub(super) fn hear(&self, id: &str, reply: Reply) {
+    pub(super) fn answer_received(&self, id: &str, reply: Reply) {
         if let Some(waiting) = lock(&self.waiting).remove(id) {
             // Whoever asked may have gone away.
             drop(waiting.send(reply));
@@ -130,7 +130,7 @@ impl Cluster {
         limit: Duration,
     ) -> Result<Reply, Unreached> {
         let (owner, now_ms) = self.owner_and_time(call).await.map_err(|_| Unreached::NoRedis)?;
-        let owner = self.elsewhere(owner)?;
+        let owner = self.other_owner(owner)?;
         let id = token::random()[..32].to_owned();
         let (reply, mut answer) = oneshot::channel();
         lock(&self.actions.waiting).insert(id.clone(), reply);
@@ -167,7 +167,7 @@ impl Cluster {
         loop {
             let listeners = self.tell(&owner, message).await;
             let is_heard = !matches!(listeners, Ok(0));
-            if !is_heard && matches!(self.lives(&owner).await, Ok(false)) {
+            if !is_heard && matches!(self.is_alive(&owner).await, Ok(false)) {
                 return Err(Unreached::Silent);
             }
             sleep(if is_heard { SEND_AGAIN } else { LISTEN_AGAIN }).await;
@@ -179,7 +179,7 @@ impl Cluster {
                 return Ok(reply);
             }
             if let Ok((now, _)) = self.owner_and_time(call).await {
-                owner = self.elsewhere(now)?;
+                owner = self.other_owner(now)?;
             }
         }
     }
@@ -285,7 +285,7 @@ impl Cluster {
     }
 
     /// The node that has a call that is not here.
-    fn elsewhere(&self, owner: Owner) -> Result<String, Unreached> {
+    fn other_owner(&self, owner: Owner) -> Result<String, Unreached> {
         match owner {
             Owner { node: None, .. } => Err(Unreached::Unknown),
             Owner { end: Some(_), .. } => Err(Unreached::Ended),
@@ -295,7 +295,7 @@ impl Cluster {
     }
 
     /// Whether a node is alive.
-    async fn lives(&self, node: &str) -> Result<bool, RedisError> {
+    async fn is_alive(&self, node: &str) -> Result<bool, RedisError> {
         let mut exists = cmd("EXISTS");
         exists.arg(format!("{PREFIX}alive:{node}"));
         self.command(&exists).await

@@ -31,11 +31,11 @@ impl Cluster {
     pub(crate) async fn run(self: Arc<Self>, handler: Arc<dyn Handler>, kill: CancellationToken) {
         let work = async {
             tokio::join!(
-                self.live(&*handler),
+                self.heartbeat(&*handler),
                 self.listen(&handler),
-                self.look_after(&handler),
-                self.keep_in_step(&*handler),
-                self.tell_whom_it_sees(&*handler)
+                self.resume_abandoned(&handler),
+                self.sync_shared(&*handler),
+                self.publish_presence(&*handler)
             )
         };
         kill.run_until_cancelled(work).await;
@@ -44,7 +44,7 @@ impl Cluster {
 
     /// Says again and again that this node lives. After a silence, when others may have taken it
     /// for dead, calls that are not its own any more fall silent before anything else.
-    async fn live(&self, handler: &dyn Handler) {
+    async fn heartbeat(&self, handler: &dyn Handler) {
         let mut beat = interval(HEARTBEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last = (handler.clock().now)();
@@ -55,7 +55,7 @@ impl Cluster {
             if silent || round.is_multiple_of(COMPARE) {
                 self.compare(handler).await;
             }
-            if self.say_alive(Some(&handler.node_info())).await.is_ok() {
+            if self.send_heartbeat(Some(&handler.node_info())).await.is_ok() {
                 last = now;
             }
         }
@@ -117,7 +117,7 @@ impl Cluster {
             }
             tokio::select! {
                 message = stream.next() => match message {
-                    Some(message) => self.hear(handler, &message),
+                    Some(message) => self.dispatch(handler, &message),
                     None => break,
                 },
                 changed = feeding.changed() => if changed.is_err() { break },
@@ -127,7 +127,7 @@ impl Cluster {
         Ok(())
     }
 
-    fn hear(self: &Arc<Self>, handler: &Arc<dyn Handler>, message: &Msg) {
+    fn dispatch(self: &Arc<Self>, handler: &Arc<dyn Handler>, message: &Msg) {
         let Ok(text) = message.get_payload::<String>() else { return };
         let events = format!("{PREFIX}event:");
         if let Some(call) = message.get_channel_name().strip_prefix(&events) {
@@ -169,14 +169,14 @@ impl Cluster {
             Ok(NodeMessage::Action { id, from, call, order: action, until_ms }) => {
                 self.perform_action(handler, (id, from, until_ms), (call, action));
             }
-            Ok(NodeMessage::ActionResult { id, reply }) => self.actions.hear(&id, reply),
+            Ok(NodeMessage::ActionResult { id, reply }) => self.actions.answer_received(&id, reply),
             Ok(NodeMessage::Watch { call }) => self.show(handler, call),
             Err(error) => tracing::warn!(%error, "another server says what is not understood"),
         }
     }
 
     /// Takes up the calls of nodes that have been dead for long, so that they end in order.
-    async fn look_after(&self, handler: &Arc<dyn Handler>) {
+    async fn resume_abandoned(&self, handler: &Arc<dyn Handler>) {
         let mut round = interval(LEASE);
         round.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut dead: HashMap<CallSid, Instant> = HashMap::new();
@@ -190,7 +190,7 @@ impl Cluster {
             dead.retain(|call, _| open.iter().any(|line| line.sid == *call));
             for line in open {
                 if handler.has(&line.sid)
-                    || !matches!(self.owner_lives(&line.sid).await, Ok(Some(false)))
+                    || !matches!(self.is_owner_alive(&line.sid).await, Ok(Some(false)))
                 {
                     dead.remove(&line.sid);
                     continue;

@@ -23,9 +23,9 @@ use crate::store::redis::channel;
 use crate::store::{CallLine, Filter, Store as _, StoreError, Wanted};
 
 /// How often a viewer says that he is still looking.
-const LOOKING: Duration = Duration::from_secs(5);
+const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(5);
 /// For how long that counts.
-const LOOKED: Duration = Duration::from_secs(12);
+const ANNOUNCED: Duration = Duration::from_secs(12);
 /// Ended calls of which a viewer of all remembers that it has told everything.
 const TOLD: usize = 2048;
 /// The newest calls among which a viewer of all looks for what it has missed.
@@ -53,9 +53,9 @@ impl Default for Feeding {
 }
 
 /// One viewer, as long as it lives.
-struct Looking(Arc<Cluster>);
+struct ViewerGuard(Arc<Cluster>);
 
-impl Drop for Looking {
+impl Drop for ViewerGuard {
     fn drop(&mut self) {
         let feeding = &self.0.feeding;
         feeding.viewers.send_modify(|viewers| *viewers -= 1);
@@ -87,7 +87,7 @@ impl Cluster {
         call: &CallSid,
         after: u64,
     ) -> Result<Option<View>, StoreError> {
-        let looking = self.look().await;
+        let guard = self.add_viewer().await;
         let feed = self.feed.subscribe();
         let (past, local) = match handler.hub().view(call, after) {
             Some(View { past, live, .. }) => (past, Some(live)),
@@ -103,7 +103,7 @@ impl Cluster {
         if !is_over {
             self.tasks.spawn(async move {
                 viewer.follow(feed, local).await;
-                drop(looking);
+                drop(guard);
             });
         }
         Ok(Some(view))
@@ -112,7 +112,7 @@ impl Cluster {
     /// Views every call, here and elsewhere: the live ones from their first event on, and all that
     /// come.
     pub(crate) async fn view_all(self: &Arc<Self>, handler: &Arc<dyn Handler>) -> View {
-        let looking = self.look().await;
+        let guard = self.add_viewer().await;
         let feed = self.feed.subscribe();
         let View { mut past, live: local, .. } = handler.hub().view_all();
         let mut seen = Seen::new();
@@ -130,7 +130,7 @@ impl Cluster {
         let (viewer, view) = self.viewer(handler, None, seen, past);
         self.tasks.spawn(async move {
             viewer.follow(feed, Some(local)).await;
-            drop(looking);
+            drop(guard);
         });
         view
     }
@@ -157,7 +157,7 @@ impl Cluster {
         if call.as_ref().is_some_and(|call| !handler.has(call)) {
             return;
         }
-        if shown.insert(call.clone(), now + LOOKED).is_some() {
+        if shown.insert(call.clone(), now + ANNOUNCED).is_some() {
             return;
         }
         drop(shown);
@@ -194,13 +194,13 @@ impl Cluster {
     }
 
     /// Becomes a viewer: from the return on, nothing that is published is missed, if Redis answers.
-    async fn look(self: &Arc<Self>) -> Looking {
+    async fn add_viewer(self: &Arc<Self>) -> ViewerGuard {
         let feeding = &self.feeding;
         feeding.viewers.send_modify(|viewers| *viewers += 1);
         feeding.wanted.send_if_modified(|wanted| !std::mem::replace(wanted, true));
         let mut fed = feeding.fed.subscribe();
         drop(timeout(REDIS_LIMIT, fed.wait_for(|fed| *fed)).await);
-        Looking(Arc::clone(self))
+        ViewerGuard(Arc::clone(self))
     }
 }
 
@@ -225,7 +225,7 @@ impl Viewer {
         mut feed: broadcast::Receiver<(CallSid, Utf8Bytes)>,
         mut local: Option<mpsc::Receiver<Utf8Bytes>>,
     ) {
-        let mut say = interval(LOOKING);
+        let mut say = interval(ANNOUNCE_INTERVAL);
         let mut hearing = self.cluster.feeding.fed.subscribe();
         hearing.mark_unchanged();
         loop {
@@ -250,7 +250,7 @@ impl Viewer {
                     Err(broadcast::error::RecvError::Closed) => false,
                 },
                 _ = say.tick() => {
-                    self.say_looking().await;
+                    self.announce_viewer().await;
                     local.is_some() || self.catch_up().await
                 }
                 () = self.queue.closed() => false,
@@ -264,7 +264,7 @@ impl Viewer {
     /// Passes an event on, after those before it that were missed; false if the viewer is gone.
     async fn tell(&mut self, event: &Utf8Bytes) -> bool {
         let (Some(seq), Some(call)) = (seq_of(event), call_of(event)) else {
-            return self.pass(event.clone());
+            return self.send(event.clone());
         };
         let last = self.seen.get(&call).copied().unwrap_or(0);
         if seq <= last {
@@ -272,7 +272,7 @@ impl Viewer {
         }
         if seq > last + 1 {
             for event in self.between(&call, last, seq).await {
-                if !self.pass(event) {
+                if !self.send(event) {
                     return false;
                 }
             }
@@ -284,7 +284,7 @@ impl Viewer {
                 self.ended.pop_front().map(|call| self.seen.remove(&call));
             }
         }
-        self.pass(event.clone()) && (self.of.is_none() || !is_end(event))
+        self.send(event.clone()) && (self.of.is_none() || !is_end(event))
     }
 
     /// Events after number `last` and before number `seq`. Of a call that has just come here, this
@@ -337,7 +337,7 @@ impl Viewer {
         Ok(lines.into_iter().map(|line| line.sid).collect())
     }
 
-    fn pass(&self, event: Utf8Bytes) -> bool {
+    fn send(&self, event: Utf8Bytes) -> bool {
         match self.queue.try_send(event) {
             Ok(()) => true,
             Err(mpsc::error::TrySendError::Closed(_)) => false,
@@ -351,7 +351,7 @@ impl Viewer {
         false
     }
 
-    async fn say_looking(&self) {
+    async fn announce_viewer(&self) {
         let message = NodeMessage::Watch { call: self.of.clone() };
         let mut publish = redis::cmd("PUBLISH");
         publish.arg(all_nodes()).arg(serde_json::to_string(&message).unwrap_or_default());

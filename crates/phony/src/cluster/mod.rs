@@ -74,7 +74,8 @@ const TOKEN_LIMIT: Duration = Duration::from_secs(3);
 /// Events that may wait for the viewers here of calls elsewhere.
 const FEED: usize = 4096;
 
-static USE_UP: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/use_up.lua")));
+static REDEEM_ONCE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/redeem_once.lua")));
 
 /// This node among the others.
 pub struct Cluster {
@@ -173,7 +174,7 @@ impl Cluster {
 
     /// Whether Redis answered last time and other nodes can tell this one anything.
     #[must_use]
-    pub fn is_in_touch(&self) -> bool {
+    pub fn is_connected(&self) -> bool {
         self.is_reachable() && *self.listening.borrow()
     }
 
@@ -188,7 +189,7 @@ impl Cluster {
     /// calls.
     pub async fn drain(&self) -> bool {
         self.draining.store(true, Ordering::Relaxed);
-        if self.say_alive(None).await.is_err() {
+        if self.send_heartbeat(None).await.is_err() {
             return false;
         }
         self.others().await.unwrap_or(false)
@@ -224,7 +225,7 @@ impl Cluster {
     }
 
     /// Says that a call that nobody has is over: whoever is asked about it late does not begin it.
-    pub(crate) async fn over_unheard(&self, call: &CallSid) {
+    pub(crate) async fn mark_ended(&self, call: &CallSid) {
         let mut set = cmd("SET");
         set.arg(format!("{PREFIX}rings:{call}")).arg(OVER).arg("PX").arg(millis(RINGING));
         drop(self.command::<Value>(&set).await);
@@ -238,21 +239,21 @@ impl Cluster {
         token: &str,
         mark: &str,
     ) -> Result<Option<String>, RedisError> {
-        let holder = self.use_up(&token_key(token), mark).await?;
+        let holder = self.redeem_once(&token_key(token), mark).await?;
         let holder = holder.as_deref().and_then(|holder| holder.split_once(' '));
         Ok(holder.filter(|(of, _)| *of == call.as_str()).map(|(_, node)| node.to_owned()))
     }
 
     /// Uses up what works once, and gives what it held. Of two marks one gets it, for a minute as
     /// often as it asks.
-    async fn use_up(&self, key: &str, mark: &str) -> Result<Option<String>, RedisError> {
-        let mut using = USE_UP.key(key);
+    async fn redeem_once(&self, key: &str, mark: &str) -> Result<Option<String>, RedisError> {
+        let mut using = REDEEM_ONCE.key(key);
         using.key(format!("{key}:used")).arg(mark).arg(millis(USED));
         using.invoke_async(&mut self.connection.clone()).await
     }
 
     /// Uses a token up that was redeemed where it was made.
-    pub async fn spend_token(&self, token: &str) {
+    pub async fn delete_token(&self, token: &str) {
         let mut del = cmd("DEL");
         del.arg(token_key(token));
         drop(self.command::<Value>(&del).await);
@@ -306,7 +307,7 @@ impl Cluster {
             }
             tokio::select! {
                 answer = answer => answer.map_err(|_| Unreached::Silent),
-                () = self.until_deaf(node) => Err(Unreached::Silent),
+                () = self.until_unsubscribed(node) => Err(Unreached::Silent),
             }
         };
         let answer = timeout(limit, answer).await;
@@ -320,7 +321,7 @@ impl Cluster {
 
     /// Waits until a node does not listen any more: one that was killed is known by that before it
     /// has failed to answer.
-    async fn until_deaf(&self, node: &str) {
+    async fn until_unsubscribed(&self, node: &str) {
         let mut listening = cmd("PUBSUB");
         listening.arg("NUMSUB").arg(node_channel(node));
         loop {
@@ -340,7 +341,7 @@ impl Cluster {
     }
 
     /// Says that this node lives, whether it can take calls, and what it tells of itself.
-    async fn say_alive(&self, about: Option<&NodeInfo>) -> Result<(), RedisError> {
+    async fn send_heartbeat(&self, about: Option<&NodeInfo>) -> Result<(), RedisError> {
         let state = if self.draining.load(Ordering::Relaxed) { "draining" } else { "ready" };
         let mut pipeline = Pipeline::new();
         pipeline
@@ -353,7 +354,7 @@ impl Cluster {
             .arg(nodes_key())
             .arg(&self.node);
         if let Some(about) = about {
-            self.introduce(&mut pipeline, about);
+            self.publish_info(&mut pipeline, about);
         }
         let mut connection = self.connection.clone();
         let done = pipeline.exec_async(&mut connection).await;
@@ -396,7 +397,7 @@ impl Cluster {
     }
 
     /// Whether the node that has a call is alive; `None` if nobody has it.
-    pub(crate) async fn owner_lives(&self, call: &CallSid) -> Result<Option<bool>, RedisError> {
+    pub(crate) async fn is_owner_alive(&self, call: &CallSid) -> Result<Option<bool>, RedisError> {
         let mut get = cmd("HGET");
         get.arg(call_key(call.as_str())).arg("node");
         let Some(node) = self.command::<Option<String>>(&get).await? else { return Ok(None) };

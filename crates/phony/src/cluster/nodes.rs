@@ -88,7 +88,7 @@ impl Cluster {
     }
 
     /// Tells of this node; said with every heartbeat.
-    pub(super) fn introduce(&self, pipeline: &mut Pipeline, about: &NodeInfo) {
+    pub(super) fn publish_info(&self, pipeline: &mut Pipeline, about: &NodeInfo) {
         let about = serde_json::to_string(about).unwrap_or_default();
         pipeline.cmd("SET").arg(about_key(&self.node)).arg(about).arg("PX").arg(millis(REMEMBERED));
     }

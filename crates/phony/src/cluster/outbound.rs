@@ -30,12 +30,16 @@ const BATCH: usize = 200;
 /// How long a webhook waits for the call that it is about.
 const SETTLING: Duration = Duration::from_secs(8);
 
-static HOLD_KEY: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/hold.lua")));
+static HOLD_KEY: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/hold_key.lua")));
 static SETTLE_KEY: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("scripts/settle.lua")));
-static KNOWN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/known.lua")));
-static PLACE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/place.lua")));
-static NAMED: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/named.lua")));
+    LazyLock::new(|| Script::new(include_str!("scripts/settle_key.lua")));
+static RESTORE_KEYS: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/restore_keys.lua")));
+static TAKE_SLOT: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/take_slot.lua")));
+static BIND_CALL: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/bind_call.lua")));
 
 /// What all nodes know of an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,9 +169,9 @@ impl Cluster {
     }
 
     /// Says again what came of orders that were carried out here, to a Redis that was emptied.
-    pub(super) async fn tell_keys(&self, done: &[CompletedOrder]) -> Result<(), RedisError> {
+    pub(super) async fn restore_keys(&self, done: &[CompletedOrder]) -> Result<(), RedisError> {
         for some in done.chunks(BATCH) {
-            let mut script = KNOWN.prepare_invoke();
+            let mut script = RESTORE_KEYS.prepare_invoke();
             script.arg(millis(DAY));
             for CompletedOrder { key: name, body, call, status } in some {
                 script.key(key(name)).arg(body).arg(call.as_str()).arg(status);
@@ -192,7 +196,7 @@ impl Cluster {
         most: u32,
         rate: u32,
     ) -> Result<Result<(), NoSlot>, RedisError> {
-        let (what, wait): (u8, i64) = PLACE
+        let (what, wait): (u8, i64) = TAKE_SLOT
             .key(slots_key())
             .key(dialled_key())
             .arg(attempt)
@@ -209,7 +213,7 @@ impl Cluster {
     }
 
     /// Says that a call to this number is about to be placed, and on which shared.
-    pub(crate) async fn dialling<T: Serialize>(
+    pub(crate) async fn announce_call<T: Serialize>(
         &self,
         to: &str,
         attempt: &str,
@@ -232,14 +236,14 @@ impl Cluster {
 
     /// The carrier has named the call: from now on every node finds its shared. False if somebody
     /// else has bound that shared to a call.
-    pub(crate) async fn named<T: Serialize>(
+    pub(crate) async fn bind_call<T: Serialize>(
         &self,
         call: &CallSid,
         (to, attempt): (&str, &str),
         key: Option<&str>,
         order: &T,
     ) -> Result<bool, RedisError> {
-        NAMED
+        BIND_CALL
             .key(slots_key())
             .key(dialling_key(to))
             .key(placed_key(call))
@@ -254,7 +258,7 @@ impl Cluster {
     }
 
     /// Nothing came of an attempt: its place is free.
-    pub(crate) async fn not_placed(&self, to: &str, attempt: &str) {
+    pub(crate) async fn withdraw_call(&self, to: &str, attempt: &str) {
         let mut pipeline = Pipeline::new();
         pipeline.cmd("ZREM").arg(slots_key()).arg(attempt);
         pipeline.cmd("HDEL").arg(dialling_key(to)).arg(attempt);
@@ -264,7 +268,7 @@ impl Cluster {
 
     /// It is not known whether the carrier has placed the call: whoever hears of one to this number
     /// that nobody knows has found it.
-    pub(crate) async fn perhaps_placed<T: Serialize>(
+    pub(crate) async fn mark_call_unknown<T: Serialize>(
         &self,
         to: &str,
         attempt: &str,
@@ -314,7 +318,7 @@ impl Cluster {
             if orders.is_empty() {
                 return Ok(CallOwner::Unknown);
             }
-            if !self.any_lives(&orders).await? {
+            if !self.is_any_alive(&orders).await? {
                 // Of several that might be meant none is taken for another.
                 let only = orders.pop().filter(|_| orders.is_empty());
                 return Ok(only.map_or(CallOwner::Unknown, CallOwner::Orphaned));
@@ -341,7 +345,7 @@ impl Cluster {
         Ok(placed.map_or(is_claimed, |shared| key.is_none() || shared.key.as_deref() != key))
     }
 
-    async fn any_lives<T>(&self, orders: &[SharedOrder<T>]) -> Result<bool, RedisError> {
+    async fn is_any_alive<T>(&self, orders: &[SharedOrder<T>]) -> Result<bool, RedisError> {
         let mut pipeline = Pipeline::new();
         let nodes: BTreeSet<_> =
             orders.iter().filter_map(|shared| shared.node.as_deref()).collect();

@@ -16,7 +16,7 @@ const BATCH: usize = 500;
 
 impl Cluster {
     /// Tells whom this node sees, for ever.
-    pub(super) async fn tell_whom_it_sees(&self, handler: &dyn Handler) {
+    pub(super) async fn publish_presence(&self, handler: &dyn Handler) {
         let mut beat = interval(HEARTBEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -36,7 +36,7 @@ impl Cluster {
     }
 
     /// Whether any node sees a supervisor.
-    pub(crate) async fn is_seen(&self, who: &SupervisorId) -> Result<bool, RedisError> {
+    pub(crate) async fn is_present(&self, who: &SupervisorId) -> Result<bool, RedisError> {
         let mut exists = cmd("EXISTS");
         exists.arg(seen_key(who));
         self.command(&exists).await

@@ -29,7 +29,8 @@ const COSTS: Duration = Duration::from_hours(72);
 
 static ENTRIES: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/do_not_call.lua")));
-static SPEND: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/spend.lua")));
+static ADD_COSTS: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/add_costs.lua")));
 
 /// The do-not-call list of all nodes.
 #[derive(Clone)]
@@ -125,7 +126,7 @@ impl Cluster {
 
     /// Learns what the others know of a number, and what all calls of today cost, before somebody
     /// is called.
-    pub(crate) async fn consult(
+    pub(crate) async fn refresh_rules(
         &self,
         safety: &Safety,
         number: &PhoneNumber,
@@ -134,13 +135,13 @@ impl Cluster {
             // A list that cannot be read forbids every call.
             drop(safety.do_not_call.merge(entry));
         }
-        self.add_up(safety).await
+        self.sync_costs(safety).await
     }
 
     /// Tells what calls here cost, and learns what all do.
-    async fn add_up(&self, safety: &Safety) -> Result<(), RedisError> {
+    async fn sync_costs(&self, safety: &Safety) -> Result<(), RedisError> {
         let due = safety.spend.unshared((safety.clock.now)(), (safety.clock.wall)());
-        let sum: String = SPEND
+        let sum: String = ADD_COSTS
             .key(format!("{PREFIX}spend:{}", due.date))
             .arg(due.known_usd)
             .arg(due.more_usd)
@@ -155,7 +156,7 @@ impl Cluster {
     }
 
     /// Keeps what is shared and what is kept here in step, for ever.
-    pub(super) async fn keep_in_step(&self, handler: &dyn Handler) {
+    pub(super) async fn sync_shared(&self, handler: &dyn Handler) {
         let safety = handler.safety();
         let mut compared = Compared::default();
         let mut round = interval(EVERY);
@@ -168,7 +169,7 @@ impl Cluster {
             if let Err(error) = self.compare_all(handler, &mut compared).await {
                 tracing::debug!(%error, "the do-not-call list is not compared");
             }
-            if let Err(error) = self.add_up(safety).await {
+            if let Err(error) = self.sync_costs(safety).await {
                 tracing::debug!(%error, "the day's costs are not added up");
             }
         }
@@ -181,7 +182,7 @@ impl Cluster {
     ) -> Result<(), RedisError> {
         let life = self.share_value("life", &token::random()[..16]).await?;
         if life != compared.life {
-            self.tell_keys(&handler.completed_orders()).await?;
+            self.restore_keys(&handler.completed_orders()).await?;
             *compared = Compared { life, ..Compared::default() };
         }
         self.compare_lists(handler.safety(), compared).await
@@ -249,7 +250,7 @@ impl Cluster {
     pub async fn redeem_code(&self, code: &str) -> Result<bool, RedisError> {
         // If an answer is lost this node may ask again, and knows itself whether it has logged in.
         let key = code_key(code);
-        if self.use_up(&key, &self.node).await?.is_none() {
+        if self.redeem_once(&key, &self.node).await?.is_none() {
             return Ok(false);
         }
         Ok(self.is_first_use(key))

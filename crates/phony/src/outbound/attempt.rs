@@ -163,7 +163,10 @@ impl<'a> Attempt<'a> {
     async fn stands(&self, resolved: &ResolvedOrder) -> Result<(), PlaceError> {
         let Outbound { safety, cluster, .. } = self.outbound;
         if let Some(cluster) = cluster {
-            cluster.consult(safety, &resolved.number).await.map_err(|_| PlaceError::Unshared)?;
+            cluster
+                .refresh_rules(safety, &resolved.number)
+                .await
+                .map_err(|_| PlaceError::Unshared)?;
         }
         self.still_stands(resolved)
     }

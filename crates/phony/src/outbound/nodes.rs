@@ -86,7 +86,7 @@ impl Attempt<'_> {
     pub(super) async fn share_order(&self, resolved: &ResolvedOrder) -> Result<(), PlaceError> {
         let Some(cluster) = &self.outbound.cluster else { return Ok(()) };
         let to = resolved.number.as_str();
-        let shared = cluster.dialling(to, &self.entry.attempt, self.key(), &self.order).await;
+        let shared = cluster.announce_call(to, &self.entry.attempt, self.key(), &self.order).await;
         shared.map_err(|_| PlaceError::Unshared)
     }
 
@@ -95,7 +95,7 @@ impl Attempt<'_> {
     pub(super) async fn share_call_sid(&self, call: &CallSid, to: &str) {
         let Some(cluster) = &self.outbound.cluster else { return };
         let attempt = (to, self.entry.attempt.as_str());
-        if let Err(error) = cluster.named(call, attempt, self.key(), &self.order).await {
+        if let Err(error) = cluster.bind_call(call, attempt, self.key(), &self.order).await {
             tracing::warn!(callSid = %call, %error, "other servers do not know a call's shared");
         }
         if let Some(handle) = self.outbound.calls.find(call) {
@@ -109,14 +109,14 @@ impl Attempt<'_> {
 
     pub(super) async fn not_placed(&self, resolved: &ResolvedOrder) {
         if let Some(cluster) = &self.outbound.cluster {
-            cluster.not_placed(resolved.number.as_str(), &self.entry.attempt).await;
+            cluster.withdraw_call(resolved.number.as_str(), &self.entry.attempt).await;
         }
     }
 
     pub(super) async fn perhaps_placed(&self, resolved: &ResolvedOrder) {
         if let Some(cluster) = &self.outbound.cluster {
             let to = resolved.number.as_str();
-            cluster.perhaps_placed(to, &self.entry.attempt, self.key(), &self.order).await;
+            cluster.mark_call_unknown(to, &self.entry.attempt, self.key(), &self.order).await;
         }
     }
 
@@ -190,7 +190,7 @@ impl Outbound {
                 self.open_placed(call, (&from, &number), agent).await;
                 let attempt = (number.as_str(), shared.attempt.as_str());
                 let named =
-                    cluster.named(call, attempt, shared.key.as_deref(), &shared.order).await;
+                    cluster.bind_call(call, attempt, shared.key.as_deref(), &shared.order).await;
                 drop(named);
                 // Who placed it may not have known whether it did.
                 let key = shared.key.as_deref();

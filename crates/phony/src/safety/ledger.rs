@@ -297,27 +297,27 @@ impl LedgerFile {
         let last = lines.iter().rev().find_map(|line| hash_of(line));
         let last = last.unwrap_or_else(|| BEGINNING.to_owned());
         let missing = Head::beside(&path).filter(|head| !head.is_in(&lines));
-        let mut book = Self { path, file, last, line: lines.len() as u64, end: None };
+        let mut ledger = Self { path, file, last, line: lines.len() as u64, end: None };
         if !torn.is_empty() {
-            tracing::warn!(line = book.line + 1, "the ledger's last line was torn by a crash");
-            book.file.write_all(b"\n")?;
-            book.line += 1;
+            tracing::warn!(line = ledger.line + 1, "the ledger's last line was torn by a crash");
+            ledger.file.write_all(b"\n")?;
+            ledger.line += 1;
             let entry = Entry {
-                reason: Some(format!("line {} was torn: sha256 {}", book.line, digest(torn))),
+                reason: Some(format!("line {} was torn: sha256 {}", ledger.line, digest(torn))),
                 ..Entry::new(now, EntryKind::Repaired, "server")
             };
-            file.append([&entry])?;
+            ledger.append([&entry])?;
         }
         if let Some(head) = missing {
             let reason = head.missed(lines.len());
             tracing::error!(reason, "the ledger was tampered with");
             let entry =
                 Entry { reason: Some(reason), ..Entry::new(now, EntryKind::Missing, "server") };
-            file.append([&entry])?;
-        } else if book.line > 0 {
-            book.note_head();
+            ledger.append([&entry])?;
+        } else if ledger.line > 0 {
+            ledger.note_head();
         }
-        Ok(book)
+        Ok(ledger)
     }
 
     fn append<'a>(&mut self, entries: impl IntoIterator<Item = &'a Entry>) -> io::Result<()> {
