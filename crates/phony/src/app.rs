@@ -56,7 +56,7 @@ pub struct App {
 
 /// What a server is built from.
 #[derive(Debug)]
-pub struct Parts {
+pub struct AppParts {
     /// The configuration.
     pub config: Config,
     /// The port that is listened on.
@@ -84,9 +84,9 @@ pub struct Parts {
 impl App {
     /// Wires the parts.
     #[must_use]
-    pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { config, port, clock, shutdown, agents, history, safety, .. } = parts;
-        let Parts { cluster, models, workers, remembers, .. } = parts;
+    pub fn new(parts: AppParts) -> Arc<Self> {
+        let AppParts { config, port, clock, shutdown, agents, history, safety, .. } = parts;
+        let AppParts { cluster, models, workers, remembers, .. } = parts;
         let (config, agents, safety) = (Arc::new(config), Arc::new(agents), Arc::new(safety));
         let account = Arc::new(Account::new(&config.twilio));
         let supervisors = Supervisors::new(clock.now, cluster.clone());
@@ -244,8 +244,8 @@ impl Handler for App {
         self.calls.live()
     }
 
-    fn lose(&self, call: &CallSid) {
-        self.calls.lose(call);
+    fn release(&self, call: &CallSid) {
+        self.calls.release(call);
     }
 
     fn act<'a>(&'a self, call: &'a CallSid, action: SupervisorAction) -> BoxFuture<'a, Reply> {

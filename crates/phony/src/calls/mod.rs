@@ -351,8 +351,8 @@ impl Calls {
     }
 
     /// Lets go of a call that has another owner: it falls silent at once, without an end.
-    pub fn lose(&self, call: &CallSid) {
-        self.registry.lose(call);
+    pub fn release(&self, call: &CallSid) {
+        self.registry.release(call);
     }
 
     /// Who speaks in a live call.

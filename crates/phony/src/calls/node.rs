@@ -49,7 +49,7 @@ impl Calls {
             Request::Token => Some(Reply::Token(self.first_token(call).await)),
             Request::Report(report) => handle.send(report.into()).await.then_some(Reply::Done),
             Request::Release => {
-                self.registry.lose(call);
+                self.registry.release(call);
                 handle.closed().await;
                 // What is written already is found in the store.
                 let events = self.hub.events(call, 0).unwrap_or_default();

@@ -86,7 +86,7 @@ pub enum Signal {
     /// Everything ends at once.
     Kill,
     /// The call has another owner: not a word more.
-    Lost,
+    Released,
     /// The call shall be left to another server.
     HandOver,
     /// The call shall say goodbye.
@@ -273,7 +273,7 @@ impl Registry {
     }
 
     /// The call has another owner: it falls silent at once, and goes from here without an end.
-    pub fn lose(&self, call: &CallSid) {
+    pub fn release(&self, call: &CallSid) {
         if let Some(entry) = self.lock().get(call) {
             entry.lost.cancel();
         }

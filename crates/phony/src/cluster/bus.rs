@@ -73,7 +73,7 @@ impl Cluster {
             let Ok(lost) = self.lost(chunk).await else { return };
             for call in lost {
                 tracing::warn!(callSid = %call, "the call has another owner");
-                handler.lose(&call);
+                handler.release(&call);
             }
         }
     }

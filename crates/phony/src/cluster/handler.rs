@@ -40,7 +40,7 @@ pub(crate) trait Handler: fmt::Debug + Send + Sync + 'static {
     fn calls(&self) -> Vec<CallSid>;
 
     /// Lets go of a call that another node owns, at once and without an end.
-    fn lose(&self, call: &CallSid);
+    fn release(&self, call: &CallSid);
 
     /// Carries out what a supervisor orders of a call that is here; [`Reply::Gone`] if it is not.
     fn act<'a>(&'a self, call: &'a CallSid, action: SupervisorAction) -> BoxFuture<'a, Reply>;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use secrecy::ExposeSecret as _;
 
-use super::{Doctor, Finding, PATIENCE};
+use super::{Doctor, Finding, REQUEST_LIMIT};
 use crate::agents::Agents;
 use crate::config::Config;
 use crate::data_dir::{explained, make_folder};
@@ -125,7 +125,7 @@ pub(super) async fn store(doctor: &Doctor<'_>) -> Vec<Finding> {
     let Some(url) = &doctor.config.redis_url else {
         return vec![Finding::ok(id, title, "embedded, in the data folder; for one node")];
     };
-    let asked = tokio::time::timeout(PATIENCE, ping(url.expose_secret())).await;
+    let asked = tokio::time::timeout(REQUEST_LIMIT, ping(url.expose_secret())).await;
     let problem = match asked {
         Ok(Ok(())) => return vec![Finding::ok(id, title, "Redis answers")],
         // The message of an address that is none might quote it, with its password.

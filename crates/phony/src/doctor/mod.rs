@@ -22,7 +22,7 @@ pub use local::{do_not_call, do_not_call_fails};
 /// How long any check may take.
 const LIMIT: Duration = Duration::from_secs(10);
 /// How long one answer may take.
-const PATIENCE: Duration = Duration::from_secs(4);
+const REQUEST_LIMIT: Duration = Duration::from_secs(4);
 
 /// How a finding is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]

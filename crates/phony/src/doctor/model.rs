@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 use phony_wire::openai::models;
 use secrecy::SecretString;
 
-use super::{Doctor, Finding, PATIENCE};
+use super::{Doctor, Finding, REQUEST_LIMIT};
 use crate::config::OpenAiSettings;
 use crate::models::realtime::{self, RealtimeSettings, SessionSettings};
 
@@ -34,7 +34,7 @@ async fn session(openai: &OpenAiSettings) -> Finding {
         Ok(settings) => settings,
         Err(error) => return Finding::fail(id, title, error.to_string(), "Correct it."),
     };
-    settings.timing.connect = PATIENCE;
+    settings.timing.connect = REQUEST_LIMIT;
     let host = openai.base_url.host_str().unwrap_or_default().to_owned();
     let session = SessionSettings { instructions: "A test.".into(), ..SessionSettings::default() };
     match realtime::probe(Arc::new(settings), session).await {

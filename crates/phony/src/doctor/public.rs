@@ -6,7 +6,7 @@ use reqwest::{Client, Response, StatusCode, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
-use super::{Doctor, Finding, PATIENCE};
+use super::{Doctor, Finding, REQUEST_LIMIT};
 use crate::http_client::no_answer;
 
 const ID: &str = "public_url";
@@ -33,12 +33,12 @@ pub(super) async fn examine(doctor: &Doctor<'_>) -> Vec<Finding> {
             return vec![Finding::fail(ID, TITLE, detail, "This is a fault of Phony's.")];
         }
     };
-    let visit = Visit { client, origin, host: host.clone() };
-    let mut findings = vec![visit.health().await];
+    let probe = PublicProbe { client, origin, host: host.clone() };
+    let mut findings = vec![probe.health().await];
     if findings[0].level == super::Level::Ok {
         match &config.twilio.auth_token {
             Some(token) => {
-                let (signed, socket) = tokio::join!(visit.signed(token), visit.socket(token));
+                let (signed, socket) = tokio::join!(probe.signed(token), probe.socket(token));
                 findings.extend([signed, socket]);
             }
             None => findings.push(Finding::fail(
@@ -52,7 +52,7 @@ pub(super) async fn examine(doctor: &Doctor<'_>) -> Vec<Finding> {
     findings
 }
 
-struct Visit {
+struct PublicProbe {
     client: Client,
     /// Where the server is looked for.
     origin: String,
@@ -60,7 +60,7 @@ struct Visit {
     host: String,
 }
 
-impl Visit {
+impl PublicProbe {
     /// Is it there, and is it Phony?
     async fn health(&self) -> Finding {
         let request = self.client.get(format!("{}/healthz", self.origin));
@@ -98,7 +98,9 @@ impl Visit {
             Ok(answer) if answer.status().is_success() => {
                 Finding::ok(id, title, "let in, as Twilio's will be")
             }
-            answer => told(id, title, answer, "refuses a request that is signed for its name"),
+            answer => {
+                finding_of(id, title, answer, "refuses a request that is signed for its name")
+            }
         }
     }
 
@@ -125,12 +127,12 @@ impl Visit {
                             Connection).";
                 Finding::fail(id, title, detail, mend)
             }
-            answer => told(id, title, answer, "refuses a socket that is signed for its name"),
+            answer => finding_of(id, title, answer, "refuses a socket that is signed for its name"),
         }
     }
 }
 
-fn told(
+fn finding_of(
     id: &'static str,
     title: &'static str,
     answer: Result<Response, reqwest::Error>,
@@ -154,7 +156,7 @@ fn client(origin: &str) -> Result<Client, reqwest::Error> {
     // Another part of the process may have chosen already.
     drop(rustls::crypto::ring::default_provider().install_default());
     let builder = Client::builder()
-        .timeout(PATIENCE)
+        .timeout(REQUEST_LIMIT)
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("phony/", env!("CARGO_PKG_VERSION")));
     let local = Url::parse(origin).is_ok_and(|url| match url.host() {

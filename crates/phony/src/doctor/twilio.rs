@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use phony_call::PhoneNumber;
 use phony_wire::twilio::rest::{Account, Balance, IncomingPhoneNumber, ListNumbers};
 
-use super::{Doctor, Finding, PATIENCE};
+use super::{Doctor, Finding, REQUEST_LIMIT};
 use crate::carriers::twilio::rest::{CarrierError, RestClient};
 use crate::carriers::twilio::wiring::{Wiring, points_to};
 
@@ -20,7 +20,7 @@ const LITTLE_MONEY: f64 = 5.0;
 
 pub(super) async fn examine(doctor: &Doctor<'_>) -> Vec<Finding> {
     let settings = &doctor.config.twilio;
-    let client = match RestClient::with_patience(settings, PATIENCE) {
+    let client = match RestClient::with_patience(settings, REQUEST_LIMIT) {
         Ok(client) => client,
         Err(error) => {
             let mend = "Set both, from Twilio's console (https://console.twilio.com).";

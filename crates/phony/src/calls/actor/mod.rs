@@ -328,7 +328,7 @@ impl CallActor {
             CallMessage::Signal(signal) => match signal {
                 Signal::Stop => self.input(Input::Stop),
                 Signal::HandOver => self.input(Input::HandOver),
-                Signal::Lost => (self.finished, self.handed_over) = (true, true),
+                Signal::Released => (self.finished, self.handed_over) = (true, true),
                 Signal::Kill => self.end_at_once(),
             },
             CallMessage::Snapshot(reply) => {

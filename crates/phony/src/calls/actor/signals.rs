@@ -31,7 +31,7 @@ impl Signals {
                 biased;
                 () = call.closed() => return,
                 () = self.kill.cancelled() => Signal::Kill,
-                () = self.lost.cancelled() => Signal::Lost,
+                () = self.lost.cancelled() => Signal::Released,
                 () = self.hand_over.cancelled(), if !leaving && !stopping => {
                     leaving = true;
                     Signal::HandOver
@@ -41,7 +41,7 @@ impl Signals {
                     Signal::Stop
                 }
             };
-            let last = matches!(signal, Signal::Kill | Signal::Lost);
+            let last = matches!(signal, Signal::Kill | Signal::Released);
             // The listener needs no more than it has been told.
             if !call.send(CallMessage::Signal(signal)).await || last {
                 return;

@@ -18,23 +18,23 @@ use crate::store::{CallLine, Sqlite, Store, sqlite};
 /// How often calls that are too old or too many are looked for.
 const RETENTION: Duration = Duration::from_mins(10);
 /// How often the store is tidied.
-const TIDYING: Duration = Duration::from_secs(1);
+const COMPACTION: Duration = Duration::from_secs(1);
 /// How long the last write may take when the server stops.
 const LAST_WRITE: Duration = Duration::from_secs(5);
 
 /// The store and what works in it.
-pub(super) struct Keeping {
+pub(super) struct Persistence {
     store: Arc<dyn Store>,
     writer: Writer,
 }
 
 /// The store at work.
-pub(super) struct Kept {
+pub(super) struct RunningPersistence {
     stop: CancellationToken,
     writer: JoinHandle<()>,
 }
 
-impl Keeping {
+impl Persistence {
     /// Opens the configured store, unless there is one already.
     pub(super) fn open(
         config: &Config,
@@ -51,11 +51,11 @@ impl Keeping {
     }
 
     /// Begins to write, to forget what is too old, and to close what nobody takes up again.
-    pub(super) fn start(self, app: &Arc<App>, tasks: &TaskTracker) -> Kept {
+    pub(super) fn start(self, app: &Arc<App>, tasks: &TaskTracker) -> RunningPersistence {
         let Self { store, writer } = self;
         let (stop, kill) = (CancellationToken::new(), app.shutdown.kill.clone());
         let writer = tasks.spawn(writer.run(stop.clone()));
-        let lost = fall_silent(Arc::clone(app));
+        let lost = release_lost(Arc::clone(app));
         let guard = kill.clone();
         tasks.spawn(async move { guard.run_until_cancelled(lost).await });
         if let Some(cluster) = &app.cluster {
@@ -64,19 +64,19 @@ impl Keeping {
         let retention = retain(Arc::clone(&store), Arc::clone(app));
         let guard = kill.clone();
         tasks.spawn(async move { guard.run_until_cancelled(retention).await });
-        let tidying = tidy(Arc::clone(&store));
+        let compaction = compact(Arc::clone(&store));
         let guard = kill.clone();
-        tasks.spawn(async move { guard.run_until_cancelled(tidying).await });
+        tasks.spawn(async move { guard.run_until_cancelled(compaction).await });
         // What others have open is theirs.
         if app.cluster.is_none() {
-            let abandoned = close_left_open(store, Arc::clone(app));
+            let abandoned = resume_or_close_open(store, Arc::clone(app));
             tasks.spawn(async move { kill.run_until_cancelled(abandoned).await });
         }
-        Kept { stop, writer }
+        RunningPersistence { stop, writer }
     }
 }
 
-impl Kept {
+impl RunningPersistence {
     /// Writes what is left, and is done.
     pub(super) async fn finish(self) {
         self.stop.cancel();
@@ -87,10 +87,10 @@ impl Kept {
 }
 
 /// Ends the calls here that turn out to have another owner.
-async fn fall_silent(app: Arc<App>) {
+async fn release_lost(app: Arc<App>) {
     let mut lost = app.history.hub().lost();
     while let Some(call) = lost.recv().await {
-        app.calls.lose(&call);
+        app.calls.release(&call);
     }
 }
 
@@ -108,8 +108,8 @@ async fn retain(store: Arc<dyn Store>, app: Arc<App>) {
 }
 
 /// Has the store do what can wait.
-async fn tidy(store: Arc<dyn Store>) {
-    let mut interval = interval(TIDYING);
+async fn compact(store: Arc<dyn Store>) {
+    let mut interval = interval(COMPACTION);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
@@ -121,7 +121,7 @@ async fn tidy(store: Arc<dyn Store>) {
 
 /// Goes on with the calls that a process left open when it died and that need no line, and closes the
 /// others once they had time to come back.
-async fn close_left_open(store: Arc<dyn Store>, app: Arc<App>) {
+async fn resume_or_close_open(store: Arc<dyn Store>, app: Arc<App>) {
     let left = match store.open().await {
         Ok(left) => left,
         Err(error) => {
@@ -134,7 +134,9 @@ async fn close_left_open(store: Arc<dyn Store>, app: Arc<App>) {
     tracing::info!(calls = left.len(), "calls were left open; they may be taken up again");
     let mut waiting = Vec::new();
     for line in left {
-        if !goes_on(&*store, &app, &line.sid).await || app.calls.resume(&line.sid).await.is_none() {
+        if !can_resume(&*store, &app, &line.sid).await
+            || app.calls.resume(&line.sid).await.is_none()
+        {
             waiting.push(line);
         }
     }
@@ -150,7 +152,7 @@ async fn close_left_open(store: Arc<dyn Store>, app: Arc<App>) {
 }
 
 /// Whether a call goes on unasked that was left open.
-async fn goes_on(store: &dyn Store, app: &App, call: &CallSid) -> bool {
+async fn can_resume(store: &dyn Store, app: &App, call: &CallSid) -> bool {
     let events = match store.events(call, 0).await {
         Ok(events) => events.unwrap_or_default(),
         Err(error) => {
