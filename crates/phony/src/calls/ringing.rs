@@ -1,6 +1,7 @@
-//! A carrier asks what to do with a call that rings, or that was just answered. One call has one such
-//! question: a repeat gets the same answer as long as nobody is connected, and none later, or whoever
-//! has seen a question once could begin the call anew with it, or take its line over.
+//! The carrier's question what to do with a call that rings or was just answered. A repeated question
+//! gets the same answer until a socket is attached, and none after that: a replayed webhook must not
+//! restart a call or take over its line. Owns the list of recently ended calls; the Twilio webhooks
+//! call it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,39 +14,39 @@ use super::{Calls, Draining};
 use crate::agents::Agent;
 use crate::cluster::{Cluster, OVER, Reply, Request, Unreached};
 
-/// How long it may take to learn whether a call is known. The caller waits for the answer.
+/// How long to look a call up. The caller waits for the answer.
 const KNOWN_LIMIT: Duration = Duration::from_secs(1);
-/// How long it may take to write down that this node was asked.
+/// How long to wait for Redis to record that this node was asked.
 const CLAIM_LIMIT: Duration = Duration::from_millis(150);
-/// How long the store may take to write that the call has begun.
+/// How long to wait for the store to write the call's start.
 const KEEP_LIMIT: Duration = Duration::from_millis(500);
-/// How often, and how long apart, a call is looked for that is on its way somewhere.
+/// How often, and how long apart, a call is looked up that is failing over.
 const LOOKS: u32 = 5;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
-/// How many calls are remembered as over.
+/// How many ended calls are remembered.
 const REMEMBERED: usize = 1024;
 
-/// What the carrier is told.
+/// The answer to the carrier.
 pub(crate) enum RingResponse {
-    /// To connect the call to this server, with this token, in the voice of this agent.
+    /// Connect the call to this server, with this token and this agent's voice.
     Connect {
         /// The token.
         token: String,
-        /// Who speaks, if that is known here.
+        /// The agent, if it is known here.
         agent: Option<Arc<Agent>>,
     },
-    /// Nothing: somebody was connected already, the call is over, or nobody can take it.
+    /// Do nothing: the call is connected, has ended, or cannot be taken.
     Nothing,
 }
 
-/// The calls that the carrier has reported as over here, the oldest forgotten first: the question how
-/// to answer one may be slower than that.
+/// The calls whose end the carrier has reported here, the oldest forgotten first: the question how to
+/// answer a call may arrive after its end.
 #[derive(Debug, Default)]
 pub(super) struct EndedCalls(Mutex<VecDeque<CallSid>>);
 
 impl EndedCalls {
-    /// A call is over.
+    /// Remembers that a call has ended.
     pub(super) fn note(&self, call: &CallSid) {
         let mut over = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if over.contains(call) {
@@ -62,20 +63,20 @@ impl EndedCalls {
     }
 }
 
-/// What is known of a call that is not here.
+/// The result of looking up a call that is not here.
 enum Lookup {
-    /// Nothing: it begins.
+    /// It is unknown, so it begins.
     New,
-    /// Another node has it, or has had it.
+    /// Another node has it; this is its response.
     Elsewhere(RingResponse),
-    /// It is over, or has been connected.
+    /// It has ended, or was connected.
     Answered,
-    /// It was begun by a process that has gone.
+    /// The process that began it is dead.
     Orphaned,
 }
 
 impl Calls {
-    /// Takes a call whose phone rings, if it is not known yet, and says how it is connected.
+    /// Opens a call whose phone rings, if it is not known yet, and says how to connect it.
     pub(crate) async fn ring(
         &self,
         identity: Identity,
@@ -106,7 +107,7 @@ impl Calls {
         }
     }
 
-    /// How a call is connected that is here; `None` if it is not.
+    /// How to connect a call that is here; `None` if it is not here.
     pub(crate) async fn ring_here(&self, call: &CallSid) -> Option<RingResponse> {
         self.registry.until_read(call).await;
         if self.registry.has_connected(call)? {
@@ -115,13 +116,13 @@ impl Calls {
         let agent = self.registry.agent_of(call);
         let token = self.next_token(call).await?;
         if self.cluster.is_none() {
-            // By its record the token is known after a restart.
+            // After a restart the token is checked against the record.
             self.hub.keep(call, KEEP_LIMIT).await;
         }
         Some(RingResponse::Connect { token, agent })
     }
 
-    /// How a call of ours is connected that is on another node, where this agent speaks.
+    /// How to connect an outbound call that is on another node and has this agent.
     pub(crate) async fn ring_elsewhere(&self, call: &CallSid, agent: Arc<Agent>) -> RingResponse {
         let Some(cluster) = &self.cluster else { return RingResponse::Nothing };
         match cluster.ask(call, Request::Token).await {
@@ -130,7 +131,7 @@ impl Calls {
                 RingResponse::Connect { token, agent: Some(agent) }
             }
             Ok(Reply::Token(None)) | Err(Unreached::Ended) => RingResponse::Nothing,
-            // Whoever gets the socket goes on with the call.
+            // The node that gets the socket resumes the call.
             Ok(_) | Err(_) => match self.next_token(call).await {
                 Some(token) => RingResponse::Connect { token, agent: Some(agent) },
                 None => RingResponse::Nothing,
@@ -138,8 +139,8 @@ impl Calls {
         }
     }
 
-    /// The token of the first socket of a call that is here, without its seal, and who speaks; `None`
-    /// if a socket has come.
+    /// The token of a call's first socket, without its signature, and the agent's id; `None` if a
+    /// socket was attached or the call is not here.
     pub(crate) async fn first_token(&self, call: &CallSid) -> Option<(String, String)> {
         let RingResponse::Connect { token, agent } = self.ring_here(call).await? else {
             return None;
@@ -148,8 +149,8 @@ impl Calls {
         Some((self.socket_tokens.without_seal(&token).to_owned(), agent))
     }
 
-    /// What is known of a call, as far as that can be learned while a caller waits. A call is taken
-    /// rather than refused.
+    /// Looks a call up, for as long as a caller can wait; if that is too short, it counts as new
+    /// rather than be refused.
     async fn look_up(&self, call: &CallSid) -> Lookup {
         for _ in 0..LOOKS {
             let Ok(look) = timeout(KNOWN_LIMIT, self.try_look_up(call)).await else { break };
@@ -161,7 +162,7 @@ impl Calls {
         Lookup::New
     }
 
-    /// `None` if it is on its way.
+    /// `None` if the call is just failing over.
     async fn try_look_up(&self, call: &CallSid) -> Option<Lookup> {
         match self.history.line(call).await {
             Ok(Some(line)) if line.end.is_some() => return Some(Lookup::Answered),
@@ -171,7 +172,7 @@ impl Calls {
             }
             Ok(None) | Err(_) if self.cluster.is_none() => return Some(Lookup::New),
             Ok(_) => {}
-            // Neither can anybody else be asked.
+            // Without Redis no other node can be asked.
             Err(_) => return Some(Lookup::New),
         }
         let cluster = self.cluster.as_ref()?;
@@ -188,14 +189,14 @@ impl Calls {
         }
     }
 
-    /// Nobody has written of the call yet; whoever is asked first begins it.
+    /// The store does not know the call yet; the node that is asked first begins it.
     async fn claim(&self, cluster: &Cluster, call: &CallSid) -> Option<Lookup> {
         match timeout(CLAIM_LIMIT, cluster.claim_ringing(call)).await {
             Ok(Ok(None) | Err(_)) | Err(_) => Some(Lookup::New),
             Ok(Ok(Some(node))) if node == OVER => Some(Lookup::Answered),
             Ok(Ok(Some(node))) => match cluster.ask_node(&node, call, Request::Token).await {
                 Ok(reply) => self.lookup_of(call, reply),
-                // It takes the call just now, or has ended it and writes that.
+                // It is just opening the call, or writing its end.
                 Err(Unreached::Moving) => None,
                 Err(_) => Some(Lookup::New),
             },
@@ -217,7 +218,7 @@ impl Calls {
         }
     }
 
-    /// Whether a call has ever been connected, by its record; one that cannot be read has been.
+    /// Whether a call was ever connected, by its record; true if that cannot be read.
     async fn was_connected(&self, call: &CallSid) -> bool {
         let Ok(Some(events)) = self.history.events(call, 0).await else { return true };
         let is_connected = |event: Event| matches!(event.body, EventBody::Connected);

@@ -1,8 +1,9 @@
-//! Which supervisors are there: those whose page, or other client, has a socket of events open, and
-//! those who have just ordered something.
+//! Which supervisors are connected: those who have an events socket open, and those who acted a moment
+//! ago. Owns the table of their connections, under a lock that is held for moments.
 //!
-//! Whoever holds a takeover must be there, or the caller is alone. The call decides what follows from
-//! that; here it is only seen, on this server and, through the cluster, on the others.
+//! A supervisor who holds a takeover must stay connected, or the caller is alone. This module only
+//! observes presence, here and through the cluster on other nodes; the call decides what follows.
+//! `http` reports connections and actions, the actor of a call watches its holder.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,27 +18,26 @@ use crate::calls::registry::{CallMessage, Handle};
 use crate::cluster::{Cluster, SEEN};
 use crate::runtime::task_set::Task;
 
-/// For how long a socket counts from which nothing is heard. It is asked every 10 s whether it is
-/// still there.
+/// How long a silent socket counts as connected. It is pinged every 10 s.
 const SILENT: Duration = Duration::from_secs(25);
-/// For how long an order counts as if a socket were open: long enough for other servers to be told.
+/// How long an action counts as presence: long enough for other nodes to learn of it.
 const ACTED: Duration = Duration::from_secs(3);
-/// How often a holder is looked for.
+/// How often the holder's presence is checked.
 const LOOK: Duration = Duration::from_millis(500);
-/// After how many looks the other servers are asked.
+/// Every how many checks the other nodes are asked.
 const ASK_OTHERS: u32 = 2;
 
-/// The supervisors whom this server sees.
+/// The supervisors who are connected to this server.
 pub struct Supervisors {
     now: fn() -> Instant,
     seen: Mutex<HashMap<SupervisorId, Seen>>,
     cluster: Option<Arc<Cluster>>,
 }
 
-/// What is seen of one supervisor.
+/// The connections of one supervisor.
 #[derive(Debug, Default)]
 struct Seen {
-    /// When something was last heard from each open socket.
+    /// When each open socket was last heard from.
     sockets: HashMap<u64, Instant>,
     next_socket: u64,
     acted: Option<Instant>,
@@ -45,14 +45,14 @@ struct Seen {
     left: Option<Instant>,
 }
 
-/// A socket that is open.
+/// An open socket of a supervisor, until this is dropped.
 pub(crate) struct SupervisorConnection {
     supervisors: Arc<Supervisors>,
     who: SupervisorId,
     socket: u64,
 }
 
-/// Somebody who is looked for, until this is dropped.
+/// A supervisor whose presence is watched, until this is dropped.
 pub(crate) struct PresenceWatch {
     pub(crate) who: SupervisorId,
     _over: DropGuard,
@@ -65,13 +65,13 @@ impl fmt::Debug for Supervisors {
 }
 
 impl Supervisors {
-    /// Nobody yet. With a cluster those whom the other servers see count as well.
+    /// Without connections. With a cluster, those of other nodes count as well.
     #[must_use]
     pub fn new(now: fn() -> Instant, cluster: Option<Arc<Cluster>>) -> Arc<Self> {
         Arc::new(Self { now, seen: Mutex::default(), cluster })
     }
 
-    /// Somebody opens a socket.
+    /// Adds a socket of a supervisor.
     pub(crate) fn connect(self: &Arc<Self>, who: &SupervisorId) -> SupervisorConnection {
         let mut all = self.lock();
         let seen = all.entry(who.clone()).or_default();
@@ -81,21 +81,21 @@ impl Supervisors {
         SupervisorConnection { supervisors: Arc::clone(self), who: who.clone(), socket }
     }
 
-    /// Somebody orders something.
+    /// Notes that a supervisor acts.
     pub(crate) fn acted(&self, who: &SupervisorId) {
         let now = (self.now)();
         let mut all = self.lock();
-        // Whoever only ever orders leaves nothing else that would be cleared away.
+        // A supervisor without a socket is never removed otherwise.
         all.retain(|_, seen| !seen.sockets.is_empty() || seen.last(now).is_some());
         all.entry(who.clone()).or_default().acted = Some(now);
     }
 
-    /// What this server sees of somebody; nothing if they have not been seen for long.
+    /// The presence of a supervisor on this server; `None` if they were not seen for long.
     pub(crate) fn presence_of(&self, who: &SupervisorId) -> Option<Presence> {
         self.lock().get(who)?.last((self.now)())
     }
 
-    /// Those who are here.
+    /// The supervisors who are present.
     pub(crate) fn connected(&self) -> Vec<SupervisorId> {
         let now = (self.now)();
         let all = self.lock();
@@ -103,7 +103,7 @@ impl Supervisors {
         here.map(|(who, _)| who.clone()).collect()
     }
 
-    /// Tells a call whether somebody is there, from now on: a part of the call's task.
+    /// Tells a call about a supervisor's presence from now on, in a task of the call.
     pub(crate) fn watch(
         self: &Arc<Self>,
         who: &SupervisorId,
@@ -131,7 +131,7 @@ impl Supervisors {
             let mut is_here = seen == Some(Presence::Here);
             if let Some(cluster) = self.cluster.as_ref().filter(|_| !is_here) {
                 if round.is_multiple_of(ASK_OTHERS) {
-                    // Whoever cannot be reached cannot speak with the caller either.
+                    // A supervisor on an unreachable node cannot speak with the caller either.
                     elsewhere = cluster.is_present(&who).await.unwrap_or(false);
                 }
                 is_here = elsewhere;
@@ -143,7 +143,7 @@ impl Supervisors {
             let presence = match seen {
                 _ if is_here => Presence::Here,
                 Some(gone @ Presence::GoneSince(_)) => gone,
-                // The others tell for a while that they see somebody.
+                // Other nodes report a supervisor for a while after the last sight.
                 Some(Presence::Here) | None => {
                     Presence::GoneSince(now.checked_sub(SEEN).unwrap_or(now))
                 }
@@ -175,7 +175,7 @@ impl Seen {
 }
 
 impl SupervisorConnection {
-    /// Something came from the socket.
+    /// Notes that the socket was heard from.
     pub(crate) fn heard(&self) {
         let now = (self.supervisors.now)();
         if let Some(seen) = self.supervisors.lock().get_mut(&self.who) {
