@@ -104,9 +104,9 @@ async fn places_come_back_when_calls_end() {
     for sid in &sids {
         world.over(sid).await;
     }
-    let pace = &world.house.running.app.safety.pace;
+    let limits = &world.house.running.app.safety.dial_limits;
     let given_back = async {
-        while pace.live() > 0 {
+        while limits.live() > 0 {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
     };
