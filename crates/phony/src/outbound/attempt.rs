@@ -1,4 +1,6 @@
-//! One attempt to place a call: the rules, the ledger, the carrier.
+//! One attempt to place a call, from the rules over the ledger to the carrier, and what the ledger and
+//! the list of orders say of its outcome. Owns the attempt's ledger entry and the lock on its number
+//! for as long as it runs; [`Outbound::place`] runs it.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -20,7 +22,7 @@ use crate::safety::ledger::{Entry, EntryKind};
 use crate::safety::{DialRequest, Forbidden};
 use crate::token;
 
-/// How long the answer to an order waits for the store.
+/// How long to wait for the store before answering an order.
 const WRITING: Duration = Duration::from_millis(500);
 
 /// One attempt to place a call.
@@ -31,7 +33,7 @@ pub(super) struct Attempt<'a> {
     pub(super) began: Timestamp,
     requester: Requester,
     client: Client,
-    /// An earlier attempt with the same key may have placed a call, and it was not looked for yet.
+    /// An earlier attempt under the same key may have placed a call, and was not looked for yet.
     is_repeat_of_unknown: bool,
 }
 
@@ -56,7 +58,8 @@ impl<'a> Attempt<'a> {
         Self { outbound, order, entry, began, requester, client, is_repeat_of_unknown: false }
     }
 
-    /// `since` is when an earlier attempt with the same key was made whose fate is unknown.
+    /// Runs the attempt. `since` is when an earlier attempt under the same key was made whose outcome
+    /// is unknown.
     pub(super) async fn run(mut self, since: Option<Timestamp>) -> Result<PlacedCall, PlaceError> {
         self.is_repeat_of_unknown = since.is_some();
         self.client.is_asked.store(self.is_repeat_of_unknown, Ordering::SeqCst);
@@ -70,8 +73,8 @@ impl<'a> Attempt<'a> {
         self.entry.to = resolved.number.to_string();
         self.entry.from = Some(resolved.from.to_string());
         self.entry.agent = Some(resolved.agent.call.id.clone());
-        // What is forbidden now need not wait for its turn to be told so. An order that may have
-        // placed a call already is looked for, whatever the rules say.
+        // A forbidden order need not wait for its turn. One that may have placed a call already is
+        // looked for, whatever the rules say.
         if since.is_none()
             && let Err(why) = self.ask_rules(&resolved)
             && !self.others_may_know_better(&why)
@@ -105,7 +108,7 @@ impl<'a> Attempt<'a> {
                 lock.mark_known();
                 let now = (self.outbound.clock.now)();
                 let slot = match &self.outbound.cluster {
-                    // It takes its place among those of all servers by being opened.
+                    // In a cluster, opening the call takes its slot.
                     Some(_) => None,
                     None => self.outbound.safety.dial_limits.take(now).ok(),
                 };
@@ -116,7 +119,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// The way to the number, once nobody else is at it.
+    /// Waits for the lock on the number.
     async fn turn(&self, resolved: &ResolvedOrder) -> Result<NumberLock, PlaceError> {
         let key = self.entry.key.as_ref().map(|(name, _)| name);
         let owner = key.unwrap_or(&self.entry.attempt);
@@ -138,7 +141,8 @@ impl<'a> Attempt<'a> {
         self.outbound.safety.allow(request, &self.outbound.config)
     }
 
-    /// Whether other servers may know that what is forbidden here is not.
+    /// Whether a rule that forbids the call here may be out of date, because other nodes have changed
+    /// what it rests on.
     fn others_may_know_better(&self, why: &Forbidden) -> bool {
         self.outbound.cluster.is_some()
             && match why {
@@ -147,8 +151,8 @@ impl<'a> Attempt<'a> {
             }
     }
 
-    /// What may have changed since the rules were asked first: whether the server stops, whether
-    /// somebody still wants the call, and every rule.
+    /// Checks again what may have changed since the first time: whether the server stops, whether the
+    /// client is still there, and every rule.
     fn still_stands(&self, resolved: &ResolvedOrder) -> Result<(), PlaceError> {
         if self.outbound.shutdown.drain.is_cancelled() {
             return Err(PlaceError::Stopping);
@@ -159,7 +163,7 @@ impl<'a> Attempt<'a> {
         self.ask_rules(resolved).map_err(PlaceError::from)
     }
 
-    /// The same, with what other servers know.
+    /// The same, with what other nodes share.
     async fn stands(&self, resolved: &ResolvedOrder) -> Result<(), PlaceError> {
         let Outbound { safety, cluster, .. } = self.outbound;
         if let Some(cluster) = cluster {
@@ -182,7 +186,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// Asks the rules, and takes a place: of this server's, or of those that all servers share.
+    /// Asks the rules, and takes a slot: of this node, or of the cluster.
     async fn permit(&self, resolved: &ResolvedOrder) -> Result<Option<Slot>, PlaceError> {
         self.stands(resolved).await?;
         let Outbound { safety, cluster, clock, .. } = self.outbound;
@@ -206,7 +210,7 @@ impl<'a> Attempt<'a> {
                 return Err(self.failed(error).await);
             }
         };
-        // The ledger knows of every call before the network does.
+        // Every call is in the ledger before the network knows of it.
         let entry = Entry { what: EntryKind::Dialling, ..self.entry.clone() };
         if let Err(error) = self.outbound.safety.ledger.write(entry).await {
             self.not_placed(&resolved).await;
@@ -216,7 +220,7 @@ impl<'a> Attempt<'a> {
             self.not_placed(&resolved).await;
             return Err(self.failed(error).await);
         }
-        // The disk and other servers may have taken their time.
+        // Writing and sharing may have taken a while.
         if let Err(error) = self.stands(&resolved).await {
             self.not_placed(&resolved).await;
             return Err(self.refused(error).await);
@@ -249,7 +253,7 @@ impl<'a> Attempt<'a> {
             }
             Err(CarrierError::Withdrawn) => {
                 self.not_placed(&resolved).await;
-                // What forbade the next try may allow it again by now; it was forbidden all the same.
+                // The reason may have passed by now; the attempt was withdrawn all the same.
                 let why = self.still_stands(&resolved).err();
                 Err(self.refused(why.unwrap_or_else(|| CarrierError::Withdrawn.into())).await)
             }
@@ -260,7 +264,7 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    /// The carrier has named the call: it begins here, too.
+    /// Opens the call that the carrier has accepted.
     async fn open(
         mut self,
         call: Call,
@@ -291,10 +295,10 @@ impl<'a> Attempt<'a> {
         self.entry.what = EntryKind::Placed;
         self.entry.call_sid = Some(sid.to_string());
         self.write().await;
-        // A server that is killed right after the answer knows when it starts again who is to speak.
+        // A server that is killed right after the answer finds the agent in the store when it restarts.
         self.outbound.history.hub().keep(&sid, WRITING).await;
         if self.entry.key.is_some() {
-            // An earlier attempt may be among the orders that became no call.
+            // An earlier attempt may be listed among the orders that became no call.
             self.outbound.history.order_was_placed(&self.id());
         }
         let status = call.status.as_str();
@@ -305,15 +309,15 @@ impl<'a> Attempt<'a> {
     pub(super) async fn refused(mut self, error: PlaceError) -> PlaceError {
         self.entry.what = EntryKind::Refused;
         if self.is_repeat_of_unknown {
-            // What came of the order is as unknown as before.
+            // The outcome of the earlier attempt is still unknown.
             self.note(&error).await;
             return error;
         }
         self.tell(error, Outcome::Refused).await
     }
 
-    /// A repeat that is refused while nobody knows yet what comes of the first order: it is in the
-    /// ledger, and is no order of its own.
+    /// Refuses a repeat while the outcome of the first order is unknown: the repeat is in the ledger,
+    /// but not listed as an order of its own.
     pub(super) async fn refused_as_repeat(mut self, error: PlaceError) -> PlaceError {
         self.is_repeat_of_unknown = true;
         self.refused(error).await
@@ -346,7 +350,7 @@ impl<'a> Attempt<'a> {
         error
     }
 
-    /// Writes into the ledger that there is no call, and why.
+    /// Writes into the ledger that the attempt became no call, and why.
     async fn note(&mut self, error: &PlaceError) {
         let rule = error.name();
         metrics::counter!("phony_calls_refused_total", "rule" => rule).increment(1);
@@ -363,7 +367,7 @@ impl<'a> Attempt<'a> {
     async fn write(&self) {
         let at = (self.outbound.clock.wall)();
         let entry = Entry { at, ..self.entry.clone() };
-        // The thread that writes has said why.
+        // The ledger's thread has logged the error.
         let _ = self.outbound.safety.ledger.write(entry).await;
     }
 }

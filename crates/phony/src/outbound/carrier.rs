@@ -1,4 +1,5 @@
-//! What the carrier is asked: to place a call, and whether it has.
+//! The carrier requests of an attempt: the body that creates a call, and the search for a call whose
+//! creation was not answered. Owns no state; [`Attempt`] calls it.
 
 use std::time::Duration;
 
@@ -11,12 +12,13 @@ use super::number_locks::NumberLock;
 use super::order::ResolvedOrder;
 use crate::carriers::twilio::rest::CarrierError;
 
-/// How much longer than the call itself the carrier lets it last, so that the goodbye is ours.
+/// How much longer than the call's own limit the carrier lets it last, so that the agent can say
+/// goodbye.
 const GRACE: Duration = Duration::from_mins(1);
-/// How often, and how long apart, a call whose fate is unknown is looked for.
+/// How often, and how long apart, a call of unknown outcome is looked for.
 const LOOKS: u32 = 3;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(700);
-/// The carrier's clock may differ from ours by so much.
+/// How much the carrier's clock may differ from this machine's.
 const SKEW: Duration = Duration::from_secs(5);
 
 impl Attempt<'_> {
@@ -35,7 +37,7 @@ impl Attempt<'_> {
             from: resolved.from.to_string(),
             url: Some(url("/start_call")),
             method: Some("POST".into()),
-            // Asked when any answer to this call fails.
+            // Requested when any other webhook of this call fails.
             fallback_url: Some(url("/start_call")),
             status_callback: Some(url("/call_status")),
             status_callback_event: ["initiated", "ringing", "answered", "completed"]
@@ -52,9 +54,9 @@ impl Attempt<'_> {
         }
     }
 
-    /// Looks whether a call whose fate is unknown was placed after all. One that may be another
-    /// attempt's is nobody's: it stays unknown, and so does one of which the carrier says nothing
-    /// `within` this time.
+    /// Looks for a call of unknown outcome at the carrier. An error says that the outcome stays
+    /// unknown: a call that was found may be another attempt's, or the carrier did not answer `within`
+    /// this time.
     pub(super) async fn look(
         &self,
         within: Duration,

@@ -1,4 +1,5 @@
-//! Why an order became no call.
+//! Why an order became no call. `http::error` maps it to a response, the ledger and the list of orders
+//! use its names.
 
 use std::time::Duration;
 

@@ -1,7 +1,6 @@
-//! Idempotency keys: what became of the orders that were given under them; and which calls have been
-//! given to an order, with a key or without.
-//!
-//! They are kept in memory, and found again in the ledger after a restart.
+//! Idempotency keys: the outcome of the orders under them, and which calls belong to an order, with a
+//! key or without. Owns both, in memory, and reads them from the ledger after a restart;
+//! [`super::Outbound`] calls it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
@@ -16,21 +15,21 @@ use super::PlacedCall;
 use crate::cluster::outbound::CompletedOrder;
 use crate::safety::ledger;
 
-/// The most keys, and calls, that are remembered; the oldest are forgotten first.
+/// How many keys, and how many calls, are remembered; the oldest are forgotten first.
 const MOST: usize = 10_000;
-/// How much of the ledger's end is looked through after a restart.
+/// How much of the ledger's end is read after a restart, in bytes.
 const TAIL: usize = 4 * 1024 * 1024;
-/// How old a line of the ledger may be that still counts.
+/// How old a ledger line may be to count, from the newest line.
 const OLDEST: SignedDuration = SignedDuration::from_hours(24);
 
-/// All keys.
+/// The idempotency keys of this node.
 #[derive(Debug, Default)]
 pub(super) struct IdempotencyKeys {
     known: StdMutex<Inner>,
     claimed: StdMutex<ClaimedCalls>,
 }
 
-/// Calls that are some order's.
+/// Calls that belong to an order.
 #[derive(Debug, Default)]
 struct ClaimedCalls {
     calls: HashSet<String>,
@@ -43,30 +42,30 @@ struct Inner {
     order: VecDeque<String>,
 }
 
-/// What became of the order.
+/// The outcome of an order.
 #[derive(Debug, Clone)]
 enum Outcome {
     Done { body: String, placed: PlacedCall },
     Uncertain { body: String, since: Timestamp },
 }
 
-/// A key while an order is carried out under it: repeats wait.
+/// A key that is held while an order is carried out under it; repeats wait.
 pub(super) struct KeyGuard(OwnedMutexGuard<Option<Outcome>>);
 
-/// What is known of a key.
+/// The state of a key.
 pub(super) enum KeyState {
-    /// Nothing, or nothing came of it.
+    /// It is free: unused, or its order became no call.
     New,
     /// The same order placed this call.
     Done(PlacedCall),
     /// The same order may have placed a call, at this time.
     Uncertain(Timestamp),
-    /// It stands for another order.
+    /// It was used for another order.
     Other,
 }
 
 impl IdempotencyKeys {
-    /// The keys that the ledger of a data folder knows.
+    /// Reads the keys from the ledger of a data folder.
     pub(super) fn of(folder: &Path) -> Self {
         let keys = Self::default();
         let lines = last_lines(&folder.join(ledger::FILE));
@@ -83,7 +82,7 @@ impl IdempotencyKeys {
         keys
     }
 
-    /// A call is an order's from now on.
+    /// Marks a call as an order's.
     pub(super) fn claim(&self, call: &str) {
         let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
         if claimed.order.len() >= MOST
@@ -96,18 +95,17 @@ impl IdempotencyKeys {
         }
     }
 
-    /// Whether a call is an order's. One that was merely answered here is not: nobody knew why it
-    /// rang.
+    /// Whether a call is an order's. A call that was merely answered here is not.
     pub(super) fn is_claimed(&self, call: &str) -> bool {
         self.claimed.lock().unwrap_or_else(PoisonError::into_inner).calls.contains(call)
     }
 
-    /// Takes a key; whoever has it goes first.
+    /// Waits until the key is free, and holds it.
     pub(super) async fn hold(&self, name: &str) -> KeyGuard {
         KeyGuard(self.entry(name).lock_owned().await)
     }
 
-    /// The orders of which calls came; those that are being carried out are told of later.
+    /// The orders that became calls, without those that are being carried out.
     pub(super) fn completed_orders(&self) -> Vec<CompletedOrder> {
         let inner = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let completed = inner.order.iter().filter_map(|name| {
@@ -157,7 +155,7 @@ impl KeyGuard {
     }
 }
 
-/// The last lines of a ledger, oldest first.
+/// The last lines of a ledger, at most [`TAIL`] bytes, oldest first.
 pub(super) fn last_lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read(path).unwrap_or_default();
     let tail = text.get(text.len().saturating_sub(TAIL)..).unwrap_or_default();
@@ -165,8 +163,7 @@ pub(super) fn last_lines(path: &Path) -> Vec<Value> {
     lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }
 
-/// The keys in these lines: of calls that were placed, and of those of which nobody knows whether
-/// they were. Whatever became of an attempt is what the server knew while it ran.
+/// The keys in these lines whose orders became calls or have an unknown outcome.
 fn replay(lines: &[Value]) -> Vec<(String, Outcome)> {
     let at = |line: &Value| line["at"].as_str()?.parse::<Timestamp>().ok();
     let newest = lines.iter().rev().find_map(at);
@@ -189,10 +186,10 @@ fn replay(lines: &[Value]) -> Vec<(String, Outcome)> {
     order.into_iter().filter_map(outcome).collect()
 }
 
-/// What the lines tell of one key.
+/// The history of one key in the ledger.
 #[derive(Default)]
 struct KeyHistory<'a> {
-    /// The order that was given under it.
+    /// The hash of the order under it.
     body: &'a str,
     placed: Option<CallSid>,
     /// Attempts that may have placed a call, and when they were made.
@@ -213,8 +210,8 @@ impl<'a> KeyHistory<'a> {
             (Some("failed"), Some("unknown")) if self.placed.is_none() => {
                 self.attempted(attempt, body, at);
             }
-            // A failure of which an earlier version has not said what it was is looked into: that
-            // does no harm.
+            // Failures written by earlier versions have no outcome and stay unknown, which is safe: the
+            // call is looked for first.
             (Some("failed"), Some("failed")) | (Some("refused"), _) => {
                 self.unknown.retain(|(whose, _)| *whose != attempt);
             }

@@ -1,5 +1,5 @@
-//! Orders that were being carried out when the server was killed: the carrier may have been asked,
-//! and nobody has heard its answer.
+//! Orders that the last process was carrying out when it was killed: the carrier may have been asked,
+//! and its answer was lost. Reads the ledger and owns no state; `server` calls it at its start.
 
 use std::collections::HashMap;
 
@@ -14,13 +14,13 @@ use super::order::order_id;
 use crate::history::{Outcome, UnplacedOrder};
 use crate::safety::ledger::{self, Entry, EntryKind};
 
-/// Why it is not known what came of such an order.
+/// The rule and the reason in the record of such an order.
 const RULE: &str = "server_ended";
 const REASON: &str = "the server ended while the call was being placed: it is not known whether \
                       Twilio has placed it; look in Twilio's console, or order it again under the \
                       same Idempotency-Key, before calling anew";
 
-/// A line of the ledger, as far as it tells of an order.
+/// The fields of a ledger line that concern an order.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct LedgerLine {
@@ -39,10 +39,9 @@ struct LedgerLine {
 }
 
 impl Outbound {
-    /// Puts the orders that the last server has left open among those of which it is not known what
-    /// came. The ledger says so too, and each is told of once.
-    ///
-    /// One that has become a call leaves them, should the last server not have come to it.
+    /// Lists the orders that the last process left open as of unknown outcome, and writes so into the
+    /// ledger; each is reported once. Orders that became calls later are taken off the list, in case
+    /// the last process did not get to it.
     pub(crate) async fn report_interrupted(&self) {
         let Self { safety, history, config, clock, .. } = self;
         let lines = last_lines(&config.data_dir.join(ledger::FILE));
@@ -69,7 +68,7 @@ impl Outbound {
                 key: key.clone(),
                 ..Entry::new((clock.wall)(), EntryKind::Failed, &by)
             };
-            // Before the ledger: who is killed in between does it again, and nothing is there twice.
+            // Before the ledger: a process killed in between repeats it, and its id keeps it unique.
             let order = UnplacedOrder {
                 id: order_id(named, &attempt),
                 at,
@@ -84,14 +83,13 @@ impl Outbound {
                 reason: REASON.to_owned(),
             };
             history.keep_order(order).await;
-            // The thread that writes has said why.
+            // The ledger's thread has logged the error.
             let _ = safety.ledger.write(entry).await;
         }
     }
 }
 
-/// The attempts that were begun and of which the ledger does not say what came. Attempts under one
-/// key are one order.
+/// The attempts whose outcome is not in the ledger. Attempts under one key are one order.
 fn interrupted(lines: &[Value]) -> Vec<LedgerLine> {
     let mut open: Vec<LedgerLine> = Vec::new();
     for line in lines.iter().filter_map(|line| LedgerLine::deserialize(line).ok()) {
@@ -111,7 +109,7 @@ fn interrupted(lines: &[Value]) -> Vec<LedgerLine> {
     open
 }
 
-/// The orders that had become no call at first, and then were placed under the same key.
+/// The orders that failed at first and were placed later under the same key.
 fn later_placed(lines: &[Value]) -> Vec<CallSid> {
     let mut orders = HashMap::new();
     for line in lines {
@@ -132,7 +130,7 @@ fn later_placed(lines: &[Value]) -> Vec<CallSid> {
     calls.map(|(key, _)| order_id(Some(key), "")).collect()
 }
 
-/// Whether it can be part of an order's id, as every attempt's that was not written by hand.
+/// Whether it can be part of an order's id, as every attempt can that this program wrote.
 fn is_name(attempt: &str) -> bool {
     !attempt.is_empty() && attempt.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }

@@ -1,9 +1,11 @@
-//! Places calls: asks the rules, writes the ledger, tells the carrier, and opens the call.
+//! Places outbound calls: asks the rules, writes the ledger, sends the request to the carrier, and
+//! opens the call. Owns the idempotency keys and the locks on numbers. `http` calls it for
+//! `POST /calls` and for webhooks of outbound calls, `server` watches the [`budget`].
 //!
-//! The call is bound to its scenario by the carrier's name for it, in this process and, where
-//! there are several, in what they share; nothing in a URL says more than where this server is. A
-//! webhook may come before the carrier's own answer does: it [waits](Outbound::settled) for the call
-//! to be opened, here or on another node.
+//! A call is bound to its scenario by the carrier's call SID, in this process and, in a cluster, in
+//! Redis; the URLs given to the carrier name the server and nothing else. A webhook may come before
+//! the carrier's own answer: it [waits](Outbound::settled) for the call to be opened, here or on
+//! another node.
 
 mod attempt;
 pub mod budget;
@@ -48,28 +50,28 @@ use crate::runtime::shutdown::Shutdown;
 use crate::safety::Safety;
 use crate::safety::ledger::digest;
 
-/// How long a webhook waits for the call it is about.
+/// How long a webhook waits for its call to be opened.
 const SETTLING: Duration = Duration::from_secs(8);
 /// How long a repeat waits for the first order under its key.
 const FIRST_ORDER: Duration = Duration::from_secs(20);
 /// How long an order waits for its turn at a number.
 const TURN: Duration = Duration::from_secs(10);
-/// How long a call whose answer was lost is looked for at once.
+/// How long to look for a call after the carrier's answer was lost.
 const LOOKING: Duration = Duration::from_secs(4);
-/// When whoever gave an order is answered at the latest, whatever still goes on.
+/// When the client is answered at the latest, even if the order is still carried out.
 const ANSWER: Duration = Duration::from_secs(29);
 
-// Who is told nothing but that the time is up does not know that the carrier was asked, and might
-// order the call again.
+// A client that only hears of a timeout does not know that the carrier was asked, and might order the
+// call again.
 const _: () = assert!(
     TURN.as_millis() + PATIENCE.as_millis() + LOOKING.as_millis() <= ANSWER.as_millis()
         && ANSWER.as_millis() < limits::REQUEST.as_millis(),
     "an order that has waited and was put to the carrier is answered within a request's time"
 );
-/// The state of a call that was deleted, by a supervisor or for its age.
+/// The status of a call that was deleted, by a supervisor or by retention.
 const DELETED: &str = "deleted";
 
-/// Places calls.
+/// Places outbound calls.
 #[derive(Debug)]
 pub struct Outbound {
     config: Arc<Config>,
@@ -85,20 +87,20 @@ pub struct Outbound {
     account: Arc<Account>,
     idempotency: IdempotencyKeys,
     number_locks: NumberLocks,
-    /// How many calls to a number the carrier has been asked for and has not named yet.
+    /// How many calls to each number wait for the carrier's call SID.
     pending: Mutex<HashMap<String, u32>>,
-    /// Changes whenever one of them is named, or is known not to be.
+    /// Changes whenever one of them gets its call SID, or has failed.
     settled: watch::Sender<u64>,
 }
 
-/// What was done about an order.
+/// The call that an order became.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlacedCall {
-    /// The carrier's name for the call.
+    /// The carrier's id of the call.
     pub call: CallSid,
-    /// How far it has got.
+    /// Its status, such as `queued` or `in-progress`.
     pub status: String,
-    /// An earlier order under the same key has placed it.
+    /// Whether an earlier order under the same key placed it.
     pub is_replay: bool,
 }
 
@@ -108,40 +110,40 @@ impl PlacedCall {
     }
 }
 
-/// What calls are placed with.
+/// What [`Outbound`] is built from.
 #[derive(Debug)]
 pub struct OutboundParts {
     /// The configuration.
     pub config: Arc<Config>,
     /// The host, and the port if it needs one, of every URL given to the carrier.
     pub authority: String,
-    /// What time it is.
+    /// The clock.
     pub clock: Clock,
-    /// The stages of the server's end.
+    /// The stages of the server's shutdown.
     pub shutdown: Shutdown,
-    /// Who can call.
+    /// The agents and scenarios.
     pub agents: Arc<Agents>,
-    /// What is known of calls.
+    /// The events of live and ended calls, and the orders that became none.
     pub history: History,
     /// The rules.
     pub safety: Arc<Safety>,
     /// The other nodes, if there are any.
     pub cluster: Option<Arc<Cluster>>,
-    /// Where calls go that were placed.
+    /// Opens the calls that were placed.
     pub calls: Arc<Calls>,
     /// The account at the carrier.
     pub account: Arc<Account>,
 }
 
 impl Outbound {
-    /// Places calls, and remembers from the ledger of the data folder which keys were used.
+    /// Reads the idempotency keys that were used before from the ledger in the data folder.
     #[must_use]
     pub fn new(parts: OutboundParts) -> Self {
         let idempotency = IdempotencyKeys::of(&parts.config.data_dir);
         Self::with_keys(parts, idempotency)
     }
 
-    /// Places calls without a memory of earlier ones.
+    /// Starts without idempotency keys.
     #[must_use]
     pub fn without_memory(parts: OutboundParts) -> Self {
         Self::with_keys(parts, IdempotencyKeys::default())
@@ -169,12 +171,12 @@ impl Outbound {
         }
     }
 
-    /// The orders under keys of which calls came here.
+    /// The orders under an idempotency key that became calls here.
     pub(crate) fn completed_orders(&self) -> Vec<CompletedOrder> {
         self.idempotency.completed_orders()
     }
 
-    /// Waits until no call to this number is without a name, but not for ever.
+    /// Waits until no call to this number lacks its call SID, for at most [`SETTLING`].
     async fn settled(&self, to: &str) {
         let mut changes = self.settled.subscribe();
         let named = async {
@@ -194,7 +196,7 @@ impl Outbound {
     }
 }
 
-/// A call that has no name yet.
+/// A call that the carrier was asked for and that has no call SID yet.
 struct Pending<'a> {
     outbound: &'a Outbound,
     to: String,
@@ -222,16 +224,16 @@ impl Drop for Pending<'_> {
     }
 }
 
-/// Who gives an order.
+/// Who ordered a call.
 #[derive(Debug, Clone)]
 pub struct Requester {
-    /// As the ledger has it: a token's fingerprint.
+    /// The fingerprint of their token, for the ledger.
     pub by: String,
-    /// The name, if it is known.
+    /// Their name, if known.
     pub who: Option<String>,
 }
 
-/// What came of an order, or that it is not known yet: it is carried out all the same.
+/// Waits for the outcome of an order, for at most [`ANSWER`]; it is carried out all the same.
 async fn answered(
     work: impl Future<Output = Result<PlacedCall, PlaceError>>,
     is_asked: &AtomicBool,
@@ -246,22 +248,22 @@ async fn answered(
     }
 }
 
-/// Whoever waits for what becomes of an order.
+/// The client that waits for the outcome of an order.
 #[derive(Debug, Clone, Default)]
 struct Client {
-    /// Cancelled when they have gone.
+    /// Cancelled when it has disconnected.
     gone: CancellationToken,
     /// Whether the carrier was asked for the call, or may have been by an earlier attempt.
     is_asked: Arc<AtomicBool>,
 }
 
 impl Outbound {
-    /// Places a call, or refuses it; either way the ledger says so. `key` makes a repeat of the same
-    /// order return the first call.
+    /// Places a call or refuses it; the ledger records either. With an idempotency `key`, a repeat of
+    /// the same order returns the first call.
     ///
-    /// An order that waits for its turn is withdrawn with whoever gave it, if nobody could hear of the
-    /// call: one under a key is carried out, for a repeat hears of it. Once the carrier was asked, the
-    /// order is carried out to its end.
+    /// If the client disconnects before the order's turn, an order without a key is withdrawn,
+    /// because nobody would learn of the call; one with a key is carried out, because a repeat
+    /// learns of it. Once the carrier was asked, every order is carried out to its end.
     pub async fn place(
         self: &Arc<Self>,
         order: Order,
@@ -338,18 +340,18 @@ impl Outbound {
             Err(_) => {}
         }
         if let Some(shared) = shared {
-            // Who found nothing the second time does not know more than after the first.
+            // Finding no call on a repeat proves no more than the first attempt did.
             shared.settle(&done, since.is_some()).await;
         }
         done
     }
 
-    /// A call that was placed by an earlier order under the same key, as it stands now.
+    /// The call of an earlier order under the same key, with its present status.
     async fn replay(&self, placed: PlacedCall) -> Result<PlacedCall, PlaceError> {
         let PlacedCall { call, status: at_first, .. } = placed;
         let handle = self.calls.find(&call);
         if let Some(handle) = &handle {
-            // Once it answers it has begun, and its record with it.
+            // Once the actor answers, the call's start is recorded.
             handle.ask(CallMessage::Snapshot).await;
         }
         let status = match self.history.line(&call).await? {

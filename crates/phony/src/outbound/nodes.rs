@@ -1,5 +1,6 @@
-//! Placing calls as one of several nodes: what the others have to know, and how a webhook that
-//! reaches another node than the one that placed the call finds it.
+//! Placing calls as one node of a cluster: shares keys, slots and orders with the other nodes, and
+//! [locates](Outbound::locate) the call of a webhook that reaches another node than the one that
+//! placed it. Owns no state; [`Attempt`] and the Twilio webhooks call it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::cluster::outbound::{CallOwner, NoSlot, OrderResult, SharedKey};
 use crate::numbers;
 use crate::safety::dial_limits::TooMany;
 
-/// For how long a call that was placed is waited for until Redis has it.
+/// How long to wait until the start of a placed call is in Redis.
 const WRITING: Duration = Duration::from_millis(250);
 
 /// An idempotency key that is held for all nodes.
@@ -30,7 +31,8 @@ pub(super) struct HeldKey {
 }
 
 impl HeldKey {
-    /// Says what came of the order; `before` if an earlier one under this key may have placed a call.
+    /// Releases the key with the order's outcome; `before` if an earlier order under this key may have
+    /// placed a call.
     pub(super) async fn settle(self, done: &Result<PlacedCall, PlaceError>, before: bool) {
         let result = match done {
             Ok(placed) => OrderResult::Placed(&placed.call, &placed.status),
@@ -42,7 +44,7 @@ impl HeldKey {
 }
 
 impl Attempt<'_> {
-    /// Takes the key for all nodes; `None` if there are no others.
+    /// Holds the key for all nodes; `None` without a cluster.
     pub(super) async fn hold_shared_key(&self) -> Result<Option<KeyState>, PlaceError> {
         let (Some(cluster), Some((name, body))) = (&self.outbound.cluster, &self.entry.key) else {
             return Ok(None);
@@ -59,11 +61,11 @@ impl Attempt<'_> {
         }
     }
 
-    /// The key that was taken.
+    /// The key that is held for all nodes.
     ///
     /// # Panics
     ///
-    /// If none was.
+    /// If none is.
     pub(super) fn shared_key(&self) -> HeldKey {
         let cluster = self.outbound.cluster.clone().expect("a shared key has servers to share it");
         let (name, _) = self.entry.key.clone().expect("a key that was taken has a name");
@@ -99,7 +101,7 @@ impl Attempt<'_> {
             tracing::warn!(callSid = %call, %error, "other servers do not know a call's shared");
         }
         if let Some(handle) = self.outbound.calls.find(call) {
-            // Once it answers it has begun, and its record with it.
+            // Once the actor answers, the call's start is recorded.
             handle.ask(CallMessage::Snapshot).await;
         }
         if !self.outbound.history.hub().settled(call, WRITING).await {
@@ -120,7 +122,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Whether a call at the carrier's was placed on another order.
+    /// Whether a call at the carrier belongs to another order.
     pub(super) async fn is_of_another(&self, call: &Call) -> Result<bool, PlaceError> {
         let Ok(sid) = CallSid::parse(&call.sid) else { return Ok(true) };
         let is_claimed = self.outbound.idempotency.is_claimed(sid.as_str());
@@ -133,7 +135,7 @@ impl Attempt<'_> {
         }
     }
 
-    /// Whether a call was opened by its webhook already, here or on the node that it reached.
+    /// Whether the call's webhook has opened it already, here or on another node.
     pub(super) async fn is_opened(&self, call: &CallSid) -> bool {
         let Outbound { history, cluster, .. } = self.outbound;
         if self.outbound.calls.find(call).is_some() || history.hub().line(call).is_some() {
@@ -148,23 +150,23 @@ impl Attempt<'_> {
     }
 }
 
-/// A call of ours that was answered, as this node finds it.
+/// Where an outbound call is that was answered.
 pub(crate) enum CallLocation {
-    /// It is here.
+    /// On this node.
     Here,
-    /// It is on another node, and this is who speaks in it.
+    /// On another node, with this agent.
     Elsewhere(Arc<Agent>),
     /// It has ended.
     Ended,
-    /// Nobody has placed it.
+    /// No node has placed it.
     Unknown,
-    /// Nobody can be asked.
+    /// Redis does not answer.
     Unreachable,
 }
 
 impl Outbound {
-    /// Finds a call of ours by the carrier's name for it, wherever it was placed; one whose node
-    /// has not lived to open it is opened here.
+    /// Locates an outbound call by its call SID. A call whose node died before opening it is opened
+    /// here.
     pub(crate) async fn locate(&self, call: &CallSid, to: &str) -> CallLocation {
         self.settled(to).await;
         if self.calls.find(call).is_some() {
@@ -192,7 +194,7 @@ impl Outbound {
                 let named =
                     cluster.bind_call(call, attempt, shared.key.as_deref(), &shared.order).await;
                 drop(named);
-                // Who placed it may not have known whether it did.
+                // The node that placed it may have listed its order as of unknown outcome.
                 let key = shared.key.as_deref();
                 self.history.order_was_placed(&shared.order.id(key, &shared.attempt));
                 CallLocation::Here

@@ -1,5 +1,6 @@
-//! One call to a number at a time, until its fate is known: calls between the same two numbers that
-//! were placed at the same moment cannot be told apart at the carrier when the answers are lost.
+//! Keyed locks: one attempt at a time to call a number, until its outcome is known, because calls
+//! between the same two numbers cannot be told apart at the carrier when the answers are lost. Owns
+//! the locks and, under each, the attempts of unknown outcome; [`super::attempt`] takes them.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
@@ -9,9 +10,9 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// Numbers owner unknown are remembered; all that nobody holds are forgotten beyond it.
 const MOST: usize = 10_000;
-/// Doubts about one number that are remembered; the oldest are forgotten first.
+/// How many attempts of unknown outcome are kept for a number; the oldest are dropped first.
 const MOST_UNKNOWN: usize = 16;
-/// How much later than it was asked for the carrier may place a call still.
+/// How long after the request the carrier may still place a call.
 const LATE: SignedDuration = SignedDuration::from_secs(15);
 
 /// One lock a number.
@@ -20,7 +21,7 @@ pub(super) struct NumberLocks {
     locks: StdMutex<HashMap<String, Arc<Mutex<Vec<UnknownOutcome>>>>>,
 }
 
-/// An attempt of which nobody knows whether it has placed a call.
+/// An attempt that may or may not have placed a call.
 #[derive(Debug)]
 struct UnknownOutcome {
     owner: String,
@@ -51,13 +52,13 @@ impl NumberLocks {
 }
 
 impl NumberLock {
-    /// Whether a call that was placed at this time or later might be another attempt's.
+    /// Whether a call placed at this time or later might be another order's.
     pub(super) fn is_ambiguous(&self, since: Timestamp) -> bool {
         let late = |at: Timestamp| at.checked_add(LATE).unwrap_or(at);
         self.unknown.iter().any(|outcome| outcome.owner != self.owner && late(outcome.at) >= since)
     }
 
-    /// Nobody knows what became of this attempt.
+    /// The outcome of this attempt is unknown.
     pub(super) fn mark_unknown(&mut self, at: Timestamp) {
         self.unknown.retain(|outcome| outcome.owner != self.owner);
         if self.unknown.len() >= MOST_UNKNOWN {
@@ -67,13 +68,13 @@ impl NumberLock {
         self.unknown.push(UnknownOutcome { owner, at });
     }
 
-    /// The call of this attempt was found.
+    /// The call of this order was found.
     pub(super) fn mark_known(&mut self) {
         self.unknown.retain(|outcome| outcome.owner != self.owner);
     }
 }
 
-/// Whether nobody holds the lock and no attempt under it is doubtful.
+/// Whether the lock is not held and no attempt under it is of unknown outcome.
 fn is_idle(lock: &Arc<Mutex<Vec<UnknownOutcome>>>) -> bool {
     Arc::strong_count(lock) == 1 && lock.try_lock().is_ok_and(|unknown| unknown.is_empty())
 }

@@ -12,27 +12,27 @@ use crate::agents::{Agent, BadVariables, calling};
 use crate::history::UnplacedOrder;
 use crate::safety::ledger::digest;
 
-/// How long an agent of ours may take to greet, and to pause.
+/// How long an agent of this server may take to greet, when one agent calls another.
 const THEIR_GREETING: Duration = Duration::from_secs(10);
 
 /// An order to call somebody.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Order {
-    /// The number as it was typed.
+    /// The number to call, as it was typed.
     pub to: String,
-    /// Our number, if not the configured one.
+    /// The number to call from, if not the configured one.
     pub from: Option<String>,
-    /// The errand.
+    /// The id of the scenario.
     pub scenario: Option<String>,
-    /// Who goes, if there is no errand.
+    /// The id of the agent; of the one that accompanies the scenario, if there is one.
     pub agent: Option<String>,
-    /// What the errand's slots are filled with.
+    /// The values of the scenario's variables.
     pub variables: BTreeMap<String, String>,
-    /// Whether the callee is said to agree.
+    /// Whether the client states that the callee agrees to be called.
     pub consent: bool,
-    /// Whether the hour is no matter.
+    /// Whether the calling hours are ignored.
     pub ignore_calling_hours: bool,
-    /// Whether to find out if a machine answers; as the errand says if absent.
+    /// Whether to detect an answering machine; as the scenario says if absent.
     pub detect_machine: Option<bool>,
 }
 
@@ -45,20 +45,24 @@ pub(super) struct ResolvedOrder {
 }
 
 impl Order {
-    /// What tells this order from others under the same key.
+    /// The hash that tells this order from others under the same key.
     pub(super) fn digest(&self) -> String {
         let body = serde_json::to_vec(self).expect("texts and flags are JSON");
         digest(&body)
     }
 
-    /// By what this order goes among those that became no call: the same for all its attempts under
-    /// one key, whose hash is `key`.
+    /// The order's id in the list of those that became no call: the same for all attempts under one
+    /// key, whose hash is `key`.
     pub(super) fn id(&self, key: Option<&str>, attempt: &str) -> CallSid {
         let body = self.digest();
         order_id(key.map(|key| (key, body.as_str())), attempt)
     }
 
-    /// Reads the order; what cannot be read, or is never dialled, is refused.
+    /// Resolves the order.
+    ///
+    /// # Errors
+    ///
+    /// If a field is missing or wrong, or the number is one that is never dialled.
     pub(super) fn resolve(&self, outbound: &Outbound) -> Result<ResolvedOrder, PlaceError> {
         let Self { to, from, scenario, agent, variables, .. } = self;
         let (config, agents) = (&outbound.config, &outbound.agents);
@@ -112,7 +116,7 @@ impl Order {
     }
 }
 
-/// The same, where of the order itself there is only the digest, beside the key's hash.
+/// The same, from the hashes of the key and of the order.
 pub(super) fn order_id(key: Option<(&str, &str)>, attempt: &str) -> CallSid {
     match key {
         None => UnplacedOrder::id_of(attempt),
@@ -120,7 +124,7 @@ pub(super) fn order_id(key: Option<(&str, &str)>, attempt: &str) -> CallSid {
     }
 }
 
-/// An agent who calls one of ours does as people do: whoever is called greets first.
+/// Lets the callee greet first, because it is an agent of this server.
 fn lets_greet(mut agent: Arc<Agent>) -> Arc<Agent> {
     Arc::make_mut(&mut Arc::make_mut(&mut agent).call).opens_after = Some(THEIR_GREETING);
     agent
