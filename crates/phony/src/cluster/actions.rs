@@ -22,16 +22,15 @@ use crate::limits;
 use crate::store::redis::{PREFIX, call_key};
 use crate::token;
 
-/// How long after the last time an order is sent again if there is no answer.
+/// How long to wait for an answer before an action is sent again.
 const SEND_AGAIN: Duration = Duration::from_millis(150);
-/// The same while nobody listens, as when a node has just lost its connection.
+/// The same while no node listens, as when one has just lost its connection.
 const LISTEN_AGAIN: Duration = Duration::from_millis(50);
-/// How long an order that was taken may go unanswered after its time.
+/// How long after its deadline an action that was taken may go unanswered.
 const LATE_ANSWER: Duration = Duration::from_millis(1500);
-/// The same where the carrier must answer first: an order that was taken in the last moment of its
-/// time is answered as late as the carrier answers.
+/// The same where the carrier must answer first, if the action was taken just before its deadline.
 const LATE_END: Duration = limits::HANG_UP.saturating_add(LATE_ANSWER);
-/// How long Redis knows what became of an order. Longer than anybody asks for it.
+/// How long Redis keeps the outcome of an action: longer than a sender asks for it.
 const KEPT: Duration = Duration::from_mins(1);
 const _: () = {
     assert!(LATE_END.as_millis() > limits::HANG_UP.as_millis(), "the carrier has its time");
@@ -39,11 +38,11 @@ const _: () = {
     assert!(asked < KEPT.as_millis(), "an answer is kept as long as it is asked for");
     assert!(asked < limits::REQUEST.as_millis(), "who ordered it hears the answer");
 };
-/// Questions and orders of others whose answers are remembered here.
+/// How many answers to other nodes are remembered.
 const REMEMBERED: usize = 4096;
-/// What stands in the place of a node that takes an order, where it was withdrawn.
+/// Stored instead of a node's name for an action that was withdrawn.
 const WITHDRAWN: &str = "withdrawn";
-/// What an answer begins with, where it is kept.
+/// The prefix of a stored answer.
 const DONE: &str = "done ";
 
 static TAKE: LazyLock<Script> =
@@ -52,32 +51,32 @@ static TAKE: LazyLock<Script> =
 /// Actions that this node gives, and what it was asked by others.
 #[derive(Debug, Default)]
 pub(super) struct Actions {
-    /// Those given here that are not answered yet.
+    /// Actions sent from here that are not answered yet.
     waiting: Mutex<HashMap<String, oneshot::Sender<Reply>>>,
     asked: Mutex<Asked>,
 }
 
-/// What others asked, the oldest forgotten first.
+/// Messages of other nodes, the oldest forgotten first.
 #[derive(Debug, Default)]
 struct Asked {
     order: VecDeque<String>,
-    /// The answers; none while it is worked on, or if there is none to give.
+    /// The answers; `None` while one is in progress, or if it is too large to keep.
     answers: HashMap<String, Option<Reply>>,
 }
 
-/// What is known of something that another node asks.
+/// What is known of a message from another node, which may come more than once.
 #[derive(Debug)]
 pub(super) enum Seen {
-    /// Nothing: it is to be done.
+    /// It is new.
     New,
-    /// It is being done, or is not to be answered.
+    /// It is being carried out, or its answer was not kept.
     InProgress,
-    /// It was done.
+    /// It was answered.
     Answered(Reply),
 }
 
 impl Actions {
-    /// Takes note of something that another node asks.
+    /// Registers a message from another node.
     pub(super) fn begin(&self, id: &str) -> Seen {
         let mut asked = lock(&self.asked);
         match asked.answers.get(id) {
@@ -95,34 +94,34 @@ impl Actions {
         Seen::New
     }
 
-    /// It was done, with this answer.
+    /// Keeps the answer to a message.
     pub(super) fn answered(&self, id: &str, reply: &Reply) {
-        // The events of a call that was let go are many, and are asked for once.
+        // The events of a released call are large, and are asked for once.
         let kept = (!matches!(reply, Reply::Released(_))).then(|| reply.clone());
         if let Some(answer) = lock(&self.asked).answers.get_mut(id) {
             *answer = kept;
         }
     }
 
-    /// It could not be begun: if it is asked again, it is new.
+    /// Forgets a message that could not be carried out, so that a repeat counts as new.
     fn forget(&self, id: &str) {
         let mut asked = lock(&self.asked);
         asked.answers.remove(id);
         asked.order.retain(|other| other != id);
     }
 
-    /// An answer to an order that was given here.
+    /// Passes on the answer to an action that was sent from here.
     pub(super) fn answer_received(&self, id: &str, reply: Reply) {
         if let Some(waiting) = lock(&self.waiting).remove(id) {
-            // Whoever asked may have gone away.
+            // The receiver may be gone.
             drop(waiting.send(reply));
         }
     }
 }
 
 impl Cluster {
-    /// Has the node that has a call carry out an order. Any error but [`Unreached::Uncertain`] means
-    /// that it was not done and will not be.
+    /// Has the node that owns a call carry out an action within `limit`. Any error but
+    /// [`Unreached::Uncertain`] means that it was not done and will not be.
     pub(crate) async fn act(
         self: &Arc<Self>,
         call: &CallSid,
@@ -142,7 +141,7 @@ impl Cluster {
             order: action.clone(),
             until_ms: now_ms.saturating_add(millis(limit)),
         };
-        // Begun after Redis has told its time, this ends when the order has lapsed.
+        // The limit starts after Redis's time was read, so it ends after the action's deadline.
         let why = tokio::select! {
             Ok(reply) = &mut answer => return Ok(reply),
             done = timeout(limit, self.deliver(call, owner, &message, &id)) => match done {
@@ -155,8 +154,8 @@ impl Cluster {
         self.withdraw(&id, answer, why, late).await
     }
 
-    /// Sends an order until there is an answer, wherever the call is by then; an error if nobody can
-    /// be sent it any more.
+    /// Sends an action until it is answered, following the call from node to node; an error if no node
+    /// is left to send it to.
     async fn deliver(
         &self,
         call: &CallSid,
@@ -184,8 +183,7 @@ impl Cluster {
         }
     }
 
-    /// Sees to it that an order is not carried out any more, unless it was; if it was taken, its
-    /// answer is waited for, so long.
+    /// Withdraws an action, or waits for its answer for at most `late` if it was taken already.
     async fn withdraw(
         &self,
         id: &str,
@@ -216,7 +214,7 @@ impl Cluster {
         settled.await.unwrap_or(Err(Unreached::Uncertain))
     }
 
-    /// Another node wants an order carried out: it is, once.
+    /// Carries out an action for another node, once.
     pub(super) fn perform_action(
         self: &Arc<Self>,
         handler: &Arc<dyn Handler>,
@@ -238,7 +236,7 @@ impl Cluster {
                         cluster.actions.answered(&id, &reply);
                         reply
                     }
-                    // It was done where the call was before, has lapsed or was withdrawn.
+                    // It was carried out by another node, is too late, or was withdrawn.
                     Ok(taken) => match read(&taken) {
                         Some(reply) => reply,
                         None => return,
@@ -255,7 +253,7 @@ impl Cluster {
         });
     }
 
-    /// Keeps an answer where it is found, and sends it.
+    /// Stores an answer and sends it.
     async fn answer(&self, id: &str, from: &str, reply: Reply) -> Result<(), RedisError> {
         let kept = format!("{DONE}{}", serde_json::to_string(&reply).unwrap_or_default());
         let message = NodeMessage::ActionResult { id: id.to_owned(), reply };
@@ -266,15 +264,15 @@ impl Cluster {
         pipeline.exec_async(&mut self.connection.clone()).await
     }
 
-    /// Takes an order for `who`, unless somebody has taken it or its time is over. Gives who has it,
-    /// what became of it, or nothing if it has lapsed.
+    /// Takes an action for `who`, unless it is taken or its deadline has passed. Returns who has it, its
+    /// stored answer, or an empty text if the deadline has passed.
     async fn take(&self, id: &str, who: &str, until_ms: u64) -> Result<String, RedisError> {
         let mut taking = TAKE.key(action_key(id));
         taking.arg(who).arg(until_ms).arg(millis(KEPT));
         taking.invoke_async(&mut self.connection.clone()).await
     }
 
-    /// Who has a call, and the time by Redis's clock in milliseconds.
+    /// The owner of a call, and the time by Redis's clock in milliseconds since 1970.
     async fn owner_and_time(&self, call: &CallSid) -> Result<(Owner, u64), RedisError> {
         let mut pipeline = Pipeline::new();
         pipeline.cmd("HMGET").arg(call_key(call.as_str())).arg("node").arg("end");
@@ -284,7 +282,7 @@ impl Cluster {
         Ok((Owner { node, end }, seconds * 1000 + micros / 1000))
     }
 
-    /// The node that has a call that is not here.
+    /// The name of the owner, if that is another node.
     fn other_owner(&self, owner: Owner) -> Result<String, Unreached> {
         match owner {
             Owner { node: None, .. } => Err(Unreached::Unknown),
@@ -302,13 +300,13 @@ impl Cluster {
     }
 }
 
-/// Who has a call, as the store says.
+/// The owner of a call, by the store.
 struct Owner {
     node: Option<String>,
     end: Option<String>,
 }
 
-/// An order waits here, until this is dropped.
+/// Removes a waiting action when dropped.
 struct Waiting<'a> {
     cluster: &'a Cluster,
     id: &'a str,
@@ -320,7 +318,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// An answer that was kept.
+/// Reads a stored answer.
 fn read(kept: &str) -> Option<Reply> {
     serde_json::from_str(kept.strip_prefix(DONE)?).ok()
 }
@@ -330,7 +328,7 @@ fn action_key(id: &str) -> String {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing is done under these locks that could leave the maps half changed.
+    // A panic under these locks cannot leave the maps half changed.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -1,5 +1,5 @@
-//! What keeps a node among the others: it says that it lives, listens to them, and looks after the
-//! calls of those that are dead.
+//! The message bus of the cluster: sends this node's heartbeat, receives the other nodes' messages over
+//! Redis pub/sub, and resumes the calls of dead nodes. `server` runs it until the process ends.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,16 +18,16 @@ use super::{Cluster, HEARTBEAT, Handler, LEASE, REDIS_LIMIT, node_channel};
 use crate::store::Store as _;
 use crate::store::redis::PREFIX;
 
-/// How often the calls that are held here are compared with what the store says, in heartbeats.
+/// How often the owners of the calls held here are checked, in heartbeats.
 const COMPARE: u32 = 5;
-/// How long a node must be dead before its calls are taken from it unasked. One that only cannot
-/// reach Redis goes on with its calls meanwhile.
+/// How long a node must be dead before its calls are resumed unasked. A node that merely cannot reach
+/// Redis continues its calls meanwhile.
 const ABANDONED: Duration = Duration::from_mins(5);
-/// How long to wait before Redis is listened to again.
+/// How long to wait before subscribing again.
 const AGAIN: Duration = Duration::from_millis(200);
 
 impl Cluster {
-    /// Works until the server ends.
+    /// Runs until `kill`.
     pub(crate) async fn run(self: Arc<Self>, handler: Arc<dyn Handler>, kill: CancellationToken) {
         let work = async {
             tokio::join!(
@@ -42,8 +42,8 @@ impl Cluster {
         drop(timeout(REDIS_LIMIT, self.leave()).await);
     }
 
-    /// Says again and again that this node lives. After a silence, when others may have taken it
-    /// for dead, calls that are not its own any more fall silent before anything else.
+    /// Renews the heartbeat. After a gap, in which other nodes may have taken over its calls, it first
+    /// releases those that it does not own any more.
     async fn heartbeat(&self, handler: &dyn Handler) {
         let mut beat = interval(HEARTBEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -61,9 +61,9 @@ impl Cluster {
         }
     }
 
-    /// Lets go of the calls that have another owner.
+    /// Releases the calls that another node owns.
     async fn compare(&self, handler: &dyn Handler) {
-        // One that is just being taken over has no term here yet.
+        // A call that is just being resumed has no term here yet.
         let held: Vec<_> = handler
             .calls()
             .into_iter()
@@ -78,7 +78,7 @@ impl Cluster {
         }
     }
 
-    /// Listens to what the others want, for ever.
+    /// Receives messages, and subscribes again whenever the connection is lost.
     async fn listen(self: &Arc<Self>, handler: &Arc<dyn Handler>) {
         loop {
             let heard = self.listen_once(handler).await;
@@ -86,7 +86,7 @@ impl Cluster {
             if let Err(error) = heard {
                 tracing::debug!(%error, "Redis cannot be listened to");
             }
-            // A connection that was closed is made again at once.
+            // A connection that worked until now is replaced at once.
             if !listened {
                 sleep(AGAIN).await;
             }
@@ -98,7 +98,7 @@ impl Cluster {
         let Ok(pubsub) = connecting else { return Ok(()) };
         let (mut sink, mut stream) = pubsub?.split();
         sink.subscribe(&[node_channel(&self.node), all_nodes()]).await?;
-        // What was said before was not heard: that a call has another owner, for one.
+        // Earlier messages were missed, such as that a call has another owner.
         self.compare(&**handler).await;
         self.listening.send_replace(true);
         let mut feeding = self.feeding.wanted();
@@ -132,7 +132,7 @@ impl Cluster {
         let events = format!("{PREFIX}event:");
         if let Some(call) = message.get_channel_name().strip_prefix(&events) {
             if let Ok(call) = CallSid::parse(call) {
-                // Nobody listens if the last viewer has just gone.
+                // Fails if the last viewer has just gone.
                 drop(self.feed.send((call, Utf8Bytes::from(text))));
             }
             return;
@@ -162,7 +162,7 @@ impl Cluster {
             }
             Ok(NodeMessage::Answer { id, reply }) => {
                 if let Some(waiting) = self.questions().remove(&id) {
-                    // Whoever asked may have gone away.
+                    // The receiver may be gone.
                     drop(waiting.send(reply));
                 }
             }
@@ -175,7 +175,7 @@ impl Cluster {
         }
     }
 
-    /// Takes up the calls of nodes that have been dead for long, so that they end in order.
+    /// Resumes the calls of nodes that have been dead for long, so that they end properly.
     async fn resume_abandoned(&self, handler: &Arc<dyn Handler>) {
         let mut round = interval(LEASE);
         round.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -205,7 +205,7 @@ impl Cluster {
     }
 }
 
-/// The channel that every node listens to.
+/// The channel of all nodes.
 pub(super) fn all_nodes() -> String {
     format!("{PREFIX}nodes:all")
 }

@@ -1,4 +1,5 @@
-//! An order to call somebody, as it was given and as it was resolved.
+//! An order to call somebody, as the client sent it and as it is resolved: number, agent and scenario
+//! looked up and checked. Owns no state; [`super::Outbound`] and its attempts call it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ pub struct Order {
     pub detect_machine: Option<bool>,
 }
 
-/// An order that was resolved.
+/// An order whose number, agent and scenario are resolved.
 pub(super) struct ResolvedOrder {
     pub(super) number: PhoneNumber,
     pub(super) from: PhoneNumber,
