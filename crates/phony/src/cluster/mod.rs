@@ -14,12 +14,13 @@ mod actions;
 mod bus;
 mod feed;
 mod handler;
+mod login_codes;
 mod nodes;
 pub(crate) mod outbound;
 mod presence;
 mod protocol;
+mod safety;
 mod sessions;
-mod shared;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -48,7 +49,7 @@ pub(crate) use presence::SEEN;
 use protocol::NodeMessage;
 pub use protocol::{LegReport, Report, SupervisorAction};
 pub(crate) use protocol::{Reply, Request};
-pub use shared::SharedList;
+pub use safety::SharedList;
 
 /// How often a node renews its heartbeat.
 pub const HEARTBEAT: Duration = Duration::from_secs(1);

@@ -1,5 +1,6 @@
-//! What nodes share about calls of ours that are being placed: the keys that make a repeat return
-//! the first call, the shared that goes with a call, and the places among the live ones.
+//! Outbound calls that are being placed, shared by all nodes: the idempotency keys, the order behind
+//! each call, and the slots of the live ones. Owns no state but keys in Redis; [`crate::outbound`]
+//! calls it.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -14,20 +15,20 @@ use tokio::time::sleep;
 use super::{Cluster, millis};
 use crate::store::redis::{LONGEST_OUTBOUND, PREFIX, call_key, slots_key};
 
-/// How long a key is held for an order that is carried out: longer than that takes at worst. Only
-/// then is whoever holds it taken for dead.
+/// How long a key is held for an order that is being carried out: longer than that takes at worst.
+/// Only after that does its holder count as dead.
 const HOLD: Duration = Duration::from_secs(90);
-/// How long a repeat waits for the first order.
+/// How long a repeat waits for the first order under its key.
 const FIRST_ORDER: Duration = Duration::from_secs(20);
-/// How often it looks.
+/// How often it checks.
 const LOOK: Duration = Duration::from_millis(25);
-/// How long a key is remembered, and the shared of a call.
+/// How long a key, and the order bound to a call, are kept.
 const DAY: Duration = Duration::from_hours(24);
-/// How long the carrier may take to name a call. A webhook for it may come as late.
+/// How long the carrier may take to return a call SID, and a webhook to arrive.
 const NAMING: Duration = Duration::from_mins(3);
-/// Keys that are told in one go.
+/// How many keys are written at a time.
 const BATCH: usize = 200;
-/// How long a webhook waits for the call that it is about.
+/// How long a webhook waits for its call to be opened.
 const SETTLING: Duration = Duration::from_secs(8);
 
 static HOLD_KEY: LazyLock<Script> =
@@ -41,46 +42,46 @@ static TAKE_SLOT: LazyLock<Script> =
 static BIND_CALL: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/bind_call.lua")));
 
-/// What all nodes know of an idempotency key.
+/// The state of an idempotency key that all nodes share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SharedKey {
-    /// Nothing, or nothing came of it; it is held now.
+    /// It was free, and is held now.
     New,
     /// The same order placed this call, which had this status then.
     Done(CallSid, String),
     /// The same order may have placed a call, at this time; it is held now.
     Uncertain(Timestamp),
-    /// It stands for another order.
+    /// It was used for another order.
     Other,
-    /// The same order is being carried out, and takes long.
+    /// The same order is still being carried out after [`FIRST_ORDER`].
     Busy,
 }
 
-/// An order that was carried out under a key.
+/// An order under a key that became a call.
 #[derive(Debug, Clone)]
 pub(crate) struct CompletedOrder {
     /// The key's hash.
     pub(crate) key: String,
     /// The order's hash.
     pub(crate) body: String,
-    /// The call that came of it.
+    /// The call that it became.
     pub(crate) call: CallSid,
-    /// How far the call had got then.
+    /// The call's status at that time.
     pub(crate) status: String,
 }
 
-/// What came of an order under a key.
+/// The outcome of an order under a key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum OrderResult<'a> {
-    /// A call.
+    /// It became a call with this status.
     Placed(&'a CallSid, &'a str),
-    /// Perhaps a call.
+    /// It may have become a call.
     Unknown,
-    /// Nothing.
+    /// It became no call.
     NotPlaced,
 }
 
-/// There is no place for another call of ours.
+/// Why there is no slot for another outbound call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoSlot {
     /// Too many at once.
@@ -89,12 +90,12 @@ pub(crate) enum NoSlot {
     Rate(Duration),
 }
 
-/// What a call of ours is for, for the node that its webhooks reach.
+/// The order behind an outbound call, for the node that its webhooks reach.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct SharedOrder<T> {
-    /// The node that places the call; none if it does not know whether it did.
+    /// The node that places the call; `None` if it does not know whether it did.
     pub(crate) node: Option<String>,
-    /// The attempt to place it.
+    /// The id of the attempt.
     pub(crate) attempt: String,
     /// The idempotency key's hash, if there is one.
     pub(crate) key: Option<String>,
@@ -102,19 +103,19 @@ pub(crate) struct SharedOrder<T> {
     pub(crate) order: T,
 }
 
-/// Whose a call of ours is that this node does not have.
+/// Owner of an outbound call unknown to this node.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum CallOwner<T> {
-    /// Nobody here has placed it.
+    /// No node has placed it.
     Unknown,
-    /// A node has it, or had it: the store knows it.
+    /// A node has it or had it: it is in the store.
     Stored,
-    /// Whoever placed it has not lived to open it.
+    /// The node that placed it died before opening it.
     Orphaned(SharedOrder<T>),
 }
 
 impl Cluster {
-    /// Takes an idempotency key for an order; a repeat waits for what comes of the first.
+    /// Holds an idempotency key for an order; a repeat waits for the outcome of the first.
     pub(crate) async fn hold_key(
         &self,
         name: &str,
@@ -152,7 +153,7 @@ impl Cluster {
         Ok(SharedKey::Busy)
     }
 
-    /// Says what came of an order, for all nodes.
+    /// Releases a key with the outcome of its order.
     pub(crate) async fn settle_key(&self, name: &str, attempt: &str, result: OrderResult<'_>) {
         let (what, call, status) = match result {
             OrderResult::Placed(call, status) => ("done", call.as_str(), status),
@@ -163,12 +164,12 @@ impl Cluster {
         invocation.arg(attempt).arg(what).arg(call).arg(status);
         let settled = invocation.invoke_async::<i64>(&mut self.connection.clone()).await;
         if let Err(error) = settled {
-            // Until the key's hold is over nobody dials under it, and then looks first.
+            // Until the hold expires no node dials under the key, and then it looks for the call first.
             tracing::warn!(%error, "other servers do not know what came of an order");
         }
     }
 
-    /// Says again what came of orders that were carried out here, to a Redis that was emptied.
+    /// Restores the keys of orders that became calls here to a Redis that was emptied.
     pub(super) async fn restore_keys(&self, done: &[CompletedOrder]) -> Result<(), RedisError> {
         for some in done.chunks(BATCH) {
             let mut script = RESTORE_KEYS.prepare_invoke();
@@ -177,7 +178,7 @@ impl Cluster {
                 script.key(key(name)).arg(body).arg(call.as_str()).arg(status);
             }
             script.invoke_async::<u64>(&mut self.connection.clone()).await?;
-            // Whose these calls are must be known, so that no lost order takes one for its own.
+            // Bind the calls too, so that no order of unknown outcome takes one for its own.
             let mut pipeline = Pipeline::new();
             for CompletedOrder { key, call, .. } in some {
                 let shared = self.shared_order("", Some(key), &());
@@ -189,7 +190,8 @@ impl Cluster {
         Ok(())
     }
 
-    /// Takes the place of one call among those of all nodes.
+    /// Takes a slot for one call: at most `most` live calls and `rate` a minute in all nodes (0: no
+    /// limit).
     pub(crate) async fn take_slot(
         &self,
         attempt: &str,
@@ -212,7 +214,7 @@ impl Cluster {
         })
     }
 
-    /// Says that a call to this number is about to be placed, and on which shared.
+    /// Announces, with its order, that a call to this number is about to be placed.
     pub(crate) async fn announce_call<T: Serialize>(
         &self,
         to: &str,
@@ -234,8 +236,8 @@ impl Cluster {
         pipeline.exec_async(&mut self.connection.clone()).await
     }
 
-    /// The carrier has named the call: from now on every node finds its shared. False if somebody
-    /// else has bound that shared to a call.
+    /// Binds an order to the call SID: from now on every node finds it. False if the order is bound to
+    /// a call already.
     pub(crate) async fn bind_call<T: Serialize>(
         &self,
         call: &CallSid,
@@ -257,17 +259,16 @@ impl Cluster {
             .await
     }
 
-    /// Nothing came of an attempt: its place is free.
+    /// The attempt became no call: frees its slot and removes its order.
     pub(crate) async fn withdraw_call(&self, to: &str, attempt: &str) {
         let mut pipeline = Pipeline::new();
         pipeline.cmd("ZREM").arg(slots_key()).arg(attempt);
         pipeline.cmd("HDEL").arg(dialling_key(to)).arg(attempt);
-        // What is not taken away expires.
+        // On failure both expire by themselves.
         drop(pipeline.exec_async(&mut self.connection.clone()).await);
     }
 
-    /// It is not known whether the carrier has placed the call: whoever hears of one to this number
-    /// that nobody knows has found it.
+    /// Marks the attempt as of unknown outcome: the next unknown call to this number is taken for its.
     pub(crate) async fn mark_call_unknown<T: Serialize>(
         &self,
         to: &str,
@@ -283,8 +284,8 @@ impl Cluster {
         drop(self.command::<redis::Value>(&set).await);
     }
 
-    /// Whose a call to this number is that this node does not have. Waits, but not for ever, for a
-    /// call that is just being named.
+    /// Finds the owner of a call to this number that is not on this node. Waits, for at most
+    /// [`SETTLING`], for a call that is just being placed.
     pub(crate) async fn find_owner<T>(
         &self,
         call: &CallSid,
@@ -295,7 +296,7 @@ impl Cluster {
     {
         let tries = SETTLING.as_millis() / LOOK.as_millis();
         for _ in 0..tries {
-            // Of one moment: what is named leaves the one place for the other.
+            // Read atomically: binding a call moves its order from one key to the other.
             let mut pipeline = Pipeline::new();
             pipeline
                 .atomic()
@@ -319,7 +320,7 @@ impl Cluster {
                 return Ok(CallOwner::Unknown);
             }
             if !self.is_any_alive(&orders).await? {
-                // Of several that might be meant none is taken for another.
+                // If several orders could be meant, none is chosen.
                 let only = orders.pop().filter(|_| orders.is_empty());
                 return Ok(only.map_or(CallOwner::Unknown, CallOwner::Orphaned));
             }
@@ -329,8 +330,8 @@ impl Cluster {
         Ok(CallOwner::Unknown)
     }
 
-    /// Whether a call was placed on another order than that under this key: its shared says so, or,
-    /// where that is forgotten, that it was given to an order here.
+    /// Whether a call belongs to another order than the one under this key: by the order bound to it
+    /// or, if that has expired, by whether an order here claimed the call.
     pub(crate) async fn is_of_another(
         &self,
         call: &CallSid,

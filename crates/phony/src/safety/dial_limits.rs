@@ -1,14 +1,15 @@
-//! How fast, and how many at once, we call.
+//! The limits on outbound calls of a single node: how many are live, and how many start in a minute.
+//! Owns the counts; `outbound` takes a [`Slot`] for each call, and the call's actor holds it.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What the rate is counted over.
+/// The window of the rate.
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// The dial rate and the number of calls of ours that are live.
+/// The dial rate, and the number of live outbound calls.
 #[derive(Debug)]
 pub struct DialLimits {
     /// Calls a minute; 0 for no limit.
@@ -19,7 +20,7 @@ pub struct DialLimits {
     live: Arc<AtomicU32>,
 }
 
-/// The place of one call of ours, given back when it is dropped.
+/// The slot of one live outbound call, free again when dropped.
 #[derive(Debug)]
 pub struct Slot {
     live: Arc<AtomicU32>,
@@ -45,19 +46,19 @@ pub enum TooMany {
 }
 
 impl DialLimits {
-    /// At most so many a minute, and so many at once; 0 for no limit.
+    /// At most `rate` calls a minute and `most` at once; 0 for no limit.
     #[must_use]
     pub fn new(rate: u32, most: u32) -> Self {
         Self { rate, most, placed: Mutex::default(), live: Arc::default() }
     }
 
-    /// Takes the place of one call.
+    /// Takes a slot for one call.
     pub fn take(&self, now: Instant) -> Result<Slot, TooMany> {
         let taken = self.live.fetch_update(Ordering::AcqRel, Ordering::Acquire, |live| {
             (self.most == 0 || live < self.most).then_some(live + 1)
         });
         taken.map_err(|_| TooMany::AtOnce { most: self.most })?;
-        // Dropped, and so given back, if the rate forbids it.
+        // Dropped, and so freed, if the rate forbids the call.
         let slot = Slot { live: Arc::clone(&self.live) };
         if self.rate > 0 {
             let mut placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,15 +77,15 @@ impl DialLimits {
         Ok(slot)
     }
 
-    /// The place of a call that goes on here. It is live, whatever the limits say, and was counted
-    /// in its minute where it was placed.
+    /// Takes a slot for a call that is resumed here: it is live whatever the limits say, and was counted
+    /// against the rate where it was placed.
     #[must_use]
     pub fn take_over(&self) -> Slot {
         self.live.fetch_add(1, Ordering::AcqRel);
         Slot { live: Arc::clone(&self.live) }
     }
 
-    /// How many calls of ours are live.
+    /// How many outbound calls are live.
     #[must_use]
     pub fn live(&self) -> u32 {
         self.live.load(Ordering::Acquire)

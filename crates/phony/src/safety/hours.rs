@@ -1,4 +1,5 @@
-//! What time it is where a number rings.
+//! Calling hours: the local time where a number rings, by its prefix. Owns no state; [`super::Safety`]
+//! calls it.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -43,10 +44,10 @@ const CANADA: &[&str] = &[
     "America/Whitehorse",
 ];
 
-/// Why it is not the time to call.
+/// Why a number may not be called at this time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotNow {
-    /// It is night there, or may be.
+    /// It is, or may be, outside the calling hours there.
     #[error(
         "it is {time} where the number rings ({zone}); calls may start from {from} to {until} there"
     )]
@@ -60,7 +61,7 @@ pub enum NotNow {
         /// The last one, excluded.
         until: String,
     },
-    /// Nobody knows what time it is there.
+    /// The time zone is unknown.
     #[error("it is not known what time it is where the number rings")]
     Unknown,
 }

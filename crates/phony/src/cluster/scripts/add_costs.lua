@@ -1,6 +1,6 @@
--- Adds to what the calls of a day cost. KEYS: the day. ARGV: what the server that asks knew to be the
--- sum (so that an emptied Redis does not begin again from nothing), what is added, how long the day
--- is kept in ms. Answers the sum, in US dollars.
+-- Adds to the costs of a day. KEYS: the day. ARGV: the sum as the caller knows it (so that an emptied
+-- Redis does not start again from zero), what is added, how long the day is kept in ms. All sums are in US
+-- dollars. Returns the new sum.
 local sum = tonumber(redis.call('GET', KEYS[1]) or '0')
 local known = tonumber(ARGV[1])
 if known > sum then sum = known end

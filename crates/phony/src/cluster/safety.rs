@@ -1,9 +1,10 @@
-//! What nodes share about whom to call and for how much: the do-not-call list and the day's costs.
-//! Each node also keeps the list in its own file, so that an emptied Redis is told it again.
+//! The do-not-call list and the day's costs, shared by all nodes. Each node also keeps the list in its
+//! own file, and restores it to a Redis that was emptied. Owns no state but keys in Redis; the bus
+//! runs [`Cluster::sync_shared`], `outbound` calls [`Cluster::refresh_rules`].
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, LazyLock, PoisonError};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,19 +13,17 @@ use redis::{RedisError, Script, cmd};
 use secrecy::SecretString;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::{CODE_LIFE, Cluster, Handler, connect, millis};
+use super::{Cluster, Handler, connect, millis};
 use crate::safety::Safety;
 use crate::safety::do_not_call::DoNotCallEntry;
 use crate::store::redis::{Connection, PREFIX};
 use crate::token;
 
-/// How often what is shared is compared.
+/// How often the list and the costs are synchronized.
 const EVERY: Duration = Duration::from_secs(1);
-/// Words that are told or read in one go.
+/// How many entries are read or written at a time.
 const BATCH: usize = 500;
-/// Links that were used here and are remembered. In the minute for which it matters there are few.
-const LINKS: usize = 64;
-/// How long the costs of a day are kept.
+/// How long Redis keeps the costs of a day.
 const COSTS: Duration = Duration::from_hours(72);
 
 static ENTRIES: LazyLock<Script> =
@@ -44,14 +43,14 @@ impl fmt::Debug for SharedList {
     }
 }
 
-/// How far this node and the shared list know each other.
+/// How far this node and the shared list are synchronized.
 #[derive(Debug, Default)]
 struct Compared {
-    /// Which Redis it was: an emptied one is another.
+    /// The id of the Redis data set: an emptied Redis gets a new one.
     life: String,
     /// The last change that was read.
     change: u64,
-    /// What the list is known to say of each number, and since when.
+    /// Each number's entry in the shared list, as last seen: its time, and whether it is listed.
     told: HashMap<PhoneNumber, (Timestamp, bool)>,
 }
 
@@ -67,7 +66,7 @@ impl SharedList {
         cmd("PING").exec_async(&mut self.connection.clone()).await
     }
 
-    /// What was said last about a number.
+    /// The entry of a number.
     pub async fn entry(&self, number: &PhoneNumber) -> Result<Option<DoNotCallEntry>, RedisError> {
         let mut get = cmd("HGET");
         get.arg(list_key()).arg(number.as_str());
@@ -100,7 +99,8 @@ impl SharedList {
         Ok(listed)
     }
 
-    /// What has changed since a change, and which was the last; 0 for the beginning.
+    /// The entries that changed after change number `change` (0 for all), and the number of the last
+    /// change read.
     async fn since(&self, change: u64) -> Result<(u64, Vec<DoNotCallEntry>), RedisError> {
         let mut range = cmd("ZRANGEBYSCORE");
         range.arg(order_key()).arg(format!("({change}")).arg("+inf").arg("WITHSCORES");
@@ -124,21 +124,20 @@ impl Cluster {
         SharedList { connection: self.connection.clone() }
     }
 
-    /// Learns what the others know of a number, and what all calls of today cost, before somebody
-    /// is called.
+    /// Refreshes, before a number is called, its entry of the do-not-call list and the day's costs.
     pub(crate) async fn refresh_rules(
         &self,
         safety: &Safety,
         number: &PhoneNumber,
     ) -> Result<(), RedisError> {
         if let Some(entry) = self.do_not_call().entry(number).await? {
-            // A list that cannot be read forbids every call.
+            // A local list that cannot be read forbids every call anyway.
             drop(safety.do_not_call.merge(entry));
         }
         self.sync_costs(safety).await
     }
 
-    /// Tells what calls here cost, and learns what all do.
+    /// Adds the costs of this node to the shared sum, and reads that.
     async fn sync_costs(&self, safety: &Safety) -> Result<(), RedisError> {
         let due = safety.spend.unshared((safety.clock.now)(), (safety.clock.wall)());
         let sum: String = ADD_COSTS
@@ -146,7 +145,7 @@ impl Cluster {
             .arg(due.known_usd)
             .arg(due.more_usd)
             .arg(millis(COSTS))
-            // Added twice the costs would be wrong; what was not added is due the next time.
+            // Not retried, because costs must not be added twice; what was not added is added next time.
             .invoke_async(&mut self.connection.once())
             .await?;
         if let Ok(sum) = sum.parse() {
@@ -155,7 +154,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Keeps what is shared and what is kept here in step, for ever.
+    /// Synchronizes the list and the costs until it is dropped.
     pub(super) async fn sync_shared(&self, handler: &dyn Handler) {
         let safety = handler.safety();
         let mut compared = Compared::default();
@@ -227,7 +226,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Writes what others said into the file here, too.
+    /// Writes entries of other nodes into this node's file.
     async fn save_entries(&self, safety: &Safety, entries: Vec<DoNotCallEntry>) {
         if entries.is_empty() {
             return;
@@ -238,55 +237,9 @@ impl Cluster {
             tracing::error!(%error, "the do-not-call list cannot be written");
         }
     }
-
-    /// Makes a code that logs in once known to all.
-    pub async fn share_code(&self, code: &str) -> bool {
-        let mut set = cmd("SET");
-        set.arg(code_key(code)).arg(&self.node).arg("PX").arg(millis(CODE_LIFE));
-        self.command::<redis::Value>(&set).await.is_ok()
-    }
-
-    /// Uses a code up that logs in once; false if it is none, or was used.
-    pub async fn redeem_code(&self, code: &str) -> Result<bool, RedisError> {
-        // If an answer is lost this node may ask again, and knows itself whether it has logged in.
-        let key = code_key(code);
-        if self.redeem_once(&key, &self.node).await?.is_none() {
-            return Ok(false);
-        }
-        Ok(self.is_first_use(key))
-    }
-
-    /// Takes note that a link was used here; false if it was before.
-    fn is_first_use(&self, key: String) -> bool {
-        let mut used = self.used_links.lock().unwrap_or_else(PoisonError::into_inner);
-        if used.contains(&key) {
-            return false;
-        }
-        if used.len() == LINKS {
-            used.pop_front();
-        }
-        used.push_back(key);
-        true
-    }
-
-    /// Uses a code up as soon as that can be told to the others.
-    pub fn forget_code(self: &Arc<Self>, code: &str) {
-        self.is_first_use(code_key(code));
-        let (cluster, code) = (Arc::clone(self), code.to_owned());
-        self.tasks.spawn(async move {
-            let mut round = interval(EVERY);
-            let rounds = CODE_LIFE.as_secs() / EVERY.as_secs();
-            for _ in 0..rounds {
-                round.tick().await;
-                if cluster.redeem_code(&code).await.is_ok() {
-                    return;
-                }
-            }
-        });
-    }
 }
 
-/// A word as the list has it: when in milliseconds, and the word as JSON.
+/// Reads an entry as Redis holds it: its time in Unix milliseconds, a space, and its JSON.
 fn read(text: &str) -> Option<DoNotCallEntry> {
     serde_json::from_str(text.split_once(' ')?.1).ok()
 }
@@ -301,8 +254,4 @@ fn order_key() -> String {
 
 fn changes_key() -> String {
     format!("{PREFIX}dnc:changes")
-}
-
-fn code_key(code: &str) -> String {
-    super::hashed("login", code)
 }
