@@ -1,4 +1,5 @@
-//! The parts of a server, wired together.
+//! The parts of a server, wired together. Owns them all; `server` builds it, `http` takes the parts that a
+//! handler needs, and the cluster calls it through [`Handler`].
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -25,22 +26,22 @@ use crate::runtime::workers::Workers;
 use crate::safety::Safety;
 use crate::store::StoreError;
 
-/// The parts of a server. Each holds what it needs of the others; this is for what needs several.
+/// The parts of a server. Each part holds those that it needs; this is for what needs several.
 #[derive(Debug)]
 pub struct App {
     /// The configuration.
     pub config: Arc<Config>,
-    /// The port that is listened on.
+    /// The port that the server listens on.
     pub port: u16,
-    /// What time it is.
+    /// The clock.
     pub clock: Clock,
     /// When the server started.
     pub started: Instant,
-    /// The stages of the server's end.
+    /// The stages of the server's shutdown.
     pub shutdown: Shutdown,
-    /// Who can answer and call.
+    /// The agents and scenarios.
     pub agents: Arc<Agents>,
-    /// What is known of calls, live and ended.
+    /// The events of live and ended calls.
     pub history: History,
     /// The rules of outbound calls, and what they remember.
     pub safety: Arc<Safety>,
@@ -48,36 +49,36 @@ pub struct App {
     pub cluster: Option<Arc<Cluster>>,
     /// Which supervisors are connected.
     pub supervisors: Arc<Supervisors>,
-    /// The calls.
+    /// The calls of this process.
     pub calls: Arc<Calls>,
-    /// Places calls.
+    /// Places outbound calls.
     pub outbound: Arc<Outbound>,
 }
 
-/// What a server is built from.
+/// What an [`App`] is built from.
 #[derive(Debug)]
 pub struct AppParts {
     /// The configuration.
     pub config: Config,
-    /// The port that is listened on.
+    /// The port that the server listens on.
     pub port: u16,
-    /// What time it is.
+    /// The clock.
     pub clock: Clock,
-    /// The stages of the server's end.
+    /// The stages of the server's shutdown.
     pub shutdown: Shutdown,
-    /// Who can answer and call.
+    /// The agents and scenarios.
     pub agents: Agents,
-    /// What is known of calls, live and ended.
+    /// The events of live and ended calls.
     pub history: History,
     /// The rules of outbound calls, and what they remember.
     pub safety: Safety,
     /// The other nodes, if there are any.
     pub cluster: Option<Arc<Cluster>>,
-    /// How a call reaches its model.
+    /// Opens a call's model.
     pub models: Models,
     /// The threads that calls run on.
     pub workers: Workers,
-    /// Whether the keys of earlier orders are looked for in the data folder.
+    /// Whether to read the idempotency keys of earlier orders from the data folder.
     pub remembers: bool,
 }
 
@@ -134,7 +135,7 @@ impl App {
         })
     }
 
-    /// Why no calls can be taken, if so.
+    /// Why the server is not ready to take or keep calls, if so.
     #[must_use]
     pub fn not_ready(&self) -> Option<Cow<'static, str>> {
         let config = &self.config;
@@ -170,7 +171,7 @@ impl App {
         format!("{scheme}://{}/dashboard/", self.authority())
     }
 
-    /// Our number in a call between these two, for showing it to somebody called on.
+    /// This server's number in a call between these two, as caller id for a transfer.
     #[must_use]
     pub fn our_number(&self, from: &str, to: &str, direction: Direction) -> Option<PhoneNumber> {
         let ours = match direction {
@@ -180,8 +181,8 @@ impl App {
         PhoneNumber::parse(ours).ok().or_else(|| self.config.twilio.phone_number.clone())
     }
 
-    /// Views a call, here or elsewhere, from the event after number `after` on; `None` if there is no
-    /// such call.
+    /// Views a call of any node, from the event after number `after` on; `None` if there is no such
+    /// call.
     pub(crate) async fn view(
         self: &Arc<Self>,
         call: &CallSid,
@@ -192,7 +193,7 @@ impl App {
         cluster.view(&this, call, after).await
     }
 
-    /// Views every live call, here and elsewhere, and all that come.
+    /// Views the live calls of all nodes, and all that begin later.
     pub(crate) async fn view_all(self: &Arc<Self>) -> View {
         let Some(cluster) = &self.cluster else { return self.history.hub().view_all() };
         let this: Arc<dyn Handler> = self.clone();
@@ -215,7 +216,7 @@ impl Handler for App {
 
     fn node_info(&self) -> NodeInfo {
         let up = (self.clock.now)().saturating_duration_since(self.started);
-        // In whole seconds, so that it is the same in every heartbeat.
+        // In whole seconds, so that every heartbeat says the same.
         let began = (self.clock.wall)().as_second().saturating_sub_unsigned(up.as_secs());
         NodeInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),

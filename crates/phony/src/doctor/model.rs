@@ -1,4 +1,4 @@
-//! The model: whether a session can be opened, and how long there will be one of this name.
+//! Checks of the model: whether a session can be opened, and when the model is retired.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::{Doctor, Finding, REQUEST_LIMIT};
 use crate::config::OpenAiSettings;
 use crate::models::realtime::{self, RealtimeSettings, SessionSettings};
 
-/// How long before its end a model is worth a word.
+/// How many days before its retirement a model is a warning.
 const SOON_DAYS: i32 = 90;
 
 pub(super) async fn examine(doctor: &Doctor<'_>) -> Vec<Finding> {
@@ -60,7 +60,7 @@ fn mend(code: &str, for_good: bool) -> &'static str {
     }
 }
 
-/// How long the model will be there.
+/// Checks when the model is retired.
 fn retirement(name: &str, now: Timestamp) -> Finding {
     let (id, title) = ("model", "Model");
     let Some(model) = models::model(name) else {

@@ -1,5 +1,6 @@
-//! The public name: whether it leads here, whether a request signed as Twilio signs is let in, and
-//! whether sockets come through. Seen from this machine: a wall that keeps only others out is not.
+//! Checks of the public name: whether it leads here, whether a request with Twilio's signature is accepted,
+//! and whether WebSockets come through. They run from this machine, so a firewall that only keeps out
+//! others goes unnoticed.
 
 use phony_wire::twilio::signature;
 use reqwest::{Client, Response, StatusCode, header};
@@ -11,7 +12,7 @@ use crate::http_client::no_answer;
 
 const ID: &str = "public_url";
 const TITLE: &str = "Public address";
-/// A call that there is not.
+/// The id of a call that does not exist.
 const NO_CALL: &str = "CA00000000000000000000000000000000";
 
 pub(super) async fn examine(doctor: &Doctor<'_>) -> Vec<Finding> {
@@ -54,14 +55,14 @@ pub(super) async fn examine(doctor: &Doctor<'_>) -> Vec<Finding> {
 
 struct PublicProbe {
     client: Client,
-    /// Where the server is looked for.
+    /// The origin to send requests to.
     origin: String,
-    /// What it is called.
+    /// The public name.
     host: String,
 }
 
 impl PublicProbe {
-    /// Is it there, and is it Phony?
+    /// Checks that the name leads to Phony.
     async fn health(&self) -> Finding {
         let request = self.client.get(format!("{}/healthz", self.origin));
         let answer = match request.header(header::HOST, &self.host).send().await {
@@ -86,7 +87,7 @@ impl PublicProbe {
         Finding::fail(ID, TITLE, detail, mend)
     }
 
-    /// Is a webhook let in that is signed as Twilio signs?
+    /// Checks that a webhook with Twilio's signature is accepted.
     async fn signed(&self, token: &SecretString) -> Finding {
         let (id, title) = ("signed_request", "Signed request");
         let form = [("CallSid", NO_CALL), ("CallStatus", "completed")];
@@ -104,7 +105,7 @@ impl PublicProbe {
         }
     }
 
-    /// Does the upgrade to a WebSocket come through? It is left at once.
+    /// Checks that the upgrade to a WebSocket comes through, and closes it at once.
     async fn socket(&self, token: &SecretString) -> Finding {
         let (id, title) = ("relay_socket", "Relay socket");
         let url = format!("wss://{}/relay/ws", self.host);
@@ -153,7 +154,7 @@ fn finding_of(
 }
 
 fn client(origin: &str) -> Result<Client, reqwest::Error> {
-    // Another part of the process may have chosen already.
+    // Fails if another part of the process has installed one already.
     drop(rustls::crypto::ring::default_provider().install_default());
     let builder = Client::builder()
         .timeout(REQUEST_LIMIT)

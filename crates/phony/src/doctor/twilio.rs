@@ -1,4 +1,4 @@
-//! The account at Twilio: who we are there, what time it is there, where our numbers point.
+//! Checks of the Twilio account: its state and balance, its clock, and where its numbers point.
 
 use jiff::{SignedDuration, Timestamp};
 use phony_call::PhoneNumber;
@@ -11,7 +11,7 @@ use crate::carriers::twilio::wiring::{Wiring, points_to};
 const ACCOUNT: (&str, &str) = ("twilio_account", "Twilio account");
 const NUMBER: (&str, &str) = ("twilio_number", "Phone number");
 const CLOCK: (&str, &str) = ("clock", "Clock");
-/// Clocks that differ by more are worth a word.
+/// Clocks that differ by more are a warning.
 const SKEW: SignedDuration = SignedDuration::from_secs(5);
 /// Certificates and links that last minutes fail when clocks differ by more.
 const LARGE_SKEW: SignedDuration = SignedDuration::from_mins(5);

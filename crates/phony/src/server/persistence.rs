@@ -1,4 +1,5 @@
-//! What keeps the calls: the store, its writer, and what is done in it now and then.
+//! Persistence: the store, its writer, and their background work: retention, compaction, and resuming or
+//! closing the calls that the last process left open. `server` starts and finishes it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,27 +16,27 @@ use crate::config::Config;
 use crate::history::{History, Writer, close_abandoned};
 use crate::store::{CallLine, Sqlite, Store, sqlite};
 
-/// How often calls that are too old or too many are looked for.
+/// How often retention runs.
 const RETENTION: Duration = Duration::from_mins(10);
-/// How often the store is tidied.
+/// How often the store is compacted.
 const COMPACTION: Duration = Duration::from_secs(1);
 /// How long the last write may take when the server stops.
 const LAST_WRITE: Duration = Duration::from_secs(5);
 
-/// The store and what works in it.
+/// The store and its writer, before they run.
 pub(super) struct Persistence {
     store: Arc<dyn Store>,
     writer: Writer,
 }
 
-/// The store at work.
+/// The store and its writer, running.
 pub(super) struct RunningPersistence {
     stop: CancellationToken,
     writer: JoinHandle<()>,
 }
 
 impl Persistence {
-    /// Opens the configured store, unless there is one already.
+    /// Opens the configured store, unless one is given.
     pub(super) fn open(
         config: &Config,
         store: Option<Arc<dyn Store>>,
@@ -50,7 +51,7 @@ impl Persistence {
         Ok((history, Self { store, writer }))
     }
 
-    /// Begins to write, to forget what is too old, and to close what nobody takes up again.
+    /// Starts the writer, the cluster and the background work.
     pub(super) fn start(self, app: &Arc<App>, tasks: &TaskTracker) -> RunningPersistence {
         let Self { store, writer } = self;
         let (stop, kill) = (CancellationToken::new(), app.shutdown.kill.clone());
@@ -67,7 +68,7 @@ impl Persistence {
         let compaction = compact(Arc::clone(&store));
         let guard = kill.clone();
         tasks.spawn(async move { guard.run_until_cancelled(compaction).await });
-        // What others have open is theirs.
+        // In a cluster, open calls may belong to other nodes.
         if app.cluster.is_none() {
             let abandoned = resume_or_close_open(store, Arc::clone(app));
             tasks.spawn(async move { kill.run_until_cancelled(abandoned).await });
@@ -77,7 +78,7 @@ impl Persistence {
 }
 
 impl RunningPersistence {
-    /// Writes what is left, and is done.
+    /// Writes what is left, and stops.
     pub(super) async fn finish(self) {
         self.stop.cancel();
         if timeout(LAST_WRITE, self.writer).await.is_err() {
@@ -86,7 +87,7 @@ impl RunningPersistence {
     }
 }
 
-/// Ends the calls here that turn out to have another owner.
+/// Releases the calls here that turn out to be owned by another node.
 async fn release_lost(app: Arc<App>) {
     let mut lost = app.history.hub().lost();
     while let Some(call) = lost.recv().await {
@@ -107,7 +108,7 @@ async fn retain(store: Arc<dyn Store>, app: Arc<App>) {
     }
 }
 
-/// Has the store do what can wait.
+/// Runs the store's background work.
 async fn compact(store: Arc<dyn Store>) {
     let mut interval = interval(COMPACTION);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -119,8 +120,8 @@ async fn compact(store: Arc<dyn Store>) {
     }
 }
 
-/// Goes on with the calls that a process left open when it died and that need no line, and closes the
-/// others once they had time to come back.
+/// Resumes the calls that the last process left open and that need no line, and closes the others once
+/// they had time to come back.
 async fn resume_or_close_open(store: Arc<dyn Store>, app: Arc<App>) {
     let left = match store.open().await {
         Ok(left) => left,
@@ -151,7 +152,7 @@ async fn resume_or_close_open(store: Arc<dyn Store>, app: Arc<App>) {
     }
 }
 
-/// Whether a call goes on unasked that was left open.
+/// Whether a call that was left open is resumed without a socket.
 async fn can_resume(store: &dyn Store, app: &App, call: &CallSid) -> bool {
     let events = match store.events(call, 0).await {
         Ok(events) => events.unwrap_or_default(),
