@@ -1,10 +1,10 @@
-//! The do-not-call list: a file that only grows, a JSON object a line; of the words on a number the
-//! latest counts. Commands and servers add to it at the same time; a running server sees what
-//! others added at its next look. Several servers [share](crate::cluster::SharedList) one list, and
-//! each has all of it in its file.
+//! The do-not-call list: an append-only file, one JSON object a line; of the entries on a number the
+//! latest counts. Commands and servers append to it concurrently; a running server notices at its next
+//! access. The nodes of a cluster [share](crate::cluster::SharedList) one list, and each has all of
+//! it in its file. [`super::Safety`], the cluster and `phony dnc` call it.
 //!
-//! A word is in force when it is said. What cannot be written stays in memory and is tried again;
-//! a server that starts learns from the ledger what was not written before the last one ended.
+//! An entry is in force as soon as it is set. One that cannot be written stays in memory and is
+//! retried; a server that starts restores from the ledger what the last one could not write.
 
 mod lines;
 
@@ -25,16 +25,16 @@ use crate::data_dir::{explained, lock_shortly, open_to_append};
 /// The file's name in the data folder.
 pub const FILE: &str = "do-not-call.jsonl";
 
-/// What was said about a number.
+/// An entry: whether a number is on the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DoNotCallEntry {
     /// The number.
     pub number: PhoneNumber,
     /// Whether it is on the list from then on.
     pub listed: bool,
-    /// When.
+    /// When it was made.
     pub at: Timestamp,
-    /// By whose hand.
+    /// Who made the entry: a token's fingerprint, `callee`, or `command line`.
     pub by: String,
 }
 
@@ -42,9 +42,9 @@ pub struct DoNotCallEntry {
 #[derive(Debug)]
 pub struct DoNotCall {
     path: PathBuf,
-    /// The file, as it was read last. Held while the file is read; no call waits for it.
+    /// The file, as last read. Locked while the file is read; no call waits for it.
     file: Mutex<Contents>,
-    /// Said here, and perhaps not in the file yet. Held for moments only: calls say words.
+    /// Entries that may not be in the file yet. Locked for moments only, because calls add entries.
     unsaved: Mutex<HashMap<PhoneNumber, DoNotCallEntry>>,
     /// Why the file cannot be written, if so.
     trouble: Mutex<Option<String>>,
@@ -53,10 +53,10 @@ pub struct DoNotCall {
 
 #[derive(Debug, Default)]
 struct Contents {
-    /// The file's length and time when it was read.
+    /// The file's length and modification time when it was read.
     seen: Option<(u64, Option<SystemTime>)>,
     entries: HashMap<PhoneNumber, DoNotCallEntry>,
-    /// The lines that are no words, by their numbers.
+    /// The numbers of the lines that cannot be read.
     torn: Vec<usize>,
 }
 
@@ -83,7 +83,7 @@ impl DoNotCall {
         Ok(self.entries()?.into_iter().filter(|entry| entry.listed).collect())
     }
 
-    /// The last word on every number, those that may be called again among them, in their order.
+    /// The latest entry of every number, in order, including those that may be called again.
     pub fn entries(&self) -> io::Result<Vec<DoNotCallEntry>> {
         let contents = self.contents()?;
         let unsaved = lock(&self.unsaved);
@@ -97,7 +97,7 @@ impl DoNotCall {
         Ok(self.contents()?.torn.clone())
     }
 
-    /// Why the list cannot be written, if so: what is said meanwhile is kept in memory.
+    /// Why the list cannot be written, if so; entries made meanwhile are kept in memory.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         let why = lock(&self.trouble).clone()?;
@@ -109,7 +109,7 @@ impl DoNotCall {
         Some(format!("the do-not-call list cannot be written: {why}{waiting}"))
     }
 
-    /// Takes in a word that was said elsewhere; true if it is later than what is known here.
+    /// Merges an entry of another node; true if it is later than the one here.
     pub fn merge(&self, entry: DoNotCallEntry) -> io::Result<bool> {
         if self.entry(&entry.number)?.is_some_and(|known| known.at >= entry.at) {
             return Ok(false);
@@ -118,11 +118,11 @@ impl DoNotCall {
         Ok(true)
     }
 
-    /// Takes in what the ledger knows, where the list does not have it: it could not be written.
+    /// Restores entries from the ledger that the list does not have because it could not be written.
     pub fn restore(&self, entries: Vec<DoNotCallEntry>) {
         let recalled = entries.into_iter().map(|entry| match self.merge(entry.clone()) {
             Ok(news) => usize::from(news),
-            // What a list says that cannot be read is not known, and nobody is called until it is.
+            // Until the list can be read, nobody is called.
             Err(_) => {
                 usize::from(lock(&self.unsaved).insert(entry.number.clone(), entry).is_none())
             }
@@ -133,7 +133,7 @@ impl DoNotCall {
         }
     }
 
-    /// Waits until something is said here.
+    /// Waits until an entry is set here.
     pub async fn changed(&self) {
         self.news.notified().await;
     }
@@ -145,10 +145,10 @@ impl DoNotCall {
         self.news.notify_one();
     }
 
-    /// Writes what was said and is not in the file yet, or else looks whether it can be written.
-    /// Blocks.
+    /// Writes the entries that are not in the file yet; if there are none, checks that it can be
+    /// written. Blocks.
     pub fn keep(&self) {
-        // What was taken from the file is missed now, and not only when somebody is to be called.
+        // Notices entries that were removed from the file now, and not only before the next call.
         drop(self.contents());
         let waiting: Vec<_> = lock(&self.unsaved).values().cloned().collect();
         if waiting.is_empty() {
@@ -164,12 +164,12 @@ impl DoNotCall {
         crate::data_dir::check_file(&self.path)
     }
 
-    /// Writes a word to the file. Blocks.
+    /// Writes an entry to the file. Blocks.
     pub fn write(&self, entry: &DoNotCallEntry) -> io::Result<()> {
         self.write_all(std::slice::from_ref(entry))
     }
 
-    /// Writes words to the file. Blocks.
+    /// Writes entries to the file. Blocks.
     pub fn write_all(&self, entries: &[DoNotCallEntry]) -> io::Result<()> {
         let written = self.append(entries).map_err(|error| explained(&self.path, &error));
         if written.is_ok() {
@@ -191,7 +191,7 @@ impl DoNotCall {
         let before = file.metadata()?.len();
         let mut text = String::new();
         if !ends_whole(&mut file, before)? {
-            // A line that was torn stays by itself.
+            // Ends a torn line, so that the next one stands by itself.
             text.push('\n');
         }
         for entry in entries {
@@ -200,13 +200,13 @@ impl DoNotCall {
         }
         let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_data());
         if written.is_err() {
-            // Half a line need not stay. If it does, the next one begins a line of its own.
+            // A torn line is removed if possible; if not, the next entry starts a new line.
             drop(file.set_len(before));
         }
         written
     }
 
-    /// Remembers whether the file can be written, and says so when that changes.
+    /// Remembers whether the file can be written, and logs when that changes.
     fn note(&self, written: &io::Result<()>) {
         let mut trouble = lock(&self.trouble);
         match written {
@@ -227,15 +227,15 @@ impl DoNotCall {
     fn entry(&self, number: &PhoneNumber) -> io::Result<Option<DoNotCallEntry>> {
         let contents = self.contents()?;
         let unsaved = lock(&self.unsaved);
-        // A file that another process has written to since may know better.
+        // Another process may have written a later entry.
         Ok(later(unsaved.get(number), contents.entries.get(number)).cloned())
     }
 
-    /// The file, which is read again if it is not as it was.
+    /// The contents of the file, read again if it has changed.
     fn contents(&self) -> io::Result<MutexGuard<'_, Contents>> {
         let mut contents = lock(&self.file);
         let seen = match std::fs::metadata(&self.path) {
-            // A device or a pipe holds nothing, and may never come to its end.
+            // Reading a device or a pipe may never end.
             Ok(metadata) if !metadata.is_file() && !metadata.is_dir() => None,
             Ok(metadata) => Some((metadata.len(), metadata.modified().ok())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -249,11 +249,10 @@ impl DoNotCall {
                 let bytes = std::fs::read(&self.path);
                 lines::read(&bytes.map_err(|error| explained(&self.path, &error))?)
             }
-            // The folder may be away for a while; nobody may be called because of that.
+            // The folder may be unmounted for a while, which must not allow any call.
             None => (HashMap::new(), Vec::new()),
         };
-        // The file only grows. Whoever takes it away, empties it or writes it anew takes no word
-        // back by that.
+        // The file is append-only: removing, emptying or rewriting it revokes no entry.
         let is_kept =
             |old: &DoNotCallEntry| entries.get(&old.number).is_some_and(|new| new.at >= old.at);
         let lost: Vec<_> = contents.entries.drain().filter(|(_, old)| !is_kept(old)).collect();
@@ -278,7 +277,7 @@ impl DoNotCall {
     }
 }
 
-/// The later of two words on a number; of two at the same time, the first.
+/// The later of two entries on a number; of two at the same time, the first.
 fn later<'a>(
     one: Option<&'a DoNotCallEntry>,
     other: Option<&'a DoNotCallEntry>,
@@ -299,7 +298,7 @@ fn ends_whole(file: &mut File, length: u64) -> io::Result<bool> {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Whatever panicked under it left the maps whole.
+    // A panic under the lock cannot leave the maps half changed.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

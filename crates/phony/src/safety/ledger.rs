@@ -1,13 +1,14 @@
-//! The ledger: who was called or not called, when, by whom. A file that only grows, a JSON object a
-//! line, each with the hash of the line before and its own, so that a change can be found.
+//! The ledger: who was called or not called, when, by whom. An append-only file, one JSON object a
+//! line, each with the hash of the line before and its own, so that changes can be detected. One
+//! thread owns and writes the file; `outbound` and `safety` call it, `phony ledger` verifies it.
 //!
-//! A line is on the disk before whoever wrote it goes on; one thread writes, and lines that come
-//! together share one `fsync`. No call waits for it: what is written during a call is only noted.
-//! What has happened and cannot be written stays in memory, and is tried again.
+//! [`Ledger::write`] returns when the line is on disk; lines that come together share one `fsync`. No
+//! call waits for it: what is written during a call is only [noted](Ledger::note). Lines about what
+//! has happened that cannot be written stay in memory and are retried.
 //!
-//! A chain does not know its end. So the number and the hash of the last line stand in a [file of
-//! their own](HEAD): lines that are cut off the end are missed. Who rewrites both files is found by
-//! whoever has noted a hash elsewhere.
+//! A hash chain does not show that its end was cut off, so the number and the hash of the last line
+//! are in a [file of their own](HEAD). Rewriting both files is detected by comparing with a hash that
+//! was noted elsewhere.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -29,16 +30,16 @@ use crate::token::hex;
 /// The file's name in the data folder.
 pub const FILE: &str = "ledger.jsonl";
 
-/// The name of the file beside it that says how far it goes.
+/// The name of the file beside it that holds the number and the hash of the last line.
 pub const HEAD: &str = "ledger.head";
 
-/// Lines that may wait for the disk.
+/// How many lines may wait for the thread.
 const WAITING: usize = 1024;
-/// Lines that are kept in memory while the disk takes none.
+/// How many lines are kept in memory while the file cannot be written.
 const MOST_UNWRITTEN: usize = 4096;
-/// How soon they are tried again.
+/// How soon they are retried.
 const AGAIN: Duration = Duration::from_secs(1);
-/// What the first line has for the hash of the one before.
+/// The previous hash of the first line.
 const BEGINNING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// What happened.
@@ -47,21 +48,21 @@ const BEGINNING: &str = "0000000000000000000000000000000000000000000000000000000
 pub enum EntryKind {
     /// A call is about to be placed.
     Dialling,
-    /// The carrier has taken it.
+    /// The carrier has accepted it.
     Placed,
-    /// The carrier has not taken it, or it is not known.
+    /// The carrier has not accepted it, or the outcome is unknown.
     Failed,
     /// A rule forbade it.
     Refused,
     /// A number was put on the do-not-call list, or taken off it.
     DoNotCall,
-    /// What stands in the line before was torn by a crash.
+    /// The line before was torn by a crash.
     Repaired,
-    /// Lines that had been written were not there any more when the server started.
+    /// Lines were missing when the server started.
     Missing,
 }
 
-/// A line, but for its place and its hashes.
+/// A line without its number and its hashes.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
@@ -69,22 +70,22 @@ pub struct Entry {
     pub at: Timestamp,
     /// What.
     pub what: EntryKind,
-    /// One attempt has one id in all its lines.
+    /// The id of the attempt, the same in all its lines.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub attempt: String,
-    /// The number called, in full; what was typed, if it is none.
+    /// The number called, in full; what was typed, if it is not a number.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub to: String,
-    /// Our number.
+    /// The number called from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// The errand.
+    /// The id of the scenario.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scenario: Option<String>,
-    /// Who went on it.
+    /// The id of the agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
-    /// By whose hand: a token's fingerprint, `callee`, or `command line`.
+    /// Who ordered it: a token's fingerprint, `callee`, or `command line`.
     pub by: String,
     /// The call.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,11 +93,11 @@ pub struct Entry {
     /// Which rule forbade it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
-    /// What became of a call that has failed: `failed`, or `unknown` if the carrier may have taken
-    /// it all the same. Lines of earlier versions do not say.
+    /// The outcome of a failed call: `failed`, or `unknown` if the carrier may have accepted it all the
+    /// same. Absent in lines of earlier versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<&'static str>,
-    /// In words.
+    /// The reason, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Rules that were lifted for this call.
@@ -108,7 +109,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// A line about nothing yet.
+    /// A line with no more than these fields.
     #[must_use]
     pub fn new(at: Timestamp, what: EntryKind, by: &str) -> Self {
         Self {
@@ -148,8 +149,8 @@ struct Write {
 pub struct Unwritten;
 
 impl Ledger {
-    /// Opens the ledger of a data folder, or begins it. A last line that a crash has torn is left as
-    /// it is, and the next line says so.
+    /// Opens or creates the ledger of a data folder. A last line torn by a crash stays as it is, and the
+    /// next line says so.
     pub fn open(folder: &Path, now: Timestamp) -> io::Result<Self> {
         let file = LedgerFile::open(folder.join(FILE), now)?;
         let (lines, written) = sync_channel(WAITING);
@@ -168,7 +169,7 @@ impl Ledger {
         self.send(Some(entry)).await
     }
 
-    /// Writes a line behind whoever says so, who does not wait.
+    /// Writes a line in the background.
     pub fn note(&self, entry: Entry) {
         if self.lines.try_send(Write { entry: Some(entry), done: None }).is_err() {
             tracing::error!("a line of the ledger was lost: the disk is too slow");
@@ -187,7 +188,7 @@ impl Ledger {
     }
 }
 
-/// The thread that writes: all that waits is written, then synced once.
+/// The writing thread: writes all lines that wait, then syncs once.
 fn keep(mut file: LedgerFile, lines: &Receiver<Write>) {
     let mut unwritten: VecDeque<Entry> = VecDeque::new();
     loop {
@@ -227,7 +228,7 @@ fn keep(mut file: LedgerFile, lines: &Receiver<Write>) {
     }
 }
 
-/// Forgets lines that are too many to be kept in memory; who must not be called is among the last.
+/// Drops lines beyond [`MOST_UNWRITTEN`], do-not-call entries last.
 fn drop_oldest(unwritten: &mut VecDeque<Entry>) {
     let excess = unwritten.len().saturating_sub(MOST_UNWRITTEN);
     if excess == 0 {
@@ -247,7 +248,7 @@ fn drop_oldest(unwritten: &mut VecDeque<Entry>) {
     tracing::error!(lines = forgotten, "lines of the ledger were lost: the disk takes none");
 }
 
-/// Who asked not to be called again, as the ledger of a data folder knows.
+/// The do-not-call entries in the ledger of a data folder.
 pub fn do_not_call_entries(folder: &Path) -> io::Result<Vec<DoNotCallEntry>> {
     #[derive(Deserialize)]
     struct Request {
@@ -278,7 +279,7 @@ struct LedgerFile {
     file: File,
     last: String,
     line: u64,
-    /// Where the file ends, if half a line behind that could not be taken away.
+    /// Where the file should end, if a torn line behind that could not be removed.
     end: Option<u64>,
 }
 
@@ -364,7 +365,7 @@ impl LedgerFile {
         written
     }
 
-    /// Writes down how far the ledger goes. After a crash it may be behind, never ahead.
+    /// Writes the head file. After a crash it may be behind the ledger, never ahead.
     fn note_head(&self) {
         let head = Head { line: self.line, hash: self.last.clone() };
         let (path, new) = (Head::place(&self.path), self.path.with_extension("head.new"));
@@ -376,7 +377,7 @@ impl LedgerFile {
     }
 }
 
-/// All of a ledger. What is no file, such as a device, may never come to its end.
+/// Reads a ledger. Refuses what is not a regular file, such as a device, which may never end.
 fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
     let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() && !metadata.is_dir() {
@@ -386,7 +387,7 @@ fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
     std::fs::read(path)
 }
 
-/// How far the ledger goes.
+/// The number and the hash of the ledger's last line.
 #[derive(Debug, Serialize, Deserialize)]
 struct Head {
     line: u64,
@@ -398,7 +399,7 @@ impl Head {
         ledger.with_file_name(HEAD)
     }
 
-    /// What is written down beside a ledger.
+    /// Reads the head file beside a ledger.
     fn beside(ledger: &Path) -> Option<Self> {
         serde_json::from_slice(&std::fs::read(Self::place(ledger)).ok()?).ok()
     }
@@ -416,24 +417,23 @@ impl Head {
     }
 }
 
-/// What a check of the ledger found.
+/// The result of [`verify`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// How many lines there are.
     pub lines: usize,
-    /// Lines that are not as they were written, and why; the first is where to look.
+    /// Lines that were changed, and how; the first is where to look.
     pub broken: Vec<(usize, String)>,
-    /// Lines that a crash has torn, as a later line says.
+    /// Lines torn by a crash, as a later line confirms.
     pub torn: Vec<usize>,
     /// The hash of the last line.
     pub last: String,
-    /// Whether it is written down how far the ledger goes. Without it, lines that are cut off the
-    /// end are not missed.
+    /// Whether there is a head file. Without it, lines cut off the end go unnoticed.
     pub has_head: bool,
 }
 
-/// Checks every line of a ledger, and that it goes as far as it did. Some line must have the hash
-/// that was `noted` earlier.
+/// Verifies every line of a ledger, and that none is cut off the end. With `noted`, some line must have
+/// that hash.
 pub fn verify(path: &Path, noted: Option<&str>) -> io::Result<Report> {
     let mut file = File::open(path).map_err(|error| explained(path, &error))?;
     // A server that writes meanwhile has written whole lines, and their head.
@@ -491,7 +491,7 @@ fn says_missing(line: &[u8]) -> Option<String> {
     (value["what"] == "missing").then(|| format!("lines before it were taken away: {reason}"))
 }
 
-/// The hash of a line that is as it was written.
+/// The hash of a line, if the line is unchanged.
 fn check(line: &[u8], number: usize, last: &str) -> Result<String, String> {
     let text = std::str::from_utf8(line).map_err(|_| "it is not text any more")?;
     let (body, hash) = split(text).ok_or("it has no hash")?;

@@ -1,4 +1,4 @@
-//! The lines of the do-not-call list, torn ones among them.
+//! Reads the lines of the do-not-call list, torn ones included.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use super::DoNotCallEntry;
 /// How many digits a number has after its `+`.
 const DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
 
-/// A word as it may stand in the file: people write lines, too.
+/// An entry as it may stand in the file; people write lines by hand, too.
 #[derive(Deserialize)]
 struct Written {
     number: PhoneNumber,
@@ -21,9 +21,8 @@ struct Written {
     by: String,
 }
 
-/// The last word on every number; and the lines that are not whole, by their numbers. Of a line that
-/// cannot be read counts what can be known: a whole word that is joined to it, and every number in
-/// it, unless it was to be taken off the list.
+/// The latest entry of every number, and the numbers of the lines that cannot be read. Of those lines
+/// whole entries count, and every other number in them, unless it was to be taken off the list.
 pub(super) fn read(bytes: &[u8]) -> (HashMap<PhoneNumber, DoNotCallEntry>, Vec<usize>) {
     let (mut entries, mut torn) = (HashMap::new(), Vec::new());
     for (place, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
@@ -43,15 +42,15 @@ pub(super) fn read(bytes: &[u8]) -> (HashMap<PhoneNumber, DoNotCallEntry>, Vec<u
 fn add(entries: &mut HashMap<PhoneNumber, DoNotCallEntry>, written: Written) {
     let Written { number, listed, at, by } = written;
     let known = entries.get(&number).map(|known| known.at);
-    // Of what has no time, the lower line is the later one.
+    // Without a time, the lower line is the later one.
     let at = at.or(known).unwrap_or(Timestamp::UNIX_EPOCH);
-    // Other servers' words may come late.
+    // Entries of other nodes may come late.
     if known.is_none_or(|known| known <= at) {
         entries.insert(number.clone(), DoNotCallEntry { number, listed, at, by });
     }
 }
 
-/// Whether the line lists what carriers send in place of a number: earlier versions let that be.
+/// Whether the line lists what carriers send for a withheld number, which earlier versions accepted.
 fn is_of_nobody(line: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Anything {
@@ -61,7 +60,7 @@ fn is_of_nobody(line: &[u8]) -> bool {
     read.is_ok_and(|read| PhoneNumber::parse(&read.number) == Err(Invalid::Withheld))
 }
 
-/// Takes apart what is joined: whole words, and scraps between them, each of which begins as a word.
+/// Splits joined lines into whole entries and the scraps between them.
 fn salvage(line: &str, entries: &mut HashMap<PhoneNumber, DoNotCallEntry>) {
     let (mut begin, mut at) = (0, 0);
     while let Some(next) = line[at..].find('{').map(|offset| at + offset) {
@@ -80,7 +79,7 @@ fn salvage(line: &str, entries: &mut HashMap<PhoneNumber, DoNotCallEntry>) {
 
 /// Lists every number of a scrap.
 fn list_all(scrap: &str, entries: &mut HashMap<PhoneNumber, DoNotCallEntry>) {
-    // Half a word that takes a number off the list leaves it there.
+    // A torn entry that takes a number off the list is ignored.
     let dense: String = scrap.chars().filter(|c| !c.is_whitespace()).collect();
     if dense.contains("\"listed\":false") {
         return;
