@@ -25,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// How long one answer may take.
 const REQUEST_LIMIT: Duration = Duration::from_secs(4);
 
-/// The severity of a finding.
+/// How a finding is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
@@ -42,7 +42,7 @@ pub enum Level {
 pub struct Finding {
     /// What was looked at, for programs: `twilio_account`, `public_url` …
     pub id: &'static str,
-    /// Its severity.
+    /// How it is to be taken.
     pub level: Level,
     /// What was looked at, for people.
     pub title: &'static str,

@@ -1,5 +1,5 @@
 //! Checks of the public name: whether it leads here, whether a request with Twilio's signature is accepted,
-//! and whether WebSockets come through. They run from this machine, so a firewall that only keeps out
+//! and whether sockets come through. They run from this machine, so a firewall that only keeps out
 //! others goes unnoticed.
 
 use phony_wire::twilio::signature;
