@@ -23,7 +23,7 @@ const ACTION_LEAST: Duration = Duration::from_millis(500);
 
 impl Calls {
     /// Carries out a supervisor's action on a call, on whichever node that is. Retries while the call
-    /// fails over or has lost its line, for at most [`limits::ORDER`].
+    /// fails over or has lost its line, for at most `limits::ORDER`.
     pub async fn act(&self, call: &CallSid, action: SupervisorAction) -> Result<(), ActError> {
         numbers::unfolded_for(&action.action).await;
         let retry = RetryLimit::new(self, limits::ORDER);

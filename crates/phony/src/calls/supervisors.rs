@@ -169,7 +169,7 @@ impl Seen {
             return Some(Presence::Here);
         }
         let last = self.sockets.values().copied().chain(self.acted).chain(self.left).max()?;
-        // Longer than a call waits for whoever has gone.
+        // Longer than a call waits for a supervisor who has gone.
         within(&last, Duration::from_hours(1)).then_some(Presence::GoneSince(last))
     }
 }

@@ -1,11 +1,12 @@
-//! Actions of supervisors for calls of other nodes: each is carried out once or not at all, whatever
-//! becomes of the connections to Redis meanwhile.
+//! Supervisors' actions on calls of other nodes: each is carried out once or not at all, even if the
+//! connections to Redis fail meanwhile. Owns the actions that wait for an answer and the answers to
+//! recent messages; `calls` calls [`Cluster::act`], the bus the rest.
 //!
-//! An order has an id, and the time at which it lapses, by Redis's clock. Whoever gives it sends it
-//! again and again until there is an answer; the node that has the call takes it in Redis before it
-//! does anything, which works once for each id and not after that time. The answer is kept under the
-//! id as well, so that it is found by whoever did not hear it. Whoever gives up withdraws the order:
-//! what was answered with «not done» is not done later.
+//! An action has an id and a deadline by Redis's clock. The sender repeats it until it is answered; the
+//! node that has the call takes it in Redis before it does anything, which succeeds once for each id
+//! and not after the deadline. The answer is stored under the id as well, for a sender that missed
+//! the message. A sender that gives up withdraws the action: one reported as not done is not done
+//! later.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -48,7 +49,7 @@ const DONE: &str = "done ";
 static TAKE: LazyLock<Script> =
     LazyLock::new(|| Script::new(include_str!("scripts/take_action.lua")));
 
-/// Actions that this node gives, and what it was asked by others.
+/// Actions sent from this node, and messages received from others.
 #[derive(Debug, Default)]
 pub(super) struct Actions {
     /// Actions sent from here that are not answered yet.

@@ -1,6 +1,6 @@
 //! Several nodes as one server: which node owns a call, and how the others reach it. Owns this node's
 //! name, its connection to Redis and the requests that wait for answers. `calls`, `outbound` and
-//! `http` call it; it calls the server through its [`Handler`] alone.
+//! `http` call it; it calls the server through its `Handler` alone.
 //!
 //! Nodes share a Redis server. The store there records the owner of each call and its term; this
 //! module sends a request for another node's call (a supervisor's action, a carrier's question, the
@@ -181,7 +181,7 @@ impl Cluster {
         self.is_reachable() && *self.listening.borrow()
     }
 
-    /// Waits until this node receives messages, for at most [`REDIS_LIMIT`]: a server also starts
+    /// Waits until this node receives messages, for at most a second: a server also starts
     /// without Redis.
     pub async fn joined(&self) {
         let mut listening = self.listening.subscribe();

@@ -57,7 +57,7 @@ impl Cluster {
         &self.node
     }
 
-    /// Every node that is alive or was within [`REMEMBERED`], by name.
+    /// Every node that is alive or was in the last ten minutes, by name.
     pub async fn nodes(&self) -> Result<Vec<NodeStatus>, RedisError> {
         let mut members = redis::cmd("SMEMBERS");
         members.arg(nodes_key());

@@ -84,7 +84,7 @@ impl Attempt<'_> {
         })
     }
 
-    /// Lets every node know on which shared the call goes, before the carrier can ask any of them.
+    /// Shares the order with all nodes before the carrier can send one of them a webhook for its call.
     pub(super) async fn share_order(&self, resolved: &ResolvedOrder) -> Result<(), PlaceError> {
         let Some(cluster) = &self.outbound.cluster else { return Ok(()) };
         let to = resolved.number.as_str();
@@ -92,8 +92,8 @@ impl Attempt<'_> {
         shared.map_err(|_| PlaceError::Unshared)
     }
 
-    /// Binds the shared to the carrier's name for the call, for every node, and waits, but not for
-    /// long, until every node can find the call: whoever placed it may ask any of them.
+    /// Binds the order to the call SID for all nodes, and waits up to [`WRITING`] until all can find
+    /// the call: the client may ask any of them.
     pub(super) async fn share_call_sid(&self, call: &CallSid, to: &str) {
         let Some(cluster) = &self.outbound.cluster else { return };
         let attempt = (to, self.entry.attempt.as_str());

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-/// Numbers owner unknown are remembered; all that nobody holds are forgotten beyond it.
+/// How many numbers are kept; beyond that, all locks that are not held are dropped.
 const MOST: usize = 10_000;
 /// How many attempts of unknown outcome are kept for a number; the oldest are dropped first.
 const MOST_UNKNOWN: usize = 16;

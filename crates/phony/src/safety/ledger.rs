@@ -222,7 +222,7 @@ fn keep(mut file: LedgerFile, lines: &Receiver<Write>) {
             }
         }
         for done in batch.into_iter().filter_map(|write| write.done) {
-            // Whoever waited may have gone away.
+            // The receiver may be gone.
             let _ = done.send(if written.is_ok() { Ok(()) } else { Err(Unwritten) });
         }
     }
@@ -340,7 +340,7 @@ impl LedgerFile {
         if !is_there(&self.path)? {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the file was taken away"));
         }
-        // Whoever checks the ledger meanwhile sees whole lines, and the head that belongs to them.
+        // A concurrent check sees whole lines, and the head that belongs to them.
         lock_shortly(&self.file, false);
         let written = self.write(&text);
         if written.is_ok() {

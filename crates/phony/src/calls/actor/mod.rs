@@ -261,7 +261,7 @@ impl CallActor {
 
     fn end_at_once(&mut self) {
         (self.killed, self.finished) = (true, true);
-        // Cut off, but whoever is asked next goes on with it.
+        // Cut off here, but the node that is asked next resumes it.
         self.handed_over |= self.hand_over.is_cancelled() || self.call.goes_on_by_itself();
     }
 
