@@ -261,8 +261,8 @@ impl Calls {
             CallOrigin::New => (None, Vec::new()),
             CallOrigin::Placed(outbound) => (Some(outbound), Vec::new()),
             CallOrigin::Resumed(ResumedCall { events, line_since }) => {
-                let is_ours = identity.direction == Direction::Outbound;
-                let outbound = is_ours.then(|| {
+                let is_outbound = identity.direction == Direction::Outbound;
+                let outbound = is_outbound.then(|| {
                     if let Some(since) = line_since {
                         self.safety.spend.begun(&identity.sid, since);
                     }
@@ -274,7 +274,7 @@ impl Calls {
             }
         };
         let sid = identity.sid.clone();
-        let mut of_call_itself = Arc::clone(&agent.call);
+        let mut call_agent = Arc::clone(&agent.call);
         if agent.dials_own_country {
             // Without a configured number, the one that this call uses names the country.
             let ours = match identity.direction {
@@ -282,7 +282,7 @@ impl Calls {
                 Direction::Outbound => &identity.from,
             };
             let own = PhoneNumber::parse(ours).map(Countries::of).unwrap_or_default();
-            Arc::make_mut(&mut of_call_itself).transfers.countries = own;
+            Arc::make_mut(&mut call_agent).transfers.countries = own;
         }
         let policy = self.policy_of(&agent, outbound.is_some());
         let wall = (self.clock.wall)();
@@ -297,7 +297,7 @@ impl Calls {
         });
         let start = Start {
             policy,
-            agent: of_call_itself,
+            agent: call_agent,
             identity,
             past,
             wall,
@@ -320,9 +320,9 @@ impl Calls {
         Some(self.policy_of(&agent, identity.direction == Direction::Outbound))
     }
 
-    fn policy_of(&self, agent: &Agent, is_ours: bool) -> Policy {
+    fn policy_of(&self, agent: &Agent, is_outbound: bool) -> Policy {
         let mut policy = agent.limits.within(&self.config.policy);
-        if is_ours {
+        if is_outbound {
             // The carrier limits the ringing, and its report may be late.
             policy.connect = policy.connect.max(self.config.dialing.ring + REPORT_DELAY);
         }

@@ -385,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_given_once_and_given_back() {
+    fn a_call_registers_once_until_it_is_dropped() {
         let registry = Arc::new(Registry::default());
         let call = CallSid::parse("CA1").unwrap();
         let first = registry.register(&call, CancellationToken::new()).unwrap();

@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_says_who_answers_once_and_to_those_who_have_the_secret() {
+    fn a_signed_token_is_redeemed_once_by_nodes_with_the_secret() {
         let socket_tokens = |key: &str| SocketTokens::new(Some(SecretString::from(key)));
         let (one, two, stranger) =
             (socket_tokens("secret"), socket_tokens("secret"), socket_tokens("other"));

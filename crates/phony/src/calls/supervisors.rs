@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn one_is_here_as_long_as_a_socket_is_open_and_heard_from_or_orders_come() {
+    fn a_supervisor_is_present_with_a_live_socket_or_a_recent_action() {
         let supervisors = Supervisors::new(clock, None);
         let ann = SupervisorId::parse("ann").unwrap();
         assert_eq!(supervisors.presence_of(&ann), None);

@@ -338,7 +338,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked_twice_is_done_once() {
+    fn a_repeated_message_is_carried_out_once() {
         let actions = Actions::default();
         assert!(matches!(actions.begin("a"), Seen::New));
         assert!(matches!(actions.begin("a"), Seen::InProgress));
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn only_so_much_is_remembered() {
+    fn the_oldest_messages_are_forgotten() {
         let actions = Actions::default();
         for n in 0..=REMEMBERED {
             assert!(matches!(actions.begin(&n.to_string()), Seen::New));

@@ -94,7 +94,7 @@ mod tests {
     use crate::doctor::Level;
 
     #[test]
-    fn the_end_of_a_model_is_announced_in_time() {
+    fn a_model_s_retirement_is_announced_in_time() {
         let level = |name, on: &str| {
             let now = format!("{on}T12:00:00Z").parse().unwrap();
             let finding = retirement(name, now);

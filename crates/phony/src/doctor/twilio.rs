@@ -148,7 +148,7 @@ mod tests {
     use crate::doctor::Level;
 
     #[test]
-    fn clocks_that_differ_are_told_of() {
+    fn differing_clocks_are_reported() {
         let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).unwrap();
         assert_eq!(of_clock(at(0), at(3)).level, Level::Ok);
         let behind = of_clock(at(0), at(-90));
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_without_money_or_on_trial_is_told_of() {
+    fn an_account_without_money_or_on_trial_is_reported() {
         let account = |status: &str, kind: &str| Account {
             friendly_name: "Desk".into(),
             status: status.into(),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_held_to_where_it_must_point() {
+    fn a_number_must_point_to_this_server() {
         let ours = PhoneNumber::parse("+15005550006").unwrap();
         let wiring = Wiring::to("phony.example.com");
         let right = IncomingPhoneNumber {

@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ledger_knows_of_a_key_what_the_server_knew() {
+    fn a_key_s_state_is_restored_from_the_ledger() {
         let of = |second, what, attempt| line(second, what, attempt, &json!({}));
         let came = |second, attempt, outcome| {
             line(second, "failed", attempt, &json!({ "outcome": outcome }))

@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn an_order_is_cut_off_if_nothing_says_what_came_of_it() {
+    fn an_order_without_an_outcome_was_interrupted() {
         let of = |lines: &[Value]| {
             interrupted(lines).into_iter().map(|line| line.attempt).collect::<Vec<_>>()
         };
@@ -169,7 +169,7 @@ mod tests {
         assert_eq!(of(&[a, line("refused", "b", key)]), ["a"], "a repeat that was only refused");
     }
     #[test]
-    fn an_order_has_become_a_call_if_it_was_placed_after_all() {
+    fn an_order_that_failed_first_may_be_placed_later() {
         let of = |what: &str, body| line(what, "a", Some(["k", body]));
         let id = order_id(Some(("k", "order")), "");
         let lines = [of("failed", "order"), of("dialling", "order"), of("placed", "order")];

@@ -371,7 +371,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_too_long_is_told_whether_the_carrier_was_asked() {
+    async fn a_timeout_says_whether_the_carrier_was_asked() {
         let work = || async {
             tokio::time::sleep(limits::REQUEST).await;
             Err(PlaceError::Stopping)

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_is_doubtful_while_another_attempt_may_have_placed_it() {
+    async fn a_call_is_ambiguous_while_another_order_may_have_placed_it() {
         let locks = NumberLocks::default();
         let mut first = locks.lock("+1", "first").await;
         assert!(!first.is_ambiguous(at(0)));
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_at_a_time_and_what_nobody_needs_is_forgotten() {
+    async fn a_number_is_locked_by_one_attempt_and_idle_locks_are_dropped() {
         let locks = Arc::new(NumberLocks::default());
         let held = locks.lock("+1", "first").await;
         let waits = {

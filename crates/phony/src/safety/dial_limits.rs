@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
-    fn a_minute_has_so_many_calls_and_no_more() {
+    fn the_rate_limits_calls_in_a_minute() {
         let (limits, start) = (DialLimits::new(2, 0), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         let _calls = (limits.take(at(0)).unwrap(), limits.take(at(10)).unwrap());
@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
-    fn a_place_is_given_back_whatever_becomes_of_the_call() {
+    fn a_slot_is_freed_when_dropped() {
         let (limits, now) = (DialLimits::new(3, 2), Instant::now());
         let (one, two) = (limits.take(now).unwrap(), limits.take(now).unwrap());
         assert_eq!(limits.take(now).map(drop), Err(TooMany::AtOnce { most: 2 }));

@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_adds_the_other_sees_and_the_last_word_counts() {
+    fn entries_are_shared_through_the_file_and_the_last_counts() {
         let folder = tempfile::tempdir().unwrap();
         let (server, command) = (DoNotCall::of(folder.path()), DoNotCall::of(folder.path()));
         let number = PhoneNumber::parse("+12125550123").unwrap();
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_counts_before_it_is_written_and_a_torn_line_spoils_no_other() {
+    fn an_entry_counts_before_it_is_written_and_a_torn_line_spoils_no_other() {
         let folder = tempfile::tempdir().unwrap();
         let list = DoNotCall::of(folder.path());
         let (a, b) = (entry("+12125550101", true), entry("+12125550102", true));
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn a_last_line_that_was_torn_swallows_no_other() {
+    fn a_torn_last_line_swallows_no_other() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
         let (a, b) = (entry("+12125550101", true), entry("+12125550102", true));
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_kept_told_and_written_later() {
+    fn an_unwritable_entry_is_kept_reported_and_written_later() {
         let folder = tempfile::tempdir().unwrap();
         // What the list's name leads to is not there yet: it cannot be made, but it reads as empty.
         let away = folder.path().join("away");
@@ -391,7 +391,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_full_disk_is_told_with_what_to_do() {
+    fn a_full_disk_is_reported_with_advice() {
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("/dev/full", folder.path().join(FILE)).unwrap();
         let list = DoNotCall::of(folder.path());
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_is_taken_away_is_written_anew() {
+    fn a_removed_list_is_written_again() {
         let folder = tempfile::tempdir().unwrap();
         let list = DoNotCall::of(folder.path());
         let entry = entry("+12125550101", true);
@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_is_emptied_or_cut_short_loses_nobody() {
+    fn an_emptied_or_truncated_list_loses_no_entry() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
         let list = DoNotCall::of(folder.path());
@@ -442,7 +442,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_ledger_knows_is_recalled_unless_somebody_has_thought_better_of_it() {
+    fn ledger_entries_are_restored_unless_a_later_one_revokes_them() {
         let folder = tempfile::tempdir().unwrap();
         let list = DoNotCall::of(folder.path());
         let (a, b) = (entry("+12125550101", true), entry("+12125550102", true));
@@ -456,7 +456,7 @@ mod tests {
     }
 
     #[test]
-    fn many_write_at_once_and_no_word_is_lost() {
+    fn concurrent_writers_lose_no_entry() {
         let folder = tempfile::tempdir().unwrap();
         std::thread::scope(|scope| {
             for writer in 0..4 {

@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
-    fn a_day_s_money_runs_low_and_out_and_comes_back_at_midnight() {
+    fn a_day_s_budget_runs_low_and_out_and_resets_at_midnight() {
         let folder = tempfile::tempdir().unwrap();
         let open = |folder: &Path| Spend::open(folder, 0.6, (1.0, 2.0)).unwrap();
         let spend = open(folder.path());
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(again.budget(start, tomorrow), (None, 0.0));
     }
     #[test]
-    fn costs_that_cannot_be_read_are_not_nothing() {
+    fn unreadable_costs_are_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
         let open = || Spend::open(folder.path(), 0.6, (1.0, 2.0));

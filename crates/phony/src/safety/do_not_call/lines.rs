@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_are_joined_are_taken_apart() {
+    fn joined_lines_are_split() {
         let (one, other) = (
             line("+12125550101", true, "2026-01-15T12:00:00Z"),
             line("+12125550102", true, "2026-01-15T12:00:00Z"),
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_word_lists_and_never_takes_off() {
+    fn a_torn_entry_lists_and_never_unlists() {
         let on = line("+12125550101", true, "2026-01-15T12:00:00Z");
         let off = line("+12125550101", false, "2026-01-16T12:00:00Z");
         let on_again = line("+12125550101", true, "2026-01-17T12:00:00Z");
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_may_come_in_any_order_and_time_and_hand_may_be_missing() {
+    fn keys_may_come_in_any_order_and_at_and_by_may_be_missing() {
         let written = r#"{"listed":true,"number":"+12125550198"}"#;
         assert_eq!(listed(written), [("+12125550198".to_owned(), true)]);
         let (entries, torn) = read(written.as_bytes());
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_named_in_a_line_that_cannot_be_read_is_listed() {
+    fn numbers_in_an_unreadable_line_are_listed() {
         for text in [
             "+12125550197",
             "  +12125550197\r",
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_spoil_their_line_alone() {
+    fn invalid_utf_8_spoils_its_line_alone() {
         let whole = line("+12125550102", true, "2026-01-15T12:00:00Z");
         let bytes = [b"\xff\xfe{\n", whole.as_bytes(), b"\n"].concat();
         let (entries, torn) = read(&bytes);
