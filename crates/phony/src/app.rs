@@ -1,4 +1,5 @@
-//! The parts of a server, wired together.
+//! The parts of a server, wired together. Owns them all; `server` builds it, `http` takes the parts that a
+//! handler needs, and the cluster calls it through `Handler`.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -14,8 +15,8 @@ use crate::calls::supervisors::Supervisors;
 use crate::calls::{Calls, CallsParts, Models};
 use crate::carriers::twilio::account::Account;
 use crate::clock::Clock;
-use crate::cluster::dialling::Carried;
-use crate::cluster::{About, Cluster, Handler, Reply, Request, SupervisorAction, machine};
+use crate::cluster::outbound::CompletedOrder;
+use crate::cluster::{Cluster, Handler, NodeInfo, Reply, Request, SupervisorAction, machine};
 use crate::config::Config;
 use crate::events::{Hub, View};
 use crate::history::History;
@@ -25,22 +26,22 @@ use crate::runtime::workers::Workers;
 use crate::safety::Safety;
 use crate::store::StoreError;
 
-/// The parts of a server. Each holds what it needs of the others; this is for what needs several.
+/// The parts of a server. Each part holds those that it needs; this is for what needs several.
 #[derive(Debug)]
 pub struct App {
     /// The configuration.
     pub config: Arc<Config>,
-    /// The port that is listened on.
+    /// The port that the server listens on.
     pub port: u16,
-    /// What time it is.
+    /// The clock.
     pub clock: Clock,
     /// When the server started.
     pub started: Instant,
-    /// The stages of the server's end.
+    /// The stages of the server's shutdown.
     pub shutdown: Shutdown,
-    /// Who can answer and call.
+    /// The agents and scenarios.
     pub agents: Arc<Agents>,
-    /// What is known of calls, live and ended.
+    /// The events of live and ended calls.
     pub history: History,
     /// The rules of outbound calls, and what they remember.
     pub safety: Arc<Safety>,
@@ -48,45 +49,45 @@ pub struct App {
     pub cluster: Option<Arc<Cluster>>,
     /// Which supervisors are connected.
     pub supervisors: Arc<Supervisors>,
-    /// The calls.
+    /// The calls of this process.
     pub calls: Arc<Calls>,
-    /// Places calls.
+    /// Places outbound calls.
     pub outbound: Arc<Outbound>,
 }
 
-/// What a server is built from.
+/// What an [`App`] is built from.
 #[derive(Debug)]
-pub struct Parts {
+pub struct AppParts {
     /// The configuration.
     pub config: Config,
-    /// The port that is listened on.
+    /// The port that the server listens on.
     pub port: u16,
-    /// What time it is.
+    /// The clock.
     pub clock: Clock,
-    /// The stages of the server's end.
+    /// The stages of the server's shutdown.
     pub shutdown: Shutdown,
-    /// Who can answer and call.
+    /// The agents and scenarios.
     pub agents: Agents,
-    /// What is known of calls, live and ended.
+    /// The events of live and ended calls.
     pub history: History,
     /// The rules of outbound calls, and what they remember.
     pub safety: Safety,
     /// The other nodes, if there are any.
     pub cluster: Option<Arc<Cluster>>,
-    /// How a call reaches its model.
+    /// Opens a call's model.
     pub models: Models,
     /// The threads that calls run on.
     pub workers: Workers,
-    /// Whether the keys of earlier orders are looked for in the data folder.
+    /// Whether to read the idempotency keys of earlier orders from the data folder.
     pub remembers: bool,
 }
 
 impl App {
     /// Wires the parts.
     #[must_use]
-    pub fn new(parts: Parts) -> Arc<Self> {
-        let Parts { config, port, clock, shutdown, agents, history, safety, .. } = parts;
-        let Parts { cluster, models, workers, remembers, .. } = parts;
+    pub fn new(parts: AppParts) -> Arc<Self> {
+        let AppParts { config, port, clock, shutdown, agents, history, safety, .. } = parts;
+        let AppParts { cluster, models, workers, remembers, .. } = parts;
         let (config, agents, safety) = (Arc::new(config), Arc::new(agents), Arc::new(safety));
         let account = Arc::new(Account::new(&config.twilio));
         let supervisors = Supervisors::new(clock.now, cluster.clone());
@@ -134,7 +135,7 @@ impl App {
         })
     }
 
-    /// Why no calls can be taken, if so.
+    /// Why the server is not ready to take or keep calls, if so.
     #[must_use]
     pub fn not_ready(&self) -> Option<Cow<'static, str>> {
         let config = &self.config;
@@ -147,7 +148,7 @@ impl App {
             Some("OPENAI_API_KEY is not set".into())
         } else {
             let trouble = self.history.trouble().or_else(|| {
-                let gone = self.cluster.as_ref().is_some_and(|cluster| !cluster.is_in_touch());
+                let gone = self.cluster.as_ref().is_some_and(|cluster| !cluster.is_connected());
                 gone.then(|| "Redis does not answer".to_owned())
             });
             let unkept = trouble.map(|trouble| format!("calls are taken but not kept: {trouble}"));
@@ -170,7 +171,7 @@ impl App {
         format!("{scheme}://{}/dashboard/", self.authority())
     }
 
-    /// Our number in a call between these two, for showing it to somebody called on.
+    /// This server's number in a call between these two, as caller id for a transfer.
     #[must_use]
     pub fn our_number(&self, from: &str, to: &str, direction: Direction) -> Option<PhoneNumber> {
         let ours = match direction {
@@ -180,8 +181,8 @@ impl App {
         PhoneNumber::parse(ours).ok().or_else(|| self.config.twilio.phone_number.clone())
     }
 
-    /// Views a call, here or elsewhere, from the event after number `after` on; `None` if there is no
-    /// such call.
+    /// Views a call of any node, from the event after number `after` on; `None` if there is no such
+    /// call.
     pub(crate) async fn view(
         self: &Arc<Self>,
         call: &CallSid,
@@ -192,7 +193,7 @@ impl App {
         cluster.view(&this, call, after).await
     }
 
-    /// Views every live call, here and elsewhere, and all that come.
+    /// Views the live calls of all nodes, and all that begin later.
     pub(crate) async fn view_all(self: &Arc<Self>) -> View {
         let Some(cluster) = &self.cluster else { return self.history.hub().view_all() };
         let this: Arc<dyn Handler> = self.clone();
@@ -213,11 +214,11 @@ impl Handler for App {
         &self.safety
     }
 
-    fn about(&self) -> About {
+    fn node_info(&self) -> NodeInfo {
         let up = (self.clock.now)().saturating_duration_since(self.started);
-        // In whole seconds, so that it is the same in every heartbeat.
+        // In whole seconds, so that every heartbeat says the same.
         let began = (self.clock.wall)().as_second().saturating_sub_unsigned(up.as_secs());
-        About {
+        NodeInfo {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             machine: machine().map(str::to_owned),
             port: self.port,
@@ -229,11 +230,11 @@ impl Handler for App {
     }
 
     fn supervisors(&self) -> Vec<SupervisorId> {
-        self.supervisors.here()
+        self.supervisors.connected()
     }
 
-    fn carried_out(&self) -> Vec<Carried> {
-        self.outbound.carried_out()
+    fn completed_orders(&self) -> Vec<CompletedOrder> {
+        self.outbound.completed_orders()
     }
 
     fn has(&self, call: &CallSid) -> bool {
@@ -244,12 +245,12 @@ impl Handler for App {
         self.calls.live()
     }
 
-    fn lose(&self, call: &CallSid) {
-        self.calls.lose(call);
+    fn release(&self, call: &CallSid) {
+        self.calls.release(call);
     }
 
-    fn act<'a>(&'a self, call: &'a CallSid, order: SupervisorAction) -> BoxFuture<'a, Reply> {
-        self.calls.act_here(call, order).boxed()
+    fn act<'a>(&'a self, call: &'a CallSid, action: SupervisorAction) -> BoxFuture<'a, Reply> {
+        self.calls.act_here(call, action).boxed()
     }
 
     fn answer<'a>(&'a self, call: &'a CallSid, request: Request) -> BoxFuture<'a, Reply> {

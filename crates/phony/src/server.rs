@@ -1,6 +1,7 @@
-//! The server: everything built from a [`Config`], started and stopped as one.
+//! The server: built from a [`Config`], started and stopped as one. Owns the shutdown, in its stages, and
+//! the background tasks; `cli` and `sandbox` call it.
 
-mod keeping;
+mod persistence;
 
 use std::io;
 use std::net::SocketAddr;
@@ -25,7 +26,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use utoipa::openapi::OpenApi;
 
 use crate::agents::{Agent, AgentError, Agents};
-use crate::app::{App, Parts};
+use crate::app::{App, AppParts};
 use crate::calls::Models;
 use crate::clock::Clock;
 use crate::cluster::Cluster;
@@ -44,21 +45,21 @@ use crate::safety::Safety;
 use crate::store::{Store, StoreError};
 use crate::telemetry;
 use crate::token::{self, hex};
-use keeping::{Keeping, Kept};
+use persistence::{Persistence, RunningPersistence};
 
 pub use crate::data_dir::make_folder;
 
-/// How long what remains may take to end once everything was told to.
+/// How long the rest may take to end once it was told to.
 const END_LIMIT: Duration = Duration::from_secs(5);
 
-/// The time, as the server sees it.
+/// The server's clock.
 const CLOCK: Clock = Clock { now, wall };
 
-/// How long a node that stops answers at least, once it has said that it is not ready: for so long
-/// a balancer may go on sending to it, and what is refused then is a call lost.
+/// How long a stopping node keeps answering at least after it reports not to be ready: a balancer may
+/// send requests to it for that long, and a refused one is a lost call.
 const NOTICED: Duration = Duration::from_secs(2);
 /// How long it answers after its last call has left it: the carrier asks about that one yet, and may
-/// do so over a connection that it has kept.
+/// do so over a connection that it has persistence.
 const ASKED: Duration = Duration::from_secs(1);
 
 /// Why the server could not be started.
@@ -70,7 +71,7 @@ pub enum StartError {
     /// The model cannot be reached with these settings.
     #[error("OPENAI_BASE_URL or OPENAI_API_KEY cannot be used")]
     Model(#[from] BadSettings),
-    /// Another server uses the data folder, or nobody can.
+    /// Another server uses the data folder, or it cannot be locked.
     #[error(transparent)]
     Held(LockError),
     /// The data folder cannot be used.
@@ -81,10 +82,10 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
-    /// The address of Redis is none.
+    /// The address of Redis is invalid.
     #[error("REDIS_URL is not the address of a Redis server, such as redis://127.0.0.1:6379")]
     Redis(#[source] redis::RedisError),
-    /// The threads that calls run on cannot be had.
+    /// The threads that calls run on cannot be started.
     #[error("the threads that calls run on cannot be started")]
     Threads(#[source] io::Error),
     /// The store cannot be used.
@@ -100,19 +101,19 @@ pub enum StartError {
     },
 }
 
-/// A server that runs.
+/// A running server.
 #[derive(Debug)]
 pub struct Running {
     /// The address it listens on.
     pub addr: SocketAddr,
-    /// Its parts, for programs that carry the server in them.
+    /// Its parts, for programs that embed the server.
     pub app: Arc<App>,
     auth: Arc<Auth>,
     shutdown: Shutdown,
     served: JoinHandle<bool>,
 }
 
-/// Starts a server whose calls are held by the configured model.
+/// Starts a server with the configured model.
 pub async fn start(config: Config) -> Result<Running, StartError> {
     let tasks = TaskTracker::new();
     let shutdown = Shutdown::default();
@@ -120,7 +121,7 @@ pub async fn start(config: Config) -> Result<Running, StartError> {
     Box::pin(start_parts(config, models, tasks, shutdown, None)).await
 }
 
-/// Starts a server whose calls are held by any model and kept in any store.
+/// Starts a server with these models and this store.
 pub async fn start_on(
     config: Config,
     models: Models,
@@ -130,12 +131,12 @@ pub async fn start_on(
         .await
 }
 
-/// Starts a server whose calls are held by any model.
+/// Starts a server with these models.
 pub async fn start_with(config: Config, models: Models) -> Result<Running, StartError> {
     Box::pin(start_parts(config, models, TaskTracker::new(), Shutdown::default(), None)).await
 }
 
-/// The description of every route.
+/// The OpenAPI description of every route.
 ///
 /// # Panics
 ///
@@ -148,7 +149,7 @@ pub fn openapi() -> OpenApi {
     let agents = Agents::load(&config).expect("the built-in agents are right by themselves");
     let models = Models::new(|_, _| crate::ports::model().0);
     let history = History::in_memory(Arc::new(Hub::default()));
-    let app = App::new(Parts {
+    let app = App::new(AppParts {
         port: 0,
         clock: CLOCK,
         shutdown: Shutdown::default(),
@@ -166,7 +167,7 @@ pub fn openapi() -> OpenApi {
 }
 
 impl Running {
-    /// A link that logs a supervisor in once.
+    /// A single-use login link for a supervisor.
     #[must_use]
     pub async fn login_link(&self) -> String {
         let scheme = if self.app.config.host.is_some() { "https" } else { "http" };
@@ -174,26 +175,26 @@ impl Running {
         format!("{scheme}://{}/login?code={code}", self.app.authority())
     }
 
-    /// Begins the end: no new calls. Those there are go on on another server, if there is one;
-    /// otherwise they are let finish, up to a limit, and then say goodbye.
+    /// Starts draining: no new calls. Live calls move to another node, if there is one; otherwise they
+    /// may finish, up to a limit, and then say goodbye.
     pub fn stop(&self) {
         self.shutdown.drain.cancel();
     }
 
-    /// Ends at once, but politely: every call says goodbye now.
+    /// Stops now: every call says goodbye.
     pub fn hurry(&self) {
         self.shutdown.drain.cancel();
         self.shutdown.stop.cancel();
     }
 
-    /// Ends everything at once.
+    /// Ends everything at once, without goodbyes.
     pub fn kill(&self) {
         self.hurry();
         self.shutdown.kill.cancel();
     }
 
-    /// Waits until the server has stopped, which it does not by itself. True if every call came to
-    /// its end or goes on elsewhere; false if some were cut off.
+    /// Waits until the server has stopped; it does not stop by itself. True if every call ended or
+    /// continues on another node, false if some were cut off.
     pub async fn join(self) -> bool {
         match self.served.await {
             Ok(whole) => whole,
@@ -228,7 +229,7 @@ async fn start_parts(
         None => None,
     };
     let shared = || cluster.as_ref().map(|cluster| cluster.store() as Arc<dyn Store>);
-    let (history, keeping) = Keeping::open(&config, store.or_else(shared))?;
+    let (history, persistence) = Persistence::open(&config, store.or_else(shared))?;
     let address = SocketAddr::new(config.bind, config.port);
     let listen = |source| StartError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(listen)?;
@@ -240,7 +241,7 @@ async fn start_parts(
     let auth = Auth::new(token, wall).remember(&config.data_dir).map_err(data_dir)?;
     let auth = Arc::new(auth.shared(cluster.clone()));
     tasks.spawn(Arc::clone(&auth).keep_in_step(shutdown.kill.clone()));
-    let app = App::new(Parts {
+    let app = App::new(AppParts {
         port: addr.port(),
         clock: CLOCK,
         shutdown: shutdown.clone(),
@@ -253,9 +254,9 @@ async fn start_parts(
         workers: Workers::start().map_err(StartError::Threads)?,
         remembers: true,
     });
-    let kept = keeping.start(&app, &tasks);
+    let persistence = persistence.start(&app, &tasks);
     // Before anybody can order anything: what stands open now was open when the last server ended.
-    app.outbound.tell_of_cut_off().await;
+    app.outbound.report_interrupted().await;
     if let Some(cluster) = &app.cluster {
         cluster.joined().await;
     }
@@ -267,7 +268,7 @@ async fn start_parts(
         tracing::warn!(%reason, "not ready for calls");
     }
     tracing::info!(%addr, "server started");
-    let run = run(serving, Arc::clone(&app), kept, tasks.clone());
+    let run = run(serving, Arc::clone(&app), persistence, tasks.clone());
     let served = tasks.spawn(async move {
         let whole = run.await;
         // Everything is written: another server may have the folder.
@@ -283,7 +284,7 @@ async fn start_parts(
 async fn run(
     serving: impl Future<Output = ()> + Send + 'static,
     app: Arc<App>,
-    kept: Kept,
+    persistence: RunningPersistence,
     tasks: TaskTracker,
 ) -> bool {
     let shutdown = app.shutdown.clone();
@@ -322,7 +323,7 @@ async fn run(
         let in_time = matches!(ended, Some(Ok(())));
         tracing::warn!(live = left, in_time, "calls did not end in time and were cut off");
     }
-    kept.finish().await;
+    persistence.finish().await;
     app.calls.stop_workers();
     drop(upkeep.await);
     drop(tokio::time::timeout(END_LIMIT, budget).await);
@@ -333,7 +334,7 @@ async fn run(
     left == 0
 }
 
-/// Keeps the histograms of the metrics small.
+/// Compacts the histograms of the metrics.
 async fn upkeep(kill: CancellationToken) {
     let mut interval = tokio::time::interval(Duration::from_secs(5));
     while kill.run_until_cancelled(interval.tick()).await.is_some() {
@@ -345,7 +346,7 @@ fn service(app: &Arc<App>, auth: &Arc<Auth>) -> Router {
     let state = AppState::new(Arc::clone(app), Arc::clone(auth));
     let (router, collected) = http::routes(state.clone()).split_for_parts();
     state.describe(&http::document(collected));
-    // A kept connection would bring the next request here, past any balancer.
+    // A kept-alive connection would bring the next request here, past any balancer.
     let drain = app.shutdown.drain.clone();
     let close_when_draining = move |response: &Response| {
         let stays = response.status() == StatusCode::SWITCHING_PROTOCOLS || !drain.is_cancelled();
@@ -361,15 +362,15 @@ fn service(app: &Arc<App>, auth: &Arc<Auth>) -> Router {
             header::X_CONTENT_TYPE_OPTIONS,
             HeaderValue::from_static("nosniff"),
         ))
-        // What is told of calls is for whoever asked; the dashboard's files say otherwise.
+        // Responses about calls must not be cached; the dashboard's files set their own header.
         .layer(SetResponseHeaderLayer::if_not_present(
             header::CACHE_CONTROL,
             HeaderValue::from_static("no-store"),
         ))
 }
 
-/// Reaches for the configured model. Without a key it is tried all the same: a stand-in may want
-/// none, and the provider's refusal is told to the call.
+/// Opens the configured model. Works without an API key, because a stand-in may need none and the
+/// provider's refusal reaches the call.
 fn realtime_models(
     config: &Config,
     tasks: TaskTracker,
@@ -398,13 +399,13 @@ fn tools_of(agent: &Agent, all: &[Arc<Tool>]) -> Vec<Arc<Tool>> {
     all.iter().filter(allowed).cloned().collect()
 }
 
-/// Tells one call from another without naming anybody.
+/// An identifier of the call that names nobody, for the provider.
 fn safety_identifier(call: &CallSid) -> String {
     let hash = Sha256::digest(call.as_str().as_bytes());
     hex(&hash[..16])
 }
 
-/// The supervisors' token: made at the first start, then read, by its owner alone.
+/// The supervisors' token: made at the first start, then read; only the file's owner can read it.
 fn kept_token(folder: &std::path::Path) -> io::Result<SecretString> {
     make_folder(folder)?;
     let path = folder.join("admin-token");

@@ -1,4 +1,4 @@
-//! Why something was not done with a call.
+//! The errors of [`super::Calls`], by culprit. `http::error` maps them to responses.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use phony_call::Refused;
 use crate::cluster::Unreached;
 use crate::store::StoreError;
 
-/// The server stops and takes no new calls.
+/// The server is stopping and takes no new calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the server is stopping and takes no new calls")]
 pub struct Draining;
@@ -15,13 +15,13 @@ pub struct Draining;
 /// Why a supervisor's action was not carried out, by culprit.
 #[derive(Debug, thiserror::Error)]
 pub enum ActError {
-    /// The call refuses it as it stands.
+    /// The call refuses the action in its present state.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// The call has not ended, and no process has it at the moment.
+    /// The call has not ended, but no process has it at the moment.
     #[error("the call was lost and is not back yet")]
     Lost,
-    /// The node that has the call cannot be reached, or there is no such call.
+    /// The call's node cannot be reached, or there is no such call.
     #[error(transparent)]
     Unreached(#[from] Unreached),
     /// The store does not answer.
@@ -29,11 +29,11 @@ pub enum ActError {
     Store(#[from] StoreError),
 }
 
-/// A carrier's report that could not be passed on to its call yet.
+/// A carrier's report that could not be delivered to its call yet.
 #[derive(Debug, thiserror::Error)]
 #[error("the report has not been passed on yet: {why}; send it again")]
-pub struct NotPassedOn {
-    /// What stood in the way.
+pub struct ReportNotDelivered {
+    /// The cause.
     pub(crate) why: String,
     /// When the carrier should send it again.
     pub(crate) again: Duration,

@@ -1,10 +1,17 @@
-//! Where calls are taken: finds the agent, reaches for the model, starts the call's task.
+//! The calls of this process, as a surface of verbs: [`Calls::open`] a call, [`Calls::attach`] a
+//! socket, [`Calls::act`] on it, answer when a [leg ended](Calls::leg_ended), [`Calls::resume`] a
+//! call of another process, and stop. Owns the registry, the calls' tasks and their threads. `http`
+//! calls it for webhooks and the API, `outbound` for calls it places, `app` for other nodes.
 
+mod act;
 pub mod actor;
+mod attach;
 mod error;
 mod failover;
+mod leg_ended;
 mod node;
 pub mod registry;
+mod reports;
 mod ringing;
 pub mod socket_tokens;
 pub mod supervisors;
@@ -19,7 +26,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::task::TaskTracker;
 
-use self::actor::{HangUp, Outbound, Start};
+use self::actor::{HangUp, OutboundGuard, Start};
 use self::socket_tokens::SocketTokens;
 use crate::agents::{Agent, Agents, calling};
 use crate::calls::registry::{Handle, Registered, Registry};
@@ -34,16 +41,16 @@ use crate::ports::ModelPort;
 use crate::runtime::shutdown::Shutdown;
 use crate::runtime::workers::Workers;
 use crate::safety::Safety;
-use crate::safety::pace::Slot;
-pub use error::{ActError, Draining, NotPassedOn};
-use ringing::Over;
-pub(crate) use ringing::Ringing;
+use crate::safety::dial_limits::Slot;
+pub use error::{ActError, Draining, ReportNotDelivered};
+use ringing::EndedCalls;
+pub(crate) use ringing::RingResponse;
 
-/// Carriers' reports that are kept until they can be passed on.
+/// How many carrier reports may wait for delivery.
 const REPORTS: usize = 4096;
 
 /// How late the carrier may report that nobody answered.
-const REPORT: Duration = Duration::from_secs(15);
+const REPORT_DELAY: Duration = Duration::from_secs(15);
 
 /// The calls of this process, and the means to take new ones.
 #[derive(Debug)]
@@ -60,30 +67,30 @@ pub struct Calls {
     /// The other nodes, if there are any.
     cluster: Option<Arc<Cluster>>,
     supervisors: Arc<Supervisors>,
-    /// Places for carriers' reports that cannot be passed on yet.
+    /// Permits for carrier reports that wait for delivery.
     reports: Arc<Semaphore>,
-    /// Calls that the carrier reported as over.
-    over: Over,
+    /// Calls whose end the carrier has reported.
+    ended: EndedCalls,
     socket_tokens: SocketTokens,
     models: Models,
-    /// The tasks of calls and of their lines.
+    /// The tasks of the calls, and what runs on their behalf.
     tasks: TaskTracker,
     /// The threads that calls run on.
     workers: Workers,
 }
 
-/// What calls are made of.
+/// What [`Calls`] is built from.
 #[derive(Debug)]
 pub struct CallsParts {
     /// The configuration.
     pub config: Arc<Config>,
-    /// What time it is.
+    /// The clock.
     pub clock: Clock,
-    /// The stages of the server's end.
+    /// The stages of the server's shutdown.
     pub shutdown: Shutdown,
-    /// Who can answer.
+    /// The agents that can answer.
     pub agents: Arc<Agents>,
-    /// What is known of calls, live and ended.
+    /// The events of live and ended calls.
     pub history: History,
     /// The rules of outbound calls.
     pub safety: Arc<Safety>,
@@ -93,7 +100,7 @@ pub struct CallsParts {
     pub cluster: Option<Arc<Cluster>>,
     /// Which supervisors are connected.
     pub supervisors: Arc<Supervisors>,
-    /// How a call reaches its model.
+    /// Opens a call's model.
     pub models: Models,
     /// The threads that calls run on.
     pub workers: Workers,
@@ -106,27 +113,27 @@ pub struct Models(Arc<Open>);
 type Open = dyn Fn(&Agent, &CallSid) -> ModelPort + Send + Sync;
 
 impl Models {
-    /// A way to open a model: it returns at once, and connects meanwhile.
+    /// `open` returns at once; the model connects in the background.
     pub fn new(open: impl Fn(&Agent, &CallSid) -> ModelPort + Send + Sync + 'static) -> Self {
         Self(Arc::new(open))
     }
 
-    /// Opens a model.
+    /// Opens a model for a call of this agent.
     #[must_use]
     pub fn open(&self, agent: &Agent, call: &CallSid) -> ModelPort {
         (self.0)(agent, call)
     }
 }
 
-/// How many sockets have come to the call of these events.
+/// How many sockets were attached to a call, by its events.
 fn sockets_of(events: &[Event]) -> u32 {
     let is_one =
         |event: &&Event| matches!(event.body, EventBody::Connected | EventBody::Resumed { .. });
     u32::try_from(events.iter().filter(is_one).count()).unwrap_or(u32::MAX)
 }
 
-/// Until when the token of the first socket is good of a call that began then, in seconds since 1970:
-/// from when it may be handed out last.
+/// Until when the token of a call's first socket is valid, in Unix seconds: a token's lifetime after
+/// the latest moment at which it may be handed out.
 fn first_until(began: Timestamp, policy: &Policy) -> i64 {
     let connect = i64::try_from(policy.connect.as_secs()).unwrap_or(i64::MAX);
     socket_tokens::good_from(began.as_second().saturating_add(connect))
@@ -138,31 +145,31 @@ impl fmt::Debug for Models {
     }
 }
 
-/// A call that the carrier has been told to place.
+/// An outbound call that the carrier has accepted.
 #[derive(Debug)]
-pub struct Placed {
+pub struct NewOutbound {
     /// Who calls whom.
     pub identity: Identity,
-    /// Who speaks, with the slots of its errand filled.
+    /// The agent, with the scenario's variables filled in.
     pub agent: Arc<Agent>,
-    /// Its place among the calls of ours.
+    /// Its slot among the live outbound calls; `None` in a cluster, where slots are in Redis.
     pub slot: Option<Slot>,
 }
 
-/// What has been of a call before its task begins.
-enum Before {
-    /// Nothing: it rings.
-    Nothing,
-    /// We place it.
-    Placed(Outbound),
-    /// It began elsewhere.
-    Kept(Past),
+/// Where a call comes from.
+enum CallOrigin {
+    /// A call that begins: its phone rings.
+    New,
+    /// An outbound call that this server placed.
+    Placed(OutboundGuard),
+    /// A call that began in another process.
+    Resumed(ResumedCall),
 }
 
-/// What has been of a call that goes on here.
-struct Past {
+/// What is known of a call that is resumed here.
+struct ResumedCall {
     events: Vec<Event>,
-    /// Since when its line costs money that nobody has counted, if it is up.
+    /// Since when its line costs money that is not counted yet; `None` if it is not connected.
     line_since: Option<Instant>,
 }
 
@@ -186,19 +193,19 @@ impl Calls {
             cluster,
             supervisors,
             reports: Arc::new(Semaphore::new(REPORTS)),
-            over: Over::default(),
+            ended: EndedCalls::default(),
             models,
             tasks: TaskTracker::new(),
             workers,
         }
     }
 
-    /// Takes a call whose phone rings, or finds it if it was taken before: carriers ask twice when
-    /// an answer is late. The model is reached for at once, so that the first word need not wait.
+    /// Opens a call whose phone rings; does nothing if it is open, because carriers repeat a request
+    /// whose answer is late. The model connects at once, so that the greeting need not wait for it.
     ///
-    /// `wanted` names the agent; if there is none of that name, the number's own answers: whoever
-    /// calls is better served by another agent than by none.
-    pub fn take(&self, identity: Identity, wanted: Option<&str>) -> Result<(), Draining> {
+    /// `wanted` names the agent. If there is no such agent the number's own answers, because a
+    /// caller is better served by another agent than by none.
+    pub fn open(&self, identity: Identity, wanted: Option<&str>) -> Result<(), Draining> {
         if self.registry.find(&identity.sid).is_some() {
             return Ok(());
         }
@@ -217,28 +224,28 @@ impl Calls {
         }
         let mut agent = named.unwrap_or_else(|| self.agents.for_number(ours));
         if identity.direction == Direction::Outbound {
-            // Whoever is called hears that it is a machine, whoever has placed the call.
+            // The callee must hear that it is a machine, even if this server did not place the call.
             agent = calling(&agent);
         }
         let publisher = self.hub.open(&identity.sid);
-        self.begin(registered, identity, agent, publisher, Before::Nothing);
+        self.begin(registered, identity, agent, publisher, CallOrigin::New);
         Ok(())
     }
 
-    /// Takes a call that the carrier was told to place; it rings now. One that is known already,
-    /// because its webhook was faster, stays as it is.
-    pub fn take_placed(&self, placed: Placed) {
-        let Placed { identity, agent, slot } = placed;
+    /// Opens an outbound call that the carrier has accepted; does nothing if its webhook came first
+    /// and opened it.
+    pub fn open_outbound(&self, call: NewOutbound) {
+        let NewOutbound { identity, agent, slot } = call;
         let stop = self.shutdown.stop.child_token();
         let Some(registered) = self.registry.register(&identity.sid, stop) else { return };
-        let outbound = self.outbound(&identity, slot);
+        let outbound = self.outbound_guard(&identity, slot);
         let publisher = self.hub.open(&identity.sid);
-        self.begin(registered, identity, agent, publisher, Before::Placed(outbound));
+        self.begin(registered, identity, agent, publisher, CallOrigin::Placed(outbound));
     }
 
-    /// What holds a call of ours to the rules.
-    fn outbound(&self, identity: &Identity, slot: Option<Slot>) -> Outbound {
-        Outbound { call: identity.sid.clone(), safety: Arc::clone(&self.safety), slot }
+    /// What holds an outbound call to the rules.
+    fn outbound_guard(&self, identity: &Identity, slot: Option<Slot>) -> OutboundGuard {
+        OutboundGuard { call: identity.sid.clone(), safety: Arc::clone(&self.safety), slot }
     }
 
     /// Starts the task of a call.
@@ -248,34 +255,34 @@ impl Calls {
         identity: Identity,
         agent: Arc<Agent>,
         publisher: Publisher,
-        before: Before,
+        origin: CallOrigin,
     ) {
-        let (outbound, past) = match before {
-            Before::Nothing => (None, Vec::new()),
-            Before::Placed(outbound) => (Some(outbound), Vec::new()),
-            Before::Kept(Past { events, line_since }) => {
-                let is_ours = identity.direction == Direction::Outbound;
-                let outbound = is_ours.then(|| {
+        let (outbound, past) = match origin {
+            CallOrigin::New => (None, Vec::new()),
+            CallOrigin::Placed(outbound) => (Some(outbound), Vec::new()),
+            CallOrigin::Resumed(ResumedCall { events, line_since }) => {
+                let is_outbound = identity.direction == Direction::Outbound;
+                let outbound = is_outbound.then(|| {
                     if let Some(since) = line_since {
                         self.safety.spend.begun(&identity.sid, since);
                     }
-                    // Among several servers its place is where its record is.
-                    let slot = self.cluster.is_none().then(|| self.safety.pace.take_over());
-                    self.outbound(&identity, slot)
+                    // In a cluster its slot is in Redis, beside its record.
+                    let slot = self.cluster.is_none().then(|| self.safety.dial_limits.take_over());
+                    self.outbound_guard(&identity, slot)
                 });
                 (outbound, events)
             }
         };
         let sid = identity.sid.clone();
-        let mut of_call_itself = Arc::clone(&agent.call);
+        let mut call_agent = Arc::clone(&agent.call);
         if agent.dials_own_country {
-            // No number of ours is configured; the one that this call uses is ours, too.
+            // Without a configured number, the one that this call uses names the country.
             let ours = match identity.direction {
                 Direction::Inbound => &identity.to,
                 Direction::Outbound => &identity.from,
             };
             let own = PhoneNumber::parse(ours).map(Countries::of).unwrap_or_default();
-            Arc::make_mut(&mut of_call_itself).transfers.countries = own;
+            Arc::make_mut(&mut call_agent).transfers.countries = own;
         }
         let policy = self.policy_of(&agent, outbound.is_some());
         let wall = (self.clock.wall)();
@@ -290,7 +297,7 @@ impl Calls {
         });
         let start = Start {
             policy,
-            agent: of_call_itself,
+            agent: call_agent,
             identity,
             past,
             wall,
@@ -306,23 +313,23 @@ impl Calls {
         self.workers.spawn(&self.tasks, actor::run(Box::new(start)));
     }
 
-    /// The limits and timings of a call that began like this; `None` if it is no beginning.
+    /// The limits and timings of the call that this event starts; `None` if it is no `session_start`.
     pub(crate) fn policy_of_start(&self, start: &Event) -> Option<Policy> {
         let identity = Identity::of_start(start)?;
         let agent = self.agents.of_start(&start.body, &self.config);
         Some(self.policy_of(&agent, identity.direction == Direction::Outbound))
     }
 
-    fn policy_of(&self, agent: &Agent, is_ours: bool) -> Policy {
+    fn policy_of(&self, agent: &Agent, is_outbound: bool) -> Policy {
         let mut policy = agent.limits.within(&self.config.policy);
-        if is_ours {
-            // The carrier ends the ringing; its report may be late.
-            policy.connect = policy.connect.max(self.config.dialing.ring + REPORT);
+        if is_outbound {
+            // The carrier limits the ringing, and its report may be late.
+            policy.connect = policy.connect.max(self.config.dialing.ring + REPORT_DELAY);
         }
         policy
     }
 
-    /// The way to a live call.
+    /// The handle of a live call.
     #[must_use]
     pub fn find(&self, call: &CallSid) -> Option<Handle> {
         self.registry.find(call)
@@ -346,28 +353,28 @@ impl Calls {
         self.registry.cut_off()
     }
 
-    /// Lets go of a call that has another owner: it falls silent at once, without an end.
-    pub fn lose(&self, call: &CallSid) {
-        self.registry.lose(call);
+    /// Releases a call that another node owns: it falls silent at once, without a `session_end`.
+    pub fn release(&self, call: &CallSid) {
+        self.registry.release(call);
     }
 
-    /// Who speaks in a live call.
+    /// The agent of a live call.
     pub(crate) fn agent_of(&self, call: &CallSid) -> Option<Arc<Agent>> {
         self.registry.agent_of(call)
     }
 
-    /// Whether a socket has ever come to a live call; `None` if there is no such call.
+    /// Whether a socket was ever attached to a live call; `None` if there is no such call.
     pub(crate) fn has_connected(&self, call: &CallSid) -> Option<bool> {
         self.registry.has_connected(call)
     }
 
-    /// Asks the carrier to end a call that is over here, until it has; beside the call's own task.
+    /// Asks the carrier, in the background and until it succeeds, to end a call that has ended here.
     pub(crate) fn hang_up_behind(&self, call: &CallSid) {
         let (account, call) = (Arc::clone(&self.account), call.clone());
         self.tasks.spawn(async move { account.hang_up_until_done(&call).await });
     }
 
-    /// Runs something that belongs to a call, and that the server waits for at its end.
+    /// Spawns a task on behalf of a call; the server waits for it at shutdown.
     pub(crate) fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -376,22 +383,22 @@ impl Calls {
         self.tasks.spawn(future)
     }
 
-    /// Where what belongs to calls runs.
+    /// The tracker of the calls' tasks.
     pub(crate) fn tasks(&self) -> &TaskTracker {
         &self.tasks
     }
 
-    /// Says that no more calls will come, so that [`Self::wait`] can end.
+    /// Accepts no more calls, so that [`Self::wait`] can return.
     pub fn close(&self) {
         self.tasks.close();
     }
 
-    /// Waits until all calls have ended, once no more will come.
+    /// Waits, after [`Self::close`], until all calls have ended.
     pub async fn wait(&self) {
         self.tasks.wait().await;
     }
 
-    /// Ends the threads that calls run on.
+    /// Stops the threads that calls run on.
     pub(crate) fn stop_workers(&self) {
         self.workers.stop();
     }

@@ -1,4 +1,5 @@
-//! What other nodes ask of the calls that are here.
+//! Requests and actions of other nodes for the calls that are here. Owns no state; `app` calls it
+//! through [`crate::cluster::Handler`].
 
 use std::time::Duration;
 
@@ -9,16 +10,16 @@ use super::registry::CallMessage;
 use crate::cluster::{Reply, Request, SupervisorAction};
 use crate::numbers;
 
-/// How long the last events of a call may take to be written before this node says that it does not
-/// have the call.
+/// How long to wait for a call's last events to be written before answering [`Reply::Gone`].
 const SETTLING: Duration = Duration::from_secs(1);
 
 impl Calls {
-    /// Carries out what a supervisor orders on another node; [`Reply::Gone`] if the call is not here.
-    pub(crate) async fn act_here(&self, call: &CallSid, order: SupervisorAction) -> Reply {
-        numbers::load_for(&order.action).await;
+    /// Carries out an action that a supervisor sent to another node; [`Reply::Gone`] if the call is
+    /// not here.
+    pub(crate) async fn act_here(&self, call: &CallSid, action: SupervisorAction) -> Reply {
+        numbers::load_for(&action.action).await;
         let done = match self.find(call) {
-            Some(handle) => handle.ask(|reply| CallMessage::Act { order, reply }).await,
+            Some(handle) => handle.ask(|reply| CallMessage::Act { action, reply }).await,
             None => None,
         };
         match done {
@@ -35,7 +36,7 @@ impl Calls {
         }
     }
 
-    /// The answer to another node's request; `None` if the call is not here, or no longer.
+    /// Answers another node's request; `None` if the call is not here, or not any more.
     async fn answered(&self, call: &CallSid, request: Request) -> Option<Reply> {
         let handle = self.find(call)?;
         match request {
@@ -49,16 +50,17 @@ impl Calls {
             Request::Token => Some(Reply::Token(self.first_token(call).await)),
             Request::Report(report) => handle.send(report.into()).await.then_some(Reply::Done),
             Request::Release => {
-                self.registry.lose(call);
+                self.registry.release(call);
                 handle.closed().await;
-                // What is written already is found in the store.
+                // Events that are written already are in the store.
                 let events = self.hub.events(call, 0).unwrap_or_default();
                 Some(Reply::Released(events.iter().map(ToString::to_string).collect()))
             }
         }
     }
 
-    /// The call has just ended or left: its events are in the store before another node looks there.
+    /// The call has just ended or moved. Waits for its events to be stored, where the other node
+    /// looks next.
     async fn gone(&self, call: &CallSid) -> Reply {
         self.hub.settled(call, SETTLING).await;
         Reply::Gone

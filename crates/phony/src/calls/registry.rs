@@ -1,4 +1,6 @@
-//! The live calls: from a call's id to the mailbox of its task.
+//! The live calls of this process: from a call's id to the mailbox of its actor, and the token of its
+//! next socket. Owned by [`super::Calls`]; its lock is held for a map operation only. The actors hold
+//! [`Registered`], everybody else a [`Handle`].
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,53 +22,53 @@ use crate::cluster::{LegReport, Report, SupervisorAction};
 use crate::ports::CarrierPort;
 use crate::token;
 
-/// Messages that may wait for a call. Its task empties the box at once, so a full one is a fault.
+/// The capacity of a call's mailbox. Its actor empties it at once, so a full one is a fault.
 pub const MAILBOX: usize = 64;
 
-/// How often a call whose record is being read is looked at.
+/// How often to check whether the record of a resumed call has been read.
 const READING: Duration = Duration::from_millis(2);
 
-/// What a call's task can be told from outside.
+/// A message to the actor of a call.
 #[derive(Debug)]
 pub enum CallMessage {
     /// A supervisor acts.
     Act {
-        /// What to do, and who wants it.
-        order: SupervisorAction,
+        /// What to do, and for whom.
+        action: SupervisorAction,
         /// Whether it was done.
         reply: oneshot::Sender<Result<(), Refused>>,
     },
-    /// The carrier asks how the call goes on.
+    /// The carrier asks how the call continues.
     LegEnded {
-        /// Why it asks.
+        /// What has ended.
         report: LegReport,
         /// The answer.
         reply: oneshot::Sender<Next>,
     },
-    /// Reports that did not say which line they are about have waited long enough for its end.
-    Doubted,
-    /// A line for the call's words; an older one is dropped.
+    /// Reports that name no line have waited long enough for the line's end.
+    AmbiguityTimeout,
+    /// A new line for the call; it replaces an older one.
     Attach(CarrierPort),
-    /// The carrier says that a call of ours has got further.
+    /// The carrier reports the progress of an outbound call.
     Progress(Progress),
-    /// The carrier has found out who answered a call of ours.
+    /// The carrier reports who answered an outbound call.
     AnsweredBy(Answerer),
-    /// The money for all calls together runs out.
+    /// The day's budget for outbound calls runs low or out.
     Budget(Budget),
-    /// A supervisor who may hold the takeover can be seen, or no more.
+    /// A supervisor who holds the takeover has connected or disconnected.
     Presence {
-        /// Who.
+        /// The supervisor.
         who: SupervisorId,
-        /// What is seen of them.
+        /// Whether they are connected, or since when not.
         presence: Presence,
     },
-    /// The carrier says that the call is over.
+    /// The carrier reports that the call has ended.
     Over(EndStatus),
-    /// What the carrier said when it was asked to end the call.
+    /// The carrier's answer to the request to end the call.
     HungUp(Result<(), NotHungUp>),
-    /// Somebody wants to know everything about the call.
+    /// Asks for the call's snapshot, as JSON.
     Snapshot(oneshot::Sender<Value>),
-    /// The server wants something of the call.
+    /// A signal of the server.
     Signal(Signal),
 }
 
@@ -80,20 +82,20 @@ impl From<Report> for CallMessage {
     }
 }
 
-/// What the server can want of a call; each comes at most once.
+/// A signal of the server to a call; each comes at most once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
-    /// Everything ends at once.
+    /// End at once.
     Kill,
-    /// The call has another owner: not a word more.
-    Lost,
-    /// The call shall be left to another server.
+    /// Another node owns the call: fall silent at once.
+    Released,
+    /// Leave the call to another node.
     HandOver,
-    /// The call shall say goodbye.
+    /// Say goodbye and end.
     Stop,
 }
 
-/// The way to a live call.
+/// Sends messages to a live call.
 #[derive(Debug, Clone)]
 pub struct Handle {
     mailbox: mpsc::Sender<Box<CallMessage>>,
@@ -111,7 +113,7 @@ impl Handle {
         self.mailbox.reserve().await.ok().map(LinePlace)
     }
 
-    /// Asks the call something; `None` if it is gone.
+    /// Sends a message and waits for its answer; `None` if the call is gone.
     pub async fn ask<T>(
         &self,
         message: impl FnOnce(oneshot::Sender<T>) -> CallMessage,
@@ -121,7 +123,7 @@ impl Handle {
         answer.await.ok()
     }
 
-    /// Waits until the call is gone from here.
+    /// Waits until the call has ended or left this node.
     pub async fn closed(&self) {
         self.mailbox.closed().await;
     }
@@ -154,11 +156,11 @@ pub struct Registry {
 struct Entry {
     handle: Handle,
     lost: CancellationToken,
-    /// The token of the socket that is to come next.
+    /// The token of the next socket.
     token: Option<String>,
-    /// How many sockets have come; `None` until the record of a call that goes on here is read.
+    /// How many sockets were attached; `None` until the record of a resumed call is read.
     sockets: Option<u32>,
-    /// Until when the token of the first socket is good, in seconds since 1970.
+    /// Until when the token of the first socket is valid, in Unix seconds.
     first_until: i64,
     agent: Option<Arc<Agent>>,
 }
@@ -168,26 +170,26 @@ struct Entry {
 pub struct NextSocket {
     /// How many came before it.
     pub after: u32,
-    /// Until when it may come if it is the first, in seconds since 1970.
+    /// Until when it may come if it is the first, in Unix seconds.
     pub first_until: i64,
 }
 
-/// What a call's task holds: its mailbox, its stop signal, and its place in the registry.
+/// What a call's actor holds: its mailbox, its signals and its registration.
 #[derive(Debug)]
 pub struct Registered {
-    /// Messages, boxed: a queue has room for 32 of them from the start, and they are large.
+    /// The messages, boxed: a channel allocates room for 32 at once, and they are large.
     pub mailbox: mpsc::Receiver<Box<CallMessage>>,
-    /// The way into it, for the call's own use.
+    /// The call's own handle.
     pub handle: Handle,
-    /// Cancelled when the call shall say goodbye.
+    /// Cancelled when the call is to say goodbye.
     pub stop: CancellationToken,
-    /// Cancelled when the call has another owner: not a word more.
+    /// Cancelled when another node owns the call.
     pub lost: CancellationToken,
-    /// Unregisters the call when it is dropped, for whatever reason.
+    /// Removes the call from the registry when dropped.
     pub place: Place,
 }
 
-/// A place in the registry.
+/// A call's registration; removes the call from the registry when dropped.
 #[derive(Debug)]
 pub struct Place {
     registry: Arc<Registry>,
@@ -195,7 +197,7 @@ pub struct Place {
 }
 
 impl Place {
-    /// The call is ended without a goodbye.
+    /// Counts the call as ended without a goodbye.
     pub fn cut_off(&self) {
         self.registry.cut_off.fetch_add(1, Ordering::Relaxed);
     }
@@ -216,7 +218,7 @@ impl Entry {
 }
 
 impl Registry {
-    /// Makes a place for a call; `None` if there is one of this id.
+    /// Registers a call; `None` if one of this id is registered.
     #[must_use]
     pub fn register(
         self: &Arc<Self>,
@@ -243,24 +245,24 @@ impl Registry {
         Some(Registered { mailbox: messages, handle, stop, lost, place })
     }
 
-    /// The way to a call.
+    /// The handle of a call.
     #[must_use]
     pub fn find(&self, call: &CallSid) -> Option<Handle> {
         self.lock().get(call).map(|entry| entry.handle.clone())
     }
 
-    /// Says who speaks in a call that begins or goes on here, how many sockets have come to it, and
-    /// until when the token of the first is good.
+    /// Sets the agent of a call that begins or is resumed here, how many sockets were attached to it,
+    /// and until when the token of the first is valid, in Unix seconds.
     pub fn begins(&self, call: &CallSid, agent: Arc<Agent>, sockets: u32, first_until: i64) {
         if let Some(entry) = self.lock().get_mut(call) {
             entry.agent = Some(agent);
-            // One may have come meanwhile.
+            // A socket may have been attached meanwhile.
             entry.sockets = Some(entry.sockets.map_or(sockets, |come| come.max(sockets)));
             entry.first_until = first_until;
         }
     }
 
-    /// Who speaks in a call.
+    /// The agent of a call.
     #[must_use]
     pub fn agent_of(&self, call: &CallSid) -> Option<Arc<Agent>> {
         self.lock().get(call)?.agent.clone()
@@ -272,21 +274,21 @@ impl Registry {
         self.lock().keys().cloned().collect()
     }
 
-    /// The call has another owner: it falls silent at once, and goes from here without an end.
-    pub fn lose(&self, call: &CallSid) {
+    /// Releases a call that another node owns: it falls silent at once, without a `session_end`.
+    pub fn release(&self, call: &CallSid) {
         if let Some(entry) = self.lock().get(call) {
             entry.lost.cancel();
         }
     }
 
-    /// The single-use token of the next socket of this call: the same until that has come. `None` if
+    /// The single-use token of the call's next socket, the same until that socket has come. `None` if
     /// the call is gone.
     #[must_use]
     pub fn mint(&self, call: &CallSid) -> Option<String> {
         self.next_token(call, |_| token::random()).map(|(token, _)| token)
     }
 
-    /// The same, made so if there is none yet, and whether it was.
+    /// The same, made by `make` if there is none yet, and whether it was.
     pub fn next_token(
         &self,
         call: &CallSid,
@@ -300,7 +302,7 @@ impl Registry {
         Some((token, is_new))
     }
 
-    /// The call whose next socket has this token, if it is `call`; the token is used up.
+    /// Redeems the token of the call's next socket; `None` if it is another.
     #[must_use]
     pub fn redeem(&self, call: &CallSid, token: &str) -> Option<Handle> {
         let mut calls = self.lock();
@@ -312,7 +314,7 @@ impl Registry {
         Some(entry.takes_socket())
     }
 
-    /// The call, if so many sockets have come to it and this is the next.
+    /// Admits a socket if exactly `after` sockets came before it.
     #[must_use]
     pub fn admit(&self, call: &CallSid, after: u32) -> Option<Handle> {
         let mut calls = self.lock();
@@ -320,21 +322,20 @@ impl Registry {
         (entry.sockets == Some(after)).then(|| entry.takes_socket())
     }
 
-    /// A socket has come to this call, with whatever token; none that was made before is good any
-    /// more.
+    /// Counts a socket of the call, and invalidates the token that was made before.
     pub fn connected(&self, call: &CallSid) {
         if let Some(entry) = self.lock().get_mut(call) {
             entry.takes_socket();
         }
     }
 
-    /// Whether a socket has ever come to this call; `None` if the call is gone.
+    /// Whether a socket was ever attached to the call; `None` if the call is gone.
     #[must_use]
     pub fn has_connected(&self, call: &CallSid) -> Option<bool> {
         self.lock().get(call).map(|entry| entry.sockets.is_some_and(|sockets| sockets > 0))
     }
 
-    /// Waits until it is known how many sockets have come to a call that goes on here.
+    /// Waits until it is known how many sockets were attached to a resumed call.
     pub async fn until_read(&self, call: &CallSid) {
         while self.lock().get(call).is_some_and(|entry| entry.sockets.is_none()) {
             sleep(READING).await;
@@ -354,7 +355,7 @@ impl Registry {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<CallSid, Entry>> {
-        // Nothing is done under the lock that could leave the map half changed.
+        // A panic under the lock cannot leave the map half changed.
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -384,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_given_once_and_given_back() {
+    fn a_call_registers_once_until_it_is_dropped() {
         let registry = Arc::new(Registry::default());
         let call = CallSid::parse("CA1").unwrap();
         let first = registry.register(&call, CancellationToken::new()).unwrap();

@@ -1,11 +1,11 @@
-//! What a token for a socket says by itself: after a restart of a server that is alone, and for the time
-//! in which Redis cannot say it.
+//! Signed socket tokens: claims that are valid by themselves, after a restart of a single node and while
+//! Redis is away. Owns the list of the tokens used that way; [`super::Calls`] calls it.
 //!
-//! Every node signs its tokens with the carrier's secret, which all have. While Redis is away a node
-//! takes another's word for it: a call that is live here may have the socket, and one that had just
-//! been taken elsewhere begins here, under a higher term, with the agent that the token names. That a
-//! token works once is then true of each node and not of all together; the socket itself must still
-//! be signed by the carrier.
+//! Every node signs its tokens with the carrier's secret (HMAC-SHA-256), which all nodes have. While
+//! Redis is away the claims decide: a call that is live here gets the socket, and one that another
+//! node had just opened begins here, under a higher term, with the agent that the token names. A
+//! token then works once on each node rather than once in all; the carrier's signature of the socket
+//! is checked all the same.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
@@ -20,15 +20,15 @@ use subtle::ConstantTimeEq as _;
 use crate::calls::registry::NextSocket;
 use crate::token::{self, hex};
 
-/// How long a token is good, in seconds.
+/// How long a token is valid, in seconds.
 const LIFE_S: i64 = 120;
-/// Used tokens that are remembered: many more than are good at a time.
+/// How many used tokens are remembered: many more than are valid at a time.
 const USED: usize = 4096;
-/// How often a socket of one call is sent to whoever has it, and how many such attempts are
-/// remembered.
+/// How often a new socket is asked for without knowing which node has the call, for one call; and
+/// how many such attempts are remembered.
 const TRIES: (usize, usize) = (10, 1024);
 
-/// Signs tokens, and remembers those that were used on its word alone.
+/// Signs tokens, and remembers those that were redeemed by their claims alone.
 #[derive(Debug)]
 pub struct SocketTokens {
     key: Option<SecretString>,
@@ -36,27 +36,27 @@ pub struct SocketTokens {
     tried: Mutex<VecDeque<CallSid>>,
 }
 
-/// What a signed token says.
+/// The claims of a signed token.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TokenClaims {
-    /// Who answers a call that had just been taken; `None` for one that had been spoken in.
+    /// The agent of a call that had just been opened; `None` if the call had gone further.
     pub(super) agent: Option<String>,
 }
 
-/// What stands in a token whose seal is right.
+/// The contents of a token with a valid signature.
 struct Read<'a> {
     first: &'a str,
     agent: Option<&'a str>,
     seal: String,
 }
 
-/// Until when a token is good that is handed out then, both in seconds since 1970.
+/// Until when a token handed out at `second` is valid, both in Unix seconds.
 pub(super) const fn good_from(second: i64) -> i64 {
     second.saturating_add(LIFE_S)
 }
 
 impl SocketTokens {
-    /// Signed with this secret; without one tokens say nothing.
+    /// Signs with this secret; without one, tokens carry no claims.
     #[must_use]
     pub fn new(key: Option<SecretString>) -> Self {
         Self { key, used: Mutex::default(), tried: Mutex::default() }
@@ -67,8 +67,9 @@ impl SocketTokens {
         self.key.is_some()
     }
 
-    /// Whether a socket of a call that is somewhere else may be asked for: whoever has the call will
-    /// believe its token, should it come to him. Not for ever: there may be nobody.
+    /// Whether the carrier may be told to open a new socket of a call whose node is unknown: the node
+    /// that has the call accepts its signed token. At most `TRIES.0` times a call, for there may be
+    /// no such node.
     pub(super) fn may_send_blindly(&self, call: &CallSid) -> bool {
         let mut sent = self.tried.lock().unwrap_or_else(PoisonError::into_inner);
         let tries = sent.iter().filter(|known| *known == call).count();
@@ -82,7 +83,7 @@ impl SocketTokens {
         true
     }
 
-    /// Makes a token of what is random in it.
+    /// Makes the token of a call's next socket in a cluster.
     pub(super) fn sign(
         &self,
         call: &CallSid,
@@ -98,9 +99,9 @@ impl SocketTokens {
         }
     }
 
-    /// Makes the token of the next socket of a call of a server that is alone. It says how many sockets
-    /// came before, so the record of the call tells after a restart whether it was used, and the first
-    /// token of a call is the same again.
+    /// Makes the token of a call's next socket on a single node. It holds how many sockets came before,
+    /// so that after a restart the call's record tells whether it was used, and the first token of a
+    /// call is the same again.
     pub(super) fn sign_next(&self, call: &CallSid, next: NextSocket, wall: Timestamp) -> String {
         let NextSocket { after, first_until } = next;
         let until = if after == 0 { first_until } else { good_from(wall.as_second()) };
@@ -111,15 +112,15 @@ impl SocketTokens {
         }
     }
 
-    /// How many sockets came before the one that this token is for, if it was signed for this call by a
-    /// server that is alone and is still good.
+    /// How many sockets came before the one of this token; `None` unless a single node signed it for
+    /// this call and it is still valid.
     pub(super) fn read_next(&self, call: &CallSid, token: &str, wall: Timestamp) -> Option<u32> {
         let Read { first, agent, .. } = self.read(call, token, wall)?;
         if agent.is_some() { None } else { first.parse().ok() }
     }
 
-    /// What a token says, if it was signed for this call, is still good, and was not used here on
-    /// its word alone; it has been now.
+    /// Redeems a token by its claims: `None` unless it was signed for this call, is still valid, and
+    /// was not redeemed here before.
     pub(super) fn take(&self, call: &CallSid, token: &str, wall: Timestamp) -> Option<TokenClaims> {
         let Read { agent, seal: own, .. } = self.read(call, token, wall)?;
         let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
@@ -146,14 +147,14 @@ impl SocketTokens {
         (wall.as_second() <= until).then_some(Read { first, agent, seal })
     }
 
-    /// What of a token another server needs that has the secret itself: none can be made of it by
-    /// whoever else hears it.
+    /// The token without its signature, for another node, which has the secret itself; it is of no use
+    /// to others who read it in Redis.
     pub(crate) fn without_seal<'a>(&self, token: &'a str) -> &'a str {
         let said = self.key.as_ref().and_then(|_| token.rsplit_once('.'));
         said.map_or(token, |(said, _)| said)
     }
 
-    /// The token of which this is left.
+    /// Signs a token again whose signature was removed.
     pub(super) fn with_seal(&self, call: &CallSid, said: &str) -> String {
         self.seal(call, said).map_or_else(|| said.to_owned(), |seal| format!("{said}.{seal}"))
     }
@@ -174,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_says_who_answers_once_and_to_those_who_have_the_secret() {
+    fn a_signed_token_is_redeemed_once_by_nodes_with_the_secret() {
         let socket_tokens = |key: &str| SocketTokens::new(Some(SecretString::from(key)));
         let (one, two, stranger) =
             (socket_tokens("secret"), socket_tokens("secret"), socket_tokens("other"));

@@ -1,8 +1,9 @@
-//! Which supervisors are there: those whose page, or other client, has a socket of events open, and
-//! those who have just ordered something.
+//! Which supervisors are connected: those who have an events socket open, and those who acted a moment
+//! ago. Owns the table of their connections, under a lock that is held for moments.
 //!
-//! Whoever holds a takeover must be there, or the caller is alone. The call decides what follows from
-//! that; here it is only seen, on this server and, through the cluster, on the others.
+//! A supervisor who holds a takeover must stay connected, or the caller is alone. This module only
+//! observes presence, here and through the cluster on other nodes; the call decides what follows.
+//! `http` reports connections and actions, the actor of a call watches its holder.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -17,43 +18,42 @@ use crate::calls::registry::{CallMessage, Handle};
 use crate::cluster::{Cluster, SEEN};
 use crate::runtime::task_set::Task;
 
-/// For how long a socket counts from which nothing is heard. It is asked every 10 s whether it is
-/// still there.
+/// How long a silent socket counts as connected. It is pinged every 10 s.
 const SILENT: Duration = Duration::from_secs(25);
-/// For how long an order counts as if a socket were open: long enough for other servers to be told.
-const ORDERED: Duration = Duration::from_secs(3);
-/// How often a holder is looked for.
+/// How long an action counts as presence: long enough for other nodes to learn of it.
+const ACTED: Duration = Duration::from_secs(3);
+/// How often the holder's presence is checked.
 const LOOK: Duration = Duration::from_millis(500);
-/// After how many looks the other servers are asked.
+/// Every how many checks the other nodes are asked.
 const ASK_OTHERS: u32 = 2;
 
-/// The supervisors whom this server sees.
+/// The supervisors who are connected to this server.
 pub struct Supervisors {
     now: fn() -> Instant,
     seen: Mutex<HashMap<SupervisorId, Seen>>,
     cluster: Option<Arc<Cluster>>,
 }
 
-/// What is seen of one supervisor.
+/// The connections of one supervisor.
 #[derive(Debug, Default)]
 struct Seen {
-    /// When something was last heard from each open socket.
+    /// When each open socket was last heard from.
     sockets: HashMap<u64, Instant>,
     next_socket: u64,
-    ordered: Option<Instant>,
+    acted: Option<Instant>,
     /// When the last socket was closed.
     left: Option<Instant>,
 }
 
-/// A socket that is open.
-pub(crate) struct Visit {
+/// An open socket of a supervisor, until this is dropped.
+pub(crate) struct SupervisorConnection {
     supervisors: Arc<Supervisors>,
     who: SupervisorId,
     socket: u64,
 }
 
-/// Somebody who is looked for, until this is dropped.
-pub(crate) struct Watched {
+/// A supervisor whose presence is watched, until this is dropped.
+pub(crate) struct PresenceWatch {
     pub(crate) who: SupervisorId,
     _over: DropGuard,
 }
@@ -65,52 +65,56 @@ impl fmt::Debug for Supervisors {
 }
 
 impl Supervisors {
-    /// Nobody yet. With a cluster those whom the other servers see count as well.
+    /// Without connections. With a cluster, those of other nodes count as well.
     #[must_use]
     pub fn new(now: fn() -> Instant, cluster: Option<Arc<Cluster>>) -> Arc<Self> {
         Arc::new(Self { now, seen: Mutex::default(), cluster })
     }
 
-    /// Somebody opens a socket.
-    pub(crate) fn visit(self: &Arc<Self>, who: &SupervisorId) -> Visit {
+    /// Adds a socket of a supervisor.
+    pub(crate) fn connect(self: &Arc<Self>, who: &SupervisorId) -> SupervisorConnection {
         let mut all = self.lock();
         let seen = all.entry(who.clone()).or_default();
         let socket = seen.next_socket;
         seen.next_socket += 1;
         seen.sockets.insert(socket, (self.now)());
-        Visit { supervisors: Arc::clone(self), who: who.clone(), socket }
+        SupervisorConnection { supervisors: Arc::clone(self), who: who.clone(), socket }
     }
 
-    /// Somebody orders something.
-    pub(crate) fn ordered(&self, who: &SupervisorId) {
+    /// Notes that a supervisor acts.
+    pub(crate) fn acted(&self, who: &SupervisorId) {
         let now = (self.now)();
         let mut all = self.lock();
-        // Whoever only ever orders leaves nothing else that would be cleared away.
+        // A supervisor without a socket is never removed otherwise.
         all.retain(|_, seen| !seen.sockets.is_empty() || seen.last(now).is_some());
-        all.entry(who.clone()).or_default().ordered = Some(now);
+        all.entry(who.clone()).or_default().acted = Some(now);
     }
 
-    /// What this server sees of somebody; nothing if they have not been seen for long.
-    pub(crate) fn see(&self, who: &SupervisorId) -> Option<Presence> {
+    /// The presence of a supervisor on this server; `None` if they were not seen for long.
+    pub(crate) fn presence_of(&self, who: &SupervisorId) -> Option<Presence> {
         self.lock().get(who)?.last((self.now)())
     }
 
-    /// Those who are here.
-    pub(crate) fn here(&self) -> Vec<SupervisorId> {
+    /// The supervisors who are present.
+    pub(crate) fn connected(&self) -> Vec<SupervisorId> {
         let now = (self.now)();
         let all = self.lock();
         let here = all.iter().filter(|(_, seen)| seen.last(now) == Some(Presence::Here));
         here.map(|(who, _)| who.clone()).collect()
     }
 
-    /// Tells a call whether somebody is there, from now on: a part of the call's task.
-    pub(crate) fn watch(self: &Arc<Self>, who: &SupervisorId, call: Handle) -> (Watched, Task) {
+    /// Tells a call about a supervisor's presence from now on, in a task of the call.
+    pub(crate) fn watch(
+        self: &Arc<Self>,
+        who: &SupervisorId,
+        call: Handle,
+    ) -> (PresenceWatch, Task) {
         let over = CancellationToken::new();
         let (telling, cancelled) = (Arc::clone(self).tell(who.clone(), call), over.clone());
         let watching = async move {
             cancelled.run_until_cancelled(telling).await;
         };
-        (Watched { who: who.clone(), _over: over.drop_guard() }, Task::new(watching))
+        (PresenceWatch { who: who.clone(), _over: over.drop_guard() }, Task::new(watching))
     }
 
     async fn tell(self: Arc<Self>, who: SupervisorId, call: Handle) {
@@ -123,12 +127,12 @@ impl Supervisors {
                 () = call.closed() => return,
                 _ = look.tick() => {}
             }
-            let seen = self.see(&who);
+            let seen = self.presence_of(&who);
             let mut is_here = seen == Some(Presence::Here);
             if let Some(cluster) = self.cluster.as_ref().filter(|_| !is_here) {
                 if round.is_multiple_of(ASK_OTHERS) {
-                    // Whoever cannot be reached cannot speak with the caller either.
-                    elsewhere = cluster.is_seen(&who).await.unwrap_or(false);
+                    // A supervisor on an unreachable node cannot speak with the caller either.
+                    elsewhere = cluster.is_present(&who).await.unwrap_or(false);
                 }
                 is_here = elsewhere;
             }
@@ -139,7 +143,7 @@ impl Supervisors {
             let presence = match seen {
                 _ if is_here => Presence::Here,
                 Some(gone @ Presence::GoneSince(_)) => gone,
-                // The others tell for a while that they see somebody.
+                // Other nodes report a supervisor for a while after the last sight.
                 Some(Presence::Here) | None => {
                     Presence::GoneSince(now.checked_sub(SEEN).unwrap_or(now))
                 }
@@ -160,18 +164,18 @@ impl Seen {
     fn last(&self, now: Instant) -> Option<Presence> {
         let within = |at: &Instant, limit| now.saturating_duration_since(*at) < limit;
         if self.sockets.values().any(|heard| within(heard, SILENT))
-            || self.ordered.is_some_and(|at| within(&at, ORDERED))
+            || self.acted.is_some_and(|at| within(&at, ACTED))
         {
             return Some(Presence::Here);
         }
-        let last = self.sockets.values().copied().chain(self.ordered).chain(self.left).max()?;
-        // Longer than a call waits for whoever has gone.
+        let last = self.sockets.values().copied().chain(self.acted).chain(self.left).max()?;
+        // Longer than a call waits for a supervisor who has gone.
         within(&last, Duration::from_hours(1)).then_some(Presence::GoneSince(last))
     }
 }
 
-impl Visit {
-    /// Something came from the socket.
+impl SupervisorConnection {
+    /// Notes that the socket was heard from.
     pub(crate) fn heard(&self) {
         let now = (self.supervisors.now)();
         if let Some(seen) = self.supervisors.lock().get_mut(&self.who) {
@@ -180,7 +184,7 @@ impl Visit {
     }
 }
 
-impl Drop for Visit {
+impl Drop for SupervisorConnection {
     fn drop(&mut self) {
         let now = (self.supervisors.now)();
         let mut all = self.supervisors.lock();
@@ -212,32 +216,40 @@ mod tests {
     }
 
     #[test]
-    fn one_is_here_as_long_as_a_socket_is_open_and_heard_from_or_orders_come() {
+    fn a_supervisor_is_present_with_a_live_socket_or_a_recent_action() {
         let supervisors = Supervisors::new(clock, None);
         let ann = SupervisorId::parse("ann").unwrap();
-        assert_eq!(supervisors.see(&ann), None);
-        let (one, two) = (supervisors.visit(&ann), supervisors.visit(&ann));
+        assert_eq!(supervisors.presence_of(&ann), None);
+        let (one, two) = (supervisors.connect(&ann), supervisors.connect(&ann));
         pass(30);
         two.heard();
         drop(one);
-        assert_eq!(supervisors.see(&ann), Some(Presence::Here), "another tab is open");
-        assert_eq!(supervisors.here(), std::slice::from_ref(&ann));
+        assert_eq!(supervisors.presence_of(&ann), Some(Presence::Here), "another tab is open");
+        assert_eq!(supervisors.connected(), std::slice::from_ref(&ann));
         let silent = clock();
         pass(24);
-        assert_eq!(supervisors.see(&ann), Some(Presence::Here));
+        assert_eq!(supervisors.presence_of(&ann), Some(Presence::Here));
         pass(1);
-        assert_eq!(supervisors.see(&ann), Some(Presence::GoneSince(silent)), "nothing was heard");
+        assert_eq!(
+            supervisors.presence_of(&ann),
+            Some(Presence::GoneSince(silent)),
+            "nothing was heard"
+        );
         drop(two);
-        assert_eq!(supervisors.see(&ann), Some(Presence::GoneSince(clock())), "it was closed");
+        assert_eq!(
+            supervisors.presence_of(&ann),
+            Some(Presence::GoneSince(clock())),
+            "it was closed"
+        );
         pass(10);
-        supervisors.ordered(&ann);
-        let ordered = clock();
-        assert_eq!(supervisors.see(&ann), Some(Presence::Here));
+        supervisors.acted(&ann);
+        let acted = clock();
+        assert_eq!(supervisors.presence_of(&ann), Some(Presence::Here));
         pass(3);
-        assert_eq!(supervisors.see(&ann), Some(Presence::GoneSince(ordered)));
-        assert!(supervisors.here().is_empty());
+        assert_eq!(supervisors.presence_of(&ann), Some(Presence::GoneSince(acted)));
+        assert!(supervisors.connected().is_empty());
         pass(4000);
-        supervisors.ordered(&SupervisorId::parse("bob").unwrap());
+        supervisors.acted(&SupervisorId::parse("bob").unwrap());
         assert_eq!(supervisors.lock().len(), 1, "the first is forgotten");
     }
 }

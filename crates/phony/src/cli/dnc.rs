@@ -14,7 +14,7 @@ use super::ui::{Ui, clean};
 use super::{Settings, Usage};
 use crate::cluster::SharedList;
 use crate::config::Config;
-use crate::safety::do_not_call::{DoNotCall, FILE, Word};
+use crate::safety::do_not_call::{DoNotCall, DoNotCallEntry, FILE};
 use crate::server::make_folder;
 
 /// Change or print the do-not-call list.
@@ -63,7 +63,7 @@ pub(super) fn run(settings: Settings, arguments: &Arguments) -> anyhow::Result<(
                 note(&format!("line {line} of {FILE} is torn, and says nothing or not all of it"));
             }
             for word in words {
-                let Word { number, at, by, .. } = &word;
+                let DoNotCallEntry { number, at, by, .. } = &word;
                 ui.print_line(&if *json {
                     serde_json::to_string(&word)?
                 } else {
@@ -99,11 +99,11 @@ impl List {
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let name = format!("the do-not-call list of all servers, in Redis at {}", place(url));
-        let known = file.words().with_context(|| config.data_dir.display().to_string())?;
+        let known = file.entries().with_context(|| config.data_dir.display().to_string())?;
         let shared = runtime.block_on(async {
             let shared = SharedList::at(url)?;
             shared.reach().await?;
-            shared.say(&known).await?;
+            shared.publish(&known).await?;
             Ok::<_, RedisError>(shared)
         });
         let shared =
@@ -111,7 +111,7 @@ impl List {
         Ok(Self { name, kind: Kind::Shared(shared, runtime) })
     }
 
-    fn all(&self) -> anyhow::Result<Vec<Word>> {
+    fn all(&self) -> anyhow::Result<Vec<DoNotCallEntry>> {
         Ok(match &self.kind {
             Kind::File(file) => file.list()?,
             Kind::Shared(shared, runtime) => runtime.block_on(shared.list())?,
@@ -130,16 +130,16 @@ impl List {
         Ok(match &self.kind {
             Kind::File(file) => file.contains(number)?,
             Kind::Shared(shared, runtime) => {
-                runtime.block_on(shared.word(number))?.is_some_and(|word| word.listed)
+                runtime.block_on(shared.entry(number))?.is_some_and(|word| word.listed)
             }
         })
     }
 
-    fn write(&self, word: &Word) -> anyhow::Result<()> {
+    fn write(&self, word: &DoNotCallEntry) -> anyhow::Result<()> {
         match &self.kind {
             Kind::File(file) => file.write(word)?,
             Kind::Shared(shared, runtime) => {
-                runtime.block_on(shared.say(std::slice::from_ref(word)))?;
+                runtime.block_on(shared.publish(std::slice::from_ref(word)))?;
             }
         }
         Ok(())
@@ -187,7 +187,7 @@ fn say(config: &Config, list: &List, typed: &[String], listed: bool) -> anyhow::
             ui.print_line(&format!("{number} is {state}"));
             continue;
         }
-        let word = Word { number, listed, at: now(), by: "command line".into() };
+        let word = DoNotCallEntry { number, listed, at: now(), by: "command line".into() };
         list.write(&word)?;
         if list.contains(&word.number)? != listed {
             bail!("{} could not be written", word.number);

@@ -1,5 +1,5 @@
-//! What keeps a node among the others: it says that it lives, listens to them, and looks after the
-//! calls of those that are dead.
+//! The message bus of the cluster: sends this node's heartbeat, receives the other nodes' messages over
+//! Redis pub/sub, and resumes the calls of dead nodes. `server` runs it until the process ends.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,39 +12,39 @@ use redis::{Msg, RedisError};
 use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::orders::Known;
+use super::actions::Seen;
 use super::protocol::NodeMessage;
 use super::{Cluster, HEARTBEAT, Handler, LEASE, REDIS_LIMIT, node_channel};
 use crate::store::Store as _;
 use crate::store::redis::PREFIX;
 
-/// How often the calls that are held here are compared with what the store says, in heartbeats.
+/// How often the owners of the calls held here are checked, in heartbeats.
 const COMPARE: u32 = 5;
-/// How long a node must be dead before its calls are taken from it unasked. One that only cannot
-/// reach Redis goes on with its calls meanwhile.
+/// How long a node must be dead before its calls are resumed unasked. A node that merely cannot reach
+/// Redis continues its calls meanwhile.
 const ABANDONED: Duration = Duration::from_mins(5);
-/// How long to wait before Redis is listened to again.
+/// How long to wait before subscribing again.
 const AGAIN: Duration = Duration::from_millis(200);
 
 impl Cluster {
-    /// Works until the server ends.
+    /// Runs until `kill`.
     pub(crate) async fn run(self: Arc<Self>, handler: Arc<dyn Handler>, kill: CancellationToken) {
         let work = async {
             tokio::join!(
-                self.live(&*handler),
+                self.heartbeat(&*handler),
                 self.listen(&handler),
-                self.look_after(&handler),
-                self.keep_in_step(&*handler),
-                self.tell_whom_it_sees(&*handler)
+                self.resume_abandoned(&handler),
+                self.sync_shared(&*handler),
+                self.publish_presence(&*handler)
             )
         };
         kill.run_until_cancelled(work).await;
         drop(timeout(REDIS_LIMIT, self.leave()).await);
     }
 
-    /// Says again and again that this node lives. After a silence, when others may have taken it
-    /// for dead, calls that are not its own any more fall silent before anything else.
-    async fn live(&self, handler: &dyn Handler) {
+    /// Renews the heartbeat. After a gap, in which other nodes may have taken over its calls, it first
+    /// releases those that it does not own any more.
+    async fn heartbeat(&self, handler: &dyn Handler) {
         let mut beat = interval(HEARTBEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut last = (handler.clock().now)();
@@ -55,15 +55,15 @@ impl Cluster {
             if silent || round.is_multiple_of(COMPARE) {
                 self.compare(handler).await;
             }
-            if self.say_alive(Some(&handler.about())).await.is_ok() {
+            if self.send_heartbeat(Some(&handler.node_info())).await.is_ok() {
                 last = now;
             }
         }
     }
 
-    /// Lets go of the calls that have another owner.
+    /// Releases the calls that another node owns.
     async fn compare(&self, handler: &dyn Handler) {
-        // One that is just being taken over has no term here yet.
+        // A call that is just being resumed has no term here yet.
         let held: Vec<_> = handler
             .calls()
             .into_iter()
@@ -73,12 +73,12 @@ impl Cluster {
             let Ok(lost) = self.lost(chunk).await else { return };
             for call in lost {
                 tracing::warn!(callSid = %call, "the call has another owner");
-                handler.lose(&call);
+                handler.release(&call);
             }
         }
     }
 
-    /// Listens to what the others want, for ever.
+    /// Receives messages, and subscribes again whenever the connection is lost.
     async fn listen(self: &Arc<Self>, handler: &Arc<dyn Handler>) {
         loop {
             let heard = self.listen_once(handler).await;
@@ -86,7 +86,7 @@ impl Cluster {
             if let Err(error) = heard {
                 tracing::debug!(%error, "Redis cannot be listened to");
             }
-            // A connection that was closed is made again at once.
+            // A connection that worked until now is replaced at once.
             if !listened {
                 sleep(AGAIN).await;
             }
@@ -98,7 +98,7 @@ impl Cluster {
         let Ok(pubsub) = connecting else { return Ok(()) };
         let (mut sink, mut stream) = pubsub?.split();
         sink.subscribe(&[node_channel(&self.node), all_nodes()]).await?;
-        // What was said before was not heard: that a call has another owner, for one.
+        // Earlier messages were missed, such as that a call has another owner.
         self.compare(&**handler).await;
         self.listening.send_replace(true);
         let mut feeding = self.feeding.wanted();
@@ -117,7 +117,7 @@ impl Cluster {
             }
             tokio::select! {
                 message = stream.next() => match message {
-                    Some(message) => self.hear(handler, &message),
+                    Some(message) => self.dispatch(handler, &message),
                     None => break,
                 },
                 changed = feeding.changed() => if changed.is_err() { break },
@@ -127,12 +127,12 @@ impl Cluster {
         Ok(())
     }
 
-    fn hear(self: &Arc<Self>, handler: &Arc<dyn Handler>, message: &Msg) {
+    fn dispatch(self: &Arc<Self>, handler: &Arc<dyn Handler>, message: &Msg) {
         let Ok(text) = message.get_payload::<String>() else { return };
         let events = format!("{PREFIX}event:");
         if let Some(call) = message.get_channel_name().strip_prefix(&events) {
             if let Ok(call) = CallSid::parse(call) {
-                // Nobody listens if the last viewer has just gone.
+                // Fails if the last viewer has just gone.
                 drop(self.feed.send((call, Utf8Bytes::from(text))));
             }
             return;
@@ -141,10 +141,10 @@ impl Cluster {
             Ok(NodeMessage::Ask { id, from, call, what, leg }) => {
                 let what = what.about(leg);
                 let name = format!("{from} {id}");
-                let known = match self.orders.begin(&name) {
-                    Known::New => None,
-                    Known::Working => return,
-                    Known::Answered(reply) => Some(reply),
+                let known = match self.actions.begin(&name) {
+                    Seen::New => None,
+                    Seen::InProgress => return,
+                    Seen::Answered(reply) => Some(reply),
                 };
                 let (cluster, handler) = (Arc::clone(self), Arc::clone(handler));
                 self.tasks.spawn(async move {
@@ -152,7 +152,7 @@ impl Cluster {
                         Some(reply) => reply,
                         None => handler.answer(&call, what).await,
                     };
-                    cluster.orders.answered(&name, &reply);
+                    cluster.actions.answered(&name, &reply);
                     if let Err(error) =
                         cluster.tell(&from, &NodeMessage::Answer { id, reply }).await
                     {
@@ -162,21 +162,21 @@ impl Cluster {
             }
             Ok(NodeMessage::Answer { id, reply }) => {
                 if let Some(waiting) = self.questions().remove(&id) {
-                    // Whoever asked may have gone away.
+                    // The receiver may be gone.
                     drop(waiting.send(reply));
                 }
             }
-            Ok(NodeMessage::Order { id, from, call, order, until_ms }) => {
-                self.carry_out(handler, (id, from, until_ms), (call, order));
+            Ok(NodeMessage::Action { id, from, call, order: action, until_ms }) => {
+                self.perform_action(handler, (id, from, until_ms), (call, action));
             }
-            Ok(NodeMessage::Ordered { id, reply }) => self.orders.hear(&id, reply),
+            Ok(NodeMessage::ActionResult { id, reply }) => self.actions.answer_received(&id, reply),
             Ok(NodeMessage::Watch { call }) => self.show(handler, call),
             Err(error) => tracing::warn!(%error, "another server says what is not understood"),
         }
     }
 
-    /// Takes up the calls of nodes that have been dead for long, so that they end in order.
-    async fn look_after(&self, handler: &Arc<dyn Handler>) {
+    /// Resumes the calls of nodes that have been dead for long, so that they end properly.
+    async fn resume_abandoned(&self, handler: &Arc<dyn Handler>) {
         let mut round = interval(LEASE);
         round.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut dead: HashMap<CallSid, Instant> = HashMap::new();
@@ -190,7 +190,7 @@ impl Cluster {
             dead.retain(|call, _| open.iter().any(|line| line.sid == *call));
             for line in open {
                 if handler.has(&line.sid)
-                    || !matches!(self.owner_lives(&line.sid).await, Ok(Some(false)))
+                    || !matches!(self.is_owner_alive(&line.sid).await, Ok(Some(false)))
                 {
                     dead.remove(&line.sid);
                     continue;
@@ -205,7 +205,7 @@ impl Cluster {
     }
 }
 
-/// The channel that every node listens to.
+/// The channel of all nodes.
 pub(super) fn all_nodes() -> String {
     format!("{PREFIX}nodes:all")
 }

@@ -1,8 +1,9 @@
-//! Viewers here of calls elsewhere: what has been comes from the store, what happens from the
-//! channel on which every node publishes, and the two are joined by the events' numbers.
+//! The event feed for viewers of calls on other nodes: past events come from the store, new ones from
+//! the channel on which all nodes publish, joined by their numbers. Owns the count of the viewers
+//! here, and which calls of this node are watched from elsewhere; `app` calls it for `/events`.
 //!
-//! Stored events are published by the store as they are written. What is only shown is published by
-//! the node that has the call, and only while somebody elsewhere says that he is looking.
+//! Stored events are published by the store as they are written. Events that are shown but not stored
+//! are published by the node that has the call, only while a node announces viewers.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,22 +23,22 @@ use crate::events::{VIEWER_QUEUE, View};
 use crate::store::redis::channel;
 use crate::store::{CallLine, Filter, Store as _, StoreError, Wanted};
 
-/// How often a viewer says that he is still looking.
-const LOOKING: Duration = Duration::from_secs(5);
-/// For how long that counts.
-const LOOKED: Duration = Duration::from_secs(12);
-/// Ended calls of which a viewer of all remembers that it has told everything.
+/// How often a viewer announces itself.
+const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(5);
+/// How long an announcement counts.
+const ANNOUNCED: Duration = Duration::from_secs(12);
+/// How many ended calls a viewer of all calls remembers.
 const TOLD: usize = 2048;
-/// The newest calls among which a viewer of all looks for what it has missed.
+/// How many of the newest calls a viewer of all calls checks for missed events.
 const MISSED: usize = 500;
 
-/// Whether this node is told of all events, and who looks at calls of this node from elsewhere.
+/// Whether this node receives the events of all nodes, and which of its calls are watched elsewhere.
 #[derive(Debug)]
 pub(super) struct Feeding {
     viewers: watch::Sender<usize>,
     wanted: watch::Sender<bool>,
     fed: watch::Sender<bool>,
-    /// Until when what is only shown is published, for one call or for all.
+    /// Until when events that are not stored are published, for one call or for all (`None`).
     shown: Mutex<HashMap<Option<CallSid>, Instant>>,
 }
 
@@ -52,10 +53,10 @@ impl Default for Feeding {
     }
 }
 
-/// One viewer, as long as it lives.
-struct Looking(Arc<Cluster>);
+/// Counts one viewer until it is dropped.
+struct ViewerGuard(Arc<Cluster>);
 
-impl Drop for Looking {
+impl Drop for ViewerGuard {
     fn drop(&mut self) {
         let feeding = &self.0.feeding;
         feeding.viewers.send_modify(|viewers| *viewers -= 1);
@@ -87,7 +88,7 @@ impl Cluster {
         call: &CallSid,
         after: u64,
     ) -> Result<Option<View>, StoreError> {
-        let looking = self.look().await;
+        let guard = self.add_viewer().await;
         let feed = self.feed.subscribe();
         let (past, local) = match handler.hub().view(call, after) {
             Some(View { past, live, .. }) => (past, Some(live)),
@@ -103,7 +104,7 @@ impl Cluster {
         if !is_over {
             self.tasks.spawn(async move {
                 viewer.follow(feed, local).await;
-                drop(looking);
+                drop(guard);
             });
         }
         Ok(Some(view))
@@ -112,7 +113,7 @@ impl Cluster {
     /// Views every call, here and elsewhere: the live ones from their first event on, and all that
     /// come.
     pub(crate) async fn view_all(self: &Arc<Self>, handler: &Arc<dyn Handler>) -> View {
-        let looking = self.look().await;
+        let guard = self.add_viewer().await;
         let feed = self.feed.subscribe();
         let View { mut past, live: local, .. } = handler.hub().view_all();
         let mut seen = Seen::new();
@@ -130,7 +131,7 @@ impl Cluster {
         let (viewer, view) = self.viewer(handler, None, seen, past);
         self.tasks.spawn(async move {
             viewer.follow(feed, Some(local)).await;
-            drop(looking);
+            drop(guard);
         });
         view
     }
@@ -150,14 +151,14 @@ impl Cluster {
         (viewer, View { past, live, cut })
     }
 
-    /// Publishes what is only shown of a call here, or of all, for a while.
+    /// Publishes, for a while, the events that are not stored of a call here, or of all.
     pub(super) fn show(self: &Arc<Self>, handler: &Arc<dyn Handler>, call: Option<CallSid>) {
         let now = (handler.clock().now)();
         let mut shown = self.feeding.shown.lock().unwrap_or_else(PoisonError::into_inner);
         if call.as_ref().is_some_and(|call| !handler.has(call)) {
             return;
         }
-        if shown.insert(call.clone(), now + LOOKED).is_some() {
+        if shown.insert(call.clone(), now + ANNOUNCED).is_some() {
             return;
         }
         drop(shown);
@@ -182,7 +183,7 @@ impl Cluster {
                     {
                         let mut publish = redis::cmd("PUBLISH");
                         publish.arg(channel(&of)).arg(event.as_str());
-                        // Words that are shown twice are worse than words that are not shown.
+                        // Not retried: an event shown twice is worse than one not shown.
                         let mut connection = cluster.connection.once();
                         drop(publish.query_async::<redis::Value>(&mut connection).await);
                     }
@@ -193,56 +194,56 @@ impl Cluster {
         });
     }
 
-    /// Becomes a viewer: from the return on, nothing that is published is missed, if Redis answers.
-    async fn look(self: &Arc<Self>) -> Looking {
+    /// Adds a viewer. When this returns, and if Redis answers, no published event is missed.
+    async fn add_viewer(self: &Arc<Self>) -> ViewerGuard {
         let feeding = &self.feeding;
         feeding.viewers.send_modify(|viewers| *viewers += 1);
         feeding.wanted.send_if_modified(|wanted| !std::mem::replace(wanted, true));
         let mut fed = feeding.fed.subscribe();
         drop(timeout(REDIS_LIMIT, fed.wait_for(|fed| *fed)).await);
-        Looking(Arc::clone(self))
+        ViewerGuard(Arc::clone(self))
     }
 }
 
 struct Viewer {
     cluster: Arc<Cluster>,
     handler: Arc<dyn Handler>,
-    /// One call; all if none.
+    /// The call; all if `None`.
     of: Option<CallSid>,
-    /// When it began to look.
+    /// When the viewer started.
     since: Timestamp,
     seen: Seen,
-    /// Calls that have ended, among those of which something was seen.
+    /// The ended calls among those in `seen`.
     ended: VecDeque<CallSid>,
     queue: mpsc::Sender<Utf8Bytes>,
     cut: CancellationToken,
 }
 
 impl Viewer {
-    /// Tells what happens, in this process and elsewhere, until the call ends or the viewer goes.
+    /// Sends the events of this process and of other nodes until the call ends or the viewer leaves.
     async fn follow(
         mut self,
         mut feed: broadcast::Receiver<(CallSid, Utf8Bytes)>,
         mut local: Option<mpsc::Receiver<Utf8Bytes>>,
     ) {
-        let mut say = interval(LOOKING);
+        let mut say = interval(ANNOUNCE_INTERVAL);
         let mut hearing = self.cluster.feeding.fed.subscribe();
         hearing.mark_unchanged();
         loop {
             let alive = tokio::select! {
-                // Redis is listened to again: what was said meanwhile was not heard.
+                // Redis is connected again; what was published meanwhile was missed.
                 Ok(()) = hearing.changed() => !*hearing.borrow_and_update() || self.catch_up().await,
                 event = next_of(local.as_mut()) => if let Some(event) = event {
                     self.tell(&event).await
                 } else {
-                    // It has ended, or goes on elsewhere.
+                    // The call has ended or moved to another node.
                     local = None;
                     self.catch_up().await
                 },
                 event = feed.recv() => match event {
                     Ok((call, event)) => match &self.of {
                         Some(of) if *of != call => true,
-                        // What happens here is told here.
+                        // Events of calls here come over `local`.
                         _ if local.is_some() && self.handler.has(&call) => true,
                         _ => self.tell(&event).await,
                     },
@@ -250,7 +251,7 @@ impl Viewer {
                     Err(broadcast::error::RecvError::Closed) => false,
                 },
                 _ = say.tick() => {
-                    self.say_looking().await;
+                    self.announce_viewer().await;
                     local.is_some() || self.catch_up().await
                 }
                 () = self.queue.closed() => false,
@@ -261,10 +262,10 @@ impl Viewer {
         }
     }
 
-    /// Passes an event on, after those before it that were missed; false if the viewer is gone.
+    /// Sends an event, after missed ones before it; false if the viewer is gone or done.
     async fn tell(&mut self, event: &Utf8Bytes) -> bool {
         let (Some(seq), Some(call)) = (seq_of(event), call_of(event)) else {
-            return self.pass(event.clone());
+            return self.send(event.clone());
         };
         let last = self.seen.get(&call).copied().unwrap_or(0);
         if seq <= last {
@@ -272,7 +273,7 @@ impl Viewer {
         }
         if seq > last + 1 {
             for event in self.between(&call, last, seq).await {
-                if !self.pass(event) {
+                if !self.send(event) {
                     return false;
                 }
             }
@@ -284,11 +285,11 @@ impl Viewer {
                 self.ended.pop_front().map(|call| self.seen.remove(&call));
             }
         }
-        self.pass(event.clone()) && (self.of.is_none() || !is_end(event))
+        self.send(event.clone()) && (self.of.is_none() || !is_end(event))
     }
 
-    /// Events after number `last` and before number `seq`. Of a call that has just come here, this
-    /// server knows more than the store; of one that has left, less.
+    /// The events between the numbers `last` and `seq`. Of a call that has just moved here this node
+    /// knows more than the store; of one that has left, less.
     async fn between(&self, call: &CallSid, mut last: u64, seq: u64) -> Vec<Utf8Bytes> {
         let mut events = self.handler.hub().events(call, last).unwrap_or_default();
         let is_missed = |event: &Utf8Bytes, last| {
@@ -304,7 +305,7 @@ impl Viewer {
         events
     }
 
-    /// Tells what was missed while Redis could not be listened to; false if the viewer is done.
+    /// Sends what was missed while Redis was away; false if the viewer is done.
     async fn catch_up(&mut self) -> bool {
         let calls = match &self.of {
             Some(call) => vec![call.clone()],
@@ -322,8 +323,8 @@ impl Viewer {
         true
     }
 
-    /// The calls of which the store knows more than was told: those that are open, and those that
-    /// were looked at or have begun since, for they may have ended meanwhile.
+    /// The calls with events that were not sent: open ones, and those that were seen or have begun
+    /// since, because they may have ended meanwhile.
     async fn behind(&self) -> Result<Vec<CallSid>, StoreError> {
         let store = &self.cluster.store;
         let wanted = Wanted { filter: Filter::default(), after: None, limit: MISSED };
@@ -337,7 +338,7 @@ impl Viewer {
         Ok(lines.into_iter().map(|line| line.sid).collect())
     }
 
-    fn pass(&self, event: Utf8Bytes) -> bool {
+    fn send(&self, event: Utf8Bytes) -> bool {
         match self.queue.try_send(event) {
             Ok(()) => true,
             Err(mpsc::error::TrySendError::Closed(_)) => false,
@@ -351,7 +352,7 @@ impl Viewer {
         false
     }
 
-    async fn say_looking(&self) {
+    async fn announce_viewer(&self) {
         let message = NodeMessage::Watch { call: self.of.clone() };
         let mut publish = redis::cmd("PUBLISH");
         publish.arg(all_nodes()).arg(serde_json::to_string(&message).unwrap_or_default());

@@ -1,4 +1,4 @@
-//! What the cluster needs of the server that it joins to the others.
+//! The trait through which the cluster calls the server; `app` implements it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,8 +6,8 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use phony_call::{CallSid, SupervisorId};
 
-use super::dialling::Carried;
-use super::nodes::About;
+use super::nodes::NodeInfo;
+use super::outbound::CompletedOrder;
 use super::protocol::{Reply, Request, SupervisorAction};
 use crate::clock::Clock;
 use crate::events::Hub;
@@ -24,14 +24,14 @@ pub(crate) trait Handler: fmt::Debug + Send + Sync + 'static {
     /// The do-not-call list and the costs, which all nodes share.
     fn safety(&self) -> &Safety;
 
-    /// What this node tells of itself with every heartbeat.
-    fn about(&self) -> About;
+    /// What this node publishes with every heartbeat.
+    fn node_info(&self) -> NodeInfo;
 
     /// The supervisors who are connected here.
     fn supervisors(&self) -> Vec<SupervisorId>;
 
-    /// The orders under an idempotency key that this node knows calls of.
-    fn carried_out(&self) -> Vec<Carried>;
+    /// The orders under an idempotency key that became calls, as far as this node knows.
+    fn completed_orders(&self) -> Vec<CompletedOrder>;
 
     /// Whether a call is here.
     fn has(&self, call: &CallSid) -> bool;
@@ -39,16 +39,16 @@ pub(crate) trait Handler: fmt::Debug + Send + Sync + 'static {
     /// The calls that are here.
     fn calls(&self) -> Vec<CallSid>;
 
-    /// Lets go of a call that another node owns, at once and without an end.
-    fn lose(&self, call: &CallSid);
+    /// Releases a call that another node owns, at once and without a `session_end`.
+    fn release(&self, call: &CallSid);
 
-    /// Carries out what a supervisor orders of a call that is here; [`Reply::Gone`] if it is not.
-    fn act<'a>(&'a self, call: &'a CallSid, order: SupervisorAction) -> BoxFuture<'a, Reply>;
+    /// Carries out a supervisor's action on a call that is here; [`Reply::Gone`] if it is not.
+    fn act<'a>(&'a self, call: &'a CallSid, action: SupervisorAction) -> BoxFuture<'a, Reply>;
 
     /// Answers another node's request about a call that is here; [`Reply::Gone`] if it is not.
     fn answer<'a>(&'a self, call: &'a CallSid, request: Request) -> BoxFuture<'a, Reply>;
 
-    /// Goes on with a call whose node has been dead for long.
+    /// Resumes a call whose node has been dead for long.
     fn resume<'a>(self: Arc<Self>, call: &'a CallSid) -> BoxFuture<'a, ()>
     where
         Self: 'a;

@@ -1,23 +1,26 @@
-//! Several nodes as one server: which has a call, and how the others reach it.
+//! Several nodes as one server: which node owns a call, and how the others reach it. Owns this node's
+//! name, its connection to Redis and the requests that wait for answers. `calls`, `outbound` and
+//! `http` call it; it calls the server through its `Handler` alone.
 //!
-//! Nodes share a Redis server. The store there says whose a call is and under which term; this
-//! module carries what one node wants of another's call (a supervisor's action, a carrier's
-//! question, the call itself) and brings back the answer, in one message each way.
+//! Nodes share a Redis server. The store there records the owner of each call and its term; this
+//! module sends a request for another node's call (a supervisor's action, a carrier's question, the
+//! release of the call) and returns the answer, in one message each way.
 //!
-//! A node lives as long as it says so ([`HEARTBEAT`]). Nothing is taken from a node because it is
-//! silent alone: a call moves when the carrier asks for it elsewhere, and then the former owner is
-//! asked to let go, and fenced by a new term if it does not answer.
+//! A node is alive as long as it sends a [`HEARTBEAT`]. A call is not taken from a node merely because
+//! it is silent: a call fails over when the carrier asks for it elsewhere; its owner is then asked to
+//! release it, and fenced by a new term if it does not answer.
 
+mod actions;
 mod bus;
-pub(crate) mod dialling;
 mod feed;
 mod handler;
+mod login_codes;
 mod nodes;
-mod orders;
+pub(crate) mod outbound;
 mod presence;
 mod protocol;
+mod safety;
 mod sessions;
-mod shared;
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -38,71 +41,72 @@ use tokio_util::task::TaskTracker;
 use crate::limits;
 use crate::store::redis::{Connection, PREFIX, Redis, call_key};
 use crate::token::{self, hex};
+use actions::Actions;
 pub(crate) use handler::Handler;
 pub(crate) use nodes::machine;
-pub use nodes::{About, Listed};
-use orders::Orders;
+pub use nodes::{NodeInfo, NodeStatus};
 pub(crate) use presence::SEEN;
 use protocol::NodeMessage;
 pub use protocol::{LegReport, Report, SupervisorAction};
 pub(crate) use protocol::{Reply, Request};
-pub use shared::SharedList;
+pub use safety::SharedList;
 
-/// How often a node says that it lives.
+/// How often a node renews its heartbeat.
 pub const HEARTBEAT: Duration = Duration::from_secs(1);
-/// After how long without that it counts as dead.
+/// How long after its last heartbeat a node counts as dead.
 const LEASE: Duration = Duration::from_secs(5);
-/// How long Redis may take to answer before it counts as gone.
+/// How long Redis may take to answer before it counts as away.
 const REDIS_LIMIT: Duration = Duration::from_secs(1);
 /// How long another node may take to answer.
 const NODE_LIMIT: Duration = Duration::from_millis(1500);
-/// How often a node that was asked is looked for.
+/// How often to check that a node that was asked still listens.
 const LISTENING: Duration = Duration::from_millis(50);
-/// How long a token for a socket is good.
+/// How long a socket token is valid.
 const TOKEN_LIFE: Duration = Duration::from_mins(2);
-/// For how long it is known which node was asked about a call: much longer than it takes to write
-/// its first events.
+/// How long Redis remembers which node was asked about a ringing call: much longer than it takes to
+/// store its first events.
 const RINGING: Duration = Duration::from_mins(10);
-/// What stands in the place of the node that was asked first, where the call was over before.
+/// Stored instead of a node's name when the call had ended before any node was asked.
 pub(crate) const OVER: &str = "over";
-/// For how long it is known who used up what works once.
+/// How long Redis remembers who redeemed a single-use value.
 const USED: Duration = Duration::from_mins(1);
-/// How long a link that logs in once is good.
+/// How long a single-use login link is valid.
 const CODE_LIFE: Duration = Duration::from_hours(24);
-/// How long the handing out of a token may wait for it to be known to all.
+/// How long to wait until a new token is shared.
 const TOKEN_LIMIT: Duration = Duration::from_secs(3);
-/// Events that may wait for the viewers here of calls elsewhere.
+/// How many events may wait for viewers here of calls on other nodes.
 const FEED: usize = 4096;
 
-static USE_UP: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/use_up.lua")));
+static REDEEM_ONCE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/redeem_once.lua")));
 
-/// This node among the others.
+/// This node of the cluster.
 pub struct Cluster {
     /// The name of this process.
     node: String,
     client: Client,
     connection: Connection,
     store: Arc<Redis>,
-    /// Whether Redis answered last time.
+    /// Whether Redis answered the last heartbeat.
     reachable: AtomicBool,
-    /// Whether other nodes can tell this one anything.
+    /// Whether this node receives messages.
     listening: watch::Sender<bool>,
     draining: AtomicBool,
-    /// Questions that are not answered yet.
+    /// Requests that wait for an answer.
     questions: Mutex<HashMap<u64, oneshot::Sender<Reply>>>,
     last_question: AtomicU64,
-    /// Orders that are given here, and what was asked by others.
-    orders: Orders,
-    /// Links that were used here, the oldest forgotten first.
+    /// Actions sent from here, and messages received from other nodes.
+    actions: Actions,
+    /// Login links that were used here, the oldest forgotten first.
     used_links: Mutex<VecDeque<String>>,
-    /// What happens in calls, here and elsewhere, to viewers of calls elsewhere.
+    /// The events of all nodes, for viewers here of calls on other nodes.
     feed: broadcast::Sender<(CallSid, Utf8Bytes)>,
     feeding: feed::Feeding,
-    /// What is done for other nodes.
+    /// The tasks that answer other nodes.
     tasks: TaskTracker,
 }
 
-/// Why a call elsewhere cannot be reached.
+/// Why a call of another node cannot be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Unreached {
     /// There is no call of this id.
@@ -114,16 +118,16 @@ pub enum Unreached {
     /// The node that has it is dead or does not answer.
     #[error("the server that has this call does not answer, so nothing was done; try again")]
     Silent,
-    /// The node that has it, as far as is known, has it not: it is on its way to another.
+    /// It is failing over: the recorded owner does not have it any more.
     #[error("the call is moving to another server; try again")]
     Moving,
-    /// The node that has it took an order, and did not say what became of it.
+    /// The node that has it took the action and did not report the outcome.
     #[error(
         "the server that has this call has not said whether it was done; look at the call before \
          you order it again"
     )]
     Uncertain,
-    /// Redis does not answer, so nobody knows who has the call.
+    /// Redis does not answer, so the owner of the call is unknown.
     #[error("the shared store does not answer, so other servers' calls cannot be reached")]
     NoRedis,
 }
@@ -135,7 +139,7 @@ impl fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// This process as a node of those that share the server at `url`. It connects when it is
+    /// Makes this process a node of the cluster that shares the Redis server at `url`. It connects when
     /// first needed. Ended calls expire there after `keep`.
     pub fn new(url: &SecretString, keep: Option<Duration>) -> Result<Arc<Self>, RedisError> {
         let (client, connection) = connect(url)?;
@@ -151,7 +155,7 @@ impl Cluster {
             draining: AtomicBool::new(false),
             questions: Mutex::default(),
             last_question: AtomicU64::new(0),
-            orders: Orders::default(),
+            actions: Actions::default(),
             used_links: Mutex::default(),
             feed: broadcast::channel(FEED).0,
             feeding: feed::Feeding::default(),
@@ -165,37 +169,36 @@ impl Cluster {
         Arc::clone(&self.store)
     }
 
-    /// Whether Redis answered last time.
+    /// Whether Redis answered the last heartbeat.
     #[must_use]
     pub fn is_reachable(&self) -> bool {
         self.reachable.load(Ordering::Relaxed)
     }
 
-    /// Whether Redis answered last time and other nodes can tell this one anything.
+    /// Whether Redis answered the last heartbeat and this node receives messages.
     #[must_use]
-    pub fn is_in_touch(&self) -> bool {
+    pub fn is_connected(&self) -> bool {
         self.is_reachable() && *self.listening.borrow()
     }
 
-    /// Waits until other nodes can tell this one something, but not for long: a server starts
-    /// without Redis, too.
+    /// Waits until this node receives messages, for at most a second: a server also starts
+    /// without Redis.
     pub async fn joined(&self) {
         let mut listening = self.listening.subscribe();
         drop(timeout(REDIS_LIMIT, listening.wait_for(|listening| *listening)).await);
     }
 
-    /// No call shall be handed over to this node any more. Tells whether another is there to take
-    /// calls.
+    /// Announces that this node takes no more calls. True if another node is ready to take them.
     pub async fn drain(&self) -> bool {
         self.draining.store(true, Ordering::Relaxed);
-        if self.say_alive(None).await.is_err() {
+        if self.send_heartbeat(None).await.is_err() {
             return false;
         }
         self.others().await.unwrap_or(false)
     }
 
-    /// Makes a token for a socket of this call known to all. Without Redis it is good here alone;
-    /// false then.
+    /// Shares the token of a call's socket with all nodes. False without Redis: it is then valid here
+    /// alone, but for its signed claims.
     pub async fn share_token(&self, call: &CallSid, token: &str) -> bool {
         if !self.is_reachable() {
             return false;
@@ -211,8 +214,7 @@ impl Cluster {
         shared
     }
 
-    /// Says that the carrier has asked this node about a call that nobody else may begin; gives the
-    /// node that was asked first, if that is another.
+    /// Claims a ringing call for this node; returns the node that claimed it before, if there is one.
     pub(crate) async fn claim_ringing(&self, call: &CallSid) -> Result<Option<String>, RedisError> {
         let key = format!("{PREFIX}rings:{call}");
         let mut pipeline = Pipeline::new();
@@ -223,42 +225,42 @@ impl Cluster {
         Ok(first.filter(|node| *node != self.node))
     }
 
-    /// Says that a call that nobody has is over: whoever is asked about it late does not begin it.
-    pub(crate) async fn over_unheard(&self, call: &CallSid) {
+    /// Records that a call that no node has is over, so that a late webhook does not begin it.
+    pub(crate) async fn mark_ended(&self, call: &CallSid) {
         let mut set = cmd("SET");
         set.arg(format!("{PREFIX}rings:{call}")).arg(OVER).arg("PX").arg(millis(RINGING));
         drop(self.command::<Value>(&set).await);
     }
 
-    /// Uses a token up, whoever handed it out; if it was good for this call, gives the node that
-    /// did. Under the same mark it may be tried again.
+    /// Redeems a socket token of any node; returns the node that made it, if it was for this call.
+    /// With the same `mark` it can be retried.
     pub async fn redeem_token(
         &self,
         call: &CallSid,
         token: &str,
         mark: &str,
     ) -> Result<Option<String>, RedisError> {
-        let holder = self.use_up(&token_key(token), mark).await?;
+        let holder = self.redeem_once(&token_key(token), mark).await?;
         let holder = holder.as_deref().and_then(|holder| holder.split_once(' '));
         Ok(holder.filter(|(of, _)| *of == call.as_str()).map(|(_, node)| node.to_owned()))
     }
 
-    /// Uses up what works once, and gives what it held. Of two marks one gets it, for a minute as
-    /// often as it asks.
-    async fn use_up(&self, key: &str, mark: &str) -> Result<Option<String>, RedisError> {
-        let mut using = USE_UP.key(key);
+    /// Redeems a single-use value. Only the first `mark` gets it, and can ask for it again within
+    /// [`USED`].
+    async fn redeem_once(&self, key: &str, mark: &str) -> Result<Option<String>, RedisError> {
+        let mut using = REDEEM_ONCE.key(key);
         using.key(format!("{key}:used")).arg(mark).arg(millis(USED));
         using.invoke_async(&mut self.connection.clone()).await
     }
 
-    /// Uses a token up that was redeemed where it was made.
-    pub async fn spend_token(&self, token: &str) {
+    /// Deletes a token that was redeemed on the node that made it.
+    pub async fn delete_token(&self, token: &str) {
         let mut del = cmd("DEL");
         del.arg(token_key(token));
         drop(self.command::<Value>(&del).await);
     }
 
-    /// Puts a value that all nodes share in place if there is none, and gives the one there is.
+    /// Sets a value that all nodes share unless it is set, and returns the one in force.
     async fn share_value(&self, name: &str, secret: &str) -> Result<String, RedisError> {
         let key = format!("{PREFIX}{name}");
         let mut set = cmd("SET");
@@ -269,7 +271,7 @@ impl Cluster {
         self.command(&get).await
     }
 
-    /// Asks the node that has a call.
+    /// Sends a request to the node that owns a call, and returns its answer.
     pub(crate) async fn ask(&self, call: &CallSid, what: Request) -> Result<Reply, Unreached> {
         let mut get = cmd("HMGET");
         get.arg(call_key(call.as_str())).arg("node").arg("end");
@@ -282,7 +284,7 @@ impl Cluster {
         self.ask_node(&node, call, what).await
     }
 
-    /// Asks a node about a call that it has, or had.
+    /// Sends a request to a node that has a call, or had it.
     pub(crate) async fn ask_node(
         &self,
         node: &str,
@@ -292,7 +294,7 @@ impl Cluster {
         if node == self.node {
             return Err(Unreached::Moving);
         }
-        // Where the carrier must be asked first, the answer is as late as the carrier's.
+        // An answer that depends on the carrier takes as long as the carrier's.
         let asks_carrier = matches!(&what, Request::Act(Action::End));
         let limit = if asks_carrier { NODE_LIMIT + limits::HANG_UP } else { NODE_LIMIT };
         let id = self.last_question.fetch_add(1, Ordering::Relaxed);
@@ -306,7 +308,7 @@ impl Cluster {
             }
             tokio::select! {
                 answer = answer => answer.map_err(|_| Unreached::Silent),
-                () = self.until_deaf(node) => Err(Unreached::Silent),
+                () = self.until_unsubscribed(node) => Err(Unreached::Silent),
             }
         };
         let answer = timeout(limit, answer).await;
@@ -318,9 +320,9 @@ impl Cluster {
         }
     }
 
-    /// Waits until a node does not listen any more: one that was killed is known by that before it
-    /// has failed to answer.
-    async fn until_deaf(&self, node: &str) {
+    /// Waits until a node does not listen any more, which reveals a killed node before its answer times
+    /// out.
+    async fn until_unsubscribed(&self, node: &str) {
         let mut listening = cmd("PUBSUB");
         listening.arg("NUMSUB").arg(node_channel(node));
         loop {
@@ -331,7 +333,7 @@ impl Cluster {
         }
     }
 
-    /// Sends a message; gives how many got it.
+    /// Sends a message; returns how many nodes received it.
     async fn tell(&self, node: &str, message: &NodeMessage) -> Result<u64, RedisError> {
         let message = serde_json::to_string(message).unwrap_or_default();
         let mut publish = cmd("PUBLISH");
@@ -339,8 +341,8 @@ impl Cluster {
         self.command(&publish).await
     }
 
-    /// Says that this node lives, whether it can take calls, and what it tells of itself.
-    async fn say_alive(&self, about: Option<&About>) -> Result<(), RedisError> {
+    /// Renews this node's heartbeat: that it lives, whether it takes calls, and its [`NodeInfo`].
+    async fn send_heartbeat(&self, about: Option<&NodeInfo>) -> Result<(), RedisError> {
         let state = if self.draining.load(Ordering::Relaxed) { "draining" } else { "ready" };
         let mut pipeline = Pipeline::new();
         pipeline
@@ -353,7 +355,7 @@ impl Cluster {
             .arg(nodes_key())
             .arg(&self.node);
         if let Some(about) = about {
-            self.introduce(&mut pipeline, about);
+            self.publish_info(&mut pipeline, about);
         }
         let mut connection = self.connection.clone();
         let done = pipeline.exec_async(&mut connection).await;
@@ -366,7 +368,7 @@ impl Cluster {
         done
     }
 
-    /// Whether another node is there to take calls; those that are dead are forgotten.
+    /// Whether another node is ready to take calls; dead ones are removed from the list.
     async fn others(&self) -> Result<bool, RedisError> {
         let mut members = cmd("SMEMBERS");
         members.arg(nodes_key());
@@ -388,15 +390,15 @@ impl Cluster {
         Ok(ready)
     }
 
-    /// Whether the store knows a call; if it cannot be asked, no.
+    /// Whether the store knows a call; false if Redis does not answer.
     pub(crate) async fn knows(&self, call: &CallSid) -> bool {
         let mut exists = cmd("EXISTS");
         exists.arg(call_key(call.as_str()));
         self.command(&exists).await.unwrap_or(false)
     }
 
-    /// Whether the node that has a call is alive; `None` if nobody has it.
-    pub(crate) async fn owner_lives(&self, call: &CallSid) -> Result<Option<bool>, RedisError> {
+    /// Whether the node that owns a call is alive; `None` if the call has no owner.
+    pub(crate) async fn is_owner_alive(&self, call: &CallSid) -> Result<Option<bool>, RedisError> {
         let mut get = cmd("HGET");
         get.arg(call_key(call.as_str())).arg("node");
         let Some(node) = self.command::<Option<String>>(&get).await? else { return Ok(None) };
@@ -405,8 +407,8 @@ impl Cluster {
         Ok(Some(self.command(&exists).await?))
     }
 
-    /// Which of these calls, held here under these terms, have another owner by now. What one who
-    /// had a call before us writes late, under his old term, does not make it his.
+    /// Which of these calls, held here under these terms, are owned by another node by now. A former
+    /// owner that writes late, under its old term, does not own the call again.
     async fn lost(&self, held: &[(CallSid, u64)]) -> Result<Vec<CallSid>, RedisError> {
         if held.is_empty() {
             return Ok(Vec::new());
@@ -436,7 +438,7 @@ impl Cluster {
     }
 }
 
-/// The server at `url`, and a connection to it that is made when it is first needed.
+/// A client of the server at `url`, and a connection that is made when first needed.
 fn connect(url: &SecretString) -> Result<(Client, Connection), RedisError> {
     let client = Client::open(url.expose_secret())?;
     let config = ConnectionManagerConfig::new()
@@ -457,7 +459,7 @@ fn nodes_key() -> String {
     format!("{PREFIX}nodes")
 }
 
-/// Tokens are kept as their hashes, so that whoever reads Redis cannot use them.
+/// Tokens are stored as hashes, so that they cannot be used by reading Redis.
 fn token_key(token: &str) -> String {
     hashed("token", token)
 }

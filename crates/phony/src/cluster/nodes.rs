@@ -1,4 +1,5 @@
-//! Which nodes there are: each tells of itself with its heartbeat, and any can list them.
+//! The list of nodes: each publishes its [`NodeInfo`] with its heartbeat, and any can list them all.
+//! Owns no state but keys in Redis; `http` lists them for the API.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -10,13 +11,13 @@ use serde::{Deserialize, Serialize};
 use super::{Cluster, LEASE, millis, nodes_key};
 use crate::store::redis::PREFIX;
 
-/// For how long a node that has fallen silent is still listed.
+/// How long a node is listed after its last heartbeat.
 const REMEMBERED: Duration = Duration::from_mins(10);
 
-/// What a node tells of itself.
+/// What a node publishes about itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct About {
+pub struct NodeInfo {
     /// The server's version.
     pub version: String,
     /// The name of the machine, where it has one.
@@ -24,26 +25,26 @@ pub struct About {
     pub machine: Option<String>,
     /// The port that it listens on.
     pub port: u16,
-    /// Since when.
+    /// When the server started.
     pub started_at: Timestamp,
     /// Calls that are live there.
     pub active_calls: usize,
-    /// No calls are taken any more; the live ones go on or are left to others.
+    /// Whether it takes no more calls; the live ones finish or move to other nodes.
     #[serde(default)]
     pub draining: bool,
-    /// Why it takes no calls, if it does not.
+    /// Why it cannot take calls, if so.
     #[serde(default)]
     pub not_ready: Option<String>,
 }
 
-/// A node, as another sees it.
+/// A node as the others see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub struct NodeStatus {
     /// The name of the process, made anew at each start.
     pub name: String,
-    /// What it told last.
-    pub about: About,
-    /// How long ago it told it.
+    /// What it published last.
+    pub about: NodeInfo,
+    /// How long ago that was.
     pub silent_for: Duration,
     /// Whether it counts as alive.
     pub alive: bool,
@@ -56,8 +57,8 @@ impl Cluster {
         &self.node
     }
 
-    /// Every node that lives or has fallen silent not long ago, by name.
-    pub async fn nodes(&self) -> Result<Vec<Listed>, RedisError> {
+    /// Every node that is alive or was in the last ten minutes, by name.
+    pub async fn nodes(&self) -> Result<Vec<NodeStatus>, RedisError> {
         let mut members = redis::cmd("SMEMBERS");
         members.arg(nodes_key());
         let mut names: Vec<String> = self.command(&members).await?;
@@ -82,18 +83,18 @@ impl Cluster {
             };
             let left = Duration::from_millis(u64::try_from(left).unwrap_or(0));
             let silent_for = REMEMBERED.saturating_sub(left);
-            listed.push(Listed { name, about, silent_for, alive });
+            listed.push(NodeStatus { name, about, silent_for, alive });
         }
         Ok(listed)
     }
 
-    /// Tells of this node; said with every heartbeat.
-    pub(super) fn introduce(&self, pipeline: &mut Pipeline, about: &About) {
+    /// Adds this node's info to a heartbeat.
+    pub(super) fn publish_info(&self, pipeline: &mut Pipeline, about: &NodeInfo) {
         let about = serde_json::to_string(about).unwrap_or_default();
         pipeline.cmd("SET").arg(about_key(&self.node)).arg(about).arg("PX").arg(millis(REMEMBERED));
     }
 
-    /// Says that this node has gone, so that nobody waits for it.
+    /// Removes this node, so that no other waits for it.
     pub(super) async fn leave(&self) -> Result<(), RedisError> {
         let mut pipeline = Pipeline::new();
         let keys = [format!("{PREFIX}alive:{}", self.node), about_key(&self.node)];
@@ -102,7 +103,7 @@ impl Cluster {
     }
 }
 
-/// The machine's name, where it can be had.
+/// The host name, if it can be read.
 pub(crate) fn machine() -> Option<&'static str> {
     MACHINE.as_deref()
 }

@@ -1,4 +1,5 @@
-//! Which supervisors the nodes see: each tells again and again whom it does.
+//! Which supervisors are connected to which nodes: each node publishes its own with every heartbeat, and
+//! any can ask. Owns no state but keys in Redis; the bus runs it, [`crate::calls::supervisors`] asks.
 
 use std::time::Duration;
 
@@ -9,14 +10,14 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::{Cluster, HEARTBEAT, Handler, millis};
 use crate::store::redis::PREFIX;
 
-/// For how long somebody counts as seen after a node has said so.
+/// How long a supervisor counts as connected after a node has published it.
 pub(crate) const SEEN: Duration = Duration::from_secs(4);
-/// Supervisors of whom is told in one go.
+/// How many supervisors are published at a time.
 const BATCH: usize = 500;
 
 impl Cluster {
-    /// Tells whom this node sees, for ever.
-    pub(super) async fn tell_whom_it_sees(&self, handler: &dyn Handler) {
+    /// Publishes the supervisors of this node with every heartbeat.
+    pub(super) async fn publish_presence(&self, handler: &dyn Handler) {
         let mut beat = interval(HEARTBEAT);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -35,8 +36,8 @@ impl Cluster {
         }
     }
 
-    /// Whether any node sees a supervisor.
-    pub(crate) async fn is_seen(&self, who: &SupervisorId) -> Result<bool, RedisError> {
+    /// Whether a supervisor is connected to any node.
+    pub(crate) async fn is_present(&self, who: &SupervisorId) -> Result<bool, RedisError> {
         let mut exists = cmd("EXISTS");
         exists.arg(seen_key(who));
         self.command(&exists).await

@@ -1,21 +1,22 @@
-//! The messages that nodes exchange, as JSON over Redis.
+//! The messages that nodes exchange, as JSON over Redis pub/sub. Nodes of the previous version must
+//! understand them during a rolling restart.
 
 use phony_call::{
     Action, Answerer, CallSid, EndStatus, LegEnd, Next, Progress, Refused, SupervisorId,
 };
 use serde::{Deserialize, Serialize};
 
-/// What a supervisor orders of a call.
+/// A supervisor's action on a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SupervisorAction {
     /// What to do.
     pub action: Action,
-    /// Who ordered it, if that is known.
+    /// The supervisor, if known.
     #[serde(default)]
     pub by: Option<SupervisorId>,
 }
 
-/// The carrier's question how a call goes on after a line, or a leg that it dialled, has ended.
+/// The carrier's question how a call continues after a line, or a leg that it dialled, has ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LegReport {
     /// How it ended.
@@ -28,74 +29,76 @@ pub struct LegReport {
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum NodeMessage {
-    /// Something is wanted of a call that the node has.
+    /// A request for a call that the node has.
     Ask {
-        /// The number of the question, to go with the answer.
+        /// The number of the request, repeated in the answer.
         id: u64,
-        /// Who asks.
+        /// The node that asks.
         from: String,
-        /// Which call.
+        /// The call.
         call: CallSid,
-        /// What.
+        /// The request.
         what: Request,
-        /// Which line or leg a question about its end is about.
+        /// The line or leg of a [`Request::LegEnded`].
         #[serde(default, skip_serializing_if = "Option::is_none")]
         leg: Option<String>,
     },
-    /// An answer.
+    /// The answer to a request.
     Answer {
-        /// The number of the question.
+        /// The number of the request.
         id: u64,
-        /// What became of it.
+        /// The outcome.
         reply: Reply,
     },
-    /// A supervisor orders something of a call that the node has. It comes again until it is
-    /// answered.
-    Order {
-        /// The order's own name.
+    /// A supervisor's action on a call that the node has, repeated until it is answered.
+    #[serde(rename = "order")]
+    Action {
+        /// The action's id.
         id: String,
-        /// Who is to be answered.
+        /// The node to answer.
         from: String,
-        /// Which call.
+        /// The call.
         call: CallSid,
-        /// What.
+        /// The action.
         order: SupervisorAction,
-        /// When it lapses, by Redis's clock in milliseconds.
+        /// Its deadline by Redis's clock, in milliseconds since 1970.
         until_ms: u64,
     },
-    /// An answer to an order.
-    Ordered {
-        /// The order's name.
+    /// The answer to an action.
+    #[serde(rename = "ordered")]
+    ActionResult {
+        /// The action's id.
         id: String,
-        /// What became of it.
+        /// The outcome.
         reply: Reply,
     },
-    /// Somebody looks at a call, or at all: what is shown and not stored is wanted for a while.
+    /// A viewer watches a call, or all: events that are shown but not stored are to be published for a
+    /// while.
     Watch {
-        /// Which; all if none.
+        /// The call; all if `None`.
         call: Option<CallSid>,
     },
 }
 
-/// What one node wants of a call that another has.
+/// A request for a call of another node.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Request {
-    /// A supervisor acts: from a node of before orders had names.
+    /// A supervisor's action, from a node of a version before actions had ids.
     Act(Action),
-    /// The carrier asks how the call goes on. Which leg it asks about goes beside this, where a node of
-    /// before passes over it.
+    /// The carrier asks how the call continues. The leg is sent beside this, in [`NodeMessage::Ask`],
+    /// where nodes of earlier versions ignore it.
     LegEnded(#[serde(with = "leg_end")] LegReport),
     /// The carrier reports on the call.
     Report(Report),
-    /// With which token a socket of the call may come, if none has come yet.
+    /// Asks for the token of the call's first socket.
     Token,
-    /// Let go of the call: its socket has come to the one who asks.
+    /// Release the call: its socket has come to the node that asks.
     Release,
 }
 
 impl Request {
-    /// Which leg this is about, if the carrier has said so.
+    /// The leg that the request is about, if the carrier has named it.
     pub(super) fn leg(&self) -> Option<&str> {
         match self {
             Self::LegEnded(report) => report.leg.as_deref(),
@@ -103,7 +106,7 @@ impl Request {
         }
     }
 
-    /// The same, about this leg.
+    /// The same request about this leg.
     pub(super) fn about(self, leg: Option<String>) -> Self {
         match self {
             Self::LegEnded(LegReport { end, .. }) => Self::LegEnded(LegReport { end, leg }),
@@ -112,19 +115,19 @@ impl Request {
     }
 }
 
-/// What a carrier reports on a call.
+/// A carrier's report on a call.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Report {
-    /// It has got further.
+    /// It has progressed.
     Progress(Progress),
     /// Who answered it.
     AnsweredBy(Answerer),
-    /// It is over.
+    /// It has ended.
     Over(EndStatus),
 }
 
-/// What became of it.
+/// The answer to a request or an action.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reply {
@@ -132,18 +135,18 @@ pub(crate) enum Reply {
     Done,
     /// It was refused.
     Refused(Refused),
-    /// How the call goes on.
+    /// How the call continues.
     Next(Next),
-    /// The token of the first socket without its seal, and who speaks in the call; nothing if a
-    /// socket has come.
+    /// The token of the first socket without its signature, and the agent's id; `None` if a socket was
+    /// attached.
     Token(Option<(String, String)>),
-    /// The call is let go; these are its events.
+    /// The call is released; these are its events, as JSON.
     Released(Vec<String>),
-    /// The node does not have the call, or no longer.
+    /// The node does not have the call, or not any more.
     Gone,
 }
 
-/// A report as a node of before reads and writes it.
+/// A leg report as nodes of earlier versions read and write it.
 mod leg_end {
     use serde::{Deserializer, Serializer};
 

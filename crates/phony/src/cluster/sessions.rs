@@ -1,4 +1,5 @@
-//! What nodes share about log-ins: which of them were ended by a log-out.
+//! Login sessions that were ended by a logout, shared by all nodes. Owns no state but a key in Redis;
+//! `http` calls it.
 
 use redis::{Pipeline, RedisError, cmd};
 
@@ -6,14 +7,15 @@ use super::Cluster;
 use crate::store::redis::PREFIX;
 
 impl Cluster {
-    /// The sessions that were ended, each with the second at which it is over anyway.
+    /// The sessions that were ended, each with the Unix second at which it expires anyway.
     pub(crate) async fn ended_sessions(&self, now: i64) -> Result<Vec<(String, i64)>, RedisError> {
         let mut range = cmd("ZRANGEBYSCORE");
         range.arg(key()).arg(format!("({now}")).arg("+inf").arg("WITHSCORES");
         self.command(&range).await
     }
 
-    /// Tells the others of sessions that were ended here, and forgets those that are over.
+    /// Shares sessions that were ended here, and removes those that have expired by `now`, in Unix
+    /// seconds.
     pub(crate) async fn share_ended_sessions(
         &self,
         ended: &[(String, i64)],

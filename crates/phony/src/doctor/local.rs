@@ -1,4 +1,4 @@
-//! What is on this machine: the configuration, the data folder, the store.
+//! Checks of this machine: the configuration, the data folder, the store.
 
 use std::error::Error as _;
 use std::io;
@@ -6,19 +6,19 @@ use std::path::Path;
 
 use secrecy::ExposeSecret as _;
 
-use super::{Doctor, Finding, PATIENCE};
+use super::{Doctor, Finding, REQUEST_LIMIT};
 use crate::agents::Agents;
 use crate::config::Config;
 use crate::data_dir::{explained, make_folder};
 use crate::safety::do_not_call::{DoNotCall, FILE};
 use crate::token;
 
-/// Less free space than this is worth a word: a busy day's record takes some tens of megabytes.
+/// Less free space than this is a warning, in bytes: a busy day's record takes tens of megabytes.
 const LITTLE_SPACE: u64 = 500 * 1024 * 1024;
-/// Less than this will not last.
+/// Less free space than this is a failure, in bytes.
 const NO_SPACE: u64 = 20 * 1024 * 1024;
 
-/// What the settings say by themselves.
+/// Checks the settings by themselves.
 pub(super) fn configuration(config: &Config) -> Vec<Finding> {
     let (id, title) = ("configuration", "Configuration");
     let mut findings = Vec::new();
@@ -43,7 +43,7 @@ pub(super) fn configuration(config: &Config) -> Vec<Finding> {
         }
         Err(error) => {
             let mend = "Correct the file, or PHONY_AGENT.";
-            // With what it comes from, such as which file it is.
+            // With its source, such as the file.
             let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
             let detail = format!("{error}{cause}");
             findings.push(Finding::fail("agents", "Agents", detail, mend));
@@ -79,7 +79,7 @@ pub(super) fn disk(config: &Config) -> Finding {
     }
 }
 
-/// What looks after the do-not-call list.
+/// The id of the findings on the do-not-call list.
 const DO_NOT_CALL: &str = "do_not_call";
 const LIST: &str = "Do-not-call list";
 
@@ -125,10 +125,10 @@ pub(super) async fn store(doctor: &Doctor<'_>) -> Vec<Finding> {
     let Some(url) = &doctor.config.redis_url else {
         return vec![Finding::ok(id, title, "embedded, in the data folder; for one node")];
     };
-    let asked = tokio::time::timeout(PATIENCE, ping(url.expose_secret())).await;
+    let asked = tokio::time::timeout(REQUEST_LIMIT, ping(url.expose_secret())).await;
     let problem = match asked {
         Ok(Ok(())) => return vec![Finding::ok(id, title, "Redis answers")],
-        // The message of an address that is none might quote it, with its password.
+        // The message about an invalid address may quote it, with its password.
         Ok(Err(error)) if error.kind() == redis::ErrorKind::InvalidClientConfig => {
             "REDIS_URL is no address of a Redis server".to_owned()
         }

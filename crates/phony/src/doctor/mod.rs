@@ -1,8 +1,9 @@
-//! What keeps calls from working, and what to do about it.
+//! Diagnoses what keeps calls from working, and says how to mend it. Owns no state; `phony doctor` and
+//! the API call it.
 //!
-//! Every check is made by doing the thing: the account is fetched, a session with the model is
-//! opened (nothing is generated, so it costs nothing), a signed request goes to the public name.
-//! They run at the same time, each with a limit, and none of them changes anything.
+//! Every check does what a call would do: it fetches the account, opens a session with the model
+//! (which generates nothing and so costs nothing), sends a signed request to the public name. The
+//! checks run concurrently, each with a time limit, and change nothing.
 
 mod local;
 mod model;
@@ -22,7 +23,7 @@ pub use local::{do_not_call, do_not_call_fails};
 /// How long any check may take.
 const LIMIT: Duration = Duration::from_secs(10);
 /// How long one answer may take.
-const PATIENCE: Duration = Duration::from_secs(4);
+const REQUEST_LIMIT: Duration = Duration::from_secs(4);
 
 /// How a finding is to be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, utoipa::ToSchema)]
@@ -51,7 +52,7 @@ pub struct Finding {
     pub mend: Option<String>,
 }
 
-/// Looks after one configuration.
+/// Examines one configuration.
 #[derive(Debug)]
 pub struct Doctor<'a> {
     config: &'a Config,
@@ -60,19 +61,19 @@ pub struct Doctor<'a> {
 }
 
 impl<'a> Doctor<'a> {
-    /// For a configuration; `wall` says what time this machine takes it to be.
+    /// Examines `config`; `wall` is this machine's clock.
     #[must_use]
     pub fn new(config: &'a Config, wall: fn() -> Timestamp) -> Self {
         Self { config, wall, public: None }
     }
 
-    /// Where the public name is found from here, if it is not where the name says.
+    /// Reaches the public name at this origin instead of where DNS says.
     #[must_use]
     pub fn public_at(self, origin: Option<Url>) -> Self {
         Self { public: origin, ..self }
     }
 
-    /// Looks at everything; takes as long as the slowest check.
+    /// Runs all checks; takes as long as the slowest one.
     pub async fn examine(&self) -> Vec<Finding> {
         let (twilio, public, model, redis) = tokio::join!(
             limited("twilio_account", "Twilio account", twilio::examine(self)),
@@ -94,7 +95,7 @@ impl Finding {
         Self { id, level: Level::Ok, title, detail: detail.into(), mend: None }
     }
 
-    /// Works, but should be mended.
+    /// Works, but needs attention.
     pub fn warn(
         id: &'static str,
         title: &'static str,
@@ -115,7 +116,7 @@ impl Finding {
     }
 }
 
-/// A configuration that cannot be used is all there is to be said.
+/// The findings of a configuration that cannot be used: its problems.
 #[must_use]
 pub fn of_configuration(error: &ConfigError) -> Vec<Finding> {
     let problem = |problem: &String| {
@@ -125,7 +126,7 @@ pub fn of_configuration(error: &ConfigError) -> Vec<Finding> {
     error.problems.iter().map(problem).collect()
 }
 
-/// What a check found, or that it did not come to an end.
+/// The findings of a check, or that it timed out.
 async fn limited(
     id: &'static str,
     title: &'static str,

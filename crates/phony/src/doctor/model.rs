@@ -1,4 +1,4 @@
-//! The model: whether a session can be opened, and how long there will be one of this name.
+//! Checks of the model: whether a session can be opened, and when the model is retired.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +9,11 @@ use jiff::tz::TimeZone;
 use phony_wire::openai::models;
 use secrecy::SecretString;
 
-use super::{Doctor, Finding, PATIENCE};
+use super::{Doctor, Finding, REQUEST_LIMIT};
 use crate::config::OpenAiSettings;
 use crate::models::realtime::{self, RealtimeSettings, SessionSettings};
 
-/// How long before its end a model is worth a word.
+/// How many days before its retirement a model is a warning.
 const SOON_DAYS: i32 = 90;
 
 pub(super) async fn examine(doctor: &Doctor<'_>) -> Vec<Finding> {
@@ -34,7 +34,7 @@ async fn session(openai: &OpenAiSettings) -> Finding {
         Ok(settings) => settings,
         Err(error) => return Finding::fail(id, title, error.to_string(), "Correct it."),
     };
-    settings.timing.connect = PATIENCE;
+    settings.timing.connect = REQUEST_LIMIT;
     let host = openai.base_url.host_str().unwrap_or_default().to_owned();
     let session = SessionSettings { instructions: "A test.".into(), ..SessionSettings::default() };
     match realtime::probe(Arc::new(settings), session).await {
@@ -60,7 +60,7 @@ fn mend(code: &str, for_good: bool) -> &'static str {
     }
 }
 
-/// How long the model will be there.
+/// Checks when the model is retired.
 fn retirement(name: &str, now: Timestamp) -> Finding {
     let (id, title) = ("model", "Model");
     let Some(model) = models::model(name) else {
@@ -94,7 +94,7 @@ mod tests {
     use crate::doctor::Level;
 
     #[test]
-    fn the_end_of_a_model_is_announced_in_time() {
+    fn a_model_s_retirement_is_announced_in_time() {
         let level = |name, on: &str| {
             let now = format!("{on}T12:00:00Z").parse().unwrap();
             let finding = retirement(name, now);

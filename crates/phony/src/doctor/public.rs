@@ -1,17 +1,18 @@
-//! The public name: whether it leads here, whether a request signed as Twilio signs is let in, and
-//! whether sockets come through. Seen from this machine: a wall that keeps only others out is not.
+//! Checks of the public name: whether it leads here, whether a request with Twilio's signature is accepted,
+//! and whether sockets come through. They run from this machine, so a firewall that only keeps out
+//! others goes unnoticed.
 
 use phony_wire::twilio::signature;
 use reqwest::{Client, Response, StatusCode, header};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
-use super::{Doctor, Finding, PATIENCE};
+use super::{Doctor, Finding, REQUEST_LIMIT};
 use crate::http_client::no_answer;
 
 const ID: &str = "public_url";
 const TITLE: &str = "Public address";
-/// A call that there is not.
+/// The id of a call that does not exist.
 const NO_CALL: &str = "CA00000000000000000000000000000000";
 
 pub(super) async fn examine(doctor: &Doctor<'_>) -> Vec<Finding> {
@@ -33,12 +34,12 @@ pub(super) async fn examine(doctor: &Doctor<'_>) -> Vec<Finding> {
             return vec![Finding::fail(ID, TITLE, detail, "This is a fault of Phony's.")];
         }
     };
-    let visit = Visit { client, origin, host: host.clone() };
-    let mut findings = vec![visit.health().await];
+    let probe = PublicProbe { client, origin, host: host.clone() };
+    let mut findings = vec![probe.health().await];
     if findings[0].level == super::Level::Ok {
         match &config.twilio.auth_token {
             Some(token) => {
-                let (signed, socket) = tokio::join!(visit.signed(token), visit.socket(token));
+                let (signed, socket) = tokio::join!(probe.signed(token), probe.socket(token));
                 findings.extend([signed, socket]);
             }
             None => findings.push(Finding::fail(
@@ -52,16 +53,16 @@ pub(super) async fn examine(doctor: &Doctor<'_>) -> Vec<Finding> {
     findings
 }
 
-struct Visit {
+struct PublicProbe {
     client: Client,
-    /// Where the server is looked for.
+    /// The origin to send requests to.
     origin: String,
-    /// What it is called.
+    /// The public name.
     host: String,
 }
 
-impl Visit {
-    /// Is it there, and is it Phony?
+impl PublicProbe {
+    /// Checks that the name leads to Phony.
     async fn health(&self) -> Finding {
         let request = self.client.get(format!("{}/healthz", self.origin));
         let answer = match request.header(header::HOST, &self.host).send().await {
@@ -86,7 +87,7 @@ impl Visit {
         Finding::fail(ID, TITLE, detail, mend)
     }
 
-    /// Is a webhook let in that is signed as Twilio signs?
+    /// Checks that a webhook with Twilio's signature is accepted.
     async fn signed(&self, token: &SecretString) -> Finding {
         let (id, title) = ("signed_request", "Signed request");
         let form = [("CallSid", NO_CALL), ("CallStatus", "completed")];
@@ -98,11 +99,13 @@ impl Visit {
             Ok(answer) if answer.status().is_success() => {
                 Finding::ok(id, title, "let in, as Twilio's will be")
             }
-            answer => told(id, title, answer, "refuses a request that is signed for its name"),
+            answer => {
+                finding_of(id, title, answer, "refuses a request that is signed for its name")
+            }
         }
     }
 
-    /// Does the upgrade to a WebSocket come through? It is left at once.
+    /// Checks that the upgrade to a WebSocket comes through, and closes it at once.
     async fn socket(&self, token: &SecretString) -> Finding {
         let (id, title) = ("relay_socket", "Relay socket");
         let url = format!("wss://{}/relay/ws", self.host);
@@ -125,12 +128,12 @@ impl Visit {
                             Connection).";
                 Finding::fail(id, title, detail, mend)
             }
-            answer => told(id, title, answer, "refuses a socket that is signed for its name"),
+            answer => finding_of(id, title, answer, "refuses a socket that is signed for its name"),
         }
     }
 }
 
-fn told(
+fn finding_of(
     id: &'static str,
     title: &'static str,
     answer: Result<Response, reqwest::Error>,
@@ -151,10 +154,10 @@ fn told(
 }
 
 fn client(origin: &str) -> Result<Client, reqwest::Error> {
-    // Another part of the process may have chosen already.
+    // Fails if another part of the process has installed one already.
     drop(rustls::crypto::ring::default_provider().install_default());
     let builder = Client::builder()
-        .timeout(PATIENCE)
+        .timeout(REQUEST_LIMIT)
         .redirect(reqwest::redirect::Policy::none())
         .user_agent(concat!("phony/", env!("CARGO_PKG_VERSION")));
     let local = Url::parse(origin).is_ok_and(|url| match url.host() {

@@ -1,17 +1,17 @@
-//! The account at Twilio: who we are there, what time it is there, where our numbers point.
+//! Checks of the Twilio account: its state and balance, its clock, and where its numbers point.
 
 use jiff::{SignedDuration, Timestamp};
 use phony_call::PhoneNumber;
 use phony_wire::twilio::rest::{Account, Balance, IncomingPhoneNumber, ListNumbers};
 
-use super::{Doctor, Finding, PATIENCE};
+use super::{Doctor, Finding, REQUEST_LIMIT};
 use crate::carriers::twilio::rest::{CarrierError, RestClient};
 use crate::carriers::twilio::wiring::{Wiring, points_to};
 
 const ACCOUNT: (&str, &str) = ("twilio_account", "Twilio account");
 const NUMBER: (&str, &str) = ("twilio_number", "Phone number");
 const CLOCK: (&str, &str) = ("clock", "Clock");
-/// Clocks that differ by more are worth a word.
+/// Clocks that differ by more are a warning.
 const SKEW: SignedDuration = SignedDuration::from_secs(5);
 /// Certificates and links that last minutes fail when clocks differ by more.
 const LARGE_SKEW: SignedDuration = SignedDuration::from_mins(5);
@@ -20,7 +20,7 @@ const LITTLE_MONEY: f64 = 5.0;
 
 pub(super) async fn examine(doctor: &Doctor<'_>) -> Vec<Finding> {
     let settings = &doctor.config.twilio;
-    let client = match RestClient::with_timeout(settings, PATIENCE) {
+    let client = match RestClient::with_timeout(settings, REQUEST_LIMIT) {
         Ok(client) => client,
         Err(error) => {
             let mend = "Set both, from Twilio's console (https://console.twilio.com).";
@@ -148,7 +148,7 @@ mod tests {
     use crate::doctor::Level;
 
     #[test]
-    fn clocks_that_differ_are_told_of() {
+    fn differing_clocks_are_reported() {
         let at = |seconds: i64| Timestamp::from_second(1_000_000 + seconds).unwrap();
         assert_eq!(of_clock(at(0), at(3)).level, Level::Ok);
         let behind = of_clock(at(0), at(-90));
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_without_money_or_on_trial_is_told_of() {
+    fn an_account_without_money_or_on_trial_is_reported() {
         let account = |status: &str, kind: &str| Account {
             friendly_name: "Desk".into(),
             status: status.into(),
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_is_held_to_where_it_must_point() {
+    fn a_number_must_point_to_this_server() {
         let ours = PhoneNumber::parse("+15005550006").unwrap();
         let wiring = Wiring::to("phony.example.com");
         let right = IncomingPhoneNumber {

@@ -285,7 +285,7 @@ impl FromRequestParts<AppState> for Supervisor {
         let shown = presented(&parts.headers);
         let id = state.auth.supervisor(shown.map_or("", Credential::secret));
         if !parts.method.is_safe() {
-            state.app.supervisors.ordered(&id);
+            state.app.supervisors.acted(&id);
         }
         Ok(Self { auth: Arc::clone(&state.auth), id, session })
     }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::agents::BadVariables;
-use crate::calls::{ActError, NotPassedOn};
+use crate::calls::{ActError, ReportNotDelivered};
 use crate::carriers::twilio::rest::CarrierError;
 use crate::cluster::Unreached;
 use crate::history::Unclear;
@@ -175,8 +175,8 @@ impl From<ActError> for ApiError {
     }
 }
 
-impl From<NotPassedOn> for ApiError {
-    fn from(error: NotPassedOn) -> Self {
+impl From<ReportNotDelivered> for ApiError {
+    fn from(error: ReportNotDelivered) -> Self {
         let retry_after = Some(error.again.as_secs());
         Self { retry_after, ..Self::new(ErrorCode::Unavailable, error.to_string()) }
     }

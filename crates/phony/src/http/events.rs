@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::auth::Supervisor;
 use super::{AppState, Client};
-use crate::calls::supervisors::Visit;
+use crate::calls::supervisors::SupervisorConnection;
 use crate::events::View;
 use crate::http::error::{ApiError, ErrorBody, ErrorCode};
 use crate::runtime::heartbeat::{Beat, Heartbeat};
@@ -71,14 +71,14 @@ pub(super) async fn events(
     let place = state.viewers.admit(client.network)?;
     let view = view(&state.app, &wanted).await?;
     let kill = state.app.shutdown.kill.clone();
-    let visit = state.app.supervisors.visit(supervisor.id());
+    let connection = state.app.supervisors.connect(supervisor.id());
     let upgrade = upgrade
         .read_buffer_size(4096)
         .write_buffer_size(4096)
         .max_message_size(4096)
         .max_frame_size(4096);
     Ok(upgrade.on_upgrade(async move |socket| {
-        show(socket, view, kill, visit, supervisor).await;
+        show(socket, view, kill, connection, supervisor).await;
         drop(place);
     }))
 }
@@ -104,7 +104,7 @@ async fn show(
     mut socket: WebSocket,
     view: View,
     kill: CancellationToken,
-    visit: Visit,
+    connection: SupervisorConnection,
     supervisor: Supervisor,
 ) {
     let cut = view.cut.clone();
@@ -113,10 +113,10 @@ async fn show(
         () = kill.cancelled() => (close_code::AWAY, "the server stops"),
         () = supervisor.until_logged_out() => (close_code::POLICY, "logged out"),
         () = cut.cancelled() => (close_code::AGAIN, "too slow; connect again with after"),
-        code = tell(&mut socket, view, &visit) => code,
+        code = tell(&mut socket, view, &connection) => code,
     };
     // Whoever closes the socket is gone, however slowly it closes.
-    drop(visit);
+    drop(connection);
     let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
     let closing = async {
         socket.send(Message::Close(Some(frame))).await.ok()?;
@@ -127,7 +127,11 @@ async fn show(
 }
 
 /// Sends what has been and what happens, until the call ends or the viewer goes.
-async fn tell(socket: &mut WebSocket, mut view: View, visit: &Visit) -> (u16, &'static str) {
+async fn tell(
+    socket: &mut WebSocket,
+    mut view: View,
+    connection: &SupervisorConnection,
+) -> (u16, &'static str) {
     const GONE: (u16, &str) = (close_code::NORMAL, "");
     for event in std::mem::take(&mut view.past) {
         if !sent(socket, Message::Text(event)).await {
@@ -161,7 +165,7 @@ async fn tell(socket: &mut WebSocket, mut view: View, visit: &Visit) -> (u16, &'
             message = socket.recv() => match message {
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return GONE,
                 Some(Ok(Message::Text(text))) => {
-                    visit.heard();
+                    connection.heard();
                     if let Some(time) = heartbeat.heard_text(&text)
                         && !sent(socket, Message::Text(time.into())).await
                     {
@@ -169,7 +173,7 @@ async fn tell(socket: &mut WebSocket, mut view: View, visit: &Visit) -> (u16, &'
                     }
                 }
                 Some(Ok(Message::Binary(_) | Message::Ping(_) | Message::Pong(_))) => {
-                    visit.heard();
+                    connection.heard();
                     heartbeat.heard();
                 }
             },

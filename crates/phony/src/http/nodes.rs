@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::auth::Supervisor;
 use crate::app::App;
-use crate::cluster::{About, Handler as _, Listed};
+use crate::cluster::{Handler as _, NodeInfo, NodeStatus};
 use crate::http::error::ErrorBody;
 
 /// The servers that are one.
@@ -82,14 +82,14 @@ pub(super) async fn nodes(_: Supervisor, State(app): State<Arc<App>>) -> Json<No
 
 /// This server, as it is at this moment.
 fn this(app: &App) -> ClusterNode {
-    let about = app.about();
+    let about = app.node_info();
     let name = app.cluster.as_ref().map_or("this", |cluster| cluster.node()).to_owned();
     let last_seen = (app.clock.wall)().to_string();
     node(name, about, last_seen, NodeState::Ready)
 }
 
-fn other(app: &App, listed: Listed) -> ClusterNode {
-    let Listed { name, about, silent_for, alive } = listed;
+fn other(app: &App, listed: NodeStatus) -> ClusterNode {
+    let NodeStatus { name, about, silent_for, alive } = listed;
     let silence = SignedDuration::try_from(silent_for).unwrap_or_default();
     let last_seen = (app.clock.wall)().saturating_sub(silence);
     let last_seen = last_seen.map_or_else(|_| String::new(), |at| at.to_string());
@@ -98,8 +98,8 @@ fn other(app: &App, listed: Listed) -> ClusterNode {
 }
 
 /// `state` unless the node says that it is worse.
-fn node(name: String, about: About, last_seen: String, state: NodeState) -> ClusterNode {
-    let About { version, machine, port, started_at, active_calls, draining, not_ready } = about;
+fn node(name: String, about: NodeInfo, last_seen: String, state: NodeState) -> ClusterNode {
+    let NodeInfo { version, machine, port, started_at, active_calls, draining, not_ready } = about;
     let state = match state {
         NodeState::Ready if draining => NodeState::Draining,
         NodeState::Ready if not_ready.is_some() => NodeState::NotReady,

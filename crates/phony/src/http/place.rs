@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::auth::Supervisor;
 use super::body::{Body, Fields, Read};
 use crate::http::error::{ApiError, ErrorBody, ErrorCode};
-use crate::outbound::{Order, Orderer, Outbound};
+use crate::outbound::{Order, Outbound, Requester};
 
 /// The header that makes a repeat return the first call.
 const KEY: &str = "Idempotency-Key";
@@ -105,8 +105,9 @@ pub(super) async fn place(
     Body(Ordered(order)): Body<Ordered>,
 ) -> Result<(StatusCode, HeaderMap, Json<PlacedCall>), ApiError> {
     let key = key_of(&headers)?;
-    let orderer = Orderer { by: supervisor.fingerprint(), who: Some(supervisor.name().to_owned()) };
-    let dialled = outbound.place(order, orderer, key).await?;
+    let requester =
+        Requester { by: supervisor.fingerprint(), who: Some(supervisor.name().to_owned()) };
+    let dialled = outbound.place(order, requester, key).await?;
     let mut headers = HeaderMap::new();
     if dialled.is_replay {
         headers.insert(REPLAY, HeaderValue::from_static("true"));

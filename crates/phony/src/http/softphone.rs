@@ -129,7 +129,7 @@ async fn call_of(
     };
     let agent = agent.or_else(|| setup.custom_parameters.get("agent").map(String::as_str));
     app.calls
-        .take(identity, agent)
+        .open(identity, agent)
         .map_err(|_| (CloseCode::Restart, "the server is stopping and takes no new calls"))?;
     let handle = app.calls.find(&call).ok_or_else(|| refused("the call is over"))?;
     Ok((handle, call))

@@ -1,4 +1,6 @@
-//! One attempt to place a call: the rules, the ledger, the carrier.
+//! One attempt to place a call, from the rules over the ledger to the carrier, and what the ledger and
+//! the list of orders say of its outcome. Owns the attempt's ledger entry and the lock on its number
+//! for as long as it runs; [`Outbound::place`] runs it.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -9,18 +11,18 @@ use phony_wire::twilio::rest::Call;
 use tokio::time::timeout;
 
 use super::number_locks::NumberLock;
-use super::order::Understood;
-use super::{Client, Dialled, LOOKING, Order, Orderer, Outbound, Pending, PlaceError, TURN};
-use crate::calls::Placed;
+use super::order::ResolvedOrder;
+use super::{Client, LOOKING, Order, Outbound, Pending, PlaceError, PlacedCall, Requester, TURN};
+use crate::calls::NewOutbound;
 use crate::calls::registry::CallMessage;
 use crate::carriers::twilio::rest::{CarrierError, TIMEOUT};
 use crate::history::{Outcome, UnplacedOrder};
-use crate::safety::ledger::{Entry, What};
-use crate::safety::pace::Slot;
-use crate::safety::{Forbidden, Question};
+use crate::safety::dial_limits::Slot;
+use crate::safety::ledger::{Entry, EntryKind};
+use crate::safety::{DialRequest, Forbidden};
 use crate::token;
 
-/// How long the answer to an order waits for the store.
+/// How long to wait for the store before answering an order.
 const WRITING: Duration = Duration::from_millis(500);
 
 /// One attempt to place a call.
@@ -29,17 +31,17 @@ pub(super) struct Attempt<'a> {
     pub(super) order: Order,
     pub(super) entry: Entry,
     pub(super) began: Timestamp,
-    orderer: Orderer,
+    requester: Requester,
     client: Client,
-    /// An earlier attempt with the same key may have placed a call, and it was not looked for yet.
-    is_doubtful: bool,
+    /// An earlier attempt under the same key may have placed a call, and was not looked for yet.
+    is_repeat_of_unknown: bool,
 }
 
 impl<'a> Attempt<'a> {
     pub(super) fn new(
         outbound: &'a Outbound,
         order: Order,
-        orderer: Orderer,
+        requester: Requester,
         key: Option<(String, String)>,
         client: Client,
     ) -> Self {
@@ -51,76 +53,77 @@ impl<'a> Attempt<'a> {
             agent: order.agent.clone(),
             overrides: if order.ignore_calling_hours { vec!["calling_hours"] } else { Vec::new() },
             key,
-            ..Entry::new(began, What::Refused, &orderer.by)
+            ..Entry::new(began, EntryKind::Refused, &requester.by)
         };
-        Self { outbound, order, entry, began, orderer, client, is_doubtful: false }
+        Self { outbound, order, entry, began, requester, client, is_repeat_of_unknown: false }
     }
 
-    /// `since` is when an earlier attempt with the same key was made whose fate is unknown.
-    pub(super) async fn run(mut self, since: Option<Timestamp>) -> Result<Dialled, PlaceError> {
-        self.is_doubtful = since.is_some();
-        self.client.is_asked.store(self.is_doubtful, Ordering::SeqCst);
+    /// Runs the attempt. `since` is when an earlier attempt under the same key was made whose outcome
+    /// is unknown.
+    pub(super) async fn run(mut self, since: Option<Timestamp>) -> Result<PlacedCall, PlaceError> {
+        self.is_repeat_of_unknown = since.is_some();
+        self.client.is_asked.store(self.is_repeat_of_unknown, Ordering::SeqCst);
         if self.outbound.shutdown.drain.is_cancelled() {
             return Err(self.refused(PlaceError::Stopping).await);
         }
-        let understood = match self.order.understand(self.outbound) {
-            Ok(understood) => understood,
+        let resolved = match self.order.resolve(self.outbound) {
+            Ok(resolved) => resolved,
             Err(error) => return Err(self.refused(error).await),
         };
-        self.entry.to = understood.number.to_string();
-        self.entry.from = Some(understood.from.to_string());
-        self.entry.agent = Some(understood.agent.call.id.clone());
-        // What is forbidden now need not wait for its turn to be told so. An order that may have
-        // placed a call already is looked for, whatever the rules say.
+        self.entry.to = resolved.number.to_string();
+        self.entry.from = Some(resolved.from.to_string());
+        self.entry.agent = Some(resolved.agent.call.id.clone());
+        // A forbidden order need not wait for its turn. One that may have placed a call already is
+        // looked for, whatever the rules say.
         if since.is_none()
-            && let Err(why) = self.ask_rules(&understood)
+            && let Err(why) = self.ask_rules(&resolved)
             && !self.others_may_know_better(&why)
         {
             return Err(self.refused(why.into()).await);
         }
-        let lock = match self.turn(&understood).await {
+        let lock = match self.turn(&resolved).await {
             Ok(lock) => lock,
             Err(error) => return Err(self.refused(error).await),
         };
         if let Some(since) = since {
-            return self.look_first(understood, since, lock).await;
+            return self.look_first(resolved, since, lock).await;
         }
-        self.permit_and_dial(understood, lock).await
+        self.permit_and_dial(resolved, lock).await
     }
 
     /// Looks for the call of an earlier attempt; places one if there is none.
     async fn look_first(
         mut self,
-        understood: Understood,
+        resolved: ResolvedOrder,
         since: Timestamp,
         mut lock: NumberLock,
-    ) -> Result<Dialled, PlaceError> {
-        match self.look(TIMEOUT, &understood, since, &lock).await {
+    ) -> Result<PlacedCall, PlaceError> {
+        match self.look(TIMEOUT, &resolved, since, &lock).await {
             Ok(None) => {
-                self.is_doubtful = false;
+                self.is_repeat_of_unknown = false;
                 self.client.is_asked.store(false, Ordering::SeqCst);
-                self.permit_and_dial(understood, lock).await
+                self.permit_and_dial(resolved, lock).await
             }
             Ok(Some(call)) => {
-                lock.known();
+                lock.mark_known();
                 let now = (self.outbound.clock.now)();
                 let slot = match &self.outbound.cluster {
-                    // It takes its place among those of all servers by being opened.
+                    // In a cluster, opening the call takes its slot.
                     Some(_) => None,
-                    None => self.outbound.safety.pace.take(now).ok(),
+                    None => self.outbound.safety.dial_limits.take(now).ok(),
                 };
-                let opened = self.open(call, understood, slot).await;
-                opened.map(|dialled| Dialled { is_replay: true, ..dialled })
+                let opened = self.open(call, resolved, slot).await;
+                opened.map(|placed| PlacedCall { is_replay: true, ..placed })
             }
             Err(error) => Err(self.failed(PlaceError::Uncertain(Box::new(error))).await),
         }
     }
 
-    /// The way to the number, once nobody else is at it.
-    async fn turn(&self, understood: &Understood) -> Result<NumberLock, PlaceError> {
+    /// Waits for the lock on the number.
+    async fn turn(&self, resolved: &ResolvedOrder) -> Result<NumberLock, PlaceError> {
         let key = self.entry.key.as_ref().map(|(name, _)| name);
-        let whose = key.unwrap_or(&self.entry.attempt);
-        let lock = self.outbound.number_locks.lock(understood.number.as_str(), whose);
+        let owner = key.unwrap_or(&self.entry.attempt);
+        let lock = self.outbound.number_locks.lock(resolved.number.as_str(), owner);
         tokio::select! {
             biased;
             () = self.outbound.shutdown.drain.cancelled() => Err(PlaceError::Stopping),
@@ -129,16 +132,17 @@ impl<'a> Attempt<'a> {
         }
     }
 
-    fn ask_rules(&self, understood: &Understood) -> Result<(), Forbidden> {
-        let question = Question {
-            number: &understood.number,
+    fn ask_rules(&self, resolved: &ResolvedOrder) -> Result<(), Forbidden> {
+        let request = DialRequest {
+            number: &resolved.number,
             consent: self.order.consent,
             at_any_hour: self.order.ignore_calling_hours,
         };
-        self.outbound.safety.allow(question, &self.outbound.config)
+        self.outbound.safety.allow(request, &self.outbound.config)
     }
 
-    /// Whether other servers may know that what is forbidden here is not.
+    /// Whether a rule that forbids the call here may be out of date, because other nodes have changed
+    /// what it rests on.
     fn others_may_know_better(&self, why: &Forbidden) -> bool {
         self.outbound.cluster.is_some()
             && match why {
@@ -147,88 +151,91 @@ impl<'a> Attempt<'a> {
             }
     }
 
-    /// What may have changed since the rules were asked first: whether the server stops, whether
-    /// somebody still wants the call, and every rule.
-    fn still_stands(&self, understood: &Understood) -> Result<(), PlaceError> {
+    /// Checks again what may have changed since the first time: whether the server stops, whether the
+    /// client is still there, and every rule.
+    fn still_stands(&self, resolved: &ResolvedOrder) -> Result<(), PlaceError> {
         if self.outbound.shutdown.drain.is_cancelled() {
             return Err(PlaceError::Stopping);
         }
         if self.entry.key.is_none() && self.client.gone.is_cancelled() {
             return Err(PlaceError::ClientGone);
         }
-        self.ask_rules(understood).map_err(PlaceError::from)
+        self.ask_rules(resolved).map_err(PlaceError::from)
     }
 
-    /// The same, with what other servers know.
-    async fn stands(&self, understood: &Understood) -> Result<(), PlaceError> {
+    /// The same, with what other nodes share.
+    async fn stands(&self, resolved: &ResolvedOrder) -> Result<(), PlaceError> {
         let Outbound { safety, cluster, .. } = self.outbound;
         if let Some(cluster) = cluster {
-            cluster.consult(safety, &understood.number).await.map_err(|_| PlaceError::Unshared)?;
+            cluster
+                .refresh_rules(safety, &resolved.number)
+                .await
+                .map_err(|_| PlaceError::Unshared)?;
         }
-        self.still_stands(understood)
+        self.still_stands(resolved)
     }
 
     async fn permit_and_dial(
         self,
-        understood: Understood,
+        resolved: ResolvedOrder,
         lock: NumberLock,
-    ) -> Result<Dialled, PlaceError> {
-        match self.permit(&understood).await {
-            Ok(slot) => self.dial(understood, slot, lock).await,
+    ) -> Result<PlacedCall, PlaceError> {
+        match self.permit(&resolved).await {
+            Ok(slot) => self.dial(resolved, slot, lock).await,
             Err(error) => Err(self.refused(error).await),
         }
     }
 
-    /// Asks the rules, and takes a place: of this server's, or of those that all servers share.
-    async fn permit(&self, understood: &Understood) -> Result<Option<Slot>, PlaceError> {
-        self.stands(understood).await?;
+    /// Asks the rules, and takes a slot: of this node, or of the cluster.
+    async fn permit(&self, resolved: &ResolvedOrder) -> Result<Option<Slot>, PlaceError> {
+        self.stands(resolved).await?;
         let Outbound { safety, cluster, clock, .. } = self.outbound;
         let Some(cluster) = cluster else {
-            return safety.pace.take((clock.now)()).map(Some).map_err(PlaceError::TooMany);
+            return safety.dial_limits.take((clock.now)()).map(Some).map_err(PlaceError::TooMany);
         };
-        self.take_shared_place(cluster).await.map(|()| None)
+        self.take_shared_slot(cluster).await.map(|()| None)
     }
 
     async fn dial(
         mut self,
-        understood: Understood,
+        resolved: ResolvedOrder,
         slot: Option<Slot>,
         mut lock: NumberLock,
-    ) -> Result<Dialled, PlaceError> {
+    ) -> Result<PlacedCall, PlaceError> {
         let rest = match self.outbound.account.rest() {
             Ok(rest) => rest,
             Err(error) => {
                 let error = PlaceError::NoCarrier(error.clone());
-                self.not_placed(&understood).await;
+                self.not_placed(&resolved).await;
                 return Err(self.failed(error).await);
             }
         };
-        // The ledger knows of every call before the network does.
-        let entry = Entry { what: What::Dialling, ..self.entry.clone() };
+        // Every call is in the ledger before the network knows of it.
+        let entry = Entry { what: EntryKind::Dialling, ..self.entry.clone() };
         if let Err(error) = self.outbound.safety.ledger.write(entry).await {
-            self.not_placed(&understood).await;
+            self.not_placed(&resolved).await;
             return Err(self.refused(PlaceError::Ledger(error.to_string())).await);
         }
-        if let Err(error) = self.share_errand(&understood).await {
-            self.not_placed(&understood).await;
+        if let Err(error) = self.share_order(&resolved).await {
+            self.not_placed(&resolved).await;
             return Err(self.failed(error).await);
         }
-        // The disk and other servers may have taken their time.
-        if let Err(error) = self.stands(&understood).await {
-            self.not_placed(&understood).await;
+        // Writing and sharing may have taken a while.
+        if let Err(error) = self.stands(&resolved).await {
+            self.not_placed(&resolved).await;
             return Err(self.refused(error).await);
         }
-        let create = self.create(&understood);
-        let pending = Pending::of(self.outbound, &understood.number);
+        let create = self.create(&resolved);
+        let pending = Pending::of(self.outbound, &resolved.number);
         self.began = (self.outbound.clock.wall)();
         self.client.is_asked.store(true, Ordering::SeqCst);
-        let still = || self.still_stands(&understood).is_ok();
+        let still = || self.still_stands(&resolved).is_ok();
         let created = match rest.create_call_while(&create, &still).await {
             Err(CarrierError::Unknown(why)) => {
-                if let Ok(Some(call)) = self.look(LOOKING, &understood, self.began, &lock).await {
+                if let Ok(Some(call)) = self.look(LOOKING, &resolved, self.began, &lock).await {
                     Ok(call)
                 } else {
-                    lock.doubt((self.outbound.clock.wall)());
+                    lock.mark_unknown((self.outbound.clock.wall)());
                     Err(CarrierError::Unknown(why))
                 }
             }
@@ -236,88 +243,88 @@ impl<'a> Attempt<'a> {
         };
         match created {
             Ok(call) => {
-                let opened = self.open(call, understood, slot).await;
+                let opened = self.open(call, resolved, slot).await;
                 drop(pending);
                 opened
             }
             Err(failure @ CarrierError::Unknown(_)) => {
-                self.perhaps_placed(&understood).await;
+                self.perhaps_placed(&resolved).await;
                 Err(self.failed(failure.into()).await)
             }
             Err(CarrierError::Withdrawn) => {
-                self.not_placed(&understood).await;
-                // What forbade the next try may allow it again by now; it was forbidden all the same.
-                let why = self.still_stands(&understood).err();
+                self.not_placed(&resolved).await;
+                // The reason may have passed by now; the attempt was withdrawn all the same.
+                let why = self.still_stands(&resolved).err();
                 Err(self.refused(why.unwrap_or_else(|| CarrierError::Withdrawn.into())).await)
             }
             Err(failure @ (CarrierError::Refused(_) | CarrierError::Unreachable(_))) => {
-                self.not_placed(&understood).await;
+                self.not_placed(&resolved).await;
                 Err(self.failed(failure.into()).await)
             }
         }
     }
 
-    /// The carrier has named the call: it begins here, too.
+    /// Opens the call that the carrier has accepted.
     async fn open(
         mut self,
         call: Call,
-        understood: Understood,
+        resolved: ResolvedOrder,
         slot: Option<Slot>,
-    ) -> Result<Dialled, PlaceError> {
+    ) -> Result<PlacedCall, PlaceError> {
         let Ok(sid) = CallSid::parse(&call.sid) else {
             let message = "Twilio's answer names no call".to_owned();
             return Err(self.failed(CarrierError::Unknown(message).into()).await);
         };
         let identity = Identity {
             sid: sid.clone(),
-            from: understood.from.to_string(),
-            to: understood.number.to_string(),
+            from: resolved.from.to_string(),
+            to: resolved.number.to_string(),
             direction: Direction::Outbound,
             carrier: "twilio".into(),
         };
-        self.outbound.idempotency.give(sid.as_str());
+        self.outbound.idempotency.claim(sid.as_str());
         if !self.is_opened(&sid).await {
-            let agent = understood.agent;
-            self.outbound.calls.take_placed(Placed { identity, agent, slot });
+            let agent = resolved.agent;
+            self.outbound.calls.open_outbound(NewOutbound { identity, agent, slot });
             if let Some(handle) = self.outbound.calls.find(&sid) {
                 handle.send(CallMessage::Progress(Progress::Queued)).await;
             }
-            self.share_name(&sid, understood.number.as_str()).await;
+            self.share_call_sid(&sid, resolved.number.as_str()).await;
         }
         metrics::counter!("phony_calls_placed_total").increment(1);
-        self.entry.what = What::Placed;
+        self.entry.what = EntryKind::Placed;
         self.entry.call_sid = Some(sid.to_string());
         self.write().await;
-        // A server that is killed right after the answer knows when it starts again who is to speak.
+        // A server that is killed right after the answer finds the agent in the store when it restarts.
         self.outbound.history.hub().keep(&sid, WRITING).await;
         if self.entry.key.is_some() {
-            // An earlier attempt may be among the orders that became no call.
+            // An earlier attempt may be listed among the orders that became no call.
             self.outbound.history.order_was_placed(&self.id());
         }
         let status = call.status.as_str();
         let status = if matches!(status, "" | "initiated") { "queued" } else { status }.to_owned();
-        Ok(Dialled { call: sid, status, is_replay: false })
+        Ok(PlacedCall { call: sid, status, is_replay: false })
     }
 
     pub(super) async fn refused(mut self, error: PlaceError) -> PlaceError {
-        self.entry.what = What::Refused;
-        if self.is_doubtful {
-            // What came of the order is as unknown as before.
+        self.entry.what = EntryKind::Refused;
+        if self.is_repeat_of_unknown {
+            // The outcome of the earlier attempt is still unknown.
             self.note(&error).await;
             return error;
         }
         self.tell(error, Outcome::Refused).await
     }
 
-    /// A repeat that is refused while nobody knows yet what comes of the first order: it is in the
-    /// ledger, and is no order of its own.
+    /// Refuses a repeat while the outcome of the first order is unknown: the repeat is in the ledger,
+    /// but not listed as an order of its own.
     pub(super) async fn refused_as_repeat(mut self, error: PlaceError) -> PlaceError {
-        self.is_doubtful = true;
+        self.is_repeat_of_unknown = true;
         self.refused(error).await
     }
 
     async fn failed(mut self, error: PlaceError) -> PlaceError {
-        self.entry.what = What::Failed;
+        self.entry.what = EntryKind::Failed;
         let outcome = if error.is_uncertain() { Outcome::Unknown } else { Outcome::Failed };
         self.entry.outcome = Some(outcome.as_str());
         self.tell(error, outcome).await
@@ -335,7 +342,7 @@ impl<'a> Attempt<'a> {
             scenario,
             agent,
             by,
-            who: self.orderer.who.clone(),
+            who: self.requester.who.clone(),
             rule,
             reason: error.to_string(),
         };
@@ -343,7 +350,7 @@ impl<'a> Attempt<'a> {
         error
     }
 
-    /// Writes into the ledger that there is no call, and why.
+    /// Writes into the ledger that the attempt became no call, and why.
     async fn note(&mut self, error: &PlaceError) {
         let rule = error.name();
         metrics::counter!("phony_calls_refused_total", "rule" => rule).increment(1);
@@ -360,7 +367,7 @@ impl<'a> Attempt<'a> {
     async fn write(&self) {
         let at = (self.outbound.clock.wall)();
         let entry = Entry { at, ..self.entry.clone() };
-        // The thread that writes has said why.
+        // The ledger's thread has logged the error.
         let _ = self.outbound.safety.ledger.write(entry).await;
     }
 }

@@ -1,5 +1,5 @@
-//! Watches the day's budget, and tells the calls of ours when it runs low or out; and has the files
-//! of the rules written.
+//! Watches the day's budget, tells live outbound calls when it runs low or out, and saves the costs and
+//! the do-not-call list. Owns no state; `server` runs [`watch`] until it stops.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use crate::calls::registry::CallMessage;
 use crate::clock::Clock;
 use crate::safety::Safety;
 
-/// How often it is looked at.
+/// How often the budget is checked.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Looks after the budget until the server ends.
+/// Watches the budget until `kill`, then saves and flushes once more.
 pub async fn watch(calls: Arc<Calls>, safety: Arc<Safety>, clock: Clock, kill: CancellationToken) {
     let safety = &*safety;
     let mut interval = tokio::time::interval(EVERY);
@@ -39,7 +39,7 @@ pub async fn watch(calls: Arc<Calls>, safety: Arc<Safety>, clock: Clock, kill: C
     safety.ledger.flush().await;
 }
 
-/// Writes the day's costs, and what was said about who must not be called.
+/// Saves the day's costs and the do-not-call list.
 async fn keep(safety: &Safety) {
     let (costs, list) = (Arc::clone(&safety.spend), Arc::clone(&safety.do_not_call));
     let kept = tokio::task::spawn_blocking(move || {
@@ -51,7 +51,7 @@ async fn keep(safety: &Safety) {
     }
 }
 
-/// A call that knows already takes no notice.
+/// Tells the live calls; a call that was told already ignores it.
 async fn tell(calls: &Calls, safety: &Safety, budget: Budget) {
     for call in safety.spend.live() {
         if let Some(handle) = calls.find(&call) {

@@ -1,4 +1,5 @@
-//! Why an order became no call.
+//! Why an order became no call. `http::error` maps it to a response, the ledger and the list of orders
+//! use its names.
 
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use phony_call::NotDialled;
 use crate::agents::BadVariables;
 use crate::carriers::twilio::rest::{CarrierError, NoClient};
 use crate::safety::Forbidden;
-use crate::safety::pace::TooMany;
+use crate::safety::dial_limits::TooMany;
 use crate::store::StoreError;
 
 /// Why an order became no call, by culprit.

@@ -1,7 +1,6 @@
-//! Idempotency keys: what became of the orders that were given under them; and which calls have been
-//! given to an order, with a key or without.
-//!
-//! They are kept in memory, and found again in the ledger after a restart.
+//! Idempotency keys: the outcome of the orders under them, and which calls belong to an order, with a
+//! key or without. Owns both, in memory, and reads them from the ledger after a restart;
+//! [`super::Outbound`] calls it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
@@ -12,27 +11,27 @@ use phony_call::CallSid;
 use serde_json::Value;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::Dialled;
-use crate::cluster::dialling::Carried;
+use super::PlacedCall;
+use crate::cluster::outbound::CompletedOrder;
 use crate::safety::ledger;
 
-/// The most keys, and calls, that are remembered; the oldest are forgotten first.
+/// How many keys, and how many calls, are remembered; the oldest are forgotten first.
 const MOST: usize = 10_000;
-/// How much of the ledger's end is looked through after a restart.
+/// How much of the ledger's end is read after a restart, in bytes.
 const TAIL: usize = 4 * 1024 * 1024;
-/// How old a line of the ledger may be that still counts.
+/// How old a ledger line may be to count, from the newest line.
 const OLDEST: SignedDuration = SignedDuration::from_hours(24);
 
-/// All keys.
+/// The idempotency keys of this node.
 #[derive(Debug, Default)]
-pub(super) struct Keys {
+pub(super) struct IdempotencyKeys {
     known: StdMutex<Inner>,
-    given: StdMutex<Given>,
+    claimed: StdMutex<ClaimedCalls>,
 }
 
-/// Calls that are some order's.
+/// Calls that belong to an order.
 #[derive(Debug, Default)]
-struct Given {
+struct ClaimedCalls {
     calls: HashSet<String>,
     order: VecDeque<String>,
 }
@@ -43,38 +42,38 @@ struct Inner {
     order: VecDeque<String>,
 }
 
-/// What became of the order.
+/// The outcome of an order.
 #[derive(Debug, Clone)]
 enum Outcome {
-    Done { body: String, dialled: Dialled },
+    Done { body: String, placed: PlacedCall },
     Uncertain { body: String, since: Timestamp },
 }
 
-/// A key while an order is carried out under it: repeats wait.
-pub(super) struct Held(OwnedMutexGuard<Option<Outcome>>);
+/// A key that is held while an order is carried out under it; repeats wait.
+pub(super) struct KeyGuard(OwnedMutexGuard<Option<Outcome>>);
 
-/// What is known of a key.
-pub(super) enum Known {
-    /// Nothing, or nothing came of it.
+/// The state of a key.
+pub(super) enum KeyState {
+    /// It is free: unused, or its order became no call.
     New,
     /// The same order placed this call.
-    Done(Dialled),
+    Done(PlacedCall),
     /// The same order may have placed a call, at this time.
     Uncertain(Timestamp),
-    /// It stands for another order.
+    /// It was used for another order.
     Other,
 }
 
-impl Keys {
-    /// The keys that the ledger of a data folder knows.
+impl IdempotencyKeys {
+    /// Reads the keys from the ledger of a data folder.
     pub(super) fn of(folder: &Path) -> Self {
         let keys = Self::default();
         let lines = last_lines(&folder.join(ledger::FILE));
         let placed = lines.iter().filter(|line| line["what"] == "placed");
         for call in placed.filter_map(|line| line["callSid"].as_str()) {
-            keys.give(call);
+            keys.claim(call);
         }
-        for (name, outcome) in remembered(&lines) {
+        for (name, outcome) in replay(&lines) {
             let entry = keys.entry(&name);
             if let Ok(mut entry) = entry.try_lock() {
                 *entry = Some(outcome);
@@ -83,40 +82,39 @@ impl Keys {
         keys
     }
 
-    /// A call is an order's from now on.
-    pub(super) fn give(&self, call: &str) {
-        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
-        if given.order.len() >= MOST
-            && let Some(oldest) = given.order.pop_front()
+    /// Marks a call as an order's.
+    pub(super) fn claim(&self, call: &str) {
+        let mut claimed = self.claimed.lock().unwrap_or_else(PoisonError::into_inner);
+        if claimed.order.len() >= MOST
+            && let Some(oldest) = claimed.order.pop_front()
         {
-            given.calls.remove(&oldest);
+            claimed.calls.remove(&oldest);
         }
-        if given.calls.insert(call.to_owned()) {
-            given.order.push_back(call.to_owned());
+        if claimed.calls.insert(call.to_owned()) {
+            claimed.order.push_back(call.to_owned());
         }
     }
 
-    /// Whether a call is an order's. One that was merely answered here is not: nobody knew why it
-    /// rang.
-    pub(super) fn is_given(&self, call: &str) -> bool {
-        self.given.lock().unwrap_or_else(PoisonError::into_inner).calls.contains(call)
+    /// Whether a call is an order's. A call that was merely answered here is not.
+    pub(super) fn is_claimed(&self, call: &str) -> bool {
+        self.claimed.lock().unwrap_or_else(PoisonError::into_inner).calls.contains(call)
     }
 
-    /// Takes a key; whoever has it goes first.
-    pub(super) async fn hold(&self, name: &str) -> Held {
-        Held(self.entry(name).lock_owned().await)
+    /// Waits until the key is free, and holds it.
+    pub(super) async fn hold(&self, name: &str) -> KeyGuard {
+        KeyGuard(self.entry(name).lock_owned().await)
     }
 
-    /// The orders of which calls came; those that are being carried out are told of later.
-    pub(super) fn carried_out(&self) -> Vec<Carried> {
+    /// The orders that became calls, without those that are being carried out.
+    pub(super) fn completed_orders(&self) -> Vec<CompletedOrder> {
         let inner = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let carried = inner.order.iter().filter_map(|name| {
+        let completed = inner.order.iter().filter_map(|name| {
             let entry = inner.entries.get(name)?.try_lock().ok()?;
-            let Some(Outcome::Done { body, dialled }) = &*entry else { return None };
-            let Dialled { call, status, .. } = dialled.clone();
-            Some(Carried { key: name.clone(), body: body.clone(), call, status })
+            let Some(Outcome::Done { body, placed }) = &*entry else { return None };
+            let PlacedCall { call, status, .. } = placed.clone();
+            Some(CompletedOrder { key: name.clone(), body: body.clone(), call, status })
         });
-        carried.collect()
+        completed.collect()
     }
 
     fn entry(&self, name: &str) -> Arc<Mutex<Option<Outcome>>> {
@@ -136,20 +134,20 @@ impl Keys {
     }
 }
 
-impl Held {
-    pub(super) fn known(&self, order: &str) -> Known {
+impl KeyGuard {
+    pub(super) fn state(&self, order: &str) -> KeyState {
         match &*self.0 {
-            None => Known::New,
+            None => KeyState::New,
             Some(Outcome::Done { body, .. } | Outcome::Uncertain { body, .. }) if body != order => {
-                Known::Other
+                KeyState::Other
             }
-            Some(Outcome::Done { dialled, .. }) => Known::Done(dialled.clone()),
-            Some(Outcome::Uncertain { since, .. }) => Known::Uncertain(*since),
+            Some(Outcome::Done { placed, .. }) => KeyState::Done(placed.clone()),
+            Some(Outcome::Uncertain { since, .. }) => KeyState::Uncertain(*since),
         }
     }
 
-    pub(super) fn done(&mut self, body: String, dialled: Dialled) {
-        *self.0 = Some(Outcome::Done { body, dialled });
+    pub(super) fn done(&mut self, body: String, placed: PlacedCall) {
+        *self.0 = Some(Outcome::Done { body, placed });
     }
 
     pub(super) fn uncertain(&mut self, body: String, since: Timestamp) {
@@ -157,7 +155,7 @@ impl Held {
     }
 }
 
-/// The last lines of a ledger, oldest first.
+/// The last lines of a ledger, at most [`TAIL`] bytes, oldest first.
 pub(super) fn last_lines(path: &Path) -> Vec<Value> {
     let text = std::fs::read(path).unwrap_or_default();
     let tail = text.get(text.len().saturating_sub(TAIL)..).unwrap_or_default();
@@ -165,13 +163,12 @@ pub(super) fn last_lines(path: &Path) -> Vec<Value> {
     lines.filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }
 
-/// The keys in these lines: of calls that were placed, and of those of which nobody knows whether
-/// they were. Whatever became of an attempt is what the server knew while it ran.
-fn remembered(lines: &[Value]) -> Vec<(String, Outcome)> {
+/// The keys in these lines whose orders became calls or have an unknown outcome.
+fn replay(lines: &[Value]) -> Vec<(String, Outcome)> {
     let at = |line: &Value| line["at"].as_str()?.parse::<Timestamp>().ok();
     let newest = lines.iter().rev().find_map(at);
     let oldest = newest.and_then(|newest| newest.checked_sub(OLDEST).ok());
-    let (mut order, mut stories) = (Vec::new(), HashMap::<&str, Story<'_>>::new());
+    let (mut order, mut histories) = (Vec::new(), HashMap::<&str, KeyHistory<'_>>::new());
     for line in lines {
         let at = at(line).filter(|at| oldest.is_none_or(|oldest| *at >= oldest));
         let (Some(at), Some(name), Some(body)) =
@@ -179,66 +176,66 @@ fn remembered(lines: &[Value]) -> Vec<(String, Outcome)> {
         else {
             continue;
         };
-        let story = stories.entry(name).or_insert_with(|| {
+        let history = histories.entry(name).or_insert_with(|| {
             order.push(name);
-            Story::default()
+            KeyHistory::default()
         });
-        story.hear(line, body, at);
+        history.apply(line, body, at);
     }
-    let outcome = |name: &str| Some((name.to_owned(), stories.remove(name)?.outcome()?));
+    let outcome = |name: &str| Some((name.to_owned(), histories.remove(name)?.outcome()?));
     order.into_iter().filter_map(outcome).collect()
 }
 
-/// What the lines tell of one key.
+/// The history of one key in the ledger.
 #[derive(Default)]
-struct Story<'a> {
-    /// The order that was given under it.
+struct KeyHistory<'a> {
+    /// The hash of the order under it.
     body: &'a str,
     placed: Option<CallSid>,
     /// Attempts that may have placed a call, and when they were made.
-    doubts: Vec<(&'a str, Timestamp)>,
+    unknown: Vec<(&'a str, Timestamp)>,
 }
 
-impl<'a> Story<'a> {
-    fn hear(&mut self, line: &'a Value, body: &'a str, at: Timestamp) {
+impl<'a> KeyHistory<'a> {
+    fn apply(&mut self, line: &'a Value, body: &'a str, at: Timestamp) {
         let attempt = line["attempt"].as_str().unwrap_or_default();
         match (line["what"].as_str(), line["outcome"].as_str()) {
             (Some("placed"), _) => {
                 let call = line["callSid"].as_str();
                 if let Some(call) = call.and_then(|call| CallSid::parse(call).ok()) {
-                    *self = Self { body, placed: Some(call), doubts: Vec::new() };
+                    *self = Self { body, placed: Some(call), unknown: Vec::new() };
                 }
             }
-            (Some("dialling"), _) => self.doubt(attempt, body, at),
+            (Some("dialling"), _) => self.attempted(attempt, body, at),
             (Some("failed"), Some("unknown")) if self.placed.is_none() => {
-                self.doubt(attempt, body, at);
+                self.attempted(attempt, body, at);
             }
-            // A failure of which an earlier version has not said what it was is looked into: that
-            // does no harm.
+            // Failures written by earlier versions have no outcome and stay unknown, which is safe: the
+            // call is looked for first.
             (Some("failed"), Some("failed")) | (Some("refused"), _) => {
-                self.doubts.retain(|(whose, _)| *whose != attempt);
+                self.unknown.retain(|(whose, _)| *whose != attempt);
             }
             _ => {}
         }
     }
 
-    fn doubt(&mut self, attempt: &'a str, body: &'a str, at: Timestamp) {
+    fn attempted(&mut self, attempt: &'a str, body: &'a str, at: Timestamp) {
         self.placed = None;
         if self.body != body {
-            self.doubts.clear();
+            self.unknown.clear();
             self.body = body;
         }
-        if self.doubts.iter().all(|(whose, _)| *whose != attempt) {
-            self.doubts.push((attempt, at));
+        if self.unknown.iter().all(|(whose, _)| *whose != attempt) {
+            self.unknown.push((attempt, at));
         }
     }
 
     fn outcome(self) -> Option<Outcome> {
         let body = self.body.to_owned();
         if let Some(call) = self.placed {
-            return Some(Outcome::Done { body, dialled: Dialled::new(call, "queued") });
+            return Some(Outcome::Done { body, placed: PlacedCall::new(call, "queued") });
         }
-        let since = self.doubts.into_iter().map(|(_, at)| at).min()?;
+        let since = self.unknown.into_iter().map(|(_, at)| at).min()?;
         Some(Outcome::Uncertain { body, since })
     }
 }
@@ -261,9 +258,9 @@ mod tests {
 
     /// What is known of the key: nothing, the call, or since when it is not known.
     fn known(lines: &[Value]) -> Option<Result<String, u32>> {
-        let found = remembered(lines).pop().map(|(_, outcome)| outcome);
+        let found = replay(lines).pop().map(|(_, outcome)| outcome);
         found.map(|outcome| match outcome {
-            Outcome::Done { dialled, .. } => Ok(dialled.call.to_string()),
+            Outcome::Done { placed, .. } => Ok(placed.call.to_string()),
             Outcome::Uncertain { since, .. } => {
                 Err(since.to_string()[17..19].parse::<u32>().unwrap())
             }
@@ -271,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn the_ledger_knows_of_a_key_what_the_server_knew() {
+    fn a_key_s_state_is_restored_from_the_ledger() {
         let of = |second, what, attempt| line(second, what, attempt, &json!({}));
         let came = |second, attempt, outcome| {
             line(second, "failed", attempt, &json!({ "outcome": outcome }))
@@ -300,7 +297,7 @@ mod tests {
         // Once the key is free it may stand for another order.
         let other = line(5, "dialling", "c", &json!({ "key": ["k", "other"] }));
         let lines = [of(1, "dialling", "a"), came(2, "a", "failed"), other];
-        let (_, outcome) = remembered(&lines).pop().unwrap();
+        let (_, outcome) = replay(&lines).pop().unwrap();
         assert!(matches!(outcome, Outcome::Uncertain { body, .. } if body == "other"));
     }
 }

@@ -1,19 +1,21 @@
-//! Places calls: asks the rules, writes the ledger, tells the carrier, and opens the call.
+//! Places outbound calls: asks the rules, writes the ledger, sends the request to the carrier, and
+//! opens the call. Owns the idempotency keys and the locks on numbers. `http` calls it for
+//! `POST /calls` and for webhooks of outbound calls, `server` watches the [`budget`].
 //!
-//! The call is bound to its scenario by the carrier's name for it, in this process and, where
-//! there are several, in what they share; nothing in a URL says more than where this server is. A
-//! webhook may come before the carrier's own answer does: it [waits](Outbound::settled) for the call
-//! to be opened, here or on another node.
+//! A call is bound to its scenario by the carrier's call SID, in this process and, in a cluster, in
+//! Redis; the URLs given to the carrier name the server and nothing else. A webhook may come before
+//! the carrier's own answer: it [waits](Outbound::settled) for the call to be opened, here or on
+//! another node.
 
 mod attempt;
 pub mod budget;
-mod cut_off;
+mod carrier;
 mod error;
 mod idempotency;
-mod line;
+mod interrupted;
+mod nodes;
 mod number_locks;
 mod order;
-mod shared;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,9 +31,9 @@ pub use self::error::PlaceError;
 pub use self::order::Order;
 
 use self::attempt::Attempt;
-use self::idempotency::{Keys, Known};
+use self::idempotency::{IdempotencyKeys, KeyState};
+pub(crate) use self::nodes::CallLocation;
 use self::number_locks::NumberLocks;
-pub(crate) use self::shared::Started;
 use crate::agents::Agents;
 use crate::calls::Calls;
 use crate::calls::registry::CallMessage;
@@ -39,7 +41,7 @@ use crate::carriers::twilio::account::Account;
 use crate::carriers::twilio::rest::{CarrierError, TIMEOUT};
 use crate::clock::Clock;
 use crate::cluster::Cluster;
-use crate::cluster::dialling::Carried;
+use crate::cluster::outbound::CompletedOrder;
 use crate::config::Config;
 use crate::history::History;
 use crate::limits;
@@ -48,28 +50,28 @@ use crate::runtime::shutdown::Shutdown;
 use crate::safety::Safety;
 use crate::safety::ledger::digest;
 
-/// How long a webhook waits for the call it is about.
+/// How long a webhook waits for its call to be opened.
 const SETTLING: Duration = Duration::from_secs(8);
 /// How long a repeat waits for the first order under its key.
 const FIRST_ORDER: Duration = Duration::from_secs(20);
 /// How long an order waits for its turn at a number.
 const TURN: Duration = Duration::from_secs(10);
-/// How long a call whose answer was lost is looked for at once.
+/// How long to look for a call after the carrier's answer was lost.
 const LOOKING: Duration = Duration::from_secs(4);
-/// When whoever gave an order is answered at the latest, whatever still goes on.
+/// When the client is answered at the latest, even if the order is still carried out.
 const ANSWER: Duration = Duration::from_secs(29);
 
-// Who is told nothing but that the time is up does not know that the carrier was asked, and might
-// order the call again.
+// A client that only hears of a timeout does not know that the carrier was asked, and might order the
+// call again.
 const _: () = assert!(
     TURN.as_millis() + TIMEOUT.as_millis() + LOOKING.as_millis() <= ANSWER.as_millis()
         && ANSWER.as_millis() < limits::REQUEST.as_millis(),
     "an order that has waited and was put to the carrier is answered within a request's time"
 );
-/// The state of a call that was deleted, by a supervisor or for its age.
+/// The status of a call that was deleted, by a supervisor or by retention.
 const DELETED: &str = "deleted";
 
-/// Places calls.
+/// Places outbound calls.
 #[derive(Debug)]
 pub struct Outbound {
     config: Arc<Config>,
@@ -83,71 +85,71 @@ pub struct Outbound {
     cluster: Option<Arc<Cluster>>,
     calls: Arc<Calls>,
     account: Arc<Account>,
-    idempotency: Keys,
+    idempotency: IdempotencyKeys,
     number_locks: NumberLocks,
-    /// How many calls to a number the carrier has been asked for and has not named yet.
+    /// How many calls to each number wait for the carrier's call SID.
     pending: Mutex<HashMap<String, u32>>,
-    /// Changes whenever one of them is named, or is known not to be.
+    /// Changes whenever one of them gets its call SID, or has failed.
     settled: watch::Sender<u64>,
 }
 
-/// What was done about an order.
+/// The call that an order became.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dialled {
-    /// The carrier's name for the call.
+pub struct PlacedCall {
+    /// The carrier's id of the call.
     pub call: CallSid,
-    /// How far it has got.
+    /// Its status, such as `queued` or `in-progress`.
     pub status: String,
-    /// An earlier order under the same key has placed it.
+    /// Whether an earlier order under the same key placed it.
     pub is_replay: bool,
 }
 
-impl Dialled {
+impl PlacedCall {
     fn new(call: CallSid, status: impl Into<String>) -> Self {
         Self { call, status: status.into(), is_replay: false }
     }
 }
 
-/// What calls are placed with.
+/// What [`Outbound`] is built from.
 #[derive(Debug)]
 pub struct OutboundParts {
     /// The configuration.
     pub config: Arc<Config>,
     /// The host, and the port if it needs one, of every URL given to the carrier.
     pub authority: String,
-    /// What time it is.
+    /// The clock.
     pub clock: Clock,
-    /// The stages of the server's end.
+    /// The stages of the server's shutdown.
     pub shutdown: Shutdown,
-    /// Who can call.
+    /// The agents and scenarios.
     pub agents: Arc<Agents>,
-    /// What is known of calls.
+    /// The events of live and ended calls, and the orders that became none.
     pub history: History,
     /// The rules.
     pub safety: Arc<Safety>,
     /// The other nodes, if there are any.
     pub cluster: Option<Arc<Cluster>>,
-    /// Where calls go that were placed.
+    /// Opens the calls that were placed.
     pub calls: Arc<Calls>,
     /// The account at the carrier.
     pub account: Arc<Account>,
 }
 
 impl Outbound {
-    /// Places calls, and remembers from the ledger of the data folder which keys were used.
+    /// Reads the idempotency keys that were used before from the ledger in the data folder.
     #[must_use]
     pub fn new(parts: OutboundParts) -> Self {
-        let idempotency = Keys::of(&parts.config.data_dir);
+        let idempotency = IdempotencyKeys::of(&parts.config.data_dir);
         Self::with_keys(parts, idempotency)
     }
 
-    /// Places calls without a memory of earlier ones.
+    /// Starts without idempotency keys.
     #[must_use]
     pub fn without_memory(parts: OutboundParts) -> Self {
-        Self::with_keys(parts, Keys::default())
+        Self::with_keys(parts, IdempotencyKeys::default())
     }
 
-    fn with_keys(parts: OutboundParts, idempotency: Keys) -> Self {
+    fn with_keys(parts: OutboundParts, idempotency: IdempotencyKeys) -> Self {
         let OutboundParts { config, authority, clock, shutdown, agents, .. } = parts;
         let OutboundParts { history, safety, cluster, calls, account, .. } = parts;
         let (settled, _) = watch::channel(0);
@@ -169,12 +171,12 @@ impl Outbound {
         }
     }
 
-    /// The orders under keys of which calls came here.
-    pub(crate) fn carried_out(&self) -> Vec<Carried> {
-        self.idempotency.carried_out()
+    /// The orders under an idempotency key that became calls here.
+    pub(crate) fn completed_orders(&self) -> Vec<CompletedOrder> {
+        self.idempotency.completed_orders()
     }
 
-    /// Waits until no call to this number is without a name, but not for ever.
+    /// Waits until no call to this number lacks its call SID, for at most [`SETTLING`].
     async fn settled(&self, to: &str) {
         let mut changes = self.settled.subscribe();
         let named = async {
@@ -194,7 +196,7 @@ impl Outbound {
     }
 }
 
-/// A call that has no name yet.
+/// A call that the carrier was asked for and that has no call SID yet.
 struct Pending<'a> {
     outbound: &'a Outbound,
     to: String,
@@ -222,20 +224,20 @@ impl Drop for Pending<'_> {
     }
 }
 
-/// Who gives an order.
+/// Who ordered a call.
 #[derive(Debug, Clone)]
-pub struct Orderer {
-    /// As the ledger has it: a token's fingerprint.
+pub struct Requester {
+    /// The fingerprint of their token, for the ledger.
     pub by: String,
-    /// The name, if it is known.
+    /// Their name, if known.
     pub who: Option<String>,
 }
 
-/// What came of an order, or that it is not known yet: it is carried out all the same.
+/// Waits for the outcome of an order, for at most [`ANSWER`]; it is carried out all the same.
 async fn answered(
-    work: impl Future<Output = Result<Dialled, PlaceError>>,
+    work: impl Future<Output = Result<PlacedCall, PlaceError>>,
     is_asked: &AtomicBool,
-) -> Result<Dialled, PlaceError> {
+) -> Result<PlacedCall, PlaceError> {
     match timeout(ANSWER, work).await {
         Ok(done) => done,
         Err(_) if is_asked.load(Ordering::SeqCst) => {
@@ -246,28 +248,28 @@ async fn answered(
     }
 }
 
-/// Whoever waits for what becomes of an order.
+/// The client that waits for the outcome of an order.
 #[derive(Debug, Clone, Default)]
 struct Client {
-    /// Cancelled when they have gone.
+    /// Cancelled when it has disconnected.
     gone: CancellationToken,
     /// Whether the carrier was asked for the call, or may have been by an earlier attempt.
     is_asked: Arc<AtomicBool>,
 }
 
 impl Outbound {
-    /// Places a call, or refuses it; either way the ledger says so. `key` makes a repeat of the same
-    /// order return the first call.
+    /// Places a call or refuses it; the ledger records either. With an idempotency `key`, a repeat of
+    /// the same order returns the first call.
     ///
-    /// An order that waits for its turn is withdrawn with whoever gave it, if nobody could hear of the
-    /// call: one under a key is carried out, for a repeat hears of it. Once the carrier was asked, the
-    /// order is carried out to its end.
+    /// If the client disconnects before the order's turn, an order without a key is withdrawn,
+    /// because nobody would learn of the call; one with a key is carried out, because a repeat
+    /// learns of it. Once the carrier was asked, every order is carried out to its end.
     pub async fn place(
         self: &Arc<Self>,
         order: Order,
-        orderer: Orderer,
+        requester: Requester,
         key: Option<&str>,
-    ) -> Result<Dialled, PlaceError> {
+    ) -> Result<PlacedCall, PlaceError> {
         let key = key.map(str::to_owned);
         let client = Client::default();
         // Dropped with this future when the client goes away.
@@ -278,8 +280,8 @@ impl Outbound {
             async move {
                 numbers::load().await;
                 match key {
-                    None => Attempt::new(&this, order, orderer, None, client).run(None).await,
-                    Some(key) => this.carry_out(order, orderer, &key, client).await,
+                    None => Attempt::new(&this, order, requester, None, client).run(None).await,
+                    Some(key) => this.carry_out(order, requester, &key, client).await,
                 }
             }
         };
@@ -292,13 +294,13 @@ impl Outbound {
     async fn carry_out(
         &self,
         order: Order,
-        orderer: Orderer,
+        requester: Requester,
         key: &str,
         client: Client,
-    ) -> Result<Dialled, PlaceError> {
+    ) -> Result<PlacedCall, PlaceError> {
         let (name, body) = (digest(key.as_bytes()), order.digest());
         let attempt =
-            Attempt::new(self, order, orderer, Some((name.clone(), body.clone())), client);
+            Attempt::new(self, order, requester, Some((name.clone(), body.clone())), client);
         let held = tokio::select! {
             biased;
             held = timeout(FIRST_ORDER, self.idempotency.hold(&name)) => {
@@ -310,22 +312,22 @@ impl Outbound {
             Ok(held) => held,
             Err(error) => return Err(attempt.refused_as_repeat(error).await),
         };
-        let mut since = match held.known(&body) {
-            Known::New => None,
-            Known::Done(dialled) => return self.replay(dialled).await,
-            Known::Uncertain(since) => Some(since),
-            Known::Other => return Err(attempt.refused(PlaceError::OtherOrder).await),
+        let mut since = match held.state(&body) {
+            KeyState::New => None,
+            KeyState::Done(placed) => return self.replay(placed).await,
+            KeyState::Uncertain(since) => Some(since),
+            KeyState::Other => return Err(attempt.refused(PlaceError::OtherOrder).await),
         };
         let shared = match attempt.hold_shared_key().await {
             Err(error) => return Err(attempt.refused_as_repeat(error).await),
             Ok(None) => None,
-            Ok(Some(Known::Done(dialled))) => {
-                held.done(body, dialled.clone());
-                return self.replay(dialled).await;
+            Ok(Some(KeyState::Done(placed))) => {
+                held.done(body, placed.clone());
+                return self.replay(placed).await;
             }
-            Ok(Some(Known::Other)) => return Err(attempt.refused(PlaceError::OtherOrder).await),
-            Ok(Some(Known::New)) => Some(attempt.shared_key()),
-            Ok(Some(Known::Uncertain(at))) => {
+            Ok(Some(KeyState::Other)) => return Err(attempt.refused(PlaceError::OtherOrder).await),
+            Ok(Some(KeyState::New)) => Some(attempt.shared_key()),
+            Ok(Some(KeyState::Uncertain(at))) => {
                 since = Some(since.map_or(at, |since| since.min(at)));
                 Some(attempt.shared_key())
             }
@@ -333,23 +335,23 @@ impl Outbound {
         let began = attempt.began;
         let done = attempt.run(since).await;
         match &done {
-            Ok(dialled) => held.done(body, dialled.clone()),
+            Ok(placed) => held.done(body, placed.clone()),
             Err(error) if error.is_uncertain() => held.uncertain(body, since.unwrap_or(began)),
             Err(_) => {}
         }
         if let Some(shared) = shared {
-            // Who found nothing the second time does not know more than after the first.
+            // Finding no call on a repeat proves no more than the first attempt did.
             shared.settle(&done, since.is_some()).await;
         }
         done
     }
 
-    /// A call that was placed by an earlier order under the same key, as it stands now.
-    async fn replay(&self, dialled: Dialled) -> Result<Dialled, PlaceError> {
-        let Dialled { call, status: at_first, .. } = dialled;
+    /// The call of an earlier order under the same key, with its present status.
+    async fn replay(&self, placed: PlacedCall) -> Result<PlacedCall, PlaceError> {
+        let PlacedCall { call, status: at_first, .. } = placed;
         let handle = self.calls.find(&call);
         if let Some(handle) = &handle {
-            // Once it answers it has begun, and its record with it.
+            // Once the actor answers, the call's start is recorded.
             handle.ask(CallMessage::Snapshot).await;
         }
         let status = match self.history.line(&call).await? {
@@ -360,7 +362,7 @@ impl Outbound {
             None if handle.is_some() => at_first,
             None => DELETED.to_owned(),
         };
-        Ok(Dialled { call, status, is_replay: true })
+        Ok(PlacedCall { call, status, is_replay: true })
     }
 }
 
@@ -369,7 +371,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn who_waits_too_long_is_told_whether_the_carrier_was_asked() {
+    async fn a_timeout_says_whether_the_carrier_was_asked() {
         let work = || async {
             tokio::time::sleep(limits::REQUEST).await;
             Err(PlaceError::Stopping)

@@ -1,4 +1,5 @@
-//! An order to call somebody, as it was given and as it was understood.
+//! An order to call somebody, as the client sent it and as it is resolved: number, agent and scenario
+//! looked up and checked. Owns no state; [`super::Outbound`] and its attempts call it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,32 +13,32 @@ use crate::agents::{Agent, BadVariables, calling};
 use crate::history::UnplacedOrder;
 use crate::safety::ledger::digest;
 
-/// How long an agent of ours may take to greet, and to pause.
+/// How long an agent of this server may take to greet, when one agent calls another.
 const THEIR_GREETING: Duration = Duration::from_secs(10);
 
 /// An order to call somebody.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Order {
-    /// The number as it was typed.
+    /// The number to call, as it was typed.
     pub to: String,
-    /// Our number, if not the configured one.
+    /// The number to call from, if not the configured one.
     pub from: Option<String>,
-    /// The errand.
+    /// The id of the scenario.
     pub scenario: Option<String>,
-    /// Who goes, if there is no errand.
+    /// The id of the agent; of the one that accompanies the scenario, if there is one.
     pub agent: Option<String>,
-    /// What the errand's slots are filled with.
+    /// The values of the scenario's variables.
     pub variables: BTreeMap<String, String>,
-    /// Whether the callee is said to agree.
+    /// Whether the client states that the callee agrees to be called.
     pub consent: bool,
-    /// Whether the hour is no matter.
+    /// Whether the calling hours are ignored.
     pub ignore_calling_hours: bool,
-    /// Whether to find out if a machine answers; as the errand says if absent.
+    /// Whether to detect an answering machine; as the scenario says if absent.
     pub detect_machine: Option<bool>,
 }
 
-/// An order that was understood.
-pub(super) struct Understood {
+/// An order whose number, agent and scenario are resolved.
+pub(super) struct ResolvedOrder {
     pub(super) number: PhoneNumber,
     pub(super) from: PhoneNumber,
     pub(super) agent: Arc<Agent>,
@@ -45,21 +46,25 @@ pub(super) struct Understood {
 }
 
 impl Order {
-    /// What tells this order from others under the same key.
+    /// The hash that tells this order from others under the same key.
     pub(super) fn digest(&self) -> String {
         let body = serde_json::to_vec(self).expect("texts and flags are JSON");
         digest(&body)
     }
 
-    /// By what this order goes among those that became no call: the same for all its attempts under
-    /// one key, whose hash is `key`.
+    /// The order's id in the list of those that became no call: the same for all attempts under one
+    /// key, whose hash is `key`.
     pub(super) fn id(&self, key: Option<&str>, attempt: &str) -> CallSid {
         let body = self.digest();
         order_id(key.map(|key| (key, body.as_str())), attempt)
     }
 
-    /// Reads the order; what cannot be read, or is never dialled, is refused.
-    pub(super) fn understand(&self, outbound: &Outbound) -> Result<Understood, PlaceError> {
+    /// Resolves the order.
+    ///
+    /// # Errors
+    ///
+    /// If a field is missing or wrong, or the number is one that is never dialled.
+    pub(super) fn resolve(&self, outbound: &Outbound) -> Result<ResolvedOrder, PlaceError> {
         let Self { to, from, scenario, agent, variables, .. } = self;
         let (config, agents) = (&outbound.config, &outbound.agents);
         let home = config.twilio.phone_number.as_ref().and_then(Country::of);
@@ -108,11 +113,11 @@ impl Order {
         };
         let agent = if agents.has_own_agent(&number) { lets_greet(agent) } else { agent };
         let detect_machine = self.detect_machine.unwrap_or(asked);
-        Ok(Understood { number, from, agent, detect_machine })
+        Ok(ResolvedOrder { number, from, agent, detect_machine })
     }
 }
 
-/// The same, where of the order itself there is only the digest, beside the key's hash.
+/// The same, from the hashes of the key and of the order.
 pub(super) fn order_id(key: Option<(&str, &str)>, attempt: &str) -> CallSid {
     match key {
         None => UnplacedOrder::id_of(attempt),
@@ -120,7 +125,7 @@ pub(super) fn order_id(key: Option<(&str, &str)>, attempt: &str) -> CallSid {
     }
 }
 
-/// An agent who calls one of ours does as people do: whoever is called greets first.
+/// Lets the callee greet first, because it is an agent of this server.
 fn lets_greet(mut agent: Arc<Agent>) -> Arc<Agent> {
     Arc::make_mut(&mut Arc::make_mut(&mut agent).call).opens_after = Some(THEIR_GREETING);
     agent

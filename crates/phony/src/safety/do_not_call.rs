@@ -1,10 +1,10 @@
-//! The do-not-call list: a file that only grows, a JSON object a line; of the words on a number the
-//! latest counts. Commands and servers add to it at the same time; a running server sees what
-//! others added at its next look. Several servers [share](crate::cluster::SharedList) one list, and
-//! each has all of it in its file.
+//! The do-not-call list: an append-only file, one JSON object a line; of the entries on a number the
+//! latest counts. Commands and servers append to it concurrently; a running server notices at its next
+//! access. The nodes of a cluster [share](crate::cluster::SharedList) one list, and each has all of
+//! it in its file. [`super::Safety`], the cluster and `phony dnc` call it.
 //!
-//! A word is in force when it is said. What cannot be written stays in memory and is tried again;
-//! a server that starts learns from the ledger what was not written before the last one ended.
+//! An entry is in force as soon as it is set. One that cannot be written stays in memory and is
+//! retried; a server that starts restores from the ledger what the last one could not write.
 
 mod lines;
 
@@ -25,16 +25,16 @@ use crate::data_dir::{explained, lock_shortly, open_to_append};
 /// The file's name in the data folder.
 pub const FILE: &str = "do-not-call.jsonl";
 
-/// What was said about a number.
+/// An entry: whether a number is on the list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Word {
+pub struct DoNotCallEntry {
     /// The number.
     pub number: PhoneNumber,
     /// Whether it is on the list from then on.
     pub listed: bool,
-    /// When.
+    /// When it was made.
     pub at: Timestamp,
-    /// By whose hand.
+    /// Who made the entry: a token's fingerprint, `callee`, or `command line`.
     pub by: String,
 }
 
@@ -42,10 +42,10 @@ pub struct Word {
 #[derive(Debug)]
 pub struct DoNotCall {
     path: PathBuf,
-    /// The file, as it was read last. Held while the file is read; no call waits for it.
+    /// The file, as last read. Locked while the file is read; no call waits for it.
     file: Mutex<Contents>,
-    /// Said here, and perhaps not in the file yet. Held for moments only: calls say words.
-    said: Mutex<HashMap<PhoneNumber, Word>>,
+    /// Entries that may not be in the file yet. Locked for moments only, because calls add entries.
+    unsaved: Mutex<HashMap<PhoneNumber, DoNotCallEntry>>,
     /// Why the file cannot be written, if so.
     trouble: Mutex<Option<String>>,
     news: Notify,
@@ -53,10 +53,10 @@ pub struct DoNotCall {
 
 #[derive(Debug, Default)]
 struct Contents {
-    /// The file's length and time when it was read.
+    /// The file's length and modification time when it was read.
     seen: Option<(u64, Option<SystemTime>)>,
-    words: HashMap<PhoneNumber, Word>,
-    /// The lines that are no words, by their numbers.
+    entries: HashMap<PhoneNumber, DoNotCallEntry>,
+    /// The numbers of the lines that cannot be read.
     torn: Vec<usize>,
 }
 
@@ -67,7 +67,7 @@ impl DoNotCall {
         Self {
             path: folder.join(FILE),
             file: Mutex::default(),
-            said: Mutex::default(),
+            unsaved: Mutex::default(),
             trouble: Mutex::default(),
             news: Notify::new(),
         }
@@ -75,20 +75,20 @@ impl DoNotCall {
 
     /// Whether a number must not be called.
     pub fn contains(&self, number: &PhoneNumber) -> io::Result<bool> {
-        Ok(self.word(number)?.is_some_and(|word| word.listed))
+        Ok(self.entry(number)?.is_some_and(|entry| entry.listed))
     }
 
     /// The numbers that must not be called, in their order.
-    pub fn list(&self) -> io::Result<Vec<Word>> {
-        Ok(self.words()?.into_iter().filter(|word| word.listed).collect())
+    pub fn list(&self) -> io::Result<Vec<DoNotCallEntry>> {
+        Ok(self.entries()?.into_iter().filter(|entry| entry.listed).collect())
     }
 
-    /// The last word on every number, those that may be called again among them, in their order.
-    pub fn words(&self) -> io::Result<Vec<Word>> {
+    /// The latest entry of every number, in order, including those that may be called again.
+    pub fn entries(&self) -> io::Result<Vec<DoNotCallEntry>> {
         let contents = self.contents()?;
-        let said = lock(&self.said);
-        let numbers: BTreeSet<_> = contents.words.keys().chain(said.keys()).collect();
-        let last = |number| later(said.get(number), contents.words.get(number)).cloned();
+        let unsaved = lock(&self.unsaved);
+        let numbers: BTreeSet<_> = contents.entries.keys().chain(unsaved.keys()).collect();
+        let last = |number| later(unsaved.get(number), contents.entries.get(number)).cloned();
         Ok(numbers.into_iter().filter_map(last).collect())
     }
 
@@ -97,11 +97,11 @@ impl DoNotCall {
         Ok(self.contents()?.torn.clone())
     }
 
-    /// Why the list cannot be written, if so: what is said meanwhile is kept in memory.
+    /// Why the list cannot be written, if so; entries made meanwhile are kept in memory.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
         let why = lock(&self.trouble).clone()?;
-        let waiting = match lock(&self.said).len() {
+        let waiting = match lock(&self.unsaved).len() {
             0 => String::new(),
             1 => " (one entry is kept in memory until it can be written)".to_owned(),
             many => format!(" ({many} entries are kept in memory until they can be written)"),
@@ -109,21 +109,23 @@ impl DoNotCall {
         Some(format!("the do-not-call list cannot be written: {why}{waiting}"))
     }
 
-    /// Takes in a word that was said elsewhere; true if it is later than what is known here.
-    pub fn learn(&self, word: Word) -> io::Result<bool> {
-        if self.word(&word.number)?.is_some_and(|known| known.at >= word.at) {
+    /// Merges an entry of another node; true if it is later than the one here.
+    pub fn merge(&self, entry: DoNotCallEntry) -> io::Result<bool> {
+        if self.entry(&entry.number)?.is_some_and(|known| known.at >= entry.at) {
             return Ok(false);
         }
-        lock(&self.said).insert(word.number.clone(), word);
+        lock(&self.unsaved).insert(entry.number.clone(), entry);
         Ok(true)
     }
 
-    /// Takes in what the ledger knows, where the list does not have it: it could not be written.
-    pub fn recall(&self, words: Vec<Word>) {
-        let recalled = words.into_iter().map(|word| match self.learn(word.clone()) {
+    /// Restores entries from the ledger that the list does not have because it could not be written.
+    pub fn restore(&self, entries: Vec<DoNotCallEntry>) {
+        let recalled = entries.into_iter().map(|entry| match self.merge(entry.clone()) {
             Ok(news) => usize::from(news),
-            // What a list says that cannot be read is not known, and nobody is called until it is.
-            Err(_) => usize::from(lock(&self.said).insert(word.number.clone(), word).is_none()),
+            // Until the list can be read, nobody is called.
+            Err(_) => {
+                usize::from(lock(&self.unsaved).insert(entry.number.clone(), entry).is_none())
+            }
         });
         let entries: usize = recalled.sum();
         if entries > 0 {
@@ -131,24 +133,24 @@ impl DoNotCall {
         }
     }
 
-    /// Waits until something is said here.
-    pub async fn news(&self) {
+    /// Waits until an entry is set here.
+    pub async fn changed(&self) {
         self.news.notified().await;
     }
 
     /// Puts a number on the list or takes it off: in force at once; [`DoNotCall::keep`] makes it
     /// last.
-    pub fn say(&self, word: Word) {
-        lock(&self.said).insert(word.number.clone(), word);
+    pub fn set(&self, entry: DoNotCallEntry) {
+        lock(&self.unsaved).insert(entry.number.clone(), entry);
         self.news.notify_one();
     }
 
-    /// Writes what was said and is not in the file yet, or else looks whether it can be written.
-    /// Blocks.
+    /// Writes the entries that are not in the file yet; if there are none, checks that it can be
+    /// written. Blocks.
     pub fn keep(&self) {
-        // What was taken from the file is missed now, and not only when somebody is to be called.
+        // Notices entries that were removed from the file now, and not only before the next call.
         drop(self.contents());
-        let waiting: Vec<_> = lock(&self.said).values().cloned().collect();
+        let waiting: Vec<_> = lock(&self.unsaved).values().cloned().collect();
         if waiting.is_empty() {
             self.note(&self.check());
         } else {
@@ -162,19 +164,19 @@ impl DoNotCall {
         crate::data_dir::check_file(&self.path)
     }
 
-    /// Writes a word to the file. Blocks.
-    pub fn write(&self, word: &Word) -> io::Result<()> {
-        self.write_all(std::slice::from_ref(word))
+    /// Writes an entry to the file. Blocks.
+    pub fn write(&self, entry: &DoNotCallEntry) -> io::Result<()> {
+        self.write_all(std::slice::from_ref(entry))
     }
 
-    /// Writes words to the file. Blocks.
-    pub fn write_all(&self, words: &[Word]) -> io::Result<()> {
-        let written = self.append(words).map_err(|error| explained(&self.path, &error));
+    /// Writes entries to the file. Blocks.
+    pub fn write_all(&self, entries: &[DoNotCallEntry]) -> io::Result<()> {
+        let written = self.append(entries).map_err(|error| explained(&self.path, &error));
         if written.is_ok() {
-            let mut said = lock(&self.said);
-            for word in words {
-                if said.get(&word.number) == Some(word) {
-                    said.remove(&word.number);
+            let mut unsaved = lock(&self.unsaved);
+            for entry in entries {
+                if unsaved.get(&entry.number) == Some(entry) {
+                    unsaved.remove(&entry.number);
                 }
             }
         }
@@ -182,29 +184,29 @@ impl DoNotCall {
         written
     }
 
-    fn append(&self, words: &[Word]) -> io::Result<()> {
+    fn append(&self, entries: &[DoNotCallEntry]) -> io::Result<()> {
         let mut file = open_to_append(&self.path)?;
         // Until the file is closed.
         lock_shortly(&file, false);
         let before = file.metadata()?.len();
         let mut text = String::new();
         if !ends_whole(&mut file, before)? {
-            // A line that was torn stays by itself.
+            // Ends a torn line, so that the next one stands by itself.
             text.push('\n');
         }
-        for word in words {
-            text.push_str(&serde_json::to_string(word).map_err(io::Error::other)?);
+        for entry in entries {
+            text.push_str(&serde_json::to_string(entry).map_err(io::Error::other)?);
             text.push('\n');
         }
         let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_data());
         if written.is_err() {
-            // Half a line need not stay. If it does, the next one begins a line of its own.
+            // A torn line is removed if possible; if not, the next entry starts a new line.
             drop(file.set_len(before));
         }
         written
     }
 
-    /// Remembers whether the file can be written, and says so when that changes.
+    /// Remembers whether the file can be written, and logs when that changes.
     fn note(&self, written: &io::Result<()>) {
         let mut trouble = lock(&self.trouble);
         match written {
@@ -222,18 +224,18 @@ impl DoNotCall {
         }
     }
 
-    fn word(&self, number: &PhoneNumber) -> io::Result<Option<Word>> {
+    fn entry(&self, number: &PhoneNumber) -> io::Result<Option<DoNotCallEntry>> {
         let contents = self.contents()?;
-        let said = lock(&self.said);
-        // A file that another process has written to since may know better.
-        Ok(later(said.get(number), contents.words.get(number)).cloned())
+        let unsaved = lock(&self.unsaved);
+        // Another process may have written a later entry.
+        Ok(later(unsaved.get(number), contents.entries.get(number)).cloned())
     }
 
-    /// The file, which is read again if it is not as it was.
+    /// The contents of the file, read again if it has changed.
     fn contents(&self) -> io::Result<MutexGuard<'_, Contents>> {
         let mut contents = lock(&self.file);
         let seen = match std::fs::metadata(&self.path) {
-            // A device or a pipe holds nothing, and may never come to its end.
+            // Reading a device or a pipe may never end.
             Ok(metadata) if !metadata.is_file() && !metadata.is_dir() => None,
             Ok(metadata) => Some((metadata.len(), metadata.modified().ok())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -242,18 +244,18 @@ impl DoNotCall {
         if seen == contents.seen {
             return Ok(contents);
         }
-        let (words, torn) = match seen {
+        let (entries, torn) = match seen {
             Some(_) => {
                 let bytes = std::fs::read(&self.path);
                 lines::read(&bytes.map_err(|error| explained(&self.path, &error))?)
             }
-            // The folder may be away for a while; nobody may be called because of that.
+            // The folder may be unmounted for a while, which must not allow any call.
             None => (HashMap::new(), Vec::new()),
         };
-        // The file only grows. Whoever takes it away, empties it or writes it anew takes no word
-        // back by that.
-        let is_kept = |old: &Word| words.get(&old.number).is_some_and(|new| new.at >= old.at);
-        let lost: Vec<_> = contents.words.drain().filter(|(_, old)| !is_kept(old)).collect();
+        // The file is append-only: removing, emptying or rewriting it revokes no entry.
+        let is_kept =
+            |old: &DoNotCallEntry| entries.get(&old.number).is_some_and(|new| new.at >= old.at);
+        let lost: Vec<_> = contents.entries.drain().filter(|(_, old)| !is_kept(old)).collect();
         if !lost.is_empty() {
             let entries = lost.len();
             tracing::error!(
@@ -261,22 +263,25 @@ impl DoNotCall {
                 "entries of the do-not-call list were taken away; they are \
                                       written anew"
             );
-            let mut said = lock(&self.said);
-            for (number, word) in lost {
-                let newest = later(said.get(&number), Some(&word)).cloned();
-                said.insert(number, newest.unwrap_or(word));
+            let mut unsaved = lock(&self.unsaved);
+            for (number, entry) in lost {
+                let newest = later(unsaved.get(&number), Some(&entry)).cloned();
+                unsaved.insert(number, newest.unwrap_or(entry));
             }
         }
         if !torn.is_empty() && torn != contents.torn {
             tracing::error!(lines = ?torn, "lines of the do-not-call list cannot be read");
         }
-        *contents = Contents { seen, words, torn };
+        *contents = Contents { seen, entries, torn };
         Ok(contents)
     }
 }
 
-/// The later of two words on a number; of two at the same time, the first.
-fn later<'a>(one: Option<&'a Word>, other: Option<&'a Word>) -> Option<&'a Word> {
+/// The later of two entries on a number; of two at the same time, the first.
+fn later<'a>(
+    one: Option<&'a DoNotCallEntry>,
+    other: Option<&'a DoNotCallEntry>,
+) -> Option<&'a DoNotCallEntry> {
     match (one, other) {
         (Some(one), Some(other)) => Some(if other.at > one.at { other } else { one }),
         (one, other) => one.or(other),
@@ -293,7 +298,7 @@ fn ends_whole(file: &mut File, length: u64) -> io::Result<bool> {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Whatever panicked under it left the maps whole.
+    // A panic under the lock cannot leave the maps half changed.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -303,43 +308,51 @@ mod tests {
 
     use super::*;
 
-    fn word(number: &str, listed: bool) -> Word {
+    fn entry(number: &str, listed: bool) -> DoNotCallEntry {
         let at = "2026-01-15T12:00:00Z".parse().unwrap();
-        Word { number: PhoneNumber::parse(number).unwrap(), listed, at, by: "callee".into() }
+        DoNotCallEntry {
+            number: PhoneNumber::parse(number).unwrap(),
+            listed,
+            at,
+            by: "callee".into(),
+        }
     }
 
     #[test]
-    fn what_one_adds_the_other_sees_and_the_last_word_counts() {
+    fn entries_are_shared_through_the_file_and_the_last_counts() {
         let folder = tempfile::tempdir().unwrap();
         let (server, command) = (DoNotCall::of(folder.path()), DoNotCall::of(folder.path()));
         let number = PhoneNumber::parse("+12125550123").unwrap();
         assert!(!server.contains(&number).unwrap());
-        command.write(&word("+12125550123", true)).unwrap();
+        command.write(&entry("+12125550123", true)).unwrap();
         assert!(server.contains(&number).unwrap());
-        assert_eq!(server.list().unwrap(), [word("+12125550123", true)]);
-        server.write(&word("+12125550123", false)).unwrap();
+        assert_eq!(server.list().unwrap(), [entry("+12125550123", true)]);
+        server.write(&entry("+12125550123", false)).unwrap();
         assert!(!command.contains(&number).unwrap());
     }
 
     #[test]
-    fn a_word_counts_before_it_is_written_and_a_torn_line_spoils_no_other() {
+    fn an_entry_counts_before_it_is_written_and_a_torn_line_spoils_no_other() {
         let folder = tempfile::tempdir().unwrap();
         let list = DoNotCall::of(folder.path());
-        let (a, b) = (word("+12125550101", true), word("+12125550102", true));
-        list.say(a.clone());
+        let (a, b) = (entry("+12125550101", true), entry("+12125550102", true));
+        list.set(a.clone());
         assert!(list.contains(&a.number).unwrap());
-        let late = Word { at: a.at - SignedDuration::from_secs(1), ..word("+12125550101", false) };
-        assert!(!list.learn(late).unwrap(), "what comes late changes nothing");
+        let late = DoNotCallEntry {
+            at: a.at - SignedDuration::from_secs(1),
+            ..entry("+12125550101", false)
+        };
+        assert!(!list.merge(late).unwrap(), "what comes late changes nothing");
         let text = format!("{{\"number\":\"+1212\n{}\n", serde_json::to_string(&b).unwrap());
         std::fs::write(folder.path().join(FILE), text).unwrap();
         assert!(list.contains(&b.number).unwrap() && list.contains(&a.number).unwrap());
     }
 
     #[test]
-    fn a_last_line_that_was_torn_swallows_no_other() {
+    fn a_torn_last_line_swallows_no_other() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
-        let (a, b) = (word("+12125550101", true), word("+12125550102", true));
+        let (a, b) = (entry("+12125550101", true), entry("+12125550102", true));
         let whole = serde_json::to_string(&a).unwrap() + "\n";
         for end in 1..whole.len() {
             std::fs::write(&path, &whole[..end]).unwrap();
@@ -355,34 +368,34 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_written_is_kept_told_and_written_later() {
+    fn an_unwritable_entry_is_kept_reported_and_written_later() {
         let folder = tempfile::tempdir().unwrap();
         // What the list's name leads to is not there yet: it cannot be made, but it reads as empty.
         let away = folder.path().join("away");
         #[cfg(unix)]
         std::os::unix::fs::symlink(away.join(FILE), folder.path().join(FILE)).unwrap();
         let list = DoNotCall::of(folder.path());
-        let word = word("+12125550101", true);
-        list.say(word.clone());
+        let entry = entry("+12125550101", true);
+        list.set(entry.clone());
         for _ in 0..2 {
             list.keep();
-            assert!(list.contains(&word.number).unwrap());
+            assert!(list.contains(&entry.number).unwrap());
             let trouble = list.trouble().unwrap();
             assert!(trouble.contains("one entry is kept in memory"), "{trouble}");
         }
         std::fs::create_dir(&away).unwrap();
         list.keep();
         assert_eq!(list.trouble(), None);
-        assert!(DoNotCall::of(folder.path()).contains(&word.number).unwrap(), "it is in the file");
+        assert!(DoNotCall::of(folder.path()).contains(&entry.number).unwrap(), "it is in the file");
     }
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_full_disk_is_told_with_what_to_do() {
+    fn a_full_disk_is_reported_with_advice() {
         let folder = tempfile::tempdir().unwrap();
         std::os::unix::fs::symlink("/dev/full", folder.path().join(FILE)).unwrap();
         let list = DoNotCall::of(folder.path());
-        list.say(word("+12125550101", true));
+        list.set(entry("+12125550101", true));
         list.keep();
         let trouble = list.trouble().unwrap();
         assert!(trouble.contains("the disk is full: make room"), "{trouble}");
@@ -390,24 +403,24 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_is_taken_away_is_written_anew() {
+    fn a_removed_list_is_written_again() {
         let folder = tempfile::tempdir().unwrap();
         let list = DoNotCall::of(folder.path());
-        let word = word("+12125550101", true);
-        list.write(&word).unwrap();
-        assert!(list.contains(&word.number).unwrap());
+        let entry = entry("+12125550101", true);
+        list.write(&entry).unwrap();
+        assert!(list.contains(&entry.number).unwrap());
         std::fs::remove_file(folder.path().join(FILE)).unwrap();
-        assert!(list.contains(&word.number).unwrap());
+        assert!(list.contains(&entry.number).unwrap());
         list.keep();
-        assert!(DoNotCall::of(folder.path()).contains(&word.number).unwrap());
+        assert!(DoNotCall::of(folder.path()).contains(&entry.number).unwrap());
     }
 
     #[test]
-    fn a_list_that_is_emptied_or_cut_short_loses_nobody() {
+    fn an_emptied_or_truncated_list_loses_no_entry() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
         let list = DoNotCall::of(folder.path());
-        let (a, b) = (word("+12125550101", true), word("+12125550102", true));
+        let (a, b) = (entry("+12125550101", true), entry("+12125550102", true));
         list.write_all(&[a.clone(), b.clone()]).unwrap();
         assert!(list.contains(&a.number).unwrap());
         let first = std::fs::read_to_string(&path).unwrap().lines().next().unwrap().to_owned();
@@ -421,28 +434,29 @@ mod tests {
             assert!(again.contains(&b.number).unwrap(), "{left}");
         }
         // It is taken off by a word.
-        let off = Word { at: a.at + SignedDuration::from_secs(1), listed: false, ..a.clone() };
+        let off =
+            DoNotCallEntry { at: a.at + SignedDuration::from_secs(1), listed: false, ..a.clone() };
         DoNotCall::of(folder.path()).write(&off).unwrap();
         list.keep();
         assert!(!list.contains(&a.number).unwrap());
     }
 
     #[test]
-    fn what_the_ledger_knows_is_recalled_unless_somebody_has_thought_better_of_it() {
+    fn ledger_entries_are_restored_unless_a_later_one_revokes_them() {
         let folder = tempfile::tempdir().unwrap();
         let list = DoNotCall::of(folder.path());
-        let (a, b) = (word("+12125550101", true), word("+12125550102", true));
+        let (a, b) = (entry("+12125550101", true), entry("+12125550102", true));
         let taken_off =
-            Word { at: b.at + SignedDuration::from_secs(1), listed: false, ..b.clone() };
+            DoNotCallEntry { at: b.at + SignedDuration::from_secs(1), listed: false, ..b.clone() };
         list.write(&taken_off).unwrap();
-        list.recall(vec![a.clone(), b.clone()]);
+        list.restore(vec![a.clone(), b.clone()]);
         list.keep();
         let again = DoNotCall::of(folder.path());
         assert!(again.contains(&a.number).unwrap() && !again.contains(&b.number).unwrap());
     }
 
     #[test]
-    fn many_write_at_once_and_no_word_is_lost() {
+    fn concurrent_writers_lose_no_entry() {
         let folder = tempfile::tempdir().unwrap();
         std::thread::scope(|scope| {
             for writer in 0..4 {
@@ -450,7 +464,7 @@ mod tests {
                 scope.spawn(move || {
                     let list = DoNotCall::of(folder);
                     for n in 0..25 {
-                        list.write(&word(&format!("+1212555{:04}", writer * 100 + n), true))
+                        list.write(&entry(&format!("+1212555{:04}", writer * 100 + n), true))
                             .unwrap();
                     }
                 });

@@ -1,4 +1,5 @@
-//! What time it is where a number rings.
+//! Calling hours: the local time where a number rings, by its prefix. Owns no state; [`super::Safety`]
+//! calls it.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -43,10 +44,10 @@ const CANADA: &[&str] = &[
     "America/Whitehorse",
 ];
 
-/// Why it is not the time to call.
+/// Why a number may not be called at this time.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotNow {
-    /// It is night there, or may be.
+    /// It is, or may be, outside the calling hours there.
     #[error(
         "it is {time} where the number rings ({zone}); calls may start from {from} to {until} there"
     )]
@@ -60,7 +61,7 @@ pub enum NotNow {
         /// The last one, excluded.
         until: String,
     },
-    /// Nobody knows what time it is there.
+    /// The time zone is unknown.
     #[error("it is not known what time it is where the number rings")]
     Unknown,
 }
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_without_a_place_is_called_when_it_is_day_everywhere_in_its_country() {
+    fn a_number_without_an_area_must_be_within_hours_in_all_zones_of_its_country() {
         assert!(!may("+18005550123", "2026-01-15T16:00:00Z"), "6 in Honolulu");
         assert!(may("+18005550123", "2026-01-15T18:30:00Z"));
         assert!(!may("+18005550123", "2026-01-16T02:30:00Z"), "past 21 in New York");
@@ -158,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn off_is_any_time_and_nowhere_is_never() {
+    fn hours_off_allow_any_time_and_unknown_zones_none() {
         let night = "2026-01-15T03:00:00Z".parse().unwrap();
         assert_eq!(may_call(&number("+12125550123"), night, CallingHours(None)), Ok(()));
         let nowhere = may_call(&number("+9991234567"), night, CallingHours::default());

@@ -1,13 +1,14 @@
-//! The ledger: who was called or not called, when, by whom. A file that only grows, a JSON object a
-//! line, each with the hash of the line before and its own, so that a change can be found.
+//! The ledger: who was called or not called, when, by whom. An append-only file, one JSON object a
+//! line, each with the hash of the line before and its own, so that changes can be detected. One
+//! thread owns and writes the file; `outbound` and `safety` call it, `phony ledger` verifies it.
 //!
-//! A line is on the disk before whoever wrote it goes on; one thread writes, and lines that come
-//! together share one `fsync`. No call waits for it: what is written during a call is only noted.
-//! What has happened and cannot be written stays in memory, and is tried again.
+//! [`Ledger::write`] returns when the line is on disk; lines that come together share one `fsync`. No
+//! call waits for it: what is written during a call is only [noted](Ledger::note). Lines about what
+//! has happened that cannot be written stay in memory and are retried.
 //!
-//! A chain does not know its end. So the number and the hash of the last line stand in a [file of
-//! their own](HEAD): lines that are cut off the end are missed. Who rewrites both files is found by
-//! whoever has noted a hash elsewhere.
+//! A hash chain does not show that its end was cut off, so the number and the hash of the last line
+//! are in a [file of their own](HEAD). Rewriting both files is detected by comparing with a hash that
+//! was noted elsewhere.
 
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -22,69 +23,69 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::oneshot;
 
-use super::do_not_call::Word;
+use super::do_not_call::DoNotCallEntry;
 use crate::data_dir::{explained, is_there, lock_shortly, private};
 use crate::token::hex;
 
 /// The file's name in the data folder.
 pub const FILE: &str = "ledger.jsonl";
 
-/// The name of the file beside it that says how far it goes.
+/// The name of the file beside it that holds the number and the hash of the last line.
 pub const HEAD: &str = "ledger.head";
 
-/// Lines that may wait for the disk.
+/// How many lines may wait for the thread.
 const WAITING: usize = 1024;
-/// Lines that are kept in memory while the disk takes none.
-const OWED: usize = 4096;
-/// How soon they are tried again.
+/// How many lines are kept in memory while the file cannot be written.
+const MOST_UNWRITTEN: usize = 4096;
+/// How soon they are retried.
 const AGAIN: Duration = Duration::from_secs(1);
-/// What the first line has for the hash of the one before.
+/// The previous hash of the first line.
 const BEGINNING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum What {
+pub enum EntryKind {
     /// A call is about to be placed.
     Dialling,
-    /// The carrier has taken it.
+    /// The carrier has accepted it.
     Placed,
-    /// The carrier has not taken it, or it is not known.
+    /// The carrier has not accepted it, or the outcome is unknown.
     Failed,
     /// A rule forbade it.
     Refused,
     /// A number was put on the do-not-call list, or taken off it.
     DoNotCall,
-    /// What stands in the line before was torn by a crash.
+    /// The line before was torn by a crash.
     Repaired,
-    /// Lines that had been written were not there any more when the server started.
+    /// Lines were missing when the server started.
     Missing,
 }
 
-/// A line, but for its place and its hashes.
+/// A line without its number and its hashes.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
     /// When.
     pub at: Timestamp,
     /// What.
-    pub what: What,
-    /// One attempt has one id in all its lines.
+    pub what: EntryKind,
+    /// The id of the attempt, the same in all its lines.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub attempt: String,
-    /// The number called, in full; what was typed, if it is none.
+    /// The number called, in full; what was typed, if it is not a number.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub to: String,
-    /// Our number.
+    /// The number called from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<String>,
-    /// The errand.
+    /// The id of the scenario.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scenario: Option<String>,
-    /// Who went on it.
+    /// The id of the agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
-    /// By whose hand: a token's fingerprint, `callee`, or `command line`.
+    /// Who ordered it: a token's fingerprint, `callee`, or `command line`.
     pub by: String,
     /// The call.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,11 +93,11 @@ pub struct Entry {
     /// Which rule forbade it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
-    /// What became of a call that has failed: `failed`, or `unknown` if the carrier may have taken
-    /// it all the same. Lines of earlier versions do not say.
+    /// The outcome of a failed call: `failed`, or `unknown` if the carrier may have accepted it all the
+    /// same. Absent in lines of earlier versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<&'static str>,
-    /// In words.
+    /// The reason, in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Rules that were lifted for this call.
@@ -108,9 +109,9 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// A line about nothing yet.
+    /// A line with no more than these fields.
     #[must_use]
-    pub fn new(at: Timestamp, what: What, by: &str) -> Self {
+    pub fn new(at: Timestamp, what: EntryKind, by: &str) -> Self {
         Self {
             at,
             what,
@@ -148,12 +149,12 @@ struct Write {
 pub struct Unwritten;
 
 impl Ledger {
-    /// Opens the ledger of a data folder, or begins it. A last line that a crash has torn is left as
-    /// it is, and the next line says so.
+    /// Opens or creates the ledger of a data folder. A last line torn by a crash stays as it is, and the
+    /// next line says so.
     pub fn open(folder: &Path, now: Timestamp) -> io::Result<Self> {
-        let book = Book::open(folder.join(FILE), now)?;
+        let file = LedgerFile::open(folder.join(FILE), now)?;
         let (lines, written) = sync_channel(WAITING);
-        std::thread::Builder::new().name("ledger".into()).spawn(move || keep(book, &written))?;
+        std::thread::Builder::new().name("ledger".into()).spawn(move || keep(file, &written))?;
         Ok(Self { lines })
     }
 
@@ -168,7 +169,7 @@ impl Ledger {
         self.send(Some(entry)).await
     }
 
-    /// Writes a line behind whoever says so, who does not wait.
+    /// Writes a line in the background.
     pub fn note(&self, entry: Entry) {
         if self.lines.try_send(Write { entry: Some(entry), done: None }).is_err() {
             tracing::error!("a line of the ledger was lost: the disk is too slow");
@@ -187,11 +188,11 @@ impl Ledger {
     }
 }
 
-/// The thread that writes: all that waits is written, then synced once.
-fn keep(mut book: Book, lines: &Receiver<Write>) {
-    let mut owed: VecDeque<Entry> = VecDeque::new();
+/// The writing thread: writes all lines that wait, then syncs once.
+fn keep(mut file: LedgerFile, lines: &Receiver<Write>) {
+    let mut unwritten: VecDeque<Entry> = VecDeque::new();
     loop {
-        let first = if owed.is_empty() {
+        let first = if unwritten.is_empty() {
             lines.recv().map_err(|_| RecvTimeoutError::Disconnected)
         } else {
             lines.recv_timeout(AGAIN)
@@ -203,11 +204,11 @@ fn keep(mut book: Book, lines: &Receiver<Write>) {
         };
         batch.extend(std::iter::from_fn(|| lines.try_recv().ok()).take(WAITING));
         let entries = batch.iter().filter_map(|write| write.entry.as_ref());
-        let written = book.append(owed.iter().chain(entries));
+        let written = file.append(unwritten.iter().chain(entries));
         match &written {
-            Ok(()) if !owed.is_empty() => {
-                tracing::info!(lines = owed.len(), "the ledger can be written again");
-                owed.clear();
+            Ok(()) if !unwritten.is_empty() => {
+                tracing::info!(lines = unwritten.len(), "the ledger can be written again");
+                unwritten.clear();
             }
             Ok(()) => {}
             Err(error) => {
@@ -216,41 +217,41 @@ fn keep(mut book: Book, lines: &Receiver<Write>) {
                 }
                 let entries = batch.iter_mut().filter_map(|write| write.entry.take());
                 // A call that is not in the ledger is not placed: nothing has happened.
-                owed.extend(entries.filter(|entry| entry.what != What::Dialling));
-                forget_some(&mut owed);
+                unwritten.extend(entries.filter(|entry| entry.what != EntryKind::Dialling));
+                drop_oldest(&mut unwritten);
             }
         }
         for done in batch.into_iter().filter_map(|write| write.done) {
-            // Whoever waited may have gone away.
+            // The receiver may be gone.
             let _ = done.send(if written.is_ok() { Ok(()) } else { Err(Unwritten) });
         }
     }
 }
 
-/// Forgets lines that are too many to be kept in memory; who must not be called is among the last.
-fn forget_some(owed: &mut VecDeque<Entry>) {
-    let excess = owed.len().saturating_sub(OWED);
+/// Drops lines beyond [`MOST_UNWRITTEN`], do-not-call entries last.
+fn drop_oldest(unwritten: &mut VecDeque<Entry>) {
+    let excess = unwritten.len().saturating_sub(MOST_UNWRITTEN);
     if excess == 0 {
         return;
     }
     let mut forgotten = 0;
-    owed.retain(|entry| {
-        let stays = entry.what == What::DoNotCall || forgotten == excess;
+    unwritten.retain(|entry| {
+        let stays = entry.what == EntryKind::DoNotCall || forgotten == excess;
         forgotten += usize::from(!stays);
         stays
     });
-    while owed.len() > OWED {
-        owed.pop_front();
+    while unwritten.len() > MOST_UNWRITTEN {
+        unwritten.pop_front();
         forgotten += 1;
     }
     metrics::counter!("phony_ledger_lines_lost_total").increment(forgotten as u64);
     tracing::error!(lines = forgotten, "lines of the ledger were lost: the disk takes none");
 }
 
-/// Who asked not to be called again, as the ledger of a data folder knows.
-pub fn wishes(folder: &Path) -> io::Result<Vec<Word>> {
+/// The do-not-call entries in the ledger of a data folder.
+pub fn do_not_call_entries(folder: &Path) -> io::Result<Vec<DoNotCallEntry>> {
     #[derive(Deserialize)]
-    struct Wish {
+    struct Request {
         at: Timestamp,
         to: String,
         by: String,
@@ -263,26 +264,26 @@ pub fn wishes(folder: &Path) -> io::Result<Vec<Word>> {
     };
     let sign = br#""what":"do_not_call""#;
     let lines = text.split(|byte| *byte == b'\n');
-    let wishes = lines.filter(|line| line.windows(sign.len()).any(|part| part == sign));
-    let wishes = wishes.filter_map(|line| serde_json::from_slice::<Wish>(line).ok());
-    let words = wishes.filter_map(|Wish { at, to, by }| {
-        Some(Word { number: PhoneNumber::parse(&to).ok()?, listed: true, at, by })
+    let requests = lines.filter(|line| line.windows(sign.len()).any(|part| part == sign));
+    let requests = requests.filter_map(|line| serde_json::from_slice::<Request>(line).ok());
+    let words = requests.filter_map(|Request { at, to, by }| {
+        Some(DoNotCallEntry { number: PhoneNumber::parse(&to).ok()?, listed: true, at, by })
     });
     Ok(words.collect())
 }
 
 /// The file, and the end of its chain.
 #[derive(Debug)]
-struct Book {
+struct LedgerFile {
     path: PathBuf,
     file: File,
     last: String,
     line: u64,
-    /// Where the file ends, if half a line behind that could not be taken away.
+    /// Where the file should end, if a torn line behind that could not be removed.
     end: Option<u64>,
 }
 
-impl Book {
+impl LedgerFile {
     fn open(path: PathBuf, now: Timestamp) -> io::Result<Self> {
         let mut options = OpenOptions::new();
         let file = private(options.create(true).append(true).read(true)).open(&path);
@@ -297,26 +298,27 @@ impl Book {
         let last = lines.iter().rev().find_map(|line| hash_of(line));
         let last = last.unwrap_or_else(|| BEGINNING.to_owned());
         let missing = Head::beside(&path).filter(|head| !head.is_in(&lines));
-        let mut book = Self { path, file, last, line: lines.len() as u64, end: None };
+        let mut ledger = Self { path, file, last, line: lines.len() as u64, end: None };
         if !torn.is_empty() {
-            tracing::warn!(line = book.line + 1, "the ledger's last line was torn by a crash");
-            book.file.write_all(b"\n")?;
-            book.line += 1;
+            tracing::warn!(line = ledger.line + 1, "the ledger's last line was torn by a crash");
+            ledger.file.write_all(b"\n")?;
+            ledger.line += 1;
             let entry = Entry {
-                reason: Some(format!("line {} was torn: sha256 {}", book.line, digest(torn))),
-                ..Entry::new(now, What::Repaired, "server")
+                reason: Some(format!("line {} was torn: sha256 {}", ledger.line, digest(torn))),
+                ..Entry::new(now, EntryKind::Repaired, "server")
             };
-            book.append([&entry])?;
+            ledger.append([&entry])?;
         }
         if let Some(head) = missing {
             let reason = head.missed(lines.len());
             tracing::error!(reason, "the ledger was tampered with");
-            let entry = Entry { reason: Some(reason), ..Entry::new(now, What::Missing, "server") };
-            book.append([&entry])?;
-        } else if book.line > 0 {
-            book.note_head();
+            let entry =
+                Entry { reason: Some(reason), ..Entry::new(now, EntryKind::Missing, "server") };
+            ledger.append([&entry])?;
+        } else if ledger.line > 0 {
+            ledger.note_head();
         }
-        Ok(book)
+        Ok(ledger)
     }
 
     fn append<'a>(&mut self, entries: impl IntoIterator<Item = &'a Entry>) -> io::Result<()> {
@@ -338,7 +340,7 @@ impl Book {
         if !is_there(&self.path)? {
             return Err(io::Error::new(io::ErrorKind::NotFound, "the file was taken away"));
         }
-        // Whoever checks the ledger meanwhile sees whole lines, and the head that belongs to them.
+        // A concurrent check sees whole lines, and the head that belongs to them.
         lock_shortly(&self.file, false);
         let written = self.write(&text);
         if written.is_ok() {
@@ -363,7 +365,7 @@ impl Book {
         written
     }
 
-    /// Writes down how far the ledger goes. After a crash it may be behind, never ahead.
+    /// Writes the head file. After a crash it may be behind the ledger, never ahead.
     fn note_head(&self) {
         let head = Head { line: self.line, hash: self.last.clone() };
         let (path, new) = (Head::place(&self.path), self.path.with_extension("head.new"));
@@ -375,7 +377,7 @@ impl Book {
     }
 }
 
-/// All of a ledger. What is no file, such as a device, may never come to its end.
+/// Reads a ledger. Refuses what is not a regular file, such as a device, which may never end.
 fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
     let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() && !metadata.is_dir() {
@@ -385,7 +387,7 @@ fn read_whole(path: &Path) -> io::Result<Vec<u8>> {
     std::fs::read(path)
 }
 
-/// How far the ledger goes.
+/// The number and the hash of the ledger's last line.
 #[derive(Debug, Serialize, Deserialize)]
 struct Head {
     line: u64,
@@ -397,7 +399,7 @@ impl Head {
         ledger.with_file_name(HEAD)
     }
 
-    /// What is written down beside a ledger.
+    /// Reads the head file beside a ledger.
     fn beside(ledger: &Path) -> Option<Self> {
         serde_json::from_slice(&std::fs::read(Self::place(ledger)).ok()?).ok()
     }
@@ -415,24 +417,23 @@ impl Head {
     }
 }
 
-/// What a check of the ledger found.
+/// The result of [`verify`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
     /// How many lines there are.
     pub lines: usize,
-    /// Lines that are not as they were written, and why; the first is where to look.
+    /// Lines that were changed, and how; the first is where to look.
     pub broken: Vec<(usize, String)>,
-    /// Lines that a crash has torn, as a later line says.
+    /// Lines torn by a crash, as a later line confirms.
     pub torn: Vec<usize>,
     /// The hash of the last line.
     pub last: String,
-    /// Whether it is written down how far the ledger goes. Without it, lines that are cut off the
-    /// end are not missed.
+    /// Whether there is a head file. Without it, lines cut off the end go unnoticed.
     pub has_head: bool,
 }
 
-/// Checks every line of a ledger, and that it goes as far as it did. Some line must have the hash
-/// that was `noted` earlier.
+/// Verifies every line of a ledger, and that none is cut off the end. With `noted`, some line must have
+/// that hash.
 pub fn verify(path: &Path, noted: Option<&str>) -> io::Result<Report> {
     let mut file = File::open(path).map_err(|error| explained(path, &error))?;
     // A server that writes meanwhile has written whole lines, and their head.
@@ -490,7 +491,7 @@ fn says_missing(line: &[u8]) -> Option<String> {
     (value["what"] == "missing").then(|| format!("lines before it were taken away: {reason}"))
 }
 
-/// The hash of a line that is as it was written.
+/// The hash of a line, if the line is unchanged.
 fn check(line: &[u8], number: usize, last: &str) -> Result<String, String> {
     let text = std::str::from_utf8(line).map_err(|_| "it is not text any more")?;
     let (body, hash) = split(text).ok_or("it has no hash")?;

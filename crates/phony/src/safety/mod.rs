@@ -1,14 +1,14 @@
-//! What stands between an order to call somebody and their telephone.
+//! The rules of outbound calls: consent, numbers, the do-not-call list, calling hours, costs and limits.
+//! Owns what they remember, in the data folder. `outbound` asks [`Safety::allow`] before every call,
+//! and its answer is in the [ledger] before anything is dialled; the actors of calls report events.
 //!
-//! The rules are kept here, in the server, whoever gives the order: [`Safety::allow`] goes through
-//! them, and what they said is in the [ledger] before anything is dialled. Whether a number
-//! may be dialled at all is the core's to say ([`phony_call::check_dialled`]), for transfers as for
-//! calls; so is what becomes of a live call that has cost too much.
+//! Which numbers are never dialled is decided by the core ([`phony_call::check_dialled`]), for
+//! transfers as well, and so is what happens to a live call that costs too much.
 
+pub mod dial_limits;
 pub mod do_not_call;
 pub mod hours;
 pub mod ledger;
-pub mod pace;
 pub mod spend;
 
 use std::io;
@@ -21,24 +21,24 @@ use phony_call::{
 };
 use tokio_util::task::TaskTracker;
 
-use self::do_not_call::{DoNotCall, Word};
-use self::ledger::{Entry, Ledger, What};
-use self::pace::Pace;
+use self::dial_limits::DialLimits;
+use self::do_not_call::{DoNotCall, DoNotCallEntry};
+use self::ledger::{Entry, EntryKind, Ledger};
 use self::spend::Spend;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::data_dir::make_folder;
 
-/// All the rules, and what they remember.
+/// The rules, and what they remember.
 #[derive(Debug)]
 pub struct Safety {
-    /// Who was called and who was not.
+    /// The record of every attempt.
     pub ledger: Ledger,
-    /// Who must not be called.
+    /// The numbers that must not be called.
     pub do_not_call: Arc<DoNotCall>,
-    /// How fast, and how many at once.
-    pub pace: Pace,
-    /// What it costs.
+    /// The limits on live calls and on calls a minute.
+    pub dial_limits: DialLimits,
+    /// The day's costs.
     pub spend: Arc<Spend>,
     pub(crate) clock: Clock,
     tasks: TaskTracker,
@@ -47,7 +47,7 @@ pub struct Safety {
 /// A rule that forbids a call.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Forbidden {
-    /// Nobody has said that the callee agrees.
+    /// The order does not state that the callee agrees.
     #[error("an outbound call needs `consent: true`: somebody must know that the callee agrees")]
     Consent,
     /// The number is one that is never dialled.
@@ -56,10 +56,10 @@ pub enum Forbidden {
     /// The callee does not want to be called.
     #[error("the number is on the do-not-call list")]
     DoNotCall,
-    /// It is not the time.
+    /// It is outside the calling hours.
     #[error("{0}")]
     Hours(#[from] hours::NotNow),
-    /// The money of the day is spent.
+    /// The day's budget is spent.
     #[error("the day's budget for outbound calls is spent: about ${spent:.2}")]
     Spend {
         /// US dollars.
@@ -68,7 +68,7 @@ pub enum Forbidden {
 }
 
 impl Forbidden {
-    /// The rule's name, for programs.
+    /// The rule's name in the API.
     #[must_use]
     pub fn rule(&self) -> &'static str {
         match self {
@@ -81,19 +81,19 @@ impl Forbidden {
     }
 }
 
-/// What is asked of the rules.
+/// A request to dial a number.
 #[derive(Debug, Clone, Copy)]
-pub struct Question<'a> {
-    /// Whom to call.
+pub struct DialRequest<'a> {
+    /// The number.
     pub number: &'a PhoneNumber,
-    /// Whether the callee is said to agree.
+    /// Whether the order states that the callee agrees.
     pub consent: bool,
-    /// Whether whoever orders the call takes the hour upon themselves.
+    /// Whether the calling hours are ignored.
     pub at_any_hour: bool,
 }
 
 impl Safety {
-    /// The rules of a configuration; what they remember is in its data folder.
+    /// Opens the rules of a configuration, and what they remember in its data folder.
     pub fn open(config: &Config, clock: Clock, tasks: TaskTracker) -> io::Result<Self> {
         let folder = &config.data_dir;
         make_folder(folder)?;
@@ -101,26 +101,26 @@ impl Safety {
         let limits = (dialing.day_soft, dialing.day_hard);
         let spend = Spend::open(folder, config.policy.prices.minute, limits)?;
         let do_not_call = DoNotCall::of(folder);
-        do_not_call.recall(ledger::wishes(folder)?);
+        do_not_call.restore(ledger::do_not_call_entries(folder)?);
         do_not_call.keep();
         Ok(Self {
             ledger: Ledger::open(folder, (clock.wall)())?,
             do_not_call: Arc::new(do_not_call),
-            pace: Pace::new(dialing.rate, dialing.concurrent),
+            dial_limits: DialLimits::new(dialing.rate, dialing.concurrent),
             spend: Arc::new(spend),
             clock,
             tasks,
         })
     }
 
-    /// Rules without a memory, for a server that is only described: no call is ever placed.
+    /// Rules without a memory, for a server that is only described (`phony openapi`).
     #[must_use]
     pub fn closed(config: &Config, clock: Clock) -> Self {
         let nowhere = Path::new("");
         Self {
             ledger: Ledger::closed(),
             do_not_call: Arc::new(DoNotCall::of(nowhere)),
-            pace: Pace::new(config.dialing.rate, config.dialing.concurrent),
+            dial_limits: DialLimits::new(config.dialing.rate, config.dialing.concurrent),
             spend: Arc::new(Spend::closed()),
             clock,
             tasks: TaskTracker::new(),
@@ -128,8 +128,8 @@ impl Safety {
     }
 
     /// Whether a call may be placed; if not, the first rule that forbids it.
-    pub fn allow(&self, question: Question<'_>, config: &Config) -> Result<(), Forbidden> {
-        let Question { number, consent, at_any_hour } = question;
+    pub fn allow(&self, request: DialRequest<'_>, config: &Config) -> Result<(), Forbidden> {
+        let DialRequest { number, consent, at_any_hour } = request;
         if !consent {
             return Err(Forbidden::Consent);
         }
@@ -151,7 +151,7 @@ impl Safety {
         }
     }
 
-    /// Takes in what happens in a call of ours. Never waits.
+    /// Takes note of an event of an outbound call. Never waits.
     pub fn observe(&self, event: &Event, now: Instant) {
         #[expect(clippy::wildcard_enum_match_arm, reason = "few events concern the rules")]
         match &event.body {
@@ -159,30 +159,30 @@ impl Safety {
             EventBody::Usage { cost_usd, .. } => self.spend.used(*cost_usd, event.at),
             EventBody::SessionEnd { .. } => self.spend.ended(&event.call, now, event.at),
             EventBody::CommandExecuted { command: CommandName::DoNotCall, value, .. } => {
-                self.never_again(value, event);
+                self.add_to_do_not_call(value, event);
             }
             _ => {}
         }
     }
 
-    /// A call of ours is not here any more: its line costs nothing here from now on.
-    pub fn leaves(&self, call: &CallSid) {
+    /// An outbound call has left this node, which stops counting its costs.
+    pub fn call_left(&self, call: &CallSid) {
         self.spend.ended(call, (self.clock.now)(), (self.clock.wall)());
     }
 
     /// The callee has asked not to be called again.
-    fn never_again(&self, number: &str, event: &Event) {
+    fn add_to_do_not_call(&self, number: &str, event: &Event) {
         let Ok(number) = PhoneNumber::parse(number) else {
             return tracing::warn!(callSid = %event.call, "who is not to be called has no number");
         };
-        let word = Word { number, listed: true, at: event.at, by: "callee".into() };
+        let entry = DoNotCallEntry { number, listed: true, at: event.at, by: "callee".into() };
         self.ledger.note(Entry {
-            to: word.number.to_string(),
+            to: entry.number.to_string(),
             call_sid: Some(event.call.to_string()),
             reason: Some("the callee asked not to be called again".into()),
-            ..Entry::new(event.at, What::DoNotCall, "callee")
+            ..Entry::new(event.at, EntryKind::DoNotCall, "callee")
         });
-        self.do_not_call.say(word);
+        self.do_not_call.set(entry);
         let list = Arc::clone(&self.do_not_call);
         // If it cannot be written now, it is tried again every second.
         self.tasks.spawn_blocking(move || list.keep());

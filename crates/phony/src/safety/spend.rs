@@ -1,4 +1,6 @@
-//! What calls of ours cost in a day, as far as it can be estimated.
+//! The estimated costs of outbound calls in a UTC day: minutes of the line, and what the model reports.
+//! Owns the day's sum and its file; `safety` reports events, `outbound` checks the budget, the cluster
+//! shares the sum.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -18,11 +20,11 @@ use crate::data_dir::explained;
 /// The file's name in the data folder.
 const FILE: &str = "spend.json";
 
-/// The day's costs. A day is one of UTC.
+/// The costs of the current UTC day.
 #[derive(Debug)]
 pub struct Spend {
     path: PathBuf,
-    /// What a minute of the line costs, in US dollars.
+    /// The price of a minute of the line, in US dollars.
     minute: f64,
     soft: f64,
     hard: f64,
@@ -32,21 +34,21 @@ pub struct Spend {
 #[derive(Debug, Default)]
 struct State {
     day: Day,
-    /// Since when the lines of the live calls cost money that is not in the sum yet.
+    /// Since when the line of each live call costs money that is not in the sum yet.
     live: HashMap<CallSid, Instant>,
     written: f64,
-    /// What of the sum other servers have not been told.
-    untold: f64,
+    /// The part of the sum that is not shared yet.
+    unshared: f64,
 }
 
-/// What other servers are told of a day's costs.
+/// Costs to be shared with the other nodes.
 #[derive(Debug, Clone, Copy)]
-pub struct Due {
+pub struct UnsharedCosts {
     /// The day.
     pub date: Date,
-    /// What all were known to have cost together, in US dollars.
+    /// The last known sum of all nodes, in US dollars.
     pub known_usd: f64,
-    /// What calls here cost since.
+    /// This node's costs since, in US dollars.
     pub more_usd: f64,
 }
 
@@ -58,8 +60,8 @@ struct Day {
 }
 
 impl Spend {
-    /// The costs of today, as they were left. What was left and cannot be read is an error: a day
-    /// that began with nothing spent would lift the limit.
+    /// Reads the day's costs. A file that cannot be read is an error, because starting from zero would
+    /// lift the limit.
     pub fn open(folder: &Path, minute: f64, (soft, hard): (f64, f64)) -> io::Result<Self> {
         let path = folder.join(FILE);
         let day = match std::fs::read(&path) {
@@ -71,26 +73,26 @@ impl Spend {
         Ok(Self { path, minute, soft, hard, state: Mutex::new(state) })
     }
 
-    /// Costs that nobody counts, for a server that is only described.
+    /// Costs that are not counted, for a server that is only described.
     #[must_use]
     pub fn closed() -> Self {
         let (path, state) = (PathBuf::from(FILE), Mutex::default());
         Self { path, minute: 0.0, soft: 0.0, hard: 0.0, state }
     }
 
-    /// A call's line is up.
+    /// A call was connected: its line costs from now on.
     pub fn begun(&self, call: &CallSid, now: Instant) {
         self.lock().live.entry(call.clone()).or_insert(now);
     }
 
-    /// A call's model cost so much.
+    /// Adds the costs of a call's model, in US dollars.
     pub fn used(&self, cost_usd: f64, wall: Timestamp) {
         let mut state = self.lock();
         state.turn(wall);
         state.add(cost_usd);
     }
 
-    /// A call is over: its minutes are counted.
+    /// A call has ended: adds its minutes.
     pub fn ended(&self, call: &CallSid, now: Instant, wall: Timestamp) {
         let mut state = self.lock();
         state.turn(wall);
@@ -99,9 +101,9 @@ impl Spend {
         }
     }
 
-    /// What other servers are to be told now; the lines that are up are counted so far.
+    /// The costs to be shared now, including the minutes of live calls so far.
     #[must_use]
-    pub fn due(&self, now: Instant, wall: Timestamp) -> Due {
+    pub fn unshared(&self, now: Instant, wall: Timestamp) -> UnsharedCosts {
         let mut state = self.lock();
         state.turn(wall);
         let lines = state
@@ -110,20 +112,20 @@ impl Spend {
             .map(|since| now.saturating_duration_since(std::mem::replace(since, now.max(*since))));
         let up = lines.sum::<Duration>();
         state.add(self.line(up));
-        let (date, more_usd) = (state.day.date, state.untold);
-        Due { date, known_usd: state.day.cost_usd - more_usd, more_usd }
+        let (date, more_usd) = (state.day.date, state.unshared);
+        UnsharedCosts { date, known_usd: state.day.cost_usd - more_usd, more_usd }
     }
 
-    /// Others were told what was due; together it is this much now.
-    pub fn learn(&self, told: Due, sum_usd: f64) {
+    /// The unshared costs were added to the shared sum, which is this now, in US dollars.
+    pub fn set_shared(&self, told: UnsharedCosts, sum_usd: f64) {
         let mut state = self.lock();
         if state.day.date == told.date {
-            state.untold -= told.more_usd;
-            state.day.cost_usd = sum_usd + state.untold;
+            state.unshared -= told.more_usd;
+            state.day.cost_usd = sum_usd + state.unshared;
         }
     }
 
-    /// How much of the day's money is left, if little or nothing is; and what has been spent.
+    /// Whether the day's budget is low or spent, and the costs so far in US dollars.
     #[must_use]
     pub fn budget(&self, now: Instant, wall: Timestamp) -> (Option<Budget>, f64) {
         let mut state = self.lock();
@@ -141,7 +143,7 @@ impl Spend {
         (budget, spent)
     }
 
-    /// The calls whose lines are up.
+    /// The connected calls.
     #[must_use]
     pub fn live(&self) -> Vec<CallSid> {
         self.lock().live.keys().cloned().collect()
@@ -160,7 +162,7 @@ impl Spend {
         let new = self.path.with_extension("json.new");
         let text = serde_json::to_vec(&day).map_err(io::Error::other)?;
         let mut file = File::create(&new)?;
-        // Half a file would keep the server from starting after a power cut.
+        // A torn file would keep the server from starting after a power cut.
         file.write_all(&text).and_then(|()| file.sync_data())?;
         std::fs::rename(new, &self.path)
     }
@@ -191,13 +193,13 @@ impl State {
         let today = wall.to_zoned(TimeZone::UTC).date();
         if self.day.date != today {
             self.day = Day { date: today, cost_usd: 0.0 };
-            self.untold = 0.0;
+            self.unshared = 0.0;
         }
     }
 
     fn add(&mut self, cost_usd: f64) {
         self.day.cost_usd += cost_usd;
-        self.untold += cost_usd;
+        self.unshared += cost_usd;
     }
 }
 
@@ -216,7 +218,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
-    fn a_day_s_money_runs_low_and_out_and_comes_back_at_midnight() {
+    fn a_day_s_budget_runs_low_and_out_and_resets_at_midnight() {
         let folder = tempfile::tempdir().unwrap();
         let open = |folder: &Path| Spend::open(folder, 0.6, (1.0, 2.0)).unwrap();
         let spend = open(folder.path());
@@ -233,9 +235,9 @@ mod tests {
         assert_eq!(spend.budget(after(1000), noon).0, Some(Budget::Spent));
         spend.keep().unwrap();
         let empty = tempfile::tempdir().unwrap();
-        let (due, other) = (spend.due(after(1000), noon), open(empty.path()));
+        let (due, other) = (spend.unshared(after(1000), noon), open(empty.path()));
         assert!((due.known_usd + due.more_usd - 2.0).abs() < 1e-9, "{due:?}");
-        other.learn(other.due(start, noon), 2.0);
+        other.set_shared(other.unshared(start, noon), 2.0);
         assert_eq!(other.budget(start, noon).0, Some(Budget::Spent), "others' calls count");
         let again = open(folder.path());
         assert_eq!(again.budget(start, noon).0, Some(Budget::Spent), "a restart forgets nothing");
@@ -243,7 +245,7 @@ mod tests {
         assert_eq!(again.budget(start, tomorrow), (None, 0.0));
     }
     #[test]
-    fn costs_that_cannot_be_read_are_not_nothing() {
+    fn unreadable_costs_are_an_error() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(FILE);
         let open = || Spend::open(folder.path(), 0.6, (1.0, 2.0));

@@ -466,7 +466,7 @@ fn open_key() -> String {
 
 /// The calls of ours that are live, by when their places are given back at the latest.
 #[must_use]
-pub fn placing_key() -> String {
+pub fn slots_key() -> String {
     format!("{PREFIX}placing")
 }
 
@@ -488,7 +488,7 @@ fn keys_of(call: &str) -> [String; 9] {
         fresh_key(),
         restated_key(),
         bytes_key(),
-        placing_key(),
+        slots_key(),
     ]
 }
 

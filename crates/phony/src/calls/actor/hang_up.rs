@@ -1,4 +1,5 @@
-//! The carrier is asked to end a call of which no line is left here.
+//! Ends a call at the carrier when no line of it is left here. Owned by the actor of the call; what
+//! outlives the call runs among the server's tasks.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,25 +13,25 @@ use crate::calls::registry::{CallMessage, Handle};
 use crate::carriers::twilio::account::Account;
 use crate::events::Publisher;
 
-/// How long an answer waits for the store.
+/// How long to wait for the store before answering.
 const WRITING: Duration = Duration::from_secs(1);
 
-/// How a call is ended at its carrier.
+/// Ends one call at the carrier.
 #[derive(Debug, Clone)]
 pub struct HangUp {
     /// The call.
     pub call: CallSid,
     /// The account at the carrier.
     pub account: Arc<Account>,
-    /// Where what goes on after the call runs.
+    /// Runs what outlives the call.
     pub tasks: TaskTracker,
-    /// Ends that at once.
+    /// Stops that at once.
     pub kill: CancellationToken,
 }
 
 impl HangUp {
-    /// Asks the carrier once, and tells the call what it said. A call that is over by then does not
-    /// ask again, so that is done here.
+    /// Asks the carrier once, and sends the call its answer. If the call has ended by then and the
+    /// carrier has not ended it, retries here until it has.
     pub(super) fn ask(&self, handle: Handle) {
         let Self { call, account, tasks, kill } = self.clone();
         tasks.spawn(async move {
@@ -45,8 +46,8 @@ impl HangUp {
         });
     }
 
-    /// Tells who waits for the end of the call that the carrier has not ended it and will be asked
-    /// again: once that is written, so that it is done whatever becomes of this process.
+    /// Tells the waiting supervisors that the carrier has not ended the call and will be asked again,
+    /// once that is stored, so that it survives a crash of this process.
     pub(super) fn promise(
         &self,
         record: Publisher,

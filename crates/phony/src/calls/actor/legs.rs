@@ -1,4 +1,5 @@
-//! Which lines and legs a call has had, as the carrier names them.
+//! The ids of a call's lines and dialled legs, as the carrier names them, to match its reports with
+//! them. Owned by the actor of the call.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,16 +14,16 @@ use crate::runtime::task_set::Task;
 
 use super::CallActor;
 
-/// How many former ones are remembered.
+/// How many former lines, and dialled legs, are remembered.
 const REMEMBERED: usize = 64;
-/// How long the end of a line is waited for after a report that does not say which line it is about.
-/// Another server waits for the answer no longer than 1.5 s.
-const DOUBT: Duration = Duration::from_secs(1);
+/// How long to wait for the end of the line after a report that names no line. Another node waits for
+/// the answer for 1.5 s at most.
+const AMBIGUITY_LIMIT: Duration = Duration::from_secs(1);
 
-/// The carrier's names for what a call has been connected by.
+/// The carrier's ids of a call's lines and legs.
 #[derive(Debug, Default)]
 pub(super) struct Legs {
-    /// The line that is on, was on last, or never reached us.
+    /// The line that is connected, was last, or never reached this server.
     last: Option<String>,
     /// Its end has been reported.
     reported: bool,
@@ -31,19 +32,19 @@ pub(super) struct Legs {
     dialled: VecDeque<String>,
 }
 
-/// A report that does not say which line it is about, while one is on.
-pub(super) type Doubtful = (LegReport, oneshot::Sender<Next>);
+/// A report that names no line while one is connected.
+pub(super) type AmbiguousReport = (LegReport, oneshot::Sender<Next>);
 
 impl Legs {
-    /// A line has come.
-    pub(super) fn come(&mut self, leg: Option<String>) {
+    /// A line was attached.
+    pub(super) fn connect(&mut self, leg: Option<String>) {
         if let Some(last) = self.last.take().filter(|last| Some(last) != leg.as_ref()) {
             remember(&mut self.former, last);
         }
         (self.last, self.reported) = (leg, false);
     }
 
-    /// What a report is about, which is known from now on.
+    /// What a report is about; remembers that it was reported.
     pub(super) fn about(&mut self, report: &LegReport, is_on: bool) -> Reported {
         let Some(leg) = &report.leg else { return Reported::Unsaid };
         if let LegEnd::Dialled { .. } = report.end {
@@ -61,9 +62,9 @@ impl Legs {
             _ if self.former.contains(leg) => Reported::Former,
             Some(_) if is_on => Reported::Former,
             None if is_on => Reported::Unsaid,
-            // Its socket never came here.
+            // Its socket never reached this server.
             Some(_) | None => {
-                self.come(Some(leg.clone()));
+                self.connect(Some(leg.clone()));
                 self.reported = true;
                 Reported::Current
             }
@@ -79,36 +80,35 @@ fn remember(legs: &mut VecDeque<String>, leg: String) {
 }
 
 impl CallActor {
-    /// The carrier asks how the call goes on.
+    /// Answers the carrier's question how the call continues.
     pub(super) fn leg_ended(&mut self, report: LegReport, reply: oneshot::Sender<Next>) {
         let about = self.legs.about(&report, self.line.is_some());
         let answer = self.call.disregards(&report.end, about);
         let is_loss = matches!(report.end, LegEnd::Failed | LegEnd::Left(_));
-        let in_doubt = about == Reported::Unsaid && answer == Some(Next::Nothing) && is_loss;
-        if in_doubt && self.line.is_some() && self.doubtful.len() < MAILBOX {
-            // Whether it is about this line is seen by whether that ends.
-            self.doubtful.push((report, reply));
-            self.tasks.spawn(Task::new(doubted(self.handle.clone())));
+        let is_ambiguous = about == Reported::Unsaid && answer == Some(Next::Nothing) && is_loss;
+        if is_ambiguous && self.line.is_some() && self.ambiguous.len() < MAILBOX {
+            // If it is about this line, the line ends in a moment.
+            self.ambiguous.push((report, reply));
+            self.tasks.spawn(Task::new(ambiguity_timeout(self.handle.clone())));
             return;
         }
         self.answer_leg(report.end, answer, reply);
     }
 
-    /// The line is gone: what was in doubt was about it.
-    pub(super) fn believe(&mut self) {
-        for (report, reply) in std::mem::take(&mut self.doubtful) {
+    /// The line has ended, so the ambiguous reports were about it.
+    pub(super) fn accept_ambiguous(&mut self) {
+        for (report, reply) in std::mem::take(&mut self.ambiguous) {
             let answer = self.call.disregards(&report.end, Reported::Current);
             self.answer_leg(report.end, answer, reply);
         }
     }
 
-    /// It has been waited for the end of the line: if that is still on, what was in doubt was not about
-    /// it.
-    pub(super) fn doubt(&mut self) {
+    /// The line did not end in time, so the ambiguous reports were not about it.
+    pub(super) fn reject_ambiguous(&mut self) {
         if self.line.is_none() {
-            return self.believe();
+            return self.accept_ambiguous();
         }
-        for (_, reply) in self.doubtful.drain(..) {
+        for (_, reply) in self.ambiguous.drain(..) {
             drop(reply.send(Next::Nothing));
         }
     }
@@ -119,14 +119,14 @@ impl CallActor {
             self.perform(outputs);
             next
         });
-        // Whoever asked may have gone away meanwhile.
+        // The receiver may be gone.
         drop(reply.send(next));
     }
 }
 
-async fn doubted(call: Handle) {
-    sleep(DOUBT).await;
-    call.send(CallMessage::Doubted).await;
+async fn ambiguity_timeout(call: Handle) {
+    sleep(AMBIGUITY_LIMIT).await;
+    call.send(CallMessage::AmbiguityTimeout).await;
 }
 
 #[cfg(test)]
@@ -147,7 +147,7 @@ mod tests {
         // One that never came, then one that did.
         assert_eq!(legs.about(&report("VX0"), false), Reported::Current);
         assert_eq!(legs.about(&report("VX0"), false), Reported::Again);
-        legs.come(Some("VX1".into()));
+        legs.connect(Some("VX1".into()));
         assert_eq!(legs.about(&report("VX0"), true), Reported::Former);
         assert_eq!(
             legs.about(&report("VX9"), true),
@@ -156,7 +156,7 @@ mod tests {
         );
         assert_eq!(legs.about(&report("VX1"), true), Reported::Current);
         assert_eq!(legs.about(&report("VX1"), false), Reported::Again);
-        legs.come(None);
+        legs.connect(None);
         assert_eq!(legs.about(&report("VX1"), true), Reported::Former);
         assert_eq!(legs.about(&report("VX9"), true), Reported::Unsaid, "nobody knows its name");
     }

@@ -1,5 +1,6 @@
-//! The task of one call: it turns what comes in into an [`Input`], gives it to the [`Call`], and
-//! performs what the call says. It decides nothing.
+//! The actor of one call: turns messages, carrier and model events and the deadline into an [`Input`],
+//! gives it to the [`Call`], and performs its outputs; it decides nothing itself. Owns the call, its
+//! line and its model. [`super::Calls`] starts it; everybody else sends it messages.
 
 mod hang_up;
 mod legs;
@@ -21,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::calls::registry::{CallMessage, Handle, MAILBOX, Registered, Signal};
-use crate::calls::supervisors::{Supervisors, Watched};
+use crate::calls::supervisors::{PresenceWatch, Supervisors};
 use crate::cluster::SupervisorAction;
 use crate::events::Publisher;
 use crate::ports::CarrierPort;
@@ -30,47 +31,47 @@ use crate::runtime::channel;
 use crate::runtime::task_set::{self, Task, TaskSet};
 use crate::telemetry::of_call;
 pub use hang_up::HangUp;
-use legs::{Doubtful, Legs};
-pub use outbound::Outbound;
+use legs::{AmbiguousReport, Legs};
+pub use outbound::OutboundGuard;
 use record::Record;
 use signals::Signals;
 
-/// How often a model whose task has died is opened anew in one call.
+/// How often a model that failed is reopened in one call.
 const MODEL_REOPENS: u32 = 3;
 
 /// What a call begins with.
 pub struct Start {
     /// Limits and timings.
     pub policy: Policy,
-    /// Who answers.
+    /// The agent.
     pub agent: Arc<Agent>,
     /// Who calls whom.
     pub identity: Identity,
-    /// What has been of a call that goes on here; nothing if it begins.
+    /// The events of a call that is resumed; empty if it begins.
     pub past: Vec<Event>,
-    /// The time on the wall.
+    /// The wall-clock time.
     pub wall: Timestamp,
     /// Opens the model.
     pub open_model: Box<dyn Fn() -> ModelPort + Send>,
-    /// Ends the task at once.
+    /// Ends the actor at once.
     pub kill: CancellationToken,
-    /// Cancelled when the call shall be left to another server.
+    /// Cancelled when the call is to be left to another node.
     pub hand_over: CancellationToken,
-    /// The call's place in the registry.
+    /// The call's registration.
     pub registered: Registered,
     /// The call's record.
     pub publisher: Publisher,
-    /// What a call has that was placed by us. Its model is reached for when it is answered.
-    pub outbound: Option<Outbound>,
-    /// How the call is ended while it has no line; nothing where there is no network behind it.
+    /// The guard of an outbound call. Its model is opened when it is answered.
+    pub outbound: Option<OutboundGuard>,
+    /// Ends the call at the carrier; `None` where there is no telephone network.
     pub hang_up: Option<HangUp>,
-    /// Which supervisors are there.
+    /// The connected supervisors.
     pub supervisors: Arc<Supervisors>,
 }
 
-/// Holds a call to its end: itself, its line and its model.
+/// Runs a call to its end.
 ///
-/// What it begins with is boxed: a future keeps a place for everything that is moved through it.
+/// `start` is boxed because a future reserves space for everything that is moved through it.
 pub async fn run(start: Box<Start>) {
     metrics::counter!("phony_calls_total").increment(1);
     metrics::gauge!("phony_calls_live").increment(1.0);
@@ -87,15 +88,15 @@ async fn hold(start: Box<Start>, tasks: TaskSet) {
     held.record.goes_on = held.actor.handed_over;
 }
 
-/// What a call has to its end.
+/// What a call needs until its end.
 struct Held {
     actor: CallActor,
     record: Record,
     mailbox: mpsc::Receiver<Box<CallMessage>>,
 }
 
-/// Begins the call, or goes on with it; nothing if it had ended by the time that it was to go on.
-/// Boxed, and not in the future that holds it, for the same reason as what it begins with.
+/// Begins or resumes the call; `None` if it has ended before it could be resumed. Boxed for the same
+/// reason as [`Start`].
 fn begin(start: Start, tasks: TaskSet) -> Option<Box<Held>> {
     let Start {
         policy,
@@ -127,7 +128,7 @@ fn begin(start: Start, tasks: TaskSet) -> Option<Box<Held>> {
         record.goes_on = true;
         return None;
     };
-    // Who may never answer, or never come back, needs no model yet.
+    // A call that may never be answered, or never come back, needs no model yet.
     let asleep = match call.phase() {
         Phase::Ringing => outbound.is_some(),
         Phase::Transferring | Phase::Ending => true,
@@ -146,7 +147,7 @@ fn begin(start: Start, tasks: TaskSet) -> Option<Box<Held>> {
         tasks,
         line: None,
         legs: Legs::default(),
-        doubtful: Vec::new(),
+        ambiguous: Vec::new(),
         model: None,
         open_model,
         reopens: 0,
@@ -166,7 +167,7 @@ fn begin(start: Start, tasks: TaskSet) -> Option<Box<Held>> {
     };
     actor.tasks.spawn(signals);
     if !actor.asleep {
-        actor.reach_model();
+        actor.open_model_port();
     }
     actor.perform(outputs);
     Some(Box::new(Held { actor, record, mailbox }))
@@ -179,32 +180,32 @@ struct CallActor {
     tasks: TaskSet,
     line: Option<CarrierPort>,
     legs: Legs,
-    doubtful: Vec<Doubtful>,
+    ambiguous: Vec<AmbiguousReport>,
     model: Option<ModelPort>,
     open_model: Box<dyn Fn() -> ModelPort + Send>,
     reopens: u32,
-    /// The model said that it will never answer.
+    /// The model has failed for good.
     refused: bool,
     finished: bool,
-    /// The model has not been reached for yet.
+    /// The model has not been opened yet.
     asleep: bool,
-    outbound: Option<Outbound>,
+    outbound: Option<OutboundGuard>,
     hang_up: Option<HangUp>,
-    /// The way to this call, for whoever is asked something on its behalf.
+    /// The call's own handle, for tasks that send it messages.
     handle: Handle,
-    /// Supervisors who have ended the call and wait until the carrier has.
+    /// Replies to supervisors who ended the call, owed once the carrier has ended it.
     ending: Vec<oneshot::Sender<Result<(), Refused>>>,
-    /// Another process goes on with the call.
+    /// Another process continues the call.
     handed_over: bool,
-    /// Cancelled when everything ends at once.
+    /// Cancelled when the server ends at once.
     kill: CancellationToken,
-    /// Cancelled when the call is to be left to another server.
+    /// Cancelled when the call is to be left to another node.
     hand_over: CancellationToken,
-    /// Everything ends at once.
+    /// The server ends at once.
     killed: bool,
     supervisors: Arc<Supervisors>,
-    /// Who holds the takeover and is looked for.
-    holder: Option<Watched>,
+    /// The supervisor who holds the takeover and is watched.
+    holder: Option<PresenceWatch>,
 }
 
 impl CallActor {
@@ -214,14 +215,14 @@ impl CallActor {
         while !self.finished {
             self.watch_holder();
             let deadline = self.call.deadline();
-            // Every word moves deadlines on. The timer is left where it is, goes off early and is
-            // set then, once in some seconds.
+            // Every token moves the deadline. The timer is left as it is, fires early and is reset
+            // then, once every few seconds.
             if let Some(at) = deadline
                 && (timer.is_elapsed() || timer.deadline() > at.into())
             {
                 timer.as_mut().reset(at.into());
             }
-            // Messages come first, so that «hang up» never waits behind words.
+            // Messages come first, so that an action never waits behind media.
             tokio::select! {
                 biased;
                 message = mailbox.recv() => match message {
@@ -233,7 +234,7 @@ impl CallActor {
                     let said = said.unwrap_or(FromCarrier::Closed { clean: false });
                     if matches!(said, FromCarrier::Closed { .. }) {
                         self.line = None;
-                        // The line may have learned first that everything ends.
+                        // The line may have learned first that the server ends.
                         if self.kill.is_cancelled() {
                             return self.end_at_once();
                         }
@@ -241,7 +242,7 @@ impl CallActor {
                     let is_gone = self.line.is_none();
                     self.input(Input::Carrier(said));
                     if is_gone {
-                        self.believe();
+                        self.accept_ambiguous();
                     }
                 }
                 said = next_of(self.model.as_mut().map(|model| &mut model.rx)) => match said {
@@ -260,7 +261,7 @@ impl CallActor {
 
     fn end_at_once(&mut self) {
         (self.killed, self.finished) = (true, true);
-        // Cut off, but whoever is asked next goes on with it.
+        // Cut off here, but the node that is asked next resumes it.
         self.handed_over |= self.hand_over.is_cancelled() || self.call.goes_on_by_itself();
     }
 
@@ -273,7 +274,7 @@ impl CallActor {
                 CallMessage::HungUp(Err(_)) => self.ask_to_hang_up(),
                 CallMessage::Act { .. }
                 | CallMessage::LegEnded { .. }
-                | CallMessage::Doubted
+                | CallMessage::AmbiguityTimeout
                 | CallMessage::Progress(_)
                 | CallMessage::AnsweredBy(_)
                 | CallMessage::Budget(_)
@@ -287,24 +288,24 @@ impl CallActor {
     }
 
     fn receive(&mut self, message: CallMessage) {
-        // Whoever asked may have gone away meanwhile; the answer is then nobody's.
+        // The receiver of a reply may be gone; the reply is then dropped.
         match message {
-            CallMessage::Act { order: SupervisorAction { action, by }, reply } => {
+            CallMessage::Act { action: SupervisorAction { action, by }, reply } => {
                 let done = self.call.act_as(now(), by.as_ref(), action);
                 let asks = matches!(&done, Ok(outputs) if outputs.contains(&Output::HangUp));
                 let done = done.map(|outputs| self.perform(outputs));
                 if asks && !self.finished && self.ending.len() < MAILBOX {
-                    // It is done when the carrier has done it.
+                    // The reply follows when the carrier has ended the call.
                     self.ending.push(reply);
                 } else {
                     drop(reply.send(done));
                 }
             }
             CallMessage::LegEnded { report, reply } => self.leg_ended(report, reply),
-            CallMessage::Doubted => self.doubt(),
+            CallMessage::AmbiguityTimeout => self.reject_ambiguous(),
             CallMessage::Attach(mut line) => {
-                self.wake();
-                self.legs.come(line.leg.take());
+                self.ensure_model();
+                self.legs.connect(line.leg.take());
                 self.run(line.task.take());
                 if self.line.replace(line).is_some() {
                     self.input(Input::Carrier(FromCarrier::Closed { clean: false }));
@@ -312,7 +313,7 @@ impl CallActor {
             }
             CallMessage::Progress(progress) => {
                 if progress >= Progress::InProgress {
-                    self.wake();
+                    self.ensure_model();
                 }
                 self.input(Input::Carrier(FromCarrier::Progress(progress)));
             }
@@ -328,7 +329,7 @@ impl CallActor {
             CallMessage::Signal(signal) => match signal {
                 Signal::Stop => self.input(Input::Stop),
                 Signal::HandOver => self.input(Input::HandOver),
-                Signal::Lost => (self.finished, self.handed_over) = (true, true),
+                Signal::Released => (self.finished, self.handed_over) = (true, true),
                 Signal::Kill => self.end_at_once(),
             },
             CallMessage::Snapshot(reply) => {
@@ -343,8 +344,8 @@ impl CallActor {
         self.perform(outputs);
     }
 
-    /// Performs what the call says, in its order. A port that is full is a fault of the far side,
-    /// and is told to the call as such.
+    /// Performs the call's outputs in order. A full port is a fault of the other side and is fed back
+    /// to the call as an input.
     fn perform(&mut self, outputs: Vec<Output>) {
         let mut outputs = VecDeque::from(outputs);
         while let Some(output) = outputs.pop_front() {
@@ -367,7 +368,7 @@ impl CallActor {
                     }
                     self.publisher.publish(&event);
                     if matches!(event.body, EventBody::Connected | EventBody::Resumed { .. }) {
-                        // That a token was used must not be forgotten.
+                        // After a restart the record must show that the token was used.
                         self.publisher.hurry();
                     }
                 }
@@ -375,7 +376,7 @@ impl CallActor {
                     if self.hang_up.is_some() {
                         self.ask_to_hang_up();
                     } else {
-                        // Nobody else holds the call.
+                        // There is no network that holds the call.
                         let hung_up = Input::Carrier(FromCarrier::HungUp);
                         outputs.extend(self.call.handle(now(), hung_up));
                     }
@@ -395,7 +396,7 @@ impl CallActor {
         }
     }
 
-    /// The carrier has ended the call, or has not.
+    /// Handles the carrier's answer to the request to end the call.
     fn hung_up(&mut self, outcome: Result<(), NotHungUp>) {
         let said = match outcome.clone() {
             Ok(()) => FromCarrier::HungUp,
@@ -417,14 +418,14 @@ impl CallActor {
         }
     }
 
-    /// False if the line is too slow; it is then let go.
+    /// False if the line was too slow and was dropped.
     fn tell_line(&mut self, order: ToCarrier) -> bool {
         let Some(line) = &self.line else {
             tracing::debug!("nothing to tell it on: there is no line");
             return true;
         };
         match line.tx.try_send(order) {
-            // A line that has closed says so itself, and how.
+            // A closed line reports itself, with the reason.
             Ok(()) | Err(TrySendError::Closed(_)) => true,
             Err(TrySendError::Full(_)) => {
                 tracing::warn!("the line takes words too slowly and is closed");
@@ -437,22 +438,22 @@ impl CallActor {
 
     /// False if the model is stuck.
     fn tell_model(&mut self, order: ToModel) -> bool {
-        self.wake();
+        self.ensure_model();
         let Some(model) = &self.model else { return true };
         !matches!(model.tx.try_send(order), Err(TrySendError::Full(_)))
     }
 
-    /// Reaches for the model, if that has not been done yet.
-    fn wake(&mut self) {
+    /// Opens the model, if that has not been done yet.
+    fn ensure_model(&mut self) {
         if std::mem::take(&mut self.asleep) {
-            self.reach_model();
+            self.open_model_port();
         }
     }
 
-    /// Looks for whoever holds the takeover, and for nobody else.
+    /// Watches the presence of the supervisor who holds the takeover.
     fn watch_holder(&mut self) {
         let holder = self.call.holder();
-        if holder == self.holder.as_ref().map(|watched| &watched.who) {
+        if holder == self.holder.as_ref().map(|watch| &watch.who) {
             return;
         }
         let watched = holder.map(|who| self.supervisors.watch(who, self.handle.clone()));
@@ -461,26 +462,26 @@ impl CallActor {
         self.run(part);
     }
 
-    fn reach_model(&mut self) {
+    fn open_model_port(&mut self) {
         let mut model = (self.open_model)();
         self.run(model.task.take());
         self.model = Some(model);
     }
 
-    /// What belongs to the call runs in its task.
+    /// Runs a task within the call's own.
     fn run(&self, task: Option<Task>) {
         if let Some(task) = task {
             self.tasks.spawn(task);
         }
     }
 
-    /// Opens the model anew after its task died, unless that would never end.
+    /// Reopens the model after its task failed, at most [`MODEL_REOPENS`] times.
     fn replace_model(&mut self, code: &str) {
         self.model = None;
         let again = !self.refused && self.reopens < MODEL_REOPENS;
         if again {
             self.reopens += 1;
-            self.reach_model();
+            self.open_model_port();
         } else if self.refused {
             return;
         }

@@ -1,4 +1,5 @@
-//! What a call of ours has besides: rules that watch it, and a place among the others.
+//! What the actor of an outbound call holds besides: the rules that observe its events, and its slot.
+//! Dropped with the actor, which stops counting the call's costs here.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -6,28 +7,28 @@ use std::time::Instant;
 use phony_call::{CallSid, Event};
 
 use crate::safety::Safety;
-use crate::safety::pace::Slot;
+use crate::safety::dial_limits::Slot;
 
-/// What a call of ours is held to.
-pub struct Outbound {
+/// Holds an outbound call to the rules.
+pub struct OutboundGuard {
     /// The call.
     pub call: CallSid,
     /// The rules.
     pub safety: Arc<Safety>,
-    /// Its place among the calls of ours, which it gives back at its end.
+    /// Its slot among the live outbound calls, free again when dropped.
     pub slot: Option<Slot>,
 }
 
-impl Outbound {
-    /// Lets the rules see what happens.
+impl OutboundGuard {
+    /// Reports an event of the call to the rules.
     pub(super) fn observe(&self, event: &Event, now: Instant) {
         self.safety.observe(event, now);
     }
 }
 
-impl Drop for Outbound {
-    /// It may go on elsewhere; what it costs there is counted there.
+impl Drop for OutboundGuard {
+    /// The call may continue on another node, which counts its further costs.
     fn drop(&mut self) {
-        self.safety.leaves(&self.call);
+        self.safety.call_left(&self.call);
     }
 }

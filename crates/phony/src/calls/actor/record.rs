@@ -1,4 +1,5 @@
-//! What remains of a call: its record is closed on any exit.
+//! Closes a call's record however its actor ends, and counts its events in metrics and log. Owned by
+//! the task of the call; dropped last.
 
 use std::time::Instant;
 
@@ -10,20 +11,20 @@ use crate::events::Publisher;
 use crate::store::CallLine;
 use crate::store::line::word;
 
-/// Closes the call's record whatever happens to its task, then gives its place back.
+/// Closes the call's record when dropped, even by a panic, then removes it from the registry.
 pub(super) struct Record {
     pub(super) publisher: Publisher,
     call: CallSid,
     began: (Instant, Timestamp),
-    /// Why the call ended, if it does not say so itself.
+    /// The reason of the end, if the call has not published one.
     pub(super) reason: EndReason,
-    /// The call goes on elsewhere.
+    /// The call continues in another process, so its record stays open.
     pub(super) goes_on: bool,
     place: Place,
 }
 
 impl Record {
-    /// The record of a call that began at these times, on the clock and on the wall.
+    /// The record of a call that began at these times, monotonic and wall.
     pub(super) fn new(
         publisher: Publisher,
         call: CallSid,
@@ -33,7 +34,7 @@ impl Record {
         Self { publisher, call, began, reason: EndReason::Internal, goes_on: false, place }
     }
 
-    /// Everything ends at once: the call goes on elsewhere, or is cut off.
+    /// The server ends at once: the call continues elsewhere, or is cut off.
     pub(super) fn killed(&mut self, goes_on: bool) {
         self.reason = EndReason::Shutdown;
         if !goes_on {
@@ -66,7 +67,7 @@ impl Drop for Record {
     }
 }
 
-/// Counts and logs what an operator wants to see of an event; never what was said.
+/// Counts and logs what an operator wants to know of an event; never what was said.
 pub(super) fn count(event: &Event) {
     #[expect(clippy::wildcard_enum_match_arm, reason = "most events are for supervisors only")]
     match &event.body {

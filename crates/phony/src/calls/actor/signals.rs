@@ -1,25 +1,26 @@
-//! What can be wanted of a call from outside its world.
+//! Turns the server's cancellation tokens into [`Signal`] messages to the call. Its task runs beside the
+//! actor and ends with the call's mailbox.
 
 use tokio_util::sync::CancellationToken;
 
 use crate::calls::registry::{CallMessage, Handle, Signal};
 use crate::runtime::task_set::Task;
 
-/// What is watched. All calls have some of these tokens in common, and each look at one takes a
-/// lock: they are looked at when they are cancelled, and not with every word.
+/// The tokens that are watched. All calls share some of them, and polling one takes a lock, so the actor
+/// does not poll them with every message.
 pub(super) struct Signals {
-    /// Everything ends at once.
+    /// End at once.
     pub(super) kill: CancellationToken,
-    /// The call has another owner.
+    /// Another node owns the call.
     pub(super) lost: CancellationToken,
-    /// The call shall be left to another server.
+    /// Leave the call to another node.
     pub(super) hand_over: CancellationToken,
-    /// The call shall say goodbye.
+    /// Say goodbye and end.
     pub(super) stop: CancellationToken,
 }
 
 impl Signals {
-    /// The part that watches, and tells the call what came. It ends with the call's mailbox.
+    /// The task that watches the tokens and sends the signals.
     pub(super) fn watch(self, call: Handle) -> Task {
         Task::new(self.tell(call))
     }
@@ -31,7 +32,7 @@ impl Signals {
                 biased;
                 () = call.closed() => return,
                 () = self.kill.cancelled() => Signal::Kill,
-                () = self.lost.cancelled() => Signal::Lost,
+                () = self.lost.cancelled() => Signal::Released,
                 () = self.hand_over.cancelled(), if !leaving && !stopping => {
                     leaving = true;
                     Signal::HandOver
@@ -41,8 +42,8 @@ impl Signals {
                     Signal::Stop
                 }
             };
-            let last = matches!(signal, Signal::Kill | Signal::Lost);
-            // The listener needs no more than it has been told.
+            let last = matches!(signal, Signal::Kill | Signal::Released);
+            // Nothing follows these signals.
             if !call.send(CallMessage::Signal(signal)).await || last {
                 return;
             }

@@ -10,7 +10,7 @@ use phony_wire::twilio::twiml::{
 
 use crate::agents::Agent;
 use crate::app::App;
-use crate::calls::Ringing;
+use crate::calls::RingResponse;
 use crate::config::RelaySettings;
 
 /// A document as a response.
@@ -75,17 +75,17 @@ impl Document {
     /// is hung up.
     pub(super) async fn relay(app: &App, call: &CallSid) -> Self {
         let agent = app.calls.agent_of(call);
-        match app.calls.mint(call).await {
+        match app.calls.next_token(call).await {
             Some(token) => Self::connect(app, token, agent.as_deref()),
             None => Self::hang_up(),
         }
     }
 
     /// What a call is answered that rings.
-    pub(super) fn of_ringing(app: &App, ringing: Ringing) -> Self {
+    pub(super) fn of_ringing(app: &App, ringing: RingResponse) -> Self {
         match ringing {
-            Ringing::Connect { token, agent } => Self::connect(app, token, agent.as_deref()),
-            Ringing::Nothing => Self::empty(),
+            RingResponse::Connect { token, agent } => Self::connect(app, token, agent.as_deref()),
+            RingResponse::Nothing => Self::empty(),
         }
     }
 

@@ -77,6 +77,6 @@ async fn admit(app: &App, setup: &Setup) -> Option<(Handle, CallSid)> {
         direction: Direction::Inbound,
         carrier: "twilio".into(),
     });
-    let handle = app.calls.redeem(&call, token, inbound).await?;
+    let handle = app.calls.attach(&call, token, inbound).await?;
     Some((handle, call))
 }

@@ -18,10 +18,10 @@ use serde::Deserialize;
 use super::documents::Document;
 use super::gate::Signed;
 use crate::app::App;
-use crate::calls::{Draining, Ringing};
+use crate::calls::{Draining, RingResponse};
 use crate::cluster::{LegReport, Report};
 use crate::http::error::{ApiError, ErrorBody};
-use crate::outbound::Started;
+use crate::outbound::CallLocation;
 
 /// What the URL asks for that is given to the carrier; the signature covers it.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -83,24 +83,26 @@ pub(super) async fn start_call(
         return Ok(Document::empty());
     }
     // It may be faster than the answer to our own request, and reach another server.
-    match app.outbound.find_placed(&call, &VoiceRequest::from_form(&form).to).await {
-        Started::Here => {
-            let ringing = app.calls.ring_here(&call).await.unwrap_or(Ringing::Nothing);
+    match app.outbound.locate(&call, &VoiceRequest::from_form(&form).to).await {
+        CallLocation::Here => {
+            let ringing = app.calls.ring_here(&call).await.unwrap_or(RingResponse::Nothing);
             Ok(Document::of_ringing(&app, ringing))
         }
-        Started::Elsewhere(agent) => {
+        CallLocation::Elsewhere(agent) => {
             let ringing = app.calls.ring_elsewhere(&call, agent).await;
             Ok(Document::of_ringing(&app, ringing))
         }
-        Started::Over => Ok(Document::hang_up()),
-        Started::Unknown => answer(&app, &wanted, &form, Direction::Outbound).await,
+        CallLocation::Ended => Ok(Document::hang_up()),
+        CallLocation::Unknown => answer(&app, &wanted, &form, Direction::Outbound).await,
         // Who speaks, and on which errand, is not known here.
-        Started::Unreachable if asked.again < COME_AGAIN => {
+        CallLocation::Unreachable if asked.again < COME_AGAIN => {
             let again = asked.again;
             tracing::warn!(callSid = %call, again, "a call of ours is not known here; it is asked again");
             Ok(Document::come_again(&app, again))
         }
-        Started::Unreachable => Ok(Document::apology(&app, &Phrases::default().apology_goodbye)),
+        CallLocation::Unreachable => {
+            Ok(Document::apology(&app, &Phrases::default().apology_goodbye))
+        }
     }
 }
 
@@ -157,7 +159,7 @@ pub(super) async fn call_status(
         "call status"
     );
     if update.direction.starts_with("outbound") {
-        app.outbound.find_placed(&call, &update.to).await;
+        app.outbound.locate(&call, &update.to).await;
     }
     // Reports of a call that is over change nothing.
     let answered = answerer(&update.answered_by).map(Report::AnsweredBy);
@@ -168,7 +170,7 @@ pub(super) async fn call_status(
     };
     let mut told = Ok(());
     for report in [answered, got_to].into_iter().flatten() {
-        told = told.and(app.calls.tell(&call, report).await);
+        told = told.and(app.calls.deliver(&call, report).await);
     }
     told.map(|()| StatusCode::NO_CONTENT).map_err(ApiError::from)
 }

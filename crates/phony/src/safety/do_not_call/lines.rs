@@ -1,4 +1,4 @@
-//! The lines of the do-not-call list, torn ones among them.
+//! Reads the lines of the do-not-call list, torn ones included.
 
 use std::collections::HashMap;
 
@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use phony_call::{Invalid, PhoneNumber};
 use serde::Deserialize;
 
-use super::Word;
+use super::DoNotCallEntry;
 
 /// How many digits a number has after its `+`.
 const DIGITS: std::ops::RangeInclusive<usize> = 7..=15;
 
-/// A word as it may stand in the file: people write lines, too.
+/// An entry as it may stand in the file; people write lines by hand, too.
 #[derive(Deserialize)]
 struct Written {
     number: PhoneNumber,
@@ -21,37 +21,36 @@ struct Written {
     by: String,
 }
 
-/// The last word on every number; and the lines that are not whole, by their numbers. Of a line that
-/// cannot be read counts what can be known: a whole word that is joined to it, and every number in
-/// it, unless it was to be taken off the list.
-pub(super) fn read(bytes: &[u8]) -> (HashMap<PhoneNumber, Word>, Vec<usize>) {
-    let (mut words, mut torn) = (HashMap::new(), Vec::new());
+/// The latest entry of every number, and the numbers of the lines that cannot be read. Of those lines
+/// whole entries count, and every other number in them, unless it was to be taken off the list.
+pub(super) fn read(bytes: &[u8]) -> (HashMap<PhoneNumber, DoNotCallEntry>, Vec<usize>) {
+    let (mut entries, mut torn) = (HashMap::new(), Vec::new());
     for (place, line) in bytes.split(|byte| *byte == b'\n').enumerate() {
         if line.trim_ascii().is_empty() {
             continue;
         }
-        if let Ok(word) = serde_json::from_slice(line) {
-            add(&mut words, word);
+        if let Ok(entry) = serde_json::from_slice(line) {
+            add(&mut entries, entry);
         } else if !is_of_nobody(line) {
             torn.push(place + 1);
-            salvage(&String::from_utf8_lossy(line), &mut words);
+            salvage(&String::from_utf8_lossy(line), &mut entries);
         }
     }
-    (words, torn)
+    (entries, torn)
 }
 
-fn add(words: &mut HashMap<PhoneNumber, Word>, written: Written) {
+fn add(entries: &mut HashMap<PhoneNumber, DoNotCallEntry>, written: Written) {
     let Written { number, listed, at, by } = written;
-    let known = words.get(&number).map(|known| known.at);
-    // Of what has no time, the lower line is the later one.
+    let known = entries.get(&number).map(|known| known.at);
+    // Without a time, the lower line is the later one.
     let at = at.or(known).unwrap_or(Timestamp::UNIX_EPOCH);
-    // Other servers' words may come late.
+    // Entries of other nodes may come late.
     if known.is_none_or(|known| known <= at) {
-        words.insert(number.clone(), Word { number, listed, at, by });
+        entries.insert(number.clone(), DoNotCallEntry { number, listed, at, by });
     }
 }
 
-/// Whether the line lists what carriers send in place of a number: earlier versions let that be.
+/// Whether the line lists what carriers send for a withheld number, which earlier versions accepted.
 fn is_of_nobody(line: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Anything {
@@ -61,33 +60,33 @@ fn is_of_nobody(line: &[u8]) -> bool {
     read.is_ok_and(|read| PhoneNumber::parse(&read.number) == Err(Invalid::Withheld))
 }
 
-/// Takes apart what is joined: whole words, and scraps between them, each of which begins as a word.
-fn salvage(line: &str, words: &mut HashMap<PhoneNumber, Word>) {
+/// Splits joined lines into whole entries and the scraps between them.
+fn salvage(line: &str, entries: &mut HashMap<PhoneNumber, DoNotCallEntry>) {
     let (mut begin, mut at) = (0, 0);
     while let Some(next) = line[at..].find('{').map(|offset| at + offset) {
-        list_all(&line[begin..next], words);
+        list_all(&line[begin..next], entries);
         let mut stream = serde_json::Deserializer::from_str(&line[next..]).into_iter::<Written>();
-        if let Some(Ok(word)) = stream.next() {
+        if let Some(Ok(entry)) = stream.next() {
             begin = next + stream.byte_offset();
             at = begin;
-            add(words, word);
+            add(entries, entry);
         } else {
             (begin, at) = (next, next + 1);
         }
     }
-    list_all(&line[begin..], words);
+    list_all(&line[begin..], entries);
 }
 
 /// Lists every number of a scrap.
-fn list_all(scrap: &str, words: &mut HashMap<PhoneNumber, Word>) {
-    // Half a word that takes a number off the list leaves it there.
+fn list_all(scrap: &str, entries: &mut HashMap<PhoneNumber, DoNotCallEntry>) {
+    // A torn entry that takes a number off the list is ignored.
     let dense: String = scrap.chars().filter(|c| !c.is_whitespace()).collect();
     if dense.contains("\"listed\":false") {
         return;
     }
     for (plus, _) in scrap.match_indices('+') {
         if let Some(number) = number_in(&scrap[plus..]) {
-            add(words, Written { number, listed: true, at: None, by: "a torn line".into() });
+            add(entries, Written { number, listed: true, at: None, by: "a torn line".into() });
         }
     }
 }
@@ -109,11 +108,11 @@ mod tests {
     use super::*;
 
     fn listed(text: &str) -> Vec<(String, bool)> {
-        let (words, _) = read(text.as_bytes());
-        let mut words: Vec<_> =
-            words.into_values().map(|word| (word.number.to_string(), word.listed)).collect();
-        words.sort();
-        words
+        let (entries, _) = read(text.as_bytes());
+        let mut entries: Vec<_> =
+            entries.into_values().map(|entry| (entry.number.to_string(), entry.listed)).collect();
+        entries.sort();
+        entries
     }
 
     fn line(number: &str, listed: bool, at: &str) -> String {
@@ -121,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_are_joined_are_taken_apart() {
+    fn joined_lines_are_split() {
         let (one, other) = (
             line("+12125550101", true, "2026-01-15T12:00:00Z"),
             line("+12125550102", true, "2026-01-15T12:00:00Z"),
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_word_lists_and_never_takes_off() {
+    fn a_torn_entry_lists_and_never_unlists() {
         let on = line("+12125550101", true, "2026-01-15T12:00:00Z");
         let off = line("+12125550101", false, "2026-01-16T12:00:00Z");
         let on_again = line("+12125550101", true, "2026-01-17T12:00:00Z");
@@ -148,11 +147,11 @@ mod tests {
     }
 
     #[test]
-    fn keys_may_come_in_any_order_and_time_and_hand_may_be_missing() {
+    fn keys_may_come_in_any_order_and_at_and_by_may_be_missing() {
         let written = r#"{"listed":true,"number":"+12125550198"}"#;
         assert_eq!(listed(written), [("+12125550198".to_owned(), true)]);
-        let (words, torn) = read(written.as_bytes());
-        assert_eq!((words.len(), torn), (1, Vec::new()), "nothing is wrong with it");
+        let (entries, torn) = read(written.as_bytes());
+        assert_eq!((entries.len(), torn), (1, Vec::new()), "nothing is wrong with it");
         let on = line("+12125550198", true, "2026-01-15T12:00:00Z");
         let off = r#"{ "listed": false, "number": "+12125550198" }"#;
         assert_eq!(listed(&format!("{on}\n{off}\n")), [("+12125550198".to_owned(), false)]);
@@ -161,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_named_in_a_line_that_cannot_be_read_is_listed() {
+    fn numbers_in_an_unreadable_line_are_listed() {
         for text in [
             "+12125550197",
             "  +12125550197\r",
@@ -187,11 +186,11 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_spoil_their_line_alone() {
+    fn invalid_utf_8_spoils_its_line_alone() {
         let whole = line("+12125550102", true, "2026-01-15T12:00:00Z");
         let bytes = [b"\xff\xfe{\n", whole.as_bytes(), b"\n"].concat();
-        let (words, torn) = read(&bytes);
-        assert_eq!((words.len(), torn), (1, vec![1]));
+        let (entries, torn) = read(&bytes);
+        assert_eq!((entries.len(), torn), (1, vec![1]));
         let nobody = line("+12125550102", true, "x").replace("+12125550102", "+266696687");
         assert!(
             read(nobody.as_bytes()).1.is_empty(),

@@ -7,7 +7,7 @@ fn now() -> Timestamp {
 }
 
 fn entry(to: &str) -> Entry {
-    Entry { to: to.into(), ..Entry::new(now(), What::Placed, "token:0011aabb") }
+    Entry { to: to.into(), ..Entry::new(now(), EntryKind::Placed, "token:0011aabb") }
 }
 
 async fn ledger(count: usize) -> (tempfile::TempDir, PathBuf) {
@@ -21,7 +21,7 @@ async fn ledger(count: usize) -> (tempfile::TempDir, PathBuf) {
 }
 
 #[tokio::test]
-async fn a_ledger_is_whole_and_goes_on_after_a_restart() {
+async fn a_ledger_continues_after_a_restart() {
     let (folder, path) = ledger(3).await;
     let again = Ledger::open(folder.path(), now()).unwrap();
     again.note(entry("+12125550199"));
@@ -33,7 +33,7 @@ async fn a_ledger_is_whole_and_goes_on_after_a_restart() {
 }
 
 #[tokio::test]
-async fn lines_that_are_cut_off_the_end_are_missed() {
+async fn lines_cut_off_the_end_are_detected() {
     let (folder, path) = ledger(5).await;
     let whole = std::fs::read_to_string(&path).unwrap();
     let end = |lines: usize| whole.lines().take(lines).map(|line| line.len() + 1).sum::<usize>();
@@ -57,7 +57,7 @@ async fn lines_that_are_cut_off_the_end_are_missed() {
 }
 
 #[tokio::test]
-async fn any_byte_that_is_changed_is_found_in_its_line() {
+async fn a_changed_byte_is_found_in_its_line() {
     let (_folder, path) = ledger(4).await;
     let whole = std::fs::read(&path).unwrap();
     for at in (0..whole.len()).step_by(7) {
@@ -71,7 +71,7 @@ async fn any_byte_that_is_changed_is_found_in_its_line() {
 }
 
 #[tokio::test]
-async fn a_line_that_is_taken_away_added_or_moved_is_found() {
+async fn a_removed_added_or_moved_line_is_found() {
     let (_folder, path) = ledger(4).await;
     let whole = std::fs::read_to_string(&path).unwrap();
     let lines: Vec<_> = whole.lines().collect();
@@ -87,7 +87,7 @@ async fn a_line_that_is_taken_away_added_or_moved_is_found() {
 }
 
 #[tokio::test]
-async fn a_torn_line_is_left_and_told_of() {
+async fn a_torn_line_is_left_and_reported() {
     let (folder, path) = ledger(1).await;
     // How far it goes is written down after the line, so that it is behind in a crash.
     let head = std::fs::read(folder.path().join(HEAD)).unwrap();
@@ -105,37 +105,37 @@ async fn a_torn_line_is_left_and_told_of() {
 }
 
 #[tokio::test]
-async fn what_has_happened_is_written_when_the_disk_takes_it_again() {
+async fn unwritten_lines_are_written_when_the_disk_recovers() {
     let (folder, path) = ledger(1).await;
     let ledger = Ledger::open(folder.path(), now()).unwrap();
     let away = folder.path().join("away");
     std::fs::rename(&path, &away).unwrap();
-    let wish = Entry { what: What::DoNotCall, ..entry("+12125550101") };
+    let wish = Entry { what: EntryKind::DoNotCall, ..entry("+12125550101") };
     ledger.note(wish.clone());
-    let dialling = Entry { what: What::Dialling, ..entry("+12125550102") };
+    let dialling = Entry { what: EntryKind::Dialling, ..entry("+12125550102") };
     assert_eq!(ledger.write(dialling).await, Err(Unwritten), "nobody is called");
-    assert_eq!(wishes(folder.path()).unwrap(), []);
+    assert_eq!(do_not_call_entries(folder.path()).unwrap(), []);
     std::fs::rename(&away, &path).unwrap();
     // Whether or not anything else is to be written.
     ledger.flush().await;
     let report = verify(&path, None).unwrap();
     assert_eq!((report.lines, report.broken), (2, vec![]));
-    let known = wishes(folder.path()).unwrap();
+    let known = do_not_call_entries(folder.path()).unwrap();
     let known: Vec<_> = known.iter().map(|word| (word.number.as_str(), word.at)).collect();
     assert_eq!(known, [("+12125550101", now())]);
 }
 
 #[test]
-fn of_lines_that_are_too_many_those_about_wishes_are_kept() {
-    let wish = Entry { what: What::DoNotCall, ..entry("+12125550101") };
-    let mut owed: VecDeque<_> = std::iter::once(wish).collect();
-    owed.extend(std::iter::repeat_n(entry("+12125550102"), OWED + 5));
-    forget_some(&mut owed);
-    assert_eq!((owed.len(), owed[0].what), (OWED, What::DoNotCall));
+fn do_not_call_entries_are_dropped_last() {
+    let wish = Entry { what: EntryKind::DoNotCall, ..entry("+12125550101") };
+    let mut unwritten: VecDeque<_> = std::iter::once(wish).collect();
+    unwritten.extend(std::iter::repeat_n(entry("+12125550102"), MOST_UNWRITTEN + 5));
+    drop_oldest(&mut unwritten);
+    assert_eq!((unwritten.len(), unwritten[0].what), (MOST_UNWRITTEN, EntryKind::DoNotCall));
 }
 
 #[tokio::test]
-async fn many_write_at_once_and_no_line_is_mixed() {
+async fn concurrent_writers_mix_no_lines() {
     let folder = tempfile::tempdir().unwrap();
     let ledger = std::sync::Arc::new(Ledger::open(folder.path(), now()).unwrap());
     let mut tasks = tokio::task::JoinSet::new();

@@ -1,10 +1,10 @@
--- Appends to one call's record, unless it has another owner or something before it is missing.
--- KEYS: the call, its events, its words, all calls, the open calls, those in no part of the index,
--- those whose state has changed since they came into one, the bytes of all, the live calls of ours.
--- ARGV: id, term, known to be there, node, beginning in ms, line, state, channel, ms to keep it after
--- its end (0: for ever), ms of its place among the live calls of ours (0: it is none), then for each
--- event: number, JSON, turns, cost, end, words.
--- Answers {0, last} if it is there, {1, last} if something is missing, {2, term} if it is another's.
+-- Appends to one call's record, unless another node owns it or events before these are missing.
+-- KEYS: the call, its events, its words, all calls, the open calls, the calls in no segment of the index,
+-- the calls whose status has changed since they were put into one, the bytes of all, the slots of live
+-- outbound calls. ARGV: id, term, number of the last event known to be stored, node, start in ms, line
+-- (the call's summary), status, channel, ms to keep it after its end (0: for ever), ms of its slot (0: it
+-- has none), then for each event: number, JSON, turns, cost, end, words.
+-- Returns {0, last} if it is stored, {1, last} if events are missing, {2, term} if another node owns it.
 local term, after = tonumber(ARGV[2]), tonumber(ARGV[3])
 local known = redis.call('HMGET', KEYS[1], 'term', 'last', 'node', 'part')
 local last = tonumber(known[2] or '0')
@@ -18,12 +18,12 @@ if not known[1] then
 elseif tonumber(known[1]) > term then
   return {2, tonumber(known[1])}
 elseif tonumber(known[1]) == term and known[3] ~= ARGV[4] then
-  -- Two nodes have begun the same call: the one that wrote first has it.
+  -- Two nodes have begun the same call: the one that wrote first owns it.
   return {2, term + 1}
 elseif last < after then
   return {1, last}
 elseif tonumber(known[1]) < term and after == 0 and redis.call('HEXISTS', KEYS[1], 'end') == 1 then
-  -- Who had it ended it, not knowing that it goes on elsewhere: what he wrote gives way.
+  -- The former owner ended it, not knowing that it continues elsewhere: its events are replaced.
   redis.call('DECRBY', KEYS[5], redis.call('HGET', KEYS[1], 'bytes') or 0)
   redis.call('DEL', KEYS[2])
   redis.call('HDEL', KEYS[1], 'end', 'turns', 'cost', 'bytes')

@@ -1,8 +1,8 @@
--- Forgets a call, unless it is in a part of the index that it was not taken out of.
--- KEYS: the call, its events, its words, all calls, the open calls, those in no part of the index,
--- those whose state has changed since they came into one, the bytes of all, the live calls of ours.
--- ARGV: id, the part that it was taken out of (empty: it was in none). Answers whether there was one,
--- or nothing if another node has put it into a part meanwhile.
+-- Deletes a call, unless it is in a segment of the index that it was not taken out of.
+-- KEYS: the call, its events, its words, all calls, the open calls, the calls in no segment of the index,
+-- the calls whose status has changed since they were put into one, the bytes of all, the slots of live
+-- outbound calls. ARGV: id, the segment that it was taken out of (empty: none). Returns whether there was
+-- one, or nothing if another node has put it into a segment meanwhile.
 local part = redis.call('HGET', KEYS[1], 'part')
 if part and part ~= ARGV[2] then return false end
 local bytes = redis.call('HGET', KEYS[1], 'bytes')

@@ -1,8 +1,8 @@
--- Puts a part of the index in place, unless somebody else is at it or a call of it has changed.
--- KEYS: the lock, all parts, the part, the calls that are in none, those whose state has changed
--- since. ARGV: who has the lock, the part's id, the beginning of its newest call in ms, for how long
--- it is kept in ms (0: for ever), the number of its calls, for each of these its id and its state, then
--- fields and values. Answers whether it was done.
+-- Adds a segment to the index, unless another node has the lock or a call of it has changed.
+-- KEYS: the lock, all segments, the segment, the calls in none, the calls whose status has changed since.
+-- ARGV: the holder of the lock, the segment's id, the start of its newest call in ms, how long it is kept
+-- in ms (0: for ever), the number of its calls, for each of these its id and its status, then fields and
+-- values. Returns 1 if it was done, else 0.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 local calls = tonumber(ARGV[5])
 for at = 6, 4 + 2 * calls, 2 do

@@ -107,8 +107,8 @@ async fn places_come_back_when_calls_end() {
     for sid in &sids {
         app.over(sid).await;
     }
-    let pace = &app.server.running.app.safety.pace;
-    eventually(async || (pace.live() == 0).then_some(())).await;
+    let limits = &app.server.running.app.safety.dial_limits;
+    eventually(async || (limits.live() == 0).then_some(())).await;
 }
 
 #[tokio::test]
@@ -168,7 +168,8 @@ async fn a_number_is_listed_while_it_is_being_called() {
     let list = &app.server.running.app.safety.do_not_call;
     let number = phony_call::PhoneNumber::parse(THEM).unwrap();
     let at = "2026-01-01T00:00:00Z".parse().unwrap();
-    let entry = phony::safety::do_not_call::Word { number, listed: true, at, by: "test".into() };
+    let entry =
+        phony::safety::do_not_call::DoNotCallEntry { number, listed: true, at, by: "test".into() };
     let orders = (0..10).map(|n| {
         let (app, entry) = (&app, &entry);
         async move {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use phony::safety::hours::may_call;
-use phony::safety::ledger::{Entry, Ledger, What, verify};
+use phony::safety::ledger::{Entry, EntryKind, Ledger, verify};
 use phony_call::{Country, PhoneNumber, check_dialled};
 use serde_json::json;
 
@@ -51,7 +51,7 @@ async fn lines_of_the_ledger_share_their_way_to_the_disk() {
     let at = "2026-01-15T18:00:00Z".parse().unwrap();
     let ledger = Ledger::open(folder.path(), at).unwrap();
     let began = tokio::time::Instant::from_std(now());
-    let lines = (0..500).map(|_| ledger.write(Entry::new(at, What::Placed, "test")));
+    let lines = (0..500).map(|_| ledger.write(Entry::new(at, EntryKind::Placed, "test")));
     assert!(join_all(lines).await.iter().all(Result::is_ok));
     let took = began.elapsed();
     assert!(took < Duration::from_secs(10), "{took:?}");
@@ -65,7 +65,7 @@ async fn a_ledger_of_a_year_is_checked_in_a_moment() {
     let at = "2026-01-15T18:00:00Z".parse().unwrap();
     let ledger = Ledger::open(folder.path(), at).unwrap();
     for _ in 0..20 {
-        let lines = (0..1000).map(|_| ledger.write(Entry::new(at, What::Placed, "test")));
+        let lines = (0..1000).map(|_| ledger.write(Entry::new(at, EntryKind::Placed, "test")));
         join_all(lines).await;
     }
     let path = folder.path().join(phony::safety::ledger::FILE);

@@ -168,7 +168,7 @@ async fn an_order_that_becomes_a_call_after_all_is_one() {
     let server = &app.server;
     // Refused twice under one key is one order.
     let never = &server.running.app.safety.do_not_call;
-    let entry = |listed: bool| phony::safety::do_not_call::Word {
+    let entry = |listed: bool| phony::safety::do_not_call::DoNotCallEntry {
         number: phony_call::PhoneNumber::parse(THEM).unwrap(),
         listed,
         at: "2026-01-01T00:00:00Z".parse().unwrap(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::Form;
 use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
-use phony::safety::do_not_call::Word;
+use phony::safety::do_not_call::DoNotCallEntry;
 use phony_call::PhoneNumber;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, Semaphore};
@@ -79,7 +79,7 @@ impl Slow {
     }
 
     fn list(&self, number: &str) {
-        let word = Word {
+        let word = DoNotCallEntry {
             number: PhoneNumber::parse(number).unwrap(),
             listed: true,
             at: "2026-01-01T00:00:00Z".parse().unwrap(),

@@ -1,5 +1,6 @@
-//! What nodes share about calls of ours that are being placed: the keys that make a repeat return
-//! the first call, the errand that goes with a call, and the places among the live ones.
+//! Outbound calls that are being placed, shared by all nodes: the idempotency keys, the order behind
+//! each call, and the slots of the live ones. Owns no state but keys in Redis; [`crate::outbound`]
+//! calls it.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -12,85 +13,89 @@ use serde::{Deserialize, Serialize};
 use tokio::time::sleep;
 
 use super::{Cluster, millis};
-use crate::store::redis::{LONGEST_OUTBOUND, PREFIX, call_key, placing_key};
+use crate::store::redis::{LONGEST_OUTBOUND, PREFIX, call_key, slots_key};
 
-/// How long a key is held for an order that is carried out: longer than that takes at worst. Only
-/// then is whoever holds it taken for dead.
+/// How long a key is held for an order that is being carried out: longer than that takes at worst.
+/// Only after that does its holder count as dead.
 const HOLD: Duration = Duration::from_secs(90);
-/// How long a repeat waits for the first order.
+/// How long a repeat waits for the first order under its key.
 const FIRST_ORDER: Duration = Duration::from_secs(20);
-/// How often it looks.
+/// How often it checks.
 const LOOK: Duration = Duration::from_millis(25);
-/// How long a key is remembered, and the errand of a call.
+/// How long a key, and the order bound to a call, are kept.
 const DAY: Duration = Duration::from_hours(24);
-/// How long the carrier may take to name a call. A webhook for it may come as late.
+/// How long the carrier may take to return a call SID, and a webhook to arrive.
 const NAMING: Duration = Duration::from_mins(3);
-/// Keys that are told in one go.
+/// How many keys are written at a time.
 const BATCH: usize = 200;
-/// How long a webhook waits for the call that it is about.
+/// How long a webhook waits for its call to be opened.
 const SETTLING: Duration = Duration::from_secs(8);
 
-static HOLD_KEY: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/hold.lua")));
+static HOLD_KEY: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/hold_key.lua")));
 static SETTLE_KEY: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("scripts/settle.lua")));
-static KNOWN: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/known.lua")));
-static PLACE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/place.lua")));
-static NAMED: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/named.lua")));
+    LazyLock::new(|| Script::new(include_str!("scripts/settle_key.lua")));
+static RESTORE_KEYS: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/restore_keys.lua")));
+static TAKE_SLOT: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/take_slot.lua")));
+static BIND_CALL: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/bind_call.lua")));
 
-/// What all nodes know of an idempotency key.
+/// The state of an idempotency key that all nodes share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SharedKey {
-    /// Nothing, or nothing came of it; it is held now.
+    /// It was free, and is held now.
     New,
     /// The same order placed this call, which had this status then.
     Done(CallSid, String),
     /// The same order may have placed a call, at this time; it is held now.
     Uncertain(Timestamp),
-    /// It stands for another order.
+    /// It was used for another order.
     Other,
-    /// The same order is being carried out, and takes long.
+    /// The same order is still being carried out after [`FIRST_ORDER`].
     Busy,
 }
 
-/// An order that was carried out under a key.
+/// An order under a key that became a call.
 #[derive(Debug, Clone)]
-pub(crate) struct Carried {
+pub(crate) struct CompletedOrder {
     /// The key's hash.
     pub(crate) key: String,
     /// The order's hash.
     pub(crate) body: String,
-    /// The call that came of it.
+    /// The call that it became.
     pub(crate) call: CallSid,
-    /// How far the call had got then.
+    /// The call's status at that time.
     pub(crate) status: String,
 }
 
-/// What came of an order under a key.
+/// The outcome of an order under a key.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Came<'a> {
-    /// A call.
-    Call(&'a CallSid, &'a str),
-    /// Perhaps a call.
+pub(crate) enum OrderResult<'a> {
+    /// It became a call with this status.
+    Placed(&'a CallSid, &'a str),
+    /// It may have become a call.
     Unknown,
-    /// Nothing.
-    Nothing,
+    /// It became no call.
+    NotPlaced,
 }
 
-/// There is no place for another call of ours.
+/// Why there is no slot for another outbound call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum NoPlace {
+pub(crate) enum NoSlot {
     /// Too many at once.
     AtOnce,
     /// Too many in a minute; there is room after this time.
     Rate(Duration),
 }
 
-/// What a call of ours is for, for the node that its webhooks reach.
+/// The order behind an outbound call, for the node that its webhooks reach.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Errand<T> {
-    /// The node that places the call; none if it does not know whether it did.
+pub(crate) struct SharedOrder<T> {
+    /// The node that places the call; `None` if it does not know whether it did.
     pub(crate) node: Option<String>,
-    /// The attempt to place it.
+    /// The id of the attempt.
     pub(crate) attempt: String,
     /// The idempotency key's hash, if there is one.
     pub(crate) key: Option<String>,
@@ -98,19 +103,19 @@ pub(crate) struct Errand<T> {
     pub(crate) order: T,
 }
 
-/// Whose a call of ours is that this node does not have.
+/// Owner of an outbound call unknown to this node.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Whose<T> {
-    /// Nobody here has placed it.
-    Nobody,
-    /// A node has it, or had it: the store knows it.
-    Known,
-    /// Whoever placed it has not lived to open it.
-    Orphan(Errand<T>),
+pub(crate) enum CallOwner<T> {
+    /// No node has placed it.
+    Unknown,
+    /// A node has it or had it: it is in the store.
+    Stored,
+    /// The node that placed it died before opening it.
+    Orphaned(SharedOrder<T>),
 }
 
 impl Cluster {
-    /// Takes an idempotency key for an order; a repeat waits for what comes of the first.
+    /// Holds an idempotency key for an order; a repeat waits for the outcome of the first.
     pub(crate) async fn hold_key(
         &self,
         name: &str,
@@ -148,36 +153,36 @@ impl Cluster {
         Ok(SharedKey::Busy)
     }
 
-    /// Says what came of an order, for all nodes.
-    pub(crate) async fn settle_key(&self, name: &str, attempt: &str, came: Came<'_>) {
-        let (what, call, status) = match came {
-            Came::Call(call, status) => ("done", call.as_str(), status),
-            Came::Unknown => ("uncertain", "", ""),
-            Came::Nothing => ("nothing", "", ""),
+    /// Releases a key with the outcome of its order.
+    pub(crate) async fn settle_key(&self, name: &str, attempt: &str, result: OrderResult<'_>) {
+        let (what, call, status) = match result {
+            OrderResult::Placed(call, status) => ("done", call.as_str(), status),
+            OrderResult::Unknown => ("uncertain", "", ""),
+            OrderResult::NotPlaced => ("nothing", "", ""),
         };
         let mut invocation = SETTLE_KEY.key(key(name));
         invocation.arg(attempt).arg(what).arg(call).arg(status);
         let settled = invocation.invoke_async::<i64>(&mut self.connection.clone()).await;
         if let Err(error) = settled {
-            // Until the key's hold is over nobody dials under it, and then looks first.
+            // Until the hold expires no node dials under the key, and then it looks for the call first.
             tracing::warn!(%error, "other servers do not know what came of an order");
         }
     }
 
-    /// Says again what came of orders that were carried out here, to a Redis that was emptied.
-    pub(super) async fn tell_keys(&self, done: &[Carried]) -> Result<(), RedisError> {
+    /// Restores the keys of orders that became calls here to a Redis that was emptied.
+    pub(super) async fn restore_keys(&self, done: &[CompletedOrder]) -> Result<(), RedisError> {
         for some in done.chunks(BATCH) {
-            let mut script = KNOWN.prepare_invoke();
+            let mut script = RESTORE_KEYS.prepare_invoke();
             script.arg(millis(DAY));
-            for Carried { key: name, body, call, status } in some {
+            for CompletedOrder { key: name, body, call, status } in some {
                 script.key(key(name)).arg(body).arg(call.as_str()).arg(status);
             }
             script.invoke_async::<u64>(&mut self.connection.clone()).await?;
-            // Whose these calls are must be known, so that no lost order takes one for its own.
+            // Bind the calls too, so that no order of unknown outcome takes one for its own.
             let mut pipeline = Pipeline::new();
-            for Carried { key, call, .. } in some {
-                let errand = self.errand("", Some(key), &());
-                let set = pipeline.cmd("SET").arg(placed_key(call)).arg(errand);
+            for CompletedOrder { key, call, .. } in some {
+                let shared = self.shared_order("", Some(key), &());
+                let set = pipeline.cmd("SET").arg(placed_key(call)).arg(shared);
                 set.arg("NX").arg("PX").arg(millis(DAY));
             }
             pipeline.exec_async(&mut self.connection.clone()).await?;
@@ -185,15 +190,16 @@ impl Cluster {
         Ok(())
     }
 
-    /// Takes the place of one call among those of all nodes.
-    pub(crate) async fn take_place(
+    /// Takes a slot for one call: at most `most` live calls and `rate` a minute in all nodes (0: no
+    /// limit).
+    pub(crate) async fn take_slot(
         &self,
         attempt: &str,
         most: u32,
         rate: u32,
-    ) -> Result<Result<(), NoPlace>, RedisError> {
-        let (what, wait): (u8, i64) = PLACE
-            .key(placing_key())
+    ) -> Result<Result<(), NoSlot>, RedisError> {
+        let (what, wait): (u8, i64) = TAKE_SLOT
+            .key(slots_key())
             .key(dialled_key())
             .arg(attempt)
             .arg(most)
@@ -203,68 +209,67 @@ impl Cluster {
             .await?;
         Ok(match what {
             0 => Ok(()),
-            1 => Err(NoPlace::AtOnce),
-            _ => Err(NoPlace::Rate(Duration::from_millis(u64::try_from(wait).unwrap_or(0)))),
+            1 => Err(NoSlot::AtOnce),
+            _ => Err(NoSlot::Rate(Duration::from_millis(u64::try_from(wait).unwrap_or(0)))),
         })
     }
 
-    /// Says that a call to this number is about to be placed, and on which errand.
-    pub(crate) async fn dialling<T: Serialize>(
+    /// Announces, with its order, that a call to this number is about to be placed.
+    pub(crate) async fn announce_call<T: Serialize>(
         &self,
         to: &str,
         attempt: &str,
         key: Option<&str>,
         order: &T,
     ) -> Result<(), RedisError> {
-        let errand = self.errand(attempt, key, order);
+        let shared = self.shared_order(attempt, key, order);
         let mut pipeline = Pipeline::new();
         pipeline
             .atomic()
             .cmd("HSET")
             .arg(dialling_key(to))
             .arg(attempt)
-            .arg(errand)
+            .arg(shared)
             .cmd("PEXPIRE")
             .arg(dialling_key(to))
             .arg(millis(NAMING));
         pipeline.exec_async(&mut self.connection.clone()).await
     }
 
-    /// The carrier has named the call: from now on every node finds its errand. False if somebody
-    /// else has bound that errand to a call.
-    pub(crate) async fn named<T: Serialize>(
+    /// Binds an order to the call SID: from now on every node finds it. False if the order is bound to
+    /// a call already.
+    pub(crate) async fn bind_call<T: Serialize>(
         &self,
         call: &CallSid,
         (to, attempt): (&str, &str),
         key: Option<&str>,
         order: &T,
     ) -> Result<bool, RedisError> {
-        NAMED
-            .key(placing_key())
+        BIND_CALL
+            .key(slots_key())
             .key(dialling_key(to))
             .key(placed_key(call))
             .key(call_key(call.as_str()))
             .arg(attempt)
             .arg(call.as_str())
-            .arg(self.errand(attempt, key, order))
+            .arg(self.shared_order(attempt, key, order))
             .arg(millis(DAY))
             .arg(millis(LONGEST_OUTBOUND))
             .invoke_async(&mut self.connection.clone())
             .await
     }
 
-    /// Nothing came of an attempt: its place is free.
-    pub(crate) async fn not_placed(&self, to: &str, attempt: &str) {
+    /// The attempt became no call: frees its slot and removes its order.
+    pub(crate) async fn withdraw_call(&self, to: &str, attempt: &str) {
         let mut pipeline = Pipeline::new();
-        pipeline.cmd("ZREM").arg(placing_key()).arg(attempt);
+        pipeline.cmd("ZREM").arg(slots_key()).arg(attempt);
         pipeline.cmd("HDEL").arg(dialling_key(to)).arg(attempt);
-        // What is not taken away expires.
+        // On failure both expire by themselves.
         drop(pipeline.exec_async(&mut self.connection.clone()).await);
     }
 
-    /// It is not known whether the carrier has placed the call: whoever hears of one to this number
-    /// that nobody knows has found it.
-    pub(crate) async fn perhaps_placed<T: Serialize>(
+    /// Marks the attempt as of unknown outcome: the next unknown call to this number is taken for its.
+    pub(crate) async fn mark_call_unknown<T: Serialize>(
         &self,
         to: &str,
         attempt: &str,
@@ -272,22 +277,26 @@ impl Cluster {
         order: &T,
     ) {
         let key = key.map(str::to_owned);
-        let errand = Errand { node: None, attempt: attempt.to_owned(), key, order };
+        let shared = SharedOrder { node: None, attempt: attempt.to_owned(), key, order };
         let mut set = cmd("HSET");
-        let errand = serde_json::to_string(&errand).unwrap_or_default();
-        set.arg(dialling_key(to)).arg(attempt).arg(errand);
+        let shared = serde_json::to_string(&shared).unwrap_or_default();
+        set.arg(dialling_key(to)).arg(attempt).arg(shared);
         drop(self.command::<redis::Value>(&set).await);
     }
 
-    /// Whose a call to this number is that this node does not have. Waits, but not for ever, for a
-    /// call that is just being named.
-    pub(crate) async fn whose<T>(&self, call: &CallSid, to: &str) -> Result<Whose<T>, RedisError>
+    /// Finds the owner of a call to this number that is not on this node. Waits, for at most
+    /// [`SETTLING`], for a call that is just being placed.
+    pub(crate) async fn find_owner<T>(
+        &self,
+        call: &CallSid,
+        to: &str,
+    ) -> Result<CallOwner<T>, RedisError>
     where
         T: for<'de> Deserialize<'de>,
     {
         let tries = SETTLING.as_millis() / LOOK.as_millis();
         for _ in 0..tries {
-            // Of one moment: what is named leaves the one place for the other.
+            // Read atomically: binding a call moves its order from one key to the other.
             let mut pipeline = Pipeline::new();
             pipeline
                 .atomic()
@@ -300,47 +309,47 @@ impl Cluster {
             let (under_way, placed, known): (Vec<String>, Option<String>, bool) =
                 pipeline.query_async(&mut self.connection.clone()).await?;
             if known {
-                return Ok(Whose::Known);
+                return Ok(CallOwner::Stored);
             }
-            let read = |json: &String| serde_json::from_str::<Errand<T>>(json).ok();
-            let mut errands: Vec<_> = match &placed {
+            let read = |json: &String| serde_json::from_str::<SharedOrder<T>>(json).ok();
+            let mut orders: Vec<_> = match &placed {
                 Some(placed) => read(placed).into_iter().collect(),
                 None => under_way.iter().filter_map(read).collect(),
             };
-            if errands.is_empty() {
-                return Ok(Whose::Nobody);
+            if orders.is_empty() {
+                return Ok(CallOwner::Unknown);
             }
-            if !self.any_lives(&errands).await? {
-                // Of several that might be meant none is taken for another.
-                let only = errands.pop().filter(|_| errands.is_empty());
-                return Ok(only.map_or(Whose::Nobody, Whose::Orphan));
+            if !self.is_any_alive(&orders).await? {
+                // If several orders could be meant, none is chosen.
+                let only = orders.pop().filter(|_| orders.is_empty());
+                return Ok(only.map_or(CallOwner::Unknown, CallOwner::Orphaned));
             }
             sleep(LOOK).await;
         }
         tracing::warn!(callSid = %call, "a webhook came for a call whose placing takes too long");
-        Ok(Whose::Nobody)
+        Ok(CallOwner::Unknown)
     }
 
-    /// Whether a call was placed on another order than that under this key: its errand says so, or,
-    /// where that is forgotten, that it was given to an order here.
+    /// Whether a call belongs to another order than the one under this key: by the order bound to it
+    /// or, if that has expired, by whether an order here claimed the call.
     pub(crate) async fn is_of_another(
         &self,
         call: &CallSid,
         key: Option<&str>,
-        is_given: bool,
+        is_claimed: bool,
     ) -> Result<bool, RedisError> {
         let mut get = cmd("GET");
         get.arg(placed_key(call));
         let placed: Option<String> = self.command(&get).await?;
-        let placed =
-            placed.and_then(|json| serde_json::from_str::<Errand<serde_json::Value>>(&json).ok());
-        Ok(placed.map_or(is_given, |errand| key.is_none() || errand.key.as_deref() != key))
+        let placed = placed
+            .and_then(|json| serde_json::from_str::<SharedOrder<serde_json::Value>>(&json).ok());
+        Ok(placed.map_or(is_claimed, |shared| key.is_none() || shared.key.as_deref() != key))
     }
 
-    async fn any_lives<T>(&self, errands: &[Errand<T>]) -> Result<bool, RedisError> {
+    async fn is_any_alive<T>(&self, orders: &[SharedOrder<T>]) -> Result<bool, RedisError> {
         let mut pipeline = Pipeline::new();
         let nodes: BTreeSet<_> =
-            errands.iter().filter_map(|errand| errand.node.as_deref()).collect();
+            orders.iter().filter_map(|shared| shared.node.as_deref()).collect();
         for node in &nodes {
             pipeline.cmd("EXISTS").arg(format!("{PREFIX}alive:{node}"));
         }
@@ -351,10 +360,10 @@ impl Cluster {
         Ok(lives.contains(&true))
     }
 
-    fn errand<T: Serialize>(&self, attempt: &str, key: Option<&str>, order: &T) -> String {
+    fn shared_order<T: Serialize>(&self, attempt: &str, key: Option<&str>, order: &T) -> String {
         let (node, key) = (Some(self.node.clone()), key.map(str::to_owned));
-        let errand = Errand { node, attempt: attempt.to_owned(), key, order };
-        serde_json::to_string(&errand).unwrap_or_default()
+        let shared = SharedOrder { node, attempt: attempt.to_owned(), key, order };
+        serde_json::to_string(&shared).unwrap_or_default()
     }
 }
 

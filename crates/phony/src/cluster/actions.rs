@@ -1,11 +1,12 @@
-//! Orders of supervisors for calls of other nodes: each is carried out once or not at all, whatever
-//! becomes of the connections to Redis meanwhile.
+//! Supervisors' actions on calls of other nodes: each is carried out once or not at all, even if the
+//! connections to Redis fail meanwhile. Owns the actions that wait for an answer and the answers to
+//! recent messages; `calls` calls [`Cluster::act`], the bus the rest.
 //!
-//! An order has an id, and the time at which it lapses, by Redis's clock. Whoever gives it sends it
-//! again and again until there is an answer; the node that has the call takes it in Redis before it
-//! does anything, which works once for each id and not after that time. The answer is kept under the
-//! id as well, so that it is found by whoever did not hear it. Whoever gives up withdraws the order:
-//! what was answered with «not done» is not done later.
+//! An action has an id and a deadline by Redis's clock. The sender repeats it until it is answered; the
+//! node that has the call takes it in Redis before it does anything, which succeeds once for each id
+//! and not after the deadline. The answer is stored under the id as well, for a sender that missed
+//! the message. A sender that gives up withdraws the action: one reported as not done is not done
+//! later.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -22,16 +23,15 @@ use crate::limits;
 use crate::store::redis::{PREFIX, call_key};
 use crate::token;
 
-/// How long after the last time an order is sent again if there is no answer.
+/// How long to wait for an answer before an action is sent again.
 const SEND_AGAIN: Duration = Duration::from_millis(150);
-/// The same while nobody listens, as when a node has just lost its connection.
+/// The same while no node listens, as when one has just lost its connection.
 const LISTEN_AGAIN: Duration = Duration::from_millis(50);
-/// How long an order that was taken may go unanswered after its time.
+/// How long after its deadline an action that was taken may go unanswered.
 const LATE_ANSWER: Duration = Duration::from_millis(1500);
-/// The same where the carrier must answer first: an order that was taken in the last moment of its
-/// time is answered as late as the carrier answers.
+/// The same where the carrier must answer first, if the action was taken just before its deadline.
 const LATE_END: Duration = limits::HANG_UP.saturating_add(LATE_ANSWER);
-/// How long Redis knows what became of an order. Longer than anybody asks for it.
+/// How long Redis keeps the outcome of an action: longer than a sender asks for it.
 const KEPT: Duration = Duration::from_mins(1);
 const _: () = {
     assert!(LATE_END.as_millis() > limits::HANG_UP.as_millis(), "the carrier has its time");
@@ -39,49 +39,50 @@ const _: () = {
     assert!(asked < KEPT.as_millis(), "an answer is kept as long as it is asked for");
     assert!(asked < limits::REQUEST.as_millis(), "who ordered it hears the answer");
 };
-/// Questions and orders of others whose answers are remembered here.
+/// How many answers to other nodes are remembered.
 const REMEMBERED: usize = 4096;
-/// What stands in the place of a node that takes an order, where it was withdrawn.
+/// Stored instead of a node's name for an action that was withdrawn.
 const WITHDRAWN: &str = "withdrawn";
-/// What an answer begins with, where it is kept.
+/// The prefix of a stored answer.
 const DONE: &str = "done ";
 
-static TAKE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("scripts/order.lua")));
+static TAKE: LazyLock<Script> =
+    LazyLock::new(|| Script::new(include_str!("scripts/take_action.lua")));
 
-/// Orders that this node gives, and what it was asked by others.
+/// Actions sent from this node, and messages received from others.
 #[derive(Debug, Default)]
-pub(super) struct Orders {
-    /// Those given here that are not answered yet.
+pub(super) struct Actions {
+    /// Actions sent from here that are not answered yet.
     waiting: Mutex<HashMap<String, oneshot::Sender<Reply>>>,
     asked: Mutex<Asked>,
 }
 
-/// What others asked, the oldest forgotten first.
+/// Messages of other nodes, the oldest forgotten first.
 #[derive(Debug, Default)]
 struct Asked {
     order: VecDeque<String>,
-    /// The answers; none while it is worked on, or if there is none to give.
+    /// The answers; `None` while one is in progress, or if it is too large to keep.
     answers: HashMap<String, Option<Reply>>,
 }
 
-/// What is known of something that another node asks.
+/// What is known of a message from another node, which may come more than once.
 #[derive(Debug)]
-pub(super) enum Known {
-    /// Nothing: it is to be done.
+pub(super) enum Seen {
+    /// It is new.
     New,
-    /// It is being done, or is not to be answered.
-    Working,
-    /// It was done.
+    /// It is being carried out, or its answer was not kept.
+    InProgress,
+    /// It was answered.
     Answered(Reply),
 }
 
-impl Orders {
-    /// Takes note of something that another node asks.
-    pub(super) fn begin(&self, id: &str) -> Known {
+impl Actions {
+    /// Registers a message from another node.
+    pub(super) fn begin(&self, id: &str) -> Seen {
         let mut asked = lock(&self.asked);
         match asked.answers.get(id) {
-            Some(Some(reply)) => return Known::Answered(reply.clone()),
-            Some(None) => return Known::Working,
+            Some(Some(reply)) => return Seen::Answered(reply.clone()),
+            Some(None) => return Seen::InProgress,
             None => {}
         }
         if asked.order.len() == REMEMBERED
@@ -91,57 +92,57 @@ impl Orders {
         }
         asked.order.push_back(id.to_owned());
         asked.answers.insert(id.to_owned(), None);
-        Known::New
+        Seen::New
     }
 
-    /// It was done, with this answer.
+    /// Keeps the answer to a message.
     pub(super) fn answered(&self, id: &str, reply: &Reply) {
-        // The events of a call that was let go are many, and are asked for once.
+        // The events of a released call are large, and are asked for once.
         let kept = (!matches!(reply, Reply::Released(_))).then(|| reply.clone());
         if let Some(answer) = lock(&self.asked).answers.get_mut(id) {
             *answer = kept;
         }
     }
 
-    /// It could not be begun: if it is asked again, it is new.
+    /// Forgets a message that could not be carried out, so that a repeat counts as new.
     fn forget(&self, id: &str) {
         let mut asked = lock(&self.asked);
         asked.answers.remove(id);
         asked.order.retain(|other| other != id);
     }
 
-    /// An answer to an order that was given here.
-    pub(super) fn hear(&self, id: &str, reply: Reply) {
+    /// Passes on the answer to an action that was sent from here.
+    pub(super) fn answer_received(&self, id: &str, reply: Reply) {
         if let Some(waiting) = lock(&self.waiting).remove(id) {
-            // Whoever asked may have gone away.
+            // The receiver may be gone.
             drop(waiting.send(reply));
         }
     }
 }
 
 impl Cluster {
-    /// Has the node that has a call carry out an order. Any error but [`Unreached::Uncertain`] means
-    /// that it was not done and will not be.
-    pub(crate) async fn order(
+    /// Has the node that owns a call carry out an action within `limit`. Any error but
+    /// [`Unreached::Uncertain`] means that it was not done and will not be.
+    pub(crate) async fn act(
         self: &Arc<Self>,
         call: &CallSid,
-        order: &SupervisorAction,
+        action: &SupervisorAction,
         limit: Duration,
     ) -> Result<Reply, Unreached> {
         let (owner, now_ms) = self.owner_and_time(call).await.map_err(|_| Unreached::NoRedis)?;
-        let owner = self.elsewhere(owner)?;
+        let owner = self.other_owner(owner)?;
         let id = token::random()[..32].to_owned();
         let (reply, mut answer) = oneshot::channel();
-        lock(&self.orders.waiting).insert(id.clone(), reply);
+        lock(&self.actions.waiting).insert(id.clone(), reply);
         let _waiting = Waiting { cluster: self, id: &id };
-        let message = NodeMessage::Order {
+        let message = NodeMessage::Action {
             id: id.clone(),
             from: self.node.clone(),
             call: call.clone(),
-            order: order.clone(),
+            order: action.clone(),
             until_ms: now_ms.saturating_add(millis(limit)),
         };
-        // Begun after Redis has told its time, this ends when the order has lapsed.
+        // The limit starts after Redis's time was read, so it ends after the action's deadline.
         let why = tokio::select! {
             Ok(reply) = &mut answer => return Ok(reply),
             done = timeout(limit, self.deliver(call, owner, &message, &id)) => match done {
@@ -150,12 +151,12 @@ impl Cluster {
                 Err(_) => Unreached::Silent,
             },
         };
-        let late = if order.action.needs_line() { LATE_ANSWER } else { LATE_END };
+        let late = if action.action.needs_line() { LATE_ANSWER } else { LATE_END };
         self.withdraw(&id, answer, why, late).await
     }
 
-    /// Sends an order until there is an answer, wherever the call is by then; an error if nobody can
-    /// be sent it any more.
+    /// Sends an action until it is answered, following the call from node to node; an error if no node
+    /// is left to send it to.
     async fn deliver(
         &self,
         call: &CallSid,
@@ -166,25 +167,24 @@ impl Cluster {
         loop {
             let listeners = self.tell(&owner, message).await;
             let is_heard = !matches!(listeners, Ok(0));
-            if !is_heard && matches!(self.lives(&owner).await, Ok(false)) {
+            if !is_heard && matches!(self.is_alive(&owner).await, Ok(false)) {
                 return Err(Unreached::Silent);
             }
             sleep(if is_heard { SEND_AGAIN } else { LISTEN_AGAIN }).await;
             let mut get = cmd("GET");
-            get.arg(order_key(id));
+            get.arg(action_key(id));
             if let Ok(Some(kept)) = self.command::<Option<String>>(&get).await
                 && let Some(reply) = read(&kept)
             {
                 return Ok(reply);
             }
             if let Ok((now, _)) = self.owner_and_time(call).await {
-                owner = self.elsewhere(now)?;
+                owner = self.other_owner(now)?;
             }
         }
     }
 
-    /// Sees to it that an order is not carried out any more, unless it was; if it was taken, its
-    /// answer is waited for, so long.
+    /// Withdraws an action, or waits for its answer for at most `late` if it was taken already.
     async fn withdraw(
         &self,
         id: &str,
@@ -215,17 +215,17 @@ impl Cluster {
         settled.await.unwrap_or(Err(Unreached::Uncertain))
     }
 
-    /// Another node wants an order carried out: it is, once.
-    pub(super) fn carry_out(
+    /// Carries out an action for another node, once.
+    pub(super) fn perform_action(
         self: &Arc<Self>,
         handler: &Arc<dyn Handler>,
         (id, from, until_ms): (String, String, u64),
-        (call, order): (CallSid, SupervisorAction),
+        (call, action): (CallSid, SupervisorAction),
     ) {
-        let reply = match self.orders.begin(&id) {
-            Known::New => None,
-            Known::Working => return,
-            Known::Answered(reply) => Some(reply),
+        let reply = match self.actions.begin(&id) {
+            Seen::New => None,
+            Seen::InProgress => return,
+            Seen::Answered(reply) => Some(reply),
         };
         let (cluster, handler) = (Arc::clone(self), Arc::clone(handler));
         self.tasks.spawn(async move {
@@ -233,18 +233,18 @@ impl Cluster {
                 Some(reply) => reply,
                 None => match cluster.take(&id, &cluster.node, until_ms).await {
                     Ok(taken) if taken == cluster.node => {
-                        let reply = handler.act(&call, order).await;
-                        cluster.orders.answered(&id, &reply);
+                        let reply = handler.act(&call, action).await;
+                        cluster.actions.answered(&id, &reply);
                         reply
                     }
-                    // It was done where the call was before, has lapsed or was withdrawn.
+                    // It was carried out by another node, is too late, or was withdrawn.
                     Ok(taken) => match read(&taken) {
                         Some(reply) => reply,
                         None => return,
                     },
                     Err(error) => {
                         tracing::warn!(%error, callSid = %call, "an order cannot be taken");
-                        return cluster.orders.forget(&id);
+                        return cluster.actions.forget(&id);
                     }
                 },
             };
@@ -254,26 +254,26 @@ impl Cluster {
         });
     }
 
-    /// Keeps an answer where it is found, and sends it.
+    /// Stores an answer and sends it.
     async fn answer(&self, id: &str, from: &str, reply: Reply) -> Result<(), RedisError> {
         let kept = format!("{DONE}{}", serde_json::to_string(&reply).unwrap_or_default());
-        let message = NodeMessage::Ordered { id: id.to_owned(), reply };
+        let message = NodeMessage::ActionResult { id: id.to_owned(), reply };
         let message = serde_json::to_string(&message).unwrap_or_default();
         let mut pipeline = Pipeline::new();
-        pipeline.cmd("SET").arg(order_key(id)).arg(kept).arg("PX").arg(millis(KEPT));
+        pipeline.cmd("SET").arg(action_key(id)).arg(kept).arg("PX").arg(millis(KEPT));
         pipeline.cmd("PUBLISH").arg(node_channel(from)).arg(message);
         pipeline.exec_async(&mut self.connection.clone()).await
     }
 
-    /// Takes an order for `who`, unless somebody has taken it or its time is over. Gives who has it,
-    /// what became of it, or nothing if it has lapsed.
+    /// Takes an action for `who`, unless it is taken or its deadline has passed. Returns who has it, its
+    /// stored answer, or an empty text if the deadline has passed.
     async fn take(&self, id: &str, who: &str, until_ms: u64) -> Result<String, RedisError> {
-        let mut taking = TAKE.key(order_key(id));
+        let mut taking = TAKE.key(action_key(id));
         taking.arg(who).arg(until_ms).arg(millis(KEPT));
         taking.invoke_async(&mut self.connection.clone()).await
     }
 
-    /// Who has a call, and the time by Redis's clock in milliseconds.
+    /// The owner of a call, and the time by Redis's clock in milliseconds since 1970.
     async fn owner_and_time(&self, call: &CallSid) -> Result<(Owner, u64), RedisError> {
         let mut pipeline = Pipeline::new();
         pipeline.cmd("HMGET").arg(call_key(call.as_str())).arg("node").arg("end");
@@ -283,8 +283,8 @@ impl Cluster {
         Ok((Owner { node, end }, seconds * 1000 + micros / 1000))
     }
 
-    /// The node that has a call that is not here.
-    fn elsewhere(&self, owner: Owner) -> Result<String, Unreached> {
+    /// The name of the owner, if that is another node.
+    fn other_owner(&self, owner: Owner) -> Result<String, Unreached> {
         match owner {
             Owner { node: None, .. } => Err(Unreached::Unknown),
             Owner { end: Some(_), .. } => Err(Unreached::Ended),
@@ -294,20 +294,20 @@ impl Cluster {
     }
 
     /// Whether a node is alive.
-    async fn lives(&self, node: &str) -> Result<bool, RedisError> {
+    async fn is_alive(&self, node: &str) -> Result<bool, RedisError> {
         let mut exists = cmd("EXISTS");
         exists.arg(format!("{PREFIX}alive:{node}"));
         self.command(&exists).await
     }
 }
 
-/// Who has a call, as the store says.
+/// The owner of a call, by the store.
 struct Owner {
     node: Option<String>,
     end: Option<String>,
 }
 
-/// An order waits here, until this is dropped.
+/// Removes a waiting action when dropped.
 struct Waiting<'a> {
     cluster: &'a Cluster,
     id: &'a str,
@@ -315,21 +315,21 @@ struct Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        lock(&self.cluster.orders.waiting).remove(self.id);
+        lock(&self.cluster.actions.waiting).remove(self.id);
     }
 }
 
-/// An answer that was kept.
+/// Reads a stored answer.
 fn read(kept: &str) -> Option<Reply> {
     serde_json::from_str(kept.strip_prefix(DONE)?).ok()
 }
 
-fn order_key(id: &str) -> String {
+fn action_key(id: &str) -> String {
     format!("{PREFIX}act:{id}")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing is done under these locks that could leave the maps half changed.
+    // A panic under these locks cannot leave the maps half changed.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -338,25 +338,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_asked_twice_is_done_once() {
-        let orders = Orders::default();
-        assert!(matches!(orders.begin("a"), Known::New));
-        assert!(matches!(orders.begin("a"), Known::Working));
-        orders.answered("a", &Reply::Done);
-        assert!(matches!(orders.begin("a"), Known::Answered(Reply::Done)));
-        assert!(matches!(orders.begin("b"), Known::New));
-        orders.forget("b");
-        assert!(matches!(orders.begin("b"), Known::New), "it was not begun");
+    fn a_repeated_message_is_carried_out_once() {
+        let actions = Actions::default();
+        assert!(matches!(actions.begin("a"), Seen::New));
+        assert!(matches!(actions.begin("a"), Seen::InProgress));
+        actions.answered("a", &Reply::Done);
+        assert!(matches!(actions.begin("a"), Seen::Answered(Reply::Done)));
+        assert!(matches!(actions.begin("b"), Seen::New));
+        actions.forget("b");
+        assert!(matches!(actions.begin("b"), Seen::New), "it was not begun");
     }
 
     #[test]
-    fn only_so_much_is_remembered() {
-        let orders = Orders::default();
+    fn the_oldest_messages_are_forgotten() {
+        let actions = Actions::default();
         for n in 0..=REMEMBERED {
-            assert!(matches!(orders.begin(&n.to_string()), Known::New));
+            assert!(matches!(actions.begin(&n.to_string()), Seen::New));
         }
-        assert_eq!(lock(&orders.asked).answers.len(), REMEMBERED);
-        assert!(matches!(orders.begin("0"), Known::New), "the oldest is forgotten");
-        assert!(matches!(orders.begin("2"), Known::Working));
+        assert_eq!(lock(&actions.asked).answers.len(), REMEMBERED);
+        assert!(matches!(actions.begin("0"), Seen::New), "the oldest is forgotten");
+        assert!(matches!(actions.begin("2"), Seen::InProgress));
     }
 }

@@ -1,6 +1,6 @@
--- Puts words on the do-not-call list; of two on one number the later counts.
--- KEYS: the list, the order of its changes, their number. ARGV: for each word the number, when in ms,
--- the word as JSON. Answers how many of them were news.
+-- Adds entries to the do-not-call list; of two on one number the later counts.
+-- KEYS: the list, the order of its changes, the number of changes. ARGV: for each entry the number, its
+-- time in ms, the entry as JSON. Returns how many of them were new.
 local news = 0
 for at = 1, #ARGV, 3 do
   local known = redis.call('HGET', KEYS[1], ARGV[at])

@@ -1,6 +1,6 @@
--- Uses something up that works once. KEYS: it, that it was used. ARGV: a mark of whoever uses it, how
--- long it is known by that mark in ms. Answers what it holds, or nothing if it is none or was used.
--- The same mark gets the same answer again: the first may not have arrived.
+-- Redeems a single-use value. KEYS: the value, who redeemed it. ARGV: a mark of the caller, how long the
+-- mark is kept in ms. Returns the value, or nothing if there is none or another mark has redeemed it.
+-- The same mark gets the same answer again, because the first may have been lost.
 local held = redis.call('GET', KEYS[1])
 if held then
   redis.call('DEL', KEYS[1])

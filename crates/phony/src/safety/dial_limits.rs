@@ -1,16 +1,17 @@
-//! How fast, and how many at once, we call.
+//! The limits on outbound calls of a single node: how many are live, and how many start in a minute.
+//! Owns the counts; `outbound` takes a [`Slot`] for each call, and the call's actor holds it.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What the rate is counted over.
+/// The window of the rate.
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// The dial rate and the number of calls of ours that are live.
+/// The dial rate, and the number of live outbound calls.
 #[derive(Debug)]
-pub struct Pace {
+pub struct DialLimits {
     /// Calls a minute; 0 for no limit.
     rate: u32,
     /// Calls at once; 0 for no limit.
@@ -19,7 +20,7 @@ pub struct Pace {
     live: Arc<AtomicU32>,
 }
 
-/// The place of one call of ours, given back when it is dropped.
+/// The slot of one live outbound call, free again when dropped.
 #[derive(Debug)]
 pub struct Slot {
     live: Arc<AtomicU32>,
@@ -44,20 +45,20 @@ pub enum TooMany {
     },
 }
 
-impl Pace {
-    /// At most so many a minute, and so many at once; 0 for no limit.
+impl DialLimits {
+    /// At most `rate` calls a minute and `most` at once; 0 for no limit.
     #[must_use]
     pub fn new(rate: u32, most: u32) -> Self {
         Self { rate, most, placed: Mutex::default(), live: Arc::default() }
     }
 
-    /// Takes the place of one call.
+    /// Takes a slot for one call.
     pub fn take(&self, now: Instant) -> Result<Slot, TooMany> {
         let taken = self.live.fetch_update(Ordering::AcqRel, Ordering::Acquire, |live| {
             (self.most == 0 || live < self.most).then_some(live + 1)
         });
         taken.map_err(|_| TooMany::AtOnce { most: self.most })?;
-        // Dropped, and so given back, if the rate forbids it.
+        // Dropped, and so freed, if the rate forbids the call.
         let slot = Slot { live: Arc::clone(&self.live) };
         if self.rate > 0 {
             let mut placed = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,15 +77,15 @@ impl Pace {
         Ok(slot)
     }
 
-    /// The place of a call that goes on here. It is live, whatever the limits say, and was counted
-    /// in its minute where it was placed.
+    /// Takes a slot for a call that is resumed here: it is live whatever the limits say, and was counted
+    /// against the rate where it was placed.
     #[must_use]
     pub fn take_over(&self) -> Slot {
         self.live.fetch_add(1, Ordering::AcqRel);
         Slot { live: Arc::clone(&self.live) }
     }
 
-    /// How many calls of ours are live.
+    /// How many outbound calls are live.
     #[must_use]
     pub fn live(&self) -> u32 {
         self.live.load(Ordering::Acquire)
@@ -103,30 +104,33 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
-    fn a_minute_has_so_many_calls_and_no_more() {
-        let (pace, start) = (Pace::new(2, 0), Instant::now());
+    fn the_rate_limits_calls_in_a_minute() {
+        let (limits, start) = (DialLimits::new(2, 0), Instant::now());
         let at = |seconds| start + Duration::from_secs(seconds);
-        let _calls = (pace.take(at(0)).unwrap(), pace.take(at(10)).unwrap());
+        let _calls = (limits.take(at(0)).unwrap(), limits.take(at(10)).unwrap());
         let wait = Duration::from_secs(40);
-        assert_eq!(pace.take(at(20)).map(drop), Err(TooMany::Rate { rate: 2, wait }));
-        assert!(pace.take(at(60)).is_ok(), "the first is out of the window");
-        assert!(pace.take(at(61)).is_err());
+        assert_eq!(limits.take(at(20)).map(drop), Err(TooMany::Rate { rate: 2, wait }));
+        assert!(limits.take(at(60)).is_ok(), "the first is out of the window");
+        assert!(limits.take(at(61)).is_err());
     }
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a test needs some instant to start from")]
-    fn a_place_is_given_back_whatever_becomes_of_the_call() {
-        let (pace, now) = (Pace::new(3, 2), Instant::now());
-        let (one, two) = (pace.take(now).unwrap(), pace.take(now).unwrap());
-        assert_eq!(pace.take(now).map(drop), Err(TooMany::AtOnce { most: 2 }));
+    fn a_slot_is_freed_when_dropped() {
+        let (limits, now) = (DialLimits::new(3, 2), Instant::now());
+        let (one, two) = (limits.take(now).unwrap(), limits.take(now).unwrap());
+        assert_eq!(limits.take(now).map(drop), Err(TooMany::AtOnce { most: 2 }));
         drop(one);
-        drop(pace.take(now).unwrap());
-        assert!(matches!(pace.take(now), Err(TooMany::Rate { .. })), "the rate counts ended ones");
-        assert_eq!(pace.live(), 1);
-        let (here, there) = (pace.take_over(), pace.take_over());
-        assert_eq!(pace.live(), 3, "those that come from elsewhere are live beyond the limit");
-        assert_eq!(pace.take(now).map(drop), Err(TooMany::AtOnce { most: 2 }));
+        drop(limits.take(now).unwrap());
+        assert!(
+            matches!(limits.take(now), Err(TooMany::Rate { .. })),
+            "the rate counts ended ones"
+        );
+        assert_eq!(limits.live(), 1);
+        let (here, there) = (limits.take_over(), limits.take_over());
+        assert_eq!(limits.live(), 3, "those that come from elsewhere are live beyond the limit");
+        assert_eq!(limits.take(now).map(drop), Err(TooMany::AtOnce { most: 2 }));
         drop((two, here, there));
-        assert_eq!(pace.live(), 0);
+        assert_eq!(limits.live(), 0);
     }
 }

@@ -1,6 +1,6 @@
--- Takes an order of a supervisor, unless somebody has taken it already or it has lapsed.
--- KEYS: the order. ARGV: who takes it, until when it may be taken in ms, how long that is kept in ms.
--- Answers who has it, what became of it, or an empty text if it has lapsed.
+-- Takes a supervisor's action, unless it is taken or its deadline has passed.
+-- KEYS: the action. ARGV: who takes it, its deadline in ms, how long that is kept in ms.
+-- Returns who has it, its stored answer, or an empty text if the deadline has passed.
 local taken = redis.call('GET', KEYS[1])
 if taken then return taken end
 local time = redis.call('TIME')

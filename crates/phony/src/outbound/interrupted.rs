@@ -1,5 +1,5 @@
-//! Orders that were being carried out when the server was killed: the carrier may have been asked,
-//! and nobody has heard its answer.
+//! Orders that the last process was carrying out when it was killed: the carrier may have been asked,
+//! and its answer was lost. Reads the ledger and owns no state; `server` calls it at its start.
 
 use std::collections::HashMap;
 
@@ -12,18 +12,18 @@ use super::Outbound;
 use super::idempotency::last_lines;
 use super::order::order_id;
 use crate::history::{Outcome, UnplacedOrder};
-use crate::safety::ledger::{self, Entry, What};
+use crate::safety::ledger::{self, Entry, EntryKind};
 
-/// Why it is not known what came of such an order.
+/// The rule and the reason in the record of such an order.
 const RULE: &str = "server_ended";
 const REASON: &str = "the server ended while the call was being placed: it is not known whether \
                       Twilio has placed it; look in Twilio's console, or order it again under the \
                       same Idempotency-Key, before calling anew";
 
-/// A line of the ledger, as far as it tells of an order.
+/// The fields of a ledger line that concern an order.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Line {
+struct LedgerLine {
     at: Timestamp,
     what: String,
     #[serde(default)]
@@ -39,23 +39,22 @@ struct Line {
 }
 
 impl Outbound {
-    /// Puts the orders that the last server has left open among those of which it is not known what
-    /// came. The ledger says so too, and each is told of once.
-    ///
-    /// One that has become a call leaves them, should the last server not have come to it.
-    pub(crate) async fn tell_of_cut_off(&self) {
+    /// Lists the orders that the last process left open as of unknown outcome, and writes so into the
+    /// ledger; each is reported once. Orders that became calls later are taken off the list, in case
+    /// the last process did not get to it.
+    pub(crate) async fn report_interrupted(&self) {
         let Self { safety, history, config, clock, .. } = self;
         let lines = last_lines(&config.data_dir.join(ledger::FILE));
-        for order in became_calls(&lines) {
+        for order in later_placed(&lines) {
             history.order_was_placed(&order);
         }
-        for line in cut_off(&lines) {
+        for line in interrupted(&lines) {
             tracing::warn!(
                 attempt = line.attempt,
                 "an order was cut off by the end of the server: it is not known whether Twilio has \
                  placed the call"
             );
-            let Line { at, attempt, to, from, scenario, agent, by, key, .. } = line;
+            let LedgerLine { at, attempt, to, from, scenario, agent, by, key, .. } = line;
             let named = key.as_ref().map(|(name, body)| (name.as_str(), body.as_str()));
             let entry = Entry {
                 attempt: attempt.clone(),
@@ -67,9 +66,9 @@ impl Outbound {
                 outcome: Some(Outcome::Unknown.as_str()),
                 reason: Some(REASON.to_owned()),
                 key: key.clone(),
-                ..Entry::new((clock.wall)(), What::Failed, &by)
+                ..Entry::new((clock.wall)(), EntryKind::Failed, &by)
             };
-            // Before the ledger: who is killed in between does it again, and nothing is there twice.
+            // Before the ledger: a process killed in between repeats it, and its id keeps it unique.
             let order = UnplacedOrder {
                 id: order_id(named, &attempt),
                 at,
@@ -84,18 +83,17 @@ impl Outbound {
                 reason: REASON.to_owned(),
             };
             history.keep_order(order).await;
-            // The thread that writes has said why.
+            // The ledger's thread has logged the error.
             let _ = safety.ledger.write(entry).await;
         }
     }
 }
 
-/// The attempts that were begun and of which the ledger does not say what came. Attempts under one
-/// key are one order.
-fn cut_off(lines: &[Value]) -> Vec<Line> {
-    let mut open: Vec<Line> = Vec::new();
-    for line in lines.iter().filter_map(|line| Line::deserialize(line).ok()) {
-        let is_same_order = |before: &Line| {
+/// The attempts whose outcome is not in the ledger. Attempts under one key are one order.
+fn interrupted(lines: &[Value]) -> Vec<LedgerLine> {
+    let mut open: Vec<LedgerLine> = Vec::new();
+    for line in lines.iter().filter_map(|line| LedgerLine::deserialize(line).ok()) {
+        let is_same_order = |before: &LedgerLine| {
             before.attempt == line.attempt || (before.key.is_some() && before.key == line.key)
         };
         match line.what.as_str() {
@@ -111,8 +109,8 @@ fn cut_off(lines: &[Value]) -> Vec<Line> {
     open
 }
 
-/// The orders that had become no call at first, and then were placed under the same key.
-fn became_calls(lines: &[Value]) -> Vec<CallSid> {
+/// The orders that failed at first and were placed later under the same key.
+fn later_placed(lines: &[Value]) -> Vec<CallSid> {
     let mut orders = HashMap::new();
     for line in lines {
         let (Some(name), Some(body)) = (line["key"][0].as_str(), line["key"][1].as_str()) else {
@@ -132,7 +130,7 @@ fn became_calls(lines: &[Value]) -> Vec<CallSid> {
     calls.map(|(key, _)| order_id(Some(key), "")).collect()
 }
 
-/// Whether it can be part of an order's id, as every attempt's that was not written by hand.
+/// Whether it can be part of an order's id, as every attempt can that this program wrote.
 fn is_name(attempt: &str) -> bool {
     !attempt.is_empty() && attempt.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
@@ -151,9 +149,9 @@ mod tests {
     }
 
     #[test]
-    fn an_order_is_cut_off_if_nothing_says_what_came_of_it() {
+    fn an_order_without_an_outcome_was_interrupted() {
         let of = |lines: &[Value]| {
-            cut_off(lines).into_iter().map(|line| line.attempt).collect::<Vec<_>>()
+            interrupted(lines).into_iter().map(|line| line.attempt).collect::<Vec<_>>()
         };
         let [a, b] = ["a", "b"].map(|attempt| line("dialling", attempt, None));
         assert_eq!(of(&[a.clone(), b.clone()]), ["a", "b"], "orders without a key are their own");
@@ -171,14 +169,14 @@ mod tests {
         assert_eq!(of(&[a, line("refused", "b", key)]), ["a"], "a repeat that was only refused");
     }
     #[test]
-    fn an_order_has_become_a_call_if_it_was_placed_after_all() {
+    fn an_order_that_failed_first_may_be_placed_later() {
         let of = |what: &str, body| line(what, "a", Some(["k", body]));
         let id = order_id(Some(("k", "order")), "");
         let lines = [of("failed", "order"), of("dialling", "order"), of("placed", "order")];
-        assert_eq!(became_calls(&lines), [id]);
-        assert!(became_calls(&lines[1..]).is_empty(), "it was one from the first");
-        assert!(became_calls(&[of("failed", "order"), of("placed", "other")]).is_empty());
+        assert_eq!(later_placed(&lines), [id]);
+        assert!(later_placed(&lines[1..]).is_empty(), "it was one from the first");
+        assert!(later_placed(&[of("failed", "order"), of("placed", "other")]).is_empty());
         let again = [&lines[..], &[of("refused", "order")]].concat();
-        assert!(became_calls(&again).is_empty(), "the key was used anew");
+        assert!(later_placed(&again).is_empty(), "the key was used anew");
     }
 }

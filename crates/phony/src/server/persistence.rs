@@ -1,4 +1,5 @@
-//! What keeps the calls: the store, its writer, and what is done in it now and then.
+//! Persistence: the store, its writer, and their background work: retention, compaction, and resuming or
+//! closing the calls that the last process left open. `server` starts and finishes it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,27 +16,27 @@ use crate::config::Config;
 use crate::history::{History, Writer, close_abandoned};
 use crate::store::{CallLine, Sqlite, Store, sqlite};
 
-/// How often calls that are too old or too many are looked for.
+/// How often retention runs.
 const RETENTION: Duration = Duration::from_mins(10);
-/// How often the store is tidied.
-const TIDYING: Duration = Duration::from_secs(1);
+/// How often the store is compacted.
+const COMPACTION: Duration = Duration::from_secs(1);
 /// How long the last write may take when the server stops.
 const LAST_WRITE: Duration = Duration::from_secs(5);
 
-/// The store and what works in it.
-pub(super) struct Keeping {
+/// The store and its writer, before they run.
+pub(super) struct Persistence {
     store: Arc<dyn Store>,
     writer: Writer,
 }
 
-/// The store at work.
-pub(super) struct Kept {
+/// The store and its writer, running.
+pub(super) struct RunningPersistence {
     stop: CancellationToken,
     writer: JoinHandle<()>,
 }
 
-impl Keeping {
-    /// Opens the configured store, unless there is one already.
+impl Persistence {
+    /// Opens the configured store, unless one is given.
     pub(super) fn open(
         config: &Config,
         store: Option<Arc<dyn Store>>,
@@ -50,12 +51,12 @@ impl Keeping {
         Ok((history, Self { store, writer }))
     }
 
-    /// Begins to write, to forget what is too old, and to close what nobody takes up again.
-    pub(super) fn start(self, app: &Arc<App>, tasks: &TaskTracker) -> Kept {
+    /// Starts the writer, the cluster and the background work.
+    pub(super) fn start(self, app: &Arc<App>, tasks: &TaskTracker) -> RunningPersistence {
         let Self { store, writer } = self;
         let (stop, kill) = (CancellationToken::new(), app.shutdown.kill.clone());
         let writer = tasks.spawn(writer.run(stop.clone()));
-        let lost = fall_silent(Arc::clone(app));
+        let lost = release_lost(Arc::clone(app));
         let guard = kill.clone();
         tasks.spawn(async move { guard.run_until_cancelled(lost).await });
         if let Some(cluster) = &app.cluster {
@@ -64,20 +65,20 @@ impl Keeping {
         let retention = retain(Arc::clone(&store), Arc::clone(app));
         let guard = kill.clone();
         tasks.spawn(async move { guard.run_until_cancelled(retention).await });
-        let tidying = tidy(Arc::clone(&store));
+        let compaction = compact(Arc::clone(&store));
         let guard = kill.clone();
-        tasks.spawn(async move { guard.run_until_cancelled(tidying).await });
-        // What others have open is theirs.
+        tasks.spawn(async move { guard.run_until_cancelled(compaction).await });
+        // In a cluster, open calls may belong to other nodes.
         if app.cluster.is_none() {
-            let abandoned = close_left_open(store, Arc::clone(app));
+            let abandoned = resume_or_close_open(store, Arc::clone(app));
             tasks.spawn(async move { kill.run_until_cancelled(abandoned).await });
         }
-        Kept { stop, writer }
+        RunningPersistence { stop, writer }
     }
 }
 
-impl Kept {
-    /// Writes what is left, and is done.
+impl RunningPersistence {
+    /// Writes what is left, and stops.
     pub(super) async fn finish(self) {
         self.stop.cancel();
         if timeout(LAST_WRITE, self.writer).await.is_err() {
@@ -86,11 +87,11 @@ impl Kept {
     }
 }
 
-/// Ends the calls here that turn out to have another owner.
-async fn fall_silent(app: Arc<App>) {
+/// Releases the calls here that turn out to be owned by another node.
+async fn release_lost(app: Arc<App>) {
     let mut lost = app.history.hub().lost();
     while let Some(call) = lost.recv().await {
-        app.calls.lose(&call);
+        app.calls.release(&call);
     }
 }
 
@@ -107,9 +108,9 @@ async fn retain(store: Arc<dyn Store>, app: Arc<App>) {
     }
 }
 
-/// Has the store do what can wait.
-async fn tidy(store: Arc<dyn Store>) {
-    let mut interval = interval(TIDYING);
+/// Runs the store's background work.
+async fn compact(store: Arc<dyn Store>) {
+    let mut interval = interval(COMPACTION);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
@@ -119,9 +120,9 @@ async fn tidy(store: Arc<dyn Store>) {
     }
 }
 
-/// Goes on with the calls that a process left open when it died and that need no line, and closes the
-/// others once they had time to come back.
-async fn close_left_open(store: Arc<dyn Store>, app: Arc<App>) {
+/// Resumes the calls that the last process left open and that need no line, and closes the others once
+/// they had time to come back.
+async fn resume_or_close_open(store: Arc<dyn Store>, app: Arc<App>) {
     let left = match store.open().await {
         Ok(left) => left,
         Err(error) => {
@@ -134,7 +135,9 @@ async fn close_left_open(store: Arc<dyn Store>, app: Arc<App>) {
     tracing::info!(calls = left.len(), "calls were left open; they may be taken up again");
     let mut waiting = Vec::new();
     for line in left {
-        if !goes_on(&*store, &app, &line.sid).await || app.calls.resume(&line.sid).await.is_none() {
+        if !can_resume(&*store, &app, &line.sid).await
+            || app.calls.resume(&line.sid).await.is_none()
+        {
             waiting.push(line);
         }
     }
@@ -149,8 +152,8 @@ async fn close_left_open(store: Arc<dyn Store>, app: Arc<App>) {
     }
 }
 
-/// Whether a call goes on unasked that was left open.
-async fn goes_on(store: &dyn Store, app: &App, call: &CallSid) -> bool {
+/// Whether a call that was left open is resumed without a socket.
+async fn can_resume(store: &dyn Store, app: &App, call: &CallSid) -> bool {
     let events = match store.events(call, 0).await {
         Ok(events) => events.unwrap_or_default(),
         Err(error) => {

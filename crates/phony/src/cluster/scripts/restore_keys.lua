@@ -1,5 +1,5 @@
--- Says again what came of orders under their keys, where that is not known any more.
--- KEYS: the keys. ARGV: how long they are kept in ms, then for each key the order's hash, the call, its
+-- Restores keys whose orders became calls, where they are missing.
+-- KEYS: the keys. ARGV: how long they are kept in ms, then for each key the order's hash, the call and its
 -- status.
 for n = 1, #KEYS do
   if redis.call('EXISTS', KEYS[n]) == 0 then

@@ -1,8 +1,7 @@
--- The carrier has named a call of ours: its errand is bound to that name, and its place is the
--- call's until it ends. KEYS: the live ones, the errands under way to that number, the name's errand,
--- the call. ARGV: the attempt, the call's id, the errand, how long the errand is kept in ms, how long
--- a call lasts at most in ms. Answers whether the attempt was still known.
--- Named once, it is named again without harm.
+-- Binds an order to the call SID of its call, and gives the attempt's slot to the call until it ends.
+-- KEYS: the slots, the orders of attempts to that number, the order bound to the call, the call.
+-- ARGV: the attempt, the call's id, the order, how long the order is kept in ms, how long a call lasts
+-- at most in ms. Returns 1 if the attempt was known or the same order is bound already; safe to repeat.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZREM', KEYS[1], ARGV[1])
