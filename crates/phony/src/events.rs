@@ -24,7 +24,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{CallLine, Chunk, Entry, Filter, Match};
+use crate::store::{CallSummary, Chunk, Entry, Filter, Match};
 use log::{Log, Viewer, Weight};
 use pack::{Lines, Pack};
 
@@ -127,7 +127,7 @@ impl Hub {
         let log = self.log(call)?;
         let mut log = lock(&log);
         let (viewer, live) = Viewer::new(VIEWER_QUEUE);
-        let past = log.lines_after(after);
+        let past = log.events_after(after);
         let cut = viewer.cut.clone();
         if !log.is_over() {
             log.viewers.push(viewer);
@@ -146,7 +146,7 @@ impl Hub {
             let Some(log) = inner.calls.get(call) else { continue };
             let mut log = lock(log);
             if !log.is_over() {
-                past.push(log.lines_after(0));
+                past.push(log.events_after(0));
                 log.viewers.push(viewer.clone());
             }
         }
@@ -160,21 +160,21 @@ impl Hub {
     /// The calls there is a record of that are wanted, in no certain order. Words are looked for
     /// only in what the store does not have yet.
     #[must_use]
-    pub fn find(&self, filter: &Filter) -> Vec<(CallLine, Option<Match>)> {
+    pub fn find(&self, filter: &Filter) -> Vec<(CallSummary, Option<Match>)> {
         let found = self.logs().into_iter().filter_map(|log| {
             let log = lock(&log);
-            let line = log.line.as_ref()?;
+            let summary = log.summary.as_ref()?;
             let new = log.unwritten().iter().map(|entry| (entry.seq, entry.json.as_str()));
-            let place = filter.find(line, new)?;
-            Some((line.clone(), place))
+            let place = filter.find(summary, new)?;
+            Some((summary.clone(), place))
         });
         found.collect()
     }
 
-    /// The line of a call there is a record of.
+    /// The summary of a call there is a record of.
     #[must_use]
-    pub fn line(&self, call: &CallSid) -> Option<CallLine> {
-        lock(&*self.log(call)?).line.clone()
+    pub fn summary(&self, call: &CallSid) -> Option<CallSummary> {
+        lock(&*self.log(call)?).summary.clone()
     }
 
     /// The stored events of a call after number `after`, oldest first; `None` if there is no record
@@ -182,7 +182,7 @@ impl Hub {
     #[must_use]
     pub fn events(&self, call: &CallSid, after: u64) -> Option<Vec<Utf8Bytes>> {
         let log = self.log(call)?;
-        let lines = lock(&log).lines_after(after);
+        let lines = lock(&log).events_after(after);
         Some(lines.unpack())
     }
 
@@ -233,7 +233,7 @@ impl Hub {
             loop {
                 let is_kept = {
                     let log = lock(log);
-                    log.line.is_some() && !log.is_behind()
+                    log.summary.is_some() && !log.is_behind()
                 };
                 if is_kept {
                     return;
@@ -447,12 +447,12 @@ impl Publisher {
             Err(error) => return tracing::error!(%error, "an event could not be written"),
         };
         // What is kept takes no more room than it must, and leaves no hole where it was made.
-        let line = Utf8Bytes::from(if event.is_stored() { json.as_str().to_owned() } else { json });
-        log.viewers.retain(|viewer| viewer.tell(&line));
+        let json = Utf8Bytes::from(if event.is_stored() { json.as_str().to_owned() } else { json });
+        log.viewers.retain(|viewer| viewer.tell(&json));
         if !event.is_stored() {
             return;
         }
-        log.push(event, line);
+        log.push(event, json);
         self.hub.tell_writer(&mut log);
         if log.is_over() {
             log.viewers.clear();

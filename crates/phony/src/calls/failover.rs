@@ -53,8 +53,8 @@ impl Calls {
         // One in which nothing has happened yet, or not even its beginning, can begin anywhere.
         let is_new = self
             .hub
-            .line(call)
-            .is_none_or(|line| line.last_seq == 1 && line.direction == Direction::Inbound);
+            .summary(call)
+            .is_none_or(|summary| summary.last_seq == 1 && summary.direction == Direction::Inbound);
         let agent = self.registry.agent_of(call).filter(|_| is_new);
         let agent = agent.as_ref().map(|agent| agent.call.id.as_str());
         let token = self.socket_tokens.sign(call, token::random(), wall, agent);
@@ -278,7 +278,7 @@ impl Calls {
                 }
                 Ok(_) | Err(Unreached::Unknown | Unreached::Ended) => return Ok(()),
             }
-        } else if self.history.line(call).await?.is_none_or(|line| line.end.is_some()) {
+        } else if self.history.summary(call).await?.is_none_or(|summary| summary.end.is_some()) {
             return Ok(());
         }
         if !is_end {
@@ -309,8 +309,8 @@ impl Calls {
         answer: Result<Reply, Unreached>,
     ) -> Result<Reply, Unreached> {
         match answer {
-            Err(Unreached::Unknown) => Err(match self.hub.line(call) {
-                Some(line) if line.end.is_some() => Unreached::Ended,
+            Err(Unreached::Unknown) => Err(match self.hub.summary(call) {
+                Some(summary) if summary.end.is_some() => Unreached::Ended,
                 Some(_) => Unreached::Moving,
                 None => Unreached::Unknown,
             }),
@@ -321,8 +321,8 @@ impl Calls {
     /// Whether somebody or a limit has ended a call, so that it goes on nowhere. One that ended for
     /// want of a line, a model or a server may.
     pub async fn was_ended(&self, call: &CallSid) -> bool {
-        let line = self.history.line(call).await;
-        let end = line.ok().flatten().and_then(|line| line.end);
+        let summary = self.history.summary(call).await;
+        let end = summary.ok().flatten().and_then(|summary| summary.end);
         end.is_some_and(|end| match end.reason {
             EndReason::CallerHungUp
             | EndReason::AgentEnded
@@ -347,7 +347,7 @@ impl Calls {
 
     /// Whether a call has ended here: it is over, even if its end is not in the store yet.
     fn has_ended_here(&self, call: &CallSid) -> bool {
-        self.hub.line(call).is_some_and(|line| line.end.is_some())
+        self.hub.summary(call).is_some_and(|summary| summary.end.is_some())
     }
 
     /// A supervisor acts on a call, wherever it is; one that is just moving is waited for, and so is
@@ -401,10 +401,10 @@ impl Calls {
                 Err(unreached) => ControlFlow::Break(Err(unreached.into())),
             };
         }
-        ControlFlow::Break(match self.history.line(call).await {
+        ControlFlow::Break(match self.history.summary(call).await {
             Err(error) => Err(error.into()),
             Ok(None) => Err(Unreached::Unknown.into()),
-            Ok(Some(line)) if line.end.is_some() => Err(Unreached::Ended.into()),
+            Ok(Some(summary)) if summary.end.is_some() => Err(Unreached::Ended.into()),
             Ok(Some(_)) if !order.action.needs_line() => {
                 return self.act_on_resumed(call, order).await;
             }
@@ -496,8 +496,8 @@ impl Calls {
         };
         let term = match claimed {
             Some(term) => term,
-            None => match store.line(call).await? {
-                Some(line) if line.end.is_some() => return Err(FailoverError::Over),
+            None => match store.summary(call).await? {
+                Some(summary) if summary.end.is_some() => return Err(FailoverError::Over),
                 // What its owner wrote last has come in meanwhile.
                 Some(_) => store.claim(call).await?.ok_or(FailoverError::Over)?,
                 None if kept.is_empty() => return Err(FailoverError::Unknown),

@@ -161,8 +161,8 @@ impl Calls {
 
     /// `None` if it is on its way.
     async fn look(&self, call: &CallSid) -> Option<Known> {
-        match self.history.line(call).await {
-            Ok(Some(line)) if line.end.is_some() => return Some(Known::Past),
+        match self.history.summary(call).await {
+            Ok(Some(summary)) if summary.end.is_some() => return Some(Known::Past),
             Ok(Some(_)) if self.cluster.is_none() => {
                 let was_connected = self.was_connected(call).await;
                 return Some(if was_connected { Known::Past } else { Known::LeftBehind });

@@ -7,7 +7,7 @@ use phony_call::{
 use phony_wire::twilio::relay::{FromTwilio, Info};
 
 use super::ui::{Style, Ui, clean};
-use crate::store::line::word;
+use crate::store::summary::word;
 use phony_simulator::twilio::{FrameSeen, Sender};
 
 /// A moment on the line that no event of the server tells.

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::pack::{self, Lines, Pack};
-use crate::store::{CallLine, Chunk, Entry, FIRST_TERM};
+use crate::store::{CallSummary, Chunk, Entry, FIRST_TERM};
 
 /// One call's record.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(super) struct Log {
     pub(super) call: CallSid,
     /// The later a record was opened, the higher.
     pub(super) number: u64,
-    pub(super) line: Option<CallLine>,
+    pub(super) summary: Option<CallSummary>,
     /// The oldest events, which are in the store.
     packs: Vec<Pack>,
     /// Those after them.
@@ -46,7 +46,7 @@ impl Log {
         Self {
             call,
             number: 0,
-            line: None,
+            summary: None,
             packs: Vec::new(),
             stored: Vec::new(),
             viewers,
@@ -69,8 +69,8 @@ impl Log {
             }
             log.stored.push(entry);
         }
-        if let Some(line) = &mut log.line {
-            line.last_seq = written;
+        if let Some(summary) = &mut log.summary {
+            summary.last_seq = written;
         }
         log
     }
@@ -84,15 +84,15 @@ impl Log {
 
     fn fold(&mut self, event: &Event) {
         self.over |= matches!(event.body, EventBody::SessionEnd { .. });
-        match &mut self.line {
-            Some(line) => line.apply(event),
-            None => self.line = CallLine::begin(event),
+        match &mut self.summary {
+            Some(summary) => summary.apply(event),
+            None => self.summary = CallSummary::begin(event),
         }
     }
 
     /// What the carrier calls the state of the call, if it was told.
     pub(super) fn status(&self) -> Option<&str> {
-        self.line.as_ref()?.status.as_deref()
+        self.summary.as_ref()?.status.as_deref()
     }
 
     /// Whether the last event was the call's end.
@@ -106,7 +106,7 @@ impl Log {
     }
 
     /// Events after number `seq`.
-    pub(super) fn lines_after(&self, seq: u64) -> Lines {
+    pub(super) fn events_after(&self, seq: u64) -> Lines {
         let from = self.packs.partition_point(|pack| pack.last <= seq);
         let rest = self.unpacked_after(seq).iter().map(|entry| entry.json.clone());
         Lines { after: seq, packs: self.packs[from..].to_vec(), rest: rest.collect() }
@@ -178,8 +178,8 @@ impl Log {
         }
         let unwritten = self.unwritten();
         let entries = unwritten[..most.min(unwritten.len())].to_vec();
-        let status = self.line.as_ref().filter(|_| self.status_changed);
-        let status = status.and_then(|line| line.status.clone());
+        let status = self.summary.as_ref().filter(|_| self.status_changed);
+        let status = status.and_then(|summary| summary.status.clone());
         let (call, term, after) = (self.call.clone(), self.term?, self.written);
         Some(Chunk { call, term, after, entries, status })
     }
@@ -190,7 +190,7 @@ impl Log {
             return;
         }
         self.written = self.written.max(last);
-        let is = self.line.as_ref().and_then(|line| line.status.as_deref());
+        let is = self.summary.as_ref().and_then(|summary| summary.status.as_deref());
         self.status_changed &= is != status;
     }
 
@@ -208,10 +208,10 @@ impl Log {
     }
 
     pub(super) fn set_status(&mut self, status: &str) {
-        if let Some(line) = &mut self.line
-            && line.status.as_deref() != Some(status)
+        if let Some(summary) = &mut self.summary
+            && summary.status.as_deref() != Some(status)
         {
-            line.status = Some(status.to_owned());
+            summary.status = Some(status.to_owned());
             self.status_changed = true;
         }
     }
@@ -264,8 +264,8 @@ impl Viewer {
     }
 
     /// False if the viewer is gone or too slow.
-    pub(super) fn tell(&self, line: &Utf8Bytes) -> bool {
-        match self.queue.try_send(line.clone()) {
+    pub(super) fn tell(&self, summary: &Utf8Bytes) -> bool {
+        match self.queue.try_send(summary.clone()) {
             Ok(()) => true,
             Err(mpsc::error::TrySendError::Closed(_)) => false,
             Err(mpsc::error::TrySendError::Full(_)) => {

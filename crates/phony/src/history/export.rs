@@ -6,8 +6,8 @@ use phony_call::Owner;
 use serde_json::Value;
 
 use super::{History, StoreError, UnplacedOrder, Wanted, record, transcript};
-use crate::store::line::word;
-use crate::store::{CallLine, Filter};
+use crate::store::summary::word;
+use crate::store::{CallSummary, Filter};
 
 /// Calls that are read at a time.
 const PAGE: usize = 100;
@@ -63,13 +63,13 @@ impl Export {
             text.push_str("\r\n");
         }
         let mut orders = listing.orders.iter().peekable();
-        for (line, _) in &listing.calls {
-            while let Some(order) = orders.next_if(|order| order.cursor() > line.cursor()) {
+        for (summary, _) in &listing.calls {
+            while let Some(order) = orders.next_if(|order| order.cursor() > summary.cursor()) {
                 self.order(&mut text, order);
             }
             match self.form {
-                Form::Csv => self.row(&mut text, line),
-                Form::JsonLines | Form::Text => self.whole(&mut text, line).await?,
+                Form::Csv => self.row(&mut text, summary),
+                Form::JsonLines | Form::Text => self.whole(&mut text, summary).await?,
             }
         }
         for order in orders {
@@ -81,10 +81,11 @@ impl Export {
     }
 
     /// A call's row, as wide as an order's where there may be orders.
-    fn row(&self, text: &mut String, line: &CallLine) {
-        let mut cells = cells_of(line).to_vec();
+    fn row(&self, text: &mut String, summary: &CallSummary) {
+        let mut cells = cells_of(summary).to_vec();
         if self.wanted.filter.wants_orders() {
-            cells.resize(cells_of(line).len() + MORE_COLUMNS.matches(',').count(), String::new());
+            cells
+                .resize(cells_of(summary).len() + MORE_COLUMNS.matches(',').count(), String::new());
         }
         write_row(text, &cells);
     }
@@ -109,18 +110,18 @@ impl Export {
         }
     }
 
-    async fn whole(&self, text: &mut String, line: &CallLine) -> Result<(), StoreError> {
-        let Some(events) = self.history.events(&line.sid, 0).await? else { return Ok(()) };
-        let Some(mut record) = record(line, None, &events, Owner::Nobody) else { return Ok(()) };
+    async fn whole(&self, text: &mut String, summary: &CallSummary) -> Result<(), StoreError> {
+        let Some(events) = self.history.events(&summary.sid, 0).await? else { return Ok(()) };
+        let Some(mut record) = record(summary, None, &events, Owner::Nobody) else { return Ok(()) };
         if self.form == Form::JsonLines {
             let parsed = events.iter().filter_map(|json| serde_json::from_str::<Value>(json).ok());
             record["events"] = parsed.collect();
             writeln!(text, "{record}").expect("a string takes it");
         } else {
-            let began = line.started.strftime("%Y-%m-%d %H:%M:%S UTC");
-            let (sid, from, to) = (&line.sid, &line.from, &line.to);
+            let began = summary.started.strftime("%Y-%m-%d %H:%M:%S UTC");
+            let (sid, from, to) = (&summary.sid, &summary.from, &summary.to);
             let words = transcript(&record);
-            write!(text, "{sid}  {began}  {from} → {to}  {}\n{words}\n", line.agent)
+            write!(text, "{sid}  {began}  {from} → {to}  {}\n{words}\n", summary.agent)
                 .expect("a string takes it");
         }
         Ok(())
@@ -133,23 +134,23 @@ const COLUMNS: &str = "callSid,startedAt,endedAt,durationMs,direction,from,to,ag
 /// Columns besides, where orders that became no call are among what is exported.
 const MORE_COLUMNS: &str = ",orderId,scenario,rule,reason,by,who";
 
-fn cells_of(line: &CallLine) -> [String; 13] {
-    let end = line.end.as_ref();
+fn cells_of(summary: &CallSummary) -> [String; 13] {
+    let end = summary.end.as_ref();
     let state = if end.is_none() { "live" } else { "ended" };
     [
-        line.sid.to_string(),
-        line.started.to_string(),
+        summary.sid.to_string(),
+        summary.started.to_string(),
         end.map_or_else(String::new, |end| end.at.to_string()),
         end.map_or_else(String::new, |end| end.duration_ms.to_string()),
-        word(&line.direction),
-        line.from.clone(),
-        line.to.clone(),
-        line.agent.clone(),
-        line.carrier.clone(),
-        line.status.clone().unwrap_or_else(|| state.to_owned()),
+        word(&summary.direction),
+        summary.from.clone(),
+        summary.to.clone(),
+        summary.agent.clone(),
+        summary.carrier.clone(),
+        summary.status.clone().unwrap_or_else(|| state.to_owned()),
         end.map_or_else(String::new, |end| word(&end.reason)),
-        line.turns.to_string(),
-        format!("{:.6}", line.cost_usd),
+        summary.turns.to_string(),
+        format!("{:.6}", summary.cost_usd),
     ]
 }
 

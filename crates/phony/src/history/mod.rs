@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::store::{
-    BadCursor, CallLine, Cursor, End, Filter, Match, Outcome, Page, Query, StoreError,
+    BadCursor, CallSummary, Cursor, End, Filter, Match, Outcome, Page, Query, StoreError,
     UnplacedOrder, Wanted,
 };
 pub use export::{Export, Form};
@@ -54,7 +54,7 @@ pub struct Trouble(Arc<Mutex<Option<String>>>);
 #[derive(Debug, Default)]
 pub struct Listing {
     /// The calls; where words were looked for and found, also the place of the first.
-    pub calls: Vec<(CallLine, Option<Match>)>,
+    pub calls: Vec<(CallSummary, Option<Match>)>,
     /// Orders that became no call, where they were asked for: their places are among the calls'.
     pub orders: Vec<UnplacedOrder>,
     /// Where the next page begins, if there is one.
@@ -132,31 +132,32 @@ impl History {
                 }
             },
         };
-        let last_stored = page.calls.last().map(|(line, _)| line.cursor());
-        let after = |line: &CallLine| wanted.after.as_ref().is_none_or(|at| line.cursor() < *at);
-        let ours = ours.into_iter().filter(|(line, _)| after(line));
+        let last_stored = page.calls.last().map(|(summary, _)| summary.cursor());
+        let after =
+            |summary: &CallSummary| wanted.after.as_ref().is_none_or(|at| summary.cursor() < *at);
+        let ours = ours.into_iter().filter(|(summary, _)| after(summary));
         let mut calls: BTreeMap<_, _> =
-            ours.map(|(line, place)| (line.cursor(), (line, place))).collect();
-        for (line, place) in page.calls {
+            ours.map(|(summary, place)| (summary.cursor(), (summary, place))).collect();
+        for (summary, place) in page.calls {
             // What the hub has of a call is newer than what the store has.
-            let line = self.hub.line(&line.sid).unwrap_or(line);
-            if wanted.filter.admits(&line) {
-                let (_, found) = calls.entry(line.cursor()).or_insert((line, None));
+            let summary = self.hub.summary(&summary.sid).unwrap_or(summary);
+            if wanted.filter.admits(&summary) {
+                let (_, found) = calls.entry(summary.cursor()).or_insert((summary, None));
                 *found = place.or_else(|| found.take());
             }
         }
         let mut calls: Vec<_> = calls.into_values().rev().collect();
         let more = page.more || calls.len() > wanted.limit;
         calls.truncate(wanted.limit);
-        let next = calls.last().map(|(line, _)| line.cursor()).or(last_stored);
+        let next = calls.last().map(|(summary, _)| summary.cursor()).or(last_stored);
         Listing { calls, orders: Vec::new(), next: next.filter(|_| more), incomplete }
     }
 
     /// The line of a call.
-    pub async fn line(&self, call: &CallSid) -> Result<Option<CallLine>, StoreError> {
-        match (self.hub.line(call), &self.store) {
-            (Some(line), _) => Ok(Some(line)),
-            (None, Some(store)) => store.line(call).await,
+    pub async fn summary(&self, call: &CallSid) -> Result<Option<CallSummary>, StoreError> {
+        match (self.hub.summary(call), &self.store) {
+            (Some(summary), _) => Ok(Some(summary)),
+            (None, Some(store)) => store.summary(call).await,
             (None, None) => Ok(None),
         }
     }
@@ -196,11 +197,11 @@ impl History {
 
     /// Forgets a call for good, or an order that became none.
     pub async fn delete(&self, call: &CallSid) -> Result<Deletion, StoreError> {
-        let Some(line) = self.line(call).await? else {
+        let Some(summary) = self.summary(call).await? else {
             let was_order = self.delete_order(call).await?;
             return Ok(if was_order { Deletion::Done } else { Deletion::Unknown });
         };
-        if line.end.is_none() {
+        if summary.end.is_none() {
             return Ok(Deletion::Live);
         }
         let Some(store) = &self.store else {

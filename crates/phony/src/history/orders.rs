@@ -114,14 +114,15 @@ impl Listing {
         // Behind the end of the calls' page there may be calls that come before these orders.
         let end = self.next.as_ref();
         orders.retain(|order| end.is_none_or(|end| order.cursor() >= *end));
-        let mut places: Vec<Cursor> = self.calls.iter().map(|(line, _)| line.cursor()).collect();
+        let mut places: Vec<Cursor> =
+            self.calls.iter().map(|(summary, _)| summary.cursor()).collect();
         places.extend(orders.iter().map(UnplacedOrder::cursor));
         places.sort_unstable_by(|a, b| b.cmp(a));
         self.orders = orders;
         if places.len() > limit {
             places.truncate(limit);
             let last = places.pop();
-            self.calls.retain(|(line, _)| Some(line.cursor()) >= last);
+            self.calls.retain(|(summary, _)| Some(summary.cursor()) >= last);
             self.orders.retain(|order| Some(order.cursor()) >= last);
             self.next = last;
         }

@@ -7,8 +7,8 @@ use axum::extract::ws::Utf8Bytes;
 use phony_call::{By, Event, EventBody, Owner, Snapshot, Stage, TurnId};
 use serde_json::{Map, Value, json};
 
-use crate::store::CallLine;
-use crate::store::line::word;
+use crate::store::CallSummary;
+use crate::store::summary::word;
 
 /// The document about a call. `snapshot` is the call's own word on itself, if it is live here; else
 /// its events are asked, and who has it. `None` if the events do not begin with a start.
@@ -20,7 +20,7 @@ use crate::store::line::word;
 /// - `latencies`, `errors`, `resumed`
 #[must_use]
 pub fn record(
-    line: &CallLine,
+    summary: &CallSummary,
     snapshot: Option<Value>,
     events: &[Utf8Bytes],
     owner: Owner,
@@ -30,11 +30,11 @@ pub fn record(
     let recalled = || serde_json::to_value(Snapshot::recall(&events, owner)?).ok();
     let is_live = snapshot.is_some();
     let Value::Object(mut fields) = snapshot.or_else(recalled)? else { return None };
-    let state = if line.end.is_none() { "live" } else { "ended" };
-    let status = line.status.as_deref().unwrap_or(state);
+    let state = if summary.end.is_none() { "live" } else { "ended" };
+    let status = summary.status.as_deref().unwrap_or(state);
     fields.insert("status".into(), status.into());
-    fields.insert("live".into(), (is_live || line.end.is_none()).into());
-    fields.insert("endedAt".into(), line.end.map(|end| end.at.to_string()).into());
+    fields.insert("live".into(), (is_live || summary.end.is_none()).into());
+    fields.insert("endedAt".into(), summary.end.map(|end| end.at.to_string()).into());
     fields.insert("latencies".into(), latencies(&events).into());
     fields.insert("commands".into(), events.iter().filter_map(command).collect());
     fields.insert("overrides".into(), events.iter().filter_map(deed).collect());

@@ -106,12 +106,12 @@ async fn call_of(
         CallSid::parse(&setup.call_sid)
     };
     let call = call.map_err(|_| refused("callSid is not a call's id"))?;
-    let known = app.history.line(&call).await.map_err(|error| {
+    let known = app.history.summary(&call).await.map_err(|error| {
         tracing::warn!(callSid = %call, %error, "a softphone's call could not be looked up");
         (CloseCode::Again, "the store does not answer; try again")
     })?;
-    if let Some(line) = known {
-        if line.carrier != SOFTPHONE {
+    if let Some(summary) = known {
+        if summary.carrier != SOFTPHONE {
             return Err(refused("this call has a carrier of its own"));
         }
         // Here, or in a process that is gone, or on another node: from now on it is here.

@@ -134,7 +134,7 @@ impl Attempt<'_> {
     /// Whether a call was opened by its webhook already, here or on the node that it reached.
     pub(super) async fn is_opened(&self, call: &CallSid) -> bool {
         let Outbound { history, cluster, .. } = self.outbound;
-        if self.outbound.calls.find(call).is_some() || history.hub().line(call).is_some() {
+        if self.outbound.calls.find(call).is_some() || history.hub().summary(call).is_some() {
             return true;
         }
         let Some(cluster) = cluster else { return false };
@@ -218,8 +218,8 @@ impl Outbound {
     }
 
     async fn has_ended(&self, call: &CallSid) -> bool {
-        let line = self.history.line(call).await;
-        line.ok().flatten().is_some_and(|line| line.end.is_some())
+        let summary = self.history.summary(call).await;
+        summary.ok().flatten().is_some_and(|summary| summary.end.is_some())
     }
 
     async fn start_of(&self, call: &CallSid) -> Option<EventBody> {

@@ -13,7 +13,7 @@ use super::StartError;
 use crate::app::App;
 use crate::config::Config;
 use crate::history::{History, Writer, close_abandoned};
-use crate::store::{CallLine, Sqlite, Store, sqlite};
+use crate::store::{CallSummary, Sqlite, Store, sqlite};
 
 /// How often calls that are too old or too many are looked for.
 const RETENTION: Duration = Duration::from_mins(10);
@@ -133,16 +133,18 @@ async fn close_left_open(store: Arc<dyn Store>, app: Arc<App>) {
     }
     tracing::info!(calls = left.len(), "calls were left open; they may be taken up again");
     let mut waiting = Vec::new();
-    for line in left {
-        if !goes_on(&*store, &app, &line.sid).await || app.calls.resume(&line.sid).await.is_none() {
-            waiting.push(line);
+    for summary in left {
+        if !goes_on(&*store, &app, &summary.sid).await
+            || app.calls.resume(&summary.sid).await.is_none()
+        {
+            waiting.push(summary);
         }
     }
     sleep(app.config.policy.reconnect).await;
-    let gone = |line: &CallLine| app.calls.find(&line.sid).is_none();
-    for line in waiting.into_iter().filter(gone) {
-        match close_abandoned(&*store, &line).await {
-            Ok(true) => tracing::info!(callSid = %line.sid, "the call did not come back"),
+    let gone = |summary: &CallSummary| app.calls.find(&summary.sid).is_none();
+    for summary in waiting.into_iter().filter(gone) {
+        match close_abandoned(&*store, &summary).await {
+            Ok(true) => tracing::info!(callSid = %summary.sid, "the call did not come back"),
             Ok(false) => {}
             Err(error) => tracing::warn!(error = error.chain(), "a call stays open"),
         }

@@ -1,6 +1,6 @@
 //! Where calls are kept: what every store can do.
 //!
-//! A call is kept as its stored events, word for word, and as a [`CallLine`] that is folded from
+//! A call is kept as its stored events, word for word, and as a [`CallSummary`] that is folded from
 //! them. A store is written by [one writer](crate::history) alone, behind the calls: no call waits
 //! for it. Whatever implements [`Store`] runs the conformance suite in `tests/it/store`.
 //!
@@ -10,10 +10,11 @@
 //! number higher than all before, its term; from then on what is written under a lower one is
 //! refused ([`Appended::Stale`]), so that a node which only seemed dead cannot write on.
 
-pub mod line;
+pub mod list;
 pub mod redis;
 pub mod search;
 pub mod sqlite;
+pub mod summary;
 pub mod unplaced;
 
 use std::fmt;
@@ -25,9 +26,10 @@ use jiff::Timestamp;
 use phony_call::{CallSid, Event};
 
 use crate::config::Retention;
-pub use line::{BadCursor, CallLine, Cursor, End, Filter, Match, Page, Wanted};
+pub use list::{Filter, Match, Page, Wanted};
 pub use search::Query;
 pub use sqlite::Sqlite;
+pub use summary::{BadCursor, CallSummary, Cursor, End};
 pub use unplaced::{MOST_ORDERS, Outcome, UnplacedOrder};
 
 /// The term of a call that nobody has claimed: its first owner's.
@@ -58,13 +60,13 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn events<'a>(&'a self, call: &'a CallSid, after: u64) -> Answer<'a, Option<Vec<Utf8Bytes>>>;
 
     /// One call's line.
-    fn line<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<CallLine>>;
+    fn summary<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<CallSummary>>;
 
     /// A page of calls, newest first.
     fn list<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Page>;
 
     /// The calls that have not ended, newest first: after a restart, those to be resumed or closed.
-    fn open(&self) -> Answer<'_, Vec<CallLine>>;
+    fn open(&self) -> Answer<'_, Vec<CallSummary>>;
 
     /// Sets what the carrier calls the state of a call; false if there is no such call.
     fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> Answer<'a, bool>;

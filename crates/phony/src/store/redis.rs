@@ -24,9 +24,9 @@ use jiff::Timestamp;
 use phony_call::{CallSid, Direction};
 
 pub use self::connection::Connection;
-use self::form::{Share, entries, line, share};
+use self::form::{Share, entries, share, summary};
 use super::{
-    Answer, Appended, CallLine, Chunk, Entry, Page, Store, StoreError, UnplacedOrder, Wanted,
+    Answer, Appended, CallSummary, Chunk, Entry, Page, Store, StoreError, UnplacedOrder, Wanted,
 };
 use crate::config::Retention;
 
@@ -139,11 +139,13 @@ impl Redis {
     }
 
     fn append_command(&self, chunk: &Chunk) -> Cmd {
-        let line = chunk.entries.first().and_then(Entry::event).as_ref().and_then(CallLine::begin);
-        let started = line.as_ref().map_or(0, |line| line.started.as_millisecond());
-        let outbound = line.as_ref().is_some_and(|line| line.direction == Direction::Outbound);
+        let summary =
+            chunk.entries.first().and_then(Entry::event).as_ref().and_then(CallSummary::begin);
+        let started = summary.as_ref().map_or(0, |summary| summary.started.as_millisecond());
+        let outbound =
+            summary.as_ref().is_some_and(|summary| summary.direction == Direction::Outbound);
         let place = if outbound { LONGEST_OUTBOUND } else { Duration::ZERO };
-        let line = line.map(|line| serde_json::to_string(&line).unwrap_or_default());
+        let summary = summary.map(|summary| serde_json::to_string(&summary).unwrap_or_default());
         let mut command = script(&self.scripts.append, &call_keys(&chunk.call));
         command
             .arg(chunk.call.as_str())
@@ -151,7 +153,7 @@ impl Redis {
             .arg(chunk.after)
             .arg(&self.node)
             .arg(started)
-            .arg(line.unwrap_or_default())
+            .arg(summary.unwrap_or_default())
             .arg(chunk.status.as_deref().unwrap_or_default())
             .arg(channel(&chunk.call))
             .arg(self.expiry_ms())
@@ -165,7 +167,7 @@ impl Redis {
     }
 
     /// The lines of these calls, of those that are there.
-    async fn lines(&self, calls: &[String]) -> Result<Vec<CallLine>, RedisError> {
+    async fn summaries(&self, calls: &[String]) -> Result<Vec<CallSummary>, RedisError> {
         let mut pipeline = Pipeline::new();
         for call in calls {
             pipeline.cmd("HGETALL").arg(call_key(call));
@@ -174,7 +176,7 @@ impl Redis {
         let read = |value| {
             <HashMap<String, String> as redis::FromRedisValue>::from_redis_value(value).ok()
         };
-        Ok(fields.into_iter().filter_map(read).filter_map(|fields| line(&fields)).collect())
+        Ok(fields.into_iter().filter_map(read).filter_map(|fields| summary(&fields)).collect())
     }
 
     /// For how long an ended call is kept in Redis, in milliseconds; 0 for ever. Those that look
@@ -192,9 +194,12 @@ impl Redis {
             command.arg(key).arg(&from).arg(&to).arg("LIMIT").arg(batch * BATCH).arg(BATCH);
             let calls: Vec<String> = self.one(command).await?;
             let is_last = calls.len() < BATCH;
-            let lines =
-                self.lines(&calls).await?.into_iter().filter(|line| is_wanted(line, wanted));
-            found.extend(lines.map(|line| (line, None)));
+            let summaries = self
+                .summaries(&calls)
+                .await?
+                .into_iter()
+                .filter(|summary| is_wanted(summary, wanted));
+            found.extend(summaries.map(|summary| (summary, None)));
             if is_last || found.len() > wanted.limit {
                 break;
             }
@@ -231,22 +236,22 @@ impl Redis {
             if calls.is_empty() {
                 return Ok(forgotten);
             }
-            let mut lines: HashMap<_, _> = self
-                .lines(&calls)
+            let mut summaries: HashMap<_, _> = self
+                .summaries(&calls)
                 .await?
                 .into_iter()
-                .map(|line| (line.sid.to_string(), line))
+                .map(|summary| (summary.sid.to_string(), summary))
                 .collect();
             let mut gone = Vec::new();
             for call in &calls {
-                let Some(line) = lines.remove(call) else {
+                let Some(summary) = summaries.remove(call) else {
                     // It has expired.
                     gone.push(call.clone());
                     continue;
                 };
-                let too_old = line.end.zip(oldest).is_some_and(|(end, oldest)| end.at < oldest);
+                let too_old = summary.end.zip(oldest).is_some_and(|(end, oldest)| end.at < oldest);
                 let too_much =
-                    line.end.is_some() && retention.bytes.is_some_and(|most| bytes > most);
+                    summary.end.is_some() && retention.bytes.is_some_and(|most| bytes > most);
                 if too_old || too_much {
                     gone.push(call.clone());
                     bytes = bytes.saturating_sub(self.size(call).await?);
@@ -319,10 +324,10 @@ impl Store for Redis {
         })
     }
 
-    fn line<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<CallLine>> {
+    fn summary<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<CallSummary>> {
         Box::pin(async move {
-            let lines = self.lines(&[call.to_string()]).await;
-            Ok(lines.map_err(|error| failed("read", error))?.pop())
+            let summaries = self.summaries(&[call.to_string()]).await;
+            Ok(summaries.map_err(|error| failed("read", error))?.pop())
         })
     }
 
@@ -330,13 +335,13 @@ impl Store for Redis {
         Box::pin(async move { self.page(wanted).await.map_err(|error| failed("listed", error)) })
     }
 
-    fn open(&self) -> Answer<'_, Vec<CallLine>> {
+    fn open(&self) -> Answer<'_, Vec<CallSummary>> {
         Box::pin(async move {
             let mut command = cmd("ZREVRANGE");
             command.arg(open_key()).arg(0).arg(-1);
             let calls: Vec<String> =
                 self.one(command).await.map_err(|error| failed("listed", error))?;
-            self.lines(&calls).await.map_err(|error| failed("listed", error))
+            self.summaries(&calls).await.map_err(|error| failed("listed", error))
         })
     }
 
@@ -514,6 +519,7 @@ fn bounds(wanted: &Wanted) -> (String, String) {
 }
 
 /// Whether a call is wanted on this page, the words aside.
-fn is_wanted(line: &CallLine, wanted: &Wanted) -> bool {
-    wanted.after.as_ref().is_none_or(|after| line.cursor() < *after) && wanted.filter.admits(line)
+fn is_wanted(summary: &CallSummary, wanted: &Wanted) -> bool {
+    wanted.after.as_ref().is_none_or(|after| summary.cursor() < *after)
+        && wanted.filter.admits(summary)
 }

@@ -7,7 +7,7 @@
 
 use std::fmt::Write as _;
 
-use super::line::CallLine;
+use super::summary::CallSummary;
 
 /// How many characters are shown before and behind the place that matched.
 const AROUND: usize = 60;
@@ -107,8 +107,8 @@ impl Query {
 
     /// Whether the query is a part of the call's id, its parties or its agent.
     #[must_use]
-    pub fn names(&self, line: &CallLine) -> bool {
-        self.is_part_of([line.sid.as_str(), &line.from, &line.to, &line.agent])
+    pub fn names(&self, summary: &CallSummary) -> bool {
+        self.is_part_of([summary.sid.as_str(), &summary.from, &summary.to, &summary.agent])
     }
 
     /// Whether the query is a part of one of these texts.

@@ -130,7 +130,7 @@ impl House {
         let store = self.running.app.history.store().unwrap();
         let call = CallSid::parse(call).unwrap();
         let kept = async {
-            while store.line(&call).await.unwrap().is_none_or(|line| line.end.is_none()) {
+            while store.summary(&call).await.unwrap().is_none_or(|summary| summary.end.is_none()) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };

@@ -84,7 +84,7 @@ impl World {
         let call = phony_call::CallSid::parse(sid).unwrap();
         let hub = self.running.app.history.hub();
         let ended = async {
-            while hub.line(&call).unwrap().end.is_none() {
+            while hub.summary(&call).unwrap().end.is_none() {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };

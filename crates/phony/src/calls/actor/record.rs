@@ -7,8 +7,8 @@ use phony_call::{CallSid, EndReason, Event, EventBody};
 
 use crate::calls::registry::Place;
 use crate::events::Publisher;
-use crate::store::CallLine;
-use crate::store::line::word;
+use crate::store::CallSummary;
+use crate::store::summary::word;
 
 /// Closes the call's record whatever happens to its task, then gives its place back.
 pub(super) struct Record {
@@ -57,8 +57,8 @@ impl Drop for Record {
         let lasted = SignedDuration::try_from(lasted).unwrap_or(SignedDuration::ZERO);
         let at = self.began.1.checked_add(lasted).unwrap_or(self.began.1);
         let status = self.publisher.status();
-        let words = CallLine::last_words(status.as_deref(), self.reason, duration_ms);
-        for (seq, body) in (last + 1..).zip(words) {
+        let closing = CallSummary::closing_events(status.as_deref(), self.reason, duration_ms);
+        for (seq, body) in (last + 1..).zip(closing) {
             let event = Event { body, call: self.call.clone(), at, seq: Some(seq) };
             count(&event);
             self.publisher.publish(&event);

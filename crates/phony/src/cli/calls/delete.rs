@@ -42,7 +42,7 @@ pub(super) async fn offline(history: &History, arguments: &Arguments) -> anyhow:
             let status = status.map(str::to_owned);
             let filter = Filter { query: Query::parse(name), status, ..Filter::default() };
             let listing = history.list(&Wanted { filter, after: None, limit: 200 }).await;
-            found.extend(listing.calls.into_iter().map(|(line, _)| line.sid));
+            found.extend(listing.calls.into_iter().map(|(summary, _)| summary.sid));
             found.extend(listing.orders.into_iter().map(|order| order.id));
         }
         found.sort_unstable();

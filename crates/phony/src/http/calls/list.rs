@@ -5,7 +5,7 @@ use axum::extract::{Query, State};
 use phony_call::{Direction, EndReason};
 use serde::{Deserialize, Serialize};
 
-use crate::history::{CallLine, History, Listing, Match, UnplacedOrder, Wanted, Which};
+use crate::history::{CallSummary, History, Listing, Match, UnplacedOrder, Wanted, Which};
 use crate::http::auth::Supervisor;
 use crate::http::error::{ApiError, ErrorBody};
 
@@ -177,7 +177,7 @@ impl Line {
         }
     }
 
-    fn new(line: CallLine, place: Option<Match>) -> Self {
+    fn new(line: CallSummary, place: Option<Match>) -> Self {
         let is_live = line.end.is_none();
         let state = if is_live { "live" } else { "ended" };
         Self {

@@ -40,12 +40,12 @@ pub(in crate::http) async fn show(
         None => None,
     };
     let history = &app.history;
-    let Some(line) = history.line(&call).await? else {
+    let Some(summary) = history.summary(&call).await? else {
         let order = history.order(&call).await?.ok_or_else(ApiError::call_not_found)?;
         return Ok(Json(order.document()));
     };
     let events = history.events(&call, 0).await?.ok_or_else(ApiError::call_not_found)?;
     let owner = if app.cluster.is_some() { Owner::OtherNode } else { Owner::Nobody };
-    let record = history::record(&line, snapshot, &events, owner);
+    let record = history::record(&summary, snapshot, &events, owner);
     Ok(Json(record.ok_or_else(ApiError::call_not_found)?))
 }

@@ -223,8 +223,8 @@ async fn after_failure(
         let caller_id = our_number(app, form);
         return Ok(Some(Document::of_next(app, call, &next, caller_id.as_ref()).await));
     }
-    let line = app.history.line(call).await?;
-    Ok(line.filter(|line| line.end.is_some()).map(|_| Document::hang_up()))
+    let summary = app.history.summary(call).await?;
+    Ok(summary.filter(|summary| summary.end.is_some()).map(|_| Document::hang_up()))
 }
 
 fn call_of(form: &Form) -> Result<CallSid, ApiError> {

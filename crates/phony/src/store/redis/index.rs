@@ -12,8 +12,10 @@ use redis::{Pipeline, RedisError, Value, cmd};
 use tokio::time::sleep;
 
 use super::segment::Segment;
-use super::{PREFIX, Redis, call_key, entries, events_key, fresh_key, line, restated_key, script};
-use crate::store::{CallLine, Entry};
+use super::{
+    PREFIX, Redis, call_key, entries, events_key, fresh_key, restated_key, script, summary,
+};
+use crate::store::{CallSummary, Entry};
 use crate::token;
 
 /// Calls in a part.
@@ -73,10 +75,10 @@ impl Redis {
         if calls.len() < self.sizes.part {
             return Ok(false);
         }
-        let (lines, records) = self.of(&calls).await?;
+        let (summaries, records) = self.of(&calls).await?;
         let mut segment = Segment::default();
-        for (line, record) in lines.iter().zip(&records) {
-            segment.add(line, record);
+        for (summary, record) in summaries.iter().zip(&records) {
+            segment.add(summary, record);
         }
         let mut next = cmd("INCR");
         next.arg(format!("{PREFIX}part:last"));
@@ -84,9 +86,14 @@ impl Redis {
         let keys =
             [lock_key(), parts_key(), part_key(&id.to_string()), fresh_key(), restated_key()];
         let mut command = script(&self.scripts.seal, &keys);
-        command.arg(token).arg(id).arg(segment.newest_ms()).arg(self.expiry_ms()).arg(lines.len());
-        for line in &lines {
-            command.arg(line.sid.as_str()).arg(line.status.as_deref().unwrap_or_default());
+        command
+            .arg(token)
+            .arg(id)
+            .arg(segment.newest_ms())
+            .arg(self.expiry_ms())
+            .arg(summaries.len());
+        for summary in &summaries {
+            command.arg(summary.sid.as_str()).arg(summary.status.as_deref().unwrap_or_default());
         }
         for (field, value) in segment.fields() {
             command.arg(field).arg(value);
@@ -121,21 +128,24 @@ impl Redis {
         Ok(ripe)
     }
 
-    async fn of(&self, calls: &[String]) -> Result<(Vec<CallLine>, Vec<Vec<Entry>>), RedisError> {
+    async fn of(
+        &self,
+        calls: &[String],
+    ) -> Result<(Vec<CallSummary>, Vec<Vec<Entry>>), RedisError> {
         let mut pipeline = Pipeline::new();
         for call in calls {
             pipeline.cmd("HGETALL").arg(call_key(call));
             pipeline.cmd("XRANGE").arg(events_key(call)).arg("-").arg("+");
         }
-        let (mut lines, mut records) = (Vec::new(), Vec::new());
+        let (mut summaries, mut records) = (Vec::new(), Vec::new());
         let mut answers = self.run(&pipeline).await?.into_iter();
         while let (Some(fields), Some(events)) = (answers.next(), answers.next()) {
-            if let Some(line) = line(&redis::from_redis_value(fields)?) {
-                lines.push(line);
+            if let Some(summary) = summary(&redis::from_redis_value(fields)?) {
+                summaries.push(summary);
                 records.push(entries(events));
             }
         }
-        Ok((lines, records))
+        Ok((summaries, records))
     }
 
     /// Forgets calls for good: first what they are found by, then they themselves. Gives how many

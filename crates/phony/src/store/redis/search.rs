@@ -15,8 +15,8 @@ use super::segment::{
 use super::{
     BATCH, Redis, bounds, entries, events_key, fresh_key, is_wanted, restated_key, words_key,
 };
-use crate::store::line::said;
-use crate::store::{CallLine, Cursor, Entry, Filter, Match, Page, Query, Wanted};
+use crate::store::summary::said;
+use crate::store::{CallSummary, Cursor, Entry, Filter, Match, Page, Query, Wanted};
 
 /// Parts that are read in one go: few at first, for the newest calls are mostly enough.
 const PARTS: [usize; 3] = [4, 16, 64];
@@ -26,7 +26,7 @@ const NEWEST: usize = 5000;
 const GRAMS: usize = 6;
 
 /// The calls that were found, oldest first, and where their words are.
-type Found = BTreeMap<Cursor, (CallLine, Option<u64>)>;
+type Found = BTreeMap<Cursor, (CallSummary, Option<u64>)>;
 
 /// What is asked of a part.
 struct Question {
@@ -61,7 +61,7 @@ impl Redis {
         let more = found.len() > wanted.limit;
         let found: Vec<_> = found.into_values().rev().take(wanted.limit).collect();
         let matches = self.matches(&found, wanted.filter.query.as_ref()).await?;
-        let calls = found.into_iter().zip(matches).map(|((line, _), place)| (line, place));
+        let calls = found.into_iter().zip(matches).map(|((summary, _), place)| (summary, place));
         Ok(Page { calls: calls.collect(), more })
     }
 
@@ -78,15 +78,16 @@ impl Redis {
         let calls: Vec<String> = self.one(range).await?;
         let mut of_set = 0;
         for calls in calls.chunks(BATCH) {
-            let lines = self.lines(calls).await?;
-            let lines: Vec<_> = lines.into_iter().filter(|line| is_wanted(line, wanted)).collect();
+            let summaries = self.summaries(calls).await?;
+            let summaries: Vec<_> =
+                summaries.into_iter().filter(|summary| is_wanted(summary, wanted)).collect();
             let places = match &wanted.filter.query {
-                None => vec![Some(None); lines.len()],
-                Some(query) => self.look_through(&lines, query).await?,
+                None => vec![Some(None); summaries.len()],
+                Some(query) => self.look_through(&summaries, query).await?,
             };
-            for (line, place) in lines.into_iter().zip(places) {
+            for (summary, place) in summaries.into_iter().zip(places) {
                 if let Some(seq) = place {
-                    of_set += usize::from(keep(found, wanted.limit, line, seq));
+                    of_set += usize::from(keep(found, wanted.limit, summary, seq));
                 }
             }
             if of_set > wanted.limit {
@@ -99,25 +100,25 @@ impl Redis {
     /// Whether calls have what is looked for, and where.
     async fn look_through(
         &self,
-        lines: &[CallLine],
+        summaries: &[CallSummary],
         query: &Query,
     ) -> Result<Vec<Option<Option<u64>>>, RedisError> {
-        if lines.is_empty() {
+        if summaries.is_empty() {
             return Ok(Vec::new());
         }
         let mut get = cmd("MGET");
-        for line in lines {
-            get.arg(words_key(line.sid.as_str()));
+        for summary in summaries {
+            get.arg(words_key(summary.sid.as_str()));
         }
         let texts: Vec<Option<String>> = self.one(get).await?;
         let mut looked = Vec::new();
-        for (line, text) in lines.iter().zip(texts) {
+        for (summary, text) in summaries.iter().zip(texts) {
             let seq = match text {
                 Some(text) => first_with(&text, query),
                 // Its words are in the index, or it has none.
-                None => self.first_of_events(line, query).await?,
+                None => self.first_of_events(summary, query).await?,
             };
-            looked.push((seq.is_some() || query.names(line)).then_some(seq));
+            looked.push((seq.is_some() || query.names(summary)).then_some(seq));
         }
         Ok(looked)
     }
@@ -125,14 +126,14 @@ impl Redis {
     /// The first event of a call that has what is looked for.
     async fn first_of_events(
         &self,
-        line: &CallLine,
+        summary: &CallSummary,
         query: &Query,
     ) -> Result<Option<u64>, RedisError> {
-        if line.turns == 0 || query.phrases().is_empty() {
+        if summary.turns == 0 || query.phrases().is_empty() {
             return Ok(None);
         }
         let mut range = cmd("XRANGE");
-        range.arg(events_key(line.sid.as_str())).arg("-").arg("+");
+        range.arg(events_key(summary.sid.as_str())).arg("-").arg("+");
         let has = |entry: &Entry| {
             let event = entry.event();
             event.as_ref().and_then(|event| query.find(said(&event.body)?)).is_some()
@@ -267,19 +268,19 @@ impl Redis {
                 break;
             }
             let sids: Vec<_> = some.iter().map(|(row, _)| row.sid.clone()).collect();
-            let lines = self.lines(&sids).await?;
-            let mut lines: BTreeMap<_, _> =
-                lines.into_iter().map(|line| (line.sid.to_string(), line)).collect();
+            let summaries = self.summaries(&sids).await?;
+            let mut summaries: BTreeMap<_, _> =
+                summaries.into_iter().map(|summary| (summary.sid.to_string(), summary)).collect();
             let seqs = match &wanted.filter.query {
                 Some(query) if question.has_phrases => self.with_phrases(some, query).await?,
                 _ => some.iter().map(|(_, seqs)| seqs.first().copied()).collect(),
             };
             for ((row, _), seq) in some.iter().zip(seqs) {
-                let Some(line) = lines.remove(&row.sid) else { continue };
+                let Some(summary) = summaries.remove(&row.sid) else { continue };
                 let query = wanted.filter.query.as_ref();
-                let has = query.is_none_or(|query| seq.is_some() || query.names(&line));
-                if has && is_wanted(&line, wanted) {
-                    keep(found, wanted.limit, line, seq);
+                let has = query.is_none_or(|query| seq.is_some() || query.names(&summary));
+                if has && is_wanted(&summary, wanted) {
+                    keep(found, wanted.limit, summary, seq);
                 }
             }
         }
@@ -316,13 +317,13 @@ impl Redis {
     /// What stands around the places that were found.
     async fn matches(
         &self,
-        found: &[(CallLine, Option<u64>)],
+        found: &[(CallSummary, Option<u64>)],
         query: Option<&Query>,
     ) -> Result<Vec<Option<Match>>, RedisError> {
         let mut pipeline = Pipeline::new();
-        for (line, seq) in found {
+        for (summary, seq) in found {
             if let Some(seq) = seq {
-                event_at(&mut pipeline, line.sid.as_str(), *seq);
+                event_at(&mut pipeline, summary.sid.as_str(), *seq);
             }
         }
         let mut events = self.run(&pipeline).await?.into_iter();
@@ -455,13 +456,13 @@ fn may_be(row: &Row, wanted: &Wanted, has_words: bool) -> bool {
 }
 
 /// Keeps a call if it belongs on the page, or is the one after it; false if it is older.
-fn keep(found: &mut Found, limit: usize, line: CallLine, seq: Option<u64>) -> bool {
-    let cursor = line.cursor();
+fn keep(found: &mut Found, limit: usize, summary: CallSummary, seq: Option<u64>) -> bool {
+    let cursor = summary.cursor();
     let is_older = found.len() > limit && found.keys().next().is_some_and(|last| cursor < *last);
     if is_older {
         return false;
     }
-    let (_, place) = found.entry(cursor).or_insert((line, seq));
+    let (_, place) = found.entry(cursor).or_insert((summary, seq));
     *place = place.or(seq);
     if found.len() > limit + 1 {
         found.pop_first();

@@ -12,9 +12,9 @@ use std::ops::Range;
 
 use phony_call::Direction;
 
-use crate::store::line::said;
 use crate::store::search::fold;
-use crate::store::{CallLine, Entry, LAST_SEQ};
+use crate::store::summary::said;
+use crate::store::{CallSummary, Entry, LAST_SEQ};
 
 /// Calls in one piece of the table.
 pub(super) const TABLE: usize = 32;
@@ -122,17 +122,17 @@ pub(super) fn grams(name: &str) -> BTreeSet<String> {
 
 impl Segment {
     /// Takes in a call with its events.
-    pub(super) fn add(&mut self, line: &CallLine, events: &[Entry]) {
+    pub(super) fn add(&mut self, summary: &CallSummary, events: &[Entry]) {
         let call = self.rows.len();
         let whole = Place::new(call, 0);
-        for name in [line.sid.as_str(), &line.from, &line.to, &line.agent] {
+        for name in [summary.sid.as_str(), &summary.from, &summary.to, &summary.agent] {
             for gram in grams(name) {
                 self.put(Kind::Gram, &gram, whole);
             }
         }
-        self.put(Kind::Agent, &line.agent, whole);
-        self.put(Kind::Direction, direction(line.direction), whole);
-        if let Some(status) = &line.status {
+        self.put(Kind::Agent, &summary.agent, whole);
+        self.put(Kind::Direction, direction(summary.direction), whole);
+        if let Some(status) = &summary.status {
             self.put(Kind::Status, status, whole);
         }
         for entry in events {
@@ -144,11 +144,11 @@ impl Segment {
             }
         }
         self.rows.push(Some(Row {
-            sid: line.sid.to_string(),
-            started_ms: line.started.as_millisecond(),
-            from: line.from.clone(),
-            to: line.to.clone(),
-            agent: line.agent.clone(),
+            sid: summary.sid.to_string(),
+            started_ms: summary.started.as_millisecond(),
+            from: summary.from.clone(),
+            to: summary.to.clone(),
+            agent: summary.agent.clone(),
         }));
     }
 
@@ -424,10 +424,10 @@ mod tests {
                 .into(),
             };
             let start = Entry { seq: 1, json: start.into() };
-            let line = CallLine::begin(&start.event().unwrap()).unwrap();
+            let summary = CallSummary::begin(&start.event().unwrap()).unwrap();
             let own = format!("the word{call} café");
             let events = [start, says(2, &own), says(300, "the last the"), says(90_000, "Own")];
-            segment.add(&line, &events);
+            segment.add(&summary, &events);
         }
         segment
     }

@@ -25,7 +25,7 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use self::writer::Writer;
-use super::{Answer, Appended, CallLine, Chunk, Page, Store, StoreError, UnplacedOrder, Wanted};
+use super::{Answer, Appended, CallSummary, Chunk, Page, Store, StoreError, UnplacedOrder, Wanted};
 use crate::config::Retention;
 use crate::data_dir::{check_file, explained, private};
 
@@ -171,9 +171,9 @@ impl Store for Sqlite {
         Box::pin(self.read(move |c| read::events(c, &call, after)))
     }
 
-    fn line<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<CallLine>> {
+    fn summary<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<CallSummary>> {
         let call = call.clone();
-        Box::pin(self.read(move |c| read::line(c, &call)))
+        Box::pin(self.read(move |c| read::summary(c, &call)))
     }
 
     fn list<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Page> {
@@ -181,7 +181,7 @@ impl Store for Sqlite {
         Box::pin(self.read(move |c| read::list(c, &wanted)))
     }
 
-    fn open(&self) -> Answer<'_, Vec<CallLine>> {
+    fn open(&self) -> Answer<'_, Vec<CallSummary>> {
         Box::pin(self.read(read::open))
     }
 

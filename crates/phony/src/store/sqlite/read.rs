@@ -8,8 +8,8 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Rows, params, params_from_iter};
 
 use super::rows::{self, CallRow};
-use crate::store::line::{said, word};
-use crate::store::{CallLine, Cursor, Entry, Filter, LAST_SEQ, Match, Page, Query, Wanted};
+use crate::store::summary::{said, word};
+use crate::store::{CallSummary, Cursor, Entry, Filter, LAST_SEQ, Match, Page, Query, Wanted};
 
 /// How far calls of one moment may be moved on from their place, in numbers.
 const MOVED: i64 = 4096;
@@ -19,8 +19,11 @@ const TRIGRAM: usize = 3;
 /// As many calls are asked one by one whether they have the words, rather than all words looked at.
 const FEW: usize = 200;
 
-pub(super) fn line(connection: &Connection, sid: &CallSid) -> rusqlite::Result<Option<CallLine>> {
-    Ok(rows::find(connection, sid)?.map(|row| row.line))
+pub(super) fn summary(
+    connection: &Connection,
+    sid: &CallSid,
+) -> rusqlite::Result<Option<CallSummary>> {
+    Ok(rows::find(connection, sid)?.map(|row| row.summary))
 }
 
 pub(super) fn events(
@@ -36,10 +39,10 @@ pub(super) fn events(
     events.collect::<rusqlite::Result<_>>().map(Some)
 }
 
-pub(super) fn open(connection: &Connection) -> rusqlite::Result<Vec<CallLine>> {
+pub(super) fn open(connection: &Connection) -> rusqlite::Result<Vec<CallSummary>> {
     let sql = rows::calls!("WHERE ended_ms IS NULL ORDER BY started_ms DESC, sid DESC");
     let mut statement = connection.prepare_cached(sql)?;
-    statement.query_map([], |row| Ok(rows::call(row)?.line))?.collect()
+    statement.query_map([], |row| Ok(rows::call(row)?.summary))?.collect()
 }
 
 /// One more than is wanted is looked for, to know whether there are more.
@@ -47,7 +50,7 @@ pub(super) fn list(connection: &Connection, wanted: &Wanted) -> rusqlite::Result
     let calls = match &wanted.filter.query {
         None => {
             let rows = listed(connection, wanted, wanted.limit + 1)?;
-            rows.into_iter().map(|row| (row.line, None)).collect()
+            rows.into_iter().map(|row| (row.summary, None)).collect()
         }
         Some(query) => found(connection, wanted, query)?,
     };
@@ -113,7 +116,7 @@ fn listed(
     let mut statement = connection.prepare_cached(&sql)?;
     let rows = statement.query_map(params_from_iter(values), rows::call)?;
     let admitted =
-        rows.filter(|row| row.as_ref().map_or(true, |row| wanted.filter.admits(&row.line)));
+        rows.filter(|row| row.as_ref().map_or(true, |row| wanted.filter.admits(&row.summary)));
     admitted.take(limit).collect()
 }
 
@@ -122,7 +125,7 @@ fn found(
     connection: &Connection,
     wanted: &Wanted,
     query: &Query,
-) -> rusqlite::Result<Vec<(CallLine, Option<Match>)>> {
+) -> rusqlite::Result<Vec<(CallSummary, Option<Match>)>> {
     let filter = &wanted.filter;
     if filter.live == Some(true)
         || filter.number.is_some()
@@ -182,9 +185,9 @@ fn found(
             }
         }
         let Some(row) = load.query_row([id], rows::call).optional()? else { continue };
-        let cursor = row.line.cursor();
+        let cursor = row.summary.cursor();
         let earlier = wanted.after.as_ref().is_none_or(|after| cursor < *after);
-        if !earlier || !filter.admits(&row.line) {
+        if !earlier || !filter.admits(&row.summary) {
             continue;
         }
         best.insert(cursor, (row, seq));
@@ -194,7 +197,7 @@ fn found(
     }
     let shown = best.into_values().rev().map(|(row, seq)| {
         let place = seq.map(|seq| shown(connection, row.id, seq, query)).transpose()?;
-        Ok((row.line, place))
+        Ok((row.summary, place))
     });
     shown.collect()
 }
@@ -228,7 +231,7 @@ fn among(
     candidates: Vec<CallRow>,
     query: &Query,
     limit: usize,
-) -> rusqlite::Result<Vec<(CallLine, Option<Match>)>> {
+) -> rusqlite::Result<Vec<(CallSummary, Option<Match>)>> {
     let fts = query.fts();
     let fresh = fresh(connection, query, [0, i64::MAX])?;
     let mut asked = connection.prepare_cached(
@@ -236,7 +239,7 @@ fn among(
          ORDER BY rowid LIMIT 1",
     )?;
     let mut calls = Vec::new();
-    for CallRow { id, line, .. } in candidates {
+    for CallRow { id, summary, .. } in candidates {
         let range = (rows::event_id(id, 0), rows::event_id(id, LAST_SEQ));
         let place: Option<i64> = match &fts {
             None => None,
@@ -248,11 +251,11 @@ fn among(
         let fresh = fresh.filter(|id| *id <= range.1);
         let place = place.into_iter().chain(fresh).min();
         let place = match place.map(|id| rows::parts_of(id).1) {
-            None if !query.names(&line) => continue,
+            None if !query.names(&summary) => continue,
             None => None,
             Some(seq) => Some(shown(connection, id, seq, query)?),
         };
-        calls.push((line, place));
+        calls.push((summary, place));
         if calls.len() == limit {
             break;
         }

@@ -6,10 +6,10 @@ use rusqlite::types::Type;
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::de::DeserializeOwned;
 
-use super::super::line::said;
 use super::super::search::fold;
-use super::super::{CallLine, End, Entry, LAST_SEQ};
-use crate::store::line::word;
+use super::super::summary::said;
+use super::super::{CallSummary, End, Entry, LAST_SEQ};
+use crate::store::summary::word;
 
 /// Midnight before 2020, UTC, in milliseconds since 1970.
 const EPOCH_MS: i64 = 1_577_836_800_000;
@@ -39,7 +39,7 @@ pub(super) use calls;
 pub(super) struct CallRow {
     pub(super) id: i64,
     pub(super) term: u64,
-    pub(super) line: CallLine,
+    pub(super) summary: CallSummary,
 }
 
 /// The lowest number that a call has that began at this millisecond.
@@ -69,7 +69,7 @@ pub(super) fn call(row: &Row<'_>) -> rusqlite::Result<CallRow> {
             duration_ms: row.get::<_, Option<u64>>(12)?.unwrap_or(0),
         }),
     };
-    let mut line = CallLine {
+    let mut summary = CallSummary {
         sid: CallSid::parse(&sid).map_err(|error| unreadable(2, error))?,
         from: row.get(3)?,
         to: row.get(4)?,
@@ -83,8 +83,8 @@ pub(super) fn call(row: &Row<'_>) -> rusqlite::Result<CallRow> {
         cost_usd: row.get(14)?,
         last_seq: row.get(15)?,
     };
-    line.settle();
-    Ok(CallRow { id: row.get(0)?, term: row.get(1)?, line })
+    summary.settle();
+    Ok(CallRow { id: row.get(0)?, term: row.get(1)?, summary })
 }
 
 /// The row of a call.
@@ -97,9 +97,9 @@ pub(super) fn find(connection: &Connection, sid: &CallSid) -> rusqlite::Result<O
 pub(super) fn insert(
     connection: &Connection,
     term: u64,
-    line: CallLine,
+    summary: CallSummary,
 ) -> rusqlite::Result<CallRow> {
-    let started_ms = line.started.as_millisecond();
+    let started_ms = summary.started.as_millisecond();
     let mut id = first_id(started_ms);
     let mut taken = connection.prepare_cached("SELECT 1 FROM calls WHERE id = ?1")?;
     while taken.exists([id])? {
@@ -113,23 +113,23 @@ pub(super) fn insert(
         )?
         .execute(params![
             id,
-            line.sid.as_str(),
+            summary.sid.as_str(),
             term,
-            line.from,
-            line.to,
-            word(&line.direction),
-            line.agent,
-            line.carrier,
+            summary.from,
+            summary.to,
+            word(&summary.direction),
+            summary.agent,
+            summary.carrier,
             started_ms,
-            line.started.to_string(),
+            summary.started.to_string(),
         ])?;
     connection
         .prepare_cached("INSERT INTO live (id, turns, cost_usd, last_seq) VALUES (?1, 0, 0.0, 0)")?
         .execute([id])?;
     connection
         .prepare_cached("INSERT INTO names(rowid, words) VALUES (?1, ?2)")?
-        .execute(params![id, names(&line)])?;
-    Ok(CallRow { id, term, line })
+        .execute(params![id, names(&summary)])?;
+    Ok(CallRow { id, term, summary })
 }
 
 /// Writes what of a call has changed since it was read.
@@ -138,9 +138,9 @@ pub(super) fn update(
     was: &CallRow,
     row: &CallRow,
 ) -> rusqlite::Result<()> {
-    let CallRow { id, term, line } = row;
-    let progress = params![id, line.turns, line.cost_usd, line.last_seq];
-    if line.end.is_none() {
+    let CallRow { id, term, summary } = row;
+    let progress = params![id, summary.turns, summary.cost_usd, summary.last_seq];
+    if summary.end.is_none() {
         let sql = "UPDATE live SET turns = ?2, cost_usd = ?3, last_seq = ?4 WHERE id = ?1";
         connection.prepare_cached(sql)?.execute(progress)?;
     } else {
@@ -148,8 +148,9 @@ pub(super) fn update(
         connection.prepare_cached(sql)?.execute(progress)?;
         connection.prepare_cached("DELETE FROM live WHERE id = ?1")?.execute([id])?;
     }
-    let end = line.end.as_ref();
-    if *term == was.term && line.status == was.line.status && end == was.line.end.as_ref() {
+    let end = summary.end.as_ref();
+    if *term == was.term && summary.status == was.summary.status && end == was.summary.end.as_ref()
+    {
         return Ok(());
     }
     connection
@@ -160,7 +161,7 @@ pub(super) fn update(
         .execute(params![
             id,
             term,
-            line.status,
+            summary.status,
             end.map(|end| end.at.as_millisecond()),
             end.map(|end| end.at.to_string()),
             end.map(|end| word(&end.reason)),
@@ -235,7 +236,7 @@ pub(super) fn delete(connection: &Connection, row: &CallRow) -> rusqlite::Result
     connection.prepare_cached("DELETE FROM events WHERE id BETWEEN ?1 AND ?2")?.execute(range)?;
     connection
         .prepare_cached("INSERT INTO names(names, rowid, words) VALUES ('delete', ?1, ?2)")?
-        .execute(params![row.id, names(&row.line)])?;
+        .execute(params![row.id, names(&row.summary)])?;
     connection.prepare_cached("DELETE FROM live WHERE id = ?1")?.execute([row.id])?;
     connection.prepare_cached("DELETE FROM calls WHERE id = ?1")?.execute([row.id])?;
     Ok(())
@@ -255,8 +256,8 @@ pub(super) fn index_names(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// What a call is found by.
-fn names(line: &CallLine) -> String {
-    joined([line.sid.as_str(), &line.from, &line.to, &line.agent])
+fn names(summary: &CallSummary) -> String {
+    joined([summary.sid.as_str(), &summary.from, &summary.to, &summary.agent])
 }
 
 /// Names in small letters; no part of a query reaches over a line's end.

@@ -4,7 +4,7 @@ use phony_call::CallSid;
 use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::rows::{self, CallRow};
-use crate::store::{Appended, CallLine, Chunk, Entry, LAST_SEQ};
+use crate::store::{Appended, CallSummary, Chunk, Entry, LAST_SEQ};
 
 pub(super) fn append(
     connection: &mut Connection,
@@ -25,8 +25,10 @@ fn take(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<Appended> {
         None if chunk.after > 0 => None,
         None => {
             let first = chunk.entries.first().and_then(Entry::event);
-            match first.as_ref().and_then(CallLine::begin) {
-                Some(line) => Some(rows::insert(connection, chunk.term, without_events(line))?),
+            match first.as_ref().and_then(CallSummary::begin) {
+                Some(summary) => {
+                    Some(rows::insert(connection, chunk.term, without_events(summary))?)
+                }
                 None => None,
             }
         }
@@ -36,7 +38,7 @@ fn take(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<Appended> {
     if row.term > chunk.term {
         return Ok(Appended::Stale(row.term));
     }
-    let last = row.line.last_seq;
+    let last = row.summary.last_seq;
     if last < chunk.after {
         return Ok(Appended::Behind(last));
     }
@@ -45,20 +47,20 @@ fn take(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<Appended> {
         let event = entry.event();
         rows::insert_event(connection, row.id, entry, event.as_ref())?;
         if let Some(event) = &event {
-            row.line.apply(event);
+            row.summary.apply(event);
         }
-        row.line.last_seq = entry.seq;
+        row.summary.last_seq = entry.seq;
     }
     if chunk.status.is_some() {
-        row.line.status.clone_from(&chunk.status);
+        row.summary.status.clone_from(&chunk.status);
     }
     rows::update(connection, &was, &row)?;
-    Ok(Appended::Kept(row.line.last_seq))
+    Ok(Appended::Kept(row.summary.last_seq))
 }
 
 pub(super) fn claim(connection: &mut Connection, sid: &CallSid) -> rusqlite::Result<Option<u64>> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let open = rows::find(&transaction, sid)?.filter(|row| row.line.end.is_none());
+    let open = rows::find(&transaction, sid)?.filter(|row| row.summary.end.is_none());
     let Some(row) = open else { return Ok(None) };
     let term = row.term + 1;
     let sql = "UPDATE calls SET term = ?2 WHERE id = ?1";
@@ -166,6 +168,6 @@ fn size(connection: &Connection) -> u64 {
     number("page_count").saturating_sub(number("freelist_count")) * number("page_size")
 }
 
-fn without_events(line: CallLine) -> CallLine {
-    CallLine { last_seq: 0, ..line }
+fn without_events(summary: CallSummary) -> CallSummary {
+    CallSummary { last_seq: 0, ..summary }
 }

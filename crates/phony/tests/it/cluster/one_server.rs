@@ -185,7 +185,7 @@ async fn an_order_finds_a_call_that_moves_before_it_is_written() {
     client(&["PAUSE", "900", "WRITE"]).await;
     let app = &one.running.app;
     let leave_and_order = async {
-        until(5, async || app.history.hub().line(&call)).await;
+        until(5, async || app.history.hub().summary(&call)).await;
         app.calls.lose(&call);
         one.until_live(0).await;
         let whisper = order("CA1", &json!({ "text": "be brief" }));

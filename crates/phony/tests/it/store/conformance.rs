@@ -119,7 +119,7 @@ pub(crate) async fn keep(store: &dyn Store, call: &str, second: i64, words: &str
 pub(crate) async fn listed(store: &dyn Store, filter: Filter) -> Vec<String> {
     let wanted = Wanted { filter, after: None, limit: 100 };
     let page = store.list(&wanted).await.unwrap();
-    page.calls.iter().map(|(line, _)| line.sid.to_string()).collect()
+    page.calls.iter().map(|(summary, _)| summary.sid.to_string()).collect()
 }
 
 fn query(typed: &str) -> Filter {
@@ -137,24 +137,24 @@ fn text(entries: &[Entry]) -> Vec<String> {
 
 async fn keeps_events_word_for_word(store: &dyn Store) {
     assert_eq!(kept(store, "CA1", 0).await, None);
-    assert_eq!(store.line(&sid("CA1")).await.unwrap(), None);
+    assert_eq!(store.summary(&sid("CA1")).await.unwrap(), None);
     let entries = vec![begins("CA1", 0), says("CA1", 2, "Où? «Ja»\n\u{1f600}"), ends("CA1", 3, 9)];
     let (first, rest) = entries.split_at(1);
     assert_eq!(append(store, chunk("CA1", 0, first.to_vec())).await, Appended::Kept(1));
-    let line = store.line(&sid("CA1")).await.unwrap().unwrap();
-    assert_eq!((line.end, line.last_seq, line.started), (None, 1, at(0)));
+    let summary = store.summary(&sid("CA1")).await.unwrap().unwrap();
+    assert_eq!((summary.end, summary.last_seq, summary.started), (None, 1, at(0)));
     assert_eq!(
-        (&*line.from, &*line.to, &*line.agent),
+        (&*summary.from, &*summary.to, &*summary.agent),
         ("+15005550001", "+15005550002", "assistant")
     );
     assert_eq!(append(store, chunk("CA1", 1, rest.to_vec())).await, Appended::Kept(3));
     assert_eq!(kept(store, "CA1", 0).await, Some(text(&entries)));
     assert_eq!(kept(store, "CA1", 2).await, Some(text(&entries[2..])));
     assert_eq!(kept(store, "CA1", 9).await, Some(Vec::new()));
-    let line = store.line(&sid("CA1")).await.unwrap().unwrap();
-    let end = line.end.unwrap();
+    let summary = store.summary(&sid("CA1")).await.unwrap().unwrap();
+    let end = summary.end.unwrap();
     assert_eq!((end.reason, end.at, end.duration_ms), (EndReason::CallerHungUp, at(9), 1000));
-    assert_eq!((line.last_seq, line.turns), (3, 1));
+    assert_eq!((summary.last_seq, summary.turns), (3, 1));
 }
 
 async fn takes_the_same_again_and_refuses_gaps(store: &dyn Store) {
@@ -168,8 +168,8 @@ async fn takes_the_same_again_and_refuses_gaps(store: &dyn Store) {
     let unknown = vec![says("CA2", 6, "five")];
     assert_eq!(append(store, chunk("CA2", 5, unknown)).await, Appended::Behind(0));
     assert_eq!(kept(store, "CA1", 0).await.unwrap().len(), 3);
-    assert_eq!(store.line(&sid("CA1")).await.unwrap().unwrap().turns, 2, "nothing counts twice");
-    assert_eq!(store.line(&sid("CA2")).await.unwrap(), None);
+    assert_eq!(store.summary(&sid("CA1")).await.unwrap().unwrap().turns, 2, "nothing counts twice");
+    assert_eq!(store.summary(&sid("CA2")).await.unwrap(), None);
     // One that is refused does not hinder the others.
     let chunks = vec![
         chunk("CA2", 5, vec![says("CA2", 6, "five")]),
@@ -212,7 +212,8 @@ async fn lists_newest_first_page_by_page(store: &dyn Store) {
         let mut pages = Vec::new();
         loop {
             let page = store.list(&wanted).await.unwrap();
-            let ids: Vec<_> = page.calls.iter().map(|(line, _)| line.sid.to_string()).collect();
+            let ids: Vec<_> =
+                page.calls.iter().map(|(summary, _)| summary.sid.to_string()).collect();
             pages.push(ids.join(" "));
             if !page.more {
                 break;
@@ -252,8 +253,8 @@ async fn filters(store: &dyn Store) {
     assert_eq!(with(|f| f.status = Some("ringing".into())).await, ["CA1"]);
     let busy = Chunk { status: Some("busy".into()), ..chunk("CA1", 1, vec![ends("CA1", 2, 12)]) };
     assert_eq!(append(store, busy).await, Appended::Kept(2));
-    let line = store.line(&sid("CA1")).await.unwrap().unwrap();
-    assert_eq!(line.status.as_deref(), Some("busy"));
+    let summary = store.summary(&sid("CA1")).await.unwrap().unwrap();
+    assert_eq!(summary.status.as_deref(), Some("busy"));
     // What begins just then is not before it, and does not end the list.
     let wanted = Wanted {
         filter: Filter { until: Some(at(20)), ..Filter::default() },
@@ -305,7 +306,7 @@ async fn tells_which_calls_are_open(store: &dyn Store) {
     append(store, chunk("CA2", 0, vec![begins("CA2", 10)])).await;
     append(store, chunk("CA3", 0, vec![begins("CA3", 20)])).await;
     let open = store.open().await.unwrap();
-    assert_eq!(open.iter().map(|line| line.sid.as_str()).collect::<Vec<_>>(), ["CA3", "CA2"]);
+    assert_eq!(open.iter().map(|summary| summary.sid.as_str()).collect::<Vec<_>>(), ["CA3", "CA2"]);
 }
 
 async fn deletes_for_good(store: &dyn Store) {
@@ -355,8 +356,8 @@ async fn keeps_many_calls_of_one_moment_apart(store: &dyn Store) {
         let mut found = Vec::new();
         loop {
             let page = store.list(&wanted).await.unwrap();
-            found.extend(page.calls.iter().map(|(line, _)| line.sid.to_string()));
-            wanted.after = page.calls.last().map(|(line, _)| line.cursor());
+            found.extend(page.calls.iter().map(|(summary, _)| summary.sid.to_string()));
+            wanted.after = page.calls.last().map(|(summary, _)| summary.cursor());
             if !page.more {
                 break;
             }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 use phony::config::Retention;
 use phony::store::{
-    Answer, Appended, CallLine, Chunk, Entry, MOST_ORDERS, Page, Store, StoreError, UnplacedOrder,
-    Wanted,
+    Answer, Appended, CallSummary, Chunk, Entry, MOST_ORDERS, Page, Store, StoreError,
+    UnplacedOrder, Wanted,
 };
 use phony_call::CallSid;
 
@@ -26,7 +26,7 @@ pub(crate) struct Memory {
 #[derive(Debug)]
 struct Kept {
     term: u64,
-    line: CallLine,
+    summary: CallSummary,
     entries: Vec<Entry>,
 }
 
@@ -65,7 +65,7 @@ impl Store for Memory {
 
     fn claim<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<u64>> {
         self.with(|calls| {
-            let kept = calls.get_mut(call).filter(|kept| kept.line.end.is_none())?;
+            let kept = calls.get_mut(call).filter(|kept| kept.summary.end.is_none())?;
             kept.term += 1;
             Some(kept.term)
         })
@@ -82,32 +82,32 @@ impl Store for Memory {
         })
     }
 
-    fn line<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<CallLine>> {
-        self.with(|calls| Some(calls.get(call)?.line.clone()))
+    fn summary<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<CallSummary>> {
+        self.with(|calls| Some(calls.get(call)?.summary.clone()))
     }
 
     fn list<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Page> {
         self.with(|calls| {
             let mut found: Vec<_> = calls
                 .values()
-                .filter(|kept| wanted.after.as_ref().is_none_or(|at| kept.line.cursor() < *at))
+                .filter(|kept| wanted.after.as_ref().is_none_or(|at| kept.summary.cursor() < *at))
                 .filter_map(|kept| {
                     let events = kept.entries.iter().map(|entry| (entry.seq, entry.json.as_str()));
-                    Some((kept.line.clone(), wanted.filter.find(&kept.line, events)?))
+                    Some((kept.summary.clone(), wanted.filter.find(&kept.summary, events)?))
                 })
                 .collect();
-            found.sort_by_key(|(line, _)| std::cmp::Reverse(line.cursor()));
+            found.sort_by_key(|(summary, _)| std::cmp::Reverse(summary.cursor()));
             let more = found.len() > wanted.limit;
             found.truncate(wanted.limit);
             Page { calls: found, more }
         })
     }
 
-    fn open(&self) -> Answer<'_, Vec<CallLine>> {
+    fn open(&self) -> Answer<'_, Vec<CallSummary>> {
         self.with(|calls| {
-            let open = calls.values().filter(|kept| kept.line.end.is_none());
-            let mut open: Vec<_> = open.map(|kept| kept.line.clone()).collect();
-            open.sort_by_key(|line| std::cmp::Reverse(line.cursor()));
+            let open = calls.values().filter(|kept| kept.summary.end.is_none());
+            let mut open: Vec<_> = open.map(|kept| kept.summary.clone()).collect();
+            open.sort_by_key(|summary| std::cmp::Reverse(summary.cursor()));
             open
         })
     }
@@ -115,7 +115,7 @@ impl Store for Memory {
     fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> Answer<'a, bool> {
         self.with(|calls| {
             let kept = calls.get_mut(call);
-            kept.map(|kept| kept.line.status = Some(status.to_owned())).is_some()
+            kept.map(|kept| kept.summary.status = Some(status.to_owned())).is_some()
         })
     }
 
@@ -163,7 +163,7 @@ impl Store for Memory {
             let before = calls.len();
             let oldest = retention.age.map(|age| now - age);
             calls.retain(|_, kept| {
-                kept.line.end.zip(oldest).is_none_or(|(end, oldest)| end.at >= oldest)
+                kept.summary.end.zip(oldest).is_none_or(|(end, oldest)| end.at >= oldest)
             });
             (before - calls.len()) as u64
         })
@@ -177,8 +177,8 @@ impl Store for Memory {
 fn take(calls: &mut BTreeMap<CallSid, Kept>, chunk: Chunk) -> Appended {
     let begun = |chunk: &Chunk| {
         let first = chunk.entries.first()?;
-        let line = CallLine::begin(&first.event()?)?;
-        Some(Kept { term: chunk.term, line, entries: vec![first.clone()] })
+        let summary = CallSummary::begin(&first.event()?)?;
+        Some(Kept { term: chunk.term, summary, entries: vec![first.clone()] })
     };
     let kept = match calls.get_mut(&chunk.call) {
         Some(kept) => kept,
@@ -191,22 +191,22 @@ fn take(calls: &mut BTreeMap<CallSid, Kept>, chunk: Chunk) -> Appended {
     if kept.term > chunk.term {
         return Appended::Stale(kept.term);
     }
-    let last = kept.line.last_seq;
+    let last = kept.summary.last_seq;
     if last < chunk.after {
         return Appended::Behind(last);
     }
     kept.term = chunk.term;
     for entry in chunk.entries.into_iter().filter(|entry| entry.seq > last) {
-        kept.line.last_seq = entry.seq;
+        kept.summary.last_seq = entry.seq;
         if let Some(event) = entry.event() {
-            kept.line.apply(&event);
+            kept.summary.apply(&event);
         }
         kept.entries.push(entry);
     }
     if chunk.status.is_some() {
-        kept.line.status = chunk.status;
+        kept.summary.status = chunk.status;
     }
-    Appended::Kept(kept.line.last_seq)
+    Appended::Kept(kept.summary.last_seq)
 }
 
 #[tokio::test]

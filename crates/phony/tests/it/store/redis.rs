@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use phony::config::Retention;
 use phony::store::redis::Redis;
 use phony::store::{
-    Answer, Appended, CallLine, Chunk, Filter, Match, Page, Query, Sqlite, Store, UnplacedOrder,
+    Answer, Appended, CallSummary, Chunk, Filter, Match, Page, Query, Sqlite, Store, UnplacedOrder,
     Wanted,
 };
 use phony_call::{CallSid, Direction};
@@ -48,15 +48,15 @@ impl Store for Indexed {
         self.0.events(call, after)
     }
 
-    fn line<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<CallLine>> {
-        self.0.line(call)
+    fn summary<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<CallSummary>> {
+        self.0.summary(call)
     }
 
     fn list<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Page> {
         self.0.list(wanted)
     }
 
-    fn open(&self) -> Answer<'_, Vec<CallLine>> {
+    fn open(&self) -> Answer<'_, Vec<CallSummary>> {
         self.0.open()
     }
 
@@ -157,12 +157,12 @@ fn questions(calls: &[String]) -> Vec<Filter> {
 }
 
 /// All pages of what is wanted: the calls, and where the words are.
-async fn all_pages(store: &dyn Store, filter: &Filter) -> Vec<(CallLine, Option<Match>)> {
+async fn all_pages(store: &dyn Store, filter: &Filter) -> Vec<(CallSummary, Option<Match>)> {
     let mut wanted = Wanted { filter: filter.clone(), after: None, limit: 7 };
     let mut all = Vec::new();
     loop {
         let page = store.list(&wanted).await.unwrap();
-        wanted.after = page.calls.last().map(|(line, _)| line.cursor());
+        wanted.after = page.calls.last().map(|(summary, _)| summary.cursor());
         all.extend(page.calls);
         if !page.more {
             return all;
@@ -208,8 +208,8 @@ async fn both_stores_give_the_same_answers() {
     let (mut found, mut shown) = (0, 0);
     for filter in questions(&sids) {
         let (ours, theirs) = (all_pages(&redis, &filter).await, all_pages(&sqlite, &filter).await);
-        let ids = |calls: &[(CallLine, Option<Match>)]| -> Vec<_> {
-            calls.iter().map(|(line, _)| line.sid.to_string()).collect()
+        let ids = |calls: &[(CallSummary, Option<Match>)]| -> Vec<_> {
+            calls.iter().map(|(summary, _)| summary.sid.to_string()).collect()
         };
         assert_eq!(ids(&ours), ids(&theirs), "{filter:?}");
         for ((our, our_match), (their, their_match)) in ours.iter().zip(&theirs) {

@@ -122,7 +122,7 @@ async fn a_full_file_takes_nothing_halfway_and_everything_later() {
     };
     let error = store.append(big()).await.unwrap_err();
     assert!(error.cause().contains("full"), "{}", error.chain());
-    assert_eq!(store.line(&sid("CA2")).await.unwrap(), None, "not even what would have fitted");
+    assert_eq!(store.summary(&sid("CA2")).await.unwrap(), None, "not even what would have fitted");
     assert_eq!(listed(&store, Filter::default()).await, ["CA1"], "what was there can be read");
     store.cap(None).await.unwrap();
     let done = store.append(big()).await.unwrap();
