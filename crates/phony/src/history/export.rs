@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use phony_call::Owner;
 use serde_json::Value;
 
-use super::{History, StoreError, UnplacedOrder, Wanted, record, transcript};
+use super::{History, ListQuery, StoreError, UnplacedOrder, record, transcript};
 use crate::store::summary::word;
 use crate::store::{CallSummary, Filter};
 
@@ -28,7 +28,7 @@ pub enum Form {
 pub struct Export {
     history: History,
     form: Form,
-    wanted: Wanted,
+    wanted: ListQuery,
     begun: bool,
     over: bool,
 }
@@ -37,7 +37,7 @@ impl Export {
     /// An export of the calls that are wanted.
     #[must_use]
     pub fn new(history: History, form: Form, filter: Filter) -> Self {
-        let wanted = Wanted { filter, after: None, limit: PAGE };
+        let wanted = ListQuery { filter, after: None, limit: PAGE };
         Self { history, form, wanted, begun: false, over: false }
     }
 

@@ -21,8 +21,8 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::store::{
-    BadCursor, CallSummary, Cursor, End, Filter, Match, Outcome, Page, Query, StoreError,
-    UnplacedOrder, Wanted,
+    BadCursor, CallSummary, Cursor, End, Filter, ListQuery, Match, Outcome, Page, Query,
+    StoreError, UnplacedOrder,
 };
 pub use export::{Export, Form};
 pub use open_calls::close_abandoned;
@@ -111,7 +111,7 @@ impl History {
     }
 
     /// A page of calls, newest first; of orders that became no call where those are asked for.
-    pub async fn list(&self, wanted: &Wanted) -> Listing {
+    pub async fn list(&self, wanted: &ListQuery) -> Listing {
         let mut listing =
             if wanted.filter.wants_calls() { self.calls(wanted).await } else { Listing::default() };
         if wanted.filter.wants_orders() {
@@ -120,7 +120,7 @@ impl History {
         listing
     }
 
-    async fn calls(&self, wanted: &Wanted) -> Listing {
+    async fn calls(&self, wanted: &ListQuery) -> Listing {
         let ours = self.hub.find(&wanted.filter);
         let (page, incomplete) = match &self.store {
             None => (Page::default(), false),

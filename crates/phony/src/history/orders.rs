@@ -11,7 +11,7 @@ use std::time::Duration;
 use phony_call::CallSid;
 use tokio::time::timeout;
 
-use super::{History, Listing, StoreError, Wanted};
+use super::{History, ListQuery, Listing, StoreError};
 use crate::store::{Cursor, MOST_ORDERS, Store, UnplacedOrder};
 
 /// Orders that may wait for the store; the oldest are forgotten first. The ledger has them all.
@@ -78,14 +78,14 @@ impl History {
     }
 
     /// Adds the orders that are wanted to a page.
-    pub(super) async fn add_orders(&self, listing: &mut Listing, wanted: &Wanted) {
+    pub(super) async fn add_orders(&self, listing: &mut Listing, wanted: &ListQuery) {
         // What is written after this is found in the store.
         let waiting = self.orders.lock().clone();
         let mut orders = match &self.store {
             None => Vec::new(),
             Some(store) => {
                 // As many as may turn out to be known better here.
-                let wanted = Wanted { limit: wanted.limit + waiting.len(), ..wanted.clone() };
+                let wanted = ListQuery { limit: wanted.limit + waiting.len(), ..wanted.clone() };
                 store.orders(&wanted).await.unwrap_or_else(|error| {
                     tracing::debug!(error = error.chain(), "orders cannot be listed");
                     listing.incomplete = true;

@@ -39,7 +39,7 @@ pub struct Filter {
 
 /// A page that is asked for.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub struct ListQuery {
     /// Which calls.
     pub filter: Filter,
     /// Only calls that come after this one in the list, which are older.

@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use phony_call::{CallSid, Event};
 
 use crate::config::Retention;
-pub use list::{Filter, Match, Page, Wanted};
+pub use list::{Filter, ListQuery, Match, Page};
 pub use search::Query;
 pub use sqlite::Sqlite;
 pub use summary::{BadCursor, CallSummary, Cursor, End};
@@ -63,7 +63,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn summary<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<CallSummary>>;
 
     /// A page of calls, newest first.
-    fn list<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Page>;
+    fn list<'a>(&'a self, wanted: &'a ListQuery) -> Answer<'a, Page>;
 
     /// The calls that have not ended, newest first: after a restart, those to be resumed or closed.
     fn open(&self) -> Answer<'_, Vec<CallSummary>>;
@@ -80,7 +80,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn put_orders(&self, orders: Vec<UnplacedOrder>) -> Answer<'_, ()>;
 
     /// Orders that became no call, newest first; one more than the limit if there are more.
-    fn orders<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Vec<UnplacedOrder>>;
+    fn orders<'a>(&'a self, wanted: &'a ListQuery) -> Answer<'a, Vec<UnplacedOrder>>;
 
     /// One order that became no call.
     fn order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, Option<UnplacedOrder>>;

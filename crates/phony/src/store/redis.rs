@@ -26,7 +26,7 @@ use phony_call::{CallSid, Direction};
 pub use self::connection::Connection;
 use self::form::{Share, entries, share, summary};
 use super::{
-    Answer, Appended, CallSummary, Chunk, Entry, Page, Store, StoreError, UnplacedOrder, Wanted,
+    Answer, Appended, CallSummary, Chunk, Entry, ListQuery, Page, Store, StoreError, UnplacedOrder,
 };
 use crate::config::Retention;
 
@@ -186,7 +186,7 @@ impl Redis {
     }
 
     /// Calls that are listed in this set, newest first, read through to the end of the page.
-    async fn listed(&self, key: &str, wanted: &Wanted) -> Result<Page, RedisError> {
+    async fn listed(&self, key: &str, wanted: &ListQuery) -> Result<Page, RedisError> {
         let (from, to) = bounds(wanted);
         let mut found = Vec::new();
         for batch in 0.. {
@@ -209,7 +209,7 @@ impl Redis {
         Ok(Page { calls: found, more })
     }
 
-    async fn page(&self, wanted: &Wanted) -> Result<Page, RedisError> {
+    async fn page(&self, wanted: &ListQuery) -> Result<Page, RedisError> {
         let filter = &wanted.filter;
         let is_live = filter.live == Some(true) || filter.status.as_deref() == Some("live");
         if filter.query.is_none() && is_live {
@@ -331,7 +331,7 @@ impl Store for Redis {
         })
     }
 
-    fn list<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Page> {
+    fn list<'a>(&'a self, wanted: &'a ListQuery) -> Answer<'a, Page> {
         Box::pin(async move { self.page(wanted).await.map_err(|error| failed("listed", error)) })
     }
 
@@ -368,7 +368,7 @@ impl Store for Redis {
         })
     }
 
-    fn orders<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Vec<UnplacedOrder>> {
+    fn orders<'a>(&'a self, wanted: &'a ListQuery) -> Answer<'a, Vec<UnplacedOrder>> {
         Box::pin(async move {
             let orders = self.orders_of(wanted).await;
             orders.map_err(|error| StoreError::failed("orders cannot be listed in Redis", error))
@@ -508,7 +508,7 @@ fn failed(done: &str, error: RedisError) -> StoreError {
 }
 
 /// Between which beginnings a page lies, the newest first, as Redis is told.
-fn bounds(wanted: &Wanted) -> (String, String) {
+fn bounds(wanted: &ListQuery) -> (String, String) {
     let from = match (&wanted.after, wanted.filter.until) {
         (Some(cursor), _) => cursor.started_ms.to_string(),
         (None, Some(until)) => until.as_millisecond().to_string(),
@@ -519,7 +519,7 @@ fn bounds(wanted: &Wanted) -> (String, String) {
 }
 
 /// Whether a call is wanted on this page, the words aside.
-fn is_wanted(summary: &CallSummary, wanted: &Wanted) -> bool {
+fn is_wanted(summary: &CallSummary, wanted: &ListQuery) -> bool {
     wanted.after.as_ref().is_none_or(|after| summary.cursor() < *after)
         && wanted.filter.admits(summary)
 }

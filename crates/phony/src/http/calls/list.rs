@@ -5,7 +5,7 @@ use axum::extract::{Query, State};
 use phony_call::{Direction, EndReason};
 use serde::{Deserialize, Serialize};
 
-use crate::history::{CallSummary, History, Listing, Match, UnplacedOrder, Wanted, Which};
+use crate::history::{CallSummary, History, ListQuery, Listing, Match, UnplacedOrder, Which};
 use crate::http::auth::Supervisor;
 use crate::http::error::{ApiError, ErrorBody};
 
@@ -123,7 +123,7 @@ pub(in crate::http) async fn list(
     };
     let cursor = given(part.cursor.as_ref()).map(str::parse).transpose();
     let after = cursor.map_err(|_| ApiError::field("cursor", "is not `next` of a page"))?;
-    let wanted = Wanted { filter, after, limit };
+    let wanted = ListQuery { filter, after, limit };
     let listing = history.list(&wanted).await;
     Ok(Json(Page {
         next: listing.next.as_ref().map(ToString::to_string),

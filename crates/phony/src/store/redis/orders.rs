@@ -5,7 +5,7 @@ use phony_call::CallSid;
 use redis::{FromRedisValue, Pipeline, RedisError, cmd};
 
 use super::{BATCH, PREFIX, Redis};
-use crate::store::{MOST_ORDERS, UnplacedOrder, Wanted};
+use crate::store::{ListQuery, MOST_ORDERS, UnplacedOrder};
 
 impl Redis {
     pub(super) async fn put_all(&self, orders: &[UnplacedOrder]) -> Result<(), RedisError> {
@@ -35,7 +35,7 @@ impl Redis {
 
     pub(super) async fn orders_of(
         &self,
-        wanted: &Wanted,
+        wanted: &ListQuery,
     ) -> Result<Vec<UnplacedOrder>, RedisError> {
         let newest = wanted.after.as_ref().map(|after| after.started_ms.to_string());
         let newest = newest.unwrap_or_else(|| "+inf".to_owned());

@@ -16,7 +16,7 @@ use super::{
     BATCH, Redis, bounds, entries, events_key, fresh_key, is_wanted, restated_key, words_key,
 };
 use crate::store::summary::said;
-use crate::store::{CallSummary, Cursor, Entry, Filter, Match, Page, Query, Wanted};
+use crate::store::{CallSummary, Cursor, Entry, Filter, ListQuery, Match, Page, Query};
 
 /// Parts that are read in one go: few at first, for the newest calls are mostly enough.
 const PARTS: [usize; 3] = [4, 16, 64];
@@ -52,7 +52,7 @@ struct Part {
 type Candidates = BTreeMap<usize, Vec<u64>>;
 
 impl Redis {
-    pub(super) async fn search(&self, wanted: &Wanted) -> Result<Page, RedisError> {
+    pub(super) async fn search(&self, wanted: &ListQuery) -> Result<Page, RedisError> {
         let mut found = Found::new();
         for set in [fresh_key(), restated_key()] {
             self.search_set(&set, wanted, &mut found).await?;
@@ -69,7 +69,7 @@ impl Redis {
     async fn search_set(
         &self,
         set: &str,
-        wanted: &Wanted,
+        wanted: &ListQuery,
         found: &mut Found,
     ) -> Result<(), RedisError> {
         let (from, to) = bounds(wanted);
@@ -142,7 +142,7 @@ impl Redis {
         Ok(events.iter().find(|entry| has(entry)).map(|entry| entry.seq))
     }
 
-    async fn search_parts(&self, wanted: &Wanted, found: &mut Found) -> Result<(), RedisError> {
+    async fn search_parts(&self, wanted: &ListQuery, found: &mut Found) -> Result<(), RedisError> {
         let filter = &wanted.filter;
         if filter.live == Some(true) || filter.status.as_deref() == Some("live") {
             return Ok(());
@@ -179,7 +179,7 @@ impl Redis {
     async fn read_parts(
         &self,
         ids: &[String],
-        wanted: &Wanted,
+        wanted: &ListQuery,
         question: &Question,
     ) -> Result<Vec<Part>, RedisError> {
         let mut pipeline = Pipeline::new();
@@ -237,7 +237,7 @@ impl Redis {
         &self,
         part: &Part,
         candidates: Candidates,
-        wanted: &Wanted,
+        wanted: &ListQuery,
         question: &Question,
         found: &mut Found,
     ) -> Result<(), RedisError> {
@@ -438,7 +438,7 @@ fn name_terms(name: &str) -> Vec<Term> {
 }
 
 /// Whether a call of the index may be wanted, as far as its row tells.
-fn may_be(row: &Row, wanted: &Wanted, has_words: bool) -> bool {
+fn may_be(row: &Row, wanted: &ListQuery, has_words: bool) -> bool {
     let filter = &wanted.filter;
     let is_older = wanted.after.as_ref().is_none_or(|after| {
         (row.started_ms, row.sid.as_str()) < (after.started_ms, after.sid.as_str())

@@ -25,7 +25,9 @@ use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 
 use self::writer::Writer;
-use super::{Answer, Appended, CallSummary, Chunk, Page, Store, StoreError, UnplacedOrder, Wanted};
+use super::{
+    Answer, Appended, CallSummary, Chunk, ListQuery, Page, Store, StoreError, UnplacedOrder,
+};
 use crate::config::Retention;
 use crate::data_dir::{check_file, explained, private};
 
@@ -176,7 +178,7 @@ impl Store for Sqlite {
         Box::pin(self.read(move |c| read::summary(c, &call)))
     }
 
-    fn list<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Page> {
+    fn list<'a>(&'a self, wanted: &'a ListQuery) -> Answer<'a, Page> {
         let wanted = wanted.clone();
         Box::pin(self.read(move |c| read::list(c, &wanted)))
     }
@@ -201,7 +203,7 @@ impl Store for Sqlite {
         Box::pin(self.write("orders cannot be written", write))
     }
 
-    fn orders<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Vec<UnplacedOrder>> {
+    fn orders<'a>(&'a self, wanted: &'a ListQuery) -> Answer<'a, Vec<UnplacedOrder>> {
         let wanted = wanted.clone();
         Box::pin(self.read(move |c| orders::list(c, &wanted)))
     }

@@ -5,7 +5,7 @@ use phony_call::CallSid;
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::write::give_space_back;
-use crate::store::{MOST_ORDERS, UnplacedOrder, Wanted};
+use crate::store::{ListQuery, MOST_ORDERS, UnplacedOrder};
 
 pub(super) fn put(connection: &mut Connection, orders: &[UnplacedOrder]) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -25,7 +25,7 @@ pub(super) fn put(connection: &mut Connection, orders: &[UnplacedOrder]) -> rusq
 
 pub(super) fn list(
     connection: &Connection,
-    wanted: &Wanted,
+    wanted: &ListQuery,
 ) -> rusqlite::Result<Vec<UnplacedOrder>> {
     let after = wanted.after.as_ref();
     let (at_ms, id) = after.map_or((i64::MAX, ""), |after| (after.started_ms, after.sid.as_str()));

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, Rows, params, params_from_ite
 
 use super::rows::{self, CallRow};
 use crate::store::summary::{said, word};
-use crate::store::{CallSummary, Cursor, Entry, Filter, LAST_SEQ, Match, Page, Query, Wanted};
+use crate::store::{CallSummary, Cursor, Entry, Filter, LAST_SEQ, ListQuery, Match, Page, Query};
 
 /// How far calls of one moment may be moved on from their place, in numbers.
 const MOVED: i64 = 4096;
@@ -46,7 +46,7 @@ pub(super) fn open(connection: &Connection) -> rusqlite::Result<Vec<CallSummary>
 }
 
 /// One more than is wanted is looked for, to know whether there are more.
-pub(super) fn list(connection: &Connection, wanted: &Wanted) -> rusqlite::Result<Page> {
+pub(super) fn list(connection: &Connection, wanted: &ListQuery) -> rusqlite::Result<Page> {
     let calls = match &wanted.filter.query {
         None => {
             let rows = listed(connection, wanted, wanted.limit + 1)?;
@@ -63,7 +63,7 @@ pub(super) fn list(connection: &Connection, wanted: &Wanted) -> rusqlite::Result
 /// Calls, newest first, the words aside.
 fn listed(
     connection: &Connection,
-    wanted: &Wanted,
+    wanted: &ListQuery,
     limit: usize,
 ) -> rusqlite::Result<Vec<CallRow>> {
     let mut sql = rows::calls!("WHERE 1").to_owned();
@@ -123,7 +123,7 @@ fn listed(
 /// Calls with these words or names, newest first; one more than wanted, if there is one.
 fn found(
     connection: &Connection,
-    wanted: &Wanted,
+    wanted: &ListQuery,
     query: &Query,
 ) -> rusqlite::Result<Vec<(CallSummary, Option<Match>)>> {
     let filter = &wanted.filter;
@@ -131,7 +131,7 @@ fn found(
         || filter.number.is_some()
         || filter.status.as_deref() == Some("live")
     {
-        let few = Wanted { limit: FEW, ..wanted.clone() };
+        let few = ListQuery { limit: FEW, ..wanted.clone() };
         let candidates = listed(connection, &few, FEW + 1)?;
         if candidates.len() <= FEW {
             return among(connection, candidates, query, wanted.limit + 1);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use phony::config::Retention;
 use phony::store::{
-    Appended, Chunk, Cursor, Entry, FIRST_TERM, Filter, MOST_ORDERS, Outcome, Query, Store,
-    UnplacedOrder, Wanted,
+    Appended, Chunk, Cursor, Entry, FIRST_TERM, Filter, ListQuery, MOST_ORDERS, Outcome, Query,
+    Store, UnplacedOrder,
 };
 use phony_call::{CallSid, Direction, EndReason, Event, EventBody, Source, Speaker};
 
@@ -117,7 +117,7 @@ pub(crate) async fn keep(store: &dyn Store, call: &str, second: i64, words: &str
 
 /// The ids on the first page.
 pub(crate) async fn listed(store: &dyn Store, filter: Filter) -> Vec<String> {
-    let wanted = Wanted { filter, after: None, limit: 100 };
+    let wanted = ListQuery { filter, after: None, limit: 100 };
     let page = store.list(&wanted).await.unwrap();
     page.calls.iter().map(|(summary, _)| summary.sid.to_string()).collect()
 }
@@ -208,7 +208,7 @@ async fn lists_newest_first_page_by_page(store: &dyn Store) {
     }
     assert_eq!(listed(store, Filter::default()).await, ["CA5", "CA4", "CA2", "CA3", "CA1"]);
     for filter in [Filter::default(), query("hello"), query("CA")] {
-        let mut wanted = Wanted { filter, after: None, limit: 2 };
+        let mut wanted = ListQuery { filter, after: None, limit: 2 };
         let mut pages = Vec::new();
         loop {
             let page = store.list(&wanted).await.unwrap();
@@ -256,7 +256,7 @@ async fn filters(store: &dyn Store) {
     let summary = store.summary(&sid("CA1")).await.unwrap().unwrap();
     assert_eq!(summary.status.as_deref(), Some("busy"));
     // What begins just then is not before it, and does not end the list.
-    let wanted = Wanted {
+    let wanted = ListQuery {
         filter: Filter { until: Some(at(20)), ..Filter::default() },
         after: None,
         limit: 1,
@@ -294,7 +294,7 @@ async fn finds_words_and_names(store: &dyn Store) {
     for strange in ["\"", "'; drop table calls; --", "*", "NEAR(", "%", "_", "a:b", "-"] {
         assert!(found(strange).await.is_empty(), "{strange}");
     }
-    let wanted = Wanted { filter: query("card"), after: None, limit: 1 };
+    let wanted = ListQuery { filter: query("card"), after: None, limit: 1 };
     let page = store.list(&wanted).await.unwrap();
     assert!(page.more);
     let place = page.calls[0].1.as_ref().unwrap();
@@ -352,7 +352,7 @@ async fn keeps_many_calls_of_one_moment_apart(store: &dyn Store) {
     store.append(chunks.collect()).await.unwrap();
     let newest: Vec<_> = calls.iter().rev().cloned().collect();
     for filter in [Filter::default(), query("hello"), query("CA")] {
-        let mut wanted = Wanted { filter, after: None, limit: 7 };
+        let mut wanted = ListQuery { filter, after: None, limit: 7 };
         let mut found = Vec::new();
         loop {
             let page = store.list(&wanted).await.unwrap();
@@ -383,12 +383,12 @@ fn order(n: i64, outcome: Outcome, to: &str) -> UnplacedOrder {
     }
 }
 
-async fn orders(store: &dyn Store, wanted: Wanted) -> Vec<UnplacedOrder> {
+async fn orders(store: &dyn Store, wanted: ListQuery) -> Vec<UnplacedOrder> {
     store.orders(&wanted).await.unwrap()
 }
 
-fn of(status: &str, limit: usize, after: Option<Cursor>) -> Wanted {
-    Wanted { filter: Filter { status: Some(status.into()), ..Filter::default() }, after, limit }
+fn of(status: &str, limit: usize, after: Option<Cursor>) -> ListQuery {
+    ListQuery { filter: Filter { status: Some(status.into()), ..Filter::default() }, after, limit }
 }
 
 async fn keeps_orders_that_became_no_call(store: &dyn Store) {
@@ -405,7 +405,7 @@ async fn keeps_orders_that_became_no_call(store: &dyn Store) {
     assert_eq!(orders(store, of("failed", 10, None)).await, std::slice::from_ref(&failed));
     assert_eq!(orders(store, of("unknown", 10, None)).await, std::slice::from_ref(&unknown));
     assert_eq!(orders(store, of("ended", 10, None)).await, []);
-    assert_eq!(orders(store, Wanted { limit: 10, ..Wanted::default() }).await, []);
+    assert_eq!(orders(store, ListQuery { limit: 10, ..ListQuery::default() }).await, []);
     // One more than the page has, if there are more.
     assert_eq!(orders(store, of("refused", 2, None)).await, newest[..3]);
     let after = Some(newest[1].cursor());

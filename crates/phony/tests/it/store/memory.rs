@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 use phony::config::Retention;
 use phony::store::{
-    Answer, Appended, CallSummary, Chunk, Entry, MOST_ORDERS, Page, Store, StoreError,
-    UnplacedOrder, Wanted,
+    Answer, Appended, CallSummary, Chunk, Entry, ListQuery, MOST_ORDERS, Page, Store, StoreError,
+    UnplacedOrder,
 };
 use phony_call::CallSid;
 
@@ -86,7 +86,7 @@ impl Store for Memory {
         self.with(|calls| Some(calls.get(call)?.summary.clone()))
     }
 
-    fn list<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Page> {
+    fn list<'a>(&'a self, wanted: &'a ListQuery) -> Answer<'a, Page> {
         self.with(|calls| {
             let mut found: Vec<_> = calls
                 .values()
@@ -133,7 +133,7 @@ impl Store for Memory {
         })
     }
 
-    fn orders<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Vec<UnplacedOrder>> {
+    fn orders<'a>(&'a self, wanted: &'a ListQuery) -> Answer<'a, Vec<UnplacedOrder>> {
         self.with_orders(|kept| {
             let mut found: Vec<_> = kept
                 .values()

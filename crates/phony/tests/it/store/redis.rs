@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use phony::config::Retention;
 use phony::store::redis::Redis;
 use phony::store::{
-    Answer, Appended, CallSummary, Chunk, Filter, Match, Page, Query, Sqlite, Store, UnplacedOrder,
-    Wanted,
+    Answer, Appended, CallSummary, Chunk, Filter, ListQuery, Match, Page, Query, Sqlite, Store,
+    UnplacedOrder,
 };
 use phony_call::{CallSid, Direction};
 
@@ -52,7 +52,7 @@ impl Store for Indexed {
         self.0.summary(call)
     }
 
-    fn list<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Page> {
+    fn list<'a>(&'a self, wanted: &'a ListQuery) -> Answer<'a, Page> {
         self.0.list(wanted)
     }
 
@@ -72,7 +72,7 @@ impl Store for Indexed {
         self.0.put_orders(orders)
     }
 
-    fn orders<'a>(&'a self, wanted: &'a Wanted) -> Answer<'a, Vec<UnplacedOrder>> {
+    fn orders<'a>(&'a self, wanted: &'a ListQuery) -> Answer<'a, Vec<UnplacedOrder>> {
         self.0.orders(wanted)
     }
 
@@ -158,7 +158,7 @@ fn questions(calls: &[String]) -> Vec<Filter> {
 
 /// All pages of what is wanted: the calls, and where the words are.
 async fn all_pages(store: &dyn Store, filter: &Filter) -> Vec<(CallSummary, Option<Match>)> {
-    let mut wanted = Wanted { filter: filter.clone(), after: None, limit: 7 };
+    let mut wanted = ListQuery { filter: filter.clone(), after: None, limit: 7 };
     let mut all = Vec::new();
     loop {
         let page = store.list(&wanted).await.unwrap();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use phony::config::Retention;
-use phony::store::{Appended, Filter, Query, Sqlite, Store, Wanted};
+use phony::store::{Appended, Filter, ListQuery, Query, Sqlite, Store};
 
 use super::conformance::{append, at, begins, chunk, conforms, ends, keep, listed, says, sid};
 
@@ -60,7 +60,7 @@ async fn events_are_the_same_before_and_after_they_are_put_into_their_places() {
             let query = Query::parse(&format!("round{found} "));
             let filter =
                 Filter { query, live: (round % 2 == 0).then_some(true), ..Filter::default() };
-            let wanted = Wanted { filter, after: None, limit: 3 };
+            let wanted = ListQuery { filter, after: None, limit: 3 };
             let page = store.list(&wanted).await.unwrap();
             let hits: Vec<_> = (page.calls.iter())
                 .map(|(line, hit)| (line.sid.to_string(), hit.as_ref().map(|hit| hit.seq)))
@@ -103,7 +103,7 @@ async fn the_oldest_calls_go_when_the_file_is_too_large_and_it_shrinks() {
     assert_eq!(left.first().map(String::as_str), Some("CA199"), "the newest stay");
     assert_eq!(left.last().map(String::as_str), Some("open"), "and what is open");
     assert_eq!(left.len() as u64, 201 - gone);
-    let page = Wanted { limit: 500, ..Wanted::default() };
+    let page = ListQuery { limit: 500, ..ListQuery::default() };
     assert!(!store.list(&page).await.unwrap().more);
 }
 
