@@ -24,7 +24,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::store::{CallSummary, Chunk, Entry, Filter, Match};
+use crate::store::{CallFilter, CallSummary, Chunk, Entry, Match};
 use log::{Log, Viewer, Weight};
 use pack::{Lines, Pack};
 
@@ -160,7 +160,7 @@ impl Hub {
     /// The calls there is a record of that are wanted, in no certain order. Words are looked for
     /// only in what the store does not have yet.
     #[must_use]
-    pub fn find(&self, filter: &Filter) -> Vec<(CallSummary, Option<Match>)> {
+    pub fn find(&self, filter: &CallFilter) -> Vec<(CallSummary, Option<Match>)> {
         let found = self.logs().into_iter().filter_map(|log| {
             let log = lock(&log);
             let summary = log.summary.as_ref()?;
@@ -618,7 +618,7 @@ mod tests {
             publisher.publish(&begin(&name));
             publisher.publish(&end(&name, 2));
         }
-        assert_eq!(hub.find(&Filter::default()).len(), KEPT + 1);
+        assert_eq!(hub.find(&CallFilter::default()).len(), KEPT + 1);
         assert!(hub.events(&CallSid::parse("live").unwrap(), 0).is_some());
         assert!(hub.events(&CallSid::parse("CA4").unwrap(), 0).is_none());
         assert!(hub.events(&CallSid::parse("CA5").unwrap(), 0).is_some());

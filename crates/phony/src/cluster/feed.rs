@@ -20,7 +20,7 @@ use super::protocol::NodeMessage;
 use super::{Cluster, Handler, REDIS_LIMIT};
 use crate::events::{VIEWER_QUEUE, View};
 use crate::store::redis::channel;
-use crate::store::{CallSummary, Filter, ListQuery, Store as _, StoreError};
+use crate::store::{CallFilter, CallSummary, ListQuery, Store as _, StoreError};
 
 /// How often a viewer says that he is still looking.
 const LOOKING: Duration = Duration::from_secs(5);
@@ -329,7 +329,7 @@ impl Viewer {
     /// were looked at or have begun since, for they may have ended meanwhile.
     async fn behind(&self) -> Result<Vec<CallSid>, StoreError> {
         let store = &self.cluster.store;
-        let wanted = ListQuery { filter: Filter::default(), after: None, limit: MISSED };
+        let wanted = ListQuery { filter: CallFilter::default(), after: None, limit: MISSED };
         let recent = store.list(&wanted).await?.calls.into_iter().map(|(summary, _)| summary);
         let concerns = |summary: &CallSummary| {
             summary.started >= self.since || self.seen.contains_key(&summary.sid)

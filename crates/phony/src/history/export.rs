@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{History, ListQuery, StoreError, UnplacedOrder, record, transcript};
 use crate::store::summary::word;
-use crate::store::{CallSummary, Filter};
+use crate::store::{CallFilter, CallSummary};
 
 /// Calls that are read at a time.
 const PAGE: usize = 100;
@@ -36,7 +36,7 @@ pub struct Export {
 impl Export {
     /// An export of the calls that are wanted.
     #[must_use]
-    pub fn new(history: History, form: Form, filter: Filter) -> Self {
+    pub fn new(history: History, form: Form, filter: CallFilter) -> Self {
         let wanted = ListQuery { filter, after: None, limit: PAGE };
         Self { history, form, wanted, begun: false, over: false }
     }

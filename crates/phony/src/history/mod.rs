@@ -5,10 +5,10 @@
 //! from the hub alone and say so.
 
 mod export;
+mod filter_params;
 mod open_calls;
 mod orders;
 mod record;
-mod which;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -21,13 +21,13 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::store::{
-    BadCursor, CallSummary, Cursor, End, Filter, ListQuery, Match, Outcome, Page, Query,
+    BadCursor, CallFilter, CallSummary, Cursor, End, ListQuery, Match, Outcome, Page, Query,
     StoreError, UnplacedOrder,
 };
 pub use export::{Export, Form};
+pub use filter_params::{FilterParams, InvalidFilter};
 pub use open_calls::close_abandoned;
 pub use record::{latencies, record, transcript};
-pub use which::{Unclear, Which};
 pub use writer::Writer;
 
 use self::orders::Orders;

@@ -12,7 +12,7 @@ use crate::agents::BadVariables;
 use crate::calls::{ActError, NotPassedOn};
 use crate::carriers::twilio::rest::CarrierError;
 use crate::cluster::Unreached;
-use crate::history::Unclear;
+use crate::history::InvalidFilter;
 use crate::outbound::PlaceError;
 use crate::store::StoreError;
 
@@ -158,9 +158,9 @@ impl From<Refused> for ApiError {
     }
 }
 
-impl From<Unclear> for ApiError {
-    fn from(unclear: Unclear) -> Self {
-        Self::field(unclear.field, &unclear.problem)
+impl From<InvalidFilter> for ApiError {
+    fn from(error: InvalidFilter) -> Self {
+        Self::field(error.field, &error.problem)
     }
 }
 

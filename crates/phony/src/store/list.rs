@@ -18,7 +18,7 @@ pub struct Match {
 
 /// Which calls are wanted; what is `None` does not matter.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Filter {
+pub struct CallFilter {
     /// Live ones or ended ones.
     pub live: Option<bool>,
     /// Who called whom.
@@ -41,7 +41,7 @@ pub struct Filter {
 #[derive(Debug, Clone, Default)]
 pub struct ListQuery {
     /// Which calls.
-    pub filter: Filter,
+    pub filter: CallFilter,
     /// Only calls that come after this one in the list, which are older.
     pub after: Option<Cursor>,
     /// How many at most.
@@ -57,7 +57,7 @@ pub struct Page {
     pub more: bool,
 }
 
-impl Filter {
+impl CallFilter {
     /// Whether a call is wanted, the words aside.
     #[must_use]
     pub fn admits(&self, summary: &CallSummary) -> bool {

@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use phony_call::{CallSid, Event};
 
 use crate::config::Retention;
-pub use list::{Filter, ListQuery, Match, Page};
+pub use list::{CallFilter, ListQuery, Match, Page};
 pub use search::Query;
 pub use sqlite::Sqlite;
 pub use summary::{BadCursor, CallSummary, Cursor, End};

@@ -5,7 +5,7 @@ use phony_call::{CallSid, Direction};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Cursor, Filter};
+use super::{CallFilter, Cursor};
 
 /// The most orders that a store keeps; the oldest are forgotten first.
 pub const MOST_ORDERS: usize = 10_000;
@@ -113,7 +113,7 @@ impl UnplacedOrder {
     }
 }
 
-impl Filter {
+impl CallFilter {
     /// Whether orders that became no call may be wanted. They are no calls: only who asks for one of
     /// their outcomes is shown them.
     #[must_use]
@@ -186,15 +186,15 @@ mod tests {
 
     #[test]
     fn an_order_is_shown_to_who_asks_for_its_outcome_and_to_nobody_else() {
-        let filter = |status: Option<&str>| Filter {
+        let filter = |status: Option<&str>| CallFilter {
             status: status.map(str::to_owned),
-            ..Filter::default()
+            ..CallFilter::default()
         };
         assert!(filter(Some("failed")).admits_order(&order()));
         for status in [None, Some("ended"), Some("live"), Some("refused"), Some("completed")] {
             assert!(!filter(status).admits_order(&order()), "{status:?}");
         }
-        let narrower = |change: fn(&mut Filter)| {
+        let narrower = |change: fn(&mut CallFilter)| {
             let mut filter = filter(Some("failed"));
             change(&mut filter);
             filter.admits_order(&order())
@@ -208,7 +208,10 @@ mod tests {
             [("surv", true), ("Twilio REF", true), ("0123456", true), ("zz", false)]
         {
             let query = Query::parse(typed);
-            assert_eq!(Filter { query, ..filter(Some("failed")) }.admits_order(&order()), found);
+            assert_eq!(
+                CallFilter { query, ..filter(Some("failed")) }.admits_order(&order()),
+                found
+            );
         }
     }
 }

@@ -7,14 +7,14 @@ use std::path::PathBuf;
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 
-use super::Which;
+use super::FilterParams;
 use crate::cli::api::Api;
 use crate::history::{Export, Form, History};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     #[command(flatten)]
-    which: Which,
+    filter: FilterParams,
     /// jsonl: a JSON object a line, all there is about a call; csv: a table; txt: what was said
     #[arg(long, value_enum, default_value = "jsonl")]
     format: Format,
@@ -32,7 +32,7 @@ enum Format {
 
 /// From a running server.
 pub(super) async fn export(api: &Api, arguments: &Arguments) -> anyhow::Result<()> {
-    let mut query = arguments.which.query();
+    let mut query = arguments.filter.query();
     let format = match arguments.format {
         Format::Jsonl => "jsonl",
         Format::Csv => "csv",
@@ -49,7 +49,7 @@ pub(super) async fn export(api: &Api, arguments: &Arguments) -> anyhow::Result<(
 
 /// From the data folder.
 pub(super) async fn offline(history: History, arguments: &Arguments) -> anyhow::Result<()> {
-    let filter = arguments.which.filter()?;
+    let filter = arguments.filter.filter()?;
     let form = match arguments.format {
         Format::Jsonl => Form::JsonLines,
         Format::Csv => Form::Csv,

@@ -19,7 +19,7 @@ pub(super) use self::tail::{Followed, follow};
 use super::api::{Api, server_url};
 use super::ui::Ui;
 use super::{Settings, block_on};
-use crate::history::{self, Filter, Unclear};
+use crate::history::{self, CallFilter, InvalidFilter};
 
 /// Calls of a running server: list them, look at one, or watch it live and act in it.
 ///
@@ -71,7 +71,7 @@ enum What {
 
 /// Which calls.
 #[derive(Debug, Default, Args)]
-struct Which {
+struct FilterParams {
     /// Only calls that are live
     #[arg(long)]
     live: bool,
@@ -99,11 +99,11 @@ struct Which {
     until: String,
 }
 
-impl Which {
+impl FilterParams {
     /// As a store takes it.
-    fn filter(&self) -> Result<Filter, Unclear> {
+    fn filter(&self) -> Result<CallFilter, InvalidFilter> {
         let given = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
-        let which = history::Which {
+        let params = history::FilterParams {
             live: self.live.then(|| "true".to_owned()),
             q: given(&self.search),
             direction: given(&self.direction),
@@ -113,7 +113,7 @@ impl Which {
             since: given(&self.since),
             until: given(&self.until),
         };
-        which.read()
+        params.read()
     }
 
     /// As the server's API takes it.
@@ -135,7 +135,7 @@ impl Which {
 #[derive(Debug, Args)]
 struct List {
     #[command(flatten)]
-    which: Which,
+    filter: FilterParams,
     /// How many at most
     #[arg(long, value_name = "COUNT", default_value = "20",
         value_parser = clap::value_parser!(u16).range(1..=200))]
@@ -147,7 +147,7 @@ pub(super) fn run(settings: Settings, calls: Calls) -> anyhow::Result<()> {
     let Calls { what, server, token, json } = calls;
     let is_here = server.is_none();
     let api = Api::new(&config, server.as_ref(), token);
-    let everything = List { which: Which::default(), limit: 20 };
+    let everything = List { filter: FilterParams::default(), limit: 20 };
     block_on(async {
         // A server of this machine that does not run has left its calls in its folder.
         let offline = match (&what, is_here) {
@@ -164,8 +164,8 @@ pub(super) fn run(settings: Settings, calls: Calls) -> anyhow::Result<()> {
         let api = api?;
         match what.unwrap_or(What::List(everything)) {
             What::List(wanted) => {
-                let List { which, limit } = wanted;
-                show::list(Ui::new(), &api.calls(&which.query(), limit).await?, json)
+                let List { filter, limit } = wanted;
+                show::list(Ui::new(), &api.calls(&filter.query(), limit).await?, json)
             }
             What::Show { call } => {
                 let call = api.find(&call).await?;

@@ -5,7 +5,9 @@ use axum::extract::{Query, State};
 use phony_call::{Direction, EndReason};
 use serde::{Deserialize, Serialize};
 
-use crate::history::{CallSummary, History, ListQuery, Listing, Match, UnplacedOrder, Which};
+use crate::history::{
+    CallSummary, FilterParams, History, ListQuery, Listing, Match, UnplacedOrder,
+};
 use crate::http::auth::Supervisor;
 use crate::http::error::{ApiError, ErrorBody};
 
@@ -100,7 +102,7 @@ struct Place {
 
 /// The calls there are, newest first.
 #[utoipa::path(
-    get, path = "/calls", tag = "calls", operation_id = "list_calls", params(Which, Part),
+    get, path = "/calls", tag = "calls", operation_id = "list_calls", params(FilterParams, Part),
     responses(
         (status = 200, body = Page),
         (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
@@ -110,10 +112,10 @@ struct Place {
 pub(in crate::http) async fn list(
     State(history): State<History>,
     _: Supervisor,
-    Query(which): Query<Which>,
+    Query(params): Query<FilterParams>,
     Query(part): Query<Part>,
 ) -> Result<Json<Page>, ApiError> {
-    let filter = which.read()?;
+    let filter = params.read()?;
     let limit = match given(part.limit.as_ref()) {
         None => PAGE.0,
         Some(text) => match text.parse() {

@@ -16,7 +16,7 @@ use super::{
     BATCH, Redis, bounds, entries, events_key, fresh_key, is_wanted, restated_key, words_key,
 };
 use crate::store::summary::said;
-use crate::store::{CallSummary, Cursor, Entry, Filter, ListQuery, Match, Page, Query};
+use crate::store::{CallFilter, CallSummary, Cursor, Entry, ListQuery, Match, Page, Query};
 
 /// Parts that are read in one go: few at first, for the newest calls are mostly enough.
 const PARTS: [usize; 3] = [4, 16, 64];
@@ -338,7 +338,7 @@ impl Redis {
 
 impl Question {
     /// What a filter asks of the index; `None` if no ended call can be wanted.
-    fn of(filter: &Filter) -> Option<Self> {
+    fn of(filter: &CallFilter) -> Option<Self> {
         let mut filters = Vec::new();
         if let Some(agent) = &filter.agent {
             filters.push(Term::new(Kind::Agent, agent));

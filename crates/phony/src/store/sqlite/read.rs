@@ -9,7 +9,9 @@ use rusqlite::{Connection, OptionalExtension as _, Rows, params, params_from_ite
 
 use super::rows::{self, CallRow};
 use crate::store::summary::{said, word};
-use crate::store::{CallSummary, Cursor, Entry, Filter, LAST_SEQ, ListQuery, Match, Page, Query};
+use crate::store::{
+    CallFilter, CallSummary, Cursor, Entry, LAST_SEQ, ListQuery, Match, Page, Query,
+};
 
 /// How far calls of one moment may be moved on from their place, in numbers.
 const MOVED: i64 = 4096;
@@ -68,7 +70,8 @@ fn listed(
 ) -> rusqlite::Result<Vec<CallRow>> {
     let mut sql = rows::calls!("WHERE 1").to_owned();
     let mut values: Vec<Value> = Vec::new();
-    let Filter { live, direction, number, agent, status, from, until, query: _ } = &wanted.filter;
+    let CallFilter { live, direction, number, agent, status, from, until, query: _ } =
+        &wanted.filter;
     let mut and = |text: &str, new: &[Value]| {
         sql.push_str(" AND ");
         sql.push_str(text);

@@ -176,7 +176,7 @@ mod tests {
         prepare(&mut old, Path::new("old")).unwrap();
         let query =
             crate::store::Query::parse("0000 hot").map(|_| crate::store::Query::parse("hotl"));
-        let filter = crate::store::Filter { query: query.unwrap(), ..Default::default() };
+        let filter = crate::store::CallFilter { query: query.unwrap(), ..Default::default() };
         let wanted = crate::store::ListQuery { filter, after: None, limit: 5 };
         let page = super::super::read::list(&old, &wanted).unwrap();
         assert_eq!(page.calls[0].0.sid.as_str(), "CA00aa");

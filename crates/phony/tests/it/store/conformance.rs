@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use phony::config::Retention;
 use phony::store::{
-    Appended, Chunk, Cursor, Entry, FIRST_TERM, Filter, ListQuery, MOST_ORDERS, Outcome, Query,
+    Appended, CallFilter, Chunk, Cursor, Entry, FIRST_TERM, ListQuery, MOST_ORDERS, Outcome, Query,
     Store, UnplacedOrder,
 };
 use phony_call::{CallSid, Direction, EndReason, Event, EventBody, Source, Speaker};
@@ -116,14 +116,14 @@ pub(crate) async fn keep(store: &dyn Store, call: &str, second: i64, words: &str
 }
 
 /// The ids on the first page.
-pub(crate) async fn listed(store: &dyn Store, filter: Filter) -> Vec<String> {
+pub(crate) async fn listed(store: &dyn Store, filter: CallFilter) -> Vec<String> {
     let wanted = ListQuery { filter, after: None, limit: 100 };
     let page = store.list(&wanted).await.unwrap();
     page.calls.iter().map(|(summary, _)| summary.sid.to_string()).collect()
 }
 
-fn query(typed: &str) -> Filter {
-    Filter { query: Query::parse(typed), ..Filter::default() }
+fn query(typed: &str) -> CallFilter {
+    CallFilter { query: Query::parse(typed), ..CallFilter::default() }
 }
 
 async fn kept(store: &dyn Store, call: &str, after: u64) -> Option<Vec<String>> {
@@ -206,8 +206,8 @@ async fn lists_newest_first_page_by_page(store: &dyn Store) {
     for (call, second) in [("CA1", 10), ("CA2", 30), ("CA3", 20), ("CA5", 40), ("CA4", 40)] {
         keep(store, call, second, "hello").await;
     }
-    assert_eq!(listed(store, Filter::default()).await, ["CA5", "CA4", "CA2", "CA3", "CA1"]);
-    for filter in [Filter::default(), query("hello"), query("CA")] {
+    assert_eq!(listed(store, CallFilter::default()).await, ["CA5", "CA4", "CA2", "CA3", "CA1"]);
+    for filter in [CallFilter::default(), query("hello"), query("CA")] {
         let mut wanted = ListQuery { filter, after: None, limit: 2 };
         let mut pages = Vec::new();
         loop {
@@ -230,8 +230,8 @@ async fn filters(store: &dyn Store) {
     let begin = begins_as("CA1", 10, out, ("+15005550002", "+442079460000"), "survey");
     append(store, chunk("CA1", 0, vec![begin])).await;
     keep(store, "CA2", 20, "hello").await;
-    let with = |change: fn(&mut Filter)| {
-        let mut filter = Filter::default();
+    let with = |change: fn(&mut CallFilter)| {
+        let mut filter = CallFilter::default();
         change(&mut filter);
         listed(store, filter)
     };
@@ -257,13 +257,13 @@ async fn filters(store: &dyn Store) {
     assert_eq!(summary.status.as_deref(), Some("busy"));
     // What begins just then is not before it, and does not end the list.
     let wanted = ListQuery {
-        filter: Filter { until: Some(at(20)), ..Filter::default() },
+        filter: CallFilter { until: Some(at(20)), ..CallFilter::default() },
         after: None,
         limit: 1,
     };
     keep(store, "CA0", 5, "hello").await;
     assert!(store.list(&wanted).await.unwrap().more);
-    let with_words = |f: &mut Filter| {
+    let with_words = |f: &mut CallFilter| {
         f.query = Query::parse("hello");
         f.agent = Some("survey".into());
     };
@@ -328,7 +328,7 @@ async fn forgets_what_is_too_old(store: &dyn Store) {
     append(store, chunk("open", 0, vec![begins("open", 0)])).await;
     let retention = Retention { age: Some(Duration::from_secs(250)), bytes: None };
     assert_eq!(store.retain(&retention, at(500)).await.unwrap(), 3);
-    assert_eq!(listed(store, Filter::default()).await, ["CA4", "CA3", "open"]);
+    assert_eq!(listed(store, CallFilter::default()).await, ["CA4", "CA3", "open"]);
     assert_eq!(listed(store, query("hello")).await, ["CA4", "CA3"]);
     assert_eq!(store.retain(&Retention::default(), at(1_000_000)).await.unwrap(), 0);
 }
@@ -351,7 +351,7 @@ async fn keeps_many_calls_of_one_moment_apart(store: &dyn Store) {
     });
     store.append(chunks.collect()).await.unwrap();
     let newest: Vec<_> = calls.iter().rev().cloned().collect();
-    for filter in [Filter::default(), query("hello"), query("CA")] {
+    for filter in [CallFilter::default(), query("hello"), query("CA")] {
         let mut wanted = ListQuery { filter, after: None, limit: 7 };
         let mut found = Vec::new();
         loop {
@@ -388,7 +388,11 @@ async fn orders(store: &dyn Store, wanted: ListQuery) -> Vec<UnplacedOrder> {
 }
 
 fn of(status: &str, limit: usize, after: Option<Cursor>) -> ListQuery {
-    ListQuery { filter: Filter { status: Some(status.into()), ..Filter::default() }, after, limit }
+    ListQuery {
+        filter: CallFilter { status: Some(status.into()), ..CallFilter::default() },
+        after,
+        limit,
+    }
 }
 
 async fn keeps_orders_that_became_no_call(store: &dyn Store) {
@@ -399,7 +403,7 @@ async fn keeps_orders_that_became_no_call(store: &dyn Store) {
     store.put_orders(vec![failed.clone(), unknown.clone()]).await.unwrap();
     keep(store, "CA1", 3, "a call").await;
     // They are no calls.
-    assert_eq!(listed(store, Filter::default()).await, ["CA1"]);
+    assert_eq!(listed(store, CallFilter::default()).await, ["CA1"]);
     let newest: Vec<_> = refused.iter().rev().cloned().collect();
     assert_eq!(orders(store, of("refused", 10, None)).await, newest);
     assert_eq!(orders(store, of("failed", 10, None)).await, std::slice::from_ref(&failed));

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use phony::config::Retention;
 use phony::store::redis::Redis;
 use phony::store::{
-    Answer, Appended, CallSummary, Chunk, Filter, ListQuery, Match, Page, Query, Sqlite, Store,
+    Answer, Appended, CallFilter, CallSummary, Chunk, ListQuery, Match, Page, Query, Sqlite, Store,
     UnplacedOrder,
 };
 use phony_call::{CallSid, Direction};
@@ -107,8 +107,8 @@ async fn the_suite_holds_for_redis_with_calls_in_the_index() {
 }
 
 /// What is wanted, in all ways: words, beginnings, phrases, names, filters.
-fn questions(calls: &[String]) -> Vec<Filter> {
-    let query = |typed: &str| Filter { query: Query::parse(typed), ..Filter::default() };
+fn questions(calls: &[String]) -> Vec<CallFilter> {
+    let query = |typed: &str| CallFilter { query: Query::parse(typed), ..CallFilter::default() };
     let (one, two) = (word(1), word(7));
     let typed = [
         one.clone(),
@@ -136,28 +136,28 @@ fn questions(calls: &[String]) -> Vec<Filter> {
         "zz".into(),
     ];
     let mut filters: Vec<_> = typed.iter().map(|typed| query(typed)).collect();
-    let number = |number: &str| Filter { number: Some(number.into()), ..Filter::default() };
+    let number = |number: &str| CallFilter { number: Some(number.into()), ..CallFilter::default() };
     filters.extend([number("+15001"), number("50"), number("5550002"), number("999999999")]);
-    let agent = |agent: &str| Filter { agent: Some(agent.into()), ..Filter::default() };
+    let agent = |agent: &str| CallFilter { agent: Some(agent.into()), ..CallFilter::default() };
     filters.extend([agent("support"), agent("nobody")]);
-    let status = |status: &str| Filter { status: Some(status.into()), ..Filter::default() };
+    let status = |status: &str| CallFilter { status: Some(status.into()), ..CallFilter::default() };
     filters.extend([status("busy"), status("completed"), status("live"), status("ended")]);
-    filters.push(Filter { direction: Some(Direction::Outbound), ..Filter::default() });
-    filters.push(Filter { live: Some(true), ..query(&one) });
-    filters.push(Filter { live: Some(false), ..query(&one) });
-    filters.push(Filter { status: Some("busy".into()), ..query(&one) });
-    filters.push(Filter { agent: Some("support".into()), ..query(&two) });
-    filters.push(Filter { number: Some("+15003".into()), ..query(&word(0)) });
-    filters.push(Filter { direction: Some(Direction::Outbound), ..query(&one) });
+    filters.push(CallFilter { direction: Some(Direction::Outbound), ..CallFilter::default() });
+    filters.push(CallFilter { live: Some(true), ..query(&one) });
+    filters.push(CallFilter { live: Some(false), ..query(&one) });
+    filters.push(CallFilter { status: Some("busy".into()), ..query(&one) });
+    filters.push(CallFilter { agent: Some("support".into()), ..query(&two) });
+    filters.push(CallFilter { number: Some("+15003".into()), ..query(&word(0)) });
+    filters.push(CallFilter { direction: Some(Direction::Outbound), ..query(&one) });
     let (from, until) = (Some(at(60 * 60)), Some(at(60 * 200)));
-    filters.push(Filter { from, until, ..query(&word(0)) });
-    filters.push(Filter { from, until, ..Filter::default() });
-    filters.push(Filter { until, status: Some("busy".into()), ..Filter::default() });
+    filters.push(CallFilter { from, until, ..query(&word(0)) });
+    filters.push(CallFilter { from, until, ..CallFilter::default() });
+    filters.push(CallFilter { until, status: Some("busy".into()), ..CallFilter::default() });
     filters
 }
 
 /// All pages of what is wanted: the calls, and where the words are.
-async fn all_pages(store: &dyn Store, filter: &Filter) -> Vec<(CallSummary, Option<Match>)> {
+async fn all_pages(store: &dyn Store, filter: &CallFilter) -> Vec<(CallSummary, Option<Match>)> {
     let mut wanted = ListQuery { filter: filter.clone(), after: None, limit: 7 };
     let mut all = Vec::new();
     loop {
@@ -312,8 +312,8 @@ async fn what_is_deleted_or_too_old_is_nowhere_any_more() {
     assert_eq!((counted("phony:parts").await, counted("phony:fresh").await), (0, 0));
 }
 
-fn questions_of(typed: &str) -> Filter {
-    Filter { query: Query::parse(typed), ..Filter::default() }
+fn questions_of(typed: &str) -> CallFilter {
+    CallFilter { query: Query::parse(typed), ..CallFilter::default() }
 }
 
 /// Two nodes index and delete at the same time; nothing is lost, doubled or left behind.

@@ -6,14 +6,14 @@ use jiff::tz::TimeZone;
 use phony_call::Direction;
 use serde::Deserialize;
 
-use crate::store::{Filter, Query};
+use crate::store::{CallFilter, Query};
 
 /// The longest text that is looked for, in bytes.
 const LONGEST: usize = 200;
 
 /// Which calls are wanted.
 #[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
-pub struct Which {
+pub struct FilterParams {
     /// `true`: only live ones; `false`: only ended ones.
     pub live: Option<String>,
     /// Words that were said on the line, the last one perhaps only begun; or a part of a number, of
@@ -40,35 +40,35 @@ pub struct Which {
 /// What is wrong with a part of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{field}` {problem}")]
-pub struct Unclear {
+pub struct InvalidFilter {
     /// Which part.
     pub field: &'static str,
     /// What is wrong, to be read after its name.
     pub problem: String,
 }
 
-impl Unclear {
+impl InvalidFilter {
     fn new(field: &'static str, problem: impl Into<String>) -> Self {
         Self { field, problem: problem.into() }
     }
 }
 
-impl Which {
+impl FilterParams {
     /// The filter that is meant.
-    pub fn read(&self) -> Result<Filter, Unclear> {
-        Ok(Filter {
+    pub fn read(&self) -> Result<CallFilter, InvalidFilter> {
+        Ok(CallFilter {
             live: match given(self.live.as_ref()) {
                 None => None,
                 Some("true" | "1") => Some(true),
                 Some("false" | "0") => Some(false),
-                Some(_) => return Err(Unclear::new("live", "is neither true nor false")),
+                Some(_) => return Err(InvalidFilter::new("live", "is neither true nor false")),
             },
             direction: match given(self.direction.as_ref()) {
                 None => None,
                 Some("inbound") => Some(Direction::Inbound),
                 Some("outbound") => Some(Direction::Outbound),
                 Some(_) => {
-                    return Err(Unclear::new("direction", "is neither inbound nor outbound"));
+                    return Err(InvalidFilter::new("direction", "is neither inbound nor outbound"));
                 }
             },
             number: given(self.number.as_ref()).map(number).transpose()?,
@@ -78,7 +78,7 @@ impl Which {
             until: given(self.until.as_ref()).map(|text| time("until", text)).transpose()?,
             query: match given(self.q.as_ref()) {
                 Some(text) if text.len() > LONGEST => {
-                    return Err(Unclear::new("q", "is longer than 200 bytes"));
+                    return Err(InvalidFilter::new("q", "is longer than 200 bytes"));
                 }
                 text => text.and_then(Query::parse),
             },
@@ -92,19 +92,19 @@ fn given(text: Option<&String>) -> Option<&str> {
 }
 
 /// As people write numbers; the `+` of a query string that was not encoded is a space.
-fn number(text: &str) -> Result<String, Unclear> {
+fn number(text: &str) -> Result<String, InvalidFilter> {
     if text.chars().any(char::is_alphabetic) {
         return Ok(text.to_owned());
     }
     let digits: String = text.chars().filter(char::is_ascii_digit).collect();
     match (digits.is_empty(), text.starts_with('+')) {
-        (true, _) => Err(Unclear::new("number", "has no digit in it")),
+        (true, _) => Err(InvalidFilter::new("number", "has no digit in it")),
         (false, true) => Ok(format!("+{digits}")),
         (false, false) => Ok(digits),
     }
 }
 
-fn status(text: &str) -> Result<String, Unclear> {
+fn status(text: &str) -> Result<String, InvalidFilter> {
     const KNOWN: [&str; 12] = [
         "live",
         "ended",
@@ -122,11 +122,11 @@ fn status(text: &str) -> Result<String, Unclear> {
     if KNOWN.contains(&text) {
         Ok(text.to_owned())
     } else {
-        Err(Unclear::new("status", format!("is none of {}", KNOWN.join(", "))))
+        Err(InvalidFilter::new("status", format!("is none of {}", KNOWN.join(", "))))
     }
 }
 
-fn time(name: &'static str, text: &str) -> Result<Timestamp, Unclear> {
+fn time(name: &'static str, text: &str) -> Result<Timestamp, InvalidFilter> {
     let day = || {
         let day = Some(text).filter(|text| text.len() == 10)?.parse::<Date>();
         day.ok()?.to_zoned(TimeZone::UTC).ok()
@@ -134,7 +134,10 @@ fn time(name: &'static str, text: &str) -> Result<Timestamp, Unclear> {
     // The `+` of an offset that was not encoded is a space.
     let time = text.replace(' ', "+").parse();
     time.ok().or_else(|| day().map(|day| day.timestamp())).ok_or_else(|| {
-        Unclear::new(name, "is no time such as 2026-08-01T09:00:00Z and no day such as 2026-08-01")
+        InvalidFilter::new(
+            name,
+            "is no time such as 2026-08-01T09:00:00Z and no day such as 2026-08-01",
+        )
     })
 }
 
