@@ -19,16 +19,16 @@ use crate::http::error::ErrorBody;
 const FRESH: Duration = Duration::from_secs(15);
 
 /// The last findings, and when they were made.
-pub(super) type Kept = Arc<Mutex<Option<(Instant, Vec<Finding>)>>>;
+pub(super) type LastFindings = Arc<Mutex<Option<(Instant, Vec<Finding>)>>>;
 
 /// The server's health.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct Report {
+pub(super) struct DoctorReport {
     /// What was looked at, and what came of it.
     findings: Vec<Finding>,
     versions: Versions,
     limits: Limits,
-    node: Node,
+    node: NodeInfo,
 }
 
 /// What runs.
@@ -59,7 +59,7 @@ struct Limits {
 /// Where it runs.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Node {
+struct NodeInfo {
     /// The name in every URL given to the carrier.
     host: String,
     /// The port that is listened on.
@@ -82,23 +82,23 @@ struct Node {
 /// included, so it takes seconds; findings of the last moments are shown again.
 #[utoipa::path(
     get, path = "/doctor", tag = "health",
-    responses((status = 200, body = Report), (status = 401, body = ErrorBody)),
+    responses((status = 200, body = DoctorReport), (status = 401, body = ErrorBody)),
     security(("token" = []), ("cookie" = []))
 )]
-pub(super) async fn doctor(_: Supervisor, State(state): State<AppState>) -> Json<Report> {
+pub(super) async fn doctor(_: Supervisor, State(state): State<AppState>) -> Json<DoctorReport> {
     let app = &*state.app;
-    let mut kept = state.findings.lock().await;
+    let mut last = state.findings.lock().await;
     let now = (app.clock.now)();
-    let findings = match &*kept {
+    let findings = match &*last {
         Some((at, findings)) if now.saturating_duration_since(*at) < FRESH => findings.clone(),
         _ => {
             let doctor = Doctor::new(&app.config, app.clock.wall);
             let findings = Box::pin(doctor.examine()).await;
-            *kept = Some(((app.clock.now)(), findings.clone()));
+            *last = Some(((app.clock.now)(), findings.clone()));
             findings
         }
     };
-    drop(kept);
+    drop(last);
     Json(report(app, with_list_of_now(app, findings).await))
 }
 
@@ -118,10 +118,10 @@ async fn with_list_of_now(app: &App, mut findings: Vec<Finding>) -> Vec<Finding>
     findings
 }
 
-fn report(app: &App, findings: Vec<Finding>) -> Report {
+fn report(app: &App, findings: Vec<Finding>) -> DoctorReport {
     let config = &app.config;
     let uptime = (app.clock.now)().saturating_duration_since(app.started);
-    Report {
+    DoctorReport {
         findings,
         versions: Versions { phony: env!("CARGO_PKG_VERSION"), model: config.openai.model.clone() },
         limits: Limits {
@@ -131,7 +131,7 @@ fn report(app: &App, findings: Vec<Finding>) -> Report {
             max_call_seconds: config.policy.max_call.as_secs(),
             require_supervisor_feedback: config.require_supervisor_feedback,
         },
-        node: Node {
+        node: NodeInfo {
             host: app.authority(),
             port: app.port,
             data_dir: config.data_dir.display().to_string(),

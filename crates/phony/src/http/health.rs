@@ -34,7 +34,7 @@ pub(super) async fn healthz(State(state): State<AppState>) -> Json<Health> {
 
 /// Whether calls can be taken.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct Ready {
+pub(super) struct Readiness {
     /// Always `ready`.
     status: &'static str,
 }
@@ -43,13 +43,13 @@ pub(super) struct Ready {
 #[utoipa::path(
     get, path = "/readyz", tag = "health",
     responses(
-        (status = 200, body = Ready),
+        (status = 200, body = Readiness),
         (status = 503, description = "Stopping, not set up for calls, or calls are not kept", body = ErrorBody),
     )
 )]
-pub(super) async fn readyz(State(state): State<AppState>) -> Result<Json<Ready>, ApiError> {
+pub(super) async fn readyz(State(state): State<AppState>) -> Result<Json<Readiness>, ApiError> {
     match state.app.not_ready() {
-        None => Ok(Json(Ready { status: "ready" })),
+        None => Ok(Json(Readiness { status: "ready" })),
         Some(reason) => Err(ApiError::new(ErrorCode::Unavailable, reason)),
     }
 }

@@ -18,7 +18,7 @@ const DASHBOARD: &str = "/dashboard/";
 /// The token or the code of a link, as a form or as JSON.
 #[derive(Debug, utoipa::ToSchema)]
 #[expect(dead_code, reason = "describes a body that is read by hand")]
-pub(super) struct LogIn {
+pub(super) struct LoginRequest {
     /// The supervisors' token.
     token: Option<String>,
     /// The code of a log-in link, in the place of the token. It is used up by this.
@@ -30,7 +30,7 @@ pub(super) struct LogIn {
 #[utoipa::path(
     post, path = "/login", tag = "session", params(Link),
     request_body(content(
-        (LogIn = "application/json"), (LogIn = "application/x-www-form-urlencoded")
+        (LoginRequest = "application/json"), (LoginRequest = "application/x-www-form-urlencoded")
     )),
     responses(
         (status = 200, description = "Logged in, when asked in JSON", body = Object),

@@ -60,7 +60,7 @@ pub struct AppState {
     app: Arc<App>,
     auth: Arc<Auth>,
     limits: Arc<Limits>,
-    findings: doctor::Kept,
+    findings: doctor::LastFindings,
     viewers: Arc<Viewers>,
     /// Made from all routes, and therefore after them.
     document: Arc<OnceLock<Bytes>>,
@@ -71,7 +71,7 @@ impl AppState {
     #[must_use]
     pub fn new(app: Arc<App>, auth: Arc<Auth>) -> Self {
         let limits = Arc::new(Limits::new(app.config.api_rate));
-        let findings = doctor::Kept::default();
+        let findings = doctor::LastFindings::default();
         let viewers = Viewers::of_descriptors(listener::descriptors());
         Self { app, auth, limits, findings, viewers, document: Arc::default() }
     }

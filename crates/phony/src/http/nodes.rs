@@ -13,7 +13,7 @@ use crate::http::error::ErrorBody;
 
 /// The servers that are one.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct Nodes {
+pub(super) struct NodeList {
     nodes: Vec<ClusterNode>,
     /// The shared store does not answer: servers may be missing.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -63,10 +63,10 @@ enum NodeState {
 /// The servers that share a store, this one among them; this one alone with the embedded store.
 #[utoipa::path(
     get, path = "/nodes", tag = "health",
-    responses((status = 200, body = Nodes), (status = 401, body = ErrorBody)),
+    responses((status = 200, body = NodeList), (status = 401, body = ErrorBody)),
     security(("token" = []), ("cookie" = []))
 )]
-pub(super) async fn nodes(_: Supervisor, State(app): State<Arc<App>>) -> Json<Nodes> {
+pub(super) async fn nodes(_: Supervisor, State(app): State<Arc<App>>) -> Json<NodeList> {
     let here = this(&app);
     let listed = match &app.cluster {
         Some(cluster) => cluster.nodes().await,
@@ -77,7 +77,7 @@ pub(super) async fn nodes(_: Supervisor, State(app): State<Arc<App>>) -> Json<No
     let mut nodes: Vec<_> = others.map(|node| other(&app, node)).collect();
     nodes.push(here);
     nodes.sort_by(|a, b| (&a.started_at, &a.name).cmp(&(&b.started_at, &b.name)));
-    Json(Nodes { nodes, incomplete })
+    Json(NodeList { nodes, incomplete })
 }
 
 /// This server, as it is at this moment.

@@ -5,18 +5,16 @@ use axum::extract::{Query, State};
 use phony_call::{Direction, EndReason};
 use serde::{Deserialize, Serialize};
 
-use crate::history::{
-    CallSummary, FilterParams, History, ListQuery, Listing, Match, UnplacedOrder,
-};
+use crate::history::{self, FilterParams, History, ListQuery, Listing, Match, UnplacedOrder};
 use crate::http::auth::Supervisor;
 use crate::http::error::{ApiError, ErrorBody};
 
 /// How many calls a page holds unless told otherwise, and at most.
 const PAGE: (usize, usize) = (50, 200);
 
-/// Which part of the list is wanted.
+/// Which page of the list is wanted.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
-pub(in crate::http) struct Part {
+pub(in crate::http) struct PageParams {
     /// How many at most; 50 unless told otherwise, 200 at most.
     limit: Option<String>,
     /// `next` of the page before.
@@ -25,8 +23,8 @@ pub(in crate::http) struct Part {
 
 /// A page of calls, newest first.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(in crate::http) struct Page {
-    calls: Vec<Line>,
+pub(in crate::http) struct CallPage {
+    calls: Vec<CallSummary>,
     /// The cursor of the next page, if there is one.
     next: Option<String>,
     /// The store does not answer: calls are missing that are not live here.
@@ -37,7 +35,7 @@ pub(in crate::http) struct Page {
 /// One call of a list.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
-struct Line {
+struct CallSummary {
     /// None for an order that became no call.
     call_sid: Option<String>,
     from: String,
@@ -67,7 +65,7 @@ struct Line {
     cost_usd: f64,
     /// Where the words of `q` were said first.
     #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
-    place: Option<Place>,
+    place: Option<SearchMatch>,
     /// Of an order that became no call: by this it is shown and deleted, as a call is by its id.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "OR0123456789abcdef")]
@@ -93,7 +91,7 @@ struct Line {
 
 /// Where words were said.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-struct Place {
+struct SearchMatch {
     /// The number of the event, which is that of the turn.
     seq: u64,
     /// The words around it.
@@ -102,9 +100,9 @@ struct Place {
 
 /// The calls there are, newest first.
 #[utoipa::path(
-    get, path = "/calls", tag = "calls", operation_id = "list_calls", params(FilterParams, Part),
+    get, path = "/calls", tag = "calls", operation_id = "list_calls", params(FilterParams, PageParams),
     responses(
-        (status = 200, body = Page),
+        (status = 200, body = CallPage),
         (status = 400, body = ErrorBody), (status = 401, body = ErrorBody),
     ),
     security(("token" = []), ("cookie" = []))
@@ -113,24 +111,24 @@ pub(in crate::http) async fn list(
     State(history): State<History>,
     _: Supervisor,
     Query(params): Query<FilterParams>,
-    Query(part): Query<Part>,
-) -> Result<Json<Page>, ApiError> {
+    Query(page): Query<PageParams>,
+) -> Result<Json<CallPage>, ApiError> {
     let filter = params.read()?;
-    let limit = match given(part.limit.as_ref()) {
+    let limit = match given(page.limit.as_ref()) {
         None => PAGE.0,
         Some(text) => match text.parse() {
             Ok(limit @ 1..) => std::cmp::min(limit, PAGE.1),
             Ok(0) | Err(_) => return Err(ApiError::field("limit", "is not a number from 1 on")),
         },
     };
-    let cursor = given(part.cursor.as_ref()).map(str::parse).transpose();
+    let cursor = given(page.cursor.as_ref()).map(str::parse).transpose();
     let after = cursor.map_err(|_| ApiError::field("cursor", "is not `next` of a page"))?;
     let wanted = ListQuery { filter, after, limit };
     let listing = history.list(&wanted).await;
-    Ok(Json(Page {
+    Ok(Json(CallPage {
         next: listing.next.as_ref().map(ToString::to_string),
         incomplete: listing.incomplete,
-        calls: lines(listing),
+        calls: summaries(listing),
     }))
 }
 
@@ -140,17 +138,17 @@ fn given(text: Option<&String>) -> Option<&str> {
 }
 
 /// Calls, and orders among them, newest first.
-fn lines(listing: Listing) -> Vec<Line> {
+fn summaries(listing: Listing) -> Vec<CallSummary> {
     let calls = listing.calls.into_iter();
-    let calls = calls.map(|(line, place)| (line.cursor(), Line::new(line, place)));
+    let calls = calls.map(|(summary, place)| (summary.cursor(), CallSummary::new(summary, place)));
     let orders = listing.orders.into_iter();
-    let orders = orders.map(|order| (order.cursor(), Line::unplaced(order)));
-    let mut lines: Vec<_> = calls.chain(orders).collect();
-    lines.sort_by(|(a, _), (b, _)| b.cmp(a));
-    lines.into_iter().map(|(_, line)| line).collect()
+    let orders = orders.map(|order| (order.cursor(), CallSummary::unplaced(order)));
+    let mut summaries: Vec<_> = calls.chain(orders).collect();
+    summaries.sort_by(|(a, _), (b, _)| b.cmp(a));
+    summaries.into_iter().map(|(_, summary)| summary).collect()
 }
 
-impl Line {
+impl CallSummary {
     /// An order that became no call, in the form of a call.
     fn unplaced(order: UnplacedOrder) -> Self {
         let at = order.at.to_string();
@@ -179,25 +177,25 @@ impl Line {
         }
     }
 
-    fn new(line: CallSummary, place: Option<Match>) -> Self {
-        let is_live = line.end.is_none();
+    fn new(summary: history::CallSummary, place: Option<Match>) -> Self {
+        let is_live = summary.end.is_none();
         let state = if is_live { "live" } else { "ended" };
         Self {
-            call_sid: Some(line.sid.to_string()),
-            from: line.from,
-            to: line.to,
-            direction: line.direction,
-            agent: line.agent,
-            carrier: line.carrier,
-            started_at: line.started.to_string(),
-            ended_at: line.end.map(|end| end.at.to_string()),
-            status: line.status.unwrap_or_else(|| state.to_owned()),
+            call_sid: Some(summary.sid.to_string()),
+            from: summary.from,
+            to: summary.to,
+            direction: summary.direction,
+            agent: summary.agent,
+            carrier: summary.carrier,
+            started_at: summary.started.to_string(),
+            ended_at: summary.end.map(|end| end.at.to_string()),
+            status: summary.status.unwrap_or_else(|| state.to_owned()),
             live: is_live,
-            duration_ms: line.end.map(|end| end.duration_ms),
-            end_reason: line.end.map(|end| end.reason),
-            turns: line.turns,
-            cost_usd: line.cost_usd,
-            place: place.map(|Match { seq, text }| Place { seq, text }),
+            duration_ms: summary.end.map(|end| end.duration_ms),
+            end_reason: summary.end.map(|end| end.reason),
+            turns: summary.turns,
+            cost_usd: summary.cost_usd,
+            place: place.map(|Match { seq, text }| SearchMatch { seq, text }),
             order_id: None,
             scenario: None,
             rule: None,

@@ -32,12 +32,12 @@ use crate::http::error::ApiError;
 
 /// `{"status":"ok"}`.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
-pub(super) struct Done {
+pub(super) struct Acknowledgement {
     /// Always `ok`.
     status: &'static str,
 }
 
-impl Done {
+impl Acknowledgement {
     pub(super) fn ok() -> Json<Self> {
         Json(Self { status: "ok" })
     }
@@ -46,13 +46,13 @@ impl Done {
 /// A request that names nothing but its call.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(rename_all = "camelCase")]
-pub(super) struct CallOrder {
+pub(super) struct ActionRequest {
     /// The call.
     #[schema(value_type = String)]
     call_sid: CallSid,
 }
 
-impl Read for CallOrder {
+impl Read for ActionRequest {
     fn read(fields: &Fields) -> Result<Self, ApiError> {
         Ok(Self { call_sid: fields.call()? })
     }
@@ -64,8 +64,8 @@ async fn act(
     supervisor: &Supervisor,
     call: &CallSid,
     action: Action,
-) -> Result<Json<Done>, ApiError> {
+) -> Result<Json<Acknowledgement>, ApiError> {
     let order = SupervisorAction { action, by: Some(supervisor.id().clone()) };
     calls.act(call, order).await?;
-    Ok(Done::ok())
+    Ok(Acknowledgement::ok())
 }
