@@ -40,7 +40,7 @@ pub const FIRST_TERM: u64 = 1;
 pub const LAST_SEQ: u64 = (1 << 20) - 1;
 
 /// What comes back from a store.
-pub type Answer<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
+pub type StoreFuture<'a, T> = BoxFuture<'a, Result<T, StoreError>>;
 
 /// A store of calls. It may be reached by many tasks at once.
 ///
@@ -50,51 +50,55 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     /// Appends to the records of several calls: all of it durably, or an error. What became of each
     /// chunk is in the same place of the answer; one that is refused does not hinder the others.
     /// To append the same chunk again changes nothing.
-    fn append(&self, chunks: Vec<Chunk>) -> Answer<'_, Vec<Appended>>;
+    fn append(&self, chunks: Vec<Chunk>) -> StoreFuture<'_, Vec<Appended>>;
 
     /// Takes a call over and gives the new owner's term; `None` if there is no such call, or if it
     /// has ended.
-    fn claim<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<u64>>;
+    fn claim<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, Option<u64>>;
 
     /// The events of a call after number `after`, oldest first; `None` if there is no such call.
-    fn events<'a>(&'a self, call: &'a CallSid, after: u64) -> Answer<'a, Option<Vec<Utf8Bytes>>>;
+    fn events<'a>(
+        &'a self,
+        call: &'a CallSid,
+        after: u64,
+    ) -> StoreFuture<'a, Option<Vec<Utf8Bytes>>>;
 
     /// One call's line.
-    fn summary<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<CallSummary>>;
+    fn summary<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, Option<CallSummary>>;
 
     /// A page of calls, newest first.
-    fn list<'a>(&'a self, wanted: &'a ListQuery) -> Answer<'a, Page>;
+    fn list<'a>(&'a self, wanted: &'a ListQuery) -> StoreFuture<'a, Page>;
 
     /// The calls that have not ended, newest first: after a restart, those to be resumed or closed.
-    fn open(&self) -> Answer<'_, Vec<CallSummary>>;
+    fn open(&self) -> StoreFuture<'_, Vec<CallSummary>>;
 
     /// Sets what the carrier calls the state of a call; false if there is no such call.
-    fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> Answer<'a, bool>;
+    fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> StoreFuture<'a, bool>;
 
     /// Forgets a call for good, so that its words cannot be found in the store's own files either;
     /// false if there is no such call.
-    fn delete<'a>(&'a self, call: &'a CallSid) -> Answer<'a, bool>;
+    fn delete<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, bool>;
 
     /// Keeps orders that became no call: all of them durably, or an error. One that has the id of
     /// another takes its place; of more than [`MOST_ORDERS`] the oldest are forgotten.
-    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> Answer<'_, ()>;
+    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> StoreFuture<'_, ()>;
 
     /// Orders that became no call, newest first; one more than the limit if there are more.
-    fn orders<'a>(&'a self, wanted: &'a ListQuery) -> Answer<'a, Vec<UnplacedOrder>>;
+    fn orders<'a>(&'a self, wanted: &'a ListQuery) -> StoreFuture<'a, Vec<UnplacedOrder>>;
 
     /// One order that became no call.
-    fn order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, Option<UnplacedOrder>>;
+    fn order<'a>(&'a self, id: &'a CallSid) -> StoreFuture<'a, Option<UnplacedOrder>>;
 
     /// Forgets an order that became no call, as a call is [forgotten](Store::delete); false if there
     /// is no such order.
-    fn delete_order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, bool>;
+    fn delete_order<'a>(&'a self, id: &'a CallSid) -> StoreFuture<'a, bool>;
 
     /// Forgets ended calls that are too old or too many, the oldest first, and orders that became
     /// no call and are too old; gives the number of calls.
-    fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> Answer<'a, u64>;
+    fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> StoreFuture<'a, u64>;
 
     /// Does now and then what need not be done when calls are written. Called about every second.
-    fn tidy(&self) -> Answer<'_, ()> {
+    fn tidy(&self) -> StoreFuture<'_, ()> {
         Box::pin(std::future::ready(Ok(())))
     }
 
@@ -105,7 +109,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     }
 
     /// Whether the store can be written, as far as can be told without writing a call.
-    fn check(&self) -> Answer<'_, ()>;
+    fn check(&self) -> StoreFuture<'_, ()>;
 }
 
 /// A part of one call's record.

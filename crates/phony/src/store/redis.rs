@@ -26,7 +26,8 @@ use phony_call::{CallSid, Direction};
 pub use self::connection::Connection;
 use self::form::{Share, entries, share, summary};
 use super::{
-    Answer, Appended, CallSummary, Chunk, Entry, ListQuery, Page, Store, StoreError, UnplacedOrder,
+    Appended, CallSummary, Chunk, Entry, ListQuery, Page, Store, StoreError, StoreFuture,
+    UnplacedOrder,
 };
 use crate::config::Retention;
 
@@ -280,7 +281,7 @@ impl Redis {
 }
 
 impl Store for Redis {
-    fn append(&self, chunks: Vec<Chunk>) -> Answer<'_, Vec<Appended>> {
+    fn append(&self, chunks: Vec<Chunk>) -> StoreFuture<'_, Vec<Appended>> {
         Box::pin(async move {
             let mut pipeline = Pipeline::new();
             for chunk in &chunks {
@@ -300,7 +301,7 @@ impl Store for Redis {
         })
     }
 
-    fn claim<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<u64>> {
+    fn claim<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, Option<u64>> {
         Box::pin(async move {
             let mut command = script(&self.scripts.claim, &[call_key(call.as_str())]);
             command.arg(&self.node);
@@ -308,7 +309,11 @@ impl Store for Redis {
         })
     }
 
-    fn events<'a>(&'a self, call: &'a CallSid, after: u64) -> Answer<'a, Option<Vec<Utf8Bytes>>> {
+    fn events<'a>(
+        &'a self,
+        call: &'a CallSid,
+        after: u64,
+    ) -> StoreFuture<'a, Option<Vec<Utf8Bytes>>> {
         Box::pin(async move {
             let mut pipeline = Pipeline::new();
             pipeline.cmd("EXISTS").arg(call_key(call.as_str()));
@@ -324,18 +329,18 @@ impl Store for Redis {
         })
     }
 
-    fn summary<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<CallSummary>> {
+    fn summary<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, Option<CallSummary>> {
         Box::pin(async move {
             let summaries = self.summaries(&[call.to_string()]).await;
             Ok(summaries.map_err(|error| failed("read", error))?.pop())
         })
     }
 
-    fn list<'a>(&'a self, wanted: &'a ListQuery) -> Answer<'a, Page> {
+    fn list<'a>(&'a self, wanted: &'a ListQuery) -> StoreFuture<'a, Page> {
         Box::pin(async move { self.page(wanted).await.map_err(|error| failed("listed", error)) })
     }
 
-    fn open(&self) -> Answer<'_, Vec<CallSummary>> {
+    fn open(&self) -> StoreFuture<'_, Vec<CallSummary>> {
         Box::pin(async move {
             let mut command = cmd("ZREVRANGE");
             command.arg(open_key()).arg(0).arg(-1);
@@ -345,7 +350,7 @@ impl Store for Redis {
         })
     }
 
-    fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> Answer<'a, bool> {
+    fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> StoreFuture<'a, bool> {
         Box::pin(async move {
             let keys = [call_key(call.as_str()), calls_key(), restated_key()];
             let mut command = script(&self.scripts.status, &keys);
@@ -354,35 +359,35 @@ impl Store for Redis {
         })
     }
 
-    fn delete<'a>(&'a self, call: &'a CallSid) -> Answer<'a, bool> {
+    fn delete<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, bool> {
         Box::pin(async move {
             let done = self.remove(&[call.to_string()]).await;
             done.map(|done| done > 0).map_err(|error| failed("deleted", error))
         })
     }
 
-    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> Answer<'_, ()> {
+    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             let done = self.put_all(&orders).await;
             done.map_err(|error| StoreError::failed("orders cannot be written in Redis", error))
         })
     }
 
-    fn orders<'a>(&'a self, wanted: &'a ListQuery) -> Answer<'a, Vec<UnplacedOrder>> {
+    fn orders<'a>(&'a self, wanted: &'a ListQuery) -> StoreFuture<'a, Vec<UnplacedOrder>> {
         Box::pin(async move {
             let orders = self.orders_of(wanted).await;
             orders.map_err(|error| StoreError::failed("orders cannot be listed in Redis", error))
         })
     }
 
-    fn order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, Option<UnplacedOrder>> {
+    fn order<'a>(&'a self, id: &'a CallSid) -> StoreFuture<'a, Option<UnplacedOrder>> {
         Box::pin(async move {
             let order = self.order_of(id).await;
             order.map_err(|error| StoreError::failed("orders cannot be read in Redis", error))
         })
     }
 
-    fn delete_order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, bool> {
+    fn delete_order<'a>(&'a self, id: &'a CallSid) -> StoreFuture<'a, bool> {
         Box::pin(async move {
             let done = self.remove_orders(std::slice::from_ref(id)).await;
             let done = done.map(|deleted| deleted > 0);
@@ -390,7 +395,7 @@ impl Store for Redis {
         })
     }
 
-    fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> Answer<'a, u64> {
+    fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> StoreFuture<'a, u64> {
         Box::pin(async move {
             if let Some(oldest) = retention.age.and_then(|age| now.checked_sub(age).ok()) {
                 let done = self.remove_orders_before(oldest.as_millisecond()).await;
@@ -400,7 +405,7 @@ impl Store for Redis {
         })
     }
 
-    fn tidy(&self) -> Answer<'_, ()> {
+    fn tidy(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             while self.index_some().await.map_err(|error| failed("indexed", error))? {}
             Ok(())
@@ -412,7 +417,7 @@ impl Store for Redis {
         Duration::from_millis(1)
     }
 
-    fn check(&self) -> Answer<'_, ()> {
+    fn check(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             let mut command = cmd("SET");
             command.arg(format!("{PREFIX}check")).arg(&self.node).arg("PX").arg(1000);

@@ -26,7 +26,7 @@ use tokio::task::spawn_blocking;
 
 use self::writer::Writer;
 use super::{
-    Answer, Appended, CallSummary, Chunk, ListQuery, Page, Store, StoreError, UnplacedOrder,
+    Appended, CallSummary, Chunk, ListQuery, Page, Store, StoreError, StoreFuture, UnplacedOrder,
 };
 use crate::config::Retention;
 use crate::data_dir::{check_file, explained, private};
@@ -158,67 +158,71 @@ impl Inner {
 }
 
 impl Store for Sqlite {
-    fn append(&self, chunks: Vec<Chunk>) -> Answer<'_, Vec<Appended>> {
+    fn append(&self, chunks: Vec<Chunk>) -> StoreFuture<'_, Vec<Appended>> {
         let write = self.write("calls cannot be written", move |c| write::append(c, &chunks));
         Box::pin(write)
     }
 
-    fn claim<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<u64>> {
+    fn claim<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, Option<u64>> {
         let call = call.clone();
         Box::pin(self.write("a call cannot be claimed", move |c| write::claim(c, &call)))
     }
 
-    fn events<'a>(&'a self, call: &'a CallSid, after: u64) -> Answer<'a, Option<Vec<Utf8Bytes>>> {
+    fn events<'a>(
+        &'a self,
+        call: &'a CallSid,
+        after: u64,
+    ) -> StoreFuture<'a, Option<Vec<Utf8Bytes>>> {
         let call = call.clone();
         Box::pin(self.read(move |c| read::events(c, &call, after)))
     }
 
-    fn summary<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<CallSummary>> {
+    fn summary<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, Option<CallSummary>> {
         let call = call.clone();
         Box::pin(self.read(move |c| read::summary(c, &call)))
     }
 
-    fn list<'a>(&'a self, wanted: &'a ListQuery) -> Answer<'a, Page> {
+    fn list<'a>(&'a self, wanted: &'a ListQuery) -> StoreFuture<'a, Page> {
         let wanted = wanted.clone();
         Box::pin(self.read(move |c| read::list(c, &wanted)))
     }
 
-    fn open(&self) -> Answer<'_, Vec<CallSummary>> {
+    fn open(&self) -> StoreFuture<'_, Vec<CallSummary>> {
         Box::pin(self.read(read::open))
     }
 
-    fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> Answer<'a, bool> {
+    fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> StoreFuture<'a, bool> {
         let (call, status) = (call.clone(), status.to_owned());
         let write = move |c: &mut Connection| write::set_status(c, &call, &status);
         Box::pin(self.write("a call's status cannot be written", write))
     }
 
-    fn delete<'a>(&'a self, call: &'a CallSid) -> Answer<'a, bool> {
+    fn delete<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, bool> {
         let call = call.clone();
         Box::pin(self.write("a call cannot be deleted", move |c| write::delete(c, &call)))
     }
 
-    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> Answer<'_, ()> {
+    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> StoreFuture<'_, ()> {
         let write = move |c: &mut Connection| orders::put(c, &orders);
         Box::pin(self.write("orders cannot be written", write))
     }
 
-    fn orders<'a>(&'a self, wanted: &'a ListQuery) -> Answer<'a, Vec<UnplacedOrder>> {
+    fn orders<'a>(&'a self, wanted: &'a ListQuery) -> StoreFuture<'a, Vec<UnplacedOrder>> {
         let wanted = wanted.clone();
         Box::pin(self.read(move |c| orders::list(c, &wanted)))
     }
 
-    fn order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, Option<UnplacedOrder>> {
+    fn order<'a>(&'a self, id: &'a CallSid) -> StoreFuture<'a, Option<UnplacedOrder>> {
         let id = id.clone();
         Box::pin(self.read(move |c| orders::find(c, &id)))
     }
 
-    fn delete_order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, bool> {
+    fn delete_order<'a>(&'a self, id: &'a CallSid) -> StoreFuture<'a, bool> {
         let id = id.clone();
         Box::pin(self.write("an order cannot be deleted", move |c| orders::delete(c, &id)))
     }
 
-    fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> Answer<'a, u64> {
+    fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> StoreFuture<'a, u64> {
         Box::pin(async move {
             let mut gone = 0;
             if let Some(age) = retention.age {
@@ -241,7 +245,7 @@ impl Store for Sqlite {
         })
     }
 
-    fn check(&self) -> Answer<'_, ()> {
+    fn check(&self) -> StoreFuture<'_, ()> {
         Box::pin(self.write("calls cannot be written", write::check))
     }
 }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use jiff::Timestamp;
 use phony::config::Retention;
 use phony::store::{
-    Answer, Appended, CallSummary, Chunk, Entry, ListQuery, MOST_ORDERS, Page, Store, StoreError,
-    UnplacedOrder,
+    Appended, CallSummary, Chunk, Entry, ListQuery, MOST_ORDERS, Page, Store, StoreError,
+    StoreFuture, UnplacedOrder,
 };
 use phony_call::CallSid;
 
@@ -34,7 +34,7 @@ impl Memory {
     fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut BTreeMap<CallSid, Kept>) -> T,
-    ) -> Answer<'_, T> {
+    ) -> StoreFuture<'_, T> {
         let done = if self.broken.load(Ordering::Relaxed) {
             Err(StoreError::failed("calls cannot be kept", "the test says so"))
         } else {
@@ -48,7 +48,7 @@ impl Memory {
     fn with_orders<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut BTreeMap<CallSid, UnplacedOrder>) -> T,
-    ) -> Answer<'_, T> {
+    ) -> StoreFuture<'_, T> {
         let done = if self.broken.load(Ordering::Relaxed) {
             Err(StoreError::failed("orders cannot be kept", "the test says so"))
         } else {
@@ -59,11 +59,11 @@ impl Memory {
 }
 
 impl Store for Memory {
-    fn append(&self, chunks: Vec<Chunk>) -> Answer<'_, Vec<Appended>> {
+    fn append(&self, chunks: Vec<Chunk>) -> StoreFuture<'_, Vec<Appended>> {
         self.with(|calls| chunks.into_iter().map(|chunk| take(calls, chunk)).collect())
     }
 
-    fn claim<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<u64>> {
+    fn claim<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, Option<u64>> {
         self.with(|calls| {
             let kept = calls.get_mut(call).filter(|kept| kept.summary.end.is_none())?;
             kept.term += 1;
@@ -75,18 +75,18 @@ impl Store for Memory {
         &'a self,
         call: &'a CallSid,
         after: u64,
-    ) -> Answer<'a, Option<Vec<axum::extract::ws::Utf8Bytes>>> {
+    ) -> StoreFuture<'a, Option<Vec<axum::extract::ws::Utf8Bytes>>> {
         self.with(|calls| {
             let later = calls.get(call)?.entries.iter().filter(|entry| entry.seq > after);
             Some(later.map(|entry| entry.json.clone()).collect())
         })
     }
 
-    fn summary<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<CallSummary>> {
+    fn summary<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, Option<CallSummary>> {
         self.with(|calls| Some(calls.get(call)?.summary.clone()))
     }
 
-    fn list<'a>(&'a self, wanted: &'a ListQuery) -> Answer<'a, Page> {
+    fn list<'a>(&'a self, wanted: &'a ListQuery) -> StoreFuture<'a, Page> {
         self.with(|calls| {
             let mut found: Vec<_> = calls
                 .values()
@@ -103,7 +103,7 @@ impl Store for Memory {
         })
     }
 
-    fn open(&self) -> Answer<'_, Vec<CallSummary>> {
+    fn open(&self) -> StoreFuture<'_, Vec<CallSummary>> {
         self.with(|calls| {
             let open = calls.values().filter(|kept| kept.summary.end.is_none());
             let mut open: Vec<_> = open.map(|kept| kept.summary.clone()).collect();
@@ -112,18 +112,18 @@ impl Store for Memory {
         })
     }
 
-    fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> Answer<'a, bool> {
+    fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> StoreFuture<'a, bool> {
         self.with(|calls| {
             let kept = calls.get_mut(call);
             kept.map(|kept| kept.summary.status = Some(status.to_owned())).is_some()
         })
     }
 
-    fn delete<'a>(&'a self, call: &'a CallSid) -> Answer<'a, bool> {
+    fn delete<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, bool> {
         self.with(|calls| calls.remove(call).is_some())
     }
 
-    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> Answer<'_, ()> {
+    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> StoreFuture<'_, ()> {
         self.with_orders(|kept| {
             kept.extend(orders.into_iter().map(|order| (order.id.clone(), order)));
             while kept.len() > MOST_ORDERS {
@@ -133,7 +133,7 @@ impl Store for Memory {
         })
     }
 
-    fn orders<'a>(&'a self, wanted: &'a ListQuery) -> Answer<'a, Vec<UnplacedOrder>> {
+    fn orders<'a>(&'a self, wanted: &'a ListQuery) -> StoreFuture<'a, Vec<UnplacedOrder>> {
         self.with_orders(|kept| {
             let mut found: Vec<_> = kept
                 .values()
@@ -147,15 +147,15 @@ impl Store for Memory {
         })
     }
 
-    fn order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, Option<UnplacedOrder>> {
+    fn order<'a>(&'a self, id: &'a CallSid) -> StoreFuture<'a, Option<UnplacedOrder>> {
         self.with_orders(|kept| kept.get(id).cloned())
     }
 
-    fn delete_order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, bool> {
+    fn delete_order<'a>(&'a self, id: &'a CallSid) -> StoreFuture<'a, bool> {
         self.with_orders(|kept| kept.remove(id).is_some())
     }
 
-    fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> Answer<'a, u64> {
+    fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> StoreFuture<'a, u64> {
         if let Some(age) = retention.age {
             self.orders.lock().unwrap().retain(|_, order| order.at >= now - age);
         }
@@ -169,7 +169,7 @@ impl Store for Memory {
         })
     }
 
-    fn check(&self) -> Answer<'_, ()> {
+    fn check(&self) -> StoreFuture<'_, ()> {
         self.with(|_| ())
     }
 }

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use phony::config::Retention;
 use phony::store::redis::Redis;
 use phony::store::{
-    Answer, Appended, CallFilter, CallSummary, Chunk, ListQuery, Match, Page, Query, Sqlite, Store,
-    UnplacedOrder,
+    Appended, CallFilter, CallSummary, Chunk, ListQuery, Match, Page, Query, Sqlite, Store,
+    StoreFuture, UnplacedOrder,
 };
 use phony_call::{CallSid, Direction};
 
@@ -32,7 +32,7 @@ async fn the_suite_holds_for_redis() {
 struct Indexed(Redis);
 
 impl Store for Indexed {
-    fn append(&self, chunks: Vec<Chunk>) -> Answer<'_, Vec<Appended>> {
+    fn append(&self, chunks: Vec<Chunk>) -> StoreFuture<'_, Vec<Appended>> {
         Box::pin(async move {
             let done = self.0.append(chunks).await;
             self.0.tidy().await?;
@@ -40,55 +40,59 @@ impl Store for Indexed {
         })
     }
 
-    fn claim<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<u64>> {
+    fn claim<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, Option<u64>> {
         self.0.claim(call)
     }
 
-    fn events<'a>(&'a self, call: &'a CallSid, after: u64) -> Answer<'a, Option<Vec<Utf8Bytes>>> {
+    fn events<'a>(
+        &'a self,
+        call: &'a CallSid,
+        after: u64,
+    ) -> StoreFuture<'a, Option<Vec<Utf8Bytes>>> {
         self.0.events(call, after)
     }
 
-    fn summary<'a>(&'a self, call: &'a CallSid) -> Answer<'a, Option<CallSummary>> {
+    fn summary<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, Option<CallSummary>> {
         self.0.summary(call)
     }
 
-    fn list<'a>(&'a self, wanted: &'a ListQuery) -> Answer<'a, Page> {
+    fn list<'a>(&'a self, wanted: &'a ListQuery) -> StoreFuture<'a, Page> {
         self.0.list(wanted)
     }
 
-    fn open(&self) -> Answer<'_, Vec<CallSummary>> {
+    fn open(&self) -> StoreFuture<'_, Vec<CallSummary>> {
         self.0.open()
     }
 
-    fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> Answer<'a, bool> {
+    fn set_status<'a>(&'a self, call: &'a CallSid, status: &'a str) -> StoreFuture<'a, bool> {
         self.0.set_status(call, status)
     }
 
-    fn delete<'a>(&'a self, call: &'a CallSid) -> Answer<'a, bool> {
+    fn delete<'a>(&'a self, call: &'a CallSid) -> StoreFuture<'a, bool> {
         self.0.delete(call)
     }
 
-    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> Answer<'_, ()> {
+    fn put_orders(&self, orders: Vec<UnplacedOrder>) -> StoreFuture<'_, ()> {
         self.0.put_orders(orders)
     }
 
-    fn orders<'a>(&'a self, wanted: &'a ListQuery) -> Answer<'a, Vec<UnplacedOrder>> {
+    fn orders<'a>(&'a self, wanted: &'a ListQuery) -> StoreFuture<'a, Vec<UnplacedOrder>> {
         self.0.orders(wanted)
     }
 
-    fn order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, Option<UnplacedOrder>> {
+    fn order<'a>(&'a self, id: &'a CallSid) -> StoreFuture<'a, Option<UnplacedOrder>> {
         self.0.order(id)
     }
 
-    fn delete_order<'a>(&'a self, id: &'a CallSid) -> Answer<'a, bool> {
+    fn delete_order<'a>(&'a self, id: &'a CallSid) -> StoreFuture<'a, bool> {
         self.0.delete_order(id)
     }
 
-    fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> Answer<'a, u64> {
+    fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> StoreFuture<'a, u64> {
         self.0.retain(retention, now)
     }
 
-    fn check(&self) -> Answer<'_, ()> {
+    fn check(&self) -> StoreFuture<'_, ()> {
         self.0.check()
     }
 }
