@@ -1,6 +1,6 @@
 //! The server: everything built from a [`Config`], started and stopped as one.
 
-mod keeping;
+mod persistence;
 
 use std::io;
 use std::net::SocketAddr;
@@ -44,7 +44,7 @@ use crate::safety::Safety;
 use crate::store::{Store, StoreError};
 use crate::telemetry;
 use crate::token::{self, hex};
-use keeping::{Keeping, Kept};
+use persistence::{Persistence, RunningPersistence};
 
 pub use crate::data_dir::make_folder;
 
@@ -228,7 +228,7 @@ async fn start_parts(
         None => None,
     };
     let shared = || cluster.as_ref().map(|cluster| cluster.store() as Arc<dyn Store>);
-    let (history, keeping) = Keeping::open(&config, store.or_else(shared))?;
+    let (history, persistence) = Persistence::open(&config, store.or_else(shared))?;
     let address = SocketAddr::new(config.bind, config.port);
     let listen = |source| StartError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(listen)?;
@@ -253,7 +253,7 @@ async fn start_parts(
         workers: Workers::start().map_err(StartError::Threads)?,
         remembers: true,
     });
-    let kept = keeping.start(&app, &tasks);
+    let persistence = persistence.start(&app, &tasks);
     // Before anybody can order anything: what stands open now was open when the last server ended.
     app.outbound.tell_of_cut_off().await;
     if let Some(cluster) = &app.cluster {
@@ -267,7 +267,7 @@ async fn start_parts(
         tracing::warn!(%reason, "not ready for calls");
     }
     tracing::info!(%addr, "server started");
-    let run = run(serving, Arc::clone(&app), kept, tasks.clone());
+    let run = run(serving, Arc::clone(&app), persistence, tasks.clone());
     let served = tasks.spawn(async move {
         let whole = run.await;
         // Everything is written: another server may have the folder.
@@ -283,7 +283,7 @@ async fn start_parts(
 async fn run(
     serving: impl Future<Output = ()> + Send + 'static,
     app: Arc<App>,
-    kept: Kept,
+    persistence: RunningPersistence,
     tasks: TaskTracker,
 ) -> bool {
     let shutdown = app.shutdown.clone();
@@ -322,7 +322,7 @@ async fn run(
         let in_time = matches!(ended, Some(Ok(())));
         tracing::warn!(live = left, in_time, "calls did not end in time and were cut off");
     }
-    kept.finish().await;
+    persistence.finish().await;
     app.calls.stop_workers();
     drop(upkeep.await);
     drop(tokio::time::timeout(END_LIMIT, budget).await);

@@ -98,7 +98,7 @@ pub trait Store: fmt::Debug + Send + Sync + 'static {
     fn retain<'a>(&'a self, retention: &'a Retention, now: Timestamp) -> StoreFuture<'a, u64>;
 
     /// Does now and then what need not be done when calls are written. Called about every second.
-    fn tidy(&self) -> StoreFuture<'_, ()> {
+    fn compact(&self) -> StoreFuture<'_, ()> {
         Box::pin(std::future::ready(Ok(())))
     }
 

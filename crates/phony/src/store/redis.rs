@@ -405,7 +405,7 @@ impl Store for Redis {
         })
     }
 
-    fn tidy(&self) -> StoreFuture<'_, ()> {
+    fn compact(&self) -> StoreFuture<'_, ()> {
         Box::pin(async move {
             while self.index_some().await.map_err(|error| failed("indexed", error))? {}
             Ok(())

@@ -35,7 +35,7 @@ impl Store for Indexed {
     fn append(&self, chunks: Vec<Chunk>) -> StoreFuture<'_, Vec<Appended>> {
         Box::pin(async move {
             let done = self.0.append(chunks).await;
-            self.0.tidy().await?;
+            self.0.compact().await?;
             done
         })
     }
@@ -194,7 +194,7 @@ async fn both_stores_give_the_same_answers() {
             store.append(vec![chunk.clone()]).await.unwrap();
         }
         if n == 285 {
-            redis.tidy().await.unwrap();
+            redis.compact().await.unwrap();
         }
         sids.push(sid);
     }
@@ -283,7 +283,7 @@ async fn what_is_deleted_or_too_old_is_nowhere_any_more() {
     };
     for n in 0..11 {
         keep(&redis, &format!("CAnumber{n}end"), n * 100, &format!("my {}", secret(n))).await;
-        redis.tidy().await.unwrap();
+        redis.compact().await.unwrap();
     }
     let counted = async |key: &str| {
         let mut connection = server.connection();
@@ -330,7 +330,7 @@ async fn servers_do_not_spoil_each_other_s_index() {
         for n in 0..60_i64 {
             let name = format!("CA{of}x{n}end");
             keep(redis, &name, n, &format!("common of{of}x{n}z")).await;
-            redis.tidy().await.unwrap();
+            redis.compact().await.unwrap();
             if n % 3 == 0 {
                 assert!(redis.delete(&sid(&name)).await.unwrap());
             }
@@ -338,7 +338,7 @@ async fn servers_do_not_spoil_each_other_s_index() {
     });
     futures_util::future::join_all(work).await;
     for redis in &nodes {
-        redis.tidy().await.unwrap();
+        redis.compact().await.unwrap();
         let found = all_pages(redis, &questions_of("common")).await;
         assert_eq!(found.len(), 80, "each is found once");
     }
@@ -365,8 +365,8 @@ async fn a_call_that_comes_into_the_index_meanwhile_is_deleted_out_of_it() {
             tokio::time::sleep(Duration::from_micros(u64::try_from(n).unwrap() * 8)).await;
             other.delete(&gone).await.unwrap()
         };
-        let (tidied, deleted) = tokio::join!(one.tidy(), delete);
-        tidied.unwrap();
+        let (compacted, deleted) = tokio::join!(one.compact(), delete);
+        compacted.unwrap();
         assert!(deleted, "{n}");
     }
     let all = everything(&server).await;

@@ -1,4 +1,4 @@
-//! What keeps the calls: the store, its writer, and what is done in it now and then.
+//! Persistence: the store, its writer, and the periodic work on it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,27 +15,27 @@ use crate::config::Config;
 use crate::history::{History, Writer, close_abandoned};
 use crate::store::{CallSummary, Sqlite, Store, sqlite};
 
-/// How often calls that are too old or too many are looked for.
-const RETENTION: Duration = Duration::from_mins(10);
-/// How often the store is tidied.
-const TIDYING: Duration = Duration::from_secs(1);
-/// How long the last write may take when the server stops.
+/// How often the retention limits are applied.
+const RETENTION_INTERVAL: Duration = Duration::from_mins(10);
+/// How often the store is compacted.
+const COMPACTION_INTERVAL: Duration = Duration::from_secs(1);
+/// How long the last write may take at shutdown.
 const LAST_WRITE: Duration = Duration::from_secs(5);
 
-/// The store and what works in it.
-pub(super) struct Keeping {
+/// An open store and its writer, not started yet.
+pub(super) struct Persistence {
     store: Arc<dyn Store>,
     writer: Writer,
 }
 
-/// The store at work.
-pub(super) struct Kept {
+/// The store with its tasks running.
+pub(super) struct RunningPersistence {
     stop: CancellationToken,
     writer: JoinHandle<()>,
 }
 
-impl Keeping {
-    /// Opens the configured store, unless there is one already.
+impl Persistence {
+    /// Opens the configured store, unless one is given.
     pub(super) fn open(
         config: &Config,
         store: Option<Arc<dyn Store>>,
@@ -50,12 +50,13 @@ impl Keeping {
         Ok((history, Self { store, writer }))
     }
 
-    /// Begins to write, to forget what is too old, and to close what nobody takes up again.
-    pub(super) fn start(self, app: &Arc<App>, tasks: &TaskTracker) -> Kept {
+    /// Starts the writer, retention, compaction and, without a cluster, the closing of abandoned
+    /// calls.
+    pub(super) fn start(self, app: &Arc<App>, tasks: &TaskTracker) -> RunningPersistence {
         let Self { store, writer } = self;
         let (stop, kill) = (CancellationToken::new(), app.shutdown.kill.clone());
         let writer = tasks.spawn(writer.run(stop.clone()));
-        let lost = fall_silent(Arc::clone(app));
+        let lost = end_lost_calls(Arc::clone(app));
         let guard = kill.clone();
         tasks.spawn(async move { guard.run_until_cancelled(lost).await });
         if let Some(cluster) = &app.cluster {
@@ -64,20 +65,20 @@ impl Keeping {
         let retention = retain(Arc::clone(&store), Arc::clone(app));
         let guard = kill.clone();
         tasks.spawn(async move { guard.run_until_cancelled(retention).await });
-        let tidying = tidy(Arc::clone(&store));
+        let compaction = compact(Arc::clone(&store));
         let guard = kill.clone();
-        tasks.spawn(async move { guard.run_until_cancelled(tidying).await });
-        // What others have open is theirs.
+        tasks.spawn(async move { guard.run_until_cancelled(compaction).await });
+        // In a cluster, calls left open may belong to other nodes.
         if app.cluster.is_none() {
-            let abandoned = close_left_open(store, Arc::clone(app));
+            let abandoned = resume_or_close(store, Arc::clone(app));
             tasks.spawn(async move { kill.run_until_cancelled(abandoned).await });
         }
-        Kept { stop, writer }
+        RunningPersistence { stop, writer }
     }
 }
 
-impl Kept {
-    /// Writes what is left, and is done.
+impl RunningPersistence {
+    /// Writes what is left and stops the writer.
     pub(super) async fn finish(self) {
         self.stop.cancel();
         if timeout(LAST_WRITE, self.writer).await.is_err() {
@@ -86,8 +87,8 @@ impl Kept {
     }
 }
 
-/// Ends the calls here that turn out to have another owner.
-async fn fall_silent(app: Arc<App>) {
+/// Ends the calls on this node that turn out to be owned by another.
+async fn end_lost_calls(app: Arc<App>) {
     let mut lost = app.history.hub().lost();
     while let Some(call) = lost.recv().await {
         app.calls.lose(&call);
@@ -96,7 +97,7 @@ async fn fall_silent(app: Arc<App>) {
 
 async fn retain(store: Arc<dyn Store>, app: Arc<App>) {
     let retention = app.config.retention;
-    let mut interval = interval(RETENTION);
+    let mut interval = interval(RETENTION_INTERVAL);
     while retention != crate::config::Retention::default() {
         interval.tick().await;
         match store.retain(&retention, (app.clock.wall)()).await {
@@ -107,21 +108,21 @@ async fn retain(store: Arc<dyn Store>, app: Arc<App>) {
     }
 }
 
-/// Has the store do what can wait.
-async fn tidy(store: Arc<dyn Store>) {
-    let mut interval = interval(TIDYING);
+/// Compacts the store now and then.
+async fn compact(store: Arc<dyn Store>) {
+    let mut interval = interval(COMPACTION_INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         interval.tick().await;
-        if let Err(error) = store.tidy().await {
-            tracing::debug!(error = error.chain(), "the store was not tidied");
+        if let Err(error) = store.compact().await {
+            tracing::debug!(error = error.chain(), "the store was not compacted");
         }
     }
 }
 
-/// Goes on with the calls that a process left open when it died and that need no line, and closes the
-/// others once they had time to come back.
-async fn close_left_open(store: Arc<dyn Store>, app: Arc<App>) {
+/// Resumes the calls that a dead process left open and that need no line; closes the others once the
+/// time for a reconnect has passed.
+async fn resume_or_close(store: Arc<dyn Store>, app: Arc<App>) {
     let left = match store.open().await {
         Ok(left) => left,
         Err(error) => {
@@ -134,7 +135,7 @@ async fn close_left_open(store: Arc<dyn Store>, app: Arc<App>) {
     tracing::info!(calls = left.len(), "calls were left open; they may be taken up again");
     let mut waiting = Vec::new();
     for summary in left {
-        if !goes_on(&*store, &app, &summary.sid).await
+        if !resumes_unasked(&*store, &app, &summary.sid).await
             || app.calls.resume(&summary.sid).await.is_none()
         {
             waiting.push(summary);
@@ -151,8 +152,8 @@ async fn close_left_open(store: Arc<dyn Store>, app: Arc<App>) {
     }
 }
 
-/// Whether a call goes on unasked that was left open.
-async fn goes_on(store: &dyn Store, app: &App, call: &CallSid) -> bool {
+/// Whether a call that was left open is resumed without a request of the carrier.
+async fn resumes_unasked(store: &dyn Store, app: &App, call: &CallSid) -> bool {
     let events = match store.events(call, 0).await {
         Ok(events) => events.unwrap_or_default(),
         Err(error) => {
