@@ -10,6 +10,7 @@
 mod connection;
 mod form;
 mod index;
+mod keys;
 mod orders;
 mod search;
 mod segment;
@@ -25,14 +26,15 @@ use phony_call::{CallSid, Direction};
 
 pub use self::connection::Connection;
 use self::form::{Share, entries, share, summary};
+pub use self::keys::{PREFIX, call_key, channel, placing_key};
+use self::keys::{
+    bytes_key, calls_key, events_key, fresh_key, keys_of, open_key, restated_key, words_key,
+};
 use super::{
     Appended, CallSummary, Chunk, Entry, ListQuery, Page, Store, StoreError, StoreFuture,
     UnplacedOrder,
 };
 use crate::config::Retention;
-
-/// What every key and channel begins with.
-pub const PREFIX: &str = "phony:";
 
 /// Longer than any call of ours lasts: a place among the live ones is given back by then, whatever
 /// has become of the call.
@@ -147,7 +149,7 @@ impl Redis {
             summary.as_ref().is_some_and(|summary| summary.direction == Direction::Outbound);
         let place = if outbound { LONGEST_OUTBOUND } else { Duration::ZERO };
         let summary = summary.map(|summary| serde_json::to_string(&summary).unwrap_or_default());
-        let mut command = script(&self.scripts.append, &call_keys(&chunk.call));
+        let mut command = script(&self.scripts.append, &keys_of(chunk.call.as_str()));
         command
             .arg(chunk.call.as_str())
             .arg(chunk.term)
@@ -434,72 +436,6 @@ fn script(hash: &str, keys: &[String]) -> Cmd {
         command.arg(key);
     }
     command
-}
-
-/// The channel on which a call's events are told.
-#[must_use]
-pub fn channel(call: &CallSid) -> String {
-    format!("{PREFIX}event:{call}")
-}
-
-/// The hash that holds a call's line, owner and term.
-#[must_use]
-pub fn call_key(call: &str) -> String {
-    format!("{PREFIX}call:{call}")
-}
-
-fn events_key(call: &str) -> String {
-    format!("{PREFIX}call:{call}:events")
-}
-
-fn calls_key() -> String {
-    format!("{PREFIX}calls")
-}
-
-/// The calls that are in no part of the index.
-fn fresh_key() -> String {
-    format!("{PREFIX}fresh")
-}
-
-/// The calls whose state has changed since they came into the index.
-fn restated_key() -> String {
-    format!("{PREFIX}restated")
-}
-
-fn words_key(call: &str) -> String {
-    format!("{PREFIX}call:{call}:words")
-}
-
-fn open_key() -> String {
-    format!("{PREFIX}open")
-}
-
-/// The calls of ours that are live, by when their places are given back at the latest.
-#[must_use]
-pub fn placing_key() -> String {
-    format!("{PREFIX}placing")
-}
-
-fn bytes_key() -> String {
-    format!("{PREFIX}bytes")
-}
-
-fn call_keys(call: &CallSid) -> [String; 9] {
-    keys_of(call.as_str())
-}
-
-fn keys_of(call: &str) -> [String; 9] {
-    [
-        call_key(call),
-        events_key(call),
-        words_key(call),
-        calls_key(),
-        open_key(),
-        fresh_key(),
-        restated_key(),
-        bytes_key(),
-        placing_key(),
-    ]
 }
 
 fn get(key: &str) -> Cmd {
