@@ -1,16 +1,16 @@
-//! The event hub: what happens in calls, to whoever looks, and to the store.
+//! The event hub: passes the events of calls on to viewers and to the store.
 //!
-//! Each call has a record: its stored events, written once as JSON and shared from then on by
-//! every viewer and by the store. A viewer first gets what has been, then what happens, with nothing
-//! lost or doubled between the two. A viewer that does not keep up is cut off, so that it never
-//! delays a call; it comes back with the number of the last event it saw.
+//! Each call has a log: its stored events, serialized to JSON once and then shared by every viewer
+//! and by the store. A viewer first gets the past events, then the live ones, with nothing lost or
+//! duplicated between the two. A viewer that does not keep up is cut off, so that it never delays a
+//! call; it reconnects with the number of the last event it saw.
 //!
-//! The record is also what waits for the store: the writer is told that a call has news, and takes
-//! from the record what is not written yet. So a call never waits for a store, and a store that was
-//! away gets everything. A record leaves memory when its call has ended and is written; those of
-//! the last calls stay for a while.
+//! The log is also the write-behind buffer of the store: the writer is notified of calls with news,
+//! and takes from their logs the events that are not written yet. So a call never waits for the
+//! store, and a store that was unreachable gets everything later. A log leaves memory when its call
+//! has ended and is written; those of the latest calls stay for a while.
 
-mod log;
+mod call_log;
 mod pack;
 mod publisher;
 #[cfg(test)]
@@ -28,76 +28,76 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::publisher::Publisher;
 
-use self::log::{Log, Viewer};
-use self::pack::Lines;
+use self::call_log::{CallLog, Viewer};
+use self::pack::PackedEvents;
 use crate::store::{CallFilter, CallSummary, Entry, Match};
 
-/// Events that may wait for a viewer of one call.
+/// Events that may be queued for a viewer of one call.
 pub const VIEWER_QUEUE: usize = 256;
 
-/// Events that may wait for a viewer of every call: some seconds of words of hundreds of calls. What
-/// is not used takes no memory.
+/// Events that may be queued for a viewer of all calls: some seconds of speech in hundreds of calls.
+/// Unused capacity takes no memory.
 pub const BOARD_QUEUE: usize = 8192;
 
-/// Ended calls whose records are kept in memory although they could leave it.
+/// Ended calls whose logs stay in memory although they are written.
 const KEPT: usize = 200;
-/// Calls with news that may wait for the writer; it finds those that find no place, later.
+/// Calls with news that may be queued for the writer, which finds the others by polling.
 const NEWS: usize = 4096;
 
-/// All records.
+/// The logs of all calls.
 #[derive(Debug, Default)]
 pub struct Hub {
     inner: Mutex<Inner>,
-    /// Calls that have something to be written; `None` where there is no store.
+    /// Queues calls that have something to be written; `None` without a store.
     news: Option<mpsc::Sender<CallSid>>,
-    /// What is new is wanted in the store at once.
+    /// Notified when news must be written at once.
     hurry: Notify,
-    /// A call found no place among them.
+    /// The queue of `news` was full for some call.
     overlooked: AtomicBool,
-    /// Told of calls that have another owner.
+    /// Receives the calls that turn out to have another owner.
     lost: OnceLock<mpsc::Sender<CallSid>>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    calls: HashMap<CallSid, Arc<Mutex<Log>>>,
-    /// Every call, by the number of its record.
+    calls: HashMap<CallSid, Arc<Mutex<CallLog>>>,
+    /// Every call, by the number of its log.
     order: BTreeMap<u64, CallSid>,
-    /// The calls that have ended, in the order of their end.
+    /// The calls that have ended, in that order.
     ended: VecDeque<CallSid>,
-    /// The number of the next record.
+    /// The number of the next log.
     next: u64,
-    /// Viewers of every call, to be put into the record of each new one.
+    /// Viewers of all calls, which are added to the log of each new one.
     everywhere: Vec<Viewer>,
 }
 
-/// A view of one call or of all.
+/// The events of one call, or of all calls.
 #[derive(Debug)]
 pub struct View {
-    /// What has been, oldest first.
+    /// Past events, oldest first.
     pub past: Vec<Utf8Bytes>,
-    /// What happens; ends with the call, if it is one call's.
+    /// Live events; for one call, closed when the call ends.
     pub live: mpsc::Receiver<Utf8Bytes>,
-    /// Cancelled when this viewer was too slow and has missed something.
+    /// Cancelled when this viewer was too slow and has missed events.
     pub cut: CancellationToken,
 }
 
 impl Hub {
-    /// A hub whose records are to be written, and the calls that have news.
+    /// A hub with a writer, and the queue of calls that have news for it.
     #[must_use]
     pub fn with_writer() -> (Self, mpsc::Receiver<CallSid>) {
         let (news, calls) = mpsc::channel(NEWS);
         (Self { news: Some(news), ..Self::default() }, calls)
     }
 
-    /// Opens the record of a call. One of the same id, of an earlier call, is forgotten.
+    /// Opens the log of a call, and forgets that of an earlier call with the same id.
     #[must_use]
     pub fn open(self: &Arc<Self>, call: &CallSid) -> Publisher {
-        self.enter(call, |viewers| Log::new(call.clone(), viewers))
+        self.insert(call, |viewers| CallLog::new(call.clone(), viewers))
     }
 
-    /// Opens the record of a call that goes on here: its events so far, the term under which it was
-    /// claimed in the store, and whether they are all there.
+    /// Opens the log of a call that is resumed on this node: with its events so far, the term under
+    /// which it was claimed in the store, and whether the store has all of these events.
     #[must_use]
     pub fn reopen(
         self: &Arc<Self>,
@@ -106,16 +106,17 @@ impl Hub {
         term: u64,
         are_written: bool,
     ) -> Publisher {
-        let publisher = self.enter(call, |viewers| Log::again(call.clone(), viewers, events, term));
+        let publisher =
+            self.insert(call, |viewers| CallLog::resumed(call.clone(), viewers, events, term));
         if !are_written {
             let mut log = lock(&publisher.log);
             log.rewind(0);
-            self.tell_writer(&mut log);
+            self.notify_writer(&mut log);
         }
         publisher
     }
 
-    /// Views one call from the event after number `after` on; `None` if there is no such call.
+    /// Views one call from the event after number `after` on; `None` if the call is unknown.
     #[must_use]
     pub fn view(&self, call: &CallSid, after: u64) -> Option<View> {
         let log = self.log(call)?;
@@ -130,7 +131,7 @@ impl Hub {
         Some(View { past: past.unpack(), live, cut })
     }
 
-    /// Views every call: the live ones from their first event on, and all that come.
+    /// Views all calls: the live ones from their first event on, and every later one.
     #[must_use]
     pub fn view_all(&self) -> View {
         let mut inner = lock(&self.inner);
@@ -147,12 +148,12 @@ impl Hub {
         let cut = viewer.cut.clone();
         inner.everywhere.push(viewer);
         drop(inner);
-        let past = past.into_iter().flat_map(Lines::unpack).collect();
+        let past = past.into_iter().flat_map(PackedEvents::unpack).collect();
         View { past, live, cut }
     }
 
-    /// The calls there is a record of that are wanted, in no certain order. Words are looked for
-    /// only in what the store does not have yet.
+    /// The calls with a log that pass the filter, in no particular order. Words are searched for only
+    /// in events that the store does not have yet.
     #[must_use]
     pub fn find(&self, filter: &CallFilter) -> Vec<(CallSummary, Option<Match>)> {
         let found = self.logs().into_iter().filter_map(|log| {
@@ -165,39 +166,42 @@ impl Hub {
         found.collect()
     }
 
-    /// The summary of a call there is a record of.
+    /// The summary of a call; `None` if it has no log here.
     #[must_use]
     pub fn summary(&self, call: &CallSid) -> Option<CallSummary> {
         lock(&*self.log(call)?).summary.clone()
     }
 
-    /// The stored events of a call after number `after`, oldest first; `None` if there is no record
-    /// of it.
+    /// The stored events of a call after number `after`, oldest first; `None` if it has no log here.
     #[must_use]
     pub fn events(&self, call: &CallSid, after: u64) -> Option<Vec<Utf8Bytes>> {
         let log = self.log(call)?;
-        let lines = lock(&log).events_after(after);
-        Some(lines.unpack())
+        let events = lock(&log).events_after(after);
+        Some(events.unpack())
     }
 
-    /// Sets what the carrier calls the state of a call; false if there is no record of it.
+    /// Sets the carrier's status of a call; false if the call has no log here.
     pub fn set_status(&self, call: &CallSid, status: &str) -> bool {
         let Some(log) = self.log(call) else { return false };
         let mut log = lock(&log);
         log.set_status(status);
-        self.tell_writer(&mut log);
+        self.notify_writer(&mut log);
         true
     }
 
-    /// Forgets the record of a call, with all that is not written of it.
+    /// Forgets the log of a call, with everything in it that is not written.
     pub fn forget(&self, call: &CallSid) {
         let mut inner = lock(&self.inner);
         if let Some(log) = inner.calls.remove(call) {
-            inner.leaves(&log);
+            inner.removed(&log);
         }
     }
 
-    fn enter(self: &Arc<Self>, call: &CallSid, log: impl FnOnce(Vec<Viewer>) -> Log) -> Publisher {
+    fn insert(
+        self: &Arc<Self>,
+        call: &CallSid,
+        log: impl FnOnce(Vec<Viewer>) -> CallLog,
+    ) -> Publisher {
         let mut inner = lock(&self.inner);
         inner.everywhere.retain(|viewer| !viewer.queue.is_closed());
         let mut log = log(inner.everywhere.clone());
@@ -206,25 +210,25 @@ impl Hub {
         inner.order.insert(log.number, call.clone());
         let log = Arc::new(Mutex::new(log));
         if let Some(former) = inner.calls.insert(call.clone(), Arc::clone(&log)) {
-            inner.leaves(&former);
+            inner.removed(&former);
         }
         Publisher { hub: Arc::clone(self), log }
     }
 
-    fn log(&self, call: &CallSid) -> Option<Arc<Mutex<Log>>> {
+    fn log(&self, call: &CallSid) -> Option<Arc<Mutex<CallLog>>> {
         lock(&self.inner).calls.get(call).cloned()
     }
 
-    /// Every record, the oldest call first.
-    fn logs(&self) -> Vec<Arc<Mutex<Log>>> {
+    /// Every log, that of the oldest call first.
+    fn logs(&self) -> Vec<Arc<Mutex<CallLog>>> {
         let inner = lock(&self.inner);
         inner.order.values().filter_map(|call| inner.calls.get(call).cloned()).collect()
     }
 
-    /// A call has ended.
-    fn ended(&self, call: CallSid, log: &Arc<Mutex<Log>>) {
+    /// Notes that a call has ended.
+    fn ended(&self, call: CallSid, log: &Arc<Mutex<CallLog>>) {
         let mut inner = lock(&self.inner);
-        // Another record may have taken its place meanwhile.
+        // Another log may have taken its place meanwhile.
         if inner.calls.get(&call).is_some_and(|known| Arc::ptr_eq(known, log)) {
             inner.ended.push_back(call);
         }
@@ -232,7 +236,7 @@ impl Hub {
         self.forget_oldest();
     }
 
-    /// Forgets the calls that have ended first and are written, if there are too many.
+    /// Forgets the written calls that ended first, if too many have ended.
     fn forget_oldest(&self) {
         let mut inner = lock(&self.inner);
         while inner.ended.len() > KEPT {
@@ -250,8 +254,8 @@ impl Hub {
 }
 
 impl Inner {
-    /// A record that has gone from the calls goes from everything else. It is not written any more.
-    fn leaves(&mut self, log: &Mutex<Log>) {
+    /// Removes what else refers to a log that was removed from `calls`, and stops its writing.
+    fn removed(&mut self, log: &Mutex<CallLog>) {
         let mut log = lock(log);
         self.order.remove(&log.number);
         if log.is_over() {
@@ -262,6 +266,6 @@ impl Inner {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing is done under these locks that could leave a record half changed.
+    // No panic under these locks could leave a log half changed.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -116,7 +116,7 @@ impl Calls {
         let token = self.mint(call).await?;
         if self.cluster.is_none() {
             // By its record the token is known after a restart.
-            self.hub.keep(call, KEEP_LIMIT).await;
+            self.hub.flush(call, KEEP_LIMIT).await;
         }
         Some(Ringing::Connect { token, agent })
     }

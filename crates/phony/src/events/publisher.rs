@@ -6,18 +6,18 @@ use std::time::Duration;
 use axum::extract::ws::Utf8Bytes;
 use phony_call::Event;
 
-use super::log::Log;
+use super::call_log::CallLog;
 use super::{Hub, lock};
 
-/// A call's place to tell what happens.
+/// The handle with which a call publishes its events.
 #[derive(Debug, Clone)]
 pub struct Publisher {
     pub(super) hub: Arc<Hub>,
-    pub(super) log: Arc<Mutex<Log>>,
+    pub(super) log: Arc<Mutex<CallLog>>,
 }
 
 impl Publisher {
-    /// Tells the viewers, and keeps the event if it is one to be stored.
+    /// Sends an event to the viewers, and appends it to the log if it is one to be stored.
     pub fn publish(&self, event: &Event) {
         let mut log = lock(&self.log);
         if log.is_over() || (!event.is_stored() && log.viewers.is_empty()) {
@@ -27,14 +27,14 @@ impl Publisher {
             Ok(json) => json,
             Err(error) => return tracing::error!(%error, "an event could not be written"),
         };
-        // What is kept takes no more room than it must, and leaves no hole where it was made.
+        // A copy without spare capacity, since the log keeps it for long.
         let json = Utf8Bytes::from(if event.is_stored() { json.as_str().to_owned() } else { json });
-        log.viewers.retain(|viewer| viewer.tell(&json));
+        log.viewers.retain(|viewer| viewer.send(&json));
         if !event.is_stored() {
             return;
         }
         log.push(event, json);
-        self.hub.tell_writer(&mut log);
+        self.hub.notify_writer(&mut log);
         if log.is_over() {
             log.viewers.clear();
             let call = log.call.clone();
@@ -43,7 +43,7 @@ impl Publisher {
         }
     }
 
-    /// The call goes on elsewhere: its record goes as soon as all of it is written.
+    /// Marks the call as moved to another node: its log is dropped once all of it is written.
     pub fn depart(&self) {
         let (call, is_behind) = {
             let mut log = lock(&self.log);
@@ -55,23 +55,23 @@ impl Publisher {
         }
     }
 
-    /// What the carrier calls the state of the call, if it was told.
+    /// The carrier's status of the call, if known.
     #[must_use]
     pub fn status(&self) -> Option<String> {
         lock(&self.log).status().map(str::to_owned)
     }
 
-    /// Has what is new in the store at once.
+    /// Has the writer write at once.
     pub(crate) fn hurry(&self) {
         self.hub.hurry.notify_one();
     }
 
-    /// As [`Hub::keep`].
-    pub(crate) async fn keep(&self, limit: Duration) -> bool {
-        self.hub.keeps(&self.log, limit).await
+    /// As [`Hub::flush`].
+    pub(crate) async fn flush(&self, limit: Duration) -> bool {
+        self.hub.flush_log(&self.log, limit).await
     }
 
-    /// How many events are stored, and whether the last of them was the call's end.
+    /// The number of the last stored event, and whether it was the call's end.
     #[must_use]
     pub fn state(&self) -> (u64, bool) {
         let log = lock(&self.log);

@@ -41,7 +41,7 @@ fn seq_of(line: &Utf8Bytes) -> Option<u64> {
 }
 
 #[test]
-fn a_late_viewer_gets_what_has_been_and_then_what_happens() {
+fn a_late_viewer_gets_the_past_events_and_then_the_live_ones() {
     let hub = Arc::new(Hub::default());
     let call = CallSid::parse("CA1").unwrap();
     let publisher = hub.open(&call);
@@ -75,7 +75,7 @@ fn a_viewer_that_does_not_keep_up_is_cut_off() {
 }
 
 #[test]
-fn a_viewer_of_everything_sees_calls_that_begin_later() {
+fn a_viewer_of_all_calls_sees_calls_that_start_later() {
     let hub = Arc::new(Hub::default());
     let first = hub.open(&CallSid::parse("CA1").unwrap());
     first.publish(&words("CA1", Some(1)));
@@ -106,7 +106,7 @@ fn only_so_many_ended_calls_are_kept() {
 }
 
 #[test]
-fn what_is_not_written_stays_and_is_taken_once() {
+fn unwritten_events_stay_in_memory_and_are_taken_once() {
     let (hub, mut news) = Hub::with_writer();
     let hub = Arc::new(hub);
     for n in 0..KEPT + 5 {
@@ -130,7 +130,7 @@ fn what_is_not_written_stays_and_is_taken_once() {
 }
 
 #[test]
-fn what_is_packed_is_seen_and_can_be_written_again() {
+fn packed_events_are_viewed_and_can_be_written_again() {
     let (hub, _news) = Hub::with_writer();
     let hub = Arc::new(hub);
     let call = CallSid::parse("CA1").unwrap();
@@ -170,7 +170,7 @@ fn what_is_packed_is_seen_and_can_be_written_again() {
 }
 
 #[test]
-fn a_long_call_is_seen_from_any_event_on() {
+fn a_long_call_is_viewed_from_any_event_on() {
     let (hub, _news) = Hub::with_writer();
     let hub = Arc::new(hub);
     let call = CallSid::parse("CA1").unwrap();
@@ -191,7 +191,7 @@ fn a_long_call_is_seen_from_any_event_on() {
 }
 
 #[test]
-fn what_cannot_be_kept_goes_by_weight_and_age() {
+fn unwritten_events_are_dropped_by_weight_and_age() {
     let hub = Arc::new(Hub::default());
     let latency = |call, seq| {
         let (turn, stage) = (phony_call::TurnId(1), phony_call::Stage::FirstToken);

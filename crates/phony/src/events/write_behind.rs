@@ -1,5 +1,5 @@
-//! What the hub does for the writer: it says which calls have something to be written, gives that
-//! out, and learns what the store has taken.
+//! The writer's side of the hub: which calls have events to be written, the chunks to write, and
+//! how far the store has got.
 
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
@@ -9,7 +9,7 @@ use phony_call::CallSid;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use super::log::{Log, Weight};
+use super::call_log::{CallLog, Weight};
 use super::pack::Pack;
 use super::{Hub, NEWS, lock};
 use crate::store::Chunk;
@@ -18,18 +18,17 @@ use crate::store::Chunk;
 const SETTLING: Duration = Duration::from_millis(5);
 
 impl Hub {
-    /// The term under which a call is ours; `None` if it is not.
+    /// The term under which this node owns a call; `None` if it does not.
     pub(crate) fn term(&self, call: &CallSid) -> Option<u64> {
         lock(&*self.log(call)?).term()
     }
 
-    /// Whether something of a call is not written yet.
+    /// Whether a call has anything that is not written yet.
     pub(crate) fn is_behind(&self, call: &CallSid) -> bool {
         self.log(call).is_some_and(|log| lock(&log).is_behind())
     }
 
-    /// Waits until all that is known of a call is written, but no longer than `limit`; false if
-    /// some of it is not.
+    /// Waits until a call is completely written, but no longer than `limit`; false if it is not.
     pub(crate) async fn settled(&self, call: &CallSid, limit: Duration) -> bool {
         let settle = async {
             while self.is_behind(call) {
@@ -39,54 +38,54 @@ impl Hub {
         timeout(limit, settle).await.is_ok()
     }
 
-    /// Has what is known of a call written at once, its beginning at least, and waits for that, but no
-    /// longer than `limit`; false if it is not written.
-    pub(crate) async fn keep(&self, call: &CallSid, limit: Duration) -> bool {
+    /// Has a call written at once, at least its first event, and waits for that, but no longer than
+    /// `limit`; false if it is not written.
+    pub(crate) async fn flush(&self, call: &CallSid, limit: Duration) -> bool {
         match self.log(call) {
-            Some(log) => self.keeps(&log, limit).await,
+            Some(log) => self.flush_log(&log, limit).await,
             None => true,
         }
     }
 
-    pub(super) async fn keeps(&self, log: &Mutex<Log>, limit: Duration) -> bool {
+    pub(super) async fn flush_log(&self, log: &Mutex<CallLog>, limit: Duration) -> bool {
         if self.news.is_none() {
             return true;
         }
-        let keep = async {
+        let flush = async {
             loop {
-                let is_kept = {
+                let is_written = {
                     let log = lock(log);
                     log.summary.is_some() && !log.is_behind()
                 };
-                if is_kept {
+                if is_written {
                     return;
                 }
                 self.hurry.notify_one();
                 sleep(SETTLING).await;
             }
         };
-        timeout(limit, keep).await.is_ok()
+        timeout(limit, flush).await.is_ok()
     }
 
-    /// Waits until what is new is wanted in the store at once.
+    /// Waits until news must be written at once.
     pub(crate) async fn hurried(&self) {
         self.hurry.notified().await;
     }
 
-    /// What is to be written of a call, at most so many events; `None` if there is nothing.
+    /// Takes what is to be written of a call, at most `most` events; `None` if there is nothing.
     pub(crate) fn take_chunk(&self, call: &CallSid, most: usize) -> Option<Chunk> {
         lock(&*self.log(call)?).chunk(most)
     }
 
-    /// What was taken is in the store up to this event; true if there is more to be written.
+    /// Notes that the store has a chunk up to event `last`; true if there is more to be written.
     pub(crate) fn written(&self, taken: &Chunk, last: u64) -> bool {
-        let Some(record) = self.log(&taken.call) else { return false };
-        let mut log = lock(&record);
+        let Some(shared) = self.log(&taken.call) else { return false };
+        let mut log = lock(&shared);
         log.written(taken.term, last, taken.status.as_deref());
         let (more, over) = (log.is_behind(), log.is_over());
         let departed = log.departed;
         drop(log);
-        pack(&record);
+        pack(&shared);
         if departed && !more {
             self.forget(&taken.call);
         }
@@ -96,43 +95,43 @@ impl Hub {
         more
     }
 
-    /// The store has lost what comes after this event.
+    /// Notes that the store has lost everything after event `last`.
     pub(crate) fn rewind(&self, call: &CallSid, last: u64) {
         if let Some(log) = self.log(call) {
             lock(&log).rewind(last);
         }
     }
 
-    /// The call has another owner, under this term.
+    /// Notes that a call has another owner, under this term.
     pub(crate) fn disown(&self, call: &CallSid, term: u64) {
         let Some(log) = self.log(call) else { return };
         let is_done = {
             let mut log = lock(&log);
             log.disown(term);
             if log.term().is_some() {
-                // It has come back meanwhile: what was refused was of an earlier stay.
+                // It has come back meanwhile: the refused chunk was written under an earlier term.
                 return;
             }
-            // What ended here and not there did not end.
+            // An end that was seen here only did not happen: the owner's log counts.
             log.departed || log.is_over()
         };
         if is_done {
             return self.forget(call);
         }
         if let Some(lost) = self.lost.get() {
-            // Without a place in the queue it is found when owners are compared.
+            // If the queue is full, the call is found when owners are compared.
             drop(lost.try_send(call.clone()));
         }
     }
 
-    /// The calls that turn out to have another owner, from now on.
+    /// The queue of calls that turn out to have another owner.
     pub fn lost(&self) -> mpsc::Receiver<CallSid> {
         let (lost, calls) = mpsc::channel(NEWS);
         drop(self.lost.set(lost));
         calls
     }
 
-    /// The calls of which something is not written.
+    /// The calls that are not completely written.
     pub(crate) fn behind(&self) -> Vec<CallSid> {
         let behind = self.logs().into_iter().filter_map(|log| {
             let log = lock(&log);
@@ -141,9 +140,9 @@ impl Hub {
         behind.collect()
     }
 
-    /// Gives up what could not be written of ended calls until no more than `most` bytes of it are
-    /// left: what measures first, then what was done, then what was said, the oldest first, and
-    /// whole calls last. Gives the number of bytes that are lost.
+    /// Drops unwritten events of ended calls until no more than `most` bytes of them are left:
+    /// measurements first, then actions, then words, each from the oldest call on, and whole calls
+    /// last. Returns the number of bytes dropped.
     pub(crate) fn give_up(&self, most: usize) -> usize {
         let logs = self.logs().into_iter().filter(|log| {
             let log = lock(log);
@@ -155,14 +154,14 @@ impl Hub {
         if held <= most {
             return 0;
         }
-        for weight in [Weight::Measure, Weight::Deed, Weight::Words, Weight::Frame] {
+        for weight in [Weight::Measure, Weight::Action, Weight::Words, Weight::Boundary] {
             for log in &logs {
                 if held <= enough {
                     return before - held;
                 }
                 held -= lock(log).give_up(weight);
                 let call = lock(log).call.clone();
-                if weight == Weight::Frame {
+                if weight == Weight::Boundary {
                     self.forget(&call);
                 }
             }
@@ -170,7 +169,7 @@ impl Hub {
         before - held
     }
 
-    pub(super) fn tell_writer(&self, log: &mut Log) {
+    pub(super) fn notify_writer(&self, log: &mut CallLog) {
         if let Some(news) = &self.news
             && !log.queued
         {
@@ -181,22 +180,23 @@ impl Hub {
         }
     }
 
-    /// Whether since the last time that this was asked a call with news found no place in the queue.
+    /// Whether the queue was full for some call since the last time this was asked.
     pub(crate) fn has_overlooked(&self) -> bool {
         self.overlooked.swap(false, Ordering::Relaxed)
     }
 }
 
-/// Packs what is written of a record. Nobody waits for it meanwhile, the call least of all.
-fn pack(record: &Mutex<Log>) {
+/// Packs the written events of a log. It compresses them outside of the lock, so that the call does
+/// not wait for it.
+fn pack(log: &Mutex<CallLog>) {
     loop {
-        let next = lock(record).to_pack();
+        let next = lock(log).to_pack();
         let Some(pack) = next.and_then(|entries| Pack::of(&entries)) else { return };
-        lock(record).pack(pack);
+        lock(log).pack(pack);
         loop {
-            let next = lock(record).to_join();
+            let next = lock(log).to_join();
             let Some(pack) = next.and_then(|packs| Pack::joined(&packs)) else { break };
-            lock(record).join(pack);
+            lock(log).join(pack);
         }
     }
 }
