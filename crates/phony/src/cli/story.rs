@@ -7,7 +7,7 @@ use phony_call::{
 use phony_wire::twilio::relay::{FromTwilio, Info};
 
 use super::ui::{Style, Ui, clean};
-use crate::store::summary::word;
+use crate::store::summary::wire_name;
 use phony_simulator::twilio::{FrameSeen, Sender};
 
 /// A moment on the line that no event of the server tells.
@@ -325,7 +325,7 @@ pub(super) fn happening(body: &EventBody) -> Option<String> {
         }
         EventBody::Status { status } => format!("the call is {}", status.as_str()),
         EventBody::AnsweredBy { disregarded: Some(why), who } => {
-            let who = word(who).replace('_', " ");
+            let who = wire_name(who).replace('_', " ");
             format!("{who} was reported, and disregarded: {}", clean(why))
         }
         EventBody::HangingUp { .. } => "the carrier is asked to end the call".to_owned(),

@@ -6,7 +6,7 @@ use phony_call::Owner;
 use serde_json::Value;
 
 use super::{History, ListQuery, StoreError, UnplacedOrder, record, transcript};
-use crate::store::summary::word;
+use crate::store::summary::wire_name;
 use crate::store::{CallFilter, CallSummary};
 
 /// Calls that are read at a time.
@@ -142,13 +142,13 @@ fn cells_of(summary: &CallSummary) -> [String; 13] {
         summary.started.to_string(),
         end.map_or_else(String::new, |end| end.at.to_string()),
         end.map_or_else(String::new, |end| end.duration_ms.to_string()),
-        word(&summary.direction),
+        wire_name(&summary.direction),
         summary.from.clone(),
         summary.to.clone(),
         summary.agent.clone(),
         summary.carrier.clone(),
         summary.status.clone().unwrap_or_else(|| state.to_owned()),
-        end.map_or_else(String::new, |end| word(&end.reason)),
+        end.map_or_else(String::new, |end| wire_name(&end.reason)),
         summary.turns.to_string(),
         format!("{:.6}", summary.cost_usd),
     ]

@@ -8,7 +8,7 @@ use phony_call::{By, Event, EventBody, Owner, Snapshot, Stage, TurnId};
 use serde_json::{Map, Value, json};
 
 use crate::store::CallSummary;
-use crate::store::summary::word;
+use crate::store::summary::wire_name;
 
 /// The document about a call. `snapshot` is the call's own word on itself, if it is live here; else
 /// its events are asked, and who has it. `None` if the events do not begin with a start.
@@ -122,7 +122,7 @@ fn deed(event: &Event) -> Option<Value> {
         EventBody::Takeover { by, .. } => own("takeover", by),
         EventBody::Release { by } => own("release", by),
         EventBody::CommandExecuted { command, value, by: by @ By::Supervisor, .. } => {
-            words(&word(command), value, by)
+            words(&wire_name(command), value, by)
         }
         _ => return None,
     };

@@ -1,64 +1,64 @@
-//! Which calls a list is asked for, and the page that answers.
+//! Queries of the list of calls, and the pages that answer them.
 
 use jiff::Timestamp;
 use phony_call::{Direction, Event};
 use serde::{Deserialize, Serialize};
 
 use super::search::Query;
-use super::summary::{CallSummary, Cursor, said};
+use super::summary::{CallSummary, Cursor, searchable_words};
 
-/// Where a call's words match what was looked for.
+/// Where the words of a call match the search.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Match {
-    /// The number of the event that has the words.
+    /// The number of the event with the words.
     pub seq: u64,
-    /// The words around the place.
+    /// An excerpt around the words.
     pub text: String,
 }
 
-/// Which calls are wanted; what is `None` does not matter.
+/// Which calls a list has; a field that is `None` does not restrict it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CallFilter {
-    /// Live ones or ended ones.
+    /// Only live calls, or only ended ones.
     pub live: Option<bool>,
-    /// Who called whom.
+    /// Only inbound calls, or only outbound ones.
     pub direction: Option<Direction>,
     /// A part of the number of either party, digits alone or with a `+` in front.
     pub number: Option<String>,
     /// The agent's id.
     pub agent: Option<String>,
-    /// The carrier's word for the state; `live` and `ended` are understood as well.
+    /// The carrier's status, or `live` or `ended`.
     pub status: Option<String>,
-    /// Begun at this time or later.
+    /// Started at this time or later.
     pub from: Option<Timestamp>,
-    /// Begun before this time.
+    /// Started before this time.
     pub until: Option<Timestamp>,
-    /// Words that were said, or a part of a party, of the agent's id or of the call's.
+    /// Words that were said, or a part of a party, of the agent's id or of the call's id.
     pub query: Option<Query>,
 }
 
-/// A page that is asked for.
+/// A request for a page of the list.
 #[derive(Debug, Clone, Default)]
 pub struct ListQuery {
-    /// Which calls.
+    /// The calls to list.
     pub filter: CallFilter,
-    /// Only calls that come after this one in the list, which are older.
+    /// Only calls after this position in the list, which are older.
     pub after: Option<Cursor>,
-    /// How many at most.
+    /// The most calls on the page.
     pub limit: usize,
 }
 
 /// A page of calls, newest first.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Page {
-    /// The calls; where words were looked for and found, also the place of the first.
+    /// The calls, each with its first match if words were searched for and found.
     pub calls: Vec<(CallSummary, Option<Match>)>,
     /// Whether there are more.
     pub more: bool,
 }
 
 impl CallFilter {
-    /// Whether a call is wanted, the words aside.
+    /// Whether a call passes the filter, apart from `query`.
     #[must_use]
     pub fn admits(&self, summary: &CallSummary) -> bool {
         let is_live = summary.end.is_none();
@@ -80,8 +80,8 @@ impl CallFilter {
             }
     }
 
-    /// Whether a call is wanted, given its stored events; if it was looked for by words that were
-    /// said, where they are.
+    /// Whether a call with these stored events passes the filter: `None` if it does not, else the first
+    /// match of words, if there is one.
     #[must_use]
     pub fn find<'a>(
         &self,
@@ -94,9 +94,9 @@ impl CallFilter {
         let Some(query) = &self.query else { return Some(None) };
         let found = events.into_iter().find_map(|(seq, json)| {
             let event: Event = serde_json::from_str(json).ok()?;
-            let text = query.find(said(&event.body)?)?;
+            let text = query.find(searchable_words(&event.body)?)?;
             Some(Match { seq, text })
         });
-        (found.is_some() || query.names(summary)).then_some(found)
+        (found.is_some() || query.matches_names(summary)).then_some(found)
     }
 }

@@ -1,11 +1,10 @@
 //! The store of several nodes: Redis 6 or later, or Valkey, without modules.
 //!
-//! A call is a hash (its line, its owner and term) and a stream of its events, whose ids are their
-//! numbers; sorted sets hold the order of all calls and of the open ones. Ended calls are put into
-//! an index some time later, in parts (`segment`); what is in none yet is looked through when
-//! somebody searches. What is written is published in the same step, so that viewers on other nodes
-//! see it. Every change is one script, so that a node which lost a call cannot write between two
-//! steps of its new owner. The keys are described in `docs/several-nodes.md`.
+//! A call is a hash (summary, owner and term) and a stream of its events, whose ids are their numbers;
+//! sorted sets hold the order of all calls and of the open ones. Ended calls are indexed some time
+//! later, in segments; a search scans those that are not indexed yet. What is written is published in
+//! the same step for viewers on other nodes. Every change is one script, so that a node which lost a
+//! call cannot write between two steps of its new owner. `docs/several-nodes.md` describes the keys.
 
 mod connection;
 mod form;
@@ -25,7 +24,7 @@ use jiff::Timestamp;
 use phony_call::{CallSid, Direction};
 
 pub use self::connection::Connection;
-use self::form::{Share, entries, share, summary};
+use self::form::{Contribution, contribution, entries, summary};
 pub use self::keys::{PREFIX, call_key, channel, placing_key};
 use self::keys::{
     bytes_key, calls_key, events_key, fresh_key, keys_of, open_key, restated_key, words_key,
@@ -36,14 +35,14 @@ use super::{
 };
 use crate::config::Retention;
 
-/// Longer than any call of ours lasts: a place among the live ones is given back by then, whatever
-/// has become of the call.
+/// Longer than any outbound call lasts: its place among the live ones is given back by then, whatever
+/// became of the call.
 pub const LONGEST_OUTBOUND: Duration = Duration::from_hours(6);
 
-/// How much longer than they shall be kept ended calls are kept if nobody looks after the store.
+/// How much longer than the retention age ended calls stay if no node applies the retention.
 const MARGIN: Duration = Duration::from_hours(1);
 
-/// Calls that are read in one go.
+/// Calls that are read in one round trip.
 const BATCH: usize = 100;
 
 const APPEND: &str = include_str!("redis/append.lua");
@@ -53,27 +52,28 @@ const SEAL: &str = include_str!("redis/seal.lua");
 const RESEAL: &str = include_str!("redis/reseal.lua");
 const STATUS: &str = include_str!("redis/status.lua");
 
-/// A Redis server.
+/// A store on a Redis server.
 #[derive(Clone)]
 pub struct Redis {
     connection: Connection,
     scripts: Scripts,
-    /// This process among those that share the server.
+    /// The name of this process among those that share the server.
     node: String,
-    /// How long an ended call is kept at most.
+    /// How long an ended call is kept at most; `None` for ever.
     keep: Option<Duration>,
     sizes: Sizes,
 }
 
-/// When calls are put into the index, and how many at once.
+/// When ended calls are indexed, and how many at once.
 #[derive(Debug, Clone, Copy)]
 struct Sizes {
-    part: usize,
-    /// How long ago a call must have ended: the carrier's last word comes after the end.
-    ripe: Duration,
+    /// Calls in a segment.
+    segment: usize,
+    /// How long ago a call must have ended: the carrier's final status comes after the end.
+    min_age: Duration,
 }
 
-/// The scripts by their hashes, as the server knows them.
+/// The hashes by which the server knows the scripts.
 #[derive(Clone)]
 struct Scripts {
     append: String,
@@ -91,8 +91,8 @@ impl fmt::Debug for Redis {
 }
 
 impl Redis {
-    /// A store on the server behind `connection`, for the process that is called `node`. Ended
-    /// calls expire after `keep`.
+    /// A store on the server behind `connection`, for the process named `node`. Ended calls expire
+    /// after `keep`.
     #[must_use]
     pub fn new(connection: impl Into<Connection>, node: &str, keep: Option<Duration>) -> Self {
         let hash = |script: &str| redis::Script::new(script).get_hash().to_owned();
@@ -104,18 +104,18 @@ impl Redis {
             reseal: hash(RESEAL),
             status: hash(STATUS),
         };
-        let sizes = Sizes { part: index::PART, ripe: index::RIPE };
+        let sizes = Sizes { segment: index::SEGMENT, min_age: index::MIN_AGE };
         Self { connection: connection.into(), scripts, node: node.to_owned(), keep, sizes }
     }
 
-    /// Puts calls into the index as soon as they have ended, so few at once: for tests.
+    /// Indexes calls as soon as they have ended, in segments of this size: for tests.
     #[must_use]
-    pub fn indexing_at_once(mut self, part: usize) -> Self {
-        self.sizes = Sizes { part, ripe: Duration::ZERO };
+    pub fn indexing_at_once(mut self, segment: usize) -> Self {
+        self.sizes = Sizes { segment, min_age: Duration::ZERO };
         self
     }
 
-    /// Runs commands, and loads the scripts if the server does not know them yet.
+    /// Runs commands, after loading the scripts if the server does not know them.
     async fn run(&self, pipeline: &Pipeline) -> Result<Vec<Value>, RedisError> {
         if pipeline.is_empty() {
             return Ok(Vec::new());
@@ -162,14 +162,14 @@ impl Redis {
             .arg(self.expiry_ms())
             .arg(place.as_secs() * 1000);
         for entry in &chunk.entries {
-            let Share { turns, cost, end, words } = share(entry);
+            let Contribution { turns, cost, end, words } = contribution(entry);
             command.arg(entry.seq).arg(entry.json.as_str()).arg(turns).arg(cost).arg(end);
             command.arg(words);
         }
         command
     }
 
-    /// The lines of these calls, of those that are there.
+    /// The summaries of those of the calls that exist.
     async fn summaries(&self, calls: &[String]) -> Result<Vec<CallSummary>, RedisError> {
         let mut pipeline = Pipeline::new();
         for call in calls {
@@ -182,13 +182,13 @@ impl Redis {
         Ok(fields.into_iter().filter_map(read).filter_map(|fields| summary(&fields)).collect())
     }
 
-    /// For how long an ended call is kept in Redis, in milliseconds; 0 for ever. Those that look
-    /// after the store forget it before that.
+    /// How long Redis keeps an ended call, in milliseconds; 0 for ever. Retention deletes it before
+    /// that.
     fn expiry_ms(&self) -> u64 {
         self.keep.map_or(0, |keep| u64::try_from((keep + MARGIN).as_millis()).unwrap_or(0))
     }
 
-    /// Calls that are listed in this set, newest first, read through to the end of the page.
+    /// The page of the calls in a sorted set.
     async fn listed(&self, key: &str, wanted: &ListQuery) -> Result<Page, RedisError> {
         let (from, to) = bounds(wanted);
         let mut found = Vec::new();
@@ -226,7 +226,7 @@ impl Redis {
         if is_plain { self.listed(&calls_key(), wanted).await } else { self.search(wanted).await }
     }
 
-    /// Forgets what is too old or too much; what expired by itself leaves the lists.
+    /// Deletes calls that are too old or too many, and removes expired calls from the lists.
     async fn forget(&self, retention: &Retention, now: Timestamp) -> Result<u64, RedisError> {
         let oldest = retention.age.and_then(|age| now.checked_sub(age).ok());
         let mut bytes: u64 = self.one::<Option<u64>>(get(&bytes_key())).await?.unwrap_or(0);
@@ -267,17 +267,17 @@ impl Redis {
         }
     }
 
-    /// Bytes of a call's events.
+    /// The size of a call's events in bytes.
     async fn size(&self, call: &str) -> Result<u64, RedisError> {
         let mut get = cmd("HGET");
         get.arg(call_key(call)).arg("bytes");
         Ok(self.one::<Option<u64>>(get).await?.unwrap_or(0))
     }
 
-    /// Deletes a call that was taken out of this part of the index, or was in none.
-    fn delete_command(&self, call: &str, part: Option<&str>) -> Cmd {
+    /// Deletes a call that was removed from this segment, or was not indexed.
+    fn delete_command(&self, call: &str, segment: Option<&str>) -> Cmd {
         let mut command = script(&self.scripts.delete, &keys_of(call));
-        command.arg(call).arg(part.unwrap_or_default());
+        command.arg(call).arg(segment.unwrap_or_default());
         command
     }
 }
@@ -414,7 +414,7 @@ impl Store for Redis {
         })
     }
 
-    /// Another node may be asked for the call in the next moment.
+    /// Short, since another node may be asked for the call right away.
     fn linger(&self) -> Duration {
         Duration::from_millis(1)
     }
@@ -448,7 +448,7 @@ fn failed(done: &str, error: RedisError) -> StoreError {
     StoreError::failed(format!("calls cannot be {done} in Redis"), error)
 }
 
-/// Between which beginnings a page lies, the newest first, as Redis is told.
+/// The range of starts in which a page lies, newest first, in the syntax of Redis.
 fn bounds(wanted: &ListQuery) -> (String, String) {
     let from = match (&wanted.after, wanted.filter.until) {
         (Some(cursor), _) => cursor.started_ms.to_string(),
@@ -459,7 +459,7 @@ fn bounds(wanted: &ListQuery) -> (String, String) {
     (from, to.map_or_else(|| "-inf".to_owned(), |from| from.as_millisecond().to_string()))
 }
 
-/// Whether a call is wanted on this page, the words aside.
+/// Whether a call belongs on this page or a later one, apart from the words searched for.
 fn is_wanted(summary: &CallSummary, wanted: &ListQuery) -> bool {
     wanted.after.as_ref().is_none_or(|after| summary.cursor() < *after)
         && wanted.filter.admits(summary)

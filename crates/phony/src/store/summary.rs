@@ -7,16 +7,16 @@ use jiff::Timestamp;
 use phony_call::{CallSid, Direction, EndReason, Event, EventBody, Progress};
 use serde::{Deserialize, Serialize};
 
-/// What a list shows of a call, folded from its events.
+/// What lists show of a call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CallSummary {
-    /// The carrier's name for the call.
+    /// The carrier's id of the call.
     pub sid: CallSid,
     /// The calling party.
     pub from: String,
     /// The called party.
     pub to: String,
-    /// Who called whom.
+    /// Inbound or outbound.
     pub direction: Direction,
     /// The agent's id.
     pub agent: String,
@@ -24,14 +24,14 @@ pub struct CallSummary {
     pub carrier: String,
     /// The time of the first event.
     pub started: Timestamp,
-    /// What the carrier calls the state of the call, if it was told: `queued`, `ringing`,
-    /// `in-progress`, `completed`, `busy`, `no-answer`, `failed` or `canceled`.
+    /// The carrier's status of the call, if known: `queued`, `ringing`, `in-progress`, `completed`,
+    /// `busy`, `no-answer`, `failed` or `canceled`.
     pub status: Option<String>,
     /// How it ended; `None` while it is live.
     pub end: Option<End>,
-    /// How many utterances were heard, of either side.
+    /// Utterances of either side.
     pub turns: u32,
-    /// What the model cost, in US dollars.
+    /// Cost of the model, in US dollars.
     pub cost_usd: f64,
     /// The number of the last event.
     pub last_seq: u64,
@@ -40,30 +40,30 @@ pub struct CallSummary {
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct End {
-    /// Why.
+    /// The reason.
     pub reason: EndReason,
-    /// When.
+    /// The time.
     pub at: Timestamp,
-    /// From the first event to the last.
+    /// Milliseconds from the first event to the last.
     pub duration_ms: u64,
 }
 
-/// A place in the list of calls.
+/// A position in the list of calls.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Cursor {
-    /// When the call began, in milliseconds since 1970.
+    /// The start of the call, in milliseconds since 1970.
     pub started_ms: i64,
     /// The call.
     pub sid: CallSid,
 }
 
-/// Not a place in the list.
+/// A text that is not a cursor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a cursor")]
 pub struct BadCursor;
 
 impl CallSummary {
-    /// The line of a call that begins with this event; `None` if it is not a beginning.
+    /// The summary of a call that starts with this event; `None` if it is not a `session_start`.
     #[must_use]
     pub fn begin(event: &Event) -> Option<Self> {
         let EventBody::SessionStart { from, to, direction, agent, carrier, .. } = &event.body
@@ -86,15 +86,15 @@ impl CallSummary {
         })
     }
 
-    /// Takes in a later event of the same call.
+    /// Applies a later event of the same call.
     pub fn apply(&mut self, event: &Event) {
         self.last_seq = event.seq.map_or(self.last_seq, |seq| seq.max(self.last_seq));
-        #[expect(clippy::wildcard_enum_match_arm, reason = "a summary tells of few things")]
+        #[expect(clippy::wildcard_enum_match_arm, reason = "a summary shows few events")]
         match &event.body {
             EventBody::SessionEnd { reason, duration_ms } => {
                 let (reason, duration_ms) = (*reason, *duration_ms);
                 self.end = Some(End { reason, at: event.at, duration_ms });
-                self.settle();
+                self.set_final_status();
             }
             EventBody::Transcript { r#final: true, .. } | EventBody::AssistantResponse { .. } => {
                 self.turns += 1;
@@ -105,17 +105,16 @@ impl CallSummary {
         }
     }
 
-    /// Gives a call that has ended the state that it ended in: the record of one that was lost may
-    /// lack it.
-    pub fn settle(&mut self) {
+    /// Sets the final status of a call that has ended, which may be missing from the events of a call
+    /// that was lost.
+    pub fn set_final_status(&mut self) {
         let Some(end) = &self.end else { return };
         if let Some(last) = self.status.as_deref().and_then(Progress::parse) {
             self.status = Some(last.at_end(end.reason).as_str().to_owned());
         }
     }
 
-    /// The events that end the record of a call which was cut short: its last state, if it has one,
-    /// and its end.
+    /// The events that close a call which was cut short: its final status, if it has one, and its end.
     #[must_use]
     pub fn closing_events(
         status: Option<&str>,
@@ -128,18 +127,18 @@ impl CallSummary {
         closed.into_iter().chain([EventBody::SessionEnd { reason, duration_ms }]).collect()
     }
 
-    /// The call's place in the list.
+    /// The call's position in the list.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         Cursor { started_ms: self.started.as_millisecond(), sid: self.sid.clone() }
     }
 }
 
-/// The words of an event that can be looked for: those that were said on the line, and those that
-/// passed between the model and its supervisors.
+/// The searchable words of an event: those that were said in the call, and those exchanged between
+/// the model and its supervisors.
 #[must_use]
-pub fn said(body: &EventBody) -> Option<&str> {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "most events hold no words")]
+pub fn searchable_words(body: &EventBody) -> Option<&str> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "most events have no words")]
     match body {
         EventBody::Transcript { text, .. }
         | EventBody::AssistantResponse { text, .. }
@@ -166,8 +165,8 @@ impl FromStr for Cursor {
     }
 }
 
-/// The word that events and lists use for a value.
-pub(crate) fn word(value: &impl Serialize) -> String {
+/// The serialized name of a unit variant.
+pub(crate) fn wire_name(value: &impl Serialize) -> String {
     let value = serde_json::to_value(value).unwrap_or_default();
     value.as_str().unwrap_or_default().to_owned()
 }

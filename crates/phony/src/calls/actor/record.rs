@@ -8,7 +8,7 @@ use phony_call::{CallSid, EndReason, Event, EventBody};
 use crate::calls::registry::Place;
 use crate::events::Publisher;
 use crate::store::CallSummary;
-use crate::store::summary::word;
+use crate::store::summary::wire_name;
 
 /// Closes the call's record whatever happens to its task, then gives its place back.
 pub(super) struct Record {
@@ -74,17 +74,18 @@ pub(super) fn count(event: &Event) {
             tracing::info!(?direction, agent, "call started");
         }
         EventBody::SessionEnd { reason, duration_ms } => {
-            let reason = word(reason);
+            let reason = wire_name(reason);
             metrics::counter!("phony_calls_ended_total", "reason" => reason.clone()).increment(1);
             tracing::info!(reason, duration_ms, "call ended");
         }
         EventBody::Latency { stage, ms, .. } => {
             #[expect(clippy::cast_precision_loss, reason = "latencies are far below 2^52 ms")]
             let seconds = *ms as f64 / 1000.0;
-            metrics::histogram!("phony_latency_seconds", "stage" => word(stage)).record(seconds);
+            metrics::histogram!("phony_latency_seconds", "stage" => wire_name(stage))
+                .record(seconds);
         }
         EventBody::Error { r#where, code, fatal, .. } => {
-            tracing::warn!(at = word(r#where), code, fatal, "trouble in the call");
+            tracing::warn!(at = wire_name(r#where), code, fatal, "trouble in the call");
         }
         _ => {}
     }

@@ -8,7 +8,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension as _, Rows, params, params_from_iter};
 
 use super::rows::{self, CallRow};
-use crate::store::summary::{said, word};
+use crate::store::summary::{searchable_words, wire_name};
 use crate::store::{
     CallFilter, CallSummary, Cursor, Entry, LAST_SEQ, ListQuery, Match, Page, Query,
 };
@@ -94,7 +94,7 @@ fn listed(
         None => {}
     }
     if let Some(direction) = direction {
-        and("direction = ?", &[Value::Text(word(direction))]);
+        and("direction = ?", &[Value::Text(wire_name(direction))]);
     }
     if let Some(agent) = agent {
         and("agent = ?", &[text(agent)]);
@@ -254,7 +254,7 @@ fn among(
         let fresh = fresh.filter(|id| *id <= range.1);
         let place = place.into_iter().chain(fresh).min();
         let place = match place.map(|id| rows::parts_of(id).1) {
-            None if !query.names(&summary) => continue,
+            None if !query.matches_names(&summary) => continue,
             None => None,
             Some(seq) => Some(shown(connection, id, seq, query)?),
         };
@@ -272,7 +272,7 @@ fn shown(connection: &Connection, call: i64, seq: u64, query: &Query) -> rusqlit
     let json: Option<String> =
         statement.query_row([rows::event_id(call, seq)], |row| row.get(0)).optional()?;
     let event = json.and_then(|json| Entry { seq, json: json.into() }.event());
-    let words = event.as_ref().and_then(|event| said(&event.body)).unwrap_or_default();
+    let words = event.as_ref().and_then(|event| searchable_words(&event.body)).unwrap_or_default();
     Ok(Match { seq, text: query.find(words).unwrap_or_default() })
 }
 

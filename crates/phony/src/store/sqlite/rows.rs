@@ -7,9 +7,9 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use serde::de::DeserializeOwned;
 
 use super::super::search::fold;
-use super::super::summary::said;
+use super::super::summary::searchable_words;
 use super::super::{CallSummary, End, Entry, LAST_SEQ};
-use crate::store::summary::word;
+use crate::store::summary::wire_name;
 
 /// Midnight before 2020, UTC, in milliseconds since 1970.
 const EPOCH_MS: i64 = 1_577_836_800_000;
@@ -83,7 +83,7 @@ pub(super) fn call(row: &Row<'_>) -> rusqlite::Result<CallRow> {
         cost_usd: row.get(14)?,
         last_seq: row.get(15)?,
     };
-    summary.settle();
+    summary.set_final_status();
     Ok(CallRow { id: row.get(0)?, term: row.get(1)?, summary })
 }
 
@@ -117,7 +117,7 @@ pub(super) fn insert(
             term,
             summary.from,
             summary.to,
-            word(&summary.direction),
+            wire_name(&summary.direction),
             summary.agent,
             summary.carrier,
             started_ms,
@@ -164,7 +164,7 @@ pub(super) fn update(
             summary.status,
             end.map(|end| end.at.as_millisecond()),
             end.map(|end| end.at.to_string()),
-            end.map(|end| word(&end.reason)),
+            end.map(|end| wire_name(&end.reason)),
             end.map(|end| end.duration_ms),
         ])?;
     Ok(())
@@ -180,7 +180,7 @@ pub(super) fn insert_event(
     connection.prepare_cached("INSERT INTO fresh(id, words, json) VALUES (?1, ?2, ?3)")?.execute(
         params![
             event_id(call, entry.seq),
-            event.and_then(|event| said(&event.body)).map(fold),
+            event.and_then(|event| searchable_words(&event.body)).map(fold),
             entry.json.as_str(),
         ],
     )?;
@@ -229,7 +229,8 @@ pub(super) fn delete(connection: &Connection, row: &CallRow) -> rusqlite::Result
     while let Some(event) = rows.next()? {
         let (id, json): (i64, String) = (event.get(0)?, event.get(1)?);
         let entry = Entry { seq: 0, json: json.into() };
-        if let Some(words) = entry.event().as_ref().and_then(|event| said(&event.body)) {
+        if let Some(words) = entry.event().as_ref().and_then(|event| searchable_words(&event.body))
+        {
             forget.execute(params![id, fold(words)])?;
         }
     }
