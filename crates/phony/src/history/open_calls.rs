@@ -1,17 +1,17 @@
-//! Calls that were live when their process died and that nobody took up again.
+//! Calls that were live when their process died and that no node resumed.
 
 use jiff::Timestamp;
 use phony_call::{EndReason, Event};
 
 use crate::store::{Appended, CallSummary, Chunk, Entry, Store, StoreError};
 
-/// Ends the record of a call that will not go on: its line was lost. Whoever has it still can write
-/// no more of it. False if it has ended meanwhile, or has another owner.
+/// Ends a call in the store that will not be resumed, with the reason `line_lost`. Claiming it stops
+/// any node that still has it from writing. False if it has ended meanwhile, or has another owner.
 pub async fn close_abandoned(store: &dyn Store, summary: &CallSummary) -> Result<bool, StoreError> {
     let Some(term) = store.claim(&summary.sid).await? else { return Ok(false) };
-    // What was written between the listing and the claim counts.
+    // It may have changed between the listing and the claim.
     let Some(summary) = store.summary(&summary.sid).await? else { return Ok(false) };
-    let last = last_moment(store, &summary).await?;
+    let last = time_of_last_event(store, &summary).await?;
     let lasted = last.duration_since(summary.started).as_millis();
     let duration_ms = u64::try_from(lasted).unwrap_or(0);
     let (mut closed, mut entries) = (summary.clone(), Vec::new());
@@ -29,8 +29,11 @@ pub async fn close_abandoned(store: &dyn Store, summary: &CallSummary) -> Result
     Ok(appended == [Appended::Kept(closed.last_seq)])
 }
 
-/// When the last event of a call happened.
-async fn last_moment(store: &dyn Store, summary: &CallSummary) -> Result<Timestamp, StoreError> {
+/// The time of the last event of a call.
+async fn time_of_last_event(
+    store: &dyn Store,
+    summary: &CallSummary,
+) -> Result<Timestamp, StoreError> {
     let before = summary.last_seq.saturating_sub(1);
     let events = store.events(&summary.sid, before).await?.unwrap_or_default();
     let last = events.last().and_then(|json| serde_json::from_str::<Event>(json).ok());
@@ -45,7 +48,7 @@ mod tests {
     use crate::store::{FIRST_TERM, Sqlite};
 
     #[tokio::test]
-    async fn a_call_that_was_lost_has_the_state_in_which_it_ended() {
+    async fn an_abandoned_call_gets_its_final_status() {
         let folder = tempfile::tempdir().unwrap();
         let store = Sqlite::open(&folder.path().join("phony.db")).unwrap();
         let call = CallSid::parse("CA1").unwrap();
@@ -79,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_lacks_the_last_state_is_read_with_it() {
+    fn closing_events_have_the_final_status_unless_it_is_known() {
         let closing = CallSummary::closing_events(Some("in-progress"), EndReason::Internal, 5);
         let completed = EventBody::Status { status: Progress::Completed };
         let end = EventBody::SessionEnd { reason: EndReason::Internal, duration_ms: 5 };

@@ -46,6 +46,6 @@ pub(in crate::http) async fn show(
     };
     let events = history.events(&call, 0).await?.ok_or_else(ApiError::call_not_found)?;
     let owner = if app.cluster.is_some() { Owner::OtherNode } else { Owner::Nobody };
-    let record = history::record(&summary, snapshot, &events, owner);
-    Ok(Json(record.ok_or_else(ApiError::call_not_found)?))
+    let details = history::details(&summary, snapshot, &events, owner);
+    Ok(Json(details.ok_or_else(ApiError::call_not_found)?))
 }

@@ -1,6 +1,6 @@
--- Puts a part of the index in place again after calls were taken out of it, or takes it away.
--- KEYS: the lock, all parts, the part. ARGV: who has the lock, the part's id, the beginning of its
--- newest call in ms, then fields and values; none if nothing is left. Answers whether it was done.
+-- Replaces a segment of the index after calls were removed from it, or deletes it if none is left.
+-- KEYS: the lock, all segments, the segment. ARGV: the token of the lock, the segment's id, the start of
+-- its newest call in ms, then fields and values, none if it is empty. Returns whether it was done.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 local left = redis.call('PTTL', KEYS[3])
 redis.call('DEL', KEYS[3])

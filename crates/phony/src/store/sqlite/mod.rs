@@ -1,9 +1,8 @@
 //! The embedded store: one SQLite file in the data folder.
 //!
-//! It is written through one connection and read through a few others (WAL: readers never wait for
-//! the writer, nor it for them), all on threads where blocking is allowed; what is written, on one
-//! that gives way to everything else. A commit survives the death of the process at once; a loss of
-//! power may cost the last commits, never the file.
+//! It is written through one connection, on a thread of low priority, and read through a few others,
+//! on tokio's blocking threads. In WAL mode readers and the writer never wait for each other. A commit
+//! survives the death of the process; a loss of power may cost the last commits, never the file.
 
 mod orders;
 mod read;
@@ -34,23 +33,22 @@ use crate::data_dir::{check_file, explained, private};
 /// The file's name in the data folder.
 pub const FILE: &str = "phony.db";
 
-/// Questions that are answered at a time.
+/// Reads that run at a time.
 const READERS: usize = 4;
-/// Pages that a connection keeps in memory. The newest are all that writing needs; a search reads
-/// far.
+/// The page cache of a connection. Writing needs only the newest pages; a search reads many.
 const WRITING_KIB: i64 = 2_000;
 const READING_KIB: i64 = 16_000;
-/// How long a statement may wait for another process that has the file.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Pages that a file can have.
+/// How long a statement waits for another process that has locked the file.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The most pages that a file can have.
 const NO_LIMIT: u64 = u32::MAX as u64 - 1;
-/// Calls that are forgotten in one go: writing waits for no more than that.
-const FORGOTTEN: u64 = 50;
-/// How often it is looked whether calls take too much room still.
+/// Calls that are deleted in one step, for which other writes wait.
+const DELETE_BATCH: u64 = 50;
+/// How many rounds of deletion bring the file down to its size limit.
 const ROUNDS: u32 = 3;
-const FORGETTING: &str = "old calls cannot be deleted";
+const DELETING: &str = "old calls cannot be deleted";
 
-/// A store in a file.
+/// A store in an SQLite file.
 #[derive(Debug, Clone)]
 pub struct Sqlite(Arc<Inner>);
 
@@ -63,7 +61,7 @@ struct Inner {
 }
 
 impl Sqlite {
-    /// Opens the file, makes it if it is not there, and brings an older one to the form of today.
+    /// Opens the file, creates it if it does not exist, and migrates it to the current schema.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         usable(path).map_err(|error| {
             let problem = format!("the store {} cannot be opened", path.display());
@@ -81,7 +79,7 @@ impl Sqlite {
         })))
     }
 
-    /// Holds the file to a size in bytes, as a full disk would; `None` lets it grow. For trials.
+    /// Limits the file to a size in bytes, as a full disk would; `None` lets it grow. For tests.
     pub async fn cap(&self, bytes: Option<u64>) -> Result<(), StoreError> {
         self.write("the size cannot be set", move |connection| {
             let page: u64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
@@ -91,26 +89,26 @@ impl Sqlite {
         .await
     }
 
-    /// Deletes the oldest ended calls, so many at most, in small steps between which others write;
-    /// then makes the file smaller.
+    /// Deletes the oldest ended calls, at most `most`, in small steps between which others write; then
+    /// shrinks the file.
     async fn forget(&self, before: Option<i64>, most: u64) -> Result<u64, StoreError> {
         let mut gone = 0;
         while gone < most {
-            let step = (most - gone).min(FORGOTTEN);
+            let step = (most - gone).min(DELETE_BATCH);
             let forget = move |c: &mut Connection| write::forget(c, before, step);
-            match self.write(FORGETTING, forget).await? {
+            match self.write(DELETING, forget).await? {
                 0 => break,
                 calls => gone += calls,
             }
         }
         let mut first = true;
-        while gone > 0 && self.write(FORGETTING, move |c| write::compact(c, first)).await? {
+        while gone > 0 && self.write(DELETING, move |c| write::compact(c, first)).await? {
             first = false;
         }
         Ok(gone)
     }
 
-    /// Runs something on the writing connection.
+    /// Runs work on the writing connection.
     async fn write<T: Send + 'static>(
         &self,
         doing: &'static str,
@@ -123,7 +121,7 @@ impl Sqlite {
         }
     }
 
-    /// Runs something on a reading connection, off the tasks' threads.
+    /// Runs work on a reading connection, on a blocking thread.
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
@@ -229,12 +227,12 @@ impl Store for Sqlite {
                 let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
                 let before = now.as_millisecond().saturating_sub(age);
                 gone += self.forget(Some(before), u64::MAX).await?;
-                self.write(FORGETTING, move |c| orders::forget(c, before)).await?;
+                self.write(DELETING, move |c| orders::forget(c, before)).await?;
             }
             if let Some(most) = retention.bytes {
-                // What calls take is only known when they are gone.
+                // How much room calls take is known only when they are deleted.
                 for _ in 0..ROUNDS {
-                    let excess = self.write(FORGETTING, move |c| write::excess(c, most)).await?;
+                    let excess = self.write(DELETING, move |c| write::excess(c, most)).await?;
                     match self.forget(None, excess).await? {
                         0 => break,
                         calls => gone += calls,
@@ -250,8 +248,8 @@ impl Store for Sqlite {
     }
 }
 
-/// Makes the file, if it is not there, for its owner alone; and tries whether it and those that
-/// `SQLite` has beside it can be used. `SQLite` says only that they cannot.
+/// Creates the file if it does not exist, readable by its owner alone, and checks that it and the files
+/// beside it can be opened: `SQLite` does not say which of them cannot, or why.
 fn usable(path: &Path) -> std::io::Result<()> {
     let mut options = std::fs::OpenOptions::new();
     match private(options.write(true).create_new(true)).open(path) {
@@ -268,17 +266,17 @@ fn usable(path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// A connection as every one of ours is.
+/// Opens a connection with the settings that all connections share.
 fn connect(path: &Path, cache_kib: i64) -> Result<Connection, StoreError> {
     let open = || {
         let connection = Connection::open(path)?;
-        connection.busy_timeout(PATIENCE)?;
-        // What is deleted is overwritten, and must not come back from a temporary file.
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        // Deleted content is overwritten, and must not survive in a temporary file.
         connection.pragma_update(None, "secure_delete", true)?;
         connection.pragma_update(None, "temp_store", "memory")?;
         connection.pragma_update(None, "synchronous", "normal")?;
         connection.pragma_update(None, "cache_size", -cache_kib)?;
-        // Else a statement is prepared anew for each value that it is given.
+        // Otherwise a statement is prepared again for each new value.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         connection.set_prepared_statement_cache_capacity(64);
         Ok(connection)
@@ -289,6 +287,6 @@ fn connect(path: &Path, cache_kib: i64) -> Result<Connection, StoreError> {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Nothing is done under these locks that could leave a list half changed.
+    // No panic under these locks could leave a list half changed.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! What is asked of the file.
+//! Reading the file: calls, events, lists and search.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +13,12 @@ use crate::store::{
     CallFilter, CallSummary, Cursor, Entry, LAST_SEQ, ListQuery, Match, Page, Query,
 };
 
-/// How far calls of one moment may be moved on from their place, in numbers.
+/// How far the ids of calls that started at one moment may be off from the time of their start.
 const MOVED: i64 = 4096;
-/// The shortest text that the index of names can find. A shorter one is a part of so many names
-/// that only those of the newest 5,000 calls are looked at.
+/// The shortest text that the index of names can find, in characters. A shorter one is searched for
+/// in the newest 5,000 calls only.
 const TRIGRAM: usize = 3;
-/// As many calls are asked one by one whether they have the words, rather than all words looked at.
+/// Up to this many calls are checked one by one for the words, rather than searching all calls.
 const FEW: usize = 200;
 
 pub(super) fn summary(
@@ -47,7 +47,7 @@ pub(super) fn open(connection: &Connection) -> rusqlite::Result<Vec<CallSummary>
     statement.query_map([], |row| Ok(rows::call(row)?.summary))?.collect()
 }
 
-/// One more than is wanted is looked for, to know whether there are more.
+/// A page of calls. One more than the limit is read to know whether there are more.
 pub(super) fn list(connection: &Connection, wanted: &ListQuery) -> rusqlite::Result<Page> {
     let calls = match &wanted.filter.query {
         None => {
@@ -62,7 +62,7 @@ pub(super) fn list(connection: &Connection, wanted: &ListQuery) -> rusqlite::Res
     Ok(page)
 }
 
-/// Calls, newest first, the words aside.
+/// Calls that pass the filter apart from its query, newest first.
 fn listed(
     connection: &Connection,
     wanted: &ListQuery,
@@ -113,7 +113,7 @@ fn listed(
         and("(started_ms, sid) < (?, ?)", &[(*started_ms).into(), text(sid.as_str())]);
     }
     sql.push_str(" ORDER BY started_ms DESC, sid DESC LIMIT ?");
-    // Times are finer than milliseconds: some at the ends fall away, and others take their place.
+    // Times are finer than milliseconds, so some rows at the bounds are filtered out below.
     let is_exact = from.is_none() && until.is_none();
     values.push(Value::Integer(if is_exact { i64::try_from(limit).unwrap_or(-1) } else { -1 }));
     let mut statement = connection.prepare_cached(&sql)?;
@@ -123,7 +123,7 @@ fn listed(
     admitted.take(limit).collect()
 }
 
-/// Calls with these words or names, newest first; one more than wanted, if there is one.
+/// Calls that match a query, newest first; one more than the limit, if there is one.
 fn found(
     connection: &Connection,
     wanted: &ListQuery,
@@ -181,7 +181,7 @@ fn found(
     let mut load = connection.prepare_cached(rows::calls!("WHERE calls.id = ?1"))?;
     while let Some((id, seq)) = places.next()? {
         if best.len() > wanted.limit {
-            // All that is left began earlier than the last that is wanted.
+            // All remaining calls started before the last one on the page.
             let last = best.keys().next().map_or(0, |last| last.started_ms);
             if id < rows::first_id(last) {
                 break;
@@ -205,8 +205,8 @@ fn found(
     shown.collect()
 }
 
-/// The fresh events that have the words, in the order of their numbers. To be asked for before the
-/// index is: what is put there meanwhile is found twice then, and not missed.
+/// The fresh events that have the words, by ascending id. This must run before the index is searched:
+/// an event that is moved there in between is then found twice rather than missed.
 fn fresh(connection: &Connection, query: &Query, range: [i64; 2]) -> rusqlite::Result<Vec<i64>> {
     if query.phrases().is_empty() {
         return Ok(Vec::new());
@@ -218,7 +218,7 @@ fn fresh(connection: &Connection, query: &Query, range: [i64; 2]) -> rusqlite::R
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let words = row.get_ref(1)?.as_str()?;
-        // Most have not even the letters.
+        // A cheap test that rules out most events.
         let mut wanted = query.phrases().iter().flatten();
         if wanted.all(|word| words.contains(word.as_str())) && query.find(words).is_some() {
             found.push(row.get(0)?);
@@ -228,7 +228,7 @@ fn fresh(connection: &Connection, query: &Query, range: [i64; 2]) -> rusqlite::R
     Ok(found)
 }
 
-/// Those of a few calls that have the words.
+/// Those of a few calls that match a query.
 fn among(
     connection: &Connection,
     candidates: Vec<CallRow>,
@@ -266,7 +266,7 @@ fn among(
     Ok(calls)
 }
 
-/// The place that was found, and the words around it.
+/// The match in an event, with its excerpt.
 fn shown(connection: &Connection, call: i64, seq: u64, query: &Query) -> rusqlite::Result<Match> {
     let mut statement = connection.prepare_cached("SELECT json FROM told WHERE id = ?1")?;
     let json: Option<String> =
@@ -276,19 +276,19 @@ fn shown(connection: &Connection, call: i64, seq: u64, query: &Query) -> rusqlit
     Ok(Match { seq, text: query.find(words).unwrap_or_default() })
 }
 
-/// What the indexes find, newest call first: the calls' numbers, and that of the first event with
-/// the words.
+/// Merges what the indexes find, newest call first: ids of calls, each with the number of its first
+/// event with the words.
 struct Places<'a> {
     said: Source<'a>,
     names: Source<'a>,
 }
 
-/// Numbers from an index, the highest first.
+/// Ids from an index, highest first.
 struct Source<'a> {
     rows: Option<Rows<'a>>,
-    /// What the index says next.
+    /// The next id from the index.
     indexed: Option<i64>,
-    /// What it has not been told yet, the highest last.
+    /// The ids of matching events that are not indexed yet, highest last.
     fresh: Vec<i64>,
     next: Option<i64>,
 }

@@ -1,4 +1,4 @@
-//! What changes the file.
+//! Writing the file: calls, their deletion, and compaction.
 
 use phony_call::CallSid;
 use rusqlite::{Connection, TransactionBehavior, params};
@@ -13,12 +13,12 @@ pub(super) fn append(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let done = chunks.iter().map(|chunk| take(&transaction, chunk));
     let done = done.collect::<rusqlite::Result<Vec<_>>>()?;
-    rows::settle_many(&transaction)?;
+    rows::move_fresh_if_many(&transaction)?;
     transaction.commit()?;
     Ok(done)
 }
 
-/// Puts a chunk in.
+/// Appends a chunk.
 fn take(connection: &Connection, chunk: &Chunk) -> rusqlite::Result<Appended> {
     let row = match rows::find(connection, &chunk.call)? {
         Some(row) => Some(row),
@@ -82,15 +82,15 @@ pub(super) fn set_status(
 pub(super) fn delete(connection: &mut Connection, sid: &CallSid) -> rusqlite::Result<bool> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let Some(row) = rows::find(&transaction, sid)? else { return Ok(false) };
-    rows::settle(&transaction)?;
+    rows::move_fresh(&transaction)?;
     rows::delete(&transaction, &row)?;
     transaction.commit()?;
-    give_space_back(connection)?;
+    release_space(connection)?;
     Ok(true)
 }
 
-/// Deletes the oldest ended calls, if they ended before this millisecond, so many at most; gives
-/// their number.
+/// Deletes at most `most` of the oldest ended calls that ended before this time, in milliseconds since
+/// 1970; returns their number.
 pub(super) fn forget(
     connection: &mut Connection,
     before: Option<i64>,
@@ -99,7 +99,7 @@ pub(super) fn forget(
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let old = oldest(&transaction, before.unwrap_or(i64::MAX), most)?;
     if !old.is_empty() {
-        rows::settle(&transaction)?;
+        rows::move_fresh(&transaction)?;
     }
     for row in &old {
         rows::delete(&transaction, row)?;
@@ -108,7 +108,8 @@ pub(super) fn forget(
     Ok(old.len() as u64)
 }
 
-/// How many of the oldest calls must go for the file to have this size, and a little room to grow.
+/// How many of the oldest calls must be deleted for the file to have this size in bytes, with 5 % to
+/// spare.
 pub(super) fn excess(connection: &mut Connection, most: u64) -> rusqlite::Result<u64> {
     let calls = "SELECT count(*) FROM calls";
     let calls: u64 = connection.query_row(calls, [], |row| row.get(0))?;
@@ -120,11 +121,11 @@ pub(super) fn excess(connection: &mut Connection, most: u64) -> rusqlite::Result
     Ok((size - most / 20 * 19).div_ceil(of_one))
 }
 
-/// A step of making the file smaller after calls were deleted; false if it was the last.
+/// One step of shrinking the file after calls were deleted; false if it was the last.
 pub(super) fn compact(connection: &mut Connection, first: bool) -> rusqlite::Result<bool> {
     const PAGES: i64 = 500;
     let mut more = false;
-    // Places of deleted words are empty and stay in the indexes until these are merged.
+    // Entries of deleted words stay in the indexes until these are merged.
     for merge in [
         "INSERT INTO said(said, rank) VALUES ('merge', ?1)",
         "INSERT INTO names(names, rank) VALUES ('merge', ?1)",
@@ -134,21 +135,21 @@ pub(super) fn compact(connection: &mut Connection, first: bool) -> rusqlite::Res
         more |= connection.total_changes() - before >= 2;
     }
     if !more {
-        give_space_back(connection)?;
+        release_space(connection)?;
     }
     Ok(more)
 }
 
-/// Gives free pages back to the file system, and empties the log of what was written, in which what
-/// was deleted may stand still.
-pub(super) fn give_space_back(connection: &Connection) -> rusqlite::Result<()> {
+/// Returns free pages to the file system, and truncates the write-ahead log, which may still have
+/// deleted content.
+pub(super) fn release_space(connection: &Connection) -> rusqlite::Result<()> {
     let mut vacuum = connection.prepare("PRAGMA incremental_vacuum(4096)")?;
     let mut rows = vacuum.query([])?;
     while rows.next()?.is_some() {}
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
 }
 
-/// Whether the file can be written, without writing it.
+/// Checks that the file can be written, without writing it.
 pub(super) fn check(connection: &mut Connection) -> rusqlite::Result<()> {
     connection.transaction_with_behavior(TransactionBehavior::Immediate)?.rollback()
 }
@@ -159,7 +160,7 @@ fn oldest(connection: &Connection, before: i64, most: u64) -> rusqlite::Result<V
     statement.query_map(params![before, most], rows::call)?.collect()
 }
 
-/// Bytes in use.
+/// The size in use, in bytes.
 fn size(connection: &Connection) -> u64 {
     let number = |name| {
         let value = connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
