@@ -11,15 +11,15 @@ use crate::history::{Export, FilterParams, Form, History};
 use crate::http::auth::Supervisor;
 use crate::http::error::{ApiError, ErrorBody};
 
-/// In which form calls are wanted.
+/// The format of an export.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 pub(in crate::http) struct ExportForm {
-    /// `jsonl`: a JSON object a line, with all there is about a call; `csv`: a table of calls;
-    /// `txt`: what was said.
+    /// `jsonl`: one JSON object per line, with all details of a call; `csv`: a table of calls; `txt`:
+    /// what was said.
     format: Option<String>,
 }
 
-/// Calls to take away, newest first, as many as there are.
+/// Exports all calls that pass the filter, newest first.
 #[utoipa::path(
     get, path = "/calls/export", tag = "calls", operation_id = "export_calls",
     params(FilterParams, ExportForm),
@@ -42,7 +42,7 @@ pub(in crate::http) async fn export(
         Some(_) => return Err(ApiError::field("format", "is none of jsonl, csv, txt")),
     };
     let mut export = Export::new(history, form, params.read()?);
-    // The first part tells whether there will be any.
+    // Read first, so that an error of the store becomes an error response.
     let first = export.next().await.transpose()?;
     let parts = stream::unfold((first, export), async |(first, mut export)| {
         let part = match first {

@@ -9,15 +9,15 @@ use crate::history::{self, FilterParams, History, ListQuery, Listing, Match, Unp
 use crate::http::auth::Supervisor;
 use crate::http::error::{ApiError, ErrorBody};
 
-/// How many calls a page holds unless told otherwise, and at most.
+/// The default number of calls on a page, and the maximum.
 const PAGE: (usize, usize) = (50, 200);
 
-/// Which page of the list is wanted.
+/// Which page of the list to return.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 pub(in crate::http) struct PageParams {
-    /// How many at most; 50 unless told otherwise, 200 at most.
+    /// The most calls on the page: 50 by default, at most 200.
     limit: Option<String>,
-    /// `next` of the page before.
+    /// `next` of the previous page.
     cursor: Option<String>,
 }
 
@@ -27,16 +27,16 @@ pub(in crate::http) struct CallPage {
     calls: Vec<CallSummary>,
     /// The cursor of the next page, if there is one.
     next: Option<String>,
-    /// The store does not answer: calls are missing that are not live here.
+    /// Whether the store does not answer, so that calls are missing that are not live here.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     incomplete: bool,
 }
 
-/// One call of a list.
+/// One call in a list.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct CallSummary {
-    /// None for an order that became no call.
+    /// Null for an order that became no call.
     call_sid: Option<String>,
     from: String,
     to: String,
@@ -48,57 +48,57 @@ struct CallSummary {
     started_at: String,
     /// Once it has ended.
     ended_at: Option<String>,
-    /// The carrier's word (`queued`, `ringing`, `in-progress`, `completed`, `busy`, `no-answer`,
-    /// `failed`, `canceled`) where it was told, else `live` or `ended`. Of an order that became no
-    /// call `refused`, `failed` or `unknown`.
+    /// The carrier's status (`queued`, `ringing`, `in-progress`, `completed`, `busy`, `no-answer`,
+    /// `failed`, `canceled`) if it is known, else `live` or `ended`. For an order that became no call
+    /// `refused`, `failed` or `unknown`.
     status: String,
-    /// Whether it goes on.
+    /// Whether the call is live.
     live: bool,
     /// Once it has ended.
     duration_ms: Option<u64>,
     /// Why it ended.
     #[schema(value_type = Option<String>, example = "caller_hung_up")]
     end_reason: Option<EndReason>,
-    /// How many utterances were heard, of either side.
+    /// Utterances of either side.
     turns: u32,
-    /// What the model cost.
+    /// Cost of the model, in US dollars.
     cost_usd: f64,
     /// Where the words of `q` were said first.
     #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
     place: Option<SearchMatch>,
-    /// Of an order that became no call: by this it is shown and deleted, as a call is by its id.
+    /// For an order that became no call: its id, by which it is shown and deleted as a call is by its id.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "OR0123456789abcdef")]
     order_id: Option<String>,
-    /// Of an order that became no call: its scenario.
+    /// For an order that became no call: its scenario.
     #[serde(skip_serializing_if = "Option::is_none")]
     scenario: Option<String>,
-    /// Of an order that became no call: the rule that forbade it, or the kind of failure.
+    /// For an order that became no call: the rule that forbade it, or the kind of failure.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "do_not_call")]
     rule: Option<String>,
-    /// Of an order that became no call: why, in words.
+    /// For an order that became no call: the reason in words.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
-    /// Of an order that became no call: who gave it, as in the ledger, a fingerprint of the token.
+    /// For an order that became no call: who gave it, as in the ledger: a fingerprint of the token.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "token:0011aabb")]
     by: Option<String>,
-    /// Of an order that became no call: the name of who gave it, where it is known.
+    /// For an order that became no call: the name of who gave it, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     who: Option<String>,
 }
 
-/// Where words were said.
+/// A match of the words of `q`.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 struct SearchMatch {
-    /// The number of the event, which is that of the turn.
+    /// The number of the event with the words.
     seq: u64,
-    /// The words around it.
+    /// An excerpt around the words.
     text: String,
 }
 
-/// The calls there are, newest first.
+/// Lists calls, newest first.
 #[utoipa::path(
     get, path = "/calls", tag = "calls", operation_id = "list_calls", params(FilterParams, PageParams),
     responses(
@@ -132,7 +132,7 @@ pub(in crate::http) async fn list(
     }))
 }
 
-/// What is empty is not given.
+/// Empty parameters count as missing.
 fn given(text: Option<&String>) -> Option<&str> {
     text.map(|text| text.trim()).filter(|text| !text.is_empty())
 }
@@ -149,7 +149,7 @@ fn summaries(listing: Listing) -> Vec<CallSummary> {
 }
 
 impl CallSummary {
-    /// An order that became no call, in the form of a call.
+    /// An order that became no call, with the fields of a call.
     fn unplaced(order: UnplacedOrder) -> Self {
         let at = order.at.to_string();
         Self {

@@ -15,14 +15,14 @@ use crate::history;
 use crate::http::auth::Supervisor;
 use crate::http::error::{ApiError, ErrorBody};
 
-/// In which form a transcript is wanted.
+/// The format of a transcript.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 pub(in crate::http) struct Form {
-    /// `json`, or `txt` for people.
+    /// `json`, or `txt` for plain text.
     format: Option<String>,
 }
 
-/// Who said what, as it was heard.
+/// Returns who said what, as it was heard.
 #[utoipa::path(
     get, path = "/calls/{callSid}/transcript", tag = "calls",
     params(("callSid" = String, Path, description = "The call"), Form),

@@ -12,7 +12,7 @@ use super::{Acknowledgement, act};
 use crate::calls::Calls;
 use crate::http::error::{ApiError, ErrorBody};
 
-/// An answer for the AI.
+/// An answer to a question of the AI.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(in super::super) struct ClarificationRequest {
@@ -21,8 +21,8 @@ pub(in super::super) struct ClarificationRequest {
     call_sid: CallSid,
     /// Up to 4 KB.
     response: String,
-    /// The question that is meant: the `seq` of its `query`. If it has been answered meanwhile, or
-    /// another one comes first, the answer is 409. Without it, whichever question waits.
+    /// The question: the `seq` of its `query`. If it was answered meanwhile, or another question comes
+    /// first, the response is 409. If absent, whichever question is pending.
     query: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! What a supervisor does to a live call. The call decides; one endpoint, one file.
+//! The actions of supervisors on live calls, one file per endpoint. The call decides whether to accept.
 
 mod clarification;
 mod dtmf;
@@ -30,7 +30,7 @@ use crate::calls::Calls;
 use crate::cluster::SupervisorAction;
 use crate::http::error::ApiError;
 
-/// `{"status":"ok"}`.
+/// The response to a request that was carried out.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub(super) struct Acknowledgement {
     /// Always `ok`.
@@ -43,7 +43,7 @@ impl Acknowledgement {
     }
 }
 
-/// A request that names nothing but its call.
+/// An action without parameters.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(super) struct ActionRequest {
@@ -58,7 +58,7 @@ impl Read for ActionRequest {
     }
 }
 
-/// Gives an action to its call, and waits for the call's word.
+/// Sends an action to its call, and waits until it is accepted or refused.
 async fn act(
     calls: &Calls,
     supervisor: &Supervisor,

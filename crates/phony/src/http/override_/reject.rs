@@ -12,7 +12,7 @@ use super::{Acknowledgement, act};
 use crate::calls::Calls;
 use crate::http::error::{ApiError, ErrorBody};
 
-/// A refusal of a held reply.
+/// The rejection of a held reply.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(in super::super) struct RejectRequest {
@@ -21,8 +21,8 @@ pub(in super::super) struct RejectRequest {
     call_sid: CallSid,
     /// Up to 4 KB.
     reason: Option<String>,
-    /// The held reply that is meant: the `turn` of its `pending_response`. If it has been decided
-    /// on meanwhile, the answer is 409. Without it, whichever reply is held.
+    /// The held reply: the `turn` of its `pending_response`. If it was settled meanwhile, the response
+    /// is 409. If absent, whichever reply is held.
     #[schema(value_type = Option<u32>)]
     reply: Option<TurnId>,
 }

@@ -12,7 +12,7 @@ use super::{Acknowledgement, ActionRequest, act};
 use crate::calls::Calls;
 use crate::http::error::{ApiError, ErrorBody};
 
-/// Lets the AI go on, knowing what was said.
+/// Hands the call back to the AI, which knows what was said.
 #[utoipa::path(
     post, path = "/override/release", tag = "override", request_body = ActionRequest,
     responses(

@@ -14,9 +14,9 @@ use crate::http::error::{ApiError, ErrorBody};
 
 /// Silences the AI; a human speaks through `/override/text`.
 ///
-/// Whoever orders it holds the takeover and is to be seen: by an open `/events/ws`, or by orders. If
-/// they are not, the others are alarmed after 20 s and the AI goes on after 60 s. A takeover that
-/// somebody else holds is taken over from them.
+/// The supervisor holds the takeover, and counts as present with an open `/events/ws` or by sending
+/// requests. If they are absent, the others are alerted after 20 s and the AI goes on after 60 s. A
+/// takeover held by another supervisor passes to this one.
 #[utoipa::path(
     post, path = "/override/takeover", tag = "override", request_body = ActionRequest,
     responses(

@@ -12,7 +12,7 @@ use super::{Acknowledgement, act};
 use crate::calls::Calls;
 use crate::http::error::{ApiError, ErrorBody};
 
-/// Words for the caller.
+/// Words to speak to the caller.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(in super::super) struct TextRequest {
@@ -21,8 +21,8 @@ pub(in super::super) struct TextRequest {
     call_sid: CallSid,
     /// Up to 4 KB.
     text: String,
-    /// The held reply that this is meant to send: the `turn` of its `pending_response`. If it has
-    /// been decided on meanwhile, nothing is spoken and the answer is 409.
+    /// The held reply to send, edited or not: the `turn` of its `pending_response`. If it was settled
+    /// meanwhile, nothing is spoken and the response is 409.
     #[schema(value_type = Option<u32>)]
     reply: Option<TurnId>,
 }
@@ -34,7 +34,7 @@ impl Read for TextRequest {
     }
 }
 
-/// Speaks to the caller now, exactly these words; also sends a held reply, as it is or edited.
+/// Speaks exactly these words to the caller now; also sends a held reply, edited or not.
 #[utoipa::path(
     post, path = "/override/text", tag = "override", request_body = TextRequest,
     responses(

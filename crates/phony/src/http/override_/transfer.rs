@@ -12,14 +12,14 @@ use super::{Acknowledgement, act};
 use crate::calls::Calls;
 use crate::http::error::{ApiError, ErrorBody};
 
-/// Whom to dial.
+/// Where to transfer the call.
 #[derive(Debug, utoipa::ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(in super::super) struct TransferRequest {
     /// The call.
     #[schema(value_type = String)]
     call_sid: CallSid,
-    /// E.164; `number` is read in its place.
+    /// E.164; `number` is accepted in its place.
     #[schema(value_type = String, example = "+15005550006")]
     target: PhoneNumber,
 }
@@ -34,7 +34,7 @@ impl Read for TransferRequest {
         };
         let target = PhoneNumber::parse(number).map_err(|error| {
             match PhoneNumber::typed(number, None) {
-                // It is understood, and against a rule, as in an order to call somebody.
+                // A valid number that a rule forbids, as in an order to call somebody.
                 Err(Unreadable::Never(why @ (NotDialled::Withheld | NotDialled::Emergency))) => {
                     why.into()
                 }
@@ -45,7 +45,7 @@ impl Read for TransferRequest {
     }
 }
 
-/// Dials the call on.
+/// Transfers the call.
 #[utoipa::path(
     post, path = "/override/transfer", tag = "override", request_body = TransferRequest,
     responses(

@@ -29,7 +29,7 @@ impl Read for WhisperRequest {
     }
 }
 
-/// Guides the AI; never spoken itself.
+/// Gives the AI guidance, which is never spoken itself.
 #[utoipa::path(
     post, path = "/override/whisper", tag = "override", request_body = WhisperRequest,
     responses(
